@@ -1,0 +1,1 @@
+"""Closure effects, spillovers and displacement on online marketplaces."""

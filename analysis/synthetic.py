@@ -1,0 +1,260 @@
+"""Few treated units: exact-permutation differences and synthetic difference-in-differences.
+
+With one or two treated units no standard error can be trusted; what can be had exactly is
+the rank of the treated among all assignments, and the smallest p-value the sample allows.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import nnls
+
+from analysis.errors import DesignError
+from analysis.inference import TIE, Bools, Estimate, Floats, assignments, shift_interval
+
+Method = Literal["sdid", "sc", "did"]
+NEGLIGIBLE = 1e-6  # the paper's ridge where weights need to be unique but not spread
+
+
+def permutation_did(change: Floats, treated: Bools, *, level: float = 0.95, unit: str = "units of change") -> Estimate:
+    """Compare changes of treated and untreated units with exact permutation inference.
+
+    The estimate is ``mean(change[treated]) - mean(change[~treated])``. Under the null that treatment
+    shifts nobody, every choice of as many treated units was equally likely.
+
+    Parameters
+    ----------
+    change : float64[unit]
+        Change of the outcome from before to after.
+    treated : bool[unit]
+        Who was treated.
+    level : float
+        Coverage of the interval, from inverting the two-sided test.
+    unit : str
+        Unit of `change`.
+
+    Returns
+    -------
+    Estimate
+        Row ``did``, with columns `rank` (1 = lowest of all assignments), `p_lower` (one-sided, towards a fall),
+        `p_two_sided`, `p_smallest` (of the one-sided test); `details["draws"]` float64[assignment].
+
+    Raises
+    ------
+    DesignError
+        If shapes differ, a change is not finite, or a group is empty.
+
+    References
+    ----------
+    MacKinnon, J. G. and Webb, M. D. (2020), Journal of Econometrics 218, 435-450.
+    """
+    change, treated = np.asarray(change, dtype=float), np.asarray(treated, dtype=bool)
+    if change.ndim != 1 or change.shape != treated.shape:
+        raise DesignError(
+            f"one change per unit was asked for; found shapes {change.shape} and {treated.shape}; give equal lengths"
+        )
+    if not np.isfinite(change).all():
+        raise DesignError(
+            f"finite changes were asked for; {np.count_nonzero(~np.isfinite(change))} are not; drop those units"
+        )
+    drawn = assignments(len(change), int(treated.sum()))
+    n_treated = int(treated.sum())
+    draws = drawn @ change / n_treated - ~drawn @ change / (len(change) - n_treated)
+    slopes = drawn @ treated / n_treated - ~drawn @ treated / (len(change) - n_treated)
+    own = np.flatnonzero((drawn == treated).all(axis=1))[0]
+    observed, tie = draws[own], TIE * max(1.0, float(np.abs(draws).max()))
+    p_lower = float((draws <= observed + tie).mean())
+    low, high = shift_interval(float(observed), draws, slopes, level)
+    finite = bool(np.isfinite([low, high]).all())
+    row = {
+        "term": "did",
+        "estimate": float(observed),
+        "std_error": np.nan,
+        "conf_low": low if finite else np.nan,
+        "conf_high": high if finite else np.nan,
+        "n": len(change),
+        "rank": int((draws < observed - tie).sum()) + 1,
+        "p_lower": p_lower,
+        "p_two_sided": float((np.abs(draws) >= abs(observed) - tie).mean()),
+        "p_smallest": 1 / len(draws),
+    }
+    reason = f"{n_treated} treated of {len(change)} units: ranks over {len(draws)} assignments instead of an error"
+    if not finite:
+        reason += f"; no {level:.0%} interval, since no p-value below {1 / len(draws):.3f} is possible"
+    return Estimate(
+        estimand="difference of mean changes",
+        unit=unit,
+        rows=pd.DataFrame([row]),
+        level=level,
+        interval="permutation interval",
+        counts={"units": len(change), "treated": n_treated, "assignments": len(draws)},
+        reason=reason,
+        details={"draws": draws},
+    )
+
+
+def _simplex_least_squares(matrix: Floats, target: Floats, ridge: float) -> Floats:
+    """Minimise ``|matrix @ w - target|² + ridge * |w|²`` over weights that are >= 0 and sum to one.
+
+    Since w sums to one this is the shortest vector of a convex hull, whose solution is, up to scale,
+    that of the non-negative least squares of ``[M; 1'] u = [0; 1]`` (Wolfe 1976): no step size, no tolerance.
+    """
+    hull = matrix - target[:, None]
+    if ridge > 0:
+        hull = np.vstack([hull, np.sqrt(ridge) * np.eye(matrix.shape[1])])
+    size = np.sqrt((hull**2).sum(axis=0).mean())
+    stacked = np.vstack([hull / size if size > 0 else hull, np.ones(matrix.shape[1])])
+    weights, _ = nnls(stacked, np.append(np.zeros(len(hull)), 1.0), maxiter=100 * matrix.shape[1])
+    return np.asarray(weights / weights.sum())
+
+
+def _weights(y: Floats, treated: Bools, first_post: int, method: Method) -> tuple[Floats, Floats]:
+    """Unit weights over the donors and time weights over the pre-periods, each summing to one."""
+    donors, own = y[~treated], y[treated].mean(axis=0)
+    n_pre, n_post = first_post, y.shape[1] - first_post
+    even_units, even_times = np.full(len(donors), 1 / len(donors)), np.full(n_pre, 1 / n_pre)
+    if method == "did":
+        return even_units, even_times
+    steps = np.diff(donors[:, :n_pre], axis=1)
+    noise = float(steps.std(ddof=1)) if steps.size > 1 else 0.0
+    before = donors[:, :n_pre].T
+    if method == "sc":
+        omega = _simplex_least_squares(before, own[:n_pre], n_pre * (NEGLIGIBLE * noise) ** 2)
+        return omega, np.zeros(n_pre)
+    zeta = (treated.sum() * n_post) ** 0.25 * noise
+    # An intercept is a free level: taking out means over time (or over donors) is the same as fitting it.
+    omega = _simplex_least_squares(
+        before - before.mean(axis=0), own[:n_pre] - own[:n_pre].mean(), n_pre * zeta**2
+    )
+    after = donors[:, n_pre:].mean(axis=1)
+    lam = _simplex_least_squares(
+        donors[:, :n_pre] - donors[:, :n_pre].mean(axis=0),
+        after - after.mean(),
+        len(donors) * (NEGLIGIBLE * noise) ** 2,
+    )
+    return omega, lam
+
+
+def _effect(y: Floats, treated: Bools, first_post: int, omega: Floats, lam: Floats) -> float:
+    gap = y[treated].mean(axis=0) - omega @ y[~treated]
+    return float(gap[first_post:].mean() - lam @ gap[:first_post])
+
+
+def _placebos(y: Floats, treated: Bools, first_post: int, method: Method) -> Floats:
+    """Effect of pretending that each donor in turn was the treated unit, float64[donor]."""
+    donors = y[~treated]
+    effects = np.empty(len(donors))
+    for j in range(len(donors)):
+        pretended = np.arange(len(donors)) == j
+        effects[j] = _effect(donors, pretended, first_post, *_weights(donors, pretended, first_post, method))
+    return effects
+
+
+def _check_panel(y: Any, treated: Any, first_post: int) -> tuple[Floats, Bools]:
+    y, treated = np.asarray(y, dtype=float), np.asarray(treated, dtype=bool)
+    if y.ndim != 2 or treated.shape != (len(y),):
+        raise DesignError(
+            f"y[unit, time] and treated[unit] were asked for; found shapes {y.shape} and {treated.shape}; transpose?"
+        )
+    if not np.isfinite(y).all():
+        raise DesignError(
+            f"a balanced panel was asked for; {np.count_nonzero(~np.isfinite(y))} cells are missing; drop those units"
+        )
+    if not 1 <= first_post < y.shape[1]:
+        raise DesignError(
+            f"first_post = {first_post} was asked for; y has {y.shape[1]} periods; "
+            "at least one period before and one from it on are needed"
+        )
+    if not 0 < treated.sum() <= len(y) - 2:
+        raise DesignError(
+            f"treated units and two donors were asked for; found {int(treated.sum())} treated of {len(y)}"
+            "; add donors"
+        )
+    return y, treated
+
+
+def synthetic_did(
+    y: Floats,
+    treated: Bools,
+    first_post: int,
+    *,
+    method: Method = "sdid",
+    level: float = 0.95,
+    unit: str = "units of y",
+) -> Estimate:
+    """Synthetic difference-in-differences, with synthetic control and plain differences as special cases.
+
+    ``sum_t>=T0 gap_t / T1 - sum_t<T0 lambda_t gap_t`` with ``gap_t = mean(y_treated,t) - omega @ y_donors,t``.
+    Unit weights omega and time weights lambda solve the paper's two ridge problems on the simplex, with
+    ``zeta = (N_treated T1)^(1/4) sd(first differences of donors before)``.
+
+    Parameters
+    ----------
+    y : float64[unit, time]
+        Balanced outcomes.
+    treated : bool[unit]
+        Units treated from `first_post` on.
+    first_post : int
+        Column index of the first treated period.
+    method : {"sdid", "sc", "did"}
+        ``sc``: no intercept, no time weights; ``did``: uniform weights.
+    level : float
+        Carried to the result; no interval is computed from placebos of one unit.
+    unit : str
+        Unit of `y`.
+
+    Returns
+    -------
+    Estimate
+        Row named by the method, with `rank` (1 = lowest among treated and placebos), `p_two_sided` and
+        `p_smallest` ``= 1 / (donors + 1)``. `details`: `unit_weights` float64[donor], `time_weights`
+        float64[pre-period], `placebos` float64[donor], `rmse_before` of the fit before treatment.
+
+    Raises
+    ------
+    DesignError
+        If shapes disagree, a cell is missing, there is no period before or after, or fewer than two donors.
+
+    References
+    ----------
+    Arkhangelsky, D., Athey, S., Hirshberg, D., Imbens, G. and Wager, S. (2021), Synthetic
+    difference-in-differences, American Economic Review 111, 4088-4118.
+    """
+    if method not in ("sdid", "sc", "did"):
+        raise DesignError(f"method {method!r} was asked for; there are 'sdid', 'sc' and 'did'; choose one")
+    y, treated = _check_panel(y, treated, first_post)
+    omega, lam = _weights(y, treated, first_post, method)
+    effect = _effect(y, treated, first_post, omega, lam)
+    placebos = _placebos(y, treated, first_post, method)
+    gap = y[treated].mean(axis=0)[:first_post] - omega @ y[~treated, :first_post]
+    level_gap = 0.0 if method == "sc" else gap.mean()
+    tie = TIE * max(1.0, float(np.abs(placebos).max()))
+    row = {
+        "term": method,
+        "estimate": effect,
+        "std_error": np.nan,
+        "conf_low": np.nan,
+        "conf_high": np.nan,
+        "n": len(y),
+        "rank": int((placebos < effect - tie).sum()) + 1,
+        "p_two_sided": float((1 + (np.abs(placebos) >= abs(effect) - tie).sum()) / (len(placebos) + 1)),
+        "p_smallest": 1 / (len(placebos) + 1),
+    }
+    return Estimate(
+        estimand="effect on the treated",
+        unit=unit,
+        rows=pd.DataFrame([row]),
+        level=level,
+        interval="none",
+        counts={"units": len(y), "treated": int(treated.sum()), "donors": len(placebos), "periods": y.shape[1]},
+        reason=f"{len(placebos)} donors: placebo ranks instead of an error; no p-value below {row['p_smallest']:.3f}",
+        details={
+            "unit_weights": omega,
+            "time_weights": lam,
+            "placebos": placebos,
+            "rmse_before": float(np.sqrt(((gap - level_gap) ** 2).mean())),
+        },
+    )

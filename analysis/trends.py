@@ -1,0 +1,178 @@
+"""Interrupted time series, as a fan of specifications and for falsification only.
+
+One aggregate series and one break date cannot tell a closure from anything else that happened that
+quarter. What the fan can show is how far reasonable specifications disagree, and whether
+breaks at dates when nothing was closed look the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis.errors import DesignError
+from analysis.inference import Estimate, Floats
+
+SEASON = 4
+MIN_BEFORE = 4  # a year, so that every season is seen before a break
+
+
+def _ols(y: Floats, regressors: list[Floats], lags: int) -> tuple[float, float]:
+    """Coefficient and HAC error of the first regressor; an intercept is added."""
+    import statsmodels.api as sm
+
+    design = np.column_stack([*regressors, np.ones(len(y))])
+    if len(y) < design.shape[1] + 2 or np.linalg.matrix_rank(design) < design.shape[1]:
+        return np.nan, np.nan
+    fit = sm.OLS(y, design).fit(cov_type="HAC", cov_kwds={"maxlags": lags, "use_correction": True})
+    return float(fit.params[0]), float(fit.bse[0])
+
+
+def _components(y: Floats, post: Floats, level: str) -> tuple[float, float]:
+    """Coefficient of the break in an unobserved-components model; NaN where the fit does not converge."""
+    import statsmodels.api as sm
+
+    fit = sm.tsa.UnobservedComponents(y, level=level, exog=post[:, None]).fit(method="powell", disp=False)
+    if not fit.mle_retvals["converged"]:
+        return np.nan, np.nan
+    place = fit.model.param_names.index("beta.x1")
+    return float(fit.params[place]), float(fit.bse[place])
+
+
+Fit = Callable[[Floats, int, int], tuple[float, float]]
+
+
+def _parts(y: Floats, first_post: int) -> tuple[Floats, Floats, list[Floats]]:
+    t = np.arange(len(y), dtype=float)
+    seasons = [(t % SEASON == s).astype(float) for s in range(1, SEASON)]
+    return (t >= first_post).astype(float), t, seasons
+
+
+def _shift(y: Floats, first_post: int, lags: int) -> tuple[float, float]:
+    post, _, _ = _parts(y, first_post)
+    return _ols(y, [post], lags)
+
+
+def _shift_trend(y: Floats, first_post: int, lags: int) -> tuple[float, float]:
+    post, t, _ = _parts(y, first_post)
+    return _ols(y, [post, t], lags)
+
+
+def _shift_slope(y: Floats, first_post: int, lags: int) -> tuple[float, float]:
+    """Level and slope change; centred so that the coefficient is the mean gap over the quarters after."""
+    post, t, _ = _parts(y, first_post)
+    bend = post * (t - t[first_post:].mean())
+    return _ols(y, [post, t, bend], lags)
+
+
+def _shift_season(y: Floats, first_post: int, lags: int) -> tuple[float, float]:
+    post, _, seasons = _parts(y, first_post)
+    return _ols(y, [post, *seasons], lags)
+
+
+def _shift_trend_season(y: Floats, first_post: int, lags: int) -> tuple[float, float]:
+    post, t, seasons = _parts(y, first_post)
+    return _ols(y, [post, t, *seasons], lags)
+
+
+def _last_year(y: Floats, first_post: int, lags: int) -> tuple[float, float]:
+    start = max(0, first_post - SEASON)
+    return _shift(y[start:], first_post - start, min(lags, 2))
+
+
+def _local_level(y: Floats, first_post: int, _: int) -> tuple[float, float]:
+    return _components(y, _parts(y, first_post)[0], "local level")
+
+
+def _smooth_trend(y: Floats, first_post: int, _: int) -> tuple[float, float]:
+    return _components(y, _parts(y, first_post)[0], "smooth trend")
+
+
+SPECIFICATIONS: dict[str, Fit] = {
+    "shift": _shift,
+    "shift, trend": _shift_trend,
+    "shift, trend, bend": _shift_slope,
+    "shift, seasons": _shift_season,
+    "shift, trend, seasons": _shift_trend_season,
+    "shift against the year before": _last_year,
+    "local level": _local_level,
+    "smooth trend": _smooth_trend,
+}
+
+
+def its_fan(y: Floats, first_post: int, *, horizon: int = 4, lags: int = 4, level: float = 0.95, unit: str) -> Estimate:
+    """Estimate one break under every specification, and again at each placebo date.
+
+    Parameters
+    ----------
+    y : float64[quarter]
+        An aggregate series without gaps, such as a lead in growth, in percentage points.
+    first_post : int
+        Index of the first quarter after the break.
+    horizon : int
+        Quarters after the break that are used; the estimate is the mean gap over them.
+    lags : int
+        Lags of the HAC errors of the OLS specifications.
+    level : float
+        Coverage of the intervals (normal).
+    unit : str
+        Unit of `y`.
+
+    Returns
+    -------
+    Estimate
+        One row per specification, with `placebo_low`, `placebo_high` (extremes over placebo dates, which use
+        only quarters before the break) and `n_placebos`. A specification that has too few quarters or does not
+        converge is NaN with the reason.
+
+    Raises
+    ------
+    DesignError
+        If the series has gaps, fewer than four quarters before, or fewer than `horizon` after.
+
+    Notes
+    -----
+    OLS with Newey-West errors and unobserved components are statsmodels'. Not to be read as an effect.
+    """
+    y = np.asarray(y, dtype=float)
+    if y.ndim != 1 or not np.isfinite(y).all():
+        raise DesignError(f"one series without gaps was asked for; found shape {y.shape} and missing values; fill or cut")
+    if first_post < MIN_BEFORE or len(y) - first_post < horizon:
+        raise DesignError(
+            f"a break at quarter {first_post} with {horizon} after was asked for; the series has {len(y)} quarters; "
+            f"{MIN_BEFORE} before and {horizon} after are needed"
+        )
+    used = y[: first_post + horizon]
+    dates = range(MIN_BEFORE, first_post - horizon + 1)
+    z = stats.norm.ppf((1 + level) / 2)
+    rows = []
+    for name, fit in SPECIFICATIONS.items():
+        estimate, error = fit(used, first_post, lags)
+        placebos = np.array([fit(y[: date + horizon], date, min(lags, 2))[0] for date in dates])
+        seen = placebos[np.isfinite(placebos)]
+        rows.append(
+            {
+                "term": name,
+                "estimate": estimate,
+                "std_error": error,
+                "conf_low": estimate - z * error,
+                "conf_high": estimate + z * error,
+                "n": len(used),
+                "placebo_low": seen.min() if len(seen) else np.nan,
+                "placebo_high": seen.max() if len(seen) else np.nan,
+                "n_placebos": len(seen),
+            }
+        )
+    frame = pd.DataFrame(rows)
+    failed = frame.loc[frame["estimate"].isna(), "term"].tolist()
+    return Estimate(
+        estimand="break in an aggregate series (falsification)",
+        unit=unit,
+        rows=frame,
+        level=level,
+        counts={"quarters": len(used), "specifications": len(frame), "placebo_dates": len(dates)},
+        reason=f"too few quarters or no convergence: {', '.join(failed)}" if failed else "",
+    )
