@@ -147,7 +147,10 @@ def abnormal_returns(
                     "conf_high": car + reach,
                     "n": seen,
                     "beta": beta,
-                    "p_own": [own_past(row[slice(*estimation)], value, length) for row, value in zip(abnormal, car, strict=True)],
+                    "p_own": [
+                        own_past(row[slice(*estimation)], value, length)
+                        for row, value in zip(abnormal, car, strict=True)
+                    ],
                 }
             )
         )

@@ -112,7 +112,7 @@ def _simplex_least_squares(matrix: Floats, target: Floats, ridge: float) -> Floa
 
 
 def _weights(y: Floats, treated: Bools, first_post: int, method: Method) -> tuple[Floats, Floats]:
-    """Unit weights over the donors and time weights over the pre-periods, each summing to one."""
+    """Return unit weights over the donors and time weights over the pre-periods, each summing to one."""
     donors, own = y[~treated], y[treated].mean(axis=0)
     n_pre, n_post = first_post, y.shape[1] - first_post
     even_units, even_times = np.full(len(donors), 1 / len(donors)), np.full(n_pre, 1 / n_pre)
@@ -126,9 +126,7 @@ def _weights(y: Floats, treated: Bools, first_post: int, method: Method) -> tupl
         return omega, np.zeros(n_pre)
     zeta = (treated.sum() * n_post) ** 0.25 * noise
     # An intercept is a free level: taking out means over time (or over donors) is the same as fitting it.
-    omega = _simplex_least_squares(
-        before - before.mean(axis=0), own[:n_pre] - own[:n_pre].mean(), n_pre * zeta**2
-    )
+    omega = _simplex_least_squares(before - before.mean(axis=0), own[:n_pre] - own[:n_pre].mean(), n_pre * zeta**2)
     after = donors[:, n_pre:].mean(axis=1)
     lam = _simplex_least_squares(
         donors[:, :n_pre] - donors[:, :n_pre].mean(axis=0),
@@ -170,8 +168,7 @@ def _check_panel(y: Any, treated: Any, first_post: int) -> tuple[Floats, Bools]:
         )
     if not 0 < treated.sum() <= len(y) - 2:
         raise DesignError(
-            f"treated units and two donors were asked for; found {int(treated.sum())} treated of {len(y)}"
-            "; add donors"
+            f"treated units and two donors were asked for; found {int(treated.sum())} treated of {len(y)}; add donors"
         )
     return y, treated
 

@@ -139,7 +139,9 @@ def its_fan(y: Floats, first_post: int, *, horizon: int = 4, lags: int = 4, leve
     """
     y = np.asarray(y, dtype=float)
     if y.ndim != 1 or not np.isfinite(y).all():
-        raise DesignError(f"one series without gaps was asked for; found shape {y.shape} and missing values; fill or cut")
+        raise DesignError(
+            f"one series without gaps was asked for; found shape {y.shape} and missing values; fill or cut"
+        )
     if first_post < MIN_BEFORE or len(y) - first_post < horizon:
         raise DesignError(
             f"a break at quarter {first_post} with {horizon} after was asked for; the series has {len(y)} quarters; "

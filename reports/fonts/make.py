@@ -18,6 +18,8 @@ SIMPLIFIED_CHINESE = 2  # index of the SC face inside the .ttc collections
 EM = 1000
 BEARING = 60  # white on each side of a narrowed symbol, in units of 1/1000 em
 BIG_BEARING = 30  # arrows and filled shapes carry their own white
+CIRCLES = {*map(ord, "●◐○◑◒◓")}  # marks of provenance: one width, so that numbers align before them
+CIRCLE_WIDTH = 960
 
 LATIN = [
     *range(0x20, 0x7F),  # Basic Latin
@@ -76,12 +78,13 @@ def narrow(font: TTFont) -> None:
             continue
         left, _, right, _ = bounds.bounds
         bearing = BIG_BEARING if 0x2190 <= code < 0x2200 or code >= 0x25A0 else BEARING
-        width = round(right - left) + 2 * bearing
+        width = CIRCLE_WIDTH if code in CIRCLES else round(right - left) + 2 * bearing
+        shift = round((width - right - left) / 2)
         private = top.FDArray[top.FDSelect[font.getGlyphID(name)]].Private
         pen = T2CharStringPen(width - private.nominalWidthX, glyphs)
-        glyphs[name].draw(TransformPen(pen, (1, 0, 0, 1, bearing - round(left), 0)))
+        glyphs[name].draw(TransformPen(pen, (1, 0, 0, 1, shift, 0)))
         top.CharStrings[name] = pen.getCharString(private, top.GlobalSubrs)
-        font["hmtx"][name] = (width, bearing)
+        font["hmtx"][name] = (width, round(left) + shift)
 
 
 def main(folder: Path) -> None:

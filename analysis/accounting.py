@@ -1,0 +1,141 @@
+"""Arithmetic of growth: what public totals alone can say about the closures' effect."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis.errors import DesignError
+from analysis.inference import Estimate
+
+Range = tuple[float, float]
+
+
+def _range(name: str, value: Range, low: float, high: float) -> None:
+    if not low <= value[0] <= value[1] <= high:
+        raise DesignError(
+            f"a range of {name} inside [{low}, {high}] was asked for; found {value}; give its lower end first"
+        )
+
+
+def growth_set(base: float, share: Range, closed: Range, recapture: Range, common: Range) -> Range:
+    """Bound the closures' effect on Chinese sellers' growth on Amazon (E3g).
+
+    ``-closed (1 - recapture) / (base * share) + common``, at the ends that make it lowest and highest.
+
+    Parameters
+    ----------
+    base : float
+        Third-party sales of the base year, in any currency.
+    share : (low, high)
+        Chinese share of these, in (0, 1].
+    closed : (low, high)
+        Yearly sales of closed accounts, in the same currency.
+    recapture : (low, high)
+        Share of the closed sales that Chinese rivals on Amazon took over, in [0, 1].
+    common : (low, high)
+        Effect common to all Chinese sellers (trust, chilling, entry), in percentage points.
+
+    Returns
+    -------
+    tuple of float
+        Lowest and highest effect on growth, in percentage points of the base year.
+
+    Raises
+    ------
+    DesignError
+        If a range is out of its bounds or upside down.
+    """
+    if not base > 0:
+        raise DesignError(f"positive sales of the base year were asked for; found {base}; check the series")
+    _range("the Chinese share", share, 1e-9, 1.0)
+    _range("closed sales", closed, 0.0, np.inf)
+    _range("recapture", recapture, 0.0, 1.0)
+    _range("the common part", common, -np.inf, np.inf)
+    worst = -100 * closed[1] * (1 - recapture[0]) / (base * share[0]) + common[0]
+    best = -100 * closed[0] * (1 - recapture[1]) / (base * share[1]) + common[1]
+    return worst, best
+
+
+def assumption_ladder(
+    base: float,
+    *,
+    share: float,
+    share_range: Range,
+    closed: Range,
+    recapture: Range,
+    common: Range,
+) -> Estimate:
+    """Bounds on E3g, one assumption after the other, weakest first.
+
+    Parameters are those of :func:`growth_set`; `share` is the single value assumed from the second rung on.
+
+    Returns
+    -------
+    Estimate
+        Rows with `term` (the rung), `assumption`, `conf_low`, `conf_high` in percentage points of the base year;
+        `estimate` is NaN throughout: a set has no point.
+
+    References
+    ----------
+    Manski, C. F. (2011), Policy analysis with incredible certitude, Economic Journal 121, F261-F289.
+    """
+    one = (share, share)
+    rungs = [
+        ("share range", "accounting only", growth_set(base, share_range, closed, (0.0, 1.0), common)),
+        ("one share", f"Chinese share of sales is {share:.0%}", growth_set(base, one, closed, (0.0, 1.0), common)),
+        (
+            "recapture",
+            f"rivals took over {recapture[0]:.0%} to {recapture[1]:.0%}",
+            growth_set(base, one, closed, recapture, common),
+        ),
+        ("no common part", "nothing common to all sellers", growth_set(base, one, closed, recapture, (0.0, 0.0))),
+    ]
+    rows = pd.DataFrame(
+        {
+            "term": [term for term, _, _ in rungs],
+            "assumption": [text for _, text, _ in rungs],
+            "estimate": np.nan,
+            "std_error": np.nan,
+            "conf_low": [bounds[0] for _, _, bounds in rungs],
+            "conf_high": [bounds[1] for _, _, bounds in rungs],
+            "n": 1,
+        }
+    )
+    return Estimate(
+        estimand="E3g",
+        unit="percentage points",
+        rows=rows,
+        interval="identified set",
+        reason="sets from totals: there is no sample, hence no standard error",
+    )
+
+
+def closed_share(accounts: float, population: float, *, sd_log_sales: float, tilt: float) -> float:
+    """Share of sales carried by closed accounts when closure falls on size.
+
+    Sales are log-normal and the chance of closure is proportional to ``sales ** tilt``: the mean size of a closed
+    account is ``exp(tilt sd²)`` times the mean. The very largest accounts bound the share from above.
+
+    Parameters
+    ----------
+    accounts, population : float
+        Closed accounts and all accounts.
+    sd_log_sales : float
+        Standard deviation of log sales.
+    tilt : float
+        0 closes at random, 1 in proportion to sales.
+
+    Returns
+    -------
+    float
+        Share of all sales, between 0 and 1.
+    """
+    if not 0 < accounts < population:
+        raise DesignError(
+            f"{accounts} closed of {population} accounts were asked for; give fewer closed than there are"
+        )
+    fraction = accounts / population
+    largest = stats.norm.cdf(sd_log_sales - stats.norm.isf(fraction))
+    return float(min(fraction * np.exp(tilt * sd_log_sales**2), largest))

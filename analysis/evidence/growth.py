@@ -1,0 +1,128 @@
+"""Totals and shares on Amazon: what bounds the closures' effect on Chinese sellers' growth."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis import facts
+from analysis.accounting import closed_share
+from analysis.errors import DataError
+
+FILINGS = "Amazon (own filings)"
+
+
+def lead() -> facts.Series:
+    """Return the lead of third-party services over online stores in year-on-year growth, percentage points by quarter."""
+    services, stores = (
+        facts.growth(facts.series("platform_quarterly", platform="Amazon", series=name, publisher=FILINGS, freq="Q"))
+        for name in ("third_party_seller_services", "net_sales_online_stores")
+    )
+    return facts.difference(services, stores)
+
+
+def third_party_sales() -> facts.Series:
+    """Return Marketplace Pulse's estimates of third-party sales on Amazon by year, billion US dollars."""
+    frame = facts.rows("platform_shift_evidence")
+    mine = frame[frame["measure"] == "third-party GMV (estimate)"]
+    publisher = mine.loc[mine["date"] == "2020", "publisher"].iloc[0]
+    return facts.series(
+        "platform_shift_evidence",
+        measure="third-party GMV (estimate)",
+        platform="Amazon",
+        publisher=publisher,
+        freq="A",
+    )
+
+
+def closed_sales(yuan_per_dollar: float) -> tuple[float, float]:
+    """Return the range of yearly sales of closed accounts, billion US dollars.
+
+    The lower end is what Marketplace Pulse put on the first suspended sellers (a floor for any count); the upper is
+    the loss that the trade group asserts ("more than"), translated from yuan.
+
+    Raises
+    ------
+    DataError
+        If the two events are not in the record exactly once.
+    """
+    events = facts.load("events")
+    floor = events.query("unit == 'US dollars of yearly GMV (more than)'")["quantity"]
+    asserted = events.query("unit == 'yuan of losses (more than)'")["quantity"]
+    if len(floor) != 1 or len(asserted) != 1:
+        raise DataError(
+            f"events.csv: one floor and one asserted loss were asked for; found {len(floor)} and {len(asserted)}; "
+            "keep one row of each"
+        )
+    return float(floor.iloc[0]) / 1e9, float(asserted.iloc[0]) / 1e9 / yuan_per_dollar
+
+
+def shares() -> pd.DataFrame:
+    """Return the published pairs of a Chinese share before and after the closures, one definition each.
+
+    Returns
+    -------
+    DataFrame
+        `measure`, `marketplace`, `publisher`, `first`, `before`, `last`, `after` in per cent, `change` in percentage points:
+        every series of shares of sales or of top sellers, without bounds, observed by January 2021 and again
+        from September 2021 to the end of 2021.
+    """
+    frame = facts.rows("chinese_seller_share")
+    mine = frame[frame["measure"].isin(["market share of Chinese sellers", "share of top sellers based in China"])]
+    keys = ["measure", "marketplace", "publisher"]
+    early = mine[mine["date"].between("2020-12", "2021-01")].set_index(keys)
+    late = mine[mine["date"].between("2021-09", "2021-12")].set_index(keys)
+    both = early[["date", "value"]].join(late[["date", "value"]], lsuffix="_before", rsuffix="_after", how="inner")
+    both = both.reset_index().rename(
+        columns={"date_before": "first", "value_before": "before", "date_after": "last", "value_after": "after"}
+    )
+    return both.assign(change=both["after"] - both["before"])
+
+
+def stated_change() -> float:
+    """Return the change in the Chinese share of sales that Amazon itself stated, percentage points."""
+    frame = facts.load("chinese_seller_share")
+    return float(frame.loc[frame["unit"] == "percentage points, as stated", "value"].iloc[0])
+
+
+def published_growth() -> pd.DataFrame:
+    """Return every published reading of Chinese sellers' growth on Amazon from 2020 to 2021, per cent.
+
+    Returns
+    -------
+    DataFrame
+        `reading`, `growth`, `provenance` ("real" as published, "estimate" as share times third-party sales), `source`.
+    """
+    sales = third_party_sales()
+    factor = float(sales.values["2021"] / sales.values["2020"])
+    product = [
+        (
+            f"{row.measure}, {row.before:g} to {row.after:g} %, times sales",
+            100 * (factor * row.after / row.before - 1),
+            "estimate",
+            row.publisher,
+        )
+        for row in shares().itertuples()
+    ]
+    unchanged = (
+        f"share of sales changed by {stated_change():g} (Amazon), times sales",
+        100 * (factor - 1),
+        "estimate",
+        sales.publisher,
+    )
+    frame = facts.rows("chinese_seller_share")
+    own = frame[frame["unit"].eq("percent yoy")]
+    stated = [(row.measure, row.value, "real", row.publisher) for row in own.itertuples()]
+    return pd.DataFrame([*product, unchanged, *stated], columns=["reading", "growth", "provenance", "source"])
+
+
+def account_map(accounts: list[float], population: float, sd_log_sales: float, tilts: list[float]) -> pd.DataFrame:
+    """Return the share of sales, in per cent, that a number of closed accounts carries: rows accounts, columns tilts."""
+    return pd.DataFrame(
+        {
+            f"tilt {tilt:g}": [
+                100 * closed_share(n, population, sd_log_sales=sd_log_sales, tilt=tilt) for n in accounts
+            ]
+            for tilt in tilts
+        },
+        index=pd.Index(accounts, name="accounts"),
+    )

@@ -1,0 +1,150 @@
+"""Where else Chinese sellers sell: totals of the destinations and the mix of single firms."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis import facts
+from analysis.facts.derived import joined
+
+EBAY = "eBay (own filings and releases)"
+ALIBABA = "Alibaba (own results)"
+
+
+def by_year(series: facts.Series) -> pd.Series:
+    """Return the values of a series indexed by its periods as fractions of a year (2021.5 is mid-2021)."""
+    starts = series.values.index.to_timestamp()
+    return series.values.set_axis(starts.year + (starts.dayofyear - 1) / 365.25)
+
+
+def ebay_volume() -> facts.Series:
+    """Return eBay's merchandise volume by quarter, million US dollars; 2021 is backed out of the growth of 2022."""
+    published = facts.series("platform_quarterly", platform="eBay", series="gmv_total", publisher=EBAY, freq="Q")
+    growth = facts.series(
+        "platform_quarterly",
+        platform="eBay",
+        series="gmv_growth_yoy",
+        publisher=EBAY,
+        freq="Q",
+        first="2022Q1",
+        last="2022Q4",
+    )
+    earlier = facts.from_growth(published, growth)
+    return joined([earlier, published], published.name, "2021 from the levels and the reported growth of 2022")
+
+
+def aliexpress_parent_growth() -> facts.Series:
+    """Return year-on-year growth of Alibaba's international retail revenue by quarter, per cent.
+
+    AliExpress alone is not published; the segment holds Lazada, Trendyol and Daraz too.
+    """
+    revenue = facts.series(
+        "platform_quarterly",
+        platform="Alibaba international",
+        series="international_commerce_retail_revenue",
+        publisher=ALIBABA,
+        definition="as named",
+        freq="Q",
+    )
+    return facts.growth(revenue)
+
+
+def ebay_china_growth() -> pd.DataFrame:
+    """Return growth of eBay's revenue from Chinese sellers and in total, first half of 2023 on 2022, per cent.
+
+    The China line begins with the first half of 2022, so that nothing before the closures can be seen.
+    """
+    rows = []
+    for name, series in (("from Chinese sellers", "net_revenue_china_sellers"), ("in total", "net_revenue")):
+        level = facts.series("platform_quarterly", platform="eBay", series=series, publisher=EBAY, freq="H")
+        rows.append({"revenue": name, "first": level.values["2022H1"], "second": level.values["2023H1"]})
+    frame = pd.DataFrame(rows)
+    return frame.assign(growth=100 * (frame["second"] / frame["first"] - 1))
+
+
+def destination_readings() -> pd.DataFrame:
+    """Return the published growth of the named destinations from the quarter after the closures on.
+
+    Returns
+    -------
+    DataFrame
+        `destination`, `period`, `growth` in per cent, `provenance`: eBay's volume and Alibaba's international retail
+        revenue, 2021Q3 to 2022Q4, and eBay's revenue from Chinese sellers in 2023H1.
+    """
+    reported = facts.series(
+        "platform_quarterly",
+        platform="eBay",
+        series="gmv_growth_yoy",
+        publisher=EBAY,
+        freq="Q",
+        first="2022Q1",
+        last="2022Q4",
+    )
+    retail = aliexpress_parent_growth()
+    parts = [
+        pd.DataFrame(
+            {
+                "destination": name,
+                "period": series.periods,
+                "growth": series.values.to_numpy(),
+                "provenance": series.provenance,
+            }
+        )
+        for name, series in (("eBay: volume", reported), ("Alibaba: international retail revenue", retail))
+    ]
+    china = ebay_china_growth().iloc[[0]]
+    own = pd.DataFrame(
+        {
+            "destination": "eBay: revenue from Chinese sellers",
+            "period": "2023H1",
+            "growth": china["growth"],
+            "provenance": "real",
+        }
+    )
+    frame = pd.concat([*parts, own], ignore_index=True)
+    return frame[frame["period"].between("2021Q3", "2022Q4") | (frame["period"] == "2023H1")].reset_index(drop=True)
+
+
+def amazon_shares() -> pd.DataFrame:
+    """Return the published share of revenue made on Amazon of a closed survivor and of a spared firm.
+
+    Returns
+    -------
+    DataFrame
+        `firm`, `role`, `period`, `share` in per cent, `base`, `provenance`, `source`. Sailvan's value of 2023Q1 is
+        Amazon revenue over total revenue, from two publishers, and is an estimate for that reason.
+    """
+    frame = facts.rows("listed_sellers")
+    mine = frame[(frame["measure"] == "share_amazon") & frame["firm"].isin(["AuGroup / Aukey", "Sailvan Times"])]
+    shown = mine.assign(base=mine["unit"], share=mine["value"], source=mine["publisher"])
+    quarter = frame[(frame["firm"] == "Sailvan Times") & (frame["period"] == "2023Q1")].set_index("measure")
+    derived = pd.DataFrame(
+        {
+            "firm": ["Sailvan Times"],
+            "period": ["2023Q1"],
+            "share": [100 * quarter.loc["revenue_amazon", "value"] / quarter.loc["revenue_total", "value"]],
+            "base": ["percent of revenue"],
+            "provenance": ["estimate"],
+            "source": [
+                f"{quarter.loc['revenue_amazon', 'publisher']} over {quarter.loc['revenue_total', 'publisher']}"
+            ],
+        }
+    )
+    columns = ["firm", "period", "share", "base", "provenance", "source"]
+    both = pd.concat([shown[columns], derived], ignore_index=True).sort_values(["firm", "period"], ignore_index=True)
+    return both.assign(role=both["firm"].map({"AuGroup / Aukey": "closed", "Sailvan Times": "not closed"}))
+
+
+def survivor_mix() -> pd.DataFrame:
+    """Return the latest published mix of the closed survivor's revenue by destination: `period`, `measure`, `value`, `unit`."""
+    frame = facts.rows("listed_sellers")
+    mine = frame[(frame["firm"] == "AuGroup / Aukey") & frame["measure"].str.startswith("revenue_")]
+    return mine[["period", "measure", "value", "unit", "note", "publisher"]].reset_index(drop=True)
+
+
+def walmart_new_sellers() -> pd.DataFrame:
+    """Return published shares of new Walmart sellers that are based in China: `date`, `value` (per cent), `population`, `source`."""
+    frame = facts.rows("platform_shift_evidence")
+    mine = frame[frame["measure"].eq("share of new sellers based in China") & frame["platform"].eq("Walmart")]
+    kept = mine.assign(source=mine["publisher"])[["date", "value", "population", "source", "source_url"]]
+    return kept.sort_values("date", ignore_index=True)

@@ -1,0 +1,278 @@
+"""The parameters of a notebook, read from its own cell and checked against it.
+
+A notebook has one code cell tagged ``parameters``. Each of its lines is an annotated
+literal with its unit, and where it matters its allowed values, in the comment::
+
+    delta_pp: float = 2.0  # percentage points; allowed 0 to 20
+    data_tier: str = "facts"  # tier of the data; allowed facts | listed
+    as_of: str = "2026-11-01"  # date of knowledge, YYYY-MM-DD; allowed date
+
+What stands after ``allowed`` is ``LOW to HIGH`` (numbers, both ends included),
+``a | b | c`` (one of these) or ``date`` (an ISO date). The cell is read as Python, by
+`ast`: names and types are never guessed.
+"""
+
+import ast
+import datetime
+import difflib
+import io
+import json
+import math
+import re
+import tokenize
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from analysis.errors import DesignError
+
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+
+Value = int | float | str | bool
+
+_TYPES = {"int": int, "float": float, "str": str, "bool": bool}
+_NUMBERS = {
+    "int": re.compile(r"[+-]?[0-9]+"),
+    "float": re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"),
+}
+_RULE = re.compile(r"(?P<help>.*[\s;,])?allowed\s+(?P<allowed>.+)")
+_EXAMPLE = "write one a line, such as `delta_pp: float = 2.0  # percentage points; allowed 0 to 20`"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One line of a notebook's parameters cell.
+
+    Attributes
+    ----------
+    name : str
+    type : str
+        ``"int"``, ``"float"``, ``"str"`` or ``"bool"``.
+    default : int, float, str or bool
+        The value that the notebook uses when it is run by hand.
+    help : str
+        Meaning and unit, from the comment; empty if there is none.
+    allowed : str
+        The rule after ``allowed`` in the comment; empty if any value of the type will do.
+    """
+
+    name: str
+    type: str
+    default: Value
+    help: str
+    allowed: str
+
+    @property
+    def wanted(self) -> str:
+        """What a value must be, in words."""
+        rule = "a date YYYY-MM-DD" if self.allowed == "date" else self.allowed
+        return f"{self.type}, allowed {rule}" if rule else self.type
+
+
+def read(notebook: Path) -> list[Parameter]:
+    """Read the parameters of a notebook.
+
+    Parameters
+    ----------
+    notebook : Path
+        An ``.ipynb`` file.
+
+    Returns
+    -------
+    list of Parameter
+        In the order of the cell.
+
+    Raises
+    ------
+    DesignError
+        If there is no such notebook or not exactly one parameters cell, if the cell holds
+        anything but annotated literals, a name twice, or a default outside its own rule.
+    """
+    source = _cell(notebook)
+    asked = f"Parameters of {notebook.name}"
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError as error:
+        raise DesignError(f"{asked}: line {error.lineno} is not Python ({error.msg}); {_EXAMPLE}.") from None
+    comments = _comments(source)
+    lines = source.splitlines()
+    parameters = [_parameter(asked, node, lines, comments.get(node.lineno, "")) for node in statements]
+    _refuse_twice(asked, [parameter.name for parameter in parameters], [node.lineno for node in statements])
+    return parameters
+
+
+def override(parameters: Iterable[Parameter], given: Mapping[str, object]) -> dict[str, Value]:
+    """Put given values in the place of defaults.
+
+    Parameters
+    ----------
+    parameters : iterable of Parameter
+    given : mapping
+        Values by name: text from a command line (``"2.5"``, ``"true"``), or typed values
+        from YAML.
+
+    Returns
+    -------
+    dict
+        A typed value for every parameter.
+
+    Raises
+    ------
+    DesignError
+        For an unknown name, a wrong type, or a value that is not allowed.
+    """
+    known = {parameter.name: parameter for parameter in parameters}
+    refuse_unknown(given, known)
+    return {
+        name: _admit(parameter, _converted(parameter, given[name])) if name in given else parameter.default
+        for name, parameter in known.items()
+    }
+
+
+def check(notebook_name: str, namespace: Mapping[str, object]) -> None:
+    """Check the parameters in force in a running notebook; for its setup cell.
+
+    Parameters
+    ----------
+    notebook_name : str
+        Its file name in the notebooks folder, or a whole path.
+    namespace : mapping
+        The ``globals()`` of the notebook.
+
+    Raises
+    ------
+    DesignError
+        If a parameter is missing, of another type than its annotation, or not allowed.
+    """
+    for parameter in read(NOTEBOOKS / notebook_name):
+        if parameter.name not in namespace:
+            raise DesignError(
+                f"Parameter {parameter.name} of {notebook_name}: it is not defined; "
+                "run the parameters cell before the setup cell."
+            )
+        _admit(parameter, namespace[parameter.name])
+
+
+def refuse_unknown(given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise `DesignError` for the first given name that is not a known one."""
+    names = list(known)
+    for name in given:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]}?" if near else "use one of these."
+            raise DesignError(
+                f"Parameter {name}: there is no such parameter; known are {', '.join(sorted(names))}; {hint}"
+            )
+
+
+def is_date(value: object) -> bool:
+    """Whether `value` is the text of a date, YYYY-MM-DD."""
+    if not (isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value)):
+        return False
+    try:
+        datetime.date.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _cell(notebook: Path) -> str:
+    asked = f"Parameters of {notebook.name}"
+    try:
+        cells = json.loads(notebook.read_bytes())["cells"]
+        tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+    except FileNotFoundError:
+        raise DesignError(f"{asked}: {notebook} does not exist; give the name of a file in notebooks/.") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DesignError(f"{asked}: {notebook} is not a notebook ({error}); save it again from JupyterLab.") from None
+    if len(tagged) != 1 or tagged[0]["cell_type"] != "code":
+        raise DesignError(f"{asked}: {len(tagged)} cells are tagged `parameters`; tag exactly one code cell with it.")
+    source = tagged[0]["source"]
+    return source if isinstance(source, str) else "".join(source)
+
+
+def _comments(source: str) -> dict[int, str]:
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return {token.start[0]: token.string.lstrip("#").strip() for token in tokens if token.type == tokenize.COMMENT}
+
+
+def _parameter(asked: str, node: ast.stmt, lines: list[str], comment: str) -> Parameter:
+    match node:
+        case ast.AnnAssign(target=ast.Name(id=name), annotation=ast.Name(id=kind), value=ast.expr() as value) if (
+            kind in _TYPES and node.lineno == node.end_lineno
+        ):
+            pass
+        case _:
+            raise DesignError(
+                f"{asked}: line {node.lineno}, `{lines[node.lineno - 1].strip()}`, is not a literal "
+                f"annotated with int, float, str or bool; {_EXAMPLE}."
+            )
+    try:
+        default = ast.literal_eval(value)
+    except ValueError:
+        raise DesignError(
+            f"{asked}: {name} has the value `{ast.unparse(value)}`, which is not a literal; {_EXAMPLE}."
+        ) from None
+    ruled = _RULE.fullmatch(comment)
+    help_, allowed = ruled.group("help", "allowed") if ruled else (comment, "")
+    parameter = Parameter(name, kind, default, (help_ or "").rstrip(" ;,"), allowed)
+    return replace(parameter, default=_admit(parameter, default))
+
+
+def _refuse_twice(asked: str, names: list[str], lines: list[int]) -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise DesignError(f"{asked}: {name} is defined {count} times; keep one.")
+    for line, count in Counter(lines).items():
+        if count > 1:
+            raise DesignError(f"{asked}: line {line} holds {count} parameters; {_EXAMPLE}.")
+
+
+def _converted(parameter: Parameter, given: object) -> object:
+    """Text becomes a value of the type where it can; whether it did is seen by `_admit`."""
+    if isinstance(given, str):
+        return _from_text(parameter.type, given)
+    if type(given) is datetime.date and parameter.allowed == "date":
+        return given.isoformat()  # YAML reads an unquoted date as one
+    return given
+
+
+def _from_text(kind: str, text: str) -> Value:
+    if kind == "bool":
+        return {"true": True, "false": False}.get(text, text)
+    if kind in _NUMBERS and _NUMBERS[kind].fullmatch(text):
+        return int(text) if kind == "int" else float(text)
+    return text
+
+
+def _admit(parameter: Parameter, value: object) -> Value:
+    if parameter.type == "float" and type(value) is int:
+        value = float(value)
+    if isinstance(value, Value) and type(value) is _TYPES[parameter.type]:
+        finite = not isinstance(value, float) or math.isfinite(value)
+        if finite and _permits(parameter, value):
+            return value
+    raise DesignError(
+        f"Parameter {parameter.name}: found {value!r} ({type(value).__name__}); "
+        f"give a value that is {parameter.wanted}."
+    )
+
+
+def _permits(parameter: Parameter, value: Value) -> bool:
+    rule, kind = parameter.allowed, parameter.type
+    if not rule:
+        return True
+    if rule == "date" and kind == "str":
+        return is_date(value)
+    if kind in _NUMBERS and (bounds := re.fullmatch(r"(\S+) to (\S+)", rule)):
+        low, high = (_from_text("float", text) for text in bounds.groups())
+        if isinstance(low, float) and isinstance(high, float) and isinstance(value, int | float):
+            return low <= value <= high
+    words = [_from_text(kind, word) for word in re.split(r"\s*\|\s*", rule)]
+    if not all(type(word) is _TYPES[kind] and re.fullmatch(r"\S+", str(word)) for word in words):
+        raise DesignError(
+            f"Parameter {parameter.name}: the comment says `allowed {rule}`, which is no rule for {kind}; "
+            "write `allowed LOW to HIGH`, `allowed a | b | c` or `allowed date`."
+        )
+    return value in words

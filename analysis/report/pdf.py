@@ -1,0 +1,107 @@
+"""From an executed notebook to a PDF: pandoc reads it, typst sets it.
+
+Nothing of the machine reaches the page: system fonts are ignored, the clock is the
+as-of date, and pandoc is the one of the wheel. Same notebook, same date, same bytes.
+"""
+
+import errno
+import json
+import os
+import re
+import shutil
+import subprocess
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+SOURCES = Path(__file__).resolve().parents[2] / "reports"
+AUTHOR = "market-impact-notebooks"
+KEYWORDS = ("online marketplaces", "account closures", "market impact")
+READER = "ipynb+smart+footnotes+native_divs+native_spans"
+
+
+class PdfError(RuntimeError):
+    """The notebook cannot be set as a PDF."""
+
+
+def render(notebook: Path, pdf: Path, *, as_of: str, footer: str = "Real figures") -> None:
+    """Set an executed notebook as a tagged, archivable PDF (PDF/A-2a and PDF/UA-1).
+
+    Page 1 holds the title and the cells tagged ``answer``; the other cells follow in
+    their order, without code. The file is built in a temporary folder beside `pdf` and
+    moved into place, so that a failure leaves the old one as it was.
+
+    Parameters
+    ----------
+    notebook : Path
+        Executed notebook, nbformat 4.
+    pdf : Path
+        Where the PDF goes; its folder must exist.
+    as_of : str
+        Date of knowledge, YYYY-MM-DD: printed, and the PDF's own date (midnight UTC).
+    footer : str
+        What stands at the foot of each page.
+
+    Raises
+    ------
+    PdfError
+        A cell failed, a character has no glyph in our fonts, a figure has no alt text,
+        the answer does not fit on page 1, or anything pandoc or typst warns of.
+    OSError
+        The disk is full, or a path cannot be read or written.
+    """
+    moment = datetime.combine(date.fromisoformat(as_of), time(), tzinfo=UTC)
+    with TemporaryDirectory(prefix=f".{pdf.stem}-pdf-", dir=pdf.parent) as name:
+        folder = Path(name)
+        meta = {"as_of": as_of, "footer": footer, "author": AUTHOR, "keywords": KEYWORDS}
+        (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+        shutil.copy(SOURCES / "template.typ", folder)
+        main = folder / "main.typ"
+        main.write_text(_typst_source(notebook.resolve(), folder), encoding="utf-8")
+        finished = folder / "finished.pdf"
+        finished.write_bytes(_compiled(main, notebook, moment))
+        os.replace(finished, pdf)
+
+
+def _typst_source(notebook: Path, folder: Path) -> str:
+    """Run pandoc in `folder`; our filter leaves the figures and the title there."""
+    import pypandoc
+
+    pandoc = Path(pypandoc.__file__).parent / "files" / "pandoc"
+    command = [str(pandoc), str(notebook), f"--from={READER}", "--ipynb-output=all", "--to=typst", "--wrap=none"]
+    command += ["--fail-if-warnings", f"--lua-filter={SOURCES / 'filter.lua'}"]
+    command += [f"--data-dir={folder}", f"--resource-path={notebook.parent}"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", check=False)
+    if "No space left on device" in done.stderr:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+    if done.returncode != 0:
+        raise PdfError(_message(notebook, "pandoc", done.stderr))
+    return '#import "template.typ": *\n#let meta = json("meta.json")\n#show: report.with(meta)\n' + done.stdout
+
+
+def _compiled(main: Path, notebook: Path, moment: datetime) -> bytes:
+    """Compile with the standards' checks on; a warning is a failure."""
+    import typst
+
+    try:
+        pdf, warnings = typst.compile_with_warnings(
+            main,
+            font_paths=[SOURCES / "fonts"],
+            ignore_system_fonts=True,
+            format="pdf",
+            pdf_standards=["a-2a", "ua-1"],  # they also refuse missing glyphs and alt texts
+            timestamp=moment,
+        )
+    except typst.TypstError as error:
+        raise PdfError(_message(notebook, "typst", "\n".join([error.message, *error.hints]))) from error
+    if warnings:
+        raise PdfError(_message(notebook, "typst", "\n".join(warning.message for warning in warnings)))
+    return pdf
+
+
+def _message(notebook: Path, tool: str, said: str) -> str:
+    """Three clauses; pandoc's frame around a message of our filter is cut away."""
+    said = re.sub(r"^Error running filter .*:\n|\nstack traceback:[\s\S]*$", "", said.strip())
+    return (
+        f"{notebook.name} cannot be set as a PDF: {tool} stops with: {said.strip()}. Mend the notebook and run again."
+    )

@@ -1,0 +1,281 @@
+"""The run: skip what is unchanged, execute the rest, publish what succeeded."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis.report import executed, fingerprint, publish, schedule
+from analysis.report.executed import Verdict
+from analysis.report.interrupts import Interrupts
+from analysis.report.outcomes import Exit, ReportError, disk_full
+from analysis.report.schedule import Job, Paths
+
+if TYPE_CHECKING:
+    from analysis.report.kernels import Kernels
+
+TIMEOUT = 600.0  # seconds for one notebook
+
+Render = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Order:
+    """How to run: what is the same for each report of a run."""
+
+    paths: Paths
+    as_of: str
+    out: Path
+    workers: int
+    timeout: float
+    force: bool
+    render: Render | None
+
+
+@dataclass(frozen=True)
+class Product:
+    """A report that was made and lies in the temporary folder."""
+
+    job: Job
+    fingerprint: str
+    notebook: Path
+    pdf: Path
+    verdicts: list[Verdict]
+    seconds: float
+    finished: datetime
+
+
+@dataclass
+class Shift:
+    """One run as it goes."""
+
+    order: Order
+    common: fingerprint.Inputs
+    published: publish.Published
+    stage: Path
+    products: dict[str, Product] = field(default_factory=dict)
+    unchanged: list[str] = field(default_factory=list)
+    failures: dict[str, ReportError] = field(default_factory=dict)
+    not_run: dict[str, str] = field(default_factory=dict)
+
+    def verdicts(self, jobs: Iterable[Job]) -> dict[str, list[Verdict]]:
+        """Verdicts by report: this run's, else the published ones."""
+        found = {**self.published.verdicts, **{name: made.verdicts for name, made in self.products.items()}}
+        return {job.name: found[job.name] for job in jobs if job.name in found}
+
+
+def report(
+    paths: Paths,
+    *,
+    as_of: str,
+    names: Iterable[str] = (),
+    given: Mapping[str, str] | None = None,
+    out: Path | None = None,
+    workers: int | None = None,
+    timeout: float = TIMEOUT,
+    force: bool = False,
+    render: Render | None = None,
+) -> Exit:
+    """Make the reports that are not up to date, publish them, and print how it went.
+
+    Parameters
+    ----------
+    paths : Paths
+    as_of : str
+        Date of knowledge, YYYY-MM-DD; names the folder and reaches the notebooks.
+    names : iterable of str
+        Reports by name or number; none means the whole schedule.
+    given : mapping
+        Parameters by name, as text.
+    out : Path
+        Where to publish; ``paths.reports`` if None.
+    workers : int
+        Notebooks at a time; the number of cores if None.
+    timeout : float
+        Seconds for each notebook.
+    force : bool
+        Make also what is unchanged.
+    render : callable
+        ``render(notebook, pdf, as_of=...)``; `analysis.report.pdf.render` if None.
+
+    Returns
+    -------
+    Exit
+
+    Raises
+    ------
+    DesignError
+        If what is asked for cannot be run; nothing has been started then.
+    publish.LockedError
+        If another run publishes into the same folder.
+    OSError
+        If the disk is full while publishing; what was published is as before.
+    """
+    scheduled = schedule.read(paths)
+    jobs = schedule.settle(schedule.select(scheduled, names), given or {}, as_of)
+    out = (out or paths.reports).absolute()
+    order = Order(paths, as_of, out, workers or os.cpu_count() or 1, timeout, force, render)
+    with Interrupts() as interrupts, publish.locked(out), publish.staging(out) as stage:
+        published = publish.read(out / as_of)
+        shift = Shift(order, fingerprint.inputs(paths), published, stage)
+        _work(shift, [job for job in jobs if not job.is_brief])
+        for brief in (job for job in jobs if job.is_brief):
+            _work_brief(shift, brief, [job for job in scheduled if not job.is_brief])
+        with interrupts.held():
+            _publish(shift, scheduled)
+        return _tell(shift, jobs)
+
+
+def _work(shift: Shift, jobs: list[Job], verdicts: object = None) -> None:
+    """Make each job that is not up to date, several at a time."""
+    prints = {job.name: fingerprint.of(job, shift.common, verdicts) for job in jobs}
+    fresh = [] if shift.order.force else [n for n in prints if shift.published.holds(n, prints[n])]
+    shift.unchanged += fresh
+    due = [job for job in jobs if job.name not in fresh]
+    if not due:
+        return
+    from analysis.report.kernels import Kernels, environment
+
+    kernels = Kernels()
+    futures: dict[Future[Product], Job] = {}
+    with environment(shift.order.as_of, shift.stage), ThreadPoolExecutor(shift.order.workers) as pool:
+        try:
+            for position, job in enumerate(due):
+                futures[pool.submit(_make, shift, job, prints[job.name], kernels, position)] = job
+            for future in as_completed(futures):
+                _note(shift, futures[future], future)
+        except BaseException:  # a signal, or an error of ours: leave no kernel behind
+            pool.shutdown(wait=False, cancel_futures=True)
+            while running := [future for future in futures if not future.done()]:
+                kernels.kill()
+                wait(running, timeout=0.1)
+            raise
+
+
+def _note(shift: Shift, job: Job, future: Future[Product]) -> None:
+    try:
+        shift.products[job.name] = future.result()
+    except ReportError as failure:
+        shift.failures[job.name] = failure
+
+
+def _work_brief(shift: Shift, brief: Job, inputs: list[Job]) -> None:
+    """Make the brief from the verdicts of all others, unless one of them failed."""
+    if shift.failures:
+        shift.not_run[brief.name] = f"not run: it needs {', '.join(shift.failures)}"
+        return
+    verdicts = shift.verdicts(inputs)
+    for name, found in verdicts.items():
+        publish.write_json(_folder(shift.stage / "verdicts") / f"{name}.json", found)
+    _work(shift, [brief], verdicts)
+
+
+def _make(shift: Shift, job: Job, print_: str, kernels: "Kernels", position: int) -> Product:
+    """Execute a notebook and make its PDF, in the temporary folder."""
+    from analysis.report.kernels import execute, say
+
+    began, bars = time.monotonic(), sys.stderr.isatty()
+    notebook = _folder(shift.stage / job.name) / f"{job.name}.ipynb"
+    pdf = notebook.with_suffix(".pdf")
+    verdicts = shift.stage / "verdicts" if job.is_brief else notebook.with_name("verdicts.json")
+    values = {**job.parameters, job.verdicts_parameter: str(verdicts)}
+    progress = {"desc": f"{job.name:24}", "position": position} if bars else False
+    if not bars:
+        say(f"{job.name}: running")
+    try:
+        execute(job, values, notebook, timeout=shift.order.timeout, kernels=kernels, progress=progress)
+        found = [] if job.is_brief else executed.verdicts(verdicts, job)
+        executed.make_reproducible(notebook, job, values[job.verdicts_parameter])
+        _render(shift, job, notebook, pdf)
+    except OSError as error:
+        if disk_full(error):
+            raise ReportError(f"{job.name}: {error}", Exit.DISK_FULL) from error
+        raise
+    return Product(job, print_, notebook, pdf, found, time.monotonic() - began, datetime.now(UTC))
+
+
+def _render(shift: Shift, job: Job, notebook: Path, pdf: Path) -> None:
+    try:
+        (shift.order.render or _own_render())(notebook, pdf, as_of=shift.order.as_of)
+    except RuntimeError as error:
+        code = Exit.DISK_FULL if disk_full(error) else Exit.PDF
+        raise ReportError(f"{job.name}: no PDF: {error}", code) from error
+
+
+def _own_render() -> Render:
+    from analysis.report.pdf import render
+
+    return render
+
+
+def _publish(shift: Shift, scheduled: list[Job]) -> None:
+    """Move what was made into place, the manifest last, and keep aside what failed."""
+    out, stage, folder = shift.order.out, shift.stage, shift.published.folder
+    for name in shift.failures:
+        if (notebook := stage / name / f"{name}.ipynb").exists():
+            os.replace(notebook, _folder(out / "failed") / notebook.name)
+    if shift.products:
+        made = [file for product in shift.products.values() for file in (product.pdf, product.notebook)]
+        verdicts, manifest = stage / "verdicts.json", stage / "manifest.json"
+        found = shift.verdicts(scheduled)
+        publish.write_json(verdicts, [verdict for name in sorted(found) for verdict in found[name]])
+        publish.write_json(manifest, _manifest(shift, scheduled, fingerprint.sha256(verdicts)))
+        _folder(folder)
+        publish.move([(file, folder / file.name) for file in (*made, verdicts, manifest)], stage)
+        for name in shift.products:
+            (out / "failed" / f"{name}.ipynb").unlink(missing_ok=True)
+    if not shift.failures:
+        publish.point_latest(folder, stage)
+
+
+def _manifest(shift: Shift, scheduled: list[Job], verdicts_sha256: str) -> dict[str, Any]:
+    """Describe what is published: of earlier runs what still stands, of this run what it made."""
+    commit = publish.commit(shift.order.paths.notebooks)
+    entries = {**shift.published.entries}
+    for name, product in shift.products.items():
+        entries[name] = {
+            "notebook": product.job.notebook.name,
+            "parameters": dict(product.job.parameters),
+            "fingerprint": product.fingerprint,
+            "commit": commit,
+            "seconds": round(product.seconds, 1),
+            "finished": product.finished.isoformat(timespec="seconds"),
+            "pdf_sha256": fingerprint.sha256(product.pdf),
+        }
+    return {
+        "as_of": shift.order.as_of,
+        "commit": commit,
+        "data": shift.common.data,
+        "versions": shift.common.versions,
+        "verdicts_sha256": verdicts_sha256,
+        "reports": {job.name: entries[job.name] for job in scheduled if job.name in entries},
+    }
+
+
+def _tell(shift: Shift, jobs: list[Job]) -> Exit:
+    """Print one line per report and the paths of the PDFs; return how the run ends."""
+    for failure in shift.failures.values():
+        print(failure, file=sys.stderr)
+    for job in jobs:
+        if product := shift.products.get(job.name):
+            line = f"published  {product.seconds:5.1f} s"
+        elif job.name in shift.failures:
+            line = "failed"
+        else:
+            line = shift.not_run.get(job.name, "unchanged")
+        print(f"{job.name:24}  {line}")
+    for job in jobs:
+        if job.name in (*shift.products, *shift.unchanged):
+            print(os.path.relpath(shift.published.folder / f"{job.name}.pdf"))
+    codes = {failure.code for failure in shift.failures.values()}
+    return next((code for code in (Exit.DISK_FULL, Exit.FAILED, Exit.PDF) if code in codes), Exit.OK)
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(exist_ok=True)
+    return path

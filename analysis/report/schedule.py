@@ -1,0 +1,199 @@
+"""What is to be run: ``schedule.yml`` read strictly, and its jobs given their parameters."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from analysis import parameters
+from analysis.errors import DesignError
+
+_KEYS = {"name", "notebook", "parameters"}
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where the runner finds its things.
+
+    Attributes
+    ----------
+    notebooks : Path
+        Folder of the notebooks, and the working folder of their kernels.
+    reports : Path
+        Folder of ``schedule.yml`` and of the layout of the PDFs; reports are published
+        here unless another folder is asked for.
+    data : Path
+        Folder of the data; each of its files is part of every fingerprint.
+    """
+
+    notebooks: Path
+    reports: Path
+    data: Path
+
+    @classmethod
+    def under(cls, root: Path) -> "Paths":
+        """Return the paths of a repository."""
+        return cls(root / "notebooks", root / "reports", root / "data")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One report: a notebook and its parameters.
+
+    Attributes
+    ----------
+    name : str
+        Name of the report and of the files that it publishes.
+    notebook : Path
+    parameters : mapping
+        As written in the schedule; after `settle` a typed value for each parameter.
+    """
+
+    name: str
+    notebook: Path
+    parameters: Mapping[str, Any]
+
+    @property
+    def is_brief(self) -> bool:
+        """Whether it reads the verdicts of all others, and so runs after them."""
+        return self.name.startswith("00_")
+
+    @property
+    def verdicts_parameter(self) -> str:
+        """Name of the parameter that says where verdicts are read or written."""
+        return "verdict_folder" if self.is_brief else "verdict_file"
+
+
+def read(paths: Paths) -> list[Job]:
+    """Read the schedule.
+
+    Returns
+    -------
+    list of Job
+        In the order of the file, the brief last.
+
+    Raises
+    ------
+    DesignError
+        For an unknown or missing key, a name used twice, or a notebook that does not exist.
+    """
+    file = paths.reports / "schedule.yml"
+    try:
+        content = yaml.load(file.read_text(encoding="utf-8"), _StrictLoader)
+    except FileNotFoundError:
+        raise DesignError(f"Schedule: {file} does not exist; restore it from git.") from None
+    except yaml.YAMLError as error:
+        raise DesignError(f"Schedule {file}: it is not YAML ({error}); mend that line.") from None
+    match content:
+        case {"reports": [*rows], **rest} if rows and not rest:
+            jobs = [_job(row, number, paths) for number, row in enumerate(rows, start=1)]
+        case _:
+            raise DesignError(f"Schedule {file}: write a list of reports under the one key `reports`.")
+    names = [job.name for job in jobs]
+    for name in names:
+        if names.count(name) > 1:
+            raise DesignError(f"Schedule {file}: {names.count(name)} reports are called {name}; rename all but one.")
+    return sorted(jobs, key=lambda job: job.is_brief)
+
+
+def select(jobs: list[Job], names: Iterable[str]) -> list[Job]:
+    """Choose jobs by report name or number (``05``); no names means all.
+
+    The brief reads the verdicts of all others, so choosing it chooses them too: those that
+    are unchanged cost nothing.
+
+    Raises
+    ------
+    DesignError
+        For a name that no report has.
+    """
+    chosen = set()
+    for name in names:
+        found = [job.name for job in jobs if name in (job.name, job.name.split("_")[0])]
+        if not found:
+            raise DesignError(
+                f"Report {name}: the schedule has no such report; choose from "
+                f"{', '.join(sorted(job.name for job in jobs))}."
+            )
+        chosen.update(found)
+    if not chosen or any(job.is_brief and job.name in chosen for job in jobs):
+        return jobs
+    return [job for job in jobs if job.name in chosen]
+
+
+def settle(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
+    """Give each job a typed value for every parameter of its notebook.
+
+    Parameters
+    ----------
+    jobs : list of Job
+    given : mapping
+        Text by name, from ``-p``; it goes to each job that knows the name, and it goes
+        before the schedule.
+    as_of : str
+        Date of knowledge, YYYY-MM-DD.
+
+    Raises
+    ------
+    DesignError
+        For a name that no job knows or that only the runner sets, and as in `parameters`.
+    """
+    if not parameters.is_date(as_of):
+        raise DesignError(f"As-of date: found {as_of!r}; give a date YYYY-MM-DD.")
+    known = {job.name: parameters.read(job.notebook) for job in jobs}
+    names = {name: {parameter.name for parameter in known[name]} for name in known}
+    parameters.refuse_unknown(given, set().union(*names.values()))
+    settled = []
+    for job in jobs:
+        _refuse_reserved(job, names[job.name], given)
+        mine = {name: text for name, text in given.items() if name in names[job.name]}
+        try:
+            values = parameters.override(known[job.name], {**job.parameters, **mine, "as_of": as_of})
+        except DesignError as error:
+            raise DesignError(f"Report {job.name}: {error}") from None
+        settled.append(replace(job, parameters=values))
+    return settled
+
+
+def _refuse_reserved(job: Job, names: set[str], given: Mapping[str, str]) -> None:
+    reserved = {"as_of", job.verdicts_parameter}
+    if taken := reserved & (given.keys() | job.parameters.keys()):
+        raise DesignError(
+            f"Report {job.name}: {', '.join(sorted(taken))} was given as a parameter, but the runner "
+            "sets it; use --as-of for the date."
+        )
+    if missing := reserved - names:
+        raise DesignError(
+            f"Report {job.name}: the parameters cell of {job.notebook.name} lacks "
+            f"{', '.join(sorted(missing))}; add it, since the runner sets it."
+        )
+
+
+def _job(row: object, number: int, paths: Paths) -> Job:
+    asked = f"Schedule, report {number}"
+    if not isinstance(row, dict) or not {"name", "notebook"} <= row.keys() <= _KEYS:
+        found = ", ".join(map(str, row)) if isinstance(row, dict) else repr(row)
+        raise DesignError(f"{asked}: found {found}; write the keys name, notebook and, if any, parameters.")
+    name, notebook, given = row["name"], row["notebook"], row.get("parameters") or {}
+    if not re.fullmatch(r"[0-9]{2}_\w+", str(name)):
+        raise DesignError(f"{asked}: the name is {name!r}; write two digits and words, such as 05_growth.")
+    file = paths.notebooks / str(notebook)
+    if file.parent != paths.notebooks or file.suffix != ".ipynb" or not file.is_file():
+        raise DesignError(f"{asked}, {name}: there is no notebook {notebook!r} in {paths.notebooks}; mend it.")
+    if not isinstance(given, dict):
+        raise DesignError(f"{asked}, {name}: parameters are {given!r}; write them as `key: value`.")
+    return Job(name, file, {str(key): value for key, value in given.items()})
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML in which a key written twice is an error, where it would silently win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        if len(set(keys)) < len(keys):
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise yaml.constructor.ConstructorError(None, None, f"key {twice!r} twice", node.start_mark)
+        return super().construct_mapping(node, deep)

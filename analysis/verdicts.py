@@ -1,0 +1,223 @@
+"""From a claim and an estimate to one of four words, by fixed rules.
+
+The rules depend on the kind of claim, never on its content. A bound or an identified set stands in
+for a confidence interval and is called so. Confidence is separate from the word.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from analysis.errors import DataError, DesignError
+
+SUPPORTED = "Supported"
+CONTRADICTED = "Contradicted"
+NOT_SHOWN = "Not shown"
+NOT_TESTABLE = "Not testable with this data"
+WORDS = (SUPPORTED, CONTRADICTED, NOT_SHOWN, NOT_TESTABLE)
+CONFIDENCE = ("high", "moderate", "low")
+TIERS = ("facts", "listed", "panel", "sim")
+PROVENANCE = ("real", "estimate", "simulated")
+SAME_COUNT = 0.10  # two counts of one thing agree when they differ by at most this share
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the data say of one claim in one reading.
+
+    Attributes
+    ----------
+    claim, reading : str
+        Id in claims.csv, and which reading of it (``"V2"``); empty where there is one.
+    statement, claimant : str
+        The claim in words and who made it.
+    word, confidence : str
+        One of `WORDS`; high, moderate or low.
+    estimand, unit, window, n : str
+        What was estimated, in which unit, over which time, from how many of what.
+    estimate, low, high, margin : float or None
+        Point and interval in `unit`, and the margin it is held against; None where there is none.
+    interval : str
+        Kind of interval: ``"permutation interval"``, ``"identified set"``, ``"published readings"``.
+    tier, provenance : str
+        Data tier, and whether the numbers are real, estimated or simulated.
+    why, change : str
+        The reason in a sentence, and what would change the word.
+    notebook, inputs : str
+        Who judged, and a digest of the data it read.
+    """
+
+    claim: str
+    statement: str
+    claimant: str
+    word: str
+    confidence: str
+    tier: str
+    provenance: str
+    why: str
+    change: str
+    reading: str = ""
+    estimand: str = ""
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    interval: str = ""
+    margin: float | None = None
+    unit: str = ""
+    window: str = ""
+    n: str = ""
+    notebook: str = ""
+    inputs: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse words outside the vocabulary, and a word from a simulated market."""
+        for name, allowed in (
+            ("word", WORDS),
+            ("confidence", CONFIDENCE),
+            ("tier", TIERS),
+            ("provenance", PROVENANCE),
+        ):
+            if getattr(self, name) not in allowed:
+                raise DesignError(
+                    f"a verdict on {self.claim} was asked for; its {name} is {getattr(self, name)!r}; use one of {allowed}"
+                )
+        if self.tier == "sim" or self.provenance == "simulated":
+            raise DesignError(
+                f"a verdict on {self.claim} was asked for; its numbers are simulated; "
+                "only facts, listed and panel data give a claim its word"
+            )
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise DesignError(
+                f"a verdict on {self.claim} was asked for; its interval runs from {self.low} to {self.high}; swap them"
+            )
+
+
+def not_lower(interval: Interval | None, margin: float) -> str:
+    """Judge "did no harm": supported above ``-margin``, contradicted below it.
+
+    `interval` and `margin` share one unit; None means that there is no estimate or bound.
+    """
+    if interval is None:
+        return NOT_TESTABLE
+    low, high = interval
+    return SUPPORTED if low > -margin else CONTRADICTED if high < -margin else NOT_SHOWN
+
+
+def unchanged(interval: Interval | None, margin: float) -> str:
+    """Judge "unchanged": supported inside ``±margin``, contradicted outside it."""
+    if interval is None:
+        return NOT_TESTABLE
+    low, high = interval
+    if -margin < low and high < margin:
+        return SUPPORTED
+    return CONTRADICTED if high < -margin or low > margin else NOT_SHOWN
+
+
+def direction(interval: Interval | None) -> str:
+    """Judge "more of it": supported when the interval lies above zero."""
+    if interval is None:
+        return NOT_TESTABLE
+    low, high = interval
+    return SUPPORTED if low > 0 else CONTRADICTED if high < 0 else NOT_SHOWN
+
+
+def stayed_positive(readings: Sequence[float]) -> str:
+    """Judge "growth stayed positive" from every published reading of it, in any one unit."""
+    if not readings:
+        return NOT_TESTABLE
+    return direction((min(readings), max(readings)))
+
+
+def count(claimed: float | None, independent: Iterable[float]) -> str:
+    """Judge a count against independent sources with the same definition.
+
+    Parameters
+    ----------
+    claimed : float or None
+        The claimant's figure, positive; None where the claim names no number.
+    independent : iterable of float
+        Figures of others for the same thing by the same definition.
+
+    Returns
+    -------
+    str
+        Supported within 10 per cent of one of them, contradicted further off from all, not shown where
+        only the claimant's figure exists or the definitions differ, not testable without a figure.
+    """
+    if claimed is None:
+        return NOT_TESTABLE
+    gaps = [abs(figure / claimed - 1) for figure in independent]
+    if not gaps:
+        return NOT_SHOWN
+    return SUPPORTED if min(gaps) <= SAME_COUNT else CONTRADICTED
+
+
+def documented(found: Sequence[bool]) -> str:
+    """Judge "these firms were hit" or "this sum was frozen" from filings that say so, one entry per part.
+
+    Supported when a filing, prospectus or two independent reports bear out every part of the claim.
+    """
+    if not found:
+        return NOT_TESTABLE
+    return SUPPORTED if all(found) else NOT_SHOWN
+
+
+def _clean(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write(verdicts: Sequence[Verdict], path: str | Path, *, notebook: str, inputs: str) -> None:
+    """Write a notebook's verdicts as a JSON list, whole or not at all.
+
+    Parameters
+    ----------
+    verdicts : sequence of Verdict
+        In the order in which they are shown.
+    path : path
+        The file; its folder is made when missing.
+    notebook, inputs : str
+        Stamped on each verdict: who judged, and the digest of what was read.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    stamped = [asdict(replace(verdict, notebook=notebook, inputs=inputs)) for verdict in verdicts]
+    rows = [{name: _clean(value) for name, value in row.items()} for row in stamped]
+    draft = target.with_name(f".{target.name}.tmp")
+    draft.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(draft, target)
+
+
+def read(folder: str | Path) -> list[Verdict]:
+    """Read all verdicts of a run, in the order of file names.
+
+    Raises
+    ------
+    DataError
+        If there are none, or a file is not a list of verdicts.
+    """
+    files = sorted(Path(folder).glob("*.json"))
+    if not files:
+        raise DataError(f"the verdicts of a run were asked for; {folder} holds none; run make report first")
+    names = {field.name for field in fields(Verdict)}
+    found = []
+    for file in files:
+        rows = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(rows, list) or any(not isinstance(row, dict) for row in rows):
+            raise DataError(
+                f"{file.name}: a list of verdicts was asked for; found something else; run the notebook again"
+            )
+        for row in rows:
+            if unknown := sorted(set(row) - names):
+                raise DataError(
+                    f"{file.name}: a verdict was asked for; found unknown keys {unknown}; run the notebook again"
+                )
+            found.append(Verdict(**row))
+    return found

@@ -1,0 +1,169 @@
+-- Text: what typst could misread, where long tokens break, maths, verdict words.
+
+local WORDS = { supported = true, contradicted = true, ["not-shown"] = true, ["not-testable"] = true }
+local LONGEST_RUN = 16 -- characters of a long token without any separator
+
+local M = {
+  long_in_text = 36, -- tokens longer than this may break
+  long_in_table = 18,
+}
+
+function M.fail(...)
+  error(string.format(...), 0)
+end
+
+function M.raw(text)
+  return pandoc.RawInline("typst", text)
+end
+
+function M.raw_block(text)
+  return pandoc.RawBlock("typst", text)
+end
+
+-- A typst string literal: only these two characters are special in one.
+function M.quoted(text)
+  return '"' .. text:gsub('[\\"]', "\\%0") .. '"'
+end
+
+-- Cut a long token where a reader expects a break: after / . _ - ? & = : or in a long run.
+function M.fragments(text, long)
+  if utf8.len(text) <= long then
+    return { text }
+  end
+  local parts, part, run = {}, "", 0
+  for _, code in utf8.codes(text) do
+    local char = utf8.char(code)
+    part, run = part .. char, run + 1
+    if run >= LONGEST_RUN or (run > 2 and char:find("[/._%-?&=:,;]")) then
+      parts[#parts + 1], part, run = part, "", 0
+    end
+  end
+  if part ~= "" then
+    parts[#parts + 1] = part
+  end
+  return parts
+end
+
+-- A hyphen that stands for minus, and the apostrophe, as a printer sets them.
+local function typographic(text)
+  text = text:gsub("^%-(%.?%d)", "−%1"):gsub("([%(%[{=<>,;|])%-(%.?%d)", "%1−%2")
+  local _, apostrophes = text:gsub("'", "")
+  if apostrophes == 1 then
+    text = text:gsub("(%a)'", "%1’")
+  end
+  return text
+end
+
+-- What typst would take for a list, heading or term at the start of a line.
+local function starts_markup(text)
+  return text:find("^[-+/]$") or text:find("^=+$") or text:find("^%d+[.)]$")
+end
+
+-- A unit or a mark of provenance stays on the line of its number.
+local function stays(element)
+  if element == nil or element.t ~= "Str" then
+    return false
+  end
+  local text = element.text
+  return text:find("^%%") or text:find("^pp%f[%A]") or text:find("^●") or text:find("^◐") or text:find("^○")
+end
+
+-- Text for the writer, save two things: `-?` is a soft hyphen to typst; and in prose straight
+-- quotes go through bare, so that typst turns them. In tables they stay as they are.
+local function spell(inlines, text, is_prose)
+  local special = is_prose and '^(.-)(["-])(.*)$' or "^(.-)(%-)(.*)$"
+  local before, char, after = text:match(special)
+  while before do
+    local verbatim = char == '"' and '"' or after:find("^%?") and "\\-"
+    inlines[#inlines + 1] = pandoc.Str(before .. (verbatim and "" or char))
+    if verbatim then
+      inlines[#inlines + 1] = M.raw(verbatim)
+    end
+    text = after
+    before, char, after = text:match(special)
+  end
+  inlines[#inlines + 1] = pandoc.Str(text)
+end
+
+local function set_string(text, first, long)
+  if first and starts_markup(text) then
+    return { M.raw((text:gsub("[-+=/.)]", "\\%0"))) }
+  end
+  local inlines = {}
+  for _, part in ipairs(M.fragments(typographic(text), long)) do
+    if #inlines > 0 then
+      inlines[#inlines + 1] = M.raw("#brk;")
+    end
+    spell(inlines, part, long > M.long_in_table)
+  end
+  return inlines
+end
+
+function M.set_math(element)
+  local code = pandoc.write(pandoc.Pandoc({ pandoc.Plain({ element }) }), "typst")
+  local alt = M.quoted(element.text:gsub("%s+", " "))
+  return M.raw("#{set math.equation(alt: " .. alt .. "); " .. code:gsub("%s+$", "") .. "};")
+end
+
+local function set_code(element, long)
+  local parts = M.fragments(element.text, long)
+  for i, part in ipairs(parts) do
+    parts[i] = "#raw(" .. M.quoted(part) .. ");"
+  end
+  return M.raw(table.concat(parts, "#brk;"))
+end
+
+function M.verdict_class(span)
+  if not span.classes:includes("word") then
+    return nil
+  end
+  for _, class in ipairs(span.classes) do
+    if WORDS[class] then
+      return class
+    end
+  end
+  M.fail("a verdict word has the classes %q; use word and one of supported, contradicted, not-shown, not-testable",
+    table.concat(span.classes, " "))
+end
+
+-- The pass over what is left as text once figures, tables and boxes are set.
+function M.text_pass(long)
+  return {
+    Inlines = function(inlines)
+      local result = pandoc.Inlines({})
+      local first = true
+      for i, element in ipairs(inlines) do
+        if element.t == "Str" then
+          result:extend(set_string(element.text, first, long))
+        elseif element.t == "Space" and stays(inlines[i + 1]) then
+          result:insert(M.raw("~"))
+        else
+          result:insert(element)
+        end
+        first = element.t == "SoftBreak" or element.t == "LineBreak"
+      end
+      return result
+    end,
+    Math = M.set_math,
+    Code = function(element)
+      return set_code(element, long)
+    end,
+    Span = function(span)
+      local class = M.verdict_class(span)
+      if not class then
+        return span.content
+      end
+      local result = pandoc.Inlines({ M.raw("#word(" .. M.quoted(class) .. ")[") })
+      result:extend(span.content)
+      result:insert(M.raw("];"))
+      return result
+    end,
+  }
+end
+
+function M.typst(blocks, long)
+  local doc = pandoc.Pandoc(pandoc.Blocks(blocks):walk(M.text_pass(long)))
+  return (pandoc.write(doc, "typst", { wrap_text = "none" }):gsub("%s+$", ""))
+end
+
+return M

@@ -1,0 +1,113 @@
+"""A small project in a folder: three notebooks, one data file, a stub in the place of the PDF."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.report import runner
+from analysis.report.outcomes import Exit
+from analysis.report.schedule import Paths
+
+AS_OF = "2026-11-25"
+
+PARAMETERS = """\
+as_of: str = "2026-11-01"  # date of knowledge, YYYY-MM-DD; allowed date
+verdict_file: str = "../reports/scratch/verdicts.json"  # where the verdicts go
+count: int = 3  # number of things; allowed 1 to 9
+share: float = 0.5  # of all; allowed 0 to 1
+tier: str = "facts"  # tier of the data; allowed facts | listed
+note: str = "a=b"  # free text
+strict: bool = True  # whether to be strict
+"""
+BRIEF_PARAMETERS = """\
+as_of: str = "2026-11-01"  # date of knowledge, YYYY-MM-DD; allowed date
+verdict_folder: str = "../reports/scratch"  # where the verdicts are
+"""
+WRITE_VERDICTS = """\
+import json, os, pathlib
+verdict = {"claim": "c1", "estimate": count, "as_of": as_of}
+pathlib.Path(verdict_file).write_text(json.dumps([verdict]))
+print(verdict_file, os.environ["OMP_NUM_THREADS"], os.environ["SOURCE_DATE_EPOCH"])
+"""
+READ_VERDICTS = """\
+import pathlib
+for file in sorted(pathlib.Path(verdict_folder).glob("*.json")):
+    print(file.name, file.read_text())
+"""
+SCHEDULE = """\
+reports:
+  - {name: 00_brief, notebook: 00_brief.ipynb}
+  - {name: 01_first, notebook: 01_first.ipynb, parameters: {count: 4}}
+  - {name: 02_second, notebook: 02_second.ipynb}
+"""
+
+
+def stub_render(notebook: Path, pdf: Path, *, as_of: str, footer: str = "Real figures") -> None:
+    digest = hashlib.sha256(notebook.read_bytes()).hexdigest()
+    pdf.write_text(f"%PDF of {digest}, {as_of}, {footer}")
+
+
+def cell(kind: str, number: int, source: str, *tags: str) -> dict:
+    code = {"execution_count": None, "outputs": []} if kind == "code" else {}
+    return {"cell_type": kind, "id": f"c{number}", "metadata": {"tags": [*tags]}, "source": source, **code}
+
+
+def write_notebook(file: Path, *sources: str, parameters: str | None = PARAMETERS) -> None:
+    cells = [cell("markdown", 0, "# What is asked?")]
+    if parameters is not None:
+        cells.append(cell("code", 1, parameters, "parameters"))
+    cells += [cell("code", number, source) for number, source in enumerate(sources, start=2)]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    file.write_text(json.dumps(notebook))
+
+
+@dataclass(frozen=True)
+class Desk:
+    root: Path
+
+    @property
+    def paths(self) -> Paths:
+        return Paths.under(self.root)
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    @property
+    def published(self) -> Path:
+        return self.reports / AS_OF
+
+    def furnish(self) -> None:
+        for folder in (*vars(self.paths).values(), self.reports / "fonts"):
+            folder.mkdir(parents=True)
+        (self.root / "data" / "figures.csv").write_text("year,value\n2021,1\n")
+        (self.reports / "template.typ").write_text("// template")
+        (self.reports / "fonts" / "one.otf").write_bytes(b"font")
+        (self.reports / "schedule.yml").write_text(SCHEDULE)
+        self.write("01_first", WRITE_VERDICTS)
+        self.write("02_second", WRITE_VERDICTS)
+        self.write("00_brief", READ_VERDICTS, parameters=BRIEF_PARAMETERS)
+
+    def write(self, name: str, *sources: str, parameters: str | None = PARAMETERS) -> None:
+        write_notebook(self.paths.notebooks / f"{name}.ipynb", *sources, parameters=parameters)
+
+    def run(self, *names: str, **options) -> Exit:
+        options = {"as_of": AS_OF, "render": stub_render, **options}
+        return runner.report(self.paths, names=names, **options)
+
+    def bytes(self) -> dict[str, bytes]:
+        """What is published, and what `latest` shows."""
+        return {
+            str(file.relative_to(self.reports)): file.read_bytes()
+            for folder in (self.published, self.reports / "latest")
+            for file in folder.iterdir()
+        }
+
+    def manifest(self) -> dict:
+        return json.loads((self.published / "manifest.json").read_bytes())
+
+    def is_clear(self) -> bool:
+        """No temporary folder is left."""
+        return not list(self.reports.glob(".run-*"))

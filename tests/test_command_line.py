@@ -1,0 +1,125 @@
+import errno
+import os
+import sys
+
+import pytest
+from desk import AS_OF, PARAMETERS, WRITE_VERDICTS, Desk
+
+from analysis import __main__ as front_desk
+from analysis.report import publish, runner
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    """A project in which nothing has run, and nothing can."""
+    monkeypatch.setitem(sys.modules, "papermill", None)
+    monkeypatch.setitem(sys.modules, "jupyter_client.manager", None)
+    desk = Desk(tmp_path)
+    desk.furnish()
+    return desk
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["01", "-p", "cuont=3"], "Parameter cuont: there is no such parameter; known are"),
+        (["-p", "count=1e3"], "Parameter count: found '1e3' (str); give a value that is int, allowed 1 to 9"),
+        (["-p", "share=nan"], "give a value that is float, allowed 0 to 1"),
+        (["-p", "strict=no"], "Parameter strict: found 'no' (str)"),
+        (["-p", "tier=panel"], "allowed facts | listed"),
+        (["-p", "count"], "Parameter count: it has no `=`"),
+        (["-p", "count=3", "-p", "count=4"], "Parameter count=4: it comes twice"),
+        (["07"], "Report 07: the schedule has no such report; choose from 00_brief, 01_first, 02_second"),
+        (["--as-of", "yesterday"], "As-of date: found 'yesterday'; give a date YYYY-MM-DD"),
+    ],
+)
+def test_a_bad_request_exits_2_before_a_kernel_starts(desk, capsys, arguments, message):
+    assert front_desk.main(["report", *arguments], desk.paths) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("error: ")
+    assert message in said.err
+    assert said.out == ""
+    assert not desk.published.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["reprot"], ["report", "--jobs", "0"], ["report", "--timeout", "-1"], ["report", "--jobs", "two"]],
+)
+def test_a_wrong_option_exits_2(desk, arguments):
+    with pytest.raises(SystemExit) as caught:
+        front_desk.main(arguments, desk.paths)
+    assert caught.value.code == 2
+
+
+def test_a_notebook_without_a_parameters_cell_exits_2(desk, capsys):
+    desk.write("02_second", WRITE_VERDICTS, parameters=None)
+    assert front_desk.main(["report"], desk.paths) == 2
+    assert "Parameters of 02_second.ipynb: 0 cells are tagged" in capsys.readouterr().err
+
+
+def test_two_runs_on_one_folder_exit_4(desk, capsys):
+    with publish.locked(desk.reports):
+        assert front_desk.main(["report"], desk.paths) == 4
+    assert f"process {os.getpid()} is doing so already" in capsys.readouterr().err
+
+
+def test_a_full_disk_exits_7(desk, capsys, monkeypatch):
+    def full_disk(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(publish.tempfile, "mkdtemp", full_disk)
+    assert front_desk.main(["report"], desk.paths) == 7
+    assert "The disk is full" in capsys.readouterr().err
+
+
+def test_options_reach_the_runner(desk, monkeypatch, tmp_path):
+    asked = {}
+    monkeypatch.setattr(runner, "report", lambda paths, **options: asked.update(options) or 0)
+    line = f"report 01 02 -p count=3 -p note=a=b --as-of {AS_OF} --out {tmp_path} --jobs 3 --timeout 9 --force"
+    assert front_desk.main(line.split(), desk.paths) == 0
+    assert asked == {
+        "names": ["01", "02"],
+        "given": {"count": "3", "note": "a=b"},
+        "as_of": AS_OF,
+        "out": tmp_path,
+        "workers": 3,
+        "timeout": 9.0,
+        "force": True,
+    }
+
+
+def test_list_shows_the_schedule_with_the_brief_last(desk, capsys):
+    assert front_desk.main(["list"], desk.paths) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        ["01_first", "01_first.ipynb", "count=4"],
+        ["02_second", "02_second.ipynb"],
+        ["00_brief", "00_brief.ipynb"],
+    ]
+
+
+def test_params_shows_default_type_rule_and_help(desk, capsys):
+    assert front_desk.main(["params", "01"], desk.paths) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == "01_first"
+    assert "  count = 3  (int, allowed 1 to 9)  number of things" in shown
+    assert len(shown) == 1 + len(PARAMETERS.splitlines())
+
+
+def test_params_of_the_brief_shows_the_brief_alone(desk, capsys):
+    assert front_desk.main(["params", "00"], desk.paths) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "00_brief"
+
+
+def test_check_refuses_a_changed_byte_and_accept_records_it(desk, capsys):
+    file = desk.root / "data" / "facts" / "figures.csv"
+    describe_figures(desk, file)
+    assert front_desk.main(["check"], desk.paths) == 0
+    assert "figures" in capsys.readouterr().out
+    file.write_text("year,value\n2021,2\n")
+    assert front_desk.main(["check"], desk.paths) == 2
+    assert "figures.csv" in capsys.readouterr().err
+    assert front_desk.main(["check", "--accept", str(file), "--vintage", "2026-11-20"], desk.paths) == 0
+    assert "2026-11-20" in capsys.readouterr().out
+    assert front_desk.main(["check"], desk.paths) == 0

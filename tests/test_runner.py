@@ -1,0 +1,509 @@
+"""The runner's faults, with real kernels; what was published before must stay as it was."""
+
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from desk import AS_OF, PARAMETERS, WRITE_VERDICTS, Desk
+
+from analysis.errors import DataError, DesignError
+from analysis.report import fingerprint, publish, schedule
+from analysis.report.interrupts import Interrupts
+from analysis.report.outcomes import Exit
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A project whose three reports have been published once."""
+    desk = Desk(tmp_path_factory.mktemp("finished") / "project")
+    desk.furnish()
+    assert desk.run() == Exit.OK
+    return desk
+
+
+@pytest.fixture
+def desk(finished, tmp_path):
+    shutil.copytree(finished.root, tmp_path / "project", symlinks=True)
+    return Desk(tmp_path / "project")
+
+
+@pytest.fixture
+def no_kernels(monkeypatch):
+    """Whatever would start a kernel fails."""
+    monkeypatch.setitem(sys.modules, "papermill", None)
+    monkeypatch.setitem(sys.modules, "jupyter_client.manager", None)
+
+
+def full_disk(*_, **__):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+# What a run leaves
+
+
+def test_a_run_publishes_each_report_its_notebook_the_verdicts_and_the_manifest(finished):
+    names = ["00_brief", "01_first", "02_second"]
+    files = [f"{name}.{kind}" for name in names for kind in ("ipynb", "pdf")]
+    assert sorted(os.listdir(finished.published)) == [*files, "manifest.json", "verdicts.json"]
+    assert os.readlink(finished.reports / "latest") == AS_OF
+    assert finished.is_clear()
+
+    verdicts = json.loads((finished.published / "verdicts.json").read_text())
+    assert verdicts == [
+        {"claim": "c1", "estimate": 4, "as_of": AS_OF, "report": "01_first"},
+        {"claim": "c1", "estimate": 3, "as_of": AS_OF, "report": "02_second"},
+    ]
+
+    manifest = finished.manifest()
+    assert manifest["as_of"] == AS_OF
+    assert manifest["data"] == {"figures.csv": fingerprint.sha256(finished.root / "data" / "figures.csv")}
+    assert {"python", "papermill", "pandas", "typst"} <= manifest["versions"].keys()
+    assert list(manifest["reports"]) == names
+    entry = manifest["reports"]["01_first"]
+    assert entry["notebook"] == "01_first.ipynb"
+    assert entry["parameters"]["count"] == 4
+    assert entry["parameters"]["as_of"] == AS_OF
+    assert entry["pdf_sha256"] == fingerprint.sha256(finished.published / "01_first.pdf")
+    assert entry["seconds"] > 0
+
+
+def test_kernels_have_one_thread_and_the_clock_of_the_as_of_date(finished):
+    text = (finished.published / "01_first.ipynb").read_text()
+    assert "../reports/scratch/verdicts.json 1 1795564800" in text  # midnight of AS_OF, UTC
+
+
+def test_a_published_notebook_holds_no_time_and_no_path_of_the_machine(finished):
+    text = (finished.published / "01_first.ipynb").read_text()
+    assert str(finished.root) not in text
+    assert ".run-" not in text
+    for word in ("papermill", "start_time", "duration", "iopub"):
+        assert f'"{word}' not in text
+
+
+def test_the_brief_reads_the_verdicts_of_the_run(finished):
+    text = (finished.published / "00_brief.ipynb").read_text()
+    assert text.index("01_first.json") < text.index("02_second.json")
+    assert '\\"estimate\\": 4' in text
+
+
+def test_a_second_execution_gives_the_same_bytes(desk):
+    before = desk.bytes()
+    assert desk.run(force=True) == Exit.OK
+    after = desk.bytes()
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed <= {f"{AS_OF}/manifest.json", "latest/manifest.json"}  # seconds stand there, and there only
+
+
+def test_a_run_can_publish_elsewhere(desk, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = desk.bytes()
+    assert desk.run("02", out=Path("elsewhere")) == Exit.OK
+    assert sorted(os.listdir(tmp_path / "elsewhere" / "latest")) == [
+        "02_second.ipynb",
+        "02_second.pdf",
+        "manifest.json",
+        "verdicts.json",
+    ]
+    assert desk.bytes() == before
+
+
+# What need not run
+
+
+def test_unchanged_reports_are_skipped_without_starting_anything(desk, no_kernels, capsys):
+    before = desk.bytes()
+    assert desk.run() == Exit.OK
+    assert desk.bytes() == before
+    assert capsys.readouterr().out.count("unchanged") == 3
+
+
+@pytest.mark.parametrize("lost", ["01_first.pdf", "01_first.ipynb", "verdicts.json", "manifest.json"])
+def test_what_is_lost_or_changed_in_the_published_folder_is_not_unchanged(desk, lost):
+    file = desk.published / lost
+    entry = desk.manifest()["reports"]["01_first"]
+    file.unlink()
+    assert not publish.read(desk.published).holds("01_first", entry["fingerprint"])
+    if lost in ("01_first.pdf", "verdicts.json"):
+        file.write_text("[]")
+        assert not publish.read(desk.published).holds("01_first", entry["fingerprint"])
+
+
+def test_a_manifest_that_no_run_wrote_is_refused(desk, no_kernels):
+    (desk.published / "manifest.json").write_text("{")
+    with pytest.raises(DataError, match="manifest.json cannot be read .* delete it"):
+        desk.run()
+
+
+def prints(desk, given=(), verdicts=None):
+    jobs = schedule.settle(schedule.read(desk.paths), dict(given), AS_OF)
+    common = fingerprint.inputs(desk.paths)
+    return {job.name: fingerprint.of(job, common, verdicts if job.is_brief else None) for job in jobs}
+
+
+@pytest.mark.parametrize("file", ["data/figures.csv", "reports/template.typ", "reports/fonts/one.otf"])
+def test_a_changed_byte_changes_every_fingerprint(desk, file):
+    before = prints(desk)
+    content = (desk.root / file).read_bytes()
+    (desk.root / file).write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    after = prints(desk)
+    assert all(before[name] != after[name] for name in before)
+
+
+def test_a_new_data_file_changes_every_fingerprint(desk):
+    before = prints(desk)
+    (desk.root / "data" / "more.csv").write_text("")
+    assert not set(before.values()) & set(prints(desk).values())
+
+
+def test_a_changed_source_of_the_package_changes_every_fingerprint(desk, tmp_path, monkeypatch):
+    shutil.copytree(fingerprint.PACKAGE, tmp_path / "analysis")
+    monkeypatch.setattr(fingerprint, "PACKAGE", tmp_path / "analysis")
+    before = prints(desk)
+    with (tmp_path / "analysis" / "report" / "outcomes.py").open("a") as file:
+        file.write("\n")
+    assert not set(before.values()) & set(prints(desk).values())
+
+
+def test_a_changed_version_changes_every_fingerprint(desk, monkeypatch):
+    before = prints(desk)
+    monkeypatch.setattr(fingerprint.metadata, "version", lambda name: "0.0")
+    assert not set(before.values()) & set(prints(desk).values())
+
+
+def test_a_changed_cell_or_parameter_changes_the_fingerprint_of_its_report_alone(desk):
+    before = prints(desk)
+    desk.write("01_first", WRITE_VERDICTS + "# more")
+    cell = prints(desk)
+    assert {name for name in before if cell[name] != before[name]} == {"01_first"}
+    desk.write("01_first", WRITE_VERDICTS)
+    assert prints(desk) == before
+    parameter = prints(desk, {"count": "5"})
+    assert {name for name in before if parameter[name] != before[name]} == {"01_first", "02_second"}
+
+
+def test_changed_verdicts_change_the_fingerprint_of_the_brief_alone(desk):
+    before, after = prints(desk, verdicts={"01_first": []}), prints(desk, verdicts={"01_first": [{"a": 1}]})
+    assert {name for name in before if after[name] != before[name]} == {"00_brief"}
+
+
+def test_outputs_counters_and_ids_do_not_change_a_fingerprint(desk):
+    before = prints(desk)
+    file = desk.paths.notebooks / "01_first.ipynb"
+    notebook = json.loads(file.read_text())
+    stream = {"output_type": "stream", "name": "stdout", "text": "seen"}
+    notebook["cells"][-1].update(execution_count=7, id="another", outputs=[stream])
+    file.write_text(json.dumps(notebook))
+    assert prints(desk) == before
+
+
+def test_a_changed_parameter_runs_its_report_and_the_brief_again(desk, capsys):
+    text = (desk.reports / "schedule.yml").read_text()
+    (desk.reports / "schedule.yml").write_text(text.replace("count: 4", "count: 5"))
+    assert desk.run() == Exit.OK
+    first, second, brief = capsys.readouterr().out.splitlines()[:3]
+    assert first.startswith("01_first") and "published" in first
+    assert second.startswith("02_second") and "unchanged" in second
+    assert brief.startswith("00_brief") and "published" in brief
+    verdicts = json.loads((desk.published / "verdicts.json").read_text())
+    assert [verdict["estimate"] for verdict in verdicts] == [5, 3]
+    assert '\\"estimate\\": 5' in (desk.published / "00_brief.ipynb").read_text()
+
+
+# What is refused before a kernel starts
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"cuont": "3"}, "Parameter cuont: there is no such parameter; known are as_of, count"),
+        ({"count": "many"}, "Report 01_first: Parameter count: found 'many'"),
+        ({"count": "10"}, "found 10 .* allowed 1 to 9"),
+        ({"as_of": "2026-01-01"}, "as_of was given as a parameter, but the runner sets it"),
+        ({"verdict_file": "x"}, "verdict_file was given as a parameter"),
+    ],
+)
+def test_a_wrong_parameter_is_refused(desk, no_kernels, given, message):
+    before = desk.bytes()
+    with pytest.raises(DesignError, match=message):
+        desk.run(given=given)
+    assert desk.bytes() == before
+
+
+def test_a_parameter_goes_to_the_reports_that_know_it(desk):
+    desk.write("02_second", WRITE_VERDICTS, parameters=PARAMETERS + "lag: int = 1  # quarters\n")
+    jobs = {job.name: job for job in schedule.settle(schedule.read(desk.paths), {"lag": "2"}, AS_OF)}
+    assert jobs["02_second"].parameters["lag"] == 2
+    assert "lag" not in jobs["01_first"].parameters
+    assert jobs["01_first"].parameters["count"] == 4
+    with pytest.raises(DesignError, match="Parameter lag: there is no such parameter"):
+        schedule.settle([jobs["01_first"]], {"lag": "2"}, AS_OF)
+
+
+def test_a_notebook_without_the_runners_parameters_is_refused(desk, no_kernels):
+    desk.write("01_first", WRITE_VERDICTS, parameters="count: int = 4")
+    with pytest.raises(DesignError, match="01_first.ipynb lacks as_of, verdict_file; add it"):
+        desk.run("01")
+
+
+def test_a_notebook_without_a_parameters_cell_is_refused_by_the_runner(desk, no_kernels):
+    desk.write("01_first", WRITE_VERDICTS, parameters=None)
+    with pytest.raises(DesignError, match="0 cells are tagged `parameters`"):
+        desk.run("01")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "under the one key `reports`"),
+        ("reports: []", "under the one key `reports`"),
+        ("reports: {}\nmore: 1", "under the one key `reports`"),
+        ("reports: [", "is not YAML"),
+        ("reports: [01_first]", "report 1: found '01_first'; write the keys"),
+        ("reports: [{name: 01_first}]", "report 1: found name; write the keys name, notebook"),
+        ("reports: [{name: 01_a, notebook: 01_first.ipynb, parmeters: {}}]", "found name, notebook, parmeters"),
+        ("reports: [{name: 01_a, notebook: nowhere.ipynb}]", "there is no notebook 'nowhere.ipynb'"),
+        ("reports: [{name: 01_a, notebook: ../notebooks/01_first.ipynb}]", "there is no notebook"),
+        ("reports: [{name: ../01_a, notebook: 01_first.ipynb}]", "the name is '../01_a'"),
+        ("reports: [{name: 01_a, notebook: 01_first.ipynb, parameters: [1]}]", r"parameters are \[1\]"),
+        ("reports: [{name: 01_a, notebook: 01_first.ipynb, name: 02_b}]", "key 'name' twice"),
+        (
+            "reports: [{name: 01_a, notebook: 01_first.ipynb}, {name: 01_a, notebook: 02_second.ipynb}]",
+            "2 reports are called 01_a",
+        ),
+    ],
+)
+def test_a_wrong_schedule_is_refused(desk, text, message):
+    (desk.reports / "schedule.yml").write_text(text)
+    with pytest.raises(DesignError, match=message):
+        schedule.read(desk.paths)
+
+
+def test_reports_are_chosen_by_name_or_number_and_the_brief_brings_its_inputs(desk):
+    jobs = schedule.read(desk.paths)
+
+    def chosen(*names):
+        return [job.name for job in schedule.select(jobs, names)]
+
+    assert chosen("02") == chosen("02_second") == ["02_second"]
+    assert chosen("02", "01") == ["01_first", "02_second"]
+    assert chosen() == chosen("00") == ["01_first", "02_second", "00_brief"]
+    with pytest.raises(DesignError, match=r"Report 1: .* choose from 00_brief, 01_first, 02_second"):
+        chosen("1")
+
+
+# What fails
+
+
+def test_a_failing_cell_spares_the_other_reports_but_not_the_brief(desk, capsys):
+    before = desk.bytes()
+    desk.write("01_first", "print('so far')", "1 / 0", WRITE_VERDICTS)
+    desk.write("02_second", WRITE_VERDICTS, "print('new')")
+    assert desk.run() == Exit.FAILED
+    after = desk.bytes()
+    for name in ("01_first.pdf", "01_first.ipynb", "00_brief.pdf", "00_brief.ipynb"):
+        assert after[f"{AS_OF}/{name}"] == before[f"{AS_OF}/{name}"]
+    old, new = (json.loads(state[f"{AS_OF}/manifest.json"])["reports"] for state in (before, after))
+    assert (old["01_first"], old["00_brief"]) == (new["01_first"], new["00_brief"])
+    assert "new" in (desk.published / "02_second.ipynb").read_text()
+
+    kept = (desk.reports / "failed" / "01_first.ipynb").read_text()
+    assert "so far" in kept
+    assert "ZeroDivisionError" in kept
+    said = capsys.readouterr()
+    assert "01_first: a cell failed with ZeroDivisionError" in said.err
+    assert "division by zero" in said.err
+    assert "\x1b" not in said.err
+    assert "not run: it needs 01_first" in said.out
+    assert desk.is_clear()
+
+    desk.write("01_first", WRITE_VERDICTS)
+    assert desk.run() == Exit.OK
+    assert "00_brief" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("cells", "options", "code", "message"),
+    [
+        (["import os; os._exit(1)"], {}, Exit.FAILED, "the kernel died, twice"),
+        (["import time; time.sleep(60)"], {"timeout": 3}, Exit.FAILED, "not done after 3 s"),
+        (["raise SystemExit"], {}, Exit.FAILED, "a cell ended with SystemExit"),
+        (["print(1)"], {}, Exit.FAILED, "it wrote no verdicts; its last cell must write"),
+        (["open(verdict_file, 'w').write('[1, 2]')"], {}, Exit.FAILED, r"its verdicts are list [1, 2]"),
+        (["open(verdict_file, 'w').write('[{\"estimate\": NaN}]')"], {}, Exit.FAILED, "NaN is not JSON"),
+        (["open('/dev/full', 'w').write('x' * 100_000)"], {}, Exit.DISK_FULL, "No space left on device"),
+    ],
+)
+def test_after_a_fault_in_the_kernel_all_is_as_before(desk, capsys, cells, options, code, message):
+    before = desk.bytes()
+    desk.write("01_first", *cells)
+    assert desk.run("01", **options) == code
+    said = capsys.readouterr()
+    assert message in said.err
+    assert said.out.split() == ["01_first", "failed"]
+    assert desk.bytes() == before
+    assert (desk.reports / "failed" / "01_first.ipynb").exists()
+    assert desk.is_clear()
+
+
+def test_a_kernel_that_dies_once_is_tried_once_more(desk, tmp_path, capsys):
+    witness = tmp_path / "died"
+    die = f"import pathlib, os, signal\nwitness = pathlib.Path({str(witness)!r})"
+    die += "\nif not witness.exists():\n    witness.touch()\n    os.kill(os.getpid(), signal.SIGKILL)"
+    desk.write("01_first", die, WRITE_VERDICTS)
+    assert desk.run("01") == Exit.OK
+    said = capsys.readouterr()
+    assert said.err.count("01_first: the kernel died; trying once more") == 1
+    assert "published" in said.out
+
+
+class FakePdfError(RuntimeError):
+    pass
+
+
+def broken_render(*_, **__):
+    raise FakePdfError("no glyph for 有")
+
+
+def render_on_full_disk(notebook, pdf, **_):
+    pdf.write_text("%PDF cut o")
+    raise FakePdfError("failed to write: No space left on device (os error 28)")
+
+
+@pytest.mark.parametrize(
+    ("render", "code", "message"),
+    [
+        (broken_render, Exit.PDF, "01_first: no PDF: no glyph for 有"),
+        (render_on_full_disk, Exit.DISK_FULL, "No space left on device"),
+        (full_disk, Exit.DISK_FULL, "No space left on device"),
+    ],
+)
+def test_after_a_failed_pdf_all_is_as_before(desk, capsys, render, code, message):
+    before = desk.bytes()
+    assert desk.run("01", force=True, render=render) == code
+    assert message in capsys.readouterr().err
+    assert desk.bytes() == before
+    assert (desk.reports / "failed" / "01_first.ipynb").exists()
+    assert desk.is_clear()
+
+
+# Publishing
+
+
+@pytest.mark.parametrize("step", range(3))
+def test_if_one_file_cannot_be_moved_all_are_as_before(tmp_path, monkeypatch, step):
+    stage, target = tmp_path / "stage", tmp_path / "target"
+    stage.mkdir()
+    target.mkdir()
+    names = ["a.pdf", "b.pdf", "manifest.json"]
+    for name in names:
+        (stage / name).write_text("new")
+    for name in names[1:]:
+        (target / name).write_text("old")
+    moved, replace = [], os.replace
+
+    def fail_at_step(source, goal):
+        if len(moved) == step and Path(source).parent == stage and Path(source).name in names:
+            full_disk()
+        moved.append(source)
+        replace(source, goal)
+
+    monkeypatch.setattr(publish.os, "replace", fail_at_step)
+    with pytest.raises(OSError, match="No space left"):
+        publish.move([(stage / name, target / name) for name in names], stage)
+    assert {file.name: file.read_text() for file in target.iterdir()} == dict.fromkeys(names[1:], "old")
+
+
+def test_a_disk_that_is_full_while_publishing_loses_nothing(desk, monkeypatch):
+    before = desk.bytes()
+    monkeypatch.setattr(publish, "write_json", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        desk.run("02", force=True)
+    assert desk.bytes() == before
+    assert desk.is_clear()
+
+
+def test_latest_moves_only_after_a_run_without_failure(desk, no_kernels):
+    later = desk.reports / "2027-01-01"
+    desk.published.rename(later)
+    os.unlink(desk.reports / "latest")
+    os.symlink("nowhere", desk.reports / "latest")
+    stage = desk.reports / ".run-test"
+    stage.mkdir()
+    publish.point_latest(later, stage)
+    assert os.readlink(desk.reports / "latest") == "2027-01-01"
+
+
+def test_the_commit_is_null_outside_git(tmp_path):
+    assert publish.commit(tmp_path) is None
+
+
+# Signals and locks
+
+
+def test_a_signal_waits_while_publishing():
+    done = []
+    with pytest.raises(SystemExit) as caught, Interrupts() as interrupts:
+        with interrupts.held():
+            os.kill(os.getpid(), signal.SIGTERM)
+            done.append("published")
+        done.append("never")
+    assert caught.value.code == 128 + signal.SIGTERM
+    assert done == ["published"]
+
+
+def sleeping_run(desk, tmp_path):
+    """Start a run in a process of its own; return it and its kernel's id once that is at work."""
+    witness = tmp_path / "kernel"
+    at_work = f"import os, pathlib, time\npathlib.Path({str(witness)!r}).write_text(str(os.getpid()))"
+    desk.write("01_first", f"{at_work}\ntime.sleep(120)", WRITE_VERDICTS)
+    script = f"import pathlib, sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from desk import Desk\n"
+    script += f"sys.exit(Desk(pathlib.Path({str(desk.root)!r})).run('01'))"
+    process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE)
+    while not (witness.exists() and witness.read_text()):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    return process, int(witness.read_text())
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_leaves_no_kernel_no_temporary_folder_and_no_lock(desk, tmp_path, number):
+    before = desk.bytes()
+    process, kernel = sleeping_run(desk, tmp_path)
+    with pytest.raises(publish.LockedError, match=f"process {process.pid} is doing so already"):
+        desk.run("02", force=True)
+    process.send_signal(number)
+    process.communicate()
+    assert process.returncode == 128 + number
+    assert not is_alive(kernel)
+    assert desk.is_clear()
+    assert desk.bytes() == before
+    with publish.locked(desk.reports):
+        pass
+
+
+def test_the_next_run_clears_up_after_a_killed_one(desk, tmp_path):
+    before = desk.bytes()
+    process, kernel = sleeping_run(desk, tmp_path)
+    process.kill()
+    process.communicate()
+    os.kill(kernel, signal.SIGKILL)
+    assert not desk.is_clear()
+    assert desk.bytes() == before
+    assert desk.run("02") == Exit.OK
+    assert desk.is_clear()
+    assert desk.bytes() == before
