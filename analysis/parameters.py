@@ -130,7 +130,7 @@ def override(parameters: Iterable[Parameter], given: Mapping[str, object]) -> di
     }
 
 
-def check(notebook_name: str, namespace: Mapping[str, object]) -> None:
+def check(notebook_name: str, namespace: Mapping[str, object]) -> dict[str, Value]:
     """Check the parameters in force in a running notebook; for its setup cell.
 
     Parameters
@@ -140,18 +140,25 @@ def check(notebook_name: str, namespace: Mapping[str, object]) -> None:
     namespace : mapping
         The ``globals()`` of the notebook.
 
+    Returns
+    -------
+    dict
+        The values in force, by name.
+
     Raises
     ------
     DesignError
         If a parameter is missing, of another type than its annotation, or not allowed.
     """
+    values = {}
     for parameter in read(NOTEBOOKS / notebook_name):
         if parameter.name not in namespace:
             raise DesignError(
                 f"Parameter {parameter.name} of {notebook_name}: it is not defined; "
                 "run the parameters cell before the setup cell."
             )
-        _admit(parameter, namespace[parameter.name])
+        values[parameter.name] = _admit(parameter, namespace[parameter.name])
+    return values
 
 
 def refuse_unknown(given: Iterable[str], known: Iterable[str]) -> None:

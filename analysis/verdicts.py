@@ -6,6 +6,7 @@ for a confidence interval and is called so. Confidence is separate from the word
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -14,6 +15,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from analysis import facts
 from analysis.errors import DataError, DesignError
 
 SUPPORTED = "Supported"
@@ -51,8 +53,8 @@ class Verdict:
         Data tier, and whether the numbers are real, estimated or simulated.
     why, change : str
         The reason in a sentence, and what would change the word.
-    notebook, inputs : str
-        Who judged, and a digest of the data it read.
+    as_of, notebook, inputs : str
+        Date of knowledge, who judged, and a digest of the data it read.
     """
 
     claim: str
@@ -74,6 +76,7 @@ class Verdict:
     unit: str = ""
     window: str = ""
     n: str = ""
+    as_of: str = ""
     notebook: str = ""
     inputs: str = ""
 
@@ -174,7 +177,9 @@ def _clean(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def write(verdicts: Sequence[Verdict], path: str | Path, *, notebook: str, inputs: str) -> None:
+def write(
+    verdicts: Sequence[Verdict], path: str | Path, *, as_of: str, notebook: str, resources: Sequence[str]
+) -> None:
     """Write a notebook's verdicts as a JSON list, whole or not at all.
 
     Parameters
@@ -183,12 +188,15 @@ def write(verdicts: Sequence[Verdict], path: str | Path, *, notebook: str, input
         In the order in which they are shown.
     path : path
         The file; its folder is made when missing.
-    notebook, inputs : str
-        Stamped on each verdict: who judged, and the digest of what was read.
+    as_of, notebook : str
+        Stamped on each verdict: date of knowledge, and who judged.
+    resources : sequence of str
+        Names of the files that were read, after datapackage.json; their digest is stamped too.
     """
+    inputs = hashlib.sha256("".join(facts.digest(name) for name in sorted(resources)).encode()).hexdigest()
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    stamped = [asdict(replace(verdict, notebook=notebook, inputs=inputs)) for verdict in verdicts]
+    stamped = [asdict(replace(verdict, as_of=as_of, notebook=notebook, inputs=inputs)) for verdict in verdicts]
     rows = [{name: _clean(value) for name, value in row.items()} for row in stamped]
     draft = target.with_name(f".{target.name}.tmp")
     draft.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -201,7 +209,7 @@ def read(folder: str | Path) -> list[Verdict]:
     Raises
     ------
     DataError
-        If there are none, or a file is not a list of verdicts.
+        If there are none, a file is not a list of verdicts, or they were made at different dates of knowledge.
     """
     files = sorted(Path(folder).glob("*.json"))
     if not files:
@@ -220,4 +228,11 @@ def read(folder: str | Path) -> list[Verdict]:
                     f"{file.name}: a verdict was asked for; found unknown keys {unknown}; run the notebook again"
                 )
             found.append(Verdict(**row))
+    if len(dates := sorted({verdict.as_of for verdict in found})) > 1:
+        raise DataError(f"{folder}: the verdicts of one run were asked for; found dates {dates}; run make report again")
     return found
+
+
+def tally(verdicts: Sequence[Verdict]) -> dict[str, int]:
+    """Count the verdicts by word, in the order of `WORDS`."""
+    return {word: sum(verdict.word == word for verdict in verdicts) for word in WORDS}

@@ -71,27 +71,37 @@ end
 -- Text for the writer, save two things: `-?` is a soft hyphen to typst; and in prose straight
 -- quotes go through bare, so that typst turns them. In tables they stay as they are.
 local function spell(inlines, text, is_prose)
-  local special = is_prose and '^(.-)(["-])(.*)$' or "^(.-)(%-)(.*)$"
-  local before, char, after = text:match(special)
-  while before do
-    local verbatim = char == '"' and '"' or after:find("^%?") and "\\-"
-    inlines[#inlines + 1] = pandoc.Str(before .. (verbatim and "" or char))
-    if verbatim then
-      inlines[#inlines + 1] = M.raw(verbatim)
+  local verbatim = { ['"'] = is_prose and '"' or '\\"', ["\1"] = "\\-" }
+  for plain, mark in (text:gsub("%-%?", "\1?") .. "\0"):gmatch('([^"\0\1]*)(["\0\1])') do
+    if plain ~= "" then
+      inlines[#inlines + 1] = pandoc.Str(plain)
     end
-    text = after
-    before, char, after = text:match(special)
+    if verbatim[mark] then
+      inlines[#inlines + 1] = M.raw(verbatim[mark])
+    end
   end
-  inlines[#inlines + 1] = pandoc.Str(text)
 end
 
-local function set_string(text, first, long)
-  if first and starts_markup(text) then
+-- Where a string stands: a call right before it (`#strong[..]`) would take a dot for a field.
+local function place(before)
+  if before == nil or before.t == "SoftBreak" or before.t == "LineBreak" then
+    return "start"
+  elseif before.t == "RawInline" and before.text:find("%[$") then
+    return "start"
+  end
+  return (before.t == "Str" or before.t == "Space") and "inside" or "after call"
+end
+
+local function set_string(text, where, long)
+  if where == "start" and starts_markup(text) then
     return { M.raw((text:gsub("[-+=/.)]", "\\%0"))) }
   end
   local inlines = {}
-  for _, part in ipairs(M.fragments(typographic(text), long)) do
-    if #inlines > 0 then
+  if where == "after call" and text:find("^%.") then
+    inlines[1], text = M.raw("\\."), text:sub(2)
+  end
+  for i, part in ipairs(M.fragments(typographic(text), long)) do
+    if i > 1 then
       inlines[#inlines + 1] = M.raw("#brk;")
     end
     spell(inlines, part, long > M.long_in_table)
@@ -131,16 +141,14 @@ function M.text_pass(long)
   return {
     Inlines = function(inlines)
       local result = pandoc.Inlines({})
-      local first = true
       for i, element in ipairs(inlines) do
         if element.t == "Str" then
-          result:extend(set_string(element.text, first, long))
+          result:extend(set_string(element.text, place(inlines[i - 1]), long))
         elseif element.t == "Space" and stays(inlines[i + 1]) then
           result:insert(M.raw("~"))
         else
           result:insert(element)
         end
-        first = element.t == "SoftBreak" or element.t == "LineBreak"
       end
       return result
     end,

@@ -1,5 +1,7 @@
 import errno
 import os
+import shutil
+import subprocess
 import sys
 
 import pytest
@@ -113,13 +115,22 @@ def test_params_of_the_brief_shows_the_brief_alone(desk, capsys):
 
 
 def test_check_refuses_a_changed_byte_and_accept_records_it(desk, capsys):
-    file = desk.root / "data" / "facts" / "figures.csv"
-    describe_figures(desk, file)
+    shutil.rmtree(desk.paths.data)
+    shutil.copytree(front_desk.ROOT / "data", desk.paths.data)
+    file = desk.paths.data / "facts" / "threats.csv"
     assert front_desk.main(["check"], desk.paths) == 0
-    assert "figures" in capsys.readouterr().out
-    file.write_text("year,value\n2021,2\n")
+    assert "threats" in capsys.readouterr().out
+    last = file.read_text().splitlines()[-1]
+    file.write_text(file.read_text() + last.replace("T10", "T99", 1) + "\n")
     assert front_desk.main(["check"], desk.paths) == 2
-    assert "figures.csv" in capsys.readouterr().err
+    assert "threats.csv" in capsys.readouterr().err
     assert front_desk.main(["check", "--accept", str(file), "--vintage", "2026-11-20"], desk.paths) == 0
     assert "2026-11-20" in capsys.readouterr().out
     assert front_desk.main(["check"], desk.paths) == 0
+
+
+def test_the_front_desk_starts_without_the_heavy_libraries():
+    heavy = {"pandas", "numpy", "papermill", "nbformat", "pypandoc", "typst", "tqdm", "matplotlib"}
+    code = f"import sys, analysis.__main__, analysis.report.pdf; print(sorted({heavy!r} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

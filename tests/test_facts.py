@@ -1,5 +1,6 @@
 """Files of the data package: what is refused, with which message, and what is accepted."""
 
+import doctest
 import hashlib
 import json
 import shutil
@@ -325,6 +326,12 @@ def test_a_descriptor_that_is_no_json_is_refused_with_its_line(data):
         facts.names(data)
 
 
+def test_a_file_that_is_declared_twice_is_refused(data):
+    edit(data / "datapackage.json", b'"name": "claims"', b'"name": "events"')
+    with pytest.raises(DataError, match="declares events twice"):
+        facts.names(data)
+
+
 def test_a_folder_without_descriptor_is_refused(tmp_path):
     with pytest.raises(DataError, match="give the right data folder as root"):
         facts.names(tmp_path)
@@ -341,3 +348,9 @@ def test_a_card_says_what_the_file_is_and_is_not():
     assert card.description.startswith("One row is")
     assert "Not deduplicated" in card.not_this
     assert card.sources
+
+
+def test_the_example_in_the_docstring_holds():
+    result = doctest.testmod(facts)
+    assert result.attempted > 3
+    assert result.failed == 0

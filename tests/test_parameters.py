@@ -177,7 +177,7 @@ def test_both_ends_of_a_range_are_allowed(known):
 def test_a_running_notebook_is_checked_the_same_way(notebook):
     namespace: dict = {}
     exec(PARAMETERS, namespace)
-    parameters.check(str(notebook), namespace)
+    assert parameters.check(str(notebook), namespace)["count"] == 3
     with pytest.raises(DesignError, match=r"Parameter count: found '3' \(str\)"):
         parameters.check(str(notebook), {**namespace, "count": "3"})
     with pytest.raises(DesignError, match=r"Parameter share: found 2\.0"):

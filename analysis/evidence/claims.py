@@ -178,3 +178,14 @@ def closures() -> pd.DataFrame:
     events = facts.load("events")
     mine = events[(events["event_type"] == "brand_closure") & (events["date"].str.len() >= 7)]
     return mine.assign(first=dates(mine["date"]))[["event_id", "first", "actor", "description", "source_publisher"]]
+
+
+def sources() -> pd.DataFrame:
+    """Return where the claims and the threats were read: `source_publisher` (claimant, or the register), `source_url`."""
+    claims, register = facts.load("claims").query("seed"), facts.load("threats")
+    return pd.concat(
+        [
+            claims.assign(source_publisher=claims["claimant"])[["source_publisher", "source_url"]],
+            register.assign(source_publisher="Threat register, " + register["threat_id"])[["source_publisher", "source_url"]],
+        ]
+    )

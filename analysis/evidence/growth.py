@@ -7,8 +7,12 @@ import pandas as pd
 from analysis import facts
 from analysis.accounting import closed_share
 from analysis.errors import DataError
+from analysis.inference import Estimate
+from analysis.trends import its_fan
 
 FILINGS = "Amazon (own filings)"
+SHARES = ["market share of Chinese sellers", "share of top sellers based in China"]
+FLOOR, ASSERTED = "US dollars of yearly GMV (more than)", "yuan of losses (more than)"
 
 
 def lead() -> facts.Series:
@@ -46,8 +50,8 @@ def closed_sales(yuan_per_dollar: float) -> tuple[float, float]:
         If the two events are not in the record exactly once.
     """
     events = facts.load("events")
-    floor = events.query("unit == 'US dollars of yearly GMV (more than)'")["quantity"]
-    asserted = events.query("unit == 'yuan of losses (more than)'")["quantity"]
+    floor = events.loc[events["unit"] == FLOOR, "quantity"]
+    asserted = events.loc[events["unit"] == ASSERTED, "quantity"]
     if len(floor) != 1 or len(asserted) != 1:
         raise DataError(
             f"events.csv: one floor and one asserted loss were asked for; found {len(floor)} and {len(asserted)}; "
@@ -67,7 +71,7 @@ def shares() -> pd.DataFrame:
         from September 2021 to the end of 2021.
     """
     frame = facts.rows("chinese_seller_share")
-    mine = frame[frame["measure"].isin(["market share of Chinese sellers", "share of top sellers based in China"])]
+    mine = frame[frame["measure"].isin(SHARES)]
     keys = ["measure", "marketplace", "publisher"]
     early = mine[mine["date"].between("2020-12", "2021-01")].set_index(keys)
     late = mine[mine["date"].between("2021-09", "2021-12")].set_index(keys)
@@ -115,6 +119,17 @@ def published_growth() -> pd.DataFrame:
     return pd.DataFrame([*product, unchanged, *stated], columns=["reading", "growth", "provenance", "source"])
 
 
+def sources() -> pd.DataFrame:
+    """Return the rows behind the shares, the growth readings and the closed sales: `source_publisher`, `source_url`."""
+    frame = facts.load("chinese_seller_share")
+    used = frame["measure"].isin(SHARES) & frame["date"].between("2020-12", "2021-12")
+    used |= frame["unit"].isin(["percent yoy", "percentage points, as stated"])
+    events = facts.load("events")
+    amounts = events["unit"].isin([FLOOR, ASSERTED])
+    columns = ["source_publisher", "source_url"]
+    return pd.concat([frame.loc[used, columns], events.loc[amounts, columns]], ignore_index=True)
+
+
 def account_map(accounts: list[float], population: float, sd_log_sales: float, tilts: list[float]) -> pd.DataFrame:
     """Return the share of sales, in per cent, that a number of closed accounts carries: rows accounts, columns tilts."""
     return pd.DataFrame(
@@ -126,3 +141,18 @@ def account_map(accounts: list[float], population: float, sd_log_sales: float, t
         },
         index=pd.Index(accounts, name="accounts"),
     )
+
+
+def fan(first_post: str, horizon: int, *, level: float) -> Estimate:
+    """Return the interrupted-time-series fan on the lead of third-party services, with placebo dates; falsification only.
+
+    Parameters
+    ----------
+    first_post : str
+        First quarter after the break, such as ``"2021Q3"``.
+    horizon, level
+        As in :func:`analysis.trends.its_fan`.
+    """
+    series = lead().values
+    place = list(series.index.astype(str)).index(first_post)
+    return its_fan(series.to_numpy(), place, horizon=horizon, level=level, unit="percentage points")

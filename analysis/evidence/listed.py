@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -288,3 +289,30 @@ def on_record(names: list[str]) -> pd.DataFrame:
         reports = naming["source_publisher"].nunique()
         rows.append((name, disclosures, reports, disclosures > 0 or reports >= 2))
     return pd.DataFrame(rows, columns=["name", "disclosures", "reports", "documented"])
+
+
+def for_print(rows: pd.DataFrame) -> pd.DataFrame:
+    """Arrange rows of :func:`share_prices` for a table: window, seller, group, CAR with interval, rank, own past."""
+    ranks = [
+        f"{low:.0f}" if low == high else f"{low:.0f} to {high:.0f}"
+        for low, high in zip(rows["rank_low"], rows["rank_high"], strict=True)
+    ]
+    spans = [f"{low:.1f} to {high:.1f}" for low, high in zip(rows["conf_low"], rows["conf_high"], strict=True)]
+    days = rows["first_day"].dt.strftime("%d %b").str.lstrip("0") + " to " + rows["last_day"].dt.strftime("%d %b")
+    return pd.DataFrame(
+        {
+            "Window": days.str.replace(" to 0", " to "),
+            "Owner of": rows["seller"],
+            "Group": rows["exposed"].str.replace("_", " "),
+            "CAR, %": rows["estimate"],
+            "Interval": [span.replace("-", "−") for span in spans],
+            "Rank": ranks,
+            "Of": rows["n_stocks"].map(lambda n: f"{n:,}"),
+            "Own past": rows["p_own"],
+        }
+    )
+
+
+def stacked(found: Iterable[Estimate]) -> pd.DataFrame:
+    """Put the rows of several estimates below each other."""
+    return pd.concat([one.rows for one in found], ignore_index=True)

@@ -12,9 +12,10 @@ ALIBABA = "Alibaba (own results)"
 
 
 def by_year(series: facts.Series) -> pd.Series:
-    """Return the values of a series indexed by its periods as fractions of a year (2021.5 is mid-2021)."""
-    starts = series.values.index.to_timestamp()
-    return series.values.set_axis(starts.year + (starts.dayofyear - 1) / 365.25)
+    """Return the values of a series by its periods as fractions of a year (2021.5 is mid-2021), NaN where one is missing."""
+    whole = series.values.resample(series.values.index.freqstr).asfreq()
+    starts = whole.index.to_timestamp()
+    return whole.set_axis(starts.year + (starts.dayofyear - 1) / 365.25)
 
 
 def ebay_volume() -> facts.Series:
@@ -148,3 +149,19 @@ def walmart_new_sellers() -> pd.DataFrame:
     mine = frame[frame["measure"].eq("share of new sellers based in China") & frame["platform"].eq("Walmart")]
     kept = mine.assign(source=mine["publisher"])[["date", "value", "population", "source", "source_url"]]
     return kept.sort_values("date", ignore_index=True)
+
+
+def sources() -> pd.DataFrame:
+    """Return the rows behind the destination readings, Walmart's new sellers and the mix: `source_publisher`, `source_url`."""
+    quarters = facts.load("platform_quarterly")
+    growth = quarters["series"].isin(["gmv_growth_yoy", "net_revenue_china_sellers"]) & quarters["period"].between(
+        "2022", "2023Q2"
+    )
+    firms = facts.load("listed_sellers")
+    mix = firms["firm"].isin(["AuGroup / Aukey", "Sailvan Times"]) & firms["measure"].isin(
+        ["share_amazon", "revenue_amazon"]
+    )
+    evidence = facts.load("platform_shift_evidence")
+    walmart = evidence["measure"].eq("share of new sellers based in China") & evidence["platform"].eq("Walmart")
+    columns = ["source_publisher", "source_url"]
+    return pd.concat([quarters.loc[growth, columns], firms.loc[mix, columns], evidence.loc[walmart, columns]])

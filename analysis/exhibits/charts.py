@@ -77,7 +77,7 @@ def lines(
     for name in frame.columns:
         seen = frame[name].dropna()
         colour = REAL if name in strong else REST
-        axes.plot(seen.index, seen, color=colour, lw=2.0 if name in strong else 1.1, marker="o", ms=3, zorder=3)
+        axes.plot(frame.index, frame[name], color=colour, lw=2.0 if name in strong else 1.1, marker="o", ms=3, zorder=3)
         ends[name] = (seen.index[-1], seen.iloc[-1], colour)
     if log:
         axes.set_yscale("log")

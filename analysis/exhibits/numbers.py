@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
 
 MARKS = {"real": "●", "estimate": "◐", "simulated": "○"}
 MINUS = "−"
@@ -57,9 +62,9 @@ def span(low: float | None, high: float | None, unit: str) -> str:
     return f"{quantity(low, unit)} to {quantity(high, unit)}"
 
 
-def percent_change(log_points: float) -> float:
-    """Translate log points into a per cent change, ``100 (exp(x) - 1)``."""
-    return 100 * math.expm1(log_points)
+def percent_change(log_points: T) -> T:
+    """Translate log points, a number or a column of them, into per cent changes: ``100 (exp(x) - 1)``."""
+    return 100 * np.expm1(log_points)  # type: ignore[no-any-return, call-overload]
 
 
 def p_value(value: float, smallest: float | None = None) -> str:

@@ -64,9 +64,17 @@ def package(root: Path = DATA) -> dict[str, Any]:
     Raises
     ------
     DataError
-        When it is missing or no JSON; names the line.
+        When it is missing, no JSON (names the line), or declares one name twice.
     """
-    return _parse(_text(root), root)
+    parsed = _parse(_text(root), root)
+    declared = [entry["name"] for entry in parsed["resources"]]
+    twice = sorted({name for name in declared if declared.count(name) > 1})
+    if twice:
+        raise DataError(
+            f"Asked for the descriptor {root / DESCRIPTOR}; it declares {', '.join(twice)} twice; "
+            "remove one of the two entries."
+        )
+    return parsed
 
 
 def names(root: Path = DATA) -> list[str]:

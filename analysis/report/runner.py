@@ -189,12 +189,14 @@ def _make(shift: Shift, job: Job, print_: str, kernels: "Kernels", position: int
         say(f"{job.name}: running")
     try:
         execute(job, values, notebook, timeout=shift.order.timeout, kernels=kernels, progress=progress)
+        executed.make_reproducible(notebook, job, str(verdicts))
         found = [] if job.is_brief else executed.verdicts(verdicts, job)
-        executed.make_reproducible(notebook, job, values[job.verdicts_parameter])
         _render(shift, job, notebook, pdf)
     except OSError as error:
         if disk_full(error):
-            raise ReportError(f"{job.name}: {error}", Exit.DISK_FULL) from error
+            raise ReportError(
+                f"{job.name}: the disk is full ({error}); make room and run again.", Exit.DISK_FULL
+            ) from error
         raise
     return Product(job, print_, notebook, pdf, found, time.monotonic() - began, datetime.now(UTC))
 

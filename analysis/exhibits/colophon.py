@@ -1,0 +1,78 @@
+"""The last page: what was read, with which parameters, by which code, from which sources."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import pandas as pd
+
+from analysis import facts, provenance
+from analysis.exhibits.blocks import Block, note, say, table
+
+HIDDEN = ("verdict_file", "verdict_folder")  # where a run keeps its papers says nothing about its results
+
+
+def colophon(
+    settings: Mapping[str, object],
+    *,
+    resources: Sequence[str],
+    sources: Sequence[pd.DataFrame] = (),
+    as_of: str,
+    stale_after_days: int,
+) -> Block:
+    """Return the provenance of a report.
+
+    Parameters
+    ----------
+    settings : mapping
+        Parameters as run.
+    resources : sequence of str
+        Names of the files that were read, after datapackage.json.
+    sources : sequence of DataFrame
+        Each with columns `source_publisher`, `source_url`: where the figures that are shown come from.
+    as_of : str
+        Date of knowledge.
+    stale_after_days : int
+        A warning is printed when the newest file is older than this at `as_of`.
+    """
+    cards = [facts.describe(name) for name in resources]
+    read = pd.DataFrame(
+        {
+            "File": [card.path for card in cards],
+            "What it holds": [card.title for card in cards],
+            "Vintage": [card.vintage for card in cards],
+            "sha256": [card.sha256[:12] for card in cards],
+        }
+    )
+    run = "; ".join(f"{name} = {value}" for name, value in settings.items() if name not in HIDDEN)
+    made = "; ".join(f"{name} {version}" for name, version in provenance.versions().items())
+    parts = [
+        *_stale([card.vintage for card in cards], as_of, stale_after_days),
+        table(read, "Data read, from the project's own <em>data</em> folder."),
+        *([_sources(sources)] if sources else []),
+        say(f"<strong>Parameters as run.</strong> {escape(run)}."),
+        say(f"<strong>Code.</strong> Commit {provenance.commit() or 'unknown (not a git checkout)'}; {made}."),
+    ]
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
+
+
+def _stale(vintages: Sequence[str], as_of: str, stale_after_days: int) -> list[Block]:
+    newest = max(vintages)
+    age = (datetime.date.fromisoformat(as_of) - datetime.date.fromisoformat(newest)).days
+    if age <= stale_after_days:
+        return []
+    return [
+        note(f"The newest file is of {newest}, {age} days before this report: look for newer figures.", warning=True)
+    ]
+
+
+def _sources(frames: Sequence[pd.DataFrame]) -> Block:
+    columns = ["source_publisher", "source_url"]
+    unique = pd.concat([frame[columns] for frame in frames]).drop_duplicates().sort_values(columns)
+    shown = pd.DataFrame({"Publisher": unique["source_publisher"], "Address": unique["source_url"]})
+    return table(shown, "Sources of the figures shown; one row an address.")

@@ -1,0 +1,380 @@
+"""What a reader of a PDF must find: the answer first, whole tables, nothing off the page."""
+
+import base64
+import html as markup
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from pypdf import PageObject, PdfReader
+from pypdf.generic import ContentStream
+
+from analysis.report.pdf import SOURCES, PdfError, render
+
+PAGE_WIDTH = 595.28  # A4, points
+MARGIN = 25 * 72 / 25.4
+SPACE = 3  # points; one that ends a justified line hangs into the margin
+ANSWER = '<div class="answer"><p><span class="word supported">Supported</span> The gap grew by 7.5 pp ●.</p></div>'
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0} {1}"><path d="M0 0L{0} {1}" stroke="navy"/></svg>'
+
+
+def code(*html: str, tags: tuple[str, ...] = (), more: tuple[Any, ...] = ()) -> Any:
+    shown = [new_output("display_data", data={"text/html": h, "text/plain": "<Exhibit>"}) for h in html]
+    return new_code_cell("hidden_name = 1", execution_count=1, outputs=[*shown, *more], metadata={"tags": list(tags)})
+
+
+def figure(alt: str = "a falling line", width: int = 660, height: int = 300) -> str:
+    data = base64.b64encode(SVG.format(width, height).encode()).decode()
+    image = f'<img src="data:image/svg+xml;base64,{data}" alt="{markup.escape(alt)}" style="width:100%">'
+    return f'<figure class="exhibit">{image}<figcaption>A line.</figcaption></figure>'
+
+
+def table(rows: list[list[str]], aligns: str, head: list[str] | None = None) -> str:
+    sides = {"l": "left", "r": "right"}
+    names = head or [f"h{i}" for i in range(len(aligns))]
+    top = "".join(f'<th style="text-align:{sides[a]}">{n}</th>' for a, n in zip(aligns, names, strict=True))
+    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return f'<table class="exhibit"><caption>Rows.</caption><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def write(folder: Path, *cells: Any) -> Path:
+    notebook = new_notebook(cells=list(cells), metadata={"kernelspec": {"name": "python3", "display_name": "P"}})
+    path = folder / "05_growth.ipynb"
+    nbformat.write(notebook, path)
+    return path
+
+
+def made(folder: Path, *cells: Any, as_of: str = "2026-11-01") -> PdfReader:
+    pdf = folder / "05_growth.pdf"
+    render(write(folder, new_markdown_cell("# Did the gap grow?"), *cells), pdf, as_of=as_of)
+    return PdfReader(pdf)
+
+
+def words(reader: PdfReader) -> str:
+    return " ".join(" ".join(page.extract_text() for page in reader.pages).split())
+
+
+def product(a: list[float], b: list[float]) -> list[float]:
+    return [
+        a[0] * b[0] + a[1] * b[2],
+        a[0] * b[1] + a[1] * b[3],
+        a[2] * b[0] + a[3] * b[2],
+        a[2] * b[1] + a[3] * b[3],
+        a[4] * b[0] + a[5] * b[2] + b[4],
+        a[4] * b[1] + a[5] * b[3] + b[5],
+    ]
+
+
+def advance(font: Any, shown: list[Any]) -> float:
+    """Width of shown text in 1/1000 em, from the font's own table of widths."""
+    cid = font["/DescendantFonts"][0].get_object()
+    table, widths, i = cid["/W"].get_object(), {}, 0
+    while i < len(table):
+        if isinstance(table[i + 1], list):
+            widths |= {table[i] + k: w for k, w in enumerate(table[i + 1])}
+            i += 2
+        else:
+            widths |= dict.fromkeys(range(table[i], table[i + 1] + 1), table[i + 2])
+            i += 3
+    total = 0.0
+    for item in shown:
+        if isinstance(item, int | float):
+            total -= float(item)
+            continue
+        raw = item if isinstance(item, bytes) else item.original_bytes
+        codes = [int.from_bytes(raw[k : k + 2], "big") for k in range(0, len(raw), 2)]
+        total += sum(float(widths.get(c, cid.get("/DW", 1000))) for c in codes)
+    return total
+
+
+def text_edges(page: PageObject) -> tuple[float, float]:
+    """Leftmost and rightmost point of all text on a page, in points; a space that ends a line counts."""
+    fonts, stack = page["/Resources"]["/Font"], []
+    ctm = [1.0, 0, 0, 1, 0, 0]
+    matrix, font, size, edges = ctm, None, 0.0, []
+    for operands, operator in ContentStream(page.get_contents(), page.pdf).operations:
+        if operator == b"q":
+            stack.append(ctm)
+        elif operator == b"Q":
+            ctm = stack.pop()
+        elif operator == b"cm":
+            ctm = product([float(x) for x in operands], ctm)
+        elif operator == b"Tf":
+            font, size = fonts[operands[0]], float(operands[1])
+        elif operator == b"Tm":
+            matrix = [float(x) for x in operands]
+        elif operator in (b"TJ", b"Tj"):
+            shown = operands[0] if operator == b"TJ" else [operands[0]]
+            at = product(matrix, ctm)
+            edges += [at[4], at[4] + advance(font, shown) / 1000 * size * at[0]]
+    return min(edges), max(edges)
+
+
+def assert_inside(reader: PdfReader) -> None:
+    for page in reader.pages:
+        left, right = text_edges(page)
+        assert left >= MARGIN - 0.1
+        assert right <= PAGE_WIDTH - MARGIN + SPACE
+
+
+def test_the_ruler_of_these_tests_sees_text_that_runs_off_the_page(tmp_path: Path) -> None:
+    import typst
+
+    off = b'#set page(paper: "a4", margin: 25mm)\n#box(width: 100%, "' + b"x" * 300 + b'")'
+    (tmp_path / "off.pdf").write_bytes(typst.compile(off, ignore_system_fonts=True))
+    assert text_edges(PdfReader(tmp_path / "off.pdf").pages[0])[1] > PAGE_WIDTH
+
+
+def test_page_1_is_the_title_and_the_answer_and_nothing_else(tmp_path: Path) -> None:
+    reader = made(tmp_path, new_markdown_cell("## Method\n\nThe method."), code(ANSWER, figure(), tags=("answer",)))
+    first, second = (page.extract_text() for page in reader.pages)
+    for text in ("Did the gap grow?", "Supported", "7.5", "Figure 1", "2026-11-01"):
+        assert text in first
+    assert "The method." not in first
+    assert "The method." in second
+    assert "Supported" not in second
+
+
+def test_figures_of_page_1_give_way_so_that_the_answer_fits(tmp_path: Path) -> None:
+    squares = [figure(width=300, height=300)] * 2
+    reader = made(tmp_path, code(ANSWER, *squares, tags=("answer",)), new_markdown_cell("The rest."))
+    assert "Figure 2" in reader.pages[0].extract_text()
+    assert "The rest." in reader.pages[1].extract_text()
+
+
+def test_an_answer_longer_than_a_page_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PdfError, match="do not fit on page 1"):
+        made(tmp_path, code("<p>A sentence of the answer.</p>" * 80, tags=("answer",)))
+
+
+def test_cells_without_answer_follow_in_their_order_and_new_page_starts_one(tmp_path: Path) -> None:
+    last = new_markdown_cell("Third.", metadata={"tags": ["new-page"]})
+    reader = made(tmp_path, new_markdown_cell("First."), code("<p>Second.</p>"), last)
+    first, second = (page.extract_text() for page in reader.pages)
+    assert first.index("First.") < first.index("Second.")
+    assert "Third." in second
+
+
+def test_code_stderr_parameters_and_removed_cells_do_not_print(tmp_path: Path) -> None:
+    stderr = new_output("stream", name="stderr", text="noise on stderr")
+    text = words(
+        made(
+            tmp_path,
+            code("<p>Seen.</p>", more=(stderr,)),
+            code("<p>removed</p>", tags=("remove-cell",)),
+            code("<p>default</p>", tags=("parameters",)),
+            code("<p>given</p>", tags=("injected-parameters",)),
+        )
+    )
+    assert "Seen." in text
+    for hidden in ("hidden_name", "noise", "removed", "default", "given", "<Exhibit>"):
+        assert hidden not in text
+
+
+def test_printed_lines_wrap_and_lose_their_colours(tmp_path: Path) -> None:
+    printed = new_output("stream", name="stdout", text="\x1b[31mred\x1b[0m " + "x" * 300)
+    reader = made(tmp_path, code(more=(printed,)))
+    assert "red xxx" in words(reader)
+    assert "[31m" not in words(reader)
+    assert_inside(reader)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "- minus first",
+        "+ plus first",
+        "= equals first",
+        "== twice",
+        "/ slash: first",
+        "1. one first",
+        "2) two",
+        "@name",
+        "$5 and $10",
+        "#x",
+        "_x_ *y*",
+        "`k`",
+        "a &lt; b",
+        "C:\\path",
+        "a--b",
+        "//no comment",
+        "/*no comment*/",
+        "~tilde [x] {y}",
+        "why-?not",
+        'say "so"',
+        "(in brackets)",
+        "-",
+        "<b>bold</b>.csv(x)",
+        "<a href='https://x.org'>- link</a>",
+        "<span class='word supported'>- word</span>",
+    ],
+)
+def test_table_text_prints_as_it_is(tmp_path: Path, cell: str) -> None:
+    text = words(made(tmp_path, code(table([["left", cell, "right"]], "lll"))))
+    assert f"left {markup.unescape(re.sub('<[^>]*>', '', cell))} right" in text
+
+
+def test_prose_that_looks_like_markup_prints_as_it_is(tmp_path: Path) -> None:
+    text = words(made(tmp_path, code("<p>- x <br>1. y @name #x $5 _z_ a*b</p><p>+ (z)</p>")))
+    assert "- x 1. y @name #x $5 _z_ a*b" in text
+    assert "+ (z)" in text
+
+
+def test_a_hyphen_for_minus_becomes_a_minus_and_a_date_stays(tmp_path: Path) -> None:
+    text = words(made(tmp_path, code("<p>-17.4 (-3.2 to 1.0) on 2021-04-22, 10-20.</p>")))
+    assert "−17.4 (−3.2 to 1.0) on 2021-04-22, 10-20." in text
+
+
+def test_chinese_and_marks_print_in_text_bold_head_and_cell(tmp_path: Path) -> None:
+    bold = "<p><b>有棵树</b> ● real ◐ estimate ○ simulated</p>"
+    text = words(made(tmp_path, code(bold, table([["有棵树", "1.0 ◐"]], "lr", ["有棵树", "n"]))))
+    assert text.count("有棵树") == 3
+    for mark in "●◐○":
+        assert mark in text
+
+
+@pytest.mark.parametrize("character", ["ก", "鱻", "🙂"])
+def test_a_character_without_a_glyph_is_refused(tmp_path: Path, character: str) -> None:
+    with pytest.raises(PdfError, match=f"{character}.* could not be displayed"):
+        made(tmp_path, new_markdown_cell(f"A name: {character}"))
+
+
+def test_wide_tables_and_long_addresses_stay_inside_the_margins(tmp_path: Path) -> None:
+    url = "https://example.org/" + "a-long_path/" * 20 + "x" * 60
+    wide = table([["Xinghui", *["−1234.56 ●"] * 13]] * 3, "l" + "r" * 13)
+    longest = table([[url, "some text that goes on and on " * 8, "1.0"]], "llr")
+    reader = made(
+        tmp_path,
+        code(wide, longest, f"<p>{url}</p>", f'<div class="note"><p>{"9" * 300}</p></div>'),
+        new_markdown_cell(f"See <{url}> and `{url}`."),
+    )
+    assert_inside(reader)
+    assert url in words(reader).replace(" ", "")
+
+
+def test_numbers_of_a_table_never_wrap(tmp_path: Path) -> None:
+    text = made(tmp_path, code(table([["long text " * 40, "−1,234.56 to 7.8 ●"]], "lr"))).pages[0].extract_text()
+    assert "−1,234.56 to 7.8" in text.replace("\xa0", " ")
+
+
+def test_a_long_table_repeats_its_header_on_each_page(tmp_path: Path) -> None:
+    rows = [[f"row {i}", str(i)] for i in range(120)]
+    reader = made(tmp_path, code(table(rows, "lr", ["Quarter", "Million USD"])))
+    assert len(reader.pages) >= 3
+    for number, page in enumerate(reader.pages, start=1):
+        assert "Million USD" in page.extract_text()
+        assert f"page {number} of {len(reader.pages)}" in page.extract_text()
+    assert all(f"row {i} " in words(reader) for i in range(120))
+
+
+def test_tables_and_figures_are_numbered_in_the_order_of_the_document(tmp_path: Path) -> None:
+    text = words(made(tmp_path, code(table([["a"]], "l"), figure(), table([["b"]], "l"), figure())))
+    for label in ("Table 1", "Figure 1", "Table 2", "Figure 2"):
+        assert label in text
+
+
+def test_a_table_with_spanning_cells_is_refused(tmp_path: Path) -> None:
+    spanning = "<table><tr><td colspan='2'>both</td></tr><tr><td>a</td><td>b</td></tr></table>"
+    with pytest.raises(PdfError, match="reset_index"):
+        made(tmp_path, code(spanning))
+
+
+def test_a_plain_data_frame_prints_with_its_numbers(tmp_path: Path) -> None:
+    import pandas as pd
+
+    frame = pd.DataFrame({"firm": ["Xinghui", "Tiza"], "car": [-17.4, -17.9]})
+    assert "Xinghui −17.4 1 Tiza −17.9" in words(made(tmp_path, code(frame.to_html())))
+
+
+def test_same_inputs_give_the_same_bytes_and_another_date_others(tmp_path: Path) -> None:
+    notebook = write(tmp_path, new_markdown_cell("# Title?"), code(ANSWER, figure(), tags=("answer",)))
+    files = [tmp_path / name for name in ("a.pdf", "b.pdf", "c.pdf")]
+    for file, as_of in zip(files, ["2026-11-01", "2026-11-01", "2026-11-02"], strict=True):
+        render(notebook, file, as_of=as_of)
+    first, again, other_day = (file.read_bytes() for file in files)
+    assert first == again
+    assert first != other_day
+
+
+def test_the_pdf_says_that_it_is_archivable_and_accessible(tmp_path: Path) -> None:
+    maths = new_markdown_cell(r"Inline $\hat\beta_i$ and" + "\n\n" + r"$$\sum_i w_i = 1$$")
+    reader = made(tmp_path, code(ANSWER, figure(alt='a "falling" line \\ so'), tags=("answer",)), maths)
+    root = reader.trailer["/Root"]
+    xmp = root["/Metadata"].get_data().decode()
+    for claim in ("<pdfaid:part>2<", "<pdfaid:conformance>A<", "<pdfuaid:part>1<"):
+        assert claim in xmp
+    assert root["/Lang"].startswith("en")
+    info = reader.metadata
+    assert info is not None
+    assert (info.title, info.author) == ("Did the gap grow?", "market-impact-notebooks")
+    assert info.creation_date is not None
+    assert info.creation_date.isoformat() == "2026-11-01T00:00:00+00:00"
+    every = [reader.get_object(number) for number in reader.xref[0] | reader.xref_objStm]
+    alts = {str(o["/Alt"]) for o in every if isinstance(o, dict) and "/Alt" in o}
+    assert {'a "falling" line \\ so', r"\hat\beta_i", r"\sum_i w_i = 1"} <= alts
+
+
+def test_headings_become_bookmarks_and_notes_and_links_work(tmp_path: Path) -> None:
+    reader = made(
+        tmp_path, new_markdown_cell("## One\n\nA note[^1], a [link](https://x.org).\n\n[^1]: Below.\n\n### Two")
+    )
+    assert [entry.title for entry in reader.outline if not isinstance(entry, list)] == ["One"]
+    assert "Below." in words(reader)
+    links = [a.get_object().get("/A", {}).get("/URI") for p in reader.pages for a in p.get("/Annots", [])]
+    assert "https://x.org" in links
+
+
+def test_title_and_footer_are_text_not_code(tmp_path: Path) -> None:
+    notebook = write(tmp_path, new_markdown_cell('# Was it "#1" & $5 \\\\ or *more*?\n\n_The \\#subtitle_'))
+    render(notebook, tmp_path / "t.pdf", as_of="2026-11-01", footer='Simulated #figures ["○"]')
+    text = words(PdfReader(tmp_path / "t.pdf"))
+    assert "Was it “#1” & $5 \\ or more?" in text
+    assert "The #subtitle" in text
+    assert 'Simulated #figures ["○"]' in text
+
+
+ERROR = new_output("error", ename="ZeroDivisionError", evalue="division by zero", traceback=["tb"])
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        (code(more=(ERROR,)), "ZeroDivisionError: division by zero"),
+        (code(more=(ERROR,), tags=("remove-cell",)), "ZeroDivisionError"),
+        (code(figure(alt="")), "no alt text"),
+        (code('<p><span class="word proven">Proven</span></p>'), "word proven"),
+        (new_markdown_cell("![alt](missing.svg)"), "missing.svg"),
+        (new_markdown_cell("[gone](#nowhere)"), "nowhere"),
+    ],
+)
+def test_a_refused_notebook_leaves_the_old_pdf_and_no_litter(tmp_path: Path, cell: Any, message: str) -> None:
+    made(tmp_path, code(ANSWER, tags=("answer",)))
+    pdf = tmp_path / "05_growth.pdf"
+    before = pdf.read_bytes()
+    with pytest.raises(PdfError, match=message):
+        made(tmp_path, cell)
+    assert pdf.read_bytes() == before
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["05_growth.ipynb", "05_growth.pdf"]
+
+
+def test_a_notebook_without_a_title_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PdfError, match="begin its first cell"):
+        render(write(tmp_path, new_markdown_cell("text")), tmp_path / "x.pdf", as_of="2026-11-01")
+
+
+def test_the_fonts_serve_figures_too(recwarn: pytest.WarningsRecorder, tmp_path: Path) -> None:
+    import matplotlib as mpl
+    from matplotlib import font_manager
+    from matplotlib.figure import Figure
+
+    for weight in ("Regular", "Bold"):
+        font_manager.fontManager.addfont(SOURCES / "fonts" / f"NotoSansCJKsc-{weight}-subset.otf")
+    with mpl.rc_context({"font.family": "Noto Sans CJK SC"}):
+        chart = Figure()
+        chart.suptitle("有棵树 −17.4 % ● ◐ ○ ± ≤ “x” €")
+        chart.text(0, 0, "Bold −17.4 % ●", weight="bold")
+        chart.savefig(tmp_path / "chart.svg")
+    assert [str(w.message) for w in recwarn if "lyph" in str(w.message) or "font" in str(w.message)] == []
