@@ -191,9 +191,13 @@ def largest_std_error(margin: float, *, power: float = 0.8, level: float = 0.95,
     """Return the largest standard error with which a true zero passes the check with `power`.
 
     Non-inferiority: ``margin / (z(level) + z(power))``. Equivalence (`two_sided`):
-    ``margin / (z(level) + z((1 + power) / 2))``. Same unit as `margin`.
+    ``margin / (z(level) + z((1 + power) / 2))``. Same unit as `margin`. A margin, level or power that gives no
+    number is a DesignError.
     """
     _positive("margin", margin)
+    _share(level)
+    if not 0 < power < 1:
+        raise DesignError(f"a power between 0 and 1 was asked for; found {power}; 0.8 is usual")
     reach = (1 + power) / 2 if two_sided else power
     return float(margin / (stats.norm.ppf(level) + stats.norm.ppf(reach)))
 
@@ -245,7 +249,13 @@ def shift_interval(observed: float, draws: Floats, slopes: Floats, level: float)
     tuple of float
         The smallest and the largest shift with a p-value above ``1 - level``; (-inf, inf) where
         the smallest possible p-value is itself above it.
+
+    Raises
+    ------
+    DesignError
+        If the level is not in (0.5, 1).
     """
+    _share(level)
     with np.errstate(divide="ignore", invalid="ignore"):
         ends = np.array([(observed - draws) / (1 - slopes), (observed + draws) / (1 + slopes)])
     never_nearer = np.abs(slopes) > 1 - TIE  # the actual assignment and its mirror image

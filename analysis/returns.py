@@ -78,7 +78,8 @@ def abnormal_returns(
 ) -> Estimate:
     """Cumulative abnormal returns by event window.
 
-    ``CAR = sum_t (r_t - beta m_t)``, with variance ``sigma² (L + (sum m)² / sum_est m²)``: noise of the L days and of beta.
+    ``CAR = sum_t (r_t - beta m_t)``, with variance ``sigma² (L + (sum m)² / sum_est m²)``, for the
+    noise of the L days and of beta.
 
     Parameters
     ----------

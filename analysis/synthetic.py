@@ -63,7 +63,8 @@ def permutation_did(change: Floats, treated: Bools, *, level: float = 0.95, unit
     drawn = assignments(len(change), int(treated.sum()))
     n_treated = int(treated.sum())
     draws = drawn @ change / n_treated - ~drawn @ change / (len(change) - n_treated)
-    slopes = drawn @ treated / n_treated - ~drawn @ treated / (len(change) - n_treated)
+    shifted = treated.astype(float)  # a product of two bool arrays would say whether they overlap, not by how many
+    slopes = drawn @ shifted / n_treated - ~drawn @ shifted / (len(change) - n_treated)
     own = np.flatnonzero((drawn == treated).all(axis=1))[0]
     observed, tie = draws[own], TIE * max(1.0, float(np.abs(draws).max()))
     p_lower = float((draws <= observed + tie).mean())

@@ -55,6 +55,8 @@ class Verdict:
         The reason in a sentence, and what would change the word.
     as_of, notebook, inputs : str
         Date of knowledge, who judged, and a digest of the data it read.
+    report : str
+        Name of the report of a run, stamped by the runner.
     """
 
     claim: str
@@ -79,6 +81,7 @@ class Verdict:
     as_of: str = ""
     notebook: str = ""
     inputs: str = ""
+    report: str = ""
 
     def __post_init__(self) -> None:
         """Refuse words outside the vocabulary, and a word from a simulated market."""
@@ -90,7 +93,8 @@ class Verdict:
         ):
             if getattr(self, name) not in allowed:
                 raise DesignError(
-                    f"a verdict on {self.claim} was asked for; its {name} is {getattr(self, name)!r}; use one of {allowed}"
+                    f"a verdict on {self.claim} was asked for; its {name} is {getattr(self, name)!r}; "
+                    f"use one of {allowed}"
                 )
         if self.tier == "sim" or self.provenance == "simulated":
             raise DesignError(

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from desk import AS_OF, PARAMETERS, WRITE_VERDICTS, Desk
 
+from analysis import provenance
 from analysis.errors import DataError, DesignError
 from analysis.report import fingerprint, publish, runner, schedule
 from analysis.report.interrupts import Interrupts
@@ -119,6 +120,11 @@ def test_a_run_can_publish_elsewhere(desk, tmp_path, monkeypatch):
         "verdicts.json",
     ]
     assert desk.bytes() == before
+
+
+def test_without_another_renderer_the_pdf_is_the_real_one(desk, tmp_path):
+    assert desk.run("02", out=tmp_path / "real", render=None) == Exit.OK
+    assert (tmp_path / "real" / AS_OF / "02_second.pdf").read_bytes().startswith(b"%PDF-1.7")
 
 
 # What need not run
@@ -446,7 +452,7 @@ def test_latest_moves_only_after_a_run_without_failure(desk):
 
 
 def test_the_commit_is_null_outside_git(tmp_path):
-    assert publish.commit(tmp_path) is None
+    assert provenance.commit(tmp_path) is None
 
 
 # Signals and locks

@@ -181,11 +181,13 @@ def closures() -> pd.DataFrame:
 
 
 def sources() -> pd.DataFrame:
-    """Return where the claims and the threats were read: `source_publisher` (claimant, or the register), `source_url`."""
+    """Return where claims and threats were read: `source_publisher` (claimant or register), `source_url`."""
     claims, register = facts.load("claims").query("seed"), facts.load("threats")
     return pd.concat(
         [
             claims.assign(source_publisher=claims["claimant"])[["source_publisher", "source_url"]],
-            register.assign(source_publisher="Threat register, " + register["threat_id"])[["source_publisher", "source_url"]],
+            register.assign(source_publisher="Threat register, " + register["threat_id"])[
+                ["source_publisher", "source_url"]
+            ],
         ]
     )

@@ -16,7 +16,7 @@ FLOOR, ASSERTED = "US dollars of yearly GMV (more than)", "yuan of losses (more 
 
 
 def lead() -> facts.Series:
-    """Return the lead of third-party services over online stores in year-on-year growth, percentage points by quarter."""
+    """Return the lead of third-party services over online stores in yearly growth, points by quarter."""
     services, stores = (
         facts.growth(facts.series("platform_quarterly", platform="Amazon", series=name, publisher=FILINGS, freq="Q"))
         for name in ("third_party_seller_services", "net_sales_online_stores")
@@ -66,7 +66,7 @@ def shares() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `measure`, `marketplace`, `publisher`, `first`, `before`, `last`, `after` in per cent, `change` in percentage points:
+        `measure`, `marketplace`, `publisher`, `first`, `before`, `last`, `after` (per cent) and `change` (points):
         every series of shares of sales or of top sellers, without bounds, observed by January 2021 and again
         from September 2021 to the end of 2021.
     """
@@ -131,7 +131,7 @@ def sources() -> pd.DataFrame:
 
 
 def account_map(accounts: list[float], population: float, sd_log_sales: float, tilts: list[float]) -> pd.DataFrame:
-    """Return the share of sales, in per cent, that a number of closed accounts carries: rows accounts, columns tilts."""
+    """Return the share of sales, per cent, that closed accounts carry: a row per count, a column per tilt."""
     return pd.DataFrame(
         {
             f"tilt {tilt:g}": [
@@ -144,7 +144,7 @@ def account_map(accounts: list[float], population: float, sd_log_sales: float, t
 
 
 def fan(first_post: str, horizon: int, *, level: float) -> Estimate:
-    """Return the interrupted-time-series fan on the lead of third-party services, with placebo dates; falsification only.
+    """Return the fan of breaks in the lead of third-party services, with placebo dates; falsification only.
 
     Parameters
     ----------

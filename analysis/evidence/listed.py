@@ -33,7 +33,7 @@ def _columns(days: pd.Index, first: str, last: str) -> Window:
 
 def short_name(firm: str) -> str:
     """Return the name of the seller where the file gives the listed owner first: "Owner / Seller (brand)"."""
-    return firm.split(" / ")[-1].split(" (")[0]
+    return firm.rsplit(" / ", maxsplit=1)[-1].split(" (", maxsplit=1)[0]
 
 
 def share_prices(estimation_first: str, estimation_last: str, *, level: float) -> Estimate:
@@ -151,7 +151,7 @@ def revenues() -> tuple[pd.DataFrame, dict[str, facts.Series]]:
 
 def closed_names() -> list[str]:
     """Return the short names of closed firms in the design."""
-    return design().query("role == 'closed'")["name"].tolist()
+    return list(design().query("role == 'closed'")["name"])
 
 
 def revenue_change(before: int, after: int, *, level: float) -> Estimate:
@@ -294,14 +294,14 @@ def on_record(names: list[str]) -> pd.DataFrame:
 def for_print(rows: pd.DataFrame) -> pd.DataFrame:
     """Arrange rows of :func:`share_prices` for a table: window, seller, group, CAR with interval, rank, own past."""
     ranks = [
-        f"{low:.0f}" if low == high else f"{low:.0f} to {high:.0f}"
+        f"{low:,.0f}" if low == high else f"{low:,.0f}–{high:,.0f}"
         for low, high in zip(rows["rank_low"], rows["rank_high"], strict=True)
     ]
     spans = [f"{low:.1f} to {high:.1f}" for low, high in zip(rows["conf_low"], rows["conf_high"], strict=True)]
-    days = rows["first_day"].dt.strftime("%d %b").str.lstrip("0") + " to " + rows["last_day"].dt.strftime("%d %b")
+    days = [f"{a.day}–{b.day} {b:%b}" for a, b in zip(rows["first_day"], rows["last_day"], strict=True)]
     return pd.DataFrame(
         {
-            "Window": days.str.replace(" to 0", " to "),
+            "Window": days,
             "Owner of": rows["seller"],
             "Group": rows["exposed"].str.replace("_", " "),
             "CAR, %": rows["estimate"],

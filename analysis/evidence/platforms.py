@@ -12,7 +12,7 @@ ALIBABA = "Alibaba (own results)"
 
 
 def by_year(series: facts.Series) -> pd.Series:
-    """Return the values of a series by its periods as fractions of a year (2021.5 is mid-2021), NaN where one is missing."""
+    """Return a series by period as a fraction of a year (2021.5 is mid-2021), NaN where one is missing."""
     whole = series.values.resample(series.values.index.freqstr).asfreq()
     starts = whole.index.to_timestamp()
     return whole.set_axis(starts.year + (starts.dayofyear - 1) / 365.25)
@@ -136,15 +136,8 @@ def amazon_shares() -> pd.DataFrame:
     return both.assign(role=both["firm"].map({"AuGroup / Aukey": "closed", "Sailvan Times": "not closed"}))
 
 
-def survivor_mix() -> pd.DataFrame:
-    """Return the latest published mix of the closed survivor's revenue by destination: `period`, `measure`, `value`, `unit`."""
-    frame = facts.rows("listed_sellers")
-    mine = frame[(frame["firm"] == "AuGroup / Aukey") & frame["measure"].str.startswith("revenue_")]
-    return mine[["period", "measure", "value", "unit", "note", "publisher"]].reset_index(drop=True)
-
-
 def walmart_new_sellers() -> pd.DataFrame:
-    """Return published shares of new Walmart sellers that are based in China: `date`, `value` (per cent), `population`, `source`."""
+    """Return shares of new Walmart sellers based in China: `date`, `value` (per cent), `population`, `source`."""
     frame = facts.rows("platform_shift_evidence")
     mine = frame[frame["measure"].eq("share of new sellers based in China") & frame["platform"].eq("Walmart")]
     kept = mine.assign(source=mine["publisher"])[["date", "value", "population", "source", "source_url"]]
@@ -152,7 +145,7 @@ def walmart_new_sellers() -> pd.DataFrame:
 
 
 def sources() -> pd.DataFrame:
-    """Return the rows behind the destination readings, Walmart's new sellers and the mix: `source_publisher`, `source_url`."""
+    """Return the rows behind readings, Walmart's new sellers and the mix: `source_publisher`, `source_url`."""
     quarters = facts.load("platform_quarterly")
     growth = quarters["series"].isin(["gmv_growth_yoy", "net_revenue_china_sellers"]) & quarters["period"].between(
         "2022", "2023Q2"

@@ -60,6 +60,7 @@ def table(
     frame: pd.DataFrame,
     caption: str,
     *,
+    columns: Mapping[str, str] | None = None,
     decimals: Mapping[str, int] | None = None,
     signed: Sequence[str] = (),
     marks: Mapping[str, str] | None = None,
@@ -69,9 +70,11 @@ def table(
     Parameters
     ----------
     frame : DataFrame
-        Column names are the headers. Text cells may hold HTML only when made by :func:`label`.
+        Text cells may hold HTML only when made by :func:`label`.
     caption : str
         What a row is, the unit, and the source.
+    columns : mapping of column to header, optional
+        What to show, in this order; all columns under their own names where not given.
     decimals : mapping of column to int
         Digits of numeric columns; 1 where not named.
     signed : sequence of column
@@ -80,26 +83,25 @@ def table(
         Provenance of numeric columns; real where not named.
     """
     decimals, marks = decimals or {}, marks or {}
-    columns = []
-    for name in frame.columns:
+    headers = columns or {name: str(name) for name in frame.columns}
+    filled = []
+    for name in headers:
         values = frame[name]
         if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
-            cells = [
-                number(float(v), decimals.get(name, 1), signed=name in signed, mark=marks.get(name, "real"))
-                for v in values
-            ]
-            columns.append(("right", cells))
+            digits, mark = decimals.get(name, 1), marks.get(name, "real")
+            filled.append(("right", [number(float(v), digits, signed=name in signed, mark=mark) for v in values]))
         else:
-            columns.append(("left", [v if isinstance(v, _Label) else escape(str(v)) for v in values]))
+            filled.append(("left", [v if isinstance(v, _Label) else escape(str(v)) for v in values]))
     head = "".join(
-        f'<th style="text-align:{side}">{escape(str(name))}</th>'
-        for name, (side, _) in zip(frame.columns, columns, strict=True)
+        f'<th style="text-align:{side}">{escape(header)}</th>'
+        for header, (side, _) in zip(headers.values(), filled, strict=True)
     )
     body = "".join(
-        "<tr>" + "".join(f'<td style="text-align:{side}">{cells[i]}</td>' for side, cells in columns) + "</tr>"
+        "<tr>" + "".join(f'<td style="text-align:{side}">{cells[i]}</td>' for side, cells in filled) + "</tr>"
         for i in range(len(frame))
     )
-    html = f'<table class="exhibit"><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    parts = f"<caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    html = f'<table class="exhibit">{parts}</table>'
     return Block(html, f"Table: {caption}")
 
 
@@ -109,10 +111,11 @@ class _Label(str):
     __slots__ = ()
 
 
-def label(word: str) -> str:
-    """Return a verdict word as a label."""
+def label(word: str, *, short: bool = True) -> str:
+    """Return a verdict word as a label; `short` leaves out "with this data", for tables."""
     kind = "not-testable" if word == NOT_TESTABLE else word.lower().replace(" ", "-")
-    return _Label(f'<span class="word {kind}">{escape(word)}</span>')
+    shown = word.removesuffix(" with this data") if short else word
+    return _Label(f'<span class="word {kind}">{escape(shown)}</span>')
 
 
 def say(text: str) -> Block:
@@ -149,7 +152,7 @@ def answer(verdict: Verdict, *, as_of: str, sentence: str) -> Block:
     ]
     html = (
         f'<div class="answer"><p><em>{escape(verdict.claimant)} said{reading}:</em> {escape(verdict.statement)}</p>'
-        f"<p>{label(verdict.word)} {' · '.join(part for part in facts if part)}</p>"
+        f"<p>{label(verdict.word, short=False)} {' · '.join(part for part in facts if part)}</p>"
         f"<p>{sentence}</p></div>"
     )
     return Block(html, f"{verdict.claim}{reading}: {verdict.word}. {sentence}")

@@ -7,21 +7,32 @@ from html import escape
 
 import pandas as pd
 
-from analysis.exhibits.blocks import TIER_NAMES, Block, finding, label, table
-from analysis.verdicts import WORDS, Verdict, tally
+from analysis.exhibits.blocks import Block, finding, label, table
+from analysis.exhibits.numbers import quantity
+from analysis.verdicts import Verdict, tally
 
 
 def brief(verdicts: Sequence[Verdict], *, as_of: str) -> Block:
     """Return the panel that sums up a run: how many readings got which word, in all and by claimant."""
     claims = len({verdict.claim for verdict in verdicts})
-    counted = tally(verdicts)
-    words = ", ".join(f"{counted[word]} {word.lower()}" for word in WORDS)
-    lines = [f"<p><strong>Of {len(verdicts)} readings of {claims} claims: {words}.</strong> As of {as_of}.</p>"]
-    for claimant in dict.fromkeys(verdict.claimant for verdict in verdicts):
-        mine = [verdict for verdict in verdicts if verdict.claimant == claimant]
-        parts = " · ".join(f"{label(v.word)} {escape(f'{v.claim} {v.reading}'.strip())}" for v in mine)
-        lines.append(f"<p><em>{escape(claimant)}:</em> {parts}</p>")
-    return Block(f'<div class="answer">{"".join(lines)}</div>', f"{len(verdicts)} readings: {words}.")
+    lines = [f"<strong>Of {len(verdicts)} readings of {claims} claims: {_words(verdicts)}.</strong> As of {as_of}."]
+    parties = dict.fromkeys(_party(verdict) for verdict in verdicts)
+    lines.append(" ".join(f"{escape(name)}: {_words([v for v in verdicts if _party(v) == name])}." for name in parties))
+    lines.append(
+        "Each word follows from a rule that was fixed in advance. Where the figures allow both a harm and none, "
+        "the word is <em>not shown</em>; it never means that there was no effect."
+    )
+    panel = "".join(f"<p>{line}</p>" for line in lines)
+    return Block(f'<div class="answer">{panel}</div>', f"{len(verdicts)} readings: {_words(verdicts)}.")
+
+
+def _words(verdicts: Sequence[Verdict]) -> str:
+    return ", ".join(f"{count} {word.lower()}" for word, count in tally(verdicts).items() if count)
+
+
+def _party(verdict: Verdict) -> str:
+    """Who spoke, without the person in brackets."""
+    return verdict.claimant.split(" (")[0]
 
 
 def brief_table(verdicts: Sequence[Verdict]) -> Block:
@@ -30,15 +41,19 @@ def brief_table(verdicts: Sequence[Verdict]) -> Block:
     frame = pd.DataFrame(
         {
             "Claim": [f"{v.claim} {v.reading}".strip() for v in ordered],
-            "What was said, in this reading": [v.statement for v in ordered],
+            "What was said, in this reading": [f"{v.statement} ({_party(v)})" for v in ordered],
             "Verdict": [label(v.word) for v in ordered],
-            "Found": [finding(v) for v in ordered],
-            "Confidence": [v.confidence for v in ordered],
-            "Tier": [TIER_NAMES[v.tier] for v in ordered],
+            "Found": [_against_margin(v) for v in ordered],
             "Report": [v.notebook[:2] for v in ordered],
         }
     )
     return table(
         frame,
-        "Every claim of September 2021 and its word from public figures. Real figures ●, estimates and sets from them ◐; nothing here is simulated.",
+        "Every claim of September 2021 and its word from public figures, with its report. Real figures ●, "
+        "estimates and sets ◐; nothing is simulated. Not testable: with this data.",
     )
+
+
+def _against_margin(verdict: Verdict) -> str:
+    margin = f"; margin {quantity(verdict.margin, verdict.unit).lstrip('+')}" if verdict.margin is not None else ""
+    return finding(verdict) + margin

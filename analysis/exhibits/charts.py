@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -123,7 +124,7 @@ def intervals(
     `band` names two columns drawn as a pale bar behind (placebo range); `margin` shades ``±margin``;
     a row without a point is a set and is drawn as a bar.
     """
-    drawing, axes = plt.subplots(figsize=(WIDTH, height or 0.55 + 0.27 * len(rows)))
+    drawing, axes = plt.subplots(figsize=(WIDTH, height or 0.6 + 0.32 * len(rows)))
     places = np.arange(len(rows))[::-1]
     if margin is not None:
         axes.axvspan(-margin, margin, color=BAND, zorder=0)
@@ -165,7 +166,7 @@ def intervals(
 
 def counts(rows: pd.DataFrame, *, xlabel: str) -> Figure:
     """Draw counts on a log scale, one dot per row of `term`, `value`, `note`, `strong`."""
-    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.27 * len(rows)))
+    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.36 * len(rows)))
     places = np.arange(len(rows))[::-1]
     for place, row in zip(places, rows.to_dict("records"), strict=True):
         colour = REAL if row["strong"] else REST
@@ -181,8 +182,8 @@ def counts(rows: pd.DataFrame, *, xlabel: str) -> Figure:
             color=colour,
         )
     axes.set_xscale("log")
-    axes.set_xlim(5, rows["value"].max() * 60)
-    axes.set_yticks(places, rows["term"])
+    axes.set_xlim(5, rows["value"].max() * 3_000)  # room for the words behind the largest
+    axes.set_yticks(places, [fill(term, 30) for term in rows["term"]])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.xaxis.set_minor_locator(NullLocator())
@@ -197,20 +198,22 @@ def timeline(threats: pd.DataFrame, closures: pd.DataFrame) -> Figure:
 
     `threats` has `term`, `first`, `last` (dates); `closures` has `first` and `term`.
     """
-    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.24 * (len(threats) + 2)))
+    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.31 * (len(threats) + 2)))
     top = len(threats)
     for place, row in zip(np.arange(top)[::-1], threats.to_dict("records"), strict=True):
-        days = max((row["last"] - row["first"]).days, 4)
-        axes.barh(place, days, left=row["first"], height=0.45, color=REST, zorder=2)
-    heights = top + 0.5 + 0.75 * (np.arange(len(closures)) % 2)
+        if row["first"] == row["last"]:
+            axes.plot(row["first"], place, "D", color=REST, ms=4.5, zorder=2)
+        else:
+            axes.barh(place, row["last"] - row["first"], left=row["first"], height=0.45, color=REST, zorder=2)
+    heights = top - 0.2 + 0.75 * np.arange(len(closures))  # one step a label, since closures crowd
     for y, row in zip(heights, closures.to_dict("records"), strict=True):
         axes.plot([row["first"]] * 2, [-0.6, y], color=REAL, lw=0.8, zorder=1)
-        axes.text(row["first"], y + 0.05, row["term"], color=REAL, fontsize=7, ha="center", va="bottom", weight="bold")
-    axes.set_yticks(np.arange(top)[::-1], threats["term"])
+        axes.text(row["first"], y, row["term"] + " ", color=REAL, fontsize=7, ha="right", va="center", weight="bold")
+    axes.set_yticks(np.arange(top)[::-1], [fill(term, 52) for term in threats["term"]], fontsize=7)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.set_ylim(-0.7, top + 2.0)
-    axes.xaxis.set_major_locator(dates.MonthLocator(bymonth=(1, 4, 7, 10)))
+    axes.set_ylim(-0.7, top + 0.75 * len(closures))
+    axes.xaxis.set_major_locator(dates.MonthLocator(bymonth=(1, 7)))
     axes.xaxis.set_major_formatter(dates.DateFormatter("%b %Y"))
     return drawing
 
@@ -225,20 +228,13 @@ def fans(paths: pd.DataFrame, firms: pd.DataFrame, titles: Mapping[str, str]) ->
         wide = paths[paths["event"] == event].pivot(index="day", columns="quantile", values="value")
         axes.fill_between(wide.index, wide.iloc[:, 0], wide.iloc[:, -1], color=BAND, lw=0)
         axes.fill_between(wide.index, wide[0.25], wide[0.75], color=FAINT, lw=0)
-        own = firms[firms["event"] == event]
-        for name, path in own.groupby("term", sort=False):
-            axes.plot(path["day"], path["value"], color=REAL, lw=1.8)
-            axes.annotate(
-                name,
-                (path["day"].iloc[-1], path["value"].iloc[-1]),
-                xytext=(-2, -5),
-                textcoords="offset points",
-                ha="right",
-                va="top",
-                color=REAL,
-                fontsize=7.5,
-                weight="bold",
-            )
+        own = firms[firms["event"] == event].pivot(index="day", columns="term", values="value")
+        axes.plot(own.index, own, color=REAL, lw=1.6)
+        reach = paths["value"].max() - paths["value"].min()
+        for name, place in zip(own.columns, _spread(own.iloc[-1].to_numpy(), 0.085 * reach), strict=True):
+            axes.text(own.index[-1] + 0.6, place, name, color=REAL, fontsize=7, va="center", weight="bold")
+        axes.set_xlim(paths["day"].min(), paths["day"].max() + 9)  # room for the names
+        axes.set_xticks(range(paths["day"].min(), paths["day"].max() + 1, 10))
         axes.axvline(0, color=REST, lw=0.7, ls=(0, (1, 2)))
         axes.axhline(0, color=REST, lw=0.6)
         axes.set_title(title)

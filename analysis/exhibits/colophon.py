@@ -74,5 +74,12 @@ def _stale(vintages: Sequence[str], as_of: str, stale_after_days: int) -> list[B
 def _sources(frames: Sequence[pd.DataFrame]) -> Block:
     columns = ["source_publisher", "source_url"]
     unique = pd.concat([frame[columns] for frame in frames]).drop_duplicates().sort_values(columns)
-    shown = pd.DataFrame({"Publisher": unique["source_publisher"], "Address": unique["source_url"]})
-    return table(shown, "Sources of the figures shown; one row an address.")
+    by_publisher = unique.groupby("source_publisher")["source_url"].agg(["first", "size"]).reset_index()
+    shown = pd.DataFrame(
+        {
+            "Publisher": by_publisher["source_publisher"],
+            "Address, or the first of several": by_publisher["first"],
+            "Addresses": by_publisher["size"].astype(str),
+        }
+    )
+    return table(shown, "Sources of the figures shown; every figure's own address stands in its row of the data.")

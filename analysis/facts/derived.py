@@ -1,5 +1,4 @@
 """Series computed from published ones; each says how, and bounds stay bounds."""
-# ruff: noqa: PD011 (values is a field of our Series, not of a frame)
 
 from __future__ import annotations
 

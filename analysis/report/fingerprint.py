@@ -2,18 +2,15 @@
 
 import hashlib
 import json
-import re
-import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from analysis import provenance
 from analysis.report.schedule import Job, Paths
 
 PACKAGE = Path(__file__).resolve().parent.parent
-DISTRIBUTION = "market-impact-notebooks"
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ def inputs(paths: Paths) -> Inputs:
         data=_hashes(paths.data, paths.data.rglob("*")),
         code=_hashes(PACKAGE, PACKAGE.rglob("*.py")),
         layout=_hashes(paths.reports, [*layout, *(paths.reports / "fonts").rglob("*")]),
-        versions=_versions(),
+        versions=provenance.versions(),
     )
 
 
@@ -86,10 +83,3 @@ def _hashes(folder: Path, files: Iterable[Path]) -> dict[str, str]:
         for name in sorted(names)
         if not any(part.startswith(".") for part in name.parts)
     }
-
-
-def _versions() -> dict[str, str]:
-    """Versions of Python and of the direct dependencies, as the installed package names them."""
-    required = [line for line in metadata.requires(DISTRIBUTION) or [] if "extra ==" not in line]
-    names = [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in required]
-    return {"python": sys.version.split()[0], **{name: metadata.version(name) for name in names}}

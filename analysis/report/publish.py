@@ -4,7 +4,6 @@ import fcntl
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -161,12 +160,3 @@ def write_json(file: Path, content: object) -> None:
     """Write JSON that is the same for the same content."""
     text = json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False)
     file.write_text(text + "\n", encoding="utf-8")
-
-
-def commit(folder: Path) -> str | None:
-    """``git describe`` of the work tree around a folder; None outside git or before a commit."""
-    if shutil.which("git") is None:
-        return None
-    command = ["git", "-C", str(folder), "describe", "--always", "--dirty"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    return answer.stdout.strip() or None

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis import provenance
 from analysis.report import executed, fingerprint, publish, schedule
 from analysis.report.executed import Verdict
 from analysis.report.interrupts import Interrupts
@@ -237,7 +238,7 @@ def _publish(shift: Shift, scheduled: list[Job]) -> None:
 
 def _manifest(shift: Shift, scheduled: list[Job], verdicts_sha256: str) -> dict[str, Any]:
     """Describe what is published: of earlier runs what still stands, of this run what it made."""
-    commit = publish.commit(shift.order.paths.notebooks)
+    commit = provenance.commit(shift.order.paths.notebooks)
     entries = {**shift.published.entries}
     for name, product in shift.products.items():
         entries[name] = {

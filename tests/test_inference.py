@@ -1,0 +1,211 @@
+"""Checks against a margin, and exact permutation intervals: referees, brute force and coverage."""
+
+from itertools import combinations
+from math import comb
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from statsmodels.stats.weightstats import DescrStatsW
+
+from analysis.errors import DesignError
+from analysis.inference import (
+    Check,
+    Estimate,
+    assignments,
+    equivalence,
+    largest_std_error,
+    noninferiority,
+    shift_interval,
+)
+from analysis.synthetic import permutation_did
+
+CASES = [(-0.4, 0.5, 2.0, 0.95), (1.7, 0.9, 2.0, 0.9), (-3.1, 0.7, 1.0, 0.975), (0.0, 0.8, 2.0, 0.95)]
+
+
+def sample_with(mean: float, std_error: float, n: int = 40) -> DescrStatsW:
+    """Return data whose mean and standard error are the given ones, for a referee that takes data only."""
+    x = np.random.default_rng(5).normal(size=n)
+    return DescrStatsW(mean + (x - x.mean()) / x.std(ddof=1) * std_error * np.sqrt(n))
+
+
+@pytest.mark.parametrize(("estimate", "std_error", "margin", "level"), CASES)
+def test_both_checks_equal_statsmodels(estimate, std_error, margin, level):
+    # 1e-12: the same closed form, up to the rounding of the referee's own mean and variance.
+    referee = sample_with(estimate, std_error)
+    one = noninferiority(estimate, std_error, margin, level)
+    both = equivalence(estimate, std_error, margin, level)
+    assert one.p_value == pytest.approx(referee.ztest_mean(-margin, alternative="larger")[1], rel=1e-10, abs=1e-12)
+    assert both.p_value == pytest.approx(referee.ztost_mean(-margin, margin)[0], rel=1e-10, abs=1e-12)
+    assert (both.low, both.high) == pytest.approx(referee.zconfint_mean(alpha=2 * (1 - level)), abs=1e-12)
+    assert one.low == both.low
+    assert one.high == np.inf
+    assert one.passed == (one.p_value < 1 - level)
+    assert both.passed == (both.p_value < 1 - level)
+
+
+@pytest.mark.parametrize("check", [noninferiority, equivalence])
+def test_a_wider_margin_never_fails_what_a_narrower_one_passed(check):
+    found = [check(-0.6, 0.5, margin) for margin in np.linspace(0.1, 4, 80)]
+    p_values = [one.p_value for one in found]
+    assert p_values == sorted(p_values, reverse=True)
+    passed = [one.passed for one in found]
+    assert passed == sorted(passed)
+    assert {True, False} == set(passed)
+
+
+def test_a_limit_on_the_margin_does_not_pass():
+    margin = 1.0
+    reach = float(stats.norm.ppf(0.95))
+    assert not noninferiority(0.0, 1.0, reach).passed
+    assert noninferiority(0.0, 1.0, reach + 1e-9).passed
+    assert not equivalence(margin, 1e-9, margin).passed
+
+
+@pytest.mark.parametrize("check", [noninferiority, equivalence])
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ((0.0, 0.0, 1.0), "a positive std_error was asked for; found 0.0; give a finite number above 0"),
+        ((0.0, np.nan, 1.0), "a positive std_error was asked for; found nan"),
+        ((0.0, 1.0, -2.0), "a positive margin was asked for; found -2.0"),
+        ((0.0, 1.0, np.inf), "a positive margin was asked for; found inf"),
+        ((0.0, 1.0, 1.0, 0.05), "a level between 0.5 and 1 was asked for; found 0.05; 0.95 is usual"),
+        ((0.0, 1.0, 1.0, 1.0), "a level between 0.5 and 1 was asked for; found 1.0"),
+    ],
+)
+def test_checks_refuse_numbers_that_make_no_test(check, values, message):
+    with pytest.raises(DesignError) as refused:
+        check(*values)
+    assert str(refused.value).startswith(message)
+
+
+@pytest.mark.parametrize(("check", "two_sided"), [(noninferiority, False), (equivalence, True)])
+@pytest.mark.parametrize(("power", "level"), [(0.8, 0.95), (0.9, 0.9), (0.5, 0.975)])
+def test_at_the_largest_standard_error_a_true_zero_passes_with_the_stated_power(check, two_sided, power, level):
+    margin, points = 2.0, 1000
+    std_error = largest_std_error(margin, power=power, level=level, two_sided=two_sided)
+    draws = std_error * stats.norm.ppf((np.arange(points) + 0.5) / points)  # the estimates' distribution, evenly
+    share = np.mean([check(float(draw), std_error, margin, level).passed for draw in draws])
+    assert share == pytest.approx(power, abs=1.5 / points)  # each end can be off by one point of the grid
+
+
+def test_two_points_of_margin_need_080_one_sided_and_068_two_sided():
+    assert largest_std_error(2.0) == pytest.approx(0.80, abs=0.005)
+    assert largest_std_error(2.0, two_sided=True) == pytest.approx(0.68, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [({"margin": 0.0}, "margin"), ({"margin": 1.0, "level": 1.5}, "level"), ({"margin": 1.0, "power": 1.0}, "power")],
+)
+def test_the_largest_standard_error_refuses_what_gives_no_number(arguments, named):
+    with pytest.raises(DesignError, match=named):
+        largest_std_error(**arguments)
+
+
+@pytest.mark.parametrize(("n", "k"), [(2, 1), (5, 2), (8, 2), (8, 6), (9, 4)])
+def test_assignments_are_all_subsets_once(n, k):
+    drawn = assignments(n, k)
+    subsets = {tuple(int(place) for place in np.flatnonzero(row)) for row in drawn}
+    assert drawn.shape == (comb(n, k), n)
+    assert subsets == set(combinations(range(n), k))
+
+
+@pytest.mark.parametrize(
+    ("n", "k", "message"),
+    [
+        (4, 0, "a permutation over 4 units was asked for; found 0 treated; at least one treated and one comparison"),
+        (4, 4, "a permutation over 4 units was asked for; found 4 treated"),
+        (60, 30, "all assignments of 30 among 60 units were asked for; there are 118,264,581,564,861,424; at most"),
+    ],
+)
+def test_assignments_that_cannot_be_listed_are_refused(n, k, message):
+    with pytest.raises(DesignError) as refused:
+        assignments(n, k)
+    assert str(refused.value).startswith(message)
+
+
+def p_two_sided(change: np.ndarray, treated: np.ndarray, shift: float) -> float:
+    """Two-sided permutation p-value of a constant shift, from scratch: take the shift off, then permute."""
+    rest = change - shift * treated
+    n, k = len(change), int(treated.sum())
+
+    def statistic(chosen: tuple[int, ...]) -> float:
+        inside = rest[list(chosen)].sum()
+        return abs(inside / k - (rest.sum() - inside) / (n - k))
+
+    own = statistic(tuple(np.flatnonzero(treated)))
+    return float(np.mean([statistic(chosen) >= own - 1e-9 for chosen in combinations(range(n), k)]))
+
+
+@pytest.mark.parametrize(("seed", "n", "k", "level"), [(1, 6, 1, 0.7), (2, 7, 2, 0.9), (3, 6, 3, 0.8), (4, 8, 2, 0.95)])
+def test_the_interval_equals_a_grid_of_tests_from_scratch(seed, n, k, level):
+    rng = np.random.default_rng(seed)
+    change, treated = rng.standard_t(2, size=n), rng.permutation(np.arange(n) < k)
+    row = permutation_did(change, treated, level=level).rows.iloc[0]
+    low, high = row["conf_low"], row["conf_high"]
+    width = high - low
+    grid = np.linspace(low - width / 2, high + width / 2, 300)  # an even number, so that no point is a limit
+    kept = np.array([p_two_sided(change, treated, shift) > 1 - level + 1e-9 for shift in grid])
+    assert {True, False} == set(kept)
+    np.testing.assert_array_equal(kept, (grid >= low) & (grid <= high))
+    for limit, outward in ((low, -1), (high, 1)):  # the limits themselves, closer than any grid
+        assert p_two_sided(change, treated, limit - outward * 1e-6 * width) > 1 - level
+        assert p_two_sided(change, treated, limit + outward * 1e-6 * width) <= 1 - level + 1e-9
+
+
+@pytest.mark.parametrize("level", [0.8, 0.9, 0.95])
+@pytest.mark.parametrize(("n", "k"), [(8, 2), (7, 3), (10, 1)])
+def test_over_all_assignments_the_interval_covers_exactly_as_often_as_its_level_allows(n, k, level):
+    # Closure at random among fixed firms: of N assignments exactly floor((1 - level) N) intervals may miss.
+    untreated = np.random.default_rng(9).standard_cauchy(size=n)
+    drawn = assignments(n, k)
+    shift, misses = 1.3, 0
+    for treated in drawn:
+        rows = permutation_did(untreated + shift * treated, treated, level=level).rows
+        low, high = rows[["conf_low", "conf_high"]].fillna({"conf_low": -np.inf, "conf_high": np.inf}).iloc[0]
+        misses += not low <= shift <= high
+    assert misses == int((1 - level) * len(drawn) + 1e-9)
+
+
+def test_the_interval_covers_at_its_exact_level_on_simulated_data():
+    # Eight firms, two closed, heavy tails: level 1 - 1/28 = 0.964. With 1,500 runs the Monte Carlo
+    # standard error is 0.0048; four of them are allowed.
+    rng, runs = np.random.default_rng(11), 1500
+    treated = (np.arange(8) < 2).astype(float)
+    drawn = assignments(8, 2)
+    slopes = drawn @ treated / 2 - ~drawn @ treated / 6
+    hits = 0
+    for change in rng.standard_t(3, size=(runs, 8)):
+        draws = drawn @ change / 2 - ~drawn @ change / 6
+        low, high = shift_interval(float(draws[0]), draws, slopes, 0.95)
+        hits += low <= 0 <= high
+    exact = 27 / 28
+    assert abs(hits / runs - exact) < 4 * np.sqrt(exact * (1 - exact) / runs)
+
+
+@pytest.mark.parametrize("level", [0.05, 1.05, 95.0])
+def test_a_permutation_interval_refuses_a_level_that_is_no_coverage(level):
+    with pytest.raises(DesignError, match="a level between 0.5 and 1 was asked for; found"):
+        permutation_did(np.arange(8.0), np.arange(8) < 2, level=level)
+
+
+def test_an_estimate_without_its_error_must_say_why():
+    rows = pd.DataFrame([{"term": "a", "estimate": 1.0, "std_error": np.nan, "conf_low": 0.0, "conf_high": 2.0, "n": 3}])
+    with pytest.raises(DesignError, match="an error or interval is missing and no reason"):
+        Estimate("E1a", "log points", rows)
+    with pytest.raises(DesignError, match=r"its rows lack \['n'\]; add them"):
+        Estimate("E1a", "log points", rows.drop(columns="n"), reason="few units")
+    kept = Estimate("E1a", "log points", rows, reason="few units")
+    assert kept.row("a")["estimate"] == 1.0
+    with pytest.raises(DesignError, match=r"term 'b' was asked for; there are \['a'\]"):
+        kept.row("b")
+
+
+def test_a_check_names_its_null_and_keeps_its_margin():
+    found = noninferiority(0.0, 0.5, 2.0)
+    assert isinstance(found, Check)
+    assert (found.name, found.margin, found.level) == ("non-inferiority", 2.0, 0.95)
+    assert found.null == "the effect is 2 or more below zero"
