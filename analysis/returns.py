@@ -122,7 +122,8 @@ def abnormal_returns(
     names = firms or [str(i) for i in range(len(returns))]
     beta, sigma = market_model(returns, market, estimation)
     abnormal = returns - np.outer(beta, market)
-    days = np.isfinite(returns[:, slice(*estimation)]).sum(axis=1)
+    traded = np.isfinite(returns[:, slice(*estimation)])
+    days = traded.sum(axis=1)
     parts = []
     for name, window in windows.items():
         span = _window(name, window, returns.shape[1])
@@ -133,7 +134,7 @@ def abnormal_returns(
             )
         car, seen = abnormal[:, span].sum(axis=1), np.isfinite(returns[:, span]).sum(axis=1)
         length = span.stop - span.start
-        noise = length + market[span].sum() ** 2 / (market[slice(*estimation)] ** 2).sum()
+        noise = length + market[span].sum() ** 2 / (traded @ market[slice(*estimation)] ** 2)
         error = np.where(np.isfinite(car), sigma * np.sqrt(noise), np.nan)
         reach = stats.t.ppf((1 + level) / 2, days - 1) * error
         parts.append(

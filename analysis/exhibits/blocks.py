@@ -142,7 +142,7 @@ def finding(verdict: Verdict) -> str:
 
 def answer(verdict: Verdict, *, as_of: str, sentence: str) -> Block:
     """Return page 1's panel: claim, word, interval with unit, tier, date of knowledge, and the answer in a sentence."""
-    reading = f" ({verdict.reading})" if verdict.reading else ""
+    claim = f"{verdict.claim} {verdict.reading}".strip()
     facts = [
         f"<strong>{escape(finding(verdict))}</strong>" + (f" ({escape(verdict.interval)})" if verdict.interval else ""),
         escape(verdict.window),
@@ -151,11 +151,11 @@ def answer(verdict: Verdict, *, as_of: str, sentence: str) -> Block:
         f"as of {as_of}",
     ]
     html = (
-        f'<div class="answer"><p><em>{escape(verdict.claimant)} said{reading}:</em> {escape(verdict.statement)}</p>'
+        f'<div class="answer"><p><em>{escape(claim)}, {escape(verdict.claimant)}:</em> {escape(verdict.statement)}</p>'
         f"<p>{label(verdict.word, short=False)} {' · '.join(part for part in facts if part)}</p>"
         f"<p>{sentence}</p></div>"
     )
-    return Block(html, f"{verdict.claim}{reading}: {verdict.word}. {sentence}")
+    return Block(html, f"{claim}: {verdict.word}. {sentence}")
 
 
 def verdict_table(verdicts: Sequence[Verdict], caption: str, *, why: bool = True) -> Block:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +129,14 @@ def _content(entry: dict[str, Any], root: Path) -> tuple[bytes, list[Problem]]:
 
 
 def _table(content: bytes, entry: dict[str, Any], root: Path) -> tuple[pd.DataFrame, list[Problem]]:
-    file = _called(entry, root)
+    frame, problems = _typed(content, json.dumps(entry), _called(entry, root))
+    return frame.copy(), list(problems)
+
+
+@lru_cache(maxsize=32)
+def _typed(content: bytes, declared: str, file: str) -> tuple[pd.DataFrame, list[Problem]]:
+    """Cast once per content and declaration, since a notebook asks for the same files many times."""
+    entry = json.loads(declared)
     text = read(content, entry, file)
     if text.problems:
         return pd.DataFrame(), text.problems

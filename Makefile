@@ -1,0 +1,40 @@
+# Every target sets up .venv itself when it is missing or older than the lock. No root, no system packages.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: report test lab check bench clean
+
+report: $(READY) ## run what is due in reports/schedule.yml and print the paths of the PDFs
+	@$(BIN)/python -m analysis report
+
+test: $(READY) ## run all tests
+	@$(BIN)/python -m pytest
+
+lab: $(READY) ## open the notebooks in JupyterLab
+	@$(BIN)/jupyter lab --notebook-dir=notebooks
+
+check: $(READY) ## lint, format, types, and notebooks without outputs
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/nbstripout --verify notebooks/*.ipynb
+	@$(BIN)/python -m analysis check > /dev/null && echo "data: every file as declared"
+
+bench: $(READY) ## time the runner against the plain way, side by side
+	@$(BIN)/python benchmarks/runner.py
+
+clean: ## remove the environment, caches and scratch files; published reports stay
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache reports/scratch reports/failed
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(READY): requirements.txt pyproject.toml
+	@echo "Setting up .venv from requirements.txt (about a minute, once) ..."
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; found $(PYTHON). Give another one: make PYTHON=/path/to/python3.11"; exit 1; }
+	@"$(PYTHON)" -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $(READY)
+	@echo "Ready."

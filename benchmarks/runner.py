@@ -1,0 +1,85 @@
+"""Time the runner against the plain way, on the same notebooks, in one run.
+
+The plain way is what a careful person types: ``papermill`` for one notebook after the other, each followed by the
+same conversion to PDF. Ratios count; seconds depend on the machine. Printed are the median and range of the rounds.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from analysis.provenance import ROOT
+from analysis.report import schedule
+
+AS_OF = "2026-11-24"
+TO_PDF = (
+    "import sys; from pathlib import Path; from analysis.report.pdf import render; "
+    "render(Path(sys.argv[1]), Path(sys.argv[2]), as_of=sys.argv[3])"
+)
+
+
+def plain(out: Path) -> None:
+    """Run each scheduled notebook with the papermill command, then turn it into a PDF."""
+    jobs = sorted(schedule.read(schedule.Paths.under(ROOT)), key=lambda job: job.is_brief)
+    for job in jobs:
+        notebook, name = out / f"{job.name}.ipynb", job.verdicts_parameter
+        target = out / "verdicts" if job.is_brief else out / "verdicts" / f"{job.name}.json"
+        command = [sys.executable, "-m", "papermill", str(job.notebook), str(notebook), "--kernel", "python3"]
+        command += ["--cwd", str(job.notebook.parent), "-r", "as_of", AS_OF, "-r", name, str(target)]
+        subprocess.run(command, check=True, capture_output=True)
+        subprocess.run([sys.executable, "-c", TO_PDF, str(notebook), str(out / f"{job.name}.pdf"), AS_OF], check=True)
+
+
+def ours(out: Path) -> None:
+    """Run the schedule with the project's command."""
+    command = [sys.executable, "-m", "analysis", "report", "--as-of", AS_OF, "--out", str(out)]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def seconds(work: Callable[[Path], None], out: Path) -> float:
+    """Return the wall time of one piece of work."""
+    start = time.perf_counter()
+    work(out)
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Alternate the two ways, then rerun unchanged, and print medians, ranges and ratios."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3, help="how often each way is run (default 3)")
+    rounds = parser.parse_args().rounds
+    times: dict[str, list[float]] = {"plain": [], "cold": [], "unchanged": []}
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
+            (Path(one) / "verdicts").mkdir()
+            times["plain"].append(seconds(plain, Path(one)))
+            times["cold"].append(seconds(ours, Path(two)))
+            times["unchanged"].append(seconds(ours, Path(two)))  # wanted: under a second
+    print(f"{rounds} rounds on {os.cpu_count()} cores, the ways in turn; seconds as median (lowest to highest)")
+    for name, label in (
+        ("plain", "papermill command and PDF, one after the other"),
+        ("cold", "python -m analysis report, nothing published"),
+        ("unchanged", "python -m analysis report, nothing changed"),
+    ):
+        found = times[name]
+        print(f"  {label:<48} {statistics.median(found):7.2f} ({min(found):.2f} to {max(found):.2f})")
+    speedup = [a / b for a, b in zip(times["plain"], times["cold"], strict=True)]
+    skip = [a / b for a, b in zip(times["cold"], times["unchanged"], strict=True)]
+    print(
+        f"  plain / cold      {statistics.median(speedup):6.2f} ({min(speedup):.2f} to {max(speedup):.2f}); wanted 1.8"
+    )
+    print(
+        f"  cold / unchanged  {statistics.median(skip):6.1f} ({min(skip):.1f} to {max(skip):.1f}); unchanged wanted < 1 s"
+    )
+    print(json.dumps(times))
+
+
+if __name__ == "__main__":
+    main()

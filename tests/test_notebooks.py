@@ -1,0 +1,169 @@
+"""The notebooks: their shape, their run through the real runner, and the numbers that reach the pages."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import papermill
+import pytest
+from pypdf import PdfReader
+
+from analysis import facts, parameters
+from analysis.exhibits import quantity
+from analysis.provenance import ROOT
+from analysis.report import runner, schedule
+from analysis.report.outcomes import Exit
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+AS_OF = "2026-11-24"
+MOST_CELLS, MOST_LINES = 24, 14  # lines that hold only a sentence of the report are not counted
+LOGIC = (ast.FunctionDef, ast.ClassDef, ast.For, ast.While, ast.Try, ast.With)
+WORDS = {
+    "C01 V1": "Supported",
+    "C01 V2": "Not shown",
+    "C01 V3": "Not shown",
+    "C02": "Not testable with this data",
+    "C03": "Not shown",
+    "C04": "Not testable with this data",
+    "C05": "Not testable with this data",
+    "C06": "Not shown",
+    "C07 invest": "Not shown",
+    "C07 sell": "Not testable with this data",
+    "C08 market": "Supported",
+    "C08 record": "Supported",
+    "C09": "Not testable with this data",
+    "C10": "Not testable with this data",
+    "C11": "Not testable with this data",
+    "C12": "Supported",
+}
+
+
+def cells(notebook: Path) -> list[dict]:
+    return json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+
+
+def source(cell: dict) -> str:
+    return "".join(cell["source"])
+
+
+def code(notebook: Path) -> list[dict]:
+    return [cell for cell in cells(notebook) if cell["cell_type"] == "code"]
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def notebook(request) -> Path:
+    return request.param
+
+
+def test_a_notebook_opens_with_its_question(notebook):
+    first = cells(notebook)[0]
+    assert first["cell_type"] == "markdown"
+    assert re.match(r"# .+\?", source(first))
+
+
+def test_a_notebook_holds_no_logic_and_no_output(notebook):
+    for cell in code(notebook):
+        found = [type(node).__name__ for node in ast.walk(ast.parse(source(cell))) if isinstance(node, LOGIC)]
+        assert found == []
+        assert cell["outputs"] == []
+        assert cell["execution_count"] is None
+
+
+def test_a_notebook_is_short(notebook):
+    assert len(cells(notebook)) <= MOST_CELLS
+    for cell in code(notebook):
+        if "parameters" in cell["metadata"].get("tags", []):
+            continue
+        lines = [line.strip() for line in source(cell).splitlines() if line.strip()]
+        assert sum(not line.startswith(('"', 'f"')) for line in lines) <= MOST_LINES
+
+
+def test_the_setup_cell_checks_the_parameters_of_its_own_notebook(notebook):
+    tagged = [i for i, cell in enumerate(code(notebook)) if "parameters" in cell["metadata"].get("tags", [])]
+    assert f'parameters.check("{notebook.name}", globals())' in source(code(notebook)[tagged[0] + 1])
+    assert {"as_of"} <= {parameter.name for parameter in parameters.read(notebook)}
+
+
+def test_a_notebook_marks_its_answer_and_ends_with_its_provenance(notebook):
+    assert any("answer" in cell["metadata"].get("tags", []) for cell in code(notebook))
+    if not notebook.name.startswith("00_"):
+        assert "exhibits.colophon(" in source(code(notebook)[-1])
+        assert "verdicts.write(" in source(code(notebook)[-1])
+
+
+def test_every_notebook_is_scheduled():
+    paths = schedule.Paths.under(ROOT)
+    assert {job.notebook.name for job in schedule.read(paths)} == {path.name for path in NOTEBOOKS}
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("out")
+    assert runner.report(schedule.Paths.under(ROOT), as_of=AS_OF, out=out) == Exit.OK
+    return out / AS_OF
+
+
+def text(pdf: Path) -> str:
+    return " ".join(" ".join(page.extract_text() for page in PdfReader(pdf).pages).split())
+
+
+def test_every_seed_claim_gets_the_word_that_public_figures_allow(published):
+    found = json.loads((published / "verdicts.json").read_text(encoding="utf-8"))
+    assert {f"{row['claim']} {row['reading']}".strip(): row["word"] for row in found} == WORDS
+    assert {row["claim"] for row in found} == set(facts.load("claims").query("seed")["claim_id"])
+
+
+def test_every_number_of_a_verdict_stands_in_its_report_and_in_the_brief(published):
+    brief = text(published / "00_executive_brief.pdf")
+    for row in json.loads((published / "verdicts.json").read_text(encoding="utf-8")):
+        own = text(published / f"{row['notebook']}.pdf")
+        assert row["claim"] in own
+        for value in (row["estimate"], row["low"], row["high"]):
+            if value is not None:
+                assert quantity(value, row["unit"]) in own
+                assert quantity(value, row["unit"]) in brief
+
+
+def test_the_brief_is_one_page(published):
+    assert len(PdfReader(published / "00_executive_brief.pdf").pages) == 1
+
+
+def test_page_one_is_the_answer(published):
+    for path in NOTEBOOKS:
+        page = PdfReader(published / f"{path.stem}.pdf").pages[0].extract_text()
+        assert "THE ANSWER" in page.upper()
+        assert AS_OF in page
+
+
+def test_the_same_inputs_give_the_same_bytes(published, tmp_path):
+    paths = schedule.Paths.under(ROOT)
+    assert runner.report(paths, as_of=AS_OF, names=["02", "05"], out=tmp_path) == Exit.OK
+    for name in ("02_market_reaction.pdf", "05_growth.pdf", "05_growth.ipynb"):
+        assert (tmp_path / AS_OF / name).read_bytes() == (published / name).read_bytes()
+
+
+def test_a_changed_parameter_reaches_the_page(tmp_path):
+    paths = schedule.Paths.under(ROOT)
+    assert runner.report(paths, as_of=AS_OF, names=["05"], given={"recapture_high": "0.5"}, out=tmp_path) == Exit.OK
+    rows = json.loads((tmp_path / AS_OF / "verdicts.json").read_text(encoding="utf-8"))
+    best = next(row["high"] for row in rows if row["reading"] == "V2")
+    page = text(tmp_path / AS_OF / "05_growth.pdf")
+    assert best == pytest.approx(
+        3 - 100 * 1 * (1 - 0.5) / (295 * 0.4)
+    )  # common part, floor, recapture, base times share
+    assert quantity(best, "percentage points") in page
+    assert "recapture_high = 0.5" in page
+
+
+def test_the_brief_alone_says_what_to_run_first(tmp_path):
+    brief = ROOT / "notebooks" / "00_executive_brief.ipynb"
+    with pytest.raises(papermill.PapermillExecutionError, match="run make report first"):
+        papermill.execute_notebook(
+            brief,
+            tmp_path / "brief.ipynb",
+            parameters={"verdict_folder": str(tmp_path)},
+            kernel_name="python3",
+            cwd=brief.parent,
+            progress_bar=False,
+        )

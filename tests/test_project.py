@@ -1,0 +1,68 @@
+"""The repository keeps its promises: one set of dependencies, commands that exist, no trace of a machine."""
+
+import re
+import subprocess
+import tomllib
+
+import pytest
+import yaml
+
+from analysis.provenance import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+REQUIRED = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
+
+
+def name(requirement: str) -> str:
+    return re.split(r"[<>=;\s]", requirement, maxsplit=1)[0].lower()
+
+
+def tracked(pattern: str) -> list[str]:
+    command = ["git", "-C", str(ROOT), "ls-files", pattern]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_environment_yml_and_pyproject_name_the_same_ranges():
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    pip = next(entry["pip"] for entry in listed if isinstance(entry, dict))
+    conda = [entry for entry in listed if isinstance(entry, str) and entry != "pip"]
+    assert f"python{PROJECT['requires-python']}" in conda
+    assert sorted([entry for entry in conda if not entry.startswith("python>")] + pip) == sorted(REQUIRED)
+
+
+def test_the_lock_pins_every_direct_dependency_with_hashes():
+    lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    pinned = {name(line) for line in lock.splitlines() if re.match(r"[\w.-]+==", line)}
+    assert {name(requirement) for requirement in REQUIRED} <= pinned
+    entries = re.split(r"\n(?=[\w.-]+==)", lock)
+    assert all("--hash=sha256:" in entry for entry in entries if re.match(r"[\w.-]+==", entry))
+
+
+def test_every_make_target_of_the_readme_exists():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    named = set(re.findall(r"\bmake ([a-z]+)\b", (ROOT / "README.md").read_text(encoding="utf-8")))
+    assert {"report", "test"} <= named <= targets
+
+
+def test_every_file_that_the_readme_links_to_exists():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", readme) if not link.startswith("http")]
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+@pytest.mark.parametrize("trace", ["/root/", "/home/", "/tmp/", "../shared"])
+def test_no_tracked_text_names_a_path_of_one_machine(trace):
+    command = ["git", "-C", str(ROOT), "grep", "-lIF", trace, "--", ".", ":!tests", ":!data/facts", ":!*.ipynb"]
+    assert subprocess.run(command, capture_output=True, text=True, check=False).stdout == ""
+
+
+def test_nothing_that_a_run_writes_is_tracked():
+    assert tracked("reports/20*") == []
+    assert tracked("reports/scratch") == []
+
+
+def test_a_room_is_a_file_of_at_most_three_hundred_and_fifty_lines():
+    long = {file: len((ROOT / file).read_text(encoding="utf-8").splitlines()) for file in tracked("analysis/*.py")}
+    assert {file: lines for file, lines in long.items() if lines > 350} == {}

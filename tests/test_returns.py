@@ -1,0 +1,171 @@
+"""Event study: the market model against statsmodels, sums by hand, refusals and ranks."""
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from scipy import stats
+
+from analysis.errors import DataError, DesignError
+from analysis.returns import MIN_DAYS, abnormal_returns, market_model, market_rank, own_past
+
+ESTIMATION, EVENT = (5, 95), (100, 104)
+
+
+@pytest.fixture
+def shares():
+    """Return daily returns of three firms, one with days without trade before the event, and the market's."""
+    rng = np.random.default_rng(0)
+    market = 0.01 * rng.standard_t(4, size=120)
+    returns = np.outer([0.8, 1.3, -0.2], market) + 0.02 * rng.standard_t(4, size=(3, 120))
+    returns[1, [7, 30, 31]] = np.nan
+    return returns, market
+
+
+def referee(returns, market, firm):
+    seen = np.isfinite(returns[firm])
+    seen[: ESTIMATION[0]] = seen[ESTIMATION[1] :] = False
+    return sm.OLS(returns[firm, seen], market[seen]).fit()
+
+
+@pytest.mark.parametrize("firm", range(3))
+def test_the_market_model_and_its_errors_equal_statsmodels(shares, firm):
+    returns, market = shares
+    fit = referee(returns, market, firm)
+    beta, sigma = market_model(returns, market, ESTIMATION)
+    assert beta[firm] == pytest.approx(fit.params[0], rel=1e-12)
+    assert sigma[firm] == pytest.approx(np.sqrt(fit.mse_resid), rel=1e-12)
+    row = abnormal_returns(returns, market, estimation=ESTIMATION, event=EVENT, level=0.9).rows.iloc[firm]
+    days = np.arange(*EVENT)
+    error = np.sqrt(len(days) * fit.mse_resid + market[days].sum() ** 2 * fit.bse[0] ** 2)
+    assert row["estimate"] == pytest.approx((returns[firm, days] - fit.params[0] * market[days]).sum(), rel=1e-12)
+    assert row["std_error"] == pytest.approx(error, rel=1e-12)
+    reach = stats.t.ppf(0.95, fit.df_resid) * error
+    assert (row["conf_low"], row["conf_high"]) == pytest.approx((row["estimate"] - reach, row["estimate"] + reach))
+
+
+def test_a_firm_that_is_the_market_has_no_abnormal_return(shares):
+    _, market = shares
+    row = abnormal_returns(1.4 * market, market, estimation=ESTIMATION, event=EVENT).rows.iloc[0]
+    assert (row["beta"], row["estimate"]) == pytest.approx((1.4, 0.0), abs=1e-12)
+
+
+def test_news_of_c_a_day_moves_the_sum_by_exactly_c_times_the_days(shares):
+    returns, market = shares
+    news = returns.copy()
+    news[0, slice(*EVENT)] -= 0.03
+    before, after = (
+        abnormal_returns(one, market, estimation=ESTIMATION, event=EVENT).rows["estimate"] for one in (returns, news)
+    )
+    assert list(after - before) == pytest.approx([-0.12, 0.0, 0.0], abs=1e-15)
+
+
+def test_the_share_of_own_past_windows_counts_every_window_and_the_event(shares):
+    returns, market = shares
+    row = abnormal_returns(returns, market, estimation=ESTIMATION, event=EVENT).rows.iloc[1]
+    abnormal = returns[1] - row["beta"] * market
+    windows = [abnormal[day : day + 4].sum() for day in range(ESTIMATION[0], ESTIMATION[1] - 3)]
+    kept = [value for value in windows if np.isfinite(value)]
+    assert len(kept) == len(windows) - 8  # the third day of the window spoils 3, two neighbours later on 5
+    assert row["p_own"] == (1 + sum(value <= row["estimate"] for value in kept)) / (1 + len(kept))
+    assert own_past(abnormal, -1.0, 4) < own_past(abnormal, 1.0, 4) == 1.0
+
+
+def test_a_day_without_trade_in_the_window_gives_no_return_and_is_named(shares):
+    returns, market = shares
+    returns[2, 101] = np.nan
+    found = abnormal_returns(
+        returns, market, estimation=ESTIMATION, event={"two": (102, 104), "four": EVENT}, firms=["a", "b", "c"]
+    )
+    gone = found.rows[found.rows["estimate"].isna()]
+    assert gone["term"].tolist() == ["c: four"]
+    assert gone[["std_error", "conf_low", "conf_high", "p_own"]].isna().all(axis=None)
+    assert gone["n"].tolist() == [3]
+    assert found.reason == "not traded on every day of the window: c: four"
+
+
+def test_the_caller_s_arrays_are_left_alone_and_later_changes_to_them_do_not_reach_the_result(shares):
+    returns, market = shares
+    kept = returns.copy(), market.copy()
+    found = abnormal_returns(returns, market, estimation=ESTIMATION, event=EVENT)
+    np.testing.assert_array_equal(returns, kept[0])
+    np.testing.assert_array_equal(market, kept[1])
+    before = found.rows.copy(), found.details["abnormal"].copy()
+    returns += 1
+    market += 1
+    np.testing.assert_array_equal(found.details["abnormal"], before[1])
+    assert found.rows.equals(before[0])
+
+
+def test_firms_do_not_touch_each_other_and_days_outside_the_windows_do_not_count(shares):
+    returns, market = shares
+    whole = abnormal_returns(returns, market, estimation=ESTIMATION, event=EVENT).rows
+    changed = returns.copy()
+    changed[0] = 0.5
+    changed[:, :5] = changed[:, 104:] = 0.9
+    other = abnormal_returns(changed, market, estimation=ESTIMATION, event=EVENT).rows
+    assert other.iloc[1:].drop(columns="term").equals(whole.iloc[1:].drop(columns="term"))
+    assert other["estimate"].iloc[0] != whole["estimate"].iloc[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"event": (94, 98)}, "window 'event' from day 94 was asked for; the estimation window ends at 95; an event"),
+        ({"event": {"late": (118, 121)}}, "the late window [118, 121) was asked for; there are 120 days; give column"),
+        ({"estimation": (10, 10)}, "the estimation window [10, 10) was asked for; there are 120 days"),
+        ({"estimation": (-1, 90)}, "the estimation window [-1, 90) was asked for"),
+        ({"market": np.zeros(119)}, "one finite market return per day was asked for; found (119,) for 120 days; align"),
+        ({"market": np.full(120, np.nan)}, "one finite market return per day was asked for"),
+    ],
+)
+def test_windows_and_arrays_that_do_not_fit_are_refused(shares, changes, message):
+    returns, market = shares
+    arguments = {"market": market, "estimation": ESTIMATION, "event": EVENT} | changes
+    with pytest.raises(DesignError) as refused:
+        abnormal_returns(returns, **arguments)
+    assert str(refused.value).startswith(message)
+
+
+def test_fewer_than_sixty_days_are_refused_and_sixty_are_enough(shares):
+    returns, market = shares
+    abnormal_returns(returns[0], market, estimation=(5, 5 + MIN_DAYS), event=EVENT)
+    with pytest.raises(DesignError, match="firm 1 has 59 days in the estimation window; at least 60 are needed"):
+        abnormal_returns(returns, market, estimation=(8, 69), event=EVENT)
+
+
+def known(values: np.ndarray, every: int = 10, tail: int = 20) -> tuple[np.ndarray, np.ndarray]:
+    """Return ranks and values as the market file has them: all in the tails, every tenth between."""
+    ranks = np.arange(1, len(values) + 1)
+    kept = (ranks <= tail) | (ranks > len(values) - tail) | (ranks % every == 0)
+    return ranks[kept], values[kept]
+
+
+def test_the_market_rank_is_exact_in_the_tails_and_a_range_that_holds_it_between():
+    market = np.sort(np.random.default_rng(4).normal(size=400))
+    ranks, values = known(market)
+    for place, own in enumerate(market, start=1):  # the share is one of the market's
+        low, high = market_rank(float(own), ranks, values, len(market), rounding=1e-12)
+        assert low <= place <= high
+        assert high - low <= (0 if place < 20 or place > 380 else 18)
+        if 20 < place <= 380:
+            assert high > low
+
+
+def test_rounding_widens_the_rank_to_all_that_it_allows():
+    ranks, values = np.arange(1, 6), np.array([-0.30, -0.2001, -0.20, -0.1999, 0.10])
+    assert market_rank(-0.20, ranks, values, 5, rounding=1e-6) == (3, 3)
+    assert market_rank(-0.20, ranks, values, 5, rounding=2e-4) == (2, 4)
+
+
+@pytest.mark.parametrize("car", [-9.0, 9.0])
+def test_a_return_beyond_the_market_still_gets_a_rank_inside_it(car):
+    market = np.linspace(-1, 1, 100)
+    low, high = market_rank(car, *known(market), 100, rounding=0.0)
+    assert 1 <= low <= high
+    assert high == (1 if car < 0 else low)
+
+
+@pytest.mark.parametrize(("car", "values"), [(np.nan, [0.0, 1.0]), (0.5, [1.0, 0.0])])
+def test_a_rank_of_nothing_or_in_an_unsorted_market_is_refused(car, values):
+    with pytest.raises(DataError, match="sort the file by rank and leave out shares that were not traded"):
+        market_rank(car, np.array([1, 2]), np.array(values), 2, rounding=0.0)
