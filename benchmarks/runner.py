@@ -61,7 +61,7 @@ def main() -> None:
             (Path(one) / "verdicts").mkdir()
             times["plain"].append(seconds(plain, Path(one)))
             times["cold"].append(seconds(ours, Path(two)))
-            times["unchanged"].append(seconds(ours, Path(two)))  # wanted: under a second
+            times["unchanged"].append(seconds(ours, Path(two)))
     print(f"{rounds} rounds on {os.cpu_count()} cores, the ways in turn; seconds as median (lowest to highest)")
     for name, label in (
         ("plain", "papermill command and PDF, one after the other"),

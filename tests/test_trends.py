@@ -1,0 +1,139 @@
+"""The fan of interrupted time series: each specification against statsmodels, placebos and refusals."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.formula.api as smf
+
+from analysis.errors import DesignError
+from analysis.trends import MIN_BEFORE, SPECIFICATIONS, its_fan
+
+FIRST, HORIZON, LAGS = 14, 4, 3
+FORMULAS = {
+    "shift": "y ~ post",
+    "shift, trend": "y ~ post + t",
+    "shift, trend, bend": "y ~ post + t + post:late",
+    "shift, seasons": "y ~ post + C(quarter)",
+    "shift, trend, seasons": "y ~ post + t + C(quarter)",
+}
+
+
+def series(quarters: int = 22, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    t = np.arange(quarters)
+    return 10 + 0.2 * t + np.array([2, -1, 0, 3])[t % 4] + rng.normal(size=quarters) - 4 * (t >= FIRST)
+
+
+def frame(y: np.ndarray) -> pd.DataFrame:
+    t = np.arange(FIRST + HORIZON)
+    late = t - t[FIRST:].mean()
+    return pd.DataFrame({"y": y[: len(t)], "t": t, "post": (t >= FIRST) * 1.0, "late": late, "quarter": t % 4})
+
+
+def fan(y: np.ndarray, first: int = FIRST, horizon: int = HORIZON, lags: int = LAGS) -> pd.DataFrame:
+    return its_fan(y, first, horizon=horizon, lags=lags, unit="points").rows.set_index("term")
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_regressions_equal_statsmodels_formulas_with_newey_west_errors(name):
+    y = series()
+    fit = smf.ols(FORMULAS[name], frame(y)).fit(cov_type="HAC", cov_kwds={"maxlags": LAGS, "use_correction": True})
+    row = fan(y).loc[name]
+    assert row["estimate"] == pytest.approx(fit.params["post"], abs=1e-10)
+    assert row["std_error"] == pytest.approx(fit.bse["post"], abs=1e-10)
+    assert (row["conf_low"], row["conf_high"]) == pytest.approx(tuple(fit.conf_int().loc["post"]), abs=1e-10)
+
+
+def test_the_bend_is_the_mean_gap_between_two_lines_over_the_quarters_after():
+    y, t = series(), np.arange(FIRST + HORIZON)
+    before = np.polyfit(t[:FIRST], y[:FIRST], 1)
+    gap = (y[FIRST : FIRST + HORIZON] - np.polyval(before, t[FIRST:])).mean()
+    assert fan(y).loc["shift, trend, bend", "estimate"] == pytest.approx(gap, abs=1e-9)
+
+
+def test_the_year_before_is_compared_with_the_quarters_after_only():
+    y = series()
+    expected = y[FIRST : FIRST + HORIZON].mean() - y[FIRST - 4 : FIRST].mean()
+    row = fan(y).loc["shift against the year before"]
+    assert row["estimate"] == pytest.approx(expected, abs=1e-10)
+    assert row["n"] == 4 + HORIZON
+
+
+def test_there_are_at_least_six_specifications_and_each_has_a_row():
+    rows = fan(series())
+    assert len(SPECIFICATIONS) >= 6
+    assert rows.index.tolist() == list(SPECIFICATIONS)
+
+
+@pytest.mark.parametrize("name", SPECIFICATIONS)
+def test_every_specification_finds_a_break_in_a_series_that_is_otherwise_flat(name):
+    rng = np.random.default_rng(2)
+    noise, size = 0.01, 5.0
+    y = noise * rng.normal(size=24) + size * (np.arange(24) >= 20)
+    # Ten times the noise: a trend that is free adds about four of its standard errors, the rest is room.
+    assert fan(y, first=20).loc[name, "estimate"] == pytest.approx(size, abs=10 * noise)
+
+
+def test_on_white_noise_the_shift_is_recovered_within_its_standard_error():
+    # The mean of 200 runs: Monte Carlo error sqrt(1/16 + 1/4) / sqrt(200) = 0.04; four of them are allowed.
+    rng, size = np.random.default_rng(3), -2.0
+    found = [SPECIFICATIONS["shift"](rng.normal(size=20) + size * (np.arange(20) >= 16), 16, 4)[0] for _ in range(200)]
+    assert np.mean(found) == pytest.approx(size, abs=4 * np.sqrt(1 / 16 + 1 / 4) / np.sqrt(200))
+
+
+def test_placebos_are_breaks_before_the_break_and_use_nothing_after_it():
+    y = series()
+    rows = fan(y)
+    dates = range(MIN_BEFORE, FIRST - HORIZON + 1)
+    by_hand = [y[date : date + HORIZON].mean() - y[:date].mean() for date in dates]
+    row = rows.loc["shift"]
+    assert (row["placebo_low"], row["placebo_high"]) == pytest.approx((min(by_hand), max(by_hand)), abs=1e-10)
+    assert row["n_placebos"] == len(by_hand)
+    other = y.copy()
+    other[FIRST:] = 1000 - 50 * np.arange(len(y) - FIRST)
+    changed = fan(other)
+    columns = ["placebo_low", "placebo_high", "n_placebos"]
+    pd.testing.assert_frame_equal(changed[columns], rows[columns])
+    assert (changed["estimate"] - rows["estimate"]).abs().min() > 1
+
+
+def test_quarters_past_the_horizon_do_not_count():
+    y = series()
+    longer = np.append(y[: FIRST + HORIZON], [500.0, -500.0])
+    pd.testing.assert_frame_equal(fan(longer), fan(y))
+
+
+@pytest.mark.parametrize("shift", [-3.0, 250.0])
+def test_a_level_common_to_all_quarters_changes_no_regression(shift):
+    y = series()
+    names = [name for name in SPECIFICATIONS if name.startswith("shift")]
+    columns = ["estimate", "std_error", "placebo_low", "placebo_high"]
+    pd.testing.assert_frame_equal(fan(y + shift).loc[names, columns], fan(y).loc[names, columns])
+
+
+def test_the_fan_names_what_it_could_not_fit():
+    found = its_fan(series()[:7], 4, horizon=3, lags=1, unit="points")
+    failed = found.rows.loc[found.rows["estimate"].isna(), "term"].tolist()
+    assert "shift, trend, seasons" in failed  # six coefficients from seven quarters
+    assert "shift" not in failed
+    assert found.reason == f"too few quarters or no convergence: {', '.join(failed)}"
+    assert (found.rows["n_placebos"] == 0).all()
+
+
+def test_a_fan_without_failures_gives_no_reason():
+    assert its_fan(series(), FIRST, unit="points").reason == ""
+
+
+@pytest.mark.parametrize(
+    ("y", "first", "message"),
+    [
+        (np.ones((2, 9)), 5, "one series without gaps was asked for; found shape (2, 9)"),
+        (np.array([1.0, np.nan] * 6), 6, "one series without gaps was asked for; found shape (12,) and 6 missing"),
+        (np.ones(12), 3, "a break at quarter 3 with 4 after was asked for; the series has 12 quarters; 4 before and"),
+        (np.ones(12), 9, "a break at quarter 9 with 4 after was asked for; the series has 12 quarters"),
+    ],
+)
+def test_series_that_cannot_carry_a_break_are_refused(y, first, message):
+    with pytest.raises(DesignError) as refused:
+        its_fan(y, first, unit="points")
+    assert str(refused.value).startswith(message)
