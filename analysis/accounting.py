@@ -77,10 +77,19 @@ def assumption_ladder(
         Rows with `term` (the rung), `assumption`, `conf_low`, `conf_high` in percentage points of the base year;
         `estimate` is NaN throughout: a set has no point.
 
+    Raises
+    ------
+    DesignError
+        As :func:`growth_set`, and if `share` lies outside `share_range`.
+
     References
     ----------
     Manski, C. F. (2011), Policy analysis with incredible certitude, Economic Journal 121, F261-F289.
     """
+    if not share_range[0] <= share <= share_range[1]:
+        raise DesignError(
+            f"a share inside {share_range} was asked for; found {share}; a rung can only narrow the one before"
+        )
     one = (share, share)
     rungs = [
         ("share range", "accounting only", growth_set(base, share_range, closed, (0.0, 1.0), common)),

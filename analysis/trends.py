@@ -140,7 +140,8 @@ def its_fan(y: Floats, first_post: int, *, horizon: int = 4, lags: int = 4, leve
     y = np.asarray(y, dtype=float)
     if y.ndim != 1 or not np.isfinite(y).all():
         raise DesignError(
-            f"one series without gaps was asked for; found shape {y.shape} and missing values; fill or cut"
+            f"one series without gaps was asked for; found shape {y.shape} and "
+            f"{np.count_nonzero(~np.isfinite(y))} missing values; fill or cut"
         )
     if first_post < MIN_BEFORE or len(y) - first_post < horizon:
         raise DesignError(
@@ -162,7 +163,7 @@ def its_fan(y: Floats, first_post: int, *, horizon: int = 4, lags: int = 4, leve
                 "std_error": error,
                 "conf_low": estimate - z * error,
                 "conf_high": estimate + z * error,
-                "n": len(used),
+                "n": SEASON + horizon if fit is _last_year else len(used),
                 "placebo_low": seen.min() if len(seen) else np.nan,
                 "placebo_high": seen.max() if len(seen) else np.nan,
                 "n_placebos": len(seen),

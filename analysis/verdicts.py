@@ -11,7 +11,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -219,9 +219,15 @@ def read(folder: str | Path) -> list[Verdict]:
     if not files:
         raise DataError(f"the verdicts of a run were asked for; {folder} holds none; run make report first")
     names = {field.name for field in fields(Verdict)}
+    needed = {field.name for field in fields(Verdict) if field.default is MISSING}
     found = []
     for file in files:
-        rows = json.loads(file.read_text(encoding="utf-8"))
+        try:
+            rows = json.loads(file.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as broken:
+            raise DataError(
+                f"{file.name}: a list of verdicts was asked for; found no JSON ({broken}); run the notebook again"
+            ) from broken
         if not isinstance(rows, list) or any(not isinstance(row, dict) for row in rows):
             raise DataError(
                 f"{file.name}: a list of verdicts was asked for; found something else; run the notebook again"
@@ -231,6 +237,8 @@ def read(folder: str | Path) -> list[Verdict]:
                 raise DataError(
                     f"{file.name}: a verdict was asked for; found unknown keys {unknown}; run the notebook again"
                 )
+            if absent := sorted(needed - set(row)):
+                raise DataError(f"{file.name}: a verdict was asked for; it lacks {absent}; run the notebook again")
             found.append(Verdict(**row))
     if len(dates := sorted({verdict.as_of for verdict in found})) > 1:
         raise DataError(f"{folder}: the verdicts of one run were asked for; found dates {dates}; run make report again")

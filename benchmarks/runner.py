@@ -75,9 +75,7 @@ def main() -> None:
     print(
         f"  plain / cold      {statistics.median(speedup):6.2f} ({min(speedup):.2f} to {max(speedup):.2f}); wanted 1.8"
     )
-    print(
-        f"  cold / unchanged  {statistics.median(skip):6.1f} ({min(skip):.1f} to {max(skip):.1f}); unchanged wanted < 1 s"
-    )
+    print(f"  cold / unchanged  {statistics.median(skip):6.1f} ({min(skip):.1f} to {max(skip):.1f})")
     print(json.dumps(times))
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.polynomial.hermite_e import hermegauss
+from scipy.stats import norm
 
 from analysis.accounting import assumption_ladder, closed_share, growth_set
 from analysis.errors import DesignError
@@ -121,8 +122,6 @@ def test_a_tilt_equals_the_mean_size_of_the_closed_by_quadrature(tilt):
 def test_no_tilt_carries_more_than_the_very_largest():
     accounts, population, sd = 3000, 1_000_000, 2.3
     quantiles = (np.arange(population) + 0.5) / population
-    from scipy.stats import norm
-
     sales = np.sort(np.exp(sd * norm.ppf(quantiles)))
     top = sales[-accounts:].sum() / sales.sum()
     cap = closed_share(accounts, population, sd_log_sales=sd, tilt=5.0)
