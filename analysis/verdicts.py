@@ -161,10 +161,10 @@ def count(claimed: float | None, independent: Iterable[float]) -> str:
     """
     if claimed is None:
         return NOT_TESTABLE
-    gaps = [abs(figure / claimed - 1) for figure in independent]
+    gaps = [abs(figure - claimed) for figure in independent]
     if not gaps:
         return NOT_SHOWN
-    return SUPPORTED if min(gaps) <= SAME_COUNT else CONTRADICTED
+    return SUPPORTED if min(gaps) <= SAME_COUNT * claimed else CONTRADICTED
 
 
 def documented(found: Sequence[bool]) -> str:

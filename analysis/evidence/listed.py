@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import facts
-from analysis.errors import DesignError
+from analysis.errors import DataError, DesignError
 from analysis.inference import Estimate
 from analysis.returns import Window, abnormal_returns, market_rank
 from analysis.synthetic import Method, permutation_did, synthetic_did
@@ -289,6 +289,17 @@ def on_record(names: list[str]) -> pd.DataFrame:
         reports = naming["source_publisher"].nunique()
         rows.append((name, disclosures, reports, disclosures > 0 or reports >= 2))
     return pd.DataFrame(rows, columns=["name", "disclosures", "reports", "documented"])
+
+
+def frozen_claim() -> float:
+    """Return the sum of frozen funds that the founding article names, million yuan (a lower bound in its words)."""
+    events = facts.load("events")
+    named = events.loc[events["seed"] & events["unit"].eq("yuan frozen (more than)"), "quantity"]
+    if len(named) != 1:
+        raise DataError(
+            f"events.csv: one frozen sum of the founding article was asked for; found {len(named)}; keep one"
+        )
+    return float(named.iloc[0]) / 1e6
 
 
 def for_print(rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,354 @@
+"""What a reader sees: numbers, tables, figures, the answer panel, the brief and the colophon."""
+
+import base64
+import datetime
+import math
+import re
+import subprocess
+import xml.etree.ElementTree as ET
+from html import unescape
+from html.parser import HTMLParser
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+
+from analysis import exhibits, facts, provenance
+from analysis.exhibits import number, p_value, percent_change, quantity, span
+from analysis.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
+
+HOSTILE = """<script>alert("1")</script> & 'quotes'"""
+V2 = Verdict(
+    claim="C01",
+    reading="V2",
+    statement="Growth was not lower than it would have been.",
+    claimant="Amazon (Cindy Tai)",
+    word=NOT_SHOWN,
+    confidence="moderate",
+    tier="facts",
+    provenance="estimate",
+    why="The set holds both.",
+    change="A panel.",
+    low=-16.058,
+    high=2.83,
+    margin=2.0,
+    interval="identified set",
+    unit="percentage points",
+    window="2021 on 2020",
+    as_of="2026-11-01",
+    notebook="05_growth",
+)
+
+
+def verdict(**changes) -> Verdict:
+    return Verdict(**{**vars(V2), **changes})
+
+
+class Reader(HTMLParser):
+    """Cells, tags and text of a piece of HTML as a browser sees them."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.tags, self.rows = [], []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append([dict(attrs)["style"].removeprefix("text-align:"), ""])
+
+    def handle_data(self, data):
+        if self.rows and self.rows[-1]:
+            self.rows[-1][-1][1] += data
+
+
+@pytest.mark.parametrize(
+    ("value", "options", "written"),
+    [
+        (1234567.891, {"decimals": 2}, "1,234,567.89"),
+        (-0.55, {"decimals": 2}, "−0.55"),
+        (3.2, {"signed": True}, "+3.2"),
+        (-3.2, {"signed": True}, "−3.2"),
+        (0.0, {"signed": True}, "0.0"),
+        (-0.04, {"signed": True}, "0.0"),  # nothing is left of it, hence no sign
+        (-0.05001, {}, "−0.1"),
+        (-1234.5, {"decimals": 0}, "−1,234"),
+        (2.0, {"mark": "real"}, "2.0 ●"),
+        (2.0, {"mark": "estimate"}, "2.0 ◐"),
+        (2.0, {"mark": "simulated"}, "2.0 ○"),
+        (None, {"mark": "real"}, "–"),
+        (math.nan, {"signed": True, "mark": "real"}, "–"),
+        (math.inf, {"signed": True}, "∞"),
+        (-math.inf, {}, "−∞"),
+    ],
+)
+def test_numbers_have_one_way_of_being_written(value, options, written):
+    assert number(value, **options) == written
+
+
+@pytest.mark.parametrize("value", [*np.random.default_rng(0).normal(scale=1e4, size=50), 0.004, -0.006, 1e-300])
+def test_a_written_number_reads_back_as_itself_to_half_a_digit(value):
+    text = number(value, 2, signed=True)
+    assert "-" not in text  # a hyphen is no minus
+    assert float(text.replace("−", "-").replace(",", "")) == pytest.approx(value, abs=0.005 + 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "written"),
+    [
+        (-1.10602, "log points", "−1.106"),
+        (0.2123, "log points", "+0.212"),
+        (2.83, "percentage points", "+2.8"),
+        (3000.0, "accounts", "3,000"),
+        (1.0, "ratio", "1.00"),
+        (130.0, "million yuan", "130"),
+        (0.05, "p", "0.050"),
+        (1.25, "a unit nobody listed", "1.2"),
+    ],
+)
+def test_the_unit_decides_on_digits_and_sign(value, unit, written):
+    assert quantity(value, unit) == written
+
+
+def test_an_interval_is_written_with_both_ends_or_not_at_all():
+    assert span(-16.06, 2.83, "percentage points") == "−16.1 to +2.8"
+    assert span(0.0, math.inf, "ratio") == "0.00 to ∞"
+    assert span(None, 2.0, "ratio") == span(1.0, None, "ratio") == "–"
+
+
+def test_per_cent_changes_and_p_values():
+    assert percent_change(-1.106) == pytest.approx(100 * (math.exp(-1.106) - 1))
+    pd.testing.assert_series_equal(percent_change(pd.Series([0.0, math.log(2)])), pd.Series([0.0, 100.0]))
+    assert p_value(1 / 28, 1 / 28) == "p = 1/28"
+    assert p_value(2 / 28, 1 / 28) == "p = 0.071"
+    assert p_value(0.0002) == "p < 0.001"
+
+
+def test_numbers_stand_right_and_text_left_with_their_decimals_signs_and_marks():
+    frame = pd.DataFrame({"Firm": ["a", "b"], "n": [1, 2000], "Change": [-0.5, np.nan], "Closed": [True, False]})
+    shown = exhibits.table(
+        frame, "Firms.", decimals={"n": 0, "Change": 2}, signed=["Change"], marks={"Change": "estimate"}
+    )
+    head, *body = Reader(shown.html).rows
+    assert head == [["left", "Firm"], ["right", "n"], ["right", "Change"], ["left", "Closed"]]
+    assert body == [
+        [["left", "a"], ["right", "1 ●"], ["right", "−0.50 ◐"], ["left", "True"]],
+        [["left", "b"], ["right", "2,000 ●"], ["right", "–"], ["left", "False"]],
+    ]
+    assert "<caption>Firms.</caption>" in shown.html
+
+
+def test_a_table_shows_the_chosen_columns_in_their_order_and_leaves_the_frame_alone():
+    frame = pd.DataFrame({"a": [1.0], "b": ["x"], "c": [2.0]})
+    kept = frame.copy()
+    rows = Reader(exhibits.table(frame, "T.", columns={"c": "Last, first", "b": "Text"}).html).rows
+    assert [cell[1] for cell in rows[0]] == ["Last, first", "Text"]
+    assert [cell[1] for cell in rows[1]] == ["2.0 ●", "x"]
+    pd.testing.assert_frame_equal(frame, kept)
+
+
+def test_hostile_text_is_text_in_cells_headers_panels_and_alternative_text():
+    table = exhibits.table(pd.DataFrame({HOSTILE: [HOSTILE]}), "T.")
+    assert Reader(table.html).rows == [[["left", HOSTILE]], [["left", HOSTILE]]]
+    evil = verdict(statement=HOSTILE, claimant=HOSTILE, why=HOSTILE, change=HOSTILE, window=HOSTILE, interval=HOSTILE)
+    drawing, _ = plt.subplots()
+    pieces = [
+        table,
+        exhibits.answer(evil, as_of="2026-11-01", sentence="Fine."),
+        exhibits.verdict_table([evil], "T."),
+        exhibits.verdict_table([evil], "T.", why=False),
+        exhibits.brief([evil], as_of="2026-11-01"),
+        exhibits.brief_table([evil]),
+        exhibits.figure(drawing, "C.", HOSTILE),
+    ]
+    for piece in pieces:
+        assert "script" not in {tag for tag, _ in Reader(piece.html).tags}
+        assert HOSTILE.split(">")[1].split("<")[0] in unescape(piece.html)
+    assert dict(Reader(pieces[-1].html).tags)["img"]["alt"] == HOSTILE
+
+
+@pytest.mark.parametrize(
+    ("word", "kind", "short"),
+    [
+        (SUPPORTED, "supported", "Supported"),
+        (CONTRADICTED, "contradicted", "Contradicted"),
+        (NOT_SHOWN, "not-shown", "Not shown"),
+        (NOT_TESTABLE, "not-testable", "Not testable"),
+    ],
+)
+def test_every_word_has_its_class_in_labels_and_in_tables(word, kind, short):
+    assert exhibits.label(word) == f'<span class="word {kind}">{short}</span>'
+    assert exhibits.label(word, short=False) == f'<span class="word {kind}">{word}</span>'
+    assert exhibits.label(word) in exhibits.verdict_table([verdict(word=word)], "T.").html
+    assert exhibits.label(word) in exhibits.brief_table([verdict(word=word)]).html
+
+
+@pytest.mark.parametrize(
+    ("changes", "written"),
+    [
+        ({}, "−16.1 to +2.8 percentage points ◐"),
+        ({"estimate": -4.0}, "−4.0 [−16.1 to +2.8] percentage points ◐"),
+        ({"low": None, "high": None, "estimate": 3000.0, "unit": "accounts", "provenance": "real"}, "3,000 accounts ●"),
+        ({"low": None, "high": None}, "–"),
+    ],
+)
+def test_a_finding_has_point_interval_unit_and_mark(changes, written):
+    assert exhibits.finding(verdict(**changes)) == written
+
+
+def test_the_answer_holds_claim_word_interval_unit_tier_confidence_and_date():
+    panel = exhibits.answer(V2, as_of="2026-11-01", sentence="The answer <em>in a sentence</em>.")
+    assert panel.html.startswith('<div class="answer">')
+    text = re.sub(r"<[^>]+>", "", panel.html)
+    for part in (
+        "Amazon (Cindy Tai) said (V2): Growth was not lower than it would have been.",
+        "Not shown",
+        "−16.1 to +2.8 percentage points ◐ (identified set)",
+        "2021 on 2020",
+        "confidence: moderate",
+        "tier: public facts",
+        "as of 2026-11-01",
+        "The answer in a sentence.",
+    ):
+        assert part in text
+    assert panel.text == "C01 (V2): Not shown. The answer <em>in a sentence</em>."
+
+
+def test_the_brief_counts_readings_claims_and_words_by_claimant():
+    judged = [
+        V2,
+        verdict(reading="V1", word=SUPPORTED, claimant="Amazon (its blog)"),
+        verdict(claim="C06", reading="", word=NOT_TESTABLE, claimant="Trade group"),
+    ]
+    text = re.sub(r"<[^>]+>", " ", exhibits.brief(judged, as_of="2026-11-01").html)
+    assert "Of 3 readings of 2 claims: 1 supported, 1 not shown, 1 not testable with this data. As of 2026-11-01." in (
+        re.sub(r"\s+", " ", text).replace(" .", ".")
+    )
+    assert "Amazon: 1 supported, 1 not shown." in text
+    assert "Trade group: 1 not testable with this data." in text
+
+
+def test_the_brief_s_table_is_in_the_order_of_the_claims_with_margin_and_report():
+    rows = Reader(exhibits.brief_table([verdict(claim="C02", reading="", margin=None), V2]).html).rows
+    assert [row[0][1] for row in rows[1:]] == ["C01 V2", "C02"]
+    assert rows[1][3][1] == "−16.1 to +2.8 percentage points ◐; margin 2.0"
+    assert "margin" not in rows[2][3][1]
+    assert rows[1][4][1] == "05"
+
+
+@pytest.fixture
+def look():
+    """Set the project's look for one test."""
+    with mpl.rc_context():
+        exhibits.use()
+        yield
+    plt.close("all")
+
+
+def drawn(caption: str = "Caption.", **options):
+    drawing, axes = plt.subplots()
+    axes.plot([0, 1, 2], [1.0, 3.0, 2.0])
+    axes.set_title("Änderung 封号")
+    return exhibits.figure(drawing, caption, "A line.", **options)
+
+
+@pytest.mark.usefixtures("look")
+def test_a_figure_embeds_an_svg_with_caption_and_mark_and_closes_the_drawing():
+    block = drawn("With <em>em</em>.", provenance="estimate")
+    image = dict(Reader(block.html).tags)["img"]
+    kind, _, content = image["src"].partition(",")
+    assert kind == "data:image/svg+xml;base64"
+    assert ET.fromstring(base64.b64decode(content)).tag == "{http://www.w3.org/2000/svg}svg"
+    assert "<figcaption>◐ With <em>em</em>.</figcaption>" in block.html
+    assert block.html.startswith('<figure class="exhibit">')
+    assert plt.get_fignums() == []
+
+
+@pytest.mark.usefixtures("look")
+def test_the_same_figure_has_the_same_bytes():
+    assert drawn().html == drawn().html
+
+
+def test_a_block_shows_itself_as_html_and_as_text_and_blocks_stack():
+    both = exhibits.say("One.") + exhibits.note("Two.", warning=True)
+    assert both._repr_mimebundle_() == {
+        "text/html": '<p>One.</p>\n<div class="warning"><p>Two.</p></div>',
+        "text/plain": "One.\nTwo.",
+    }
+    assert exhibits.note("Two.").html == '<div class="note"><p>Two.</p></div>'
+
+
+READ = ["claims", "events"]
+
+
+def colophon(**changes):
+    options = {"resources": READ, "as_of": "2026-11-01", "stale_after_days": 20_000} | changes
+    return exhibits.colophon({"share": 0.4, "verdict_file": "../away/5.json", "verdict_folder": "../away"}, **options)
+
+
+def test_the_colophon_names_files_hashes_parameters_code_and_versions():
+    html = colophon().html
+    for name in READ:
+        card = facts.describe(name)
+        assert card.path in html
+        assert card.sha256[:12] in html
+        assert card.vintage in html
+    assert "share = 0.4" in html
+    assert provenance.commit() in html
+    assert f"numpy {np.__version__}" in html
+
+
+def test_the_colophon_says_nothing_of_where_a_run_keeps_its_papers():
+    assert "away" not in colophon().html
+    assert "verdict_" not in colophon().html
+
+
+def test_sources_are_listed_once_by_publisher_with_their_number_of_addresses():
+    rows = pd.DataFrame(
+        {"source_publisher": ["B", "A", "B", "B"], "source_url": ["b1", "a1", "b2", "b1"], "value": 1.0}
+    )
+    table = colophon(sources=[rows, rows.head(1)]).html.split("</table>")[1]
+    cells = [[cell[1] for cell in row] for row in Reader(table).rows]
+    assert cells[1:] == [["A", "a1", "1"], ["B", "b1", "2"]]
+
+
+@pytest.mark.parametrize(("days_later", "warned"), [(30, False), (31, True)])
+def test_a_warning_stands_above_all_when_the_newest_file_is_stale(days_later, warned):
+    newest = max(datetime.date.fromisoformat(facts.describe(name).vintage) for name in READ)
+    as_of = (newest + datetime.timedelta(days=days_later)).isoformat()
+    html = colophon(as_of=as_of, stale_after_days=30).html
+    assert html.startswith('<div class="warning">') == warned
+    assert (f"The newest file is of {newest}, {days_later} days before this report" in html) == warned
+
+
+def git(folder, *words):
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", "-C", str(folder), *identity, *words], check=True, capture_output=True)
+
+
+def test_the_commit_is_none_until_there_is_one_and_says_when_files_differ_from_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert provenance.commit(tmp_path) is None
+    git(tmp_path, "init")
+    assert provenance.commit(tmp_path) is None
+    (tmp_path / "a").write_text("1", encoding="utf-8")
+    git(tmp_path, "add", "a")
+    git(tmp_path, "commit", "-m", "one")
+    clean = provenance.commit(tmp_path)
+    assert re.fullmatch("[0-9a-f]{7,}", clean)
+    (tmp_path / "a").write_text("2", encoding="utf-8")
+    assert provenance.commit(tmp_path) == f"{clean}-dirty"
+    monkeypatch.setenv("PATH", "")
+    assert provenance.commit(tmp_path) is None
+
+
+def test_versions_are_those_of_the_dependencies_that_a_reader_needs():
+    found = provenance.versions()
+    assert found["pandas"] == pd.__version__
+    assert {"python", "numpy", "scipy", "statsmodels", "matplotlib"} <= set(found)
+    assert not {"pytest", "ruff", "diff-diff"} & set(found)

@@ -1,0 +1,257 @@
+"""Words: the fixed rules with their boundaries, and verdict files that are whole or refused."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analysis import verdicts
+from analysis.errors import DataError, DesignError
+from analysis.verdicts import (
+    CONTRADICTED,
+    NOT_SHOWN,
+    NOT_TESTABLE,
+    SUPPORTED,
+    WORDS,
+    Verdict,
+    count,
+    direction,
+    documented,
+    not_lower,
+    stayed_positive,
+    unchanged,
+)
+
+GOOD = {
+    "claim": "C01",
+    "statement": "Growth was not lower.",
+    "claimant": "Amazon (Cindy Tai)",
+    "word": NOT_SHOWN,
+    "confidence": "moderate",
+    "tier": "facts",
+    "provenance": "estimate",
+    "why": "The set holds both.",
+    "change": "A panel.",
+}
+
+
+@pytest.mark.parametrize(
+    ("interval", "word"),
+    [
+        ((-1.9, 5.0), SUPPORTED),
+        ((-2.0, 5.0), NOT_SHOWN),  # a limit on the margin is not above it
+        ((-9.0, -2.1), CONTRADICTED),
+        ((-9.0, -2.0), NOT_SHOWN),
+        ((-9.0, 9.0), NOT_SHOWN),
+        ((-1.0, -0.5), SUPPORTED),  # lower than zero, but not by the margin
+        (None, NOT_TESTABLE),
+    ],
+)
+def test_no_harm_is_judged_against_the_margin_and_not_against_zero(interval, word):
+    assert not_lower(interval, 2.0) == word
+
+
+@pytest.mark.parametrize(
+    ("interval", "word"),
+    [
+        ((-0.9, 0.9), SUPPORTED),
+        ((-1.0, 0.5), NOT_SHOWN),
+        ((-0.5, 1.0), NOT_SHOWN),
+        ((1.1, 4.0), CONTRADICTED),
+        ((-4.0, -1.1), CONTRADICTED),
+        ((1.0, 4.0), NOT_SHOWN),
+        ((-4.0, -1.0), NOT_SHOWN),
+        ((-7.0, 0.0), NOT_SHOWN),
+        (None, NOT_TESTABLE),
+    ],
+)
+def test_unchanged_means_inside_the_margin_on_both_sides(interval, word):
+    assert unchanged(interval, 1.0) == word
+
+
+@pytest.mark.parametrize(
+    ("interval", "word"),
+    [
+        ((0.1, 3.0), SUPPORTED),
+        ((0.0, 3.0), NOT_SHOWN),
+        ((-3.0, -0.1), CONTRADICTED),
+        ((-3.0, 0.0), NOT_SHOWN),
+        ((-20.0, 33.2), NOT_SHOWN),
+        (None, NOT_TESTABLE),
+    ],
+)
+def test_a_direction_is_judged_against_zero(interval, word):
+    assert direction(interval) == word
+
+
+@pytest.mark.parametrize(
+    ("readings", "word"),
+    [
+        ([9.1, 25.6, 50.0], SUPPORTED),
+        ([9.1, -0.1], NOT_SHOWN),
+        ([9.1, 0.0], NOT_SHOWN),
+        ([-1.0, -2.0], CONTRADICTED),
+        ([], NOT_TESTABLE),
+    ],
+)
+def test_growth_stayed_positive_when_every_published_reading_is(readings, word):
+    assert stayed_positive(readings) == word
+
+
+@pytest.mark.parametrize(
+    ("claimed", "independent", "word"),
+    [
+        (3000, [3300], SUPPORTED),
+        (3000, [2700], SUPPORTED),
+        (3000, [3301], CONTRADICTED),
+        (3000, [9000, 2900], SUPPORTED),  # one source that agrees is enough
+        (3000, [], NOT_SHOWN),
+        (None, [3000], NOT_TESTABLE),
+    ],
+)
+def test_a_count_needs_an_independent_count_within_a_tenth(claimed, independent, word):
+    assert count(claimed, independent) == word
+
+
+@pytest.mark.parametrize(
+    ("found", "word"), [([True, True], SUPPORTED), ([True, False], NOT_SHOWN), ([False], NOT_SHOWN), ([], NOT_TESTABLE)]
+)
+def test_a_named_fact_is_supported_when_every_part_is_on_record(found, word):
+    assert documented(found) == word
+
+
+@pytest.mark.parametrize("rule", [lambda i: not_lower(i, 2.0), lambda i: unchanged(i, 2.0), direction])
+def test_a_wider_interval_never_turns_an_open_question_into_a_word(rule):
+    rng = np.random.default_rng(0)
+    for low, reach, more in zip(rng.uniform(-6, 6, 400), rng.uniform(0, 4, 400), rng.uniform(0, 4, 400), strict=True):
+        narrow, wide = rule((low, low + reach)), rule((low - more, low + reach + more))
+        assert wide in (narrow, NOT_SHOWN)
+
+
+@pytest.mark.parametrize("changes", [{"tier": "sim"}, {"provenance": "simulated"}])
+def test_a_simulated_market_gives_no_claim_its_word(changes):
+    with pytest.raises(DesignError, match="its numbers are simulated; only facts, listed and panel data"):
+        Verdict(**(GOOD | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"word": "Proven"},
+            "its word is 'Proven'; use one of ('Supported', 'Contradicted', 'Not shown', 'Not testable",
+        ),
+        ({"confidence": "sure"}, "its confidence is 'sure'; use one of ('high', 'moderate', 'low')"),
+        ({"tier": "press"}, "its tier is 'press'; use one of"),
+        ({"provenance": "guessed"}, "its provenance is 'guessed'; use one of"),
+        ({"low": 2.0, "high": 1.0}, "its interval runs from 2.0 to 1.0; swap them"),
+    ],
+)
+def test_a_verdict_outside_the_vocabulary_is_refused(changes, message):
+    with pytest.raises(DesignError) as refused:
+        Verdict(**(GOOD | changes))
+    assert str(refused.value).startswith("a verdict on C01 was asked for; ")
+    assert message in str(refused.value)
+
+
+def write(path: Path, *judged: Verdict, as_of: str = "2026-11-01", resources: tuple[str, ...] = ("claims",)) -> None:
+    verdicts.write(judged, path, as_of=as_of, notebook="05_growth", resources=resources)
+
+
+def test_what_is_written_is_read_again_in_the_order_of_file_names(tmp_path):
+    first = Verdict(**GOOD, reading="V2", estimate=-1.25, low=-16.1, high=2.8, margin=2.0, interval="identified set")
+    second = Verdict(**(GOOD | {"claim": "C03", "statement": "“About 3,000” & more"}))
+    write(tmp_path / "made" / "b.json", second)
+    write(tmp_path / "made" / "a.json", first, first)
+    found = verdicts.read(tmp_path / "made")
+    assert [one.claim for one in found] == ["C01", "C01", "C03"]
+    stamped = {"as_of": "2026-11-01", "notebook": "05_growth"}
+    for got, put in ((found[0], first), (found[2], second)):
+        assert {**vars(got), "inputs": ""} == {**vars(put), **stamped}
+    assert verdicts.tally(found) == dict.fromkeys(WORDS, 0) | {NOT_SHOWN: 3}
+
+
+def test_the_digest_of_the_inputs_depends_on_the_files_and_not_on_their_order(tmp_path):
+    for name, resources in {"a": ("claims", "events"), "b": ("events", "claims"), "c": ("claims",)}.items():
+        write(tmp_path / f"{name}.json", Verdict(**GOOD), resources=resources)
+    one, two, three = (verdict.inputs for verdict in verdicts.read(tmp_path))
+    assert one == two != three
+    assert len(one) == 64
+
+
+def test_infinite_and_missing_numbers_become_null_and_the_file_stays_json(tmp_path):
+    write(tmp_path / "a.json", Verdict(**GOOD, estimate=float("nan"), low=0.0, high=float("inf")))
+    row = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)[0]
+    assert (row["estimate"], row["low"], row["high"]) == (None, 0.0, None)
+
+
+def test_an_interrupted_write_leaves_the_old_file_whole(tmp_path, monkeypatch):
+    target = tmp_path / "a.json"
+    write(target, Verdict(**GOOD))
+    before = target.read_bytes()
+    full = Path.write_text
+
+    def half(path, text, **options):
+        full(path, text[: len(text) // 2], **options)
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "write_text", half)
+    with pytest.raises(OSError, match="disk full"):
+        write(target, Verdict(**GOOD), Verdict(**GOOD), as_of="2027-01-01")
+    monkeypatch.undo()
+    assert target.read_bytes() == before
+    assert [one.as_of for one in verdicts.read(tmp_path)] == ["2026-11-01"]
+
+
+def test_a_file_appears_only_when_it_is_complete(tmp_path, monkeypatch):
+    seen, move = [], os.replace
+
+    def watched(draft, target):
+        seen.append((json.loads(Path(draft).read_text(encoding="utf-8")), Path(target).exists()))
+        move(draft, target)
+
+    monkeypatch.setattr(os, "replace", watched)
+    write(tmp_path / "a.json", Verdict(**GOOD))
+    assert [(len(rows), existed) for rows, existed in seen] == [(1, False)]
+    assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_an_empty_folder_asks_for_a_run_first(tmp_path):
+    for folder in (tmp_path, tmp_path / "never_made"):
+        with pytest.raises(DataError, match="run make report first"):
+            verdicts.read(folder)
+
+
+def test_verdicts_of_two_dates_are_not_mixed(tmp_path):
+    write(tmp_path / "a.json", Verdict(**GOOD))
+    write(tmp_path / "b.json", Verdict(**GOOD), as_of="2026-12-01")
+    with pytest.raises(DataError, match=r"found dates \['2026-11-01', '2026-12-01'\]; run make report again"):
+        verdicts.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            '{"claim": "C01"}',
+            "bad.json: a list of verdicts was asked for; found something else; run the notebook again",
+        ),
+        ('["C01"]', "bad.json: a list of verdicts was asked for; found something else"),
+        ('[{"claim"', "bad.json: a list of verdicts was asked for; found no JSON (Expecting"),
+        (json.dumps([GOOD | {"p": 0.01}]), "bad.json: a verdict was asked for; found unknown keys ['p']; run the"),
+        (json.dumps([{"claim": "C01", "word": SUPPORTED}]), "bad.json: a verdict was asked for; it lacks ['change',"),
+    ],
+)
+def test_a_file_that_holds_no_verdicts_is_refused_by_name(tmp_path, content, message):
+    (tmp_path / "bad.json").write_text(content, encoding="utf-8")
+    with pytest.raises(DataError) as refused:
+        verdicts.read(tmp_path)
+    assert str(refused.value).startswith(message)
+
+
+def test_a_simulated_verdict_in_a_file_is_refused_too(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps([GOOD | {"tier": "sim"}]), encoding="utf-8")
+    with pytest.raises(DesignError, match="its numbers are simulated"):
+        verdicts.read(tmp_path)
