@@ -170,7 +170,7 @@ def event_marks(codes: Sequence[str]) -> dict[float, str]:
     """Return threats as places on an axis of years (2021.5 is mid-2021) with their codes."""
     frame = threats().set_index("threat_id").loc[list(codes)]
     middle = frame["first"] + (frame["last"] - frame["first"]) / 2
-    return {day.year + (day.dayofyear - 1) / 365.25: code for code, day in middle.items()}
+    return {day.year + (day.day_of_year - 1) / 365.25: code for code, day in middle.items()}
 
 
 def closures() -> pd.DataFrame:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis import facts
 from analysis.accounting import closed_share
-from analysis.errors import DataError
+from analysis.errors import DataError, DesignError
 from analysis.inference import Estimate
 from analysis.trends import its_fan
 
@@ -75,7 +75,9 @@ def shares() -> pd.DataFrame:
     keys = ["measure", "marketplace", "publisher"]
     early = mine[mine["date"].between("2020-12", "2021-01")].set_index(keys)
     late = mine[mine["date"].between("2021-09", "2021-12")].set_index(keys)
-    both = early[["date", "value"]].join(late[["date", "value"]], lsuffix="_before", rsuffix="_after", how="inner")
+    both = early[["date", "value"]].merge(
+        late[["date", "value"]], left_index=True, right_index=True, suffixes=("_before", "_after")
+    )
     both = both.reset_index().rename(
         columns={"date_before": "first", "value_before": "before", "date_after": "last", "value_after": "after"}
     )
@@ -152,7 +154,19 @@ def fan(first_post: str, horizon: int, *, level: float) -> Estimate:
         First quarter after the break, such as ``"2021Q3"``.
     horizon, level
         As in :func:`analysis.trends.its_fan`.
+
+    Raises
+    ------
+    DesignError
+        If the quarter is not in the series, or too near to one of its ends.
     """
     series = lead().values
-    place = list(series.index.astype(str)).index(first_post)
-    return its_fan(series.to_numpy(), place, horizon=horizon, level=level, unit="percentage points")
+    quarters = list(series.index.astype(str))
+    if first_post not in quarters:
+        raise DesignError(
+            f"a break at {first_post} was asked for; the lead runs from {quarters[0]} to {quarters[-1]}; "
+            "name one of its quarters, such as 2021Q3"
+        )
+    return its_fan(
+        series.to_numpy(), quarters.index(first_post), horizon=horizon, level=level, unit="percentage points"
+    )

@@ -15,7 +15,7 @@ def by_year(series: facts.Series) -> pd.Series:
     """Return a series by period as a fraction of a year (2021.5 is mid-2021), NaN where one is missing."""
     whole = series.values.resample(series.values.index.freqstr).asfreq()
     starts = whole.index.to_timestamp()
-    return whole.set_axis(starts.year + (starts.dayofyear - 1) / 365.25)
+    return whole.set_axis(starts.year + (starts.day_of_year - 1) / 365.25)
 
 
 def ebay_volume() -> facts.Series:

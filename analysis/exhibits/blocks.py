@@ -19,6 +19,11 @@ from analysis.verdicts import NOT_TESTABLE, Verdict
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# JupyterLab has no style sheet of ours; the PDF takes its look from the classes and ignores these.
+BOX = "padding:.6em 1em;border-left:3px solid #17375e;background:rgba(23,55,94,.08)"
+PILL = "padding:0 .5em;border:1px solid currentColor;border-radius:.7em;font-weight:600;white-space:nowrap"
+WRAP = "overflow-wrap:anywhere;min-width:4em"
+
 TIER_NAMES = {"facts": "public facts", "listed": "listed firms", "panel": "panel", "sim": "simulated"}
 
 
@@ -97,7 +102,7 @@ def table(
         for header, (side, _) in zip(headers.values(), filled, strict=True)
     )
     body = "".join(
-        "<tr>" + "".join(f'<td style="text-align:{side}">{cells[i]}</td>' for side, cells in filled) + "</tr>"
+        "<tr>" + "".join(f'<td style="text-align:{side};{WRAP}">{cells[i]}</td>' for side, cells in filled) + "</tr>"
         for i in range(len(frame))
     )
     parts = f"<caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
@@ -115,7 +120,7 @@ def label(word: str, *, short: bool = True) -> str:
     """Return a verdict word as a label; `short` leaves out "with this data", for tables."""
     kind = "not-testable" if word == NOT_TESTABLE else word.lower().replace(" ", "-")
     shown = word.removesuffix(" with this data") if short else word
-    return _Label(f'<span class="word {kind}">{escape(shown)}</span>')
+    return _Label(f'<span class="word {kind}" style="{PILL}">{escape(shown)}</span>')
 
 
 def say(text: str) -> Block:
@@ -125,7 +130,8 @@ def say(text: str) -> Block:
 
 def note(text: str, *, warning: bool = False) -> Block:
     """Return a boxed remark."""
-    return Block(f'<div class="{"warning" if warning else "note"}"><p>{text}</p></div>', text)
+    kind = "warning" if warning else "note"
+    return Block(f'<div class="{kind}" style="{BOX}"><p>{text}</p></div>', text)
 
 
 def finding(verdict: Verdict) -> str:
@@ -151,7 +157,8 @@ def answer(verdict: Verdict, *, as_of: str, sentence: str) -> Block:
         f"as of {as_of}",
     ]
     html = (
-        f'<div class="answer"><p><em>{escape(claim)}, {escape(verdict.claimant)}:</em> {escape(verdict.statement)}</p>'
+        f'<div class="answer" style="{BOX}">'
+        f"<p><em>{escape(claim)}, {escape(verdict.claimant)}:</em> {escape(verdict.statement)}</p>"
         f"<p>{label(verdict.word, short=False)} {' · '.join(part for part in facts if part)}</p>"
         f"<p>{sentence}</p></div>"
     )

@@ -7,7 +7,7 @@ from html import escape
 
 import pandas as pd
 
-from analysis.exhibits.blocks import Block, finding, label, table
+from analysis.exhibits.blocks import BOX, Block, finding, label, table
 from analysis.exhibits.numbers import quantity
 from analysis.verdicts import Verdict, tally
 
@@ -23,7 +23,7 @@ def brief(verdicts: Sequence[Verdict], *, as_of: str) -> Block:
         "the word is <em>not shown</em>; it never means that there was no effect."
     )
     panel = "".join(f"<p>{line}</p>" for line in lines)
-    return Block(f'<div class="answer">{panel}</div>', f"{len(verdicts)} readings: {_words(verdicts)}.")
+    return Block(f'<div class="answer" style="{BOX}">{panel}</div>', f"{len(verdicts)} readings: {_words(verdicts)}.")
 
 
 def _words(verdicts: Sequence[Verdict]) -> str:
