@@ -123,6 +123,11 @@ def label(word: str, *, short: bool = True) -> str:
     return _Label(f'<span class="word {kind}" style="{PILL}">{escape(shown)}</span>')
 
 
+def labels(verdicts: Sequence[Verdict]) -> pd.Series:
+    """Return the verdicts' words as a column of labels."""
+    return pd.Series([label(verdict.word) for verdict in verdicts], dtype=object)  # text columns forget the class
+
+
 def say(text: str) -> Block:
     """Return a paragraph of the report; `text` may hold simple HTML."""
     return Block(f"<p>{text}</p>", text)
@@ -171,7 +176,7 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str, *, why: bool = True
         {
             "Claim": [f"{v.claim} {v.reading}".strip() for v in verdicts],
             "What was said": [f"{v.statement} ({v.claimant})" for v in verdicts],
-            "Verdict": [label(v.word) for v in verdicts],
+            "Verdict": labels(verdicts),
             "Found": [finding(v) for v in verdicts],
             "Why" if why else "What would change it": [v.why if why else v.change for v in verdicts],
         }

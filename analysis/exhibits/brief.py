@@ -7,7 +7,7 @@ from html import escape
 
 import pandas as pd
 
-from analysis.exhibits.blocks import BOX, Block, finding, label, table
+from analysis.exhibits.blocks import BOX, Block, finding, labels, table
 from analysis.exhibits.numbers import quantity
 from analysis.verdicts import Verdict, tally
 
@@ -42,7 +42,7 @@ def brief_table(verdicts: Sequence[Verdict]) -> Block:
         {
             "Claim": [f"{v.claim} {v.reading}".strip() for v in ordered],
             "What was said, in this reading": [f"{v.statement} ({_party(v)})" for v in ordered],
-            "Verdict": [label(v.word) for v in ordered],
+            "Verdict": labels(ordered),
             "Found": [_against_margin(v) for v in ordered],
             "Report": [v.notebook[:2] for v in ordered],
         }
