@@ -1,0 +1,256 @@
+"""The one pass behind group-time effects: means by group and period, and the influence of each unit on them.
+
+A unit's influence on any smooth function of group means is linear in its own row and, where it belongs to a pool of
+several groups, shifted by a constant of its group. So the covariance of all functions follows from one cross-product
+matrix per group; nothing of size units x functions is ever held on a balanced panel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.inference import Bools, Floats
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """A comparison of one treated group with a pool of groups at one period.
+
+    Attributes
+    ----------
+    group, time, base : int
+        Index of the treated group, column of the outcome and of the period it is compared with.
+    pool : int64[group]
+        Indices of the groups that stand for the comparison; empty where there is none.
+    """
+
+    group: int
+    time: int
+    base: int
+    pool: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Primitives:
+    """What every effect is made of, and how each unit moves it.
+
+    Attributes
+    ----------
+    observed, counterfactual : float64[cell]
+        Mean outcome of the treated group, and what it would have been with the pool's change.
+    shares : float64[group]
+        Units of the group over all units.
+    n_treated, n_pool : int64[cell]
+        Units behind each.
+    covariance : float64[2 cells + groups, 2 cells + groups]
+        Of observed, counterfactual and shares, in this order.
+    influence_of : callable
+        Turns a gradient float64[term, 2 cells + groups] into influence values float64[cluster, term].
+    """
+
+    observed: Floats
+    counterfactual: Floats
+    shares: Floats
+    n_treated: Ints
+    n_pool: Ints
+    covariance: Floats
+    influence_of: Callable[[Floats], Floats]
+
+
+def primitives(y: Floats, groups: list[Ints], cells: list[Cell], *, ratio: bool, cluster: Ints | None) -> Primitives:
+    """Compute observed and counterfactual means of all cells with their joint covariance.
+
+    Parameters
+    ----------
+    y : float64[unit, time]
+        NaN is missing; a cell uses the units that are seen in both of its periods.
+    groups : list of int64[units of the group]
+        Row numbers by group.
+    cells : list of Cell
+    ratio : bool
+        Whether the pool's change is a ratio of means, or a mean of differences.
+    cluster : int64[unit], optional
+        Cluster codes 0..K-1; each unit its own cluster where not given.
+
+    Notes
+    -----
+    Level: ``K = mean_u y_b + mean_pool (y_t - y_b)``. Ratio: ``K = mean_u y_b * mean_pool y_t / mean_pool y_b``.
+    """
+    complete = not np.isnan(y).any()
+    maker = _Balanced if complete else _Pairwise
+    return maker(y, groups, cells, ratio, cluster).solve()
+
+
+class _Maker:
+    """Shared bookkeeping: cell values from sums, and the accumulation of influence values by cluster."""
+
+    def __init__(self, y: Floats, groups: list[Ints], cells: list[Cell], ratio: bool, cluster: Ints | None) -> None:
+        self.y, self.groups, self.cells, self.ratio, self.cluster = y, groups, cells, ratio, cluster
+        self.sizes = np.array([len(rows) for rows in groups], dtype=float)
+        self.width = 2 * len(cells) + len(groups)
+
+    def share_influence(self, group: int) -> Floats:
+        """Influence of one unit of a group on all shares: float64[2 cells + groups], zero elsewhere."""
+        total = self.sizes.sum()
+        constant = np.zeros(self.width)
+        constant[2 * len(self.cells) :] = -self.sizes / total**2
+        constant[2 * len(self.cells) + group] += 1 / total
+        return constant
+
+    def clusters(self) -> int:
+        return len(self.y) if self.cluster is None else int(self.cluster.max()) + 1
+
+    def add(self, out: Floats, rows: Ints, values: Floats) -> None:
+        """Add influence values of some units to their clusters."""
+        if self.cluster is None:
+            out[rows] += values
+            return
+        codes = self.cluster[rows]
+        order = np.argsort(codes, kind="stable")
+        starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+        out[codes[order][starts]] += np.add.reduceat(values[order], starts, axis=0)
+
+
+class _Balanced(_Maker):
+    """No period is missing: functions of one mean per group and period."""
+
+    def solve(self) -> Primitives:
+        means = np.array([self.y[rows].mean(axis=0) for rows in self.groups])
+        slopes = np.zeros((len(self.groups), self.width, self.y.shape[1]))
+        constants = np.array([self.share_influence(g) for g in range(len(self.groups))])
+        observed, counterfactual = np.full(len(self.cells), np.nan), np.full(len(self.cells), np.nan)
+        for i, cell in enumerate(self.cells):
+            observed[i] = means[cell.group, cell.time]
+            slopes[cell.group, i, cell.time] += 1 / self.sizes[cell.group]
+            if len(cell.pool):
+                counterfactual[i] = self._counterfactual(i + len(self.cells), cell, means, slopes, constants)
+        return Primitives(
+            observed=observed,
+            counterfactual=counterfactual,
+            shares=self.sizes / self.sizes.sum(),
+            n_treated=np.array([int(self.sizes[cell.group]) for cell in self.cells], dtype=np.int64),
+            n_pool=np.array([int(self.sizes[cell.pool].sum()) for cell in self.cells], dtype=np.int64),
+            covariance=self._covariance(means, slopes, constants),
+            influence_of=lambda gradient: self._influence(gradient, means, slopes, constants),
+        )
+
+    def _counterfactual(self, row: int, cell: Cell, means: Floats, slopes: Floats, constants: Floats) -> float:
+        own, pool, sizes = means[cell.group, cell.base], cell.pool, self.sizes[cell.pool]
+        total = sizes.sum()
+        after, before = sizes @ means[pool, cell.time] / total, sizes @ means[pool, cell.base] / total
+        factor, scale = (after / before, own / before) if self.ratio else (1.0, 1.0)
+        slopes[cell.group, row, cell.base] += (factor if self.ratio else 1.0) / self.sizes[cell.group]
+        slopes[pool, row, cell.time] += scale / total
+        slopes[pool, row, cell.base] -= scale * factor / total
+        deviation = (means[pool, cell.time] - after) - factor * (means[pool, cell.base] - before)
+        constants[pool, row] += scale * deviation / total
+        return float(own * factor if self.ratio else own + after - before)
+
+    def _covariance(self, means: Floats, slopes: Floats, constants: Floats) -> Floats:
+        if self.cluster is not None:
+            total = self._influence(np.eye(self.width), means, slopes, constants)
+            return total.T @ total
+        covariance = np.zeros((self.width, self.width))
+        for g, rows in enumerate(self.groups):
+            part = self.y[rows] - means[g]
+            if not self.ratio:
+                part -= part.mean(
+                    axis=1, keepdims=True
+                )  # a unit's level cancels in differences; keep it out of the sums
+            active = np.flatnonzero((slopes[g] != 0).any(axis=1) | (constants[g] != 0))
+            slope, constant = slopes[g][active], constants[g][active]
+            covariance[np.ix_(active, active)] += slope @ (part.T @ part) @ slope.T + len(rows) * np.outer(
+                constant, constant
+            )
+        return covariance
+
+    def _influence(self, gradient: Floats, means: Floats, slopes: Floats, constants: Floats) -> Floats:
+        out = np.zeros((self.clusters(), len(gradient)))
+        for g, rows in enumerate(self.groups):
+            self.add(out, rows, (self.y[rows] - means[g]) @ (gradient @ slopes[g]).T + gradient @ constants[g])
+        return out
+
+
+class _Pairwise(_Maker):
+    """Some periods are missing: each cell has means of its own, over the units seen in both of its periods."""
+
+    def solve(self) -> Primitives:
+        n = len(self.cells)
+        sums = [self._sums(cell) for cell in self.cells]
+        observed, counterfactual = np.full(n, np.nan), np.full(n, np.nan)
+        for i, (own, pool) in enumerate(sums):
+            if own[0] > 0:
+                observed[i] = own[1] / own[0]
+            if own[0] > 0 and pool[0] > 0:
+                before = own[2] / own[0]
+                counterfactual[i] = before * pool[1] / pool[2] if self.ratio else before + (pool[1] - pool[2]) / pool[0]
+        self.sums = sums
+        covariance = np.zeros((self.width, self.width))
+        if self.cluster is None:
+            for _, columns, block in self._blocks():
+                covariance[np.ix_(columns, columns)] += block.T @ block
+        else:
+            total = self._influence(np.eye(self.width))
+            covariance = total.T @ total
+        return Primitives(
+            observed=observed,
+            counterfactual=counterfactual,
+            shares=self.sizes / self.sizes.sum(),
+            n_treated=np.array([int(own[0]) for own, _ in sums], dtype=np.int64),
+            n_pool=np.array([int(pool[0]) for _, pool in sums], dtype=np.int64),
+            covariance=covariance,
+            influence_of=self._influence,
+        )
+
+    def _seen(self, rows: Ints, cell: Cell) -> tuple[Bools, Floats, Floats]:
+        after, before = self.y[rows, cell.time], self.y[rows, cell.base]
+        seen = np.isfinite(after) & np.isfinite(before)
+        return seen, np.where(seen, after, 0.0), np.where(seen, before, 0.0)
+
+    def _sums(self, cell: Cell) -> tuple[Floats, Floats]:
+        """Count and sums at the outcome and base period, of the treated group and of the pool."""
+        own, pool = np.zeros(3), np.zeros(3)
+        for g in (cell.group, *cell.pool):
+            seen, after, before = self._seen(self.groups[g], cell)
+            target = own if g == cell.group else pool
+            target += (seen.sum(), after.sum(), before.sum())
+        return own, pool
+
+    def _blocks(self) -> Iterator[tuple[Ints, Ints, Floats]]:
+        """Yield by group its rows, the primitives it moves, and the influence values float64[unit, primitive]."""
+        n = len(self.cells)
+        for g, rows in enumerate(self.groups):
+            columns: list[int] = []
+            parts: list[Floats] = []
+            for i, cell in enumerate(self.cells):
+                if g != cell.group and g not in cell.pool:
+                    continue
+                own, pool = self.sums[i]
+                if own[0] == 0 or pool[0] == 0:
+                    continue
+                seen, after, before = self._seen(rows, cell)
+                factor, scale = (pool[1] / pool[2], own[2] / own[0] / (pool[2] / pool[0])) if self.ratio else (1.0, 1.0)
+                if g == cell.group:
+                    columns += [i, n + i]
+                    parts.append(seen * (after - own[1] / own[0]) / own[0])
+                    parts.append(factor * seen * (before - own[2] / own[0]) / own[0])
+                else:
+                    columns.append(n + i)
+                    gap = (after - pool[1] / pool[0]) - factor * (before - pool[2] / pool[0])
+                    parts.append(scale * seen * gap / pool[0])
+            shares = self.share_influence(g)[2 * n :]
+            columns += list(range(2 * n, self.width))
+            block = np.column_stack([*parts, np.broadcast_to(shares, (len(rows), len(shares)))])
+            yield rows, np.array(columns), block
+
+    def _influence(self, gradient: Floats) -> Floats:
+        out = np.zeros((self.clusters(), len(gradient)))
+        for rows, columns, block in self._blocks():
+            self.add(out, rows, block @ gradient[:, columns].T)
+        return out
