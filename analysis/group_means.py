@@ -49,7 +49,8 @@ class Primitives:
     n_treated, n_pool : int64[cell]
         Units behind each.
     covariance : float64[2 cells + groups, 2 cells + groups]
-        Of observed, counterfactual and shares, in this order.
+        Of observed, counterfactual and shares, in this order. On the level scale a unit's own mean is left out of it,
+        for the sake of precision: there only the difference of observed and counterfactual has a meaning.
     influence_of : callable
         Turns a gradient float64[term, 2 cells + groups] into influence values float64[cluster, term].
     """

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 from math import comb
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,12 @@ class Estimate:
             raise DesignError(f"term {term!r} was asked for; there are {list(self.rows['term'])}; name one of these")
         return found.iloc[0]
 
+    def bounds(self, term: str) -> tuple[float, float] | None:
+        """Return the interval of one term, or None where there is none."""
+        row = self.row(term)
+        low, high = float(row["conf_low"]), float(row["conf_high"])
+        return None if np.isnan(low) or np.isnan(high) else (low, high)
+
 
 @dataclass(frozen=True)
 class Check:
@@ -120,6 +127,14 @@ def _share(level: float) -> None:
         raise DesignError(f"a level between 0.5 and 1 was asked for; found {level}; 0.95 is usual")
 
 
+def whole_number(name: str, value: Any) -> int:
+    """Return a count or a column number as int; anything but an integer, such as 2.0, is a DesignError."""
+    try:
+        return index(value)
+    except TypeError as wrong:
+        raise DesignError(f"a whole number for {name} was asked for; found {value!r}; give an int") from wrong
+
+
 def noninferiority(estimate: float, std_error: float, margin: float, level: float = 0.95) -> Check:
     """Test one-sided that an effect is not worse than ``-margin``.
 
@@ -138,8 +153,11 @@ def noninferiority(estimate: float, std_error: float, margin: float, level: floa
     Raises
     ------
     DesignError
-        If the standard error or margin is not a positive number, or the level not in (0.5, 1).
+        If the estimate is not finite, the standard error or margin not a positive number, or the level not in
+        (0.5, 1).
     """
+    if not np.isfinite(estimate):
+        raise DesignError(f"an estimate was asked for; found {estimate}; give a finite number, or no check at all")
     _positive("std_error", std_error)
     _positive("margin", margin)
     _share(level)

@@ -1,0 +1,276 @@
+"""Group-time effects: referees, invariances, aggregation, clusters, missing periods, and the ratio scale."""
+
+from contextlib import nullcontext
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from diff_diff import CallawaySantAnna
+
+from analysis.effects import att_gt
+from analysis.errors import DesignError
+
+N, T = 240, 9
+
+
+def panel(seed: int, *, missing: float = 0.0, n: int = N) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    first = np.where(rng.random(n) < 0.5, rng.integers(4, T - 1, n), np.inf).astype(float)
+    effect = np.where(np.arange(T) >= first[:, None], -0.25, 0.0)
+    y = rng.normal(size=(n, 1)) * 2 + rng.normal(size=(1, T)) + rng.normal(size=(n, T)) + effect
+    y[rng.random(y.shape) < missing] = np.nan
+    return y, first
+
+
+def referee(y, first, comparison: str):
+    long = pd.DataFrame(
+        {
+            "unit": np.repeat(np.arange(len(y)), T),
+            "time": np.tile(np.arange(T), len(y)),
+            "y": y.ravel(),
+            "first": np.repeat(np.where(np.isinf(first), 0, first), T),
+        }
+    ).dropna()
+    group = {"never": "never_treated", "not_yet": "not_yet_treated"}[comparison]
+    return CallawaySantAnna(control_group=group, base_period="universal", cluster="unit").fit(
+        long, outcome="y", unit="unit", time="time", first_treat="first"
+    )
+
+
+@pytest.mark.parametrize("comparison", ["never", "not_yet"])
+@pytest.mark.parametrize("missing", [0.0, 0.1])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_effects_equal_the_referee_and_errors_to_its_small_sample_factor(comparison, missing, seed):
+    y, first = panel(seed, missing=missing)
+    said = pytest.warns(UserWarning, match="observed at BOTH") if missing else nullcontext()
+    with said:  # the referee names the estimand of an unbalanced panel in a warning
+        theirs = referee(y, first, comparison)
+    ours = att_gt(y, first, comparison=comparison, missing="pairwise")
+    factor = np.sqrt(N / (N - 1))  # they divide by n - 1, we sum squared influence values
+    rows = ours.rows.set_index(["group", "time"])
+    for (group, time), cell in theirs.group_time_effects.items():
+        if time == group - 1:
+            continue  # the reference period, which they print as zero
+        row = rows.loc[(int(group), int(time))]
+        assert row["estimate"] == pytest.approx(cell["effect"], abs=1e-8)
+        assert row["std_error"] * factor == pytest.approx(cell["se"], rel=1e-8)
+    simple = ours.aggregate("simple").rows.iloc[0]
+    assert simple["estimate"] == pytest.approx(theirs.overall_att, abs=1e-8)
+    assert simple["std_error"] * factor == pytest.approx(theirs.overall_se, rel=1e-8)
+
+
+def test_balanced_and_pairwise_are_one_estimand_on_a_complete_panel_and_two_on_another():
+    y, first = panel(3)
+    whole = [att_gt(y, first, missing=kind).aggregate("dynamic").rows for kind in ("balanced", "pairwise")]
+    pd.testing.assert_frame_equal(*whole)
+    y, first = panel(3, missing=0.02)
+    balanced, pairwise = (att_gt(y, first, missing=kind) for kind in ("balanced", "pairwise"))
+    assert balanced.missing == "balanced"
+    assert balanced.counts["dropped_missing"] == np.isnan(y).any(axis=1).sum()
+    assert balanced.counts["units"] < pairwise.counts["units"] == N
+    assert balanced.aggregate().rows["estimate"][0] != pairwise.aggregate().rows["estimate"][0]
+
+
+@pytest.mark.parametrize("scale", ["level", "ratio"])
+@pytest.mark.parametrize("clustered", [False, True])
+def test_the_pairwise_path_gives_the_same_covariance_as_the_closed_form(scale, clustered):
+    y, first = panel(4)
+    y = np.exp(y / 3)
+    cluster = np.arange(N) // 3 if clustered else None
+    extra = np.full((1, T), np.nan)  # one unit that is never seen switches to the pairwise path and moves nothing
+    holed = att_gt(
+        np.vstack([y, extra]),
+        np.append(first, np.inf),
+        scale=scale,
+        comparison="not_yet",
+        missing="pairwise",
+        cluster=None if cluster is None else np.append(cluster, -1),
+    )
+    whole = att_gt(y, first, scale=scale, comparison="not_yet", cluster=cluster)
+    np.testing.assert_allclose(holed.observed, whole.observed, rtol=1e-12)
+    np.testing.assert_allclose(holed.counterfactual, whole.counterfactual, rtol=1e-12)
+    for kind in ("group", "dynamic"):  # the extra unit moves the shares a little
+        one, other = (found.aggregate(kind, draws=100).details["covariance"] for found in (holed, whole))
+        np.testing.assert_allclose(one, other, rtol=0.02)
+    np.testing.assert_allclose(holed.rows["std_error"], whole.rows["std_error"], rtol=1e-9)
+
+
+def test_influence_values_give_the_covariance_and_sum_to_zero():
+    y, first = panel(5)
+    for cluster in (None, np.arange(N) // 4):
+        found = att_gt(y, first, cluster=cluster, comparison="not_yet").aggregate("dynamic")
+        values = found.details["influence"]()
+        assert values.shape == (N if cluster is None else N // 4, len(found.rows))
+        np.testing.assert_allclose(values.T @ values, found.details["covariance"], atol=1e-12)
+        np.testing.assert_allclose(values.sum(axis=0), 0, atol=1e-12)
+
+
+def test_one_unit_a_cluster_changes_nothing_and_copies_in_a_cluster_do_not_add_information():
+    y, first = panel(6)
+    alone = att_gt(y, first).rows
+    pd.testing.assert_frame_equal(alone, att_gt(y, first, cluster=np.arange(N)).rows)
+    twice = att_gt(np.repeat(y, 2, axis=0), np.repeat(first, 2), cluster=np.repeat(np.arange(N), 2)).rows
+    np.testing.assert_allclose(twice["std_error"], alone["std_error"], rtol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["simple", "dynamic", "group", "calendar"])
+def test_effects_ignore_unit_levels_time_shocks_and_the_order_of_units(kind):
+    y, first = panel(7)
+    rng = np.random.default_rng(0)
+    order = rng.permutation(N)
+    plain = att_gt(y, first).aggregate(kind).rows.drop(columns=["band_low", "band_high"])
+    moved = (y + 1e6 * rng.normal(size=(N, 1)) + rng.normal(size=(1, T)))[order]
+    again = att_gt(moved, first[order]).aggregate(kind).rows.drop(columns=["band_low", "band_high"])
+    np.testing.assert_allclose(again.drop(columns="term"), plain.drop(columns="term"), rtol=1e-6, atol=1e-8)
+
+
+def test_shifting_a_cohort_after_its_treatment_moves_its_effects_by_exactly_that():
+    y, first = panel(8)
+    treated = np.arange(T) >= first[:, None]
+    before, after = att_gt(y, first).rows, att_gt(y + 3.0 * treated, first).rows
+    moved = np.where(before["event_time"] >= 0, 3.0, 0.0)
+    np.testing.assert_allclose(after["estimate"] - before["estimate"], moved, atol=1e-12)
+    np.testing.assert_allclose(after["std_error"], before["std_error"], rtol=1e-12)
+
+
+def test_the_caller_s_arrays_stay_as_they_were():
+    y, first = panel(9, missing=0.05)
+    kept = y.copy(), first.copy()
+    att_gt(y, first, missing="pairwise")
+    np.testing.assert_array_equal(y, kept[0])
+    np.testing.assert_array_equal(first, kept[1])
+
+
+def poisson(y, first, cluster):
+    """Poisson regression with unit and time effects on two cohorts, by GLM with dummies."""
+    n, t = y.shape
+    unit, time = np.repeat(np.arange(n), t), np.tile(np.arange(t), n)
+    design = np.column_stack(
+        [
+            (time >= first[unit]).astype(float),
+            (unit[:, None] == np.arange(n)).astype(float),
+            (time[:, None] == np.arange(1, t)).astype(float),
+        ]
+    )
+    fit = sm.GLM(y.ravel(), design, family=sm.families.Poisson()).fit(
+        tol=1e-13, maxiter=200, cov_type="cluster", cov_kwds={"groups": cluster[unit], "use_correction": False}
+    )
+    return fit.params[0], fit.bse[0]
+
+
+def test_the_ratio_scale_equals_poisson_with_unit_and_time_effects_zeros_included():
+    rng = np.random.default_rng(10)
+    first = np.where(np.arange(40) < 15, 1.0, np.inf)
+    y = rng.poisson(2.0, size=(40, 2)).astype(float) * rng.lognormal(size=(40, 1))
+    y = y[y.sum(axis=1) > 0]
+    first = first[: len(y)]
+    assert (y == 0).any()
+    ours = att_gt(y, first, scale="ratio").rows.iloc[0]
+    estimate, error = poisson(y, first, np.arange(len(y)))
+    assert ours["estimate"] == pytest.approx(estimate, abs=1e-6)
+    assert ours["std_error"] == pytest.approx(error, rel=1e-6)
+
+
+def test_the_ratio_scale_ignores_the_unit_of_money_and_multiplies_exactly():
+    y, first = panel(11)
+    y = np.exp(y / 4)
+    treated = np.arange(T) >= first[:, None]
+    plain = att_gt(y, first, scale="ratio").aggregate("simple").rows.iloc[0]
+    scaled = att_gt(y * 6.49, first, scale="ratio").aggregate("simple").rows.iloc[0]
+    halved = att_gt(np.where(treated, y / 2, y), first, scale="ratio").aggregate("simple").rows.iloc[0]
+    assert scaled["estimate"] == pytest.approx(plain["estimate"], abs=1e-12)
+    assert scaled["std_error"] == pytest.approx(plain["std_error"], rel=1e-10)
+    assert halved["estimate"] == pytest.approx(plain["estimate"] - np.log(2), abs=1e-12)
+
+
+def test_strata_are_averaged_over_the_treated_and_one_stratum_is_none():
+    y, first = panel(12)
+    stratum = np.arange(N) % 2
+    pd.testing.assert_frame_equal(att_gt(y, first).rows, att_gt(y, first, strata=np.zeros(N)).rows)
+    trend = stratum[:, None] * np.arange(T)  # strata on different trends, and treated unevenly over them
+    first = np.where((stratum == 1) & (np.arange(N) % 3 == 0), np.inf, first)
+    found = att_gt(y + 5.0 * trend, first, strata=stratum).aggregate("simple").rows.iloc[0]
+    plain = att_gt(y, first, strata=stratum).aggregate("simple").rows.iloc[0]
+    assert found["estimate"] == pytest.approx(plain["estimate"], abs=1e-9)
+
+
+def test_anticipation_moves_the_base_back():
+    y, first = panel(13)
+    y = y - 2.0 * (np.arange(T) == first[:, None] - 1)  # a dip one period before
+    biased = att_gt(y, first).aggregate().rows["estimate"][0]
+    clean = att_gt(y, first, anticipation=1).aggregate().rows["estimate"][0]
+    assert biased == pytest.approx(clean + 2.0, abs=0.5)
+
+
+def test_a_cell_without_comparison_is_missing_and_said_to_be():
+    y, first = panel(14)
+    first = np.where(np.isinf(first), T - 2, first)  # nobody is never treated
+    found = att_gt(y, first, comparison="not_yet")
+    last = found.rows.query("group == @T - 2 and time >= @T - 2")
+    assert last["estimate"].isna().all()
+    assert (last["n_comparison"] == 0).all()
+    assert "have no comparison" in found.reason
+
+
+def test_a_treated_unit_unseen_in_its_own_period_keeps_its_cohort():
+    y, first = panel(15)
+    one = int(np.flatnonzero(np.isfinite(first))[0])
+    y[one, int(first[one])] = np.nan
+    rows = att_gt(y, first, missing="pairwise").rows.set_index(["group", "time"])["n_treated"]
+    size = (first == first[one]).sum()
+    assert rows[int(first[one]), int(first[one])] == size - 1
+    assert rows[int(first[one]), T - 1] == size
+
+
+def test_a_unit_treated_before_the_window_is_dropped_and_counted():
+    y, first = panel(16)
+    first[:5] = 0.0
+    found = att_gt(y, first)
+    assert found.counts["dropped_always_treated"] == 5
+    assert found.counts["units"] == N - 5
+
+
+def test_the_band_is_wider_than_the_interval_and_covers_all_terms_together():
+    missed, runs = 0, 400
+    for seed in range(runs):
+        y, first = panel(1000 + seed, n=150)
+        y = y + 0.25 * (np.arange(T) >= first[:, None])  # no effect is left
+        rows = att_gt(y, first, comparison="not_yet").aggregate("dynamic", draws=1000).rows
+        assert (rows["band_high"] >= rows["conf_high"]).all()
+        missed += bool(((rows["band_low"] > 0) | (rows["band_high"] < 0)).any())
+    error = np.sqrt(0.05 * 0.95 / runs)
+    assert missed / runs < 0.05 + 4 * error + 0.02  # 0.02: small-sample allowance of normal quantiles with 150 units
+
+
+def test_the_pre_trend_test_has_its_size_and_sees_a_trend():
+    rejected = 0
+    for seed in range(300):
+        y, first = panel(2000 + seed)
+        rejected += att_gt(y, first).aggregate("dynamic", draws=100).details["pretrend"]["p_value"] < 0.05
+    assert rejected / 300 < 0.05 + 4 * np.sqrt(0.05 * 0.95 / 300) + 0.02
+    y, first = panel(17)
+    tilted = y + 0.5 * np.isfinite(first)[:, None] * np.arange(T)
+    assert att_gt(tilted, first).aggregate("dynamic").details["pretrend"]["p_value"] < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"comparison": "always"}, "comparison = 'always' was asked for"),
+        ({"scale": "log"}, "scale = 'log' was asked for"),
+        ({"missing": "zero"}, "missing = 'zero' was asked for"),
+        ({"anticipation": -1}, "anticipation = -1 was asked for"),
+        ({"first_treated": np.full(N, np.inf)}, "none of 240 units is treated inside the window"),
+        ({"first_treated": np.full(N, np.nan)}, "240 units without a date; use inf for never treated"),
+        ({"first_treated": np.full(N, 5.0)}, "no treated group has a comparison"),
+        ({"first_treated": np.zeros(3)}, "found shapes"),
+        ({"scale": "ratio"}, "outcomes are negative"),
+    ],
+)
+def test_what_cannot_be_estimated_is_refused(changes, message):
+    y, first = panel(18)
+    arguments = {"y": y, "first_treated": first} | changes
+    with pytest.raises(DesignError) as refused:
+        att_gt(arguments.pop("y"), arguments.pop("first_treated"), **arguments)
+    assert message in str(refused.value)
