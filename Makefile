@@ -18,7 +18,7 @@ check: $(READY) ## lint, format, types, and notebooks without outputs
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/nbstripout --verify notebooks/*.ipynb
+	@$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb
 	@$(BIN)/python -m analysis check > /dev/null && echo "data: every file as declared"
 
 bench: $(READY) ## time the runner against the plain way, side by side
@@ -28,12 +28,12 @@ clean: ## remove the environment, caches and scratch files; published reports st
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache reports/scratch reports/failed
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-$(READY): requirements.txt pyproject.toml
+$(READY): requirements.txt requirements-uv.txt pyproject.toml
 	@echo "Setting up .venv from requirements.txt (about a minute, once) ..."
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; found $(PYTHON). Give another one: make PYTHON=/path/to/python3.11"; exit 1; }
 	@"$(PYTHON)" -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $(READY)

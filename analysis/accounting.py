@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import optimize, stats
 
 from analysis.errors import DesignError
 from analysis.inference import Estimate
@@ -69,6 +69,9 @@ def assumption_ladder(
 ) -> Estimate:
     """Bounds on E3g, one assumption after the other, weakest first.
 
+    The first rung already assumes the ranges of the share, of closed sales and of the common part; only recapture
+    is free there, anywhere in [0, 1]. Each later rung keeps all assumptions above it.
+
     Parameters are those of :func:`growth_set`; `share` is the single value assumed from the second rung on.
 
     Returns
@@ -80,7 +83,7 @@ def assumption_ladder(
     Raises
     ------
     DesignError
-        As :func:`growth_set`, and if `share` lies outside `share_range`.
+        As :func:`growth_set`, and if `share` lies outside `share_range` or 0 outside `common`.
 
     References
     ----------
@@ -91,8 +94,17 @@ def assumption_ladder(
             f"a share inside {share_range} was asked for; found {share}; a rung can only narrow the one before"
         )
     one = (share, share)
+    if not common[0] <= 0 <= common[1]:
+        raise DesignError(
+            f"a common part that may be zero was asked for; found {common}; the last rung sets it to zero, and a rung "
+            "can only narrow the one before: let the range hold 0"
+        )
+    ranges = (
+        f"share {share_range[0]:.0%} to {share_range[1]:.0%}, closed {closed[0]:.3g} to {closed[1]:.3g}, "
+        f"common {common[0]:g} to {common[1]:g}"
+    )
     rungs = [
-        ("share range", "accounting only", growth_set(base, share_range, closed, (0.0, 1.0), common)),
+        ("assumed ranges", ranges, growth_set(base, share_range, closed, (0.0, 1.0), common)),
         ("one share", f"Chinese share of sales is {share:.0%}", growth_set(base, one, closed, (0.0, 1.0), common)),
         (
             "recapture",
@@ -124,8 +136,10 @@ def assumption_ladder(
 def closed_share(accounts: float, population: float, *, sd_log_sales: float, tilt: float) -> float:
     """Share of sales carried by closed accounts when closure falls on size.
 
-    Sales are log-normal and the chance of closure is proportional to ``sales ** tilt``: the mean size of a closed
-    account is ``exp(tilt sd²)`` times the mean. The very largest accounts bound the share from above.
+    Sales S are log-normal and an account is closed with chance ``min(1, c S^tilt)``, where c is such that
+    ``E[min(1, c S^tilt)] = accounts / population``. The share is ``E[S min(1, c S^tilt)] / E[S]``, from the moments of
+    a truncated log-normal. While hardly any account is certain to close it is near
+    ``accounts / population * exp(tilt sd²)``; it never exceeds the share of the very largest accounts.
 
     Parameters
     ----------
@@ -134,17 +148,36 @@ def closed_share(accounts: float, population: float, *, sd_log_sales: float, til
     sd_log_sales : float
         Standard deviation of log sales.
     tilt : float
-        0 closes at random, 1 in proportion to sales.
+        0 closes at random, 1 in proportion to sales up to certainty.
 
     Returns
     -------
     float
         Share of all sales, between 0 and 1.
+
+    Raises
+    ------
+    DesignError
+        If not fewer accounts are closed than there are, or the deviation or the tilt is no finite number from 0 on.
     """
     if not 0 < accounts < population:
         raise DesignError(
             f"{accounts} closed of {population} accounts were asked for; give fewer closed than there are"
         )
-    fraction = accounts / population
-    largest = stats.norm.cdf(sd_log_sales - stats.norm.isf(fraction))
-    return float(min(fraction * np.exp(tilt * sd_log_sales**2), largest))
+    for name, value in (("standard deviation of log sales", sd_log_sales), ("tilt", tilt)):
+        if not 0 <= value < np.inf:
+            raise DesignError(f"a {name} of {value} was asked for; found no finite number from 0 on; give one")
+    fraction, slope = accounts / population, tilt * sd_log_sales  # the chance rises by `slope` logs per deviation of S
+    if slope == 0:
+        return fraction
+
+    def certain_and_below(minus_log_c: float, shift: float) -> float:
+        """Mean of the chance, with accounts weighted by ``exp(shift z)``: above its kink, plus below it."""
+        kink = minus_log_c / slope - shift
+        below = slope**2 / 2 + slope * shift - minus_log_c + stats.norm.logcdf(kink - slope)
+        return float(stats.norm.sf(kink) + np.exp(below))
+
+    # The root lies between closing the largest for certain and no cap at all; 1 more at each end for rounding.
+    ends = slope * stats.norm.isf(fraction) - 1, slope**2 / 2 - np.log(fraction) + 1
+    found = optimize.brentq(lambda u: certain_and_below(u, 0.0) - fraction, *ends, xtol=1e-13)
+    return certain_and_below(found, sd_log_sales)

@@ -6,10 +6,11 @@ literal with its unit, and where it matters its allowed values, in the comment::
     delta_pp: float = 2.0  # percentage points; allowed 0 to 20
     data_tier: str = "facts"  # tier of the data; allowed facts | listed
     as_of: str = "2026-11-01"  # date of knowledge, YYYY-MM-DD; allowed date
+    long_after: int = 2023  # last year; allowed after to 2023
 
-What stands after ``allowed`` is ``LOW to HIGH`` (numbers, both ends included),
-``a | b | c`` (one of these) or ``date`` (an ISO date). The cell is read as Python, by
-`ast`: names and types are never guessed.
+What stands after ``allowed`` is ``LOW to HIGH`` (both ends included; either may be the
+name of another parameter), ``a | b | c`` (one of these) or ``date`` (an ISO date), see
+`analysis.allowed`. The cell is read as Python, by `ast`: names and types are never guessed.
 """
 
 import ast
@@ -17,57 +18,20 @@ import datetime
 import difflib
 import io
 import json
-import math
 import re
 import tokenize
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from analysis.allowed import TYPES, Parameter, Value, admit, from_text, refuse_no_rule
 from analysis.errors import DesignError
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 
-Value = int | float | str | bool
-
-_TYPES = {"int": int, "float": float, "str": str, "bool": bool}
-_NUMBERS = {
-    "int": re.compile(r"[+-]?[0-9]+"),
-    "float": re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"),
-}
 _RULE = re.compile(r"(?P<help>.*[\s;,])?allowed\s+(?P<allowed>.+)")
 _EXAMPLE = "write one a line, such as `delta_pp: float = 2.0  # percentage points; allowed 0 to 20`"
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One line of a notebook's parameters cell.
-
-    Attributes
-    ----------
-    name : str
-    type : str
-        ``"int"``, ``"float"``, ``"str"`` or ``"bool"``.
-    default : int, float, str or bool
-        The value that the notebook uses when it is run by hand.
-    help : str
-        Meaning and unit, from the comment; empty if there is none.
-    allowed : str
-        The rule after ``allowed`` in the comment; empty if any value of the type will do.
-    """
-
-    name: str
-    type: str
-    default: Value
-    help: str
-    allowed: str
-
-    @property
-    def wanted(self) -> str:
-        """What a value must be, in words."""
-        rule = "a date YYYY-MM-DD" if self.allowed == "date" else self.allowed
-        return f"{self.type}, allowed {rule}" if rule else self.type
 
 
 def read(notebook: Path) -> list[Parameter]:
@@ -99,7 +63,11 @@ def read(notebook: Path) -> list[Parameter]:
     lines = source.splitlines()
     parameters = [_parameter(asked, node, lines, comments.get(node.lineno, "")) for node in statements]
     _refuse_twice(asked, [parameter.name for parameter in parameters], [node.lineno for node in statements])
-    return parameters
+    known = {parameter.name: parameter for parameter in parameters}
+    for parameter in parameters:
+        refuse_no_rule(parameter, known)
+    defaults = admit(known, {name: parameter.default for name, parameter in known.items()})
+    return [replace(parameter, default=defaults[parameter.name]) for parameter in parameters]
 
 
 def override(parameters: Iterable[Parameter], given: Mapping[str, object]) -> dict[str, Value]:
@@ -120,14 +88,15 @@ def override(parameters: Iterable[Parameter], given: Mapping[str, object]) -> di
     Raises
     ------
     DesignError
-        For an unknown name, a wrong type, or a value that is not allowed.
+        For an unknown name, a wrong type, or a value that is not allowed beside the others.
     """
     known = {parameter.name: parameter for parameter in parameters}
     refuse_unknown(given, known)
-    return {
-        name: _admit(parameter, _converted(parameter, given[name])) if name in given else parameter.default
+    values = {
+        name: _converted(parameter, given[name]) if name in given else parameter.default
         for name, parameter in known.items()
     }
+    return admit(known, values)
 
 
 def check(notebook_name: str, namespace: Mapping[str, object]) -> dict[str, Value]:
@@ -150,15 +119,14 @@ def check(notebook_name: str, namespace: Mapping[str, object]) -> dict[str, Valu
     DesignError
         If a parameter is missing, of another type than its annotation, or not allowed.
     """
-    values = {}
-    for parameter in read(NOTEBOOKS / notebook_name):
-        if parameter.name not in namespace:
+    known = {parameter.name: parameter for parameter in read(NOTEBOOKS / notebook_name)}
+    for name in known:
+        if name not in namespace:
             raise DesignError(
-                f"Parameter {parameter.name} of {notebook_name}: it is not defined; "
+                f"Parameter {name} of {notebook_name}: it is not defined; "
                 "run the parameters cell before the setup cell."
             )
-        values[parameter.name] = _admit(parameter, namespace[parameter.name])
-    return values
+    return admit(known, {name: namespace[name] for name in known})
 
 
 def refuse_unknown(given: Iterable[str], known: Iterable[str]) -> None:
@@ -171,17 +139,6 @@ def refuse_unknown(given: Iterable[str], known: Iterable[str]) -> None:
             raise DesignError(
                 f"Parameter {name}: there is no such parameter; known are {', '.join(sorted(names))}; {hint}"
             )
-
-
-def is_date(value: object) -> bool:
-    """Whether `value` is the text of a date, YYYY-MM-DD."""
-    if not (isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value)):
-        return False
-    try:
-        datetime.date.fromisoformat(value)
-    except ValueError:
-        return False
-    return True
 
 
 def _cell(notebook: Path) -> str:
@@ -207,7 +164,7 @@ def _comments(source: str) -> dict[int, str]:
 def _parameter(asked: str, node: ast.stmt, lines: list[str], comment: str) -> Parameter:
     match node:
         case ast.AnnAssign(target=ast.Name(id=name), annotation=ast.Name(id=kind), value=ast.expr() as value) if (
-            kind in _TYPES and node.lineno == node.end_lineno
+            kind in TYPES and node.lineno == node.end_lineno
         ):
             pass
         case _:
@@ -223,8 +180,7 @@ def _parameter(asked: str, node: ast.stmt, lines: list[str], comment: str) -> Pa
         ) from None
     ruled = _RULE.fullmatch(comment)
     help_, allowed = ruled.group("help", "allowed") if ruled else (comment, "")
-    parameter = Parameter(name, kind, default, (help_ or "").rstrip(" ;,"), allowed)
-    return replace(parameter, default=_admit(parameter, default))
+    return Parameter(name, kind, default, (help_ or "").rstrip(" ;,"), allowed)
 
 
 def _refuse_twice(asked: str, names: list[str], lines: list[int]) -> None:
@@ -237,49 +193,9 @@ def _refuse_twice(asked: str, names: list[str], lines: list[int]) -> None:
 
 
 def _converted(parameter: Parameter, given: object) -> object:
-    """Text becomes a value of the type where it can; whether it did is seen by `_admit`."""
+    """Text becomes a value of the type where it can; whether it did is seen by `admit`."""
     if isinstance(given, str):
-        return _from_text(parameter.type, given)
-    if type(given) is datetime.date and parameter.allowed == "date":
+        return from_text(parameter.type, given)
+    if type(given) is datetime.date and parameter.kind == "date":
         return given.isoformat()  # YAML reads an unquoted date as one
     return given
-
-
-def _from_text(kind: str, text: str) -> Value:
-    if kind == "bool":
-        return {"true": True, "false": False}.get(text, text)
-    if kind in _NUMBERS and _NUMBERS[kind].fullmatch(text):
-        return int(text) if kind == "int" else float(text)
-    return text
-
-
-def _admit(parameter: Parameter, value: object) -> Value:
-    if parameter.type == "float" and type(value) is int:
-        value = float(value)
-    if isinstance(value, Value) and type(value) is _TYPES[parameter.type]:
-        finite = not isinstance(value, float) or math.isfinite(value)
-        if finite and _permits(parameter, value):
-            return value
-    raise DesignError(
-        f"Parameter {parameter.name}: found {value!r} ({type(value).__name__}); "
-        f"give a value that is {parameter.wanted}."
-    )
-
-
-def _permits(parameter: Parameter, value: Value) -> bool:
-    rule, kind = parameter.allowed, parameter.type
-    if not rule:
-        return True
-    if rule == "date" and kind == "str":
-        return is_date(value)
-    if kind in _NUMBERS and (bounds := re.fullmatch(r"(\S+) to (\S+)", rule)):
-        low, high = (_from_text("float", text) for text in bounds.groups())
-        if isinstance(low, float) and isinstance(high, float) and isinstance(value, int | float):
-            return low <= value <= high
-    words = [_from_text(kind, word) for word in re.split(r"\s*\|\s*", rule)]
-    if not all(type(word) is _TYPES[kind] and re.fullmatch(r"\S+", str(word)) for word in words):
-        raise DesignError(
-            f"Parameter {parameter.name}: the comment says `allowed {rule}`, which is no rule for {kind}; "
-            "write `allowed LOW to HIGH`, `allowed a | b | c` or `allowed date`."
-        )
-    return value in words

@@ -9,15 +9,45 @@ from pathlib import Path
 
 DISTRIBUTION = "market-impact-notebooks"
 ROOT = Path(__file__).resolve().parent.parent
+INPUTS = (
+    "analysis",
+    "notebooks",
+    "data",
+    "reports/*.lua",
+    "reports/*.typ",
+    "reports/fonts",
+    "reports/schedule.yml",
+)
+"""What reports are made of, by its path in the repository."""
 
 
 def commit(folder: Path = ROOT) -> str | None:
-    """Return ``git describe`` of the work tree around a folder; None outside git or before a commit."""
+    """Return the whole hash of the commit that a work tree stands at.
+
+    ``" + local changes"`` follows when a tracked file among `INPUTS` differs from the commit;
+    other files do not count, since they change no report.
+
+    Parameters
+    ----------
+    folder : Path
+        Top level of the work tree.
+
+    Returns
+    -------
+    str or None
+        None without git, before a first commit, or where the folder is no top level: a copy
+        inside another repository is not of that repository's commit.
+    """
     if shutil.which("git") is None:
         return None
-    command = ["git", "-C", str(folder), "describe", "--always", "--dirty"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    return answer.stdout.strip() or None
+    git = ["git", "-C", str(folder), "--no-optional-locks"]  # kernels ask at the same time
+    answer = subprocess.run([*git, "rev-parse", "--show-toplevel", "HEAD"], capture_output=True, text=True, check=False)
+    top, _, found = answer.stdout.strip().rpartition("\n")
+    if answer.returncode != 0 or Path(top).resolve() != folder.resolve():
+        return None
+    command = [*git, "status", "--porcelain", "--untracked-files=no", "--", *(f":(glob){path}" for path in INPUTS)]
+    changed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return f"{found} + local changes" if changed else found
 
 
 def versions() -> dict[str, str]:

@@ -6,21 +6,21 @@ are not. The ranks (against the whole market, and against the share's own past) 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from analysis.errors import DataError, DesignError
-from analysis.inference import Estimate, Floats
+from analysis.inference import Estimate, Floats, whole_number
 
 Window = tuple[int, int]
 MIN_DAYS = 60  # fewer estimation days make beta a guess; the market ranks were made with the same rule
 
 
 def _window(name: str, window: Window, days: int) -> slice:
-    first, stop = window
+    first, stop = (whole_number(f"an end of the {name} window", end) for end in window)
     if not 0 <= first < stop <= days:
         raise DesignError(
             f"the {name} window [{first}, {stop}) was asked for; there are {days} days; "
@@ -29,7 +29,9 @@ def _window(name: str, window: Window, days: int) -> slice:
     return slice(first, stop)
 
 
-def market_model(returns: Floats, market: Floats, estimation: Window) -> tuple[Floats, Floats]:
+def market_model(
+    returns: Floats, market: Floats, estimation: Window, firms: Sequence[str] | None = None
+) -> tuple[Floats, Floats]:
     """Fit beta without intercept on the estimation window.
 
     Parameters
@@ -40,6 +42,8 @@ def market_model(returns: Floats, market: Floats, estimation: Window) -> tuple[F
         Daily return of the market.
     estimation : (first, stop)
         Column numbers, half open.
+    firms : sequence of str, optional
+        Names for messages; numbers where there are none.
 
     Returns
     -------
@@ -57,9 +61,10 @@ def market_model(returns: Floats, market: Floats, estimation: Window) -> tuple[F
     seen = np.isfinite(y)
     days = seen.sum(axis=1)
     if (days < MIN_DAYS).any():
+        least = int(days.argmin())
         raise DesignError(
-            f"a market model was asked for; firm {int(days.argmin())} has {days.min()} days in the estimation window; "
-            f"at least {MIN_DAYS} are needed"
+            f"a market model was asked for; firm {firms[least] if firms else least} has {days[least]} days in the "
+            f"estimation window; at least {MIN_DAYS} are needed"
         )
     filled = np.where(seen, y, 0.0)
     beta = filled @ x / (seen @ x**2)
@@ -100,13 +105,15 @@ def abnormal_returns(
     -------
     Estimate
         Rows firm by window: `firm`, `window`, `estimate` (fraction), `beta`, `p_own` = share of the firm's own
-        windows of that length before the event with a CAR as low or lower, `n` trading days in the window.
+        windows of that length inside the estimation window, the event counted in, with a CAR as low or lower, `n`
+        trading days in the window.
         A window with a day that was not traded is NaN. `details["abnormal"]`: float64[firm, day].
 
     Raises
     ------
     DesignError
-        If shapes disagree, windows overlap the estimation window or lie outside, or a firm has too few days.
+        If shapes or the number of names disagree, windows overlap the estimation window or lie outside, or a firm
+        has too few days.
 
     References
     ----------
@@ -119,8 +126,12 @@ def abnormal_returns(
             "align the two"
         )
     windows = dict(event) if isinstance(event, Mapping) else {"event": event}
-    names = firms or [str(i) for i in range(len(returns))]
-    beta, sigma = market_model(returns, market, estimation)
+    names = [str(i) for i in range(len(returns))] if firms is None else list(firms)
+    if len(names) != len(returns):
+        raise DesignError(
+            f"one name per firm was asked for; found {len(names)} names for {len(returns)} firms; name each row"
+        )
+    beta, sigma = market_model(returns, market, estimation, names)
     abnormal = returns - np.outer(beta, market)
     traded = np.isfinite(returns[:, slice(*estimation)])
     days = traded.sum(axis=1)
@@ -170,7 +181,7 @@ def abnormal_returns(
 
 
 def own_past(abnormal: Floats, car: float, length: int) -> float:
-    """Share of a firm's own earlier windows whose cumulative abnormal return is `car` or lower.
+    """Share of a firm's own windows in the estimation window whose cumulative abnormal return is `car` or lower.
 
     Parameters
     ----------

@@ -6,6 +6,7 @@ the rank of the treated among all assignments, and the smallest p-value the samp
 
 from __future__ import annotations
 
+from math import comb
 from typing import Any, Literal
 
 import numpy as np
@@ -13,10 +14,24 @@ import pandas as pd
 from scipy.optimize import nnls
 
 from analysis.errors import DesignError
-from analysis.inference import TIE, Bools, Estimate, Floats, assignments, shift_interval
+from analysis.inference import TIE, Bools, Estimate, Floats, assignments, shift_interval, whole_number
 
 Method = Literal["sdid", "sc", "did"]
 NEGLIGIBLE = 1e-6  # the paper's ridge where weights need to be unique but not spread
+MAX_PLACEBOS = 5_000  # assignments of several treated units; each is a fit of its own
+
+
+def _indicator(treated: Any) -> Bools:
+    """Return who was treated as bool; a plain cast would take NaN and 2 for treated."""
+    values = np.asarray(treated)
+    if values.dtype.kind not in "biuf":
+        raise DesignError(f"treated as true or false was asked for; found dtype {values.dtype}; convert it to bool")
+    if (odd := ~np.isin(values, (0, 1))).any():
+        raise DesignError(
+            f"treated as true or false was asked for; {np.count_nonzero(odd)} of {values.size} values are neither, "
+            f"the first is {values[odd][0]} at {int(np.flatnonzero(odd)[0])}; drop those units or set them to 0 or 1"
+        )
+    return values.astype(bool)
 
 
 def permutation_did(change: Floats, treated: Bools, *, level: float = 0.95, unit: str = "units of change") -> Estimate:
@@ -45,13 +60,13 @@ def permutation_did(change: Floats, treated: Bools, *, level: float = 0.95, unit
     Raises
     ------
     DesignError
-        If shapes differ, a change is not finite, or a group is empty.
+        If shapes differ, a change is not finite, `treated` is not true or false, or a group is empty.
 
     References
     ----------
     MacKinnon, J. G. and Webb, M. D. (2020), Journal of Econometrics 218, 435-450.
     """
-    change, treated = np.asarray(change, dtype=float), np.asarray(treated, dtype=bool)
+    change, treated = np.asarray(change, dtype=float), _indicator(treated)
     if change.ndim != 1 or change.shape != treated.shape:
         raise DesignError(
             f"one change per unit was asked for; found shapes {change.shape} and {treated.shape}; give equal lengths"
@@ -66,7 +81,7 @@ def permutation_did(change: Floats, treated: Bools, *, level: float = 0.95, unit
     shifted = treated.astype(float)  # a product of two bool arrays would say whether they overlap, not by how many
     slopes = drawn @ shifted / n_treated - ~drawn @ shifted / (len(change) - n_treated)
     own = np.flatnonzero((drawn == treated).all(axis=1))[0]
-    observed, tie = draws[own], TIE * max(1.0, float(np.abs(draws).max()))
+    observed, tie = draws[own], TIE * float(np.abs(draws).max())
     p_lower = float((draws <= observed + tie).mean())
     low, high = shift_interval(float(observed), draws, slopes, level)
     finite = bool(np.isfinite([low, high]).all())
@@ -143,17 +158,46 @@ def _effect(y: Floats, treated: Bools, first_post: int, omega: Floats, lam: Floa
 
 
 def _placebos(y: Floats, treated: Bools, first_post: int, method: Method) -> Floats:
-    """Effect of pretending that each donor in turn was the treated unit, float64[donor]."""
-    donors = y[~treated]
-    effects = np.empty(len(donors))
-    for j in range(len(donors)):
-        pretended = np.arange(len(donors)) == j
-        effects[j] = _effect(donors, pretended, first_post, *_weights(donors, pretended, first_post, method))
-    return effects
+    """Effects of pretending that as many other units were treated, float64[placebo]; none if too many to list.
+
+    One treated unit: each donor in turn, among the donors. Several: every other assignment of all units, an exact
+    test where units are exchangeable. Sets of donors alone overlap and would reject 7 per cent at a nominal 5.
+    """
+    n_treated = int(treated.sum())
+    if n_treated == 1:
+        y = y[~treated]
+        drawn = np.eye(len(y), dtype=bool)
+    elif comb(len(y), n_treated) > MAX_PLACEBOS:
+        return np.empty(0)
+    else:
+        drawn = assignments(len(y), n_treated)
+        drawn = drawn[(drawn != treated).any(axis=1)]
+    return np.array([_effect(y, one, first_post, *_weights(y, one, first_post, method)) for one in drawn])
+
+
+def _placebo_ranks(effect: float, placebos: Floats) -> dict[str, float]:
+    if not len(placebos):
+        return dict.fromkeys(("rank", "p_two_sided", "p_smallest"), np.nan)
+    tie = TIE * float(np.abs(placebos).max())
+    return {
+        "rank": int((placebos < effect - tie).sum()) + 1,
+        "p_two_sided": float((1 + (np.abs(placebos) >= abs(effect) - tie).sum()) / (len(placebos) + 1)),
+        "p_smallest": 1 / (len(placebos) + 1),
+    }
+
+
+def _why_no_error(n_units: int, n_treated: int, n_placebos: int) -> str:
+    if not n_placebos:
+        return (
+            f"{comb(n_units, n_treated):,} assignments of {n_treated} among {n_units} units are more than the "
+            f"{MAX_PLACEBOS:,} that are fitted: no error and no placebo ranks; use fewer units for these"
+        )
+    among = f"{n_placebos} donors" if n_treated == 1 else f"{n_treated} treated, {n_placebos} other assignments"
+    return f"{among}: placebo ranks instead of an error; no p-value below {1 / (n_placebos + 1):.3f}"
 
 
 def _check_panel(y: Any, treated: Any, first_post: int) -> tuple[Floats, Bools]:
-    y, treated = np.asarray(y, dtype=float), np.asarray(treated, dtype=bool)
+    y, treated, first_post = np.asarray(y, dtype=float), _indicator(treated), whole_number("first_post", first_post)
     if y.ndim != 2 or treated.shape != (len(y),):
         raise DesignError(
             f"y[unit, time] and treated[unit] were asked for; found shapes {y.shape} and {treated.shape}; transpose?"
@@ -200,7 +244,7 @@ def synthetic_did(
     method : {"sdid", "sc", "did"}
         ``sc``: no intercept, no time weights; ``did``: uniform weights.
     level : float
-        Carried to the result; no interval is computed from placebos of one unit.
+        Carried to the result; no interval is computed from placebos.
     unit : str
         Unit of `y`.
 
@@ -208,13 +252,16 @@ def synthetic_did(
     -------
     Estimate
         Row named by the method, with `rank` (1 = lowest among treated and placebos), `p_two_sided` and
-        `p_smallest` ``= 1 / (donors + 1)``. `details`: `unit_weights` float64[donor], `time_weights`
-        float64[pre-period], `placebos` float64[donor], `rmse_before` of the fit before treatment.
+        `p_smallest` ``= 1 / (placebos + 1)``. With one treated unit each donor is a placebo; with several every
+        other assignment of as many units is, and all three are NaN where there are more than 5,000 assignments.
+        `details`: `unit_weights` float64[donor], `time_weights` float64[pre-period], `placebos` float64[placebo],
+        `rmse_before` of the fit before treatment.
 
     Raises
     ------
     DesignError
-        If shapes disagree, a cell is missing, there is no period before or after, or fewer than two donors.
+        If shapes disagree, a cell is missing, `treated` is not true or false, `first_post` is no whole number,
+        there is no period before or after, or fewer than two donors.
 
     References
     ----------
@@ -229,7 +276,7 @@ def synthetic_did(
     placebos = _placebos(y, treated, first_post, method)
     gap = y[treated].mean(axis=0)[:first_post] - omega @ y[~treated, :first_post]
     level_gap = 0.0 if method == "sc" else gap.mean()
-    tie = TIE * max(1.0, float(np.abs(placebos).max()))
+    n_treated = int(treated.sum())
     row = {
         "term": method,
         "estimate": effect,
@@ -237,9 +284,7 @@ def synthetic_did(
         "conf_low": np.nan,
         "conf_high": np.nan,
         "n": len(y),
-        "rank": int((placebos < effect - tie).sum()) + 1,
-        "p_two_sided": float((1 + (np.abs(placebos) >= abs(effect) - tie).sum()) / (len(placebos) + 1)),
-        "p_smallest": 1 / (len(placebos) + 1),
+        **_placebo_ranks(effect, placebos),
     }
     return Estimate(
         estimand="effect on the treated",
@@ -247,8 +292,8 @@ def synthetic_did(
         rows=pd.DataFrame([row]),
         level=level,
         interval="none",
-        counts={"units": len(y), "treated": int(treated.sum()), "donors": len(placebos), "periods": y.shape[1]},
-        reason=f"{len(placebos)} donors: placebo ranks instead of an error; no p-value below {row['p_smallest']:.3f}",
+        counts={"units": len(y), "treated": n_treated, "donors": len(y) - n_treated, "periods": y.shape[1]},
+        reason=_why_no_error(len(y), n_treated, len(placebos)),
         details={
             "unit_weights": omega,
             "time_weights": lam,

@@ -8,41 +8,56 @@ breaks at dates when nothing was closed look the same.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from analysis.errors import DesignError
-from analysis.inference import Estimate, Floats
+from analysis.inference import Estimate, Floats, whole_number
 
 SEASON = 4
 MIN_BEFORE = 4  # a year, so that every season is seen before a break
 
 
-def _ols(y: Floats, regressors: list[Floats], lags: int) -> tuple[float, float]:
-    """Coefficient and HAC error of the first regressor; an intercept is added."""
+Lags = int | None  # of a HAC error; None where only the estimate is wanted
+
+
+class Break(NamedTuple):
+    """One specification's break, its error, its quarters, and the degrees of freedom of its interval."""
+
+    estimate: float
+    error: float
+    n: int
+    df: float = np.inf
+
+
+def _ols(y: Floats, regressors: list[Floats], lags: Lags) -> Break:
+    """Coefficient of the first regressor with its HAC error; an intercept is added."""
     import statsmodels.api as sm
 
     design = np.column_stack([*regressors, np.ones(len(y))])
     if len(y) < design.shape[1] + 2 or np.linalg.matrix_rank(design) < design.shape[1]:
-        return np.nan, np.nan
+        return Break(np.nan, np.nan, len(y))
+    if lags is None:
+        return Break(float(sm.OLS(y, design).fit().params[0]), np.nan, len(y))
     fit = sm.OLS(y, design).fit(cov_type="HAC", cov_kwds={"maxlags": lags, "use_correction": True})
-    return float(fit.params[0]), float(fit.bse[0])
+    return Break(float(fit.params[0]), float(fit.bse[0]), len(y), float(fit.df_resid))
 
 
-def _components(y: Floats, post: Floats, level: str) -> tuple[float, float]:
+def _components(y: Floats, post: Floats, level: str) -> Break:
     """Coefficient of the break in an unobserved-components model; NaN where the fit does not converge."""
     import statsmodels.api as sm
 
     fit = sm.tsa.UnobservedComponents(y, level=level, exog=post[:, None]).fit(method="powell", disp=False)
     if not fit.mle_retvals["converged"]:
-        return np.nan, np.nan
+        return Break(np.nan, np.nan, len(y))
     place = fit.model.param_names.index("beta.x1")
-    return float(fit.params[place]), float(fit.bse[place])
+    return Break(float(fit.params[place]), float(fit.bse[place]), len(y))
 
 
-Fit = Callable[[Floats, int, int], tuple[float, float]]
+Fit = Callable[[Floats, int, Lags], Break]
 
 
 def _parts(y: Floats, first_post: int) -> tuple[Floats, Floats, list[Floats]]:
@@ -51,43 +66,43 @@ def _parts(y: Floats, first_post: int) -> tuple[Floats, Floats, list[Floats]]:
     return (t >= first_post).astype(float), t, seasons
 
 
-def _shift(y: Floats, first_post: int, lags: int) -> tuple[float, float]:
+def _shift(y: Floats, first_post: int, lags: Lags) -> Break:
     post, _, _ = _parts(y, first_post)
     return _ols(y, [post], lags)
 
 
-def _shift_trend(y: Floats, first_post: int, lags: int) -> tuple[float, float]:
+def _shift_trend(y: Floats, first_post: int, lags: Lags) -> Break:
     post, t, _ = _parts(y, first_post)
     return _ols(y, [post, t], lags)
 
 
-def _shift_slope(y: Floats, first_post: int, lags: int) -> tuple[float, float]:
+def _shift_slope(y: Floats, first_post: int, lags: Lags) -> Break:
     """Level and slope change; centred so that the coefficient is the mean gap over the quarters after."""
     post, t, _ = _parts(y, first_post)
     bend = post * (t - t[first_post:].mean())
     return _ols(y, [post, t, bend], lags)
 
 
-def _shift_season(y: Floats, first_post: int, lags: int) -> tuple[float, float]:
+def _shift_season(y: Floats, first_post: int, lags: Lags) -> Break:
     post, _, seasons = _parts(y, first_post)
     return _ols(y, [post, *seasons], lags)
 
 
-def _shift_trend_season(y: Floats, first_post: int, lags: int) -> tuple[float, float]:
+def _shift_trend_season(y: Floats, first_post: int, lags: Lags) -> Break:
     post, t, seasons = _parts(y, first_post)
     return _ols(y, [post, t, *seasons], lags)
 
 
-def _last_year(y: Floats, first_post: int, lags: int) -> tuple[float, float]:
+def _last_year(y: Floats, first_post: int, lags: Lags) -> Break:
     start = max(0, first_post - SEASON)
-    return _shift(y[start:], first_post - start, min(lags, 2))
+    return _shift(y[start:], first_post - start, None if lags is None else min(lags, 2))
 
 
-def _local_level(y: Floats, first_post: int, _: int) -> tuple[float, float]:
+def _local_level(y: Floats, first_post: int, _: Lags) -> Break:
     return _components(y, _parts(y, first_post)[0], "local level")
 
 
-def _smooth_trend(y: Floats, first_post: int, _: int) -> tuple[float, float]:
+def _smooth_trend(y: Floats, first_post: int, _: Lags) -> Break:
     return _components(y, _parts(y, first_post)[0], "smooth trend")
 
 
@@ -115,9 +130,10 @@ def its_fan(y: Floats, first_post: int, *, horizon: int = 4, lags: int = 4, leve
     horizon : int
         Quarters after the break that are used; the estimate is the mean gap over them.
     lags : int
-        Lags of the HAC errors of the OLS specifications.
+        Lags of the HAC errors of the OLS specifications; at most 2 against the year before, which is few quarters.
     level : float
-        Coverage of the intervals (normal).
+        Coverage of the intervals: Student t with the residual degrees of freedom for OLS, since normal quantiles are
+        too narrow on a dozen quarters; normal for unobserved components, whose errors hold in large samples only.
     unit : str
         Unit of `y`.
 
@@ -125,13 +141,15 @@ def its_fan(y: Floats, first_post: int, *, horizon: int = 4, lags: int = 4, leve
     -------
     Estimate
         One row per specification, with `placebo_low`, `placebo_high` (extremes over placebo dates, which use
-        only quarters before the break) and `n_placebos`. A specification that has too few quarters or does not
-        converge is NaN with the reason.
+        only quarters before the break), `n_placebos`, and `outside`: whether the estimate lies outside these
+        extremes, False where there are no placebos. `n` counts the quarters of each fit. A specification that has
+        too few quarters or does not converge is NaN with the reason.
 
     Raises
     ------
     DesignError
-        If the series has gaps, fewer than four quarters before, or fewer than `horizon` after.
+        If the series has gaps, fewer than four quarters before, or fewer than `horizon` after, or a whole number
+        is none.
 
     Notes
     -----
@@ -143,6 +161,8 @@ def its_fan(y: Floats, first_post: int, *, horizon: int = 4, lags: int = 4, leve
             f"one series without gaps was asked for; found shape {y.shape} and "
             f"{np.count_nonzero(~np.isfinite(y))} missing values; fill or cut"
         )
+    first_post, horizon = whole_number("first_post", first_post), whole_number("horizon", horizon)
+    lags = whole_number("lags", lags)
     if first_post < MIN_BEFORE or len(y) - first_post < horizon:
         raise DesignError(
             f"a break at quarter {first_post} with {horizon} after was asked for; the series has {len(y)} quarters; "
@@ -150,23 +170,24 @@ def its_fan(y: Floats, first_post: int, *, horizon: int = 4, lags: int = 4, leve
         )
     used = y[: first_post + horizon]
     dates = range(MIN_BEFORE, first_post - horizon + 1)
-    z = stats.norm.ppf((1 + level) / 2)
     rows = []
     for name, fit in SPECIFICATIONS.items():
-        estimate, error = fit(used, first_post, lags)
-        placebos = np.array([fit(y[: date + horizon], date, min(lags, 2))[0] for date in dates])
+        found = fit(used, first_post, lags)
+        placebos = np.array([fit(y[: date + horizon], date, None).estimate for date in dates])
         seen = placebos[np.isfinite(placebos)]
+        reach = stats.t.ppf((1 + level) / 2, found.df) * found.error
         rows.append(
             {
                 "term": name,
-                "estimate": estimate,
-                "std_error": error,
-                "conf_low": estimate - z * error,
-                "conf_high": estimate + z * error,
-                "n": SEASON + horizon if fit is _last_year else len(used),
+                "estimate": found.estimate,
+                "std_error": found.error,
+                "conf_low": found.estimate - reach,
+                "conf_high": found.estimate + reach,
+                "n": found.n,
                 "placebo_low": seen.min() if len(seen) else np.nan,
                 "placebo_high": seen.max() if len(seen) else np.nan,
                 "n_placebos": len(seen),
+                "outside": bool(len(seen)) and bool(found.estimate < seen.min() or found.estimate > seen.max()),
             }
         )
     frame = pd.DataFrame(rows)

@@ -12,6 +12,7 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,8 @@ class Verdict:
         What was estimated, in which unit, over which time, from how many of what.
     estimate, low, high, margin : float or None
         Point and interval in `unit`, and the margin it is held against; None where there is none.
+    claimed : float or None
+        The claimant's own figure, which is no finding.
     interval : str
         Kind of interval: ``"permutation interval"``, ``"identified set"``, ``"published readings"``.
     tier, provenance : str
@@ -73,6 +76,7 @@ class Verdict:
     estimate: float | None = None
     low: float | None = None
     high: float | None = None
+    claimed: float | None = None
     interval: str = ""
     margin: float | None = None
     unit: str = ""
@@ -84,7 +88,7 @@ class Verdict:
     report: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse words outside the vocabulary, and a word from a simulated market."""
+        """Refuse words outside the vocabulary, a word from a simulated market, and numbers that are none."""
         for name, allowed in (
             ("word", WORDS),
             ("confidence", CONFIDENCE),
@@ -101,28 +105,64 @@ class Verdict:
                 f"a verdict on {self.claim} was asked for; its numbers are simulated; "
                 "only facts, listed and panel data give a claim its word"
             )
+        for name in ("estimate", "low", "high", "claimed", "margin"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, Real) or math.isnan(value)):
+                raise DesignError(
+                    f"a verdict on {self.claim} was asked for; its {name} is {value!r}; give a number, or None for none"
+                )
         if self.low is not None and self.high is not None and self.low > self.high:
             raise DesignError(
                 f"a verdict on {self.claim} was asked for; its interval runs from {self.low} to {self.high}; swap them"
             )
 
 
+def _finite(name: str, *values: Any) -> None:
+    """Refuse numbers that would pass through a comparison as if they had been judged."""
+    for value in values:
+        if not isinstance(value, Real) or not math.isfinite(value):
+            raise DesignError(
+                f"a word was asked for; {name} is {value!r}; give finite numbers, or None where there is no estimate"
+            )
+
+
+def _interval(interval: Interval) -> Interval:
+    """Refuse an interval that holds no number; an end may be infinite, for a bound on one side."""
+    low, high = interval
+    if not low <= high or low == math.inf or high == -math.inf:  # the first comparison is false for NaN
+        raise DesignError(
+            f"a word was asked for; the interval runs from {low} to {high}; give two numbers, the lower first, "
+            "or None where there is no estimate"
+        )
+    return low, high
+
+
+def _margin(margin: float) -> float:
+    _finite("the margin", margin)
+    if margin < 0:
+        raise DesignError(f"a word was asked for; the margin is {margin}; give it as a positive number")
+    return margin
+
+
 def not_lower(interval: Interval | None, margin: float) -> str:
     """Judge "did no harm": supported above ``-margin``, contradicted below it.
 
-    `interval` and `margin` share one unit; None means that there is no estimate or bound.
+    `interval` and `margin` share one unit; None means that there is no estimate or bound. As in every rule, a NaN
+    is a DesignError.
     """
+    margin = _margin(margin)
     if interval is None:
         return NOT_TESTABLE
-    low, high = interval
+    low, high = _interval(interval)
     return SUPPORTED if low > -margin else CONTRADICTED if high < -margin else NOT_SHOWN
 
 
 def unchanged(interval: Interval | None, margin: float) -> str:
     """Judge "unchanged": supported inside ``±margin``, contradicted outside it."""
+    margin = _margin(margin)
     if interval is None:
         return NOT_TESTABLE
-    low, high = interval
+    low, high = _interval(interval)
     if -margin < low and high < margin:
         return SUPPORTED
     return CONTRADICTED if high < -margin or low > margin else NOT_SHOWN
@@ -132,7 +172,7 @@ def direction(interval: Interval | None) -> str:
     """Judge "more of it": supported when the interval lies above zero."""
     if interval is None:
         return NOT_TESTABLE
-    low, high = interval
+    low, high = _interval(interval)
     return SUPPORTED if low > 0 else CONTRADICTED if high < 0 else NOT_SHOWN
 
 
@@ -140,6 +180,7 @@ def stayed_positive(readings: Sequence[float]) -> str:
     """Judge "growth stayed positive" from every published reading of it, in any one unit."""
     if not readings:
         return NOT_TESTABLE
+    _finite("a reading", *readings)
     return direction((min(readings), max(readings)))
 
 
@@ -158,12 +199,22 @@ def count(claimed: float | None, independent: Iterable[float]) -> str:
     str
         Supported within 10 per cent of one of them, contradicted further off from all, not shown where
         only the claimant's figure exists or the definitions differ, not testable without a figure.
+
+    Raises
+    ------
+    DesignError
+        If a figure is not finite, or the claimed one not positive.
     """
+    figures = list(independent)
+    _finite("an independent count", *figures)
     if claimed is None:
         return NOT_TESTABLE
-    gaps = [abs(figure - claimed) for figure in independent]
-    if not gaps:
+    _finite("the claimed count", claimed)
+    if claimed <= 0:
+        raise DesignError(f"a word was asked for; the claimed count is {claimed}; give a positive one, or None")
+    if not figures:
         return NOT_SHOWN
+    gaps = [abs(figure - claimed) for figure in figures]
     return SUPPORTED if min(gaps) <= SAME_COUNT * claimed else CONTRADICTED
 
 
@@ -174,6 +225,8 @@ def documented(found: Sequence[bool]) -> str:
     """
     if not found:
         return NOT_TESTABLE
+    if odd := [value for value in found if value not in (True, False)]:
+        raise DesignError(f"a word was asked for; on record or not is {odd[0]!r}; give true or false for each part")
     return SUPPORTED if all(found) else NOT_SHOWN
 
 
@@ -208,14 +261,15 @@ def write(
 
 
 def read(folder: str | Path) -> list[Verdict]:
-    """Read all verdicts of a run, in the order of file names.
+    """Read all verdicts of a run: of a published folder its verdicts.json, else every file, in the order of names.
 
     Raises
     ------
     DataError
         If there are none, a file is not a list of verdicts, or they were made at different dates of knowledge.
     """
-    files = sorted(Path(folder).glob("*.json"))
+    whole = Path(folder) / "verdicts.json"
+    files = [whole] if whole.exists() else sorted(Path(folder).glob("*.json"))
     if not files:
         raise DataError(f"the verdicts of a run were asked for; {folder} holds none; run make report first")
     names = {field.name for field in fields(Verdict)}
@@ -243,6 +297,14 @@ def read(folder: str | Path) -> list[Verdict]:
     if len(dates := sorted({verdict.as_of for verdict in found})) > 1:
         raise DataError(f"{folder}: the verdicts of one run were asked for; found dates {dates}; run make report again")
     return found
+
+
+def unjudged(verdicts: Sequence[Verdict]) -> list[str]:
+    """Return the readings of readings.csv for which there is no verdict."""
+    ledger = facts.load("readings")
+    known = (ledger["claim_id"] + " " + ledger["reading"].fillna("")).str.strip()
+    judged = {f"{verdict.claim} {verdict.reading}".strip() for verdict in verdicts}
+    return [name for name in known if name not in judged]
 
 
 def tally(verdicts: Sequence[Verdict]) -> dict[str, int]:

@@ -15,13 +15,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from analysis.facts.descriptor import newest
 from analysis.provenance import ROOT
 from analysis.report import schedule
 
-AS_OF = "2026-11-24"
+AS_OF = newest().vintage
 TO_PDF = (
     "import sys; from pathlib import Path; from analysis.report.pdf import render; "
-    "render(Path(sys.argv[1]), Path(sys.argv[2]), as_of=sys.argv[3])"
+    "render(Path(sys.argv[1]), Path(sys.argv[2]), as_of=sys.argv[3], footer='Real figures')"
 )
 
 

@@ -10,6 +10,7 @@ from analysis.report.outcomes import Exit
 from analysis.report.schedule import Paths
 
 AS_OF = "2026-11-25"
+VINTAGE = "2026-11-24"
 
 PARAMETERS = """\
 as_of: str = "2026-11-01"  # date of knowledge, YYYY-MM-DD; allowed date
@@ -26,7 +27,7 @@ verdict_folder: str = "../reports/scratch"  # where the verdicts are
 """
 WRITE_VERDICTS = """\
 import json, os, pathlib
-verdict = {"claim": "c1", "estimate": count, "as_of": as_of}
+verdict = {"claim": "c1", "estimate": count, "as_of": as_of, "provenance": "real"}
 pathlib.Path(verdict_file).write_text(json.dumps([verdict]))
 print(verdict_file, os.environ["OMP_NUM_THREADS"], os.environ["SOURCE_DATE_EPOCH"])
 """
@@ -43,9 +44,15 @@ reports:
 """
 
 
-def stub_render(notebook: Path, pdf: Path, *, as_of: str, footer: str = "Real figures") -> None:
+def stub_render(notebook: Path, pdf: Path, *, as_of: str, footer: str) -> None:
     digest = hashlib.sha256(notebook.read_bytes()).hexdigest()
     pdf.write_text(f"%PDF of {digest}, {as_of}, {footer}")
+
+
+def describe(file: str, vintage: str = VINTAGE) -> dict:
+    """Entry of a file in datapackage.json, as far as the runner reads it."""
+    known = {"name": Path(file).stem, "path": file, "vintage": vintage}
+    return {**known, "title": "T", "description": "D", "notThis": "N", "bytes": 1, "hash": "sha256:0", "sources": []}
 
 
 def cell(kind: str, number: int, source: str, *tags: str) -> dict:
@@ -83,12 +90,17 @@ class Desk:
         for folder in (*vars(self.paths).values(), self.reports / "fonts"):
             folder.mkdir(parents=True)
         (self.root / "data" / "figures.csv").write_text("year,value\n2021,1\n")
+        self.declare(describe("figures.csv"))
         (self.reports / "template.typ").write_text("// template")
+        (self.reports / "filter.lua").write_text("-- filter")
         (self.reports / "fonts" / "one.otf").write_bytes(b"font")
         (self.reports / "schedule.yml").write_text(SCHEDULE)
         self.write("01_first", WRITE_VERDICTS)
         self.write("02_second", WRITE_VERDICTS)
         self.write("00_brief", READ_VERDICTS, parameters=BRIEF_PARAMETERS)
+
+    def declare(self, *entries: dict) -> None:
+        (self.root / "data" / "datapackage.json").write_text(json.dumps({"resources": entries}))
 
     def write(self, name: str, *sources: str, parameters: str | None = PARAMETERS) -> None:
         write_notebook(self.paths.notebooks / f"{name}.ipynb", *sources, parameters=parameters)

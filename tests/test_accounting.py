@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from numpy.polynomial.hermite_e import hermegauss
+from scipy.integrate import quad
+from scipy.optimize import bisect
 from scipy.stats import norm
 
 from analysis.accounting import assumption_ladder, closed_share, growth_set
@@ -67,12 +68,35 @@ def test_currency_does_not_matter_and_nothing_closed_leaves_only_the_common_part
 def test_each_rung_of_the_ladder_lies_inside_the_one_before():
     found = assumption_ladder(295.0, **LADDER)
     low, high = found.rows["conf_low"].to_numpy(), found.rows["conf_high"].to_numpy()
-    assert found.rows["term"].tolist() == ["share range", "one share", "recapture", "no common part"]
+    assert found.rows["term"].tolist() == ["assumed ranges", "one share", "recapture", "no common part"]
     assert (np.diff(low) >= 0).all()
     assert (np.diff(high) <= 0).all()
     assert low[0] < low[-1] <= high[-1] < high[0]
     assert (low[2], high[2]) == pytest.approx((-16.1, 2.8), abs=0.05)
     assert (low[3], high[3]) == pytest.approx((-13.1, -0.2), abs=0.05)
+
+
+def test_the_first_rung_names_the_ranges_that_it_assumes():
+    found = assumption_ladder(295.0, **LADDER)
+    assert found.row("assumed ranges")["assumption"] == "share 33% to 46%, closed 1 to 15.4, common -3 to 3"
+    wider = assumption_ladder(295.0, **(LADDER | {"common": (-5.0, 3.0)})).row("assumed ranges")
+    assert wider["assumption"].endswith("common -5 to 3")
+    assert wider["conf_low"] == pytest.approx(found.row("assumed ranges")["conf_low"] - 2)
+
+
+@pytest.mark.parametrize("common", [(1.0, 3.0), (-3.0, -0.5), (np.nan, 1.0)])
+def test_a_ladder_whose_last_rung_would_leave_the_one_before_is_refused(common):
+    with pytest.raises(
+        DesignError, match=r"a common part that may be zero was asked for; found .*: let the range hold"
+    ):
+        assumption_ladder(295.0, **(LADDER | {"common": common}))
+
+
+@pytest.mark.parametrize("common", [(0.0, 3.0), (-3.0, 0.0), (0.0, 0.0)])
+def test_zero_at_an_end_of_the_common_part_keeps_the_rungs_nested(common):
+    rows = assumption_ladder(295.0, **(LADDER | {"common": common})).rows
+    assert (rows["conf_low"].diff().iloc[1:] >= 0).all()
+    assert (rows["conf_high"].diff().iloc[1:] <= 0).all()
 
 
 def test_a_set_has_no_point_and_says_so():
@@ -109,14 +133,41 @@ def test_closures_at_random_carry_their_number_s_share():
     assert closed_share(3000, 1e6, sd_log_sales=2.3, tilt=0.0) == pytest.approx(0.003)
 
 
-@pytest.mark.parametrize("tilt", [0.2, 0.5, 0.9])
-def test_a_tilt_equals_the_mean_size_of_the_closed_by_quadrature(tilt):
-    # Gauss-Hermite: mean sales of accounts drawn in proportion to sales to the power tilt, over mean sales.
-    sd = 0.9
-    nodes, weights = hermegauss(60)
-    sales = np.exp(sd * nodes)
-    ratio = (weights @ sales ** (1 + tilt) / (weights @ sales**tilt)) / (weights @ sales / weights.sum())
-    assert closed_share(1000, 1e6, sd_log_sales=sd, tilt=tilt) == pytest.approx(0.001 * ratio, rel=1e-10)
+def integrated(accounts: float, population: float, sd: float, tilt: float) -> float:
+    """Share of sales of the closed by numerical integration over z, with the cap found by bisection."""
+
+    def mean(log_c: float, weight: float) -> float:
+        def chance(z: float) -> float:
+            return np.exp(min(0.0, log_c + tilt * sd * z)) * norm.pdf(z - weight)
+
+        kink = min(max(-log_c / (tilt * sd), -30.0), 30.0)  # where closure becomes certain: no quadrature across it
+        return sum(quad(chance, *ends, epsabs=1e-14, epsrel=1e-11, limit=200)[0] for ends in ((-30, kink), (kink, 30)))
+
+    log_c = bisect(lambda c: mean(c, 0.0) - accounts / population, -200, 50, xtol=1e-10)
+    return mean(log_c, sd)
+
+
+@pytest.mark.parametrize(
+    ("accounts", "sd", "tilt"),
+    [(1000, 0.9, 0.2), (1000, 0.9, 0.9), (3000, 2.3, 0.7), (50_000, 2.3, 0.5), (900_000, 2.3, 0.5), (3000, 2.3, 2.0)],
+)
+def test_a_tilt_carries_what_numerical_integration_finds(accounts, sd, tilt):
+    found = closed_share(accounts, 1e6, sd_log_sales=sd, tilt=tilt)
+    assert found == pytest.approx(integrated(accounts, 1e6, sd, tilt), rel=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("accounts", "tilt", "per_cent"),
+    [(50_000, 0.5, 46.8), (50_000, 0.7, 59.1), (10_000, 0.7, 25.1), (3000, 0.7, 10.2), (3000, 1.0, 19.5)],
+)
+def test_no_account_is_closed_with_a_chance_above_one(accounts, tilt, per_cent):
+    # A chance without that cap would give 70.4, 74.4, 40.6, 12.2 and 32.7 per cent.
+    assert 100 * closed_share(accounts, 1e6, sd_log_sales=2.3, tilt=tilt) == pytest.approx(per_cent, abs=0.06)
+
+
+def test_while_the_cap_does_not_bind_the_closed_are_exp_tilt_variance_times_the_mean():
+    found = closed_share(1000, 1e6, sd_log_sales=0.9, tilt=0.2)
+    assert found == pytest.approx(0.001 * np.exp(0.2 * 0.81), rel=1e-10)
 
 
 def test_no_tilt_carries_more_than_the_very_largest():
@@ -124,12 +175,29 @@ def test_no_tilt_carries_more_than_the_very_largest():
     quantiles = (np.arange(population) + 0.5) / population
     sales = np.sort(np.exp(sd * norm.ppf(quantiles)))
     top = sales[-accounts:].sum() / sales.sum()
-    cap = closed_share(accounts, population, sd_log_sales=sd, tilt=5.0)
-    assert cap == pytest.approx(top, rel=0.02)  # a million accounts against their continuous distribution
-    assert cap == pytest.approx(0.33, abs=0.005)
-    tilts = [closed_share(accounts, population, sd_log_sales=sd, tilt=tilt) for tilt in np.linspace(0, 2, 21)]
-    assert tilts == sorted(tilts)
-    assert max(tilts) == cap
+    shares = [closed_share(accounts, population, sd_log_sales=sd, tilt=tilt) for tilt in (*np.linspace(0, 2, 21), 200)]
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(top, rel=0.02)  # a million accounts against their continuous distribution
+    assert shares[-1] <= norm.cdf(sd - norm.isf(accounts / population))
+
+
+@pytest.mark.parametrize("tilt", [1e-12, 1e-6, 40.0])
+@pytest.mark.parametrize("accounts", [1, 999_999])
+def test_a_share_lies_between_that_of_the_number_and_one_at_the_extremes(accounts, tilt):
+    fraction = accounts / 1e6
+    assert fraction * (1 - 1e-9) <= closed_share(accounts, 1e6, sd_log_sales=2.3, tilt=tilt) <= 1
+
+
+def test_equal_accounts_carry_their_number_s_share_whatever_the_tilt():
+    assert closed_share(3000, 1e6, sd_log_sales=0.0, tilt=0.7) == pytest.approx(0.003)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"tilt": -0.1}, {"tilt": np.nan}, {"sd_log_sales": -1.0}, {"sd_log_sales": np.inf}]
+)
+def test_a_tilt_or_deviation_that_is_no_size_is_refused(changes):
+    with pytest.raises(DesignError, match="was asked for; found no finite number from 0 on; give one"):
+        closed_share(3000, 1e6, **({"sd_log_sales": 2.3, "tilt": 0.5} | changes))
 
 
 @pytest.mark.parametrize(("accounts", "population"), [(0, 100), (100, 100), (200, 100)])

@@ -32,6 +32,8 @@ def desk(tmp_path, monkeypatch):
         (["-p", "count"], "Parameter count: it has no `=`"),
         (["-p", "count=3", "-p", "count=4"], "Parameter count=4: it comes twice"),
         (["07"], "Report 07: the schedule has no such report; choose from 00_brief, 01_first, 02_second"),
+        (["01", "-p", "count=5"], "Parameter count: 5 was given for 01_first, which the schedule runs with 4"),
+        (["--as-of", "2020-01-01"], "As-of date: 2020-01-01 was asked for, but "),
         (["--as-of", "yesterday"], "As-of date: found 'yesterday'; give a date YYYY-MM-DD"),
     ],
 )

@@ -14,6 +14,7 @@ import pytest
 
 from analysis import facts
 from analysis.errors import DataError
+from analysis.facts import descriptor
 
 EVENTS = "facts/events.csv"
 
@@ -354,3 +355,17 @@ def test_the_example_in_the_docstring_holds():
     result = doctest.testmod(facts)
     assert result.attempted > 3
     assert result.failed == 0
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "facts/.DS_Store", ".backup.csv"])
+def test_hidden_files_are_no_undeclared_data(data, name):
+    (data / name).write_bytes(b"\0")
+    assert list(facts.check(data)["name"]) == facts.names(data)
+
+
+def test_the_newest_file_is_the_one_of_the_latest_vintage(data):
+    vintages = [descriptor.describe(name, data).vintage for name in facts.names(data)]
+    assert descriptor.newest(data).vintage == max(vintages)
+    threats = data / "facts" / "threats.csv"
+    facts.accept(threats, vintage="2031-01-01", root=data)
+    assert (descriptor.newest(data).path, descriptor.newest(data).vintage) == ("facts/threats.csv", "2031-01-01")

@@ -68,6 +68,8 @@ def test_a_limit_on_the_margin_does_not_pass():
     [
         ((0.0, 0.0, 1.0), "a positive std_error was asked for; found 0.0; give a finite number above 0"),
         ((0.0, np.nan, 1.0), "a positive std_error was asked for; found nan"),
+        ((np.nan, 1.0, 2.0), "an estimate was asked for; found nan; give a finite number, or no check at all"),
+        ((np.inf, 1.0, 2.0), "an estimate was asked for; found"),
         ((0.0, 1.0, -2.0), "a positive margin was asked for; found -2.0"),
         ((0.0, 1.0, np.inf), "a positive margin was asked for; found inf"),
         ((0.0, 1.0, 1.0, 0.05), "a level between 0.5 and 1 was asked for; found 0.05; 0.95 is usual"),

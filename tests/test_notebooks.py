@@ -10,13 +10,14 @@ import pytest
 from pypdf import PdfReader
 
 from analysis import facts, parameters
-from analysis.exhibits import quantity
+from analysis.exhibits import number, percent_change, quantity
+from analysis.facts import descriptor
 from analysis.provenance import ROOT
 from analysis.report import runner, schedule
 from analysis.report.outcomes import Exit
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-AS_OF = "2026-11-24"
+AS_OF = descriptor.newest().vintage
 MOST_CELLS, MOST_LINES = 24, 14  # lines that hold only a sentence of the report are not counted
 LOGIC = (ast.FunctionDef, ast.ClassDef, ast.For, ast.While, ast.Try, ast.With)
 WORDS = {
@@ -119,10 +120,24 @@ def test_every_number_of_a_verdict_stands_in_its_report_and_in_the_brief(publish
     for row in json.loads((published / "verdicts.json").read_text(encoding="utf-8")):
         own = text(published / f"{row['notebook']}.pdf")
         assert row["claim"] in own
-        for value in (row["estimate"], row["low"], row["high"]):
+        for value in (row["estimate"], row["low"], row["high"], row["claimed"]):
             if value is not None:
                 assert quantity(value, row["unit"]) in own
                 assert quantity(value, row["unit"]) in brief
+
+
+def test_the_readme_says_what_the_reports_say(published):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = {
+        f"{row['claim']} {row['reading']}".strip(): row
+        for row in json.loads((published / "verdicts.json").read_text(encoding="utf-8"))
+    }
+    told = [("C01 V1", "low"), ("C01 V1", "high"), ("C01 V2", "low"), ("C01 V2", "high"), ("C08 record", "estimate")]
+    for claim, name in told:
+        assert quantity(rows[claim][name], rows[claim]["unit"]) in readme
+    assert f"{number(percent_change(rows['C08 record']['estimate']), 1)} per cent" in readme
+    for claim in ("C03", "C06"):
+        assert f"{number(rows[claim]['claimed'], 0)} {rows[claim]['unit']}" in readme
 
 
 def test_the_brief_is_one_page(published):

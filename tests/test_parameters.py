@@ -191,3 +191,73 @@ def test_a_name_is_looked_for_in_the_notebooks_folder(notebook, monkeypatch):
     monkeypatch.setattr(parameters, "NOTEBOOKS", notebook.parent)
     with pytest.raises(DesignError, match=r"Parameter as_of of 07_question\.ipynb"):
         parameters.check("07_question.ipynb", {})
+
+
+ORDERED = """\
+low: float = 0.2  # allowed 0.05 to high
+mid: float = 1  # allowed low to high
+high: float = 1.0  # allowed 0.05 to 1
+before: int = 2021  # allowed 2020 to after
+after: int = 2022  # allowed before to 2023
+first: str = "2021-01-05"  # first day; allowed 2020-12-01 to last
+last: str = "2021-04-23"  # last day; allowed date
+"""
+
+
+@pytest.fixture
+def ordered(tmp_path):
+    return read_cell(tmp_path, ORDERED)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"low": "0.6", "high": "0.5"}, r"low: found 0\.6 \(float\); .* allowed 0\.05 to high, where high is 0\.5\."),
+        ({"high": "0.5"}, r"mid: found 1\.0 \(float\); .* allowed low to high, where low is 0\.2 and high is 0\.5\."),
+        ({"low": "0.01"}, r"low: found 0\.01 .* where high is 1\.0"),
+        ({"before": "2023"}, r"before: found 2023 .* where after is 2022"),
+        ({"after": "2020"}, r"before: found 2021 .* where after is 2020"),
+        ({"after": "2024"}, r"after: found 2024 .* allowed before to 2023"),
+        (
+            {"last": "2021-01-04"},
+            r"first: found '2021-01-05' .* YYYY-MM-DD, 2020-12-01 to last, where last is 2021-01-04",
+        ),
+        ({"first": "2020-11-30"}, r"first: found '2020-11-30'"),
+        ({"first": "soon"}, r"first: found 'soon' .* a date YYYY-MM-DD"),
+        ({"last": "late"}, r"last: found 'late' .* a date YYYY-MM-DD"),
+        ({"high": "most"}, r"high: found 'most'"),
+    ],
+)
+def test_a_bound_may_be_another_parameter_in_command_line_and_setup_cell_alike(tmp_path, ordered, given, message):
+    with pytest.raises(DesignError, match=f"Parameter {message}"):
+        parameters.override(ordered, given)
+    namespace: dict = {}
+    exec(ORDERED, namespace)
+    types = {parameter.name: type(parameter.default) for parameter in ordered}
+    typed = {name: text if text.isalpha() else types[name](text) for name, text in given.items()}
+    with pytest.raises(DesignError, match=f"Parameter {message}"):
+        parameters.check(str(tmp_path / "cell.ipynb"), {**namespace, **typed})
+
+
+def test_the_bound_is_the_value_in_force_and_both_ends_are_allowed(ordered):
+    assert parameters.override(ordered, {})["mid"] == 1.0
+    moved = parameters.override(ordered, {"after": "2023", "before": "2023", "high": "0.2", "mid": "0.2"})
+    assert (moved["before"], moved["after"], moved["mid"]) == (2023, 2023, 0.2)
+    assert parameters.override(ordered, {"first": datetime.date(2021, 4, 23)})["first"] == "2021-04-23"
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("x: int = 3  # allowed 1 to y\ny: int = 2", r"x: found 3 \(int\); .* allowed 1 to y, where y is 2"),
+        ("x: int = 3  # allowed 1 to y", "x: the comment says `allowed 1 to y`, which is no rule for int"),
+        ("x: int = 3  # allowed x to 4", "`allowed x to 4`, which is no rule for int"),
+        ('x: int = 3  # allowed 1 to y\ny: str = "5"', "`allowed 1 to y`, which is no rule for int"),
+        ("x: int = 1  # allowed 0 to y\ny: bool = True", "`allowed 0 to y`, which is no rule for int"),
+        ('x: str = "2021-01-01"  # allowed 2020-01-01 to y\ny: str = "2022-01-01"', "no rule for str"),
+        ("x: bool = True  # allowed y to y\ny: bool = True", "no rule for bool"),
+    ],
+)
+def test_a_bound_that_cannot_be_one_or_excludes_a_default_is_refused(tmp_path, source, message):
+    with pytest.raises(DesignError, match=message):
+        read_cell(tmp_path, source)

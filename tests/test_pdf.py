@@ -49,7 +49,7 @@ def write(folder: Path, *cells: Any) -> Path:
 
 def made(folder: Path, *cells: Any, as_of: str = "2026-11-01") -> PdfReader:
     pdf = folder / "05_growth.pdf"
-    render(write(folder, new_markdown_cell("# Did the gap grow?"), *cells), pdf, as_of=as_of)
+    render(write(folder, new_markdown_cell("# Did the gap grow?"), *cells), pdf, as_of=as_of, footer="Real figures")
     return PdfReader(pdf)
 
 
@@ -293,7 +293,7 @@ def test_same_inputs_give_the_same_bytes_and_another_date_others(tmp_path: Path)
     notebook = write(tmp_path, new_markdown_cell("# Title?"), code(ANSWER, figure(), tags=("answer",)))
     files = [tmp_path / name for name in ("a.pdf", "b.pdf", "c.pdf")]
     for file, as_of in zip(files, ["2026-11-01", "2026-11-01", "2026-11-02"], strict=True):
-        render(notebook, file, as_of=as_of)
+        render(notebook, file, as_of=as_of, footer="Real figures")
     first, again, other_day = (file.read_bytes() for file in files)
     assert first == again
     assert first != other_day
@@ -362,7 +362,9 @@ def test_a_refused_notebook_leaves_the_old_pdf_and_no_litter(tmp_path: Path, cel
 
 def test_a_notebook_without_a_title_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PdfError, match="begin its first cell"):
-        render(write(tmp_path, new_markdown_cell("text")), tmp_path / "x.pdf", as_of="2026-11-01")
+        render(
+            write(tmp_path, new_markdown_cell("text")), tmp_path / "x.pdf", as_of="2026-11-01", footer="Real figures"
+        )
 
 
 def test_the_fonts_serve_figures_too(recwarn: pytest.WarningsRecorder, tmp_path: Path) -> None:

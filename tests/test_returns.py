@@ -114,6 +114,10 @@ def test_firms_do_not_touch_each_other_and_days_outside_the_windows_do_not_count
         ({"event": {"late": (118, 121)}}, "the late window [118, 121) was asked for; there are 120 days; give column"),
         ({"estimation": (10, 10)}, "the estimation window [10, 10) was asked for; there are 120 days"),
         ({"estimation": (-1, 90)}, "the estimation window [-1, 90) was asked for"),
+        ({"firms": ["a", "b"]}, "one name per firm was asked for; found 2 names for 3 firms; name each row"),
+        ({"firms": []}, "one name per firm was asked for; found 0 names for 3 firms"),
+        ({"firms": list("abcd")}, "one name per firm was asked for; found 4 names for 3 firms"),
+        ({"event": (100.0, 104)}, "a whole number for an end of the event window was asked for; found 100.0; give an"),
         ({"market": np.zeros(119)}, "one finite market return per day was asked for; found (119,) for 120 days; align"),
         ({"market": np.full(120, np.nan)}, "one finite market return per day was asked for"),
     ],
@@ -131,6 +135,8 @@ def test_fewer_than_sixty_days_are_refused_and_sixty_are_enough(shares):
     abnormal_returns(returns[0], market, estimation=(5, 5 + MIN_DAYS), event=EVENT)
     with pytest.raises(DesignError, match="firm 1 has 59 days in the estimation window; at least 60 are needed"):
         abnormal_returns(returns, market, estimation=(8, 69), event=EVENT)
+    with pytest.raises(DesignError, match="firm Tiza has 59 days in the estimation window"):
+        abnormal_returns(returns, market, estimation=(8, 69), event=EVENT, firms=["Anker", "Tiza", "Sailvan"])
 
 
 def known(values: np.ndarray, every: int = 10, tail: int = 20) -> tuple[np.ndarray, np.ndarray]:

@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
-from desk import AS_OF, PARAMETERS, WRITE_VERDICTS, Desk
+from desk import AS_OF, PARAMETERS, VINTAGE, WRITE_VERDICTS, Desk, describe
 
 from analysis import provenance
 from analysis.errors import DataError, DesignError
-from analysis.report import fingerprint, publish, runner, schedule
+from analysis.report import executed, fingerprint, publish, runner, schedule
 from analysis.report.interrupts import Interrupts
 from analysis.report.outcomes import Exit
 
@@ -65,13 +65,15 @@ def test_a_run_publishes_each_report_its_notebook_the_verdicts_and_the_manifest(
 
     verdicts = json.loads((finished.published / "verdicts.json").read_text())
     assert verdicts == [
-        {"claim": "c1", "estimate": 4, "as_of": AS_OF, "report": "01_first"},
-        {"claim": "c1", "estimate": 3, "as_of": AS_OF, "report": "02_second"},
+        {"claim": "c1", "estimate": 4, "as_of": AS_OF, "provenance": "real", "report": "01_first"},
+        {"claim": "c1", "estimate": 3, "as_of": AS_OF, "provenance": "real", "report": "02_second"},
     ]
 
     manifest = finished.manifest()
     assert manifest["as_of"] == AS_OF
-    assert manifest["data"] == {"figures.csv": fingerprint.sha256(finished.root / "data" / "figures.csv")}
+    files = ("datapackage.json", "figures.csv")
+    assert manifest["data"] == {name: fingerprint.sha256(finished.root / "data" / name) for name in files}
+    assert manifest["commit"] == provenance.commit()
     assert {"python", "papermill", "pandas", "typst"} <= manifest["versions"].keys()
     assert list(manifest["reports"]) == names
     entry = manifest["reports"]["01_first"]
@@ -107,6 +109,33 @@ def test_a_second_execution_gives_the_same_bytes(desk):
     after = desk.bytes()
     changed = {name for name in before if before[name] != after[name]}
     assert changed <= {f"{AS_OF}/manifest.json", "latest/manifest.json"}  # seconds stand there, and there only
+
+
+def without_ids(file):
+    notebook = json.loads(file.read_text())
+    for each in notebook["cells"]:
+        del each["id"]
+    file.write_text(json.dumps({**notebook, "nbformat_minor": 4}))
+
+
+def test_a_notebook_of_an_older_format_gets_ids_that_are_not_drawn(desk):
+    without_ids(desk.paths.notebooks / "01_first.ipynb")
+    assert desk.run("01", force=True) == Exit.OK
+    first = desk.bytes()
+    assert [cell["id"] for cell in json.loads(first[f"{AS_OF}/01_first.ipynb"])["cells"]] == [
+        f"cell-{number}" for number in range(4)
+    ]
+    assert desk.run("01", force=True) == Exit.OK
+    assert desk.bytes()[f"{AS_OF}/01_first.ipynb"] == first[f"{AS_OF}/01_first.ipynb"]
+
+
+def test_an_executed_notebook_without_ids_stays_without(desk):
+    (job,) = schedule.settle(schedule.select(schedule.read(desk.paths), ["01"]), {}, AS_OF)
+    done = desk.published / "01_first.ipynb"
+    for file in (job.notebook, done):
+        without_ids(file)
+    executed.make_reproducible(done, job, "staged")
+    assert not any("id" in cell for cell in json.loads(done.read_text())["cells"])
 
 
 def test_a_run_can_publish_elsewhere(desk, tmp_path, monkeypatch):
@@ -160,7 +189,9 @@ def prints(desk, given=(), verdicts=None):
     return {job.name: fingerprint.of(job, common, verdicts if job.is_brief else None) for job in jobs}
 
 
-@pytest.mark.parametrize("file", ["data/figures.csv", "reports/template.typ", "reports/fonts/one.otf"])
+@pytest.mark.parametrize(
+    "file", ["data/figures.csv", "reports/template.typ", "reports/fonts/one.otf", "reports/filter.lua"]
+)
 def test_a_changed_byte_changes_every_fingerprint(desk, file):
     before = prints(desk)
     content = (desk.root / file).read_bytes()
@@ -175,6 +206,13 @@ def test_a_new_data_file_changes_every_fingerprint(desk):
     assert not set(before.values()) & set(prints(desk).values())
 
 
+def test_what_a_run_writes_among_the_layout_changes_no_fingerprint(desk):
+    before = prints(desk)
+    for name in ("cron.log", "nohup.out", "fonts/.DS_Store"):
+        (desk.reports / name).write_text("a growing log")
+    assert prints(desk) == before
+
+
 def test_a_changed_source_of_the_package_changes_every_fingerprint(desk, tmp_path, monkeypatch):
     shutil.copytree(fingerprint.PACKAGE, tmp_path / "analysis")
     monkeypatch.setattr(fingerprint, "PACKAGE", tmp_path / "analysis")
@@ -186,7 +224,7 @@ def test_a_changed_source_of_the_package_changes_every_fingerprint(desk, tmp_pat
 
 def test_a_changed_version_changes_every_fingerprint(desk, monkeypatch):
     before = prints(desk)
-    monkeypatch.setattr(fingerprint.metadata, "version", lambda name: "0.0")
+    monkeypatch.setattr(provenance.metadata, "version", lambda name: "0.0")
     assert not set(before.values()) & set(prints(desk).values())
 
 
@@ -227,7 +265,97 @@ def test_a_changed_parameter_runs_its_report_and_the_brief_again(desk, capsys):
     assert '\\"estimate\\": 5' in (desk.published / "00_brief.ipynb").read_text()
 
 
+@pytest.mark.parametrize("names", [["01"], ["01", "02"]])
+def test_a_brief_that_stands_beside_a_report_made_again_is_made_again_too(desk, names):
+    desk.write("01_first", WRITE_VERDICTS.replace("count,", "count + 3,"))
+    assert desk.run(*names) == Exit.OK
+    assert '\\"estimate\\": 7' in (desk.published / "00_brief.ipynb").read_text()
+    verdicts = json.loads((desk.published / "verdicts.json").read_text())
+    assert [verdict["estimate"] for verdict in verdicts] == [7, 3]
+
+
+def test_a_brief_that_stands_beside_unchanged_reports_stays(desk, no_kernels, capsys):
+    assert desk.run("01") == Exit.OK
+    assert "00_brief" not in capsys.readouterr().out
+
+
+# What stands at the foot of the pages
+
+REAL, BOTH = "Real figures", "Real figures and estimates from them"
+NONE = "Figures as marked: ● real, ◐ estimate, ○ simulated"
+NO_VERDICTS = "open(verdict_file, 'w').write('[]')"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "feet"),
+    [
+        (WRITE_VERDICTS, WRITE_VERDICTS, [REAL, REAL, REAL]),
+        (WRITE_VERDICTS.replace('"real"', '"estimate"'), WRITE_VERDICTS, [BOTH, BOTH, REAL]),
+        (NO_VERDICTS, WRITE_VERDICTS, [REAL, NONE, REAL]),
+        (NO_VERDICTS, NO_VERDICTS, [NONE, NONE, NONE]),
+    ],
+)
+def test_the_footer_says_what_the_verdicts_rest_on(desk, first, second, feet):
+    desk.write("01_first", first)
+    desk.write("02_second", second)
+    assert desk.run() == Exit.OK
+    for name, foot in zip(("00_brief", "01_first", "02_second"), feet, strict=True):
+        assert (desk.published / f"{name}.pdf").read_text().endswith(f", {AS_OF}, {foot}")
+
+
+@pytest.mark.parametrize(("old", "said"), [('"real"', "'simulated'"), ('"provenance": "real"', "None")])
+def test_a_verdict_that_is_neither_real_nor_an_estimate_gets_no_pdf(desk, capsys, old, said):
+    before = desk.bytes()
+    desk.write("01_first", WRITE_VERDICTS.replace(old, "'simulated'" if old == '"real"' else ""))
+    assert desk.run("01") == Exit.FAILED
+    assert f"01_first: the provenance of a verdict is {said}; it must be real or estimate" in capsys.readouterr().err
+    assert desk.bytes() == before
+
+
 # What is refused before a kernel starts
+
+
+@pytest.mark.parametrize("as_of", ["2020-01-01", "2026-11-23"])
+def test_a_date_before_the_newest_data_is_refused(desk, no_kernels, as_of):
+    desk.declare(describe("old.csv", "2026-11-01"), describe("facts/figures.csv"), describe("last.csv", "2026-11-02"))
+    with pytest.raises(DesignError) as caught:
+        desk.run(as_of=as_of)
+    said = str(caught.value)
+    assert said.startswith(f"As-of date: {as_of} was asked for, but {desk.root / 'data' / 'facts' / 'figures.csv'} is")
+    assert f"is of {VINTAGE} " in said
+    assert f"give --as-of {VINTAGE} or later" in said
+    assert not (desk.reports / as_of).exists()
+
+
+def test_the_date_of_the_newest_data_is_early_enough(desk):
+    assert desk.run("01", as_of=VINTAGE) == Exit.OK
+    assert (desk.reports / VINTAGE / "01_first.pdf").exists()
+
+
+def test_other_parameters_than_the_schedules_need_a_folder_of_their_own(desk, no_kernels, tmp_path):
+    before = desk.bytes()
+    (tmp_path / "link").symlink_to(desk.reports)
+    for out in (None, desk.reports, tmp_path / "link"):
+        with pytest.raises(DesignError, match=r"count: 5 was given for 01_first, .* with 4, .* --out DIR"):
+            desk.run("01", given={"count": "5"}, out=out)
+        with pytest.raises(DesignError, match=r"count: 4 was given for 02_second, .* with 3, .* --out DIR"):
+            desk.run(given={"count": "4"}, out=out)
+    assert desk.run("01", given={"count": "4"}) == Exit.OK  # as scheduled
+    assert desk.bytes() == before
+
+
+def test_other_parameters_are_published_elsewhere(desk, tmp_path):
+    before = desk.bytes()
+    assert desk.run("01", given={"count": "5"}, out=tmp_path / "mine") == Exit.OK
+    assert json.loads((tmp_path / "mine" / AS_OF / "verdicts.json").read_text())[0]["estimate"] == 5
+    assert desk.bytes() == before
+
+
+def test_a_bound_that_is_a_parameter_is_heeded_before_a_kernel_starts(desk, no_kernels, tmp_path):
+    bounded = PARAMETERS.replace("allowed 1 to 9", "allowed 1 to most") + "most: int = 5  # allowed 1 to 9\n"
+    desk.write("01_first", WRITE_VERDICTS, parameters=bounded)
+    with pytest.raises(DesignError, match=r"Report 01_first: Parameter count: found 4 .* 1 to most, where most is 3"):
+        desk.run("01", given={"most": "3"}, out=tmp_path / "mine")
 
 
 @pytest.mark.parametrize(
@@ -432,9 +560,41 @@ def test_if_one_file_cannot_be_moved_all_are_as_before(tmp_path, monkeypatch, st
     assert {file.name: file.read_text() for file in target.iterdir()} == dict.fromkeys(names[1:], "old")
 
 
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EXDEV])
+def test_without_hard_links_files_are_moved_and_put_back_all_the_same(tmp_path, monkeypatch, number):
+    def no_links(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(publish.os, "link", no_links)
+    (tmp_path / "target").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / name).write_text("new")
+        (tmp_path / "target" / name).write_text("old")
+    moves = [(tmp_path / name, tmp_path / "target" / name) for name in ("a", "missing", "b")]
+    with pytest.raises(FileNotFoundError):
+        publish.move(moves, tmp_path)
+    assert [(tmp_path / "target" / name).read_text() for name in ("a", "b")] == ["old", "old"]
+    (tmp_path / "a").write_text("new")
+    publish.move([moves[0], moves[2]], tmp_path)
+    assert [(tmp_path / "target" / name).read_text() for name in ("a", "b")] == ["new", "new"]
+
+
+def test_another_fault_of_a_link_is_not_taken_for_a_missing_feature(tmp_path, monkeypatch):
+    monkeypatch.setattr(publish.os, "link", full_disk)
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+    with pytest.raises(OSError, match="No space left"):
+        publish.move([(tmp_path / "a", tmp_path / "b")], tmp_path)
+    assert (tmp_path / "b").read_text() == "b"
+
+
 def test_a_disk_that_is_full_while_publishing_loses_nothing(desk, monkeypatch):
-    before = desk.bytes()
-    monkeypatch.setattr(publish, "write_json", full_disk)
+    before, write_json = desk.bytes(), publish.write_json
+    monkeypatch.setattr(
+        publish,
+        "write_json",
+        lambda file, content: (full_disk if "manifest" in file.name else write_json)(file, content),
+    )
     with pytest.raises(OSError, match="No space left"):
         desk.run("02", force=True)
     assert desk.bytes() == before
@@ -449,10 +609,6 @@ def test_latest_moves_only_after_a_run_without_failure(desk):
     assert os.readlink(latest) == "2020-01-01"
     assert desk.run() == Exit.OK
     assert os.readlink(latest) == AS_OF
-
-
-def test_the_commit_is_null_outside_git(tmp_path):
-    assert provenance.commit(tmp_path) is None
 
 
 # Signals and locks

@@ -1,5 +1,7 @@
 """Few treated units: exact permutation and synthetic differences against referees, brute force and print."""
 
+from math import comb
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,8 @@ from scipy import stats
 from scipy.optimize import minimize
 
 from analysis.errors import DesignError
-from analysis.synthetic import permutation_did, synthetic_did
+from analysis.inference import assignments
+from analysis.synthetic import MAX_PLACEBOS, permutation_did, synthetic_did
 
 REFEREE = {"sdid": synthdid.synthdid_estimate, "sc": synthdid.sc_estimate, "did": synthdid.did_estimate}
 SIZES = [(21, 2, 9, 2), (17, 1, 5, 3), (24, 1, 7, 5), (5, 3, 13, 3), (10, 1, 3, 2)]  # donors, treated, before, after
@@ -298,6 +301,95 @@ def test_ranks_and_the_smallest_p_value_count_the_donors():
     assert middle["p_two_sided"] == (1 + sum(abs(value) >= abs(middle["estimate"]) for value in by_hand)) / 10
 
 
+def test_several_treated_are_ranked_among_all_choices_of_as_many_units():
+    y, treated, before = panel((6, 2, 6, 2))
+    found = synthetic_did(y, treated, before)
+    row, own = found.rows.iloc[0], found.rows["estimate"].iloc[0]
+    others = [one for one in assignments(8, 2) if (one != treated).any()]
+    by_hand = np.array([effect(y, one, before) for one in others])
+    np.testing.assert_allclose(found.details["placebos"], by_hand, atol=1e-12)
+    assert row["rank"] == 1 + (by_hand < own).sum()
+    assert row["p_two_sided"] == (1 + (np.abs(by_hand) >= abs(own)).sum()) / 28
+    assert row["p_smallest"] == 1 / 28
+    assert found.counts == {"units": 8, "treated": 2, "donors": 6, "periods": 8}
+    assert found.reason.startswith("2 treated, 27 other assignments: placebo ranks instead of an error; no p-value")
+
+
+@pytest.mark.parametrize(("donors", "n_treated"), [(5, 2), (4, 3), (10, 2), (8, 1)])
+def test_plain_differences_rank_as_the_permutation_of_changes_does(donors, n_treated):
+    y, treated, before = panel((donors, n_treated, 6, 2))
+    row = synthetic_did(y, treated, before, method="did").rows.iloc[0]
+    same = permutation_did(y[:, before:].mean(axis=1) - y[:, :before].mean(axis=1), treated).rows.iloc[0]
+    assert row["estimate"] == pytest.approx(same["estimate"], abs=1e-12)
+    if n_treated > 1:
+        names = ["rank", "p_two_sided", "p_smallest"]
+        assert list(row[names]) == pytest.approx(list(same[names]), abs=1e-12)
+
+
+@pytest.mark.parametrize(("method", "runs"), [("did", 400), ("sdid", 150)])
+@pytest.mark.parametrize(("donors", "n_treated"), [(6, 2), (5, 3)])
+def test_without_an_effect_several_treated_reject_as_often_as_they_should(method, runs, donors, n_treated):
+    # The p-value is one of k / assignments, each as likely; three Monte Carlo errors around what that attains.
+    rng, nominal, count = np.random.default_rng(11), 0.1, comb(donors + n_treated, n_treated)
+    treated = np.arange(donors + n_treated) >= donors
+    found = [synthetic_did(rng.normal(size=(len(treated), 6)), treated, 4, method=method) for _ in range(runs)]
+    share = np.mean([one.rows["p_two_sided"].iloc[0] <= nominal for one in found])
+    attained = int(nominal * count) / count
+    assert share == pytest.approx(attained, abs=3 * np.sqrt(attained * (1 - attained) / runs))
+
+
+def test_a_clear_effect_on_several_treated_reaches_the_smallest_p_value():
+    y, treated, before = panel((6, 2, 9, 2))
+    y[treated, before:] -= 100
+    row = synthetic_did(y, treated, before).rows.iloc[0]
+    assert (row["rank"], row["p_two_sided"]) == (1, row["p_smallest"])
+
+
+def test_more_assignments_than_are_fitted_give_the_effect_without_ranks_and_say_so():
+    y, treated, before = panel((16, 5, 5, 2))  # 20,349 assignments
+    found = synthetic_did(y, treated, before, method="did")
+    assert np.isfinite(found.rows["estimate"]).all()
+    assert found.rows[["rank", "p_two_sided", "p_smallest"]].isna().all(axis=None)
+    assert found.reason.startswith(f"20,349 assignments of 5 among 21 units are more than the {MAX_PLACEBOS:,} that")
+    assert not len(found.details["placebos"])
+
+
+@pytest.mark.parametrize("scale", [1e-13, 1e13])
+@pytest.mark.parametrize("n_treated", [1, 2])
+def test_ranks_and_p_values_do_not_depend_on_the_unit(scale, n_treated):
+    change, treated = changes(7, 9, n_treated)
+    names = ["rank", "p_lower", "p_two_sided"]
+    one, other = (permutation_did(factor * change, treated).rows.iloc[0] for factor in (1.0, scale))
+    assert list(other[names]) == list(one[names])
+    y, own, before = panel((8, n_treated, 6, 3))
+    names = ["rank", "p_two_sided", "p_smallest"]
+    one, other = (synthetic_did(factor * y, own, before).rows.iloc[0] for factor in (1.0, scale))
+    assert list(other[names]) == list(one[names])
+    assert one["p_two_sided"] < 1
+
+
+@pytest.mark.parametrize(
+    ("treated", "message"),
+    [
+        ([1, 0, np.nan, 2], "treated as true or false was asked for; 2 of 4 values are neither, the first is nan at 2"),
+        ([0, 2, 0, 0], "treated as true or false was asked for; 1 of 4 values are neither, the first is 2 at 1; drop"),
+        (["1", "0", "0", "0"], "treated as true or false was asked for; found dtype <U1; convert it to bool"),
+        ([True, None, False, False], "treated as true or false was asked for; found dtype object; convert it to bool"),
+    ],
+)
+def test_who_was_treated_is_true_or_false_and_nothing_else(treated, message):
+    for call in (lambda: permutation_did(np.arange(4.0), treated), lambda: synthetic_did(PANEL, treated, 3)):
+        with pytest.raises(DesignError) as refused:
+            call()
+        assert str(refused.value).startswith(message)
+
+
+def test_zeros_and_ones_are_as_good_as_false_and_true():
+    change, treated = changes(9)
+    for same in (treated.astype(int), treated.astype(float)):
+        pd.testing.assert_frame_equal(permutation_did(change, same).rows, permutation_did(change, treated).rows)
+
+
 def test_the_caller_s_panel_is_left_alone():
     y, treated, before = panel(SIZES[1])
     kept = y.copy()
@@ -319,6 +411,7 @@ ONE = np.arange(4) == 0
         ),
         ((PANEL.T, ONE, 3), {}, "y[unit, time] and treated[unit] were asked for; found shapes (5, 4) and (4,)"),
         ((np.where(PANEL == 7, np.nan, PANEL), ONE, 3), {}, "a balanced panel was asked for; 1 cells are missing"),
+        ((PANEL, ONE, 2.0), {}, "a whole number for first_post was asked for; found 2.0; give an int"),
         ((PANEL, ONE, 0), {}, "first_post = 0 was asked for; y has 5 periods"),
         ((PANEL, ONE, 5), {}, "first_post = 5 was asked for; y has 5 periods"),
         ((PANEL, ~ONE, 3), {}, "treated units and two donors were asked for; found 3 treated of 4; add donors"),

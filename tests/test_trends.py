@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
+from scipy import stats
 
 from analysis.errors import DesignError
 from analysis.trends import MIN_BEFORE, SPECIFICATIONS, its_fan
@@ -37,11 +38,21 @@ def fan(y: np.ndarray, first: int = FIRST, horizon: int = HORIZON, lags: int = L
 @pytest.mark.parametrize("name", FORMULAS)
 def test_regressions_equal_statsmodels_formulas_with_newey_west_errors(name):
     y = series()
-    fit = smf.ols(FORMULAS[name], frame(y)).fit(cov_type="HAC", cov_kwds={"maxlags": LAGS, "use_correction": True})
+    options = {"cov_type": "HAC", "cov_kwds": {"maxlags": LAGS, "use_correction": True}, "use_t": True}
+    fit = smf.ols(FORMULAS[name], frame(y)).fit(**options)
     row = fan(y).loc[name]
     assert row["estimate"] == pytest.approx(fit.params["post"], abs=1e-10)
     assert row["std_error"] == pytest.approx(fit.bse["post"], abs=1e-10)
     assert (row["conf_low"], row["conf_high"]) == pytest.approx(tuple(fit.conf_int().loc["post"]), abs=1e-10)
+
+
+def test_intervals_use_student_t_for_regressions_and_the_normal_for_components():
+    rows = its_fan(series(), FIRST, level=0.9, unit="points").rows.set_index("term")
+    reach = (rows["conf_high"] - rows["estimate"]) / rows["std_error"]
+    assert reach["shift"] == pytest.approx(stats.t.ppf(0.95, FIRST + HORIZON - 2))
+    assert reach["shift, trend, seasons"] == pytest.approx(stats.t.ppf(0.95, FIRST + HORIZON - 6))
+    assert reach["shift against the year before"] == pytest.approx(stats.t.ppf(0.95, 4 + HORIZON - 2))
+    assert list(reach[["local level", "smooth trend"]]) == pytest.approx([stats.norm.ppf(0.95)] * 2)
 
 
 def test_the_bend_is_the_mean_gap_between_two_lines_over_the_quarters_after():
@@ -57,6 +68,18 @@ def test_the_year_before_is_compared_with_the_quarters_after_only():
     row = fan(y).loc["shift against the year before"]
     assert row["estimate"] == pytest.approx(expected, abs=1e-10)
     assert row["n"] == 4 + HORIZON
+
+
+def test_the_year_before_counts_its_own_quarters_and_takes_at_most_two_lags():
+    y = series()
+    year = y[FIRST - 4 : FIRST + HORIZON]
+    post = (np.arange(len(year)) >= 4) * 1.0
+    options = {"cov_type": "HAC", "cov_kwds": {"maxlags": 2, "use_correction": True}}
+    fit = smf.ols("y ~ post", pd.DataFrame({"y": year, "post": post})).fit(**options)
+    rows = fan(y)
+    row = rows.loc["shift against the year before"]
+    assert row["std_error"] == pytest.approx(fit.bse["post"], abs=1e-10)
+    assert rows["n"].drop("shift against the year before").eq(FIRST + HORIZON).all()
 
 
 def test_there_are_at_least_six_specifications_and_each_has_a_row():
@@ -97,6 +120,19 @@ def test_placebos_are_breaks_before_the_break_and_use_nothing_after_it():
     assert (changed["estimate"] - rows["estimate"]).abs().min() > 1
 
 
+def test_outside_means_beyond_every_placebo_of_the_same_specification():
+    y = series()
+    moved = y + 100.0 * (np.arange(len(y)) >= FIRST)
+    assert fan(moved)["outside"].tolist() == [True] * len(SPECIFICATIONS)
+    rows = fan(y)
+    by_hand = (rows["estimate"] < rows["placebo_low"]) | (rows["estimate"] > rows["placebo_high"])
+    assert rows["outside"].dtype == bool
+    assert rows["outside"].tolist() == by_hand.tolist()
+    middle = rows.loc["shift", ["placebo_low", "placebo_high"]].mean()
+    inside = y + (middle - rows.loc["shift", "estimate"]) * (np.arange(len(y)) >= FIRST)
+    assert not fan(inside).loc["shift", "outside"]
+
+
 def test_quarters_past_the_horizon_do_not_count():
     y = series()
     longer = np.append(y[: FIRST + HORIZON], [500.0, -500.0])
@@ -118,6 +154,7 @@ def test_the_fan_names_what_it_could_not_fit():
     assert "shift" not in failed
     assert found.reason == f"too few quarters or no convergence: {', '.join(failed)}"
     assert (found.rows["n_placebos"] == 0).all()
+    assert not found.rows["outside"].any()  # without placebos there is nothing to lie outside of
 
 
 def test_a_fan_without_failures_gives_no_reason():
@@ -137,3 +174,10 @@ def test_series_that_cannot_carry_a_break_are_refused(y, first, message):
     with pytest.raises(DesignError) as refused:
         its_fan(y, first, unit="points")
     assert str(refused.value).startswith(message)
+
+
+@pytest.mark.parametrize("name", ["first_post", "horizon", "lags"])
+def test_numbers_of_quarters_are_whole(name):
+    arguments = {"first_post": 14, "horizon": 4, "lags": 3} | {name: 4.0}
+    with pytest.raises(DesignError, match=rf"a whole number for {name} was asked for; found 4\.0; give an int"):
+        its_fan(series(), **arguments, unit="points")

@@ -130,6 +130,51 @@ def test_a_wider_interval_never_turns_an_open_question_into_a_word(rule):
         assert wide in (narrow, NOT_SHOWN)
 
 
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    "judge",
+    [
+        *(lambda i=i: not_lower(i, 2.0) for i in ((NAN, NAN), (NAN, 1.0), (-1.0, NAN))),
+        *(lambda i=i: unchanged(i, 2.0) for i in ((NAN, NAN), (NAN, 1.0), (-1.0, NAN))),
+        *(lambda i=i: direction(i) for i in ((NAN, NAN), (NAN, -1.0), (1.0, NAN))),
+        *(lambda m=m: not_lower((-1.0, 1.0), m) for m in (NAN, INF, -2.0)),
+        *(lambda m=m: unchanged((-1.0, 1.0), m) for m in (NAN, INF, -2.0)),
+        *(lambda i=i: direction(i) for i in ((2.0, 1.0), (INF, INF), (-INF, -INF))),
+        *(lambda r=r: stayed_positive(r) for r in ([NAN], [5.0, NAN], [NAN, 5.0], [5.0, INF])),
+        *(lambda c=c: count(c, [3000]) for c in (NAN, INF, 0, -3000)),
+        *(lambda f=f: count(3000, f) for f in ([NAN], [2900, NAN], [INF])),
+        lambda: count(None, [NAN]),
+        lambda: documented([True, NAN]),
+    ],
+)
+def test_no_rule_gives_a_word_to_what_is_no_number(judge):
+    with pytest.raises(DesignError, match=r"^a word was asked for; .* (is|runs from) .*; give "):
+        judge()
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        (not_lower((-1.0, INF), 2.0), SUPPORTED),
+        (not_lower((-INF, -3.0), 2.0), CONTRADICTED),
+        (unchanged((-INF, 0.0), 2.0), NOT_SHOWN),
+        (direction((-INF, INF)), NOT_SHOWN),
+        (documented([np.bool_(True)]), SUPPORTED),
+    ],
+)
+def test_a_bound_on_one_side_is_an_interval(word, expected):
+    assert word == expected
+
+
+@pytest.mark.parametrize("name", ["estimate", "low", "high", "claimed", "margin"])
+@pytest.mark.parametrize("value", [NAN, np.float32("nan"), "12"])
+def test_a_verdict_has_a_number_or_none_and_never_a_nan(name, value):
+    with pytest.raises(DesignError, match=f"a verdict on C01 was asked for; its {name} is .*; give a number, or None"):
+        Verdict(**GOOD, **{name: value})
+
+
 @pytest.mark.parametrize("changes", [{"tier": "sim"}, {"provenance": "simulated"}])
 def test_a_simulated_market_gives_no_claim_its_word(changes):
     with pytest.raises(DesignError, match="its numbers are simulated; only facts, listed and panel data"):
@@ -181,8 +226,8 @@ def test_the_digest_of_the_inputs_depends_on_the_files_and_not_on_their_order(tm
     assert len(one) == 64
 
 
-def test_infinite_and_missing_numbers_become_null_and_the_file_stays_json(tmp_path):
-    write(tmp_path / "a.json", Verdict(**GOOD, estimate=float("nan"), low=0.0, high=float("inf")))
+def test_an_open_side_and_a_missing_number_become_null_and_the_file_stays_json(tmp_path):
+    write(tmp_path / "a.json", Verdict(**GOOD, low=0.0, high=float("inf")))
     row = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)[0]
     assert (row["estimate"], row["low"], row["high"]) == (None, 0.0, None)
 

@@ -11,7 +11,29 @@ from analysis import facts, verdicts
 from analysis.errors import DesignError
 from analysis.verdicts import Interval, Verdict
 
-COUNTING = ["analyst_estimate", "executive_statement", "trade_group_statement", "press_report", "brand_closure"]
+# The rule of each kind in a sentence, by the word it gives; data/readings.csv adds what is particular to a reading.
+BECAUSE = {
+    ("positive", verdicts.SUPPORTED): "Every published reading is above zero.",
+    ("positive", verdicts.CONTRADICTED): "Every published reading is below zero.",
+    ("positive", verdicts.NOT_SHOWN): "Published readings lie on both sides of zero.",
+    ("not_lower", verdicts.SUPPORTED): "Even the lower end lies above the margin.",
+    ("not_lower", verdicts.CONTRADICTED): "Even the upper end lies below the margin.",
+    ("not_lower", verdicts.NOT_SHOWN): "The range holds both harm beyond the margin and none.",
+    ("unchanged", verdicts.SUPPORTED): "The whole range lies inside the margin.",
+    ("unchanged", verdicts.CONTRADICTED): "The whole range lies outside the margin.",
+    ("unchanged", verdicts.NOT_SHOWN): "The range holds changes inside and beyond the margin.",
+    ("fell", verdicts.SUPPORTED): "The whole range lies below zero.",
+    ("fell", verdicts.CONTRADICTED): "The whole range lies above zero.",
+    ("fell", verdicts.NOT_SHOWN): "The range holds zero.",
+    ("direction", verdicts.SUPPORTED): "The whole range lies above zero.",
+    ("direction", verdicts.CONTRADICTED): "The whole range lies below zero.",
+    ("direction", verdicts.NOT_SHOWN): "The range holds zero.",
+    ("count", verdicts.SUPPORTED): "An independent count of the same comes within ten per cent.",
+    ("count", verdicts.CONTRADICTED): "Independent counts of the same are further off.",
+    ("count", verdicts.NOT_SHOWN): "Nobody but the claimant has counted the same.",
+    ("documented", verdicts.SUPPORTED): "Every part of it is on record.",
+    ("documented", verdicts.NOT_SHOWN): "Not every part of it is on record.",
+}
 
 
 def readings() -> pd.DataFrame:
@@ -26,7 +48,6 @@ def judge(
     reading: str = "",
     *,
     tier: str,
-    why: str,
     confidence: str,
     interval: Interval | None = None,
     kind: str = "",
@@ -46,10 +67,10 @@ def judge(
     ----------
     claim, reading : str
         Ids in readings.csv.
-    tier, provenance, confidence, why, window, n : str
-        As in `Verdict`.
+    tier, provenance, confidence, window, n : str
+        As in `Verdict`, whose `why` is the rule's own sentence with the context that readings.csv gives.
     interval : (low, high), optional
-        For the kinds not_lower, unchanged and direction, in the reading's unit; `kind` names what it is.
+        For the kinds not_lower, unchanged, direction and fell, in the reading's unit; `kind` names what it is.
     estimate, margin : float, optional
         Point and margin in the same unit.
     published : sequence of float
@@ -78,42 +99,49 @@ def judge(
         "not_lower": lambda: verdicts.not_lower(interval, margin or 0.0),
         "unchanged": lambda: verdicts.unchanged(interval, margin or 0.0),
         "direction": lambda: verdicts.direction(interval),
+        "fell": lambda: verdicts.direction(None if interval is None else (-interval[1], -interval[0])),
         "positive": lambda: verdicts.stayed_positive(published),
         "count": lambda: verdicts.count(claimed, independent),
         "documented": lambda: verdicts.documented(on_record),
         "untestable": lambda: verdicts.NOT_TESTABLE,
     }
+    word = rules[row["kind"]]()
     return Verdict(
         claim=claim,
         reading=reading,
         statement=str(row["statement"]),
         claimant=str(row["claimant"]),
-        word=rules[row["kind"]](),
+        word=word,
         confidence=confidence,
         tier=tier,
         provenance=provenance,
         estimand=str(row["estimand"]),
         unit="" if pd.isna(row["unit"]) else str(row["unit"]),
-        estimate=claimed if estimate is None else estimate,
+        estimate=estimate,
+        claimed=claimed,
         low=None if interval is None else float(interval[0]),
         high=None if interval is None else float(interval[1]),
         interval=kind,
         margin=margin,
         window=window,
         n=n,
-        why=why,
+        why=_because(row, word),
         change=str(row["change"]),
     )
+
+
+def _because(row: pd.Series, word: str) -> str:
+    if row["kind"] == "untestable":
+        return f"It would take: {row['testable_quantity']}."
+    rule = BECAUSE.get((row["kind"], word), "There is no estimate or bound.")
+    return rule if pd.isna(row["context"]) else f"{rule} {row['context']}"
 
 
 def untestable(notebook: str, *, tier: str) -> list[Verdict]:
     """Return the verdicts on all claims of a notebook that no public figure can test."""
     ledger = readings()
     mine = ledger[(ledger["notebook"] == notebook) & (ledger["kind"] == "untestable")]
-    return [
-        judge(row["claim_id"], tier=tier, confidence="high", why=f"It would take: {row['testable_quantity']}.")
-        for row in mine.to_dict("records")
-    ]
+    return [judge(row["claim_id"], tier=tier, confidence="high") for row in mine.to_dict("records")]
 
 
 def dates(text: pd.Series, *, last: bool = False) -> pd.Series:
@@ -131,25 +159,44 @@ def dates(text: pd.Series, *, last: bool = False) -> pd.Series:
     return pd.Series(pd.DatetimeIndex(ends), index=text.index)
 
 
+def party(name: str) -> str:
+    """Return who spoke, without the person in brackets: "Amazon (Cindy Tai)" is Amazon."""
+    return name.split(" (", maxsplit=1)[0]
+
+
 def counts() -> pd.DataFrame:
-    """Return every published count of closed or affected accounts, stores or sellers, by date.
+    """Return every published count of closed or affected accounts, stores or sellers that counts.csv defines, by date.
 
     Returns
     -------
     DataFrame
-        `event_id`, `date`, `actor`, `value`, `what` (the unit as published), `bound` and the source.
+        `event_id`, `date`, `counted_by`, `value`, `what` (the unit as published), `definition`, `bound` and the source.
     """
-    events = facts.rows("events")
-    counted = (
-        events["event_type"].isin(COUNTING)
-        & events["quantity"].notna()
-        & events["unit"].str.contains("account|store|seller", na=False)
-        & ~events["unit"].str.contains("percent", na=False)
-    )
-    frame = events.loc[counted].rename(columns={"quantity": "value", "unit": "what"})
-    kept = frame.drop_duplicates(["actor", "date", "value"])
-    columns = ["event_id", "date", "actor", "value", "what", "bound", "source_publisher", "source_url"]
-    return kept[columns].sort_values(["date", "value"], ignore_index=True)
+    defined = facts.load("counts").drop(columns="reason")
+    frame = facts.rows("events").merge(defined, on="event_id", how="inner", validate="1:1", suffixes=("_row", ""))
+    frame = frame.rename(columns={"quantity": "value", "unit": "what"})
+    columns = ["event_id", "date", "counted_by", "value", "what", "definition", "bound"]
+    columns += ["source_publisher", "source_url"]
+    return frame[columns].sort_values(["date", "value"], ignore_index=True)
+
+
+def counted(claim: str) -> tuple[pd.Series, list[float]]:
+    """Return the claimant's count behind a claim, and the counts of the same definition by others.
+
+    Raises
+    ------
+    DesignError
+        If the claim has no count, or its claimant has none of its definition.
+    """
+    ledger = readings().set_index("claim_id").loc[[claim]].iloc[0]
+    same = counts().query("definition == @ledger.counted")
+    own = same["counted_by"] == party(ledger["claimant"])
+    if not own.any():
+        raise DesignError(
+            f"the count behind {claim} was asked for; counts.csv has none of {ledger['counted']!r} by "
+            f"{ledger['claimant']}; add the event and its definition"
+        )
+    return same[own].iloc[-1], same.loc[~own, "value"].tolist()
 
 
 def threats() -> pd.DataFrame:
@@ -173,11 +220,13 @@ def event_marks(codes: Sequence[str]) -> dict[float, str]:
     return {day.year + (day.day_of_year - 1) / 365.25: code for code, day in middle.items()}
 
 
-def closures() -> pd.DataFrame:
-    """Return the named closures that are dated to the month or day: `first`, `event_id`, `actor`, `description`."""
+def waves() -> pd.DataFrame:
+    """Return the first named closure of each month that is dated to the day: `first`, `term` (for print), `actor`."""
     events = facts.load("events")
-    mine = events[(events["event_type"] == "brand_closure") & (events["date"].str.len() >= 7)]
-    return mine.assign(first=dates(mine["date"]))[["event_id", "first", "actor", "description", "source_publisher"]]
+    mine = events[(events["event_type"] == "brand_closure") & (events["date"].str.len() == len("2021-05-09"))]
+    first = dates(mine["date"])
+    frame = mine.assign(first=first, term=[f"{day.day} {day:%b}" for day in first], month=first.dt.to_period("M"))
+    return frame.sort_values("first").drop_duplicates("month")[["first", "term", "actor"]].reset_index(drop=True)
 
 
 def sources() -> pd.DataFrame:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 from analysis import facts
 from analysis.accounting import closed_share
 from analysis.errors import DataError, DesignError
+from analysis.exhibits.numbers import quantity
 from analysis.inference import Estimate
 from analysis.trends import its_fan
 
@@ -22,6 +26,11 @@ def lead() -> facts.Series:
         for name in ("third_party_seller_services", "net_sales_online_stores")
     )
     return facts.difference(services, stores)
+
+
+def lead_noise(first: str = "2019Q1", last: str = "2020Q4") -> float:
+    """Return the standard deviation of the lead over quarters before the closures, percentage points."""
+    return float(lead().values[first:last].std())
 
 
 def third_party_sales() -> facts.Series:
@@ -96,7 +105,8 @@ def published_growth() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `reading`, `growth`, `provenance` ("real" as published, "estimate" as share times third-party sales), `source`.
+        `reading`, `growth`, `of` (sales or number of sellers), `bound` ("at least" for a lower bound), `provenance`
+        ("real" as published, "estimate" as share times third-party sales), `source`.
     """
     sales = third_party_sales()
     factor = float(sales.values["2021"] / sales.values["2020"])
@@ -118,7 +128,10 @@ def published_growth() -> pd.DataFrame:
     frame = facts.rows("chinese_seller_share")
     own = frame[frame["unit"].eq("percent yoy")]
     stated = [(row.measure, row.value, "real", row.publisher) for row in own.itertuples()]
-    return pd.DataFrame([*product, unchanged, *stated], columns=["reading", "growth", "provenance", "source"])
+    rows = pd.DataFrame([*product, unchanged, *stated], columns=["reading", "growth", "provenance", "source"])
+    numbers = ["number of sellers"] * len(stated)
+    bounds = ["", "", "", *own["bound"].replace({"lower": "at least", "upper": "at most"})]
+    return rows.assign(of=["sales"] * (len(rows) - len(numbers)) + numbers, bound=bounds[-len(rows) :])
 
 
 def sources() -> pd.DataFrame:
@@ -169,4 +182,49 @@ def fan(first_post: str, horizon: int, *, level: float) -> Estimate:
         )
     return its_fan(
         series.to_numpy(), quarters.index(first_post), horizon=horizon, level=level, unit="percentage points"
+    )
+
+
+def assumptions(settings: Mapping[str, Any], closed: tuple[float, float]) -> pd.DataFrame:
+    """Return the factors of the bounds with their ranges as run: `factor`, `low`, `high`, `unit`, `basis`.
+
+    Parameters
+    ----------
+    settings : mapping
+        Parameters of the growth notebook.
+    closed : (low, high)
+        From :func:`closed_sales`.
+    """
+    share, low, high = settings["share"], settings["share_low"], settings["share_high"]
+    recapture = (settings["recapture_low"], settings["recapture_high"])
+    common = (settings["common_low"], settings["common_high"])
+    top = "published shares of top sellers stand in for sales"
+    rows = [
+        (
+            "closed sales",
+            *closed,
+            "bn US dollars a year",
+            "a floor by Marketplace Pulse; the trade group's loss, itself more than",
+        ),
+        ("Chinese share, range", low, high, "share of sales", top),
+        ("Chinese share, one value", share, share, "share of sales", top),
+        ("recapture by Chinese rivals", *recapture, "share of closed sales", "assumed: no source"),
+        ("common part", *common, "percentage points", "assumed: no source"),
+    ]
+    return pd.DataFrame(rows, columns=["factor", "low", "high", "unit", "basis"])
+
+
+def fan_sentence(found: Estimate) -> str:
+    """Say what a fan shows: its spread, and how many estimates lie outside their own placebos.
+
+    A break that stands out under every specification would speak against an ordinary quarter; a few that do, with as
+    few placebo dates, speak for neither.
+    """
+    rows = found.rows.dropna(subset=["estimate"])
+    outside, low, high = int(rows["outside"].sum()), rows["estimate"].min(), rows["estimate"].max()
+    return (
+        f"The {len(rows)} estimates run from {quantity(low, found.unit)} to {quantity(high, found.unit)} points ◐. "
+        f"{outside} of them lie outside the range of their own placebos, of which there are at most "
+        f"{rows['n_placebos'].max()}, all at the onset of the pandemic. An answer that depends on the specification to "
+        "this degree is no estimate of an effect."
     )

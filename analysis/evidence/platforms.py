@@ -14,23 +14,16 @@ ALIBABA = "Alibaba (own results)"
 def by_year(series: facts.Series) -> pd.Series:
     """Return a series by period as a fraction of a year (2021.5 is mid-2021), NaN where one is missing."""
     whole = series.values.resample(series.values.index.freqstr).asfreq()
-    starts = whole.index.to_timestamp()
+    starts = (
+        whole.index.to_timestamp(how="start") + (whole.index.to_timestamp(how="end") - whole.index.to_timestamp()) / 2
+    )
     return whole.set_axis(starts.year + (starts.day_of_year - 1) / 365.25)
 
 
 def ebay_volume() -> facts.Series:
     """Return eBay's merchandise volume by quarter, million US dollars; 2021 is backed out of the growth of 2022."""
     published = facts.series("platform_quarterly", platform="eBay", series="gmv_total", publisher=EBAY, freq="Q")
-    growth = facts.series(
-        "platform_quarterly",
-        platform="eBay",
-        series="gmv_growth_yoy",
-        publisher=EBAY,
-        freq="Q",
-        first="2022Q1",
-        last="2022Q4",
-    )
-    earlier = facts.from_growth(published, growth)
+    earlier = facts.from_growth(published, _reported_growth())
     return joined([earlier, published], published.name, "2021 from the levels and the reported growth of 2022")
 
 
@@ -55,12 +48,24 @@ def ebay_china_growth() -> pd.DataFrame:
 
     The China line begins with the first half of 2022, so that nothing before the closures can be seen.
     """
-    rows = []
-    for name, series in (("from Chinese sellers", "net_revenue_china_sellers"), ("in total", "net_revenue")):
-        level = facts.series("platform_quarterly", platform="eBay", series=series, publisher=EBAY, freq="H")
-        rows.append({"revenue": name, "first": level.values["2022H1"], "second": level.values["2023H1"]})
-    frame = pd.DataFrame(rows)
-    return frame.assign(growth=100 * (frame["second"] / frame["first"] - 1))
+    names = {"net_revenue_china_sellers": "from Chinese sellers", "net_revenue": "in total"}
+    grown = [
+        facts.growth(facts.series("platform_quarterly", platform="eBay", series=name, publisher=EBAY, freq="H"))
+        for name in names
+    ]
+    return pd.DataFrame({"revenue": names.values(), "growth": [one.values["2023H1"] for one in grown]})
+
+
+def _reported_growth() -> facts.Series:
+    return facts.series(
+        "platform_quarterly",
+        platform="eBay",
+        series="gmv_growth_yoy",
+        publisher=EBAY,
+        freq="Q",
+        first="2022Q1",
+        last="2022Q4",
+    )
 
 
 def destination_readings() -> pd.DataFrame:
@@ -72,15 +77,7 @@ def destination_readings() -> pd.DataFrame:
         `destination`, `period`, `growth` in per cent, `provenance`: eBay's volume and Alibaba's international retail
         revenue, 2021Q3 to 2022Q4, and eBay's revenue from Chinese sellers in 2023H1.
     """
-    reported = facts.series(
-        "platform_quarterly",
-        platform="eBay",
-        series="gmv_growth_yoy",
-        publisher=EBAY,
-        freq="Q",
-        first="2022Q1",
-        last="2022Q4",
-    )
+    reported = _reported_growth()
     retail = aliexpress_parent_growth()
     parts = [
         pd.DataFrame(
@@ -158,3 +155,12 @@ def sources() -> pd.DataFrame:
     walmart = evidence["measure"].eq("share of new sellers based in China") & evidence["platform"].eq("Walmart")
     columns = ["source_publisher", "source_url"]
     return pd.concat([quarters.loc[growth, columns], firms.loc[mix, columns], evidence.loc[walmart, columns]])
+
+
+def mix() -> pd.DataFrame:
+    """Return Amazon's share of revenue by year (rows) and firm (columns), per cent; years between are interpolated."""
+    shares = amazon_shares()
+    named = shares["firm"].map(lambda firm: firm.split(" / ")[-1].split(" ")[0]) + " (" + shares["role"] + ")"
+    frame = shares.assign(year=shares["period"].str[:4].astype(int), name=named)
+    wide = frame.pivot(index="year", columns="name", values="share")
+    return wide.interpolate(limit_area="inside")

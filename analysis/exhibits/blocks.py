@@ -50,14 +50,14 @@ def figure(drawing: Figure, caption: str, alt: str, *, provenance: str = "real")
     drawing : Figure
         It is closed.
     caption : str
-        What is seen, the unit and the source; may hold simple HTML.
+        What is seen, the unit and the source.
     alt : str
         What a reader who cannot see the figure should know of it.
     provenance : {"real", "estimate"}
         Kind of the numbers drawn, marked in the caption.
     """
     image = f'<img src="{to_svg(drawing)}" alt="{escape(alt)}" style="width:100%">'
-    marked = f"{MARKS[provenance]} {caption}"
+    marked = f"{MARKS[provenance]} {escape(caption)}"
     return Block(f'<figure class="exhibit">{image}<figcaption>{marked}</figcaption></figure>', f"Figure: {caption}")
 
 
@@ -85,7 +85,7 @@ def table(
     signed : sequence of column
         Columns whose positive numbers get a plus.
     marks : mapping of column to provenance
-        Provenance of numeric columns; real where not named.
+        Provenance of a numeric column, or the name of the column that holds it row by row; real where not named.
     """
     decimals, marks = decimals or {}, marks or {}
     headers = columns or {name: str(name) for name in frame.columns}
@@ -93,8 +93,13 @@ def table(
     for name in headers:
         values = frame[name]
         if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
-            digits, mark = decimals.get(name, 1), marks.get(name, "real")
-            filled.append(("right", [number(float(v), digits, signed=name in signed, mark=mark) for v in values]))
+            mark = marks.get(name, "real")
+            by_row = [mark] * len(frame) if mark in MARKS else frame[mark]
+            cells = [
+                number(float(v), decimals.get(name, 1), signed=name in signed, mark=m)
+                for v, m in zip(values, by_row, strict=True)
+            ]
+            filled.append(("right", cells))
         else:
             filled.append(("left", [v if isinstance(v, _Label) else escape(str(v)) for v in values]))
     head = "".join(
@@ -105,7 +110,7 @@ def table(
         "<tr>" + "".join(f'<td style="text-align:{side};{WRAP}">{cells[i]}</td>' for side, cells in filled) + "</tr>"
         for i in range(len(frame))
     )
-    parts = f"<caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    parts = f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
     html = f'<table class="exhibit">{parts}</table>'
     return Block(html, f"Table: {caption}")
 
@@ -128,22 +133,27 @@ def labels(verdicts: Sequence[Verdict]) -> pd.Series:
     return pd.Series([label(verdict.word) for verdict in verdicts], dtype=object)  # text columns forget the class
 
 
-def say(text: str) -> Block:
-    """Return a paragraph of the report; `text` may hold simple HTML."""
-    return Block(f"<p>{text}</p>", text)
+def say(text: str, *, lead: str = "") -> Block:
+    """Return a paragraph of the report, after a `lead` in bold."""
+    bold = f"<strong>{escape(lead)}</strong> " if lead else ""
+    return Block(f"<p>{bold}{escape(text)}</p>", f"{lead} {text}".strip())
 
 
 def note(text: str, *, warning: bool = False) -> Block:
     """Return a boxed remark."""
     kind = "warning" if warning else "note"
-    return Block(f'<div class="{kind}" style="{BOX}"><p>{text}</p></div>', text)
+    return Block(f'<div class="{kind}" style="{BOX}"><p>{escape(text)}</p></div>', text)
 
 
 def finding(verdict: Verdict) -> str:
     """Return a verdict's estimate and interval with unit and mark, or a dash."""
-    if verdict.low is None and verdict.estimate is None:
-        return "–"
     mark = MARKS[verdict.provenance]
+    if verdict.low is None and verdict.estimate is None:
+        return (
+            "–"
+            if verdict.claimed is None
+            else f"claimed {quantity(verdict.claimed, verdict.unit)} {verdict.unit} {mark}"
+        )
     point = "" if verdict.estimate is None else quantity(verdict.estimate, verdict.unit) + " "
     if verdict.low is None:
         return f"{point}{verdict.unit} {mark}"
@@ -165,7 +175,7 @@ def answer(verdict: Verdict, *, as_of: str, sentence: str) -> Block:
         f'<div class="answer" style="{BOX}">'
         f"<p><em>{escape(claim)}, {escape(verdict.claimant)}:</em> {escape(verdict.statement)}</p>"
         f"<p>{label(verdict.word, short=False)} {' · '.join(part for part in facts if part)}</p>"
-        f"<p>{sentence}</p></div>"
+        f"<p>{escape(sentence)}</p></div>"
     )
     return Block(html, f"{claim}: {verdict.word}. {sentence}")
 

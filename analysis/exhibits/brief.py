@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from html import escape
 
 import pandas as pd
 
-from analysis.exhibits.blocks import BOX, Block, finding, labels, table
+from analysis import provenance
+from analysis.exhibits.blocks import BOX, Block, finding, labels, say, table
 from analysis.exhibits.numbers import quantity
-from analysis.verdicts import Verdict, tally
+from analysis.verdicts import Verdict, tally, unjudged
 
 
-def brief(verdicts: Sequence[Verdict], *, as_of: str) -> Block:
+def brief(verdicts: Sequence[Verdict]) -> Block:
     """Return the panel that sums up a run: how many readings got which word, in all and by claimant."""
     claims = len({verdict.claim for verdict in verdicts})
-    lines = [f"<strong>Of {len(verdicts)} readings of {claims} claims: {_words(verdicts)}.</strong> As of {as_of}."]
+    lead = f"Of {len(verdicts)} readings of {claims} claims: {_words(verdicts)}."
+    lines = [f"<strong>{lead}</strong> As of {escape(verdicts[0].as_of)}."]
+    if absent := unjudged(verdicts):
+        lines.append(f"<strong>Not judged in this run:</strong> {', '.join(absent)}.")
     parties = dict.fromkeys(_party(verdict) for verdict in verdicts)
     lines.append(" ".join(f"{escape(name)}: {_words([v for v in verdicts if _party(v) == name])}." for name in parties))
     lines.append(
@@ -49,8 +54,19 @@ def brief_table(verdicts: Sequence[Verdict]) -> Block:
     )
     return table(
         frame,
-        "Every claim of September 2021 and its word from public figures, with its report. Real figures ●, "
-        "estimates and sets ◐; nothing is simulated. Not testable: with this data.",
+        f"Readings of the claims of September 2021 and their words, as of {ordered[0].as_of}, with the report. "
+        "Real figures ●, estimates and sets ◐; nothing is simulated. Not testable: with this data.",
+    )
+
+
+def brief_provenance(verdicts: Sequence[Verdict]) -> Block:
+    """Return one line: commit, a digest of all that the verdicts' reports read, and where the rest stands."""
+    digest = hashlib.sha256("".join(sorted({verdict.inputs for verdict in verdicts})).encode()).hexdigest()
+    commit = provenance.commit() or "unknown (not a git checkout)"
+    return say(
+        f"Commit {commit}; digest of the data {digest[:12]}. Parameters, data, sources and versions stand on the "
+        "last page of each report.",
+        lead="Provenance.",
     )
 
 

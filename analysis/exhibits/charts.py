@@ -91,11 +91,20 @@ def lines(
     wanted = scale(np.array([end[1] for end in ends.values()]))
     gap = 0.062 * 2.9 / height * float(scale(np.array(top)) - scale(np.array(bottom)))
     placed = _spread(wanted, gap)
-    right = max(end[0] for end in ends.values())
     width = frame.index.max() - frame.index.min()
-    for (name, (x, _, colour)), y in zip(ends.items(), np.exp(placed) if log else placed, strict=True):
-        weight = "bold" if name in strong else "normal"
-        axes.text(max(x, right) + 0.015 * width, y, name, color=colour, va="center", fontsize=7.5, weight=weight)
+    right = max(end[0] for end in ends.values()) + 0.03 * width
+    for (name, (x, y, colour)), place in zip(ends.items(), np.exp(placed) if log else placed, strict=True):
+        axes.annotate(
+            name,
+            (x, y),
+            xytext=(right, place),
+            color=colour,
+            va="center",
+            fontsize=7.5,
+            weight="bold" if name in strong else "normal",
+            arrowprops={"arrowstyle": "-", "color": FAINT, "lw": 0.6, "shrinkA": 0, "shrinkB": 3},
+            annotation_clip=False,
+        )
     axes.set_ylabel(ylabel)
     _axis_numbers(axes, decimals)
     if ticks:

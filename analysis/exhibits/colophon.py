@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from html import escape
 
 import pandas as pd
 
@@ -42,6 +41,7 @@ def colophon(
         {
             "File": [card.path for card in cards],
             "What it holds": [card.title for card in cards],
+            "What it is not": [card.not_this for card in cards],
             "Vintage": [card.vintage for card in cards],
             "sha256": [card.sha256[:12] for card in cards],
         }
@@ -50,10 +50,10 @@ def colophon(
     made = "; ".join(f"{name} {version}" for name, version in provenance.versions().items())
     parts = [
         *_stale([card.vintage for card in cards], as_of, stale_after_days),
-        table(read, "Data read, from the project's own <em>data</em> folder."),
+        table(read, "Data read, from the project's own data folder."),
         *([_sources(sources)] if sources else []),
-        say(f"<strong>Parameters as run.</strong> {escape(run)}."),
-        say(f"<strong>Code.</strong> Commit {provenance.commit() or 'unknown (not a git checkout)'}; {made}."),
+        say(f"{run}.", lead="Parameters as run."),
+        say(f"Commit {provenance.commit() or 'unknown (not a git checkout)'}; {made}.", lead="Code."),
     ]
     total = parts[0]
     for part in parts[1:]:

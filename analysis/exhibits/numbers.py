@@ -19,6 +19,7 @@ DECIMALS = {
     "ratio": 2,
     "p": 3,
     "accounts": 0,
+    "stores or accounts": 0,
     "firms": 0,
     "million yuan": 0,
     "billion US dollars": 1,

@@ -103,7 +103,15 @@ def resource(name: str, root: Path = DATA) -> dict[str, Any]:
 
 def describe(name: str, root: Path = DATA) -> Card:
     """Title, hash, vintage and sources of one file, from the descriptor alone."""
-    entry = resource(name, root)
+    return _card(resource(name, root))
+
+
+def newest(root: Path = DATA) -> Card:
+    """Describe the file of the newest vintage, the first of them in the order of the descriptor."""
+    return max(map(_card, package(root)["resources"]), key=lambda card: card.vintage)
+
+
+def _card(entry: dict[str, Any]) -> Card:
     return Card(
         name=entry["name"],
         title=entry["title"],

@@ -144,11 +144,12 @@ def _typed(content: bytes, declared: str, file: str) -> tuple[pd.DataFrame, list
 
 
 def _undeclared(root: Path) -> list[Problem]:
+    """Files that nothing declares; hidden ones, such as the Finder's .DS_Store, are no data."""
     declared = {(root / descriptor.resource(name, root)["path"]).resolve() for name in descriptor.names(root)}
     return [
         Problem(str(path), "a declared file", "no entry in datapackage.json", "declare it there, or remove it")
         for path in sorted([*root.glob("*.csv"), *(root / "facts").iterdir()])
-        if path.resolve() not in declared
+        if path.resolve() not in declared and not path.name.startswith(".")
     ]
 
 

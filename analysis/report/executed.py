@@ -1,6 +1,7 @@
 """What an executed notebook leaves behind: its verdicts, and itself made fit to publish."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,6 +31,31 @@ def verdicts(file: Path, job: Job) -> list[Verdict]:
     return [{**item, "report": job.name} for item in found]
 
 
+def footer(found: Iterable[Verdict], job: Job) -> str:
+    """Say what the figures of a report are, for the foot of its pages, by the provenance of its verdicts.
+
+    Parameters
+    ----------
+    found : iterable of verdicts
+        Those that the report gives, or reads if it is the brief.
+    job : Job
+
+    Raises
+    ------
+    ReportError
+        If a verdict does not say that it is real or an estimate: nothing else earns a word.
+    """
+    seen = {verdict.get("provenance") for verdict in found}
+    if unknown := seen - {"real", "estimate"}:
+        raise ReportError(
+            f"{job.name}: the provenance of a verdict is {', '.join(sorted(map(repr, unknown)))}; it must be real or "
+            "estimate: write verdicts with `verdicts.write`."
+        )
+    if not seen:
+        return "Figures as marked: ● real, ◐ estimate, ○ simulated"
+    return "Real figures and estimates from them" if "estimate" in seen else "Real figures"
+
+
 def make_reproducible(file: Path, job: Job, staged: str) -> None:
     """Rewrite an executed notebook so that the same inputs give the same bytes.
 
@@ -47,7 +73,7 @@ def make_reproducible(file: Path, job: Job, staged: str) -> None:
     notebook["metadata"].pop("papermill", None)
     for number, cell in enumerate(notebook["cells"]):
         cell["metadata"].pop("papermill", None)
-        if cell["id"] not in known:
+        if "id" in cell and cell["id"] not in known:  # nbformat 4.4 and older have none
             cell["id"] = f"cell-{number}"
         _refuse_errors(cell, job)
     text = json.dumps(notebook, ensure_ascii=False, indent=1) + "\n"

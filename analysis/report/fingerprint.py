@@ -11,6 +11,7 @@ from analysis import provenance
 from analysis.report.schedule import Job, Paths
 
 PACKAGE = Path(__file__).resolve().parent.parent
+LAYOUT = ("*.lua", "*.typ", "fonts/*.otf")
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,14 @@ class Inputs:
 def inputs(paths: Paths) -> Inputs:
     """Hash the data, the sources of `analysis` and the layout, and note the versions.
 
-    Every file under ``data/`` counts. The layout is each file that lies in ``reports/``
-    (template, filter) or in its ``fonts/``, but not the schedule, whose parameters count
-    by themselves.
+    Every file under ``data/`` counts. Of ``reports/``, into which runs write, only the
+    layout counts: template, filters and fonts. The schedule's parameters count by themselves.
     """
-    layout = [file for file in paths.reports.glob("*.*") if file.name != "schedule.yml"]
+    layout = [file for pattern in LAYOUT for file in paths.reports.glob(pattern)]
     return Inputs(
         data=_hashes(paths.data, paths.data.rglob("*")),
         code=_hashes(PACKAGE, PACKAGE.rglob("*.py")),
-        layout=_hashes(paths.reports, [*layout, *(paths.reports / "fonts").rglob("*")]),
+        layout=_hashes(paths.reports, layout),
         versions=provenance.versions(),
     )
 

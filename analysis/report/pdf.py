@@ -24,7 +24,7 @@ class PdfError(RuntimeError):
     """The notebook cannot be set as a PDF."""
 
 
-def render(notebook: Path, pdf: Path, *, as_of: str, footer: str = "Real figures") -> None:
+def render(notebook: Path, pdf: Path, *, as_of: str, footer: str) -> None:
     """Set an executed notebook as a tagged, archivable PDF (PDF/A-2a and PDF/UA-1).
 
     Page 1 holds the title and the cells tagged ``answer``; the other cells follow in
@@ -40,7 +40,7 @@ def render(notebook: Path, pdf: Path, *, as_of: str, footer: str = "Real figures
     as_of : str
         Date of knowledge, YYYY-MM-DD: printed, and the PDF's own date (midnight UTC).
     footer : str
-        What stands at the foot of each page.
+        What the figures are: stands under the title and at the foot of each page.
 
     Raises
     ------

@@ -1,5 +1,6 @@
 """Publication: all of it or nothing, one run at a time."""
 
+import errno
 import fcntl
 import json
 import os
@@ -16,6 +17,7 @@ from analysis.report.executed import Verdict
 from analysis.report.fingerprint import sha256
 
 _STAGE = ".run-"
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EXDEV}
 
 
 class LockedError(RuntimeError):
@@ -128,7 +130,8 @@ def move(moves: list[tuple[Path, Path]], stage: Path) -> None:
     ----------
     moves : list of (staged, target)
     stage : Path
-        Where the old files are kept until all are moved, as links that need no space.
+        Where the old files are kept until all are moved: as links, which need no space, or as
+        copies in a file system that has no hard links.
     """
     done: list[tuple[Path, Path]] = []
     try:
@@ -136,7 +139,7 @@ def move(moves: list[tuple[Path, Path]], stage: Path) -> None:
             old = stage / f"old-{number}"
             target.parent.mkdir(exist_ok=True)
             if target.exists():
-                os.link(target, old)
+                _keep(target, old)
             os.replace(staged, target)
             done.append((target, old))
     except BaseException:
@@ -146,6 +149,15 @@ def move(moves: list[tuple[Path, Path]], stage: Path) -> None:
             else:
                 target.unlink()
         raise
+
+
+def _keep(file: Path, old: Path) -> None:
+    try:
+        os.link(file, old)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        shutil.copy2(file, old)
 
 
 def point_latest(folder: Path, stage: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 TIMEOUT = 600.0  # seconds for one notebook
 
 Render = Callable[..., None]
+Verdicts = Mapping[str, list[Verdict]]  # by report
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ def report(
     names : iterable of str
         Reports by name or number; none means the whole schedule.
     given : mapping
-        Parameters by name, as text.
+        Parameters by name, as text; where they change what is scheduled, `out` must be another
+        folder than ``paths.reports``.
     out : Path
         Where to publish; ``paths.reports`` if None.
     workers : int
@@ -102,7 +105,7 @@ def report(
     force : bool
         Make also what is unchanged.
     render : callable
-        ``render(notebook, pdf, as_of=...)``; `analysis.report.pdf.render` if None.
+        ``render(notebook, pdf, as_of=..., footer=...)``; `analysis.report.pdf.render` if None.
 
     Returns
     -------
@@ -118,22 +121,33 @@ def report(
         If the disk is full while publishing; what was published is as before.
     """
     scheduled = schedule.read(paths)
-    jobs = schedule.settle(schedule.select(scheduled, names), given or {}, as_of)
+    chosen = schedule.select(scheduled, names)
+    jobs = schedule.settle(chosen, given or {}, as_of)
     out = (out or paths.reports).absolute()
+    schedule.refuse_foresight(paths, as_of)
+    schedule.refuse_unscheduled(paths, jobs, schedule.settle(chosen, {}, as_of), out)
+    briefs = [job for job in jobs if job.is_brief]
+    waiting = [] if briefs else schedule.settle([job for job in scheduled if job.is_brief], {}, as_of)
     order = Order(paths, as_of, out, workers or os.cpu_count() or 1, timeout, force, render)
     with Interrupts() as interrupts, publish.locked(out), publish.staging(out) as stage:
         published = publish.read(out / as_of)
         shift = Shift(order, fingerprint.inputs(paths), published, stage)
         _work(shift, [job for job in jobs if not job.is_brief])
-        for brief in (job for job in jobs if job.is_brief):
+        briefs += _outdated(waiting, shift)
+        for brief in briefs:
             _work_brief(shift, brief, [job for job in scheduled if not job.is_brief])
         with interrupts.held():
             _publish(shift, scheduled)
-        return _tell(shift, jobs)
+        return _tell(shift, scheduled)
 
 
-def _work(shift: Shift, jobs: list[Job], verdicts: object = None) -> None:
-    """Make each job that is not up to date, several at a time."""
+def _outdated(briefs: list[Job], shift: Shift) -> list[Job]:
+    """Those that nobody chose, but that stand published beside a report that has just been made again."""
+    return [brief for brief in briefs if shift.products and brief.name in shift.published.entries]
+
+
+def _work(shift: Shift, jobs: list[Job], verdicts: Verdicts | None = None) -> None:
+    """Make each job that is not up to date, several at a time; the brief is given the verdicts that it reads."""
     prints = {job.name: fingerprint.of(job, shift.common, verdicts) for job in jobs}
     fresh = [] if shift.order.force else [n for n in prints if shift.published.holds(n, prints[n])]
     shift.unchanged += fresh
@@ -147,7 +161,7 @@ def _work(shift: Shift, jobs: list[Job], verdicts: object = None) -> None:
     with environment(shift.order.as_of, shift.stage), ThreadPoolExecutor(shift.order.workers) as pool:
         try:
             for position, job in enumerate(due):
-                futures[pool.submit(_make, shift, job, prints[job.name], kernels, position)] = job
+                futures[pool.submit(_make, shift, job, prints[job.name], verdicts, kernels, position)] = job
             for future in as_completed(futures):
                 _note(shift, futures[future], future)
         except BaseException:  # a signal, or an error of ours: leave no kernel behind
@@ -176,7 +190,7 @@ def _work_brief(shift: Shift, brief: Job, inputs: list[Job]) -> None:
     _work(shift, [brief], verdicts)
 
 
-def _make(shift: Shift, job: Job, print_: str, kernels: "Kernels", position: int) -> Product:
+def _make(shift: Shift, job: Job, print_: str, read: Verdicts | None, kernels: "Kernels", position: int) -> Product:
     """Execute a notebook and make its PDF, in the temporary folder."""
     from analysis.report.kernels import execute, say
 
@@ -192,7 +206,7 @@ def _make(shift: Shift, job: Job, print_: str, kernels: "Kernels", position: int
         execute(job, values, notebook, timeout=shift.order.timeout, kernels=kernels, progress=progress)
         executed.make_reproducible(notebook, job, str(verdicts))
         found = [] if job.is_brief else executed.verdicts(verdicts, job)
-        _render(shift, job, notebook, pdf)
+        _render(shift, job, notebook, pdf, executed.footer(chain(found, *(read or {}).values()), job))
     except OSError as error:
         if disk_full(error):
             raise ReportError(
@@ -202,9 +216,9 @@ def _make(shift: Shift, job: Job, print_: str, kernels: "Kernels", position: int
     return Product(job, print_, notebook, pdf, found, time.monotonic() - began, datetime.now(UTC))
 
 
-def _render(shift: Shift, job: Job, notebook: Path, pdf: Path) -> None:
+def _render(shift: Shift, job: Job, notebook: Path, pdf: Path, footer: str) -> None:
     try:
-        (shift.order.render or _own_render())(notebook, pdf, as_of=shift.order.as_of)
+        (shift.order.render or _own_render())(notebook, pdf, as_of=shift.order.as_of, footer=footer)
     except RuntimeError as error:
         code = Exit.DISK_FULL if disk_full(error) else Exit.PDF
         raise ReportError(f"{job.name}: no PDF: {error}", code) from error
@@ -238,7 +252,7 @@ def _publish(shift: Shift, scheduled: list[Job]) -> None:
 
 def _manifest(shift: Shift, scheduled: list[Job], verdicts_sha256: str) -> dict[str, Any]:
     """Describe what is published: of earlier runs what still stands, of this run what it made."""
-    commit = provenance.commit(shift.order.paths.notebooks)
+    commit = provenance.commit()
     entries = {**shift.published.entries}
     for name, product in shift.products.items():
         entries[name] = {
@@ -260,10 +274,12 @@ def _manifest(shift: Shift, scheduled: list[Job], verdicts_sha256: str) -> dict[
     }
 
 
-def _tell(shift: Shift, jobs: list[Job]) -> Exit:
-    """Print one line per report and the paths of the PDFs; return how the run ends."""
+def _tell(shift: Shift, scheduled: list[Job]) -> Exit:
+    """Print one line per report of the run and the paths of the PDFs; return how the run ends."""
     for failure in shift.failures.values():
         print(failure, file=sys.stderr)
+    touched = {*shift.products, *shift.unchanged, *shift.failures, *shift.not_run}
+    jobs = [job for job in scheduled if job.name in touched]
     for job in jobs:
         if product := shift.products.get(job.name):
             line = f"published  {product.seconds:5.1f} s"

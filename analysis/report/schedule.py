@@ -8,8 +8,9 @@ from typing import Any
 
 import yaml
 
-from analysis import parameters
+from analysis import allowed, parameters
 from analysis.errors import DesignError
+from analysis.facts import descriptor
 
 _KEYS = {"name", "notebook", "parameters"}
 
@@ -141,7 +142,7 @@ def settle(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
     DesignError
         For a name that no job knows or that only the runner sets, and as in `parameters`.
     """
-    if not parameters.is_date(as_of):
+    if not allowed.is_date(as_of):
         raise DesignError(f"As-of date: found {as_of!r}; give a date YYYY-MM-DD.")
     known = {job.name: parameters.read(job.notebook) for job in jobs}
     names = {name: {parameter.name for parameter in known[name]} for name in known}
@@ -156,6 +157,39 @@ def settle(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
             raise DesignError(f"Report {job.name}: {error}") from None
         settled.append(replace(job, parameters=values))
     return settled
+
+
+def refuse_foresight(paths: Paths, as_of: str) -> None:
+    """Raise `DesignError` if the data hold what was not known yet at the date of knowledge."""
+    card = descriptor.newest(paths.data)
+    if as_of < card.vintage:
+        raise DesignError(
+            f"As-of date: {as_of} was asked for, but {paths.data / card.path} is of {card.vintage} and may hold what "
+            f"was not known then; give --as-of {card.vintage} or later, or check out the data of that date from git."
+        )
+
+
+def refuse_unscheduled(paths: Paths, settled: list[Job], scheduled: list[Job], out: Path) -> None:
+    """Raise `DesignError` if a job would be published among the scheduled reports with other parameters.
+
+    Parameters
+    ----------
+    paths : Paths
+    settled, scheduled : list of Job
+        The same jobs, as they are to run and as the schedule has them.
+    out : Path
+        Where they are to be published.
+    """
+    if out.resolve() != paths.reports.resolve():
+        return
+    for job, plain in zip(settled, scheduled, strict=True):
+        for name, value in job.parameters.items():
+            if value != plain.parameters[name]:
+                raise DesignError(
+                    f"Parameter {name}: {value!r} was given for {job.name}, which the schedule runs with "
+                    f"{plain.parameters[name]!r}, and {out} holds the reports of the schedule; give another folder "
+                    "with --out DIR, or write the value into schedule.yml."
+                )
 
 
 def _refuse_reserved(job: Job, names: set[str], given: Mapping[str, str]) -> None:
