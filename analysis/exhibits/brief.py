@@ -15,14 +15,12 @@ from analysis.verdicts import Verdict, tally, unjudged
 
 
 def brief(verdicts: Sequence[Verdict]) -> Block:
-    """Return the panel that sums up a run: how many readings got which word, in all and by claimant."""
+    """Return the panel that sums up a run: how many readings got which word."""
     claims = len({verdict.claim for verdict in verdicts})
     lead = f"Of {len(verdicts)} readings of {claims} claims: {_words(verdicts)}."
     lines = [f"<strong>{lead}</strong> As of {escape(verdicts[0].as_of)}."]
     if absent := unjudged(verdicts):
         lines.append(f"<strong>Not judged in this run:</strong> {', '.join(absent)}.")
-    parties = dict.fromkeys(_party(verdict) for verdict in verdicts)
-    lines.append(" ".join(f"{escape(name)}: {_words([v for v in verdicts if _party(v) == name])}." for name in parties))
     lines.append(
         "Each word follows from a rule that was fixed in advance. Where the figures allow both a harm and none, "
         "the word is <em>not shown</em>; it never means that there was no effect."
@@ -64,8 +62,7 @@ def brief_provenance(verdicts: Sequence[Verdict]) -> Block:
     digest = hashlib.sha256("".join(sorted({verdict.inputs for verdict in verdicts})).encode()).hexdigest()
     commit = provenance.commit() or "unknown (not a git checkout)"
     return say(
-        f"Commit {commit}; digest of the data {digest[:12]}. Parameters, data, sources and versions stand on the "
-        "last page of each report.",
+        f"Commit {commit[:12]}; digest of the data {digest[:12]}; all else stands at the end of each report.",
         lead="Provenance.",
     )
 

@@ -245,7 +245,7 @@ def fans(paths: pd.DataFrame, firms: pd.DataFrame, titles: Mapping[str, str]) ->
         axes.set_xlim(paths["day"].min(), paths["day"].max() + 9)  # room for the names
         axes.set_xticks(range(paths["day"].min(), paths["day"].max() + 1, 10))
         axes.axvline(0, color=REST, lw=0.7, ls=(0, (1, 2)))
-        axes.axhline(0, color=REST, lw=0.6)
+        axes.plot([paths["day"].min(), paths["day"].max()], [0, 0], color=REST, lw=0.6)
         axes.set_title(title)
         _axis_numbers(axes, 0)
         _axis_numbers(axes, 0, "x")
