@@ -40,8 +40,7 @@ def colophon(
     read = pd.DataFrame(
         {
             "File": [card.path for card in cards],
-            "What it holds": [card.title for card in cards],
-            "What it is not": [card.not_this for card in cards],
+            "What it holds, and what it is not": [f"{card.title}. {card.not_this}" for card in cards],
             "Vintage": [card.vintage for card in cards],
             "sha256": [card.sha256[:12] for card in cards],
         }
