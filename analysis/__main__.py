@@ -1,4 +1,4 @@
-"""The front desk: ``python -m analysis report``, ``list``, ``params``  and ``check``."""
+"""The front desk: ``python -m analysis report``, ``list``, ``params``, ``check`` and ``simulate``."""
 
 import argparse
 import datetime
@@ -92,7 +92,15 @@ def _check(asked: argparse.Namespace, paths: Paths) -> int:
     return Exit.OK
 
 
-_COMMANDS = {"report": _report, "list": _list, "params": _params, "check": _check}
+def _simulate(asked: argparse.Namespace, paths: Paths) -> int:
+    from analysis.market.export import export
+    from analysis.market.parameters import from_text
+
+    print(export(asked.preset, asked.seed, asked.out, from_text(_given(asked.parameters))))
+    return Exit.OK
+
+
+_COMMANDS = {"report": _report, "list": _list, "params": _params, "check": _check, "simulate": _simulate}
 
 
 def _given(pairs: list[str]) -> dict[str, str]:
@@ -135,6 +143,13 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="validate every data file against its descriptor")
     check.add_argument("--accept", type=Path, metavar="FILE", help="first record a deliberate change of it")
     check.add_argument("--vintage", metavar="DATE", help="with --accept: date of the change (today)")
+    simulate = commands.add_parser("simulate", help="make a simulated market with its truth")
+    simulate.add_argument("--preset", required=True, metavar="NAME", help="such as mid_3k; a wrong one lists them")
+    simulate.add_argument("--seed", required=True, type=int, metavar="N", help="whole number of at least 0")
+    simulate.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for panel, truth and manifest")
+    simulate.add_argument(
+        "-p", dest="parameters", action="append", default=[], metavar="KEY=VALUE", help="set a parameter of the market"
+    )
     return parser
 
 

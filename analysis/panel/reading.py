@@ -1,0 +1,131 @@
+"""Read a panel: look through the file once for its words and months, then fill the array."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow.compute as pc
+
+from analysis.errors import DataError
+from analysis.facts.reading import Problem
+from analysis.inference import Bools, Floats
+from analysis.panel.coding import Coding, look_through
+from analysis.panel.columns import columns
+from analysis.panel.files import open_file
+from analysis.panel.filling import Filled, fill
+from analysis.panel.panel import SIMULATED_ID, UNITS, Panel
+
+Absent = Literal["missing", "zero"]
+
+
+def read_panel(
+    path: str | Path, *, home: str = "AMZ", platforms: Sequence[str] | None = None, absent: Absent = "missing"
+) -> Panel:
+    """Read a panel from a CSV or Parquet file with the columns of ``data/panel.schema.json``.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``.csv`` file (UTF-8, commas) or a ``.parquet`` file; rows and columns in any order. Rows by account are
+        added up to their firm; the sum is missing where one of them is given as not known.
+    home : str
+        The platform that closed the accounts; it becomes the first.
+    platforms : sequence of str
+        Platforms that may occur, in the order of the panel. None allows all, in the order that the metadata of the
+        file say, or else of their names.
+    absent : {"missing", "zero"}
+        What a firm-platform-month without a row is. ``"missing"``: NaN, except on a platform for which the firm has
+        no row at all: there it sold nothing, in every month for which the file has a row of that platform.
+        ``"zero"``: the file lists all sales, so it is 0; NaN only in a month for which the file has no row at all.
+        A row with 0 is 0, and a row without sales is NaN, in either case.
+
+    Returns
+    -------
+    Panel
+        Firms in the order of their ids. `dropped` counts the rows without a place of their own in it. Simulated, if
+        the metadata, the column `provenance` or the ids of the firms say so.
+
+    Raises
+    ------
+    DataError
+        When the file cannot be read; its columns or a value break the schema; a key comes twice; an attribute differs
+        within a firm; a firm was closed before the first month; a platform is not allowed or the home platform has no
+        row; real and simulated rows are mixed; or there are fewer than two firms with sales.
+    """
+    if absent not in ("missing", "zero"):
+        raise DataError(f"a rule for absent rows was asked for; found {absent!r}; use 'missing' or 'zero'")
+    coding = look_through(open_file(Path(path)))
+    order = _platforms(coding, home, platforms)
+    provenance = _provenance(coding)
+    filled, dropped = _without_empty(fill(coding, order), coding)
+    if len(filled.firms) < 2:
+        found = f"{len(filled.firms)} ({', '.join(filled.firms.index)})"
+        raise _refusal(coding, "at least two firms with sales", found, "add firms to compare with")
+    _fill_absent(filled.sales, filled.seen, zero=absent == "zero")
+    return Panel(filled.sales, filled.firms, order, coding.months, provenance, dropped)
+
+
+def _refusal(coding: Coding, asked: str, found: str, do: str, place: str = "") -> DataError:
+    return DataError(str(Problem(f"{coding.file.path}{place}", asked, found, do)))
+
+
+def _platforms(coding: Coding, home: str, allowed: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the platforms that occur and are allowed, the home platform first."""
+    found = coding.words["platform"].to_pylist()
+    if home not in found or (allowed is not None and home not in allowed):
+        do = "name the platform that closed the accounts as `home`"
+        raise _refusal(coding, f"rows of the home platform {home!r}", f"rows of {', '.join(found)}", do)
+    order = list(allowed) if allowed is not None else [*coding.file.said.get("platforms", []), *found]
+    return tuple(dict.fromkeys([home, *(name for name in order if name in found)]))
+
+
+def _provenance(coding: Coding) -> str:
+    """Return "simulated" if any of the three signs says so; refuse a file that is in part real."""
+    do = columns()["provenance"].remedy
+    said = coding.file.said.get("provenance", "real")
+    if said not in UNITS:
+        raise _refusal(coding, "real or simulated as provenance in the metadata", repr(said), do)
+    column = coding.words["provenance"].to_pylist() if "provenance" in coding.words else ["real"]
+    if len(column) > 1:
+        rows = " and ".join(f"{word!r} (first in row {coding.first_row('provenance', word):,})" for word in column)
+        raise _refusal(coding, "one provenance", rows, do, ", column provenance")
+    firms = coding.words["firm"]
+    marked = pc.match_substring_regex(firms, f"^{SIMULATED_ID}").to_numpy(zero_copy_only=False)
+    if "simulated" in (said, column[0]) or marked.all():
+        return "simulated"
+    if marked.any():
+        examples = (firms[int(marked.argmax())].as_py(), firms[int(marked.argmin())].as_py())
+        rows = " and ".join(f"{firm!r} (first in row {coding.first_row('firm', firm):,})" for firm in examples)
+        raise _refusal(coding, "one provenance", f"a simulated firm beside another: {rows}", do, ", column firm")
+    return "real"
+
+
+def _without_empty(filled: Filled, coding: Coding) -> tuple[Filled, pd.DataFrame]:
+    """Leave out firms without any known sales; count every row that has no place of its own."""
+    empty = ~(filled.seen & ~np.isnan(filled.sales)).any(axis=(1, 2))
+    counts = [
+        ("rows", "added up with another account of their firm", coding.rows - int(filled.seen.sum())),
+        ("rows", "their firm has no known sales in any month", int(filled.seen[empty].sum())),
+        ("firms", "they have no known sales in any month", int(empty.sum())),
+    ]
+    dropped = pd.DataFrame([row for row in counts if row[2]], columns=["what", "rule", "count"])
+    if empty.any():
+        filled = Filled(filled.sales[~empty], filled.seen[~empty], filled.firms[~empty])
+    return filled, dropped
+
+
+def _fill_absent(sales: Floats, seen: Bools, *, zero: bool) -> None:
+    """Set what has no row, in place; it is 0 so far."""
+    covered = np.asarray(seen.any(axis=0))
+    if zero:
+        sales[:, :, ~covered.any(axis=0)] = np.nan
+        return
+    sales[~seen] = np.nan
+    elsewhere = np.asarray(~seen.any(axis=2))
+    for platform in range(len(covered)):
+        of_platform = sales[:, platform]
+        of_platform[np.ix_(elsewhere[:, platform], covered[platform])] = 0.0

@@ -1,0 +1,507 @@
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import __main__ as front_desk
+from analysis.errors import DesignError
+from analysis.market import (
+    CHANNELS,
+    PLATFORMS,
+    PRESETS,
+    WORLDS,
+    Parameters,
+    Truth,
+    calibrate,
+    calibration,
+    export,
+    listed_extract,
+    simulate,
+)
+from analysis.market.demand import Nests
+from analysis.market.engine import Plan, run, untouched
+from analysis.market.firms import NEVER
+from analysis.market.parameters import WAVES, chosen
+from analysis.market.worlds import Market, at_work
+from analysis.panel import read_panel
+
+SMALL = {"n_firms": 600, "n_categories": 8, "closed_gmv": 0.13, "tilt": 0.2}
+STRENGTHS = {
+    "closure": {"bite": 0.0},
+    "relocation": {"enter": 0.0, "effort": 0.0, "follow": 0.0},
+    "chilling": {"chill": 0.0},
+    "hedging": {"hedge": 0.0, "deter": 0.0},
+    "trust": {"trust": 0.0},
+}
+
+
+def small(preset="mid_3k", seed=1, **overrides):
+    return simulate(preset, seed, **(SMALL | overrides))
+
+
+@pytest.fixture(scope="module")
+def truth():
+    return small(trust=0.05)[1]
+
+
+def whole(market, channels):
+    """Run a world from its first month instead of from the end of the shared history."""
+    plan, news = market.plan(at_work(channels), market.closures), market.news
+    before = untouched(market.stage, plan.start, 0, news)
+    closed = len(plan.closed)
+    return run(
+        market.stage,
+        Plan(
+            first=0,
+            start=plan.start,
+            home=np.concatenate([before.home, plan.home]),
+            closed=plan.closed,
+            effort=np.concatenate([np.ones((news, len(PLATFORMS), closed)), plan.effort]),
+            following=np.concatenate([np.zeros((news, closed)), plan.following]),
+            hazard=np.concatenate([np.zeros((news, closed)), plan.hazard]),
+            trust=np.concatenate([before.trust, plan.trust]),
+        ),
+        np.ones(len(market.stage.firms), dtype=bool),
+    )
+
+
+# worlds
+
+
+@pytest.mark.parametrize("lead", [0, 2])
+@pytest.mark.parametrize("world", WORLDS)
+def test_worlds_are_equal_to_the_bit_before_the_first_closure_or_news(world, lead):
+    market = Market.open("chill", chosen("chill", SMALL | {"news_lead": lead}), seed=2)
+    course = whole(market, WORLDS[world])
+    assert market.news == 28 - lead
+    assert np.array_equal(course.sales[: market.news], market.history.sales)
+    assert np.array_equal(course.sales[market.news :], market.go_on(WORLDS[world]).sales)
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_a_channel_of_zero_strength_changes_nothing_to_the_bit(channel):
+    truth = small(**STRENGTHS[channel])[1]
+    assert np.array_equal(truth.sales("W11"), truth.sales(f"no_{channel}"))
+    assert np.array_equal(truth.outside("W11"), truth.outside(f"no_{channel}"))
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_a_channel_of_some_strength_changes_something(truth, channel):
+    assert not np.array_equal(truth.sales("W11"), truth.sales(f"no_{channel}"))
+
+
+def test_sham_closures_change_nothing_and_are_dated():
+    panel, truth = small("null")
+    assert panel.firms["closed_on"].notna().sum() > 10
+    for world in WORLDS:
+        assert np.array_equal(truth.sales(world), truth.sales("W00"))
+    assert truth.scalars()["E1a"] == 0.0
+    assert np.isnan(truth.scalars()["E4a_EBY"])  # nothing was lost, so it went nowhere
+
+
+def test_channels_do_not_move_the_random_numbers_of_others():
+    plain, other = (Market.open("x", chosen(preset, {"n_firms": 600}), 3) for preset in ("mid_3k", "chill"))
+    assert np.array_equal(plain.history.sales, other.history.sales)
+
+
+@pytest.mark.parametrize("world", ["W11", "W00", "W10n"])
+def test_sales_and_the_outside_good_add_up_to_spending(truth, world):
+    stage = truth.market.stage
+    inside = stage.firms.nests.totals(truth.sales(world).sum(axis=1).T)
+    np.testing.assert_allclose(inside + truth.outside(world).T, stage.paths.spending, rtol=1e-12)
+
+
+def test_the_same_seed_gives_the_same_hash_and_another_seed_another():
+    digests = [small(seed=seed, noise=0.2)[0].digest for seed in (4, 4, 5)]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_worlds_do_not_depend_on_when_they_are_asked_for():
+    early, late = simulate("mid_3k", 1, worlds=("W00", "W11"), **SMALL)[1], small()[1]
+    assert np.array_equal(early.sales("W00"), late.sales("W00"))
+
+
+def test_nested_demand_has_its_closed_form():
+    nests = Nests(np.array([0, 0]), np.array([0]), np.array([[0.5], [0.0]]))
+    utility = np.array([[1.0, 0.4], [0.3, -np.inf]])
+    sales, outside = nests.sales(np.exp(utility / (1 - nests.sigma)), np.array([[0.2], [0.0]]), np.array([100.0]))
+    inclusive = 0.5 * np.log(np.exp(2.0) + np.exp(0.8)) + 0.2
+    denominator = 1 + np.exp(inclusive) + np.exp(0.3)
+    within = np.exp(2.0) / (np.exp(2.0) + np.exp(0.8))
+    np.testing.assert_allclose(outside, 100 / denominator)
+    np.testing.assert_allclose(sales[0, 0], 100 * within * np.exp(inclusive) / denominator)
+    np.testing.assert_allclose(sales[1], [100 * np.exp(0.3) / denominator, 0.0])
+
+
+# closures
+
+
+def test_waves_come_in_their_months_and_the_big_first():
+    truth = simulate("ceiling_50k", 1)[1]
+    month, size = truth.closed_month, truth.market.stage.firms.size
+    closed = np.isfinite(month)
+    assert set(month[closed].astype(int)) == set(WAVES)
+    assert size[month == WAVES[0]].mean() > size[month == WAVES[-1]].mean()
+
+
+def test_a_brand_group_is_closed_as_a_whole_and_at_once():
+    truth = simulate("ceiling_50k", 2)[1]
+    firms = truth.firms
+    selling = truth.sales("W11")[:, 0, 27] > 0
+    months = firms[selling].groupby("brand_group")["closed_month"]
+    assert (months.max() == months.min()).all()
+    sizes = months.agg(["first", "size"])
+    assert (sizes["size"][np.isfinite(sizes["first"])] > 1).sum() > 5
+
+
+def test_a_firm_closed_in_full_sells_nothing_on_the_home_platform():
+    truth = small(evasion=0.0, partial=0.0)[1]
+    home = truth.sales("W11")[:, 0]
+    for firm in np.flatnonzero(truth.closed):
+        month = int(truth.closed_month[firm])
+        assert home[firm, month - 1] > 0
+        assert not home[firm, month:].any()
+
+
+def test_the_dose_is_the_share_of_the_closed_accounts():
+    market = small(partial=0.6)[1].market
+    closures, firms = market.closures, market.stage.firms
+    some = np.flatnonzero((closures.dose > 0) & (closures.dose < 1))
+    assert len(some) > 5
+    for firm in some:
+        expected = firms.account_shares[firm, : closures.closed_accounts[firm]].sum()
+        np.testing.assert_allclose(closures.dose[firm], expected)
+
+
+@pytest.mark.parametrize("preset", ["floor_3k", "mid_3k", "ceiling_50k", "tail_50k"])
+def test_a_preset_closes_its_share_of_chinese_sales(preset):
+    market = Market.open(preset, chosen(preset), 1)
+    year = market.history.sales[-12:, 0].sum(axis=0)
+    share = year[market.closures.dose > 0].sum() / year[market.stage.firms.chinese].sum()
+    assert share == pytest.approx(chosen(preset).closed_gmv, rel=0.2)
+
+
+def test_few_treated_closes_at_most_four_groups():
+    firms = simulate("few_treated", 1)[0].firms
+    assert 1 <= firms.loc[firms["closed_on"].notna(), "brand_group"].nunique() <= 4
+
+
+def test_renamed_accounts_open_after_closure_and_sell():
+    truth = small(evasion=1.0, reclosure=0.5)[1]
+    links = truth.evasion.set_index("firm")
+    row = {name: number for number, name in enumerate(truth.firms.index)}
+    home = truth.sales("W11")[:, 0]
+    alive = truth.alive("W11")
+    for name, link in links.iterrows():
+        number, opened = row[name], int(link["opened"])
+        assert opened > truth.closed_month[number]
+        assert (home[number, opened] > 0) == alive[number, opened]
+    assert np.isfinite(links["closed_again"]).any()
+
+
+def test_deterred_firms_do_not_come_in_by_another_platform():
+    truth = small(deter=1.0, hedge=0.15)[1]
+    firms = truth.firms
+    late = ((firms["origin"] == "CN") & (firms["entry_month"] >= 28)).to_numpy()
+    assert late.any()
+    assert not truth.sales("W11")[late].any()
+    assert truth.sales("W00")[late].any()
+    assert truth.scalars()["E5d"] == -100.0
+
+
+def test_exposure_of_truth_and_panel_agree():
+    panel, truth = small(partial=0.0)
+    rows = truth.firms.index.get_indexer(panel.firms.index)
+    np.testing.assert_allclose(panel.exposure(base=slice(16, 28)), truth.exposure[rows], atol=1e-12)
+
+
+# truth
+
+
+@pytest.mark.parametrize("window", [(4, 9), (0, 11), (6, 6)])
+def test_the_decomposition_adds_up_to_the_growth_effect(truth, window):
+    parts = truth.decomposition(*window)
+    assert sum(parts.values()) == pytest.approx(truth.scalars(*window)["E3g"], abs=1e-9)
+    assert len(parts) == 4
+
+
+@pytest.mark.parametrize("window", [(4, 9), (0, 11), (6, 6)])
+def test_the_displacement_adds_up_to_a_hundred(truth, window):
+    parts = truth.displacement(*window)
+    assert list(parts) == [f"d{number}" for number in range(1, 8)]
+    assert sum(parts.values()) == pytest.approx(100, abs=1e-9)
+
+
+def test_mechanisms_add_up_to_the_growth_effect(truth):
+    mechanisms = truth.shapley()
+    assert set(mechanisms) == set(CHANNELS)
+    assert sum(mechanisms.values()) == pytest.approx(truth.scalars()["E3g"], abs=1e-9)
+    assert mechanisms["closure"] < 0 < mechanisms["trust"]
+
+
+def test_diversion_of_closed_firms_is_their_relocation(truth):
+    scalars, diversion = truth.scalars(), truth.diversion()
+    assert diversion.loc["closed", "AMZ"] == pytest.approx(-100, abs=1e-9)
+    for name in PLATFORMS[1:]:
+        assert diversion.loc["closed", name] == pytest.approx(scalars[f"E4a_{name}"], abs=1e-9)
+
+
+def test_the_own_effect_of_the_only_closed_firm_is_the_whole_effect():
+    quiet = {"chill": 0.0, "deter": 0.0, "hedge": 0.0, "trust": 0.0}
+    scalars = small(max_groups=1, group_size=1.0, partial=0.0, **quiet)[1].scalars()
+    assert scalars["E1c"] == pytest.approx(scalars["E1a"], abs=1e-9)
+
+
+def test_a_difference_in_means_finds_the_truth_under_random_closure_without_interference():
+    alone = {"sigma": 0.0, "sigma_spread": 0.0, "inside": 0.005, "group_size": 1.0, "partial": 0.0, "exit_size": 0.0}
+    settled = {"entrants": 0.0, "walmart_gate": 0.0}  # a newcomer's growth is no noise around that of others
+    random = {"tilt": 0.0, "by_cheating": 0.0, "by_risk": 0.0, "category_trend": 0.0}
+    climate = {"chill": 0.0, "deter": 0.0, "hedge": 0.0, "trust": 0.0, "induce": 0.0}
+    misses = []
+    for seed in range(40):
+        truth = small(seed=seed, **(alone | settled | random | climate))[1]
+        scene = truth.scene()
+        eligible = truth.market.history.survivors & (truth.market.closures.share > 0)
+        chinese = scene.chinese & eligible
+        growth = [
+            scene.total("W11")[who].sum() / scene.base[who].sum()
+            for who in (chinese & scene.closed, chinese & ~scene.closed)
+        ]
+        misses.append(100 * (growth[0] / growth[1] - 1) - truth.scalars()["E1a"])
+    assert abs(np.mean(misses)) < 3 * np.std(misses, ddof=1) / np.sqrt(len(misses))
+
+
+def test_chilling_and_trust_have_their_signs():
+    chilled = small(chill=0.6)[1].scalars()
+    trusting = small(trust=0.5)[1].scalars()
+    calm = small()[1].scalars()
+    assert chilled["E5b"] < calm["E5b"] < 0
+    assert trusting["E2b"] > calm["E2b"] > 0
+    assert chilled["E5a_-1"] < 0 == chilled["E5a_-6"]
+
+
+@pytest.mark.parametrize("window", [(-1, 4), (4, 14), (9, 4), (4, 12)])
+def test_a_window_without_its_base_is_refused(truth, window):
+    with pytest.raises(DesignError, match=f"a window from month {window[0]} to {window[1]}"):
+        truth.scene(*window)
+
+
+def test_an_unknown_world_is_refused(truth):
+    with pytest.raises(DesignError, match="world 'W12' was asked for; there is none; choose from W11, W00"):
+        truth.sales("W12")
+
+
+# measurement
+
+
+def test_the_plain_panel_is_what_happened():
+    panel, truth = small()
+    rows = truth.firms.index.get_indexer(panel.firms.index)
+    assert np.array_equal(panel.sales, truth.sales("W11")[rows])
+    assert panel.provenance == "simulated"
+    assert panel.firms.index[0] == "SIM-0000"
+    assert panel.firms.index.str.fullmatch(r"SIM-\d{4}").all()
+    assert panel.dropped["count"].sum() == len(truth.firms) - len(panel.firms)
+
+
+def test_accounts_add_up_to_their_firm():
+    firms, accounts = small()[0], small(by_account=1)[0]
+    parent = accounts.firms.index.str.extract(r"(SIM-\d+)-(?:\d+|R)$")[0]
+    summed = pd.DataFrame(accounts.platform("AMZ")).groupby(parent.to_numpy()).sum()
+    np.testing.assert_allclose(summed.loc[firms.firms.index], firms.platform("AMZ"), rtol=1e-9, atol=1e-6)
+    assert accounts.total().sum() == pytest.approx(firms.total().sum())
+    assert len(accounts.firms) > 2 * len(firms.firms)
+    assert set(accounts.firms["dose"].dropna()) == {1.0}
+
+
+def test_an_unlinked_renamed_account_looks_like_a_newcomer():
+    linked, unlinked = small(evasion=1.0)[0], small(evasion=1.0, unlinked=1.0)[0]
+    renamed = unlinked.firms.index.str.endswith("-R")
+    assert not linked.firms.index.str.endswith("-R").any()
+    assert renamed.sum() > 10
+    assert unlinked.sales.sum() == pytest.approx(linked.sales.sum())
+    assert not unlinked.sales[renamed, :, :29].any()
+    parents = unlinked.firms.index[renamed].str.removesuffix("-R")
+    assert not set(unlinked.firms["brand_group"][renamed]) & set(unlinked.firms["brand_group"][parents])
+    assert unlinked.firms["risk"][renamed].isna().all()
+
+
+def test_noise_blurs_without_bias_and_keeps_zeros():
+    exact, noisy = small()[0], small(noise=0.3)[0]
+    assert np.array_equal(exact.sales == 0, noisy.sales == 0)
+    ratio = noisy.sales[exact.sales > 0] / exact.sales[exact.sales > 0]
+    assert np.log(ratio).std() == pytest.approx(0.3, abs=0.01)
+    assert ratio.mean() == pytest.approx(1, abs=4 * 0.31 / np.sqrt(len(ratio)))
+
+
+def test_small_firms_and_uncovered_platforms_are_not_seen_and_the_first_are_counted():
+    panel = small(top_n=100, covered=2)[0]
+    assert panel.sales.shape[0] == 100
+    assert np.isnan(panel.sales[:, 2:]).all()
+    assert not np.isnan(panel.sales[:, :2]).any()
+    everyone = small()[0]
+    base = everyone.platform("AMZ")[:, 16:28].sum(axis=1)
+    assert set(panel.firms.index) == set(everyone.firms.index[np.argsort(-base)[:100]])
+    assert panel.dropped["count"].iloc[-1] == len(everyone.firms) - 100
+
+
+def test_a_break_of_the_perimeter_steps_one_series():
+    plain, broken = small()[0], small(perimeter=-0.5)[0]
+    np.testing.assert_allclose(broken.platform("EBY")[:, 27:], plain.platform("EBY")[:, 27:] / 2)
+    assert np.array_equal(broken.platform("AMZ"), plain.platform("AMZ"))
+    assert np.array_equal(broken.platform("EBY")[:, :27], plain.platform("EBY")[:, :27])
+
+
+def test_listed_firms_report_quarters():
+    panel = small()[0]
+    names = list(panel.firms.index[:3])
+    quarters = listed_extract(panel, names)
+    assert quarters.shape == (14, 3)
+    np.testing.assert_allclose(quarters.iloc[1].to_numpy(), panel.total()[:3, 3:6].sum(axis=1))
+    with pytest.raises(DesignError, match="quarterly sales of SIM-9999"):
+        listed_extract(panel, ["SIM-9999"])
+
+
+# parameters
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"brand": "Aukey"}, "parameter 'brand' of the simulated market was asked for; there is none; choose from n_"),
+        ({"closed_gmv": 0.9}, "closed_gmv = 0.9 was asked for; it is float in share of Chinese AMZ sales closed; give"),
+        ({"closed_gmv": "much"}, "closed_gmv = 'much' was asked for"),
+        ({"sigma": float("nan")}, "give a value from 0 to 0.9"),
+        ({"n_firms": 400.0}, "n_firms = 400.0 was asked for; it is int"),
+        ({"trust": True}, "trust = True was asked for"),
+        ({"n_firms": 40, "n_categories": 41}, "41 categories were asked for; there are 40 firms"),
+    ],
+)
+def test_a_wrong_parameter_is_refused(overrides, message):
+    with pytest.raises(DesignError, match=message):
+        simulate("mid_3k", 1, **overrides)
+
+
+@pytest.mark.parametrize("preset", ["Aukey", "mid3k"])
+def test_a_real_brand_or_unknown_preset_is_refused(preset):
+    with pytest.raises(DesignError, match=f"preset '{preset}' .* real firms or brands are never simulated by name"):
+        simulate(preset, 1)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.0, True])
+def test_a_wrong_seed_is_refused(seed):
+    with pytest.raises(DesignError, match="seed"):
+        simulate("mid_3k", seed)
+
+
+def test_every_parameter_says_its_unit_range_and_source():
+    for row in Parameters.describe():
+        assert row["low"] <= row["default"] <= row["high"]
+        assert row["unit"]
+        assert row["source"]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_gives_a_panel_and_every_estimand(preset):
+    panel, truth = simulate(preset, 1, n_firms=1000, n_categories=10)
+    scalars = truth.scalars()
+    assert np.isfinite(panel.sales).all()
+    assert {"E1a", "E1b", "E1c", "E1d", "E1e", "E2a", "E2b", "E3", "E3g", "E3s", "E5b", "E5d"} <= set(scalars)
+    if preset != "null":
+        assert all(np.isfinite(value) for value in scalars.values())
+        assert scalars["E1a"] < 0
+
+
+# calibration
+
+
+def test_the_market_has_the_moments_it_was_solved_for():
+    report = calibrate("mid_3k", seed=1, markets=6).set_index("moment")
+    assert len(report) >= 12
+    for _, moment, _, _ in calibration.SOLVED:
+        row = report.loc[moment]
+        assert abs(row["simulated"] - row["target"]) <= 1.5 * row["tolerance"], moment
+    assert report["passed"].mean() > 0.75
+
+
+def test_solving_reaches_its_moment(monkeypatch):
+    row = next(row for row in calibration.SOLVED if row[0] == "boost")
+    monkeypatch.setattr(calibration, "SOLVED", (row,))
+    monkeypatch.setattr(calibration, "SWEEPS", 1)
+    solved = calibration.solve(markets=2)
+    assert calibration.averages("mid_3k", 1, solved, 2)[row[1]] == pytest.approx(0.272, abs=0.01)
+
+
+def test_an_unreachable_moment_is_refused(monkeypatch):
+    monkeypatch.setattr(calibration, "SOLVED", (("boost", "honest rivals' units, same", 0.0, 0.001),))
+    with pytest.raises(DesignError, match=r"boost with honest rivals' units, same = -0\.044 was asked for; between"):
+        calibration.solve(markets=1)
+
+
+# files
+
+
+def test_simulate_writes_panel_truth_and_manifest(tmp_path, capsys):
+    out = tmp_path / "new" / "market"
+    asked = ["simulate", "--preset", "mid_3k", "--seed", "1", "--out", str(out)]
+    asked += [part for name, value in SMALL.items() for part in ("-p", f"{name}={value}")]
+    assert front_desk.main(asked) == 0
+    assert front_desk.main(asked) == 0  # a market is replaced by a market
+    assert capsys.readouterr().out.split() == [str(out)] * 2
+    assert sorted(path.name for path in out.iterdir()) == sorted(export.FILES)
+    assert [path.name for path in out.parent.iterdir()] == ["market"]
+
+    manifest = json.loads((out / "manifest.json").read_bytes())
+    panel, truth = small()
+    read = read_panel(out / "panel.parquet")
+    assert read.provenance == manifest["provenance"] == "simulated"
+    assert read.digest == panel.digest == manifest["panel_digest"]
+    for name, entry in manifest["files"].items():
+        assert export._sha256(out / name) == entry["sha256"]
+    answers = json.loads((out / "truth.json").read_bytes())
+    assert answers["scalars"]["E1a"] == truth.scalars()["E1a"]
+    worlds = pd.read_parquet(out / "truth.parquet")
+    assert set(worlds["provenance"]) == {"simulated"}
+    assert np.array_equal(worlds["sales_W00"].to_numpy().reshape(truth.sales("W00").shape), truth.sales("W00"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--preset", "Aukey"], "error: preset 'Aukey'"),
+        (["--preset", "mid_3k", "-p", "tilt=steep"], "error: parameter tilt = 'steep'"),
+        (["--preset", "mid_3k", "-p", "tilt"], "it has no `=`"),
+    ],
+)
+def test_a_bad_simulation_exits_2_and_writes_nothing(tmp_path, capsys, arguments, message):
+    assert front_desk.main(["simulate", "--seed", "1", "--out", str(tmp_path / "market"), *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(DesignError, match=r"there is thesis\.tex, which is no part of one"):
+        export.export("mid_3k", 1, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_failed_write_leaves_the_old_market(tmp_path, monkeypatch):
+    out = tmp_path / "market"
+    export.export("mid_3k", 1, out, SMALL)
+    before = (out / "manifest.json").read_bytes()
+    monkeypatch.setattr(Truth, "to_json", lambda *_: (_ for _ in ()).throw(OSError("no space")))
+    with pytest.raises(OSError, match="no space"):
+        export.export("mid_3k", 2, out, SMALL)
+    assert (out / "manifest.json").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["market"]
+
+
+def test_closures_of_the_market_stay_as_they_are_when_a_firm_is_spared_in_thought(truth):
+    before = dataclasses.asdict(truth.market.closures)
+    truth.scalars()
+    after = dataclasses.asdict(truth.market.closures)
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    assert (after["month"] < NEVER).any()

@@ -1,0 +1,698 @@
+"""The panel: what a file becomes, what is refused and with which message, cohorts, base shares and exposure."""
+
+import io
+import json
+from dataclasses import replace
+
+import frictionless
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from analysis.errors import DataError, DesignError
+from analysis.panel import Panel, concat, read_panel
+from analysis.panel.columns import SCHEMA, attributes, columns
+
+HEADER = "firm,brand_group,origin,category,platform,month,sales,closed_on"
+ROWS = """\
+A,g1,CN,kitchen,AMZ,2021-01,10,2021-03
+A,g1,CN,kitchen,AMZ,2021-02,12.5,2021-03
+A,g1,CN,kitchen,AMZ,2021-03,0,2021-03
+B,g2,US,kitchen,AMZ,2021-01,30,
+B,g2,US,kitchen,AMZ,2021-02,30,
+B,g2,US,kitchen,AMZ,2021-03,40,
+B,g2,US,kitchen,EBY,2021-01,1,
+B,g2,US,kitchen,EBY,2021-02,,
+B,g2,US,kitchen,EBY,2021-03,3,
+"""
+WINDOW = pd.period_range("2020-01", periods=8, freq="M")
+
+
+def csv(tmp_path, text, name="panel.csv", encoding="utf-8"):
+    path = tmp_path / name
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def small(tmp_path, old="", new="", header=HEADER):
+    """Write the small panel, one text in it replaced."""
+    text = f"{header}\n{ROWS}"
+    assert old in text
+    return csv(tmp_path, text.replace(old, new, 1) if old else text)
+
+
+def refusal(path, **asked):
+    with pytest.raises(DataError) as refused:
+        read_panel(path, **asked)
+    return str(refused.value)
+
+
+def random_panel(rng, n=12, provenance="simulated"):
+    """Return a panel with every kind of firm: closed, in part, never, after the window; with NaN and zeros."""
+    sales = rng.integers(0, 50, (n, 2, len(WINDOW))).astype(float)
+    sales[rng.random(sales.shape) < 0.1] = np.nan
+    closed = rng.choice(["2020-05-01", "2020-06-01", "2020-08-01", "2020-12-01", "NaT"], n).astype("datetime64[us]")
+    name = "SIM-{:04d}" if provenance == "simulated" else "F{:04d}"
+    firms = pd.DataFrame(
+        {
+            "brand_group": [f"g{k}" for k in rng.integers(0, n, n)],
+            "origin": rng.choice(["CN", "US"], n),
+            "category": rng.choice(["audio", "kitchen", "toys"], n),
+            "closed_on": closed,
+            "dose": np.where(np.isnat(closed), np.nan, rng.choice([0.3, 0.7, 1.0], n)),
+            "risk": np.where(rng.random(n) < 0.2, np.nan, rng.random(n).round(3)),
+        },
+        index=pd.Index([name.format(k) for k in range(n)], name="firm"),
+    )
+    return Panel(sales, firms, ("AMZ", "EBY"), WINDOW, provenance)
+
+
+def rows_of(panel):
+    """Return one row per firm, platform and month, in the columns of the schema."""
+    keys = pd.MultiIndex.from_product(
+        [panel.firms.index, panel.platforms, panel.months.strftime("%Y-%m")], names=["firm", "platform", "month"]
+    )
+    frame = pd.Series(panel.sales.reshape(-1), keys, name="sales").reset_index()
+    frame = frame.join(panel.firms, on="firm")
+    return frame.assign(closed_on=frame["closed_on"].dt.strftime("%Y-%m"), provenance=panel.provenance)
+
+
+def assert_same(one, other):
+    np.testing.assert_array_equal(one.sales, other.sales)
+    pd.testing.assert_frame_equal(one.firms[attributes()], other.firms[attributes()])
+    assert (one.platforms, one.provenance, one.digest) == (other.platforms, other.provenance, other.digest)
+    assert one.months.equals(other.months)
+
+
+# What a file becomes
+
+
+def test_a_row_is_a_cell_zero_is_a_value_and_an_empty_cell_is_missing(tmp_path):
+    panel = read_panel(small(tmp_path))
+    assert panel.platforms == ("AMZ", "EBY")
+    assert list(panel.months.astype(str)) == ["2021-01", "2021-02", "2021-03"]
+    np.testing.assert_array_equal(panel.platform("AMZ"), [[10, 12.5, 0], [30, 30, 40]])
+    np.testing.assert_array_equal(panel.platform("EBY"), [[0, 0, 0], [1, np.nan, 3]])
+    np.testing.assert_array_equal(panel.total(), [[10, 12.5, 0], [31, np.nan, 43]])
+    assert list(panel.firms.index) == ["A", "B"]
+    assert list(panel.firms["closed_on"]) == [pd.Timestamp("2021-03-01"), pd.NaT]
+    assert panel.firms["dose"].tolist()[0] == 1.0
+    assert panel.firms[["dose", "risk"]].isna().to_numpy().tolist() == [[False, True], [True, True]]
+    assert (panel.provenance, panel.unit) == ("real", "USD")
+    assert panel.dropped.empty
+
+
+def test_a_row_that_is_absent_is_missing_unless_the_firm_has_no_row_on_the_platform(tmp_path):
+    path = small(tmp_path, "A,g1,CN,kitchen,AMZ,2021-02,12.5,2021-03\n")
+    np.testing.assert_array_equal(read_panel(path).sales[0], [[10, np.nan, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(read_panel(path, absent="zero").sales[0], [[10, 0, 0], [0, 0, 0]])
+
+
+def test_a_platform_is_not_covered_in_a_month_without_any_row_of_it(tmp_path):
+    path = small(tmp_path, "B,g2,US,kitchen,EBY,2021-02,,\n")
+    np.testing.assert_array_equal(read_panel(path).platform("EBY"), [[0, np.nan, 0], [1, np.nan, 3]])
+    np.testing.assert_array_equal(read_panel(path, absent="zero").platform("EBY"), [[0, 0, 0], [1, 0, 3]])
+
+
+def test_a_month_without_any_row_is_missing_and_keeps_its_place(tmp_path):
+    text = "\n".join(line for line in f"{HEADER}\n{ROWS}".splitlines() if ",2021-02," not in line)
+    for absent in ("missing", "zero"):
+        panel = read_panel(csv(tmp_path, text), absent=absent)
+        assert len(panel.months) == 3
+        assert np.isnan(panel.sales[:, :, 1]).all()
+        assert not np.isnan(panel.sales[:, :, [0, 2]]).any()
+
+
+def test_an_unknown_rule_for_absent_rows_is_refused(tmp_path):
+    assert "found 'nothing'; use 'missing' or 'zero'" in refusal(small(tmp_path), absent="nothing")
+
+
+def test_the_home_platform_comes_first_and_the_others_in_the_order_asked(tmp_path):
+    path = small(tmp_path)
+    assert read_panel(path, home="EBY").platforms == ("EBY", "AMZ")
+    assert read_panel(path, platforms=["OWN", "EBY", "AMZ"]).platforms == ("AMZ", "EBY")
+    assert read_panel(path, home="EBY").digest == read_panel(path).digest
+
+
+def test_rows_by_account_are_added_up_to_their_firm_and_counted(tmp_path):
+    header = HEADER.replace("firm,", "firm,account,")
+    lines = [f"{row[0]},{row[0]}1,{row[2:]}" for row in ROWS.splitlines()]
+    lines += [
+        "A,A2,g1,CN,kitchen,AMZ,2021-01,0.5,2021-03",
+        "A,A2,g1,CN,kitchen,AMZ,2021-02,,2021-03",
+        "A,A3,g1,CN,kitchen,EBY,2021-02,7,2021-03",
+    ]
+    panel = read_panel(csv(tmp_path, "\n".join([header, *lines])))
+    np.testing.assert_array_equal(panel.sales[0], [[10.5, np.nan, 0], [np.nan, 7, np.nan]])
+    assert panel.dropped.to_numpy().tolist() == [["rows", "added up with another account of their firm", 2]]
+    again = [header, *lines, lines[0]]
+    assert "found ('A', 'A1', 'AMZ', '2021-01'), which stands in row 2 already" in refusal(
+        csv(tmp_path, "\n".join(again))
+    )
+
+
+def test_the_order_of_accounts_does_not_change_the_last_digit_of_a_sum(tmp_path):
+    header = HEADER.replace("firm,", "firm,account,")
+    rows = [f"A,a{k},g1,CN,kitchen,AMZ,2021-01,{sales}," for k, sales in enumerate([0.1, 0.2, 0.3, 1e9])]
+    rows.append("B,b,g2,US,kitchen,AMZ,2021-01,1,")
+    one, other = (
+        read_panel(csv(tmp_path, "\n".join([header, *order]))) for order in (rows, [rows[k] for k in (3, 1, 4, 0, 2)])
+    )
+    assert one.digest == other.digest
+
+
+def test_a_firm_without_known_sales_is_left_out_and_counted_with_its_rows(tmp_path):
+    panel = read_panel(csv(tmp_path, f"{HEADER}\n{ROWS}C,g3,CN,toys,AMZ,2021-01,,\nC,g3,CN,toys,AMZ,2021-02,,\n"))
+    assert list(panel.firms.index) == ["A", "B"]
+    assert panel.dropped.to_numpy().tolist() == [
+        ["rows", "their firm has no known sales in any month", 2],
+        ["firms", "they have no known sales in any month", 1],
+    ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_csv_and_parquet_round_trips_change_nothing(tmp_path, seed):
+    panel = random_panel(np.random.default_rng(seed), provenance=["simulated", "real"][seed % 2])
+    panel.to_parquet(tmp_path / "panel.parquet")
+    rows_of(panel).to_csv(tmp_path / "panel.csv", index=False)
+    assert_same(read_panel(tmp_path / "panel.parquet"), panel)
+    assert_same(read_panel(tmp_path / "panel.csv"), panel)
+    assert read_panel(tmp_path / "panel.parquet").dropped.empty
+
+
+def test_a_parquet_file_keeps_the_order_of_the_platforms(tmp_path):
+    panel = random_panel(np.random.default_rng(3))
+    panel = replace(panel, platforms=("AMZ", "ZZZ"))
+    wide = replace(panel, sales=np.concatenate([panel.sales] * 2, axis=1), platforms=("AMZ", "OWN", "EBY", "ALI"))
+    wide.to_parquet(tmp_path / "panel.parquet")
+    assert read_panel(tmp_path / "panel.parquet").platforms == wide.platforms
+
+
+def test_many_blocks_give_the_same_panel_as_one(tmp_path, monkeypatch):
+    panel = random_panel(np.random.default_rng(4), n=30)
+    rows_of(panel).sample(frac=1, random_state=1).to_parquet(tmp_path / "mixed.parquet", index=False, row_group_size=50)
+    rows_of(panel).sample(frac=1, random_state=2).to_csv(tmp_path / "mixed.csv", index=False)
+    monkeypatch.setattr("analysis.panel.files.ROWS_AT_ONCE", 7)
+    monkeypatch.setattr("analysis.panel.files._BYTES_AT_ONCE", 512)
+    monkeypatch.setattr("analysis.panel.writing.ROWS_AT_ONCE", 40)
+    assert_same(read_panel(tmp_path / "mixed.parquet"), panel)
+    assert_same(read_panel(tmp_path / "mixed.csv"), panel)
+    panel.to_parquet(tmp_path / "groups.parquet")
+    assert pq.ParquetFile(tmp_path / "groups.parquet").num_row_groups == 15
+    assert_same(read_panel(tmp_path / "groups.parquet"), panel)
+
+
+def test_the_types_that_pandas_writes_to_parquet_are_read(tmp_path):
+    frame = pd.read_csv(io.StringIO(f"{HEADER}\n{ROWS}"))
+    dates = frame.assign(month=pd.to_datetime(frame["month"]), closed_on=pd.to_datetime(frame["closed_on"]))
+    numbered = dates.assign(firm=dates["firm"].map({"A": 7, "B": 30}), sales=dates["sales"].astype("Float32"))
+    coded = dates.assign(**{name: dates[name].astype("category") for name in ("firm", "origin", "category")})
+    expected = read_panel(small(tmp_path))
+    for name, written in {"dates": dates, "coded": coded, "never": dates.assign(closed_on=None)}.items():
+        written.to_parquet(tmp_path / f"{name}.parquet")
+        panel = read_panel(tmp_path / f"{name}.parquet")
+        np.testing.assert_array_equal(panel.sales, expected.sales)
+        assert (panel.digest == expected.digest) == (name != "never")
+    numbered.to_parquet(tmp_path / "numbered.parquet")
+    panel = read_panel(tmp_path / "numbered.parquet")
+    assert list(panel.firms.index) == ["30", "7"]
+    np.testing.assert_array_equal(panel.sales, expected.sales[::-1])
+
+
+# Order and names
+
+
+def test_permuting_rows_and_columns_changes_nothing(tmp_path):
+    panel = random_panel(np.random.default_rng(5))
+    rows = rows_of(panel).sample(frac=1, random_state=3)
+    rows[rows.columns[::-1]].to_csv(tmp_path / "panel.csv", index=False)
+    assert_same(read_panel(tmp_path / "panel.csv"), panel)
+
+
+def test_relabelling_firms_permutes_them(tmp_path):
+    panel = random_panel(np.random.default_rng(6))
+    order = np.random.default_rng(7).permutation(len(panel.firms))
+    names = dict(zip(panel.firms.index[order], panel.firms.index, strict=True))
+    rows = rows_of(panel)
+    rows.assign(firm=rows["firm"].map(names)).to_csv(tmp_path / "panel.csv", index=False)
+    found = read_panel(tmp_path / "panel.csv")
+    np.testing.assert_array_equal(found.sales, panel.sales[order])
+    np.testing.assert_array_equal(found.first_treated(), panel.first_treated()[order])
+    base = slice(0, 4)
+    np.testing.assert_allclose(found.exposure(base=base), panel.exposure(base=base)[order], atol=1e-15)
+    assert found.digest != panel.digest
+
+
+def test_the_digest_changes_with_content_and_not_with_the_order_of_axes():
+    panel = random_panel(np.random.default_rng(8))
+    order = np.random.default_rng(9).permutation(len(panel.firms))
+    moved = replace(panel, sales=panel.sales[order][:, ::-1], firms=panel.firms.iloc[order], platforms=("EBY", "AMZ"))
+    negative_zero = np.where(panel.sales == 0, -0.0, panel.sales)
+    assert {moved.digest, replace(panel, sales=negative_zero).digest} == {panel.digest}
+    sold = panel.sales.copy()
+    sold[3, 1, 2] = np.nan if sold[3, 1, 2] > 0 else 1.0
+    changes = [{"sales": sold}, {"months": panel.months + 1}, {"platforms": ("AMZ", "ALI")}]
+    for column, value in {"risk": 0.25, "origin": "XX", "closed_on": pd.Timestamp("2020-07-01")}.items():
+        firms = panel.firms.copy()
+        firms.loc[firms.index[2], column] = value
+        changes.append({"firms": firms})
+    assert len({panel.digest, *(replace(panel, **change).digest for change in changes)}) == 1 + len(changes)
+
+
+def test_nothing_of_the_caller_is_changed(tmp_path):
+    panel = random_panel(np.random.default_rng(10))
+    sales, firms = panel.sales.copy(), panel.firms.copy()
+    panel.to_parquet(tmp_path / "panel.parquet")
+    bytes_before = (tmp_path / "panel.parquet").read_bytes()
+    read_panel(tmp_path / "panel.parquet", absent="zero")
+    panel.exposure(base=slice(0, 4))
+    panel.base_share(base=slice(0, 4))
+    panel.cohorts()
+    panel.total()
+    assert panel.digest == panel.digest
+    np.testing.assert_array_equal(panel.sales, sales)
+    pd.testing.assert_frame_equal(panel.firms, firms)
+    assert (tmp_path / "panel.parquet").read_bytes() == bytes_before
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (",closed_on", ",closed", "row 1: expected the columns firm, brand_group,"),
+        (",closed_on", ",closed", "found the unknown column 'closed'; remove or rename it; optional columns are"),
+        ("category,", "", "found no column 'category'; add it: give one category for all rows of the firm"),
+        ("category,", "firm,", "found the column 'firm' twice; remove one of the two"),
+        (",12.5,", ",many,", "row 3, column sales: expected a number such as 1250 or 2e-3; found 'many'; give plain"),
+        (",12.5,", ",NaN,", "row 3, column sales: expected a number such as 1250 or 2e-3; found 'NaN'"),
+        (",12.5,", ",1e999,", "row 3, column sales: expected a finite number; found '1e999'"),
+        (",12.5,", ",-3,", "row 3, column sales: expected at least 0; found '-3'; give plain digits"),
+        ("AMZ,2021-02,12.5", "AMZ,2021-01,12.5", "row 3, column firm, platform, month: expected a key once;"),
+        (
+            "AMZ,2021-02,12.5",
+            "AMZ,2021-01,12.5",
+            "found ('A', 'AMZ', '2021-01'), which stands in row 2 already; remove",
+        ),
+        (
+            "2021-01,10,2021-03",
+            "2021-01,10,2020-11",
+            "row 2, column closed_on: expected a closure in or after the first",
+        ),
+        ("2021-01,10,2021-03", "2021-01,10,2021-02", "column closed_on: expected one value for the firm 'A'; found"),
+        (
+            "A,g1,CN,",
+            "A,g1,US,",
+            "row 2, column origin: expected one value for the firm 'A'; found 'US', where another",
+        ),
+        (
+            "B,g2,US,kitchen",
+            "B,g2,US,toys",
+            "row 5, column category: expected one value for the firm 'B'; found 'toys'",
+        ),
+        (
+            "A,g1,",
+            "A,g9,",
+            "column brand_group: expected one value for the firm 'A'; found 'g9', where another row has",
+        ),
+        ("A,g1,CN,", "A,g1,,", "row 2, column origin: expected a value; found nothing; give one origin"),
+        ("A,g1,CN,", "A,g1,CN ,", "row 2, column origin: expected a word; found 'CN '; remove the blanks around it"),
+        ("2021-02,12.5", "44228,12.5", "row 3, column month: expected a month YYYY-MM; found '44228', an Excel serial"),
+        ("2021-02,12.5", "44228,12.5", "an Excel serial number (2021-02-01); write it as YYYY-MM"),
+        ("10,2021-03", "10,44256", "row 2, column closed_on: expected a month YYYY-MM; found '44256', an Excel serial"),
+        ("2021-02,12.5", "2021-2,12.5", "row 3, column month: expected a month YYYY-MM; found '2021-2'"),
+        ("2021-02,12.5", ",12.5", "row 3, column month: expected a month YYYY-MM; found nothing"),
+        ("2021-02,12.5", "0221-02,12.5", "row 3, column month: expected at least 1990-01; found '0221-02'"),
+        ("2021-02,12.5", "2921-02,12.5", "row 3, column month: expected at most 2099-12; found '2921-02'"),
+        (",12.5,2021-03", ",12.5", "row 3: expected 8 cells; found 7 in 'A,g1,CN,kitchen,AMZ,2021-02,12.5'; quote"),
+        (",12.5,", ",12,5,", "row 3: expected 8 cells; found 9 in "),
+        ("\nB,", "\n\nB,", "row 5, column firm: expected a value; found nothing"),
+    ],
+)
+def test_a_spoiled_csv_is_refused_with_row_column_and_value(tmp_path, old, new, said):
+    path = small(tmp_path, old, new)
+    message = refusal(path)
+    assert str(path) in message
+    assert said in message
+
+
+def test_a_refused_value_says_how_many_more_there_are(tmp_path):
+    text = f"{HEADER}\n{ROWS}".replace(",30,", ",x,")
+    assert "row 5, column sales: expected a number such as 1250 or 2e-3; found 'x', the first of 2" in refusal(
+        csv(tmp_path, text)
+    )
+
+
+@pytest.mark.parametrize(
+    ("closed_on", "dose", "said"),
+    [
+        ("2021-03", "0", "row 2, column dose: expected more than 0; found '0'; give a share above 0"),
+        ("2021-03", "1.5", "row 2, column dose: expected at most 1; found '1.5'"),
+        ("2021-03", "", "row 2, column dose: expected the dose of a closed firm; found nothing"),
+        ("", "0.5", "row 2, column dose: expected no dose of a firm without closed_on; found '0.5'"),
+    ],
+)
+def test_a_dose_belongs_to_a_closed_firm(tmp_path, closed_on, dose, said):
+    text = f"{HEADER},dose\nA,g1,CN,toys,AMZ,2021-01,1,{closed_on},{dose}\nB,g2,US,toys,AMZ,2021-01,1,,\n"
+    assert said in refusal(csv(tmp_path, text))
+
+
+def test_a_platform_that_is_not_allowed_is_refused_with_its_row(tmp_path):
+    message = refusal(small(tmp_path), platforms=["AMZ", "OWN"])
+    assert "row 8, column platform: expected one of AMZ; found 'EBY', the first of 3" in message
+
+
+def test_a_home_platform_without_rows_is_refused(tmp_path):
+    path = small(tmp_path)
+    message = refusal(path, home="SHP")
+    assert "expected rows of the home platform 'SHP'; found rows of AMZ, EBY; name the platform that closed" in message
+    assert "home platform 'AMZ'" in refusal(path, platforms=["EBY"])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "expected a header and rows; found an empty file; export it again"),
+        (b" \n\n", "expected a header and rows; found an empty file"),
+        (HEADER.encode() + b"\n", "expected rows of data; found a header alone"),
+        (b"\xef\xbb\xbf" + HEADER.encode() + b"\n", "expected UTF-8 text; found a byte order mark; save it as UTF-8"),
+        (f"{HEADER}\n{ROWS}".encode("utf-16"), "row 1: expected UTF-8 text; found the byte 0xff"),
+    ],
+)
+def test_an_empty_or_foreign_file_is_refused(tmp_path, content, said):
+    path = tmp_path / "panel.csv"
+    path.write_bytes(content)
+    assert said in refusal(path)
+
+
+def test_a_gbk_file_is_refused_with_its_row_as_it_was_meant(tmp_path):
+    text = f"{HEADER}\n{ROWS}".replace("B,g2,US,kitchen", "B,g2,US,厨房", 1)
+    message = refusal(csv(tmp_path, text, encoding="gbk"))
+    assert "row 5: expected UTF-8 text; found the byte 0xb3" in message
+    assert "read as GBK the row is 'B,g2,US,厨房,AMZ,2021-01,30,'; save it as UTF-8 without BOM" in message
+
+
+@pytest.mark.parametrize("size", [4, 7])
+def test_bytes_of_one_letter_in_two_blocks_are_put_together(tmp_path, monkeypatch, size):
+    text = f"{HEADER}\n{ROWS}".replace("kitchen", "厨房")
+    monkeypatch.setattr("analysis.panel.files._BYTES_AT_ONCE", size)
+    with pytest.raises(DataError, match="row 2: expected UTF-8 text; found the byte 0xb3"):
+        read_panel(csv(tmp_path, text, encoding="gbk"))
+    monkeypatch.undo()
+    assert set(read_panel(csv(tmp_path, text)).firms["category"]) == {"厨房"}
+
+
+def test_a_path_that_is_no_panel_is_refused(tmp_path):
+    assert "found no such file" in refusal(tmp_path / "panel.csv")
+    assert "expected a .csv or .parquet file; found the type '.xlsx'" in refusal(csv(tmp_path, "x", "panel.xlsx"))
+    assert "expected a Parquet file; found what cannot be read" in refusal(csv(tmp_path, "no parquet", "panel.parquet"))
+
+
+def test_one_firm_only_is_refused(tmp_path):
+    text = "\n".join(line for line in f"{HEADER}\n{ROWS}".splitlines() if not line.startswith("B"))
+    message = refusal(csv(tmp_path, text))
+    assert "expected at least two firms with sales; found 1 (A); add firms to compare with" in message
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "said"),
+    [
+        ("sales", pa.array([1.0, -2.0]), "row 2, column sales: expected at least 0; found -2.0"),
+        ("sales", pa.array([True, False]), "column sales: expected numbers; found values of type bool"),
+        ("sales", pa.array([[1.0], [2.0]]), "column sales: expected numbers; found values of type list"),
+        ("sales", pa.array(["1", "1,5"]), "row 2, column sales: expected a number such as 1250 or 2e-3; found '1,5'"),
+        ("month", pa.array([44197, 44197]), "row 1, column month: expected a month YYYY-MM; found '44197', an Excel"),
+        ("month", pa.array([44197.0, 44197.0]), "column month: expected a month YYYY-MM; found '44197', an Excel"),
+        (
+            "month",
+            pa.array(np.array(["2021-01-01", "2021-01-08"], "datetime64[D]")),
+            "row 2, column month: expected the first day of a month; found datetime.date(2021, 1, 8); set the day to 1",
+        ),
+        ("origin", pa.array(["CN", None]), "row 2, column origin: expected a value; found nothing"),
+        ("origin", pa.array([[1], [2]]), "column origin: expected text; found values of type list"),
+    ],
+)
+def test_a_spoiled_parquet_file_is_refused(tmp_path, column, values, said):
+    table = {name: pa.array(["x", "y"]) for name in ("firm", "brand_group", "origin", "category")}
+    table |= {"platform": pa.array(["AMZ"] * 2), "month": pa.array(["2021-01"] * 2), "sales": pa.array([1.0, 2.0])}
+    table |= {"closed_on": pa.array([None, None]), column: values}
+    pq.write_table(pa.table(table), tmp_path / "panel.parquet")
+    assert said in refusal(tmp_path / "panel.parquet")
+
+
+def test_a_panel_without_a_closed_firm_is_a_panel(tmp_path):
+    path = csv(tmp_path, f"{HEADER}\n{ROWS}".replace(",2021-03\n", ",\n"))
+    panel = read_panel(path)
+    assert np.isinf(panel.first_treated()).all()
+    assert panel.cohorts().empty
+    assert (panel.exposure(base=slice(0, 2)) == 0).all()
+
+
+# Real or simulated
+
+
+def signs(tmp_path, *, metadata=None, column=None, ids=("A", "B")):
+    frame = pd.read_csv(io.StringIO(f"{HEADER}\n{ROWS}"), dtype={"closed_on": str})
+    frame = frame.assign(firm=frame["firm"].map(dict(zip("AB", ids, strict=True))))
+    if column:
+        frame["provenance"] = [column[0]] * 3 + [column[1]] * 6
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    if metadata:
+        table = table.replace_schema_metadata({"provenance": metadata})
+    pq.write_table(table, tmp_path / "panel.parquet")
+    return tmp_path / "panel.parquet"
+
+
+SIMULATED = ("SIM-0001", "SIM-0002")
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({}, "real"),
+        ({"metadata": "real", "column": ("real", "real")}, "real"),
+        ({"ids": ("SIMON-1", "SIM-Tech")}, "real"),
+        ({"metadata": "simulated"}, "simulated"),
+        ({"column": ("simulated", "simulated")}, "simulated"),
+        ({"ids": SIMULATED}, "simulated"),
+        ({"metadata": "real", "column": ("real", "real"), "ids": SIMULATED}, "simulated"),
+        ({"metadata": "real", "column": ("simulated", "simulated")}, "simulated"),
+        ({"metadata": "simulated", "column": ("real", "real")}, "simulated"),
+        ({"metadata": "simulated", "ids": ("SIM-0001", "B")}, "simulated"),
+    ],
+)
+def test_any_of_the_three_signs_of_simulation_is_believed(tmp_path, given, found):
+    panel = read_panel(signs(tmp_path, **given))
+    assert panel.provenance == found
+    assert panel.unit == {"real": "USD", "simulated": "sim-$"}[found]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"column": ("simulated", "real")},
+            "column provenance: expected one provenance; found 'real' (first in row 4) and 'simulated' (first in row 1",
+        ),
+        ({"metadata": "simulated", "column": ("simulated", "real")}, "keep real and simulated rows in two files"),
+        (
+            {"ids": ("A", "SIM-0002")},
+            "column firm: expected one provenance; found a simulated firm beside another: "
+            "'SIM-0002' (first in row 4) and 'A' (first in row 1)",
+        ),
+        ({"metadata": "invented"}, "expected real or simulated as provenance in the metadata; found 'invented'"),
+        ({"column": ("real", "guessed")}, "row 4, column provenance: expected one of real, simulated; found 'guessed'"),
+    ],
+)
+def test_a_mixture_of_real_and_simulated_is_refused(tmp_path, given, said):
+    assert said in refusal(signs(tmp_path, **given))
+
+
+def test_a_written_panel_carries_all_three_signs(tmp_path):
+    random_panel(np.random.default_rng(11)).to_parquet(tmp_path / "panel.parquet")
+    table = pq.read_table(tmp_path / "panel.parquet")
+    assert table.schema.metadata[b"provenance"] == b"simulated"
+    assert set(table["provenance"].to_pylist()) == {"simulated"}
+    assert all(firm.startswith("SIM-0") for firm in table["firm"].to_pylist())
+
+
+def test_a_simulated_panel_whose_ids_do_not_say_so_is_not_written(tmp_path):
+    path = tmp_path / "panel.parquet"
+    panel = replace(random_panel(np.random.default_rng(12), provenance="real"), provenance="simulated")
+    with pytest.raises(
+        DataError, match=r"12 of 12 firms, such as 'F0000', have an id .* give them ids such as SIM-0417"
+    ):
+        panel.to_parquet(path)
+    assert not path.exists()
+
+
+def test_panels_of_different_provenance_are_not_put_together():
+    rng = np.random.default_rng(13)
+    one, other = random_panel(rng), random_panel(rng, provenance="real")
+    with pytest.raises(DataError, match="panels of one provenance were asked for; found simulated and real; keep them"):
+        concat(one, other)
+
+
+def test_panels_put_together_hold_the_firms_of_both():
+    panel = random_panel(np.random.default_rng(14))
+    one, other = (replace(panel, sales=panel.sales[k], firms=panel.firms[k]) for k in (slice(0, 5), slice(5, None)))
+    assert concat(other, one).digest == panel.digest
+    with pytest.raises(DataError, match="each firm once"):
+        concat(one, panel)
+    with pytest.raises(DataError, match="one list of platforms were asked for; found AMZ, EBY and AMZ, OWN"):
+        concat(one, replace(other, platforms=("AMZ", "OWN")))
+    with pytest.raises(DataError, match="found 2020-01 to 2020-08 and 2020-02 to 2020-09"):
+        concat(one, replace(other, months=WINDOW + 1))
+    with pytest.raises(DataError, match="found none"):
+        concat()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"provenance": "estimate"}, "a provenance real or simulated"),
+        ({"provenance": "real"}, "12 simulated ids such as"),
+        ({"months": WINDOW[:-1]}, "sales of shape"),
+        ({"months": WINDOW.delete(3).append(WINDOW[-1:] + 1)}, "months without gaps"),
+        ({"months": pd.period_range("2020Q1", periods=8, freq="Q")}, "months without gaps"),
+        ({"platforms": ("AMZ", "AMZ")}, "each platform once"),
+        ({"sales": np.full((12, 2, 8), -1.0)}, "finite sales of at least 0 was asked for; found -1 to 0"),
+        ({"sales": np.full((12, 2, 8), np.inf)}, "finite sales of at least 0"),
+        ({"sales": np.ones((12, 2, 8), np.float32)}, "sales in float64"),
+    ],
+)
+def test_parts_that_do_not_fit_each_other_are_no_panel(change, said):
+    panel = random_panel(np.random.default_rng(15))
+    with pytest.raises(DataError, match=said):
+        replace(panel, **change)
+    with pytest.raises(DataError, match="found no risk; add the column"):
+        replace(panel, firms=panel.firms.drop(columns="risk"))
+
+
+# Closures, shares and exposure
+
+
+def test_first_treated_is_the_month_of_closure_by_dose_and_window():
+    panel = random_panel(np.random.default_rng(16), n=60)
+    for cut in (0.2, 0.5, 0.9):
+        expected = [
+            list(panel.months.astype(str)).index(f"{closed:%Y-%m}")
+            if closed is not pd.NaT and closed < pd.Timestamp("2020-09-01") and dose >= cut
+            else np.inf
+            for closed, dose in zip(panel.firms["closed_on"], panel.firms["dose"], strict=True)
+        ]
+        assert panel.first_treated(cut=cut).tolist() == expected
+    with pytest.raises(DesignError, match=r"found 0; 0\.5 is usual"):
+        panel.first_treated(cut=0)
+
+
+def test_a_closure_after_the_last_month_is_censored_and_counted(tmp_path):
+    late = small(tmp_path, "").read_text().replace(",2021-03\n", ",2021-04\n")
+    panel = read_panel(csv(tmp_path, late))
+    assert panel.censored == 1
+    assert np.isinf(panel.first_treated()).all()
+    assert panel.firms["closed_on"].iloc[0] == pd.Timestamp("2021-04-01")
+    assert panel.firms["dose"].iloc[0] == 1.0
+    assert read_panel(small(tmp_path)).censored == 0
+
+
+def test_a_closure_before_the_first_month_is_refused_whoever_made_the_panel():
+    panel = random_panel(np.random.default_rng(17))
+    firms = panel.firms.assign(closed_on=pd.Timestamp("2019-12-01"), dose=1.0)
+    with pytest.raises(DataError, match="12 firms such as 'SIM-0000' were closed before 2020-01; leave them out"):
+        replace(panel, firms=firms).first_treated()
+
+
+def test_cohorts_count_firms_and_groups_by_month():
+    panel = random_panel(np.random.default_rng(18), n=60)
+    cohorts, first = panel.cohorts(), panel.first_treated()
+    assert list(cohorts.columns) == ["month", "firms", "brand_groups"]
+    assert list(cohorts["month"].astype(str)) == ["2020-05", "2020-06", "2020-08"]
+    for month, firms, groups in cohorts.itertuples(index=False):
+        members = panel.firms[first == list(panel.months).index(month)]
+        assert (firms, groups) == (len(members), len(set(members["brand_group"])))
+    assert cohorts["firms"].sum() == np.isfinite(first).sum()
+    assert cohorts["firms"].sum() > panel.cohorts(cut=0.9)["firms"].sum()
+
+
+def brute_share(panel, base, home):
+    """Return base shares by loops, NaN where the firm is not known or the category sold nothing."""
+    sales = panel.sales[:, panel.platforms.index(home)][:, base]
+    category = list(panel.firms["category"])
+    sold = [sum(value for value in row if not np.isnan(value)) for row in sales]
+    total = {name: sum(s for s, c in zip(sold, category, strict=True) if c == name) for name in category}
+    return sold, [total[name] for name in category]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_exposure_is_what_closed_rivals_of_the_category_held(seed):
+    panel = random_panel(np.random.default_rng(100 + seed))
+    base, home = slice(0, 4), ["AMZ", "EBY"][seed % 2]
+    sold, total = brute_share(panel, base, home)
+    category, first = list(panel.firms["category"]), panel.first_treated()
+    exposure, share = panel.exposure(base=base, home=home), panel.base_share(base=base, home=home)
+    known = ~np.isnan(panel.platform(home)[:, base]).all(axis=1)
+    for i in range(len(category)):
+        assert np.isnan(share[i]) if not known[i] or not total[i] else share[i] == pytest.approx(sold[i] / total[i])
+        for t in range(len(panel.months)):
+            rivals = [j for j in range(len(category)) if j != i and category[j] == category[i] and first[j] <= t]
+            expected = sum(sold[j] for j in rivals) / total[i]
+            assert exposure[i, t] == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_firm_is_not_exposed_to_its_own_closure():
+    panel = random_panel(np.random.default_rng(19), n=2)
+    firms = panel.firms.assign(category="toys", closed_on=[pd.Timestamp("2020-06-01"), pd.NaT], dose=[1.0, np.nan])
+    sales = np.ones((2, 2, 8))
+    sales[0] = 3
+    panel = replace(panel, firms=firms, sales=sales)
+    np.testing.assert_array_equal(panel.exposure(base=slice(0, 5)), [[0] * 8, [0] * 5 + [0.75] * 3])
+    np.testing.assert_array_equal(panel.base_share(base=slice(0, 5)), [0.75, 0.25])
+
+
+def test_a_category_that_sold_nothing_has_no_shares_and_no_exposure():
+    panel = random_panel(np.random.default_rng(20))
+    empty = (panel.firms["category"] == "toys").to_numpy()
+    panel = replace(panel, sales=np.where(empty[:, None, None], 0.0, panel.sales))
+    assert empty.any()
+    np.testing.assert_array_equal(np.isnan(panel.exposure(base=slice(0, 4))).all(axis=1), empty)
+    assert np.isnan(panel.base_share(base=slice(0, 4))[empty]).all()
+
+
+def test_shares_of_a_category_add_up_to_one():
+    panel = random_panel(np.random.default_rng(21), n=40)
+    shares = pd.Series(panel.base_share(base=slice(0, 4))).groupby(panel.firms["category"].to_numpy()).sum()
+    np.testing.assert_allclose(shares, 1)
+
+
+def test_a_base_without_months_or_with_closures_is_refused():
+    panel = random_panel(np.random.default_rng(22))
+    with pytest.raises(DesignError, match="the base ends in 2020-05, the first closure is in 2020-05; end the base"):
+        panel.exposure(base=slice(0, 5))
+    with pytest.raises(DesignError, match="the panel has 8; give one of them"):
+        panel.exposure(base=slice(9, 12))
+    with pytest.raises(DesignError, match="'OWN' was asked for; there are AMZ, EBY; name one of these"):
+        panel.base_share(base=slice(0, 4), home="OWN")
+
+
+# The schema
+
+
+def test_frictionless_reads_the_schema_and_finds_a_panel_valid(tmp_path):
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    rows = rows_of(random_panel(np.random.default_rng(23))).assign(account="a")
+    rows[list(columns())].to_csv(tmp_path / "panel.csv", index=False)
+    resource = {"name": "panel", "type": "table", "path": "panel.csv", "encoding": "utf-8", "schema": schema}
+    package = {"$schema": "https://datapackage.org/profiles/2.0/datapackage.json", "resources": [resource]}
+    report = frictionless.Package.from_descriptor(package, basepath=str(tmp_path)).validate()
+    assert report.valid, report.flatten(["type", "message"])
+    rows[list(columns())].assign(sales=-1.0).to_csv(tmp_path / "panel.csv", index=False)
+    assert not frictionless.Package.from_descriptor(package, basepath=str(tmp_path)).validate().valid
+
+
+def test_every_column_says_what_to_do_about_a_wrong_value():
+    assert all(column.remedy for column in columns().values())
+    assert attributes() == ["brand_group", "origin", "category", "closed_on", "dose", "risk"]
