@@ -1,0 +1,169 @@
+"""What the closures did to the closed firms (E1)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.effects import att_gt
+from analysis.errors import DesignError
+from analysis.estimands.design import Design, Picked, clusters, marked, pick
+from analysis.inference import Bools, Estimate, Floats
+
+if TYPE_CHECKING:
+    from analysis.panel import Panel
+
+
+def effect_on_closed(panel: Panel, design: Design) -> Estimate:
+    """Estimate the effect on closed firms' sales on all platforms (E1a).
+
+    Compared are firms that sold something a year before the window, within origin, and within category where the
+    comparison is "spared_same_category". That one and "not_yet_closed" share what closed firms leave to their rivals,
+    so they estimate the effect of a firm's own closure, E1c, and say so.
+
+    Returns
+    -------
+    Estimate
+        Per cent of the sales without closure; on the level scale, money a firm and month.
+
+    Raises
+    ------
+    DesignError
+        If the design picks nobody, or fewer than two clusters of closed firms.
+    """
+    return _effect(panel, design, panel.total(), "all platforms")
+
+
+def effect_on_closed_at_home(panel: Panel, design: Design) -> Estimate:
+    """Estimate the effect on closed firms' sales on the home platform (E1b); otherwise as :func:`effect_on_closed`."""
+    home = panel.platforms[0]
+    return _effect(panel, design, panel.platform(home), home)
+
+
+def damage_multiple(panel: Panel, design: Design) -> Estimate:
+    """Divide the loss on all platforms by the mechanical one: what the closed accounts alone had sold (E1e).
+
+    The mechanical loss is the closed part of home sales in the base months, times the share of the window in which
+    the firm is closed, over the sales of closed firms on all platforms; it is a property of the firms, without error.
+
+    Returns
+    -------
+    Estimate
+        A ratio: 1 is the mechanical loss, more is damage beyond it.
+
+    Raises
+    ------
+    DesignError
+        As :func:`effect_on_closed`, on the level scale, and if closed firms sold nothing at home.
+    """
+    if design.scale != "ratio":
+        raise DesignError("a damage multiple on the level scale was asked for; it divides per cents; use scale='ratio'")
+    loss, picked = effect_on_closed(panel, design), pick(panel, design)
+    firms = picked.closed & ~np.isnan(panel.sales[:, :, picked.base]).any(axis=(1, 2))
+    sold = panel.sales[firms][:, :, picked.base].sum(axis=2)
+    dose = panel.firms["dose"].to_numpy(float)[firms] * picked.months_closed[firms]
+    if not (dose @ sold[:, 0]) > 0:
+        raise DesignError(
+            f"a mechanical loss was asked for; the {firms.sum()} closed firms sold nothing on {panel.platforms[0]} in "
+            f"{design.base_months} base months; choose a longer base"
+        )
+    mechanical = 100 * float(dose @ sold[:, 0]) / float(sold.sum())
+    row = loss.rows.iloc[0]
+    rows = pd.DataFrame(
+        {
+            "term": ["damage multiple"],
+            "estimate": -row["estimate"] / mechanical,
+            "std_error": row["std_error"] / mechanical,
+            "conf_low": -row["conf_high"] / mechanical,
+            "conf_high": -row["conf_low"] / mechanical,
+            "n": row["n"],
+        }
+    )
+    details = {"mechanical_loss": mechanical, "loss": loss, "design": design, "digest": panel.digest}
+    return Estimate(
+        f"E1e, from {loss.estimand}",
+        "ratio",
+        rows,
+        design.level,
+        counts=loss.counts,
+        reason=loss.reason,
+        details=details,
+    )
+
+
+def _effect(panel: Panel, design: Design, sales: Floats, where: str) -> Estimate:
+    picked = pick(panel, design)
+    y = np.column_stack([sales[:, part].mean(axis=1) for part in (picked.before, picked.after)])
+    used = (picked.closed | picked.comparison) & ~(y[:, 0] <= 0)  # NaN stays, to be counted as missing
+    code, strata = clusters(panel, design), _strata(panel, design)
+    answering = used & picked.closed & np.isfinite(y).all(axis=1)
+    _two_clusters(code[answering], design)
+    name = {"all platforms": "E1a", panel.platforms[0]: "E1b"}[where]
+    if design.comparison != "low_exposure":
+        name = f"E1c, {where}"
+    if design.scale == "ratio" and not y[answering, 1].any():
+        return marked(_all_lost(name, int(answering.sum()), design), panel, design)
+    found = att_gt(
+        y[used],
+        np.where(picked.closed[used], 1.0, np.inf),
+        scale=design.scale,
+        cluster=code[used],
+        strata=strata[used],
+        level=design.level,
+    )
+    answer = replace(found.aggregate("simple"), reason=found.reason, counts=_counts(found.counts, picked, used))
+    answer = replace(answer, rows=answer.rows.drop(columns=["band_low", "band_high"]).assign(n=found.counts["treated"]))
+    answer = in_per_cent(answer) if design.scale == "ratio" else replace(answer, unit=f"{panel.unit} a firm and month")
+    return marked(replace(answer, estimand=name), panel, design)
+
+
+def _all_lost(name: str, firms: int, design: Design) -> Estimate:
+    """Return -100 per cent, for closed firms that sold nothing at all in the window."""
+    row = {"term": "simple", "estimate": -100.0, "std_error": np.nan, "conf_low": np.nan, "conf_high": np.nan}
+    return Estimate(
+        estimand=name,
+        unit="per cent",
+        rows=pd.DataFrame([row | {"n": firms}]),
+        level=design.level,
+        counts={"treated": firms},
+        reason=f"the {firms} closed firms sold nothing in the window: all is lost, and a ratio of zero has no error",
+    )
+
+
+def _strata(panel: Panel, design: Design) -> Any:
+    """Return what firms are compared within: origin; origin and category; nothing where few are left to compare."""
+    origin = panel.firms["origin"].astype(str).to_numpy()
+    if design.comparison == "spared_same_category":
+        return origin + "\0" + panel.firms["category"].astype(str).to_numpy()
+    return origin if design.comparison == "low_exposure" else np.full(len(origin), "")
+
+
+def _two_clusters(code: Any, design: Design) -> None:
+    if (count := len(np.unique(code))) < 2:
+        raise DesignError(
+            f"an effect on closed firms with its error was asked for; found {len(code)} closed firms with sales in "
+            f"{count} clusters by {design.cluster}; two are the fewest: use ranks among comparison firms instead"
+        )
+
+
+def _counts(counts: dict[str, int], picked: Picked, used: Bools) -> dict[str, int]:
+    """Add who is left out: closed firms that did not sell a year before."""
+    return counts | {"newcomers_left_out": int((picked.closed & ~used).sum())}
+
+
+def in_per_cent(found: Estimate) -> Estimate:
+    """Turn log points into per cent: ``100 (exp(x) - 1)`` of the point and of each limit, delta-method errors."""
+    rows = found.rows.copy()
+    slope = 100 * np.exp(rows["estimate"].to_numpy(float))
+    for name in ("estimate", "conf_low", "conf_high"):
+        rows[name] = 100 * np.expm1(rows[name])
+    rows["std_error"] *= slope
+    influence = found.details["influence"]
+    details = dict(found.details) | {
+        "covariance": found.details["covariance"] * np.outer(slope, slope),
+        "influence": lambda: influence() * slope,
+    }
+    return replace(found, unit="per cent", rows=rows, details=details)

@@ -1,0 +1,212 @@
+"""What the closures did beyond the closed firms: rivals (E2), growth (E3) and other platforms (E4)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis import displacement as accounts
+from analysis.errors import DesignError
+from analysis.estimands.design import Design, Picked, clusters, marked, pick
+from analysis.estimands.direct import in_per_cent
+from analysis.growth_accounting import decompose_growth
+from analysis.inference import Bools, Estimate
+
+if TYPE_CHECKING:
+    from analysis.panel import Panel
+
+OWN = "CN"
+"""Origin whose growth and recapture are asked about."""
+
+
+def spillover(panel: Panel, design: Design, *, own_origin: bool = True, **options: Any) -> Estimate:
+    """Estimate the effect of exposure on home sales of firms not closed (E2a; E2b for other origins).
+
+    Only what varies with exposure is seen; what is common to all firms is not. Firms closed at any time, in whole or
+    in part, are left out. Firms are clustered by category, in which exposure is shared.
+
+    Parameters
+    ----------
+    panel, design
+        The design's windows, base months and level are used.
+    own_origin : bool
+        Chinese firms, E2a; or all others, E2b.
+    **options
+        Passed on to :func:`analysis.exposure.exposure_effects`, such as `strata` or `redraw`, for the firms used:
+        ``pick(panel, design).whole`` of the origin.
+
+    Returns
+    -------
+    Estimate
+        Per cent, transformed from log points with its interval: bins, slope per ten points of exposure, average.
+
+    Raises
+    ------
+    DesignError
+        If there are no such firms, or their exposure does not vary.
+    """
+    from analysis.exposure import exposure_effects
+
+    picked = pick(panel, design)
+    firms = picked.whole & ((panel.firms["origin"] == OWN).to_numpy() == own_origin)
+    if not firms.any():
+        raise DesignError(
+            f"spillovers on firms {'of' if own_origin else 'not of'} origin {OWN} were asked for; none of "
+            f"{picked.whole.sum()} firms never closed is; ask for the others"
+        )
+    home = panel.platform(panel.platforms[0])[firms]
+    y = np.concatenate([home[:, picked.before], home[:, picked.after]], axis=1)
+    found = exposure_effects(
+        y,
+        picked.exposure[firms],
+        np.arange(y.shape[1]) >= y.shape[1] // 2,
+        category=panel.firms["category"].to_numpy()[firms],
+        level=design.level,
+        **options,
+    )
+    return marked(replace(in_per_cent(found), estimand="E2a" if own_origin else "E2b"), panel, design)
+
+
+def growth(panel: Panel, design: Design) -> Estimate:
+    """Split the observed growth of Chinese home sales by what became of each firm; no counterfactual.
+
+    Returns
+    -------
+    Estimate
+        Percentage points, as :func:`analysis.growth_accounting.decompose_growth`.
+    """
+    picked = pick(panel, design)
+    own = _own(panel)
+    before, after = (
+        panel.platform(panel.platforms[0])[own][:, part].sum(axis=1) for part in (picked.before, picked.after)
+    )
+    code = clusters(panel, design)[own]
+    return marked(decompose_growth(before, after, picked.closed[own], cluster=code, level=design.level), panel, design)
+
+
+def effect_on_growth(panel: Panel, design: Design, *, common: tuple[float, float]) -> Estimate:
+    """Assemble the effect on the growth of Chinese home sales, and bound it by an explicit common part (E3g).
+
+    Closed firms, and firms not closed so far as their exposure differs from that of the comparison firms, both over
+    the Chinese sales before, taken as known. What is common to all firms (trust, news, entry) no comparison can show:
+    it is the interval `common`, in percentage points, given by the reader.
+
+    Returns
+    -------
+    Estimate
+        Percentage points: "closed", "exposed", "seen" (their sum), and "E3g": no point but the set from the lower
+        limit of "seen" plus the lower end of `common`, to the upper with the upper.
+
+    Raises
+    ------
+    DesignError
+        If the comparison is not "low_exposure", the ends of `common` are out of order, or as
+        :func:`analysis.displacement.changes`.
+    """
+    low, high = common
+    if not -np.inf < low <= high < np.inf:
+        raise DesignError(f"a common part from low to high was asked for; found {common}; give its lower end first")
+    picked = _needs_low_exposure(panel, design, "the effect on growth")
+    home = panel.platforms[:1]
+    own = _own(panel)
+    found = accounts.changes(**_stacked(panel, design, picked, home, own))
+    sold = panel.platform(home[0])[own][:, picked.before].sum(axis=1)
+    known = ~np.isnan(sold) & ~np.isnan(panel.platform(home[0])[own][:, picked.after].sum(axis=1))
+    base = float(sold[known].sum())
+    weights = np.array([found.sum_of("closed", [0]), found.sum_of("exposed", [0])])
+    weights = 100 * np.vstack([weights, weights.sum(axis=0)]) / base
+    value, influence = weights @ found.value.ravel(), found.influence @ weights.T
+    error, z = np.sqrt((influence**2).sum(axis=0)), float(stats.norm.ppf((1 + design.level) / 2))
+    lower, upper = value - z * error, value + z * error
+    rows = pd.DataFrame(
+        {
+            "term": ["closed", "exposed", "seen", "E3g"],
+            "estimate": [*value, np.nan],
+            "std_error": [*error, np.nan],
+            "conf_low": [*lower, lower[2] + low],
+            "conf_high": [*upper, upper[2] + high],
+            "n": [found.counts["closed"], found.counts["exposed"], found.counts["firms"], found.counts["firms"]],
+        }
+    )
+    return Estimate(
+        estimand="E3g",
+        unit="percentage points",
+        rows=rows,
+        level=design.level,
+        counts=found.counts,
+        reason=f"E3g is a set: its part common to all firms, {low:g} to {high:g} points, is assumed",
+        details={
+            "covariance": influence.T @ influence,
+            "influence": lambda: influence,
+            "common": common,
+            "design": design,
+            "digest": panel.digest,
+        },
+    )
+
+
+def platform_shift(panel: Panel, design: Design) -> Estimate:
+    """Estimate relocation by platform (E4a), and platform shares, concentration and presence (E4d).
+
+    As :func:`analysis.displacement.platform_shift`, with the firms of low exposure as the unexposed.
+    """
+    picked = _needs_low_exposure(panel, design, "the platform shift")
+    arrays = _stacked(panel, design, picked, panel.platforms, np.ones(len(panel.firms), dtype=bool))
+    return marked(accounts.platform_shift(**arrays, level=design.level), panel, design)
+
+
+def relocation(panel: Panel, design: Design) -> Estimate:
+    """Estimate how much of their lost home sales closed firms made up on each other platform (E4a), per cent."""
+    found = platform_shift(panel, design)
+    kept = (found.rows["measure"] == "relocation").to_numpy()
+    joint = found.details["influence"]()[:, kept]
+    details = dict(found.details) | {"covariance": joint.T @ joint, "influence": lambda: joint}
+    rows = found.rows[kept].reset_index(drop=True)
+    return replace(found, estimand="E4a", unit="per cent of L", rows=rows, reason="", details=details)
+
+
+def displacement(panel: Panel, design: Design, *, outside: float | None = None) -> Estimate:
+    """Share out the lost home sales of closed firms into seven parts that add up (E4c).
+
+    As :func:`analysis.displacement.displacement`, with the firms of low exposure as comparison.
+    """
+    picked = _needs_low_exposure(panel, design, "displacement")
+    arrays = _stacked(panel, design, picked, panel.platforms, np.ones(len(panel.firms), dtype=bool))
+    return marked(accounts.displacement(**arrays, level=design.level, own_origin=OWN, outside=outside), panel, design)
+
+
+def _needs_low_exposure(panel: Panel, design: Design, what: str) -> Picked:
+    if design.comparison != "low_exposure":
+        raise DesignError(
+            f"{what} against {design.comparison} firms was asked for; these inherit sales of closed firms themselves, "
+            "so what others gained is not identified; use comparison='low_exposure'"
+        )
+    return pick(panel, design)
+
+
+def _stacked(panel: Panel, design: Design, picked: Picked, platforms: tuple[str, ...], firms: Bools) -> dict[str, Any]:
+    """Return the arguments that the functions of analysis.displacement share."""
+    return {
+        "sales": panel.sales[firms][:, : len(platforms)],
+        "closed": picked.closed[firms],
+        "origin": panel.firms["origin"].to_numpy()[firms],
+        "platforms": platforms,
+        "home": panel.platforms[0],
+        "before": picked.before,
+        "after": picked.after,
+        "comparison": picked.comparison[firms],
+        "cluster": clusters(panel, design)[firms],
+    }
+
+
+def _own(panel: Panel) -> Bools:
+    found = (panel.firms["origin"] == OWN).to_numpy()
+    if not found.any():
+        raise DesignError(
+            f"growth of firms of origin {OWN} was asked for; none of {len(found)} firms is; check the column origin"
+        )
+    return np.asarray(found)
