@@ -1,0 +1,154 @@
+"""What a panel can see: the smallest effect it would detect, from placebo closures on itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+from scipy.stats import mstats
+
+from analysis.effects import att_gt
+from analysis.errors import DesignError
+from analysis.exposure.draws import Labels, redraw_closures
+from analysis.inference import Estimate, Floats, whole_number
+from analysis.testing import share_between
+
+Ints = npt.NDArray[np.int64]
+Estimator = Callable[[Floats, Floats, Ints], Estimate]
+
+
+def _simple(y: Floats, first_treated: Floats, rows: Ints) -> Estimate:
+    return att_gt(y, first_treated).aggregate("simple", draws=1)
+
+
+def minimum_detectable_effect(
+    y: Floats,
+    first_treated: Floats,
+    *,
+    power: float = 0.8,
+    level: float = 0.95,
+    estimator: Estimator = _simple,
+    strata: Labels | None = None,
+    draws: int = 499,
+    seed: int = 0,
+) -> Estimate:
+    """Find the smallest effect that a study on this panel would see, from placebo closures of untreated units.
+
+    In each draw the real closures, with their months, are given to untreated units of the same stratum; the treated
+    are left out. A constant effect d moves an estimate by d and leaves its error as it is, on the level scale and on
+    the ratio scale in log points. So a draw sees d when d > c error - estimate, and the smallest effect seen with
+    `power` is a quantile of the right side over the draws. Nothing is assumed normal, equal or independent.
+
+    Parameters
+    ----------
+    y : float64[unit, time]
+    first_treated : float64[unit]
+        Column of the first treated period; inf for never.
+    power : float
+        Share of draws in which the effect is found with the right sign.
+    level : float
+        One minus the size of the two-sided test.
+    estimator : callable
+        From (y, first_treated, rows) to an Estimate of one row; `rows` are the rows of the units in the panel, to
+        pick their clusters or strata. The simple aggregate of `att_gt` against the never treated where not given.
+    strata : sequence, optional
+        Such as size x category, so that placebos look like the treated.
+    draws, seed : int
+
+    Returns
+    -------
+    Estimate
+        In the unit of the estimator. Terms: ``"increase"`` and ``"decrease"`` (as positive numbers), with a test of
+        the right size on this panel (c is the quantile of the placebos' own t statistics), and ``"increase, normal"``,
+        ``"decrease, normal"`` with normal critical values; ``"size, normal"``, a share, says how often these reject
+        where nothing happened. Errors are Monte Carlo errors. ``details``: ``placebos``, float64[draw, 2] of estimate
+        and error, and ``critical``.
+
+    Raises
+    ------
+    DesignError
+        If untreated units of a stratum are too few to stand in for its treated, or no placebo gives an estimate.
+
+    References
+    ----------
+    Burlig, F., Preonas, L. and Woerman, M. (2020), Panel data and experimental design, Journal of Development Economics
+    144, 102458. Maritz, J. S. and Jarrett, R. G. (1978), A note on estimating the variance of the sample median, JASA
+    73, 194-196, for the error of a quantile.
+    """
+    y, first = np.asarray(y, dtype=float), np.asarray(first_treated, dtype=float)
+    share_between("power", power)
+    share_between("level", level, 0.5)
+    rows, dates, stratum = _placebo_calendar(y, first, strata)
+    drawn = redraw_closures(dates, stratum, np.random.default_rng(seed), whole_number("draws", draws))
+    made = [estimator(y[rows], placebo, rows) for placebo in drawn]
+    placebos = np.array([found.rows[["estimate", "std_error"]].to_numpy(float)[0] for found in made])
+    placebos = placebos[np.isfinite(placebos).all(axis=1) & (placebos[:, 1] > 0)]
+    if len(placebos) < 20:
+        raise DesignError(
+            f"a detectable effect was asked for; {len(placebos)} of {draws} placebo draws gave an estimate with an "
+            "error; at least 20 are needed: draw more, or see why the estimator fails"
+        )
+    normal = float(stats.norm.ppf((1 + level) / 2))
+    t = np.abs(placebos[:, 0] / placebos[:, 1])
+    own = float(np.quantile(t, level))
+    terms = [
+        _detectable(f"{name}{kind}", sign * placebos[:, 0], critical * placebos[:, 1], power)
+        for kind, critical in (("", own), (", normal", normal))
+        for name, sign in (("increase", 1), ("decrease", -1))
+    ]
+    size = float((t > normal).mean())
+    terms.append(("size, normal", size, float(np.sqrt(size * (1 - size) / len(t)))))
+    return _detected(
+        terms, made[0].unit, level, placebos, own, {"untreated": len(rows), "treated": len(first) - len(rows)}
+    )
+
+
+def _placebo_calendar(y: Floats, first: Floats, strata: Labels | None) -> tuple[Ints, Floats, npt.NDArray[Any]]:
+    """Return the untreated rows, and as many closures among them in each stratum and month as really were."""
+    stratum = np.zeros(len(first)) if strata is None else np.asarray(strata)
+    if y.ndim != 2 or first.shape != (len(y),) or len(stratum) != len(y) or np.isnan(first).any():
+        raise DesignError(
+            f"y[unit, time], a date and a stratum per unit were asked for; found shapes {y.shape}, {first.shape} and "
+            f"{stratum.shape}, and {int(np.isnan(first).sum())} missing dates; use inf for never treated"
+        )
+    treated = first < y.shape[1]
+    rows = np.flatnonzero(~treated)
+    dates = np.full(len(rows), np.inf)
+    for name in np.unique(stratum[treated]):
+        own, free = first[treated & (stratum == name)], np.flatnonzero(stratum[rows] == name)
+        if len(free) <= len(own):
+            raise DesignError(
+                f"placebo closures were asked for; stratum {name} has {len(own)} treated and {len(free)} untreated "
+                "units; more untreated than treated are needed: use coarser strata"
+            )
+        dates[free[: len(own)]] = own
+    if not treated.any():
+        raise DesignError(f"placebo closures were asked for; none of {len(y)} units is treated; give the real calendar")
+    return rows, dates, stratum[rows]
+
+
+def _detectable(name: str, shift: Floats, needed: Floats, power: float) -> tuple[str, float, float]:
+    """Return the term, the effect that a share `power` of draws sees, and its Monte Carlo error."""
+    threshold = needed - shift
+    return name, float(np.quantile(threshold, power)), float(mstats.mjci(threshold, [power])[0])
+
+
+def _detected(
+    terms: list[tuple[str, float, float]], unit: str, level: float, placebos: Floats, own: float, counts: dict[str, int]
+) -> Estimate:
+    rows = pd.DataFrame(terms, columns=["term", "estimate", "std_error"])
+    reach = stats.norm.ppf((1 + level) / 2) * rows["std_error"]
+    rows = rows.assign(conf_low=rows["estimate"] - reach, conf_high=rows["estimate"] + reach, n=len(placebos))
+    return Estimate(
+        estimand="minimum detectable effect",
+        unit=unit,
+        rows=rows,
+        level=level,
+        interval="Monte Carlo interval",
+        counts=counts | {"draws": len(placebos)},
+        details={"placebos": placebos, "critical": own},
+    )

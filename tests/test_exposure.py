@@ -1,0 +1,400 @@
+"""Exposure effects: Poisson as referee, exact shifts, recentring, randomisation, and what is refused."""
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+
+from analysis.errors import DesignError
+from analysis.exposure import exposure_effects, leave_own_out, redraw_closures
+
+N, T, CATEGORIES = 90, 4, 15
+POST = np.arange(T) >= 2
+EDGES = (0.05, 0.15)
+
+
+def panel(seed: int, n: int = N) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sales with zeros, exposure and category of each unit; exposure is mostly the category's."""
+    rng = np.random.default_rng(seed)
+    category = rng.permutation(np.arange(n) % CATEGORIES)
+    exposure = rng.permutation(np.linspace(0, 0.3, CATEGORIES))[category] + rng.uniform(0, 0.02, n)
+    y = rng.lognormal(size=(n, 1)) * rng.poisson(1.5, size=(n, T)) * np.exp(POST * 2 * exposure[:, None])
+    return y, exposure, category
+
+
+def poisson(y, regressors, cluster, strata=None):
+    """Poisson regression with a dummy per unit and per month of each stratum: coefficients and clustered errors."""
+    n, months = y.shape
+    unit, month = np.repeat(np.arange(n), months), np.tile(np.arange(months), n)
+    stratum = np.zeros(n, dtype=int) if strata is None else strata
+    period = stratum[unit] * months + month
+    kept = [p for p in np.unique(period) if p % months]  # the first month of a stratum is in the units' dummies
+    design = np.column_stack(
+        [regressors[unit] * POST[month][:, None], unit[:, None] == np.arange(n), period[:, None] == kept]
+    ).astype(float)
+    fit = sm.GLM(y.ravel(), design, family=sm.families.Poisson()).fit(
+        tol=1e-13, maxiter=100, cov_type="cluster", cov_kwds={"groups": cluster[unit], "use_correction": False}
+    )
+    k = regressors.shape[1]
+    return fit.params[:k], fit.bse[:k]
+
+
+def selling(y):
+    """Rows with any sale: the referee cannot fit a unit that never sells."""
+    return y.sum(axis=1) > 0
+
+
+@pytest.mark.parametrize("stratified", [False, True])
+def test_bins_and_slope_equal_poisson_with_unit_and_month_effects(stratified):
+    y, exposure, category = panel(1)
+    assert (y == 0).any()
+    strata = np.arange(N) % 2 if stratified else None
+    found = exposure_effects(y, exposure, POST, bins=EDGES, category=category, strata=strata)
+    rows, kept = found.rows.set_index("term"), selling(y)
+    place = np.digitize(exposure, EDGES)
+    within = None if strata is None else strata[kept]
+    for terms, regressors in (
+        (["slope"], exposure[:, None] / 0.10),
+        (["5 to 15 %", "above 15 %"], (place[:, None] == [1, 2]).astype(float)),
+    ):
+        estimate, error = poisson(y[kept], regressors[kept], category[kept], within)
+        np.testing.assert_allclose(rows.loc[terms, "estimate"], estimate, atol=1e-6)
+        np.testing.assert_allclose(rows.loc[terms, "std_error"], error, rtol=1e-6)
+
+
+def test_two_exposures_in_one_equation_equal_poisson():
+    y, exposure, category = panel(2)
+    risk = np.random.default_rng(0).random(N)
+    found = exposure_effects(y, exposure, POST, bins=EDGES, category=category, beside={"risk": risk})
+    kept = selling(y)
+    estimate, error = poisson(y[kept], np.column_stack([exposure / 0.10, risk])[kept], category[kept])
+    rows = found.rows.set_index("term").loc[["slope", "risk"]]
+    np.testing.assert_allclose(rows["estimate"], estimate, atol=1e-6)
+    np.testing.assert_allclose(rows["std_error"], error, rtol=1e-6)
+
+
+def test_bins_are_ratios_of_group_means():
+    y, exposure, _ = panel(3)
+    place = np.digitize(exposure, EDGES)
+    growth = [np.log(y[place == b][:, POST].mean() / y[place == b][:, ~POST].mean()) for b in range(3)]
+    found = exposure_effects(y, exposure, POST, bins=EDGES).rows["estimate"][:2]
+    np.testing.assert_allclose(found, np.array(growth[1:]) - growth[0], atol=1e-12)
+
+
+def test_origins_are_estimated_apart_with_one_covariance():
+    y, exposure, category = panel(4)
+    origin = np.where(np.arange(N) % 2, "CN", "US")
+    both = exposure_effects(y, exposure, POST, bins=EDGES, category=category, origin=origin)
+    for name in ("CN", "US"):
+        own = origin == name
+        alone = exposure_effects(y[own], exposure[own], POST, bins=EDGES, category=category[own])
+        rows = both.rows[both.rows["origin"] == name]
+        assert list(rows["term"]) == [f"{name}: {term}" for term in alone.rows["term"]]
+        for column in ("estimate", "std_error", "n", "clusters"):
+            np.testing.assert_allclose(rows[column], alone.rows[column], rtol=1e-9)
+    terms = list(both.rows["term"])
+    pair = both.details["covariance"][terms.index("CN: slope"), terms.index("US: slope")]
+    assert pair != 0  # the same categories are behind both
+    values = both.details["influence"]()
+    np.testing.assert_allclose(values.T @ values, both.details["covariance"], atol=1e-15)
+    np.testing.assert_allclose(values.sum(axis=0), 0, atol=1e-10)
+
+
+def test_estimates_ignore_money_order_and_silent_units():
+    y, exposure, category = panel(5)
+    drawn = np.array([np.random.default_rng(s).permutation(exposure) for s in range(9)])
+    plain = exposure_effects(y, exposure, POST, bins=EDGES, category=category, redraw=drawn).rows
+    order = np.random.default_rng(1).permutation(N)
+    again = exposure_effects(
+        np.vstack([6.49 * y[order], np.zeros((1, T))]),
+        np.append(exposure[order], 0.1),
+        POST,
+        bins=EDGES,
+        category=np.append(category[order], 0),
+        redraw=np.column_stack([drawn[:, order], np.full(9, 0.1)]),
+    ).rows
+    for column in ("estimate", "std_error", "p_value"):
+        np.testing.assert_allclose(again[column], plain[column], rtol=1e-8, atol=1e-10)
+
+
+def test_bins_and_the_recentred_slope_ignore_what_happens_to_all():
+    y, exposure, category = panel(5)
+    drawn = np.array([np.random.default_rng(s).permutation(exposure) for s in range(9)])
+    plain, again = (
+        exposure_effects(z, exposure, POST, bins=EDGES, category=category, redraw=drawn).rows.set_index("term")
+        for z in (y, y * np.where(POST, 1.7, 1.0))
+    )
+    terms = ["5 to 15 %", "above 15 %", "recentred slope"]
+    for column in ("estimate", "std_error"):
+        np.testing.assert_allclose(again.loc[terms, column], plain.loc[terms, column], rtol=1e-9)
+
+
+def test_an_effect_by_bin_moves_the_bins_and_one_by_exposure_moves_the_recentred_slope_by_exactly_that():
+    y, exposure, category = panel(6)
+    drawn = np.array([np.random.default_rng(s).permutation(exposure) for s in range(9)])
+    arguments = {"bins": EDGES, "category": category, "redraw": drawn}
+    plain = exposure_effects(y, exposure, POST, **arguments).rows.set_index("term")["estimate"]
+    by_bin = y * np.exp(POST * np.array([0, 0.3, -0.5])[np.digitize(exposure, EDGES)][:, None])
+    found = exposure_effects(by_bin, exposure, POST, **arguments).rows.set_index("term")["estimate"]
+    assert found["5 to 15 %"] - plain["5 to 15 %"] == pytest.approx(0.3, abs=1e-10)
+    assert found["above 15 %"] - plain["above 15 %"] == pytest.approx(-0.5, abs=1e-10)
+    by_exposure = y * np.exp(POST * 4.0 * exposure[:, None])
+    found = exposure_effects(by_exposure, exposure, POST, **arguments).rows.set_index("term")["estimate"]
+    assert found["recentred slope"] - plain["recentred slope"] == pytest.approx(0.4, abs=1e-9)
+
+
+def test_errors_of_slope_average_and_recentred_slope_are_those_of_the_jackknife():
+    y, exposure, category = panel(7, n=600)
+    category = np.arange(600) // 6  # a hundred clusters
+    drawn = np.array([np.random.default_rng(s).permutation(exposure) for s in range(5)])
+    terms = ["slope", "average", "recentred slope"]
+
+    def estimates(kept):
+        arguments = {"bins": EDGES, "redraw": drawn[:, kept], "category": category[kept]}
+        return exposure_effects(y[kept], exposure[kept], POST, **arguments).rows.set_index("term").loc[terms]
+
+    whole = estimates(np.ones(600, dtype=bool))
+    left_out = np.array([estimates(category != c)["estimate"] for c in range(100)])
+    # the mean exposure moves a little when the actual draw does; errors take it as known
+    jackknife = np.sqrt(99 * left_out.var(axis=0))
+    np.testing.assert_allclose(whole["std_error"], jackknife, rtol=0.05)
+
+
+def test_the_average_is_what_the_slope_implies_for_the_sales_there_are():
+    y, exposure, _ = panel(8)
+    rows = exposure_effects(y, exposure, POST, bins=EDGES).rows.set_index("term")["estimate"]
+    after = y[:, POST].sum(axis=1)
+    without = after * np.exp(-rows["slope"] / 0.10 * exposure)
+    assert rows["average"] == pytest.approx(np.log(after.sum() / without.sum()), abs=1e-12)
+
+
+def test_step_is_a_unit_and_nothing_else():
+    y, exposure, _ = panel(9)
+    ten, one = (exposure_effects(y, exposure, POST, bins=EDGES, step=s).rows.set_index("term") for s in (0.1, 0.01))
+    assert one.loc["slope", "estimate"] == pytest.approx(ten.loc["slope", "estimate"] / 10)
+    assert one.loc["average", "estimate"] == pytest.approx(ten.loc["average", "estimate"])
+
+
+def market(seed: int, *, n: int = 160, effect: float = 0.0, trend: float = 0.0, noise: float = 0.2):
+    """Draw closures at random among firms that could be closed; the others answer. Categories have trends."""
+    rng = np.random.default_rng(seed)
+    category, size = rng.integers(0, 10, n), rng.lognormal(sigma=0.7, size=n)
+    share = size / np.bincount(category, weights=size)[category]
+    could = rng.random(n) < np.linspace(0.2, 0.8, 10)[category]  # some categories have more to lose
+    closed = np.zeros(n, dtype=bool)
+    closed[rng.choice(np.flatnonzero(could), n // 8, replace=False)] = True
+    change = trend * np.linspace(-0.1, 0.1, 10) + rng.normal(scale=noise, size=10)
+    exposure = leave_own_out(closed[None], share, category)[0]
+    factor = np.exp(POST * (change[category] + effect * np.nan_to_num(exposure))[:, None])
+    y = size[:, None] * rng.gamma(2.0, size=(n, T)) * factor
+
+    def redraw(draws, generator):
+        drawn = redraw_closures(closed, None, generator, draws, eligible=could)
+        return leave_own_out(drawn, share, category)[:, ~could]
+
+    return y[~could], exposure[~could], category[~could], redraw
+
+
+def test_the_randomisation_test_has_its_size_when_closures_are_drawn_as_they_were():
+    runs, draws = 200, 19
+    p_values = []
+    for seed in range(runs):
+        y, exposure, category, redraw = market(seed, trend=3.0)
+        found = exposure_effects(y, exposure, POST, bins=(0.01,), category=category, redraw=redraw, draws=draws)
+        p_values.append(found.rows.set_index("term").loc[["slope", "recentred slope"], "p_value"])
+    for level in (0.05, 0.20):
+        share = (np.array(p_values) <= level + 1e-9).mean(axis=0)
+        np.testing.assert_array_less(np.abs(share - level), 4 * np.sqrt(level * (1 - level) / runs))
+
+
+def test_recentring_takes_off_what_categories_with_more_to_lose_have_in_common():
+    slopes = []
+    for seed in range(60):
+        y, exposure, category, redraw = market(1000 + seed, n=600, effect=2.0, trend=3.0, noise=0.05)
+        found = exposure_effects(y, exposure, POST, bins=(0.01,), category=category, redraw=redraw, draws=30)
+        slopes.append(found.rows.set_index("term").loc[["slope", "recentred slope"], "estimate"])
+    mean, error = np.mean(slopes, axis=0), np.std(slopes, axis=0, ddof=1) / np.sqrt(len(slopes))
+    assert abs(mean[1] - 0.2) < 3 * error[1]  # 2.0 per unit is 0.2 per ten points
+    assert mean[0] - 0.2 > 5 * error[0]
+
+
+def test_p_values_are_shares_of_draws_and_the_smallest_is_said():
+    y, exposure, category, redraw = market(1, effect=20.0, n=600)
+    found = exposure_effects(y, exposure, POST, bins=(0.01,), category=category, redraw=redraw, draws=39)
+    rows = found.rows.set_index("term")
+    for term in ("slope", "recentred slope"):
+        t = np.abs(found.details["statistics"][term])
+        assert len(t) == 40
+        assert rows.loc[term, "p_value"] == (t >= t[0] * (1 - 1e-12)).mean()
+        assert rows.loc[term, "smallest_p"] == 1 / 40
+    actual = rows.loc["slope", "estimate"] / rows.loc["slope", "std_error"]
+    assert found.details["statistics"]["slope"][0] == pytest.approx(actual, rel=1e-9)
+    assert (rows.loc[["slope", "recentred slope"], "p_value"] == 1 / 40).all()
+    assert rows.loc[["above 1 %", "average"], "p_value"].isna().all()
+    as_array = exposure_effects(
+        y, exposure, POST, bins=(0.01,), category=category, redraw=redraw(39, np.random.default_rng(0))
+    )
+    np.testing.assert_array_equal(as_array.rows["p_value"], found.rows["p_value"])
+
+
+def test_a_draw_without_a_slope_counts_as_further_from_zero():
+    y, exposure, category = panel(10)
+    flat = np.full((3, N), 0.1)
+    found = exposure_effects(y, exposure, POST, bins=EDGES, category=category, redraw=flat).rows.set_index("term")
+    assert found.loc["slope", "p_value"] == 1.0
+
+
+def test_draws_that_are_all_as_it_was_say_nothing():
+    y, exposure, category = panel(10)
+    found = exposure_effects(y, exposure, POST, bins=EDGES, category=category, redraw=np.tile(exposure, (4, 1)))
+    rows = found.rows.set_index("term")
+    assert rows.loc["slope", "p_value"] == 1.0
+    assert rows.loc["recentred slope", "p_value"] == 1.0
+    assert rows.loc["recentred slope", ["estimate", "std_error"]].isna().all()
+    assert "no error for recentred slope: one cluster, no sales before or after, or no solution" in found.reason
+
+
+def test_a_unit_closed_in_a_draw_does_not_answer_in_it():
+    y, exposure, category = panel(11)
+    drawn = np.random.default_rng(0).permutation(exposure)
+    without = np.where(np.arange(N) < 9, np.nan, drawn)
+    whole = exposure_effects(y, exposure, POST, bins=EDGES, category=category, redraw=without[None])
+    alone = exposure_effects(y[9:], drawn[9:], POST, bins=EDGES, category=category[9:]).rows.set_index("term")
+    t = alone.loc["slope", "estimate"] / alone.loc["slope", "std_error"]
+    assert whole.details["statistics"]["slope"][1] == pytest.approx(t, rel=1e-9)
+    np.testing.assert_allclose(whole.details["expected"][:9], exposure[:9])
+
+
+def test_a_bin_in_one_category_has_no_error_and_an_empty_one_no_estimate():
+    y, exposure, category = panel(12)
+    exposure = np.where(category == 3, 0.5, exposure)
+    found = exposure_effects(y, exposure, POST, bins=(0.05, 0.15, 0.4, 0.9), category=category)
+    rows = found.rows.set_index("term")
+    assert np.isfinite(rows.loc["40 to 90 %", "estimate"])
+    assert np.isnan(rows.loc["40 to 90 %", "std_error"])
+    assert rows.loc["40 to 90 %", "clusters"] == 1
+    assert np.isnan(rows.loc["above 90 %", "estimate"])
+    assert "no error for 40 to 90 %, above 90 %: one cluster, no sales" in found.reason
+    assert np.isfinite(rows.loc[["5 to 15 %", "slope"], "std_error"]).all()
+
+
+def test_without_a_lowest_bin_there_are_no_bins_but_a_slope():
+    y, exposure, category = panel(12)
+    found = exposure_effects(y, exposure + 0.1, POST, bins=EDGES, category=category)
+    rows = found.rows.set_index("term")
+    assert rows.loc[["5 to 15 %", "above 15 %"], "estimate"].isna().all()
+    assert np.isfinite(rows.loc["slope", "std_error"])
+    assert found.reason
+    none = exposure_effects(y, exposure + 0.1, POST, bins=(), category=category)
+    assert list(none.rows["term"]) == ["slope", "average"]
+    assert not none.reason
+
+
+def test_units_without_sales_or_exposure_known_are_dropped_and_counted():
+    y, exposure, category = panel(13)
+    y[:3, 1], exposure[2:7] = np.nan, np.nan
+    found = exposure_effects(y, exposure, POST, bins=EDGES, category=category)
+    assert found.counts["dropped_missing"] == 3
+    assert found.counts["dropped_exposure"] == 4
+    assert found.counts["units"] == N - 7
+    assert found.counts["silent"] == (y[7:].sum(axis=1) == 0).sum()
+    alone = exposure_effects(y[7:], exposure[7:], POST, bins=EDGES, category=category[7:])
+    np.testing.assert_array_equal(found.rows["estimate"], alone.rows["estimate"])
+
+
+def test_the_caller_s_arrays_stay_as_they_were():
+    y, exposure, category = panel(14)
+    kept = y.copy(), exposure.copy()
+    exposure_effects(y, exposure, POST, bins=EDGES, category=category, redraw=exposure[None, ::-1])
+    np.testing.assert_array_equal(y, kept[0])
+    np.testing.assert_array_equal(exposure, kept[1])
+
+
+def test_redrawn_closures_keep_the_calendar_of_each_stratum_and_leave_others_alone():
+    rng = np.random.default_rng(0)
+    month = np.where(rng.random(200) < 0.3, rng.choice([28.0, 29.0, 31.0], 200), np.inf)
+    strata = rng.integers(0, 4, 200)
+    eligible = np.isfinite(month) | (rng.random(200) < 0.7)
+    drawn = redraw_closures(month, strata, rng, 50, eligible=eligible)
+    assert drawn.shape == (50, 200)
+    for stratum in range(4):
+        own = strata == stratum
+        np.testing.assert_array_equal(np.sort(drawn[:, own], axis=1), np.tile(np.sort(month[own]), (50, 1)))
+    assert np.isinf(drawn[:, ~eligible]).all()
+    assert len(np.unique(drawn, axis=0)) == 50
+    closed = redraw_closures(np.isfinite(month), None, rng, 5)
+    assert closed.dtype == bool
+    assert (closed.sum(axis=1) == np.isfinite(month).sum()).all()
+
+
+def test_every_eligible_unit_of_a_stratum_is_closed_equally_often():
+    closed = np.arange(12) < 4
+    drawn = redraw_closures(closed, np.repeat([0, 1], [8, 4]), np.random.default_rng(1), 4000)
+    np.testing.assert_allclose(drawn[:, :8].mean(axis=0), 0.5, atol=4 * np.sqrt(0.25 / 4000))
+    assert not drawn[:, 8:].any()
+
+
+def test_exposure_leaves_out_the_own_share_and_other_categories():
+    rng = np.random.default_rng(2)
+    closed, share, category = rng.random((3, 30)) * (rng.random((3, 30)) < 0.3), rng.random(30), rng.integers(0, 4, 30)
+    found = leave_own_out(closed, share, category)
+    for d in range(3):
+        for i in range(30):
+            rivals = (category == category[i]) & (np.arange(30) != i)
+            want = np.nan if closed[d, i] > 0 else (closed[d] * share)[rivals].sum()
+            assert found[d, i] == pytest.approx(want, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"y": np.ones(N)}, "found shapes (90,)"),
+        ({"exposure": np.ones(3)}, "found shapes"),
+        ({"category": [1, 2]}, "labels of [90, 90, 2] units"),
+        ({"post": np.array([0, 0, 1, 1])}, "months before and after were asked for"),
+        ({"post": np.ones(T, dtype=bool)}, "months before and after were asked for"),
+        ({"y": -np.ones((N, T))}, "finite sales of at least 0 were asked for; 360 are not"),
+        ({"y": np.full((N, T), np.inf)}, "360 are not"),
+        ({"origin": [None, *"a" * (N - 1)]}, "1 are missing; name them"),
+        ({"category": [np.nan, *range(N - 1)]}, "1 are missing; name them"),
+        ({"y": np.full((N, T), np.nan)}, "0 of 90 units have sales"),
+        ({"exposure": np.linspace(0, 30, N)}, "divide per cents by 100"),
+        ({"exposure": np.zeros(N)}, "exposure does not vary within strata"),
+        ({"strata": np.arange(N)}, "exposure does not vary within strata"),
+        ({"bins": (0.2, 0.1)}, "rising edges of bins"),
+        ({"bins": (0.0, 0.1)}, "rising edges of bins above 0"),
+        ({"step": 0.0}, "a step above 0"),
+        ({"level": 95}, "a level between 0.5 and 1"),
+        ({"redraw": np.zeros((4, 3))}, "re-drawn exposures [draw, 90 units] were asked for"),
+        (
+            {"beside": {"same": np.linspace(0, 0.4, N)}, "exposure": np.linspace(0, 0.4, N)},
+            "varies together with another",
+        ),
+    ],
+)
+def test_what_cannot_be_estimated_is_refused(changes, message):
+    y, exposure, category = panel(15)
+    arguments = {"y": y, "exposure": exposure, "post": POST, "bins": EDGES, "category": category} | changes
+    with pytest.raises(DesignError) as refused:
+        exposure_effects(arguments.pop("y"), arguments.pop("exposure"), arguments.pop("post"), **arguments)
+    assert message in str(refused.value)
+
+
+def test_a_coefficient_that_would_be_infinite_is_refused():
+    new = np.arange(20) % 2  # these sold nothing before
+    y = np.column_stack([1.0 - new, np.ones(20)])
+    with pytest.raises(DesignError, match="the equations of 20 units have no single finite solution"):
+        exposure_effects(y, np.arange(20) / 100, np.array([False, True]), bins=(0.05,), beside={"new": new})
+
+
+@pytest.mark.parametrize(
+    ("closed", "strata", "eligible", "message"),
+    [
+        (np.arange(6) < 3, np.repeat([0, 1], 3), None, "within each of 2 strata all eligible units are alike"),
+        (np.arange(6) < 3, None, np.arange(6) > 1, "2 closed units are not eligible"),
+        (np.arange(6) < 3, np.zeros(5), None, "found shapes (6,) of closures, (5,) of strata"),
+    ],
+)
+def test_closures_that_cannot_be_redrawn_are_refused(closed, strata, eligible, message):
+    with pytest.raises(DesignError) as refused:
+        redraw_closures(closed, strata, np.random.default_rng(0), 3, eligible=eligible)
+    assert message in str(refused.value)

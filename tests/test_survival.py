@@ -1,0 +1,223 @@
+"""Exit: what counts as one, a hand-worked example, statsmodels, Greenwood's variance, strata, clusters, refusals."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from statsmodels.duration.hazard_regression import PHReg
+from statsmodels.duration.survfunc import SurvfuncRight
+
+from analysis.errors import DesignError
+from analysis.survival import exit_survival
+
+
+def sales_of(*lives: str) -> np.ndarray:
+    """Rows of months: 1 sells, 0 does not, ? is not known."""
+    return np.array([[{"1": 1.0, "0": 0.0, "?": np.nan}[month] for month in life] for life in lives])
+
+
+def panel(seed: int, n: int = 300, months: int = 30):
+    """Units that leave at random, treated ones more often, from a start between 8 and 12."""
+    rng = np.random.default_rng(seed)
+    treated = rng.random(n) < 0.4
+    start = rng.integers(8, 13, n)
+    leaves = start + rng.geometric(np.where(treated, 0.08, 0.03)) - 1
+    sales = rng.lognormal(size=(n, months)) * (np.arange(months) < leaves[:, None])
+    return sales, start, treated
+
+
+def test_a_tiny_example_by_hand():
+    sales = sales_of(
+        "1100011111",  # treated: exits in the first month after the start, and returns
+        "1111100000",  # treated: exits in month 3
+        "1111111111",  # treated: censored after month 5, the last in which an exit would be known
+        "1111110000",  # comparison: exits in month 4
+        "1101101101",  # comparison: pauses are no exit
+        "1111111100",  # comparison: silent too late to tell
+    )
+    found = exit_survival(sales, np.full(6, 2), np.arange(6) < 3, gap=3, horizon=6)
+    assert list(found.units["months"]) == [0, 3, 5, 4, 5, 5]
+    assert list(found.units["exited"]) == [True, True, False, True, False, False]
+    assert found.mean_months.counts["returned"] == 1
+    # treated S = 2/3 for months 0 to 2, 1/3 for 3 to 5; comparison S = 1 for months 0 to 3, 2/3 for 4 and 5
+    rows = found.mean_months.rows.set_index("term")
+    np.testing.assert_allclose(rows["estimate"], [3.0, 4 + 4 / 3, 3.0 - 4 - 4 / 3])
+    # Greenwood: 3^2 1/(3 2) + 1^2 1/(2 1) = 2; comparison (4/3)^2 1/(3 2) = 8/27
+    np.testing.assert_allclose(rows["std_error"] ** 2, [2.0, 8 / 27, 2 + 8 / 27])
+    # Cox, no ties: exits at 0 (3 and 3 at risk), 3 (2 and 3), 4 (1 and 3)
+    r = np.exp(found.hazard.rows["estimate"][0])
+    assert 2 - 3 * r / (3 * r + 3) - 2 * r / (2 * r + 3) - r / (r + 3) == pytest.approx(0, abs=1e-8)
+
+
+def test_months_that_are_not_known_end_what_is_seen():
+    sales = sales_of("11111?1111", "1100?00000", "1110001111", "1111111111")
+    found = exit_survival(sales, np.full(4, 1), np.array([True, True, False, False]), gap=2, horizon=3)
+    assert list(found.units["months"]) == [2, 1, 2, 7]
+    assert list(found.units["exited"]) == [False, True, True, False]
+
+
+@pytest.mark.parametrize("gap", [1, 3])
+def test_curves_and_months_alive_are_those_of_statsmodels(gap):
+    sales, start, treated = panel(1)
+    found = exit_survival(sales, start, treated, gap=gap, horizon=12)
+    rows = found.mean_months.rows.set_index("term")
+    for group, term in ((True, "treated"), (False, "comparison")):
+        own = found.units[found.units["treated"] == group]
+        referee = SurvfuncRight(own["months"], own["exited"].astype(int))
+        curve = found.curves[found.curves["treated"] == group]
+        np.testing.assert_array_equal(curve["month"], referee.surv_times)
+        np.testing.assert_array_equal(curve["survival"], referee.surv_prob)
+        alive = [np.append(1.0, referee.surv_prob)[(referee.surv_times <= month).sum()] for month in range(12)]
+        assert rows.loc[term, "estimate"] == pytest.approx(sum(alive), rel=1e-12)
+
+
+def test_squared_influence_values_are_greenwood_s_variance_exactly():
+    sales, start, treated = panel(2)
+    found = exit_survival(sales, start, treated, horizon=10)
+    for place, group in enumerate((True, False)):
+        table = found.curves[(found.curves["treated"] == group) & (found.curves["month"] < 10)]
+        alive = np.append(1.0, table["survival"])[np.searchsorted(table["month"], np.arange(10), side="right")]
+        ahead = np.array([alive[month:].sum() for month in table["month"]])
+        variance = (ahead**2 * table["exits"] / (table["at_risk"] * (table["at_risk"] - table["exits"]))).sum()
+        assert found.mean_months.rows["std_error"][place] ** 2 == pytest.approx(variance, rel=1e-10)
+    values = found.mean_months.details["influence"]()
+    np.testing.assert_allclose(values.sum(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(values.T @ values, found.mean_months.details["covariance"], rtol=1e-12)
+
+
+def test_the_hazard_ratio_is_cox_with_efron_ties():
+    sales, start, treated = panel(3)
+    size = np.random.default_rng(0).normal(size=len(start))
+    strata = np.arange(len(start)) % 3
+    found = exit_survival(sales, start, treated, strata=strata, covariates={"size": size})
+    units = found.units
+    referee = PHReg(
+        units["months"],
+        np.column_stack([units["treated"], size[units.index]]).astype(float),
+        status=units["exited"].astype(int),
+        strata=strata[units.index],
+        ties="efron",
+    ).fit()
+    rows = found.hazard.rows
+    assert list(rows["term"]) == ["treated", "size"]
+    np.testing.assert_allclose(rows["estimate"], referee.params, rtol=1e-8)
+    np.testing.assert_allclose(rows["std_error"], referee.bse, rtol=1e-6)
+
+
+def efron(beta: float, months, exited, treated) -> float:
+    """Efron's partial log likelihood, written out."""
+    total = 0.0
+    for month in np.unique(months[exited]):
+        died, risk = exited & (months == month), months >= month
+        d, sum_died = died.sum(), np.exp(beta * treated[died]).sum()
+        total += beta * treated[died].sum()
+        total -= sum(np.log(np.exp(beta * treated[risk]).sum() - j / d * sum_died) for j in range(d))
+    return total
+
+
+def test_the_hazard_ratio_maximises_efron_s_likelihood_written_out():
+    sales, start, treated = panel(4)
+    found = exit_survival(sales, start, treated)
+    months, exited, group = (found.units[name].to_numpy() for name in ("months", "exited", "treated"))
+    beta = found.hazard.rows["estimate"][0]
+    here, low, high = (efron(beta + step, months, exited, group) for step in (0, -0.01, 0.01))
+    assert here == pytest.approx(found.hazard.details["log_likelihood"], rel=1e-10)
+    assert high - low == pytest.approx(0, abs=1e-4)
+    assert found.hazard.rows["std_error"][0] == pytest.approx(0.01 / np.sqrt(2 * here - low - high), rel=1e-3)
+
+
+def test_one_unit_a_cluster_changes_no_months_and_copies_add_no_information():
+    sales, start, treated = panel(5)
+    alone = exit_survival(sales, start, treated).mean_months.rows
+    same = exit_survival(sales, start, treated, cluster=np.arange(len(start))).mean_months.rows
+    pd.testing.assert_frame_equal(alone, same)
+    twice = [np.repeat(part, 2, axis=0) for part in (sales, start, treated)]
+    copies = exit_survival(*twice, cluster=np.repeat(np.arange(len(start)), 2))
+    np.testing.assert_allclose(copies.mean_months.rows["std_error"], alone["std_error"], rtol=1e-10)
+    clustered = exit_survival(sales, start, treated, cluster=np.arange(len(start)))
+    assert copies.hazard.rows["std_error"][0] == pytest.approx(clustered.hazard.rows["std_error"][0], rel=0.02)
+
+
+def test_strata_are_averaged_over_the_treated():
+    sales, start, treated = panel(6)
+    strata = np.where(np.arange(len(start)) % 4 == 0, "big", "small")
+    found = exit_survival(sales, start, treated, strata=strata)
+    share = (strata[treated] == "big").mean()
+    parts = [
+        exit_survival(sales[own], start[own], treated[own]).mean_months.rows["estimate"]
+        for own in (strata == "big", strata == "small")
+    ]
+    np.testing.assert_allclose(found.mean_months.rows["estimate"], share * parts[0] + (1 - share) * parts[1])
+    one = exit_survival(sales, start, treated, strata=np.zeros(len(start)))
+    pd.testing.assert_frame_equal(
+        one.mean_months.rows, exit_survival(sales, start, treated).mean_months.rows, check_exact=False
+    )
+
+
+def test_the_error_under_strata_and_clusters_is_that_of_the_jackknife():
+    sales, start, treated = panel(7, n=240)
+    strata, cluster = np.arange(240) % 2, np.arange(240) // 4
+
+    def months(kept):
+        arguments = {"strata": strata[kept], "cluster": cluster[kept]}
+        return exit_survival(sales[kept], start[kept], treated[kept], **arguments).mean_months.rows
+
+    left_out = np.array([months(cluster != c)["estimate"] for c in range(60)])
+    jackknife = np.sqrt(59 * left_out.var(axis=0))
+    np.testing.assert_allclose(months(cluster >= 0)["std_error"], jackknife, rtol=0.05)
+
+
+def test_intervals_of_months_cover_and_the_known_difference_is_met():
+    months = np.arange(12)
+    truth = (0.92 ** (months + 1)).sum() - (0.97 ** (months + 1)).sum()  # S(k): not gone by the end of month k
+    inside, estimates = 0, []
+    for seed in range(150):
+        row = exit_survival(*panel(100 + seed, n=250)).mean_months.row("difference")
+        inside += row["conf_low"] <= truth <= row["conf_high"]
+        estimates.append(row["estimate"])
+    error = np.std(estimates, ddof=1) / np.sqrt(150)
+    assert abs(np.mean(estimates) - truth) < 4 * error
+    assert inside / 150 > 0.95 - 4 * np.sqrt(0.95 * 0.05 / 150)
+
+
+def test_who_is_left_out_is_counted():
+    sales = sales_of("1111111111", "0001111111", "1111111111", "1111000000", "1111111111", "11?1111111")
+    start = np.array([3, 3, 9, 3, np.inf, 3])
+    found = exit_survival(sales, start, np.array([True, True, True, False, False, False]), gap=3, horizon=3)
+    assert found.mean_months.counts["not_followed"] == 2
+    assert found.mean_months.counts["not_selling"] == 1
+    assert list(found.units.index) == [0, 3, 5]
+
+
+def test_exits_in_one_group_alone_give_months_but_no_hazard_ratio():
+    sales = sales_of("1110000000", "1111111111", "1111111111", "1111111111")
+    found = exit_survival(sales, np.full(4, 2), np.array([True, True, False, False]), horizon=5)
+    assert found.mean_months.row("comparison")["estimate"] == 5
+    assert np.isnan(found.hazard.rows["estimate"][0])
+    assert "exits are in one group alone" in found.hazard.reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sales": np.ones(4)}, "match them"),
+        ({"treated": np.ones(300)}, "treated of float64"),
+        ({"start": np.zeros(300)}, "300 starts below 1 or missing"),
+        ({"start": np.full(300, np.nan)}, "300 starts below 1 or missing"),
+        ({"sales": np.full((300, 30), -1.0)}, "found 9000 negative sales"),
+        ({"cluster": [None, *"a" * 299]}, "[0, 1] missing; correct them"),
+        ({"covariates": {"size": np.full(300, np.nan)}}, "[0, 0, 300] missing"),
+        ({"gap": 0}, "a gap and a start of at least 1 month were asked for; found 0"),
+        ({"gap": 2.5}, "a whole number for gap"),
+        ({"horizon": 40}, "one group is seen for 20 months at most; shorten the horizon"),
+        ({"horizon": 0}, "time alive over 0 months"),
+        ({"treated": np.ones(300, dtype=bool)}, "and 0 at risk"),
+        ({"sales": np.ones((300, 30))}, "none of 300 units exits"),
+        ({"strata": np.arange(300)}, "strata of treated units without comparison; use coarser strata"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(changes, message):
+    sales, start, treated = panel(8)
+    arguments = {"sales": sales, "start": start, "treated": treated} | changes
+    with pytest.raises(DesignError) as refused:
+        exit_survival(arguments.pop("sales"), arguments.pop("start"), arguments.pop("treated"), **arguments)
+    assert message in str(refused.value)
