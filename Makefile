@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: report test lab check bench clean
+.PHONY: report test lab check bench coverage clean
 
 report: $(READY) ## run what is due in reports/schedule.yml and print the paths of the PDFs
 	@$(BIN)/python -m analysis report
@@ -21,8 +21,12 @@ check: $(READY) ## lint, format, types, and notebooks without outputs
 	@$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb
 	@$(BIN)/python -m analysis check > /dev/null && echo "data: every file as declared"
 
-bench: $(READY) ## time the runner against the plain way, side by side
+bench: $(READY) ## time the runner against the plain way, and the estimators against other libraries, side by side
 	@$(BIN)/python benchmarks/runner.py
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/estimators.py
+
+coverage: $(READY) ## hold every estimand against the truth of simulated markets; writes docs/coverage.md
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/coverage.py
 
 clean: ## remove the environment, caches and scratch files; published reports stay
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache reports/scratch reports/failed

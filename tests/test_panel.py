@@ -204,6 +204,32 @@ def test_many_blocks_give_the_same_panel_as_one(tmp_path, monkeypatch):
     assert_same(read_panel(tmp_path / "groups.parquet"), panel)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "AMZ,2020-08,77,",
+            "AMZ,2020-08,x,",
+            "row 41, column sales: expected a number such as 1250 or 2e-3; found 'x'",
+        ),
+        ("AMZ,2020-08,77,", "AMZ,2020-08,", "row 41: expected 8 cells; found 7"),
+        ("AMZ,2020-08,77,", "AMZ,2020-01,77,", "('F4', 'AMZ', '2020-01'), which stands in row 34 already"),
+        (
+            "F4,g,CN,toys,AMZ,2020-08,77,",
+            "F4,g,CN,audio,AMZ,2020-08,77,",
+            "row 41, column category: expected one value",
+        ),
+    ],
+)
+def test_a_wrong_row_of_a_later_block_has_its_number_in_the_file(tmp_path, monkeypatch, old, new, said):
+    monkeypatch.setattr("analysis.panel.files._BYTES_AT_ONCE", 200)
+    rows = [f"F{k},g,CN,toys,AMZ,{month},77," for k in range(6) for month in WINDOW]
+    text = "\n".join([HEADER, *rows]).replace(
+        "F4,g,CN,toys,AMZ,2020-08,77,", "F4,g,CN,toys,AMZ,2020-08,77,".replace(old, new)
+    )
+    assert said in refusal(csv(tmp_path, text))
+
+
 def test_the_types_that_pandas_writes_to_parquet_are_read(tmp_path):
     frame = pd.read_csv(io.StringIO(f"{HEADER}\n{ROWS}"))
     dates = frame.assign(month=pd.to_datetime(frame["month"]), closed_on=pd.to_datetime(frame["closed_on"]))

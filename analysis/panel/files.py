@@ -21,6 +21,9 @@ from analysis.panel.columns import TEXT, columns
 ROWS_AT_ONCE = 1 << 18
 """Rows of a block of a Parquet file: what is held beside the panel itself."""
 
+ORDER = "platform_order"
+"""Key of the metadata under which a written panel says, in JSON, how its platforms are ordered."""
+
 _BYTES_AT_ONCE = 1 << 24
 _CODED = pa.dictionary(pa.int32(), pa.string())
 _READABLE = {".csv", ".parquet"}
@@ -38,7 +41,7 @@ class File:
     first : int
         Number of its first row of data: 2 after the header of a CSV file, 1 in Parquet.
     said : dict
-        What its metadata say of the panel: `provenance` and `platforms`; nothing in CSV.
+        What its metadata say of the panel: `provenance` and the order of platforms; nothing in CSV.
     """
 
     path: Path
@@ -161,12 +164,12 @@ def _parquet(path: Path) -> File:
             schema = opened.schema_arrow
     except pa.ArrowInvalid as error:
         raise _refusal(f"{path}", "a Parquet file", f"what cannot be read ({error})", "export it again") from error
-    said = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items() if key in _SAID}
-    platforms = json.loads(said.get("platforms", "[]"))
-    return File(path, schema.names, first=1, said={**said, "platforms": platforms})
-
-
-_SAID = (b"provenance", b"platforms")
+    said = {
+        key.decode(): value.decode()
+        for key, value in (schema.metadata or {}).items()
+        if key in (b"provenance", ORDER.encode())
+    }
+    return File(path, schema.names, first=1, said=said | {ORDER: json.loads(said.get(ORDER, "[]"))})
 
 
 def _parquet_batches(file: File, names: Sequence[str]) -> Iterator[pa.RecordBatch]:

@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from analysis.errors import DataError, DesignError
@@ -116,10 +115,7 @@ class Panel:
     def first_treated(self, *, cut: float = 0.5) -> Floats:
         """Return the month of closure of each firm.
 
-        Parameters
-        ----------
-        cut : float
-            Smallest dose that counts as a closure, in (0, 1].
+        `cut`, in (0, 1], is the smallest dose that counts as a closure.
 
         Returns
         -------
@@ -193,7 +189,7 @@ class Panel:
             If the base holds no month or the platform is unknown.
         """
         sold, known = self._base_sales(base, home)
-        category, _ = self._categories()
+        category, _ = pd.factorize(self.firms["category"])
         with np.errstate(invalid="ignore"):
             share = sold / np.bincount(category, weights=sold)[category]
         return np.where(known, share, np.nan)
@@ -226,15 +222,15 @@ class Panel:
         first = self.first_treated(cut=cut)
         self._before_closures(base, first)
         sold, _ = self._base_sales(base, home)
-        category, count = self._categories()
+        category, names = pd.factorize(self.firms["category"])
         closed = np.flatnonzero(np.isfinite(first))
-        by_month = np.zeros((count, len(self.months)))
+        by_month = np.zeros((len(names), len(self.months)))
         np.add.at(by_month, (category[closed], first[closed].astype(int)), sold[closed])
-        lost = by_month.cumsum(axis=1)[category]
+        lost: Floats = by_month.cumsum(axis=1)[category]
         own = sold[closed, None] * (np.arange(len(self.months)) >= first[closed, None])
         lost[closed] = np.maximum(lost[closed] - own, 0.0)  # the difference of equal sums may be a rounding below 0
         with np.errstate(invalid="ignore"):
-            lost /= np.bincount(category, weights=sold, minlength=count)[category, None]
+            lost /= np.bincount(category, weights=sold, minlength=len(names))[category, None]
         return lost
 
     def _base_sales(self, base: slice, home: str) -> tuple[Floats, Bools]:
@@ -252,10 +248,6 @@ class Panel:
                 f"base months before the first closure were asked for; the base ends in {last}, the first closure is "
                 f"in {closure}; end the base earlier"
             )
-
-    def _categories(self) -> tuple[npt.NDArray[np.intp], int]:
-        codes, names = pd.factorize(self.firms["category"])
-        return codes, len(names)
 
     def to_parquet(self, path: str | Path) -> None:
         """Write one row per firm, platform and month, missing sales as null.

@@ -15,7 +15,7 @@ from analysis.facts.reading import Problem
 from analysis.inference import Bools, Floats
 from analysis.panel.coding import Coding, look_through
 from analysis.panel.columns import columns
-from analysis.panel.files import open_file
+from analysis.panel.files import ORDER, open_file
 from analysis.panel.filling import Filled, fill
 from analysis.panel.panel import SIMULATED_ID, UNITS, Panel
 
@@ -79,7 +79,7 @@ def _platforms(coding: Coding, home: str, allowed: Sequence[str] | None) -> tupl
     if home not in found or (allowed is not None and home not in allowed):
         do = "name the platform that closed the accounts as `home`"
         raise _refusal(coding, f"rows of the home platform {home!r}", f"rows of {', '.join(found)}", do)
-    order = list(allowed) if allowed is not None else [*coding.file.said.get("platforms", []), *found]
+    order = list(allowed) if allowed is not None else [*coding.file.said.get(ORDER, []), *found]
     return tuple(dict.fromkeys([home, *(name for name in order if name in found)]))
 
 

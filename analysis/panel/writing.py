@@ -14,7 +14,7 @@ import pyarrow.parquet
 
 from analysis.errors import DataError
 from analysis.panel.columns import MONTH, NUMBER, TEXT, columns
-from analysis.panel.files import ROWS_AT_ONCE
+from analysis.panel.files import ORDER, ROWS_AT_ONCE
 from analysis.panel.panel import SIMULATED_ID, Panel
 
 _TYPES = {TEXT: pa.string(), NUMBER: pa.float64(), MONTH: pa.date32()}
@@ -23,7 +23,7 @@ _TYPES = {TEXT: pa.string(), NUMBER: pa.float64(), MONTH: pa.date32()}
 def write(panel: Panel, path: Path) -> None:
     """Write a panel; see `Panel.to_parquet`."""
     _refuse_unmarked(panel)
-    said = {"provenance": panel.provenance, "platforms": json.dumps(panel.platforms)}
+    said = {"provenance": panel.provenance, ORDER: json.dumps(panel.platforms)}
     names = [name for name in columns() if name != "account"]
     schema = pa.schema([(name, _TYPES[columns()[name].kind]) for name in names], metadata=said)
     per_firm = len(panel.platforms) * len(panel.months)
