@@ -81,7 +81,7 @@ def att_gt(
     keep = first - 1 - anticipation >= 0
     early = int((~keep).sum())
     if missing == "balanced":
-        whole = ~np.isnan(y).any(axis=1)
+        whole = ~np.isnan(y.min(axis=1))  # NaN where any is; no array of flags
         dropped = int((keep & ~whole).sum())
         keep &= whole
     else:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from analysis.inference import Bools, Floats
+from analysis.inference import Floats
 
 Ints = npt.NDArray[np.int64]
+BLOCK = 4096  # units; 1 MiB of 36 months
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,9 +84,15 @@ def primitives(y: Floats, groups: list[Ints], cells: list[Cell], *, ratio: bool,
     -----
     Level: ``K = mean_u y_b + mean_pool (y_t - y_b)``. Ratio: ``K = mean_u y_b * mean_pool y_t / mean_pool y_b``.
     """
-    complete = not np.isnan(y).any()
+    complete = not np.isnan(y.min())  # the least of numbers and NaN is NaN: no array of flags
     maker = _Balanced if complete else _Pairwise
     return maker(y, groups, cells, ratio, cluster).solve()
+
+
+def _blocks(rows: Ints) -> Iterator[Ints]:
+    """Yield rows in blocks that fit the processor's cache, so that a group is never copied as a whole."""
+    for start in range(0, len(rows), BLOCK):
+        yield rows[start : start + BLOCK]
 
 
 class _Maker:
@@ -122,7 +129,7 @@ class _Balanced(_Maker):
     """No period is missing: functions of one mean per group and period."""
 
     def solve(self) -> Primitives:
-        means = np.array([self.y[rows].mean(axis=0) for rows in self.groups])
+        means = np.array([sum(self.y[some].sum(axis=0) for some in _blocks(rows)) / len(rows) for rows in self.groups])
         slopes = np.zeros((len(self.groups), self.width, self.y.shape[1]))
         constants = np.array([self.share_influence(g) for g in range(len(self.groups))])
         observed, counterfactual = np.full(len(self.cells), np.nan), np.full(len(self.cells), np.nan)
@@ -159,16 +166,15 @@ class _Balanced(_Maker):
             return total.T @ total
         covariance = np.zeros((self.width, self.width))
         for g, rows in enumerate(self.groups):
-            part = self.y[rows] - means[g]
-            if not self.ratio:
-                part -= part.mean(
-                    axis=1, keepdims=True
-                )  # a unit's level cancels in differences; keep it out of the sums
+            cross = np.zeros((self.y.shape[1], self.y.shape[1]))
+            for some in _blocks(rows):
+                part = self.y[some] - means[g]
+                if not self.ratio:  # a unit's level cancels in differences; keep it out of the sums
+                    part -= part.mean(axis=1, keepdims=True)
+                cross += part.T @ part
             active = np.flatnonzero((slopes[g] != 0).any(axis=1) | (constants[g] != 0))
             slope, constant = slopes[g][active], constants[g][active]
-            covariance[np.ix_(active, active)] += slope @ (part.T @ part) @ slope.T + len(rows) * np.outer(
-                constant, constant
-            )
+            covariance[np.ix_(active, active)] += slope @ cross @ slope.T + len(rows) * np.outer(constant, constant)
         return covariance
 
     def _influence(self, gradient: Floats, means: Floats, slopes: Floats, constants: Floats) -> Floats:
@@ -183,7 +189,7 @@ class _Pairwise(_Maker):
 
     def solve(self) -> Primitives:
         n = len(self.cells)
-        sums = [self._sums(cell) for cell in self.cells]
+        sums = self._sums()
         observed, counterfactual = np.full(n, np.nan), np.full(n, np.nan)
         for i, (own, pool) in enumerate(sums):
             if own[0] > 0:
@@ -209,19 +215,24 @@ class _Pairwise(_Maker):
             influence_of=self._influence,
         )
 
-    def _seen(self, rows: Ints, cell: Cell) -> tuple[Bools, Floats, Floats]:
-        after, before = self.y[rows, cell.time], self.y[rows, cell.base]
-        seen = np.isfinite(after) & np.isfinite(before)
-        return seen, np.where(seen, after, 0.0), np.where(seen, before, 0.0)
+    def _columns(self, group: int) -> tuple[Floats, Floats]:
+        """Return who is seen and the outcomes with zeros elsewhere, float64[time, unit]."""
+        part = np.ascontiguousarray(self.y[self.groups[group]].T)
+        seen = np.isfinite(part)
+        return seen.astype(float), np.where(seen, part, 0.0)
 
-    def _sums(self, cell: Cell) -> tuple[Floats, Floats]:
-        """Count and sums at the outcome and base period, of the treated group and of the pool."""
-        own, pool = np.zeros(3), np.zeros(3)
-        for g in (cell.group, *cell.pool):
-            seen, after, before = self._seen(self.groups[g], cell)
-            target = own if g == cell.group else pool
-            target += (seen.sum(), after.sum(), before.sum())
-        return own, pool
+    def _sums(self) -> list[tuple[Floats, Floats]]:
+        """By cell, count and sums at the outcome and base period, of the treated group and of the pool."""
+        pairs = []
+        for g in range(len(self.groups)):
+            seen, filled = self._columns(g)
+            both = filled @ seen.T  # sum at one period over the units seen at another too
+            pairs.append(np.array([seen @ seen.T, both, both.T]))
+        table = np.array(pairs)
+        return [
+            (table[cell.group, :, cell.time, cell.base], table[cell.pool, :, cell.time, cell.base].sum(axis=0))
+            for cell in self.cells
+        ]
 
     def _blocks(self) -> Iterator[tuple[Ints, Ints, Floats]]:
         """Yield by group its rows, the primitives it moves, and the influence values float64[unit, primitive]."""
@@ -229,13 +240,15 @@ class _Pairwise(_Maker):
         for g, rows in enumerate(self.groups):
             columns: list[int] = []
             parts: list[Floats] = []
+            known, filled = self._columns(g)
             for i, cell in enumerate(self.cells):
                 if g != cell.group and g not in cell.pool:
                     continue
                 own, pool = self.sums[i]
                 if own[0] == 0 or pool[0] == 0:
                     continue
-                seen, after, before = self._seen(rows, cell)
+                seen = known[cell.time] * known[cell.base]
+                after, before = filled[cell.time], filled[cell.base]
                 factor, scale = (pool[1] / pool[2], own[2] / own[0] / (pool[2] / pool[0])) if self.ratio else (1.0, 1.0)
                 if g == cell.group:
                     columns += [i, n + i]
@@ -243,12 +256,15 @@ class _Pairwise(_Maker):
                     parts.append(factor * seen * (before - own[2] / own[0]) / own[0])
                 else:
                     columns.append(n + i)
-                    gap = (after - pool[1] / pool[0]) - factor * (before - pool[2] / pool[0])
-                    parts.append(scale * seen * gap / pool[0])
+                    part = after - factor * before if self.ratio else after - before
+                    part -= (pool[1] - factor * pool[2]) / pool[0]
+                    part *= seen
+                    part *= scale / pool[0]
+                    parts.append(part)
             shares = self.share_influence(g)[2 * n :]
             columns += list(range(2 * n, self.width))
-            block = np.column_stack([*parts, np.broadcast_to(shares, (len(rows), len(shares)))])
-            yield rows, np.array(columns), block
+            parts += [np.full(len(rows), share) for share in shares]
+            yield rows, np.array(columns), np.array(parts).T
 
     def _influence(self, gradient: Floats) -> Floats:
         out = np.zeros((self.clusters(), len(gradient)))

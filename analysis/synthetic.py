@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import nnls
 
 from analysis.errors import DesignError
 from analysis.inference import TIE, Bools, Estimate, Floats, assignments, shift_interval, whole_number
+from analysis.simplex import simplex_least_squares
 
 Method = Literal["sdid", "sc", "did"]
 NEGLIGIBLE = 1e-6  # the paper's ridge where weights need to be unique but not spread
@@ -112,21 +112,6 @@ def permutation_did(change: Floats, treated: Bools, *, level: float = 0.95, unit
     )
 
 
-def _simplex_least_squares(matrix: Floats, target: Floats, ridge: float) -> Floats:
-    """Minimise ``|matrix @ w - target|² + ridge * |w|²`` over weights that are >= 0 and sum to one.
-
-    Since w sums to one this is the shortest vector of a convex hull, whose solution is, up to scale,
-    that of the non-negative least squares of ``[M; 1'] u = [0; 1]`` (Wolfe 1976): no step size, no tolerance.
-    """
-    hull = matrix - target[:, None]
-    if ridge > 0:
-        hull = np.vstack([hull, np.sqrt(ridge) * np.eye(matrix.shape[1])])
-    size = np.sqrt((hull**2).sum(axis=0).mean())
-    stacked = np.vstack([hull / size if size > 0 else hull, np.ones(matrix.shape[1])])
-    weights, _ = nnls(stacked, np.append(np.zeros(len(hull)), 1.0), maxiter=100 * matrix.shape[1])
-    return np.asarray(weights / weights.sum())
-
-
 def _weights(y: Floats, treated: Bools, first_post: int, method: Method) -> tuple[Floats, Floats]:
     """Return unit weights over the donors and time weights over the pre-periods, each summing to one."""
     donors, own = y[~treated], y[treated].mean(axis=0)
@@ -138,13 +123,13 @@ def _weights(y: Floats, treated: Bools, first_post: int, method: Method) -> tupl
     noise = float(steps.std(ddof=1)) if steps.size > 1 else 0.0
     before = donors[:, :n_pre].T
     if method == "sc":
-        omega = _simplex_least_squares(before, own[:n_pre], n_pre * (NEGLIGIBLE * noise) ** 2)
+        omega = simplex_least_squares(before, own[:n_pre], n_pre * (NEGLIGIBLE * noise) ** 2)
         return omega, np.zeros(n_pre)
     zeta = (treated.sum() * n_post) ** 0.25 * noise
     # An intercept is a free level: taking out means over time (or over donors) is the same as fitting it.
-    omega = _simplex_least_squares(before - before.mean(axis=0), own[:n_pre] - own[:n_pre].mean(), n_pre * zeta**2)
+    omega = simplex_least_squares(before - before.mean(axis=0), own[:n_pre] - own[:n_pre].mean(), n_pre * zeta**2)
     after = donors[:, n_pre:].mean(axis=1)
-    lam = _simplex_least_squares(
+    lam = simplex_least_squares(
         donors[:, :n_pre] - donors[:, :n_pre].mean(axis=0),
         after - after.mean(),
         len(donors) * (NEGLIGIBLE * noise) ** 2,

@@ -1,0 +1,290 @@
+"""Time the estimators against other libraries: same panel, same numbers, in one run.
+
+Ours and theirs alternate in one process on one core, after a warm-up of each on a small panel; printed are the
+medians of the rounds. The panel of a million firms has a process of its own, whose peak memory is read at its end.
+Before any time is printed the two results are compared, and a difference ends the run. Libraries are imported where
+they are used, so that they do not weigh on the process whose memory is read. Ratios count; seconds depend
+on the machine. "Coding" is what stands between a table of raw ids and the dense array: see `from_long`.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+if __name__ == "__main__":  # before numpy is imported: one core for everybody
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1")
+
+import numpy as np
+import pandas as pd
+
+from analysis.effects import att_gt
+from analysis.group_time import Missing
+from analysis.inference import Floats
+from analysis.provenance import ROOT
+
+MONTHS = 36
+Work = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: seconds or another measure, ours and theirs, and what was wanted."""
+
+    work: str
+    ours: float
+    theirs: float | None
+    ratio: float
+    wanted: float
+    at_most: bool = False  # whether the ratio should stay below what is wanted
+
+    def __str__(self) -> str:
+        met = self.ratio <= self.wanted if self.at_most else self.ratio >= self.wanted
+        theirs = "-" if self.theirs is None else f"{self.theirs:.4g}"
+        sign = "<=" if self.at_most else ">="
+        wanted = f"{sign} {self.wanted:g}"
+        return f"{self.work:<88}{self.ours:>9.4g}{theirs:>9}{self.ratio:>9.3g}{wanted:>9}  {'met' if met else 'MISSED'}"
+
+
+def panel(firms: int, *, cohorts: int = 6, missing: float = 0.0, seed: int = 0) -> tuple[Floats, Floats]:
+    """Return sales float64[firm, month] and the month of closure of 40 per cent of the firms."""
+    rng = np.random.default_rng(seed)
+    first = np.where(rng.random(firms) < 0.4, rng.integers(15, 15 + cohorts, firms), np.inf).astype(float)
+    y = rng.normal(size=(firms, MONTHS))
+    y += rng.normal(size=(firms, 1))
+    y += np.linspace(0, 1, MONTHS)
+    y[np.arange(MONTHS) >= first[:, None]] -= 0.25
+    if missing:
+        y[rng.random(y.shape) < missing] = np.nan
+    return y, first
+
+
+def to_long(y: Floats, first: Floats) -> pd.DataFrame:
+    """Return the table that a researcher has: one row a firm and month, raw firm ids, sorted by firm and month."""
+    ids = np.sort(np.random.default_rng(1).permutation(10 * len(y))[: len(y)]) + 1_000_000
+    frame = pd.DataFrame(
+        {
+            "unit": np.repeat(ids, MONTHS),
+            "time": np.tile(np.arange(MONTHS), len(y)),
+            "y": y.ravel(),
+            "first": np.repeat(np.where(np.isinf(first), 0, first), MONTHS),
+        }
+    )
+    return frame.dropna().reset_index(drop=True)
+
+
+def from_long(unit: Floats, time: Floats, y: Floats, first: Floats) -> tuple[Floats, Floats]:
+    """Code raw ids and scatter the rows into the dense array and the dates of the firms."""
+    row, ids = pd.factorize(unit)
+    column, months = pd.factorize(time, sort=True)
+    dense = np.full((len(ids), len(months)), np.nan)
+    dense[row, column] = y
+    closed = np.empty(len(ids))
+    closed[row] = first
+    return dense, np.where(closed == 0, np.inf, closed)
+
+
+def columns(frame: pd.DataFrame) -> tuple[Floats, ...]:
+    """Return the arrays that `from_long` takes."""
+    return tuple(frame[name].to_numpy() for name in ("unit", "time", "y", "first"))
+
+
+def race(rounds: int, *works: Work) -> tuple[list[float], list[Any]]:
+    """Run the works in turn and return the median seconds and the last result of each."""
+    seconds: list[list[float]] = [[] for _ in works]
+    results: list[Any] = [None] * len(works)
+    for _ in range(rounds):
+        for place, work in enumerate(works):
+            start = time.perf_counter()
+            results[place] = work()
+            seconds[place].append(time.perf_counter() - start)
+    return [statistics.median(found) for found in seconds], results
+
+
+def same(what: str, ours: Any, theirs: Any, tolerance: float) -> None:
+    """End the run where two results differ by more than the tolerance."""
+    gap = float(np.max(np.abs(np.asarray(ours, dtype=float) - np.asarray(theirs, dtype=float))))
+    if not gap <= tolerance:
+        raise SystemExit(
+            f"{what}: equal results were asked for; they differ by {gap:.3g} > {tolerance:g}; find out why"
+        )
+
+
+def group_time(firms: int, rounds: int, missing: float) -> list[Row]:
+    """Group-time effects with clustered errors."""
+    from diff_diff import CallawaySantAnna
+
+    y, first = panel(firms, missing=missing)
+    frame = to_long(y, first)
+    kind: Missing = "pairwise" if missing else "balanced"
+    model = CallawaySantAnna(control_group="never_treated", base_period="universal")  # its quickest way to these errors
+
+    def theirs() -> Any:
+        return model.fit(frame, outcome="y", unit="unit", time="time", first_treat="first")
+
+    def ours(y: Floats, first: Floats) -> Any:
+        return att_gt(y, first, missing=kind)
+
+    (coded, dense, other), (found, _, peer) = race(
+        rounds, lambda: ours(*from_long(*columns(frame))), lambda: ours(y, first), theirs
+    )
+    cells = found.rows.set_index(["group", "time"])
+    shared = [key for key in peer.group_time_effects if key[1] != key[0] - 1]  # they print the base as zero
+    mine = cells.loc[[(int(group), int(when)) for group, when in shared]]
+    same(f"{kind} effects", mine["estimate"], [peer.group_time_effects[key]["effect"] for key in shared], 1e-8)
+    errors = np.array([peer.group_time_effects[key]["se"] for key in shared])
+    few = mine["n_treated"].min()  # their variances divide by n - 1 in each group, ours by n
+    same(f"{kind} errors over theirs", mine["std_error"] / errors, np.ones(len(shared)), 1 / (few - 1))
+    name = f"group-time effects, {firms:,} firms x {MONTHS}, {kind}, against diff-diff"
+    if missing:
+        return [Row(f"{name}, coding included", coded, other, other / coded, 3)]
+    return [
+        Row(f"{name}, coding included", coded, other, other / coded, 5),
+        Row(f"{name}, dense array", dense, other, other / dense, 20),
+    ]
+
+
+def poisson(firms: int) -> list[Row]:
+    """One coefficient of a Poisson regression with firm and month effects, clustered by firm.
+
+    On a balanced panel of one cohort it is a function of four sums, before and after, treated and not; ours codes
+    the ids, scatters the rows, adds up the months and estimates.
+    """
+    import pyfixest
+
+    y, first = panel(firms, cohorts=1)
+    y = np.floor(np.exp(y / 2))  # a good part are zeros
+    kept = y.sum(axis=1) > 0
+    frame = to_long(y[kept], first[kept])
+    frame["effect"] = ((frame["first"] > 0) & (frame["time"] >= frame["first"])).astype(float)
+
+    def ours() -> Any:
+        dense, closed = from_long(*columns(frame))
+        cut = int(closed.min())
+        halves = np.column_stack([dense[:, :cut].sum(axis=1), dense[:, cut:].sum(axis=1)])
+        return att_gt(halves, np.where(np.isinf(closed), np.inf, 1.0), scale="ratio").rows.iloc[0]
+
+    def theirs() -> Any:
+        ssc = pyfixest.ssc(k_adj=False, G_adj=False)
+        return pyfixest.fepois("y ~ effect | unit + time", frame, vcov={"CRV1": "unit"}, ssc=ssc)
+
+    (mine, other), (found, peer) = race(1, ours, theirs)
+    same("Poisson coefficient", found["estimate"], peer.coef().iloc[0], 1e-6)
+    same("Poisson error", found["std_error"], peer.se().iloc[0], 1e-6)
+    name = f"ratio effect, {firms:,} firms x {MONTHS}, against pyfixest.fepois, coding included"
+    return [Row(name, mine, other, other / mine, 8)]
+
+
+def bounds(rounds: int) -> list[Row]:
+    """Relative-magnitude bounds of the Medicaid event study for four values."""
+    from analysis.honest import honest_bounds
+
+    study = json.loads((ROOT / "tests" / "data" / "medicaid_event_study.json").read_text(encoding="utf-8"))
+    given = [study[name] for name in ("estimates", "covariance", "n_pre", "n_post")]
+    (mine,), (found,) = race(rounds, lambda: honest_bounds(*given, sensitivity=[0.5, 1, 1.5, 2]))
+    published = np.array(list(study["relative_magnitude"].values()))
+    same("honest bounds", found.rows[["conf_low", "conf_high"]], published, 1e-3)
+    return [Row("honest bounds, relative magnitudes, four values: seconds", mine, None, mine, 5, at_most=True)]
+
+
+def synthetic(units: int, rounds: int) -> list[Row]:
+    """Synthetic difference-in-differences of one cohort of 20, the point estimate."""
+    import synthdid
+
+    from analysis.synthetic import synthetic_did
+
+    rng, periods, before = np.random.default_rng(2), 40, 30
+    y = rng.normal(size=(units, 2)) @ rng.normal(size=(2, periods)).cumsum(axis=1)
+    y += 3 * rng.normal(size=(units, 1)) + rng.normal(size=periods).cumsum() + 0.5 * rng.normal(size=y.shape)
+    treated = np.arange(units) >= units - 20
+    (mine, other), (found, peer) = race(
+        rounds,
+        lambda: synthetic_did(y, treated, before),
+        lambda: synthdid.synthdid_estimate(y, units - 20, before),
+    )
+    # The other library stops its optimiser early, on noise of 0.5; ours is the optimum (tests/test_synthetic.py).
+    same("synthetic difference-in-differences", found.rows["estimate"], [float(peer)], 0.02)
+    name = f"synthetic DiD, {units:,} units x {periods}, against synthdid-py"
+    return [Row(name, mine, other, other / mine, 1)]
+
+
+def market(rounds: int) -> list[Row]:
+    """Simulate markets, two worlds each, every time with another seed."""
+    from analysis.market import simulate
+
+    seed = count()
+    (seconds,), (found,) = race(rounds, lambda: simulate("mid_3k", next(seed), worlds=("W11", "W00")))
+    _, platforms, months = found[0].sales.shape
+    name = f"simulated market, 4,000 firms x {platforms} platforms x {months}, two worlds: a second"
+    return [Row(name, 1 / seconds, None, 1 / seconds, 8)]
+
+
+def limit(firms: int) -> None:
+    """Print what the largest panel takes: run in a process of its own."""
+    y, first = panel(firms)
+    (mine,), _ = race(3, lambda: att_gt(y, first))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # before the table of ids exists
+    ids, flat = np.repeat(np.arange(firms), MONTHS), y.ravel()
+
+    def by_ids() -> Any:
+        starts = np.append(0, np.flatnonzero(ids[1:] != ids[:-1]) + 1)
+        return np.add.reduceat(flat, starts)
+
+    (long, dense), (found, sums) = race(3, by_ids, lambda: np.add.reduceat(flat, np.arange(0, flat.size, MONTHS)))
+    same("grouped sums", found, sums, 0)
+    print(json.dumps({"ours": mine, "long": long, "dense": dense, "bytes": y.nbytes, "peak": peak}))
+
+
+def largest(firms: int) -> list[Row]:
+    """Group-time effects of the largest panel against the physical limit, and the memory of it."""
+    command = [sys.executable, __file__, "--limit", str(firms)]
+    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    name, mine = f"group-time effects, {firms:,} firms x {MONTHS}", found["ours"]
+    memory, array = found["peak"] / 2**30, found["bytes"] / 2**30
+    return [
+        Row(f"{name}, over a sum by sorted ids", mine, found["long"], mine / found["long"], 8, True),
+        Row(f"{name}, over a sum of known slices", mine, found["dense"], mine / found["dense"], 8, True),
+        Row(f"{name}, GiB at the peak over the array's", memory, array, memory / array, 4, True),
+    ]
+
+
+def main() -> None:
+    """Run every comparison and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="10,000 firms instead of 100,000, without the million")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is run (default 3; the slowest once)")
+    parser.add_argument("--limit", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.limit:
+        limit(options.limit)
+        return
+    firms, rounds = 10_000 if options.quick else 100_000, options.rounds
+    with warnings.catch_warnings(record=True) as said:  # the other libraries' own; counted below
+        # The largest first: a process is born with the peak memory of the one that starts it.
+        # With 10,000 firms constant costs hide the limit.
+        rows = [] if options.quick else largest(1_000_000)
+        for missing in (0.0, 0.1):
+            group_time(300, 1, missing)
+        poisson(300)
+        synthetic(100, 1)
+        for missing in (0.0, 0.1):
+            rows += group_time(firms, rounds, missing)
+        rows += [*poisson(firms), *bounds(rounds), *synthetic(2_000, rounds), *synthetic(10_000, 1)]
+        rows += market(3 * rounds)
+    print(f"{rounds} rounds in turn on one core; seconds unless another unit is named; results equal where compared")
+    print(f"{'work':<88}{'ours':>9}{'theirs':>9}{'ratio':>9}{'wanted':>9}")
+    print(*rows, sep="\n")
+    print(f"{len(said)} warnings of the other libraries were kept out of the table")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""Group-time effects against fixed-effects regressions of an independent library, and the mistakes that others make.
+
+Where one cohort is compared with the never treated, a regression with unit and time effects has a free coefficient
+for each period of the cohort, and so it must give the group-time effects: least squares on the level scale, Poisson
+on the ratio scale. Nothing is shared: the referee demeans long data, we take means of a dense array.
+"""
+
+import numpy as np
+import pandas as pd
+import pyfixest
+import pytest
+from pandas.errors import Pandas4Warning
+
+from analysis.effects import att_gt
+
+EXACT = pyfixest.MapDemeaner(fixef_tol=1e-13)
+SHAPES = [(60, 2, 1), (80, 6, 3), (50, 5, 1), (40, 7, 6)]  # units, periods, first treated period
+
+
+def panel(seed: int, units: int, periods: int, first: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return counts times a unit's size, a good part of them zeros, and when each unit is first treated."""
+    rng = np.random.default_rng(seed)
+    treated = np.arange(units) % 3 == 0
+    mean = (
+        2 * rng.lognormal(sigma=0.3, size=periods) * np.where(treated[:, None] & (np.arange(periods) >= first), 0.4, 1)
+    )
+    y = rng.poisson(mean) * rng.lognormal(size=(units, 1))
+    seen = y.sum(axis=1) > 0  # a unit without a sale says nothing about ratios; the referee drops it too
+    return y[seen], np.where(treated, float(first), np.inf)[seen]
+
+
+def long(y: np.ndarray, first: np.ndarray, cluster: np.ndarray | None = None) -> pd.DataFrame:
+    unit, time = np.indices(y.shape)
+    frame = pd.DataFrame({"y": y.ravel(), "unit": unit.ravel(), "time": time.ravel()})
+    frame["treated"] = np.isfinite(first)[frame["unit"]].astype(float)
+    frame["effect"] = (frame["time"] >= first[frame["unit"]]).astype(float)
+    frame["cluster"] = frame["unit"] if cluster is None else cluster[frame["unit"]]
+    return frame
+
+
+def regression(fit, right: str, frame: pd.DataFrame, **options) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients and clustered errors with the factor clusters / (clusters - 1) as the only correction."""
+    with pytest.warns(Pandas4Warning, match="inplace"):  # the referee's own use of pandas
+        found = fit(
+            f"y ~ {right} | unit + time",
+            frame,
+            vcov={"CRV1": "cluster"},
+            ssc=pyfixest.ssc(k_adj=False, G_adj=True),
+            demeaner=EXACT,
+            **options,
+        )
+    return found.coef().to_numpy(), found.se().to_numpy()
+
+
+def held(ours: pd.DataFrame, theirs: tuple[np.ndarray, np.ndarray], clusters: int, tolerance: float) -> None:
+    np.testing.assert_allclose(ours["estimate"], theirs[0], rtol=0, atol=tolerance)
+    factor = np.sqrt(clusters / (clusters - 1))  # we sum squared influence values, without a small-sample factor
+    np.testing.assert_allclose(ours["std_error"] * factor, theirs[1], rtol=max(tolerance, 1e-8))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_the_ratio_scale_equals_poisson_with_unit_and_time_effects(shape, seed, grouped):
+    y, first = panel(seed, *shape)
+    assert (y == 0).mean() > 0.05
+    cluster = np.arange(len(y)) // 4 if grouped else np.arange(len(y))
+    ours = att_gt(y, first, scale="ratio", cluster=cluster)
+    base = shape[2] - 1
+    theirs = regression(pyfixest.fepois, f"i(time, treated, ref={base})", long(y, first, cluster), iwls_tol=1e-12)
+    held(ours.rows, theirs, ours.counts["clusters"], 1e-6)
+
+
+def test_a_poisson_coefficient_far_from_zero_is_found_without_a_start_value():
+    y, first = panel(3, 60, 2, 1)
+    y[:, 1] *= np.where(np.isfinite(first), 0.01, 1)
+    found = att_gt(y, first, scale="ratio").rows
+    assert found["estimate"].iloc[0] < -4
+    held(found, regression(pyfixest.fepois, "effect", long(y, first), iwls_tol=1e-12), len(y), 1e-6)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_two_periods_and_two_groups_are_the_two_way_regression(seed):
+    y, first = panel(seed, 60, 2, 1)
+    held(att_gt(y, first).rows, regression(pyfixest.feols, "effect", long(y, first)), len(y), 1e-8)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("grouped", [False, True])
+def test_dynamic_effects_of_one_cohort_equal_the_event_study(shape, grouped):
+    y, first = panel(4, *shape)
+    cluster = np.arange(len(y)) // 4 if grouped else np.arange(len(y))
+    ours = att_gt(y, first, cluster=cluster)
+    theirs = regression(pyfixest.feols, f"i(time, treated, ref={shape[2] - 1})", long(y, first, cluster))
+    held(ours.aggregate("dynamic", draws=100).rows, theirs, ours.counts["clusters"], 1e-8)
+
+
+@pytest.mark.parametrize(("scale", "fit", "tolerance"), [("level", "feols", 1e-8), ("ratio", "fepois", 1e-6)])
+def test_each_cohort_of_a_staggered_panel_is_an_event_study_of_its_own(scale, fit, tolerance):
+    y, first = panel(5, 90, 6, 3)
+    first = np.where(np.isfinite(first), np.arange(len(y)) % 4 + 1.0, np.inf)
+    rows = att_gt(y, first, scale=scale).rows
+    options = {"iwls_tol": 1e-12} if scale == "ratio" else {}
+    for cohort in np.unique(first[np.isfinite(first)]):
+        kept = (first == cohort) | np.isinf(first)
+        right = f"i(time, treated, ref={int(cohort) - 1})"
+        theirs = regression(getattr(pyfixest, fit), right, long(y[kept], first[kept]), **options)
+        held(rows[rows["group"] == cohort], theirs, int(kept.sum()), tolerance)
+
+
+# --- mistakes of other libraries, each of which was seen ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("missing", ["balanced", "pairwise"])
+def test_a_unit_with_a_single_untreated_period_does_not_crash_and_counts(missing):
+    y, first = panel(6, 60, 4, 2)
+    one = int(np.flatnonzero(np.isfinite(first))[0])
+    first[one] = 1.0  # a cohort of its own, untreated in the first period only
+    found = att_gt(y, first, missing=missing).rows.set_index(["group", "time"])
+    never = y[np.isinf(first)]
+    for time in (1, 2, 3):
+        by_hand = (y[one, time] - y[one, 0]) - (never[:, time] - never[:, 0]).mean()
+        assert found.loc[(1, time), "estimate"] == pytest.approx(by_hand, abs=1e-12)
+        assert found.loc[(1, time), "n_treated"] == 1
+
+
+@pytest.mark.parametrize("scale", ["level", "ratio"])
+def test_a_horizon_that_nobody_is_seen_at_is_missing_and_never_zero(scale):
+    y, first = panel(7, 60, 6, 3)
+    y[np.isfinite(first), 5] = np.nan
+    found = att_gt(y, first, scale=scale, missing="pairwise")
+    lost = found.rows[found.rows["time"] == 5]
+    assert lost[["estimate", "std_error", "conf_low", "conf_high"]].isna().all(axis=None)
+    assert list(lost["n_treated"]) == [0]
+    assert found.reason.startswith("1 of 5 cells have no comparison")
+    dynamic = found.aggregate("dynamic", draws=100).rows
+    assert list(dynamic["term"]) == ["-3", "-2", "0", "1"]
+    assert (dynamic["std_error"] > 0).all()
+
+
+def test_a_unit_that_misses_months_is_neither_moved_to_another_cohort_nor_filled_with_zeros():
+    y, first = panel(8, 60, 6, 3)
+    whole = att_gt(y, first, missing="pairwise").rows
+    one = int(np.flatnonzero(np.isfinite(first))[0])
+    holed = y.copy()
+    holed[one, [3, 4]] = np.nan
+    found = att_gt(holed, first, missing="pairwise").rows
+    assert set(found["group"]) == {3}
+    untouched = ~found["time"].isin([3, 4])
+    pd.testing.assert_frame_equal(found[untouched], whole[untouched])
+    without = att_gt(np.delete(y, one, axis=0), np.delete(first, one)).rows
+    np.testing.assert_allclose(found["estimate"][~untouched], without["estimate"][~untouched], atol=1e-12)
