@@ -188,7 +188,7 @@ def test_a_verb_is_one_call_of_its_estimator(market):
     assert ours.details["digest"] == panel.digest
     total = panel.total()
     y = np.column_stack([total[:, 20:26].mean(axis=1), total[:, 32:38].mean(axis=1)])
-    used = (picked.closed | picked.comparison) & (y[:, 0] > 0)
+    used = (picked.closed | picked.comparison) & (y[:, 0] > 0) & (total[:, WAVE - 1] > 0)
     plain = att_gt(
         y[used],
         np.where(picked.closed[used], 1.0, np.inf),
@@ -342,3 +342,14 @@ def test_what_the_panel_cannot_carry_is_refused():
     unsold.sales[:2, 0, :WAVE] = 0.0
     with pytest.raises(DesignError, match="the 2 closed firms sold nothing on AMZ in 12 base months"):
         estimands.damage_multiple(unsold, design)
+
+
+def test_a_firm_that_stopped_before_the_first_wave_is_no_comparison():
+    panel = by_hand()
+    sales = np.concatenate([panel.sales, panel.sales[6:9]])  # three more spared firms, which stop a month before
+    sales[12:, :, WAVE - 1 :] = 0.0
+    origin = [*panel.firms["origin"], "CN", "CN", "CN"]
+    category = [*panel.firms["category"], "C1", "C1", "C1"]
+    more = panel_of(sales, {0: "2021-05-01", 1: "2021-06-01"}, origin=origin, category=category)
+    one, other = (estimands.effect_on_closed(each, Design()).row("simple") for each in (panel, more))
+    assert one["estimate"] == pytest.approx(other["estimate"], abs=1e-12)

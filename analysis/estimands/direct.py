@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def effect_on_closed(panel: Panel, design: Design) -> Estimate:
     """Estimate the effect on closed firms' sales on all platforms (E1a).
 
-    Compared are firms that sold something a year before the window, within origin, and within category where the
-    comparison is "spared_same_category". That one and "not_yet_closed" share what closed firms leave to their rivals,
-    so they estimate the effect of a firm's own closure, E1c, and say so.
+    Compared are firms that sold something a year before the window and in the last month before the first wave,
+    within origin, and within category where the comparison is "spared_same_category". That one and "not_yet_closed"
+    share what closed firms leave to their rivals, so they estimate the effect of a firm's own closure, E1c, and say so.
 
     Returns
     -------
@@ -97,7 +97,10 @@ def damage_multiple(panel: Panel, design: Design) -> Estimate:
 def _effect(panel: Panel, design: Design, sales: Floats, where: str) -> Estimate:
     picked = pick(panel, design)
     y = np.column_stack([sales[:, part].mean(axis=1) for part in (picked.before, picked.after)])
-    used = (picked.closed | picked.comparison) & ~(y[:, 0] <= 0)  # NaN stays, to be counted as missing
+    # A firm must be selling to be closed; firms that had stopped before the first wave are no comparison (NaN stays, to
+    # be counted as missing).
+    stopped = (y[:, 0] <= 0) | (panel.total()[:, picked.base.stop - 1] <= 0)
+    used = (picked.closed | picked.comparison) & ~stopped
     code, strata = clusters(panel, design), _strata(panel, design)
     answering = used & picked.closed & np.isfinite(y).all(axis=1)
     _two_clusters(code[answering], design)
