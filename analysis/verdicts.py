@@ -87,6 +87,11 @@ class Verdict:
     inputs: str = ""
     report: str = ""
 
+    @property
+    def name(self) -> str:
+        """Claim and reading, as tables call it: ``"C01 V2"``."""
+        return f"{self.claim} {self.reading}".strip()
+
     def __post_init__(self) -> None:
         """Refuse words outside the vocabulary, a word from a simulated market, and numbers that are none."""
         for name, allowed in (
@@ -299,11 +304,16 @@ def read(folder: str | Path) -> list[Verdict]:
     return found
 
 
+def party(claimant: str) -> str:
+    """Return who spoke, without the person in brackets: "Amazon (Cindy Tai)" is Amazon."""
+    return claimant.split(" (", maxsplit=1)[0]
+
+
 def unjudged(verdicts: Sequence[Verdict]) -> list[str]:
     """Return the readings of readings.csv for which there is no verdict."""
     ledger = facts.load("readings")
     known = (ledger["claim_id"] + " " + ledger["reading"].fillna("")).str.strip()
-    judged = {f"{verdict.claim} {verdict.reading}".strip() for verdict in verdicts}
+    judged = {verdict.name for verdict in verdicts}
     return [name for name in known if name not in judged]
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis import facts, verdicts
 from analysis.errors import DesignError
-from analysis.verdicts import Interval, Verdict
+from analysis.verdicts import Interval, Verdict, party
 
 # The rule of each kind in a sentence, by the word it gives; data/readings.csv adds what is particular to a reading.
 BECAUSE = {
@@ -157,11 +157,6 @@ def dates(text: pd.Series, *, last: bool = False) -> pd.Series:
     periods = [pd.Period(value, freq={4: "Y", 7: "M", 10: "D"}[len(value)]) for value in text]
     ends = [(period.end_time if last else period.start_time).normalize() for period in periods]
     return pd.Series(pd.DatetimeIndex(ends), index=text.index)
-
-
-def party(name: str) -> str:
-    """Return who spoke, without the person in brackets: "Amazon (Cindy Tai)" is Amazon."""
-    return name.split(" (", maxsplit=1)[0]
 
 
 def counts() -> pd.DataFrame:

@@ -163,7 +163,6 @@ def finding(verdict: Verdict) -> str:
 
 def answer(verdict: Verdict, *, as_of: str, sentence: str) -> Block:
     """Return page 1's panel: claim, word, interval with unit, tier, date of knowledge, and the answer in a sentence."""
-    claim = f"{verdict.claim} {verdict.reading}".strip()
     facts = [
         f"<strong>{escape(finding(verdict))}</strong>" + (f" ({escape(verdict.interval)})" if verdict.interval else ""),
         escape(verdict.window),
@@ -173,18 +172,18 @@ def answer(verdict: Verdict, *, as_of: str, sentence: str) -> Block:
     ]
     html = (
         f'<div class="answer" style="{BOX}">'
-        f"<p><em>{escape(claim)}, {escape(verdict.claimant)}:</em> {escape(verdict.statement)}</p>"
+        f"<p><em>{escape(verdict.name)}, {escape(verdict.claimant)}:</em> {escape(verdict.statement)}</p>"
         f"<p>{label(verdict.word, short=False)} {' · '.join(part for part in facts if part)}</p>"
         f"<p>{escape(sentence)}</p></div>"
     )
-    return Block(html, f"{claim}: {verdict.word}. {sentence}")
+    return Block(html, f"{verdict.name}: {verdict.word}. {sentence}")
 
 
 def verdict_table(verdicts: Sequence[Verdict], caption: str, *, why: bool = True) -> Block:
     """Return the table of verdicts: claim, word, finding, confidence, and why or what would change it."""
     frame = pd.DataFrame(
         {
-            "Claim": [f"{v.claim} {v.reading}".strip() for v in verdicts],
+            "Claim": [v.name for v in verdicts],
             "What was said": [f"{v.statement} ({v.claimant})" for v in verdicts],
             "Verdict": labels(verdicts),
             "Found": [finding(v) for v in verdicts],

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis import provenance
 from analysis.exhibits.blocks import BOX, Block, finding, labels, say, table
 from analysis.exhibits.numbers import quantity
-from analysis.verdicts import Verdict, tally, unjudged
+from analysis.verdicts import Verdict, party, tally, unjudged
 
 
 def brief(verdicts: Sequence[Verdict]) -> Block:
@@ -33,18 +33,13 @@ def _words(verdicts: Sequence[Verdict]) -> str:
     return ", ".join(f"{count} {word.lower()}" for word, count in tally(verdicts).items() if count)
 
 
-def _party(verdict: Verdict) -> str:
-    """Who spoke, without the person in brackets."""
-    return verdict.claimant.split(" (")[0]
-
-
 def brief_table(verdicts: Sequence[Verdict]) -> Block:
     """Return the table of all verdicts, in the order of the claims, with the report that judged each."""
     ordered = sorted(verdicts, key=lambda verdict: (verdict.claim, verdict.reading))
     frame = pd.DataFrame(
         {
-            "Claim": [f"{v.claim} {v.reading}".strip() for v in ordered],
-            "What was said, in this reading": [f"{v.statement} ({_party(v)})" for v in ordered],
+            "Claim": [v.name for v in ordered],
+            "What was said, in this reading": [f"{v.statement} ({party(v.claimant)})" for v in ordered],
             "Verdict": labels(ordered),
             "Found": [_against_margin(v) for v in ordered],
             "Report": [v.notebook[:2] for v in ordered],
