@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import displacement as accounts
-from analysis import estimands
+from analysis import accounting, estimands
 from analysis.effects import att_gt
 from analysis.errors import DesignError
 from analysis.estimands import Design, pick
@@ -183,7 +182,7 @@ def test_a_verb_is_one_call_of_its_estimator(market):
         "cluster": panel.firms["brand_group"].to_numpy(),
     }
     ours = estimands.displacement(panel, design)
-    pd.testing.assert_frame_equal(ours.rows, accounts.displacement(**arrays).rows)
+    pd.testing.assert_frame_equal(ours.rows, accounting.displacement(**arrays).rows)
     assert ours.details["design"] == design
     assert ours.details["digest"] == panel.digest
     total = panel.total()

@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis import displacement as accounts
+from analysis import accounting
 from analysis.errors import DesignError
 from analysis.estimands.design import Design, Picked, clusters, marked, pick
 from analysis.estimands.direct import in_per_cent
-from analysis.growth_accounting import decompose_growth
 from analysis.inference import Bools, Estimate
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ def growth(panel: Panel, design: Design) -> Estimate:
     Returns
     -------
     Estimate
-        Percentage points, as :func:`analysis.growth_accounting.decompose_growth`.
+        Percentage points, as :func:`analysis.accounting.decompose_growth`.
     """
     picked = pick(panel, design)
     own = _own(panel)
@@ -85,7 +84,9 @@ def growth(panel: Panel, design: Design) -> Estimate:
         panel.platform(panel.platforms[0])[own][:, part].sum(axis=1) for part in (picked.before, picked.after)
     )
     code = clusters(panel, design)[own]
-    return marked(decompose_growth(before, after, picked.closed[own], cluster=code, level=design.level), panel, design)
+    return marked(
+        accounting.decompose_growth(before, after, picked.closed[own], cluster=code, level=design.level), panel, design
+    )
 
 
 def effect_on_growth(panel: Panel, design: Design, *, common: tuple[float, float]) -> Estimate:
@@ -105,7 +106,7 @@ def effect_on_growth(panel: Panel, design: Design, *, common: tuple[float, float
     ------
     DesignError
         If the comparison is not "low_exposure", the ends of `common` are out of order, or as
-        :func:`analysis.displacement.changes`.
+        :func:`analysis.accounting.changes`.
     """
     low, high = common
     if not -np.inf < low <= high < np.inf:
@@ -113,7 +114,7 @@ def effect_on_growth(panel: Panel, design: Design, *, common: tuple[float, float
     picked = _needs_low_exposure(panel, design, "the effect on growth")
     home = panel.platforms[:1]
     own = _own(panel)
-    found = accounts.changes(**_stacked(panel, design, picked, home, own))
+    found = accounting.changes(**_stacked(panel, design, picked, home, own))
     sold = panel.platform(home[0])[own][:, picked.before].sum(axis=1)
     known = ~np.isnan(sold) & ~np.isnan(panel.platform(home[0])[own][:, picked.after].sum(axis=1))
     base = float(sold[known].sum())
@@ -152,11 +153,11 @@ def effect_on_growth(panel: Panel, design: Design, *, common: tuple[float, float
 def platform_shift(panel: Panel, design: Design) -> Estimate:
     """Estimate relocation by platform (E4a), and platform shares, concentration and presence (E4d).
 
-    As :func:`analysis.displacement.platform_shift`, with the firms of low exposure as the unexposed.
+    As :func:`analysis.accounting.platform_shift`, with the firms of low exposure as the unexposed.
     """
     picked = _needs_low_exposure(panel, design, "the platform shift")
     arrays = _stacked(panel, design, picked, panel.platforms, np.ones(len(panel.firms), dtype=bool))
-    return marked(accounts.platform_shift(**arrays, level=design.level), panel, design)
+    return marked(accounting.platform_shift(**arrays, level=design.level), panel, design)
 
 
 def relocation(panel: Panel, design: Design) -> Estimate:
@@ -172,11 +173,11 @@ def relocation(panel: Panel, design: Design) -> Estimate:
 def displacement(panel: Panel, design: Design, *, outside: float | None = None) -> Estimate:
     """Share out the lost home sales of closed firms into seven parts that add up (E4c).
 
-    As :func:`analysis.displacement.displacement`, with the firms of low exposure as comparison.
+    As :func:`analysis.accounting.displacement`, with the firms of low exposure as comparison.
     """
     picked = _needs_low_exposure(panel, design, "displacement")
     arrays = _stacked(panel, design, picked, panel.platforms, np.ones(len(panel.firms), dtype=bool))
-    return marked(accounts.displacement(**arrays, level=design.level, own_origin=OWN, outside=outside), panel, design)
+    return marked(accounting.displacement(**arrays, level=design.level, own_origin=OWN, outside=outside), panel, design)
 
 
 def _needs_low_exposure(panel: Panel, design: Design, what: str) -> Picked:

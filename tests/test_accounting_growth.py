@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from analysis.accounting import decompose_effect, decompose_growth
 from analysis.errors import DesignError
-from analysis.growth_accounting import decompose_effect, decompose_growth
 from analysis.market import simulate
 
 PARTS = ["closed", "continuing", "exit", "entry"]

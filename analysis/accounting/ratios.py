@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.displacement.changes import Changes
+from analysis.accounting.changes import Changes
 from analysis.errors import DesignError
 from analysis.inference import Estimate, Floats
 

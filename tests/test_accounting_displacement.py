@@ -5,7 +5,8 @@ import pytest
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from analysis.displacement import changes, displacement, fieller, platform_shift
+from analysis.accounting import changes, displacement, platform_shift
+from analysis.accounting.ratios import fieller
 from analysis.errors import DesignError
 
 PLATFORMS = ("AMZ", "EBY", "ALI", "WMT", "OWN")

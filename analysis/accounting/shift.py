@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.displacement.changes import Changes, by_cluster, changes, cluster_codes, windows
-from analysis.displacement.ratios import share_out
+from analysis.accounting.changes import Changes, by_cluster, changes, cluster_codes, windows
+from analysis.accounting.ratios import share_out
 from analysis.errors import DesignError
 from analysis.inference import Bools, Estimate, Floats
 
@@ -41,7 +41,7 @@ def platform_shift(
     Parameters
     ----------
     sales, closed, origin, platforms, home, before, after, comparison, cluster
-        As :func:`analysis.displacement.changes`. Means are over firms of origins of which some firm was closed.
+        As :func:`analysis.accounting.changes`. Means are over firms of origins of which some firm was closed.
     level : float
         Coverage of intervals.
 
@@ -56,7 +56,7 @@ def platform_shift(
     Raises
     ------
     DesignError
-        As :func:`analysis.displacement.changes`, and if nothing was lost or a group has no firm that sold.
+        As :func:`analysis.accounting.changes`, and if nothing was lost or a group has no firm that sold.
     """
     found = changes(
         sales,

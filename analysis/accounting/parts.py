@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.displacement.changes import Changes, changes
-from analysis.displacement.ratios import share_out
+from analysis.accounting.changes import Changes, changes
+from analysis.accounting.ratios import share_out
 from analysis.inference import Bools, Estimate, Floats
 
 RESIDUAL = "lost to spending elsewhere: the residual, with the errors of all parts"
