@@ -65,15 +65,9 @@ def _groups_to_close(stage: Stage, base: Floats, open_: Bools) -> tuple[Bools, I
     """
     parameters, firms = stage.parameters, stage.firms
     uniforms = firms.drawn["closure"]
-    score = parameters.by_cheating * firms.cheater + parameters.tilt * firms.size + parameters.by_risk * firms.suspicion
-    score = score + parameters.by_spurt * stage.paths.state[FIRST_WAVE - 1]
-    members = np.bincount(firms.group, open_)
+    members, mean, size, sales = _groups(stage, base, open_)
     count = len(members)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.bincount(firms.group, open_ * score) / members
-        size = np.bincount(firms.group, open_ * firms.size) / members
     threshold = np.log(uniforms[0, :count] / (1 - uniforms[0, :count])) - mean
-    sales = np.bincount(firms.group, open_ * base)
     wanted = parameters.closed_gmv * base[firms.chinese].sum()
     eligible = np.flatnonzero((members > 0) & (sales <= LARGEST * wanted))
     order = eligible[np.argsort(threshold[eligible], kind="stable")][: parameters.max_groups]
@@ -87,6 +81,37 @@ def _groups_to_close(stage: Stage, base: Floats, open_: Bools) -> tuple[Bools, I
     done = before / max(sales[first].sum(), 1.0)
     wave[first] = np.searchsorted(np.cumsum(WAVE_SHARES)[:-1], done, side="right")
     return chosen, wave
+
+
+def _groups(stage: Stage, base: Floats, open_: Bools) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return by group: firms that can be closed, their mean score and mean log size, and their base sales."""
+    parameters, firms = stage.parameters, stage.firms
+    score = parameters.by_cheating * firms.cheater + parameters.tilt * firms.size + parameters.by_risk * firms.suspicion
+    score = score + parameters.by_spurt * stage.paths.state[FIRST_WAVE - 1]
+    members = np.asarray(np.bincount(firms.group, open_), dtype=float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.bincount(firms.group, open_ * score) / members
+        size = np.bincount(firms.group, open_ * firms.size) / members
+    return members, mean, size, np.asarray(np.bincount(firms.group, open_ * base), dtype=float)
+
+
+def expected_accounts(stage: Stage, history: Course) -> float:
+    """Return the number of accounts that are closed in expectation.
+
+    Over the uniforms alone, the market as drawn: group g is closed with probability ``logistic(h + score)``, with the h
+    at which the closed groups hold the wanted share of Chinese sales in expectation. Accounts are those of the
+    merchants that a firm stands for, all of them or the partial few.
+    """
+    parameters, firms = stage.parameters, stage.firms
+    base = history.sales[-12:, 0].sum(axis=0)
+    open_ = (base > 0) & history.survivors & firms.chinese
+    members, mean, _, sales = _groups(stage, base, open_)
+    wanted = parameters.closed_gmv * base[firms.chinese].sum()
+    may = (members > 0) & (sales <= LARGEST * wanted)
+    whole = 1 - parameters.partial * (1 - parameters.partial_accounts)
+    accounts = np.bincount(firms.group, open_ * firms.stands_for * firms.accounts)[may] * whole
+    chance = 1 / (1 + np.exp(-(np.linspace(-40.0, 20.0, 601)[:, np.newaxis] + mean[may])))
+    return float(np.exp(np.interp(np.log(wanted), np.log(chance @ sales[may]), np.log(chance @ accounts))))
 
 
 def _doses(parameters: Parameters, firms: Firms, closed: Bools) -> tuple[Floats, Ints]:

@@ -1,0 +1,99 @@
+"""Scenarios: the truth of many simulated markets, read by accounts, by assumption and through time."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import scenarios
+from analysis.errors import DesignError
+from analysis.market import simulate
+from analysis.market.enforcement import expected_accounts
+
+SMALL = {"n_firms": 400, "n_categories": 8}
+
+
+def cells_of(slope: float, seeds: int = 3) -> pd.DataFrame:
+    """A grid by hand: the effect is -slope per cent closed, and accounts are 1e6 times the share."""
+    return pd.DataFrame(
+        [
+            {"share": share, "tilt": 0.5, "seed": seed, "E3g": -100 * slope * share, "accounts": 1e6 * share}
+            for seed in range(seeds)
+            for share in (0.001, 0.01, 0.1)
+        ]
+    )
+
+
+def test_outcomes_are_the_truth_of_the_market():
+    _, truth = simulate("mid_3k", seed=3)
+    known, parts = truth.scalars(), truth.displacement()
+    found = scenarios.outcomes("mid_3k", 3)
+    assert all(found[name] == pytest.approx(known[name]) for name in ("E3g", "E3s", "E1a"))
+    assert found["moved"] == pytest.approx(parts["d3"] + parts["d4"] + parts["d5"])
+
+
+def test_the_expected_number_of_accounts_is_the_mean_of_what_is_closed():
+    counts, expected = [], []
+    for seed in range(40):
+        _, truth = simulate("ceiling_50k", seed=seed, n_firms=1000, n_categories=10, tilt=0.6)
+        market, firms = truth.market, truth.firms
+        hit = np.isfinite(firms["closed_month"].to_numpy())
+        counts.append((firms["stands_for"].to_numpy() * market.closures.closed_accounts)[hit].sum())
+        expected.append(expected_accounts(market.stage, market.history))
+    gap = np.array(counts) - np.array(expected)
+    assert abs(gap.mean()) < 3 * gap.std() / np.sqrt(len(gap))
+    assert gap.std() < 0.6 * np.mean(expected)  # so that the line above can fail
+
+
+def test_more_sales_closed_are_more_accounts_and_a_larger_tilt_is_fewer():
+    flat, steep = (
+        [scenarios.outcomes("mid_3k", 1, closed_gmv=share, tilt=tilt, **SMALL)["accounts"] for share in (0.01, 0.1)]
+        for tilt in (0.0, 0.9)
+    )
+    assert flat[0] < flat[1]
+    assert steep[0] < flat[0]
+    assert steep[1] < flat[1]
+
+
+def test_a_number_of_accounts_is_read_off_the_grid_and_not_beyond_it():
+    read = scenarios.by_accounts(cells_of(2.0), (10_000, 10)).set_index("accounts")
+    assert read.loc[10_000, ["share", "E3g", "low", "high"]].tolist() == pytest.approx([1.0, -2.0, -2.0, -2.0])
+    assert read.loc[10, "markets"] == 0
+    assert read.loc[10, ["share", "E3g", "low", "high"]].isna().all()
+    assert scenarios.words(read, 1.0) == ["Contradicted", "Not testable with this data"]
+    assert scenarios.summary(read.reset_index(), 10_000)["high"] == pytest.approx(-2.0)
+    with pytest.raises(DesignError, match="10 closed accounts was asked for; no market"):
+        scenarios.summary(read.reset_index(), 10)
+
+
+def test_the_threshold_is_where_the_effect_crosses_the_margin():
+    edge = scenarios.threshold(cells_of(2.0), 2.0).iloc[0]
+    assert (edge["share"], edge["accounts"], edge["reached"]) == pytest.approx((1.0, 10_000, 3))
+    never = scenarios.threshold(cells_of(0.01), 2.0).iloc[0]
+    assert never["reached"] == 0
+    assert np.isnan(never["share"])
+
+
+def test_a_tornado_moves_one_assumption_and_puts_the_widest_first(monkeypatch):
+    monkeypatch.setattr(
+        scenarios, "outcomes", lambda preset, seed, *, window, **given: {"E3g": -given.get("trust", 0) - seed}
+    )
+    ranges = {"sigma": (0.1, 0.2, "no part"), "trust": (0.0, 0.5, "a part")}
+    bars = scenarios.tornado("mid_3k", [1, 3], ranges=ranges)
+    assert bars["parameter"].tolist() == ["trust", "sigma"]
+    assert bars.loc[0, ["at_low", "at_high", "base", "error"]].tolist() == pytest.approx([-2.0, -2.5, -2.0, 0.0])
+    with pytest.raises(DesignError, match="there are E3g"):
+        scenarios.tornado("mid_3k", [1], outcome="E9")
+
+
+def test_every_range_is_one_that_the_market_allows():
+    for name, (low, high, _) in scenarios.RANGES.items():
+        for value in (low, high):
+            scenarios.outcomes("mid_3k", 1, **{name: value}, **SMALL)
+
+
+def test_paths_are_zero_before_the_first_wave_and_fall_after_it():
+    paths = scenarios.fan(["ceiling_50k"], range(2))
+    wide = paths.pivot(index="month", columns="quantile", values="value")
+    assert (wide.loc[:"2021-04"] == 0).all(axis=None)
+    assert (wide.loc["2021-09":] < 0).all(axis=None)
+    assert (np.diff(wide.to_numpy(), axis=1) >= 0).all()
