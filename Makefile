@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: report test lab check bench coverage clean
+.PHONY: report test lab check bench audit coverage clean
 
 report: $(READY) ## run what is due in reports/schedule.yml and print the paths of the PDFs
 	@$(BIN)/python -m analysis report
@@ -25,8 +25,10 @@ bench: $(READY) ## time the runner against the plain way, and the estimators aga
 	@$(BIN)/python benchmarks/runner.py
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/estimators.py
 
-coverage: $(READY) ## hold every estimand against the truth of simulated markets; writes docs/coverage.md
-	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/coverage.py
+audit: $(READY) ## hold every estimand against the truth of 2,000 simulated markets; writes data/audit.csv and docs/coverage.md
+	@$(BIN)/python benchmarks/coverage.py
+
+coverage: audit
 
 clean: ## remove the environment, caches and scratch files; published reports stay
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache reports/scratch reports/failed

@@ -11,14 +11,16 @@ from analysis import parameters
 from analysis.errors import DataError, DesignError
 from analysis.report import publish, runner, schedule
 from analysis.report.outcomes import Exit, disk_full
+from analysis.report.own_panel import OwnPanel
 from analysis.report.schedule import Paths
 
 ROOT = Path(__file__).resolve().parent.parent
 
 _EXITS = (
-    "exit codes: 0 done; 2 the request or the data are refused, nothing was run; 3 a notebook failed, died or "
-    "took too long; 4 another run is at work; 5 a PDF could not be made; 7 the disk is full; "
-    "130, 143 interrupted. Whatever happens, what was published before stays as it was."
+    "exit codes: 0 done; 2 the request or the data are refused: nothing was run, or one notebook found that these data "
+    "cannot answer it and the others went on; 3 a notebook failed, died or took too long; 4 another run is at work; "
+    "5 a PDF could not be made; 7 the disk is full; 130, 143 interrupted. Whatever happens, what was published before "
+    "stays as it was."
 )
 
 
@@ -63,7 +65,20 @@ def _report(asked: argparse.Namespace, paths: Paths) -> int:
         workers=asked.jobs,
         timeout=asked.timeout,
         force=asked.force,
+        panel=_own_panel(asked),
     )
+
+
+def _own_panel(asked: argparse.Namespace) -> OwnPanel | None:
+    if asked.panel is not None:
+        return OwnPanel(asked.panel, asked.map, asked.event or OwnPanel.event)
+    for name in ("map", "event"):
+        if value := getattr(asked, name):
+            raise DesignError(
+                f"Option --{name} {value}: it goes with a panel of your own; give --panel FILE too, or set the "
+                "parameter event with -p."
+            )
+    return None
 
 
 def _list(asked: argparse.Namespace, paths: Paths) -> int:
@@ -75,7 +90,7 @@ def _list(asked: argparse.Namespace, paths: Paths) -> int:
 
 def _params(asked: argparse.Namespace, paths: Paths) -> int:
     for job in schedule.select(schedule.read(paths), [asked.name]):
-        if asked.name in (job.name, job.name.split("_")[0]):  # the brief brings the others along
+        if asked.name in (job.name, job.number):  # the brief brings the others along
             print(job.name)
             for parameter in parameters.read(job.notebook):
                 print(f"  {parameter.name} = {parameter.default!r}  ({parameter.wanted})  {parameter.help}")
@@ -83,12 +98,28 @@ def _params(asked: argparse.Namespace, paths: Paths) -> int:
 
 
 def _check(asked: argparse.Namespace, paths: Paths) -> int:
+    if own := _own_panel(asked):
+        return _audit(own, asked)
     from analysis import facts
 
     if asked.accept is not None:
         facts.accept(asked.accept, vintage=asked.vintage or datetime.date.today().isoformat(), root=paths.data)
     checked = facts.check(root=paths.data)
     print(checked.to_string(index=False))
+    return Exit.OK
+
+
+def _audit(own: OwnPanel, asked: argparse.Namespace) -> int:
+    """Print what a panel holds, then what a report could learn from it; no effect is shown."""
+    if asked.accept is not None:
+        raise DesignError(f"Option --accept {asked.accept}: it goes with files in data/; leave it or --panel out.")
+    from analysis import inventory, subject
+    from analysis.estimands import Design
+
+    found = subject.take(own.parameters | {"conf": Design.level})
+    print(f"{own.path}: {inventory.sentence(found.panel)}\n")
+    print(inventory.printed(inventory.inventory(found.panel)), flush=True)
+    print("\n" + inventory.printed(inventory.reach(found.panel, found.design)))
     return Exit.OK
 
 
@@ -140,7 +171,10 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("list", help="show the reports of the schedule")
     params = commands.add_parser("params", help="show the parameters of a report")
     params.add_argument("name", metavar="NAME", help="report name or number")
-    check = commands.add_parser("check", help="validate every data file against its descriptor")
+    check = commands.add_parser("check", help="validate every data file against its descriptor, or audit a panel")
+    check.add_argument("--panel", type=Path, metavar="FILE", help="audit a panel of your own, CSV or Parquet, instead")
+    check.add_argument("--map", type=Path, metavar="MAP.yml", help="what that panel calls its columns")
+    check.add_argument("--event", metavar="NAME", help=f"the event of that panel ({OwnPanel.event})")
     check.add_argument("--accept", type=Path, metavar="FILE", help="first record a deliberate change of it")
     check.add_argument("--vintage", metavar="DATE", help="with --accept: date of the change (today)")
     simulate = commands.add_parser("simulate", help="make a simulated market with its truth")
@@ -158,6 +192,11 @@ def _add_report(report: argparse.ArgumentParser) -> None:
     report.add_argument(
         "-p", dest="parameters", action="append", default=[], metavar="KEY=VALUE", help="set a parameter, with --out"
     )
+    report.add_argument(
+        "--panel", type=Path, metavar="FILE", help="run on a panel of your own, CSV or Parquet; with --out"
+    )
+    report.add_argument("--map", type=Path, metavar="MAP.yml", help="what that panel calls its columns")
+    report.add_argument("--event", metavar="NAME", help=f"the event of that panel ({OwnPanel.event})")
     report.add_argument("--as-of", metavar="DATE", help="date of knowledge, YYYY-MM-DD, not before the data (today)")
     report.add_argument("--out", type=Path, metavar="DIR", help="publish here (reports/)")
     report.add_argument("--jobs", type=_positive_int, metavar="N", help="notebooks at a time (cores)")

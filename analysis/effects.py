@@ -7,7 +7,6 @@ what they are made of; each effect is then a short function with its gradient. N
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ import pandas as pd
 
 from analysis.errors import DesignError
 from analysis.group_means import Cell, Primitives, primitives
-from analysis.group_time import Comparison, GroupTime, Missing, Scale, rows_of
+from analysis.group_time import Comparison, GroupTime, Missing, Scale, group_time
 from analysis.inference import Floats
 
 
@@ -62,8 +61,9 @@ def att_gt(
     Returns
     -------
     GroupTime
-        Errors are ``sqrt(sum of squared influence values)``, without a small-sample factor. A cell without
-        comparison is NaN, never zero.
+        An Estimate with a term such as ``"g=5 t=7"`` for each cohort and period, and with ``.aggregate()``. Errors
+        are ``sqrt(sum of squared influence values)``, without a small-sample factor. A cell without comparison is NaN,
+        never zero.
 
     Raises
     ------
@@ -97,24 +97,16 @@ def att_gt(
             f"effects against {comparison} treated units were asked for; {len(y)} units are left in {len(groups)} "
             "groups and no treated group has a comparison; choose another comparison, or add untreated units"
         )
+    counts = {
+        "units": len(y),
+        "treated": int(np.isfinite(first).sum()),
+        "dropped_missing": dropped,
+        "dropped_always_treated": early,
+        "clusters": len(y) if codes is None else int(codes.max()) + 1,
+        "anticipation": anticipation,
+    }
     made = primitives(y, groups, cells, ratio=scale == "ratio", cluster=codes)
-    return _result(
-        made,
-        cells,
-        labels,
-        scale,
-        comparison,
-        missing,
-        level,
-        {
-            "units": len(y),
-            "treated": int(np.isfinite(first).sum()),
-            "dropped_missing": dropped,
-            "dropped_always_treated": early,
-            "clusters": len(y) if codes is None else int(codes.max()) + 1,
-            "anticipation": anticipation,
-        },
-    )
+    return group_time(made, _named(cells, labels, made), scale=scale, missing=missing, level=level, counts=counts)
 
 
 def _check(y: Floats, first: Floats, comparison: str, scale: str, missing: str, anticipation: int) -> None:
@@ -166,43 +158,18 @@ def _cells(labels: pd.DataFrame, n_times: int, comparison: Comparison, anticipat
     return cells
 
 
-def _result(
-    made: Primitives,
-    cells: list[Cell],
-    labels: pd.DataFrame,
-    scale: Scale,
-    comparison: Comparison,
-    missing: Missing,
-    level: float,
-    counts: dict[str, int],
-) -> GroupTime:
-    first = labels["first"].to_numpy()
-    frame = pd.DataFrame(
+def _named(cells: list[Cell], labels: pd.DataFrame, made: Primitives) -> pd.DataFrame:
+    """Say of each cell which group owns it, when that was treated, and how many units are behind it."""
+    owner = np.array([cell.group for cell in cells])
+    group = labels["first"].to_numpy()[owner].astype(int)
+    time = np.array([cell.time for cell in cells])
+    return pd.DataFrame(
         {
-            "owner": [cell.group for cell in cells],
-            "group": [int(first[cell.group]) for cell in cells],
-            "time": [cell.time for cell in cells],
-            "event_time": [cell.time - int(first[cell.group]) for cell in cells],
+            "owner": owner,
+            "group": group,
+            "time": time,
+            "event_time": time - group,
             "n_treated": made.n_treated,
             "n_comparison": made.n_pool,
         }
     )
-    found = GroupTime(
-        rows=pd.DataFrame(),
-        scale=scale,
-        comparison=comparison,
-        missing=missing,
-        level=level,
-        counts=counts,
-        reason="",
-        cells=frame,
-        observed=made.observed,
-        counterfactual=made.counterfactual,
-        shares=made.shares,
-        covariance=made.covariance,
-        influence_of=made.influence_of,
-    )
-    rows = rows_of(found)
-    lost = int(rows["estimate"].isna().sum())
-    reason = f"{lost} of {len(rows)} cells have no comparison, or no positive mean" if lost else ""
-    return replace(found, rows=rows, reason=reason)

@@ -29,7 +29,7 @@ class Event:
     platforms : mapping of str to str
         Codes in panels and names in print.
     destinations : tuple of str
-        Codes of the platforms to which closed firms are said to have gone.
+        Codes of the one or two platforms to which closed firms are said to have gone.
     origin, origin_name : str
         Code of the firms whose growth is asked about, and the adjective in print.
     waves : tuple of Period
@@ -107,6 +107,7 @@ def _check(path: Path, event: Event) -> None:
         (bool(unknown), "home and destinations among the platforms", ", ".join(unknown)),
         (first != event.home, "the home platform first", first),
         (event.home in event.destinations, "destinations other than home", event.home),
+        (not 1 <= len(event.destinations) <= 2, "one or two destinations", str(len(event.destinations))),
         (not event.waves or list(event.waves) != sorted(set(event.waves)), "waves in order", str(event.waves)),
     ):
         if wrong:

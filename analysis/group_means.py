@@ -152,6 +152,8 @@ class _Balanced(_Maker):
         own, pool, sizes = means[cell.group, cell.base], cell.pool, self.sizes[cell.pool]
         total = sizes.sum()
         after, before = sizes @ means[pool, cell.time] / total, sizes @ means[pool, cell.base] / total
+        if self.ratio and before == 0:
+            return np.nan  # nothing to divide by: no comparison, and no part in the covariance
         factor, scale = (after / before, own / before) if self.ratio else (1.0, 1.0)
         slopes[cell.group, row, cell.base] += (factor if self.ratio else 1.0) / self.sizes[cell.group]
         slopes[pool, row, cell.time] += scale / total
@@ -194,7 +196,7 @@ class _Pairwise(_Maker):
         for i, (own, pool) in enumerate(sums):
             if own[0] > 0:
                 observed[i] = own[1] / own[0]
-            if own[0] > 0 and pool[0] > 0:
+            if self._compared(own, pool):
                 before = own[2] / own[0]
                 counterfactual[i] = before * pool[1] / pool[2] if self.ratio else before + (pool[1] - pool[2]) / pool[0]
         self.sums = sums
@@ -214,6 +216,10 @@ class _Pairwise(_Maker):
             covariance=covariance,
             influence_of=self._influence,
         )
+
+    def _compared(self, own: Floats, pool: Floats) -> bool:
+        """Whether there are units on both sides and, for a ratio, the pool had something to be divided by."""
+        return bool(own[0] > 0 and pool[0] > 0 and (pool[2] != 0 or not self.ratio))
 
     def _columns(self, group: int) -> tuple[Floats, Floats]:
         """Return who is seen and the outcomes with zeros elsewhere, float64[time, unit]."""
@@ -245,7 +251,7 @@ class _Pairwise(_Maker):
                 if g != cell.group and g not in cell.pool:
                     continue
                 own, pool = self.sums[i]
-                if own[0] == 0 or pool[0] == 0:
+                if not self._compared(own, pool):
                     continue
                 seen = known[cell.time] * known[cell.base]
                 after, before = filled[cell.time], filled[cell.base]

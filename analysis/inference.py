@@ -6,7 +6,7 @@ error and an interval, or NaN and a `reason` that says why there is none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 from math import comb
@@ -49,6 +49,14 @@ class Estimate:
         Sizes that a reader needs: firms, treated, comparison, clusters, assignments.
     reason : str
         Why an error or an interval is NaN; empty when none is.
+    covariance : float64[term, term], optional
+        Of the estimates, so that several of them can be tested or combined.
+    make_influence : function, optional
+        Makes `influence`, which is large on a large panel and so not kept.
+    design : Design, optional
+        What was asked of the panel, so that the estimate can be made again: a placebo is ``replace(design, ...)``.
+    digest : str
+        Digest of the panel; empty where the estimator was given arrays.
     details : mapping of str to object
         What the estimator found on the way: weights, placebo estimates, residuals.
     """
@@ -60,6 +68,10 @@ class Estimate:
     interval: str = "confidence interval"
     counts: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""
+    covariance: Floats | None = None
+    make_influence: Callable[[], Floats] | None = None
+    design: Any = None
+    digest: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -72,6 +84,18 @@ class Estimate:
                 f"an Estimate of {self.estimand} was asked for; an error or interval is missing and no reason "
                 "is given; say in `reason` why it cannot be had"
             )
+
+    @property
+    def influence(self) -> Floats:
+        """By how much each cluster moves each term, float64[cluster, term], computed when asked for.
+
+        ``influence.T @ influence`` is the covariance. A DesignError where the estimator gives none.
+        """
+        if self.make_influence is None:
+            raise DesignError(
+                f"influence values of {self.estimand} were asked for; its estimator has none; use the errors in `rows`"
+            )
+        return self.make_influence()
 
     def row(self, term: str) -> pd.Series:
         """Return the row of one term; an unknown term is a DesignError."""

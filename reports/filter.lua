@@ -2,7 +2,7 @@
 --
 -- Cells tagged `answer` become page 1, the rest follows in its order. Code, stderr and
 -- cells tagged `remove-cell`, `parameters` or `injected-parameters` are dropped; a cell
--- tagged `new-page` starts a page. An output is read from its text/html. The title goes
+-- tagged `new-page` starts a page; `dense` on any cell gives the report narrow margins. An output is read from its text/html. The title goes
 -- into meta.json, never into typst code. A failed cell stops everything.
 
 package.path = pandoc.path.directory(PANDOC_SCRIPT_FILE) .. "/?.lua"
@@ -32,7 +32,8 @@ end
 local function set_box(div)
   for _, class in ipairs(div.classes) do
     if BOXES[class] then
-      local blocks = pandoc.Blocks({ raw_block("#box-" .. class .. "[") })
+      local meta = class == "answer" and "(meta)" or ""
+      local blocks = pandoc.Blocks({ raw_block("#box-" .. class .. meta .. "[") })
       blocks:extend(div.content)
       blocks:insert(raw_block("]"))
       return blocks
@@ -155,6 +156,7 @@ function Pandoc(doc)
     local tags = tags_of(cell)
     local blocks = pandoc.Blocks(cell_blocks(cell)) -- also of hidden cells: a failure in them counts
     local hidden = false
+    meta.dense = meta.dense or tags.dense or false
     for tag in pairs(tags) do
       hidden = hidden or HIDDEN[tag]
     end
@@ -170,11 +172,11 @@ function Pandoc(doc)
   end
   write_meta(meta)
 
-  local result = pandoc.Blocks({ raw_block("#answer-page(meta, limit => [") })
-  exhibits.limit = "limit"
+  local result = pandoc.Blocks({ raw_block("#answer-page(meta, (limit, scale) => [") })
+  exhibits.limit, exhibits.scale = "limit", "scale"
   result:extend(set_blocks(answer))
   result:insert(raw_block("])"))
-  exhibits.limit = "auto"
+  exhibits.limit, exhibits.scale = "auto", "1"
   if #answer > 0 and #rest > 0 then
     result:insert(raw_block("#pagebreak(weak: true)"))
   end

@@ -9,6 +9,7 @@ local TALLEST_ROW = 1500 -- bytes; a table with a larger cell may split its rows
 
 local M = {
   limit = "auto", -- typst expression: how tall a figure may be; page 1 passes its own
+  scale = "1", -- typst expression: how large the type of a table is; page 1 passes its own
 }
 
 -- Figures ------------------------------------------------------------------------------
@@ -186,8 +187,8 @@ function M.set_table(tbl)
   check_grid(body, #tbl.colspecs)
   local columns, splits = columns_code(tbl.colspecs, head, body)
   local caption = typst(tbl.caption.long, LONG_IN_TEXT)
-  return raw_block(string.format("#exhibit-table(caption: %s, columns: %s, splits: %s,\nhead: %s,\nbody: %s)",
-    caption ~= "" and "[" .. caption .. "]" or "none", columns, splits, rows_code(head, #tbl.colspecs), rows_code(body, #tbl.colspecs))), false
+  return raw_block(string.format("#exhibit-table(caption: %s, columns: %s, splits: %s, scale: %s,\nhead: %s,\nbody: %s)",
+    caption ~= "" and "[" .. caption .. "]" or "none", columns, splits, M.scale, rows_code(head, #tbl.colspecs), rows_code(body, #tbl.colspecs))), false
 end
 
 return M

@@ -1,6 +1,6 @@
 -- Text: what typst could misread, where long tokens break, maths, verdict words.
 
-local WORDS = { supported = true, contradicted = true, ["not-shown"] = true, ["not-testable"] = true }
+local WORDS = { supported = true, contradicted = true, ["not-shown"] = true, ["not-testable"] = true, simulated = true }
 local LONGEST_RUN = 16 -- characters of a long token without any separator
 
 local M = {
@@ -132,7 +132,7 @@ function M.verdict_class(span)
       return class
     end
   end
-  M.fail("a verdict word has the classes %q; use word and one of supported, contradicted, not-shown, not-testable",
+  M.fail("a verdict word has the classes %q; use word and one of supported, contradicted, not-shown, not-testable, simulated",
     table.concat(span.classes, " "))
 end
 

@@ -44,9 +44,9 @@ reports:
 """
 
 
-def stub_render(notebook: Path, pdf: Path, *, as_of: str, footer: str) -> None:
+def stub_render(notebook: Path, pdf: Path, *, as_of: str, footer: str, simulated: bool) -> None:
     digest = hashlib.sha256(notebook.read_bytes()).hexdigest()
-    pdf.write_text(f"%PDF of {digest}, {as_of}, {footer}")
+    pdf.write_text(f"%PDF of {digest}, {as_of}, {footer}{', simulated' if simulated else ''}")
 
 
 def describe(file: str, vintage: str = VINTAGE) -> dict:

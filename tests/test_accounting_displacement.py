@@ -14,15 +14,15 @@ BEFORE, AFTER = slice(0, 3), slice(12, 15)
 PARTS = [f"d{number}" for number in range(1, 8)]
 
 
-def arrays(sales, closed, origin, comparison, **more):
+def arrays(sales, closed_at, origin, comparison, **more):
     windows = {"platforms": PLATFORMS, "home": "AMZ", "before": BEFORE, "after": AFTER}
-    return {"sales": sales, "closed": closed, "origin": origin, "comparison": comparison} | windows | more
+    return {"sales": sales, "closed_at": closed_at, "origin": origin, "comparison": comparison} | windows | more
 
 
 def by_hand():
     """Two firms of each kind; sales of 10 a month grow by half; closed firms lose AMZ and find some elsewhere."""
     origin = np.array(["CN", "CN", "CN", "CN", "US", "US", "CN", "CN", "US", "US"])
-    closed, comparison = np.arange(10) < 2, np.arange(10) >= 6
+    closed_at, comparison = np.where(np.arange(10) < 2, 12.0, np.inf), np.arange(10) >= 6
     sales = np.full((10, 5, 15), 10.0)
     sales[:, :, 12:] = 15.0
     sales[:2, 0, 12:] = 5.0  # lost: 2 firms x 3 months x (15 - 5) = 60
@@ -32,7 +32,7 @@ def by_hand():
     sales[:2, 2, 12:] = 15.5  # d4: 3
     sales[0, 3, 12:] = 17.0  # d5: 6
     sales[2, 1, 12:] = 14.0  # d6: -3, crowded out on EBY
-    return arrays(sales, closed, origin, comparison)
+    return arrays(sales, closed_at, origin, comparison)
 
 
 def random_market(seed: int, n: int = 240, **more):
@@ -45,7 +45,7 @@ def random_market(seed: int, n: int = 240, **more):
     sales[kind == 0, 0, 12:] *= 0.1
     sales[kind == 0, 1:, 12:] *= 1.4
     sales[kind == 1, 0, 12:] *= 1.1
-    return arrays(sales, kind == 0, origin, kind == 2, **more)
+    return arrays(sales, np.where(kind == 0, 12.0, np.inf), origin, kind == 2, **more)
 
 
 def test_a_market_worked_out_by_hand_is_recovered_exactly():
@@ -63,10 +63,10 @@ def test_the_parts_add_up_to_a_hundred_and_so_do_their_errors_to_nothing(seed):
     rows = found.rows.set_index("term")["estimate"]
     assert rows[PARTS].sum() == pytest.approx(100.0, abs=1e-9)
     assert rows["sum"] == pytest.approx(100.0, abs=1e-9)
-    covariance = found.details["covariance"][:7, :7]
+    covariance = found.covariance[:7, :7]
     assert covariance.sum() == pytest.approx(0.0, abs=1e-9 * np.abs(covariance).max())
-    influence = found.details["influence"]()
-    np.testing.assert_allclose(influence.T @ influence, found.details["covariance"], rtol=1e-12)
+    influence = found.influence
+    np.testing.assert_allclose(influence.T @ influence, found.covariance, rtol=1e-12)
     np.testing.assert_allclose(influence.sum(axis=0), 0.0, atol=1e-9)
     assert found.row("sum")["std_error"] < 1e-9
 
@@ -101,7 +101,7 @@ def test_a_firm_new_to_a_platform_counts_with_all_it_sells_there():
 def test_newcomers_among_comparison_firms_do_not_move_what_closed_firms_would_have_sold():
     newcomers = np.zeros((2, 5, 15))
     newcomers[:, :, 12:] = 40.0
-    found = displacement(**joined(by_hand(), newcomers, False, "CN", True))
+    found = displacement(**joined(by_hand(), newcomers, np.inf, "CN", True))
     assert found.details["lost"].row("L")["estimate"] == pytest.approx(60.0)
     assert found.row("d3")["estimate"] == pytest.approx(10.0)
     assert found.row("d1")["estimate"] < 0  # exposed firms have no newcomers, where others have many
@@ -112,7 +112,7 @@ def test_the_unit_of_money_and_the_order_of_firms_and_platforms_change_nothing(v
     market = random_market(3, cluster=np.arange(240) // 2)
     plain = verb(**market).rows.set_index("term")[["estimate", "std_error", "conf_low", "conf_high"]]
     order, turned = np.random.default_rng(0).permutation(240), [0, 3, 1, 4, 2]
-    moved = market | {name: market[name][order] for name in ("closed", "origin", "comparison", "cluster")}
+    moved = market | {name: market[name][order] for name in ("closed_at", "origin", "comparison", "cluster")}
     moved["sales"] = 6.49 * market["sales"][order][:, turned]
     moved["platforms"] = tuple(PLATFORMS[place] for place in turned)
     again = verb(**moved).rows.set_index("term")[plain.columns].loc[plain.index]
@@ -121,7 +121,7 @@ def test_the_unit_of_money_and_the_order_of_firms_and_platforms_change_nothing(v
 
 def test_the_caller_s_arrays_stay_as_they_were():
     market = random_market(4)
-    kept = {name: market[name].copy() for name in ("sales", "closed", "origin", "comparison")}
+    kept = {name: market[name].copy() for name in ("sales", "closed_at", "origin", "comparison")}
     displacement(**market)
     platform_shift(**market)
     for name, value in kept.items():
@@ -129,23 +129,26 @@ def test_the_caller_s_arrays_stay_as_they_were():
 
 
 def groups_of(market):
-    kind = np.where(market["closed"], 0, np.where(market["comparison"], 2, 1))
+    kind = np.where(np.isfinite(market["closed_at"]), 0, np.where(market["comparison"], 2, 1))
     return np.unique(kind * 2 + (market["origin"] == "CN"), return_inverse=True)[1]
 
 
 def test_errors_equal_those_of_a_bootstrap_that_keeps_the_number_of_each_kind():
-    market = random_market(5, n=480)
+    market, rng, drawn = random_market(5, n=480), np.random.default_rng(1), []
+    closed = np.isfinite(market["closed_at"])
+    market["closed_at"][closed] += rng.integers(0, 2, closed.sum())  # two waves
+    market["sales"][~closed & (rng.random(480) < 0.1), :, :12] = 0.0  # newcomers
+    market["sales"][~closed & (rng.random(480) < 0.2), :, 13:] = 0.0  # firms that stop between the waves
     plain, kinds = displacement(**market), groups_of(market)
-    rng, drawn = np.random.default_rng(1), []
     for _ in range(400):
         rows = np.concatenate([rng.choice(np.flatnonzero(kinds == kind), (kinds == kind).sum()) for kind in range(6)])
-        again = market | {name: market[name][rows] for name in ("sales", "closed", "origin", "comparison")}
+        again = market | {name: market[name][rows] for name in ("sales", "closed_at", "origin", "comparison")}
         drawn.append(displacement(**again).rows["estimate"].to_numpy())
     spread = np.cov(np.array(drawn).T)
     errors, resampled = plain.rows["std_error"].to_numpy()[:7], np.sqrt(np.diag(spread))[:7]
     # 400 draws leave 3.5 % Monte Carlo error in a standard error; the ratio by L adds some curvature.
     np.testing.assert_allclose(errors, resampled, rtol=0.15)
-    ours = plain.details["covariance"][:7, :7] / np.outer(errors, errors)
+    ours = plain.covariance[:7, :7] / np.outer(errors, errors)
     np.testing.assert_allclose(ours, spread[:7, :7] / np.outer(resampled, resampled), atol=0.15)
 
 
@@ -161,7 +164,7 @@ def test_errors_equal_those_of_a_jackknife_over_clusters():
     points = []
     for one in np.unique(cluster):
         rest = cluster != one
-        again = market | {name: market[name][rest] for name in ("sales", "closed", "origin", "comparison")}
+        again = market | {name: market[name][rest] for name in ("sales", "closed_at", "origin", "comparison")}
         points.append(platform_shift(**again).rows["estimate"].to_numpy())
     points = np.array(points)
     count = len(points)
@@ -172,7 +175,7 @@ def test_errors_equal_those_of_a_jackknife_over_clusters():
 
 def test_copies_in_a_cluster_add_no_information():
     market = random_market(7)
-    twice = {name: np.repeat(market[name], 2, axis=0) for name in ("sales", "closed", "origin", "comparison")}
+    twice = {name: np.repeat(market[name], 2, axis=0) for name in ("sales", "closed_at", "origin", "comparison")}
     alone, copied = displacement(**market), displacement(**(market | twice), cluster=np.repeat(np.arange(240), 2))
     np.testing.assert_allclose(copied.rows["std_error"], alone.rows["std_error"], rtol=1e-9, atol=1e-9)
 
@@ -205,7 +208,7 @@ def test_a_sure_loss_takes_the_delta_method_and_an_unsure_one_fieller_s_longer_s
 
 def test_a_loss_that_may_be_none_bounds_nothing():
     market = random_market(9, n=80)
-    rows = np.flatnonzero(market["closed"])
+    rows = np.flatnonzero(np.isfinite(market["closed_at"]))
     market["sales"][rows, 0, 12:] = market["sales"][rows, 0, :3] * 0.95
     market["sales"][rows[0], 0] *= 400  # one giant is most of the loss
     found = displacement(**market)
@@ -237,9 +240,9 @@ def test_an_absent_platform_is_said_and_its_sales_are_in_the_residual():
     assert less.row("sum")["estimate"] == pytest.approx(100.0, abs=1e-9)
 
 
-def joined(market, sales, closed, origin, comparison):
+def joined(market, sales, closed_at, origin, comparison):
     """Add firms of one kind to a market."""
-    more = {"closed": closed, "origin": origin, "comparison": comparison}
+    more = {"closed_at": closed_at, "origin": origin, "comparison": comparison}
     ends = {name: np.append(market[name], [value] * len(sales)) for name, value in more.items()}
     return market | ends | {"sales": np.concatenate([market["sales"], sales])}
 
@@ -248,13 +251,13 @@ def test_a_firm_with_a_missing_month_is_dropped_and_counted():
     market = random_market(11)
     holed = np.ones((1, 5, 15))
     holed[0, 2, 13] = np.nan
-    plain, found = displacement(**market), displacement(**joined(market, holed, False, "CN", True))
+    plain, found = displacement(**market), displacement(**joined(market, holed, np.inf, "CN", True))
     assert (plain.counts["dropped_missing"], found.counts["dropped_missing"]) == (0, 1)
     columns = ["estimate", "std_error"]
     np.testing.assert_allclose(found.rows[columns], plain.rows[columns], rtol=1e-12)
     outside = np.ones((1, 5, 15))
     outside[0, 2, 6] = np.nan  # in neither window
-    assert displacement(**joined(market, outside, False, "CN", True)).counts["dropped_missing"] == 0
+    assert displacement(**joined(market, outside, np.inf, "CN", True)).counts["dropped_missing"] == 0
 
 
 def test_the_platform_mix_is_what_the_means_of_firms_say():
@@ -281,7 +284,7 @@ def test_presence_counts_months_and_leaves_out_firms_that_sold_nothing_before():
     assert (found["estimate"], found["n"]) == (pytest.approx(-100 * 2 / 3 / 2), 2)
     newcomer = np.full((1, 5, 15), 7.0)
     newcomer[:, :, :12] = 0.0
-    for market_ in (market, joined(market, newcomer, False, "CN", True)):
+    for market_ in (market, joined(market, newcomer, np.inf, "CN", True)):
         assert platform_shift(**market_).row("presence EBY: unexposed")["n"] == 2
 
 
@@ -311,12 +314,15 @@ def spoil(market, **what):
 @pytest.mark.parametrize(
     ("spoiled", "message"),
     [
-        (lambda m: spoil(m, closed=np.zeros(10, dtype=bool)), "found 0 closed, 4 comparison firms"),
-        (lambda m: spoil(m, comparison=m["comparison"] | m["closed"]), "and 2 in both"),
-        (lambda m: spoil(m, closed=np.arange(10) == 0), "closed firms of origin CN"),
+        (lambda m: spoil(m, closed_at=np.full(10, np.inf)), "found 0 closed, 4 comparison firms"),
+        (lambda m: spoil(m, comparison=m["comparison"] | (m["closed_at"] == 12)), "and 2 in both"),
+        (lambda m: spoil(m, closed_at=np.where(np.arange(10) == 0, 12.0, np.inf)), "closed firms of origin CN"),
         (lambda m: spoil(m, comparison=np.arange(10) >= 9), "found 2 and 0 clusters"),
         (lambda m: spoil(m, comparison=np.ones(3, dtype=bool)), "comparison as bool[firm] was asked for"),
-        (lambda m: spoil(m, closed=np.ones(10)), "closed as bool[firm] was asked for; found float64"),
+        (lambda m: spoil(m, closed_at=np.ones(10, dtype=bool)), "closed_at as float64[firm] was asked for; found bool"),
+        (lambda m: spoil(m, closed_at=np.r_[12.0, 2.0, [np.inf] * 8]), "closures in months 3 to 14 were asked for"),
+        (lambda m: spoil(m, closed_at=np.r_[12.5, 12, [np.inf] * 8]), "found 12.5 in row 0 of closed_at"),
+        (lambda m: spoil(m, closed_at=np.full(10, np.nan)), "found nan in row 0 of closed_at"),
         (lambda m: spoil(m, home="JUM"), "the home platform 'JUM' was asked for"),
         (lambda m: spoil(m, platforms=PLATFORMS[:4]), "found shape (10, 5, 15)"),
         (lambda m: spoil(m, before=AFTER, after=BEFORE), "end the first before the second begins"),
@@ -339,4 +345,4 @@ def test_what_cannot_be_shared_out_is_refused(spoiled, message):
 def test_a_platform_mix_of_nobody_is_refused():
     market = by_hand()
     with pytest.raises(DesignError, match="the platform mix of exposed firms was asked for"):
-        platform_shift(**(market | {"comparison": ~market["closed"]}))
+        platform_shift(**(market | {"comparison": ~np.isfinite(market["closed_at"])}))

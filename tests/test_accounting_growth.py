@@ -24,9 +24,9 @@ def test_the_contributions_add_up_to_growth_and_so_do_their_influence_values(see
     rows = found.rows.set_index("term")["estimate"]
     assert rows[PARTS].sum() == pytest.approx(rows["growth"], abs=1e-9)
     assert rows["growth"] == pytest.approx(100 * (after.sum() / before.sum() - 1), abs=1e-9)
-    influence = found.details["influence"]()
+    influence = found.influence
     np.testing.assert_allclose(influence[:, :4].sum(axis=1), influence[:, 4], atol=1e-12)
-    np.testing.assert_allclose(influence.T @ influence, found.details["covariance"], atol=1e-12)
+    np.testing.assert_allclose(influence.T @ influence, found.covariance, atol=1e-12)
 
 
 def test_the_contributions_are_what_a_pocket_calculator_gives():

@@ -3,12 +3,14 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from desk import AS_OF, PARAMETERS, WRITE_VERDICTS, Desk
 
 from analysis import __main__ as front_desk
 from analysis.report import publish, runner
+from analysis.report.own_panel import OwnPanel
 
 
 @pytest.fixture
@@ -90,7 +92,32 @@ def test_options_reach_the_runner(desk, monkeypatch, tmp_path):
         "workers": 3,
         "timeout": 9.0,
         "force": True,
+        "panel": None,
     }
+
+
+def test_a_panel_with_its_map_and_event_reaches_the_runner(desk, monkeypatch):
+    asked = {}
+    monkeypatch.setattr(runner, "report", lambda paths, **options: asked.update(options) or 0)
+    assert front_desk.main(["report", "--panel", "own.csv"], desk.paths) == 0
+    assert asked["panel"] == OwnPanel(Path("own.csv"), None, "amazon_2021")
+    assert (
+        front_desk.main(["report", "--panel", "own.csv", "--map", "own.yml", "--event", "other.yml"], desk.paths) == 0
+    )
+    assert asked["panel"] == OwnPanel(Path("own.csv"), Path("own.yml"), "other.yml")
+    assert asked["panel"].parameters == {
+        "data_tier": "panel",
+        "event": str(Path("other.yml").absolute()),
+        "panel_path": str(Path("own.csv").absolute()),
+        "panel_map": str(Path("own.yml").absolute()),
+    }
+    assert asked["panel"].files == (Path("own.csv"), Path("own.yml"), Path(asked["panel"].parameters["event"]))
+
+
+@pytest.mark.parametrize("option", ["--map", "--event"])
+def test_a_map_or_an_event_without_a_panel_exits_2(desk, capsys, option):
+    assert front_desk.main(["report", option, "own.yml"], desk.paths) == 2
+    assert f"Option {option} own.yml: it goes with a panel of your own; give --panel" in capsys.readouterr().err
 
 
 def test_list_shows_the_schedule_with_the_brief_last(desk, capsys):

@@ -10,6 +10,7 @@ from diff_diff import CallawaySantAnna
 
 from analysis.effects import att_gt
 from analysis.errors import DesignError
+from analysis.inference import Estimate
 
 N, T = 240, 9
 
@@ -88,22 +89,39 @@ def test_the_pairwise_path_gives_the_same_covariance_as_the_closed_form(scale, c
         cluster=None if cluster is None else np.append(cluster, -1),
     )
     whole = att_gt(y, first, scale=scale, comparison="not_yet", cluster=cluster)
-    np.testing.assert_allclose(holed.observed, whole.observed, rtol=1e-12)
-    np.testing.assert_allclose(holed.counterfactual, whole.counterfactual, rtol=1e-12)
+    np.testing.assert_allclose(holed.means.observed, whole.means.observed, rtol=1e-12)
+    np.testing.assert_allclose(holed.means.counterfactual, whole.means.counterfactual, rtol=1e-12)
     for kind in ("group", "dynamic"):  # the extra unit moves the shares a little
-        one, other = (found.aggregate(kind, draws=100).details["covariance"] for found in (holed, whole))
+        one, other = (found.aggregate(kind, draws=100).covariance for found in (holed, whole))
         np.testing.assert_allclose(one, other, rtol=0.02)
     np.testing.assert_allclose(holed.rows["std_error"], whole.rows["std_error"], rtol=1e-9)
 
 
-def test_influence_values_give_the_covariance_and_sum_to_zero():
-    y, first = panel(5)
-    for cluster in (None, np.arange(N) // 4):
-        found = att_gt(y, first, cluster=cluster, comparison="not_yet").aggregate("dynamic")
-        values = found.details["influence"]()
-        assert values.shape == (N if cluster is None else N // 4, len(found.rows))
-        np.testing.assert_allclose(values.T @ values, found.details["covariance"], atol=1e-12)
+@pytest.mark.parametrize("missing", [0.0, 0.05])
+@pytest.mark.parametrize("clustered", [False, True])
+def test_influence_values_give_the_covariance_and_sum_to_zero(missing, clustered):
+    y, first = panel(5, missing=missing)
+    cluster = np.arange(N) // 4 if clustered else None
+    cells = att_gt(y, first, cluster=cluster, comparison="not_yet", missing="pairwise")
+    for found in (cells, cells.aggregate("dynamic")):
+        values = found.influence
+        assert values.shape == (N // 4 if clustered else N, len(found.rows))
+        np.testing.assert_allclose(values.T @ values, found.covariance, atol=1e-12)
         np.testing.assert_allclose(values.sum(axis=0), 0, atol=1e-12)
+        np.testing.assert_allclose(np.sqrt(np.diag(found.covariance)), found.rows["std_error"], atol=1e-12)
+
+
+def test_group_time_effects_are_an_estimate_with_a_term_for_each_cohort_and_period():
+    y, first = panel(19)
+    found = att_gt(y, first)
+    assert isinstance(found, Estimate)
+    assert found.rows["term"].is_unique
+    row = found.rows.iloc[3]
+    assert row["term"] == f"g={row['group']} t={row['time']}"
+    assert row["n"] == row["n_treated"] + row["n_comparison"]
+    assert found.bounds(row["term"]) == (row["conf_low"], row["conf_high"])
+    kept = found.influence[:, 3]
+    assert row["std_error"] == pytest.approx(np.sqrt(kept @ kept), rel=1e-12)
 
 
 def test_one_unit_a_cluster_changes_nothing_and_copies_in_a_cluster_do_not_add_information():
@@ -211,6 +229,41 @@ def test_a_cell_without_comparison_is_missing_and_said_to_be():
     assert last["estimate"].isna().all()
     assert (last["n_comparison"] == 0).all()
     assert "have no comparison" in found.reason
+    lost = found.rows["estimate"].isna().to_numpy()
+    np.testing.assert_array_equal(np.isnan(found.influence), np.broadcast_to(lost, (N, len(lost))))
+    np.testing.assert_array_equal(np.isnan(found.covariance), lost | lost[:, None])
+
+
+@pytest.mark.parametrize("missing", ["balanced", "pairwise"])
+def test_a_period_without_any_comparison_sales_takes_no_error_from_other_cells(missing):
+    y, first = panel(20)
+    y = np.exp(y / 3)
+    cohorts = np.unique(first[np.isfinite(first)]).astype(int)
+    whole = att_gt(y, first, scale="ratio", missing=missing).rows
+    if missing == "pairwise":
+        y = np.vstack([y, np.full((1, T), np.nan)])  # one unit that is never seen switches to the pairwise path
+        first = np.append(first, np.inf)
+    y[np.isinf(first), cohorts[0] - 1] = 0  # the base of one cohort
+    found = att_gt(y, first, scale="ratio", missing=missing).rows
+    gone = (found["group"] == cohorts[0]) | (found["time"] == cohorts[0] - 1)
+    assert found.loc[gone, ["estimate", "std_error"]].isna().all(axis=None)
+    numbers = ["estimate", "std_error"]
+    np.testing.assert_allclose(found.loc[~gone, numbers], whole.loc[~gone, numbers], rtol=1e-9)
+
+
+def test_a_treated_cell_that_sold_nothing_has_no_ratio_but_stays_in_the_totals():
+    y, first = panel(21)
+    y = np.exp(y / 3)
+    one = int(first[np.isfinite(first)].min())
+    y[first == one, T - 1] = 0
+    found = att_gt(y, first, scale="ratio")
+    gone = found.rows.query("group == @one and time == @T - 1")
+    assert gone[["estimate", "std_error"]].isna().all(axis=None)
+    assert found.reason.startswith("1 of ")
+    own, never = y[first == one].mean(axis=0), y[np.isinf(first)].mean(axis=0)
+    without = own[one - 1] * never / never[one - 1]
+    expected = np.log(own[one:].sum() / without[one:].sum())
+    assert found.aggregate("group").row(str(one))["estimate"] == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_treated_unit_unseen_in_its_own_period_keeps_its_cohort():

@@ -55,6 +55,7 @@ def test_an_unknown_event_is_refused_with_those_that_there_are():
         ({"home": "BAZ"}, "home and destinations among the platforms were asked for; found BAZ"),
         ({"home": "EBY", "destinations": ["ALI"]}, "the home platform first were asked for; found AMZ"),
         ({"destinations": ["AMZ"]}, "destinations other than home"),
+        ({"destinations": []}, "one or two destinations were asked for; found 0"),
         ({"waves": ["2021-06", "2021-05"]}, "waves in order"),
         ({"waves": ["May 21st, or so"]}, "a wave as YYYY-MM was asked for; found 'May 21st, or so'"),
         ({"waves": "2021-05"}, "waves as a list"),

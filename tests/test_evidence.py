@@ -292,8 +292,12 @@ def test_unknown_readings_and_margins_chosen_afterwards_are_refused(arguments, m
 
 
 def test_a_simulated_figure_gives_no_claim_its_word():
-    with pytest.raises(DesignError, match="its numbers are simulated"):
-        claims.judge("C01", "V2", interval=(0.0, 1.0), margin=2.0, tier="sim", confidence="low")
+    asked = {"interval": (0.0, 1.0), "margin": 2.0, "tier": "sim", "confidence": "low"}
+    with pytest.raises(DesignError, match="name the market where numbers are simulated, and only there"):
+        claims.judge("C01", "V2", **asked)
+    told = claims.judge("C01", "V2", **asked, provenance="simulated", market="mid_3k, seed 1", grade="usable")
+    assert told.said == "If the market were as simulated (mid_3k, seed 1), then: Supported"
+    assert told.grade == "usable"
 
 
 def test_the_reason_follows_the_word():

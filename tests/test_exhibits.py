@@ -192,6 +192,7 @@ def test_every_word_has_its_class_in_labels_and_in_tables(word, kind, short):
     assert bare(exhibits.label(word, short=False)) == f'<span class="word {kind}">{word}</span>'
     assert exhibits.label(word) in exhibits.verdict_table([verdict(word=word)], "T.").html
     assert exhibits.label(word) in exhibits.brief_table([verdict(word=word)]).html
+    assert bare(exhibits.label(word, simulated=True)) == f'<span class="word simulated">{short}</span>'
 
 
 @pytest.mark.parametrize(
@@ -245,10 +246,18 @@ def test_the_brief_counts_readings_claims_and_words():
 
 def test_the_brief_s_table_is_in_the_order_of_the_claims_with_margin_and_report():
     rows = Reader(exhibits.brief_table([verdict(claim="C02", reading="", margin=None), V2]).html).rows
-    assert [row[0][1] for row in rows[1:]] == ["C01 V2", "C02"]
-    assert rows[1][3][1] == "−16.1 to +2.8 percentage points ◐; margin 2.0"
-    assert "margin" not in rows[2][3][1]
-    assert rows[1][4][1] == "05"
+    assert [row[0][1] for row in rows[1:]] == ["C01 V2 (05)", "C02 (05)"]
+    assert rows[1][2][1] == "Not shown −16.1 to +2.8 pp ◐; margin 2.0"
+    assert "margin" not in rows[2][2][1]
+    assert [row[3][1] for row in rows] == ["What would change it", "A panel.", "A panel."]
+
+
+def test_the_brief_shows_the_word_of_the_best_data_with_its_grade():
+    panel = verdict(tier="panel", word=SUPPORTED, low=-0.9, high=0.4, grade="usable with bounds", notebook="05_panel")
+    rows = Reader(exhibits.brief_table([V2, panel]).html).rows
+    assert [cell[1] for cell in rows[1]][2] == "Supported −0.9 to +0.4 pp ◐; margin 2.0; usable with bounds"
+    assert len(rows) == 2
+    assert "Of 1 readings of 1 claims: 1 supported." in exhibits.brief([V2, panel]).text
 
 
 @pytest.fixture
@@ -257,6 +266,7 @@ def look():
     with mpl.rc_context():
         exhibits.use()
         yield
+        exhibits.use()  # of a test that chose another
     plt.close("all")
 
 
@@ -312,6 +322,11 @@ def test_the_colophon_names_files_hashes_parameters_code_and_versions():
 
 
 def test_the_colophon_says_nothing_of_where_a_run_keeps_its_papers():
+    settings = {"panel_path": "/home/away/own.csv", "panel_map": "", "verdict_file": "../away/5.json"}
+    html = exhibits.colophon(settings, resources=[], as_of="2026-11-01", stale_after_days=30).html
+    assert "panel_path = own.csv." in html
+    assert "panel_map" not in html
+    assert "away" not in html
     assert "away" not in colophon().html
     assert "verdict_" not in colophon().html
 

@@ -1,8 +1,9 @@
-"""Exposure effects: Poisson as referee, exact shifts, recentring, randomisation, and what is refused."""
+"""Exposure effects: Poisson as referee, exact shifts, jackknife, recentring, randomisation, and what is refused."""
 
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from scipy import stats
 
 from analysis.errors import DesignError
 from analysis.exposure import exposure_effects, leave_own_out, redraw_closures
@@ -38,6 +39,16 @@ def poisson(y, regressors, cluster, strata=None):
     return fit.params[:k], fit.bse[:k]
 
 
+def jackknife(y, regressors, cluster, strata=None):
+    """CV3 errors of the same regression, by fitting it again without each cluster."""
+    names = np.unique(cluster)
+    whole = poisson(y, regressors, cluster, strata)[0]
+    left_out = []
+    for kept in (cluster != name for name in names):
+        left_out.append(poisson(y[kept], regressors[kept], cluster[kept], None if strata is None else strata[kept])[0])
+    return np.sqrt((len(names) - 1) / len(names) * ((np.array(left_out) - whole) ** 2).sum(axis=0))
+
+
 def selling(y):
     """Rows with any sale: the referee cannot fit a unit that never sells."""
     return y.sum(axis=1) > 0
@@ -56,8 +67,9 @@ def test_bins_and_slope_equal_poisson_with_unit_and_month_effects(stratified):
         (["slope"], exposure[:, None] / 0.10),
         (["5 to 15 %", "above 15 %"], (place[:, None] == [1, 2]).astype(float)),
     ):
-        estimate, error = poisson(y[kept], regressors[kept], category[kept], within)
+        estimate, _ = poisson(y[kept], regressors[kept], category[kept], within)
         np.testing.assert_allclose(rows.loc[terms, "estimate"], estimate, atol=1e-6)
+        error = jackknife(y[kept], regressors[kept], category[kept], within)
         np.testing.assert_allclose(rows.loc[terms, "std_error"], error, rtol=1e-6)
 
 
@@ -66,7 +78,8 @@ def test_two_exposures_in_one_equation_equal_poisson():
     risk = np.random.default_rng(0).random(N)
     found = exposure_effects(y, exposure, POST, bins=EDGES, category=category, beside={"risk": risk})
     kept = selling(y)
-    estimate, error = poisson(y[kept], np.column_stack([exposure / 0.10, risk])[kept], category[kept])
+    regressors = np.column_stack([exposure / 0.10, risk])[kept]
+    estimate, error = poisson(y[kept], regressors, category[kept])[0], jackknife(y[kept], regressors, category[kept])
     rows = found.rows.set_index("term").loc[["slope", "risk"]]
     np.testing.assert_allclose(rows["estimate"], estimate, atol=1e-6)
     np.testing.assert_allclose(rows["std_error"], error, rtol=1e-6)
@@ -92,11 +105,10 @@ def test_origins_are_estimated_apart_with_one_covariance():
         for column in ("estimate", "std_error", "n", "clusters"):
             np.testing.assert_allclose(rows[column], alone.rows[column], rtol=1e-9)
     terms = list(both.rows["term"])
-    pair = both.details["covariance"][terms.index("CN: slope"), terms.index("US: slope")]
+    pair = both.covariance[terms.index("CN: slope"), terms.index("US: slope")]
     assert pair != 0  # the same categories are behind both
-    values = both.details["influence"]()
-    np.testing.assert_allclose(values.T @ values, both.details["covariance"], atol=1e-15)
-    np.testing.assert_allclose(values.sum(axis=0), 0, atol=1e-10)
+    values = both.influence
+    np.testing.assert_allclose(values.T @ values, both.covariance, atol=1e-15)
 
 
 def test_estimates_ignore_money_order_and_silent_units():
@@ -142,21 +154,74 @@ def test_an_effect_by_bin_moves_the_bins_and_one_by_exposure_moves_the_recentred
     assert found["recentred slope"] - plain["recentred slope"] == pytest.approx(0.4, abs=1e-9)
 
 
-def test_errors_of_slope_average_and_recentred_slope_are_those_of_the_jackknife():
-    y, exposure, category = panel(7, n=600)
-    category = np.arange(600) // 6  # a hundred clusters
+def without_each(seed: int):
+    """Return categories, origins and a function that estimates all terms from some units of a small panel."""
+    y, exposure, category = panel(seed)
+    origin = np.where(category < 6, "CN", np.where(category > 9, "US", np.where(np.arange(N) % 2, "CN", "US")))
     drawn = np.array([np.random.default_rng(s).permutation(exposure) for s in range(5)])
-    terms = ["slope", "average", "recentred slope"]
+    expected = np.vstack([exposure, drawn]).mean(axis=0)
 
     def estimates(kept):
-        arguments = {"bins": EDGES, "redraw": drawn[:, kept], "category": category[kept]}
-        return exposure_effects(y[kept], exposure[kept], POST, **arguments).rows.set_index("term").loc[terms]
+        # three draws that keep the mean exposure of the whole, as errors take it as known; all are shares
+        redraw = np.tile((4 * expected - exposure)[kept] / 3, (3, 1))
+        arguments = {"bins": EDGES, "category": category[kept], "origin": origin[kept], "redraw": redraw}
+        return exposure_effects(y[kept], exposure[kept], POST, **arguments)
 
-    whole = estimates(np.ones(600, dtype=bool))
-    left_out = np.array([estimates(category != c)["estimate"] for c in range(100)])
-    # the mean exposure moves a little when the actual draw does; errors take it as known
-    jackknife = np.sqrt(99 * left_out.var(axis=0))
-    np.testing.assert_allclose(whole["std_error"], jackknife, rtol=0.05)
+    return category, origin, estimates
+
+
+def test_errors_of_all_terms_are_those_of_leaving_out_each_category():
+    category, origin, estimates = without_each(37)
+    whole = estimates(np.ones(N, dtype=bool))
+    left_out = np.array([estimates(category != c).rows["estimate"] for c in range(CATEGORIES)])
+    clusters = np.array([len(np.unique(category[origin == name])) for name in whole.rows["origin"]])
+    assert set(clusters) == {9, 10}  # and 4 categories hold both
+    moved = np.sqrt((clusters - 1) / clusters) * (whole.rows["estimate"].to_numpy() - left_out)
+    assert len(whole.rows) == 10
+    assert np.isfinite(whole.rows["std_error"]).all()
+    np.testing.assert_allclose(whole.influence, moved, atol=1e-8)
+    np.testing.assert_allclose(whole.covariance, moved.T @ moved, atol=1e-8)
+
+
+def test_a_term_that_rests_on_one_category_has_no_error():
+    y, exposure, category = panel(7)
+    exposure = np.where(category == 3, 0.3, 0.0)
+    found = exposure_effects(y, exposure, POST, bins=EDGES, category=category)
+    assert np.isfinite(found.rows["estimate"].iloc[1:]).all()
+    assert found.rows[["std_error", "conf_low", "reach"]].isna().all(axis=None)
+    assert "no error for 5 to 15 %, above 15 %, slope, average" in found.reason
+
+
+@pytest.mark.parametrize("each", [2, 3, 20])
+def test_intervals_of_two_equal_groups_of_equal_categories_are_exact_or_the_usual_wider_ones(each):
+    shock = 1e-6 * np.random.default_rng(1).normal(size=2 * each)  # small: means of growth are then means of shocks
+    exposure = np.where(np.arange(2 * each) < each, 0.3, 0.0)
+    y = np.column_stack([np.ones(2 * each), np.exp(shock)])
+    for level in (0.90, 0.95):
+        row = exposure_effects(y, exposure, np.array([False, True]), bins=(0.1,), level=level).row("above 10 %")
+        # mean and pooled spread are independent; (G - 1) / G of the jackknife exceeds the pooled error a little
+        unbiased = np.sqrt((2 * each - 2) / (2 * each - 1))
+        pooled = np.sqrt((shock[:each].var(ddof=1) + shock[each:].var(ddof=1)) / each)
+        assert row["std_error"] * unbiased == pytest.approx(pooled, rel=1e-4)
+        quantile = stats.t.ppf((1 + level) / 2, 2 * each - 2)
+        usual = stats.t.ppf((1 + level) / 2, 2 * each - 1) * row["std_error"]
+        assert row["conf_high"] - row["estimate"] == pytest.approx(max(quantile * pooled, usual), rel=1e-4)
+        assert (quantile * pooled > usual) == (each == 2)
+
+
+def test_intervals_hold_the_truth_where_few_of_many_unequal_categories_are_exposed():
+    runs, held, narrow = 150, [], []
+    for seed in range(runs):
+        rng = np.random.default_rng(seed)
+        category = np.repeat(np.arange(20), rng.integers(1, 9, 20))
+        exposure = np.where(rng.permutation(20) < 3, rng.uniform(0.05, 0.4, 20), rng.uniform(0, 0.02, 20))[category]
+        size = rng.lognormal(sigma=0.8, size=(20, 1))[category]
+        y = size * np.exp(np.array([0, 1]) * rng.normal(scale=0.2, size=(20, 1)))[category]
+        row = exposure_effects(y, exposure, np.array([False, True]), bins=(), category=category).row("slope")
+        held.append(row["conf_low"] <= 0 <= row["conf_high"])
+        narrow.append(abs(row["estimate"]) <= stats.t.ppf(0.975, 19) * row["std_error"])
+    assert abs(np.mean(held) - 0.95) < 3 * np.sqrt(0.95 * 0.05 / runs)
+    assert np.mean(narrow) < 0.93  # what 19 degrees of freedom would have claimed
 
 
 def test_the_average_is_what_the_slope_implies_for_the_sales_there_are():
@@ -226,8 +291,8 @@ def test_p_values_are_shares_of_draws_and_the_smallest_is_said():
         assert len(t) == 40
         assert rows.loc[term, "p_value"] == (t >= t[0] * (1 - 1e-12)).mean()
         assert rows.loc[term, "smallest_p"] == 1 / 40
-    actual = rows.loc["slope", "estimate"] / rows.loc["slope", "std_error"]
-    assert found.details["statistics"]["slope"][0] == pytest.approx(actual, rel=1e-9)
+    estimate, error = poisson(y, exposure[:, None], category)  # draws have sandwich errors, the estimate its jackknife
+    assert found.details["statistics"]["slope"][0] == pytest.approx(estimate[0] / error[0], rel=1e-6)
     assert (rows.loc[["slope", "recentred slope"], "p_value"] == 1 / 40).all()
     assert rows.loc[["above 1 %", "average"], "p_value"].isna().all()
     as_array = exposure_effects(
@@ -258,9 +323,11 @@ def test_a_unit_closed_in_a_draw_does_not_answer_in_it():
     drawn = np.random.default_rng(0).permutation(exposure)
     without = np.where(np.arange(N) < 9, np.nan, drawn)
     whole = exposure_effects(y, exposure, POST, bins=EDGES, category=category, redraw=without[None])
-    alone = exposure_effects(y[9:], drawn[9:], POST, bins=EDGES, category=category[9:]).rows.set_index("term")
-    t = alone.loc["slope", "estimate"] / alone.loc["slope", "std_error"]
-    assert whole.details["statistics"]["slope"][1] == pytest.approx(t, rel=1e-9)
+    alone = exposure_effects(
+        y[9:], drawn[9:], POST, bins=EDGES, category=category[9:], redraw=without[None, 9:]
+    ).details["statistics"]["slope"]
+    assert whole.details["statistics"]["slope"][1] == pytest.approx(alone[1], rel=1e-9)
+    assert alone[0] == pytest.approx(alone[1], rel=1e-9)
     np.testing.assert_allclose(whole.details["expected"][:9], exposure[:9])
 
 

@@ -201,6 +201,8 @@ def test_an_estimate_without_its_error_must_say_why():
     assert kept.row("a")["estimate"] == 1.0
     with pytest.raises(DesignError, match=r"term 'b' was asked for; there are \['a'\]"):
         kept.row("b")
+    with pytest.raises(DesignError, match="influence values of E1a were asked for; its estimator has none"):
+        kept.influence  # noqa: B018
 
 
 def test_a_check_names_its_null_and_keeps_its_margin():

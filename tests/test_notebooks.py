@@ -7,9 +7,10 @@ from pathlib import Path
 
 import papermill
 import pytest
+import stamps
 from pypdf import PdfReader
 
-from analysis import facts, parameters
+from analysis import facts, parameters, tiers, verdicts
 from analysis.exhibits import number, percent_change, quantity
 from analysis.facts import descriptor
 from analysis.provenance import ROOT
@@ -52,6 +53,11 @@ def code(notebook: Path) -> list[dict]:
     return [cell for cell in cells(notebook) if cell["cell_type"] == "code"]
 
 
+def python(cell: dict) -> str:
+    """Return the Python of a code cell: without the line that names its tiers, and without line magics."""
+    return "\n".join(line for line in tiers.body(source(cell)).splitlines() if not line.startswith("%"))
+
+
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
 def notebook(request) -> Path:
     return request.param
@@ -65,19 +71,28 @@ def test_a_notebook_opens_with_its_question(notebook):
 
 def test_a_notebook_holds_no_logic_and_no_output(notebook):
     for cell in code(notebook):
-        found = [type(node).__name__ for node in ast.walk(ast.parse(source(cell))) if isinstance(node, LOGIC)]
+        found = [type(node).__name__ for node in ast.walk(ast.parse(python(cell))) if isinstance(node, LOGIC)]
         assert found == []
         assert cell["outputs"] == []
         assert cell["execution_count"] is None
 
 
 def test_a_notebook_is_short(notebook):
-    assert len(cells(notebook)) <= MOST_CELLS
+    for tier in verdicts.TIERS:
+        named = [tiers.of(source(cell)) for cell in cells(notebook)]
+        assert sum(not asked or tier in asked for asked in named) <= MOST_CELLS
     for cell in code(notebook):
         if "parameters" in cell["metadata"].get("tags", []):
             continue
-        lines = [line.strip() for line in source(cell).splitlines() if line.strip()]
+        lines = [line.strip() for line in python(cell).splitlines() if line.strip()]
         assert sum(not line.startswith(('"', 'f"')) for line in lines) <= MOST_LINES
+
+
+def test_a_cell_names_only_tiers_that_its_notebook_has(notebook):
+    allowed = next((one.wanted for one in parameters.read(notebook) if one.name == "data_tier"), "")
+    for cell in cells(notebook):
+        assert all(tier in allowed for tier in tiers.of(source(cell)))
+        assert ("tier" in source(cell).partition("\n")[0]) == bool(tiers.of(source(cell)))
 
 
 def test_the_setup_cell_checks_the_parameters_of_its_own_notebook(notebook):
@@ -138,6 +153,10 @@ def test_the_readme_says_what_the_reports_say(published):
     assert f"{number(percent_change(rows['C08 record']['estimate']), 1)} per cent" in readme
     for claim in ("C03", "C06"):
         assert f"{number(rows[claim]['claimed'], 0)} {rows[claim]['unit']}" in readme
+
+
+def test_what_is_simulated_and_what_is_real_are_told_apart_on_every_page(published):
+    stamps.assert_told_apart(published)
 
 
 def test_the_brief_is_one_page(published):

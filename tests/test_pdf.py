@@ -336,6 +336,34 @@ def test_title_and_footer_are_text_not_code(tmp_path: Path) -> None:
     assert 'Simulated #figures ["○"]' in text
 
 
+def test_page_1_says_how_many_numbers_are_real_estimated_and_simulated(tmp_path: Path) -> None:
+    text = words(made(tmp_path, code(table([["1.0 ●"], ["2.0 ◐"], ["3.0 ◐"], ["4.0 ●"]], "r"))))
+    assert "Numbers in this report: 2 real ● (50%), 2 estimated ◐ (50%), 0 simulated ○ (0%)" in text.replace(
+        "\xa0", " "
+    )
+    assert "Numbers in this report" not in words(made(tmp_path, new_markdown_cell("No number.")))
+
+
+def test_a_simulated_report_says_so_on_every_page_and_a_real_one_nowhere(tmp_path: Path) -> None:
+    told = '<div class="answer"><p>If so: <span class="word simulated">Supported</span></p></div>'
+    notebook = write(tmp_path, new_markdown_cell("# Title?"), code(told, tags=("answer",)), new_markdown_cell("More."))
+    for simulated in (True, False):
+        render(notebook, tmp_path / "t.pdf", as_of="2026-11-01", footer="Foot", simulated=simulated)
+        first, second = (page.extract_text() for page in PdfReader(tmp_path / "t.pdf").pages)
+        assert ("OF A SIMULATED MARKET" in first.upper()) == simulated
+        assert ("SIMULATED" in second) == simulated
+
+
+def test_a_dense_report_has_narrow_margins_and_its_tables_give_way(tmp_path: Path) -> None:
+    rows = [[f"row {i}", "words and more words " * 5] for i in range(43)]
+    with pytest.raises(PdfError, match="do not fit on page 1"):
+        made(tmp_path, code(ANSWER, table(rows, "ll"), tags=("answer",)))
+    reader = made(tmp_path, code(ANSWER, table(rows, "ll"), tags=("answer", "dense")))
+    assert len(reader.pages) == 1
+    assert "row 42" in words(reader)
+    assert text_edges(reader.pages[0])[0] < MARGIN - 20
+
+
 ERROR = new_output("error", ename="ZeroDivisionError", evalue="division by zero", traceback=["tb"])
 
 

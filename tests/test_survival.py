@@ -79,9 +79,9 @@ def test_squared_influence_values_are_greenwood_s_variance_exactly():
         ahead = np.array([alive[month:].sum() for month in table["month"]])
         variance = (ahead**2 * table["exits"] / (table["at_risk"] * (table["at_risk"] - table["exits"]))).sum()
         assert found.mean_months.rows["std_error"][place] ** 2 == pytest.approx(variance, rel=1e-10)
-    values = found.mean_months.details["influence"]()
+    values = found.mean_months.influence
     np.testing.assert_allclose(values.sum(axis=0), 0, atol=1e-12)
-    np.testing.assert_allclose(values.T @ values, found.mean_months.details["covariance"], rtol=1e-12)
+    np.testing.assert_allclose(values.T @ values, found.mean_months.covariance, rtol=1e-12)
 
 
 def test_the_hazard_ratio_is_cox_with_efron_ties():

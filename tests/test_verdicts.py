@@ -175,10 +175,72 @@ def test_a_verdict_has_a_number_or_none_and_never_a_nan(name, value):
         Verdict(**GOOD, **{name: value})
 
 
-@pytest.mark.parametrize("changes", [{"tier": "sim"}, {"provenance": "simulated"}])
-def test_a_simulated_market_gives_no_claim_its_word(changes):
-    with pytest.raises(DesignError, match="its numbers are simulated; only facts, listed and panel data"):
+SIM = {"tier": "sim", "provenance": "simulated", "market": "mid_3k, seed 1"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tier": "sim"},
+        {"provenance": "simulated"},
+        {"market": "mid_3k, seed 1"},
+        {"tier": "sim", "market": "mid_3k, seed 1"},
+        {"tier": "sim", "provenance": "simulated"},
+        {"provenance": "real", "market": "own.csv"},
+    ],
+)
+def test_a_simulated_verdict_says_so_and_names_its_market_and_no_other_does(changes):
+    with pytest.raises(DesignError, match="name the market where numbers are simulated, and only there; tier sim is"):
         Verdict(**(GOOD | changes))
+
+
+def test_a_simulated_verdict_speaks_only_under_its_condition():
+    told = Verdict(**(GOOD | SIM))
+    assert told.simulated
+    assert told.said == "If the market were as simulated (mid_3k, seed 1), then: Not shown"
+    own = Verdict(**(GOOD | {"tier": "panel", "provenance": "simulated", "market": "own.csv"}))
+    assert own.said == "If the market were as simulated (own.csv), then: Not shown"
+    assert not Verdict(**GOOD).simulated
+    assert Verdict(**GOOD).said == NOT_SHOWN
+
+
+def test_a_simulated_verdict_counts_in_no_tally_and_judges_no_reading():
+    told = Verdict(**(GOOD | SIM | {"word": SUPPORTED, "reading": "V2"}))
+    assert verdicts.tally([told, Verdict(**GOOD)]) == dict.fromkeys(WORDS, 0) | {NOT_SHOWN: 1}
+    assert "C01 V2" in verdicts.unjudged([told])
+    assert "C01 V2" not in verdicts.unjudged([Verdict(**GOOD, reading="V2")])
+
+
+def of(tier, word, notebook="05", **changes):
+    market = SIM if tier == "sim" else {}
+    return Verdict(**(GOOD | {"tier": tier, "word": word, "notebook": notebook} | market | changes))
+
+
+@pytest.mark.parametrize(
+    ("found", "tier", "word"),
+    [
+        ([of("facts", NOT_SHOWN), of("panel", SUPPORTED), of("listed", CONTRADICTED)], "panel", SUPPORTED),
+        ([of("facts", NOT_SHOWN), of("listed", CONTRADICTED)], "listed", CONTRADICTED),
+        ([of("panel", NOT_TESTABLE), of("facts", NOT_SHOWN)], "facts", NOT_SHOWN),
+        ([of("panel", NOT_TESTABLE), of("facts", NOT_TESTABLE)], "panel", NOT_TESTABLE),
+        ([of("facts", SUPPORTED, "06"), of("facts", NOT_SHOWN, "05")], "facts", NOT_SHOWN),
+        ([of("sim", SUPPORTED), of("facts", NOT_SHOWN)], "facts", NOT_SHOWN),
+    ],
+)
+def test_the_word_comes_from_the_best_data_that_can_test_the_reading(found, tier, word):
+    for order in (found, found[::-1]):
+        (chosen,) = verdicts.best(order)
+        assert (chosen.tier, chosen.word) == (tier, word)
+
+
+def test_every_reading_has_one_best_verdict_and_one_of_the_simulated_market_in_the_order_of_the_claims():
+    found = [of("facts", SUPPORTED, claim="C07"), of("facts", SUPPORTED, reading="V2"), of("facts", SUPPORTED)]
+    told = [of("sim", NOT_TESTABLE, "05"), of("sim", SUPPORTED, "06"), of("sim", NOT_SHOWN, claim="C99")]
+    assert [one.name for one in verdicts.best(found + told)] == ["C01", "C01 V2", "C07"]
+    assert {name: one.word for name, one in verdicts.simulated(found + told).items()} == {
+        "C01": SUPPORTED,
+        "C99": NOT_SHOWN,
+    }
 
 
 @pytest.mark.parametrize(
@@ -191,6 +253,7 @@ def test_a_simulated_market_gives_no_claim_its_word(changes):
         ({"confidence": "sure"}, "its confidence is 'sure'; use one of ('high', 'moderate', 'low')"),
         ({"tier": "press"}, "its tier is 'press'; use one of"),
         ({"provenance": "guessed"}, "its provenance is 'guessed'; use one of"),
+        ({"grade": "fine"}, "its grade is 'fine'; use one of ('', 'usable', 'usable with bounds', 'do not use')"),
         ({"low": 2.0, "high": 1.0}, "its interval runs from 2.0 to 1.0; swap them"),
     ],
 )
@@ -296,7 +359,31 @@ def test_a_file_that_holds_no_verdicts_is_refused_by_name(tmp_path, content, mes
     assert str(refused.value).startswith(message)
 
 
-def test_a_simulated_verdict_in_a_file_is_refused_too(tmp_path):
-    (tmp_path / "a.json").write_text(json.dumps([GOOD | {"tier": "sim"}]), encoding="utf-8")
-    with pytest.raises(DesignError, match="its numbers are simulated"):
+def test_a_simulated_verdict_without_a_market_in_a_file_is_refused_by_name(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps([GOOD | SIM | {"market": ""}]), encoding="utf-8")
+    with pytest.raises(DataError, match=r"a\.json: a verdict was asked for; it is simulated and names no market; run"):
         verdicts.read(tmp_path)
+
+
+def test_verdicts_of_two_simulated_markets_are_not_mixed_and_real_ones_may_stand_beside_one(tmp_path):
+    write(tmp_path / "a.json", Verdict(**(GOOD | SIM)))
+    write(tmp_path / "b.json", Verdict(**GOOD))
+    assert [one.market for one in verdicts.read(tmp_path)] == ["mid_3k, seed 1", ""]
+    write(tmp_path / "c.json", Verdict(**(GOOD | SIM | {"market": "mid_3k, seed 2"})))
+    with pytest.raises(DataError, match=r"found simulated markets \['mid_3k, seed 1', 'mid_3k, seed 2'\]; run make"):
+        verdicts.read(tmp_path)
+
+
+def test_the_digest_of_the_inputs_depends_on_the_panel_too(tmp_path):
+    for name, digests in {"a": ("x", "y"), "b": ("y", "x"), "c": ("x",), "d": ()}.items():
+        verdicts.write(
+            [Verdict(**GOOD)],
+            tmp_path / f"{name}.json",
+            as_of="2026-11-01",
+            notebook="05",
+            resources=["claims"],
+            digests=digests,
+        )
+    a, b, c, d = (verdict.inputs for verdict in verdicts.read(tmp_path))
+    assert a == b
+    assert len({a, c, d}) == 3

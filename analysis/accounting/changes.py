@@ -71,7 +71,7 @@ class Changes:
 
 def changes(
     sales: Floats,
-    closed: Bools,
+    closed_at: Floats,
     origin: Sequence[Any],
     *,
     platforms: Sequence[str],
@@ -84,24 +84,36 @@ def changes(
     """Compare closed and exposed firms with the growth of the comparison firms, platform by platform.
 
     The counterfactual of a set is its sales before times the growth of the comparison firms of the same origin on the
-    same platform: ``K = B * A(comparison) / B(comparison)``. Closed firms existed before, so they are compared with
-    firms that sold something before; newcomers count only beside exposed firms, which have newcomers too.
+    same platform: ``K = B * A(comparison) / B(comparison)``. A firm must be in business to be closed. So closed firms
+    are compared wave by wave: those that still sold in the month before, with firms that still sold in the month of the
+    wave, in which one that had stopped sells nothing, both among firms that sold something in the first window; the
+    counterfactual of all is the sum over waves. Newcomers and firms that stop count only beside exposed firms, which
+    have both too; newcomers come to a market with its closed firms, so what they sell in the comparison is held against
+    the sales before of exposed and closed firms together: ``K = B A / B(comparison) + B(closed) N / B(comparison)``.
 
     Parameters
     ----------
     sales : float64[firm, platform, month]
-        NaN in a window drops the firm, and is counted.
-    closed, comparison : bool[firm]
-        Disjoint; firms in neither are the exposed ones.
+        NaN in a window drops the firm, and is counted; NaN in the month of a wave is no sign of having stopped.
+    closed_at : float64[firm]
+        Month of closure, a position on axis 2, after the first window and before the end of the second; inf if none.
     origin : sequence
         Origin of each firm.
     platforms, home : sequence of str, str
         Names of axis 1, and the one of them that closed the firms.
     before, after : slice
         Windows on axis 2; the same calendar months, to be free of seasons.
+    comparison : bool[firm]
+        Not closed; firms neither closed nor comparison are the exposed ones.
     cluster : sequence, optional
         Cluster of each firm; each firm its own where not given. Rivals in a category take sales from each other, so
         clustering by category is closer to the truth for the parts of exposed firms.
+
+    Returns
+    -------
+    Changes
+        Among its counts `newcomers_left_out` and `stopped_left_out`, closed firms in no set because they sold nothing
+        in the first window, or in the month before their wave.
 
     Raises
     ------
@@ -110,37 +122,62 @@ def changes(
     """
     if home not in platforms:
         raise DesignError(f"the home platform {home!r} was asked for; there are {', '.join(platforms)}; name one")
-    sums, known = windows(np.asarray(sales, dtype=float), platforms, before, after)
-    closed, comparison = (_mask(mask, known, name) for mask, name in ((closed, "closed"), (comparison, "comparison")))
-    if (closed & comparison).any() or not closed.any():
+    sales = np.asarray(sales, dtype=float)
+    sums, known = windows(sales, platforms, before, after)
+    months = np.arange(sales.shape[2])
+    at = _dates(closed_at, known, months[before].max() + 1, months[after].max())
+    comparison = _mask(comparison, known, "comparison")
+    dated, code, where = np.isfinite(at), cluster_codes(cluster, known), np.asarray(origin)[known].astype(str)
+    incumbent = np.asarray(sums[:, : len(platforms)].any(axis=1))
+    waves = _waves(sales[known], at, incumbent, comparison)
+    closed, exposed = np.any([np.zeros_like(dated), *(own for own, _ in waves)], axis=0), ~dated & ~comparison
+    if (dated & comparison).any() or not closed.any():
         raise DesignError(
-            f"closed firms against comparison firms were asked for; found {closed.sum()} closed, {comparison.sum()} "
-            f"comparison firms and {(closed & comparison).sum()} in both; each firm belongs to one side"
+            f"closed firms that still sold, against comparison firms, were asked for; found {closed.sum()} closed, "
+            f"{comparison.sum()} comparison firms and {(dated & comparison).sum()} in both; each firm belongs to one "
+            "side, and closed firms must have sold in the month before"
         )
-    code, where = cluster_codes(cluster, known), np.asarray(origin)[known].astype(str)
-    width, cells, values = len(platforms), [], []
+    cells, values = [], []
     influence: list[Floats] = []
-    incumbent = sums[:, :width].any(axis=1)
-    for what, mask in (("closed", closed), ("exposed", ~closed & ~comparison)):
+    for what, mask, sides in (("closed", closed, waves), ("exposed", exposed, [(exposed, comparison)])):
         for name in np.unique(where[mask]):
-            own = np.flatnonzero(mask & (where == name))
-            pool = np.flatnonzero(comparison & (where == name) & (incumbent | (what == "exposed")))
-            _enough(what, str(name), code[own], code[pool])
-            made = _cell(sums, own, pool, f"{what} firms of origin {name}", platforms)
+            pairs = [tuple(np.flatnonzero(side & (where == name)) for side in both) for both in sides]
+            pairs = [pair for pair in pairs if len(pair[0])]
+            _enough(what, str(name), code, pairs)
+            value, moved = _cell(sums, pairs, f"{what} firms of origin {name}", platforms)
+            if what == "exposed":
+                value, moved = _without_newcomers(
+                    value, moved, sums, np.flatnonzero(dated & (where == name)), pairs[0][1], incumbent
+                )
             cells.append((what, str(name)))
-            values.append(made[0])
-            influence.append(by_cluster(made[1], np.concatenate([own, pool]), code))
+            values.append(value)
+            influence.append(by_cluster(moved, np.arange(len(sums)), code))
     counts = {
         "firms": int(known.sum()),
         "closed": int(closed.sum()),
-        "exposed": int((~closed & ~comparison).sum()),
+        "exposed": int(exposed.sum()),
         "comparison": int(comparison.sum()),
         "clusters": int(code.max()) + 1,
         "closed_clusters": len(np.unique(code[closed])),
         "dropped_missing": int((~known).sum()),
+        "newcomers_left_out": int((dated & ~incumbent).sum()),
+        "stopped_left_out": int((dated & incumbent & ~closed).sum()),
     }
     place = list(platforms).index(home)
     return Changes(cells, tuple(platforms), place, np.array(values), np.hstack(influence), counts)
+
+
+def _waves(sales: Floats, at: Floats, incumbent: Bools, comparison: Bools) -> list[tuple[Bools, Bools]]:
+    """Return, by wave, incumbents closed in it that sold in the month before, and those to compare that sold in it."""
+    return [
+        (incumbent & (at == wave) & ~stopped(sales, wave - 1), incumbent & comparison & ~stopped(sales, wave))
+        for wave in np.unique(at[np.isfinite(at)]).astype(int)
+    ]
+
+
+def stopped(sales: Floats, month: int) -> Bools:
+    """Return which firms are known to have sold nothing in a month on any platform, bool[firm]."""
+    return np.asarray((sales[:, :, month] == 0).all(axis=1))
 
 
 def windows(sales: Floats, platforms: Sequence[str], before: slice, after: slice) -> tuple[Floats, Bools]:
@@ -184,30 +221,74 @@ def _mask(mask: Bools, known: Bools, name: str) -> Bools:
     return np.asarray(mask[known])
 
 
-def _enough(what: str, origin: str, own: Ints, pool: Ints) -> None:
-    sizes = len(np.unique(own)), len(np.unique(pool))
-    if min(sizes) < 2:
+def _dates(closed_at: Floats, known: Bools, first: int, last: int) -> Floats:
+    """Return the month of closure of each known firm, refused where it is none from the first to the last allowed."""
+    at = np.asarray(closed_at)
+    if at.dtype != np.float64 or at.shape != known.shape:
         raise DesignError(
-            f"{what} firms of origin {origin} against comparison firms were asked for; found {sizes[0]} and {sizes[1]} "
+            f"closed_at as float64[firm] was asked for; found {at.dtype} of shape {at.shape} for {len(known)} firms; "
+            "give one month per firm, inf for firms not closed"
+        )
+    wrong = np.isnan(at) | (np.isfinite(at) & ((at != np.floor(at)) | (at < first) | (at > last)))
+    if wrong.any():
+        raise DesignError(
+            f"closures in months {first} to {last} were asked for; found {at[wrong][0]:g} in row "
+            f"{np.flatnonzero(wrong)[0]} of closed_at; give positions on the month axis, inf for firms not closed"
+        )
+    return np.asarray(at[known])
+
+
+def _enough(what: str, origin: str, code: Ints, pairs: list[tuple[Ints, ...]]) -> None:
+    own = len(np.unique(code[np.concatenate([one for one, _ in pairs])]))
+    pool = min(len(np.unique(code[other])) for _, other in pairs)
+    if min(own, pool) < 2:
+        raise DesignError(
+            f"{what} firms of origin {origin} against comparison firms were asked for; found {own} and {pool} "
             "clusters of them; two of each are needed for an error: widen the comparison, or leave this origin out"
         )
 
 
-def _cell(sums: Floats, own: Ints, pool: Ints, what: str, platforms: Sequence[str]) -> tuple[Floats, Floats]:
-    """Return the change by platform and the influence of each firm of the set, then of the pool."""
+def _cell(sums: Floats, pairs: list[tuple[Ints, ...]], what: str, platforms: Sequence[str]) -> tuple[Floats, Floats]:
+    """Return the change of a set by platform, summed over its waves, and the influence float64[firm, platform].
+
+    Each of `pairs` holds the rows of a wave and of the firms compared with it. The number of firms in the set is fixed,
+    not that of a wave, or a wave of one firm would be without error.
+    """
     width = len(platforms)
-    held, base, later = sums[own, :width].sum(axis=0), sums[pool, :width].sum(axis=0), sums[pool, width:].sum(axis=0)
+    gap, moved = np.zeros((len(sums), width)), np.zeros((len(sums), width))
+    for own, pool in pairs:
+        held, base, later = (part.sum(axis=0) for part in (sums[own, :width], sums[pool, :width], sums[pool, width:]))
+        _all_sold(held, base, len(pool), what, platforms)
+        growth = np.divide(later, base, out=np.zeros(width), where=base > 0)
+        weight = np.divide(held, base, out=np.zeros(width), where=base > 0)
+        gap[own] = sums[own, width:] - growth * sums[own, :width]
+        moved[pool] -= weight * (sums[pool, width:] - growth * sums[pool, :width])
+    rows = np.concatenate([own for own, _ in pairs])
+    moved[rows] += gap[rows] - gap[rows].mean(axis=0)
+    return gap[rows].sum(axis=0), moved
+
+
+def _without_newcomers(
+    value: Floats, moved: Floats, sums: Floats, closed: Ints, pool: Ints, incumbent: Bools
+) -> tuple[Floats, Floats]:
+    """Take from exposed firms the newcomers that would have come beside the closed ones: ``B(closed) N / B(pool)``."""
+    width = len(value)
+    base, new = sums[pool, :width], sums[pool, width:] * ~incumbent[pool, np.newaxis]
+    total, held = base.sum(axis=0), sums[closed, :width].sum(axis=0)
+    rate, weight = (np.divide(part, total, out=np.zeros(width), where=total > 0) for part in (new.sum(axis=0), held))
+    moved[pool] -= weight * (new - rate * base)
+    if len(closed):
+        moved[closed] -= rate * (sums[closed, :width] - held / len(closed))
+    return value - rate * held, moved
+
+
+def _all_sold(held: Floats, base: Floats, pool: int, what: str, platforms: Sequence[str]) -> None:
     if ((held > 0) & (base == 0)).any():
-        where = platforms[int(np.argmax((held > 0) & (base == 0)))]
+        place = int(np.argmax((held > 0) & (base == 0)))
         raise DesignError(
-            f"{what} were compared on {where}; they sold {held[list(platforms).index(where)]:.4g} before and the "
-            f"{len(pool)} comparison firms nothing; widen the comparison or leave {where} out"
+            f"{what} were compared on {platforms[place]}; they sold {held[place]:.4g} before and the {pool} comparison "
+            f"firms nothing; widen the comparison or leave {platforms[place]} out"
         )
-    growth = np.divide(later, base, out=np.zeros(width), where=base > 0)
-    weight = np.divide(held, base, out=np.zeros(width), where=base > 0)
-    gap = sums[own, width:] - growth * sums[own, :width]
-    pooled = -weight * (sums[pool, width:] - growth * sums[pool, :width])
-    return gap.sum(axis=0), np.vstack([gap - gap.mean(axis=0), pooled])
 
 
 def by_cluster(values: Floats, rows: Ints, code: Ints) -> Floats:

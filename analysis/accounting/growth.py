@@ -41,8 +41,7 @@ def decompose_growth(
     -------
     Estimate
         Percentage points of the sales before: rows "closed", "continuing", "exit", "entry", and "growth", their sum.
-        Errors take firms as draws from a wider set; ``details["covariance"]`` and ``details["influence"]``, a function
-        giving float64[cluster, term], hold them jointly.
+        Errors take firms as draws from a wider set; `covariance` and `influence` hold them jointly.
 
     Raises
     ------
@@ -69,7 +68,7 @@ def decompose_growth(
     change = inside * (after - before)[:, None]
     parts = change.sum(axis=0) / base
     by_firm = 100 * (change - before[:, None] * parts) / base
-    influence = np.column_stack([np.bincount(code, weights=column) for column in by_firm.T])
+    influence = np.array([np.bincount(code, weights=column) for column in by_firm.T], dtype=float).T
     error, z = np.sqrt((influence**2).sum(axis=0)), stats.norm.ppf((1 + level) / 2)
     rows = pd.DataFrame(
         {
@@ -87,7 +86,8 @@ def decompose_growth(
         rows=rows,
         level=level,
         counts={"firms": len(before), "clusters": clusters, "dropped_missing": int((~kept).sum())},
-        details={"covariance": influence.T @ influence, "influence": lambda: influence},
+        covariance=influence.T @ influence,
+        make_influence=lambda: influence,
     )
 
 

@@ -16,7 +16,7 @@ RESIDUAL = "lost to spending elsewhere: the residual, with the errors of all par
 
 def displacement(
     sales: Floats,
-    closed: Bools,
+    closed_at: Floats,
     origin: Sequence[Any],
     *,
     platforms: Sequence[str],
@@ -27,7 +27,7 @@ def displacement(
     cluster: Sequence[Any] | None = None,
     level: float = 0.95,
     own_origin: str = "CN",
-    named: tuple[str, str] = ("EBY", "ALI"),
+    named: Sequence[str] = ("EBY", "ALI"),
     outside: float | None = None,
 ) -> Estimate:
     """Share out the lost home sales of closed firms, L, into seven signed parts.
@@ -39,13 +39,13 @@ def displacement(
 
     Parameters
     ----------
-    sales, closed, origin, platforms, home, before, after, comparison, cluster
+    sales, closed_at, origin, platforms, home, before, after, comparison, cluster
         As :func:`changes`.
     level : float
         Coverage of intervals.
     own_origin : str
         Origin whose recapture is d1.
-    named : pair of str
+    named : one or two str
         Platforms of d3 and d4; a part whose platform is not in `platforms` is NaN, and its sales are in d7.
     outside : float, optional
         Change of spending outside the platforms against the counterfactual, in units of `sales`, taken as known. With
@@ -56,7 +56,7 @@ def displacement(
     Estimate
         Per cent of L: rows d1 to d7 and "sum", with `part` in words and `method`, "delta" or "Fieller", of the
         interval. Where L is not distinguishable from zero the Fieller set is unbounded, from -inf to inf.
-        ``details``: `lost`, the Estimate of L; `covariance`; `influence`, a function giving float64[cluster, term].
+        ``details``: `lost`, the Estimate of L.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def displacement(
     """
     found = changes(
         sales,
-        closed,
+        closed_at,
         origin,
         platforms=platforms,
         home=home,
@@ -89,16 +89,27 @@ def displacement(
     if outside is not None:
         constant[-2:] = outside, -outside
     lacking = np.isnan(weights).any(axis=1)
-    rows, details = share_out(found, names, weights, constant, level, total="sum")
+    rows, influence, lost = share_out(found, names, weights, constant, level, total="sum")
     rows["part"] = [*words, "all parts"]
     gone = [name for name, nothing in zip(names, lacking, strict=True) if nothing]
     reason = f"{', '.join(gone)}: no such platform in the data, so d7 holds its sales" if gone else ""
-    return Estimate("E4c", "per cent of L", rows, level, counts=found.counts, reason=reason, details=details)
+    return Estimate(
+        estimand="E4c",
+        unit="per cent of L",
+        rows=rows,
+        level=level,
+        counts=found.counts,
+        reason=reason,
+        covariance=influence.T @ influence,
+        make_influence=lambda: influence,
+        details={"lost": lost},
+    )
 
 
-def _parts(found: Changes, own: str, named: tuple[str, str]) -> list[tuple[str, str, Floats]]:
+def _parts(found: Changes, own: str, named: Sequence[str]) -> list[tuple[str, str, Floats]]:
     """Return name, words and weights of d1 to d6; NaN weights where no platform carries the part."""
     home, at = found.platforms[found.home], {name: place for place, name in enumerate(found.platforms)}
+    named = [*named, ""][:2]  # one platform alone leaves no d4
     places = [[at[name]] if name in at else [] for name in named]
     places.append([place for place in found.away if found.platforms[place] not in named])
     others = " or ".join(found.platforms[place] for place in places[2]) or "other platforms"

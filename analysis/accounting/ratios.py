@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -17,8 +15,8 @@ DELTA_UP_TO = 0.05  # squared half-width of L's interval over L; beyond it the d
 
 def share_out(
     found: Changes, names: list[str], weights: Floats, constant: Floats, level: float, *, total: str
-) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Divide sums of changes by L: rows in per cent of L with delta or Fieller intervals, and their details.
+) -> tuple[pd.DataFrame, Floats, Estimate]:
+    """Divide sums of changes by L: rows in per cent of L with delta or Fieller intervals, their influence, and L.
 
     Parameters
     ----------
@@ -61,12 +59,7 @@ def share_out(
             "method": method,
         }
     )
-    details = {
-        "covariance": influence.T @ influence,
-        "influence": lambda: influence,
-        "lost": _lost(found, loss, float(np.sqrt(spread)), z, level),
-    }
-    return rows, details
+    return rows, influence, _lost(found, loss, float(np.sqrt(spread)), z, level)
 
 
 def fieller(amount: Floats, loss: float, var_amount: Floats, var_loss: float, covariance: Floats, z: float) -> Floats:

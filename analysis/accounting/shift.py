@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.accounting.changes import Changes, by_cluster, changes, cluster_codes, windows
+from analysis.accounting.changes import Changes, by_cluster, changes, cluster_codes, stopped, windows
 from analysis.accounting.ratios import share_out
 from analysis.errors import DesignError
 from analysis.inference import Bools, Estimate, Floats
@@ -19,7 +19,7 @@ GROUPS = ("closed", "exposed", "unexposed")
 
 def platform_shift(
     sales: Floats,
-    closed: Bools,
+    closed_at: Floats,
     origin: Sequence[Any],
     *,
     platforms: Sequence[str],
@@ -36,11 +36,12 @@ def platform_shift(
     over firms of the change of a platform's share in their sales, which is the average marginal effect of a saturated
     fractional logit; firms that sold nothing in one of the windows have no share. Concentration: the same for the sum
     of squared shares. Presence: share of months with sales on a platform, among firms that sold something before.
-    Unexposed are the comparison firms; differences from them stand beside the changes.
+    Unexposed are the comparison firms; differences from them stand beside the changes. All means are over firms that
+    still sold in the month before the first closure: only a firm in business can be closed.
 
     Parameters
     ----------
-    sales, closed, origin, platforms, home, before, after, comparison, cluster
+    sales, closed_at, origin, platforms, home, before, after, comparison, cluster
         As :func:`analysis.accounting.changes`. Means are over firms of origins of which some firm was closed.
     level : float
         Coverage of intervals.
@@ -50,8 +51,7 @@ def platform_shift(
     Estimate
         Terms such as ``"relocation EBY"``, ``"share EBY: closed"``, ``"share EBY: closed - unexposed"``,
         ``"concentration: exposed"``; columns `measure`, `platform`, `group`, and `method` of the interval. Relocation
-        in per cent of L, all else in percentage points. ``details``: `covariance` over all rows; `influence`, a
-        function giving float64[cluster, term]; `lost`, the Estimate of L.
+        in per cent of L, all else in percentage points. ``details``: `lost`, the Estimate of L.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def platform_shift(
     """
     found = changes(
         sales,
-        closed,
+        closed_at,
         origin,
         platforms=platforms,
         home=home,
@@ -69,19 +69,19 @@ def platform_shift(
         comparison=comparison,
         cluster=cluster,
     )
-    rows, details = _relocation(found, level)
-    values, labels = _by_firm(np.asarray(sales, dtype=float), platforms, before, after)
-    _, known = windows(np.asarray(sales, dtype=float), platforms, before, after)
-    where = np.asarray(origin).astype(str)
-    inside = known & np.isin(where, np.unique(where[known & np.asarray(closed)]))
-    masks = [np.asarray(closed), ~np.asarray(closed) & ~np.asarray(comparison), np.asarray(comparison)]
+    rows, influence, lost = _relocation(found, level)
+    sales, closed, where = np.asarray(sales, dtype=float), np.isfinite(closed_at), np.asarray(origin).astype(str)
+    values, labels = _by_firm(sales, platforms, before, after)
+    _, known = windows(sales, platforms, before, after)
+    inside = known & np.isin(where, np.unique(where[known & closed]))
+    inside &= ~stopped(sales, int(np.min(closed_at)) - 1)
+    masks = [closed, ~closed & ~np.asarray(comparison), np.asarray(comparison)]
     code = cluster_codes(cluster, known)
     groups = [
         _means(values[known], (inside & mask)[known], code, name) for name, mask in zip(GROUPS, masks, strict=True)
     ]
-    more, influence = _rows(groups, labels, level)
-    joint = np.hstack([details["influence"](), influence])
-    details |= {"covariance": joint.T @ joint, "influence": lambda: joint}
+    more, moved = _rows(groups, labels, level)
+    joint = np.hstack([influence, moved])
     return Estimate(
         estimand="E4a, E4d",
         unit="per cent of L (relocation), percentage points (all else)",
@@ -89,17 +89,19 @@ def platform_shift(
         level=level,
         counts=found.counts,
         reason="NaN where no firm of a group has shares" if more["estimate"].isna().any() else "",
-        details=details,
+        covariance=joint.T @ joint,
+        make_influence=lambda: joint,
+        details={"lost": lost},
     )
 
 
-def _relocation(found: Changes, level: float) -> tuple[pd.DataFrame, dict[str, Any]]:
+def _relocation(found: Changes, level: float) -> tuple[pd.DataFrame, Floats, Estimate]:
     names = [found.platforms[place] for place in found.away]
     weights = np.array([found.sum_of("closed", [place]) for place in found.away]).reshape(len(names), -1)
     terms = [f"relocation {name}" for name in names]
-    rows, details = share_out(found, terms, weights, np.zeros(len(names)), level, total="relocation all")
+    rows, influence, lost = share_out(found, terms, weights, np.zeros(len(names)), level, total="relocation all")
     rows["n"] = found.counts["closed"]
-    return rows.assign(measure="relocation", platform=[*names, "all"], group="closed"), details
+    return rows.assign(measure="relocation", platform=[*names, "all"], group="closed"), influence, lost
 
 
 def _by_firm(

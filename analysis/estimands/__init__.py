@@ -1,8 +1,8 @@
 """The estimands E1 to E4 of a panel under a design, so that a notebook reads as a sentence.
 
 Each function takes a `Panel` and a `Design`, chooses arrays and calls one estimator; nothing is computed twice. The
-result carries the design and the digest of the panel, ``details["design"]`` and ``details["digest"]``: another design
-is ``replace(design, ...)``, and the estimate is made again.
+result carries the `design` and the `digest` of the panel: another design is ``replace(design, ...)``, and the estimate
+is made again.
 """
 
 from analysis.estimands.design import Design, Picked, pick
@@ -11,6 +11,7 @@ from analysis.estimands.indirect import (
     displacement,
     effect_on_growth,
     growth,
+    platform_mix,
     platform_shift,
     relocation,
     spillover,
@@ -26,6 +27,7 @@ __all__ = [
     "effect_on_growth",
     "growth",
     "pick",
+    "platform_mix",
     "platform_shift",
     "relocation",
     "spillover",

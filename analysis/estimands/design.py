@@ -36,6 +36,10 @@ class Design:
         Of the effects on closed firms: per cent of their sales, or money a firm and month.
     cluster : {"brand_group", "category", "firm"}
         Unit of independent draws.
+    origin : str
+        Code of the firms whose growth and recapture are asked about.
+    destinations : tuple of str
+        Codes of the one or two platforms to which closed firms are said to have gone.
     level : float
         Coverage of intervals.
     cut : float
@@ -51,6 +55,8 @@ class Design:
     anticipation: int = 2
     scale: Literal["ratio", "level"] = "ratio"
     cluster: Cluster = "brand_group"
+    origin: str = "CN"
+    destinations: tuple[str, ...] = ("EBY", "ALI")
     level: float = 0.95
     cut: float = 0.5
     low: float = 0.02
@@ -165,4 +171,4 @@ def clusters(panel: Panel, design: Design) -> Any:
 
 def marked(found: Estimate, panel: Panel, design: Design) -> Estimate:
     """Add the design and the digest of the panel, so that the estimate can be made again."""
-    return replace(found, details=dict(found.details) | {"design": design, "digest": panel.digest})
+    return replace(found, design=design, digest=panel.digest)

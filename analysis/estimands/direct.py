@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import pandas as pd
 from analysis.effects import att_gt
 from analysis.errors import DesignError
 from analysis.estimands.design import Design, Picked, clusters, marked, pick
-from analysis.inference import Bools, Estimate, Floats
+from analysis.inference import Estimate, Floats
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -20,14 +21,19 @@ if TYPE_CHECKING:
 def effect_on_closed(panel: Panel, design: Design) -> Estimate:
     """Estimate the effect on closed firms' sales on all platforms (E1a).
 
-    Compared are firms that sold something a year before the window and in the last month before the first wave,
-    within origin, and within category where the comparison is "spared_same_category". That one and "not_yet_closed"
-    share what closed firms leave to their rivals, so they estimate the effect of a firm's own closure, E1c, and say so.
+    Compared are firms that sold something a year before the window, wave by wave: firms closed in it that still sold
+    in the month before, and comparison firms that still sold in its month, for only a firm in business can be closed
+    (else those that had stopped would make the comparison fall, "immortal time"). It is within origin, and within
+    category where the comparison is "spared_same_category". That one and "not_yet_closed" share what closed firms leave
+    to their rivals, so they estimate the effect of a firm's own closure, E1c, and say so. Firms "not_yet_closed" must
+    live on until their own closure, which flatters them. What sets closed firms apart beyond this, such as their size
+    or the trend of their category, is not removed.
 
     Returns
     -------
     Estimate
-        Per cent of the sales without closure; on the level scale, money a firm and month.
+        Per cent of the sales without closure; on the level scale, money a firm and month. Counts: `newcomers_left_out`
+        and `stopped_left_out`, closed firms that did not sell a year before, or in the month before their wave.
 
     Raises
     ------
@@ -82,7 +88,6 @@ def damage_multiple(panel: Panel, design: Design) -> Estimate:
             "n": row["n"],
         }
     )
-    details = {"mechanical_loss": mechanical, "loss": loss, "design": design, "digest": panel.digest}
     return Estimate(
         f"E1e, from {loss.estimand}",
         "ratio",
@@ -90,37 +95,55 @@ def damage_multiple(panel: Panel, design: Design) -> Estimate:
         design.level,
         counts=loss.counts,
         reason=loss.reason,
-        details=details,
+        design=design,
+        digest=panel.digest,
+        details={"mechanical_loss": mechanical, "loss": loss},
     )
 
 
 def _effect(panel: Panel, design: Design, sales: Floats, where: str) -> Estimate:
     picked = pick(panel, design)
     y = np.column_stack([sales[:, part].mean(axis=1) for part in (picked.before, picked.after)])
-    # A firm must be selling to be closed; firms that had stopped before the first wave are no comparison (NaN stays, to
-    # be counted as missing).
-    stopped = (y[:, 0] <= 0) | (panel.total()[:, picked.base.stop - 1] <= 0)
-    used = (picked.closed | picked.comparison) & ~stopped
-    code, strata = clusters(panel, design), _strata(panel, design)
-    answering = used & picked.closed & np.isfinite(y).all(axis=1)
+    firm, wave = matched(panel, design, picked, y[:, 0])
+    closed, code = picked.closed[firm], clusters(panel, design)[firm]
+    strata: Any = pd.factorize(compared_within(panel, design))[0][firm] * len(panel.months) + wave
+    answering = closed & np.isfinite(y[firm]).all(axis=1)
     _two_clusters(code[answering], design)
     name = {"all platforms": "E1a", panel.platforms[0]: "E1b"}[where]
     if design.comparison != "low_exposure":
         name = f"E1c, {where}"
-    if design.scale == "ratio" and not y[answering, 1].any():
+    if design.scale == "ratio" and not y[firm][answering, 1].any():
         return marked(_all_lost(name, int(answering.sum()), design), panel, design)
     found = att_gt(
-        y[used],
-        np.where(picked.closed[used], 1.0, np.inf),
+        y[firm],
+        np.where(closed, 1.0, np.inf),
         scale=design.scale,
-        cluster=code[used],
-        strata=strata[used],
+        cluster=code,
+        strata=strata,
         level=design.level,
     )
-    answer = replace(found.aggregate("simple"), reason=found.reason, counts=_counts(found.counts, picked, used))
+    answer = replace(found.aggregate("simple"), reason=found.reason, counts=_counts(found.counts, picked, y, firm))
+    answer = replace(answer, details={"clusters": pd.unique(code[np.isfinite(y[firm]).all(axis=1)])})
     answer = replace(answer, rows=answer.rows.drop(columns=["band_low", "band_high"]).assign(n=found.counts["treated"]))
     answer = in_per_cent(answer) if design.scale == "ratio" else replace(answer, unit=f"{panel.unit} a firm and month")
     return marked(replace(answer, estimand=name), panel, design)
+
+
+def matched(panel: Panel, design: Design, picked: Picked, before: Floats) -> tuple[Any, Any]:
+    """Return, wave by wave, the firms closed in it and those compared with them, int64[row], and the wave of each row.
+
+    A firm must be in business to be closed: so a closed firm must have sold in the month before its wave, and a
+    comparison firm in the month of the wave, in which one that had stopped sells nothing. It answers for every wave
+    that it lived to see. NaN passes, to be counted as missing.
+    """
+    first, stopped = panel.first_treated(cut=design.cut), panel.total() <= 0
+    firms, waves = [], []
+    for wave in np.unique(first[picked.closed]).astype(int):
+        closed = picked.closed & (first == wave) & ~stopped[:, wave - 1]
+        found = np.flatnonzero((closed | (picked.comparison & ~stopped[:, wave])) & ~(before <= 0))
+        firms.append(found)
+        waves.append(np.full(len(found), wave))
+    return np.concatenate(firms), np.concatenate(waves)
 
 
 def _all_lost(name: str, firms: int, design: Design) -> Estimate:
@@ -136,7 +159,7 @@ def _all_lost(name: str, firms: int, design: Design) -> Estimate:
     )
 
 
-def _strata(panel: Panel, design: Design) -> Any:
+def compared_within(panel: Panel, design: Design) -> Any:
     """Return what firms are compared within: origin; origin and category; nothing where few are left to compare."""
     origin = panel.firms["origin"].astype(str).to_numpy()
     if design.comparison == "spared_same_category":
@@ -152,9 +175,17 @@ def _two_clusters(code: Any, design: Design) -> None:
         )
 
 
-def _counts(counts: dict[str, int], picked: Picked, used: Bools) -> dict[str, int]:
-    """Add who is left out: closed firms that did not sell a year before."""
-    return counts | {"newcomers_left_out": int((picked.closed & ~used).sum())}
+def _counts(counts: Mapping[str, int], picked: Picked, y: Floats, firm: Any) -> dict[str, int]:
+    """Count firms once, however many waves they answer for, and add the closed ones that are left out."""
+    used, newcomer = np.unique(firm), y[:, 0] <= 0
+    seen = int(np.isfinite(y[used]).all(axis=1).sum())
+    left_out = picked.closed & ~np.isin(np.arange(len(y)), used)
+    return dict(counts) | {
+        "units": seen,
+        "dropped_missing": len(used) - seen,
+        "newcomers_left_out": int((left_out & newcomer).sum()),
+        "stopped_left_out": int((left_out & ~newcomer).sum()),
+    }
 
 
 def in_per_cent(found: Estimate) -> Estimate:
@@ -164,9 +195,7 @@ def in_per_cent(found: Estimate) -> Estimate:
     for name in ("estimate", "conf_low", "conf_high"):
         rows[name] = 100 * np.expm1(rows[name])
     rows["std_error"] *= slope
-    influence = found.details["influence"]
-    details = dict(found.details) | {
-        "covariance": found.details["covariance"] * np.outer(slope, slope),
-        "influence": lambda: influence() * slope,
-    }
-    return replace(found, unit="per cent", rows=rows, details=details)
+    covariance = None if found.covariance is None else found.covariance * np.outer(slope, slope)
+    return replace(
+        found, unit="per cent", rows=rows, covariance=covariance, make_influence=lambda: found.influence * slope
+    )

@@ -18,25 +18,22 @@ from analysis.inference import Bools, Estimate
 if TYPE_CHECKING:
     from analysis.panel import Panel
 
-OWN = "CN"
-"""Origin whose growth and recapture are asked about."""
-
 
 def spillover(panel: Panel, design: Design, *, own_origin: bool = True, **options: Any) -> Estimate:
     """Estimate the effect of exposure on home sales of firms not closed (E2a; E2b for other origins).
 
-    Only what varies with exposure is seen; what is common to all firms is not. Firms closed at any time, in whole or
-    in part, are left out. Firms are clustered by category, in which exposure is shared.
+    Only what varies with exposure is seen; what is common to all firms is not. The firms are those of :func:`spared`,
+    clustered by category, in which exposure is shared.
 
     Parameters
     ----------
     panel, design
         The design's windows, base months and level are used.
     own_origin : bool
-        Chinese firms, E2a; or all others, E2b.
+        Firms of the design's origin, E2a; or all others, E2b.
     **options
-        Passed on to :func:`analysis.exposure.exposure_effects`, such as `strata` or `redraw`, for the firms used:
-        ``pick(panel, design).whole`` of the origin.
+        Passed on to :func:`analysis.exposure.exposure_effects`, such as `strata` or `redraw`, for the firms of
+        :func:`spared`.
 
     Returns
     -------
@@ -50,12 +47,11 @@ def spillover(panel: Panel, design: Design, *, own_origin: bool = True, **option
     """
     from analysis.exposure import exposure_effects
 
-    picked = pick(panel, design)
-    firms = picked.whole & ((panel.firms["origin"] == OWN).to_numpy() == own_origin)
+    picked, firms = pick(panel, design), spared(panel, design, own_origin=own_origin)
     if not firms.any():
         raise DesignError(
-            f"spillovers on firms {'of' if own_origin else 'not of'} origin {OWN} were asked for; none of "
-            f"{picked.whole.sum()} firms never closed is; ask for the others"
+            f"spillovers on firms {'of' if own_origin else 'not of'} origin {design.origin} were asked for; none of "
+            f"{picked.whole.sum()} firms never closed is, and sold through the base months; ask for the others"
         )
     home = panel.platform(panel.platforms[0])[firms]
     y = np.concatenate([home[:, picked.before], home[:, picked.after]], axis=1)
@@ -70,8 +66,25 @@ def spillover(panel: Panel, design: Design, *, own_origin: bool = True, **option
     return marked(replace(in_per_cent(found), estimand="E2a" if own_origin else "E2b"), panel, design)
 
 
+def spared(panel: Panel, design: Design, *, own_origin: bool = True) -> Bools:
+    """Return the rivals of closed firms: never closed, not even in part, and selling at home through the base months.
+
+    Whoever is closed was selling. Newcomers and leavers are all among the firms not closed, and weigh more where more
+    was closed, so that growth would rise with exposure without any effect: firms that sold nothing in the first or in
+    the last base month are left out. A month not known stays, to be counted as missing.
+
+    Returns
+    -------
+    bool[firm]
+        Of the design's origin, or of all others.
+    """
+    picked, home = pick(panel, design), panel.platform(panel.platforms[0])
+    idle = (home[:, picked.base.start] <= 0) | (home[:, picked.base.stop - 1] <= 0)
+    return np.asarray(picked.whole & ~idle & ((panel.firms["origin"] == design.origin).to_numpy() == own_origin))
+
+
 def growth(panel: Panel, design: Design) -> Estimate:
-    """Split the observed growth of Chinese home sales by what became of each firm; no counterfactual.
+    """Split the observed growth of the origin's home sales by what became of each firm; no counterfactual.
 
     Returns
     -------
@@ -79,7 +92,7 @@ def growth(panel: Panel, design: Design) -> Estimate:
         Percentage points, as :func:`analysis.accounting.decompose_growth`.
     """
     picked = pick(panel, design)
-    own = _own(panel)
+    own = _own(panel, design.origin)
     before, after = (
         panel.platform(panel.platforms[0])[own][:, part].sum(axis=1) for part in (picked.before, picked.after)
     )
@@ -90,10 +103,10 @@ def growth(panel: Panel, design: Design) -> Estimate:
 
 
 def effect_on_growth(panel: Panel, design: Design, *, common: tuple[float, float]) -> Estimate:
-    """Assemble the effect on the growth of Chinese home sales, and bound it by an explicit common part (E3g).
+    """Assemble the effect on the growth of the origin's home sales, and bound it by an explicit common part (E3g).
 
     Closed firms, and firms not closed so far as their exposure differs from that of the comparison firms, both over
-    the Chinese sales before, taken as known. What is common to all firms (trust, news, entry) no comparison can show:
+    the origin's sales before, taken as known. What is common to all firms (trust, news, entry) no comparison can show:
     it is the interval `common`, in percentage points, given by the reader.
 
     Returns
@@ -111,10 +124,10 @@ def effect_on_growth(panel: Panel, design: Design, *, common: tuple[float, float
     low, high = common
     if not -np.inf < low <= high < np.inf:
         raise DesignError(f"a common part from low to high was asked for; found {common}; give its lower end first")
-    picked = _needs_low_exposure(panel, design, "the effect on growth")
+    picked = needs_low_exposure(panel, design, "the effect on growth")
     home = panel.platforms[:1]
-    own = _own(panel)
-    found = accounting.changes(**_stacked(panel, design, picked, home, own))
+    own = _own(panel, design.origin)
+    found = accounting.changes(**stacked(panel, design, picked, home, own))
     sold = panel.platform(home[0])[own][:, picked.before].sum(axis=1)
     known = ~np.isnan(sold) & ~np.isnan(panel.platform(home[0])[own][:, picked.after].sum(axis=1))
     base = float(sold[known].sum())
@@ -140,13 +153,11 @@ def effect_on_growth(panel: Panel, design: Design, *, common: tuple[float, float
         level=design.level,
         counts=found.counts,
         reason=f"E3g is a set: its part common to all firms, {low:g} to {high:g} points, is assumed",
-        details={
-            "covariance": influence.T @ influence,
-            "influence": lambda: influence,
-            "common": common,
-            "design": design,
-            "digest": panel.digest,
-        },
+        covariance=influence.T @ influence,
+        make_influence=lambda: influence,
+        design=design,
+        digest=panel.digest,
+        details={"common": common},
     )
 
 
@@ -155,19 +166,34 @@ def platform_shift(panel: Panel, design: Design) -> Estimate:
 
     As :func:`analysis.accounting.platform_shift`, with the firms of low exposure as the unexposed.
     """
-    picked = _needs_low_exposure(panel, design, "the platform shift")
-    arrays = _stacked(panel, design, picked, panel.platforms, np.ones(len(panel.firms), dtype=bool))
+    picked = needs_low_exposure(panel, design, "the platform shift")
+    arrays = stacked(panel, design, picked, panel.platforms, np.ones(len(panel.firms), dtype=bool))
     return marked(accounting.platform_shift(**arrays, level=design.level), panel, design)
 
 
 def relocation(panel: Panel, design: Design) -> Estimate:
-    """Estimate how much of their lost home sales closed firms made up on each other platform (E4a), per cent."""
-    found = platform_shift(panel, design)
-    kept = (found.rows["measure"] == "relocation").to_numpy()
-    joint = found.details["influence"]()[:, kept]
-    details = dict(found.details) | {"covariance": joint.T @ joint, "influence": lambda: joint}
-    rows = found.rows[kept].reset_index(drop=True)
-    return replace(found, estimand="E4a", unit="per cent of L", rows=rows, reason="", details=details)
+    """Estimate how much of their lost home sales closed firms made up on each other platform (E4a), per cent of L."""
+    return _measured(platform_shift(panel, design), "relocation", "E4a", "per cent of L")
+
+
+def platform_mix(panel: Panel, design: Design) -> Estimate:
+    """Estimate how the platform shares of closed firms moved against unexposed firms' (E4d), percentage points."""
+    return _measured(platform_shift(panel, design), "share", "E4d", "percentage points")
+
+
+def _measured(found: Estimate, measure: str, name: str, unit: str) -> Estimate:
+    kept = (found.rows["measure"] == measure).to_numpy()
+    rows, joint = found.rows[kept].reset_index(drop=True), found.influence[:, kept]
+    reason = found.reason if rows["estimate"].isna().any() else ""
+    return replace(
+        found,
+        estimand=name,
+        unit=unit,
+        rows=rows,
+        reason=reason,
+        covariance=joint.T @ joint,
+        make_influence=lambda: joint,
+    )
 
 
 def displacement(panel: Panel, design: Design, *, outside: float | None = None) -> Estimate:
@@ -175,12 +201,19 @@ def displacement(panel: Panel, design: Design, *, outside: float | None = None) 
 
     As :func:`analysis.accounting.displacement`, with the firms of low exposure as comparison.
     """
-    picked = _needs_low_exposure(panel, design, "displacement")
-    arrays = _stacked(panel, design, picked, panel.platforms, np.ones(len(panel.firms), dtype=bool))
-    return marked(accounting.displacement(**arrays, level=design.level, own_origin=OWN, outside=outside), panel, design)
+    picked = needs_low_exposure(panel, design, "displacement")
+    arrays = stacked(panel, design, picked, panel.platforms, np.ones(len(panel.firms), dtype=bool))
+    return marked(
+        accounting.displacement(
+            **arrays, level=design.level, own_origin=design.origin, named=design.destinations, outside=outside
+        ),
+        panel,
+        design,
+    )
 
 
-def _needs_low_exposure(panel: Panel, design: Design, what: str) -> Picked:
+def needs_low_exposure(panel: Panel, design: Design, what: str) -> Picked:
+    """Pick the firms of a design, which must compare with firms of low exposure; another is a DesignError."""
     if design.comparison != "low_exposure":
         raise DesignError(
             f"{what} against {design.comparison} firms was asked for; these inherit sales of closed firms themselves, "
@@ -189,11 +222,11 @@ def _needs_low_exposure(panel: Panel, design: Design, what: str) -> Picked:
     return pick(panel, design)
 
 
-def _stacked(panel: Panel, design: Design, picked: Picked, platforms: tuple[str, ...], firms: Bools) -> dict[str, Any]:
-    """Return the arguments that the functions of analysis.displacement share."""
+def stacked(panel: Panel, design: Design, picked: Picked, platforms: tuple[str, ...], firms: Bools) -> dict[str, Any]:
+    """Return the arguments that the functions of analysis.accounting share."""
     return {
         "sales": panel.sales[firms][:, : len(platforms)],
-        "closed": picked.closed[firms],
+        "closed_at": np.where(picked.closed, panel.first_treated(cut=design.cut), np.inf)[firms],
         "origin": panel.firms["origin"].to_numpy()[firms],
         "platforms": platforms,
         "home": panel.platforms[0],
@@ -204,10 +237,10 @@ def _stacked(panel: Panel, design: Design, picked: Picked, platforms: tuple[str,
     }
 
 
-def _own(panel: Panel) -> Bools:
-    found = (panel.firms["origin"] == OWN).to_numpy()
+def _own(panel: Panel, origin: str) -> Bools:
+    found = (panel.firms["origin"] == origin).to_numpy()
     if not found.any():
         raise DesignError(
-            f"growth of firms of origin {OWN} was asked for; none of {len(found)} firms is; check the column origin"
+            f"growth of firms of origin {origin} was asked for; none of {len(found)} firms is; check the column origin"
         )
     return np.asarray(found)

@@ -11,6 +11,8 @@ from analysis import facts, verdicts
 from analysis.errors import DesignError
 from analysis.verdicts import Interval, Verdict, party
 
+PANEL_TIERS = ("panel", "sim")  # what readings.csv says of the public figures is no context of theirs
+
 # The rule of each kind in a sentence, by the word it gives; data/readings.csv adds what is particular to a reading.
 BECAUSE = {
     ("positive", verdicts.SUPPORTED): "Every published reading is above zero.",
@@ -60,6 +62,9 @@ def judge(
     provenance: str = "real",
     window: str = "",
     n: str = "",
+    market: str = "",
+    grade: str = "",
+    unit: str = "",
 ) -> Verdict:
     """Give a claim its word by the rule of its kind, which stands in ``data/readings.csv``.
 
@@ -67,14 +72,17 @@ def judge(
     ----------
     claim, reading : str
         Ids in readings.csv.
-    tier, provenance, confidence, window, n : str
+    tier, provenance, confidence, window, n, market, grade : str
         As in `Verdict`, whose `why` is the rule's own sentence with the context that readings.csv gives.
     interval : (low, high), optional
         For the kinds not_lower, unchanged, direction and fell, in the reading's unit; `kind` names what it is.
     estimate, margin : float, optional
         Point and margin in the same unit.
     published : sequence of float
-        For the kind positive: every published reading; their range stands in for the interval.
+        For the kind positive: every published reading; their range stands in for the interval. A panel has its own
+        `interval` instead.
+    unit : str
+        Unit of interval and estimate where it is not the reading's own.
     claimed, independent : float, sequence of float
         For the kind count.
     on_record : sequence of bool
@@ -100,7 +108,7 @@ def judge(
         "unchanged": lambda: verdicts.unchanged(interval, margin or 0.0),
         "direction": lambda: verdicts.direction(interval),
         "fell": lambda: verdicts.direction(None if interval is None else (-interval[1], -interval[0])),
-        "positive": lambda: verdicts.stayed_positive(published),
+        "positive": lambda: verdicts.stayed_positive(published or interval or ()),
         "count": lambda: verdicts.count(claimed, independent),
         "documented": lambda: verdicts.documented(on_record),
         "untestable": lambda: verdicts.NOT_TESTABLE,
@@ -116,7 +124,7 @@ def judge(
         tier=tier,
         provenance=provenance,
         estimand=str(row["estimand"]),
-        unit="" if pd.isna(row["unit"]) else str(row["unit"]),
+        unit=unit or ("" if pd.isna(row["unit"]) else str(row["unit"])),
         estimate=estimate,
         claimed=claimed,
         low=None if interval is None else float(interval[0]),
@@ -125,16 +133,20 @@ def judge(
         margin=margin,
         window=window,
         n=n,
-        why=_because(row, word),
+        market=market,
+        grade=grade,
+        why=_because(row, word, tier),
         change=str(row["change"]),
     )
 
 
-def _because(row: pd.Series, word: str) -> str:
+def _because(row: pd.Series, word: str, tier: str) -> str:
     if row["kind"] == "untestable":
         return f"It would take: {row['testable_quantity']}."
-    rule = BECAUSE.get((row["kind"], word), "There is no estimate or bound.")
-    return rule if pd.isna(row["context"]) else f"{rule} {row['context']}"
+    of_panel = tier in PANEL_TIERS
+    kind = "direction" if of_panel and row["kind"] == "positive" else row["kind"]
+    rule = BECAUSE.get((kind, word), "There is no estimate or bound.")
+    return rule if of_panel or pd.isna(row["context"]) else f"{rule} {row['context']}"
 
 
 def untestable(notebook: str, *, tier: str) -> list[Verdict]:

@@ -1,10 +1,12 @@
 """What a reader sees: numbers, tables, figures and sentences. Nothing here computes an estimate."""
 
-from analysis.exhibits.blocks import Block, answer, figure, finding, label, note, say, table, verdict_table
+from analysis.exhibits.blocks import Block, figure, note, say, table
 from analysis.exhibits.brief import brief, brief_provenance, brief_table
 from analysis.exhibits.colophon import colophon
+from analysis.exhibits.estimated import estimates, reasons
+from analysis.exhibits.judged import answer, finding, finding_box, label, verdict_table
 from analysis.exhibits.numbers import number, p_value, percent_change, quantity, span
-from analysis.exhibits.style import use
+from analysis.exhibits.style import look, use
 
 __all__ = [
     "Block",
@@ -13,14 +15,18 @@ __all__ = [
     "brief_provenance",
     "brief_table",
     "colophon",
+    "estimates",
     "figure",
     "finding",
+    "finding_box",
     "label",
+    "look",
     "note",
     "number",
     "p_value",
     "percent_change",
     "quantity",
+    "reasons",
     "say",
     "span",
     "table",

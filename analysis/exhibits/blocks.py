@@ -1,4 +1,4 @@
-"""Blocks of a report: figure, table, sentence, answer, note. Each is one piece of plain HTML.
+"""Blocks of a report: figure, table, sentence, note. Each is one piece of plain HTML.
 
 JupyterLab shows them as they stand; the PDF is set from the same HTML.
 """
@@ -12,19 +12,16 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.exhibits.numbers import MARKS, number, quantity, span
-from analysis.exhibits.style import to_svg
-from analysis.verdicts import NOT_TESTABLE, Verdict
+from analysis.errors import DesignError
+from analysis.exhibits.numbers import MARKS, number
+from analysis.exhibits.style import kind, look, refuse_money, to_svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # JupyterLab has no style sheet of ours; the PDF takes its look from the classes and ignores these.
 BOX = "padding:.6em 1em;border-left:3px solid #17375e;background:rgba(23,55,94,.08)"
-PILL = "padding:0 .5em;border:1px solid currentColor;border-radius:.7em;font-weight:600;white-space:nowrap"
 WRAP = "overflow-wrap:anywhere;min-width:4em"
-
-TIER_NAMES = {"facts": "public facts", "listed": "listed firms", "panel": "panel", "sim": "simulated"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,12 @@ class Block:
         return Block(f"{self.html}\n{other.html}", f"{self.text}\n{other.text}")
 
 
-def figure(drawing: Figure, caption: str, alt: str, *, provenance: str = "real") -> Block:
+def titled(caption: str, provenance: str) -> str:
+    """Return a caption, with "Simulated –" before it where its numbers are."""
+    return f"Simulated – {caption}" if provenance == "simulated" else caption
+
+
+def figure(drawing: Figure, caption: str, alt: str, *, provenance: str = "") -> Block:
     """Turn a drawing into a captioned figure.
 
     Parameters
@@ -53,11 +55,23 @@ def figure(drawing: Figure, caption: str, alt: str, *, provenance: str = "real")
         What is seen, the unit and the source.
     alt : str
         What a reader who cannot see the figure should know of it.
-    provenance : {"real", "estimate"}
-        Kind of the numbers drawn, marked in the caption.
+    provenance : {"", "real", "estimate"}
+        Kind of the numbers drawn, marked in the caption; that of the look where not named.
+
+    Raises
+    ------
+    DesignError
+        If real numbers are drawn in a simulated look, or simulated ones in a real one, and as in `to_svg`.
     """
-    image = f'<img src="{to_svg(drawing)}" alt="{escape(alt)}" style="width:100%">'
-    marked = f"{MARKS[provenance]} {escape(caption)}"
+    drawn = kind(provenance)
+    if (drawn == "simulated") != look().simulated:
+        raise DesignError(
+            f"a figure of {drawn} numbers was asked for; the look is {look().provenance!r}; call "
+            f"exhibits.use({drawn!r}) before it is drawn"
+        )
+    image = f'<img src="{to_svg(drawing)}" alt="{escape(titled(alt, drawn))}" style="width:100%">'
+    caption = titled(caption, drawn)
+    marked = f"{MARKS[drawn]} {escape(caption)}"
     return Block(f'<figure class="exhibit">{image}<figcaption>{marked}</figcaption></figure>', f"Figure: {caption}")
 
 
@@ -69,13 +83,14 @@ def table(
     decimals: Mapping[str, int] | None = None,
     signed: Sequence[str] = (),
     marks: Mapping[str, str] | None = None,
+    provenance: str = "",
 ) -> Block:
     """Turn a frame into a captioned table; numbers right, text left.
 
     Parameters
     ----------
     frame : DataFrame
-        Text cells may hold HTML only when made by :func:`label`.
+        Text cells may hold HTML only as :class:`Label`.
     caption : str
         What a row is, the unit, and the source.
     columns : mapping of column to header, optional
@@ -85,15 +100,19 @@ def table(
     signed : sequence of column
         Columns whose positive numbers get a plus.
     marks : mapping of column to provenance
-        Provenance of a numeric column, or the name of the column that holds it row by row; real where not named.
+        Provenance of a numeric column, or the name of the column that holds it row by row.
+    provenance : {"", "real", "estimate", "simulated"}
+        Of the table and of numeric columns without a mark; that of the look where not named.
     """
-    decimals, marks = decimals or {}, marks or {}
+    decimals, marks, own = decimals or {}, marks or {}, kind(provenance)
     headers = columns or {name: str(name) for name in frame.columns}
+    if own == "simulated":
+        refuse_money(*headers.values())
     filled = []
     for name in headers:
         values = frame[name]
         if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
-            mark = marks.get(name, "real")
+            mark = marks.get(name, own)
             by_row = [mark] * len(frame) if mark in MARKS else frame[mark]
             cells = [
                 number(float(v), decimals.get(name, 1), signed=name in signed, mark=m)
@@ -101,7 +120,7 @@ def table(
             ]
             filled.append(("right", cells))
         else:
-            filled.append(("left", [v if isinstance(v, _Label) else escape(str(v)) for v in values]))
+            filled.append(("left", [v if isinstance(v, Label) else escape(str(v)) for v in values]))
     head = "".join(
         f'<th style="text-align:{side}">{escape(header)}</th>'
         for header, (side, _) in zip(headers.values(), filled, strict=True)
@@ -110,27 +129,16 @@ def table(
         "<tr>" + "".join(f'<td style="text-align:{side};{WRAP}">{cells[i]}</td>' for side, cells in filled) + "</tr>"
         for i in range(len(frame))
     )
+    caption = titled(caption, own)
     parts = f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
     html = f'<table class="exhibit">{parts}</table>'
     return Block(html, f"Table: {caption}")
 
 
-class _Label(str):
+class Label(str):
     """Text that is HTML already."""
 
     __slots__ = ()
-
-
-def label(word: str, *, short: bool = True) -> str:
-    """Return a verdict word as a label; `short` leaves out "with this data", for tables."""
-    kind = "not-testable" if word == NOT_TESTABLE else word.lower().replace(" ", "-")
-    shown = word.removesuffix(" with this data") if short else word
-    return _Label(f'<span class="word {kind}" style="{PILL}">{escape(shown)}</span>')
-
-
-def labels(verdicts: Sequence[Verdict]) -> pd.Series:
-    """Return the verdicts' words as a column of labels."""
-    return pd.Series([label(verdict.word) for verdict in verdicts], dtype=object)  # text columns forget the class
 
 
 def say(text: str, *, lead: str = "") -> Block:
@@ -143,51 +151,3 @@ def note(text: str, *, warning: bool = False) -> Block:
     """Return a boxed remark."""
     kind = "warning" if warning else "note"
     return Block(f'<div class="{kind}" style="{BOX}"><p>{escape(text)}</p></div>', text)
-
-
-def finding(verdict: Verdict) -> str:
-    """Return a verdict's estimate and interval with unit and mark, or a dash."""
-    mark = MARKS[verdict.provenance]
-    if verdict.low is None and verdict.estimate is None:
-        return (
-            "–"
-            if verdict.claimed is None
-            else f"claimed {quantity(verdict.claimed, verdict.unit)} {verdict.unit} {mark}"
-        )
-    point = "" if verdict.estimate is None else quantity(verdict.estimate, verdict.unit) + " "
-    if verdict.low is None:
-        return f"{point}{verdict.unit} {mark}"
-    bounds = span(verdict.low, verdict.high, verdict.unit)
-    return f"{point}[{bounds}] {verdict.unit} {mark}" if point else f"{bounds} {verdict.unit} {mark}"
-
-
-def answer(verdict: Verdict, *, as_of: str, sentence: str) -> Block:
-    """Return page 1's panel: claim, word, interval with unit, tier, date of knowledge, and the answer in a sentence."""
-    facts = [
-        f"<strong>{escape(finding(verdict))}</strong>" + (f" ({escape(verdict.interval)})" if verdict.interval else ""),
-        escape(verdict.window),
-        f"confidence: {verdict.confidence}",
-        f"tier: {TIER_NAMES[verdict.tier]}",
-        f"as of {as_of}",
-    ]
-    html = (
-        f'<div class="answer" style="{BOX}">'
-        f"<p><em>{escape(verdict.name)}, {escape(verdict.claimant)}:</em> {escape(verdict.statement)}</p>"
-        f"<p>{label(verdict.word, short=False)} {' · '.join(part for part in facts if part)}</p>"
-        f"<p>{escape(sentence)}</p></div>"
-    )
-    return Block(html, f"{verdict.name}: {verdict.word}. {sentence}")
-
-
-def verdict_table(verdicts: Sequence[Verdict], caption: str, *, why: bool = True) -> Block:
-    """Return the table of verdicts: claim, word, finding, confidence, and why or what would change it."""
-    frame = pd.DataFrame(
-        {
-            "Claim": [v.name for v in verdicts],
-            "What was said": [f"{v.statement} ({v.claimant})" for v in verdicts],
-            "Verdict": labels(verdicts),
-            "Found": [finding(v) for v in verdicts],
-            "Why" if why else "What would change it": [v.why if why else v.change for v in verdicts],
-        }
-    )
-    return table(frame, caption)

@@ -1,32 +1,42 @@
-"""The one-page brief: it reads verdicts and arranges them, and computes no estimate."""
+"""The one-page brief: it reads verdicts and arranges them, and computes no estimate.
+
+A word comes from the best of facts, listed firms and panels. What a simulated market says stands in a column of its
+own and counts nowhere.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
 import pandas as pd
 
 from analysis import provenance
-from analysis.exhibits.blocks import BOX, Block, finding, labels, say, table
+from analysis.exhibits.blocks import BOX, Block, Label, say, table
+from analysis.exhibits.judged import TIER_NAMES, finding, label
 from analysis.exhibits.numbers import quantity
-from analysis.verdicts import Verdict, party, tally, unjudged
+from analysis.verdicts import Verdict, best, condition, party, simulated, tally, unjudged
 
 
 def brief(verdicts: Sequence[Verdict]) -> Block:
     """Return the panel that sums up a run: how many readings got which word."""
-    claims = len({verdict.claim for verdict in verdicts})
-    lead = f"Of {len(verdicts)} readings of {claims} claims: {_words(verdicts)}."
+    spoken, told = best(verdicts), simulated(verdicts)
+    claims = len({verdict.claim for verdict in spoken})
+    lead = f"Of {len(spoken)} readings of {claims} claims: {_words(spoken)}." if spoken else "No claim gets a word."
     lines = [f"<strong>{lead}</strong> As of {escape(verdicts[0].as_of)}."]
-    if absent := unjudged(verdicts):
+    if told:
+        market = escape(next(iter(told.values())).market)
+        lines.append(f"Readings tried on a simulated market ({market}), which decide nothing: {', '.join(told)}.")
+    if spoken and (absent := unjudged(verdicts)):
         lines.append(f"<strong>Not judged in this run:</strong> {', '.join(absent)}.")
-    lines.append(
-        "Each word follows from a rule that was fixed in advance. Where the figures allow both a harm and none, "
-        "the word is <em>not shown</em>; it never means that there was no effect."
-    )
+    if spoken:
+        lines.append(
+            "Each word follows from a rule that was fixed in advance. Where the figures allow both a harm and none, "
+            "the word is <em>not shown</em>; it never means that there was no effect."
+        )
     panel = "".join(f"<p>{line}</p>" for line in lines)
-    return Block(f'<div class="answer" style="{BOX}">{panel}</div>', f"{len(verdicts)} readings: {_words(verdicts)}.")
+    return Block(f'<div class="answer" style="{BOX}">{panel}</div>', lead)
 
 
 def _words(verdicts: Sequence[Verdict]) -> str:
@@ -34,22 +44,53 @@ def _words(verdicts: Sequence[Verdict]) -> str:
 
 
 def brief_table(verdicts: Sequence[Verdict]) -> Block:
-    """Return the table of all verdicts, in the order of the claims, with the report that judged each."""
-    ordered = sorted(verdicts, key=lambda verdict: (verdict.claim, verdict.reading))
-    frame = pd.DataFrame(
-        {
-            "Claim": [v.name for v in ordered],
-            "What was said, in this reading": [f"{v.statement} ({party(v.claimant)})" for v in ordered],
-            "Verdict": labels(ordered),
-            "Found": [_against_margin(v) for v in ordered],
-            "Report": [v.notebook[:2] for v in ordered],
-        }
-    )
+    """Return the table of all readings, in the order of the claims: the word, the finding, what would change it.
+
+    The word is that of the best data (:func:`analysis.verdicts.best`). Where a simulated market was tried too, its
+    word and finding stand in the last column.
+    """
+    words, told = {verdict.name: verdict for verdict in best(verdicts)}, simulated(verdicts)
+    readings = sorted({v.name: v for v in verdicts}.values(), key=lambda v: (v.claim, v.reading))
+    shown = [words.get(verdict.name, verdict) for verdict in readings]
+    columns = {
+        "Claim (report)": [f"{v.name} ({v.notebook[:2]})" for v in shown],
+        "What was said, in this reading": [v.statement for v in shown],
+        "Verdict and finding": _cells([words.get(v.name) for v in shown]),
+        "What would change it": [v.change for v in shown],
+    }
+    if not words:
+        del columns["Verdict and finding"]
+    if told:
+        head = condition(next(iter(told.values())).market).rstrip(":")
+        columns[head] = _cells([told.get(v.name) for v in shown])
     return table(
-        frame,
-        f"Readings of the claims of September 2021 and their words, as of {ordered[0].as_of}, with the report. "
-        "Real figures ●, estimates and sets ◐; nothing is simulated. Not testable: with this data.",
+        pd.DataFrame(columns), _caption(shown, words.values()), provenance="simulated" if not words else "real"
     )
+
+
+def _caption(shown: Sequence[Verdict], spoken: Iterable[Verdict]) -> str:
+    said: dict[str, list[str]] = {}
+    for verdict in shown:
+        said.setdefault(party(verdict.claimant), []).append(verdict.claim)
+    parties = "; ".join(f"{who}: {', '.join(dict.fromkeys(claims))}" for who, claims in said.items())
+    found = {verdict.tier for verdict in spoken}
+    tiers = ", ".join(name for tier, name in TIER_NAMES.items() if tier in found) or "a simulated market"
+    return (
+        f"Readings of the claims and their words, from {tiers}, as of {shown[0].as_of}. Who said it: {parties}. "
+        "Real figures ●, estimates and sets ◐, simulated ○. Not testable: with this data."
+    )
+
+
+def _cells(verdicts: Sequence[Verdict | None]) -> pd.Series:
+    """Return word, finding, margin and grade of each verdict, or a dash; as objects, since text forgets the class."""
+    return pd.Series([_cell(verdict) if verdict else "–" for verdict in verdicts], dtype=object)
+
+
+def _cell(verdict: Verdict) -> str:
+    margin = f"margin {quantity(verdict.margin, verdict.unit).lstrip('+')}" if verdict.margin is not None else ""
+    found = finding(verdict).replace("percentage points", "pp")
+    beside = "; ".join(part for part in (found, margin, verdict.grade) if part and part != "–")
+    return Label(f"{label(verdict.word, simulated=verdict.simulated)} {escape(beside)}".rstrip())
 
 
 def brief_provenance(verdicts: Sequence[Verdict]) -> Block:
@@ -60,8 +101,3 @@ def brief_provenance(verdicts: Sequence[Verdict]) -> Block:
         f"Commit {commit[:12]}; digest of the data {digest[:12]}; all else stands at the end of each report.",
         lead="Provenance.",
     )
-
-
-def _against_margin(verdict: Verdict) -> str:
-    margin = f"; margin {quantity(verdict.margin, verdict.unit).lstrip('+')}" if verdict.margin is not None else ""
-    return finding(verdict) + margin

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from analysis import facts, provenance
 from analysis.exhibits.blocks import Block, note, say, table
 
+if TYPE_CHECKING:
+    from analysis.panel import Panel
+
 HIDDEN = ("verdict_file", "verdict_folder")  # where a run keeps its papers says nothing about its results
+FILES = ("panel_path", "panel_map")  # nor does the folder of a file
 
 
 def colophon(
@@ -20,6 +26,7 @@ def colophon(
     sources: Sequence[pd.DataFrame] = (),
     as_of: str,
     stale_after_days: int,
+    panel: Panel | None = None,
 ) -> Block:
     """Return the provenance of a report.
 
@@ -28,29 +35,23 @@ def colophon(
     settings : mapping
         Parameters as run.
     resources : sequence of str
-        Names of the files that were read, after datapackage.json.
+        Names of the files that were read, after datapackage.json; none where all came from a panel.
     sources : sequence of DataFrame
         Each with columns `source_publisher`, `source_url`: where the figures that are shown come from.
     as_of : str
         Date of knowledge.
     stale_after_days : int
         A warning is printed when the newest file is older than this at `as_of`.
+    panel : Panel, optional
+        What was estimated from: its digest, and the rows that were left out of it by rule.
     """
-    cards = [facts.describe(name) for name in resources]
-    read = pd.DataFrame(
-        {
-            "File": [card.path for card in cards],
-            "What it holds, and what it is not": [f"{card.title}. {card.not_this}" for card in cards],
-            "Vintage": [card.vintage for card in cards],
-            "sha256": [card.sha256[:12] for card in cards],
-        }
-    )
-    run = "; ".join(f"{name} = {value}" for name, value in settings.items() if name not in HIDDEN)
+    shown = {name: Path(str(value)).name if name in FILES else value for name, value in settings.items()}
+    run = "; ".join(f"{name} = {value}" for name, value in shown.items() if name not in HIDDEN and value != "")
     made = "; ".join(f"{name} {version}" for name, version in provenance.versions().items())
     parts = [
-        *_stale([card.vintage for card in cards], as_of, stale_after_days),
-        table(read, "Data read, from the project's own data folder."),
+        *(_read(resources, as_of, stale_after_days) if resources else []),
         *([_sources(sources)] if sources else []),
+        *([_panel(panel)] if panel is not None else []),
         say(f"{run}.", lead="Parameters as run."),
         say(f"Commit {provenance.commit() or 'unknown (not a git checkout)'}; {made}.", lead="Code."),
     ]
@@ -58,6 +59,26 @@ def colophon(
     for part in parts[1:]:
         total = total + part
     return total
+
+
+def _read(resources: Sequence[str], as_of: str, stale_after_days: int) -> list[Block]:
+    cards = [facts.describe(name) for name in resources]
+    frame = pd.DataFrame(
+        {
+            "File": [card.path for card in cards],
+            "What it holds, and what it is not": [f"{card.title}. {card.not_this}" for card in cards],
+            "Vintage": [card.vintage for card in cards],
+            "sha256": [card.sha256[:12] for card in cards],
+        }
+    )
+    shown = table(frame, "Data read, from the project's own data folder.", provenance="real")
+    return [*_stale([card.vintage for card in cards], as_of, stale_after_days), shown]
+
+
+def _panel(panel: Panel) -> Block:
+    rows = panel.dropped.to_dict("records")
+    left = "; ".join(f"{row['count']:,} × {row['what']}, rule: {row['rule']}" for row in rows)
+    return say(f"{panel.provenance}, digest {panel.digest[:12]}; left out: {left or 'nothing'}.", lead="Panel.")
 
 
 def _stale(vintages: Sequence[str], as_of: str, stale_after_days: int) -> list[Block]:
@@ -81,4 +102,5 @@ def _sources(frames: Sequence[pd.DataFrame]) -> Block:
             "Addresses": by_publisher["size"].astype(str),
         }
     )
-    return table(shown, "Sources of the figures shown; every figure's own address stands in its row of the data.")
+    caption = "Sources of the figures shown; every figure's own address stands in its row of the data."
+    return table(shown, caption, provenance="real")

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from analysis.exhibits.style import kind
+
 T = TypeVar("T")
 
 MARKS = {"real": "●", "estimate": "◐", "simulated": "○"}
@@ -39,7 +41,7 @@ def number(value: float | None, decimals: int = 1, *, signed: bool = False, mark
     signed : bool
         Whether a positive number gets its plus.
     mark : {"", "real", "estimate", "simulated"}
-        Provenance.
+        Provenance; in a simulated look an estimate is marked simulated.
     """
     if value is None or math.isnan(value):
         return "–"
@@ -48,7 +50,7 @@ def number(value: float | None, decimals: int = 1, *, signed: bool = False, mark
     text = f"{abs(value):,.{decimals}f}"
     zero = float(text.replace(",", "")) == 0
     sign = "" if zero else MINUS if value < 0 else "+" if signed else ""
-    return f"{sign}{text}{' ' + MARKS[mark] if mark else ''}"
+    return f"{sign}{text}{' ' + MARKS[kind(mark)] if mark else ''}"
 
 
 def quantity(value: float | None, unit: str, *, mark: str = "") -> str:

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from analysis.errors import DesignError
 from analysis.exposure.draws import Redraw, drawn_exposure
-from analysis.exposure.equations import Ints, Labels, Units, poisson, recentred, sum_by, t_statistics, units_of
+from analysis.exposure.equations import Ints, Labels, Units, t_statistics, units_of
+from analysis.exposure.estimates import terms
+from analysis.exposure.jackknife import leave_one_out
 from analysis.inference import TIE, Bools, Estimate, Floats
 
 BINS = (0.02, 0.05, 0.10, 0.20)  # edges between exposure bins, shares of the category's sales
@@ -58,7 +60,8 @@ def exposure_effects(
     origin : sequence, optional
         Estimates are made for each value apart, with period effects of its own and one covariance over all.
     category : sequence, optional
-        Cluster of each unit; each unit its own where not given.
+        Cluster of each unit; each unit its own where not given. Every cluster is left out once, so that thousands of
+        them take minutes.
     strata : sequence, optional
         Each has period effects of its own; they stand for covariates.
     beside : mapping of str to float64[unit], optional
@@ -71,17 +74,18 @@ def exposure_effects(
     step : float
         Exposure of one step of the slope: 0.10 is ten percentage points.
     level : float
-        Coverage of intervals, which use t quantiles with clusters - 1 degrees of freedom.
+        Coverage of intervals.
 
     Returns
     -------
     Estimate
         Log points. Terms such as ``"5 to 10 %"``, ``"slope"``, ``"average"``, ``"recentred slope"``, after ``"CN: "``
-        where there is an origin. Further columns: `origin`; `clusters` behind the row; `p_value`, the share of
-        draws (the actual one among them) whose t statistic (of the recentred
-        equation at no effect, where there need be no solution) is at least as far from zero, and `smallest_p`, the
-        smallest it can be. ``details``: ``covariance``; ``influence``, a function that returns float64[cluster, term];
-        ``statistics``, t by term and draw, the actual one first; ``expected`` exposure, float64[unit used].
+        where there is an origin. Errors and `influence` are those of leaving out each cluster. Further columns:
+        `origin`; `clusters` behind the row; `reach`, errors from the estimate to either end of its interval;
+        `p_value`, the share of draws (the actual one among them) whose t statistic (with sandwich errors; of the
+        recentred equation at no effect, where there need be no solution) is at least as far from zero, and
+        `smallest_p`, the smallest it can be. ``details``: ``statistics``, t by term and draw, the actual one first;
+        ``expected`` exposure, float64[unit used].
 
     Raises
     ------
@@ -92,8 +96,16 @@ def exposure_effects(
     -----
     The recentred slope b sets the sum of ``(E - mean E) (y_after exp(-b E) - c y_before)`` to zero, with c from the sum
     of the second factor. Where exposure multiplies sales by exp(b E), that factor holds what would have been without
-    it: only E is random, and its mean over the draws is taken off, so that no trend of a category enters. Errors have
-    no small-sample factor and take mean E as known. Draws without a slope count as further from zero.
+    it: only E is random, and its mean over the draws is taken off, so that no trend of a category enters. Errors take
+    mean E as known. Draws without a slope count as further from zero.
+
+    Errors and intervals are those of :func:`analysis.exposure.jackknife.leave_one_out`: exposure is shared within a
+    category and high in few, so that an estimate from forty categories may rest on four. Where one of them decides
+    alone there is no error.
+
+    Who could be closed was selling at the time. Give only units that were selling just before the closures and a year
+    earlier: newcomers and leavers are all among those not closed, and weigh more where more was closed, which raises
+    the slope without any effect.
 
     References
     ----------
@@ -108,45 +120,72 @@ def exposure_effects(
     if redraw is not None:
         drawn = drawn_exposure(redraw, draws, seed, len(y))[:, used]
         units = replace(units, expected=np.nanmean(np.vstack([units.exposure, drawn]), axis=0))
-    terms = [
-        term
+    found = [
+        _of_origin(name, units, rows, drawn, edges, list(beside or {}), step, level, counts["clusters"])
         for name, rows in groups
-        for term in [*_bins(name, units, rows, edges), *_slopes(name, units, rows, drawn, list(beside or {}), step)]
     ]
-    return _estimate(terms, units, level, counts | {"draws": len(drawn)})
+    return _estimate([term for own in found for term in own], units, level, counts | {"draws": len(drawn)})
 
 
 @dataclass(frozen=True, eq=False)
 class _Term:
-    """A row to be, with the influence of each unit used and the units behind it; `statistics` by draw or empty."""
+    """A row to be, what leaving out each cluster did to it, and its units; `statistics` by draw or empty."""
 
     name: str
     origin: str
     value: float
-    influence: Floats
-    members: Bools
+    moved: Floats
+    reach: float
+    n: int
     clusters: int
     statistics: Floats
 
 
-def _bins(origin: str, units: Units, rows: Ints, edges: Floats) -> list[_Term]:
-    """Coefficients of the bins above the lowest; NaN where it or the lowest sold nothing before or after."""
+def _of_origin(
+    origin: str,
+    units: Units,
+    rows: Ints,
+    drawn: Floats,
+    edges: Floats,
+    beside: list[str],
+    step: float,
+    level: float,
+    count: int,
+) -> list[_Term]:
+    """Make the terms of one origin."""
     part = units.at(rows)
+    redrawn = len(drawn) > 0
+    cells, estimates = part.cells(), partial(terms, edges=edges, step=step, origin=origin, redrawn=redrawn)
+    value, left_out = estimates(cells)[0], leave_one_out(cells, count, estimates, level)
+    names = [*_bin_names(edges), "slope", "average", *beside, *(["recentred slope"] if redrawn else [])]
+    statistics = dict.fromkeys(names, np.empty(0))
+    if redrawn:
+        t = np.array([t_statistics(replace(part, exposure=row)) for row in [part.exposure, *drawn[:, rows]]])
+        statistics |= {"slope": t[:, 0], "recentred slope": t[:, 1]}
+    n, clusters = _behind(part, edges, len(names))
+    return [
+        _Term(
+            f"{origin}: {name}" if origin else name,
+            origin,
+            float(value[i]),
+            left_out.moved[:, i],
+            float(left_out.reach[i]),
+            n[i],
+            clusters[i],
+            statistics[name],
+        )
+        for i, name in enumerate(names)
+    ]
+
+
+def _behind(part: Units, edges: Floats, count: int) -> tuple[list[int], list[int]]:
+    """Units behind each term, and clusters: of a bin the fewer of its own and of the lowest's."""
     place = np.digitize(part.exposure, edges)
-    sold = sum_by(np.column_stack([part.before, part.after]), place, len(edges) + 1).min(axis=1) > 0
-    kept = np.flatnonzero(sold & sold[0])[1:]
-    value, influence = np.full(len(edges), np.nan), np.zeros((len(place), len(edges)))
-    if len(kept):
-        dummies = (place[:, None] == kept).astype(float)
-        coefficients, moved = poisson(part.at(sold[place]), np.hstack([dummies, part.beside])[sold[place]], origin)
-        value[kept - 1] = coefficients[: len(kept)]
-        influence[np.ix_(sold[place], kept - 1)] = moved[:, : len(kept)]
-    made = []
-    for bin_, name in enumerate(_bin_names(edges), start=1):
-        behind = [len(np.unique(part.cluster[place == which])) for which in (0, bin_)]
-        term = _term(name, origin, value[bin_ - 1], influence[:, bin_ - 1], rows, place == bin_, units)
-        made.append(replace(term, clusters=min(behind)) if behind[0] < behind[1] else term)
-    return made
+    in_bin = [len(np.unique(part.cluster[place == bin_])) for bin_ in range(len(edges) + 1)]
+    others = count - len(edges)
+    n = [int((place == bin_).sum()) for bin_ in range(1, len(edges) + 1)]
+    clusters = [min(in_bin[0], own) for own in in_bin[1:]]
+    return n + others * [len(place)], clusters + others * [len(np.unique(part.cluster))]
 
 
 def _bin_names(edges: Floats) -> list[str]:
@@ -154,88 +193,52 @@ def _bin_names(edges: Floats) -> list[str]:
     return [*within, *(f"above {100 * edge:g} %" for edge in edges[-1:])]
 
 
-def _slopes(origin: str, units: Units, rows: Ints, drawn: Floats, beside: list[str], step: float) -> list[_Term]:
-    """Slope, average effect and slopes of further exposures; with draws the recentred slope and p-values."""
-    part, everyone = units.at(rows), np.ones(len(rows), dtype=bool)
-    statistics = np.empty((2, 0))
-    if len(drawn):
-        statistics = np.array([t_statistics(replace(part, exposure=row)) for row in [part.exposure, *drawn[:, rows]]]).T
-    slope, moved = poisson(part, part.regressors, origin)
-    free = part.after * np.exp(-slope[0] * part.exposure)  # sales after, had there been no exposure
-    average = np.log(part.after.sum() / free.sum())
-    shift = part.after / part.after.sum() - free / free.sum() + moved[:, 0] * (free @ part.exposure) / free.sum()
-    found = [("slope", step * slope[0], step * moved[:, 0], statistics[0]), ("average", average, shift, _NONE)]
-    found += [(name, slope[i], moved[:, i], _NONE) for i, name in enumerate(beside, start=1)]
-    if len(drawn):
-        try:
-            again, moved = recentred(part, origin)
-        except (
-            DesignError,
-            np.linalg.LinAlgError,
-        ):  # too little unexpected exposure for an estimate; the p-value does not need one
-            again, moved = np.full(1, np.nan), np.zeros((len(rows), 1))
-        found.append(("recentred slope", step * again[0], step * moved[:, 0], statistics[1]))
-    return [
-        replace(_term(name, origin, value, influence, rows, everyone, units), statistics=t)
-        for name, value, influence, t in found
-    ]
-
-
-_NONE: Floats = np.empty(0)
-
-
-def _term(name: str, origin: str, value: float, influence: Floats, rows: Ints, members: Bools, units: Units) -> _Term:
-    whole, behind = np.zeros(len(units.before)), np.zeros(len(units.before), dtype=bool)
-    whole[rows], behind[rows] = influence, members
-    clusters = len(np.unique(units.cluster[behind]))
-    return _Term(f"{origin}: {name}" if origin else name, origin, float(value), whole, behind, clusters, _NONE)
-
-
-def _estimate(terms: list[_Term], units: Units, level: float, counts: dict[str, int]) -> Estimate:
-    value = np.array([term.value for term in terms])
-    influence = np.column_stack([term.influence for term in terms])
-    by_cluster = sum_by(influence, units.cluster, counts["clusters"])
-    by_cluster[:, [term.clusters < 2 for term in terms] | np.isnan(value)] = np.nan
-    covariance = by_cluster.T @ by_cluster
+def _estimate(found: list[_Term], units: Units, level: float, counts: dict[str, int]) -> Estimate:
+    value = np.array([term.value for term in found])
+    moved = np.column_stack([term.moved for term in found])
+    moved[:, [term.clusters < 2 for term in found] | np.isnan(value)] = np.nan
+    covariance = moved.T @ moved
     error = np.sqrt(np.diag(covariance))
-    reach = stats.t.ppf((1 + level) / 2, counts["clusters"] - 1) * error
-    p_value, smallest = _randomisation(terms)
+    reach = np.where(np.isnan(error), np.nan, [term.reach for term in found])
+    p_value, smallest = _randomisation(found)
     rows = pd.DataFrame(
         {
-            "term": [term.name for term in terms],
+            "term": [term.name for term in found],
             "estimate": value,
             "std_error": error,
-            "conf_low": value - reach,
-            "conf_high": value + reach,
-            "n": [int(term.members.sum()) for term in terms],
-            "origin": [term.origin for term in terms],
-            "clusters": [term.clusters for term in terms],
+            "conf_low": value - reach * error,
+            "conf_high": value + reach * error,
+            "n": [term.n for term in found],
+            "origin": [term.origin for term in found],
+            "clusters": [term.clusters for term in found],
+            "reach": reach,
             "p_value": p_value,
             "smallest_p": smallest,
         }
     )
     lost = ", ".join(rows.loc[np.isnan(error), "term"])
+    why = "one cluster, no sales before or after, or no solution, with all clusters or without one of them"
     return Estimate(
         estimand="effect of exposure on units that are not closed",
         unit="log points",
         rows=rows,
         level=level,
-        interval=f"confidence interval, t with {counts['clusters'] - 1} degrees of freedom",
+        interval="confidence interval, leave-one-cluster-out jackknife, as many errors wide as `reach` says",
         counts=counts,
-        reason=f"no error for {lost}: one cluster, no sales before or after, or no solution" if lost else "",
+        reason=f"no error for {lost}: {why}" if lost else "",
+        covariance=covariance,
+        make_influence=lambda: moved,
         details={
-            "covariance": covariance,
-            "influence": lambda: by_cluster,
-            "statistics": {term.name: term.statistics for term in terms if len(term.statistics)},
+            "statistics": {term.name: term.statistics for term in found if len(term.statistics)},
             "expected": units.expected,
         },
     )
 
 
-def _randomisation(terms: list[_Term]) -> tuple[list[float], list[float]]:
+def _randomisation(found: list[_Term]) -> tuple[list[float], list[float]]:
     """Share of draws at least as far from zero as the first, the actual one; and the smallest such share."""
-    sizes = [np.abs(term.statistics) for term in terms]
-    known = [len(term.statistics) > 0 and term.clusters > 1 for term in terms]
+    sizes = [np.abs(term.statistics) for term in found]
+    known = [len(term.statistics) > 0 and term.clusters > 1 for term in found]
     share = [
         float((size >= size[0] * (1 - TIE)).mean()) if had else np.nan for size, had in zip(sizes, known, strict=True)
     ]

@@ -48,6 +48,13 @@ class Units:
         totals = sum_by(values.reshape(len(values), -1), self.stratum, count)
         return np.asarray(totals[self.stratum].reshape(values.shape))
 
+    def cells(self) -> Units:
+        """Sum units that are alike in all but their sales: no equation can tell them apart."""
+        alike = np.column_stack([self.stratum, self.cluster, self.exposure, self.expected, self.beside])
+        _, first, code = np.unique(alike, axis=0, return_index=True, return_inverse=True)
+        sums = sum_by(np.column_stack([self.before, self.after]), code.ravel(), len(first))
+        return replace(self.at(first), before=sums[:, 0], after=sums[:, 1])
+
     def informative(self) -> Bools:
         """Units in strata that sold before and after: bool[unit]."""
         return (self.in_strata(self.before) > 0) & (self.in_strata(self.after) > 0)
@@ -61,12 +68,13 @@ def _equation(part: Units, beta: Floats) -> tuple[Floats, Floats]:
     return centred, free - part.in_strata(free) / base * part.before
 
 
-def poisson(part: Units, x: Floats, origin: str) -> tuple[Floats, Floats]:
+def poisson(part: Units, x: Floats, origin: str) -> tuple[Floats, Floats, Floats]:
     """Poisson coefficients of `x` in the second period, with unit and stratum-by-period effects.
 
-    Returns float64[regressor] and the influence of each unit float64[unit, regressor].
+    Returns float64[regressor], the influence of each unit, and the derivative by its log sales after, both
+    float64[unit, regressor].
     """
-    influence, good = np.zeros(x.shape), part.informative()
+    influence, gradient, good = np.zeros(x.shape), np.zeros(x.shape), part.informative()
     part, x = part.at(good), x[good]
     total, beta = part.before + part.after, np.zeros(x.shape[1])
     level = np.log(part.in_strata(part.after) / part.in_strata(part.before))
@@ -81,15 +89,16 @@ def poisson(part: Units, x: Floats, origin: str) -> tuple[Floats, Floats]:
         reach = np.abs(rise + x @ move).max()
         if reach < 1e-10:
             influence[good] = np.linalg.solve(bread, (centred * residual[:, None]).T).T
-            return beta, influence
+            gradient[good] = np.linalg.solve(bread, (centred * (part.after * (1 - share))[:, None]).T).T
+            return beta, influence, gradient
         damping = min(1.0, 2.0 / reach)  # a few units hold most sales, and full steps may overshoot
         beta, level = beta + damping * move, level + damping * rise
     raise _unsolved(origin, len(total))
 
 
 def recentred(part: Units, origin: str) -> tuple[Floats, Floats]:
-    """Slopes that make the change net of them unrelated to unexpected exposure; returns as :func:`poisson`."""
-    influence, good = np.zeros(part.regressors.shape), part.informative()
+    """Slopes that make the change net of them unrelated to unexpected exposure, and their derivatives by unit."""
+    gradient, good = np.zeros(part.regressors.shape), part.informative()
     part, x = part.at(good), part.regressors[good]
     beta = np.zeros(x.shape[1])
     for _ in range(MAX_STEPS):
@@ -100,8 +109,8 @@ def recentred(part: Units, origin: str) -> tuple[Floats, Floats]:
         move = np.linalg.solve(slope, centred.T @ change)
         reach = np.abs(x @ move).max()
         if reach < 1e-10:
-            influence[good] = np.linalg.solve(slope, (centred * change[:, None]).T).T
-            return beta, influence
+            gradient[good] = np.linalg.solve(slope, (centred * free).T).T
+            return beta, gradient
         beta = beta + min(1.0, 2.0 / reach) * move
     raise _unsolved(origin, len(x))
 
@@ -133,7 +142,7 @@ def t_statistics(part: Units) -> Floats:
     part = part.at(np.isfinite(part.exposure))
     part = part.at(part.informative())
     try:
-        slopes, influence = poisson(part, part.regressors, "")
+        slopes, influence, _ = poisson(part, part.regressors, "")
     except DesignError:  # it counts as further from zero than the actual one, and can only raise the p-value
         return np.array([np.inf, np.inf])
     error = np.linalg.norm(np.bincount(part.cluster, weights=influence[:, 0]))

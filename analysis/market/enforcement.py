@@ -100,14 +100,15 @@ def expected_accounts(stage: Stage, history: Course) -> float:
 
     Over the uniforms alone, the market as drawn: group g is closed with probability ``logistic(h + score)``, with the h
     at which the closed groups hold the wanted share of Chinese sales in expectation. Accounts are those of the
-    merchants that a firm stands for, all of them or the partial few.
+    merchants that a firm stands for, all of them or the partial few. No group is too large to be closed here: `LARGEST`
+    serves a sample of firms, and would fill a small share with ever more of the smallest.
     """
     parameters, firms = stage.parameters, stage.firms
     base = history.sales[-12:, 0].sum(axis=0)
     open_ = (base > 0) & history.survivors & firms.chinese
     members, mean, _, sales = _groups(stage, base, open_)
     wanted = parameters.closed_gmv * base[firms.chinese].sum()
-    may = (members > 0) & (sales <= LARGEST * wanted)
+    may = members > 0
     whole = 1 - parameters.partial * (1 - parameters.partial_accounts)
     accounts = np.bincount(firms.group, open_ * firms.stands_for * firms.accounts)[may] * whole
     chance = 1 / (1 + np.exp(-(np.linspace(-40.0, 20.0, 601)[:, np.newaxis] + mean[may])))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.exposure.effects import BINS
 from analysis.inference import Bools, Floats
 from analysis.market.parameters import PLATFORMS
 
@@ -82,7 +83,7 @@ def direct(scene: Scene) -> dict[str, float]:
 
 
 def spillover(scene: Scene) -> dict[str, float]:
-    """Return E2a and E2b: mean change of firms not closed, and its slope per ten points of exposure."""
+    """Return E2a and E2b: mean change of firms not closed, its slope per ten points of exposure, and it by bin."""
     found = {}
     before, change = scene.total("W00")[:, HOME], scene.change("W10")[:, HOME]
     for name, origin in (("E2a", scene.chinese), ("E2b", ~scene.chinese)):
@@ -92,7 +93,16 @@ def spillover(scene: Scene) -> dict[str, float]:
         centred = exposure - over(weight @ exposure, weight.sum())
         slope = over(centred @ change[firms], weight @ centred**2)
         found[f"{name}_slope"] = 100 * EXPOSURE_STEP * slope
+        found |= {f"{name}_bin{bin_}": value for bin_, value in _by_bin(exposure, weight, change[firms]).items()}
     return found
+
+
+def _by_bin(exposure: Floats, before: Floats, change: Floats) -> dict[int, float]:
+    """Return the change in each bin of exposure that holds firms, against the lowest, in per cent by number of bin."""
+    place = np.digitize(exposure, BINS)
+    held = [bin_ for bin_ in np.unique(place).tolist() if bin_ > 0 and (place == 0).any()]
+    growth = {bin_: 1 + over(change[place == bin_].sum(), before[place == bin_].sum()) for bin_ in (0, *held)}
+    return {bin_: 100 * (over(growth[bin_], growth[0]) - 1) for bin_ in held}
 
 
 def growth(scene: Scene) -> dict[str, float]:

@@ -28,15 +28,17 @@ def survival(with_: Floats, without: Floats, closed_month: Floats) -> dict[str, 
     closed_month : float64[firm]
         First month of closure; inf for firms not closed.
 
-    A firm lives in a month if it sells anywhere in that month or the two that follow; firms whose twelve months
-    reach beyond the last month count as long as they are seen.
+    A firm lives until the first month in which it sells nowhere, then or in the two months that follow; one that comes
+    back after that has exited all the same. Firms whose twelve months reach beyond the last month count as long as
+    they are seen.
     """
     rows = np.flatnonzero(np.isfinite(closed_month))
     month = closed_month[rows].astype(np.int64)[:, np.newaxis] + np.arange(HORIZON)
     seen = month < MONTHS
     alive = [_lives(np.asarray(sales[rows].any(axis=1))) for sales in (with_, without)]
     at = np.minimum(month, MONTHS - 1)
-    shares = [np.take_along_axis(lives, at, axis=1) * seen for lives in alive]
+    until = [np.logical_and.accumulate(np.take_along_axis(lives, at, axis=1), axis=1) for lives in alive]
+    shares = [lives * seen for lives in until]
     counts = seen.sum(axis=0)
     difference = (shares[0].sum(axis=0) - shares[1].sum(axis=0)) / np.maximum(counts, 1)
     return {"E1d": float(difference.sum()) if len(rows) else float("nan")}

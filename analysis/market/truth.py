@@ -170,8 +170,9 @@ class Truth:
         """Return every estimand in a window, by its id.
 
         E1a, E1b, E1c, E2, E3, E5a, E5b, E5d in per cent; E3g, E3s, E4d, E5c in percentage points; E4a, E4b, E4e in
-        per cent of the lost AMZ sales L; E1d in months; E1e a ratio; slopes per ten points of exposure; `L` and
-        `E1a_per_account` in sim-$ a month, the latter per closed account of the merchants that a firm stands for.
+        per cent of the lost AMZ sales L; E1d in months; E1e a ratio; slopes per ten points of exposure; E2a_bin1 and so
+        on against the bin of lowest exposure; `L` and `E1a_per_account` in sim-$ a month, the latter per closed
+        account of the merchants that a firm stands for.
         NaN where nothing was closed or lost. Parameters as :meth:`scene`.
         """
         scene = self.scene(post_from, post_to, ("W11", "W00", "W10", "W01"))

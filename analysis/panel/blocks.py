@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,15 +16,15 @@ from analysis.facts.reading import Problem
 from analysis.inference import Bools, Floats
 from analysis.panel.columns import MONTH, NUMBER, Column, columns
 from analysis.panel.files import File
+from analysis.panel.layout import EXCEL_SERIAL, serial_date
+from analysis.panel.mapping import ISO_MONTH, as_month
 
 Months = npt.NDArray[np.int64]
 NEVER = np.iinfo(np.int64).min
 """Number of a missing month, as numpy has it for NaT."""
 
 _DIGITS = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
-_YEAR_MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
-_EXCEL_SERIAL = re.compile(r"[2-6][0-9]{4}(\.[0-9]+)?")
-_EXCEL_DAY_0 = np.datetime64("1899-12-30")
+_MONEY = r"\p{Sc}|元|USD|CNY|RMB|EUR|GBP|JPY|HKD"
 _LIMITS = (
     ("minimum", np.less, "at least"),
     ("exclusiveMinimum", np.less_equal, "more than"),
@@ -46,7 +45,7 @@ class Block:
     raw : RecordBatch
         The rows as read.
     texts : dict of str to DictionaryArray
-        Codes and words; none is missing.
+        Codes and words; none is missing. Empty only where the schema lets a word be left out.
     numbers : dict of str to float64[row]
         NaN where missing.
     months : dict of str to int64[row]
@@ -66,10 +65,15 @@ class Block:
             return
         at = int(wrong.argmax())
         found = found or shown(self.raw.column(name)[at].as_py())
+        rows = self.rows()
         if (count := int(wrong.sum())) > 1:
-            found += f", the first of {count:,} such in rows {self.first:,} to {self.first + len(wrong) - 1:,}"
-        where = f"{self.file.path}, row {self.first + at}, column {name}"
+            found += f", the first of {count:,} such in rows {rows[0]:,} to {rows[-1]:,}"
+        where = f"{self.file.path}, row {rows[at]}, column {self.file.layout.called(name, at)}"
         raise DataError(str(Problem(where, asked, found, do or columns()[name].remedy)))
+
+    def rows(self) -> npt.NDArray[np.int64]:
+        """Return the number in the file of each row, which where months are columns holds several."""
+        return self.first + np.arange(self.raw.num_rows) // self.file.layout.months_a_row
 
 
 def typed(file: File, names: list[str]) -> Iterator[Block]:
@@ -95,20 +99,24 @@ def shown(value: Any) -> str:
 def _add_text(block: Block, column: Column, array: pa.Array) -> None:
     coded = _coded(block, column, array)
     words = coded.dictionary
-    block.refuse(_rows(coded, pc.equal(words, ""), missing=True), column.name, "a value")
+    if column.limits.get("required"):
+        block.refuse(marked(coded, pc.equal(words, ""), missing=True), column.name, "a value")
+    elif coded.indices.null_count:
+        coded = coded.dictionary_decode().fill_null("").dictionary_encode().cast(_CODED)
+        words = coded.dictionary
     padded = pc.not_equal(words, pc.utf8_trim_whitespace(words))
-    block.refuse(_rows(coded, padded), column.name, "a word", do="remove the blanks around it")
+    block.refuse(marked(coded, padded), column.name, "a word", do="remove the blanks around it")
     if "enum" in column.limits:
         allowed = column.limits["enum"]
         unknown = pc.invert(pc.is_in(words, pa.array(allowed, pa.string())))
-        block.refuse(_rows(coded, unknown), column.name, f"one of {', '.join(allowed)}")
+        block.refuse(marked(coded, unknown), column.name, f"one of {', '.join(allowed)}")
     block.texts[column.name] = coded
 
 
-def _rows(coded: pa.DictionaryArray, words: pa.BooleanArray, missing: bool = False) -> Bools:
+def marked(coded: pa.DictionaryArray, words: pa.BooleanArray, missing: bool = False) -> Bools:
     """Return the rows that hold one of the marked words, with or without the rows that hold none."""
-    marked = np.append(words.to_numpy(zero_copy_only=False), missing).astype(bool)
-    return marked[_codes(coded)] if marked.any() else np.zeros(len(coded), dtype=bool)
+    wrong = np.append(words.to_numpy(zero_copy_only=False), missing).astype(bool)
+    return wrong[_codes(coded)] if wrong.any() else np.zeros(len(coded), dtype=bool)
 
 
 def _codes(coded: pa.DictionaryArray) -> npt.NDArray[np.int32]:
@@ -130,7 +138,7 @@ def _coded(block: Block, column: Column, array: pa.Array) -> pa.DictionaryArray:
 
 
 def _wrong_type(block: Block, column: Column, asked: str, found: pa.DataType) -> DataError:
-    where = f"{block.file.path}, column {column.name}"
+    where = f"{block.file.path}, column {block.file.layout.called(column.name)}"
     return DataError(str(Problem(where, asked, f"values of type {found}", column.remedy)))
 
 
@@ -154,7 +162,9 @@ def _numbers(block: Block, column: Column, array: pa.Array) -> Floats:
     if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
         blank = pc.equal(array, "")
         digits = pc.fill_null(pc.or_(blank, pc.match_substring_regex(array, _DIGITS)), True)
-        block.refuse(~digits.to_numpy(False), column.name, "a number such as 1250 or 2e-3")
+        if not (right := digits.to_numpy(False)).all():
+            _refuse_money(block, column, array, ~right)
+            block.refuse(~right, column.name, "a number such as 1250 or 2e-3")
         array = pc.if_else(blank, pa.scalar(None, array.type), array)
     elif pa.types.is_boolean(array.type) or pa.types.is_temporal(array.type):
         raise _wrong_type(block, column, "numbers", array.type)
@@ -162,6 +172,17 @@ def _numbers(block: Block, column: Column, array: pa.Array) -> Floats:
         return np.asarray(array.cast(pa.float64()).to_numpy(zero_copy_only=False))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise _wrong_type(block, column, "numbers", array.type) from error
+
+
+def _refuse_money(block: Block, column: Column, array: pa.Array, wrong: Bools) -> None:
+    """Refuse numbers with the sign of a currency: in one column they may be of several."""
+    priced = wrong & pc.fill_null(pc.match_substring_regex(array, _MONEY), False).to_numpy(False)
+    if priced.any():
+        signs = pc.struct_field(pc.extract_regex(array.filter(pa.array(priced)), f"(?P<sign>{_MONEY})"), "sign")
+        signs = ", ".join(sorted(signs.unique().to_pylist()))
+        found = f"{shown(array[int(priced.argmax())].as_py())}, of the signs {signs}"
+        do = "take the signs out, bring all rows to one currency, and name it in a map with its rates if it is not USD"
+        block.refuse(priced, column.name, "plain numbers of one currency, without its sign", found, do)
 
 
 def _add_month(block: Block, column: Column, array: pa.Array) -> None:
@@ -185,18 +206,23 @@ def _months_of_dates(block: Block, column: Column, array: pa.Array) -> Months:
 
 def _months_of_text(block: Block, column: Column, array: pa.Array) -> Months:
     coded = _coded(block, column, array)
-    words = coded.dictionary.to_pylist()
-    serial = _rows(coded, pa.array([bool(_EXCEL_SERIAL.fullmatch(word)) for word in words], pa.bool_()))
+    words, pattern = coded.dictionary.to_pylist(), block.file.format_of(column.name)
+    asked = "a month YYYY-MM" if pattern == ISO_MONTH else f"the first day of a month, as {pattern}"
+    by_word = [as_month(word, pattern) for word in words]
+    serial = marked(
+        coded, _where(not month and EXCEL_SERIAL.fullmatch(word) for word, month in zip(words, by_word, strict=True))
+    )
     if serial.any():
         word = coded[int(serial.argmax())].as_py()
-        date = _EXCEL_DAY_0 + np.timedelta64(int(float(word)), "D")
-        block.refuse(serial, column.name, "a month YYYY-MM", f"{word!r}, an Excel serial number ({date})")
-    known = [bool(_YEAR_MONTH.fullmatch(word)) for word in words]
-    wrong = pa.array([word != "" and not fits for word, fits in zip(words, known, strict=True)], pa.bool_())
-    block.refuse(_rows(coded, wrong), column.name, "a month YYYY-MM")
-    by_word = [word if fits else "NaT" for word, fits in zip(words, known, strict=True)] + ["NaT"]
-    numbers = np.array(by_word, dtype="datetime64[M]").astype(np.int64)
+        block.refuse(serial, column.name, asked, f"{word!r}, an Excel serial number ({serial_date(word)})")
+    wrong = _where(word != "" and not month for word, month in zip(words, by_word, strict=True))
+    block.refuse(marked(coded, wrong), column.name, asked)
+    numbers = np.array([month or "NaT" for month in [*by_word, None]], dtype="datetime64[M]").astype(np.int64)
     return np.asarray(numbers)[_codes(coded)]
+
+
+def _where(found: Iterable[Any]) -> pa.BooleanArray:
+    return pa.array(map(bool, found), pa.bool_())
 
 
 _KINDS = {NUMBER: _add_number, MONTH: _add_month}

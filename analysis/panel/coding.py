@@ -18,6 +18,7 @@ from analysis.facts.reading import Problem
 from analysis.panel.blocks import Block, typed
 from analysis.panel.columns import TEXT, columns
 from analysis.panel.files import File
+from analysis.panel.translating import translated
 
 Codes = npt.NDArray[np.int64]
 
@@ -69,7 +70,7 @@ class Coding:
         for block in typed(self.file, [name]):
             found = pc.index(block.texts[name].dictionary_decode(), word).as_py()
             if found >= 0:
-                return block.first + int(found)
+                return int(block.rows()[int(found)])
         raise AssertionError(f"{word!r} was seen in column {name} of {self.file.path}, which has changed since")
 
 
@@ -84,7 +85,8 @@ def look_through(file: File) -> Coding:
     found: dict[str, _Words] = {}
     months: list[int] = []
     rows = 0
-    for block in typed(file, [name for name in file.names if columns()[name].kind == TEXT] + ["month"]):
+    texts = [name for name in file.names if columns()[name].kind == TEXT and name != "renamed_from"]
+    for block in translated(file, [*texts, "month"]):
         units = {UNIT: _unit(block)} if "account" in block.texts else {}
         for name, coded in (block.texts | units).items():
             found.setdefault(name, _Words()).add(coded)

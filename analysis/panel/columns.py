@@ -13,6 +13,9 @@ SCHEMA = ROOT / "data" / "panel.schema.json"
 
 TEXT, NUMBER, MONTH = "string", "number", "yearmonth"
 
+OF_FILES = ("account", "renamed_from", "currency")
+"""Columns that say how the rows of a file are read; a panel does not keep them."""
+
 
 @dataclass(frozen=True)
 class Column:

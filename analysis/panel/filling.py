@@ -12,9 +12,15 @@ import pandas as pd
 import pyarrow as pa
 
 from analysis.inference import Bools, Floats
-from analysis.panel.blocks import NEVER, Block, shown, typed
+from analysis.panel.blocks import NEVER, Block, shown
 from analysis.panel.coding import UNIT, Codes, Coding
 from analysis.panel.columns import MONTH, NUMBER, TEXT, attributes, columns
+from analysis.panel.translating import translated
+
+_BY_ACCOUNT = (
+    "give the month of the firm in all its rows, or where each account has its own write `closures: account` in a map"
+)
+_NOT_FILLED = ("provenance", "currency", "renamed_from")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +60,7 @@ def fill(coding: Coding, platforms: tuple[str, ...]) -> Filled:
     shape = (len(coding.words[UNIT]), len(platforms), len(coding.months))
     sales, seen = np.zeros(shape), np.zeros(shape, dtype=bool)
     firms = _Firms(coding)
-    for block, cell in _cells(coding, platforms, [name for name in coding.file.names if name != "provenance"]):
+    for block, cell in _cells(coding, platforms, [name for name in coding.file.names if name not in _NOT_FILLED]):
         sales.reshape(-1)[cell] = block.numbers["sales"]
         seen.reshape(-1)[cell] = True
         firms.add(block, coding.firm_of_unit[cell // (shape[1] * shape[2])])
@@ -71,7 +77,7 @@ def _cells(coding: Coding, platforms: tuple[str, ...], names: list[str]) -> Iter
     axis = np.array(
         [platforms.index(word) if word in platforms else -1 for word in coding.words["platform"].to_pylist()]
     )
-    for block in typed(coding.file, names):
+    for block in translated(coding.file, names):
         platform = axis[coding.codes(block, "platform")]
         block.refuse(platform < 0, "platform", f"one of {', '.join(platforms)}")
         month = block.months["month"] - coding.first
@@ -83,7 +89,7 @@ def _refuse_repeated(coding: Coding, platforms: tuple[str, ...], size: int) -> N
     key = [str(name) for name in ("firm", "account", "platform", "month") if name in coding.file.names]
     row_of = np.zeros(size, dtype=np.int64)  # 0 is no row
     for block, cell in _cells(coding, platforms, key):
-        rows = np.arange(block.first, block.first + len(cell))
+        rows = block.rows()
         _, earliest = np.unique(cell, return_index=True)
         fresh = earliest[row_of[cell[earliest]] == 0]
         row_of[cell[fresh]] = rows[fresh]
@@ -92,7 +98,8 @@ def _refuse_repeated(coding: Coding, platforms: tuple[str, ...], size: int) -> N
             at = int(again.argmax())
             value = tuple(str(block.raw.column(name)[at].as_py()) for name in key)
             found = f"{value}, which stands in row {row_of[cell[at]]:,} already"
-            block.refuse(again, ", ".join(key), "a key once", found, "remove one of the two rows, or correct its key")
+            columns_of_key = ", ".join(map(coding.file.layout.called, key))
+            block.refuse(again, columns_of_key, "a key once", found, "remove one of the two rows, or correct its key")
 
 
 class _Firms:
@@ -121,7 +128,8 @@ class _Firms:
                 at = int(differs.argmax())
                 asked = f"one value for the firm {self._coding.words['firm'][firm[at]].as_py()!r}"
                 found = f"{self._shown(name, given[at])}, where another row has {self._shown(name, expected[at])}"
-                block.refuse(differs, name, asked, found)
+                do = _BY_ACCOUNT if name == "closed_on" and "account" in block.texts else ""
+                block.refuse(differs, name, asked, found, do)
         self._known[firm] = True
 
     def frame(self) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from analysis.errors import DataError
-from analysis.panel.columns import MONTH, NUMBER, TEXT, columns
+from analysis.panel.columns import MONTH, NUMBER, OF_FILES, TEXT, columns
 from analysis.panel.files import ORDER, ROWS_AT_ONCE
 from analysis.panel.panel import SIMULATED_ID, Panel
 
@@ -24,7 +24,7 @@ def write(panel: Panel, path: Path) -> None:
     """Write a panel; see `Panel.to_parquet`."""
     _refuse_unmarked(panel)
     said = {"provenance": panel.provenance, ORDER: json.dumps(panel.platforms)}
-    names = [name for name in columns() if name != "account"]
+    names = [name for name in columns() if name not in OF_FILES]
     schema = pa.schema([(name, _TYPES[columns()[name].kind]) for name in names], metadata=said)
     per_firm = len(panel.platforms) * len(panel.months)
     step = max(1, ROWS_AT_ONCE // per_firm)

@@ -60,6 +60,8 @@ def of(job: Job, common: Inputs, verdicts: object = None) -> str:
         "cells": [_source(cell) for cell in notebook["cells"]],
         "kernel": notebook["metadata"].get("kernelspec"),
         "parameters": job.parameters,
+        "market": job.market,
+        "files": [sha256(file) for file in job.files],
         "inputs": asdict(common),
         "verdicts": verdicts,
     }

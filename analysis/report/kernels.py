@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from analysis.errors import DataError, DesignError
 from analysis.report.outcomes import Exit, ReportError
 from analysis.report.schedule import Job
 
@@ -99,7 +100,8 @@ def execute(
     ------
     ReportError
         If a cell failed, the kernel died (twice: a dead kernel is tried once more) or the
-        time was over.
+        time was over. A `DesignError` or `DataError` of a cell is a refusal: what was asked for
+        cannot be done with these data.
     """
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
@@ -167,6 +169,8 @@ def _cell_failed(job: Job, name: str, value: str, traceback: list[str]) -> Repor
     from papermill.exceptions import strip_color
 
     lines = strip_color("\n".join(traceback)).rstrip().splitlines()[-_TRACEBACK_LINES:]
+    if name in (DataError.__name__, DesignError.__name__):
+        return ReportError(f"{job.name}: {value}", Exit.REFUSED)
     full = name == "OSError" and "[Errno 28]" in value
     return ReportError(
         f"{job.name}: a cell failed with {name}:\n" + "\n".join(f"    {line}" for line in lines),

@@ -13,6 +13,9 @@ import subprocess
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
+
+from analysis.report import marks
 
 SOURCES = Path(__file__).resolve().parents[2] / "reports"
 AUTHOR = "market-impact-notebooks"
@@ -24,12 +27,13 @@ class PdfError(RuntimeError):
     """The notebook cannot be set as a PDF."""
 
 
-def render(notebook: Path, pdf: Path, *, as_of: str, footer: str) -> None:
+def render(notebook: Path, pdf: Path, *, as_of: str, footer: str, simulated: bool = False) -> None:
     """Set an executed notebook as a tagged, archivable PDF (PDF/A-2a and PDF/UA-1).
 
-    Page 1 holds the title and the cells tagged ``answer``; the other cells follow in
-    their order, without code. The file is built in a temporary folder beside `pdf` and
-    moved into place, so that a failure leaves the old one as it was.
+    Page 1 holds the title, the share of numbers that are real, estimated and simulated, and the
+    cells tagged ``answer``; the other cells follow in their order, without code. The file is
+    built in a temporary folder beside `pdf` and moved into place, so that a failure leaves the
+    old one as it was.
 
     Parameters
     ----------
@@ -41,6 +45,8 @@ def render(notebook: Path, pdf: Path, *, as_of: str, footer: str) -> None:
         Date of knowledge, YYYY-MM-DD: printed, and the PDF's own date (midnight UTC).
     footer : str
         What the figures are: stands under the title and at the foot of each page.
+    simulated : bool
+        Whether they are of a simulated market: such a report has a look of its own.
 
     Raises
     ------
@@ -53,7 +59,8 @@ def render(notebook: Path, pdf: Path, *, as_of: str, footer: str) -> None:
     moment = datetime.combine(date.fromisoformat(as_of), time(), tzinfo=UTC)
     with TemporaryDirectory(prefix=f".{pdf.stem}-pdf-", dir=pdf.parent) as name:
         folder = Path(name)
-        meta = {"as_of": as_of, "footer": footer, "author": AUTHOR, "keywords": KEYWORDS}
+        meta: dict[str, Any] = {"as_of": as_of, "footer": footer, "author": AUTHOR, "keywords": KEYWORDS}
+        meta |= {"simulated": simulated, "numbers": marks.shares(notebook)}
         (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
         shutil.copy(SOURCES / "template.typ", folder)
         main = folder / "main.typ"

@@ -11,11 +11,12 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis import provenance
-from analysis.report import executed, fingerprint, publish, schedule
+from analysis import parameters, provenance
+from analysis.report import executed, fingerprint, own_panel, publish, schedule
 from analysis.report.executed import Verdict
 from analysis.report.interrupts import Interrupts
 from analysis.report.outcomes import Exit, ReportError, disk_full
+from analysis.report.own_panel import OwnPanel
 from analysis.report.schedule import Job, Paths
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def report(
     timeout: float = TIMEOUT,
     force: bool = False,
     render: Render | None = None,
+    panel: OwnPanel | None = None,
 ) -> Exit:
     """Make the reports that are not up to date, publish them, and print how it went.
 
@@ -105,7 +107,9 @@ def report(
     force : bool
         Make also what is unchanged.
     render : callable
-        ``render(notebook, pdf, as_of=..., footer=...)``; `analysis.report.pdf.render` if None.
+        ``render(notebook, pdf, as_of=..., footer=..., simulated=...)``; `analysis.report.pdf.render` if None.
+    panel : OwnPanel
+        Run the notebooks that can take a panel on this one, and the brief, instead of the schedule.
 
     Returns
     -------
@@ -120,17 +124,14 @@ def report(
     OSError
         If the disk is full while publishing; what was published is as before.
     """
-    scheduled = schedule.read(paths)
-    chosen = schedule.select(scheduled, names)
-    jobs = schedule.settle(chosen, given or {}, as_of)
     out = (out or paths.reports).absolute()
-    schedule.refuse_foresight(paths, as_of)
-    schedule.refuse_unscheduled(paths, jobs, schedule.settle(chosen, {}, as_of), out)
+    jobs, scheduled = _planned(paths, names, given or {}, as_of, out, panel)
     briefs = [job for job in jobs if job.is_brief]
     waiting = [] if briefs else schedule.settle([job for job in scheduled if job.is_brief], {}, as_of)
     order = Order(paths, as_of, out, workers or os.cpu_count() or 1, timeout, force, render)
     with Interrupts() as interrupts, publish.locked(out), publish.staging(out) as stage:
         published = publish.read(out / as_of)
+        own_panel.refuse_shared(published, panel)
         shift = Shift(order, fingerprint.inputs(paths), published, stage)
         _work(shift, [job for job in jobs if not job.is_brief])
         briefs += _outdated(waiting, shift)
@@ -139,6 +140,25 @@ def report(
         with interrupts.held():
             _publish(shift, scheduled)
         return _tell(shift, scheduled)
+
+
+def _planned(
+    paths: Paths, names: Iterable[str], given: Mapping[str, str], as_of: str, out: Path, panel: OwnPanel | None
+) -> tuple[list[Job], list[Job]]:
+    """Return the jobs to run, settled, and all that belong together; refuse what cannot be run."""
+    scheduled = schedule.read(paths)
+    if panel:
+        own_panel.refuse_home(paths, out)
+        known = {job.notebook.name: {one.name for one in parameters.read(job.notebook)} for job in scheduled}
+        scheduled = own_panel.jobs(scheduled, panel, known)
+    chosen = schedule.select(scheduled, names)
+    jobs = schedule.settle(chosen, given, as_of)
+    schedule.refuse_foresight(paths, as_of)
+    if not panel:
+        schedule.refuse_unscheduled(paths, jobs, schedule.settle(chosen, {}, as_of), out)
+        return jobs, scheduled
+    market = own_panel.examine(jobs, panel)
+    return own_panel.named(jobs, market), own_panel.named(scheduled, market)
 
 
 def _outdated(briefs: list[Job], shift: Shift) -> list[Job]:
@@ -205,6 +225,7 @@ def _make(shift: Shift, job: Job, print_: str, read: Verdicts | None, kernels: "
     try:
         execute(job, values, notebook, timeout=shift.order.timeout, kernels=kernels, progress=progress)
         executed.make_reproducible(notebook, job, str(verdicts))
+        executed.refuse_mixture(notebook, job)
         found = [] if job.is_brief else executed.verdicts(verdicts, job)
         _render(shift, job, notebook, pdf, executed.footer(chain(found, *(read or {}).values()), job))
     except OSError as error:
@@ -218,7 +239,8 @@ def _make(shift: Shift, job: Job, print_: str, read: Verdicts | None, kernels: "
 
 def _render(shift: Shift, job: Job, notebook: Path, pdf: Path, footer: str) -> None:
     try:
-        (shift.order.render or _own_render())(notebook, pdf, as_of=shift.order.as_of, footer=footer)
+        render = shift.order.render or _own_render()
+        render(notebook, pdf, as_of=shift.order.as_of, footer=footer, simulated=bool(job.market))
     except RuntimeError as error:
         code = Exit.DISK_FULL if disk_full(error) else Exit.PDF
         raise ReportError(f"{job.name}: no PDF: {error}", code) from error
@@ -258,6 +280,8 @@ def _manifest(shift: Shift, scheduled: list[Job], verdicts_sha256: str) -> dict[
         entries[name] = {
             "notebook": product.job.notebook.name,
             "parameters": dict(product.job.parameters),
+            "market": product.job.market,
+            "files": {file.name: fingerprint.sha256(file) for file in product.job.files},
             "fingerprint": product.fingerprint,
             "commit": commit,
             "seconds": round(product.seconds, 1),
@@ -284,7 +308,7 @@ def _tell(shift: Shift, scheduled: list[Job]) -> Exit:
         if product := shift.products.get(job.name):
             line = f"published  {product.seconds:5.1f} s"
         elif job.name in shift.failures:
-            line = "failed"
+            line = "refused" if shift.failures[job.name].code == Exit.REFUSED else "failed"
         else:
             line = shift.not_run.get(job.name, "unchanged")
         print(f"{job.name:24}  {line}")
@@ -292,7 +316,7 @@ def _tell(shift: Shift, scheduled: list[Job]) -> Exit:
         if job.name in (*shift.products, *shift.unchanged):
             print(os.path.relpath(shift.published.folder / f"{job.name}.pdf"))
     codes = {failure.code for failure in shift.failures.values()}
-    return next((code for code in (Exit.DISK_FULL, Exit.FAILED, Exit.PDF) if code in codes), Exit.OK)
+    return next((code for code in (Exit.DISK_FULL, Exit.FAILED, Exit.PDF, Exit.REFUSED) if code in codes), Exit.OK)
 
 
 def _folder(path: Path) -> Path:

@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from analysis import allowed, parameters
+from analysis import allowed, parameters, strict_yaml
 from analysis.errors import DesignError
 from analysis.facts import descriptor
 
 _KEYS = {"name", "notebook", "parameters"}
+SIMULATED = "sim__"  # how the name of a report begins whose numbers are simulated
 
 
 @dataclass(frozen=True)
@@ -51,16 +50,32 @@ class Job:
     notebook : Path
     parameters : mapping
         As written in the schedule; after `settle` a typed value for each parameter.
+    files : tuple of Path
+        What it reads beside the data folder, such as a panel: part of its fingerprint.
+    market : str
+        The simulated market that it is about, ``"mid_3k, seed 1"``; empty where its numbers are real.
     """
 
     name: str
     notebook: Path
     parameters: Mapping[str, Any]
+    files: tuple[Path, ...] = ()
+    market: str = ""
+
+    @property
+    def number(self) -> str:
+        """The two digits in its name."""
+        return self.name.removeprefix(SIMULATED)[:2]
+
+    @property
+    def tier(self) -> str:
+        """Tier of its data; empty where its notebook knows only one."""
+        return str(self.parameters.get("data_tier", ""))
 
     @property
     def is_brief(self) -> bool:
         """Whether it reads the verdicts of all others, and so runs after them."""
-        return self.name.startswith("00_")
+        return self.number == "00"
 
     @property
     def verdicts_parameter(self) -> str:
@@ -80,15 +95,11 @@ def read(paths: Paths) -> list[Job]:
     ------
     DesignError
         For an unknown or missing key, a name used twice, or a notebook that does not exist.
+    DataError
+        If the file is missing or no YAML.
     """
     file = paths.reports / "schedule.yml"
-    try:
-        content = yaml.load(file.read_text(encoding="utf-8"), _StrictLoader)
-    except FileNotFoundError:
-        raise DesignError(f"Schedule: {file} does not exist; restore it from git.") from None
-    except yaml.YAMLError as error:
-        raise DesignError(f"Schedule {file}: it is not YAML ({error}); mend that line.") from None
-    match content:
+    match strict_yaml.load(file):
         case {"reports": [*rows], **rest} if rows and not rest:
             jobs = [_job(row, number, paths) for number, row in enumerate(rows, start=1)]
         case _:
@@ -101,7 +112,7 @@ def read(paths: Paths) -> list[Job]:
 
 
 def select(jobs: list[Job], names: Iterable[str]) -> list[Job]:
-    """Choose jobs by report name or number (``05``); no names means all.
+    """Choose jobs by report name or number (``05``, which may have several); no names means all.
 
     The brief reads the verdicts of all others, so choosing it chooses them too: those that
     are unchanged cost nothing.
@@ -113,7 +124,7 @@ def select(jobs: list[Job], names: Iterable[str]) -> list[Job]:
     """
     chosen = set()
     for name in names:
-        found = [job.name for job in jobs if name in (job.name, job.name.split("_")[0])]
+        found = [job.name for job in jobs if name in (job.name, job.number)]
         if not found:
             raise DesignError(
                 f"Report {name}: the schedule has no such report; choose from "
@@ -155,8 +166,26 @@ def settle(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
             values = parameters.override(known[job.name], {**job.parameters, **mine, "as_of": as_of})
         except DesignError as error:
             raise DesignError(f"Report {job.name}: {error}") from None
-        settled.append(replace(job, parameters=values))
+        settled.append(_of_market(replace(job, parameters=values)))
     return settled
+
+
+def _of_market(job: Job) -> Job:
+    """Name the market of a job that simulates one; its name must say so, and no other name may."""
+    if job.tier == "panel" and not job.files:
+        raise DesignError(
+            f"Report {job.name}: data_tier panel was asked for; a panel is read and checked before anything runs; give "
+            "it with --panel FILE --out DIR."
+        )
+    if job.tier == "sim":
+        preset, seed = (job.parameters.get(name, "as named") for name in ("sim_preset", "seed"))
+        job = replace(job, market=f"{preset}, seed {seed}")
+    if job.name.startswith(SIMULATED) != bool(job.market):
+        raise DesignError(
+            f"Report {job.name}: its data_tier is {job.tier or 'not a parameter'!r}; the name begins with {SIMULATED} "
+            "if and only if its numbers are simulated: choose or write the report of the other name."
+        )
+    return job
 
 
 def refuse_foresight(paths: Paths, as_of: str) -> None:
@@ -212,22 +241,14 @@ def _job(row: object, number: int, paths: Paths) -> Job:
         found = ", ".join(map(str, row)) if isinstance(row, dict) else repr(row)
         raise DesignError(f"{asked}: found {found}; write the keys name, notebook and, if any, parameters.")
     name, notebook, given = row["name"], row["notebook"], row.get("parameters") or {}
-    if not re.fullmatch(r"[0-9]{2}_\w+", str(name)):
-        raise DesignError(f"{asked}: the name is {name!r}; write two digits and words, such as 05_growth.")
+    if not re.fullmatch(rf"({SIMULATED})?[0-9]{{2}}_\w+", str(name)):
+        raise DesignError(
+            f"{asked}: the name is {name!r}; write two digits and words, such as 05_growth, after {SIMULATED} if "
+            "its numbers are simulated."
+        )
     file = paths.notebooks / str(notebook)
     if file.parent != paths.notebooks or file.suffix != ".ipynb" or not file.is_file():
         raise DesignError(f"{asked}, {name}: there is no notebook {notebook!r} in {paths.notebooks}; mend it.")
     if not isinstance(given, dict):
         raise DesignError(f"{asked}, {name}: parameters are {given!r}; write them as `key: value`.")
     return Job(name, file, {str(key): value for key, value in given.items()})
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML in which a key written twice is an error, where it would silently win."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        if len(set(keys)) < len(keys):
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise yaml.constructor.ConstructorError(None, None, f"key {twice!r} twice", node.start_mark)
-        return super().construct_mapping(node, deep)

@@ -1,0 +1,169 @@
+"""Drawings of the design audit: coverage by estimand and preset, zip plots, bias, rejections, detectable effects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.ticker import NullLocator
+
+from analysis.exhibits.charts.axes import axis_numbers
+from analysis.exhibits.numbers import number
+from analysis.exhibits.style import INK, WIDTH, look
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def heat(grids: Mapping[str, pd.DataFrame], limits: tuple[float, float]) -> Figure:
+    """Draw shares as coloured cells with their per cents, a panel for each grid; the lower, the darker.
+
+    `grids` has one frame of shares (rows by columns) per title, with the same rows; `limits` are the two shares at
+    which the colour changes, the lower first. Missing cells are left white with a dot.
+    """
+    rows, columns = next(iter(grids.values())).shape
+    drawing, panels = plt.subplots(
+        1, len(grids), figsize=(WIDTH, 0.9 + 0.122 * rows), sharey=True, squeeze=False, layout="constrained"
+    )
+    colours = ListedColormap([look().main, look().faint, look().band])
+    norm = BoundaryNorm([-0.001, *limits, 1.001], 3)
+    for axes, (title, grid) in zip(panels[0], grids.items(), strict=True):
+        shares = grid.to_numpy(float)
+        axes.pcolormesh(np.ma.masked_invalid(shares), cmap=colours, norm=norm, edgecolors="white", lw=0.8)
+        for (row, column), share in np.ndenumerate(shares):
+            text = "·" if np.isnan(share) else number(100 * share, 0)
+            shade = "white" if share < limits[0] else INK
+            axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=5.4, color=shade, zorder=11)
+        axes.set_xticks(np.arange(columns) + 0.5, grid.columns, rotation=60, ha="right", rotation_mode="anchor")
+        axes.set_yticks(np.arange(rows) + 0.5, grid.index)
+        axes.tick_params(length=0, labelsize=6)
+        axes.set_title(title)
+        axes.spines[:].set_visible(False)
+    panels[0, 0].invert_yaxis()
+    return drawing
+
+
+def zip_plot(rows: pd.DataFrame, *, xlabel: str) -> Figure:
+    """Draw intervals measured from the truth, by growing size of z; those that miss it in the main colour.
+
+    `rows` has `z`, `low`, `high`, `holds`, sorted. Intervals that close like a zip at the level that they claim.
+    """
+    drawing, axes = plt.subplots(figsize=(WIDTH, 3.0))
+    places = 100 * (np.arange(len(rows)) + 0.5) / len(rows)
+    reach = 1.15 * float(np.nanquantile(np.abs(rows[["low", "high"]].to_numpy(float)), 0.95))
+    for holds, colour, width in ((True, look().rest, 0.8), (False, look().main, 1.8)):
+        kept = (rows["holds"] == holds).to_numpy()
+        part = rows[kept]
+        axes.hlines(places[kept], part["low"].clip(-reach), part["high"].clip(upper=reach), color=colour, lw=width)
+        axes.plot(part["z"].clip(-reach, reach), places[kept], "o", color=colour, ms=2.2)
+    axes.axvline(0, color=INK, lw=0.8)
+    axes.set_xlim(-1.02 * reach, 1.02 * reach)
+    axes.set_ylim(0, 100)
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel("centile of |z|")
+    axis_numbers(axes, 0, "x", signed=True)
+    return drawing
+
+
+def biases(rows: pd.DataFrame, *, most: float) -> Figure:
+    """Draw bias over spread with two Monte Carlo errors, a panel per preset; the band is ``±most``.
+
+    `rows` has `preset`, `id`, `bias`, `error`. What lies beyond the axis is drawn at its edge, as a triangle.
+    """
+    presets, ids, across, reach = list(rows["preset"].unique()), list(rows["id"].unique()), 5, 2.2
+    down = -(-len(presets) // across)
+    size = (WIDTH, 0.55 + down * (0.22 + 0.073 * len(ids)))
+    drawing, panels = plt.subplots(down, across, figsize=size, sharex=True, sharey=True, squeeze=False)
+    for axes, preset in zip(panels.flat, presets, strict=False):
+        axes.axvspan(-most, most, color=look().band, zorder=0)
+        axes.axvline(0, color=INK, lw=0.6, ls="-", zorder=1)
+        _dots(axes, rows[rows["preset"] == preset].set_index("id").reindex(ids), reach)
+        axes.set_title(preset, fontsize=7.5)
+        axes.tick_params(axis="y", length=0, labelsize=5)
+    for axes in panels.flat[len(presets) :]:
+        axes.remove()
+    panels[0, 0].set_xlim(-reach, reach)
+    panels[0, 0].set_xticks([-2, -1, 0, 1, 2])
+    panels[0, 0].set_yticks(np.arange(len(ids)), ids)
+    panels[0, 0].set_ylim(len(ids) - 0.3, -0.7)
+    for axes in panels[-1]:
+        axis_numbers(axes, 0, "x", signed=True)
+    drawing.supxlabel("bias over spread", fontsize=8)
+    return drawing
+
+
+def _dots(axes: Axes, rows: pd.DataFrame, reach: float) -> None:
+    places, found, error = np.arange(len(rows)), rows["bias"].to_numpy(float), 2 * rows["error"].to_numpy(float)
+    inside = np.abs(found) <= reach
+    low, high = np.clip(found - error, -reach, reach), np.clip(found + error, -reach, reach)
+    axes.hlines(places[inside], low[inside], high[inside], color=look().main, lw=1.0)
+    axes.plot(found[inside], places[inside], "o", color=look().main, ms=2.0)
+    for marker, beyond in (("<", found < -reach), (">", found > reach)):
+        edge = np.sign(found[beyond]) * reach * 0.96
+        axes.plot(edge, places[beyond], marker, color=look().main, ms=3.2)
+
+
+def rejections(rows: pd.DataFrame, size: float) -> Figure:
+    """Draw the share of rejections where nothing happened, with two Monte Carlo errors, against the size claimed.
+
+    `rows` has `id`, `rejection`, `rejection_mc`, shares.
+    """
+    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.17 * len(rows)))
+    places = np.arange(len(rows))
+    share, error = (100 * rows[name].to_numpy(float) for name in ("rejection", "rejection_mc"))
+    axes.axvline(100 * size, color=look().rest, lw=1.0)
+    axes.hlines(places, np.clip(share - 2 * error, 0, None), share + 2 * error, color=look().main, lw=1.4)
+    axes.plot(share, places, "o", color=look().main, ms=4)
+    axes.set_yticks(places, rows["id"])
+    axes.tick_params(axis="y", length=0, labelsize=6.8)
+    axes.invert_yaxis()
+    axes.set_xlim(left=0)
+    axes.set_xlabel("rejections where nothing happened, per cent of markets")
+    axis_numbers(axes, 0, "x")
+    return drawing
+
+
+def mde_curve(rows: pd.DataFrame, *, unit: str) -> Figure:
+    """Draw the smallest effect seen, and the size of the true one, against the number of closed firms.
+
+    `rows` has `preset`, `closed`, `mde`, `mde_mc`, `truth`.
+    """
+    drawing, axes = plt.subplots(figsize=(WIDTH, 2.9))
+    shown = rows.dropna(subset="mde").sort_values("closed")
+    axes.plot(shown["closed"], shown["truth"].abs(), "D", mfc="white", mec=look().rest, ms=4.5, zorder=2)
+    axes.vlines(
+        shown["closed"],
+        (shown["mde"] - 2 * shown["mde_mc"]).clip(lower=0),
+        shown["mde"] + 2 * shown["mde_mc"],
+        color=look().main,
+        lw=1.4,
+        zorder=3,
+    )
+    axes.plot(shown["closed"], shown["mde"], "o", color=look().main, ms=5, zorder=3)
+    near = np.log(shown["closed"]).diff().gt(0.15).cumsum()  # presets of about as many closed firms share a label
+    for _, group in shown.groupby(near):
+        ordered = group.sort_values("mde", ascending=False)
+        axes.annotate(
+            "\n".join(ordered["preset"]),
+            (ordered["closed"].max(), ordered["mde"].mean()),
+            xytext=(6, 0),
+            textcoords="offset points",
+            fontsize=6.5,
+            va="center",
+            color=look().main,
+        )
+    axes.set_xscale("log")
+    axes.xaxis.set_minor_locator(NullLocator())
+    ticks = [tick for tick in (2, 5, 10, 20, 50, 100, 200, 500) if tick <= 1.5 * shown["closed"].max()]
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.set_xlim(0.8 * shown["closed"].min(), 1.8 * shown["closed"].max())
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("closed firms in the panel, mean over markets, logarithmic")
+    axes.set_ylabel(unit)
+    axis_numbers(axes, 0)
+    return drawing

@@ -1,0 +1,58 @@
+"""Put the rows of a file into our words: labels to codes, money to US dollars, renamed accounts to their firm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from analysis.inference import Floats
+from analysis.panel.blocks import Block, Months, marked, typed
+from analysis.panel.files import File
+from analysis.panel.mapping import Map
+
+
+def translated(file: File, names: Sequence[str]) -> Iterator[Block]:
+    """Yield the rows of some of our columns in typed blocks, in our words.
+
+    Raises
+    ------
+    DataError
+        As :func:`analysis.panel.blocks.typed`; and for a label that the map does not know, or a month without a rate.
+    """
+    made = file.links.makes if file.links else ()
+    for block in typed(file, [name for name in names if name not in made]):
+        found = _in_codes(block, file.named) if file.named else block
+        yield file.links.followed(found) if file.links else found
+
+
+def _in_codes(block: Block, named: Map) -> Block:
+    texts, numbers = dict(block.texts), dict(block.numbers)
+    for name, labels in (("platform", named.platforms), ("origin", named.origins)):
+        if labels and name in texts:
+            texts[name] = _relabelled(block, name, labels)
+    if named.rates and "sales" in numbers and len(block.months["month"]):
+        numbers["sales"] = numbers["sales"] * _rates(block, named, block.months["month"])
+    return replace(block, texts=texts, numbers=numbers)
+
+
+def _relabelled(block: Block, name: str, labels: Mapping[str, str]) -> pa.DictionaryArray:
+    coded, known = block.texts[name], pa.array(list(labels), pa.string())
+    unknown = marked(coded, pc.invert(pc.is_in(coded.dictionary, known)))
+    path = block.file.named.path if block.file.named else ""
+    block.refuse(unknown, name, f"one of the labels {', '.join(labels)}", do=f"add it under `{name}s` in {path}")
+    codes = pa.array(list(labels.values()), pa.string()).take(pc.index_in(coded.dictionary, known))
+    return pa.DictionaryArray.from_arrays(coded.indices, codes.fill_null(""))
+
+
+def _rates(block: Block, named: Map, months: Months) -> Floats:
+    rates: Floats = named.factors(int(months.min()), int(months.max()))[months - months.min()]
+    lacking = np.isnan(rates) & ~np.isnan(block.numbers["sales"])
+    if lacking.any():
+        month = np.datetime64(int(months[lacking.argmax()]), "M")
+        asked, do = f"sales of a month with a rate for {named.currency}", f"add {month} to `rates` in {named.path}"
+        block.refuse(lacking, "sales", asked, f"sales of {month}, which has none", do)
+    return rates

@@ -1,0 +1,113 @@
+"""What a report of tier panel or sim is about: an event, a panel of firms, and in a simulated market the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis import events
+from analysis.errors import DesignError
+from analysis.estimands import Design
+from analysis.events import Event
+
+if TYPE_CHECKING:
+    from analysis.market import Truth
+    from analysis.panel import Panel
+
+WORLDS = ("W11", "W00", "W10", "W01")
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """One panel, and how it is looked at.
+
+    Attributes
+    ----------
+    event : Event
+    panel : Panel
+    design : Design
+        The default design, from the parameters of the notebook.
+    tier : str
+        "panel" or "sim".
+    market : str
+        Preset and seed of a simulated market, or the name of the file of a simulated panel; empty if real.
+    truth : Truth or None
+        Known in the tier sim only.
+    """
+
+    event: Event
+    panel: Panel
+    design: Design
+    tier: str
+    market: str
+    truth: Truth | None
+
+    @property
+    def mark(self) -> str:
+        """Provenance of what is estimated from the panel: "simulated" or "estimate"."""
+        return "simulated" if self.market else "estimate"
+
+    def true(self) -> dict[str, float]:
+        """Return the true value of every estimand in the design's window, by id; empty where it is not known."""
+        if self.truth is None:
+            return {}
+        window = (self.design.post_from, self.design.post_to)
+        return self.truth.scalars(*window) | self.truth.displacement(*window)
+
+
+def take(settings: Mapping[str, Any]) -> Subject:
+    """Take the panel that the parameters of a notebook name.
+
+    Parameters
+    ----------
+    settings : mapping
+        `data_tier`, `event`; for the tier panel `panel_path` and `panel_map` (empty: the file has the schema's own
+        columns), for the tier sim `sim_preset` and `seed`; and of `Design` the fields `comparison`, `post_from`,
+        `post_to`, `base_months`, `anticipation`, `cluster` where they are parameters, and `conf`, its level.
+
+    Raises
+    ------
+    DesignError
+        If the tier has no panel, none is named, or the design cannot be.
+    DataError
+        If the event or the panel cannot be read.
+    """
+    event, tier = events.read(settings["event"]), settings["data_tier"]
+    fields = ("comparison", "post_from", "post_to", "base_months", "anticipation", "cluster")
+    design = Design(
+        origin=event.origin,
+        destinations=event.destinations,
+        level=settings["conf"],
+        **{name: settings[name] for name in fields if name in settings},
+    )
+    if tier == "sim":
+        return _simulated(event, design, settings["sim_preset"], settings["seed"])
+    if tier == "panel":
+        return _brought(event, design, settings["panel_path"], settings["panel_map"])
+    raise DesignError(f"a panel of tier {tier!r} was asked for; only panel and sim have one; choose one of them")
+
+
+def _simulated(event: Event, design: Design, preset: str, seed: int) -> Subject:
+    from analysis.market import simulate
+
+    panel, truth = simulate(preset, seed, worlds=WORLDS)
+    if panel.platforms[0] != event.home:
+        raise DesignError(
+            f"the event with home platform {event.home} was asked for in tier sim; the simulated market closes "
+            f"accounts on {panel.platforms[0]}; bring a panel of the event, or choose amazon_2021"
+        )
+    return Subject(event, panel, design, "sim", f"{preset}, seed {seed}", truth)
+
+
+def _brought(event: Event, design: Design, path: str, named: str) -> Subject:
+    from analysis.panel import read_panel
+
+    if not path:
+        raise DesignError(
+            "a panel was asked for; the parameter panel_path is empty; give a CSV or Parquet file, or choose tier sim"
+        )
+    panel = read_panel(path, map=named or None, home=event.home, platforms=tuple(event.platforms))
+    market = Path(path).name if panel.provenance == "simulated" else ""
+    return Subject(event, panel, design, "panel", market, None)

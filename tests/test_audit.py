@@ -1,0 +1,327 @@
+"""The design audit: replicates, measures, grades, and the file that carries them."""
+
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from analysis import audit, exhibits, facts, grades
+from analysis.audit import replicates as engine
+from analysis.errors import DataError, DesignError
+from analysis.estimands import Design
+from analysis.estimands.answers import answers
+from analysis.exhibits import charts
+from analysis.exhibits.style import to_svg
+from analysis.market import PRESETS, simulate
+from analysis.provenance import ROOT
+from analysis.testing import type_s_m
+
+DESIGN = Design()
+
+
+@pytest.fixture(scope="module")
+def small() -> pd.DataFrame:
+    return audit.replicate(["few_treated", "null"], [3, 4], design=DESIGN, workers=1)
+
+
+def replicates(estimate, *, truth=1.0, error=1.0, preset="mid_3k", name="E9", unit="percentage points", first=1):
+    """Return replicates with normal intervals around given estimates."""
+    estimate = np.asarray(estimate, dtype=float)
+    half = stats.norm.ppf(0.975) * np.broadcast_to(error, estimate.shape)
+    return pd.DataFrame(
+        {
+            "preset": preset,
+            "seed": first + np.arange(len(estimate)),
+            "closed": 10,
+            "level": 0.95,
+            "id": name,
+            "label": name,
+            "unit": unit,
+            "scored": True,
+            "truth": truth,
+            "estimate": estimate,
+            "std_error": error,
+            "low": estimate - half,
+            "high": estimate + half,
+            "refused": "",
+        }
+    )
+
+
+def row(**changed):
+    plain = {"level": 0.95, "markets": 200, "undefined": 0, "coverage": 0.95, "bias": 0.0, "sd": 1.0, "mean_error": 1.0}
+    return plain | changed
+
+
+def test_the_rows_do_not_depend_on_the_number_of_workers(small):
+    spread = audit.replicate(["few_treated", "null"], [3, 4], design=DESIGN, workers=2)
+    pd.testing.assert_frame_equal(spread, small)
+
+
+def test_the_audit_holds_what_a_panel_answers_against_the_truth_of_its_market(small):
+    panel, truth = simulate("few_treated", 3)
+    asked = answers(panel, DESIGN).rows
+    known = truth.scalars(4, 9) | truth.displacement(4, 9)
+    held = small[(small["preset"] == "few_treated") & (small["seed"] == 3)]
+    assert list(held["id"]) == list(asked["id"])
+    np.testing.assert_array_equal(held["estimate"], asked["estimate"])
+    np.testing.assert_array_equal(held["low"], asked["conf_low"])
+    np.testing.assert_array_equal(held["truth"], [known.get(name, np.nan) for name in held["id"]])
+    assert list(held["scored"]) == [name in known for name in held["id"]]
+    assert (held["closed"] == np.isfinite(panel.first_treated()).sum()).all()
+
+
+def test_an_estimand_without_a_truth_is_counted_and_left_out(small):
+    named = small["id"].mask(small["id"] == "E1a", "E99")
+    changed = small.assign(id=named, scored=small["scored"] & (named != "E99"))
+    left = audit.unscored(changed)
+    assert set(left["id"]) == {"E99"}
+    assert left["answers"].item() == small.loc[small["id"] == "E1a", "estimate"].notna().sum()
+    assert set(audit.summarise(changed)["id"]) == set(small["id"]) - {"E1a"}
+
+
+def test_every_market_is_counted_once(small):
+    table = audit.summarise(small)
+    assert (table["markets"] + table["refused"] + table["undefined"] == 2).all()
+    lost = table[(table["preset"] == "null") & (table["id"] == "d1")].iloc[0]
+    assert lost["markets"] == 0  # nothing is lost, so nothing has a share of it
+
+
+def test_an_error_says_in_which_market_it_arose(monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr(engine, "answers", broken)
+    with pytest.raises(ZeroDivisionError) as error:
+        audit.replicate(["few_treated"], [5], design=DESIGN, workers=1)
+    assert error.value.__notes__ == ["in the simulated market few_treated, seed 5"]
+
+
+@pytest.mark.parametrize(
+    ("presets", "seeds", "workers", "said"),
+    [
+        ([], [1], 1, "0 markets"),
+        (["null"], [], 1, "0 markets"),
+        (["null"], [1], 0, "0 workers"),
+        (["nil"], [1], 1, "nil"),
+    ],
+)
+def test_an_audit_of_nothing_is_refused(presets, seeds, workers, said):
+    with pytest.raises(DesignError, match=said):
+        audit.replicate(presets, seeds, design=DESIGN, workers=workers)
+
+
+def test_measures_are_those_of_the_textbook():
+    found = audit.summarise(replicates([0.0, 1.0, 2.0, 9.0], truth=1.0)).iloc[0]
+    gap = np.array([-1.0, 0.0, 1.0, 8.0])
+    assert found["bias"] == gap.mean()
+    assert found["bias_mc"] == pytest.approx(gap.std(ddof=1) / 2)
+    assert found["sd"] == pytest.approx(gap.std(ddof=1))
+    assert found["sd_mc"] == pytest.approx(gap.std(ddof=1) / np.sqrt(6))
+    assert found["mean_error"] == 1
+    assert found["rmse"] == pytest.approx(np.sqrt(66 / 4))
+    assert (found["coverage"], found["rejection"]) == (0.75, 0.5)  # 9 misses 1; 2 and 9 exclude 0
+    assert found["coverage_mc"] == pytest.approx(np.sqrt(0.75 * 0.25 / 4))
+    assert (found["type_s"], found["type_m"]) == (0, 5.5)
+    assert found["mde"] == pytest.approx((stats.norm.ppf(0.975) + stats.norm.ppf(0.8)) * found["sd"])
+    assert found["mde_mc"] == pytest.approx(found["mde"] * found["sd_mc"] / found["sd"])
+
+
+def test_power_and_exaggeration_of_normal_estimates_are_those_of_gelman_and_carlin():
+    draws = np.random.default_rng(1).normal(0.7, 1.0, 20_000)
+    found, closed = audit.summarise(replicates(draws, truth=0.7)).iloc[0], type_s_m(0.7, 1.0)
+    for name, value in zip(("rejection", "type_s", "type_m"), closed, strict=True):
+        assert abs(found[name] - value) < 4 * found[f"{name}_mc"]
+        assert 0 < found[f"{name}_mc"] < 0.05
+    assert abs(found["coverage"] - 0.95) < 4 * found["coverage_mc"]
+
+
+def test_the_monte_carlo_errors_are_the_spread_of_repeated_audits():
+    rng = np.random.default_rng(2)
+    runs = [audit.summarise(replicates(rng.normal(1.5, 1.0, 60), truth=1.5)).iloc[0] for _ in range(200)]
+    found = pd.DataFrame(runs)
+    for name in ("bias", "sd", "rmse", "coverage", "rejection", "mde", "type_m"):
+        # the spread of 200 runs is known within some 5 per cent, the mean error of a share less well
+        assert found[f"{name}_mc"].mean() == pytest.approx(found[name].std(), rel=0.2), name
+
+
+def test_nothing_is_exaggerated_where_the_truth_is_zero():
+    found = audit.summarise(replicates([-3.0, 0.5, 3.0, 1.0], truth=1e-15)).iloc[0]
+    assert found["rejection"] == 0.5
+    assert np.isnan(found["type_s"])
+    assert np.isnan(found["type_m"])
+
+
+@pytest.mark.parametrize(
+    ("changed", "grade", "reason"),
+    [
+        ({}, "usable", ""),
+        ({"coverage": 0.92}, "usable", ""),
+        ({"coverage": 0.915}, "usable with bounds", "skewed, or few closed groups"),
+        ({"coverage": 0.90, "mean_error": 0.8}, "usable with bounds", "errors too small"),
+        ({"coverage": 1.0, "bias": -0.6}, "usable with bounds", "bias of −0.6 spreads"),
+        ({"coverage": 0.85}, "usable with bounds", "skewed, or few closed groups"),
+        ({"coverage": 0.845, "bias": 1.0}, "do not use", "bias of +1.0 spreads"),
+        ({"level": 0.9, "coverage": 0.87}, "usable", ""),
+        ({"markets": 19}, "not graded", "fewer than 20 markets"),
+        ({"markets": 0, "coverage": np.nan}, "not graded", "not estimable"),
+        ({"markets": 0, "coverage": np.nan, "undefined": 3}, "not graded", "truth not defined"),
+    ],
+)
+def test_a_grade_follows_its_rule(changed, grade, reason):
+    assert audit.grade(row(**changed)) == grade
+    assert audit.reason(row(**changed)) == reason
+
+
+def test_more_coverage_or_less_bias_never_lowers_a_grade():
+    shares, biases = np.linspace(0.7, 1, 31), np.linspace(0, 1.5, 16)
+    ranks = np.array([[audit.GRADES.index(audit.grade(row(coverage=c, bias=b))) for b in biases] for c in shares])
+    assert (np.diff(ranks, axis=0) <= 0).all()
+    assert (np.diff(ranks, axis=1) >= 0).all()
+
+
+def test_estimands_that_go_together_do_not_make_the_share_of_truths_look_surer():
+    one = replicates(np.random.default_rng(3).normal(1, 1.4, 40))
+    many = pd.concat([one.assign(id=f"E{k}") for k in range(10)])
+    assert audit.covered(many)["share"] == audit.covered(one)["share"]
+    assert audit.covered(many)["error"] == pytest.approx(audit.covered(one)["error"])
+
+
+def test_two_audits_differ_only_beyond_chance_and_on_other_seeds():
+    rng = np.random.default_rng(4)
+    kept = audit.summarise(
+        pd.concat([replicates(rng.normal(1, 1, 200), name=name) for name in ("same", "broken")], ignore_index=True)
+    )
+    fine, off = np.ones(8), np.full(8, 9.0)
+    run = pd.concat([replicates(fine, name="same", first=301), replicates(off, name="broken", first=301)])
+    found = audit.apart(audit.summarise(run), kept)
+    assert list(found["id"]) == ["broken"]  # 8 of 8 hold the truth in the other: that is no difference from 95 per cent
+    assert found.attrs["compared"] == 2
+    other_level = audit.summarise(run.assign(level=0.9))
+    assert audit.apart(other_level, kept).attrs["compared"] == 0
+    with pytest.raises(DesignError, match="both have the seeds 301 to 308"):
+        audit.apart(audit.summarise(run), audit.summarise(run))
+
+
+def test_the_zip_holds_the_intervals_of_one_estimand_by_distance():
+    data = pd.concat([replicates([4.0, 1.0, -0.5], error=0.5), replicates([1.0], preset="null")])
+    found = audit.standardised(data, "E9", "mid_3k")
+    np.testing.assert_allclose(found["z"], [0.0, -3.0, 6.0])
+    assert list(found["holds"]) == [True, False, False]
+    assert len(audit.standardised(data, "E9", "all")) == 4
+    with pytest.raises(DesignError, match="E8 in preset all"):
+        audit.standardised(data, "E8", "all")
+
+
+def test_the_larger_audit_is_shown():
+    many, few = (audit.summarise(replicates(np.ones(n))) for n in (30, 5))
+    assert audit.larger(few, many) is many
+    assert audit.larger(many, few) is many
+    elsewhere = audit.summarise(replicates(np.ones(50), preset="null"))
+    assert audit.larger(elsewhere, few) is few  # it lacks a cell
+
+
+def test_a_table_survives_its_file_and_its_card(tmp_path, small):
+    data = Path(shutil.copytree(facts.DATA, tmp_path / "data"))
+    table = audit.summarise(small)
+    assert audit.write(table, data / "audit.csv")
+    assert not audit.write(table, data / "audit.csv")
+    with pytest.raises(DataError, match="check --accept"):
+        grades.read(data)
+    facts.accept("audit", vintage="2026-11-25", root=data)
+    back = grades.read(data)
+    assert (back["provenance"] == "simulated").all()
+    pd.testing.assert_frame_equal(
+        back.drop(columns="provenance").fillna({"unit": "", "reason": ""}), table, rtol=1e-5, check_dtype=False
+    )
+
+
+def test_the_shipped_audit_covers_every_preset_and_its_page_says_the_same():
+    table = grades.read()
+    assert list(table["preset"].unique()) == list(PRESETS)
+    page = (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8")
+    assert f"seeds {table['first_seed'].min()} to {table['last_seed'].max()}" in page
+    told = [tuple(cells[i].strip() for i in (0, 1, -2)) for cells in map(_cells, page.splitlines()) if cells]
+    assert told[2:] == list(zip(table["preset"], table["id"], table["grade"], strict=True))
+
+
+def _cells(line):
+    return re.split(r"\|", line.strip("|")) if line.startswith("|") else []
+
+
+def test_a_grade_is_that_of_the_preset_and_on_a_real_panel_the_worst():
+    table = pd.DataFrame(
+        {
+            "preset": ["null", "mid_3k", "stress", "pretrend", "few_treated", "mid_3k"],
+            "id": ["E1a"] * 5 + ["d1"],
+            "grade": ["do not use", "usable", "usable with bounds", "not graded", "do not use", "not graded"],
+        }
+    )
+    rows = pd.DataFrame({"id": ["E1a", "d1", "E99"], "estimate": [1.0, 2.0, 3.0]})
+    found = grades.beside(rows, "mid_3k", audit=table)
+    assert list(found["grade"]) == ["usable", "not graded", "not graded"]
+    real = grades.beside(rows, "", audit=table)
+    assert list(real["grade"]) == ["usable with bounds", "not graded", "not graded"]
+    assert list(real["grade_from"]) == ["stress", "", ""]
+    assert grades.beside(rows, "few_treated", audit=table)["grade"].iloc[0] == "do not use"
+    assert list(rows.columns) == ["id", "estimate"]
+    with pytest.raises(DesignError, match="there are null"):
+        grades.beside(rows, "amazon", audit=table)
+
+
+def test_grades_are_read_for_the_rows_of_answers():
+    panel, _ = simulate("mid_3k", 1)
+    rows = answers(panel, DESIGN, ["E1a", "E3g"]).rows
+    kept = grades.read().set_index(["preset", "id"])["grade"]
+    assert list(grades.beside(rows, "mid_3k")["grade"]) == [kept["mid_3k", "E1a"], kept["mid_3k", "E3g"]]
+
+
+def test_the_overview_says_every_grade_in_short():
+    table = pd.DataFrame(
+        {"preset": ["null", "mid_3k", "null"], "id": ["a", "a", "b"], "grade": ["usable", "do not use", "not graded"]}
+    )
+    found = grades.overview(table)
+    assert found.to_dict("list") == {
+        "id": ["a", "b"],
+        "null": ["yes", "–"],
+        "mid_3k": ["no", "–"],
+        "panel": ["no", "–"],
+    }
+
+
+def test_presets_are_described_by_what_differs(small):
+    found = audit.mechanisms(audit.summarise(small)).set_index("preset")["differs"]
+    assert found["few_treated"] == "max_groups 4 instead of 1,000,000 (brand groups closed at most)"
+    assert "bite 0 instead of 1" in found["null"]
+
+
+def test_every_drawing_of_an_audit_is_stamped(small):
+    table, zipped = audit.summarise(small), audit.standardised(small, "E2a", "all")
+    exhibits.use("simulated", market="two presets")
+    grid = audit.grid(table, "coverage", table)
+    drawings = [
+        charts.heat({"a": grid, "b": grid}, (0.85, 0.92)),
+        charts.zip_plot(zipped, xlabel="z"),
+        charts.biases(audit.scaled_bias(table), most=0.5),
+        charts.rejections(table.query("preset == 'null' and markets > 0"), 0.05),
+        charts.mde_curve(table[table["id"] == "E2a"], unit="per cent"),
+    ]
+    for drawing in drawings:
+        plots = len(drawing.axes)
+        assert to_svg(drawing).startswith("data:image/svg+xml")
+        assert sum(text.get_gid() == "simulated" for axes in drawing.axes for text in axes.texts) == plots
+    exhibits.use()
+
+
+def test_another_level_is_audited_at_that_level():
+    found = audit.replicate(["few_treated"], [3], design=replace(DESIGN, level=0.8), workers=1)
+    wide = audit.replicate(["few_treated"], [3], design=DESIGN, workers=1)
+    assert (found["level"] == 0.8).all()
+    both = found["low"].notna() & np.isfinite(found["low"]) & np.isfinite(wide["low"])
+    assert both.any()
+    assert (found["high"] - found["low"])[both].lt((wide["high"] - wide["low"])[both]).mean() > 0.9

@@ -1,0 +1,259 @@
+"""Closed firms month by month: event study, waves, comparisons, survival, placebo; by hand and against the truth."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.effects import att_gt
+from analysis.errors import DesignError
+from analysis.estimands import Design, checks, exits, paths, pick
+from analysis.estimands.answers import answers
+from analysis.inference import Estimate
+from analysis.market import simulate, timelines
+from analysis.panel import Panel
+
+PLATFORMS = ("AMZ", "EBY")
+MONTHS = pd.period_range("2019-01", periods=42, freq="M")
+WAVES = (28, 30)  # May and July 2021
+FALL = 0.4  # what closed firms keep
+TRACE = 1e-4
+
+
+def panel_of(sales: np.ndarray, closed_on: dict[int, int], origin: str = "CN") -> Panel:
+    dates = pd.Series(pd.NaT, index=range(len(sales)), dtype="datetime64[s]")
+    for firm, month in closed_on.items():
+        dates[firm] = MONTHS[month].to_timestamp()
+    closed = dates.notna().to_numpy()
+    firms = pd.DataFrame(
+        {
+            "brand_group": [f"SIM-G{i}" for i in range(len(sales))],
+            "origin": origin,
+            "category": np.where(np.arange(len(sales)) < len(closed_on), "C0", "C1"),
+            "closed_on": dates.to_numpy(),
+            "dose": np.where(closed, 1.0, np.nan),
+            "risk": np.nan,
+        },
+        index=pd.Index([f"SIM-{i:04d}" for i in range(len(sales))], name="firm"),
+    )
+    return Panel(sales, firms, PLATFORMS, MONTHS, "simulated")
+
+
+@pytest.fixture
+def constant() -> Panel:
+    """Six closed firms, three a wave, and eight others, on one path but for a little noise; closed ones keep `FALL`."""
+    rng = np.random.default_rng(1)
+    size, path = rng.lognormal(3, 1, 14), np.exp(0.02 * np.arange(42) + 0.3 * rng.standard_normal(42))
+    sales = np.repeat((size[:, np.newaxis] * path)[:, np.newaxis] / 2, 2, axis=1)
+    for firm in range(6):
+        sales[firm, :, WAVES[firm // 3] :] *= FALL
+    sales *= rng.lognormal(0, TRACE, sales.shape)  # without any there is no error, and so no band
+    return panel_of(sales, {firm: WAVES[firm // 3] for firm in range(6)})
+
+
+@pytest.fixture(scope="module")
+def market():
+    return simulate("ceiling_50k", seed=1, worlds=("W11", "W00"))
+
+
+def noisy(panel: Panel) -> Panel:
+    noise = np.random.default_rng(2).lognormal(0, 0.3, panel.sales.shape)
+    return replace(panel, sales=panel.sales * noise)
+
+
+def test_an_event_study_recovers_a_constant_effect(constant):
+    study = paths.event_study(constant, Design())
+    month = study.rows["term"].astype(int)
+    assert month.tolist() == [k for k in range(-12, 10) if k != -3]
+    np.testing.assert_allclose(study.rows["estimate"], np.where(month >= 0, np.log(FALL), 0.0), atol=10 * TRACE)
+    assert study.rows["n"].eq(6).all()
+    waves = paths.by_wave(constant, Design()).rows
+    assert waves["term"].tolist() == ["2021-05", "2021-07", "all waves"]
+    np.testing.assert_allclose(waves["estimate"], 100 * (FALL - 1), atol=1000 * TRACE)
+
+
+def test_an_event_study_is_group_time_effects_of_the_same_arrays(constant):
+    """Where all firms sell throughout, stacking waves changes nothing against one panel in calendar months."""
+    panel, design = noisy(constant), Design()
+    study = paths.event_study(panel, design).rows.set_index("term")
+    plain = att_gt(
+        panel.total()[:, WAVES[0] - 12 : WAVES[1] + 10],
+        panel.first_treated() - WAVES[0] + 12,
+        scale="ratio",
+        anticipation=2,
+    )
+    dynamic = plain.aggregate("dynamic").rows.set_index("term")
+    both = [name for name in study.index if -12 <= int(name) <= 9]
+    columns = ["estimate", "std_error", "conf_low", "conf_high"]
+    np.testing.assert_allclose(study.loc[both, columns], dynamic.loc[both, columns], rtol=1e-9, atol=1e-12)
+
+
+def test_waves_have_the_firms_of_the_whole_and_their_totals_add_up(market):
+    panel, design = market[0], Design()
+    rows, waves = paths.stack(panel, design), paths.by_wave(panel, design).rows.set_index("term")
+    assert waves["n"].iloc[:-1].sum() == waves.loc["all waves", "n"] == rows.closed.sum()
+    after = slice(design.base_months, None)
+    sold = np.array([rows.y[rows.closed & (rows.wave == wave)][:, after].sum() for wave in np.unique(rows.wave)])
+    without = sold / (1 + waves["estimate"].iloc[:-1] / 100)
+    whole = 100 * (sold.sum() / without.sum() - 1)
+    assert waves.loc["all waves", "estimate"] == pytest.approx(whole, rel=1e-9)
+
+
+def test_firms_that_had_stopped_are_compared_with_no_wave_that_they_did_not_see(constant):
+    gone = constant.sales[6:9].copy()
+    gone[:, :, WAVES[0] + 1 :] = 0.0  # they see the first wave only, and then vanish
+    closed_on = {firm: WAVES[firm // 3] for firm in range(6)}
+    rows = paths.stack(panel_of(np.concatenate([constant.sales, gone]), closed_on), Design())
+    seen = {int(wave): set(rows.firm[rows.wave == wave].tolist()) for wave in WAVES}
+    assert {14, 15, 16} <= seen[WAVES[0]]
+    assert not {14, 15, 16} & seen[WAVES[1]]
+
+
+def test_firms_not_yet_closed_serve_while_they_stay_open(constant):
+    early = Design(comparison="not_yet_closed", post_from=0, post_to=0, anticipation=0)
+    rows = paths.stack(constant, early)
+    assert set(rows.firm[~rows.closed].tolist()) == {3, 4, 5}
+    study = paths.event_study(constant, early)
+    assert study.estimand.startswith("E1c")
+    assert study.row("0")["estimate"] == pytest.approx(np.log(FALL), abs=10 * TRACE)
+
+
+def test_the_truth_of_a_simulated_market_lies_in_the_band_of_all_months(market):
+    panel, truth = market
+    study = paths.event_study(panel, Design())
+    true, rows = paths.true_path(truth, study), study.rows
+    month = rows["term"].astype(int).to_numpy()
+    assert (true[month < -3] == 0).all()
+    assert (true[month >= 0] < -0.5).all()
+    assert ((rows["band_low"] <= true) & (true <= rows["band_high"])).all()
+    waves = paths.by_wave(panel, Design())
+    for term, value in paths.true_by_wave(truth, waves).items():
+        assert abs(waves.row(term)["estimate"] - value) < 4 * waves.row(term)["std_error"]
+
+
+def test_the_truth_of_an_event_study_is_that_of_its_own_firms(market):
+    panel, truth = market
+    study = paths.event_study(panel, Design())
+    half = study.details["closed"].iloc[::2]
+    other = replace(study, details={**study.details, "closed": half})
+    assert not np.allclose(paths.true_path(truth, study), paths.true_path(truth, other))
+    assert np.isnan(paths.true_path(None, study)).all()
+    assert paths.true_by_wave(None, study) == {}
+
+
+def test_honest_bounds_widen_from_the_confidence_interval_to_the_breakdown_value(market):
+    study = paths.event_study(market[0], Design())
+    bounds = paths.honest(study, sensitivity=(0.0, 0.5, 1.0))
+    inside = study.rows["term"].astype(int).between(4, 9)
+    assert bounds.original["estimate"] == pytest.approx(study.rows.loc[inside, "estimate"].mean())
+    np.testing.assert_allclose(
+        bounds.rows.iloc[0][["conf_low", "conf_high"]], bounds.original[["conf_low", "conf_high"]]
+    )
+    assert bounds.rows["conf_high"].is_monotonic_increasing
+    edge = paths.honest(study, sensitivity=(bounds.breakdown,)).rows["conf_high"].iloc[0]
+    assert edge == pytest.approx(0.0, abs=1e-6)
+
+
+def test_survival_is_that_of_the_firms_followed(constant):
+    panel = replace(constant, sales=np.full_like(constant.sales, 10.0))
+    panel.sales[0, :, 30:] = 0.0  # lives two months of twelve
+    panel.sales[13, :, 33:] = 0.0
+    panel.sales[12] = 1.0  # too small to be compared
+    found = exits.months_alive(panel, Design())
+    lives = exits.survival_of_closed(panel, Design())
+    assert int((~lives.units["treated"]).sum()) == 2 * 7
+    assert found.row("difference")["estimate"] < 0
+    assert found.row("treated")["estimate"] == pytest.approx((5 * 12 + 2) / 6)
+    assert found.row("difference")["n"] == 6
+    with pytest.raises(DesignError, match="against firms not yet closed were asked for"):
+        exits.months_alive(panel, Design(comparison="not_yet_closed", post_from=0, post_to=0, anticipation=0))
+
+
+def test_months_alive_lie_within_three_errors_of_the_truth(market):
+    panel, truth = market
+    row = exits.months_alive(panel, Design()).row("difference")
+    assert abs(row["estimate"] - truth.scalars()["E1d"]) < 3 * row["std_error"]
+
+
+def test_a_hazard_of_few_closed_firms_is_found():
+    """In this market Newton's first step from zero is so long that the Hessian has no inverse there."""
+    lives = exits.survival_of_closed(simulate("mid_3k", seed=17)[0], Design())
+    assert 1 < lives.hazard.rows["estimate"].iloc[0] < 4
+
+
+def test_a_firm_that_comes_back_has_exited_all_the_same():
+    """In the truth as in the estimate: three silent months from the second on, and sales again after them."""
+    sales = np.ones((1, 1, 42))
+    silent = sales.copy()
+    silent[0, 0, WAVES[0] + 2 : WAVES[0] + 5] = 0.0
+    assert timelines.survival(silent, sales, np.array([WAVES[0]], dtype=float))["E1d"] == 2 - 12
+    silent[0, 0, WAVES[0] + 3] = 1.0
+    assert timelines.survival(silent, sales, np.array([WAVES[0]], dtype=float))["E1d"] == 0
+
+
+def test_a_placebo_year_sees_nothing_of_the_closures(constant):
+    found = checks.placebo(constant, Design())
+    assert found.row("simple")["estimate"] == pytest.approx(0.0, abs=1000 * TRACE)
+    changed = replace(constant, sales=np.where(np.arange(42) >= WAVES[0] - 2, 7.0, constant.sales))
+    again = checks.placebo(changed, Design()).rows
+    pd.testing.assert_frame_equal(again, found.rows)
+    short = replace(constant, sales=constant.sales[:, :, 6:], months=MONTHS[6:])
+    assert "narrow the window" in checks.year_before(short, Design())["reason"].iloc[0]
+
+
+def test_three_comparisons_say_which_effect_they_are_and_why_one_is_absent(constant):
+    design = Design(anticipation=0)
+    rows = checks.comparisons(constant, design, {"E1a": -60.0}).set_index(["window", "comparison"])
+    late, early = rows.loc["months 4 to 9"], rows.loc["months 0 to 1"]
+    assert "nobody is left" in late.loc["not_yet_closed", "reason"]
+    assert early.loc["not_yet_closed", "estimate"] == pytest.approx(100 * (FALL - 1), abs=1000 * TRACE)
+    assert early.loc["not_yet_closed", "n"] == 3
+    assert rows["id"].tolist() == ["E1c", "E1c", "E1a"] * 2
+    assert late.loc["low_exposure", "truth"] == -60.0
+    assert np.isnan(early.loc["low_exposure", "truth"])
+
+
+def test_a_family_is_adjusted_for_the_joint_errors_of_its_members(market):
+    asked = answers(market[0], Design(), ["E1a", "E1b", "E1d"])
+    terms = {"E1a": "simple", "E1b": "simple", "E1d": "difference"}
+    tests = checks.family(asked.made, terms).set_index("id")
+    assert (tests["p_adjusted"] >= tests["p_value"] - 1e-3).all()
+    row = asked.made["E1d"].row("difference")
+    assert tests.loc["E1d", "t"] == pytest.approx(row["estimate"] / row["std_error"])
+    alone = checks.family(asked.made, {"E1a": "simple"}).iloc[0]
+    logs = np.log1p(asked.made["E1a"].row("simple")[["conf_low", "conf_high"]].to_numpy(float) / 100)
+    assert alone["t"] == pytest.approx(2 * 1.959964 * logs.mean() / (logs[1] - logs[0]), rel=1e-5)
+
+
+def test_what_has_no_error_is_in_no_family():
+    row = pd.DataFrame([{"term": "simple", "estimate": -100.0, "std_error": np.nan, "conf_low": np.nan}])
+    lost = Estimate("E1b", "per cent", row.assign(conf_high=np.nan, n=2), reason="all is lost")
+    with pytest.raises(DesignError, match="none has an error"):
+        checks.family({"E1b": lost}, {"E1b": "simple", "E1a": "simple"})
+
+
+def test_mechanical_and_actual_loss_stand_beside_their_ratio(market):
+    rows = checks.mechanical(answers(market[0], Design(), ["E1a", "E1e"])).set_index("id")["estimate"]
+    assert rows["E1e"] == pytest.approx(rows["E1a"] / rows["mechanical"])
+
+
+def test_what_a_panel_cannot_carry_is_refused(constant):
+    one = replace(constant, firms=constant.firms.assign(brand_group="SIM-G0"))
+    with pytest.raises(DesignError, match="6 closed firms in 1 clusters"):
+        paths.event_study(one, Design())
+    with pytest.raises(DesignError, match="give base_months = 5 or more"):
+        paths.event_study(constant, Design(base_months=4))
+    with pytest.raises(DesignError, match="they are per cents"):
+        paths.by_wave(constant, Design(scale="level"))
+    short = replace(constant, sales=constant.sales[:, :, :36], months=MONTHS[:36])
+    study = paths.event_study(short, Design(post_to=5))
+    with pytest.raises(DesignError, match="the event study ends in month 5"):
+        paths.honest(replace(study, design=Design(post_from=6)))
+
+
+def test_the_firms_of_the_event_study_are_those_of_the_effect(market):
+    panel, design = market[0], Design()
+    closed = paths.event_study(panel, design).details["closed"]
+    row = answers(panel, design, ["E1a"]).rows.iloc[0]
+    assert len(closed) == row["n"] <= pick(panel, design).closed.sum()

@@ -1,0 +1,340 @@
+"""The runner where data differ: simulated markets beside real ones, cells of tiers, a panel of one's own."""
+
+import json
+import shutil
+import sys
+
+import pytest
+import stamps
+from desk import AS_OF, Desk
+
+from analysis.errors import DataError, DesignError
+from analysis.report import fingerprint, marks, publish
+from analysis.report.outcomes import Exit
+from analysis.report.own_panel import OwnPanel
+from analysis.report.schedule import read, select, settle
+
+PARAMETERS = """\
+as_of: str = "2026-11-01"  # date of knowledge, YYYY-MM-DD; allowed date
+verdict_file: str = "../reports/scratch/verdicts.json"  # where the verdicts go
+data_tier: str = "facts"  # tier of the data; allowed facts | panel | sim
+event: str = "amazon_2021"  # what the report is about
+panel_path: str = ""  # a panel of one's own
+panel_map: str = ""  # its map
+sim_preset: str = "mid_3k"  # the simulated market
+seed: int = 1  # of the simulated market; allowed 0 to 99
+conf: float = 0.95  # coverage of intervals; allowed 0.8 to 0.99
+post_from: int = 1  # first month after the first wave; allowed 0 to 12
+post_to: int = 2  # last month after the first wave; allowed 0 to 12
+"""
+WRITE = """\
+import json, pathlib
+market = {"facts": "", "sim": f"{sim_preset}, seed {seed}", "panel": "own.csv"}[data_tier]
+verdict = {"claim": "c1", "tier": data_tier, "market": market, "provenance": "simulated" if market else "estimate"}
+pathlib.Path(verdict_file).write_text(json.dumps([verdict]))
+"""
+BRIEF_PARAMETERS = """\
+as_of: str = "2026-11-01"  # date of knowledge, YYYY-MM-DD; allowed date
+verdict_folder: str = "../reports/scratch"  # where the verdicts are
+"""
+SCHEDULE = """\
+reports:
+  - {name: 00_brief, notebook: 00_brief.ipynb}
+  - {name: 03_closed, notebook: 03_closed.ipynb}
+  - {name: sim__03_closed, notebook: 03_closed.ipynb, parameters: {data_tier: sim}}
+"""
+
+
+def shown(*html: str) -> str:
+    return f"from IPython.display import HTML, display\nfor each in {html!r}:\n    display(HTML(each))"
+
+
+@pytest.fixture
+def desk(tmp_path):
+    """A project whose one notebook runs on public facts and on a simulated market."""
+    desk = Desk(tmp_path / "project")
+    desk.furnish()
+    (desk.reports / "schedule.yml").write_text(SCHEDULE)
+    desk.write("03_closed", WRITE, parameters=PARAMETERS)
+    desk.write("00_brief", "1", parameters=BRIEF_PARAMETERS)
+    return desk
+
+
+@pytest.fixture
+def no_kernels(monkeypatch):
+    """Whatever would start a kernel fails."""
+    monkeypatch.setitem(sys.modules, "papermill", None)
+    monkeypatch.setitem(sys.modules, "jupyter_client.manager", None)
+
+
+def feet(folder) -> dict[str, str]:
+    return {file.stem: file.read_text().split(f"{AS_OF}, ")[1] for file in sorted(folder.glob("*.pdf"))}
+
+
+def test_one_notebook_makes_a_real_and_a_simulated_report_that_say_which_they_are(desk):
+    assert desk.run() == Exit.OK
+    assert feet(desk.published) == {
+        "00_brief": "Real figures and estimates from them; in a column of its own ○ simulated: mid_3k, seed 1",
+        "03_closed": "Real figures and estimates from them",
+        "sim__03_closed": "Simulated: mid_3k, seed 1, simulated",
+    }
+    entries = desk.manifest()["reports"]
+    assert [entries[name]["market"] for name in entries] == ["", "", "mid_3k, seed 1"]
+
+
+def test_a_number_chooses_the_real_and_the_simulated_report(desk):
+    jobs = read(desk.paths)
+    assert [job.name for job in select(jobs, ["03"])] == ["03_closed", "sim__03_closed"]
+    assert [job.name for job in select(jobs, ["sim__03_closed"])] == ["sim__03_closed"]
+    assert jobs[-1].is_brief
+    assert {job.number for job in jobs} == {"00", "03"}
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [("03_closed", {"data_tier": "sim"}), ("sim__03_closed", {"data_tier": "facts"})],
+)
+def test_a_name_that_does_not_agree_with_the_tier_is_refused(desk, name, given):
+    with pytest.raises(DesignError, match=rf"Report {name}: its data_tier .* begins with sim__ if and only if"):
+        settle(select(read(desk.paths), [name]), given, AS_OF)
+
+
+def test_a_panel_without_the_option_panel_is_refused(desk):
+    with pytest.raises(DesignError, match=r"data_tier panel was asked for; .* give it with --panel FILE --out DIR"):
+        settle(select(read(desk.paths), ["03_closed"]), {"data_tier": "panel", "panel_path": "own.csv"}, AS_OF)
+
+
+@pytest.mark.parametrize(
+    ("name", "market", "said"),
+    [
+        ("sim__03_closed", "", "its verdicts are of the real market, and the report is of mid_3k, seed 1"),
+        ("sim__03_closed", "chill, seed 1", "its verdicts are of chill, seed 1, and the report is of mid_3k, seed 1"),
+        ("03_closed", "mid_3k, seed 1", "its verdicts are of mid_3k, seed 1, and the report is of the real market"),
+    ],
+)
+def test_verdicts_of_another_market_than_the_report_get_no_pdf(desk, capsys, name, market, said):
+    desk.write("03_closed", WRITE + verdict_of(market), parameters=PARAMETERS)
+    assert desk.run(name) == Exit.FAILED
+    assert f"{name}: {said}; real and simulated never mix." in capsys.readouterr().err
+
+
+def verdict_of(market: str) -> str:
+    kind = "simulated" if market else "estimate"
+    return f"\nverdict.update(market={market!r}, provenance={kind!r})\n" + WRITE.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "mark", "said"),
+    [
+        ("03_closed", "○", "1 of its numbers are marked simulated, and the report is of the real market"),
+        ("sim__03_closed", "◐", "1 of its numbers are marked estimated, and the report is of mid_3k, seed 1"),
+    ],
+)
+def test_a_report_whose_numbers_are_marked_otherwise_gets_no_pdf(desk, capsys, name, mark, said):
+    desk.write("03_closed", shown(f"<p>It was 7.5 {mark}.</p>"), WRITE, parameters=PARAMETERS)
+    assert desk.run(name) == Exit.FAILED
+    assert f"{name}: {said}; call exhibits.use" in capsys.readouterr().err
+
+
+def test_a_published_notebook_holds_the_cells_of_its_own_tier_only(desk):
+    load = "%load_ext analysis.tiers"
+    desk.write("03_closed", load, "%%tier facts\nprint('of facts')", "%%tier panel sim\nprint('of markets')", WRITE,
+               parameters=PARAMETERS)  # fmt: skip
+    file = desk.paths.notebooks / "03_closed.ipynb"
+    notebook = json.loads(file.read_text())
+    for number, text in enumerate(("<!-- tier facts -->\nFor facts.", "<!-- tier sim -->\nFor markets.", "For all.")):
+        notebook["cells"].append({"cell_type": "markdown", "id": f"m{number}", "metadata": {}, "source": text})
+    file.write_text(json.dumps(notebook))
+    assert desk.run() == Exit.OK
+    for name, own, other in (("03_closed", "facts", "markets"), ("sim__03_closed", "markets", "facts")):
+        cells = json.loads((desk.published / f"{name}.ipynb").read_text())["cells"]
+        text = json.dumps(cells)
+        assert f"of {own}" in text
+        assert f"For {own}" in text
+        assert f"of {other}" not in text
+        assert f"For {other}" not in text
+        texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+        assert texts[1:] == [f"For {own}.", "For all."]
+
+
+@pytest.mark.parametrize("error", ["DesignError", "DataError"])
+def test_what_a_notebook_refuses_ends_with_2_and_its_own_words_and_spares_the_others(desk, capsys, error):
+    refuse = f"from analysis.errors import {error}\nif data_tier == 'facts':\n    raise {error}('A was asked; do B.')"
+    desk.write("03_closed", refuse, WRITE, parameters=PARAMETERS)
+    assert desk.run() == Exit.REFUSED
+    said = capsys.readouterr()
+    assert "03_closed: A was asked; do B.\n" in said.err
+    assert "Traceback" not in said.err
+    lines = [line.split() for line in said.out.splitlines()]
+    assert ["03_closed", "refused"] in lines
+    assert ["00_brief", "not", "run:", "it", "needs", "03_closed"] in lines
+    assert [file.stem for file in desk.published.glob("*.pdf")] == ["sim__03_closed"]
+
+
+EXHIBITS = """\
+import matplotlib.pyplot as plt, pandas as pd
+from analysis import exhibits
+exhibits.use("simulated" if data_tier == "sim" else "estimate", market="mid_3k, seed 1" if data_tier == "sim" else "")
+drawing, axes = plt.subplots(1, 2)
+axes[0].plot([1, 2], color=exhibits.look().main)
+axes[1].bar([1, 2], [1, 2], color=exhibits.look().main)
+exhibits.finding_box("E", "S.", estimate=1.0, low=0.5, high=1.5, unit="per cent", tier=data_tier, as_of=as_of) + (
+    exhibits.figure(drawing, "A line and bars.", "A line.")
+    + exhibits.table(pd.DataFrame({"n": [1.0] * 80}), "Many rows.")
+)
+"""
+
+
+def test_every_page_and_exhibit_of_a_real_run_and_of_a_simulated_one_says_which_it_is(desk):
+    desk.write("03_closed", EXHIBITS, WRITE, parameters=PARAMETERS)
+    assert desk.run(render=None) == Exit.OK
+    stamps.assert_told_apart(desk.published)
+    first = stamps.pages(desk.published / "sim__03_closed.pdf")[0]
+    assert "Numbers in this report: 0 real ● (0%), 0 estimated ◐ (0%), 81 simulated ○ (100%)" in first
+    assert "If the market were as simulated (mid_3k, seed 1), then: +1.0 [+0.5 to +1.5] per cent ○" in first
+    assert "0 real ● (0%), 81 estimated ◐ (100%), 0 simulated" in stamps.pages(desk.published / "03_closed.pdf")[0]
+
+
+@pytest.mark.parametrize("swapped", [("03_closed", "sim__03_closed"), ("sim__03_closed", "03_closed")])
+def test_the_scan_for_stamps_finds_a_report_that_lies_under_the_other_name(desk, swapped):
+    desk.write("03_closed", EXHIBITS, WRITE, parameters=PARAMETERS)
+    assert desk.run("03", render=None) == Exit.OK
+    taken, lies = swapped
+    for kind in ("pdf", "ipynb"):
+        shutil.copy(desk.published / f"{taken}.{kind}", desk.published / f"{lies}.{kind}")
+        with pytest.raises(AssertionError):
+            stamps.assert_told_apart(desk.published)
+
+
+# A panel of one's own
+
+MONTHS = [f"{year}-{month:02d}" for year in (2019, 2020, 2021) for month in range(1, 13)]
+
+
+def panel(file, firm: str = "F-", closed: str = "2021-05", sales: float = 100.0):
+    """Write six firms on two platforms, the first two closed."""
+    lines = ["firm,brand_group,platform,month,sales,origin,category,closed_on"]
+    for number in range(6):
+        when, category = closed if number < 2 else "", "electronics" if number < 4 else "books"
+        for platform in ("AMZ", "EBY"):
+            for month in MONTHS:
+                sold = 0 if when and month > when and platform == "AMZ" else sales + number
+                lines.append(f"{firm}{number},{firm}{number},{platform},{month},{sold},CN,{category},{when}")
+    file.write_text("\n".join(lines) + "\n")
+    return file
+
+
+@pytest.fixture
+def own(desk, tmp_path):
+    desk.write("03_closed", WRITE.replace('"own.csv"', '""'), parameters=PARAMETERS)
+    return OwnPanel(panel(tmp_path / "own.csv"))
+
+
+def test_a_panel_of_ones_own_runs_the_notebooks_that_can_take_one_and_the_brief(desk, own, tmp_path):
+    desk.write("05_other", "1")
+    (desk.reports / "schedule.yml").write_text(SCHEDULE + "  - {name: 05_other, notebook: 05_other.ipynb}\n")
+    assert desk.run(panel=own, out=tmp_path / "mine") == Exit.OK
+    mine = tmp_path / "mine" / AS_OF
+    assert feet(mine) == {
+        "00_brief": "Real figures and estimates from them",
+        "03_closed": "Real figures and estimates from them",
+    }
+    entry = json.loads((mine / "manifest.json").read_text())["reports"]["03_closed"]
+    assert entry["parameters"]["data_tier"] == "panel"
+    assert entry["parameters"]["panel_path"] == str(tmp_path / "own.csv")
+    assert list(entry["files"]) == ["own.csv"]
+
+
+def test_an_unchanged_panel_makes_nothing_new_and_a_changed_one_does(desk, own, tmp_path, capsys, monkeypatch):
+    (tmp_path / "sources").mkdir()  # nobody edits these meanwhile
+    monkeypatch.setattr(fingerprint, "PACKAGE", tmp_path / "sources")
+
+    def lines():
+        capsys.readouterr()
+        assert desk.run(panel=own, out=tmp_path / "mine") == Exit.OK
+        return [line.split()[1] for line in capsys.readouterr().out.splitlines()[:2]]
+
+    assert lines() == ["published", "published"]
+    assert lines() == ["unchanged", "unchanged"]
+    panel(tmp_path / "own.csv", sales=101.0)
+    assert lines() == ["published", "published"]
+
+
+def test_a_simulated_panel_makes_simulated_reports(desk, tmp_path):
+    simulated = OwnPanel(panel(tmp_path / "own.csv", firm="SIM-"))
+    assert desk.run(panel=simulated, out=tmp_path / "mine") == Exit.OK
+    assert feet(tmp_path / "mine" / AS_OF) == {
+        "sim__00_brief": "Simulated: own.csv, simulated",
+        "sim__03_closed": "Simulated: own.csv, simulated",
+    }
+    before = {file.name: file.read_bytes() for file in (tmp_path / "mine" / AS_OF).iterdir()}
+    assert desk.run("03", panel=simulated, out=tmp_path / "mine") == Exit.OK
+    assert {file.name: file.read_bytes() for file in (tmp_path / "mine" / AS_OF).iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("firm", "closed", "error", "message"),
+    [
+        ("F-", "", DesignError, "none of 6 firms is closed between 2019-01 and 2021-12"),
+        ("F-", "2019-03", DesignError, "narrow the window"),
+        ("F-", "yesterday", DataError, "yesterday"),
+    ],
+)
+@pytest.mark.usefixtures("no_kernels")
+def test_a_panel_that_cannot_carry_the_reports_is_refused_before_a_kernel_starts(
+    desk, own, tmp_path, firm, closed, error, message
+):
+    panel(own.path, firm=firm, closed=closed)
+    with pytest.raises(error, match=message):
+        desk.run(panel=own, out=tmp_path / "mine")
+    assert not (tmp_path / "mine").exists()
+
+
+@pytest.mark.usefixtures("no_kernels")
+def test_a_panel_needs_a_folder_of_its_own(desk, own, tmp_path, monkeypatch):
+    for out in (None, desk.reports):
+        with pytest.raises(DesignError, match=r"holds the reports of the schedule; give another folder with --out"):
+            desk.run(panel=own, out=out)
+    theirs = {
+        "reports": {
+            "03_closed": {"parameters": {"panel_path": "/other.csv"}},
+            "00_brief": {"parameters": {"verdict_folder": ""}},
+        }
+    }
+    folder = tmp_path / "mine" / AS_OF
+    folder.mkdir(parents=True)
+    publish.write_json(folder / "verdicts.json", [])
+    theirs["verdicts_sha256"] = publish.sha256(folder / "verdicts.json")
+    publish.write_json(folder / "manifest.json", theirs)
+    with pytest.raises(DesignError, match=r"holds 03_closed on /other\.csv; give another folder with --out"):
+        desk.run(panel=own, out=tmp_path / "mine")
+    with pytest.raises(DesignError, match=r"Reports on the scheduled data: .* on /other\.csv; give another folder"):
+        desk.run(out=tmp_path / "mine")
+
+
+@pytest.mark.usefixtures("no_kernels")
+def test_what_the_panel_sets_is_not_given_as_a_parameter(desk, own, tmp_path):
+    for name, value in {"data_tier": "facts", "panel_map": "x.yml", "event": "another"}.items():
+        with pytest.raises(DesignError, match=f"Parameter {name}: '{value}' was given beside --panel"):
+            desk.run(panel=own, out=tmp_path / "mine", given={name: value})
+
+
+# The marks
+
+
+def test_marked_numbers_are_counted_by_kind_and_words_about_the_marks_are_not(tmp_path):
+    html = [
+        "<td>1.0 ●</td><td>−2,345 ◐</td><td>– ●</td>",
+        "<p>It fell by −17.9 [−24.4 to −11.4] per cent ◐, p = 1/28 ○ (130 million yuan ●).</p>",
+        "<p>As of 2026-11-25, with the report. Real figures ●, estimates ◐; <b>12</b> simulated ○.</p>",
+    ]
+    output = {"output_type": "display_data", "metadata": {}, "data": {"text/html": html}}
+    hidden = {"cell_type": "code", "metadata": {"tags": ["remove-cell"]}, "outputs": [output]}
+    cells = [{"cell_type": "markdown", "metadata": {}, "source": "5 ●"}, {**hidden, "metadata": {}}, hidden]
+    (tmp_path / "n.ipynb").write_text(json.dumps({"cells": cells}))
+    assert marks.count(tmp_path / "n.ipynb") == {"real": 2, "estimated": 2, "simulated": 1}
+    assert marks.shares(tmp_path / "n.ipynb") == (
+        "Numbers in this report: 2 real ● (40%), 2 estimated ◐ (40%), 1 simulated ○ (20%)"
+    )
+    (tmp_path / "n.ipynb").write_text('{"cells": []}')
+    assert marks.shares(tmp_path / "n.ipynb") == ""

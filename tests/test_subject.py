@@ -1,0 +1,88 @@
+"""What a report of tier panel or sim is about."""
+
+import pytest
+
+from analysis import subject
+from analysis.errors import DesignError
+from analysis.estimands import Design
+from analysis.estimands.answers import answers, detectable, questions
+from analysis.market import simulate
+
+SETTINGS = {
+    "data_tier": "sim",
+    "event": "amazon_2021",
+    "panel_path": "",
+    "panel_map": "",
+    "sim_preset": "mid_3k",
+    "seed": 1,
+    "post_from": 4,
+    "post_to": 9,
+    "conf": 0.9,
+}
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    return subject.take(SETTINGS)
+
+
+def test_the_parameters_make_the_market_and_the_design(simulated):
+    panel, _ = simulate("mid_3k", seed=1)
+    assert simulated.panel.digest == panel.digest
+    assert (simulated.market, simulated.mark) == ("mid_3k, seed 1", "simulated")
+    assert simulated.design == Design(level=0.9)
+
+
+def test_the_truth_of_every_question_is_known(simulated):
+    ids = [spec[0] for question in questions(simulated.panel, simulated.design) for spec in question.terms.values()]
+    assert len(set(ids)) == len(ids)
+    assert set(ids) <= set(simulated.true())
+
+
+def test_a_panel_that_was_brought_has_no_truth_and_stays_simulated(simulated, tmp_path):
+    file = tmp_path / "mine.parquet"
+    simulated.panel.to_parquet(file)
+    brought = subject.take(SETTINGS | {"data_tier": "panel", "panel_path": str(file)})
+    assert brought.panel.digest == simulated.panel.digest
+    assert (brought.market, brought.mark, brought.true()) == ("mine.parquet", "simulated", {})
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"data_tier": "facts"}, "only panel and sim have one"),
+        ({"data_tier": "panel"}, "panel_path is empty"),
+        ({"event": "none"}, "there are amazon_2021"),
+        ({"sim_preset": "mid"}, "choose from null"),
+    ],
+)
+def test_what_cannot_be_taken_is_refused(values, said):
+    with pytest.raises(DesignError, match=said):
+        subject.take(SETTINGS | values)
+
+
+def test_an_estimand_that_a_panel_cannot_carry_has_a_reason_and_no_number(simulated):
+    found = answers(simulated.panel, Design(post_from=0, post_to=2, comparison="not_yet_closed"), ["E1a", "E4a_EBY"])
+    rows = found.rows.set_index("id")
+    assert rows.loc["E4a_EBY", ["estimate", "std_error", "mde"]].isna().all()
+    assert "use comparison='low_exposure'" in rows.loc["E4a_EBY", "reason"]
+    assert "E4a_EBY" not in found.made
+
+
+def test_an_estimand_that_is_not_there_is_refused(simulated):
+    with pytest.raises(DesignError, match="E9 was asked for; there are E1a"):
+        answers(simulated.panel, Design(), ["E1a", "E9"])
+
+
+def test_answers_are_what_the_verbs_say(simulated):
+    found = answers(simulated.panel, Design(), ["E1a", "d3"])
+    for name, term in (("E1a", "simple"), ("d3", "d3")):
+        row = found.rows.set_index("id").loc[name]
+        assert row["estimate"] == found.made[name].row(term)["estimate"]
+
+
+def test_the_detectable_effect_is_in_the_unit_and_free_of_the_estimate(simulated):
+    rows = answers(simulated.panel, Design(), ["E1a", "E3g"]).rows
+    logs = rows["std_error"][0] / (100 + rows["estimate"][0])  # of log points
+    assert detectable(rows, level=0.95)[0] == pytest.approx(100 * (1 - 2.718281828 ** (-(1.959964 + 0.841621) * logs)))
+    assert detectable(rows, level=0.95)[1] == pytest.approx((1.959964 + 0.841621) * rows["std_error"][1], rel=1e-5)
