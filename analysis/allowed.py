@@ -28,6 +28,7 @@ _NUMBERS = {
     "float": re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"),
 }
 _RANGE = re.compile(r"(\S+) to (\S+)")
+_TIERS = re.compile(r"tiers? (\w+(?:, \w+)*): ")
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Parameter:
     default : int, float, str or bool
         The value that the notebook uses when it is run by hand.
     help : str
-        Meaning and unit, from the comment; empty if there is none.
+        Meaning and unit, from the comment; empty if there is none. What begins with ``tier sim:`` or ``tiers panel,
+        sim:`` belongs to these tiers of data alone.
     allowed : str
         The rule after ``allowed`` in the comment; empty if any value of the type will do.
     """
@@ -52,6 +54,12 @@ class Parameter:
     default: Value
     help: str
     allowed: str
+
+    @property
+    def tiers(self) -> tuple[str, ...]:
+        """The tiers of data that it belongs to; none means all."""
+        found = _TIERS.match(self.help)
+        return tuple(found[1].split(", ")) if found else ()
 
     @property
     def ends(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ literal with its unit, and where it matters its allowed values, in the comment::
 
     delta_pp: float = 2.0  # percentage points; allowed 0 to 20
     data_tier: str = "facts"  # tier of the data; allowed facts | listed
+    seed: int = 1  # tier sim: seed of the market
     as_of: str = "2026-11-01"  # date of knowledge, YYYY-MM-DD; allowed date
     long_after: int = 2023  # last year; allowed after to 2023
 
@@ -112,7 +113,7 @@ def check(notebook_name: str, namespace: Mapping[str, object]) -> dict[str, Valu
     Returns
     -------
     dict
-        The values in force, by name.
+        The values in force, by name, of those that belong to the notebook's ``data_tier``.
 
     Raises
     ------
@@ -126,7 +127,9 @@ def check(notebook_name: str, namespace: Mapping[str, object]) -> dict[str, Valu
                 f"Parameter {name} of {notebook_name}: it is not defined; "
                 "run the parameters cell before the setup cell."
             )
-    return admit(known, {name: namespace[name] for name in known})
+    values = admit(known, {name: namespace[name] for name in known})
+    tier = values.get("data_tier")
+    return {name: value for name, value in values.items() if not known[name].tiers or tier in known[name].tiers}
 
 
 def refuse_unknown(given: Iterable[str], known: Iterable[str]) -> None:

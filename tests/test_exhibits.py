@@ -354,3 +354,8 @@ def test_versions_are_those_of_the_dependencies_that_a_reader_needs():
     assert found["pandas"] == pd.__version__
     assert {"python", "numpy", "scipy", "statsmodels", "matplotlib"} <= set(found)
     assert not {"pytest", "ruff", "diff-diff"} & set(found)
+
+
+def test_a_brief_without_verdicts_says_so_and_gives_no_word():
+    assert exhibits.brief([]).text == "No claim gets a word."
+    assert "No report of this run judges a claim" in exhibits.brief_table([]).text

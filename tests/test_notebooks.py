@@ -3,12 +3,14 @@
 import ast
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import papermill
 import pytest
 import stamps
 from pypdf import PdfReader
+from ruff import find_ruff_bin
 
 from analysis import facts, parameters, tiers, verdicts
 from analysis.exhibits import number, percent_change, quantity
@@ -88,11 +90,20 @@ def test_a_notebook_is_short(notebook):
         assert sum(not line.startswith(('"', 'f"')) for line in lines) <= MOST_LINES
 
 
+def test_names_of_a_notebook_are_imported_and_used(notebook, tmp_path):
+    """Ruff passes over cells that name their tiers, so they are shown to it as one file."""
+    whole = tmp_path / f"nb_{notebook.stem}.py"
+    whole.write_text("\n".join(python(cell) for cell in code(notebook)), encoding="utf-8")
+    asked = ["check", "--isolated", "--select", "F401,F811,F821", "--output-format", "concise", str(whole)]
+    done = subprocess.run([find_ruff_bin(), *asked], capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stdout
+
+
 def test_a_cell_names_only_tiers_that_its_notebook_has(notebook):
     allowed = next((one.wanted for one in parameters.read(notebook) if one.name == "data_tier"), "")
     for cell in cells(notebook):
         assert all(tier in allowed for tier in tiers.of(source(cell)))
-        assert ("tier" in source(cell).partition("\n")[0]) == bool(tiers.of(source(cell)))
+        assert source(cell).startswith(("%%tier", "<!-- tier")) == bool(tiers.of(source(cell)))
 
 
 def test_the_setup_cell_checks_the_parameters_of_its_own_notebook(notebook):

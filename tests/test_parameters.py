@@ -261,3 +261,20 @@ def test_the_bound_is_the_value_in_force_and_both_ends_are_allowed(ordered):
 def test_a_bound_that_cannot_be_one_or_excludes_a_default_is_refused(tmp_path, source, message):
     with pytest.raises(DesignError, match=message):
         read_cell(tmp_path, source)
+
+
+def test_a_running_notebook_knows_the_parameters_of_its_own_tier_alone(tmp_path):
+    lines = (
+        'data_tier: str = "sim"  # tier of the data; allowed facts | panel | sim\n'
+        "seed: int = 1  # tier sim: seed of the market\n"
+        "cut: int = 2  # tiers panel, sim: smallest dose; allowed 0 to 5\n"
+        "share: int = 3  # tier facts: assumed\n"
+        "rest: int = 4  # tiers of a cake\n"
+    )
+    notebook = str(tmp_path / "tiers.ipynb")
+    write_notebook(tmp_path / "tiers.ipynb", parameters=lines)
+    values = {"data_tier": "sim", "seed": 1, "cut": 2, "share": 3, "rest": 4}
+    assert list(parameters.check(notebook, values)) == ["data_tier", "seed", "cut", "rest"]
+    assert list(parameters.check(notebook, values | {"data_tier": "facts"})) == ["data_tier", "share", "rest"]
+    with pytest.raises(DesignError, match="cut"):  # of whatever tier, a wrong value is refused
+        parameters.check(notebook, values | {"data_tier": "facts", "cut": 9})

@@ -225,6 +225,13 @@ def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
             for start, end in ((wave - 12, stop - 12), (wave, stop))
         ]
     ).astype(float)
+    if not entrants.any(axis=0).all():
+        before, after = entrants.sum(axis=0).astype(int)
+        raise DesignError(
+            f"entrants of origin {design.origin} were asked for; {before} firms of it first sell in the months a year "
+            f"before and {after} in those from {panel.months[wave]}; bring a panel that firms may enter, not "
+            "one of the largest at the start"
+        )
     held = panel.base_share(base=picked.base, home=panel.platforms[0])
     share = np.nan_to_num(held[picked.closed])
     exposure = np.bincount(category[picked.closed], weights=share, minlength=len(names)).astype(float)

@@ -24,7 +24,8 @@ def brief(verdicts: Sequence[Verdict]) -> Block:
     spoken, told = best(verdicts), simulated(verdicts)
     claims = len({verdict.claim for verdict in spoken})
     lead = f"Of {len(spoken)} readings of {claims} claims: {_words(spoken)}." if spoken else "No claim gets a word."
-    lines = [f"<strong>{lead}</strong> As of {escape(verdicts[0].as_of)}."]
+    as_of = f" As of {escape(verdicts[0].as_of)}." if verdicts else ""
+    lines = [f"<strong>{lead}</strong>{as_of}"]
     if told:
         market = escape(next(iter(told.values())).market)
         lines.append(f"Readings tried on a simulated market ({market}), which decide nothing: {', '.join(told)}.")
@@ -47,8 +48,10 @@ def brief_table(verdicts: Sequence[Verdict]) -> Block:
     """Return the table of all readings, in the order of the claims: the word, the finding, what would change it.
 
     The word is that of the best data (:func:`analysis.verdicts.best`). Where a simulated market was tried too, its
-    word and finding stand in the last column.
+    word and finding stand in the last column. An event whose claims no report judges has no table.
     """
+    if not verdicts:
+        return say("No report of this run judges a claim: the event names none that these data could bear on.")
     words, told = {verdict.name: verdict for verdict in best(verdicts)}, simulated(verdicts)
     readings = sorted({v.name: v for v in verdicts}.values(), key=lambda v: (v.claim, v.reading))
     shown = [words.get(verdict.name, verdict) for verdict in readings]
