@@ -80,12 +80,11 @@ def att_gt(
     _check(y, first, comparison, scale, missing, anticipation)
     keep = first - 1 - anticipation >= 0
     early = int((~keep).sum())
-    if missing == "balanced":
-        whole = ~np.isnan(y.min(axis=1))  # NaN where any is; no array of flags
+    dropped = 0
+    if missing == "balanced" and np.isnan(y.min(initial=np.inf)):  # NaN where any is; no array of flags
+        whole = ~np.isnan(y.min(axis=1))
         dropped = int((keep & ~whole).sum())
         keep &= whole
-    else:
-        dropped = 0
     if not keep.all():
         y, first = y[keep], first[keep]
     codes = None if cluster is None else pd.factorize(np.asarray(cluster)[keep])[0].astype(np.int64)
@@ -124,7 +123,7 @@ def _check(y: Floats, first: Floats, comparison: str, scale: str, missing: str, 
         )
     if anticipation < 0:
         raise DesignError(f"anticipation = {anticipation} was asked for; it is a number of periods; give 0 or more")
-    if not np.isfinite(first[first < y.shape[1]]).any():
+    if not ((first < y.shape[1]) & (first > -np.inf)).any():
         raise DesignError(f"effects were asked for; none of {len(y)} units is treated inside the window; widen it")
     if scale == "ratio" and np.nanmin(y) < 0:
         raise DesignError(
@@ -134,9 +133,9 @@ def _check(y: Floats, first: Floats, comparison: str, scale: str, missing: str, 
 
 def _groups(first: Floats, stratum: npt.NDArray[np.int64]) -> tuple[list[npt.NDArray[np.int64]], pd.DataFrame]:
     """Rows by (first treated, stratum), and the labels of these groups."""
-    _, cohort = np.unique(first, return_inverse=True)
+    cohort, _ = pd.factorize(first, sort=True)
     key = cohort * (int(stratum.max()) + 1) + stratum
-    order = np.argsort(key, kind="stable")
+    order = np.argsort(key.astype(np.min_scalar_type(key.max())), kind="stable")  # few groups: sorted by their bits
     starts = np.flatnonzero(np.diff(key[order], prepend=-1))
     rows = np.split(order, starts[1:])
     return rows, pd.DataFrame(

@@ -84,10 +84,11 @@ SPOILED = {
 }
 
 
-def check(tmp_path, content):
+def check(tmp_path, content, *command):
     (tmp_path / "mine.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
     (tmp_path / "mine.yml").write_text(MAP)
-    return front_desk.main(["check", "--panel", str(tmp_path / "mine.csv"), "--map", str(tmp_path / "mine.yml")])
+    files = ["--panel", str(tmp_path / "mine.csv"), "--map", str(tmp_path / "mine.yml")]
+    return front_desk.main([*(command or ["check"]), *files])
 
 
 @pytest.mark.parametrize("way", SPOILED)
@@ -97,9 +98,19 @@ def test_a_spoiled_panel_exits_2_and_only_its_own_message_fits(tmp_path, capsys,
     error = capsys.readouterr().err
     fitting = [other for other, (_, pattern) in SPOILED.items() if re.search(pattern, error)]
     assert fitting == [way], error
+    assert said
     if way != "no closed firm":
         assert str(tmp_path / "mine.csv") in error
-    assert said
+
+
+@pytest.mark.parametrize("way", SPOILED)
+def test_no_report_starts_on_a_spoiled_panel(tmp_path, capsys, way):
+    content, said = SPOILED[way]
+    assert check(tmp_path, content, "report", "--out", str(tmp_path / "out")) == 2
+    error = capsys.readouterr().err
+    assert re.search(said, error)
+    assert "running" not in error
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_panel_without_closed_firms_is_a_panel_that_answers_nothing(tmp_path, capsys):
