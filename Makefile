@@ -25,7 +25,7 @@ bench: $(READY) ## time the runner against the plain way, and the estimators aga
 	@$(BIN)/python benchmarks/runner.py
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/estimators.py
 
-audit: $(READY) ## hold every estimand against the truth of 2,000 simulated markets; writes data/audit.csv and docs/coverage.md
+audit: $(READY) ## hold every estimand against the truth of simulated markets; writes data/audit.csv and docs/coverage.md
 	@$(BIN)/python benchmarks/coverage.py
 
 coverage: audit

@@ -213,9 +213,9 @@ def test_the_zip_holds_the_intervals_of_one_estimand_by_distance():
     found = audit.standardised(data, "E9", "mid_3k")
     np.testing.assert_allclose(found["z"], [0.0, -3.0, 6.0])
     assert list(found["holds"]) == [True, False, False]
-    assert len(audit.standardised(data, "E9", "all")) == 4
-    with pytest.raises(DesignError, match="E8 in preset all"):
-        audit.standardised(data, "E8", "all")
+    assert len(audit.standardised(data, "E9", "all_presets")) == 4
+    with pytest.raises(DesignError, match="E8 in all_presets"):
+        audit.standardised(data, "E8", "all_presets")
 
 
 def test_the_larger_audit_is_shown():
@@ -301,13 +301,13 @@ def test_presets_are_described_by_what_differs(small):
 
 
 def test_every_drawing_of_an_audit_is_stamped(small):
-    table, zipped = audit.summarise(small), audit.standardised(small, "E2a", "all")
+    table, zipped = audit.summarise(small), audit.standardised(small, "E2a", "all_presets")
     exhibits.use("simulated", market="two presets")
     grid = audit.grid(table, "coverage", table)
     drawings = [
         charts.heat({"a": grid, "b": grid}, (0.85, 0.92)),
         charts.zip_plot(zipped, xlabel="z"),
-        charts.biases(audit.scaled_bias(table), most=0.5),
+        charts.biases(audit.scaled_bias(table), (0.5, 1.0)),
         charts.rejections(table.query("preset == 'null' and markets > 0"), 0.05),
         charts.mde_curve(table[table["id"] == "E2a"], unit="per cent"),
     ]

@@ -43,7 +43,8 @@ def mechanisms(table: pd.DataFrame) -> pd.DataFrame:
         values = dataclasses.asdict(chosen(str(preset)))
         changed = {name: value for name, value in values.items() if value != getattr(plain, name)}
         words = [
-            f"{name} {value:g} instead of {getattr(plain, name):g} ({units[name]})" for name, value in changed.items()
+            f"{name} {value:,.10g} instead of {getattr(plain, name):,.10g} ({units[name]})"
+            for name, value in changed.items()
         ]
         rows.append({"preset": preset, "closed": closed, "differs": "; ".join(words) or "the defaults"})
     return pd.DataFrame(rows)
@@ -115,7 +116,7 @@ def standardised(replicates: pd.DataFrame, name: str, preset: str) -> pd.DataFra
     name : str
         Id of the estimand.
     preset : str
-        One preset, or "all".
+        One preset, or "all_presets".
 
     Returns
     -------
@@ -127,11 +128,11 @@ def standardised(replicates: pd.DataFrame, name: str, preset: str) -> pd.DataFra
     DesignError
         If there is no such estimand, or none of its intervals has a truth and a positive error.
     """
-    asked = replicates[(replicates["id"] == name) & ((replicates["preset"] == preset) | (preset == "all"))]
+    asked = replicates[(replicates["id"] == name) & ((replicates["preset"] == preset) | (preset == "all_presets"))]
     used = asked[(asked["std_error"] > 0) & asked["low"].notna() & asked["truth"].notna()]
     if used.empty:
         raise DesignError(
-            f"the intervals of {name} in preset {preset} were asked for; {len(asked)} markets answer, none "
+            f"the intervals of {name} in {preset} were asked for; {len(asked)} markets answer, none "
             "with an interval and a truth; name another preset of this run, or an estimand of "
             f"{', '.join(replicates['id'].unique())}"
         )
@@ -151,10 +152,13 @@ def grid(table: pd.DataFrame, column: str, like: pd.DataFrame) -> pd.DataFrame:
 
 
 def scaled_bias(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the bias over the spread, where there is one, with its Monte Carlo error: `preset`, `id`, `bias`, `error`."""
-    rows = table[(table["markets"] > 1) & (table["sd"] > 0)]
-    bias, error = rows["bias"] / rows["sd"], rows["bias_mc"] / rows["sd"]
-    return rows[KEYS].assign(bias=bias, error=error).reset_index(drop=True)
+    r"""Return the bias over the spread by estimand (rows) and preset; missing where there is none.
+
+    Its Monte Carlo error is :math:`1/\sqrt n` in every cell of n markets, since that of the bias is
+    :math:`s_e/\sqrt n`.
+    """
+    rows = table.assign(scaled=table["bias"] / table["sd"].where(table["sd"] > 0))
+    return grid(rows, "scaled", table)
 
 
 def power(table: pd.DataFrame, preset: str) -> pd.DataFrame:

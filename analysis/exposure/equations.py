@@ -45,7 +45,7 @@ class Units:
     def in_strata(self, values: Floats) -> Floats:
         """Sum within the stratum of each unit, shape of `values`."""
         count = int(self.stratum.max(initial=0)) + 1
-        totals = sum_by(values.reshape(len(values), -1), self.stratum, count)
+        totals = sum_by(values if values.ndim == 2 else values[:, np.newaxis], self.stratum, count)  # also of no unit
         return np.asarray(totals[self.stratum].reshape(values.shape))
 
     def cells(self) -> Units:

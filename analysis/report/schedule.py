@@ -178,14 +178,21 @@ def _of_market(job: Job) -> Job:
             "it with --panel FILE --out DIR."
         )
     if job.tier == "sim":
-        preset, seed = (job.parameters.get(name, "as named") for name in ("sim_preset", "seed"))
-        job = replace(job, market=f"{preset}, seed {seed}")
+        preset = job.parameters.get("sim_preset", "as named")
+        job = replace(job, market=f"{preset}, {_seeds(job.parameters)}")
     if job.name.startswith(SIMULATED) != bool(job.market):
         raise DesignError(
             f"Report {job.name}: its data_tier is {job.tier or 'not a parameter'!r}; the name begins with {SIMULATED} "
             "if and only if its numbers are simulated: choose or write the report of the other name."
         )
     return job
+
+
+def _seeds(values: Mapping[str, Any]) -> str:
+    """Name the seed of one market, or the first and the last of several."""
+    if "first_seed" not in values:
+        return f"seed {values.get('seed', 'as named')}"
+    return f"seeds {values['first_seed']} to {values['first_seed'] + values['markets'] - 1}"
 
 
 def refuse_foresight(paths: Paths, as_of: str) -> None:

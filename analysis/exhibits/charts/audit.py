@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
-from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.colors import ListedColormap
 from matplotlib.ticker import NullLocator
 
 from analysis.exhibits.charts.axes import axis_numbers
@@ -26,26 +26,43 @@ def heat(grids: Mapping[str, pd.DataFrame], limits: tuple[float, float]) -> Figu
     `grids` has one frame of shares (rows by columns) per title, with the same rows; `limits` are the two shares at
     which the colour changes, the lower first. Missing cells are left white with a dot.
     """
-    rows, columns = next(iter(grids.values())).shape
-    drawing, panels = plt.subplots(
-        1, len(grids), figsize=(WIDTH, 0.9 + 0.122 * rows), sharey=True, squeeze=False, layout="constrained"
-    )
-    colours = ListedColormap([look().main, look().faint, look().band])
-    norm = BoundaryNorm([-0.001, *limits, 1.001], 3)
-    for axes, (title, grid) in zip(panels[0], grids.items(), strict=True):
-        shares = grid.to_numpy(float)
-        axes.pcolormesh(np.ma.masked_invalid(shares), cmap=colours, norm=norm, edgecolors="white", lw=0.8)
-        for (row, column), share in np.ndenumerate(shares):
-            text = "·" if np.isnan(share) else number(100 * share, 0)
-            shade = "white" if share < limits[0] else INK
-            axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=5.4, color=shade, zorder=11)
-        axes.set_xticks(np.arange(columns) + 0.5, grid.columns, rotation=60, ha="right", rotation_mode="anchor")
-        axes.set_yticks(np.arange(rows) + 0.5, grid.index)
-        axes.tick_params(length=0, labelsize=6)
+    drawing, panels = _panels(len(grids), len(next(iter(grids.values()))))
+    for axes, (title, grid) in zip(panels, grids.items(), strict=True):
+        _cells(axes, 100 * grid, 2 - np.digitize(grid, limits), decimals=0)
         axes.set_title(title)
-        axes.spines[:].set_visible(False)
-    panels[0, 0].invert_yaxis()
     return drawing
+
+
+def biases(grid: pd.DataFrame, limits: tuple[float, float]) -> Figure:
+    """Draw bias over spread as coloured cells (rows by columns); the farther from zero, the darker.
+
+    `limits` are the two sizes at which the colour changes, the lower first.
+    """
+    drawing, panels = _panels(1, len(grid))
+    _cells(panels[0], grid, np.digitize(grid.abs(), limits), decimals=1, signed=True)
+    return drawing
+
+
+def _panels(count: int, rows: int) -> tuple[Figure, list[Axes]]:
+    size = (WIDTH, 0.85 + 0.082 * rows)
+    drawing, panels = plt.subplots(1, count, figsize=size, sharey=True, squeeze=False)
+    panels[0, 0].invert_yaxis()
+    return drawing, list(panels[0])
+
+
+def _cells(axes: Axes, grid: pd.DataFrame, shade: np.ndarray, *, decimals: int, signed: bool = False) -> None:
+    """Fill the cells of a grid by shade, 0 the palest and 2 the darkest, and write its numbers into them."""
+    known = np.ma.masked_where(grid.isna(), shade)
+    colours = ListedColormap([look().band, look().faint, look().main])
+    axes.pcolormesh(known, cmap=colours, vmin=0, vmax=2, edgecolors="white", lw=0.6)
+    for (row, column), value in np.ndenumerate(grid.to_numpy(float)):
+        text = "·" if np.isnan(value) else number(value, decimals, signed=signed)
+        ink = "white" if known[row, column] == 2 else INK
+        axes.text(column + 0.5, row + 0.52, text, ha="center", va="center", fontsize=5, color=ink, zorder=11)
+    axes.set_xticks(np.arange(grid.shape[1]) + 0.5, grid.columns, rotation=60, ha="right", rotation_mode="anchor")
+    axes.set_yticks(np.arange(len(grid)) + 0.5, grid.index)
+    axes.tick_params(length=0, labelsize=5)
+    axes.spines[:].set_visible(False)
 
 
 def zip_plot(rows: pd.DataFrame, *, xlabel: str) -> Figure:
@@ -70,57 +87,19 @@ def zip_plot(rows: pd.DataFrame, *, xlabel: str) -> Figure:
     return drawing
 
 
-def biases(rows: pd.DataFrame, *, most: float) -> Figure:
-    """Draw bias over spread with two Monte Carlo errors, a panel per preset; the band is ``±most``.
-
-    `rows` has `preset`, `id`, `bias`, `error`. What lies beyond the axis is drawn at its edge, as a triangle.
-    """
-    presets, ids, across, reach = list(rows["preset"].unique()), list(rows["id"].unique()), 5, 2.2
-    down = -(-len(presets) // across)
-    size = (WIDTH, 0.55 + down * (0.22 + 0.073 * len(ids)))
-    drawing, panels = plt.subplots(down, across, figsize=size, sharex=True, sharey=True, squeeze=False)
-    for axes, preset in zip(panels.flat, presets, strict=False):
-        axes.axvspan(-most, most, color=look().band, zorder=0)
-        axes.axvline(0, color=INK, lw=0.6, ls="-", zorder=1)
-        _dots(axes, rows[rows["preset"] == preset].set_index("id").reindex(ids), reach)
-        axes.set_title(preset, fontsize=7.5)
-        axes.tick_params(axis="y", length=0, labelsize=5)
-    for axes in panels.flat[len(presets) :]:
-        axes.remove()
-    panels[0, 0].set_xlim(-reach, reach)
-    panels[0, 0].set_xticks([-2, -1, 0, 1, 2])
-    panels[0, 0].set_yticks(np.arange(len(ids)), ids)
-    panels[0, 0].set_ylim(len(ids) - 0.3, -0.7)
-    for axes in panels[-1]:
-        axis_numbers(axes, 0, "x", signed=True)
-    drawing.supxlabel("bias over spread", fontsize=8)
-    return drawing
-
-
-def _dots(axes: Axes, rows: pd.DataFrame, reach: float) -> None:
-    places, found, error = np.arange(len(rows)), rows["bias"].to_numpy(float), 2 * rows["error"].to_numpy(float)
-    inside = np.abs(found) <= reach
-    low, high = np.clip(found - error, -reach, reach), np.clip(found + error, -reach, reach)
-    axes.hlines(places[inside], low[inside], high[inside], color=look().main, lw=1.0)
-    axes.plot(found[inside], places[inside], "o", color=look().main, ms=2.0)
-    for marker, beyond in (("<", found < -reach), (">", found > reach)):
-        edge = np.sign(found[beyond]) * reach * 0.96
-        axes.plot(edge, places[beyond], marker, color=look().main, ms=3.2)
-
-
 def rejections(rows: pd.DataFrame, size: float) -> Figure:
     """Draw the share of rejections where nothing happened, with two Monte Carlo errors, against the size claimed.
 
     `rows` has `id`, `rejection`, `rejection_mc`, shares.
     """
-    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.17 * len(rows)))
+    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.125 * len(rows)))
     places = np.arange(len(rows))
     share, error = (100 * rows[name].to_numpy(float) for name in ("rejection", "rejection_mc"))
     axes.axvline(100 * size, color=look().rest, lw=1.0)
     axes.hlines(places, np.clip(share - 2 * error, 0, None), share + 2 * error, color=look().main, lw=1.4)
     axes.plot(share, places, "o", color=look().main, ms=4)
     axes.set_yticks(places, rows["id"])
-    axes.tick_params(axis="y", length=0, labelsize=6.8)
+    axes.tick_params(axis="y", length=0, labelsize=6)
     axes.invert_yaxis()
     axes.set_xlim(left=0)
     axes.set_xlabel("rejections where nothing happened, per cent of markets")
@@ -145,7 +124,7 @@ def mde_curve(rows: pd.DataFrame, *, unit: str) -> Figure:
         zorder=3,
     )
     axes.plot(shown["closed"], shown["mde"], "o", color=look().main, ms=5, zorder=3)
-    near = np.log(shown["closed"]).diff().gt(0.15).cumsum()  # presets of about as many closed firms share a label
+    near = np.log(shown["closed"]).diff().gt(0.25).cumsum()  # presets of about as many closed firms share a label
     for _, group in shown.groupby(near):
         ordered = group.sort_values("mde", ascending=False)
         axes.annotate(
