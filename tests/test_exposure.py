@@ -344,6 +344,19 @@ def test_a_bin_in_one_category_has_no_error_and_an_empty_one_no_estimate():
     assert np.isfinite(rows.loc[["5 to 15 %", "slope"], "std_error"]).all()
 
 
+@pytest.mark.parametrize("others", [0.0, None])
+def test_a_slope_that_rests_on_one_category_has_no_error(others):
+    """Without that category nothing is left that sells: no unit, or none that did after."""
+    y, exposure, category = panel(12)
+    category = np.where(category == 3, 3, 0) if others == 0.0 else np.zeros(N, dtype=int)
+    exposure = exposure + np.linspace(0, 0.1, N)
+    y[(category == 0) & (others is not None), 2:] = 0.0
+    found = exposure_effects(y, exposure, POST, bins=(), category=category)
+    assert np.isfinite(found.row("slope")["estimate"])
+    assert np.isnan(found.row("slope")["std_error"])
+    assert found.reason
+
+
 def test_without_a_lowest_bin_there_are_no_bins_but_a_slope():
     y, exposure, category = panel(12)
     found = exposure_effects(y, exposure + 0.1, POST, bins=EDGES, category=category)
@@ -465,3 +478,16 @@ def test_closures_that_cannot_be_redrawn_are_refused(closed, strata, eligible, m
     with pytest.raises(DesignError) as refused:
         redraw_closures(closed, strata, np.random.default_rng(0), 3, eligible=eligible)
     assert message in str(refused.value)
+
+
+def test_the_effective_number_of_many_clusters_stands_in_for_the_exact_quantile(monkeypatch):
+    rng = np.random.default_rng(2)
+    category = np.repeat(np.arange(60), 5)
+    exposure = np.where(category < 4, 0.2, 0.01) + 0.001 * category  # four categories carry the slope
+    y = rng.gamma(2.0, size=(300, len(POST)))
+    exact = exposure_effects(y, exposure, POST, bins=(), category=category).rows.set_index("term")
+    monkeypatch.setattr("analysis.exposure.jackknife.EXACT", 10)
+    found = exposure_effects(y, exposure, POST, bins=(), category=category).rows.set_index("term")
+    assert found.loc["slope", "std_error"] == exact.loc["slope", "std_error"]
+    assert stats.t.ppf(0.975, 59) < found.loc["slope", "reach"] < 4.0  # few clusters in truth
+    assert found.loc["slope", "reach"] == pytest.approx(exact.loc["slope", "reach"], rel=0.5)

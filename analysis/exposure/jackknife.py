@@ -15,6 +15,7 @@ from analysis.inference import Floats
 
 Estimates = Callable[[Units], tuple[Floats, Floats]]
 
+EXACT = 500  # clusters; the eigenvalues behind the exact quantile take the cube of their number
 POINTS, WEIGHTS = np.polynomial.legendre.leggauss(64)  # of a smooth integral over angles; more points change nothing
 
 
@@ -55,12 +56,15 @@ def leave_one_out(part: Units, count: int, estimates: Estimates, level: float) -
     the changes by ``A e``, A being the difference of l with and without each cluster. The reach is the quantile of
     ``|l'e| / sqrt((G - 1) / G e'A'A e)``, whatever that variance is, but at least the usual t quantile with G - 1
     degrees of freedom, so that the model of equal variances only ever widens intervals. Equal clusters reach little
-    further than that; a few exposed clusters among many do, as there are few in truth.
+    further than that; a few exposed clusters among many do, as there are few in truth. Beyond `EXACT` clusters their
+    effective number ``(sum l^2)^2 / sum l^4`` stands in: the t quantile with one degree of freedom less.
 
     References
     ----------
     MacKinnon, J. G., Nielsen, M. O. and Webb, M. D. (2023), Fast and reliable jackknife and bootstrap methods for
-    cluster-robust inference, Journal of Applied Econometrics 38, 671-694. Bell, R. M. and McCaffrey, D. F. (2002),
+    cluster-robust inference, Journal of Applied Econometrics 38, 671-694. Carter, A. V.,
+    Schnepel, K. T. and Steigerwald, D. G. (2017), Asymptotic behavior of a t-test robust to cluster heterogeneity,
+    Review of Economics and Statistics 99, 698-709, for the effective number. Bell, R. M. and McCaffrey, D. F. (2002),
     Bias reduction in standard errors for linear regression with multi-stage samples, Survey Methodology 28, 169-181,
     for quantiles under a working model; they match two moments, which overstates them where one cluster dominates.
     """
@@ -69,7 +73,8 @@ def leave_one_out(part: Units, count: int, estimates: Estimates, level: float) -
     factor = np.sqrt((len(there) - 1) / len(there))
     moved = np.zeros((count, len(value)))
     full = sum_by(gradient, part.cluster, count)[there]
-    change = np.full((len(value), len(there), len(there)), np.nan)
+    exact = len(there) <= EXACT
+    change = np.full((len(value), len(there), len(there)), np.nan) if exact else np.empty(0)
     for row, cluster in enumerate(there):
         kept = part.at(part.cluster != cluster)
         moved[cluster] = np.nan
@@ -78,12 +83,20 @@ def leave_one_out(part: Units, count: int, estimates: Estimates, level: float) -
         except DesignError:  # the estimate rests on this one cluster: it has no error
             continue
         moved[cluster] = factor * (value - without)
-        change[:, row] = factor * (full - sum_by(left, kept.cluster, count)[there]).T
+        if exact:
+            change[:, row] = factor * (full - sum_by(left, kept.cluster, count)[there]).T
     moved[:, np.isnan(moved).any(axis=0)] = np.nan
     known, reach = ~np.isnan(moved).any(axis=0), np.full(len(value), np.nan)
     usual = stats.t.ppf((1 + level) / 2, len(there) - 1)
-    reach[known] = [max(usual, _quantile(full[:, i], change[i].T @ change[i], level)) for i in np.flatnonzero(known)]
+    for i in np.flatnonzero(known):
+        own = _quantile(full[:, i], change[i].T @ change[i], level) if exact else _effective(full[:, i], level)
+        reach[i] = max(usual, own)
     return Jackknife(moved, reach)
+
+
+def _effective(slope: Floats, level: float) -> float:
+    number = (slope**2).sum() ** 2 / (slope**4).sum()
+    return float(stats.t.ppf((1 + level) / 2, max(number - 1, 1)))
 
 
 def _quantile(slope: Floats, spread: Floats, level: float) -> float:

@@ -15,11 +15,10 @@ from analysis.errors import DataError
 from analysis.facts.reading import Problem
 from analysis.inference import Bools, Floats
 from analysis.panel.columns import MONTH, NUMBER, Column, columns
-from analysis.panel.files import File
+from analysis.panel.files import File, Months
 from analysis.panel.layout import EXCEL_SERIAL, serial_date
 from analysis.panel.mapping import ISO_MONTH, as_month
 
-Months = npt.NDArray[np.int64]
 NEVER = np.iinfo(np.int64).min
 """Number of a missing month, as numpy has it for NaT."""
 

@@ -8,30 +8,59 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
 from analysis.errors import DataError
 from analysis.facts.reading import BOM, Problem
+from analysis.inference import Floats
 from analysis.panel.columns import TEXT, columns
 from analysis.panel.layout import Layout, lay_out, plain
 from analysis.panel.mapping import DOLLARS, ISO_MONTH, Map
 
-if TYPE_CHECKING:
-    from analysis.panel.linking import Links
-
 ROWS_AT_ONCE = 1 << 18
 """Rows of a block of a Parquet file: what is held beside the panel itself."""
 
+Months = npt.NDArray[np.int64]
 ORDER = "platform_order"
 """Key of the metadata under which a written panel says, in JSON, how its platforms are ordered."""
 
 _BYTES_AT_ONCE = 1 << 24
 _CODED = pa.dictionary(pa.int32(), pa.string())
 _READABLE = {".csv", ".parquet"}
+
+
+@dataclass(frozen=True, eq=False)
+class Links:
+    """What becomes of each account.
+
+    Attributes
+    ----------
+    accounts : StringArray
+        Ids, sorted; an account is a position in it.
+    texts : dict of str to StringArray
+        By account: what is said of its firm in words. Empty if no account is renamed.
+    closed, dose : array[account] or None
+        Month of closure and dose of its firm; None where the file gives them by firm.
+    notes : list of (str, str, int)
+        Rows for `Panel.dropped`.
+    """
+
+    accounts: pa.StringArray
+    texts: dict[str, pa.StringArray]
+    closed: Months | None
+    dose: Floats | None
+    notes: list[tuple[str, str, int]]
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        """Our columns that the file lacks and these links make."""
+        return () if self.dose is None else ("dose",)
 
 
 @dataclass(frozen=True)

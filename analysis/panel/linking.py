@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 from analysis.errors import DataError
 from analysis.facts.reading import Problem
 from analysis.inference import Floats
-from analysis.panel.blocks import NEVER, Block, Months
+from analysis.panel.blocks import NEVER
 from analysis.panel.columns import TEXT, attributes, columns
-from analysis.panel.files import File
+from analysis.panel.files import File, Links, Months
 from analysis.panel.translating import translated
 
 HALF = 0.5
@@ -25,47 +25,6 @@ HALF = 0.5
 BASE_MONTHS = 12
 _KEYS = ("firm", "renamed_from", "brand_group", "origin", "category")
 Positions = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class Links:
-    """What becomes of each account.
-
-    Attributes
-    ----------
-    accounts : StringArray
-        Ids, sorted; an account is a position in it.
-    texts : dict of str to StringArray
-        By account: what is said of its firm in words. Empty if no account is renamed.
-    closed, dose : array[account] or None
-        Month of closure and dose of its firm; None where the file gives them by firm.
-    notes : list of (str, str, int)
-        Rows for `Panel.dropped`.
-    """
-
-    accounts: pa.StringArray
-    texts: dict[str, pa.StringArray]
-    closed: Months | None
-    dose: Floats | None
-    notes: list[tuple[str, str, int]]
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        """Our columns that the file lacks and these links make."""
-        return () if self.dose is None else ("dose",)
-
-    def followed(self, block: Block) -> Block:
-        """Return rows with the firm, and the closure of the firm, of their accounts."""
-        coded = block.texts["account"]
-        accounts = pc.index_in(coded.dictionary, self.accounts)
-        texts, numbers, months = dict(block.texts), dict(block.numbers), dict(block.months)
-        for name in self.texts.keys() & texts.keys():
-            words = self.texts[name].take(accounts).fill_null("")
-            texts[name] = pa.DictionaryArray.from_arrays(coded.indices, words)
-        if self.closed is not None and self.dose is not None and "closed_on" in months:
-            at = np.asarray(accounts.fill_null(0))[np.asarray(coded.indices)]
-            months["closed_on"], numbers["dose"] = self.closed[at], self.dose[at]
-        return replace(block, texts=texts, numbers=numbers, months=months)
 
 
 def linked(file: File, home: str) -> File:

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.inference import Floats
-from analysis.panel.blocks import Block, Months, marked, typed
-from analysis.panel.files import File
+from analysis.panel.blocks import Block, marked, typed
+from analysis.panel.files import File, Links, Months
 from analysis.panel.mapping import Map
 
 
@@ -26,7 +26,7 @@ def translated(file: File, names: Sequence[str]) -> Iterator[Block]:
     made = file.links.makes if file.links else ()
     for block in typed(file, [name for name in names if name not in made]):
         found = _in_codes(block, file.named) if file.named else block
-        yield file.links.followed(found) if file.links else found
+        yield _followed(file.links, found) if file.links else found
 
 
 def _in_codes(block: Block, named: Map) -> Block:
@@ -56,3 +56,17 @@ def _rates(block: Block, named: Map, months: Months) -> Floats:
         asked, do = f"sales of a month with a rate for {named.currency}", f"add {month} to `rates` in {named.path}"
         block.refuse(lacking, "sales", asked, f"sales of {month}, which has none", do)
     return rates
+
+
+def _followed(links: Links, block: Block) -> Block:
+    """Return rows with the firm, and the closure of the firm, of their accounts."""
+    coded = block.texts["account"]
+    accounts = pc.index_in(coded.dictionary, links.accounts)
+    texts, numbers, months = dict(block.texts), dict(block.numbers), dict(block.months)
+    for name in links.texts.keys() & texts.keys():
+        words = links.texts[name].take(accounts).fill_null("")
+        texts[name] = pa.DictionaryArray.from_arrays(coded.indices, words)
+    if links.closed is not None and links.dose is not None and "closed_on" in months:
+        at = np.asarray(accounts.fill_null(0))[np.asarray(coded.indices)]
+        months["closed_on"], numbers["dose"] = links.closed[at], links.dose[at]
+    return replace(block, texts=texts, numbers=numbers, months=months)
