@@ -3,6 +3,7 @@
 import argparse
 import datetime
 import math
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,11 +42,16 @@ def main(arguments: Sequence[str] | None = None, paths: Paths | None = None) -> 
     """
     asked = _parser().parse_args(arguments)
     try:
-        return int(_COMMANDS[asked.command](asked, paths or Paths.under(ROOT)))
+        code = int(_COMMANDS[asked.command](asked, paths or Paths.under(ROOT)))
+        sys.stdout.flush()
+        return code
     except (DesignError, DataError) as error:
         return _refused(error, Exit.REFUSED)
     except publish.LockedError as error:
         return _refused(error, Exit.LOCKED)
+    except BrokenPipeError:  # whoever read our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(Exit.OK)
     except OSError as error:
         if not disk_full(error):
             raise
