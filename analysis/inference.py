@@ -311,7 +311,8 @@ def simultaneous_factor(covariance: Floats, level: float, *, seed: int, draws: i
     """Return how many standard errors a band must be wide to cover all terms at once.
 
     The quantile of the largest absolute t statistic under a normal with this covariance. That is what a multiplier
-    bootstrap with Gaussian weights on the influence values draws from.
+    bootstrap with Gaussian weights on the influence values draws from. A term without error is never missed, and no
+    part of it.
 
     Parameters
     ----------
@@ -322,10 +323,11 @@ def simultaneous_factor(covariance: Floats, level: float, *, seed: int, draws: i
         Of the simulation.
     """
     _share(level)
-    error = np.sqrt(np.diag(covariance))
-    if len(error) == 1:
+    unsure = np.flatnonzero(np.diag(covariance) > 0)
+    if len(unsure) < 2:
         return float(stats.norm.ppf((1 + level) / 2))
-    values, vectors = np.linalg.eigh(covariance / np.outer(error, error))
+    error = np.sqrt(np.diag(covariance)[unsure])
+    values, vectors = np.linalg.eigh(covariance[np.ix_(unsure, unsure)] / np.outer(error, error))
     root = vectors * np.sqrt(np.clip(values, 0, None))
     normal = np.random.default_rng(seed).standard_normal((draws, len(error)))
     return float(np.quantile(np.abs(normal @ root.T).max(axis=1), level))

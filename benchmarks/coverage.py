@@ -1,6 +1,6 @@
 """The full design audit: every estimand on simulated markets whose truth is known.
 
-``make audit`` (or ``make coverage``, its other name) simulates 200 markets of each preset, and writes data/audit.csv,
+``make audit`` (or ``make coverage``, its other name) simulates 400 markets of each preset, and writes data/audit.csv,
 whose grades reports print beside their estimates, with its card, and docs/coverage.md, the same table for readers.
 """
 
@@ -65,7 +65,7 @@ def _line(row: dict) -> str:
 def main() -> None:
     """Simulate, summarise, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--markets", type=int, default=200, help="markets per preset (default 200)")
+    parser.add_argument("--markets", type=int, default=400, help="markets per preset (default 400)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: cores)")
     asked = parser.parse_args()
     replicates = audit.replicate(PRESETS, range(1, asked.markets + 1), design=Design(), workers=asked.workers)

@@ -342,6 +342,12 @@ def test_what_cannot_be_shared_out_is_refused(spoiled, message):
     assert message in str(refused.value)
 
 
+def test_a_platform_mix_of_one_platform_is_refused():
+    market = by_hand()
+    with pytest.raises(DesignError, match="found sales on AMZ alone"):
+        platform_shift(**(market | {"sales": market["sales"][:, :1], "platforms": PLATFORMS[:1]}))
+
+
 def test_a_platform_mix_of_nobody_is_refused():
     market = by_hand()
     with pytest.raises(DesignError, match="the platform mix of exposed firms was asked for"):

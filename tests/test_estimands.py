@@ -238,6 +238,15 @@ def test_the_truth_of_a_simulated_market_lies_within_four_errors(market):
     assert parts.loc[[f"d{i}" for i in range(1, 8)], "estimate"].sum() == pytest.approx(100.0, abs=1e-9)
 
 
+def test_what_is_mechanical_is_the_same_in_the_truth_as_in_the_estimate(market):
+    """Also in a window in which not all closed firms are closed yet; noise, and firms that sold nothing, are apart."""
+    panel, truth = market
+    for window in ((0, 3), (4, 9)):
+        true = truth.scalars(*window)
+        found = estimands.damage_multiple(panel, Design(post_from=window[0], post_to=window[1]))
+        assert found.details["mechanical_loss"] == pytest.approx(-true["E1a"] / true["E1e"], rel=0.02)
+
+
 def test_the_order_of_firms_changes_no_estimate(market):
     panel, design = market[0], Design(low=0.05)
     order = np.random.default_rng(0).permutation(len(panel.firms))

@@ -156,6 +156,15 @@ def test_fewer_entrants_everywhere_leave_the_slope_as_it_is():
     assert slopes[0] == pytest.approx(slopes[1], rel=1e-6)
 
 
+def test_entrants_of_few_categories_are_no_slope_and_say_so():
+    panel = entering(1, {"C0": 0, "C1": 0, "C2": 0, "C3": 1, "C4": 0})
+    lone = panel.firms["category"].ne("C3") & (panel.total()[:, WAVE - 12] == 0)
+    few = replace(panel, sales=panel.sales[~lone], firms=panel.firms[~lone])
+    found = answers(few, Design(), ["E5d_slope", "E3g"]).rows.set_index("id")
+    assert np.isnan(found.loc["E5d_slope", "estimate"])
+    assert "have no single finite solution" in found.loc["E5d_slope", "reason"]
+
+
 def test_a_panel_of_one_origin_has_no_share_and_says_so():
     panel = by_hand()
     alone = replace(panel, sales=panel.sales[:9], firms=panel.firms[:9].assign(origin="CN"))
@@ -227,6 +236,13 @@ def test_true_parts_stand_beside_and_are_checked_too(market):
     assert rows.loc["closed", "truth"] == true["closed"]
     with pytest.raises(DataError):
         growth_checks.added_up(parts, terms, true | {"exit": 1.0})
+
+
+def test_a_sum_of_parts_that_are_not_true_of_anything_is_not_true_either(market):
+    parts = growing.effect_in_parts(market[0], Design(), common=COMMON)
+    terms = {name: (name, name) for name in (*growing.PARTS, "seen")}
+    rows = growth_checks.added_up(parts, terms, dict.fromkeys(growing.PARTS, np.nan) | {"seen": 100.0})
+    assert rows["truth"][:-1].isna().all()
 
 
 def test_a_year_without_closures_shows_nothing_but_paths_that_part():

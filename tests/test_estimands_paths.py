@@ -10,6 +10,7 @@ from analysis.effects import att_gt
 from analysis.errors import DesignError
 from analysis.estimands import Design, checks, exits, paths, pick
 from analysis.estimands.answers import answers
+from analysis.estimands.design import attempt
 from analysis.inference import Estimate
 from analysis.market import simulate, timelines
 from analysis.panel import Panel
@@ -198,8 +199,40 @@ def test_a_placebo_year_sees_nothing_of_the_closures(constant):
     changed = replace(constant, sales=np.where(np.arange(42) >= WAVES[0] - 2, 7.0, constant.sales))
     again = checks.placebo(changed, Design()).rows
     pd.testing.assert_frame_equal(again, found.rows)
-    short = replace(constant, sales=constant.sales[:, :, 6:], months=MONTHS[6:])
-    assert "narrow the window" in checks.year_before(short, Design())["reason"].iloc[0]
+    for start, design in ((6, Design()), (18, Design(base_months=3))):  # in the second a year early is before the panel
+        short = replace(constant, sales=constant.sales[:, :, start:], months=MONTHS[start:])
+        assert "narrow the window" in checks.year_before(short, design)["reason"].iloc[0]
+
+
+def test_a_placebo_year_leaves_out_newcomers(constant):
+    """One not closed grows manyfold in that year; had it been closed it would have been another firm by then."""
+    sales = constant.sales.copy()
+    sales[13, :, : WAVES[0] - 22], sales[13, :, WAVES[0] - 12 :] = 0.0, 50 * sales[13, :, WAVES[0] - 12 :]
+    found = checks.placebo(replace(constant, sales=sales), Design())
+    assert found.row("simple")["estimate"] == pytest.approx(0.0, abs=1000 * TRACE)
+
+
+def test_a_firm_closed_in_part_long_before_is_in_no_placebo_year(constant):
+    firms = constant.firms.copy()
+    firms.loc["SIM-0013", ["closed_on", "dose"]] = [MONTHS[5].to_timestamp(), 0.3]
+    found, plain = (checks.placebo(replace(constant, firms=one), Design()) for one in (firms, constant.firms))
+    assert found.counts["units"] == plain.counts["units"] - 1
+
+
+def test_a_placebo_year_keeps_its_months_where_the_first_wave_is_not_in_it(constant):
+    sales = constant.sales.copy()
+    sales[:3, :, : WAVES[0] - 22] = 0.0  # newcomers, all of the first wave
+    sales[:, :, WAVES[0] - 9] *= 3.0  # before the window
+    found = checks.placebo(replace(constant, sales=sales), Design())
+    assert found.row("simple")["n"] == 3
+    picked = pick(*checks.a_year_early(replace(constant, sales=sales), Design(), np.arange(14) >= 3))
+    assert MONTHS[picked.after][0] == MONTHS[WAVES[0] - 8]
+
+
+@pytest.mark.parametrize("preset", ["mid_3k", "ceiling_50k"])
+def test_the_intervals_of_a_placebo_year_hold_zero_as_often_as_they_say(preset):
+    rows = [checks.placebo(simulate(preset, seed, worlds=())[0], Design()).rows.iloc[0] for seed in (1, 7, 9, 15, 22)]
+    assert sum(row["conf_low"] <= 0 <= row["conf_high"] for row in rows) >= 4
 
 
 def test_three_comparisons_say_which_effect_they_are_and_why_one_is_absent(constant):
@@ -250,6 +283,43 @@ def test_what_a_panel_cannot_carry_is_refused(constant):
     study = paths.event_study(short, Design(post_to=5))
     with pytest.raises(DesignError, match="the event study ends in month 5"):
         paths.honest(replace(study, design=Design(post_from=6)))
+
+
+def test_months_without_error_are_in_no_test_before_closure(constant):
+    """Here closed and other firms move alike to the last digit but for one month."""
+    sales = np.repeat(constant.sales[:, :, :1], 42, axis=2)
+    sales[0, :, WAVES[0] - 8] *= 1.5
+    sales[0, :, WAVES[0] :] *= FALL
+    study = paths.event_study(replace(constant, sales=sales), Design())
+    assert np.isfinite(study.rows["band_high"]).all()
+    assert np.isfinite(study.details["pretrend"].p_value)
+    still = replace(constant, sales=np.repeat(constant.sales[:, :, :1], 42, axis=2))
+    assert np.isnan(paths.event_study(still, Design()).details["pretrend"].p_value)
+
+
+def test_a_wave_without_comparison_has_no_estimate_and_the_others_have_theirs(constant):
+    sales = constant.sales.copy()
+    sales[6:, :, WAVES[1]] = 0.0  # nobody not closed is in business in July
+    found = paths.by_wave(replace(constant, sales=sales), Design())
+    rows = found.rows.set_index("term")
+    assert np.isfinite(rows.loc["2021-05", "estimate"])
+    assert np.isnan(rows.loc["2021-07", "estimate"])
+    assert "without comparison no estimate" in found.reason
+
+
+def test_what_can_be_had_is_had_where_closed_firms_are_of_one_cluster(constant):
+    one = replace(constant, firms=constant.firms.assign(brand_group=np.r_[["SIM-G0"] * 6, constant.firms.index[6:]]))
+    one.sales[0, :, 31:] = 0.0
+    row = answers(one, Design(), ["E1d"]).rows.iloc[0]
+    assert row["estimate"] < 0
+    assert row[["std_error", "conf_low", "conf_high"]].isna().all()
+    assert "of one cluster by brand_group" in row["reason"]
+    study, why = attempt(paths.event_study, one, Design())
+    assert study is None
+    assert "6 closed firms in 1 clusters" in why
+    found, none = attempt(paths.event_study, constant, Design())
+    assert found.row("0")["n"] == 6
+    assert none == ""
 
 
 def test_the_firms_of_the_event_study_are_those_of_the_effect(market):

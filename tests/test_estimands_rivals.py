@@ -1,5 +1,7 @@
 """Rivals of closed firms: by exposure, beside risk, under closures drawn again, recapture and the news; by hand."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -257,6 +259,16 @@ def test_a_refusal_for_one_origin_leaves_the_other_standing():
     assert "none of" in found.rows.loc[1, "reason"]
     assert found.rows.loc[1, ["estimate", "mde", "p"]].isna().all()
     assert "p" in found.rows
+
+
+def test_rows_of_two_refusals_have_text_where_text_belongs():
+    panel = market_by_hand()
+    panel.firms["risk"] = np.nan
+    rows = by_origin(rivals.beside_risk, panel, DESIGN, ("own", "others"), {"slope": "per 10 pp"}).rows
+    assert rows["estimate"].isna().all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert list(rows["unit"].fillna("none")) == ["none", "none"]
 
 
 def test_a_report_without_any_estimate_is_refused():

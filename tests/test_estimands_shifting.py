@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from test_estimands import WAVE, by_hand, panel_of
 
 from analysis import estimands
 from analysis.errors import DesignError
 from analysis.estimands import Design, shifting
 from analysis.market import simulate
-from test_estimands import WAVE, by_hand, panel_of
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from analysis.inference import (
     equivalence,
     largest_std_error,
     noninferiority,
+    simultaneous_factor,
 )
 from analysis.synthetic import permutation_did
 
@@ -210,3 +211,12 @@ def test_a_check_names_its_null_and_keeps_its_margin():
     assert isinstance(found, Check)
     assert (found.name, found.margin, found.level) == ("non-inferiority", 2.0, 0.95)
     assert found.null == "the effect is 2 or more below zero"
+
+
+def test_a_term_without_error_makes_no_band_wider():
+    joint = np.array([[4.0, 1.0], [1.0, 9.0]])
+    wider = np.zeros((4, 4))
+    wider[np.ix_([1, 3], [1, 3])] = joint
+    wider[0, 0] = -1e-18  # a rounding
+    assert simultaneous_factor(wider, 0.95, seed=1) == simultaneous_factor(joint, 0.95, seed=1)
+    assert simultaneous_factor(np.zeros((3, 3)), 0.95, seed=1) == pytest.approx(1.959964)

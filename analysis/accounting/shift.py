@@ -56,8 +56,14 @@ def platform_shift(
     Raises
     ------
     DesignError
-        As :func:`analysis.accounting.changes`, and if nothing was lost or a group has no firm that sold.
+        As :func:`analysis.accounting.changes`, if there is one platform only, and if nothing was lost or a group has no
+        firm that sold.
     """
+    if len(platforms) < 2:
+        raise DesignError(
+            f"the platform mix was asked for; found sales on {', '.join(platforms)} alone; bring those on other "
+            "platforms too"
+        )
     found = changes(
         sales,
         closed_at,

@@ -237,6 +237,7 @@ def by_origin(
         made[name] = found
     wanted = dict.fromkeys([*COLUMNS, "origin", "term", *columns, *(name for one in tables for name in one.columns)])
     table = pd.concat([one.reindex(columns=list(wanted)) for one in tables], ignore_index=True)
+    table = table.astype(dict.fromkeys(["id", "unit", "term"], object))  # text, even where both are refused
     return Answers(table.assign(mde=detectable(table, level=design.level)), made)
 
 

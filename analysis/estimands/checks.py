@@ -14,7 +14,7 @@ from analysis.errors import DesignError
 from analysis.estimands.answers import COLUMNS, Answers, detectable
 from analysis.estimands.design import Comparison, Design, pick
 from analysis.estimands.direct import effect_on_closed
-from analysis.inference import Estimate, Floats
+from analysis.inference import Bools, Estimate, Floats
 from analysis.testing import romano_wolf
 
 if TYPE_CHECKING:
@@ -58,7 +58,10 @@ def comparisons(panel: Panel, design: Design, true: Mapping[str, float] = Mappin
 def placebo(panel: Panel, design: Design) -> Estimate:
     """Estimate the effect of closures that did not happen: a year early, in a panel that ends before the real ones.
 
-    All firms sold something in the month before the first wave, for the closed ones had lived until then.
+    Closed firms were chosen at the real closure: they had lived until then, and were what they had become. So all firms
+    sold something in the month before the first wave, and were already there at the start of the early base. Newcomers
+    grow manyfold in the year that is looked at, and whether one was closed goes with how far it grew: with them the
+    placebo finds a fall of 10 per cent in simulated markets in which nothing fell.
 
     Returns
     -------
@@ -70,13 +73,36 @@ def placebo(panel: Panel, design: Design) -> Estimate:
     DesignError
         If the panel does not reach back far enough, and as :func:`analysis.estimands.effect_on_closed`.
     """
-    wave = pick(panel, design).base.stop
-    end = wave - design.anticipation
-    alive = ~(panel.total()[:, wave - 1] <= 0)
-    firms = panel.firms[alive]
-    early = firms.assign(closed_on=firms["closed_on"] - pd.DateOffset(years=1))
-    shifted = replace(panel, sales=panel.sales[alive][:, :, :end], firms=early, months=panel.months[:end])
-    return replace(effect_on_closed(shifted, design), estimand="E1a, a year before")
+    base, sold = pick(panel, design).base, panel.total()
+    stopped, newcomer = (sold[:, month] <= 0 for month in (base.stop - 1, max(base.start - 12, 0)))
+    early = a_year_early(panel, design, ~stopped & ~newcomer)
+    return replace(effect_on_closed(*early), estimand="E1a, a year before")
+
+
+def a_year_early(panel: Panel, design: Design, firms: Bools) -> tuple[Panel, Design]:
+    """Return a panel of some firms in which each closure is dated a year early, and which ends before the real ones.
+
+    The design keeps its window, the same months a year early, also where no firm of the first wave is left.
+
+    Raises
+    ------
+    DesignError
+        If the panel does not reach back far enough.
+    """
+    picked = pick(panel, design)
+    if min(picked.base.start - 12, picked.before.start - 12) < 0:
+        raise DesignError(
+            f"closures a year early were asked for; they need {12 + design.base_months} months before the first wave "
+            f"in {panel.months[picked.base.stop]}, and the window a year before; the panel begins in "
+            f"{panel.months[0]}; narrow the window, or bring earlier months"
+        )
+    end, dated = picked.base.stop - design.anticipation, panel.firms["closed_on"] - pd.DateOffset(years=1)
+    kept = firms & ~(dated < panel.months[0].to_timestamp()).to_numpy()  # closed in part long before the first wave
+    early = panel.firms.assign(closed_on=dated)[kept]
+    shifted = replace(panel, sales=panel.sales[kept][:, :, :end], firms=early, months=panel.months[:end])
+    left = shifted.first_treated(cut=design.cut)
+    late = int(left.min()) + 12 - picked.base.stop if np.isfinite(left).any() else 0
+    return shifted, replace(design, post_from=design.post_from - late, post_to=design.post_to - late)
 
 
 def year_before(panel: Panel, design: Design) -> pd.DataFrame:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 Comparison = Literal["not_yet_closed", "spared_same_category", "low_exposure"]
 Cluster = Literal["brand_group", "category", "firm"]
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,14 @@ def _comparison(panel: Panel, design: Design, first: Floats, whole: Bools, expos
 def clusters(panel: Panel, design: Design) -> Any:
     """Return the cluster of each firm, array[firm]."""
     return np.asarray(panel.firms.index if design.cluster == "firm" else panel.firms[design.cluster])
+
+
+def attempt(make: Callable[..., Found], *asked: Any, **options: Any) -> tuple[Found | None, str]:
+    """Return what a verb finds, or None and the reason of its refusal, so that a report goes on with what there is."""
+    try:
+        return make(*asked, **options), ""
+    except DesignError as refusal:
+        return None, str(refusal)
 
 
 def marked(found: Estimate, panel: Panel, design: Design) -> Estimate:

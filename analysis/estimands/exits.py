@@ -62,10 +62,15 @@ def months_alive(panel: Panel, design: Design) -> Estimate:
     -------
     Estimate
         Months: ``"treated"``, ``"comparison"``, ``"difference"``, as :func:`survival_of_closed`; `n` closed firms.
-        ``details``: its ``curves``.
+        ``details``: its ``curves``. Closed firms of one cluster leave no error, for their deviations from their own
+        mean add up to nothing.
     """
     lives = survival_of_closed(panel, design)
     found = lives.mean_months
-    closed = int(found.row("treated")["n"])
+    rows = found.rows.assign(n=int(found.row("treated")["n"]))
     details = {**found.details, "curves": lives.curves}
-    return marked(replace(found, rows=found.rows.assign(n=closed), details=details), panel, design)
+    if lives.units.loc[lives.units["treated"], "cluster"].nunique() < 2:
+        rows.loc[rows["term"] != "comparison", ["std_error", "conf_low", "conf_high"]] = np.nan
+        reason = f"the closed firms are of one cluster by {design.cluster}; two are the fewest for an error"
+        found = replace(found, rows=rows, reason=reason)
+    return marked(replace(found, rows=rows, details=details), panel, design)

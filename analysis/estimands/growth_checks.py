@@ -12,6 +12,7 @@ from scipy import stats
 
 from analysis.errors import DataError, DesignError
 from analysis.estimands.answers import COLUMNS, named
+from analysis.estimands.checks import a_year_early
 from analysis.estimands.design import Design, pick
 from analysis.estimands.indirect import effect_on_growth
 from analysis.inference import Estimate, largest_std_error, noninferiority
@@ -156,6 +157,8 @@ def added_up(found: Estimate, terms: Mapping[str, tuple[str, str]], truth: Mappi
     """
     rows = named(found, terms)
     rows["truth"] = rows["id"].map(dict(truth)).astype(float)
+    if rows["truth"][:-1].isna().any():  # not known, or shares of a loss that there was not
+        rows["truth"] = np.nan
     missing = {name: float(rows[name][:-1].sum() - rows[name].iloc[-1]) for name in ("estimate", "truth")}
     if not abs(missing["estimate"]) <= ADDS_UP or abs(missing["truth"]) > ADDS_UP:
         raise DataError(
@@ -169,7 +172,10 @@ def added_up(found: Estimate, terms: Mapping[str, tuple[str, str]], truth: Mappi
 def placebo(panel: Panel, design: Design) -> Estimate:
     """Estimate the effect on growth of closures that did not happen: a year early, before the real ones.
 
-    All firms sold something in the month before the first wave, for the closed ones had lived until then.
+    All firms sold something in the month before the first wave, for the closed ones had lived until then. Newcomers
+    stay, for entry is a part of growth; the part of closed firms alone is off for it, as
+    :func:`analysis.estimands.checks.placebo` says: in simulated markets its interval held zero in 21 of 30, that of
+    both parts in 29.
 
     Returns
     -------
@@ -182,13 +188,9 @@ def placebo(panel: Panel, design: Design) -> Estimate:
     DesignError
         If the panel does not reach back far enough, and as :func:`analysis.estimands.effect_on_growth`.
     """
-    wave = pick(panel, design).base.stop
-    end = wave - design.anticipation
-    alive = ~(panel.total()[:, wave - 1] <= 0)
-    firms = panel.firms[alive]
-    early = firms.assign(closed_on=firms["closed_on"] - pd.DateOffset(years=1))
-    shifted = replace(panel, sales=panel.sales[alive][:, :, :end], firms=early, months=panel.months[:end])
-    return replace(effect_on_growth(shifted, design, common=(0.0, 0.0)), estimand="E3g, a year before")
+    alive = ~(panel.total()[:, pick(panel, design).base.stop - 1] <= 0)
+    early = a_year_early(panel, design, alive)
+    return replace(effect_on_growth(*early, common=(0.0, 0.0)), estimand="E3g, a year before")
 
 
 def year_before(panel: Panel, design: Design) -> pd.DataFrame:
@@ -200,6 +202,6 @@ def year_before(panel: Panel, design: Design) -> pd.DataFrame:
     try:
         found = placebo(panel, design)
     except DesignError as refusal:
-        row = {"id": "placebo", "label": "E3g, a year early", "term": "seen", "reason": str(refusal)}
-        return pd.DataFrame([row], columns=[*COLUMNS, "term"])
+        row = {"id": "placebo", "label": "E3g, a year early", "term": "seen", "unit": "percentage points"}
+        return pd.DataFrame([row | {"reason": str(refusal)}], columns=[*COLUMNS, "term"])
     return named(found, {term: ("placebo", label) for term, label in labels.items()}).assign(term=list(labels))

@@ -15,7 +15,7 @@ import pandas as pd
 
 from analysis.effects import att_gt
 from analysis.errors import DesignError
-from analysis.estimands.design import Design, clusters, marked, pick
+from analysis.estimands.design import Design, attempt, clusters, marked, pick
 from analysis.estimands.direct import compared_within, in_per_cent, matched
 from analysis.honest import Bounds, honest_bounds
 from analysis.inference import Bools, Estimate, Floats
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Where = Literal["all", "home"]
 Ints = npt.NDArray[np.int64]
-NO_ERROR = "a wave whose closed firms are of one cluster, or sold nothing, has no error"
+NO_ERROR = "waves of closed firms of one cluster, or that sold nothing, have no error; without comparison no estimate"
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +91,8 @@ def stack(panel: Panel, design: Design, *, where: Where = "all") -> Stack:
 class Pretrend:
     """The largest absolute t statistic before the reference, and how often chance alone gives one as large.
 
-    Unlike a Wald test it does not invert the covariance, which few closed firms cannot carry.
+    Unlike a Wald test it does not invert the covariance, which few closed firms cannot carry. Months without error are
+    in neither; where no other is left both are NaN.
     """
 
     largest_t: float
@@ -134,7 +135,6 @@ def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estima
     dynamic, n = found.aggregate("dynamic"), int(rows.closed.sum())
     closed = pd.DataFrame({"firm": panel.firms.index[rows.firm[rows.closed]], "wave": rows.wave[rows.closed]})
     details = {
-        "pretrend": _pretrend(dynamic, design),
         "reference": -1 - design.anticipation,
         "where": where,
         "closed": closed,
@@ -268,7 +268,8 @@ def _wave(rows: Stack, design: Design, name: str) -> pd.DataFrame:
     """Return the row of one wave, or of all; its error is NaN where it would rest on one cluster."""
     lost = not rows.y[rows.closed][:, design.base_months :].any()
     row = {"term": name, "estimate": -100.0, "std_error": np.nan, "conf_low": np.nan, "conf_high": np.nan}
-    found = pd.DataFrame([row]) if lost else in_per_cent(_group_time(rows, design).aggregate("simple")).rows
+    made, _ = (None, "") if lost else attempt(lambda: _group_time(rows, design).aggregate("simple"))
+    found = in_per_cent(made).rows if made else pd.DataFrame([row if lost else row | {"estimate": np.nan}])
     if len(np.unique(rows.cluster[rows.closed])) < 2:
         found = found.assign(std_error=np.nan, conf_low=np.nan, conf_high=np.nan)
     return found[list(row)].assign(term=name, n=int(rows.closed.sum()))
@@ -282,6 +283,9 @@ def _name(design: Design, where: Where) -> str:
 
 def _pretrend(dynamic: Estimate, design: Design) -> Pretrend:
     before = (dynamic.rows["term"].astype(int) < -1 - design.anticipation).to_numpy()
+    before = before & (dynamic.rows["std_error"].to_numpy() > 0)
+    if not before.any():
+        return Pretrend(np.nan, np.nan)
     assert dynamic.covariance is not None
     tests = romano_wolf(dynamic.rows["estimate"].to_numpy()[before], covariance=dynamic.covariance[before][:, before])
     return Pretrend(float(tests["t"].abs().max()), float(tests["p_adjusted"].min()))

@@ -149,7 +149,8 @@ def t_statistics(part: Units) -> Floats:
     centred, change = _equation(part, np.zeros(part.beside.shape[1] + 1))
     moment = np.bincount(part.cluster, weights=centred[:, 0] * change)
     spread = np.linalg.norm(moment)
-    return np.array([slopes[0] / error, moment.sum() / spread if spread > 0 else 0.0])
+    t = slopes[0] / error if error > 0 else np.inf
+    return np.array([t, moment.sum() / spread if spread > 0 else 0.0])
 
 
 def units_of(

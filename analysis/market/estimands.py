@@ -29,8 +29,8 @@ class Scene:
         Sales in the twelve months before the first wave.
     chinese, closed : bool[firm]
         Origin, and whether at least half of the firm's AMZ sales are closed.
-    dose, exposure, suspicion : float64[firm]
-        Closed share, leave-own-out exposure in the window, risk score.
+    dose, months_closed, exposure, suspicion : float64[firm]
+        Closed share, part of the window in which it is closed, leave-own-out exposure in the window, risk score.
     outside : dict of str to float
         Spending elsewhere in the window by world.
     """
@@ -41,6 +41,7 @@ class Scene:
     chinese: Bools
     closed: Bools
     dose: Floats
+    months_closed: Floats
     exposure: Floats
     suspicion: Floats
     outside: dict[str, float]
@@ -74,7 +75,8 @@ def direct(scene: Scene) -> dict[str, float]:
     """Return E1a, E1b and E1e: closed firms on all platforms, on AMZ, and against the mechanical loss."""
     closed = scene.closed
     everywhere = effect(scene, closed, slice(None))
-    mechanical = 100 * over((scene.dose * scene.year[:, HOME])[closed].sum(), scene.year[closed].sum())
+    dose = scene.dose * scene.months_closed
+    mechanical = 100 * over((dose * scene.year[:, HOME])[closed].sum(), scene.year[closed].sum())
     return {
         "E1a": everywhere,
         "E1b": effect(scene, closed, HOME),

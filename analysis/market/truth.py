@@ -161,6 +161,7 @@ class Truth:
             chinese=firms.chinese,
             closed=self.closed,
             dose=self.market.closures.dose,
+            months_closed=(np.arange(first, last + 1) >= self.closed_month[:, np.newaxis]).mean(axis=1),
             exposure=self.exposure[:, first : last + 1].mean(axis=1),
             suspicion=firms.suspicion,
             outside={world: float(course.outside[window].sum()) for world, course in courses.items()},
