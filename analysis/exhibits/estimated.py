@@ -71,7 +71,7 @@ def estimates(
         shown["inside"] = held.where(truth.notna() & rows["conf_low"].notna(), "–")
         columns |= {"truth": "Truth", "inside": "Inside"}
     if "grade" in rows:
-        shown["grade"], columns["grade"] = rows["grade"].where(known, "–"), "Grade"
+        shown["grade"], columns["grade"] = rows["grade"].where(known | rows["conf_low"].notna(), "–"), "Grade"
     if len(told := set(units) - {""}) < 2:
         caption += "".join(f" Unit: {unit}." for unit in told)
         del columns["unit"]
