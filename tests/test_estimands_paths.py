@@ -8,7 +8,7 @@ import pytest
 
 from analysis.effects import att_gt
 from analysis.errors import DesignError
-from analysis.estimands import Design, checks, exits, paths, pick
+from analysis.estimands import Design, checks, effect_on_closed, exits, paths, pick
 from analysis.estimands.answers import answers
 from analysis.estimands.design import attempt
 from analysis.inference import Estimate
@@ -118,6 +118,27 @@ def test_firms_not_yet_closed_serve_while_they_stay_open(constant):
     study = paths.event_study(constant, early)
     assert study.estimand.startswith("E1c")
     assert study.row("0")["estimate"] == pytest.approx(np.log(FALL), abs=10 * TRACE)
+
+
+def test_firms_closed_after_the_last_month_serve_as_not_yet_closed(constant):
+    design = Design(comparison="not_yet_closed")
+    closed_on = {firm: WAVES[firm // 3] for firm in range(6)}
+    later = panel_of(constant.sales, closed_on | {6: 41, 7: 41, 8: 40, 9: 39})
+    short = replace(later, sales=later.sales[:, :, :39], months=MONTHS[:39])
+    assert short.censored == 4
+    # The window ends in month 37, and an effect may begin two months before a closure.
+    assert np.flatnonzero(pick(short, design).comparison).tolist() == [6, 7, 8]
+    found = effect_on_closed(short, design)
+    assert found.estimand.startswith("E1c")
+    assert found.row("simple")["estimate"] == pytest.approx(100 * (FALL - 1), abs=1000 * TRACE)
+    rows = paths.stack(short, design)
+    assert set(rows.firm[~rows.closed & (rows.wave == WAVES[0])]) == {6, 7, 8}
+    assert set(rows.firm[~rows.closed & (rows.wave == WAVES[1])]) == {6, 7}  # month 38 is looked at: too near to 40
+    study = paths.event_study(short, design)
+    assert study.row("8")["estimate"] == pytest.approx(np.log(FALL), abs=10 * TRACE)
+    sooner = panel_of(constant.sales, closed_on | {9: 39})
+    with pytest.raises(DesignError, match="last wave is in 2022-04, month 11, so nobody is left"):
+        pick(replace(sooner, sales=sooner.sales[:, :, :39], months=MONTHS[:39]), design)
 
 
 def test_the_truth_of_a_simulated_market_lies_in_the_band_of_all_months(market):

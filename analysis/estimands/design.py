@@ -27,7 +27,8 @@ class Design:
     ----------
     comparison : {"low_exposure", "spared_same_category", "not_yet_closed"}
         Firms never closed whose closed rivals held little of their category; firms never closed, each compared within
-        its category; or firms closed after the window, which serve only while there are any.
+        its category; or firms closed after the window, be it after the last month of the panel, which serve only
+        while there are any.
     post_from, post_to : int
         First and last month of the window, after the first wave; compared with the same calendar months a year before.
     base_months : int
@@ -155,12 +156,13 @@ def _comparison(panel: Panel, design: Design, first: Floats, whole: Bools, expos
                 f"closed is {np.nanmin(exposure[whole], initial=np.inf):.3g}; raise `low`"
             )
         return found
-    found = np.isfinite(first) & (first >= stop + design.anticipation)
+    closures = panel.closures(cut=design.cut)  # those after the last month of the panel as well
+    found = np.isfinite(closures) & (closures >= stop + design.anticipation)
     if not found.any():
-        last = int(first[np.isfinite(first)].max())
+        last = int(closures[np.isfinite(closures)].max())
         raise DesignError(
             f"firms not yet closed, for {design.anticipation} months after month {design.post_to}, were asked for; the "
-            f"last wave is in {panel.months[last]}, month {last - int(first.min())}, so nobody is left to compare "
+            f"last wave is in {panel.months[0] + last}, month {last - int(first.min())}, so nobody is left to compare "
             "with; end the window earlier or choose another comparison"
         )
     return found

@@ -69,7 +69,7 @@ def stack(panel: Panel, design: Design, *, where: Where = "all") -> Stack:
     DesignError
         If the design picks nobody, or closed firms are in fewer than two clusters.
     """
-    picked, first = pick(panel, design), panel.first_treated(cut=design.cut)
+    picked, first = pick(panel, design), panel.closures(cut=design.cut)
     sales = panel.total() if where == "all" else panel.platform(panel.platforms[0])
     firm, wave = matched(panel, design, picked, sales[:, picked.before].mean(axis=1))
     closed = np.asarray(first[firm] == wave)

@@ -112,16 +112,16 @@ class Panel:
         """Return the sales on all platforms, float64[firm, month]; NaN where one of them is not known."""
         return np.asarray(self.sales.sum(axis=1))
 
-    def first_treated(self, *, cut: float = 0.5) -> Floats:
-        """Return the month of closure of each firm.
+    def closures(self, *, cut: float = 0.5) -> Floats:
+        """Return the month of closure of each firm, also of those closed after the last month.
 
         `cut`, in (0, 1], is the smallest dose that counts as a closure.
 
         Returns
         -------
         float64[firm]
-            Position of the month on axis 2; inf for firms never closed, closed below `cut`, or closed after the last
-            month (right-censored, counted in `censored`).
+            Position of the month on axis 2, beyond its end for closures after the last month (right-censored, counted
+            in `censored`); inf for firms never closed, or closed below `cut`.
 
         Raises
         ------
@@ -139,8 +139,12 @@ class Panel:
                 f"months of closure within the panel were asked for; {early.sum()} firms such as "
                 f"{self.firms.index[early][0]!r} were closed before {self.months[0]}; leave them out"
             )
-        counts = closed & (position < len(self.months)) & (self.firms["dose"].to_numpy(float) >= cut)
-        return np.where(counts, position, np.inf)
+        return np.where(closed & (self.firms["dose"].to_numpy(float) >= cut), position, np.inf)
+
+    def first_treated(self, *, cut: float = 0.5) -> Floats:
+        """Return :meth:`closures` as far as the panel shows them: inf also for firms closed after the last month."""
+        position = self.closures(cut=cut)
+        return np.where(position < len(self.months), position, np.inf)
 
     @property
     def censored(self) -> int:
