@@ -135,29 +135,36 @@ def text(pdf: Path) -> str:
     return " ".join(" ".join(page.extract_text() for page in PdfReader(pdf).pages).split())
 
 
+def judged(published: Path) -> list[dict]:
+    return json.loads((published / "verdicts.json").read_text(encoding="utf-8"))
+
+
+def real(published: Path) -> dict[str, dict]:
+    """Return the verdicts on public figures by claim and reading."""
+    rows = [row for row in judged(published) if row["tier"] != "sim"]
+    return {f"{row['claim']} {row['reading']}".strip(): row for row in rows}
+
+
 def test_every_seed_claim_gets_the_word_that_public_figures_allow(published):
-    found = json.loads((published / "verdicts.json").read_text(encoding="utf-8"))
-    assert {f"{row['claim']} {row['reading']}".strip(): row["word"] for row in found} == WORDS
-    assert {row["claim"] for row in found} == set(facts.load("claims").query("seed")["claim_id"])
+    found = real(published)
+    assert {name: row["word"] for name, row in found.items()} == WORDS
+    assert {row["claim"] for row in found.values()} == set(facts.load("claims").query("seed")["claim_id"])
 
 
 def test_every_number_of_a_verdict_stands_in_its_report_and_in_the_brief(published):
     brief = text(published / "00_executive_brief.pdf")
-    for row in json.loads((published / "verdicts.json").read_text(encoding="utf-8")):
-        own = text(published / f"{row['notebook']}.pdf")
+    for row in judged(published):
+        own = text(published / f"{row['report']}.pdf")
         assert row["claim"] in own
         for value in (row["estimate"], row["low"], row["high"], row["claimed"]):
             if value is not None:
                 assert quantity(value, row["unit"]) in own
-                assert quantity(value, row["unit"]) in brief
+                assert quantity(value, row["unit"]) in brief or row["tier"] == "sim"  # of these the brief has the word
 
 
 def test_the_readme_says_what_the_reports_say(published):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    rows = {
-        f"{row['claim']} {row['reading']}".strip(): row
-        for row in json.loads((published / "verdicts.json").read_text(encoding="utf-8"))
-    }
+    rows = real(published)
     told = [("C01 V1", "low"), ("C01 V1", "high"), ("C01 V2", "low"), ("C01 V2", "high"), ("C08 record", "estimate")]
     for claim, name in told:
         assert quantity(rows[claim][name], rows[claim]["unit"]) in readme
@@ -175,8 +182,10 @@ def test_the_brief_is_one_page(published):
 
 
 def test_page_one_is_the_answer(published):
-    for path in NOTEBOOKS:
-        page = PdfReader(published / f"{path.stem}.pdf").pages[0].extract_text()
+    made = sorted(published.glob("*.pdf"))
+    assert len(made) == len(schedule.read(schedule.Paths.under(ROOT)))
+    for pdf in made:
+        page = PdfReader(pdf).pages[0].extract_text()
         assert "THE ANSWER" in page.upper()
         assert AS_OF in page
 
