@@ -1,7 +1,7 @@
 """Cells that belong to some tiers of data: ``%load_ext analysis.tiers``, then ``%%tier panel sim`` above a cell.
 
 One notebook runs on all tiers: what they share stands in plain cells, what only one can carry in a cell that says so.
-In a text cell the first line ``<!-- tier panel sim -->`` says the same; the runner leaves out what did not run.
+In a text cell the first line ``*Tier: panel, sim*`` tells it to readers too; the runner leaves out what did not run.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from analysis.verdicts import TIERS
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-_FIRST_LINE = re.compile(r"\A(?:%%tier|<!-- tier)((?: \w+)+)(?: -->)?\s*(?:\n|\Z)")
+_FIRST_LINE = re.compile(r"\A(?:%%tier((?: \w+)+)|\*Tier: (\w+(?:, \w+)*)\*)\s*(?:\n|\Z)")
 
 
 def of(source: str) -> tuple[str, ...]:
     """Return the tiers that a cell names in its first line; none means that it belongs to all."""
     found = _FIRST_LINE.match(source)
-    return tuple(found[1].split()) if found else ()
+    return tuple((found[1] or found[2]).replace(",", "").split()) if found else ()
 
 
 def body(source: str) -> str:

@@ -103,7 +103,7 @@ def test_a_cell_names_only_tiers_that_its_notebook_has(notebook):
     allowed = next((one.wanted for one in parameters.read(notebook) if one.name == "data_tier"), "")
     for cell in cells(notebook):
         assert all(tier in allowed for tier in tiers.of(source(cell)))
-        assert source(cell).startswith(("%%tier", "<!-- tier")) == bool(tiers.of(source(cell)))
+        assert source(cell).startswith(("%%tier", "*Tier")) == bool(tiers.of(source(cell)))
 
 
 def test_the_setup_cell_checks_the_parameters_of_its_own_notebook(notebook):

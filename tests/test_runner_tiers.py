@@ -142,7 +142,7 @@ def test_a_published_notebook_holds_the_cells_of_its_own_tier_only(desk):
                parameters=PARAMETERS)  # fmt: skip
     file = desk.paths.notebooks / "03_closed.ipynb"
     notebook = json.loads(file.read_text())
-    for number, text in enumerate(("<!-- tier facts -->\nFor facts.", "<!-- tier sim -->\nFor markets.", "For all.")):
+    for number, text in enumerate(("*Tier: facts*\n\nFor facts.", "*Tier: sim*\n\nFor markets.", "For all.")):
         notebook["cells"].append({"cell_type": "markdown", "id": f"m{number}", "metadata": {}, "source": text})
     file.write_text(json.dumps(notebook))
     assert desk.run() == Exit.OK

@@ -23,10 +23,10 @@ def run(shell, tier, cell):
 
 def test_a_cell_names_its_tiers_in_its_first_line_in_code_and_in_text():
     assert tiers.of("%%tier listed\nx = 1") == ("listed",)
-    assert tiers.of("<!-- tier panel sim -->\n## On a panel") == ("panel", "sim")
+    assert tiers.of("*Tier: panel, sim*\n\n## On a panel") == ("panel", "sim")
     assert tiers.of("x = 1\n%%tier sim") == ()
     assert tiers.body("%%tier panel sim\nx = 1\n") == "x = 1\n"
-    assert tiers.body("<!-- tier sim -->\n# A") == "# A"
+    assert tiers.body("*Tier: sim*\n\n# A") == "# A"
 
 
 def test_a_cell_of_the_tier_runs_in_the_notebook_s_own_names_and_shows_its_last_expression(shell):
