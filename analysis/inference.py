@@ -7,7 +7,7 @@ error and an interval, or NaN and a `reason` that says why there is none.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from math import comb
 from operator import index
@@ -96,6 +96,15 @@ class Estimate:
                 f"influence values of {self.estimand} were asked for; its estimator has none; use the errors in `rows`"
             )
         return self.make_influence()
+
+    def at(self, kept: npt.NDArray[np.int64]) -> Estimate:
+        """Return some of the rows, by their places, with what goes with them of covariance and influence."""
+        return replace(
+            self,
+            rows=self.rows.iloc[kept].reset_index(drop=True),
+            covariance=None if self.covariance is None else self.covariance[np.ix_(kept, kept)],
+            make_influence=lambda: self.influence[:, kept],
+        )
 
     def row(self, term: str) -> pd.Series:
         """Return the row of one term; an unknown term is a DesignError."""

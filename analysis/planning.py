@@ -15,10 +15,15 @@ from analysis.effects import att_gt
 from analysis.errors import DesignError
 from analysis.exposure.draws import Labels, redraw_closures
 from analysis.inference import Estimate, Floats, whole_number
-from analysis.testing import share_between
 
 Ints = npt.NDArray[np.int64]
 Estimator = Callable[[Floats, Floats, Ints], Estimate]
+
+
+def _share_between(name: str, value: float, low: float = 0.0) -> None:
+    """Refuse a share outside (low, 1)."""
+    if not low < value < 1:
+        raise DesignError(f"a {name} between {low:g} and 1 was asked for; found {value}; give a share, such as 0.9")
 
 
 def _simple(y: Floats, first_treated: Floats, rows: Ints) -> Estimate:
@@ -80,8 +85,8 @@ def minimum_detectable_effect(
     73, 194-196, for the error of a quantile.
     """
     y, first = np.asarray(y, dtype=float), np.asarray(first_treated, dtype=float)
-    share_between("power", power)
-    share_between("level", level, 0.5)
+    _share_between("power", power)
+    _share_between("level", level, 0.5)
     rows, dates, stratum = _placebo_calendar(y, first, strata)
     drawn = redraw_closures(dates, stratum, np.random.default_rng(seed), whole_number("draws", draws))
     made = [estimator(y[rows], placebo, rows) for placebo in drawn]

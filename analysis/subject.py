@@ -49,6 +49,11 @@ class Subject:
         """Provenance of what is estimated from the panel: "simulated" or "estimate"."""
         return "simulated" if self.market else "estimate"
 
+    @property
+    def preset(self) -> str:
+        """Preset of the simulated market, whose grades the audit knows; empty for a panel that was brought."""
+        return self.truth.market.preset if self.truth else ""
+
     def true(self) -> dict[str, float]:
         """Return the true value of every estimand in the design's window, by id; empty where it is not known."""
         if self.truth is None:

@@ -165,7 +165,6 @@ def test_hostile_text_is_text_in_cells_headers_panels_and_alternative_text():
         table,
         exhibits.answer(evil, as_of="2026-11-01", sentence=HOSTILE),
         exhibits.verdict_table([evil], "T."),
-        exhibits.verdict_table([evil], "T.", why=False),
         exhibits.brief_table([evil]),
         exhibits.say(HOSTILE, lead=HOSTILE),
         exhibits.note(HOSTILE),

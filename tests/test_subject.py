@@ -29,7 +29,7 @@ def simulated():
 def test_the_parameters_make_the_market_and_the_design(simulated):
     panel, _ = simulate("mid_3k", seed=1)
     assert simulated.panel.digest == panel.digest
-    assert (simulated.market, simulated.mark) == ("mid_3k, seed 1", "simulated")
+    assert (simulated.market, simulated.mark, simulated.preset) == ("mid_3k, seed 1", "simulated", "mid_3k")
     assert simulated.design == Design(level=0.9)
 
 
@@ -44,7 +44,8 @@ def test_a_panel_that_was_brought_has_no_truth_and_stays_simulated(simulated, tm
     simulated.panel.to_parquet(file)
     brought = subject.take(SETTINGS | {"data_tier": "panel", "panel_path": str(file)})
     assert brought.panel.digest == simulated.panel.digest
-    assert (brought.market, brought.mark, brought.true()) == ("mine.parquet", "simulated", {})
+    assert (brought.market, brought.mark, brought.preset) == ("mine.parquet", "simulated", "")
+    assert brought.true() == {}
 
 
 @pytest.mark.parametrize(

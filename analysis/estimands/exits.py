@@ -23,8 +23,8 @@ def survival_of_closed(panel: Panel, design: Design) -> Survival:
     """Follow closed firms and those they are compared with until they sell nothing on any platform for three months.
 
     Firms of each wave, which all sold in the month before it, start in its month; a firm not closed is followed from
-    each wave that it lived to see. Compared within origin, with firms that are not small: they sold at least as much in
-    the base months as nine in ten of the closed firms, for small firms give up sooner.
+    each wave that it lived to see. Compared within origin, with firms that are not small: in the base months they sold
+    at least what the smallest tenth of the closed firms sold at most, for small firms give up sooner.
 
     Raises
     ------

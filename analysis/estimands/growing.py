@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from analysis import accounting
 from analysis.accounting.changes import by_cluster, cluster_codes
 from analysis.errors import DesignError
 from analysis.estimands.design import Design, Picked, clusters, marked, pick
 from analysis.estimands.direct import in_per_cent
-from analysis.estimands.indirect import _own, effect_on_growth, growth, stacked
+from analysis.estimands.indirect import _own, effect_on_growth, growth, stacked, with_set
+from analysis.exposure import exposure_effects
 from analysis.inference import Bools, Estimate, Floats
 
 if TYPE_CHECKING:
@@ -110,12 +110,12 @@ def effect_on_share(panel: Panel, design: Design, *, common: tuple[float, float]
     part, influence = 100 * np.append(part, part.sum()), np.column_stack([influence, influence.sum(axis=1)])
     held = float(before[mine].sum()) / 100
     alone = share * total - float(np.sum(sets, axis=0) @ found.value.ravel())
-    moved = [100 * (alone / left - (alone - c * held) / (left - c * held)) for c in common]
+    low, high = (100 * (alone / left - (alone - c * held) / (left - c * held)) for c in common)
     n = [*mine_alone.rows["n"][:2], int((~mine).sum()), int(known.sum())]
     return Estimate(
         estimand="E3s",
         unit="percentage points",
-        rows=_with_set(["closed", "exposed", "others", "seen"], "E3s", part, influence, moved, n, design.level),
+        rows=with_set(["closed", "exposed", "others", "seen"], "E3s", part, influence, (low, high), n, design.level),
         level=design.level,
         counts=found.counts,
         reason=f"E3s is a set: what moved the origin's firms alone, {common[0]:g} to {common[1]:g} points of their "
@@ -174,7 +174,7 @@ def effect_in_parts(panel: Panel, design: Design, *, common: tuple[float, float]
     sold, sells = before > 0, after > 0
     kinds = [exposed & sold & sells, exposed & sold & ~sells, exposed & ~sold & sells]
     n = [int(whole.rows["n"][0]), *(int(kind.sum()) for kind in kinds), int(known.sum())]
-    rows = _with_set([*PARTS, "seen"], "E3g", np.append(part, part.sum()), influence, list(common), n, design.level)
+    rows = with_set([*PARTS, "seen"], "E3g", np.append(part, part.sum()), influence, common, n, design.level)
     weight = np.array([float(before[closed].sum()) / base, 1, 1, 1, 1, 0])  # the last has it already
     rows["set_low"] = rows["conf_low"] + common[0] * weight
     rows["set_high"] = rows["conf_high"] + common[1] * weight
@@ -207,8 +207,6 @@ def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
         If the panel does not reach back a year and a month before the first wave, nobody enters, or categories differ
         in no exposure.
     """
-    from analysis.exposure import exposure_effects
-
     picked, own = pick(panel, design), _own(panel, design.origin)
     wave, stop = picked.base.stop, picked.after.stop
     if wave < 13:
@@ -298,21 +296,3 @@ def _margins(before: Floats, after: Floats, closed: Bools, pool: Bools) -> tuple
     total[2] -= entry * before[closed].sum()
     moved[closed, 2] = -entry * (before[closed] - before[closed].mean())
     return total, moved
-
-
-def _with_set(
-    terms: list[str], name: str, value: Floats, influence: Floats, moved: list[float], n: list[int], level: float
-) -> pd.DataFrame:
-    """Return a row by term with its interval, and last a set: that of the last term, its ends moved."""
-    error, z = np.sqrt((influence**2).sum(axis=0)), float(stats.norm.ppf((1 + level) / 2))
-    low, high = value - z * error, value + z * error
-    return pd.DataFrame(
-        {
-            "term": [*terms, name],
-            "estimate": [*value, np.nan],
-            "std_error": [*error, np.nan],
-            "conf_low": [*low, low[-1] + moved[0]],
-            "conf_high": [*high, high[-1] + moved[1]],
-            "n": [*n, n[-1]],
-        }
-    )

@@ -13,7 +13,8 @@ from analysis import accounting
 from analysis.errors import DesignError
 from analysis.estimands.design import Design, Picked, clusters, marked, pick
 from analysis.estimands.direct import in_per_cent
-from analysis.inference import Bools, Estimate
+from analysis.exposure import exposure_effects
+from analysis.inference import Bools, Estimate, Floats
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -45,25 +46,27 @@ def spillover(panel: Panel, design: Design, *, own_origin: bool = True, **option
     DesignError
         If there are no such firms, or their exposure does not vary.
     """
-    from analysis.exposure import exposure_effects
-
     picked, firms = pick(panel, design), spared(panel, design, own_origin=own_origin)
     if not firms.any():
         raise DesignError(
             f"spillovers on firms {'of' if own_origin else 'not of'} origin {design.origin} were asked for; none of "
             f"{picked.whole.sum()} firms never closed is, and sold through the base months; ask for the others"
         )
-    home = panel.platform(panel.platforms[0])[firms]
-    y = np.concatenate([home[:, picked.before], home[:, picked.after]], axis=1)
-    found = exposure_effects(
-        y,
-        picked.exposure[firms],
-        np.arange(y.shape[1]) >= y.shape[1] // 2,
-        category=panel.firms["category"].to_numpy()[firms],
-        level=design.level,
-        **options,
-    )
-    return marked(replace(in_per_cent(found), estimand="E2a" if own_origin else "E2b"), panel, design)
+    found = between(panel, design, firms, (picked.before, picked.after), picked.exposure[firms], **options)
+    return marked(replace(found, estimand="E2a" if own_origin else "E2b"), panel, design)
+
+
+def between(
+    panel: Panel, design: Design, firms: Bools, windows: tuple[slice, slice], exposure: Floats, **options: Any
+) -> Estimate:
+    """Return effects of an exposure[firm of `firms`] on home sales between two windows, per cent, as `spillover`."""
+    if not firms.any():
+        raise DesignError(f"a placebo was asked for; none of {len(firms)} firms was spared; ask for the others")
+    parts = [panel.platform(panel.platforms[0])[firms][:, window] for window in windows]
+    post = np.repeat([False, True], [part.shape[1] for part in parts])
+    category = panel.firms["category"].to_numpy()[firms]
+    y = np.concatenate(parts, axis=1)
+    return in_per_cent(exposure_effects(y, exposure, post, category=category, level=design.level, **options))
 
 
 def spared(panel: Panel, design: Design, *, own_origin: bool = True) -> Bools:
@@ -134,22 +137,11 @@ def effect_on_growth(panel: Panel, design: Design, *, common: tuple[float, float
     weights = np.array([found.sum_of("closed", [0]), found.sum_of("exposed", [0])])
     weights = 100 * np.vstack([weights, weights.sum(axis=0)]) / base
     value, influence = weights @ found.value.ravel(), found.influence @ weights.T
-    error, z = np.sqrt((influence**2).sum(axis=0)), float(stats.norm.ppf((1 + design.level) / 2))
-    lower, upper = value - z * error, value + z * error
-    rows = pd.DataFrame(
-        {
-            "term": ["closed", "exposed", "seen", "E3g"],
-            "estimate": [*value, np.nan],
-            "std_error": [*error, np.nan],
-            "conf_low": [*lower, lower[2] + low],
-            "conf_high": [*upper, upper[2] + high],
-            "n": [found.counts["closed"], found.counts["exposed"], found.counts["firms"], found.counts["firms"]],
-        }
-    )
+    n = [found.counts[name] for name in ("closed", "exposed", "firms")]
     return Estimate(
         estimand="E3g",
         unit="percentage points",
-        rows=rows,
+        rows=with_set(["closed", "exposed", "seen"], "E3g", value, influence, common, n, design.level),
         level=design.level,
         counts=found.counts,
         reason=f"E3g is a set: its part common to all firms, {low:g} to {high:g} points, is assumed",
@@ -158,6 +150,30 @@ def effect_on_growth(panel: Panel, design: Design, *, common: tuple[float, float
         design=design,
         digest=panel.digest,
         details={"common": common},
+    )
+
+
+def with_set(
+    terms: list[str],
+    name: str,
+    value: Floats,
+    influence: Floats,
+    moved: tuple[float, float],
+    n: list[int],
+    level: float,
+) -> pd.DataFrame:
+    """Return a row by term with its interval, and last a set: that of the last term, its ends moved."""
+    error, z = np.sqrt((influence**2).sum(axis=0)), float(stats.norm.ppf((1 + level) / 2))
+    low, high = value - z * error, value + z * error
+    return pd.DataFrame(
+        {
+            "term": [*terms, name],
+            "estimate": [*value, np.nan],
+            "std_error": [*error, np.nan],
+            "conf_low": [*low, low[-1] + moved[0]],
+            "conf_high": [*high, high[-1] + moved[1]],
+            "n": [*n, n[-1]],
+        }
     )
 
 
@@ -182,18 +198,9 @@ def platform_mix(panel: Panel, design: Design) -> Estimate:
 
 
 def _measured(found: Estimate, measure: str, name: str, unit: str) -> Estimate:
-    kept = (found.rows["measure"] == measure).to_numpy()
-    rows, joint = found.rows[kept].reset_index(drop=True), found.influence[:, kept]
-    reason = found.reason if rows["estimate"].isna().any() else ""
-    return replace(
-        found,
-        estimand=name,
-        unit=unit,
-        rows=rows,
-        reason=reason,
-        covariance=joint.T @ joint,
-        make_influence=lambda: joint,
-    )
+    kept = found.at(np.flatnonzero(found.rows["measure"] == measure))
+    reason = found.reason if kept.rows["estimate"].isna().any() else ""
+    return replace(kept, estimand=name, unit=unit, reason=reason)
 
 
 def displacement(panel: Panel, design: Design, *, outside: float | None = None) -> Estimate:

@@ -48,14 +48,8 @@ def anticipation(panel: Panel, design: Design) -> Estimate:
     )
     study = event_study(panel, early, where="home")
     kept = np.flatnonzero(study.rows["term"].isin([str(lead) for lead in range(-LEADS, 0)]))
-    assert study.covariance is not None
-    leads = replace(
-        study,
-        rows=study.rows.iloc[kept].reset_index(drop=True).drop(columns=["band_low", "band_high"]),
-        covariance=study.covariance[np.ix_(kept, kept)],
-        make_influence=lambda: study.influence[:, kept],
-    )
-    return replace(in_per_cent(leads), estimand="E5a", design=design)
+    leads = in_per_cent(study.at(kept))
+    return replace(leads, estimand="E5a", rows=leads.rows.drop(columns=["band_low", "band_high"]), design=design)
 
 
 def chilling(panel: Panel, design: Design, *, high: float = HIGH_RISK) -> Estimate:

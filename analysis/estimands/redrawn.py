@@ -12,8 +12,7 @@ import pandas as pd
 
 from analysis.errors import DesignError
 from analysis.estimands.design import Design, marked, pick
-from analysis.estimands.indirect import spared, spillover
-from analysis.estimands.rivals import between, joint
+from analysis.estimands.indirect import between, spared, spillover
 from analysis.exposure import leave_own_out, redraw_closures
 from analysis.inference import Estimate, Floats
 
@@ -80,13 +79,7 @@ def randomised(panel: Panel, design: Design, *, own_origin: bool = True, draws: 
     """
     redraw = redraws(panel, design, own_origin=own_origin)
     found = spillover(panel, design, own_origin=own_origin, redraw=redraw, draws=draws, seed=seed)
-    kept = np.flatnonzero(found.rows["term"].isin(["slope", "recentred slope"]))
-    return replace(
-        found,
-        rows=found.rows.iloc[kept].reset_index(drop=True),
-        covariance=joint(found)[np.ix_(kept, kept)],
-        make_influence=lambda: found.influence[:, kept],
-    )
+    return found.at(np.flatnonzero(found.rows["term"].isin(["slope", "recentred slope"])))
 
 
 def in_words(rows: pd.DataFrame) -> str:

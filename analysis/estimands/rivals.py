@@ -15,11 +15,9 @@ from scipy import stats
 
 from analysis.errors import DesignError
 from analysis.estimands.design import Design, Picked, marked, pick
-from analysis.estimands.direct import in_per_cent
-from analysis.estimands.indirect import displacement, spared, spillover
+from analysis.estimands.indirect import between, displacement, spared, spillover
 from analysis.estimands.news import known_risk
-from analysis.exposure import exposure_effects
-from analysis.exposure.effects import BINS
+from analysis.exposure import BINS
 from analysis.inference import Bools, Estimate, Floats
 from analysis.testing import romano_wolf
 
@@ -51,22 +49,22 @@ def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> E
             f"effects by exposure were asked for; above an exposure of {BINS[0]:g} no bin holds firms of two "
             "categories; use the slope over all exposures"
         )
-    rows, covariance = found.rows.iloc[kept].reset_index(drop=True), joint(found)[np.ix_(kept, kept)]
+    family = found.at(kept)
+    rows, covariance = family.rows, family.covariance
+    assert covariance is not None
     error, low, high = (rows[name].to_numpy(float) for name in ("std_error", "conf_low", "conf_high"))
     half = (np.log1p(high / 100) - np.log1p(low / 100)) / 2  # longer than z errors where few categories are behind it
     z = np.log1p(rows["estimate"].to_numpy(float) / 100) / half * stats.norm.ppf((1 + design.level) / 2)
-    family = romano_wolf(z, covariance=covariance / np.outer(error, error))
+    tests = romano_wolf(z, covariance=covariance / np.outer(error, error))
     exposure = _mean_exposure(panel, pick(panel, design), spared(panel, design, own_origin=own_origin))
     rows = rows.drop(columns="smallest_p").assign(
         id=[f"{found.estimand}_bin{bin_ + 1}" for bin_ in kept],
         exposure=exposure[kept + 1],
         lowest=exposure[0],
-        p_value=family["p_value"],
-        p_adjusted=family["p_adjusted"],
+        p_value=tests["p_value"],
+        p_adjusted=tests["p_adjusted"],
     )
-    return replace(
-        found, rows=rows, reason="", covariance=covariance, make_influence=lambda: found.influence[:, kept], details={}
-    )
+    return replace(family, rows=rows, reason="", details={})
 
 
 def per_step(rows: pd.DataFrame) -> pd.DataFrame:
@@ -194,17 +192,9 @@ def recapture(panel: Panel, design: Design) -> Estimate:
     """
     home = replace(panel, sales=panel.sales[:, :1], platforms=panel.platforms[:1])
     found = displacement(home, design)
-    places = [list(found.rows["term"]).index(part) for part in ("d1", "d2")]
-    rows = found.rows.iloc[places].reset_index(drop=True).drop(columns="part")
-    return replace(
-        found,
-        estimand="E4b",
-        rows=rows.assign(term=["own", "other"], benchmark=proportional(panel, design)),
-        reason="",
-        covariance=joint(found)[np.ix_(places, places)],
-        make_influence=lambda: found.influence[:, places],
-        digest=panel.digest,
-    )
+    parts = found.at(np.flatnonzero(found.rows["term"].isin(["d1", "d2"])))
+    rows = parts.rows.drop(columns="part").assign(term=["own", "other"], benchmark=proportional(panel, design))
+    return replace(parts, estimand="E4b", rows=rows, reason="", digest=panel.digest)
 
 
 def excess_recapture(panel: Panel, design: Design) -> Estimate:
@@ -215,17 +205,6 @@ def excess_recapture(panel: Panel, design: Design) -> Estimate:
     found = recapture(panel, design)
     taken = found.rows[["estimate", "conf_low", "conf_high"]].sub(found.rows["benchmark"], axis=0)
     return replace(found, estimand="E4e", unit="percentage points of L", rows=found.rows.assign(**taken))
-
-
-def between(panel: Panel, design: Design, firms: Bools, windows: tuple[slice, slice], exposure: Floats) -> Estimate:
-    """Return effects of an exposure[firm of `firms`] on home sales between two windows, per cent, as `spillover`."""
-    if not firms.any():
-        raise DesignError(f"a placebo was asked for; none of {len(firms)} firms was spared; ask for the others")
-    parts = [panel.platform(panel.platforms[0])[firms][:, window] for window in windows]
-    post = np.repeat([False, True], [part.shape[1] for part in parts])
-    category = panel.firms["category"].to_numpy()[firms]
-    y = np.concatenate(parts, axis=1)
-    return in_per_cent(exposure_effects(y, exposure, post, category=category, level=design.level))
 
 
 def _mean_exposure(panel: Panel, picked: Picked, firms: Bools) -> Floats:
@@ -240,9 +219,3 @@ def _mean_exposure(panel: Panel, picked: Picked, firms: Bools) -> Floats:
         for weights in (before[known], before[known] * exposure)
     )
     return np.asarray(np.divide(held, sold, out=np.full(len(sold), np.nan), where=sold > 0))
-
-
-def joint(found: Estimate) -> Floats:
-    """Return the covariance of an estimate that has one."""
-    assert found.covariance is not None
-    return found.covariance

@@ -28,9 +28,9 @@ def lead() -> facts.Series:
     return facts.difference(services, stores)
 
 
-def lead_noise(first: str = "2019Q1", last: str = "2020Q4") -> float:
-    """Return the standard deviation of the lead over quarters before the closures, percentage points."""
-    return float(lead().values[first:last].std())
+def lead_noise() -> float:
+    """Return the standard deviation of the lead over the two years before the closures, percentage points."""
+    return float(lead().values["2019Q1":"2020Q4"].std())
 
 
 def third_party_sales() -> facts.Series:
@@ -76,8 +76,8 @@ def shares() -> pd.DataFrame:
     -------
     DataFrame
         `measure`, `marketplace`, `publisher`, `first`, `before`, `last`, `after` (per cent) and `change` (points):
-        every series of shares of sales or of top sellers, without bounds, observed by January 2021 and again
-        from September 2021 to the end of 2021.
+        every series of shares of sales or of top sellers that was observed in December 2020 or January 2021, and
+        again from September to December 2021.
     """
     frame = facts.rows("chinese_seller_share")
     mine = frame[frame["measure"].isin(SHARES)]

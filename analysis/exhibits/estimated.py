@@ -21,7 +21,6 @@ def estimates(
     caption: str,
     *,
     true: Mapping[str, float] | None = None,
-    provenance: str = "estimate",
     more: Mapping[str, str] | None = None,
     why: bool = True,
 ) -> Block:
@@ -38,7 +37,6 @@ def estimates(
     true : mapping of str to float, optional
         True values by id, in a simulated market; with it come the columns "Truth" and "Inside", whether the interval
         holds it.
-    provenance : {"estimate", "simulated"}
     more : mapping of str to str, optional
         Further columns of text, and their headers.
     why : bool
@@ -48,7 +46,7 @@ def estimates(
     lacking = rows["conf_low"].map(lambda low: NOT_ESTIMABLE if pd.isna(low) else A_SET)
     shown = pd.DataFrame({"label": rows["label"]})
     shown["estimate"] = [
-        quantity(value, unit, mark=provenance) if there else without
+        quantity(value, unit, mark="estimate") if there else without
         for value, unit, there, without in zip(rows["estimate"], units, known, lacking, strict=True)
     ]
     ends = zip(rows["conf_low"], rows["conf_high"], units, strict=True)
@@ -66,7 +64,7 @@ def estimates(
     if true:
         truth = rows["id"].map(true)
         truth = rows["truth"].fillna(truth) if "truth" in rows else truth
-        shown["truth"] = [quantity(value, unit, mark=provenance) for value, unit in zip(truth, units, strict=True)]
+        shown["truth"] = [quantity(value, unit, mark="estimate") for value, unit in zip(truth, units, strict=True)]
         held = truth.between(rows["conf_low"], rows["conf_high"]).map({True: "yes", False: "no"})
         shown["inside"] = held.where(truth.notna() & rows["conf_low"].notna(), "–")
         columns |= {"truth": "Truth", "inside": "Inside"}
@@ -77,7 +75,7 @@ def estimates(
         del columns["unit"]
     shown = pd.concat([shown, rows[list(more or {})]], axis=1)
     said = f"{caption} {_unseen(rows)}{' Grades: of the design audit.' if 'grade' in rows else ''}"
-    made = table(shown, said, columns=columns | dict(more or {}), provenance=provenance)
+    made = table(shown, said, columns=columns | dict(more or {}), provenance="estimate")
     return made + reasons(rows) if why and _with_reason(rows) else made
 
 

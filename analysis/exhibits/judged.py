@@ -119,8 +119,8 @@ def finding_box(
     return Block(html, " ".join(part for part in (f"{title}:", lead, number, sentence) if part))
 
 
-def verdict_table(verdicts: Sequence[Verdict], caption: str, *, why: bool = True) -> Block:
-    """Return the table of verdicts: claim, word, finding, grade if any, and why or what would change it.
+def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
+    """Return the table of verdicts: claim, word, finding, grade if any, and why.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str, *, why: bool = True
         head: labels(verdicts),
         "Found": [finding(v) for v in verdicts],
         "Grade": [v.grade or "–" for v in verdicts],
-        "Why" if why else "What would change it": [v.why if why else v.change for v in verdicts],
+        "Why": [v.why for v in verdicts],
     }
     if not any(verdict.grade for verdict in verdicts):
         del columns["Grade"]

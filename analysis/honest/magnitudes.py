@@ -14,8 +14,7 @@ the two moments of one period as mirror images, so that every vertex is known wi
 
 where ``p`` is the estimate of the target. Each (s, sign) is thus a problem in two normal variables, ``p`` and ``q``:
 no programme is solved, the least-favourable critical value is an integral over a circle instead of a simulation, and
-the ends of the set are located by repeated
-subdivision instead of on a fixed grid.
+the ends of the set are located by repeated subdivision instead of on a fixed grid.
 """
 
 from __future__ import annotations

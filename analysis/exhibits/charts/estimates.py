@@ -23,20 +23,16 @@ def intervals(
     rows: pd.DataFrame,
     *,
     xlabel: str,
-    decimals: int = 1,
     strong: Sequence[str] = (),
     band: tuple[str, str] | None = None,
-    band_name: str = "",
     margin: float | None = None,
-    signed: bool = True,
-    height: float | None = None,
 ) -> Figure:
     """Draw intervals as horizontal bars with points, one per row of `term`, `estimate`, `conf_low`, `conf_high`.
 
     `band` names two columns drawn as a pale bar behind (placebo range); `margin` shades ``±margin``;
     a row without a point is a set and is drawn as a bar.
     """
-    drawing, axes = plt.subplots(figsize=(WIDTH, height or 0.6 + 0.32 * len(rows)))
+    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.32 * len(rows)))
     places = np.arange(len(rows))[::-1]
     if margin is not None:
         axes.axvspan(-margin, margin, color=look().band, zorder=0)
@@ -58,11 +54,8 @@ def intervals(
             )
         if not is_set:
             axes.plot(row["estimate"], place, "o", color=colour, ms=5, zorder=3)
-        label = (
-            f"{number(row['conf_low'], decimals, signed=signed)} to {number(row['conf_high'], decimals, signed=signed)}"
-            if is_set
-            else number(row["estimate"], decimals, signed=signed)
-        )
+        ends = ("conf_low", "conf_high") if is_set else ("estimate",)
+        label = " to ".join(number(row[name], signed=True) for name in ends)
         axes.annotate(label, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=7.5, color=colour)
     axes.axvline(0, color=INK, lw=0.7, zorder=1)
     axes.set_yticks(places, rows["term"])
@@ -70,11 +63,7 @@ def intervals(
     axes.spines["left"].set_visible(False)
     axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.set_xlabel(xlabel)
-    axis_numbers(axes, 0, "x", signed=signed)
-    if band is not None and band_name:
-        axes.annotate(
-            band_name, (0, 1.0), xycoords="axes fraction", va="bottom", fontsize=7, color=look().rest, style="normal"
-        )
+    axis_numbers(axes, 0, "x", signed=True)
     return drawing
 
 
@@ -107,7 +96,7 @@ def counts(rows: pd.DataFrame, *, xlabel: str) -> Figure:
     return drawing
 
 
-def draws(samples: Mapping[str, tuple[np.ndarray, float]], *, xlabel: str, decimals: int = 2) -> Figure:
+def draws(samples: Mapping[str, tuple[np.ndarray, float]], *, xlabel: str) -> Figure:
     """Draw all permutation draws as ticks with the observed one in dark blue, a row per sample."""
     drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.42 * len(samples)))
     places = np.arange(len(samples))[::-1]
@@ -115,7 +104,7 @@ def draws(samples: Mapping[str, tuple[np.ndarray, float]], *, xlabel: str, decim
         axes.plot(values, np.full(len(values), place), "|", color=look().rest, ms=11, mew=1.1)
         axes.plot(observed, place, "o", color=look().main, ms=6, zorder=3)
         axes.annotate(
-            number(observed, decimals, signed=True),
+            number(observed, 2, signed=True),
             (observed, place),
             xytext=(0, 8),
             textcoords="offset points",

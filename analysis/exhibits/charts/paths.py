@@ -15,14 +15,14 @@ from analysis.exhibits.style import INK, WIDTH, look
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+CEILING = 150.0  # per cent
 
-def event_study(
-    rows: pd.DataFrame, *, reference: int, ylabel: str, xlabel: str = "months since the closure", ceiling: float = 150
-) -> Figure:
+
+def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
     """Draw effects by month with pointwise intervals over a simultaneous band; hollow is the reference.
 
     `rows` has `month`, `estimate`, `conf_low`, `conf_high`, `band_low`, `band_high` and, where it is known, `truth`.
-    Months after the reference and before 0, in which an effect is allowed for, are shaded. What lies above `ceiling` is
+    Months after the reference and before 0, in which an effect is allowed for, are shaded. What lies above `CEILING` is
     cut off.
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, 2.7))
@@ -38,11 +38,11 @@ def event_study(
         axes.legend(frameon=False, fontsize=7, loc="upper right")
     axes.axhline(0, color=INK, lw=0.7, ls="-", zorder=1)
     axes.axvline(-0.5, color=look().rest, lw=0.8, ls=":", zorder=1)
-    axes.set_ylim(-105, min(ceiling, 10 + np.nanmax(rows["band_high"])))
+    axes.set_ylim(-105, min(CEILING, 10 + np.nanmax(rows["band_high"])))
     axes.xaxis.set_major_locator(MultipleLocator(2))
     axis_numbers(axes, 0, "x", signed=True)
     axis_numbers(axes, 0, "y", signed=True)
-    axes.set_xlabel(xlabel)
+    axes.set_xlabel("months since the closure")
     axes.set_ylabel(ylabel)
     return drawing
 

@@ -15,25 +15,21 @@ from analysis.exhibits.style import INK, WIDTH, look
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+COLUMNS = 3
 WIDTHS = {0: 2.0, 1: 1.2, 2: 1.2}  # points, by the order of the groups
 STYLES = {0: None, 1: (0, (4, 1.5)), 2: (0, (1, 1.5))}  # so that groups differ in grey and in print too
 
 
 def by_group(
-    paths: pd.DataFrame,
-    panels: Mapping[str, tuple[str, str]],
-    *,
-    waves: Sequence[pd.Period],
-    ylabel: str,
-    columns: int = 3,
+    paths: pd.DataFrame, panels: Mapping[str, tuple[str, str]], *, waves: Sequence[pd.Period], ylabel: str
 ) -> Figure:
     """Draw one measure a panel, a line per group, months with closures shaded.
 
     `paths` has `month` (Period), `group`, `measure`, `platform`, `value`; `panels` gives measure and platform by title.
     The first group is what the figure is about.
     """
-    rows = -(-len(panels) // columns)
-    drawing, grid = plt.subplots(rows, columns, figsize=(WIDTH, 0.4 + 1.65 * rows), sharex=True, squeeze=False)
+    rows = -(-len(panels) // COLUMNS)
+    drawing, grid = plt.subplots(rows, COLUMNS, figsize=(WIDTH, 0.4 + 1.65 * rows), sharex=True, squeeze=False)
     first, last = (month.year + (month.month - 1) / 12 for month in (waves[0], waves[-1] + 1))
     for axes, (title, (measure, platform)) in zip(grid.flat, panels.items(), strict=False):
         mine = paths[(paths["measure"] == measure) & (paths["platform"] == platform)]
