@@ -123,7 +123,7 @@ def _audit(own: OwnPanel, asked: argparse.Namespace) -> int:
     from analysis.estimands import Design
 
     found = subject.take(own.parameters | {"conf": Design.level})
-    print(f"{own.path}: {inventory.sentence(found.panel)}\n")
+    print(f"{own.path}: {inventory.sentence(found.panel)}\n{found.line}\n")
     print(inventory.printed(inventory.inventory(found.panel)), flush=True)
     print("\n" + inventory.printed(inventory.reach(found.panel, found.design)))
     return Exit.OK
@@ -183,7 +183,11 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--event", metavar="NAME", help=f"the event of that panel ({OwnPanel.event})")
     check.add_argument("--accept", type=Path, metavar="FILE", help="first record a deliberate change of it")
     check.add_argument("--vintage", metavar="DATE", help="with --accept: date of the change (today)")
-    simulate = commands.add_parser("simulate", help="make a simulated market with its truth")
+    simulate = commands.add_parser(
+        "simulate",
+        help="make a simulated market with its truth",
+        epilog="python -m analysis.market --no-solve prints how near the market is to published moments of Amazon's",
+    )
     simulate.add_argument("--preset", required=True, metavar="NAME", help="such as mid_3k; a wrong one lists them")
     simulate.add_argument("--seed", required=True, type=int, metavar="N", help="whole number of at least 0")
     simulate.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for panel, truth and manifest")

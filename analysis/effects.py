@@ -136,8 +136,8 @@ def _groups(first: Floats, stratum: npt.NDArray[np.int64]) -> tuple[list[npt.NDA
     cohort, _ = pd.factorize(first, sort=True)
     key = cohort * (int(stratum.max()) + 1) + stratum
     order = np.argsort(key.astype(np.min_scalar_type(key.max())), kind="stable")  # few groups: sorted by their bits
-    starts = np.flatnonzero(np.diff(key[order], prepend=-1))
-    rows = np.split(order, starts[1:])
+    sizes = np.bincount(key)
+    rows = np.split(order, np.cumsum(sizes[sizes > 0])[:-1])
     return rows, pd.DataFrame(
         {"first": [first[part[0]] for part in rows], "stratum": [stratum[part[0]] for part in rows]}
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -12,12 +13,12 @@ from analysis.errors import DesignError
 from analysis.facts import DATA
 from analysis.market.parameters import PRESETS
 
-PLAUSIBLE = tuple(preset for preset in PRESETS if preset not in ("null", "few_treated"))
-"""Presets that a real market could be, and nobody can tell which.
+FEW = "few_treated"
+PLAUSIBLE = tuple(preset for preset in PRESETS if preset not in ("null", FEW))
+"""Presets that a real market could be, and nobody can tell which, if more than a handful of firms are closed.
 
-Not ``null``: there closures are dated and change nothing, but a closed account does not sell. Not ``few_treated``:
-how many firms are closed is seen in the panel before anything is estimated; for a panel with a handful of closed brand
-groups ask for the grades of ``few_treated`` by name.
+Not ``null``: there closures are dated and change nothing, but a closed account does not sell. ``few_treated`` joins
+where the number of closed firms, which is seen before anything is estimated, is as small as there: :func:`plausible`.
 """
 
 SHORT = dict(zip((*GRADES, NOT_GRADED), ("yes", "bounds", "no", "–"), strict=True))
@@ -34,7 +35,37 @@ def read(root: Path = DATA) -> pd.DataFrame:
     return facts.load("audit", root=root)
 
 
-def beside(rows: pd.DataFrame, preset: str, *, audit: pd.DataFrame | None = None) -> pd.DataFrame:
+def plausible(closed: float | None, audit: pd.DataFrame) -> tuple[str, ...]:
+    """Return the presets that the market of a real panel could be.
+
+    Parameters
+    ----------
+    closed : float or None
+        Closed firms of the panel: where it is nearer to that of ``few_treated`` than to that of any of `PLAUSIBLE`, on
+        the log scale, ``few_treated`` is one of them too. None for a panel of which no number is known.
+    audit : DataFrame
+        With `preset` and `closed`, the mean number of closed firms of a panel.
+    """
+    if closed is None:
+        return PLAUSIBLE
+    mean = audit.groupby("preset")["closed"].first().map(math.log)
+    away = (mean - math.log(max(closed, 1))).abs()
+    near = FEW in away and away[FEW] < away.reindex(PLAUSIBLE).min()
+    return (*PLAUSIBLE, FEW) if near else PLAUSIBLE
+
+
+def covered(root: Path = DATA) -> pd.DataFrame:
+    """Read ``data/audit_covered.csv``: how many truths lie inside their intervals, as :func:`analysis.audit.shares`.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, or is not what its card says.
+    """
+    return facts.load("audit_covered", root=root)
+
+
+def beside(rows: pd.DataFrame, preset: str, closed: float | None, *, audit: pd.DataFrame | None = None) -> pd.DataFrame:
     """Put beside each estimate the grade that the design audit gives its estimator.
 
     Parameters
@@ -42,8 +73,10 @@ def beside(rows: pd.DataFrame, preset: str, *, audit: pd.DataFrame | None = None
     rows : DataFrame
         With a column `id`, such as the rows of :func:`analysis.estimands.answers.answers`.
     preset : str
-        Preset of the simulated market. Empty for a real panel: then the worst grade over the presets that a real
-        market could be, `PLAUSIBLE`; presets that give no grade are passed over.
+        Preset of the simulated market. Empty for a panel that was brought: then the worst grade over the presets that
+        its market could be, :func:`plausible`; presets that give no grade are passed over.
+    closed : float or None
+        Closed firms of the panel; see :func:`plausible`.
     audit : DataFrame, optional
         The table to read grades from; that of :func:`read` where not given.
 
@@ -64,9 +97,10 @@ def beside(rows: pd.DataFrame, preset: str, *, audit: pd.DataFrame | None = None
             "none for a real panel"
         )
     table = read() if audit is None else audit
-    graded = table[table["grade"].isin(GRADES) & table["preset"].isin([preset] if preset else PLAUSIBLE)]
-    worst = {str(name): _worst(group) for name, group in graded.groupby("id")}
-    found = [worst.get(name, (NOT_GRADED, "")) for name in rows["id"]]
+    presets = [preset] if preset else plausible(closed, table)
+    graded = table[table["grade"].isin(GRADES) & table["preset"].isin(presets)]
+    by_id = {str(name): _worst(group) for name, group in graded.groupby("id")}
+    found = [by_id.get(name, (NOT_GRADED, "")) for name in rows["id"]]
     return rows.assign(grade=[grade for grade, _ in found], grade_from=[presets for _, presets in found])
 
 
@@ -77,7 +111,7 @@ def overview(audit: pd.DataFrame) -> pd.DataFrame:
     """
     wide = audit.pivot(index="id", columns="preset", values="grade")
     wide = wide.reindex(index=audit["id"].unique(), columns=audit["preset"].unique()).reset_index()
-    panel = beside(wide, "", audit=audit)["grade"]
+    panel = beside(wide, "", None, audit=audit)["grade"]
     return wide.assign(panel=panel).replace(SHORT).fillna(SHORT[NOT_GRADED])
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg.blas import dgemm
 
 from analysis.inference import Floats
 
@@ -98,22 +99,24 @@ def _moments(y: Floats, rows: Ints, ratio: bool) -> tuple[Floats, Floats]:
     """
     centre = y[rows[:BLOCK]].mean(axis=0)
     width = y.shape[1]
-    total, cross = np.zeros(width), np.zeros((width, width))
+    total, cross, level = np.zeros(width), np.zeros((width, width)), 0.0
     ones, even = np.ones(BLOCK), np.full(width, 1 / width)  # sums as products: numpy adds short rows slowly
+    profile, levels = np.asfortranarray(np.column_stack([centre, np.ones(width)])), np.ones((2, BLOCK), order="F")
     buffer = np.empty((BLOCK, width))
     for start in range(0, len(rows), BLOCK):
         some = rows[start : start + BLOCK]
         part = np.take(y, some, axis=0, out=buffer[: len(some)], mode="clip")  # "clip" writes without a copy between
-        part -= centre
+        if ratio:
+            part -= centre
+        else:
+            own = part @ even - even @ centre
+            level += own.sum()
+            levels[1, : len(own)] = own
+            part = dgemm(-1.0, profile, levels[:, : len(own)], 1.0, part.T, overwrite_c=True).T  # both in one pass
         total += ones[: len(part)] @ part
-        if not ratio:
-            part -= (part @ even)[:, np.newaxis]
         cross += part.T @ part
     shift = total / len(rows)
-    mean = centre + shift
-    if not ratio:
-        shift = shift - shift.mean()
-    return mean, cross - len(rows) * np.outer(shift, shift)
+    return centre + shift + level / len(rows), cross - len(rows) * np.outer(shift, shift)
 
 
 class _Maker:

@@ -316,12 +316,14 @@ def shift_interval(observed: float, draws: Floats, slopes: Floats, level: float)
     return (float(low[needed]), float(high[needed]))
 
 
-def simultaneous_factor(covariance: Floats, level: float, *, seed: int, draws: int = 10_000) -> float:
+def simultaneous_factor(
+    covariance: Floats, level: float, *, seed: int, draws: int = 10_000, df: float = np.inf
+) -> float:
     """Return how many standard errors a band must be wide to cover all terms at once.
 
     The quantile of the largest absolute t statistic under a normal with this covariance. That is what a multiplier
-    bootstrap with Gaussian weights on the influence values draws from. A term without error is never missed, and no
-    part of it.
+    bootstrap with Gaussian weights on the influence values draws from. With finite `df` it is that of the multivariate
+    t, for errors that rest on few clusters. A term without error is never missed, and no part of it.
 
     Parameters
     ----------
@@ -330,13 +332,18 @@ def simultaneous_factor(covariance: Floats, level: float, *, seed: int, draws: i
         Joint coverage.
     seed, draws : int
         Of the simulation.
+    df : float
+        Degrees of freedom that all errors share; inf for the normal.
     """
     _share(level)
     unsure = np.flatnonzero(np.diag(covariance) > 0)
     if len(unsure) < 2:
-        return float(stats.norm.ppf((1 + level) / 2))
+        return float(stats.t.ppf((1 + level) / 2, df))
     error = np.sqrt(np.diag(covariance)[unsure])
     values, vectors = np.linalg.eigh(covariance[np.ix_(unsure, unsure)] / np.outer(error, error))
     root = vectors * np.sqrt(np.clip(values, 0, None))
-    normal = np.random.default_rng(seed).standard_normal((draws, len(error)))
-    return float(np.quantile(np.abs(normal @ root.T).max(axis=1), level))
+    rng = np.random.default_rng(seed)
+    largest = np.abs(rng.standard_normal((draws, len(error))) @ root.T).max(axis=1)
+    if np.isfinite(df):
+        largest = largest / np.sqrt(rng.chisquare(df, draws) / df)
+    return float(np.quantile(largest, level))

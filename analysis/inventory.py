@@ -9,6 +9,8 @@ import pandas as pd
 
 from analysis.estimands import Design, pick
 from analysis.estimands.answers import answers
+from analysis.estimands.design import attempt
+from analysis.estimands.detection import smallest_effect
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -36,7 +38,7 @@ def inventory(panel: Panel, *, cut: float = Design.cut) -> Sections:
     return [
         ("The panel", _whole(panel)),
         ("Platforms", _platforms(panel)),
-        ("Added up, linked and left out", _dropped(panel)),
+        ("Added up, linked and left out", panel.dropped),
         ("Closures by wave", _closures(panel, cut)),
     ]
 
@@ -47,8 +49,9 @@ def reach(panel: Panel, design: Design) -> Sections:
     Returns
     -------
     list of (str, DataFrame)
-        Title and table: firms compared; exposure of firms never closed, by origin, mean over the window; and per
-        estimand "estimable" or the reason why not, with the smallest effect seen with a power of 80 per cent.
+        Title and table: firms compared; exposure of firms never closed, by origin, mean over the window; per estimand
+        "estimable" or the reason why not, with the smallest effect seen with a power of 80 per cent, from its standard
+        error; and for E1a the same from placebo closures of spared firms.
 
     Raises
     ------
@@ -67,6 +70,10 @@ def reach(panel: Panel, design: Design) -> Sections:
         ("Firms and months compared", pd.DataFrame(compared, columns=["what", "found"])),
         ("Exposure of firms never closed, per cent of their category", _exposure(panel, design)),
         ("What can be estimated", _estimable(panel, design)),
+        (
+            "Smallest effect on closed firms (E1a), by placebo closures of spared firms",
+            _placebos(panel, design),
+        ),
     ]
 
 
@@ -142,6 +149,7 @@ def _whole(panel: Panel) -> pd.DataFrame:
         ("firms with a risk", f"{firms['risk'].notna().sum():,}"),
         ("home platform", panel.platforms[0]),
         ("months", f"{len(panel.months)}, {panel.months[0]} to {panel.months[-1]}"),
+        ("keys (firm or account, platform, month) that come twice", "none, or the file would have been refused"),
         ("months without any row", f"{unknown.all(axis=(0, 1)).sum()}"),
         ("cells (firm, platform, month)", f"{sales.size:,}"),
         ("  of them 0", f"{(sales == 0).sum():,} ({_percent(sales == 0)})"),
@@ -169,11 +177,6 @@ def _platforms(panel: Panel) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def _dropped(panel: Panel) -> pd.DataFrame:
-    none = pd.DataFrame({"what": ["rows"], "rule": ["their key comes twice: the file would be refused"], "count": [0]})
-    return pd.concat([panel.dropped, none], ignore_index=True)
 
 
 def _closures(panel: Panel, cut: float) -> pd.DataFrame:
@@ -219,3 +222,18 @@ def _estimable(panel: Panel, design: Design) -> pd.DataFrame:
             "estimable": np.where(able, "estimable", why),
         }
     )
+
+
+def _placebos(panel: Panel, design: Design) -> pd.DataFrame:
+    """Say from placebo closures how small an effect shows, and how often a normal test is wrong; or why not."""
+    found, refusal = attempt(smallest_effect, panel, design)
+    if found is None:
+        return pd.DataFrame({"what": ["not estimable"], "found": [refusal]})
+    drawn = f"{found.counts['draws']} draws, within {found.details['within']}"
+    asked = {
+        "fall": "fall seen in four of five draws, by a test that is right on this panel",
+        "fall, normal": "fall seen in four of five draws, by the normal test",
+        "size, normal": "the normal test finds what is not there",
+    }
+    rows = [(words, *found.row(term)[["estimate", "std_error"]], drawn) for term, words in asked.items()]
+    return pd.DataFrame(rows, columns=["what", "per cent", "Monte Carlo error", "placebo closures"])

@@ -17,24 +17,30 @@ from analysis import verdicts
 from analysis.errors import DesignError
 from analysis.market import estimands
 from analysis.market.enforcement import expected_accounts
-from analysis.market.parameters import FIRST_MONTH, chosen
+from analysis.market.parameters import FIRST_MONTH, chosen, plausible
 from analysis.market.truth import Truth
 from analysis.market.worlds import Market
 
-SHARES = (0.001, 0.003, 0.0085, 0.02, 0.05, 0.13, 0.3)  # closed share of Chinese sales, around the presets' three
-TILTS = (0.0, 0.3, 0.6, 0.9)  # log odds of closure per log sales
-RANGES: dict[str, tuple[float, float, str]] = {  # plausible ends, all but the first and the fourth assumed
-    "closed_gmv": (0.0085, 0.13, "closed share of Chinese sales"),  # US$1bn a year to the asserted loss
-    "tilt": (0.2, 0.7, "size tilt of closures"),
-    "sigma": (0.5, 0.7, "nesting: how far buyers stay on the platform"),
-    "cn_share": (0.33, 0.46, "Chinese share of home sales"),  # published shares of top sellers
-    "enter": (0.1, 0.6, "closed firms' probability to join another platform"),
-    "evasion": (0.0, 0.4, "share of closed firms that reopen"),
-    "chill": (0.0, 0.6, "fake reviews that others give up"),
-    "deter": (0.0, 0.3, "share of Chinese entry deterred"),
-    "trust": (0.0, 0.05, "utility gained when all fakes are gone"),
+TERMS = {
+    "closed_gmv": "closed share of Chinese sales",
+    "tilt": "size tilt of closures",
+    "sigma": "nesting: how far buyers stay on the platform",
+    "cn_share": "Chinese share of home sales",
+    "enter": "closed firms' probability to join another platform",
+    "evasion": "share of closed firms that reopen",
+    "chill": "fake reviews that others give up",
+    "deter": "share of Chinese entry deterred",
+    "trust": "utility gained when all fakes are gone",
 }
+"""The assumptions on which the effect hangs, in words."""
+RANGES: dict[str, tuple[float, float, str]] = {name: (*plausible(name), term) for name, term in TERMS.items()}
+"""Plausible ends of each, as the parameters of the market state them."""
+_FLOOR, _CEILING = plausible("closed_gmv")
+SHARES = tuple(float(f"{_FLOOR * (_CEILING / _FLOOR) ** (step / 3):.2g}") for step in range(-3, 5))
+"""Closed share of Chinese sales: the plausible range in three steps of one ratio, three more below and one above."""
+TILTS = (0.0, 0.3, 0.6, 0.9)  # log odds of closure per log sales
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+FEWEST = 20  # markets from which quantiles of their outer twentieths can be read
 OUTCOMES = ("E3g", "E3s", "E1a", "moved", "accounts")
 
 
@@ -66,6 +72,30 @@ def outcomes(preset: str, seed: int, *, window: tuple[int, int] = (4, 9), **over
         "moved": parts["d3"] + parts["d4"] + parts["d5"],
         "accounts": expected_accounts(market.stage, market.history),
     }
+
+
+def reach(markets: int, level: float) -> tuple[float, str]:
+    """Return the share of markets to show between low and high, and in words; all, where `FEWEST` are not there."""
+    if markets < FEWEST:
+        return 1.0, f"lowest to highest of {markets} markets"
+    return level, f"middle {level:.0%} of {markets} markets"
+
+
+def closed_accounts(presets: Iterable[str], seeds: Iterable[int]) -> pd.DataFrame:
+    """Count the accounts that presets close in expectation, over markets.
+
+    Returns
+    -------
+    DataFrame
+        `preset`, `share` (per cent of the origin's sales, which the preset fixes), and `accounts`, `low`, `high`:
+        median, fewest and most.
+    """
+    drawn, rows = list(seeds), []
+    for preset in presets:
+        closed = [outcomes(preset, seed)["accounts"] for seed in drawn]
+        share = 100 * chosen(preset, {}).closed_gmv
+        rows.append((preset, share, np.median(closed), min(closed), max(closed)))
+    return pd.DataFrame(rows, columns=["preset", "share", "accounts", "low", "high"])
 
 
 def grid(

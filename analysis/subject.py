@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+
 from analysis import events
 from analysis.errors import DesignError
 from analysis.estimands import Design
@@ -54,6 +57,22 @@ class Subject:
         """Preset of the simulated market, whose grades the audit knows; empty for a panel that was brought."""
         return self.truth.market.preset if self.truth else ""
 
+    @property
+    def closed(self) -> int:
+        """Number of firms closed within the panel, as the audit counts them."""
+        return int(np.isfinite(self.panel.first_treated(cut=self.design.cut)).sum())
+
+    @property
+    def line(self) -> str:
+        """The event of a report, and the closures in its waves and in other months, in a sentence for its data."""
+        months = closures(self.panel)
+        other = months[~months.index.isin(self.event.waves)]
+        apart = ", ".join(f"{month} ({number})" for month, number in other.items())
+        return (
+            f"Event: {self.event.title}{', as simulated' if self.market else ''}; firms closed, in whole or part, in "
+            f"its waves: {months.sum() - other.sum():,}, in other months: {apart or 'none'}."
+        )
+
     def true(self) -> dict[str, float]:
         """Return the true value of every estimand in the design's window, by id; empty where it is not known."""
         if self.truth is None:
@@ -75,15 +94,46 @@ def take(settings: Mapping[str, Any]) -> Subject:
     Raises
     ------
     DesignError
-        If the tier has no panel, none is named, or the design cannot be.
+        If the tier has no panel, none is named, the design cannot be, or closures are not those of the event.
     DataError
         If the event or the panel cannot be read.
     """
+    found = _taken(settings)
+    _refuse_other_waves(found.panel, found.event)
+    return found
+
+
+def closures(panel: Panel) -> pd.Series:
+    """Count the firms closed within a panel, in whole or in part, by month."""
+    return panel.cohorts(cut=np.finfo(float).tiny).set_index("month")["firms"]
+
+
+def _refuse_other_waves(panel: Panel, event: Event) -> None:
+    """Refuse closures before the event's first wave, which would date it, and a panel with none in any wave."""
+    months = closures(panel)
+    early = months[months.index < event.waves[0]]
+    found = ", ".join(f"{month} ({number})" for month, number in (months if early.empty else early).items())
+    waves = ", ".join(map(str, event.waves))
+    if len(early):
+        raise DesignError(
+            f"closures from {event.waves[0]} on were asked for, the first wave of the event ({event.title}); found "
+            f"{early.sum():,} firms closed before it: {found}; leave them out of the panel, or add the month to `waves`"
+            " in a copy of the event's file and name it with --event"
+        )
+    if len(months) and not months.index.isin(event.waves).any():
+        raise DesignError(
+            f"closures in the waves of the event ({event.title}; {waves}) were asked for; found {months.sum():,} firms "
+            f"closed in other months only: {found}; name the event of this panel with --event, or correct its `waves`"
+        )
+
+
+def _taken(settings: Mapping[str, Any]) -> Subject:
     event, tier = events.read(settings["event"]), settings["data_tier"]
     fields = ("comparison", "post_from", "post_to", "base_months", "anticipation", "cluster")
     design = Design(
         origin=event.origin,
         destinations=event.destinations,
+        opened=event.opened,
         level=settings["conf"],
         **{name: settings[name] for name in fields if name in settings},
     )

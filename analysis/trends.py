@@ -143,7 +143,8 @@ def its_fan(y: Floats, first_post: int, *, horizon: int = 4, lags: int = 4, leve
         One row per specification, with `placebo_low`, `placebo_high` (extremes over placebo dates, which use
         only quarters before the break), `n_placebos`, and `outside`: whether the estimate lies outside these
         extremes, False where there are no placebos. `n` counts the quarters of each fit. A specification that has
-        too few quarters or does not converge is NaN with the reason.
+        too few quarters or does not converge is NaN with the reason. ``details["placebo_dates"]``: indices of the first
+        quarters after each placebo break.
 
     Raises
     ------
@@ -197,6 +198,12 @@ def its_fan(y: Floats, first_post: int, *, horizon: int = 4, lags: int = 4, leve
         unit=unit,
         rows=frame,
         level=level,
-        counts={"quarters": len(used), "specifications": len(frame), "placebo_dates": len(dates)},
+        counts={
+            "quarters": len(used),
+            "specifications": len(frame),
+            "placebo_dates": len(dates),
+            "horizon": horizon,
+        },
+        details={"placebo_dates": list(dates)},
         reason=f"too few quarters or no convergence: {', '.join(failed)}" if failed else "",
     )

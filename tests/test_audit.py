@@ -12,9 +12,12 @@ from scipy import stats
 
 from analysis import audit, exhibits, facts, grades
 from analysis.audit import replicates as engine
+from analysis.audit.causes import CAUSES
+from analysis.audit.path import path_inside
 from analysis.errors import DataError, DesignError
 from analysis.estimands import Design
 from analysis.estimands.answers import answers
+from analysis.estimands.paths import event_study, true_path
 from analysis.exhibits import charts
 from analysis.exhibits.style import to_svg
 from analysis.market import PRESETS, simulate
@@ -67,7 +70,8 @@ def test_the_audit_holds_what_a_panel_answers_against_the_truth_of_its_market(sm
     asked = answers(panel, DESIGN).rows
     known = truth.scalars(4, 9) | truth.displacement(4, 9)
     held = small[(small["preset"] == "few_treated") & (small["seed"] == 3)]
-    assert list(held["id"]) == list(asked["id"])
+    assert list(held["id"]) == [*asked["id"], audit.PATH]
+    held = held[held["id"] != audit.PATH]
     np.testing.assert_array_equal(held["estimate"], asked["estimate"])
     np.testing.assert_array_equal(held["low"], asked["conf_low"])
     np.testing.assert_array_equal(held["truth"], [known.get(name, np.nan) for name in held["id"]])
@@ -249,8 +253,73 @@ def test_the_shipped_audit_covers_every_preset_and_its_page_says_the_same():
     assert list(table["preset"].unique()) == list(PRESETS)
     page = (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8")
     assert f"seeds {table['first_seed'].min()} to {table['last_seed'].max()}" in page
-    told = [tuple(cells[i].strip() for i in (0, 1, -2)) for cells in map(_cells, page.splitlines()) if cells]
+    lines = [cells for cells in map(_cells, page.splitlines()) if len(cells) > 4]  # the shares have four columns
+    told = [tuple(cells[i].strip() for i in (0, 1, -2)) for cells in lines]
     assert told[2:] == list(zip(table["preset"], table["id"], table["grade"], strict=True))
+
+
+def test_the_shipped_shares_are_of_the_shipped_audit():
+    table, shares = grades.read(), grades.covered()
+    assert list(shares["preset"].unique()) == ["all", *PRESETS]
+    whole = shares[shares["last_seed"] == shares["last_seed"].max()].set_index("preset")
+    assert whole["last_seed"].eq(table["last_seed"].max()).all()
+    for preset, part in [("all", table), *table.groupby("preset")]:
+        used = part[part["markets"] > 0]
+        assert whole.loc[preset, "intervals"] == used["markets"].sum()
+        share = 100 * np.average(used["coverage"], weights=used["markets"])
+        assert whole.loc[preset, "share"] == pytest.approx(share, abs=1e-3)
+
+
+def test_every_bias_that_forbids_use_has_a_cause():
+    table = grades.read()
+    biased = table[(table["grade"] == "do not use") & table["reason"].fillna("").str.startswith("bias")]
+    cells = list(zip(biased["id"], biased["preset"], strict=True))
+    assert [cell for cell in cells if not audit.cause(*cell)] == []
+    wordless = table[(table["grade"] == "do not use") & (table["reason"].fillna("") == "")]
+    assert wordless.empty
+
+
+def test_every_cause_is_of_an_estimand_and_a_preset_that_there_are():
+    ids = set(grades.read()["id"]) | {audit.PATH}
+    for pattern, presets, why in CAUSES:
+        assert any(re.fullmatch(pattern, name) for name in ids), pattern
+        assert set(presets) <= set(PRESETS)
+        assert why[0].islower()
+        assert not why.endswith(".")
+
+
+def test_a_cause_stands_behind_a_bias_alone():
+    off = replicates(np.r_[np.full(15, 4.9), np.full(15, 5.1)], name="E5b", preset="stress")
+    said = audit.summarise(off)["reason"].item()
+    assert said.startswith("bias of +")
+    assert said.endswith(f": {audit.cause('E5b', 'stress')}")
+    small = replicates([-8.0, 8.0] * 15, truth=0.0, name="E5b", preset="stress")
+    assert audit.summarise(small)["reason"].item() == "errors too small"
+    assert audit.cause("E99", "stress") == ""
+
+
+def test_the_path_is_inside_where_its_band_holds_the_truth_in_every_month(small):
+    for preset, seed in (("null", 3), ("null", 4)):
+        panel, truth = simulate(preset, seed)
+        study = event_study(panel, DESIGN)
+        true = true_path(truth, study)
+        inside = (study.rows["band_low"] <= true) & (true <= study.rows["band_high"])
+        row = small[(small["preset"] == preset) & (small["seed"] == seed) & (small["id"] == audit.PATH)].iloc[0]
+        assert (row["low"] <= row["truth"] <= row["high"]) == inside.all()
+        assert row["scored"]
+    none = path_inside(replace(panel, firms=panel.firms.assign(closed_on=pd.NaT)), truth, DESIGN)
+    assert "none of" in none["refused"]
+    assert "estimate" not in none
+
+
+def test_shares_are_of_all_seeds_of_the_first_ones_and_of_each_preset(small):
+    both = pd.concat([replicates(np.full(4, 1.0)), replicates([1.0, 1.0, 9.0, 9.0], preset="null")])
+    found = audit.shares(both, first=2)
+    assert list(found["preset"]) == ["all", "all", "mid_3k", "null"]
+    assert list(found["share"]) == [75.0, 100.0, 100.0, 50.0]
+    assert list(found["last_seed"]) == [4, 2, 4, 4]
+    assert found.loc[0, "error"] == audit.covered(both)["error"]
+    assert len(audit.shares(both, first=50)) == 3  # the first fifty are all
 
 
 def _cells(line):
@@ -266,22 +335,45 @@ def test_a_grade_is_that_of_the_preset_and_on_a_real_panel_the_worst():
         }
     )
     rows = pd.DataFrame({"id": ["E1a", "d1", "E99"], "estimate": [1.0, 2.0, 3.0]})
-    found = grades.beside(rows, "mid_3k", audit=table)
+    found = grades.beside(rows, "mid_3k", 4, audit=table)
     assert list(found["grade"]) == ["usable", "not graded", "not graded"]
-    real = grades.beside(rows, "", audit=table)
+    real = grades.beside(rows, "", None, audit=table)
     assert list(real["grade"]) == ["usable with bounds", "not graded", "not graded"]
     assert list(real["grade_from"]) == ["stress", "", ""]
-    assert grades.beside(rows, "few_treated", audit=table)["grade"].iloc[0] == "do not use"
+    assert grades.beside(rows, "few_treated", 99, audit=table)["grade"].iloc[0] == "do not use"
     assert list(rows.columns) == ["id", "estimate"]
     with pytest.raises(DesignError, match="there are null"):
-        grades.beside(rows, "amazon", audit=table)
+        grades.beside(rows, "amazon", 4, audit=table)
+
+
+def test_few_closed_firms_bring_the_preset_with_few():
+    """The boundary is the geometric mean of the number there and the next larger one."""
+    shipped = grades.read()
+    number = shipped.groupby("preset")["closed"].first().drop("null")
+    few = number.pop("few_treated")
+    turn = float(np.sqrt(few * number.min()))
+    assert few < turn < number.min()
+    for closed, joins in (
+        (1, True),
+        (few, True),
+        (turn - 0.01, True),
+        (turn + 0.01, False),
+        (500, False),
+        (None, False),
+    ):
+        assert ("few_treated" in grades.plausible(closed, shipped)) == joins
+    rows = pd.DataFrame({"id": ["E1a"]})
+    kept = shipped.set_index(["preset", "id"])["grade"]
+    assert kept["few_treated", "E1a"] == "do not use"
+    assert grades.beside(rows, "", 4)[["grade", "grade_from"]].iloc[0].tolist() == ["do not use", "few_treated"]
+    assert grades.beside(rows, "", 24)["grade"].iloc[0] != "do not use"
 
 
 def test_grades_are_read_for_the_rows_of_answers():
     panel, _ = simulate("mid_3k", 1)
     rows = answers(panel, DESIGN, ["E1a", "E3g"]).rows
     kept = grades.read().set_index(["preset", "id"])["grade"]
-    assert list(grades.beside(rows, "mid_3k")["grade"]) == [kept["mid_3k", "E1a"], kept["mid_3k", "E3g"]]
+    assert list(grades.beside(rows, "mid_3k", None)["grade"]) == [kept["mid_3k", "E1a"], kept["mid_3k", "E3g"]]
 
 
 def test_the_overview_says_every_grade_in_short():

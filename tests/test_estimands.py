@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from analysis import accounting, estimands
 from analysis.effects import att_gt
@@ -190,8 +191,10 @@ def test_a_verb_is_one_call_of_its_estimator(market):
     )
     log = plain.aggregate("simple").rows.iloc[0]
     row = estimands.effect_on_closed(panel, design).row("simple")
-    ends = ["estimate", "conf_low", "conf_high"]
-    np.testing.assert_allclose(row[ends].to_numpy(float), 100 * np.expm1(log[ends].to_numpy(float)))
+    groups = panel.firms["brand_group"].to_numpy()[rows][picked.closed[rows]]
+    reach = stats.t.ppf(0.975, len(np.unique(groups)) - 1) * log["std_error"]  # of the closed groups, less one
+    ends = log["estimate"] + np.array([0.0, -reach, reach])
+    np.testing.assert_allclose(row[["estimate", "conf_low", "conf_high"]].to_numpy(float), 100 * np.expm1(ends))
     assert row["std_error"] == pytest.approx(100 * np.exp(log["estimate"]) * log["std_error"])
 
 

@@ -5,13 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
+from analysis import grades
 from analysis.effects import att_gt
 from analysis.errors import DesignError
 from analysis.estimands import Design, checks, effect_on_closed, exits, paths, pick
 from analysis.estimands.answers import answers
 from analysis.estimands.design import attempt
-from analysis.inference import Estimate
+from analysis.inference import Estimate, simultaneous_factor
 from analysis.market import simulate, timelines
 from analysis.panel import Panel
 
@@ -86,8 +88,31 @@ def test_an_event_study_is_group_time_effects_of_the_same_arrays(constant):
     )
     dynamic = plain.aggregate("dynamic").rows.set_index("term")
     both = [name for name in study.index if -12 <= int(name) <= 9]
-    columns = ["estimate", "std_error", "conf_low", "conf_high"]
+    columns = ["estimate", "std_error"]
     np.testing.assert_allclose(study.loc[both, columns], dynamic.loc[both, columns], rtol=1e-9, atol=1e-12)
+
+
+def test_intervals_and_band_of_few_closed_groups_are_student_s(constant):
+    study = paths.event_study(noisy(constant), Design())
+    rows = study.rows
+    closed = study.details["closed"]["firm"]
+    df = constant.firms.loc[closed, "brand_group"].nunique() - 1
+    half = (rows["conf_high"] - rows["estimate"]) / rows["std_error"]
+    np.testing.assert_allclose(half, stats.t.ppf(0.975, df))
+    wide = ((rows["band_high"] - rows["estimate"]) / rows["std_error"]).to_numpy()
+    np.testing.assert_allclose(wide, wide[0])
+    normal = simultaneous_factor(study.covariance, 0.95, seed=0)
+    assert wide[0] > normal > stats.norm.ppf(0.975)
+    assert simultaneous_factor(study.covariance, 0.95, seed=0, df=1e6) == pytest.approx(normal, rel=0.02)
+    assert simultaneous_factor(np.eye(1), 0.95, seed=0, df=df) == pytest.approx(stats.t.ppf(0.975, df))
+
+
+def test_the_band_of_a_multivariate_t_covers_as_often_as_it_says():
+    rng, df, level = np.random.default_rng(7), 5, 0.9
+    joint = 0.5 + 0.5 * np.eye(4)
+    factor = simultaneous_factor(joint, level, seed=1, df=df)
+    draws = rng.multivariate_normal(np.zeros(4), joint, 20_000) / np.sqrt(rng.chisquare(df, (20_000, 1)) / df)
+    assert (np.abs(draws).max(axis=1) <= factor).mean() == pytest.approx(level, abs=0.012)  # four Monte Carlo errors
 
 
 def test_waves_have_the_firms_of_the_whole_and_their_totals_add_up(market):
@@ -251,21 +276,34 @@ def test_a_placebo_year_keeps_its_months_where_the_first_wave_is_not_in_it(const
 
 
 @pytest.mark.parametrize("preset", ["mid_3k", "ceiling_50k"])
-def test_the_intervals_of_a_placebo_year_hold_zero_as_often_as_they_say(preset):
-    rows = [checks.placebo(simulate(preset, seed, worlds=())[0], Design()).rows.iloc[0] for seed in (1, 7, 9, 15, 22)]
-    assert sum(row["conf_low"] <= 0 <= row["conf_high"] for row in rows) >= 4
+def test_the_intervals_of_a_placebo_year_hold_zero_about_as_often_as_the_audit_says_of_e1a(preset):
+    """The placebo is E1a a year early, so its intervals can be no better than the audit finds those of E1a to be.
+
+    In the preset ``null`` nothing falls either. Fewer hits than 99 of 100 such sets of markets have would say that
+    paths part a year before.
+    """
+    seeds = range(1, 31)
+    rows = [checks.placebo(simulate(preset, seed, worlds=())[0], Design()).rows.iloc[0] for seed in seeds]
+    held = sum(row["conf_low"] <= 0 <= row["conf_high"] for row in rows)
+    audited = grades.read().set_index(["preset", "id"]).loc[("null", "E1a"), "coverage"]
+    assert 0.8 < audited < 1
+    assert held >= stats.binom.ppf(0.01, len(seeds), audited)
 
 
 def test_three_comparisons_say_which_effect_they_are_and_why_one_is_absent(constant):
     design = Design(anticipation=0)
-    rows = checks.comparisons(constant, design, {"E1a": -60.0}).set_index(["window", "comparison"])
+    rows = checks.comparisons(constant, design, lambda start, end: {"E1a": -60.0 - end}).set_index(
+        ["window", "comparison"]
+    )
     late, early = rows.loc["months 4 to 9"], rows.loc["months 0 to 1"]
     assert "nobody is left" in late.loc["not_yet_closed", "reason"]
     assert early.loc["not_yet_closed", "estimate"] == pytest.approx(100 * (FALL - 1), abs=1000 * TRACE)
     assert early.loc["not_yet_closed", "n"] == 3
     assert rows["id"].tolist() == ["E1c", "E1c", "E1a"] * 2
-    assert late.loc["low_exposure", "truth"] == -60.0
-    assert np.isnan(early.loc["low_exposure", "truth"])
+    assert late.loc["low_exposure", "truth"] == -69.0
+    assert early.loc["low_exposure", "truth"] == -61.0
+    assert np.isnan(early.loc["not_yet_closed", "truth"])
+    assert checks.comparisons(constant, design)["truth"].isna().all()
 
 
 def test_a_family_is_adjusted_for_the_joint_errors_of_its_members(market):
@@ -276,8 +314,9 @@ def test_a_family_is_adjusted_for_the_joint_errors_of_its_members(market):
     row = asked.made["E1d"].row("difference")
     assert tests.loc["E1d", "t"] == pytest.approx(row["estimate"] / row["std_error"])
     alone = checks.family(asked.made, {"E1a": "simple"}).iloc[0]
-    logs = np.log1p(asked.made["E1a"].row("simple")[["conf_low", "conf_high"]].to_numpy(float) / 100)
-    assert alone["t"] == pytest.approx(2 * 1.959964 * logs.mean() / (logs[1] - logs[0]), rel=1e-5)
+    row = asked.made["E1a"].row("simple")
+    error = row["std_error"] / (100 + row["estimate"])  # of the log
+    assert alone["t"] == pytest.approx(np.log1p(row["estimate"] / 100) / error)
 
 
 def test_what_has_no_error_is_in_no_family():
@@ -285,6 +324,25 @@ def test_what_has_no_error_is_in_no_family():
     lost = Estimate("E1b", "per cent", row.assign(conf_high=np.nan, n=2), reason="all is lost")
     with pytest.raises(DesignError, match="none has an error"):
         checks.family({"E1b": lost}, {"E1b": "simple", "E1a": "simple"})
+
+
+def test_the_truth_of_firms_closed_by_a_month_is_that_of_all_once_all_are(market):
+    true, early, late = market[1].scalars(), market[1].closed_by(0, 0), market[1].closed_by(4, 9)
+    assert (late["E1a"], late["E1c"]) == (true["E1a"], true["E1c"])
+    assert late["E1a"] / late["mechanical"] == pytest.approx(true["E1e"])
+    assert early["E1a"] != late["E1a"]
+
+
+def test_honest_bounds_by_month_hold_the_interval_and_widen_with_the_months(market):
+    study = paths.event_study(market[0], Design())
+    rows = study.rows.join(checks.honest_by_month(study))
+    month = rows["term"].astype(int)
+    after = rows[month >= 0]
+    assert rows.loc[month < 0, ["honest_low", "honest_high"]].isna().all(axis=None)
+    assert ((after["honest_low"] < after["conf_low"]) & (after["honest_high"] > after["conf_high"])).all()
+    assert (after["honest_high"] - after["honest_low"]).is_monotonic_increasing
+    first = study.design, paths.honest(replace(study, design=Design(post_from=0, post_to=0)), sensitivity=(1.0,))
+    assert after.iloc[0][["honest_low", "honest_high"]].tolist() == first[1].rows.iloc[0].tolist()[1:]
 
 
 def test_mechanical_and_actual_loss_stand_beside_their_ratio(market):

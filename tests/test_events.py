@@ -36,10 +36,29 @@ def test_the_event_that_ships_is_the_one_that_is_simulated():
 
 def test_another_event_is_another_file(tmp_path):
     path = changed(
-        tmp_path, home="BAZ", platforms={"BAZ": "Bazaar", "SQR": "Square"}, destinations=["SQR"], origin="XX"
+        tmp_path, home="BAZ", platforms={"BAZ": "Bazaar", "SQR": "Square"}, destinations=["SQR"], origin="XX", opened=[]
     )
     event = events.read(path)
-    assert (event.home, event.away, event.origin) == ("BAZ", ("SQR",), "XX")
+    assert (event.home, [*event.platforms], event.origin) == ("BAZ", ["BAZ", "SQR"], "XX")
+
+
+def test_public_figures_are_of_one_crackdown_whatever_its_waves_claims_and_threats(tmp_path):
+    shipped = events.read("amazon_2021")
+    assert events.record("amazon_2021") == shipped
+    copy = changed(tmp_path, waves=["2021-04", "2021-05"], claims=["C01"], threats=[])
+    assert events.record(copy).claims == ("C01",)
+    assert set(events.record(copy).asked) == {"growth_positive", "growth_not_lower", "share_unchanged"}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"title": "Another one"}, {"origin": "US"}, {"readings": {}}, {"destinations": ["WMT"]}, {"origin_name": "other"}],
+)
+def test_public_figures_are_not_shown_as_those_of_another_event(tmp_path, values):
+    path = changed(tmp_path, **values)
+    events.read(path)
+    with pytest.raises(DesignError, match="those of data/facts are of the event amazon_2021; bring a panel"):
+        events.record(path)
 
 
 def test_an_unknown_event_is_refused_with_those_that_there_are():
@@ -52,7 +71,8 @@ def test_an_unknown_event_is_refused_with_those_that_there_are():
     [
         ({"home": None}, r"found \['home'\] too many or missing"),
         ({"colour": "red"}, r"found \['colour'\]"),
-        ({"home": "BAZ"}, "home and destinations among the platforms were asked for; found BAZ"),
+        ({"home": "BAZ"}, "home, destinations and opened among the platforms were asked for; found BAZ"),
+        ({"opened": ["ETS"]}, "opened among the platforms were asked for; found ETS"),
         ({"home": "EBY", "destinations": ["ALI"]}, "the home platform first were asked for; found AMZ"),
         ({"destinations": ["AMZ"]}, "destinations other than home"),
         ({"destinations": []}, "one or two destinations were asked for; found 0"),
@@ -61,6 +81,9 @@ def test_an_unknown_event_is_refused_with_those_that_there_are():
         ({"waves": "2021-05"}, "waves as a list"),
         ({"platforms": ["AMZ"]}, "platforms as `name: value` lines"),
         ({"title": ""}, "title as text"),
+        ({"claims": ["C01", "C98"]}, "claims of claims.csv were asked for; found C98"),
+        ({"threats": ["T98"]}, "threats of threats.csv were asked for; found T98"),
+        ({"readings": {"growth_positive": "C01 V8"}}, "readings of readings.csv were asked for; found C01 V8"),
     ],
 )
 def test_a_wrong_file_is_refused_and_named(tmp_path, values, said):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import accounting, facts
+from analysis import accounting, events, facts
 from analysis.errors import DesignError
 from analysis.evidence import claims, growth, platforms, prices, revenue
 from analysis.verdicts import NOT_SHOWN, NOT_TESTABLE, SUPPORTED
@@ -189,7 +189,7 @@ def judged() -> dict[str, object]:
     tiza = prices.share_prices(FIRST, LAST, level=0.95).rows.query("seller == 'Youkeshu' and window == 'youkeshu_2d'")
     fall = tiza["conf_low"].iloc[0], tiza["conf_high"].iloc[0]
     destinations = platforms.destination_readings()["growth"]
-    common = {"tier": "facts", "confidence": "moderate"}
+    common = {"tier": "facts"}
     found = [
         claims.judge("C01", "V1", published=growth.published_growth()["growth"].tolist(), **common),
         claims.judge("C01", "V2", interval=public_set(), margin=2.0, **common),
@@ -203,7 +203,7 @@ def judged() -> dict[str, object]:
             "C08", "record", on_record=revenue.on_record(["Aukey", "Mpow", "Youkeshu"])["documented"].tolist(), **common
         ),
         claims.judge("C12", on_record=[revenue.frozen_on_record("Youkeshu")[1]], **common),
-        *claims.untestable("01_claims_and_context", tier="facts"),
+        *claims.untestable("01_claims_and_context", events.read("amazon_2021").claims, tier="facts"),
     ]
     return {f"{one.claim} {one.reading}".strip(): one for one in found}
 
@@ -272,7 +272,7 @@ def test_the_words_rest_on_the_published_bounds(verdicts):
     ],
 )
 def test_other_figures_would_have_given_other_words(reading, changes, word):
-    assert claims.judge(*reading, tier="facts", confidence="low", **changes).word == word
+    assert claims.judge(*reading, tier="facts", **changes).word == word
 
 
 @pytest.mark.parametrize(
@@ -287,12 +287,12 @@ def test_other_figures_would_have_given_other_words(reading, changes, word):
 )
 def test_unknown_readings_and_margins_chosen_afterwards_are_refused(arguments, message):
     with pytest.raises(DesignError) as refused:
-        claims.judge(*arguments, tier="facts", confidence="low")
+        claims.judge(*arguments, tier="facts")
     assert str(refused.value).startswith(message)
 
 
 def test_a_simulated_figure_gives_no_claim_its_word():
-    asked = {"interval": (0.0, 1.0), "margin": 2.0, "tier": "sim", "confidence": "low"}
+    asked = {"interval": (0.0, 1.0), "margin": 2.0, "tier": "sim"}
     with pytest.raises(DesignError, match="name the market where numbers are simulated, and only there"):
         claims.judge("C01", "V2", **asked)
     told = claims.judge("C01", "V2", **asked, provenance="simulated", market="mid_3k, seed 1", grade="usable")
@@ -300,10 +300,67 @@ def test_a_simulated_figure_gives_no_claim_its_word():
     assert told.grade == "usable"
 
 
+def test_confidence_in_public_figures_is_that_of_the_ledger_whatever_they_say(verdicts):
+    ledger = claims.readings()
+    names = (ledger["claim_id"] + " " + ledger["reading"].fillna("")).str.strip()
+    assert {name: one.confidence for name, one in verdicts.items()} == dict(
+        zip(names, ledger["confidence"], strict=True)
+    )
+    given = {"published": [-7.0, -2.0], "margin": 1.0, "tier": "facts", "grade": "do not use"}
+    assert claims.judge("C01", "V3", **given).confidence == verdicts["C01 V3"].confidence
+
+
+SIM = {"tier": "sim", "provenance": "simulated", "market": "mid_3k, seed 1", "margin": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "level"),
+    [
+        ({"grade": "usable", "passed": True, "drift": 0.5}, "high"),
+        ({"grade": "usable", "passed": True, "drift": -0.5}, "high"),  # which way it went says nothing of the next one
+        ({"grade": "usable", "passed": True, "drift": 2.5}, "moderate"),  # larger than the room to the margin
+        (
+            {"grade": "usable", "passed": True, "drift": 2.5, "interval": (-9.0, 9.0)},
+            "high",
+        ),  # no finding to break down
+        ({"grade": "usable"}, "moderate"),
+        ({"grade": "usable with bounds", "passed": True}, "moderate"),
+        ({"grade": "usable", "passed": False}, "low"),
+        ({"grade": "do not use", "passed": True}, "low"),
+    ],
+)
+def test_confidence_in_a_panel_follows_from_grade_placebo_and_room(changes, level):
+    found = claims.judge("C01", "V2", **(SIM | {"interval": (0.0, 1.0)} | changes))
+    assert found.confidence == level
+
+
+def test_an_estimand_without_an_estimate_has_no_grade():
+    found = claims.judge("C01", "V2", **SIM, grade="do not use")
+    assert (found.word, found.grade, found.confidence) == (NOT_TESTABLE, "", "moderate")
+
+
+def test_what_would_change_a_panel_s_word_is_not_a_panel():
+    public = claims.judge("C01", "V2", tier="facts", margin=2.0)
+    assert public.change.startswith("A firm by platform by month panel")
+    assert claims.judge("C01", "V2", **SIM).change.startswith("More firms, or less room for what is common to all")
+
+
+def test_a_placebo_passes_when_its_last_row_holds_zero():
+    rows = pd.DataFrame({"estimate": [9.0, 1.5], "conf_low": [8.0, -1.0], "conf_high": [10.0, 4.0]})
+    assert claims.checked(rows) == {"passed": True, "drift": 1.5}
+    assert claims.checked(rows.iloc[:1]) == {"passed": False, "drift": 9.0}
+    assert claims.checked(rows * np.nan) == {"passed": None, "drift": None}
+
+
+def test_the_ledger_of_an_event_holds_its_claims_alone():
+    assert claims.of_event(["C07", "C01"])["claim_id"].tolist() == ["C01"] * 3 + ["C07"] * 2
+    assert [one.claim for one in claims.untestable("01_claims_and_context", ["C02", "C01"], tier="facts")] == ["C02"]
+
+
 def test_the_reason_follows_the_word():
     wide, narrow = (-16.1, 2.8), (-0.5, 0.3)
     cases = [(2.0, wide), (20.0, wide), (2.0, narrow)]
-    common = {"tier": "facts", "confidence": "low"}
+    common = {"tier": "facts"}
     reasons = [claims.judge("C01", "V2", interval=given, margin=margin, **common).why for margin, given in cases]
     assert reasons[0].startswith("The range holds both harm beyond the margin and none.")
     assert reasons[1].startswith("Even the lower end lies above the margin.")

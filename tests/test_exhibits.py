@@ -5,6 +5,7 @@ import datetime
 import math
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 
@@ -14,11 +15,12 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from analysis import exhibits, facts, provenance
+from analysis import events, exhibits, facts, provenance
 from analysis.exhibits import number, p_value, percent_change, quantity, span
 from analysis.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
 
 HOSTILE = """<script>alert("1")</script> & 'quotes'"""
+EVENT = events.read("amazon_2021")
 V2 = Verdict(
     claim="C01",
     reading="V2",
@@ -237,10 +239,16 @@ def test_the_brief_counts_readings_claims_and_words():
         verdict(reading="V1", word=SUPPORTED, claimant="Amazon (its blog)"),
         verdict(claim="C06", reading="", word=NOT_TESTABLE, claimant="Trade group"),
     ]
-    text = re.sub(r"<[^>]+>", "", exhibits.brief(judged).html)
-    assert text.startswith("Of 3 readings of 2 claims: 1 supported, 1 not shown, 1 not testable with this data.")
+    text = unescape(re.sub(r"<[^>]+>", "", exhibits.brief(judged, EVENT).html))
+    assert text.startswith(
+        f"{EVENT.title}. Of 3 readings of 2 claims: 1 supported, 1 not shown, 1 not testable with this data."
+    )
     assert "As of 2026-11-01." in text
     assert "Not judged in this run: C01 V3, C02, C03" in text
+    few = replace(EVENT, title="Another one", claims=("C01",))
+    text = re.sub(r"<[^>]+>", "", exhibits.brief(judged, few).html)
+    assert text.startswith("Another one. Of 3")
+    assert "Not judged in this run: C01 V3." in text
 
 
 def test_the_brief_s_table_is_in_the_order_of_the_claims_with_margin_and_report():
@@ -254,9 +262,13 @@ def test_the_brief_s_table_is_in_the_order_of_the_claims_with_margin_and_report(
 def test_the_brief_shows_the_word_of_the_best_data_with_its_grade():
     panel = verdict(tier="panel", word=SUPPORTED, low=-0.9, high=0.4, grade="usable with bounds", notebook="05_panel")
     rows = Reader(exhibits.brief_table([V2, panel]).html).rows
-    assert [cell[1] for cell in rows[1]][2] == "Supported −0.9 to +0.4 pp ◐; margin 2.0; usable with bounds"
+    assert [cell[1] for cell in rows[1]][2] == (
+        "Supported −0.9 to +0.4 pp ◐; margin 2.0; grade: usable with bounds "
+        "(public facts: not shown; −16.1 to +2.8 pp ◐; margin 2.0)"
+    )
+    assert rows[1][0][1] == "C01 V2 (05, panel)"
     assert len(rows) == 2
-    assert "Of 1 readings of 1 claims: 1 supported." in exhibits.brief([V2, panel]).text
+    assert "Of 1 readings of 1 claims: 1 supported." in exhibits.brief([V2, panel], EVENT).text
 
 
 @pytest.fixture
@@ -356,5 +368,5 @@ def test_versions_are_those_of_the_dependencies_that_a_reader_needs():
 
 
 def test_a_brief_without_verdicts_says_so_and_gives_no_word():
-    assert exhibits.brief([]).text == "No claim gets a word."
+    assert exhibits.brief([], EVENT).text == "No claim gets a word."
     assert "No report of this run judges a claim" in exhibits.brief_table([]).text

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
-from test_exhibits import V2, Reader, bare, look, verdict
+from test_exhibits import EVENT, V2, Reader, bare, look, verdict
 
 from analysis import exhibits
 from analysis.errors import DesignError
@@ -197,9 +197,9 @@ def test_what_is_simulated_stands_in_the_brief_in_a_column_of_its_own_and_counts
     assert one[2][1].startswith("Not shown −16.1 to +2.8 pp ◐")
     assert one[4][1] == "Contradicted −4.1 to −2.2 pp ○; margin 2.0"
     assert two[4][1] == "–"
-    assert exhibits.brief([told, V2, other]).text == exhibits.brief([V2, other]).text
+    assert exhibits.brief([told, V2, other], EVENT).text == exhibits.brief([V2, other], EVENT).text
     assert "Readings tried on a simulated market (mid_3k, seed 1), which decide nothing: C01 V2" in (
-        exhibits.brief([told, V2, other]).html
+        exhibits.brief([told, V2, other], EVENT).html
     )
 
 
@@ -211,4 +211,4 @@ def test_a_brief_of_simulated_verdicts_alone_gives_no_claim_a_word():
         "If the market were as simulated (mid_3k, seed 1), then",
     ]
     assert "<caption>Simulated – " in table.html
-    assert exhibits.brief([told]).text == "No claim gets a word."
+    assert exhibits.brief([told], EVENT).text == "No claim gets a word."

@@ -8,9 +8,10 @@ import pytest
 
 from analysis import __main__ as front_desk
 from analysis import inventory
-from analysis.errors import DesignError
+from analysis.errors import DataError, DesignError
 from analysis.estimands import Design, pick
 from analysis.estimands.answers import answers
+from analysis.estimands.detection import smallest_effect
 from analysis.panel import read_panel
 from analysis.provenance import ROOT
 
@@ -46,8 +47,32 @@ def test_the_inventory_counts_what_the_panel_holds(panel):
 
 def test_what_was_added_up_and_linked_is_listed_with_its_rule(panel):
     listed = tables(inventory.inventory(panel))["Added up, linked and left out"]
-    pd.testing.assert_frame_equal(listed.iloc[:-1], panel.dropped)
-    assert listed.iloc[-1].tolist() == ["rows", "their key comes twice: the file would be refused", 0]
+    pd.testing.assert_frame_equal(listed, panel.dropped)
+
+
+def test_that_no_key_comes_twice_is_what_the_reader_sees_to(panel, tmp_path):
+    said = tables(inventory.inventory(panel))["The panel"].set_index("what")["found"]
+    told = [found for what, found in said.items() if "twice" in what]
+    assert told == ["none, or the file would have been refused"]
+    lines = (EXAMPLES / "tidy.csv").read_text().splitlines()
+    (tmp_path / "tidy.csv").write_text("\n".join([*lines, lines[1]]))
+    (tmp_path / "tidy.map.yml").write_text((EXAMPLES / "tidy.map.yml").read_text())
+    with pytest.raises(DataError, match="expected a key once"):
+        read_panel(tmp_path / "tidy.csv", map=tmp_path / "tidy.map.yml")
+
+
+def test_the_smallest_effect_is_that_of_placebo_closures_and_says_so(panel):
+    title = "Smallest effect on closed firms (E1a), by placebo closures of spared firms"
+    table = tables(inventory.reach(panel, Design()))[title]
+    made = smallest_effect(panel, Design())
+    terms = ["fall", "fall, normal", "size, normal"]
+    assert table["per cent"].tolist() == [made.row(term)["estimate"] for term in terms]
+    assert table["placebo closures"].eq(f"{made.counts['draws']} draws, within {made.details['within']}").all()
+    sales = panel.sales.copy()
+    sales[pick(panel, Design()).comparison, :, 27] = 0.0  # nobody to compare with sold before the first wave
+    refused = tables(inventory.reach(replace(panel, sales=sales), Design()))[title]
+    assert refused["what"].tolist() == ["not estimable"]
+    assert "untreated" in refused["found"].item()
 
 
 def test_closures_are_counted_once_whole_in_part_or_after_the_window(panel):

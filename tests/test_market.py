@@ -1,11 +1,13 @@
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from analysis import __main__ as front_desk
+from analysis import facts, grades
 from analysis.errors import DesignError
 from analysis.market import (
     CHANNELS,
@@ -23,7 +25,7 @@ from analysis.market import (
 from analysis.market.demand import Nests
 from analysis.market.engine import Plan, run, untouched
 from analysis.market.firms import NEVER
-from analysis.market.parameters import WAVES, chosen
+from analysis.market.parameters import WAVES, chosen, plausible
 from analysis.market.worlds import Market, at_work
 from analysis.panel import read_panel
 
@@ -133,6 +135,44 @@ def test_nested_demand_has_its_closed_form():
     np.testing.assert_allclose(outside, 100 / denominator)
     np.testing.assert_allclose(sales[0, 0], 100 * within * np.exp(inclusive) / denominator)
     np.testing.assert_allclose(sales[1], [100 * np.exp(0.3) / denominator, 0.0])
+
+
+# confounders
+
+
+@pytest.mark.parametrize(("name", "value"), [("restock", 0.3), ("review_case", 0.5)])
+def test_a_confounder_is_the_same_in_every_world_and_moves_no_other_random_number(truth, name, value):
+    plain, hit = truth.market, small(trust=0.05, **{name: value})[1].market
+    assert np.array_equal(plain.history.sales, hit.history.sales)
+    for stored in plain.stage.firms.drawn:
+        assert np.array_equal(plain.stage.firms.drawn[stored], hit.stage.firms.drawn[stored])
+    assert np.array_equal(plain.closures.month, hit.closures.month)
+    for channels in WORLDS.values():
+        plans = [market.plan(at_work(channels), market.closures) for market in (plain, hit)]
+        assert np.array_equal(plans[0].trust, plans[1].trust)  # nobody trusts Amazon more for it
+        assert np.array_equal(plans[0].start, plans[1].start)
+        assert not np.array_equal(plain.go_on(channels).sales, hit.go_on(channels).sales)
+    assert np.array_equal(small(trust=0.05, **{name: 0.0})[1].sales("W11"), truth.sales("W11"))
+
+
+def test_restock_limits_cost_amazon_most_where_goods_are_stored_there(truth):
+    hit = small(trust=0.05, restock=0.3)[1]
+    firms = truth.market.stage.firms
+    before, after = (firms.nests.totals(who.sales("W00")[:, :, 28].T) for who in (truth, hit))
+    change = np.log(after[0] / before[0])
+    assert (change < 0).all()
+    assert np.corrcoef(change, firms.bulk)[0, 1] > 0.9  # bulky goods are not
+    assert (after[1:] >= before[1:]).all()  # some of it is bought elsewhere
+
+
+def test_a_review_case_hits_cheaters_whoever_is_closed_and_from_july(truth):
+    hit = small(trust=0.05, review_case=0.5)[1]
+    cheater = truth.firms["cheater"].to_numpy()
+    for world in ("W00", "W11"):
+        before, after = (who.sales(world)[:, 0] for who in (truth, hit))
+        assert np.array_equal(before[:, :30], after[:, :30])
+        assert after[cheater, 30].sum() < before[cheater, 30].sum()
+        assert after[~cheater, 30].sum() > before[~cheater, 30].sum()
 
 
 # closures
@@ -401,6 +441,18 @@ def test_every_parameter_says_its_unit_range_and_source():
         assert row["low"] <= row["default"] <= row["high"]
         assert row["unit"]
         assert row["source"]
+        if row["plausible"]:
+            assert row["low"] <= row["plausible"][0] <= row["default"] <= row["plausible"][1] <= row["high"]
+    assert plausible("sigma") == (0.4, 0.8)
+    with pytest.raises(DesignError, match=r"the plausible range of 'freight' was asked for; none is stated; choose"):
+        plausible("freight")
+
+
+def test_every_threat_of_the_register_is_a_parameter_that_exists():
+    said = dict(re.findall(r"(T\d\d)\s+`(\w+)`", Parameters.__doc__))
+    threats = facts.load("threats")["threat_id"]
+    assert sorted(said) == sorted(threats)
+    assert set(said.values()) <= {row["name"] for row in Parameters.describe()}
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -465,6 +517,35 @@ def test_simulate_writes_panel_truth_and_manifest(tmp_path, capsys):
     worlds = pd.read_parquet(out / "truth.parquet")
     assert set(worlds["provenance"]) == {"simulated"}
     assert np.array_equal(worlds["sales_W00"].to_numpy().reshape(truth.sales("W00").shape), truth.sales("W00"))
+    assert answers["tolerance"]["estimates"] == {}  # the audit knows the preset, not this small market
+
+
+def test_the_files_hold_presence_and_the_outside_good_of_every_world(tmp_path):
+    out = export.export("mid_3k", 1, tmp_path / "market", SMALL)
+    truth = small()[1]
+    worlds, outside = (pd.read_parquet(out / name) for name in ("truth.parquet", "outside.parquet"))
+    category = pd.Series("C" + truth.firms["category"].astype(str).str.zfill(4), index=truth.firms.index)
+    by = [worlds["firm"].astype(str).map(category), worlds["month"].astype(str)]
+    assert set(outside["provenance"]) == {"simulated"}
+    for world in WORLDS:
+        present = worlds[f"present_{world}"]
+        assert (present == (worlds[f"sales_{world}"] > 0)).all()
+        assert not (present & ~worlds[f"alive_{world}"]).any()
+        together = worlds[f"sales_{world}"].groupby(by).sum().to_numpy() + outside[f"outside_{world}"].to_numpy()
+        spending = truth.market.stage.paths.spending.T.ravel()
+        np.testing.assert_allclose(together, spending, rtol=1e-12)
+    assert not worlds["present_W00"].equals(worlds["present_W11"])
+
+
+def test_the_tolerance_of_a_preset_is_that_of_its_audit(tmp_path):
+    audit = grades.read().set_index(["preset", "id"])["rmse"]
+    truth = simulate("floor_3k", 1)[1]
+    truth.to_json(tmp_path / "truth.json")
+    tolerance = json.loads((tmp_path / "truth.json").read_bytes())["tolerance"]
+    assert tolerance["estimates"]["E1a"] == pytest.approx(3 * audit["floor_3k", "E1a"])
+    assert set(tolerance["estimates"]) == set(audit["floor_3k"].dropna().index)
+    truth.to_json(tmp_path / "early.json", 0, 5)
+    assert json.loads((tmp_path / "early.json").read_bytes())["tolerance"]["estimates"] == {}
 
 
 @pytest.mark.parametrize(

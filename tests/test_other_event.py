@@ -1,6 +1,11 @@
-"""Another crackdown is another file: the reports on a fictitious platform name nothing of the one that ships."""
+"""Another crackdown is another file and its rows in the ledgers: no report on it names the one that ships."""
 
+import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,59 +13,138 @@ import pandas as pd
 import pytest
 from pypdf import PdfReader
 
-from analysis.__main__ import main
+from analysis import facts
 from analysis.market import simulate
+from analysis.provenance import ROOT
 from analysis.report.outcomes import Exit
 
 CODES = {"AMZ": "BAZ", "EBY": "SQR", "ALI": "HLL", "WMT": "PIE", "OWN": "DIY"}
-EVENT = """
-title: The closing of the northern bazaars
+TITLE = "The closing of the northern bazaars"
+EVENT = f"""
+title: {TITLE}
 home: BAZ
-platforms: {BAZ: Bazaar, SQR: Square, HLL: Hall, PIE: Pier, DIY: own stalls}
+platforms: {{BAZ: Bazaar, SQR: Square, HLL: Hall, PIE: Pier, DIY: own stalls}}
 destinations: [HLL]
+opened: [PIE]
 origin: XX
 origin_name: Northern
 waves: ["2031-05", "2031-06", "2031-07", "2031-08"]
-readings: {}
-claims: []
-threats: []
+readings:
+  growth_positive: C90 grew
+  growth_not_lower: C90 kept
+  share_unchanged: C90 held
+  more_presence_elsewhere: C91 went
+  more_sales_elsewhere: C91 sold
+claims: [C90, C91, C92]
+threats: [T90]
 """
-REAL = r"Amazon|eBay|AliExpress|Walmart|Chinese|\bCN\b|\bAMZ\b|\bEBY\b|\bALI\b|2021"
+URL = "https://example.org/bazaar"
+ROWS = {
+    "facts/claims.csv": [
+        f"C90,The closing did the stalls no harm.,Guild (its master),2031-09-01,none,their sales,{URL},false",
+        f"C91,The closing drove stalls to the Hall.,Union,2031-09-02,shift,their sales there,{URL},false",
+        f"C92,The closing was meant for good.,Guild (its master),2031-09-01,motive,what was meant,{URL},false",
+    ],
+    "facts/threats.csv": [f"T90,2031-06,2031-06,month,The great flood,all stalls,E1 E3,dry months only,{URL}"],
+    "readings.csv": [
+        "C90,grew,positive,,The stalls grew.,growth,per cent,moderate,,A count of them.,05_growth",
+        "C90,kept,not_lower,,They grew as they would have.,E3g,percentage points,moderate,,More stalls.,05_growth",
+        "C90,held,unchanged,,Their share stayed.,E3s,percentage points,moderate,,A register.,05_growth",
+        "C91,went,direction,,Stalls opened in the Hall.,presence,per cent,moderate,,A list.,06_platform_shift",
+        "C91,sold,direction,,Stalls sell more in the Hall.,E4a,per cent,moderate,,Its books.,06_platform_shift",
+        "C92,,untestable,,It was meant for good.,motive,,high,,Nothing.,01_claims_and_context",
+    ],
+}
+REAL = (
+    r"Amazon|eBay|AliExpress|Alibaba|Walmart|Chinese|China|Shenzhen|\bCN\b|\bAMZ\b|\bEBY\b|\bALI\b|\bWMT\b|\b202[01]\b"
+)
 
 
-@pytest.fixture(scope="module")
-def reports(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("other")
-    (folder / "bazaar.yml").write_text(EVENT)
+def project(folder: Path) -> Path:
+    """Copy what runs, and write the event and its rows of the ledgers as the tutorial says."""
+    for part in ("analysis", "data", "notebooks", "reports"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("20*", "latest", "scratch", "failed"))
+    (folder / "data" / "events" / "bazaar.yml").write_text(EVENT)
+    for name, rows in ROWS.items():
+        with (folder / "data" / name).open("a") as file:
+            file.writelines(f"{row}\n" for row in rows)
+        facts.accept(folder / "data" / name, vintage="2026-11-25", root=folder / "data")
+    return folder
+
+
+def stalls() -> object:
+    """Return a simulated panel with the platforms, the origin and the dates of the other event."""
     panel, _ = simulate("ceiling_50k", seed=2, n_firms=2000, n_categories=30)
     firms = panel.firms.assign(
         origin=panel.firms["origin"].replace({"CN": "XX"}),
         closed_on=panel.firms["closed_on"] + pd.DateOffset(years=10),
     )
-    other = replace(
-        panel, platforms=tuple(CODES[code] for code in panel.platforms), months=panel.months + 120, firms=firms
-    )
-    other.to_parquet(folder / "stalls.parquet")
-    asked = ["report", "--panel", str(folder / "stalls.parquet"), "--event", str(folder / "bazaar.yml")]
-    assert main([*asked, "--out", str(folder / "out")]) == Exit.OK
-    return next((folder / "out").glob("20*"))
+    platforms = tuple(CODES[code] for code in panel.platforms)
+    return replace(panel, platforms=platforms, months=panel.months + 120, firms=firms)
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory) -> Path:
+    return project(tmp_path_factory.mktemp("other"))
+
+
+def run(folder: Path, *asked: str) -> subprocess.CompletedProcess[str]:
+    there = {**os.environ, "PYTHONPATH": str(folder)}
+    command = [sys.executable, "-m", "analysis", "report", *asked]
+    return subprocess.run(command, cwd=folder, env=there, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def reports(other) -> Path:
+    stalls().to_parquet(other / "stalls.parquet")
+    done = run(other, "--panel", "stalls.parquet", "--event", "bazaar", "--out", "out")
+    assert done.returncode == Exit.OK, done.stderr
+    return next((other / "out").glob("20*"))
 
 
 def text(pdf: Path) -> str:
     return " ".join(" ".join(page.extract_text() for page in PdfReader(pdf).pages).split())
 
 
-def test_every_notebook_that_takes_a_panel_takes_this_one(reports):
-    numbers = {path.name[5:7] for path in reports.glob("sim__*.pdf")}
-    assert numbers == {"00", "03", "04", "05", "06"}
+def test_every_notebook_that_takes_a_panel_takes_this_one_and_no_public_figures_are_called_its_own(reports):
+    assert {path.name[:7] for path in reports.glob("*.pdf")} == {
+        f"sim__{number}" for number in ("00", "03", "04", "05", "06")
+    }
 
 
-def test_the_reports_speak_of_the_other_platforms_and_origin(reports):
-    for number, word in (("03", "Bazaar"), ("04", "Northern"), ("05", "Northern"), ("06", "Hall")):
-        assert word in text(next(reports.glob(f"sim__{number}_*.pdf")))
+def test_the_reports_speak_of_the_other_platforms_and_origin_and_name_the_event(reports):
+    for number, word in (("03", "Bazaar"), ("04", "Northern"), ("05", "Northern"), ("06", "Hall"), ("00", "stalls")):
+        told = text(next(reports.glob(f"sim__{number}_*.pdf")))
+        assert word in told
+        assert TITLE in told
 
 
 def test_no_report_names_a_platform_origin_or_date_of_the_event_that_ships(reports):
-    for pdf in sorted(reports.glob("sim__0[3456]_*.pdf")):
-        told = re.sub(r"Data read.*?Parameters as run", "", text(pdf))  # the project's own files have their own titles
-        assert re.findall(rf".{{60}}(?:{REAL}).{{30}}", told) == [], pdf.name
+    made = sorted(reports.glob("*.pdf"))
+    assert len(made) == 5
+    for pdf in made:
+        assert re.findall(rf".{{0,60}}(?:{REAL}).{{0,30}}", text(pdf)) == [], pdf.name
+
+
+def test_claims_and_threats_are_those_of_the_event(reports):
+    judged = json.loads((reports / "verdicts.json").read_text(encoding="utf-8"))
+    named = {f"{row['claim']} {row['reading']}" for row in judged}
+    assert named == {"C90 grew", "C90 kept", "C90 held", "C91 went", "C91 sold"}
+    brief = text(reports / "sim__00_executive_brief.pdf")
+    assert set(re.findall(r"\bC\d\d\b", brief)) == {"C90", "C91"}  # simulated: none has a word, so none lacks one
+    assert "No claim gets a word" in brief
+    for number in ("03", "04", "05", "06"):
+        register = text(next(reports.glob(f"sim__{number}_*.pdf")))
+        assert "The great flood" in register
+        assert set(re.findall(r"\bT\d\d\b", register)) == {"T90"}
+
+
+def test_no_report_on_public_figures_is_printed_under_the_other_event(other):
+    public = ["01_claims_and_context", "02_market_reaction", "03_closed_sellers", "05_growth", "06_platform_shift"]
+    done = run(other, *public, "-p", "event=bazaar", "--out", "public")
+    assert done.returncode == Exit.REFUSED
+    for name in public:
+        assert (
+            f"{name}: public figures of {TITLE!r} were asked for; those of data/facts are of the event" in done.stderr
+        )
+    assert list((other / "public").glob("20*/*.pdf")) == []

@@ -493,9 +493,12 @@ def test_a_panel_without_a_closed_firm_is_a_panel(tmp_path):
 # Real or simulated
 
 
-def signs(tmp_path, *, metadata=None, column=None, ids=("A", "B")):
+def signs(tmp_path, *, metadata=None, column=None, ids=("A", "B"), groups=("g1", "g2"), accounts=None):
     frame = pd.read_csv(io.StringIO(f"{HEADER}\n{ROWS}"), dtype={"closed_on": str})
-    frame = frame.assign(firm=frame["firm"].map(dict(zip("AB", ids, strict=True))))
+    of_firm = {"firm": ids, "brand_group": groups} | ({"account": accounts} if accounts else {})
+    frame = frame.assign(
+        **{name: frame["firm"].map(dict(zip("AB", words, strict=True))) for name, words in of_firm.items()}
+    )
     if column:
         frame["provenance"] = [column[0]] * 3 + [column[1]] * 6
     table = pa.Table.from_pandas(frame, preserve_index=False)
@@ -521,6 +524,11 @@ SIMULATED = ("SIM-0001", "SIM-0002")
         ({"metadata": "real", "column": ("simulated", "simulated")}, "simulated"),
         ({"metadata": "simulated", "column": ("real", "real")}, "simulated"),
         ({"metadata": "simulated", "ids": ("SIM-0001", "B")}, "simulated"),
+        ({"groups": ("SIM-G0001", "SIM-G0002")}, "simulated"),
+        ({"groups": ("SIM-0001", "SIM-0002-R")}, "simulated"),
+        ({"groups": ("SIM-Group", "SIMG01")}, "real"),
+        ({"accounts": ("SIM-0001-1", "SIM-0002-1")}, "simulated"),
+        ({"ids": ("A", "SIM-0002"), "groups": ("SIM-G0001", "SIM-G0002")}, "simulated"),
     ],
 )
 def test_any_of_the_three_signs_of_simulation_is_believed(tmp_path, given, found):
@@ -542,6 +550,12 @@ def test_any_of_the_three_signs_of_simulation_is_believed(tmp_path, given, found
             "column firm: expected one provenance; found a simulated firm beside another: "
             "'SIM-0002' (first in row 4) and 'A' (first in row 1)",
         ),
+        (
+            {"groups": ("SIM-G0001", "g2")},
+            "column brand_group: expected one provenance; found a simulated brand group beside another: "
+            "'SIM-G0001' (first in row 1) and 'g2' (first in row 4)",
+        ),
+        ({"accounts": ("A1", "SIM-0002-1")}, "column account: expected one provenance; found a simulated account"),
         ({"metadata": "invented"}, "expected real or simulated as provenance in the metadata; found 'invented'"),
         ({"column": ("real", "guessed")}, "row 4, column provenance: expected one of real, simulated; found 'guessed'"),
     ],
@@ -607,6 +621,9 @@ def test_parts_that_do_not_fit_each_other_are_no_panel(change, said):
     panel = random_panel(np.random.default_rng(15))
     with pytest.raises(DataError, match=said):
         replace(panel, **change)
+    real = random_panel(np.random.default_rng(15), provenance="real")
+    with pytest.raises(DataError, match=r"found 12 simulated ids such as \['SIM-G0000'\]; say that it is simulated"):
+        replace(real, firms=real.firms.assign(brand_group=[f"SIM-G{k:04d}" for k in range(12)]))
     with pytest.raises(DataError, match="found no risk; add the column"):
         replace(panel, firms=panel.firms.drop(columns="risk"))
 

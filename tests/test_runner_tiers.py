@@ -6,8 +6,9 @@ import sys
 
 import pytest
 import stamps
-from desk import AS_OF, Desk
+from desk import AS_OF, WRITE_VERDICTS, Desk
 
+from analysis import events
 from analysis.errors import DataError, DesignError
 from analysis.report import fingerprint, marks, publish
 from analysis.report.outcomes import Exit
@@ -230,19 +231,76 @@ def own(desk, tmp_path):
     return OwnPanel(panel(tmp_path / "own.csv"))
 
 
-def test_a_panel_of_ones_own_runs_the_notebooks_that_can_take_one_and_the_brief(desk, own, tmp_path):
-    desk.write("05_other", "1")
+def test_a_panel_of_ones_own_runs_the_notebooks_that_can_take_one_the_public_figures_and_the_brief(desk, own, tmp_path):
+    desk.write("05_other", WRITE_VERDICTS)
     (desk.reports / "schedule.yml").write_text(SCHEDULE + "  - {name: 05_other, notebook: 05_other.ipynb}\n")
     assert desk.run(panel=own, out=tmp_path / "mine") == Exit.OK
     mine = tmp_path / "mine" / AS_OF
     assert feet(mine) == {
         "00_brief": "Real figures and estimates from them",
         "03_closed": "Real figures and estimates from them",
+        "05_other": "Real figures",
+        "panel__03_closed": "Real figures and estimates from them",
     }
-    entry = json.loads((mine / "manifest.json").read_text())["reports"]["03_closed"]
+    manifest = json.loads((mine / "manifest.json").read_text())
+    assert manifest["panel"] == str(tmp_path / "own.csv")
+    entry, public = (manifest["reports"][name] for name in ("panel__03_closed", "03_closed"))
     assert entry["parameters"]["data_tier"] == "panel"
     assert entry["parameters"]["panel_path"] == str(tmp_path / "own.csv")
     assert list(entry["files"]) == ["own.csv"]
+    assert public["parameters"]["data_tier"] == "facts"
+    assert (public["parameters"]["panel_path"], public["files"]) == ("", {})
+    tiers = {row["report"]: row.get("tier") for row in json.loads((mine / "verdicts.json").read_text())}
+    assert tiers == {"03_closed": "facts", "05_other": None, "panel__03_closed": "panel"}
+
+
+def test_a_number_chooses_the_report_on_the_panel_and_that_on_public_figures(desk, own, tmp_path):
+    out = tmp_path / "mine"
+    assert desk.run("panel__03_closed", panel=own, out=out) == Exit.OK
+    assert [file.stem for file in (out / AS_OF).glob("*.pdf")] == ["panel__03_closed"]
+    assert desk.run("03", panel=own, out=out) == Exit.OK
+    assert sorted(file.stem for file in (out / AS_OF).glob("*.pdf")) == ["03_closed", "panel__03_closed"]
+    with pytest.raises(DesignError, match="none of those that were named is on it"):
+        desk.run("03_closed", panel=own, out=out)
+
+
+BAZAAR = """
+title: The closing of the northern bazaars
+home: AMZ
+platforms: {AMZ: Bazaar, EBY: Square}
+destinations: [EBY]
+origin: CN
+origin_name: Northern
+waves: ["2021-05"]
+readings: {}
+claims: []
+threats: []
+"""
+
+
+def test_public_figures_of_another_event_stay_out(desk, own, tmp_path):
+    other = tmp_path / "other.yml"
+    other.write_text(BAZAAR)
+    assert desk.run(panel=OwnPanel(own.path, event=str(other)), out=tmp_path / "mine") == Exit.OK
+    manifest = json.loads((tmp_path / "mine" / AS_OF / "manifest.json").read_text())
+    assert set(manifest["reports"]) == {"panel__03_closed", "00_brief"}
+    assert set(manifest["reports"]["panel__03_closed"]["files"]) == {"own.csv", "other.yml"}
+
+
+def test_a_copy_of_the_event_with_another_wave_keeps_its_public_figures(desk, own, tmp_path):
+    copy = tmp_path / "more.yml"
+    text = (events.FOLDER / "amazon_2021.yml").read_text(encoding="utf-8")
+    copy.write_text(text.replace("waves: [2021-05,", "waves: [2021-04, 2021-05,"))
+    panel(own.path, closed="2021-04")
+    with pytest.raises(
+        DesignError, match=r"2 firms closed before it: 2021-04 \(2\); leave them out of the panel, or add"
+    ):
+        desk.run(panel=own, out=tmp_path / "mine")
+    assert desk.run(panel=OwnPanel(own.path, event=str(copy)), out=tmp_path / "mine") == Exit.OK
+    entries = json.loads((tmp_path / "mine" / AS_OF / "manifest.json").read_text())["reports"]
+    assert set(entries) == {"00_brief", "03_closed", "panel__03_closed"}
+    assert list(entries["03_closed"]["files"]) == ["more.yml"]
+    assert entries["03_closed"]["parameters"]["event"] == str(copy)
 
 
 def test_an_unchanged_panel_makes_nothing_new_and_a_changed_one_does(desk, own, tmp_path, capsys, monkeypatch):
@@ -252,19 +310,21 @@ def test_an_unchanged_panel_makes_nothing_new_and_a_changed_one_does(desk, own, 
     def lines():
         capsys.readouterr()
         assert desk.run(panel=own, out=tmp_path / "mine") == Exit.OK
-        return [line.split()[1] for line in capsys.readouterr().out.splitlines()[:2]]
+        return [line.split()[1] for line in capsys.readouterr().out.splitlines()[:3]]
 
-    assert lines() == ["published", "published"]
-    assert lines() == ["unchanged", "unchanged"]
+    assert lines() == ["published"] * 3
+    assert lines() == ["unchanged"] * 3
     panel(tmp_path / "own.csv", sales=101.0)
-    assert lines() == ["published", "published"]
+    made = lines()
+    assert sorted(made) == ["published", "unchanged", "unchanged"]  # the brief's verdicts are the same
 
 
-def test_a_simulated_panel_makes_simulated_reports(desk, tmp_path):
+def test_a_simulated_panel_makes_simulated_reports_and_the_brief_tells_them_apart_from_public_figures(desk, tmp_path):
     simulated = OwnPanel(panel(tmp_path / "own.csv", firm="SIM-"))
     assert desk.run(panel=simulated, out=tmp_path / "mine") == Exit.OK
     assert feet(tmp_path / "mine" / AS_OF) == {
-        "sim__00_brief": "Simulated: own.csv, simulated",
+        "00_brief": "Real figures and estimates from them; in a column of its own ○ simulated: own.csv",
+        "03_closed": "Real figures and estimates from them",
         "sim__03_closed": "Simulated: own.csv, simulated",
     }
     before = {file.name: file.read_bytes() for file in (tmp_path / "mine" / AS_OF).iterdir()}
@@ -276,7 +336,8 @@ def test_a_simulated_panel_makes_simulated_reports(desk, tmp_path):
     ("firm", "closed", "error", "message"),
     [
         ("F-", "", DesignError, "none of 6 firms is closed between 2019-01 and 2021-12"),
-        ("F-", "2019-03", DesignError, "narrow the window"),
+        ("F-", "2019-03", DesignError, r"found 2 firms closed before it: 2019-03 \(2\); leave them out of the panel"),
+        ("F-", "2021-10", DesignError, r"found 2 firms closed in other months only: 2021-10 \(2\); name the event"),
         ("F-", "yesterday", DataError, "yesterday"),
     ],
 )
@@ -295,21 +356,20 @@ def test_a_panel_needs_a_folder_of_its_own(desk, own, tmp_path, monkeypatch):
     for out in (None, desk.reports):
         with pytest.raises(DesignError, match=r"holds the reports of the schedule; give another folder with --out"):
             desk.run(panel=own, out=out)
-    theirs = {
-        "reports": {
-            "03_closed": {"parameters": {"panel_path": "/other.csv"}},
-            "00_brief": {"parameters": {"verdict_folder": ""}},
-        }
-    }
+    theirs = {"panel": "/other.csv", "reports": {"03_closed": {}, "00_brief": {}}}
     folder = tmp_path / "mine" / AS_OF
     folder.mkdir(parents=True)
     publish.write_json(folder / "verdicts.json", [])
     theirs["verdicts_sha256"] = publish.sha256(folder / "verdicts.json")
     publish.write_json(folder / "manifest.json", theirs)
-    with pytest.raises(DesignError, match=r"holds 03_closed on /other\.csv; give another folder with --out"):
+    with pytest.raises(DesignError, match=r"holds those of a run on /other\.csv; give another folder with --out"):
         desk.run(panel=own, out=tmp_path / "mine")
     with pytest.raises(DesignError, match=r"Reports on the scheduled data: .* on /other\.csv; give another folder"):
         desk.run(out=tmp_path / "mine")
+    theirs["panel"] = ""
+    publish.write_json(folder / "manifest.json", theirs)
+    with pytest.raises(DesignError, match=r"holds those of a run on the scheduled data; give another folder"):
+        desk.run(panel=own, out=tmp_path / "mine")
 
 
 @pytest.mark.usefixtures("no_kernels")

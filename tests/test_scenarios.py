@@ -6,7 +6,7 @@ import pytest
 
 from analysis import scenarios
 from analysis.errors import DesignError
-from analysis.market import simulate
+from analysis.market import Parameters, simulate
 from analysis.market.enforcement import expected_accounts
 
 SMALL = {"n_firms": 400, "n_categories": 8}
@@ -86,6 +86,17 @@ def test_a_tornado_moves_one_assumption_and_puts_the_widest_first(monkeypatch):
         scenarios.tornado("mid_3k", [1], outcome="E9")
 
 
+def test_ranges_and_the_grid_are_those_that_the_parameters_state():
+    assert scenarios.RANGES["sigma"][:2] == (0.4, 0.8)
+    assert {name: ends[:2] for name, ends in scenarios.RANGES.items()} == {
+        row["name"]: tuple(row["plausible"]) for row in Parameters.describe() if row["name"] in scenarios.RANGES
+    }
+    low, high, _ = scenarios.RANGES["closed_gmv"]
+    assert {low, high} <= set(scenarios.SHARES)
+    assert list(scenarios.SHARES) == sorted(scenarios.SHARES)
+    assert min(scenarios.SHARES) < low < high < max(scenarios.SHARES)
+
+
 def test_every_range_is_one_that_the_market_allows():
     for name, (low, high, _) in scenarios.RANGES.items():
         for value in (low, high):
@@ -98,3 +109,17 @@ def test_paths_are_zero_before_the_first_wave_and_fall_after_it():
     assert (wide.loc[:"2021-04"] == 0).all(axis=None)
     assert (wide.loc["2021-09":] < 0).all(axis=None)
     assert (np.diff(wide.to_numpy(), axis=1) >= 0).all()
+
+
+def test_few_markets_are_shown_from_the_lowest_to_the_highest_and_many_by_quantiles():
+    assert scenarios.reach(6, 0.9) == (1.0, "lowest to highest of 6 markets")
+    assert scenarios.reach(20, 0.9) == (0.9, "middle 90% of 20 markets")
+    read = scenarios.by_accounts(cells_of(3.0), [20_000], level=scenarios.reach(3, 0.9)[0])
+    assert read["low"].iloc[0] <= read["E3g"].iloc[0] <= read["high"].iloc[0]
+
+
+def test_a_preset_fixes_the_closed_share_and_its_accounts_follow_from_the_market():
+    closed = scenarios.closed_accounts(["floor_3k", "ceiling_50k"], [1, 2, 3]).set_index("preset")
+    assert closed["share"].tolist() == [0.85, 13.0]
+    counts = [scenarios.outcomes("floor_3k", seed)["accounts"] for seed in (1, 2, 3)]
+    assert closed.loc["floor_3k", ["low", "accounts", "high"]].tolist() == sorted(counts)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import synthdid
+from datasets import loaded
 from diff_diff import SyntheticDiD
 from scipy import stats
 from scipy.optimize import minimize
@@ -33,7 +34,7 @@ def panel(size: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray, int]
 
 
 def california() -> tuple[np.ndarray, np.ndarray, int]:
-    shaped = synthdid.panel_matrices(synthdid.load_california_prop99())
+    shaped = synthdid.panel_matrices(loaded("cigarettes"))
     y = np.asarray(shaped.Y, dtype=float)
     return y, np.arange(len(y)) >= shaped.N0, shaped.T0
 

@@ -207,8 +207,16 @@ def test_a_simulated_verdict_speaks_only_under_its_condition():
 def test_a_simulated_verdict_counts_in_no_tally_and_judges_no_reading():
     told = Verdict(**(GOOD | SIM | {"word": SUPPORTED, "reading": "V2"}))
     assert verdicts.tally([told, Verdict(**GOOD)]) == dict.fromkeys(WORDS, 0) | {NOT_SHOWN: 1}
-    assert "C01 V2" in verdicts.unjudged([told])
-    assert "C01 V2" not in verdicts.unjudged([Verdict(**GOOD, reading="V2")])
+    assert "C01 V2" in verdicts.unjudged([told], ["C01"])
+    assert "C01 V2" not in verdicts.unjudged([Verdict(**GOOD, reading="V2")], ["C01"])
+
+
+def test_what_nobody_judged_is_said_of_the_claims_of_the_event_alone():
+    judged = [Verdict(**GOOD, reading="V2")]
+    assert verdicts.unjudged(judged, ["C03", "C01"]) == ["C03", "C01 V1", "C01 V3"]
+    assert verdicts.unjudged(judged, []) == []
+    assert verdicts.unjudged(judged, ["C39"]) == ["C39"]  # nobody has read it yet
+    assert verdicts.of_claims([*judged, Verdict(**(GOOD | {"claim": "C07"}))], ["C07", "C08"])[0].claim == "C07"
 
 
 def of(tier, word, notebook="05", **changes):
@@ -243,6 +251,61 @@ def test_every_reading_has_one_best_verdict_and_one_of_the_simulated_market_in_t
     }
 
 
+def test_beside_the_word_of_a_panel_stands_what_public_figures_said():
+    facts, panel, listed = of("facts", NOT_SHOWN), of("panel", SUPPORTED), of("listed", SUPPORTED, claim="C08")
+    assert verdicts.elsewhere([facts, panel, listed]) == {"C01": [facts]}
+    assert verdicts.elsewhere([panel]) == {"C01": []}
+    assert verdicts.elsewhere([facts, of("panel", NOT_TESTABLE)]) == {}  # the panel gave no word
+
+
+LEVELS = verdicts.CONFIDENCE
+
+
+@pytest.mark.parametrize("grade", verdicts.GRADES)
+@pytest.mark.parametrize("passed", [True, None, False])
+@pytest.mark.parametrize("breakdown", [None, INF, 1.0, 0.99, 0.0, NAN])
+def test_confidence_is_the_lowest_that_grade_check_and_breakdown_value_allow(grade, passed, breakdown):
+    level = LEVELS.index(verdicts.confidence(grade, passed=passed, breakdown=breakdown))
+    alone = [verdicts.confidence(grade, passed=True), verdicts.confidence("usable", passed=passed)]
+    alone.append(verdicts.confidence("usable", passed=True, breakdown=breakdown))
+    assert level == max(map(LEVELS.index, alone))
+
+
+def test_each_part_of_confidence_has_its_levels():
+    assert [
+        verdicts.confidence(grade, passed=True) for grade in ("usable", "usable with bounds", "", "do not use")
+    ] == [
+        "high",
+        "moderate",
+        "moderate",
+        "low",
+    ]
+    assert [verdicts.confidence("usable", passed=passed) for passed in (True, None, False)] == list(LEVELS)
+    values = (1.0, 0.99, NAN)
+    assert [verdicts.confidence("usable", passed=True, breakdown=value) for value in values] == list(LEVELS)
+
+
+@pytest.mark.parametrize(("grade", "breakdown"), [("not graded", None), ("usable", -0.1)])
+def test_confidence_by_what_is_none_is_refused(grade, breakdown):
+    with pytest.raises(DesignError, match=r"^confidence by a .* was asked for; found .*; "):
+        verdicts.confidence(grade, breakdown=breakdown)
+
+
+@pytest.mark.parametrize(
+    ("interval", "drift", "value"),
+    [
+        ((-1.0, 3.0), 0.5, 2.0),
+        ((-1.0, 3.0), -0.5, 2.0),
+        ((-9.0, -4.0), 0.5, 4.0),
+        ((-1.0, 3.0), 0.0, INF),
+        ((-2.0, 3.0), 0.5, NAN),  # a limit on the boundary leaves no room
+        ((-9.0, 9.0), 0.5, NAN),
+    ],
+)
+def test_a_breakdown_value_counts_drifts_to_the_boundary(interval, drift, value):
+    assert verdicts.breakdown(interval, -2.0, drift) == pytest.approx(value, nan_ok=True)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -264,17 +327,18 @@ def test_a_verdict_outside_the_vocabulary_is_refused(changes, message):
     assert message in str(refused.value)
 
 
-def write(path: Path, *judged: Verdict, as_of: str = "2026-11-01", resources: tuple[str, ...] = ("claims",)) -> None:
-    verdicts.write(judged, path, as_of=as_of, notebook="05_growth", resources=resources)
+def write(path: Path, *judged: Verdict, as_of: str = "2026-11-01", **options) -> None:
+    verdicts.write(judged, path, as_of=as_of, notebook="05_growth", **({"resources": ["claims"]} | options))
 
 
 def test_what_is_written_is_read_again_in_the_order_of_file_names(tmp_path):
     first = Verdict(**GOOD, reading="V2", estimate=-1.25, low=-16.1, high=2.8, margin=2.0, interval="identified set")
     second = Verdict(**(GOOD | {"claim": "C03", "statement": "“About 3,000” & more"}))
     write(tmp_path / "made" / "b.json", second)
-    write(tmp_path / "made" / "a.json", first, first)
+    third = Verdict(**GOOD, reading="V1")
+    write(tmp_path / "made" / "a.json", first, third)
     found = verdicts.read(tmp_path / "made")
-    assert [one.claim for one in found] == ["C01", "C01", "C03"]
+    assert [one.name for one in found] == ["C01 V2", "C01 V1", "C03"]
     stamped = {"as_of": "2026-11-01", "notebook": "05_growth"}
     for got, put in ((found[0], first), (found[2], second)):
         assert {**vars(got), "inputs": ""} == {**vars(put), **stamped}
@@ -283,7 +347,7 @@ def test_what_is_written_is_read_again_in_the_order_of_file_names(tmp_path):
 
 def test_the_digest_of_the_inputs_depends_on_the_files_and_not_on_their_order(tmp_path):
     for name, resources in {"a": ("claims", "events"), "b": ("events", "claims"), "c": ("claims",)}.items():
-        write(tmp_path / f"{name}.json", Verdict(**GOOD), resources=resources)
+        write(tmp_path / f"{name}.json", Verdict(**GOOD, reading=name), resources=resources)
     one, two, three = (verdict.inputs for verdict in verdicts.read(tmp_path))
     assert one == two != three
     assert len(one) == 64
@@ -377,7 +441,7 @@ def test_verdicts_of_two_simulated_markets_are_not_mixed_and_real_ones_may_stand
 def test_the_digest_of_the_inputs_depends_on_the_panel_too(tmp_path):
     for name, digests in {"a": ("x", "y"), "b": ("y", "x"), "c": ("x",), "d": ()}.items():
         verdicts.write(
-            [Verdict(**GOOD)],
+            [Verdict(**GOOD, reading=name)],
             tmp_path / f"{name}.json",
             as_of="2026-11-01",
             notebook="05",
@@ -387,3 +451,37 @@ def test_the_digest_of_the_inputs_depends_on_the_panel_too(tmp_path):
     a, b, c, d = (verdict.inputs for verdict in verdicts.read(tmp_path))
     assert a == b
     assert len({a, c, d}) == 3
+
+
+PANEL = {"tier": "panel"}
+
+
+def test_verdicts_of_two_panels_are_not_mixed_and_public_ones_may_stand_beside_one(tmp_path):
+    for number, digest in enumerate(("a" * 64, "a" * 64, "")):
+        put = Verdict(**(GOOD | (PANEL if digest else {})), reading=f"V{number}")
+        write(
+            tmp_path / f"{number}.json", put, digests=[digest] if digest else [], resources=["claims", "audit"][:number]
+        )
+    assert [one.panel for one in verdicts.read(tmp_path)] == ["a" * 64, "a" * 64, ""]
+    write(tmp_path / "b.json", Verdict(**(GOOD | PANEL), reading="V9"), digests=["b" * 64])
+    with pytest.raises(
+        DataError, match=r"found panels with the digests \['a{12}', 'b{12}'\]; .* one panel to a folder"
+    ):
+        verdicts.read(tmp_path)
+
+
+def test_a_verdict_on_a_panel_that_names_none_is_refused_by_name(tmp_path):
+    write(tmp_path / "a.json", Verdict(**(GOOD | PANEL)))
+    with pytest.raises(
+        DataError, match=r"a\.json: a verdict was asked for; it is of tier panel and names no panel; run"
+    ):
+        verdicts.read(tmp_path)
+
+
+def test_a_reading_is_judged_once_by_each_tier(tmp_path):
+    write(tmp_path / "a.json", Verdict(**GOOD, reading="V2"), Verdict(**GOOD, reading="V1"))
+    write(tmp_path / "b.json", Verdict(**(GOOD | PANEL), reading="V2"), digests=["b"])
+    assert len(verdicts.read(tmp_path)) == 3
+    write(tmp_path / "c.json", Verdict(**GOOD, reading="V2"))
+    with pytest.raises(DataError, match=r"found C01 V2 of tier facts 2 times; remove the file that another run left"):
+        verdicts.read(tmp_path)

@@ -36,8 +36,11 @@ def platform_shift(
     over firms of the change of a platform's share in their sales, which is the average marginal effect of a saturated
     fractional logit; firms that sold nothing in one of the windows have no share. Concentration: the same for the sum
     of squared shares. Presence: share of months with sales on a platform, among firms that sold something before.
-    Unexposed are the comparison firms; differences from them stand beside the changes. All means are over firms that
-    still sold in the month before the first closure: only a firm in business can be closed.
+    Unexposed are the comparison firms. Differences from them stand beside the changes, and are made among firms that
+    sold on the same platforms before: what moves one platform for all, such as a tax, moves the shares of those on it
+    alone, and closed firms that go on selling are mostly on several. Firms on a set of platforms on which no unexposed
+    firm is are held against all of them. All means are over firms that still sold in the month before the first
+    closure: only a firm in business can be closed.
 
     Parameters
     ----------
@@ -82,11 +85,11 @@ def platform_shift(
     inside = known & np.isin(where, np.unique(where[known & closed]))
     inside &= ~stopped(sales, int(np.min(closed_at)) - 1)
     masks = [closed, ~closed & ~np.asarray(comparison), np.asarray(comparison)]
-    code = cluster_codes(cluster, known)
-    groups = [
-        _means(values[known], (inside & mask)[known], code, name) for name, mask in zip(GROUPS, masks, strict=True)
-    ]
-    more, moved = _rows(groups, labels, level)
+    sides = [(inside & mask)[known] for mask in masks]
+    code, sold_on = cluster_codes(cluster, known), np.asarray((sales[known][:, :, before] > 0).any(axis=2))
+    groups = [_means(values[known], side, code, name) for name, side in zip(GROUPS, sides, strict=True)]
+    gaps = [_against(values[known], side, sides[-1], sold_on, code) for side in sides[:-1]]
+    more, moved = _rows(groups, gaps, labels, level)
     joint = np.hstack([influence, moved])
     return Estimate(
         estimand="E4a, E4d",
@@ -145,14 +148,40 @@ def _means(values: Floats, members: Bools, code: Any, name: str) -> tuple[Floats
     return mean, by_cluster(gap, np.arange(len(values)), code), n
 
 
+def _against(values: Floats, own: Bools, pool: Bools, sold_on: Bools, code: Any) -> tuple[Floats, Floats, Floats]:
+    """Return the mean difference of a group from pool firms on the same platforms, influence, and firms behind it."""
+    _, kind = np.unique(sold_on, axis=0, return_inverse=True)
+    kind = kind.ravel()
+    known = np.isfinite(values)
+    mean, n, gap = np.full(values.shape[1], np.nan), np.zeros(values.shape[1]), np.zeros(values.shape)
+    for column, x in enumerate(np.where(known, values, 0.0).T):
+        mine, theirs = own & known[:, column], pool & known[:, column]
+        n[column] = mine.sum()
+        if not n[column] or not theirs.any():
+            continue
+        held, base = (np.bincount(kind[side], minlength=kind.max() + 1) for side in (mine, theirs))
+        alone = base == 0  # no pool firm on these platforms: all of them stand in
+        of_kind = np.bincount(kind[theirs], weights=x[theirs], minlength=len(base)) / np.maximum(base, 1)
+        expected = np.where(alone, x[theirs].mean(), of_kind)
+        difference = x[mine] - expected[kind[mine]]
+        mean[column] = difference.mean()
+        gap[mine, column] = (difference - mean[column]) / n[column]
+        weight = np.where(alone, 0.0, held / np.maximum(base, 1))[kind[theirs]] / n[column]
+        gap[theirs, column] -= weight * (x[theirs] - of_kind[kind[theirs]])
+        gap[theirs, column] -= held[alone].sum() / n[column] * (x[theirs] - x[theirs].mean()) / theirs.sum()
+    return mean, by_cluster(gap, np.arange(len(values)), code), n
+
+
 def _rows(
-    groups: list[tuple[Floats, Floats, Floats]], labels: list[tuple[str, str]], level: float
+    groups: list[tuple[Floats, Floats, Floats]],
+    gaps: list[tuple[Floats, Floats, Floats]],
+    labels: list[tuple[str, str]],
+    level: float,
 ) -> tuple[pd.DataFrame, Floats]:
-    """Return a row by measure and group, with the differences from unexposed firms, and all influence values."""
+    """Return a row by measure and group, then the differences from unexposed firms, and all influence values."""
     z = stats.norm.ppf((1 + level) / 2)
-    base = groups[-1]
     sets = list(zip(GROUPS, groups, strict=True))
-    sets += [(f"{name} - unexposed", (mean - base[0], moved - base[1], n)) for name, (mean, moved, n) in sets[:-1]]
+    sets += [(f"{name} - unexposed", gap) for name, gap in zip(GROUPS, gaps, strict=False)]
     frames = []
     for name, (mean, moved, n) in sets:
         error = np.where(np.isnan(mean), np.nan, np.sqrt((moved**2).sum(axis=0)))

@@ -1,15 +1,18 @@
 """Would the methods see the truth? Every estimand of a panel on simulated markets whose truth is known.
 
 `replicate` simulates markets and asks each of them for every estimand that there is; `summarise` turns the answers
-into measures of performance, each with its Monte Carlo error, and a grade by rule; `write` keeps the table as
-``data/audit.csv``, from which :mod:`analysis.grades` reads. The names follow Morris, T. P., White, I. R. and
+into measures of performance, each with its Monte Carlo error, and a grade by rule; `shares` counts the truths that lie
+inside their intervals; `write` keeps the tables as ``data/audit.csv`` and ``data/audit_covered.csv``, from which
+:mod:`analysis.grades` reads. The names follow Morris, T. P., White, I. R. and
 Crowther, M. J. (2019), Using simulation studies to evaluate statistical methods, Statistics in Medicine 38,
 2074-2102.
 """
 
+from analysis.audit.causes import cause
 from analysis.audit.grading import FEWEST, GRADES, LOST, LOST_WITH_BOUNDS, MOST_BIAS, NOT_GRADED, grade, reason
+from analysis.audit.path import PATH
 from analysis.audit.performance import MEASURES, summarise
-from analysis.audit.record import write
+from analysis.audit.record import COVERED, write
 from analysis.audit.replicates import replicate, unscored
 from analysis.audit.views import (
     APART,
@@ -20,15 +23,16 @@ from analysis.audit.views import (
     grid,
     larger,
     mechanisms,
-    on_average,
     power,
     scaled_bias,
+    shares,
     standardised,
     tally,
 )
 
 __all__ = [
     "APART",
+    "COVERED",
     "FEWEST",
     "GRADES",
     "LOST",
@@ -36,19 +40,21 @@ __all__ = [
     "MEASURES",
     "MOST_BIAS",
     "NOT_GRADED",
+    "PATH",
     "POWER",
     "apart",
+    "cause",
     "covered",
     "estimands",
     "grade",
     "grid",
     "larger",
     "mechanisms",
-    "on_average",
     "power",
     "reason",
     "replicate",
     "scaled_bias",
+    "shares",
     "standardised",
     "summarise",
     "tally",

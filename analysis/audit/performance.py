@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.audit.causes import cause
 from analysis.audit.grading import grade, reason
+from analysis.audit.path import PATH
 from analysis.errors import DesignError
 from analysis.estimands.answers import detectable
 from analysis.inference import Bools, Floats
@@ -53,7 +55,8 @@ def summarise(replicates: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         One row per preset and id: `label`, `unit`, `level`, `first_seed`, `last_seed`; `closed`, mean number of closed
         firms; `markets` that count; `refused`, markets without an interval; `undefined`, markets with one but without
-        a truth; `truth`, mean; the measures; `grade` and its `reason`.
+        a truth; `truth`, mean; the measures; `grade` and its `reason`, with the cause of a bias where it is known
+        (:mod:`analysis.audit.causes`).
 
     Raises
     ------
@@ -74,9 +77,17 @@ def summarise(replicates: pd.DataFrame) -> pd.DataFrame:
     rows = [_row(group) for _, group in scored.groupby(["preset", "id"], sort=False)]
     table = pd.DataFrame(rows, columns=[name for name in COLUMNS if name not in ("grade", "reason")])
     table["mde"], table["mde_mc"] = _smallest_seen(table)
+    table.loc[table["id"] == PATH, ["mde", "mde_mc"]] = np.nan  # a gap in half-widths is no effect
     table["grade"] = [grade(row) for _, row in table.iterrows()]
-    table["reason"] = [reason(row) for _, row in table.iterrows()]
+    table["reason"] = [_said(row) for _, row in table.iterrows()]
     return table[COLUMNS]
+
+
+def _said(row: pd.Series) -> str:
+    """Return the reason by rule, and behind a bias its cause where it is known."""
+    said = reason(row)
+    why = cause(row["id"], row["preset"]) if said.startswith("bias") else ""
+    return f"{said}: {why}" if why else said
 
 
 def _row(group: pd.DataFrame) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The table of an audit as a file."""
+"""The tables of an audit as files."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import pandas as pd
 from analysis.facts import DATA
 
 FILE = DATA / "audit.csv"
+COVERED = DATA / "audit_covered.csv"
 DIGITS = "%.6g"  # of a simulation's results, so that other machines write the same bytes
 
 
 def write(table: pd.DataFrame, path: Path = FILE) -> bool:
-    """Write the table of :func:`analysis.audit.summarise` as a CSV file, whole or not at all.
+    """Write a table of :func:`analysis.audit.summarise` or :func:`analysis.audit.shares` as CSV, whole or not at all.
 
     A column `provenance` says "simulated" in every row.
 

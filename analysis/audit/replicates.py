@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from analysis.audit.path import path_inside
 from analysis.errors import DesignError
 from analysis.estimands import Design
 from analysis.estimands.answers import answers
@@ -33,8 +34,9 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB
 def replicate(presets: Iterable[str], seeds: Iterable[int], *, design: Design, workers: int) -> pd.DataFrame:
     """Simulate markets, and hold every answer of each against its truth.
 
-    The estimands are those of :func:`analysis.estimands.answers.answers`: one that is added there is audited. The
-    rows do not depend on `workers`.
+    The estimands are those of :func:`analysis.estimands.answers.answers`: one that is added there is audited; and
+    :data:`analysis.audit.PATH`, whether the band of the event study holds the whole true path. The rows do not depend
+    on `workers`.
 
     Parameters
     ----------
@@ -117,6 +119,7 @@ def _market(design: Design, preset: str, seed: int) -> list[dict[str, Any]]:
         panel, truth = simulate(preset, seed, worlds=WORLDS)
         known = truth.scalars(design.post_from, design.post_to) | truth.displacement(design.post_from, design.post_to)
         asked = answers(panel, design).rows
+        path = path_inside(panel, truth, design)
     except Exception as error:
         error.add_note(f"in the simulated market {preset}, seed {seed}")
         raise
@@ -131,4 +134,5 @@ def _market(design: Design, preset: str, seed: int) -> list[dict[str, Any]]:
         truth=[known.get(name, np.nan) for name in rows["id"]],
     )
     records: list[dict[str, Any]] = rows[COLUMNS].to_dict("records")
-    return records
+    shared = {"preset": preset, "seed": seed, "closed": closed, "level": design.level, "scored": True, "refused": ""}
+    return [*records, shared | path]

@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.audit.grading import GRADES, NOT_GRADED
+from analysis.audit.path import PATH
 from analysis.errors import DesignError
 from analysis.market.parameters import Parameters, chosen
 
@@ -96,15 +97,22 @@ def covered(replicates: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def on_average(table: pd.DataFrame) -> dict[str, float]:
-    """Return the share of all truths inside their intervals from a table of an audit, per cent.
+def shares(replicates: pd.DataFrame, *, first: int = 50) -> pd.DataFrame:
+    """Return :func:`covered` over all presets, over all presets in the first so many seeds, and by preset.
 
-    The table does not say how estimates of one market go together: `error` takes them, and the presets, for one, so
-    it is the largest that the Monte Carlo error can be.
+    Returns
+    -------
+    DataFrame
+        `preset`, "all" or one; `first_seed`, `last_seed`, and what :func:`covered` returns.
     """
-    used = table[table["markets"] > 0]
-    weight = used["markets"] / used["markets"].sum()
-    return {"share": 100 * float(weight @ used["coverage"]), "error": 100 * float(weight @ used["coverage_mc"])}
+    lowest = replicates["seed"].min()
+    parts = [("all", replicates), ("all", replicates[replicates["seed"] < lowest + first])]
+    parts += [(str(name), part) for name, part in replicates.groupby("preset", sort=False)]
+    rows = [
+        {"preset": name, "first_seed": part["seed"].min(), "last_seed": part["seed"].max()} | covered(part)
+        for name, part in parts
+    ]
+    return pd.DataFrame(rows).drop_duplicates(["preset", "first_seed", "last_seed"], ignore_index=True)
 
 
 def standardised(replicates: pd.DataFrame, name: str, preset: str) -> pd.DataFrame:
@@ -165,9 +173,9 @@ def power(table: pd.DataFrame, preset: str) -> pd.DataFrame:
     """Return power, detectable effect and exaggeration of the estimands in one preset, columns as `POWER`.
 
     Shares in per cent; `small` says that the mean true effect is smaller than the smallest effect seen. Estimands
-    without an answer there are left out.
+    without an answer there are left out, and so is the path, whose band is held against the truth and not against zero.
     """
-    rows = table[(table["preset"] == preset) & (table["markets"] > 1)].reset_index(drop=True)
+    rows = table[(table["preset"] == preset) & (table["markets"] > 1) & (table["id"] != PATH)].reset_index(drop=True)
     shares = [name for name in POWER if name.startswith(("rejection", "type_s"))]
     return rows.assign(**100 * rows[shares], small=rows["truth"].abs() < rows["mde"])
 

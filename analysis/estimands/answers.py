@@ -15,11 +15,11 @@ from analysis.errors import DesignError
 from analysis.estimands.design import Design
 from analysis.estimands.direct import damage_multiple, effect_on_closed, effect_on_closed_at_home
 from analysis.estimands.exits import months_alive
-from analysis.estimands.growing import effect_on_sales, effect_on_share, entry_by_exposure
+from analysis.estimands.growing import PARTS, effect_in_parts, effect_on_sales, effect_on_share, entry_by_exposure
 from analysis.estimands.indirect import displacement, effect_on_growth, platform_mix, relocation, spillover
 from analysis.estimands.news import LEADS, anticipation, chilling
 from analysis.estimands.rivals import excess_recapture, recapture
-from analysis.estimands.shifting import hedging
+from analysis.estimands.shifting import hedging, toward_destinations
 from analysis.inference import Estimate, Floats
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 POWER = 0.8
 NONE = (0.0, 0.0)  # common to all firms: what is seen, without a reader's interval
+GROWN = ("growth: closed firms", "growth: spared incumbents", "growth: spared that stopped", "growth: entrants")
 COLUMNS = ["id", "label", "estimate", "std_error", "conf_low", "conf_high", "unit", "n", "mde", "reason"]
 
 
@@ -52,7 +53,7 @@ def _own_closure(panel: Panel, design: Design) -> Estimate:
 
 def questions(panel: Panel, design: Design) -> list[Question]:
     """Return every question that can be put to a panel: closed firms, rivals, growth, platform shift, the news."""
-    own = design.origin
+    own, there = design.origin, " and ".join(design.destinations)
     leads = {f"-{k}": (f"E5a_-{k}", f"closed firms at home, month {k} before closure") for k in range(LEADS, 0, -1)}
     mix = {
         f"share {name}: closed - unexposed": (f"E4d_{name}", f"share of {name} in closed firms' sales")
@@ -77,6 +78,10 @@ def questions(panel: Panel, design: Design) -> list[Question]:
         Question(partial(effect_on_sales, common=NONE), {"seen": ("E3", "sales of the origin at home")}),
         Question(partial(effect_on_share, common=NONE), {"seen": ("E3s", "share of the origin in home sales")}),
         Question(
+            partial(effect_in_parts, common=NONE),
+            {name: (f"E3k_{name}", words) for name, words in zip(PARTS, GROWN, strict=True)},
+        ),
+        Question(
             entry_by_exposure,
             {
                 "slope": ("E5d_slope", "entrants of the origin, per 10 pp"),
@@ -84,6 +89,13 @@ def questions(panel: Panel, design: Design) -> list[Question]:
             },
         ),
         Question(relocation, away),
+        Question(
+            toward_destinations,
+            {
+                "presence": ("E4a_presence", f"presence on {there}"),
+                "sales": ("E4a_sales", f"relocation to {there}"),
+            },
+        ),
         Question(
             recapture,
             {"own": (f"E4b_{own}", "recaptured by the origin"), "other": ("E4b_other", "recaptured by other origins")},
@@ -182,7 +194,7 @@ def answers(panel: Panel, design: Design, names: Collection[str] = ()) -> Answer
             rows += [{"id": name, "label": label, "reason": str(refusal)} for name, label in terms.values()]
             continue
         for term, (name, label) in terms.items():
-            rows.append({"id": name, "label": label, "unit": found.unit} | _numbers(found, term))
+            rows.append({"id": name, "label": label, "unit": _unit(found, term)} | _numbers(found, term))
             made[name] = found
     table = pd.DataFrame(rows, columns=COLUMNS)
     table["reason"] = table["reason"].fillna("")
@@ -252,6 +264,11 @@ def named(found: Estimate, terms: Mapping[str, tuple[str, str]]) -> pd.DataFrame
     ]
     table = pd.DataFrame(rows, columns=COLUMNS)
     return table.assign(mde=detectable(table, level=found.level))
+
+
+def _unit(found: Estimate, term: str) -> str:
+    """Return the unit of one row, its own where rows differ in it."""
+    return str(found.row(term).get("unit", found.unit))
 
 
 def _numbers(found: Estimate, term: str) -> dict[str, Any]:

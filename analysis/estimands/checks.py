@@ -1,10 +1,9 @@
-"""What can be held against the effects on closed firms: other comparisons, a year without closures, many tests."""
+"""What can be held against effects on closed firms: other comparisons, a year without closures, drift, many tests."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -14,14 +13,17 @@ from analysis.errors import DesignError
 from analysis.estimands.answers import COLUMNS, Answers, detectable
 from analysis.estimands.design import Comparison, Design, pick
 from analysis.estimands.direct import effect_on_closed
+from analysis.honest import honest_bounds
 from analysis.inference import Bools, Estimate, Floats
 from analysis.testing import romano_wolf
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
 
+Known = Callable[[int, int], Mapping[str, float]]
 
-def comparisons(panel: Panel, design: Design, true: Mapping[str, float] = MappingProxyType({})) -> pd.DataFrame:
+
+def comparisons(panel: Panel, design: Design, true: Known | None = None) -> pd.DataFrame:
     """Estimate the effect on closed firms against each comparison group, in the window and soon after the first wave.
 
     Firms not yet closed serve only until the last wave comes near: the second window is the longest that they allow,
@@ -30,8 +32,9 @@ def comparisons(panel: Panel, design: Design, true: Mapping[str, float] = Mappin
     Parameters
     ----------
     panel, design
-    true : mapping of str to float
-        True values of E1a and E1c in the design's window, where they are known.
+    true : callable
+        From the first and last month of a window to the true E1a and E1c of firms closed by its end, where they are
+        known, such as :meth:`analysis.market.Truth.closed_by`.
 
     Returns
     -------
@@ -42,9 +45,10 @@ def comparisons(panel: Panel, design: Design, true: Mapping[str, float] = Mappin
     first = panel.first_treated(cut=design.cut)
     waves = first[np.isfinite(first)]
     longest = int(np.ptp(waves)) - design.anticipation - 1 if len(waves) else -1
-    windows = {(design.post_from, design.post_to): true, **({(0, longest): {}} if longest >= 0 else {})}
+    windows = [(design.post_from, design.post_to), *([(0, longest)] if longest >= 0 else [])]
     parts = []
-    for (start, end), known in windows.items():
+    for start, end in windows:
+        known = true(start, end) if true else {}
         for name in get_args(Comparison):
             asked = "E1a" if name == "low_exposure" else "E1c"
             row = _row(effect_on_closed, panel, replace(design, comparison=name, post_from=start, post_to=end))
@@ -110,6 +114,43 @@ def year_before(panel: Panel, design: Design) -> pd.DataFrame:
     rows = pd.DataFrame([_row(placebo, panel, design) | {"id": "placebo", "label": "E1a, a year early"}])
     rows = rows.reindex(columns=COLUMNS)
     return rows.assign(mde=detectable(rows, level=design.level))
+
+
+def honest_by_month(study: Estimate, *, sensitivity: float = 1.0) -> pd.DataFrame:
+    """Bound the effect of each month since closure when the paths may have parted anyway.
+
+    As :func:`analysis.estimands.paths.honest` with the month in place of the window: the drift from one month to the
+    next is at most `sensitivity` times the largest before closure, and adds up over the months.
+
+    Parameters
+    ----------
+    study : Estimate
+        From :func:`analysis.estimands.paths.event_study`, with two months or more before the reference.
+    sensitivity : float
+        M-bar.
+
+    Returns
+    -------
+    DataFrame
+        `honest_low`, `honest_high` in the unit of the study, by the index of its rows; NaN before closure.
+    """
+    month = study.rows["term"].astype(int).to_numpy()
+    before = month < study.details["reference"]
+    after = np.flatnonzero(~before)
+    assert study.covariance is not None
+    ends = pd.DataFrame(np.nan, index=study.rows.index, columns=["honest_low", "honest_high"])
+    for place in np.flatnonzero(month >= 0):
+        found = honest_bounds(
+            study.rows["estimate"].to_numpy(float),
+            study.covariance,
+            int(before.sum()),
+            len(after),
+            sensitivity=sensitivity,
+            target=(after == place).astype(float),
+            level=study.level,
+        )
+        ends.iloc[place] = found.rows[["conf_low", "conf_high"]].to_numpy(float)[0]
+    return ends
 
 
 def mechanical(asked: Answers) -> pd.DataFrame:

@@ -43,6 +43,9 @@ class Design:
         Code of the firms whose growth and recapture are asked about.
     destinations : tuple of str
         Codes of the one or two platforms to which closed firms are said to have gone.
+    opened : tuple of str
+        Codes of platforms that opened to the origin alone in the months that are compared, so that who joins them tells
+        nothing of the closures.
     level : float
         Coverage of intervals.
     cut : float
@@ -60,6 +63,7 @@ class Design:
     cluster: Cluster = "brand_group"
     origin: str = "CN"
     destinations: tuple[str, ...] = ("EBY", "ALI")
+    opened: tuple[str, ...] = ("WMT",)
     level: float = 0.95
     cut: float = 0.5
     low: float = 0.02

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from analysis.effects import att_gt
 from analysis.errors import DesignError
@@ -32,7 +33,8 @@ def effect_on_closed(panel: Panel, design: Design) -> Estimate:
     Returns
     -------
     Estimate
-        Per cent of the sales without closure; on the level scale, money a firm and month. Counts: `newcomers_left_out`
+        Per cent of the sales without closure; on the level scale, money a firm and month. The interval is Student's,
+        with a degree of freedom less than there are clusters of closed firms. Counts: `newcomers_left_out`
         and `stopped_left_out`, closed firms that did not sell a year before, or in the month before their wave.
 
     Raises
@@ -108,7 +110,7 @@ def _effect(panel: Panel, design: Design, sales: Floats, where: str) -> Estimate
     closed, code = picked.closed[firm], clusters(panel, design)[firm]
     strata: Any = pd.factorize(compared_within(panel, design))[0][firm] * len(panel.months) + wave
     answering = closed & np.isfinite(y[firm]).all(axis=1)
-    _two_clusters(code[answering], design)
+    closed_clusters = _two_clusters(code[answering], design)
     name = {"all platforms": "E1a", panel.platforms[0]: "E1b"}[where]
     if design.comparison != "low_exposure":
         name = f"E1c, {where}"
@@ -125,6 +127,7 @@ def _effect(panel: Panel, design: Design, sales: Floats, where: str) -> Estimate
     answer = replace(found.aggregate("simple"), reason=found.reason, counts=_counts(found.counts, picked, y, firm))
     answer = replace(answer, details={"clusters": pd.unique(code[np.isfinite(y[firm]).all(axis=1)])})
     answer = replace(answer, rows=answer.rows.drop(columns=["band_low", "band_high"]).assign(n=found.counts["treated"]))
+    answer = by_student(answer, closed_clusters - 1)
     answer = in_per_cent(answer) if design.scale == "ratio" else replace(answer, unit=f"{panel.unit} a firm and month")
     return marked(replace(answer, estimand=name), panel, design)
 
@@ -167,12 +170,14 @@ def compared_within(panel: Panel, design: Design) -> Any:
     return origin if design.comparison == "low_exposure" else np.full(len(origin), "")
 
 
-def _two_clusters(code: Any, design: Design) -> None:
+def _two_clusters(code: Any, design: Design) -> int:
+    """Return the number of clusters of closed firms; fewer than two are refused."""
     if (count := len(np.unique(code))) < 2:
         raise DesignError(
             f"an effect on closed firms with its error was asked for; found {len(code)} closed firms with sales in "
             f"{count} clusters by {design.cluster}; two are the fewest: use ranks among comparison firms instead"
         )
+    return count
 
 
 def _counts(counts: Mapping[str, int], picked: Picked, y: Floats, firm: Any) -> dict[str, int]:
@@ -186,6 +191,13 @@ def _counts(counts: Mapping[str, int], picked: Picked, y: Floats, firm: Any) -> 
         "newcomers_left_out": int((left_out & newcomer).sum()),
         "stopped_left_out": int((left_out & ~newcomer).sum()),
     }
+
+
+def by_student(found: Estimate, df: int) -> Estimate:
+    """Make intervals those of Student's t: an error that rests on few closed groups is uncertain itself."""
+    reach = float(stats.t.ppf((1 + found.level) / 2, df)) * found.rows["std_error"]
+    limits = {"conf_low": found.rows["estimate"] - reach, "conf_high": found.rows["estimate"] + reach}
+    return replace(found, rows=found.rows.assign(**limits))
 
 
 def in_per_cent(found: Estimate) -> Estimate:

@@ -142,6 +142,8 @@ def steps(values: Mapping[str, float], total: str) -> pd.DataFrame:
 def added_up(found: Estimate, terms: Mapping[str, tuple[str, str]], truth: Mapping[str, float]) -> pd.DataFrame:
     """Return parts, their sum, and a last row of what is missing between both.
 
+    A sum that is what it is by definition, such as 100 per cent, has no error, and no interval is given for it.
+
     Parameters
     ----------
     found : Estimate
@@ -156,6 +158,7 @@ def added_up(found: Estimate, terms: Mapping[str, tuple[str, str]], truth: Mappi
         If the parts do not add up to 1e-9.
     """
     rows = named(found, terms)
+    rows.loc[rows["std_error"] <= ADDS_UP, ["std_error", "conf_low", "conf_high", "n", "mde"]] = np.nan
     rows["truth"] = rows["id"].map(dict(truth)).astype(float)
     if rows["truth"][:-1].isna().any():  # not known, or shares of a loss that there was not
         rows["truth"] = np.nan

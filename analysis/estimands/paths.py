@@ -16,9 +16,9 @@ import pandas as pd
 from analysis.effects import att_gt
 from analysis.errors import DesignError
 from analysis.estimands.design import Design, attempt, clusters, marked, pick
-from analysis.estimands.direct import compared_within, in_per_cent, matched
+from analysis.estimands.direct import by_student, compared_within, in_per_cent, matched
 from analysis.honest import Bounds, honest_bounds
-from analysis.inference import Bools, Estimate, Floats
+from analysis.inference import Bools, Estimate, Floats, simultaneous_factor
 from analysis.testing import romano_wolf
 
 if TYPE_CHECKING:
@@ -115,7 +115,8 @@ def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estima
     -------
     Estimate
         Log points (on the level scale the panel's money), a term per month such as ``"-4"`` or ``"0"``, with a band
-        that covers all months at once in `band_low`, `band_high`; `n` is the number of closed firms. ``details``:
+        that covers all months at once in `band_low`, `band_high`; `n` is the number of closed firms. Intervals and band
+        are Student's, with a degree of freedom less than there are clusters of closed firms. ``details``:
         ``pretrend`` (:class:`Pretrend`), ``reference``, ``where``, and ``closed``, a frame of the closed firms and
         their waves (positions).
 
@@ -132,7 +133,9 @@ def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estima
         )
     rows = stack(panel, design, where=where)
     found = _group_time(rows, design)
-    dynamic, n = found.aggregate("dynamic"), int(rows.closed.sum())
+    n, closed_clusters = int(rows.closed.sum()), len(np.unique(rows.cluster[rows.closed]))
+    dynamic = by_student(found.aggregate("dynamic", draws=1), closed_clusters - 1)
+    dynamic = _band(dynamic, closed_clusters - 1)
     closed = pd.DataFrame({"firm": panel.firms.index[rows.firm[rows.closed]], "wave": rows.wave[rows.closed]})
     details = {
         "reference": -1 - design.anticipation,
@@ -264,13 +267,24 @@ def _group_time(rows: Stack, design: Design) -> GroupTime:
     )
 
 
+def _band(dynamic: Estimate, df: int) -> Estimate:
+    """Make the band that of a multivariate t, as the intervals are of Student's."""
+    assert dynamic.covariance is not None
+    wide = simultaneous_factor(dynamic.covariance, dynamic.level, seed=0, df=df) * dynamic.rows["std_error"]
+    point = dynamic.rows["estimate"]
+    return replace(dynamic, rows=dynamic.rows.assign(band_low=point - wide, band_high=point + wide))
+
+
 def _wave(rows: Stack, design: Design, name: str) -> pd.DataFrame:
     """Return the row of one wave, or of all; its error is NaN where it would rest on one cluster."""
     lost = not rows.y[rows.closed][:, design.base_months :].any()
     row = {"term": name, "estimate": -100.0, "std_error": np.nan, "conf_low": np.nan, "conf_high": np.nan}
     made, _ = (None, "") if lost else attempt(lambda: _group_time(rows, design).aggregate("simple"))
-    found = in_per_cent(made).rows if made else pd.DataFrame([row if lost else row | {"estimate": np.nan}])
-    if len(np.unique(rows.cluster[rows.closed])) < 2:
+    groups = len(np.unique(rows.cluster[rows.closed]))
+    if made:
+        made = in_per_cent(by_student(made, max(groups - 1, 1)))
+    found = made.rows if made else pd.DataFrame([row if lost else row | {"estimate": np.nan}])
+    if groups < 2:
         found = found.assign(std_error=np.nan, conf_low=np.nan, conf_high=np.nan)
     return found[list(row)].assign(term=name, n=int(rows.closed.sum()))
 

@@ -24,15 +24,19 @@ GROUPS = ("closed", "exposed", "unexposed")
 def hedging(panel: Panel, design: Design) -> Estimate:
     """Estimate how many more of the spared firms of the origin sell on each other platform since the news (E5c).
 
-    Presence is the share of the window's months with sales on a platform. Firms never closed that sold something in
-    the window and a year before, since who stops selling leaves every platform: the change of the origin's mean
-    against that of all other origins. It is the effect of the news if both would have changed alike and the others
-    had no news of their own; a platform that opens to one origin alone is in it too.
+    Firms never closed that sold something in the window and a year before, since who stops selling leaves every
+    platform. To hedge is to join: counted are the months of the window with sales on a platform, as a share of them,
+    of firms that had none there a year before. Their mean over such firms of the origin against that over such firms of
+    all other origins, times the part of the origin's firms that were not there yet. Firms that leave a platform, such
+    as one that changes its rules, are in neither. It is the effect of the news if firms of both sides would have joined
+    alike and the others had no news of their own. A platform that opened to the origin alone (`design.opened`) is not
+    estimated: who joined it for the news, and who because it opened, looks the same.
 
     Returns
     -------
     Estimate
-        Percentage points, a term per platform other than home. `n` are the firms of the origin.
+        Percentage points, a term per platform other than home. `n` are the firms of the origin. NaN where a platform
+        opened, or no firm of another origin could have joined it; without error where nobody joined.
 
     Raises
     ------
@@ -52,18 +56,19 @@ def hedging(panel: Panel, design: Design) -> Estimate:
             f"presence of spared firms of origin {design.origin} against others was asked for; found {counts[0]} and "
             f"{counts[1]} clusters; two of each are needed for an error"
         )
-    months = [(part[:, 1:] > 0).mean(axis=2) for part in parts]
-    change = 100 * (months[1] - months[0])
-    code, names = pd.factorize(codes)
-    value, influence = np.zeros(change.shape[1]), np.zeros((len(names), change.shape[1]))
-    for side, sign in zip(sides, (1.0, -1.0), strict=True):
-        mean = change[side].mean(axis=0)
-        value += sign * mean
-        np.add.at(influence, code[side], sign * (change[side] - mean) / side.sum())
+    absent: Bools = np.asarray(~(parts[0][:, 1:] > 0).any(axis=2))
+    joined = np.where(absent, 100 * (parts[1][:, 1:] > 0).mean(axis=2), 0.0)
+    value, influence = _joined_more(joined, absent, sides, codes)
+    names = np.array(panel.platforms[1:])
+    shut = np.isin(names, design.opened)
+    full = ~shut & ~absent[sides[1]].any(axis=0)
+    idle = ~shut & ~full & ~joined[answering].any(axis=0)
+    value[shut | full], influence[:, shut | full] = np.nan, np.nan
     error, z = np.sqrt((influence**2).sum(axis=0)), float(stats.norm.ppf((1 + design.level) / 2))
+    error[idle] = np.nan
     rows = pd.DataFrame(
         {
-            "term": list(panel.platforms[1:]),
+            "term": names,
             "estimate": value,
             "std_error": error,
             "conf_low": value - z * error,
@@ -71,16 +76,40 @@ def hedging(panel: Panel, design: Design) -> Estimate:
             "n": int(sides[0].sum()),
         }
     )
+    reasons = [
+        (shut, f"opened to firms of origin {design.origin} alone, so who joined for the news cannot be told"),
+        (full, "had all firms of other origins, so none is left that could have joined it"),
+        (idle, "was joined by nobody, and none of so many has no error"),
+    ]
     found = Estimate(
         estimand="E5c",
         unit="percentage points",
         rows=rows,
         level=design.level,
         counts={"own": int(sides[0].sum()), "other": int(sides[1].sum()), "clusters": counts[0] + counts[1]},
+        reason="; ".join(f"{', '.join(names[where])} {why}" for where, why in reasons if where.any()),
         covariance=influence.T @ influence,
         make_influence=lambda: influence,
     )
     return marked(found, panel, design)
+
+
+def _joined_more(joined: Floats, absent: Bools, sides: list[Bools], codes: Any) -> tuple[Floats, Floats]:
+    """Return by platform how much more the first side joined, over all its firms, and its influence.
+
+    Influence is float64[cluster, platform]. The estimate is ``w (m - m')``, with m the mean of `joined` over firms that
+    were absent on each side, and w the part of the first side that was.
+    """
+    code, names = pd.factorize(codes)
+    counts = [np.maximum((absent & side[:, np.newaxis]).sum(axis=0), 1) for side in sides]
+    means = [joined[side].sum(axis=0) / count for side, count in zip(sides, counts, strict=True)]
+    total = sides[0].sum()
+    share, gap = counts[0] / total, means[0] - means[1]
+    influence = np.zeros((len(names), joined.shape[1]))
+    for side, sign, mean, count in zip(sides, (1.0, -1.0), means, counts, strict=True):
+        np.add.at(influence, code[side], sign * share * absent[side] * (joined[side] - mean) / count)
+    np.add.at(influence, code[sides[0]], gap * (absent[sides[0]] - share) / total)
+    return share * gap, influence
 
 
 def toward_destinations(panel: Panel, design: Design) -> Estimate:
@@ -116,7 +145,7 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
     found = accounting.changes(**stacked(panel, design, picked, panel.platforms, everybody))
     weights = found.sum_of("closed", [panel.platforms.index(name) for name in wanted])
     shared, _, _ = share_out(found, ["sales"], weights[np.newaxis], np.zeros(1), design.level, total="sum")
-    sales = shared.iloc[0].to_dict() | {"unit": "per cent", "n": found.counts["closed"]}
+    sales = shared.iloc[0].to_dict() | {"unit": "per cent of L", "n": found.counts["closed"]}
     rows = pd.DataFrame([presence, sales])
     return marked(Estimate("E4a", "as in each row", rows, design.level, counts=shift.counts), panel, design)
 

@@ -37,6 +37,16 @@ BECAUSE = {
     ("documented", verdicts.NOT_SHOWN): "Not every part of it is on record.",
 }
 
+# What would change the word that a panel gives; data/readings.csv says what would change that of public figures.
+CHANGES = {
+    "positive": "More firms: supported if the interval lies above zero, contradicted if below it.",
+    "not_lower": "More firms, or less room for what is common to all: supported if the lower end lies above the "
+    "margin, contradicted if the upper end lies below it.",
+    "unchanged": "More firms, or less room for what is common to all: supported if the whole range lies inside the "
+    "margin, contradicted if outside it.",
+    "direction": "More closed firms: supported if the interval lies above zero, contradicted if below it.",
+}
+
 
 def readings() -> pd.DataFrame:
     """Return one row per claim and reading: the claim's own columns and how the reading is tested."""
@@ -45,12 +55,17 @@ def readings() -> pd.DataFrame:
     )
 
 
+def of_event(claims: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of :func:`readings` on the claims that an event names."""
+    ledger = readings()
+    return ledger[ledger["claim_id"].isin(claims)].reset_index(drop=True)
+
+
 def judge(
     claim: str,
     reading: str = "",
     *,
     tier: str,
-    confidence: str,
     interval: Interval | None = None,
     kind: str = "",
     estimate: float | None = None,
@@ -65,14 +80,19 @@ def judge(
     market: str = "",
     grade: str = "",
     unit: str = "",
+    passed: bool | None = None,
+    drift: float | None = None,
 ) -> Verdict:
     """Give a claim its word by the rule of its kind, which stands in ``data/readings.csv``.
+
+    Confidence in what public figures give stands there too; that in a panel's word follows from grade and checks by
+    :func:`analysis.verdicts.confidence`.
 
     Parameters
     ----------
     claim, reading : str
         Ids in readings.csv.
-    tier, provenance, confidence, window, n, market, grade : str
+    tier, provenance, window, n, market, grade : str
         As in `Verdict`, whose `why` is the rule's own sentence with the context that readings.csv gives.
     interval : (low, high), optional
         For the kinds not_lower, unchanged, direction and fell, in the reading's unit; `kind` names what it is.
@@ -87,6 +107,10 @@ def judge(
         For the kind count.
     on_record : sequence of bool
         For the kind documented: one entry per part of the claim.
+    passed : bool, optional
+        For a panel: whether the placebo found nothing.
+    drift : float, optional
+        For a panel and the kind not_lower: estimate of the placebo, in the reading's unit.
 
     Raises
     ------
@@ -114,13 +138,16 @@ def judge(
         "untestable": lambda: verdicts.NOT_TESTABLE,
     }
     word = rules[row["kind"]]()
+    grade = "" if interval is None else grade  # the audit grades estimates
     return Verdict(
         claim=claim,
         reading=reading,
         statement=str(row["statement"]),
         claimant=str(row["claimant"]),
         word=word,
-        confidence=confidence,
+        confidence=verdicts.confidence(grade, passed=passed, breakdown=_survived(word, interval, margin, drift))
+        if tier in PANEL_TIERS
+        else str(row["confidence"]),
         tier=tier,
         provenance=provenance,
         estimand=str(row["estimand"]),
@@ -136,8 +163,26 @@ def judge(
         market=market,
         grade=grade,
         why=_because(row, word, tier),
-        change=str(row["change"]),
+        change=str(CHANGES.get(row["kind"], row["change"]) if tier in PANEL_TIERS else row["change"]),
     )
+
+
+def checked(placebo: pd.DataFrame) -> dict[str, Any]:
+    """Return what :func:`judge` needs of a placebo, from its last row: `estimate`, `conf_low`, `conf_high`.
+
+    `passed`: its interval holds zero; `drift`: its estimate. Both None where there is no placebo.
+    """
+    row = placebo.iloc[-1]
+    if pd.isna(row["conf_low"]):
+        return {"passed": None, "drift": None}
+    return {"passed": bool(row["conf_low"] <= 0 <= row["conf_high"]), "drift": float(row["estimate"])}
+
+
+def _survived(word: str, interval: Interval | None, margin: float | None, drift: float | None) -> float | None:
+    """Return the breakdown value of "lower" or "not lower"; None where there is no such finding or no placebo."""
+    if interval is None or margin is None or drift is None or word == verdicts.NOT_SHOWN:
+        return None
+    return verdicts.breakdown(interval, -margin, drift)
 
 
 def _because(row: pd.Series, word: str, tier: str) -> str:
@@ -149,11 +194,11 @@ def _because(row: pd.Series, word: str, tier: str) -> str:
     return rule if of_panel or pd.isna(row["context"]) else f"{rule} {row['context']}"
 
 
-def untestable(notebook: str, *, tier: str) -> list[Verdict]:
-    """Return the verdicts on all claims of a notebook that no public figure can test."""
-    ledger = readings()
+def untestable(notebook: str, claims: Sequence[str], *, tier: str) -> list[Verdict]:
+    """Return the verdicts on those of some claims that fall to a notebook and that no public figure can test."""
+    ledger = of_event(claims)
     mine = ledger[(ledger["notebook"] == notebook) & (ledger["kind"] == "untestable")]
-    return [judge(row["claim_id"], tier=tier, confidence="high") for row in mine.to_dict("records")]
+    return [judge(row["claim_id"], tier=tier) for row in mine.to_dict("records")]
 
 
 def dates(text: pd.Series, *, last: bool = False) -> pd.Series:
@@ -231,6 +276,7 @@ def waves() -> pd.DataFrame:
     """Return the first named closure of each month that is dated to the day: `first`, `term` (for print), `actor`."""
     events = facts.load("events")
     mine = events[(events["event_type"] == "brand_closure") & (events["date"].str.len() == len("2021-05-09"))]
+    mine = mine[mine["actor"] != "Amazon"]  # a list of closed brands, in which nobody is named first
     first = dates(mine["date"])
     frame = mine.assign(first=first, term=[f"{day.day} {day:%b}" for day in first], month=first.dt.to_period("M"))
     return frame.sort_values("first").drop_duplicates("month")[["first", "term", "actor"]].reset_index(drop=True)

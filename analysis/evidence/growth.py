@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -120,18 +121,19 @@ def published_growth() -> pd.DataFrame:
         for row in shares().itertuples()
     ]
     unchanged = (
-        f"share of sales changed by {stated_change():g} (Amazon), times sales",
+        f"share of sales changed by {stated_change():g}, times sales",
         100 * (factor - 1),
         "estimate",
-        sales.publisher,
+        f"Amazon's statement, times sales by {sales.publisher}",
     )
+    derived = pd.DataFrame([*product, unchanged], columns=["reading", "growth", "provenance", "source"])
+    kinds = [*(["sales, by a share of top sellers"] * len(product)), "sales, as stated"]
     frame = facts.rows("chinese_seller_share")
-    own = frame[frame["unit"].eq("percent yoy")]
-    stated = [(row.measure, row.value, "real", row.publisher) for row in own.itertuples()]
-    rows = pd.DataFrame([*product, unchanged, *stated], columns=["reading", "growth", "provenance", "source"])
-    numbers = ["number of sellers"] * len(stated)
-    bounds = ["", "", "", *own["bound"].replace({"lower": "at least", "upper": "at most"})]
-    return rows.assign(of=["sales"] * (len(rows) - len(numbers)) + numbers, bound=bounds[-len(rows) :])
+    own = frame[frame["unit"].eq("percent yoy")].assign(of="number of sellers", provenance="real")
+    own["bound"] = own["bound"].fillna("").replace({"lower": "at least", "upper": "at most"})
+    own = own.rename(columns={"measure": "reading", "value": "growth", "publisher": "source"})
+    columns = ["reading", "growth", "provenance", "source", "of", "bound"]
+    return pd.concat([derived.assign(of=kinds, bound="")[columns], own[columns]], ignore_index=True)
 
 
 def sources() -> pd.DataFrame:
@@ -166,7 +168,7 @@ def fan(first_post: str, horizon: int, *, level: float) -> Estimate:
     first_post : str
         First quarter after the break, such as ``"2021Q3"``.
     horizon, level
-        As in :func:`analysis.trends.its_fan`.
+        As in :func:`analysis.trends.its_fan`, whose ``details["placebo_dates"]`` are quarters by name here.
 
     Raises
     ------
@@ -180,9 +182,10 @@ def fan(first_post: str, horizon: int, *, level: float) -> Estimate:
             f"a break at {first_post} was asked for; the lead runs from {quarters[0]} to {quarters[-1]}; "
             "name one of its quarters, such as 2021Q3"
         )
-    return its_fan(
+    found = its_fan(
         series.to_numpy(), quarters.index(first_post), horizon=horizon, level=level, unit="percentage points"
     )
+    return replace(found, details={"placebo_dates": [quarters[date] for date in found.details["placebo_dates"]]})
 
 
 def assumptions(settings: Mapping[str, Any], closed: tuple[float, float]) -> pd.DataFrame:
@@ -221,10 +224,18 @@ def fan_sentence(found: Estimate) -> str:
     few placebo dates, speak for neither.
     """
     rows = found.rows.dropna(subset=["estimate"])
-    outside, low, high = int(rows["outside"].sum()), rows["estimate"].min(), rows["estimate"].max()
-    return (
+    tried = rows[rows["n_placebos"] > 0]
+    low, high = rows["estimate"].min(), rows["estimate"].max()
+    spread = (
         f"The {len(rows)} estimates run from {quantity(low, found.unit)} to {quantity(high, found.unit)} points ◐. "
-        f"{outside} of them lie outside the range of their own placebos, of which there are at most "
-        f"{rows['n_placebos'].max()}, all at the onset of the pandemic. An answer that depends on the specification to "
-        "this degree is no estimate of an effect."
+    )
+    if tried.empty:
+        return spread + f"No placebo date leaves room for the {found.counts['horizon']} quarters after a break."
+    outside = int(tried["outside"].sum())
+    all_or_some = {0: "None of them lies", len(tried): "All of them lie"}.get(outside, f"{outside} of them lie")
+    return (
+        f"{spread}{all_or_some} outside the range of their own placebos, of which there are at most "
+        f"{tried['n_placebos'].max()}, {found.details['placebo_dates'][0]} to "
+        f"{found.details['placebo_dates'][-1]}. A lead of this kind holds all sellers of all origins: it can speak "
+        "against a claim, and is no estimate of an effect."
     )

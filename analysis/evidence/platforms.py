@@ -9,6 +9,7 @@ from analysis.facts.derived import joined
 
 EBAY = "eBay (own filings and releases)"
 ALIBABA = "Alibaba (own results)"
+FIRST, LAST = "2021Q3", "2023Q2"  # from the first quarter after the closures to eBay's first growth by origin
 
 
 def by_year(series: facts.Series) -> pd.Series:
@@ -69,16 +70,21 @@ def _reported_growth() -> facts.Series:
 
 
 def destination_readings() -> pd.DataFrame:
-    """Return the published growth of the named destinations from the quarter after the closures on.
+    """Return every published growth of the named destinations from the first quarter after the closures on.
 
     Returns
     -------
     DataFrame
         `destination`, `period`, `growth` in per cent, `provenance`: eBay's volume and Alibaba's international retail
-        revenue, 2021Q3 to 2022Q4, and eBay's revenue from Chinese sellers in 2023H1.
+        revenue by quarter, and eBay's revenue from Chinese sellers, as far as that has a year before it
+        (:data:`LAST`).
     """
-    reported = _reported_growth()
-    retail = aliexpress_parent_growth()
+    volume = facts.series("platform_quarterly", platform="eBay", series="gmv_total", publisher=EBAY, freq="Q")
+    found = (
+        ("eBay: volume", _reported_growth()),
+        ("eBay: volume", facts.growth(volume)),
+        ("Alibaba: international retail revenue", aliexpress_parent_growth()),
+    )
     parts = [
         pd.DataFrame(
             {
@@ -88,19 +94,18 @@ def destination_readings() -> pd.DataFrame:
                 "provenance": series.provenance,
             }
         )
-        for name, series in (("eBay: volume", reported), ("Alibaba: international retail revenue", retail))
+        for name, series in found
     ]
-    china = ebay_china_growth().iloc[[0]]
+    quarters = pd.concat(parts, ignore_index=True)
     own = pd.DataFrame(
         {
             "destination": "eBay: revenue from Chinese sellers",
-            "period": "2023H1",
-            "growth": china["growth"],
+            "period": f"{LAST[:4]}H1",
+            "growth": ebay_china_growth()["growth"].iloc[[0]],
             "provenance": "real",
         }
     )
-    frame = pd.concat([*parts, own], ignore_index=True)
-    return frame[frame["period"].between("2021Q3", "2022Q4") | (frame["period"] == "2023H1")].reset_index(drop=True)
+    return pd.concat([quarters[quarters["period"].between(FIRST, LAST)], own], ignore_index=True)
 
 
 def amazon_shares() -> pd.DataFrame:
@@ -163,4 +168,4 @@ def mix() -> pd.DataFrame:
     named = shares["firm"].map(lambda firm: firm.split(" / ")[-1].split(" ")[0]) + " (" + shares["role"] + ")"
     frame = shares.assign(year=shares["period"].str[:4].astype(int), name=named)
     wide = frame.pivot(index="year", columns="name", values="share")
-    return wide.interpolate(limit_area="inside")
+    return wide.interpolate(method="index", limit_area="inside")

@@ -57,9 +57,9 @@ def indexed(base: int, first: int, last: int) -> pd.DataFrame:
     return 100 * wide.loc[first:last] / wide.loc[base]
 
 
-def left_out() -> str:
-    """Return the firms that do not enter the comparison, each with its reason, in one clause."""
-    rows = design().query("role == 'left_out'")
+def reasons(role: str) -> str:
+    """Return the firms of a role (closed, not_closed, left_out) in the design, each with what is said of it."""
+    rows = design().query("role == @role")
     return "; ".join(f"{name} ({reason})" for name, reason in zip(rows["name"], rows["reason"], strict=True))
 
 

@@ -3,14 +3,16 @@
 from analysis.exhibits.blocks import Block, figure, note, say, table
 from analysis.exhibits.brief import brief, brief_provenance, brief_table
 from analysis.exhibits.colophon import colophon
-from analysis.exhibits.estimated import estimates, reasons
+from analysis.exhibits.estimated import breakdown, estimates, in_words, placebos, reasons
 from analysis.exhibits.judged import answer, finding, finding_box, label, verdict_table
-from analysis.exhibits.numbers import number, p_value, percent_change, quantity, span
+from analysis.exhibits.numbers import number, p_value, percent_change, points, quantity, span
+from analysis.exhibits.register import threats
 from analysis.exhibits.style import look, use
 
 __all__ = [
     "Block",
     "answer",
+    "breakdown",
     "brief",
     "brief_provenance",
     "brief_table",
@@ -19,17 +21,21 @@ __all__ = [
     "figure",
     "finding",
     "finding_box",
+    "in_words",
     "label",
     "look",
     "note",
     "number",
     "p_value",
     "percent_change",
+    "placebos",
+    "points",
     "quantity",
     "reasons",
     "say",
     "span",
     "table",
+    "threats",
     "use",
     "verdict_table",
 ]

@@ -7,8 +7,9 @@ own and counts nowhere.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -16,20 +17,23 @@ from analysis import provenance
 from analysis.exhibits.blocks import BOX, Block, Label, say, table
 from analysis.exhibits.judged import TIER_NAMES, finding, label
 from analysis.exhibits.numbers import quantity
-from analysis.verdicts import Verdict, best, condition, party, simulated, tally, unjudged
+from analysis.verdicts import Verdict, best, condition, elsewhere, party, simulated, tally, unjudged
+
+if TYPE_CHECKING:
+    from analysis.events import Event
 
 
-def brief(verdicts: Sequence[Verdict]) -> Block:
-    """Return the panel that sums up a run: how many readings got which word."""
+def brief(verdicts: Sequence[Verdict], event: Event) -> Block:
+    """Return the panel that sums up a run: what it is about, and how many readings got which word."""
     spoken, told = best(verdicts), simulated(verdicts)
     claims = len({verdict.claim for verdict in spoken})
     lead = f"Of {len(spoken)} readings of {claims} claims: {_words(spoken)}." if spoken else "No claim gets a word."
     as_of = f" As of {escape(verdicts[0].as_of)}." if verdicts else ""
-    lines = [f"<strong>{lead}</strong>{as_of}"]
+    lines = [f"<em>{escape(event.title)}.</em> <strong>{lead}</strong>{as_of}"]
     if told:
         market = escape(next(iter(told.values())).market)
         lines.append(f"Readings tried on a simulated market ({market}), which decide nothing: {', '.join(told)}.")
-    if spoken and (absent := unjudged(verdicts)):
+    if spoken and (absent := unjudged(verdicts, event.claims)):
         lines.append(f"<strong>Not judged in this run:</strong> {', '.join(absent)}.")
     if spoken:
         lines.append(
@@ -47,18 +51,20 @@ def _words(verdicts: Sequence[Verdict]) -> str:
 def brief_table(verdicts: Sequence[Verdict]) -> Block:
     """Return the table of all readings, in the order of the claims: the word, the finding, what would change it.
 
-    The word is that of the best data (:func:`analysis.verdicts.best`). Where a simulated market was tried too, its
-    word and finding stand in the last column. An event whose claims no report judges has no table.
+    The word is that of the best data (:func:`analysis.verdicts.best`); where that is a panel, what public figures said
+    stands in brackets. Where a simulated market was tried too, its word and finding stand in the last column. An event
+    whose claims no report judges has no table.
     """
     if not verdicts:
         return say("No report of this run judges a claim: the event names none that these data could bear on.")
     words, told = {verdict.name: verdict for verdict in best(verdicts)}, simulated(verdicts)
+    public = elsewhere(verdicts)
     readings = sorted({v.name: v for v in verdicts}.values(), key=lambda v: (v.claim, v.reading))
     shown = [words.get(verdict.name, verdict) for verdict in readings]
     columns = {
-        "Claim (report)": [f"{v.name} ({v.notebook[:2]})" for v in shown],
+        "Claim (report)": [f"{v.name} ({v.notebook[:2]}{', panel' if v.name in public else ''})" for v in shown],
         "What was said, in this reading": [v.statement for v in shown],
-        "Verdict and finding": _cells([words.get(v.name) for v in shown]),
+        "Verdict and finding": _cells([words.get(v.name) for v in shown], public),
         "What would change it": [v.change for v in shown],
     }
     if not words:
@@ -84,16 +90,26 @@ def _caption(shown: Sequence[Verdict], spoken: Iterable[Verdict]) -> str:
     )
 
 
-def _cells(verdicts: Sequence[Verdict | None]) -> pd.Series:
-    """Return word, finding, margin and grade of each verdict, or a dash; as objects, since text forgets the class."""
-    return pd.Series([_cell(verdict) if verdict else "–" for verdict in verdicts], dtype=object)
+def _cells(verdicts: Sequence[Verdict | None], public: Mapping[str, Sequence[Verdict]] | None = None) -> pd.Series:
+    """Return word, finding, margin and grade of each verdict, or a dash; as objects, since text forgets the class.
+
+    In brackets stands what public figures said, by name of the reading.
+    """
+    before = public or {}
+    return pd.Series([_cell(one, before.get(one.name, ())) if one else "–" for one in verdicts], dtype=object)
 
 
-def _cell(verdict: Verdict) -> str:
+def _cell(verdict: Verdict, public: Sequence[Verdict]) -> str:
+    beside = "; ".join(part for part in (*_found(verdict), verdict.grade and f"grade: {verdict.grade}") if part)
+    before = [f"{TIER_NAMES[one.tier]}: {'; '.join([one.word.lower(), *_found(one)])}" for one in public]
+    said = f" ({escape('. '.join(before))})" if before else ""
+    return Label(f"{label(verdict.word, simulated=verdict.simulated)} {escape(beside)}".rstrip() + said)
+
+
+def _found(verdict: Verdict) -> list[str]:
     margin = f"margin {quantity(verdict.margin, verdict.unit).lstrip('+')}" if verdict.margin is not None else ""
     found = finding(verdict).replace("percentage points", "pp")
-    beside = "; ".join(part for part in (found, margin, verdict.grade) if part and part != "–")
-    return Label(f"{label(verdict.word, simulated=verdict.simulated)} {escape(beside)}".rstrip())
+    return [part for part in (found, margin) if part and part != "–"]
 
 
 def brief_provenance(verdicts: Sequence[Verdict]) -> Block:

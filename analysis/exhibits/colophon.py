@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from analysis.panel import Panel
 
 HIDDEN = ("verdict_file", "verdict_folder")  # where a run keeps its papers says nothing about its results
-FILES = ("panel_path", "panel_map")  # nor does the folder of a file
+FILES = ("panel_path", "panel_map", "event")  # nor does the folder of a file
 
 
 def colophon(

@@ -1,19 +1,26 @@
-"""The table of estimates: each with interval, unit, n, smallest detectable effect, and the truth where it is known."""
+"""The table of estimates, each with interval, unit, n, smallest detectable effect and truth; what is said of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import add
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.exhibits.blocks import Block, say, table
-from analysis.exhibits.numbers import number, quantity, span
+from analysis.exhibits.numbers import MINUS, number, quantity, span
+from analysis.verdicts import GRADES
+
+if TYPE_CHECKING:
+    from analysis.honest import Bounds
 
 NOT_ESTIMABLE = "not estimable with this data"
 A_SET = "no point: a set"
+SMALL = "†"
 
 
 def estimates(
@@ -33,7 +40,8 @@ def estimates(
         :func:`analysis.estimands.answers.answers` gives them, and `id`; `grade` is shown where there is one. Where a
         column `truth` has a value it stands in place of that of `true`.
     caption : str
-        It goes on to say the unit, where there is one, and which estimates are below what the panel would show.
+        It goes on to say the unit, where there is one, and what marks and dashes mean. Estimates below what the panel
+        would show are marked.
     true : mapping of str to float, optional
         True values by id, in a simulated market; with it come the columns "Truth" and "Inside", whether the interval
         holds it.
@@ -45,9 +53,10 @@ def estimates(
     units, known = rows["unit"].fillna("").astype(str), rows["estimate"].notna()
     lacking = rows["conf_low"].map(lambda low: NOT_ESTIMABLE if pd.isna(low) else A_SET)
     shown = pd.DataFrame({"label": rows["label"]})
+    small = rows["estimate"].abs() < rows["mde"]
     shown["estimate"] = [
-        quantity(value, unit, mark="estimate") if there else without
-        for value, unit, there, without in zip(rows["estimate"], units, known, lacking, strict=True)
+        quantity(value, unit, mark="estimate") + f" {SMALL}" * below if there else without
+        for value, unit, there, without, below in zip(rows["estimate"], units, known, lacking, small, strict=True)
     ]
     ends = zip(rows["conf_low"], rows["conf_high"], units, strict=True)
     shown["interval"] = ["–" if pd.isna(low) else span(low, high, unit) for low, high, unit in ends]
@@ -61,6 +70,7 @@ def estimates(
         "n": "n",
         "mde": "Smallest seen",
     }
+    said = [caption]
     if true:
         truth = rows["id"].map(true)
         truth = rows["truth"].fillna(truth) if "truth" in rows else truth
@@ -68,33 +78,79 @@ def estimates(
         held = truth.between(rows["conf_low"], rows["conf_high"]).map({True: "yes", False: "no"})
         shown["inside"] = held.where(truth.notna() & rows["conf_low"].notna(), "–")
         columns |= {"truth": "Truth", "inside": "Inside"}
-    if "grade" in rows:
-        shown["grade"], columns["grade"] = rows["grade"].where(known | rows["conf_low"].notna(), "–"), "Grade"
     if len(told := set(units) - {""}) < 2:
-        caption += "".join(f" Unit: {unit}." for unit in told)
+        said += [f"Unit: {unit}." for unit in told]
         del columns["unit"]
+    if small.any():
+        said.append(f"{SMALL} smaller than the smallest effect that this panel would show.")
+    if true and (truth.isna() & known).any():
+        said.append("Truth –: no true value is defined for it.")
+    if "grade" in rows:
+        shown["grade"], columns["grade"] = rows["grade"].where(rows["conf_low"].notna(), "–"), "Grade"
+        said.append("Grades: of the design audit.")
+    if "grade" not in rows or (rows["conf_low"].notna() & ~rows["grade"].isin(GRADES)).any():
+        said.append("Not graded: not among the audited estimands.")
     shown = pd.concat([shown, rows[list(more or {})]], axis=1)
-    said = f"{caption} {_unseen(rows)}{' Grades: of the design audit.' if 'grade' in rows else ''}"
-    made = table(shown, said, columns=columns | dict(more or {}), provenance="estimate")
+    made = table(shown, " ".join(said), columns=columns | dict(more or {}), provenance="estimate")
     return made + reasons(rows) if why and _with_reason(rows) else made
 
 
+def in_words(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """Return rows of :func:`estimates` with names in print for the codes of platforms and origin, also in reasons."""
+    codes = re.compile(r"\b(" + "|".join(map(re.escape, names)) + r")\b")
+
+    def written(text: str) -> str:
+        return codes.sub(lambda found: names[found[0]], text)
+
+    return rows.assign(label=rows["label"].map(written), reason=rows["reason"].map(written))
+
+
 def reasons(rows: pd.DataFrame) -> Block:
-    """Say why there is no estimate, or no error, in rows of :func:`estimates`; each reason once."""
+    """Say why there is no estimate, or no error, in rows of :func:`estimates`; each reason once, nothing if none."""
     told = [say(f"{row['reason'].rstrip('.')}.", lead=f"{row['label']}:") for row in _with_reason(rows)]
-    return reduce(add, told) if told else say("Every effect that was asked for has an estimate with an error.")
+    return reduce(add, told) if told else Block("", "")
+
+
+def placebos(rows: pd.DataFrame, against: Sequence[float]) -> str:
+    """Say which placebos exclude zero and which hold it, and how large each is against the estimate that it tests.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        As for :func:`estimates`.
+    against : sequence of float
+        For each row the estimate beside which it stands, in the same unit; NaN where there is none.
+    """
+    told: dict[str, list[str]] = {"excludes zero": [], "holds zero": [], "is not there": []}
+    for row, value in zip(rows.to_dict("records"), against, strict=True):
+        part = f", {100 * abs(row['estimate'] / value):.0f} per cent of the estimate" if abs(value) > 0 else ""
+        if pd.isna(row["conf_low"]):
+            told["is not there"].append(row["label"])
+        elif row["conf_low"] <= 0 <= row["conf_high"]:
+            told["holds zero"].append(f"{row['label']}{part}")
+        else:
+            ends = span(row["conf_low"], row["conf_high"], row["unit"])
+            point = quantity(row["estimate"], row["unit"], mark="estimate")
+            told["excludes zero"].append(f"{row['label']} {point} [{ends}]{part}")
+    said = [f"{words}: {'; '.join(named)}" for words, named in told.items() if named]
+    return f"Placebos whose interval {'; whose interval '.join(said)}."
+
+
+def breakdown(bounds: Bounds | None, of: str) -> str:
+    """Say how large a drift the mean effect `of` some months survives; nothing where there are no bounds."""
+    if bounds is None:
+        return ""
+    if np.isnan(bounds.breakdown):
+        return f"The interval of the mean effect {of} holds zero even with no drift, so there is no breakdown value."
+    if np.isinf(bounds.breakdown):
+        return f"The mean effect {of} excludes zero under every drift that was tried."
+    return (
+        f"The mean effect {of} excludes zero up to a drift from month to month of M* times the largest before closure: "
+        f"the breakdown value is M* = {number(bounds.breakdown, 2, mark='estimate')}."
+    )
 
 
 def _with_reason(rows: pd.DataFrame) -> list[dict[str, Any]]:
     told = rows[rows["reason"].fillna("") != ""].drop_duplicates("reason")
-    return [dict(row) for row in told.to_dict("records")]
-
-
-def _unseen(rows: pd.DataFrame) -> str:
-    """Say which estimates are smaller than what would be found with a power of 80 per cent."""
-    made = rows.dropna(subset=["estimate", "mde"])
-    small = made.loc[made["estimate"].abs() < made["mde"], "label"].tolist()
-    if not small:
-        return ""
-    which = "all of them" if len(small) == len(made) else "; ".join(small)
-    return f"Smaller than the smallest effect that this panel would show: {which}."
+    shown = told["reason"].str.replace(r"(?<![\w–-])-(?=\d)", MINUS, regex=True)  # it is written by code as code does
+    return [dict(row) for row in told.assign(reason=shown).to_dict("records")]

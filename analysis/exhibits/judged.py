@@ -18,6 +18,7 @@ from analysis.verdicts import NOT_TESTABLE, Verdict, condition
 
 PILL = "padding:0 .5em;border:1px solid currentColor;border-radius:.7em;font-weight:600;white-space:nowrap"
 DASHED = PILL.replace("solid", "dashed") + ";color:#6a3d9a"  # of a simulated market
+LONG = {"per cent of L": "per cent of the lost sales"}  # L is defined after page 1
 TIER_NAMES = {"facts": "public facts", "listed": "listed firms", "panel": "panel", "sim": "simulated"}
 
 
@@ -50,7 +51,7 @@ def _found(estimate: float | None, low: float | None, high: float | None, unit: 
     point = "" if estimate is None else quantity(estimate, unit)
     bounds = "" if low is None else span(low, high, unit)
     shown = f"{point} [{bounds}]" if point and bounds else point or bounds
-    return f"{shown} {unit} {mark}"
+    return f"{shown} {LONG.get(unit, unit)} {mark}"
 
 
 def answer(verdict: Verdict, *, as_of: str, sentence: str) -> Block:

@@ -26,7 +26,8 @@ DECIMALS = {
     "million yuan": 0,
     "billion US dollars": 1,
 }
-SIGNED = ("log points", "percentage points", "per cent")
+SIGNED = ("log points", "percentage points", "per cent")  # and shares of something, such as per cent of sales
+LONGEST = 1_000.0  # per cent or points: a limit beyond it says no more than that there is hardly any
 
 
 def number(value: float | None, decimals: int = 1, *, signed: bool = False, mark: str = "") -> str:
@@ -55,14 +56,25 @@ def number(value: float | None, decimals: int = 1, *, signed: bool = False, mark
 
 def quantity(value: float | None, unit: str, *, mark: str = "") -> str:
     """Write a number with the decimals and the sign that its unit asks for, without the unit."""
-    return number(value, DECIMALS.get(unit, 1), signed=unit in SIGNED, mark=mark)
+    return number(value, DECIMALS.get(unit, 1), signed=unit.startswith(SIGNED), mark=mark)
 
 
 def span(low: float | None, high: float | None, unit: str) -> str:
-    """Write an interval as "low to high"."""
+    """Write an interval as "low to high"; a limit in per cent or points beyond `LONGEST` as "> +1,000"."""
     if low is None or high is None:
         return "–"
-    return f"{quantity(low, unit)} to {quantity(high, unit)}"
+    return f"{_limit(low, unit)} to {_limit(high, unit)}"
+
+
+def _limit(value: float, unit: str) -> str:
+    if not LONGEST < abs(value) < math.inf or not unit.startswith(SIGNED):
+        return quantity(value, unit)
+    return f"{'<' if value < 0 else '>'} {number(math.copysign(LONGEST, value), 0, signed=True)}"
+
+
+def points(value: float) -> str:
+    """Write a margin in percentage points with its noun, as short as it is: "2 points", "1 point", "0.5 points"."""
+    return f"{value:g} point{'' if value == 1 else 's'}"
 
 
 def percent_change(log_points: T) -> T:

@@ -159,7 +159,8 @@ def to_svg(figure: Figure) -> str:
     if look().simulated:
         for axes in figure.axes:
             refuse_money(axes.get_xlabel(), axes.get_ylabel())
-            _stamp(axes)
+            if axes.get_label() != "<colorbar>":  # it lies beside its plot, which has the stamp
+                _stamp(axes)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(figure)
@@ -185,9 +186,9 @@ def _stamp(axes: Axes) -> None:
         rotation=20,
         fontsize=min(20, width / 8),  # eight times as wide as its type is high
         weight="bold",
-        color=to_rgba(look().main, 0.16),  # what is under it stays readable
-        path_effects=[withStroke(linewidth=1, foreground=to_rgba("white", 0.5))],  # seen on bars too
-        zorder=10,  # over bands and bars, which would hide it
+        color=to_rgba(look().main, 0.13),
+        path_effects=[withStroke(linewidth=1, foreground=to_rgba("white", 0.4))],  # seen on bands too
+        zorder=1.4,  # over bands and fields, which would hide it, and under lines and points, which it would hide
         in_layout=False,
     ).set_gid("simulated")
 

@@ -171,8 +171,12 @@ def trust(stage: Stage, removed: Floats, first: int) -> Floats:
 
 
 def home_factor(stage: Stage, kept: Floats, part: Floats, closed: Ints) -> Floats:
-    """Return the factor float64[month, firm] on AMZ weights."""
+    """Return the factor float64[month, firm] on AMZ weights, up to the last month.
+
+    The part of the fake reviews that goes in every world (`Paths.eased`) is no part of `kept`: it earns no trust.
+    """
     firms = stage.firms
+    kept = kept * stage.paths.eased[-len(kept) :, np.newaxis]
     home = np.repeat(fakes(stage.parameters, firms.cheater)[np.newaxis, :], len(kept), axis=0)
     home[:, firms.cheater] = fakes(stage.parameters, kept)
     home[:, closed] *= part

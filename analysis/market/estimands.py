@@ -11,6 +11,7 @@ from analysis.inference import Bools, Floats
 from analysis.market.parameters import PLATFORMS
 
 HOME = 0
+DESTINATIONS = ("EBY", "ALI")  # where closed firms are said to have gone
 HIGH_RISK, LOW_EXPOSURE = 0.5, 0.02  # suspicion and exposure of the firms that show chilling alone (E5b)
 EXPOSURE_STEP = 0.10  # E2 slopes are per ten points of exposure
 
@@ -73,15 +74,18 @@ def effect(scene: Scene, firms: Bools, platforms: slice | int, world: str = "W11
 
 def direct(scene: Scene) -> dict[str, float]:
     """Return E1a, E1b and E1e: closed firms on all platforms, on AMZ, and against the mechanical loss."""
-    closed = scene.closed
-    everywhere = effect(scene, closed, slice(None))
-    dose = scene.dose * scene.months_closed
-    mechanical = 100 * over((dose * scene.year[:, HOME])[closed].sum(), scene.year[closed].sum())
+    everywhere = effect(scene, scene.closed, slice(None))
     return {
         "E1a": everywhere,
-        "E1b": effect(scene, closed, HOME),
-        "E1e": over(-everywhere, mechanical),
+        "E1b": effect(scene, scene.closed, HOME),
+        "E1e": over(-everywhere, mechanical(scene)),
     }
+
+
+def mechanical(scene: Scene) -> float:
+    """Return what the closed accounts alone had sold, in per cent of the closed firms' sales on all platforms."""
+    sold = (scene.dose * scene.months_closed * scene.year[:, HOME])[scene.closed].sum()
+    return 100 * over(sold, scene.year[scene.closed].sum())
 
 
 def spillover(scene: Scene) -> dict[str, float]:
@@ -178,6 +182,23 @@ def shift(scene: Scene) -> dict[str, float]:
         found[f"E4b_{name}"] = recaptured
         found[f"E4e_{name}"] = recaptured - 100 * over(year[firms].sum(), rest)
     return found | _mix(scene)
+
+
+def toward(scene: Scene) -> dict[str, float]:
+    """Return what closed firms did at EBY and ALI together: change of presence in points, of sales in per cent of L.
+
+    Presence is the share of the window's months with sales there, mean over both platforms and over closed firms that
+    sold something a year before.
+    """
+    places = [PLATFORMS.index(name) for name in DESTINATIONS]
+    firms = scene.closed & scene.base.any(axis=1)
+    present = [float((scene.after[world][firms][:, places] > 0).sum()) for world in ("W11", "W00")]
+    months = scene.after["W11"].shape[2] * len(places) * int(firms.sum())
+    moved = float(scene.change()[scene.closed][:, places].sum())
+    return {
+        "E4a_presence": 100 * over(present[0] - present[1], months),
+        "E4a_sales": 100 * over(moved, scene.lost),
+    }
 
 
 def _away() -> list[tuple[int, str]]:

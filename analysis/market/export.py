@@ -18,15 +18,16 @@ import pandas as pd
 
 from analysis import provenance
 from analysis.errors import DesignError
-from analysis.market.parameters import FIRST_MONTH, MONTHS, PLATFORMS, Parameters
+from analysis.market.parameters import FIRST_MONTH, MONTHS, PLATFORMS, Parameters, chosen
 from analysis.market.worlds import WORLDS
 
 if TYPE_CHECKING:
     from analysis.market.truth import Truth
 
 SIMULATED = "simulated"
-FILES = ("panel.parquet", "truth.parquet", "truth.json", "manifest.json")
+FILES = ("panel.parquet", "truth.parquet", "outside.parquet", "truth.json", "manifest.json")
 IDENTITY = 1e-9  # tolerance of the identities, in their own unit
+FAR = 3  # times the root mean squared error of the audit: an estimate further from the truth is no accident of a market
 
 
 def export(preset: str, seed: int, out: Path, overrides: Mapping[str, Any] | None = None) -> Path:
@@ -60,6 +61,7 @@ def export(preset: str, seed: int, out: Path, overrides: Mapping[str, Any] | Non
     try:
         panel.to_parquet(stage / "panel.parquet")
         truth.to_parquet(stage / "truth.parquet")
+        write_outside(truth, stage / "outside.parquet")
         truth.to_json(stage / "truth.json")
         _write_json(stage / "manifest.json", _manifest(truth, panel.digest, stage))
         stage.chmod(0o755)  # as an ordinary folder, unlike a temporary one
@@ -148,7 +150,7 @@ def write_answers(truth: Truth, path: Path, post_from: int, post_to: int) -> Non
         "mechanisms": truth.shapley(*window),
         "diversion": truth.diversion(*window).to_dict("index"),
         "entries": truth.entries(*window).to_dict("index"),
-        "tolerance": {"identities": IDENTITY, "worlds_before_news": 0.0},
+        "tolerance": {"identities": IDENTITY, "worlds_before_news": 0.0} | _tolerances(truth, window),
         "parameters": [{**row, "value": given[row["name"]]} for row in descriptions],
         "evasion": truth.evasion.to_dict("records"),
         "firms": truth.firms.reset_index().to_dict("list"),
@@ -156,34 +158,84 @@ def write_answers(truth: Truth, path: Path, post_from: int, post_to: int) -> Non
     _write_json(path, content)
 
 
-def write_worlds(truth: Truth, path: Path) -> None:
-    """Write float64 `sales_WORLD` (sim-$) and bool `alive_WORLD` by firm, platform and month as Parquet.
+def _tolerances(truth: Truth, window: tuple[int, int]) -> dict[str, Any]:
+    """Return how far an estimate may be from the truth of such a market, by id, in the unit of the estimand.
 
-    A firm is present on a platform in the months in which it sells there. `exposure` is leave-own-out.
+    From the design audit, which knows presets as they are and the usual window; of others nothing is recommended.
+    """
+    from analysis import grades
+    from analysis.estimands import Design
+
+    market, usual = truth.market, Design()
+    if market.stage.parameters != chosen(market.preset) or window != (usual.post_from, usual.post_to):
+        return {
+            "estimates": {},
+            "estimates_from": "none: the audit knows presets as they are and the usual window only",
+        }
+    audit = grades.read()
+    rows = audit[(audit["preset"] == market.preset) & audit["rmse"].notna()]
+    where = f"{FAR} root mean squared errors over the markets of this preset in data/audit.csv"
+    return {"estimates": dict(zip(rows["id"], FAR * rows["rmse"], strict=True)), "estimates_from": where}
+
+
+def write_outside(truth: Truth, path: Path) -> None:
+    """Write float64 `outside_WORLD`, spending on none of the platforms by category and month, sim-$, as Parquet.
+
+    With the sales of a category's firms on all platforms it adds up to the category's spending, in every world.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    names = truth.market.stage.parameters.n_categories
+    rows = np.arange(names * MONTHS)
+    columns: dict[str, Any] = {
+        "category": _coded(rows // MONTHS, [f"C{number:04d}" for number in range(names)]),
+        "month": _coded(rows % MONTHS, _months()),
+        "provenance": _coded(np.zeros(len(rows)), [SIMULATED]),
+    }
+    columns |= {f"outside_{world}": truth.outside(world).ravel() for world in WORLDS}
+    parquet.write_table(pa.table(columns).replace_schema_metadata(_said(truth)), path, compression="zstd")
+
+
+def _said(truth: Truth) -> dict[str, str]:
+    return {"provenance": SIMULATED, "preset": truth.market.preset, "seed": str(truth.market.seed)}
+
+
+def _months() -> list[str]:
+    return list(pd.period_range(FIRST_MONTH, periods=MONTHS, freq="M").astype(str))
+
+
+def _coded(codes: Any, names: list[str]) -> Any:
+    import pyarrow as pa
+
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(names))
+
+
+def write_worlds(truth: Truth, path: Path) -> None:
+    """Write float64 `sales_WORLD` (sim-$), bool `present_WORLD` and `alive_WORLD` by firm, platform, month as Parquet.
+
+    A firm is present on a platform in the months in which it sells there, and alive until it has gone for good.
+    `exposure` is leave-own-out.
     """
     import pyarrow as pa
     from pyarrow import parquet
 
     firms, platforms = len(truth.firms), len(PLATFORMS)
-    months = pd.period_range(FIRST_MONTH, periods=MONTHS, freq="M").astype(str).to_list()
-
-    def coded(codes: Any, names: list[str]) -> pa.DictionaryArray:
-        return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(names))
 
     def by_firm(values: Any) -> Any:
         return np.broadcast_to(values[:, np.newaxis], (firms, platforms, MONTHS)).ravel()
 
     rows = np.arange(firms * platforms * MONTHS)
     columns: dict[str, Any] = {
-        "firm": coded(rows // (platforms * MONTHS), truth.firms.index.to_list()),
-        "platform": coded(rows // MONTHS % platforms, list(PLATFORMS)),
-        "month": coded(rows % MONTHS, months),
-        "provenance": coded(np.zeros(len(rows)), [SIMULATED]),
+        "firm": _coded(rows // (platforms * MONTHS), truth.firms.index.to_list()),
+        "platform": _coded(rows // MONTHS % platforms, list(PLATFORMS)),
+        "month": _coded(rows % MONTHS, _months()),
+        "provenance": _coded(np.zeros(len(rows)), [SIMULATED]),
         "exposure": by_firm(truth.exposure),
     }
     for world in WORLDS:
-        columns[f"sales_{world}"] = truth.sales(world).ravel()
+        columns[f"sales_{world}"] = (sales := truth.sales(world).ravel())
+        columns[f"present_{world}"] = sales > 0
         columns[f"alive_{world}"] = by_firm(truth.alive(world))
-    said = {"provenance": SIMULATED, "preset": truth.market.preset, "seed": str(truth.market.seed)}
-    table = pa.table(columns).replace_schema_metadata(said)
+    table = pa.table(columns).replace_schema_metadata(_said(truth))
     parquet.write_table(table, path, compression="zstd", use_dictionary=["firm", "platform", "month", "provenance"])

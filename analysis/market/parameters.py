@@ -14,25 +14,33 @@ from analysis.errors import DesignError
 Ints = npt.NDArray[np.int64]
 
 PLATFORMS = ("AMZ", "EBY", "ALI", "WMT", "OWN")
-ORIGINS = ("other", "CN")
 FIRST_MONTH = "2019-01"
 MONTHS = 42
 FIRST_WAVE = 28  # May 2021: the first month without the accounts closed at the end of April
 WAVES = (28, 29, 30, 31)  # end of April, mid-June, July, August 2021 (newschinamag article 6808)
 
 
-def _known(default: Any, unit: str, low: float, high: float, source: str) -> Any:
-    return field(default=default, metadata={"unit": unit, "low": low, "high": high, "source": source})
+def _known(
+    default: Any, unit: str, low: float, high: float, source: str, plausible: tuple[float, float] | None = None
+) -> Any:
+    known = {"unit": unit, "low": low, "high": high, "plausible": plausible, "source": source}
+    return field(default=default, metadata=known)
 
 
 @dataclass(frozen=True)
 class Parameters:
     """One simulated market.
 
-    Every field carries its unit, its allowed range and its source in ``dataclasses.fields(Parameters)[i].metadata``;
-    :meth:`describe` tabulates them. Sources marked *assumption* rest on no public figure; *solved* ones are made by
-    ``python -m analysis.market``. Effects "in utility" enter the mean utility of a product; "log sales" is the same
-    divided by one minus the nesting parameter, hence free of it.
+    Every field carries its unit, its allowed range, its source and, where one is stated, the range in which it
+    plausibly lies in ``dataclasses.fields(Parameters)[i].metadata``; :meth:`describe` tabulates them. Sources marked
+    *assumption* rest on no public figure; *solved* ones are made by ``python -m analysis.market``. Effects "in utility"
+    enter the mean utility of a product; "log sales" is the same divided by one minus the nesting parameter, hence free
+    of it.
+
+    The confounders of the threat register (``data/facts/threats.csv``), each a parameter: T01 `cn_trend`, T02
+    `freight`, T03 `walmart_gate`, T04 `restock`, T05 `tracking`, T06 `managed_payments`, T07 `prime_day`, T08 `vat`,
+    T09 `covid_reversal`, T10 `review_case`. They are the same in every world. T04 and T10 are off: no figure says how
+    large they were, and no moment of the calibration tells them from zero.
 
     Raises
     ------
@@ -48,10 +56,12 @@ class Parameters:
     oversampling: float = _known(0.667, "power of size at which firms are drawn", 0, 0.9, "scale; 0 draws evenly")
     gmv_2019: float = _known(200e9, "sim-$ a year on AMZ", 1e3, 1e15, "Marketplace Pulse, year in review 2020")
     # demand
-    sigma: float = _known(0.6, "nesting, 1", 0, 0.9, "assumption; plausible 0.4 to 0.8")
+    sigma: float = _known(0.6, "nesting, 1", 0, 0.9, "assumption", (0.4, 0.8))
     sigma_spread: float = _known(0.05, "nesting of EBY and ALI below AMZ, 1", 0, 0.2, "assumption: not one for all")
     inside: float = _known(0.48, "share of spending on the five platforms in month 0", 0.005, 0.9, "assumption")
-    sd_log_sales: float = _known(2.2, "log points at full reputation", 0.3, 3, "volume held by 700, 33,000, 300,000")
+    sd_log_sales: float = _known(
+        2.2, "log points at full reputation", 0.3, 3, "volume held by 700, 33,000, 300,000", (2.1, 2.6)
+    )
     transitory: float = _known(
         0.0385, "transitory share of the variance of log sales", 0, 1, "solved: top 0.4 % retention"
     )
@@ -60,12 +70,14 @@ class Parameters:
     reputation: float = _known(
         0.6, "share of full reputation at the start", 0.05, 1, "assumption; AliExpress RCT: sign"
     )
-    cn_share: float = _known(0.40, "Chinese share of AMZ sales in month 0", 0.05, 0.9, "0.33 to 0.46")
+    cn_share: float = _known(
+        0.40, "Chinese share of AMZ sales in month 0", 0.05, 0.9, "shares of top sellers", (0.33, 0.46)
+    )
     cn_firms: float = _known(
         0.45, "Chinese share of firms at the start", 0.05, 0.95, "about 1m of 2.3 to 2.8m merchants"
     )
     cn_trend: float = _known(
-        -0.008, "log sales a month, Nov 2020 to Mar 2022", -0.025, 0, "turning points; size assumed"
+        -0.008, "log sales a month, Nov 2020 to Mar 2022", -0.025, 0, "turning points; size assumed", (-0.025, 0)
     )
     # category and time paths
     growth: float = _known(0.0124, "log spending a month", -0.05, 0.1, "solved: GMV 200 bn in 2019, 295 in 2020")
@@ -82,6 +94,12 @@ class Parameters:
     tracking: float = _known(0.10, "fall of OWN from June 2021, share", 0, 0.9, "iOS ATT; -37 % if dependent")
     managed_payments: float = _known(0.05, "share of Chinese firms off EBY, Apr to Jul 2021", 0, 0.9, "ecommercebytes")
     walmart_gate: float = _known(0.10, "share of Chinese firms that join WMT", 0, 0.9, "opens March 2021; sevcc.org")
+    restock: float = _known(
+        0.0, "fall of AMZ from May 2021 where all is stored there, share", 0, 0.9, "T04; size not found, so off"
+    )
+    review_case: float = _known(
+        0.0, "share of fake reviews given up from July 2021 anyway", 0, 1, "T10, UK only; size not found, so off"
+    )
     # cheating
     boost: float = _known(
         0.1239, "utility of fake reviews on AMZ", 0, 2, "solved: cheaters' units +27.2 %, Gandhi et al."
@@ -91,24 +109,28 @@ class Parameters:
     cheat_size: float = _known(0.1, "log odds per sd of size", -2, 2, "assumption")
     cheat_cn: float = _known(0.5, "log odds if Chinese", -5, 5, "assumption")
     # closure
-    closed_gmv: float = _known(0.03, "share of Chinese AMZ sales closed", 0, 0.6, "0.85, 3, 13 %: US$1bn to 15.4bn")
-    tilt: float = _known(0.65, "log odds per log sales", -2, 2, "3,000 of about 1m firms; no source")
+    closed_gmv: float = _known(
+        0.03, "share of Chinese AMZ sales closed", 0, 0.6, "US$1bn to 15.4bn a year", (0.0085, 0.13)
+    )
+    tilt: float = _known(0.65, "log odds per log sales", -2, 2, "3,000 of about 1m firms; no source", (0.2, 0.7))
     by_cheating: float = _known(4.0, "log odds of a cheater", 0, 12, "assumption")
     by_risk: float = _known(1.0, "log odds per unit of suspicion", 0, 12, "assumption: shared reviewers, He et al.")
     by_spurt: float = _known(0.0, "log odds per log point of recent sales", -3, 3, "assumption: closure after a spurt")
-    max_groups: int = _known(1_000_000, "brand groups closed at most", 0, 1_000_000, "7 closed firms, few_treated")
+    max_groups: int = _known(1_000_000, "brand groups closed at most", 0, 1_000_000, "4 in few_treated, some 4 firms")
     bite: float = _known(1.0, "share of a closed account's sales that stops", 0, 1, "0 is a sham: nobody responds")
     partial: float = _known(0.15, "share of firms closed in part", 0, 1, "Youkeshu 30 % of stores, Sunvalley a third")
     partial_accounts: float = _known(0.33, "share of accounts closed then", 0.05, 0.95, "Youkeshu, Sunvalley")
     group_size: float = _known(1.6, "firms per brand group", 1, 10, "assumption: closures come in groups")
     accounts: float = _known(5.0, "accounts per Chinese firm", 1, 12, "3,000 accounts of 600 brands, Protocol")
     # evasion and relocation
-    evasion: float = _known(0.15, "share of closed firms that reopen", 0, 1, "Sunvalley, Aukey; 0 to 0.4")
+    evasion: float = _known(0.15, "share of closed firms that reopen", 0, 1, "Sunvalley, Aukey", (0, 0.4))
     evasion_delay: float = _known(1.5, "months", 1, 12, "2 to 10 weeks")
     reclosure: float = _known(0.5, "share of the reopened that is closed again", 0, 1, "about two weeks; assumption")
-    enter: float = _known(0.3, "probability to join another platform", 0, 1, "assumption; solved with effort")
+    enter: float = _known(
+        0.3, "probability to join another platform", 0, 1, "assumption; solved with effort", (0.1, 0.6)
+    )
     effort: float = _known(0.3455, "utility on other platforms", 0, 3, "solved: E1a about -58 %, listed firms")
-    speed: float = _known(4.0, "months", 0.5, 24, "Backpage: 75 % back after four months; 2 to 8")
+    speed: float = _known(4.0, "months", 0.5, 24, "Backpage: 75 % back after four months", (2, 8))
     follow: float = _known(0.05, "share of buyers who follow the brand", 0, 0.9, "assumption: diversion is not IIA")
     frozen: float = _known(0.3, "share of cash, six months", 0, 1, "Youkeshu: 130m of > 2bn yuan; assumption")
     # entry and exit
@@ -119,11 +141,11 @@ class Parameters:
     entrant_size: float = _known(1.457, "log sales of an entrant", -3, 3, "solved: first-year cohort 10 % of sales")
     # climate
     news_lead: int = _known(0, "months of news before the first wave", 0, 2, "warnings preceded closures")
-    chill: float = _known(0.3, "share of fake reviews given up", 0, 1, "0 to 0.6; upper anchors Gauss, GDPR")
-    deter: float = _known(0.1, "share of Chinese entry deterred", 0, 1, "0 to 0.3; GDPR -47 %")
+    chill: float = _known(0.3, "share of fake reviews given up", 0, 1, "upper anchors Gauss, GDPR", (0, 0.6))
+    deter: float = _known(0.1, "share of Chinese entry deterred", 0, 1, "GDPR -47 %", (0, 0.3))
     induce: float = _known(0.5, "entry per unit of exposure", 0, 3, "sign: Hui et al.; size assumed")
-    hedge: float = _known(0.05, "share of Chinese firms that join another platform", 0, 1, "assumption; 0 to 0.15")
-    trust: float = _known(0.02, "utility of AMZ, all fakes removed", 0, 1, "fakes harm the platform; 0 to 0.05")
+    hedge: float = _known(0.05, "share of Chinese firms that join another platform", 0, 1, "assumption", (0, 0.15))
+    trust: float = _known(0.02, "utility of AMZ, all fakes removed", 0, 1, "fakes harm the platform", (0, 0.05))
     # observation
     noise: float = _known(0.0, "sd of log measured sales", 0, 2, "assumption")
     top_n: int = _known(1_000_000, "firms seen, by base sales on AMZ", 1, 1_000_000, "rankings show the top only")
@@ -152,8 +174,20 @@ class Parameters:
 
     @classmethod
     def describe(cls) -> list[dict[str, Any]]:
-        """Return name, default, unit, low, high and source of every parameter."""
+        """Return name, default, unit, low, high, plausible and source of every parameter."""
         return [{"name": known.name, "default": known.default, **known.metadata} for known in dataclasses.fields(cls)]
+
+
+def plausible(name: str) -> tuple[float, float]:
+    """Return the range in which a parameter plausibly lies; where none is stated, that is a DesignError."""
+    stated = {known.name: known.metadata["plausible"] for known in dataclasses.fields(Parameters)}
+    ends: tuple[float, float] | None = stated.get(name)
+    if ends is None:
+        raise DesignError(
+            f"the plausible range of {name!r} was asked for; none is stated; choose from "
+            f"{', '.join(known for known in stated if stated[known])}"
+        )
+    return ends
 
 
 def _within(known: dataclasses.Field[Any], value: Any) -> None:

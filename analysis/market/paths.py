@@ -9,7 +9,7 @@ import numpy as np
 from analysis.inference import Floats
 from analysis.market.demand import platform_targets
 from analysis.market.firms import Firms
-from analysis.market.parameters import FIRST_WAVE, MONTHS, Parameters
+from analysis.market.parameters import FIRST_WAVE, MONTHS, PLATFORMS, Parameters
 
 SEASON = np.array([-0.06, -0.08, -0.02, -0.03, 0.0, -0.01, 0.0, -0.01, -0.02, 0.02, 0.12, 0.09])  # assumption
 COVID, REVERSAL = 15, 29  # April 2020, June 2021
@@ -17,6 +17,8 @@ CHINESE_DECLINE = (22, 38)  # November 2020 to March 2022
 FREIGHT = ([20, 32, 41], [0.0, np.log(4.9), np.log(2.5)])  # log index, September 2020 = 0; the end is assumed
 PRIME_DAYS = (6, 21, 29)  # July 2019, October 2020, June 2021
 VAT, TRACKING, PERIMETER = 30, 29, 27  # July, June, April 2021
+RESTOCK = FIRST_WAVE  # limits of 22 April 2021, in monthly data the same month as the first closures
+REVIEW_CASE = 30  # 25 June 2021, so from July
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +29,10 @@ class Paths:
     ----------
     spending : float64[month, category]
         Market size M, sim-$ a month.
-    appeal : float64[month, platform, 1]
-        Utility common to all products of a platform.
+    appeal : float64[month, platform, category]
+        Utility common to all products of a platform, or of a category on it.
+    eased : float64[month]
+        Share of fake reviews that is kept whatever happens to accounts.
     firm : float64[month, firm]
         Factor on a firm's weight on every platform: own shocks, Chinese trend, freight.
     state : float64[month, firm]
@@ -37,6 +41,7 @@ class Paths:
 
     spending: Floats
     appeal: Floats
+    eased: Floats
     firm: Floats
     state: Floats
 
@@ -44,7 +49,10 @@ class Paths:
 def trace(parameters: Parameters, firms: Firms) -> Paths:
     """Trace all paths of one market."""
     state = _own(parameters, firms.shocks)
-    return Paths(_spending(parameters, firms), _appeal(parameters), _factor(parameters, firms, state), state)
+    eased = np.where(np.arange(MONTHS) >= REVIEW_CASE, 1 - parameters.review_case, 1.0)
+    return Paths(
+        _spending(parameters, firms), _appeal(parameters, firms), eased, _factor(parameters, firms, state), state
+    )
 
 
 def _own(parameters: Parameters, shocks: Floats) -> Floats:
@@ -71,9 +79,10 @@ def _spending(parameters: Parameters, firms: Firms) -> Floats:
     return np.asarray(level * (parameters.gmv_2019 / (home * level[:12].sum())))
 
 
-def _appeal(parameters: Parameters) -> Floats:
-    appeal = np.zeros((MONTHS, 5, 1))
+def _appeal(parameters: Parameters, firms: Firms) -> Floats:
+    appeal = np.zeros((MONTHS, len(PLATFORMS), parameters.n_categories))
     appeal[list(PRIME_DAYS), 0] = parameters.prime_day
+    appeal[RESTOCK:, 0] += np.log1p(-parameters.restock * (1 - firms.bulk))  # bulky goods are not stored at Amazon
     appeal[VAT:, 2] = np.log1p(-parameters.vat * parameters.vat_reach)
     appeal[TRACKING:, 4] = np.log1p(-parameters.tracking)
     return appeal

@@ -70,9 +70,10 @@ def hedging(news_only: Floats, without: Floats, firms: Bools) -> dict[str, float
     news_only, without : float64[firm, platform, month]
         Sales in W01 and W00 in the window.
     firms : bool[firm]
-        Chinese firms not closed; those that sell nowhere in either world are left out.
+        Chinese firms not closed that sold something a year before. Only those that sell in both worlds count, as in
+        E4d: who stays away because of the news is entry (E5d), not hedging.
     """
-    live = firms & (np.any(news_only, axis=(1, 2)) | np.any(without, axis=(1, 2)))
+    live = firms & np.any(news_only, axis=(1, 2)) & np.any(without, axis=(1, 2))
     change = (news_only[live] > 0).mean(axis=(0, 2)) - (without[live] > 0).mean(axis=(0, 2))
     return {f"E5c_{name}": 100 * float(change[axis]) for axis, name in enumerate(PLATFORMS) if axis != HOME}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import factorial
 from pathlib import Path
@@ -59,10 +59,6 @@ class Truth:
         both = np.concatenate([self.market.history.alive, course.alive])
         entered = course.plan.start.min(axis=0) <= np.arange(MONTHS)[:, np.newaxis]
         return np.asarray((both & entered).T)
-
-    def presence(self, world: str) -> Bools:
-        """Return who sells where, bool[firm, platform, month]."""
-        return np.asarray(self.sales(world) > 0)
 
     def outside(self, world: str) -> Floats:
         """Return spending elsewhere, float64[category, month], sim-$."""
@@ -170,18 +166,21 @@ class Truth:
     def scalars(self, post_from: int = 4, post_to: int = 9) -> dict[str, float]:
         """Return every estimand in a window, by its id.
 
-        E1a, E1b, E1c, E2, E3, E5a, E5b, E5d in per cent; E3g, E3s, E4d, E5c in percentage points; E4a, E4b, E4e in
-        per cent of the lost AMZ sales L; E1d in months; E1e a ratio; slopes per ten points of exposure; E2a_bin1 and so
+        E1a, E1b, E1c, E2, E3, E5a, E5b, E5d in per cent; E3g, E3k, E3s, E4a_presence, E4d, E5c in percentage points;
+        E4a, E4b, E4e in per cent of the lost AMZ sales L; E1d in months; E1e a ratio; slopes per ten points of
+        exposure; E2a_bin1 and so
         on against the bin of lowest exposure; `L` and `E1a_per_account` in sim-$ a month, the latter per closed
         account of the merchants that a firm stands for.
         NaN where nothing was closed or lost. Parameters as :meth:`scene`.
         """
         scene = self.scene(post_from, post_to, ("W11", "W00", "W10", "W01"))
         months = post_to - post_from + 1
-        found = estimands.direct(scene) | self._own(post_from, post_to) | self._timelines(post_from, post_to)
-        found |= estimands.spillover(scene) | estimands.growth(scene) | estimands.shift(scene)
-        found |= estimands.chilling(scene)
-        found |= timelines.hedging(scene.after["W01"], scene.after["W00"], scene.chinese & ~scene.closed)
+        found = estimands.direct(scene) | self._own(post_from, post_to, self.closed)
+        found |= self._timelines(post_from, post_to) | estimands.spillover(scene) | estimands.growth(scene)
+        found |= estimands.shift(scene) | estimands.chilling(scene)
+        spared = scene.chinese & ~scene.closed & scene.base.any(axis=1)
+        found |= timelines.hedging(scene.after["W01"], scene.after["W00"], spared) | estimands.toward(scene)
+        found |= {f"E3k_{name}": part for name, part in estimands.decomposition(scene).items()}
         firms, closures = self.market.stage.firms, self.market.closures
         accounts = float((firms.stands_for * closures.closed_accounts)[scene.closed].sum())
         loss = float(scene.change()[scene.closed].sum())
@@ -189,9 +188,19 @@ class Truth:
         found["L"] = scene.lost / months
         return dict(sorted(found.items()))
 
-    def _own(self, post_from: int, post_to: int) -> dict[str, float]:
+    def closed_by(self, post_from: int, post_to: int) -> dict[str, float]:
+        """Return E1a, E1c and `mechanical`, the loss that is mechanical, of the firms closed by the end of a window.
+
+        Per cent; the last is a fall and has its sign. Parameters as :meth:`scene`.
+        """
+        closed = self.closed & (self.closed_month <= FIRST_WAVE + post_to)
+        scene = replace(self.scene(post_from, post_to), closed=closed)
+        found = {"E1a": estimands.direct(scene)["E1a"], "mechanical": -estimands.mechanical(scene)}
+        return found | self._own(post_from, post_to, closed)
+
+    def _own(self, post_from: int, post_to: int, closed: Bools) -> dict[str, float]:
         course, window = self.course("W11"), timelines.window_of(self.market, post_from, post_to)
-        return timelines.own_closure(self.market, course.sales, course.plan.trust, self.closed, window)
+        return timelines.own_closure(self.market, course.sales, course.plan.trust, closed, window)
 
     def _timelines(self, post_from: int, post_to: int) -> dict[str, float]:
         month = np.where(self.closed, self.closed_month, np.inf)

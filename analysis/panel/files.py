@@ -30,7 +30,7 @@ Months = npt.NDArray[np.int64]
 ORDER = "platform_order"
 """Key of the metadata under which a written panel says, in JSON, how its platforms are ordered."""
 
-_BYTES_AT_ONCE = 1 << 24
+_BYTES_AT_ONCE = 1 << 22  # of a CSV file; the reader runs ahead by a good twenty blocks
 _CODED = pa.dictionary(pa.int32(), pa.string())
 _READABLE = {".csv", ".parquet"}
 

@@ -15,8 +15,10 @@ from analysis.panel.columns import attributes
 from analysis.panel.content import digest_of, month_numbers
 
 UNITS = {"real": "USD", "simulated": "sim-$"}
-SIMULATED_ID = r"SIM-[0-9]"
-"""How the id of a simulated firm begins, as in SIM-0417."""
+SIMULATED_ID = r"SIM-G?[0-9]"
+"""How the id of a simulated firm or account begins, as in SIM-0417, and of a brand group, as in SIM-G0021."""
+IDS = ("firm", "account", "brand_group")
+"""Columns of ids, any of which may say that a panel is simulated."""
 
 
 def _nothing_dropped() -> pd.DataFrame:
@@ -48,8 +50,8 @@ class Panel:
     Raises
     ------
     DataError
-        When the parts do not fit each other, a value is negative or infinite, an id comes twice, or a firm with a
-        simulated id is called real.
+        When the parts do not fit each other, a value is negative or infinite, an id comes twice, or a firm or brand
+        group with a simulated id is called real.
     """
 
     sales: Floats
@@ -72,7 +74,8 @@ class Panel:
         twice = list(ids[ids.duplicated()][:1])
         steps = np.diff(self.months.asi8) if self.months.freqstr == "M" else np.array([0])
         low, high = np.fmin.reduce(self.sales, None, initial=0.0), np.fmax.reduce(self.sales, None, initial=0.0)
-        simulated = ids[ids.astype(str).str.match(SIMULATED_ID)]
+        named = ids.append(pd.Index(self.firms["brand_group"].unique())) if "brand_group" in self.firms else ids
+        simulated = named[named.astype(str).str.match(SIMULATED_ID)]
         return [
             (self.provenance not in UNITS, "a provenance real or simulated", repr(self.provenance), "use one of these"),
             (self.sales.dtype != np.float64, "sales in float64", str(self.sales.dtype), "convert them"),

@@ -8,6 +8,7 @@ from typing import get_args
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.errors import DataError
@@ -19,7 +20,7 @@ from analysis.panel.files import ORDER, open_file
 from analysis.panel.filling import Filled, fill
 from analysis.panel.linking import linked
 from analysis.panel.mapping import DOLLARS, Absent, Map, read_map
-from analysis.panel.panel import SIMULATED_ID, UNITS, Panel
+from analysis.panel.panel import IDS, SIMULATED_ID, UNITS, Panel
 
 HOME = "AMZ"
 UNLINKED = "; renamed ones cannot be linked, there is no column renamed_from"
@@ -60,7 +61,7 @@ def read_panel(
     -------
     Panel
         Firms in the order of their ids. `dropped` counts the rows without a place of their own in it. Simulated, if
-        the metadata, the column `provenance` or the ids of the firms say so.
+        the metadata, the column `provenance` or the ids of firms, accounts or brand groups say so.
 
     Raises
     ------
@@ -123,15 +124,23 @@ def _provenance(coding: Coding) -> str:
     if len(column) > 1:
         rows = " and ".join(f"{word!r} (first in row {coding.first_row('provenance', word):,})" for word in column)
         raise _refusal(coding, "one provenance", rows, do, ", column provenance")
-    firms = coding.words["firm"]
-    marked = pc.match_substring_regex(firms, f"^{SIMULATED_ID}").to_numpy(zero_copy_only=False)
-    if "simulated" in (said, column[0]) or marked.all():
+    marks = {name: _marked(coding.words[name]) for name in IDS if name in coding.words}
+    if "simulated" in (said, column[0]) or any(marked.all() for marked in marks.values()):
         return "simulated"
-    if marked.any():
-        examples = (firms[int(marked.argmax())].as_py(), firms[int(marked.argmin())].as_py())
-        rows = " and ".join(f"{firm!r} (first in row {coding.first_row('firm', firm):,})" for firm in examples)
-        raise _refusal(coding, "one provenance", f"a simulated firm beside another: {rows}", do, ", column firm")
+    for name, marked in marks.items():
+        if marked.any():
+            ids = coding.words[name]
+            examples = (ids[int(marked.argmax())].as_py(), ids[int(marked.argmin())].as_py())
+            rows = " and ".join(f"{word!r} (first in row {coding.first_row(name, word):,})" for word in examples)
+            found = f"a simulated {name.replace('_', ' ')} beside another: {rows}"
+            place = f", column {coding.file.layout.called(name)}"
+            raise _refusal(coding, "one provenance", found, do, place)
     return "real"
+
+
+def _marked(ids: pa.StringArray) -> Bools:
+    """Return which ids say that what they name is simulated."""
+    return np.asarray(pc.match_substring_regex(ids, f"^{SIMULATED_ID}").to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def _check_currency(coding: Coding) -> None:

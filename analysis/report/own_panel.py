@@ -1,12 +1,12 @@
 """A researcher's own panel: which reports it gets, and what is looked at before any of them runs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from analysis.errors import DesignError
 from analysis.report.publish import Published
-from analysis.report.schedule import SIMULATED, Job, Paths
+from analysis.report.schedule import PANEL, SIMULATED, Job, Paths
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,21 @@ class OwnPanel:
         }
 
     @property
+    def event_files(self) -> tuple[Path, ...]:
+        """The event's own file where it lies outside the data folder."""
+        return (Path(self.parameters["event"]),) if self.event.endswith(".yml") else ()
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """What is read beside the data folder."""
-        own = [Path(self.parameters["event"])] if self.event.endswith(".yml") else []
-        return (self.path, *([self.map] if self.map else []), *own)
+        return (self.path, *([self.map] if self.map else []), *self.event_files)
 
 
 def jobs(scheduled: list[Job], panel: OwnPanel, known: dict[str, set[str]]) -> list[Job]:
-    """Return a job for each notebook that can take a panel, and the brief.
+    """Return the reports of a run on a panel.
+
+    They are the notebooks that can take a panel, on this one, as ``panel__...``; the scheduled reports on public
+    figures and listed firms, where these are of the panel's event; and the brief, which reads the verdicts of all.
 
     Parameters
     ----------
@@ -54,11 +61,19 @@ def jobs(scheduled: list[Job], panel: OwnPanel, known: dict[str, set[str]]) -> l
     known : dict
         Names of the parameters of each notebook, by its file's name.
     """
-    by_notebook = {job.notebook: job for job in scheduled}
-    found = [job for job in by_notebook.values() if job.is_brief or "panel_path" in known[job.notebook.name]]
-    return [
-        Job(job.notebook.stem, job.notebook, {} if job.is_brief else panel.parameters, panel.files) for job in found
-    ]
+    from analysis import events
+
+    recorded = events.on_record(events.read(panel.parameters["event"]))
+    by_notebook = {job.notebook: job for job in scheduled if "panel_path" in known[job.notebook.name]}
+    mine = [Job(PANEL + notebook.stem, notebook, panel.parameters, panel.files) for notebook in by_notebook]
+    rest = [job for job in scheduled if job.is_brief or (recorded and not job.name.startswith(SIMULATED))]
+    return sorted([*(_about(job, panel, known) for job in rest), *mine], key=lambda job: (job.is_brief, job.number))
+
+
+def _about(job: Job, panel: OwnPanel, known: dict[str, set[str]]) -> Job:
+    """Return a scheduled report as one about the panel's event."""
+    event = {"event": panel.parameters["event"]} if "event" in known[job.notebook.name] else {}
+    return replace(job, parameters={**job.parameters, **event}, files=panel.event_files)
 
 
 def refuse_home(paths: Paths, out: Path) -> None:
@@ -70,24 +85,32 @@ def refuse_home(paths: Paths, out: Path) -> None:
 
 
 def refuse_shared(published: Published, panel: OwnPanel | None) -> None:
-    """Raise `DesignError` if a folder holds the reports on other data: one folder, one panel."""
+    """Raise `DesignError` if a folder holds the reports of another run: one folder, one panel or the schedule."""
     mine = panel.parameters["panel_path"] if panel else ""
-    for name, entry in published.entries.items():
-        theirs = entry["parameters"].get("panel_path", "")
-        if theirs != mine and "verdict_folder" not in entry["parameters"]:  # the brief's
+    if published.entries and published.panel != mine:
+        raise DesignError(
+            f"Reports on {mine or 'the scheduled data'}: {published.folder} holds those of a "
+            f"run on {published.panel or 'the scheduled data'}; give another folder with --out."
+        )
+
+
+def refuse_given(given: Mapping[str, str], panel: OwnPanel) -> None:
+    """Raise `DesignError` if ``-p`` sets what the panel sets."""
+    for name, value in panel.parameters.items():
+        if given.get(name, value) != value:
             raise DesignError(
-                f"Reports on {mine or 'the scheduled data'}: {published.folder} holds {name} on "
-                f"{theirs or 'the scheduled data'}; give another folder with --out."
+                f"Parameter {name}: {given[name]!r} was given beside --panel, which sets it; leave it out, or use "
+                "--event and --map."
             )
 
 
-def examine(settled: Iterable[Job], panel: OwnPanel) -> str:
+def examine(settled: Iterable[Job]) -> str:
     """Read the panel once and look for what the reports compare; return the market if it is simulated.
 
     Parameters
     ----------
     settled : iterable of Job
-    panel : OwnPanel
+        Those that were chosen.
 
     Returns
     -------
@@ -99,25 +122,34 @@ def examine(settled: Iterable[Job], panel: OwnPanel) -> str:
     DataError
         If the panel, its map or the event cannot be read.
     DesignError
-        If the panel holds no closed firm or cannot carry the design, or ``-p`` sets what the panel sets.
+        If none of the reports is on the panel, or the panel holds no closed firm or cannot carry the design.
     """
     from analysis import subject
     from analysis.estimands import pick
 
-    mine = [job for job in settled if not job.is_brief]
-    for name, value in panel.parameters.items():
-        if others := [job for job in mine if job.parameters[name] != value]:
-            raise DesignError(
-                f"Parameter {name}: {others[0].parameters[name]!r} was given beside --panel, which sets it; leave it "
-                "out, or use --event and --map."
-            )
+    mine = [job for job in settled if job.name.startswith(PANEL)]
     if not mine:
-        raise DesignError("Reports on a panel: no notebook of the schedule has the parameter panel_path; restore them.")
+        raise DesignError(
+            "Reports on a panel: none of those that were named is on it, or no notebook of the schedule has the "
+            "parameter panel_path; name none, or 03 to 06."
+        )
     found = subject.take(mine[0].parameters)
     pick(found.panel, found.design)
     return found.market
 
 
-def named(found: Iterable[Job], market: str) -> list[Job]:
-    """Return jobs with the name and the market that a simulated panel asks for."""
-    return [replace(job, name=SIMULATED + job.name, market=market) if market else job for job in found]
+def named(found: list[Job], market: str, whole: list[Job]) -> list[Job]:
+    """Return some jobs of a whole run with the name and the market that a simulated panel asks for.
+
+    The brief is of that market too where it has nothing else to tell; beside public figures it keeps its name, and what
+    is simulated stands in a column of its own.
+    """
+    if not market:
+        return found
+    public = any(not job.name.startswith(PANEL) and not job.is_brief for job in whole)
+    return [
+        replace(job, name=SIMULATED + job.name.removeprefix(PANEL), market=market)
+        if job.name.startswith(PANEL) or (job.is_brief and not public)
+        else job
+        for job in found
+    ]

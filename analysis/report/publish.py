@@ -35,11 +35,14 @@ class Published:
         The manifest's entry of each report.
     verdicts : dict
         The verdicts of each report.
+    panel : str
+        Path of the panel that the run was on; empty for the schedule's own data.
     """
 
     folder: Path
     entries: dict[str, dict[str, Any]]
     verdicts: dict[str, list[Verdict]]
+    panel: str = ""
 
     def holds(self, name: str, fingerprint: str) -> bool:
         """Whether the report stands there, made of just this and untouched since."""
@@ -69,7 +72,7 @@ def read(folder: Path) -> Published:
         return Published(folder, {}, {})
     try:
         content = json.loads(manifest.read_bytes())
-        entries = dict(content["reports"])
+        entries, panel = dict(content["reports"]), str(content.get("panel", ""))
         intact = verdicts.is_file() and sha256(verdicts) == content["verdicts_sha256"]
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
@@ -80,7 +83,7 @@ def read(folder: Path) -> Published:
     by_report: dict[str, list[Verdict]] = {name: [] for name in entries}
     for verdict in json.loads(verdicts.read_bytes()):
         by_report[verdict["report"]].append(verdict)
-    return Published(folder, entries, by_report)
+    return Published(folder, entries, by_report, panel)
 
 
 @contextmanager

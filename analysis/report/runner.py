@@ -39,6 +39,7 @@ class Order:
     timeout: float
     force: bool
     render: Render | None
+    panel: str
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,8 @@ def report(
     render : callable
         ``render(notebook, pdf, as_of=..., footer=..., simulated=...)``; `analysis.report.pdf.render` if None.
     panel : OwnPanel
-        Run the notebooks that can take a panel on this one, and the brief, instead of the schedule.
+        Run the notebooks that can take a panel on this one, the scheduled reports on public figures of its event, and
+        the brief, instead of the schedule.
 
     Returns
     -------
@@ -128,7 +130,8 @@ def report(
     jobs, scheduled = _planned(paths, names, given or {}, as_of, out, panel)
     briefs = [job for job in jobs if job.is_brief]
     waiting = [] if briefs else schedule.settle([job for job in scheduled if job.is_brief], {}, as_of)
-    order = Order(paths, as_of, out, workers or os.cpu_count() or 1, timeout, force, render)
+    panel_path = panel.parameters["panel_path"] if panel else ""
+    order = Order(paths, as_of, out, workers or os.cpu_count() or 1, timeout, force, render, panel_path)
     with Interrupts() as interrupts, publish.locked(out), publish.staging(out) as stage:
         published = publish.read(out / as_of)
         own_panel.refuse_shared(published, panel)
@@ -149,6 +152,7 @@ def _planned(
     scheduled = schedule.read(paths)
     if panel:
         own_panel.refuse_home(paths, out)
+        own_panel.refuse_given(given, panel)
         known = {job.notebook.name: {one.name for one in parameters.read(job.notebook)} for job in scheduled}
         scheduled = own_panel.jobs(scheduled, panel, known)
     chosen = schedule.select(scheduled, names)
@@ -157,8 +161,8 @@ def _planned(
     if not panel:
         schedule.refuse_unscheduled(paths, jobs, schedule.settle(chosen, {}, as_of), out)
         return jobs, scheduled
-    market = own_panel.examine(jobs, panel)
-    return own_panel.named(jobs, market), own_panel.named(scheduled, market)
+    market = own_panel.examine(jobs)
+    return own_panel.named(jobs, market, scheduled), own_panel.named(scheduled, market, scheduled)
 
 
 def _outdated(briefs: list[Job], shift: Shift) -> list[Job]:
@@ -290,6 +294,7 @@ def _manifest(shift: Shift, scheduled: list[Job], verdicts_sha256: str) -> dict[
         }
     return {
         "as_of": shift.order.as_of,
+        "panel": shift.order.panel,
         "commit": commit,
         "data": shift.common.data,
         "versions": shift.common.versions,

@@ -12,6 +12,7 @@ from analysis.facts import descriptor
 
 _KEYS = {"name", "notebook", "parameters"}
 SIMULATED = "sim__"  # how the name of a report begins whose numbers are simulated
+PANEL = "panel__"  # and one on a panel of one's own, beside the report of the same notebook on public figures
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Job:
     parameters : mapping
         As written in the schedule; after `settle` a typed value for each parameter.
     files : tuple of Path
-        What it reads beside the data folder, such as a panel: part of its fingerprint.
+        What it reads beside the data folder, such as a panel or an event: part of its fingerprint.
     market : str
         The simulated market that it is about, ``"mid_3k, seed 1"``; empty where its numbers are real.
     """
@@ -65,7 +66,7 @@ class Job:
     @property
     def number(self) -> str:
         """The two digits in its name."""
-        return self.name.removeprefix(SIMULATED)[:2]
+        return self.name.removeprefix(SIMULATED).removeprefix(PANEL)[:2]
 
     @property
     def tier(self) -> str:
@@ -172,7 +173,7 @@ def settle(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
 
 def _of_market(job: Job) -> Job:
     """Name the market of a job that simulates one; its name must say so, and no other name may."""
-    if job.tier == "panel" and not job.files:
+    if job.tier == "panel" and not job.name.startswith(PANEL):
         raise DesignError(
             f"Report {job.name}: data_tier panel was asked for; a panel is read and checked before anything runs; give "
             "it with --panel FILE --out DIR."

@@ -1,12 +1,13 @@
 """From a claim and an estimate to one of four words, by fixed rules.
 
-Confidence is separate from the word. A simulated market gives a claim no word: what it says stands apart, as
-"If the market were as simulated (preset, seed), then: ...".
+Confidence is separate from the word, and has a rule of its own (:func:`confidence`). A simulated market gives a claim
+no word: what it says stands apart, as "If the market were as simulated (preset, seed), then: ...".
 """
 
+from analysis.verdicts.confident import CONFIDENCE, GRADES, breakdown, confidence
 from analysis.verdicts.files import read, write
-from analysis.verdicts.gathering import best, party, simulated, tally, unjudged
-from analysis.verdicts.record import CONFIDENCE, GRADES, PROVENANCE, TIERS, Verdict, condition
+from analysis.verdicts.gathering import best, elsewhere, of_claims, party, simulated, tally, unjudged
+from analysis.verdicts.record import PROVENANCE, TIERS, Verdict, condition
 from analysis.verdicts.rules import (
     CONTRADICTED,
     NOT_SHOWN,
@@ -37,11 +38,15 @@ __all__ = [
     "Interval",
     "Verdict",
     "best",
+    "breakdown",
     "condition",
+    "confidence",
     "count",
     "direction",
     "documented",
+    "elsewhere",
     "not_lower",
+    "of_claims",
     "party",
     "read",
     "simulated",

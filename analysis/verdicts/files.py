@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import MISSING, asdict, fields, replace
 from pathlib import Path
@@ -42,13 +43,16 @@ def write(
     resources : sequence of str
         Names of the files that were read, after datapackage.json; their digest is stamped too.
     digests : sequence of str
-        Digests of what else was read, such as that of a panel.
+        Digests of the panels that were read; stamped on the verdicts as `panel`, joined.
     """
     parts = [*(facts.digest(name) for name in sorted(resources)), *sorted(digests)]
     inputs = hashlib.sha256("".join(parts).encode()).hexdigest()
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    stamped = [asdict(replace(verdict, as_of=as_of, notebook=notebook, inputs=inputs)) for verdict in verdicts]
+    panel = " ".join(sorted(digests))
+    stamped = [
+        asdict(replace(verdict, as_of=as_of, notebook=notebook, inputs=inputs, panel=panel)) for verdict in verdicts
+    ]
     rows = [{name: _clean(value) for name, value in row.items()} for row in stamped]
     draft = target.with_name(f".{target.name}.tmp")
     draft.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -61,8 +65,9 @@ def read(folder: str | Path) -> list[Verdict]:
     Raises
     ------
     DataError
-        If there are none, a file is not a list of verdicts, they were made at different dates of knowledge, or the
-        simulated ones speak of different markets.
+        If there are none, a file is not a list of verdicts, they were made at different dates of knowledge, the
+        simulated ones speak of different markets or those of tier panel of different panels, or one tier judges a
+        reading twice.
     """
     whole = Path(folder) / "verdicts.json"
     files = [whole] if whole.exists() else sorted(Path(folder).glob("*.json"))
@@ -71,12 +76,25 @@ def read(folder: str | Path) -> list[Verdict]:
     found = [Verdict(**row) for file in files for row in _rows(file)]
     dates = sorted({verdict.as_of for verdict in found})
     markets = sorted({verdict.market for verdict in found if verdict.simulated})
-    for what, several in (("dates", dates), ("simulated markets", markets)):
+    panels = sorted({verdict.panel[:12] for verdict in found if verdict.tier == "panel"})
+    for what, several in (("dates", dates), ("simulated markets", markets), ("panels with the digests", panels)):
         if len(several) > 1:
             raise DataError(
-                f"{folder}: the verdicts of one run were asked for; found {what} {several}; run make report again"
+                f"{folder}: the verdicts of one run were asked for; found {what} {several}; run make report again, "
+                "with one panel to a folder"
             )
+    _refuse_twice(folder, found)
     return found
+
+
+def _refuse_twice(folder: str | Path, found: Sequence[Verdict]) -> None:
+    """Refuse a reading that one tier judges twice: nothing says which of the two holds."""
+    judged = Counter((verdict.name, verdict.tier) for verdict in found)
+    if twice := [f"{name} of tier {tier} {number} times" for (name, tier), number in judged.items() if number > 1]:
+        raise DataError(
+            f"{folder}: one verdict on each reading and tier was asked for; found {', '.join(twice)}; remove the file "
+            "that another run left there, or let one notebook judge it"
+        )
 
 
 def _rows(file: Path) -> list[dict[str, Any]]:
@@ -98,4 +116,6 @@ def _rows(file: Path) -> list[dict[str, Any]]:
             raise DataError(f"{asked}; it lacks {absent}; run the notebook again")
         if row["provenance"] == "simulated" and not row.get("market"):
             raise DataError(f"{asked}; it is simulated and names no market; run the notebook again")
+        if row["tier"] == "panel" and not row.get("panel"):
+            raise DataError(f"{asked}; it is of tier panel and names no panel; run the notebook again")
     return rows

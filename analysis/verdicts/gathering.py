@@ -34,17 +34,34 @@ def simulated(found: Iterable[Verdict]) -> dict[str, Verdict]:
     return {verdict.name: verdict for verdict in _foremost(verdict for verdict in found if verdict.simulated)}
 
 
+def of_claims(found: Iterable[Verdict], claims: Sequence[str]) -> list[Verdict]:
+    """Return the verdicts on these claims."""
+    return [verdict for verdict in found if verdict.claim in claims]
+
+
 def party(claimant: str) -> str:
     """Return who spoke, without the person in brackets: "Amazon (Cindy Tai)" is Amazon."""
     return claimant.split(" (", maxsplit=1)[0]
 
 
-def unjudged(verdicts: Sequence[Verdict]) -> list[str]:
-    """Return the readings of readings.csv that no verdict gives its word; those of a simulated market give none."""
+def unjudged(verdicts: Sequence[Verdict], claims: Sequence[str]) -> list[str]:
+    """Return the readings of these claims that no verdict gives its word; those of a simulated market give none.
+
+    Readings are those of readings.csv; a claim without any stands for itself.
+    """
     ledger = facts.load("readings")
     known = (ledger["claim_id"] + " " + ledger["reading"].fillna("")).str.strip()
     judged = {verdict.name for verdict in verdicts if not verdict.simulated}
-    return [name for name in known if name not in judged]
+    names = [name for claim in claims for name in known[ledger["claim_id"] == claim].tolist() or [claim]]
+    return [name for name in names if name not in judged]
+
+
+def elsewhere(found: Iterable[Verdict]) -> dict[str, list[Verdict]]:
+    """Return the verdicts that public figures gave a reading to which a panel gave its word, by its name."""
+    found = list(found)
+    on_panel = {verdict.name for verdict in best(found) if verdict.tier == "panel"}
+    public = [verdict for verdict in found if verdict.tier in ("facts", "listed")]
+    return {name: [verdict for verdict in public if verdict.name == name] for name in sorted(on_panel)}
 
 
 def tally(verdicts: Iterable[Verdict]) -> dict[str, int]:

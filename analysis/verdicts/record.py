@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from numbers import Real
 
 from analysis.errors import DesignError
+from analysis.verdicts.confident import CONFIDENCE, GRADES
 from analysis.verdicts.rules import WORDS
 
-CONFIDENCE = ("high", "moderate", "low")
 TIERS = ("facts", "listed", "panel", "sim")
 PROVENANCE = ("real", "estimate", "simulated")
-GRADES = ("", "usable", "usable with bounds", "do not use")
 
 
 def condition(market: str) -> str:
@@ -50,6 +49,8 @@ class Verdict:
         The reason in a sentence, and what would change the word.
     as_of, notebook, inputs : str
         Date of knowledge, who judged, and a digest of the data it read.
+    panel : str
+        Digest of the panel that it was read off, stamped with them; empty for public figures.
     report : str
         Name of the report of a run, stamped by the runner.
     """
@@ -77,6 +78,7 @@ class Verdict:
     as_of: str = ""
     notebook: str = ""
     inputs: str = ""
+    panel: str = ""
     report: str = ""
     market: str = ""
     grade: str = ""

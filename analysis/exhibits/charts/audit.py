@@ -76,14 +76,15 @@ def zip_plot(rows: pd.DataFrame, *, xlabel: str) -> Figure:
     for holds, colour, width in ((True, look().rest, 0.8), (False, look().main, 1.8)):
         kept = (rows["holds"] == holds).to_numpy()
         part = rows[kept]
-        axes.hlines(places[kept], part["low"].clip(-reach), part["high"].clip(upper=reach), color=colour, lw=width)
+        ends = part["low"].clip(-reach), part["high"].clip(upper=reach)
+        axes.hlines(places[kept], *ends, color=colour, lw=width, ls=look().line)
         axes.plot(part["z"].clip(-reach, reach), places[kept], "o", color=colour, ms=2.2)
     axes.axvline(0, color=INK, lw=0.8)
     axes.set_xlim(-1.02 * reach, 1.02 * reach)
     axes.set_ylim(0, 100)
     axes.set_xlabel(xlabel)
     axes.set_ylabel("centile of |z|")
-    axis_numbers(axes, 0, "x", signed=True)
+    axis_numbers(axes, "x", signed=True)
     return drawing
 
 
@@ -96,14 +97,15 @@ def rejections(rows: pd.DataFrame, size: float) -> Figure:
     places = np.arange(len(rows))
     share, error = (100 * rows[name].to_numpy(float) for name in ("rejection", "rejection_mc"))
     axes.axvline(100 * size, color=look().rest, lw=1.0)
-    axes.hlines(places, np.clip(share - 2 * error, 0, None), share + 2 * error, color=look().main, lw=1.4)
+    ends = np.clip(share - 2 * error, 0, None), share + 2 * error
+    axes.hlines(places, *ends, color=look().main, lw=1.4, ls=look().line)
     axes.plot(share, places, "o", color=look().main, ms=4)
     axes.set_yticks(places, rows["id"])
     axes.tick_params(axis="y", length=0, labelsize=6)
     axes.invert_yaxis()
     axes.set_xlim(left=0)
     axes.set_xlabel("rejections where nothing happened, per cent of markets")
-    axis_numbers(axes, 0, "x")
+    axis_numbers(axes, "x")
     return drawing
 
 
@@ -121,6 +123,7 @@ def mde_curve(rows: pd.DataFrame, *, unit: str) -> Figure:
         shown["mde"] + 2 * shown["mde_mc"],
         color=look().main,
         lw=1.4,
+        ls=look().line,
         zorder=3,
     )
     axes.plot(shown["closed"], shown["mde"], "o", color=look().main, ms=5, zorder=3)
@@ -144,5 +147,5 @@ def mde_curve(rows: pd.DataFrame, *, unit: str) -> Figure:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("closed firms in the panel, mean over markets, logarithmic")
     axes.set_ylabel(unit)
-    axis_numbers(axes, 0)
+    axis_numbers(axes)
     return drawing

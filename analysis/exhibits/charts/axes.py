@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import Formatter
 
 from analysis.exhibits.numbers import number
 from analysis.exhibits.style import look
@@ -31,10 +31,36 @@ def spread(places: np.ndarray, gap: float) -> np.ndarray:
     return out
 
 
-def axis_numbers(axes: Axes, decimals: int = 0, which: str = "y", *, signed: bool = False) -> None:
-    """Write the ticks of an axis as every other number of a report; `which` is ``"x"`` or ``"y"``."""
+def decimals_of(ticks: Sequence[float]) -> int:
+    """Return how many decimals write every tick as it is, so that steps of 2.5 are not printed as steps of 2 and 3."""
+    places = np.asarray(ticks, dtype=float)
+    steps = np.diff(np.unique(places))
+    if not len(steps):
+        return 0
+    off = (float(np.abs(np.round(places, digits) - places).max()) for digits in range(9))
+    return next((digits for digits, far in enumerate(off) if far < 0.01 * steps.min()), 9)
+
+
+class Ticks(Formatter):
+    """Ticks of an axis, written as every other number of a report, with the decimals that their step needs."""
+
+    def __init__(self, *, signed: bool) -> None:
+        self.signed, self.decimals = signed, 0
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """Return one tick; `pos` is its place among them."""
+        return number(x, self.decimals, signed=self.signed)
+
+    def format_ticks(self, values: Sequence[float]) -> list[str]:
+        """Return all ticks of the axis, with as many decimals as they need together."""
+        self.decimals = decimals_of(values)
+        return [self(value) for value in values]
+
+
+def axis_numbers(axes: Axes, which: str = "y", *, signed: bool = False) -> None:
+    """Write the ticks of an axis as :class:`Ticks`; `which` is ``"x"`` or ``"y"``."""
     axis = axes.yaxis if which == "y" else axes.xaxis
-    axis.set_major_formatter(FuncFormatter(lambda value, _: number(value, decimals, signed=signed)))
+    axis.set_major_formatter(Ticks(signed=signed))
 
 
 def event_lines(axes: Axes, marks: Mapping[float, str]) -> None:

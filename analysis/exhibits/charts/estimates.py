@@ -63,7 +63,7 @@ def intervals(
     axes.spines["left"].set_visible(False)
     axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.set_xlabel(xlabel)
-    axis_numbers(axes, 0, "x", signed=True)
+    axis_numbers(axes, "x", signed=True)
     return drawing
 
 
@@ -91,7 +91,7 @@ def counts(rows: pd.DataFrame, *, xlabel: str) -> Figure:
     axes.spines["left"].set_visible(False)
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks([10, 100, 1_000, 10_000, 100_000])
-    axis_numbers(axes, 0, "x")
+    axis_numbers(axes, "x")
     axes.set_xlabel(xlabel)
     return drawing
 
@@ -119,5 +119,5 @@ def draws(samples: Mapping[str, tuple[np.ndarray, float]], *, xlabel: str) -> Fi
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(xlabel)
-    axis_numbers(axes, 1, "x", signed=True)
+    axis_numbers(axes, "x", signed=True)
     return drawing

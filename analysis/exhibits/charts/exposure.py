@@ -50,8 +50,8 @@ def dose_response(
         axes.set_ylim(-reach, reach)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.set_xlabel(xlabel)
-        axis_numbers(axes, 0, "x")
-        axis_numbers(axes, 0, "y", signed=True)
+        axis_numbers(axes, "x")
+        axis_numbers(axes, "y", signed=True)
     grid[0, 0].set_ylabel(ylabel)
     grid[0, 0].legend(frameon=False, fontsize=7, loc="lower left", ncols=3)
     return drawing
@@ -62,7 +62,7 @@ def _whiskers(axes: Axes, rows: pd.DataFrame, reach: float) -> None:
     for row in rows.dropna(subset=["estimate", "conf_low"]).to_dict("records"):
         place = 100 * row["exposure"]
         low, high = np.clip([row["conf_low"], row["conf_high"]], -reach, reach)
-        axes.plot([place, place], [low, high], color=look().main, ls="-", lw=1.6, zorder=3)
+        axes.plot([place, place], [low, high], color=look().main, lw=1.6, zorder=3)
         axes.plot(place, row["estimate"], "o", color=look().main, ms=5, zorder=3)
         for beyond, edge, marker in ((row["conf_low"] < -reach, -reach, "v"), (row["conf_high"] > reach, reach, "^")):
             if beyond:
@@ -88,8 +88,8 @@ def drawn_again(samples: Mapping[str, np.ndarray], *, xlabel: str) -> Figure:
             color=look().main,
         )
         axes.set_xlabel(xlabel)
-        axis_numbers(axes, 0, "x", signed=True)
-        axis_numbers(axes, 0)
+        axis_numbers(axes, "x", signed=True)
+        axis_numbers(axes)
     grid[0, 0].set_ylabel("draws")
     return drawing
 
@@ -105,7 +105,7 @@ def against_benchmark(rows: pd.DataFrame, *, xlabel: str, benchmark: str, reach:
     reach = max(reach, 1.1 * np.fmax.reduce(np.abs(rows["estimate"]), initial=0.0))
     for place, row in zip(places, rows.to_dict("records"), strict=True):
         low, high = np.clip([row["conf_low"], row["conf_high"]], -reach, reach)
-        axes.plot([low, high], [place, place], color=look().main, lw=1.6, ls="-", zorder=2)
+        axes.plot([low, high], [place, place], color=look().main, lw=1.6, zorder=2)
         axes.plot(row["estimate"], place, "o", color=look().main, ms=6, zorder=3)
         axes.plot([row["benchmark"]] * 2, [place - 0.25, place + 0.25], color=look().rest, lw=3, ls="-", zorder=1)
         for beyond, edge, marker in ((row["conf_low"] < -reach, -reach, "<"), (row["conf_high"] > reach, reach, ">")):
@@ -120,6 +120,6 @@ def against_benchmark(rows: pd.DataFrame, *, xlabel: str, benchmark: str, reach:
     axes.spines["left"].set_visible(False)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel(xlabel)
-    axis_numbers(axes, 0, "x", signed=True)
+    axis_numbers(axes, "x", signed=True)
     axes.legend(frameon=False, fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return drawing

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
+from matplotlib.ticker import MaxNLocator
 
 from analysis.exhibits.charts.axes import axis_numbers
 from analysis.exhibits.numbers import number, span
@@ -19,15 +20,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ROW = 0.27  # inches
-NARROW = 5.0  # points across, below which ticks stand closer than one
 
 
 def waterfall(panels: Mapping[str, pd.DataFrame], *, xlabel: str) -> Figure:
     """Draw parts one after the other, each from where the last ended, and their sum from zero, a panel per title.
 
     Rows of `term`, `estimate` and, where there is an error, `conf_low` and `conf_high`; the last is the sum of the
-    others. Intervals are of the part alone, drawn round its end.
+    others. Intervals are of the part alone, drawn round its end. Two panels with the same terms stand side by side,
+    each on its own scale, since one may have wide intervals and the other none; others below each other, on one scale.
     """
+    if len(panels) == 2 and len({tuple(rows["term"]) for rows in panels.values()}) == 1:
+        return _side_by_side(panels, xlabel)
     heights = [len(rows) + 1 for rows in panels.values()]
     drawing, grid = plt.subplots(
         len(panels),
@@ -41,8 +44,19 @@ def waterfall(panels: Mapping[str, pd.DataFrame], *, xlabel: str) -> Figure:
         _steps(axes, rows)
         axes.set_title(title)
     grid[-1, 0].set_xlabel(xlabel)
-    low, high = grid[-1, 0].get_xlim()
-    axis_numbers(grid[-1, 0], _decimals(high - low), "x", signed=True)
+    axis_numbers(grid[-1, 0], "x", signed=True)
+    return drawing
+
+
+def _side_by_side(panels: Mapping[str, pd.DataFrame], xlabel: str) -> Figure:
+    rows = len(next(iter(panels.values())))
+    drawing, grid = plt.subplots(1, len(panels), figsize=(WIDTH, 0.8 + ROW * rows), sharey=True)
+    for axes, (title, steps) in zip(grid, panels.items(), strict=True):
+        _steps(axes, steps)
+        axes.set_title(title)
+        axes.set_xlabel(xlabel)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axis_numbers(axes, "x", signed=True)
     return drawing
 
 
@@ -56,7 +70,8 @@ def _steps(axes: Axes, rows: pd.DataFrame) -> None:
     axes.vlines(ends[:-1], places[1:] - 0.31, places[:-1] + 0.31, color=look().rest, lw=0.6, ls="-", zorder=1)
     if "conf_low" in rows:
         reach = np.array([value - rows["conf_low"], rows["conf_high"] - value]).astype(float)
-        axes.errorbar(ends, places, xerr=reach, fmt="none", ecolor=INK, elinewidth=0.9, capsize=2, zorder=3)
+        bars = axes.errorbar(ends, places, xerr=reach, fmt="none", ecolor=INK, elinewidth=0.9, capsize=2, zorder=3)
+        bars[2][0].set_linestyle(look().line)
     for place, part in zip(places, value, strict=True):
         axes.annotate(
             number(part, 1, signed=True),
@@ -83,9 +98,11 @@ def against_margin(rows: pd.DataFrame, *, margin: float, xlabel: str, two_sided:
     for place, row in zip(places, rows.to_dict("records"), strict=True):
         is_set = pd.isna(row["estimate"])
         colour = look().main if is_set else look().rest
-        width = 7 if is_set else 1.6
-        axes.hlines(place, row["conf_low"], row["conf_high"], color=colour, lw=width, ls="-", zorder=2)
-        if not is_set:
+        if is_set:
+            width = row["conf_high"] - row["conf_low"]
+            axes.barh(place, width, left=row["conf_low"], height=0.28, color=colour, zorder=2)
+        else:
+            axes.hlines(place, row["conf_low"], row["conf_high"], color=colour, lw=1.6, ls=look().line, zorder=2)
             axes.plot(row["estimate"], place, "o", color=colour, ms=5, zorder=3)
         if pd.notna(row.get("truth")):
             axes.plot(row["truth"], place, "o", mfc="white", mec=INK, mew=1.1, ms=6, zorder=4)
@@ -97,8 +114,9 @@ def against_margin(rows: pd.DataFrame, *, margin: float, xlabel: str, two_sided:
     for end, limit in [(-margin, low), (margin, high)][: 1 + two_sided]:
         axes.axvspan(end, limit, color=look().band, zorder=0, lw=0)
         axes.axvline(end, color=INK, lw=0.9, ls=(0, (3, 2)), zorder=1)
+        side = "center" if not two_sided else "right" if end < 0 else "left"  # the two may lie close together
         shown = f"margin {number(end, 1, signed=True)}"
-        axes.annotate(shown, (end, 1.0), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=7)
+        axes.annotate(shown, (end, 1.0), xycoords=("data", "axes fraction"), ha=side, va="bottom", fontsize=7)
     axes.axvline(0, color=INK, lw=0.7, ls="-", zorder=1)
     axes.set_xlim(low, high)
     axes.set_ylim(-0.6, len(rows) - 0.4)
@@ -106,10 +124,5 @@ def against_margin(rows: pd.DataFrame, *, margin: float, xlabel: str, two_sided:
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(xlabel)
-    axis_numbers(axes, _decimals(high - low), "x", signed=True)
+    axis_numbers(axes, "x", signed=True)
     return drawing
-
-
-def _decimals(width: float) -> int:
-    """Return the decimals that ticks need on an axis so wide."""
-    return 0 if width > NARROW else 1

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from textwrap import fill
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
-from matplotlib.ticker import NullLocator
 
 from analysis.exhibits.charts.axes import axis_numbers
 from analysis.exhibits.numbers import number
@@ -41,7 +40,7 @@ def quantile_paths(
         axes.set_xlim(years.min(), years.max())
         axes.set_xticks(range(int(years.min()), int(years.max()) + 1))
         axes.set_title(fill(title, 44))
-        axis_numbers(axes, 0, signed=True)
+        axis_numbers(axes, signed=True)
     grid[0, 0].set_ylabel(ylabel)
     return drawing
 
@@ -51,34 +50,41 @@ def tornado(rows: pd.DataFrame, *, xlabel: str) -> Figure:
 
     `rows` has `term`, `low`, `high` (the ends of the assumption), `at_low`, `at_high` and `base` (the outcome).
     """
-    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.24 * len(rows)))
+    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.19 * len(rows)))
     places = np.arange(len(rows))[::-1]
     base = float(rows["base"].iloc[0])
     reach = np.ptp(rows[["at_low", "at_high"]].to_numpy())
     axes.barh(places, rows["at_low"] - base, left=base, height=0.5, color=look().faint, label="at the low end")
     axes.barh(places, rows["at_high"] - base, left=base, height=0.5, color=look().main, label="at the high end")
     for place, row in zip(places, rows.to_dict("records"), strict=True):
-        for end in ("low", "high"):
-            value = row[f"at_{end}"]
-            left = value < base or (value == base and end == "low")
+        for value, text, side in _ends(row, base):
             axes.text(
-                value + (-0.012 if left else 0.012) * reach,
+                value + 0.012 * side * reach,
                 place,
-                f"{row[end]:g}",
-                ha="right" if left else "left",
+                text,
+                ha="right" if side < 0 else "left",
                 va="center",
                 fontsize=6.5,
                 color=look().rest,
             )
     axes.axvline(base, color=INK, lw=0.7, ls="-")
-    axes.set_yticks(places, [fill(term, 46) for term in rows["term"]])
+    axes.set_yticks(places, [fill(term, 60) for term in rows["term"]])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.margins(x=0.09)
     axes.set_xlabel(xlabel)
-    axis_numbers(axes, 1, "x", signed=True)
-    axes.legend(frameon=False, fontsize=7, loc="lower right")
+    axis_numbers(axes, "x", signed=True)
+    axes.legend(frameon=False, fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return drawing
+
+
+def _ends(row: dict[str, Any], base: float) -> list[tuple[float, str, int]]:
+    """Return where to write which end of an assumption, and on which side; one side that has both gets them as one."""
+    (left, lower), (right, upper) = sorted((row[f"at_{end}"], f"{row[end]:g}") for end in ("low", "high"))
+    if left <= base <= right:
+        return [(left, lower, -1), (right, upper, 1)]
+    both = f"{row['low']:g}, {row['high']:g}"
+    return [(left, both, -1)] if right < base else [(right, both, 1)]
 
 
 def two_knobs(
@@ -91,20 +97,19 @@ def two_knobs(
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, 3.0))
     effect, count = (cells.pivot(index="tilt", columns="share", values=name) for name in ("E3g", "accounts"))
-    x, y = 100 * effect.columns.to_numpy(float), effect.index.to_numpy(float)
+    # In logs, so that lines between the cells run as they do in `scenarios`, and their labels stand on them.
+    x, y = np.log(effect.columns.to_numpy(float)), effect.index.to_numpy(float)
     filled = axes.contourf(x, y, effect, levels=8, cmap=_shades())
     bar = drawing.colorbar(filled, ax=axes, pad=0.02)
     bar.set_label(zlabel)
     bar.outline.set_visible(False)
-    axis_numbers(bar.ax, 1, signed=True)
+    axis_numbers(bar.ax, signed=True)
     edge = axes.contour(x, y, effect, levels=[-margin], colors=[INK], linewidths=1.6, linestyles="solid")
     axes.clabel(edge, fmt=lambda value: f"{number(value, 1, signed=True)} points", fontsize=7, colors=INK)
     lines = axes.contour(x, y, np.log(count), levels=np.log(sorted(accounts)), colors=[look().main], linewidths=1.2)
     names = {level: f"{number(float(np.exp(level)), 0)} accounts" for level in lines.levels}
     axes.clabel(lines, fmt=names, fontsize=7, colors=INK)
-    axes.set_xscale("log")
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticks(x, [f"{value:g}" for value in x])
+    axes.set_xticks(x, [f"{100 * value:g}" for value in effect.columns])
     axes.set_yticks(y, [f"{value:g}" for value in y])
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)

@@ -24,7 +24,6 @@ def lines(
     *,
     strong: Sequence[str],
     ylabel: str,
-    decimals: int = 0,
     reference: float | None = None,
     events: Mapping[float, str] | None = None,
     ticks: Mapping[float, str] | None = None,
@@ -69,7 +68,7 @@ def lines(
             annotation_clip=False,
         )
     axes.set_ylabel(ylabel)
-    axis_numbers(axes, decimals)
+    axis_numbers(axes)
     if ticks:
         axes.set_xticks(list(ticks), list(ticks.values()))
     else:
@@ -99,8 +98,8 @@ def fans(paths: pd.DataFrame, firms: pd.DataFrame, titles: Mapping[str, str]) ->
         axes.axvline(0, color=look().rest, lw=0.7, ls=(0, (1, 2)))
         axes.plot([paths["day"].min(), paths["day"].max()], [0, 0], color=look().rest, lw=0.6)
         axes.set_title(title)
-        axis_numbers(axes, 0)
-        axis_numbers(axes, 0, "x")
+        axis_numbers(axes)
+        axis_numbers(axes, "x")
     for axes in grid[1]:
         axes.set_xlabel("trading days from the event")
     for axes in grid[:, 0]:

@@ -43,7 +43,7 @@ def by_group(
         axes.set_title(fill(title, 30))
         axes.set_ylim(bottom=0)
         axes.set_xticks(range(int(years.min()), int(years.max()) + 1))
-        axis_numbers(axes, 0)
+        axis_numbers(axes)
     for axes in list(grid.flat)[len(panels) :]:
         axes.set_visible(False)
     for axes in grid[:, 0]:

@@ -1,0 +1,84 @@
+"""The brief of a run on a real panel: every claim of the event, by the best data, with what public figures said."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import stamps
+from pypdf import PdfReader
+
+from analysis import events, facts, verdicts
+from analysis.__main__ import main
+from analysis.exhibits import quantity
+from analysis.market import simulate
+from analysis.report.outcomes import Exit
+
+
+def called_real(**options):
+    """Return a simulated panel whose firms and provenance say that they are real: nothing else is at hand."""
+    panel, _ = simulate("ceiling_50k", seed=2, **options)
+    firms = panel.firms.assign(brand_group=panel.firms["brand_group"].str.removeprefix("SIM-"))
+    firms.index = firms.index.str.replace("SIM-", "F-")
+    return replace(panel, firms=firms, provenance="real")
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("own")
+    called_real(n_firms=2000, n_categories=30).to_parquet(folder / "own.parquet")
+    assert main(["report", "--panel", str(folder / "own.parquet"), "--out", str(folder / "out")]) == Exit.OK
+    return next((folder / "out").glob("20*"))
+
+
+@pytest.fixture(scope="module")
+def brief(published) -> str:
+    (page,) = PdfReader(published / "00_executive_brief.pdf").pages
+    return " ".join(page.extract_text().replace("\xa0", " ").split())
+
+
+def test_reports_on_the_panel_stand_beside_those_on_public_figures(published):
+    names = {path.stem for path in published.glob("*.pdf")}
+    on_panel = {f"panel__{name}" for name in ("03_closed_sellers", "04_spillovers", "05_growth", "06_platform_shift")}
+    public = {"01_claims_and_context", "02_market_reaction", "03_closed_sellers", "05_growth", "06_platform_shift"}
+    assert names == on_panel | public | {"00_executive_brief"}
+    stamps.assert_told_apart(published)
+
+
+def test_every_reading_of_the_event_has_its_word(published, brief):
+    ledger, event = facts.load("readings"), events.read("amazon_2021")
+    names = {f"{claim} {reading}".strip() for claim, reading in ledger[["claim_id", "reading"]].fillna("").to_numpy()}
+    found = {verdict.name: verdict for verdict in verdicts.best(verdicts.read(published))}
+    assert set(found) == names
+    assert {name for name, verdict in found.items() if verdict.tier == "panel"} <= {
+        " ".join(reading) for reading in event.asked.values()
+    }
+    assert f"{event.title.replace(chr(39), '’')}. Of {len(names)} readings of {len(event.claims)} claims" in brief
+    assert "Not judged" not in brief
+    for name in names:
+        assert name in brief
+
+
+def test_a_panel_s_word_stands_with_interval_margin_and_grade_and_what_public_figures_said(published, brief):
+    found = verdicts.read(published)
+    (panel,) = (one for one in found if one.name == "C01 V2" and one.tier == "panel")
+    (public,) = (one for one in found if one.name == "C01 V2" and one.tier == "facts")
+    assert panel.grade
+    ends = [f"{quantity(one.low, one.unit)} to {quantity(one.high, one.unit)} pp" for one in (panel, public)]
+    told = brief[brief.index("C01 V2 (05, panel)") : brief.index("C01 V3")]
+    for part in (
+        panel.word,
+        ends[0],
+        "margin 2.0",
+        f"grade: {panel.grade}",
+        f"public facts: {public.word.lower()}",
+        ends[1],
+    ):
+        assert part in told
+    assert panel.confidence == "low" or panel.grade != "do not use"
+    assert len({one.panel for one in found if one.tier == "panel"}) == 1
+
+
+def test_the_manifest_names_the_panel(published):
+    manifest = json.loads((published / "manifest.json").read_text(encoding="utf-8"))
+    assert Path(manifest["panel"]).name == "own.parquet"
