@@ -398,11 +398,11 @@ def test_presets_are_described_by_what_differs(small):
 def test_every_drawing_of_an_audit_is_stamped(small):
     table, zipped = audit.summarise(small), audit.standardised(small, "E2a", "all_presets")
     exhibits.use("simulated", market="two presets")
-    grid = audit.grid(table, "coverage", table)
     drawings = [
-        charts.heat({"a": grid, "b": grid}, (0.85, 0.92)),
+        charts.cells(*audit.coverage_cells(table, (0.85, 0.92))),
         charts.zip_plot(zipped, xlabel="z"),
-        charts.biases(audit.scaled_bias(table), (0.5, 1.0)),
+        charts.cells(*audit.error_cells(table)[audit.BIAS], signed=True),
+        *(charts.cells(*panel) for panel in audit.power_cells(table).values()),
         charts.rejections(table.query("preset == 'null' and markets > 0"), 0.05),
         charts.mde_curve(table[table["id"] == "E2a"], unit="per cent"),
     ]
@@ -411,6 +411,40 @@ def test_every_drawing_of_an_audit_is_stamped(small):
         assert to_svg(drawing).startswith("data:image/svg+xml")
         assert sum(text.get_gid() == "simulated" for axes in drawing.axes for text in axes.texts) == plots
     exhibits.use()
+
+
+def test_the_cells_of_errors_and_power_are_shaded_by_their_limits():
+    names = ["a", "b", "c", "z", audit.PATH]
+    truths, biases = [1.25, 1.0, 1.0, 0.0, 0.0], [0.0, 0.7, -3.0, 0.0, 0.0]
+    table = audit.summarise(
+        pd.concat(
+            [
+                replicates(truth + bias + np.r_[np.ones(20), -np.ones(20)], truth=truth, name=name, error=0.4)
+                for name, truth, bias in zip(names, truths, biases, strict=True)
+            ]
+        )
+    )
+    errors = audit.error_cells(table)
+    scaled, shade, decimals = errors[audit.BIAS]
+    assert scaled["mid_3k"].round(1).tolist() == [0.0, 0.7, -3.0, 0.0, 0.0]
+    assert shade[:, 0].tolist() == [0, 1, 2, 0, 0]
+    assert decimals == 1
+    rmse, shade, _ = errors[audit.RMSE]
+    assert rmse["mid_3k"].tolist() == table["rmse"].tolist()
+    assert shade[:, 0].tolist() == [1, 2, 2, 0, 0]  # the first: 1 of a truth of 1.25
+    power = audit.power_cells(table)
+    assert [list(panel[0].index) for panel in power.values()] == [["a", "b", "c"]] * 3
+    seen, shade, _ = power["power"]
+    assert seen["mid_3k"].tolist() == [50.0, 50.0, 100.0]
+    assert shade[:, 0].tolist() == [1, 1, 0]
+    wrong, shade, _ = power["Type S"]
+    assert wrong["mid_3k"].tolist() == [0.0, 0.0, 100.0]
+    assert shade[:, 0].tolist() == [0, 0, 2]
+    held, shade, _ = audit.coverage_cells(table, (0.4, 0.8))
+    assert held["mid_3k"].tolist() == [0.0, 50.0, 0.0, 0.0, 0.0]  # 0.784 does not reach from 1 away, but from 0.3
+    assert shade[:, 0].tolist() == [2, 1, 2, 2, 2]
+    assert audit.largest_error(table, "coverage") == table["coverage_mc"].max()
+    assert audit.largest_error(table, "rmse", relative=True) == (table["rmse_mc"] / table["rmse"]).max()
 
 
 def test_another_level_is_audited_at_that_level():

@@ -244,6 +244,7 @@ def test_the_brief_counts_readings_claims_and_words():
         f"{EVENT.title}. Of 3 readings of 2 claims: 1 supported, 1 not shown, 1 not testable with this data."
     )
     assert "As of 2026-11-01." in text
+    assert "By who said it: Amazon (C01) 1 supported, 1 not shown; Trade group (C06) 1 not testable." in text
     assert "Not judged in this run: C01 V3, C02, C03" in text
     few = replace(EVENT, title="Another one", claims=("C01",))
     text = re.sub(r"<[^>]+>", "", exhibits.brief(judged, few).html)

@@ -150,8 +150,7 @@ def _means(values: Floats, members: Bools, code: Any, name: str) -> tuple[Floats
 
 def _against(values: Floats, own: Bools, pool: Bools, sold_on: Bools, code: Any) -> tuple[Floats, Floats, Floats]:
     """Return the mean difference of a group from pool firms on the same platforms, influence, and firms behind it."""
-    _, kind = np.unique(sold_on, axis=0, return_inverse=True)
-    kind = kind.ravel()
+    _, kind = np.unique(sold_on @ 2 ** np.arange(sold_on.shape[1]), return_inverse=True)
     known = np.isfinite(values)
     mean, n, gap = np.full(values.shape[1], np.nan), np.zeros(values.shape[1]), np.zeros(values.shape)
     for column, x in enumerate(np.where(known, values, 0.0).T):

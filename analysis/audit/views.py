@@ -6,11 +6,13 @@ import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from analysis.audit.grading import GRADES, NOT_GRADED
+from analysis.audit.grading import GRADES, MOST_BIAS, NOT_GRADED
 from analysis.audit.path import PATH
+from analysis.audit.performance import ROUNDING
 from analysis.errors import DesignError
 from analysis.market.parameters import Parameters, chosen
 
@@ -159,14 +161,59 @@ def grid(table: pd.DataFrame, column: str, like: pd.DataFrame) -> pd.DataFrame:
     return wide.reindex(index=like["id"].unique(), columns=like["preset"].unique())
 
 
-def scaled_bias(table: pd.DataFrame) -> pd.DataFrame:
-    r"""Return the bias over the spread by estimand (rows) and preset; missing where there is none.
+Cells = tuple[pd.DataFrame, npt.NDArray[np.int64], int | None]
+BIAS, RMSE = "bias over spread", "RMSE"
+POWERS = {  # of `power_cells`: column, factor, where the shade changes, decimals
+    "power": ("rejection", 100, (0.5, 0.8), 0),
+    "Type S": ("type_s", 100, (0.05, 0.1), 0),
+    "Type M": ("type_m", 1, (1.5, 2.0), None),
+}
 
-    Its Monte Carlo error is :math:`1/\sqrt n` in every cell of n markets, since that of the bias is
-    :math:`s_e/\sqrt n`.
+
+def coverage_cells(table: pd.DataFrame, limits: tuple[float, float]) -> Cells:
+    """Return per cent of intervals that hold the truth by estimand (rows) and preset, darker below each limit."""
+    shares = grid(table, "coverage", table)
+    return 100 * shares, 2 - np.digitize(shares, limits), 0
+
+
+def error_cells(table: pd.DataFrame) -> dict[str, Cells]:
+    r"""Return bias over spread and RMSE by estimand (rows) and preset, with shades and decimals, to draw as cells.
+
+    The bias is darker beyond `MOST_BIAS` and twice that; its Monte Carlo error is :math:`1/\sqrt n` spreads in every
+    cell of n markets, since that of the bias is :math:`s_e/\sqrt n`. The RMSE is darker where it is more than half the
+    mean true effect, and more than all of it.
     """
-    rows = table.assign(scaled=table["bias"] / table["sd"].where(table["sd"] > 0))
-    return grid(rows, "scaled", table)
+    rows = table.assign(
+        scaled=table["bias"] / table["sd"].where(table["sd"] > 0),
+        size=table["rmse"] / table["truth"].abs().where(table["truth"].abs() > ROUNDING),
+    )
+    scaled, size = grid(rows, "scaled", table), grid(rows, "size", table)
+    return {
+        BIAS: (scaled, np.digitize(scaled.abs(), (MOST_BIAS, 2 * MOST_BIAS)), 1),
+        RMSE: (grid(rows, "rmse", table), np.digitize(size.fillna(0.0), (0.5, 1.0)), None),
+    }
+
+
+def power_cells(table: pd.DataFrame) -> dict[str, Cells]:
+    """Return power, Type S (per cent) and Type M by estimand (rows) and preset, with shades and decimals.
+
+    Only where the mean truth is not zero, and without the path, whose band is held against the truth. Darker: power
+    below 80 and 50 per cent, Type S from 5 and 10 per cent, Type M from 1.5 and 2.
+    """
+    rows = table[(table["truth"].abs() > ROUNDING) & (table["id"] != PATH)]
+    like = table[table["id"].isin(rows["id"]) & table["preset"].isin(rows["preset"])]
+    found: dict[str, Cells] = {}
+    for name, (column, factor, limits, decimals) in POWERS.items():
+        values = grid(rows, column, like)
+        shade = np.digitize(values, limits)
+        found[name] = (factor * values, 2 - shade if column == "rejection" else shade, decimals)
+    return found
+
+
+def largest_error(table: pd.DataFrame, measure: str, *, relative: bool = False) -> float:
+    """Return the largest Monte Carlo error of a measure in any cell of an audit, over the measure if `relative`."""
+    error = table[f"{measure}_mc"]
+    return float((error / table[measure].abs() if relative else error).max())
 
 
 def power(table: pd.DataFrame, preset: str) -> pd.DataFrame:

@@ -30,6 +30,8 @@ def brief(verdicts: Sequence[Verdict], event: Event) -> Block:
     lead = f"Of {len(spoken)} readings of {claims} claims: {_words(spoken)}." if spoken else "No claim gets a word."
     as_of = f" As of {escape(verdicts[0].as_of)}." if verdicts else ""
     lines = [f"<em>{escape(event.title)}.</em> <strong>{lead}</strong>{as_of}"]
+    if spoken:
+        lines.append(f"By who said it: {_by_party(spoken)}.")
     if told:
         market = escape(next(iter(told.values())).market)
         lines.append(f"Readings tried on a simulated market ({market}), which decide nothing: {', '.join(told)}.")
@@ -42,6 +44,16 @@ def brief(verdicts: Sequence[Verdict], event: Event) -> Block:
         )
     panel = "".join(f"<p>{line}</p>" for line in lines)
     return Block(f'<div class="answer" style="{BOX}">{panel}</div>', lead)
+
+
+def _by_party(verdicts: Sequence[Verdict]) -> str:
+    said: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        said.setdefault(party(verdict.claimant), []).append(verdict)
+    return "; ".join(
+        f"{escape(who)} ({', '.join(dict.fromkeys(one.claim for one in mine))}) {_words(mine).replace(' with this data', '')}"
+        for who, mine in said.items()
+    )
 
 
 def _words(verdicts: Sequence[Verdict]) -> str:
@@ -78,14 +90,10 @@ def brief_table(verdicts: Sequence[Verdict]) -> Block:
 
 
 def _caption(shown: Sequence[Verdict], spoken: Iterable[Verdict]) -> str:
-    said: dict[str, list[str]] = {}
-    for verdict in shown:
-        said.setdefault(party(verdict.claimant), []).append(verdict.claim)
-    parties = "; ".join(f"{who}: {', '.join(dict.fromkeys(claims))}" for who, claims in said.items())
     found = {verdict.tier for verdict in spoken}
     tiers = ", ".join(name for tier, name in TIER_NAMES.items() if tier in found) or "a simulated market"
     return (
-        f"Readings of the claims and their words, from {tiers}, as of {shown[0].as_of}. Who said it: {parties}. "
+        f"Readings of the claims and their words, from {tiers}, as of {shown[0].as_of}. "
         "Real figures ●, estimates and sets ◐, simulated ○. Not testable: with this data."
     )
 

@@ -3,7 +3,7 @@
 Colours come from :func:`analysis.exhibits.style.look` when a chart is drawn, so that what is simulated looks so.
 """
 
-from analysis.exhibits.charts.audit import biases, heat, mde_curve, rejections, zip_plot
+from analysis.exhibits.charts.audit import cells, mde_curve, rejections, zip_plot
 from analysis.exhibits.charts.axes import event_lines
 from analysis.exhibits.charts.estimates import counts, draws, intervals
 from analysis.exhibits.charts.exposure import against_benchmark, dose_response, drawn_again
@@ -17,8 +17,8 @@ __all__ = [
     "against_benchmark",
     "against_margin",
     "alive",
-    "biases",
     "by_group",
+    "cells",
     "counts",
     "dose_response",
     "drawn_again",
@@ -26,7 +26,6 @@ __all__ = [
     "event_lines",
     "event_study",
     "fans",
-    "heat",
     "intervals",
     "lines",
     "mde_curve",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,48 +19,44 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def heat(grids: Mapping[str, pd.DataFrame], limits: tuple[float, float]) -> Figure:
-    """Draw shares as coloured cells with their per cents, a panel for each grid; the lower, the darker.
+FONT, ROW = 6.5, 0.116  # points of the numbers in cells, and inches of a row of them
 
-    `grids` has one frame of shares (rows by columns) per title, with the same rows; `limits` are the two shares at
-    which the colour changes, the lower first. Missing cells are left white with a dot.
+
+def cells(grid: pd.DataFrame, shade: np.ndarray, decimals: int | None, *, signed: bool = False) -> Figure:
+    """Draw numbers in coloured cells, the upper half of the rows on the left and the lower on the right.
+
+    Parameters
+    ----------
+    grid : DataFrame
+        Numbers. Missing cells are left white with a dot.
+    shade : int[row, column]
+        From 0, the palest, to 2.
+    decimals : int or None
+        None writes two digits, or as many as there are before the point.
+    signed : bool
+        Whether a plus is written too.
     """
-    drawing, panels = _panels(len(grids), len(next(iter(grids.values()))))
-    for axes, (title, grid) in zip(panels, grids.items(), strict=True):
-        _cells(axes, 100 * grid, 2 - np.digitize(grid, limits), decimals=0)
-        axes.set_title(title)
+    half = -(-len(grid) // 2)
+    drawing, plots = plt.subplots(1, 2, figsize=(WIDTH, 0.65 + ROW * half), squeeze=False)
+    for axes, part in zip(plots[0], (slice(half), slice(half, None)), strict=True):
+        _cells(axes, grid.iloc[part], shade[part], decimals, signed=signed)
+        axes.set_ylim(half, 0)
     return drawing
 
 
-def biases(grid: pd.DataFrame, limits: tuple[float, float]) -> Figure:
-    """Draw bias over spread as coloured cells (rows by columns); the farther from zero, the darker.
-
-    `limits` are the two sizes at which the colour changes, the lower first.
-    """
-    drawing, panels = _panels(1, len(grid))
-    _cells(panels[0], grid, np.digitize(grid.abs(), limits), decimals=1, signed=True)
-    return drawing
-
-
-def _panels(count: int, rows: int) -> tuple[Figure, list[Axes]]:
-    size = (WIDTH, 0.85 + 0.082 * rows)
-    drawing, panels = plt.subplots(1, count, figsize=size, sharey=True, squeeze=False)
-    panels[0, 0].invert_yaxis()
-    return drawing, list(panels[0])
-
-
-def _cells(axes: Axes, grid: pd.DataFrame, shade: np.ndarray, *, decimals: int, signed: bool = False) -> None:
-    """Fill the cells of a grid by shade, 0 the palest and 2 the darkest, and write its numbers into them."""
+def _cells(axes: Axes, grid: pd.DataFrame, shade: np.ndarray, decimals: int | None, *, signed: bool) -> None:
+    """Fill the cells of a grid by shade, and write its numbers into them."""
     known = np.ma.masked_where(grid.isna(), shade)
     colours = ListedColormap([look().band, look().faint, look().main])
     axes.pcolormesh(known, cmap=colours, vmin=0, vmax=2, edgecolors="white", lw=0.6)
     for (row, column), value in np.ndenumerate(grid.to_numpy(float)):
-        text = "·" if np.isnan(value) else number(value, decimals, signed=signed)
+        places = (0 if abs(value) >= 9.95 else 1) if decimals is None else decimals
+        text = "·" if np.isnan(value) else number(value, places, signed=signed)
         ink = "white" if known[row, column] == 2 else INK
-        axes.text(column + 0.5, row + 0.52, text, ha="center", va="center", fontsize=5, color=ink, zorder=11)
+        axes.text(column + 0.5, row + 0.52, text, ha="center", va="center", fontsize=FONT, color=ink, zorder=11)
     axes.set_xticks(np.arange(grid.shape[1]) + 0.5, grid.columns, rotation=60, ha="right", rotation_mode="anchor")
     axes.set_yticks(np.arange(len(grid)) + 0.5, grid.index)
-    axes.tick_params(length=0, labelsize=5)
+    axes.tick_params(length=0, labelsize=FONT)
     axes.spines[:].set_visible(False)
 
 
