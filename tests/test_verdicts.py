@@ -353,10 +353,14 @@ def test_the_digest_of_the_inputs_depends_on_the_files_and_not_on_their_order(tm
     assert len(one) == 64
 
 
-def test_an_open_side_and_a_missing_number_become_null_and_the_file_stays_json(tmp_path):
-    write(tmp_path / "a.json", Verdict(**GOOD, low=0.0, high=float("inf")))
-    row = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)[0]
-    assert (row["estimate"], row["low"], row["high"]) == (None, 0.0, None)
+def test_an_open_side_stays_open_in_a_file_that_is_json(tmp_path):
+    write(tmp_path / "a.json", Verdict(**GOOD, estimate=1.0, low=-INF, high=INF))
+    (row,) = json.loads(
+        (tmp_path / "a.json").read_text(encoding="utf-8"), parse_constant=lambda _: pytest.fail("no JSON")
+    )
+    assert (row["estimate"], row["low"], row["high"], row["margin"]) == (1.0, "-inf", "inf", None)
+    (found,) = verdicts.read(tmp_path)
+    assert (found.low, found.high, found.margin) == (-INF, INF, None)
 
 
 def test_an_interrupted_write_leaves_the_old_file_whole(tmp_path, monkeypatch):

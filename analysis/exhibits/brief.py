@@ -50,10 +50,11 @@ def _by_party(verdicts: Sequence[Verdict]) -> str:
     said: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         said.setdefault(party(verdict.claimant), []).append(verdict)
-    return "; ".join(
-        f"{escape(who)} ({', '.join(dict.fromkeys(one.claim for one in mine))}) {_words(mine).replace(' with this data', '')}"
-        for who, mine in said.items()
-    )
+    told = []
+    for who, mine in said.items():
+        claims, words = ", ".join(dict.fromkeys(one.claim for one in mine)), _words(mine)
+        told.append(f"{escape(who)} ({claims}) {words.replace(' with this data', '')}")
+    return "; ".join(told)
 
 
 def _words(verdicts: Sequence[Verdict]) -> str:

@@ -16,9 +16,16 @@ from analysis import facts
 from analysis.errors import DataError
 from analysis.verdicts.record import Verdict
 
+LIMITS = ("low", "high")  # an interval may be open to a side; JSON has no number for that
 
-def _clean(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+def _written(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row as JSON can hold it: an infinite limit in words."""
+    return row | {name: str(row[name]) for name in LIMITS if row[name] is not None and math.isinf(row[name])}
+
+
+def _read(row: dict[str, Any]) -> Verdict:
+    return Verdict(**row | {name: float(row[name]) for name in LIMITS if isinstance(row.get(name), str)})
 
 
 def write(
@@ -53,7 +60,7 @@ def write(
     stamped = [
         asdict(replace(verdict, as_of=as_of, notebook=notebook, inputs=inputs, panel=panel)) for verdict in verdicts
     ]
-    rows = [{name: _clean(value) for name, value in row.items()} for row in stamped]
+    rows = [_written(row) for row in stamped]
     draft = target.with_name(f".{target.name}.tmp")
     draft.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(draft, target)
@@ -73,7 +80,7 @@ def read(folder: str | Path) -> list[Verdict]:
     files = [whole] if whole.exists() else sorted(Path(folder).glob("*.json"))
     if not files:
         raise DataError(f"the verdicts of a run were asked for; {folder} holds none; run make report first")
-    found = [Verdict(**row) for file in files for row in _rows(file)]
+    found = [_read(row) for file in files for row in _rows(file)]
     dates = sorted({verdict.as_of for verdict in found})
     markets = sorted({verdict.market for verdict in found if verdict.simulated})
     panels = sorted({verdict.panel[:12] for verdict in found if verdict.tier == "panel"})
