@@ -15,12 +15,13 @@ from analysis.audit import replicates as engine
 from analysis.audit.causes import CAUSES
 from analysis.audit.path import path_inside
 from analysis.errors import DataError, DesignError
-from analysis.estimands import Design
+from analysis.estimands import Design, exits, news, rivals
 from analysis.estimands.answers import answers
 from analysis.estimands.paths import event_study, true_path
 from analysis.exhibits import charts
 from analysis.exhibits.style import to_svg
-from analysis.market import PRESETS, simulate
+from analysis.market import PRESETS, simulate, timelines
+from analysis.market import estimands as truths
 from analysis.provenance import ROOT
 
 DESIGN = Design()
@@ -454,3 +455,11 @@ def test_another_level_is_audited_at_that_level():
     both = found["low"].notna() & np.isfinite(found["low"]) & np.isfinite(wide["low"])
     assert both.any()
     assert (found["high"] - found["low"])[both].lt((wide["high"] - wide["low"])[both]).mean() > 0.9
+
+
+def test_the_market_s_truth_and_the_estimators_speak_of_the_same_months_and_firms():
+    """They know nothing of each other, so what defines an estimand stands in both."""
+    design = Design()
+    assert (timelines.HORIZON, timelines.SILENCE, -timelines.LEADS[0]) == (exits.HORIZON, exits.GAP, news.LEADS)
+    assert (news.HIGH_RISK, design.low, rivals.STEP) == (truths.HIGH_RISK, truths.LOW_EXPOSURE, truths.EXPOSURE_STEP)
+    assert design.destinations == truths.DESTINATIONS
