@@ -68,6 +68,10 @@ SPOILED = {
         "row 2: expected UTF-8 text; found the byte 0xb3, which is no UTF-8 there; likely it is GBK, in which the row "
         "is 'A,g1,China,厨房,.*'; save it as UTF-8, or write `encoding: gbk` in its map",
     ),
+    "gbk behind the mark of UTF-8": (
+        b"\xef\xbb\xbf" + changed("kitchen", "厨房").encode("gbk"),
+        "row 2: expected UTF-8 text; .*厨房,.*'; save it as UTF-8, whose mark it begins with",
+    ),
     "Excel serials": (
         changed("2021-05", "44317"),
         r"row 3, column month: expected a month YYYY-MM; found '44317', an Excel serial number \(2021-05-01\); write",

@@ -208,12 +208,14 @@ def _check_encoding(path: Path, codec: str) -> None:
             try:
                 decoder.decode(content)
             except UnicodeDecodeError as error:
-                raise _not_in(codec, path, pending + content, error.start, rows) from error
+                marked = start.startswith(BOM)
+                raise _not_in(codec, path, pending + content, error.start, rows, marked=marked) from error
             rows += content.count(b"\n")
             content = stream.read(_BYTES_AT_ONCE)
 
 
-def _not_in(codec: str, path: Path, content: bytes, position: int, rows_before: int) -> DataError:
+def _not_in(codec: str, path: Path, content: bytes, position: int, rows_before: int, *, marked: bool) -> DataError:
+    """Return the refusal of a byte; `marked` says whether the file begins with the byte order mark of UTF-8."""
     row = rows_before + content.count(b"\n", 0, position) + 1
     line = content[content.rfind(b"\n", 0, position) + 1 :].partition(b"\n")[0].rstrip(b"\r")
     found = f"the byte 0x{content[position]:02x}"
@@ -223,7 +225,7 @@ def _not_in(codec: str, path: Path, content: bytes, position: int, rows_before: 
     found += ", which is no UTF-8 there"
     try:
         found += f"; likely it is GBK, in which the row is {line.decode('gb18030')!r}"
-        do = "save it as UTF-8, or write `encoding: gbk` in its map"
+        do = "save it as UTF-8" + (", whose mark it begins with" if marked else ", or write `encoding: gbk` in its map")
     except UnicodeDecodeError:
         found, do = f"{found}, nor is the row GBK", "save it as UTF-8"
     return _refusal(f"{path}, row {row}", "UTF-8 text", found, do)

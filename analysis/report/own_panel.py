@@ -134,7 +134,10 @@ def examine(settled: Iterable[Job]) -> str:
             "parameter panel_path; name none, or 03 to 06."
         )
     found = subject.take(mine[0].parameters)
-    pick(found.panel, found.design)
+    try:
+        pick(found.panel, found.design)
+    except DesignError as refusal:
+        raise DesignError(f"{mine[0].parameters['panel_path']}: {refusal}") from refusal
     return found.market
 
 
