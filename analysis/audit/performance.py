@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from analysis.audit.causes import cause
 from analysis.audit.grading import grade, reason
 from analysis.audit.path import PATH
 from analysis.errors import DesignError
-from analysis.estimands.answers import detectable
+from analysis.estimands.answers import POWER, detectable
 from analysis.inference import Bools, Floats
 
 MEASURES = ("bias", "sd", "mean_error", "rmse", "coverage", "rejection", "mde", "type_s", "type_m")
@@ -39,8 +40,8 @@ def summarise(replicates: pd.DataFrame) -> pd.DataFrame:
     - `coverage`, share of intervals that hold the truth, with :math:`\sqrt{c(1-c)/n}`;
     - `rejection`, share of intervals that do not hold zero: power where the truth is not zero, size where it is, as
       in the preset ``null``;
-    - `mde`, smallest effect that a two-sided test of size 1 - level sees with a power of 80 per cent, from the
-      empirical `sd` by :func:`analysis.estimands.answers.detectable`;
+    - `mde`, smallest effect that a two-sided test of size 1 - level, by the estimate's own error, sees with a power of
+      80 per cent: from `mean_error` and the empirical `sd` by :func:`analysis.estimands.answers.detectable`;
     - `type_s`, share of the estimates whose interval does not hold zero that have the wrong sign; `type_m`, mean size
       of these estimates over the mean size of their truths (Gelman and Carlin's exaggeration, as a ratio of means
       since truths differ). NaN where the truth is zero, or no interval excludes zero.
@@ -149,12 +150,20 @@ def _share(hits: Bools) -> Pair:
 
 
 def _smallest_seen(table: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Return the detectable effect at the empirical sd, and half its change over ``sd ± sd_mc``."""
+    """Return the detectable effect, and half its change as spread and mean error move by their Monte Carlo errors.
+
+    An estimate of spread s is seen where it lies z(level) of its own errors from zero. So what
+    :func:`analysis.estimands.answers.detectable` takes for one error is ``(z(level) m + z(power) s) / (z(level) +
+    z(power))``, with m the mean error; s alone for what has an interval and no error.
+    """
     level = float(table["level"].iloc[0])
-    # without an interval, the sd alone says how far an estimate strays
+    z, more = float(stats.norm.ppf((1 + level) / 2)), float(stats.norm.ppf(POWER))
     rows = table.assign(estimate=table["truth"] + table["bias"], conf_low=np.nan, conf_high=np.nan)
-    at = {
-        step: detectable(rows.assign(std_error=(table["sd"] + step * table["sd_mc"]).clip(lower=0)), level=level)
-        for step in (-1, 0, 1)
-    }
-    return at[0], (at[1] - at[-1]) / 2
+    found = []
+    for step in (-1, 0, 1):
+        spread = (table["sd"] + step * table["sd_mc"].fillna(0.0)).clip(lower=0)
+        mean = (table["mean_error"] + step * table["mean_error_mc"].fillna(0.0)).clip(lower=0).fillna(spread)
+        error = (z * mean + more * spread) / (z + more)
+        found.append(detectable(rows.assign(std_error=error), level=level, power=POWER))
+    low, at, high = found
+    return at, np.where(table["sd_mc"].isna(), np.nan, (high - low) / 2)
