@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -134,6 +135,12 @@ def test_answers_are_what_the_verbs_say(simulated):
 
 def test_the_detectable_effect_is_in_the_unit_and_free_of_the_estimate(simulated):
     rows = answers(simulated.panel, Design(), ["E1a", "E3g"]).rows
+    normal = rows.assign(conf_low=np.nan, conf_high=np.nan)
     logs = rows["std_error"][0] / (100 + rows["estimate"][0])  # of log points
-    assert detectable(rows, level=0.95)[0] == pytest.approx(100 * (1 - 2.718281828 ** (-(1.959964 + 0.841621) * logs)))
+    fall = 100 * (1 - np.exp(-(1.959964 + 0.841621) * logs))
+    assert detectable(normal, level=0.95)[0] == pytest.approx(fall, rel=1e-5)
+    half = np.log((100 + rows["conf_high"][0]) / (100 + rows["conf_low"][0])) / 2  # Student's, of few closed groups
+    fall = 100 * (1 - np.exp(-(1.959964 + 0.841621) * half / 1.959964))
+    assert detectable(rows, level=0.95)[0] == pytest.approx(fall, rel=1e-5)
+    assert half > 1.959964 * logs
     assert detectable(rows, level=0.95)[1] == pytest.approx((1.959964 + 0.841621) * rows["std_error"][1], rel=1e-5)
