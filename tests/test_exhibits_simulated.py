@@ -198,7 +198,7 @@ def test_what_is_simulated_stands_in_the_brief_in_a_column_of_its_own_and_counts
     assert one[4][1] == "Contradicted −4.1 to −2.2 pp ○; margin 2.0"
     assert two[4][1] == "–"
     assert exhibits.brief([told, V2, other], EVENT).text == exhibits.brief([V2, other], EVENT).text
-    assert "Readings tried on a simulated market (mid_3k, seed 1), which decide nothing: C01 V2" in (
+    assert "Tried on a simulated market too (mid_3k, seed 1), which decides nothing: 1 of them." in (
         exhibits.brief([told, V2, other], EVENT).html
     )
 

@@ -34,13 +34,13 @@ def brief(verdicts: Sequence[Verdict], event: Event) -> Block:
         lines.append(f"By who said it: {_by_party(spoken)}.")
     if told:
         market = escape(next(iter(told.values())).market)
-        lines.append(f"Readings tried on a simulated market ({market}), which decide nothing: {', '.join(told)}.")
+        lines.append(f"Tried on a simulated market too ({market}), which decides nothing: {len(told)} of them.")
     if spoken and (absent := unjudged(verdicts, event.claims)):
         lines.append(f"<strong>Not judged in this run:</strong> {', '.join(absent)}.")
     if spoken:
         lines.append(
-            "Each word follows from a rule that was fixed in advance. Where the figures allow both a harm and none, "
-            "the word is <em>not shown</em>; it never means that there was no effect."
+            "Each word follows from a rule that was fixed in advance. <em>Not shown</em> never means that there was no "
+            "effect."
         )
     panel = "".join(f"<p>{line}</p>" for line in lines)
     return Block(f'<div class="answer" style="{BOX}">{panel}</div>', lead)
