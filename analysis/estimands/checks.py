@@ -65,7 +65,7 @@ def placebo(panel: Panel, design: Design) -> Estimate:
     Closed firms were chosen at the real closure: they had lived until then, and were what they had become. So all firms
     sold something in the month before the first wave, and were already there at the start of the early base. Newcomers
     grow manyfold in the year that is looked at, and whether one was closed goes with how far it grew: with them the
-    placebo finds a fall of 10 per cent in simulated markets in which nothing fell.
+    placebo finds a fall in simulated markets in which nothing fell.
 
     Returns
     -------

@@ -177,8 +177,7 @@ def placebo(panel: Panel, design: Design) -> Estimate:
 
     All firms sold something in the month before the first wave, for the closed ones had lived until then. Newcomers
     stay, for entry is a part of growth; the part of closed firms alone is off for it, as
-    :func:`analysis.estimands.checks.placebo` says: in simulated markets its interval held zero in 21 of 30, that of
-    both parts in 29.
+    :func:`analysis.estimands.checks.placebo` says, and that of both parts much less.
 
     Returns
     -------
