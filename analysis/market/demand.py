@@ -82,8 +82,8 @@ class Nests:
 def platform_targets(parameters: Parameters) -> tuple[Floats, Floats]:
     """Return share of spending and Chinese share of sales by platform in month 0, float64[platform] each.
 
-    Third-party Amazon has its yearly volume near 2019, 200 bn US$. The sizes of the others are assumptions, for the part
-    of their volumes in which such firms sell is not published, and so are the shares there.
+    Third-party Amazon has its yearly volume near 2019, 200 bn US$. The sizes of the others are assumptions, for the
+    part of their volumes in which such firms sell is not published, and so are the shares there.
     """
     sizes = np.array([200.0, 60.0, 25.0, 8.0, 35.0])
     chinese = np.array([parameters.cn_share, 0.20, 0.90, 0.01, 0.10])
