@@ -364,6 +364,14 @@ def test_a_dense_report_has_narrow_margins_and_its_tables_give_way(tmp_path: Pat
     assert text_edges(reader.pages[0])[0] < MARGIN - 20
 
 
+def test_a_dense_report_that_is_longer_than_a_page_goes_on(tmp_path: Path) -> None:
+    """Names in a brief are a researcher's own: a long one must not leave an unattended run without its brief."""
+    rows = [[f"row {i}", "words and more words " * 5] for i in range(80)]
+    reader = made(tmp_path, code(ANSWER, table(rows, "ll"), tags=("answer", "dense")))
+    assert "row 0" in reader.pages[0].extract_text()
+    assert "row 79" in reader.pages[1].extract_text()
+
+
 ERROR = new_output("error", ename="ZeroDivisionError", evalue="division by zero", traceback=["tb"])
 
 

@@ -32,16 +32,18 @@ def brief(verdicts: Sequence[Verdict], event: Event) -> Block:
     lines = [f"<em>{escape(event.title)}.</em> <strong>{lead}</strong>{as_of}"]
     if spoken:
         lines.append(f"By who said it: {_by_party(spoken)}.")
-    if told:
-        market = escape(next(iter(told.values())).market)
-        lines.append(f"Tried on a simulated market too ({market}), which decides nothing: {len(told)} of them.")
     if spoken and (absent := unjudged(verdicts, event.claims)):
         lines.append(f"<strong>Not judged in this run:</strong> {', '.join(absent)}.")
+    rules = []
     if spoken:
-        lines.append(
+        rules.append(
             "Each word follows from a rule that was fixed in advance. <em>Not shown</em> never means that there was no "
             "effect."
         )
+    if told:
+        market = escape(next(iter(told.values())).market)
+        rules.append(f"Tried on a simulated market too ({market}), which decides nothing: {len(told)} of them.")
+    lines += [" ".join(rules)] if rules else []
     panel = "".join(f"<p>{line}</p>" for line in lines)
     return Block(f'<div class="answer" style="{BOX}">{panel}</div>', lead)
 
