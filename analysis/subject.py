@@ -60,12 +60,12 @@ class Subject:
     @property
     def closed(self) -> int:
         """Number of firms closed within the panel, as the audit counts them."""
-        return int(np.isfinite(self.panel.first_treated(cut=self.design.cut)).sum())
+        return self.panel.count_closed(cut=self.design.cut)
 
     @property
     def line(self) -> str:
         """The event of a report, and the closures in its waves and in other months, in a sentence for its data."""
-        months = closures(self.panel)
+        months = closed_by_month(self.panel)
         other = months[~months.index.isin(self.event.waves)]
         apart = ", ".join(f"{month} ({number})" for month, number in other.items())
         return (
@@ -103,14 +103,14 @@ def take(settings: Mapping[str, Any]) -> Subject:
     return found
 
 
-def closures(panel: Panel) -> pd.Series:
+def closed_by_month(panel: Panel) -> pd.Series:
     """Count the firms closed within a panel, in whole or in part, by month."""
     return panel.cohorts(cut=np.finfo(float).tiny).set_index("month")["firms"]
 
 
 def _refuse_other_waves(panel: Panel, event: Event) -> None:
     """Refuse closures before the event's first wave, which would date it, and a panel with none in any wave."""
-    months = closures(panel)
+    months = closed_by_month(panel)
     early = months[months.index < event.waves[0]]
     found = ", ".join(f"{month} ({number})" for month, number in (months if early.empty else early).items())
     waves = ", ".join(map(str, event.waves))

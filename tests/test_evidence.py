@@ -414,3 +414,13 @@ def test_every_threat_has_days_in_order_and_every_count_an_address():
     assert claims.counts()["source_url"].str.startswith("http").all()
     marks = claims.event_marks(["T05"])
     assert all(2020 < place < 2023 for place in marks)
+
+
+def test_only_the_questions_of_the_event_are_judged():
+    asked = {"growth_not_lower": ("C01", "V2")}
+    found = {"growth_not_lower": {"interval": (-0.5, 0.3), "margin": 2.0}, "share_unchanged": {"interval": (0.0, 0.1)}}
+    told = claims.judge_each(asked, found, tier="facts", window="2021")
+    assert list(told) == ["growth_not_lower"]
+    assert told["growth_not_lower"] == claims.judge(
+        "C01", "V2", interval=(-0.5, 0.3), margin=2.0, tier="facts", window="2021"
+    )

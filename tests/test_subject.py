@@ -66,7 +66,7 @@ def brought(tmp_path, simulated, months: dict[str, str], **event):
 
 
 def test_closures_in_months_that_are_no_wave_are_counted_and_said(simulated, tmp_path):
-    number = subject.closures(simulated.panel)
+    number = subject.closed_by_month(simulated.panel)
     later = brought(tmp_path, simulated, {"2021-08": "2021-10-01"})
     assert f"in its waves: {number.iloc[:3].sum()}, in other months: 2021-10 ({number.iloc[3]})." in later.line
     assert simulated.line.endswith(f"in its waves: {number.sum()}, in other months: none.")
@@ -74,7 +74,7 @@ def test_closures_in_months_that_are_no_wave_are_counted_and_said(simulated, tmp
 
 
 def test_closures_before_the_first_wave_are_refused_with_their_number_and_month(simulated, tmp_path):
-    number = subject.closures(simulated.panel).iloc[0]
+    number = subject.closed_by_month(simulated.panel).iloc[0]
     said = (
         rf"found {number} firms closed before it: 2021-03 \({number}\); leave them out of the panel, or add the month"
     )
@@ -85,7 +85,7 @@ def test_closures_before_the_first_wave_are_refused_with_their_number_and_month(
 
 
 def test_a_panel_of_another_event_is_refused(simulated, tmp_path):
-    total = subject.closures(simulated.panel).sum()
+    total = subject.closed_by_month(simulated.panel).sum()
     with pytest.raises(
         DesignError, match=rf"1999-01\) were asked for; found {total} firms closed in other months only"
     ):

@@ -180,7 +180,7 @@ def _rows(
     """Return a row by measure and group, then the differences from unexposed firms, and all influence values."""
     z = stats.norm.ppf((1 + level) / 2)
     sets = list(zip(GROUPS, groups, strict=True))
-    sets += [(f"{name} - unexposed", gap) for name, gap in zip(GROUPS, gaps, strict=False)]
+    sets += [(f"{name} - unexposed", gap) for name, gap in zip(GROUPS[:-1], gaps, strict=True)]
     frames = []
     for name, (mean, moved, n) in sets:
         error = np.where(np.isnan(mean), np.nan, np.sqrt((moved**2).sum(axis=0)))

@@ -123,7 +123,7 @@ def _market(design: Design, preset: str, seed: int) -> list[dict[str, Any]]:
     except Exception as error:
         error.add_note(f"in the simulated market {preset}, seed {seed}")
         raise
-    closed = int(np.isfinite(panel.first_treated(cut=design.cut)).sum())
+    closed = panel.count_closed(cut=design.cut)
     rows = asked.rename(columns={"conf_low": "low", "conf_high": "high", "reason": "refused"})
     rows = rows.assign(
         preset=preset,

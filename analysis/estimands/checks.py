@@ -13,7 +13,7 @@ from analysis.errors import DesignError
 from analysis.estimands.answers import COLUMNS, Answers, detectable
 from analysis.estimands.design import Comparison, Design, pick
 from analysis.estimands.direct import effect_on_closed
-from analysis.honest import honest_bounds
+from analysis.estimands.paths import drifted
 from analysis.inference import Bools, Estimate, Floats
 from analysis.testing import romano_wolf
 
@@ -135,20 +135,9 @@ def honest_by_month(study: Estimate, *, sensitivity: float = 1.0) -> pd.DataFram
         `honest_low`, `honest_high` in the unit of the study, by the index of its rows; NaN before closure.
     """
     month = study.rows["term"].astype(int).to_numpy()
-    before = month < study.details["reference"]
-    after = np.flatnonzero(~before)
-    assert study.covariance is not None
     ends = pd.DataFrame(np.nan, index=study.rows.index, columns=["honest_low", "honest_high"])
     for place in np.flatnonzero(month >= 0):
-        found = honest_bounds(
-            study.rows["estimate"].to_numpy(float),
-            study.covariance,
-            int(before.sum()),
-            len(after),
-            sensitivity=sensitivity,
-            target=(after == place).astype(float),
-            level=study.level,
-        )
+        found = drifted(study, np.arange(len(month)) == place, sensitivity=(sensitivity,))
         ends.iloc[place] = found.rows[["conf_low", "conf_high"]].to_numpy(float)[0]
     return ends
 

@@ -55,8 +55,8 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS, seed: i
     closed, origin = groups["closed"].to_numpy(), groups["origin"].astype(str).to_numpy()
     if not closed.any():
         raise DesignError("placebo closures were asked for; no closed group sold a year before; widen the window")
-    size = (groups["before"] >= groups.loc[groups["closed"], "before"].median()).astype(str).to_numpy()
-    both = np.char.add(np.char.add(origin, "\0"), size.astype(str))
+    large = (groups["before"] >= groups.loc[groups["closed"], "before"].median()).to_numpy()
+    both = np.char.add(np.char.add(origin, "\0"), large.astype(str))
     within = "origin and size" if _enough(both, closed) else "origin"
 
     def estimator(sales: Floats, first: Floats, rows: Ints) -> Estimate:

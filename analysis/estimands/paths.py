@@ -197,21 +197,32 @@ def honest(study: Estimate, *, sensitivity: tuple[float, ...] = (0.0, 0.5, 1.0))
         If fewer than two months lie before the reference, or none in the window.
     """
     design, month = study.design, study.rows["term"].astype(int).to_numpy()
-    before = month < study.details["reference"]
-    inside = (month[~before] >= design.post_from) & (month[~before] <= design.post_to)
+    inside = (month >= design.post_from) & (month <= design.post_to)
     if not inside.any():
         raise DesignError(
             f"months {design.post_from} to {design.post_to} since closure were asked for; the event study ends in "
             f"month {month.max()}; begin the window earlier"
         )
+    return drifted(study, inside, sensitivity=sensitivity)
+
+
+def drifted(study: Estimate, months: Bools, *, sensitivity: tuple[float, ...]) -> Bounds:
+    """Bound the mean effect of some months of an :func:`event_study`, bool[term], under drifts of relative magnitude.
+
+    Raises
+    ------
+    DesignError
+        If fewer than two months lie before the reference.
+    """
     assert study.covariance is not None
+    after = study.rows["term"].astype(int).to_numpy() > study.details["reference"]
     return honest_bounds(
         study.rows["estimate"].to_numpy(float),
         study.covariance,
-        int(before.sum()),
-        int((~before).sum()),
+        int((~after).sum()),
+        int(after.sum()),
         sensitivity=sensitivity,
-        target=inside / inside.sum(),
+        target=months[after] / months.sum(),
         level=study.level,
     )
 

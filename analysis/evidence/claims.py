@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -165,6 +165,23 @@ def judge(
         why=_because(row, word, tier),
         change=str(CHANGES.get(row["kind"], row["change"]) if tier in PANEL_TIERS else row["change"]),
     )
+
+
+def judge_each(
+    asked: Mapping[str, tuple[str, str]], found: Mapping[str, Mapping[str, Any]], **given: Any
+) -> dict[str, Verdict]:
+    """Judge, by question, those that an event asks.
+
+    Parameters
+    ----------
+    asked : mapping of str to (str, str)
+        Claim and reading by question, such as :attr:`analysis.events.Event.asked`.
+    found : mapping of str to mapping
+        What :func:`judge` needs to know of each question; it goes before what is given for all.
+    **given
+        What it needs to know of all.
+    """
+    return {name: judge(*asked[name], **(given | dict(result))) for name, result in found.items() if name in asked}
 
 
 def checked(placebo: pd.DataFrame) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def by_year(series: facts.Series) -> pd.Series:
 
 def ebay_volume() -> facts.Series:
     """Return eBay's merchandise volume by quarter, million US dollars; 2021 is backed out of the growth of 2022."""
-    published = facts.series("platform_quarterly", platform="eBay", series="gmv_total", publisher=EBAY, freq="Q")
+    published = _published_volume()
     earlier = facts.from_growth(published, _reported_growth())
     return joined([earlier, published], published.name, "2021 from the levels and the reported growth of 2022")
 
@@ -57,6 +57,10 @@ def ebay_china_growth() -> pd.DataFrame:
     return pd.DataFrame({"revenue": names.values(), "growth": [one.values["2023H1"] for one in grown]})
 
 
+def _published_volume() -> facts.Series:
+    return facts.series("platform_quarterly", platform="eBay", series="gmv_total", publisher=EBAY, freq="Q")
+
+
 def _reported_growth() -> facts.Series:
     return facts.series(
         "platform_quarterly",
@@ -79,10 +83,9 @@ def destination_readings() -> pd.DataFrame:
         revenue by quarter, and eBay's revenue from Chinese sellers, as far as that has a year before it
         (:data:`LAST`).
     """
-    volume = facts.series("platform_quarterly", platform="eBay", series="gmv_total", publisher=EBAY, freq="Q")
     found = (
         ("eBay: volume", _reported_growth()),
-        ("eBay: volume", facts.growth(volume)),
+        ("eBay: volume", facts.growth(_published_volume())),
         ("Alibaba: international retail revenue", aliexpress_parent_growth()),
     )
     parts = [

@@ -149,6 +149,10 @@ class Panel:
         position = self.closures(cut=cut)
         return np.where(position < len(self.months), position, np.inf)
 
+    def count_closed(self, *, cut: float = 0.5) -> int:
+        """Return the number of firms closed within the window, with a dose of at least `cut`."""
+        return int(np.isfinite(self.first_treated(cut=cut)).sum())
+
     @property
     def censored(self) -> int:
         """Number of firms whose closure lies after the last month: never closed within the window."""
