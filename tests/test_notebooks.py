@@ -6,6 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import golden
 import papermill
 import pytest
 import stamps
@@ -149,6 +150,10 @@ def test_every_seed_claim_gets_the_word_that_public_figures_allow(published):
     found = real(published)
     assert {name: row["word"] for name, row in found.items()} == WORDS
     assert {row["claim"] for row in found.values()} == set(facts.load("claims").query("seed")["claim_id"])
+
+
+def test_every_verdict_is_what_it_was(published):
+    assert golden.differences(golden.verdicts(judged(published)), golden.read("schedule")) == []
 
 
 def test_every_number_of_a_verdict_stands_in_its_report_and_in_the_brief(published):

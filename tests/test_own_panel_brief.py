@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import golden
 import pytest
 import stamps
 from pypdf import PdfReader
@@ -12,6 +13,7 @@ from analysis import events, facts, verdicts
 from analysis.__main__ import main
 from analysis.exhibits import quantity
 from analysis.market import simulate
+from analysis.provenance import ROOT
 from analysis.report.outcomes import Exit
 
 
@@ -82,3 +84,11 @@ def test_a_panel_s_word_stands_with_interval_margin_and_grade_and_what_public_fi
 def test_the_manifest_names_the_panel(published):
     manifest = json.loads((published / "manifest.json").read_text(encoding="utf-8"))
     assert Path(manifest["panel"]).name == "own.parquet"
+
+
+def test_every_verdict_on_an_example_is_what_it_was(tmp_path):
+    example = ROOT / "data" / "examples" / "accounts.csv"
+    given = ["--panel", str(example), "--map", str(example.with_suffix(".map.yml")), "--out", str(tmp_path)]
+    assert main(["report", *given]) == Exit.OK
+    rows = json.loads(next(tmp_path.glob("20*/verdicts.json")).read_text(encoding="utf-8"))
+    assert golden.differences(golden.verdicts(rows), golden.read("accounts run")) == []

@@ -14,7 +14,7 @@ REQUIRED = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
 
 
 def name(requirement: str) -> str:
-    return re.split(r"[<>=;\s]", requirement, maxsplit=1)[0].lower()
+    return re.split(r"[<>=;\s]", requirement, maxsplit=1)[0].lower().replace(".", "-")
 
 
 def tracked(pattern: str) -> list[str]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 Where = Literal["all", "home"]
 Ints = npt.NDArray[np.int64]
+ROUNDING = 1e-12  # errors below it, in logs or as a share of mean sales, are what is left where there should be zero
 NO_ERROR = "waves of closed firms of one cluster, or that sold nothing, have no error; without comparison no estimate"
 
 
@@ -147,7 +148,7 @@ def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estima
         estimand=f"{_name(design, where)} by month since closure",
         unit=found.unit if design.scale == "ratio" else f"{panel.unit} a firm and month",
         rows=dynamic.rows.assign(n=n),
-        details={**details, "pretrend": _pretrend(dynamic, design)},
+        details={**details, "pretrend": _pretrend(dynamic, design, 1.0 if found.scale == "ratio" else rows.y.mean())},
     )
     return marked(made, panel, design)
 
@@ -306,9 +307,9 @@ def _name(design: Design, where: Where) -> str:
     return "E1a" if where == "all" else "E1b"
 
 
-def _pretrend(dynamic: Estimate, design: Design) -> Pretrend:
+def _pretrend(dynamic: Estimate, design: Design, size: float) -> Pretrend:
     before = (dynamic.rows["term"].astype(int) < -1 - design.anticipation).to_numpy()
-    before = before & (dynamic.rows["std_error"].to_numpy() > 0)
+    before = before & (dynamic.rows["std_error"].to_numpy() > ROUNDING * size)
     if not before.any():
         return Pretrend(np.nan, np.nan)
     assert dynamic.covariance is not None

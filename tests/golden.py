@@ -1,0 +1,252 @@
+"""Everything that the project computes and prints, as flat tables: what a change of the code must leave as it is.
+
+``python tests/golden.py`` writes them to ``tests/data/golden``; do that only where a number is meant to change, and say
+which and why.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis import accounting, events, inventory
+from analysis.errors import DesignError
+from analysis.estimands import Design, checks, effect_on_growth, growing, growth, growth_checks, paths, redrawn, rivals
+from analysis.estimands.answers import answers
+from analysis.estimands.detection import smallest_effect
+from analysis.estimands.shifting import mix_paths, toward_destinations
+from analysis.evidence import growth as totals
+from analysis.evidence import platforms, prices, revenue
+from analysis.inference import Estimate
+from analysis.market import PRESETS, Truth, simulate
+from analysis.panel import Panel, read_panel
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = Path(__file__).resolve().parent / "data" / "golden"
+SEEDS = (1, 2)
+EXAMPLES = ("tidy", "wide", "accounts")
+COMMON = (-3.0, 3.0)
+WORDS = ("claim", "reading", "tier", "provenance", "market", "word", "confidence", "grade", "statement", "claimant")
+WORDS += ("estimand", "unit", "window", "n", "interval", "why", "change")
+NUMBERS = ("estimate", "low", "high", "claimed", "margin")
+"""Fields of a verdict: its text is held to the letter, its numbers as closely as estimates."""
+
+Shown = Estimate | pd.DataFrame | Mapping[str, float]
+
+
+def markets() -> list[str]:
+    """Return the names of the simulated markets and of the example panels."""
+    return [f"{preset} {seed}" for preset in PRESETS for seed in SEEDS] + list(EXAMPLES)
+
+
+def opened(name: str) -> tuple[Panel, Truth | None, Design]:
+    """Return the panel of a name, its truth where it is known, and the default design of the event on record."""
+    event = events.read("amazon_2021")
+    design = Design(origin=event.origin, destinations=event.destinations, opened=event.opened)
+    if name in EXAMPLES:
+        file = ROOT / "data" / "examples" / f"{name}.csv"
+        named = {"map": file.with_suffix(".map.yml"), "home": event.home, "platforms": tuple(event.platforms)}
+        return read_panel(file, **named), None, design
+    preset, seed = name.split()
+    panel, truth = simulate(preset, int(seed), worlds=("W11", "W00", "W10", "W01"))
+    return panel, truth, design
+
+
+def estimates(panel: Panel, design: Design) -> pd.DataFrame:
+    """Return every estimand of a panel, a row each."""
+    return answers(panel, design).rows
+
+
+def truths(truth: Truth) -> dict[str, float]:
+    """Return every true value of a simulated market."""
+    return truth.scalars() | truth.displacement()
+
+
+def shown(panel: Panel, truth: Truth | None, design: Design) -> Iterator[tuple[str, Shown]]:
+    """Yield what reports on a panel show beside its estimands; a refusal is the text of its row."""
+    wide = replace(design, level=0.9)
+    study = _made(paths.event_study, panel, design)
+    yield "event study", study
+    if isinstance(study, Estimate):
+        yield "event study, pretrend", vars(study.details["pretrend"])
+        bounds = paths.honest(study)
+        yield "honest bounds", bounds.rows.assign(breakdown=bounds.breakdown)
+        yield "honest by month", checks.honest_by_month(study)
+        yield "event study, truth", pd.DataFrame({"truth": paths.true_path(truth, study)})
+    waves = _made(paths.by_wave, panel, design)
+    yield "by wave", waves
+    if truth is not None and isinstance(waves, Estimate):
+        yield "by wave, truth", paths.true_by_wave(truth, waves)
+        yield "mechanisms", truth.shapley()
+        yield "decomposition", truth.decomposition()
+        yield "closed by", truth.closed_by(4, 9)
+    yield "comparisons", checks.comparisons(panel, design, truth.closed_by if truth else None)
+    yield "a year early, E1a", checks.year_before(panel, design)
+    made = answers(panel, design, ["E1a", "E1b", "E1d", "E1e"])
+    yield "mechanical", checks.mechanical(made)
+    yield "family", checks.family(made.made, {"E1a": "simple", "E1b": "simple", "E1d": "difference"})
+    for own, origin in ((True, "own"), (False, "other")):
+        for what, verb in (
+            ("dose response", rivals.dose_response),
+            ("drawn again", redrawn.randomised),
+            ("beside risk", rivals.beside_risk),
+            ("year before", rivals.year_before),
+            ("spared categories", redrawn.spared_categories),
+        ):
+            yield f"{what}, {origin}", _made(verb, panel, design, own_origin=own)
+    yield "recapture", _made(rivals.recapture, panel, design)
+    effect = _made(effect_on_growth, panel, wide, common=COMMON)
+    share = _made(growing.effect_on_share, panel, wide, common=COMMON)
+    for name, found, two_sided in (("E3g", effect, False), ("E3s", share, True)):
+        yield name, found
+        if isinstance(found, Estimate):
+            words = [str(place) for place in range(len(found.rows) - 1)]
+            yield f"{name}, rungs", growth_checks.rungs(found, words, margin=2.0, two_sided=two_sided)
+            yield f"{name}, precision", growth_checks.precision({name: (found, 2.0, two_sided)}, level=0.95)
+    if isinstance(effect, Estimate):
+        yield "break-even", growth_checks.break_even(effect, 2.0)
+    yield "E3k", _made(growing.effect_in_parts, panel, design, common=COMMON)
+    yield "a year early, E3g", growth_checks.year_before(panel, design)
+    yield "growth", growth(panel, design)
+    yield "toward", _made(toward_destinations, panel, design)
+    yield "mix", mix_paths(panel, design).assign(month=lambda rows: rows["month"].astype(str))
+    yield "smallest effect", _made(smallest_effect, panel, design)
+    yield from inventory.inventory(panel)
+    yield "sentence", pd.DataFrame({"text": [inventory.sentence(panel)]})
+
+
+def public() -> Iterator[tuple[str, Shown]]:
+    """Yield the results from public figures and listed firms, with the parameters of the notebooks."""
+    before = revenue.year_before()
+    for first, last in ((before, 2021), (before - 1, before), (before, 2023)):
+        yield f"revenue {first} to {last}", revenue.revenue_change(first, last, level=0.95)
+    yield "revenue", revenue.indexed(before, before - 1, 2023)
+    yield "left out", revenue.leave_one_out(before, 2021, level=0.95)
+    for method in ("sdid", "sc", "did"):
+        yield f"synthetic {method}", revenue.synthetic("Sunvalley", 2021, method, level=0.95)
+    yield "damage", revenue.damage("Sunvalley", 0.3333, level=0.95)
+    yield "disclosed", revenue.disclosed()
+    prices_found = prices.share_prices("2021-01-05", "2021-04-23", level=0.95)
+    yield "prices", prices_found
+    for name, frame in zip(("market", "shares"), prices.price_paths(prices_found), strict=True):
+        yield f"price paths, {name}", frame
+    sales, closed = totals.third_party_sales(), totals.closed_sales(6.49)
+    yield (
+        "ladder",
+        accounting.assumption_ladder(
+            float(sales.values["2020"]),
+            share=0.40,
+            share_range=(0.33, 0.46),
+            closed=closed,
+            recapture=(0.0, 0.8),
+            common=COMMON,
+        ),
+    )
+    yield "readings", totals.published_growth()
+    yield "shares", totals.shares()
+    yield "fan", totals.fan("2021Q3", 4, level=0.95)
+    yield "accounts", totals.account_map([3000.0, 50_000.0], 1e6, 2.0, [0.0, 0.3, 0.6, 0.9])
+    yield "totals", {"noise": totals.lead_noise(), "stated": totals.stated_change()} | dict(enumerate(closed))
+    yield "lead", platforms.by_year(totals.lead()).to_frame("value")
+    yield "ebay", platforms.by_year(platforms.ebay_volume()).to_frame("value")
+    yield "alibaba", platforms.by_year(platforms.aliexpress_parent_growth()).to_frame("value")
+    yield "destinations", platforms.destination_readings()
+    yield "mix of firms", platforms.mix()
+
+
+def _made(verb: Callable[..., Shown], *asked: Any, **options: Any) -> Shown:
+    try:
+        return verb(*asked, **options)
+    except DesignError as refusal:
+        return pd.DataFrame({"reason": [str(refusal)]})
+
+
+def flat(results: Iterator[tuple[str, Shown]]) -> pd.DataFrame:
+    """Return results as one table: `what`, `row`, `column`, and `value` as text, numbers with all their digits."""
+    cells: list[tuple[str, str, str, str]] = []
+    for what, found in results:
+        frame = found.rows if isinstance(found, Estimate) else found
+        if isinstance(frame, Mapping):
+            frame = pd.DataFrame({"value": dict(frame)})
+        for column in frame:
+            values = [_text(value) for value in frame[column]]
+            cells += [(what, str(row), str(column), text) for row, text in enumerate(values)]
+    return pd.DataFrame(cells, columns=["what", "row", "column", "value"])
+
+
+def _text(value: Any) -> str:
+    return repr(float(value)) if isinstance(value, int | float | np.number) else str(value)
+
+
+def verdicts(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return verdicts as one table: `name` of claim, reading and tier, `field`, `value`, without who judged when."""
+    cells = []
+    for row in rows:
+        name = " ".join(part for part in (row["claim"], row["reading"], row["tier"]) if part)
+        cells += [(name, field, "" if row[field] is None else _text(row[field])) for field in (*WORDS, *NUMBERS)]
+    return pd.DataFrame(cells, columns=["name", "field", "value"]).sort_values(["name", "field"], ignore_index=True)
+
+
+def differences(found: pd.DataFrame, wanted: pd.DataFrame) -> list[str]:
+    """Return a line for each cell of two tables of text that is not the same, numbers to a relative 1e-9.
+
+    Of a number that is rounding, such as a shift of 1e-16 points, only the size counts: below 1e-9 both are nothing.
+    What an optimiser finds differs between processors in the eighth digit: two rows of the fan are held to 1e-6.
+    """
+    keys = list(found.columns[:-1])
+    both = found.merge(wanted, on=keys, how="outer", suffixes=("", "_wanted")).fillna("absent")
+    optimised = both.get("what", pd.Series("", both.index)).eq("fan")
+    return [
+        " ".join(map(str, row))
+        for row, closeness in zip(both.itertuples(index=False), np.where(optimised, 1e-6, 1e-9), strict=True)
+        if not _same(row.value, row.value_wanted, closeness)
+    ]
+
+
+def _same(found: str, wanted: str, closeness: float) -> bool:
+    if found == wanted:
+        return True
+    try:
+        return bool(np.isclose(float(found), float(wanted), rtol=closeness, atol=1e-9, equal_nan=True))
+    except ValueError:
+        return False
+
+
+def collected(name: str) -> pd.DataFrame:
+    """Return all that is held of one market or example: `what`, `row`, `column`, `value`."""
+    panel, truth, design = opened(name)
+    results: list[tuple[str, Shown]] = [("estimates", estimates(panel, design))]
+    if truth is not None:
+        results.append(("truth", pd.Series(truths(truth)).rename_axis("id").reset_index(name="value")))
+    if name in (*EXAMPLES, "mid_3k 1"):
+        results += shown(panel, truth, design)
+    return flat(iter(results))
+
+
+def read(name: str) -> pd.DataFrame:
+    """Read a table that was frozen."""
+    return pd.read_csv(FOLDER / f"{name.replace(' ', '_')}.csv.gz", dtype=str, keep_default_na=False)
+
+
+def freeze(name: str, table: pd.DataFrame) -> None:
+    """Write a table, the same bytes for the same content."""
+    FOLDER.mkdir(exist_ok=True, parents=True)
+    how = {"method": "gzip", "mtime": 0}
+    table.to_csv(FOLDER / f"{name.replace(' ', '_')}.csv.gz", index=False, compression=how)
+
+
+if __name__ == "__main__":
+    import json
+
+    for market in markets():
+        freeze(market, collected(market))
+    freeze("public", flat(public()))
+    for run in sys.argv[1:]:  # name=path of a verdicts.json
+        target, _, path = run.partition("=")
+        freeze(target, verdicts(json.loads(Path(path).read_text(encoding="utf-8"))))
