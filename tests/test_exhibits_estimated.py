@@ -11,8 +11,8 @@ from matplotlib.collections import LineCollection
 from analysis import exhibits
 from analysis.exhibits import charts
 from analysis.exhibits.charts.axes import axis_numbers
-from analysis.exhibits.estimated import NOT_ESTIMABLE
 from analysis.honest import Bounds
+from analysis.numbers import NOT_ESTIMABLE
 
 
 @pytest.fixture(autouse=True)
@@ -69,13 +69,6 @@ def test_a_dash_in_the_place_of_a_truth_or_a_grade_is_explained():
     graded = exhibits.estimates(ROWS.assign(grade=["usable", "do not use", "not graded"]), "E.")
     assert ungraded not in graded.html
     assert [row[-1] for row in cells(graded)] == ["usable", "do not use", "–"]
-
-
-def test_a_limit_beyond_a_thousand_per_cent_says_no_more_than_that():
-    assert exhibits.span(-100.0, 865_254.5, "per cent") == "−100.0 to > +1,000"
-    assert exhibits.span(-2000.0, -1000.0, "per cent of L") == "< −1,000 to −1,000.0"
-    assert exhibits.span(0.0, 865_254.5, "accounts") == "0 to 865,254"
-    assert exhibits.span(-np.inf, np.inf, "per cent") == "−∞ to ∞"
 
 
 def test_codes_become_names_as_whole_words_in_labels_and_reasons():

@@ -11,7 +11,7 @@ from test_exhibits import EVENT, V2, Reader, bare, look, verdict
 
 from analysis import exhibits
 from analysis.errors import DesignError
-from analysis.exhibits import charts, quantity
+from analysis.exhibits import charts
 from analysis.verdicts import CONTRADICTED
 
 __all__ = ["look"]  # a fixture
@@ -123,7 +123,6 @@ def test_in_a_simulated_look_only_what_is_called_real_is_marked_real():
     assert [cell[1] for cell in Reader(table.html).rows[1]][:4] == ["1.0 ○", "2.0 ○", "3.0 ●", "4.0 ○"]
     assert "<caption>Simulated – T.</caption>" in table.html
     assert "<caption>T.</caption>" in exhibits.table(frame, "T.", provenance="real").html
-    assert quantity(1.0, "ratio", mark="estimate") == "1.00 ○"
 
 
 @pytest.mark.usefixtures("simulated")

@@ -4,7 +4,7 @@ import pytest
 
 from analysis.errors import DesignError
 from analysis.evidence import limits
-from analysis.exhibits.estimated import NOT_ESTIMABLE
+from analysis.numbers import NOT_ESTIMABLE
 
 
 @pytest.mark.parametrize("report", sorted(limits.MISSING))

@@ -14,8 +14,8 @@ from pypdf import PdfReader
 from ruff import find_ruff_bin
 
 from analysis import facts, parameters, tiers, verdicts
-from analysis.exhibits import number, percent_change, quantity
 from analysis.facts import descriptor
+from analysis.numbers import number, percent_change, quantity
 from analysis.provenance import ROOT
 from analysis.report import runner, schedule
 from analysis.report.outcomes import Exit

@@ -11,8 +11,8 @@ from pypdf import PdfReader
 
 from analysis import events, facts, verdicts
 from analysis.__main__ import main
-from analysis.exhibits import quantity
 from analysis.market import simulate
+from analysis.numbers import quantity
 from analysis.provenance import ROOT
 from analysis.report.outcomes import Exit
 

@@ -11,8 +11,8 @@ import pandas as pd
 from analysis import facts
 from analysis.accounting import closed_share
 from analysis.errors import DataError, DesignError
-from analysis.exhibits.numbers import quantity
 from analysis.inference import Estimate
+from analysis.numbers import quantity
 from analysis.trends import its_fan
 
 FILINGS = "Amazon (own filings)"

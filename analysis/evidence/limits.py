@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.exhibits.estimated import NOT_ESTIMABLE
+from analysis.numbers import NOT_ESTIMABLE
 
 # (id, effect, why not), by the report that would answer on public figures.
 MISSING = {

@@ -5,9 +5,9 @@ from analysis.exhibits.brief import brief, brief_provenance, brief_table
 from analysis.exhibits.colophon import colophon
 from analysis.exhibits.estimated import breakdown, estimates, in_words, placebos, reasons
 from analysis.exhibits.judged import answer, finding, finding_box, label, verdict_table
-from analysis.exhibits.numbers import number, p_value, percent_change, points, quantity, span
 from analysis.exhibits.register import threats
 from analysis.exhibits.style import look, use
+from analysis.numbers import number, p_value, percent_change, points, quantity, span
 
 __all__ = [
     "Block",

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.exhibits.numbers import MARKS, number
 from analysis.exhibits.style import kind, look, refuse_money, to_svg
+from analysis.numbers import MARKS, number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -115,7 +115,7 @@ def table(
             mark = marks.get(name, own)
             by_row = [mark] * len(frame) if mark in MARKS else frame[mark]
             cells = [
-                number(float(v), decimals.get(name, 1), signed=name in signed, mark=m)
+                number(float(v), decimals.get(name, 1), signed=name in signed, mark=kind(m))
                 for v, m in zip(values, by_row, strict=True)
             ]
             filled.append(("right", cells))

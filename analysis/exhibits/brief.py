@@ -16,7 +16,7 @@ import pandas as pd
 from analysis import provenance
 from analysis.exhibits.blocks import BOX, Block, Label, say, table
 from analysis.exhibits.judged import TIER_NAMES, finding, label
-from analysis.exhibits.numbers import quantity
+from analysis.numbers import quantity
 from analysis.verdicts import Verdict, best, condition, elsewhere, party, simulated, tally, unjudged
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 
 from analysis.exhibits.blocks import Block, say, table
-from analysis.exhibits.numbers import MINUS, number, quantity, span
+from analysis.exhibits.style import kind
+from analysis.numbers import MINUS, NOT_ESTIMABLE, number, quantity, span
 from analysis.verdicts import GRADES
 
 if TYPE_CHECKING:
     from analysis.honest import Bounds
 
-NOT_ESTIMABLE = "not estimable with this data"
 A_SET = "no point: a set"
 SMALL = "†"
 
@@ -55,7 +55,7 @@ def estimates(
     shown = pd.DataFrame({"label": rows["label"]})
     small = rows["estimate"].abs() < rows["mde"]
     shown["estimate"] = [
-        quantity(value, unit, mark="estimate") + f" {SMALL}" * below if there else without
+        quantity(value, unit, mark=kind("estimate")) + f" {SMALL}" * below if there else without
         for value, unit, there, without, below in zip(rows["estimate"], units, known, lacking, small, strict=True)
     ]
     ends = zip(rows["conf_low"], rows["conf_high"], units, strict=True)
@@ -74,7 +74,9 @@ def estimates(
     if true:
         truth = rows["id"].map(true)
         truth = rows["truth"].fillna(truth) if "truth" in rows else truth
-        shown["truth"] = [quantity(value, unit, mark="estimate") for value, unit in zip(truth, units, strict=True)]
+        shown["truth"] = [
+            quantity(value, unit, mark=kind("estimate")) for value, unit in zip(truth, units, strict=True)
+        ]
         held = truth.between(rows["conf_low"], rows["conf_high"]).map({True: "yes", False: "no"})
         shown["inside"] = held.where(truth.notna() & rows["conf_low"].notna(), "–")
         columns |= {"truth": "Truth", "inside": "Inside"}
@@ -130,7 +132,7 @@ def placebos(rows: pd.DataFrame, against: Sequence[float]) -> str:
             told["holds zero"].append(f"{row['label']}{part}")
         else:
             ends = span(row["conf_low"], row["conf_high"], row["unit"])
-            point = quantity(row["estimate"], row["unit"], mark="estimate")
+            point = quantity(row["estimate"], row["unit"], mark=kind("estimate"))
             told["excludes zero"].append(f"{row['label']} {point} [{ends}]{part}")
     said = [f"{words}: {'; '.join(named)}" for words, named in told.items() if named]
     return f"Placebos whose interval {'; whose interval '.join(said)}."
@@ -146,7 +148,7 @@ def breakdown(bounds: Bounds | None, of: str) -> str:
         return f"The mean effect {of} excludes zero under every drift that was tried."
     return (
         f"The mean effect {of} excludes zero up to a drift from month to month of M* times the largest before closure: "
-        f"the breakdown value is M* = {number(bounds.breakdown, 2, mark='estimate')}."
+        f"the breakdown value is M* = {number(bounds.breakdown, 2, mark=kind('estimate'))}."
     )
 
 

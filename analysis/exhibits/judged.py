@@ -12,8 +12,8 @@ import pandas as pd
 
 from analysis.errors import DesignError
 from analysis.exhibits.blocks import BOX, Block, Label, table
-from analysis.exhibits.numbers import MARKS, quantity, span
 from analysis.exhibits.style import kind, look
+from analysis.numbers import MARKS, quantity, span
 from analysis.verdicts import NOT_TESTABLE, Verdict, condition
 
 PILL = "padding:0 .5em;border:1px solid currentColor;border-radius:.7em;font-weight:600;white-space:nowrap"

@@ -11,8 +11,8 @@ from matplotlib.colors import ListedColormap
 from matplotlib.ticker import NullLocator
 
 from analysis.exhibits.charts.axes import axis_numbers
-from analysis.exhibits.numbers import number
 from analysis.exhibits.style import INK, WIDTH, look
+from analysis.numbers import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import Formatter
 
-from analysis.exhibits.numbers import number
 from analysis.exhibits.style import look
+from analysis.numbers import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

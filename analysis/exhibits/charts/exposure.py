@@ -12,14 +12,12 @@ from matplotlib import pyplot as plt
 from matplotlib.ticker import MaxNLocator
 
 from analysis.exhibits.charts.axes import axis_numbers
-from analysis.exhibits.numbers import number
 from analysis.exhibits.style import INK, WIDTH, look
+from analysis.numbers import NOT_ESTIMABLE, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-NO_ESTIMATE = "not estimable with this data"
 
 
 def dose_response(
@@ -38,7 +36,7 @@ def dose_response(
         axes.set_title(origin)
         axes.axhline(0, color=INK, lw=0.7, ls="-", zorder=1)
         if own["estimate"].isna().all():
-            axes.text(0.5, 0.7, NO_ESTIMATE, transform=axes.transAxes, ha="center", color=look().rest)
+            axes.text(0.5, 0.7, NOT_ESTIMABLE, transform=axes.transAxes, ha="center", color=look().rest)
             axes.set_xlim(0, 10)
         axes.fill_between(100 * line["exposure"], line["conf_low"], line["conf_high"], color=look().band, lw=0)
         axes.plot(100 * fake["exposure"], fake["estimate"], color=look().rest, lw=1.0, ls=":", label="a year before")

@@ -12,8 +12,8 @@ from matplotlib import pyplot as plt
 from matplotlib.ticker import MaxNLocator
 
 from analysis.exhibits.charts.axes import axis_numbers
-from analysis.exhibits.numbers import number, span
 from analysis.exhibits.style import INK, WIDTH, look
+from analysis.numbers import number, span
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

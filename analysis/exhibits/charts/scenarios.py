@@ -11,8 +11,8 @@ import pandas as pd
 from matplotlib import pyplot as plt
 
 from analysis.exhibits.charts.axes import axis_numbers
-from analysis.exhibits.numbers import number
 from analysis.exhibits.style import INK, WIDTH, look
+from analysis.numbers import number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

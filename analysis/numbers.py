@@ -1,4 +1,7 @@
-"""How numbers are written: one way for every table, sentence, label and check."""
+"""How numbers are written: one way for every table, sentence, label and check.
+
+A number carries its provenance as a mark, which the caller names; nothing here knows of tables or figures.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from analysis.exhibits.style import kind
-
 T = TypeVar("T")
 
 MARKS = {"real": "●", "estimate": "◐", "simulated": "○"}
 MINUS = "−"
+NOT_ESTIMABLE = "not estimable with this data"  # stands where a number would, wherever there is a reason instead
 DECIMALS = {
     "log points": 3,
     "percentage points": 1,
@@ -42,7 +44,7 @@ def number(value: float | None, decimals: int = 1, *, signed: bool = False, mark
     signed : bool
         Whether a positive number gets its plus.
     mark : {"", "real", "estimate", "simulated"}
-        Provenance; in a simulated look an estimate is marked simulated.
+        Provenance; what is estimated from a simulated market is simulated.
     """
     if value is None or math.isnan(value):
         return "–"
@@ -51,7 +53,7 @@ def number(value: float | None, decimals: int = 1, *, signed: bool = False, mark
     text = f"{abs(value):,.{decimals}f}"
     zero = float(text.replace(",", "")) == 0
     sign = "" if zero else MINUS if value < 0 else "+" if signed else ""
-    return f"{sign}{text}{' ' + MARKS[kind(mark)] if mark else ''}"
+    return f"{sign}{text}{' ' + MARKS[mark] if mark else ''}"
 
 
 def quantity(value: float | None, unit: str, *, mark: str = "") -> str:
