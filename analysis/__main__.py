@@ -120,7 +120,7 @@ def _audit(own: OwnPanel, asked: argparse.Namespace) -> int:
     if asked.accept is not None:
         raise DesignError(f"Option --accept {asked.accept}: it goes with files in data/; leave it or --panel out.")
     from analysis import inventory, subject
-    from analysis.estimands import Design
+    from analysis.estimands.design import Design
 
     found = subject.take(own.parameters | {"conf": Design.level})
     print(f"{own.path}: {inventory.sentence(found.panel)}\n{found.line}\n")

@@ -4,6 +4,9 @@ Every message has three clauses: what was asked, what was found (with counts and
 the offending key), and what to do about it.
 """
 
+from operator import index
+from typing import Any
+
 
 class DataError(ValueError):
     """The input is not what it says it is."""
@@ -11,3 +14,11 @@ class DataError(ValueError):
 
 class DesignError(ValueError):
     """What is asked for is not identified by this design or these data."""
+
+
+def whole_number(name: str, value: Any) -> int:
+    """Return a count or a column number as int; anything but an integer, such as 2.0, is a DesignError."""
+    try:
+        return index(value)
+    except TypeError as wrong:
+        raise DesignError(f"a whole number for {name} was asked for; found {value!r}; give an int") from wrong

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.estimands import Design, pick
-from analysis.estimands.answers import answers
-from analysis.estimands.design import attempt
-from analysis.estimands.detection import smallest_effect
+from analysis.estimands.catalogue import estimate_all
+from analysis.estimands.closed_firms import smallest_effect
+from analysis.estimands.design import Design, attempt
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -58,12 +57,12 @@ def reach(panel: Panel, design: Design) -> Sections:
     DesignError
         If the panel has no closed firm, or cannot carry the design.
     """
-    picked = pick(panel, design)
-    months = [panel.months[part] for part in (picked.base, picked.before, picked.after)]
+    sample = design.sample(panel)
+    months = [panel.months[part] for part in (sample.base, sample.before, sample.after)]
     compared = [
-        ("closed by the end of the window", int(picked.closed.sum())),
-        (f"compared with them ({design.comparison})", int(picked.comparison.sum())),
-        ("never closed, in whole or in part", int(picked.whole.sum())),
+        ("closed by the end of the window", int(sample.closed.sum())),
+        (f"compared with them ({design.comparison})", int(sample.comparison.sum())),
+        ("never closed, in whole or in part", int(sample.never_closed.sum())),
         *((name, f"{part[0]} to {part[-1]}") for name, part in zip(_MONTHS, months, strict=True)),
     ]
     return [
@@ -196,11 +195,11 @@ def _firms_and_groups(panel: Panel, firms: np.ndarray) -> tuple[int, int]:
 
 
 def _exposure(panel: Panel, design: Design) -> pd.DataFrame:
-    picked = pick(panel, design)
+    sample = design.sample(panel)
     rows = []
     for origin in panel.firms["origin"].unique():
-        of_origin = picked.whole & (panel.firms["origin"] == origin).to_numpy() & ~np.isnan(picked.exposure)
-        exposure = 100 * picked.exposure[of_origin]
+        of_origin = sample.never_closed & (panel.firms["origin"] == origin).to_numpy() & ~np.isnan(sample.exposure)
+        exposure = 100 * sample.exposure[of_origin]
         shares = {name: float(np.quantile(exposure, q)) if exposure.size else np.nan for name, q in _QUANTILES.items()}
         low = int((exposure < 100 * design.low).sum())
         rows.append({"origin": origin, "firms": exposure.size, f"below {100 * design.low:g}": low} | shares)
@@ -209,7 +208,7 @@ def _exposure(panel: Panel, design: Design) -> pd.DataFrame:
 
 def _estimable(panel: Panel, design: Design) -> pd.DataFrame:
     """Keep of the answers only whether there is one, and the smallest effect that it could have seen."""
-    found = answers(panel, design).rows
+    found = estimate_all(panel, design).rows
     able = np.isfinite(found["std_error"].to_numpy(float))
     why = found["reason"].where(found["reason"] != "", "no error can be given")
     return pd.DataFrame(
@@ -226,9 +225,9 @@ def _estimable(panel: Panel, design: Design) -> pd.DataFrame:
 
 def _placebos(panel: Panel, design: Design) -> pd.DataFrame:
     """Say from placebo closures how small an effect shows, and how often a normal test is wrong; or why not."""
-    found, refusal = attempt(smallest_effect, panel, design)
-    if found is None:
-        return pd.DataFrame({"what": ["not estimable"], "found": [refusal]})
+    found = attempt(smallest_effect, panel, design)
+    if found.refused:
+        return pd.DataFrame({"what": ["not estimable"], "found": [found.reason]})
     drawn = f"{found.counts['draws']} draws, within {found.details['within']}"
     asked = {
         "fall": "fall seen in four of five draws, by a test that is right on this panel",

@@ -15,7 +15,6 @@ import pandas as pd
 
 from analysis import verdicts
 from analysis.errors import DesignError
-from analysis.market import estimands
 from analysis.market.enforcement import expected_accounts
 from analysis.market.parameters import FIRST_MONTH, chosen, plausible
 from analysis.market.truth import Truth
@@ -63,12 +62,12 @@ def outcomes(preset: str, seed: int, *, window: tuple[int, int] = (4, 9), **over
         closed firms to other platforms; NaN where nothing was lost), and `accounts`, closed in expectation.
     """
     truth = Truth(Market.open(preset, chosen(preset, overrides), seed))
-    market, scene = truth.market, truth.scene(*window)
-    grown, parts = estimands.growth(scene), estimands.displacement(scene)
+    market, found = truth.market, truth.window(*window)
+    grown, parts = found.of_growth(), found.of_loss()
     return {
         "E3g": grown["E3g"],
         "E3s": grown["E3s"],
-        "E1a": estimands.direct(scene)["E1a"],
+        "E1a": found.effect(found.closed, slice(None)),
         "moved": parts["d3"] + parts["d4"] + parts["d5"],
         "accounts": expected_accounts(market.stage, market.history),
     }

@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis import events
 from analysis.errors import DesignError
-from analysis.estimands import Design
+from analysis.estimands.design import Design
 from analysis.events import Event
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Subject:
         if self.truth is None:
             return {}
         window = (self.design.post_from, self.design.post_to)
-        return self.truth.scalars(*window) | self.truth.displacement(*window)
+        return self.truth.scalars(*window)
 
 
 def take(settings: Mapping[str, Any]) -> Subject:

@@ -1,32 +1,163 @@
-"""Families of hypotheses: p-values that hold for all of them together."""
+"""Tests: against a margin set in advance, over all assignments, and in families of hypotheses."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.errors import DesignError
-from analysis.inference import Floats, whole_number
+from analysis.errors import DesignError, whole_number
+from analysis.estimate import Bools, Floats, root
+
+MAX_ASSIGNMENTS = 1_000_000
+TIE = 1e-12  # two statistics closer than this, relative to their size, are the same number
 
 
-def romano_wolf(
-    estimates: Floats,
-    *,
-    covariance: Floats | None = None,
-    influence: Floats | None = None,
-    draws: int = 20_000,
-    seed: int = 0,
-) -> pd.DataFrame:
+@dataclass(frozen=True)
+class TestResult:
+    """A one-sided test against a margin that was fixed in advance.
+
+    Attributes
+    ----------
+    null : str
+        The hypothesis that a small `p_value` speaks against.
+    p_value, low, margin : float
+        `low` is the limit that is compared with ``-margin``.
+    passed : bool
+        Whether the null hypothesis is rejected.
+    level : float
+        One minus the size of the test.
+    """
+
+    __test__ = False  # pytest takes the name for a test
+
+    null: str
+    p_value: float
+    low: float
+    margin: float
+    passed: bool
+    level: float
+
+
+def _positive(name: str, value: float) -> None:
+    if not value > 0 or not np.isfinite(value):
+        raise DesignError(f"a positive {name} was asked for; found {value}; give a finite number above 0")
+
+
+def _share(level: float) -> None:
+    if not 0.5 < level < 1:
+        raise DesignError(f"a level between 0.5 and 1 was asked for; found {level}; 0.95 is usual")
+
+
+def noninferiority(estimate: float, std_error: float, margin: float, level: float = 0.95) -> TestResult:
+    """Test one-sided that an effect is not worse than ``-margin``.
+
+    Parameters
+    ----------
+    estimate, std_error, margin : float
+        In one unit; a harm is negative. `margin` is positive and set in advance.
+    level : float
+        One minus the size of the test; the lower limit is ``estimate - z(level) * std_error``.
+
+    Returns
+    -------
+    TestResult
+        Passed when the lower limit lies above ``-margin``. A failure is inconclusive, never a proof of harm.
+
+    Raises
+    ------
+    DesignError
+        If the estimate is not finite, the standard error or margin not a positive number, or the level not in
+        (0.5, 1).
+    """
+    if not np.isfinite(estimate):
+        raise DesignError(f"an estimate was asked for; found {estimate}; give a finite number, or no check at all")
+    _positive("std_error", std_error)
+    _positive("margin", margin)
+    _share(level)
+    low = float(estimate - stats.norm.ppf(level) * std_error)
+    p_value = float(stats.norm.sf((estimate + margin) / std_error))
+    return TestResult(f"the effect is {margin:g} or more below zero", p_value, low, margin, low > -margin, level)
+
+
+def largest_std_error(margin: float, *, power: float = 0.8, level: float = 0.95, two_sided: bool = False) -> float:
+    """Return the largest standard error with which a true zero passes the check with `power`.
+
+    Non-inferiority: ``margin / (z(level) + z(power))``. Equivalence (`two_sided`):
+    ``margin / (z(level) + z((1 + power) / 2))``. Same unit as `margin`. A margin, level or power that gives no
+    number is a DesignError.
+    """
+    _positive("margin", margin)
+    _share(level)
+    if not 0 < power < 1:
+        raise DesignError(f"a power between 0 and 1 was asked for; found {power}; 0.8 is usual")
+    needed = (1 + power) / 2 if two_sided else power
+    return float(margin / (stats.norm.ppf(level) + stats.norm.ppf(needed)))
+
+
+def assignments(n_units: int, n_treated: int) -> Bools:
+    """Return all ways to treat `n_treated` of `n_units`, bool[assignment, unit]; more than a million are refused."""
+    if not 0 < n_treated < n_units:
+        raise DesignError(
+            f"a permutation over {n_units} units was asked for; found {n_treated} treated; "
+            "at least one treated and one comparison unit are needed"
+        )
+    if (count := comb(n_units, n_treated)) > MAX_ASSIGNMENTS:
+        raise DesignError(
+            f"all assignments of {n_treated} among {n_units} units were asked for; there are {count:,}; "
+            f"at most {MAX_ASSIGNMENTS:,} are enumerated: use fewer units"
+        )
+    chosen = np.array(list(combinations(range(n_units), n_treated)))
+    drawn = np.zeros((len(chosen), n_units), dtype=bool)
+    np.put_along_axis(drawn, chosen, True, axis=1)
+    return drawn
+
+
+def shift_interval(observed: float, draws: Floats, slopes: Floats, level: float) -> tuple[float, float]:
+    """Invert a two-sided permutation test of a constant shift, exactly.
+
+    Under the null that every treated unit was shifted by tau, assignment d's statistic is
+    ``draws[d] - tau * slopes[d]`` and the observed one ``observed - tau``. Assignment d is at least
+    as far from zero as the observed one where tau lies between ``(observed - draws[d]) / (1 - slopes[d])``
+    and ``(observed + draws[d]) / (1 + slopes[d])``, an interval that holds `observed`. The p-value at tau is the
+    share of these intervals that cover tau, so each limit is an order statistic of their ends.
+
+    Parameters
+    ----------
+    observed : float
+        The statistic under the actual assignment, which is among the draws.
+    draws, slopes : float64[assignment]
+        Statistic of each assignment, and the same statistic of the treatment indicator (in [-1, 1]).
+    level : float
+        Coverage of the interval, in (0.5, 1).
+
+    Returns
+    -------
+    tuple of float
+        The smallest and the largest shift with a p-value above ``1 - level``; (-inf, inf) where
+        the smallest possible p-value is itself above it.
+    """
+    _share(level)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ends = np.array([(observed - draws) / (1 - slopes), (observed + draws) / (1 + slopes)])
+    never_nearer = np.abs(slopes) > 1 - TIE  # the actual assignment and its mirror image
+    low = np.sort(np.where(never_nearer, -np.inf, ends.min(axis=0)))
+    high = np.sort(np.where(never_nearer, np.inf, ends.max(axis=0)))[::-1]
+    needed = int(np.floor((1 - level) * len(draws) + TIE))
+    return (float(low[needed]), float(high[needed]))
+
+
+def romano_wolf(estimates: Floats, covariance: Floats, *, draws: int = 20_000, seed: int = 0) -> pd.DataFrame:
     """Adjust the p-values of a family of two-sided tests of zero, step by step, for their joint distribution.
 
     Parameters
     ----------
     estimates : float64[term]
-    covariance : float64[term, term], optional
-        Give this or `influence`.
-    influence : float64[cluster, term], optional
-        Influence values; Gaussian multipliers on them are normal with covariance ``influence.T @ influence``.
+    covariance : float64[term, term]
     draws, seed : int
         Of the largest absolute t statistic under no effect.
 
@@ -47,24 +178,19 @@ def romano_wolf(
     94-108; (2016), Efficient computation of adjusted p-values for resampling-based stepdown multiple testing,
     Statistics and Probability Letters 113, 38-40.
     """
-    if (covariance is None) == (influence is None):
-        raise DesignError("a covariance or influence values were asked for; found both or neither; give one")
-    estimates = np.asarray(estimates, dtype=float)
-    joint = np.asarray(covariance if influence is None else np.transpose(influence) @ influence, dtype=float)
+    estimates, joint = np.asarray(estimates, dtype=float), np.asarray(covariance, dtype=float)
     variance = np.diag(joint) if joint.ndim == 2 else np.empty(0)
     if estimates.ndim != 1 or joint.shape != (len(estimates),) * 2 or not (variance > 0).all() or not len(estimates):
         raise DesignError(
             f"estimates[term] with a covariance of positive variances were asked for; found shapes {estimates.shape} "
             f"and {joint.shape}, variances {variance.tolist()}; leave out terms that cannot be estimated"
         )
-    error = np.sqrt(variance)
-    t = np.abs(estimates / error)
-    values, vectors = np.linalg.eigh(joint / np.outer(error, error))
-    root = vectors * np.sqrt(np.clip(values, 0, None))
-    size = np.abs(np.random.default_rng(seed).standard_normal((whole_number("draws", draws), len(t))) @ root.T)
-    order = np.argsort(-t, kind="stable")
+    t = estimates / np.sqrt(variance)
+    normal = np.random.default_rng(seed).standard_normal((whole_number("draws", draws), len(t)))
+    size = np.abs(normal @ root(joint))
+    order = np.argsort(-np.abs(t), kind="stable")
     largest = np.maximum.accumulate(size[:, order[::-1]], axis=1)[:, ::-1]  # of each term and those after it
-    steps = (1 + (largest >= t[order]).sum(axis=0)) / (1 + draws)
+    steps = (1 + (largest >= np.abs(t)[order]).sum(axis=0)) / (1 + draws)
     adjusted, rank = np.empty(len(t)), np.empty(len(t), dtype=np.int64)
     adjusted[order], rank[order] = np.maximum.accumulate(steps), np.arange(1, len(t) + 1)
-    return pd.DataFrame({"t": estimates / error, "p_value": 2 * stats.norm.sf(t), "p_adjusted": adjusted, "rank": rank})
+    return pd.DataFrame({"t": t, "p_value": 2 * stats.norm.sf(np.abs(t)), "p_adjusted": adjusted, "rank": rank})

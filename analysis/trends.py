@@ -11,11 +11,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
-from scipy import stats
 
-from analysis.errors import DesignError
-from analysis.inference import Estimate, Floats, whole_number
+from analysis.errors import DesignError, whole_number
+from analysis.estimate import Estimate, Floats
 
 SEASON = 4
 MIN_BEFORE = 4  # a year, so that every season is seen before a break
@@ -171,36 +169,29 @@ def its_fan(y: Floats, first_post: int, *, horizon: int = 4, lags: int = 4, leve
         )
     used = y[: first_post + horizon]
     dates = range(MIN_BEFORE, first_post - horizon + 1)
-    rows = []
+    fits = {name: fit(used, first_post, lags) for name, fit in SPECIFICATIONS.items()}
+    columns: dict[str, list[float]] = {"placebo_low": [], "placebo_high": [], "n_placebos": [], "outside": []}
     for name, fit in SPECIFICATIONS.items():
-        found = fit(used, first_post, lags)
         placebos = np.array([fit(y[: date + horizon], date, None).estimate for date in dates])
         seen = placebos[np.isfinite(placebos)]
-        reach = stats.t.ppf((1 + level) / 2, found.df) * found.error
-        rows.append(
-            {
-                "term": name,
-                "estimate": found.estimate,
-                "std_error": found.error,
-                "conf_low": found.estimate - reach,
-                "conf_high": found.estimate + reach,
-                "n": found.n,
-                "placebo_low": seen.min() if len(seen) else np.nan,
-                "placebo_high": seen.max() if len(seen) else np.nan,
-                "n_placebos": len(seen),
-                "outside": bool(len(seen)) and bool(found.estimate < seen.min() or found.estimate > seen.max()),
-            }
-        )
-    frame = pd.DataFrame(rows)
-    failed = frame.loc[frame["estimate"].isna(), "term"].tolist()
+        low, high = (seen.min(), seen.max()) if len(seen) else (np.nan, np.nan)
+        outside = bool(fits[name].estimate < low or fits[name].estimate > high)
+        for column, value in zip(columns.values(), (low, high, len(seen), outside), strict=True):
+            column.append(value)
+    failed = [name for name, found in fits.items() if np.isnan(found.estimate)]
     return Estimate(
         estimand="break in an aggregate series (falsification)",
         unit=unit,
-        rows=frame,
+        terms=tuple(fits),
+        value=np.array([found.estimate for found in fits.values()]),
+        covariance=np.diag([found.error**2 for found in fits.values()]),
+        df=np.array([found.df for found in fits.values()]),
+        n=[found.n for found in fits.values()],
+        columns=columns,
         level=level,
         counts={
             "quarters": len(used),
-            "specifications": len(frame),
+            "specifications": len(fits),
             "placebo_dates": len(dates),
             "horizon": horizon,
         },

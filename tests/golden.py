@@ -15,15 +15,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import accounting, events, inventory
+from analysis import events, inventory
 from analysis.errors import DesignError
-from analysis.estimands import Design, checks, effect_on_growth, growing, growth, growth_checks, paths, redrawn, rivals
-from analysis.estimands.answers import answers
-from analysis.estimands.detection import smallest_effect
-from analysis.estimands.shifting import mix_paths, toward_destinations
+from analysis.estimands import closed_firms, displacement, event_study, growth, rivals
+from analysis.estimands.catalogue import estimate_all
+from analysis.estimands.design import Design
+from analysis.estimate import Estimate
+from analysis.evidence import bounds, platforms, prices, revenue
 from analysis.evidence import growth as totals
-from analysis.evidence import platforms, prices, revenue
-from analysis.inference import Estimate
 from analysis.market import PRESETS, Truth, simulate
 from analysis.panel import Panel, read_panel
 
@@ -60,63 +59,64 @@ def opened(name: str) -> tuple[Panel, Truth | None, Design]:
 
 def estimates(panel: Panel, design: Design) -> pd.DataFrame:
     """Return every estimand of a panel, a row each."""
-    return answers(panel, design).rows
+    return estimate_all(panel, design).rows
 
 
 def truths(truth: Truth) -> dict[str, float]:
-    """Return every true value of a simulated market."""
-    return truth.scalars() | truth.displacement()
+    """Return every true value of a simulated market, where the lost sales went last."""
+    found = truth.scalars()
+    return dict(sorted(found.items(), key=lambda one: one[0] in {f"d{number}" for number in range(1, 8)}))
 
 
 def shown(panel: Panel, truth: Truth | None, design: Design) -> Iterator[tuple[str, Shown]]:
     """Yield what reports on a panel show beside its estimands; a refusal is the text of its row."""
     wide = replace(design, level=0.9)
-    study = _made(paths.event_study, panel, design)
+    study = _made(event_study.event_study, panel, design)
     yield "event study", study
     if isinstance(study, Estimate):
         yield "event study, pretrend", vars(study.details["pretrend"])
-        bounds = paths.honest(study)
-        yield "honest bounds", bounds.rows.assign(breakdown=bounds.breakdown)
-        yield "honest by month", checks.honest_by_month(study)
-        yield "event study, truth", pd.DataFrame({"truth": paths.true_path(truth, study)})
-    waves = _made(paths.by_wave, panel, design)
+        found = event_study.honest(study)
+        yield "honest bounds", found.rows.assign(breakdown=found.breakdown)
+        yield "honest by month", event_study.honest_by_month(study)
+        yield "event study, truth", pd.DataFrame({"truth": event_study.true_path(truth, study)})
+    waves = _made(event_study.by_cohort, panel, design)
     yield "by wave", waves
     if truth is not None and isinstance(waves, Estimate):
-        yield "by wave, truth", paths.true_by_wave(truth, waves)
+        yield "by wave, truth", event_study.true_by_cohort(truth, waves)
         yield "mechanisms", truth.shapley()
         yield "decomposition", truth.decomposition()
         yield "closed by", truth.closed_by(4, 9)
-    yield "comparisons", checks.comparisons(panel, design, truth.closed_by if truth else None)
-    yield "a year early, E1a", checks.year_before(panel, design)
-    made = answers(panel, design, ["E1a", "E1b", "E1d", "E1e"])
-    yield "mechanical", checks.mechanical(made)
-    yield "family", checks.family(made.made, {"E1a": "simple", "E1b": "simple", "E1d": "difference"})
+    yield "comparisons", closed_firms.comparisons(panel, design, truth.closed_by if truth else None)
+    yield "a year early, E1a", closed_firms.year_before(panel, design)
+    made = estimate_all(panel, design, ["E1a", "E1b", "E1d", "E1e"])
+    yield "mechanical", closed_firms.mechanical(made.rows, made["E1e"])
+    yield "family", closed_firms.family({name: made[name] for name in ("E1a", "E1b", "E1d")})
     for own, origin in ((True, "own"), (False, "other")):
         for what, verb in (
             ("dose response", rivals.dose_response),
-            ("drawn again", redrawn.randomised),
-            ("beside risk", rivals.beside_risk),
+            ("drawn again", rivals.randomization_test),
+            ("beside risk", rivals.with_risk),
             ("year before", rivals.year_before),
-            ("spared categories", redrawn.spared_categories),
+            ("spared categories", rivals.spared_categories),
         ):
             yield f"{what}, {origin}", _made(verb, panel, design, own_origin=own)
-    yield "recapture", _made(rivals.recapture, panel, design)
-    effect = _made(effect_on_growth, panel, wide, common=COMMON)
-    share = _made(growing.effect_on_share, panel, wide, common=COMMON)
+    yield "recapture", _made(displacement.recapture, panel, design)
+    effect = _made(growth.effect_on_growth, panel, wide, common=COMMON)
+    share = _made(growth.effect_on_share, panel, wide, common=COMMON)
     for name, found, two_sided in (("E3g", effect, False), ("E3s", share, True)):
         yield name, found
         if isinstance(found, Estimate):
             words = [str(place) for place in range(len(found.rows) - 1)]
-            yield f"{name}, rungs", growth_checks.rungs(found, words, margin=2.0, two_sided=two_sided)
-            yield f"{name}, precision", growth_checks.precision({name: (found, 2.0, two_sided)}, level=0.95)
+            yield f"{name}, rungs", growth.rungs(found, words, margin=2.0, two_sided=two_sided)
+            yield f"{name}, precision", growth.precision({name: (found, 2.0, two_sided)}, level=0.95)
     if isinstance(effect, Estimate):
-        yield "break-even", growth_checks.break_even(effect, 2.0)
-    yield "E3k", _made(growing.effect_in_parts, panel, design, common=COMMON)
-    yield "a year early, E3g", growth_checks.year_before(panel, design)
-    yield "growth", growth(panel, design)
-    yield "toward", _made(toward_destinations, panel, design)
-    yield "mix", mix_paths(panel, design).assign(month=lambda rows: rows["month"].astype(str))
-    yield "smallest effect", _made(smallest_effect, panel, design)
+        yield "break-even", growth.break_even(effect, 2.0)
+    yield "E3k", _made(growth.effect_in_parts, panel, design, common=COMMON)
+    yield "a year early, E3g", growth.year_before(panel, design)
+    yield "growth", growth.growth(panel, design)
+    yield "toward", _made(displacement.toward_destinations, panel, design)
+    yield "mix", displacement.mix_paths(panel, design).assign(month=lambda rows: rows["month"].astype(str))
+    yield "smallest effect", _made(closed_firms.smallest_effect, panel, design)
     yield from inventory.inventory(panel)
     yield "sentence", pd.DataFrame({"text": [inventory.sentence(panel)]})
 
@@ -139,7 +139,7 @@ def public() -> Iterator[tuple[str, Shown]]:
     sales, closed = totals.third_party_sales(), totals.closed_sales(6.49)
     yield (
         "ladder",
-        accounting.assumption_ladder(
+        bounds.assumption_ladder(
             float(sales.values["2020"]),
             share=0.40,
             share_range=(0.33, 0.46),

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.errors import DesignError
-from analysis.estimands.paths import event_study, true_path
+from analysis.estimands.event_study import event_study, true_path
 
 if TYPE_CHECKING:
-    from analysis.estimands import Design
-    from analysis.market import Truth
+    from analysis.estimands.design import Design
+    from analysis.market.truth import Truth
     from analysis.panel import Panel
 
 PATH = "E1a_path"

@@ -12,8 +12,8 @@ from analysis.audit.causes import cause
 from analysis.audit.grading import grade, reason
 from analysis.audit.path import PATH
 from analysis.errors import DesignError
-from analysis.estimands.answers import POWER, detectable
-from analysis.inference import Bools, Floats
+from analysis.estimate import Bools, Floats
+from analysis.estimators.power import POWER, detectable
 
 MEASURES = ("bias", "sd", "mean_error", "rmse", "coverage", "rejection", "mde", "type_s", "type_m")
 COLUMNS = [
@@ -41,7 +41,7 @@ def summarise(replicates: pd.DataFrame) -> pd.DataFrame:
     - `rejection`, share of intervals that do not hold zero: power where the truth is not zero, size where it is, as
       in the preset ``null``;
     - `mde`, smallest effect that a two-sided test of size 1 - level, by the estimate's own error, sees with a power of
-      80 per cent: from `mean_error` and the empirical `sd` by :func:`analysis.estimands.answers.detectable`;
+      80 per cent: from `mean_error` and the empirical `sd` by :func:`analysis.estimators.power.detectable`;
     - `type_s`, share of the estimates whose interval does not hold zero that have the wrong sign; `type_m`, mean size
       of these estimates over the mean size of their truths (Gelman and Carlin's exaggeration, as a ratio of means
       since truths differ). NaN where the truth is zero, or no interval excludes zero.
@@ -153,7 +153,7 @@ def _smallest_seen(table: pd.DataFrame) -> tuple[Floats, Floats]:
     """Return the detectable effect, and half its change as spread and mean error move by their Monte Carlo errors.
 
     An estimate of spread s is seen where it lies z(level) of its own errors from zero. So what
-    :func:`analysis.estimands.answers.detectable` takes for one error is ``(z(level) m + z(power) s) / (z(level) +
+    :func:`analysis.estimators.power.detectable` takes for one error is ``(z(level) m + z(power) s) / (z(level) +
     z(power))``, with m the mean error; s alone for what has an interval and no error.
     """
     level = float(table["level"].iloc[0])

@@ -16,10 +16,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from analysis.audit.path import path_inside
-from analysis.errors import DesignError
-from analysis.estimands import Design
-from analysis.estimands.answers import answers
-from analysis.inference import whole_number
+from analysis.errors import DesignError, whole_number
+from analysis.estimands.catalogue import estimate_all
+from analysis.estimands.design import Design
 from analysis.market import simulate
 from analysis.market.parameters import chosen
 from analysis.subject import WORLDS
@@ -34,7 +33,7 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB
 def replicate(presets: Iterable[str], seeds: Iterable[int], *, design: Design, workers: int) -> pd.DataFrame:
     """Simulate markets, and hold every answer of each against its truth.
 
-    The estimands are those of :func:`analysis.estimands.answers.answers`: one that is added there is audited; and
+    The estimands are those of :func:`analysis.estimands.catalogue.estimate_all`: one added there is audited; and
     :data:`analysis.audit.PATH`, whether the band of the event study holds the whole true path. The rows do not depend
     on `workers`.
 
@@ -117,8 +116,8 @@ def _market(design: Design, preset: str, seed: int) -> list[dict[str, Any]]:
     """Simulate one market and return its rows."""
     try:
         panel, truth = simulate(preset, seed, worlds=WORLDS)
-        known = truth.scalars(design.post_from, design.post_to) | truth.displacement(design.post_from, design.post_to)
-        asked = answers(panel, design).rows
+        known = truth.scalars(design.post_from, design.post_to)
+        asked = estimate_all(panel, design).rows
         path = path_inside(panel, truth, design)
     except Exception as error:
         error.add_note(f"in the simulated market {preset}, seed {seed}")

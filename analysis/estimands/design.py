@@ -1,15 +1,18 @@
-"""A design: which firms are compared, in which months; and what of a panel it picks."""
+"""A design: which firms are compared, in which months; and the sample that it picks from a panel."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from weakref import WeakKeyDictionary
 
 import numpy as np
+import pandas as pd
 
-from analysis.errors import DesignError
-from analysis.inference import Bools, Estimate, Floats, whole_number
+from analysis.errors import DesignError, whole_number
+from analysis.estimate import Bools, Estimate, Floats, Ints
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -35,8 +38,6 @@ class Design:
         Months before the first wave over which shares of categories, and exposure, are measured.
     anticipation : int
         Months before a closure in which an effect is allowed for; no comparison reaches into them.
-    scale : {"ratio", "level"}
-        Of the effects on closed firms: per cent of their sales, or money a firm and month.
     cluster : {"brand_group", "category", "firm"}
         Unit of independent draws.
     origin : str
@@ -59,7 +60,6 @@ class Design:
     post_to: int = 9
     base_months: int = 12
     anticipation: int = 2
-    scale: Literal["ratio", "level"] = "ratio"
     cluster: Cluster = "brand_group"
     origin: str = "CN"
     destinations: tuple[str, ...] = ("EBY", "ALI")
@@ -72,7 +72,6 @@ class Design:
         """Refuse words and numbers that mean nothing."""
         for name, value, allowed in (
             ("comparison", self.comparison, get_args(Comparison)),
-            ("scale", self.scale, ("ratio", "level")),
             ("cluster", self.cluster, get_args(Cluster)),
         ):
             if value not in allowed:
@@ -94,20 +93,31 @@ class Design:
             if not 0 < share < 1 and not (name == "cut" and share == 1):
                 raise DesignError(f"a design with {name} = {share} was asked for; it is a share; give one in (0, 1)")
 
+    def sample(self, panel: Panel) -> Sample:
+        """Return what the design picks from a panel, made once; a DesignError where the panel cannot carry it."""
+        made = _samples.setdefault(panel, {})
+        if self not in made:
+            made[self] = _sample(panel, self)
+        return made[self]
+
 
 @dataclass(frozen=True, eq=False)
-class Picked:
+class Sample:
     """What a design picks from a panel.
 
     Attributes
     ----------
+    panel : Panel
+    design : Design
     before, after, base : slice
         Window, the same months a year before, and base months: positions on the month axis.
+    first : float64[firm]
+        Month of closure with a dose of at least the cut; inf for none within the panel.
     closed : bool[firm]
-        Closed by the end of the window, with a dose of at least the cut.
+        Closed by the end of the window.
     comparison : bool[firm]
         Compared with them.
-    whole : bool[firm]
+    never_closed : bool[firm]
         Touched by no closure, now or later, in whole or in part.
     exposure : float64[firm]
         Mean over the window.
@@ -115,18 +125,95 @@ class Picked:
         Share of the window's months in which the firm is closed.
     """
 
+    panel: Panel
+    design: Design
     before: slice
     after: slice
     base: slice
+    first: Floats
     closed: Bools
     comparison: Bools
-    whole: Bools
+    never_closed: Bools
     exposure: Floats
     months_closed: Floats
+    made: dict[object, object] = field(default_factory=dict)
+    """What several estimands share, by its name."""
+
+    @property
+    def window(self) -> str:
+        """First and last month of the window, in words."""
+        months = self.panel.months[self.after]
+        return f"{months[0]} to {months[-1]}"
+
+    @property
+    def year_ago(self) -> str:
+        """The same months a year before, in words."""
+        months = self.panel.months[self.before]
+        return f"{months[0]} to {months[-1]}"
+
+    @property
+    def home(self) -> Floats:
+        """Sales on the home platform, float64[firm, month]."""
+        return self.panel.sales[:, 0]
+
+    @cached_property
+    def sums(self) -> Floats:
+        """Sales in the window a year before and in the window, float64[2, firm, platform]; NaN where one is missing."""
+        return np.array([self.panel.sales[:, :, part].sum(axis=2) for part in (self.before, self.after)])
+
+    @cached_property
+    def own(self) -> Bools:
+        """Firms of the design's origin; where there are none a DesignError."""
+        found = self.is_own
+        if not found.any():
+            raise DesignError(
+                f"growth of firms of origin {self.design.origin} was asked for; none of {len(found)} firms is; check "
+                "the column origin"
+            )
+        return found
+
+    @cached_property
+    def is_own(self) -> Bools:
+        """Firms of the design's origin, if any."""
+        return np.asarray((self.panel.firms["origin"] == self.design.origin).to_numpy())
+
+    @cached_property
+    def origin(self) -> Ints:
+        """Origin of each firm as a number, int64[firm], in the order of the names."""
+        return np.asarray(pd.factorize(self.panel.firms["origin"], sort=True)[0], dtype=np.int64)
+
+    @cached_property
+    def category(self) -> Ints:
+        """Category of each firm as a number, int64[firm]."""
+        return np.asarray(pd.factorize(self.panel.firms["category"])[0], dtype=np.int64)
+
+    @cached_property
+    def cluster(self) -> Ints:
+        """Unit of independent draws of each firm as a number, int64[firm]."""
+        if self.design.cluster == "firm":
+            return np.arange(len(self.panel.firms))
+        return np.asarray(pd.factorize(self.panel.firms[self.design.cluster])[0], dtype=np.int64)
+
+    @cached_property
+    def stopped(self) -> Bools:
+        """Who sells nothing on any platform, bool[firm, month]; not known is not stopped."""
+        return np.asarray(self.panel.total() <= 0)
+
+    def mark(self, found: Estimate, **changes: Any) -> Estimate:
+        """Stamp an estimate with its design, panel and provenance, so that it can be made again."""
+        stamp: dict[str, Any] = {"design": self.design, "digest": self.panel.digest, "provenance": self.provenance}
+        return replace(found, **(stamp | changes))
+
+    @property
+    def provenance(self) -> str:
+        """What is made of the numbers of this panel: an "estimate", or "simulated"."""
+        return "simulated" if self.panel.provenance == "simulated" else "estimate"
 
 
-def pick(panel: Panel, design: Design) -> Picked:
-    """Find the windows and the firms of a design in a panel; a design that the panel cannot carry is a DesignError."""
+_samples: WeakKeyDictionary[Panel, dict[Design, Sample]] = WeakKeyDictionary()
+
+
+def _sample(panel: Panel, design: Design) -> Sample:
     first = panel.first_treated(cut=design.cut)
     if not np.isfinite(first).any():
         raise DesignError(
@@ -143,21 +230,34 @@ def pick(panel: Panel, design: Design) -> Picked:
         )
     after, base = slice(start, stop), slice(wave - design.base_months, wave)
     exposure = panel.exposure(base=base, home=panel.platforms[0], cut=design.cut)[:, after].mean(axis=1)
-    closed, whole = first < stop, panel.firms["closed_on"].isna().to_numpy()
+    closed, never_closed = first < stop, panel.firms["closed_on"].isna().to_numpy()
     since = np.arange(start, stop) >= first[:, np.newaxis]
-    comparison = _comparison(panel, design, first, whole, exposure, stop)
-    return Picked(slice(start - 12, stop - 12), after, base, closed, comparison, whole, exposure, since.mean(axis=1))
+    return Sample(
+        panel=panel,
+        design=design,
+        before=slice(start - 12, stop - 12),
+        after=after,
+        base=base,
+        first=first,
+        closed=closed,
+        comparison=_comparison(panel, design, first, never_closed, exposure, stop),
+        never_closed=never_closed,
+        exposure=exposure,
+        months_closed=since.mean(axis=1),
+    )
 
 
-def _comparison(panel: Panel, design: Design, first: Floats, whole: Bools, exposure: Floats, stop: int) -> Bools:
+def _comparison(panel: Panel, design: Design, first: Floats, never_closed: Bools, exposure: Floats, stop: int) -> Bools:
     if design.comparison == "spared_same_category":
-        return whole & np.isin(panel.firms["category"], panel.firms["category"][first < stop])
+        category, names = pd.factorize(panel.firms["category"])
+        hit = np.bincount(category[first < stop], minlength=len(names)) > 0
+        return np.asarray(never_closed & hit[category])
     if design.comparison == "low_exposure":
-        found = whole & (np.nan_to_num(exposure, nan=np.inf) < design.low)
+        found = never_closed & (np.nan_to_num(exposure, nan=np.inf) < design.low)
         if not found.any():
             raise DesignError(
-                f"firms with an exposure below {design.low:g} were asked for; the lowest of {whole.sum()} firms not "
-                f"closed is {np.nanmin(exposure[whole], initial=np.inf):.3g}; raise `low`"
+                f"firms with an exposure below {design.low:g} were asked for; the lowest of {never_closed.sum()} firms "
+                f"not closed is {np.nanmin(exposure[never_closed], initial=np.inf):.3g}; raise `low`"
             )
         return found
     closures = panel.closures(cut=design.cut)  # those after the last month of the panel as well
@@ -172,19 +272,24 @@ def _comparison(panel: Panel, design: Design, first: Floats, whole: Bools, expos
     return found
 
 
-def clusters(panel: Panel, design: Design) -> Any:
-    """Return the cluster of each firm, array[firm]."""
-    return np.asarray(panel.firms.index if design.cluster == "firm" else panel.firms[design.cluster])
+def low_exposure(panel: Panel, design: Design, what: str) -> Sample:
+    """Return the sample of a design that compares with firms of low exposure; another comparison is a DesignError."""
+    if design.comparison != "low_exposure":
+        raise DesignError(
+            f"{what} against {design.comparison} firms was asked for; these inherit sales of closed firms themselves, "
+            "so what others gained is not identified; use comparison='low_exposure'"
+        )
+    return design.sample(panel)
 
 
-def attempt(make: Callable[..., Found], *asked: Any, **options: Any) -> tuple[Found | None, str]:
-    """Return what a verb finds, or None and the reason of its refusal, so that a report goes on with what there is."""
+def attempt(make: Callable[..., Found], *asked: Any, **options: Any) -> Found | Estimate:
+    """Return what a verb finds; where it refuses, an Estimate without value, and with the reason.
+
+    So a report goes on with what there is. What is asked of something refused is refused for the same reason.
+    """
+    if because := next((one for one in asked if isinstance(one, Estimate) and one.refused), None):
+        return because
     try:
-        return make(*asked, **options), ""
+        return make(*asked, **options)
     except DesignError as refusal:
-        return None, str(refusal)
-
-
-def marked(found: Estimate, panel: Panel, design: Design) -> Estimate:
-    """Add the design and the digest of the panel, so that the estimate can be made again."""
-    return replace(found, design=design, digest=panel.digest)
+        return Estimate(estimand="", unit="", terms=("",), value=np.full(1, np.nan), n=np.nan, reason=str(refusal))

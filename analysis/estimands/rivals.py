@@ -1,30 +1,115 @@
-"""What became of the rivals of closed firms: by exposure, beside risk, a year before, as shares of the loss.
+"""What became of the rivals of closed firms: by exposure, beside risk, a year before, with closures drawn again (E2).
 
-The slopes of E2 are :func:`analysis.estimands.spillover`; here stand what they are held against, and recapture (E4b,
-E4e). An effect that is common to all firms, whatever their exposure, is in none of them.
+An effect that is common to all firms, whatever their exposure, is in none of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import sparse, stats
 
-from analysis.errors import DesignError
-from analysis.estimands.design import Design, Picked, marked, pick
-from analysis.estimands.indirect import between, displacement, spared, spillover
-from analysis.estimands.news import known_risk
-from analysis.exposure import BINS
-from analysis.inference import Bools, Estimate, Floats
+from analysis.errors import DesignError, whole_number
+from analysis.estimands.anticipation import known_risk
+from analysis.estimands.design import Design, Sample
+from analysis.estimate import Bools, Estimate, Floats, Ints
+from analysis.estimators.exposure import BINS, PER, Redrawn, exposure_effects, redraw_closures
 from analysis.testing import romano_wolf
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
 
-STEP = 0.10  # exposure of one step of a slope, as in exposure_effects
+SIZES, RISKS = 6, 3  # how often a stratum of size, and of risk, is halved upwards: the largest 1/64, the riskiest 1/8
+DRAWS = 299
+
+
+def spillover(panel: Panel, design: Design, *, own_origin: bool = True, **options: Any) -> Estimate:
+    """Estimate the effect of exposure on home sales of firms not closed (E2a; E2b for other origins).
+
+    Only what varies with exposure is seen; what is common to all firms is not. The firms are those of
+    :func:`incumbents`, clustered by category, in which exposure is shared.
+
+    Parameters
+    ----------
+    panel, design
+        The design's windows, base months and level are used.
+    own_origin : bool
+        Firms of the design's origin, E2a; or all others, E2b.
+    **options
+        Passed on to :func:`analysis.estimators.exposure.exposure_effects`, such as `covariates` or `redrawn`, for the
+        firms of :func:`incumbents`.
+
+    Returns
+    -------
+    Estimate
+        Per cent, transformed from log points with its interval: bins, slope per ten points of exposure, average.
+
+    Raises
+    ------
+    DesignError
+        If there are no such firms, or their exposure does not vary.
+    """
+    sample, firms = design.sample(panel), incumbents(panel, design, own_origin=own_origin)
+    if not firms.any():
+        raise DesignError(
+            f"spillovers on firms {'of' if own_origin else 'not of'} origin {design.origin} were asked for; none of "
+            f"{sample.never_closed.sum()} firms never closed is, and sold through the base months; ask for the others"
+        )
+    found = _between(sample, firms, (sample.before, sample.after), sample.exposure[firms], **options)
+    return sample.mark(found, estimand="E2a" if own_origin else "E2b")
+
+
+def _between(sample: Sample, firms: Bools, windows: tuple[slice, slice], exposure: Floats, **options: Any) -> Estimate:
+    """Return effects of an exposure[firm of `firms`] on home sales between two windows, per cent, as `spillover`."""
+    if not firms.any():
+        raise DesignError(f"a placebo was asked for; none of {len(firms)} firms was spared; ask for the others")
+    y = np.column_stack([sample.home[firms, window].sum(axis=1) for window in windows])
+    category, level = sample.category[firms], sample.design.level
+    post = np.array([False, True])
+    return exposure_effects(y, exposure, post, category=category, level=level, **options).exp()
+
+
+def incumbents(panel: Panel, design: Design, *, own_origin: bool = True) -> Bools:
+    """Return the rivals of closed firms: never closed, not even in part, and selling at home through the base months.
+
+    Whoever is closed was selling. Newcomers and leavers are all among the firms not closed, and weigh more where more
+    was closed, so that growth would rise with exposure without any effect: firms that sold nothing in the first or in
+    the last base month are left out. A month not known stays, to be counted as missing.
+
+    Returns
+    -------
+    bool[firm]
+        Of the design's origin, or of all others.
+    """
+    sample = design.sample(panel)
+    idle = (sample.home[:, sample.base.start] <= 0) | (sample.home[:, sample.base.stop - 1] <= 0)
+    return np.asarray(sample.never_closed & ~idle & (sample.is_own == own_origin))
+
+
+def true_spillover(exposure: Floats, without: Floats, with_: Floats) -> dict[str, float]:
+    """Return the true average, slope and bins of exposure, per cent, of sales with and without closures, float64[firm].
+
+    Slope per ten points: least squares of the change over sales without, weighted by these. Bins against the lowest.
+    """
+    change, total = with_ - without, without.sum()
+    if not total:
+        return {"average": np.nan, "slope": np.nan}
+    centred = exposure - without @ exposure / total
+    spread = without @ centred**2
+    found = {
+        "average": 100 * change.sum() / total,
+        "slope": 100 * PER * (centred @ change / spread if spread else np.nan),
+    }
+    place = np.digitize(exposure, BINS)
+    sums = [np.bincount(place, weights=sales, minlength=len(BINS) + 1) for sales in (with_, without)]
+    for bin_ in np.unique(place[place > 0]) if (place == 0).any() else ():
+        growth, lowest = (sums[0][at] / sums[1][at] for at in (bin_, 0))
+        found[f"bin{bin_}"] = 100 * (growth / lowest - 1)
+    return {name: float(value) for name, value in found.items()}
 
 
 def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
@@ -43,37 +128,37 @@ def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> E
         As :func:`spillover`, and where no bin has two categories.
     """
     found = spillover(panel, design, own_origin=own_origin)
-    kept = np.flatnonzero(found.rows["std_error"].notna()[: len(BINS)])
+    kept = np.flatnonzero(np.isfinite(found.std_error[: len(BINS)]))
     if not len(kept):
         raise DesignError(
             f"effects by exposure were asked for; above an exposure of {BINS[0]:g} no bin holds firms of two "
             "categories; use the slope over all exposures"
         )
-    family = found.at(kept)
-    rows, covariance = family.rows, family.covariance
-    assert covariance is not None
-    error, low, high = (rows[name].to_numpy(float) for name in ("std_error", "conf_low", "conf_high"))
-    half = (np.log1p(high / 100) - np.log1p(low / 100)) / 2  # longer than z errors where few categories are behind it
-    z = np.log1p(rows["estimate"].to_numpy(float) / 100) / half * stats.norm.ppf((1 + design.level) / 2)
-    tests = romano_wolf(z, covariance=covariance / np.outer(error, error))
-    exposure = _mean_exposure(panel, pick(panel, design), spared(panel, design, own_origin=own_origin))
-    rows = rows.drop(columns="smallest_p").assign(
-        id=[f"{found.estimand}_bin{bin_ + 1}" for bin_ in kept],
-        exposure=exposure[kept + 1],
-        lowest=exposure[0],
-        p_value=tests["p_value"],
-        p_adjusted=tests["p_adjusted"],
-    )
-    return replace(family, rows=rows, reason="", details={})
+    family = found[[found.terms[place] for place in kept]]
+    assert family.covariance is not None
+    low, high = np.log1p(family.ends / 100)  # half longer than z errors where few categories are behind it
+    z = np.log1p(family.value / 100) / ((high - low) / 2) * stats.norm.ppf((1 + design.level) / 2)
+    tests = romano_wolf(z, family.covariance / np.outer(family.std_error, family.std_error))
+    exposure = _mean_exposure(design.sample(panel), incumbents(panel, design, own_origin=own_origin))
+    columns = {
+        "clusters": family.columns["clusters"],
+        "half_width": family.columns["half_width"],
+        "id": [f"{found.estimand}_bin{bin_ + 1}" for bin_ in kept],
+        "exposure": exposure[kept + 1],
+        "lowest": np.full(len(kept), exposure[0]),
+        "p_value": tests["p_value"].to_numpy(),
+        "p_adjusted": tests["p_adjusted"].to_numpy(),
+    }
+    return replace(family, columns=columns, reason="", details={})
 
 
-def per_step(rows: pd.DataFrame) -> pd.DataFrame:
+def per_10pp(rows: pd.DataFrame) -> pd.DataFrame:
     """Turn effects by bin, rows of :func:`dose_response`, into slopes per ten points of exposure, per cent.
 
     ``100 (exp(0.10 log(1 + x / 100) / (exposure - lowest)) - 1)`` of the estimate, its limits and, where it is known,
     the `truth`; `mde` is a fall, and `std_error` follows. Exposures count as known.
     """
-    steps = STEP / (rows["exposure"] - rows["lowest"])
+    steps = PER / (rows["exposure"] - rows["lowest"])
     turned = {
         name: 100 * np.expm1(steps * np.log1p(rows[name] / 100))
         for name in ("estimate", "conf_low", "conf_high", "truth")
@@ -85,9 +170,9 @@ def per_step(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(**turned)
 
 
-def most_exposed(bins: pd.DataFrame) -> pd.DataFrame:
+def top_bin_slope(bins: pd.DataFrame) -> pd.DataFrame:
     """Return the slope from the least to the most exposed bin, a row per `origin`: the primary reading of E2."""
-    rows = per_step(bins.groupby("origin", sort=False).tail(1)).reset_index(drop=True)
+    rows = per_10pp(bins.groupby("origin", sort=False).tail(1)).reset_index(drop=True)
     return rows.assign(label=rows["origin"] + ", per 10 pp, exposed " + rows["term"].fillna("enough: none"))
 
 
@@ -109,13 +194,13 @@ def slope_lines(bins: pd.DataFrame, slopes: pd.DataFrame, *, points: int = 40) -
     for row in slopes[slopes["origin"].isin(reach.index)].to_dict("records"):
         low, high = reach.loc[row["origin"]]
         line = pd.DataFrame({"origin": row["origin"], "exposure": np.linspace(low, high, points)})
-        steps = (line["exposure"] - low) / STEP
+        steps = (line["exposure"] - low) / PER
         ends = ("estimate", "conf_low", "conf_high")
         drawn.append(line.assign(**{name: 100 * np.expm1(steps * np.log1p(row[name] / 100)) for name in ends}))
     return pd.concat(drawn, ignore_index=True)
 
 
-def beside_risk(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
+def with_risk(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
     """Estimate the slopes on product exposure and on risk in one equation.
 
     Returns
@@ -128,14 +213,14 @@ def beside_risk(panel: Panel, design: Design, *, own_origin: bool = True) -> Est
     DesignError
         As :func:`spillover`, and where risk is known of no firm or the same for all.
     """
-    firms = spared(panel, design, own_origin=own_origin)
+    firms = incumbents(panel, design, own_origin=own_origin)
     risk = known_risk(panel)[firms]
     spread = float(np.nanstd(risk)) if not np.isnan(risk).all() else 0.0
     if not spread > 0:
         raise DesignError(
             f"risk beside exposure was asked for; it does not vary among the {firms.sum()} firms; use exposure alone"
         )
-    return spillover(panel, design, own_origin=own_origin, beside={"risk": risk / spread})
+    return spillover(panel, design, own_origin=own_origin, covariates={"risk": risk / spread})
 
 
 def year_before(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
@@ -151,71 +236,163 @@ def year_before(panel: Panel, design: Design, *, own_origin: bool = True) -> Est
     DesignError
         As :func:`spillover`, and if the panel does not reach back so far.
     """
-    picked = pick(panel, design)
-    if picked.before.start < 12:
+    sample = design.sample(panel)
+    if sample.before.start < 12:
         raise DesignError(
-            f"a placebo a year before was asked for; it needs {panel.months[picked.before.start]} less 12 months, the "
+            f"a placebo a year before was asked for; it needs {panel.months[sample.before.start]} less 12 months, the "
             f"panel starts in {panel.months[0]}; narrow the window or bring earlier months"
         )
-    earlier = slice(picked.before.start - 12, picked.before.stop - 12)
-    firms = spared(panel, design, own_origin=own_origin)
-    found = between(panel, design, firms, (earlier, picked.before), picked.exposure[firms])
-    return marked(replace(found, estimand="placebo, a year before"), panel, design)
+    earlier = slice(sample.before.start - 12, sample.before.stop - 12)
+    firms = incumbents(panel, design, own_origin=own_origin)
+    found = _between(sample, firms, (earlier, sample.before), sample.exposure[firms])
+    return sample.mark(found, estimand="placebo, a year before")
 
 
-def proportional(panel: Panel, design: Design) -> Floats:
-    """Return what the origin, and others, would have taken had buyers gone by size alone: float64[2], per cent of L.
+@dataclass(frozen=True, eq=False)
+class RedrawnExposure:
+    """Exposure of some firms under closures drawn anew: an iterable of float64[firm], NaN where a firm is closed.
 
-    ``s_k / (1 - s_C)``, with s the shares of home sales in the base months and C the closed firms. A fact of the panel,
-    without error.
+    Attributes
+    ----------
+    redrawn : Redrawn
+        Closed share of each brand group, by draw.
+    held : sparse float64[group, category]
+        Share of each category that the firms of a group held before.
+    group, category : int64[firm]
     """
-    picked = pick(panel, design)
-    sold = np.nansum(panel.platform(panel.platforms[0])[:, picked.base], axis=1) * ~picked.closed
-    own = (panel.firms["origin"] == design.origin).to_numpy()
-    return np.asarray(100 * np.array([sold[own].sum(), sold[~own].sum()]) / sold.sum())
+
+    redrawn: Redrawn
+    held: sparse.csr_array
+    group: Ints
+    category: Ints
+
+    def __iter__(self) -> Iterator[Floats]:
+        for closed in self.redrawn:
+            yield np.where((closed > 0)[self.group], np.nan, (closed @ self.held)[self.category])
 
 
-def recapture(panel: Panel, design: Design) -> Estimate:
-    """Estimate how much of their lost home sales rivals of the origin, and others, took over at home (E4b).
+def redraws(
+    panel: Panel, design: Design, *, own_origin: bool = True, draws: int = DRAWS, seed: int = 0
+) -> RedrawnExposure:
+    """Draw closures anew, and return the exposure of the firms that `spillover` uses.
 
-    The first two parts of :func:`displacement`, from home sales alone.
-
-    Returns
-    -------
-    Estimate
-        Per cent of L: "own" and "other", with `benchmark` of :func:`proportional` and `method` of the interval.
+    Brand groups change places within strata of origin, size of home sales in the base months (the upper half, quarter
+    and so on of the origin) and risk (likewise; a stratum of its own where unknown). A group takes over the calendar
+    and the closed share of another, so each draw has the waves that there were. Only groups that sold at home in the
+    base months take part.
 
     Raises
     ------
     DesignError
-        As :func:`displacement`.
+        If within every stratum all groups are alike.
     """
-    home = replace(panel, sales=panel.sales[:, :1], platforms=panel.platforms[:1])
-    found = displacement(home, design)
-    parts = found.at(np.flatnonzero(found.rows["term"].isin(["d1", "d2"])))
-    rows = parts.rows.drop(columns="part").assign(term=["own", "other"], benchmark=proportional(panel, design))
-    return replace(parts, estimand="E4b", rows=rows, reason="", digest=panel.digest)
+    sample = design.sample(panel)
+    sold = np.nansum(sample.home[:, sample.base], axis=1)
+    group, names = pd.factorize(panel.firms["brand_group"])
+    volume = np.bincount(group, weights=sold).astype(float)
+    shut = np.bincount(group, weights=sold * sample.months_closed)
+    closed = np.divide(shut, volume, out=np.zeros(len(volume)), where=volume > 0)
+    order = np.argsort(-sold, kind="stable")
+    largest = order[np.unique(group[order], return_index=True)[1]]  # firm that speaks for its group
+    took = np.flatnonzero(volume > 0)
+    strata = _strata(panel.firms.iloc[largest], sample.origin[largest], volume)[took]
+    drawn = redraw_closures(closed[took], strata, np.random.default_rng(seed), whole_number("draws", draws))
+    whole = Redrawn(drawn.open, len(volume), [(took[units], values) for units, values in drawn.closed])
+    share = np.nan_to_num(panel.base_share(base=sample.base, home=panel.platforms[0]))
+    shape = (len(names), int(sample.category.max()) + 1)
+    held = sparse.coo_array((share, (group, sample.category)), shape=shape).tocsr()
+    firms = incumbents(panel, design, own_origin=own_origin)
+    return RedrawnExposure(whole, held, group[firms], sample.category[firms])
 
 
-def excess_recapture(panel: Panel, design: Design) -> Estimate:
-    """Take the proportional benchmark from recapture (E4e): what closeness in origin adds to size.
+def randomization_test(
+    panel: Panel, design: Design, *, own_origin: bool = True, draws: int = DRAWS, seed: int = 0
+) -> Estimate:
+    """Test E2 by drawing closures anew (:func:`redraws`).
 
-    The benchmark has no error, so errors and covariance are those of :func:`recapture`.
+    Returns
+    -------
+    Estimate
+        As :func:`spillover`, the rows "slope" and "recentred slope", with `p_value` over draws and `smallest_p`;
+        ``details["statistics"]`` holds t of each, the actual one first. The recentred one takes off the exposure that
+        a firm's category would have had anyway, so a trend of categories with many suspect firms is not in it.
     """
-    found = recapture(panel, design)
-    taken = found.rows[["estimate", "conf_low", "conf_high"]].sub(found.rows["benchmark"], axis=0)
-    return replace(found, estimand="E4e", unit="percentage points of L", rows=found.rows.assign(**taken))
+    redrawn = redraws(panel, design, own_origin=own_origin, draws=draws, seed=seed)
+    return spillover(panel, design, own_origin=own_origin, redrawn=redrawn)[["slope", "recentred slope"]]
 
 
-def _mean_exposure(panel: Panel, picked: Picked, firms: Bools) -> Floats:
+def p_values_in_words(rows: pd.DataFrame) -> str:
+    """Say the p-values of rows of :func:`randomization_test`, each with its `label`, in a sentence."""
+    known = rows.dropna(subset="p_value")
+    if known.empty:
+        return "No draw could be compared."
+    said = "; ".join(f"{row['label']}, p = {row['p_value']:.3f}" for row in known.to_dict("records"))
+    return f"{said}. The smallest p that so many draws allow is {known['smallest_p'].min():.3f}."
+
+
+def spared_categories(
+    panel: Panel, design: Design, *, own_origin: bool = True, draws: int = DRAWS, seed: int = 0
+) -> Estimate:
+    """Estimate a placebo: the slope on expected exposure in categories in which nothing was closed.
+
+    Categories of firms of the kind that was closed were likelier to lose one (:func:`redraws`). Where none was lost,
+    a slope on that likelihood is a trend of such categories and no spillover.
+
+    Returns
+    -------
+    Estimate
+        As :func:`spillover`, per ten points of expected exposure.
+
+    Raises
+    ------
+    DesignError
+        As :func:`spillover` and :func:`redraws`, and where fewer than two categories lost nothing.
+    """
+    sample, firms = design.sample(panel), incumbents(panel, design, own_origin=own_origin)
+    lost = sample.closed | (np.nan_to_num(sample.exposure) > 0)
+    hit = (np.bincount(sample.category, weights=lost) > 0)[sample.category]
+    if (count := len(np.unique(sample.category[firms & ~hit]))) < 2:
+        raise DesignError(
+            f"a placebo in categories without closures was asked for; found {count} of "
+            f"{len(np.unique(sample.category))}; two are needed: rely on the year before"
+        )
+    total, known = np.zeros(firms.sum()), np.zeros(firms.sum())
+    for drawn in redraws(panel, design, own_origin=own_origin, draws=draws, seed=seed):
+        total += np.nan_to_num(drawn)
+        known += ~np.isnan(drawn)
+    expected = np.divide(total, known, out=np.zeros(len(total)), where=known > 0)[~hit[firms]]
+    found = _between(sample, firms & ~hit, (sample.before, sample.after), expected)
+    return sample.mark(found, estimand="placebo, categories without closures")
+
+
+def _strata(firms: pd.DataFrame, origin: Ints, volume: Floats) -> Ints:
+    """Return origin, size and risk of each group as one number, int64[group]."""
+    sizes, risks = (
+        pd.Series(values).groupby(origin).transform(lambda part, most=most: _halvings(part, most)).to_numpy(np.int64)
+        for values, most in ((volume, SIZES), (firms["risk"].to_numpy(float), RISKS))
+    )
+    return np.asarray((origin * (SIZES + 2) + sizes + 1) * (RISKS + 2) + risks + 1)
+
+
+def _halvings(values: pd.Series, most: int) -> pd.Series:
+    """Return how often the upper half can be taken with a value still in it, up to `most`; -1 where it is unknown."""
+    above = (values.rank(ascending=False, method="first") - 0.5) / values.notna().sum()
+    return np.floor(-np.log2(above)).clip(upper=most).fillna(-1)
+
+
+def _mean_exposure(sample: Sample, firms: Bools) -> Floats:
     """Return mean exposure by bin, the lowest first, weighted by sales before: float64[bin]; NaN where none sold."""
-    sales = panel.platform(panel.platforms[0])[firms]
-    before, after = (sales[:, part].sum(axis=1) for part in (picked.before, picked.after))
-    known = np.isfinite(before + after + picked.exposure[firms])
-    exposure = picked.exposure[firms][known]
+    before, after = sample.sums[:, firms, 0]
+    known = np.isfinite(before + after + sample.exposure[firms])
+    exposure = sample.exposure[firms][known]
     place = np.digitize(exposure, BINS)
     sold, held = (
         np.bincount(place, weights=weights, minlength=len(BINS) + 1)
         for weights in (before[known], before[known] * exposure)
     )
     return np.asarray(np.divide(held, sold, out=np.full(len(sold), np.nan), where=sold > 0))
+
+
+def truth_by_id(name: str, found: Mapping[str, float]) -> dict[str, float]:
+    """Return :func:`true_spillover` by the ids of E2: "E2a", "E2a_slope", "E2a_bin1"."""
+    return {name if term == "average" else f"{name}_{term}": value for term, value in found.items()}

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from analysis import facts
-from analysis.accounting import closed_share
 from analysis.errors import DataError, DesignError
-from analysis.inference import Estimate
+from analysis.estimate import Estimate
+from analysis.evidence.bounds import closed_share
 from analysis.numbers import quantity
 from analysis.trends import its_fan
 

@@ -9,10 +9,11 @@ import pandas as pd
 
 from analysis import facts
 from analysis.errors import DesignError
+from analysis.estimate import Estimate
+from analysis.estimators.abnormal_returns import Window, abnormal_returns, market_rank
 from analysis.evidence.revenue import short_name
-from analysis.inference import Estimate
-from analysis.returns import Window, abnormal_returns, market_rank
 
+COLUMNS = ("term", "estimate", "std_error", "conf_low", "conf_high", "n")
 HALF_DIGIT = 5e-5  # daily returns are published with four decimals
 
 
@@ -43,8 +44,8 @@ def share_prices(estimation_first: str, estimation_last: str, *, level: float) -
     Returns
     -------
     Estimate
-        Rows as :func:`analysis.returns.abnormal_returns`, in per cent, with `exposed`, `first_day`, `last_day`,
-        `rank_low`, `rank_high` and `n_stocks` in the market.
+        Rows as :func:`analysis.estimators.abnormal_returns.abnormal_returns`, in per cent, with `exposed`,
+        `first_day`, `last_day`, `rank_low`, `rank_high` and `n_stocks` in the market.
     """
     shares, market = _matrix()
     ranks = facts.load("market_car_ranks")
@@ -71,9 +72,15 @@ def share_prices(estimation_first: str, estimation_last: str, *, level: float) -
     rows = found.rows.join(windows[["first_day", "last_day", "n_stocks"]], on="window")
     rows = rows.assign(exposed=rows["firm"].map(exposed), seller=rows["firm"].map(short_name))
     rows[["rank_low", "rank_high"]] = [_ranked(row, ranks) for row in rows.to_dict("records")]
-    scaled = ["estimate", "std_error", "conf_low", "conf_high"]
-    rows[scaled] = 100 * rows[scaled]
-    return replace(found, rows=rows, unit="per cent", details={**found.details, "days": market.index, "shares": shares})
+    more = {name: rows[name].to_numpy() for name in rows.columns if name not in COLUMNS}
+    return replace(
+        found,
+        value=100 * found.value,
+        covariance=1e4 * found.covariance,
+        columns=more,
+        unit="per cent",
+        details={**found.details, "days": market.index, "shares": shares},
+    )
 
 
 def _ranked(row: dict[str, object], ranks: pd.DataFrame) -> tuple[float, float]:

@@ -10,8 +10,8 @@ import pandas as pd
 
 from analysis import facts
 from analysis.errors import DataError
-from analysis.inference import Estimate
-from analysis.synthetic import Method, permutation_did, synthetic_did
+from analysis.estimate import Estimate
+from analysis.estimators.synthetic import Method, permutation_did, synthetic_did
 from analysis.verdicts import SAME_COUNT
 
 

@@ -17,7 +17,7 @@ from analysis.numbers import MINUS, NOT_ESTIMABLE, number, quantity, span
 from analysis.verdicts import GRADES
 
 if TYPE_CHECKING:
-    from analysis.honest import Bounds
+    from analysis.estimators.honest_did import Bounds
 
 A_SET = "no point: a set"
 SMALL = "†"

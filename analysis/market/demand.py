@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.inference import Floats
+from analysis.estimate import Floats
 from analysis.market.parameters import PLATFORMS, Ints, Parameters
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.inference import Bools, Floats
+from analysis.estimate import Bools, Floats
 from analysis.market.engine import Course, Stage, fakes
 from analysis.market.firms import NEVER, Firms
 from analysis.market.parameters import FIRST_WAVE, MONTHS, WAVES, Ints, Parameters

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.inference import Bools, Floats
+from analysis.estimate import Bools, Floats
 from analysis.market.demand import Nests, platform_targets
 from analysis.market.firms import ALWAYS, NEVER, Firms
 from analysis.market.parameters import PLATFORMS, Ints, Parameters

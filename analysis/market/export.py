@@ -18,6 +18,7 @@ import pandas as pd
 
 from analysis import provenance
 from analysis.errors import DesignError
+from analysis.estimands.design import Design
 from analysis.market.parameters import FIRST_MONTH, MONTHS, PLATFORMS, Parameters, chosen
 from analysis.market.worlds import WORLDS
 
@@ -60,9 +61,9 @@ def export(preset: str, seed: int, out: Path, overrides: Mapping[str, Any] | Non
     stage = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         panel.to_parquet(stage / "panel.parquet")
-        truth.to_parquet(stage / "truth.parquet")
+        write_worlds(truth, stage / "truth.parquet")
         write_outside(truth, stage / "outside.parquet")
-        truth.to_json(stage / "truth.json")
+        write_answers(truth, stage / "truth.json", Design.post_from, Design.post_to)
         _write_json(stage / "manifest.json", _manifest(truth, panel.digest, stage))
         stage.chmod(0o755)  # as an ordinary folder, unlike a temporary one
         _put(stage, out)
@@ -146,10 +147,7 @@ def write_answers(truth: Truth, path: Path, post_from: int, post_to: int) -> Non
         "window": {"post_from": post_from, "post_to": post_to},
         "scalars": truth.scalars(*window),
         "decomposition": truth.decomposition(*window),
-        "displacement": truth.displacement(*window),
         "mechanisms": truth.shapley(*window),
-        "diversion": truth.diversion(*window).to_dict("index"),
-        "entries": truth.entries(*window).to_dict("index"),
         "tolerance": {"identities": IDENTITY, "worlds_before_news": 0.0} | _tolerances(truth, window),
         "parameters": [{**row, "value": given[row["name"]]} for row in descriptions],
         "evasion": truth.evasion.to_dict("records"),
@@ -164,7 +162,6 @@ def _tolerances(truth: Truth, window: tuple[int, int]) -> dict[str, Any]:
     From the design audit, which knows presets as they are and the usual window; of others nothing is recommended.
     """
     from analysis import grades
-    from analysis.estimands import Design
 
     market, usual = truth.market, Design()
     if market.stage.parameters != chosen(market.preset) or window != (usual.post_from, usual.post_to):

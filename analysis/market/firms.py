@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.inference import Bools, Floats
+from analysis.estimate import Bools, Floats
 from analysis.market.demand import Nests
 from analysis.market.parameters import MONTHS, PLATFORMS, Ints, Parameters
 

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.inference import Bools, Floats
-from analysis.market import estimands
-from analysis.market.estimands import HOME, over
+from analysis.estimate import Bools, Floats
 from analysis.market.firms import ALWAYS, NEVER
 from analysis.market.parameters import FIRST_WAVE, PLATFORMS
-from analysis.market.truth import Truth
+from analysis.market.truth import HOME, Truth, over
 
 YEAR_2020 = slice(12, 24)
 TOP = 10_000  # merchants, Marketplace Pulse seller retention
@@ -183,7 +181,7 @@ def _closures(truth: Truth) -> dict[str, float]:
     accounts = firms.stands_for * firms.accounts
     return {
         "AMZ share of closed firms' sales": over(year[HOME, closed].sum(), year[:, closed].sum()),
-        "closed firms' sales, first year (E1a)": estimands.direct(truth.scene())["E1a"] / 100,
+        "closed firms' sales, first year (E1a)": truth.window().effect(closed, slice(None)) / 100,
         "closed firms that reopen": over(float((closures.back[any_] < NEVER).sum()), float(any_.sum())),
         "accounts per closed firm": over(float(firms.accounts[any_].sum()), float(any_.sum())),
         "closed share of Chinese AMZ sales": over(year[HOME, any_].sum(), year[HOME, firms.chinese].sum()),

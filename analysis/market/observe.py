@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.inference import Bools, Floats
+from analysis.estimate import Bools, Floats
 from analysis.market.engine import Course
 from analysis.market.firms import NEVER, streams
 from analysis.market.parameters import FIRST_MONTH, MONTHS, PLATFORMS, Ints, Parameters

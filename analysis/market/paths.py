@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.inference import Floats
+from analysis.estimate import Floats
 from analysis.market.demand import platform_targets
 from analysis.market.firms import Firms
 from analysis.market.parameters import FIRST_WAVE, MONTHS, PLATFORMS, Parameters

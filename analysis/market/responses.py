@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.inference import Bools, Floats
+from analysis.estimate import Bools, Floats
 from analysis.market.demand import platform_targets
 from analysis.market.enforcement import Closures
 from analysis.market.engine import Stage

@@ -1,29 +1,212 @@
-"""The truth about a simulated market: every world, every estimand, on the same random numbers."""
+"""The truth about a simulated market: every world, every estimand, on the same random numbers.
+
+Growth, share, displacement and relocation are the formulas of `analysis.estimands`, applied to changes between worlds.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import factorial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.inference import Bools, Floats
-from analysis.market import estimands, timelines
-from analysis.market.enforcement import BASE
+from analysis.estimands import changes, displacement, growth, rivals
+from analysis.estimands.anticipation import HIGH_RISK, LEADS
+from analysis.estimands.changes import Changes
+from analysis.estimands.closed_firms import GAP, HORIZON, mechanical_loss
+from analysis.estimands.design import Design
+from analysis.estimate import Bools, Floats, Ints
+from analysis.estimators.exposure import PER
+from analysis.market.enforcement import BASE, Closures
 from analysis.market.engine import Course
-from analysis.market.estimands import Scene
 from analysis.market.firms import NEVER
 from analysis.market.observe import firm_ids
-from analysis.market.parameters import FIRST_WAVE, MONTHS
+from analysis.market.parameters import FIRST_WAVE, MONTHS, PLATFORMS
 from analysis.market.responses import exposure_by_category
-from analysis.market.worlds import CHANNELS, Channels, Market, at_work, channels_of
+from analysis.market.worlds import CHANNELS, WORLDS, Channels, Market, at_work, channels_of
 
-CUT = 0.5  # a firm counts as closed when at least this share of its AMZ sales is
+CUT = Design.cut  # a firm counts as closed when at least this share of its AMZ sales is
+HOME = 0
+NEEDED = ("W11", "W00", "W10", "W01")
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """Sales of all worlds in one window, and who is who; arrays over firms.
+
+    Attributes
+    ----------
+    after : dict of str to float64[firm, platform, month]
+        Sales in the window by world.
+    base : float64[firm, platform]
+        Sales in the same calendar months a year before, equal in all worlds.
+    year : float64[firm, platform]
+        Sales in the twelve months before the first wave.
+    chinese, closed : bool[firm]
+        Origin, and whether at least half of the firm's AMZ sales are closed.
+    dose, months_closed, exposure, suspicion : float64[firm]
+        Closed share, part of the window in which it is closed, leave-own-out exposure in the window, risk score.
+    outside : dict of str to float
+        Spending elsewhere in the window by world.
+    """
+
+    after: dict[str, Floats]
+    base: Floats
+    year: Floats
+    chinese: Bools
+    closed: Bools
+    dose: Floats
+    months_closed: Floats
+    exposure: Floats
+    suspicion: Floats
+    outside: dict[str, float]
+
+    def total(self, world: str) -> Floats:
+        """Return sales in the window, float64[firm, platform]."""
+        return np.asarray(self.after[world].sum(axis=2))
+
+    @cached_property
+    def change(self) -> Floats:
+        """What the crackdown did to sales, float64[firm, platform]: W11 less W00."""
+        return self.total("W11") - self.total("W00")
+
+    @property
+    def lost(self) -> float:
+        """AMZ sales that the closed firms lost (L), sim-$."""
+        return -float(self.change[self.closed, HOME].sum())
+
+    def changes(self) -> Changes:
+        """Return the changes by set, origin and platform, as they are estimated from a panel."""
+        sold = np.array([self.base[:, HOME], self.total("W11")[:, HOME]])
+        return changes.true(self.change, self.closed, self.chinese, sold, PLATFORMS, Design.destinations)
+
+    def effect(self, firms: Bools, platforms: slice | int, world: str = "W11") -> float:
+        """Return the change of the sales of some firms against W00, in per cent of theirs there."""
+        with_, without = (self.total(name)[firms][:, platforms].sum() for name in (world, "W00"))
+        return 100 * over(with_ - without, without)
+
+    def mechanical(self) -> float:
+        """Return what the closed accounts alone had sold, per cent of closed firms' sales on all platforms."""
+        held = [part[self.closed] for part in (self.dose, self.months_closed, self.year)]
+        return mechanical_loss(held[0], held[1], held[2][:, HOME], held[2].sum(axis=1))
+
+    def of_closed(self) -> dict[str, float]:
+        """Return E1a, E1b and E1e: closed firms on all platforms, on AMZ, and against the mechanical loss."""
+        everywhere = self.effect(self.closed, slice(None))
+        return {
+            "E1a": everywhere,
+            "E1b": self.effect(self.closed, HOME),
+            "E1e": over(-everywhere, self.mechanical()),
+        }
+
+    def of_rivals(self) -> dict[str, float]:
+        """Return E2a and E2b: mean change of firms not closed, its slope per ten points of exposure, and it by bin."""
+        found: dict[str, float] = {}
+        without, with_ = self.total("W00")[:, HOME], self.total("W10")[:, HOME]
+        may = ~self.closed & (self.dose == 0) & (self.year[:, HOME] > 0) & (without > 0)
+        for name, origin in (("E2a", self.chinese), ("E2b", ~self.chinese)):
+            firms = origin & may
+            terms = rivals.true_spillover(self.exposure[firms], without[firms], with_[firms])
+            found |= rivals.truth_by_id(name, terms)
+        return found
+
+    def of_growth(self) -> dict[str, float]:
+        """Return E3g, E3 and E3s: effect on the growth, sales and share of Chinese firms on AMZ."""
+        found = self.changes()
+        effect = growth.growth_effect(found)
+        sold = found.sold[:, 0]
+        return {
+            "E3g": effect["seen"].value[0],
+            "E3": growth.sales_effect(effect, 100 * sold[1] / sold[0])["seen"].value[0],
+            "E3s": growth.share_effect(found)["seen"].value[0],
+        }
+
+    def parts_of_growth(self) -> dict[str, float]:
+        """Split E3g into closed firms, incumbents, voluntary exit and entry; percentage points that add up.
+
+        Incumbents sold on AMZ in the base months; "alive" is to sell on AMZ in the self.
+        """
+        chinese, change = self.chinese, self.change[:, HOME]
+        incumbent = self.base[:, HOME] > 0
+        with_, without = self.total("W11")[:, HOME] > 0, self.total("W00")[:, HOME] > 0
+        spared = chinese & incumbent & ~self.closed
+        parts = {
+            "closed": chinese & incumbent & self.closed,
+            "incumbents": spared & (with_ == without),
+            "exit": spared & (with_ != without),
+            "entry": chinese & ~incumbent,
+        }
+        volume = self.base[chinese, HOME].sum()
+        return {name: 100 * over(change[firms].sum(), volume) for name, firms in parts.items()}
+
+    def of_loss(self) -> dict[str, float]:
+        """Return d1 to d7, E4a, E4b and E4e: where the lost AMZ sales of closed firms went, per cent of them."""
+        found = self.changes()
+        own = ("CN", "other")
+        if not self.lost:
+            names = [*(f"d{k}" for k in range(1, 8)), *(f"E4a_{name}" for name in PLATFORMS[1:])]
+            return dict.fromkeys([*names, *(f"{name}_{who}" for name in ("E4b", "E4e") for who in own)], float("nan"))
+        shares = dict(
+            zip(displacement.shares_of_loss(found).terms, displacement.shares_of_loss(found).value, strict=True)
+        )
+        shares["d7"] = 100 * (self.outside["W11"] - self.outside["W00"]) / self.lost  # measured, no residual
+        del shares["sum"]
+        moved, taken = displacement.relocated(found), displacement.recaptured(found).value
+        size = displacement.proportional(self.year[:, HOME], self.closed, self.chinese)
+        return {
+            **{name: float(value) for name, value in shares.items()},
+            **{f"E4a_{name}": float(value) for name, value in zip(moved.terms, moved.value, strict=True)},
+            **{f"E4b_{who}": float(value) for who, value in zip(own, taken, strict=True)},
+            **{f"E4e_{who}": float(value) for who, value in zip(own, taken - size, strict=True)},
+        }
+
+    def mix(self) -> dict[str, float]:
+        """Return E4d: mean change of the platform shares of closed firms that sell in both worlds, points."""
+        change = displacement.mix_change(self.total("W11"), self.total("W00"))[self.closed]
+        change = change[np.isfinite(change).all(axis=1)]
+        mean = change.mean(axis=0) if len(change) else np.full(len(PLATFORMS), np.nan)
+        return {f"E4d_{name}": float(value) for name, value in zip(PLATFORMS, mean, strict=True)}
+
+    def toward(self) -> dict[str, float]:
+        """Return what closed firms did at the destinations: change of presence in points, of sales in per cent of L.
+
+        Presence is the share of the window's months with sales there, mean over both platforms and over closed firms
+        that sold something a year before.
+        """
+        places = [PLATFORMS.index(name) for name in Design.destinations]
+        firms = self.closed & self.base.any(axis=1)
+        present = [float((self.after[world][firms][:, places] > 0).sum()) for world in ("W11", "W00")]
+        months = self.after["W11"].shape[2] * len(places) * int(firms.sum())
+        moved = float(self.change[self.closed][:, places].sum())
+        return {
+            "E4a_presence": 100 * over(present[0] - present[1], months),
+            "E4a_sales": 100 * over(moved, self.lost),
+        }
+
+    def of_news(self) -> dict[str, float]:
+        """Return E5b and E5c: what the news alone did.
+
+        E5b: to AMZ sales of suspect firms that are hardly exposed, per cent. E5c: to the share of Chinese firms not
+        closed, which sold something a year before, on each platform off AMZ, points. Only those that sell in both
+        worlds count, as in E4d: who stays away because of the news is entry (E5d), not hedging.
+        """
+        suspect = ~self.closed & (self.suspicion > HIGH_RISK) & (self.exposure < Design.low)
+        news, without = self.after["W01"], self.after["W00"]
+        live = self.chinese & ~self.closed & self.base.any(axis=1)
+        live = live & np.any(news, axis=(1, 2)) & np.any(without, axis=(1, 2))
+        change = 100 * ((news[live] > 0).mean(axis=(0, 2)) - (without[live] > 0).mean(axis=(0, 2)))
+        hedged = {f"E5c_{name}": float(change[place]) for place, name in enumerate(PLATFORMS) if place != HOME}
+        return {"E5b": self.effect(suspect, HOME, "W01"), **hedged}
+
+
+def over(numerator: float, denominator: float) -> float:
+    """Divide; NaN where there is nothing to divide by."""
+    return float(numerator / denominator) if denominator else float("nan")
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +307,9 @@ class Truth:
         own = closures.share * self.closed * (np.arange(MONTHS)[:, np.newaxis] >= self.closed_month)
         return np.maximum(stage.firms.nests.spread(by) - own, 0.0).T
 
-    def scene(self, post_from: int = 4, post_to: int = 9, worlds: tuple[str, ...] = ("W11", "W00")) -> Scene:
+    def window(
+        self, post_from: int = Design.post_from, post_to: int = Design.post_to, worlds: tuple[str, ...] = ("W11", "W00")
+    ) -> Window:
         """Return what the estimands of a window need.
 
         Parameters
@@ -147,11 +332,11 @@ class Truth:
                 f"{min(MONTHS - 1, self.market.news + 11) - FIRST_WAVE} have a base a year before that ends before "
                 "the news; choose among these"
             )
-        window = timelines.window_of(self.market, post_from, post_to)
+        rows = self._rows(post_from, post_to)
         history, firms = self.market.history.sales, self.market.stage.firms
         courses = {world: self.course(world) for world in worlds}
-        return Scene(
-            after={world: course.sales[window].transpose(2, 1, 0) for world, course in courses.items()},
+        return Window(
+            after={world: course.sales[rows].transpose(2, 1, 0) for world, course in courses.items()},
             base=history[first - 12 : last - 11].sum(axis=0).T,
             year=history[BASE.start : self.market.news].sum(axis=0).T,
             chinese=firms.chinese,
@@ -160,109 +345,152 @@ class Truth:
             months_closed=(np.arange(first, last + 1) >= self.closed_month[:, np.newaxis]).mean(axis=1),
             exposure=self.exposure[:, first : last + 1].mean(axis=1),
             suspicion=firms.suspicion,
-            outside={world: float(course.outside[window].sum()) for world, course in courses.items()},
+            outside={world: float(course.outside[rows].sum()) for world, course in courses.items()},
         )
 
-    def scalars(self, post_from: int = 4, post_to: int = 9) -> dict[str, float]:
+    def _rows(self, post_from: int, post_to: int) -> slice:
+        """Return the rows after `history` of months `post_from` to `post_to` after the first wave."""
+        return slice(FIRST_WAVE + post_from - self.market.news, FIRST_WAVE + post_to + 1 - self.market.news)
+
+    def scalars(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:
         """Return every estimand in a window, by its id.
 
         E1a, E1b, E1c, E2, E3, E5a, E5b, E5d in per cent; E3g, E3k, E3s, E4a_presence, E4d, E5c in percentage points;
-        E4a, E4b, E4e in per cent of the lost AMZ sales L; E1d in months; E1e a ratio; slopes per ten points of
-        exposure; E2a_bin1 and so
-        on against the bin of lowest exposure; `L` and `E1a_per_account` in sim-$ a month, the latter per closed
-        account of the merchants that a firm stands for.
-        NaN where nothing was closed or lost. Parameters as :meth:`scene`.
+        E4a, E4b, E4e and d1 to d7, which add up to 100, in per cent of the lost AMZ sales L; E1d in months; E1e a
+        ratio; slopes per ten points of exposure; E2a_bin1 and so on against the bin of lowest exposure; `L` and
+        `E1a_per_account` in sim-$ a month, the latter per closed account of the merchants that a firm stands for.
+        NaN where nothing was closed or lost. Parameters as :meth:`window`.
         """
-        scene = self.scene(post_from, post_to, ("W11", "W00", "W10", "W01"))
-        months = post_to - post_from + 1
-        found = estimands.direct(scene) | self._own(post_from, post_to, self.closed)
-        found |= self._timelines(post_from, post_to) | estimands.spillover(scene) | estimands.growth(scene)
-        found |= estimands.shift(scene) | estimands.chilling(scene)
-        spared = scene.chinese & ~scene.closed & scene.base.any(axis=1)
-        found |= timelines.hedging(scene.after["W01"], scene.after["W00"], spared) | estimands.toward(scene)
-        found |= {f"E3k_{name}": part for name, part in estimands.decomposition(scene).items()}
+        window, months = self.window(post_from, post_to, NEEDED), post_to - post_from + 1
         firms, closures = self.market.stage.firms, self.market.closures
-        accounts = float((firms.stands_for * closures.closed_accounts)[scene.closed].sum())
-        loss = float(scene.change()[scene.closed].sum())
-        found["E1a_per_account"] = estimands.over(loss, accounts * months)
-        found["L"] = scene.lost / months
+        accounts = float((firms.stands_for * closures.closed_accounts)[window.closed].sum())
+        loss = float(window.change[window.closed].sum())
+        found = {
+            **window.of_closed(),
+            "E1c": self._own_closure(post_from, post_to, self.closed),
+            "E1d": self._months_alive(),
+            "E1a_per_account": over(loss, accounts * months),
+            "L": window.lost / months,
+            **window.of_rivals(),
+            **window.of_growth(),
+            **{f"E3k_{name}": part for name, part in window.parts_of_growth().items()},
+            **window.of_loss(),
+            **window.mix(),
+            **window.toward(),
+            **self._anticipation(),
+            **window.of_news(),
+            **self._entry(post_from, post_to),
+        }
         return dict(sorted(found.items()))
 
     def closed_by(self, post_from: int, post_to: int) -> dict[str, float]:
         """Return E1a, E1c and `mechanical`, the loss that is mechanical, of the firms closed by the end of a window.
 
-        Per cent; the last is a fall and has its sign. Parameters as :meth:`scene`.
+        Per cent; the last is a fall and has its sign. Parameters as :meth:`window`.
         """
         closed = self.closed & (self.closed_month <= FIRST_WAVE + post_to)
-        scene = replace(self.scene(post_from, post_to), closed=closed)
-        found = {"E1a": estimands.direct(scene)["E1a"], "mechanical": -estimands.mechanical(scene)}
-        return found | self._own(post_from, post_to, closed)
+        window = replace(self.window(post_from, post_to), closed=closed)
+        return {
+            "E1a": window.effect(closed, slice(None)),
+            "mechanical": -window.mechanical(),
+            "E1c": self._own_closure(post_from, post_to, closed),
+        }
 
-    def _own(self, post_from: int, post_to: int, closed: Bools) -> dict[str, float]:
-        course, window = self.course("W11"), timelines.window_of(self.market, post_from, post_to)
-        return timelines.own_closure(self.market, course.sales, course.plan.trust, closed, window)
+    def decomposition(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:
+        """Return the four parts of E3g in percentage points; they add up to it. Parameters as :meth:`window`."""
+        return self.window(post_from, post_to).parts_of_growth()
 
-    def _timelines(self, post_from: int, post_to: int) -> dict[str, float]:
-        month = np.where(self.closed, self.closed_month, np.inf)
-        with_, without = self.sales("W11"), self.sales("W00")
-        starts = (self.course("W11").plan.start, self.course("W00").plan.start)
-        by = exposure_by_category(self.market.stage, self.market.closures, self.closed)[post_to]
-        return (
-            timelines.survival(with_, without, month)
-            | timelines.anticipation(with_, without, month)
-            | timelines.entry(self.market, starts, by, FIRST_WAVE + post_to)
-        )
+    def _own_closure(self, post_from: int, post_to: int, closed: Bools) -> float:
+        """Return E1c: effect of its own closure on a closed firm's sales, others being closed as they are, per cent.
 
-    def decomposition(self, post_from: int = 4, post_to: int = 9) -> dict[str, float]:
-        """Return the four parts of E3g in percentage points; they add up to it. Parameters as :meth:`scene`."""
-        return estimands.decomposition(self.scene(post_from, post_to))
+        Categories are separate markets, so one firm of each is spared at a time; the common trust is held fixed.
+        """
+        course, rows = self.course("W11"), self._rows(post_from, post_to)
+        firms = np.flatnonzero(closed)
+        category = self.market.stage.firms.nests.category[firms]
+        turn = np.arange(len(firms)) - np.searchsorted(category, category)
+        otherwise = 0.0
+        for number in range(int(turn.max(initial=-1)) + 1):
+            spared = firms[turn == number]
+            again = self.market.go_on(WORLDS["W11"], _spare(self.market.closures, spared), course.plan.trust)
+            otherwise += float(again.sales[rows][:, :, spared].sum())
+        return 100 * over(float(course.sales[rows][:, :, firms].sum()) - otherwise, otherwise)
 
-    def displacement(self, post_from: int = 4, post_to: int = 9) -> dict[str, float]:
-        """Return d1 to d7 in per cent of L; they add up to 100. Parameters as :meth:`scene`."""
-        return estimands.displacement(self.scene(post_from, post_to))
+    def _months_alive(self) -> float:
+        """Return E1d: difference of restricted mean survival of closed firms, months.
 
-    def diversion(self, post_from: int = 4, post_to: int = 9) -> pd.DataFrame:
-        """Return per cent of L that went to closed, other Chinese and other firms (rows) by platform (columns)."""
-        return pd.DataFrame(estimands.diversion(self.scene(post_from, post_to))).T
+        A firm lives until the first month in which it sells nowhere, then or in the two months that follow; one that
+        comes back after that has exited all the same. Firms whose twelve months reach beyond the last month count as
+        long as they are seen.
+        """
+        firms = np.flatnonzero(self.closed)
+        month = self.closed_month[firms].astype(np.int64)[:, np.newaxis] + np.arange(HORIZON)
+        seen = month < MONTHS
+        shares = []
+        for world in ("W11", "W00"):
+            sells: Bools = np.asarray(self.sales(world)[firms].any(axis=1))
+            lives = sells.copy()
+            for ahead in range(1, GAP):
+                lives[:, :-ahead] |= sells[:, ahead:]
+            at = np.take_along_axis(lives, np.minimum(month, MONTHS - 1), axis=1)
+            shares.append((np.logical_and.accumulate(at, axis=1) * seen).sum(axis=0))
+        difference = (shares[0] - shares[1]) / np.maximum(seen.sum(axis=0), 1)
+        return float(difference.sum()) if len(firms) else float("nan")
 
-    def entries(self, post_from: int = 4, post_to: int = 9) -> pd.DataFrame:
-        """Count the firms that first sell from the news to the end of the window: origins (rows) by world."""
-        last, firms = FIRST_WAVE + post_to, self.market.stage.firms
-        self.scene(post_from, post_to)
-        when = (firms.entry_month >= self.market.news) & (firms.entry_month <= last)
-        counts = {}
-        for world in ("W11", "W00", "W10", "W01"):
-            enters = when & (self.course(world).plan.start.min(axis=0) < NEVER)
-            counts[world] = {"CN": int((enters & firms.chinese).sum()), "other": int((enters & ~firms.chinese).sum())}
-        return pd.DataFrame(counts)
+    def _anticipation(self) -> dict[str, float]:
+        """Return E5a by month before closure: change of closed firms' AMZ sales against W00, per cent."""
+        firms = np.flatnonzero(self.closed)
+        month = self.closed_month[firms].astype(np.int64)
+        worlds, found = [self.sales(world) for world in ("W11", "W00")], {}
+        for lead in range(-LEADS, 0):
+            what, otherwise = (sales[firms, HOME, month + lead].sum() for sales in worlds)
+            found[f"E5a_{lead}"] = 100 * over(what - otherwise, otherwise)
+        return found
 
-    def to_parquet(self, path: str | Path) -> None:
-        """Write sales and life of every firm in every world, a row per firm, platform and month."""
-        from analysis.market.export import write_worlds
+    def _entry(self, post_from: int, post_to: int) -> dict[str, float]:
+        """Return E5d: Chinese entrants a month in W11 and W00 from the news to the window's end, and what changed.
 
-        write_worlds(self, Path(path))
+        Per cent, and its slope per ten points of exposure.
+        """
+        market, last = self.market, FIRST_WAVE + post_to
+        exposure = exposure_by_category(market.stage, market.closures, self.closed)[post_to]
+        firms, starts = market.stage.firms, [self.course(world).plan.start for world in ("W11", "W00")]
+        may = firms.chinese & (firms.entry_month >= market.news) & (firms.entry_month <= last)
+        months = last - market.news + 1
+        by = [
+            np.bincount(firms.nests.category[may & (start.min(axis=0) < NEVER)], minlength=len(exposure))
+            for start in starts
+        ]
+        centred = exposure - exposure.mean()
+        slope = over(over(float(centred @ (by[0] - by[1])), float(centred @ centred)), float(by[1].mean()))
+        return {
+            "entrants_W11": float(by[0].sum()) / months,
+            "entrants_W00": float(by[1].sum()) / months,
+            "E5d": 100 * over(float(by[0].sum() - by[1].sum()), float(by[1].sum())),
+            "E5d_slope": 100 * PER * slope,
+        }
 
-    def to_json(self, path: str | Path, post_from: int = 4, post_to: int = 9) -> None:
-        """Write parameters, firms and every estimand of a window."""
-        from analysis.market.export import write_answers
-
-        write_answers(self, Path(path), post_from, post_to)
-
-    def shapley(self, post_from: int = 4, post_to: int = 9) -> dict[str, float]:
+    def shapley(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:
         """Return what each channel contributes to E3g, averaged over all orders; they add up to it.
 
-        Runs every combination of channels once, 22 worlds. Parameters as :meth:`scene`.
+        Runs every combination of channels once, 22 worlds. Parameters as :meth:`window`.
         """
-        scene = self.scene(post_from, post_to)
-        chinese, window = scene.chinese, timelines.window_of(self.market, post_from, post_to)
-        base, without = scene.base[chinese, 0].sum(), scene.total("W00")[chinese, 0].sum()
+        window = self.window(post_from, post_to)
+        chinese, rows = window.chinese, self._rows(post_from, post_to)
+        base, without = window.base[chinese, HOME].sum(), window.total("W00")[chinese, HOME].sum()
         worth: dict[Channels, float] = {}
         for size in range(len(CHANNELS) + 1):
             for chosen in itertools.combinations(CHANNELS, size):
                 if (channels := at_work(frozenset(chosen))) not in worth:
-                    sales = self.market.go_on(channels).sales[window, 0][:, chinese].sum()
+                    sales = self.market.go_on(channels).sales[rows, HOME][:, chinese].sum()
                     worth[channels] = float(100 * (sales - without) / base)
         return {channel: _average_step(channel, worth) for channel in CHANNELS}
+
+
+def _spare(closures: Closures, firms: Ints) -> Closures:
+    month, dose, back = closures.month.copy(), closures.dose.copy(), closures.back.copy()
+    month[firms], dose[firms], back[firms] = NEVER, 0.0, NEVER
+    return dataclasses.replace(closures, month=month, dose=dose, back=back)
 
 
 def _average_step(channel: str, worth: dict[Channels, float]) -> float:

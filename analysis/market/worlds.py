@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.errors import DesignError
-from analysis.inference import Bools, Floats
+from analysis.estimate import Bools, Floats
 from analysis.market import enforcement, responses
 from analysis.market.enforcement import Closures
 from analysis.market.engine import Course, Plan, Stage, run, set_stage, untouched

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.errors import DataError
+from analysis.estimate import Bools, Floats
 from analysis.facts.reading import Problem
-from analysis.inference import Bools, Floats
 from analysis.panel.columns import MONTH, NUMBER, Column, columns
 from analysis.panel.files import File, Months
 from analysis.panel.layout import EXCEL_SERIAL, serial_date

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.inference import Floats
+from analysis.estimate import Floats
 from analysis.panel.columns import MONTH, NUMBER, attributes, columns
 
 _FIRMS_AT_ONCE = 65_536  # so that a large panel is not copied whole

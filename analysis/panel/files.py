@@ -17,8 +17,8 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from analysis.errors import DataError
+from analysis.estimate import Floats
 from analysis.facts.reading import BOM, Problem
-from analysis.inference import Floats
 from analysis.panel.columns import TEXT, columns
 from analysis.panel.layout import Layout, lay_out, plain
 from analysis.panel.mapping import DOLLARS, ISO_MONTH, Map

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from analysis.inference import Bools, Floats
+from analysis.estimate import Bools, Floats
 from analysis.panel.blocks import NEVER, Block, shown
 from analysis.panel.coding import UNIT, Codes, Coding
 from analysis.panel.columns import MONTH, NUMBER, TEXT, attributes, columns

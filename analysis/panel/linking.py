@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.errors import DataError
+from analysis.estimate import Floats
 from analysis.facts.reading import Problem
-from analysis.inference import Floats
 from analysis.panel.blocks import NEVER
 from analysis.panel.columns import TEXT, attributes, columns
 from analysis.panel.files import File, Links, Months

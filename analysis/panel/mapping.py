@@ -15,8 +15,8 @@ import numpy as np
 
 from analysis import strict_yaml
 from analysis.errors import DataError
+from analysis.estimate import Floats
 from analysis.facts.reading import Problem
-from analysis.inference import Floats
 from analysis.panel.columns import columns
 
 Absent = Literal["missing", "zero"]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DataError, DesignError
-from analysis.inference import Bools, Floats
+from analysis.estimate import Bools, Floats
 from analysis.panel.columns import attributes
 from analysis.panel.content import digest_of, month_numbers
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analysis.inference import Floats
+from analysis.estimate import Floats
 from analysis.panel.blocks import Block, marked, typed
 from analysis.panel.files import File, Links, Months
 from analysis.panel.mapping import Map

@@ -125,7 +125,6 @@ def examine(settled: Iterable[Job]) -> str:
         If none of the reports is on the panel, or the panel holds no closed firm or cannot carry the design.
     """
     from analysis import subject
-    from analysis.estimands import pick
 
     mine = [job for job in settled if job.name.startswith(PANEL)]
     if not mine:
@@ -135,7 +134,7 @@ def examine(settled: Iterable[Job]) -> str:
         )
     found = subject.take(mine[0].parameters)
     try:
-        pick(found.panel, found.design)
+        found.design.sample(found.panel)
     except DesignError as refusal:
         raise DesignError(f"{mine[0].parameters['panel_path']}: {refusal}") from refusal
     return found.market

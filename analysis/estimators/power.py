@@ -11,12 +11,12 @@ import pandas as pd
 from scipy import stats
 from scipy.stats import mstats
 
-from analysis.effects import att_gt
-from analysis.errors import DesignError
-from analysis.exposure.draws import Labels, redraw_closures
-from analysis.inference import Estimate, Floats, whole_number
+from analysis.errors import DesignError, whole_number
+from analysis.estimate import Estimate, Floats, Ints, Labels
+from analysis.estimators.att_gt import att_gt
+from analysis.estimators.exposure import redraw_closures
 
-Ints = npt.NDArray[np.int64]
+POWER = 0.8
 Estimator = Callable[[Floats, Floats, Ints], Estimate]
 
 
@@ -27,7 +27,7 @@ def _share_between(name: str, value: float, low: float = 0.0) -> None:
 
 
 def _simple(y: Floats, first_treated: Floats, rows: Ints) -> Estimate:
-    return att_gt(y, first_treated).aggregate("simple", draws=1)
+    return att_gt(y, first_treated).aggregate()
 
 
 def minimum_detectable_effect(
@@ -90,7 +90,7 @@ def minimum_detectable_effect(
     rows, dates, stratum = _placebo_calendar(y, first, strata)
     drawn = redraw_closures(dates, stratum, np.random.default_rng(seed), whole_number("draws", draws))
     made = [estimator(y[rows], placebo, rows) for placebo in drawn]
-    placebos = np.array([found.rows[["estimate", "std_error"]].to_numpy(float)[0] for found in made])
+    placebos = np.array([(found.value[0], found.std_error[0]) for found in made])
     placebos = placebos[np.isfinite(placebos).all(axis=1) & (placebos[:, 1] > 0)]
     if len(placebos) < 20:
         raise DesignError(
@@ -107,8 +107,18 @@ def minimum_detectable_effect(
     ]
     size = float((t > normal).mean())
     terms.append(("size, normal", size, float(np.sqrt(size * (1 - size) / len(t)))))
-    return _detected(
-        terms, made[0].unit, level, placebos, own, {"untreated": len(rows), "treated": len(first) - len(rows)}
+    names, values, errors = zip(*terms, strict=True)
+    return Estimate(
+        estimand="minimum detectable effect",
+        unit=made[0].unit,
+        terms=names,
+        value=np.array(values),
+        covariance=np.diag(np.square(errors)),
+        n=len(placebos),
+        level=level,
+        interval="Monte Carlo interval",
+        counts={"untreated": len(rows), "treated": len(first) - len(rows), "draws": len(placebos)},
+        details={"placebos": placebos, "critical": own},
     )
 
 
@@ -142,18 +152,23 @@ def _detectable(name: str, shift: Floats, needed: Floats, power: float) -> tuple
     return name, float(np.quantile(threshold, power)), float(mstats.mjci(threshold, [power])[0])
 
 
-def _detected(
-    terms: list[tuple[str, float, float]], unit: str, level: float, placebos: Floats, own: float, counts: dict[str, int]
-) -> Estimate:
-    rows = pd.DataFrame(terms, columns=["term", "estimate", "std_error"])
-    reach = stats.norm.ppf((1 + level) / 2) * rows["std_error"]
-    rows = rows.assign(conf_low=rows["estimate"] - reach, conf_high=rows["estimate"] + reach, n=len(placebos))
-    return Estimate(
-        estimand="minimum detectable effect",
-        unit=unit,
-        rows=rows,
-        level=level,
-        interval="Monte Carlo interval",
-        counts=counts | {"draws": len(placebos)},
-        details={"placebos": placebos, "critical": own},
-    )
+def detectable(rows: pd.DataFrame, *, level: float, power: float = POWER) -> Floats:
+    """Return the smallest effect that a test of size 1 - level sees with some power, float64[row].
+
+    ``(z(level) + z(power)) std_error``. An effect in per cent is made from log points: there it is the same in log
+    points where nothing happened, turned into a fall in per cent, and where few clusters make the interval longer than
+    z(level) errors it is as much longer; rows without an interval count as normal.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        `unit`, `estimate`, `std_error`, `conf_low`, `conf_high`, such as those of an Estimate with its unit.
+    """
+    z, more = float(stats.norm.ppf((1 + level) / 2)), float(stats.norm.ppf(power))
+    error, estimate = rows["std_error"].to_numpy(float), rows["estimate"].to_numpy(float)
+    logs = (rows["unit"] == "per cent").to_numpy()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        low, high = np.log1p(rows.reindex(columns=["conf_low", "conf_high"]).to_numpy(float).T / 100)
+        half = np.fmax((high - low) / 2, z * error / np.abs(100 + estimate))
+        fall = 100 * -np.expm1(-half * (z + more) / z)
+    return np.asarray(np.where(logs, fall, (z + more) * error))

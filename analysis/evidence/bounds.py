@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from scipy import optimize, stats
 
 from analysis.errors import DesignError
-from analysis.inference import Estimate
+from analysis.estimate import Estimate
 
 Range = tuple[float, float]
 
@@ -113,21 +112,14 @@ def assumption_ladder(
         ),
         ("no common part", "nothing common to all sellers", growth_set(base, one, closed, recapture, (0.0, 0.0))),
     ]
-    rows = pd.DataFrame(
-        {
-            "term": [term for term, _, _ in rungs],
-            "assumption": [text for _, text, _ in rungs],
-            "estimate": np.nan,
-            "std_error": np.nan,
-            "conf_low": [bounds[0] for _, _, bounds in rungs],
-            "conf_high": [bounds[1] for _, _, bounds in rungs],
-            "n": 1,
-        }
-    )
     return Estimate(
         estimand="E3g",
         unit="percentage points",
-        rows=rows,
+        terms=tuple(term for term, _, _ in rungs),
+        value=np.full(len(rungs), np.nan),
+        limits=np.array([bounds for _, _, bounds in rungs]).T,
+        n=1,
+        columns={"assumption": [text for _, text, _ in rungs]},
         interval="identified set",
         reason="sets from totals: there is no sample, hence no standard error",
     )

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.effects import att_gt
 from analysis.errors import DesignError
-from analysis.estimands.design import Design, clusters, marked, pick
-from analysis.estimands.direct import in_per_cent
-from analysis.estimands.paths import event_study
-from analysis.inference import Estimate, Floats
+from analysis.estimands.design import Design
+from analysis.estimands.event_study import event_study
+from analysis.estimate import Estimate, Floats
+from analysis.estimators.att_gt import att_gt
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -24,8 +23,8 @@ HIGH_RISK = 0.5  # risk above which a firm is suspect; the unit of risk is the p
 def anticipation(panel: Panel, design: Design) -> Estimate:
     """Estimate the effect on closed firms' home sales in each of the six months before their closure (E5a).
 
-    The leads of :func:`analysis.estimands.paths.event_study` with the seventh month before as reference. The effect
-    must be zero there, and paths parallel after it, which no earlier month can prove.
+    The leads of :func:`analysis.estimands.event_study.event_study` with the seventh month before as reference. The
+    effect must be zero there, and paths parallel after it, which no earlier month can prove.
 
     Returns
     -------
@@ -40,16 +39,13 @@ def anticipation(panel: Panel, design: Design) -> Estimate:
     last = 11 - LEADS  # the same months a year before must end before the leads begin
     early = replace(
         design,
-        scale="ratio",
         anticipation=LEADS,
         post_from=min(design.post_from, last),
         post_to=min(design.post_to, last),
         base_months=max(design.base_months, LEADS + 2),
     )
-    study = event_study(panel, early, where="home")
-    kept = np.flatnonzero(study.rows["term"].isin([str(lead) for lead in range(-LEADS, 0)]))
-    leads = in_per_cent(study.at(kept))
-    return replace(leads, estimand="E5a", rows=leads.rows.drop(columns=["band_low", "band_high"]), design=design)
+    leads = event_study(panel, early, where="home")[[str(lead) for lead in range(-LEADS, 0)]]
+    return replace(leads.exp(), estimand="E5a", columns={}, design=design)
 
 
 def chilling(panel: Panel, design: Design, *, high: float = HIGH_RISK) -> Estimate:
@@ -69,15 +65,17 @@ def chilling(panel: Panel, design: Design, *, high: float = HIGH_RISK) -> Estima
     DesignError
         If risk is unknown, or either side has fewer than two clusters.
     """
-    picked, risk = pick(panel, design), known_risk(panel)
-    sales, origin = panel.platform(panel.platforms[0]), panel.firms["origin"].to_numpy()
-    y = np.column_stack([sales[:, part].mean(axis=1) for part in (picked.before, picked.after)])
-    used = picked.whole & (np.nan_to_num(picked.exposure, nan=np.inf) < design.low) & np.isfinite(y).all(axis=1)
-    used &= (y[:, 0] > 0) & (sales[:, picked.base.stop - 1] > 0) & ~np.isnan(risk)
+    sample, risk = design.sample(panel), known_risk(panel)
+    y = np.column_stack([sample.home[:, part].mean(axis=1) for part in (sample.before, sample.after)])
+    low = np.nan_to_num(sample.exposure, nan=np.inf) < design.low
+    used = sample.never_closed & low & np.isfinite(y).all(axis=1)
+    used &= (y[:, 0] > 0) & (sample.home[:, sample.base.stop - 1] > 0) & ~np.isnan(risk)
     suspect = risk > high
-    used &= np.isin(origin, origin[used & suspect]) & np.isin(origin, origin[used & ~suspect])
-    code = clusters(panel, design)
-    sides = [len(np.unique(code[used & side])) for side in (suspect, ~suspect)]
+    both = [
+        np.bincount(sample.origin[used & side], minlength=int(sample.origin.max()) + 1) for side in (suspect, ~suspect)
+    ]
+    used &= (np.minimum(*both) > 0)[sample.origin]
+    sides = [len(np.unique(sample.cluster[used & side])) for side in (suspect, ~suspect)]
     if min(sides) < 2:
         raise DesignError(
             f"chilling of firms with a risk above {high:g} and an exposure below {design.low:g} was asked for; found "
@@ -85,11 +83,13 @@ def chilling(panel: Panel, design: Design, *, high: float = HIGH_RISK) -> Estima
             "the fewest: choose another limit, or rescale the column risk"
         )
     first = np.where(suspect[used], 1.0, np.inf)
-    found = att_gt(y[used], first, scale="ratio", cluster=code[used], strata=origin[used], level=design.level)
-    answer = in_per_cent(found.aggregate("simple"))
+    code, strata = sample.cluster[used], sample.origin[used]
+    found = att_gt(y[used], first, scale="ratio", cluster=code, strata=strata, level=design.level)
     counts = {"suspect": int((used & suspect).sum()), "others": int((used & ~suspect).sum())}
-    rows = answer.rows.drop(columns=["band_low", "band_high"]).assign(term="chilling", n=counts["suspect"])
-    return marked(replace(answer, estimand="E5b", rows=rows, counts=dict(found.counts) | counts), panel, design)
+    effect = found.aggregate().exp()
+    return sample.mark(
+        effect, estimand="E5b", terms=("chilling",), n=counts["suspect"], counts=dict(found.counts) | counts
+    )
 
 
 def known_risk(panel: Panel) -> Floats:

@@ -7,13 +7,12 @@ are not. The ranks (against the whole market, and against the share's own past) 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-import pandas as pd
-from scipy import stats
 
-from analysis.errors import DataError, DesignError
-from analysis.inference import Estimate, Floats, whole_number
+from analysis.errors import DataError, DesignError, whole_number
+from analysis.estimate import Estimate, Floats
 
 Window = tuple[int, int]
 MIN_DAYS = 60  # fewer estimation days make beta a guess; the market ranks were made with the same rule
@@ -135,7 +134,8 @@ def abnormal_returns(
     abnormal = returns - np.outer(beta, market)
     traded = np.isfinite(returns[:, slice(*estimation)])
     days = traded.sum(axis=1)
-    parts = []
+    values, errors, seen = [], [], []
+    columns: dict[str, list[Any]] = {"firm": names * len(windows), "window": [], "beta": [], "p_own": []}
     for name, window in windows.items():
         span = _window(name, window, returns.shape[1])
         if span.start < estimation[1]:
@@ -143,36 +143,27 @@ def abnormal_returns(
                 f"window {name!r} from day {span.start} was asked for; the estimation window ends at {estimation[1]}; "
                 "an event window must start after it"
             )
-        car, seen = abnormal[:, span].sum(axis=1), np.isfinite(returns[:, span]).sum(axis=1)
-        length = span.stop - span.start
+        car, length = abnormal[:, span].sum(axis=1), span.stop - span.start
         noise = length + market[span].sum() ** 2 / (traded @ market[slice(*estimation)] ** 2)
-        error = np.where(np.isfinite(car), sigma * np.sqrt(noise), np.nan)
-        reach = stats.t.ppf((1 + level) / 2, days - 1) * error
-        parts.append(
-            pd.DataFrame(
-                {
-                    "term": [f"{firm}: {name}" for firm in names],
-                    "firm": names,
-                    "window": name,
-                    "estimate": car,
-                    "std_error": error,
-                    "conf_low": car - reach,
-                    "conf_high": car + reach,
-                    "n": seen,
-                    "beta": beta,
-                    "p_own": [
-                        own_past(row[slice(*estimation)], value, length)
-                        for row, value in zip(abnormal, car, strict=True)
-                    ],
-                }
-            )
-        )
-    rows = pd.concat(parts, ignore_index=True)
-    gone = rows.loc[rows["estimate"].isna(), "term"].tolist()
+        values.append(car)
+        errors.append(np.where(np.isfinite(car), sigma * np.sqrt(noise), np.nan))
+        seen.append(np.isfinite(returns[:, span]).sum(axis=1))
+        columns["window"] += [name] * len(names)
+        columns["beta"] += beta.tolist()
+        past = abnormal[:, slice(*estimation)]
+        columns["p_own"] += [own_past(row, value, length) for row, value in zip(past, car, strict=True)]
+    value, error = np.concatenate(values), np.concatenate(errors)
+    terms = [f"{firm}: {name}" for name in windows for firm in names]
+    gone = [term for term, missing in zip(terms, np.isnan(value), strict=True) if missing]
     return Estimate(
         estimand="E0",
         unit="fraction of the share price",
-        rows=rows,
+        terms=tuple(terms),
+        value=value,
+        covariance=np.diag(error**2),
+        df=np.tile(days - 1, len(windows)),
+        n=np.concatenate(seen),
+        columns=columns,
         level=level,
         counts={"firms": len(returns), "estimation_days": int(days.max())},
         reason=f"not traded on every day of the window: {', '.join(gone)}" if gone else "",

@@ -1,26 +1,22 @@
-"""How long units go on selling anywhere: exit, restricted mean survival and proportional hazards.
+"""How long units go on selling anywhere: exit, and restricted mean survival with the influence of each unit.
 
-statsmodels gives the survival function and the hazard ratio; here are what counts as exit, who is seen for how long,
-and the influence of each unit on the mean time alive.
+statsmodels gives the survival function; here are what counts as exit, and who is seen for how long.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
-from statsmodels.duration.hazard_regression import PHReg
 from statsmodels.duration.survfunc import SurvfuncRight
 
-from analysis.errors import DesignError
-from analysis.inference import Bools, Estimate, Floats, whole_number
+from analysis.errors import DesignError, whole_number
+from analysis.estimate import Bools, Estimate, Floats, Labels
 
-Labels = Sequence[Any] | npt.NDArray[Any]
+BLOCK = 2**16  # units followed at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +32,11 @@ class Survival:
         Kaplan-Meier by group over all strata: `treated`, `month`, `survival`, `std_error`, `at_risk`, `exits`.
     mean_months : Estimate
         Months alive within the horizon: ``"treated"``, ``"comparison"`` and ``"difference"``.
-    hazard : Estimate
-        Log hazard ratios: ``"treated"`` and the covariates.
     """
 
     units: pd.DataFrame
     curves: pd.DataFrame
     mean_months: Estimate
-    hazard: Estimate
 
 
 def exit_survival(
@@ -51,11 +44,11 @@ def exit_survival(
     start: npt.NDArray[Any],
     treated: Bools,
     *,
+    rows: npt.NDArray[Any] | None = None,
     gap: int = 3,
     horizon: int = 12,
     strata: Labels | None = None,
     cluster: Labels | None = None,
-    covariates: Mapping[str, Floats] | None = None,
     level: float = 0.95,
 ) -> Survival:
     """Compare how long treated and other units go on selling on any platform.
@@ -65,22 +58,22 @@ def exit_survival(
 
     Parameters
     ----------
-    sales : float64[unit, month]
+    sales : float64[firm, month]
         Over all platforms; zero is no sale, NaN is not known and ends what is seen.
     start : float64[unit]
         Column in which the clock starts, such as the month of closure; for a comparison unit that of those it is
         compared with. Units that are never followed have inf, and are left out.
     treated : bool[unit]
+    rows : int64[unit], optional
+        Row of `sales` of each unit, where a firm stands for several; one for one where not given.
     gap : int
         Months in a row without a sale that count as exit.
     horizon : int
         Months over which time alive is counted.
     strata : sequence, optional
-        Differences are made within these and averaged over the treated; the hazard model has a baseline for each.
+        Differences are made within these and averaged over the treated.
     cluster : sequence, optional
         Such as the brand group; each unit its own where not given.
-    covariates : mapping of str to float64[unit], optional
-        For the hazard ratio alone.
     level : float
         Coverage of intervals.
 
@@ -98,35 +91,31 @@ def exit_survival(
     Notes
     -----
     Time alive is the sum of S(0) to S(horizon - 1), months in which a unit is alive. Its variance is Greenwood's: the
-    sum of squared influence values equals it exactly. Hazard: Cox with Efron's ties. Clustered errors of the hazard
-    ratio use statsmodels' score residuals, which take ties as Breslow does.
+    sum of squared influence values equals it exactly.
 
     References
     ----------
-    Efron, B. (1977), The efficiency of Cox's likelihood function for censored data, JASA 72, 557-565. Royston, P. and
-    Parmar, M. K. B. (2013), Restricted mean survival time, BMC Medical Research Methodology 13, 152.
+    Royston, P. and Parmar, M. K. B. (2013), Restricted mean survival time, BMC Medical Research Methodology 13, 152.
     """
-    units, counts = _at_risk(sales, start, treated, gap, strata, cluster, covariates or {})
+    units, counts = _at_risk(sales, start, treated, rows, gap, strata, cluster)
     _check_groups(units, whole_number("horizon", horizon))
-    return Survival(
-        units=units.drop(columns=["seen", *(covariates or {})]),
-        curves=pd.concat([_curve(units[units["treated"] == group], group) for group in (True, False)]),
-        mean_months=_mean_months(units, horizon, level, counts),
-        hazard=_hazard(units, list(covariates or {}), strata is not None, cluster is not None, level, counts),
-    )
+    curves = [_curve(units[units["treated"] == group], group) for group in (True, False)]
+    mean_months = _mean_months(units, horizon, level, counts)
+    return Survival(units.drop(columns="seen"), pd.concat(curves), mean_months)
 
 
 def _at_risk(
     sales: Floats,
     start: npt.NDArray[Any],
     treated: Bools,
+    rows: npt.NDArray[Any] | None,
     gap: int,
     strata: Labels | None,
     cluster: Labels | None,
-    covariates: Mapping[str, Floats],
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     sales, start, treated = np.asarray(sales, dtype=float), np.asarray(start, dtype=float), np.asarray(treated)
-    n = len(sales)
+    rows = np.arange(len(sales)) if rows is None else np.asarray(rows)
+    n = len(rows)
     labels = [np.zeros(n, dtype=np.int64) if strata is None else np.asarray(strata)]
     labels.append(np.arange(n) if cluster is None else np.asarray(cluster))
     if sales.ndim != 2 or treated.dtype != bool or any(len(part) != n for part in (start, treated, *labels)):
@@ -140,32 +129,29 @@ def _at_risk(
             f"a gap and a start of at least 1 month were asked for; found {gap}, and {int((~(start >= 1)).sum())} "
             "starts below 1 or missing; give the month before as well, or inf for a unit that is not followed"
         )
-    numbers = [np.asarray(values, dtype=float) for values in covariates.values()]
-    lacking = [int(pd.isna(part).sum()) for part in (*labels, *numbers)]
+    lacking = [int(pd.isna(part).sum()) for part in labels]
     if (sales < 0).any() or any(lacking):
         raise DesignError(
-            f"sales of at least 0 and a stratum, cluster and covariates of each unit were asked for; found "
+            f"sales of at least 0 and a stratum and cluster of each unit were asked for; found "
             f"{(sales < 0).sum()} negative sales, and {lacking} missing; correct them, or leave these units out"
         )
     start = np.minimum(start, sales.shape[1])  # inf starts after the last month: not followed
-    first_silent, last_known = _silence(sales, start, gap)
-    seen = last_known - gap - start + 1  # months after the start in which an exit would be known
+    blocks = [slice(first, first + BLOCK) for first in range(0, n, BLOCK)]
+    found = [_followed(sales[rows[some]], start[some], gap) for some in blocks]
+    silent, last, selling, again = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    seen = last - gap - start + 1  # months after the start in which an exit would be known
     followed = seen >= 0
-    selling = _sold_before(sales, start, gap)
     kept = np.flatnonzero(followed & selling)
-    exited = first_silent <= start + seen
-    frame = pd.DataFrame(
-        {
-            "months": np.where(exited, first_silent - start, seen),
-            "exited": exited,
-            "treated": treated,
-            "stratum": labels[0],
-            "cluster": labels[1],
-            "seen": seen,
-            **dict(zip(covariates, numbers, strict=True)),
-        }
-    ).iloc[kept]
-    again = np.where(np.arange(sales.shape[1]) > first_silent[:, None], np.nan_to_num(sales), 0).sum(axis=1) > 0
+    exited = silent <= start + seen
+    columns = {
+        "months": np.where(exited, silent - start, seen),
+        "exited": exited,
+        "treated": treated,
+        "stratum": labels[0],
+        "cluster": labels[1],
+        "seen": seen,
+    }
+    frame = pd.DataFrame({name: values[kept] for name, values in columns.items()}, index=kept)
     counts = {
         "units": len(kept),
         "not_followed": int((~followed).sum()),
@@ -177,24 +163,21 @@ def _at_risk(
     return frame, counts
 
 
-def _silence(sales: Floats, start: Floats, gap: int) -> tuple[Floats, Floats]:
-    """Return the column of the first `gap` silent months after the start (inf: none), and of the last month known."""
+def _followed(sales: Floats, start: Floats, gap: int) -> tuple[Floats, Floats, Bools, Bools]:
+    """Return the first of `gap` silent months (inf: none), the last known month, who sold before, who after silence."""
     n, months = sales.shape
-    after = np.arange(months) >= start[:, None]
+    column = np.arange(months)
+    after = column >= start[:, None]
     unknown = np.isnan(sales) & after
     last_known = np.where(unknown.any(axis=1), unknown.argmax(axis=1) - 1.0, months - 1.0)
-    silent = (sales == 0) & after
     runs = np.zeros((n, months), dtype=bool)
     if months >= gap:
-        windows = np.lib.stride_tricks.sliding_window_view(silent, gap, axis=1)
+        windows = np.lib.stride_tricks.sliding_window_view((sales == 0) & after, gap, axis=1)
         runs[:, : months - gap + 1] = windows.all(axis=2)
-    return np.where(runs.any(axis=1), runs.argmax(axis=1).astype(float), np.inf), last_known
-
-
-def _sold_before(sales: Floats, start: Floats, gap: int) -> Bools:
-    column = np.arange(sales.shape[1])
+    silent = np.where(runs.any(axis=1), runs.argmax(axis=1).astype(float), np.inf)
     before = (column < start[:, None]) & (column >= start[:, None] - gap)
-    return np.asarray((before & (sales > 0)).any(axis=1))
+    again = ((column > silent[:, None]) & (sales > 0)).any(axis=1)
+    return silent, last_known, np.asarray((before & (sales > 0)).any(axis=1)), np.asarray(again)
 
 
 def _check_groups(units: pd.DataFrame, horizon: int) -> None:
@@ -258,65 +241,20 @@ def _mean_months(units: pd.DataFrame, horizon: int, level: float, counts: dict[s
         value[column] += weight[stratum] * mean
         influence[cell.index, column] += weight[stratum] * moved
         influence[of_treated.index, column] += mean * ((of_treated == stratum) - weight[stratum]) / len(of_treated)
-    value = np.append(value, value[0] - value[1])
-    influence = np.column_stack([influence, influence[:, 0] - influence[:, 1]])
     summed = pd.DataFrame(influence).groupby(units["cluster"]).sum()
-    by_cluster = summed.to_numpy()
-    covariance = by_cluster.T @ by_cluster
-    n = [len(of_treated), len(units) - len(of_treated), len(units)]
-    rows = _rows(["treated", "comparison", "difference"], value, np.sqrt(np.diag(covariance)), n, level)
-    return Estimate(
+    both = Estimate(
         estimand=f"months alive within {horizon} months",
         unit="months",
-        rows=rows,
+        terms=("treated", "comparison"),
+        value=value,
+        by_cluster=summed.to_numpy(),
         level=level,
         counts=counts,
-        covariance=covariance,
-        make_influence=lambda: by_cluster,
-        details={"clusters": summed.index.to_numpy()},
+        clusters=summed.index.to_numpy(),
     )
-
-
-def _hazard(
-    units: pd.DataFrame, covariates: list[str], stratified: bool, clustered: bool, level: float, counts: dict[str, int]
-) -> Estimate:
-    informative = units[units["exited"].groupby(units["stratum"]).transform("any")]
-    if informative.loc[informative["exited"], "treated"].nunique() < 2:
-        names, value = ["treated"], np.array([np.nan])
-        rows = _rows(names, value, value, [len(units)], level)
-        why = "exits are in one group alone: the hazard ratio is zero or infinite"
-        return Estimate("log hazard ratio of exit", "log points", rows, level, counts=counts, reason=why)
-    names = ["treated", *covariates]
-    model = PHReg(
-        informative["months"].to_numpy(),
-        informative[names].to_numpy(float),
-        status=informative["exited"].to_numpy().astype(int),
-        strata=pd.factorize(informative["stratum"])[0] if stratified else None,
-        ties="efron",
+    return both.transform(
+        lambda x: {"treated": x[0], "comparison": x[1], "difference": x[0] - x[1]},
+        estimand=both.estimand,
+        unit="months",
+        n=[len(of_treated), len(units) - len(of_treated), len(units)],
     )
-    found = model.fit(
-        groups=pd.factorize(informative["cluster"])[0] if clustered else None, start_params=_crude(informative, names)
-    )
-    rows = _rows(names, found.params, np.sqrt(np.diag(found.cov_params())), [len(informative)] * len(names), level)
-    return Estimate(
-        estimand="log hazard ratio of exit",
-        unit="log points",
-        rows=rows,
-        level=level,
-        counts=counts,
-        covariance=np.asarray(found.cov_params()),
-        details={"log_likelihood": float(found.llf)},
-    )
-
-
-def _crude(units: pd.DataFrame, names: list[str]) -> Floats:
-    """Return where to start: the log ratio of exits a month; from zero, few treated units throw Newton's step far."""
-    by = units.groupby("treated")[["exited", "months"]].sum()
-    rate = by["exited"] / (by["months"] + by["exited"])
-    return np.append(np.log(rate[True] / rate[False]), np.zeros(len(names) - 1))
-
-
-def _rows(names: list[str], value: Floats, error: Floats, n: list[int], level: float) -> pd.DataFrame:
-    reach = stats.norm.ppf((1 + level) / 2) * error
-    bounds = {"std_error": error, "conf_low": value - reach, "conf_high": value + reach}
-    return pd.DataFrame({"term": names, "estimate": value, **bounds, "n": n})

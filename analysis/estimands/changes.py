@@ -1,0 +1,284 @@
+"""Sales of sets of firms against what they would have been, estimated or true: growth and displacement rest on them.
+
+A formula of these changes is written once. Applied to changes that are estimated it has an error; applied to changes
+between worlds of a simulated market it is the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from analysis.errors import DesignError
+from analysis.estimands.design import Design, Sample
+from analysis.estimate import Bools, Estimate, Floats, Ints, slopes, sum_by
+
+if TYPE_CHECKING:
+    from analysis.panel import Panel
+
+What = Literal["closed", "exposed"]
+Total = Callable[..., Any]
+Formula = Callable[[Total], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Changes:
+    """Changes of sales by set of firms, origin and platform.
+
+    Attributes
+    ----------
+    estimate : Estimate
+        A term per cell, sales minus their counterfactual in units of sales; without error where they are true.
+    cells : list of (str, bool, str)
+        Set, "closed" or "exposed"; whether of the origin that is asked about; platform.
+    home : str
+    away, destinations : tuple of str
+        The other platforms, and those of them to which closed firms are said to have gone.
+    sold : float64[2, 2]
+        Sales at home before and after (rows) of the origin and of others (columns).
+    """
+
+    estimate: Estimate
+    cells: list[tuple[What, bool, str]]
+    home: str
+    away: tuple[str, ...]
+    destinations: tuple[str, ...]
+    sold: Floats
+
+    def total(self, values: Any) -> Total:
+        """Return ``total(set, platforms, own=None)``, which adds up some cells of `values`; `own` restricts origins."""
+
+        def added(what: What, platforms: Sequence[str], own: bool | None = None) -> Any:
+            return sum(
+                value
+                for value, (name, is_own, platform) in zip(values, self.cells, strict=True)
+                if name == what and platform in platforms and own in (None, is_own)
+            )
+
+        return added
+
+    def transform(self, formula: Formula, *, estimand: str, unit: str, **changes: Any) -> Estimate:
+        """Return a formula of :meth:`total` as an Estimate."""
+        return self.estimate.transform(
+            lambda values: formula(self.total(values)), estimand=estimand, unit=unit, **changes
+        )
+
+    @property
+    def lost(self) -> float:
+        """Home sales that closed firms lost (L); refused where none were lost."""
+        lost = -float(self.total(self.estimate.value)("closed", [self.home]))
+        if lost <= 0:
+            raise DesignError(
+                f"shares of lost {self.home} sales were asked for; the {self.estimate.counts['closed']} closed "
+                f"firms sold {-lost:.4g} more than the comparison firms' growth implies; there is no loss to share out"
+            )
+        return lost
+
+
+def totals(columns: Mapping[str, Floats], code: Ints, *, unit: str, level: float, **fields: Any) -> Estimate:
+    """Return sums over firms, of columns float64[firm], as an Estimate for functions of degree zero of them.
+
+    Firms are draws, and the number of them is as random as their sales; what a firm adds is its own row.
+    """
+    values = np.column_stack(list(columns.values()))
+    count = int(code.max()) + 1
+    return Estimate(
+        estimand="totals",
+        unit=unit,
+        terms=tuple(columns),
+        value=values.sum(axis=0),
+        by_cluster=sum_by(values, code, count),
+        level=level,
+        **fields,
+    )
+
+
+def estimated(panel: Panel, design: Design, *, own: bool = False, home: bool = False) -> Changes:
+    """Compare closed and exposed firms with the growth of the comparison firms, platform by platform.
+
+    The counterfactual of a set is its sales before times the growth of the comparison firms of the same origin on the
+    same platform: ``K = B * A(comparison) / B(comparison)``. A firm must be in business to be closed. So closed firms
+    are compared wave by wave: those that still sold in the month before, with firms that still sold in the month of the
+    wave, in which one that had stopped sells nothing, both among firms that sold something in the first window; the
+    counterfactual of all is the sum over waves. Newcomers and firms that stop count only beside exposed firms, which
+    have both too; newcomers come to a market with its closed firms, so what they sell in the comparison is held against
+    the sales before of exposed and closed firms together: ``K = B A / B(comparison) + B(closed) N / B(comparison)``.
+
+    Parameters
+    ----------
+    panel, design
+        The comparison is of low exposure: firms neither closed nor in it are the exposed ones.
+    own : bool
+        Firms of the design's origin alone.
+    home : bool
+        The home platform alone: a firm whose sales elsewhere are not known answers too.
+
+    Returns
+    -------
+    Changes
+        Among its counts `newcomers_left_out` and `stopped_left_out`, closed firms in no set because they sold nothing
+        in the first window, or in the month before their wave.
+
+    Raises
+    ------
+    DesignError
+        If no firm is known on all platforms, nobody is closed or to compare with, or a set is a single cluster.
+    """
+    sample = design.sample(panel)
+    if (key := ("changes", own, home)) not in sample.made:
+        sample.made[key] = _estimated(sample, own, home)
+    found = sample.made[key]
+    assert isinstance(found, Changes)
+    return found
+
+
+def _estimated(sample: Sample, own: bool, home: bool) -> Changes:
+    panel, design = sample.panel, sample.design
+    platforms = panel.platforms[:1] if home else panel.platforms
+    width = len(platforms)
+    asked = sample.own if own else np.ones(len(panel.firms), dtype=bool)
+    sums = sample.sums[:, :, :width]
+    known = np.flatnonzero(asked & np.isfinite(sums).all(axis=(0, 2)))
+    if not len(known):
+        unseen = [name for place, name in enumerate(platforms) if np.isnan(sums[:, asked, place]).all()]
+        raise DesignError(
+            f"sales on {', '.join(platforms)} were asked for; no firm has all of them in both windows, and "
+            f"{', '.join(unseen) or 'no platform'} is unknown for all; leave such platforms out"
+        )
+    before, after = sums[:, known]
+    at = np.where(sample.closed, sample.first, np.inf)[known]
+    dated, pool, incumbent = np.isfinite(at), sample.comparison[known], before.any(axis=1)
+    sales, waves = panel.sales[:, :width], np.unique(at[np.isfinite(at)]).astype(int)
+    silent = {month: (sales[known, :, month] == 0).all(axis=1) for wave in waves for month in (wave - 1, wave)}
+    sides = [(incumbent & (at == wave) & ~silent[wave - 1], incumbent & pool & ~silent[wave]) for wave in waves]
+    closed = np.any([np.zeros_like(dated), *(mine for mine, _ in sides)], axis=0)
+    if not closed.any():
+        raise DesignError(
+            f"closed firms that still sold, against comparison firms, were asked for; found 0 closed and {pool.sum()} "
+            "comparison firms; closed firms must have sold in the month before"
+        )
+    exposed = ~dated & ~pool
+    _, code = np.unique(sample.cluster[known], return_inverse=True)
+    origin, is_own = sample.origin[known], sample.is_own[known]
+    cells: list[tuple[What, bool, str]] = []
+    names, values, influence = [], [], []
+    what: What
+    for what, mask, pairs in (("closed", closed, sides), ("exposed", exposed, [(exposed, pool)])):
+        for number in np.unique(origin[mask]):
+            label = panel.firms["origin"].iloc[known[origin == number][0]]
+            here = [(np.flatnonzero(a & (origin == number)), np.flatnonzero(b & (origin == number))) for a, b in pairs]
+            here = [pair for pair in here if len(pair[0])]
+            _enough(what, label, code, here)
+            change, moved = _against(before, after, here, f"{what} firms of origin {label}", platforms)
+            if what == "exposed":
+                gone = np.flatnonzero(dated & (origin == number))
+                change = change - _newcomers(before, after * ~incumbent[:, np.newaxis], gone, here[0][1], moved)
+            cells += [(what, bool(is_own[origin == number][0]), platform) for platform in platforms]
+            names += [f"{what} {label} {platform}" for platform in platforms]
+            values.append(change)
+            influence.append(sum_by(moved, code, int(code.max()) + 1))
+    sold = np.array([[part[is_own, 0].sum(), part[~is_own, 0].sum()] for part in (before, after)])
+    estimate = Estimate(
+        estimand="changes",
+        unit=panel.unit,
+        terms=tuple(names),
+        value=np.concatenate(values),
+        by_cluster=np.hstack(influence),
+        level=design.level,
+        counts={
+            "firms": len(known),
+            "closed": int(closed.sum()),
+            "exposed": int(exposed.sum()),
+            "comparison": int(pool.sum()),
+            "clusters": int(code.max()) + 1,
+            "closed_clusters": len(np.unique(code[closed])),
+            "dropped_missing": int(asked.sum()) - len(known),
+            "newcomers_left_out": int((dated & ~incumbent).sum()),
+            "stopped_left_out": int((dated & incumbent & ~closed).sum()),
+        },
+    )
+    return Changes(sample.mark(estimate), cells, platforms[0], platforms[1:], design.destinations, sold)
+
+
+def _enough(what: str, origin: str, code: Ints, pairs: list[tuple[Ints, Ints]]) -> None:
+    own = len(np.unique(code[np.concatenate([mine for mine, _ in pairs])]))
+    pool = min(len(np.unique(code[other])) for _, other in pairs)
+    if min(own, pool) < 2:
+        raise DesignError(
+            f"{what} firms of origin {origin} against comparison firms were asked for; found {own} and {pool} "
+            "clusters of them; two of each are needed for an error: widen the comparison, or leave this origin out"
+        )
+
+
+def _scaled(held: Any, later: Any, base: Any) -> Any:
+    """Return what a set would have sold with the growth of its comparison."""
+    return held * later / base
+
+
+def _against(
+    before: Floats, after: Floats, pairs: list[tuple[Ints, Ints]], what: str, platforms: Sequence[str]
+) -> tuple[Floats, Floats]:
+    """Return the change of a set by platform, summed over its waves, and what each firm adds, float64[firm, platform].
+
+    Each of `pairs` holds the rows of a wave and of the firms compared with it. The number of firms in the set is fixed,
+    not that of a wave, or a wave of one firm would be without error.
+    """
+    gap, moved = np.zeros(before.shape), np.zeros(before.shape)
+    for own, pool in pairs:
+        held, later, base = before[own].sum(axis=0), after[pool].sum(axis=0), before[pool].sum(axis=0)
+        if (nothing := (held > 0) & (base == 0)).any():
+            place = int(np.argmax(nothing))
+            raise DesignError(
+                f"{what} were compared on {platforms[place]}; they sold {held[place]:.4g} before and the {len(pool)} "
+                f"comparison firms nothing; widen the comparison or leave {platforms[place]} out"
+            )
+        by_held, by_later, by_base = _slopes(held, later, base)
+        gap[own] = after[own] - by_held * before[own]
+        moved[pool] -= by_later * after[pool] + by_base * before[pool]
+    rows = np.concatenate([own for own, _ in pairs])
+    moved[rows] += gap[rows] - gap[rows].mean(axis=0)
+    return gap[rows].sum(axis=0), moved
+
+
+def _newcomers(before: Floats, new: Floats, closed: Ints, pool: Ints, moved: Floats) -> Floats:
+    """Return sales of newcomers that would have come beside the closed firms; what each firm adds goes off `moved`."""
+    held, later, base = before[closed].sum(axis=0), new[pool].sum(axis=0), before[pool].sum(axis=0)
+    by_held, by_later, by_base = _slopes(held, later, base)
+    moved[pool] -= by_later * new[pool] + by_base * before[pool]
+    if len(closed):
+        moved[closed] -= by_held * (before[closed] - held / len(closed))
+    return np.asarray(by_held * held)
+
+
+def _slopes(held: Floats, later: Floats, base: Floats) -> list[Floats]:
+    """Return the derivatives of :func:`_scaled` by platform; zero where nothing was sold before."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return [np.where(base > 0, slope, 0.0) for slope in slopes(_scaled, held, later, base)]
+
+
+def true(
+    change: Floats, closed: Bools, own: Bools, sold: Floats, platforms: Sequence[str], destinations: Sequence[str]
+) -> Changes:
+    """Return true changes, float64[firm, platform], by the same cells: closed firms, and all others.
+
+    `sold` is float64[2, firm], sales at home before and after.
+    """
+    cells: list[tuple[What, bool, str]] = []
+    values = []
+    for what, mask in (("closed", closed), ("exposed", ~closed)):
+        for is_own in (True, False):
+            cells += [(what, is_own, platform) for platform in platforms]  # type: ignore[misc]
+            values.append(change[mask & (own == is_own)].sum(axis=0))
+    estimate = Estimate(
+        estimand="changes",
+        unit="sim-$",
+        terms=tuple(" ".join(map(str, cell)) for cell in cells),
+        value=np.concatenate(values),
+        by_cluster=np.zeros((0, len(cells))),
+        counts={"closed": int(closed.sum())},
+    )
+    by_origin = np.array([[part[own].sum(), part[~own].sum()] for part in sold])
+    return Changes(estimate, cells, platforms[0], tuple(platforms[1:]), tuple(destinations), by_origin)

@@ -1,0 +1,441 @@
+"""What the closures did to the closed firms: sales, damage, life, and what can be held against it (E1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from analysis.errors import DesignError
+from analysis.estimands.design import Comparison, Design, Sample
+from analysis.estimands.table import COLUMNS, answered
+from analysis.estimate import Bools, Estimate, Floats, Ints
+from analysis.estimators.att_gt import att_gt
+from analysis.estimators.power import minimum_detectable_effect
+from analysis.estimators.survival import Survival, exit_survival
+from analysis.testing import romano_wolf
+
+if TYPE_CHECKING:
+    from analysis.panel import Panel
+
+Where = Literal["all", "home"]
+Known = Callable[[int, int], Mapping[str, float]]
+
+GAP, HORIZON = 3, 12  # months without a sale anywhere that count as exit; months over which time alive is counted
+SMALLEST = 0.1  # quantile of closed firms' sales below which a firm is too small to be compared
+DRAWS = 199
+
+
+def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
+    """Estimate the effect on closed firms' sales on all platforms (E1a) or on the home platform (E1b).
+
+    Compared are firms that sold something a year before the window, wave by wave: firms closed in it that still sold
+    in the month before, and comparison firms that still sold in its month, for only a firm in business can be closed
+    (else those that had stopped would make the comparison fall, "immortal time"). It is within origin, and within
+    category where the comparison is "spared_same_category". That one and "not_yet_closed" share what closed firms leave
+    to their rivals, so they estimate the effect of a firm's own closure, E1c, and say so. Firms "not_yet_closed" must
+    live on until their own closure, which flatters them. What sets closed firms apart beyond this, such as their size
+    or the trend of their category, is not removed.
+
+    Returns
+    -------
+    Estimate
+        Per cent of the sales without closure. The interval is Student's, with a degree of freedom less than there are
+        clusters of closed firms. Counts: `newcomers_left_out` and `stopped_left_out`, closed firms that did not sell a
+        year before, or in the month before their wave.
+
+    Raises
+    ------
+    DesignError
+        If the design picks nobody, or fewer than two clusters of closed firms.
+    """
+    sample = design.sample(panel)
+    sales = panel.total() if where == "all" else sample.home
+    y = np.column_stack([sales[:, part].mean(axis=1) for part in (sample.before, sample.after)])
+    firm, wave = matched(sample, y[:, 0])
+    closed, seen = sample.closed[firm], np.isfinite(y[firm]).all(axis=1)
+    code = sample.cluster[firm]
+    answering = closed & seen
+    if (count := len(np.unique(code[answering]))) < 2:
+        raise DesignError(
+            f"an effect on closed firms with its error was asked for; found {answering.sum()} closed firms with sales "
+            f"in {count} clusters by {design.cluster}; two are the fewest: use ranks among comparison firms instead"
+        )
+    name = _name(design, where)
+    if not y[firm][answering, 1].any():
+        return sample.mark(_all_lost(name, int(answering.sum())))
+    strata = compared_within(sample)[firm] * len(panel.months) + wave
+    found = att_gt(
+        y[firm], np.where(closed, 1.0, np.inf), scale="ratio", cluster=code, strata=strata, level=design.level
+    )
+    counts = dict(found.counts) | _counts(sample, y, firm)
+    simple = replace(found.aggregate(), df=count - 1, n=found.counts["treated"], counts=counts)
+    return sample.mark(simple.exp(), estimand=name)
+
+
+def own_closure(panel: Panel, design: Design) -> Estimate:
+    """Estimate the effect of a firm's own closure, its rivals' closures given (E1c)."""
+    return effect_on_closed(panel, replace(design, comparison="spared_same_category"))
+
+
+def _name(design: Design, where: Where) -> str:
+    if design.comparison != "low_exposure":
+        return f"E1c, {where}"
+    return "E1a" if where == "all" else "E1b"
+
+
+def _all_lost(name: str, firms: int) -> Estimate:
+    """Return -100 per cent, for closed firms that sold nothing at all in the window."""
+    return Estimate(
+        estimand=name,
+        unit="per cent",
+        terms=("simple",),
+        value=np.array([-100.0]),
+        n=firms,
+        counts={"treated": firms},
+        reason=f"the {firms} closed firms sold nothing in the window: all is lost, and a ratio of zero has no error",
+    )
+
+
+def matched(sample: Sample, before: Floats) -> tuple[Ints, Ints]:
+    """Return, wave by wave, the firms closed in it and those compared with them, int64[row], and the wave of each row.
+
+    A firm must be in business to be closed: so a closed firm must have sold in the month before its wave, and a
+    comparison firm in the month of the wave, in which one that had stopped sells nothing. It answers for every wave
+    that it lived to see. NaN passes, to be counted as missing.
+    """
+    firms, waves = [], []
+    for wave in np.unique(sample.first[sample.closed]).astype(int):
+        closed = sample.closed & (sample.first == wave) & ~sample.stopped[:, wave - 1]
+        found = np.flatnonzero((closed | (sample.comparison & ~sample.stopped[:, wave])) & ~(before <= 0))
+        firms.append(found)
+        waves.append(np.full(len(found), wave))
+    return np.concatenate(firms), np.concatenate(waves)
+
+
+def compared_within(sample: Sample) -> Ints:
+    """Return what firms are compared within: origin; origin and category; nothing where few are left to compare."""
+    if sample.design.comparison == "spared_same_category":
+        return sample.origin * (int(sample.category.max()) + 1) + sample.category
+    return sample.origin if sample.design.comparison == "low_exposure" else np.zeros_like(sample.origin)
+
+
+def _counts(sample: Sample, y: Floats, firm: Ints) -> dict[str, int]:
+    """Count firms once, however many waves they answer for, and add the closed ones that are left out."""
+    used = np.zeros(len(y), dtype=bool)
+    used[firm] = True
+    seen, left_out, newcomer = int(np.isfinite(y[used]).all(axis=1).sum()), sample.closed & ~used, y[:, 0] <= 0
+    return {
+        "units": seen,
+        "dropped_missing": int(used.sum()) - seen,
+        "newcomers_left_out": int((left_out & newcomer).sum()),
+        "stopped_left_out": int((left_out & ~newcomer).sum()),
+    }
+
+
+def mechanical_loss(dose: Floats, months_closed: Floats, home: Floats, everywhere: Floats) -> float:
+    """Return what the closed accounts alone had sold, per cent of closed firms' sales on all platforms.
+
+    The closed part (dose) of home sales before, times the share of the window in which the firm is closed: a property
+    of the firms, float64[firm] each, without error.
+    """
+    return float(100 * (dose * months_closed * home).sum() / everywhere.sum()) if everywhere.sum() else np.nan
+
+
+def damage_multiple(panel: Panel, design: Design) -> Estimate:
+    """Divide the loss on all platforms by the mechanical one: what the closed accounts alone had sold (E1e).
+
+    Returns
+    -------
+    Estimate
+        A ratio: 1 is the mechanical loss, more is damage beyond it. ``details``: `mechanical_loss`, per cent.
+
+    Raises
+    ------
+    DesignError
+        As :func:`effect_on_closed`, and if closed firms sold nothing at home.
+    """
+    loss, sample = effect_on_closed(panel, design), design.sample(panel)
+    base = panel.sales[:, :, sample.base]
+    firms = sample.closed & ~np.isnan(base).any(axis=(1, 2))
+    sold = base[firms].sum(axis=2)
+    dose = panel.firms["dose"].to_numpy(float)[firms]
+    mechanical = mechanical_loss(dose, sample.months_closed[firms], sold[:, 0], sold.sum(axis=1))
+    if not mechanical > 0:
+        raise DesignError(
+            f"a mechanical loss was asked for; the {firms.sum()} closed firms sold nothing on {panel.platforms[0]} in "
+            f"{design.base_months} base months; choose a longer base"
+        )
+    low, high = loss.ends
+    multiple = loss.transform(
+        lambda x: {"damage multiple": -x[0] / mechanical}, estimand=f"E1e, from {loss.estimand}", unit="ratio"
+    )
+    return replace(
+        multiple, limits=-np.array([high, low]) / mechanical, details={"mechanical_loss": mechanical, "loss": loss}
+    )
+
+
+def survival_of_closed(panel: Panel, design: Design) -> Survival:
+    """Follow closed firms and those they are compared with until they sell nothing on any platform for three months.
+
+    Firms of each wave, which all sold in the month before it, start in its month; a firm not closed is followed from
+    each wave that it lived to see. Compared within origin, with firms that are not small: in the base months they sold
+    at least what the smallest tenth of the closed firms sold at most, for small firms give up sooner.
+
+    Raises
+    ------
+    DesignError
+        If the comparison is of firms not yet closed, whose own closure comes, or as
+        :func:`analysis.estimators.survival.exit_survival`.
+    """
+    if design.comparison == "not_yet_closed":
+        raise DesignError(
+            f"{HORIZON} months alive against firms not yet closed were asked for; these are closed in their turn; use "
+            "comparison='low_exposure'"
+        )
+    sample, total = design.sample(panel), panel.total()
+    size = np.nansum(total[:, sample.base], axis=1)
+    peers = sample.comparison & (size >= np.quantile(size[sample.closed], SMALLEST))
+    waves = np.unique(sample.first[sample.closed]).astype(int)
+    chosen = [np.flatnonzero(((sample.first == wave) | peers) & (total[:, wave - 1] > 0)) for wave in waves]
+    firm = np.concatenate(chosen)
+    return exit_survival(
+        total,
+        np.repeat(waves, [len(part) for part in chosen]),
+        sample.closed[firm],
+        rows=firm,
+        gap=GAP,
+        horizon=HORIZON,
+        strata=sample.origin[firm],
+        cluster=sample.cluster[firm],
+        level=design.level,
+    )
+
+
+def months_alive(panel: Panel, design: Design) -> Estimate:
+    """Estimate by how many of twelve months closure shortens a firm's life (E1d).
+
+    Returns
+    -------
+    Estimate
+        Months: ``"treated"``, ``"comparison"``, ``"difference"``, as :func:`survival_of_closed`; `n` closed firms.
+        ``details``: its ``curves``. Closed firms of one cluster leave no error, for their deviations from their own
+        mean add up to nothing.
+    """
+    lives = survival_of_closed(panel, design)
+    found = replace(lives.mean_months, n=lives.mean_months.n[0], details={"curves": lives.curves})
+    if lives.units.loc[lives.units["treated"], "cluster"].nunique() < 2:
+        covariance = np.where(np.array(found.terms) == "comparison", found.covariance, np.nan)
+        reason = f"the closed firms are of one cluster by {design.cluster}; two are the fewest for an error"
+        found = replace(found, covariance=covariance, reason=reason)
+    return design.sample(panel).mark(found)
+
+
+def comparisons(panel: Panel, design: Design, true: Known | None = None) -> pd.DataFrame:
+    """Estimate the effect on closed firms against each comparison group, in the window and soon after the first wave.
+
+    Firms not yet closed serve only until the last wave comes near: the second window is the longest that they allow,
+    and has the firms closed by then.
+
+    Parameters
+    ----------
+    panel, design
+    true : callable
+        From the first and last month of a window to the true E1a and E1c of firms closed by its end, where they are
+        known, such as :meth:`analysis.market.truth.Truth.closed_by`.
+
+    Returns
+    -------
+    DataFrame
+        As the rows of :func:`analysis.estimands.catalogue.estimate_all`, with `comparison`, `window` and `truth`. E1c
+        is what firms that inherit demand themselves show; `n` is the number of closed firms.
+    """
+    first = panel.first_treated(cut=design.cut)
+    waves = first[np.isfinite(first)]
+    longest = int(np.ptp(waves)) - design.anticipation - 1 if len(waves) else -1
+    windows = [(design.post_from, design.post_to), *([(0, longest)] if longest >= 0 else [])]
+    parts = []
+    for start, end in windows:
+        known = true(start, end) if true else {}
+        for name in get_args(Comparison):
+            asked = "E1a" if name == "low_exposure" else "E1c"
+            words = (asked, f"against {name.replace('_', ' ')}")
+            varied = replace(design, comparison=name, post_from=start, post_to=end)
+            row = answered({"simple": words}, "per cent", effect_on_closed, panel, varied)
+            window = f"month {start}" if start == end else f"months {start} to {end}"
+            parts.append(row.assign(comparison=name, window=window, truth=known.get(asked, np.nan)))
+    return pd.concat(parts, ignore_index=True)
+
+
+def placebo(panel: Panel, design: Design) -> Estimate:
+    """Estimate the effect of closures that did not happen: a year early, in a panel that ends before the real ones.
+
+    Closed firms were chosen at the real closure: they had lived until then, and were what they had become. So all firms
+    sold something in the month before the first wave, and were already there at the start of the early base. Newcomers
+    grow manyfold in the year that is looked at, and whether one was closed goes with how far it grew: with them the
+    placebo finds a fall in simulated markets in which nothing fell.
+
+    Returns
+    -------
+    Estimate
+        As :func:`effect_on_closed`; nothing but chance and paths that part anyway move it from zero.
+
+    Raises
+    ------
+    DesignError
+        If the panel does not reach back far enough, and as :func:`effect_on_closed`.
+    """
+    sample = design.sample(panel)
+    gone, newcomer = (sample.stopped[:, month] for month in (sample.base.stop - 1, max(sample.base.start - 12, 0)))
+    return replace(effect_on_closed(*a_year_early(panel, design, ~gone & ~newcomer)), estimand="E1a, a year before")
+
+
+def a_year_early(panel: Panel, design: Design, firms: Bools) -> tuple[Panel, Design]:
+    """Return a panel of some firms in which each closure is dated a year early, and which ends before the real ones.
+
+    The design keeps its window, the same months a year early, also where no firm of the first wave is left.
+
+    Raises
+    ------
+    DesignError
+        If the panel does not reach back far enough.
+    """
+    sample = design.sample(panel)
+    if min(sample.base.start - 12, sample.before.start - 12) < 0:
+        raise DesignError(
+            f"closures a year early were asked for; they need {12 + design.base_months} months before the first wave "
+            f"in {panel.months[sample.base.stop]}, and the window a year before; the panel begins in "
+            f"{panel.months[0]}; narrow the window, or bring earlier months"
+        )
+    end, dated = sample.base.stop - design.anticipation, panel.firms["closed_on"] - pd.DateOffset(years=1)
+    kept = firms & ~(dated < panel.months[0].to_timestamp()).to_numpy()  # closed in part long before the first wave
+    early = panel.firms.assign(closed_on=dated)[kept]
+    shifted = replace(panel, sales=panel.sales[kept][:, :, :end], firms=early, months=panel.months[:end])
+    left = shifted.first_treated(cut=design.cut)
+    late = int(left.min()) + 12 - sample.base.stop if np.isfinite(left).any() else 0
+    return shifted, replace(design, post_from=design.post_from - late, post_to=design.post_to - late)
+
+
+def year_before(panel: Panel, design: Design) -> pd.DataFrame:
+    """Return :func:`placebo` as a row of :func:`analysis.estimands.catalogue.estimate_all`, or why there is none."""
+    return answered({"simple": ("placebo", "E1a, a year early")}, "per cent", placebo, panel, design)
+
+
+def mechanical(rows: pd.DataFrame, multiple: Estimate) -> pd.DataFrame:
+    """Return the mechanical loss above rows of the actual one (E1a) and of their ratio (E1e), the `multiple`."""
+    rows = rows[rows["id"].isin(["E1a", "E1e"])]
+    if multiple.refused:
+        return rows
+    loss = {"id": "mechanical", "label": "the closed accounts' own sales", "unit": "per cent", "reason": ""}
+    loss["estimate"] = -multiple.details["mechanical_loss"]
+    return pd.concat([pd.DataFrame([loss]), rows], ignore_index=True)[COLUMNS]
+
+
+def family(found: Mapping[str, Estimate]) -> pd.DataFrame:
+    """Test some effects against zero so that the chance of any false alarm among them is that of one test.
+
+    Parameters
+    ----------
+    found : mapping of str to Estimate
+        Of one term each, by id; one without error is left out. Per cents are tested in log points.
+
+    Returns
+    -------
+    DataFrame
+        `id` and the columns of :func:`analysis.testing.romano_wolf`.
+
+    Raises
+    ------
+    DesignError
+        If none has an error.
+    """
+    tested = {name: one for name, one in found.items() if np.isfinite(one.std_error[0])}
+    if not tested:
+        raise DesignError(f"tests of {', '.join(found)} were asked for; none has an error; there is nothing to test")
+    logs = {
+        name: one.transform(lambda x: {name: np.log(1 + x[0] / 100)}, estimand=name, unit="log points")  # noqa: B023
+        if one.unit == "per cent"
+        else one
+        for name, one in tested.items()
+    }
+    moved = {name: pd.Series(one.influence[:, 0], index=one.clusters) for name, one in logs.items()}
+    joint = pd.DataFrame(moved).fillna(0.0).to_numpy()  # a cluster that is not in it does not move it
+    tests = romano_wolf(np.array([one.value[0] for one in logs.values()]), joint.T @ joint)
+    return tests.assign(id=list(logs))
+
+
+def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS, seed: int = 0) -> Estimate:
+    """Estimate the smallest effect on closed firms' sales (E1a) that this panel would show, from placebo closures.
+
+    Sales are those of brand groups, which are closed together, on all platforms, in the window and a year before. In
+    each draw as many groups of the comparison as were closed, of the same origin and size (above or below the median
+    closed group; of the same origin where these are too few), are taken for closed and compared with the rest as
+    :func:`effect_on_closed` does, waves set aside. So nothing is assumed of the distribution of
+    sales, and no effect is looked at. Groups sold something a year before, and in the last month before the first wave.
+
+    Returns
+    -------
+    Estimate
+        Per cent: "fall" and "rise", with a test of the right size on this panel, and "fall, normal", "rise, normal"
+        with normal critical values, each seen with a power of 80 per cent; "size, normal", per cent of draws in which
+        these find what is not there. Errors are Monte Carlo errors; `n` are draws. ``details["within"]``: what placebo
+        closures have in common with the real ones, "origin and size" or "origin".
+
+    Raises
+    ------
+    DesignError
+        As :func:`analysis.estimators.power.minimum_detectable_effect`, or if no closed group sold.
+    """
+    sample, total = design.sample(panel), panel.total()
+    y = np.column_stack([total[:, part].mean(axis=1) for part in (sample.before, sample.after)])
+    used = (sample.closed | sample.comparison) & np.isfinite(y).all(axis=1) & ~sample.stopped[:, sample.base.stop - 1]
+    firms = pd.DataFrame({"origin": sample.origin, "group": panel.firms["brand_group"].to_numpy()})[used]
+    firms = firms.assign(closed=sample.closed[used], before=y[used, 0], after=y[used, 1])
+    keys = ["origin", "group", "closed"]  # spared members of a closed group are a unit of their own
+    groups = firms.groupby(keys, sort=True)[["before", "after"]].sum().query("before > 0").reset_index()
+    groups = groups[groups["origin"].isin(groups.loc[groups["closed"], "origin"])]
+    closed, origin = groups["closed"].to_numpy(), groups["origin"].to_numpy()
+    if not closed.any():
+        raise DesignError("placebo closures were asked for; no closed group sold a year before; widen the window")
+    large = (groups["before"] >= groups.loc[groups["closed"], "before"].median()).to_numpy()
+    both = 2 * origin + large
+    within = "origin and size" if _enough(both, closed) else "origin"
+
+    def estimator(sales: Floats, first: Floats, rows: Ints) -> Estimate:
+        return att_gt(sales, first, scale="ratio", strata=origin[rows]).aggregate()
+
+    found = minimum_detectable_effect(
+        groups[["before", "after"]].to_numpy(float),
+        np.where(closed, 1.0, np.inf),
+        level=design.level,
+        estimator=estimator,
+        strata=both if within == "origin and size" else origin,
+        draws=draws,
+        seed=seed,
+    )
+    falls = np.array([term.startswith("decrease") for term in found.terms])
+    sign = np.where([term.startswith("size") for term in found.terms], 0.0, np.where(falls, -1.0, 1.0))
+
+    def per_cent(x: Floats) -> Floats:
+        return 100 * np.where(sign == 0, x, sign * np.expm1(sign * x))
+
+    turned = found.transform(
+        lambda x: dict(zip(found.terms, 100 * np.where(sign == 0, x, sign * (np.exp(sign * x) - 1)), strict=True)),
+        estimand="E1a, smallest effect seen",
+        unit="per cent",
+        limits=np.array([per_cent(ends) for ends in found.ends]),
+        details={**found.details, "within": within},
+    )
+    names = [term.replace("decrease", "fall").replace("increase", "rise") for term in found.terms]
+    return sample.mark(turned, terms=tuple(names))
+
+
+def _enough(stratum: Ints, closed: Bools) -> bool:
+    """Return whether in every stratum more groups were spared than closed, so that some are left to compare with."""
+    return all(
+        np.count_nonzero(~closed[stratum == name]) > closed[stratum == name].sum()
+        for name in np.unique(stratum[closed])
+    )

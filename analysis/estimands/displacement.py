@@ -1,0 +1,462 @@
+"""Where the lost home sales of closed firms went, and where firms sell since: E4 and E5c."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis.errors import DesignError
+from analysis.estimands.changes import Changes, estimated
+from analysis.estimands.design import Design, Sample, low_exposure
+from analysis.estimate import Bools, Estimate, Floats, Ints, beside, sum_by
+
+if TYPE_CHECKING:
+    from analysis.panel import Panel
+
+DELTA_UP_TO = 0.05  # squared half-width of L's interval over L; beyond it the delta method is too short (Finney 1978)
+GROUPS = ("closed", "exposed", "unexposed")
+OF_LOST = "per cent of L"
+
+
+def ratio_to_loss(changes: Changes, amounts: Any, *, estimand: str, n: int) -> Estimate:
+    """Divide sums of changes by the lost home sales of closed firms, L: per cent of L.
+
+    `amounts` is a formula of :class:`analysis.estimands.changes.Changes`. Intervals are of the delta method or, where L
+    is uncertain, Fieller's; the column `method` says which. Where L is not distinguishable from zero Fieller's set is
+    unbounded, from -inf to inf. ``details``: `lost`, the Estimate of L.
+
+    References
+    ----------
+    Fieller, E. C. (1954), Some problems in interval estimation, JRSS B 16, 175-185. Finney, D. J. (1978), Statistical
+    Method in Biological Assay, section 4.6, for when the delta method will do.
+    """
+    money = changes.transform(
+        lambda total: amounts(total) | {"L": -total("closed", [changes.home])}, estimand="L", unit="units of sales"
+    )
+    names = money.terms[:-1]
+    share = money.transform(
+        lambda x: dict(zip(names, 100 * x[:-1] / x[-1], strict=True)), estimand=estimand, unit=OF_LOST, n=n
+    )
+    lost = replace(money["L"], unit="units of sales over the window", n=changes.estimate.counts["closed"])
+    z = float(stats.norm.ppf((1 + money.level) / 2))
+    loss, spread = float(lost.value[0]), float(lost.std_error[0]) ** 2
+    delta = z**2 * spread <= DELTA_UP_TO * loss**2
+    limits = share.ends
+    if not delta:
+        joint = money.covariance
+        limits = 100 * _fieller(money.value[:-1], loss, np.diag(joint)[:-1], spread, joint[:-1, -1], z)
+        limits = np.where(share.std_error <= 1e-9, share.value, limits)  # the sum is known
+        limits = np.where(np.isnan(share.value), np.nan, limits)
+    absent = [name for name, value in zip(names, share.value, strict=True) if np.isnan(value)]
+    return replace(
+        share,
+        limits=limits,
+        columns={"method": ["delta" if delta else "Fieller"] * len(names)},
+        reason=f"{', '.join(absent)}: no such platform in the data, so d7 holds its sales" if absent else "",
+        details={"lost": lost},
+    )
+
+
+def _fieller(amount: Floats, loss: float, var_amount: Floats, var_loss: float, covariance: Floats, z: float) -> Floats:
+    """Return Fieller's limits of amount / loss, float64[2, term]; -inf to inf where the set is not an interval.
+
+    The ratios r for which ``(amount - r loss)**2 <= z**2 var(amount - r loss)``. They are an interval only when `loss`
+    itself differs from zero by more than z errors.
+    """
+    square = loss**2 - z**2 * var_loss
+    if square <= 0:
+        return np.array([np.full(len(amount), -np.inf), np.full(len(amount), np.inf)])
+    middle = amount * loss - z**2 * covariance
+    root = np.sqrt(np.maximum(middle**2 - square * (amount**2 - z**2 * var_amount), 0.0))
+    return np.array([(middle - root) / square, (middle + root) / square])
+
+
+def shares_of_loss(changes: Changes, n: int = 0) -> Estimate:
+    """Return E4c of changes, d1 to d7 and "sum", per cent of L.
+
+    d1 and d2: home sales of exposed firms, of the origin and of others; d3, d4: closed firms on the destinations; d5:
+    closed firms on all other platforms; d6: exposed firms off the home platform; d7: what is left. A part whose
+    platform is not there is NaN, and its sales are in d7.
+    """
+    home, (first, second) = changes.home, [*changes.destinations, ""][:2]
+    there = [[name] if name in changes.away else [] for name in (first, second)]
+    others = [name for name in changes.away if name not in (first, second)]
+    moved = dict(zip(("d3", "d4", "d5"), [*there, others], strict=True))
+
+    def amounts(total: Any) -> dict[str, Any]:
+        parts = {
+            "d1": total("exposed", [home], own=True),
+            "d2": total("exposed", [home], own=False),
+            **{name: total("closed", where) for name, where in moved.items() if where},
+            "d6": total("exposed", changes.away),
+        }
+        lost = -total("closed", [home])
+        absent = dict.fromkeys([name for name, where in moved.items() if not where], np.nan)
+        found = parts | absent | {"d7": lost - sum(parts.values()), "sum": lost}
+        return {name: found[name] for name in (*(f"d{k}" for k in range(1, 8)), "sum")}
+
+    return ratio_to_loss(changes, amounts, estimand="E4c", n=n)
+
+
+def relocated(changes: Changes, n: int = 0) -> Estimate:
+    """Return E4a of changes: closed firms' sales on each other platform, per cent of L."""
+    return ratio_to_loss(
+        changes, lambda total: {name: total("closed", [name]) for name in changes.away}, estimand="E4a", n=n
+    )
+
+
+def displacement(panel: Panel, design: Design) -> Estimate:
+    """Share out the lost home sales of closed firms into seven parts that add up (E4c).
+
+    All are changes against the growth of comparison firms, which have none by construction: what is common to all
+    firms, such as a gain in trust, is in no part but the residual.
+
+    Returns
+    -------
+    Estimate
+        Per cent of L: "d1" to "d7" and "sum", as :func:`shares_of_loss`.
+
+    Raises
+    ------
+    DesignError
+        If the comparison is not "low_exposure", as :func:`analysis.estimands.changes.estimated`, and if nothing was
+        lost.
+    """
+    changes = _lossy(panel, design, "displacement")
+    return shares_of_loss(changes, changes.estimate.counts["firms"])
+
+
+def relocation(panel: Panel, design: Design) -> Estimate:
+    """Estimate how much of their lost home sales closed firms made up on each other platform (E4a), per cent of L."""
+    _several(panel)
+    changes = _lossy(panel, design, "the platform shift")
+    return relocated(changes, changes.estimate.counts["closed"])
+
+
+def _lossy(panel: Panel, design: Design, what: str, *, home: bool = False) -> Changes:
+    low_exposure(panel, design, what)
+    changes = estimated(panel, design, home=home)
+    assert changes.lost > 0
+    return changes
+
+
+def _several(panel: Panel) -> None:
+    if len(panel.platforms) < 2:
+        raise DesignError(
+            f"the platform mix was asked for; found sales on {', '.join(panel.platforms)} alone; bring those on other "
+            "platforms too"
+        )
+
+
+def recaptured(changes: Changes, n: int = 0) -> Estimate:
+    """Return E4b of changes: home sales of exposed firms, of the origin ("own") and of others, per cent of L."""
+    return ratio_to_loss(
+        changes,
+        lambda total: {
+            "own": total("exposed", [changes.home], own=True),
+            "other": total("exposed", [changes.home], own=False),
+        },
+        estimand="E4b",
+        n=n,
+    )
+
+
+def proportional(sold: Floats, closed: Bools, own: Bools) -> Floats:
+    """Return what the origin, and others, would have taken had buyers gone by size alone: float64[2], per cent of L.
+
+    ``s_k / (1 - s_C)``, with s the shares of home sales before, float64[firm], and C the closed firms. A fact of the
+    firms, without error.
+    """
+    left = sold * ~closed
+    with np.errstate(invalid="ignore"):
+        return np.asarray(100 * np.array([left[own].sum(), left[~own].sum()]) / left.sum())
+
+
+def recapture(panel: Panel, design: Design) -> Estimate:
+    """Estimate how much of their lost home sales rivals of the origin, and others, took over at home (E4b).
+
+    The first two parts of :func:`displacement`, from home sales alone.
+
+    Returns
+    -------
+    Estimate
+        Per cent of L: "own" and "other", with `benchmark` of :func:`proportional` and `method` of the interval.
+
+    Raises
+    ------
+    DesignError
+        As :func:`displacement`.
+    """
+    changes, sample = _lossy(panel, design, "displacement", home=True), design.sample(panel)
+    found = recaptured(changes, changes.estimate.counts["firms"])
+    size = proportional(np.nansum(sample.home[:, sample.base], axis=1), sample.closed, sample.is_own)
+    return replace(found, columns={**found.columns, "benchmark": size})
+
+
+def excess_recapture(panel: Panel, design: Design) -> Estimate:
+    """Take the proportional benchmark from recapture (E4e): what closeness in origin adds to size.
+
+    The benchmark has no error, so errors and covariance are those of :func:`recapture`.
+    """
+    found = recapture(panel, design)
+    size = np.asarray(found.columns["benchmark"])
+    return replace(
+        found,
+        estimand="E4e",
+        unit="percentage points of L",
+        value=found.value - size,
+        limits=found.ends - size,
+    )
+
+
+def mix_change(after: Floats, before: Floats) -> Floats:
+    """Return the change of each firm's platform shares, float64[firm, platform], points; NaN if it sold nothing."""
+    shares = []
+    for amount in (after, before):
+        total = amount.sum(axis=1, keepdims=True)
+        shares.append(np.divide(amount, total, out=np.full(amount.shape, np.nan), where=total > 0))
+    return np.asarray(100 * (shares[0] - shares[1]))
+
+
+def platform_mix(panel: Panel, design: Design) -> Estimate:
+    """Estimate how the platform shares of closed firms moved against unexposed firms' (E4d), percentage points.
+
+    Mean over firms of the change of a platform's share in their sales, which is the average marginal effect of a
+    saturated fractional logit; firms that sold nothing in one of the windows have no share. Each is held against
+    unexposed firms that sold on the same platforms before: what moves one platform for all, such as a tax, moves the
+    shares of those on it alone, and closed firms that go on selling are mostly on several. Firms on a set of platforms
+    on which no unexposed firm is are held against all of them. All are firms of origins of which some firm was closed,
+    that still sold in the month before the first closure: only a firm in business can be closed.
+    """
+    _several(panel)
+    changes, sample = _lossy(panel, design, "the platform shift"), design.sample(panel)
+    found = _mean_difference(sample, mix_change(sample.sums[1], sample.sums[0]))
+    return replace(found, estimand="E4d", counts=changes.estimate.counts)
+
+
+def _presence(sample: Sample) -> Floats:
+    """Return the change of the share of months with sales by platform, float64[firm, platform], points."""
+    before, after = ((sample.panel.sales[:, :, part] > 0).mean(axis=2) for part in (sample.before, sample.after))
+    return np.asarray(np.where((before > 0).any(axis=1)[:, np.newaxis], 100 * (after - before), np.nan))
+
+
+def _mean_difference(sample: Sample, values: Floats) -> Estimate:
+    """Return the mean over closed firms of values[firm, platform] less that of unexposed firms on such platforms."""
+    panel = sample.panel
+    known = np.isfinite(sample.sums).all(axis=(0, 2))
+    origins = np.zeros(int(sample.origin.max()) + 1, dtype=bool)
+    origins[sample.origin[known & sample.closed]] = True
+    first = int(sample.first[sample.closed].min())
+    inside = np.flatnonzero(known & origins[sample.origin] & ~(panel.sales[:, :, first - 1] == 0).all(axis=1))
+    _, code = np.unique(sample.cluster[known], return_inverse=True)
+    place = np.cumsum(known) - 1
+    sold_on = (panel.sales[inside][:, :, sample.before] > 0).any(axis=2)
+    _, kind = np.unique(sold_on @ 2 ** np.arange(len(panel.platforms)), return_inverse=True)
+    values, own, pool = values[inside], sample.closed[inside], sample.comparison[inside]
+    mean, n, gap = np.full(values.shape[1], np.nan), np.zeros(values.shape[1]), np.zeros(values.shape)
+    for column, x in enumerate(np.nan_to_num(values).T):
+        mine, theirs = (side & np.isfinite(values[:, column]) for side in (own, pool))
+        n[column] = mine.sum()
+        if n[column] and theirs.any():
+            mean[column], gap[:, column] = _matched_difference(x, kind, mine, theirs)
+    influence = sum_by(gap, code[place[inside]], int(code.max()) + 1)
+    influence[:, np.isnan(mean)] = np.nan
+    return sample.mark(
+        Estimate(
+            estimand="mean difference",
+            unit="percentage points",
+            terms=panel.platforms,
+            value=mean,
+            by_cluster=influence,
+            n=n,
+            level=sample.design.level,
+            reason="NaN where no firm of a group has shares" if np.isnan(mean).any() else "",
+        )
+    )
+
+
+def _matched_difference(x: Floats, kind: Ints, mine: Bools, theirs: Bools) -> tuple[float, Floats]:
+    """Return the mean of x over `mine` less that over `theirs` of the same kind, and what each firm adds to it."""
+    count = int(kind.max()) + 1
+    held, base = (np.bincount(kind[side], minlength=count) for side in (mine, theirs))
+    alone = base == 0  # no pool firm on these platforms: all of them stand in
+    of_kind = np.bincount(kind[theirs], weights=x[theirs], minlength=count) / np.maximum(base, 1)
+    everyone, gap, n = x[theirs].mean(), np.zeros(len(x)), mine.sum()
+    difference = x[mine] - np.where(alone, everyone, of_kind)[kind[mine]]
+    gap[mine] = (difference - difference.mean()) / n
+    weight = np.where(alone, 0.0, held / np.maximum(base, 1))[kind[theirs]] / n
+    gap[theirs] = -weight * (x[theirs] - of_kind[kind[theirs]])
+    gap[theirs] -= held[alone].sum() / n * (x[theirs] - everyone) / theirs.sum()
+    return float(difference.mean()), gap
+
+
+def toward_destinations(panel: Panel, design: Design) -> Estimate:
+    """Estimate how far closed firms went to the design's destinations that the panel covers, together.
+
+    Returns
+    -------
+    Estimate
+        "presence": change of closed firms' presence against unexposed firms', mean over the destinations, percentage
+        points; "sales": change of their sales there, per cent of their lost home sales, delta or Fieller interval as
+        in :func:`ratio_to_loss`. Column `unit`. `n` are the closed firms.
+
+    Raises
+    ------
+    DesignError
+        If the panel has none of the destinations, or as :func:`relocation`.
+    """
+    sample = low_exposure(panel, design, "the shift to the destinations")
+    wanted = [name for name in design.destinations if name in panel.platforms]
+    if not wanted:
+        raise DesignError(
+            f"a shift to {', '.join(design.destinations)} was asked for; the panel has {', '.join(panel.platforms)}; "
+            "bring sales there, or name other destinations"
+        )
+    changes = _lossy(panel, design, "the platform shift")
+    found = _mean_difference(sample, _presence(sample))[wanted]
+    presence = found.transform(
+        lambda x: {"presence": sum(x) / len(x)}, estimand="E4a", unit="percentage points", n=np.min(found.n)
+    )
+    sales = ratio_to_loss(
+        changes,
+        lambda total: {"sales": total("closed", wanted)},
+        estimand="E4a",
+        n=changes.estimate.counts["closed"],
+    )
+    both = beside({"presence": presence, "sales": sales}, estimand="E4a", counts=changes.estimate.counts)
+    return sample.mark(replace(both, details=sales.details))
+
+
+def hedging(panel: Panel, design: Design) -> Estimate:
+    """Estimate how many more of the spared firms of the origin sell on each other platform since the news (E5c).
+
+    Firms never closed that sold something in the window and a year before, since who stops selling leaves every
+    platform. To hedge is to join: counted are the months of the window with sales on a platform, as a share of them,
+    of firms that had none there a year before. Their mean over such firms of the origin against that over such firms of
+    all other origins, times the part of the origin's firms that were not there yet. Firms that leave a platform, such
+    as one that changes its rules, are in neither. It is the effect of the news if firms of both sides would have joined
+    alike and the others had no news of their own. A platform that opened to the origin alone (`design.opened`) is not
+    estimated: who joined it for the news, and who because it opened, looks the same.
+
+    Returns
+    -------
+    Estimate
+        Percentage points, a term per platform other than home. `n` are the firms of the origin. NaN where a platform
+        opened, or no firm of another origin could have joined it; without error where nobody joined.
+
+    Raises
+    ------
+    DesignError
+        If either side has fewer than two clusters.
+    """
+    sample = design.sample(panel)
+    parts = [panel.sales[:, :, part] for part in (sample.before, sample.after)]
+    answering = sample.never_closed & (sample.sums > 0).any(axis=2).all(axis=0)
+    answering &= np.isfinite(sample.sums).all(axis=(0, 2))
+    sides = [answering & side for side in (sample.is_own, ~sample.is_own)]
+    if min(counts := [len(np.unique(sample.cluster[side])) for side in sides]) < 2:
+        raise DesignError(
+            f"presence of spared firms of origin {design.origin} against others was asked for; found {counts[0]} and "
+            f"{counts[1]} clusters; two of each are needed for an error"
+        )
+    absent: Bools = np.asarray(~(parts[0][:, 1:] > 0).any(axis=2))
+    joined = np.where(absent, 100 * (parts[1][:, 1:] > 0).mean(axis=2), 0.0)
+    names = panel.platforms[1:]
+    shut = np.isin(names, design.opened)
+    full = ~shut & ~absent[sides[1]].any(axis=0)
+    idle = ~shut & ~full & ~joined[answering].any(axis=0)
+    found = _joined_more(joined, absent, sides, sample.cluster, design.level)
+    lacking = shut | full | idle
+    covariance = found.covariance.copy()
+    covariance[lacking], covariance[:, lacking] = np.nan, np.nan
+    reasons = [
+        (shut, f"opened to firms of origin {design.origin} alone, so who joined for the news cannot be told"),
+        (full, "had all firms of other origins, so none is left that could have joined it"),
+        (idle, "was joined by nobody, and none of so many has no error"),
+    ]
+    own, other = (int(side.sum()) for side in sides)
+    return sample.mark(
+        found,
+        estimand="E5c",
+        terms=names,
+        value=np.where(shut | full, np.nan, found.value),
+        covariance=covariance,
+        n=own,
+        counts={"own": own, "other": other, "clusters": counts[0] + counts[1]},
+        reason="; ".join(f"{', '.join(np.array(names)[where])} {why}" for where, why in reasons if where.any()),
+    )
+
+
+def _joined_more(joined: Floats, absent: Bools, sides: Sequence[Bools], code: Ints, level: float) -> Estimate:
+    """Return by platform how much more the first side joined, over all its firms: ``w (m - m')``.
+
+    m is the mean of `joined` over firms that were absent on each side, and w the part of the first side that was.
+    """
+    columns = [
+        values[:, place] * side for place in range(joined.shape[1]) for side in sides for values in (joined, absent)
+    ]
+    everyone = sides[0].astype(float)
+    values = np.column_stack([*columns, everyone])
+    sums = Estimate(
+        estimand="sums",
+        unit="percentage points",
+        terms=tuple(map(str, range(values.shape[1]))),
+        value=values.sum(axis=0),
+        by_cluster=sum_by(values, code, int(code.max()) + 1),
+        level=level,
+    )
+
+    def formula(x: Any) -> dict[str, Any]:
+        found = {}
+        for place in range(joined.shape[1]):
+            mine, free, theirs, others = x[4 * place : 4 * place + 4]
+            means = [np.divide(a, b) if np.real(b) > 0 else 0.0 * b for a, b in ((mine, free), (theirs, others))]
+            found[str(place)] = free / x[-1] * (means[0] - means[1])
+        return found
+
+    return sums.transform(formula, estimand="E5c", unit="percentage points")
+
+
+def mix_paths(panel: Panel, design: Design) -> pd.DataFrame:
+    """Follow the platform mix of closed, exposed and unexposed firms by month; a description, without error.
+
+    Firms of origins with closures that sold something a year before the window. `share`: mean over firms with sales
+    in the month of a platform's share in them; `concentration`: mean of the sum of squared shares; `presence`: share of
+    all these firms with sales on a platform. Per cent.
+
+    Returns
+    -------
+    DataFrame
+        `month` (Period), `group`, `measure`, `platform` (empty for concentration), `value`, and `n` firms of the group.
+    """
+    sample = design.sample(panel)
+    origins = np.zeros(int(sample.origin.max()) + 1, dtype=bool)
+    origins[sample.origin[sample.closed]] = True
+    answering = (np.nansum(panel.sales[:, :, sample.before], axis=(1, 2)) > 0) & origins[sample.origin]
+    masks = (sample.closed, ~sample.closed & ~sample.comparison, sample.comparison)
+    frames = [_mix(panel, answering & mask, name) for mask, name in zip(masks, GROUPS, strict=True)]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _mix(panel: Panel, firms: Bools, name: str) -> pd.DataFrame:
+    sales = panel.sales[firms]
+    total = sales.sum(axis=1, keepdims=True)
+    shares = np.divide(sales, total, out=np.full(sales.shape, np.nan), where=total > 0)
+    sells = np.where(np.isnan(sales), np.nan, sales > 0)
+    measures: list[tuple[str, str, Floats]] = [("concentration", "", (shares**2).sum(axis=1))]
+    for place, platform in enumerate(panel.platforms):
+        measures += [("share", platform, shares[:, place]), ("presence", platform, sells[:, place])]
+    frames = []
+    for measure, platform, values in measures:
+        seen = np.isfinite(values)
+        count = seen.sum(axis=0)
+        total = np.where(seen, values, 0.0).sum(axis=0)
+        mean = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
+        columns = {"month": panel.months, "group": name, "measure": measure, "platform": platform, "value": 100 * mean}
+        frames.append(pd.DataFrame({**columns, "n": int(firms.sum())}))
+    return pd.concat(frames)

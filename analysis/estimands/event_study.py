@@ -1,0 +1,315 @@
+"""What became of the closed firms month by month: event study, cohort by cohort, honest bounds (E1).
+
+Time is counted from each firm's own closure: firms of one wave stand beside those they are compared with in that wave,
+so a firm that is not closed stands once in each wave in which it could have been.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analysis.errors import DesignError
+from analysis.estimands.closed_firms import Where, _name, compared_within, matched
+from analysis.estimands.design import Design, attempt
+from analysis.estimate import Bools, Estimate, Floats, Ints, beside
+from analysis.estimators.att_gt import GroupTime, att_gt
+from analysis.estimators.honest_did import Bounds, honest_bounds
+from analysis.testing import romano_wolf
+
+if TYPE_CHECKING:
+    from analysis.market.truth import Truth
+    from analysis.panel import Panel
+
+ROUNDING = 1e-12  # log points: errors below it are what rounding leaves of zero
+NO_ERROR = "waves of closed firms of one cluster, or that sold nothing, have no error; without comparison no estimate"
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """Closed firms beside those they are compared with, a row per firm and wave.
+
+    Attributes
+    ----------
+    firm, wave : int64[row]
+        Position of the firm in the panel, and month (position) of the wave.
+    closed : bool[row]
+    y : float64[row, month]
+        Sales from `base_months` before the closure to `post_to` months after it, or to the last the last wave has.
+    cluster, within : int64[row]
+        Unit of independent draws, and what firms are compared within: wave and strata of the design.
+    """
+
+    firm: Ints
+    wave: Ints
+    closed: Bools
+    y: Floats
+    cluster: Ints
+    within: Ints
+
+    def at(self, rows: Bools) -> Stack:
+        """Return some of the rows."""
+        return Stack(**{name: values[rows] for name, values in vars(self).items()})
+
+    @property
+    def closed_clusters(self) -> int:
+        """Number of clusters of closed firms."""
+        return len(np.unique(self.cluster[self.closed]))
+
+    def group_time(self, design: Design) -> GroupTime:
+        """Estimate by month; the closure is in column `base_months`."""
+        return att_gt(
+            self.y,
+            np.where(self.closed, design.base_months, np.inf),
+            scale="ratio",
+            anticipation=design.anticipation,
+            cluster=self.cluster,
+            strata=self.within,
+            level=design.level,
+        )
+
+
+def stack(panel: Panel, design: Design, *, where: Where = "all") -> Stack:
+    """Put the firms of :func:`analysis.estimands.closed_firms.effect_on_closed` in months since the closure.
+
+    A firm "not_yet_closed" is compared with a wave only if it stays open until `anticipation` months after the last
+    month that is looked at. Rows with a missing month are left out.
+
+    Raises
+    ------
+    DesignError
+        If the design picks nobody, or closed firms are in fewer than two clusters.
+    """
+    sample, closures = design.sample(panel), panel.closures(cut=design.cut)
+    sales = panel.total() if where == "all" else sample.home
+    firm, wave = matched(sample, sales[:, sample.before].mean(axis=1))
+    closed = np.asarray(closures[firm] == wave)
+    end = min(design.post_to, len(panel.months) - 1 - int(wave.max()))
+    open_ = closed | (closures[firm] > wave + end + design.anticipation)
+    firm, wave, closed = firm[open_], wave[open_], closed[open_]
+    y = sales[firm[:, np.newaxis], wave[:, np.newaxis] + np.arange(-design.base_months, end + 1)]
+    within = compared_within(sample)[firm] * len(panel.months) + wave
+    rows = Stack(firm, wave, closed, y, sample.cluster[firm], within)
+    if (missing := np.isnan(y).any(axis=1)).any():
+        rows = rows.at(~missing)
+    if rows.closed_clusters < 2:
+        raise DesignError(
+            f"effects on closed firms by month were asked for; found {int(rows.closed.sum())} closed firms in "
+            f"{rows.closed_clusters} clusters by {design.cluster}; two are the fewest: use ranks among comparison "
+            "firms instead"
+        )
+    return rows
+
+
+@dataclass(frozen=True)
+class Pretrend:
+    """The largest absolute t statistic before the reference, and how often chance alone gives one as large.
+
+    Unlike a Wald test it does not invert the covariance, which few closed firms cannot carry. Months without error are
+    in neither; where no other is left both are NaN.
+    """
+
+    largest_t: float
+    p_value: float
+
+
+def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
+    """Estimate the effect on closed firms' sales by month since their closure.
+
+    The reference is the last month before an effect is allowed for, ``-1 - anticipation``.
+
+    Parameters
+    ----------
+    panel, design
+        Firms and months as :func:`stack` puts them.
+    where : {"all", "home"}
+        Sales on all platforms or on the home platform.
+
+    Returns
+    -------
+    Estimate
+        Log points, a term per month such as ``"-4"`` or ``"0"``, with a band that covers all months at once in
+        `band_low`, `band_high`; `n` is the number of closed firms. Intervals and band are Student's, with a degree of
+        freedom less than there are clusters of closed firms. ``details``: ``pretrend`` (:class:`Pretrend`),
+        ``reference``, ``where``, and ``closed``, a frame of the closed firms and their waves (positions).
+
+    Raises
+    ------
+    DesignError
+        As :func:`stack`, and if fewer than two months lie before the reference.
+    """
+    if design.base_months < design.anticipation + 3:
+        raise DesignError(
+            f"an event study of {design.base_months} months before closure was asked for; {design.anticipation} are of "
+            "anticipation and one is the reference, so fewer than two are left to judge the paths by; give base_months "
+            f"= {design.anticipation + 3} or more"
+        )
+    rows = stack(panel, design, where=where)
+    dynamic = replace(rows.group_time(design).aggregate("dynamic"), df=rows.closed_clusters - 1)
+    low, high = dynamic.band()
+    closed = pd.DataFrame({"firm": panel.firms.index[rows.firm[rows.closed]], "wave": rows.wave[rows.closed]})
+    return design.sample(panel).mark(
+        dynamic,
+        estimand=f"{_name(design, where)} by month since closure",
+        n=len(closed),
+        columns={"band_low": low, "band_high": high},
+        details={
+            "reference": -1 - design.anticipation,
+            "where": where,
+            "closed": closed,
+            "pretrend": _pretrend(dynamic, -1 - design.anticipation),
+        },
+    )
+
+
+def _pretrend(dynamic: Estimate, reference: int) -> Pretrend:
+    assert dynamic.covariance is not None
+    before = (np.array(dynamic.terms, dtype=int) < reference) & (dynamic.std_error > ROUNDING)
+    if not before.any():
+        return Pretrend(np.nan, np.nan)
+    tests = romano_wolf(dynamic.value[before], dynamic.covariance[before][:, before])
+    return Pretrend(float(tests["t"].abs().max()), float(tests["p_adjusted"].min()))
+
+
+def by_cohort(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
+    """Estimate the effect from closure to `post_to` months after it for each wave, and for all of them together.
+
+    Returns
+    -------
+    Estimate
+        Per cent of the sales without closure, total over total: a term per month of closure, such as ``"2021-05"``,
+        then ``"all waves"``. `n` is the number of closed firms. Waves share comparison firms. ``details``: ``closed``
+        as in :func:`event_study`, ``where``, and ``end``, the last month since closure.
+
+    Raises
+    ------
+    DesignError
+        As :func:`stack`.
+    """
+    rows = stack(panel, design, where=where)
+    parts = {str(panel.months[wave]): rows.at(rows.wave == wave) for wave in np.unique(rows.wave[rows.closed])}
+    closed = pd.DataFrame({"firm": panel.firms.index[rows.firm[rows.closed]], "wave": rows.wave[rows.closed]})
+    found = {name: _cohort(part, design) for name, part in (parts | {"all waves": rows}).items()}
+    made = beside(
+        found,
+        estimand=f"{_name(design, where)} by wave",
+        counts={"closed": len(closed), "waves": len(parts)},
+        reason=NO_ERROR,
+        details={"closed": closed, "where": where, "end": rows.y.shape[1] - design.base_months - 1},
+    )
+    return design.sample(panel).mark(made, reason=NO_ERROR if np.isnan(made.std_error).any() else "")
+
+
+def _cohort(rows: Stack, design: Design) -> Estimate:
+    """Return the effect on one wave, or on all; without error where it would rest on one cluster."""
+    nothing = Estimate(estimand="", unit="per cent", terms=("",), value=np.full(1, np.nan), reason=NO_ERROR)
+    nothing = replace(nothing, n=int(rows.closed.sum()), level=design.level)
+    if not rows.y[rows.closed][:, design.base_months :].any():
+        return replace(nothing, value=np.array([-100.0]))
+    found = attempt(lambda: rows.group_time(design).aggregate())
+    if found.refused:
+        return nothing
+    made = replace(found, df=max(rows.closed_clusters - 1, 1), n=nothing.n).exp()
+    return made if rows.closed_clusters > 1 else replace(nothing, value=made.value)
+
+
+def honest(study: Estimate, *, sensitivity: tuple[float, ...] = (0.0, 0.5, 1.0)) -> Bounds:
+    """Bound the mean effect of the window's months since closure when the paths may have parted anyway.
+
+    Relative magnitudes on an :func:`event_study`: months of anticipation come after the reference and have no weight;
+    months `post_from` to `post_to` since closure, so far as they are there, have the same.
+
+    Raises
+    ------
+    DesignError
+        If fewer than two months lie before the reference, or none in the window.
+    """
+    design, month = study.design, np.array(study.terms, dtype=int)
+    inside = (month >= design.post_from) & (month <= design.post_to)
+    if not inside.any():
+        raise DesignError(
+            f"months {design.post_from} to {design.post_to} since closure were asked for; the event study ends in "
+            f"month {month.max()}; begin the window earlier"
+        )
+    return _drifted(study, inside, sensitivity)
+
+
+def honest_by_month(study: Estimate, *, sensitivity: float = 1.0) -> pd.DataFrame:
+    """Bound the effect of each month since closure when the paths may have parted anyway.
+
+    As :func:`honest` with the month in place of the window: the drift from one month to the
+    next is at most `sensitivity` times the largest before closure, and adds up over the months.
+
+    Parameters
+    ----------
+    study : Estimate
+        From :func:`event_study`, with two months or more before the reference.
+    sensitivity : float
+        M-bar.
+
+    Returns
+    -------
+    DataFrame
+        `honest_low`, `honest_high` in the unit of the study, by the index of its rows; NaN before closure.
+    """
+    month = np.array(study.terms, dtype=int)
+    ends = pd.DataFrame(np.nan, index=study.rows.index, columns=["honest_low", "honest_high"])
+    for place in np.flatnonzero(month >= 0):
+        found = _drifted(study, np.arange(len(month)) == place, (sensitivity,))
+        ends.iloc[place] = found.rows[["conf_low", "conf_high"]].to_numpy(float)[0]
+    return ends
+
+
+def _drifted(study: Estimate, months: Bools, sensitivity: tuple[float, ...]) -> Bounds:
+    """Bound the mean effect of some months, bool[term]."""
+    assert study.covariance is not None
+    after = np.array(study.terms, dtype=int) > study.details["reference"]
+    return honest_bounds(
+        study.value,
+        study.covariance,
+        int((~after).sum()),
+        int(after.sum()),
+        sensitivity=sensitivity,
+        target=months[after] / months.sum(),
+        level=study.level,
+    )
+
+
+def true_path(truth: Truth | None, study: Estimate) -> Floats:
+    """Return the true effect of each month of an event study, log points: float64[term], for the same closed firms.
+
+    What they sold (W11) against what they would have sold without the crackdown (W00), which a simulated market knows;
+    NaN where there is no truth.
+    """
+    if truth is None:
+        return np.full(len(study.terms), np.nan)
+    closed, month = study.details["closed"], np.array(study.terms, dtype=int)
+    what, otherwise = (_sold(truth, world, closed, month, study.details["where"]) for world in ("W11", "W00"))
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(what / otherwise))
+
+
+def true_by_cohort(truth: Truth | None, cohorts: Estimate) -> dict[str, float]:
+    """Return the true effect of each term of :func:`by_cohort`, per cent, for the same closed firms and months.
+
+    Empty where there is no truth.
+    """
+    if truth is None:
+        return {}
+    closed, month = cohorts.details["closed"], np.arange(cohorts.details["end"] + 1)
+    groups = dict(zip(cohorts.terms, [part for _, part in closed.groupby("wave")] + [closed], strict=True))
+    found = {}
+    for term, part in groups.items():
+        what, otherwise = (_sold(truth, world, part, month, cohorts.details["where"]).sum() for world in ("W11", "W00"))
+        found[term] = float(100 * (what / otherwise - 1))
+    return found
+
+
+def _sold(truth: Truth, world: str, closed: pd.DataFrame, month: Ints, where: Where) -> Floats:
+    sales = truth.sales(world)[truth.firms.index.get_indexer(closed["firm"])]
+    by_firm = sales[:, 0] if where == "home" else sales.sum(axis=1)
+    place = closed["wave"].to_numpy()[:, np.newaxis] + month
+    return np.asarray(np.take_along_axis(by_firm, place, axis=1).sum(axis=0))

@@ -1,0 +1,524 @@
+"""What the closures did to the origin's sellers at home: growth, sales, share, parts of growth, and entry (E3, E5d).
+
+Closed firms, and spared firms by their exposure, are held against those of low exposure. What is common to all of an
+origin's firms is in no comparison; it is an interval that the reader gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.errors import DataError, DesignError
+from analysis.estimands.changes import Changes, estimated, totals
+from analysis.estimands.closed_firms import a_year_early
+from analysis.estimands.design import Design, low_exposure
+from analysis.estimands.table import COLUMNS, answered, as_rows
+from analysis.estimate import Estimate, Floats
+from analysis.estimators.exposure import exposure_effects
+from analysis.testing import largest_std_error, noninferiority
+
+if TYPE_CHECKING:
+    from analysis.panel import Panel
+
+Range = tuple[float, float]
+
+NOTHING: Range = (0.0, 0.0)  # common to all firms: what is seen, without a reader's interval
+PARTS = ("closed", "incumbents", "exit", "entry")  # of E3g, as in the truth of a simulated market
+ADDS_UP = 1e-9  # percentage points; sums of float64 agree far closer
+
+
+def growth_effect(changes: Changes) -> Estimate:
+    """Return E3g of changes: closed and exposed firms of the origin, and both, in points of its home sales before."""
+    base = changes.sold[0, 0]
+
+    def formula(total: Any) -> dict[str, Any]:
+        closed, exposed = (100 * total(what, [changes.home], own=True) / base for what in ("closed", "exposed"))
+        return {"closed": closed, "exposed": exposed, "seen": closed + exposed}
+
+    return changes.transform(formula, estimand="E3g", unit="percentage points")
+
+
+def sales_effect(effect: Estimate, level: float) -> Estimate:
+    """Return E3 of :func:`growth_effect`: per cent of what would have been sold; `level`: sales, base = 100."""
+    terms = effect.terms
+    return effect.transform(
+        lambda x: dict(zip(terms, 100 * x / (level - x), strict=True)), estimand="E3", unit="per cent", n=effect.n
+    )
+
+
+def share_effect(changes: Changes) -> Estimate:
+    """Return E3s of changes: closed and exposed firms of the origin, others, and all, in points of home sales.
+
+    With home sales of A, of which the origin sold a share s, and changes D of sets of firms,
+    ``E3s = (D(origin) - s D(all)) / (A - D(all))``, which adds up over the sets.
+    """
+    sold = changes.sold[1].sum()
+    share = changes.sold[1, 0] / sold
+
+    def formula(total: Any) -> dict[str, Any]:
+        closed, exposed = (total(what, [changes.home], own=True) for what in ("closed", "exposed"))
+        others = sum(total(what, [changes.home], own=False) for what in ("closed", "exposed"))
+        left = sold - closed - exposed - others
+        parts = {
+            "closed": 100 * (1 - share) * closed / left,
+            "exposed": 100 * (1 - share) * exposed / left,
+            "others": -100 * share * others / left,
+        }
+        return parts | {"seen": sum(parts.values())}
+
+    return changes.transform(formula, estimand="E3s", unit="percentage points")
+
+
+def effect_on_growth(panel: Panel, design: Design, *, common: Range = NOTHING) -> Estimate:
+    """Estimate the effect on the growth of the origin's home sales, and bound it by an explicit common part (E3g).
+
+    Closed firms, and firms not closed so far as their exposure differs from that of the comparison firms, both over
+    the origin's sales before, taken as known. What is common to all firms (trust, news, entry) no comparison can show:
+    it is the interval `common`, in percentage points, given by the reader.
+
+    Returns
+    -------
+    Estimate
+        Percentage points: "closed", "exposed", "seen" (their sum), and "E3g": no point but the set from the lower
+        limit of "seen" plus the lower end of `common`, to the upper with the upper.
+
+    Raises
+    ------
+    DesignError
+        If the comparison is not "low_exposure", the ends of `common` are out of order, or as
+        :func:`analysis.estimands.changes.estimated`.
+    """
+    low, high = common
+    if not -np.inf < low <= high < np.inf:
+        raise DesignError(f"a common part from low to high was asked for; found {common}; give its lower end first")
+    low_exposure(panel, design, "the effect on growth")
+    changes = estimated(panel, design, own=True, home=True)
+    n = [changes.estimate.counts[name] for name in ("closed", "exposed", "firms")]
+    seen = replace(growth_effect(changes), n=n, details={"common": common})
+    reason = f"E3g is a set: its part common to all firms, {low:g} to {high:g} points, is assumed"
+    return seen.with_set("E3g", tuple(seen.ends[:, -1] + common), reason)
+
+
+def effect_on_sales(panel: Panel, design: Design, *, common: Range = NOTHING) -> Estimate:
+    """Estimate the effect on the origin's home sales, in per cent of what they would have been (E3).
+
+    E3g counts in points of the sales before; with an observed growth of G points the same change is
+    ``100 E3g / (100 + G - E3g)`` per cent of the sales without closures. Growth is taken as known, as the sales are.
+
+    Returns
+    -------
+    Estimate
+        Per cent: "closed", "exposed" (each alone), "seen" (both), and "E3", the set with the common part, which
+        `common` gives in points of the sales before.
+
+    Raises
+    ------
+    DesignError
+        As :func:`effect_on_growth`, and if the effect is as large as all that was sold.
+    """
+    effect = effect_on_growth(panel, design, common=common)
+    sold = estimated(panel, design, own=True, home=True).sold[:, 0]
+    level = 100 * sold[1] / sold[0]
+    ends = effect.ends
+    if (ends[1] >= level).any():
+        raise DesignError(
+            f"the effect on sales in per cent was asked for; that on growth reaches {ends[1].max():.4g} "
+            f"points and {level:.4g} per cent of the base were sold: without closures nothing may be left; use E3g"
+        )
+    ends = 100 * ends / (level - ends)
+    seen = replace(sales_effect(effect[["closed", "exposed", "seen"]], level), limits=ends[:, :3])
+    return seen.with_set("E3", tuple(ends[:, 3]), effect.reason.replace("E3g", "E3"))
+
+
+def effect_on_share(panel: Panel, design: Design, *, common: Range = NOTHING) -> Estimate:
+    """Estimate the effect on the origin's share of home sales, and bound it by an explicit common part (E3s).
+
+    :func:`share_effect` with the counterfactual of :func:`effect_on_growth` for every origin. What moves all sellers
+    alike leaves a share as it is. What moves only the origin's (chilling, entrants that stayed away, the trend of 2021
+    of that origin) does not, and is in no comparison within the origin: it is `common`, in percentage points of growth
+    as in :func:`effect_on_growth`, here taken to be the origin's alone.
+
+    Returns
+    -------
+    Estimate
+        Percentage points of home sales: "closed" and "exposed" firms of the origin, "others" (firms of other origins),
+        "seen" (their sum), and "E3s": no point but the set. Sales are taken as known, what they would have been is not.
+
+    Raises
+    ------
+    DesignError
+        If there is one origin only, or as :func:`effect_on_growth`.
+    """
+    mine = effect_on_growth(panel, design, common=common)
+    sample = design.sample(panel)
+    if sample.own.all():
+        raise DesignError(
+            f"the share of {design.origin} in home sales was asked for; all {len(sample.own)} firms are of this "
+            "origin; bring a panel with other sellers too, or use E3g"
+        )
+    changes = estimated(panel, design, home=True)
+    total, x = changes.total(changes.estimate.value), changes.sold
+    own, every = (sum(total(what, [changes.home], own=who) for what in ("closed", "exposed")) for who in (True, None))
+    alone, left, held = x[1, 0] - own, x[1].sum() - every, x[0, 0] / 100
+    moved = np.array([100 * (alone / left - (alone - c * held) / (left - c * held)) for c in common])
+    firms = changes.estimate.counts["firms"]
+    others = int((~sample.own & np.isfinite(sample.sums[:, :, 0]).all(axis=0)).sum())
+    shares = 100 * x[:, 0] / x.sum(axis=1)
+    seen = replace(
+        share_effect(changes),
+        n=[*mine.n[:2], others, firms],
+        details={"common": common, "share": shares[1], "share_before": shares[0]},
+    )
+    reason = (
+        f"E3s is a set: what moved the origin's firms alone, {common[0]:g} to {common[1]:g} points of their "
+        "growth, is assumed"
+    )
+    return seen.with_set("E3s", tuple(seen.ends[:, -1] + moved), reason)
+
+
+def effect_in_parts(panel: Panel, design: Design, *, common: Range = NOTHING) -> Estimate:
+    """Split what is seen of the effect on growth into four parts that add up to it (E3k).
+
+    Closed firms as in :func:`effect_on_growth`. The exposed part falls into three, as exposed firms and those of low
+    exposure differ in each: with base sales B, of which survivors (who sell in the window) held ``v B``, survivors'
+    growth r and newcomers' sales ``w B``, low exposure without a mark on the left::
+
+        incumbents  B' v' (r' - r)      those who still sell, against the growth of such firms
+        exit        B' (v' - v) r       more or fewer that stopped, at what survivors would have grown to
+        entry       B' w' - (B' + C) w  more or fewer newcomers, and larger or smaller ones; C: base sales of closed
+                                        firms, beside which newcomers would have come too
+
+    So each margin must have moved alike without closures, which is more than their sum asks. What entry, exit and
+    incumbents have in common with firms of low exposure is in none of them.
+
+    Returns
+    -------
+    Estimate
+        Percentage points: "closed", "incumbents", "exit", "entry", "seen" (their sum), and "E3g", the set. Columns
+        `set_low`, `set_high`: the interval with the whole of `common` in that part, for nobody knows how it divides;
+        closed firms have of it the share that they held of sales before.
+
+    Raises
+    ------
+    DesignError
+        As :func:`effect_on_growth`, or if no comparison firm sells in both windows.
+    """
+    whole, sample = effect_on_growth(panel, design, common=common), design.sample(panel)
+    known = np.flatnonzero(sample.own & np.isfinite(sample.sums[:, :, 0]).all(axis=0))
+    before, after = sample.sums[:, known, 0]
+    _, code = np.unique(sample.cluster[known], return_inverse=True)
+    closed, pool = sample.closed[known], sample.comparison[known]
+    exposed, sold, sells = ~closed & ~pool, before > 0, after > 0
+    kept, grown, new = before * sells, after * sold, after * ~sold
+    if exposed.any() and not kept[pool].sum() > 0:
+        raise DesignError(
+            f"the parts of growth were asked for; none of {pool.sum()} firms of low exposure sold in both windows; "
+            "widen the window, or raise `low`"
+        )
+    columns = {
+        f"{name} {kind}": (values - values[who].mean()) * who if who.any() and name != "pool" else values * who
+        for name, who in (("exposed", exposed), ("pool", pool), ("closed", closed))
+        for kind, values in (("held", before), ("kept", kept), ("grown", grown), ("new", new))
+    }  # the number of exposed and of closed firms is fixed, as in `changes`
+    sums = totals(columns, code, unit=panel.unit, level=design.level)
+    exact = [(values * who).sum() for who in (exposed, pool, closed) for values in (before, kept, grown, new)]
+    base = float(before.sum())
+
+    def margins(x: Floats) -> dict[str, Any]:
+        held, stays, growing, fresh, pool_held, pool_stays, pool_growing, pool_fresh, gone = x[:9]
+        survival, rate, entry = pool_stays / pool_held, pool_growing / pool_stays, pool_fresh / pool_held
+        parts = [growing - rate * stays, (stays - survival * held) * rate, fresh - entry * (held + gone)]
+        return dict(zip(PARTS[1:], (100 * part / base for part in parts), strict=True))
+
+    found = replace(sums, value=np.array(exact)).transform(margins, estimand="E3k", unit="percentage points")
+    if not exposed.any():
+        found = replace(found, value=np.zeros(3), by_cluster=np.zeros((int(code.max()) + 1, 3)), covariance=None)
+    influence = np.column_stack([whole.influence[:, 0], found.influence, whole.influence[:, 2]])
+    value = np.append(whole.value[0], found.value)
+    kinds = [exposed & sold & sells, exposed & sold & ~sells, exposed & ~sold & sells]
+    seen = replace(
+        whole,
+        estimand="E3k",
+        terms=(*PARTS, "seen"),
+        value=np.append(value, value.sum()),
+        by_cluster=influence,
+        covariance=None,
+        limits=None,
+        n=[whole.n[0], *(int(kind.sum()) for kind in kinds), len(known)],
+    )
+    found = seen.with_set("E3g", tuple(seen.ends[:, -1] + common), whole.reason)
+    weight = np.array([float(before[closed].sum()) / base, 1, 1, 1, 1, 0])  # the last has it already
+    return replace(
+        found, columns={"set_low": found.ends[0] + common[0] * weight, "set_high": found.ends[1] + common[1] * weight}
+    )
+
+
+def growth(panel: Panel, design: Design) -> Estimate:
+    """Split the observed growth of the origin's home sales by what became of each firm; no counterfactual.
+
+    Closed firms; firms that sold in both windows; those that sold before only (exit); those that sold after only
+    (entry). Each contributes ``sum(after - before) / sum(before)``, and the contributions add up to growth exactly.
+
+    Returns
+    -------
+    Estimate
+        Percentage points of the sales before: "closed", "continuing", "exit", "entry", and "growth", their sum.
+        Errors take firms as draws from a wider set.
+
+    Raises
+    ------
+    DesignError
+        If nothing was sold before, or there is one cluster.
+    """
+    sample = design.sample(panel)
+    known = np.flatnonzero(sample.own & np.isfinite(sample.sums[:, :, 0]).all(axis=0))
+    before, after = sample.sums[:, known, 0]
+    clusters, code = np.unique(sample.cluster[known], return_inverse=True)
+    if len(clusters) < 2:
+        raise DesignError(f"growth with its error was asked for; found {len(clusters)} cluster; two are the fewest")
+    if not before.sum() > 0:
+        raise DesignError(
+            f"growth was asked for; the {len(known)} firms sold nothing before; choose a window in which they did"
+        )
+    closed, sold, sells = sample.closed[known], before > 0, after > 0
+    members = {
+        "closed": closed,
+        "continuing": ~closed & sold & sells,
+        "exit": ~closed & sold & ~sells,
+        "entry": ~closed & ~sold & sells,
+        "growth": np.ones(len(known), dtype=bool),
+    }
+    columns = {name: (after - before) * who for name, who in members.items()} | {"base": before}
+    counts = {"firms": len(known), "clusters": len(clusters), "dropped_missing": int(sample.own.sum()) - len(known)}
+    sums = totals(columns, code, unit=panel.unit, level=design.level, counts=counts)
+    found = sums.transform(
+        lambda x: dict(zip(members, 100 * x[:-1] / x[-1], strict=True)),
+        estimand="growth",
+        unit="percentage points",
+        n=[int(who.sum()) for who in members.values()],
+    )
+    return sample.mark(found)
+
+
+def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
+    """Estimate how entry of the origin's firms varies with what closed firms held of a category (E5d).
+
+    A firm enters when it first sells on any platform. Its category's entrants from the first wave to the end of the
+    window are compared with those of the same months a year before, over categories, as
+    :func:`analysis.estimators.exposure.exposure_effects` does with sales. Fewer or more entrants in all categories
+    alike, the level of E5d, cannot be told from the trend of 2021.
+
+    Returns
+    -------
+    Estimate
+        Per cent: "slope" per ten points of exposure, and "level" without an estimate; `n` are entrants in both years.
+        Counts: `entrants` and `entrants_before`, in the two years.
+
+    Raises
+    ------
+    DesignError
+        If the panel does not reach back a year and a month before the first wave, nobody enters, or categories differ
+        in no exposure.
+    """
+    sample = design.sample(panel)
+    wave, stop = sample.base.stop, sample.after.stop
+    own = sample.own
+    if wave < 13:
+        raise DesignError(
+            f"entrants of the same months a year before {panel.months[wave]} were asked for; the panel begins in "
+            f"{panel.months[0]}, when all firms look new; bring a month more than a year before"
+        )
+    sold = panel.total() > 0
+    first = np.where(sold.any(axis=1) & own, sold.argmax(axis=1), -1)
+    size = int(sample.category.max()) + 1
+    entrants = np.column_stack(
+        [
+            np.bincount(sample.category[(first >= start) & (first < end)], minlength=size)
+            for start, end in ((wave - 12, stop - 12), (wave, stop))
+        ]
+    ).astype(float)
+    if not entrants.any(axis=0).all():
+        earlier, later = entrants.sum(axis=0).astype(int)
+        raise DesignError(
+            f"entrants of origin {design.origin} were asked for; {earlier} firms of it first sell in the months a year "
+            f"before and {later} in those from {panel.months[wave]}; bring a panel that firms may enter, not "
+            "one of the largest at the start"
+        )
+    share = np.nan_to_num(panel.base_share(base=sample.base, home=panel.platforms[0])[sample.closed])
+    exposure = np.bincount(sample.category[sample.closed], weights=share, minlength=size).astype(float)
+    found = exposure_effects(entrants, exposure, np.array([False, True]), bins=(), level=design.level)
+    counts = dict(zip(("entrants_before", "entrants"), entrants.sum(axis=0).astype(int).tolist(), strict=True))
+    clusters = found.rows["clusters"].iloc[0]
+    slope = replace(found["slope"].exp(), n=[sum(counts.values())], columns={}, details={})
+    level = slope.with_set(
+        "level",
+        (np.nan, np.nan),
+        "entry that changed alike in all categories cannot be told from the trend of that year",
+    )
+    return sample.mark(
+        level,
+        estimand="E5d",
+        n=[sum(counts.values()), counts["entrants"]],
+        counts=dict(found.counts) | counts,
+        columns={"clusters": [clusters, clusters]},
+    )
+
+
+def rungs(effect: Estimate, words: Sequence[str], *, margin: float, two_sided: bool = False) -> pd.DataFrame:
+    """Add up the parts of an effect one by one, then the common part, each sum against the margin.
+
+    Parameters
+    ----------
+    effect : Estimate
+        Parts, "seen" (their sum) and a set, such as :func:`effect_on_growth`. Its level is that of
+        both one-sided tests together: 0.90 for limits of 95 per cent.
+    words : sequence of str
+        What each part, and at last the common part, adds; as many as there are rows without "seen".
+    margin : float
+        In the unit of the effect, set in advance.
+    two_sided : bool
+        Whether a rise beyond the margin counts too (two one-sided tests), or only a fall (non-inferiority).
+
+    Returns
+    -------
+    DataFrame
+        `term`, `estimate` (NaN for the set), `std_error`, `conf_low`, `conf_high`, `n`; `p_value` of the test that the
+        effect is the margin or more below zero (or away from it), for the set at its worse end.
+    """
+    parts, whole = effect[list(effect.terms[:-2])], effect.ends[:, -1]
+    sums = parts.transform(
+        lambda x: dict(zip(words, np.cumsum(x), strict=False)),
+        estimand=effect.estimand,
+        unit=effect.unit,
+        n=np.asarray(effect.n)[: len(parts.terms)],
+    )
+    rows = sums.with_set(words[-1], tuple(whole), effect.reason).rows
+    last, error = sums.value[-1], sums.std_error[-1]
+    common = whole - effect.ends[:, -2]
+    tested = [(point, point, spread) for point, spread in zip(sums.value, sums.std_error, strict=True)]
+    p_values = []
+    for low, high, spread in [*tested, (last + common[0], last + common[1], error)]:
+        below, above = (noninferiority(end, spread, margin).p_value for end in (low, -high))
+        p_values.append(max(below, above) if two_sided else below)
+    return rows.assign(n=np.delete(np.asarray(effect.n), -2), p_value=p_values)
+
+
+def break_even(effect: Estimate, margin: float) -> Estimate:
+    """Return the common effect at which the verdict on "not lower" turns.
+
+    With x seen of the effect on growth, the whole lies at the margin where the common part is ``-margin - x``. If it is
+    surely above the upper limit, growth was not lower beyond the margin; if surely below the lower limit, it was.
+
+    Parameters
+    ----------
+    effect : Estimate
+        With a term "seen", as :func:`effect_on_growth`.
+    margin : float
+        Positive, in the unit of the effect.
+    """
+    if not 0 < margin < np.inf:
+        raise DesignError(f"a break-even against a margin was asked for; found {margin}; give a positive number")
+    name = "break-even common effect"
+    seen = effect["seen"]
+    return seen.transform(lambda x: {name: -margin - x[0]}, estimand=name, unit=effect.unit, n=seen.n, reason="")
+
+
+def precision(asked: Mapping[str, tuple[Estimate, float, bool]], *, level: float) -> pd.DataFrame:
+    """Compare the errors that a panel has with those that would show a true zero with a power of 80 per cent.
+
+    Parameters
+    ----------
+    asked : mapping of str to (Estimate, float, bool)
+        By label: an effect with a term "seen", its margin, and whether the test is two-sided.
+    level : float
+        One minus the size of each one-sided test.
+
+    Returns
+    -------
+    DataFrame
+        `label`, `margin`, `needed` and `has` (standard errors), and `times`, how many times as many independent
+        clusters the panel would need: the square of has over needed.
+    """
+    rows = [
+        {"label": label, "margin": margin, "has": float(effect["seen"].std_error[0])}
+        | {"needed": largest_std_error(margin, level=level, two_sided=two_sided)}
+        for label, (effect, margin, two_sided) in asked.items()
+    ]
+    table = pd.DataFrame(rows)
+    return table.assign(times=(table["has"] / table["needed"]) ** 2)
+
+
+def waterfall_steps(values: Mapping[str, float], total: str) -> pd.DataFrame:
+    """Return known parts and their sum, called `total`, as rows to draw: `term`, `estimate`."""
+    return pd.DataFrame({"term": [*values, total], "estimate": [*values.values(), sum(values.values())]})
+
+
+def added_up(found: Estimate, terms: Mapping[str, tuple[str, str]], truth: Mapping[str, float]) -> pd.DataFrame:
+    """Return parts, their sum, and a last row of what is missing between both.
+
+    A sum that is what it is by definition, such as 100 per cent, has no error, and no interval is given for it.
+
+    Parameters
+    ----------
+    found : Estimate
+    terms : mapping of str to (str, str)
+        As :func:`analysis.estimands.table.as_rows`; the last is the sum of the others.
+    truth : mapping of str to float
+        True values by id, where they are known.
+
+    Raises
+    ------
+    DataError
+        If the parts do not add up to 1e-9.
+    """
+    rows = as_rows(found, terms)
+    rows.loc[rows["std_error"] <= ADDS_UP, ["std_error", "conf_low", "conf_high", "n", "mde"]] = np.nan
+    rows["truth"] = rows["id"].map(dict(truth)).astype(float)
+    if rows["truth"][:-1].isna().any():  # not known, or shares of a loss that there was not
+        rows["truth"] = np.nan
+    missing = {name: float(rows[name][:-1].sum() - rows[name].iloc[-1]) for name in ("estimate", "truth")}
+    if not abs(missing["estimate"]) <= ADDS_UP or abs(missing["truth"]) > ADDS_UP:
+        raise DataError(
+            f"parts of {found.estimand} that add up to {ADDS_UP:g} were asked for; found {missing} missing; "
+            "this is an error of the program: report it"
+        )
+    check = {"id": "check", "label": "check: parts minus their sum", "unit": found.unit, "reason": ""} | missing
+    return pd.concat([rows, pd.DataFrame([check])], ignore_index=True)
+
+
+def placebo(panel: Panel, design: Design) -> Estimate:
+    """Estimate the effect on growth of closures that did not happen: a year early, before the real ones.
+
+    All firms sold something in the month before the first wave, for the closed ones had lived until then. Newcomers
+    stay, for entry is a part of growth; the part of closed firms alone is off for it, as
+    :func:`analysis.estimands.closed_firms.placebo` says, and that of both parts much less.
+
+    Returns
+    -------
+    Estimate
+        As :func:`effect_on_growth` without a common part; nothing but chance and paths that part anyway move it from
+        zero.
+
+    Raises
+    ------
+    DesignError
+        If the panel does not reach back far enough, and as :func:`effect_on_growth`.
+    """
+    sample = design.sample(panel)
+    alive = ~sample.stopped[:, sample.base.stop - 1]
+    return replace(effect_on_growth(*a_year_early(panel, design, alive)), estimand="E3g, a year before")
+
+
+def year_before(panel: Panel, design: Design) -> pd.DataFrame:
+    """Return :func:`placebo` as rows with the column `term`, or one row that says why there is none."""
+    labels = {"closed": "closed firms, a year early", "exposed": "exposed firms", "seen": "both"}
+    terms = {term: ("placebo", label) for term, label in labels.items()}
+    rows = answered(terms, "percentage points", placebo, panel, design)
+    if rows["estimate"].isna().all():
+        return rows[:1].assign(label="E3g, a year early", term="seen")[[*COLUMNS, "term"]]
+    return rows.assign(term=list(labels))

@@ -1,0 +1,313 @@
+"""Estimates that carry what moves them, so that any smooth function of an estimate is an estimate again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from analysis.errors import DesignError
+from analysis.numbers import MARKS, NOT_ESTIMABLE, quantity, span
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+Labels = Sequence[Any] | npt.NDArray[Any]
+
+STEP = 1e-30  # of a complex derivative: no difference is taken, so the smaller the better
+DRAWS = 10_000  # of the largest t statistic
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Estimate:
+    """Named values of one estimand with their joint uncertainty.
+
+    Attributes
+    ----------
+    estimand, unit : str
+        Id or name, such as ``"E1a"``, and the unit of values and limits, such as ``"log points"``.
+    terms : tuple of str
+    value : float64[term]
+        NaN where there is no point: a set, or no estimate.
+    by_cluster : float64[cluster, term] or function that makes it, optional
+        By how much each cluster moves each term, so that ``covariance = influence.T @ influence``.
+    covariance : float64[term, term], optional
+        Made of the former where that is an array; NaN for terms without error, and where nothing is given.
+    limits : float64[2, term], optional
+        Ends of the intervals, where they are not ``value ± t(df) std_error``.
+    n : int or sequence of int
+        Observations or units behind each term.
+    level, df : float
+        Coverage of intervals, and degrees of freedom of Student's t (infinite: normal), one or float64[term].
+    interval : str
+        Kind of the interval.
+    reason : str
+        Why a value, error or limit is missing; never empty where one is.
+    columns : mapping of str to sequence
+        Further columns of `rows`.
+    counts : mapping of str to int
+        Sizes that a reader needs: firms, treated, comparison, clusters.
+    details : mapping of str to object
+        What the estimator found on the way.
+    clusters : array[cluster], optional
+        Labels of the rows of `influence`.
+    design, digest : Design and str
+        What was asked of which panel, so that the estimate can be made again.
+    provenance : {"estimate", "simulated"}
+        What the numbers are made of, for the sign behind them.
+    """
+
+    estimand: str
+    unit: str
+    terms: tuple[str, ...]
+    value: Floats
+    by_cluster: Floats | Callable[[], Floats] | None = None
+    covariance: Any = None
+    limits: Floats | None = None
+    n: Any = 0
+    level: float = 0.95
+    df: float | Floats = np.inf
+    interval: str = "confidence interval"
+    reason: str = ""
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+    clusters: npt.NDArray[Any] | None = None
+    design: Any = None
+    digest: str = ""
+    provenance: str = "estimate"
+
+    def __post_init__(self) -> None:
+        """Form the covariance; refuse what is missing without a reason."""
+        if self.covariance is None:
+            moved = self.by_cluster
+            size = (len(self.terms),) * 2
+            known = moved.T @ moved if isinstance(moved, np.ndarray) else np.full(size, np.nan)
+            object.__setattr__(self, "covariance", known)
+        if not self.reason and np.isnan([self.std_error, *self.ends]).any():
+            raise DesignError(
+                f"an Estimate of {self.estimand} was asked for; an error or interval is missing and no reason "
+                "is given; say in `reason` why it cannot be had"
+            )
+
+    @property
+    def refused(self) -> bool:
+        """Whether there is nothing but a reason: neither a value nor a limit."""
+        return bool(np.isnan(self.value).all() and np.isnan(self.ends).all())
+
+    @property
+    def std_error(self) -> Floats:
+        """Standard errors, float64[term]; NaN where there are none."""
+        return np.asarray(
+            np.sqrt(np.clip(np.diag(self.covariance), 0, None))
+        )  # rounding may leave nothing just below zero
+
+    @property
+    def influence(self) -> Floats:
+        """By how much each cluster moves each term, float64[cluster, term]; a DesignError where nothing tells."""
+        if self.by_cluster is None:
+            raise DesignError(
+                f"influence values of {self.estimand} were asked for; its estimator has none; use the errors"
+            )
+        return self.by_cluster if isinstance(self.by_cluster, np.ndarray) else self.by_cluster()
+
+    @property
+    def ends(self) -> Floats:
+        """Ends of the intervals, float64[2, term]."""
+        if self.limits is not None:
+            return self.limits
+        half = np.asarray(stats.t.ppf((1 + self.level) / 2, self.df)) * self.std_error
+        return np.array([self.value - half, self.value + half])
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """One row per term: `term`, `estimate`, `std_error`, `conf_low`, `conf_high`, `n`, and further columns."""
+        low, high = self.ends
+        parts = {"term": list(self.terms), "estimate": self.value, "std_error": self.std_error}
+        return pd.DataFrame({**parts, "conf_low": low, "conf_high": high, "n": self.n, **self.columns})
+
+    def row(self, term: str) -> pd.Series:
+        """Return the row of one term."""
+        return self.rows.iloc[self._place(term)]
+
+    def bounds(self, term: str) -> tuple[float, float] | None:
+        """Return the interval of one term, or None where there is none."""
+        low, high = self.ends[:, self._place(term)]
+        return None if np.isnan(low) or np.isnan(high) else (float(low), float(high))
+
+    def __getitem__(self, terms: str | Sequence[str]) -> Estimate:
+        """Return some of the terms, in the order asked for."""
+        places = [self._place(term) for term in ([terms] if isinstance(terms, str) else terms)]
+        kept = np.array(places, dtype=np.int64)
+        return replace(
+            self,
+            terms=tuple(self.terms[place] for place in places),
+            value=self.value[kept],
+            by_cluster=None if self.by_cluster is None else lambda: self.influence[:, kept],
+            covariance=self.covariance[np.ix_(kept, kept)],
+            limits=None if self.limits is None else self.limits[:, kept],
+            n=self.n if np.isscalar(self.n) else np.asarray(self.n)[kept],
+            columns={name: np.asarray(values)[kept] for name, values in self.columns.items()},
+        )
+
+    def _place(self, term: str) -> int:
+        if self.terms.count(term) != 1:
+            raise DesignError(f"term {term!r} was asked for; there are {list(self.terms)}; name one of these")
+        return self.terms.index(term)
+
+    def transform(
+        self, function: Callable[[Any], Mapping[str, Any]], *, estimand: str, unit: str, **changes: Any
+    ) -> Estimate:
+        """Return a function of the values as an Estimate, with errors by the delta method.
+
+        Parameters
+        ----------
+        function : callable
+            From the values, an array [term], to values by term. Its derivatives are those of a complex step, exact to
+            rounding for sums, products, ratios, powers, logs and exponentials; it must not take absolute values,
+            compare, or conjugate.
+        estimand, unit : str
+        **changes
+            Other fields; `n` is kept only where it is one number for all terms.
+        """
+        result = function(self.value)
+        steps = self.value + STEP * 1j * np.eye(len(self.value))
+        slope = np.array([[np.imag(out) / STEP for out in function(at).values()] for at in steps])
+        slope = slope.reshape(len(self.value), len(result))
+        return replace(
+            self,
+            **{
+                "estimand": estimand,
+                "unit": unit,
+                "terms": tuple(result),
+                "value": np.array([float(np.real(value)) for value in result.values()]),
+                "by_cluster": None if self.by_cluster is None else lambda: self.influence @ slope,
+                "covariance": slope.T @ self.covariance @ slope,
+                "limits": None,
+                "n": self.n if np.isscalar(self.n) else 0,
+                "columns": {},
+                **changes,
+            },
+        )
+
+    def exp(self) -> Estimate:
+        """Turn log points into per cent, ``100 (exp(x) - 1)``: values and limits; errors by the delta method."""
+        slope = 100 * np.exp(self.value)
+        return replace(
+            self,
+            unit="per cent",
+            value=100 * np.expm1(self.value),
+            by_cluster=None if self.by_cluster is None else lambda: self.influence * slope,
+            covariance=self.covariance * np.outer(slope, slope),
+            limits=100 * np.expm1(self.ends),
+        )
+
+    def band(self, *, seed: int = 0, draws: int = DRAWS) -> Floats:
+        """Return the ends of a band that covers all terms at once, float64[2, term]."""
+        assert isinstance(self.df, int | float)
+        half = critical_value(self.covariance, self.level, df=self.df, seed=seed, draws=draws) * self.std_error
+        return np.array([self.value - half, self.value + half])
+
+    def with_set(self, name: str, ends: tuple[float, float], reason: str) -> Estimate:
+        """Add a term that is a set: no point, no error, but ends."""
+        size = len(self.terms)
+        covariance = np.full((size + 1, size + 1), np.nan)
+        covariance[:size, :size] = self.covariance
+        return replace(
+            self,
+            terms=(*self.terms, name),
+            value=np.append(self.value, np.nan),
+            by_cluster=lambda: np.column_stack([self.influence, np.full(len(self.influence), np.nan)]),
+            covariance=covariance,
+            limits=np.column_stack([self.ends, ends]),
+            n=self.n if np.isscalar(self.n) else [*self.n, self.n[-1]],
+            reason=reason,
+        )
+
+    def __format__(self, spec: str) -> str:
+        """Write one term: value and mark; "unit" adds the unit, "interval" its ends, "all" both; else the reason."""
+        if len(self.terms) != 1:
+            raise DesignError(f"{self.estimand} was to be written; it has the terms {list(self.terms)}; name one")
+        low, high = self.ends[:, 0]
+        if np.isnan(self.value[0]) and np.isnan(low):
+            return f"{NOT_ESTIMABLE} ({self.reason})"
+        written = "" if np.isnan(self.value[0]) else quantity(float(self.value[0]), self.unit)
+        if spec in ("interval", "all") or not written:
+            within = span(float(low), float(high), self.unit)
+            written = f"{written} [{within}]" if written and spec != "interval" else within
+        written = f"{written} {self.unit}" if spec in ("unit", "all") else written
+        return f"{written} {MARKS[self.provenance]}"
+
+
+def slopes(function: Callable[..., Any], *arguments: Floats) -> list[Floats]:
+    """Return the derivative of a function by each argument, element by element, as :meth:`Estimate.transform` does."""
+    moved = [
+        function(*(argument + STEP * 1j * (place == moving) for place, argument in enumerate(arguments)))
+        for moving in range(len(arguments))
+    ]
+    return [np.imag(value) / STEP for value in moved]
+
+
+def critical_value(covariance: Floats, level: float, *, df: float = np.inf, seed: int = 0, draws: int = DRAWS) -> float:
+    """Return how many standard errors a band must be wide to cover all terms at once.
+
+    The quantile of the largest absolute t statistic under a normal with this covariance. That is what a multiplier
+    bootstrap with Gaussian weights on the influence values draws from. With finite `df` it is that of the multivariate
+    t, for errors that rest on few clusters. A term without error is never missed, and no part of it.
+    """
+    unsure = np.flatnonzero(np.diag(covariance) > 0)
+    if len(unsure) < 2:
+        return float(stats.t.ppf((1 + level) / 2, df))
+    rng = np.random.default_rng(seed)
+    largest = np.abs(rng.standard_normal((draws, len(unsure))) @ root(covariance[np.ix_(unsure, unsure)])).max(axis=1)
+    if np.isfinite(df):
+        largest = largest / np.sqrt(rng.chisquare(df, draws) / df)
+    return float(np.quantile(largest, level))
+
+
+def root(covariance: Floats) -> Floats:
+    """Return what turns independent standard normals, as rows, into ones with this correlation."""
+    error = np.sqrt(np.diag(covariance))
+    values, vectors = np.linalg.eigh(covariance / np.outer(error, error))
+    return np.asarray((vectors * np.sqrt(np.clip(values, 0, None))).T)
+
+
+def sum_by(values: Floats, code: Ints, count: int) -> Floats:
+    """Add up rows by code: float64[code, column]."""
+    return np.column_stack([np.bincount(code, weights=column, minlength=count) for column in values.T])
+
+
+def rows_by(code: Ints) -> list[Ints]:
+    """Return the rows of each code, in order of the codes, that of rows kept."""
+    order = np.argsort(code, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(code[order])) + 1)
+
+
+def beside(parts: Mapping[str, Estimate], *, estimand: str, **fields: Any) -> Estimate:
+    """Set estimates of one term each beside each other, by name; how they move together is not known.
+
+    The unit is that of the first, or stands in a column of its own where they differ.
+    """
+    made = list(parts.values())
+    units = [one.unit for one in made]
+    apart = {"unit": units} if len(set(units)) > 1 else {}
+    covariance = np.full((len(made), len(made)), np.nan)
+    np.fill_diagonal(covariance, np.concatenate([one.std_error for one in made]) ** 2)
+    return Estimate(
+        estimand=estimand,
+        unit="as in each row" if apart else units[0],
+        terms=tuple(parts),
+        value=np.concatenate([one.value for one in made]),
+        covariance=covariance,
+        limits=np.hstack([one.ends for one in made]),
+        n=[int(np.max(one.n)) for one in made],
+        level=made[0].level,
+        columns=apart,
+        **fields,
+    )

@@ -1,0 +1,348 @@
+"""Group-time effects of an absorbing treatment, on the level and on the ratio scale.
+
+Every effect is a smooth function of sums by group (cohort and stratum) and period, of degree zero: so what a unit adds
+to it is the gradient by the sums of its group, times the unit's own row. No design matrix, no demeaning in a loop, and
+nothing of size units x effects is held unless errors are clustered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from analysis.errors import DesignError
+from analysis.estimate import Estimate, Floats, Ints, Labels, slopes
+
+Scale = Literal["level", "ratio"]
+BLOCK = 1024  # units; 36 months of them stay in the processor's cache
+
+
+@dataclass(frozen=True, eq=False)
+class GroupTime:
+    """Effects by cohort and period, which can be averaged further.
+
+    Attributes
+    ----------
+    y : float64[unit, time]
+    scale : {"level", "ratio"}
+        Level: difference of mean changes, in units of `y`. Ratio: log of observed over counterfactual total, in log
+        points, the Poisson coefficient.
+    members : list of int64[unit of the group]
+        Rows of `y` by group, a cohort in a stratum.
+    sums : float64[group, time + 1]
+        Of the outcomes and, last, of ones.
+    cells : DataFrame
+        A row per treated group and period: `own` and `pool` (groups; -1: nobody to compare with), `group` and `time`
+        (columns of first treatment and of the outcome), `base` (column it is compared with).
+    cluster : int64[unit] or None
+    labels : array[cluster]
+    level : float
+    counts : dict of str to int
+        Units used, treated, dropped for a missing period, treated before the first base period, and clusters.
+    """
+
+    y: Floats
+    scale: Scale
+    members: list[Ints]
+    sums: Floats
+    cells: pd.DataFrame
+    cluster: Ints | None
+    labels: npt.NDArray[Any]
+    level: float
+    counts: dict[str, int]
+
+    @property
+    def unit(self) -> str:
+        """Unit of the effects."""
+        return "units of y" if self.scale == "level" else "log points"
+
+    @cached_property
+    def effects(self) -> Estimate:
+        """One term such as ``"g=5 t=7"`` for each cohort and period, averaged over strata; NaN without comparison."""
+        by = self.cells.groupby(["group", "time"], sort=False)
+        columns = by["base"].first().reset_index()[["group", "time"]]
+        columns["event_time"] = columns["time"] - columns["group"]
+        size = np.append(self.sums[:, -1], 0)
+        for name, group in (("n_treated", "own"), ("n_comparison", "pool")):
+            columns[name] = np.bincount(by.ngroup(), size[self.cells[group]]).astype(np.int64)
+        terms = [f"g={group} t={time}" for group, time in zip(columns["group"], columns["time"], strict=True)]
+        return self._estimate(
+            "effect on the treated by cohort and period",
+            terms,
+            by.ngroup().to_numpy(),
+            n=(columns["n_treated"] + columns["n_comparison"]).to_numpy(),
+            columns={name: values.to_numpy() for name, values in columns.items()},
+        )
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """The rows of `effects`."""
+        return self.effects.rows
+
+    def aggregate(self, kind: Literal["simple", "dynamic"] = "simple") -> Estimate:
+        """Average the effects over all treated cells, or by event time; weighted by cohort, with the error of weights.
+
+        Raises
+        ------
+        DesignError
+            If no cell has a comparison, or on the ratio scale none of those treated sold anything.
+        """
+        event = (self.cells["time"] - self.cells["group"]).to_numpy()
+        name = np.where(event >= 0, "simple", "") if kind == "simple" else event.astype(str)
+        usable, seen, _ = self._cells()
+        found = usable & (seen > 0) if self.scale == "ratio" else usable  # log 0 is no effect
+        kept = (name != "") & found
+        if not kept.any():
+            raise DesignError(
+                f"the {kind} effect was asked for; none of {len(event)} cells has a comparison; widen the window"
+            )
+        terms = sorted(set(name[kept]), key=lambda term: 0 if term == "simple" else int(term))
+        place = pd.Index(terms).get_indexer(pd.Index(name))
+        n = np.bincount(place[usable & (place >= 0)], minlength=len(terms))
+        return self._estimate(f"{kind} effect on the treated", terms, place, n=n)
+
+    def _cells(self) -> tuple[Any, Floats, Floats]:
+        """Return which cells have a comparison, their totals, and what these would have been, float64[cell].
+
+        A cell that sold nothing stays: to leave it out of a total would be to select on the outcome.
+        """
+        own, pool, time, base = (self.cells[name].to_numpy() for name in ("own", "pool", "time", "base"))
+        seen = self.sums[own, time]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            without = self._counterfactual(*self._arguments(own, pool, time, base))
+        usable = (pool >= 0) & np.isfinite(without)
+        return usable & (without > 0) if self.scale == "ratio" else usable, seen, without
+
+    def _arguments(self, own: Any, pool: Any, time: Any, base: Any) -> list[Floats]:
+        """Return the sums that the counterfactual is made of, as :meth:`_counterfactual` takes them."""
+        return [self.sums[place] for place in self._places(own, pool, time, base)]
+
+    def _places(self, own: Any, pool: Any, time: Any, base: Any) -> list[tuple[Any, Any]]:
+        units = np.full(len(own), self.sums.shape[1] - 1)
+        places = [(own, base), (pool, time), (pool, base)]
+        return places if self.scale == "ratio" else [*places, (own, units), (pool, units)]
+
+    def _counterfactual(self, own_base: Any, pool_time: Any, pool_base: Any, n_own: Any = 1, n_pool: Any = 1) -> Any:
+        if self.scale == "ratio":
+            return own_base * pool_time / pool_base
+        return own_base + n_own * (pool_time - pool_base) / n_pool
+
+    def _average(self, seen: Any, without: Any, n: Any) -> Any:
+        return np.log(seen / without) if self.scale == "ratio" else (seen - without) / n
+
+    def _estimate(self, estimand: str, terms: list[str], place: Ints, **more: Any) -> Estimate:
+        """Average the cells of each term; `place` is int64[cell], the number of the term or -1."""
+        usable, seen, without = self._cells()
+        kept = np.flatnonzero(usable & (place >= 0))
+        term, cells = place[kept], self.cells.iloc[kept]
+        own, pool, time, base = (cells[name].to_numpy() for name in ("own", "pool", "time", "base"))
+        totals: list[Floats] = [
+            np.bincount(term, values, minlength=len(terms)).astype(float)
+            for values in (seen[kept], without[kept], self.sums[own, -1])
+        ]
+        totals[0] = np.where((totals[0] > 0) | (self.scale == "level"), totals[0], np.nan)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = self._average(*totals)
+            by_seen, by_without, by_n = (slope[term] for slope in slopes(self._average, *totals))
+        gradient = np.zeros((len(terms), *self.sums.shape))
+        np.add.at(gradient, (term, own, time), by_seen)
+        np.add.at(gradient, (term, own, np.full(len(own), -1)), by_n)
+        by_argument = slopes(self._counterfactual, *self._arguments(own, pool, time, base))
+        for spot, slope in zip(self._places(own, pool, time, base), by_argument, strict=True):
+            np.add.at(gradient, (term, *spot), by_without * slope)
+        lost = int(np.isnan(value).sum())
+        influence = partial(self._influence, gradient)
+        return Estimate(
+            estimand=estimand,
+            unit=self.unit,
+            terms=tuple(terms),
+            value=value,
+            by_cluster=influence if self.cluster is None else influence(),
+            covariance=self._covariance(gradient) if self.cluster is None else None,
+            level=self.level,
+            counts=self.counts,
+            clusters=self.labels,
+            reason=f"{lost} of {len(terms)} cells have no comparison, or no positive mean" if lost else "",
+            **more,
+        )
+
+    def _rows_of(self, rows: Ints) -> Floats:
+        """Return outcomes of some units; on the level scale without each unit's own level, which differences cancel."""
+        part = self.y[rows]
+        return part - part.mean(axis=1, keepdims=True) if self.scale == "level" else part
+
+    def _influence(self, gradient: Floats) -> Floats:
+        """Return what each cluster (or unit) adds to each term, float64[cluster, term]."""
+        count = len(self.y) if self.cluster is None else self.counts["clusters"]
+        found = np.zeros((count, len(gradient)))
+        for group, rows in enumerate(self.members):
+            slope = gradient[:, group]
+            if not slope.any():
+                continue
+            moved = self._rows_of(rows) @ slope[:, :-1].T + slope[:, -1]
+            if self.cluster is None:
+                found[rows] = moved
+            else:
+                np.add.at(found, self.cluster[rows], moved)
+        return found
+
+    def _covariance(self, gradient: Floats) -> Floats:
+        """Return the sum of squares of :meth:`_influence` where each unit is its own cluster, without forming it."""
+        total = np.zeros((len(gradient), len(gradient)))
+        for group, rows in enumerate(self.members):
+            slope = gradient[:, group]
+            active = np.flatnonzero(slope.any(axis=1))
+            if not len(active):
+                continue
+            mean, cross = self._moments(rows)
+            slope = slope[active]
+            middle = slope[:, :-1] @ mean + slope[:, -1]
+            total[np.ix_(active, active)] += slope[:, :-1] @ cross @ slope[:, :-1].T + len(rows) * np.outer(
+                middle, middle
+            )
+        return total
+
+    def _moments(self, rows: Ints) -> tuple[Floats, Floats]:
+        """Return means by period and cross-products of deviations from them, in one pass over the rows."""
+        centre = self._rows_of(rows[:BLOCK]).mean(axis=0)
+        total, cross = np.zeros(len(centre)), np.zeros((len(centre), len(centre)))
+        for start in range(0, len(rows), BLOCK):
+            part = self._rows_of(rows[start : start + BLOCK]) - centre
+            total += part.sum(axis=0)
+            cross += part.T @ part
+        shift = total / len(rows)
+        return centre + shift, cross - len(rows) * np.outer(shift, shift)
+
+
+def att_gt(
+    y: Floats,
+    first_treated: Floats,
+    *,
+    scale: Scale = "level",
+    anticipation: int = 0,
+    cluster: Labels | None = None,
+    strata: Labels | None = None,
+    level: float = 0.95,
+) -> GroupTime:
+    """Estimate group-time effects by comparing changes since the last period before treatment with the never treated.
+
+    ``ATT(g, t) = E[Y_t - Y_b | g] - E[Y_t - Y_b | never]`` with ``b = g - 1 - anticipation``, for all ``t != b``
+    (a universal base), or on the ratio scale ``log(E[Y_t|g] / E[Y_b|g]) - log(E[Y_t|never] / E[Y_b|never])``, for
+    which zeros are values like any other.
+
+    Parameters
+    ----------
+    y : float64[unit, time]
+        Outcomes; NaN is missing, and its unit is dropped and counted.
+    first_treated : float64[unit]
+        Column index of the first treated period; inf for never.
+    scale : {"level", "ratio"}
+    anticipation : int
+        Periods before treatment in which an effect is allowed for.
+    cluster : sequence, optional
+        Cluster of each unit, such as the brand group; each unit its own where not given.
+    strata : sequence, optional
+        Comparisons are made within these and averaged over the treated; they stand for covariates.
+    level : float
+        Coverage of intervals.
+
+    Returns
+    -------
+    GroupTime
+        With `effects`, an Estimate, and ``.aggregate()``. Errors are ``sqrt(sum of squared influence values)``, without
+        a small-sample factor. A cell without comparison is NaN, never zero.
+
+    Raises
+    ------
+    DesignError
+        If shapes disagree, nobody is treated, or nobody can be compared.
+
+    References
+    ----------
+    Callaway, B. and Sant'Anna, P. H. C. (2021), Difference-in-differences with multiple time periods, Journal of
+    Econometrics 225, 200-230. Santos Silva, J. M. C. and Tenreyro, S. (2006), The log of gravity, Review of Economics
+    and Statistics 88, 641-658, for the ratio scale.
+    """
+    y, first = np.asarray(y, dtype=float), np.asarray(first_treated, dtype=float)
+    _check(y, first, scale, anticipation)
+    keep = first - 1 - anticipation >= 0
+    early, dropped = int((~keep).sum()), 0
+    if np.isnan(y.min(initial=np.inf)):  # NaN where any is; no array of flags
+        whole = ~np.isnan(y.min(axis=1))
+        dropped = int((keep & ~whole).sum())
+        keep &= whole
+    if not keep.all():
+        y, first = y[keep], first[keep]
+    codes, labels = (None, np.flatnonzero(keep)) if cluster is None else pd.factorize(np.asarray(cluster)[keep])
+    stratum = np.zeros(len(y), dtype=np.int64) if strata is None else pd.factorize(np.asarray(strata)[keep])[0]
+    members = _groups(first, stratum)
+    speakers = np.array([rows[0] for rows in members])
+    cells = _cells(first[speakers], stratum[speakers], y.shape[1], anticipation)
+    if not (cells["pool"] >= 0).any():
+        raise DesignError(
+            f"effects against never treated units were asked for; {len(y)} units are left in {len(members)} "
+            "groups and no treated group has a comparison; add untreated units"
+        )
+    counts = {
+        "units": len(y),
+        "treated": int(np.isfinite(first).sum()),
+        "dropped_missing": dropped,
+        "dropped_always_treated": early,
+        "clusters": len(labels),
+    }
+    sums = np.array([np.append(_sum(y, rows), len(rows)) for rows in members])
+    return GroupTime(y, scale, members, sums, cells, codes, labels, level, counts)
+
+
+def _check(y: Floats, first: Floats, scale: str, anticipation: int) -> None:
+    if scale not in ("level", "ratio"):
+        raise DesignError(f"scale = {scale!r} was asked for; there are level and ratio; choose one")
+    if y.ndim != 2 or first.shape != (len(y),) or np.isnan(first).any():
+        raise DesignError(
+            f"y[unit, time] and first_treated[unit] were asked for; found shapes {y.shape} and {first.shape}, and "
+            f"{int(np.isnan(first).sum())} units without a date; use inf for never treated"
+        )
+    if anticipation < 0:
+        raise DesignError(f"anticipation = {anticipation} was asked for; it is a number of periods; give 0 or more")
+    if not ((first < y.shape[1]) & (first > -np.inf)).any():
+        raise DesignError(f"effects were asked for; none of {len(y)} units is treated inside the window; widen it")
+    if scale == "ratio" and np.nanmin(y) < 0:
+        raise DesignError(
+            f"the ratio scale was asked for; {int((y < 0).sum())} outcomes are negative; use the level scale"
+        )
+
+
+def _groups(first: Floats, stratum: Ints) -> list[Ints]:
+    """Return the rows of each group, sorted by first treatment, then stratum."""
+    cohort, _ = pd.factorize(first, sort=True)
+    key = cohort * (int(stratum.max()) + 1) + stratum
+    order = np.argsort(key.astype(np.min_scalar_type(key.max())), kind="stable")  # few groups: sorted by their bits
+    sizes = np.bincount(key)
+    return np.split(order, np.cumsum(sizes[sizes > 0])[:-1])
+
+
+def _cells(first: Floats, stratum: Ints, n_times: int, anticipation: int) -> pd.DataFrame:
+    never = {label: group for group, label in enumerate(stratum) if np.isinf(first[group])}
+    treated = np.flatnonzero(first < n_times)
+    frame = pd.DataFrame(
+        {
+            "own": np.repeat(treated, n_times),
+            "pool": np.repeat([never.get(stratum[group], -1) for group in treated], n_times),
+            "group": np.repeat(first[treated].astype(np.int64), n_times),
+            "time": np.tile(np.arange(n_times), len(treated)),
+        }
+    )
+    frame["base"] = frame["group"] - 1 - anticipation
+    return frame[frame["time"] != frame["base"]].reset_index(drop=True)
+
+
+def _sum(y: Floats, rows: Ints) -> Floats:
+    """Return the sums of some rows, a block at a time, so that no copy of them all is made."""
+    return np.asarray(
+        np.sum([y[rows[start : start + BLOCK]].sum(axis=0) for start in range(0, len(rows), BLOCK)], axis=0)
+    )

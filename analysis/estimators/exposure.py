@@ -1,0 +1,613 @@
+"""Spillovers on units that are not closed themselves, by their exposure to those that are, on the ratio scale.
+
+Two periods, before and after, are sums over months, so zeros are values like any other. Given the total of a unit, its
+second sum is binomial in the Poisson model with unit and period effects: the unit effects drop out, and a few Newton
+steps give the coefficients of the whole panel's Poisson regression, months included. Units of one cluster that are
+exposed alike count as one, for no equation can tell them apart: so a million firms in fifty categories are fifty rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+from scipy.optimize import brentq
+from scipy.special import expit
+
+from analysis.errors import DesignError
+from analysis.estimate import Bools, Estimate, Floats, Ints, Labels, rows_by, sum_by
+from analysis.testing import TIE
+
+BINS = (0.02, 0.05, 0.10, 0.20)  # edges between exposure bins, shares of the category's sales
+PER = 0.10  # exposure of one step of a slope: ten percentage points
+MAX_STEPS = 60
+EXACT = 500  # clusters; the eigenvalues behind the exact quantile take the cube of their number
+BLOCK = 2**20  # numbers held at a time
+POINTS, WEIGHTS = np.polynomial.legendre.leggauss(64)  # of a smooth integral over angles; more points change nothing
+
+
+def exposure_effects(
+    y: Floats,
+    exposure: Floats,
+    post: Bools,
+    *,
+    bins: Sequence[float] = BINS,
+    category: Labels | None = None,
+    covariates: Mapping[str, Floats] | None = None,
+    redrawn: Iterable[Floats] | None = None,
+    level: float = 0.95,
+) -> Estimate:
+    """Estimate how the change in sales of units that are not closed varies with their exposure.
+
+    A coefficient for each exposure bin against the lowest, the slope per ten points of exposure, and the effect that
+    this slope implies on average over the exposures there are. All are Poisson coefficients with unit and period
+    effects. An effect common to all exposures is in none of them.
+
+    Parameters
+    ----------
+    y : float64[unit, month]
+        Sales of units that are not closed, in the months to compare; zero is a value, NaN drops the unit.
+    exposure : float64[unit]
+        Share of the unit's category that closed rivals held; NaN drops the unit.
+    post : bool[month]
+        Whether the month lies after the closures; before them otherwise.
+    bins : sequence of float
+        Rising edges between bins; a bin holds its lower edge. None, no bins.
+    category : sequence, optional
+        Cluster of each unit; each unit its own where not given. Every cluster is left out once, so that thousands of
+        them take minutes.
+    covariates : mapping of str to float64[unit], optional
+        Further exposures in the same equations, such as risk, each with a slope per unit of its own.
+    redrawn : iterable of float64[unit], optional
+        Exposures under re-drawn closures, one array a draw, NaN where the unit is itself closed in it; read twice. With
+        them come the recentred slope, whose validity rests on the draws alone, and randomisation p-values of the two
+        slopes. No covariates then.
+    level : float
+        Coverage of intervals.
+
+    Returns
+    -------
+    Estimate
+        Log points. Terms such as ``"5 to 10 %"``, ``"slope"``, ``"average"``, ``"recentred slope"``. Errors and
+        `influence` are those of leaving out each cluster. Further columns: `clusters` behind the row; `half_width`,
+        errors from the estimate to either end of its interval; `p_value`, the share of draws (the actual one among
+        them) whose t statistic (with sandwich errors; of the recentred equation at no effect, where there need be no
+        solution) is at least as far from zero, and `smallest_p`, the smallest it can be. ``details``:
+        ``statistics``, t by term and draw, the actual one first; ``expected`` exposure, float64[unit used].
+
+    Raises
+    ------
+    DesignError
+        If inputs do not fit, sales are negative, or exposure does not vary.
+
+    Notes
+    -----
+    The recentred slope b sets the sum of ``(E - mean E) (y_after exp(-b E) - c y_before)`` to zero, with c from the sum
+    of the second factor. Where exposure multiplies sales by exp(b E), that factor holds what would have been without
+    it: only E is random, and its mean over the draws is taken off, so that no trend of a category enters. Errors take
+    mean E as known. Draws without a slope count as further from zero.
+
+    Errors and intervals are those of :func:`leave_one_out`: exposure is shared within a category and high in few, so
+    that an estimate from forty categories may rest on four. Where one of them decides alone there is no error.
+
+    Who could be closed was selling at the time. Give only units that were selling just before the closures and a year
+    earlier: newcomers and leavers are all among those not closed, and weigh more where more was closed, which raises
+    the slope without any effect.
+
+    References
+    ----------
+    Borusyak, K. and Hull, P. (2023), Nonrandom exposure to exogenous shocks, Econometrica 91, 2155-2185. MacKinnon,
+    J. G. and Webb, M. D. (2020), Randomization inference for difference-in-differences with few treated clusters,
+    Journal of Econometrics 218, 435-450, for the t statistic.
+    """
+    others, edges = dict(covariates or {}), np.asarray(bins, dtype=float)
+    if edges.ndim != 1 or (np.diff(edges) <= 0).any() or not (edges > 0).all():
+        raise DesignError(f"rising edges of bins above 0 were asked for; found {edges.tolist()}; sort them")
+    if not 0.5 < level < 1:
+        raise DesignError(f"a level between 0.5 and 1 was asked for; found {level}; 0.95 is usual")
+    units, used, counts = _units(y, exposure, post, category, others)
+    draws = None if redrawn is None else _Draws(redrawn, used, len(np.asarray(y)))
+    expected = np.zeros(len(used)) if draws is None else draws.mean(units.exposure)
+    names = [*_bin_names(edges), "slope", "average", *others, *([] if draws is None else ["recentred slope"])]
+    cells, terms = units.cells(expected), partial(_terms, edges=edges, recentre=draws is not None)
+    value, left_out = terms(cells)[0], leave_one_out(cells, counts["clusters"], terms, level)
+    statistics = {} if draws is None else draws.statistics(units, expected)
+    n, clusters = _behind(units, edges, len(names))
+    moved = left_out.moved.copy()
+    moved[:, (np.array(clusters) < 2) | np.isnan(value)] = np.nan
+    error = np.sqrt((moved**2).sum(axis=0))
+    half = np.where(np.isnan(error), np.nan, left_out.half_width)
+    p_values = [_share_as_far(statistics.get(name), few < 2) for name, few in zip(names, clusters, strict=True)]
+    lost = ", ".join(name for name, missing in zip(names, np.isnan(error), strict=True) if missing)
+    why = "one cluster, no sales before or after, or no solution, with all clusters or without one of them"
+    return Estimate(
+        estimand="effect of exposure on units that are not closed",
+        unit="log points",
+        terms=tuple(names),
+        value=value,
+        by_cluster=moved,
+        limits=np.array([value - half * error, value + half * error]),
+        n=n,
+        level=level,
+        interval="confidence interval, leave-one-cluster-out jackknife, as many errors wide as `half_width` says",
+        columns={
+            "clusters": clusters,
+            "half_width": half,
+            "p_value": [share for share, _ in p_values],
+            "smallest_p": [least for _, least in p_values],
+        },
+        counts=counts | {"draws": 0 if draws is None else draws.count},
+        reason=f"no error for {lost}: {why}" if lost else "",
+        details={"statistics": statistics, "expected": expected},
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Cells:
+    """Units, or sums of units that are exposed alike, each an array [cell].
+
+    `expected` is the sum of sales before, after, and of sales after times expected exposure once more, each weighted by
+    what exposure was expected: float64[cell, 3]. `covariates` is [cell, covariate].
+    """
+
+    before: Floats
+    after: Floats
+    exposure: Floats
+    covariates: Floats
+    cluster: Ints
+    expected: Floats
+
+    def at(self, rows: npt.NDArray[Any]) -> _Cells:
+        """Return some of them."""
+        return replace(self, **{name: values[rows] for name, values in vars(self).items()})
+
+    @property
+    def regressors(self) -> Floats:
+        """The exposure and the covariates, float64[cell, 1 + covariate]."""
+        return np.column_stack([self.exposure, self.covariates])
+
+    @property
+    def sold(self) -> bool:
+        """Whether anything was sold before, and after."""
+        return bool(self.before.sum() > 0 and self.after.sum() > 0)
+
+    def cells(self, expected: Floats) -> _Cells:
+        """Add up units of one cluster that are exposed alike; covariates tell every unit apart."""
+        weighted = expected[:, np.newaxis] * np.column_stack([self.before, self.after, self.after * expected])
+        if self.covariates.size:
+            return replace(self, expected=weighted)
+        level, values = pd.factorize(self.exposure)
+        key, code = np.unique(self.cluster * len(values) + level, return_inverse=True)
+        sums = sum_by(np.column_stack([self.before, self.after, weighted]), code, len(key))
+        return _Cells(
+            before=sums[:, 0],
+            after=sums[:, 1],
+            exposure=values[key % len(values)],
+            covariates=np.empty((len(key), 0)),
+            cluster=key // len(values),
+            expected=sums[:, 2:],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Draws:
+    """Exposures under re-drawn closures, of the units used; `n` units there were."""
+
+    redrawn: Iterable[Floats]
+    used: Ints
+    n: int
+
+    def __iter__(self) -> Any:
+        for drawn in self.redrawn:
+            found = np.asarray(drawn, dtype=float)
+            if found.shape != (self.n,):
+                raise DesignError(
+                    f"re-drawn exposures of {self.n} units were asked for; found shape {found.shape}; match y"
+                )
+            _check_shares(found)
+            yield found[self.used]
+
+    @property
+    def count(self) -> int:
+        """Number of draws."""
+        return sum(1 for _ in self.redrawn)
+
+    def mean(self, actual: Floats) -> Floats:
+        """Return the mean exposure of each unit over the draws and what happened, where it is not closed itself."""
+        total, known = actual.copy(), np.ones(len(actual))
+        for drawn in self:
+            there = ~np.isnan(drawn)
+            total[there] += drawn[there]
+            known += there
+        return total / known
+
+    def statistics(self, units: _Cells, expected: Floats) -> dict[str, Floats]:
+        """Return t of both slopes, what happened first, then each draw."""
+        found = []
+        for drawn in (units.exposure, *self):
+            there = np.isfinite(drawn)
+            part = replace(units, exposure=drawn).at(there)
+            found.append(_t_statistics(part.cells(expected[there])))
+        plain, recentred = np.array(found).T
+        return {"slope": plain, "recentred slope": recentred}
+
+
+def _t_statistics(part: _Cells) -> tuple[float, float]:
+    """Return t of the slope, inf where there is none, and of the recentred equation at no effect."""
+    try:
+        slope, influence, _ = _poisson(part, part.exposure[:, np.newaxis])
+    except DesignError:  # it counts as further from zero than the actual one, and can only raise the p-value
+        return np.inf, np.inf
+    error = np.linalg.norm(np.bincount(part.cluster, weights=influence[:, 0]))
+    _, moment = _unexpected(part, part.after, 0.0)
+    by_cluster = np.bincount(part.cluster, weights=moment)
+    spread = np.linalg.norm(by_cluster)
+    return float(slope[0] / error) if error > 0 else np.inf, float(by_cluster.sum() / spread) if spread > 0 else 0.0
+
+
+def _share_as_far(statistics: Floats | None, few: bool) -> tuple[float, float]:
+    """Return the share of draws at least as far from zero as the first, the actual one, and the smallest such share."""
+    if statistics is None or few:
+        return np.nan, np.nan
+    size = np.abs(statistics)
+    return float((size >= size[0] * (1 - TIE)).mean()), 1 / len(size)
+
+
+def _units(
+    y: Floats, exposure: Floats, post: Bools, category: Labels | None, covariates: Mapping[str, Floats]
+) -> tuple[_Cells, Ints, dict[str, int]]:
+    """Return the units with known sales and exposures, their rows in y, and counts."""
+    y, exposure, post = np.asarray(y, dtype=float), np.asarray(exposure, dtype=float), np.asarray(post)
+    others = np.column_stack([np.asarray(values, dtype=float) for values in (exposure, *covariates.values())])
+    label = np.arange(len(y)) if category is None else np.asarray(category)
+    if y.ndim != 2 or post.shape != y.shape[1:] or len(others) != len(y) or len(label) != len(y):
+        raise DesignError(
+            f"y[unit, month], post[month] and one exposure and label per unit were asked for; found shapes {y.shape}, "
+            f"{post.shape}, {exposure.shape} and labels of {len(label)} units; match them"
+        )
+    if post.dtype != bool or post.all() or not post.any():
+        raise DesignError(f"months before and after were asked for; post is {post.tolist()}; give True for after")
+    if ((y < 0) | np.isinf(y)).any():
+        raise DesignError(
+            f"finite sales of at least 0 were asked for; {((y < 0) | np.isinf(y)).sum()} are not; a ratio of them has "
+            "no meaning: correct them"
+        )
+    if missing := int(pd.isna(label).sum()):
+        raise DesignError(
+            f"a category of each unit was asked for; {missing} are missing; name them, or leave these units out"
+        )
+    _check_shares(exposure)
+    before, after = y[:, ~post].sum(axis=1), y[:, post].sum(axis=1)
+    unseen, unknown = np.isnan(before + after), np.isnan(others).any(axis=1)
+    used = np.flatnonzero(~unseen & ~unknown)
+    if len(used) < 2:
+        raise DesignError(
+            f"effects of exposure were asked for; {len(used)} of {len(y)} units have sales in all months and an "
+            "exposure; choose months that are known"
+        )
+    code, clusters = pd.factorize(label[used], sort=True)
+    units = _Cells(before[used], after[used], others[used, 0], others[used, 1:], code, np.zeros((len(used), 3)))
+    counts = {
+        "units": len(used),
+        "dropped_missing": int(unseen.sum()),
+        "dropped_exposure": int((unknown & ~unseen).sum()),
+        "silent": int((units.before + units.after == 0).sum()),
+        "clusters": len(clusters),
+    }
+    return units, used, counts
+
+
+def _check_shares(exposure: Floats) -> None:
+    wrong = (exposure < 0) | (exposure > 1 + TIE)
+    if wrong.any():
+        raise DesignError(
+            f"exposures as shares from 0 to 1 were asked for; {wrong.sum()} of {exposure.size} lie outside, such as "
+            f"{exposure[wrong][0]:g}; divide per cents by 100"
+        )
+
+
+def _behind(units: _Cells, edges: Floats, count: int) -> tuple[list[int], list[int]]:
+    """Return units behind each term, and clusters: of a bin the fewer of its own and of the lowest's."""
+    place = np.digitize(units.exposure, edges)
+    in_bin = [len(np.unique(units.cluster[place == bin_])) for bin_ in range(len(edges) + 1)]
+    others = count - len(edges)
+    n = [int((place == bin_).sum()) for bin_ in range(1, len(edges) + 1)]
+    clusters = [min(in_bin[0], own) for own in in_bin[1:]]
+    return n + others * [len(place)], clusters + others * [len(np.unique(units.cluster))]
+
+
+def _bin_names(edges: Floats) -> list[str]:
+    within = [f"{100 * low:g} to {100 * high:g} %" for low, high in pairwise(edges)]
+    return [*within, *(f"above {100 * edge:g} %" for edge in edges[-1:])]
+
+
+def _terms(part: _Cells, *, edges: Floats, recentre: bool) -> tuple[Floats, Floats]:
+    """Estimate every bin above the lowest, the slope, the average, slopes of covariates, and the recentred slope.
+
+    Returns float64[term] and the derivative by each cell's log sales after, float64[cell, term]; NaN where there is no
+    estimate.
+    """
+    found = [_bins(part, edges), _slopes(part)]
+    if recentre:
+        found.append(_recentred(part))
+    values, gradients = zip(*found, strict=True)
+    return np.concatenate(values), np.hstack(gradients)
+
+
+def _bins(part: _Cells, edges: Floats) -> tuple[Floats, Floats]:
+    """Coefficients of the bins above the lowest; NaN where it or the lowest sold nothing before or after."""
+    place = np.digitize(part.exposure, edges)
+    sold = sum_by(np.column_stack([part.before, part.after]), place, len(edges) + 1).min(axis=1) > 0
+    kept = np.flatnonzero(sold & sold[0])[1:]
+    value, gradient = np.full(len(edges), np.nan), np.full((len(place), len(edges)), np.nan)
+    if len(kept):
+        dummies = np.hstack([(place[:, None] == kept).astype(float), part.covariates])
+        coefficients, _, moved = _poisson(part.at(sold[place]), dummies[sold[place]])
+        value[kept - 1], gradient[:, kept - 1] = coefficients[: len(kept)], 0.0
+        gradient[np.ix_(sold[place], kept - 1)] = moved[:, : len(kept)]
+    return value, gradient
+
+
+def _slopes(part: _Cells) -> tuple[Floats, Floats]:
+    """Slope per ten points, average effect, and slopes of covariates per unit."""
+    slope, _, moved = _poisson(part, part.regressors)
+    free = part.after * np.exp(-slope[0] * part.exposure)  # sales after, had there been no exposure
+    average = np.log(part.after.sum() / free.sum())
+    shift = part.after / part.after.sum() - free / free.sum() + moved[:, 0] * (free @ part.exposure) / free.sum()
+    value = np.array([PER * slope[0], average, *slope[1:]])
+    return value, np.column_stack([PER * moved[:, 0], shift, moved[:, 1:]])
+
+
+def _poisson(part: _Cells, x: Floats) -> tuple[Floats, Floats, Floats]:
+    """Poisson coefficients of `x` in the second period, with unit and period effects.
+
+    Returns float64[regressor], the influence of each cell, and the derivative by its log sales after, both
+    float64[cell, regressor].
+    """
+    if not part.sold:
+        raise _unsolved(len(x))
+    total, beta = part.before + part.after, np.zeros(x.shape[1])
+    level = np.log(part.after.sum() / part.before.sum())
+    for _ in range(MAX_STEPS):
+        share = expit(level + x @ beta)
+        weight, residual = total * share * (1 - share), part.after - total * share
+        centred = x - weight @ x / weight.sum()
+        bread = _invertible((centred * weight[:, None]).T @ centred, (x * weight[:, None]).T @ x, len(x))
+        move = np.linalg.solve(bread, centred.T @ residual)
+        rise = residual.sum() / weight.sum() + (centred - x)[0] @ move
+        far = np.abs(rise + x @ move).max()
+        if far < 1e-10:
+            influence = np.linalg.solve(bread, (centred * residual[:, None]).T).T
+            return beta, influence, np.linalg.solve(bread, (centred * (part.after * (1 - share))[:, None]).T).T
+        damping = min(1.0, 2.0 / far)  # a few units hold most sales, and full steps may overshoot
+        beta, level = beta + damping * move, level + damping * rise
+    raise _unsolved(len(total))
+
+
+def _unexpected(part: _Cells, free: Floats, beta: float) -> tuple[Floats, Floats]:
+    """Return, by cell, unexpected exposure times sales after net of `beta` (`free`), and times their change.
+
+    Unexpected is exposure less what was expected of each unit, and less its mean weighted by sales before.
+    """
+    held, _, _ = part.expected.T
+    scale = np.exp(-beta * part.exposure)
+    middle = (part.exposure @ part.before - held.sum()) / part.before.sum()
+    growth = free.sum() / part.before.sum()
+    with_sales = (part.exposure - middle) * free - part.expected[:, 1] * scale
+    return with_sales, with_sales - growth * ((part.exposure - middle) * part.before - held)
+
+
+def _recentred(part: _Cells) -> tuple[Floats, Floats]:
+    """Slope per ten points that makes the change net of it unrelated to unexpected exposure; NaN: there is none."""
+    nothing = np.full(1, np.nan), np.full((len(part.before), 1), np.nan)
+    beta = 0.0
+    if not part.sold:
+        return nothing
+    for _ in range(MAX_STEPS):
+        free = part.after * np.exp(-beta * part.exposure)
+        with_sales, change = _unexpected(part, free, beta)
+        middle = (part.exposure @ part.before - part.expected[:, 0].sum()) / part.before.sum()
+        scale = np.exp(-beta * part.exposure)
+        square = (part.exposure - middle) ** 2 * free
+        square -= (2 * (part.exposure - middle) * part.expected[:, 1] - part.expected[:, 2]) * scale
+        slope, size = float(with_sales @ part.exposure), float(square.sum())
+        if size <= 1e-10 * float(free @ part.exposure**2) or slope == 0:  # too little that was not expected
+            return nothing
+        move = float(change.sum()) / slope
+        far = np.abs(part.exposure * move).max()
+        if far < 1e-10:
+            return np.array([PER * beta]), PER * with_sales[:, np.newaxis] / slope
+        beta += min(1.0, 2.0 / far) * move
+    return nothing
+
+
+def _invertible(centred: Floats, raw: Floats, n: int) -> Floats:
+    """Return cross products, unless the exposures hardly vary or move together."""
+    size = np.sqrt(np.diag(centred))
+    flat = np.diag(centred) <= 1e-10 * np.diag(raw)
+    if flat.any() or np.linalg.cond(centred / np.outer(size, size)) > 1e12:
+        raise _unsolved(n)
+    return centred
+
+
+def _unsolved(n: int) -> DesignError:
+    return DesignError(
+        f"effects of exposure were asked for; the equations of {n} units have no "
+        "single finite solution: exposure does not vary, varies together with another, or decides who "
+        "sold before and after; use fewer exposures"
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Jackknife:
+    """What leaving out each cluster did to the terms.
+
+    Attributes
+    ----------
+    moved : float64[cluster, term]
+        Change of the estimate, times ``sqrt((G - 1) / G)``, so that ``moved.T @ moved`` is their covariance; 0 for
+        clusters that sold nothing here, and NaN for a term that has no estimate without one of the clusters.
+    half_width : float64[term]
+        Errors from the estimate to either end of its interval.
+    """
+
+    moved: Floats
+    half_width: Floats
+
+
+def leave_one_out(
+    part: _Cells, count: int, estimates: Callable[[_Cells], tuple[Floats, Floats]], level: float
+) -> Jackknife:
+    """Estimate again without each of `count` clusters; `estimates` returns values and derivatives as :func:`_terms`.
+
+    Notes
+    -----
+    The covariance is CV3: ``(G - 1) / G`` times the sum of outer products of the changes from the estimate with all G
+    clusters. Normal shocks e of equal variance to the log sales of all clusters would move the estimate by ``l'e`` and
+    the changes by ``A e``, A being the difference of l with and without each cluster. The half-width is the quantile of
+    ``|l'e| / sqrt((G - 1) / G e'A'A e)``, whatever that variance is, but at least the usual t quantile with G - 1
+    degrees of freedom, so that the model of equal variances only ever widens intervals. Equal clusters reach little
+    further than that; a few exposed clusters among many do, as there are few in truth. Beyond `EXACT` clusters their
+    effective number ``(sum l^2)^2 / sum l^4`` stands in: the t quantile with one degree of freedom less.
+
+    References
+    ----------
+    MacKinnon, J. G., Nielsen, M. O. and Webb, M. D. (2023), Fast and reliable jackknife and bootstrap methods for
+    cluster-robust inference, Journal of Applied Econometrics 38, 671-694. Carter, A. V.,
+    Schnepel, K. T. and Steigerwald, D. G. (2017), Asymptotic behavior of a t-test robust to cluster heterogeneity,
+    Review of Economics and Statistics 99, 698-709, for the effective number. Bell, R. M. and McCaffrey, D. F. (2002),
+    Bias reduction in standard errors for linear regression with multi-stage samples, Survey Methodology 28, 169-181,
+    for quantiles under a working model; they match two moments, which overstates them where one cluster dominates.
+    """
+    value, gradient = estimates(part)
+    there = np.unique(part.cluster[part.before + part.after > 0])
+    factor = np.sqrt((len(there) - 1) / len(there))
+    moved = np.zeros((count, len(value)))
+    full = sum_by(gradient, part.cluster, count)[there]
+    exact = len(there) <= EXACT
+    change = np.full((len(value), len(there), len(there)), np.nan) if exact else np.empty(0)
+    for row, cluster in enumerate(there):
+        kept = part.at(part.cluster != cluster)
+        moved[cluster] = np.nan
+        try:
+            without, left = estimates(kept)
+        except DesignError:  # the estimate rests on this one cluster: it has no error
+            continue
+        moved[cluster] = factor * (value - without)
+        if exact:
+            change[:, row] = factor * (full - sum_by(left, kept.cluster, count)[there]).T
+    moved[:, np.isnan(moved).any(axis=0)] = np.nan
+    half = np.full(len(value), np.nan)
+    usual = float(stats.t.ppf((1 + level) / 2, len(there) - 1))
+    for i in np.flatnonzero(~np.isnan(moved).any(axis=0)):
+        own = _quantile(full[:, i], change[i].T @ change[i], level, usual) if exact else _effective(full[:, i], level)
+        half[i] = max(usual, own)
+    return Jackknife(moved, half)
+
+
+def _effective(slope: Floats, level: float) -> float:
+    number = (slope**2).sum() ** 2 / (slope**4).sum()
+    return float(stats.t.ppf((1 + level) / 2, max(number - 1, 1)))
+
+
+def _quantile(slope: Floats, spread: Floats, level: float, usual: float) -> float:
+    """Return c with ``P(|l'e| > c sqrt(e'Ke)) = 1 - level`` for standard normal e, or `usual` where that is larger."""
+    if _beyond(usual, slope, spread) <= 1 - level:
+        return usual
+    high = 2.0
+    while _beyond(high, slope, spread) > 1 - level:
+        high *= 2
+    return float(brentq(lambda c: _beyond(c, slope, spread) - (1 - level), 0.1, high, xtol=1e-6))
+
+
+def _beyond(c: float, slope: Floats, spread: Floats) -> float:
+    """Probability that ``(l'e)^2 - c^2 e'Ke`` is positive: of one squared normal above a weighted sum of others.
+
+    At most one eigenvalue is positive, so that this is the mean of ``2 Phi(-sqrt(W))`` over the weighted sum W of
+    squares; with Craig's integral of exp(-W / (2 sin^2)) for the former, a product over weights on a quarter circle.
+    """
+    values = np.linalg.eigvalsh(np.outer(slope, slope) - c**2 * spread)
+    if values[-1] <= 0:  # no shocks whatever reach so far
+        return 0.0
+    weights = np.maximum(-values[:-1], 0.0) / values[-1]
+    sine = np.sin(np.pi / 4 * (POINTS + 1))
+    return float(WEIGHTS @ np.exp(-0.5 * np.log1p(weights[:, None] / sine**2).sum(axis=0))) / 2
+
+
+@dataclass(frozen=True, eq=False)
+class Redrawn:
+    """Closures drawn anew: an iterable of arrays [unit], one a draw; only who is closed is held.
+
+    Attributes
+    ----------
+    open : scalar
+        What stands for a unit that is not closed: False, 0, or inf.
+    size : int
+        Number of units.
+    closed : list of (int64[closed], array[closed])
+        By draw, which units are closed and what there is of them.
+    """
+
+    open: Any
+    size: int
+    closed: list[tuple[Ints, npt.NDArray[Any]]]
+
+    def __len__(self) -> int:
+        return len(self.closed)
+
+    def __iter__(self) -> Iterator[npt.NDArray[Any]]:
+        for units, values in self.closed:
+            drawn = np.full(self.size, self.open, dtype=values.dtype)
+            drawn[units] = values
+            yield drawn
+
+
+def redraw_closures(closed: npt.NDArray[Any], strata: Labels | None, rng: np.random.Generator, draws: int) -> Redrawn:
+    """Draw anew which units are closed, and when: permute what happened within strata.
+
+    Parameters
+    ----------
+    closed : bool[unit] or float64[unit]
+        Whether, in which month (inf for never), or for what share of the months (0 for none) a unit was closed. Each
+        stratum keeps as many of each as it had. Where closures come in groups, give one entry per group.
+    strata : sequence, optional
+        Such as size x suspicion x origin; all units are one stratum where not given.
+    rng, draws : numpy Generator and int
+
+    Raises
+    ------
+    DesignError
+        If no draw can differ from what happened, or lengths disagree.
+    """
+    closed = np.asarray(closed)
+    code = np.zeros(len(closed), dtype=np.int64) if strata is None else pd.factorize(np.asarray(strata))[0]
+    if closed.ndim != 1 or code.shape != closed.shape:
+        raise DesignError(
+            f"closures to re-draw were asked for; found shapes {closed.shape} of closures and {code.shape} of strata; "
+            "give one of each per unit"
+        )
+    nothing = closed.dtype.type(np.inf if np.isinf(closed.astype(float)).any() else 0)
+    parts: list[list[tuple[Ints, npt.NDArray[Any]]]] = [[] for _ in range(draws)]
+    varies = False
+    for rows in rows_by(code):
+        varies |= bool((closed[rows] != closed[rows[0]]).any())
+        some = max(1, BLOCK // len(rows))  # draws at a time, so that no array of all of them is held
+        for start in range(0, draws, some):
+            drawn = rng.permuted(np.tile(closed[rows], (min(some, draws - start), 1)), axis=1)
+            for place, one in enumerate(drawn, start=start):
+                hit = np.flatnonzero(one != nothing)
+                parts[place].append((rows[hit], one[hit]))
+    if not varies:
+        raise DesignError(
+            f"closures to re-draw were asked for; within each of {len(np.unique(code))} strata all eligible units "
+            "are alike; use coarser strata"
+        )
+    found = [(np.concatenate([rows for rows, _ in part]), np.concatenate([one for _, one in part])) for part in parts]
+    return Redrawn(nothing, len(closed), found)
