@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError
+from analysis.estimands.design import Design, attempt
 from analysis.estimate import Estimate
 from analysis.estimators.power import detectable
+
+if TYPE_CHECKING:
+    from analysis.panel import Panel
 
 COLUMNS = ["id", "label", "estimate", "std_error", "conf_low", "conf_high", "unit", "n", "mde", "reason"]
 
@@ -40,53 +44,43 @@ def answered(
 
 
 def by_origin(
-    make: Callable[..., Estimate],
-    panel: Any,
-    design: Any,
-    names: tuple[str, str],
-    terms: Mapping[str, str] | None = None,
-    *,
-    columns: Collection[str] = (),
-    **options: Any,
-) -> tuple[pd.DataFrame, dict[str, Estimate]]:
-    """Ask the same of firms of the design's origin and of all others; a refusal becomes a row with its reason.
+    make: Callable[..., Estimate], panel: Panel, design: Design, names: tuple[str, str], **options: Any
+) -> dict[str, Estimate]:
+    """Ask the same of firms of the design's origin and of all others, by what these are called.
+
+    `make` is called with (panel, design, own_origin=..., **options), such as
+    :func:`analysis.estimands.rivals.spillover`; a refusal is an Estimate with its reason.
+    """
+    return {
+        name: attempt(make, panel, design, own_origin=own, **options)
+        for name, own in zip(names, (True, False), strict=True)
+    }
+
+
+def rows_by_origin(
+    found: Mapping[str, Estimate], terms: Mapping[str, str] | None = None, *, columns: Collection[str] = ()
+) -> pd.DataFrame:
+    """Return the rows of :func:`by_origin` in `COLUMNS`, with `origin` and `term`; a refusal is a row with its reason.
 
     Parameters
     ----------
-    make : callable
-        From (panel, design, own_origin=...) to an Estimate, such as :func:`analysis.estimands.rivals.spillover`.
-    panel, design
-    names : pair of str
-        What firms of the origin, and all others, are called.
+    found : mapping of str to Estimate
     terms : mapping of str to str, optional
         Terms to keep, and what they are called; all where not given.
     columns : collection of str
         Further columns that rows have even if both are refused.
-    **options
-        Passed on.
-
-    Returns
-    -------
-    rows : DataFrame
-        In `COLUMNS`, with `origin` (a name) and `term` besides; `id` such as "E2a_slope".
-    made : dict of str to Estimate
-        By name.
     """
     tables: list[pd.DataFrame] = []
-    made: dict[str, Estimate] = {}
-    for name, own in zip(names, (True, False), strict=True):
-        try:
-            found = make(panel, design, own_origin=own, **options)
-        except DesignError as refusal:
-            tables.append(pd.DataFrame({"origin": [name], "label": [name], "reason": [str(refusal)]}))
+    for name, one in found.items():
+        if one.refused:
+            tables.append(pd.DataFrame({"origin": [name], "label": [name], "reason": [one.reason]}))
             continue
-        kept = found.rows if terms is None else found.rows[found.rows["term"].isin(list(terms))]
+        kept = one.rows if terms is None else one.rows[one.rows["term"].isin(list(terms))]
         said = name + ": " + kept["term"].map(lambda term: (terms or {}).get(term, term))
-        reason = np.where(kept["std_error"].isna(), found.reason, "")
-        ids = kept["id"] if "id" in kept else found.estimand + "_" + kept["term"]
-        tables.append(kept.assign(id=ids, origin=name, label=said, unit=found.unit, reason=reason))
-        made[name] = found
+        reason = np.where(kept["std_error"].isna(), one.reason, "")
+        ids = kept["id"] if "id" in kept else one.estimand + "_" + kept["term"]
+        tables.append(kept.assign(id=ids, origin=name, label=said, unit=one.unit, reason=reason))
     wanted = dict.fromkeys([*COLUMNS, "origin", "term", *columns, *(name for one in tables for name in one.columns)])
     table = pd.concat([one.reindex(columns=list(wanted)) for one in tables], ignore_index=True)
     table = table.astype(dict.fromkeys(["id", "unit", "term"], object))  # text, even where both are refused
-    return table.assign(mde=detectable(table, level=design.level)), made
+    return table.assign(mde=detectable(table, level=next(iter(found.values())).level))
