@@ -35,14 +35,18 @@ def ratio_to_loss(changes: Changes, amounts: Any, *, estimand: str, n: int) -> E
     Fieller, E. C. (1954), Some problems in interval estimation, JRSS B 16, 175-185. Finney, D. J. (1978), Statistical
     Method in Biological Assay, section 4.6, for when the delta method will do.
     """
+    absent = "no such platform in the data, so d7 holds its sales"
     money = changes.transform(
-        lambda total: amounts(total) | {"L": -total("closed", [changes.home])}, estimand="L", unit="units of sales"
+        lambda total: amounts(total) | {"L": -total("closed", [changes.home])},
+        estimand="L",
+        unit="units of sales over the window",
+        reason=absent,
     )
     names = money.terms[:-1]
     share = money.transform(
         lambda x: dict(zip(names, 100 * x[:-1] / x[-1], strict=True)), estimand=estimand, unit=OF_LOST, n=n
     )
-    lost = replace(money["L"], unit="units of sales over the window", n=changes.estimate.counts["closed"])
+    lost = replace(money["L"], reason="", n=changes.estimate.counts["closed"])
     z = float(stats.norm.ppf((1 + money.level) / 2))
     loss, spread = float(lost.value[0]), float(lost.std_error[0]) ** 2
     delta = z**2 * spread <= DELTA_UP_TO * loss**2
@@ -52,12 +56,12 @@ def ratio_to_loss(changes: Changes, amounts: Any, *, estimand: str, n: int) -> E
         limits = 100 * _fieller(money.value[:-1], loss, np.diag(joint)[:-1], spread, joint[:-1, -1], z)
         limits = np.where(share.std_error <= 1e-9, share.value, limits)  # the sum is known
         limits = np.where(np.isnan(share.value), np.nan, limits)
-    absent = [name for name, value in zip(names, share.value, strict=True) if np.isnan(value)]
+    lacking = [name for name, value in zip(names, share.value, strict=True) if np.isnan(value)]
     return replace(
         share,
         limits=limits,
         columns={"method": ["delta" if delta else "Fieller"] * len(names)},
-        reason=f"{', '.join(absent)}: no such platform in the data, so d7 holds its sales" if absent else "",
+        reason=f"{', '.join(lacking)}: {absent}" if lacking else "",
         details={"lost": lost},
     )
 

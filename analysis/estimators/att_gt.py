@@ -19,7 +19,7 @@ from analysis.errors import DesignError
 from analysis.estimate import Estimate, Floats, Ints, Labels, slopes
 
 Scale = Literal["level", "ratio"]
-BLOCK = 1024  # units; 36 months of them stay in the processor's cache
+BLOCK = 2**15  # numbers that stay in the processor's cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,10 +209,11 @@ class GroupTime:
 
     def _moments(self, rows: Ints) -> tuple[Floats, Floats]:
         """Return means by period and cross-products of deviations from them, in one pass over the rows."""
-        centre = self._rows_of(rows[:BLOCK]).mean(axis=0)
+        blocks = _blocks(rows, self.y.shape[1])
+        centre = self._rows_of(blocks[0]).mean(axis=0)
         total, cross = np.zeros(len(centre)), np.zeros((len(centre), len(centre)))
-        for start in range(0, len(rows), BLOCK):
-            part = self._rows_of(rows[start : start + BLOCK]) - centre
+        for block in blocks:
+            part = self._rows_of(block) - centre
             total += part.sum(axis=0)
             cross += part.T @ part
         shift = total / len(rows)
@@ -342,7 +343,10 @@ def _cells(first: Floats, stratum: Ints, n_times: int, anticipation: int) -> pd.
 
 
 def _sum(y: Floats, rows: Ints) -> Floats:
-    """Return the sums of some rows, a block at a time, so that no copy of them all is made."""
-    return np.asarray(
-        np.sum([y[rows[start : start + BLOCK]].sum(axis=0) for start in range(0, len(rows), BLOCK)], axis=0)
-    )
+    """Return the sums of some rows without a copy of them all."""
+    return np.asarray(np.sum([y[block].sum(axis=0) for block in _blocks(rows, y.shape[1])], axis=0))
+
+
+def _blocks(rows: Ints, width: int) -> list[Ints]:
+    size = max(BLOCK // width, 1)
+    return [rows[start : start + size] for start in range(0, len(rows), size)]

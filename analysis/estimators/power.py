@@ -89,8 +89,12 @@ def minimum_detectable_effect(
     _share_between("level", level, 0.5)
     rows, dates, stratum = _placebo_calendar(y, first, strata)
     drawn = redraw_closures(dates, stratum, np.random.default_rng(seed), whole_number("draws", draws))
-    made = [estimator(y[rows], placebo, rows) for placebo in drawn]
-    placebos = np.array([(found.value[0], found.std_error[0]) for found in made])
+    found, unit = [], ""
+    for placebo in drawn:
+        made = estimator(y[rows], placebo, rows)
+        unit = made.unit
+        found.append((made.value[0], made.std_error[0]))
+    placebos = np.array(found)
     placebos = placebos[np.isfinite(placebos).all(axis=1) & (placebos[:, 1] > 0)]
     if len(placebos) < 20:
         raise DesignError(
@@ -110,7 +114,7 @@ def minimum_detectable_effect(
     names, values, errors = zip(*terms, strict=True)
     return Estimate(
         estimand="minimum detectable effect",
-        unit=made[0].unit,
+        unit=unit,
         terms=names,
         value=np.array(values),
         covariance=np.diag(np.square(errors)),

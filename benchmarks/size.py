@@ -1,0 +1,106 @@
+"""Print the size of each room of `analysis/` beside its plan, and how rooms import each other: ``make size``.
+
+Code is a line with a token that is neither comment, docstring nor blank. A commit that makes a room larger says why.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+from collections import Counter
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "analysis"
+PLAN = {  # lines of code, by file or folder
+    "errors.py, provenance.py, numbers.py": 100,
+    "estimate.py, testing.py": 300,
+    "config.py": 180,
+    "data.py, series.py": 340,
+    "panel": 640,
+    "estimators": 1400,
+    "estimands": 1600,
+    "market": 1500,
+    "evidence, verdicts.py": 760,
+    "audit.py, grades.py, scenarios.py": 470,
+    "study.py": 200,
+    "exhibits": 1000,
+    "report, __main__.py": 740,
+}
+NOT_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+
+
+def lines(path: Path) -> tuple[int, int]:
+    """Return the lines of code and of docstrings of a file."""
+    text, docs, code = path.read_text(encoding="utf-8"), set[int](), set[int]()
+    for node in ast.walk(ast.parse(text)):
+        documented = isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef)
+        if documented and ast.get_docstring(node, clean=False) is not None:
+            docs |= set(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in NOT_CODE:
+            code |= set(range(token.start[0], token.end[0] + 1))
+    return len(code - docs), len(docs)
+
+
+def name(path: Path) -> str:
+    """Return a file as Python imports it."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path, known: set[str]) -> set[str]:
+    """Return the files of the package that a file imports when it is loaded or later, but for types alone."""
+    found: set[str] = set()
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    only_types = [
+        node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+    ]
+    passed_over = {child for node in only_types for child in ast.walk(node)}
+    for node in ast.walk(tree):
+        if node in passed_over:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= inside & known or {node.module}
+    return (found & known) - {name(path)}
+
+
+def rooms() -> dict[str, list[Path]]:
+    """Return the files of each room of the plan; what the plan does not name has rooms of its own."""
+    files = sorted(PACKAGE.rglob("*.py"))
+    found: dict[str, list[Path]] = {room: [] for room in PLAN}
+    for path in files:
+        top = path.relative_to(PACKAGE).parts[0]
+        room = next((room for room in PLAN if top in room.split(", ")), top)
+        found.setdefault(room, []).append(path)
+    return found
+
+
+def main() -> None:
+    """Print sizes, arrows between files and rooms, and circles."""
+    found = rooms()
+    total: Counter[str] = Counter()
+    print(f"{'room':40}{'files':>7}{'code':>8}{'plan':>8}{'docstrings':>12}")
+    for room, paths in found.items():
+        counted = [lines(path) for path in paths]
+        code, docs = sum(code for code, _ in counted), sum(docs for _, docs in counted)
+        total.update(files=len(paths), code=code, docs=docs)
+        print(f"{room:40}{len(paths):>7}{code:>8}{PLAN.get(room, 0):>8}{docs:>12}")
+    print(f"{'all':40}{total['files']:>7}{total['code']:>8}{sum(PLAN.values()):>8}{total['docs']:>12}")
+    known = {name(path): path for paths in found.values() for path in paths}
+    arrows = {module: imports(path, set(known)) for module, path in known.items()}
+    print(f"\nimports between files: {sum(map(len, arrows.values()))}")
+    try:
+        list(TopologicalSorter(arrows).static_order())
+        print("circles: none")
+    except CycleError as circle:
+        print("a circle:", " -> ".join(circle.args[1]))
+
+
+if __name__ == "__main__":
+    main()
