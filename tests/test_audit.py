@@ -8,18 +8,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from analysis.estimands.answers import answers
+from analysis.estimands.paths import event_study, true_path
 from scipy import stats
 
-from analysis import audit, exhibits, facts, grades
+from analysis import audit, facts, grades
 from analysis.audit import replicates as engine
 from analysis.audit.causes import CAUSES
 from analysis.audit.path import path_inside
 from analysis.errors import DataError, DesignError
 from analysis.estimands import Design, exits, news, rivals
-from analysis.estimands.answers import answers
-from analysis.estimands.paths import event_study, true_path
-from analysis.exhibits import charts
-from analysis.exhibits.style import to_svg
+from analysis.exhibits import charts, curves, style
 from analysis.market import PRESETS, simulate, timelines
 from analysis.market import estimands as truths
 from analysis.provenance import ROOT
@@ -399,20 +398,19 @@ def test_presets_are_described_by_what_differs(small):
 
 def test_every_drawing_of_an_audit_is_stamped(small):
     table, zipped = audit.summarise(small), audit.standardised(small, "E2a", "all_presets")
-    exhibits.use("simulated", market="two presets")
+    style.use("simulated", market="two presets")
     drawings = [
         charts.cells(*audit.coverage_cells(table, (0.85, 0.92))),
         charts.zip_plot(zipped, xlabel="z"),
         charts.cells(*audit.error_cells(table)[audit.BIAS], signed=True),
         *(charts.cells(*panel) for panel in audit.power_cells(table).values()),
-        charts.rejections(table.query("preset == 'null' and markets > 0"), 0.05),
-        charts.mde_curve(table[table["id"] == "E2a"], unit="per cent"),
+        curves.mde_curve(table[table["id"] == "E2a"], unit="per cent"),
     ]
     for drawing in drawings:
         plots = len(drawing.axes)
-        assert to_svg(drawing).startswith("data:image/svg+xml")
+        assert style.to_svg(drawing, simulated=True).startswith("data:image/svg+xml")
         assert sum(text.get_gid() == "simulated" for axes in drawing.axes for text in axes.texts) == plots
-    exhibits.use()
+    style.use()
 
 
 def test_the_cells_of_errors_and_power_are_shaded_by_their_limits():

@@ -6,14 +6,12 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib import pyplot as plt
+from analysis.estimands.answers import answers
 from test_estimands import WAVE, by_hand, panel_of
 
-from analysis import estimands, exhibits, verdicts
+from analysis import estimands, verdicts
 from analysis.errors import DataError, DesignError
 from analysis.estimands import Design, growing, growth_checks
-from analysis.estimands.answers import answers
-from analysis.exhibits import charts
 from analysis.market import simulate
 
 COMMON = (-3.0, 2.0)
@@ -256,23 +254,3 @@ def test_a_year_without_closures_shows_nothing_but_paths_that_part():
     rows = growth_checks.year_before(short, Design())
     assert rows["estimate"].isna().all()
     assert rows["reason"].str.contains("narrow the window").all()
-
-
-def test_bars_of_a_waterfall_begin_where_the_last_ended():
-    rows = growth_checks.steps({"a": -3.0, "b": 1.0, "c": 0.5}, "sum")
-    assert rows["estimate"].iloc[-1] == -1.5
-    exhibits.use()
-    drawing = charts.waterfall({"one": rows, "two": rows}, xlabel="points")
-    for axes in drawing.axes:
-        spans = [sorted((bar.get_x(), bar.get_x() + bar.get_width())) for bar in axes.patches]
-        np.testing.assert_allclose(spans, [[-3, 0], [-3, -2], [-2, -1.5], [-1.5, 0]])
-    plt.close(drawing)
-
-
-def test_the_margin_is_drawn_on_the_sides_that_it_has():
-    rows = pd.DataFrame({"term": ["a"], "estimate": [np.nan], "conf_low": [-5.0], "conf_high": [1.0]})
-    for two_sided, count in ((False, 1), (True, 2)):
-        drawing = charts.against_margin(rows, margin=2.0, xlabel="points", two_sided=two_sided)
-        said = [text.get_text() for text in drawing.axes[0].texts]
-        assert sum(text.startswith("margin") for text in said) == count
-        plt.close(drawing)

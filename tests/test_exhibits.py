@@ -14,7 +14,9 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from analysis import events, exhibits, facts, provenance
+from analysis import events, facts, provenance
+from analysis.exhibits import answers, blocks, style
+from analysis.exhibits.colophon import colophon as make_colophon
 from analysis.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
 
 HOSTILE = """<script>alert("1")</script> & 'quotes'"""
@@ -39,6 +41,16 @@ V2 = Verdict(
     as_of="2026-11-01",
     notebook="05_growth",
 )
+
+
+@pytest.fixture(autouse=True)
+def look():
+    """Set the look of real numbers for one test."""
+    with mpl.rc_context():
+        style.use()
+        yield
+        style.use()  # of a test that chose another
+    plt.close("all")
 
 
 def bare(block_or_html) -> str:
@@ -73,7 +85,7 @@ class Reader(HTMLParser):
 
 def test_numbers_stand_right_and_text_left_with_their_decimals_signs_and_marks():
     frame = pd.DataFrame({"Firm": ["a", "b"], "n": [1, 2000], "Change": [-0.5, np.nan], "Closed": [True, False]})
-    shown = exhibits.table(
+    shown = blocks.table(
         frame, "Firms.", decimals={"n": 0, "Change": 2}, signed=["Change"], marks={"Change": "estimate"}
     )
     head, *body = Reader(shown.html).rows
@@ -88,26 +100,26 @@ def test_numbers_stand_right_and_text_left_with_their_decimals_signs_and_marks()
 def test_a_table_shows_the_chosen_columns_in_their_order_and_leaves_the_frame_alone():
     frame = pd.DataFrame({"a": [1.0], "b": ["x"], "c": [2.0]})
     kept = frame.copy()
-    rows = Reader(exhibits.table(frame, "T.", columns={"c": "Last, first", "b": "Text"}).html).rows
+    rows = Reader(blocks.table(frame, "T.", columns={"c": "Last, first", "b": "Text"}).html).rows
     assert [cell[1] for cell in rows[0]] == ["Last, first", "Text"]
     assert [cell[1] for cell in rows[1]] == ["2.0 ●", "x"]
     pd.testing.assert_frame_equal(frame, kept)
 
 
 def test_hostile_text_is_text_in_cells_headers_panels_and_alternative_text():
-    table = exhibits.table(pd.DataFrame({HOSTILE: [HOSTILE]}), "T.")
+    table = blocks.table(pd.DataFrame({HOSTILE: [HOSTILE]}), "T.")
     assert Reader(table.html).rows == [[["left", HOSTILE]], [["left", HOSTILE]]]
     evil = verdict(statement=HOSTILE, claimant=HOSTILE, why=HOSTILE, change=HOSTILE, window=HOSTILE, interval=HOSTILE)
     drawing, _ = plt.subplots()
     pieces = [
         table,
-        exhibits.answer(evil, as_of="2026-11-01", sentence=HOSTILE),
-        exhibits.verdict_table([evil], "T."),
-        exhibits.brief_table([evil]),
-        exhibits.say(HOSTILE, lead=HOSTILE),
-        exhibits.note(HOSTILE),
-        exhibits.table(pd.DataFrame({"a": [1.0]}), HOSTILE),
-        exhibits.figure(drawing, HOSTILE, HOSTILE),
+        answers.answer(HOSTILE, verdict=evil, as_of="2026-11-01"),
+        answers.verdict_table([evil], "T."),
+        answers.brief_table([evil]),
+        blocks.say(HOSTILE, lead=HOSTILE),
+        blocks.note(HOSTILE),
+        blocks.table(pd.DataFrame({"a": [1.0]}), HOSTILE),
+        blocks.figure(drawing, HOSTILE, HOSTILE),
     ]
     for piece in pieces:
         assert "script" not in {tag for tag, _ in Reader(piece.html).tags}
@@ -125,11 +137,11 @@ def test_hostile_text_is_text_in_cells_headers_panels_and_alternative_text():
     ],
 )
 def test_every_word_has_its_class_in_labels_and_in_tables(word, kind, short):
-    assert bare(exhibits.label(word)) == f'<span class="word {kind}">{short}</span>'
-    assert bare(exhibits.label(word, short=False)) == f'<span class="word {kind}">{word}</span>'
-    assert exhibits.label(word) in exhibits.verdict_table([verdict(word=word)], "T.").html
-    assert exhibits.label(word) in exhibits.brief_table([verdict(word=word)]).html
-    assert bare(exhibits.label(word, simulated=True)) == f'<span class="word simulated">{short}</span>'
+    assert bare(answers.label(word)) == f'<span class="word {kind}">{short}</span>'
+    assert bare(answers.label(word, short=False)) == f'<span class="word {kind}">{word}</span>'
+    assert answers.label(word) in answers.verdict_table([verdict(word=word)], "T.").html
+    assert answers.label(word) in answers.brief_table([verdict(word=word)]).html
+    assert bare(answers.label(word, simulated=True)) == f'<span class="word simulated">{short}</span>'
 
 
 @pytest.mark.parametrize(
@@ -146,11 +158,11 @@ def test_every_word_has_its_class_in_labels_and_in_tables(word, kind, short):
     ],
 )
 def test_a_finding_has_point_interval_unit_and_mark(changes, written):
-    assert exhibits.finding(verdict(**changes)) == written
+    assert answers.finding(verdict(**changes)) == written
 
 
 def test_the_answer_holds_claim_word_interval_unit_tier_confidence_and_date():
-    panel = exhibits.answer(V2, as_of="2026-11-01", sentence="The answer in a sentence.")
+    panel = answers.answer("The answer in a sentence.", verdict=V2, as_of="2026-11-01")
     assert bare(panel).startswith('<div class="answer">')
     text = re.sub(r"<[^>]+>", "", panel.html)
     for part in (
@@ -175,7 +187,7 @@ def test_the_brief_counts_readings_claims_and_words():
         verdict(reading="V1", word=SUPPORTED, claimant="Amazon (its blog)"),
         verdict(claim="C06", reading="", word=NOT_TESTABLE, claimant="Trade group"),
     ]
-    text = unescape(re.sub(r"<[^>]+>", "", exhibits.brief(judged, EVENT).html))
+    text = unescape(re.sub(r"<[^>]+>", "", answers.brief(judged, EVENT).html))
     assert text.startswith(
         f"{EVENT.title}. Of 3 readings of 2 claims: 1 supported, 1 not shown, 1 not testable with this data."
     )
@@ -183,13 +195,13 @@ def test_the_brief_counts_readings_claims_and_words():
     assert "By who said it: Amazon (C01) 1 supported, 1 not shown; Trade group (C06) 1 not testable." in text
     assert "Not judged in this run: C01 V3, C02, C03" in text
     few = replace(EVENT, title="Another one", claims=("C01",))
-    text = re.sub(r"<[^>]+>", "", exhibits.brief(judged, few).html)
+    text = re.sub(r"<[^>]+>", "", answers.brief(judged, few).html)
     assert text.startswith("Another one. Of 3")
     assert "Not judged in this run: C01 V3." in text
 
 
 def test_the_brief_s_table_is_in_the_order_of_the_claims_with_margin_and_report():
-    rows = Reader(exhibits.brief_table([verdict(claim="C02", reading="", margin=None), V2]).html).rows
+    rows = Reader(answers.brief_table([verdict(claim="C02", reading="", margin=None), V2]).html).rows
     assert [row[0][1] for row in rows[1:]] == ["C01 V2 (05)", "C02 (05)"]
     assert rows[1][2][1] == "Not shown −16.1 to +2.8 pp ◐; margin 2.0"
     assert "margin" not in rows[2][2][1]
@@ -198,34 +210,23 @@ def test_the_brief_s_table_is_in_the_order_of_the_claims_with_margin_and_report(
 
 def test_the_brief_shows_the_word_of_the_best_data_with_its_grade():
     panel = verdict(tier="panel", word=SUPPORTED, low=-0.9, high=0.4, grade="usable with bounds", notebook="05_panel")
-    rows = Reader(exhibits.brief_table([V2, panel]).html).rows
+    rows = Reader(answers.brief_table([V2, panel]).html).rows
     assert [cell[1] for cell in rows[1]][2] == (
         "Supported −0.9 to +0.4 pp ◐; margin 2.0; grade: usable with bounds "
         "(public facts: not shown; −16.1 to +2.8 pp ◐; margin 2.0)"
     )
     assert rows[1][0][1] == "C01 V2 (05, panel)"
     assert len(rows) == 2
-    assert "Of 1 readings of 1 claims: 1 supported." in exhibits.brief([V2, panel], EVENT).text
-
-
-@pytest.fixture
-def look():
-    """Set the project's look for one test."""
-    with mpl.rc_context():
-        exhibits.use()
-        yield
-        exhibits.use()  # of a test that chose another
-    plt.close("all")
+    assert "Of 1 readings of 1 claims: 1 supported." in answers.brief([V2, panel], EVENT).text
 
 
 def drawn(caption: str = "Caption.", **options):
     drawing, axes = plt.subplots()
     axes.plot([0, 1, 2], [1.0, 3.0, 2.0])
     axes.set_title("Change, %")
-    return exhibits.figure(drawing, caption, "A line.", **options)
+    return blocks.figure(drawing, caption, "A line.", **options)
 
 
-@pytest.mark.usefixtures("look")
 def test_a_figure_embeds_an_svg_with_caption_and_mark_and_closes_the_drawing():
     block = drawn("With <em>.", provenance="estimate")
     image = dict(Reader(block.html).tags)["img"]
@@ -237,16 +238,23 @@ def test_a_figure_embeds_an_svg_with_caption_and_mark_and_closes_the_drawing():
     assert plt.get_fignums() == []
 
 
-@pytest.mark.usefixtures("look")
+def test_a_figure_has_a_glyph_for_every_name_sign_and_mark(recwarn):
+    drawing, axes = plt.subplots()
+    axes.set_xlabel("有棵树 −17.4 % ● ◐ ○ ± ≤ “x” €")
+    axes.set_title("Bold −17.4 % ●")
+    assert blocks.figure(drawing, "C.", "A.").html
+    assert [str(one.message) for one in recwarn if "lyph" in str(one.message) or "font" in str(one.message)] == []
+
+
 def test_the_same_figure_has_the_same_bytes():
     assert drawn().html == drawn().html
 
 
 def test_a_block_shows_itself_as_html_and_as_text_and_blocks_stack():
-    both = exhibits.say("One.") + exhibits.note("Two.", warning=True)
+    both = blocks.say("One.") + blocks.note("Two.", warning=True)
     assert both._repr_mimebundle_() == {"text/html": both.html, "text/plain": "One.\nTwo."}
     assert bare(both) == '<p>One.</p>\n<div class="warning"><p>Two.</p></div>'
-    assert bare(exhibits.note("Two.")) == '<div class="note"><p>Two.</p></div>'
+    assert bare(blocks.note("Two.")) == '<div class="note"><p>Two.</p></div>'
 
 
 READ = ["claims", "events"]
@@ -254,7 +262,7 @@ READ = ["claims", "events"]
 
 def colophon(**changes):
     options = {"resources": READ, "as_of": "2026-11-01", "stale_after_days": 20_000} | changes
-    return exhibits.colophon({"share": 0.4, "verdict_file": "../away/5.json", "verdict_folder": "../away"}, **options)
+    return make_colophon({"share": 0.4, "verdict_file": "../away/5.json", "verdict_folder": "../away"}, **options)
 
 
 def test_the_colophon_names_files_hashes_parameters_code_and_versions():
@@ -271,7 +279,7 @@ def test_the_colophon_names_files_hashes_parameters_code_and_versions():
 
 def test_the_colophon_says_nothing_of_where_a_run_keeps_its_papers():
     settings = {"panel_path": "/home/away/own.csv", "panel_map": "", "verdict_file": "../away/5.json"}
-    html = exhibits.colophon(settings, resources=[], as_of="2026-11-01", stale_after_days=30).html
+    html = make_colophon(settings, resources=[], as_of="2026-11-01", stale_after_days=30).html
     assert "panel_path = own.csv." in html
     assert "panel_map" not in html
     assert "away" not in html
@@ -305,5 +313,5 @@ def test_versions_are_those_of_the_dependencies_that_a_reader_needs():
 
 
 def test_a_brief_without_verdicts_says_so_and_gives_no_word():
-    assert exhibits.brief([], EVENT).text == "No claim gets a word."
-    assert "No report of this run judges a claim" in exhibits.brief_table([]).text
+    assert answers.brief([], EVENT).text == "No claim gets a word."
+    assert "No report of this run judges a claim" in answers.brief_table([]).text

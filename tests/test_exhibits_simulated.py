@@ -9,9 +9,8 @@ import pytest
 from matplotlib import pyplot as plt
 from test_exhibits import EVENT, V2, Reader, bare, look, verdict
 
-from analysis import exhibits
 from analysis.errors import DesignError
-from analysis.exhibits import charts
+from analysis.exhibits import answers, blocks, charts, curves, style
 from analysis.verdicts import CONTRADICTED
 
 __all__ = ["look"]  # a fixture
@@ -22,7 +21,7 @@ SIM = {"tier": "sim", "provenance": "simulated", "market": "mid_3k, seed 1"}
 @pytest.fixture
 def simulated(look):
     """Set the look of a simulated market for one test."""
-    exhibits.use("simulated", market="mid_3k, seed 1")
+    style.use("simulated", market="mid_3k, seed 1")
 
 
 def svg(block) -> str:
@@ -37,13 +36,14 @@ DAYS = pd.DataFrame(
     [(event, day, q, q * day) for event in "abcd" for day in (0, 1) for q in (0.25, 0.5, 0.75)],
     columns=["event", "day", "quantile", "value"],
 )
+OWN = DAYS.assign(term="f").query("quantile == 0.5")
 DRAWINGS = [
-    lambda: charts.intervals(FRAME, xlabel="x", margin=1.0),
-    lambda: charts.lines(SERIES, strong=["a"], ylabel="y"),
+    lambda: charts.forest(FRAME, xlabel="x", margin=(-1.0, 1.0)),
+    lambda: curves.lines(SERIES, strong=["a"], ylabel="y"),
     lambda: charts.counts(COUNTS, xlabel="x"),
     lambda: charts.draws({"a": (np.arange(3.0), 1.0)}, xlabel="x"),
     lambda: charts.timeline(DATED, DATED),
-    lambda: charts.fans(DAYS, DAYS.assign(term="f").query("quantile == 0.5"), dict.fromkeys("abcd", "E")),
+    lambda: curves.fans(DAYS, dict.fromkeys("abcd", "E"), panel="event", over="day", own=OWN, ylabel="y"),
 ]
 
 
@@ -52,7 +52,7 @@ DRAWINGS = [
 def test_every_chart_of_a_simulated_market_has_its_colour_and_a_stamp_on_every_axes(draw):
     drawing = draw()
     axes = len(drawing.axes)
-    block = exhibits.figure(drawing, "Caption.", "A chart.")
+    block = blocks.figure(drawing, "Caption.", "A chart.")
     assert svg(block).count('id="simulated') == axes
     assert "#6a3d9a" in svg(block)
     assert "#17375e" not in svg(block)
@@ -60,10 +60,9 @@ def test_every_chart_of_a_simulated_market_has_its_colour_and_a_stamp_on_every_a
     assert 'alt="Simulated – A chart."' in block.html
 
 
-@pytest.mark.usefixtures("look")
 @pytest.mark.parametrize("draw", DRAWINGS)
 def test_no_chart_of_the_real_market_has_anything_of_that(draw):
-    block = exhibits.figure(draw(), "Caption.", "A chart.")
+    block = blocks.figure(draw(), "Caption.", "A chart.")
     assert 'id="simulated' not in svg(block)
     assert "#6a3d9a" not in svg(block)
     assert "imulated" not in block.html.replace(dict(Reader(block.html).tags)["img"]["src"], "")
@@ -72,28 +71,10 @@ def test_no_chart_of_the_real_market_has_anything_of_that(draw):
 @pytest.mark.usefixtures("simulated")
 def test_lines_are_dashed_and_bars_hatched_where_the_market_is_simulated():
     drawing, axes = plt.subplots()
-    axes.bar([0, 1], [1.0, 2.0], color=exhibits.look().main)
+    axes.bar([0, 1], [1.0, 2.0], color=style.MAIN)
     (line,) = axes.plot([0, 1], [1.0, 2.0])
     assert line.get_linestyle() == "--"
-    assert "<pattern" in svg(exhibits.figure(drawing, "C.", "A."))
-
-
-@pytest.mark.usefixtures("look")
-def test_what_was_drawn_in_one_look_is_not_saved_in_another():
-    drawing, _ = plt.subplots()
-    charts.lines(SERIES, strong=["a"], ylabel="y")
-    real = plt.gcf()
-    exhibits.use("simulated")
-    with pytest.raises(DesignError, match="drawn in #17375e, the colour of 'real'; draw it after"):
-        exhibits.figure(real, "C.", "A.")
-    with pytest.raises(DesignError, match="a figure of real numbers was asked for; the look is 'simulated'"):
-        exhibits.figure(drawing, "C.", "A.", provenance="real")
-    purple = charts.lines(SERIES, strong=["a"], ylabel="y")
-    exhibits.use()
-    with pytest.raises(DesignError, match="drawn in #6a3d9a, the colour of 'simulated'"):
-        exhibits.figure(purple, "C.", "A.")
-    with pytest.raises(DesignError, match="a figure of simulated numbers was asked for; the look is 'real'"):
-        exhibits.figure(drawing, "C.", "A.", provenance="simulated")
+    assert "<pattern" in svg(blocks.figure(drawing, "C.", "A."))
 
 
 @pytest.mark.usefixtures("simulated")
@@ -102,9 +83,9 @@ def test_an_axis_or_a_column_of_simulated_numbers_names_no_real_currency(label):
     drawing, axes = plt.subplots()
     axes.set_ylabel(label)
     with pytest.raises(DesignError, match="write the unit of the panel, sim-"):
-        exhibits.figure(drawing, "C.", "A.")
+        blocks.figure(drawing, "C.", "A.")
     with pytest.raises(DesignError, match="write the unit of the panel, sim-"):
-        exhibits.table(pd.DataFrame({label: [1.0]}), "T.")
+        blocks.table(pd.DataFrame({label: [1.0]}), "T.")
 
 
 @pytest.mark.usefixtures("simulated")
@@ -112,77 +93,64 @@ def test_an_axis_or_a_column_of_simulated_numbers_names_no_real_currency(label):
 def test_the_unit_of_a_simulated_panel_is_welcome_on_an_axis(label):
     drawing, axes = plt.subplots()
     axes.set_xlabel(label)
-    assert "Simulated" in exhibits.figure(drawing, "C.", "A.").html
+    assert "Simulated" in blocks.figure(drawing, "C.", "A.").html
 
 
 @pytest.mark.usefixtures("simulated")
 def test_in_a_simulated_look_only_what_is_called_real_is_marked_real():
     frame = pd.DataFrame({"own": [1.0], "estimated": [2.0], "target": [3.0], "by row": [4.0], "kind": ["estimate"]})
     marks = {"estimated": "estimate", "target": "real", "by row": "kind"}
-    table = exhibits.table(frame, "T.", marks=marks)
+    table = blocks.table(frame, "T.", marks=marks)
     assert [cell[1] for cell in Reader(table.html).rows[1]][:4] == ["1.0 ○", "2.0 ○", "3.0 ●", "4.0 ○"]
     assert "<caption>Simulated – T.</caption>" in table.html
-    assert "<caption>T.</caption>" in exhibits.table(frame, "T.", provenance="real").html
+    assert "<caption>T.</caption>" in blocks.table(frame, "T.", provenance="real").html
 
 
 @pytest.mark.usefixtures("simulated")
 def test_a_simulated_answer_is_a_condition_and_never_a_bare_word():
     told = verdict(**SIM, word=CONTRADICTED, grade="usable")
-    panel = exhibits.answer(told, as_of="2026-11-01", sentence="So it is.")
+    panel = answers.answer("So it is.", verdict=told, as_of="2026-11-01")
     text = re.sub(r"<[^>]+>", "", panel.html)
     assert "If the market were as simulated (mid_3k, seed 1), then: Contradicted" in text
     assert "grade: usable" in text
     assert "tier: simulated" in text
     assert panel.text == "C01 V2: If the market were as simulated (mid_3k, seed 1), then: Contradicted. So it is."
-    table = exhibits.verdict_table([told], "T.")
+    table = answers.verdict_table([told], "T.")
     head, row = Reader(table.html).rows
     assert head[2][1] == "If the market were as simulated (mid_3k, seed 1), then"
     assert (head[4][1], row[4][1]) == ("Grade", "usable")
     assert '<span class="word simulated">' in bare(table)
 
 
-@pytest.mark.usefixtures("look")
-def test_a_verdict_is_shown_in_its_own_look_only():
-    told = verdict(**SIM)
-    for show in (
-        lambda v: exhibits.answer(v, as_of="2026-11-01", sentence="."),
-        lambda v: exhibits.verdict_table([v], "T."),
-    ):
-        exhibits.use("simulated")
-        with pytest.raises(
-            DesignError, match=r"it is estimate and the look is 'simulated'; call exhibits\.use\('real'\)"
-        ):
-            show(V2)
-        exhibits.use("real")
-        with pytest.raises(
-            DesignError, match=r"it is simulated and the look is 'real'; call exhibits\.use\('simulated'\)"
-        ):
-            show(told)
-
-
 def boxed(**changes):
-    options = {"estimate": -1.5, "low": -2.0, "high": -1.0, "unit": "per cent", "interval": "95% interval"}
-    options |= {"window": "2021", "n": "300 firms", "grade": "usable", "tier": "panel", "as_of": "2026-11-01"}
-    box = exhibits.finding_box("Effect on rivals", "They gained.", **(options | changes))
-    return re.sub(r"<[^>]+>", "", box.html)
+    row = {"estimate": -1.5, "conf_low": -2.0, "conf_high": -1.0, "unit": "per cent", "grade": "usable"} | changes
+    options = {"interval": "95% interval", "window": "2021", "n": "300 firms", "tier": "panel", "as_of": "2026-11-01"}
+    return re.sub(r"<[^>]+>", "", answers.answer("They gained.", title="Effect on rivals", row=row, **options).html)
 
 
-@pytest.mark.usefixtures("look")
 def test_a_finding_without_a_claim_has_title_estimate_interval_unit_window_n_grade_tier_and_date():
     told = (
         "−1.5 [−2.0 to −1.0] per cent ◐ (95% interval) · 2021 · 300 firms · grade: usable · tier: panel · "
         "as of 2026-11-01"
     )
-    assert boxed() == f"Effect on rivals {told}They gained."
-    assert "estimate" not in boxed(estimate=None, low=None, high=None, unit="")
+    assert boxed() == f"Effect on rivals{told}They gained."
+    assert "estimate" not in boxed(estimate=None, conf_low=None, conf_high=None, unit="")
     assert "If the market" not in boxed()
-    exhibits.use("simulated", market="mid_3k, seed 1")
+    style.use("simulated", market="mid_3k, seed 1")
     assert f"If the market were as simulated (mid_3k, seed 1), then: {told.replace('◐', '○')}" in boxed()
 
 
 def test_a_look_outside_the_vocabulary_is_refused():
     with pytest.raises(DesignError, match="its provenance is 'guessed'; use one of real, estimate, simulated"):
-        exhibits.use("guessed")
+        style.use("guessed")
+
+
+def test_an_exhibit_before_a_look_is_chosen_is_refused(monkeypatch):
+    monkeypatch.setattr(style.LOOK, "provenance", "")
+    frame = pd.DataFrame({"a": [1.0]})
+    with pytest.raises(DesignError, match=r"nobody said whether its numbers are real, .*; call style\.use first"):
+        blocks.table(frame, "T.")
+    assert "1.0 ◐" in blocks.table(frame, "T.", provenance="estimate").html
 
 
 # The brief
@@ -191,23 +159,23 @@ def test_a_look_outside_the_vocabulary_is_refused():
 def test_what_is_simulated_stands_in_the_brief_in_a_column_of_its_own_and_counts_nowhere():
     told = verdict(**SIM, word=CONTRADICTED, low=-4.1, high=-2.2)
     other = verdict(claim="C02", reading="", margin=None)
-    head, one, two = Reader(exhibits.brief_table([told, V2, other]).html).rows
+    head, one, two = Reader(answers.brief_table([told, V2, other]).html).rows
     assert head[4][1] == "If the market were as simulated (mid_3k, seed 1), then"
     assert one[2][1].startswith("Not shown −16.1 to +2.8 pp ◐")
     assert one[4][1] == "Contradicted −4.1 to −2.2 pp ○; margin 2.0"
     assert two[4][1] == "–"
-    assert exhibits.brief([told, V2, other], EVENT).text == exhibits.brief([V2, other], EVENT).text
+    assert answers.brief([told, V2, other], EVENT).text == answers.brief([V2, other], EVENT).text
     assert "Tried on a simulated market too (mid_3k, seed 1), which decides nothing: 1 of them." in (
-        exhibits.brief([told, V2, other], EVENT).html
+        answers.brief([told, V2, other], EVENT).html
     )
 
 
 def test_a_brief_of_simulated_verdicts_alone_gives_no_claim_a_word():
     told = verdict(**SIM, word=CONTRADICTED)
-    table = exhibits.brief_table([told])
+    table = answers.brief_table([told])
     assert [cell[1] for cell in Reader(table.html).rows[0]][2:] == [
         "What would change it",
         "If the market were as simulated (mid_3k, seed 1), then",
     ]
     assert "<caption>Simulated – " in table.html
-    assert exhibits.brief([told], EVENT).text == "No claim gets a word."
+    assert answers.brief([told], EVENT).text == "No claim gets a word."

@@ -116,7 +116,7 @@ def test_the_setup_cell_checks_the_parameters_of_its_own_notebook(notebook):
 def test_a_notebook_marks_its_answer_and_ends_with_its_provenance(notebook):
     assert any("answer" in cell["metadata"].get("tags", []) for cell in code(notebook))
     if not notebook.name.startswith("00_"):
-        assert "exhibits.colophon(" in source(code(notebook)[-1])
+        assert "\ncolophon(" in source(code(notebook)[-1])
         assert "verdicts.write(" in source(code(notebook)[-1])
 
 

@@ -12,7 +12,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from pypdf import PageObject, PdfReader
 from pypdf.generic import ContentStream
 
-from analysis.report.pdf import SOURCES, PdfError, render
+from analysis.report.pdf import PdfError, render
 
 PAGE_WIDTH = 595.28  # A4, points
 MARGIN = 25 * 72 / 25.4
@@ -401,18 +401,3 @@ def test_a_notebook_without_a_title_is_refused(tmp_path: Path) -> None:
         render(
             write(tmp_path, new_markdown_cell("text")), tmp_path / "x.pdf", as_of="2026-11-01", footer="Real figures"
         )
-
-
-def test_the_fonts_serve_figures_too(recwarn: pytest.WarningsRecorder, tmp_path: Path) -> None:
-    import matplotlib as mpl
-    from matplotlib import font_manager
-    from matplotlib.figure import Figure
-
-    for weight in ("Regular", "Bold"):
-        font_manager.fontManager.addfont(SOURCES / "fonts" / f"NotoSansCJKsc-{weight}-subset.otf")
-    with mpl.rc_context({"font.family": "Noto Sans CJK SC"}):
-        chart = Figure()
-        chart.suptitle("有棵树 −17.4 % ● ◐ ○ ± ≤ “x” €")
-        chart.text(0, 0, "Bold −17.4 % ●", weight="bold")
-        chart.savefig(tmp_path / "chart.svg")
-    assert [str(w.message) for w in recwarn if "lyph" in str(w.message) or "font" in str(w.message)] == []

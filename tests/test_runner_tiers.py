@@ -134,7 +134,7 @@ def verdict_of(market: str) -> str:
 def test_a_report_whose_numbers_are_marked_otherwise_gets_no_pdf(desk, capsys, name, mark, said):
     desk.write("03_closed", shown(f"<p>It was 7.5 {mark}.</p>"), WRITE, parameters=PARAMETERS)
     assert desk.run(name) == Exit.FAILED
-    assert f"{name}: {said}; call exhibits.use" in capsys.readouterr().err
+    assert f"{name}: {said}; call style.use" in capsys.readouterr().err
 
 
 def test_a_published_notebook_holds_the_cells_of_its_own_tier_only(desk):
@@ -174,14 +174,15 @@ def test_what_a_notebook_refuses_ends_with_2_and_its_own_words_and_spares_the_ot
 
 EXHIBITS = """\
 import matplotlib.pyplot as plt, pandas as pd
-from analysis import exhibits
-exhibits.use("simulated" if data_tier == "sim" else "estimate", market="mid_3k, seed 1" if data_tier == "sim" else "")
+from analysis.exhibits import answers, blocks, style
+style.use("simulated" if data_tier == "sim" else "estimate", market="mid_3k, seed 1" if data_tier == "sim" else "")
 drawing, axes = plt.subplots(1, 2)
-axes[0].plot([1, 2], color=exhibits.look().main)
-axes[1].bar([1, 2], [1, 2], color=exhibits.look().main)
-exhibits.finding_box("E", "S.", estimate=1.0, low=0.5, high=1.5, unit="per cent", tier=data_tier, as_of=as_of) + (
-    exhibits.figure(drawing, "A line and bars.", "A line.")
-    + exhibits.table(pd.DataFrame({"n": [1.0] * 80}), "Many rows.")
+axes[0].plot([1, 2], color=style.MAIN)
+axes[1].bar([1, 2], [1, 2], color=style.MAIN)
+row = {"estimate": 1.0, "conf_low": 0.5, "conf_high": 1.5, "unit": "per cent"}
+answers.answer("S.", title="E", row=row, tier=data_tier, as_of=as_of) + (
+    blocks.figure(drawing, "A line and bars.", "A line.")
+    + blocks.table(pd.DataFrame({"n": [1.0] * 80}), "Many rows.")
 )
 """
 

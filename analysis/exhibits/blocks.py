@@ -1,27 +1,35 @@
-"""Blocks of a report: figure, table, sentence, note. Each is one piece of plain HTML.
+"""Blocks of a report: figure, table, sentence, note, estimates. Nothing here computes an estimate.
 
-JupyterLab shows them as they stand; the PDF is set from the same HTML.
+Each block is one piece of plain HTML: JupyterLab shows it as it stands, the PDF is set from it. A chart, figure or
+table that is handed a refused Estimate in place of rows is one line: "NAME: not estimable with this data. REASON."
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from html import escape
-from typing import TYPE_CHECKING
+from operator import add
+from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from analysis.errors import DesignError
-from analysis.exhibits.style import kind, look, refuse_money, to_svg
-from analysis.numbers import MARKS, number
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from analysis.estimate import Estimate
+from analysis.exhibits.style import LOOK, kind, to_svg
+from analysis.numbers import MARKS, MINUS, NOT_ESTIMABLE, number, quantity, span
+from analysis.verdicts import GRADES
 
 # JupyterLab has no style sheet of ours; the PDF takes its look from the classes and ignores these.
 BOX = "padding:.6em 1em;border-left:3px solid #17375e;background:rgba(23,55,94,.08)"
 WRAP = "overflow-wrap:anywhere;min-width:4em"
+MONEY = re.compile(r"(?<!sim-)(?:US\$|USD\b|US dollars?\b|\$(?!\w))")
+MATHS = re.compile(r"\$[^$]+\$")
+A_SET = "no point: a set"
+SMALL = "†"
 
 
 @dataclass(frozen=True)
@@ -39,44 +47,96 @@ class Block:
         return Block(f"{self.html}\n{other.html}", f"{self.text}\n{other.text}")
 
 
-def titled(caption: str, provenance: str) -> str:
-    """Return a caption, with "Simulated –" before it where its numbers are."""
-    return f"Simulated – {caption}" if provenance == "simulated" else caption
+class Label(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
 
 
-def figure(drawing: Figure, caption: str, alt: str, *, provenance: str = "") -> Block:
+def refused(result: object) -> bool:
+    """Return whether this is an Estimate with nothing but a reason."""
+    return isinstance(result, Estimate) and result.refused
+
+
+def rows_of(result: Any) -> Any:
+    """Return the rows of an Estimate; all else is its own rows."""
+    return result.rows if isinstance(result, Estimate) else result
+
+
+def not_estimable(result: Estimate, caption: str) -> Block:
+    """Return the line that stands for the exhibit of a refused result; its name is how its caption begins."""
+    told, name = sentence_of(result.reason), re.split(r"[,.:;(]", caption, maxsplit=1)[0].strip()
+    return say(f"{told[:1].upper()}{told[1:]}", lead=f"{name}: {NOT_ESTIMABLE}.")
+
+
+def sentence_of(reason: str) -> str:
+    """Return a reason with a full stop and true minus signs: it is written by code as code does."""
+    return re.sub(r"(?<![\w–-])-(?=\d)", MINUS, reason).rstrip(".") + "."
+
+
+# Sentences
+
+
+def say(text: str, *, lead: str = "") -> Block:
+    """Return a paragraph of the report, after a `lead` in bold."""
+    bold = f"<strong>{escape(lead)}</strong> " if lead else ""
+    return Block(f"<p>{bold}{escape(text)}</p>", f"{lead} {text}".strip())
+
+
+def note(text: str, *, warning: bool = False) -> Block:
+    """Return a boxed remark."""
+    return Block(box("warning" if warning else "note", escape(text)), text)
+
+
+def box(which: str, *paragraphs: str) -> str:
+    """Return HTML paragraphs in a box of one of the PDF's classes."""
+    return f'<div class="{which}" style="{BOX}">{"".join(f"<p>{one}</p>" for one in paragraphs)}</div>'
+
+
+# Figures and tables
+
+
+def _titled(caption: str, shown: str) -> str:
+    return f"Simulated – {caption}" if shown == "simulated" else caption
+
+
+def _refuse_money(*labels: str) -> None:
+    """Refuse a real currency on an axis or above a column of simulated numbers."""
+    for label in labels:
+        if found := MONEY.search(MATHS.sub("", label)):
+            raise DesignError(
+                f"a simulated exhibit was asked for; {label!r} says {found[0]!r}; write the unit of the panel, sim-$"
+            )
+
+
+def figure(drawing: Figure | Estimate, caption: str, alt: str, *, provenance: str = "") -> Block:
     """Turn a drawing into a captioned figure.
 
     Parameters
     ----------
-    drawing : Figure
-        It is closed.
+    drawing : Figure or refused Estimate
+        It is closed. A chart hands on a result that is refused.
     caption : str
         What is seen, the unit and the source.
     alt : str
         What a reader who cannot see the figure should know of it.
     provenance : {"", "real", "estimate"}
-        Kind of the numbers drawn, marked in the caption; that of the look where not named.
-
-    Raises
-    ------
-    DesignError
-        If real numbers are drawn in a simulated look, or simulated ones in a real one, and as in `to_svg`.
+        Kind of the numbers drawn, marked in the caption; that of the look where not named, or where it is simulated.
     """
-    drawn = kind(provenance)
-    if (drawn == "simulated") != look().simulated:
-        raise DesignError(
-            f"a figure of {drawn} numbers was asked for; the look is {look().provenance!r}; call "
-            f"exhibits.use({drawn!r}) before it is drawn"
-        )
-    image = f'<img src="{to_svg(drawing)}" alt="{escape(titled(alt, drawn))}" style="width:100%">'
-    caption = titled(caption, drawn)
-    marked = f"{MARKS[drawn]} {escape(caption)}"
+    if not isinstance(drawing, Figure):
+        return not_estimable(drawing, caption)
+    shown = kind() if LOOK.simulated else kind(provenance)
+    if shown == "simulated":
+        _refuse_money(*(label for axes in drawing.axes for label in (axes.get_xlabel(), axes.get_ylabel())))
+    picture = to_svg(drawing, simulated=shown == "simulated")
+    image = f'<img src="{picture}" alt="{escape(_titled(alt, shown))}" style="width:100%">'
+    caption = _titled(caption, shown)
+    marked = f"{MARKS[shown]} {escape(caption)}"
     return Block(f'<figure class="exhibit">{image}<figcaption>{marked}</figcaption></figure>', f"Figure: {caption}")
 
 
 def table(
-    frame: pd.DataFrame,
+    frame: pd.DataFrame | Estimate,
     caption: str,
     *,
     columns: Mapping[str, str] | None = None,
@@ -89,7 +149,7 @@ def table(
 
     Parameters
     ----------
-    frame : DataFrame
+    frame : DataFrame or Estimate
         Text cells may hold HTML only as :class:`Label`.
     caption : str
         What a row is, the unit, and the source.
@@ -104,50 +164,155 @@ def table(
     provenance : {"", "real", "estimate", "simulated"}
         Of the table and of numeric columns without a mark; that of the look where not named.
     """
-    decimals, marks, own = decimals or {}, marks or {}, kind(provenance)
+    if isinstance(frame, Estimate) and frame.refused:
+        return not_estimable(frame, caption)
+    frame, shown = rows_of(frame), kind(provenance)
     headers = columns or {name: str(name) for name in frame.columns}
-    if own == "simulated":
-        refuse_money(*headers.values())
-    filled = []
-    for name in headers:
-        values = frame[name]
-        if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
-            mark = marks.get(name, own)
+    if shown == "simulated":
+        _refuse_money(*headers.values())
+    head, filled = "", []
+    for name, header in headers.items():
+        if pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name]):
+            side, mark, digits = "right", (marks or {}).get(name, shown), (decimals or {}).get(name, 1)
             by_row = [mark] * len(frame) if mark in MARKS else frame[mark]
-            cells = [
-                number(float(v), decimals.get(name, 1), signed=name in signed, mark=kind(m))
-                for v, m in zip(values, by_row, strict=True)
-            ]
-            filled.append(("right", cells))
+            pairs = zip(frame[name], by_row, strict=True)
+            cells = [number(float(v), digits, signed=name in signed, mark=kind(m)) for v, m in pairs]
         else:
-            filled.append(("left", [v if isinstance(v, Label) else escape(str(v)) for v in values]))
-    head = "".join(
-        f'<th style="text-align:{side}">{escape(header)}</th>'
-        for header, (side, _) in zip(headers.values(), filled, strict=True)
-    )
-    body = "".join(
-        "<tr>" + "".join(f'<td style="text-align:{side};{WRAP}">{cells[i]}</td>' for side, cells in filled) + "</tr>"
-        for i in range(len(frame))
-    )
-    caption = titled(caption, own)
+            side, cells = "left", [v if isinstance(v, Label) else escape(str(v)) for v in frame[name]]
+        head += f'<th style="text-align:{side}">{escape(header)}</th>'
+        filled.append([f'<td style="text-align:{side};{WRAP}">{cell}</td>' for cell in cells])
+    body = "".join(f"<tr>{''.join(row)}</tr>" for row in zip(*filled, strict=True))
+    caption = _titled(caption, shown)
     parts = f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-    html = f'<table class="exhibit">{parts}</table>'
-    return Block(html, f"Table: {caption}")
+    return Block(f'<table class="exhibit">{parts}</table>', f"Table: {caption}")
 
 
-class Label(str):
-    """Text that is HTML already."""
-
-    __slots__ = ()
-
-
-def say(text: str, *, lead: str = "") -> Block:
-    """Return a paragraph of the report, after a `lead` in bold."""
-    bold = f"<strong>{escape(lead)}</strong> " if lead else ""
-    return Block(f"<p>{bold}{escape(text)}</p>", f"{lead} {text}".strip())
+def threats(register: pd.DataFrame, named: Sequence[str]) -> Block:
+    """Return the table of those threats of the register whose ids an event names, or a line that it names none."""
+    rows = register[register["threat_id"].isin(named)]
+    if rows.empty:
+        return note("The event names no threats.")
+    columns = {"threat_id": "Id", "months": "When", "event": "What", "hits": "Hits", "threatens": "Threatens"}
+    return table(rows, "Threats of those months, by the event's own file.", columns=columns, provenance="real")
 
 
-def note(text: str, *, warning: bool = False) -> Block:
-    """Return a boxed remark."""
-    kind = "warning" if warning else "note"
-    return Block(f'<div class="{kind}" style="{BOX}"><p>{escape(text)}</p></div>', text)
+# Estimates
+
+
+def estimates(
+    rows: pd.DataFrame | Estimate,
+    caption: str,
+    *,
+    true: Mapping[str, float] | None = None,
+    more: Mapping[str, str] | None = None,
+    why: bool = True,
+) -> Block:
+    """Turn rows of estimates into a table; a row without an estimate says so, and its reason follows the table.
+
+    Parameters
+    ----------
+    rows : DataFrame or refused Estimate
+        `id`, `label`, `estimate`, `conf_low`, `conf_high`, `unit`, `n`, `mde` and `reason`; `grade` is shown where
+        there is one. Where a column `truth` has a value it stands in place of that of `true`.
+    caption : str
+        It goes on to say the unit, where there is one, and what marks and dashes mean. Estimates below what the panel
+        would show are marked.
+    true : mapping of str to float, optional
+        True values by id, in a simulated market; with it come the columns "Truth" and "Inside", whether the interval
+        holds it.
+    more : mapping of str to str, optional
+        Further columns of text, and their headers.
+    why : bool
+        Whether :func:`reasons` follow; on page 1, where there is no room, they do not.
+    """
+    if isinstance(rows, Estimate):
+        return not_estimable(rows, caption)
+    mark = kind("estimate")
+    known, bounded = rows["estimate"].notna(), rows["conf_low"].notna()
+    small = rows["estimate"].abs() < rows["mde"]
+    units = rows["unit"].fillna("").astype(str)
+
+    def written(values: pd.Series, mark: str = "") -> pd.Series:
+        texts = [quantity(value, unit, mark=mark) for value, unit in zip(values, units, strict=True)]
+        return pd.Series(texts, index=rows.index, dtype=object)
+
+    ends = zip(rows["conf_low"], rows["conf_high"], units, bounded, strict=True)
+    shown = pd.DataFrame({"Effect": rows["label"]})
+    shown["Estimate"] = written(rows["estimate"], mark) + small.map({True: f" {SMALL}", False: ""})
+    shown["Estimate"] = shown["Estimate"].where(known, bounded.map({True: A_SET, False: NOT_ESTIMABLE}))
+    shown["Interval"] = [span(low, high, unit) if there else "–" for low, high, unit, there in ends]
+    named = [unit for unit in units.unique() if unit]
+    if len(named) > 1:
+        shown["Unit"] = units
+    shown["n"] = [number(value, 0) for value in rows["n"]]
+    shown["Smallest seen"] = written(rows["mde"]).str.lstrip("+")
+    said = [caption, *(f"Unit: {unit}." for unit in named if len(named) == 1)]
+    if small.any():
+        said.append(f"{SMALL} smaller than the smallest effect that this panel would show.")
+    if true:
+        truth = rows["id"].map(true)
+        truth = rows["truth"].fillna(truth) if "truth" in rows else truth
+        held = truth.between(rows["conf_low"], rows["conf_high"]).map({True: "yes", False: "no"})
+        shown["Truth"], shown["Inside"] = written(truth, mark), held.where(truth.notna() & bounded, "–")
+        if (truth.isna() & known).any():
+            said.append("Truth –: no true value is defined for it.")
+    if "grade" in rows:
+        shown["Grade"] = rows["grade"].where(bounded, "–")
+        said.append("Grades: of the design audit.")
+    if "grade" not in rows or (bounded & ~rows["grade"].isin(GRADES)).any():
+        said.append("Not graded: not among the audited estimands.")
+    for name, header in (more or {}).items():
+        shown[header] = rows[name]
+    made = table(shown, " ".join(said), provenance="estimate")
+    return made + reasons(rows) if why and (rows["reason"].fillna("") != "").any() else made
+
+
+def reasons(rows: pd.DataFrame) -> Block:
+    """Say why there is no estimate, or no error, in rows of :func:`estimates`; each reason once, nothing if none."""
+    told = rows[rows["reason"].fillna("") != ""].drop_duplicates("reason").to_dict("records")
+    lines = [say(sentence_of(row["reason"]), lead=f"{row['label']}:") for row in told]
+    return reduce(add, lines) if lines else Block("", "")
+
+
+def in_words(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """Return rows of :func:`estimates` with names in print for the codes of platforms and origin, also in reasons."""
+    codes = re.compile(r"\b(" + "|".join(map(re.escape, names)) + r")\b")
+
+    def written(text: str) -> str:
+        return codes.sub(lambda found: names[found[0]], text)
+
+    return rows.assign(label=rows["label"].map(written), reason=rows["reason"].map(written))
+
+
+def placebos(rows: pd.DataFrame, against: Sequence[float]) -> str:
+    """Say which placebos exclude zero and which hold it, and how large each is against the estimate that it tests.
+
+    `rows` are as for :func:`estimates`; `against` has for each the estimate beside which it stands, NaN for none.
+    """
+    told: dict[str, list[str]] = {"excludes zero": [], "holds zero": [], "is not there": []}
+    for row, value in zip(rows.to_dict("records"), against, strict=True):
+        part = f", {100 * abs(row['estimate'] / value):.0f} per cent of the estimate" if abs(value) > 0 else ""
+        if pd.isna(row["conf_low"]):
+            told["is not there"].append(row["label"])
+        elif row["conf_low"] <= 0 <= row["conf_high"]:
+            told["holds zero"].append(f"{row['label']}{part}")
+        else:
+            ends = span(row["conf_low"], row["conf_high"], row["unit"])
+            point = quantity(row["estimate"], row["unit"], mark=kind("estimate"))
+            told["excludes zero"].append(f"{row['label']} {point} [{ends}]{part}")
+    said = [f"{words}: {'; '.join(named)}" for words, named in told.items() if named]
+    return f"Placebos whose interval {'; whose interval '.join(said)}."
+
+
+def breakdown(value: float | None, of: str) -> str:
+    """Say how large a drift the mean effect `of` some months survives: none (NaN), any (infinite), or this much."""
+    if value is None:
+        return ""
+    if pd.isna(value):
+        return f"The interval of the mean effect {of} holds zero even with no drift, so there is no breakdown value."
+    if value == float("inf"):
+        return f"The mean effect {of} excludes zero under every drift that was tried."
+    return (
+        f"The mean effect {of} excludes zero up to a drift from month to month of M* times the largest before closure: "
+        f"the breakdown value is M* = {number(value, 2, mark=kind('estimate'))}."
+    )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,10 +57,7 @@ def colophon(
         say(f"{run}.", lead="Parameters as run."),
         say(f"Commit {provenance.commit() or 'unknown (not a git checkout)'}; {made}.", lead="Code."),
     ]
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total
+    return reduce(add, parts)
 
 
 def _read(resources: Sequence[str], as_of: str, stale_after_days: int) -> list[Block]:

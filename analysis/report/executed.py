@@ -83,7 +83,7 @@ def refuse_mixture(file: Path, job: Job) -> None:
     if (number := marks.count(file)[name]) and not job.is_brief:
         raise ReportError(
             f"{job.name}: {number} of its numbers are marked {name}, and the report is of {_markets({job.market})}; "
-            "call exhibits.use with the kind of its numbers."
+            "call style.use with the kind of its numbers."
         )
 
 

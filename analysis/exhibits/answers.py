@@ -1,0 +1,228 @@
+"""Verdicts on the page: the answer of page 1, the table of verdicts, and the brief, which reads those of a whole run.
+
+What a simulated market says is never a bare word: it follows "If the market were as simulated (...), then:".
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from analysis import provenance
+from analysis.estimate import Estimate
+from analysis.exhibits.blocks import Block, Label, box, note, say, sentence_of, table
+from analysis.exhibits.style import LOOK, kind
+from analysis.numbers import MARKS, NOT_ESTIMABLE, quantity, span
+from analysis.verdicts import (
+    NOT_TESTABLE,
+    Verdict,
+    best,
+    condition,
+    elsewhere,
+    party,
+    simulated,
+    tally,
+    unjudged,
+)
+
+if TYPE_CHECKING:
+    from analysis.events import Event
+
+PILL = "padding:0 .5em;border:1px solid currentColor;border-radius:.7em;font-weight:600;white-space:nowrap"
+DASHED = PILL.replace("solid", "dashed") + ";color:#6a3d9a"  # of a simulated market
+LONG = {"per cent of L": "per cent of the lost sales"}  # L is defined after page 1
+TIER_NAMES = {"facts": "public facts", "listed": "listed firms", "panel": "panel", "sim": "simulated"}
+
+
+def label(word: str, *, short: bool = True, simulated: bool = False) -> str:
+    """Return a verdict word as a label; `short` leaves out "with this data", for tables."""
+    name = "simulated" if simulated else "not-testable" if word == NOT_TESTABLE else word.lower().replace(" ", "-")
+    shown = word.removesuffix(" with this data") if short else word
+    return Label(f'<span class="word {name}" style="{DASHED if simulated else PILL}">{escape(shown)}</span>')
+
+
+def finding(verdict: Verdict) -> str:
+    """Return a verdict's estimate and interval with unit and mark, or a dash."""
+    mark = MARKS[verdict.provenance]
+    if verdict.low is None and verdict.estimate is None and verdict.claimed is not None:
+        return f"claimed {quantity(verdict.claimed, verdict.unit)} {verdict.unit} {mark}"
+    return _found(verdict.estimate, verdict.low, verdict.high, verdict.unit, mark) or "–"
+
+
+def _found(estimate: float | None, low: float | None, high: float | None, unit: str, mark: str) -> str:
+    point = "" if pd.isna(estimate) else quantity(estimate, unit)
+    bounds = "" if pd.isna(low) else span(low, high, unit)
+    shown = f"{point} [{bounds}]" if point and bounds else point or bounds
+    return f"{shown} {LONG.get(unit, unit)} {mark}" if shown else ""
+
+
+def answer(
+    sentence: str,
+    *,
+    as_of: str,
+    verdict: Verdict | None = None,
+    title: str = "",
+    row: Mapping[str, Any] | Estimate | None = None,
+    interval: str = "",
+    window: str = "",
+    n: str = "",
+    tier: str = "",
+) -> Block:
+    """Return page 1's panel: the claim and its word, or where none is judged what was estimated; and the answer.
+
+    Parameters
+    ----------
+    sentence : str
+        The answer. In place of that of a row without a number stands the row's reason.
+    as_of : str
+        Date of knowledge.
+    verdict : Verdict, optional
+        It brings its own numbers, so that what follows is shown only without one.
+    title : str
+        The estimand in words.
+    row : mapping or Estimate of one term, optional
+        `estimate`, `conf_low`, `conf_high` and `unit`; where there are, `grade` and `reason`.
+    interval, window, n, tier : str
+        Kind of interval; the time it holds for; from how many of what; tier of the data.
+    """
+    if isinstance(row, Estimate):
+        row = {"unit": row.unit, "reason": row.reason, **row.rows.iloc[0]}
+    row = {} if row is None else row
+    if verdict:
+        head = f"<em>{escape(verdict.name)}, {escape(verdict.claimant)}:</em> {escape(verdict.statement)}"
+        lead = escape(condition(verdict.market)) if verdict.simulated else ""
+        word = label(verdict.word, short=False, simulated=verdict.simulated)
+        found, interval, window, n, tier = finding(verdict), verdict.interval, verdict.window, "", verdict.tier
+        confidence, grade = verdict.confidence, verdict.grade
+        text = f"{verdict.name}: {verdict.said}. {sentence}"
+    else:
+        lead, word = escape(condition(LOOK.market)) if LOOK.simulated else "", ""
+        point, low, high = (row.get(name) for name in ("estimate", "conf_low", "conf_high"))
+        found = _found(point, low, high, row.get("unit") or "", MARKS[kind("estimate")])
+        confidence, grade = "", row.get("grade", "")
+        if not found and row.get("reason"):
+            sentence, n = f"{NOT_ESTIMABLE.capitalize()}: {sentence_of(row['reason'])}", ""
+        head, text = f"<em>{escape(title)}</em>", " ".join(filter(None, (f"{title}:", lead, found, sentence)))
+    bold = found and f"<strong>{escape(found)}</strong>" + (f" ({escape(interval)})" if interval else "")
+    named = {"confidence": confidence, "grade": grade, "tier": TIER_NAMES[tier]}
+    plain = [window, n, *(f"{name}: {value}" for name, value in named.items() if value), f"as of {as_of}"]
+    facts = " · ".join(filter(None, (bold, *map(escape, plain))))
+    return Block(box("answer", head, " ".join(filter(None, (lead, word, facts))), escape(sentence)), text)
+
+
+def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
+    """Return the table of verdicts: claim, word, finding, grade if any, and why; or a line that there are none."""
+    if not verdicts:
+        return note("The event names no claim that is to be judged here.")
+    first = verdicts[0]
+    words = [label(verdict.word, simulated=verdict.simulated) for verdict in verdicts]
+    columns = {
+        "Claim": [v.name for v in verdicts],
+        "What was said": [f"{v.statement} ({v.claimant})" for v in verdicts],
+        condition(first.market).rstrip(":") if first.simulated else "Verdict": pd.Series(words, dtype=object),
+        "Found": [finding(v) for v in verdicts],
+        "Grade": [v.grade or "–" for v in verdicts],
+        "Why": [v.why for v in verdicts],
+    }
+    if not any(verdict.grade for verdict in verdicts):
+        del columns["Grade"]
+    return table(pd.DataFrame(columns), caption)
+
+
+# The brief
+
+
+def brief(verdicts: Sequence[Verdict], event: Event) -> Block:
+    """Return the panel that sums up a run: what it is about, and how many readings got which word."""
+    spoken, told = best(verdicts), simulated(verdicts)
+    claims = len({verdict.claim for verdict in spoken})
+    lead = f"Of {len(spoken)} readings of {claims} claims: {_words(spoken)}." if spoken else "No claim gets a word."
+    as_of = f" As of {escape(verdicts[0].as_of)}." if verdicts else ""
+    lines, rules = [f"<em>{escape(event.title)}.</em> <strong>{lead}</strong>{as_of}"], []
+    if spoken:
+        said: dict[str, list[Verdict]] = {}
+        for verdict in spoken:
+            said.setdefault(party(verdict.claimant), []).append(verdict)
+        parts = [
+            f"{escape(who)} ({', '.join(dict.fromkeys(one.claim for one in mine))}) "
+            + _words(mine).replace(" with this data", "")
+            for who, mine in said.items()
+        ]
+        lines.append(f"By who said it: {'; '.join(parts)}.")
+        if absent := unjudged(verdicts, event.claims):
+            lines.append(f"<strong>Not judged in this run:</strong> {', '.join(absent)}.")
+        rules.append("Each word follows from a rule that was fixed in advance.")
+        rules.append("<em>Not shown</em> never means that there was no effect.")
+    if told:
+        market = escape(next(iter(told.values())).market)
+        rules.append(f"Tried on a simulated market too ({market}), which decides nothing: {len(told)} of them.")
+    return Block(box("answer", *lines, *([" ".join(rules)] if rules else [])), lead)
+
+
+def _words(verdicts: Sequence[Verdict]) -> str:
+    return ", ".join(f"{count} {word.lower()}" for word, count in tally(verdicts).items() if count)
+
+
+def brief_table(verdicts: Sequence[Verdict]) -> Block:
+    """Return the table of all readings, in the order of the claims: the word, the finding, what would change it.
+
+    The word is that of the best data (:func:`analysis.verdicts.best`); where that is a panel, what public figures said
+    stands in brackets. What a simulated market says stands in a column of its own and counts nowhere.
+    """
+    if not verdicts:
+        return say("No report of this run judges a claim: the event names none that these data could bear on.")
+    words, told, public = {v.name: v for v in best(verdicts)}, simulated(verdicts), elsewhere(verdicts)
+    readings = sorted({v.name: v for v in verdicts}.values(), key=lambda v: (v.claim, v.reading))
+    shown = [words.get(verdict.name, verdict) for verdict in readings]
+    columns: dict[str, Any] = {
+        "Claim (report)": [f"{v.name} ({v.notebook[:2]}{', panel' if v.name in public else ''})" for v in shown],
+        "What was said, in this reading": [v.statement for v in shown],
+        "Verdict and finding": _cells([words.get(v.name) for v in shown], public),
+        "What would change it": [v.change for v in shown],
+    }
+    if not words:
+        del columns["Verdict and finding"]
+    if told:
+        columns[condition(next(iter(told.values())).market).rstrip(":")] = _cells([told.get(v.name) for v in shown], {})
+    found = {verdict.tier for verdict in words.values()}
+    tiers = ", ".join(name for tier, name in TIER_NAMES.items() if tier in found) or "a simulated market"
+    caption = (
+        f"Readings of the claims and their words, from {tiers}, as of {shown[0].as_of}. "
+        "Real figures ●, estimates and sets ◐, simulated ○. Not testable: with this data."
+    )
+    return table(pd.DataFrame(columns), caption, provenance="real" if words else "simulated")
+
+
+def _cells(verdicts: Sequence[Verdict | None], public: Mapping[str, Sequence[Verdict]]) -> pd.Series:
+    """Return word, finding, margin and grade of each verdict, and in brackets what public figures said; or a dash."""
+
+    def found(verdict: Verdict) -> list[str]:
+        margin = f"margin {quantity(verdict.margin, verdict.unit).lstrip('+')}" if verdict.margin is not None else ""
+        shown = finding(verdict).replace("percentage points", "pp")
+        return [part for part in (shown, margin) if part not in ("", "–")]
+
+    cells = []
+    for one in verdicts:
+        if one is None:
+            cells.append("–")
+            continue
+        word = label(one.word, simulated=one.simulated)
+        beside = "; ".join([*found(one), *([f"grade: {one.grade}"] if one.grade else [])])
+        before = [f"{TIER_NAMES[v.tier]}: {'; '.join([v.word.lower(), *found(v)])}" for v in public.get(one.name, ())]
+        said = f" ({escape('. '.join(before))})" if before else ""
+        cells.append(Label(f"{word} {escape(beside)}".rstrip() + said))
+    return pd.Series(cells, dtype=object)  # text columns forget the class
+
+
+def brief_provenance(verdicts: Sequence[Verdict]) -> Block:
+    """Return one line: commit, a digest of all that the verdicts' reports read, and where the rest stands."""
+    digest = hashlib.sha256("".join(sorted({verdict.inputs for verdict in verdicts})).encode()).hexdigest()
+    commit = provenance.commit() or "unknown (not a git checkout)"
+    return say(
+        f"Commit {commit[:12]}; digest of the data {digest[:12]}; all else stands at the end of each report.",
+        lead="Provenance.",
+    )

@@ -1,0 +1,393 @@
+"""Drawings with a row a term, cells and histograms, and what all drawings have in common.
+
+They take tidy rows, compute nothing, label directly and always draw the uncertainty; one function draws one kind.
+Handed a refused Estimate in place of rows, they hand it on, and `figure` says why there is no figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import wraps
+from textwrap import fill
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+
+import numpy as np
+import pandas as pd
+from matplotlib import dates
+from matplotlib import pyplot as plt
+from matplotlib.colors import ListedColormap
+from matplotlib.ticker import Formatter, MaxNLocator, NullLocator
+
+from analysis.estimate import Estimate
+from analysis.exhibits.blocks import refused, rows_of
+from analysis.exhibits.style import BAND, FAINT, INK, MAIN, REST, WIDTH
+from analysis.numbers import NOT_ESTIMABLE, number, span
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Options = ParamSpec("Options")
+Style = dict[str, Any]
+ZERO: Style = {"color": INK, "lw": 0.7, "ls": "-", "zorder": 1}
+TRUTH: Style = {"color": INK, "mfc": "white", "ms": 5, "ls": "none", "label": "truth", "zorder": 4}
+
+
+def chart(draw: Callable[Concatenate[Any, Options], Figure]) -> Callable[Concatenate[Any, Options], Figure | Estimate]:
+    """Let a chart take Estimates for rows, also several by title; the refused are left out, or handed on if all are."""
+
+    @wraps(draw)
+    def drawn(shown: Any, /, *more: Options.args, **options: Options.kwargs) -> Figure | Estimate:
+        if isinstance(shown, Mapping) and shown:
+            there = {title: rows_of(one) for title, one in shown.items() if not refused(one)}
+            shown = there or next(iter(shown.values()))
+        return shown if refused(shown) else draw(rows_of(shown), *more, **options)
+
+    return drawn
+
+
+# What charts have in common
+
+
+class Ticks(Formatter):
+    """Ticks of an axis, written as every other number of a report, with the decimals that their step needs."""
+
+    def __init__(self, *, signed: bool) -> None:
+        self.signed, self.decimals = signed, 0
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """Return one tick; `pos` is its place among them."""
+        return number(x, self.decimals, signed=self.signed)
+
+    def format_ticks(self, values: Sequence[float]) -> list[str]:
+        """Return all ticks of the axis: steps of 2.5 are not printed as steps of 2 and 3."""
+        places = np.asarray(values, dtype=float)
+        steps = np.diff(np.unique(places))
+        off = [float(np.abs(np.round(places, digits) - places).max()) for digits in range(10 if len(steps) else 0)]
+        self.decimals = next((digits for digits, far in enumerate(off) if far < 0.01 * steps.min()), 0)
+        return [self(value) for value in values]
+
+
+def axis_numbers(axes: Axes, which: str = "xy", *, signed: bool = False) -> None:
+    """Write the ticks of one axis or both as :class:`Ticks`."""
+    for name in which:
+        getattr(axes, f"{name}axis").set_major_formatter(Ticks(signed=signed))
+
+
+def terms_axis(axes: Axes, terms: Iterable[str], *, width: int = 60, size: float = 7.5) -> np.ndarray:
+    """Write terms beside a plot, one a row from the top, and return the places of their rows."""
+    names = [fill(term, width) for term in terms]
+    places = np.arange(len(names))[::-1]
+    axes.set_yticks(places, names)
+    axes.tick_params(axis="y", length=0, labelsize=size)
+    axes.spines["left"].set_visible(False)
+    axes.set_ylim(-0.6, len(names) - 0.4)
+    return places
+
+
+def interval(
+    axes: Axes,
+    at: float,
+    row: Mapping[str, Any],
+    far: tuple[float, float],
+    *,
+    colour: str = MAIN,
+    upright: bool = False,
+) -> None:
+    """Draw a point with its interval, and an arrow where that goes on beyond `far`."""
+
+    def put(values: Sequence[float], *style: str, **more: Any) -> None:
+        places = [at] * len(values)
+        axes.plot(*((places, values) if upright else (values, places)), *style, color=colour, zorder=3, **more)
+
+    low, high = row["conf_low"], row["conf_high"]
+    put(np.clip([low, high], *far).tolist())
+    put([row["estimate"]], "o", ms=5)
+    for beyond, edge, marker in ((low < far[0], far[0], "<v"[upright]), (high > far[1], far[1], ">^"[upright])):
+        if beyond:
+            put([edge], marker, ms=5, clip_on=False)
+
+
+def beside_plot(axes: Axes, place: float, text: str, colour: str = INK, size: float = 7.5) -> None:
+    """Write a text to the right of a plot, at a height of its own."""
+    to: Style = {"xycoords": ("axes fraction", "data"), "va": "center"}
+    axes.annotate(text, (1.01, place), color=colour, fontsize=size, **to)
+
+
+def near(axes: Axes, at: tuple[float, float], text: str, shift: tuple[float, float], **style: Any) -> None:
+    """Write a text some points from a place of a plot."""
+    to: Style = {"textcoords": "offset points", "fontsize": 7.5, "va": "center"}
+    axes.annotate(text, at, xytext=shift, **to | style)
+
+
+def legend_above(axes: Axes) -> None:
+    """Write the legend in a line above a plot, where it hides nothing."""
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
+
+
+@chart
+def forest(
+    rows: pd.DataFrame,
+    *,
+    xlabel: str,
+    strong: Sequence[str] | None = None,
+    margin: tuple[float, float] | None = None,
+    benchmark: str = "",
+    reach: float | None = None,
+    signed: bool = True,
+) -> Figure:
+    """Draw a row a term: a point with its interval, a bar where there is an interval alone (a set), or neither.
+
+    Parameters
+    ----------
+    rows : DataFrame or Result
+        `term`, `estimate`, `conf_low`, `conf_high`; where there are: `placebo_low` and `placebo_high`, a pale bar
+        behind, `benchmark`, a short grey line, and `truth`, a hollow diamond.
+    strong : sequence of str, optional
+        Terms in the main colour, others in grey; all where not given.
+    margin : (low, high), optional
+        What lies inside it is shaded; one of the two may be infinite. Intervals are written beside such a chart.
+    benchmark : str
+        What the benchmark is.
+    reach : float, optional
+        Limits beyond ``-reach`` or ``reach`` end in an arrow, as infinite ones always do; estimates make room.
+    signed : bool
+        Whether positive numbers get their plus.
+    """
+    height, size = (0.32, 7.5) if len(rows) <= 15 else (0.14, 6.0)  # inches of a row, and points of its type
+    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.25 * bool(benchmark) + height * len(rows)))
+    places = terms_axis(axes, rows["term"], size=size)
+    axes.use_sticky_edges = False  # bars leave the room that points do
+    ends = rows[["estimate"] if reach else ["estimate", "conf_low", "conf_high"]].to_numpy(float)
+    far = max(reach or 0.0, 1.1 * np.abs(ends[np.isfinite(ends)]).max(initial=0.0))
+    for place, row in zip(places, rows.to_dict("records"), strict=True):
+        colour = MAIN if strong is None or row["term"] in strong else REST
+        if pd.notna(row.get("placebo_low")):
+            width = row["placebo_high"] - row["placebo_low"]
+            axes.barh(place, width, left=row["placebo_low"], height=0.4, color=FAINT, lw=0, zorder=1)
+        if benchmark:
+            axes.plot([row["benchmark"]] * 2, [place - 0.25, place + 0.25], color=REST, lw=3, ls="-", zorder=1)
+        text = span(row["conf_low"], row["conf_high"], "percentage points")
+        if pd.notna(row["estimate"]):
+            interval(axes, place, row, (-far, far), colour=colour)
+            text = text if margin else number(row["estimate"], signed=signed)
+        elif pd.notna(row["conf_low"]):
+            low, high = np.clip([row["conf_low"], row["conf_high"]], -far, far)
+            axes.barh(place, high - low, left=low, height=0.28, color=colour, lw=0, zorder=2)
+        else:
+            text = NOT_ESTIMABLE
+        beside_plot(axes, place, text, colour, size)
+    if "truth" in rows and rows["truth"].notna().any():
+        axes.plot(rows["truth"], places, "D", **TRUTH)
+    if benchmark:
+        axes.plot([], [], color=REST, lw=3, ls="-", label=benchmark)
+        legend_above(axes)
+    axes.axvline(0, **ZERO)
+    for end, side in zip(margin or (), ("right", "left"), strict=False):
+        if np.isfinite(end):
+            axes.axvline(end, color=INK, lw=0.9, ls=(0, (3, 2)), zorder=1)
+            name, over = f"margin {number(end, signed=True)}", ("data", "axes fraction")
+            axes.annotate(name, (end, 1.01), xycoords=over, ha=side, fontsize=7)
+    if margin:
+        limits = axes.get_xlim()
+        axes.axvspan(*np.clip(margin, *limits), color=BAND, zorder=0, lw=0)
+        axes.set_xlim(limits)
+    axes.set_xlabel(xlabel)
+    axis_numbers(axes, "x", signed=signed)
+    return drawing
+
+
+@chart
+def counts(rows: pd.DataFrame, *, xlabel: str) -> Figure:
+    """Draw counts on a log scale, one dot per row of `term`, `value`, `note`, `strong`."""
+    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.36 * len(rows)))
+    places = terms_axis(axes, rows["term"], width=30)
+    for place, row in zip(places, rows.to_dict("records"), strict=True):
+        colour = MAIN if row["strong"] else REST
+        axes.plot([1, row["value"]], [place, place], color=FAINT, lw=1, zorder=1)
+        axes.plot(row["value"], place, "o", color=colour, ms=6, zorder=2)
+        near(axes, (row["value"], place), f"{number(row['value'], 0)} {row['note']}", (7, 0), color=colour)
+    axes.set_xscale("log")
+    axes.set_xlim(5, rows["value"].max() * 3_000)  # room for the words behind the largest
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks([10, 100, 1_000, 10_000, 100_000])
+    axis_numbers(axes, "x")
+    axes.set_xlabel(xlabel)
+    return drawing
+
+
+@chart
+def draws(samples: Mapping[str, tuple[np.ndarray, float]], *, xlabel: str) -> Figure:
+    """Draw all permutation draws as ticks with the observed one in the main colour, a row per sample."""
+    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.42 * len(samples)))
+    for place, (values, observed) in zip(terms_axis(axes, list(samples)), samples.values(), strict=True):
+        axes.plot(values, np.full(len(values), place), "|", color=REST, ms=11, mew=1.1)
+        axes.plot(observed, place, "o", color=MAIN, ms=6, zorder=3)
+        style = {"color": MAIN, "weight": "bold", "ha": "center", "va": "bottom"}
+        near(axes, (observed, place), number(observed, 2, signed=True), (0, 8), **style)
+    axes.axvline(0, **ZERO)
+    axes.set_ylim(top=len(samples) - 0.2)
+    axes.set_xlabel(xlabel)
+    axis_numbers(axes, "x", signed=True)
+    return drawing
+
+
+@chart
+def tornado(rows: pd.DataFrame, *, xlabel: str) -> Figure:
+    """Draw what each assumption does to an outcome between the two ends of its range, the widest on top.
+
+    `rows` has `term`, `low`, `high` (the ends of the assumption), `at_low`, `at_high` and `base` (the outcome).
+    """
+    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.19 * len(rows)))
+    places, base = terms_axis(axes, rows["term"]), float(rows["base"].iloc[0])
+    for end, colour in (("low", FAINT), ("high", MAIN)):
+        width, name = rows[f"at_{end}"] - base, f"at the {end} end"
+        axes.barh(places, width, left=base, height=0.5, color=colour, label=name)
+    for place, row in zip(places, rows.to_dict("records"), strict=True):
+        (left, lower), (right, upper) = sorted((row[f"at_{end}"], f"{row[end]:g}") for end in ("low", "high"))
+        both, named = f"{row['low']:g}, {row['high']:g}", [(left, lower, "right"), (right, upper, "left")]
+        if not left <= base <= right:  # one side that has both ends gets them as one
+            named = [(left, both, "right") if right < base else (right, both, "left")]
+        for value, text, side in named:
+            near(axes, (value, place), text, (-3 if side == "right" else 3, 0), ha=side, fontsize=6.5, color=REST)
+    axes.axvline(base, **ZERO)
+    axes.margins(x=0.09)
+    axes.set_xlabel(xlabel)
+    axis_numbers(axes, "x", signed=True)
+    legend_above(axes)
+    return drawing
+
+
+@chart
+def waterfall(panels: Mapping[str, pd.DataFrame], *, xlabel: str) -> Figure:
+    """Draw parts one after the other, each from where the last ended, and their sum from zero, a panel per title.
+
+    Rows of `term`, `estimate` and, where there is an error, `conf_low` and `conf_high`; the last is the sum of the
+    others. Intervals are of the part alone, drawn round its end. Two panels with the same terms stand side by side,
+    each on its own scale, since one may have wide intervals and the other none; others below each other, on one scale.
+    """
+    beside = len(panels) == 2 and len({tuple(rows["term"]) for rows in panels.values()}) == 1
+    heights = [len(rows) + 1 for rows in panels.values()]
+    drawing, grid = plt.subplots(
+        1 if beside else len(panels),
+        len(panels) if beside else 1,
+        figsize=(WIDTH, 0.5 + 0.27 * (heights[0] if beside else sum(heights))),
+        sharex=not beside,
+        sharey=beside,
+        squeeze=False,
+        gridspec_kw={} if beside else {"height_ratios": heights},
+    )
+    for axes, (title, rows) in zip(grid.flat, panels.items(), strict=True):
+        value, places = rows["estimate"].to_numpy(float), terms_axis(axes, rows["term"])
+        ends = np.append(np.cumsum(value[:-1]), value[-1])
+        starts = np.r_[0.0, ends[:-2], 0.0]
+        colours = [REST] * (len(rows) - 1) + [MAIN]
+        axes.barh(places, value, left=starts, height=0.62, color=colours, zorder=2)
+        axes.vlines(ends[:-1], places[1:] - 0.31, places[:-1] + 0.31, color=REST, lw=0.6, ls="-", zorder=1)
+        if "conf_low" in rows:
+            low, high = (ends + rows[name].to_numpy(float) - value for name in ("conf_low", "conf_high"))
+            axes.plot([low, high], [places, places], marker="|", color=INK, lw=0.9, ms=4, zorder=3)
+        for place, part in zip(places, value, strict=True):
+            beside_plot(axes, place, number(part, signed=True))
+        axes.axvline(0, **ZERO)
+        axes.set_title(title)
+        if beside or axes is grid[-1, 0]:
+            axes.set_xlabel(xlabel)
+        if beside:
+            axes.xaxis.set_major_locator(MaxNLocator(5))
+        axis_numbers(axes, "x", signed=True)
+    return drawing
+
+
+@chart
+def timeline(threats: pd.DataFrame, closures: pd.DataFrame) -> Figure:
+    """Draw dated closures above the threats that could be mistaken for their effect.
+
+    `threats` has `term`, `first`, `last` (dates); `closures` has `first` and `term`.
+    """
+    top = len(threats)
+    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.31 * (top + 2)))
+    for place, row in zip(terms_axis(axes, threats["term"], width=52, size=7), threats.to_dict("records"), strict=True):
+        if row["first"] == row["last"]:
+            axes.plot(row["first"], place, "D", color=REST, ms=4.5, zorder=2)
+        else:
+            axes.barh(place, row["last"] - row["first"], left=row["first"], height=0.45, color=REST, zorder=2)
+    for step, row in enumerate(closures.to_dict("records")):  # one step a label, since closures crowd
+        day, height = row["first"], top - 0.2 + 0.75 * step
+        axes.plot([day, day], [-0.6, height], color=MAIN, lw=0.8, zorder=1)
+        axes.text(day, height, row["term"] + " ", color=MAIN, fontsize=7, ha="right", va="center", weight="bold")
+    axes.set_ylim(-0.7, top + 0.75 * len(closures))
+    axes.xaxis.set_major_locator(dates.MonthLocator(bymonth=(1, 7)))
+    axes.xaxis.set_major_formatter(dates.DateFormatter("%b %Y"))
+    return drawing
+
+
+@chart
+def histograms(samples: Mapping[str, np.ndarray], *, xlabel: str) -> Figure:
+    """Draw the distribution of a statistic over re-drawn closures, a panel each; the first value is the actual one."""
+    drawing, grid = plt.subplots(1, max(len(samples), 1), figsize=(WIDTH, 2.1), squeeze=False)
+    for axes, (title, values) in zip(grid[0], samples.items(), strict=False):
+        axes.hist(values[1:][np.isfinite(values[1:])], bins=30, color=FAINT)
+        axes.axvline(values[0], color=MAIN, lw=2.0, ls="-")
+        axes.set_title(fill(title, 46))
+        style = {"xycoords": ("data", "axes fraction"), "va": "top", "fontsize": 7, "color": MAIN}
+        near(axes, (values[0], 1.0), f"actual {number(float(values[0]), signed=True)}", (3, -2), **style)
+        axes.set_xlabel(xlabel)
+        axis_numbers(axes, "x", signed=True)
+        axis_numbers(axes, "y")
+    grid[0, 0].set_ylabel("draws")
+    return drawing
+
+
+@chart
+def cells(grid: pd.DataFrame, shade: np.ndarray, decimals: int | None, *, signed: bool = False) -> Figure:
+    """Draw numbers in coloured cells, the upper half of the rows on the left and the lower on the right.
+
+    Parameters
+    ----------
+    grid : DataFrame
+        Numbers. Missing cells are left white with a dot.
+    shade : int[row, column]
+        From 0, the palest, to 2.
+    decimals : int or None
+        None writes two digits, or as many as there are before the point.
+    signed : bool
+        Whether a plus is written too.
+    """
+    half, size = -(-len(grid) // 2), 6.5
+    drawing, plots = plt.subplots(1, 2, figsize=(WIDTH, 0.65 + 0.116 * half))
+    for axes, part in zip(plots, (slice(half), slice(half, None)), strict=True):
+        mine = grid.iloc[part]
+        known = np.ma.masked_where(mine.isna(), shade[part])
+        axes.pcolormesh(known, cmap=ListedColormap([BAND, FAINT, MAIN]), vmin=0, vmax=2, edgecolors="white", lw=0.6)
+        for (row, column), value in np.ndenumerate(mine.to_numpy(float)):
+            places = (0 if abs(value) >= 9.95 else 1) if decimals is None else decimals
+            text = "·" if np.isnan(value) else number(value, places, signed=signed)
+            style = {"color": "white" if known[row, column] == 2 else INK, "ha": "center", "va": "center"}
+            axes.text(column + 0.5, row + 0.52, text, fontsize=size, zorder=11, **style)
+        axes.set_xticks(np.arange(mine.shape[1]) + 0.5, mine.columns, rotation=60, ha="right", rotation_mode="anchor")
+        axes.set_yticks(np.arange(len(mine)) + 0.5, mine.index)
+        axes.tick_params(length=0, labelsize=size)
+        axes.spines[:].set_visible(False)
+        axes.set_ylim(half, 0)
+    return drawing
+
+
+@chart
+def zip_plot(rows: pd.DataFrame, *, xlabel: str) -> Figure:
+    """Draw intervals measured from the truth, by growing size of z; those that miss it in the main colour.
+
+    `rows` has `z`, `low`, `high`, `holds`, sorted. Intervals that close like a zip at the level that they claim.
+    """
+    drawing, axes = plt.subplots(figsize=(WIDTH, 3.0))
+    places, holds = 100 * (np.arange(len(rows)) + 0.5) / len(rows), rows["holds"].to_numpy(bool)
+    reach = 1.15 * float(np.nanquantile(np.abs(rows[["low", "high"]].to_numpy(float)), 0.95))
+    shown = rows[["z", "low", "high"]].clip(-reach, reach).to_numpy(float)
+    for kept, colour, width in ((holds, REST, 0.8), (~holds, MAIN, 1.8)):
+        z, low, high = shown[kept].T
+        axes.plot([low, high], [places[kept]] * 2, color=colour, lw=width)
+        axes.plot(z, places[kept], "o", color=colour, ms=2.2)
+    axes.axvline(0, **ZERO)
+    axes.set(xlim=(-1.02 * reach, 1.02 * reach), ylim=(0, 100), xlabel=xlabel, ylabel="centile of |z|")
+    axis_numbers(axes, "x", signed=True)
+    return drawing

@@ -1,0 +1,335 @@
+"""Drawings along an axis: lines through time, fans, effects by month and by exposure, contours.
+
+As in :mod:`analysis.exhibits.charts`, one function draws one kind, and what is refused is handed on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.ticker import MaxNLocator, MultipleLocator, NullLocator, PercentFormatter
+
+from analysis.exhibits.charts import TRUTH, ZERO, Style, axis_numbers, beside_plot, chart, interval, legend_above, near
+from analysis.exhibits.style import BAND, FAINT, INK, MAIN, REST, WIDTH
+from analysis.numbers import NOT_ESTIMABLE, number
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DOTTED: Style = {"color": REST, "lw": 0.7, "ls": (0, (1, 2)), "zorder": 0}
+GROUPS: tuple[Style, ...] = (  # the first is what a figure is about; they differ in grey and in print too
+    {"color": MAIN, "lw": 2.0},
+    {"color": INK, "lw": 1.2, "ls": (0, (4, 1.5))},
+    {"color": REST, "lw": 1.2, "ls": (0, (1, 1.5))},
+)
+LOWEST, HIGHEST = -105.0, (50.0, 150.0)  # per cent: where the axis of an event study ends, at the least and the most
+ASIDE = 0.22  # months; an estimate and its truth would cover each other
+
+
+def spread(places: np.ndarray, gap: float) -> np.ndarray:
+    """Move label positions apart until each is `gap` from the next, keeping their order."""
+    order = np.argsort(places)
+    moved = places[order].astype(float)
+    for _ in range(100):
+        short = gap - np.diff(moved)
+        if (short <= 1e-9).all():
+            break
+        push = np.clip(short, 0, None) / 2
+        moved[:-1] -= push
+        moved[1:] += push
+    return moved[np.argsort(order)]
+
+
+def years_of(months: pd.PeriodIndex) -> np.ndarray:
+    """Return months as fractions of years."""
+    return np.asarray(months.year + (months.month - 1) / 12, dtype=float)
+
+
+@chart
+def lines(
+    frame: pd.DataFrame,
+    *,
+    strong: Sequence[str],
+    ylabel: str,
+    reference: float | None = None,
+    events: Mapping[float, str] | None = None,
+    ticks: Mapping[float, str] | None = None,
+    log: bool = False,
+    height: float = 2.9,
+) -> Figure:
+    """Draw one line per column against the index, labelled at its end; `strong` ones in the main colour.
+
+    `frame` is indexed by a number (year, or quarter as a fraction of a year); gaps (NaN) are bridged by no line.
+    `reference` draws a level to compare with, `events` dotted lines with their codes; `ticks` names places on the x
+    axis.
+    """
+    drawing, axes = plt.subplots(figsize=(WIDTH, height))
+    ends = {}
+    for name in frame.columns:
+        seen, bold = frame[name].dropna(), name in strong
+        style: Style = {"color": MAIN if bold else REST, "lw": 2.0 if bold else 1.1}
+        axes.plot(frame.index, frame[name], marker="o", ms=3, zorder=3, **style)
+        ends[name] = seen.index[-1], seen.iloc[-1]
+    if log:
+        axes.set_yscale("log")
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+    if reference is not None:
+        axes.axhline(reference, color=REST, lw=0.6, zorder=0)
+    scale, back = (np.log, np.exp) if log else (np.asarray, np.asarray)
+    bottom, top = scale(np.array(axes.get_ylim()))
+    placed = back(spread(scale(np.array([y for _, y in ends.values()])), 0.18 / height * (top - bottom)))
+    right = max(x for x, _ in ends.values()) + 0.03 * (frame.index.max() - frame.index.min())
+    leader: Style = {"arrowstyle": "-", "color": FAINT, "lw": 0.6, "shrinkA": 0, "shrinkB": 3}
+    for (name, end), place in zip(ends.items(), placed, strict=True):
+        look: Style = {"color": MAIN, "weight": "bold"} if name in strong else {"color": REST}
+        to: Style = {"xytext": (right, place), "va": "center", "fontsize": 7.5, "arrowprops": leader}
+        axes.annotate(name, end, annotation_clip=False, **to, **look)
+    axes.set_ylabel(ylabel)
+    axis_numbers(axes, "y")
+    shown = ticks or {x: f"{x:g}" for x in frame.index}
+    axes.set_xticks(list(shown), list(shown.values()))
+    axes.margins(x=0.02)
+    for row, (place, text) in enumerate(sorted((events or {}).items())):  # codes in two rows, since events crowd
+        axes.axvline(place, **DOTTED)
+        at = (place, 1.0 + 0.055 * (row % 2))
+        axes.annotate(text, at, xycoords=("data", "axes fraction"), ha="center", fontsize=6, color=REST)
+    return drawing
+
+
+@chart
+def fans(
+    paths: pd.DataFrame,
+    titles: Mapping[str, str],
+    *,
+    panel: str,
+    over: str,
+    ylabel: str,
+    xlabel: str = "",
+    own: pd.DataFrame | None = None,
+    level: float | None = None,
+) -> Figure:
+    """Draw outer quantiles and quartiles as bands, a panel per title, with the median or with lines of their own.
+
+    `paths` has a column that names the `panel`, one of days or months to go `over`, `quantile` and `value`; `own` the
+    first two, `term` and `value`. `level` draws a line to compare with.
+    """
+    columns = len(titles) if own is None else 2
+    rows = -(-len(titles) // columns)
+    drawing, grid = plt.subplots(rows, columns, figsize=(WIDTH, 2.1 * rows), sharex=True, sharey=True, squeeze=False)
+    gap = 0.085 * (paths["value"].max() - paths["value"].min())
+    for axes, (key, title) in zip(grid.flat, titles.items(), strict=True):
+        wide = paths[paths[panel] == key].pivot(index=over, columns="quantile", values="value")
+        months = isinstance(wide.index, pd.PeriodIndex)
+        x = years_of(wide.index) if months else wide.index.to_numpy()
+        for low, high, colour in ((wide.columns[0], wide.columns[-1], BAND), (0.25, 0.75, FAINT)):
+            axes.fill_between(x, wide[low], wide[high], color=colour, lw=0)
+        axes.plot(x[[0, -1]], [0, 0], color=REST, lw=0.6, ls="-")
+        axes.set_xlim(x[0], x[-1] + 9 * (own is not None))  # room for the names
+        axes.set_xticks(np.arange(np.ceil(x[0]), x[-1] + 1e-9, 1 if months else 10).astype(int))
+        if own is None:
+            axes.plot(x, wide[0.5], color=MAIN)
+        else:
+            mine = own[own[panel] == key].pivot(index=over, columns="term", values="value")
+            axes.plot(mine.index, mine, color=MAIN)
+            for name, place in zip(mine.columns, spread(mine.iloc[-1].to_numpy(), gap), strict=True):
+                axes.text(x[-1] + 0.6, place, name, color=MAIN, fontsize=7, va="center", weight="bold")
+            axes.axvline(0, **DOTTED)
+            axis_numbers(axes, "x")
+        if level is not None:
+            axes.axhline(level, **DOTTED)
+        axes.set_title(fill(title, 44))
+        axis_numbers(axes, "y", signed=True)
+        axes.set(xlabel=xlabel, ylabel=ylabel)
+        axes.label_outer()
+    return drawing
+
+
+@chart
+def by_group(
+    paths: pd.DataFrame, panels: Mapping[str, tuple[str, str]], *, waves: Sequence[pd.Period], ylabel: str
+) -> Figure:
+    """Draw one measure a panel, a line per group, months with closures shaded.
+
+    `paths` has `month` (Period), `group`, `measure`, `platform`, `value`; `panels` gives measure and platform by title.
+    There are three groups.
+    """
+    rows = -(-len(panels) // 3)
+    drawing, grid = plt.subplots(rows, 3, figsize=(WIDTH, 0.4 + 1.65 * rows), sharex=True, squeeze=False)
+    first, last = years_of(pd.PeriodIndex([waves[0], waves[-1] + 1]))
+    for axes, (title, (measure, platform)) in zip(grid.flat, panels.items(), strict=False):
+        mine = paths[(paths["measure"] == measure) & (paths["platform"] == platform)]
+        for style, (group, line) in zip(GROUPS, mine.groupby("group", sort=False), strict=False):
+            years = years_of(pd.PeriodIndex(line["month"]))
+            axes.plot(years, line["value"], label=group, **style)
+        axes.axvspan(first, last, color=BAND, zorder=0, lw=0)
+        axes.set_title(fill(title, 30))
+        axes.set_ylim(bottom=0)
+        axes.set_xticks(range(int(years.min()), int(years.max()) + 1))
+        axis_numbers(axes, "y")
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    for axes in grid[:, 0]:
+        axes.set_ylabel(ylabel)
+    drawing.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=7.5)
+    return drawing
+
+
+@chart
+def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
+    """Draw effects by month with pointwise intervals over a simultaneous band and honest bounds; hollow: the reference.
+
+    `rows` has `month`, `estimate`, `conf_low`, `conf_high`, `band_low`, `band_high` and, where they are known, `truth`,
+    drawn a little to the right, and `honest_low`, `honest_high`. Months after the reference and before 0, in which an
+    effect is allowed for, are shaded. What lies above the axis is cut off; an interval that goes on ends in an arrow.
+    """
+    drawing, axes = plt.subplots(figsize=(WIDTH, 2.7))
+    top = float(np.clip(10 + np.nanmax(rows["band_high"]), *HIGHEST))
+    if reference < -1:
+        axes.axvspan(reference + 0.5, -0.5, color=BAND, lw=0, zorder=0)
+    if "honest_low" in rows and rows["honest_low"].notna().any():
+        honest = rows.dropna(subset="honest_low")
+        ends = honest["honest_low"], honest["honest_high"]
+        axes.fill_between(honest["month"], *ends, color=BAND, lw=0, zorder=0.5, label="honest bounds")
+        for end in ends:
+            axes.plot(honest["month"], end, color=REST, lw=0.8, zorder=1.5)
+    for part in (rows[rows["month"] < reference], rows[rows["month"] > reference]):
+        name = "band for all months at once" if part["month"].max() > reference else ""
+        axes.fill_between(part["month"], part["band_low"], part["band_high"], color=FAINT, lw=0, label=name)
+    for row in rows.to_dict("records"):
+        interval(axes, row["month"], row, (-np.inf, top), upright=True)
+    axes.plot([], [], "o", color=MAIN, ms=5, label="estimate")
+    axes.plot(reference, 0, "o", color=MAIN, mfc="white", ms=5, zorder=3)
+    if "truth" in rows and rows["truth"].notna().any():
+        axes.plot(rows["month"] + ASIDE, rows["truth"], "D", **TRUTH)
+    axes.axhline(0, **ZERO)
+    axes.axvline(-0.5, color=REST, lw=0.8, ls=":", zorder=1)
+    axes.set_ylim(LOWEST, top)
+    legend_above(axes)
+    axes.xaxis.set_major_locator(MultipleLocator(2))
+    axis_numbers(axes, signed=True)
+    axes.set(xlabel="months since the closure", ylabel=ylabel)
+    return drawing
+
+
+@chart
+def alive(curves: pd.DataFrame, *, horizon: int, names: tuple[str, str]) -> Figure:
+    """Draw the share of firms still selling by month, with intervals of two errors; the area counts to `horizon`.
+
+    `curves` has `treated`, `month`, `survival`, `std_error`; `names` are those of the treated and of the others.
+    """
+    drawing, axes = plt.subplots(figsize=(WIDTH, 2.3))
+    for treated, name, colour in ((True, names[0], MAIN), (False, names[1], REST)):
+        own = curves[(curves["treated"] == treated) & (curves["month"] < horizon)]
+        month = np.r_[0, own["month"], horizon]
+        share, error = (np.r_[one, own[of]] for of, one in (("survival", 1.0), ("std_error", 0.0)))
+        share, error = np.append(share, share[-1]), np.append(error, error[-1])
+        low, high = np.clip(share - 2 * error, 0, 1), np.clip(share + 2 * error, 0, 1)
+        axes.fill_between(month, low, high, step="post", color=colour, alpha=0.15, lw=0)
+        axes.step(month, share, where="post", color=colour)
+        beside_plot(axes, share[-1], name, colour)
+    axes.set_xlim(right=horizon)
+    axes.set_ylim(0, 1.03)
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.set_xlabel("months since the closure, or since the same month for firms not closed")
+    axes.set_ylabel("still selling")
+    return drawing
+
+
+@chart
+def dose_response(
+    bins: pd.DataFrame, lines: pd.DataFrame, placebo: pd.DataFrame, *, xlabel: str, ylabel: str, reach: float = 60
+) -> Figure:
+    """Draw effects by bin of exposure with intervals over the slope and its band, a panel per origin.
+
+    `bins` has `origin`, `exposure`, `lowest` (shares), `estimate`, `conf_low`, `conf_high` (per cent) and, where it is
+    known, `truth`; `lines` and `placebo` have `origin`, `exposure`, `estimate`, `conf_low`, `conf_high`. An interval
+    that goes on beyond ``-reach`` or ``reach`` ends in an arrow.
+    """
+    origins = list(dict.fromkeys(bins["origin"]))
+    drawing, grid = plt.subplots(1, len(origins), figsize=(WIDTH, 2.4), sharey=True, squeeze=False)
+    for axes, origin in zip(grid[0], origins, strict=True):
+        own, line, fake = (part[part["origin"] == origin] for part in (bins, lines, placebo))
+        axes.set_title(origin)
+        axes.axhline(0, **ZERO)
+        if own["estimate"].isna().all():
+            axes.text(0.5, 0.7, NOT_ESTIMABLE, transform=axes.transAxes, ha="center", color=REST)
+            axes.set_xlim(0, 10)
+        axes.fill_between(100 * line["exposure"], line["conf_low"], line["conf_high"], color=BAND, lw=0)
+        axes.plot(100 * fake["exposure"], fake["estimate"], color=REST, lw=1.0, ls=":", label="a year before")
+        axes.plot(100 * line["exposure"], line["estimate"], color=MAIN, lw=1.2, label="slope")
+        axes.plot(100 * own["lowest"].head(1), [0] * len(own.head(1)), "o", color=MAIN, mfc="white", ms=5)
+        for row in own.dropna(subset=["estimate", "conf_low"]).to_dict("records"):
+            interval(axes, 100 * row["exposure"], row, (-reach, reach), upright=True)
+        if "truth" in own and own["truth"].notna().any():
+            axes.plot(100 * own["exposure"], own["truth"], "D", **TRUTH)
+        axes.set_ylim(-reach, reach)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.set_xlabel(xlabel)
+        axis_numbers(axes, "x")
+        axis_numbers(axes, "y", signed=True)
+    grid[0, 0].set_ylabel(ylabel)
+    grid[0, 0].legend(loc="lower left", ncols=3)
+    return drawing
+
+
+@chart
+def contours(
+    cells: pd.DataFrame, accounts: Sequence[float], *, margin: float, xlabel: str, ylabel: str, zlabel: str
+) -> Figure:
+    """Draw an effect over two knobs as contours, with lines along which so many accounts are closed.
+
+    `cells` has one row per `share` and `tilt`, with the mean `E3g` and `accounts`; `margin` draws the contour of
+    ``-margin`` thick.
+    """
+    drawing, axes = plt.subplots(figsize=(WIDTH, 3.0))
+    effect, count = (cells.pivot(index="tilt", columns="share", values=name) for name in ("E3g", "accounts"))
+    # In logs, so that lines between the cells run as they do in `scenarios`, and their labels stand on them.
+    x, y = np.log(effect.columns.to_numpy(float)), effect.index.to_numpy(float)
+    shades = LinearSegmentedColormap.from_list("shades", [REST, FAINT, "white"])
+    bar = drawing.colorbar(axes.contourf(x, y, effect, levels=8, cmap=shades), ax=axes, pad=0.02)
+    bar.set_label(zlabel)
+    bar.outline.set_visible(False)
+    axis_numbers(bar.ax, "y", signed=True)
+    edge = axes.contour(x, y, effect, levels=[-margin], colors=[INK], linewidths=1.6, linestyles="solid")
+    axes.clabel(edge, fmt=lambda value: f"{number(value, signed=True)} points", fontsize=7, colors=INK)
+    equal = axes.contour(x, y, np.log(count), levels=np.log(sorted(accounts)), colors=[MAIN], linewidths=1.2)
+    names = {level: f"{number(float(np.exp(level)), 0)} accounts" for level in equal.levels}
+    axes.clabel(equal, fmt=names, fontsize=7, colors=INK)
+    axes.set_xticks(x, [f"{100 * value:g}" for value in effect.columns])
+    axes.set_yticks(y, [f"{value:g}" for value in y])
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    return drawing
+
+
+@chart
+def mde_curve(rows: pd.DataFrame, *, unit: str) -> Figure:
+    """Draw the smallest effect seen, and the size of the true one, against the number of closed firms.
+
+    `rows` has `preset`, `closed`, `mde`, `mde_mc`, `truth`.
+    """
+    drawing, axes = plt.subplots(figsize=(WIDTH, 2.9))
+    shown = rows.dropna(subset="mde").sort_values("closed")
+    axes.plot(shown["closed"], shown["truth"].abs(), "D", mfc="white", mec=REST, ms=4.5, zorder=2)
+    low, high = ((shown["mde"] + side * shown["mde_mc"]).clip(lower=0) for side in (-2, 2))
+    for row in shown.assign(estimate=shown["mde"], conf_low=low, conf_high=high).to_dict("records"):
+        interval(axes, row["closed"], row, (-np.inf, np.inf), upright=True)
+    alike = np.log(shown["closed"]).diff().gt(0.25).cumsum()  # presets of about as many closed firms share a label
+    for _, group in shown.groupby(alike):
+        at, text = (group["closed"].max(), group["mde"].mean()), group.sort_values("mde", ascending=False)["preset"]
+        near(axes, at, "\n".join(text), (6, 0), fontsize=6.5, color=MAIN)
+    axes.set_xscale("log")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks([tick for tick in (2, 5, 10, 20, 50, 100, 200, 500) if tick <= 1.5 * shown["closed"].max()])
+    axes.set_xlim(0.8 * shown["closed"].min(), 1.8 * shown["closed"].max())
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("closed firms in the panel, mean over markets, logarithmic")
+    axes.set_ylabel(unit)
+    axis_numbers(axes)
+    return drawing

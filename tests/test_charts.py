@@ -1,0 +1,179 @@
+"""Charts: what is drawn, what is written beside it, and what is cut off with an arrow."""
+
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+
+from analysis.exhibits import charts, curves, style
+from analysis.exhibits.blocks import figure
+from analysis.exhibits.charts import axis_numbers
+
+
+@pytest.fixture(autouse=True)
+def simulated_look():
+    style.use("simulated", "a market")
+    yield
+    style.use()
+    plt.close("all")
+
+
+@pytest.mark.parametrize(
+    ("ticks", "written"),
+    [
+        ([-15, -12.5, -10, 0, 2.5], ["−15.0", "−12.5", "−10.0", "0.0", "+2.5"]),
+        ([-2, -1.5, 0, 0.5], ["−2.0", "−1.5", "0.0", "+0.5"]),
+        ([-40, 0, 20], ["−40", "0", "+20"]),
+        ([0.25, 0.5], ["+0.25", "+0.50"]),
+        ([1e-9, 3e5], ["0", "+300,000"]),
+        ([0.1 + 0.2, 0.6], ["+0.3", "+0.6"]),
+        ([7.0], ["+7"]),
+        ([], []),
+    ],
+)
+def test_ticks_have_the_decimals_that_their_step_needs(ticks, written):
+    _, axes = plt.subplots()
+    axis_numbers(axes, "x", signed=True)
+    assert axes.xaxis.get_major_formatter().format_ticks(ticks) == written
+
+
+@pytest.mark.parametrize(("low", "high"), [(-16.1, 2.8), (-2.2, 1.2), (-0.11, 0.02), (-500.0, 40.0)])
+def test_no_two_ticks_of_a_margin_chart_read_the_same_and_each_reads_as_its_place(low, high):
+    rows = pd.DataFrame({"term": ["a"], "estimate": [np.nan], "conf_low": [low], "conf_high": [high]})
+    drawing = charts.forest(rows, margin=(-0.01, np.inf), xlabel="x")
+    drawing.canvas.draw()
+    axes = drawing.axes[0]
+    read = [float(one.get_text().replace("−", "-").replace(",", "")) for one in axes.get_xticklabels()]
+    assert len(set(read)) == len(read) > 2
+    np.testing.assert_allclose(read, axes.get_xticks(), atol=1e-12)
+
+
+STUDY = pd.DataFrame(
+    {
+        "month": [-4, -3, -1, 0, 1],
+        "estimate": [5.0, 0.0, 2.0, -40.0, -50.0],
+        "conf_low": [-20.0, -9, -8, -60, -70],
+    }
+).assign(conf_high=[900.0, 9.0, 8.0, -20.0, -10.0], band_low=-80.0, band_high=[40.0, 12.0, 12.0, -10.0, 0.0])
+
+
+def test_an_event_study_has_honest_bounds_after_closure_and_an_arrow_where_an_interval_goes_on():
+    honest = STUDY.assign(honest_low=[np.nan] * 3 + [-70.0, -90.0], honest_high=[np.nan] * 3 + [10.0, 400.0])
+    drawing = curves.event_study(honest, reference=-2, ylabel="y")
+    axes = drawing.axes[0]
+    arrows = [one for one in axes.lines if one.get_marker() == "^"]
+    assert arrows[0].get_xdata().tolist() == [-4]
+    assert "honest bounds" in [text.get_text() for text in axes.get_legend().get_texts()]
+    plain = curves.event_study(STUDY, reference=-2, ylabel="y").axes[0]
+    assert "honest bounds" not in [text.get_text() for text in plain.get_legend().get_texts()]
+
+
+FRAME = pd.DataFrame({"term": ["a", "b"], "estimate": [1.0, np.nan], "conf_low": [0.0, 1.0], "conf_high": [2.0, 3.0]})
+
+
+def test_intervals_of_every_kind_are_dashed_where_the_market_is_simulated():
+    def drawn():
+        steps = charts.waterfall({"t": FRAME.assign(estimate=1.0)}, xlabel="x").axes[0]
+        return [charts.forest(FRAME, xlabel="x").axes[0].lines[0], steps.lines[0]]
+
+    assert [line.get_linestyle() for line in drawn()] == ["--", "--"]
+    style.use()
+    assert [line.get_linestyle() for line in drawn()] == ["-", "-"]
+
+
+def test_a_set_is_a_bar_a_point_has_an_interval_and_a_row_without_either_says_so():
+    rows = pd.concat([FRAME, FRAME.head(1).assign(term="c", estimate=np.nan, conf_low=np.nan, conf_high=np.nan)])
+    axes = charts.forest(rows, xlabel="x").axes[0]
+    (bar,) = axes.patches
+    assert (bar.get_x(), bar.get_x() + bar.get_width(), bar.get_y() + bar.get_height() / 2) == pytest.approx((1, 3, 1))
+    assert axes.lines[0].get_xdata().tolist() == [0.0, 2.0]
+    assert [text.get_text() for text in axes.texts] == ["+1.0", "+1.0 to +3.0", "not estimable with this data"]
+
+
+def test_what_stands_beside_an_estimate_is_drawn_where_it_is_known():
+    known = FRAME.assign(truth=[1.5, np.nan], benchmark=0.5, placebo_low=[-1.0, np.nan], placebo_high=[1.0, np.nan])
+    axes = charts.forest(known, xlabel="x", benchmark="size", strong=["a"]).axes[0]
+    assert {text.get_text() for text in axes.get_legend().get_texts()} == {"truth", "size"}
+    assert [bar.get_width() for bar in axes.patches] == [2.0, 2.0]  # behind the first row, and the second row's own
+    assert [text.get_color() for text in axes.texts] == [style.MAIN, style.REST]
+    assert charts.forest(FRAME, xlabel="x").axes[0].get_legend() is None
+
+
+@pytest.mark.parametrize(
+    ("margin", "names"), [((-1.0, np.inf), ["margin −1.0"]), ((-1.0, 1.0), ["margin −1.0", "margin +1.0"])]
+)
+def test_the_margin_is_named_on_the_sides_that_it_has_without_a_name_over_the_other(margin, names):
+    rows = pd.DataFrame({"term": ["a"], "estimate": [0.0], "conf_low": [-40.0], "conf_high": [40.0]})
+    drawing = charts.forest(rows, margin=margin, xlabel="x")
+    drawing.canvas.draw()
+    named = [text for text in drawing.axes[0].texts if "margin" in text.get_text()]
+    assert [text.get_text() for text in named] == names
+    boxes = [text.get_window_extent() for text in named]
+    assert all(left.x1 <= right.x0 for left, right in pairwise(boxes))
+
+
+def test_bars_of_a_waterfall_begin_where_the_last_ended():
+    rows = pd.DataFrame({"term": ["a", "b", "c", "sum"], "estimate": [-3.0, 1.0, 0.5, -1.5]})
+    for axes in charts.waterfall({"one": rows, "two": rows}, xlabel="points").axes:
+        spans = [sorted((bar.get_x(), bar.get_x() + bar.get_width())) for bar in axes.patches]
+        np.testing.assert_allclose(spans, [[-3, 0], [-3, -2], [-2, -1.5], [-1.5, 0]])
+
+
+def test_parts_with_the_same_terms_stand_side_by_side_and_others_below_each_other():
+    rows = pd.DataFrame({"term": ["a", "sum"], "estimate": [1.0, 1.0]})
+    beside = charts.waterfall({"As estimated": rows, "Truth": rows}, xlabel="x").axes
+    below = charts.waterfall({"As estimated": rows, "Truth": rows.assign(term=["b", "sum"])}, xlabel="x").axes
+    assert beside[0].get_position().y0 == beside[1].get_position().y0
+    assert below[0].get_position().x0 == below[1].get_position().x0
+
+
+def test_both_ends_of_an_assumption_are_written_once_where_one_side_has_both():
+    rows = pd.DataFrame({"term": ["a", "b"], "low": [0.4, 0.0], "high": [0.8, 1.0], "base": -3.0})
+    axes = charts.tornado(rows.assign(at_low=[-3.2, -4.0], at_high=[-3.1, -2.0]), xlabel="x").axes[0]
+    assert [text.get_text() for text in axes.texts] == ["0.4, 0.8", "0", "1"]
+
+
+def test_labels_of_numbers_of_accounts_lie_on_their_lines():
+    grid = pd.MultiIndex.from_product([(0.001, 0.01, 0.1), (0.0, 0.5)], names=["share", "tilt"]).to_frame(index=False)
+    cells = grid.assign(E3g=-100 * grid["share"], accounts=1e6 * grid["share"] * np.exp(-grid["tilt"]))
+    drawing = curves.contours(cells, (3_000, 50_000), margin=2.0, xlabel="x", ylabel="y", zlabel="z")
+    label = next(text for text in drawing.axes[0].texts if "3,000" in text.get_text())
+    log_share, tilt = label.get_position()
+    assert 1e6 * np.exp(log_share - tilt) == pytest.approx(3_000, rel=0.01)
+    assert figure(drawing, "C.", "A.").html
+
+
+def test_charts_of_exposure_draw_what_there_is_and_say_what_there_is_not():
+    bins = pd.DataFrame(
+        {
+            "origin": ["own", "own", "others"],
+            "exposure": [0.03, 0.15, np.nan],
+            "lowest": [0.01, 0.01, np.nan],
+            "estimate": [2.0, 9.0, np.nan],
+            "conf_low": [-3.0, -200.0, np.nan],
+            "conf_high": [7.0, 400.0, np.nan],
+            "truth": [1.0, 5.0, np.nan],
+        }
+    )
+    line = pd.DataFrame({"origin": "own", "exposure": [0.01, 0.15], "estimate": [0.0, 9.0]})
+    line = line.assign(conf_low=line["estimate"] - 1, conf_high=line["estimate"] + 1)
+    drawing = curves.dose_response(bins, line, line, xlabel="x", ylabel="y", reach=60)
+    own, others = drawing.axes
+    assert "not estimable with this data" in [text.get_text() for text in others.texts]
+    arrows = [one for one in own.lines if one.get_marker() in "^v"]
+    assert [float(one.get_ydata()[0]) for one in arrows] == [-60, 60]
+    assert figure(drawing, "A figure.", "Two panels.").html
+
+
+def test_the_actual_statistic_is_no_draw_and_an_endless_interval_ends_in_an_arrow():
+    drawing = charts.histograms({"own": np.array([5.0, -1.0, 0.0, np.inf, 1.0])}, xlabel="t")
+    assert sum(bar.get_height() for bar in drawing.axes[0].patches) == 3
+    assert drawing.axes[0].lines[0].get_xdata()[0] == 5.0
+    assert figure(drawing, "A figure.", "One panel.").html
+    rows = pd.DataFrame({"term": ["own"], "estimate": [20.0], "benchmark": [40.0], "conf_low": [-np.inf]})
+    drawing = charts.forest(rows.assign(conf_high=90.0), xlabel="x", benchmark="size", reach=200)
+    assert [float(one.get_xdata()[0]) for one in drawing.axes[0].lines if one.get_marker() == "<"] == [-200]
+    assert not [one for one in drawing.axes[0].lines if one.get_marker() == ">"]
+    assert figure(drawing, "A figure.", "One row.").html
