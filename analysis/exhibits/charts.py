@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib import dates
 from matplotlib import pyplot as plt
 from matplotlib.colors import ListedColormap
@@ -327,7 +328,7 @@ def histograms(samples: Mapping[str, np.ndarray], *, xlabel: str) -> Figure:
     """Draw the distribution of a statistic over re-drawn closures, a panel each; the first value is the actual one."""
     drawing, grid = plt.subplots(1, max(len(samples), 1), figsize=(WIDTH, 2.1), squeeze=False)
     for axes, (title, values) in zip(grid[0], samples.items(), strict=False):
-        axes.hist(values[1:][np.isfinite(values[1:])], bins=30, color=FAINT)
+        sns.histplot(x=values[1:], bins=30, color=FAINT, alpha=1, ax=axes)
         axes.axvline(values[0], color=MAIN, lw=2.0, ls="-")
         axes.set_title(fill(title, 46))
         style = {"xycoords": ("data", "axes fraction"), "va": "top", "fontsize": 7, "color": MAIN}
@@ -358,19 +359,21 @@ def cells(grid: pd.DataFrame, shade: np.ndarray, decimals: int | None, *, signed
     drawing, plots = plt.subplots(1, 2, figsize=(WIDTH, 0.65 + 0.116 * half))
     for axes, part in zip(plots, (slice(half), slice(half, None)), strict=True):
         mine = grid.iloc[part]
-        known = np.ma.masked_where(mine.isna(), shade[part])
-        axes.pcolormesh(known, cmap=ListedColormap([BAND, FAINT, MAIN]), vmin=0, vmax=2, edgecolors="white", lw=0.6)
-        for (row, column), value in np.ndenumerate(mine.to_numpy(float)):
-            places = (0 if abs(value) >= 9.95 else 1) if decimals is None else decimals
-            text = "·" if np.isnan(value) else number(value, places, signed=signed)
-            style = {"color": "white" if known[row, column] == 2 else INK, "ha": "center", "va": "center"}
-            axes.text(column + 0.5, row + 0.52, text, fontsize=size, zorder=11, **style)
-        axes.set_xticks(np.arange(mine.shape[1]) + 0.5, mine.columns, rotation=60, ha="right", rotation_mode="anchor")
-        axes.set_yticks(np.arange(len(mine)) + 0.5, mine.index)
+        words = [[_in_cell(value, decimals, signed) for value in row] for row in mine.to_numpy(float)]
+        style = {"cmap": ListedColormap([BAND, FAINT, MAIN]), "vmin": 0, "vmax": 2, "cbar": False, "linewidths": 0.6}
+        style |= {"xticklabels": True, "yticklabels": True}
+        known = pd.DataFrame(shade[part], mine.index, mine.columns).where(mine.notna())
+        sns.heatmap(known, annot=words, fmt="", annot_kws={"fontsize": size, "zorder": 11}, ax=axes, **style)
+        for column, row in zip(*np.nonzero(mine.isna().to_numpy().T), strict=True):
+            axes.text(column + 0.5, row + 0.5, "·", fontsize=size, ha="center", va="center")
+        axes.set_xticks(axes.get_xticks(), mine.columns, rotation=60, ha="right", rotation_mode="anchor")
         axes.tick_params(length=0, labelsize=size)
-        axes.spines[:].set_visible(False)
-        axes.set_ylim(half, 0)
+        axes.set(ylim=(half, 0), xlabel="", ylabel="")
     return drawing
+
+
+def _in_cell(value: float, decimals: int | None, signed: bool) -> str:
+    return number(value, (0 if abs(value) >= 9.95 else 1) if decimals is None else decimals, signed=signed)
 
 
 @chart
