@@ -13,9 +13,9 @@ import pandas as pd
 
 from analysis import audit, facts
 from analysis.audit import PATH
-from analysis.audit.grading import FEWEST, LOST, LOST_WITH_BOUNDS, MOST_BIAS
-from analysis.estimands import Design
-from analysis.market import PRESETS
+from analysis.estimands.design import Design
+from analysis.grades import FEWEST, LOST, LOST_WITH_BOUNDS, MOST_BIAS
+from analysis.market.parameters import PRESETS
 from analysis.provenance import ROOT
 
 PAGE = ROOT / "docs" / "coverage.md"
@@ -42,7 +42,7 @@ def page(table: pd.DataFrame, shares: pd.DataFrame, unscored: pd.DataFrame) -> s
         "random numbers. MC: Monte Carlo error. Markets: those with an interval and a truth; refused: those without an "
         f"interval, since the panel cannot carry the estimand.{left_out} All measures are in `data/audit.csv`.",
         "",
-        f"A grade follows by rule (`analysis.audit.grade`). *Usable*: coverage at least {level - LOST:.0%}, and bias "
+        f"A grade follows by rule (`analysis.grades.grade`). *Usable*: coverage at least {level - LOST:.0%}, and bias "
         f"at most {MOST_BIAS:g} of the spread. *Usable with bounds*: coverage at least {level - LOST_WITH_BOUNDS:.0%}; "
         f"read the interval, not the point. *Do not use*: less. *Not graded*: fewer than {FEWEST} markets. E3g is "
         "the part that varies with exposure, held against the whole effect: what is common to all firms is missing. "
