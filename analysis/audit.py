@@ -45,7 +45,7 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB
 ROUNDING = 1e-9  # a truth nearer to zero, in per cent or points, is zero: sums of sales cancel to some 1e-14
 PATH = "E1a_path"
 REPLICATES = [
-    *("preset", "seed", "closed", "level", "id", "label", "unit", "scored"),
+    *("preset", "seed", "closed", "level", "id", "label", "unit"),
     *("truth", "estimate", "std_error", "low", "high", "refused"),
 ]
 MEASURES = ("bias", "sd", "mean_error", "rmse", "coverage", "rejection", "mde", "type_s", "type_m")
@@ -88,8 +88,8 @@ def replicate(presets: Iterable[str], seeds: Iterable[int], *, design: Design, w
     -------
     DataFrame
         One row per market and estimand: `preset`, `seed`; `closed`, closed firms of the panel; `level` of the
-        interval; `id`, `label`, `unit`; `scored`, whether the market knows the truth of such an id; `truth`, NaN where
-        it is not defined in this market; `estimate`, `std_error`, `low`, `high`; `refused`, why there is no interval.
+        interval; `id`, `label`, `unit`; `truth`, NaN where it is not defined in this market, or in none; `estimate`,
+        `std_error`, `low`, `high`; `refused`, why there is no interval.
 
     Raises
     ------
@@ -129,9 +129,9 @@ def _market(design: Design, preset: str, seed: int) -> list[dict[str, Any]]:
         error.add_note(f"in the simulated market {preset}, seed {seed}")
         raise
     rows = asked.rename(columns={"conf_low": "low", "conf_high": "high", "reason": "refused"})
-    rows = rows.assign(scored=rows["id"].isin(list(known)), truth=[known.get(name, np.nan) for name in rows["id"]])
+    rows = rows.assign(truth=[known.get(name, np.nan) for name in rows["id"]])
     shared = {"preset": preset, "seed": seed, "closed": panel.count_closed(cut=design.cut), "level": design.level}
-    return [row | shared for row in [*rows.to_dict("records"), {"scored": True, "refused": ""} | path]]
+    return [row | shared for row in [*rows.to_dict("records"), {"refused": ""} | path]]
 
 
 def path_inside(panel: Panel, truth: Truth, design: Design) -> dict[str, Any]:
@@ -175,18 +175,6 @@ def cause(name: str, preset: str) -> str:
     return row.get(f"bias_{preset}") or row.get("bias", "")
 
 
-def unscored(replicates: pd.DataFrame) -> pd.DataFrame:
-    """Count the estimands that an audit leaves out, since a simulated market has no truth of that id.
-
-    Returns
-    -------
-    DataFrame
-        `id`, `label`, `answers` (markets that gave an estimate).
-    """
-    left = replicates[~replicates["scored"]]
-    return left.groupby(["id", "label"], sort=False)["estimate"].count().rename("answers").reset_index()
-
-
 def summarise(replicates: pd.DataFrame) -> pd.DataFrame:
     r"""Measure how every estimator does in every preset.
 
@@ -209,7 +197,7 @@ def summarise(replicates: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     replicates : DataFrame
-        From :func:`replicate`. Estimands that are not scored are left out; `unscored` counts them.
+        From :func:`replicate`.
 
     Returns
     -------
@@ -218,23 +206,12 @@ def summarise(replicates: pd.DataFrame) -> pd.DataFrame:
         firms; `markets` that count; `refused`, markets without an interval; `undefined`, markets with one but without
         a truth; `truth`, mean; the measures; `grade` and its `reason`, with the cause of a bias where it is known.
 
-    Raises
-    ------
-    DesignError
-        If no estimand is scored.
-
     References
     ----------
     Morris, White and Crowther (2019), table 6. Gelman, A. and Carlin, J. (2014), Beyond power calculations: assessing
     type S and type M errors, Perspectives on Psychological Science 9, 641-651.
     """
-    scored = replicates[replicates["scored"]]
-    if scored.empty:
-        raise DesignError(
-            f"an audit was asked for; none of {replicates['id'].nunique()} estimands has a truth in the simulated "
-            "market; ask for one that has"
-        )
-    rows = [_summary(group) for _, group in scored.groupby(["preset", "id"], sort=False)]
+    rows = [_summary(group) for _, group in replicates.groupby(["preset", "id"], sort=False)]
     table = pd.DataFrame(rows, columns=COLUMNS[:-2])
     table["mde"], table["mde_mc"] = _smallest_seen(table)
     table.loc[table["id"] == PATH, ["mde", "mde_mc"]] = np.nan  # a gap in half-widths is no effect
@@ -335,7 +312,7 @@ def covered(replicates: pd.DataFrame) -> dict[str, float]:
     DesignError
         If no interval has a truth.
     """
-    used = replicates[replicates["scored"] & replicates["low"].notna() & replicates["truth"].notna()]
+    used = replicates[replicates["low"].notna() & replicates["truth"].notna()]
     if used.empty:
         raise DesignError("a share of truths inside intervals was asked for; no interval has a truth; simulate more")
     inside = (used["low"] <= used["truth"]) & (used["truth"] <= used["high"])

@@ -42,7 +42,6 @@ def replicates(estimate, *, truth=1.0, error=1.0, preset="mid_3k", name="E9", un
             "id": name,
             "label": name,
             "unit": unit,
-            "scored": True,
             "truth": truth,
             "estimate": estimate,
             "std_error": error,
@@ -73,17 +72,7 @@ def test_the_audit_holds_what_a_panel_answers_against_the_truth_of_its_market(sm
     np.testing.assert_array_equal(held["estimate"], asked["estimate"])
     np.testing.assert_array_equal(held["low"], asked["conf_low"])
     np.testing.assert_array_equal(held["truth"], [known.get(name, np.nan) for name in held["id"]])
-    assert list(held["scored"]) == [name in known for name in held["id"]]
     assert (held["closed"] == np.isfinite(panel.first_treated()).sum()).all()
-
-
-def test_an_estimand_without_a_truth_is_counted_and_left_out(small):
-    named = small["id"].mask(small["id"] == "E1a", "E99")
-    changed = small.assign(id=named, scored=small["scored"] & (named != "E99"))
-    left = audit.unscored(changed)
-    assert set(left["id"]) == {"E99"}
-    assert left["answers"].item() == small.loc[small["id"] == "E1a", "estimate"].notna().sum()
-    assert set(audit.summarise(changed)["id"]) == set(small["id"]) - {"E1a"}
 
 
 def test_every_market_is_counted_once(small):
@@ -294,7 +283,6 @@ def test_the_path_is_inside_where_its_band_holds_the_truth_in_every_month(small)
         inside = (study.rows["band_low"] <= true) & (true <= study.rows["band_high"])
         row = small[(small["preset"] == preset) & (small["seed"] == seed) & (small["id"] == audit.PATH)].iloc[0]
         assert (row["low"] <= row["truth"] <= row["high"]) == inside.all()
-        assert row["scored"]
     none = audit.path_inside(replace(panel, firms=panel.firms.assign(closed_on=pd.NaT)), truth, DESIGN)
     assert "none of" in none["refused"]
     assert "estimate" not in none
