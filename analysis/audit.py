@@ -29,7 +29,7 @@ from analysis.errors import DesignError, whole_number
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import Design
 from analysis.estimands.event_study import event_study, true_path
-from analysis.estimate import Bools, Floats
+from analysis.estimate import Bools, Estimate, Floats
 from analysis.estimators.power import POWER, detectable
 from analysis.grades import GRADES, MOST_BIAS, NOT_GRADED, grade, reason
 from analysis.market import simulate
@@ -123,15 +123,24 @@ def _market(design: Design, preset: str, seed: int) -> list[dict[str, Any]]:
     try:
         panel, truth = simulate(preset, seed)
         known = truth.scalars(design.post_from, design.post_to)
-        asked = estimate_all(panel, design).rows
+        asked = estimate_all(panel, design)
         path = path_inside(panel, truth, design)
     except Exception as error:
         error.add_note(f"in the simulated market {preset}, seed {seed}")
         raise
-    rows = asked.rename(columns={"conf_low": "low", "conf_high": "high", "reason": "refused"})
-    rows = rows.assign(truth=[known.get(name, np.nan) for name in rows["id"]])
+    rows = [_row(name, asked.labels[name], found, known.get(name, np.nan)) for name, found in asked.items()]
     shared = {"preset": preset, "seed": seed, "closed": panel.count_closed(cut=design.cut), "level": design.level}
-    return [row | shared for row in [*rows.to_dict("records"), {"refused": ""} | path]]
+    return [row | shared for row in [*rows, {"refused": ""} | path]]
+
+
+def _row(name: str, label: str, found: Estimate, truth: float) -> dict[str, Any]:
+    """Hold an estimate of one term against its truth."""
+    (low,), (high,), (std_error,) = *found.ends, found.std_error
+    return {
+        **{"id": name, "label": label, "unit": found.columns.get("unit", [found.unit])[0], "truth": truth},
+        **{"estimate": found.value[0], "std_error": std_error, "low": low, "high": high},
+        "refused": found.reason if np.isnan(std_error) else "",
+    }
 
 
 def path_inside(panel: Panel, truth: Truth, design: Design) -> dict[str, Any]:
