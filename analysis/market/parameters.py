@@ -28,7 +28,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 class Parameters(SimpleNamespace):
-    """One simulated market: every parameter of ``data/market/parameters.csv``, by name, and the value it has there.
+    """The parameters of one simulated market: those of ``data/market/parameters.csv``, each an attribute.
 
     >>> Parameters().sigma, Parameters(sigma=0.4).sigma
     (0.6, 0.4)
@@ -44,7 +44,7 @@ class Parameters(SimpleNamespace):
 
     @staticmethod
     def describe() -> list[dict[str, Any]]:
-        """Return the row of every parameter: name, section, type, default, unit, range, plausible range, source."""
+        """Return the row of every parameter, with what it rests on, was solved for, and stands for."""
         return [row | {"default": _DEFAULTS[name]} for name, row in _ROWS.items()]
 
 
