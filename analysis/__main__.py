@@ -186,7 +186,7 @@ def _parser() -> argparse.ArgumentParser:
     simulate = commands.add_parser(
         "simulate",
         help="make a simulated market with its truth",
-        epilog="python -m analysis.market --no-solve prints how near the market is to published moments of Amazon's",
+        epilog="python -m analysis.market prints how near the market is to published moments of Amazon's",
     )
     simulate.add_argument("--preset", required=True, metavar="NAME", help="such as mid_3k; a wrong one lists them")
     simulate.add_argument("--seed", required=True, type=int, metavar="N", help="whole number of at least 0")

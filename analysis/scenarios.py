@@ -7,18 +7,16 @@ tilt, the power of sales with which the odds of closure rise. The number of clos
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
 from analysis import verdicts
 from analysis.errors import DesignError
-from analysis.market.enforcement import expected_accounts
 from analysis.market.parameters import FIRST_MONTH, chosen, plausible
 from analysis.market.truth import Truth
-from analysis.market.worlds import Market
+from analysis.market.worlds import Market, expected_accounts
 
 TERMS = {
     "closed_gmv": "closed share of Chinese sales",
@@ -31,49 +29,39 @@ TERMS = {
     "deter": "share of Chinese entry deterred",
     "trust": "utility gained when all fakes are gone",
 }
-"""The assumptions on which the effect hangs, in words."""
 RANGES: dict[str, tuple[float, float, str]] = {name: (*plausible(name), term) for name, term in TERMS.items()}
-"""Plausible ends of each, as the parameters of the market state them."""
+"""The assumptions on which the effect hangs: plausible ends, as the parameters of the market state them, and words."""
 _FLOOR, _CEILING = plausible("closed_gmv")
 SHARES = tuple(float(f"{_FLOOR * (_CEILING / _FLOOR) ** (step / 3):.2g}") for step in range(-3, 5))
 """Closed share of Chinese sales: the plausible range in three steps of one ratio, three more below and one above."""
 TILTS = (0.0, 0.3, 0.6, 0.9)  # log odds of closure per log sales
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 FEWEST = 20  # markets from which quantiles of their outer twentieths can be read
-OUTCOMES = ("E3g", "E3s", "E1a", "moved", "accounts")
 
 
-def outcomes(preset: str, seed: int, *, window: tuple[int, int] = (4, 9), **overrides: Any) -> dict[str, float]:
-    """Simulate one market and return what the closures did in it.
+def markets_of(preset: str, seeds: Iterable[int]) -> Iterator[Market]:
+    """Open the market of each seed, one after the other."""
+    return (Market.open(preset, chosen(preset), seed) for seed in seeds)
 
-    Parameters
-    ----------
-    preset : str
-    seed : int
-    window : (int, int)
-        First and last month after the first wave.
-    **overrides
-        Parameters of the market.
 
-    Returns
-    -------
-    dict
-        `E3g`, `E3s` (percentage points), `E1a` (per cent), `moved` (per cent of the lost sales that moved with the
-        closed firms to other platforms; NaN where nothing was lost), and `accounts`, closed in expectation.
+def outcomes(market: Market, window: tuple[int, int] = (4, 9)) -> dict[str, float]:
+    """Return what the closures did in one market, from the first to the last month of a window after the first wave.
+
+    `E3g`, `E3s` (percentage points), `E1a` (per cent), `moved` (per cent of the lost sales that moved with the closed
+    firms to other platforms; NaN where nothing was lost), and `accounts`, closed in expectation.
     """
-    truth = Truth(Market.open(preset, chosen(preset, overrides), seed))
-    market, found = truth.market, truth.window(*window)
+    found = Truth(market).window(*window)
     grown, parts = found.of_growth(), found.of_loss()
     return {
         "E3g": grown["E3g"],
         "E3s": grown["E3s"],
         "E1a": found.effect(found.closed, slice(None)),
         "moved": parts["d3"] + parts["d4"] + parts["d5"],
-        "accounts": expected_accounts(market.stage, market.history),
+        "accounts": expected_accounts(market),
     }
 
 
-def reach(markets: int, level: float) -> tuple[float, str]:
+def quantile_range(markets: int, level: float) -> tuple[float, str]:
     """Return the share of markets to show between low and high, and in words; all, where `FEWEST` are not there."""
     if markets < FEWEST:
         return 1.0, f"lowest to highest of {markets} markets"
@@ -91,36 +79,39 @@ def closed_accounts(presets: Iterable[str], seeds: Iterable[int]) -> pd.DataFram
     """
     drawn, rows = list(seeds), []
     for preset in presets:
-        closed = [outcomes(preset, seed)["accounts"] for seed in drawn]
-        share = 100 * chosen(preset, {}).closed_gmv
-        rows.append((preset, share, np.median(closed), min(closed), max(closed)))
+        closed = [expected_accounts(market) for market in markets_of(preset, drawn)]
+        rows.append((preset, 100 * chosen(preset).closed_gmv, np.median(closed), min(closed), max(closed)))
     return pd.DataFrame(rows, columns=["preset", "share", "accounts", "low", "high"])
 
 
-def grid(
-    preset: str,
-    seeds: Iterable[int],
-    *,
-    shares: Sequence[float] = SHARES,
-    tilts: Sequence[float] = TILTS,
-    window: tuple[int, int] = (4, 9),
-) -> pd.DataFrame:
-    """Simulate every combination of closed share and size tilt.
+def grid(preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 9)) -> pd.DataFrame:
+    """Simulate every combination of closed share (`SHARES`) and size tilt (`TILTS`).
 
     Returns
     -------
     DataFrame
         `share`, `tilt`, `seed` and :func:`outcomes`.
     """
-    return pd.DataFrame(
-        [
-            {"share": share, "tilt": tilt, "seed": seed}
-            | outcomes(preset, seed, window=window, closed_gmv=share, tilt=tilt)
-            for seed in seeds
-            for tilt in tilts
-            for share in shares
-        ]
-    )
+    rows = [
+        {"share": share, "tilt": tilt, "seed": market.seed}
+        | outcomes(market.changed(closed_gmv=share, tilt=tilt), window)
+        for market in markets_of(preset, seeds)
+        for tilt in TILTS
+        for share in SHARES
+    ]
+    return pd.DataFrame(rows)
+
+
+def _by_tilt(cells: pd.DataFrame) -> Iterator[tuple[float, list[pd.DataFrame]]]:
+    """Yield each size tilt of a grid with its markets, by growing share."""
+    for tilt, rows in cells.sort_values("share").groupby("tilt"):
+        yield tilt, [market for _, market in rows.groupby("seed")]
+
+
+def _median_and_ends(values: Sequence[float], level: float) -> list[float]:
+    """Return the median and the ends between which `level` of the values lie; NaN of none."""
+    ends = (0.5, (1 - level) / 2, (1 + level) / 2)
+    return list(np.quantile(values, ends)) if len(values) else [np.nan] * 3
 
 
 def by_accounts(cells: pd.DataFrame, accounts: Sequence[float], *, level: float = 0.95) -> pd.DataFrame:
@@ -144,14 +135,16 @@ def by_accounts(cells: pd.DataFrame, accounts: Sequence[float], *, level: float 
         and `E3g`, `low`, `high` in percentage points; NaN where it lies in no market's grid.
     """
     rows = []
-    for tilt, of_tilt in cells.groupby("tilt"):
-        markets = [market.sort_values("share") for _, market in of_tilt.groupby("seed")]
+    for tilt, markets in _by_tilt(cells):
         for wanted in accounts:
-            read = np.array([_at(market, wanted) for market in markets])
-            read = read[np.isfinite(read).all(axis=1)]
-            ends = np.quantile(read[:, 1], [(1 - level) / 2, 0.5, (1 + level) / 2]) if len(read) else [np.nan] * 3
-            share = 100 * float(np.median(read[:, 0])) if len(read) else np.nan
-            rows.append((wanted, tilt, len(read), share, ends[1], ends[0], ends[2]))
+            shares, effects = [], []
+            for market in markets:
+                closed = np.log(market["accounts"].to_numpy())  # rises with the share
+                if closed[0] <= np.log(wanted) <= closed[-1]:
+                    shares.append(np.interp(np.log(wanted), closed, np.log(market["share"])))
+                    effects.append(np.interp(shares[-1], np.log(market["share"]), market["E3g"]))
+            share = 100 * np.exp(_median_and_ends(shares, level)[0])
+            rows.append((wanted, tilt, len(shares), share, *_median_and_ends(effects, level)))
     return pd.DataFrame(rows, columns=["accounts", "tilt", "markets", "share", "E3g", "low", "high"])
 
 
@@ -162,7 +155,7 @@ def words(read: pd.DataFrame, margin: float) -> list[str]:
 
 
 def summary(read: pd.DataFrame, accounts: float) -> dict[str, float]:
-    """Return the reach of one number of accounts over all size tilts: `low`, `high`, `share_low`, `share_high`.
+    """Return the ends of one number of accounts over all size tilts: `low`, `high`, `share_low`, `share_high`.
 
     A number that lies in no market's grid is a DesignError.
     """
@@ -180,16 +173,6 @@ def summary(read: pd.DataFrame, accounts: float) -> dict[str, float]:
     }
 
 
-def _at(market: pd.DataFrame, accounts: float) -> tuple[float, float]:
-    """Return closed share and effect where a market closes so many accounts; NaN outside its grid."""
-    reached = market["accounts"].to_numpy()  # rises with the share
-    if not reached[0] <= accounts <= reached[-1]:
-        return np.nan, np.nan
-    logs = np.log(market["share"].to_numpy())
-    share = float(np.interp(np.log(accounts), np.log(reached), logs))
-    return float(np.exp(share)), float(np.interp(share, logs, market["E3g"].to_numpy()))
-
-
 def threshold(cells: pd.DataFrame, margin: float, *, level: float = 0.95) -> pd.DataFrame:
     """Find the smallest closed share at which growth falls by more than a margin, by size tilt.
 
@@ -200,59 +183,44 @@ def threshold(cells: pd.DataFrame, margin: float, *, level: float = 0.95) -> pd.
         reached on the grid, with `low` and `high` of the share over these; `reached`, how many of `markets` those are.
     """
     rows = []
-    for tilt, of_tilt in cells.groupby("tilt"):
-        crossed = []
-        for _, market in of_tilt.groupby("seed"):
-            path = market.sort_values("share")
-            effect = np.minimum.accumulate(path["E3g"].to_numpy())
-            if effect[-1] < -margin <= effect[0]:
-                logs = np.log(path["share"].to_numpy())
-                share = float(np.interp(margin, -effect, logs))
-                held = np.log(path["accounts"].to_numpy())
-                crossed.append((100 * np.exp(share), np.exp(np.interp(share, logs, held))))
-        found = np.array(crossed).reshape(-1, 2)
-        ends = np.quantile(found[:, 0], [0.5, (1 - level) / 2, (1 + level) / 2]) if len(found) else [np.nan] * 3
-        count = float(np.median(found[:, 1])) if len(found) else np.nan
-        rows.append((tilt, *ends, count, len(found), of_tilt["seed"].nunique()))
+    for tilt, markets in _by_tilt(cells):
+        shares, accounts = [], []
+        for market in markets:
+            fall = -np.minimum.accumulate(market["E3g"].to_numpy())
+            if fall[0] <= margin < fall[-1]:
+                logs = np.log(market["share"].to_numpy())
+                share = np.interp(margin, fall, logs)
+                shares.append(100 * np.exp(share))
+                accounts.append(np.exp(np.interp(share, logs, np.log(market["accounts"]))))
+        count = _median_and_ends(accounts, level)[0]
+        rows.append((tilt, *_median_and_ends(shares, level), count, len(shares), len(markets)))
     return pd.DataFrame(rows, columns=["tilt", "share", "low", "high", "accounts", "reached", "markets"])
 
 
-def tornado(
-    preset: str,
-    seeds: Iterable[int],
-    *,
-    ranges: Mapping[str, tuple[float, float, str]] = RANGES,
-    window: tuple[int, int] = (4, 9),
-    outcome: str = "E3g",
-) -> pd.DataFrame:
+def tornado(preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 9)) -> pd.DataFrame:
     """Move one assumption at a time over its range, all else as in the preset, on the same random numbers.
 
     Returns
     -------
     DataFrame
-        One row per parameter, the widest first: `parameter`, `term` (in words), `low`, `high`; `at_low`, `at_high` and
-        `base`, means of the outcome over markets; and `error`, the Monte Carlo error of the difference of the ends.
+        One row per parameter of `RANGES`, the widest first: `parameter`, `term` (in words), `low`, `high`; `at_low`,
+        `at_high` and `base`, means of E3g over markets; and `error`, the Monte Carlo error of the difference of the
+        ends.
     """
-    if outcome not in OUTCOMES:
-        raise DesignError(f"a tornado of {outcome!r} was asked for; there are {', '.join(OUTCOMES)}; choose one")
-    drawn = list(seeds)
-
-    def mean_path(**overrides: float) -> np.ndarray[Any, np.dtype[np.float64]]:
-        return np.array([outcomes(preset, seed, window=window, **overrides)[outcome] for seed in drawn])
-
-    base, rows = mean_path(), []
-    for name, (low, high, term) in ranges.items():
-        ends = [mean_path(**{name: value}) for value in (low, high)]
-        gap = ends[1] - ends[0]
-        error = float(gap.std(ddof=1) / np.sqrt(len(gap))) if len(gap) > 1 else np.nan
-        rows.append((name, term, low, high, ends[0].mean(), ends[1].mean(), base.mean(), error))
-    columns = ["parameter", "term", "low", "high", "at_low", "at_high", "base", "error"]
-    table = pd.DataFrame(rows, columns=columns)
-    order = (table["at_high"] - table["at_low"]).abs().sort_values(ascending=False, kind="stable").index
-    return table.loc[order].reset_index(drop=True)
+    table = pd.DataFrame([(name, term, low, high) for name, (low, high, term) in RANGES.items()])
+    table.columns = pd.Index(["parameter", "term", "low", "high"])
+    cases = [{}, *({name: end} for name, (*ends, _) in RANGES.items() for end in ends)]
+    found = np.array(
+        [[outcomes(market.changed(**case), window)["E3g"] for case in cases] for market in markets_of(preset, seeds)]
+    )
+    means, gap = found.mean(axis=0), found[:, 2::2] - found[:, 1::2]
+    error = gap.std(axis=0, ddof=1) / np.sqrt(len(gap)) if len(gap) > 1 else np.nan
+    table = table.assign(at_low=means[1::2], at_high=means[2::2], base=means[0], error=error)
+    order = np.argsort(-np.abs(gap.mean(axis=0)), kind="stable")
+    return table.iloc[order].reset_index(drop=True)
 
 
-def fan(presets: Sequence[str], seeds: Iterable[int]) -> pd.DataFrame:
+def fan(presets: Iterable[str], seeds: Iterable[int]) -> pd.DataFrame:
     """Follow the effect on the origin's home sales by month, over many markets.
 
     Returns
@@ -264,9 +232,8 @@ def fan(presets: Sequence[str], seeds: Iterable[int]) -> pd.DataFrame:
     drawn, frames = list(seeds), []
     for preset in presets:
         paths = []
-        for seed in drawn:
-            truth = Truth(Market.open(preset, chosen(preset, {}), seed))
-            chinese = truth.market.stage.firms.chinese
+        for truth in map(Truth, markets_of(preset, drawn)):
+            chinese = truth.market.firms.chinese
             with_, without = (truth.sales(world)[chinese, 0].sum(axis=0) for world in ("W11", "W00"))
             paths.append(100 * (with_ / without - 1))
         wide = pd.DataFrame(

@@ -16,7 +16,7 @@ from analysis.estimands.design import Design
 from analysis.events import Event
 
 if TYPE_CHECKING:
-    from analysis.market import Truth
+    from analysis.market.truth import Truth
     from analysis.panel import Panel
 
 WORLDS = ("W11", "W00", "W10", "W01")

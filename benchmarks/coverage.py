@@ -13,9 +13,9 @@ import pandas as pd
 
 from analysis import audit, facts
 from analysis.audit import PATH
-from analysis.audit.grading import FEWEST, LOST, LOST_WITH_BOUNDS, MOST_BIAS
-from analysis.estimands import Design
-from analysis.market import PRESETS
+from analysis.estimands.design import Design
+from analysis.grades import FEWEST, LOST, LOST_WITH_BOUNDS, MOST_BIAS
+from analysis.market.parameters import PRESETS
 from analysis.provenance import ROOT
 
 PAGE = ROOT / "docs" / "coverage.md"
@@ -26,23 +26,18 @@ HEAD = (
 )
 
 
-def page(table: pd.DataFrame, shares: pd.DataFrame, unscored: pd.DataFrame) -> str:
+def page(table: pd.DataFrame, shares: pd.DataFrame) -> str:
     """Return the page as Markdown."""
     first, last, level = table["first_seed"].min(), table["last_seed"].max(), table["level"].iloc[0]
-    left_out = (
-        f" Left out, since a simulated market has no truth of that name: {', '.join(unscored['id'])}."
-        if len(unscored)
-        else ""
-    )
     lines = [
         "# Coverage",
         "",
         f"Written by `make audit`; do not edit. Simulated markets, seeds {first} to {last} of each preset; {level:.0%} "
         "intervals, months +4 to +9 after the first wave, the default design. Truth by re-simulation on the same "
         "random numbers. MC: Monte Carlo error. Markets: those with an interval and a truth; refused: those without an "
-        f"interval, since the panel cannot carry the estimand.{left_out} All measures are in `data/audit.csv`.",
+        f"interval, since the panel cannot carry the estimand. All measures are in `data/audit.csv`.",
         "",
-        f"A grade follows by rule (`analysis.audit.grade`). *Usable*: coverage at least {level - LOST:.0%}, and bias "
+        f"A grade follows by rule (`analysis.grades.grade`). *Usable*: coverage at least {level - LOST:.0%}, and bias "
         f"at most {MOST_BIAS:g} of the spread. *Usable with bounds*: coverage at least {level - LOST_WITH_BOUNDS:.0%}; "
         f"read the interval, not the point. *Do not use*: less. *Not graded*: fewer than {FEWEST} markets. E3g is "
         "the part that varies with exposure, held against the whole effect: what is common to all firms is missing. "
@@ -87,8 +82,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: cores)")
     asked = parser.parse_args()
     replicates = audit.replicate(PRESETS, range(1, asked.markets + 1), design=Design(), workers=asked.workers)
-    table, shares, unscored = audit.summarise(replicates), audit.shares(replicates), audit.unscored(replicates)
-    text = page(table, shares, unscored)
+    table, shares = audit.summarise(replicates), audit.shares(replicates)
+    text = page(table, shares)
     print(text)
     today = datetime.date.today().isoformat()
     if audit.write(table):

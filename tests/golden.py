@@ -23,7 +23,9 @@ from analysis.estimands.design import Design
 from analysis.estimate import Estimate
 from analysis.evidence import bounds, platforms, prices, revenue
 from analysis.evidence import growth as totals
-from analysis.market import PRESETS, Truth, simulate
+from analysis.market import simulate
+from analysis.market.parameters import PRESETS
+from analysis.market.truth import Truth
 from analysis.panel import Panel, read_panel
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -8,19 +8,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from analysis.estimands.answers import answers
-from analysis.estimands.paths import event_study, true_path
 from scipy import stats
 
 from analysis import audit, facts, grades
-from analysis.audit import replicates as engine
-from analysis.audit.causes import CAUSES
-from analysis.audit.path import path_inside
 from analysis.errors import DataError, DesignError
-from analysis.estimands import Design, exits, news, rivals
+from analysis.estimands.catalogue import estimate_all
+from analysis.estimands.design import Design
+from analysis.estimands.event_study import event_study, true_path
 from analysis.exhibits import charts, curves, style
-from analysis.market import PRESETS, simulate, timelines
-from analysis.market import estimands as truths
+from analysis.market import simulate
+from analysis.market.parameters import PLATFORMS, PRESETS
 from analysis.provenance import ROOT
 
 DESIGN = Design()
@@ -44,7 +41,6 @@ def replicates(estimate, *, truth=1.0, error=1.0, preset="mid_3k", name="E9", un
             "id": name,
             "label": name,
             "unit": unit,
-            "scored": True,
             "truth": truth,
             "estimate": estimate,
             "std_error": error,
@@ -67,25 +63,15 @@ def test_the_rows_do_not_depend_on_the_number_of_workers(small):
 
 def test_the_audit_holds_what_a_panel_answers_against_the_truth_of_its_market(small):
     panel, truth = simulate("few_treated", 3)
-    asked = answers(panel, DESIGN).rows
-    known = truth.scalars(4, 9) | truth.displacement(4, 9)
+    asked = estimate_all(panel, DESIGN).rows
+    known = truth.scalars(4, 9)
     held = small[(small["preset"] == "few_treated") & (small["seed"] == 3)]
     assert list(held["id"]) == [*asked["id"], audit.PATH]
     held = held[held["id"] != audit.PATH]
     np.testing.assert_array_equal(held["estimate"], asked["estimate"])
     np.testing.assert_array_equal(held["low"], asked["conf_low"])
     np.testing.assert_array_equal(held["truth"], [known.get(name, np.nan) for name in held["id"]])
-    assert list(held["scored"]) == [name in known for name in held["id"]]
     assert (held["closed"] == np.isfinite(panel.first_treated()).sum()).all()
-
-
-def test_an_estimand_without_a_truth_is_counted_and_left_out(small):
-    named = small["id"].mask(small["id"] == "E1a", "E99")
-    changed = small.assign(id=named, scored=small["scored"] & (named != "E99"))
-    left = audit.unscored(changed)
-    assert set(left["id"]) == {"E99"}
-    assert left["answers"].item() == small.loc[small["id"] == "E1a", "estimate"].notna().sum()
-    assert set(audit.summarise(changed)["id"]) == set(small["id"]) - {"E1a"}
 
 
 def test_every_market_is_counted_once(small):
@@ -99,7 +85,7 @@ def test_an_error_says_in_which_market_it_arose(monkeypatch):
     def broken(*_):
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr(engine, "answers", broken)
+    monkeypatch.setattr(audit, "estimate_all", broken)
     with pytest.raises(ZeroDivisionError) as error:
         audit.replicate(["few_treated"], [5], design=DESIGN, workers=1)
     assert error.value.__notes__ == ["in the simulated market few_treated, seed 5"]
@@ -181,13 +167,13 @@ def test_nothing_is_exaggerated_where_the_truth_is_zero():
     ],
 )
 def test_a_grade_follows_its_rule(changed, grade, reason):
-    assert audit.grade(row(**changed)) == grade
-    assert audit.reason(row(**changed)) == reason
+    assert grades.grade(row(**changed)) == grade
+    assert grades.reason(row(**changed)) == reason
 
 
 def test_more_coverage_or_less_bias_never_lowers_a_grade():
     shares, biases = np.linspace(0.7, 1, 31), np.linspace(0, 1.5, 16)
-    ranks = np.array([[audit.GRADES.index(audit.grade(row(coverage=c, bias=b))) for b in biases] for c in shares])
+    ranks = np.array([[grades.GRADES.index(grades.grade(row(coverage=c, bias=b))) for b in biases] for c in shares])
     assert (np.diff(ranks, axis=0) <= 0).all()
     assert (np.diff(ranks, axis=1) >= 0).all()
 
@@ -199,22 +185,6 @@ def test_estimands_that_go_together_do_not_make_the_share_of_truths_look_surer()
     assert audit.covered(many)["error"] == pytest.approx(audit.covered(one)["error"])
 
 
-def test_two_audits_differ_only_beyond_chance_and_on_other_seeds():
-    rng = np.random.default_rng(4)
-    kept = audit.summarise(
-        pd.concat([replicates(rng.normal(1, 1, 200), name=name) for name in ("same", "broken")], ignore_index=True)
-    )
-    fine, off = np.ones(8), np.full(8, 9.0)
-    run = pd.concat([replicates(fine, name="same", first=301), replicates(off, name="broken", first=301)])
-    found = audit.apart(audit.summarise(run), kept)
-    assert list(found["id"]) == ["broken"]  # 8 of 8 hold the truth in the other: that is no difference from 95 per cent
-    assert found.attrs["compared"] == 2
-    other_level = audit.summarise(run.assign(level=0.9))
-    assert audit.apart(other_level, kept).attrs["compared"] == 0
-    with pytest.raises(DesignError, match="both have the seeds 301 to 308"):
-        audit.apart(audit.summarise(run), audit.summarise(run))
-
-
 def test_the_zip_holds_the_intervals_of_one_estimand_by_distance():
     data = pd.concat([replicates([4.0, 1.0, -0.5], error=0.5), replicates([1.0], preset="null")])
     found = audit.standardised(data, "E9", "mid_3k")
@@ -223,14 +193,6 @@ def test_the_zip_holds_the_intervals_of_one_estimand_by_distance():
     assert len(audit.standardised(data, "E9", "all_presets")) == 4
     with pytest.raises(DesignError, match="E8 in all_presets"):
         audit.standardised(data, "E8", "all_presets")
-
-
-def test_the_larger_audit_is_shown():
-    many, few = (audit.summarise(replicates(np.ones(n))) for n in (30, 5))
-    assert audit.larger(few, many) is many
-    assert audit.larger(many, few) is many
-    elsewhere = audit.summarise(replicates(np.ones(50), preset="null"))
-    assert audit.larger(elsewhere, few) is few  # it lacks a cell
 
 
 def test_a_table_survives_its_file_and_its_card(tmp_path, small):
@@ -259,7 +221,7 @@ def test_the_shipped_audit_covers_every_preset_and_its_page_says_the_same():
 
 
 def test_the_shipped_shares_are_of_the_shipped_audit():
-    table, shares = grades.read(), grades.covered()
+    table, shares = grades.read(), facts.load("audit_covered")
     assert list(shares["preset"].unique()) == ["all", *PRESETS]
     whole = shares[shares["last_seed"] == shares["last_seed"].max()].set_index("preset")
     assert whole["last_seed"].eq(table["last_seed"].max()).all()
@@ -279,13 +241,27 @@ def test_every_bias_that_forbids_use_has_a_cause():
     assert wordless.empty
 
 
-def test_every_cause_is_of_an_estimand_and_a_preset_that_there_are():
-    ids = set(grades.read()["id"]) | {audit.PATH}
-    for pattern, presets, why in CAUSES:
-        assert any(re.fullmatch(pattern, name) for name in ids), pattern
-        assert set(presets) <= set(PRESETS)
-        assert why[0].islower()
-        assert not why.endswith(".")
+def test_every_estimand_of_a_panel_has_its_row_with_label_unit_and_causes():
+    rows = facts.load("estimands").set_index("id")
+    panel, _ = simulate("mid_3k", 1)
+    fields = {"origin": "CN", "destinations": "EBY and ALI", "first": "EBY", "second": "ALI"}
+    known = {}
+    for template, row in rows.iterrows():
+        for name in PLATFORMS if "{platform}" in template else PLATFORMS[1:]:
+            for lead in range(6, 0, -1):
+                named = fields | {"platform": name, "away": name, "lead": lead}
+                known[template.format(**named)] = (row["label"].format(**named), row["unit"])
+    assert known.pop(audit.PATH) == ("closed firms' sales, all months at once", "half-widths of the band")
+    asked = estimate_all(panel, DESIGN).rows[["id", "label", "unit"]]
+    assert known == {name: (label, unit) for name, label, unit in asked.itertuples(index=False)}
+
+
+def test_a_cause_is_a_clause_and_of_a_preset_that_there_is():
+    causes = facts.load("estimands").filter(like="bias")
+    assert {name.removeprefix("bias_") for name in causes} - {"bias"} <= set(PRESETS)
+    for said in causes.melt()["value"].dropna():
+        assert said[0].islower()
+        assert not said.endswith(".")
 
 
 def test_a_cause_stands_behind_a_bias_alone():
@@ -306,8 +282,7 @@ def test_the_path_is_inside_where_its_band_holds_the_truth_in_every_month(small)
         inside = (study.rows["band_low"] <= true) & (true <= study.rows["band_high"])
         row = small[(small["preset"] == preset) & (small["seed"] == seed) & (small["id"] == audit.PATH)].iloc[0]
         assert (row["low"] <= row["truth"] <= row["high"]) == inside.all()
-        assert row["scored"]
-    none = path_inside(replace(panel, firms=panel.firms.assign(closed_on=pd.NaT)), truth, DESIGN)
+    none = audit.path_inside(replace(panel, firms=panel.firms.assign(closed_on=pd.NaT)), truth, DESIGN)
     assert "none of" in none["refused"]
     assert "estimate" not in none
 
@@ -372,7 +347,7 @@ def test_few_closed_firms_bring_the_preset_with_few():
 
 def test_grades_are_read_for_the_rows_of_answers():
     panel, _ = simulate("mid_3k", 1)
-    rows = answers(panel, DESIGN, ["E1a", "E3g"]).rows
+    rows = estimate_all(panel, DESIGN, ["E1a", "E3g"]).rows
     kept = grades.read().set_index(["preset", "id"])["grade"]
     assert list(grades.beside(rows, "mid_3k", None)["grade"]) == [kept["mid_3k", "E1a"], kept["mid_3k", "E3g"]]
 
@@ -454,11 +429,3 @@ def test_another_level_is_audited_at_that_level():
     both = found["low"].notna() & np.isfinite(found["low"]) & np.isfinite(wide["low"])
     assert both.any()
     assert (found["high"] - found["low"])[both].lt((wide["high"] - wide["low"])[both]).mean() > 0.9
-
-
-def test_the_market_s_truth_and_the_estimators_speak_of_the_same_months_and_firms():
-    """They know nothing of each other, so what defines an estimand stands in both."""
-    design = Design()
-    assert (timelines.HORIZON, timelines.SILENCE, -timelines.LEADS[0]) == (exits.HORIZON, exits.GAP, news.LEADS)
-    assert (news.HIGH_RISK, design.low, rivals.STEP) == (truths.HIGH_RISK, truths.LOW_EXPOSURE, truths.EXPOSURE_STEP)
-    assert design.destinations == truths.DESTINATIONS

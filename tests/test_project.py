@@ -63,6 +63,6 @@ def test_nothing_that_a_run_writes_is_tracked():
     assert tracked("reports/scratch") == []
 
 
-def test_a_room_is_a_file_of_at_most_three_hundred_and_fifty_lines():
+def test_a_room_is_a_file_of_at_most_six_hundred_and_fifty_lines():
     long = {file: len((ROOT / file).read_text(encoding="utf-8").splitlines()) for file in tracked("analysis/*.py")}
-    assert {file: lines for file, lines in long.items() if lines > 350} == {}
+    assert {file: lines for file, lines in long.items() if lines > 650} == {}

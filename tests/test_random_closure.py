@@ -4,15 +4,13 @@ Seeds are the first ones, never chosen. A right estimator is beyond three Monte 
 thousand such sets.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import estimands
-from analysis.estimands import Design
-from analysis.estimands.answers import answers
+from analysis.estimands.catalogue import estimate_all
+from analysis.estimands.closed_firms import own_closure
+from analysis.estimands.design import Design
 from analysis.market import simulate
 
 MARKETS = 24
@@ -39,8 +37,7 @@ def errors(names=(), markets=MARKETS, **changed):
     rows = []
     for seed in range(markets):
         panel, truth = market(seed, **changed)
-        known = truth.scalars() | truth.displacement()
-        found = answers(panel, DESIGN, names).rows
+        known, found = truth.scalars(), estimate_all(panel, DESIGN, names).rows
         rows.append(found.assign(seed=seed, truth=found["id"].map(known)))
     table = pd.concat(rows)
     table["gap"] = table["estimate"] - table["truth"]
@@ -87,11 +84,10 @@ def test_hedging_and_entry_are_found_where_there_are_some():
 
 def test_with_interference_rivals_of_the_same_category_overstate_the_loss_by_their_own_gain():
     """Against spared rivals a loss of x in per cent of W00 is found as ``(100 + x) / (1 + gain) - 100``."""
-    design = replace(DESIGN, comparison="spared_same_category")
     found = []
     for seed in range(MARKETS):
         panel, truth = market(seed, n_categories=8, closed_gmv=0.3, sigma=0.6, inside=0.48)
-        estimate = estimands.effect_on_closed(panel, design).rows.loc[0, "estimate"]
+        (estimate,) = own_closure(panel, DESIGN).value
         with_, without = (truth.sales(world)[:, :, 32:38].sum(axis=(1, 2)) for world in ("W11", "W00"))
         chinese, closed = (truth.firms["origin"] == "CN").to_numpy(), truth.closed
         by = truth.firms["category"].to_numpy()

@@ -22,13 +22,21 @@ from analysis.estimands.closed_firms import GAP, HORIZON, mechanical_loss
 from analysis.estimands.design import Design
 from analysis.estimate import Bools, Floats, Ints
 from analysis.estimators.exposure import PER
-from analysis.market.enforcement import BASE, Closures
-from analysis.market.engine import Course
-from analysis.market.firms import NEVER
 from analysis.market.observe import firm_ids
 from analysis.market.parameters import FIRST_WAVE, MONTHS, PLATFORMS
-from analysis.market.responses import exposure_by_category
-from analysis.market.worlds import CHANNELS, WORLDS, Channels, Market, at_work, channels_of
+from analysis.market.population import NEVER
+from analysis.market.worlds import (
+    BASE,
+    CHANNELS,
+    WORLDS,
+    Channels,
+    Closures,
+    Market,
+    Trajectory,
+    at_work,
+    channels_of,
+    exposure_by_category,
+)
 
 CUT = Design.cut  # a firm counts as closed when at least this share of its AMZ sales is
 HOME = 0
@@ -222,9 +230,9 @@ class Truth:
     """
 
     market: Market
-    _courses: dict[Channels, Course] = field(default_factory=dict, repr=False)
+    _courses: dict[Channels, Trajectory] = field(default_factory=dict, repr=False)
 
-    def course(self, world: str | Channels) -> Course:
+    def course(self, world: str | Channels) -> Trajectory:
         """Return the months after the first wave or news in a world, named or by its channels."""
         channels = channels_of(world) if isinstance(world, str) else at_work(world)
         if channels not in self._courses:
@@ -254,7 +262,7 @@ class Truth:
         Columns: `origin`, `category`, `brand_group`, `accounts`, `stands_for` (merchants), `cheater`, `suspicion`,
         `entry_month` (position; -100 from the start), `closed_month` (position; inf never), `dose` (0 if never).
         """
-        firms, closures = self.market.stage.firms, self.market.closures
+        firms, closures = self.market.firms, self.market.closures
         return pd.DataFrame(
             {
                 "origin": np.where(firms.chinese, "CN", "other"),
@@ -301,11 +309,11 @@ class Truth:
     @cached_property
     def exposure(self) -> Floats:
         """Leave-own-out base share of the category's closed firms, float64[firm, month]."""
-        stage, closures = self.market.stage, self.market.closures
-        by = np.zeros((MONTHS, len(stage.level[0])))
-        by[FIRST_WAVE:] = exposure_by_category(stage, closures, self.closed)
+        market, closures = self.market, self.market.closures
+        by = np.zeros((MONTHS, market.parameters.n_categories))
+        by[FIRST_WAVE:] = exposure_by_category(market, closures, self.closed)
         own = closures.share * self.closed * (np.arange(MONTHS)[:, np.newaxis] >= self.closed_month)
-        return np.maximum(stage.firms.nests.spread(by) - own, 0.0).T
+        return np.maximum(market.firms.nests.spread(by) - own, 0.0).T
 
     def window(
         self, post_from: int = Design.post_from, post_to: int = Design.post_to, worlds: tuple[str, ...] = ("W11", "W00")
@@ -333,7 +341,7 @@ class Truth:
                 "the news; choose among these"
             )
         rows = self._rows(post_from, post_to)
-        history, firms = self.market.history.sales, self.market.stage.firms
+        history, firms = self.market.history.sales, self.market.firms
         courses = {world: self.course(world) for world in worlds}
         return Window(
             after={world: course.sales[rows].transpose(2, 1, 0) for world, course in courses.items()},
@@ -362,7 +370,7 @@ class Truth:
         NaN where nothing was closed or lost. Parameters as :meth:`window`.
         """
         window, months = self.window(post_from, post_to, NEEDED), post_to - post_from + 1
-        firms, closures = self.market.stage.firms, self.market.closures
+        firms, closures = self.market.firms, self.market.closures
         accounts = float((firms.stands_for * closures.closed_accounts)[window.closed].sum())
         loss = float(window.change[window.closed].sum())
         found = {
@@ -407,7 +415,7 @@ class Truth:
         """
         course, rows = self.course("W11"), self._rows(post_from, post_to)
         firms = np.flatnonzero(closed)
-        category = self.market.stage.firms.nests.category[firms]
+        category = self.market.firms.nests.category[firms]
         turn = np.arange(len(firms)) - np.searchsorted(category, category)
         otherwise = 0.0
         for number in range(int(turn.max(initial=-1)) + 1):
@@ -453,8 +461,8 @@ class Truth:
         Per cent, and its slope per ten points of exposure.
         """
         market, last = self.market, FIRST_WAVE + post_to
-        exposure = exposure_by_category(market.stage, market.closures, self.closed)[post_to]
-        firms, starts = market.stage.firms, [self.course(world).plan.start for world in ("W11", "W00")]
+        exposure = exposure_by_category(market, market.closures, self.closed)[post_to]
+        firms, starts = market.firms, [self.course(world).plan.start for world in ("W11", "W00")]
         may = firms.chinese & (firms.entry_month >= market.news) & (firms.entry_month <= last)
         months = last - market.news + 1
         by = [

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.estimate import Floats
-from analysis.market.demand import platform_targets
-from analysis.market.firms import Firms
 from analysis.market.parameters import FIRST_WAVE, MONTHS, PLATFORMS, Parameters
+from analysis.market.population import Firms, platform_targets
 
 SEASON = np.array([-0.06, -0.08, -0.02, -0.03, 0.0, -0.01, 0.0, -0.01, -0.02, 0.02, 0.12, 0.09])  # assumption
 COVID, REVERSAL = 15, 29  # April 2020, June 2021
@@ -22,7 +21,7 @@ REVIEW_CASE = 30  # 25 June 2021, so from July
 
 
 @dataclass(frozen=True, eq=False)
-class Paths:
+class Environment:
     """Exogenous paths, the same in every world.
 
     Attributes
@@ -45,17 +44,20 @@ class Paths:
     firm: Floats
     state: Floats
 
+    @classmethod
+    def of(cls, parameters: Parameters, firms: Firms) -> Environment:
+        """Trace all paths of one market."""
+        state = _state(parameters, firms.shocks)
+        eased = np.where(np.arange(MONTHS) >= REVIEW_CASE, 1 - parameters.review_case, 1.0)
+        appeal = np.zeros((MONTHS, len(PLATFORMS), parameters.n_categories))
+        appeal[list(PRIME_DAYS), 0] = parameters.prime_day
+        appeal[RESTOCK:, 0] += np.log1p(-parameters.restock * (1 - firms.bulk))  # bulky goods are not stored at Amazon
+        appeal[VAT:, 2] = np.log1p(-parameters.vat * parameters.vat_reach)
+        appeal[TRACKING:, 4] = np.log1p(-parameters.tracking)
+        return cls(_spending(parameters, firms), appeal, eased, _factor(parameters, firms, state), state)
 
-def trace(parameters: Parameters, firms: Firms) -> Paths:
-    """Trace all paths of one market."""
-    state = _own(parameters, firms.shocks)
-    eased = np.where(np.arange(MONTHS) >= REVIEW_CASE, 1 - parameters.review_case, 1.0)
-    return Paths(
-        _spending(parameters, firms), _appeal(parameters, firms), eased, _factor(parameters, firms, state), state
-    )
 
-
-def _own(parameters: Parameters, shocks: Floats) -> Floats:
+def _state(parameters: Parameters, shocks: Floats) -> Floats:
     """Let log sales follow a stationary autoregression."""
     sd = np.sqrt(parameters.transitory) * parameters.sd_log_sales
     state = np.empty_like(shocks)
@@ -72,20 +74,11 @@ def _spending(parameters: Parameters, firms: Firms) -> Floats:
     common = common + np.where(month >= COVID, np.log1p(parameters.covid), 0.0)
     common = common + np.where(month >= REVERSAL, np.log1p(-parameters.covid_reversal), 0.0)
     tie = parameters.trend_tie
-    slope = tie * firms.cheating + np.sqrt(1 - tie**2) * firms.category_draws
+    slope = tie * firms.cheating + np.sqrt(1 - tie**2) * firms.drift
     walk = parameters.walk_sd * np.cumsum(firms.walk, axis=0)
     level = np.exp(common + parameters.category_trend * slope * (month - FIRST_WAVE) + walk)
     home = platform_targets(parameters)[0][0]
     return np.asarray(level * (parameters.gmv_2019 / (home * level[:12].sum())))
-
-
-def _appeal(parameters: Parameters, firms: Firms) -> Floats:
-    appeal = np.zeros((MONTHS, len(PLATFORMS), parameters.n_categories))
-    appeal[list(PRIME_DAYS), 0] = parameters.prime_day
-    appeal[RESTOCK:, 0] += np.log1p(-parameters.restock * (1 - firms.bulk))  # bulky goods are not stored at Amazon
-    appeal[VAT:, 2] = np.log1p(-parameters.vat * parameters.vat_reach)
-    appeal[TRACKING:, 4] = np.log1p(-parameters.tracking)
-    return appeal
 
 
 def _factor(parameters: Parameters, firms: Firms, state: Floats) -> Floats:

@@ -1,0 +1,512 @@
+"""Would the methods see the truth? Every estimand of a panel on simulated markets whose truth is known.
+
+`replicate` simulates markets and asks each of them for every estimand that there is; `summarise` turns the answers
+into measures of performance, each with its Monte Carlo error, and a grade by rule (:mod:`analysis.grades`); `shares`
+counts the truths that lie inside their intervals; `write` keeps the tables as ``data/audit.csv`` and
+``data/audit_covered.csv``. The names follow Morris, T. P., White, I. R. and Crowther, M. J. (2019), Using simulation
+studies to evaluate statistical methods, Statistics in Medicine 38, 2074-2102.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+from tqdm import tqdm
+
+from analysis import facts
+from analysis.errors import DesignError, whole_number
+from analysis.estimands.catalogue import estimate_all
+from analysis.estimands.design import Design
+from analysis.estimands.event_study import event_study, true_path
+from analysis.estimate import Bools, Estimate, Floats
+from analysis.estimators.power import POWER, detectable
+from analysis.grades import GRADES, MOST_BIAS, NOT_GRADED, grade, reason
+from analysis.market import simulate
+from analysis.market.parameters import PLATFORMS, Parameters, chosen
+
+if TYPE_CHECKING:
+    from analysis.market.truth import Truth
+    from analysis.panel import Panel
+
+FILE, COVERED = facts.DATA / "audit.csv", facts.DATA / "audit_covered.csv"
+DIGITS = "%.6g"  # of a simulation's results, so that other machines write the same bytes
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+ROUNDING = 1e-9  # a truth nearer to zero, in per cent or points, is zero: sums of sales cancel to some 1e-14
+PATH = "E1a_path"
+REPLICATES = [
+    *("preset", "seed", "closed", "level", "id", "label", "unit"),
+    *("truth", "estimate", "std_error", "low", "high", "refused"),
+]
+MEASURES = ("bias", "sd", "mean_error", "rmse", "coverage", "rejection", "mde", "type_s", "type_m")
+COLUMNS = [
+    *("preset", "id", "label", "unit", "level", "first_seed", "last_seed", "closed"),
+    *("markets", "refused", "undefined", "truth"),
+    *(name for measure in MEASURES for name in (measure, f"{measure}_mc")),
+    *("grade", "reason"),
+]
+POWER_COLUMNS = {
+    **{"id": "Estimand", "truth": "Mean truth", "mde": "Smallest effect seen", "mde_mc": "MC"},
+    **{"rejection": "Power", "rejection_mc": "MC", "type_s": "Type S", "type_s_mc": "MC"},
+    **{"type_m": "Type M, ratio", "type_m_mc": "MC"},
+}
+"""Columns of `power` and their headers."""
+BIAS, RMSE = "bias over spread", "RMSE"
+Pair = tuple[float, float]
+Cells = tuple[pd.DataFrame, npt.NDArray[np.int64], int | None]
+"""Numbers by estimand and preset, their shade from 0 to 2, and decimals (None: two digits)."""
+
+
+def replicate(presets: Iterable[str], seeds: Iterable[int], *, design: Design, workers: int) -> pd.DataFrame:
+    """Simulate markets, and hold every answer of each against its truth.
+
+    The estimands are those of :func:`analysis.estimands.catalogue.estimate_all`: one added there is audited; and
+    `PATH`, whether the band of the event study holds the whole true path. The rows do not depend on `workers`.
+
+    Parameters
+    ----------
+    presets : iterable of str
+        Presets of the simulated market.
+    seeds : iterable of int
+        Of each preset. Markets of one seed share their random numbers, also over presets.
+    design : Design
+        How every panel is looked at.
+    workers : int
+        Processes, each with one BLAS thread; with one, the markets are simulated in this process.
+
+    Returns
+    -------
+    DataFrame
+        One row per market and estimand: `preset`, `seed`; `closed`, closed firms of the panel; `level` of the
+        interval; `id`, `label`, `unit`; `truth`, NaN where it is not defined in this market, or in none; `estimate`,
+        `std_error`, `low`, `high`; `refused`, why there is no interval.
+
+    Raises
+    ------
+    DesignError
+        If there is no market to simulate, a preset is unknown, or there are fewer than one worker.
+    """
+    presets = list(presets)
+    work = [(preset, seed) for seed in seeds for preset in presets] if presets else []
+    if not work or whole_number("workers", workers) < 1:
+        raise DesignError(
+            f"an audit was asked for; found {len(work)} markets and {workers} workers; give at least one preset, one "
+            "seed and one worker"
+        )
+    for preset in presets:
+        chosen(preset)
+    make, watched = partial(_market, design), partial(tqdm, total=len(work), desc="markets", disable=None)
+    if workers == 1:
+        rows = list(watched(map(make, *zip(*work, strict=True))))
+    else:
+        for name in THREADS:  # read by each process when it imports numpy; this one has read them
+            os.environ.setdefault(name, "1")
+        fresh = multiprocessing.get_context("spawn")  # kernels have threads, which a fork would inherit half-way
+        with ProcessPoolExecutor(min(workers, len(work)), mp_context=fresh) as pool:
+            rows = list(watched(pool.map(make, *zip(*work, strict=True))))
+    found = pd.DataFrame(chain.from_iterable(rows), columns=REPLICATES)
+    return found.sort_values("preset", key=lambda names: names.map(presets.index), kind="stable", ignore_index=True)
+
+
+def _market(design: Design, preset: str, seed: int) -> list[dict[str, Any]]:
+    """Simulate one market and return its rows."""
+    try:
+        panel, truth = simulate(preset, seed)
+        known = truth.scalars(design.post_from, design.post_to)
+        asked = estimate_all(panel, design)
+        path = path_inside(panel, truth, design)
+    except Exception as error:
+        error.add_note(f"in the simulated market {preset}, seed {seed}")
+        raise
+    rows = [_row(name, asked.labels[name], found, known.get(name, np.nan)) for name, found in asked.items()]
+    shared = {"preset": preset, "seed": seed, "closed": panel.count_closed(cut=design.cut), "level": design.level}
+    return [row | shared for row in [*rows, {"refused": ""} | path]]
+
+
+def _row(name: str, label: str, found: Estimate, truth: float) -> dict[str, Any]:
+    """Hold an estimate of one term against its truth."""
+    (low,), (high,), (std_error,) = *found.ends, found.std_error
+    return {
+        **{"id": name, "label": label, "unit": found.columns.get("unit", [found.unit])[0], "truth": truth},
+        **{"estimate": found.value[0], "std_error": std_error, "low": low, "high": high},
+        "refused": found.reason if np.isnan(std_error) else "",
+    }
+
+
+def path_inside(panel: Panel, truth: Truth, design: Design) -> dict[str, Any]:
+    """Return a row for the path of E1a by month since closure, before it and after.
+
+    The estimate is the largest gap between the path and its truth over all months with a band, signed, in half-widths
+    of the band; its truth is zero, and its interval a half-width to either side. So the interval holds the truth where
+    the band holds the whole path, and coverage is that of the band. There is no standard error.
+
+    Returns
+    -------
+    dict
+        `id`, `label`, `unit`, `truth`, and `estimate`, `low`, `high`, or `refused`, why there is none.
+    """
+    row: dict[str, Any] = {"id": PATH, "truth": 0.0} | {name: _estimands()[PATH][name] for name in ("label", "unit")}
+    try:
+        study = event_study(panel, design)
+    except DesignError as refusal:
+        return row | {"refused": str(refusal)}
+    half = (study.rows["band_high"] - study.rows["estimate"]).to_numpy()
+    gap = study.rows["estimate"].to_numpy() - true_path(truth, study)
+    banded = np.isfinite(gap) & (half > 0)
+    if not banded.any():
+        return row | {"refused": "no month has a band and a truth"}
+    units = gap[banded] / half[banded]
+    largest = float(units[np.argmax(np.abs(units))])
+    return row | {"estimate": largest, "low": largest - 1, "high": largest + 1}
+
+
+@cache
+def _estimands() -> dict[str, dict[str, str]]:
+    """Return the row of ``data/estimands.csv`` for every id of a simulated market."""
+    rows = facts.load("estimands").fillna("").to_dict("records")
+    named = [{"platform": name, "away": name, "origin": "CN", "lead": lead} for name in PLATFORMS for lead in range(7)]
+    return {row["id"].format(**names): row for row in rows for names in named}
+
+
+def cause(name: str, preset: str) -> str:
+    """Return the known cause of a bias of an estimand in a preset; empty where none is known."""
+    row = _estimands().get(name, {})
+    return row.get(f"bias_{preset}") or row.get("bias", "")
+
+
+def summarise(replicates: pd.DataFrame) -> pd.DataFrame:
+    r"""Measure how every estimator does in every preset.
+
+    With the error :math:`e_r = \hat\theta_r - \theta_r` of market r of n (the truth differs between markets, since
+    each draws its firms anew), and Monte Carlo errors in columns ``..._mc``:
+
+    - `bias`, mean error, with :math:`s_e/\sqrt n`;
+    - `sd`, empirical, :math:`s_e`, with :math:`s_e/\sqrt{2(n-1)}`;
+    - `mean_error`, mean of the standard errors, to be held against `sd`;
+    - `rmse`, root of the mean :math:`e_r^2`, by the delta method;
+    - `coverage`, share of intervals that hold the truth, with :math:`\sqrt{c(1-c)/n}`;
+    - `rejection`, share of intervals that do not hold zero: power where the truth is not zero, size where it is, as
+      in the preset ``null``;
+    - `mde`, smallest effect that a two-sided test of size 1 - level, by the estimate's own error, sees with a power of
+      80 per cent: from `mean_error` and the empirical `sd` by :func:`analysis.estimators.power.detectable`;
+    - `type_s`, share of the estimates whose interval does not hold zero that have the wrong sign; `type_m`, mean size
+      of these estimates over the mean size of their truths (Gelman and Carlin's exaggeration, as a ratio of means
+      since truths differ). NaN where the truth is zero, or no interval excludes zero.
+
+    Parameters
+    ----------
+    replicates : DataFrame
+        From :func:`replicate`.
+
+    Returns
+    -------
+    DataFrame
+        One row per preset and id: `label`, `unit`, `level`, `first_seed`, `last_seed`; `closed`, mean number of closed
+        firms; `markets` that count; `refused`, markets without an interval; `undefined`, markets with one but without
+        a truth; `truth`, mean; the measures; `grade` and its `reason`, with the cause of a bias where it is known.
+
+    References
+    ----------
+    Morris, White and Crowther (2019), table 6. Gelman, A. and Carlin, J. (2014), Beyond power calculations: assessing
+    type S and type M errors, Perspectives on Psychological Science 9, 641-651.
+    """
+    rows = [_summary(group) for _, group in replicates.groupby(["preset", "id"], sort=False)]
+    table = pd.DataFrame(rows, columns=COLUMNS[:-2])
+    table["mde"], table["mde_mc"] = _smallest_seen(table)
+    table.loc[table["id"] == PATH, ["mde", "mde_mc"]] = np.nan  # a gap in half-widths is no effect
+    records = table.to_dict("records")
+    said = [(reason(row), cause(row["id"], row["preset"])) for row in records]
+    reasons = [f"{why}: {known}" if known and why.startswith("bias") else why for why, known in said]
+    return table.assign(grade=[grade(row) for row in records], reason=reasons)
+
+
+def _summary(group: pd.DataFrame) -> dict[str, Any]:
+    """Measure one estimator in one preset."""
+    first = group.iloc[0]
+    answered = group["estimate"].notna() & group["low"].notna() & group["high"].notna()
+    used = group[answered & group["truth"].notna()]
+    measures = _measures(used) if len(used) else {}
+    return {
+        **{name: first[name] for name in ("preset", "id", "label", "level")},
+        "unit": next((unit for unit in group["unit"] if isinstance(unit, str)), ""),
+        "first_seed": group["seed"].min(),
+        "last_seed": group["seed"].max(),
+        "closed": group["closed"].mean(),
+        "markets": len(used),
+        "refused": int((~answered).sum()),
+        "undefined": int(answered.sum()) - len(used),
+        "truth": used["truth"].mean(),
+        **{name: value for name, (value, _) in measures.items()},
+        **{f"{name}_mc": error for name, (_, error) in measures.items()},
+    }
+
+
+def _measures(used: pd.DataFrame) -> dict[str, Pair]:
+    truth, estimate, low, high = (used[name].to_numpy(float) for name in ("truth", "estimate", "low", "high"))
+    n, gap = len(used), estimate - truth
+    spread = float(gap.std(ddof=1)) if n > 1 else np.nan
+    rmse = float(np.sqrt((gap**2).mean()))
+    seen = (low > 0) | (high < 0)
+    found = {
+        "bias": _mean(gap),
+        "sd": (spread, spread / np.sqrt(2 * (n - 1)) if n > 1 else np.nan),
+        "mean_error": _mean(used["std_error"].to_numpy(float)),
+        "rmse": (rmse, _mean(gap**2)[1] / (2 * rmse) if rmse else np.nan),
+        "coverage": _share((low <= truth) & (truth <= high)),
+        "rejection": _share(seen),
+    }
+    real = seen & (np.abs(truth) > ROUNDING)
+    if real.any():
+        size, true_size = np.abs(estimate[real]), np.abs(truth[real])
+        ratio = float(size.mean() / true_size.mean())
+        found["type_s"] = _share(np.sign(truth[real]) != np.sign(estimate[real]))
+        found["type_m"] = ratio, _mean(size - ratio * true_size)[1] / float(true_size.mean())
+    return found
+
+
+def _mean(values: Floats) -> Pair:
+    error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
+    return float(values.mean()), float(error)
+
+
+def _share(hits: Bools) -> Pair:
+    share = float(hits.mean())
+    return share, float(np.sqrt(share * (1 - share) / len(hits)))
+
+
+def _smallest_seen(table: pd.DataFrame) -> tuple[Floats, Floats]:
+    """Return the detectable effect, and half its change as spread and mean error move by their Monte Carlo errors.
+
+    An estimate of spread s is seen where it lies z(level) of its own errors from zero. So what
+    :func:`analysis.estimators.power.detectable` takes for one error is ``(z(level) m + z(power) s) / (z(level) +
+    z(power))``, with m the mean error; s alone for what has an interval and no error.
+    """
+    level = float(table["level"].iloc[0])
+    z, more = float(stats.norm.ppf((1 + level) / 2)), float(stats.norm.ppf(POWER))
+    rows = table.assign(estimate=table["truth"] + table["bias"], conf_low=np.nan, conf_high=np.nan)
+    found = []
+    for step in (-1, 0, 1):
+        spread = (table["sd"] + step * table["sd_mc"].fillna(0.0)).clip(lower=0)
+        mean = (table["mean_error"] + step * table["mean_error_mc"].fillna(0.0)).clip(lower=0).fillna(spread)
+        error = (z * mean + more * spread) / (z + more)
+        found.append(detectable(rows.assign(std_error=error), level=level, power=POWER))
+    low, at, high = found
+    return at, np.where(table["sd_mc"].isna(), np.nan, (high - low) / 2)
+
+
+def covered(replicates: pd.DataFrame) -> dict[str, float]:
+    """Return how many of all truths lie inside their intervals, over estimands and presets.
+
+    Estimates of one market go together, and so do markets of one seed: the Monte Carlo error is that of the mean over
+    seeds, the interval from Student's t.
+
+    Returns
+    -------
+    dict
+        `share`, `error`, `low`, `high` in per cent; `intervals`, `seeds`, `markets` that stand behind it. The error is
+        NaN with a single seed.
+
+    Raises
+    ------
+    DesignError
+        If no interval has a truth.
+    """
+    used = replicates[replicates["low"].notna() & replicates["truth"].notna()]
+    if used.empty:
+        raise DesignError("a share of truths inside intervals was asked for; no interval has a truth; simulate more")
+    inside = (used["low"] <= used["truth"]) & (used["truth"] <= used["high"])
+    by_seed = inside.groupby(used["seed"]).agg(["sum", "count"])
+    share, seeds = 100 * float(inside.mean()), len(by_seed)
+    # of a ratio of sums over seeds
+    gap = 100 * by_seed["sum"].to_numpy(float) - share * by_seed["count"].to_numpy(float)
+    error = float(np.sqrt(seeds * (gap**2).sum() / (seeds - 1)) / len(used)) if seeds > 1 else np.nan
+    half = float(stats.t.ppf(0.975, seeds - 1)) * error if seeds > 1 else np.nan
+    return {
+        "share": share,
+        "error": error,
+        "low": max(share - half, 0.0),
+        "high": min(share + half, 100.0),
+        "intervals": len(used),
+        "seeds": seeds,
+        "markets": len(used[["preset", "seed"]].drop_duplicates()),
+    }
+
+
+def shares(replicates: pd.DataFrame, *, first: int = 50) -> pd.DataFrame:
+    """Return :func:`covered` over all presets, over all presets in the first so many seeds, and by preset.
+
+    Returns
+    -------
+    DataFrame
+        `preset`, "all" or one; `first_seed`, `last_seed`, and what :func:`covered` returns.
+    """
+    lowest = replicates["seed"].min()
+    parts = [("all", replicates), ("all", replicates[replicates["seed"] < lowest + first])]
+    parts += [(str(name), part) for name, part in replicates.groupby("preset", sort=False)]
+    rows = [
+        {"preset": name, "first_seed": part["seed"].min(), "last_seed": part["seed"].max()} | covered(part)
+        for name, part in parts
+    ]
+    return pd.DataFrame(rows).drop_duplicates(["preset", "first_seed", "last_seed"], ignore_index=True)
+
+
+def write(table: pd.DataFrame, path: Path = FILE) -> bool:
+    """Write a table of :func:`summarise` or :func:`shares` as CSV, whole or not at all.
+
+    A column `provenance` says "simulated" in every row.
+
+    Returns
+    -------
+    bool
+        Whether the file is another than before, and so has to be accepted (``python -m analysis check --accept``).
+    """
+    marked = table.assign(provenance="simulated")
+    content = marked.to_csv(index=False, float_format=DIGITS, lineterminator="\n").encode()
+    if path.exists() and path.read_bytes() == content:
+        return False
+    draft = path.with_name(f".{path.name}.tmp")
+    draft.write_bytes(content)
+    os.replace(draft, path)
+    return True
+
+
+def mechanisms(table: pd.DataFrame) -> pd.DataFrame:
+    """Describe the presets of an audit by the parameters in which they differ from the defaults, ``mid_3k``.
+
+    Returns
+    -------
+    DataFrame
+        `preset`; `closed`, mean number of closed firms of a panel; `differs`, parameters with value, default and unit.
+    """
+    rows = []
+    for preset, closed in table.groupby("preset", sort=False)["closed"].first().items():
+        values = vars(chosen(str(preset)))
+        words = [
+            f"{row['name']} {values[row['name']]:,.10g} instead of {row['default']:,.10g} ({row['unit']})"
+            for row in Parameters.describe()
+            if values[row["name"]] != row["default"]
+        ]
+        rows.append({"preset": preset, "closed": closed, "differs": "; ".join(words) or "the defaults"})
+    return pd.DataFrame(rows)
+
+
+def estimands(table: pd.DataFrame) -> pd.DataFrame:
+    """Return `id`, `label`, `unit` of each estimand of an audit, once."""
+    known = table.sort_values("unit", key=lambda unit: unit == "", kind="stable")  # refused in a preset, it has no unit
+    return known.drop_duplicates("id")[["id", "label", "unit"]]
+
+
+def standardised(replicates: pd.DataFrame, name: str, preset: str) -> pd.DataFrame:
+    """Return the intervals of one estimand, measured from the truth in their own standard errors.
+
+    Parameters
+    ----------
+    replicates : DataFrame
+    name : str
+        Id of the estimand.
+    preset : str
+        One preset, or "all_presets".
+
+    Returns
+    -------
+    DataFrame
+        By growing size of z: `preset`, `seed`, `z`, `low`, `high`, `holds` (whether the truth, 0, is inside).
+
+    Raises
+    ------
+    DesignError
+        If there is no such estimand, or none of its intervals has a truth and a positive error.
+    """
+    asked = replicates[(replicates["id"] == name) & ((replicates["preset"] == preset) | (preset == "all_presets"))]
+    used = asked[(asked["std_error"] > 0) & asked["low"].notna() & asked["truth"].notna()]
+    if used.empty:
+        raise DesignError(
+            f"the intervals of {name} in {preset} were asked for; {len(asked)} markets answer, none "
+            "with an interval and a truth; name another preset of this run, or an estimand of "
+            f"{', '.join(replicates['id'].unique())}"
+        )
+    unit = {
+        new: (used[old] - used["truth"]) / used["std_error"]
+        for new, old in (("z", "estimate"), ("low", "low"), ("high", "high"))
+    }
+    rows = used[["preset", "seed"]].assign(**unit)
+    rows["holds"] = (rows["low"] <= 0) & (rows["high"] >= 0)
+    return rows.sort_values("z", key=np.abs, kind="stable", ignore_index=True)
+
+
+def grid(table: pd.DataFrame, column: str, like: pd.DataFrame) -> pd.DataFrame:
+    """Return a column of an audit by estimand (rows) and preset, in the order of another; missing where absent."""
+    wide = table.pivot(index="id", columns="preset", values=column)
+    return wide.reindex(index=like["id"].unique(), columns=like["preset"].unique())
+
+
+def coverage_cells(table: pd.DataFrame, limits: tuple[float, float]) -> Cells:
+    """Return per cent of intervals that hold the truth by estimand (rows) and preset, darker below each limit."""
+    shares = grid(table, "coverage", table)
+    return 100 * shares, 2 - np.digitize(shares, limits), 0
+
+
+def error_cells(table: pd.DataFrame) -> dict[str, Cells]:
+    r"""Return bias over spread and RMSE by estimand (rows) and preset, with shades and decimals, to draw as cells.
+
+    The bias is darker beyond `MOST_BIAS` and twice that; its Monte Carlo error is :math:`1/\sqrt n` spreads in every
+    cell of n markets, since that of the bias is :math:`s_e/\sqrt n`. The RMSE is darker where it is more than half the
+    mean true effect, and more than all of it.
+    """
+    rows = table.assign(
+        scaled=table["bias"] / table["sd"].where(table["sd"] > 0),
+        size=table["rmse"] / table["truth"].abs().where(table["truth"].abs() > ROUNDING),
+    )
+    scaled, size = grid(rows, "scaled", table), grid(rows, "size", table)
+    return {
+        BIAS: (scaled, np.digitize(scaled.abs(), (MOST_BIAS, 2 * MOST_BIAS)), 1),
+        RMSE: (grid(rows, "rmse", table), np.digitize(size.fillna(0.0), (0.5, 1.0)), None),
+    }
+
+
+def power_cells(table: pd.DataFrame) -> dict[str, Cells]:
+    """Return power, Type S (per cent) and Type M by estimand (rows) and preset, with shades and decimals.
+
+    Only where the mean truth is not zero, and without the path, whose band is held against the truth. Darker: power
+    below 80 and 50 per cent, Type S from 5 and 10 per cent, Type M from 1.5 and 2.
+    """
+    rows = table[(table["truth"].abs() > ROUNDING) & (table["id"] != PATH)]
+    like = table[table["id"].isin(rows["id"]) & table["preset"].isin(rows["preset"])]
+    power, sign, size = (grid(rows, name, like) for name in ("rejection", "type_s", "type_m"))
+    return {
+        "power": (100 * power, 2 - np.digitize(power, (0.5, 0.8)), 0),
+        "Type S": (100 * sign, np.digitize(sign, (0.05, 0.1)), 0),
+        "Type M": (size, np.digitize(size, (1.5, 2.0)), None),
+    }
+
+
+def largest_error(table: pd.DataFrame, measure: str, *, relative: bool = False) -> float:
+    """Return the largest Monte Carlo error of a measure in any cell of an audit, over the measure if `relative`."""
+    error = table[f"{measure}_mc"]
+    return float((error / table[measure].abs() if relative else error).max())
+
+
+def power(table: pd.DataFrame, preset: str) -> pd.DataFrame:
+    """Return power, detectable effect and exaggeration of the estimands in one preset, columns as `POWER_COLUMNS`.
+
+    Shares in per cent; `small` says that the mean true effect is smaller than the smallest effect seen. Estimands
+    without an answer there are left out, and so is the path, whose band is held against the truth and not against zero.
+    """
+    rows = table[(table["preset"] == preset) & (table["markets"] > 1) & (table["id"] != PATH)].reset_index(drop=True)
+    shares = [name for name in POWER_COLUMNS if name.startswith(("rejection", "type_s"))]
+    return rows.assign(**100 * rows[shares], small=rows["truth"].abs() < rows["mde"])
+
+
+def tally(table: pd.DataFrame) -> dict[str, int]:
+    """Count the cells of an audit by grade, in the order of `GRADES`, then those not graded."""
+    return {word: int((table["grade"] == word).sum()) for word in (*GRADES, NOT_GRADED)}
