@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from analysis import facts
 from analysis.errors import DesignError, whole_number
-from analysis.estimands.catalogue import estimate_all
+from analysis.estimands.catalogue import catalogue, estimate_all
 from analysis.estimands.design import Design
 from analysis.estimands.event_study import event_study, true_path
 from analysis.estimate import Bools, Estimate, Floats
@@ -173,9 +173,7 @@ def path_inside(panel: Panel, truth: Truth, design: Design) -> dict[str, Any]:
 @cache
 def _estimands() -> dict[str, dict[str, str]]:
     """Return the row of ``data/estimands.csv`` for every id of a simulated market."""
-    rows = facts.load("estimands").fillna("").to_dict("records")
-    named = [{"platform": name, "away": name, "origin": "CN", "lead": lead} for name in PLATFORMS for lead in range(7)]
-    return {row["id"].format(**names): row for row in rows for names in named}
+    return catalogue(PLATFORMS, Design())
 
 
 def cause(name: str, preset: str) -> str:

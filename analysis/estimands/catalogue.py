@@ -2,108 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
+from analysis import facts
 from analysis.errors import DesignError
+from analysis.estimands import closed_firms, displacement, growth
 from analysis.estimands.anticipation import LEADS, anticipation, chilling
-from analysis.estimands.closed_firms import damage_multiple, effect_on_closed, months_alive, own_closure
 from analysis.estimands.design import Design, attempt
-from analysis.estimands.displacement import (
-    displacement,
-    excess_recapture,
-    hedging,
-    platform_mix,
-    recapture,
-    relocation,
-    toward_destinations,
-)
-from analysis.estimands.growth import (
-    PARTS,
-    effect_in_parts,
-    effect_on_growth,
-    effect_on_sales,
-    effect_on_share,
-    entry_by_exposure,
-)
 from analysis.estimands.rivals import spillover
-from analysis.estimands.table import COLUMNS, as_rows
+from analysis.estimands.table import COLUMNS
 from analysis.estimate import Estimate
+from analysis.estimators.power import detectable
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
 
-Terms = Mapping[str, tuple[str, str]]
+VERBS: list[tuple[Any, dict[str, str]]] = [
+    (closed_firms.effect_on_closed, {"simple": "E1a"}),
+    (partial(closed_firms.effect_on_closed, where="home"), {"simple": "E1b"}),
+    (closed_firms.own_closure, {"simple": "E1c"}),
+    (closed_firms.months_alive, {"difference": "E1d"}),
+    (closed_firms.damage_multiple, {"damage multiple": "E1e"}),
+    (spillover, {"slope": "E2a_slope", "average": "E2a"}),
+    (partial(spillover, own_origin=False), {"slope": "E2b_slope", "average": "E2b"}),
+    (growth.effect_on_growth, {"seen": "E3g"}),
+    (growth.effect_on_sales, {"seen": "E3"}),
+    (growth.effect_on_share, {"seen": "E3s"}),
+    (growth.effect_in_parts, {name: f"E3k_{name}" for name in growth.PARTS}),
+    (growth.entry_by_exposure, {"slope": "E5d_slope", "level": "E5d"}),
+    (displacement.relocation, {"{away}": "E4a_{away}"}),
+    (displacement.toward_destinations, {"presence": "E4a_presence", "sales": "E4a_sales"}),
+    (displacement.recapture, {"own": "E4b_{origin}", "other": "E4b_other"}),
+    (displacement.excess_recapture, {"own": "E4e_{origin}", "other": "E4e_other"}),
+    (anticipation, {"-{lead}": "E5a_-{lead}"}),
+    (chilling, {"chilling": "E5b"}),
+    (displacement.hedging, {"{away}": "E5c_{away}"}),
+    (displacement.platform_mix, {"{platform}": "E4d_{platform}"}),
+    (displacement.displacement, {f"d{number}": f"d{number}" for number in range(1, 8)}),
+]
+"""Verbs from (panel, design) to an Estimate, with the ids of their terms in ``data/estimands.csv``.
+
+The id is also the name of the truth in a simulated market.
+"""
 
 
-def questions(panel: Panel, design: Design) -> list[tuple[Callable[[Panel, Design], Estimate], Terms]]:
-    """Return every verb that can be put to a panel, and by its terms the id of each estimand and its label.
-
-    The id is also its name in the truth of a simulated market.
-    """
-    own, there, away = design.origin, " and ".join(design.destinations), panel.platforms[1:]
-    grown = ("growth: closed firms", "growth: spared incumbents", "growth: spared that stopped", "growth: entrants")
+def filled(template: str, platforms: tuple[str, ...], design: Design) -> list[dict[str, str]]:
+    """Return the names that fill the braces of an id: one of each, or one for every platform or month that it names."""
     first, second = [*design.destinations, "a second destination"][:2]
-    displaced = (
-        f"recaptured at home by {own} rivals",
-        "recaptured at home by other origins",
-        f"moved with the firm to {first}",
-        f"moved with the firm to {second}",
-        "moved with the firm elsewhere",
-        "other firms' change away from home",
-        "left over: bought elsewhere or not at all",
-    )
-    of_rivals = ("E2a", "rivals of the origin"), ("E2b", "rivals of other origins")
-    return [
-        (effect_on_closed, {"simple": ("E1a", "closed firms' sales, all platforms")}),
-        (partial(effect_on_closed, where="home"), {"simple": ("E1b", "closed firms' sales at home")}),
-        (own_closure, {"simple": ("E1c", "own closure, rivals' closures given")}),
-        (months_alive, {"difference": ("E1d", "months alive of the twelve after closure")}),
-        (damage_multiple, {"damage multiple": ("E1e", "loss over the mechanical loss")}),
-        (spillover, {"slope": ("E2a_slope", f"{of_rivals[0][1]}, per 10 pp"), "average": of_rivals[0]}),
-        (
-            partial(spillover, own_origin=False),
-            {"slope": ("E2b_slope", f"{of_rivals[1][1]}, per 10 pp"), "average": ("E2b", "of other origins")},
-        ),
-        (effect_on_growth, {"seen": ("E3g", "growth of the origin at home")}),
-        (effect_on_sales, {"seen": ("E3", "sales of the origin at home")}),
-        (effect_on_share, {"seen": ("E3s", "share of the origin in home sales")}),
-        (effect_in_parts, {name: (f"E3k_{name}", words) for name, words in zip(PARTS, grown, strict=True)}),
-        (
-            entry_by_exposure,
-            {
-                "slope": ("E5d_slope", "entrants of the origin, per 10 pp"),
-                "level": ("E5d", "entrants of the origin, in all categories"),
-            },
-        ),
-        (relocation, {name: (f"E4a_{name}", f"relocation to {name}") for name in away}),
-        (
-            toward_destinations,
-            {"presence": ("E4a_presence", f"presence on {there}"), "sales": ("E4a_sales", f"relocation to {there}")},
-        ),
-        (
-            recapture,
-            {"own": (f"E4b_{own}", "recaptured by the origin"), "other": ("E4b_other", "recaptured by other origins")},
-        ),
-        (
-            excess_recapture,
-            {
-                "own": (f"E4e_{own}", "recaptured by the origin, beyond its size"),
-                "other": ("E4e_other", "by other origins, beyond their size"),
-            },
-        ),
-        (
-            anticipation,
-            {f"-{k}": (f"E5a_-{k}", f"closed firms at home, month {k} before closure") for k in range(LEADS, 0, -1)},
-        ),
-        (chilling, {"chilling": ("E5b", "suspect firms that were spared")}),
-        (hedging, {name: (f"E5c_{name}", f"spared firms of the origin on {name}") for name in away}),
-        (platform_mix, {name: (f"E4d_{name}", f"share of {name} in closed firms' sales") for name in panel.platforms}),
-        (displacement, {f"d{k}": (f"d{k}", label) for k, label in enumerate(displaced, start=1)}),
-    ]
+    one = {"origin": design.origin, "destinations": " and ".join(design.destinations), "first": first, "second": second}
+    many = {"away": platforms[1:], "platform": platforms, "lead": tuple(map(str, range(LEADS, 0, -1)))}
+    for name, values in many.items():
+        if f"{{{name}}}" in template:
+            return [one | {name: value} for value in values]
+    return [one]
+
+
+def catalogue(platforms: tuple[str, ...], design: Design) -> dict[str, dict[str, str]]:
+    """Return the row of ``data/estimands.csv`` of every id, with its label in the words of a design."""
+    rows = facts.load("estimands").fillna("").to_dict("records")
+    return {
+        row["id"].format(**names): {**row, "label": row["label"].format(**names)}
+        for row in rows
+        for names in filled(row["id"], platforms, design)
+    }
 
 
 class Answers(dict[str, Estimate]):
@@ -116,12 +82,27 @@ class Answers(dict[str, Estimate]):
 
     @cached_property
     def rows(self) -> pd.DataFrame:
-        """One row per estimand, as :func:`analysis.estimands.table.as_rows`.
+        """One row per estimand: `id`, `label`, `estimate`, `std_error`, `conf_low`, `conf_high`, `unit`, `n`; and more.
 
         `mde` is the smallest effect seen with a power of 80 per cent; `reason` says why there is no estimate.
         """
-        rows = [as_rows(found, {found.terms[0]: (name, self.labels[name])}) for name, found in self.items()]
-        return pd.DataFrame([row for part in rows for row in part.to_dict("records")], columns=COLUMNS)
+        rows = [
+            {
+                "id": name,
+                "label": self.labels[name],
+                "estimate": found.value[0],
+                "std_error": found.std_error[0],
+                "conf_low": found.ends[0, 0],
+                "conf_high": found.ends[1, 0],
+                "unit": found.columns["unit"][0] if "unit" in found.columns else found.unit,
+                "n": np.ravel(found.n)[0],
+                "reason": found.reason if np.isnan(found.std_error[0]) else "",
+            }
+            for name, found in self.items()
+        ]
+        table = pd.DataFrame(rows).reindex(columns=COLUMNS)
+        level = next((found.level for found in self.values() if not found.refused), Design.level)
+        return table.assign(mde=detectable(table, level=level))
 
     def require(self) -> None:
         """Stop where there is no estimate at all: a DesignError with the reasons."""
@@ -141,17 +122,25 @@ def estimate_all(panel: Panel, design: Design, names: Collection[str] = ()) -> A
     DesignError
         If a name is unknown. What the panel cannot carry is no error: see :class:`Answers`.
     """
-    known = questions(panel, design)
-    if unknown := set(names) - {name for _, terms in known for name, _ in terms.values()}:
-        there = ", ".join(name for _, terms in known for name, _ in terms.values())
+    known = [
+        (
+            verb,
+            {
+                term.format(**words): name.format(**words)
+                for term, name in terms.items()
+                for words in filled(name, panel.platforms, design)
+            },
+        )
+        for verb, terms in VERBS
+    ]
+    if unknown := set(names) - {name for _, terms in known for name in terms.values()}:
+        there = ", ".join(name for _, terms in known for name in terms.values())
         raise DesignError(f"{', '.join(sorted(unknown))} was asked for; there are {there}; name one of these")
     found: dict[str, Estimate] = {}
-    labels: dict[str, str] = {}
-    for make, terms in known:
-        asked = {term: pair for term, pair in terms.items() if not names or pair[0] in names}
-        whole = attempt(make, panel, design) if asked else None
-        for term, (name, label) in asked.items():
-            assert whole is not None
-            labels[name] = label
-            found[name] = whole if whole.refused else whole[term]
-    return Answers(found, labels)
+    for verb, terms in known:
+        asked = {term: name for term, name in terms.items() if not names or name in names}
+        if asked:
+            whole = attempt(verb, panel, design)
+            found |= {name: whole if whole.refused else whole[term] for term, name in asked.items()}
+    rows = catalogue(panel.platforms, design)
+    return Answers(found, {name: rows[name]["label"] for name in found})
