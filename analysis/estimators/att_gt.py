@@ -90,8 +90,10 @@ class GroupTime:
         Raises
         ------
         DesignError
-            If no cell has a comparison, or on the ratio scale none of those treated sold anything.
+            If the kind is unknown, no cell has a comparison, or on the ratio scale none of those treated sold anything.
         """
+        if kind not in ("simple", "dynamic"):
+            raise DesignError(f"average {kind!r} was asked for; there are simple and dynamic; choose one")
         event = (self.cells["time"] - self.cells["group"]).to_numpy()
         name = np.where(event >= 0, "simple", "") if kind == "simple" else event.astype(str)
         usable, seen, _ = self._cells()
@@ -155,6 +157,7 @@ class GroupTime:
         by_argument = slopes(self._counterfactual, *self._arguments(own, pool, time, base))
         for spot, slope in zip(self._places(own, pool, time, base), by_argument, strict=True):
             np.add.at(gradient, (term, *spot), by_without * slope)
+        gradient[np.isnan(value)] = np.nan  # a term without cells has no error either
         lost = int(np.isnan(value).sum())
         influence = partial(self._influence, gradient)
         return Estimate(

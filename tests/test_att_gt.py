@@ -1,16 +1,14 @@
 """Group-time effects: referees, invariances, aggregation, clusters, missing periods, and the ratio scale."""
 
-from contextlib import nullcontext
-
 import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
 from diff_diff import CallawaySantAnna
 
-from analysis.effects import att_gt
 from analysis.errors import DesignError
-from analysis.inference import Estimate
+from analysis.estimate import Estimate
+from analysis.estimators.att_gt import att_gt
 
 N, T = 240, 9
 
@@ -24,7 +22,8 @@ def panel(seed: int, *, missing: float = 0.0, n: int = N) -> tuple[np.ndarray, n
     return y, first
 
 
-def referee(y, first, comparison: str):
+def referee(y, first):
+    """Fit another library to the units that are seen in every period, which are those that ours keeps."""
     long = pd.DataFrame(
         {
             "unit": np.repeat(np.arange(len(y)), T),
@@ -32,23 +31,20 @@ def referee(y, first, comparison: str):
             "y": y.ravel(),
             "first": np.repeat(np.where(np.isinf(first), 0, first), T),
         }
-    ).dropna()
-    group = {"never": "never_treated", "not_yet": "not_yet_treated"}[comparison]
-    return CallawaySantAnna(control_group=group, base_period="universal", cluster="unit").fit(
+    )
+    long = long[~np.isnan(y).any(axis=1)[long["unit"]]]
+    return CallawaySantAnna(control_group="never_treated", base_period="universal", cluster="unit").fit(
         long, outcome="y", unit="unit", time="time", first_treat="first"
     )
 
 
-@pytest.mark.parametrize("comparison", ["never", "not_yet"])
-@pytest.mark.parametrize("missing", [0.0, 0.1])
-@pytest.mark.parametrize("seed", [1, 2])
-def test_effects_equal_the_referee_and_errors_to_its_small_sample_factor(comparison, missing, seed):
+@pytest.mark.parametrize(("seed", "missing"), [(1, 0.0), (2, 0.05)])
+def test_effects_equal_the_referee_and_errors_to_its_small_sample_factor(seed, missing):
     y, first = panel(seed, missing=missing)
-    said = pytest.warns(UserWarning, match="observed at BOTH") if missing else nullcontext()
-    with said:  # the referee names the estimand of an unbalanced panel in a warning
-        theirs = referee(y, first, comparison)
-    ours = att_gt(y, first, comparison=comparison, missing="pairwise")
-    factor = np.sqrt(N / (N - 1))  # they divide by n - 1, we sum squared influence values
+    theirs, ours = referee(y, first), att_gt(y, first)
+    used = ours.counts["units"]
+    assert used == (~np.isnan(y).any(axis=1)).sum()
+    factor = np.sqrt(used / (used - 1))  # they divide by n - 1, we sum squared influence values
     rows = ours.rows.set_index(["group", "time"])
     for (group, time), cell in theirs.group_time_effects.items():
         if time == group - 1:
@@ -61,59 +57,38 @@ def test_effects_equal_the_referee_and_errors_to_its_small_sample_factor(compari
     assert simple["std_error"] * factor == pytest.approx(theirs.overall_se, rel=1e-8)
 
 
-def test_balanced_and_pairwise_are_one_estimand_on_a_complete_panel_and_two_on_another():
-    y, first = panel(3)
-    whole = [att_gt(y, first, missing=kind).aggregate("dynamic").rows for kind in ("balanced", "pairwise")]
-    pd.testing.assert_frame_equal(*whole)
+def test_a_unit_with_a_missing_period_is_dropped_and_counted_and_changes_nothing_else():
     y, first = panel(3, missing=0.02)
-    balanced, pairwise = (att_gt(y, first, missing=kind) for kind in ("balanced", "pairwise"))
-    assert balanced.missing == "balanced"
-    assert balanced.counts["dropped_missing"] == np.isnan(y).any(axis=1).sum()
-    assert balanced.counts["units"] < pairwise.counts["units"] == N
-    assert balanced.aggregate().rows["estimate"][0] != pairwise.aggregate().rows["estimate"][0]
+    whole = ~np.isnan(y).any(axis=1)
+    found, alone = att_gt(y, first), att_gt(y[whole], first[whole])
+    assert found.counts["dropped_missing"] == (~whole).sum() > 0
+    pd.testing.assert_frame_equal(found.rows, alone.rows)
+    pd.testing.assert_frame_equal(found.aggregate("dynamic").rows, alone.aggregate("dynamic").rows)
 
 
 @pytest.mark.parametrize("scale", ["level", "ratio"])
-@pytest.mark.parametrize("clustered", [False, True])
-def test_the_pairwise_path_gives_the_same_covariance_as_the_closed_form(scale, clustered):
-    y, first = panel(4)
-    y = np.exp(y / 3)
-    cluster = np.arange(N) // 3 if clustered else None
-    extra = np.full((1, T), np.nan)  # one unit that is never seen switches to the pairwise path and moves nothing
-    holed = att_gt(
-        np.vstack([y, extra]),
-        np.append(first, np.inf),
-        scale=scale,
-        comparison="not_yet",
-        missing="pairwise",
-        cluster=None if cluster is None else np.append(cluster, -1),
-    )
-    whole = att_gt(y, first, scale=scale, comparison="not_yet", cluster=cluster)
-    np.testing.assert_allclose(holed.means.observed, whole.means.observed, rtol=1e-12)
-    np.testing.assert_allclose(holed.means.counterfactual, whole.means.counterfactual, rtol=1e-12)
-    for kind in ("group", "dynamic"):  # the extra unit moves the shares a little
-        one, other = (found.aggregate(kind, draws=100).covariance for found in (holed, whole))
-        np.testing.assert_allclose(one, other, rtol=0.02)
-    np.testing.assert_allclose(holed.rows["std_error"], whole.rows["std_error"], rtol=1e-9)
-
-
-@pytest.mark.parametrize("missing", [0.0, 0.05])
-@pytest.mark.parametrize("clustered", [False, True])
-def test_influence_values_give_the_covariance_and_sum_to_zero(missing, clustered):
-    y, first = panel(5, missing=missing)
-    cluster = np.arange(N) // 4 if clustered else None
-    cells = att_gt(y, first, cluster=cluster, comparison="not_yet", missing="pairwise")
-    for found in (cells, cells.aggregate("dynamic")):
-        values = found.influence
-        assert values.shape == (N // 4 if clustered else N, len(found.rows))
-        np.testing.assert_allclose(values.T @ values, found.covariance, atol=1e-12)
-        np.testing.assert_allclose(values.sum(axis=0), 0, atol=1e-12)
-        np.testing.assert_allclose(np.sqrt(np.diag(found.covariance)), found.rows["std_error"], atol=1e-12)
+def test_influence_values_give_the_covariance_and_sum_to_zero_and_those_of_a_cluster_add_up(scale):
+    y, first = panel(5, missing=0.02)
+    y, cluster = np.exp(y / 3), np.arange(N) // 4
+    alone, clustered = (att_gt(y, first, scale=scale, cluster=labels) for labels in (None, cluster))
+    assert list(alone.effects.clusters) == list(np.flatnonzero(~np.isnan(y).any(axis=1)))
+    for one, other in (
+        (alone.effects, clustered.effects),
+        (alone.aggregate("dynamic"), clustered.aggregate("dynamic")),
+    ):
+        for found in (one, other):
+            values = found.influence
+            assert values.shape == (len(found.clusters), len(found.terms))
+            np.testing.assert_allclose(values.T @ values, found.covariance, atol=1e-12)
+            np.testing.assert_allclose(values.sum(axis=0), 0, atol=1e-12)
+            np.testing.assert_allclose(np.sqrt(np.diag(found.covariance)), found.rows["std_error"], atol=1e-12)
+        summed = pd.DataFrame(one.influence).groupby(cluster[one.clusters]).sum().loc[other.clusters]
+        np.testing.assert_allclose(summed, other.influence, atol=1e-14)
 
 
 def test_group_time_effects_are_an_estimate_with_a_term_for_each_cohort_and_period():
     y, first = panel(19)
-    found = att_gt(y, first)
+    found = att_gt(y, first).effects
     assert isinstance(found, Estimate)
     assert found.rows["term"].is_unique
     row = found.rows.iloc[3]
@@ -132,14 +107,14 @@ def test_one_unit_a_cluster_changes_nothing_and_copies_in_a_cluster_do_not_add_i
     np.testing.assert_allclose(twice["std_error"], alone["std_error"], rtol=1e-10)
 
 
-@pytest.mark.parametrize("kind", ["simple", "dynamic", "group", "calendar"])
+@pytest.mark.parametrize("kind", ["simple", "dynamic"])
 def test_effects_ignore_unit_levels_time_shocks_and_the_order_of_units(kind):
     y, first = panel(7)
     rng = np.random.default_rng(0)
     order = rng.permutation(N)
-    plain = att_gt(y, first).aggregate(kind).rows.drop(columns=["band_low", "band_high"])
+    plain = att_gt(y, first).aggregate(kind).rows
     moved = (y + 1e6 * rng.normal(size=(N, 1)) + rng.normal(size=(1, T)))[order]
-    again = att_gt(moved, first[order]).aggregate(kind).rows.drop(columns=["band_low", "band_high"])
+    again = att_gt(moved, first[order]).aggregate(kind).rows
     np.testing.assert_allclose(again.drop(columns="term"), plain.drop(columns="term"), rtol=1e-6, atol=1e-8)
 
 
@@ -155,7 +130,7 @@ def test_shifting_a_cohort_after_its_treatment_moves_its_effects_by_exactly_that
 def test_the_caller_s_arrays_stay_as_they_were():
     y, first = panel(9, missing=0.05)
     kept = y.copy(), first.copy()
-    att_gt(y, first, missing="pairwise")
+    att_gt(y, first)
     np.testing.assert_array_equal(y, kept[0])
     np.testing.assert_array_equal(first, kept[1])
 
@@ -223,28 +198,24 @@ def test_anticipation_moves_the_base_back():
 
 def test_a_cell_without_comparison_is_missing_and_said_to_be():
     y, first = panel(14)
-    first = np.where(np.isinf(first), T - 2, first)  # nobody is never treated
-    found = att_gt(y, first, comparison="not_yet")
-    last = found.rows.query("group == @T - 2 and time >= @T - 2")
-    assert last["estimate"].isna().all()
+    stratum = np.where(first == T - 2, 1, 0)  # nobody is never treated where these are
+    found = att_gt(y, first, strata=stratum)
+    last = found.rows.query("group == @T - 2")
+    assert last[["estimate", "std_error", "conf_low", "conf_high"]].isna().all(axis=None)
     assert (last["n_comparison"] == 0).all()
-    assert "have no comparison" in found.reason
+    assert "have no comparison" in found.effects.reason
     lost = found.rows["estimate"].isna().to_numpy()
-    np.testing.assert_array_equal(np.isnan(found.influence), np.broadcast_to(lost, (N, len(lost))))
-    np.testing.assert_array_equal(np.isnan(found.covariance), lost | lost[:, None])
+    np.testing.assert_array_equal(np.isnan(found.effects.influence), np.broadcast_to(lost, (N, len(lost))))
+    np.testing.assert_array_equal(np.isnan(found.effects.covariance), lost | lost[:, None])
 
 
-@pytest.mark.parametrize("missing", ["balanced", "pairwise"])
-def test_a_period_without_any_comparison_sales_takes_no_error_from_other_cells(missing):
+def test_a_period_without_any_comparison_sales_takes_no_error_from_other_cells():
     y, first = panel(20)
     y = np.exp(y / 3)
     cohorts = np.unique(first[np.isfinite(first)]).astype(int)
-    whole = att_gt(y, first, scale="ratio", missing=missing).rows
-    if missing == "pairwise":
-        y = np.vstack([y, np.full((1, T), np.nan)])  # one unit that is never seen switches to the pairwise path
-        first = np.append(first, np.inf)
+    whole = att_gt(y, first, scale="ratio").rows
     y[np.isinf(first), cohorts[0] - 1] = 0  # the base of one cohort
-    found = att_gt(y, first, scale="ratio", missing=missing).rows
+    found = att_gt(y, first, scale="ratio").rows
     gone = (found["group"] == cohorts[0]) | (found["time"] == cohorts[0] - 1)
     assert found.loc[gone, ["estimate", "std_error"]].isna().all(axis=None)
     numbers = ["estimate", "std_error"]
@@ -255,25 +226,18 @@ def test_a_treated_cell_that_sold_nothing_has_no_ratio_but_stays_in_the_totals()
     y, first = panel(21)
     y = np.exp(y / 3)
     one = int(first[np.isfinite(first)].min())
+    kept = (first == one) | np.isinf(first)
+    y, first = y[kept], first[kept]
     y[first == one, T - 1] = 0
     found = att_gt(y, first, scale="ratio")
     gone = found.rows.query("group == @one and time == @T - 1")
     assert gone[["estimate", "std_error"]].isna().all(axis=None)
-    assert found.reason.startswith("1 of ")
+    assert found.effects.reason.startswith("1 of ")
     own, never = y[first == one].mean(axis=0), y[np.isinf(first)].mean(axis=0)
     without = own[one - 1] * never / never[one - 1]
     expected = np.log(own[one:].sum() / without[one:].sum())
-    assert found.aggregate("group").row(str(one))["estimate"] == pytest.approx(expected, rel=1e-12)
-
-
-def test_a_treated_unit_unseen_in_its_own_period_keeps_its_cohort():
-    y, first = panel(15)
-    one = int(np.flatnonzero(np.isfinite(first))[0])
-    y[one, int(first[one])] = np.nan
-    rows = att_gt(y, first, missing="pairwise").rows.set_index(["group", "time"])["n_treated"]
-    size = (first == first[one]).sum()
-    assert rows[int(first[one]), int(first[one])] == size - 1
-    assert rows[int(first[one]), T - 1] == size
+    assert found.aggregate().row("simple")["estimate"] == pytest.approx(expected, rel=1e-12)
+    assert found.aggregate("dynamic").terms[-1] == str(T - 2 - one)  # the last is missing, as nothing was sold there
 
 
 def test_a_unit_treated_before_the_window_is_dropped_and_counted():
@@ -289,30 +253,18 @@ def test_the_band_is_wider_than_the_interval_and_covers_all_terms_together():
     for seed in range(runs):
         y, first = panel(1000 + seed, n=150)
         y = y + 0.25 * (np.arange(T) >= first[:, None])  # no effect is left
-        rows = att_gt(y, first, comparison="not_yet").aggregate("dynamic", draws=1000).rows
-        assert (rows["band_high"] >= rows["conf_high"]).all()
-        missed += bool(((rows["band_low"] > 0) | (rows["band_high"] < 0)).any())
+        found = att_gt(y, first).aggregate("dynamic")
+        low, high = found.band(draws=1000)
+        assert (high >= found.ends[1]).all()
+        missed += bool(((low > 0) | (high < 0)).any())
     error = np.sqrt(0.05 * 0.95 / runs)
     assert missed / runs < 0.05 + 4 * error + 0.02  # 0.02: small-sample allowance of normal quantiles with 150 units
-
-
-def test_the_pre_trend_test_has_its_size_and_sees_a_trend():
-    rejected = 0
-    for seed in range(300):
-        y, first = panel(2000 + seed)
-        rejected += att_gt(y, first).aggregate("dynamic", draws=100).details["pretrend"]["p_value"] < 0.05
-    assert rejected / 300 < 0.05 + 4 * np.sqrt(0.05 * 0.95 / 300) + 0.02
-    y, first = panel(17)
-    tilted = y + 0.5 * np.isfinite(first)[:, None] * np.arange(T)
-    assert att_gt(tilted, first).aggregate("dynamic").details["pretrend"]["p_value"] < 1e-6
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"comparison": "always"}, "comparison = 'always' was asked for"),
         ({"scale": "log"}, "scale = 'log' was asked for"),
-        ({"missing": "zero"}, "missing = 'zero' was asked for"),
         ({"anticipation": -1}, "anticipation = -1 was asked for"),
         ({"first_treated": np.full(N, np.inf)}, "none of 240 units is treated inside the window"),
         ({"first_treated": np.full(N, np.nan)}, "240 units without a date; use inf for never treated"),
@@ -327,3 +279,8 @@ def test_what_cannot_be_estimated_is_refused(changes, message):
     with pytest.raises(DesignError) as refused:
         att_gt(arguments.pop("y"), arguments.pop("first_treated"), **arguments)
     assert message in str(refused.value)
+
+
+def test_an_unknown_average_is_refused():
+    with pytest.raises(DesignError, match="average 'group' was asked for; there are simple and dynamic; choose one"):
+        att_gt(*panel(18)).aggregate("group")
