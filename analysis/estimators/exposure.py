@@ -112,6 +112,11 @@ def exposure_effects(
         raise DesignError(f"rising edges of bins above 0 were asked for; found {edges.tolist()}; sort them")
     if not 0.5 < level < 1:
         raise DesignError(f"a level between 0.5 and 1 was asked for; found {level}; 0.95 is usual")
+    if others and redrawn is not None:
+        raise DesignError(
+            f"covariates beside re-drawn exposures were asked for; found {list(others)}, and the draws are of exposure "
+            "alone; give one of the two"
+        )
     units, used, counts = _units(y, exposure, post, category, others)
     draws = None if redrawn is None else _Draws(redrawn, used, len(np.asarray(y)))
     expected = np.zeros(len(used)) if draws is None else draws.mean(units.exposure)
@@ -235,6 +240,10 @@ class _Draws:
             there = np.isfinite(drawn)
             part = replace(units, exposure=drawn).at(there)
             found.append(_t_statistics(part.cells(expected[there])))
+        if len(found) == 1:
+            raise DesignError(
+                "re-drawn exposures were asked for; none is there when they are read again; give a list of arrays"
+            )
         plain, recentred = np.array(found).T
         return {"slope": plain, "recentred slope": recentred}
 
@@ -606,8 +615,8 @@ def redraw_closures(closed: npt.NDArray[Any], strata: Labels | None, rng: np.ran
                 parts[place].append((rows[hit], one[hit]))
     if not varies:
         raise DesignError(
-            f"closures to re-draw were asked for; within each of {len(np.unique(code))} strata all eligible units "
-            "are alike; use coarser strata"
+            f"closures to re-draw were asked for; within each of {len(np.unique(code))} strata all units are "
+            "alike; use coarser strata"
         )
     found = [(np.concatenate([rows for rows, _ in part]), np.concatenate([one for _, one in part])) for part in parts]
     return Redrawn(nothing, len(closed), found)
