@@ -3,11 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from statsmodels.duration.hazard_regression import PHReg
 from statsmodels.duration.survfunc import SurvfuncRight
 
 from analysis.errors import DesignError
-from analysis.survival import exit_survival
+from analysis.estimators.survival import exit_survival
 
 
 def sales_of(*lives: str) -> np.ndarray:
@@ -43,9 +42,6 @@ def test_a_tiny_example_by_hand():
     np.testing.assert_allclose(rows["estimate"], [3.0, 4 + 4 / 3, 3.0 - 4 - 4 / 3])
     # Greenwood: 3^2 1/(3 2) + 1^2 1/(2 1) = 2; comparison (4/3)^2 1/(3 2) = 8/27
     np.testing.assert_allclose(rows["std_error"] ** 2, [2.0, 8 / 27, 2 + 8 / 27])
-    # Cox, no ties: exits at 0 (3 and 3 at risk), 3 (2 and 3), 4 (1 and 3)
-    r = np.exp(found.hazard.rows["estimate"][0])
-    assert 2 - 3 * r / (3 * r + 3) - 2 * r / (2 * r + 3) - r / (r + 3) == pytest.approx(0, abs=1e-8)
 
 
 def test_months_that_are_not_known_end_what_is_seen():
@@ -84,45 +80,14 @@ def test_squared_influence_values_are_greenwood_s_variance_exactly():
     np.testing.assert_allclose(values.T @ values, found.mean_months.covariance, rtol=1e-12)
 
 
-def test_the_hazard_ratio_is_cox_with_efron_ties():
+def test_a_firm_that_stands_for_several_units_is_followed_for_each_from_its_own_start():
     sales, start, treated = panel(3)
-    size = np.random.default_rng(0).normal(size=len(start))
-    strata = np.arange(len(start)) % 3
-    found = exit_survival(sales, start, treated, strata=strata, covariates={"size": size})
-    units = found.units
-    referee = PHReg(
-        units["months"],
-        np.column_stack([units["treated"], size[units.index]]).astype(float),
-        status=units["exited"].astype(int),
-        strata=strata[units.index],
-        ties="efron",
-    ).fit()
-    rows = found.hazard.rows
-    assert list(rows["term"]) == ["treated", "size"]
-    np.testing.assert_allclose(rows["estimate"], referee.params, rtol=1e-8)
-    np.testing.assert_allclose(rows["std_error"], referee.bse, rtol=1e-6)
-
-
-def efron(beta: float, months, exited, treated) -> float:
-    """Efron's partial log likelihood, written out."""
-    total = 0.0
-    for month in np.unique(months[exited]):
-        died, risk = exited & (months == month), months >= month
-        d, sum_died = died.sum(), np.exp(beta * treated[died]).sum()
-        total += beta * treated[died].sum()
-        total -= sum(np.log(np.exp(beta * treated[risk]).sum() - j / d * sum_died) for j in range(d))
-    return total
-
-
-def test_the_hazard_ratio_maximises_efron_s_likelihood_written_out():
-    sales, start, treated = panel(4)
-    found = exit_survival(sales, start, treated)
-    months, exited, group = (found.units[name].to_numpy() for name in ("months", "exited", "treated"))
-    beta = found.hazard.rows["estimate"][0]
-    here, low, high = (efron(beta + step, months, exited, group) for step in (0, -0.01, 0.01))
-    assert here == pytest.approx(found.hazard.details["log_likelihood"], rel=1e-10)
-    assert high - low == pytest.approx(0, abs=1e-4)
-    assert found.hazard.rows["std_error"][0] == pytest.approx(0.01 / np.sqrt(2 * here - low - high), rel=1e-3)
+    rows = np.repeat(np.arange(len(start)), 2)
+    starts, groups = start[rows] + np.tile([0, 2], len(start)), treated[rows]
+    found = exit_survival(sales, starts, groups, rows=rows, cluster=rows)
+    copied = exit_survival(sales[rows], starts, groups, cluster=rows)
+    pd.testing.assert_frame_equal(found.units, copied.units)
+    pd.testing.assert_frame_equal(found.mean_months.rows, copied.mean_months.rows)
 
 
 def test_one_unit_a_cluster_changes_no_months_and_copies_add_no_information():
@@ -133,8 +98,6 @@ def test_one_unit_a_cluster_changes_no_months_and_copies_add_no_information():
     twice = [np.repeat(part, 2, axis=0) for part in (sales, start, treated)]
     copies = exit_survival(*twice, cluster=np.repeat(np.arange(len(start)), 2))
     np.testing.assert_allclose(copies.mean_months.rows["std_error"], alone["std_error"], rtol=1e-10)
-    clustered = exit_survival(sales, start, treated, cluster=np.arange(len(start)))
-    assert copies.hazard.rows["std_error"][0] == pytest.approx(clustered.hazard.rows["std_error"][0], rel=0.02)
 
 
 def test_strata_are_averaged_over_the_treated():
@@ -188,12 +151,11 @@ def test_who_is_left_out_is_counted():
     assert list(found.units.index) == [0, 3, 5]
 
 
-def test_exits_in_one_group_alone_give_months_but_no_hazard_ratio():
+def test_a_group_without_exits_is_alive_through_the_horizon_without_error():
     sales = sales_of("1110000000", "1111111111", "1111111111", "1111111111")
     found = exit_survival(sales, np.full(4, 2), np.array([True, True, False, False]), horizon=5)
-    assert found.mean_months.row("comparison")["estimate"] == 5
-    assert np.isnan(found.hazard.rows["estimate"][0])
-    assert "exits are in one group alone" in found.hazard.reason
+    row = found.mean_months.row("comparison")
+    assert (row["estimate"], row["std_error"]) == (5, 0)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +167,6 @@ def test_exits_in_one_group_alone_give_months_but_no_hazard_ratio():
         ({"start": np.full(300, np.nan)}, "300 starts below 1 or missing"),
         ({"sales": np.full((300, 30), -1.0)}, "found 9000 negative sales"),
         ({"cluster": [None, *"a" * 299]}, "[0, 1] missing; correct them"),
-        ({"covariates": {"size": np.full(300, np.nan)}}, "[0, 0, 300] missing"),
         ({"gap": 0}, "a gap and a start of at least 1 month were asked for; found 0"),
         ({"gap": 2.5}, "a whole number for gap"),
         ({"horizon": 40}, "one group is seen for 20 months at most; shorten the horizon"),

@@ -6,7 +6,7 @@ import statsmodels.api as sm
 from scipy import stats
 
 from analysis.errors import DataError, DesignError
-from analysis.returns import MIN_DAYS, abnormal_returns, market_model, market_rank, own_past
+from analysis.estimators.abnormal_returns import MIN_DAYS, abnormal_returns, market_model, market_rank, own_past
 
 ESTIMATION, EVENT = (5, 95), (100, 104)
 

@@ -1,25 +1,17 @@
-"""Checks against a margin, and exact permutation intervals: referees, brute force and coverage."""
+"""Tests against a margin, exact permutation intervals, and step-down p-values: referees, brute force and coverage."""
 
 from itertools import combinations
 from math import comb
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
 
 from analysis.errors import DesignError
-from analysis.inference import (
-    Check,
-    Estimate,
-    assignments,
-    equivalence,
-    largest_std_error,
-    noninferiority,
-    simultaneous_factor,
-)
-from analysis.synthetic import permutation_did
+from analysis.estimators.synthetic import permutation_did
+from analysis.testing import TestResult, assignments, largest_std_error, noninferiority, romano_wolf
 
 CASES = [(-0.4, 0.5, 2.0, 0.95), (1.7, 0.9, 2.0, 0.9), (-3.1, 0.7, 1.0, 0.975), (0.0, 0.8, 2.0, 0.95)]
 
@@ -31,23 +23,17 @@ def sample_with(mean: float, std_error: float, n: int = 40) -> DescrStatsW:
 
 
 @pytest.mark.parametrize(("estimate", "std_error", "margin", "level"), CASES)
-def test_both_checks_equal_statsmodels(estimate, std_error, margin, level):
+def test_noninferiority_equals_statsmodels(estimate, std_error, margin, level):
     # 1e-12: the same closed form, up to the rounding of the referee's own mean and variance.
     referee = sample_with(estimate, std_error)
-    one = noninferiority(estimate, std_error, margin, level)
-    both = equivalence(estimate, std_error, margin, level)
-    assert one.p_value == pytest.approx(referee.ztest_mean(-margin, alternative="larger")[1], rel=1e-10, abs=1e-12)
-    assert both.p_value == pytest.approx(referee.ztost_mean(-margin, margin)[0], rel=1e-10, abs=1e-12)
-    assert (both.low, both.high) == pytest.approx(referee.zconfint_mean(alpha=2 * (1 - level)), abs=1e-12)
-    assert one.low == both.low
-    assert one.high == np.inf
-    assert one.passed == (one.p_value < 1 - level)
-    assert both.passed == (both.p_value < 1 - level)
+    found = noninferiority(estimate, std_error, margin, level)
+    assert found.p_value == pytest.approx(referee.ztest_mean(-margin, alternative="larger")[1], rel=1e-10, abs=1e-12)
+    assert found.low == pytest.approx(referee.zconfint_mean(alpha=2 * (1 - level))[0], abs=1e-12)
+    assert found.passed == (found.p_value < 1 - level)
 
 
-@pytest.mark.parametrize("check", [noninferiority, equivalence])
-def test_a_wider_margin_never_fails_what_a_narrower_one_passed(check):
-    found = [check(-0.6, 0.5, margin) for margin in np.linspace(0.1, 4, 80)]
+def test_a_wider_margin_never_fails_what_a_narrower_one_passed():
+    found = [noninferiority(-0.6, 0.5, margin) for margin in np.linspace(0.1, 4, 80)]
     p_values = [one.p_value for one in found]
     assert p_values == sorted(p_values, reverse=True)
     passed = [one.passed for one in found]
@@ -56,14 +42,18 @@ def test_a_wider_margin_never_fails_what_a_narrower_one_passed(check):
 
 
 def test_a_limit_on_the_margin_does_not_pass():
-    margin = 1.0
-    reach = float(stats.norm.ppf(0.95))
-    assert not noninferiority(0.0, 1.0, reach).passed
-    assert noninferiority(0.0, 1.0, reach + 1e-9).passed
-    assert not equivalence(margin, 1e-9, margin).passed
+    margin = float(stats.norm.ppf(0.95))
+    assert not noninferiority(0.0, 1.0, margin).passed
+    assert noninferiority(0.0, 1.0, margin + 1e-9).passed
 
 
-@pytest.mark.parametrize("check", [noninferiority, equivalence])
+def test_a_test_names_its_null_and_keeps_its_margin():
+    found = noninferiority(0.0, 0.5, 2.0)
+    assert isinstance(found, TestResult)
+    assert (found.margin, found.level) == (2.0, 0.95)
+    assert found.null == "the effect is 2 or more below zero"
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -77,20 +67,22 @@ def test_a_limit_on_the_margin_does_not_pass():
         ((0.0, 1.0, 1.0, 1.0), "a level between 0.5 and 1 was asked for; found 1.0"),
     ],
 )
-def test_checks_refuse_numbers_that_make_no_test(check, values, message):
+def test_numbers_that_make_no_test_are_refused(values, message):
     with pytest.raises(DesignError) as refused:
-        check(*values)
+        noninferiority(*values)
     assert str(refused.value).startswith(message)
 
 
-@pytest.mark.parametrize(("check", "two_sided"), [(noninferiority, False), (equivalence, True)])
+@pytest.mark.parametrize("two_sided", [False, True])
 @pytest.mark.parametrize(("power", "level"), [(0.8, 0.95), (0.9, 0.9), (0.5, 0.975)])
-def test_at_the_largest_standard_error_a_true_zero_passes_with_the_stated_power(check, two_sided, power, level):
+def test_at_the_largest_standard_error_a_true_zero_passes_with_the_stated_power(two_sided, power, level):
     margin, points = 2.0, 1000
     std_error = largest_std_error(margin, power=power, level=level, two_sided=two_sided)
     draws = std_error * stats.norm.ppf((np.arange(points) + 0.5) / points)  # the estimates' distribution, evenly
-    share = np.mean([check(float(draw), std_error, margin, level).passed for draw in draws])
-    assert share == pytest.approx(power, abs=1.5 / points)  # each end can be off by one point of the grid
+    passed = np.array([noninferiority(float(draw), std_error, margin, level).passed for draw in draws])
+    if two_sided:
+        passed &= passed[::-1]  # neither worse nor better by the margin; the draws are symmetric
+    assert passed.mean() == pytest.approx(power, abs=1.5 / points)  # each end can be off by one point of the grid
 
 
 def test_two_points_of_margin_need_080_one_sided_and_068_two_sided():
@@ -190,33 +182,61 @@ def test_a_permutation_interval_refuses_a_level_that_is_no_coverage(level):
         permutation_did(np.arange(8.0), np.arange(8) < 2, level=level)
 
 
-def test_an_estimate_without_its_error_must_say_why():
-    rows = pd.DataFrame(
-        [{"term": "a", "estimate": 1.0, "std_error": np.nan, "conf_low": 0.0, "conf_high": 2.0, "n": 3}]
-    )
-    with pytest.raises(DesignError, match="an error or interval is missing and no reason"):
-        Estimate("E1a", "log points", rows)
-    with pytest.raises(DesignError, match=r"its rows lack \['n'\]; add them"):
-        Estimate("E1a", "log points", rows.drop(columns="n"), reason="few units")
-    kept = Estimate("E1a", "log points", rows, reason="few units")
-    assert kept.row("a")["estimate"] == 1.0
-    with pytest.raises(DesignError, match=r"term 'b' was asked for; there are \['a'\]"):
-        kept.row("b")
-    with pytest.raises(DesignError, match="influence values of E1a were asked for; its estimator has none"):
-        kept.influence  # noqa: B018
+DRAWS = 40_000
 
 
-def test_a_check_names_its_null_and_keeps_its_margin():
-    found = noninferiority(0.0, 0.5, 2.0)
-    assert isinstance(found, Check)
-    assert (found.name, found.margin, found.level) == ("non-inferiority", 2.0, 0.95)
-    assert found.null == "the effect is 2 or more below zero"
+def error_of(p) -> np.ndarray:
+    return 4 * np.sqrt(p * (1 - p) / DRAWS) + 2 / DRAWS
 
 
-def test_a_term_without_error_makes_no_band_wider():
-    joint = np.array([[4.0, 1.0], [1.0, 9.0]])
-    wider = np.zeros((4, 4))
-    wider[np.ix_([1, 3], [1, 3])] = joint
-    wider[0, 0] = -1e-18  # a rounding
-    assert simultaneous_factor(wider, 0.95, seed=1) == simultaneous_factor(joint, 0.95, seed=1)
-    assert simultaneous_factor(np.zeros((3, 3)), 0.95, seed=1) == pytest.approx(1.959964)
+def test_step_down_p_values_of_independent_tests_are_holm_and_sidak_s():
+    t = np.array([2.9, 0.3, -2.2, 1.4, -3.1])
+    found = romano_wolf(t, np.eye(5), draws=DRAWS)
+    sidak = multipletests(found["p_value"], method="holm-sidak")[1]
+    np.testing.assert_array_less(np.abs(found["p_adjusted"] - sidak), error_of(sidak))
+    assert list(found["rank"]) == [2, 5, 3, 4, 1]
+
+
+@pytest.mark.parametrize("correlation", [0.3, 0.9])
+def test_step_down_p_values_lie_between_one_test_s_and_holm_s_and_keep_the_order(correlation):
+    joint = np.full((6, 6), correlation) + (1 - correlation) * np.eye(6)
+    scale = np.array([1, 5, 0.1, 2, 3, 1.0])
+    t = np.array([2.6, 2.4, -2.2, 1.9, 0.4, -1.1])
+    found = romano_wolf(t * scale, joint * np.outer(scale, scale), draws=DRAWS)
+    holm = multipletests(found["p_value"], method="holm")[1]
+    assert (found["p_adjusted"] <= holm + error_of(holm)).all()
+    assert (found["p_adjusted"] >= found["p_value"] - error_of(found["p_value"])).all()
+    by_size = found.sort_values("rank")
+    assert (np.diff(np.abs(by_size["t"])) <= 0).all()
+    assert (np.diff(by_size["p_adjusted"]) >= 0).all()
+    last = by_size.iloc[-1]  # the last step is a single test
+    assert last["p_adjusted"] == pytest.approx(last["p_value"], abs=error_of(last["p_value"]))
+    single = romano_wolf(t * scale, np.diag(scale**2), draws=DRAWS)
+    assert found["p_adjusted"][0] < single["p_adjusted"][0]  # what goes together costs less
+
+
+def test_tests_that_are_one_test_are_not_adjusted():
+    found = romano_wolf(np.array([2.0, 2.0, 4.0]), np.ones((3, 3)) * [[1, 1, 2], [1, 1, 2], [2, 2, 4]])
+    p = 2 * stats.norm.sf(2.0)
+    np.testing.assert_allclose(found["p_adjusted"], p, atol=4 * np.sqrt(p / 20_000))
+
+
+def test_the_family_is_wrong_as_rarely_as_promised():
+    rng, runs, joint = np.random.default_rng(2), 400, np.full((4, 4), 0.5) + 0.5 * np.eye(4)
+    t = rng.multivariate_normal(np.zeros(4), joint, size=runs)
+    false = [romano_wolf(row, joint, draws=2000)["p_adjusted"].min() < 0.1 for row in t]
+    assert abs(np.mean(false) - 0.1) < 4 * np.sqrt(0.1 * 0.9 / runs)
+
+
+@pytest.mark.parametrize(
+    ("covariance", "message"),
+    [
+        (np.eye(3), "found shapes (2,) and (3, 3)"),
+        (np.diag([1.0, 0.0]), "variances [1.0, 0.0]; leave out terms"),
+        (np.diag([1.0, np.nan]), "leave out terms that cannot be estimated"),
+    ],
+)
+def test_a_family_without_a_joint_distribution_is_refused(covariance, message):
+    with pytest.raises(DesignError) as refused:
+        romano_wolf(np.array([1.0, 2.0]), covariance)
+    assert message in str(refused.value)

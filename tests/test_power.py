@@ -1,16 +1,14 @@
-"""Detectable effects by placebo, and step-down p-values, each against a referee."""
+"""Detectable effects by placebo closures, against the textbook formula and against other draws."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
-from analysis.effects import att_gt
 from analysis.errors import DesignError
-from analysis.inference import Estimate
-from analysis.planning import minimum_detectable_effect
-from analysis.testing import romano_wolf
+from analysis.estimate import Estimate
+from analysis.estimators.att_gt import att_gt
+from analysis.estimators.power import detectable, minimum_detectable_effect
 
 N, T = 150, 4
 Z = stats.norm.ppf(0.975)
@@ -27,9 +25,9 @@ def last_change(y, first, rows) -> Estimate:
     """Difference in the mean change from the first to the last period, between treated and others."""
     change, treated = y[:, -1] - y[:, 0], np.isfinite(first)
     value = change[treated].mean() - change[~treated].mean()
-    error = np.sqrt(sum(part.var(ddof=1) / len(part) for part in (change[treated], change[~treated])))
-    row = {"term": ["d"], "estimate": value, "std_error": error, "conf_low": value, "conf_high": value, "n": len(rows)}
-    return Estimate("d", "units of y", pd.DataFrame(row))
+    variance = sum(part.var(ddof=1) / len(part) for part in (change[treated], change[~treated]))
+    known = {"value": np.array([value]), "covariance": np.array([[variance]])}
+    return Estimate(estimand="d", unit="units of y", terms=("d",), n=len(rows), **known)
 
 
 def test_on_a_normal_panel_it_is_the_textbook_formula():
@@ -51,7 +49,7 @@ def test_an_effect_on_the_panel_moves_each_placebo_by_just_that(scale):
     y = np.exp(y / 2)
 
     def estimator(values, dates, _):
-        return att_gt(values, dates, scale=scale).aggregate("simple", draws=1)
+        return att_gt(values, dates, scale=scale).aggregate("simple")
 
     def with_effect(values, dates, rows):
         treated = np.arange(T) >= dates[:, None]
@@ -145,71 +143,26 @@ def test_an_effect_that_cannot_be_planned_is_refused(changes, message):
     assert message in str(refused.value)
 
 
-DRAWS = 40_000
-
-
-def error_of(p) -> np.ndarray:
-    return 4 * np.sqrt(p * (1 - p) / DRAWS) + 2 / DRAWS
-
-
-def test_step_down_p_values_of_independent_tests_are_holm_and_sidak_s():
-    t = np.array([2.9, 0.3, -2.2, 1.4, -3.1])
-    found = romano_wolf(t, covariance=np.eye(5), draws=DRAWS)
-    sidak = multipletests(found["p_value"], method="holm-sidak")[1]
-    np.testing.assert_array_less(np.abs(found["p_adjusted"] - sidak), error_of(sidak))
-    assert list(found["rank"]) == [2, 5, 3, 4, 1]
-
-
-@pytest.mark.parametrize("correlation", [0.3, 0.9])
-def test_step_down_p_values_lie_between_one_test_s_and_holm_s_and_keep_the_order(correlation):
-    joint = np.full((6, 6), correlation) + (1 - correlation) * np.eye(6)
-    scale = np.array([1, 5, 0.1, 2, 3, 1.0])
-    t = np.array([2.6, 2.4, -2.2, 1.9, 0.4, -1.1])
-    found = romano_wolf(t * scale, covariance=joint * np.outer(scale, scale), draws=DRAWS)
-    holm = multipletests(found["p_value"], method="holm")[1]
-    assert (found["p_adjusted"] <= holm + error_of(holm)).all()
-    assert (found["p_adjusted"] >= found["p_value"] - error_of(found["p_value"])).all()
-    by_size = found.sort_values("rank")
-    assert (np.diff(np.abs(by_size["t"])) <= 0).all()
-    assert (np.diff(by_size["p_adjusted"]) >= 0).all()
-    last = by_size.iloc[-1]  # the last step is a single test
-    assert last["p_adjusted"] == pytest.approx(last["p_value"], abs=error_of(last["p_value"]))
-    single = romano_wolf(t * scale, covariance=np.diag(scale**2), draws=DRAWS)
-    assert found["p_adjusted"][0] < single["p_adjusted"][0]  # what goes together costs less
-
-
-def test_tests_that_are_one_test_are_not_adjusted():
-    found = romano_wolf(np.array([2.0, 2.0, 4.0]), covariance=np.ones((3, 3)) * [[1, 1, 2], [1, 1, 2], [2, 2, 4]])
-    p = 2 * stats.norm.sf(2.0)
-    np.testing.assert_allclose(found["p_adjusted"], p, atol=4 * np.sqrt(p / 20_000))
-
-
-def test_influence_values_do_as_well_as_their_covariance():
-    influence = np.random.default_rng(1).normal(size=(50, 3)) / 10
-    estimates = np.array([1.0, 2.0, -1.5])
-    pd.testing.assert_frame_equal(
-        romano_wolf(estimates, influence=influence), romano_wolf(estimates, covariance=influence.T @ influence)
+def rows_of(unit: str, estimate: float, error: float, ends: tuple[float, float]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"unit": [unit], "estimate": estimate, "std_error": error, "conf_low": ends[0], "conf_high": ends[1]}
     )
 
 
-def test_the_family_is_wrong_as_rarely_as_promised():
-    rng, runs, joint = np.random.default_rng(2), 400, np.full((4, 4), 0.5) + 0.5 * np.eye(4)
-    t = rng.multivariate_normal(np.zeros(4), joint, size=runs)
-    false = [romano_wolf(row, covariance=joint, draws=2000)["p_adjusted"].min() < 0.1 for row in t]
-    assert abs(np.mean(false) - 0.1) < 4 * np.sqrt(0.1 * 0.9 / runs)
+def test_a_level_needs_z_of_the_test_and_of_the_power_together():
+    found = detectable(rows_of("yuan", 3.0, 2.0, (-0.9, 6.9)), level=0.95, power=0.8)
+    assert found == pytest.approx([2 * (stats.norm.ppf(0.975) + stats.norm.ppf(0.8))], rel=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({}, "found both or neither"),
-        ({"covariance": np.eye(2), "influence": np.ones((5, 2))}, "found both or neither"),
-        ({"covariance": np.eye(3)}, "found shapes (2,) and (3, 3)"),
-        ({"covariance": np.diag([1.0, 0.0])}, "variances [1.0, 0.0]; leave out terms"),
-        ({"covariance": np.diag([1.0, np.nan])}, "leave out terms that cannot be estimated"),
-    ],
-)
-def test_a_family_without_a_joint_distribution_is_refused(arguments, message):
-    with pytest.raises(DesignError) as refused:
-        romano_wolf(np.array([1.0, 2.0]), **arguments)
-    assert message in str(refused.value)
+@pytest.mark.parametrize("estimate", [-30.0, 0.0, 80.0])
+def test_a_ratio_is_a_fall_whatever_was_estimated_and_larger_where_the_interval_is_longer(estimate):
+    logs, error = np.log1p(estimate / 100), 0.1
+    ends = [100 * np.expm1(logs + sign * reach * error) for reach in (Z, 3.0) for sign in (-1, 1)]
+    few, many = (
+        detectable(rows_of("per cent", estimate, (100 + estimate) * error, limits), level=0.95)[0]
+        for limits in (ends[2:], ends[:2])
+    )
+    assert many == pytest.approx(100 * -np.expm1(-(Z + stats.norm.ppf(0.8)) * error), rel=1e-12)
+    assert few == pytest.approx(100 * -np.expm1(-(Z + stats.norm.ppf(0.8)) * error * 3.0 / Z), rel=1e-12)
+    unknown = rows_of("per cent", estimate, (100 + estimate) * error, (np.nan, np.nan))
+    assert detectable(unknown, level=0.95) == pytest.approx([many], rel=1e-12)
