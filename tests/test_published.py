@@ -9,7 +9,7 @@ twice, so there is no panel for `att_gt`. The castle-doctrine estimates in print
 which staggered cohorts do not equal; a printed table of group-time effects on those data was not found. The simulated-
 placebo tables of the synthetic difference-in-differences paper (CPS and Penn data) are errors of estimators over a
 simulation, not estimates. More of the ledger is beside what it proves: California's estimates in test_synthetic,
-Medicaid's bounds in test_honest.
+Medicaid's bounds in test_honest_did.
 """
 
 from collections.abc import Callable
@@ -21,10 +21,9 @@ import pytest
 import synthdid
 from datasets import digest_of, held, loaded
 
-from analysis.effects import att_gt
-from analysis.group_time import Comparison, GroupTime
-from analysis.inference import Estimate
-from analysis.synthetic import synthetic_did
+from analysis.estimate import Estimate
+from analysis.estimators.att_gt import GroupTime, att_gt
+from analysis.estimators.synthetic import synthetic_did
 
 
 def before_and_after(y: np.ndarray, treated: np.ndarray) -> float:
@@ -84,16 +83,15 @@ def effective(name: str) -> float:
     return float(1 / (california()[0].details[name] ** 2).sum())
 
 
-def counties(comparison: Comparison = "never") -> GroupTime:
+def counties() -> GroupTime:
     """Teen employment, in logs, of 500 counties from 2003 to 2007; some states raised the minimum wage."""
     frame = loaded("county employment").set_index("county")
     first = frame.pop("first_treated")
-    return att_gt(frame.to_numpy(), np.where(first > 0, first - 2003, np.inf), comparison=comparison)
+    return att_gt(frame.to_numpy(), np.where(first > 0, first - 2003, np.inf))
 
 
-def by_cell(column: str, cohort: int, year: int, comparison: Comparison = "never") -> float:
-    rows = counties(comparison).rows.set_index(["group", "time"])
-    return float(rows.loc[(cohort - 2003, year - 2003), column])
+def by_cell(column: str, cohort: int, year: int) -> float:
+    return float(counties().rows.set_index(["group", "time"]).loc[(cohort - 2003, year - 2003), column])
 
 
 def before(cohort: int, year: int) -> float:
@@ -102,8 +100,14 @@ def before(cohort: int, year: int) -> float:
     return (by_cell("estimate", cohort, year) if year < cohort - 1 else 0.0) - earlier
 
 
-def averaged(kind: str, term: str, column: str = "estimate", comparison: Comparison = "never") -> float:
-    return float(counties(comparison).aggregate(kind, draws=100).row(term)[column])
+def of_cohort(cohort: int) -> float:
+    """Return the effect on one cohort, averaged over its treated years."""
+    rows = counties().rows.query("group == @cohort - 2003 and event_time >= 0")
+    return float(rows["estimate"].mean())
+
+
+def averaged(kind: str, term: str, column: str = "estimate") -> float:
+    return float(counties().aggregate(kind).row(term)[column])
 
 
 def over_horizons() -> float:
@@ -173,43 +177,18 @@ BEFORE = {
     (2007, 2006): "-0.0311",
 }
 ERRORS = {
-    "never": {
-        (2004, 2004): "0.0232510364",
-        (2004, 2005): "0.0309847668",
-        (2004, 2006): "0.0364356643",
-        (2004, 2007): "0.0343592258",
-        (2006, 2006): "0.0177551967",
-        (2006, 2007): "0.0202291807",
-        (2007, 2007): "0.0166554353",
-    },
-    "not_yet": {
-        (2004, 2004): "0.0223101129",
-        (2004, 2005): "0.0303902285",
-        (2004, 2006): "0.0354033850",
-        (2004, 2007): "0.0343592258",
-        (2006, 2006): "0.0163355842",
-        (2006, 2007): "0.0202291807",
-        (2007, 2007): "0.0166554353",
-    },
+    (2004, 2004): "0.0232510364",
+    (2004, 2005): "0.0309847668",
+    (2004, 2006): "0.0364356643",
+    (2004, 2007): "0.0343592258",
+    (2006, 2006): "0.0177551967",
+    (2006, 2007): "0.0202291807",
+    (2007, 2007): "0.0166554353",
 }
 AVERAGED = {
-    "never": {
-        ("simple", "simple"): ("-0.0399512752", "0.0120340128"),
-        ("group", "1"): ("-0.0797491266", "0.0263677994"),
-        ("group", "3"): ("-0.0229095392", "0.0167033303"),
-        ("dynamic", "0"): ("-0.0199318168", "0.0118263641"),
-        ("dynamic", "1"): ("-0.0509573671", "0.0168934763"),
-        ("calendar", "3"): ("-0.0488159843", "0.0201258613"),
-        ("calendar", "4"): ("-0.0370593399", "0.0137470791"),
-    },
-    "not_yet": {
-        ("simple", "simple"): ("-0.0397636256", "0.0120524248"),
-        ("group", "1"): ("-0.0836942930", "0.0257015998"),
-        ("group", "3"): ("-0.0182817976", "0.0159222358"),
-        ("dynamic", "0"): ("-0.0189221991", "0.0120445687"),
-        ("dynamic", "1"): ("-0.0535893474", "0.0169463855"),
-        ("calendar", "3"): ("-0.0423175312", "0.0190562576"),
-    },
+    ("simple", "simple"): ("-0.0399512752", "0.0120340128"),
+    ("dynamic", "0"): ("-0.0199318168", "0.0118263641"),
+    ("dynamic", "1"): ("-0.0509573671", "0.0168934763"),
 }
 COUNTIES = [
     *(
@@ -222,7 +201,7 @@ COUNTIES = [
     ),
     Printed(README, "overall, by event time", "-0.0772", over_horizons),
     *(
-        Printed(README, f"group {cohort}", value, lambda term=str(cohort - 2003): averaged("group", term))
+        Printed(README, f"group {cohort}", value, lambda cohort=cohort: of_cohort(cohort))
         for cohort, value in {2004: "-0.0797", 2006: "-0.0229", 2007: "-0.0261"}.items()
     ),
     *(
@@ -230,24 +209,12 @@ COUNTIES = [
         for horizon, value in enumerate(["-0.0199", "-0.0510", "-0.1373", "-0.1008"])
     ),
     *(
-        Printed(
-            ANALYTIC,
-            f"error of ATT({cohort}, {year}), {comparison}",
-            value,
-            lambda at=(cohort, year, comparison): by_cell("std_error", *at),
-        )
-        for comparison, cells in ERRORS.items()
-        for (cohort, year), value in cells.items()
+        Printed(ANALYTIC, f"error of ATT({cohort}, {year})", value, lambda at=(cohort, year): by_cell("std_error", *at))
+        for (cohort, year), value in ERRORS.items()
     ),
     *(
-        Printed(
-            ANALYTIC,
-            f"{column} of {kind} {term}, {comparison}",
-            value,
-            lambda at=(kind, term, column, comparison): averaged(*at),
-        )
-        for comparison, terms in AVERAGED.items()
-        for (kind, term), values in terms.items()
+        Printed(ANALYTIC, f"{column} of {kind} {term}", value, lambda at=(kind, term, column): averaged(*at))
+        for (kind, term), values in AVERAGED.items()
         for column, value in zip(("estimate", "std_error"), values, strict=True)
     ),
 ]
