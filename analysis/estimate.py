@@ -145,6 +145,10 @@ class Estimate:
         """Return some of the terms, in the order asked for."""
         places = [self._place(term) for term in ([terms] if isinstance(terms, str) else terms)]
         kept = np.array(places, dtype=np.int64)
+
+        def of_kept(values: Any) -> Any:
+            return values if np.isscalar(values) else np.asarray(values)[kept]
+
         return replace(
             self,
             terms=tuple(self.terms[place] for place in places),
@@ -152,8 +156,9 @@ class Estimate:
             by_cluster=None if self.by_cluster is None else lambda: self.influence[:, kept],
             covariance=self.covariance[np.ix_(kept, kept)],
             limits=None if self.limits is None else self.limits[:, kept],
-            n=self.n if np.isscalar(self.n) else np.asarray(self.n)[kept],
-            columns={name: np.asarray(values)[kept] for name, values in self.columns.items()},
+            n=of_kept(self.n),
+            df=of_kept(self.df),
+            columns={name: of_kept(values) for name, values in self.columns.items()},
         )
 
     def _place(self, term: str) -> int:
@@ -174,7 +179,7 @@ class Estimate:
             compare, or conjugate.
         estimand, unit : str
         **changes
-            Other fields; `n` is kept only where it is one number for all terms.
+            Other fields; `n` is kept only where it is one number for all terms, and of several `df` the fewest.
         """
         result = function(self.value)
         steps = self.value + STEP * 1j * np.eye(len(self.value))
@@ -191,6 +196,7 @@ class Estimate:
                 "covariance": slope.T @ self.covariance @ slope,
                 "limits": None,
                 "n": self.n if np.isscalar(self.n) else 0,
+                "df": float(np.min(self.df)),
                 "columns": {},
                 **changes,
             },
@@ -210,8 +216,8 @@ class Estimate:
 
     def band(self, *, seed: int = 0, draws: int = DRAWS) -> Floats:
         """Return the ends of a band that covers all terms at once, float64[2, term]."""
-        assert isinstance(self.df, int | float)
-        half = critical_value(self.covariance, self.level, df=self.df, seed=seed, draws=draws) * self.std_error
+        df = float(np.min(self.df))
+        half = critical_value(self.covariance, self.level, df=df, seed=seed, draws=draws) * self.std_error
         return np.array([self.value - half, self.value + half])
 
     def with_set(self, name: str, ends: tuple[float, float], reason: str) -> Estimate:
@@ -227,22 +233,29 @@ class Estimate:
             covariance=covariance,
             limits=np.column_stack([self.ends, ends]),
             n=self.n if np.isscalar(self.n) else [*self.n, self.n[-1]],
+            df=np.append(self.df, np.nan) if np.ndim(self.df) else self.df,
+            columns={name: [*values, np.nan] for name, values in self.columns.items()},
             reason=reason,
         )
 
     def __format__(self, spec: str) -> str:
-        """Write one term: value and mark; "unit" adds the unit, "interval" its ends, "all" both; else the reason."""
-        if len(self.terms) != 1:
-            raise DesignError(f"{self.estimand} was to be written; it has the terms {list(self.terms)}; name one")
+        """Write one term: value and mark; "unit" adds the unit, "interval" is its ends, "all" both; else the reason."""
+        if len(self.terms) != 1 or spec not in ("", "unit", "interval", "all"):
+            raise DesignError(
+                f"{self.estimand} was to be written as {spec!r}; it has the terms {list(self.terms)}, and the formats "
+                "are unit, interval and all; name one of each"
+            )
         low, high = self.ends[:, 0]
-        if np.isnan(self.value[0]) and np.isnan(low):
+        point = "" if np.isnan(self.value[0]) else quantity(float(self.value[0]), self.unit)
+        within = "" if np.isnan([low, high]).any() else span(float(low), float(high), self.unit)
+        if not point and not within:
             return f"{NOT_ESTIMABLE} ({self.reason})"
-        written = "" if np.isnan(self.value[0]) else quantity(float(self.value[0]), self.unit)
-        if spec in ("interval", "all") or not written:
-            within = span(float(low), float(high), self.unit)
-            written = f"{written} [{within}]" if written and spec != "interval" else within
-        written = f"{written} {self.unit}" if spec in ("unit", "all") else written
-        return f"{written} {MARKS[self.provenance]}"
+        written = within if not point or (within and spec == "interval") else point
+        if spec == "all" and point and within:
+            written = f"{point} [{within}]"
+        unit = f" {self.unit}" if spec in ("unit", "all") else ""
+        why = f" ({self.reason})" if spec in ("interval", "all") and not within else ""
+        return f"{written}{unit} {MARKS[self.provenance]}{why}"
 
 
 def slopes(function: Callable[..., Any], *arguments: Floats) -> list[Floats]:

@@ -1,0 +1,250 @@
+"""An Estimate: functions of it with their errors, joint covariance, sets, bands, and how it is written."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from analysis.errors import DesignError
+from analysis.estimate import Estimate, beside, critical_value, rows_by, slopes, sum_by
+
+TERMS = ("a", "b", "c")
+MOVED = np.random.default_rng(0).normal(size=(30, 3)) / 40
+VALUE = np.array([1.5, 0.8, 2.0])
+
+
+def made(**changes) -> Estimate:
+    given = {"estimand": "E1a", "unit": "yuan", "terms": TERMS, "value": VALUE, "by_cluster": MOVED, "n": 30}
+    return Estimate(**(given | changes))
+
+
+def one(value: float = -0.25, error: float = 0.1, **changes) -> Estimate:
+    given = {"estimand": "E1a", "unit": "log points", "terms": ("simple",), "value": np.array([value])}
+    return Estimate(**(given | {"covariance": np.array([[error**2]])} | changes))
+
+
+# --- functions of an estimate --------------------------------------------------------------------------------------
+
+
+def test_sums_ratios_logs_and_products_have_the_errors_of_the_delta_method_by_hand():
+    a, b, c = VALUE
+    found = made().transform(
+        lambda x: {
+            "sum": x[0] + 2 * x[1] - 3,
+            "ratio": x[0] / x[1],
+            "log": np.log(x[2]),
+            "product": x[0] * x[1] * x[2],
+            "power": x[1] ** 3,
+            "fixed": 4.0,
+        },
+        estimand="E2",
+        unit="ratio",
+        level=0.9,
+    )
+    gradient = np.array(
+        [[1, 2, 0], [1 / b, -a / b**2, 0], [0, 0, 1 / c], [b * c, a * c, a * b], [0, 3 * b**2, 0], [0, 0, 0]]
+    )
+    assert found.terms == ("sum", "ratio", "log", "product", "power", "fixed")
+    np.testing.assert_allclose(found.value, [a + 2 * b - 3, a / b, np.log(c), a * b * c, b**3, 4], rtol=1e-15)
+    np.testing.assert_allclose(found.covariance, gradient @ MOVED.T @ MOVED @ gradient.T, rtol=1e-13, atol=1e-18)
+    np.testing.assert_allclose(found.influence, MOVED @ gradient.T, rtol=1e-13, atol=1e-18)
+    assert (found.estimand, found.unit, found.level, found.n) == ("E2", "ratio", 0.9, 30)
+
+
+def test_a_function_of_a_function_is_the_function_of_both():
+    def share(x):
+        return {"share": x[0] / (x[0] + x[1]), "rest": x[2]}
+
+    def logs(x):
+        return {"logs": np.log(x[0]) - np.exp(x[1])}
+
+    twice = made().transform(share, estimand="s", unit="").transform(logs, estimand="l", unit="")
+    at_once = made().transform(lambda x: logs(list(share(x).values())), estimand="l", unit="")
+    np.testing.assert_allclose(twice.value, at_once.value, rtol=1e-15)
+    np.testing.assert_allclose(twice.covariance, at_once.covariance, rtol=1e-13)
+    np.testing.assert_allclose(twice.influence, at_once.influence, rtol=1e-13)
+
+
+def test_influence_values_that_are_made_when_asked_for_are_the_same_and_not_made_before():
+    asked = []
+    later = made(by_cluster=lambda: asked.append(1) or MOVED, covariance=MOVED.T @ MOVED)
+    ratio = later[["c", "a"]].transform(lambda x: {"ratio": x[0] / x[1]}, estimand="r", unit="").exp()
+    assert not asked
+    now = made()[["c", "a"]].transform(lambda x: {"ratio": x[0] / x[1]}, estimand="r", unit="").exp()
+    np.testing.assert_array_equal(ratio.influence, now.influence)
+    for found in (ratio, now, made().exp()):
+        np.testing.assert_allclose(found.influence.T @ found.influence, found.covariance, rtol=1e-13)
+
+
+def test_intervals_are_those_of_student_s_t_with_the_fewest_degrees_of_freedom_of_what_is_computed():
+    found = made(df=np.array([5, 9, 20]), level=0.9)
+    for term, df in zip(TERMS, (5, 9, 20), strict=True):
+        row, half = found.row(term), stats.t.ppf(0.95, df) * found[term].std_error[0]
+        assert found.bounds(term) == found[term].bounds(term) == (row["conf_low"], row["conf_high"])
+        assert found.bounds(term) == pytest.approx((row["estimate"] - half, row["estimate"] + half), rel=1e-12)
+    gap = found[["b", "c"]].transform(lambda x: {"gap": x[1] - x[0]}, estimand="gap", unit="yuan")
+    half = stats.t.ppf(0.95, 9) * gap.std_error[0]
+    assert gap.bounds("gap") == pytest.approx((1.2 - half, 1.2 + half), rel=1e-12)
+
+
+def test_log_points_and_their_limits_become_per_cent():
+    logs = made(unit="log points", value=np.array([-0.5, 0.0, 0.2]), level=0.9)
+    found = logs.exp()
+    assert found.unit == "per cent"
+    np.testing.assert_allclose(found.value, 100 * (np.exp(logs.value) - 1), rtol=1e-14)
+    np.testing.assert_allclose(found.ends, 100 * (np.exp(logs.ends) - 1), rtol=1e-12)
+    by_hand = logs.transform(lambda x: {str(i): 100 * np.exp(v) for i, v in enumerate(x)}, estimand="", unit="")
+    np.testing.assert_allclose(found.covariance, by_hand.covariance, rtol=1e-13)
+    np.testing.assert_allclose(found.influence, by_hand.influence, rtol=1e-13)
+
+
+# --- terms ---------------------------------------------------------------------------------------------------------
+
+
+def test_some_of_the_terms_keep_the_order_asked_for_and_how_they_move_together():
+    ends = np.array([[1.0, 0.5, 1.5], [2.0, 1.0, 2.5]])
+    whole = made(n=[10, 20, 30], columns={"clusters": ["x", "y", "z"]}, limits=ends, df=np.array([3.0, 4.0, 5.0]))
+    some = whole[["c", "a"]]
+    assert some.terms == ("c", "a")
+    np.testing.assert_array_equal(some.covariance, whole.covariance[[2, 0]][:, [2, 0]])
+    np.testing.assert_array_equal(some.influence, MOVED[:, [2, 0]])
+    pd.testing.assert_frame_equal(some.rows, whole.rows.iloc[[2, 0]].reset_index(drop=True))
+    pd.testing.assert_series_equal(whole["b"].rows.iloc[0], whole.row("b"), check_names=False)
+
+
+def test_a_term_that_is_not_there_or_there_twice_is_refused():
+    with pytest.raises(DesignError, match=r"term 'd' was asked for; there are \['a', 'b', 'c'\]; name one of these"):
+        made()["d"]
+    with pytest.raises(DesignError, match=r"term 'b' was asked for; there are \['a', 'b', 'b'\]"):
+        made(terms=("a", "b", "b")).row("b")
+
+
+def test_a_set_is_added_and_nothing_else():
+    before = made(n=[10, 20, 30], columns={"clusters": [3, 4, 5]})
+    after = before.with_set("whole", (-1.0, 4.0), "an assumption, not a draw")
+    pd.testing.assert_frame_equal(after[list(TERMS)].rows, before.rows, check_dtype=False)
+    np.testing.assert_array_equal(after.covariance[:3, :3], before.covariance)
+    np.testing.assert_array_equal(after[list(TERMS)].influence, before.influence)
+    assert after.bounds("whole") == (-1.0, 4.0)
+    assert after.row("whole")[["estimate", "std_error", "clusters"]].isna().all()
+    assert after.row("whole")["n"] == 30
+    assert np.isnan(after["whole"].influence).all()
+    assert (after.reason, before.reason) == ("an assumption, not a draw", "")
+
+
+@pytest.mark.parametrize("df", [np.inf, 6])
+def test_a_band_covers_all_terms_at_once_as_often_as_its_level_says(df):
+    rng, runs, size = np.random.default_rng(3), 1500, 5
+    root = rng.normal(size=(size, size)) * [1, 1, 2, 5, 0.1]
+    covariance, covered, pointwise = root.T @ root, 0, 0
+    for noise in rng.normal(size=(runs, size)) @ root:
+        spread = rng.chisquare(df) / df if np.isfinite(df) else 1.0
+        known = {"value": noise, "by_cluster": None, "covariance": spread * covariance}
+        found = made(terms=tuple("abcde"), df=df, level=0.9, **known)
+        low, high = found.band(draws=4000)
+        covered += bool(((low <= 0) & (high >= 0)).all())
+        pointwise += bool(((found.ends[0] <= 0) & (found.ends[1] >= 0)).all())
+    assert abs(covered / runs - 0.9) < 4 * np.sqrt(0.9 * 0.1 / runs)
+    assert pointwise / runs < 0.85
+
+
+def test_a_term_without_error_makes_no_band_wider():
+    joint = np.array([[4.0, 1.0], [1.0, 9.0]])
+    wider = np.zeros((4, 4))
+    wider[np.ix_([1, 3], [1, 3])] = joint
+    wider[0, 0] = -1e-18  # a rounding
+    assert critical_value(wider, 0.95, seed=1) == critical_value(joint, 0.95, seed=1)
+    assert critical_value(np.zeros((3, 3)), 0.95, seed=1) == pytest.approx(1.959964)
+
+
+# --- what is missing -----------------------------------------------------------------------------------------------
+
+
+def test_an_error_that_is_missing_must_say_why():
+    missing = {"by_cluster": None, "value": VALUE}
+    with pytest.raises(DesignError, match="an Estimate of E1a was asked for; an error or interval is missing and no"):
+        made(**missing)
+    with pytest.raises(DesignError, match="an error or interval is missing and no reason"):
+        made(limits=np.array([[0.0, 0.0, np.nan], [3.0, 3.0, np.nan]]))
+    kept = made(**missing, reason="few units")
+    assert kept.row("a")["estimate"] == 1.5
+    assert kept.bounds("a") is None
+    assert not kept.refused
+    with pytest.raises(DesignError, match="influence values of E1a were asked for; its estimator has none"):
+        kept.influence  # noqa: B018
+
+
+def test_an_estimate_is_refused_where_it_has_neither_a_value_nor_a_limit():
+    nothing = {"value": np.full(1, np.nan), "covariance": None, "reason": "no firm was closed"}
+    assert one(**nothing).refused
+    assert not one(**nothing, limits=np.array([[-1.0], [1.0]])).refused
+
+
+# --- how it is written ---------------------------------------------------------------------------------------------
+
+
+def test_an_estimate_is_written_with_its_mark_and_on_request_with_unit_and_interval():
+    found = one(unit="per cent", value=-25.0, error=10.0)
+    assert f"{found}" == "−25.0 ◐"
+    assert f"{found:unit}" == "−25.0 per cent ◐"
+    assert f"{found:interval}" == "−44.6 to −5.4 ◐"
+    assert f"{found:all}" == "−25.0 [−44.6 to −5.4] per cent ◐"
+    assert f"{one(provenance='simulated'):unit}" == "−0.250 log points ○"
+
+
+def test_a_set_is_written_by_its_ends_and_a_refusal_by_its_reason():
+    whole = one(unit="per cent", value=-25.0, error=10.0).with_set("whole", (-60.0, 2000.0), "an assumption")["whole"]
+    assert f"{whole}" == f"{whole:interval}" == "−60.0 to > +1,000 ◐"
+    assert f"{whole:unit}" == f"{whole:all}" == "−60.0 to > +1,000 per cent ◐"
+    nothing = one(value=np.nan, covariance=None, reason="no firm was closed")
+    for spec in ("", "unit", "interval", "all"):
+        assert format(nothing, spec) == "not estimable with this data (no firm was closed)"
+
+
+def test_a_value_without_interval_is_written_with_its_reason_where_the_interval_is_asked_for():
+    found = one(unit="per cent", value=-100.0, covariance=None, reason="nothing was sold")
+    assert f"{found}" == "−100.0 ◐"
+    assert f"{found:interval}" == "−100.0 ◐ (nothing was sold)"
+    assert f"{found:all}" == "−100.0 per cent ◐ (nothing was sold)"
+
+
+def test_several_terms_and_unknown_formats_are_not_written():
+    for found, spec in ((made(), ""), (one(), ".2f")):
+        with pytest.raises(DesignError, match="was to be written as"):
+            format(found, spec)
+
+
+# --- tools ---------------------------------------------------------------------------------------------------------
+
+
+def test_rows_are_added_up_by_code_and_a_code_without_rows_is_zero():
+    code, values = np.array([2, 0, 2, 0, 3]), np.arange(10.0).reshape(5, 2)
+    np.testing.assert_array_equal(sum_by(values, code, 5), [[8, 10], [0, 0], [4, 6], [8, 9], [0, 0]])
+
+
+def test_rows_by_code_keep_their_order():
+    found = rows_by(np.array([2, 0, 2, 0, 3]))
+    assert [list(rows) for rows in found] == [[1, 3], [0, 2], [4]]
+
+
+def test_slopes_are_derivatives_by_each_argument_element_by_element():
+    x, y = np.array([0.5, 1.0, 2.0]), np.array([3.0, 4.0, 5.0])
+    by_x, by_y = slopes(lambda x, y: x**2 * np.log(y), x, y)
+    np.testing.assert_allclose(by_x, 2 * x * np.log(y), rtol=1e-14)
+    np.testing.assert_allclose(by_y, x**2 / y, rtol=1e-14)
+
+
+def test_estimates_stand_beside_each_other_with_their_own_errors_limits_and_units():
+    first = one(df=4, level=0.9, n=12)
+    second = one(2.0, 0.5, unit="months", n=[7], limits=np.array([[0.0], [9.0]]), level=0.9)
+    found = beside({"first": first, "second": second}, estimand="both", reason="")
+    assert found.level == 0.9
+    assert list(found.rows["unit"]) == ["log points", "months"]
+    assert list(found.rows["n"]) == [12, 7]
+    for name, part in (("first", first), ("second", second)):
+        columns = ["estimate", "std_error", "conf_low", "conf_high"]
+        assert list(found.row(name)[columns]) == pytest.approx(list(part.rows.iloc[0][columns]), rel=1e-14)
+    assert np.isnan(found.covariance[0, 1])
+    alike = beside({"one": first, "other": first}, estimand="both")
+    assert alike.unit == "log points"
+    assert "unit" not in alike.rows
