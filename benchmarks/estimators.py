@@ -27,9 +27,8 @@ if __name__ == "__main__":  # before numpy is imported: one core for everybody
 import numpy as np
 import pandas as pd
 
-from analysis.effects import att_gt
-from analysis.group_time import Missing
-from analysis.inference import Floats
+from analysis.estimate import Floats
+from analysis.estimators.att_gt import att_gt
 from analysis.provenance import ROOT
 
 MONTHS = 36
@@ -68,7 +67,7 @@ class Row:
         return f"{self.work:<88}{self.ours:>9.4g}{theirs:>9}{self.ratio:>9.3g}{wanted:>9}  {verdict}".rstrip()
 
 
-def panel(firms: int, *, cohorts: int = 6, missing: float = 0.0, seed: int = 0) -> tuple[Floats, Floats]:
+def panel(firms: int, *, cohorts: int = 6, seed: int = 0) -> tuple[Floats, Floats]:
     """Return sales float64[firm, month] and the month of closure of 40 per cent of the firms."""
     rng = np.random.default_rng(seed)
     first = np.where(rng.random(firms) < 0.4, rng.integers(15, 15 + cohorts, firms), np.inf).astype(float)
@@ -76,15 +75,13 @@ def panel(firms: int, *, cohorts: int = 6, missing: float = 0.0, seed: int = 0) 
     y += rng.normal(size=(firms, 1))
     y += np.linspace(0, 1, MONTHS)
     y[np.arange(MONTHS) >= first[:, None]] -= 0.25
-    if missing:
-        y[rng.random(y.shape) < missing] = np.nan
     return y, first
 
 
 def to_long(y: Floats, first: Floats) -> pd.DataFrame:
     """Return the table that a researcher has: one row a firm and month, raw firm ids, sorted by firm and month."""
     ids = np.sort(np.random.default_rng(1).permutation(10 * len(y))[: len(y)]) + 1_000_000
-    frame = pd.DataFrame(
+    return pd.DataFrame(
         {
             "unit": np.repeat(ids, MONTHS),
             "time": np.tile(np.arange(MONTHS), len(y)),
@@ -92,7 +89,6 @@ def to_long(y: Floats, first: Floats) -> pd.DataFrame:
             "first": np.repeat(np.where(np.isinf(first), 0, first), MONTHS),
         }
     )
-    return frame.dropna().reset_index(drop=True)
 
 
 def from_long(unit: Floats, time: Floats, y: Floats, first: Floats) -> tuple[Floats, Floats]:
@@ -132,20 +128,19 @@ def same(what: str, ours: Any, theirs: Any, tolerance: float) -> None:
         )
 
 
-def group_time(firms: int, rounds: int, missing: float) -> list[Row]:
+def group_time(firms: int, rounds: int) -> list[Row]:
     """Group-time effects with clustered errors."""
     from diff_diff import CallawaySantAnna
 
-    y, first = panel(firms, missing=missing)
+    y, first = panel(firms)
     frame = to_long(y, first)
-    kind: Missing = "pairwise" if missing else "balanced"
     model = CallawaySantAnna(control_group="never_treated", base_period="universal")  # its quickest way to these errors
 
     def theirs() -> Any:
         return model.fit(frame, outcome="y", unit="unit", time="time", first_treat="first")
 
     def ours(y: Floats, first: Floats) -> Any:
-        return att_gt(y, first, missing=kind)
+        return att_gt(y, first).effects
 
     (coded, dense, other), (found, _, peer) = race(
         rounds, lambda: ours(*from_long(*columns(frame))), lambda: ours(y, first), theirs
@@ -153,13 +148,11 @@ def group_time(firms: int, rounds: int, missing: float) -> list[Row]:
     cells = found.rows.set_index(["group", "time"])
     shared = [key for key in peer.group_time_effects if key[1] != key[0] - 1]  # they print the base as zero
     mine = cells.loc[[(int(group), int(when)) for group, when in shared]]
-    same(f"{kind} effects", mine["estimate"], [peer.group_time_effects[key]["effect"] for key in shared], 1e-8)
+    same("effects", mine["estimate"], [peer.group_time_effects[key]["effect"] for key in shared], 1e-8)
     errors = np.array([peer.group_time_effects[key]["se"] for key in shared])
     few = mine["n_treated"].min()  # their variances divide by n - 1 in each group, ours by n
-    same(f"{kind} errors over theirs", mine["std_error"] / errors, np.ones(len(shared)), 1 / (few - 1))
-    name = f"group-time effects, {firms:,} firms x {MONTHS}, {kind}, against diff-diff"
-    if missing:
-        return [Row.of(f"{name}, coding included", coded, other, 3)]
+    same("errors over theirs", mine["std_error"] / errors, np.ones(len(shared)), 1 / (few - 1))
+    name = f"group-time effects, {firms:,} firms x {MONTHS}, against diff-diff"
     return [Row.of(f"{name}, coding included", coded, other, 5), Row.of(f"{name}, dense array", dense, other, 20)]
 
 
@@ -196,7 +189,7 @@ def poisson(firms: int) -> list[Row]:
 
 def bounds(rounds: int) -> list[Row]:
     """Relative-magnitude bounds of the Medicaid event study for four values."""
-    from analysis.honest import honest_bounds
+    from analysis.estimators.honest_did import honest_bounds
 
     study = json.loads((ROOT / "tests" / "data" / "medicaid_event_study.json").read_text(encoding="utf-8"))
     given = [study[name] for name in ("estimates", "covariance", "n_pre", "n_post")]
@@ -211,7 +204,7 @@ def synthetic(units: int, rounds: int) -> list[Row]:
     """Synthetic difference-in-differences of one cohort of 20, the point estimate."""
     import synthdid
 
-    from analysis.synthetic import synthetic_did
+    from analysis.estimators.synthetic import synthetic_did
 
     rng, periods, before = np.random.default_rng(2), 40, 30
     y = rng.normal(size=(units, 2)) @ rng.normal(size=(2, periods)).cumsum(axis=1)
@@ -243,7 +236,7 @@ def market(rounds: int) -> list[Row]:
 def limit(firms: int, rounds: int) -> None:
     """Print what the largest panel takes: run in a process of its own."""
     y, first = panel(firms)
-    att_gt(y, first)
+    _ = att_gt(y, first).effects
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # before the table of ids exists
     ids, flat = np.repeat(np.arange(firms), MONTHS), y.ravel()
 
@@ -254,7 +247,7 @@ def limit(firms: int, rounds: int) -> None:
     def by_slices() -> Any:
         return np.add.reduceat(flat, np.arange(0, flat.size, MONTHS))
 
-    seconds, (_, found, sums) = race(rounds, lambda: att_gt(y, first), by_ids, by_slices)
+    seconds, (_, found, sums) = race(rounds, lambda: att_gt(y, first).effects, by_ids, by_slices)
     same("grouped sums", found, sums, 0)
     print(json.dumps({"seconds": seconds.tolist(), "bytes": y.nbytes, "peak": peak}))
 
@@ -287,13 +280,11 @@ def main() -> None:
         # The largest first: a process is born with the peak memory of the one that starts it.
         # With 10,000 firms constant costs hide the limit.
         rows = [] if options.quick else largest(1_000_000, 5 * rounds)
-        for missing in (0.0, 0.1):
-            group_time(300, 1, missing)
+        group_time(300, 1)
         poisson(300)
         synthetic(100, 1)
-        for missing in (0.0, 0.1):
-            rows += group_time(firms, rounds, missing)
-        rows += [*poisson(firms), *bounds(rounds), *synthetic(2_000, rounds), *synthetic(10_000, 1)]
+        rows += [*group_time(firms, rounds), *poisson(firms), *bounds(rounds)]
+        rows += [*synthetic(2_000, rounds), *synthetic(10_000, 1)]
         rows += market(3 * rounds)
     if options.quick:
         print("quick: what is wanted is said of 100,000 firms, so nothing is judged")

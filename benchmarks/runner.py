@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from analysis.facts.descriptor import newest
@@ -26,21 +26,25 @@ TO_PDF = (
 )
 
 
-def plain(out: Path) -> None:
-    """Run each scheduled notebook with the papermill command, then turn it into a PDF."""
-    jobs = sorted(schedule.read(schedule.Paths.under(ROOT)), key=lambda job: job.is_brief)
-    for job in jobs:
-        notebook, name = out / f"{job.name}.ipynb", job.verdicts_parameter
-        target = out / "verdicts" if job.is_brief else out / "verdicts" / f"{job.name}.json"
+def plain(out: Path, names: Sequence[str] = ()) -> None:
+    """Run each scheduled notebook, or some, with the papermill command, then turn it into a PDF."""
+    (out / "verdicts").mkdir()
+    for job in schedule.read(schedule.Paths.under(ROOT)):
+        if names and job.name not in names:
+            continue
+        notebook, verdicts = out / f"{job.name}.ipynb", out / "verdicts"
+        target = verdicts if job.is_brief else verdicts / f"{job.name}.json"
+        given = {**job.parameters, "as_of": AS_OF, job.verdicts_parameter: target}
         command = [sys.executable, "-m", "papermill", str(job.notebook), str(notebook), "--kernel", "python3"]
-        command += ["--cwd", str(job.notebook.parent), "-r", "as_of", AS_OF, "-r", name, str(target)]
+        command += ["--cwd", str(job.notebook.parent)]
+        command += [part for name, value in given.items() for part in ("-p", name, str(value))]
         subprocess.run(command, check=True, capture_output=True)
         subprocess.run([sys.executable, "-c", TO_PDF, str(notebook), str(out / f"{job.name}.pdf"), AS_OF], check=True)
 
 
-def ours(out: Path) -> None:
-    """Run the schedule with the project's command."""
-    command = [sys.executable, "-m", "analysis", "report", "--as-of", AS_OF, "--out", str(out)]
+def ours(out: Path, names: Sequence[str] = ()) -> None:
+    """Run the schedule, or some of it, with the project's command."""
+    command = [sys.executable, "-m", "analysis", "report", *names, "--as-of", AS_OF, "--out", str(out)]
     subprocess.run(command, check=True, capture_output=True)
 
 
@@ -59,7 +63,6 @@ def main() -> None:
     times: dict[str, list[float]] = {"plain": [], "cold": [], "unchanged": []}
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
-            (Path(one) / "verdicts").mkdir()
             times["plain"].append(seconds(plain, Path(one)))
             times["cold"].append(seconds(ours, Path(two)))
             times["unchanged"].append(seconds(ours, Path(two)))

@@ -1,0 +1,80 @@
+"""Every benchmark runs, at a size that takes a moment; what it finds at this size is not judged."""
+
+import json
+import sys
+
+import pandas as pd
+import pytest
+
+from analysis import grades
+from benchmarks import coverage, estimators, panel, runner
+
+REPORT = "06_platform_shift"  # one that is quick and has a parameter in the schedule
+
+
+@pytest.mark.filterwarnings("ignore")  # the other libraries' own
+@pytest.mark.parametrize(
+    ("compared", "rows"),
+    [
+        (lambda: estimators.group_time(300, 1), 2),
+        (lambda: estimators.poisson(300), 1),
+        (lambda: estimators.bounds(1), 1),
+        (lambda: estimators.synthetic(100, 1), 1),
+        (lambda: estimators.market(1), 1),
+        (lambda: estimators.largest(2_000, 1), 3),
+    ],
+    ids=["group_time", "poisson", "bounds", "synthetic", "market", "largest"],
+)
+def test_an_estimator_gives_what_another_library_gives_and_is_timed(compared, rows):
+    found = compared()
+    assert len(found) == rows
+    assert all(row.ours > 0 and row.ratio > 0 for row in found)
+
+
+def test_results_that_differ_end_the_comparison():
+    with pytest.raises(SystemExit, match=r"effects: equal results were asked for; they differ by 0\.5 > 0\.1"):
+        estimators.same("effects", [1.0, 2.0], [1.0, 2.5], 0.1)
+
+
+def test_a_line_says_whether_what_was_wanted_is_met():
+    lines = [str(estimators.Row("a work", 1.0, 6.0, 6.0, wanted)) for wanted in (5, 8)]
+    assert [line.split()[-1] for line in lines] == ["met", "MISSED"]
+
+
+def test_a_panel_is_read_in_either_order(monkeypatch, capfd):
+    monkeypatch.setattr(sys, "argv", ["panel.py", "--firms", "300"])
+    panel.main()
+    lines = capfd.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["by_firm", "by_month"]
+    assert all("times the array" in line for line in lines)
+
+
+def test_the_audit_of_a_few_markets_makes_its_page(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(coverage, "PRESETS", ("few_treated",))
+    monkeypatch.setattr(coverage, "PAGE", tmp_path / "coverage.md")
+    monkeypatch.setattr(coverage.audit, "write", lambda *_: False)
+    monkeypatch.setattr(sys, "argv", ["coverage.py", "--markets", "2", "--workers", "1"])
+    coverage.main()
+    page = coverage.PAGE.read_text(encoding="utf-8")
+    assert capsys.readouterr().out.strip() == page.strip()
+    assert "seeds 1 to 2 of each preset" in page
+    assert "| few_treated | E1a | 2 |" in page
+
+
+def test_the_page_has_a_line_for_each_preset_and_estimand():
+    table, shares = grades.read(), grades.covered()
+    page = coverage.page(table, shares, pd.DataFrame({"id": []}))
+    assert sum(line.startswith("| ") for line in page.splitlines()) == len(table) + len(shares) + 2
+
+
+def test_both_ways_make_a_report_with_the_parameters_of_the_schedule(tmp_path):
+    plain, ours = tmp_path / "plain", tmp_path / "ours"
+    plain.mkdir()
+    for way, out in ((runner.plain, plain), (runner.ours, ours)):
+        assert runner.seconds(lambda out, way=way: way(out, [REPORT]), out) > 0
+        where = out if way is runner.plain else out / runner.AS_OF
+        assert (where / f"{REPORT}.pdf").read_bytes().startswith(b"%PDF")
+        cells = json.loads((where / f"{REPORT}.ipynb").read_text())["cells"]
+        injected = ["".join(cell["source"]) for cell in cells if "injected-parameters" in cell["metadata"]["tags"]]
+        assert 'data_tier = "facts"' in injected[0]
+        assert f'as_of = "{runner.AS_OF}"' in injected[0]
