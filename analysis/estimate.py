@@ -169,7 +169,7 @@ class Estimate:
     def transform(
         self, function: Callable[[Any], Mapping[str, Any]], *, estimand: str, unit: str, **changes: Any
     ) -> Estimate:
-        """Return a function of the values as an Estimate, with errors by the delta method.
+        """Return a function of the values as an Estimate, with errors by the delta method and limits by these errors.
 
         Parameters
         ----------

@@ -87,6 +87,14 @@ def test_intervals_are_those_of_student_s_t_with_the_fewest_degrees_of_freedom_o
     assert gap.bounds("gap") == pytest.approx((1.2 - half, 1.2 + half), rel=1e-12)
 
 
+def test_a_function_has_neither_the_limits_nor_the_columns_of_what_it_is_computed_from():
+    wide = made(limits=np.array([VALUE - 9, VALUE + 9]), columns={"clusters": [3, 4, 5]}, n=[1, 2, 3])
+    found = wide.transform(lambda x: {"sum": sum(x)}, estimand="sum", unit="yuan")
+    half = stats.norm.ppf(0.975) * found.std_error[0]
+    assert found.bounds("sum") == pytest.approx((VALUE.sum() - half, VALUE.sum() + half), rel=1e-12)
+    assert list(found.rows) == ["term", "estimate", "std_error", "conf_low", "conf_high", "n"]
+
+
 def test_log_points_and_their_limits_become_per_cent():
     logs = made(unit="log points", value=np.array([-0.5, 0.0, 0.2]), level=0.9)
     found = logs.exp()
