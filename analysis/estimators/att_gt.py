@@ -177,7 +177,9 @@ class GroupTime:
     def _rows_of(self, rows: Ints) -> Floats:
         """Return outcomes of some units; on the level scale without each unit's own level, which differences cancel."""
         part = self.y[rows]
-        return part - part.mean(axis=1, keepdims=True) if self.scale == "level" else part
+        if self.scale == "level":
+            part -= (part @ np.full(part.shape[1], 1 / part.shape[1]))[:, np.newaxis]
+        return part
 
     def _influence(self, gradient: Floats) -> Floats:
         """Return what each cluster (or unit) adds to each term, float64[cluster, term]."""
@@ -197,27 +199,27 @@ class GroupTime:
     def _covariance(self, gradient: Floats) -> Floats:
         """Return the sum of squares of :meth:`_influence` where each unit is its own cluster, without forming it."""
         total = np.zeros((len(gradient), len(gradient)))
-        for group, rows in enumerate(self.members):
-            slope = gradient[:, group]
-            active = np.flatnonzero(slope.any(axis=1))
-            if not len(active):
-                continue
-            mean, cross = self._moments(rows)
-            slope = slope[active]
+        for group, (mean, cross) in enumerate(self._moments):
+            active = np.flatnonzero(gradient[:, group].any(axis=1))
+            slope = gradient[active, group]
             middle = slope[:, :-1] @ mean + slope[:, -1]
-            total[np.ix_(active, active)] += slope[:, :-1] @ cross @ slope[:, :-1].T + len(rows) * np.outer(
-                middle, middle
-            )
+            spread = slope[:, :-1] @ cross @ slope[:, :-1].T
+            total[np.ix_(active, active)] += spread + len(self.members[group]) * np.outer(middle, middle)
         return total
 
-    def _moments(self, rows: Ints) -> tuple[Floats, Floats]:
-        """Return means by period and cross-products of deviations from them, in one pass over the rows."""
+    @cached_property
+    def _moments(self) -> list[tuple[Floats, Floats]]:
+        """Means of each group by period, and cross-products of deviations from them, in one pass over the rows."""
+        return [self._moments_of(rows) for rows in self.members]
+
+    def _moments_of(self, rows: Ints) -> tuple[Floats, Floats]:
         blocks = _blocks(rows, self.y.shape[1])
         centre = self._rows_of(blocks[0]).mean(axis=0)
         total, cross = np.zeros(len(centre)), np.zeros((len(centre), len(centre)))
         for block in blocks:
-            part = self._rows_of(block) - centre
-            total += part.sum(axis=0)
+            part = self._rows_of(block)
+            part -= centre
+            total += np.ones(len(part)) @ part  # a product: numpy adds short rows slowly
             cross += part.T @ part
         shift = total / len(rows)
         return centre + shift, cross - len(rows) * np.outer(shift, shift)
@@ -347,7 +349,7 @@ def _cells(first: Floats, stratum: Ints, n_times: int, anticipation: int) -> pd.
 
 def _sum(y: Floats, rows: Ints) -> Floats:
     """Return the sums of some rows without a copy of them all."""
-    return np.asarray(np.sum([y[block].sum(axis=0) for block in _blocks(rows, y.shape[1])], axis=0))
+    return np.asarray(np.sum([np.ones(len(block)) @ y[block] for block in _blocks(rows, y.shape[1])], axis=0))
 
 
 def _blocks(rows: Ints, width: int) -> list[Ints]:
