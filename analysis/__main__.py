@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis import parameters
+from analysis import config
 from analysis.errors import DataError, DesignError
 from analysis.report import publish, runner, schedule
 from analysis.report.outcomes import Exit, disk_full
@@ -98,8 +98,8 @@ def _params(asked: argparse.Namespace, paths: Paths) -> int:
     for job in schedule.select(schedule.read(paths), [asked.name]):
         if asked.name in (job.name, job.number):  # the brief brings the others along
             print(job.name)
-            for parameter in parameters.read(job.notebook):
-                print(f"  {parameter.name} = {parameter.default!r}  ({parameter.wanted})  {parameter.help}")
+            for name, field in config.parameters(job.notebook).model_fields.items():
+                print(f"  {name} = {field.default!r}  ({field.title})  {field.description}")
     return Exit.OK
 
 

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis import events
+from analysis.config import Event, read_event
 from analysis.errors import DesignError
 from analysis.estimands.design import Design
-from analysis.events import Event
 
 if TYPE_CHECKING:
     from analysis.market.truth import Truth
@@ -66,7 +65,7 @@ class Subject:
     def line(self) -> str:
         """The event of a report, and the closures in its waves and in other months, in a sentence for its data."""
         months = closed_by_month(self.panel)
-        other = months[~months.index.isin(self.event.waves)]
+        other = months[~months.index.astype(str).isin(self.event.waves)]
         apart = ", ".join(f"{month} ({number})" for month, number in other.items())
         return (
             f"Event: {self.event.title}{', as simulated' if self.market else ''}; firms closed, in whole or part, in "
@@ -111,16 +110,16 @@ def closed_by_month(panel: Panel) -> pd.Series:
 def _refuse_other_waves(panel: Panel, event: Event) -> None:
     """Refuse closures before the event's first wave, which would date it, and a panel with none in any wave."""
     months = closed_by_month(panel)
-    early = months[months.index < event.waves[0]]
+    early = months[months.index.astype(str) < event.waves[0]]
     found = ", ".join(f"{month} ({number})" for month, number in (months if early.empty else early).items())
-    waves = ", ".join(map(str, event.waves))
+    waves = ", ".join(event.waves)
     if len(early):
         raise DesignError(
             f"closures from {event.waves[0]} on were asked for, the first wave of the event ({event.title}); found "
             f"{early.sum():,} firms closed before it: {found}; leave them out of the panel, or add the month to `waves`"
             " in a copy of the event's file and name it with --event"
         )
-    if len(months) and not months.index.isin(event.waves).any():
+    if len(months) and not months.index.astype(str).isin(event.waves).any():
         raise DesignError(
             f"closures in the waves of the event ({event.title}; {waves}) were asked for; found {months.sum():,} firms "
             f"closed in other months only: {found}; name the event of this panel with --event, or correct its `waves`"
@@ -128,7 +127,7 @@ def _refuse_other_waves(panel: Panel, event: Event) -> None:
 
 
 def _taken(settings: Mapping[str, Any]) -> Subject:
-    event, tier = events.read(settings["event"]), settings["data_tier"]
+    event, tier = read_event(settings["event"]), settings["data_tier"]
     fields = ("comparison", "post_from", "post_to", "base_months", "anticipation", "cluster")
     design = Design(
         origin=event.origin,

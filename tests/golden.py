@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import events, inventory
+from analysis import config, inventory
 from analysis.errors import DesignError
 from analysis.estimands import closed_firms, displacement, event_study, growth, rivals
 from analysis.estimands.catalogue import estimate_all
@@ -48,7 +48,7 @@ def markets() -> list[str]:
 
 def opened(name: str) -> tuple[Panel, Truth | None, Design]:
     """Return the panel of a name, its truth where it is known, and the default design of the event on record."""
-    event = events.read("amazon_2021")
+    event = config.read_event("amazon_2021")
     design = Design(origin=event.origin, destinations=event.destinations, opened=event.opened)
     if name in EXAMPLES:
         file = ROOT / "data" / "examples" / f"{name}.csv"

@@ -28,9 +28,9 @@ def desk(tmp_path, monkeypatch):
     ("arguments", "message"),
     [
         (["01", "-p", "cuont=3"], "Parameter cuont: there is no such parameter; known are"),
-        (["-p", "count=1e3"], "Parameter count: found '1e3' (str); give a value that is int, allowed 1 to 9"),
+        (["-p", "count=1e3"], "Parameter count: found '1e3'; give a value that is int, allowed 1 to 9"),
         (["-p", "share=nan"], "give a value that is float, allowed 0 to 1"),
-        (["-p", "strict=no"], "Parameter strict: found 'no' (str)"),
+        (["-p", "strict=never"], "Parameter strict: found 'never'; give a value that is bool"),
         (["-p", "tier=panel"], "allowed facts | listed"),
         (["-p", "count"], "Parameter count: it has no `=`"),
         (["-p", "count=3", "-p", "count=4"], "Parameter count=4: it comes twice"),

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import accounting, events, facts
+from analysis import accounting, config, facts
 from analysis.errors import DesignError
 from analysis.evidence import claims, growth, platforms, prices, revenue
 from analysis.verdicts import NOT_SHOWN, NOT_TESTABLE, SUPPORTED
@@ -203,7 +203,7 @@ def judged() -> dict[str, object]:
             "C08", "record", on_record=revenue.on_record(["Aukey", "Mpow", "Youkeshu"])["documented"].tolist(), **common
         ),
         claims.judge("C12", on_record=[revenue.frozen_on_record("Youkeshu")[1]], **common),
-        *claims.untestable("01_claims_and_context", events.read("amazon_2021").claims, tier="facts"),
+        *claims.untestable("01_claims_and_context", config.read_event("amazon_2021").claims, tier="facts"),
     ]
     return {f"{one.claim} {one.reading}".strip(): one for one in found}
 

@@ -14,13 +14,13 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from analysis import events, facts, provenance
+from analysis import config, facts, provenance
 from analysis.exhibits import answers, blocks, style
 from analysis.exhibits.colophon import colophon as make_colophon
 from analysis.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
 
 HOSTILE = """<script>alert("1")</script> & 'quotes'"""
-EVENT = events.read("amazon_2021")
+EVENT = config.read_event("amazon_2021")
 V2 = Verdict(
     claim="C01",
     reading="V2",

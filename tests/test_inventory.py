@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from analysis.estimands.answers import answers
+from analysis.estimands.detection import smallest_effect
 
 from analysis import __main__ as front_desk
 from analysis import inventory
 from analysis.errors import DataError, DesignError
 from analysis.estimands import Design, pick
-from analysis.estimands.answers import answers
-from analysis.estimands.detection import smallest_effect
 from analysis.panel import read_panel
 from analysis.provenance import ROOT
 

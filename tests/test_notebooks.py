@@ -13,7 +13,7 @@ import stamps
 from pypdf import PdfReader
 from ruff import find_ruff_bin
 
-from analysis import facts, parameters, tiers, verdicts
+from analysis import config, facts, tiers, verdicts
 from analysis.facts import descriptor
 from analysis.numbers import number, percent_change, quantity
 from analysis.provenance import ROOT
@@ -101,7 +101,7 @@ def test_names_of_a_notebook_are_imported_and_used(notebook, tmp_path):
 
 
 def test_a_cell_names_only_tiers_that_its_notebook_has(notebook):
-    allowed = next((one.wanted for one in parameters.read(notebook) if one.name == "data_tier"), "")
+    allowed = getattr(config.parameters(notebook).model_fields.get("data_tier"), "title", "")
     for cell in cells(notebook):
         assert all(tier in allowed for tier in tiers.of(source(cell)))
         assert source(cell).startswith(("%%tier", "*Tier")) == bool(tiers.of(source(cell)))
@@ -109,8 +109,8 @@ def test_a_cell_names_only_tiers_that_its_notebook_has(notebook):
 
 def test_the_setup_cell_checks_the_parameters_of_its_own_notebook(notebook):
     tagged = [i for i, cell in enumerate(code(notebook)) if "parameters" in cell["metadata"].get("tags", [])]
-    assert f'parameters.check("{notebook.name}", globals())' in source(code(notebook)[tagged[0] + 1])
-    assert {"as_of"} <= {parameter.name for parameter in parameters.read(notebook)}
+    assert f'config.check("{notebook.name}", globals())' in source(code(notebook)[tagged[0] + 1])
+    assert "as_of" in config.parameters(notebook).model_fields
 
 
 def test_a_notebook_marks_its_answer_and_ends_with_its_provenance(notebook):

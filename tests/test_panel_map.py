@@ -36,65 +36,7 @@ def shops(*accounts, rival=True):
     return "\n".join([SHOPS, *rows, *(shop("R1", MONTHS, 50, firm="R") if rival else [])]) + "\n"
 
 
-# What a map may say
-
-
-def test_every_key_of_a_map_is_read(tmp_path):
-    text = """\
-columns: {firm: seller, brand: owner, sales: gmv}
-platforms: {Amazon: AMZ, "1688": OWN}
-origins: {China: CN}
-currency: CNY
-rates: {2020: 0.145, 2021-05: 0.1546}
-home: AMZ
-absent: zero
-encoding: gbk
-month_format: "%d/%m/%Y"
-closures: account
-wide: {prefix: "m", format: "%Y%m"}
-"""
-    found = read_map(write(tmp_path, text, "a.yml"))
-    assert found.columns == {"firm": "seller", "brand_group": "owner", "sales": "gmv"}
-    assert found.platforms == {"Amazon": "AMZ", "1688": "OWN"}
-    assert (found.wide.prefix, found.wide.format, found.month_format) == ("m", "%Y%m", "%d/%m/%Y")
-    assert (found.home, found.absent, found.encoding, found.closures) == ("AMZ", "zero", "gbk", "account")
-    assert [found.rate(month) for month in ("2020-05", "2021-05")] == [0.145, 0.1546]
-    assert np.isnan(found.rate("2021-06"))
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("colunms: {firm: a}", "key colunms: expected one of the keys columns, platforms, .*; correct or remove it"),
-        ("home: AMZ\nhome: EBY", "key 'home' twice"),
-        ("home: [AMZ]", r"key home: expected text; found \['AMZ'\]"),
-        ("columns: {seller: firm}", "key columns: expected our columns on the left: firm, account, .*name 'seller'"),
-        ("columns: {brand: a, brand_group: b}", "key columns: expected brand_group once"),
-        ("columns: {sales: 2021}", "key columns.sales: expected text; found 2021; write it, in quotes"),
-        ("columns: []", "key columns: expected `name: value` lines"),
-        ("platforms: {1688: OWN}", "key platforms: expected text; found 1688; write it, in quotes"),
-        ("origins: {no: other}", "key origins: expected text; found False; write it, in quotes"),
-        ("absent: nothing", "key absent: expected one of missing, zero; found 'nothing'"),
-        ("encoding: latin-1", "key encoding: expected one of utf-8, gbk; found 'latin-1'"),
-        ("closures: shop", "key closures: expected one of firm, account; found 'shop'"),
-        ("wide: sales_", "key wide: expected `name: value` lines"),
-        ("wide: {suffix: x}", "key wide: expected prefix, and perhaps format; found the keys suffix"),
-        ('wide: {prefix: "s", format: "%Y"}', "key wide.format: expected a format with year and month; found '%Y'"),
-        ("month_format: YYYY-MM", "key month_format: expected a format with year and month; found 'YYYY-MM'"),
-        ("currency: CNY", "key currency: expected rates for CNY; found no key `rates`; give `rates`: US dollars for"),
-        ("rates: 0.15", "key rates: expected the currency .*; found no key `currency`; name it"),
-        ("currency: CNY\nrates: -1", "key rates: expected US dollars for one unit, more than 0; found -1"),
-        ("currency: CNY\nrates: {2021: yes}", "key rates.2021: expected US dollars for one unit"),
-        ("currency: CNY\nrates: {2021-13: 1.5}", "key rates: expected a year or a month YYYY-MM on the left; found"),
-        ("- home", "keys and values were asked for"),
-        ("home: 'AMZ", "it cannot be read"),
-    ],
-)
-def test_a_wrong_map_is_refused_with_its_file_and_key(tmp_path, text, said):
-    path = write(tmp_path, text, "wrong.yml")
-    with pytest.raises(DataError, match=said) as refused:
-        read_map(path)
-    assert str(path) in str(refused.value)
+# What a map says
 
 
 def test_a_map_says_home_and_absent_and_may_not_be_contradicted(tmp_path):
@@ -408,5 +350,5 @@ def test_the_order_of_rows_changes_no_link_and_no_closure(tmp_path):
 def test_a_map_may_be_given_as_such_and_its_names_are_those_of_the_schema(tmp_path):
     text = f"{HEADER}\nA,a,CN,toys,AMZ,2021-01,1,\nB,b,CN,toys,AMZ,2021-01,1,\n"
     path = write(tmp_path, text, "mine.csv")
-    assert read_panel(path, map=Map(path)).digest == read_panel(path).digest
+    assert read_panel(path, map=Map(path=path)).digest == read_panel(path).digest
     assert {"renamed_from", "currency", "account"} <= set(columns())

@@ -5,7 +5,7 @@ import subprocess
 import tomllib
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 from analysis.provenance import ROOT
 
@@ -23,7 +23,7 @@ def tracked(pattern: str) -> list[str]:
 
 
 def test_environment_yml_and_pyproject_name_the_same_ranges():
-    listed = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    listed = YAML(typ="safe").load(ROOT / "environment.yml")["dependencies"]
     pip = next(entry["pip"] for entry in listed if isinstance(entry, dict))
     conda = [entry for entry in listed if isinstance(entry, str) and entry != "pip"]
     assert f"python{PROJECT['requires-python']}" in conda

@@ -8,7 +8,7 @@ import pytest
 import stamps
 from desk import AS_OF, WRITE_VERDICTS, Desk
 
-from analysis import events
+from analysis import config
 from analysis.errors import DataError, DesignError
 from analysis.report import fingerprint, marks, publish
 from analysis.report.outcomes import Exit
@@ -290,7 +290,7 @@ def test_public_figures_of_another_event_stay_out(desk, own, tmp_path):
 
 def test_a_copy_of_the_event_with_another_wave_keeps_its_public_figures(desk, own, tmp_path):
     copy = tmp_path / "more.yml"
-    text = (events.FOLDER / "amazon_2021.yml").read_text(encoding="utf-8")
+    text = (config.EVENTS / "amazon_2021.yml").read_text(encoding="utf-8")
     copy.write_text(text.replace("waves: [2021-05,", "waves: [2021-04, 2021-05,"))
     panel(own.path, closed="2021-04")
     with pytest.raises(

@@ -1,16 +1,17 @@
 """What a report of tier panel or sim is about."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
+from analysis.estimands.answers import answers, detectable, questions
+from ruamel.yaml import YAML
 
-from analysis import events, subject
+from analysis import config, subject
 from analysis.errors import DesignError
 from analysis.estimands import Design
-from analysis.estimands.answers import answers, detectable, questions
 from analysis.market import simulate
 from analysis.market.parameters import PRESETS
 
@@ -59,8 +60,8 @@ def brought(tmp_path, simulated, months: dict[str, str], **event):
     firms = simulated.panel.firms.copy()
     firms["closed_on"] = firms["closed_on"].map(lambda day: pd.Timestamp(months.get(f"{day:%Y-%m}", day)), "ignore")
     replace(simulated.panel, firms=firms).to_parquet(tmp_path / "mine.parquet")
-    content = yaml.safe_load((events.FOLDER / "amazon_2021.yml").read_text(encoding="utf-8")) | event
-    (tmp_path / "mine.yml").write_text(yaml.safe_dump(content, sort_keys=False))
+    content = YAML(typ="safe").load(config.EVENTS / "amazon_2021.yml") | event
+    (tmp_path / "mine.yml").write_text(json.dumps(content))
     given = {"data_tier": "panel", "panel_path": str(tmp_path / "mine.parquet"), "event": str(tmp_path / "mine.yml")}
     return subject.take(SETTINGS | given)
 

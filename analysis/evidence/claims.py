@@ -175,7 +175,7 @@ def judge_each(
     Parameters
     ----------
     asked : mapping of str to (str, str)
-        Claim and reading by question, such as :attr:`analysis.events.Event.asked`.
+        Claim and reading by question, such as :attr:`analysis.config.Event.asked`.
     found : mapping of str to mapping
         What :func:`judge` needs to know of each question; it goes before what is given for all.
     **given

@@ -30,7 +30,7 @@ from analysis.verdicts import (
 )
 
 if TYPE_CHECKING:
-    from analysis.events import Event
+    from analysis.config import Event
 
 PILL = "padding:0 .5em;border:1px solid currentColor;border-radius:.7em;font-weight:600;white-space:nowrap"
 DASHED = PILL.replace("solid", "dashed") + ";color:#6a3d9a"  # of a simulated market

@@ -11,7 +11,7 @@ anything, and nothing knows where the data came from.
 - `concat` puts panels of one provenance together.
 """
 
-from analysis.panel.mapping import Map, read_map
+from analysis.config import Map, read_map
 from analysis.panel.panel import Panel, concat
 from analysis.panel.reading import read_panel
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analysis.config import DOLLARS, Absent, Map, read_map
 from analysis.errors import DataError
 from analysis.estimate import Bools, Floats
 from analysis.facts.reading import Problem
@@ -19,7 +20,6 @@ from analysis.panel.columns import columns
 from analysis.panel.files import ORDER, open_file
 from analysis.panel.filling import Filled, fill
 from analysis.panel.linking import linked
-from analysis.panel.mapping import DOLLARS, Absent, Map, read_map
 from analysis.panel.panel import IDS, SIMULATED_ID, UNITS, Panel
 
 HOME = "AMZ"

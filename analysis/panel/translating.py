@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analysis.config import Map
 from analysis.estimate import Floats
 from analysis.panel.blocks import Block, marked, typed
 from analysis.panel.files import File, Links, Months
-from analysis.panel.mapping import Map
 
 
 def translated(file: File, names: Sequence[str]) -> Iterator[Block]:
@@ -49,7 +49,8 @@ def _relabelled(block: Block, name: str, labels: Mapping[str, str]) -> pa.Dictio
 
 
 def _rates(block: Block, named: Map, months: Months) -> Floats:
-    rates: Floats = named.factors(int(months.min()), int(months.max()))[months - months.min()]
+    every = np.arange(months.min(), months.max() + 1)
+    rates: Floats = np.array([named.rate(str(np.datetime64(int(month), "M"))) for month in every])[months - every[0]]
     lacking = np.isnan(rates) & ~np.isnan(block.numbers["sales"])
     if lacking.any():
         month = np.datetime64(int(months[lacking.argmax()]), "M")

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from analysis import config
 from analysis.errors import DesignError
 from analysis.report.publish import Published
 from analysis.report.schedule import PANEL, SIMULATED, Job, Paths
@@ -61,9 +62,7 @@ def jobs(scheduled: list[Job], panel: OwnPanel, known: dict[str, set[str]]) -> l
     known : dict
         Names of the parameters of each notebook, by its file's name.
     """
-    from analysis import events
-
-    recorded = events.on_record(events.read(panel.parameters["event"]))
+    recorded = config.read_event(panel.parameters["event"]).on_record
     by_notebook = {job.notebook: job for job in scheduled if "panel_path" in known[job.notebook.name]}
     mine = [Job(PANEL + notebook.stem, notebook, panel.parameters, panel.files) for notebook in by_notebook]
     rest = [job for job in scheduled if job.is_brief or (recorded and not job.name.startswith(SIMULATED))]

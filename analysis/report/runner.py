@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis import parameters, provenance
+from analysis import config, provenance
 from analysis.report import executed, fingerprint, own_panel, publish, schedule
 from analysis.report.executed import Verdict
 from analysis.report.interrupts import Interrupts
@@ -153,7 +153,7 @@ def _planned(
     if panel:
         own_panel.refuse_home(paths, out)
         own_panel.refuse_given(given, panel)
-        known = {job.notebook.name: {one.name for one in parameters.read(job.notebook)} for job in scheduled}
+        known = {job.notebook.name: set(config.parameters(job.notebook).model_fields) for job in scheduled}
         scheduled = own_panel.jobs(scheduled, panel, known)
     chosen = schedule.select(scheduled, names)
     jobs = schedule.settle(chosen, given, as_of)

@@ -1,16 +1,14 @@
 """What is to be run: ``schedule.yml`` read strictly, and its jobs given their parameters."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from analysis import allowed, parameters, strict_yaml
+from analysis import config
 from analysis.errors import DesignError
 from analysis.facts import descriptor
 
-_KEYS = {"name", "notebook", "parameters"}
 SIMULATED = "sim__"  # how the name of a report begins whose numbers are simulated
 PANEL = "panel__"  # and one on a panel of one's own, beside the report of the same notebook on public figures
 
@@ -100,15 +98,12 @@ def read(paths: Paths) -> list[Job]:
         If the file is missing or no YAML.
     """
     file = paths.reports / "schedule.yml"
-    match strict_yaml.load(file):
-        case {"reports": [*rows], **rest} if rows and not rest:
-            jobs = [_job(row, number, paths) for number, row in enumerate(rows, start=1)]
-        case _:
-            raise DesignError(f"Schedule {file}: write a list of reports under the one key `reports`.")
-    names = [job.name for job in jobs]
-    for name in names:
-        if names.count(name) > 1:
-            raise DesignError(f"Schedule {file}: {names.count(name)} reports are called {name}; rename all but one.")
+    jobs = []
+    for report in config.load(file, config.Schedule).reports:
+        notebook = paths.notebooks / report.notebook
+        if not notebook.is_file():
+            raise DesignError(f"{file}, {report.name}: there is no notebook {report.notebook!r} in {paths.notebooks}.")
+        jobs.append(Job(report.name, notebook, report.parameters))
     return sorted(jobs, key=lambda job: job.is_brief)
 
 
@@ -154,17 +149,17 @@ def settle(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
     DesignError
         For a name that no job knows or that only the runner sets, and as in `parameters`.
     """
-    if not allowed.is_date(as_of):
+    if not config.is_date(as_of):
         raise DesignError(f"As-of date: found {as_of!r}; give a date YYYY-MM-DD.")
-    known = {job.name: parameters.read(job.notebook) for job in jobs}
-    names = {name: {parameter.name for parameter in known[name]} for name in known}
-    parameters.refuse_unknown(given, set().union(*names.values()))
+    known = {job.name: config.parameters(job.notebook) for job in jobs}
+    names = {name: set(model.model_fields) for name, model in known.items()}
+    config.refuse_unknown(given, set().union(*names.values()))
     settled = []
     for job in jobs:
         _refuse_reserved(job, names[job.name], given)
         mine = {name: text for name, text in given.items() if name in names[job.name]}
         try:
-            values = parameters.override(known[job.name], {**job.parameters, **mine, "as_of": as_of})
+            values = config.settled(known[job.name], {**job.parameters, **mine, "as_of": as_of})
         except DesignError as error:
             raise DesignError(f"Report {job.name}: {error}") from None
         settled.append(_of_market(replace(job, parameters=values)))
@@ -241,22 +236,3 @@ def _refuse_reserved(job: Job, names: set[str], given: Mapping[str, str]) -> Non
             f"Report {job.name}: the parameters cell of {job.notebook.name} lacks "
             f"{', '.join(sorted(missing))}; add it, since the runner sets it."
         )
-
-
-def _job(row: object, number: int, paths: Paths) -> Job:
-    asked = f"Schedule, report {number}"
-    if not isinstance(row, dict) or not {"name", "notebook"} <= row.keys() <= _KEYS:
-        found = ", ".join(map(str, row)) if isinstance(row, dict) else repr(row)
-        raise DesignError(f"{asked}: found {found}; write the keys name, notebook and, if any, parameters.")
-    name, notebook, given = row["name"], row["notebook"], row.get("parameters") or {}
-    if not re.fullmatch(rf"({SIMULATED})?[0-9]{{2}}_\w+", str(name)):
-        raise DesignError(
-            f"{asked}: the name is {name!r}; write two digits and words, such as 05_growth, after {SIMULATED} if "
-            "its numbers are simulated."
-        )
-    file = paths.notebooks / str(notebook)
-    if file.parent != paths.notebooks or file.suffix != ".ipynb" or not file.is_file():
-        raise DesignError(f"{asked}, {name}: there is no notebook {notebook!r} in {paths.notebooks}; mend it.")
-    if not isinstance(given, dict):
-        raise DesignError(f"{asked}, {name}: parameters are {given!r}; write them as `key: value`.")
-    return Job(name, file, {str(key): value for key, value in given.items()})

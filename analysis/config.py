@@ -1,0 +1,350 @@
+"""What people write: maps, events and the schedule in YAML, parameters in notebooks; what is wrong is refused here."""
+
+from __future__ import annotations
+
+import ast
+import datetime
+import difflib
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, create_model, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.tokens import AliasToken
+
+from analysis.errors import DataError, DesignError
+from analysis.provenance import ROOT
+
+ON_RECORD = "amazon_2021"  # the event whose public figures data/facts holds
+EVENTS, NOTEBOOKS = ROOT / "data" / "events", ROOT / "notebooks"
+MOST_BYTES, ISO_MONTH, DOLLARS = 200_000, "%Y-%m", "USD"
+ALIASES = {"brand": "brand_group"}
+
+Absent = Literal["missing", "zero"]  # what a firm-platform-month without a row is
+Value = int | float | str | bool
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def load(path: Path, model: type[Model]) -> Model:
+    """Read a YAML file as a model; a `DataError` names file, line or key, what was found and what to do.
+
+    Every scalar is text as it was written: what the label 1688 or no is, or a date 2021-02-30, the model says.
+    """
+    yaml = YAML(typ="base", pure=True)
+    try:
+        with path.open("rb") as file:
+            text = file.read(MOST_BYTES + 1)
+        if len(text) > MOST_BYTES:
+            raise ValueError(f"found more than {MOST_BYTES:,} bytes")
+        if any(isinstance(token, AliasToken) for token in yaml.scan(text.decode())):
+            raise ValueError("found an alias (*), of which a few can unfold to gigabytes")
+        content = yaml.load(text.decode())
+    except (OSError, ValueError, RecursionError, YAMLError) as error:
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", error)
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = "found brackets nested too deep" if isinstance(error, RecursionError) else problem
+        raise DataError(f"{path}{line}: a file of YAML in UTF-8 was asked for; {problem}; mend it") from None
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise DataError(f"{path}: keys and values were asked for; found {content!r:.60}; write `key: value` lines")
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"] if part not in ("", "[key]"))
+        asked, found = first["msg"].removeprefix("Value error, "), f"{first['input']!r:.60}"
+        if first["type"] == "extra_forbidden":
+            asked = f"there is no such key beside {', '.join(model.model_fields)}"
+        raise DataError(f"{path}, key {key or 'of the file'}: {asked}; found {found}; correct it") from None
+
+
+def as_month(text: str, pattern: str) -> str | None:
+    """Return a month as YYYY-MM, or None for what is not the first day of a month in a format of strptime."""
+    if pattern == ISO_MONTH:  # strptime would take 2021-5 too
+        return text if re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", text) else None
+    try:
+        day = datetime.datetime.strptime(text, pattern)
+    except ValueError:
+        return None
+    plausible = 1990 <= day.year <= 2099  # strptime reads the Excel serial 44228 as August 4422
+    return f"{day:%Y-%m}" if plausible and (day.day, day.hour, day.minute) == (1, 0, 0) else None
+
+
+def is_date(text: str) -> bool:
+    """Whether text is a date, YYYY-MM-DD."""
+    try:
+        return datetime.date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def _is(asked: str, holds: Callable[[Any], object]) -> AfterValidator:
+    def check(value: Any) -> Any:
+        if not holds(value):
+            raise ValueError(f"{asked} was asked for")
+        return value
+
+    return AfterValidator(check)
+
+
+def _like(pattern: str) -> Callable[[str], object]:
+    return re.compile(pattern).fullmatch
+
+
+def _is_format(text: str) -> bool:
+    return as_month(f"{datetime.date(2021, 5, 1):{text}}", text) == "2021-05"
+
+
+Text = Annotated[str, _is("text", str.strip)]
+Texts = tuple[Text, ...]
+Labels = Annotated[dict[Text, Text], Field(min_length=1)]
+ClaimAndReading = Annotated[tuple[str, str], BeforeValidator(lambda text: str(text).partition(" ")[::2])]
+Month = Annotated[str, _is("a month YYYY-MM", lambda text: as_month(text, ISO_MONTH))]
+Format = Annotated[str, _is("a format with year and month, as in strptime, such as %Y-%m or %d/%m/%Y,", _is_format)]
+Period = Annotated[str, _is("a year or a month YYYY-MM", _like(r"((19|20)[0-9]{2}(-(0[1-9]|1[0-2]))?)?"))]
+Rate = Annotated[float, _is("US dollars for one unit, more than 0,", lambda rate: 0 < rate < math.inf)]
+Rates = Annotated[
+    dict[Period, Rate],
+    Field(min_length=1),
+    BeforeValidator(lambda all_: all_ if isinstance(all_, dict) else {"": all_}),
+]
+
+
+def _ours(theirs: dict[str, str]) -> dict[str, str]:
+    known = [field["name"] for field in json.loads((ROOT / "data" / "panel.schema.json").read_bytes())["fields"]]
+    found = {ALIASES.get(name, name): column for name, column in theirs.items()}
+    if len(found) < len(theirs) or set(found) - set(known):
+        raise ValueError(f"our columns on the left, each once, were asked for: {', '.join(known)} (or brand)")
+    return found
+
+
+class _Written(BaseModel):
+    model_config = {"extra": "forbid", "frozen": True}
+
+
+class Wide(_Written):
+    """One column of sales per month: `prefix`, then the month in `format` (as in strptime)."""
+
+    prefix: str
+    format: Format = ISO_MONTH
+
+
+class Map(_Written):
+    """What a researcher's own file calls the columns, platforms, origins and months of a panel."""
+
+    path: Annotated[Path, Field(strict=True)] = Path("map")  # its own file, for messages; no text of a file is one
+    columns: Annotated[Labels, AfterValidator(_ours)] = {}  # our name: theirs; none for one that has our name
+    platforms: Labels = {}  # their label: our code; none if theirs are our codes
+    origins: Labels = {}
+    wide: Wide | None = None  # none if months are rows
+    currency: Text = DOLLARS  # of their sales
+    rates: Rates = {}  # US dollars for one unit of it, by "YYYY-MM", by "YYYY", or the one under ""
+    home: Text | None = None  # our code of the platform that closed accounts
+    absent: Absent | None = None
+    encoding: Literal["utf-8", "gbk"] = "utf-8"  # of a CSV file
+    month_format: Format = ISO_MONTH  # of months in cells
+    closures: Literal["firm", "account"] = "firm"  # whose month closed_on is
+
+    @model_validator(mode="after")
+    def _money(self) -> Map:
+        if (self.currency != DOLLARS) != bool(self.rates):
+            raise ValueError("currency and rates go together: US dollars for one unit, one number, by year or by month")
+        return self
+
+    def rate(self, month: str) -> float:
+        """Return the US dollars for one unit in a month "YYYY-MM"; NaN where the map has none."""
+        if not self.rates:
+            return 1.0
+        return next((self.rates[key] for key in (month, month[:4], "") if key in self.rates), math.nan)
+
+
+def read_map(path: str | Path) -> Map:
+    """Read a map from a YAML file; ``docs/bring-your-own-panel.md`` shows its keys, any of which may be left out."""
+    return load(Path(path), Map).model_copy(update={"path": Path(path)})
+
+
+class Event(_Written):
+    """One crackdown, as reports know it."""
+
+    title: Text  # in print, as a noun phrase
+    home: Text  # code of the platform that closed accounts, the first of `platforms`
+    platforms: Labels  # codes in panels and names in print
+    destinations: Annotated[Texts, Field(min_length=1, max_length=2)]  # to which closed firms are said to have gone
+    origin: Text  # code of the firms whose growth is asked about
+    origin_name: Text  # the adjective in print
+    waves: Annotated[tuple[Month, ...], Field(min_length=1)]  # months of the closures
+    readings: dict[Text, ClaimAndReading]  # by question that public totals or a panel can answer
+    claims: Texts  # rows of claims.csv that reports and the brief speak of
+    threats: Texts  # rows of threats.csv
+    opened: Texts = ()  # platforms that opened to the origin alone in these months
+
+    @model_validator(mode="after")
+    def _fits(self) -> Event:
+        named = {self.home, *self.destinations, *self.opened}
+        for asked, holds in (
+            ("home, destinations and opened among the platforms", named <= {*self.platforms}),
+            ("the home platform first among them", next(iter(self.platforms)) == self.home),
+            ("destinations other than home", self.home not in self.destinations),
+            ("waves in order, each once,", list(self.waves) == sorted(set(self.waves))),
+        ):
+            if not holds:
+                raise ValueError(f"{asked} were asked for")
+        return self
+
+    @property
+    def asked(self) -> dict[str, tuple[str, str]]:
+        """The readings of claims that the event names."""
+        return {question: reading for question, reading in self.readings.items() if reading[0] in self.claims}
+
+    @property
+    def on_record(self) -> bool:
+        """Whether the public figures are of this event; its waves, claims and threats may be others."""
+        same = {"title", "home", "platforms", "destinations", "origin", "origin_name", "readings"}
+        return self.model_dump(include=same) == read_event(ON_RECORD).model_dump(include=same)
+
+
+def read_event(name: str, *, on_record: bool = False) -> Event:
+    """Read an event, by the name of a file of ``data/events`` or the path of any ``.yml`` file.
+
+    With `on_record` an event is refused unless the public figures of data/facts are of it.
+    """
+    from analysis import facts
+
+    path = Path(name) if name.endswith(".yml") else EVENTS / f"{name}.yml"
+    if not path.is_file():
+        there = ", ".join(sorted(file.stem for file in EVENTS.glob("*.yml")))
+        raise DesignError(f"the event {name!r} was asked for; there are {there}; name one of these")
+    event, ledger = load(path, Event), facts.load("readings")
+    readings = {*zip(ledger["claim_id"], ledger["reading"].fillna(""), strict=True)}
+    for asked, wrong in (
+        ("claims", {*event.claims} - {*facts.load("claims")["claim_id"]}),
+        ("threats", {*event.threats} - {*facts.load("threats")["threat_id"]}),
+        ("readings", {" ".join(pair) for pair in {*event.readings.values()} - readings}),
+    ):
+        if wrong:
+            found = ", ".join(sorted(wrong))
+            raise DataError(f"{path}, key {asked}: rows of {asked}.csv were asked for; found {found}; mend the file")
+    if on_record and not event.on_record:
+        raise DesignError(
+            f"public figures of {event.title!r} were asked for; those of data/facts are of the event {ON_RECORD}; "
+            "bring a panel, or choose that event"
+        )
+    return event
+
+
+class Report(_Written):
+    """One report: its name, its notebook, and the parameters that differ from the notebook's own, as text."""
+
+    name: Annotated[str, _is("a name such as 05_growth or sim__05_growth", _like(r"(sim__)?\d\d_\w+"))]
+    notebook: Annotated[str, _is("a notebook such as 05_growth.ipynb", _like(r"\w+\.ipynb"))]
+    parameters: dict[Text, str] = {}
+
+
+class Schedule(_Written):
+    """What ``reports/schedule.yml`` holds."""
+
+    reports: Annotated[list[Report], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _names_once(self) -> Schedule:
+        names = [report.name for report in self.reports]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"each name once was asked for, and {len(twice)} reports are called {twice[0]}")
+        return self
+
+
+def parameters(notebook: Path) -> type[BaseModel]:
+    """Return the parameters of a notebook, from its cell tagged ``parameters``, as the fields of a strict model.
+
+    A line is an annotated literal with meaning and unit in its comment, the field's `description`, and a rule, its
+    `title`: ``allowed LOW to HIGH``, ``allowed a | b`` or ``allowed date``. It is read by `ast`: papermill's own reader
+    passes over a line with two equal signs, and takes more than a second to import, in each kernel.
+    """
+    asked = f"Parameters of {notebook.name}"
+    try:
+        cells = json.loads(notebook.read_bytes())["cells"]
+        found = ["".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DesignError(f"{asked}: {notebook} is no notebook ({error!r}); check its name, or save it.") from None
+    if len(found) != 1:
+        raise DesignError(f"{asked}: {len(found)} cells are tagged `parameters`; tag exactly one code cell with it.")
+    fields: dict[str, Any] = {}
+    for line in filter(str.strip, found[0].splitlines()):
+        try:
+            fields |= _field(line, fields)
+        except (SyntaxError, ValueError, OverflowError) as error:
+            example = "`delta_pp: float = 2.0  # percentage points; allowed 0 to 20`"
+            raise DesignError(f"{asked}: `{line}` is no parameter ({error}); write one a line, as {example}.") from None
+    config: Any = {"extra": "forbid", "strict": True, "allow_inf_nan": False, "validate_default": True}
+    model: type[BaseModel] = create_model(notebook.stem, __config__=config, **fields)
+    _admitted(model, model.model_validate, {})
+    return model
+
+
+def _field(line: str, known: Iterable[str]) -> dict[str, Any]:
+    """Read a line of the cell as a field of `create_model`; none if it is a comment."""
+    kinds: dict[str, Any] = {"int": int, "float": float, "str": str, "bool": bool}
+    match ast.parse(line).body:
+        case []:
+            return {}
+        case [ast.AnnAssign(target=ast.Name(name), annotation=ast.Name(word), value=ast.expr() as value)] if (
+            word in kinds and name not in known and name[0] != "_"
+        ):
+            kind, default = kinds[word], ast.literal_eval(value)
+        case _:
+            raise ValueError("a new name, its type int, float, str or bool, and a literal were asked for")
+    comment = line.encode()[value.end_col_offset :].decode().partition("#")[2].strip()
+    help_, rule = said.groups() if (said := re.fullmatch(r"(.*[\s;,])?allowed\s+(.+)", comment)) else (comment, "")
+    words, title = re.split(r"\s*\|\s*", rule), f"{word}, allowed {rule}" if rule else word
+    if kind is str and rule == "date":
+        kind, title = Annotated[str, _is("a date", is_date)], f"{word}, allowed a date YYYY-MM-DD"
+    elif kind in (int, float) and (ends := re.fullmatch(r"(\S+) to (\S+)", rule)):
+        kind = Annotated[kind, Field(ge=kind(ends[1]), le=kind(ends[2]))]
+    elif rule and (kind is bool or re.search(r"\s", "".join(words))):
+        raise ValueError(f"`allowed {rule}` is no rule for {word}")
+    elif rule:
+        kind = Annotated[kind, _is("one of these", [kind(one) for one in words].__contains__)]
+    default = float(default) if word == "float" and type(default) is int else default
+    return {name: (kind, Field(default, title=title, description=(help_ or "").rstrip(" ;,")))}
+
+
+def settled(model: type[BaseModel], given: Mapping[str, str]) -> dict[str, Value]:
+    """Return all parameters of a notebook, with text from a schedule or a command line in the place of defaults."""
+    return _admitted(model, model.model_validate_strings, given)
+
+
+def check(notebook: str, namespace: Mapping[str, object]) -> dict[str, Value]:
+    """Check the parameters in force in a running notebook, from its ``globals()``; for its setup cell.
+
+    Returned are those that belong to its ``data_tier``, by name.
+    """
+    model = parameters(NOTEBOOKS / notebook)
+    values = _admitted(model, model.model_validate, {name: namespace.get(name) for name in model.model_fields})
+    tiers = {name: re.match(r"tiers? (.*?): ", field.description or "") for name, field in model.model_fields.items()}
+    return {
+        name: value for name, value in values.items() if not (of := tiers[name]) or f"{values['data_tier']}" in of[1]
+    }
+
+
+def _admitted(model: type[BaseModel], read: Callable[..., BaseModel], given: Mapping[str, Any]) -> dict[str, Value]:
+    refuse_unknown(given, model.model_fields)
+    try:
+        return read(given).model_dump()
+    except ValidationError as error:
+        name, found = str(error.errors()[0]["loc"][0]), error.errors()[0]["input"]
+        wanted = model.model_fields[name].title
+        raise DesignError(f"Parameter {name}: found {found!r:.60}; give a value that is {wanted}.") from None
+
+
+def refuse_unknown(given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise `DesignError` for the first given name of a parameter that is not a known one."""
+    names = sorted(known)
+    for name in given:
+        if name not in names:
+            near = [*difflib.get_close_matches(name, names, n=1), "one of these"][0]
+            known = ", ".join(names)
+            raise DesignError(f"Parameter {name}: there is no such parameter; known are {known}; did you mean {near}?")

@@ -1,0 +1,417 @@
+"""What people write: each way in which a map, an event, the schedule or a parameters cell can be wrong is refused."""
+
+import json
+import math
+import re
+
+import pytest
+from desk import PARAMETERS, cell, write_notebook
+from ruamel.yaml import YAML
+
+from analysis import config, facts
+from analysis.errors import DataError, DesignError
+from analysis.market.parameters import FIRST_MONTH, PLATFORMS, WAVES
+
+SHIPPED = config.EVENTS / "amazon_2021.yml"
+
+
+def written(folder, text, name="a.yml"):
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+# The YAML door
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("home: AMZ\nhome: EBY", 'a.yml, line 2: a file of YAML in UTF-8 was asked for; found duplicate key "home"'),
+        ("a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]", r"found an alias \(\*\)"),
+        ("[" * 900 + "]" * 900, "found brackets nested too deep"),
+        ("a: [" * 2, "line 1: "),
+        ("home: 'AMZ", "line 1: "),
+        ("a: 1\n---\nb: 2", "line 2: .* found another document"),
+        ("? [a, b]\n: 1", r"keys and values were asked for; found {\('a', 'b'\): '1'}; write `key: value` lines"),
+        ("? {a: b}\n: 1", "line 1: .* found unhashable key"),
+        ("- home", r"keys and values were asked for; found \['home'\]"),
+        ("", "keys and values were asked for; found None"),
+        ("a: \0", "special characters are not allowed"),
+        (b"home: \xff", "invalid start byte"),
+        ("a" * (config.MOST_BYTES + 1), "found more than 200,000 bytes"),
+    ],
+)
+def test_a_file_that_is_not_yaml_of_ours_is_refused_with_its_line_or_what_was_found(tmp_path, text, said):
+    path = written(tmp_path, text)
+    with pytest.raises(DataError, match=said) as refused:
+        config.read_map(path)
+    assert str(refused.value).startswith(str(path))
+    assert len(str(refused.value)) < 400
+
+
+def test_a_file_that_is_not_there_or_is_a_folder_is_refused(tmp_path):
+    for path in (tmp_path / "none.yml", tmp_path):
+        with pytest.raises(DataError, match=re.escape(f"{path}: a file of YAML")):
+            config.read_map(path)
+
+
+# Maps
+
+
+def test_every_key_of_a_map_is_read(tmp_path):
+    text = """\
+columns: {firm: seller, brand: owner, sales: gmv}
+platforms: {Amazon: AMZ, 1688: OWN}
+origins: {China: CN, no: NO}
+currency: CNY
+rates: {2020: 0.145, 2021-05: 0.1546}
+home: AMZ
+absent: zero
+encoding: gbk
+month_format: "%d/%m/%Y"
+closures: account
+wide: {prefix: "m", format: "%Y%m"}
+"""
+    found = config.read_map(written(tmp_path, text))
+    assert found.columns == {"firm": "seller", "brand_group": "owner", "sales": "gmv"}
+    assert (found.platforms, found.origins) == ({"Amazon": "AMZ", "1688": "OWN"}, {"China": "CN", "no": "NO"})
+    assert (found.wide.prefix, found.wide.format, found.month_format) == ("m", "%Y%m", "%d/%m/%Y")
+    assert (found.home, found.absent, found.encoding, found.closures) == ("AMZ", "zero", "gbk", "account")
+    assert [found.rate(month) for month in ("2020-05", "2021-05")] == [0.145, 0.1546]
+    assert math.isnan(found.rate("2021-06"))
+    assert found.path == tmp_path / "a.yml"
+
+
+def test_one_rate_holds_for_all_months_and_none_is_one(tmp_path):
+    assert config.read_map(written(tmp_path, "currency: CNY\nrates: .5")).rate("1999-01") == 0.5
+    assert config.Map().rate("1999-01") == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("colunms: {firm: a}", "key colunms: there is no such key beside path, columns, platforms, .*; correct it"),
+        ("path: a.yml", "key path: "),
+        ("home: [AMZ]", r"key home: Input should be a valid string; found \['AMZ'\]; correct it"),
+        ("home:", "key home: text was asked for; found ''"),
+        (
+            "columns: {seller: firm}",
+            "key columns: our columns on the left, each once, were asked for: firm, account, .*",
+        ),
+        ("columns: {brand: a, brand_group: b}", "key columns: our columns on the left, each once"),
+        ("columns: []", r"key columns: Input should be a valid dictionary; found \[\]"),
+        ("platforms: {}", "key platforms: Dictionary should have at least 1 item"),
+        ("absent: nothing", "key absent: Input should be 'missing' or 'zero'; found 'nothing'"),
+        ("encoding: latin-1", "key encoding: Input should be 'utf-8' or 'gbk'; found 'latin-1'"),
+        ("closures: shop", "key closures: Input should be 'firm' or 'account'; found 'shop'"),
+        ("wide: sales_", "key wide: Input should be a valid dictionary"),
+        ("wide: {suffix: x}", "key wide.prefix: Field required"),
+        ('wide: {prefix: "s", format: "%Y"}', "key wide.format: a format with year and month, .* found '%Y'"),
+        ("month_format: YYYY-MM", "key month_format: a format with year and month, .* found 'YYYY-MM'"),
+        ("currency: CNY", "key of the file: currency and rates go together: US dollars"),
+        ("rates: 0.15", "currency and rates go together"),
+        ("currency: CNY\nrates: -1", "key rates: US dollars for one unit, more than 0, was asked for; found '-1'"),
+        (f"currency: CNY\nrates: {'9' * 5000}", "key rates: US dollars for one unit"),
+        ("currency: CNY\nrates: {2021: yes}", "key rates.2021: Input should be a valid number, .* found 'yes'"),
+        ("currency: CNY\nrates: {2021-13: 1.5}", "key rates.2021-13: a year or a month YYYY-MM was asked for"),
+    ],
+)
+def test_a_wrong_map_is_refused_with_its_file_and_key(tmp_path, text, said):
+    path = written(tmp_path, text)
+    with pytest.raises(DataError, match=said) as refused:
+        config.read_map(path)
+    assert str(refused.value).startswith(f"{path}, key ")
+    assert len(str(refused.value)) < 400
+
+
+# Events
+
+
+def changed(tmp_path, **values):
+    content = YAML(typ="safe").load(SHIPPED.read_text(encoding="utf-8")) | values
+    path = tmp_path / "other.yml"
+    path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))  # which is YAML
+    return str(path)
+
+
+def test_the_event_that_ships_names_the_rows_that_there_are():
+    event = config.read_event("amazon_2021")
+    assert set(event.claims) == set(facts.load("claims").query("seed")["claim_id"])
+    assert set(event.threats) == set(facts.load("threats")["threat_id"])
+
+
+def test_the_event_that_ships_is_the_one_that_is_simulated():
+    event = config.read_event("amazon_2021")
+    assert tuple(event.platforms) == PLATFORMS
+    year, month = map(int, FIRST_MONTH.split("-"))
+    months = [(year * 12 + month - 1 + wave) for wave in WAVES]
+    assert list(event.waves) == [f"{number // 12}-{number % 12 + 1:02d}" for number in months]
+
+
+def test_another_event_is_another_file(tmp_path):
+    platforms = {"BAZ": "Bazaar", "SQR": "Square"}
+    event = config.read_event(
+        changed(tmp_path, home="BAZ", platforms=platforms, destinations=["SQR"], origin="XX", opened=None)
+    )
+    assert (event.home, event.platforms, event.origin, event.opened) == ("BAZ", platforms, "XX", ())
+
+
+def test_public_figures_are_of_one_crackdown_whatever_its_waves_claims_and_threats(tmp_path):
+    assert config.read_event("amazon_2021", on_record=True) == config.read_event("amazon_2021")
+    copy = changed(tmp_path, waves=["2021-04", "2021-05"], claims=["C01"], threats=[])
+    event = config.read_event(copy, on_record=True)
+    assert event.claims == ("C01",)
+    assert set(event.asked) == {"growth_positive", "growth_not_lower", "share_unchanged"}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"title": "Another one"}, {"origin": "US"}, {"readings": {}}, {"destinations": ["WMT"]}, {"origin_name": "other"}],
+)
+def test_public_figures_are_not_shown_as_those_of_another_event(tmp_path, values):
+    path = changed(tmp_path, **values)
+    assert not config.read_event(path).on_record
+    with pytest.raises(DesignError, match="those of data/facts are of the event amazon_2021; bring a panel"):
+        config.read_event(path, on_record=True)
+
+
+def test_an_unknown_event_is_refused_with_those_that_there_are():
+    with pytest.raises(DesignError, match="there are amazon_2021"):
+        config.read_event("amazon_2022")
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"home": None}, "key home: Field required"),
+        ({"colour": "red"}, "key colour: there is no such key beside title, home, "),
+        ({"home": "BAZ"}, "home, destinations and opened among the platforms were asked for"),
+        ({"opened": ["ETS"]}, "home, destinations and opened among the platforms were asked for"),
+        ({"home": "EBY", "destinations": ["ALI"]}, "the home platform first among them were asked for"),
+        ({"destinations": ["AMZ"]}, "destinations other than home"),
+        ({"destinations": []}, r"key destinations: .* at least 1 item .* found \[\]"),
+        ({"waves": ["2021-06", "2021-05"]}, "waves in order"),
+        ({"waves": ["May 21st"]}, "key waves.0: a month YYYY-MM was asked for; found 'May 21st'"),
+        ({"waves": "2021-05"}, "key waves: Input should be a valid tuple; found '2021-05'"),
+        ({"platforms": ["AMZ"]}, "key platforms: Input should be a valid dictionary"),
+        ({"title": ""}, "key title: text was asked for"),
+        ({"claims": ["C01", "C98"]}, "key claims: rows of claims.csv were asked for; found C98; mend the file"),
+        ({"threats": ["T98"]}, "key threats: rows of threats.csv were asked for; found T98"),
+        (
+            {"readings": {"growth_positive": "C01 V8"}},
+            "key readings: rows of readings.csv were asked for; found C01 V8",
+        ),
+        ({"readings": {"growth_positive": ["C01"]}}, "rows of readings.csv were asked for"),
+    ],
+)
+def test_a_wrong_event_is_refused_and_named(tmp_path, values, said):
+    with pytest.raises(DataError, match=said) as refusal:
+        config.read_event(changed(tmp_path, **values))
+    assert "other.yml" in str(refusal.value)
+
+
+# The schedule
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("reports: []", "key reports: List should have at least 1 item"),
+        ("reports: {}\nmore: 1", "key reports: Input should be a valid list"),
+        ("reports: [{name: 01_a, notebook: a.ipynb}]\nmore: 1", "key more: there is no such key"),
+        ("reports: [01_first]", "key reports.0: Input should be a valid dictionary"),
+        ("reports: [{name: 01_first}]", "key reports.0.notebook: Field required"),
+        ("reports: [{name: 01_a, notebook: a.ipynb, parmeters: {}}]", "key reports.0.parmeters: there is no such key"),
+        ("reports: [{name: 01_a, notebook: ../notebooks/a.ipynb}]", "reports.0.notebook: a notebook such as 05_growth"),
+        ("reports: [{name: ../01_a, notebook: a.ipynb}]", "reports.0.name: a name such as .* found '../01_a'"),
+        ("reports: [{name: 01_a, notebook: a.ipynb, parameters: [1]}]", r"parameters: .* found \['1'\]"),
+        ("reports: [{name: 01_a, notebook: a.ipynb, name: 02_b}]", 'duplicate key "name"'),
+        ("reports: [{name: 01_a, notebook: a.ipynb}, {name: 01_a, notebook: b.ipynb}]", "2 reports are called 01_a"),
+    ],
+)
+def test_a_wrong_schedule_is_refused(tmp_path, text, said):
+    with pytest.raises(DataError, match=said):
+        config.load(written(tmp_path, text), config.Schedule)
+
+
+# The parameters of a notebook
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    file = tmp_path / "07_question.ipynb"
+    write_notebook(file, "print(count)")
+    return file
+
+
+def read_cell(folder, source):
+    write_notebook(folder / "cell.ipynb", parameters=source)
+    return config.parameters(folder / "cell.ipynb")
+
+
+def test_each_line_of_the_cell_is_a_parameter(notebook):
+    fields = config.parameters(notebook).model_fields
+    assert list(fields) == ["as_of", "verdict_file", "count", "share", "tier", "note", "strict"]
+    shown = {name: (field.default, field.title, field.description) for name, field in fields.items()}
+    assert shown["count"] == (3, "int, allowed 1 to 9", "number of things")
+    assert shown["note"] == ("a=b", "str", "free text")
+    assert shown["as_of"] == ("2026-11-01", "str, allowed a date YYYY-MM-DD", "date of knowledge, YYYY-MM-DD")
+    assert shown["strict"] == (True, "bool", "whether to be strict")
+
+
+@pytest.mark.parametrize(
+    ("line", "description", "title"),
+    [
+        ("x: int = 1", "", "int"),
+        ("x: int = 1  # allowed 1 to 2", "", "int, allowed 1 to 2"),
+        ("x: int = -1  # pp; # and ; are text; allowed -2 to 2", "pp; # and ; are text", "int, allowed -2 to 2"),
+        ("x: int = 2  # what is allowed for; allowed 0 to 6", "what is allowed for", "int, allowed 0 to 6"),
+        ("# a note\nx: int = 1\n", "", "int"),
+        ("x: float = 1e-3  # share, allowed 0 to 1", "share", "float, allowed 0 to 1"),
+        ("x: int = 2  # allowed 1 | 2 | 3", "", "int, allowed 1 | 2 | 3"),
+        ('x: str = "# no; allowed é"  # é', "é", "str"),
+        ('x: str = "a = b"  # is y = x', "is y = x", "str"),
+    ],
+)  # fmt: skip
+def test_help_and_rule_come_from_the_comment(tmp_path, line, description, title):
+    field = read_cell(tmp_path, line).model_fields["x"]
+    assert (field.description, field.title) == (description, title)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("x = 1", r"`x = 1` is no parameter \(a new name, its type"),
+        ("x: int", "`x: int` is no parameter"),
+        ("x: int = 1\nprint(x)", r"`print\(x\)` is no parameter"),
+        ("x: list = []", "`x: list = "),
+        ("x: str = (\n'a')", r"`x: str = \(` is no parameter"),
+        ("x: int = 1 + y", "malformed node"),
+        ("x: int = 1; y: int = 2", "`x: int = 1; y: int = 2` is no parameter"),
+        ("x: int = 1\nx: int = 2", "`x: int = 2` is no parameter"),
+        ("%matplotlib inline", "`%matplotlib inline` is no parameter"),
+        ("_x: int = 1", "`_x: int = 1` is no parameter"),
+        (f"x: int = {'9' * 5000}", "4300 digits"),
+        (f"x: float = {'9' * 400}", "too large"),
+        (f"x: int = {'(' * 900}1{')' * 900}", "too many nested parentheses"),
+        ("x: int = 1.0", r"x: found 1.0; give a value that is int"),
+        ("x: int = True", r"x: found True"),
+        ("x: bool = 1", r"x: found 1;"),
+        ("x: float = 1e999", r"x: found inf"),
+        ("x: int = 5  # allowed 1 to 4", "x: found 5; .* allowed 1 to 4"),
+        ("x: int = 5  # allowed 1 to y", "is no parameter .*'y'"),
+        ("x: int = 5  # allowed some of 4", "`allowed some of 4` is no rule for int"),
+        ("x: int = 5  # allowed date", "is no parameter .*'date'"),
+        ('x: str = "a"  # allowed 0 to 4', "`allowed 0 to 4` is no rule for str"),
+        ('x: str = "2021-02-30"  # allowed date', "x: found '2021-02-30'"),
+    ],
+)
+def test_anything_but_an_annotated_literal_that_keeps_its_rule_is_refused(tmp_path, source, message):
+    with pytest.raises(DesignError, match=message):
+        read_cell(tmp_path, source)
+
+
+def test_a_notebook_has_one_parameters_cell(tmp_path, notebook):
+    write_notebook(tmp_path / "n.ipynb", "print(1)", parameters=None)
+    with pytest.raises(DesignError, match=r"n\.ipynb: 0 cells are tagged `parameters`; tag exactly one"):
+        config.parameters(tmp_path / "n.ipynb")
+    content = json.loads(notebook.read_text())
+    content["cells"].append(cell("code", 9, "y: int = 1", "parameters"))
+    notebook.write_text(json.dumps(content))
+    with pytest.raises(DesignError, match="2 cells are tagged"):
+        config.parameters(notebook)
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "{}", "{", '{"cells": [1]}'])
+def test_a_file_that_is_no_notebook_is_refused_and_named(tmp_path, content):
+    if content is not None:
+        written(tmp_path, content, "n.ipynb")
+    with pytest.raises(DesignError, match=r"Parameters of n\.ipynb: .*n\.ipynb is no notebook"):
+        config.parameters(tmp_path / "n.ipynb")
+
+
+def test_given_text_goes_before_defaults(notebook):
+    model = config.parameters(notebook)
+    values = config.settled(model, {"count": "7", "share": "1", "strict": "false", "note": "x=1, y"})
+    assert values == {
+        "as_of": "2026-11-01",
+        "verdict_file": "../reports/scratch/verdicts.json",
+        "count": 7,
+        "share": 1.0,
+        "tier": "facts",
+        "note": "x=1, y",
+        "strict": False,
+    }
+    assert [type(value) for value in values.values()] == [str, str, int, float, str, str, bool]
+    assert [config.settled(model, {"share": end})["share"] for end in "01"] == [0.0, 1.0]
+    assert config.settled(model, {"note": "5"})["note"] == "5"
+
+
+def test_one_of_some_numbers_is_read_as_a_number(tmp_path):
+    model = read_cell(tmp_path, "x: int = 2  # allowed 1 | 2 | 3")
+    assert config.settled(model, {"x": "3"}) == {"x": 3}
+    with pytest.raises(DesignError, match=r"Parameter x: found '4'; give a value that is int, allowed 1 | 2 | 3"):
+        config.settled(model, {"x": "4"})
+
+
+WRONG = {
+    "count": ["1e3", "3.5", "", "10", "many", "9" * 5000],
+    "share": ["nan", "inf", "1e400", "half", "-0.1"],
+    "tier": ["panel", ""],
+    "strict": ["nope", "2"],
+    "as_of": ["2026-13-01", "20261101", "today"],
+}
+
+
+@pytest.mark.parametrize(("name", "given"), [(name, text) for name, texts in WRONG.items() for text in texts])
+def test_a_wrong_value_is_refused_and_the_allowed_ones_are_named(notebook, name, given):
+    model = config.parameters(notebook)
+    with pytest.raises(DesignError) as caught:
+        config.settled(model, {name: given})
+    assert str(caught.value).startswith(f"Parameter {name}: found ")
+    assert model.model_fields[name].title in str(caught.value)
+    assert len(str(caught.value)) < 200
+
+
+def test_an_unknown_parameter_is_refused_and_the_known_ones_are_named(notebook):
+    with pytest.raises(DesignError, match=r"Parameter cuont: .*; known are as_of, count, .* mean count\?"):
+        config.settled(config.parameters(notebook), {"cuont": "3"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("count", "3"), ("count", True), ("count", 3.0), ("share", 2.0), ("share", math.nan), ("note", 5)],
+)
+def test_a_running_notebook_is_held_to_types_and_rules(notebook, name, value):
+    namespace: dict = {}
+    exec(PARAMETERS, namespace)
+    assert config.check(str(notebook), namespace)["count"] == 3
+    assert config.check(str(notebook), {**namespace, "share": 1})["share"] == 1.0
+    with pytest.raises(DesignError, match=rf"Parameter {name}: found {value!r}; give a value"):
+        config.check(str(notebook), {**namespace, name: value})
+    del namespace["tier"]
+    with pytest.raises(DesignError, match=r"Parameter tier: found None"):
+        config.check(str(notebook), namespace)
+
+
+def test_a_name_is_looked_for_in_the_notebooks_folder(notebook, monkeypatch):
+    monkeypatch.setattr(config, "NOTEBOOKS", notebook.parent)
+    with pytest.raises(DesignError, match=r"Parameter as_of"):
+        config.check("07_question.ipynb", {})
+
+
+def test_a_running_notebook_knows_the_parameters_of_its_own_tier_alone(tmp_path):
+    lines = (
+        'data_tier: str = "sim"  # tier of the data; allowed facts | panel | sim\n'
+        "seed: int = 1  # tier sim: seed of the market\n"
+        "cut: int = 2  # tiers panel, sim: smallest dose; allowed 0 to 5\n"
+        "share: int = 3  # tier facts: assumed\n"
+        "rest: int = 4  # tiers of a cake\n"
+    )
+    read_cell(tmp_path, lines)
+    notebook, values = str(tmp_path / "cell.ipynb"), {"data_tier": "sim", "seed": 1, "cut": 2, "share": 3, "rest": 4}
+    assert list(config.check(notebook, values)) == ["data_tier", "seed", "cut", "rest"]
+    assert list(config.check(notebook, values | {"data_tier": "facts"})) == ["data_tier", "share", "rest"]
+    with pytest.raises(DesignError, match="cut"):  # of whatever tier, a wrong value is refused
+        config.check(notebook, values | {"data_tier": "facts", "cut": 9})
