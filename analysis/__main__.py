@@ -10,10 +10,8 @@ from pathlib import Path
 
 from analysis import config
 from analysis.errors import DataError, DesignError
-from analysis.report import publish, runner, schedule
-from analysis.report.outcomes import Exit, disk_full
-from analysis.report.own_panel import OwnPanel
-from analysis.report.schedule import Paths
+from analysis.report import Exit, disk_full, publish, run, schedule
+from analysis.report.schedule import OwnPanel, Paths
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -62,7 +60,7 @@ def main(arguments: Sequence[str] | None = None, paths: Paths | None = None) -> 
 
 
 def _report(asked: argparse.Namespace, paths: Paths) -> int:
-    return runner.report(
+    return run.report(
         paths,
         as_of=asked.as_of or datetime.date.today().isoformat(),
         names=asked.names,
@@ -213,9 +211,9 @@ def _add_report(report: argparse.ArgumentParser) -> None:
     report.add_argument(
         "--timeout",
         type=_positive_seconds,
-        default=runner.TIMEOUT,
+        default=run.TIMEOUT,
         metavar="S",
-        help=f"seconds for each notebook ({runner.TIMEOUT:g})",
+        help=f"seconds for each notebook ({run.TIMEOUT:g})",
     )
     report.add_argument("--force", action="store_true", help="make also what is unchanged")
 

@@ -15,6 +15,7 @@ INPUTS = (
     "data",
     "reports/*.lua",
     "reports/*.typ",
+    "reports/*.mplstyle",
     "reports/fonts",
     "reports/schedule.yml",
 )

@@ -4,9 +4,9 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
-from analysis.report import runner
-from analysis.report.outcomes import Exit
+from analysis.report import Exit, run
 from analysis.report.schedule import Paths
 
 AS_OF = "2026-11-25"
@@ -92,6 +92,7 @@ class Desk:
         (self.root / "data" / "figures.csv").write_text("year,value\n2021,1\n")
         self.declare(describe("figures.csv"))
         (self.reports / "template.typ").write_text("// template")
+        (self.reports / "figures.mplstyle").write_text("font.size: 8")
         (self.reports / "filter.lua").write_text("-- filter")
         (self.reports / "fonts" / "one.otf").write_bytes(b"font")
         (self.reports / "schedule.yml").write_text(SCHEDULE)
@@ -106,8 +107,8 @@ class Desk:
         write_notebook(self.paths.notebooks / f"{name}.ipynb", *sources, parameters=parameters)
 
     def run(self, *names: str, **options) -> Exit:
-        options = {"as_of": AS_OF, "render": stub_render, **options}
-        return runner.report(self.paths, names=names, **options)
+        with mock.patch.object(run.pdf, "render", options.pop("render", stub_render)):
+            return run.report(self.paths, names=names, **{"as_of": AS_OF, **options})
 
     def bytes(self) -> dict[str, bytes]:
         """What is published, and what `latest` shows."""

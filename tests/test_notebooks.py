@@ -17,8 +17,7 @@ from analysis import config, facts, tiers, verdicts
 from analysis.facts import descriptor
 from analysis.numbers import number, percent_change, quantity
 from analysis.provenance import ROOT
-from analysis.report import runner, schedule
-from analysis.report.outcomes import Exit
+from analysis.report import Exit, run, schedule
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 AS_OF = descriptor.newest().vintage
@@ -128,7 +127,7 @@ def test_every_notebook_is_scheduled():
 @pytest.fixture(scope="module")
 def published(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("out")
-    assert runner.report(schedule.Paths.under(ROOT), as_of=AS_OF, out=out) == Exit.OK
+    assert run.report(schedule.Paths.under(ROOT), as_of=AS_OF, out=out) == Exit.OK
     return out / AS_OF
 
 
@@ -197,14 +196,14 @@ def test_page_one_is_the_answer(published):
 
 def test_the_same_inputs_give_the_same_bytes(published, tmp_path):
     paths = schedule.Paths.under(ROOT)
-    assert runner.report(paths, as_of=AS_OF, names=["02", "05"], out=tmp_path) == Exit.OK
+    assert run.report(paths, as_of=AS_OF, names=["02", "05"], out=tmp_path) == Exit.OK
     for name in ("02_market_reaction.pdf", "05_growth.pdf", "05_growth.ipynb"):
         assert (tmp_path / AS_OF / name).read_bytes() == (published / name).read_bytes()
 
 
 def test_a_changed_parameter_reaches_the_page(tmp_path):
     paths = schedule.Paths.under(ROOT)
-    assert runner.report(paths, as_of=AS_OF, names=["05"], given={"recapture_high": "0.5"}, out=tmp_path) == Exit.OK
+    assert run.report(paths, as_of=AS_OF, names=["05"], given={"recapture_high": "0.5"}, out=tmp_path) == Exit.OK
     rows = json.loads((tmp_path / AS_OF / "verdicts.json").read_text(encoding="utf-8"))
     best = next(row["high"] for row in rows if row["reading"] == "V2")
     page = text(tmp_path / AS_OF / "05_growth.pdf")

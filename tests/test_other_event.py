@@ -16,7 +16,7 @@ from pypdf import PdfReader
 from analysis import facts
 from analysis.market import simulate
 from analysis.provenance import ROOT
-from analysis.report.outcomes import Exit
+from analysis.report import Exit
 
 CODES = {"AMZ": "BAZ", "EBY": "SQR", "ALI": "HLL", "WMT": "PIE", "OWN": "DIY"}
 TITLE = "The closing of the northern bazaars"

@@ -14,7 +14,7 @@ from analysis.__main__ import main
 from analysis.market import simulate
 from analysis.numbers import quantity
 from analysis.provenance import ROOT
-from analysis.report.outcomes import Exit
+from analysis.report import Exit
 
 
 def called_real(**options):

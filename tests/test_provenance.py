@@ -21,6 +21,7 @@ INPUTS = [
     "data/facts/events.csv",
     "reports/filter.lua",
     "reports/template.typ",
+    "reports/figures.mplstyle",
     "reports/fonts/a.otf",
     "reports/schedule.yml",
 ]

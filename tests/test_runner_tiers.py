@@ -10,10 +10,8 @@ from desk import AS_OF, WRITE_VERDICTS, Desk
 
 from analysis import config
 from analysis.errors import DataError, DesignError
-from analysis.report import fingerprint, marks, publish
-from analysis.report.outcomes import Exit
-from analysis.report.own_panel import OwnPanel
-from analysis.report.schedule import read, select, settle
+from analysis.report import Exit, pdf, publish
+from analysis.report.schedule import OwnPanel, read, select, settled
 
 PARAMETERS = """\
 as_of: str = "2026-11-01"  # date of knowledge, YYYY-MM-DD; allowed date
@@ -96,13 +94,13 @@ def test_a_number_chooses_the_real_and_the_simulated_report(desk):
     [("03_closed", {"data_tier": "sim"}), ("sim__03_closed", {"data_tier": "facts"})],
 )
 def test_a_name_that_does_not_agree_with_the_tier_is_refused(desk, name, given):
-    with pytest.raises(DesignError, match=rf"Report {name}: its data_tier .* begins with sim__ if and only if"):
-        settle(select(read(desk.paths), [name]), given, AS_OF)
+    with pytest.raises(DesignError, match=rf"Report {name}: its parameters are of .* begins with sim__ if and only if"):
+        settled(select(read(desk.paths), [name]), given, AS_OF)
 
 
 def test_a_panel_without_the_option_panel_is_refused(desk):
-    with pytest.raises(DesignError, match=r"data_tier panel was asked for; .* give it with --panel FILE --out DIR"):
-        settle(select(read(desk.paths), ["03_closed"]), {"data_tier": "panel", "panel_path": "own.csv"}, AS_OF)
+    with pytest.raises(DesignError, match=r"Option -p: panel_path was given as a parameter, .* sets it; use --panel"):
+        settled(select(read(desk.paths), ["03_closed"]), {"data_tier": "panel", "panel_path": "own.csv"}, AS_OF)
 
 
 @pytest.mark.parametrize(
@@ -127,14 +125,14 @@ def verdict_of(market: str) -> str:
 @pytest.mark.parametrize(
     ("name", "mark", "said"),
     [
-        ("03_closed", "○", "1 of its numbers are marked simulated, and the report is of the real market"),
-        ("sim__03_closed", "◐", "1 of its numbers are marked estimated, and the report is of mid_3k, seed 1"),
+        ("03_closed", "○", "its numbers, 1 of them, are marked simulated"),
+        ("sim__03_closed", "◐", "its numbers, 1 of them, are marked estimated"),
     ],
 )
 def test_a_report_whose_numbers_are_marked_otherwise_gets_no_pdf(desk, capsys, name, mark, said):
     desk.write("03_closed", shown(f"<p>It was 7.5 {mark}.</p>"), WRITE, parameters=PARAMETERS)
     assert desk.run(name) == Exit.FAILED
-    assert f"{name}: {said}; call style.use" in capsys.readouterr().err
+    assert f"{name}: {said} (style.use says as what), and the report is of" in capsys.readouterr().err
 
 
 def test_a_published_notebook_holds_the_cells_of_its_own_tier_only(desk):
@@ -189,7 +187,7 @@ answers.answer("S.", title="E", row=row, tier=data_tier, as_of=as_of) + (
 
 def test_every_page_and_exhibit_of_a_real_run_and_of_a_simulated_one_says_which_it_is(desk):
     desk.write("03_closed", EXHIBITS, WRITE, parameters=PARAMETERS)
-    assert desk.run(render=None) == Exit.OK
+    assert desk.run(render=pdf.render) == Exit.OK
     stamps.assert_told_apart(desk.published)
     first = stamps.pages(desk.published / "sim__03_closed.pdf")[0]
     assert "Numbers in this report: 0 real ● (0%), 0 estimated ◐ (0%), 81 simulated ○ (100%)" in first
@@ -200,7 +198,7 @@ def test_every_page_and_exhibit_of_a_real_run_and_of_a_simulated_one_says_which_
 @pytest.mark.parametrize("swapped", [("03_closed", "sim__03_closed"), ("sim__03_closed", "03_closed")])
 def test_the_scan_for_stamps_finds_a_report_that_lies_under_the_other_name(desk, swapped):
     desk.write("03_closed", EXHIBITS, WRITE, parameters=PARAMETERS)
-    assert desk.run("03", render=None) == Exit.OK
+    assert desk.run("03", render=pdf.render) == Exit.OK
     taken, lies = swapped
     for kind in ("pdf", "ipynb"):
         shutil.copy(desk.published / f"{taken}.{kind}", desk.published / f"{lies}.{kind}")
@@ -261,7 +259,7 @@ def test_a_number_chooses_the_report_on_the_panel_and_that_on_public_figures(des
     assert [file.stem for file in (out / AS_OF).glob("*.pdf")] == ["panel__03_closed"]
     assert desk.run("03", panel=own, out=out) == Exit.OK
     assert sorted(file.stem for file in (out / AS_OF).glob("*.pdf")) == ["03_closed", "panel__03_closed"]
-    with pytest.raises(DesignError, match="none of those that were named is on it"):
+    with pytest.raises(DesignError, match="none of those that were named can take one"):
         desk.run("03_closed", panel=own, out=out)
 
 
@@ -306,7 +304,7 @@ def test_a_copy_of_the_event_with_another_wave_keeps_its_public_figures(desk, ow
 
 def test_an_unchanged_panel_makes_nothing_new_and_a_changed_one_does(desk, own, tmp_path, capsys, monkeypatch):
     (tmp_path / "sources").mkdir()  # nobody edits these meanwhile
-    monkeypatch.setattr(fingerprint, "PACKAGE", tmp_path / "sources")
+    monkeypatch.setattr(publish, "PACKAGE", tmp_path / "sources")
 
     def lines():
         capsys.readouterr()
@@ -355,7 +353,7 @@ def test_a_panel_that_cannot_carry_the_reports_is_refused_before_a_kernel_starts
 @pytest.mark.usefixtures("no_kernels")
 def test_a_panel_needs_a_folder_of_its_own(desk, own, tmp_path, monkeypatch):
     for out in (None, desk.reports):
-        with pytest.raises(DesignError, match=r"holds the reports of the schedule; give another folder with --out"):
+        with pytest.raises(DesignError, match=r"holds those of the schedule; give another folder with --out"):
             desk.run(panel=own, out=out)
     theirs = {"panel": "/other.csv", "reports": {"03_closed": {}, "00_brief": {}}}
     folder = tmp_path / "mine" / AS_OF
@@ -376,7 +374,7 @@ def test_a_panel_needs_a_folder_of_its_own(desk, own, tmp_path, monkeypatch):
 @pytest.mark.usefixtures("no_kernels")
 def test_what_the_panel_sets_is_not_given_as_a_parameter(desk, own, tmp_path):
     for name, value in {"data_tier": "facts", "panel_map": "x.yml", "event": "another"}.items():
-        with pytest.raises(DesignError, match=f"Parameter {name}: '{value}' was given beside --panel"):
+        with pytest.raises(DesignError, match=f"Parameter {name}: it was given beside --panel"):
             desk.run(panel=own, out=tmp_path / "mine", given={name: value})
 
 
@@ -393,9 +391,9 @@ def test_marked_numbers_are_counted_by_kind_and_words_about_the_marks_are_not(tm
     hidden = {"cell_type": "code", "metadata": {"tags": ["remove-cell"]}, "outputs": [output]}
     cells = [{"cell_type": "markdown", "metadata": {}, "source": "5 ●"}, {**hidden, "metadata": {}}, hidden]
     (tmp_path / "n.ipynb").write_text(json.dumps({"cells": cells}))
-    assert marks.count(tmp_path / "n.ipynb") == {"real": 2, "estimated": 2, "simulated": 1}
-    assert marks.shares(tmp_path / "n.ipynb") == (
+    assert pdf.marks(tmp_path / "n.ipynb") == {"real": 2, "estimated": 2, "simulated": 1}
+    assert pdf.shares(tmp_path / "n.ipynb") == (
         "Numbers in this report: 2 real ● (40%), 2 estimated ◐ (40%), 1 simulated ○ (20%)"
     )
     (tmp_path / "n.ipynb").write_text('{"cells": []}')
-    assert marks.shares(tmp_path / "n.ipynb") == ""
+    assert pdf.shares(tmp_path / "n.ipynb") == ""

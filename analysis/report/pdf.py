@@ -10,21 +10,45 @@ import os
 import re
 import shutil
 import subprocess
+from collections import Counter
 from datetime import UTC, date, datetime, time
+from html import unescape
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-
-from analysis.report import marks
 
 SOURCES = Path(__file__).resolve().parents[2] / "reports"
 AUTHOR = "market-impact-notebooks"
 KEYWORDS = ("online marketplaces", "account closures", "market impact")
 READER = "ipynb+smart+footnotes+native_divs+native_spans"
+MARKS = {"●": "real", "◐": "estimated", "○": "simulated"}
+HIDDEN = {"remove-cell", "parameters", "injected-parameters"}  # tags of cells that are not printed
+# A number, at most its unit, and the mark; what is said about the marks has no number before them.
+_MARKED = re.compile(r"\d[^<>\d●◐○.,;:]{0,40}([●◐○])")
 
 
 class PdfError(RuntimeError):
     """The notebook cannot be set as a PDF."""
+
+
+def marks(notebook: Path) -> Counter[str]:
+    """Count the marked numbers that an executed notebook prints: real, estimated, simulated."""
+    found: Counter[str] = Counter()
+    for cell in json.loads(notebook.read_bytes())["cells"]:
+        if not HIDDEN & set(cell["metadata"].get("tags", [])):
+            for output in cell.get("outputs", []):
+                html = unescape("".join(output.get("data", {}).get("text/html", "")))
+                found.update(MARKS[mark] for mark in _MARKED.findall(html))
+    return found
+
+
+def shares(notebook: Path) -> str:
+    """Say how many numbers of a report are real, estimated and simulated; nothing if it marks none."""
+    counts = marks(notebook)
+    if not counts:
+        return ""
+    parts = (f"{counts[name]} {name} {mark} ({counts[name] / counts.total():.0%})" for mark, name in MARKS.items())
+    return f"Numbers in this report: {', '.join(parts)}"
 
 
 def render(notebook: Path, pdf: Path, *, as_of: str, footer: str, simulated: bool = False) -> None:
@@ -60,7 +84,7 @@ def render(notebook: Path, pdf: Path, *, as_of: str, footer: str, simulated: boo
     with TemporaryDirectory(prefix=f".{pdf.stem}-pdf-", dir=pdf.parent) as name:
         folder = Path(name)
         meta: dict[str, Any] = {"as_of": as_of, "footer": footer, "author": AUTHOR, "keywords": KEYWORDS}
-        meta |= {"simulated": simulated, "numbers": marks.shares(notebook)}
+        meta |= {"simulated": simulated, "numbers": shares(notebook)}
         (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
         shutil.copy(SOURCES / "template.typ", folder)
         main = folder / "main.typ"

@@ -1,100 +1,233 @@
-"""Publication: all of it or nothing, one run at a time."""
+"""Publication: what is fit to be published, what need not be made again, and releases that are whole at any moment."""
 
-import errno
+from __future__ import annotations
+
 import fcntl
+import hashlib
 import json
 import os
+import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from analysis import provenance
 from analysis.errors import DataError
-from analysis.report.executed import Verdict
-from analysis.report.fingerprint import sha256
+from analysis.report import ReportError
+from analysis.report.pdf import marks
+from analysis.report.schedule import Job, Paths
 
-_STAGE = ".run-"
-_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EXDEV}
+PACKAGE = Path(__file__).resolve().parent.parent
+LAYOUT = ("*.lua", "*.typ", "*.mplstyle", "fonts/*.otf")
+_STAGE, _RELEASE = ".run-", ".release-"
+
+Verdict = dict[str, Any]
+Verdicts = Mapping[str, list[Verdict]]  # by report
 
 
 class LockedError(RuntimeError):
     """Another run publishes into the same folder."""
 
 
+# What an executed notebook leaves behind
+
+
+def verdicts(file: Path, job: Job) -> list[Verdict]:
+    """Read the verdicts that a notebook wrote, each then named after its report."""
+
+    def refuse(name: str) -> NoReturn:
+        raise ValueError(f"{name} is not JSON")
+
+    try:
+        found = json.loads(file.read_bytes(), parse_constant=refuse)
+        return [{**item, "report": job.name} for item in found]
+    except (OSError, ValueError, TypeError) as error:
+        raise ReportError(
+            f"{job.name}: its verdicts cannot be read ({error}); its last cell must write a JSON list of objects to "
+            "`verdict_file`."
+        ) from None
+
+
+def footer(notebook: Path, found: list[Verdict], job: Job) -> str:
+    """Say what the figures of a report are, for the foot of its pages, by its verdicts and the marks of its numbers.
+
+    Parameters
+    ----------
+    notebook : Path
+        Executed.
+    found : list of verdicts
+        Those that the report gives, or reads if it is the brief.
+    job : Job
+
+    Raises
+    ------
+    ReportError
+        If a verdict does not say that it is real, an estimate or simulated; or if real and simulated mix: verdicts of
+        another market than the report, or numbers marked as simulated in a real report or as estimates of the real
+        market in a simulated one. In the brief what is simulated stands in a column of its own.
+    """
+    seen, markets = {one.get("provenance") for one in found}, {one.get("market", "") for one in found}
+    if unknown := seen - {"real", "estimate", "simulated"}:
+        raise ReportError(
+            f"{job.name}: the provenance of a verdict is {', '.join(sorted(map(repr, unknown)))}; it must be real, "
+            "estimate or simulated: write verdicts with `verdicts.write`."
+        )
+    wrong = [f"verdicts are of {name or 'the real market'}" for name in sorted(markets - {job.market})]
+    if job.is_brief and not job.market:
+        wrong = []
+    mark = "estimated" if job.market else "simulated"
+    if (number := marks(notebook)[mark]) and not job.is_brief:
+        wrong.append(f"numbers, {number} of them, are marked {mark} (style.use says as what)")
+    if wrong:
+        raise ReportError(
+            f"{job.name}: its {', its '.join(wrong)}, and the report is of {job.market or 'the real market'}; real and "
+            "simulated never mix."
+        )
+    if job.market:
+        return f"Simulated: {job.market}"
+    if not seen:
+        return "Figures as marked: ● real, ◐ estimate, ○ simulated"
+    real = "Real figures and estimates from them" if "estimate" in seen else "Real figures"
+    apart = ", ".join(sorted(markets - {""}))
+    return f"{real}; in a column of its own ○ simulated: {apart}" if apart else real
+
+
+def make_reproducible(file: Path, job: Job, staged: str) -> None:
+    """Rewrite an executed notebook so that the same inputs give the same bytes.
+
+    Times and papermill's notes are dropped, ids that were drawn become the cell's number, and the temporary path of
+    verdicts becomes the parameter's default, so that the notebook can be run again by hand. Cells of other tiers, which
+    did not run, are left out. An error that papermill does not count, such as ``SystemExit``, is a `ReportError`.
+    """
+    notebook, cells = json.loads(file.read_bytes()), []
+    known = {cell.get("id") for cell in json.loads(job.notebook.read_bytes())["cells"]}
+    notebook["metadata"].pop("papermill", None)
+    for number, cell in enumerate(notebook["cells"]):
+        cell["metadata"].pop("papermill", None)
+        if "id" in cell and cell["id"] not in known:  # nbformat 4.4 and older have none
+            cell["id"] = f"cell-{number}"
+        for output in cell.get("outputs", []):
+            if output["output_type"] == "error":
+                raise ReportError(f"{job.name}: a cell ended with {output['ename']} {output['evalue']}".rstrip())
+        if _of_tier(cell, job.parameters.get("data_tier", "")):
+            cells.append(cell)
+    text = json.dumps({**notebook, "cells": cells}, ensure_ascii=False, indent=1) + "\n"
+    default = str(job.parameters[job.verdicts_parameter])
+    for spelling in (staged, staged.encode("unicode_escape").decode()):  # as is; as in source
+        old, new = (json.dumps(name, ensure_ascii=False)[1:-1] for name in (spelling, default))
+        text = text.replace(old, new)
+    file.write_text(text, encoding="utf-8")
+
+
+def _of_tier(cell: dict[str, Any], tier: str) -> bool:
+    """Whether a cell is of this tier of data, or of all; the line that says so goes from text, and stays in code."""
+    from analysis import tiers  # not above: it brings pandas, which the command line does without
+
+    source = "".join(cell["source"])
+    if named := tiers.of(source):
+        cell["source"] = tiers.body(source) if cell["cell_type"] == "markdown" else source
+    return not named or tier in named
+
+
+# What a report is made of
+
+
+def sha256(file: Path) -> str:
+    """Hash of a file's bytes."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def inputs(paths: Paths) -> dict[str, dict[str, str]]:
+    """Hash by file what all reports are made of: `data`, `code` and `layout`; and `versions` of what they run on.
+
+    Every file under ``data/`` counts. Of ``reports/``, into which runs write, only the layout counts: template, filters,
+    styles of figures and fonts. The schedule's parameters count by themselves.
+    """
+    layout = [file for pattern in LAYOUT for file in paths.reports.glob(pattern)]
+    found = {"versions": provenance.versions()}
+    for name, folder, files in (
+        ("data", paths.data, paths.data.rglob("*")),
+        ("code", PACKAGE, PACKAGE.rglob("*.py")),
+        ("layout", paths.reports, layout),
+    ):
+        parts = sorted(file.relative_to(folder) for file in files if file.is_file())
+        seen = [part for part in parts if not any(word.startswith(".") for word in part.parts)]
+        found[name] = {part.as_posix(): sha256(folder / part) for part in seen}
+    return found
+
+
+def fingerprint(job: Job, common: Mapping[str, Any], read: Verdicts | None = None) -> str:
+    """Return what a report is made of as one number: if it is the same, the report need not be made again.
+
+    `read` are the verdicts that the brief reads. Outputs, counters and ids in the notebook's file do not count.
+    """
+    notebook = json.loads(job.notebook.read_bytes())
+    passing = {"outputs", "execution_count", "id"}
+    content = {
+        "cells": [{key: cell[key] for key in cell.keys() - passing} for cell in notebook["cells"]],
+        "kernel": notebook["metadata"].get("kernelspec"),
+        "parameters": job.parameters,
+        "market": job.market,
+        "files": [sha256(file) for file in job.files],
+        "inputs": common,
+        "verdicts": read,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+# The published folder
+
+
 @dataclass(frozen=True)
 class Published:
-    """What lies in the folder of one as-of date.
-
-    Attributes
-    ----------
-    folder : Path
-    entries : dict
-        The manifest's entry of each report.
-    verdicts : dict
-        The verdicts of each report.
-    panel : str
-        Path of the panel that the run was on; empty for the schedule's own data.
-    """
+    """What lies in the folder of a date: the manifest's entries and verdicts by report, and the path of the panel."""
 
     folder: Path
     entries: dict[str, dict[str, Any]]
     verdicts: dict[str, list[Verdict]]
     panel: str = ""
 
-    def holds(self, name: str, fingerprint: str) -> bool:
+    def holds(self, name: str, print_: str) -> bool:
         """Whether the report stands there, made of just this and untouched since."""
-        entry = self.entries.get(name)
-        pdf = self.folder / f"{name}.pdf"
-        return (
-            entry is not None
-            and entry["fingerprint"] == fingerprint
-            and (self.folder / f"{name}.ipynb").is_file()
-            and pdf.is_file()
-            and sha256(pdf) == entry["pdf_sha256"]
-        )
+        entry, pdf = self.entries.get(name, {}), self.folder / f"{name}.pdf"
+        whole = pdf.is_file() and pdf.with_suffix(".ipynb").is_file()
+        return whole and (print_, sha256(pdf)) == (entry.get("fingerprint"), entry.get("pdf_sha256"))
 
 
 def read(folder: Path) -> Published:
-    """Read what was published.
-
-    A folder without a manifest, or with other verdicts than its manifest names, holds nothing.
+    """Read what was published; a folder without a manifest, or with other verdicts than it names, holds nothing.
 
     Raises
     ------
     DataError
         If the manifest is not one that a run wrote.
     """
-    manifest, verdicts = folder / "manifest.json", folder / "verdicts.json"
+    manifest, file = folder / "manifest.json", folder / "verdicts.json"
     if not manifest.exists():
         return Published(folder, {}, {})
     try:
         content = json.loads(manifest.read_bytes())
         entries, panel = dict(content["reports"]), str(content.get("panel", ""))
-        intact = verdicts.is_file() and sha256(verdicts) == content["verdicts_sha256"]
+        if not file.is_file() or sha256(file) != content["verdicts_sha256"]:
+            return Published(folder, {}, {})
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"Published reports: {manifest} cannot be read ({error}); delete it to make all of them again."
         ) from None
-    if not intact:
-        return Published(folder, {}, {})
-    by_report: dict[str, list[Verdict]] = {name: [] for name in entries}
-    for verdict in json.loads(verdicts.read_bytes()):
-        by_report[verdict["report"]].append(verdict)
-    return Published(folder, entries, by_report, panel)
+    found = json.loads(file.read_bytes())
+    return Published(
+        folder, entries, {name: [one for one in found if one["report"] == name] for name in entries}, panel
+    )
 
 
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Keep all other runs out of an output folder; the lock goes with the process.
-
-    Raises
-    ------
-    LockedError
-        If another run holds it.
-    """
+    """Keep all other runs out of an output folder; the lock goes with the process."""
     out.mkdir(parents=True, exist_ok=True)
     with (out / ".lock").open("a+") as file:
         try:
@@ -115,10 +248,12 @@ def locked(out: Path) -> Iterator[None]:
 def staging(out: Path) -> Iterator[Path]:
     """Make a temporary folder in the file system of `out`; needs the lock.
 
-    It is gone afterwards, and so is what a killed run has left.
+    It is gone afterwards. What a killed run has left, and releases that no link shows any more, go before.
     """
-    for stale in out.glob(f"{_STAGE}*"):
-        shutil.rmtree(stale)
+    shown = {os.readlink(file) for file in out.iterdir() if file.is_symlink()}
+    for stale in (*out.glob(f"{_STAGE}*"), *out.glob(f"{_RELEASE}*")):
+        if stale.name not in shown:
+            shutil.rmtree(stale)
     stage = Path(tempfile.mkdtemp(prefix=_STAGE, dir=out))
     try:
         yield stage
@@ -126,49 +261,42 @@ def staging(out: Path) -> Iterator[Path]:
         shutil.rmtree(stage)
 
 
-def move(moves: list[tuple[Path, Path]], stage: Path) -> None:
-    """Move staged files to their targets, in order; if one fails, all are as before.
+def release(folder: Path, files: Iterable[Path], stage: Path) -> None:
+    """Publish staged files among those that stand in a folder.
 
-    Parameters
-    ----------
-    moves : list of (staged, target)
-    stage : Path
-        Where the old files are kept until all are moved: as links, which need no space, or as
-        copies in a file system that has no hard links.
+    ``reports/2026-11-25`` is a link to a release, a folder that never changes. The next release is built aside, reaches
+    the disk, and then takes the link over: whoever looks, and whenever a run is killed, there is the old one or the new
+    one, whole. The old one stays for its readers until the next run.
     """
-    done: list[tuple[Path, Path]] = []
+    new = stage / "release"
+    if folder.exists():
+        shutil.copytree(folder, new)
+    new.mkdir(exist_ok=True)
+    for file in files:
+        os.replace(file, new / file.name)
+    for path in (*new.iterdir(), new):
+        _reach_disk(path)
+    target = folder.with_name(f"{_RELEASE}{folder.name}-{secrets.token_hex(4)}")
+    os.rename(new, target)
+    if folder.is_dir() and not folder.is_symlink():  # published before there were releases
+        os.rename(folder, folder.with_name(f"{folder.name}.old"))
+    point(folder, target.name, stage)
+    _reach_disk(folder.parent)
+
+
+def _reach_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        for number, (staged, target) in enumerate(moves):
-            old = stage / f"old-{number}"
-            target.parent.mkdir(exist_ok=True)
-            if target.exists():
-                _keep(target, old)
-            os.replace(staged, target)
-            done.append((target, old))
-    except BaseException:
-        for target, old in reversed(done):
-            if old.exists():
-                os.replace(old, target)
-            else:
-                target.unlink()
-        raise
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
-def _keep(file: Path, old: Path) -> None:
-    try:
-        os.link(file, old)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        shutil.copy2(file, old)
-
-
-def point_latest(folder: Path, stage: Path) -> None:
-    """Let ``latest`` beside a published folder point to it."""
-    latest = folder.parent / "latest"
-    if not latest.is_symlink() or os.readlink(latest) != folder.name:
-        os.symlink(folder.name, stage / "latest")
-        os.replace(stage / "latest", latest)
+def point(link: Path, name: str, stage: Path) -> None:
+    """Let a link show another name beside it, in one step."""
+    if not link.is_symlink() or os.readlink(link) != name:
+        os.symlink(name, stage / "link")
+        os.replace(stage / "link", link)
 
 
 def write_json(file: Path, content: object) -> None:

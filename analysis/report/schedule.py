@@ -1,4 +1,6 @@
-"""What is to be run: ``schedule.yml`` read strictly, and its jobs given their parameters."""
+"""What is to be run: the reports of ``schedule.yml``, or those on a panel of one's own, with their parameters."""
+
+from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -10,30 +12,27 @@ from analysis.errors import DesignError
 from analysis.facts import descriptor
 
 SIMULATED = "sim__"  # how the name of a report begins whose numbers are simulated
-PANEL = "panel__"  # and one on a panel of one's own, beside the report of the same notebook on public figures
+PANEL = "panel__"  # and one on a panel of one's own
+OPTIONS = {
+    "as_of": "--as-of",
+    "verdict_file": "--out",
+    "verdict_folder": "--out",
+    "panel_path": "--panel",
+    "panel_map": "--map",
+}
+"""Parameters that the runner sets, and the options that say how."""
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Where the runner finds its things.
-
-    Attributes
-    ----------
-    notebooks : Path
-        Folder of the notebooks, and the working folder of their kernels.
-    reports : Path
-        Folder of ``schedule.yml`` and of the layout of the PDFs; reports are published
-        here unless another folder is asked for.
-    data : Path
-        Folder of the data; each of its files is part of every fingerprint.
-    """
+    """Folders of notebooks, of the schedule and the layout (and of reports, if no other is asked for), and of data."""
 
     notebooks: Path
     reports: Path
     data: Path
 
     @classmethod
-    def under(cls, root: Path) -> "Paths":
+    def under(cls, root: Path) -> Paths:
         """Return the paths of a repository."""
         return cls(root / "notebooks", root / "reports", root / "data")
 
@@ -42,17 +41,8 @@ class Paths:
 class Job:
     """One report: a notebook and its parameters.
 
-    Attributes
-    ----------
-    name : str
-        Name of the report and of the files that it publishes.
-    notebook : Path
-    parameters : mapping
-        As written in the schedule; after `settle` a typed value for each parameter.
-    files : tuple of Path
-        What it reads beside the data folder, such as a panel or an event: part of its fingerprint.
-    market : str
-        The simulated market that it is about, ``"mid_3k, seed 1"``; empty where its numbers are real.
+    They are text as in the schedule; after `settled` a typed value for each that the notebook has. `files` are those
+    read beside the data folder, such as a panel. `market` is the simulated one, "mid_3k, seed 1"; empty if none is.
     """
 
     name: str
@@ -67,11 +57,6 @@ class Job:
         return self.name.removeprefix(SIMULATED).removeprefix(PANEL)[:2]
 
     @property
-    def tier(self) -> str:
-        """Tier of its data; empty where its notebook knows only one."""
-        return str(self.parameters.get("data_tier", ""))
-
-    @property
     def is_brief(self) -> bool:
         """Whether it reads the verdicts of all others, and so runs after them."""
         return self.number == "00"
@@ -82,113 +67,161 @@ class Job:
         return "verdict_folder" if self.is_brief else "verdict_file"
 
 
-def read(paths: Paths) -> list[Job]:
-    """Read the schedule.
+@dataclass(frozen=True)
+class OwnPanel:
+    """A researcher's own panel: its file, its map (None where it has the columns of the schema), and its event."""
 
-    Returns
-    -------
-    list of Job
-        In the order of the file, the brief last.
+    path: Path
+    map: Path | None = None
+    event: str = config.ON_RECORD
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """What the panel sets in each notebook; kernels run elsewhere, so files are named in full."""
+        return {
+            "data_tier": "panel",
+            "event": str(Path(self.event).absolute()) if self.event.endswith(".yml") else self.event,
+            "panel_path": str(self.path.absolute()),
+            "panel_map": str(self.map.absolute()) if self.map else "",
+        }
+
+    @property
+    def event_files(self) -> tuple[Path, ...]:
+        """The event's own file where it lies outside the data folder."""
+        return (Path(self.parameters["event"]),) if self.event.endswith(".yml") else ()
+
+
+def read(paths: Paths) -> list[Job]:
+    """Read the schedule, in its order, the brief last.
 
     Raises
     ------
-    DesignError
-        For an unknown or missing key, a name used twice, or a notebook that does not exist.
     DataError
-        If the file is missing or no YAML.
+        If the file is missing or is not what `config.Schedule` says.
+    DesignError
+        If there is no such notebook, or a parameter is one that the runner sets.
     """
-    file = paths.reports / "schedule.yml"
-    jobs = []
+    file, jobs = paths.reports / "schedule.yml", []
     for report in config.load(file, config.Schedule).reports:
         notebook = paths.notebooks / report.notebook
         if not notebook.is_file():
             raise DesignError(f"{file}, {report.name}: there is no notebook {report.notebook!r} in {paths.notebooks}.")
+        _refuse_set(report.parameters, f"{file}, {report.name}")
         jobs.append(Job(report.name, notebook, report.parameters))
     return sorted(jobs, key=lambda job: job.is_brief)
+
+
+def on_panel(scheduled: list[Job], panel: OwnPanel, given: Iterable[str]) -> list[Job]:
+    """Return the reports of a run on a panel, those on the panel as ``panel__...``.
+
+    They are the notebooks that can take a panel; the scheduled reports that are not simulated, where public figures are
+    of the panel's event; and the brief. What the panel sets is not to be given as a parameter.
+    """
+    if taken := set(given) & panel.parameters.keys():
+        names = ", ".join(sorted(taken))
+        raise DesignError(f"Parameter {names}: it was given beside --panel, which sets it; use --event and --map.")
+    known = {job.notebook: config.parameters(job.notebook).model_fields for job in scheduled}
+    on_record = config.read_event(panel.parameters["event"]).on_record
+    jobs = {}
+    for job in scheduled:
+        if "panel_path" in known[job.notebook]:
+            files = (panel.path, *([panel.map] if panel.map else []), *panel.event_files)
+            mine = {name: text for name, text in panel.parameters.items() if name in known[job.notebook]}
+            name = PANEL + job.name.removeprefix(SIMULATED)
+            jobs[name] = Job(name, job.notebook, mine, files)
+        if job.is_brief or (on_record and not job.name.startswith(SIMULATED)):
+            event = {"event": panel.parameters["event"]} if "event" in known[job.notebook] else {}
+            jobs[job.name] = replace(job, parameters={**job.parameters, **event}, files=panel.event_files)
+    return sorted(jobs.values(), key=lambda job: (job.is_brief, job.number, job.name.startswith(PANEL)))
+
+
+def named(jobs: list[Job], market: str, whole: list[Job]) -> list[Job]:
+    """Return jobs of a run on a panel with the names that a simulated panel asks for.
+
+    The brief is of that market too where it has nothing else to tell; beside public figures it keeps its name, and what
+    is simulated stands in a column of its own.
+    """
+    public = any(not job.name.startswith(PANEL) and not job.is_brief for job in whole)
+    return [
+        replace(job, name=SIMULATED + job.name.removeprefix(PANEL), market=market)
+        if market and (job.name.startswith(PANEL) or (job.is_brief and not public))
+        else job
+        for job in jobs
+    ]
 
 
 def select(jobs: list[Job], names: Iterable[str]) -> list[Job]:
     """Choose jobs by report name or number (``05``, which may have several); no names means all.
 
-    The brief reads the verdicts of all others, so choosing it chooses them too: those that
-    are unchanged cost nothing.
-
-    Raises
-    ------
-    DesignError
-        For a name that no report has.
+    The brief reads the verdicts of all others, so choosing it chooses them too: those that are unchanged cost nothing.
     """
     chosen = set()
     for name in names:
         found = [job.name for job in jobs if name in (job.name, job.number)]
         if not found:
-            raise DesignError(
-                f"Report {name}: the schedule has no such report; choose from "
-                f"{', '.join(sorted(job.name for job in jobs))}."
-            )
+            there = ", ".join(sorted(job.name for job in jobs))
+            raise DesignError(f"Report {name}: the schedule has no such report; choose from {there}.")
         chosen.update(found)
     if not chosen or any(job.is_brief and job.name in chosen for job in jobs):
         return jobs
     return [job for job in jobs if job.name in chosen]
 
 
-def settle(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
+def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
     """Give each job a typed value for every parameter of its notebook.
 
     Parameters
     ----------
     jobs : list of Job
     given : mapping
-        Text by name, from ``-p``; it goes to each job that knows the name, and it goes
-        before the schedule.
+        Text by name, from ``-p``; it goes to each job that knows the name, and it goes before the schedule.
     as_of : str
         Date of knowledge, YYYY-MM-DD.
 
     Raises
     ------
     DesignError
-        For a name that no job knows or that only the runner sets, and as in `parameters`.
+        For a name that no job knows or that the runner sets, a value that is not allowed, and a report that is
+        simulated and has not the name of one, or the other way about.
     """
     if not config.is_date(as_of):
         raise DesignError(f"As-of date: found {as_of!r}; give a date YYYY-MM-DD.")
-    known = {job.name: config.parameters(job.notebook) for job in jobs}
-    names = {name: set(model.model_fields) for name, model in known.items()}
-    config.refuse_unknown(given, set().union(*names.values()))
-    settled = []
-    for job in jobs:
-        _refuse_reserved(job, names[job.name], given)
-        mine = {name: text for name, text in given.items() if name in names[job.name]}
+    models = [config.parameters(job.notebook) for job in jobs]
+    config.refuse_unknown(given, {name for model in models for name in model.model_fields})
+    _refuse_set(given, "Option -p")
+    found = []
+    for job, model in zip(jobs, models, strict=True):
+        if missing := {"as_of", job.verdicts_parameter} - model.model_fields.keys():
+            lacks = ", ".join(sorted(missing))
+            raise DesignError(f"Report {job.name}: the parameters cell of {job.notebook.name} lacks {lacks}; add it.")
+        mine = {name: text for name, text in given.items() if name in model.model_fields}
         try:
-            values = config.settled(known[job.name], {**job.parameters, **mine, "as_of": as_of})
+            values = config.settled(model, {**job.parameters, **mine, "as_of": as_of})
         except DesignError as error:
             raise DesignError(f"Report {job.name}: {error}") from None
-        settled.append(_of_market(replace(job, parameters=values)))
-    return settled
+        market = job.market or _market(values)
+        if job.name.startswith(SIMULATED) != bool(market):
+            raise DesignError(
+                f"Report {job.name}: its parameters are of {market or 'no simulated market'}; a name begins with "
+                f"{SIMULATED} if and only if the numbers are simulated: choose or write the report of the other name."
+            )
+        found.append(replace(job, parameters=values, market=market))
+    return found
 
 
-def _of_market(job: Job) -> Job:
-    """Name the market of a job that simulates one; its name must say so, and no other name may."""
-    if job.tier == "panel" and not job.name.startswith(PANEL):
-        raise DesignError(
-            f"Report {job.name}: data_tier panel was asked for; a panel is read and checked before anything runs; give "
-            "it with --panel FILE --out DIR."
-        )
-    if job.tier == "sim":
-        preset = job.parameters.get("sim_preset", "as named")
-        job = replace(job, market=f"{preset}, {_seeds(job.parameters)}")
-    if job.name.startswith(SIMULATED) != bool(job.market):
-        raise DesignError(
-            f"Report {job.name}: its data_tier is {job.tier or 'not a parameter'!r}; the name begins with {SIMULATED} "
-            "if and only if its numbers are simulated: choose or write the report of the other name."
-        )
-    return job
-
-
-def _seeds(values: Mapping[str, Any]) -> str:
-    """Name the seed of one market, or the first and the last of several."""
+def _market(values: Mapping[str, Any]) -> str:
+    """Name the market that a notebook with these parameters simulates; empty if none."""
+    if "sim_preset" not in values or values.get("panel_path") or values.get("data_tier", "sim") != "sim":
+        return ""
     if "first_seed" not in values:
-        return f"seed {values.get('seed', 'as named')}"
-    return f"seeds {values['first_seed']} to {values['first_seed'] + values['markets'] - 1}"
+        return f"{values['sim_preset']}, seed {values['seed']}"
+    return f"{values['sim_preset']}, seeds {values['first_seed']} to {values['first_seed'] + values['markets'] - 1}"
+
+
+def _refuse_set(given: Iterable[str], where: str) -> None:
+    for name in given:
+        if name in OPTIONS:
+            raise DesignError(f"{where}: {name} was given as a parameter, but the runner sets it; use {OPTIONS[name]}.")
 
 
 def refuse_foresight(paths: Paths, as_of: str) -> None:
@@ -201,20 +234,9 @@ def refuse_foresight(paths: Paths, as_of: str) -> None:
         )
 
 
-def refuse_unscheduled(paths: Paths, settled: list[Job], scheduled: list[Job], out: Path) -> None:
-    """Raise `DesignError` if a job would be published among the scheduled reports with other parameters.
-
-    Parameters
-    ----------
-    paths : Paths
-    settled, scheduled : list of Job
-        The same jobs, as they are to run and as the schedule has them.
-    out : Path
-        Where they are to be published.
-    """
-    if out.resolve() != paths.reports.resolve():
-        return
-    for job, plain in zip(settled, scheduled, strict=True):
+def refuse_unscheduled(jobs: list[Job], scheduled: list[Job], out: Path) -> None:
+    """Raise `DesignError` if a job would be published among the scheduled reports with other parameters."""
+    for job, plain in zip(jobs, scheduled, strict=True):
         for name, value in job.parameters.items():
             if value != plain.parameters[name]:
                 raise DesignError(
@@ -222,17 +244,3 @@ def refuse_unscheduled(paths: Paths, settled: list[Job], scheduled: list[Job], o
                     f"{plain.parameters[name]!r}, and {out} holds the reports of the schedule; give another folder "
                     "with --out DIR, or write the value into schedule.yml."
                 )
-
-
-def _refuse_reserved(job: Job, names: set[str], given: Mapping[str, str]) -> None:
-    reserved = {"as_of", job.verdicts_parameter}
-    if taken := reserved & (given.keys() | job.parameters.keys()):
-        raise DesignError(
-            f"Report {job.name}: {', '.join(sorted(taken))} was given as a parameter, but the runner "
-            "sets it; use --as-of for the date."
-        )
-    if missing := reserved - names:
-        raise DesignError(
-            f"Report {job.name}: the parameters cell of {job.notebook.name} lacks "
-            f"{', '.join(sorted(missing))}; add it, since the runner sets it."
-        )
