@@ -1,4 +1,4 @@
-"""The front desk: ``python -m analysis report``, ``list``, ``params``, ``check`` and ``simulate``."""
+"""The command line: ``python -m analysis report``, ``list``, ``params``, ``check`` and ``simulate``."""
 
 import argparse
 import datetime
@@ -10,10 +10,9 @@ from pathlib import Path
 
 from analysis import config
 from analysis.errors import DataError, DesignError
+from analysis.provenance import ROOT
 from analysis.report import Exit, disk_full, publish, run, schedule
 from analysis.report.schedule import OwnPanel, Paths
-
-ROOT = Path(__file__).resolve().parent.parent
 
 _EXITS = (
     "exit codes: 0 done; 2 the request or the data are refused: nothing was run, or one notebook found that these data "
@@ -24,23 +23,10 @@ _EXITS = (
 
 
 def main(arguments: Sequence[str] | None = None, paths: Paths | None = None) -> int:
-    """Run one command.
-
-    Parameters
-    ----------
-    arguments : sequence of str
-        Those of the command line if None.
-    paths : Paths
-        Those of this repository if None.
-
-    Returns
-    -------
-    int
-        The exit code, as `Exit` names it.
-    """
+    """Run one command, of the command line if no arguments are given, and return its exit code, as `Exit` names it."""
     asked = _parser().parse_args(arguments)
     try:
-        code = int(_COMMANDS[asked.command](asked, paths or Paths.under(ROOT)))
+        code = int(asked.command(asked, paths or Paths.under(ROOT)))
         sys.stdout.flush()
         return code
     except (DesignError, DataError) as error:
@@ -53,10 +39,13 @@ def main(arguments: Sequence[str] | None = None, paths: Paths | None = None) -> 
     except OSError as error:
         if not disk_full(error):
             raise
-        return _refused(
-            f"The disk is full ({error}); what was published is untouched: make room, run again.",
-            Exit.DISK_FULL,
-        )
+        said = f"The disk is full ({error}); what was published is untouched: make room, run again."
+        return _refused(said, Exit.DISK_FULL)
+
+
+def _refused(error: object, code: Exit) -> Exit:
+    print(f"error: {error}", file=sys.stderr)
+    return code
 
 
 def _report(asked: argparse.Namespace, paths: Paths) -> int:
@@ -102,28 +91,23 @@ def _params(asked: argparse.Namespace, paths: Paths) -> int:
 
 
 def _check(asked: argparse.Namespace, paths: Paths) -> int:
+    """Validate the data; or print what a panel holds, then what a report could learn from it, without any effect."""
     if own := _own_panel(asked):
-        return _audit(own, asked)
+        if asked.accept is not None:
+            raise DesignError(f"Option --accept {asked.accept}: it goes with files in data/; leave it or --panel out.")
+        from analysis import study
+        from analysis.estimands.design import Design
+
+        found = study.Study.open(own.parameters | {"conf": Design.level})
+        print(f"{own.path}: {study.sentence(found.panel)}\n{found.line}\n")
+        print(study.printed(study.inventory(found.panel)), flush=True)
+        print("\n" + study.printed(study.estimable(found.panel, found.design)))
+        return Exit.OK
     from analysis import facts
 
     if asked.accept is not None:
         facts.accept(asked.accept, vintage=asked.vintage or datetime.date.today().isoformat(), root=paths.data)
-    checked = facts.check(root=paths.data)
-    print(checked.to_string(index=False))
-    return Exit.OK
-
-
-def _audit(own: OwnPanel, asked: argparse.Namespace) -> int:
-    """Print what a panel holds, then what a report could learn from it; no effect is shown."""
-    if asked.accept is not None:
-        raise DesignError(f"Option --accept {asked.accept}: it goes with files in data/; leave it or --panel out.")
-    from analysis import inventory, subject
-    from analysis.estimands.design import Design
-
-    found = subject.take(own.parameters | {"conf": Design.level})
-    print(f"{own.path}: {inventory.sentence(found.panel)}\n{found.line}\n")
-    print(inventory.printed(inventory.inventory(found.panel)), flush=True)
-    print("\n" + inventory.printed(inventory.reach(found.panel, found.design)))
+    print(facts.check(root=paths.data).to_string(index=False))
     return Exit.OK
 
 
@@ -133,9 +117,6 @@ def _simulate(asked: argparse.Namespace, paths: Paths) -> int:
 
     print(export(asked.preset, asked.seed, asked.out, from_text(_given(asked.parameters))))
     return Exit.OK
-
-
-_COMMANDS = {"report": _report, "list": _list, "params": _params, "check": _check, "simulate": _simulate}
 
 
 def _given(pairs: list[str]) -> dict[str, str]:
@@ -149,73 +130,58 @@ def _given(pairs: list[str]) -> dict[str, str]:
     return given
 
 
-def _refused(error: object, code: Exit) -> Exit:
-    print(f"error: {error}", file=sys.stderr)
-    return code
-
-
 def _positive_int(text: str) -> int:
-    number = int(text)
-    if number < 1:
+    if int(text) < 1:
         raise ValueError(text)
-    return number
+    return int(text)
 
 
 def _positive_seconds(text: str) -> float:
-    number = float(text)
-    if not (number > 0 and math.isfinite(number)):
+    if not 0 < float(text) < math.inf:
         raise ValueError(text)
-    return number
+    return float(text)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m analysis", description=__doc__.partition(":")[0])
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_report(commands.add_parser("report", help="make and publish reports", epilog=_EXITS))
-    commands.add_parser("list", help="show the reports of the schedule")
-    params = commands.add_parser("params", help="show the parameters of a report")
-    params.add_argument("name", metavar="NAME", help="report name or number")
-    check = commands.add_parser("check", help="validate every data file against its descriptor, or audit a panel")
-    check.add_argument("--panel", type=Path, metavar="FILE", help="audit a panel of your own, CSV or Parquet, instead")
-    check.add_argument("--map", type=Path, metavar="MAP.yml", help="what that panel calls its columns")
-    check.add_argument("--event", metavar="NAME", help=f"the event of that panel ({OwnPanel.event})")
-    check.add_argument("--accept", type=Path, metavar="FILE", help="first record a deliberate change of it")
-    check.add_argument("--vintage", metavar="DATE", help="with --accept: date of the change (today)")
-    simulate = commands.add_parser(
-        "simulate",
-        help="make a simulated market with its truth",
-        epilog="python -m analysis.market prints how near the market is to published moments of Amazon's",
-    )
-    simulate.add_argument("--preset", required=True, metavar="NAME", help="such as mid_3k; a wrong one lists them")
-    simulate.add_argument("--seed", required=True, type=int, metavar="N", help="whole number of at least 0")
-    simulate.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for panel, truth and manifest")
-    simulate.add_argument(
-        "-p", dest="parameters", action="append", default=[], metavar="KEY=VALUE", help="set a parameter of the market"
-    )
-    return parser
+    parser = argparse.ArgumentParser(prog="python -m analysis", description="The command line.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
+    def command(does: object, name: str, about: str, epilog: str = "") -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=about, epilog=epilog)
+        added.set_defaults(command=does)
+        return added
 
-def _add_report(report: argparse.ArgumentParser) -> None:
+    report = command(_report, "report", "make and publish reports", _EXITS)
     report.add_argument("names", nargs="*", metavar="NAME", help="report names or numbers; none means all")
-    report.add_argument(
-        "-p", dest="parameters", action="append", default=[], metavar="KEY=VALUE", help="set a parameter, with --out"
-    )
-    report.add_argument(
-        "--panel", type=Path, metavar="FILE", help="run on a panel of your own, CSV or Parquet; with --out"
-    )
-    report.add_argument("--map", type=Path, metavar="MAP.yml", help="what that panel calls its columns")
-    report.add_argument("--event", metavar="NAME", help=f"the event of that panel ({OwnPanel.event})")
     report.add_argument("--as-of", metavar="DATE", help="date of knowledge, YYYY-MM-DD, not before the data (today)")
     report.add_argument("--out", type=Path, metavar="DIR", help="publish here (reports/)")
     report.add_argument("--jobs", type=_positive_int, metavar="N", help="notebooks at a time (cores)")
-    report.add_argument(
-        "--timeout",
-        type=_positive_seconds,
-        default=run.TIMEOUT,
-        metavar="S",
-        help=f"seconds for each notebook ({run.TIMEOUT:g})",
-    )
+    seconds = f"seconds for each notebook ({run.TIMEOUT:g})"
+    report.add_argument("--timeout", type=_positive_seconds, default=run.TIMEOUT, metavar="S", help=seconds)
     report.add_argument("--force", action="store_true", help="make also what is unchanged")
+    command(_list, "list", "show the reports of the schedule")
+    params = command(_params, "params", "show the parameters of a report")
+    params.add_argument("name", metavar="NAME", help="report name or number")
+    check = command(_check, "check", "validate every data file against its descriptor, or audit a panel")
+    check.add_argument("--accept", type=Path, metavar="FILE", help="first record a deliberate change of it")
+    check.add_argument("--vintage", metavar="DATE", help="with --accept: date of the change (today)")
+    moments = "python -m analysis.market prints how near the market is to published moments of Amazon's"
+    simulate = command(_simulate, "simulate", "make a simulated market with its truth", moments)
+    simulate.add_argument("--preset", required=True, metavar="NAME", help="such as mid_3k; a wrong one lists them")
+    simulate.add_argument("--seed", required=True, type=int, metavar="N", help="whole number of at least 0")
+    simulate.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for panel, truth and manifest")
+    for added, about in ((report, "a parameter, with --out"), (simulate, "a parameter of the market")):
+        added.add_argument(
+            "-p", dest="parameters", action="append", default=[], metavar="KEY=VALUE", help=f"set {about}"
+        )
+    for added, about in (
+        (report, "run on a panel of your own; with --out"),
+        (check, "audit a panel of your own instead"),
+    ):
+        added.add_argument("--panel", type=Path, metavar="FILE", help=f"{about}: CSV or Parquet")
+        added.add_argument("--map", type=Path, metavar="MAP.yml", help="what that panel calls its columns")
+        added.add_argument("--event", metavar="NAME", help=f"the event of that panel ({OwnPanel.event})")
+    return parser
 
 
 if __name__ == "__main__":

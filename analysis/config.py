@@ -23,7 +23,6 @@ from analysis.provenance import ROOT
 ON_RECORD = "amazon_2021"  # the event whose public figures data/facts holds
 EVENTS, NOTEBOOKS = ROOT / "data" / "events", ROOT / "notebooks"
 MOST_BYTES, ISO_MONTH, DOLLARS = 200_000, "%Y-%m", "USD"
-ALIASES = {"brand": "brand_group"}
 
 Absent = Literal["missing", "zero"]  # what a firm-platform-month without a row is
 Value = int | float | str | bool
@@ -44,11 +43,13 @@ def load(path: Path, model: type[Model]) -> Model:
         if any(isinstance(token, AliasToken) for token in yaml.scan(text.decode())):
             raise ValueError("found an alias (*), of which a few can unfold to gigabytes")
         content = yaml.load(text.decode())
-    except (OSError, ValueError, RecursionError, YAMLError) as error:
-        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", error)
+    except RecursionError:
+        raise DataError(f"{path}: a file of YAML was asked for; found brackets nested too deep; mend it") from None
+    except (OSError, ValueError, YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        problem = "found brackets nested too deep" if isinstance(error, RecursionError) else problem
-        raise DataError(f"{path}{line}: a file of YAML in UTF-8 was asked for; {problem}; mend it") from None
+        problem = getattr(error, "problem", getattr(error, "strerror", error))
+        raise DataError(f"{path}{line}: a file of YAML in UTF-8 was asked for; {problem}; mend or name it") from None
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise DataError(f"{path}: keys and values were asked for; found {content!r:.60}; write `key: value` lines")
     try:
@@ -116,7 +117,7 @@ Rates = Annotated[
 
 def _ours(theirs: dict[str, str]) -> dict[str, str]:
     known = [field["name"] for field in json.loads((ROOT / "data" / "panel.schema.json").read_bytes())["fields"]]
-    found = {ALIASES.get(name, name): column for name, column in theirs.items()}
+    found = {{"brand": "brand_group"}.get(name, name): column for name, column in theirs.items()}
     if len(found) < len(theirs) or set(found) - set(known):
         raise ValueError(f"our columns on the left, each once, were asked for: {', '.join(known)} (or brand)")
     return found
@@ -208,10 +209,7 @@ class Event(_Written):
 
 
 def read_event(name: str, *, on_record: bool = False) -> Event:
-    """Read an event, by the name of a file of ``data/events`` or the path of any ``.yml`` file.
-
-    With `on_record` an event is refused unless the public figures of data/facts are of it.
-    """
+    """Read an event of ``data/events``, or any ``.yml`` file; with `on_record` only if the public figures are of it."""
     from analysis import facts
 
     path = Path(name) if name.endswith(".yml") else EVENTS / f"{name}.yml"

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import config, inventory
+from analysis import config
 from analysis.errors import DesignError
 from analysis.estimands import closed_firms, displacement, event_study, growth, rivals
 from analysis.estimands.catalogue import estimate_all
@@ -27,6 +27,7 @@ from analysis.market import simulate
 from analysis.market.parameters import PRESETS
 from analysis.market.truth import Truth
 from analysis.panel import Panel, read_panel
+from analysis.study import inventory, sentence
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path(__file__).resolve().parent / "data" / "golden"
@@ -119,8 +120,8 @@ def shown(panel: Panel, truth: Truth | None, design: Design) -> Iterator[tuple[s
     yield "toward", _made(displacement.toward_destinations, panel, design)
     yield "mix", displacement.mix_paths(panel, design).assign(month=lambda rows: rows["month"].astype(str))
     yield "smallest effect", _made(closed_firms.smallest_effect, panel, design)
-    yield from inventory.inventory(panel)
-    yield "sentence", pd.DataFrame({"text": [inventory.sentence(panel)]})
+    yield from inventory(panel)
+    yield "sentence", pd.DataFrame({"text": [sentence(panel)]})
 
 
 def public() -> Iterator[tuple[str, Shown]]:

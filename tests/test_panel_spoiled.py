@@ -5,10 +5,10 @@ import re
 import pytest
 
 from analysis import __main__ as front_desk
-from analysis import inventory
 from analysis.errors import DesignError
 from analysis.estimands import Design
 from analysis.panel import read_panel
+from analysis.study import estimable
 
 HEADER = "seller,owner,country,category,site,month,gmv,closed"
 ROWS = """\
@@ -124,7 +124,7 @@ def test_a_panel_without_closed_firms_is_a_panel_that_answers_nothing(tmp_path, 
     assert "What can be estimated" not in said.out
     panel = read_panel(tmp_path / "mine.csv", map=tmp_path / "mine.yml")
     with pytest.raises(DesignError, match="bring a panel that holds closures"):
-        inventory.reach(panel, Design())
+        estimable(panel, Design())
 
 
 def test_without_a_map_the_platforms_are_those_of_the_event(tmp_path, capsys):

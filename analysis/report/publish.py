@@ -145,8 +145,8 @@ def sha256(file: Path) -> str:
 def inputs(paths: Paths) -> dict[str, dict[str, str]]:
     """Hash by file what all reports are made of: `data`, `code` and `layout`; and `versions` of what they run on.
 
-    Every file under ``data/`` counts. Of ``reports/``, into which runs write, only the layout counts: template, filters,
-    styles of figures and fonts. The schedule's parameters count by themselves.
+    Every file under ``data/`` counts. Of ``reports/``, into which runs write, only the layout counts: template,
+    filters, styles of figures and fonts. The schedule's parameters count by themselves.
     """
     layout = [file for pattern in LAYOUT for file in paths.reports.glob(pattern)]
     found = {"versions": provenance.versions()}

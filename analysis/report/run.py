@@ -117,12 +117,12 @@ def _planned(
 
 def _examined(jobs: list[Job]) -> str:
     """Read the panel once and look for what the reports compare; return its file's name if its firms are simulated."""
-    from analysis import subject
+    from analysis.study import Study
 
     mine = [job.parameters for job in jobs if job.name.startswith(PANEL)]
     if not mine:
         raise DesignError("Reports on a panel: none of those that were named can take one; name none, or 03 to 06.")
-    found = subject.take(mine[0])
+    found = Study.open(mine[0])
     try:
         found.design.sample(found.panel)
     except DesignError as refusal:

@@ -1,21 +1,125 @@
-"""What an audit of a panel says, and that it says nothing about effects."""
+"""A study: what a report on a panel is about; what an audit of a panel says, and that it says nothing about effects."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-from analysis.estimands.answers import answers
-from analysis.estimands.detection import smallest_effect
+from ruamel.yaml import YAML
 
-from analysis import __main__ as front_desk
-from analysis import inventory
+from analysis import __main__ as command_line
+from analysis import config
 from analysis.errors import DataError, DesignError
-from analysis.estimands import Design, pick
+from analysis.estimands.catalogue import estimate_all
+from analysis.estimands.closed_firms import smallest_effect
+from analysis.estimands.design import Design
+from analysis.market import simulate
+from analysis.market.parameters import PRESETS
 from analysis.panel import read_panel
 from analysis.provenance import ROOT
+from analysis.study import Study, estimable, inventory, printed, sentence
 
 EXAMPLES = ROOT / "data" / "examples"
+
+SETTINGS = {
+    "data_tier": "sim",
+    "event": "amazon_2021",
+    "panel_path": "",
+    "panel_map": "",
+    "sim_preset": "mid_3k",
+    "seed": 1,
+    "post_from": 4,
+    "post_to": 9,
+    "conf": 0.9,
+}
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    return Study.open(SETTINGS)
+
+
+def test_the_parameters_make_the_market_and_the_design(simulated):
+    panel, _ = simulate("mid_3k", seed=1)
+    assert simulated.panel.digest == panel.digest
+    assert (simulated.market, simulated.mark, simulated.preset) == ("mid_3k, seed 1", "simulated", "mid_3k")
+    assert simulated.design == Design(level=0.9)
+
+
+def test_the_truth_of_every_question_is_known(simulated):
+    assert set(estimate_all(simulated.panel, simulated.design)) <= set(simulated.true())
+
+
+def test_a_panel_that_was_brought_has_no_truth_and_stays_simulated(simulated, tmp_path):
+    file = tmp_path / "mine.parquet"
+    simulated.panel.to_parquet(file)
+    brought = Study.open(SETTINGS | {"data_tier": "panel", "panel_path": str(file)})
+    assert brought.panel.digest == simulated.panel.digest
+    assert (brought.market, brought.mark, brought.preset) == ("mine.parquet", "simulated", "")
+    assert brought.true() == {}
+
+
+def brought(tmp_path, simulated, months: dict[str, str], **event):
+    """Take the simulated panel with its closures in other months, for an event with other keys."""
+    firms = simulated.panel.firms.copy()
+    firms["closed_on"] = firms["closed_on"].map(lambda day: pd.Timestamp(months.get(f"{day:%Y-%m}", day)), "ignore")
+    replace(simulated.panel, firms=firms).to_parquet(tmp_path / "mine.parquet")
+    content = YAML(typ="safe").load(config.EVENTS / "amazon_2021.yml") | event
+    (tmp_path / "mine.yml").write_text(json.dumps(content))
+    given = {"data_tier": "panel", "panel_path": str(tmp_path / "mine.parquet"), "event": str(tmp_path / "mine.yml")}
+    return Study.open(SETTINGS | given)
+
+
+def test_closures_in_months_that_are_no_wave_are_counted_and_said(simulated, tmp_path):
+    number = simulated.closed_by_month
+    later = brought(tmp_path, simulated, {"2021-08": "2021-10-01"})
+    assert f"in its waves: {number.iloc[:3].sum()}, in other months: 2021-10 ({number.iloc[3]})." in later.line
+    assert simulated.line.endswith(f"in its waves: {number.sum()}, in other months: none.")
+    assert simulated.line.startswith(f"Event: {simulated.event.title}, as simulated; ")
+
+
+def test_closures_before_the_first_wave_are_refused_with_their_number_and_month(simulated, tmp_path):
+    number = simulated.closed_by_month.iloc[0]
+    said = (
+        rf"found {number} firms closed before it: 2021-03 \({number}\); leave them out of the panel, or add the month"
+    )
+    with pytest.raises(DesignError, match=said):
+        brought(tmp_path, simulated, {"2021-05": "2021-03-01"})
+    found = brought(tmp_path, simulated, {"2021-05": "2021-03-01"}, waves=["2021-03", "2021-06"])
+    assert "in other months: 2021-07 (" in found.line
+
+
+def test_a_panel_of_another_event_is_refused(simulated, tmp_path):
+    total = simulated.closed_by_month.sum()
+    with pytest.raises(
+        DesignError, match=rf"1999-01\) were asked for; found {total} firms closed in other months only"
+    ):
+        brought(tmp_path, simulated, {}, waves=["1999-01"])
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_simulated_closures_are_those_of_the_event_that_ships(preset):
+    found = Study.open(SETTINGS | {"sim_preset": preset, "seed": 3})
+    assert found.line.endswith("in other months: none.")
+    assert found.closed == found.panel.cohorts()["firms"].sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"data_tier": "facts"}, "data of tier 'facts' were asked for; a study is of tier panel with a panel_path"),
+        ({"data_tier": "panel"}, "data of tier 'panel' were asked for; .* found panel_path ''"),
+        ({"event": "none"}, "there are amazon_2021"),
+        ({"sim_preset": "mid"}, "choose from null"),
+    ],
+)
+def test_what_cannot_be_taken_is_refused(values, said):
+    with pytest.raises(DesignError, match=said):
+        Study.open(SETTINGS | values)
+
+
+# What an audit of a panel says
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +136,7 @@ def found(table, what):
 
 
 def test_the_inventory_counts_what_the_panel_holds(panel):
-    sections = tables(inventory.inventory(panel))
+    sections = tables(inventory(panel))
     whole, platforms = sections["The panel"], sections["Platforms"]
     assert found(whole, "firms") == f"{len(panel.firms)}"
     assert found(whole, "  of them 0").startswith(f"{(panel.sales == 0).sum():,} (")
@@ -46,12 +150,12 @@ def test_the_inventory_counts_what_the_panel_holds(panel):
 
 
 def test_what_was_added_up_and_linked_is_listed_with_its_rule(panel):
-    listed = tables(inventory.inventory(panel))["Added up, linked and left out"]
+    listed = tables(inventory(panel))["Added up, linked and left out"]
     pd.testing.assert_frame_equal(listed, panel.dropped)
 
 
 def test_that_no_key_comes_twice_is_what_the_reader_sees_to(panel, tmp_path):
-    said = tables(inventory.inventory(panel))["The panel"].set_index("what")["found"]
+    said = tables(inventory(panel))["The panel"].set_index("what")["found"]
     told = [found for what, found in said.items() if "twice" in what]
     assert told == ["none, or the file would have been refused"]
     lines = (EXAMPLES / "tidy.csv").read_text().splitlines()
@@ -63,14 +167,14 @@ def test_that_no_key_comes_twice_is_what_the_reader_sees_to(panel, tmp_path):
 
 def test_the_smallest_effect_is_that_of_placebo_closures_and_says_so(panel):
     title = "Smallest effect on closed firms (E1a), by placebo closures of spared firms"
-    table = tables(inventory.reach(panel, Design()))[title]
+    table = tables(estimable(panel, Design()))[title]
     made = smallest_effect(panel, Design())
     terms = ["fall", "fall, normal", "size, normal"]
     assert table["per cent"].tolist() == [made.row(term)["estimate"] for term in terms]
     assert table["placebo closures"].eq(f"{made.counts['draws']} draws, within {made.details['within']}").all()
     sales = panel.sales.copy()
-    sales[pick(panel, Design()).comparison, :, 27] = 0.0  # nobody to compare with sold before the first wave
-    refused = tables(inventory.reach(replace(panel, sales=sales), Design()))[title]
+    sales[Design().sample(panel).comparison, :, 27] = 0.0  # nobody to compare with sold before the first wave
+    refused = tables(estimable(replace(panel, sales=sales), Design()))[title]
     assert refused["what"].tolist() == ["not estimable"]
     assert "untreated" in refused["found"].item()
 
@@ -80,7 +184,7 @@ def test_closures_are_counted_once_whole_in_part_or_after_the_window(panel):
     closed, whole = firms.index[firms["closed_on"].notna()], firms.index[firms["dose"] >= 0.5]
     firms.loc[whole[0], "dose"] = 0.2
     firms.loc[whole[1], "closed_on"] = (panel.months[-1] + 2).to_timestamp()
-    table = tables(inventory.inventory(replace(panel, firms=firms)))["Closures by wave"]
+    table = tables(inventory(replace(panel, firms=firms)))["Closures by wave"]
     assert table["firms"].sum() == len(closed)
     assert table["closed"].tolist()[-2:] == [
         "in part, a dose below 0.5",
@@ -91,19 +195,19 @@ def test_closures_are_counted_once_whole_in_part_or_after_the_window(panel):
 
 def test_exposure_is_that_of_firms_never_closed_over_the_window(panel):
     design = Design()
-    table = tables(inventory.reach(panel, design))["Exposure of firms never closed, per cent of their category"]
-    picked = pick(panel, design)
-    assert table["firms"].sum() == picked.whole.sum()
+    table = tables(estimable(panel, design))["Exposure of firms never closed, per cent of their category"]
+    sample = design.sample(panel)
+    assert table["firms"].sum() == sample.never_closed.sum()
     for row in table.itertuples(index=False):
-        exposure = 100 * picked.exposure[picked.whole & (panel.firms["origin"] == row.origin).to_numpy()]
+        exposure = 100 * sample.exposure[sample.never_closed & (panel.firms["origin"] == row.origin).to_numpy()]
         assert row.half == pytest.approx(np.median(exposure))
         assert row.most == pytest.approx(exposure.max())
 
 
 def test_the_audit_shows_what_is_estimable_and_never_an_estimate(panel):
     design = Design()
-    made = answers(panel, design).rows
-    table = tables(inventory.reach(panel, design))["What can be estimated"]
+    made = estimate_all(panel, design).rows
+    table = tables(estimable(panel, design))["What can be estimated"]
     assert set(table.columns) == {"id", "estimand", "firms", "smallest effect seen", "unit", "estimable"}
     assert table["id"].tolist() == made["id"].tolist()
     np.testing.assert_array_equal(table["smallest effect seen"], made["mde"])
@@ -112,7 +216,7 @@ def test_the_audit_shows_what_is_estimable_and_never_an_estimate(panel):
 
 def test_an_estimand_that_the_panel_cannot_carry_has_the_reason(panel):
     alone = replace(panel, firms=panel.firms.assign(origin="CN"))
-    table = tables(inventory.reach(alone, Design()))["What can be estimated"].set_index("id")
+    table = tables(estimable(alone, Design()))["What can be estimated"].set_index("id")
     assert "spillovers on firms not of origin CN were asked for" in table.loc["E2b", "estimable"]
     assert np.isnan(table.loc["E2b", "smallest effect seen"])
     assert table.loc["E2b", "firms"] == ""
@@ -122,28 +226,26 @@ def test_a_panel_without_closures_is_counted_but_reaches_nothing(panel):
     firms = panel.firms.assign(closed_on=pd.NaT, dose=np.nan)
     firms["closed_on"] = firms["closed_on"].astype("datetime64[us]")
     without = replace(panel, firms=firms)
-    assert tables(inventory.inventory(without))["Closures by wave"].empty
-    assert "0 firms closed; " in inventory.sentence(without)
+    assert tables(inventory(without))["Closures by wave"].empty
+    assert "0 firms closed; " in sentence(without)
     with pytest.raises(DesignError, match="bring a panel that holds closures"):
-        inventory.reach(without, Design())
+        estimable(without, Design())
 
 
 def test_the_sentence_names_firms_platforms_months_money_and_closures(panel):
     waves = panel.cohorts()
-    said = inventory.sentence(panel)
+    said = sentence(panel)
     assert said.startswith(f"{len(panel.firms)} firms (")
     assert f" on {', '.join(panel.platforms)}, 2019-01 to 2022-06, in sim-$, simulated; " in said
     assert f"{waves['firms'].sum()} firms closed in {len(waves)} months from 2021-05; " in said
     assert "\n" not in said
     dropped = pd.DataFrame([("firms", "they have no known sales in any month", 3)], columns=panel.dropped.columns)
-    assert "; 3 firms left out: they have no known sales in any month." in inventory.sentence(
-        replace(panel, dropped=dropped)
-    )
+    assert "; 3 firms left out: they have no known sales in any month." in sentence(replace(panel, dropped=dropped))
 
 
 def test_numbers_stand_on_the_right_and_nothing_is_cut_off():
     frame = pd.DataFrame({"what": ["a", "long " * 30], "count": [1, 12345], "share": [1.25, np.nan]})
-    lines = inventory.printed([("Title", frame), ("Empty", frame.iloc[:0])]).splitlines()
+    lines = printed([("Title", frame), ("Empty", frame.iloc[:0])]).splitlines()
     assert lines[:2] == ["Title", "what" + " " * 146 + "   count  share"]
     assert lines[2].endswith("     1    1.2")
     assert lines[3].endswith(" 12,345")
@@ -156,7 +258,7 @@ def test_numbers_stand_on_the_right_and_nothing_is_cut_off():
 def test_check_prints_the_audit_of_each_example(capsys):
     for shape in ("tidy", "wide", "accounts"):
         given = ["--panel", str(EXAMPLES / f"{shape}.csv"), "--map", str(EXAMPLES / f"{shape}.map.yml")]
-        assert front_desk.main(["check", *given]) == 0
+        assert command_line.main(["check", *given]) == 0
         said = capsys.readouterr().out
         for title in ("The panel", "Platforms", "Closures by wave", "What can be estimated"):
             assert f"{title}\n" in said
@@ -168,10 +270,13 @@ def test_check_prints_the_audit_of_each_example(capsys):
         (["--map", "a.yml"], "Option --map a.yml: it goes with a panel of your own; give --panel FILE too"),
         (["--panel", "a.csv", "--accept", "b"], "Option --accept b: it goes with files in data/"),
         (["--panel", "a.csv"], "a.csv: expected a .csv or .parquet file; found no such file"),
-        (["--panel", "a.csv", "--map", "a.yml"], "a.yml: a YAML file was asked for; there is none"),
+        (
+            ["--panel", "a.csv", "--map", "a.yml"],
+            "a.yml: a file of YAML in UTF-8 was asked for; No such file or directory",
+        ),
         (["--panel", "a.csv", "--event", "other"], "the event 'other' was asked for; there are amazon_2021"),
     ],
 )
 def test_a_wrong_request_for_an_audit_exits_2(capsys, arguments, said):
-    assert front_desk.main(["check", *arguments]) == 2
+    assert command_line.main(["check", *arguments]) == 2
     assert said in capsys.readouterr().err

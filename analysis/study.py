@@ -1,0 +1,311 @@
+"""A study: an event, a panel and a design, the truth where it is known; and what a panel holds and could show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.config import Event, read_event
+from analysis.errors import DesignError
+from analysis.estimands.catalogue import estimate_all
+from analysis.estimands.closed_firms import smallest_effect
+from analysis.estimands.design import Design, attempt
+
+if TYPE_CHECKING:
+    from analysis.market.truth import Truth
+    from analysis.panel import Panel
+
+Sections = list[tuple[str, pd.DataFrame]]
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """One panel, and how it is looked at.
+
+    Attributes
+    ----------
+    event : Event
+    panel : Panel
+    design : Design
+        The default design, from the parameters of the notebook.
+    tier : str
+        "panel" or "sim".
+    market : str
+        Preset and seed of a simulated market, or the name of the file of a simulated panel; empty if real.
+    truth : Truth or None
+        Known of a market that was simulated here.
+    """
+
+    event: Event
+    panel: Panel
+    design: Design
+    tier: str
+    market: str
+    truth: Truth | None
+
+    @classmethod
+    def open(cls, settings: Mapping[str, Any]) -> Study:
+        """Open the panel that the parameters of a notebook name, or simulate their market where they name none.
+
+        Parameters
+        ----------
+        settings : mapping
+            `event`; `panel_path` and `panel_map` (empty: the file has the schema's own columns), or `sim_preset` and
+            `seed`; and of `Design` the fields `comparison`, `post_from`, `post_to`, `base_months`, `anticipation`,
+            `cluster` where they are parameters, and `conf`, its level.
+
+        Raises
+        ------
+        DesignError
+            If the design cannot be, the market is of another event, or closures are not those of the event.
+        DataError
+            If the event or the panel cannot be read.
+        """
+        event, path = read_event(settings["event"]), str(settings["panel_path"])
+        tier = "panel" if path else "sim"
+        if settings.get("data_tier", tier) != tier:
+            raise DesignError(
+                f"data of tier {settings['data_tier']!r} were asked for; a study is of tier panel with a panel_path, "
+                f"of tier sim without; found panel_path {path!r}; set both"
+            )
+        fields = ("comparison", "post_from", "post_to", "base_months", "anticipation", "cluster")
+        asked = {name: settings[name] for name in fields if name in settings}
+        its: dict[str, Any] = {name: getattr(event, name) for name in ("origin", "destinations", "opened")}
+        design = Design(**its, level=settings["conf"], **asked)
+        if path:
+            from analysis.panel import read_panel
+
+            platforms = tuple(event.platforms)
+            panel = read_panel(path, map=settings["panel_map"] or None, home=event.home, platforms=platforms)
+            study = cls(event, panel, design, tier, Path(path).name if panel.provenance == "simulated" else "", None)
+        else:
+            from analysis.market import simulate
+
+            panel, truth = simulate(settings["sim_preset"], settings["seed"], worlds=("W11", "W00", "W10", "W01"))
+            study = cls(event, panel, design, tier, f"{settings['sim_preset']}, seed {settings['seed']}", truth)
+        study._refuse_other_event()
+        return study
+
+    def _refuse_other_event(self) -> None:
+        """Refuse another home, closures before the event's first wave, which would date it, and none in any wave."""
+        title, first = self.event.title, self.event.waves[0]
+        if self.panel.platforms[0] != self.event.home:
+            raise DesignError(
+                f"the event with home platform {self.event.home} was asked for in a simulated market, which closes "
+                f"accounts on {self.panel.platforms[0]}; bring a panel of the event, or choose amazon_2021"
+            )
+        months = self.closed_by_month
+        early, in_waves = months[months.index < first], months.index.isin(self.event.waves)
+        found = ", ".join(f"{month} ({number})" for month, number in (months if early.empty else early).items())
+        if len(early):
+            raise DesignError(
+                f"closures from {first} on were asked for, the first wave of the event ({title}); found "
+                f"{early.sum():,} firms closed before it: {found}; leave them out of the panel, or add the month to "
+                "`waves` in a copy of the event's file and name it with --event"
+            )
+        if len(months) and not in_waves.any():
+            raise DesignError(
+                f"closures in the waves of the event ({title}; {', '.join(self.event.waves)}) were asked for; found "
+                f"{months.sum():,} firms closed in other months only: {found}; name the event of this panel with "
+                "--event, or correct its `waves`"
+            )
+
+    @property
+    def mark(self) -> str:
+        """Provenance of what is estimated from the panel: "simulated" or "estimate"."""
+        return "simulated" if self.market else "estimate"
+
+    @property
+    def preset(self) -> str:
+        """Preset of the simulated market, whose grades the audit knows; empty for a panel that was brought."""
+        return self.truth.market.preset if self.truth else ""
+
+    @property
+    def closed(self) -> int:
+        """Number of firms closed within the panel, as the audit counts them."""
+        return self.panel.count_closed(cut=self.design.cut)
+
+    @property
+    def closed_by_month(self) -> pd.Series:
+        """Number of firms closed within the panel, in whole or in part, by month."""
+        cohorts = self.panel.cohorts(cut=np.finfo(float).tiny)
+        return cohorts.set_index(cohorts["month"].astype(str))["firms"]
+
+    @property
+    def line(self) -> str:
+        """The event, and the closures in its waves and in other months, in a sentence for the data of a report."""
+        months = self.closed_by_month
+        other = months[~months.index.isin(self.event.waves)]
+        apart = ", ".join(f"{month} ({number})" for month, number in other.items())
+        return (
+            f"Event: {self.event.title}{', as simulated' if self.market else ''}; firms closed, in whole or part, in "
+            f"its waves: {months.sum() - other.sum():,}, in other months: {apart or 'none'}."
+        )
+
+    def true(self) -> dict[str, float]:
+        """Return the true value of every estimand in the design's window, by id; empty where it is not known."""
+        if self.truth is None:
+            return {}
+        return self.truth.scalars(self.design.post_from, self.design.post_to)
+
+
+# What a panel holds, and what a design can learn from it: printed before anything is estimated, so without effects
+
+
+def sentence(panel: Panel, *, cut: float = Design.cut) -> str:
+    """Return the line that a report says about its data."""
+    waves, known = panel.cohorts(cut=cut), panel.sales[~np.isnan(panel.sales)]
+    count = int(waves["firms"].sum())
+    when = f" in {_counted(len(waves), 'month')} from {waves['month'].iloc[0]}" if len(waves) else ""
+    origins = ", ".join(f"{number:,} {name}" for name, number in panel.firms["origin"].value_counts().items())
+    left = panel.dropped[panel.dropped["rule"] == "they have no known sales in any month"]
+    parts = [
+        f"{_counted(len(panel.firms), 'firm')} ({origins}) on {', '.join(panel.platforms)}, {panel.months[0]} to "
+        f"{panel.months[-1]}, in {panel.unit}, {panel.provenance}",
+        f"{_counted(count, 'firm')} closed{when}",
+        f"{_percent(known == 0)} of the known sales of a firm, platform and month are 0, "
+        f"{_percent(np.isnan(panel.sales))} are not known",
+        *(f"{count:,} firms left out: {rule}" for rule, count in zip(left["rule"], left["count"], strict=True)),
+    ]
+    return "; ".join(parts) + "."
+
+
+def inventory(panel: Panel, *, cut: float = Design.cut) -> Sections:
+    """Count what a panel holds, in titled tables; `cut` is the smallest dose that counts as a closure."""
+    sales, firms, unknown = panel.sales, panel.firms, np.isnan(panel.sales)
+    whole = [
+        ("firms", f"{len(firms):,}"),
+        *((f"  of origin {name}", f"{number:,}") for name, number in firms["origin"].value_counts().items()),
+        ("brand groups", f"{firms['brand_group'].nunique():,}"),
+        ("categories", f"{firms['category'].nunique():,}"),
+        ("firms with a risk", f"{firms['risk'].notna().sum():,}"),
+        ("home platform", panel.platforms[0]),
+        ("months", f"{len(panel.months)}, {panel.months[0]} to {panel.months[-1]}"),
+        ("keys (firm or account, platform, month) that come twice", "none, or the file would have been refused"),
+        ("months without any row", f"{unknown.all(axis=(0, 1)).sum()}"),
+        ("cells (firm, platform, month)", f"{sales.size:,}"),
+        ("  of them 0", f"{(sales == 0).sum():,} ({_percent(sales == 0)})"),
+        (
+            "  of them not known",
+            f"{unknown.sum():,} ({_percent(unknown)}), in {unknown.any(axis=(1, 2)).sum():,} firms",
+        ),
+        ("provenance and unit", f"{panel.provenance}, {panel.unit}"),
+        ("digest", panel.digest[:16]),
+    ]
+    platforms = pd.DataFrame(
+        {
+            "platform": list(panel.platforms),
+            "firms that sold": (sales > 0).any(axis=2).sum(axis=0),
+            "months covered": [f"{np.sum(~gap)} of {len(gap)}" for gap in np.array(unknown.all(axis=0))],
+            "% of sales": 100 * np.nansum(sales, axis=(0, 2)) / np.nansum(sales),
+            "% zeros": 100 * (sales == 0).mean(axis=(0, 2)),
+            "not known": unknown.sum(axis=(0, 2)),
+        }
+    )
+    waves, dose = panel.cohorts(cut=cut), firms["dose"].to_numpy(float)
+    part = (dose < cut) & np.isfinite(panel.first_treated(cut=np.finfo(float).tiny))
+    closures = [
+        *zip(waves["month"].astype(str), waves["firms"], waves["brand_groups"], strict=True),
+        (f"in part, a dose below {cut:g}", int(part.sum()), int(firms["brand_group"][part].nunique())),
+        ("after the last month: not closed within the panel", panel.censored, np.nan),
+    ]
+    columns = ["closed", "firms", "brand groups"]
+    return [
+        ("The panel", pd.DataFrame(whole, columns=["what", "found"])),
+        ("Platforms", platforms),
+        ("Added up, linked and left out", panel.dropped),
+        ("Closures by wave", pd.DataFrame([row for row in closures if row[1]], columns=columns)),
+    ]
+
+
+def estimable(panel: Panel, design: Design) -> Sections:
+    """Say in titled tables which firms a design compares, how exposed they are, and which effects they would show.
+
+    Of an estimand there is whether it can be estimated or why not, and the smallest effect seen with a power of 80 per
+    cent, from its standard error; of E1a also that from placebo closures of spared firms. No estimate is shown. A panel
+    without a closed firm, or that cannot carry the design, is a `DesignError`.
+    """
+    sample = design.sample(panel)
+    base, before, after = (panel.months[part] for part in (sample.base, sample.before, sample.after))
+    compared = [
+        ("closed by the end of the window", int(sample.closed.sum())),
+        (f"compared with them ({design.comparison})", int(sample.comparison.sum())),
+        ("never closed, in whole or in part", int(sample.never_closed.sum())),
+        ("base months, for shares and exposure", f"{base[0]} to {base[-1]}"),
+        ("months before", f"{before[0]} to {before[-1]}"),
+        ("window", f"{after[0]} to {after[-1]}"),
+    ]
+    exposed, quantiles = [], {"least": 0.0, "quarter": 0.25, "half": 0.5, "three quarters": 0.75, "most": 1.0}
+    for origin in panel.firms["origin"].unique():
+        of_origin = sample.never_closed & (panel.firms["origin"] == origin).to_numpy() & ~np.isnan(sample.exposure)
+        share = 100 * sample.exposure[of_origin]
+        found = np.quantile(share, [*quantiles.values()]) if share.size else [np.nan] * len(quantiles)
+        row = {
+            "origin": origin,
+            "firms": share.size,
+            f"below {100 * design.low:g}": int((share < 100 * design.low).sum()),
+        }
+        exposed.append(row | dict(zip(quantiles, found, strict=True)))
+    rows = estimate_all(panel, design).rows
+    able = np.isfinite(rows["std_error"].to_numpy(float))
+    effects = pd.DataFrame(
+        {
+            "id": rows["id"],
+            "estimand": rows["label"],
+            "firms": [f"{number:,.0f}" if one else "" for number, one in zip(rows["n"], able, strict=True)],
+            "smallest effect seen": rows["mde"].to_numpy(float),
+            "unit": rows["unit"].fillna(""),
+            "estimable": np.where(able, "estimable", rows["reason"].replace("", "no error can be given")),
+        }
+    )
+    placebos = attempt(smallest_effect, panel, design)
+    smallest = pd.DataFrame({"what": ["not estimable"], "found": [placebos.reason]})
+    if not placebos.refused:
+        asked = {
+            "fall seen in four of five draws, by a test that is right on this panel": "fall",
+            "fall seen in four of five draws, by the normal test": "fall, normal",
+            "the normal test finds what is not there": "size, normal",
+        }
+        smallest = pd.DataFrame({"what": [*asked]})
+        smallest["per cent"] = [placebos.row(term)["estimate"] for term in asked.values()]
+        smallest["Monte Carlo error"] = [placebos.row(term)["std_error"] for term in asked.values()]
+        smallest["placebo closures"] = f"{placebos.counts['draws']} draws, within {placebos.details['within']}"
+    return [
+        ("Firms and months compared", pd.DataFrame(compared, columns=["what", "found"])),
+        ("Exposure of firms never closed, per cent of their category", pd.DataFrame(exposed)),
+        ("What can be estimated", effects),
+        ("Smallest effect on closed firms (E1a), by placebo closures of spared firms", smallest),
+    ]
+
+
+def printed(sections: Sections) -> str:
+    """Return sections as text: titles, and tables below them, words on the left and numbers on the right."""
+    return "\n\n".join(f"{title}\n{_table(frame)}" for title, frame in sections)
+
+
+def _table(frame: pd.DataFrame) -> str:
+    columns = []
+    for name in frame:
+        cells = [str(name), *map(_cell, frame[name])]
+        justify = str.rjust if pd.api.types.is_numeric_dtype(frame[name]) else str.ljust
+        columns.append([justify(cell, max(map(len, cells))) for cell in cells])
+    return "\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True)) if len(frame) else "none"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "" if np.isnan(value) else f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int | np.integer) else str(value)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _percent(marked: np.ndarray) -> str:
+    return f"{100 * marked.mean():.1f} %"
