@@ -66,7 +66,7 @@ class Study:
         DataError
             If the event or the panel cannot be read.
         """
-        event, path = read_event(settings["event"]), str(settings["panel_path"])
+        event, path = read_event(settings["event"]), str(settings.get("panel_path", ""))
         tier = "panel" if path else "sim"
         if settings.get("data_tier", tier) != tier:
             raise DesignError(
