@@ -177,10 +177,10 @@ def _work(run: Run, jobs: list[Job], read: Mapping[str, list[Verdict]] | None = 
     if not due:
         return
     futures: dict[Future[None], str] = {}
+    footing = list(chain(*(read or {}).values()))
     with _environment(run.as_of, run.stage), ThreadPoolExecutor(run.workers) as pool:
         try:
             for position, job in enumerate(due):
-                footing = list(chain(*(read or {}).values()))
                 futures[pool.submit(_make, run, job, prints[job.name], footing, position)] = job.name
             for future in as_completed(futures):
                 name = futures[future]
