@@ -13,13 +13,8 @@ from analysis.facts import descriptor
 
 SIMULATED = "sim__"  # how the name of a report begins whose numbers are simulated
 PANEL = "panel__"  # and one on a panel of one's own
-OPTIONS = {
-    "as_of": "--as-of",
-    "verdict_file": "--out",
-    "verdict_folder": "--out",
-    "panel_path": "--panel",
-    "panel_map": "--map",
-}
+_FILES = {"verdict_file": "--out", "verdict_folder": "--out", "panel_path": "--panel", "panel_map": "--map"}
+OPTIONS = {"as_of": "--as-of", **_FILES}
 """Parameters that the runner sets, and the options that say how."""
 
 
