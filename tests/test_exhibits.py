@@ -4,7 +4,6 @@ import base64
 import datetime
 import re
 import xml.etree.ElementTree as ET
-from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 
@@ -194,7 +193,7 @@ def test_the_brief_counts_readings_claims_and_words():
     assert "As of 2026-11-01." in text
     assert "By who said it: Amazon (C01) 1 supported, 1 not shown; Trade group (C06) 1 not testable." in text
     assert "Not judged in this run: C01 V3, C02, C03" in text
-    few = replace(EVENT, title="Another one", claims=("C01",))
+    few = EVENT.model_copy(update={"title": "Another one", "claims": ("C01",)})
     text = re.sub(r"<[^>]+>", "", answers.brief(judged, few).html)
     assert text.startswith("Another one. Of 3")
     assert "Not judged in this run: C01 V3." in text

@@ -6,7 +6,7 @@ import pytest
 
 from analysis import __main__ as front_desk
 from analysis.errors import DesignError
-from analysis.estimands import Design
+from analysis.estimands.design import Design
 from analysis.panel import read_panel
 from analysis.study import estimable
 
