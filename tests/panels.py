@@ -94,7 +94,7 @@ def changed(panel: Panel, change: Callable[[Any], None]) -> Panel:
 
 
 def sides(sales: Any, closed_at: Any, origin: Any, comparison: Any, brand: Any = None) -> Panel:
-    """Return a panel of closed firms (in a month, inf for never), comparison firms elsewhere, and others beside them."""
+    """Return a panel of firms closed in a month (inf for never), firms exposed beside them, and comparison firms."""
     closed = {firm: month for firm, month in enumerate(closed_at) if np.isfinite(month)}
     return panel_of(sales, closed, origin=origin, category=np.where(comparison, "C1", "C0"), brand=brand)
 

@@ -282,8 +282,8 @@ def panel():
     return simulate("ceiling_50k", 1, n_firms=1500, n_categories=30)[0]
 
 
-def shown(panel, design=Design(), **options):
-    return smallest_effect(panel, design, **({"draws": 99} | options)).rows.set_index("term")["estimate"]
+def shown(panel, level=0.95):
+    return smallest_effect(panel, Design(level=level), draws=99).rows.set_index("term")["estimate"]
 
 
 def test_it_does_not_look_at_what_became_of_closed_firms_nor_at_the_unit_of_money(panel):
@@ -298,7 +298,7 @@ def test_a_harder_test_needs_a_larger_effect_and_noise_makes_it_larger(panel):
     plain = shown(panel)
     assert 0 < plain["fall"] < 100
     assert plain["fall"] < plain["rise"]  # the same distance in log points
-    assert shown(panel, Design(level=0.8))["fall, normal"] < plain["fall, normal"]
+    assert shown(panel, level=0.8)["fall, normal"] < plain["fall, normal"]
 
     def shaking(sales):
         sales[:, :, 30:] *= np.random.default_rng(1).lognormal(0, 1.5, sales.shape[:2])[:, :, np.newaxis]
