@@ -33,16 +33,16 @@ def panel_of(
     """Return a panel from sales[firm, platform, month] and, by firm, the month of closure, positions both."""
     sales = np.asarray(sales, dtype=float)
     n = len(sales)
-    dates = pd.Series(pd.NaT, index=range(n), dtype="datetime64[s]")
-    for firm, month in (closed_at or {}).items():
-        dates[firm] = (MONTHS[0] + int(month)).to_timestamp()
+    dates = np.full(n, np.datetime64("NaT", "s"))
+    if closed_at:
+        dates[list(closed_at)] = np.datetime64("2019-01", "M") + np.array([*closed_at.values()], dtype=int)
     firms = pd.DataFrame(
         {
             "brand_group": [f"SIM-G{i}" for i in range(n)] if brand is None else brand,
             "origin": origin,
             "category": category,
-            "closed_on": dates.to_numpy(),
-            "dose": np.where(dates.notna(), dose, np.nan),
+            "closed_on": dates,
+            "dose": np.where(np.isnat(dates), np.nan, dose),
             "risk": risk,
         },
         index=pd.Index([f"SIM-{i:04d}" for i in range(n)], name="firm"),
