@@ -17,6 +17,9 @@ WAVES = (WAVE, WAVE + 2)
 FALL, TRACE = 0.4, 1e-4  # what closed firms of `two_waves` keep, and its noise
 SHORT = Design(post_from=0, post_to=2, cluster="firm")
 """Compares months 0 to 2 with months 12 to 14 where the first closure is in month 12."""
+CATEGORIES, SIZE = 12, 24  # in each category of `doses` one firm is closed, the other 23 are its rivals
+DOSES = np.repeat([0.0, 0.04, 0.15], 4)  # share of the category that the closed firm held
+DOSES_DESIGN = Design(origin="XA", cluster="firm")
 
 
 def panel_of(
@@ -143,3 +146,29 @@ def joined(firms: dict[str, Any], sales: Any, closed_at: float, origin: str, com
 def rows_of(firms: dict[str, Any], rows: Any) -> dict[str, Any]:
     """Return some firms of :func:`sides`, some of them more than once."""
     return {name: values[rows] for name, values in firms.items()}
+
+
+def doses(effect: Callable[[Any, Any], Any] = lambda exposure, risk: 0.0 * exposure) -> Panel:
+    """Firms of two origins that sell 10 a month, and rivals exp(effect) as much from the first wave on.
+
+    The closed firm of a category holds DOSES of it; in categories of dose zero there is none. Half of the rivals are
+    suspect, in turn, and a few firms of each origin move a little, so that errors are not zero.
+    """
+    category = np.repeat(np.arange(CATEGORIES), SIZE)
+    place = np.tile(np.arange(SIZE), CATEGORIES)
+    dose = DOSES[category]
+    closed = (place == 0) & (dose > 0)
+    level = np.where(closed, 10 * (SIZE - 1) * dose / (1 - dose), 10.0)
+    exposure, risk = np.where(closed, 0.0, dose), np.where((place // 2) % 2 == 0, 0.9, 0.1)
+    sales = np.ones((len(category), 2, 42)) * level[:, None, None]
+    sales[~closed, 0, WAVE:] *= np.exp(effect(exposure, risk))[~closed, None]
+    sales[closed, 0, WAVE:] = 0.0
+    sales[:, :, WAVE:] *= (1 + 0.01 * np.where(place < SIZE / 2, 1, -1))[:, None, None]
+    return panel_of(
+        sales,
+        dict.fromkeys(np.flatnonzero(closed), WAVE),
+        origin=np.where((place % 2 == 0) | closed, "XA", "XB"),
+        category=[f"C{i:02d}" for i in category],
+        risk=risk,
+        platforms=("HOME", "AWAY"),
+    )

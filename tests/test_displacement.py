@@ -4,7 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from panels import SHORT, WAVE, by_hand, joined, panel_of, random_sides, sides, sides_by_hand
+from panels import (
+    DOSES_DESIGN,
+    SHORT,
+    WAVE,
+    by_hand,
+    changed,
+    doses,
+    joined,
+    panel_of,
+    random_sides,
+    sides,
+    sides_by_hand,
+)
 from scipy.optimize import brentq
 from scipy.stats import norm
 
@@ -209,14 +221,16 @@ def test_recapture_is_the_first_two_parts_of_displacement_and_the_excess_is_what
 
 
 def test_recapture_needs_no_sales_elsewhere_and_size_is_that_of_those_left():
-    firms = sides_by_hand()
-    firms["sales"][:, 1] = np.nan
-    panel = sides(**firms)
-    found = recapture(panel, SHORT)
-    np.testing.assert_allclose(found.value, [20.0, 30.0])
-    np.testing.assert_allclose(found.rows["benchmark"], [50.0, 50.0])  # 2 and 2 of each origin, all of one size
+    def unknown(sales):
+        sales[:, 1] = np.nan
+
+    panel = changed(doses(lambda e, r: 2 * e), unknown)
+    found = recapture(panel, DOSES_DESIGN)
+    assert (found.value > 0).all()
+    # 8 closed firms leave 11 rivals of their origin and 12 others; 4 whole categories have 12 of each
+    np.testing.assert_allclose(found.rows["benchmark"], 100 * np.array([136, 144]) / 280)
     with pytest.raises(DesignError, match="unknown for all"):
-        displacement(panel, SHORT)
+        displacement(panel, DOSES_DESIGN)
 
 
 # Hedging
