@@ -9,9 +9,9 @@ import pytest
 from analysis import __main__ as front_desk
 from analysis import inventory
 from analysis.errors import DataError, DesignError
-from analysis.estimands import Design, pick
-from analysis.estimands.answers import answers
-from analysis.estimands.detection import smallest_effect
+from analysis.estimands.catalogue import estimate_all
+from analysis.estimands.closed_firms import smallest_effect
+from analysis.estimands.design import Design
 from analysis.panel import read_panel
 from analysis.provenance import ROOT
 
@@ -69,7 +69,7 @@ def test_the_smallest_effect_is_that_of_placebo_closures_and_says_so(panel):
     assert table["per cent"].tolist() == [made.row(term)["estimate"] for term in terms]
     assert table["placebo closures"].eq(f"{made.counts['draws']} draws, within {made.details['within']}").all()
     sales = panel.sales.copy()
-    sales[pick(panel, Design()).comparison, :, 27] = 0.0  # nobody to compare with sold before the first wave
+    sales[Design().sample(panel).comparison, :, 27] = 0.0  # nobody to compare with sold before the first wave
     refused = tables(inventory.reach(replace(panel, sales=sales), Design()))[title]
     assert refused["what"].tolist() == ["not estimable"]
     assert "untreated" in refused["found"].item()
@@ -92,17 +92,17 @@ def test_closures_are_counted_once_whole_in_part_or_after_the_window(panel):
 def test_exposure_is_that_of_firms_never_closed_over_the_window(panel):
     design = Design()
     table = tables(inventory.reach(panel, design))["Exposure of firms never closed, per cent of their category"]
-    picked = pick(panel, design)
-    assert table["firms"].sum() == picked.whole.sum()
+    sample = design.sample(panel)
+    assert table["firms"].sum() == sample.never_closed.sum()
     for row in table.itertuples(index=False):
-        exposure = 100 * picked.exposure[picked.whole & (panel.firms["origin"] == row.origin).to_numpy()]
+        exposure = 100 * sample.exposure[sample.never_closed & (panel.firms["origin"] == row.origin).to_numpy()]
         assert row.half == pytest.approx(np.median(exposure))
         assert row.most == pytest.approx(exposure.max())
 
 
 def test_the_audit_shows_what_is_estimable_and_never_an_estimate(panel):
     design = Design()
-    made = answers(panel, design).rows
+    made = estimate_all(panel, design).rows
     table = tables(inventory.reach(panel, design))["What can be estimated"]
     assert set(table.columns) == {"id", "estimand", "firms", "smallest effect seen", "unit", "estimable"}
     assert table["id"].tolist() == made["id"].tolist()
