@@ -2,15 +2,14 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
 from analysis import events, subject
 from analysis.errors import DesignError
-from analysis.estimands import Design
-from analysis.estimands.answers import answers, detectable, questions
+from analysis.estimands.catalogue import estimate_all
+from analysis.estimands.design import Design
 from analysis.market import simulate
 from analysis.market.parameters import PRESETS
 
@@ -40,9 +39,7 @@ def test_the_parameters_make_the_market_and_the_design(simulated):
 
 
 def test_the_truth_of_every_question_is_known(simulated):
-    ids = [spec[0] for question in questions(simulated.panel, simulated.design) for spec in question.terms.values()]
-    assert len(set(ids)) == len(ids)
-    assert set(ids) <= set(simulated.true())
+    assert set(estimate_all(simulated.panel, simulated.design)) <= set(simulated.true())
 
 
 def test_a_panel_that_was_brought_has_no_truth_and_stays_simulated(simulated, tmp_path):
@@ -111,36 +108,3 @@ def test_simulated_closures_are_those_of_the_event_that_ships(preset):
 def test_what_cannot_be_taken_is_refused(values, said):
     with pytest.raises(DesignError, match=said):
         subject.take(SETTINGS | values)
-
-
-def test_an_estimand_that_a_panel_cannot_carry_has_a_reason_and_no_number(simulated):
-    found = answers(simulated.panel, Design(post_from=0, post_to=2, comparison="not_yet_closed"), ["E1a", "E4a_EBY"])
-    rows = found.rows.set_index("id")
-    assert rows.loc["E4a_EBY", ["estimate", "std_error", "mde"]].isna().all()
-    assert "use comparison='low_exposure'" in rows.loc["E4a_EBY", "reason"]
-    assert "E4a_EBY" not in found.made
-
-
-def test_an_estimand_that_is_not_there_is_refused(simulated):
-    with pytest.raises(DesignError, match="E9 was asked for; there are E1a"):
-        answers(simulated.panel, Design(), ["E1a", "E9"])
-
-
-def test_answers_are_what_the_verbs_say(simulated):
-    found = answers(simulated.panel, Design(), ["E1a", "d3"])
-    for name, term in (("E1a", "simple"), ("d3", "d3")):
-        row = found.rows.set_index("id").loc[name]
-        assert row["estimate"] == found.made[name].row(term)["estimate"]
-
-
-def test_the_detectable_effect_is_in_the_unit_and_free_of_the_estimate(simulated):
-    rows = answers(simulated.panel, Design(), ["E1a", "E3g"]).rows
-    normal = rows.assign(conf_low=np.nan, conf_high=np.nan)
-    logs = rows["std_error"][0] / (100 + rows["estimate"][0])  # of log points
-    fall = 100 * (1 - np.exp(-(1.959964 + 0.841621) * logs))
-    assert detectable(normal, level=0.95)[0] == pytest.approx(fall, rel=1e-5)
-    half = np.log((100 + rows["conf_high"][0]) / (100 + rows["conf_low"][0])) / 2  # Student's, of few closed groups
-    fall = 100 * (1 - np.exp(-(1.959964 + 0.841621) * half / 1.959964))
-    assert detectable(rows, level=0.95)[0] == pytest.approx(fall, rel=1e-5)
-    assert half > 1.959964 * logs
-    assert detectable(rows, level=0.95)[1] == pytest.approx((1.959964 + 0.841621) * rows["std_error"][1], rel=1e-5)
