@@ -1,4 +1,3 @@
-import dataclasses
 import hashlib
 import json
 import runpy
@@ -13,7 +12,7 @@ from analysis.errors import DesignError
 from analysis.market import export, simulate
 from analysis.market.calibrate import averages, calibrate
 from analysis.market.parameters import PLATFORMS, PRESETS, WAVES, Parameters, chosen, plausible
-from analysis.market.population import NEVER, Nests
+from analysis.market.population import Nests
 from analysis.market.worlds import CHANNELS, LATE, WORLDS, Intervention, Market, at_work, intervene, run, untouched
 from analysis.panel import read_panel
 from analysis.provenance import ROOT
@@ -262,74 +261,6 @@ def test_exposure_of_truth_and_panel_agree():
     np.testing.assert_allclose(panel.exposure(base=slice(16, 28)), truth.exposure[rows], atol=1e-12)
 
 
-# truth
-
-
-@pytest.mark.parametrize("window", [(4, 9), (0, 11), (6, 6)])
-def test_the_decomposition_adds_up_to_the_growth_effect(truth, window):
-    parts = truth.decomposition(*window)
-    assert sum(parts.values()) == pytest.approx(truth.scalars(*window)["E3g"], abs=1e-9)
-    assert len(parts) == 4
-
-
-@pytest.mark.parametrize("window", [(4, 9), (0, 11), (6, 6)])
-def test_the_displacement_adds_up_to_a_hundred(truth, window):
-    known = truth.scalars(*window)
-    assert sum(known[f"d{number}"] for number in range(1, 8)) == pytest.approx(100, abs=1e-9)
-
-
-def test_mechanisms_add_up_to_the_growth_effect(truth):
-    mechanisms = truth.shapley()
-    assert set(mechanisms) == set(CHANNELS)
-    assert sum(mechanisms.values()) == pytest.approx(truth.scalars()["E3g"], abs=1e-9)
-    assert mechanisms["closure"] < 0 < mechanisms["trust"]
-
-
-def test_the_own_effect_of_the_only_closed_firm_is_the_whole_effect():
-    quiet = {"chill": 0.0, "deter": 0.0, "hedge": 0.0, "trust": 0.0}
-    scalars = small(max_groups=1, group_size=1.0, partial=0.0, **quiet)[1].scalars()
-    assert scalars["E1c"] == pytest.approx(scalars["E1a"], abs=1e-9)
-
-
-def test_a_difference_in_means_finds_the_truth_under_random_closure_without_interference():
-    alone = {"sigma": 0.0, "sigma_spread": 0.0, "inside": 0.005, "group_size": 1.0, "partial": 0.0, "exit_size": 0.0}
-    settled = {"entrants": 0.0, "walmart_gate": 0.0}  # a newcomer's growth is no noise around that of others
-    random = {"tilt": 0.0, "by_cheating": 0.0, "by_risk": 0.0, "category_trend": 0.0}
-    climate = {"chill": 0.0, "deter": 0.0, "hedge": 0.0, "trust": 0.0, "induce": 0.0}
-    misses = []
-    for seed in range(40):
-        truth = small(seed=seed, **(alone | settled | random | climate))[1]
-        window = truth.window()
-        eligible = truth.market.history.survivors & (truth.market.closures.share > 0)
-        chinese = window.chinese & eligible
-        growth = [
-            window.total("W11")[who].sum() / window.base[who].sum()
-            for who in (chinese & window.closed, chinese & ~window.closed)
-        ]
-        misses.append(100 * (growth[0] / growth[1] - 1) - truth.scalars()["E1a"])
-    assert abs(np.mean(misses)) < 3 * np.std(misses, ddof=1) / np.sqrt(len(misses))
-
-
-def test_chilling_and_trust_have_their_signs():
-    chilled = small(chill=0.6)[1].scalars()
-    trusting = small(trust=0.5)[1].scalars()
-    calm = small()[1].scalars()
-    assert chilled["E5b"] < calm["E5b"] < 0
-    assert trusting["E2b"] > calm["E2b"] > 0
-    assert chilled["E5a_-1"] < 0 == chilled["E5a_-6"]
-
-
-@pytest.mark.parametrize("window", [(-1, 4), (4, 14), (9, 4), (4, 12)])
-def test_a_window_without_its_base_is_refused(truth, window):
-    with pytest.raises(DesignError, match=f"a window from month {window[0]} to {window[1]}"):
-        truth.window(*window)
-
-
-def test_an_unknown_world_is_refused(truth):
-    with pytest.raises(DesignError, match="world 'W12' was asked for; there is none; choose from W11, W00"):
-        truth.sales("W12")
-
-
 # measurement
 
 
@@ -547,11 +478,3 @@ def test_a_failed_write_leaves_the_old_market(tmp_path, monkeypatch):
         export.export("mid_3k", 2, out, SMALL)
     assert (out / "manifest.json").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["market"]
-
-
-def test_closures_of_the_market_stay_as_they_are_when_a_firm_is_spared_in_thought(truth):
-    before = dataclasses.asdict(truth.market.closures)
-    truth.scalars()
-    after = dataclasses.asdict(truth.market.closures)
-    assert all(np.array_equal(before[name], after[name]) for name in before)
-    assert (after["month"] < NEVER).any()

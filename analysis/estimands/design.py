@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -95,7 +94,7 @@ class Design:
 
     def sample(self, panel: Panel) -> Sample:
         """Return what the design picks from a panel, made once; a DesignError where the panel cannot carry it."""
-        made = _samples.setdefault(panel, {})
+        made: dict[Design, Sample] = vars(panel).setdefault("_samples", {})  # so that they go when the panel goes
         if self not in made:
             made[self] = _sample(panel, self)
         return made[self]
@@ -208,9 +207,6 @@ class Sample:
     def provenance(self) -> str:
         """What is made of the numbers of this panel: an "estimate", or "simulated"."""
         return "simulated" if self.panel.provenance == "simulated" else "estimate"
-
-
-_samples: WeakKeyDictionary[Panel, dict[Design, Sample]] = WeakKeyDictionary()
 
 
 def _sample(panel: Panel, design: Design) -> Sample:

@@ -83,4 +83,5 @@ def rows_by_origin(
     wanted = dict.fromkeys([*COLUMNS, "origin", "term", *columns, *(name for one in tables for name in one.columns)])
     table = pd.concat([one.reindex(columns=list(wanted)) for one in tables], ignore_index=True)
     table = table.astype(dict.fromkeys(["id", "unit", "term"], object))  # text, even where both are refused
-    return table.assign(mde=detectable(table, level=next(iter(found.values())).level))
+    level = next((one.level for one in found.values() if not one.refused), Design.level)
+    return table.assign(mde=detectable(table, level=level))

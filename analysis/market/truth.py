@@ -137,7 +137,7 @@ class Window:
     def parts_of_growth(self) -> dict[str, float]:
         """Split E3g into closed firms, incumbents, voluntary exit and entry; percentage points that add up.
 
-        Incumbents sold on AMZ in the base months; "alive" is to sell on AMZ in the self.
+        Incumbents sold on AMZ in the base months; "alive" is to sell on AMZ in the window.
         """
         chinese, change = self.chinese, self.change[:, HOME]
         incumbent = self.base[:, HOME] > 0

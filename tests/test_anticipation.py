@@ -1,0 +1,45 @@
+"""What the news did: to closed firms before their own closure, and to suspect firms that were spared; by hand."""
+
+import numpy as np
+import pytest
+from panels import DOSES_DESIGN, WAVE, changed, doses
+
+from analysis.errors import DesignError
+from analysis.estimands.anticipation import anticipation, chilling
+from analysis.estimands.rivals import with_risk
+
+
+def test_anticipation_is_what_closed_firms_did_before_their_own_closure():
+    panel = doses()
+    closed = DOSES_DESIGN.sample(panel).closed
+    place = np.arange(len(closed))
+    sign = np.where((place // 2 + place // 24) % 2, 1, -1)
+
+    def fearing(sales):
+        # luck that grows, and is nil on average over the closed firms and over those they are compared with
+        sales[:] *= 1 + 0.001 * sign[:, None, None] * np.arange(42)
+        sales[closed, 0, WAVE - 2 : WAVE] *= 0.9
+
+    found = anticipation(changed(panel, fearing), DOSES_DESIGN)
+    assert found.terms == ("-6", "-5", "-4", "-3", "-2", "-1")
+    np.testing.assert_allclose(found.value, [0, 0, 0, 0, -10, -10], atol=1e-9)
+    assert found.design == DOSES_DESIGN
+    assert found.covariance.shape == (6, 6)
+
+
+def test_chilling_compares_suspect_with_other_firms_that_inherit_nothing():
+    panel = doses(lambda e, r: 5 * e + np.where(r > 0.5, np.log(0.8), 0.0))
+    found = chilling(panel, DOSES_DESIGN)
+    assert found.row("chilling")["estimate"] == pytest.approx(-20.0, abs=0.5)
+    assert found.counts["suspect"] == found.counts["others"] == 48  # of 4 categories without closures
+    assert found.row("chilling")["n"] == 48
+    with pytest.raises(DesignError, match="found 0 clusters of them"):
+        chilling(panel, DOSES_DESIGN, high=0.95)
+
+
+@pytest.mark.parametrize("verb", [with_risk, chilling])
+def test_without_risk_neither_fear_nor_demand_is_claimed(verb):
+    panel = doses()
+    panel.firms["risk"] = np.nan
+    with pytest.raises(DesignError, match="known for none of 288"):
+        verb(panel, DOSES_DESIGN)

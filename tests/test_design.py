@@ -1,0 +1,104 @@
+"""A design: the firms and months that it picks, what it refuses, and that it is asked once."""
+
+import gc
+import weakref
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from panels import MONTHS, WAVE, by_hand, panel_of
+
+from analysis.errors import DesignError
+from analysis.estimands.closed_firms import effect_on_closed
+from analysis.estimands.design import Design, attempt
+from analysis.estimands.displacement import displacement
+from analysis.estimands.event_study import event_study, honest
+from analysis.estimands.growth import effect_on_growth, growth
+from analysis.estimands.rivals import spillover
+
+
+def test_a_design_picks_the_months_and_firms_that_it_names():
+    sample = Design().sample(by_hand())
+    for part, ends in (
+        (sample.after, ["2021-09", "2022-02"]),
+        (sample.before, ["2020-09", "2021-02"]),
+        (sample.base, ["2020-05", "2021-04"]),
+    ):
+        assert MONTHS[part][[0, -1]].astype(str).tolist() == ends
+    assert (sample.window, sample.year_ago) == ("2021-09 to 2022-02", "2020-09 to 2021-02")
+    assert np.flatnonzero(sample.closed).tolist() == [0, 1]
+    assert np.flatnonzero(sample.comparison).tolist() == [6, 7, 8, 9, 10, 11]
+    np.testing.assert_allclose(sample.exposure[2:6], 1 / 3)
+    same = Design(comparison="spared_same_category").sample(by_hand())
+    assert np.flatnonzero(same.comparison).tolist() == [2, 3, 4, 5]
+    early = Design(post_from=0, post_to=1).sample(by_hand())
+    assert early.months_closed[:2].tolist() == [1.0, 0.5]
+
+
+def test_firms_closed_in_part_or_after_the_window_are_in_no_comparison():
+    panel = by_hand()
+    panel.firms.loc[panel.firms.index[6], ["closed_on", "dose"]] = [pd.Timestamp("2021-05-01"), 0.3]
+    panel.firms.loc[panel.firms.index[9], ["closed_on", "dose"]] = [pd.Timestamp("2022-05-01"), 1.0]
+    sample = Design().sample(panel)
+    assert np.flatnonzero(sample.closed).tolist() == [0, 1]
+    assert np.flatnonzero(sample.comparison).tolist() == [7, 8, 10, 11]
+
+
+def test_the_sample_of_a_design_is_made_once_for_a_panel_and_goes_with_it():
+    panel = by_hand()
+    sample = Design().sample(panel)
+    assert Design().sample(panel) is sample
+    assert Design(level=0.9).sample(panel) is not sample
+    assert Design().sample(by_hand()) is not sample
+    effect_on_growth(panel, Design())
+    gone = weakref.ref(panel)
+    del panel, sample
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"comparison": "never"}, "comparison = 'never' was asked for"),
+        ({"cluster": "account"}, "cluster = 'account' was asked for"),
+        ({"post_from": 5, "post_to": 4}, "a window from month 5 to 4"),
+        ({"post_from": -1}, "a window from month -1 to 9"),
+        ({"post_to": 10}, "end it by month 9"),
+        ({"anticipation": -1}, "-1 months of anticipation"),
+        ({"post_to": 9.0}, "a whole number for post_to was asked for"),
+        ({"base_months": 0}, "0 base months"),
+        ({"level": 95}, "level = 95"),
+        ({"low": 0.0}, "low = 0.0"),
+        ({"cut": 1.5}, "cut = 1.5"),
+    ],
+)
+def test_a_design_that_means_nothing_is_refused(changes, message):
+    with pytest.raises(DesignError) as refused:
+        Design(**changes)
+    assert message in str(refused.value)
+
+
+def test_what_the_panel_cannot_carry_is_refused():
+    panel, design = by_hand(), Design()
+    for wrong, verb, message in (
+        (replace(panel, sales=panel.sales[:, :, :37], months=MONTHS[:37]), None, "the panel runs from 2019-01 to 2022"),
+        (replace(panel, sales=panel.sales[:, :, 20:], months=MONTHS[20:]), None, "and 12 base months were asked for"),
+        (panel_of(panel.sales, {0: WAVE, 1: WAVE}), None, "the lowest of 10 firms not closed is 0.167"),
+        (replace(panel, firms=panel.firms.assign(origin="US")), growth, "of origin CN was asked for"),
+        (replace(panel, firms=panel.firms.assign(origin="US")), spillover, "on firms of origin CN were"),
+    ):
+        with pytest.raises(DesignError) as refused:
+            (verb or displacement)(wrong, design)
+        assert message in str(refused.value)
+
+
+def test_an_attempt_returns_what_is_found_or_the_reason_also_of_what_follows_from_it():
+    panel = by_hand()
+    assert attempt(effect_on_closed, panel, Design()).row("simple")["n"] == 2
+    one = replace(panel, firms=panel.firms.assign(brand_group="SIM-G0"))
+    study = attempt(event_study, one, Design())
+    assert study.refused
+    assert "2 closed firms in 1 clusters" in study.reason
+    assert attempt(honest, study).reason == study.reason

@@ -1,0 +1,321 @@
+"""Where lost sales went and where firms sell since: by hand, parts that add up, Fieller, mix, hedging, recapture."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from panels import (
+    DOSES_DESIGN,
+    SHORT,
+    WAVE,
+    by_hand,
+    changed,
+    doses,
+    joined,
+    panel_of,
+    random_sides,
+    sides,
+    sides_by_hand,
+)
+from scipy.optimize import brentq
+from scipy.stats import norm
+
+from analysis.errors import DesignError
+from analysis.estimands.design import Design
+from analysis.estimands.displacement import (
+    _fieller,
+    displacement,
+    excess_recapture,
+    hedging,
+    mix_paths,
+    platform_mix,
+    recapture,
+    relocation,
+    toward_destinations,
+)
+from analysis.market import simulate
+
+PARTS = [f"d{number}" for number in range(1, 8)]
+
+
+@pytest.fixture(scope="module")
+def market():
+    return simulate("ceiling_50k", seed=1)
+
+
+def points(verb, firms, **fields):
+    return verb(sides(**firms), replace(SHORT, **fields)).rows.set_index("term")["estimate"]
+
+
+def test_markets_worked_out_by_hand_are_recovered_exactly():
+    found = displacement(sides(**sides_by_hand()), SHORT)
+    np.testing.assert_allclose(found.value, [20.0, 30.0, 10.0, 5.0, 10.0, -5.0, 30.0, 100.0], atol=1e-9)
+    assert found.details["lost"].row("L")["estimate"] == pytest.approx(60.0)
+    # lost: 2 x 12; d1: 2 x 3, d2: 2 x 4.5, d3: 2 x 3
+    other = displacement(by_hand(), Design())
+    np.testing.assert_allclose(other.value, [25.0, 37.5, 25.0, 0, 0, 0, 12.5, 100], atol=1e-9)
+    relocated = relocation(by_hand(), Design())
+    assert relocated.row("EBY")["estimate"] == pytest.approx(25.0)
+    assert relocated.covariance.shape == (4, 4)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_parts_add_up_to_a_hundred_and_so_do_their_errors_to_nothing(seed):
+    found = displacement(sides(**random_sides(seed)), SHORT)
+    assert found[PARTS].value.sum() == pytest.approx(100.0, abs=1e-9)
+    assert found.row("sum")["estimate"] == pytest.approx(100.0, abs=1e-9)
+    covariance = found.covariance[:7, :7]
+    assert covariance.sum() == pytest.approx(0.0, abs=1e-9 * np.abs(covariance).max())
+    influence = found.influence
+    np.testing.assert_allclose(
+        influence.T @ influence, found.covariance, rtol=1e-12, atol=1e-12
+    )  # that of "sum" is nothing
+    np.testing.assert_allclose(influence.sum(axis=0), 0.0, atol=1e-9)
+    assert found.row("sum")["std_error"] < 1e-9
+
+
+def test_no_relocation_gives_parts_of_exactly_nothing():
+    firms = sides_by_hand()
+    firms["sales"][:2, 1:, 12:] = 15.0
+    found = displacement(sides(**firms), SHORT).rows.set_index("term")
+    np.testing.assert_allclose(found.loc[["d3", "d4", "d5"], ["estimate", "std_error"]], 0.0, atol=1e-12)
+    firms["sales"][:, 1:] = 0.0
+    np.testing.assert_array_equal(points(displacement, firms)[["d3", "d4", "d5", "d6"]], 0.0)
+
+
+def test_an_absent_platform_is_said_and_its_sales_are_in_the_residual():
+    panel = sides(**sides_by_hand())
+    kept = [0, 1, 3, 4]
+    fewer = replace(panel, sales=panel.sales[:, kept], platforms=tuple(panel.platforms[place] for place in kept))
+    whole, less = displacement(panel, SHORT), displacement(fewer, SHORT)
+    assert np.isnan(less.row("d4")["estimate"])
+    assert "d4: no such platform in the data" in less.reason
+    moved = less.row("d7")["estimate"] - whole.row("d7")["estimate"]
+    assert moved == pytest.approx(whole.row("d4")["estimate"])
+    assert less.row("sum")["estimate"] == pytest.approx(100.0, abs=1e-9)
+
+
+# A loss that is unsure
+
+
+def test_fieller_limits_solve_the_equation_that_defines_them():
+    amount, loss, z = np.array([2.0, -1.0]), 5.0, float(norm.ppf(0.975))
+    variances, spread, covariance = np.array([1.0, 0.5]), 2.0, np.array([0.3, -0.2])
+    low, high = _fieller(amount, loss, variances, spread, covariance, z)
+    for i in range(2):
+
+        def gap(r, i=i):
+            error = variances[i] - 2 * r * covariance[i] + r**2 * spread
+            return (amount[i] - r * loss) ** 2 - z**2 * error
+
+        middle = amount[i] / loss
+        assert low[i] == pytest.approx(brentq(gap, middle - 20, middle), abs=1e-9)
+        assert high[i] == pytest.approx(brentq(gap, middle, middle + 20), abs=1e-9)
+
+
+def test_fieller_covers_a_known_share_where_the_loss_is_unsure():
+    rng, z, hits = np.random.default_rng(10), float(norm.ppf(0.975)), 0
+    for _ in range(4000):
+        loss, amount = 4 + rng.normal(), 1.2 + rng.normal()
+        low, high = _fieller(np.array([amount]), loss, np.array([1.0]), 1.0, np.array([0.0]), z)
+        hits += low[0] <= 0.3 <= high[0]
+    # at least 95 %: sets that are no interval are widened to the line. 4 Monte Carlo errors below.
+    assert hits / 4000 > 0.95 - 4 * np.sqrt(0.95 * 0.05 / 4000)
+
+
+def test_a_sure_loss_takes_the_delta_method_and_an_unsure_one_fieller_s_longer_side():
+    sure = displacement(sides(**random_sides(8, n=4000)), SHORT)
+    assert set(sure.rows["method"]) == {"delta"}
+    unsure = displacement(sides(**random_sides(8, n=80)), SHORT)
+    assert set(unsure.rows["method"]) == {"Fieller"}
+    row, lost = unsure.row("d3"), unsure.details["lost"].row("L")
+    assert lost["conf_low"] > 0
+    assert row["conf_high"] - row["estimate"] > row["estimate"] - row["conf_low"] > 0
+    assert unsure.bounds("sum") == (pytest.approx(100.0), pytest.approx(100.0))
+
+
+def test_a_loss_that_may_be_none_bounds_nothing():
+    firms = random_sides(9, n=80)
+    rows = np.flatnonzero(np.isfinite(firms["closed_at"]))
+    firms["sales"][rows, 0, 12:] = firms["sales"][rows, 0, :3] * 0.95
+    firms["sales"][rows[0], 0] *= 400  # one giant is most of the loss
+    found = displacement(sides(**firms), SHORT)
+    lost = found.details["lost"].row("L")
+    assert lost["conf_low"] < 0 < lost["estimate"]
+    assert np.isinf(found.rows.loc[:5, ["conf_low", "conf_high"]].to_numpy()).all()
+
+
+# The mix of platforms
+
+
+def test_the_platform_mix_is_what_the_means_of_firms_say():
+    firms = sides_by_hand()
+    mix = points(platform_mix, firms)
+    # closed firms: 5 of (5 + 16 + 15.5 + 17 or 15 + 15) against a fifth before, and as much for all others
+    assert mix["AMZ"] == pytest.approx(100 * ((5 / 68.5 + 5 / 66.5) / 2 - 0.2))
+    assert mix.sum() == pytest.approx(0.0, abs=1e-9)
+    moved = points(relocation, firms)
+    assert moved["EBY"] == pytest.approx(10.0)
+    assert moved.sum() == pytest.approx(25.0)
+    assert points(toward_destinations, firms)["presence"] == 0.0
+
+
+def test_presence_counts_months_and_leaves_out_firms_that_sold_nothing_before():
+    firms = sides_by_hand()
+    firms["sales"][0, 1, 12:14] = 0.0  # two of three months
+    newcomer = np.full((1, 5, 15), 7.0)
+    newcomer[:, :, :12] = 0.0
+    for one in (firms, joined(firms, newcomer, np.inf, "CN", True)):
+        found = toward_destinations(sides(**one), replace(SHORT, destinations=("EBY",)))
+        assert found.row("presence")["estimate"] == pytest.approx(-100 * 2 / 3 / 2)
+        assert found.row("presence")["n"] == 2
+
+
+def test_a_platform_mix_of_one_platform_is_refused():
+    firms = sides_by_hand()
+    for verb in (platform_mix, relocation):
+        with pytest.raises(DesignError, match="found sales on AMZ alone"):
+            verb(sides(**firms | {"sales": firms["sales"][:, :1]}), SHORT)
+
+
+def test_the_shift_to_the_destinations_is_the_sum_of_its_parts(market):
+    panel, design = market[0], Design()
+    found, parts = toward_destinations(panel, design), displacement(panel, design)
+    assert found.row("sales")["estimate"] == pytest.approx(parts[["d3", "d4"]].value.sum())
+    assert found.rows["unit"].tolist() == ["percentage points", "per cent of L"]
+    first, second = (
+        toward_destinations(panel, replace(design, destinations=(name, "none"))) for name in ("EBY", "ALI")
+    )
+    assert first.row("sales")["estimate"] == pytest.approx(parts.row("d3")["estimate"])
+    presence = [one.row("presence")["estimate"] for one in (first, second)]
+    assert found.row("presence")["estimate"] == pytest.approx(np.mean(presence))
+
+
+def test_a_shift_to_nowhere_is_refused(market):
+    with pytest.raises(DesignError, match="a shift to ETS was asked for; the panel has AMZ"):
+        toward_destinations(market[0], Design(destinations=("ETS",)))
+
+
+def test_the_mix_through_time_is_the_mean_of_firms_that_sell():
+    paths = mix_paths(by_hand(), Design()).set_index(["group", "measure", "platform", "month"])["value"]
+    assert paths["closed", "share", "AMZ", "2020-01"] == pytest.approx(20.0)
+    assert paths["closed", "share", "AMZ", "2021-09"] == pytest.approx(100 * 3 / 66)
+    assert paths["closed", "concentration", "", "2020-01"] == pytest.approx(20.0)
+    assert paths["unexposed", "presence", "EBY", "2021-09"] == 100.0
+
+
+# Recapture
+
+
+def test_recapture_is_the_first_two_parts_of_displacement_and_the_excess_is_what_is_beyond_size(market):
+    panel = market[0]
+    found, whole = recapture(panel, Design()), displacement(panel, Design())
+    names = ["estimate", "std_error", "conf_low", "conf_high"]
+    np.testing.assert_allclose(found.rows[names], whole.rows.iloc[:2][names])
+    np.testing.assert_allclose(found.influence.T @ found.influence, found.covariance)
+    excess = excess_recapture(panel, Design())
+    for name in ("estimate", "conf_low", "conf_high"):
+        np.testing.assert_allclose(excess.rows[name], found.rows[name] - found.rows["benchmark"])
+    np.testing.assert_allclose(excess.covariance, found.covariance)
+    assert (excess.unit, excess.digest) == ("percentage points of L", panel.digest)
+
+
+def test_recapture_needs_no_sales_elsewhere_and_size_is_that_of_those_left():
+    def unknown(sales):
+        sales[:, 1] = np.nan
+
+    panel = changed(doses(lambda e, r: 2 * e), unknown)
+    found = recapture(panel, DOSES_DESIGN)
+    assert (found.value > 0).all()
+    # 8 closed firms leave 11 rivals of their origin and 12 others; 4 whole categories have 12 of each
+    np.testing.assert_allclose(found.rows["benchmark"], 100 * np.array([136, 144]) / 280)
+    with pytest.raises(DesignError, match="unknown for all"):
+        displacement(panel, DOSES_DESIGN)
+
+
+# Hedging
+
+
+def hedged(change, *, n=10):
+    """Return E5c by platform where firm 0 of six of the origin is closed, and `change` has its way with sales."""
+    sales = np.zeros((n, 5, 42))
+    sales[:, 0] = 10.0
+    change(sales)
+    return hedging(panel_of(sales, {0: WAVE}, origin=np.where(np.arange(n) < 6, "CN", "US")), Design(low=0.9))
+
+
+def test_hedging_is_how_much_more_the_origin_joined_than_others():
+    def joining(sales):
+        sales[1:6, 1, WAVE:] = 1.0  # all five spared firms of the origin join EBY
+        sales[6, 1, WAVE:] = 1.0  # and one of four others
+
+    found = hedged(joining)
+    rows = found.rows.set_index("term")
+    assert rows.loc["EBY", "estimate"] == pytest.approx(75.0)
+    assert rows.loc["EBY", "std_error"] == pytest.approx(100 * np.sqrt((0.75**2 + 3 * 0.25**2) / 16))
+    assert rows.loc[["ALI", "OWN"], "estimate"].tolist() == [0.0, 0.0]
+    assert rows.loc[["ALI", "OWN"], "std_error"].isna().all()
+    assert (rows["n"] == 5).all()
+    assert "ALI, OWN was joined by nobody" in found.reason
+
+
+def test_only_firms_that_were_not_there_yet_can_hedge():
+    def joining(sales):
+        sales[1:4, 1] = 1.0  # three of five are on EBY all along
+        sales[4, 1, WAVE:] = 1.0
+        sales[6:8, 1] = 1.0  # of four others two are, and nobody joins
+
+    assert hedged(joining).row("EBY")["estimate"] == pytest.approx(20.0)  # one of five, none of the two that could
+
+
+def test_firms_that_leave_a_platform_are_not_in_hedging():
+    def leaving(sales):
+        sales[1:6, 1, :WAVE] = 1.0  # the origin leaves EBY
+        sales[5, 2, WAVE:] = 1.0
+
+    found = hedged(leaving)
+    assert found.row("EBY")["estimate"] == 0.0
+    assert found.row("ALI")["estimate"] == pytest.approx(20.0)
+
+
+def test_a_platform_that_opened_to_the_origin_alone_is_not_estimated():
+    def opening(sales):
+        sales[1:6, 3, WAVE:] = 1.0
+        sales[6:, 4] = 1.0  # and all others are on OWN
+
+    found = hedged(opening)
+    rows = found.rows.set_index("term")
+    assert rows.loc[["WMT", "OWN"], ["estimate", "conf_low", "conf_high"]].isna().all(axis=None)
+    assert "WMT opened to firms of origin CN alone" in found.reason
+    assert "OWN had all firms of other origins" in found.reason
+
+
+def test_the_error_of_hedging_is_that_of_redrawn_firms():
+    rng = np.random.default_rng(1)
+    sales = np.zeros((240, 5, 42))
+    sales[:, 0] = 10.0
+    sales[:, 1] = (rng.random(240) < 0.4)[:, np.newaxis]
+    sales[:, 1, WAVE:] = np.maximum(sales[:, 1, WAVE:], (rng.random(240) < 0.2)[:, np.newaxis])
+    origin = np.where(np.arange(240) < 120, "CN", "US")
+
+    def found(rows):
+        again = np.r_[0, rows]
+        return hedging(panel_of(sales[again], {0: WAVE}, origin=origin[again]), Design(low=0.9)).row("EBY")
+
+    error = found(np.arange(1, 240))["std_error"]
+    drawn = [found(rng.integers(1, 240, 239))["estimate"] for _ in range(300)]
+    assert np.std(drawn) == pytest.approx(error, rel=0.15)  # 300 draws know a spread within 4 per cent
+
+
+def test_a_firm_that_stops_selling_is_not_asked_whether_it_hedged():
+    def stopping(sales):
+        sales[1:3, :, WAVE:] = 0.0  # two spared firms of the origin are gone
+        sales[3, 1, WAVE:] = 1.0
+
+    row = hedged(stopping).row("EBY")
+    assert (row["estimate"], row["n"]) == (pytest.approx(100 / 3), 3)
+
+
+def test_hedging_without_others_to_compare_with_is_refused():
+    with pytest.raises(DesignError, match="found 3 and 0 clusters"):
+        hedging(panel_of(np.full((4, 5, 42), 10.0), {0: WAVE}), Design(low=0.9))

@@ -1,0 +1,223 @@
+"""Closed firms month by month: event study, cohorts, bands, honest bounds; by hand and against the truth."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from panels import FALL, MONTHS, TRACE, WAVES, changed, closed_in_two, panel_of, two_waves
+from scipy import stats
+
+from analysis.errors import DesignError
+from analysis.estimands.closed_firms import effect_on_closed
+from analysis.estimands.design import Design
+from analysis.estimands.event_study import (
+    by_cohort,
+    event_study,
+    honest,
+    honest_by_month,
+    stack,
+    true_by_cohort,
+    true_path,
+)
+from analysis.estimate import critical_value
+from analysis.estimators.att_gt import att_gt
+from analysis.market import simulate
+
+
+@pytest.fixture
+def constant():
+    return two_waves()
+
+
+@pytest.fixture(scope="module")
+def market():
+    return simulate("ceiling_50k", seed=1, worlds=("W11", "W00"))
+
+
+def noisy(panel):
+    return replace(panel, sales=panel.sales * np.random.default_rng(2).lognormal(0, 0.3, panel.sales.shape))
+
+
+def test_an_event_study_recovers_a_constant_effect(constant):
+    study = event_study(constant, Design())
+    month = study.rows["term"].astype(int)
+    assert month.tolist() == [k for k in range(-12, 10) if k != -3]
+    np.testing.assert_allclose(study.rows["estimate"], np.where(month >= 0, np.log(FALL), 0.0), atol=10 * TRACE)
+    assert study.rows["n"].eq(6).all()
+    cohorts = by_cohort(constant, Design()).rows
+    assert cohorts["term"].tolist() == ["2021-05", "2021-07", "all waves"]
+    np.testing.assert_allclose(cohorts["estimate"], 100 * (FALL - 1), atol=1000 * TRACE)
+
+
+def test_an_event_study_is_group_time_effects_of_the_same_arrays(constant):
+    """Where all firms sell throughout, stacking waves changes nothing against one panel in calendar months."""
+    panel = noisy(constant)
+    study = event_study(panel, Design()).rows.set_index("term")
+    plain = att_gt(
+        panel.total()[:, WAVES[0] - 12 : WAVES[1] + 10],
+        panel.first_treated() - WAVES[0] + 12,
+        scale="ratio",
+        anticipation=2,
+    )
+    dynamic = plain.aggregate("dynamic").rows.set_index("term")
+    both = [name for name in study.index if -12 <= int(name) <= 9]
+    columns = ["estimate", "std_error"]
+    np.testing.assert_allclose(study.loc[both, columns], dynamic.loc[both, columns], rtol=1e-9, atol=1e-12)
+
+
+def test_intervals_and_band_of_few_closed_groups_are_student_s(constant):
+    study = event_study(noisy(constant), Design())
+    rows, df = study.rows, constant.firms.loc[study.details["closed"]["firm"], "brand_group"].nunique() - 1
+    half = (rows["conf_high"] - rows["estimate"]) / rows["std_error"]
+    np.testing.assert_allclose(half, stats.t.ppf(0.975, df))
+    wide = ((rows["band_high"] - rows["estimate"]) / rows["std_error"]).to_numpy()
+    np.testing.assert_allclose(wide, wide[0])
+    normal = critical_value(study.covariance, 0.95, seed=0)
+    assert wide[0] > normal > stats.norm.ppf(0.975)
+    assert critical_value(study.covariance, 0.95, seed=0, df=1e6) == pytest.approx(normal, rel=0.02)
+    assert critical_value(np.eye(1), 0.95, seed=0, df=df) == pytest.approx(stats.t.ppf(0.975, df))
+
+
+def test_the_band_of_a_multivariate_t_covers_as_often_as_it_says():
+    rng, df, level = np.random.default_rng(7), 5, 0.9
+    joint = 0.5 + 0.5 * np.eye(4)
+    factor = critical_value(joint, level, seed=1, df=df)
+    draws = rng.multivariate_normal(np.zeros(4), joint, 20_000) / np.sqrt(rng.chisquare(df, (20_000, 1)) / df)
+    assert (np.abs(draws).max(axis=1) <= factor).mean() == pytest.approx(level, abs=0.012)  # four Monte Carlo errors
+
+
+def test_cohorts_have_the_firms_of_the_whole_and_their_totals_add_up(market):
+    panel, design = market[0], Design()
+    rows, cohorts = stack(panel, design), by_cohort(panel, design).rows.set_index("term")
+    assert cohorts["n"].iloc[:-1].sum() == cohorts.loc["all waves", "n"] == rows.closed.sum()
+    after = slice(design.base_months, None)
+    sold = np.array([rows.y[rows.closed & (rows.wave == wave)][:, after].sum() for wave in np.unique(rows.wave)])
+    without = sold / (1 + cohorts["estimate"].iloc[:-1] / 100)
+    whole = 100 * (sold.sum() / without.sum() - 1)
+    assert cohorts.loc["all waves", "estimate"] == pytest.approx(whole, rel=1e-9)
+
+
+def test_the_firms_of_the_event_study_are_those_of_the_effect(market):
+    panel, design = market[0], Design()
+    closed = event_study(panel, design).details["closed"]
+    assert len(closed) == effect_on_closed(panel, design).row("simple")["n"] <= design.sample(panel).closed.sum()
+
+
+def test_firms_that_had_stopped_are_compared_with_no_wave_that_they_did_not_see(constant):
+    gone = constant.sales[6:9].copy()
+    gone[:, :, WAVES[0] + 1 :] = 0.0  # they see the first wave only, and then vanish
+    category = [*constant.firms["category"], "C1", "C1", "C1"]
+    rows = stack(panel_of(np.concatenate([constant.sales, gone]), closed_in_two(), category=category), Design())
+    seen = {int(wave): set(rows.firm[rows.wave == wave].tolist()) for wave in WAVES}
+    assert {14, 15, 16} <= seen[WAVES[0]]
+    assert not {14, 15, 16} & seen[WAVES[1]]
+
+
+def test_firms_not_yet_closed_serve_while_they_stay_open(constant):
+    early = Design(comparison="not_yet_closed", post_from=0, post_to=0, anticipation=0)
+    rows = stack(constant, early)
+    assert set(rows.firm[~rows.closed].tolist()) == {3, 4, 5}
+    study = event_study(constant, early)
+    assert study.estimand.startswith("E1c")
+    assert study.row("0")["estimate"] == pytest.approx(np.log(FALL), abs=10 * TRACE)
+
+
+def test_firms_closed_after_the_last_month_serve_as_not_yet_closed(constant):
+    def closed_too(later):
+        return panel_of(constant.sales[:, :, :39], closed_in_two() | later)
+
+    design, short = Design(comparison="not_yet_closed"), closed_too({6: 41, 7: 41, 8: 40, 9: 39})
+    assert short.censored == 4
+    # The window ends in month 37, and an effect may begin two months before a closure.
+    assert np.flatnonzero(design.sample(short).comparison).tolist() == [6, 7, 8]
+    found = effect_on_closed(short, design)
+    assert found.estimand.startswith("E1c")
+    assert found.row("simple")["estimate"] == pytest.approx(100 * (FALL - 1), abs=1000 * TRACE)
+    rows = stack(short, design)
+    assert set(rows.firm[~rows.closed & (rows.wave == WAVES[0])]) == {6, 7, 8}
+    assert set(rows.firm[~rows.closed & (rows.wave == WAVES[1])]) == {6, 7}  # month 38 is looked at: too near to 40
+    assert event_study(short, design).row("8")["estimate"] == pytest.approx(np.log(FALL), abs=10 * TRACE)
+    with pytest.raises(DesignError, match="last wave is in 2022-04, month 11, so nobody is left"):
+        design.sample(closed_too({9: 39}))
+
+
+def test_the_truth_of_a_simulated_market_lies_in_the_band_of_all_months(market):
+    panel, truth = market
+    study = event_study(panel, Design())
+    true, rows = true_path(truth, study), study.rows
+    month = rows["term"].astype(int).to_numpy()
+    assert (true[month < -3] == 0).all()
+    assert (true[month >= 0] < -0.5).all()
+    assert ((rows["band_low"] <= true) & (true <= rows["band_high"])).all()
+    cohorts = by_cohort(panel, Design())
+    assert list(true_by_cohort(truth, cohorts)) == list(cohorts.terms)
+    for term, value in true_by_cohort(truth, cohorts).items():
+        assert abs(cohorts.row(term)["estimate"] - value) < 4 * cohorts.row(term)["std_error"]
+
+
+def test_the_truth_of_an_event_study_is_that_of_its_own_firms(market):
+    panel, truth = market
+    study = event_study(panel, Design())
+    half = study.details["closed"].iloc[::2]
+    other = replace(study, details={**study.details, "closed": half})
+    assert not np.allclose(true_path(truth, study), true_path(truth, other))
+    assert np.isnan(true_path(None, study)).all()
+    assert true_by_cohort(None, study) == {}
+
+
+def test_honest_bounds_widen_from_the_confidence_interval_to_the_breakdown_value(market):
+    study = event_study(market[0], Design())
+    bounds, month = honest(study), np.array(study.terms, dtype=int)
+    inside = (month >= 4) & (month <= 9)
+    middle, error = study.value[inside].mean(), np.sqrt(study.covariance[inside][:, inside].mean())
+    plain = middle + stats.norm.ppf(0.975) * np.array([-error, error])  # where nothing drifts
+    np.testing.assert_allclose(bounds.rows.iloc[0][["conf_low", "conf_high"]].to_numpy(float), plain)
+    assert bounds.rows["conf_high"].is_monotonic_increasing
+    edge = honest(study, sensitivity=(bounds.breakdown,)).rows["conf_high"].iloc[0]
+    assert edge == pytest.approx(0.0, abs=1e-6)
+
+
+def test_honest_bounds_by_month_hold_the_interval_and_widen_with_the_months(market):
+    study = event_study(market[0], Design())
+    rows = study.rows.join(honest_by_month(study))
+    month = rows["term"].astype(int)
+    after = rows[month >= 0]
+    assert rows.loc[month < 0, ["honest_low", "honest_high"]].isna().all(axis=None)
+    assert ((after["honest_low"] < after["conf_low"]) & (after["honest_high"] > after["conf_high"])).all()
+    assert (after["honest_high"] - after["honest_low"]).is_monotonic_increasing
+    first = honest(replace(study, design=Design(post_from=0, post_to=0)), sensitivity=(1.0,)).rows.iloc[0]
+    assert after.iloc[0][["honest_low", "honest_high"]].tolist() == first.tolist()[1:]
+
+
+def test_what_a_panel_cannot_carry_is_refused(constant):
+    one = replace(constant, firms=constant.firms.assign(brand_group="SIM-G0"))
+    with pytest.raises(DesignError, match="6 closed firms in 1 clusters"):
+        event_study(one, Design())
+    with pytest.raises(DesignError, match="give base_months = 5 or more"):
+        event_study(constant, Design(base_months=4))
+    short = replace(constant, sales=constant.sales[:, :, :36], months=MONTHS[:36])
+    study = event_study(short, Design(post_to=5))
+    with pytest.raises(DesignError, match="the event study ends in month 5"):
+        honest(replace(study, design=Design(post_from=6)))
+
+
+def test_months_without_error_are_in_no_test_before_closure(constant):
+    """Here closed and other firms move alike to the last digit but for one month."""
+    sales = np.repeat(constant.sales[:, :, :1], 42, axis=2)
+    still = replace(constant, sales=sales.copy())
+    sales[0, :, WAVES[0] - 8] *= 1.5
+    sales[0, :, WAVES[0] :] *= FALL
+    study = event_study(replace(constant, sales=sales), Design())
+    assert np.isfinite(study.rows["band_high"]).all()
+    assert np.isfinite(study.details["pretrend"].p_value)
+    assert np.isnan(event_study(still, Design()).details["pretrend"].p_value)
+
+
+def test_a_wave_without_comparison_has_no_estimate_and_the_others_have_theirs(constant):
+    def pausing(sales):
+        sales[6:, :, WAVES[1]] = 0.0  # nobody not closed is in business in July
+
+    found = by_cohort(changed(constant, pausing), Design())
+    assert np.isfinite(found.row("2021-05")["estimate"])
+    assert np.isnan(found.row("2021-07")["estimate"])
+    assert "without comparison no estimate" in found.reason

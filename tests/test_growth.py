@@ -1,0 +1,349 @@
+"""Growth, sales and share of the origin at home: by hand, in parts that add up, and against margins."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+from panels import WAVE, by_hand, changed, panel_of, sides
+
+from analysis import verdicts
+from analysis.errors import DataError, DesignError
+from analysis.estimands import growth as verbs
+from analysis.estimands.catalogue import estimate_all
+from analysis.estimands.design import Design
+from analysis.estimands.growth import (
+    PARTS,
+    added_up,
+    effect_in_parts,
+    effect_on_growth,
+    effect_on_sales,
+    effect_on_share,
+    entry_by_exposure,
+    growth,
+)
+from analysis.market import simulate
+
+COMMON = (-3.0, 2.0)
+VERBS = [effect_on_growth, effect_on_sales, effect_on_share, effect_in_parts]
+ONE_MONTH = Design(post_from=0, post_to=0, cluster="firm")
+
+
+@pytest.fixture(scope="module")
+def market():
+    return simulate("ceiling_50k", seed=2)
+
+
+def points(found) -> pd.Series:
+    return found.rows.set_index("term")["estimate"]
+
+
+# Observed growth
+
+
+def random_firms(seed, n=300):
+    rng = np.random.default_rng(seed)
+    before = rng.lognormal(size=n) * (rng.random(n) < 0.8)
+    after = np.where(before > 0, before, 0.5) * rng.lognormal(sigma=0.5, size=n) * (rng.random(n) < 0.8)
+    return before, after, rng.random(n) < 0.1
+
+
+def grown(before, after, closed, brand=None):
+    """Return the growth of firms from one month to the same a year later, in which some of them are closed."""
+    sales = np.repeat(np.asarray(before)[:, np.newaxis, np.newaxis], 13, axis=2)
+    sales[:, 0, 12] = after
+    panel = panel_of(sales, dict.fromkeys(np.flatnonzero(closed), 12), brand=brand)
+    design = replace(ONE_MONTH, comparison="spared_same_category", cluster="firm" if brand is None else "brand_group")
+    return growth(panel, design)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_contributions_add_up_to_growth_and_so_do_their_influence_values(seed):
+    before, after, closed = random_firms(seed)
+    found = grown(before, after, closed)
+    assert found.terms == ("closed", "continuing", "exit", "entry", "growth")
+    assert found.value[:4].sum() == pytest.approx(found.value[4], abs=1e-9)
+    assert found.value[4] == pytest.approx(100 * (after.sum() / before.sum() - 1), abs=1e-9)
+    influence = found.influence
+    np.testing.assert_allclose(influence[:, :4].sum(axis=1), influence[:, 4], atol=1e-12)
+    np.testing.assert_allclose(influence.T @ influence, found.covariance, atol=1e-12)
+
+
+def test_contributions_are_what_a_pocket_calculator_gives():
+    before, after = np.array([50.0, 30.0, 20.0, 0.0, 0.0]), np.array([10.0, 45.0, 0.0, 25.0, 0.0])
+    rows = grown(before, after, np.arange(5) == 0).rows
+    assert rows["estimate"].tolist() == pytest.approx([-40.0, 15.0, -20.0, 25.0, -20.0])
+    assert rows["n"].tolist() == [1, 1, 1, 1, 5]
+    found = points(growth(by_hand(), Design()))
+    assert found["growth"] == pytest.approx(100 * (2 * 3 + 2 * 18 + 3 * 15 - 70) / 70)
+    assert found["closed"] == pytest.approx(-1400 / 70)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_errors_of_growth_equal_those_of_a_cluster_bootstrap(size):
+    before, after, closed = random_firms(1, n=600)
+    found = grown(before, after, closed, brand=np.array([f"SIM-G{place // size}" for place in range(600)]))
+    rng, drawn = np.random.default_rng(2), []
+    members = np.arange(600).reshape(-1, size)
+    for _ in range(600):
+        rows = members[rng.integers(len(members), size=len(members))].ravel()
+        drawn.append(grown(before[rows], after[rows], closed[rows]).value)
+    # 600 draws leave 2.9 % Monte Carlo error in a standard error; the ratio adds curvature of the order 1 / 200.
+    np.testing.assert_allclose(found.std_error, np.std(drawn, axis=0), rtol=0.08)
+
+
+def test_a_firm_that_is_missing_in_a_window_is_dropped_and_counted():
+    before, after, closed = random_firms(4)
+    plain = grown(before, after, closed)
+    found = grown(np.append(before, np.nan), np.append(after, 3.0), np.append(closed, False))
+    assert found.counts["dropped_missing"] == 1
+    np.testing.assert_allclose(found.value, plain.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"before": np.zeros(5)}, "the 5 firms sold nothing before"),
+        ({"brand": "SIM-G0"}, "found 1 cluster"),
+    ],
+)
+def test_growth_that_cannot_be_taken_apart_is_refused(given, message):
+    with pytest.raises(DesignError, match=message):
+        grown(**({"before": np.ones(5), "after": np.ones(5), "closed": np.arange(5) == 0} | given))
+
+
+# The effect on growth, sales and share
+
+
+def test_growth_sales_and_share_are_what_a_pocket_calculator_gives():
+    # home sales a month of 7 CN firms: 70 before; 87 after, 105 without closures; of 5 US firms 84, and 75
+    effect = points(effect_on_growth(by_hand(), Design(), common=COMMON))
+    np.testing.assert_allclose(effect, [-2400 / 70, 600 / 70, -1800 / 70, np.nan])
+    sales = points(effect_on_sales(by_hand(), Design(), common=COMMON))
+    assert sales["seen"] == pytest.approx(100 * (87 / 105 - 1))
+    share = effect_on_share(by_hand(), Design(), common=COMMON)
+    assert points(share)["seen"] == pytest.approx(100 * (87 / 171 - 105 / 180))
+    assert points(share)[["closed", "exposed", "others"]].sum() == pytest.approx(points(share)["seen"], abs=1e-12)
+    assert share.details["share_before"] == pytest.approx(100 * 7 / 12)
+
+
+def test_the_ends_of_a_set_are_those_of_what_is_seen_with_the_common_part():
+    effect = effect_on_growth(by_hand(), Design(), common=COMMON)
+    np.testing.assert_allclose(np.subtract(effect.bounds("E3g"), effect.bounds("seen")), COMMON)
+    none, some = (effect_on_share(by_hand(), Design(), common=common) for common in ((0.0, 0.0), COMMON))
+    assert none.bounds("E3s") == none.bounds("seen")
+    # of 70 sold before, 3 % less and 2 % more for the origin alone
+    without = [105 / 180 - (105 - c * 0.7) / (180 - c * 0.7) for c in COMMON]
+    np.testing.assert_allclose(np.subtract(some.bounds("E3s"), some.bounds("seen")), 100 * np.array(without))
+    sales = effect_on_sales(by_hand(), Design(), common=COMMON)
+    ends = np.array(effect.bounds("E3g")) * 0.7  # of sales before
+    np.testing.assert_allclose(sales.bounds("E3"), 100 * ends / (87 - ends))
+    with pytest.raises(DesignError, match="give its lower end first"):
+        effect_on_growth(by_hand(), Design(), common=(1.0, -1.0))
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_error_is_that_of_its_influence(market, verb):
+    found = verb(market[0], Design(), common=COMMON)
+    np.testing.assert_allclose(found.std_error[:-1], np.sqrt((found.influence[:, :-1] ** 2).sum(axis=0)))
+    assert np.isnan(found.std_error[-1])
+    assert np.isfinite(found.ends).all()
+
+
+def test_errors_of_sales_follow_from_those_of_growth_and_those_of_shares_add_up(market):
+    panel, design = market[0], Design()
+    effect, sales, share = (verb(panel, design) for verb in VERBS[:3])
+    level, step = 100 + points(growth(panel, design))["growth"], 1e-5
+    seen = points(effect)["seen"]
+    slope = (100 * (seen + step) / (level - seen - step) - 100 * seen / (level - seen)) / step
+    np.testing.assert_allclose(sales.influence[:, 2], slope * effect.influence[:, 2], rtol=1e-4)
+    np.testing.assert_allclose(share.influence[:, :3].sum(axis=1), share.influence[:, 3], atol=1e-12)
+
+
+def test_a_panel_of_one_origin_has_no_share_and_says_so():
+    panel = by_hand()
+    alone = replace(panel, sales=panel.sales[:9], firms=panel.firms[:9].assign(origin="CN"))
+    with pytest.raises(DesignError, match="all 9 firms are of this origin"):
+        effect_on_share(alone, Design(), common=COMMON)
+    found = estimate_all(alone, Design(), ["E3", "E3s"])
+    assert "use E3g" in found["E3s"].reason
+    assert np.isfinite(found["E3"].value)
+
+
+# Its parts
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_four_parts_add_up_to_the_effect_that_is_seen(seed):
+    panel, _ = simulate("mid_3k", seed=seed)
+    parts = effect_in_parts(panel, Design(), common=COMMON)
+    effect = effect_on_growth(panel, Design(), common=COMMON)
+    assert points(parts)[list(PARTS)].sum() == pytest.approx(points(effect)["seen"], abs=1e-9)
+    np.testing.assert_allclose(parts.influence[:, 1:4].sum(axis=1), effect.influence[:, 1], atol=1e-9)
+    assert parts.bounds("E3g") == pytest.approx(effect.bounds("E3g"))
+
+
+def with_margins(*newcomers):
+    """As by hand, but of the exposed CN firms one stops and newcomers come, each (sales a month, category)."""
+    plain = by_hand()
+    sales = np.concatenate([plain.sales, np.zeros((len(newcomers), 5, 42))])
+    sales[2, 0, WAVE:] = 0.0
+    for place, (amount, _) in enumerate(newcomers, start=12):
+        sales[place, 0, WAVE:] = amount
+    category = [*plain.firms["category"], *(name for _, name in newcomers)]
+    return panel_of(
+        sales, {0: WAVE, 1: WAVE + 1}, origin=[*plain.firms["origin"], *["CN"] * len(newcomers)], category=category
+    )
+
+
+def test_exit_and_entry_are_told_from_what_survivors_sell():
+    parts = points(effect_in_parts(with_margins((4.0, "C0")), Design(), common=COMMON))
+    # of 70 sold before: the survivor sells 18 instead of 15, the other nothing instead of 15, the newcomer 4
+    np.testing.assert_allclose(parts[["incumbents", "exit", "entry"]], [300 / 70, -1500 / 70, 400 / 70])
+
+
+def test_newcomers_are_missed_where_closed_firms_were_too():
+    # elsewhere one sells 6 beside 30 sold before
+    parts = points(effect_in_parts(with_margins((4.0, "C0"), (6.0, "C1")), Design(), common=COMMON))
+    assert parts["entry"] == pytest.approx(100 * (4 - 0.2 * (20 + 20)) / 70)
+
+
+def test_errors_of_the_parts_equal_those_of_a_bootstrap():
+    """The base is taken as known, so both are in money."""
+    rng = np.random.default_rng(4)
+    sizes = {"closed": 60, "pool": 300, "exposed": 200}
+    kind = np.repeat(list(sizes), list(sizes.values()))
+    before = rng.lognormal(sigma=0.8, size=560) * (rng.random(560) < 0.85)
+    after = np.where(before > 0, before, 0.6) * rng.lognormal(sigma=0.4, size=560) * (rng.random(560) < 0.8)
+
+    closed, pool = np.where(kind == "closed", 12.0, np.inf), kind == "pool"
+    panel = sides(np.repeat(before[:, np.newaxis, np.newaxis], 13, axis=2), closed, "CN", pool)
+
+    def parts(rows):
+        sales = np.repeat(before[rows, np.newaxis, np.newaxis], 13, axis=2)
+        sales[:, 0, 12] = after[rows]
+        found = effect_in_parts(replace(panel, sales=sales), ONE_MONTH)
+        return found.value[1:4] * before[rows].sum(), found.std_error[1:4] * before[rows].sum()
+
+    ends, drawn = np.cumsum([0, *sizes.values()]), []
+    for _ in range(2000):
+        rows = np.concatenate([rng.integers(low, high, high - low) for low, high in pairwise(ends)])
+        drawn.append(parts(rows)[0])
+    # 2,000 draws leave 1.6 % Monte Carlo error; curvature is of the order 1 / 200
+    np.testing.assert_allclose(parts(np.arange(560))[1], np.std(drawn, axis=0), rtol=0.07)
+
+
+# Entry
+
+
+def entering(before, after):
+    """Two firms a category, in C3 and C4 one of them closed; entrants a year before, and after the first wave."""
+    names = ["C0", "C1", "C2", "C3", "C4"]
+    category = [*np.repeat(names, 2), *np.repeat(names, before), *np.repeat(names, after)]
+    new = len(names) * before
+    sales = np.full((len(category), 5, 42), 10.0)
+    sales[10 : 10 + new, :, : WAVE - 11] = 0.0
+    sales[10 + new :, :, : WAVE + 1] = 0.0
+    return panel_of(sales, {6: WAVE, 8: WAVE}, category=category)
+
+
+def test_the_slope_of_entry_is_that_of_the_counts_and_its_level_is_not_estimated():
+    panel = entering(4, [3, 3, 3, 6, 6])
+    found = entry_by_exposure(panel, Design())
+    held = panel.base_share(base=slice(WAVE - 12, WAVE))[6]
+    assert points(found)["slope"] == pytest.approx(100 * (2 ** (0.1 / held) - 1), rel=1e-6)
+    assert found.bounds("level") is None
+    assert (found.counts["entrants_before"], found.counts["entrants"]) == (20, 21)
+
+
+def test_fewer_entrants_everywhere_leave_the_slope_as_it_is():
+    few, many = (entering(4, [n, n, n, 2 * n, 2 * n]) for n in (1, 3))
+    slopes = [points(entry_by_exposure(panel, Design()))["slope"] for panel in (few, many)]
+    assert slopes[0] == pytest.approx(slopes[1], rel=1e-6)
+
+
+def test_entrants_of_few_categories_are_no_slope_and_say_so():
+    panel = entering(1, [0, 0, 0, 1, 0])
+    lone = panel.firms["category"].ne("C3") & (panel.total()[:, WAVE - 12] == 0)
+    few = replace(panel, sales=panel.sales[~lone], firms=panel.firms[~lone])
+    slope = estimate_all(few, Design(), ["E5d_slope", "E3g"])["E5d_slope"]
+    assert slope.refused
+    assert "have no single finite solution" in slope.reason
+
+
+def test_entrants_of_a_year_before_need_that_year():
+    late = by_hand()
+    late = replace(late, sales=late.sales[:, :, 16:], months=late.months[16:])
+    with pytest.raises(DesignError, match="when all firms look new"):
+        entry_by_exposure(late, Design(post_from=8, post_to=9))
+
+
+# Against margins
+
+
+@pytest.mark.parametrize("margin", [0.5, 2.0, 8.0, 14.0, 30.0])
+@pytest.mark.parametrize("two_sided", [False, True])
+def test_a_rung_passes_its_test_where_its_limits_lie_within_the_margin(market, margin, two_sided):
+    effect = effect_on_growth(market[0], Design(level=0.9), common=COMMON)
+    rows = verbs.rungs(effect, ["a", "b", "c"], margin=margin, two_sided=two_sided)
+    inside = (rows["conf_low"] > -margin) & ((rows["conf_high"] < margin) | (not two_sided))
+    assert ((rows["p_value"] < 0.05) == inside).all()
+    np.testing.assert_allclose(rows["estimate"][:2], points(effect)[["closed", "seen"]])
+    np.testing.assert_allclose(rows["std_error"][1], effect.row("seen")["std_error"])
+    assert (rows["conf_low"][2], rows["conf_high"][2]) == effect.bounds("E3g")
+
+
+def test_the_verdict_turns_at_the_ends_of_the_break_even(market):
+    turn = verbs.break_even(effect_on_growth(market[0], Design()), 2.0).row("break-even common effect")
+    for at, below, above in (
+        (turn["conf_high"], verdicts.NOT_SHOWN, verdicts.SUPPORTED),
+        (turn["conf_low"], verdicts.CONTRADICTED, verdicts.NOT_SHOWN),
+    ):
+        effects = [
+            effect_on_growth(market[0], Design(), common=(at + off, at + off)).bounds("E3g") for off in (-0.01, 0.01)
+        ]
+        assert [verdicts.not_lower(bounds, 2) for bounds in effects] == [below, above]
+
+
+def test_precision_says_how_many_more_clusters_a_verdict_needs(market):
+    effect = effect_on_growth(market[0], Design(), common=COMMON)
+    row = verbs.precision({"V2": (effect, 2.0, False)}, level=0.95).iloc[0]
+    assert row["needed"] == pytest.approx(2 / (1.6448536 + 0.8416212))
+    assert row["times"] == pytest.approx((effect.row("seen")["std_error"] / row["needed"]) ** 2)
+
+
+def test_parts_and_their_truth_add_up_or_are_refused(market):
+    panel, truth = market
+    parts = effect_in_parts(panel, Design(), common=COMMON)
+    terms = {name: (name, name) for name in PARTS} | {"seen": ("E3g", "sum")}
+    true = truth.decomposition() | {"E3g": truth.scalars()["E3g"]}
+    rows = added_up(parts, terms, true)
+    assert abs(rows["estimate"].iloc[-1]) < 1e-9
+    assert rows.set_index("id").loc["closed", "truth"] == true["closed"]
+    with pytest.raises(DataError, match="add up to 1e-09"):
+        added_up(replace(parts, value=parts.value + 1e-6), terms, {})
+    with pytest.raises(DataError):
+        added_up(parts, terms, true | {"exit": 1.0})
+    unknown = added_up(parts, terms, dict.fromkeys(PARTS, np.nan) | {"E3g": 100.0})
+    assert unknown["truth"][:-1].isna().all()  # a sum of parts that are true of nothing is not true either
+
+
+def test_a_year_without_closures_shows_nothing_but_paths_that_part():
+    still = by_hand()
+    assert points(verbs.placebo(still, Design()))["seen"] == pytest.approx(0.0, abs=1e-9)
+
+    def drifting(sales):
+        sales[2:4, 0, WAVE - 8 : WAVE] = 11.0  # exposed CN firms, September 2020 to April 2021
+
+    found = points(verbs.placebo(changed(still, drifting), Design()))
+    assert found["exposed"] == pytest.approx(100 * 2 / 70)
+    short = replace(still, sales=still.sales[:, :, 10:], months=still.months[10:])
+    rows = verbs.year_before(short, Design())
+    assert rows["estimate"].isna().all()
+    assert rows["reason"].str.contains("narrow the window").all()
+
+
+def test_the_last_bar_of_a_waterfall_is_the_sum_of_the_others():
+    rows = verbs.waterfall_steps({"a": -3.0, "b": 1.0, "c": 0.5}, "sum")
+    assert dict(zip(rows["term"], rows["estimate"], strict=True)) == {"a": -3.0, "b": 1.0, "c": 0.5, "sum": -1.5}

@@ -1,0 +1,190 @@
+"""Rivals of closed firms: by exposure, beside risk, a year before, and under closures drawn again; by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from panels import DOSES_DESIGN, MONTHS, WAVE, changed, doses
+
+from analysis.errors import DesignError
+from analysis.estimands import rivals
+from analysis.estimands.design import Design
+from analysis.estimators.exposure import Redrawn, exposure_effects
+from analysis.market import simulate
+
+
+@pytest.fixture(scope="module")
+def market():
+    return simulate("mid_3k", 1, worlds=("W11", "W00", "W10", "W01"))
+
+
+@pytest.mark.parametrize(("own", "name"), [(True, "E2a"), (False, "E2b")])
+def test_spillovers_are_the_exposure_effects_of_rivals_in_business_by_origin(own, name):
+    panel, design = simulate("ceiling_50k", seed=1)[0], Design()
+    sample, home = design.sample(panel), panel.platform("AMZ")
+    firms = sample.never_closed & ((panel.firms["origin"] == "CN").to_numpy() == own)
+    firms &= (home[:, [16, 27]] > 0).all(axis=1)
+    np.testing.assert_array_equal(rivals.incumbents(panel, design, own_origin=own), firms)
+    plain = exposure_effects(
+        np.hstack([home[firms, 20:26], home[firms, 32:38]]),
+        sample.exposure[firms],
+        np.arange(12) >= 6,
+        category=panel.firms["category"].to_numpy()[firms],
+    )
+    ours = rivals.spillover(panel, design, own_origin=own)
+    assert (ours.estimand, ours.unit) == (name, "per cent")
+    np.testing.assert_allclose(ours.value, 100 * np.expm1(plain.value))
+    np.testing.assert_allclose(ours.influence.T @ ours.influence, ours.covariance, atol=1e-9)
+
+
+# By exposure
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_an_effect_that_grows_with_exposure_has_the_same_slope_in_every_bin(own):
+    found = rivals.dose_response(doses(lambda e, r: 2 * e), DOSES_DESIGN, own_origin=own).rows
+    assert list(found["term"]) == ["2 to 5 %", "10 to 20 %"]
+    np.testing.assert_allclose(found["estimate"], 100 * np.expm1(2 * np.array([0.04, 0.15])), rtol=0.02)
+    np.testing.assert_allclose(found[["exposure", "lowest"]], [[0.04, 0], [0.15, 0]], atol=1e-12)
+    assert list(found["id"]) == [f"{'E2a' if own else 'E2b'}_bin{bin_}" for bin_ in (1, 3)]
+    np.testing.assert_allclose(rivals.per_10pp(found)["estimate"], 100 * np.expm1(0.2), rtol=0.04)
+    top = rivals.top_bin_slope(found.assign(origin="XA"))
+    assert top["label"].tolist() == ["XA, per 10 pp, exposed 10 to 20 %"]
+    assert top["estimate"].item() == pytest.approx(rivals.per_10pp(found)["estimate"].iloc[1])
+
+
+def test_a_slope_per_ten_points_is_the_same_effect_at_ten_points():
+    rows = pd.DataFrame({"exposure": [0.05, 0.25], "lowest": [0.0, 0.05], "std_error": [1.0, 2.0]})
+    log = 1.5 * (rows["exposure"] - rows["lowest"])
+    shown = rows.assign(estimate=100 * np.expm1(log), conf_low=0.0, conf_high=100 * np.expm1(2 * log), mde=5.0)
+    turned = rivals.per_10pp(shown)
+    np.testing.assert_allclose(turned["estimate"], 100 * np.expm1(0.15))
+    np.testing.assert_allclose(turned["conf_high"], 100 * np.expm1(0.30))
+    np.testing.assert_allclose(turned["conf_low"], 0.0)
+    # an error of the effect in log points, times the ratio of the two exposures
+    at = [0.10 / 0.05, 0.10 / 0.20]
+    np.testing.assert_allclose(
+        turned["std_error"] / (100 + turned["estimate"]), at * shown["std_error"] / (100 + shown["estimate"])
+    )
+    np.testing.assert_allclose(np.log1p(-turned["mde"] / 100), np.multiply(at, np.log(0.95)))
+
+
+def test_adjusted_p_values_agree_with_the_intervals_and_never_fall(market):
+    for own in (True, False):
+        rows = rivals.dose_response(market[0], Design(), own_origin=own).rows
+        outside = (rows["conf_low"] > 0) | (rows["conf_high"] < 0)
+        assert ((rows["p_value"] < 0.05) == outside).all()
+        assert (rows["p_adjusted"] >= rows["p_value"] - 0.01).all()  # simulated with 20,000 draws
+
+
+def test_a_line_through_the_bins_starts_at_zero_and_passes_where_the_slope_says():
+    bins = rivals.dose_response(doses(), DOSES_DESIGN).rows.assign(origin="XA")
+    slopes = pd.DataFrame({"origin": ["XA"], "estimate": [20.0], "conf_low": [10.0], "conf_high": [30.0]})
+    line = rivals.slope_lines(bins, slopes)
+    assert line.iloc[0][["exposure", "estimate", "conf_high"]].tolist() == [0.0, 0.0, 0.0]
+    assert line.iloc[-1]["exposure"] == pytest.approx(0.15)
+    np.testing.assert_allclose(line.iloc[-1]["estimate"], 100 * (1.2**1.5 - 1))
+
+
+def test_demand_and_fear_are_told_apart_by_risk():
+    panel = doses(lambda e, r: 2 * e - 0.5 * r)
+    found = rivals.with_risk(panel, DOSES_DESIGN)
+    spread = panel.firms["risk"].to_numpy()[rivals.incumbents(panel, DOSES_DESIGN)].std()
+    assert found.row("slope")["estimate"] == pytest.approx(100 * np.expm1(0.2), rel=0.02)
+    assert found.row("risk")["estimate"] == pytest.approx(100 * np.expm1(-0.5 * spread), rel=0.02)
+
+
+def test_a_trend_with_exposure_shows_a_year_before():
+    panel = doses()
+    flat = rivals.year_before(panel, DOSES_DESIGN).row("slope")["estimate"]
+    assert flat == pytest.approx(0.0, abs=1e-9)
+    exposure = DOSES_DESIGN.sample(panel).exposure
+
+    def trending(sales):
+        sales[:, 0, 14:WAVE] *= np.exp(-1.5 * exposure)[:, None]
+
+    assert rivals.year_before(changed(panel, trending), DOSES_DESIGN).row("slope")["estimate"] < -10
+    short = replace(panel, sales=panel.sales[:, :, 9:], months=MONTHS[9:])
+    with pytest.raises(DesignError, match="needs 2020-09 less 12 months, the panel starts in 2019-10"):
+        rivals.year_before(short, DOSES_DESIGN)
+
+
+def test_the_truth_by_exposure_is_growth_against_the_least_exposed():
+    exposure = np.array([0.0, 0.01, 0.03, 0.04, 0.30])
+    before, change = np.array([10.0, 10, 10, 30, 10]), np.array([1.0, 1, 5, 7, 6.5])
+    found = rivals.true_spillover(exposure, before, before + change)
+    assert found["average"] == pytest.approx(100 * change.sum() / before.sum())
+    slope, _ = np.polyfit(exposure, change / before, 1, w=np.sqrt(before))
+    assert found["slope"] == pytest.approx(10 * slope)
+    bins = {name: value for name, value in found.items() if name.startswith("bin")}
+    assert bins == pytest.approx({"bin1": 100 * (1.3 / 1.1 - 1), "bin4": 100 * (1.65 / 1.1 - 1)})
+    assert set(rivals.true_spillover(exposure[2:], before[2:], before[2:])) == {"average", "slope"}
+
+
+# Closures drawn again
+
+
+def test_the_actual_closures_give_the_actual_exposure(market, monkeypatch):
+    def actual(closed, strata, rng, draws):
+        hit = np.flatnonzero(closed)
+        return Redrawn(0.0, len(closed), [(hit, closed[hit])] * draws)
+
+    monkeypatch.setattr(rivals, "redraw_closures", actual)
+    panel, design = market[0], Design(cut=0.01)  # all closures count, so that a group is closed as a whole
+    first, second = rivals.redraws(panel, design, draws=2)
+    np.testing.assert_allclose(first, second)
+    sample, firms = design.sample(panel), rivals.incumbents(panel, design)
+    hit = panel.firms["brand_group"].isin(panel.firms["brand_group"][sample.closed])[firms].to_numpy()
+    np.testing.assert_allclose(first[~hit], sample.exposure[firms][~hit], atol=1e-6)
+    assert np.isnan(first[hit]).all()
+
+
+def test_draws_keep_the_calendar_and_leave_groups_in_their_stratum(market, monkeypatch):
+    seen = {}
+
+    def spy(closed, strata, rng, draws):
+        seen.update(closed=closed, strata=strata, drawn=redraw_closures(closed, strata, rng, draws))
+        return seen["drawn"]
+
+    redraw_closures = rivals.redraw_closures
+    monkeypatch.setattr(rivals, "redraw_closures", spy)
+    exposure = np.array(list(rivals.redraws(market[0], Design(), draws=20)))
+    assert exposure.shape == (20, rivals.incumbents(market[0], Design()).sum())
+    assert np.isnan(exposure).any()  # a firm that is drawn does not answer
+    drawn = np.array(list(seen["drawn"]))
+    assert (drawn != seen["closed"]).any()
+    for stratum in np.unique(seen["strata"]):
+        inside = seen["strata"] == stratum
+        kept = np.sort(seen["closed"][inside])[None].repeat(20, 0)
+        np.testing.assert_allclose(np.sort(drawn[:, inside]), kept)
+
+
+def test_closures_of_chance_are_as_likely_as_any_other_draw(market):
+    found = rivals.randomization_test(market[0], Design(), draws=49, seed=3)
+    assert found.terms == ("slope", "recentred slope")
+    for term in found.terms:
+        t = np.abs(found.details["statistics"][term])
+        assert found.row(term)["p_value"] == pytest.approx((t >= t[0] * (1 - 1e-12)).mean())
+        assert found.row(term)["smallest_p"] == 1 / 50
+    said = rivals.p_values_in_words(found.rows.assign(label="x"))
+    assert said.endswith("The smallest p that so many draws allow is 0.020.")
+    assert rivals.p_values_in_words(found.rows.head(0)) == "No draw could be compared."
+
+
+def test_a_trend_of_likely_categories_shows_where_nothing_was_closed(market):
+    panel, design = market[0], Design()
+    plain = rivals.spared_categories(panel, design, draws=49).row("slope")
+    expected = np.zeros(len(panel.firms))
+    drawn = np.array(list(rivals.redraws(panel, design, draws=49)))
+    expected[rivals.incumbents(panel, design)] = np.nan_to_num(np.nanmean(drawn, axis=0))
+
+    def trending(sales):
+        sales[:, 0, WAVE:] *= np.exp(3 * expected)[:, None]
+
+    found = rivals.spared_categories(changed(panel, trending), design, draws=49).row("slope")
+    assert (100 + found["estimate"]) / (100 + plain["estimate"]) == pytest.approx(np.exp(0.3), rel=0.01)
+    whole = doses()
+    kept = whole.firms["category"].isin(["C00", "C11"]).to_numpy()  # one without closures, one with
+    with pytest.raises(DesignError, match="found 1 of 2"):
+        rivals.spared_categories(replace(whole, sales=whole.sales[kept], firms=whole.firms[kept]), DOSES_DESIGN)
