@@ -103,11 +103,11 @@ def _check(asked: argparse.Namespace, paths: Paths) -> int:
         print(study.printed(study.inventory(found.panel)), flush=True)
         print("\n" + study.printed(study.estimable(found.panel, found.design)))
         return Exit.OK
-    from analysis import facts
+    from analysis import data
 
     if asked.accept is not None:
-        facts.accept(asked.accept, vintage=asked.vintage or datetime.date.today().isoformat(), root=paths.data)
-    print(facts.check(root=paths.data).to_string(index=False))
+        data.accept(asked.accept, vintage=asked.vintage or datetime.date.today().isoformat(), root=paths.data)
+    print(data.check(root=paths.data).to_string(index=False))
     return Exit.OK
 
 

@@ -24,7 +24,7 @@ import pandas as pd
 from scipy import stats
 from tqdm import tqdm
 
-from analysis import facts
+from analysis import data
 from analysis.errors import DesignError, whole_number
 from analysis.estimands.catalogue import catalogue, estimate_all
 from analysis.estimands.design import Design
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from analysis.market.truth import Truth
     from analysis.panel import Panel
 
-FILE, COVERED = facts.DATA / "audit.csv", facts.DATA / "audit_covered.csv"
+FILE, COVERED = data.DATA / "audit.csv", data.DATA / "audit_covered.csv"
 DIGITS = "%.6g"  # of a simulation's results, so that other machines write the same bytes
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 ROUNDING = 1e-9  # a truth nearer to zero, in per cent or points, is zero: sums of sales cancel to some 1e-14
@@ -369,12 +369,10 @@ def write(table: pd.DataFrame, path: Path = FILE) -> bool:
         Whether the file is another than before, and so has to be accepted (``python -m analysis check --accept``).
     """
     marked = table.assign(provenance="simulated")
-    content = marked.to_csv(index=False, float_format=DIGITS, lineterminator="\n").encode()
-    if path.exists() and path.read_bytes() == content:
+    content = marked.to_csv(index=False, float_format=DIGITS, lineterminator="\n")
+    if path.exists() and path.read_bytes() == content.encode():
         return False
-    draft = path.with_name(f".{path.name}.tmp")
-    draft.write_bytes(content)
-    os.replace(draft, path)
+    data.replace(path, content)
     return True
 
 

@@ -210,17 +210,17 @@ class Event(_Written):
 
 def read_event(name: str, *, on_record: bool = False) -> Event:
     """Read an event of ``data/events``, or any ``.yml`` file; with `on_record` only if the public figures are of it."""
-    from analysis import facts
+    from analysis import data
 
     path = Path(name) if name.endswith(".yml") else EVENTS / f"{name}.yml"
     if not path.is_file():
         there = ", ".join(sorted(file.stem for file in EVENTS.glob("*.yml")))
         raise DesignError(f"the event {name!r} was asked for; there are {there}; name one of these")
-    event, ledger = load(path, Event), facts.load("readings")
+    event, ledger = load(path, Event), data.load("readings")
     readings = {*zip(ledger["claim_id"], ledger["reading"].fillna(""), strict=True)}
     for asked, wrong in (
-        ("claims", {*event.claims} - {*facts.load("claims")["claim_id"]}),
-        ("threats", {*event.threats} - {*facts.load("threats")["threat_id"]}),
+        ("claims", {*event.claims} - {*data.load("claims")["claim_id"]}),
+        ("threats", {*event.threats} - {*data.load("threats")["threat_id"]}),
         ("readings", {" ".join(pair) for pair in {*event.readings.values()} - readings}),
     ):
         if wrong:

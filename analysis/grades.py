@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import facts
+from analysis import data
+from analysis.data import DATA
 from analysis.errors import DesignError
-from analysis.facts import DATA
 from analysis.market.parameters import PRESETS
 
 USABLE, WITH_BOUNDS, DO_NOT_USE = "usable", "usable with bounds", "do not use"
@@ -75,7 +75,7 @@ def reason(row: Mapping[str, Any]) -> str:
 
 def read(root: Path = DATA) -> pd.DataFrame:
     """Read ``data/audit.csv``: one row per preset and estimand, as :func:`analysis.audit.summarise`."""
-    return facts.load("audit", root=root)
+    return data.load("audit", root=root)
 
 
 def plausible(closed: float | None, audit: pd.DataFrame) -> tuple[str, ...]:

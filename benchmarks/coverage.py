@@ -11,7 +11,7 @@ import os
 
 import pandas as pd
 
-from analysis import audit, facts
+from analysis import audit, data
 from analysis.audit import PATH
 from analysis.estimands.design import Design
 from analysis.grades import FEWEST, LOST, LOST_WITH_BOUNDS, MOST_BIAS
@@ -87,9 +87,9 @@ def main() -> None:
     print(text)
     today = datetime.date.today().isoformat()
     if audit.write(table):
-        facts.accept("audit", vintage=today)
+        data.accept("audit", vintage=today)
     if audit.write(shares, audit.COVERED):
-        facts.accept("audit_covered", vintage=today)
+        data.accept("audit_covered", vintage=today)
     PAGE.write_text(text, encoding="utf-8")
 
 

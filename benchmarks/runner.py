@@ -15,11 +15,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from analysis.facts.descriptor import newest
+from analysis.data import newest
 from analysis.provenance import ROOT
 from analysis.report import schedule
 
-AS_OF = newest().vintage
+AS_OF = newest()["vintage"]
 TO_PDF = (
     "import sys; from pathlib import Path; from analysis.report.pdf import render; "
     "render(Path(sys.argv[1]), Path(sys.argv[2]), as_of=sys.argv[3], footer='Real figures')"

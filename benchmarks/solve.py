@@ -8,7 +8,7 @@ import argparse
 
 from scipy.optimize import brentq
 
-from analysis import facts
+from analysis import data
 from analysis.errors import DesignError
 from analysis.market.calibrate import MARKETS, averages
 from analysis.market.parameters import PRESETS, Parameters
@@ -31,7 +31,7 @@ BRACKETS = {
 def solve(preset="mid_3k", seed=1, *, markets=MARKETS, brackets=BRACKETS, sweeps=SWEEPS):
     """Return the value of each parameter at which the average market has its moment, given the others."""
     moments = {row["name"]: row["solved_for"] for row in Parameters.describe()}
-    targets = facts.load("market_targets").set_index("moment")["target"]
+    targets = data.load("market_targets").set_index("moment")["target"]
     values = {}
     for name, (low, high) in list(brackets.items()) * sweeps:
 

@@ -21,8 +21,7 @@ from analysis.estimands import closed_firms, displacement, event_study, growth, 
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import Design
 from analysis.estimate import Estimate
-from analysis.evidence import bounds, platforms, prices, revenue
-from analysis.evidence import growth as totals
+from analysis.evidence import listed, totals
 from analysis.market import simulate
 from analysis.market.parameters import PRESETS
 from analysis.market.truth import Truth
@@ -126,23 +125,23 @@ def shown(panel: Panel, truth: Truth | None, design: Design) -> Iterator[tuple[s
 
 def public() -> Iterator[tuple[str, Shown]]:
     """Yield the results from public figures and listed firms, with the parameters of the notebooks."""
-    before = revenue.year_before()
+    before = listed.base_year()
     for first, last in ((before, 2021), (before - 1, before), (before, 2023)):
-        yield f"revenue {first} to {last}", revenue.revenue_change(first, last, level=0.95)
-    yield "revenue", revenue.indexed(before, before - 1, 2023)
-    yield "left out", revenue.leave_one_out(before, 2021, level=0.95)
+        yield f"revenue {first} to {last}", listed.revenue_change(first, last, level=0.95)
+    yield "revenue", listed.indexed(before, before - 1, 2023)
+    yield "left out", listed.leave_one_out(before, 2021, level=0.95)
     for method in ("sdid", "sc", "did"):
-        yield f"synthetic {method}", revenue.synthetic("Sunvalley", 2021, method, level=0.95)
-    yield "damage", revenue.damage("Sunvalley", 0.3333, level=0.95)
-    yield "disclosed", revenue.disclosed()
-    prices_found = prices.share_prices("2021-01-05", "2021-04-23", level=0.95)
+        yield f"synthetic {method}", listed.synthetic("Sunvalley", 2021, method, level=0.95)
+    yield "damage", listed.damage("Sunvalley", 0.3333, level=0.95)
+    yield "disclosed", listed.disclosed()
+    prices_found = listed.share_prices("2021-01-05", "2021-04-23", level=0.95)
     yield "prices", prices_found
-    for name, frame in zip(("market", "shares"), prices.price_paths(prices_found), strict=True):
+    for name, frame in zip(("market", "shares"), listed.price_paths(prices_found), strict=True):
         yield f"price paths, {name}", frame
     sales, closed = totals.third_party_sales(), totals.closed_sales(6.49)
     yield (
         "ladder",
-        bounds.assumption_ladder(
+        totals.bounds_by_assumption(
             float(sales.values["2020"]),
             share=0.40,
             share_range=(0.33, 0.46),
@@ -156,11 +155,11 @@ def public() -> Iterator[tuple[str, Shown]]:
     yield "fan", totals.fan("2021Q3", 4, level=0.95)
     yield "accounts", totals.account_map([3000.0, 50_000.0], 1e6, 2.0, [0.0, 0.3, 0.6, 0.9])
     yield "totals", {"noise": totals.lead_noise(), "stated": totals.stated_change()} | dict(enumerate(closed))
-    yield "lead", platforms.by_year(totals.lead()).to_frame("value")
-    yield "ebay", platforms.by_year(platforms.ebay_volume()).to_frame("value")
-    yield "alibaba", platforms.by_year(platforms.aliexpress_parent_growth()).to_frame("value")
-    yield "destinations", platforms.destination_readings()
-    yield "mix of firms", platforms.mix()
+    yield "lead", totals.by_year(totals.lead()).to_frame("value")
+    yield "ebay", totals.by_year(totals.ebay_volume()).to_frame("value")
+    yield "alibaba", totals.by_year(totals.aliexpress_parent_growth()).to_frame("value")
+    yield "destinations", totals.destination_readings()
+    yield "mix of firms", totals.mix()
 
 
 def _made(verb: Callable[..., Shown], *asked: Any, **options: Any) -> Shown:

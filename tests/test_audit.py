@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis import audit, facts, grades
+from analysis import audit, data, grades
 from analysis.errors import DataError, DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import Design
@@ -196,14 +196,14 @@ def test_the_zip_holds_the_intervals_of_one_estimand_by_distance():
 
 
 def test_a_table_survives_its_file_and_its_card(tmp_path, small):
-    data = Path(shutil.copytree(facts.DATA, tmp_path / "data"))
+    root = Path(shutil.copytree(data.DATA, tmp_path / "data"))
     table = audit.summarise(small)
-    assert audit.write(table, data / "audit.csv")
-    assert not audit.write(table, data / "audit.csv")
+    assert audit.write(table, root / "audit.csv")
+    assert not audit.write(table, root / "audit.csv")
     with pytest.raises(DataError, match="check --accept"):
-        grades.read(data)
-    facts.accept("audit", vintage="2026-11-25", root=data)
-    back = grades.read(data)
+        grades.read(root)
+    data.accept("audit", vintage="2026-11-25", root=root)
+    back = grades.read(root)
     assert (back["provenance"] == "simulated").all()
     pd.testing.assert_frame_equal(
         back.drop(columns="provenance").fillna({"unit": "", "reason": ""}), table, rtol=1e-5, check_dtype=False
@@ -221,7 +221,7 @@ def test_the_shipped_audit_covers_every_preset_and_its_page_says_the_same():
 
 
 def test_the_shipped_shares_are_of_the_shipped_audit():
-    table, shares = grades.read(), facts.load("audit_covered")
+    table, shares = grades.read(), data.load("audit_covered")
     assert list(shares["preset"].unique()) == ["all", *PRESETS]
     whole = shares[shares["last_seed"] == shares["last_seed"].max()].set_index("preset")
     assert whole["last_seed"].eq(table["last_seed"].max()).all()
@@ -242,7 +242,7 @@ def test_every_bias_that_forbids_use_has_a_cause():
 
 
 def test_every_estimand_of_a_panel_has_its_row_with_label_unit_and_causes():
-    rows = facts.load("estimands").set_index("id")
+    rows = data.load("estimands").set_index("id")
     panel, _ = simulate("mid_3k", 1)
     fields = {"origin": "CN", "destinations": "EBY and ALI", "first": "EBY", "second": "ALI"}
     known = {}
@@ -257,7 +257,7 @@ def test_every_estimand_of_a_panel_has_its_row_with_label_unit_and_causes():
 
 
 def test_a_cause_is_a_clause_and_of_a_preset_that_there_is():
-    causes = facts.load("estimands").filter(like="bias")
+    causes = data.load("estimands").filter(like="bias")
     assert {name.removeprefix("bias_") for name in causes} - {"bias"} <= set(PRESETS)
     for said in causes.melt()["value"].dropna():
         assert said[0].islower()

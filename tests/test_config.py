@@ -8,7 +8,7 @@ import pytest
 from desk import PARAMETERS, cell, write_notebook
 from ruamel.yaml import YAML
 
-from analysis import config, facts
+from analysis import config, data
 from analysis.errors import DataError, DesignError
 from analysis.market.parameters import FIRST_MONTH, PLATFORMS, WAVES
 
@@ -137,8 +137,8 @@ def changed(tmp_path, **values):
 
 def test_the_event_that_ships_names_the_rows_that_there_are():
     event = config.read_event("amazon_2021")
-    assert set(event.claims) == set(facts.load("claims").query("seed")["claim_id"])
-    assert set(event.threats) == set(facts.load("threats")["threat_id"])
+    assert set(event.claims) == set(data.load("claims").query("seed")["claim_id"])
+    assert set(event.threats) == set(data.load("threats")["threat_id"])
 
 
 def test_the_event_that_ships_is_the_one_that_is_simulated():

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import accounting, config, facts
+from analysis import config, data
 from analysis.errors import DesignError
-from analysis.evidence import claims, growth, platforms, prices, revenue
+from analysis.evidence import claims, listed, totals
+from analysis.numbers import NOT_ESTIMABLE
 from analysis.verdicts import NOT_SHOWN, NOT_TESTABLE, SUPPORTED
 
 FIRST, LAST = "2021-01-05", "2021-04-23"  # the estimation window of the share prices
@@ -14,13 +15,13 @@ FIRST, LAST = "2021-01-05", "2021-04-23"  # the estimation window of the share p
 
 @pytest.fixture(scope="module")
 def shares() -> pd.DataFrame:
-    return prices.share_prices(FIRST, LAST, level=0.95).rows.set_index(["seller", "window"])
+    return listed.share_prices(FIRST, LAST, level=0.95).rows.set_index(["seller", "window"])
 
 
 @pytest.fixture(scope="module")
 def compared() -> dict[tuple[int, int], object]:
     spans = [(2020, 2021), (2019, 2020), (2020, 2023)]
-    return {span: revenue.revenue_change(*span, level=0.95) for span in spans}
+    return {span: listed.revenue_change(*span, level=0.95) for span in spans}
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,7 @@ def test_rival_anker_s_gain_cannot_be_told_from_noise_and_the_closed_losses_can(
 
 def test_a_market_rank_of_a_listed_seller_agrees_with_the_published_one(shares):
     # The market file was ranked with the same shares in it: our return must lie between its neighbours.
-    ranks = facts.load("market_car_ranks")
+    ranks = data.load("market_car_ranks")
     for (_, window), row in shares.dropna(subset=["estimate"]).iterrows():
         known = ranks[ranks["window"] == window]
         below = known.loc[known["rank"] < row["rank_low"], "cumulative_abnormal_return"]
@@ -105,7 +106,7 @@ def test_closed_firms_fell_behind_spared_ones_as_published(compared, span, estim
 
 
 def test_no_single_firm_makes_the_difference(compared):
-    left = revenue.leave_one_out(2020, 2021, level=0.95)
+    left = listed.leave_one_out(2020, 2021, level=0.95)
     assert len(left) == 8
     assert (left["rank"] == 1).all()
     changes = compared[2020, 2021].details["changes"].set_index("firm")
@@ -116,19 +117,19 @@ def test_no_single_firm_makes_the_difference(compared):
 
 @pytest.mark.parametrize("method", ["sdid", "sc", "did"])
 def test_synthetic_sunvalley_falls_furthest_of_six_by_every_method(method):
-    found = revenue.synthetic("Sunvalley", 2021, method, level=0.95)
+    found = listed.synthetic("Sunvalley", 2021, method, level=0.95)
     row = found.rows.iloc[0]
     assert found.details["years"] == [2019, 2020, 2021, 2023]
     assert sorted(found.details["donors"].index) == ["Anker", "Jihong", "Loctek", "Sailvan", "Ziel"]
     assert (row["rank"], row["p_smallest"]) == (1, pytest.approx(1 / 6))
-    wide = np.log(revenue.revenues()[0].loc[found.details["years"]])
+    wide = np.log(listed.revenues()[0].loc[found.details["years"]])
     gap = wide["Sunvalley"] - wide[found.details["donors"].index] @ found.details["donors"]
     before = gap.iloc[:2].to_numpy()
     assert row["estimate"] == pytest.approx(gap.iloc[2:].mean() - found.details["time_weights"] @ before, abs=1e-9)
 
 
 def test_damage_is_two_and_a_half_and_three_times_the_mechanical_loss():
-    found = revenue.damage("Sunvalley", 1 / 3, level=0.95)
+    found = listed.damage("Sunvalley", 1 / 3, level=0.95)
     assert found["multiple"].tolist() == pytest.approx([1.0, 2.5, 3.2], abs=0.05)
     assert found["change"].tolist() == pytest.approx([-18, -46, -58], abs=0.5)
     assert found["change"].iloc[0] == pytest.approx(-100 / 3 * 199 / 365)  # 16 June to 31 December
@@ -139,32 +140,32 @@ QUARTERS = [("2021Q1", 19.4), ("2021Q2", 22.0), ("2021Q3", 15.4), ("2021Q4", 11.
 
 @pytest.mark.parametrize(("quarter", "points"), QUARTERS)
 def test_third_party_services_led_as_published(quarter, points):
-    assert growth.lead().values[quarter] == pytest.approx(points, abs=0.05)
+    assert totals.lead().values[quarter] == pytest.approx(points, abs=0.05)
 
 
 def test_the_lead_s_spread_before_2021_is_four_and_a_half_points():
-    assert growth.lead().values["2019Q1":"2020Q4"].std() == pytest.approx(4.5, abs=0.05)
+    assert totals.lead().values["2019Q1":"2020Q4"].std() == pytest.approx(4.5, abs=0.05)
 
 
 def test_the_fan_disagrees_and_its_placebos_are_as_wide():
-    found = growth.fan("2021Q3", 4, level=0.95)
+    found = totals.fan("2021Q3", 4, level=0.95)
     assert len(found.rows) >= 6
     assert found.rows["estimate"].min() < -5 < 0 < found.rows["estimate"].max()
     assert found.rows["placebo_high"].max() - found.rows["placebo_low"].min() > np.ptp(found.rows["estimate"])
 
 
 def test_ebay_s_volume_fell_and_its_chinese_line_grew_faster_than_the_whole():
-    volume = platforms.ebay_volume().values / 1000
+    volume = totals.ebay_volume().values / 1000
     assert volume["2021Q1"] == pytest.approx(24.3, abs=0.05)
     assert volume["2022Q3"] == pytest.approx(17.7, abs=0.05)
-    assert platforms.ebay_china_growth()["growth"].tolist() == pytest.approx([16.6, 3.0], abs=0.05)
-    middles = platforms.by_year(platforms.ebay_volume())
+    assert totals.ebay_china_growth()["growth"].tolist() == pytest.approx([16.6, 3.0], abs=0.05)
+    middles = totals.by_year(totals.ebay_volume())
     assert middles.index[0] == pytest.approx(2021.125, abs=0.01)  # a quarter is drawn at its middle
     assert np.isnan(middles.loc[2023.55:2023.7].iloc[0])  # 2023Q3 is not published, and no line may bridge it
 
 
 def test_the_survivor_left_amazon_while_the_spared_firm_went_the_other_way():
-    found = platforms.amazon_shares().set_index(["role", "period"])["share"]
+    found = totals.amazon_shares().set_index(["role", "period"])["share"]
     closed, spared = found["closed"].sort_index(), found["not closed"].sort_index()
     assert closed.to_dict() == pytest.approx({"2021": 83.9, "2023": 53.8}, abs=0.05)
     assert spared.to_dict() == pytest.approx({"2019": 68.3, "2021": 85.6, "2023Q1": 87.7}, abs=0.05)
@@ -172,11 +173,11 @@ def test_the_survivor_left_amazon_while_the_spared_firm_went_the_other_way():
 
 def public_set() -> tuple[float, float]:
     """Bounds on the growth effect at the published totals, one assumed share and no assumption on trust beyond ±3."""
-    rung = accounting.assumption_ladder(
-        float(growth.third_party_sales().values["2020"]),
+    rung = totals.bounds_by_assumption(
+        float(totals.third_party_sales().values["2020"]),
         share=0.40,
         share_range=(0.33, 0.46),
-        closed=growth.closed_sales(6.49),
+        closed=totals.closed_sales(6.49),
         recapture=(0.0, 0.8),
         common=(-3.0, 3.0),
     ).row("recapture")
@@ -186,23 +187,23 @@ def public_set() -> tuple[float, float]:
 def judged() -> dict[str, object]:
     """Judge every reading from public figures by its own rule, with the margins fixed in advance."""
     (amazon, others), (group, rest) = claims.counted("C03"), claims.counted("C06")
-    tiza = prices.share_prices(FIRST, LAST, level=0.95).rows.query("seller == 'Youkeshu' and window == 'youkeshu_2d'")
+    tiza = listed.share_prices(FIRST, LAST, level=0.95).rows.query("seller == 'Youkeshu' and window == 'youkeshu_2d'")
     fall = tiza["conf_low"].iloc[0], tiza["conf_high"].iloc[0]
-    destinations = platforms.destination_readings()["growth"]
+    destinations = totals.destination_readings()["growth"]
     common = {"tier": "facts"}
     found = [
-        claims.judge("C01", "V1", published=growth.published_growth()["growth"].tolist(), **common),
+        claims.judge("C01", "V1", published=totals.published_growth()["growth"].tolist(), **common),
         claims.judge("C01", "V2", interval=public_set(), margin=2.0, **common),
-        claims.judge("C01", "V3", published=[growth.stated_change(), *growth.shares()["change"]], margin=1.0, **common),
+        claims.judge("C01", "V3", published=[totals.stated_change(), *totals.shares()["change"]], margin=1.0, **common),
         claims.judge("C03", claimed=amazon["value"], independent=others, **common),
         claims.judge("C06", claimed=group["value"], independent=rest, **common),
         claims.judge("C07", "invest", interval=(destinations.min(), destinations.max()), **common),
         claims.judge("C07", "sell", **common),
         claims.judge("C08", "market", interval=fall, **common),
         claims.judge(
-            "C08", "record", on_record=revenue.on_record(["Aukey", "Mpow", "Youkeshu"])["documented"].tolist(), **common
+            "C08", "record", on_record=listed.on_record(["Aukey", "Mpow", "Youkeshu"])["documented"].tolist(), **common
         ),
-        claims.judge("C12", on_record=[revenue.frozen_on_record("Youkeshu")[1]], **common),
+        claims.judge("C12", on_record=[listed.frozen_on_record("Youkeshu")[1]], **common),
         *claims.untestable("01_claims_and_context", config.read_event("amazon_2021").claims, tier="facts"),
     ]
     return {f"{one.claim} {one.reading}".strip(): one for one in found}
@@ -241,7 +242,7 @@ def test_public_figures_give_each_claim_its_starting_word(verdicts, reading):
 
 
 def test_shares_are_compared_before_and_after_the_closures_by_one_definition_each():
-    pairs = growth.shares()
+    pairs = totals.shares()
     assert pairs[["first", "before", "last", "after"]].to_numpy().tolist() == [
         ["2020-12", 40, "2021-12", 33],
         ["2021-01", 40, "2021-09", 38],
@@ -353,7 +354,7 @@ def test_a_placebo_passes_when_its_last_row_holds_zero():
 
 
 def test_the_ledger_of_an_event_holds_its_claims_alone():
-    assert claims.of_event(["C07", "C01"])["claim_id"].tolist() == ["C01"] * 3 + ["C07"] * 2
+    assert claims.readings(["C07", "C01"])["claim_id"].tolist() == ["C01"] * 3 + ["C07"] * 2
     assert [one.claim for one in claims.untestable("01_claims_and_context", ["C02", "C01"], tier="facts")] == ["C02"]
 
 
@@ -376,30 +377,30 @@ def test_only_a_count_of_the_same_by_another_can_bear_a_count_out():
 
 
 def test_the_fan_says_how_many_estimates_stand_out_from_their_own_placebos():
-    found = growth.fan("2021Q3", 4, level=0.95)
-    assert f"{int(found.rows['outside'].sum())} of them lie outside" in growth.fan_sentence(found)
+    found = totals.fan("2021Q3", 4, level=0.95)
+    assert f"{int(found.rows['outside'].sum())} of them lie outside" in totals.fan_sentence(found)
 
 
 def test_leaving_out_the_only_closed_firm_is_not_tried():
-    left = revenue.leave_one_out(2020, 2023, level=0.95)
+    left = listed.leave_one_out(2020, 2023, level=0.95)
     assert "Sunvalley" not in set(left["left_out"])
     assert len(left) == 5
 
 
 def test_an_unnamed_firm_is_on_no_record():
-    found = revenue.on_record(["Nobody Ltd", "Mpow"]).set_index("name")["documented"]
+    found = listed.on_record(["Nobody Ltd", "Mpow"]).set_index("name")["documented"]
     assert found.to_dict() == {"Nobody Ltd": False, "Mpow": True}
 
 
 @pytest.mark.parametrize("quarter", ["2021-07", "1999Q1"])
 def test_a_break_outside_the_series_is_refused(quarter):
     with pytest.raises(DesignError, match=f"a break at {quarter} was asked for; the lead runs from 2019Q1 to"):
-        growth.fan(quarter, 4, level=0.95)
+        totals.fan(quarter, 4, level=0.95)
 
 
 def test_a_window_without_a_trading_day_is_refused():
     with pytest.raises(DesignError, match="a window from 2021-02-13 to 2021-02-14 was asked for; no trading day"):
-        prices.share_prices("2021-02-13", "2021-02-14", level=0.95)
+        listed.share_prices("2021-02-13", "2021-02-14", level=0.95)
 
 
 def test_dates_of_every_precision_become_first_and_last_days():
@@ -412,7 +413,7 @@ def test_every_threat_has_days_in_order_and_every_count_an_address():
     threats = claims.threats()
     assert (threats["first"] <= threats["last"]).all()
     assert claims.counts()["source_url"].str.startswith("http").all()
-    marks = claims.event_marks(["T05"])
+    marks = claims.event_lines(["T05"])
     assert all(2020 < place < 2023 for place in marks)
 
 
@@ -424,3 +425,12 @@ def test_only_the_questions_of_the_event_are_judged():
     assert told["growth_not_lower"] == claims.judge(
         "C01", "V2", interval=(-0.5, 0.3), margin=2.0, tier="facts", window="2021"
     )
+
+
+def test_what_public_figures_cannot_carry_is_a_row_with_what_is_missing():
+    for report in ("03", "05", "06"):
+        rows = claims.out_of_reach(report)
+        assert rows["answer"].eq(NOT_ESTIMABLE).all()
+        assert set(claims.COLUMNS) <= set(rows)
+    with pytest.raises(DesignError, match="'07' cannot estimate was asked for; there are 03, 05, 06"):
+        claims.out_of_reach("07")

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from analysis import config, facts, provenance
+from analysis import config, data, provenance
 from analysis.exhibits import answers, blocks, style
 from analysis.exhibits.colophon import colophon as make_colophon
 from analysis.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
@@ -267,10 +267,10 @@ def colophon(**changes):
 def test_the_colophon_names_files_hashes_parameters_code_and_versions():
     html = colophon().html
     for name in READ:
-        card = facts.describe(name)
-        assert card.path in html
-        assert card.sha256[:12] in html
-        assert card.vintage in html
+        card = data.card(name)
+        assert card["path"] in html
+        assert card["hash"].removeprefix("sha256:")[:12] in html
+        assert card["vintage"] in html
     assert "share = 0.4" in html
     assert provenance.commit() in html
     assert f"numpy {np.__version__}" in html
@@ -297,7 +297,7 @@ def test_sources_are_listed_once_by_publisher_with_their_number_of_addresses():
 
 @pytest.mark.parametrize(("days_later", "warned"), [(30, False), (31, True)])
 def test_a_warning_stands_above_all_when_the_newest_file_is_stale(days_later, warned):
-    newest = max(datetime.date.fromisoformat(facts.describe(name).vintage) for name in READ)
+    newest = max(datetime.date.fromisoformat(data.card(name)["vintage"]) for name in READ)
     as_of = (newest + datetime.timedelta(days=days_later)).isoformat()
     html = bare(colophon(as_of=as_of, stale_after_days=30))
     assert html.startswith('<div class="warning">') == warned

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis import __main__ as front_desk
-from analysis import facts
+from analysis import data
 from analysis.errors import DesignError
 from analysis.market import export, simulate
 from analysis.market.calibrate import averages, calibrate
@@ -373,13 +373,13 @@ def test_parameters_are_read_by_name_compared_by_value_and_never_set():
 
 
 def test_every_threat_of_the_register_is_a_parameter():
-    rows = facts.load("market_parameters")
-    assert sorted(rows["threat"].dropna()) == sorted(facts.load("threats")["threat_id"])
+    rows = data.load("market_parameters")
+    assert sorted(rows["threat"].dropna()) == sorted(data.load("threats")["threat_id"])
 
 
 def test_what_a_preset_sets_exists_and_every_solved_parameter_has_its_target():
-    assert set(facts.load("market_presets")["parameter"]) <= set(vars(Parameters()))
-    assert set(facts.load("market_parameters")["solved_for"].dropna()) <= set(facts.load("market_targets")["moment"])
+    assert set(data.load("market_presets")["parameter"]) <= set(vars(Parameters()))
+    assert set(data.load("market_parameters")["solved_for"].dropna()) <= set(data.load("market_targets")["moment"])
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -399,7 +399,7 @@ def test_every_preset_gives_a_panel_and_every_estimand(preset):
 def test_the_market_has_the_moments_it_was_solved_for():
     report = calibrate("mid_3k", seed=1, markets=6).set_index("moment")
     assert len(report) == 25
-    for moment in facts.load("market_parameters")["solved_for"].dropna():
+    for moment in data.load("market_parameters")["solved_for"].dropna():
         row = report.loc[moment]
         assert abs(row["simulated"] - row["target"]) <= 1.5 * row["tolerance"], moment
     assert report["passed"].mean() > 0.75

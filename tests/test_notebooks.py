@@ -13,14 +13,13 @@ import stamps
 from pypdf import PdfReader
 from ruff import find_ruff_bin
 
-from analysis import config, facts, tiers, verdicts
-from analysis.facts import descriptor
+from analysis import config, data, tiers, verdicts
 from analysis.numbers import number, percent_change, quantity
 from analysis.provenance import ROOT
 from analysis.report import Exit, run, schedule
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-AS_OF = descriptor.newest().vintage
+AS_OF = data.newest()["vintage"]
 MOST_CELLS, MOST_LINES = 24, 14  # lines that hold only a sentence of the report are not counted
 LOGIC = (ast.FunctionDef, ast.ClassDef, ast.For, ast.While, ast.Try, ast.With)
 WORDS = {
@@ -148,7 +147,7 @@ def real(published: Path) -> dict[str, dict]:
 def test_every_seed_claim_gets_the_word_that_public_figures_allow(published):
     found = real(published)
     assert {name: row["word"] for name, row in found.items()} == WORDS
-    assert {row["claim"] for row in found.values()} == set(facts.load("claims").query("seed")["claim_id"])
+    assert {row["claim"] for row in found.values()} == set(data.load("claims").query("seed")["claim_id"])
 
 
 def test_every_verdict_is_what_it_was(published):

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from pypdf import PdfReader
 
-from analysis import facts
+from analysis import data
 from analysis.market import simulate
 from analysis.provenance import ROOT
 from analysis.report import Exit
@@ -68,7 +68,7 @@ def project(folder: Path) -> Path:
     for name, rows in ROWS.items():
         with (folder / "data" / name).open("a") as file:
             file.writelines(f"{row}\n" for row in rows)
-        facts.accept(folder / "data" / name, vintage="2026-11-25", root=folder / "data")
+        data.accept(folder / "data" / name, vintage="2026-11-25", root=folder / "data")
     return folder
 
 

@@ -9,7 +9,7 @@ import pytest
 import stamps
 from pypdf import PdfReader
 
-from analysis import config, facts, verdicts
+from analysis import config, data, verdicts
 from analysis.__main__ import main
 from analysis.market import simulate
 from analysis.numbers import quantity
@@ -48,7 +48,7 @@ def test_reports_on_the_panel_stand_beside_those_on_public_figures(published):
 
 
 def test_every_reading_of_the_event_has_its_word(published, brief):
-    ledger, event = facts.load("readings"), config.read_event("amazon_2021")
+    ledger, event = data.load("readings"), config.read_event("amazon_2021")
     names = {f"{claim} {reading}".strip() for claim, reading in ledger[["claim_id", "reading"]].fillna("").to_numpy()}
     found = {verdict.name: verdict for verdict in verdicts.best(verdicts.read(published))}
     assert set(found) == names

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis import facts
+from analysis import data
 from analysis.errors import DesignError
 from analysis.estimands import closed_firms, displacement, growth
 from analysis.estimands.anticipation import LEADS, anticipation, chilling
@@ -64,7 +64,7 @@ def filled(template: str, platforms: tuple[str, ...], design: Design) -> list[di
 
 def catalogue(platforms: tuple[str, ...], design: Design) -> dict[str, dict[str, str]]:
     """Return the row of ``data/estimands.csv`` of every id, with its label in the words of a design."""
-    rows = facts.load("estimands").fillna("").to_dict("records")
+    rows = data.load("estimands").fillna("").to_dict("records")
     return {
         row["id"].format(**names): {**row, "label": row["label"].format(**names)}
         for row in rows

@@ -92,6 +92,7 @@ def answer(
     if isinstance(row, Estimate):
         row = {"unit": row.unit, "reason": row.reason, **row.rows.iloc[0]}
     row = {} if row is None else row
+    confidence, grade = "", row.get("grade", "")
     if verdict:
         head = f"<em>{escape(verdict.name)}, {escape(verdict.claimant)}:</em> {escape(verdict.statement)}"
         lead = escape(condition(verdict.market)) if verdict.simulated else ""
@@ -103,7 +104,6 @@ def answer(
         lead, word = escape(condition(LOOK.market)) if LOOK.simulated else "", ""
         point, low, high = (row.get(name) for name in ("estimate", "conf_low", "conf_high"))
         found = _found(point, low, high, row.get("unit") or "", MARKS[kind("estimate")])
-        confidence, grade = "", row.get("grade", "")
         if not found and row.get("reason"):
             sentence, n = f"{NOT_ESTIMABLE.capitalize()}: {sentence_of(row['reason'])}", ""
         head, text = f"<em>{escape(title)}</em>", " ".join(filter(None, (f"{title}:", lead, found, sentence)))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis import facts, provenance
+from analysis import data, provenance
 from analysis.exhibits.blocks import Block, note, say, table
 
 if TYPE_CHECKING:
@@ -61,17 +61,17 @@ def colophon(
 
 
 def _read(resources: Sequence[str], as_of: str, stale_after_days: int) -> list[Block]:
-    cards = [facts.describe(name) for name in resources]
+    cards = [data.card(name) for name in resources]
     frame = pd.DataFrame(
         {
-            "File": [card.path for card in cards],
-            "What it holds, and what it is not": [f"{card.title}. {card.not_this}" for card in cards],
-            "Vintage": [card.vintage for card in cards],
-            "sha256": [card.sha256[:12] for card in cards],
+            "File": [card["path"] for card in cards],
+            "What it holds, and what it is not": [f"{card['title']}. {card['notThis']}" for card in cards],
+            "Vintage": [card["vintage"] for card in cards],
+            "sha256": [card["hash"].removeprefix("sha256:")[:12] for card in cards],
         }
     )
     shown = table(frame, "Data read, from the project's own data folder.", provenance="real")
-    return [*_stale([card.vintage for card in cards], as_of, stale_after_days), shown]
+    return [*_stale([card["vintage"] for card in cards], as_of, stale_after_days), shown]
 
 
 def _panel(panel: Panel) -> Block:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import facts
+from analysis import data
 from analysis.estimate import Bools, Floats
 from analysis.market.parameters import FIRST_WAVE, PLATFORMS, PRESETS, chosen
 from analysis.market.population import ALWAYS, NEVER
@@ -45,7 +45,7 @@ def calibrate(preset: str = "mid_3k", seed: int = 1, *, markets: int = MARKETS, 
     DataFrame
         A row per moment: `moment`, `simulated`, `target`, `tolerance`, `passed`, `source`.
     """
-    table = facts.load("market_targets")
+    table = data.load("market_targets")
     rows = table[table["preset"].isin(["all", preset])].drop(columns="preset")
     share = chosen(preset, overrides).closed_gmv
     rows.loc[len(table)] = [SHARE_CLOSED, share, 0.15 * share, f"preset {preset}"]

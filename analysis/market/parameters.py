@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from analysis import facts
+from analysis import data
 from analysis.errors import DesignError
 
 PLATFORMS = ("AMZ", "EBY", "ALI", "WMT", "OWN")
@@ -16,9 +16,9 @@ FIRST_WAVE = 28  # May 2021: the first month without the accounts closed at the 
 WAVES = (28, 29, 30, 31)  # end of April, mid-June, July, August 2021 (newschinamag article 6808)
 
 _KINDS = {"int": int, "float": float}
-_ROWS: dict[str, dict[str, Any]] = {row["name"]: row for row in facts.load("market_parameters").to_dict("records")}
+_ROWS: dict[str, dict[str, Any]] = {row["name"]: row for row in data.load("market_parameters").to_dict("records")}
 _DEFAULTS = {name: _KINDS[row["type"]](row["default"]) for name, row in _ROWS.items()}
-_SET = facts.load("market_presets")
+_SET = data.load("market_presets")
 PRESETS: dict[str, dict[str, Any]] = {
     str(preset): {
         name: _KINDS[_ROWS[name]["type"]](value) for name, value in zip(rows["parameter"], rows["value"], strict=True)

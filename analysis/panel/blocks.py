@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 from analysis.config import ISO_MONTH, as_month
 from analysis.errors import DataError
 from analysis.estimate import Bools, Floats
-from analysis.facts.reading import Problem
 from analysis.panel.columns import MONTH, NUMBER, Column, columns
 from analysis.panel.files import File, Months
 from analysis.panel.layout import EXCEL_SERIAL, serial_date
+from analysis.panel.problem import Problem
 
 NEVER = np.iinfo(np.int64).min
 """Number of a missing month, as numpy has it for NaT."""

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.errors import DataError
-from analysis.facts.reading import Problem
 from analysis.panel.blocks import Block, typed
 from analysis.panel.columns import TEXT, columns
 from analysis.panel.files import File
+from analysis.panel.problem import Problem
 from analysis.panel.translating import translated
 
 Codes = npt.NDArray[np.int64]

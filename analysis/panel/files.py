@@ -19,9 +19,9 @@ import pyarrow.parquet
 from analysis.config import DOLLARS, ISO_MONTH, Map
 from analysis.errors import DataError
 from analysis.estimate import Floats
-from analysis.facts.reading import BOM, Problem
 from analysis.panel.columns import TEXT, columns
 from analysis.panel.layout import Layout, lay_out, plain
+from analysis.panel.problem import BOM, Problem
 
 ROWS_AT_ONCE = 1 << 18
 """Rows of a block of a Parquet file: what is held beside the panel itself."""

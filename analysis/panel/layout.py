@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from analysis.config import Map, as_month
 from analysis.errors import DataError
-from analysis.facts.reading import Problem
 from analysis.panel.columns import columns
+from analysis.panel.problem import Problem
 
 EXCEL_SERIAL = re.compile(r"[2-6][0-9]{4}(\.[0-9]+)?")
 _EXCEL_DAY_0 = np.datetime64("1899-12-30")

@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 
 from analysis.errors import DataError
 from analysis.estimate import Floats
-from analysis.facts.reading import Problem
 from analysis.panel.blocks import NEVER
 from analysis.panel.columns import TEXT, attributes, columns
 from analysis.panel.files import File, Links, Months
+from analysis.panel.problem import Problem
 from analysis.panel.translating import translated
 
 HALF = 0.5

@@ -14,13 +14,13 @@ import pyarrow.compute as pc
 from analysis.config import DOLLARS, Absent, Map, read_map
 from analysis.errors import DataError
 from analysis.estimate import Bools, Floats
-from analysis.facts.reading import Problem
 from analysis.panel.coding import UNIT, Coding, look_through
 from analysis.panel.columns import columns
 from analysis.panel.files import ORDER, open_file
 from analysis.panel.filling import Filled, fill
 from analysis.panel.linking import linked
 from analysis.panel.panel import IDS, SIMULATED_ID, UNITS, Panel
+from analysis.panel.problem import Problem
 
 HOME = "AMZ"
 UNLINKED = "; renamed ones cannot be linked, there is no column renamed_from"

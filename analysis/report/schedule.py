@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from analysis import config
+from analysis import config, data
 from analysis.errors import DesignError
-from analysis.facts import descriptor
 
 SIMULATED = "sim__"  # how the name of a report begins whose numbers are simulated
 PANEL = "panel__"  # and one on a panel of one's own
@@ -221,11 +220,12 @@ def _refuse_set(given: Iterable[str], where: str) -> None:
 
 def refuse_foresight(paths: Paths, as_of: str) -> None:
     """Raise `DesignError` if the data hold what was not known yet at the date of knowledge."""
-    card = descriptor.newest(paths.data)
-    if as_of < card.vintage:
+    newest = data.newest(paths.data)
+    file, vintage = paths.data / newest["path"], newest["vintage"]
+    if as_of < vintage:
         raise DesignError(
-            f"As-of date: {as_of} was asked for, but {paths.data / card.path} is of {card.vintage} and may hold what "
-            f"was not known then; give --as-of {card.vintage} or later, or check out the data of that date from git."
+            f"As-of date: {as_of} was asked for, but {file} is of {vintage} and may hold what was not known then; give "
+            f"--as-of {vintage} or later, or check out the data of that date from git."
         )
 
 

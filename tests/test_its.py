@@ -3,19 +3,21 @@
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 import statsmodels.formula.api as smf
 from scipy import stats
 
 from analysis.errors import DesignError
-from analysis.trends import MIN_BEFORE, SPECIFICATIONS, its_fan
+from analysis.estimators.its import COMPONENTS, FORMULAS, MIN_BEFORE, its_fan
 
 FIRST, HORIZON, LAGS = 14, 4, 3
-FORMULAS = {
-    "shift": "y ~ post",
-    "shift, trend": "y ~ post + t",
-    "shift, trend, bend": "y ~ post + t + post:late",
-    "shift, seasons": "y ~ post + C(quarter)",
-    "shift, trend, seasons": "y ~ post + t + C(quarter)",
+SPECIFICATIONS = [*FORMULAS, *COMPONENTS]
+REGRESSORS = {  # written out, to hold the formulas against
+    "shift": ["post"],
+    "shift, trend": ["post", "t"],
+    "shift, trend, bend": ["post", "t", "bend"],
+    "shift, seasons": ["post", "q1", "q2", "q3"],
+    "shift, trend, seasons": ["post", "t", "q1", "q2", "q3"],
 }
 
 
@@ -25,25 +27,32 @@ def series(quarters: int = 22, seed: int = 0) -> np.ndarray:
     return 10 + 0.2 * t + np.array([2, -1, 0, 3])[t % 4] + rng.normal(size=quarters) - 4 * (t >= FIRST)
 
 
-def frame(y: np.ndarray) -> pd.DataFrame:
-    t = np.arange(FIRST + HORIZON)
-    late = t - t[FIRST:].mean()
-    return pd.DataFrame({"y": y[: len(t)], "t": t, "post": (t >= FIRST) * 1.0, "late": late, "quarter": t % 4})
-
-
 def fan(y: np.ndarray, first: int = FIRST, horizon: int = HORIZON, lags: int = LAGS) -> pd.DataFrame:
     return its_fan(y, first, horizon=horizon, lags=lags, unit="points").rows.set_index("term")
 
 
-@pytest.mark.parametrize("name", FORMULAS)
-def test_regressions_equal_statsmodels_formulas_with_newey_west_errors(name):
-    y = series()
+@pytest.mark.parametrize("name", REGRESSORS)
+def test_regressions_equal_least_squares_with_newey_west_errors(name):
+    y, t = series()[: FIRST + HORIZON], np.arange(FIRST + HORIZON)
+    post = (t >= FIRST) * 1.0
+    columns = {"post": post, "t": t, "bend": post * (t - t[FIRST:].mean())} | {f"q{q}": t % 4 == q for q in (1, 2, 3)}
+    design = np.column_stack([*(columns[column] for column in REGRESSORS[name]), np.ones(len(t))])
     options = {"cov_type": "HAC", "cov_kwds": {"maxlags": LAGS, "use_correction": True}, "use_t": True}
-    fit = smf.ols(FORMULAS[name], frame(y)).fit(**options)
+    fit = sm.OLS(y, design.astype(float)).fit(**options)
     row = fan(y).loc[name]
-    assert row["estimate"] == pytest.approx(fit.params["post"], abs=1e-10)
-    assert row["std_error"] == pytest.approx(fit.bse["post"], abs=1e-10)
-    assert (row["conf_low"], row["conf_high"]) == pytest.approx(tuple(fit.conf_int().loc["post"]), abs=1e-10)
+    assert row["estimate"] == pytest.approx(fit.params[0], abs=1e-10)
+    assert row["std_error"] == pytest.approx(fit.bse[0], abs=1e-10)
+    assert (row["conf_low"], row["conf_high"]) == pytest.approx(tuple(fit.conf_int()[0]), abs=1e-10)
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_components_are_statsmodels_to_the_digits_that_an_optimiser_finds_everywhere(name):
+    y = series()[: FIRST + HORIZON]
+    post = (np.arange(len(y)) >= FIRST) * 1.0
+    fit = sm.tsa.UnobservedComponents(y, level=name, exog=post[:, None]).fit(method="powell", disp=False)
+    row = fan(y).loc[name]
+    assert row["estimate"] == float(f"{fit.params[-1]:.7g}") == pytest.approx(fit.params[-1], rel=1e-6)
+    assert row["std_error"] == float(f"{fit.bse[-1]:.7g}")
 
 
 def test_intervals_use_student_t_for_regressions_and_the_normal_for_components():
@@ -82,12 +91,6 @@ def test_the_year_before_counts_its_own_quarters_and_takes_at_most_two_lags():
     assert rows["n"].drop("shift against the year before").eq(FIRST + HORIZON).all()
 
 
-def test_there_are_at_least_six_specifications_and_each_has_a_row():
-    rows = fan(series())
-    assert len(SPECIFICATIONS) >= 6
-    assert rows.index.tolist() == list(SPECIFICATIONS)
-
-
 @pytest.mark.parametrize("name", SPECIFICATIONS)
 def test_every_specification_finds_a_break_in_a_series_that_is_otherwise_flat(name):
     rng = np.random.default_rng(2)
@@ -95,13 +98,6 @@ def test_every_specification_finds_a_break_in_a_series_that_is_otherwise_flat(na
     y = noise * rng.normal(size=24) + size * (np.arange(24) >= 20)
     # Ten times the noise: a trend that is free adds about four of its standard errors, the rest is room.
     assert fan(y, first=20).loc[name, "estimate"] == pytest.approx(size, abs=10 * noise)
-
-
-def test_on_white_noise_the_shift_is_recovered_within_its_standard_error():
-    # The mean of 200 runs: Monte Carlo error sqrt(1/16 + 1/4) / sqrt(200) = 0.04; four of them are allowed.
-    rng, size = np.random.default_rng(3), -2.0
-    found = [SPECIFICATIONS["shift"](rng.normal(size=20) + size * (np.arange(20) >= 16), 16, 4)[0] for _ in range(200)]
-    assert np.mean(found) == pytest.approx(size, abs=4 * np.sqrt(1 / 16 + 1 / 4) / np.sqrt(200))
 
 
 def test_placebos_are_breaks_before_the_break_and_use_nothing_after_it():

@@ -6,8 +6,8 @@ from scipy.integrate import quad
 from scipy.optimize import bisect
 from scipy.stats import norm
 
-from analysis.accounting import assumption_ladder, closed_share, growth_set
 from analysis.errors import DesignError
+from analysis.evidence.totals import bounds_by_assumption, closed_share, growth_set
 
 PUBLIC = {"base": 295.0, "share": (0.4, 0.4), "closed": (1.0, 100 / 6.49), "recapture": (0.0, 0.8)}
 LADDER = {
@@ -66,7 +66,7 @@ def test_currency_does_not_matter_and_nothing_closed_leaves_only_the_common_part
 
 
 def test_each_rung_of_the_ladder_lies_inside_the_one_before():
-    found = assumption_ladder(295.0, **LADDER)
+    found = bounds_by_assumption(295.0, **LADDER)
     low, high = found.rows["conf_low"].to_numpy(), found.rows["conf_high"].to_numpy()
     assert found.rows["term"].tolist() == ["assumed ranges", "one share", "recapture", "no common part"]
     assert (np.diff(low) >= 0).all()
@@ -77,9 +77,9 @@ def test_each_rung_of_the_ladder_lies_inside_the_one_before():
 
 
 def test_the_first_rung_names_the_ranges_that_it_assumes():
-    found = assumption_ladder(295.0, **LADDER)
+    found = bounds_by_assumption(295.0, **LADDER)
     assert found.row("assumed ranges")["assumption"] == "share 33% to 46%, closed 1 to 15.4, common -3 to 3"
-    wider = assumption_ladder(295.0, **(LADDER | {"common": (-5.0, 3.0)})).row("assumed ranges")
+    wider = bounds_by_assumption(295.0, **(LADDER | {"common": (-5.0, 3.0)})).row("assumed ranges")
     assert wider["assumption"].endswith("common -5 to 3")
     assert wider["conf_low"] == pytest.approx(found.row("assumed ranges")["conf_low"] - 2)
 
@@ -89,18 +89,18 @@ def test_a_ladder_whose_last_rung_would_leave_the_one_before_is_refused(common):
     with pytest.raises(
         DesignError, match=r"a common part that may be zero was asked for; found .*: let the range hold"
     ):
-        assumption_ladder(295.0, **(LADDER | {"common": common}))
+        bounds_by_assumption(295.0, **(LADDER | {"common": common}))
 
 
 @pytest.mark.parametrize("common", [(0.0, 3.0), (-3.0, 0.0), (0.0, 0.0)])
 def test_zero_at_an_end_of_the_common_part_keeps_the_rungs_nested(common):
-    rows = assumption_ladder(295.0, **(LADDER | {"common": common})).rows
+    rows = bounds_by_assumption(295.0, **(LADDER | {"common": common})).rows
     assert (rows["conf_low"].diff().iloc[1:] >= 0).all()
     assert (rows["conf_high"].diff().iloc[1:] <= 0).all()
 
 
 def test_a_set_has_no_point_and_says_so():
-    found = assumption_ladder(295.0, **LADDER)
+    found = bounds_by_assumption(295.0, **LADDER)
     assert found.rows[["estimate", "std_error"]].isna().all(axis=None)
     assert (found.interval, found.unit) == ("identified set", "percentage points")
     assert "no standard error" in found.reason
@@ -126,7 +126,7 @@ def test_assumptions_that_are_upside_down_or_out_of_bounds_are_refused(changes, 
 
 def test_a_share_outside_its_own_range_is_refused():
     with pytest.raises(DesignError, match=r"a share inside \(0\.33, 0\.46\) was asked for; found 0\.6"):
-        assumption_ladder(295.0, **(LADDER | {"share": 0.6}))
+        bounds_by_assumption(295.0, **(LADDER | {"share": 0.6}))
 
 
 def test_closures_at_random_carry_their_number_s_share():

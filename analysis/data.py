@@ -1,0 +1,238 @@
+"""The data package: a file whose bytes were accepted is loaded as it is declared, and everything else is refused.
+
+``data/datapackage.json`` says of each file what a row is and is not, the type and the constraints of each column, and
+the hash of the bytes that were accepted last. `check` and `accept` hold files against it; `load` trusts the hash.
+"""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import hashlib
+import io
+import json
+import math
+import os
+import re
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd  # imported where a table is read: the command line and a colophon do without
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+"""The repository's data folder; every function takes another one as ``root``."""
+
+DESCRIPTOR = "datapackage.json"
+DTYPES = {"string": "str", "number": "float64", "integer": "Int64", "year": "Int64", "boolean": "boolean"}
+COMPLETE = {"integer": "int64", "year": "int64", "boolean": "bool"}  # where no value may be missing
+SHOWN = 20  # problems that a message lists
+
+
+def package(root: Path = DATA) -> dict[str, Any]:
+    """Return the descriptor, parsed once for each state of the file."""
+    path = root / DESCRIPTOR
+    try:
+        return _parsed(path, path.stat().st_mtime_ns)
+    except OSError as error:
+        remedy = "restore it from git, or give the right data folder as root"
+        raise DataError(
+            f"the descriptor {path} was asked for; it cannot be read ({error.strerror}); {remedy}"
+        ) from error
+
+
+@lru_cache(maxsize=8)
+def _parsed(path: Path, _: int) -> dict[str, Any]:
+    try:
+        parsed: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}, line {error.lineno}: no JSON ({error.msg}); mend that line") from error
+    names = [entry["name"] for entry in parsed["resources"]]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise DataError(f"{path}: it declares {', '.join(twice)} twice; remove one of the two entries")
+    return parsed
+
+
+def card(name: str, root: Path = DATA) -> dict[str, Any]:
+    """Return what the descriptor says of a file, such as title, notThis, path, hash, vintage, schema."""
+    entries = {entry["name"]: entry for entry in package(root)["resources"]}
+    if name not in entries:
+        known = ", ".join(entries)
+        raise DataError(f"the file {name!r} was asked for; {DESCRIPTOR} declares {known}; declare it with its schema")
+    return dict(entries[name])
+
+
+def newest(root: Path = DATA) -> dict[str, Any]:
+    """Return the card of the file of the newest vintage."""
+    return dict(max(package(root)["resources"], key=lambda entry: entry["vintage"]))
+
+
+def load(name: str, *, root: Path = DATA) -> pd.DataFrame:
+    """Load a file as a typed frame.
+
+    Parameters
+    ----------
+    name : str
+        Name in the descriptor, for example ``"listed_sellers"``.
+    root : Path
+        Data folder that holds ``datapackage.json``.
+
+    Returns
+    -------
+    DataFrame
+        The columns of the schema in its order: str, float64, int64 (Int64 where values may be missing), bool (boolean
+        where they may be missing) or datetime64. Missing is NA.
+
+    Raises
+    ------
+    DataError
+        When the file is not declared, is missing, or has other bytes than those that were accepted.
+    """
+    import pandas as pd
+
+    entry = card(name, root)
+    content, changed = _read(entry, root)
+    _refuse(changed, f"to load {name}")
+    fields = entry["schema"]["fields"]
+    frame = pd.read_csv(
+        io.BytesIO(content),
+        dtype={field["name"]: DTYPES[field["type"]] for field in fields if field["type"] != "date"},
+        parse_dates=[field["name"] for field in fields if field["type"] == "date"],
+        keep_default_na=False,
+        na_values=entry["schema"].get("missingValues", [""]),
+        true_values=["true", "True", "TRUE", "1"],
+        false_values=["false", "False", "FALSE", "0"],
+    )
+    complete = [field for field in fields if field.get("constraints", {}).get("required") and field["type"] in COMPLETE]
+    return frame.astype({field["name"]: COMPLETE[field["type"]] for field in complete})
+
+
+def check(root: Path = DATA) -> pd.DataFrame:
+    """Hold every file against its declaration.
+
+    Returns
+    -------
+    DataFrame
+        One row per file: name, file, rows, bytes, vintage, sha256.
+
+    Raises
+    ------
+    DataError
+        Once, with the problems of all files: bytes that were not accepted, values that break the schema, each with its
+        row and column, and files that nothing declares.
+    """
+    import pandas as pd
+
+    entries = package(root)["resources"]
+    declared = {root / entry["path"] for entry in entries}
+    there = {path for folder in {file.parent for file in declared} for path in folder.glob("[!.]*.csv")}
+    loose = sorted(there - declared)
+    problems = [f"{path}: nothing declares it; declare it in {DESCRIPTOR}, or remove it" for path in loose]
+    summary = []
+    for entry in entries:
+        rows, broken = _validated(entry, root)
+        problems += _read(entry, root)[1] + broken
+        summary.append((entry["name"], entry["path"], rows, entry["bytes"], entry["vintage"], entry["hash"][7:]))
+    _refuse(problems, f"a check of {root}")
+    return pd.DataFrame(summary, columns=["name", "file", "rows", "bytes", "vintage", "sha256"])
+
+
+def accept(name: str | Path, *, vintage: str, root: Path = DATA) -> dict[str, Any]:
+    """Record a change that was made on purpose: a file's bytes, hash and vintage, and nothing else.
+
+    Parameters
+    ----------
+    name : str or Path
+        The file, or its name in the descriptor.
+    vintage : str
+        Date of the change, YYYY-MM-DD.
+
+    Returns
+    -------
+    dict
+        The card of the file.
+
+    Raises
+    ------
+    DataError
+        When the changed file breaks its schema, or the vintage is no date; nothing is written then.
+    """
+    named = [
+        one["name"] for one in package(root)["resources"] if Path(name).resolve() == (root / one["path"]).resolve()
+    ]
+    entry = card(named[0] if named else str(name), root)
+    _refuse(_validated(entry, root)[1], f"to accept {entry['path']}")
+    try:
+        datetime.date.fromisoformat(vintage)
+    except ValueError:
+        raise DataError(f"the vintage {vintage!r} was asked for; it is no date; give it as YYYY-MM-DD") from None
+    content = (root / entry["path"]).read_bytes()
+    new = {"bytes": len(content), "hash": f"sha256:{hashlib.sha256(content).hexdigest()}", "vintage": vintage}
+    expected = copy.deepcopy(package(root))
+    next(other for other in expected["resources"] if other["name"] == entry["name"]).update(new)
+    # By text, so that the layout stays: the three stand in this order below the path.
+    old = rf'("path": "{re.escape(entry["path"])}".*?"bytes": )\d+(,\s*"hash": )"[^"]*"(,\s*"vintage": )"[^"]*"'
+    text = (root / DESCRIPTOR).read_text(encoding="utf-8")
+    text = re.sub(old, rf'\g<1>{new["bytes"]}\g<2>"{new["hash"]}"\g<3>"{vintage}"', text, count=1, flags=re.DOTALL)
+    if json.loads(text) != expected:
+        where = f"{root / DESCRIPTOR}, {entry['name']}"
+        raise DataError(f"{where}: {', '.join(new)} were to be recorded; write them below its path, in this order")
+    replace(root / DESCRIPTOR, text)
+    return entry | new
+
+
+def replace(path: Path, text: str) -> None:
+    """Put a text in the place of a file in one step, or leave the file as it is."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _read(entry: dict[str, Any], root: Path) -> tuple[bytes, list[str]]:
+    """Return the bytes of a file, and what is wrong with them if they are not those that were accepted."""
+    file = root / entry["path"]
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        return b"", [f"{file}: {error.strerror}; restore it from git, or remove its entry from {DESCRIPTOR}"]
+    if (found := f"sha256:{hashlib.sha256(content).hexdigest()}") == entry["hash"]:
+        return content, []
+    remedy = f"restore it from git, or if the change is meant, run: python -m analysis check --accept {file}"
+    return content, [f"{file}: {entry['hash']} was accepted; found {found}; {remedy}"]
+
+
+def _validated(entry: dict[str, Any], root: Path) -> tuple[int, list[str]]:
+    """Return the number of rows of a file, and each way in which it breaks its schema."""
+    from frictionless.resources import TableResource
+
+    file = root / entry["path"]
+    if unknown := {field["type"] for field in entry["schema"]["fields"]} - {*DTYPES, "date"}:
+        return 0, [f"{file}: found columns of type {', '.join(unknown)}; use one of {', '.join(DTYPES)}, date"]
+    declared = {key: value for key, value in entry.items() if key not in ("bytes", "hash")}  # `_read` compares them
+    table = TableResource.from_descriptor(declared, basepath=str(root))
+    task = table.validate().tasks[0]
+    remedies = {"encoding-error": "save it as UTF-8", "scheme-error": "restore it from git"}
+    other = f"correct it, or the schema in {DESCRIPTOR}"
+    problems = [f"{file}: {error.message}; {remedies.get(error.type, other)}" for error in task.errors]
+    if not problems:  # Table Schema lets a number be NaN or INF
+        problems = [
+            f"{file}: row {row.row_number}, column {column}: found {value}; a figure is finite or missing; correct it"
+            for row in table.read_rows()
+            for column, value in row.to_dict().items()
+            if isinstance(value, Decimal) and not math.isfinite(value)
+        ]
+    return int(task.stats.get("rows", 0)), problems
+
+
+def _refuse(problems: list[str], asked: str) -> None:
+    if problems:
+        counted = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        first = f", the first {SHOWN}" if len(problems) > SHOWN else ""
+        raise DataError("\n  ".join([f"{asked} was asked for; {counted}{first}:", *problems[:SHOWN]]))

@@ -1,0 +1,1 @@
+"""Estimators, each in a file of its own; they know nothing of platforms and claims."""

@@ -1,0 +1,323 @@
+"""Listed sellers: what a closure did to their revenue, what they disclosed, what investors thought that it costs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis import data, series
+from analysis.errors import DataError, DesignError
+from analysis.estimate import Estimate
+from analysis.estimators.abnormal_returns import Window, abnormal_returns, market_rank
+from analysis.estimators.synthetic import Method, permutation_did, synthetic_did
+from analysis.numbers import MINUS
+from analysis.series import Series
+from analysis.verdicts import SAME_COUNT
+
+HALF_DIGIT = 5e-5  # daily returns are published with four decimals
+
+
+def short_name(firm: str) -> str:
+    """Return the name of the seller where the file gives the listed owner first: "Owner / Seller (brand)"."""
+    return firm.rsplit(" / ", maxsplit=1)[-1].split(" (", maxsplit=1)[0]
+
+
+def design() -> pd.DataFrame:
+    """Return which listed firms enter the revenue comparison, in which role, and why."""
+    return data.load("listed_design")
+
+
+def reasons(role: str) -> str:
+    """Return the firms of a role (closed, not_closed, left_out) in the design, each with what is said of it."""
+    rows = design().query("role == @role")
+    return "; ".join(f"{name} ({reason})" for name, reason in zip(rows["name"], rows["reason"], strict=True))
+
+
+def closed_names() -> list[str]:
+    """Return the short names of closed firms in the design."""
+    return list(design().query("role == 'closed'")["name"])
+
+
+def base_year() -> int:
+    """Return the last year before the first closure of the design."""
+    return min(int(day[:4]) for day in design()["closed_on"].dropna()) - 1
+
+
+def revenues() -> tuple[pd.DataFrame, dict[str, Series]]:
+    """Return yearly revenue of the firms in the design.
+
+    Returns
+    -------
+    wide : DataFrame of float64[year, firm]
+        Million yuan, NaN where a year is not published; columns are short names, closed firms first.
+    series : dict of str to Series
+        By short name: sources and derivation.
+    """
+    published = {
+        row["name"]: series.splice(row["series"])
+        if row["source"] == "splice"
+        else series.published("listed_sellers", firm=row["firm"], measure=row["series"], freq="A")
+        for row in design().query("role != 'left_out'").to_dict("records")
+    }
+    wide = pd.DataFrame({name: one.values.set_axis(one.values.index.year) for name, one in published.items()})
+    return wide.sort_index(), published
+
+
+def indexed(base: int, first: int, last: int) -> pd.DataFrame:
+    """Return yearly revenue from `first` to `last` with the year `base` = 100, float64[year, firm]."""
+    wide, _ = revenues()
+    return 100 * wide.loc[first:last] / wide.loc[base]
+
+
+def revenue_change(before: int, after: int, *, level: float) -> Estimate:
+    """Return the exact-permutation comparison of log revenue changes of closed and spared firms.
+
+    Parameters
+    ----------
+    before, after : int
+        Years; firms without both are left out and named in ``details["absent"]``.
+    level : float
+        Coverage of the permutation interval.
+
+    Returns
+    -------
+    Estimate
+        Row ``did`` in log points; ``details["changes"]``: `firm`, `change`, `closed`, lowest first.
+    """
+    wide, _ = revenues()
+    change = np.log(wide.loc[after] / wide.loc[before])
+    seen = change.dropna()
+    closed = seen.index.isin(closed_names())
+    found = permutation_did(seen.to_numpy(), closed, level=level, unit="log points")
+    changes = pd.DataFrame({"firm": seen.index, "change": seen.to_numpy(), "closed": closed})
+    absent = sorted(set(change.index) - set(seen.index))
+    details = {**found.details, "changes": changes.sort_values("change", ignore_index=True), "absent": absent}
+    return replace(found, estimand="E1a", details=details)
+
+
+def leave_one_out(before: int, after: int, *, level: float) -> pd.DataFrame:
+    """Return the difference again with each firm left out in turn: `left_out`, `estimate`, `rank`, `assignments`."""
+    changes = revenue_change(before, after, level=level).details["changes"]
+    rows = []
+    for place, name in enumerate(changes["firm"]):
+        rest = changes.drop(index=place)
+        if rest["closed"].any():  # without the only closed firm there is nothing to compare
+            found = permutation_did(rest["change"].to_numpy(), rest["closed"].to_numpy(), level=level)
+            rows.append((name, *found.rows.iloc[0][["estimate", "rank"]], found.counts["assignments"]))
+    return pd.DataFrame(rows, columns=["left_out", "estimate", "rank", "assignments"])
+
+
+def synthetic(firm: str, first_post: int, method: Method, *, level: float) -> Estimate:
+    """Return synthetic difference-in-differences of one closed firm's log revenue against the spared firms.
+
+    Only years that the firm and at least two spared firms have are used; spared firms without all of these are left
+    out. ``details["donors"]`` names them with their weights, ``details["years"]`` lists the years.
+    """
+    wide, _ = revenues()
+    years = wide.index[wide[firm].notna()]
+    donors = [name for name in wide.columns if name not in closed_names() and wide.loc[years, name].notna().all()]
+    panel = np.log(wide.loc[years, [firm, *donors]].to_numpy().T)
+    treated, place = np.arange(len(donors) + 1) == 0, int(np.searchsorted(years, first_post))
+    found = synthetic_did(panel, treated, place, method=method, level=level, unit="log points")
+    weights = pd.Series(found.details["unit_weights"], index=donors)
+    return replace(found, details={**found.details, "donors": weights, "years": list(years)})
+
+
+def damage(firm: str, share_closed: float, *, level: float) -> pd.DataFrame:
+    """Compare mechanical with actual damage in the year of closure (E1e).
+
+    Mechanical: the closed part's share of revenue times the part of the year after the closure. Actual: the raw change
+    of revenue, and the change against the mean log change of the spared firms.
+
+    Parameters
+    ----------
+    firm : str
+        Short name in the design, with its day of closure.
+    share_closed : float
+        Share of the firm's revenue in what was closed, in (0, 1].
+    level : float
+        Carried to the comparison.
+
+    Returns
+    -------
+    DataFrame
+        `measure`, `change` in per cent, `multiple` of the mechanical loss.
+    """
+    closed = pd.Timestamp(design().set_index("name").loc[firm, "closed_on"])
+    left = (pd.Timestamp(closed.year, 12, 31) - closed).days + 1
+    mechanical = -100 * share_closed * left / (366 if closed.is_leap_year else 365)
+    changes = revenue_change(closed.year - 1, closed.year, level=level).details["changes"].set_index("firm")
+    own, spared = changes.loc[firm, "change"], changes.loc[~changes["closed"], "change"].mean()
+    rows = {
+        "mechanical: share closed times days closed": mechanical,
+        "actual: raw change of revenue": 100 * np.expm1(own),
+        "actual: against the mean of spared firms": 100 * np.expm1(own - spared),
+    }
+    frame = pd.DataFrame({"measure": rows.keys(), "change": rows.values()})
+    return frame.assign(multiple=frame["change"] / mechanical)
+
+
+def disclosed() -> pd.DataFrame:
+    """Return what closed firms disclosed: stores closed and funds frozen, one row per figure with its source."""
+    frame = series.rows("listed_sellers")
+    mine = frame[frame["measure"].isin(["shops_closed", "funds_frozen"])]
+    columns = ["firm", "measure", "value", "unit", "period", "note", "source_publisher", "source_url"]
+    return mine.assign(firm=mine["firm"].map(short_name))[columns].reset_index(drop=True)
+
+
+def on_record(names: list[str]) -> pd.DataFrame:
+    """Return for each named brand or firm what documents its closure: a disclosure, or reports by two publishers.
+
+    Returns
+    -------
+    DataFrame
+        `name`, `disclosures`, `reports` (publishers of dated closures that name it), `documented`.
+    """
+    told, filings = disclosed(), data.load("listed_sellers").drop_duplicates("firm")
+    events = data.load("events").query("event_type == 'brand_closure'")
+
+    def naming(text: pd.Series, name: str) -> pd.Series:
+        return text.str.contains(name, case=False)
+
+    rows = []
+    for name in names:
+        ours = filings[naming(filings["firm"], name) | naming(filings["exposed"], name)]
+        disclosures = int(naming(told["firm"], name).any()) + int(ours["exposed"].str.startswith("closed").any())
+        reports = events[naming(events["actor"] + events["description"], name)]["source_publisher"].nunique()
+        rows.append((name, disclosures, reports, disclosures > 0 or reports >= 2))
+    return pd.DataFrame(rows, columns=["name", "disclosures", "reports", "documented"])
+
+
+def frozen_on_record(firm: str) -> tuple[float, bool]:
+    """Return the frozen funds a firm disclosed, million yuan, and whether they bear out the founding article's sum.
+
+    They do within ten per cent, the rule of counts: the article says more than, the notice about.
+    """
+    events = data.load("events")
+    named = events.loc[events["seed"] & events["unit"].eq("yuan frozen (more than)"), "quantity"]
+    if len(named) != 1:
+        raise DataError(
+            f"events.csv: one frozen sum of the founding article was asked for; found {len(named)}; keep one"
+        )
+    told = disclosed().query("firm == @firm and measure == 'funds_frozen'")["value"]
+    filed, claimed = float(told.iloc[0]), float(named.iloc[0]) / 1e6
+    return filed, abs(filed / claimed - 1) <= SAME_COUNT
+
+
+def share_prices(estimation_first: str, estimation_last: str, *, level: float) -> Estimate:
+    """Return abnormal returns of all listed sellers in every window whose market ranks are known.
+
+    Parameters
+    ----------
+    estimation_first, estimation_last : str
+        Days of the estimation window; windows that begin before its end are left out.
+    level : float
+        Coverage of the intervals.
+
+    Returns
+    -------
+    Estimate
+        Rows of `abnormal_returns`, in per cent, with `exposed`, `first_day`, `last_day`,
+        `rank_low`, `rank_high` and `n_stocks` in the market.
+    """
+    market = data.load("market_stock_returns").set_index("date")["market_return"]
+    listed, ranks = data.load("seller_stock_returns"), data.load("market_car_ranks")
+    shares = listed.pivot(index="firm", columns="date", values="daily_return").reindex(columns=market.index)
+    windows = ranks.drop_duplicates("window").set_index("window")
+    windows = windows[windows["first_day"] > pd.Timestamp(estimation_last)].sort_values("first_day")
+    if windows.empty:
+        began = "every window of market_car_ranks.csv begins before"
+        raise DesignError(f"returns after {estimation_last} were asked for; {began}; end the estimation window earlier")
+    spans = {str(row.Index): _columns(market.index, row.first_day, row.last_day) for row in windows.itertuples()}
+    found = abnormal_returns(
+        shares.to_numpy(),
+        market.to_numpy(),
+        estimation=_columns(market.index, estimation_first, estimation_last),
+        event=spans,
+        firms=list(shares.index),
+        level=level,
+    )
+    exposed = listed.drop_duplicates("firm").set_index("firm")["exposed"]
+    rows = found.rows.join(windows[["first_day", "last_day", "n_stocks"]], on="window")
+    rows = rows.assign(exposed=rows["firm"].map(exposed), seller=rows["firm"].map(short_name))
+    rows[["rank_low", "rank_high"]] = [_ranked(row, ranks) for row in rows.to_dict("records")]
+    more = rows.drop(columns=["term", "estimate", "std_error", "conf_low", "conf_high", "n"])
+    return replace(
+        found,
+        unit="per cent",
+        value=100 * found.value,
+        covariance=1e4 * found.covariance,
+        columns={str(name): column.to_numpy() for name, column in more.items()},
+        details={**found.details, "days": market.index, "shares": shares},
+    )
+
+
+def _columns(days: pd.Index, first: Any, last: Any) -> Window:
+    inside = np.flatnonzero((days >= pd.Timestamp(first)) & (days <= pd.Timestamp(last)))
+    if not len(inside):
+        raise DesignError(f"a window from {first} to {last} was asked for; no trading day lies in it; move it")
+    return int(inside[0]), int(inside[-1]) + 1
+
+
+def _ranked(row: dict[Any, Any], ranks: pd.DataFrame) -> tuple[float, float]:
+    if np.isnan(row["estimate"]):
+        return np.nan, np.nan
+    known = ranks[ranks["window"] == row["window"]]
+    return market_rank(
+        row["estimate"],
+        known["rank"].to_numpy(),
+        known["cumulative_abnormal_return"].to_numpy(),
+        int(known["n_stocks"].iloc[0]),
+        rounding=HALF_DIGIT * row["n"],
+    )
+
+
+def price_paths(found: Estimate) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return cumulative abnormal returns around each event: the market's quantiles, and the shares it names.
+
+    Parameters
+    ----------
+    found : Estimate
+        From :func:`share_prices`.
+
+    Returns
+    -------
+    market : DataFrame
+        `event`, `day` (trading days from the event), `quantile`, `value` in per cent.
+    shares : DataFrame
+        `event`, `day`, `term` (seller), `value` in per cent. An event that names a seller shows that one; the first
+        wave, which names no listed one, shows those for which no closure was disclosed.
+    """
+    paths = data.load("market_car_paths").rename(columns={"event_day": "day"})
+    market = paths.assign(value=100 * paths["cumulative_abnormal_return"])[["event", "day", "quantile", "value"]]
+    exposed = found.rows.drop_duplicates("firm").set_index("firm")["exposed"]
+    days, firms = found.details["days"], list(found.details["shares"].index)
+    parts = []
+    for event, group in paths.drop_duplicates(["event", "day"]).groupby("event", sort=False):
+        named = [firm for firm in firms if str(event) in firm.lower()]
+        for firm in named or [firm for firm in firms if exposed[firm] == "not_closed"]:
+            path = np.cumsum(found.details["abnormal"][firms.index(firm), days.get_indexer(group["date"])])
+            parts.append(group[["event", "day"]].assign(term=short_name(firm), value=100 * path))
+    return market, pd.concat(parts, ignore_index=True)
+
+
+def for_print(rows: pd.DataFrame) -> pd.DataFrame:
+    """Arrange rows of :func:`share_prices` for a table: window, seller, group, CAR with interval, rank, own past."""
+    return pd.DataFrame(
+        {
+            "Window": [f"{row.first_day.day}–{row.last_day.day} {row.last_day:%b}" for row in rows.itertuples()],
+            "Owner of": rows["seller"],
+            "Group": rows["exposed"].str.replace("_", " "),
+            "CAR, %": rows["estimate"],
+            "Interval": [f"{row.conf_low:.1f} to {row.conf_high:.1f}".replace("-", MINUS) for row in rows.itertuples()],
+            "Rank": [
+                f"{row.rank_low:,.0f}" + (f"–{row.rank_high:,.0f}" if row.rank_high != row.rank_low else "")
+                for row in rows.itertuples()
+            ],
+            "Of": rows["n_stocks"].map("{:,}".format),
+            "Own past": rows["p_own"],
+        }
+    )

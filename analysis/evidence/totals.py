@@ -1,0 +1,460 @@
+"""Totals and shares: what bounds the closures' effect on growth on Amazon, and where else Chinese sellers sell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import optimize, stats
+
+from analysis import data, series
+from analysis.errors import DataError, DesignError
+from analysis.estimate import Estimate
+from analysis.estimators.its import its_fan
+from analysis.numbers import quantity
+from analysis.series import Series
+
+AMAZON, EBAY = "Amazon (own filings)", "eBay (own filings and releases)"
+SHARES = ["market share of Chinese sellers", "share of top sellers based in China"]
+FLOOR, ASSERTED = "US dollars of yearly GMV (more than)", "yuan of losses (more than)"
+FIRST, LAST = "2021Q3", "2023Q2"  # from the first quarter after the closures to eBay's first growth by origin
+# Firms that publish Amazon's share of their revenue, and whether they were closed.
+MIXED = {"AuGroup / Aukey": "closed", "Sailvan Times": "not closed"}
+NEW_SELLERS = "share of new sellers based in China"
+SOURCE = ["source_publisher", "source_url"]
+
+Range = tuple[float, float]
+
+
+def lead() -> Series:
+    """Return the lead of third-party services over online stores in yearly growth, points by quarter."""
+    services, stores = (
+        series.growth(
+            series.published("platform_quarterly", platform="Amazon", series=name, publisher=AMAZON, freq="Q")
+        )
+        for name in ("third_party_seller_services", "net_sales_online_stores")
+    )
+    return series.difference(services, stores)
+
+
+def lead_noise() -> float:
+    """Return the standard deviation of the lead over the two years before the closures, percentage points."""
+    return float(lead().values["2019Q1":"2020Q4"].std())
+
+
+def third_party_sales() -> Series:
+    """Return Marketplace Pulse's estimates of third-party sales on Amazon by year, billion US dollars."""
+    file, measure = "platform_shift_evidence", "third-party GMV (estimate)"
+    publisher = series.rows(file).query("measure == @measure and date == '2020'")["publisher"].iloc[0]
+    return series.published(file, measure=measure, platform="Amazon", publisher=publisher, freq="A")
+
+
+def closed_sales(yuan_per_dollar: float) -> Range:
+    """Return the range of yearly sales of closed accounts, billion US dollars.
+
+    The lower end is what Marketplace Pulse put on the first suspended sellers (a floor for any count); the upper is the
+    loss that the trade group asserts ("more than"), translated from yuan.
+    """
+    events = data.load("events").set_index("unit")["quantity"]
+    if (found := [int((events.index == unit).sum()) for unit in (FLOOR, ASSERTED)]) != [1, 1]:
+        raise DataError(f"events.csv: one floor and one asserted loss were asked for; found {found}; keep one of each")
+    return events[FLOOR] / 1e9, events[ASSERTED] / 1e9 / yuan_per_dollar
+
+
+def shares() -> pd.DataFrame:
+    """Return the published pairs of a Chinese share before and after the closures, one definition each.
+
+    Returns
+    -------
+    DataFrame
+        `measure`, `marketplace`, `publisher`, `first`, `before`, `last`, `after` (per cent) and `change` (points):
+        every series of shares of sales or of top sellers that was observed in December 2020 or January 2021, and again
+        from September to December 2021.
+    """
+    frame = series.rows("chinese_seller_share").query("measure in @SHARES")
+    keys = ["measure", "marketplace", "publisher"]
+    early, late = (
+        frame[frame["date"].between(*span)].rename(columns={"date": date, "value": value})[[*keys, date, value]]
+        for span, date, value in (
+            (("2020-12", "2021-01"), "first", "before"),
+            (("2021-09", "2021-12"), "last", "after"),
+        )
+    )
+    both = early.merge(late, on=keys)
+    return both.assign(change=both["after"] - both["before"])
+
+
+def stated_change() -> float:
+    """Return the change in the Chinese share of sales that Amazon itself stated, percentage points."""
+    stated = data.load("chinese_seller_share").query("unit == 'percentage points, as stated'")
+    return float(stated["value"].iloc[0])
+
+
+def published_growth() -> pd.DataFrame:
+    """Return every published reading of Chinese sellers' growth on Amazon from 2020 to 2021, per cent.
+
+    Returns
+    -------
+    DataFrame
+        `reading`, `growth`, `provenance` ("real" as published, "estimate" as share times third-party sales), `source`,
+        `of` (sales or number of sellers), `bound` ("at least" for a lower bound).
+    """
+    sales, by_share = third_party_sales(), "sales, by a share of top sellers"
+    factor = float(sales.values["2021"] / sales.values["2020"])
+    derived = [
+        (f"{row.measure}, {row.before:g} to {row.after:g} %", row.before, row.after, row.publisher, by_share)
+        for row in shares().itertuples()
+    ]
+    by = f"Amazon's statement, times sales by {sales.publisher}"
+    derived.append((f"share of sales changed by {stated_change():g}", 1.0, 1.0, by, "sales, as stated"))
+    products = pd.DataFrame(derived, columns=["reading", "before", "after", "source", "of"])
+    products["reading"] += ", times sales"
+    products["growth"] = 100 * (factor * products["after"] / products["before"] - 1)
+    own = series.rows("chinese_seller_share").query("unit == 'percent yoy'")
+    own = own.rename(columns={"measure": "reading", "value": "growth", "publisher": "source"})
+    own = own.assign(provenance="real", of="number of sellers")
+    own["bound"] = own["bound"].replace({"lower": "at least", "upper": "at most"})
+    columns = ["reading", "growth", "provenance", "source", "of", "bound"]
+    return pd.concat([products.assign(provenance="estimate", bound="")[columns], own[columns]], ignore_index=True)
+
+
+def growth_sources() -> pd.DataFrame:
+    """Return the rows behind the shares, the growth readings and the closed sales: `source_publisher`, `source_url`."""
+    frame, events = data.load("chinese_seller_share"), data.load("events")
+    used = frame["measure"].isin(SHARES) & frame["date"].between("2020-12", "2021-12")
+    used |= frame["unit"].isin(["percent yoy", "percentage points, as stated"])
+    amounts = events["unit"].isin([FLOOR, ASSERTED])
+    return pd.concat([frame.loc[used, SOURCE], events.loc[amounts, SOURCE]], ignore_index=True)
+
+
+def account_map(accounts: list[float], population: float, sd_log_sales: float, tilts: list[float]) -> pd.DataFrame:
+    """Return the share of sales, per cent, that closed accounts carry: a row per count, a column per tilt."""
+    carried = [
+        [100 * closed_share(number, population, sd_log_sales=sd_log_sales, tilt=tilt) for tilt in tilts]
+        for number in accounts
+    ]
+    index = pd.Index(accounts, name="accounts")
+    return pd.DataFrame(carried, index=index, columns=[f"tilt {tilt:g}" for tilt in tilts])
+
+
+def fan(first_post: str, horizon: int, *, level: float) -> Estimate:
+    """Return the fan of breaks in the lead of third-party services, with placebo dates; falsification only.
+
+    Parameters
+    ----------
+    first_post : str
+        First quarter after the break, such as ``"2021Q3"``.
+    horizon, level
+        As in :func:`analysis.estimators.its.its_fan`, whose ``details["placebo_dates"]`` are quarters by name here.
+    """
+    found = lead()
+    quarters = found.periods
+    if first_post not in quarters:
+        known = f"the lead runs from {quarters[0]} to {quarters[-1]}"
+        raise DesignError(f"a break at {first_post} was asked for; {known}; name one of its quarters, such as 2021Q3")
+    y, place = found.values.to_numpy(), quarters.index(first_post)
+    estimate = its_fan(y, place, horizon=horizon, level=level, unit="percentage points")
+    return replace(estimate, details={"placebo_dates": [quarters[date] for date in estimate.details["placebo_dates"]]})
+
+
+def fan_sentence(found: Estimate) -> str:
+    """Say what a fan shows: its spread, and how many estimates lie outside their own placebos.
+
+    A break that stands out under every specification would speak against an ordinary quarter; a few that do, with as
+    few placebo dates, speak for neither.
+    """
+    rows = found.rows.dropna(subset=["estimate"])
+    tried = rows[rows["n_placebos"] > 0]
+    low, high = (quantity(end, found.unit) for end in (rows["estimate"].min(), rows["estimate"].max()))
+    spread = f"The {len(rows)} estimates run from {low} to {high} points ◐. "
+    if tried.empty:
+        return spread + f"No placebo date leaves room for the {found.counts['horizon']} quarters after a break."
+    outside, dates = int(tried["outside"].sum()), found.details["placebo_dates"]
+    lie = {0: "None of them lies", len(tried): "All of them lie"}.get(outside, f"{outside} of them lie")
+    return (
+        f"{spread}{lie} outside the range of their own placebos, of which there are at most "
+        f"{tried['n_placebos'].max()}, {dates[0]} to {dates[-1]}. A lead of this kind holds all sellers of all "
+        "origins: it can speak against a claim, and is no estimate of an effect."
+    )
+
+
+def assumptions(settings: Mapping[str, Any], closed: Range) -> pd.DataFrame:
+    """Return the factors of the bounds with their ranges as run: `factor`, `low`, `high`, `unit`, `basis`.
+
+    Parameters
+    ----------
+    settings : mapping
+        Parameters of the growth notebook.
+    closed : (low, high)
+        From :func:`closed_sales`.
+    """
+    top, assumed = "published shares of top sellers stand in for sales", "assumed: no source"
+    loss = "a floor by Marketplace Pulse; the trade group's loss, itself more than"
+    share, low, high = (settings[name] for name in ("share", "share_low", "share_high"))
+    recapture = (settings["recapture_low"], settings["recapture_high"])
+    rows = [
+        ("closed sales", *closed, "bn US dollars a year", loss),
+        ("Chinese share, range", low, high, "share of sales", top),
+        ("Chinese share, one value", share, share, "share of sales", top),
+        ("recapture by Chinese rivals", *recapture, "share of closed sales", assumed),
+        ("common part", settings["common_low"], settings["common_high"], "percentage points", assumed),
+    ]
+    return pd.DataFrame(rows, columns=["factor", "low", "high", "unit", "basis"])
+
+
+def growth_set(base: float, share: Range, closed: Range, recapture: Range, common: Range) -> Range:
+    """Bound the closures' effect on Chinese sellers' growth on Amazon (E3g), percentage points of the base year.
+
+    ``-closed (1 - recapture) / (base * share) + common``, at the ends that make it lowest and highest.
+
+    Parameters
+    ----------
+    base : float
+        Third-party sales of the base year, in any currency.
+    share : (low, high)
+        Chinese share of these, in (0, 1].
+    closed : (low, high)
+        Yearly sales of closed accounts, in the same currency.
+    recapture : (low, high)
+        Share of the closed sales that Chinese rivals on Amazon took over, in [0, 1].
+    common : (low, high)
+        Effect common to all Chinese sellers (trust, chilling, entry), in percentage points.
+
+    Raises
+    ------
+    DesignError
+        If a range is out of its bounds or upside down.
+    """
+    if not base > 0:
+        raise DesignError(f"positive sales of the base year were asked for; found {base}; check the series")
+    ranges = {"the Chinese share": (share, 1e-9, 1.0), "closed sales": (closed, 0.0, np.inf)}
+    ranges |= {"recapture": (recapture, 0.0, 1.0), "the common part": (common, -np.inf, np.inf)}
+    for name, (given, low, high) in ranges.items():
+        if not low <= given[0] <= given[1] <= high:
+            asked = f"a range of {name} inside [{low}, {high}] was asked for"
+            raise DesignError(f"{asked}; found {given}; give its lower end first")
+    worst = -100 * closed[1] * (1 - recapture[0]) / (base * share[0]) + common[0]
+    best = -100 * closed[0] * (1 - recapture[1]) / (base * share[1]) + common[1]
+    return worst, best
+
+
+def bounds_by_assumption(
+    base: float, *, share: float, share_range: Range, closed: Range, recapture: Range, common: Range
+) -> Estimate:
+    """Bound E3g under one assumption after the other, weakest first.
+
+    The first rung already assumes the ranges of the share, of closed sales and of the common part; only recapture is
+    free there, anywhere in [0, 1]. Each later rung keeps all assumptions above it.
+
+    Parameters are those of :func:`growth_set`; `share` is the single value assumed from the second rung on.
+
+    Returns
+    -------
+    Estimate
+        Rows with `term` (the rung), `assumption`, `conf_low`, `conf_high` in percentage points of the base year;
+        `estimate` is NaN throughout: a set has no point.
+
+    Raises
+    ------
+    DesignError
+        As :func:`growth_set`, and if `share` lies outside `share_range` or 0 outside `common`.
+
+    References
+    ----------
+    Manski, C. F. (2011), Policy analysis with incredible certitude, Economic Journal 121, F261-F289.
+    """
+    narrower = "a rung can only narrow the one before"
+    if not share_range[0] <= share <= share_range[1]:
+        raise DesignError(f"a share inside {share_range} was asked for; found {share}; {narrower}")
+    if not common[0] <= 0 <= common[1]:  # the last rung sets it to zero
+        raise DesignError(
+            f"a common part that may be zero was asked for; found {common}; {narrower}: let the range hold 0"
+        )
+    one, free, none = (share, share), (0.0, 1.0), (0.0, 0.0)
+    ranges = (
+        f"share {share_range[0]:.0%} to {share_range[1]:.0%}, closed {closed[0]:.3g} to {closed[1]:.3g}, "
+        f"common {common[0]:g} to {common[1]:g}"
+    )
+    taken = f"rivals took over {recapture[0]:.0%} to {recapture[1]:.0%}"
+    rungs = [
+        ("assumed ranges", ranges, growth_set(base, share_range, closed, free, common)),
+        ("one share", f"Chinese share of sales is {share:.0%}", growth_set(base, one, closed, free, common)),
+        ("recapture", taken, growth_set(base, one, closed, recapture, common)),
+        ("no common part", "nothing common to all sellers", growth_set(base, one, closed, recapture, none)),
+    ]
+    return Estimate(
+        estimand="E3g",
+        unit="percentage points",
+        terms=tuple(term for term, _, _ in rungs),
+        value=np.full(len(rungs), np.nan),
+        limits=np.array([ends for _, _, ends in rungs]).T,
+        n=1,
+        columns={"assumption": [text for _, text, _ in rungs]},
+        interval="identified set",
+        reason="sets from totals: there is no sample, hence no standard error",
+    )
+
+
+def closed_share(accounts: float, population: float, *, sd_log_sales: float, tilt: float) -> float:
+    """Return the share of sales, between 0 and 1, carried by closed accounts when closure falls on size.
+
+    Sales S are log-normal and an account is closed with chance ``min(1, c S^tilt)``, where c is such that
+    ``E[min(1, c S^tilt)] = accounts / population``. The share is ``E[S min(1, c S^tilt)] / E[S]``, from the moments of
+    a truncated log-normal. While hardly any account is certain to close it is near
+    ``accounts / population * exp(tilt sd²)``; it never exceeds the share of the very largest accounts.
+
+    Parameters
+    ----------
+    accounts, population : float
+        Closed accounts and all accounts.
+    sd_log_sales : float
+        Standard deviation of log sales.
+    tilt : float
+        0 closes at random, 1 in proportion to sales up to certainty.
+
+    Raises
+    ------
+    DesignError
+        If not fewer accounts are closed than there are, or the deviation or the tilt is no finite number from 0 on.
+    """
+    if not 0 < accounts < population:
+        raise DesignError(
+            f"{accounts} closed of {population} accounts were asked for; give fewer closed than there are"
+        )
+    for name, value in (("standard deviation of log sales", sd_log_sales), ("tilt", tilt)):
+        if not 0 <= value < np.inf:
+            raise DesignError(f"a {name} of {value} was asked for; found no finite number from 0 on; give one")
+    fraction, slope = accounts / population, tilt * sd_log_sales  # the chance rises by `slope` logs per deviation of S
+    if slope == 0:
+        return fraction
+
+    def certain_and_below(minus_log_c: float, shift: float) -> float:
+        """Mean of the chance, with accounts weighted by ``exp(shift z)``: above its kink, plus below it."""
+        kink = minus_log_c / slope - shift
+        below = slope**2 / 2 + slope * shift - minus_log_c + stats.norm.logcdf(kink - slope)
+        return float(stats.norm.sf(kink) + np.exp(below))
+
+    # The root lies between closing the largest for certain and no cap at all; 1 more at each end for rounding.
+    ends = slope * stats.norm.isf(fraction) - 1, slope**2 / 2 - np.log(fraction) + 1
+    found = optimize.brentq(lambda u: certain_and_below(u, 0.0) - fraction, *ends, xtol=1e-13)
+    return certain_and_below(found, sd_log_sales)
+
+
+def by_year(found: Series) -> pd.Series:
+    """Return a series by period as a fraction of a year (2021.5 is mid-2021), NaN where one is missing."""
+    whole = found.values.resample(found.values.index.freqstr).asfreq()
+    starts = whole.index.to_timestamp(how="start")
+    middles = starts + (whole.index.to_timestamp(how="end") - starts) / 2
+    return whole.set_axis(middles.year + (middles.day_of_year - 1) / 365.25)
+
+
+def _ebay(name: str, freq: str, **span: Any) -> Series:
+    return series.published("platform_quarterly", platform="eBay", series=name, publisher=EBAY, freq=freq, **span)
+
+
+def _ebay_reported_growth() -> Series:
+    return _ebay("gmv_growth_yoy", "Q", first="2022Q1", last="2022Q4")
+
+
+def ebay_volume() -> Series:
+    """Return eBay's merchandise volume by quarter, million US dollars; 2021 is backed out of the growth of 2022."""
+    published = _ebay("gmv_total", "Q")
+    earlier = series.from_growth(published, _ebay_reported_growth())
+    how = "2021 from the levels and the reported growth of 2022"
+    return series.joined([earlier, published], published.name, how)
+
+
+def ebay_china_growth() -> pd.DataFrame:
+    """Return growth of eBay's revenue from Chinese sellers and in total, first half of 2023 on 2022, per cent.
+
+    The China line begins with the first half of 2022, so that nothing before the closures can be seen.
+    """
+    names = {"net_revenue_china_sellers": "from Chinese sellers", "net_revenue": "in total"}
+    grown = [series.growth(_ebay(name, "H")).values["2023H1"] for name in names]
+    return pd.DataFrame({"revenue": names.values(), "growth": grown})
+
+
+def aliexpress_parent_growth() -> Series:
+    """Return year-on-year growth of Alibaba's international retail revenue by quarter, per cent.
+
+    AliExpress alone is not published; the segment holds Lazada, Trendyol and Daraz too.
+    """
+    where: dict[str, Any] = {"platform": "Alibaba international", "series": "international_commerce_retail_revenue"}
+    where |= {"publisher": "Alibaba (own results)", "definition": "as named", "freq": "Q"}
+    return series.growth(series.published("platform_quarterly", **where))
+
+
+def destination_readings() -> pd.DataFrame:
+    """Return every published growth of the named destinations from the first quarter after the closures on.
+
+    Returns
+    -------
+    DataFrame
+        `destination`, `period`, `growth` in per cent, `provenance`: eBay's volume and Alibaba's international retail
+        revenue by quarter, and eBay's revenue from Chinese sellers, as far as that has a year before it (:data:`LAST`).
+    """
+    found = (
+        ("eBay: volume", _ebay_reported_growth()),
+        ("eBay: volume", series.growth(_ebay("gmv_total", "Q"))),
+        ("Alibaba: international retail revenue", aliexpress_parent_growth()),
+    )
+    rows = [
+        (name, period, value, one.provenance)
+        for name, one in found
+        for period, value in zip(one.periods, one.values, strict=True)
+        if FIRST <= period <= LAST
+    ]
+    rows.append(("eBay: revenue from Chinese sellers", f"{LAST[:4]}H1", ebay_china_growth()["growth"].iloc[0], "real"))
+    return pd.DataFrame(rows, columns=["destination", "period", "growth", "provenance"])
+
+
+def amazon_shares() -> pd.DataFrame:
+    """Return the published share of revenue made on Amazon of a closed survivor and of a spared firm.
+
+    Returns
+    -------
+    DataFrame
+        `firm`, `role`, `period`, `share` in per cent, `base`, `provenance`, `source`. Sailvan's value of 2023Q1 is
+        Amazon revenue over total revenue, from two publishers, and is an estimate for that reason.
+    """
+    frame = series.rows("listed_sellers")
+    mine = frame[(frame["measure"] == "share_amazon") & frame["firm"].isin(list(MIXED))]
+    mine = mine.rename(columns={"unit": "base", "value": "share", "publisher": "source"})
+    firm, period = "Sailvan Times", "2023Q1"
+    quarter = frame[(frame["firm"] == firm) & (frame["period"] == period)].set_index("measure")
+    amazon, total = quarter.loc["revenue_amazon"], quarter.loc["revenue_total"]
+    source = f"{amazon['publisher']} over {total['publisher']}"
+    row = (firm, period, 100 * amazon["value"] / total["value"], "percent of revenue", "estimate", source)
+    columns = ["firm", "period", "share", "base", "provenance", "source"]
+    both = pd.concat([mine[columns], pd.DataFrame([row], columns=columns)])
+    both = both.sort_values(["firm", "period"], ignore_index=True)
+    return both.assign(role=both["firm"].map(MIXED))
+
+
+def mix() -> pd.DataFrame:
+    """Return Amazon's share of revenue by year (rows) and firm (columns), per cent; years between are interpolated."""
+    shares = amazon_shares()
+    named = shares["firm"].map(lambda firm: firm.split(" / ")[-1].split(" ")[0]) + " (" + shares["role"] + ")"
+    frame = shares.assign(year=shares["period"].str[:4].astype(int), name=named)
+    return frame.pivot(index="year", columns="name", values="share").interpolate(method="index", limit_area="inside")
+
+
+def walmart_new_sellers() -> pd.DataFrame:
+    """Return shares of new Walmart sellers based in China: `date`, `value` (per cent), `population`, `source`."""
+    frame = series.rows("platform_shift_evidence").query("measure == @NEW_SELLERS and platform == 'Walmart'")
+    kept = frame.assign(source=frame["publisher"])[["date", "value", "population", "source", "source_url"]]
+    return kept.sort_values("date", ignore_index=True)
+
+
+def destination_sources() -> pd.DataFrame:
+    """Return the rows behind readings, Walmart's new sellers and the mix: `source_publisher`, `source_url`."""
+    quarters = data.load("platform_quarterly")
+    growth = quarters["series"].isin(["gmv_growth_yoy", "net_revenue_china_sellers"])
+    growth &= quarters["period"].between("2022", LAST)
+    firms = data.load("listed_sellers")
+    mixed = firms["firm"].isin(list(MIXED)) & firms["measure"].isin(["share_amazon", "revenue_amazon"])
+    walmart = data.load("platform_shift_evidence").query("measure == @NEW_SELLERS and platform == 'Walmart'")
+    return pd.concat([quarters.loc[growth, SOURCE], firms.loc[mixed, SOURCE], walmart[SOURCE]])

@@ -1,0 +1,343 @@
+"""Published series, each of one publisher, measure, definition and population, and what is derived from them.
+
+A bound stays a bound and an estimate an estimate, period by period. Only a row of ``data/splices.csv``, which gives the
+reason, joins two publishers or definitions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis import data
+from analysis.data import DATA
+from analysis.errors import DataError
+
+# Calendar years, half-years, quarters, months, fiscal years named by the year they end in.
+FORMS = {"A": r"\d{4}", "H": r"\d{4}H[12]", "Q": r"\d{4}Q[1-4]", "M": r"\d{4}-\d{2}", "FY": r"FY\d{4}"}
+SINCE_JANUARY = {"Q1": "Q1", "Q2": "H1", "Q3": "Q1-Q3", "Q4": ""}
+OPPOSITE = {"": "", "lower": "upper", "upper": "lower"}
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One published or derived series.
+
+    Attributes
+    ----------
+    name : str
+        Entity and measure, for example ``"eBay: gmv_total"``.
+    unit : str
+        Unit with its currency, for example ``"million USD"``.
+    publisher : str
+        Publisher, after data/publishers.csv; of a splice, all of them.
+    points : DataFrame
+        Columns value, bound ("", "lower" or "upper") and provenance ("real" or "estimate") by period, in order.
+    sources : DataFrame
+        Columns period, source_publisher, source_url: the rows behind the values.
+    derivation : str
+        "as published", or how the values were derived.
+    """
+
+    name: str
+    unit: str
+    publisher: str
+    points: pd.DataFrame
+    sources: pd.DataFrame
+    derivation: str = "as published"
+
+    @property
+    def periods(self) -> list[str]:
+        """Periods as the files write them, in order."""
+        return list(self.points.index)
+
+    @property
+    def values(self) -> pd.Series:
+        """The values, in a PeriodIndex where all periods are years, quarters or months."""
+        for freq, offset in {"A": "Y", "Q": "Q", "M": "M"}.items():
+            if all(re.fullmatch(FORMS[freq], period) for period in self.periods):
+                return self.points["value"].set_axis(pd.PeriodIndex(self.periods, freq=offset, name="period"))
+        return self.points["value"]
+
+    @property
+    def provenance(self) -> str:
+        """Whether every value is "real", or some are an "estimate"."""
+        return "estimate" if self.points["provenance"].eq("estimate").any() else "real"
+
+
+def rows(resource: str, *, root: Path = DATA) -> pd.DataFrame:
+    """Load a file with four more columns that say how to read each row.
+
+    Returns
+    -------
+    DataFrame
+        The file's columns, then publisher (after data/publishers.csv), definition (after data/definitions.csv), bound
+        ("", "lower" or "upper") and provenance ("real" or "estimate"), the last two from the row's own words (`phrases`
+        and `wording` in the descriptor).
+    """
+    frame = data.load(resource, root=root)
+    if "source_publisher" not in frame:
+        raise DataError(
+            f"rows of {resource!r} by publisher were asked for; it has no source_publisher; use data.load()"
+        )
+    copies = data.load("publishers", root=root).set_index("source_publisher")["publisher"]
+    frame["publisher"] = frame["source_publisher"].map(copies).fillna(frame["source_publisher"])
+    frame["definition"] = "as named"
+    for row in data.load("definitions", root=root).query("resource == @resource").itertuples():
+        identity = _identity(resource, root)
+        same = frame[identity["entity"]].eq(row.entity) & frame[identity["measure"]].eq(row.measure)
+        same &= frame["note"].str.contains(str(row.note_says), regex=False, na=False)
+        frame.loc[same, "definition"] = row.definition
+    frame["bound"] = ""
+    for bound in ("upper", "lower"):
+        frame.loc[_says(frame, bound, resource, root), "bound"] = bound
+    frame["provenance"] = _says(frame, "estimate", resource, root).map({True: "estimate", False: "real"})
+    return frame
+
+
+def published(
+    resource: str, *, freq: str = "", first: str = "", last: str = "", root: Path = DATA, **where: Any
+) -> Series:
+    """Return one series of a file.
+
+    Parameters
+    ----------
+    resource : str
+        Name of the file, for example ``"platform_quarterly"``.
+    freq : {"A", "H", "Q", "M", "FY"}, optional
+        Keep calendar years, half-years, quarters, months or fiscal years; without it all periods.
+    first, last : str, optional
+        First and last period to keep, in the form of `freq`.
+    **where : str
+        Column = value, of the file or of `rows` (publisher, definition).
+
+    Raises
+    ------
+    DataError
+        When no row is left, when the rows span more than one series, or when a period has two different values.
+    """
+    asked = (
+        f"one series of {resource}" + "".join(f", {key}={value!r}" for key, value in where.items()) + " was asked for"
+    )
+    identity, frame = _identity(resource, root), rows(resource, root=root)
+    frame = frame.assign(period=frame[identity["period"]], value=frame[identity["value"]])
+    # A quarter that is cumulative is called by its months.
+    quarter = frame["period"].str.fullmatch(FORMS["Q"]) & _says(frame, "cumulative", resource, root)
+    frame.loc[quarter, "period"] = frame.loc[quarter, "period"].map(lambda one: one[:4] + SINCE_JANUARY[one[4:]])
+    for column, value in where.items():
+        if column not in frame:
+            raise DataError(f"{asked}; there is no column {column!r}; choose from {', '.join(frame.columns)}")
+        there, frame = sorted(map(str, frame[column].dropna().unique())), frame[frame[column] == value]
+        if frame.empty:
+            shown = ", ".join(there[:15]) + (f" and {len(there) - 15} more" if len(there) > 15 else "")
+            raise DataError(f"{asked}; no row has {column}={value!r}; rows there have {shown}; use one of these")
+    frame = _within(frame, freq, first, last, asked)
+    _refuse_several(frame, identity["identifiedBy"], asked)
+    frame = frame.drop_duplicates("period").sort_values("period")
+    one = frame.iloc[0]
+    unit, *currency = [str(one[column]) for column in identity["unit"] if not pd.isna(one[column])]
+    words, bracket, rest = unit.partition(" (")  # the currency goes behind the first words: million CNY (...)
+    return Series(
+        name=f"{one[identity['entity']]}: {one[identity['measure']]}",
+        unit=" ".join([words, *currency]) + bracket + rest,
+        publisher=one["publisher"],
+        points=frame.set_index("period")[["value", "bound", "provenance"]],
+        sources=frame[["period", "source_publisher", "source_url"]].reset_index(drop=True),
+    )
+
+
+def splice(splice_id: str, *, root: Path = DATA) -> Series:
+    """Return an annual series joined as data/splices.csv declares it; its derivation gives each stretch its reason."""
+    declared = data.load("splices", root=root)
+    stretches, known = declared[declared["splice_id"] == splice_id], ", ".join(declared["splice_id"].unique())
+    if stretches.empty:
+        raise DataError(
+            f"the splice {splice_id!r} was asked for; splices.csv declares {known}; declare it with its reason"
+        )
+    parts = [_stretch(row, root) for row in stretches.to_dict("records")]
+    how = "; ".join(
+        f"{row.period_from}-{row.period_to} {row.measure} ({row.derivation}: {row.reason})"
+        for row in stretches.itertuples()
+    )
+    return joined(parts, f"{stretches['entity'].iloc[0]}: {stretches['series'].iloc[0]}", f"spliced: {how}")
+
+
+def _stretch(row: dict[Any, Any], root: Path) -> Series:
+    """Return one stretch of a splice: as published, the last twelve months at Q4, or backed out of reported growth."""
+    resource, first, last = row["resource"], row["period_from"], row["period_to"]
+    identity = _identity(resource, root)
+    mine = {"root": root, identity["entity"]: row["entity"], identity["measure"]: row["measure"]}
+    mine["publisher"] = row["publisher"]
+    if row["derivation"] == "as_is":
+        return published(resource, freq="A", first=first, last=last, **mine)
+    if row["derivation"] == "ltm_at_q4":
+        sums = published(resource, freq="Q", first=f"{first}Q4", last=f"{last}Q4", **mine)
+        if "last twelve months" not in sums.unit:
+            raise DataError(
+                f"calendar years of {sums.name!r} were asked for; its unit is {sums.unit!r}; mend splices.csv"
+            )
+        years = sums.points.filter(like="Q4", axis="index").rename(index=lambda period: period[:4])
+        return replace(sums, points=years, unit=sums.unit.partition(" (")[0])
+    later: dict[str, Any] = {"freq": "A", "first": str(int(first) + 1), "last": str(int(last) + 1)}
+    reported = {key: value for key, value in mine.items() if key != "publisher"}
+    reported[identity["measure"]] = row["growth_measure"]
+    return _backed_out(published(resource, **later, **mine), published(resource, **later, **reported))
+
+
+def growth(levels: Series) -> Series:
+    """Return the change on the same period one year before, in per cent.
+
+    Raises
+    ------
+    DataError
+        When no period has its year before, a level is not positive, or two bounds leave the growth unbounded.
+    """
+    if (wrong := levels.points["value"][levels.points["value"] <= 0]).size:
+        found = f"{wrong.index[0]} is {wrong.iloc[0]:g}"
+        raise DataError(f"growth of {levels.name!r} was asked for; {found}; take a series of levels above zero")
+    name, how = f"growth of {levels.name}", "year-on-year, percent"
+    return _derived(levels, _moved(levels, 1), lambda now, before: 100 * (now / before - 1), name, "percent y/y", how)
+
+
+def from_growth(levels: Series, reported: Series) -> Series:
+    """Return levels one year before, from levels and their growth in per cent as one publisher reports both.
+
+    They are estimates, because reported growth is rounded.
+    """
+    _refuse_different("publisher", levels, reported)
+    return _backed_out(levels, reported)
+
+
+def _backed_out(levels: Series, reported: Series) -> Series:
+    if not reported.unit.startswith("percent"):
+        raise DataError(f"levels from {reported.name!r} were asked for; its unit is {reported.unit!r}; give per cent")
+    how = f"{levels.name} divided by one plus the reported growth one year later ({reported.name})"
+    earlier = _moved(levels, -1), _moved(reported, -1)
+    found = _derived(*earlier, lambda level, rate: level / (1 + rate / 100), levels.name, levels.unit, how)
+    return replace(found, points=found.points.assign(provenance="estimate"))
+
+
+def difference(one: Series, other: Series) -> Series:
+    """Return one minus the other, in the periods of both; per cent become percentage points.
+
+    Raises
+    ------
+    DataError
+        When units or publishers differ, no period is common, or two bounds leave the difference unbounded.
+    """
+    _refuse_different("unit", one, other)
+    _refuse_different("publisher", one, other)
+    how, unit = f"{one.name} minus {other.name}", "percentage points" if one.unit.startswith("percent") else one.unit
+    return _derived(one, other, lambda a, b: a - b, how, unit, how)
+
+
+def joined(parts: Sequence[Series], name: str, derivation: str) -> Series:
+    """Put stretches of one series behind each other; a period that two hold, or two units, is a DataError."""
+    for part in parts[1:]:
+        _refuse_different("unit", parts[0], part)
+    points = pd.concat([part.points for part in parts]).sort_index()
+    if twice := sorted(set(points.index[points.index.duplicated()])):
+        raise DataError(f"{name!r} was to be joined; two parts hold {', '.join(twice)}; keep one of them")
+    return _made(parts, points, name, parts[0].unit, derivation)
+
+
+def _derived(
+    top: Series,
+    bottom: Series,
+    compute: Callable[[pd.Series, pd.Series], pd.Series],
+    name: str,
+    unit: str,
+    derivation: str,
+) -> Series:
+    """Compute in the periods of both; what rises with the top and falls with the bottom has its bounds from them."""
+    both = top.points.merge(bottom.points, left_index=True, right_index=True, suffixes=("", "_below")).sort_index()
+    if both.empty:
+        there = ", ".join(top.periods)
+        raise DataError(f"{name!r} ({derivation}) was asked for; no periods fit among {there}; load more of them")
+    unbounded = both["bound"][both["bound"].eq(both["bound_below"]) & both["bound"].ne("")]
+    if len(unbounded):
+        found = f"in {unbounded.index[0]} both values are {unbounded.iloc[0]} bounds, which bound nothing together"
+        raise DataError(f"{name!r} was asked for; {found}; leave the period out")
+    estimated = both[["provenance", "provenance_below"]].eq("estimate").any(axis=1)
+    points = pd.DataFrame(
+        {
+            "value": compute(both["value"], both["value_below"]),
+            "bound": both["bound"].where(both["bound"].ne(""), both["bound_below"].map(OPPOSITE)),
+            "provenance": estimated.map({True: "estimate", False: "real"}),
+        }
+    )
+    return _made([top, bottom], points, name, unit, derivation)
+
+
+def _made(parts: Sequence[Series], points: pd.DataFrame, name: str, unit: str, derivation: str) -> Series:
+    """Return points made of some series as one, with all their publishers and sources."""
+    publishers = dict.fromkeys(one for part in parts for one in part.publisher.split("; "))
+    sources = pd.concat([part.sources for part in parts]).drop_duplicates().reset_index(drop=True)
+    return Series(name, unit, "; ".join(publishers), points, sources, derivation)
+
+
+def _moved(found: Series, years: int) -> Series:
+    """Return a series with each point under the same period some years later: 2020Q3 -> 2021Q3, FY2023 -> FY2024."""
+
+    def later(period: str) -> str:
+        return re.sub(r"\d{4}", lambda year: str(int(year[0]) + years), period, count=1)
+
+    return replace(found, points=found.points.rename(index=later))
+
+
+def _identity(resource: str, root: Path) -> dict[str, Any]:
+    """Return which columns of a file identify a series."""
+    entry = data.card(resource, root)
+    if "series" not in entry:
+        raise DataError(f"a series of {resource!r} was asked for; datapackage.json names none there; use data.load()")
+    return dict(entry["series"])
+
+
+def _says(frame: pd.DataFrame, kind: str, resource: str, root: Path) -> pd.Series:
+    """Return whether the wording of each row holds one of the phrases of a kind."""
+    phrases = re.compile("|".join(data.package(root)["phrases"][kind]), re.IGNORECASE)
+    wording = frame[data.card(resource, root).get("wording", [])].fillna("")
+    return wording.map(lambda text: bool(phrases.search(text))).any(axis=1)
+
+
+def _within(frame: pd.DataFrame, freq: str, first: str, last: str, asked: str) -> pd.DataFrame:
+    if freq not in ("", *FORMS):
+        raise DataError(f"{asked} by the frequency {freq!r}; known are {', '.join(FORMS)}; use one of these")
+    if any(not re.fullmatch(FORMS.get(freq, ""), end) for end in (first, last) if end):
+        raise DataError(f"{asked} from {first} to {last}; the frequency is {freq}; give both in one form")
+    periods = frame["period"]
+    kept = periods.str.fullmatch(FORMS.get(freq, ".*")) & periods.ge(first) & periods.le(last or "~")
+    if not kept.any():
+        span, there = f"freq={freq}, first={first}, last={last}", ", ".join(sorted(periods.unique()))
+        raise DataError(f"{asked}; no period fits {span}; there are {there}; ask for some of these")
+    return frame[kept]
+
+
+def _refuse_several(frame: pd.DataFrame, identified_by: Sequence[str], asked: str) -> None:
+    """Refuse rows that span more than one series, naming every column that differs, and two values of one period."""
+    spans = []
+    for column in identified_by:
+        counts = frame[column].fillna("none").value_counts(sort=False)
+        if len(counts) > 1:
+            found = ", ".join(f"{value!r} ({count})" for value, count in counts.items())
+            spans.append(f"{len(counts)} values of {column}: {found}")
+    if spans:
+        remedy = "these are different series: choose one of each, or declare a splice in data/splices.csv"
+        raise DataError(f"{asked}; its {len(frame)} rows span {'; '.join(spans)}; {remedy}")
+    for period, group in frame.groupby("period"):
+        if len(set(group["value"])) > 1:
+            found = ", ".join(f"{row.value:g} ({row.source_publisher})" for row in group.itertuples())
+            remedy = "choose one with source_publisher=..., or correct the file"
+            raise DataError(f"{asked}; {period} has different values: {found}; {remedy}")
+
+
+def _refuse_different(attribute: str, one: Series, other: Series) -> None:
+    mine, its = getattr(one, attribute), getattr(other, attribute)
+    if mine != its:
+        found = f"{one.name!r} and {other.name!r} were to be combined; their {attribute}s differ: {mine!r} and {its!r}"
+        raise DataError(f"{found}; take both from one, or declare a splice in data/splices.csv")

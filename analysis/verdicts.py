@@ -1,0 +1,395 @@
+"""From a claim and an estimate to one of four words, by rules that depend on the kind of claim, never on its content.
+
+Confidence is separate from the word, and has a rule of its own (:func:`confidence`). A simulated market gives a claim
+no word: what it says stands apart, as "If the market were as simulated (preset, seed), then: ...".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter, ValidationError, model_validator
+
+from analysis import data
+from analysis.errors import DataError, DesignError
+
+Word = Literal["Supported", "Contradicted", "Not shown", "Not testable with this data"]
+Level = Literal["high", "moderate", "low"]
+Tier = Literal["facts", "listed", "panel", "sim"]
+Grade = Literal["", "usable", "usable with bounds", "do not use"]
+WORDS: tuple[Word, ...] = get_args(Word)
+SUPPORTED, CONTRADICTED, NOT_SHOWN, NOT_TESTABLE = WORDS
+CONFIDENCE: tuple[Level, ...] = get_args(Level)
+TIERS: tuple[Tier, ...] = get_args(Tier)
+GRADES: tuple[Grade, ...] = get_args(Grade)
+SAME_COUNT = 0.10  # two counts of one thing agree when they differ by at most this share
+AS_LARGE = 1.0  # breakdown value from which a finding survives a drift as large as the largest one before
+
+Interval = tuple[float, float]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+_IN_WORDS = PlainSerializer(lambda limit: str(limit) if math.isinf(limit) else limit, when_used="json-unless-none")
+Limit = Annotated[float, Field(ge=-math.inf), _IN_WORDS]  # no NaN, and JSON has no number for an open side
+
+
+class Verdict(BaseModel):
+    """What the data say of one claim in one reading.
+
+    Attributes
+    ----------
+    claim, reading : str
+        Id in claims.csv, and which reading of it (``"V2"``); empty where there is one.
+    statement, claimant : str
+        The claim in words and who made it.
+    word, confidence : str
+        One of `WORDS`; high, moderate or low.
+    estimand, unit, window, n : str
+        What was estimated, in which unit, over which time, from how many of what.
+    estimate, low, high, margin : float or None
+        Point and interval in `unit`, and the margin it is held against; None where there is none.
+    claimed : float or None
+        The claimant's own figure, which is no finding.
+    interval : str
+        Kind of interval: ``"permutation interval"``, ``"identified set"``, ``"published readings"``.
+    tier, provenance : str
+        Data tier, and whether the numbers are real, estimated or simulated.
+    market : str
+        What the market was where the numbers are simulated: ``"mid_3k, seed 1"``, or the panel's file; else empty.
+    grade : str
+        What the design audit says of the estimator; empty where it says nothing.
+    why, change : str
+        The reason in a sentence, and what would change the word.
+    as_of, notebook, inputs : str
+        Date of knowledge, who judged, and a digest of the data it read.
+    panel : str
+        Digest of the panel that it was read off, stamped with them; empty for public figures.
+    report : str
+        Name of the report of a run, stamped by the runner.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    claim: str
+    statement: str
+    claimant: str
+    word: Word
+    confidence: Level
+    tier: Tier
+    provenance: Literal["real", "estimate", "simulated"]
+    why: str
+    change: str
+    reading: str = ""
+    estimand: str = ""
+    estimate: Number | None = None
+    low: Limit | None = None
+    high: Limit | None = None
+    claimed: Number | None = None
+    interval: str = ""
+    margin: Number | None = None
+    unit: str = ""
+    window: str = ""
+    n: str = ""
+    as_of: str = ""
+    notebook: str = ""
+    inputs: str = ""
+    panel: str = ""
+    report: str = ""
+    market: str = ""
+    grade: Grade = ""
+
+    @property
+    def name(self) -> str:
+        """Claim and reading, as tables call it: ``"C01 V2"``."""
+        return f"{self.claim} {self.reading}".strip()
+
+    @property
+    def simulated(self) -> bool:
+        """Whether it speaks of a simulated market, and so gives the claim no word."""
+        return self.provenance == "simulated"
+
+    @property
+    def said(self) -> str:
+        """The word as a sentence may give it: with its condition where the market is simulated."""
+        return f"{condition(self.market)} {self.word}" if self.simulated else self.word
+
+    @model_validator(mode="after")
+    def _fits(self) -> Verdict:
+        if self.simulated != bool(self.market) or (self.tier == "sim" and not self.simulated):
+            found = f"its tier is {self.tier!r}, its provenance {self.provenance!r} and its market {self.market!r}"
+            remedy = "name the market where numbers are simulated, and only there; tier sim is always simulated"
+            raise ValueError(f"{self.name}: {found}; {remedy}")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError(f"{self.name}: its interval runs from {self.low} to {self.high}; swap them")
+        return self
+
+
+def condition(market: str) -> str:
+    """Return the words that stand before all that is said of a simulated market, with its name where it has one."""
+    return f"If the market were as simulated{f' ({market})' if market else ''}, then:"
+
+
+def faults(error: ValidationError) -> str:
+    """Say what is wrong with a verdict: the key, what was asked, and what was found."""
+    return "; ".join(
+        f"{'.'.join(map(str, one['loc']))}: {one['msg']}, found {one['input']!r:.60}"
+        if one["type"] != "value_error"
+        else one["msg"].removeprefix("Value error, ")
+        for one in error.errors()
+    )
+
+
+# The rules. None means that there is no estimate or bound; a bound or an identified set stands in for an interval. What
+# is no number is refused: it would pass through a comparison as if it had been judged.
+
+
+def not_lower(interval: Interval | None, margin: float) -> Word:
+    """Judge "did no harm": supported above ``-margin``, contradicted below it; both share one unit."""
+    margin = _margin(margin)
+    if interval is None:
+        return NOT_TESTABLE
+    low, high = _interval(interval)
+    return SUPPORTED if low > -margin else CONTRADICTED if high < -margin else NOT_SHOWN
+
+
+def unchanged(interval: Interval | None, margin: float) -> Word:
+    """Judge "unchanged": supported inside ``±margin``, contradicted outside it."""
+    margin = _margin(margin)
+    if interval is None:
+        return NOT_TESTABLE
+    low, high = _interval(interval)
+    if -margin < low and high < margin:
+        return SUPPORTED
+    return CONTRADICTED if high < -margin or low > margin else NOT_SHOWN
+
+
+def direction(interval: Interval | None) -> Word:
+    """Judge "more of it": supported when the interval lies above zero."""
+    return not_lower(interval, 0.0)
+
+
+def stayed_positive(readings: Sequence[float]) -> Word:
+    """Judge "growth stayed positive" from every published reading of it, in any one unit."""
+    _finite("a reading", readings)
+    return direction((min(readings), max(readings)) if readings else None)
+
+
+def count(claimed: float | None, independent: Iterable[float]) -> Word:
+    """Judge a count against what others counted by the same definition.
+
+    Supported within 10 per cent of one of them, contradicted further off from all, not shown where only the claimant's
+    figure exists, not testable where the claim names no number.
+    """
+    figures = list(independent)
+    _finite("an independent count", figures)
+    if claimed is None:
+        return NOT_TESTABLE
+    if not 0 < claimed < math.inf:
+        raise DesignError(f"a word was asked for; the claimed count is {claimed}; give a positive number, or None")
+    if not figures:
+        return NOT_SHOWN
+    return SUPPORTED if min(abs(one - claimed) for one in figures) <= SAME_COUNT * claimed else CONTRADICTED
+
+
+def documented(found: Sequence[bool]) -> Word:
+    """Judge "these firms were hit" or "this sum was frozen": supported when filings or reports bear out every part."""
+    if odd := [value for value in found if value not in (True, False)]:
+        raise DesignError(f"a word was asked for; on record or not is {odd[0]!r}; give true or false for each part")
+    return NOT_TESTABLE if not found else SUPPORTED if all(found) else NOT_SHOWN
+
+
+def _finite(name: str, values: Iterable[float]) -> None:
+    for value in values:
+        if not math.isfinite(value):
+            raise DesignError(f"a word was asked for; {name} is {value}; give finite numbers")
+
+
+def _interval(interval: Interval) -> Interval:
+    low, high = interval
+    if not low <= high or low == math.inf or high == -math.inf:  # the first comparison is false for NaN
+        remedy = "give two numbers, the lower first, or None where there is no estimate"
+        raise DesignError(f"a word was asked for; the interval runs from {low} to {high}; {remedy}")
+    return low, high
+
+
+def _margin(margin: float) -> float:
+    if not 0 <= margin < math.inf:
+        raise DesignError(f"a word was asked for; the margin is {margin}; give a finite number from 0 on")
+    return margin
+
+
+def confidence(grade: str, *, passed: bool | None = None, breakdown: float | None = None) -> Level:
+    """Return the lowest level that grade, check and breakdown value allow a panel's word.
+
+    ========== ====================== ======================= ==========================
+    level      grade of the audit     check of the design     breakdown value, if known
+    ========== ====================== ======================= ==========================
+    high       usable                 passed                  at least `AS_LARGE`
+    moderate   usable with bounds,    none was possible       below it
+               or not graded
+    low        do not use             failed                  none: zero is not excluded
+    ========== ====================== ======================= ==========================
+
+    Parameters
+    ----------
+    grade : str
+        One of `GRADES`; empty where the audit says nothing.
+    passed : bool or None
+        Whether the design's own check, such as a placebo year, found nothing; None where there is none.
+    breakdown : float or None
+        Largest drift, as a multiple of the largest one before the closures, that the finding survives; NaN where it
+        excludes zero under none; None where it is not known, which then limits nothing.
+    """
+    if grade not in GRADES:
+        raise DesignError(f"confidence by a grade was asked for; found {grade!r}; use one of {GRADES}")
+    if breakdown is not None and breakdown < 0:
+        raise DesignError(f"confidence by a breakdown value was asked for; found {breakdown}; give one of 0 or more")
+    by_grade = {"usable": 0, "usable with bounds": 1, "": 1, "do not use": 2}[grade]
+    by_check = {True: 0, None: 1, False: 2}[passed]
+    by_breakdown = 0 if breakdown is None or breakdown >= AS_LARGE else 2 if math.isnan(breakdown) else 1
+    return CONFIDENCE[max(by_grade, by_check, by_breakdown)]
+
+
+def breakdown(interval: Interval, boundary: float, drift: float) -> float:
+    """Return how many times the drift of a placebo an interval survives before it reaches a boundary.
+
+    Which way a drift went before says nothing of the way that it goes after, so its size alone counts. Infinite for no
+    drift; NaN where the boundary lies in the interval, so that there is no finding.
+    """
+    distance = max(interval[0] - boundary, boundary - interval[1])
+    return math.nan if distance <= 0 else distance / abs(drift) if drift else math.inf
+
+
+def write(
+    verdicts: Sequence[Verdict],
+    path: str | Path,
+    *,
+    as_of: str,
+    notebook: str,
+    resources: Sequence[str],
+    digests: Sequence[str] = (),
+) -> None:
+    """Write a notebook's verdicts as a JSON list, whole or not at all.
+
+    Parameters
+    ----------
+    verdicts : sequence of Verdict
+        In the order in which they are shown.
+    path : path
+        The file; its folder is made when missing.
+    as_of, notebook : str
+        Stamped on each verdict: date of knowledge, and who judged.
+    resources : sequence of str
+        Names of the files that were read, after datapackage.json; their digest is stamped too.
+    digests : sequence of str
+        Digests of the panels that were read; stamped on the verdicts as `panel`, joined.
+    """
+    read = [data.card(name)["hash"].removeprefix("sha256:") for name in sorted(resources)]
+    inputs = hashlib.sha256("".join([*read, *sorted(digests)]).encode()).hexdigest()
+    stamp = {"as_of": as_of, "notebook": notebook, "inputs": inputs, "panel": " ".join(sorted(digests))}
+    rows = [verdict.model_copy(update=stamp).model_dump(mode="json") for verdict in verdicts]
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    data.replace(Path(path), json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+
+
+def read(folder: str | Path, claims: Sequence[str] | None = None) -> list[Verdict]:
+    """Read all verdicts of a run: of a published folder its verdicts.json, else every file, in the order of names.
+
+    Parameters
+    ----------
+    folder : path
+    claims : sequence of str, optional
+        Keep those on these claims.
+
+    Raises
+    ------
+    DataError
+        If there are none, a file is not a list of verdicts, they were made at different dates of knowledge, the
+        simulated ones speak of different markets or those of tier panel of different panels, or one tier judges a
+        reading twice.
+    """
+    whole = Path(folder) / "verdicts.json"
+    files = [whole] if whole.exists() else sorted(Path(folder).glob("*.json"))
+    if not files:
+        raise DataError(f"the verdicts of a run were asked for; {folder} holds none; run make report first")
+    found: list[Verdict] = []
+    for file in files:
+        try:
+            found += TypeAdapter(list[Verdict]).validate_json(file.read_bytes())
+        except ValidationError as error:
+            raise DataError(f"{file.name}: verdicts were asked for; {faults(error)}; run the notebook again") from error
+    if nameless := [one.name for one in found if one.tier == "panel" and not one.panel]:
+        raise DataError(f"{folder}: {', '.join(nameless)} of tier panel name no panel; run the notebook again")
+    for what, several in (
+        ("dates", {one.as_of for one in found}),
+        ("simulated markets", {one.market for one in found if one.simulated}),
+        ("panels with the digests", {one.panel[:12] for one in found if one.tier == "panel"}),
+    ):
+        if len(several) > 1:
+            remedy = "run make report again, with one panel to a folder"
+            raise DataError(f"{folder}: verdicts of one run were asked for; found {what} {sorted(several)}; {remedy}")
+    judged = Counter((one.name, one.tier) for one in found)
+    if twice := [f"{name} of tier {tier} {number} times" for (name, tier), number in judged.items() if number > 1]:
+        remedy = "remove the file that another run left there, or let one notebook judge it"
+        raise DataError(
+            f"{folder}: one verdict on each reading and tier was asked for; found {', '.join(twice)}; {remedy}"
+        )
+    return [one for one in found if claims is None or one.claim in claims]
+
+
+def _foremost(found: Iterable[Verdict]) -> list[Verdict]:
+    chosen: dict[tuple[str, str], Verdict] = {}
+    for verdict in sorted(found, key=lambda one: (one.word == NOT_TESTABLE, -TIERS.index(one.tier), one.notebook)):
+        chosen.setdefault((verdict.claim, verdict.reading), verdict)
+    return [chosen[key] for key in sorted(chosen)]
+
+
+def best(found: Iterable[Verdict]) -> list[Verdict]:
+    """Return the verdict that gives each reading its word, in the order of the claims.
+
+    A panel goes before listed firms, and these before public facts; but "not testable" with one kind of data never
+    displaces what another could test. Among equals the first notebook speaks. Simulated verdicts give no word.
+    """
+    return _foremost(verdict for verdict in found if not verdict.simulated)
+
+
+def simulated(found: Iterable[Verdict]) -> dict[str, Verdict]:
+    """Return what a simulated market says, by name of the reading; chosen among several as in :func:`best`."""
+    return {verdict.name: verdict for verdict in _foremost(verdict for verdict in found if verdict.simulated)}
+
+
+def party(claimant: str) -> str:
+    """Return who spoke, without the person in brackets: "Amazon (Cindy Tai)" is Amazon."""
+    return claimant.split(" (", maxsplit=1)[0]
+
+
+def unjudged(verdicts: Sequence[Verdict], claims: Sequence[str]) -> list[str]:
+    """Return the readings of these claims, after readings.csv, that no verdict gives its word.
+
+    Those of a simulated market give none; a claim without a reading stands for itself.
+    """
+    ledger = data.load("readings")
+    known = (ledger["claim_id"] + " " + ledger["reading"].fillna("")).str.strip()
+    judged = {verdict.name for verdict in verdicts if not verdict.simulated}
+    names = [name for claim in claims for name in known[ledger["claim_id"] == claim].tolist() or [claim]]
+    return [name for name in names if name not in judged]
+
+
+def elsewhere(found: Iterable[Verdict]) -> dict[str, list[Verdict]]:
+    """Return the verdicts that public figures gave a reading to which a panel gave its word, by its name."""
+    found = list(found)
+    on_panel = {verdict.name for verdict in best(found) if verdict.tier == "panel"}
+    public = [verdict for verdict in found if verdict.tier in ("facts", "listed")]
+    return {name: [verdict for verdict in public if verdict.name == name] for name in sorted(on_panel)}
+
+
+def tally(verdicts: Iterable[Verdict]) -> dict[str, int]:
+    """Count the verdicts by word, in the order of `WORDS`; those of a simulated market do not count."""
+    words = [verdict.word for verdict in verdicts if not verdict.simulated]
+    return {word: words.count(word) for word in WORDS}

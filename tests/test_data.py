@@ -1,0 +1,238 @@
+"""Files of the data package: what is loaded, what is refused and with which message, and what is accepted."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import frictionless
+import pandas as pd
+import pytest
+
+from analysis import data
+from analysis.errors import DataError
+
+EVENTS = "facts/events.csv"
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Return a copy of the data folder that a test may spoil."""
+    return Path(shutil.copytree(data.DATA, tmp_path / "data"))
+
+
+def edit(path: Path, old: bytes, new: bytes) -> None:
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new, 1))
+
+
+def tiny(tmp_path: Path, text: str, *fields: dict) -> Path:
+    """Write a package of one file, whose hash is right."""
+    root = tmp_path / "tiny"
+    root.mkdir(parents=True)
+    (root / "t.csv").write_bytes(text.encode())
+    entry = {
+        "name": "t",
+        "type": "table",
+        "path": "t.csv",
+        "bytes": len(text.encode()),
+        "hash": f"sha256:{hashlib.sha256(text.encode()).hexdigest()}",
+        "vintage": "2026-11-25",
+        "schema": {"fields": list(fields), "missingValues": [""]},
+    }
+    (root / "datapackage.json").write_text(json.dumps({"name": "tiny", "resources": [entry]}))
+    return root
+
+
+def refusal(root: Path) -> str:
+    """Return why `check` refuses a folder."""
+    with pytest.raises(DataError) as refused:
+        data.check(root)
+    return str(refused.value)
+
+
+def test_frictionless_finds_the_package_valid():
+    report = frictionless.Package(str(data.DATA / "datapackage.json")).validate()
+    assert report.valid, report.flatten(["name", "message"])
+
+
+def test_every_file_passes_the_check_with_its_rows_and_recorded_size():
+    checked = data.check()
+    assert list(checked.columns) == ["name", "file", "rows", "bytes", "vintage", "sha256"]
+    assert list(checked["bytes"]) == [(data.DATA / path).stat().st_size for path in checked["file"]]
+    assert list(checked["rows"]) == [len(data.load(name)) for name in checked["name"]]
+
+
+def test_values_have_the_declared_types():
+    events, returns = data.load("events"), data.load("market_stock_returns")
+    assert events["seed"].dtype == bool
+    assert events["quantity"].dtype == "float64"
+    assert events["quantity"].isna().sum() == 19
+    assert pd.api.types.is_datetime64_any_dtype(returns["date"])
+    assert returns["n_stocks"].dtype == "int64"
+
+
+def test_what_may_be_missing_keeps_its_type_and_false_is_false(tmp_path):
+    kinds = {"id": "string", "n": "integer", "may": "boolean", "must": "boolean"}
+    fields = [{"name": name, "type": kind} for name, kind in kinds.items()]
+    fields[-1]["constraints"] = {"required": True}
+    frame = data.load("t", root=tiny(tmp_path, "id,n,may,must\n01,1,false,true\nNA,,,0\n", *fields))
+    assert frame["id"].tolist() == ["01", "NA"]
+    assert (frame["n"].dtype, frame["may"].dtype, frame["must"].dtype) == ("Int64", "boolean", bool)
+    assert frame[["n", "may"]].isna().to_numpy().tolist() == [[False, False], [True, True]]
+    assert not frame["may"][0]
+    assert frame["must"].tolist() == [True, False]
+
+
+def test_a_byte_that_was_not_accepted_is_refused_with_both_remedies(root):
+    edit(root / EVENTS, b"1135", b"1136")
+    with pytest.raises(DataError) as refused:
+        data.load("events", root=root)
+    message = str(refused.value)
+    assert data.card("events")["hash"] in message
+    assert (
+        f"restore it from git, or if the change is meant, run: python -m analysis check --accept {root / EVENTS}"
+        in (message)
+    )
+
+
+def test_a_missing_file_and_a_name_that_is_not_declared_are_refused(root):
+    (root / EVENTS).unlink()
+    with pytest.raises(DataError, match="No such file or directory; restore it from git"):
+        data.load("events", root=root)
+    with pytest.raises(DataError, match=r"declares events, claims, .*; declare it with its schema"):
+        data.load("event", root=root)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (b",1135,", b",many,", 'cell "many" in row "3" and field "quantity" .* type is "number'),
+        (b",1135,", b",nan,", "row 3, column quantity: found NaN; a figure is finite or missing"),
+        (b",1135,", b",1e999,", r"row 3, column quantity: found 1E\+999; a figure is finite"),
+        (b"E002,2020,", b"E002,2020-13,", 'cell "2020-13" .* constraint "pattern"'),
+        (b"E002,2020,", b"E002,,", 'cell "" in row at position "3" and field "date" .* constraint "required"'),
+        (b",policy,", b",polizy,", 'cell "polizy" .* constraint "enum" is .*analyst_estimate'),
+        (b"E002,", b"E001,", '"3" has unique constraint violation in field "event_id" .* row at position 2'),
+        (b"E002,", b"E001,", '"3" violates the primary key: the same as in the row at position 2'),
+        (b"actor,", b"actress,", 'Label "actress" in field actor'),
+        (b"E002,2020,", b"E002,2020,extra,", 'Row at position "3" has an extra value'),
+        (b"Youkeshu (Tiza)", "有棵树".encode("gbk"), "byte 0xd3"),
+    ],
+)
+def test_a_file_that_breaks_its_schema_is_not_accepted(root, old, new, said):
+    before = (root / "datapackage.json").read_bytes()
+    edit(root / EVENTS, old, new)
+    with pytest.raises(DataError, match=f"events.csv: .*{said}.*; (correct|save) it"):
+        data.accept(root / EVENTS, vintage="2027-01-31", root=root)
+    assert (root / "datapackage.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"\n"])
+def test_an_empty_file_is_not_accepted(root, content):
+    (root / EVENTS).write_bytes(content)
+    with pytest.raises(DataError, match="the source is empty"):
+        data.accept(root / EVENTS, vintage="2027-01-31", root=root)
+
+
+@pytest.mark.parametrize(("value", "said"), [("2021-02-30", "date"), ("1.0", "integer"), ("yes", "boolean")])
+def test_text_that_is_not_of_its_type_is_refused(tmp_path, value, said):
+    assert f'type is "{said}' in refusal(tiny(tmp_path, f"x\n{value}\n", {"name": "x", "type": said}))
+
+
+def test_a_type_that_load_does_not_know_is_refused(tmp_path):
+    assert "found columns of type duration; use one of string" in refusal(
+        tiny(tmp_path, "n\nP1Y\n", {"name": "n", "type": "duration"})
+    )
+
+
+def test_a_message_counts_the_problems_it_does_not_list(root):
+    path = root / "facts/market_stock_returns.csv"
+    path.write_bytes(path.read_bytes().replace(b"2021-", b"2o21-"))
+    message = refusal(root)
+    assert "487 problems, the first 20:" in message
+    assert len(message.splitlines()) == 21
+
+
+def test_the_check_reports_the_problems_of_all_files_at_once_and_those_that_nothing_declares(root):
+    edit(root / EVENTS, b",1135,", b",many,")
+    edit(root / "facts/threats.csv", b"2020-11", b"2020-14")
+    for name in ("facts/new.csv", "loose.csv", "facts/.DS_Store", ".backup.csv"):
+        (root / name).write_text("a\n1\n")
+    message = refusal(root)
+    assert 'events.csv: Type error in the cell "many"' in message
+    assert 'threats.csv: The cell "2020-14"' in message
+    assert "new.csv: nothing declares it" in message
+    assert "loose.csv: nothing declares it" in message
+    assert ".DS_Store" not in message
+    assert ".backup" not in message
+
+
+def test_an_accepted_change_loads_and_leaves_the_rest_of_the_descriptor_alone(root):
+    before = (root / "datapackage.json").read_text().splitlines()
+    edit(root / EVENTS, b",1135,", b",11350,")
+    card = data.accept(root / EVENTS, vintage="2027-01-31", root=root)
+    after = (root / "datapackage.json").read_text().splitlines()
+    changed = [new.strip().split(":")[0] for old, new in zip(before, after, strict=True) if old != new]
+    assert changed == ['"bytes"', '"hash"', '"vintage"']
+    assert card == data.card("events", root) == data.newest(root)
+    assert (card["vintage"], card["bytes"]) == ("2027-01-31", len((root / EVENTS).read_bytes()))
+    assert data.load("events", root=root)["quantity"][1] == 11350
+    assert data.load("events")["quantity"][1] == 1135
+
+
+@pytest.mark.parametrize(
+    ("name", "vintage", "said"),
+    [("events", "31.1.2027", "give it as YYYY-MM-DD"), ("facts/new.csv", "2027-01-31", "declare it with its schema")],
+)
+def test_no_date_and_no_declared_file_are_not_accepted(root, name, vintage, said):
+    with pytest.raises(DataError, match=said):
+        data.accept(name, vintage=vintage, root=root)
+
+
+def test_a_card_whose_values_cannot_be_replaced_is_left_alone(root):
+    edit(root / "datapackage.json", b'"vintage": "2026-11-24",', b'"vintage" : "2026-11-24",')
+    before = (root / "datapackage.json").read_bytes()
+    with pytest.raises(DataError, match="bytes, hash, vintage were to be recorded; write them below its path"):
+        data.accept("events", vintage="2027-01-31", root=root)
+    assert (root / "datapackage.json").read_bytes() == before
+
+
+def test_a_failed_write_leaves_the_descriptor_and_no_debris(root, monkeypatch):
+    before, listing = (root / "datapackage.json").read_bytes(), sorted(root.iterdir())
+    edit(root / EVENTS, b",1135,", b",11350,")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        data.accept("events", vintage="2027-01-31", root=root)
+    assert (root / "datapackage.json").read_bytes() == before
+    assert sorted(root.iterdir()) == listing
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (b'"name": "events",', b'"name" "events",', r"datapackage.json, line \d+: no JSON"),
+        (b'"name": "claims"', b'"name": "events"', "declares events twice"),
+    ],
+)
+def test_a_spoiled_descriptor_is_refused(root, old, new, said):
+    edit(root / "datapackage.json", old, new)
+    with pytest.raises(DataError, match=said):
+        data.card("events", root)
+
+
+def test_a_folder_without_descriptor_is_refused(tmp_path):
+    with pytest.raises(DataError, match="give the right data folder as root"):
+        data.package(tmp_path)
+
+
+def test_cards_need_no_pandas():
+    code = "import sys; from analysis import data; data.newest(); sys.exit('pandas' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
