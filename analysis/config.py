@@ -316,16 +316,9 @@ def settled(model: type[BaseModel], given: Mapping[str, str]) -> dict[str, Value
 
 
 def check(notebook: str, namespace: Mapping[str, object]) -> dict[str, Value]:
-    """Check the parameters in force in a running notebook, from its ``globals()``; for its setup cell.
-
-    Returned are those that belong to its ``data_tier``, by name.
-    """
+    """Return the parameters in force in a running notebook, checked, from its ``globals()``; for its setup cell."""
     model = parameters(NOTEBOOKS / notebook)
-    values = _admitted(model, model.model_validate, {name: namespace.get(name) for name in model.model_fields})
-    tiers = {name: re.match(r"tiers? (.*?): ", field.description or "") for name, field in model.model_fields.items()}
-    return {
-        name: value for name, value in values.items() if not (of := tiers[name]) or f"{values['data_tier']}" in of[1]
-    }
+    return _admitted(model, model.model_validate, {name: namespace.get(name) for name in model.model_fields})
 
 
 def _admitted(model: type[BaseModel], read: Callable[..., BaseModel], given: Mapping[str, Any]) -> dict[str, Value]:

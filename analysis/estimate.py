@@ -20,6 +20,7 @@ Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 Labels = Sequence[Any] | npt.NDArray[Any]
 
+NO_TERM = ("",)  # of a refusal: whatever is asked of it is refused for the same reason
 STEP = 1e-30  # of a complex derivative: no difference is taken, so the smaller the better
 DRAWS = 10_000  # of the largest t statistic
 
@@ -142,7 +143,9 @@ class Estimate:
         return None if np.isnan(low) or np.isnan(high) else (float(low), float(high))
 
     def __getitem__(self, terms: str | Sequence[str]) -> Estimate:
-        """Return some of the terms, in the order asked for."""
+        """Return some of the terms, in the order asked for; of what is refused as a whole, the refusal."""
+        if self.terms == NO_TERM:
+            return self
         places = [self._place(term) for term in ([terms] if isinstance(terms, str) else terms)]
         kept = np.array(places, dtype=np.int64)
 
@@ -256,6 +259,11 @@ class Estimate:
         unit = f" {self.unit}" if spec in ("unit", "all") else ""
         why = f" ({self.reason})" if spec in ("interval", "all") and not within else ""
         return f"{written}{unit} {MARKS[self.provenance]}{why}"
+
+
+def refusal(reason: str) -> Estimate:
+    """Return an Estimate that holds nothing but the reason why there is none."""
+    return Estimate(estimand="", unit="", terms=NO_TERM, value=np.full(1, np.nan), n=np.nan, reason=reason)
 
 
 def slopes(function: Callable[..., Any], *arguments: Floats) -> list[Floats]:

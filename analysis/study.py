@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analysis import grades, verdicts
 from analysis.config import Event, read_event
 from analysis.errors import DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
-from analysis.estimands.design import Design, attempt
+from analysis.estimands.design import Design, Sample, attempt
+from analysis.estimate import Estimate
+from analysis.evidence import claims
+from analysis.verdicts import Verdict
 
 if TYPE_CHECKING:
     from analysis.market.truth import Truth
@@ -68,11 +72,6 @@ class Study:
         """
         event, path = read_event(settings["event"]), str(settings.get("panel_path", ""))
         tier = "panel" if path else "sim"
-        if settings.get("data_tier", tier) != tier:
-            raise DesignError(
-                f"data of tier {settings['data_tier']!r} were asked for; a study is of tier panel with a panel_path, "
-                f"of tier sim without; found panel_path {path!r}; set both"
-            )
         fields = ("comparison", "post_from", "post_to", "base_months", "anticipation", "cluster")
         asked = {name: settings[name] for name in fields if name in settings}
         its: dict[str, Any] = {name: getattr(event, name) for name in ("origin", "destinations", "opened")}
@@ -137,6 +136,87 @@ class Study:
         return cohorts.set_index(cohorts["month"].astype(str))["firms"]
 
     @property
+    def sample(self) -> Sample:
+        """What the design picks from the panel."""
+        return self.design.sample(self.panel)
+
+    @property
+    def own(self) -> str:
+        """Firms of the origin that is asked about, in print."""
+        return f"{self.event.origin_name} firms"
+
+    @property
+    def home(self) -> str:
+        """The platform that closed accounts, in print."""
+        return self.event.platforms[self.event.home]
+
+    @property
+    def there(self) -> str:
+        """The platforms to which closed firms are said to have gone, in print."""
+        return " and ".join(self.event.platforms[code] for code in self.event.destinations)
+
+    @property
+    def words(self) -> dict[str, str]:
+        """Names in print of the codes of platforms and of the origin."""
+        return {**self.event.platforms, self.event.origin: self.event.origin_name}
+
+    def graded(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return rows with the grades of the design audit for a market or a panel such as this; a refusal as it is."""
+        return rows if isinstance(rows, Estimate) else grades.beside(rows, self.preset, self.closed)
+
+    def judge(
+        self,
+        question: str,
+        found: Estimate,
+        *,
+        kind: str,
+        window: str,
+        n: str,
+        unit: str = "",
+        margin: float | None = None,
+        placebo: pd.DataFrame | None = None,
+    ) -> Verdict | None:
+        """Judge the reading of a claim by which the event asks a question; None where it asks no such thing.
+
+        Parameters
+        ----------
+        question : str
+            Key of `readings` in the event's file.
+        found : Estimate
+            One term, or a refusal.
+        kind, window, n : str
+            What its interval is, the time that it holds for, and from how many of what.
+        unit : str
+            Where it is not the reading's own.
+        margin : float, optional
+            In that unit, set in advance.
+        placebo : DataFrame, optional
+            Its last row, with `estimate`, `conf_low` and `conf_high`, should hold zero.
+        """
+        if question not in self.event.asked:
+            return None
+        (grade,) = self.graded(pd.DataFrame({"id": [found.estimand]}))["grade"]
+        more = {} if placebo is None else claims.checked(placebo)
+        if not np.isnan(found.value[0]):
+            more["estimate"] = float(found.value[0])
+        claim, reading = self.event.asked[question]
+        return claims.judge(
+            claim,
+            reading,
+            tier=self.tier,
+            provenance=self.mark,
+            market=self.market,
+            interval=found.bounds(found.terms[0]),
+            kind=kind,
+            margin=margin,
+            grade=grade if grade in verdicts.GRADES else "",
+            unit=unit,
+            window=window,
+            n=n,
+            **more,
+        )
+
+    @property
     def line(self) -> str:
         """The event, and the closures in its waves and in other months, in a sentence for the data of a report."""
         months = self.closed_by_month
@@ -151,7 +231,9 @@ class Study:
         """Return the true value of every estimand in the design's window, by id; empty where it is not known."""
         if self.truth is None:
             return {}
-        return self.truth.scalars(self.design.post_from, self.design.post_to)
+        window = self.design.post_from, self.design.post_to
+        known = {"placebo": 0.0, "mechanical": self.truth.mechanical(*window)}  # nothing happened a year before
+        return known | self.truth.scalars(*window)
 
 
 # What a panel holds, and what a design can learn from it: printed before anything is estimated, so without effects

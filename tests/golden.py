@@ -78,7 +78,7 @@ def shown(panel: Panel, truth: Truth | None, design: Design) -> Iterator[tuple[s
     if isinstance(study, Estimate):
         yield "event study, pretrend", vars(study.details["pretrend"])
         found = event_study.honest(study)
-        yield "honest bounds", found.rows.assign(breakdown=found.breakdown)
+        yield "honest bounds", bounds_of(found)
         yield "honest by month", event_study.honest_by_month(study)
         yield "event study, truth", pd.DataFrame({"truth": event_study.true_path(truth, study)})
     waves = _made(event_study.by_cohort, panel, design)
@@ -109,7 +109,10 @@ def shown(panel: Panel, truth: Truth | None, design: Design) -> Iterator[tuple[s
         yield name, found
         if isinstance(found, Estimate):
             words = [str(place) for place in range(len(found.rows) - 1)]
-            yield f"{name}, rungs", growth.rungs(found, words, margin=2.0, two_sided=two_sided)
+            yield (
+                f"{name}, rungs",
+                growth.rungs(found, words, margin=2.0, two_sided=two_sided).rows.drop(columns="truth"),
+            )
             yield f"{name}, precision", growth.precision({name: (found, 2.0, two_sided)}, level=0.95)
     if isinstance(effect, Estimate):
         yield "break-even", growth.break_even(effect, 2.0)
@@ -121,6 +124,12 @@ def shown(panel: Panel, truth: Truth | None, design: Design) -> Iterator[tuple[s
     yield "smallest effect", _made(closed_firms.smallest_effect, panel, design)
     yield from inventory(panel)
     yield "sentence", pd.DataFrame({"text": [sentence(panel)]})
+
+
+def bounds_of(found: Estimate) -> pd.DataFrame:
+    """Return honest bounds as the table that is held."""
+    rows = found.rows.assign(sensitivity=[float(term) for term in found.terms], breakdown=found.details["breakdown"])
+    return rows[["sensitivity", "conf_low", "conf_high", "breakdown"]]
 
 
 def public() -> Iterator[tuple[str, Shown]]:

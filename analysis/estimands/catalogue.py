@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,11 @@ def catalogue(platforms: tuple[str, ...], design: Design) -> dict[str, dict[str,
     }
 
 
+def _named(found: Estimate, name: str) -> Estimate:
+    """Return an estimate of one term under its id, in its own unit."""
+    return replace(found, estimand=name, unit=found.columns.get("unit", [found.unit])[0])
+
+
 class Answers(dict[str, Estimate]):
     """Estimates of one term each, by id; what the panel cannot carry is one without a value, and with the reason."""
 
@@ -94,7 +100,7 @@ class Answers(dict[str, Estimate]):
                 "std_error": found.std_error[0],
                 "conf_low": found.ends[0, 0],
                 "conf_high": found.ends[1, 0],
-                "unit": found.columns["unit"][0] if "unit" in found.columns else found.unit,
+                "unit": found.unit,
                 "n": np.ravel(found.n)[0],
                 "reason": found.reason if np.isnan(found.std_error[0]) else "",
             }
@@ -141,6 +147,6 @@ def estimate_all(panel: Panel, design: Design, names: Collection[str] = ()) -> A
         asked = {term: name for term, name in terms.items() if not names or name in names}
         if asked:
             whole = attempt(verb, panel, design)
-            found |= {name: whole if whole.refused else whole[term] for term, name in asked.items()}
+            found |= {name: _named(whole[term], name) for term, name in asked.items()}
     rows = catalogue(panel.platforms, design)
     return Answers(found, {name: rows[name]["label"] for name in found})

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError, whole_number
-from analysis.estimate import Bools, Estimate, Floats, Ints
+from analysis.estimate import Bools, Estimate, Floats, Ints, refusal
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -287,5 +287,5 @@ def attempt(make: Callable[..., Found], *asked: Any, **options: Any) -> Found | 
         return because
     try:
         return make(*asked, **options)
-    except DesignError as refusal:
-        return Estimate(estimand="", unit="", terms=("",), value=np.full(1, np.nan), n=np.nan, reason=str(refusal))
+    except DesignError as refused:
+        return refusal(str(refused))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from scipy import stats
 from analysis.errors import DesignError
 from analysis.estimands.changes import Changes, estimated
 from analysis.estimands.design import Design, Sample, low_exposure
+from analysis.estimands.table import steps
 from analysis.estimate import Bools, Estimate, Floats, Ints, beside, sum_by
 
 if TYPE_CHECKING:
@@ -105,6 +106,18 @@ def shares_of_loss(changes: Changes, n: int = 0) -> Estimate:
         return {name: found[name] for name in (*(f"d{k}" for k in range(1, 8)), "sum")}
 
     return ratio_to_loss(changes, amounts, estimand="E4c", n=n)
+
+
+def waterfalls(found: Estimate, words: Mapping[str, str], true: Mapping[str, float]) -> dict[str, Any]:
+    """Return :func:`displacement` to draw, and the true parts where they are known and anything was lost.
+
+    `words` are the names of the terms in print, "sum" the last of them; `true` holds true values by term.
+    """
+    *parts, total = words
+    known = {words[name]: true[name] for name in parts if name in true}
+    truth = {"Truth": steps(known, words[total])} if sum(known.values()) > 0 else {}
+    seen = found if found.refused else found.rows.replace({"term": dict(words)}).dropna(subset="estimate")
+    return {"As estimated": seen} | truth
 
 
 def relocated(changes: Changes, n: int = 0) -> Estimate:

@@ -18,6 +18,7 @@ from analysis.estimands.design import Design, attempt
 from analysis.estimate import Bools, Estimate, Floats, Ints, beside
 from analysis.estimators.att_gt import GroupTime, att_gt
 from analysis.estimators.honest_did import Bounds, honest_bounds
+from analysis.numbers import percent_change
 from analysis.testing import romano_wolf
 
 if TYPE_CHECKING:
@@ -216,11 +217,20 @@ def _cohort(rows: Stack, design: Design) -> Estimate:
     return made if rows.closed_clusters > 1 else replace(nothing, value=made.value)
 
 
-def honest(study: Estimate, *, sensitivity: tuple[float, ...] = (0.0, 0.5, 1.0)) -> Bounds:
+def honest(
+    study: Estimate, *, sensitivity: tuple[float, ...] = (0.0, 0.5, 1.0), truth: Truth | None = None
+) -> Estimate:
     """Bound the mean effect of the window's months since closure when the paths may have parted anyway.
 
     Relative magnitudes on an :func:`event_study`: months of anticipation come after the reference and have no weight;
     months `post_from` to `post_to` since closure, so far as they are there, have the same.
+
+    Returns
+    -------
+    Estimate
+        Log points, a term per `sensitivity`, such as ``"0.5"``: limits without a point. ``details``: `breakdown`, the
+        largest sensitivity at which the interval excludes zero; NaN if it never does, infinite if it always does; and
+        `truth`, the true mean effect in per cent, None where it is not known.
 
     Raises
     ------
@@ -234,7 +244,31 @@ def honest(study: Estimate, *, sensitivity: tuple[float, ...] = (0.0, 0.5, 1.0))
             f"months {design.post_from} to {design.post_to} since closure were asked for; the event study ends in "
             f"month {month.max()}; begin the window earlier"
         )
-    return _drifted(study, inside, sensitivity)
+    found = _drifted(study, inside, sensitivity)
+    return Estimate(
+        estimand=study.estimand,
+        unit=study.unit,
+        terms=tuple(f"{one:g}" for one in sensitivity),
+        value=np.full(len(sensitivity), np.nan),
+        limits=found.rows[["conf_low", "conf_high"]].to_numpy(float).T,
+        level=study.level,
+        reason="bounds have no point",
+        details={
+            "breakdown": found.breakdown,
+            "truth": percent_change(float(true_path(truth, study)[inside].mean())) if truth else None,
+        },
+        provenance=study.provenance,
+    )
+
+
+def by_month(study: Estimate, truth: Truth | None = None) -> pd.DataFrame:
+    """Return an event study as it is drawn: per cent by month, with band, honest bounds at M-bar 1, and the truth.
+
+    `month`, `estimate`, `conf_low`, `conf_high`, `band_low`, `band_high`, `honest_low`, `honest_high`, `truth`.
+    """
+    rows = study.rows.join(honest_by_month(study)).assign(truth=true_path(truth, study))
+    values = rows.drop(columns=["term", "std_error", "n"])
+    return percent_change(values).assign(month=rows["term"].astype(int))
 
 
 def honest_by_month(study: Estimate, *, sensitivity: float = 1.0) -> pd.DataFrame:
@@ -297,7 +331,7 @@ def true_by_cohort(truth: Truth | None, cohorts: Estimate) -> dict[str, float]:
 
     Empty where there is no truth.
     """
-    if truth is None:
+    if truth is None or cohorts.refused:
         return {}
     closed, month = cohorts.details["closed"], np.arange(cohorts.details["end"] + 1)
     groups = dict(zip(cohorts.terms, [part for _, part in closed.groupby("wave")] + [closed], strict=True))

@@ -17,18 +17,23 @@ from analysis.errors import DataError, DesignError
 from analysis.estimands.changes import Changes, estimated, totals
 from analysis.estimands.closed_firms import a_year_early
 from analysis.estimands.design import Design, low_exposure
-from analysis.estimands.table import COLUMNS, answered, as_rows
+from analysis.estimands.table import COLUMNS, answered, as_rows, steps
 from analysis.estimate import Estimate, Floats
 from analysis.estimators.exposure import exposure_effects
+from analysis.numbers import span
 from analysis.testing import largest_std_error, noninferiority
 
 if TYPE_CHECKING:
+    from analysis.market.truth import Truth
     from analysis.panel import Panel
 
 Range = tuple[float, float]
 
 NOTHING: Range = (0.0, 0.0)  # common to all firms: what is seen, without a reader's interval
 PARTS = ("closed", "incumbents", "exit", "entry")  # of E3g, as in the truth of a simulated market
+WORDS = dict(zip(PARTS, ("closed firms", "spared, still selling", "spared, stopped", "newcomers"), strict=True))
+WORDS["seen"] = "sum: effect seen"
+MECHANISMS = {"closure": "removal", "hedging": "hedging, entry"}  # what the channels of a market are called in print
 ADDS_UP = 1e-9  # percentage points; sums of float64 agree far closer
 
 
@@ -369,7 +374,9 @@ def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
     )
 
 
-def rungs(effect: Estimate, words: Sequence[str], *, margin: float, two_sided: bool = False) -> pd.DataFrame:
+def rungs(
+    effect: Estimate, words: Sequence[str], *, margin: float, two_sided: bool = False, truth: float | None = None
+) -> Estimate:
     """Add up the parts of an effect one by one, then the common part, each sum against the margin.
 
     Parameters
@@ -383,12 +390,14 @@ def rungs(effect: Estimate, words: Sequence[str], *, margin: float, two_sided: b
         In the unit of the effect, set in advance.
     two_sided : bool
         Whether a rise beyond the margin counts too (two one-sided tests), or only a fall (non-inferiority).
+    truth : float, optional
+        Of the whole, where it is known.
 
     Returns
     -------
-    DataFrame
-        `term`, `estimate` (NaN for the set), `std_error`, `conf_low`, `conf_high`, `n`; `p_value` of the test that the
-        effect is the margin or more below zero (or away from it), for the set at its worse end.
+    Estimate
+        The sums, the last a set, with the columns `p_value`, of the test that the effect is the margin or more below
+        zero (or away from it), for the set at its worse end, and `truth`.
     """
     parts, whole = effect[list(effect.terms[:-2])], effect.ends[:, -1]
     sums = parts.transform(
@@ -397,7 +406,7 @@ def rungs(effect: Estimate, words: Sequence[str], *, margin: float, two_sided: b
         unit=effect.unit,
         n=np.asarray(effect.n)[: len(parts.terms)],
     )
-    rows = sums.with_set(words[-1], tuple(whole), effect.reason).rows
+    ladder = sums.with_set(words[-1], tuple(whole), effect.reason)
     last, error = sums.value[-1], sums.std_error[-1]
     common = whole - effect.ends[:, -2]
     tested = [(point, point, spread) for point, spread in zip(sums.value, sums.std_error, strict=True)]
@@ -405,7 +414,8 @@ def rungs(effect: Estimate, words: Sequence[str], *, margin: float, two_sided: b
     for low, high, spread in [*tested, (last + common[0], last + common[1], error)]:
         below, above = (noninferiority(end, spread, margin).p_value for end in (low, -high))
         p_values.append(max(below, above) if two_sided else below)
-    return rows.assign(n=np.delete(np.asarray(effect.n), -2), p_value=p_values)
+    true = [*[np.nan] * len(sums.terms), np.nan if truth is None else truth]
+    return replace(ladder, n=np.delete(np.asarray(effect.n), -2), columns={"p_value": p_values, "truth": true})
 
 
 def break_even(effect: Estimate, margin: float) -> Estimate:
@@ -434,7 +444,8 @@ def precision(asked: Mapping[str, tuple[Estimate, float, bool]], *, level: float
     Parameters
     ----------
     asked : mapping of str to (Estimate, float, bool)
-        By label: an effect with a term "seen", its margin, and whether the test is two-sided.
+        By label: an effect with a term "seen", its margin, and whether the test is two-sided. What is refused is left
+        out.
     level : float
         One minus the size of each one-sided test.
 
@@ -448,20 +459,32 @@ def precision(asked: Mapping[str, tuple[Estimate, float, bool]], *, level: float
         {"label": label, "margin": margin, "has": float(effect["seen"].std_error[0])}
         | {"needed": largest_std_error(margin, level=level, two_sided=two_sided)}
         for label, (effect, margin, two_sided) in asked.items()
+        if not effect.refused
     ]
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows, columns=["label", "margin", "has", "needed"])
     return table.assign(times=(table["has"] / table["needed"]) ** 2)
 
 
-def waterfall_steps(values: Mapping[str, float], total: str) -> pd.DataFrame:
-    """Return known parts and their sum, called `total`, as rows to draw: `term`, `estimate`."""
-    return pd.DataFrame({"term": [*values, total], "estimate": [*values.values(), sum(values.values())]})
+def waterfalls(parts: Estimate, design: Design, truth: Truth | None = None) -> dict[str, pd.DataFrame | Estimate]:
+    """Return the parts of :func:`effect_in_parts` to draw, and the true ones, by part and by mechanism, where known."""
+    seen = parts if parts.refused else parts[[*PARTS, "seen"]].rows.replace({"term": WORDS})
+    if truth is None:
+        return {"Seen on the panel": seen}
+    window = design.post_from, design.post_to
+    by_part = {WORDS[name]: part for name, part in truth.decomposition(*window).items()}
+    by_mechanism = {MECHANISMS.get(name, name): part for name, part in truth.shapley(*window).items()}
+    return {
+        "Seen on the panel": seen,
+        "Truth, the same parts": steps(by_part, "sum: E3g"),
+        "Truth, by mechanism": steps(by_mechanism, "sum: E3g"),
+    }
 
 
 def added_up(found: Estimate, terms: Mapping[str, tuple[str, str]], truth: Mapping[str, float]) -> pd.DataFrame:
     """Return parts, their sum, and a last row of what is missing between both.
 
-    A sum that is what it is by definition, such as 100 per cent, has no error, and no interval is given for it.
+    A sum that is what it is by definition, such as 100 per cent, has no error, and no interval is given for it. `set`
+    is the interval with a common part, where the parts have one.
 
     Parameters
     ----------
@@ -469,7 +492,7 @@ def added_up(found: Estimate, terms: Mapping[str, tuple[str, str]], truth: Mappi
     terms : mapping of str to (str, str)
         As :func:`analysis.estimands.table.as_rows`; the last is the sum of the others.
     truth : mapping of str to float
-        True values by id, where they are known.
+        True values by id, where they are known; that of the sum is the sum of the others where it is not given.
 
     Raises
     ------
@@ -478,7 +501,13 @@ def added_up(found: Estimate, terms: Mapping[str, tuple[str, str]], truth: Mappi
     """
     rows = as_rows(found, terms)
     rows.loc[rows["std_error"] <= ADDS_UP, ["std_error", "conf_low", "conf_high", "n", "mde"]] = np.nan
+    if "set_low" in found.columns:
+        ends = found[list(terms)].columns
+        spans = zip(ends["set_low"], ends["set_high"], strict=True)
+        rows["set"] = [span(low, high, found.unit) for low, high in spans]
     rows["truth"] = rows["id"].map(dict(truth)).astype(float)
+    if rows["id"].iloc[-1] not in truth:
+        rows.loc[rows.index[-1], "truth"] = rows["truth"][:-1].sum()
     if rows["truth"][:-1].isna().any():  # not known, or shares of a loss that there was not
         rows["truth"] = np.nan
     missing = {name: float(rows[name][:-1].sum() - rows[name].iloc[-1]) for name in ("estimate", "truth")}
@@ -487,8 +516,8 @@ def added_up(found: Estimate, terms: Mapping[str, tuple[str, str]], truth: Mappi
             f"parts of {found.estimand} that add up to {ADDS_UP:g} were asked for; found {missing} missing; "
             "this is an error of the program: report it"
         )
-    check = {"id": "check", "label": "check: parts minus their sum", "unit": found.unit, "reason": ""} | missing
-    return pd.concat([rows, pd.DataFrame([check])], ignore_index=True)
+    check = {"id": "check", "label": "check: parts minus their sum", "unit": found.unit, "reason": "", "set": "–"}
+    return pd.concat([rows, pd.DataFrame([check | missing])], ignore_index=True)
 
 
 def placebo(panel: Panel, design: Design) -> Estimate:

@@ -321,15 +321,6 @@ def randomization_test(
     return spillover(panel, design, own_origin=own_origin, redrawn=redrawn)[["slope", "recentred slope"]]
 
 
-def p_values_in_words(rows: pd.DataFrame) -> str:
-    """Say the p-values of rows of :func:`randomization_test`, each with its `label`, in a sentence."""
-    known = rows.dropna(subset="p_value")
-    if known.empty:
-        return "No draw could be compared."
-    said = "; ".join(f"{row['label']}, p = {row['p_value']:.3f}" for row in known.to_dict("records"))
-    return f"{said}. The smallest p that so many draws allow is {known['smallest_p'].min():.3f}."
-
-
 def spared_categories(
     panel: Panel, design: Design, *, own_origin: bool = True, draws: int = DRAWS, seed: int = 0
 ) -> Estimate:

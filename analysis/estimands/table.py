@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.errors import DesignError
 from analysis.estimands.design import Design, attempt
-from analysis.estimate import Estimate
+from analysis.estimate import NO_TERM, Estimate
 from analysis.estimators.power import detectable
 
 if TYPE_CHECKING:
@@ -19,12 +18,16 @@ if TYPE_CHECKING:
 COLUMNS = ["id", "label", "estimate", "std_error", "conf_low", "conf_high", "unit", "n", "mde", "reason"]
 
 
-def as_rows(found: Estimate, terms: Mapping[str, tuple[str, str]]) -> pd.DataFrame:
-    """Return rows of an estimate in `COLUMNS`; `terms` gives each the id and the label it is to have.
+def as_rows(found: Estimate, terms: Mapping[str, tuple[str, str]] | None = None, unit: str = "") -> pd.DataFrame:
+    """Return rows of an estimate in `COLUMNS`; `terms` gives each the id and the label it is to have, if not its name.
 
     `mde` is the smallest effect seen with a power of 80 per cent. A row without an error is a set, or has none for the
-    estimate's own reason, which stands beside it.
+    estimate's own reason, which stands beside it. Rows of a refusal have the reason, `unit`, and no number.
     """
+    terms = {term: (term, term) for term in found.terms} if terms is None else terms
+    if found.terms == NO_TERM:
+        rows = [{"id": name, "label": label, "unit": unit, "reason": found.reason} for name, label in terms.values()]
+        return pd.DataFrame(rows, columns=COLUMNS)
     rows = found[list(terms)].rows
     rows["id"], rows["label"] = ([pair[place] for pair in terms.values()] for place in (0, 1))
     rows["unit"] = rows.get("unit", found.unit)
@@ -35,12 +38,8 @@ def as_rows(found: Estimate, terms: Mapping[str, tuple[str, str]]) -> pd.DataFra
 def answered(
     terms: Mapping[str, tuple[str, str]], unit: str, make: Callable[..., Estimate], *asked: Any, **options: Any
 ) -> pd.DataFrame:
-    """Return :func:`as_rows` of what a verb estimates; where it refuses, the rows have the reason and no number."""
-    try:
-        return as_rows(make(*asked, **options), terms)
-    except DesignError as refusal:
-        rows = [{"id": name, "label": label, "unit": unit, "reason": str(refusal)} for name, label in terms.values()]
-        return pd.DataFrame(rows, columns=COLUMNS)
+    """Return :func:`as_rows` of what a verb estimates, or of its refusal."""
+    return as_rows(attempt(make, *asked, **options), terms, unit)
 
 
 def by_origin(
@@ -85,3 +84,8 @@ def rows_by_origin(
     table = table.astype(dict.fromkeys(["id", "unit", "term"], object))  # text, even where both are refused
     level = next((one.level for one in found.values() if not one.refused), Design.level)
     return table.assign(mde=detectable(table, level=level))
+
+
+def steps(values: Mapping[str, float], total: str) -> pd.DataFrame:
+    """Return known parts and their sum, called `total`, as rows to draw: `term`, `estimate`."""
+    return pd.DataFrame({"term": [*values, total], "estimate": [*values.values(), sum(values.values())]})

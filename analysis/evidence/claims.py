@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -31,7 +31,7 @@ def judge(
     claim: str,
     reading: str = "",
     *,
-    tier: str,
+    tier: str = "facts",
     interval: Interval | None = None,
     kind: str = "",
     margin: float | None = None,
@@ -102,6 +102,7 @@ def judge(
         "untestable": lambda: verdicts.NOT_TESTABLE,
     }
     word, on_panel, low_high = rules[row["kind"]](), tier in PANEL_TIERS, interval or (None, None)
+    drift = drift if row["kind"] == "not_lower" else None
     grade = "" if interval is None else grade  # the audit grades estimates
     why, change = _said(row, word, on_panel=on_panel)
     survived = _survived(word, interval, margin, drift)
@@ -115,23 +116,6 @@ def judge(
         return Verdict.model_validate(made | more)
     except ValidationError as error:
         raise DesignError(f"{asked}; {verdicts.faults(error)}") from error
-
-
-def judge_each(
-    asked: Mapping[str, tuple[str, str]], found: Mapping[str, Mapping[str, Any]], **given: Any
-) -> dict[str, Verdict]:
-    """Judge, by question, those that an event asks.
-
-    Parameters
-    ----------
-    asked : mapping of str to (str, str)
-        Claim and reading by question, such as :attr:`analysis.config.Event.asked`.
-    found : mapping of str to mapping
-        What :func:`judge` needs to know of each question; it goes before what is given for all.
-    **given
-        What it needs to know of all.
-    """
-    return {name: judge(*asked[name], **(given | dict(result))) for name, result in found.items() if name in asked}
 
 
 def checked(placebo: pd.DataFrame) -> dict[str, Any]:
@@ -165,10 +149,10 @@ def _said(row: pd.Series, word: str, *, on_panel: bool) -> tuple[str, str]:
     return why, change
 
 
-def untestable(notebook: str, claims: Sequence[str], *, tier: str) -> list[Verdict]:
+def untestable(notebook: str, claims: Sequence[str]) -> list[Verdict]:
     """Return the verdicts on those of some claims that fall to a notebook and that no public figure can test."""
     mine = readings(claims).query("notebook == @notebook and kind == 'untestable'")
-    return [judge(claim, tier=tier) for claim in mine["claim_id"]]
+    return [judge(claim) for claim in mine["claim_id"]]
 
 
 def out_of_reach(report: str) -> pd.DataFrame:

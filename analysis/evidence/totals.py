@@ -14,7 +14,6 @@ from analysis import data, series
 from analysis.errors import DataError, DesignError
 from analysis.estimate import Estimate
 from analysis.estimators.its import its_fan
-from analysis.numbers import quantity
 from analysis.series import Series
 
 AMAZON, EBAY = "Amazon (own filings)", "eBay (own filings and releases)"
@@ -158,27 +157,6 @@ def fan(first_post: str, horizon: int, *, level: float) -> Estimate:
     y, place = found.values.to_numpy(), quarters.index(first_post)
     estimate = its_fan(y, place, horizon=horizon, level=level, unit="percentage points")
     return replace(estimate, details={"placebo_dates": [quarters[date] for date in estimate.details["placebo_dates"]]})
-
-
-def fan_sentence(found: Estimate) -> str:
-    """Say what a fan shows: its spread, and how many estimates lie outside their own placebos.
-
-    A break that stands out under every specification would speak against an ordinary quarter; a few that do, with as
-    few placebo dates, speak for neither.
-    """
-    rows = found.rows.dropna(subset=["estimate"])
-    tried = rows[rows["n_placebos"] > 0]
-    low, high = (quantity(end, found.unit) for end in (rows["estimate"].min(), rows["estimate"].max()))
-    spread = f"The {len(rows)} estimates run from {low} to {high} points ◐. "
-    if tried.empty:
-        return spread + f"No placebo date leaves room for the {found.counts['horizon']} quarters after a break."
-    outside, dates = int(tried["outside"].sum()), found.details["placebo_dates"]
-    lie = {0: "None of them lies", len(tried): "All of them lie"}.get(outside, f"{outside} of them lie")
-    return (
-        f"{spread}{lie} outside the range of their own placebos, of which there are at most "
-        f"{tried['n_placebos'].max()}, {dates[0]} to {dates[-1]}. A lead of this kind holds all sellers of all "
-        "origins: it can speak against a claim, and is no estimate of an effect."
-    )
 
 
 def assumptions(settings: Mapping[str, Any], closed: Range) -> pd.DataFrame:

@@ -74,25 +74,32 @@ def answer(
 ) -> Block:
     """Return page 1's panel: the claim and its word, or where none is judged what was estimated; and the answer.
 
+    In place of the answer stands the reason where the `row` has no number.
+
     Parameters
     ----------
     sentence : str
-        The answer. In place of that of a row without a number stands the row's reason.
+        The answer.
     as_of : str
         Date of knowledge.
     verdict : Verdict, optional
-        It brings its own numbers, so that what follows is shown only without one.
+        It brings its own numbers, so that those of what follows are shown only without one.
     title : str
         The estimand in words.
-    row : mapping or Estimate of one term, optional
-        `estimate`, `conf_low`, `conf_high` and `unit`; where there are, `grade` and `reason`.
+    row : mapping or Estimate, optional
+        `estimate`, `conf_low`, `conf_high` and `unit`; where there are, `grade` and `reason`. Of an Estimate of several
+        terms no number is shown.
     interval, window, n, tier : str
         Kind of interval; the time it holds for; from how many of what; tier of the data.
     """
     if isinstance(row, Estimate):
-        row = {"unit": row.unit, "reason": row.reason, **row.rows.iloc[0]}
+        row = {"unit": row.unit, "reason": row.reason, **(row.rows.iloc[0] if len(row.terms) == 1 else {})}
     row = {} if row is None else row
     confidence, grade = "", row.get("grade", "")
+    point, low, high = (row.get(name) for name in ("estimate", "conf_low", "conf_high"))
+    found = _found(point, low, high, row.get("unit") or "", MARKS[kind("estimate")])
+    if not found and row.get("reason"):
+        sentence, n = f"{NOT_ESTIMABLE.capitalize()}: {sentence_of(row['reason'])}", ""
     if verdict:
         head = f"<em>{escape(verdict.name)}, {escape(verdict.claimant)}:</em> {escape(verdict.statement)}"
         lead = escape(condition(verdict.market)) if verdict.simulated else ""
@@ -102,10 +109,6 @@ def answer(
         text = f"{verdict.name}: {verdict.said}. {sentence}"
     else:
         lead, word = escape(condition(LOOK.market)) if LOOK.simulated else "", ""
-        point, low, high = (row.get(name) for name in ("estimate", "conf_low", "conf_high"))
-        found = _found(point, low, high, row.get("unit") or "", MARKS[kind("estimate")])
-        if not found and row.get("reason"):
-            sentence, n = f"{NOT_ESTIMABLE.capitalize()}: {sentence_of(row['reason'])}", ""
         head, text = f"<em>{escape(title)}</em>", " ".join(filter(None, (f"{title}:", lead, found, sentence)))
     bold = found and f"<strong>{escape(found)}</strong>" + (f" ({escape(interval)})" if interval else "")
     named = {"confidence": confidence, "grade": grade, "tier": TIER_NAMES[tier]}

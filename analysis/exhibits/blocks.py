@@ -7,7 +7,7 @@ table that is handed a refused Estimate in place of rows is one line: "NAME: not
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from html import escape
@@ -61,6 +61,12 @@ def refused(result: object) -> bool:
 def rows_of(result: Any) -> Any:
     """Return the rows of an Estimate; all else is its own rows."""
     return result.rows if isinstance(result, Estimate) else result
+
+
+def with_interval(found: Estimate) -> pd.DataFrame:
+    """Return the rows of an Estimate with the text of each `interval`."""
+    ends = zip(*found.ends, strict=True)
+    return found.rows.assign(interval=[span(low, high, found.unit) for low, high in ends])
 
 
 def not_estimable(result: Estimate, caption: str) -> Block:
@@ -142,6 +148,7 @@ def table(
     columns: Mapping[str, str] | None = None,
     decimals: Mapping[str, int] | None = None,
     signed: Sequence[str] = (),
+    write: Mapping[str, Callable[[float], str]] | None = None,
     marks: Mapping[str, str] | None = None,
     provenance: str = "",
 ) -> Block:
@@ -150,15 +157,18 @@ def table(
     Parameters
     ----------
     frame : DataFrame or Estimate
-        Text cells may hold HTML only as :class:`Label`.
+        Text cells may hold HTML only as :class:`Label`. An Estimate has the column `interval` too.
     caption : str
         What a row is, the unit, and the source.
     columns : mapping of column to header, optional
-        What to show, in this order; all columns under their own names where not given.
+        What to show, in this order; all columns under their own names where not given. A column `truth` is shown
+        where any is known.
     decimals : mapping of column to int
         Digits of numeric columns; 1 where not named.
     signed : sequence of column
         Columns whose positive numbers get a plus.
+    write : mapping of column to function
+        How to write the numbers of a column that are not written as others are, such as p-values.
     marks : mapping of column to provenance
         Provenance of a numeric column, or the name of the column that holds it row by row.
     provenance : {"", "real", "estimate", "simulated"}
@@ -166,13 +176,17 @@ def table(
     """
     if isinstance(frame, Estimate) and frame.refused:
         return not_estimable(frame, caption)
-    frame, shown = rows_of(frame), kind(provenance)
-    headers = columns or {name: str(name) for name in frame.columns}
+    frame, shown = with_interval(frame) if isinstance(frame, Estimate) else frame, kind(provenance)
+    headers = dict(columns or {name: str(name) for name in frame.columns})
+    if "truth" in headers and frame["truth"].isna().all():
+        del headers["truth"]
     if shown == "simulated":
         _refuse_money(*headers.values())
     head, filled = "", []
     for name, header in headers.items():
-        if pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name]):
+        if name in (write or {}):
+            side, cells = "right", [(write or {})[name](float(v)) for v in frame[name]]
+        elif pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name]):
             side, mark, digits = "right", (marks or {}).get(name, shown), (decimals or {}).get(name, 1)
             by_row = [mark] * len(frame) if mark in MARKS else frame[mark]
             pairs = zip(frame[name], by_row, strict=True)
@@ -188,7 +202,9 @@ def table(
 
 
 def threats(register: pd.DataFrame, named: Sequence[str]) -> Block:
-    """Return the table of those threats of the register whose ids an event names, or a line that it names none."""
+    """Return the table of those threats of the register whose ids an event names; nothing in a simulated market."""
+    if LOOK.simulated:
+        return Block("", "")
     rows = register[register["threat_id"].isin(named)]
     if rows.empty:
         return note("The event names no threats.")
@@ -282,37 +298,3 @@ def in_words(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
         return codes.sub(lambda found: names[found[0]], text)
 
     return rows.assign(label=rows["label"].map(written), reason=rows["reason"].map(written))
-
-
-def placebos(rows: pd.DataFrame, against: Sequence[float]) -> str:
-    """Say which placebos exclude zero and which hold it, and how large each is against the estimate that it tests.
-
-    `rows` are as for :func:`estimates`; `against` has for each the estimate beside which it stands, NaN for none.
-    """
-    told: dict[str, list[str]] = {"excludes zero": [], "holds zero": [], "is not there": []}
-    for row, value in zip(rows.to_dict("records"), against, strict=True):
-        part = f", {100 * abs(row['estimate'] / value):.0f} per cent of the estimate" if abs(value) > 0 else ""
-        if pd.isna(row["conf_low"]):
-            told["is not there"].append(row["label"])
-        elif row["conf_low"] <= 0 <= row["conf_high"]:
-            told["holds zero"].append(f"{row['label']}{part}")
-        else:
-            ends = span(row["conf_low"], row["conf_high"], row["unit"])
-            point = quantity(row["estimate"], row["unit"], mark=kind("estimate"))
-            told["excludes zero"].append(f"{row['label']} {point} [{ends}]{part}")
-    said = [f"{words}: {'; '.join(named)}" for words, named in told.items() if named]
-    return f"Placebos whose interval {'; whose interval '.join(said)}."
-
-
-def breakdown(value: float | None, of: str) -> str:
-    """Say how large a drift the mean effect `of` some months survives: none (NaN), any (infinite), or this much."""
-    if value is None:
-        return ""
-    if pd.isna(value):
-        return f"The interval of the mean effect {of} holds zero even with no drift, so there is no breakdown value."
-    if value == float("inf"):
-        return f"The mean effect {of} excludes zero under every drift that was tried."
-    return (
-        f"The mean effect {of} excludes zero up to a drift from month to month of M* times the largest before closure: "
-        f"the breakdown value is M* = {number(value, 2, mark=kind('estimate'))}."
-    )

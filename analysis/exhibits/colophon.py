@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import add
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -18,16 +18,15 @@ if TYPE_CHECKING:
     from analysis.panel import Panel
 
 HIDDEN = ("verdict_file", "verdict_folder")  # where a run keeps its papers says nothing about its results
+MARKET = ("sim_preset",)  # says nothing either where a panel was brought
 FILES = ("panel_path", "panel_map", "event")  # nor does the folder of a file
 
 
 def colophon(
-    settings: Mapping[str, object],
+    settings: Mapping[str, Any],
     *,
     resources: Sequence[str],
     sources: Sequence[pd.DataFrame] = (),
-    as_of: str,
-    stale_after_days: int,
     panel: Panel | None = None,
 ) -> Block:
     """Return the provenance of a report.
@@ -35,23 +34,21 @@ def colophon(
     Parameters
     ----------
     settings : mapping
-        Parameters as run.
+        Parameters as run, with `as_of`, the date of knowledge, and `stale_after_days`: a warning is printed when the
+        newest file is older than this.
     resources : sequence of str
         Names of the files that were read, after datapackage.json; none where all came from a panel.
     sources : sequence of DataFrame
         Each with columns `source_publisher`, `source_url`: where the figures that are shown come from.
-    as_of : str
-        Date of knowledge.
-    stale_after_days : int
-        A warning is printed when the newest file is older than this at `as_of`.
     panel : Panel, optional
         What was estimated from: its digest, and the rows that were left out of it by rule.
     """
+    hidden = (*HIDDEN, *(MARKET if settings.get("panel_path") else ()))
     shown = {name: Path(str(value)).name if name in FILES else value for name, value in settings.items()}
-    run = "; ".join(f"{name} = {value}" for name, value in shown.items() if name not in HIDDEN and value != "")
+    run = "; ".join(f"{name} = {value}" for name, value in shown.items() if name not in hidden and value != "")
     made = "; ".join(f"{name} {version}" for name, version in provenance.versions().items())
     parts = [
-        *(_read(resources, as_of, stale_after_days) if resources else []),
+        *(_read(resources, settings) if resources else []),
         *([_sources(sources)] if sources else []),
         *([_panel(panel)] if panel is not None else []),
         say(f"{run}.", lead="Parameters as run."),
@@ -60,7 +57,7 @@ def colophon(
     return reduce(add, parts)
 
 
-def _read(resources: Sequence[str], as_of: str, stale_after_days: int) -> list[Block]:
+def _read(resources: Sequence[str], settings: Mapping[str, Any]) -> list[Block]:
     cards = [data.card(name) for name in resources]
     frame = pd.DataFrame(
         {
@@ -71,7 +68,7 @@ def _read(resources: Sequence[str], as_of: str, stale_after_days: int) -> list[B
         }
     )
     shown = table(frame, "Data read, from the project's own data folder.", provenance="real")
-    return [*_stale([card["vintage"] for card in cards], as_of, stale_after_days), shown]
+    return [*_stale(max(card["vintage"] for card in cards), settings["as_of"], settings["stale_after_days"]), shown]
 
 
 def _panel(panel: Panel) -> Block:
@@ -80,8 +77,7 @@ def _panel(panel: Panel) -> Block:
     return say(f"{panel.provenance}, digest {panel.digest[:12]}; left out: {left or 'nothing'}.", lead="Panel.")
 
 
-def _stale(vintages: Sequence[str], as_of: str, stale_after_days: int) -> list[Block]:
-    newest = max(vintages)
+def _stale(newest: str, as_of: str, stale_after_days: int) -> list[Block]:
     age = (datetime.date.fromisoformat(as_of) - datetime.date.fromisoformat(newest)).days
     if age <= stale_after_days:
         return []

@@ -15,6 +15,7 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import MaxNLocator, MultipleLocator, NullLocator, PercentFormatter
 
+from analysis.estimate import Estimate
 from analysis.exhibits.charts import TRUTH, ZERO, Style, axis_numbers, beside_plot, chart, interval, legend_above, near
 from analysis.exhibits.style import BAND, FAINT, INK, MAIN, REST, WIDTH
 from analysis.numbers import NOT_ESTIMABLE, number
@@ -218,12 +219,15 @@ def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
     return drawing
 
 
-@chart
-def alive(curves: pd.DataFrame, *, horizon: int, names: tuple[str, str]) -> Figure:
+def alive(lives: Estimate, *, horizon: int, names: tuple[str, str]) -> Figure | Estimate:
     """Draw the share of firms still selling by month, with intervals of two errors; the area counts to `horizon`.
 
-    `curves` has `treated`, `month`, `survival`, `std_error`; `names` are those of the treated and of the others.
+    ``lives.details["curves"]`` has `treated`, `month`, `survival`, `std_error`; `names` are those of the treated and of
+    the others.
     """
+    if lives.refused:
+        return lives
+    curves = lives.details["curves"]
     drawing, axes = plt.subplots(figsize=(WIDTH, 2.3))
     for treated, name, colour in ((True, names[0], MAIN), (False, names[1], REST)):
         own = curves[(curves["treated"] == treated) & (curves["month"] < horizon)]

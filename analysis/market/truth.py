@@ -396,13 +396,20 @@ class Truth:
 
         Per cent; the last is a fall and has its sign. Parameters as :meth:`window`.
         """
-        closed = self.closed & (self.closed_month <= FIRST_WAVE + post_to)
-        window = replace(self.window(post_from, post_to), closed=closed)
+        window = self._closed_by(post_from, post_to)
         return {
-            "E1a": window.effect(closed, slice(None)),
-            "mechanical": -window.mechanical(),
-            "E1c": self._own_closure(post_from, post_to, closed),
+            "E1a": window.effect(window.closed, slice(None)),
+            "mechanical": self.mechanical(post_from, post_to),
+            "E1c": self._own_closure(post_from, post_to, window.closed),
         }
+
+    def mechanical(self, post_from: int, post_to: int) -> float:
+        """Return the mechanical loss of the firms closed by the end of a window, per cent, as a fall."""
+        return -self._closed_by(post_from, post_to).mechanical()
+
+    def _closed_by(self, post_from: int, post_to: int) -> Window:
+        closed = self.closed & (self.closed_month <= FIRST_WAVE + post_to)
+        return replace(self.window(post_from, post_to), closed=closed)
 
     def decomposition(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:
         """Return the four parts of E3g in percentage points; they add up to it. Parameters as :meth:`window`."""

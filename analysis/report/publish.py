@@ -100,10 +100,10 @@ def make_reproducible(file: Path, job: Job, staged: str) -> None:
     """Rewrite an executed notebook so that the same inputs give the same bytes.
 
     Times and papermill's notes are dropped, ids that were drawn become the cell's number, and the temporary path of
-    verdicts becomes the parameter's default, so that the notebook can be run again by hand. Cells of other tiers, which
-    did not run, are left out. An error that papermill does not count, such as ``SystemExit``, is a `ReportError`.
+    verdicts becomes the parameter's default, so that the notebook can be run again by hand. An error that papermill
+    does not count, such as ``SystemExit``, is a `ReportError`.
     """
-    notebook, cells = json.loads(file.read_bytes()), []
+    notebook = json.loads(file.read_bytes())
     known = {cell.get("id") for cell in json.loads(job.notebook.read_bytes())["cells"]}
     notebook["metadata"].pop("papermill", None)
     for number, cell in enumerate(notebook["cells"]):
@@ -113,24 +113,12 @@ def make_reproducible(file: Path, job: Job, staged: str) -> None:
         for output in cell.get("outputs", []):
             if output["output_type"] == "error":
                 raise ReportError(f"{job.name}: a cell ended with {output['ename']} {output['evalue']}".rstrip())
-        if _of_tier(cell, job.parameters.get("data_tier", "")):
-            cells.append(cell)
-    text = json.dumps({**notebook, "cells": cells}, ensure_ascii=False, indent=1) + "\n"
+    text = json.dumps(notebook, ensure_ascii=False, indent=1) + "\n"
     default = str(job.parameters[job.verdicts_parameter])
     for spelling in (staged, staged.encode("unicode_escape").decode()):  # as is; as in source
         old, new = (json.dumps(name, ensure_ascii=False)[1:-1] for name in (spelling, default))
         text = text.replace(old, new)
     file.write_text(text, encoding="utf-8")
-
-
-def _of_tier(cell: dict[str, Any], tier: str) -> bool:
-    """Whether a cell is of this tier of data, or of all; the line that says so goes from text, and stays in code."""
-    from analysis import tiers  # not above: it brings pandas, which the command line does without
-
-    source = "".join(cell["source"])
-    if named := tiers.of(source):
-        cell["source"] = tiers.body(source) if cell["cell_type"] == "markdown" else source
-    return not named or tier in named
 
 
 # What a report is made of

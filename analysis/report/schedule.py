@@ -73,7 +73,6 @@ class OwnPanel:
     def parameters(self) -> dict[str, str]:
         """What the panel sets in each notebook; kernels run elsewhere, so files are named in full."""
         return {
-            "data_tier": "panel",
             "event": str(Path(self.event).absolute()) if self.event.endswith(".yml") else self.event,
             "panel_path": str(self.path.absolute()),
             "panel_map": str(self.map.absolute()) if self.map else "",
@@ -205,7 +204,7 @@ def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
 
 def _market(values: Mapping[str, Any]) -> str:
     """Name the market that a notebook with these parameters simulates; empty if none."""
-    if "sim_preset" not in values or values.get("panel_path") or values.get("data_tier", "sim") != "sim":
+    if "sim_preset" not in values or values.get("panel_path"):
         return ""
     if "first_seed" not in values:
         return f"{values['sim_preset']}, seed {values['seed']}"

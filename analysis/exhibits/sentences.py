@@ -1,0 +1,110 @@
+"""Sentences that a result asks for, written as numbers are; a refused result has nothing to say in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from analysis.estimate import Estimate
+from analysis.exhibits.style import kind
+from analysis.numbers import number, p_value, quantity, span
+
+
+def in_truth(value: float | None, unit: str) -> str:
+    """Say the true value that a simulated market knows; nothing where there is none."""
+    return "" if value is None else f"In truth it is {quantity(value, unit, mark=kind('estimate'))} {unit}."
+
+
+def smallest_seen(row: Mapping[str, Any]) -> str:
+    """Say the smallest effect that a panel would show, `mde`, beside the `estimate` of a row, in its `unit`."""
+    if pd.isna(row["mde"]):
+        return ""
+    seen = f"{number(row['mde'], 1, mark=kind('estimate'))} {row['unit']}"
+    more = ", more than what is seen" if abs(row["estimate"]) < row["mde"] else ""
+    return f"The smallest effect that this panel would show is {seen}{more}."
+
+
+def placebos(rows: pd.DataFrame, against: Sequence[float]) -> str:
+    """Say which placebos exclude zero and which hold it, and how large each is against the estimate that it tests.
+
+    `rows` are as for :func:`estimates`; `against` has for each the estimate beside which it stands, NaN for none.
+    """
+    told: dict[str, list[str]] = {"excludes zero": [], "holds zero": [], "is not there": []}
+    for row, value in zip(rows.to_dict("records"), against, strict=True):
+        part = f", {100 * abs(row['estimate'] / value):.0f} per cent of the estimate" if abs(value) > 0 else ""
+        if pd.isna(row["conf_low"]):
+            told["is not there"].append(row["label"])
+        elif row["conf_low"] <= 0 <= row["conf_high"]:
+            told["holds zero"].append(f"{row['label']}{part}")
+        else:
+            ends = span(row["conf_low"], row["conf_high"], row["unit"])
+            point = quantity(row["estimate"], row["unit"], mark=kind("estimate"))
+            told["excludes zero"].append(f"{row['label']} {point} [{ends}]{part}")
+    said = [f"{words}: {'; '.join(named)}" for words, named in told.items() if named]
+    return f"Placebos whose interval {'; whose interval '.join(said)}."
+
+
+def breakdown(bounds: Estimate, of: str) -> str:
+    """Say how large a drift the mean effect `of` some months survives: none (NaN), any (infinite), or this much."""
+    if bounds.refused:
+        return ""
+    value = bounds.details["breakdown"]
+    if pd.isna(value):
+        return f"The interval of the mean effect {of} holds zero even with no drift, so there is no breakdown value."
+    if value == float("inf"):
+        return f"The mean effect {of} excludes zero under every drift that was tried."
+    return (
+        f"The mean effect {of} excludes zero up to a drift from month to month of M* times the largest before closure: "
+        f"the breakdown value is M* = {number(value, 2, mark=kind('estimate'))}."
+    )
+
+
+def pretrend(study: Estimate) -> str:
+    """Say whether the paths of an event study parted before closure."""
+    if study.refused:
+        return ""
+    found, before = study.details["pretrend"], sum(int(term) < study.details["reference"] for term in study.terms)
+    return (
+        f"Before the reference the largest of {before} t statistics is {number(found.largest_t, 1)} "
+        f"({p_value(found.p_value)} for all together; a small p: paths parted before)."
+    )
+
+
+def against_margin(rungs: Estimate) -> str:
+    """Say the last two p-values of :func:`analysis.estimands.growth.rungs`."""
+    if rungs.refused:
+        return ""
+    *_, seen, whole = (p_value(one) for one in rungs.columns["p_value"])
+    return f"Test of a fall by the margin or more: {seen} without the common part, {whole} at its lower end."
+
+
+def redraws(rows: pd.DataFrame) -> str:
+    """Say the p-values of rows of :func:`analysis.estimands.rivals.randomization_test`, each with its `label`."""
+    known = rows.dropna(subset="p_value")
+    if known.empty:
+        return "No draw could be compared."
+    said = "; ".join(f"{row['label']}, p = {row['p_value']:.3f}" for row in known.to_dict("records"))
+    return f"{said}. The smallest p that so many draws allow is {known['smallest_p'].min():.3f}."
+
+
+def fan(found: Estimate) -> str:
+    """Say what a fan shows: its spread, and how many estimates lie outside their own placebos.
+
+    A break that stands out under every specification would speak against an ordinary quarter; a few that do, with as
+    few placebo dates, speak for neither.
+    """
+    rows = found.rows.dropna(subset=["estimate"])
+    tried = rows[rows["n_placebos"] > 0]
+    low, high = (quantity(end, found.unit) for end in (rows["estimate"].min(), rows["estimate"].max()))
+    spread = f"The {len(rows)} estimates run from {low} to {high} points ◐. "
+    if tried.empty:
+        return spread + f"No placebo date leaves room for the {found.counts['horizon']} quarters after a break."
+    outside, dates = int(tried["outside"].sum()), found.details["placebo_dates"]
+    lie = {0: "None of them lies", len(tried): "All of them lie"}.get(outside, f"{outside} of them lie")
+    return (
+        f"{spread}{lie} outside the range of their own placebos, of which there are at most "
+        f"{tried['n_placebos'].max()}, {dates[0]} to {dates[-1]}. A lead of this kind holds all sellers of all "
+        "origins: it can speak against a claim, and is no estimate of an effect."
+    )
