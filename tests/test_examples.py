@@ -10,7 +10,7 @@ import pytest
 from analysis import __main__ as front_desk
 from analysis.market import simulate
 from analysis.panel import read_panel
-from analysis.panel.columns import attributes
+from analysis.panel.panel import attributes
 from analysis.provenance import ROOT
 
 EXAMPLES = ROOT / "data" / "examples"

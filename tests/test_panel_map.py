@@ -6,7 +6,7 @@ import pytest
 
 from analysis.errors import DataError
 from analysis.panel import Map, read_map, read_panel
-from analysis.panel.columns import columns
+from analysis.panel.panel import columns
 
 HEADER = "firm,brand_group,origin,category,platform,month,sales,closed_on"
 SHOPS = "shop,formerly,company,brand_group,origin,category,platform,month,sales,closed_on"
@@ -85,7 +85,7 @@ def test_a_file_without_a_column_that_the_map_names_is_refused(tmp_path):
         read(tmp_path, text, "columns: {sales: gmv}")
     with pytest.raises(DataError, match=r"found no column 'risk'|found no column 'closed_on'; name theirs in .*mine.y"):
         read(tmp_path, text.replace(",closed_on", ",shut"), "columns: {sales: sales}")
-    with pytest.raises(DataError, match="found 2 of that name; correct `columns`"):
+    with pytest.raises(DataError, match=r"one column 'sales'.* found the columns .*sales.*sales.*; correct `columns`"):
         read(tmp_path, text.replace("origin", "sales"), "columns: {sales: sales}")
 
 
@@ -119,7 +119,7 @@ def test_a_wide_parquet_file_with_columns_of_several_types_is_read(tmp_path):
 
 def test_an_encoding_of_a_parquet_file_is_refused(tmp_path):
     pd.read_csv(write(tmp_path, WIDE, "wide.csv")).to_parquet(tmp_path / "wide.parquet", index=False)
-    with pytest.raises(DataError, match="expected no encoding, which is for CSV files; found `encoding: gbk` in"):
+    with pytest.raises(DataError, match="expected no encoding, which is for CSV files; found `encoding: gbk`; remove"):
         read_panel(tmp_path / "wide.parquet", map=write(tmp_path, WIDE_MAP + "encoding: gbk\n", "wide.yml"))
 
 
@@ -131,7 +131,8 @@ def test_months_without_a_prefix_are_told_from_other_columns(tmp_path):
 def test_blocks_of_a_wide_file_keep_their_rows(tmp_path, monkeypatch):
     rows = "".join(f"F{k},g,CN,toys,AMZ,,{k},x,{2 * k}\n" for k in range(1, 40))
     whole = read(tmp_path, WIDE + rows, WIDE_MAP)
-    monkeypatch.setattr("analysis.panel.files._BYTES_AT_ONCE", 100)
+    monkeypatch.setattr("analysis.panel.file.ROWS_AT_ONCE", 5)
+    monkeypatch.setattr("analysis.panel.file._BYTES_AT_ONCE", 100)
     assert read(tmp_path, WIDE + rows, WIDE_MAP).digest == whole.digest
     with pytest.raises(DataError, match=r"row 38, column 'sales_202102' \(sales\): expected at least 0; found '-68'"):
         read(tmp_path, WIDE + rows.replace(",68\n", ",-68\n"), WIDE_MAP)
@@ -150,8 +151,8 @@ def test_blocks_of_a_wide_file_keep_their_rows(tmp_path, monkeypatch):
         ),
         ("sales_202102", "sales_44228", WIDE_MAP, r"'sales_44228', an Excel serial number \(2021-02-01\)"),
         ("note_", "sales_202101", WIDE_MAP, "the month 2021-01 twice"),
-        ("note_", "sales", WIDE_MAP, "expected months in columns, as `wide` says; found the column 'sales' of sales"),
-        ("note_", "x", 'wide: {prefix: "gmv_"}', "found none of these; correct `wide` in"),
+        ("note_", "sales", WIDE_MAP, "instead of columns month and sales; found 2 of these and the column 'sales'"),
+        ("note_", "x", 'wide: {prefix: "gmv_"}', "found 0 of these; correct `wide` in"),
     ],
 )
 def test_a_spoiled_wide_file_is_refused_with_its_own_row_and_column(tmp_path, old, new, named, said):
@@ -181,7 +182,7 @@ def test_a_column_of_the_maps_currency_is_believed(tmp_path):
     rows = "\n".join(f"{firm},{firm},CN,toys,AMZ,2021-01,100,,CNY" for firm in "AB")
     text = f"{HEADER},currency\n{rows}\n"
     assert read(tmp_path, text, "currency: CNY\nrates: 0.1\n").sales.max() == pytest.approx(10)
-    with pytest.raises(DataError, match=r"expected sales in EUR, as .*mine.yml says; found 'CNY' \(first in row 2\)"):
+    with pytest.raises(DataError, match=r"row 2, column currency: expected one of EUR; found 'CNY', the first of 2"):
         read(tmp_path, text, "currency: EUR\nrates: 0.1\n")
 
 
@@ -323,13 +324,13 @@ def test_a_closed_account_that_held_nothing_closes_nobody_and_is_counted(tmp_pat
 
 def test_closures_by_account_need_accounts_and_make_the_dose_themselves(tmp_path):
     text = shops(shop("a", MONTHS, 1, closed="2021-05"), shop("b", MONTHS, 1))
-    with pytest.raises(
-        DataError, match=r"column closed_on: .*where each account has its own write `closures: account`"
-    ):
+    with pytest.raises(DataError, match=r"column closed_on: .*write `closures: account` in a map if accounts have"):
         read(tmp_path, text, SHOP_MAP.replace("closures: account\n", ""))
-    with pytest.raises(DataError, match="expected accounts that were closed one by one; found no column 'account'"):
+    with pytest.raises(
+        DataError, match=r"accounts that were closed one by one, .*; found no column 'account'; correct"
+    ):
         read(tmp_path, text, "columns: {firm: company}\nclosures: account\n")
-    with pytest.raises(DataError, match="found a column of doses; remove dose or `closures`"):
+    with pytest.raises(DataError, match="found a column of doses; correct `columns` or `closures` in"):
         read(tmp_path, text, SHOP_MAP.replace("{", "{dose: sales, "))
 
 

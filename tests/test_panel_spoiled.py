@@ -48,7 +48,7 @@ SPOILED = {
     "negative sales": (changed(",12.5,", ",-12.5,"), r"row 3, column 'gmv' \(sales\): expected at least 0; found '-12"),
     "duplicate firm-month": (
         changed("Amazon,2021-05", "Amazon,2021-04"),
-        r"row 3, column 'seller' \(firm\), 'site' \(platform\), month: expected a key once; found \('A', 'Amazon', "
+        r"row 3, column 'seller' \(firm\), 'site' \(platform\), month: expected a key once; found \('A', 'AMZ', "
         r"'2021-04'\), which stands in row 2 already; remove",
     ),
     "text in a number": (
@@ -61,12 +61,12 @@ SPOILED = {
     ),
     "two currencies": (
         with_currency("USD", "CNY"),
-        r"column currency: expected one currency; found 'CNY' \(first in row 3\) and 'USD' \(first in row 2\); bring",
+        r"row 3, column currency: expected one of USD, sim-\$; found 'CNY', the first of 5 such in rows 3 to 7; bring",
     ),
     "gbk": (
         changed("kitchen", "厨房").encode("gbk"),
-        "row 2: expected UTF-8 text; found the byte 0xb3, which is no UTF-8 there; likely it is GBK, in which the row "
-        "is 'A,g1,China,厨房,.*'; save it as UTF-8, or write `encoding: gbk` in its map",
+        "row 2: expected UTF-8 text; found the byte 0xb3; likely it is GBK, in which the row is 'A,g1,China,厨房,.*'; "
+        "save it as UTF-8, or write `encoding: gbk` in its map",
     ),
     "gbk behind the mark of UTF-8": (
         b"\xef\xbb\xbf" + changed("kitchen", "厨房").encode("gbk"),
@@ -132,7 +132,7 @@ def test_without_a_map_the_platforms_are_those_of_the_event(tmp_path, capsys):
     rows = ROWS.replace("Amazon", "AMZ").replace("eBay", "EBAY")
     (tmp_path / "mine.csv").write_text(f"{header}\n{rows}")
     assert front_desk.main(["check", "--panel", str(tmp_path / "mine.csv")]) == 2
-    assert "row 6, column platform: expected one of AMZ; found 'EBAY'; correct the platform" in capsys.readouterr().err
+    assert "row 6, column platform: expected one of AMZ, EBY, ALI, WMT, OWN; found 'EBAY'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("price", ["$12.5", "12.5 USD", "¥12.5", "12.5元", "€ 12.5"])
@@ -152,8 +152,8 @@ def test_two_signs_of_currencies_are_both_named(tmp_path, capsys):
 def test_one_currency_that_is_not_the_maps_is_refused(tmp_path, capsys):
     assert check(tmp_path, with_currency("CNY")) == 2
     error = capsys.readouterr().err
-    assert "expected sales in USD, as " in error
-    assert "found 'CNY' (first in row 2); write `currency: CNY` and `rates` in a map" in error
+    assert "row 2, column currency: expected one of USD, sim-$; found 'CNY', the first of 6" in error
+    assert "where it is not USD, name it in a map with its rates" in error
 
 
 def test_a_byte_order_mark_changes_nothing(tmp_path):
@@ -163,6 +163,18 @@ def test_a_byte_order_mark_changes_nothing(tmp_path):
         (tmp_path / "mine.csv").write_text(WHOLE, encoding=encoding)
         digests.add(read_panel(tmp_path / "mine.csv", map=tmp_path / "mine.yml").digest)
     assert len(digests) == 1
+
+
+def test_a_column_that_the_map_does_not_name_may_be_in_any_encoding(tmp_path):
+    (tmp_path / "mine.yml").write_text(MAP)
+    noted = WHOLE.replace(",closed\n", ",closed,note\n").replace(",2021-06\n", ",2021-06,备注\n").replace(",\n", ",,\n")
+    for name, content in (("mine.csv", noted.encode("gbk")), ("plain.csv", WHOLE.encode())):
+        (tmp_path / name).write_bytes(content)
+    one, other = (read_panel(tmp_path / name, map=tmp_path / "mine.yml") for name in ("mine.csv", "plain.csv"))
+    assert one.digest == other.digest
+    (tmp_path / "mine.csv").write_bytes(changed("gmv,closed", "gmv,closed,备注").encode("gbk"))
+    with pytest.raises(ValueError, match="row 1: expected UTF-8 text; found the byte 0xb1; likely it is GBK"):
+        read_panel(tmp_path / "mine.csv", map=tmp_path / "mine.yml")
 
 
 def test_a_gbk_file_is_read_where_its_map_says_so(tmp_path):
@@ -175,5 +187,5 @@ def test_a_gbk_file_is_read_where_its_map_says_so(tmp_path):
     with pytest.raises(ValueError, match="expected text in GBK, as the map says; found the byte order mark of UTF-8"):
         read_panel(path, map=tmp_path / "mine.yml")
     path.write_bytes(changed("kitchen", "厨房").encode("gbk").replace("厨".encode("gbk"), b"\xff"))
-    with pytest.raises(ValueError, match="row 2: expected text in GBK, as the map says; found the byte 0xff, which is"):
+    with pytest.raises(ValueError, match="row 2: expected text in GBK, as the map says; found the byte 0xff; remove"):
         read_panel(path, map=tmp_path / "mine.yml")

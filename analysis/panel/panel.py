@@ -2,23 +2,69 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property, wraps
 from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
 
 from analysis.errors import DataError, DesignError
-from analysis.estimate import Bools, Floats
-from analysis.panel.columns import attributes
-from analysis.panel.content import digest_of, month_numbers
+from analysis.estimate import Bools, Floats, Ints
+from analysis.provenance import ROOT
 
+SCHEMA = ROOT / "data" / "panel.schema.json"
+TEXT, NUMBER, MONTH = "string", "number", "yearmonth"
+OF_FILES = ("account", "renamed_from", "currency")
+"""Columns that say how the rows of a file are read; a panel does not keep them."""
 UNITS = {"real": "USD", "simulated": "sim-$"}
 SIMULATED_ID = r"SIM-G?[0-9]"
 """How the id of a simulated firm or account begins, as in SIM-0417, and of a brand group, as in SIM-G0021."""
 IDS = ("firm", "account", "brand_group")
 """Columns of ids, any of which may say that a panel is simulated."""
+ORDER = "platform_order"
+"""Key of the metadata under which a written panel says, in JSON, how its platforms are ordered."""
+
+_ROWS_AT_ONCE = 1 << 18  # of a file that is written
+_FIRMS_AT_ONCE = 1 << 16  # of a digest, so that a large panel is not copied whole
+
+Column = dict[str, Any]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@cache
+def columns() -> dict[str, Column]:
+    """Return the fields of ``data/panel.schema.json`` by name: the only list of the columns of a panel."""
+    return {field["name"]: field for field in json.loads(SCHEMA.read_text(encoding="utf-8"))["fields"]}
+
+
+def attributes() -> list[str]:
+    """Return the names of the columns that describe a firm."""
+    return [name for name, column in columns().items() if column.get("constantWithin") == "firm"]
+
+
+def _once(method: Callable[Concatenate[Panel, P], R]) -> Callable[Concatenate[Panel, P], R]:
+    """Keep with a panel what a method returned, by its arguments; arrays are handed out read-only."""
+
+    @wraps(method)
+    def kept(self: Panel, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        key = f"{method.__name__} {args} {sorted(kwargs.items())}"
+        if key not in self._kept:
+            self._kept[key] = method(self, *args, **kwargs)
+            for part in self._kept[key] if isinstance(self._kept[key], tuple) else [self._kept[key]]:
+                if isinstance(part, np.ndarray):
+                    part.flags.writeable = False
+        found: R = self._kept[key]
+        return found
+
+    return kept
 
 
 def _nothing_dropped() -> pd.DataFrame:
@@ -60,6 +106,7 @@ class Panel:
     months: pd.PeriodIndex
     provenance: str
     dropped: pd.DataFrame = field(default_factory=_nothing_dropped)
+    _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit each other."""
@@ -75,7 +122,8 @@ class Panel:
         steps = np.diff(self.months.asi8) if self.months.freqstr == "M" else np.array([0])
         low, high = np.fmin.reduce(self.sales, None, initial=0.0), np.fmax.reduce(self.sales, None, initial=0.0)
         named = ids.append(pd.Index(self.firms["brand_group"].unique())) if "brand_group" in self.firms else ids
-        simulated = named[named.astype(str).str.match(SIMULATED_ID)]
+        real = self.provenance == "real"
+        simulated = named[named.astype(str).str.match(SIMULATED_ID)] if real else named[:0]
         return [
             (self.provenance not in UNITS, "a provenance real or simulated", repr(self.provenance), "use one of these"),
             (self.sales.dtype != np.float64, "sales in float64", str(self.sales.dtype), "convert them"),
@@ -86,7 +134,7 @@ class Panel:
             (bool((steps != 1).any()), "months without gaps", str(list(self.months[:3])), "give every month"),
             (low < 0 or high == np.inf, "finite sales of at least 0", f"{low:g} to {high:g}", "correct them"),
             (
-                self.provenance == "real" and len(simulated) > 0,
+                len(simulated) > 0,
                 "real firms",
                 f"{len(simulated)} simulated ids such as {simulated[:1].tolist()}",
                 "say that it is simulated, or leave these firms out",
@@ -100,8 +148,26 @@ class Panel:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of sales, firms, platforms, months and provenance, in whatever order firms and platforms stand."""
-        return digest_of(self.sales, self.firms, self.platforms, self.months, self.provenance)
+        """SHA-256 of what the panel holds, 64 hexadecimal digits.
+
+        Firms and platforms count in the order of their names, every NaN as the same, and -0 as 0.
+        """
+        first, count = str(self.months[0]), len(self.months)
+        said = {"provenance": self.provenance, "platforms": sorted(self.platforms), "months": [first, count]}
+        found = hashlib.sha256(json.dumps(said).encode())
+        order = np.argsort(self.firms.index.to_numpy(object), kind="stable")
+        found.update("\0".join(self.firms.index[order]).encode())
+        for name in attributes():
+            cells, kind = self.firms[name].iloc[order], columns()[name]["type"]
+            if kind == TEXT:
+                found.update("\0".join(cells).encode())
+            else:
+                found.update(_canonical(cells.to_numpy(float)) if kind == NUMBER else _month(cells).astype("<i8").data)
+        for platform in sorted(self.platforms):
+            sales = self.platform(platform)
+            for start in range(0, len(order), _FIRMS_AT_ONCE):
+                found.update(_canonical(sales[order[start : start + _FIRMS_AT_ONCE]]))
+        return found.hexdigest()
 
     def platform(self, name: str) -> Floats:
         """Return the sales on one platform, float64[firm, month]; an unknown name is a DesignError."""
@@ -111,9 +177,19 @@ class Panel:
             )
         return self.sales[:, self.platforms.index(name)]
 
+    @_once
     def total(self) -> Floats:
         """Return the sales on all platforms, float64[firm, month]; NaN where one of them is not known."""
-        return np.asarray(self.sales.sum(axis=1))
+        return self.sales[:, 0] if len(self.platforms) == 1 else np.asarray(self.sales.sum(axis=1))
+
+    @_once
+    def codes(self, column: str) -> tuple[Ints, pd.Index]:
+        """Return the code of each firm in a column of text, int64[firm], and the word of each code, in order.
+
+        `column` is origin, category, brand_group or id, which has a code for each firm.
+        """
+        codes, words = pd.factorize(self.firms.index if column == "id" else self.firms[column], sort=True)
+        return codes.astype(np.int64, copy=False), words
 
     def closures(self, *, cut: float = 0.5) -> Floats:
         """Return the month of closure of each firm, also of those closed after the last month.
@@ -136,7 +212,7 @@ class Panel:
         if not 0 < cut <= 1:
             raise DesignError(f"a dose in (0, 1] as cut was asked for; found {cut}; 0.5 is usual")
         closed = self.firms["closed_on"].notna().to_numpy()
-        position = month_numbers(self.firms["closed_on"]) - self.months.asi8[0]
+        position = _month(self.firms["closed_on"]) - self.months.asi8[0]
         if (early := closed & (position < 0)).any():
             raise DataError(
                 f"months of closure within the panel were asked for; {early.sum()} firms such as "
@@ -144,6 +220,7 @@ class Panel:
             )
         return np.where(closed & (self.firms["dose"].to_numpy(float) >= cut), position, np.inf)
 
+    @_once
     def first_treated(self, *, cut: float = 0.5) -> Floats:
         """Return :meth:`closures` as far as the panel shows them: inf also for firms closed after the last month."""
         position = self.closures(cut=cut)
@@ -156,8 +233,7 @@ class Panel:
     @property
     def censored(self) -> int:
         """Number of firms whose closure lies after the last month: never closed within the window."""
-        closed = self.firms["closed_on"].notna().to_numpy()
-        return int((closed & (month_numbers(self.firms["closed_on"]) > self.months.asi8[-1])).sum())
+        return int((_month(self.firms["closed_on"]) > self.months.asi8[-1]).sum())
 
     def cohorts(self, *, cut: float = 0.5) -> pd.DataFrame:
         """Count the closed firms by month of closure, within the window.
@@ -167,16 +243,14 @@ class Panel:
         DataFrame
             `month` (Period), `firms`, `brand_groups`; one row per month in which firms were closed, in order.
         """
-        first = self.first_treated(cut=cut)
-        closed = np.isfinite(first)
-        groups = self.firms["brand_group"][closed].groupby(first[closed].astype(int))
-        return pd.DataFrame(
-            {
-                "month": self.months[np.unique(first[closed]).astype(int)],
-                "firms": groups.size().to_numpy(),
-                "brand_groups": groups.nunique().to_numpy(),
-            }
-        )
+        first, (group, groups) = self.first_treated(cut=cut), self.codes("brand_group")
+        closed = np.flatnonzero(np.isfinite(first))
+        month = first[closed].astype(np.int64)
+        firms = np.bincount(month, minlength=len(self.months))
+        pairs = np.unique(month * len(groups) + group[closed])
+        brand_groups = np.bincount(pairs // len(groups), minlength=len(self.months))
+        at = np.flatnonzero(firms)
+        return pd.DataFrame({"month": self.months[at], "firms": firms[at], "brand_groups": brand_groups[at]})
 
     def base_share(self, *, base: slice, home: str = "AMZ") -> Floats:
         """Return the share of each firm in its category's home sales over the base months.
@@ -199,13 +273,11 @@ class Panel:
         DesignError
             If the base holds no month or the platform is unknown.
         """
-        sold, known = self._base_sales(base, home)
-        category, _ = pd.factorize(self.firms["category"])
+        sold, known, of_category = self._base_sales(base, home)
         with np.errstate(invalid="ignore"):
-            share = sold / np.bincount(category, weights=sold)[category]
-        return np.where(known, share, np.nan)
+            return np.where(known, sold / of_category[self.codes("category")[0]], np.nan)
 
-    def exposure(self, *, base: slice, home: str = "AMZ", cut: float = 0.5) -> Floats:
+    def exposure(self, *, base: slice, home: str = "AMZ", cut: float = 0.5, months: slice = slice(None)) -> Floats:
         """Return how much of its category's home sales each firm's closed rivals held.
 
         ``E[i, t]`` is the sum of the base shares of the firms of i's category other than i that were closed by t.
@@ -218,6 +290,8 @@ class Panel:
             The platform.
         cut : float
             Smallest dose that counts as a closure.
+        months : slice
+            Positions of the months t that are wanted; all where it is left out.
 
         Returns
         -------
@@ -230,26 +304,30 @@ class Panel:
         DesignError
             If the base holds no month or reaches into the closures, or the platform is unknown.
         """
-        first = self.first_treated(cut=cut)
+        first, (category, names) = self.first_treated(cut=cut), self.codes("category")
         self._before_closures(base, first)
-        sold, _ = self._base_sales(base, home)
-        category, names = pd.factorize(self.firms["category"])
-        closed = np.flatnonzero(np.isfinite(first))
-        by_month = np.zeros((len(names), len(self.months)))
-        np.add.at(by_month, (category[closed], first[closed].astype(int)), sold[closed])
-        lost: Floats = by_month.cumsum(axis=1)[category]
-        own = sold[closed, None] * (np.arange(len(self.months)) >= first[closed, None])
-        lost[closed] = np.maximum(lost[closed] - own, 0.0)  # the difference of equal sums may be a rounding below 0
+        sold, _, of_category = self._base_sales(base, home)
+        closed, every = np.flatnonzero(np.isfinite(first)), np.arange(len(self.months))
+        lost = np.zeros((len(names), len(every)))
+        np.add.at(lost, (category[closed], first[closed].astype(int)), sold[closed])
+        lost = lost.cumsum(axis=1)[:, months]
+        own = sold[closed, None] * (every[months] >= first[closed, None])
+        of_rivals = np.maximum(lost[category[closed]] - own, 0.0)  # of equal sums: it may be a rounding below 0
         with np.errstate(invalid="ignore"):
-            lost /= np.bincount(category, weights=sold, minlength=len(names))[category, None]
-        return lost
+            found: Floats = (lost / of_category[:, None])[category]
+            found[closed] = of_rivals / of_category[category[closed], None]
+        return found
 
-    def _base_sales(self, base: slice, home: str) -> tuple[Floats, Bools]:
-        """Return the home sales of each firm in the base months, and whether any of them is known."""
+    @_once
+    def _base_sales(self, base: slice, home: str) -> tuple[Floats, Bools, Floats]:
+        """Return each firm's home sales in the base months, whether any is known, and the sum by code of category."""
         sales = self.platform(home)[:, base]
         if sales.shape[1] == 0:
             raise DesignError(f"base months {base} were asked for; the panel has {len(self.months)}; give one of them")
-        return np.nansum(sales, axis=1), np.asarray(~np.isnan(sales).all(axis=1))
+        known = ~np.isnan(sales)
+        sold = sales.sum(axis=1, where=known)
+        of_category = np.bincount(self.codes("category")[0], weights=sold)
+        return sold, np.asarray(known.any(axis=1)), of_category.astype(float)
 
     def _before_closures(self, base: slice, first: Floats) -> None:
         months = np.arange(len(self.months))[base]
@@ -270,41 +348,38 @@ class Panel:
         DataError
             When the panel is simulated and a firm id does not look like SIM-0417.
         """
-        from analysis.panel.writing import write
-
-        write(self, Path(path))
-
-
-def concat(*panels: Panel) -> Panel:
-    """Put the firms of several panels into one.
-
-    Returns
-    -------
-    Panel
-        Firms in the order given; what was dropped is listed one after the other.
-
-    Raises
-    ------
-    DataError
-        When none is given, their provenance, platforms or months differ, or a firm is in two of them.
-    """
-    if not panels:
-        raise DataError("panels to put together were asked for; found none; give at least one")
-    for name, found in (
-        ("provenance", [panel.provenance for panel in panels]),
-        ("list of platforms", [", ".join(panel.platforms) for panel in panels]),
-        ("window", [f"{panel.months[0]} to {panel.months[-1]}" for panel in panels]),
-    ):
-        if len(set(found)) > 1:
+        unmarked = self.firms.index[~self.firms.index.str.match(SIMULATED_ID)]
+        if self.provenance == "simulated" and len(unmarked):
             raise DataError(
-                f"panels of one {name} were asked for; found {' and '.join(dict.fromkeys(found))}; "
-                "keep them apart, or bring them to the same"
+                f"a simulated panel was to be written; {len(unmarked):,} of {len(self.firms):,} firms, such as "
+                f"{unmarked[0]!r}, have an id that does not say so; give them ids such as SIM-0417"
             )
-    return Panel(
-        sales=np.concatenate([panel.sales for panel in panels]),
-        firms=pd.concat([panel.firms for panel in panels]),
-        platforms=panels[0].platforms,
-        months=panels[0].months,
-        provenance=panels[0].provenance,
-        dropped=pd.concat([panel.dropped for panel in panels], ignore_index=True),
-    )
+        names = [name for name in columns() if name not in OF_FILES]
+        kinds = {TEXT: pa.string(), NUMBER: pa.float64(), MONTH: pa.date32()}
+        said = {"provenance": self.provenance, ORDER: json.dumps(self.platforms)}
+        schema = pa.schema([(name, kinds[columns()[name]["type"]]) for name in names], metadata=said)
+        platforms, months = len(self.platforms), len(self.months)
+        step = max(1, _ROWS_AT_ONCE // (platforms * months))
+        with pa.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+            for start in range(0, len(self.firms), step):
+                sales = self.sales[start : start + step]  # all months of the first platform, then of the next
+                rows = (
+                    self.firms.iloc[start + np.repeat(np.arange(len(sales)), platforms * months)]
+                    .reset_index(names="firm")
+                    .assign(
+                        platform=np.tile(np.repeat(self.platforms, months), len(sales)),
+                        month=np.tile(self.months.to_timestamp(), len(sales) * platforms),
+                        sales=sales.reshape(-1),
+                        provenance=self.provenance,
+                    )
+                )
+                writer.write_table(pa.Table.from_pandas(rows[names], schema, preserve_index=False))
+
+
+def _month(dates: pd.Series) -> Ints:
+    """Return the months since January 1970 of dates; for NaT the smallest int64."""
+    return np.asarray(dates.to_numpy("datetime64[M]").astype(np.int64))
+
+
+def _canonical(values: Floats) -> bytes:
+    return np.where(np.isnan(values), np.nan, values + 0.0).astype("<f8").tobytes()

@@ -1,0 +1,400 @@
+"""A file of a panel: its header, and its rows in blocks, typed by the schema or refused with row, column and value."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet
+
+from analysis.config import DOLLARS, ISO_MONTH, Map, as_month
+from analysis.errors import DataError
+from analysis.estimate import Bools, Floats, Ints
+from analysis.panel.panel import MONTH, NUMBER, TEXT, UNITS, columns
+
+ROWS_AT_ONCE = 1 << 18
+_BYTES_AT_ONCE = 1 << 22  # of a CSV file; the reader runs ahead by a good twenty blocks
+_SPREAD = ("month", "sales")  # have no column of their own where months are columns
+_CODECS = {"utf-8": "utf-8", "gbk": "gb18030"}  # which holds all of GBK
+_MARK = b"\xef\xbb\xbf"  # of the order of bytes in UTF-8
+_DIGITS = r"^(-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?)?$"
+_MONEY = r"(?P<sign>\p{Sc}|元|USD|CNY|RMB|EUR|GBP|JPY|HKD)"
+_BOUNDS = {"minimum": (np.less, "at least"), "maximum": (np.greater, "at most")}
+_BOUNDS["exclusiveMinimum"] = (np.less_equal, "more than")
+
+
+def refuse(where: Any, asked: str, found: str, do: str) -> NoReturn:
+    """Raise the error of all that is wrong with a file."""
+    raise DataError(f"{where}: expected {asked}; found {found}; {do}.")
+
+
+@dataclass(frozen=True)
+class File:
+    """A file whose header has been read.
+
+    `theirs` is their column for each of ours; `months`, where months are columns, the month YYYY-MM of each of theirs;
+    `said` what its metadata say of the panel; `allowed` the platforms asked for.
+    """
+
+    path: Path
+    named: Map
+    theirs: Mapping[str, str]
+    months: Mapping[str, str]
+    ignored: int
+    said: Mapping[str, str]
+    allowed: Sequence[str] | None
+
+    @property
+    def owner(self) -> str:
+        """Of what a file says one thing in all rows: of accounts that are followed, else of firms."""
+        return "account" if "renamed_from" in self.theirs or self.named.closures == "account" else "firm"
+
+    def row(self, position: Any) -> Any:
+        """Return the number in the file of the row at a position, where each month of a row has its own."""
+        return (2 if self.path.suffix == ".csv" else 1) + position // max(1, len(self.months))
+
+    def called(self, name: str, position: int = 0) -> str:
+        """Return what messages call one of our columns."""
+        theirs = self.theirs.get(name, name)
+        if self.months and name in ("month", "sales"):
+            theirs = list(self.months)[position % len(self.months)]
+        return name if theirs == name else f"{theirs!r} ({name})"
+
+    def refuse(self, positions: Ints, name: str, asked: str, found: str, do: str = "") -> NoReturn:
+        """Raise a DataError for the first of some wrong rows."""
+        if len(positions) > 1:
+            first, last = self.row(positions[[0, -1]])
+            found += f", the first of {len(positions):,} such in rows {first:,} to {last:,}"
+        where = f"{self.path}, row {self.row(positions[0])}, column {self.called(name, positions[0])}"
+        refuse(where, asked, found, do or columns()[name]["remedy"])
+
+
+def open_file(path: Path, given: Map | None, allowed: Sequence[str] | None) -> File:
+    """Find our columns in the header of a file, by a map if one is given."""
+    if not path.is_file() or path.suffix not in (".csv", ".parquet"):
+        found = f"the type {path.suffix!r}" if path.is_file() else "no such file"
+        refuse(path, "a .csv or .parquet file", found, "give the path of one of these")
+    named, reader = given or Map(path=path), _csv_header if path.suffix == ".csv" else _parquet_header
+    header, said = reader(path, named.encoding)
+    where = f"{path}, row 1" if path.suffix == ".csv" else f"{path}"
+    needed = [name for name, column in columns().items() if not column.get("optional")]
+    unknown = [name for name in header if name not in columns()]
+    if not given and unknown:
+        optional = ", ".join(name for name in columns() if name not in needed)
+        do = f"remove or rename it, or say in a map which is which; optional columns are {optional}"
+        refuse(where, f"the columns {', '.join(needed)}", f"the unknown column {unknown[0]!r}", do)
+    theirs = {name: name for name in columns() if name in header} | dict(named.columns)
+    for name, column in theirs.items():
+        if header.count(column) != 1:
+            asked = f"one column {column!r}" + (f", which {named.path} says is {name}" if given else "")
+            do = f"correct `columns` in {named.path}" if given else "remove what is there twice"
+            refuse(where, asked, f"the columns {', '.join(header)}", do)
+    if named.closures == "account" and ("account" not in theirs or "dose" in theirs):
+        found = "a column of doses" if "dose" in theirs else "no column 'account'"
+        do = f"correct `columns` or `closures` in {named.path}"
+        refuse(where, "accounts that were closed one by one, from which doses are made", found, do)
+    months = _wide_months(header, theirs, named, where) if named.wide else {}
+    ignored = len({*header} - {*theirs.values(), *months})
+    if "renamed_from" in theirs and ("firm" in theirs or "account" in theirs):  # either stands for the other
+        theirs = {"firm": theirs.get("account", ""), "account": theirs.get("firm", "")} | theirs
+    for name in needed:
+        if name not in theirs and not (months and name in _SPREAD):
+            do = (f"name theirs in {named.path}, or " if given else "") + f"add it: {columns()[name]['remedy']}"
+            refuse(where, f"the columns {', '.join(needed)}", f"no column {name!r}", do)
+    return File(path, named, theirs, months, ignored, said, allowed)
+
+
+def _wide_months(header: list[str], theirs: Mapping[str, str], named: Map, where: str) -> dict[str, str]:
+    """Return the month of each column of months."""
+    assert named.wide is not None
+    prefix, pattern, months = named.wide.prefix, named.wide.format, dict[str, str]()
+    asked = f"columns of sales called {prefix}MONTH, the month as {pattern}"
+    for column in header:
+        word = column.removeprefix(prefix)
+        month = as_month(word, pattern)
+        if column in theirs.values() or not column.startswith(prefix) or not (prefix or month or _serial(word)):
+            continue  # without a prefix any other column may stand beside the months
+        if month is None:
+            do = f"rename the column, or correct `wide` in {named.path}"
+            refuse(where, asked, f"the column {column!r}{_serial(word)}", do)
+        if month in months.values() or header.count(column) > 1:
+            refuse(where, asked, f"the month {month} twice ({column!r})", "remove one column")
+        months[column] = month
+    if not months or any(name in theirs for name in _SPREAD):
+        found = f"{len(months)} of these" + "".join(f" and the column {name!r}" for name in _SPREAD if name in theirs)
+        refuse(where, f"{asked}, instead of columns month and sales", found, f"correct `wide` in {named.path}")
+    return months
+
+
+def _serial(word: str) -> str:
+    """Say which day an Excel serial number stands for; nothing of any other word."""
+    if not re.fullmatch(r"[2-6][0-9]{4}(\.[0-9]+)?", word):
+        return ""
+    return f", an Excel serial number ({np.datetime64('1899-12-30') + np.timedelta64(int(float(word)), 'D')})"
+
+
+def _csv_header(path: Path, encoding: str) -> tuple[list[str], dict[str, str]]:
+    with path.open("rb") as stream:
+        start = stream.read(1 << 16)
+    if not start.removeprefix(_MARK).strip():
+        refuse(path, "a header and rows", "an empty file", "export it again")
+    if start.startswith(_MARK) and encoding == "gbk":
+        found = "the byte order mark of UTF-8"
+        refuse(path, "text in GBK, as the map says", found, "remove `encoding` from the map")
+    codec = _CODECS[encoding].replace("utf-8", "utf-8-sig")
+    with path.open(encoding=codec, errors="replace", newline="") as text:  # it looks ahead into columns of no interest
+        header = next(csv.reader(text))
+    if "\ufffd" in "".join(header):
+        _refuse_bytes(path, encoding)
+    if len(header) == 1 and {*";\t"} & {*header[0]}:
+        do = "save it as CSV with commas, not with semicolons or tabs"
+        refuse(f"{path}, row 1", "columns separated by commas", repr(header[0][:60]), do)
+    return header, {}
+
+
+def _refuse_bytes(path: Path, encoding: str) -> None:
+    """Refuse the first line that is in another encoding, if there is one."""
+    with path.open("rb") as stream:
+        marked = stream.read(len(_MARK)) == _MARK
+        stream.seek(0)
+        for row, line in enumerate(stream, start=1):
+            try:
+                line.decode(_CODECS[encoding])
+            except UnicodeDecodeError as error:
+                found, meant = f"the byte 0x{line[error.start]:02x}", line.rstrip().decode("gb18030", "replace")
+                asked, do = "UTF-8 text", "save it as UTF-8"
+                if encoding == "gbk":
+                    asked, do = "text in GBK, as the map says", f"remove `encoding` from the map, or {do}"
+                elif "\ufffd" not in meant:
+                    found += f"; likely it is GBK, in which the row is {meant!r}"
+                    do += ", whose mark it begins with" if marked else ", or write `encoding: gbk` in its map"
+                refuse(f"{path}, row {row}", asked, found, do)
+
+
+def _parquet_header(path: Path, encoding: str) -> tuple[list[str], dict[str, str]]:
+    if encoding != "utf-8":
+        refuse(path, "no encoding, which is for CSV files", f"`encoding: {encoding}`", "remove it from the map")
+    try:
+        schema = pa.parquet.read_schema(path)
+    except pa.ArrowInvalid as error:
+        refuse(path, "a Parquet file", f"what cannot be read ({error})", "export it again")
+    return schema.names, {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
+
+
+def month_text(number: float) -> str:
+    """Return a month, YYYY-MM, of its number since January 1970."""
+    return str(np.datetime64(int(number), "M"))
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive rows in our columns, a row per month where months are columns.
+
+    `start` is the position of the first among all rows; `raw` holds the cells as they stand there; `typed` words as
+    codes in a dictionary, none of them missing, numbers and months since January 1970 as float64, NaN where missing.
+    """
+
+    file: File
+    start: int
+    raw: Mapping[str, pa.ChunkedArray]
+    typed: dict[str, Any]
+
+    def refuse(self, wrong: Bools, name: str, asked: str, found: str = "", do: str = "") -> None:
+        """Raise a DataError for the first wrong row, if there is one."""
+        if wrong.any():
+            found = found or shown(self.raw[name][int(wrong.argmax())].as_py())
+            self.file.refuse(self.start + np.flatnonzero(wrong), name, asked, found, do)
+
+
+def shown(value: Any) -> str:
+    """Return a value as messages show it."""
+    return "nothing" if value is None or value == "" else repr(value)
+
+
+def blocks(file: File) -> Iterator[Block]:
+    """Yield the rows of a file in blocks, typed and in dollars."""
+    start, typing = 0, {NUMBER: _numbers, MONTH: _months, TEXT: _words}
+    for table in _tables(file):
+        block = Block(file, start, _ours(file, table), {})
+        for name, cells in block.raw.items():
+            kind = columns()[name]["type"]
+            try:
+                block.typed[name] = typing[kind](block, name)
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                asked, where = "numbers" if kind == NUMBER else "text", f"{file.path}, column {file.called(name)}"
+                refuse(where, asked, f"values of type {cells.type}", columns()[name]["remedy"])
+        if "dose" in block.typed:
+            closed, dosed = ~np.isnan(block.typed["closed_on"]), ~np.isnan(block.typed["dose"])
+            block.refuse(closed & ~dosed, "dose", "the dose of a closed firm")
+            block.refuse(~closed & dosed, "dose", "no dose of a firm without closed_on")
+        if file.named.rates:
+            block.typed["sales"] = block.typed["sales"] * _rates(block)
+        yield block
+        start += len(block.typed["sales"])
+
+
+def _tables(file: File) -> Iterator[pa.Table]:
+    """Yield rows of the file, about as many months each time."""
+    held, needed = list[pa.RecordBatch](), list(dict.fromkeys([*file.theirs.values(), *file.months]))
+    for batch in (_csv_batches if file.path.suffix == ".csv" else _parquet_batches)(file, needed):
+        held.append(batch)
+        if sum(part.num_rows for part in held) * max(1, len(file.months)) >= ROWS_AT_ONCE:
+            yield pa.Table.from_batches(held)
+            held = []
+    if any(part.num_rows for part in held):
+        yield pa.Table.from_batches(held)
+
+
+def _csv_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
+    ragged, codec = list[Any](), _CODECS[file.named.encoding]
+
+    def stop(row: pa.csv.InvalidRow) -> str:
+        ragged.append(row)
+        return "error"
+
+    reading = pa.csv.ReadOptions(use_threads=False, block_size=_BYTES_AT_ONCE, encoding=codec)
+    parsing = pa.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=stop)
+    text = pa.csv.ConvertOptions(column_types=dict.fromkeys(needed, pa.string()), include_columns=needed)
+    try:
+        yield from pa.csv.open_csv(file.path, reading, parsing, text)
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        for row in ragged:
+            asked, found = f"{row.expected_columns} cells", f"{row.actual_columns} in {row.text!r}"
+            do = "quote cells that hold a comma, and give every row all cells"
+            refuse(f"{file.path}, row {row.number}", asked, found, do)
+        _refuse_bytes(file.path, file.named.encoding)
+        refuse(file.path, "a CSV file", f"what cannot be read ({error})", "export it again")
+
+
+def _parquet_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
+    with pa.parquet.ParquetFile(file.path) as opened:
+        for group in range(opened.num_row_groups):  # one by one, or the buffers of all of them are kept
+            yield from opened.iter_batches(ROWS_AT_ONCE, row_groups=[group], columns=needed)
+
+
+def _ours(file: File, table: pa.Table) -> dict[str, pa.ChunkedArray]:
+    """Return rows of the file in our columns; where months are columns, one row per month."""
+    theirs = dict(zip(table.column_names, table.columns, strict=True))
+    for name, cells in theirs.items():
+        theirs[name] = cells.cast(cells.type.value_type) if pa.types.is_dictionary(cells.type) else cells
+    found = {name: theirs[column] for name, column in file.theirs.items()}
+    if not file.months:
+        return found
+    rows, months = table.num_rows, len(file.months)
+    sales = [theirs[column] for column in file.months]
+    kinds = {cells.type for cells in sales}
+    if len(kinds) > 1:  # Parquet columns of whole numbers beside others
+        kinds = {pa.string() if any(map(pa.types.is_string, kinds)) else pa.float64()}
+    chunks = [chunk for cells in sales for chunk in cells.cast(*kinds).chunks]
+    order = np.arange(rows * months).reshape(months, rows).T.ravel()
+    found = {name: cells.take(pa.array(np.repeat(np.arange(rows), months))) for name, cells in found.items()}
+    words = pa.chunked_array([list(file.months.values())])
+    return found | {
+        "month": words.take(pa.array(np.tile(np.arange(months), rows))),
+        "sales": pa.chunked_array(chunks).take(pa.array(order)),
+    }
+
+
+def _coded(block: Block, name: str) -> pa.DictionaryArray:
+    return block.raw[name].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
+
+
+def _without(coded: pa.DictionaryArray, right: Any) -> Bools:
+    """Return the rows whose word is not among the right ones."""
+    wrong = ~np.asarray(right, dtype=bool)
+    return wrong[np.asarray(coded.indices)] if wrong.any() else np.zeros(len(coded), dtype=bool)
+
+
+def _words(block: Block, name: str) -> pa.DictionaryArray:
+    coded, named, limits = _coded(block, name), block.file.named, columns()[name].get("constraints", {})
+    words = coded.dictionary
+    if limits.get("required"):
+        block.refuse(_without(coded, pc.not_equal(words, "")), name, "a value")
+    unpadded = pc.equal(words, pc.utf8_trim_whitespace(words))
+    block.refuse(_without(coded, unpadded), name, "a word", do="remove the blanks around it")
+    if labels := {"platform": named.platforms, "origin": named.origins}.get(name):
+        known, do = pc.is_in(words, pa.array(labels)), f"add it under `{name}s` in {named.path}"
+        block.refuse(_without(coded, known), name, f"one of the labels {', '.join(labels)}", do=do)
+        coded = pa.array([labels[word] for word in words.to_pylist()]).take(coded.indices).dictionary_encode()
+    money = (named.currency, *([UNITS["simulated"]] if named.currency == DOLLARS else []))
+    if allowed := {"platform": block.file.allowed, "currency": money}.get(name, limits.get("enum")):
+        known = pc.is_in(coded.dictionary, pa.array(allowed))
+        block.refuse(_without(coded, known), name, f"one of {', '.join(allowed)}")
+    return coded
+
+
+def _months(block: Block, name: str) -> Floats:
+    cells, named = block.raw[name], block.file.named
+    if pa.types.is_date(cells.type) or pa.types.is_timestamp(cells.type):
+        times = cells.cast(pa.timestamp("us")).to_numpy()
+        found = times.astype("datetime64[M]")
+        within = ~np.isnat(times) & (found != times)
+        block.refuse(within, name, "the first day of a month", do="set the day to 1, once the month is right")
+    else:
+        coded, of_header = _coded(block, name), name == "month" and block.file.months
+        pattern = ISO_MONTH if of_header else named.month_format
+        by_word = [as_month(word, pattern) if word else "NaT" for word in coded.dictionary.to_pylist()]
+        if (wrong := _without(coded, by_word)).any():
+            asked = "a month YYYY-MM" if pattern == ISO_MONTH else f"the first day of a month, as {pattern}"
+            word = coded[int(wrong.argmax())].as_py()
+            block.refuse(wrong, name, asked, f"{word!r}{_serial(word)}")
+        found = np.array(by_word, dtype="datetime64[M]")[np.asarray(coded.indices)]
+    months = np.where(np.isnat(found), np.nan, found.astype(np.int64))
+    if columns()[name].get("constraints", {}).get("required"):
+        block.refuse(np.isnan(months), name, "a month YYYY-MM")
+    _check_bounds(block, name, months)
+    return months
+
+
+def _numbers(block: Block, name: str) -> Floats:
+    cells = block.raw[name]
+    if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
+        if (wrong := ~pc.match_substring_regex(cells, _DIGITS).fill_null(True).to_numpy()).any():
+            _refuse_money(block, name, wrong)
+            block.refuse(wrong, name, "a number such as 1250 or 2e-3")
+        cells = pc.if_else(pc.equal(cells, ""), None, cells)
+    elif pa.types.is_boolean(cells.type):
+        raise pa.ArrowInvalid("yes and no are no numbers, though they can be cast to some")
+    values = cells.cast(pa.float64()).to_numpy()
+    block.refuse(np.isinf(values), name, "a finite number")
+    _check_bounds(block, name, values)
+    return np.asarray(values)
+
+
+def _check_bounds(block: Block, name: str, values: Floats) -> None:
+    for limit, bound in columns()[name].get("constraints", {}).items():
+        if limit in _BOUNDS:
+            broken, asked = _BOUNDS[limit]
+            number = np.datetime64(bound, "M").astype(int) if columns()[name]["type"] == MONTH else bound
+            block.refuse(broken(values, number), name, f"{asked} {bound}")
+
+
+def _refuse_money(block: Block, name: str, wrong: Bools) -> None:
+    """Refuse numbers with the sign of a currency: in one column they may be of several."""
+    signs = pc.struct_field(pc.extract_regex(block.raw[name], _MONEY), "sign")
+    if (priced := wrong & signs.is_valid().to_numpy()).any():
+        value, every = block.raw[name][int(priced.argmax())].as_py(), signs.filter(priced).unique().to_pylist()
+        found = f"{value!r}, of the signs {', '.join(sorted(every))}"
+        do = "take the signs out, bring all rows to one currency, and name it in a map with its rates if it is not USD"
+        block.refuse(priced, name, "plain numbers of one currency, without its sign", found, do)
+
+
+def _rates(block: Block) -> Floats:
+    """Return the US dollars for one unit of the map's money in the month of each row."""
+    named, month = block.file.named, block.typed["month"].astype(np.int64)
+    by_month = {number: named.rate(month_text(number)) for number in np.unique(month)}
+    rates: Floats = pd.Series(month).map(by_month).to_numpy(float)
+    if (lacking := np.isnan(rates) & ~np.isnan(block.typed["sales"])).any():
+        word = month_text(month[lacking.argmax()])
+        asked, do = f"sales of a month with a rate for {named.currency}", f"add {word} to `rates` in {named.path}"
+        block.refuse(lacking, "sales", asked, f"sales of {word}, which has none", do)
+    return rates
