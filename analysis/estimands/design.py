@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
-import pandas as pd
 
 from analysis.errors import DesignError, whole_number
 from analysis.estimate import Bools, Estimate, Floats, Ints, refusal
@@ -176,22 +175,21 @@ class Sample:
         """Firms of the design's origin, if any."""
         return np.asarray((self.panel.firms["origin"] == self.design.origin).to_numpy())
 
-    @cached_property
+    @property
     def origin(self) -> Ints:
         """Origin of each firm as a number, int64[firm], in the order of the names."""
-        return np.asarray(pd.factorize(self.panel.firms["origin"], sort=True)[0], dtype=np.int64)
+        return self.panel.codes("origin")[0]
 
-    @cached_property
+    @property
     def category(self) -> Ints:
         """Category of each firm as a number, int64[firm]."""
-        return np.asarray(pd.factorize(self.panel.firms["category"])[0], dtype=np.int64)
+        return self.panel.codes("category")[0]
 
     @cached_property
     def cluster(self) -> Ints:
         """Unit of independent draws of each firm as a number, int64[firm]."""
-        if self.design.cluster == "firm":
-            return np.arange(len(self.panel.firms))
-        return np.asarray(pd.factorize(self.panel.firms[self.design.cluster])[0], dtype=np.int64)
+        firms = self.design.cluster == "firm"
+        return np.arange(len(self.panel.firms)) if firms else self.panel.codes(self.design.cluster)[0]
 
     @cached_property
     def stopped(self) -> Bools:
@@ -225,7 +223,7 @@ def _sample(panel: Panel, design: Design) -> Sample:
             f"to {panel.months[-1]}; narrow the window"
         )
     after, base = slice(start, stop), slice(wave - design.base_months, wave)
-    exposure = panel.exposure(base=base, home=panel.platforms[0], cut=design.cut)[:, after].mean(axis=1)
+    exposure = panel.exposure(base=base, home=panel.platforms[0], cut=design.cut, months=after).mean(axis=1)
     closed, never_closed = first < stop, panel.firms["closed_on"].isna().to_numpy()
     since = np.arange(start, stop) >= first[:, np.newaxis]
     return Sample(
@@ -245,7 +243,7 @@ def _sample(panel: Panel, design: Design) -> Sample:
 
 def _comparison(panel: Panel, design: Design, first: Floats, never_closed: Bools, exposure: Floats, stop: int) -> Bools:
     if design.comparison == "spared_same_category":
-        category, names = pd.factorize(panel.firms["category"])
+        category, names = panel.codes("category")
         hit = np.bincount(category[first < stop], minlength=len(names)) > 0
         return np.asarray(never_closed & hit[category])
     if design.comparison == "low_exposure":

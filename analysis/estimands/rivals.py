@@ -288,7 +288,7 @@ def redraws(
     """
     sample = design.sample(panel)
     sold = np.nansum(sample.home[:, sample.base], axis=1)
-    group, names = pd.factorize(panel.firms["brand_group"])
+    group, names = panel.codes("brand_group")
     volume = np.bincount(group, weights=sold).astype(float)
     shut = np.bincount(group, weights=sold * sample.months_closed)
     closed = np.divide(shut, volume, out=np.zeros(len(volume)), where=volume > 0)
