@@ -260,6 +260,7 @@ def sentence(panel: Panel, *, cut: float = Design.cut) -> str:
 def inventory(panel: Panel, *, cut: float = Design.cut) -> Sections:
     """Count what a panel holds, in titled tables; `cut` is the smallest dose that counts as a closure."""
     sales, firms, unknown = panel.sales, panel.firms, np.isnan(panel.sales)
+    sold = sales.sum(axis=(0, 2), where=~unknown)
     whole = [
         ("firms", f"{len(firms):,}"),
         *((f"  of origin {name}", f"{number:,}") for name, number in firms["origin"].value_counts().items()),
@@ -284,7 +285,7 @@ def inventory(panel: Panel, *, cut: float = Design.cut) -> Sections:
             "platform": list(panel.platforms),
             "firms that sold": (sales > 0).any(axis=2).sum(axis=0),
             "months covered": [f"{np.sum(~gap)} of {len(gap)}" for gap in np.array(unknown.all(axis=0))],
-            "% of sales": 100 * np.nansum(sales, axis=(0, 2)) / np.nansum(sales),
+            "% of sales": 100 * sold / sold.sum(),
             "% zeros": 100 * (sales == 0).mean(axis=(0, 2)),
             "not known": unknown.sum(axis=(0, 2)),
         }

@@ -89,9 +89,9 @@ def test_the_band_of_a_multivariate_t_covers_as_often_as_it_says():
 def test_cohorts_have_the_firms_of_the_whole_and_their_totals_add_up(market):
     panel, design = market[0], Design()
     rows, cohorts = stack(panel, design), by_cohort(panel, design).rows.set_index("term")
-    assert cohorts["n"].iloc[:-1].sum() == cohorts.loc["all waves", "n"] == rows.closed.sum()
-    after = slice(design.base_months, None)
-    sold = np.array([rows.y[rows.closed & (rows.wave == wave)][:, after].sum() for wave in np.unique(rows.wave)])
+    assert cohorts["n"].iloc[:-1].sum() == cohorts.loc["all waves", "n"] == len(rows.closed)
+    sold = [rows.sales[wave.closed, wave.month : wave.month + rows.end + 1].sum() for wave in rows.waves]
+    sold = np.array(sold)
     without = sold / (1 + cohorts["estimate"].iloc[:-1] / 100)
     whole = 100 * (sold.sum() / without.sum() - 1)
     assert cohorts.loc["all waves", "estimate"] == pytest.approx(whole, rel=1e-9)
@@ -108,7 +108,7 @@ def test_firms_that_had_stopped_are_compared_with_no_wave_that_they_did_not_see(
     gone[:, :, WAVES[0] + 1 :] = 0.0  # they see the first wave only, and then vanish
     category = [*constant.firms["category"], "C1", "C1", "C1"]
     rows = stack(panel_of(np.concatenate([constant.sales, gone]), closed_in_two(), category=category), Design())
-    seen = {int(wave): set(rows.firm[rows.wave == wave].tolist()) for wave in WAVES}
+    seen = {wave.month: set(wave.firms.tolist()) for wave in rows.waves}
     assert {14, 15, 16} <= seen[WAVES[0]]
     assert not {14, 15, 16} & seen[WAVES[1]]
 
@@ -116,7 +116,7 @@ def test_firms_that_had_stopped_are_compared_with_no_wave_that_they_did_not_see(
 def test_firms_not_yet_closed_serve_while_they_stay_open(constant):
     early = Design(comparison="not_yet_closed", post_from=0, post_to=0, anticipation=0)
     rows = stack(constant, early)
-    assert set(rows.firm[~rows.closed].tolist()) == {3, 4, 5}
+    assert {firm for wave in rows.waves for firm in wave.others.tolist()} == {3, 4, 5}
     study = event_study(constant, early)
     assert study.estimand.startswith("E1c")
     assert study.row("0")["estimate"] == pytest.approx(np.log(FALL), abs=10 * TRACE)
@@ -133,9 +133,9 @@ def test_firms_closed_after_the_last_month_serve_as_not_yet_closed(constant):
     found = effect_on_closed(short, design)
     assert found.estimand.startswith("E1c")
     assert found.row("simple")["estimate"] == pytest.approx(100 * (FALL - 1), abs=1000 * TRACE)
-    rows = stack(short, design)
-    assert set(rows.firm[~rows.closed & (rows.wave == WAVES[0])]) == {6, 7, 8}
-    assert set(rows.firm[~rows.closed & (rows.wave == WAVES[1])]) == {6, 7}  # month 38 is looked at: too near to 40
+    first, second = stack(short, design).waves
+    assert set(first.others) == {6, 7, 8}
+    assert set(second.others) == {6, 7}  # month 38 is looked at: too near to 40
     assert event_study(short, design).row("8")["estimate"] == pytest.approx(np.log(FALL), abs=10 * TRACE)
     with pytest.raises(DesignError, match="last wave is in 2022-04, month 11, so nobody is left"):
         design.sample(closed_too({9: 39}))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -12,8 +12,8 @@ import pandas as pd
 from analysis.errors import DesignError
 from analysis.estimands.design import Comparison, Design, Sample
 from analysis.estimands.table import COLUMNS, answered
-from analysis.estimate import Bools, Estimate, Floats, Ints
-from analysis.estimators.att_gt import att_gt
+from analysis.estimate import Bools, Estimate, Floats, Ints, rows_by
+from analysis.estimators.att_gt import Group, GroupTime, att_gt, grouped
 from analysis.estimators.power import minimum_detectable_effect
 from analysis.estimators.survival import Survival, exit_survival
 from analysis.testing import romano_wolf
@@ -55,24 +55,20 @@ def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> E
     sample = design.sample(panel)
     sales = panel.total() if where == "all" else sample.home
     y = np.column_stack([sales[:, part].mean(axis=1) for part in (sample.before, sample.after)])
-    firm, wave = matched(sample, y[:, 0])
-    closed, seen = sample.closed[firm], np.isfinite(y[firm]).all(axis=1)
-    code = sample.cluster[firm]
-    answering = closed & seen
-    if (count := len(np.unique(code[answering]))) < 2:
+    matched = waves(sample, y[:, 0])
+    seen = [wave.of(np.isfinite(y).all(axis=1)) for wave in matched]
+    answering = np.concatenate([wave.closed for wave in seen])
+    if (count := len(np.unique(sample.cluster[answering]))) < 2:
         raise DesignError(
-            f"an effect on closed firms with its error was asked for; found {answering.sum()} closed firms with sales "
+            f"an effect on closed firms with its error was asked for; found {len(answering)} closed firms with sales "
             f"in {count} clusters by {design.cluster}; two are the fewest: use ranks among comparison firms instead"
         )
     name = _name(design, where)
-    if not y[firm][answering, 1].any():
-        return sample.mark(_all_lost(name, int(answering.sum())))
-    strata = compared_within(sample)[firm] * len(panel.months) + wave
-    found = att_gt(
-        y[firm], np.where(closed, 1.0, np.inf), scale="ratio", cluster=code, strata=strata, level=design.level
-    )
-    counts = dict(found.counts) | _counts(sample, y, firm)
-    simple = replace(found.aggregate(), df=count - 1, n=found.counts["treated"], counts=counts)
+    if not y[answering, 1].any():
+        return sample.mark(_all_lost(name, len(answering)))
+    found = compared(y, seen, sample, first=1, width=2).aggregate()
+    counts = dict(found.counts) | _counts(sample, y, matched)
+    simple = replace(found, df=count - 1, n=found.counts["treated"], counts=counts)
     return sample.mark(simple.exp(), estimand=name)
 
 
@@ -100,20 +96,80 @@ def _all_lost(name: str, firms: int) -> Estimate:
     )
 
 
-def matched(sample: Sample, before: Floats) -> tuple[Ints, Ints]:
-    """Return, wave by wave, the firms closed in it and those compared with them, int64[row], and the wave of each row.
+@dataclass(frozen=True, eq=False)
+class Wave:
+    """The month of a wave, the firms closed in it, and those compared with them: int64[firm of the wave]."""
+
+    month: int
+    closed: Ints
+    others: Ints
+
+    @property
+    def firms(self) -> Ints:
+        """All of them, the closed ones first."""
+        return np.concatenate([self.closed, self.others])
+
+    def of(self, firms: Bools) -> Wave:
+        """Keep some firms, bool[firm of the panel]."""
+        return replace(self, closed=self.closed[firms[self.closed]], others=self.others[firms[self.others]])
+
+
+def waves(sample: Sample, before: Floats) -> list[Wave]:
+    """Return, wave by wave, the firms closed in it and those compared with them; `before` is what each sold before.
 
     A firm must be in business to be closed: so a closed firm must have sold in the month before its wave, and a
     comparison firm in the month of the wave, in which one that had stopped sells nothing. It answers for every wave
     that it lived to see. NaN passes, to be counted as missing.
     """
-    firms, waves = [], []
-    for wave in np.unique(sample.first[sample.closed]).astype(int):
-        closed = sample.closed & (sample.first == wave) & ~sample.stopped[:, wave - 1]
-        found = np.flatnonzero((closed | (sample.comparison & ~sample.stopped[:, wave])) & ~(before <= 0))
-        firms.append(found)
-        waves.append(np.full(len(found), wave))
-    return np.concatenate(firms), np.concatenate(waves)
+    sold = ~(before <= 0)
+    return [
+        Wave(
+            month,
+            np.flatnonzero(sample.closed & (sample.first == month) & ~sample.stopped[:, month - 1] & sold),
+            np.flatnonzero(sample.comparison & ~sample.stopped[:, month] & sold),
+        )
+        for month in np.unique(sample.first[sample.closed]).astype(int).tolist()
+    ]
+
+
+def compared(
+    y: Floats, among: Sequence[Wave], sample: Sample, *, first: int, width: int, anticipation: int = 0
+) -> GroupTime:
+    """Compare closed firms wave by wave, within the strata of the design.
+
+    Parameters
+    ----------
+    y : float64[firm, period]
+        Without a missing value where it is looked at.
+    among : sequence of Wave
+    first, width : int
+        Periods of a wave before its closure, and all of them. Where `y` has just these it has them for every wave;
+        else its periods are months, and those of a wave begin `first` months before it.
+    """
+    within, here = compared_within(sample), np.zeros(int(sample.cluster.max()) + 1, dtype=bool)
+    groups = []
+    for wave in among:
+        start = 0 if y.shape[1] == width else wave.month - first
+        here[sample.cluster[wave.firms]] = True
+        for firms, closure in ((wave.closed, float(first)), (wave.others, np.inf)):
+            for rows in rows_by(within[firms]) if len(firms) else ():
+                groups.append(Group(firms[rows], closure, (within[firms[rows[0]]], wave.month), start))
+    counts = {
+        "units": sum(len(wave.firms) for wave in among),
+        "treated": sum(len(wave.closed) for wave in among),
+        "clusters": int(here.sum()),
+    }
+    return grouped(
+        y,
+        groups,
+        width=width,
+        scale="ratio",
+        anticipation=anticipation,
+        cluster=sample.cluster,
+        labels=np.arange(len(here)),
+        level=sample.design.level,
+        counts=counts,
+    )
 
 
 def compared_within(sample: Sample) -> Ints:
@@ -123,10 +179,11 @@ def compared_within(sample: Sample) -> Ints:
     return sample.origin if sample.design.comparison == "low_exposure" else np.zeros_like(sample.origin)
 
 
-def _counts(sample: Sample, y: Floats, firm: Ints) -> dict[str, int]:
+def _counts(sample: Sample, y: Floats, among: Sequence[Wave]) -> dict[str, int]:
     """Count firms once, however many waves they answer for, and add the closed ones that are left out."""
     used = np.zeros(len(y), dtype=bool)
-    used[firm] = True
+    for wave in among:
+        used[wave.firms] = True
     seen, left_out, newcomer = int(np.isfinite(y[used]).all(axis=1).sum()), sample.closed & ~used, y[:, 0] <= 0
     return {
         "units": seen,
@@ -199,12 +256,12 @@ def survival_of_closed(panel: Panel, design: Design) -> Survival:
     sample, total = design.sample(panel), panel.total()
     size = np.nansum(total[:, sample.base], axis=1)
     peers = sample.comparison & (size >= np.quantile(size[sample.closed], SMALLEST))
-    waves = np.unique(sample.first[sample.closed]).astype(int)
-    chosen = [np.flatnonzero(((sample.first == wave) | peers) & (total[:, wave - 1] > 0)) for wave in waves]
+    months = np.unique(sample.first[sample.closed]).astype(int)
+    chosen = [np.flatnonzero(((sample.first == month) | peers) & (total[:, month - 1] > 0)) for month in months]
     firm = np.concatenate(chosen)
     return exit_survival(
         total,
-        np.repeat(waves, [len(part) for part in chosen]),
+        np.repeat(months, [len(part) for part in chosen]),
         sample.closed[firm],
         rows=firm,
         gap=GAP,
@@ -254,8 +311,8 @@ def comparisons(panel: Panel, design: Design, true: Known | None = None) -> pd.D
         is what firms that inherit demand themselves show; `n` is the number of closed firms.
     """
     first = panel.first_treated(cut=design.cut)
-    waves = first[np.isfinite(first)]
-    longest = int(np.ptp(waves)) - design.anticipation - 1 if len(waves) else -1
+    closures = first[np.isfinite(first)]
+    longest = int(np.ptp(closures)) - design.anticipation - 1 if len(closures) else -1
     windows = [(design.post_from, design.post_to), *([(0, longest)] if longest >= 0 else [])]
     parts = []
     for start, end in windows:

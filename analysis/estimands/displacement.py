@@ -461,19 +461,19 @@ def mix_paths(panel: Panel, design: Design) -> pd.DataFrame:
 
 
 def _mix(panel: Panel, firms: Bools, name: str) -> pd.DataFrame:
-    sales = panel.sales[firms]
-    total = sales.sum(axis=1, keepdims=True)
-    shares = np.divide(sales, total, out=np.full(sales.shape, np.nan), where=total > 0)
-    sells = np.where(np.isnan(sales), np.nan, sales > 0)
-    measures: list[tuple[str, str, Floats]] = [("concentration", "", (shares**2).sum(axis=1))]
-    for place, platform in enumerate(panel.platforms):
-        measures += [("share", platform, shares[:, place]), ("presence", platform, sells[:, place])]
-    frames = []
-    for measure, platform, values in measures:
+    """Return the rows of one group; a month at a time, for shares of every firm and month are as large as a panel."""
+    measures = [("concentration", ""), *((kind, code) for code in panel.platforms for kind in ("share", "presence"))]
+    mean = np.full((len(measures), len(panel.months)), np.nan)
+    for month in range(len(panel.months)):
+        sales = panel.sales[firms, :, month]
+        total = sales.sum(axis=1, keepdims=True)
+        share = np.divide(sales, total, out=np.full(sales.shape, np.nan), where=total > 0)
+        present = np.where(np.isnan(sales), np.nan, sales > 0)
+        values = np.column_stack([(share**2).sum(axis=1), np.dstack([share, present]).reshape(len(sales), -1)])
         seen = np.isfinite(values)
-        count = seen.sum(axis=0)
-        total = np.where(seen, values, 0.0).sum(axis=0)
-        mean = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
-        columns = {"month": panel.months, "group": name, "measure": measure, "platform": platform, "value": 100 * mean}
-        frames.append(pd.DataFrame({**columns, "n": int(firms.sum())}))
-    return pd.concat(frames)
+        np.divide(values.sum(axis=0, where=seen), seen.sum(axis=0), out=mean[:, month], where=seen.any(axis=0))
+    rows = [
+        pd.DataFrame({"month": panel.months, "group": name, "measure": measure, "platform": code, "value": 100 * line})
+        for (measure, code), line in zip(measures, mean, strict=True)
+    ]
+    return pd.concat(rows).assign(n=int(firms.sum()))

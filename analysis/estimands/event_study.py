@@ -6,6 +6,7 @@ so a firm that is not closed stands once in each wave in which it could have bee
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.estimands.closed_firms import Where, _name, compared_within, matched
-from analysis.estimands.design import Design, attempt
+from analysis.estimands.closed_firms import Wave, Where, _name, compared, waves
+from analysis.estimands.design import Design, Sample, attempt
 from analysis.estimate import Bools, Estimate, Floats, Ints, beside
-from analysis.estimators.att_gt import GroupTime, att_gt
+from analysis.estimators.att_gt import GroupTime
 from analysis.estimators.honest_did import Bounds, honest_bounds
 from analysis.numbers import percent_change
 from analysis.testing import romano_wolf
@@ -31,45 +32,48 @@ NO_ERROR = "waves of closed firms of one cluster, or that sold nothing, have no 
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """Closed firms beside those they are compared with, a row per firm and wave.
+    """Closed firms beside those they are compared with, wave by wave, from `base_months` before to `end` after it.
 
-    Attributes
-    ----------
-    firm, wave : int64[row]
-        Position of the firm in the panel, and month (position) of the wave.
-    closed : bool[row]
-    y : float64[row, month]
-        Sales from `base_months` before the closure to `post_to` months after it, or to the last the last wave has.
-    cluster, within : int64[row]
-        Unit of independent draws, and what firms are compared within: wave and strata of the design.
+    `sales` is float64[firm, month].
     """
 
-    firm: Ints
-    wave: Ints
-    closed: Bools
-    y: Floats
-    cluster: Ints
-    within: Ints
+    sales: Floats
+    waves: Sequence[Wave]
+    sample: Sample
+    end: int
 
-    def at(self, rows: Bools) -> Stack:
-        """Return some of the rows."""
-        return Stack(**{name: values[rows] for name, values in vars(self).items()})
+    @property
+    def closed(self) -> Ints:
+        """The closed firms, in order of their waves: int64[closed firm]."""
+        return np.concatenate([wave.closed for wave in self.waves])
 
     @property
     def closed_clusters(self) -> int:
         """Number of clusters of closed firms."""
-        return len(np.unique(self.cluster[self.closed]))
+        return len(np.unique(self.sample.cluster[self.closed]))
 
-    def group_time(self, design: Design) -> GroupTime:
+    @property
+    def closed_frame(self) -> pd.DataFrame:
+        """The closed firms and their waves (positions)."""
+        month = np.concatenate([np.full(len(wave.closed), wave.month) for wave in self.waves])
+        return pd.DataFrame({"firm": self.sample.panel.firms.index[self.closed], "wave": month})
+
+    @property
+    def sold_after(self) -> bool:
+        """Whether closed firms sold anything from their closure on."""
+        return any(self.sales[one.closed, one.month : one.month + self.end + 1].any() for one in self.waves)
+
+    def group_time(self) -> GroupTime:
         """Estimate by month; the closure is in column `base_months`."""
-        return att_gt(
-            self.y,
-            np.where(self.closed, design.base_months, np.inf),
-            scale="ratio",
+        design = self.sample.design
+        width = design.base_months + self.end + 1
+        return compared(
+            self.sales,
+            self.waves,
+            self.sample,
+            first=design.base_months,
+            width=width,
             anticipation=design.anticipation,
-            cluster=self.cluster,
-            strata=self.within,
-            level=design.level,
         )
 
 
@@ -77,7 +81,7 @@ def stack(panel: Panel, design: Design, *, where: Where = "all") -> Stack:
     """Put the firms of :func:`analysis.estimands.closed_firms.effect_on_closed` in months since the closure.
 
     A firm "not_yet_closed" is compared with a wave only if it stays open until `anticipation` months after the last
-    month that is looked at. Rows with a missing month are left out.
+    month that is looked at. Firms with a missing month are left out of the wave.
 
     Raises
     ------
@@ -86,19 +90,18 @@ def stack(panel: Panel, design: Design, *, where: Where = "all") -> Stack:
     """
     sample, closures = design.sample(panel), panel.closures(cut=design.cut)
     sales = panel.total() if where == "all" else sample.home
-    firm, wave = matched(sample, sales[:, sample.before].mean(axis=1))
-    closed = np.asarray(closures[firm] == wave)
-    end = min(design.post_to, len(panel.months) - 1 - int(wave.max()))
-    open_ = closed | (closures[firm] > wave + end + design.anticipation)
-    firm, wave, closed = firm[open_], wave[open_], closed[open_]
-    y = sales[firm[:, np.newaxis], wave[:, np.newaxis] + np.arange(-design.base_months, end + 1)]
-    within = compared_within(sample)[firm] * len(panel.months) + wave
-    rows = Stack(firm, wave, closed, y, sample.cluster[firm], within)
-    if (missing := np.isnan(y).any(axis=1)).any():
-        rows = rows.at(~missing)
+    matched = waves(sample, sales[:, sample.before].mean(axis=1))
+    end = min(design.post_to, len(panel.months) - 1 - max(wave.month for wave in matched if len(wave.firms)))
+    kept = []
+    for wave in matched:
+        months = sales[:, wave.month - design.base_months : wave.month + end + 1]
+        known = np.isfinite(months.sum(axis=1))
+        open_ = closures > wave.month + end + design.anticipation
+        kept.append(replace(wave.of(known), others=wave.others[(known & open_)[wave.others]]))
+    rows = Stack(sales, [wave for wave in kept if len(wave.firms)], sample, end)
     if rows.closed_clusters < 2:
         raise DesignError(
-            f"effects on closed firms by month were asked for; found {int(rows.closed.sum())} closed firms in "
+            f"effects on closed firms by month were asked for; found {len(rows.closed)} closed firms in "
             f"{rows.closed_clusters} clusters by {design.cluster}; two are the fewest: use ranks among comparison "
             "firms instead"
         )
@@ -149,18 +152,17 @@ def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estima
             f"= {design.anticipation + 3} or more"
         )
     rows = stack(panel, design, where=where)
-    dynamic = replace(rows.group_time(design).aggregate("dynamic"), df=rows.closed_clusters - 1)
+    dynamic = replace(rows.group_time().aggregate("dynamic"), df=rows.closed_clusters - 1)
     low, high = dynamic.band()
-    closed = pd.DataFrame({"firm": panel.firms.index[rows.firm[rows.closed]], "wave": rows.wave[rows.closed]})
     return design.sample(panel).mark(
         dynamic,
         estimand=f"{_name(design, where)} by month since closure",
-        n=len(closed),
+        n=len(rows.closed),
         columns={"band_low": low, "band_high": high},
         details={
             "reference": -1 - design.anticipation,
             "where": where,
-            "closed": closed,
+            "closed": rows.closed_frame,
             "pretrend": _pretrend(dynamic, -1 - design.anticipation),
         },
     )
@@ -191,26 +193,26 @@ def by_cohort(panel: Panel, design: Design, *, where: Where = "all") -> Estimate
         As :func:`stack`.
     """
     rows = stack(panel, design, where=where)
-    parts = {str(panel.months[wave]): rows.at(rows.wave == wave) for wave in np.unique(rows.wave[rows.closed])}
-    closed = pd.DataFrame({"firm": panel.firms.index[rows.firm[rows.closed]], "wave": rows.wave[rows.closed]})
-    found = {name: _cohort(part, design) for name, part in (parts | {"all waves": rows}).items()}
+    cohorts = [wave for wave in rows.waves if len(wave.closed)]
+    found = {str(panel.months[wave.month]): _cohort(replace(rows, waves=[wave])) for wave in cohorts}
+    found["all waves"] = _cohort(rows)
     made = beside(
         found,
         estimand=f"{_name(design, where)} by wave",
-        counts={"closed": len(closed), "waves": len(parts)},
+        counts={"closed": len(rows.closed), "waves": len(cohorts)},
         reason=NO_ERROR,
-        details={"closed": closed, "where": where, "end": rows.y.shape[1] - design.base_months - 1},
+        details={"closed": rows.closed_frame, "where": where, "end": rows.end},
     )
     return design.sample(panel).mark(made, reason=NO_ERROR if np.isnan(made.std_error).any() else "")
 
 
-def _cohort(rows: Stack, design: Design) -> Estimate:
+def _cohort(rows: Stack) -> Estimate:
     """Return the effect on one wave, or on all; without error where it would rest on one cluster."""
     nothing = Estimate(estimand="", unit="per cent", terms=("",), value=np.full(1, np.nan), reason=NO_ERROR)
-    nothing = replace(nothing, n=int(rows.closed.sum()), level=design.level)
-    if not rows.y[rows.closed][:, design.base_months :].any():
+    nothing = replace(nothing, n=len(rows.closed), level=rows.sample.design.level)
+    if not rows.sold_after:
         return replace(nothing, value=np.array([-100.0]))
-    found = attempt(lambda: rows.group_time(design).aggregate())
+    found = attempt(lambda: rows.group_time().aggregate())
     if found.refused:
         return nothing
     made = replace(found, df=max(rows.closed_clusters - 1, 1), n=nothing.n).exp()

@@ -7,6 +7,7 @@ nothing of size units x effects is held unless errors are clustered.
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Literal
@@ -23,6 +24,27 @@ BLOCK = 2**15  # numbers that stay in the processor's cache
 
 
 @dataclass(frozen=True, eq=False)
+class Group:
+    """Units of one cohort in one stratum.
+
+    Attributes
+    ----------
+    rows : int64[unit of the group]
+        Rows of the outcomes.
+    first : float
+        First treated period, counted from `start`; inf for never.
+    stratum : hashable
+    start : int
+        Column of the outcomes at which the group's time begins.
+    """
+
+    rows: Ints
+    first: float
+    stratum: Hashable
+    start: int = 0
+
+
+@dataclass(frozen=True, eq=False)
 class GroupTime:
     """Effects by cohort and period, which can be averaged further.
 
@@ -32,8 +54,9 @@ class GroupTime:
     scale : {"level", "ratio"}
         Level: difference of mean changes, in units of `y`. Ratio: log of observed over counterfactual total, in log
         points, the Poisson coefficient.
-    members : list of int64[unit of the group]
-        Rows of `y` by group, a cohort in a stratum.
+    groups : sequence of Group
+    width : int
+        Periods of each group.
     sums : float64[group, time + 1]
         Of the outcomes and, last, of ones.
     cells : DataFrame
@@ -48,7 +71,8 @@ class GroupTime:
 
     y: Floats
     scale: Scale
-    members: list[Ints]
+    groups: Sequence[Group]
+    width: int
     sums: Floats
     cells: pd.DataFrame
     cluster: Ints | None
@@ -174,26 +198,30 @@ class GroupTime:
             **more,
         )
 
-    def _rows_of(self, rows: Ints) -> Floats:
-        """Return outcomes of some units; on the level scale without each unit's own level, which differences cancel."""
-        part = self.y[rows]
+    def _outcomes(self, group: Group) -> Iterator[tuple[Ints, Floats]]:
+        """Yield rows and outcomes of a group; on the level scale without each unit's own level, which cancels."""
+        for rows, part in _blocks(self.y, group, self.width):
+            yield rows, self._centred(part)
+
+    def _centred(self, part: Floats) -> Floats:
         if self.scale == "level":
             part -= (part @ np.full(part.shape[1], 1 / part.shape[1]))[:, np.newaxis]
         return part
 
     def _influence(self, gradient: Floats) -> Floats:
         """Return what each cluster (or unit) adds to each term, float64[cluster, term]."""
-        count = len(self.y) if self.cluster is None else self.counts["clusters"]
+        count = len(self.y) if self.cluster is None else len(self.labels)
         found = np.zeros((count, len(gradient)))
-        for group, rows in enumerate(self.members):
-            slope = gradient[:, group]
+        for place, group in enumerate(self.groups):
+            slope = gradient[:, place]
             if not slope.any():
                 continue
-            moved = self._rows_of(rows) @ slope[:, :-1].T + slope[:, -1]
-            if self.cluster is None:
-                found[rows] = moved
-            else:
-                np.add.at(found, self.cluster[rows], moved)
+            for rows, part in self._outcomes(group):
+                moved = part @ slope[:, :-1].T + slope[:, -1]
+                if self.cluster is None:
+                    found[rows] = moved
+                else:
+                    np.add.at(found, self.cluster[rows], moved)
         return found
 
     def _covariance(self, gradient: Floats) -> Floats:
@@ -204,25 +232,23 @@ class GroupTime:
             slope = gradient[active, group]
             middle = slope[:, :-1] @ mean + slope[:, -1]
             spread = slope[:, :-1] @ cross @ slope[:, :-1].T
-            total[np.ix_(active, active)] += spread + len(self.members[group]) * np.outer(middle, middle)
+            total[np.ix_(active, active)] += spread + len(self.groups[group].rows) * np.outer(middle, middle)
         return total
 
     @cached_property
     def _moments(self) -> list[tuple[Floats, Floats]]:
         """Means of each group by period, and cross-products of deviations from them, in one pass over the rows."""
-        return [self._moments_of(rows) for rows in self.members]
+        return [self._moments_of(group) for group in self.groups]
 
-    def _moments_of(self, rows: Ints) -> tuple[Floats, Floats]:
-        blocks = _blocks(rows, self.y.shape[1])
-        centre = self._rows_of(blocks[0]).mean(axis=0)
+    def _moments_of(self, group: Group) -> tuple[Floats, Floats]:
+        count, centre = len(group.rows), next(self._outcomes(group))[1].mean(axis=0)
         total, cross = np.zeros(len(centre)), np.zeros((len(centre), len(centre)))
-        for block in blocks:
-            part = self._rows_of(block)
-            part -= centre
-            total += np.ones(len(part)) @ part  # a product: numpy adds short rows slowly
-            cross += part.T @ part
-        shift = total / len(rows)
-        return centre + shift, cross - len(rows) * np.outer(shift, shift)
+        for _, part in self._outcomes(group):
+            off = np.subtract(part, centre, out=part)
+            total += np.ones(len(off)) @ off  # a product: numpy adds short rows slowly
+            cross += off.T @ off
+        shift = total / count
+        return centre + shift, cross - count * np.outer(shift, shift)
 
 
 def att_gt(
@@ -286,14 +312,7 @@ def att_gt(
         y, first = y[keep], first[keep]
     codes, labels = (None, np.flatnonzero(keep)) if cluster is None else pd.factorize(np.asarray(cluster)[keep])
     stratum = np.zeros(len(y), dtype=np.int64) if strata is None else pd.factorize(np.asarray(strata)[keep])[0]
-    members = _groups(first, stratum)
-    speakers = np.array([rows[0] for rows in members])
-    cells = _cells(first[speakers], stratum[speakers], y.shape[1], anticipation)
-    if not (cells["pool"] >= 0).any():
-        raise DesignError(
-            f"effects against never treated units were asked for; {len(y)} units are left in {len(members)} "
-            "groups and no treated group has a comparison; add untreated units"
-        )
+    groups = [Group(rows, first[rows[0]], stratum[rows[0]]) for rows in _groups(first, stratum)]
     counts = {
         "units": len(y),
         "treated": int(np.isfinite(first).sum()),
@@ -301,8 +320,58 @@ def att_gt(
         "dropped_always_treated": early,
         "clusters": len(labels),
     }
-    sums = np.array([np.append(_sum(y, rows), len(rows)) for rows in members])
-    return GroupTime(y, scale, members, sums, cells, codes, labels, level, counts)
+    return grouped(
+        y,
+        groups,
+        width=y.shape[1],
+        scale=scale,
+        anticipation=anticipation,
+        cluster=codes,
+        labels=labels,
+        level=level,
+        counts=counts,
+    )
+
+
+def grouped(
+    y: Floats,
+    groups: Sequence[Group],
+    *,
+    width: int,
+    scale: Scale,
+    anticipation: int = 0,
+    cluster: Ints | None,
+    labels: npt.NDArray[Any],
+    level: float,
+    counts: dict[str, int],
+) -> GroupTime:
+    """Estimate as :func:`att_gt` from groups, of which several may hold the same unit in other times of its own.
+
+    Parameters
+    ----------
+    y : float64[unit, time]
+        Without a missing value in the periods of a group.
+    groups : sequence of Group
+    width : int
+        Periods of each group, from its start.
+    cluster, labels : int64[unit], array[cluster]
+        Code of each unit's cluster, and what the codes stand for.
+    counts : dict of str to int
+        With `units`.
+
+    Raises
+    ------
+    DesignError
+        If nobody can be compared.
+    """
+    cells = _cells(groups, width, anticipation)
+    if not (cells["pool"] >= 0).any():
+        raise DesignError(
+            f"effects against never treated units were asked for; {counts['units']} units are left in {len(groups)} "
+            "groups and no treated group has a comparison; add untreated units"
+        )
+    sums = np.array([np.append(_sum(y, group, width), len(group.rows)) for group in groups])
+    return GroupTime(y, scale, groups, width, sums, cells, cluster, labels, level, counts)
 
 
 def _check(y: Floats, first: Floats, scale: str, anticipation: int) -> None:
@@ -332,7 +401,8 @@ def _groups(first: Floats, stratum: Ints) -> list[Ints]:
     return np.split(order, np.cumsum(sizes[sizes > 0])[:-1])
 
 
-def _cells(first: Floats, stratum: Ints, n_times: int, anticipation: int) -> pd.DataFrame:
+def _cells(groups: Sequence[Group], n_times: int, anticipation: int) -> pd.DataFrame:
+    first, stratum = np.array([group.first for group in groups]), [group.stratum for group in groups]
     never = {label: group for group, label in enumerate(stratum) if np.isinf(first[group])}
     treated = np.flatnonzero(first < n_times)
     frame = pd.DataFrame(
@@ -347,11 +417,14 @@ def _cells(first: Floats, stratum: Ints, n_times: int, anticipation: int) -> pd.
     return frame[frame["time"] != frame["base"]].reset_index(drop=True)
 
 
-def _sum(y: Floats, rows: Ints) -> Floats:
-    """Return the sums of some rows without a copy of them all."""
-    return np.asarray(np.sum([np.ones(len(block)) @ y[block] for block in _blocks(rows, y.shape[1])], axis=0))
+def _sum(y: Floats, group: Group, width: int) -> Floats:
+    """Return the sums of a group without a copy of it all."""
+    return np.asarray(np.sum([np.ones(len(part)) @ part for _, part in _blocks(y, group, width)], axis=0))
 
 
-def _blocks(rows: Ints, width: int) -> list[Ints]:
-    size = max(BLOCK // width, 1)
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
+def _blocks(y: Floats, group: Group, width: int) -> Iterator[tuple[Ints, Floats]]:
+    """Yield rows of a group and a copy of their outcomes, few at a time."""
+    size, times = max(BLOCK // width, 1), y[:, group.start : group.start + width]
+    for first in range(0, len(group.rows), size):
+        rows = group.rows[first : first + size]
+        yield rows, times[rows]
