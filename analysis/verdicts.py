@@ -32,11 +32,16 @@ SAME_COUNT = 0.10  # two counts of one thing agree when they differ by at most t
 AS_LARGE = 1.0  # breakdown value from which a finding survives a drift as large as the largest one before
 
 Interval = tuple[float, float]
-Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
-_IN_WORDS = PlainSerializer(lambda limit: str(limit) if math.isinf(limit) else limit, when_used="json-unless-none")
-Limit = Annotated[float, Field(ge=-math.inf), _IN_WORDS]  # no NaN, and JSON has no number for an open side
+def _published(value: float) -> float | str:
+    """Return 12 digits of a number, beyond which processors differ; JSON has no number for an open side."""
+    return str(value) if math.isinf(value) else float(f"{value:.12g}")
+
+
+_ROUNDED = PlainSerializer(_published, when_used="json-unless-none")
+Number = Annotated[float, Field(allow_inf_nan=False), _ROUNDED]
+Limit = Annotated[float, Field(ge=-math.inf), _ROUNDED]  # no NaN
 
 
 class Verdict(BaseModel):

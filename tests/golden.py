@@ -208,14 +208,14 @@ def differences(found: pd.DataFrame, wanted: pd.DataFrame) -> list[str]:
     """Return a line for each cell of two tables of text that is not the same, numbers to a relative 1e-9.
 
     Of a number that is rounding, such as a shift of 1e-16 points, only the size counts: below 1e-9 both are nothing.
-    What an optimiser finds differs between processors in the eighth digit: two rows of the fan are held to 1e-6.
+    What an optimiser finds differs between processors in the seventh digit: two rows of the fan are held to 1e-5.
     """
     keys = list(found.columns[:-1])
     both = found.merge(wanted, on=keys, how="outer", suffixes=("", "_wanted")).fillna("absent")
     optimised = both.get("what", pd.Series("", both.index)).eq("fan")
     return [
         " ".join(map(str, row))
-        for row, closeness in zip(both.itertuples(index=False), np.where(optimised, 1e-6, 1e-9), strict=True)
+        for row, closeness in zip(both.itertuples(index=False), np.where(optimised, 1e-5, 1e-9), strict=True)
         if not _same(row.value, row.value_wanted, closeness)
     ]
 

@@ -51,8 +51,8 @@ def test_components_are_statsmodels_to_the_digits_that_an_optimiser_finds_everyw
     post = (np.arange(len(y)) >= FIRST) * 1.0
     fit = sm.tsa.UnobservedComponents(y, level=name, exog=post[:, None]).fit(method="powell", disp=False)
     row = fan(y).loc[name]
-    assert row["estimate"] == float(f"{fit.params[-1]:.7g}") == pytest.approx(fit.params[-1], rel=1e-6)
-    assert row["std_error"] == float(f"{fit.bse[-1]:.7g}")
+    assert row["estimate"] == float(f"{fit.params[-1]:.6g}") == pytest.approx(fit.params[-1], rel=1e-5)
+    assert row["std_error"] == float(f"{fit.bse[-1]:.6g}")
 
 
 def test_intervals_use_student_t_for_regressions_and_the_normal_for_components():

@@ -23,7 +23,7 @@ FORMULAS = {
     YEAR_BEFORE: "y ~ post",
 }
 COMPONENTS = ("local level", "smooth trend")  # of statsmodels' unobserved components
-DIGITS = "%.7g"  # of what an optimiser finds: beyond these it differs between processors
+DIGITS = "%.6g"  # of what an optimiser finds: beyond these it differs between processors
 
 
 def its_fan(y: Floats, first_post: int, *, horizon: int = 4, lags: int = 4, level: float = 0.95, unit: str) -> Estimate:
