@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: report test lab check bench audit coverage clean
+.PHONY: report test lab check bench size audit coverage clean
 
 report: $(READY) ## run what is due in reports/schedule.yml and print the paths of the PDFs
 	@$(BIN)/python -m analysis report
@@ -21,9 +21,13 @@ check: $(READY) ## lint, format, types, and notebooks without outputs
 	@$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb
 	@$(BIN)/python -m analysis check > /dev/null && echo "data: every file as declared"
 
-bench: $(READY) ## time the runner against the plain way, and the estimators against other libraries, side by side
+bench: $(READY) ## time the runner against the plain way, estimators against other libraries, and all of them as a panel grows
 	@$(BIN)/python benchmarks/runner.py
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/estimators.py
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/cost.py
+
+size: $(READY) ## print lines of code by room beside the plan, imports between files, and circles
+	@$(BIN)/python benchmarks/size.py
 
 audit: $(READY) ## hold every estimand against the truth of simulated markets; writes data/audit.csv and docs/coverage.md
 	@$(BIN)/python benchmarks/coverage.py
