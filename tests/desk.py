@@ -1,7 +1,9 @@
 """A small project in a folder: three notebooks, one data file, a stub in the place of the PDF."""
 
+import errno
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
@@ -47,6 +49,10 @@ reports:
 def stub_render(notebook: Path, pdf: Path, *, as_of: str, footer: str, simulated: bool) -> None:
     digest = hashlib.sha256(notebook.read_bytes()).hexdigest()
     pdf.write_text(f"%PDF of {digest}, {as_of}, {footer}{', simulated' if simulated else ''}")
+
+
+def full_disk(*_, **__):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def describe(file: str, vintage: str = VINTAGE) -> dict:

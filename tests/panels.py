@@ -1,4 +1,4 @@
-"""Panels made by hand, small enough for a pocket calculator."""
+"""Panels made by hand, small enough for a pocket calculator, and others made up."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 
 from analysis.estimands.design import Design
+from analysis.market import simulate
 from analysis.panel import Panel
 
 PLATFORMS = ("AMZ", "EBY", "ALI", "WMT", "OWN")
 MONTHS = pd.period_range("2019-01", periods=42, freq="M")
 WAVE = 28  # May 2021
+EARLY = pd.period_range("2020-01", periods=8, freq="M")  # of `random_panel`
 WAVES = (WAVE, WAVE + 2)
 FALL, TRACE = 0.4, 1e-4  # what closed firms of `two_waves` keep, and its noise
 SHORT = Design(post_from=0, post_to=2, cluster="firm")
@@ -172,3 +174,31 @@ def doses(effect: Callable[[Any, Any], Any] = lambda exposure, risk: 0.0 * expos
         risk=risk,
         platforms=("HOME", "AWAY"),
     )
+
+
+def called_real(**options: Any) -> Panel:
+    """Return a simulated panel whose firms and provenance say that they are real: nothing else is at hand."""
+    panel, _ = simulate("ceiling_50k", seed=2, **options)
+    firms = panel.firms.assign(brand_group=panel.firms["brand_group"].str.removeprefix("SIM-"))
+    firms.index = firms.index.str.replace("SIM-", "F-")
+    return replace(panel, firms=firms, provenance="real")
+
+
+def random_panel(rng: np.random.Generator, n: int = 12, provenance: str = "simulated") -> Panel:
+    """Return a panel with every kind of firm: closed, in part, never, after the window; with NaN and zeros."""
+    sales = rng.integers(0, 50, (n, 2, len(EARLY))).astype(float)
+    sales[rng.random(sales.shape) < 0.1] = np.nan
+    closed = rng.choice(["2020-05-01", "2020-06-01", "2020-08-01", "2020-12-01", "NaT"], n).astype("datetime64[us]")
+    name = "SIM-{:04d}" if provenance == "simulated" else "F{:04d}"
+    firms = pd.DataFrame(
+        {
+            "brand_group": [f"g{k}" for k in rng.integers(0, n, n)],
+            "origin": rng.choice(["CN", "US"], n),
+            "category": rng.choice(["audio", "kitchen", "toys"], n),
+            "closed_on": closed,
+            "dose": np.where(np.isnat(closed), np.nan, rng.choice([0.3, 0.7, 1.0], n)),
+            "risk": np.where(rng.random(n) < 0.2, np.nan, rng.random(n).round(3)),
+        },
+        index=pd.Index([name.format(k) for k in range(n)], name="firm"),
+    )
+    return Panel(sales, firms, ("AMZ", "EBY"), EARLY, provenance)

@@ -16,7 +16,8 @@ from analysis.estimands.displacement import displacement
 from analysis.estimands.event_study import by_cohort, event_study
 from analysis.estimands.growth import growth
 from analysis.estimands.rivals import dose_response, spillover, with_risk
-from analysis.estimands.table import by_origin, rows_by_origin
+from analysis.estimands.table import COLUMNS, answered, as_rows, by_origin, rows_by_origin, steps
+from analysis.estimate import refusal
 from analysis.estimators.power import detectable
 from analysis.market import simulate
 
@@ -158,6 +159,29 @@ def test_a_refusal_for_one_origin_leaves_the_other_standing():
         assert rows.loc[kept, "mde"] == detectable(rows.loc[[kept]], level=0.8)[0]
 
 
+def test_rows_of_a_refusal_have_its_reason_and_no_number():
+    terms = {"seen": ("E3g", "growth"), "closed": ("E3k_closed", "closed firms")}
+    rows = as_rows(refusal("nobody was closed"), terms, "per cent")
+    assert list(rows) == COLUMNS
+    assert rows[["id", "label"]].to_numpy().tolist() == [list(pair) for pair in terms.values()]
+    assert set(rows["reason"]) == {"nobody was closed"}
+    assert set(rows["unit"]) == {"per cent"}
+    assert rows[["estimate", "std_error", "conf_low", "mde", "n"]].isna().all(axis=None)
+
+
+def test_rows_are_called_by_their_terms_where_nothing_else_is_said():
+    panel, design = by_hand(), Design()
+    rows = as_rows(displacement(panel, design))
+    assert rows["id"].tolist() == rows["label"].tolist() == list(displacement(panel, design).terms)
+    named = {term: (term, term) for term in rows["id"]}
+    pd.testing.assert_frame_equal(rows, answered(named, "", displacement, panel, design))
+
+
+def test_steps_end_in_their_sum():
+    rows = steps({"a": -3.0, "b": 1.0, "c": 0.5}, "sum")
+    assert dict(zip(rows["term"], rows["estimate"], strict=True)) == {"a": -3.0, "b": 1.0, "c": 0.5, "sum": -1.5}
+
+
 def test_rows_of_two_refusals_have_text_where_text_belongs():
     panel = doses()
     panel.firms["risk"] = np.nan
@@ -222,6 +246,7 @@ def test_an_estimand_that_a_panel_cannot_carry_has_a_reason_and_no_number(market
     assert rows.loc["E4a_EBY", ["estimate", "std_error", "mde"]].isna().all()
     assert "use comparison='low_exposure'" in rows.loc["E4a_EBY", "reason"]
     assert found["E4a_EBY"].refused
+    assert [(name, one.estimand) for name, one in found.items()] == [("E1a", "E1a"), ("E4a_EBY", "E4a_EBY")]
 
 
 def test_an_estimand_that_is_not_there_is_refused(market):

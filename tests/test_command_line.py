@@ -107,7 +107,6 @@ def test_a_panel_with_its_map_and_event_reaches_the_runner(desk, monkeypatch):
     )
     assert asked["panel"] == OwnPanel(Path("own.csv"), Path("own.yml"), "other.yml")
     assert asked["panel"].parameters == {
-        "data_tier": "panel",
         "event": str(Path("other.yml").absolute()),
         "panel_path": str(Path("own.csv").absolute()),
         "panel_map": str(Path("own.yml").absolute()),

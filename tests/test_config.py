@@ -399,19 +399,3 @@ def test_a_name_is_looked_for_in_the_notebooks_folder(notebook, monkeypatch):
     monkeypatch.setattr(config, "NOTEBOOKS", notebook.parent)
     with pytest.raises(DesignError, match=r"Parameter as_of"):
         config.check("07_question.ipynb", {})
-
-
-def test_a_running_notebook_knows_the_parameters_of_its_own_tier_alone(tmp_path):
-    lines = (
-        'data_tier: str = "sim"  # tier of the data; allowed facts | panel | sim\n'
-        "seed: int = 1  # tier sim: seed of the market\n"
-        "cut: int = 2  # tiers panel, sim: smallest dose; allowed 0 to 5\n"
-        "share: int = 3  # tier facts: assumed\n"
-        "rest: int = 4  # tiers of a cake\n"
-    )
-    read_cell(tmp_path, lines)
-    notebook, values = str(tmp_path / "cell.ipynb"), {"data_tier": "sim", "seed": 1, "cut": 2, "share": 3, "rest": 4}
-    assert list(config.check(notebook, values)) == ["data_tier", "seed", "cut", "rest"]
-    assert list(config.check(notebook, values | {"data_tier": "facts"})) == ["data_tier", "share", "rest"]
-    with pytest.raises(DesignError, match="cut"):  # of whatever tier, a wrong value is refused
-        config.check(notebook, values | {"data_tier": "facts", "cut": 9})

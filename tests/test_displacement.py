@@ -32,7 +32,9 @@ from analysis.estimands.displacement import (
     recapture,
     relocation,
     toward_destinations,
+    waterfalls,
 )
+from analysis.estimate import refusal
 from analysis.market import simulate
 
 PARTS = [f"d{number}" for number in range(1, 8)]
@@ -96,6 +98,19 @@ def test_an_absent_platform_is_said_and_its_sales_are_in_the_residual():
 
 
 # A loss that is unsure
+
+
+def test_a_waterfall_shows_true_parts_where_they_are_known_and_anything_was_lost():
+    found = displacement(sides(**sides_by_hand()), SHORT)
+    words, true = {name: name.upper() for name in found.terms}, dict.fromkeys(PARTS, 10.0) | {"d7": 40.0}
+    drawn = waterfalls(found, words, true | {"E1a": -50.0})
+    assert drawn["As estimated"]["term"].tolist() == drawn["Truth"]["term"].tolist() == list(words.values())
+    assert drawn["As estimated"]["estimate"].tolist() == pytest.approx(found.value)
+    assert drawn["Truth"]["estimate"].tolist() == [*true.values(), 100.0]
+    for unknown in ({}, dict.fromkeys(PARTS, np.nan)):
+        assert list(waterfalls(found, words, unknown)) == ["As estimated"]
+    refused = refusal("nothing was lost")
+    assert waterfalls(refused, words, {})["As estimated"] is refused
 
 
 def test_fieller_limits_solve_the_equation_that_defines_them():

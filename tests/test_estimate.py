@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from analysis.errors import DesignError
-from analysis.estimate import Estimate, beside, critical_value, rows_by, slopes, sum_by
+from analysis.estimate import Estimate, beside, critical_value, refusal, rows_by, slopes, sum_by
 
 TERMS = ("a", "b", "c")
 MOVED = np.random.default_rng(0).normal(size=(30, 3)) / 40
@@ -186,6 +186,16 @@ def test_an_estimate_is_refused_where_it_has_neither_a_value_nor_a_limit():
     nothing = {"value": np.full(1, np.nan), "covariance": None, "reason": "no firm was closed"}
     assert one(**nothing).refused
     assert not one(**nothing, limits=np.array([[-1.0], [1.0]])).refused
+
+
+def test_whatever_is_asked_of_a_refusal_is_the_refusal():
+    nothing = refusal("no firm was closed")
+    assert nothing.refused
+    assert nothing["seen"] is nothing
+    assert nothing[["closed", "seen"]] is nothing
+    assert f"{nothing['seen']:all}" == "not estimable with this data (no firm was closed)"
+    with pytest.raises(DesignError, match="term 'seen' was asked for"):
+        one(value=np.nan, covariance=None, reason="no firm was closed")["seen"]  # one term is refused, not all
 
 
 # --- how it is written ---------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from analysis.estimands.closed_firms import effect_on_closed
 from analysis.estimands.design import Design
 from analysis.estimands.event_study import (
     by_cohort,
+    by_month,
     event_study,
     honest,
     honest_by_month,
@@ -19,9 +20,10 @@ from analysis.estimands.event_study import (
     true_by_cohort,
     true_path,
 )
-from analysis.estimate import critical_value
+from analysis.estimate import critical_value, refusal
 from analysis.estimators.att_gt import att_gt
 from analysis.market import simulate
+from analysis.numbers import percent_change
 
 
 @pytest.fixture
@@ -162,7 +164,19 @@ def test_the_truth_of_an_event_study_is_that_of_its_own_firms(market):
     other = replace(study, details={**study.details, "closed": half})
     assert not np.allclose(true_path(truth, study), true_path(truth, other))
     assert np.isnan(true_path(None, study)).all()
-    assert true_by_cohort(None, study) == {}
+    assert true_by_cohort(None, study) == true_by_cohort(truth, refusal("one group")) == {}
+
+
+def test_an_event_study_is_drawn_in_per_cent_beside_its_truth(market):
+    panel, truth = market
+    study = event_study(panel, Design())
+    rows = by_month(study, truth)
+    assert rows["month"].tolist() == [int(term) for term in study.terms]
+    np.testing.assert_allclose(rows["estimate"], percent_change(study.value))
+    np.testing.assert_allclose(rows[["conf_low", "conf_high"]].T, percent_change(study.ends))
+    np.testing.assert_allclose(rows["honest_low"], percent_change(honest_by_month(study)["honest_low"]))
+    np.testing.assert_allclose(rows["truth"], percent_change(true_path(truth, study)))
+    assert by_month(study)["truth"].isna().all()
 
 
 def test_honest_bounds_widen_from_the_confidence_interval_to_the_breakdown_value(market):
@@ -173,8 +187,13 @@ def test_honest_bounds_widen_from_the_confidence_interval_to_the_breakdown_value
     plain = middle + stats.norm.ppf(0.975) * np.array([-error, error])  # where nothing drifts
     np.testing.assert_allclose(bounds.rows.iloc[0][["conf_low", "conf_high"]].to_numpy(float), plain)
     assert bounds.rows["conf_high"].is_monotonic_increasing
+    assert np.isnan(bounds.value).all()
+    assert not bounds.refused
     edge = honest(study, sensitivity=(bounds.details["breakdown"],)).rows["conf_high"].iloc[0]
     assert edge == pytest.approx(0.0, abs=1e-6)
+    assert bounds.details["truth"] is None
+    true = true_path(market[1], study)[inside].mean()
+    assert honest(study, truth=market[1]).details["truth"] == pytest.approx(percent_change(true))
 
 
 def test_honest_bounds_by_month_hold_the_interval_and_widen_with_the_months(market):

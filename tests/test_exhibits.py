@@ -14,8 +14,10 @@ import pytest
 from matplotlib import pyplot as plt
 
 from analysis import config, data, provenance
+from analysis.evidence import claims
 from analysis.exhibits import answers, blocks, style
 from analysis.exhibits.colophon import colophon as make_colophon
+from analysis.numbers import p_value
 from analysis.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
 
 HOSTILE = """<script>alert("1")</script> & 'quotes'"""
@@ -103,6 +105,30 @@ def test_a_table_shows_the_chosen_columns_in_their_order_and_leaves_the_frame_al
     assert [cell[1] for cell in rows[0]] == ["Last, first", "Text"]
     assert [cell[1] for cell in rows[1]] == ["2.0 ●", "x"]
     pd.testing.assert_frame_equal(frame, kept)
+
+
+def test_numbers_of_a_column_are_written_as_it_is_asked():
+    frame = pd.DataFrame({"t": [2.0, 5.0], "p": [0.0456, 1e-7]})
+    rows = Reader(blocks.table(frame, "T.", write={"p": p_value}).html).rows
+    assert [row[1] for row in rows[1:]] == [["right", "p = 0.046"], ["right", "p < 0.001"]]
+    assert [row[0][1] for row in rows[1:]] == ["2.0 ●", "5.0 ●"]
+
+
+@pytest.mark.parametrize(("known", "shown"), [(np.nan, ["a"]), (1.0, ["a", "truth"])])
+def test_a_truth_has_a_column_where_any_is_known(known, shown):
+    frame = pd.DataFrame({"a": [1.0, 2.0], "truth": [known, np.nan]})
+    for columns in (None, {"a": "a", "truth": "truth"}):
+        head = Reader(blocks.table(frame, "T.", columns=columns).html).rows[0]
+        assert [cell[1] for cell in head] == shown
+
+
+def test_threats_are_those_that_the_event_names_and_none_of_a_simulated_market():
+    register = claims.threats()
+    shown = blocks.threats(register, ["T07", "T05"])
+    assert [row[0][1] for row in Reader(shown.html).rows[1:]] == ["T05", "T07"]
+    assert blocks.threats(register, []).text == "The event names no threats."
+    style.use("simulated", "a market")
+    assert blocks.threats(register, ["T07"]).html == ""
 
 
 def test_hostile_text_is_text_in_cells_headers_panels_and_alternative_text():
@@ -259,9 +285,11 @@ def test_a_block_shows_itself_as_html_and_as_text_and_blocks_stack():
 READ = ["claims", "events"]
 
 
-def colophon(**changes):
-    options = {"resources": READ, "as_of": "2026-11-01", "stale_after_days": 20_000} | changes
-    return make_colophon({"share": 0.4, "verdict_file": "../away/5.json", "verdict_folder": "../away"}, **options)
+SETTINGS = {"share": 0.4, "as_of": "2026-11-01", "stale_after_days": 20_000, "verdict_folder": "../away"}
+
+
+def colophon(settings=SETTINGS, **changes):
+    return make_colophon({"verdict_file": "../away/5.json", **settings}, **({"resources": READ} | changes))
 
 
 def test_the_colophon_names_files_hashes_parameters_code_and_versions():
@@ -277,13 +305,21 @@ def test_the_colophon_names_files_hashes_parameters_code_and_versions():
 
 
 def test_the_colophon_says_nothing_of_where_a_run_keeps_its_papers():
-    settings = {"panel_path": "/home/away/own.csv", "panel_map": "", "verdict_file": "../away/5.json"}
-    html = make_colophon(settings, resources=[], as_of="2026-11-01", stale_after_days=30).html
-    assert "panel_path = own.csv." in html
+    html = colophon({"seed": 1, "panel_path": "/home/away/own.csv", "panel_map": ""}, resources=[]).html
+    assert "seed = 1; panel_path = own.csv." in html
     assert "panel_map" not in html
     assert "away" not in html
     assert "away" not in colophon().html
     assert "verdict_" not in colophon().html
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [("", "sim_preset = null; seed = 3."), ("own.csv", "panel_path = own.csv; ")]
+)
+def test_a_market_is_named_only_where_one_was_simulated(path, said):
+    html = colophon({"panel_path": path, "sim_preset": "null", "seed": 3}, resources=[]).html
+    assert said in html
+    assert ("sim_preset" in html) == (path == "")
 
 
 def test_sources_are_listed_once_by_publisher_with_their_number_of_addresses():
@@ -299,7 +335,7 @@ def test_sources_are_listed_once_by_publisher_with_their_number_of_addresses():
 def test_a_warning_stands_above_all_when_the_newest_file_is_stale(days_later, warned):
     newest = max(datetime.date.fromisoformat(data.card(name)["vintage"]) for name in READ)
     as_of = (newest + datetime.timedelta(days=days_later)).isoformat()
-    html = bare(colophon(as_of=as_of, stale_after_days=30))
+    html = bare(colophon({"as_of": as_of, "stale_after_days": 30}))
     assert html.startswith('<div class="warning">') == warned
     assert (f"The newest file is of {newest}, {days_later} days before this report" in html) == warned
 

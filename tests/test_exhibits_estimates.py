@@ -1,6 +1,7 @@
 """The table of estimates, what it says of those that are missing or small or off the truth, and results without any."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 from analysis.estimate import Estimate
 from analysis.exhibits import answers, blocks, charts, curves, style
 from analysis.numbers import NOT_ESTIMABLE
+from analysis.verdicts import NOT_SHOWN, Verdict
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +20,21 @@ def simulated_look():
     style.use()
 
 
+V2 = Verdict(
+    claim="C01",
+    reading="V2",
+    statement="Growth was not lower.",
+    claimant="Amazon",
+    word=NOT_SHOWN,
+    confidence="moderate",
+    tier="panel",
+    provenance="simulated",
+    market="a market",
+    why="The set holds both.",
+    change="A panel.",
+    as_of="2026-11-01",
+    notebook="05_growth_panel",
+)
 ROWS = pd.DataFrame(
     {
         "id": ["A", "B", "C"],
@@ -74,32 +91,6 @@ def test_codes_become_names_as_whole_words_in_labels_and_reasons():
     assert named["reason"].tolist() == ["eBay opened to Chinese", "", ""]
 
 
-def test_placebos_are_sorted_by_whether_they_exclude_zero_and_sized_against_their_estimates():
-    assert blocks.placebos(ROWS, [4.0, 10.0, np.nan]) == (
-        "Placebos whose interval excludes zero: second −8.0 ○ [−9.0 to −7.0], 80 per cent of the estimate; "
-        "whose interval holds zero: first, 25 per cent of the estimate; whose interval is not there: third."
-    )
-    assert blocks.placebos(ROWS.head(1), [np.nan]) == "Placebos whose interval holds zero: first."
-
-
-@pytest.mark.parametrize(
-    ("value", "said"),
-    [
-        (
-            0.42,
-            "excludes zero up to a drift from month to month of M* times the largest before closure: the break",
-        ),
-        (np.nan, "The interval of the mean effect of months 0 to 3 holds zero even with no drift"),
-        (np.inf, "excludes zero under every drift"),
-    ],
-)
-def test_the_breakdown_value_decides_what_is_said_of_drift(value, said):
-    told = blocks.breakdown(value, "of months 0 to 3")
-    assert said in told
-    assert ("M* = 0.42 ○" in told) == (value == 0.42)
-    assert blocks.breakdown(None, "of months 0 to 3") == ""
-
-
 def test_the_truth_stands_beside_the_estimate_only_where_it_is_known():
     plain = blocks.estimates(ROWS, "Effects.").html
     assert "Truth" not in plain
@@ -149,9 +140,32 @@ def test_one_refused_estimate_among_several_leaves_the_others_their_panels():
     assert [axes.get_title(loc="left") for axes in drawing.axes] == ["B"]
 
 
-@pytest.mark.parametrize("row", [made(), {"estimate": np.nan, "unit": None, "reason": "nobody was closed"}])
-def test_an_answer_without_a_number_is_its_reason(row):
-    panel = answers.answer("They fell by –.", title="Effect", row=row, n="– firms", tier="panel", as_of="2026-11-01")
+@pytest.mark.parametrize(
+    "row", [made(), made(terms=()), {"estimate": np.nan, "unit": None, "reason": "nobody was closed"}]
+)
+@pytest.mark.parametrize("verdict", [None, V2])
+def test_an_answer_without_a_number_is_its_reason_also_beside_a_verdict(row, verdict):
+    asked = {"title": "Effect", "n": "– firms", "tier": "panel", "as_of": "2026-11-01", "verdict": verdict}
+    panel = answers.answer("They fell by –.", row=row, **asked)
     assert panel.text.endswith("Not estimable with this data: nobody was closed.")
     assert "fell" not in panel.html
     assert "firms" not in panel.html
+    assert ("Not shown" in panel.html) == (verdict is not None)
+
+
+def test_an_answer_to_several_terms_is_its_sentence_without_a_number():
+    row = replace(made(-1.0, limits=0.0, terms=("a", "b")), covariance=np.eye(2), reason="")
+    panel = answers.answer("They fell.", title="Effect", row=row, tier="panel", as_of="2026-11-01")
+    assert panel.text.endswith("then: They fell.")
+    assert "−1" not in panel.html
+
+
+def test_curves_of_a_refused_estimate_are_one_line_too():
+    drawing = curves.alive(made(), horizon=12, names=("closed", "not closed"))
+    assert blocks.figure(drawing, "Firms that still sell.", "A.").text.endswith("Nobody was closed.")
+
+
+def test_an_estimate_in_a_table_has_the_text_of_its_interval():
+    found = made(limits=0.5, terms=("0", "1"))
+    columns = {"term": "Drift", "interval": "Interval"}
+    assert cells(blocks.table(found, "T.", columns=columns)) == [["0", "0.50 to 0.50"], ["1", "0.50 to 0.50"]]

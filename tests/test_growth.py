@@ -23,7 +23,9 @@ from analysis.estimands.growth import (
     entry_by_exposure,
     growth,
 )
+from analysis.estimate import refusal
 from analysis.market import simulate
+from analysis.numbers import span
 
 COMMON = (-3.0, 2.0)
 VERBS = [effect_on_growth, effect_on_sales, effect_on_share, effect_in_parts]
@@ -286,12 +288,20 @@ def test_entrants_of_a_year_before_need_that_year():
 @pytest.mark.parametrize("two_sided", [False, True])
 def test_a_rung_passes_its_test_where_its_limits_lie_within_the_margin(market, margin, two_sided):
     effect = effect_on_growth(market[0], Design(level=0.9), common=COMMON)
-    rows = verbs.rungs(effect, ["a", "b", "c"], margin=margin, two_sided=two_sided)
+    rows = verbs.rungs(effect, ["a", "b", "c"], margin=margin, two_sided=two_sided).rows
     inside = (rows["conf_low"] > -margin) & ((rows["conf_high"] < margin) | (not two_sided))
     assert ((rows["p_value"] < 0.05) == inside).all()
     np.testing.assert_allclose(rows["estimate"][:2], points(effect)[["closed", "seen"]])
     np.testing.assert_allclose(rows["std_error"][1], effect.row("seen")["std_error"])
     assert (rows["conf_low"][2], rows["conf_high"][2]) == effect.bounds("E3g")
+
+
+def test_the_truth_of_the_whole_stands_beside_the_last_rung_alone(market):
+    effect = effect_on_growth(market[0], Design(), common=COMMON)
+    known, unknown = (verbs.rungs(effect, ["a", "b", "c"], margin=2.0, truth=truth) for truth in (-4.0, None))
+    np.testing.assert_array_equal(known.columns["truth"], [np.nan, np.nan, -4.0])
+    assert np.isnan(unknown.columns["truth"]).all()
+    assert (known.estimand, known.unit, known.terms) == (effect.estimand, effect.unit, ("a", "b", "c"))
 
 
 def test_the_verdict_turns_at_the_ends_of_the_break_even(market):
@@ -308,7 +318,8 @@ def test_the_verdict_turns_at_the_ends_of_the_break_even(market):
 
 def test_precision_says_how_many_more_clusters_a_verdict_needs(market):
     effect = effect_on_growth(market[0], Design(), common=COMMON)
-    row = verbs.precision({"V2": (effect, 2.0, False)}, level=0.95).iloc[0]
+    asked = {"V2": (effect, 2.0, False), "V3": (refusal("one origin"), 1.0, True)}
+    (row,) = verbs.precision(asked, level=0.95).to_dict("records")
     assert row["needed"] == pytest.approx(2 / (1.6448536 + 0.8416212))
     assert row["times"] == pytest.approx((effect.row("seen")["std_error"] / row["needed"]) ** 2)
 
@@ -327,6 +338,18 @@ def test_parts_and_their_truth_add_up_or_are_refused(market):
         added_up(parts, terms, true | {"exit": 1.0})
     unknown = added_up(parts, terms, dict.fromkeys(PARTS, np.nan) | {"E3g": 100.0})
     assert unknown["truth"][:-1].isna().all()  # a sum of parts that are true of nothing is not true either
+    summed = added_up(parts, terms, truth.decomposition())
+    assert summed["truth"].iloc[-2] == pytest.approx(true["E3g"])
+
+
+def test_parts_say_their_interval_with_the_common_part_where_they_have_one(market):
+    panel, terms = market[0], {name: (name, name) for name in (*PARTS, "seen")}
+    parts = effect_in_parts(panel, Design(), common=COMMON)
+    told = added_up(parts, terms, {})["set"]
+    assert told.iloc[0] == span(parts.columns["set_low"][0], parts.columns["set_high"][0], "percentage points")
+    assert told.iloc[-1] == "–"
+    plain = added_up(growth(panel, Design()), {name: (name, name) for name in growth(panel, Design()).terms}, {})
+    assert plain["set"].dropna().tolist() == ["–"]
 
 
 def test_a_year_without_closures_shows_nothing_but_paths_that_part():
@@ -344,6 +367,16 @@ def test_a_year_without_closures_shows_nothing_but_paths_that_part():
     assert rows["reason"].str.contains("narrow the window").all()
 
 
-def test_the_last_bar_of_a_waterfall_is_the_sum_of_the_others():
-    rows = verbs.waterfall_steps({"a": -3.0, "b": 1.0, "c": 0.5}, "sum")
-    assert dict(zip(rows["term"], rows["estimate"], strict=True)) == {"a": -3.0, "b": 1.0, "c": 0.5, "sum": -1.5}
+def test_waterfalls_show_the_panel_and_what_is_known_by_part_and_by_mechanism():
+    panel, truth = simulate("mid_3k", 1, worlds=("W11", "W00", "W10", "W01"))
+    parts = effect_in_parts(panel, Design(), common=COMMON)
+    (seen,) = verbs.waterfalls(parts, Design()).values()
+    assert seen["term"].tolist() == list(verbs.WORDS.values())
+    assert seen["estimate"].iloc[-1] == pytest.approx(points(parts)["seen"])
+    drawn = verbs.waterfalls(parts, Design(), truth)
+    for title, known in (("the same parts", truth.decomposition()), ("by mechanism", truth.shapley())):
+        rows = drawn[f"Truth, {title}"]
+        assert rows["estimate"].tolist() == pytest.approx([*known.values(), truth.scalars()["E3g"]])
+    assert "removal" in set(drawn["Truth, by mechanism"]["term"])
+    refused = refusal("nobody was closed")
+    assert verbs.waterfalls(refused, Design(), truth)["Seen on the panel"] is refused

@@ -1,28 +1,20 @@
 """The brief of a run on a real panel: every claim of the event, by the best data, with what public figures said."""
 
 import json
-from dataclasses import replace
+import re
 from pathlib import Path
 
 import golden
 import pytest
 import stamps
+from panels import called_real
 from pypdf import PdfReader
 
 from analysis import config, data, verdicts
 from analysis.__main__ import main
-from analysis.market import simulate
 from analysis.numbers import quantity
 from analysis.provenance import ROOT
 from analysis.report import Exit
-
-
-def called_real(**options):
-    """Return a simulated panel whose firms and provenance say that they are real: nothing else is at hand."""
-    panel, _ = simulate("ceiling_50k", seed=2, **options)
-    firms = panel.firms.assign(brand_group=panel.firms["brand_group"].str.removeprefix("SIM-"))
-    firms.index = firms.index.str.replace("SIM-", "F-")
-    return replace(panel, firms=firms, provenance="real")
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +33,16 @@ def brief(published) -> str:
 
 def test_reports_on_the_panel_stand_beside_those_on_public_figures(published):
     names = {path.stem for path in published.glob("*.pdf")}
-    on_panel = {f"panel__{name}" for name in ("03_closed_sellers", "04_spillovers", "05_growth", "06_platform_shift")}
-    public = {"01_claims_and_context", "02_market_reaction", "03_closed_sellers", "05_growth", "06_platform_shift"}
+    on_panel = {f"panel__{name}" for name in ("03_closed_firms", "04_spillovers", "05_growth_panel", "06_shift_panel")}
+    public = {"01_claims_and_context", "02_market_reaction", "03_listed_sellers", "05_growth_public", "06_shift_public"}
     assert names == on_panel | public | {"00_executive_brief"}
     stamps.assert_told_apart(published)
+
+
+def test_reports_on_a_real_panel_have_the_threats_of_the_event(published):
+    for pdf in published.glob("panel__*.pdf"):
+        told = " ".join(page.extract_text() for page in PdfReader(pdf).pages)
+        assert set(config.read_event("amazon_2021").threats) <= set(re.findall(r"T\d\d", told))
 
 
 def test_every_reading_of_the_event_has_its_word(published, brief):

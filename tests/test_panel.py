@@ -1,4 +1,4 @@
-"""The panel: what a file becomes, what is refused and with which message, cohorts, base shares and exposure."""
+"""The panel: what a file becomes, and what is refused and with which message."""
 
 import io
 import json
@@ -10,9 +10,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from panels import EARLY, random_panel
 
-from analysis.errors import DataError, DesignError
-from analysis.panel import Panel, read_panel
+from analysis.errors import DataError
+from analysis.panel import read_panel
 from analysis.panel.panel import SCHEMA, attributes, columns
 
 HEADER = "firm,brand_group,origin,category,platform,month,sales,closed_on"
@@ -27,7 +28,6 @@ B,g2,US,kitchen,EBY,2021-01,1,
 B,g2,US,kitchen,EBY,2021-02,,
 B,g2,US,kitchen,EBY,2021-03,3,
 """
-WINDOW = pd.period_range("2020-01", periods=8, freq="M")
 
 
 def csv(tmp_path, text, name="panel.csv", encoding="utf-8"):
@@ -47,26 +47,6 @@ def refusal(path, **asked):
     with pytest.raises(DataError) as refused:
         read_panel(path, **asked)
     return str(refused.value)
-
-
-def random_panel(rng, n=12, provenance="simulated"):
-    """Return a panel with every kind of firm: closed, in part, never, after the window; with NaN and zeros."""
-    sales = rng.integers(0, 50, (n, 2, len(WINDOW))).astype(float)
-    sales[rng.random(sales.shape) < 0.1] = np.nan
-    closed = rng.choice(["2020-05-01", "2020-06-01", "2020-08-01", "2020-12-01", "NaT"], n).astype("datetime64[us]")
-    name = "SIM-{:04d}" if provenance == "simulated" else "F{:04d}"
-    firms = pd.DataFrame(
-        {
-            "brand_group": [f"g{k}" for k in rng.integers(0, n, n)],
-            "origin": rng.choice(["CN", "US"], n),
-            "category": rng.choice(["audio", "kitchen", "toys"], n),
-            "closed_on": closed,
-            "dose": np.where(np.isnat(closed), np.nan, rng.choice([0.3, 0.7, 1.0], n)),
-            "risk": np.where(rng.random(n) < 0.2, np.nan, rng.random(n).round(3)),
-        },
-        index=pd.Index([name.format(k) for k in range(n)], name="firm"),
-    )
-    return Panel(sales, firms, ("AMZ", "EBY"), WINDOW, provenance)
 
 
 def rows_of(panel):
@@ -228,7 +208,7 @@ def test_many_blocks_give_the_same_panel_as_one(tmp_path, monkeypatch):
 def test_a_wrong_row_of_a_later_block_has_its_number_in_the_file(tmp_path, monkeypatch, old, new, said):
     monkeypatch.setattr("analysis.panel.file.ROWS_AT_ONCE", 7)
     monkeypatch.setattr("analysis.panel.file._BYTES_AT_ONCE", 200)
-    rows = [f"F{k},g,CN,toys,AMZ,{month},77," for k in range(6) for month in WINDOW]
+    rows = [f"F{k},g,CN,toys,AMZ,{month},77," for k in range(6) for month in EARLY]
     text = "\n".join([HEADER, *rows]).replace(
         "F4,g,CN,toys,AMZ,2020-08,77,", "F4,g,CN,toys,AMZ,2020-08,77,".replace(old, new)
     )
@@ -250,6 +230,16 @@ def test_the_types_that_pandas_writes_to_parquet_are_read(tmp_path):
     panel = read_panel(tmp_path / "numbered.parquet")
     assert list(panel.firms.index) == ["30", "7"]
     np.testing.assert_array_equal(panel.sales, expected.sales[::-1])
+
+
+def test_a_closure_after_the_last_month_is_censored_and_counted(tmp_path):
+    late = small(tmp_path, "").read_text().replace(",2021-03\n", ",2021-04\n")
+    panel = read_panel(csv(tmp_path, late))
+    assert panel.censored == 1
+    assert np.isinf(panel.first_treated()).all()
+    assert panel.firms["closed_on"].iloc[0] == pd.Timestamp("2021-04-01")
+    assert panel.firms["dose"].iloc[0] == 1.0
+    assert read_panel(small(tmp_path)).censored == 0
 
 
 # Order and names
@@ -575,8 +565,8 @@ def test_a_simulated_panel_whose_ids_do_not_say_so_is_not_written(tmp_path):
     [
         ({"provenance": "estimate"}, "a provenance real or simulated"),
         ({"provenance": "real"}, "12 simulated ids such as"),
-        ({"months": WINDOW[:-1]}, "sales of shape"),
-        ({"months": WINDOW.delete(3).append(WINDOW[-1:] + 1)}, "months without gaps"),
+        ({"months": EARLY[:-1]}, "sales of shape"),
+        ({"months": EARLY.delete(3).append(EARLY[-1:] + 1)}, "months without gaps"),
         ({"months": pd.period_range("2020Q1", periods=8, freq="Q")}, "months without gaps"),
         ({"platforms": ("AMZ", "AMZ")}, "each platform once"),
         ({"sales": np.full((12, 2, 8), -1.0)}, "finite sales of at least 0 was asked for; found -1 to 0"),
@@ -593,141 +583,6 @@ def test_parts_that_do_not_fit_each_other_are_no_panel(change, said):
         replace(real, firms=real.firms.assign(brand_group=[f"SIM-G{k:04d}" for k in range(12)]))
     with pytest.raises(DataError, match="found no risk; add the column"):
         replace(panel, firms=panel.firms.drop(columns="risk"))
-
-
-# Closures, shares and exposure
-
-
-def test_first_treated_is_the_month_of_closure_by_dose_and_window():
-    panel = random_panel(np.random.default_rng(16), n=60)
-    for cut in (0.2, 0.5, 0.9):
-        expected = [
-            list(panel.months.astype(str)).index(f"{closed:%Y-%m}")
-            if closed is not pd.NaT and closed < pd.Timestamp("2020-09-01") and dose >= cut
-            else np.inf
-            for closed, dose in zip(panel.firms["closed_on"], panel.firms["dose"], strict=True)
-        ]
-        assert panel.first_treated(cut=cut).tolist() == expected
-    with pytest.raises(DesignError, match=r"found 0; 0\.5 is usual"):
-        panel.first_treated(cut=0)
-
-
-def test_a_closure_after_the_last_month_is_censored_and_counted(tmp_path):
-    late = small(tmp_path, "").read_text().replace(",2021-03\n", ",2021-04\n")
-    panel = read_panel(csv(tmp_path, late))
-    assert panel.censored == 1
-    assert np.isinf(panel.first_treated()).all()
-    assert panel.firms["closed_on"].iloc[0] == pd.Timestamp("2021-04-01")
-    assert panel.firms["dose"].iloc[0] == 1.0
-    assert read_panel(small(tmp_path)).censored == 0
-
-
-def test_a_closure_before_the_first_month_is_refused_whoever_made_the_panel():
-    panel = random_panel(np.random.default_rng(17))
-    firms = panel.firms.assign(closed_on=pd.Timestamp("2019-12-01"), dose=1.0)
-    with pytest.raises(DataError, match="12 firms such as 'SIM-0000' were closed before 2020-01; leave them out"):
-        replace(panel, firms=firms).first_treated()
-
-
-def test_cohorts_count_firms_and_groups_by_month():
-    panel = random_panel(np.random.default_rng(18), n=60)
-    cohorts, first = panel.cohorts(), panel.first_treated()
-    assert list(cohorts.columns) == ["month", "firms", "brand_groups"]
-    assert list(cohorts["month"].astype(str)) == ["2020-05", "2020-06", "2020-08"]
-    for month, firms, groups in cohorts.itertuples(index=False):
-        members = panel.firms[first == list(panel.months).index(month)]
-        assert (firms, groups) == (len(members), len(set(members["brand_group"])))
-    assert cohorts["firms"].sum() == np.isfinite(first).sum()
-    assert cohorts["firms"].sum() > panel.cohorts(cut=0.9)["firms"].sum()
-
-
-def brute_share(panel, base, home):
-    """Return base shares by loops, NaN where the firm is not known or the category sold nothing."""
-    sales = panel.sales[:, panel.platforms.index(home)][:, base]
-    category = list(panel.firms["category"])
-    sold = [sum(value for value in row if not np.isnan(value)) for row in sales]
-    total = {name: sum(s for s, c in zip(sold, category, strict=True) if c == name) for name in category}
-    return sold, [total[name] for name in category]
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_exposure_is_what_closed_rivals_of_the_category_held(seed):
-    panel = random_panel(np.random.default_rng(100 + seed))
-    base, home = slice(0, 4), ["AMZ", "EBY"][seed % 2]
-    sold, total = brute_share(panel, base, home)
-    category, first = list(panel.firms["category"]), panel.first_treated()
-    exposure, share = panel.exposure(base=base, home=home), panel.base_share(base=base, home=home)
-    known = ~np.isnan(panel.platform(home)[:, base]).all(axis=1)
-    for i in range(len(category)):
-        assert np.isnan(share[i]) if not known[i] or not total[i] else share[i] == pytest.approx(sold[i] / total[i])
-        for t in range(len(panel.months)):
-            rivals = [j for j in range(len(category)) if j != i and category[j] == category[i] and first[j] <= t]
-            expected = sum(sold[j] for j in rivals) / total[i]
-            assert exposure[i, t] == pytest.approx(expected, abs=1e-12)
-
-
-def test_exposure_is_given_for_the_months_that_are_asked():
-    panel = random_panel(np.random.default_rng(24), n=40)
-    every = panel.exposure(base=slice(0, 4))
-    for months in (slice(4, 7), slice(None, None, 3), slice(-2, None), slice(3, 3)):
-        np.testing.assert_array_equal(panel.exposure(base=slice(0, 4), months=months), every[:, months])
-
-
-def test_codes_number_the_words_of_a_column_in_their_order():
-    panel = random_panel(np.random.default_rng(25), n=40)
-    for column in ("origin", "category", "brand_group"):
-        codes, words = panel.codes(column)
-        assert codes.dtype == np.int64
-        assert words.is_monotonic_increasing
-        assert list(words[codes]) == list(panel.firms[column])
-    codes, words = panel.codes("id")
-    assert list(words[codes]) == list(panel.firms.index)
-
-
-def test_what_is_kept_for_the_next_call_cannot_be_changed_and_stays_with_its_panel():
-    panel = random_panel(np.random.default_rng(26))
-    for first, again in [(panel.first_treated(), panel.first_treated()), (panel.total(), panel.total())]:
-        assert first is again
-        with pytest.raises(ValueError, match="read-only"):
-            first[0] = 1.0
-    assert panel.first_treated(cut=0.9) is not panel.first_treated()
-    never = replace(panel, firms=panel.firms.assign(closed_on=pd.NaT, dose=np.nan))
-    assert np.isinf(never.first_treated()).all()
-
-
-def test_a_firm_is_not_exposed_to_its_own_closure():
-    panel = random_panel(np.random.default_rng(19), n=2)
-    firms = panel.firms.assign(category="toys", closed_on=[pd.Timestamp("2020-06-01"), pd.NaT], dose=[1.0, np.nan])
-    sales = np.ones((2, 2, 8))
-    sales[0] = 3
-    panel = replace(panel, firms=firms, sales=sales)
-    np.testing.assert_array_equal(panel.exposure(base=slice(0, 5)), [[0] * 8, [0] * 5 + [0.75] * 3])
-    np.testing.assert_array_equal(panel.base_share(base=slice(0, 5)), [0.75, 0.25])
-
-
-def test_a_category_that_sold_nothing_has_no_shares_and_no_exposure():
-    panel = random_panel(np.random.default_rng(20))
-    empty = (panel.firms["category"] == "toys").to_numpy()
-    panel = replace(panel, sales=np.where(empty[:, None, None], 0.0, panel.sales))
-    assert empty.any()
-    np.testing.assert_array_equal(np.isnan(panel.exposure(base=slice(0, 4))).all(axis=1), empty)
-    assert np.isnan(panel.base_share(base=slice(0, 4))[empty]).all()
-
-
-def test_shares_of_a_category_add_up_to_one():
-    panel = random_panel(np.random.default_rng(21), n=40)
-    shares = pd.Series(panel.base_share(base=slice(0, 4))).groupby(panel.firms["category"].to_numpy()).sum()
-    np.testing.assert_allclose(shares, 1)
-
-
-def test_a_base_without_months_or_with_closures_is_refused():
-    panel = random_panel(np.random.default_rng(22))
-    with pytest.raises(DesignError, match="the base ends in 2020-05, the first closure is in 2020-05; end the base"):
-        panel.exposure(base=slice(0, 5))
-    with pytest.raises(DesignError, match="the panel has 8; give one of them"):
-        panel.exposure(base=slice(9, 12))
-    with pytest.raises(DesignError, match="'OWN' was asked for; there are AMZ, EBY; name one of these"):
-        panel.base_share(base=slice(0, 4), home="OWN")
 
 
 # The schema

@@ -14,6 +14,7 @@ from analysis.errors import DataError, DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
 from analysis.estimands.design import Design
+from analysis.estimate import Estimate, refusal
 from analysis.market import simulate
 from analysis.market.parameters import PRESETS
 from analysis.panel import read_panel
@@ -23,7 +24,6 @@ from analysis.study import Study, estimable, inventory, printed, sentence
 EXAMPLES = ROOT / "data" / "examples"
 
 SETTINGS = {
-    "data_tier": "sim",
     "event": "amazon_2021",
     "panel_path": "",
     "panel_map": "",
@@ -44,19 +44,24 @@ def test_the_parameters_make_the_market_and_the_design(simulated):
     panel, _ = simulate("mid_3k", seed=1)
     assert simulated.panel.digest == panel.digest
     assert (simulated.market, simulated.mark, simulated.preset) == ("mid_3k, seed 1", "simulated", "mid_3k")
+    assert simulated.tier == "sim"
     assert simulated.design == Design(level=0.9)
 
 
 def test_the_truth_of_every_question_is_known(simulated):
-    assert set(estimate_all(simulated.panel, simulated.design)) <= set(simulated.true())
+    true = simulated.true()
+    assert set(estimate_all(simulated.panel, simulated.design)) <= set(true)
+    assert true["placebo"] == 0.0
+    assert true["mechanical"] == simulated.truth.closed_by(4, 9)["mechanical"] < 0
 
 
 def test_a_panel_that_was_brought_has_no_truth_and_stays_simulated(simulated, tmp_path):
     file = tmp_path / "mine.parquet"
     simulated.panel.to_parquet(file)
-    brought = Study.open(SETTINGS | {"data_tier": "panel", "panel_path": str(file)})
+    brought = Study.open(SETTINGS | {"panel_path": str(file)})
     assert brought.panel.digest == simulated.panel.digest
     assert (brought.market, brought.mark, brought.preset) == ("mine.parquet", "simulated", "")
+    assert brought.tier == "panel"
     assert brought.true() == {}
 
 
@@ -67,7 +72,7 @@ def brought(tmp_path, simulated, months: dict[str, str], **event):
     replace(simulated.panel, firms=firms).to_parquet(tmp_path / "mine.parquet")
     content = YAML(typ="safe").load(config.EVENTS / "amazon_2021.yml") | event
     (tmp_path / "mine.yml").write_text(json.dumps(content))
-    given = {"data_tier": "panel", "panel_path": str(tmp_path / "mine.parquet"), "event": str(tmp_path / "mine.yml")}
+    given = {"panel_path": str(tmp_path / "mine.parquet"), "event": str(tmp_path / "mine.yml")}
     return Study.open(SETTINGS | given)
 
 
@@ -108,8 +113,6 @@ def test_simulated_closures_are_those_of_the_event_that_ships(preset):
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"data_tier": "facts"}, "data of tier 'facts' were asked for; a study is of tier panel with a panel_path"),
-        ({"data_tier": "panel"}, "data of tier 'panel' were asked for; .* found panel_path ''"),
         ({"event": "none"}, "there are amazon_2021"),
         ({"sim_preset": "mid"}, "choose from null"),
     ],
@@ -117,6 +120,54 @@ def test_simulated_closures_are_those_of_the_event_that_ships(preset):
 def test_what_cannot_be_taken_is_refused(values, said):
     with pytest.raises(DesignError, match=said):
         Study.open(SETTINGS | values)
+
+
+def test_names_in_print_are_those_of_the_event(simulated):
+    assert (simulated.own, simulated.home, simulated.there) == ("Chinese firms", "Amazon", "eBay and AliExpress")
+    assert {simulated.words[code] for code in ("CN", "AMZ", "EBY")} == {"Chinese", "Amazon", "eBay"}
+    np.testing.assert_array_equal(simulated.sample.closed, simulated.design.sample(simulated.panel).closed)
+
+
+# What it says of a claim
+
+ASKED = {"kind": "interval", "window": "2021", "n": "9 firms", "margin": 2.0}
+
+
+def effect(name="E3g") -> Estimate:
+    given = {"value": np.zeros(1), "covariance": np.eye(1), "limits": np.array([[-1.0], [1.5]])}
+    return Estimate(estimand=name, unit="percentage points", terms=(name,), **given)
+
+
+def test_a_question_is_judged_by_the_reading_that_the_event_names(simulated):
+    told = simulated.judge("growth_not_lower", effect(), **ASKED)
+    assert (told.claim, told.reading) == simulated.event.asked["growth_not_lower"]
+    assert (told.word, told.estimate, told.low, told.high, told.margin) == ("Supported", 0.0, -1.0, 1.5, 2.0)
+    assert (told.tier, told.provenance, told.market) == ("sim", "simulated", "mid_3k, seed 1")
+    assert (told.interval, told.window, told.n, told.unit) == ("interval", "2021", "9 firms", "percentage points")
+    assert simulated.judge("growth_not_lower", effect(), unit="per cent", **ASKED).unit == "per cent"
+
+
+def test_a_question_that_the_event_does_not_ask_gets_no_word(simulated):
+    silent = replace(simulated, event=simulated.event.model_copy(update={"claims": ("C07",)}))
+    assert silent.judge("growth_not_lower", effect(), **ASKED) is None
+    assert simulated.judge("who_is_to_blame", effect(), **ASKED) is None
+
+
+def test_a_verdict_has_the_grade_of_its_estimand_and_a_refusal_none(simulated):
+    (grade,) = simulated.graded(pd.DataFrame({"id": ["E3g"]}))["grade"]
+    assert simulated.judge("growth_not_lower", effect(), **ASKED).grade == grade
+    assert simulated.judge("growth_not_lower", effect("growth"), **ASKED).grade == ""  # the audit does not know it
+    refused = refusal("nobody was closed")
+    told = simulated.judge("growth_not_lower", refused, **ASKED)
+    assert (told.word, told.estimate, told.low, told.grade) == ("Not testable with this data", None, None, "")
+    assert simulated.graded(refused) is refused
+
+
+@pytest.mark.parametrize(("low", "level"), [(-1.0, "high"), (0.1, "low")])
+def test_the_last_row_of_a_placebo_decides_how_sure_a_verdict_is(simulated, low, level):
+    rows = pd.DataFrame({"estimate": [9.0, 0.2], "conf_low": [8.0, low], "conf_high": [10.0, 1.0]})
+    usable = simulated.judge("more_sales_elsewhere", effect("E4a_sales"), placebo=rows, **ASKED)
+    assert (usable.grade, usable.confidence) == ("usable", level)
 
 
 # What an audit of a panel says

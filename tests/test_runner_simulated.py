@@ -1,4 +1,4 @@
-"""The runner where data differ: simulated markets beside real ones, cells of tiers, a panel of one's own."""
+"""The runner where markets differ: simulated ones beside the real one, and a panel of one's own."""
 
 import json
 import shutil
@@ -16,9 +16,10 @@ from analysis.report.schedule import OwnPanel, read, select, settled
 PARAMETERS = """\
 as_of: str = "2026-11-01"  # date of knowledge, YYYY-MM-DD; allowed date
 verdict_file: str = "../reports/scratch/verdicts.json"  # where the verdicts go
-data_tier: str = "facts"  # tier of the data; allowed facts | panel | sim
 event: str = "amazon_2021"  # what the report is about
-panel_path: str = ""  # a panel of one's own
+"""
+ON_PANEL = f"""\
+{PARAMETERS}panel_path: str = ""  # a panel of one's own
 panel_map: str = ""  # its map
 sim_preset: str = "mid_3k"  # the simulated market
 seed: int = 1  # of the simulated market; allowed 0 to 99
@@ -28,10 +29,14 @@ post_to: int = 2  # last month after the first wave; allowed 0 to 12
 """
 WRITE = """\
 import json, pathlib
-market = {"facts": "", "sim": f"{sim_preset}, seed {seed}", "panel": "own.csv"}[data_tier]
-verdict = {"claim": "c1", "tier": data_tier, "market": market, "provenance": "simulated" if market else "estimate"}
+tier, market = "facts", ""
+verdict = {"claim": "c1", "tier": tier, "market": market, "provenance": "simulated" if market else "estimate"}
 pathlib.Path(verdict_file).write_text(json.dumps([verdict]))
 """
+FIRMS = WRITE.replace(
+    'tier, market = "facts", ""',
+    'tier, market = ("panel", "own.csv") if panel_path else ("sim", f"{sim_preset}, seed {seed}")',
+)
 BRIEF_PARAMETERS = """\
 as_of: str = "2026-11-01"  # date of knowledge, YYYY-MM-DD; allowed date
 verdict_folder: str = "../reports/scratch"  # where the verdicts are
@@ -39,8 +44,8 @@ verdict_folder: str = "../reports/scratch"  # where the verdicts are
 SCHEDULE = """\
 reports:
   - {name: 00_brief, notebook: 00_brief.ipynb}
-  - {name: 03_closed, notebook: 03_closed.ipynb}
-  - {name: sim__03_closed, notebook: 03_closed.ipynb, parameters: {data_tier: sim}}
+  - {name: 03_listed, notebook: 03_listed.ipynb}
+  - {name: sim__03_closed, notebook: 03_closed.ipynb}
 """
 
 
@@ -48,13 +53,18 @@ def shown(*html: str) -> str:
     return f"from IPython.display import HTML, display\nfor each in {html!r}:\n    display(HTML(each))"
 
 
+def write(desk, report: str, *sources: str) -> None:
+    desk.write(report.removeprefix("sim__"), *sources, parameters=PARAMETERS if report == "03_listed" else ON_PANEL)
+
+
 @pytest.fixture
 def desk(tmp_path):
-    """A project whose one notebook runs on public facts and on a simulated market."""
+    """A project with a notebook on public facts, and one on a panel or a simulated market."""
     desk = Desk(tmp_path / "project")
     desk.furnish()
     (desk.reports / "schedule.yml").write_text(SCHEDULE)
-    desk.write("03_closed", WRITE, parameters=PARAMETERS)
+    write(desk, "03_listed", WRITE)
+    write(desk, "sim__03_closed", FIRMS)
     desk.write("00_brief", "1", parameters=BRIEF_PARAMETERS)
     return desk
 
@@ -70,11 +80,11 @@ def feet(folder) -> dict[str, str]:
     return {file.stem: file.read_text().split(f"{AS_OF}, ")[1] for file in sorted(folder.glob("*.pdf"))}
 
 
-def test_one_notebook_makes_a_real_and_a_simulated_report_that_say_which_they_are(desk):
+def test_real_and_simulated_reports_say_which_they_are(desk):
     assert desk.run() == Exit.OK
     assert feet(desk.published) == {
         "00_brief": "Real figures and estimates from them; in a column of its own ○ simulated: mid_3k, seed 1",
-        "03_closed": "Real figures and estimates from them",
+        "03_listed": "Real figures and estimates from them",
         "sim__03_closed": "Simulated: mid_3k, seed 1, simulated",
     }
     entries = desk.manifest()["reports"]
@@ -83,24 +93,26 @@ def test_one_notebook_makes_a_real_and_a_simulated_report_that_say_which_they_ar
 
 def test_a_number_chooses_the_real_and_the_simulated_report(desk):
     jobs = read(desk.paths)
-    assert [job.name for job in select(jobs, ["03"])] == ["03_closed", "sim__03_closed"]
+    assert [job.name for job in select(jobs, ["03"])] == ["03_listed", "sim__03_closed"]
     assert [job.name for job in select(jobs, ["sim__03_closed"])] == ["sim__03_closed"]
     assert jobs[-1].is_brief
     assert {job.number for job in jobs} == {"00", "03"}
 
 
 @pytest.mark.parametrize(
-    ("name", "given"),
-    [("03_closed", {"data_tier": "sim"}), ("sim__03_closed", {"data_tier": "facts"})],
+    ("name", "notebook", "found"),
+    [("03_closed", "03_closed", "mid_3k, seed 1"), ("sim__03_listed", "03_listed", "no simulated market")],
 )
-def test_a_name_that_does_not_agree_with_the_tier_is_refused(desk, name, given):
-    with pytest.raises(DesignError, match=rf"Report {name}: its parameters are of .* begins with sim__ if and only if"):
-        settled(select(read(desk.paths), [name]), given, AS_OF)
+def test_a_name_that_does_not_agree_with_the_market_is_refused(desk, name, notebook, found):
+    (desk.reports / "schedule.yml").write_text(f"reports: [{{name: {name}, notebook: {notebook}.ipynb}}]")
+    said = rf"Report {name}: its parameters are of {found}; a name begins with sim__ if and only if"
+    with pytest.raises(DesignError, match=said):
+        settled(read(desk.paths), {}, AS_OF)
 
 
 def test_a_panel_without_the_option_panel_is_refused(desk):
     with pytest.raises(DesignError, match=r"Option -p: panel_path was given as a parameter, .* sets it; use --panel"):
-        settled(select(read(desk.paths), ["03_closed"]), {"data_tier": "panel", "panel_path": "own.csv"}, AS_OF)
+        settled(read(desk.paths), {"panel_path": "own.csv"}, AS_OF)
 
 
 @pytest.mark.parametrize(
@@ -108,11 +120,11 @@ def test_a_panel_without_the_option_panel_is_refused(desk):
     [
         ("sim__03_closed", "", "its verdicts are of the real market, and the report is of mid_3k, seed 1"),
         ("sim__03_closed", "chill, seed 1", "its verdicts are of chill, seed 1, and the report is of mid_3k, seed 1"),
-        ("03_closed", "mid_3k, seed 1", "its verdicts are of mid_3k, seed 1, and the report is of the real market"),
+        ("03_listed", "mid_3k, seed 1", "its verdicts are of mid_3k, seed 1, and the report is of the real market"),
     ],
 )
 def test_verdicts_of_another_market_than_the_report_get_no_pdf(desk, capsys, name, market, said):
-    desk.write("03_closed", WRITE + verdict_of(market), parameters=PARAMETERS)
+    write(desk, name, WRITE + verdict_of(market))
     assert desk.run(name) == Exit.FAILED
     assert f"{name}: {said}; real and simulated never mix." in capsys.readouterr().err
 
@@ -125,79 +137,62 @@ def verdict_of(market: str) -> str:
 @pytest.mark.parametrize(
     ("name", "mark", "said"),
     [
-        ("03_closed", "○", "its numbers, 1 of them, are marked simulated"),
+        ("03_listed", "○", "its numbers, 1 of them, are marked simulated"),
         ("sim__03_closed", "◐", "its numbers, 1 of them, are marked estimated"),
     ],
 )
 def test_a_report_whose_numbers_are_marked_otherwise_gets_no_pdf(desk, capsys, name, mark, said):
-    desk.write("03_closed", shown(f"<p>It was 7.5 {mark}.</p>"), WRITE, parameters=PARAMETERS)
+    write(desk, name, shown(f"<p>It was 7.5 {mark}.</p>"), WRITE if name == "03_listed" else FIRMS)
     assert desk.run(name) == Exit.FAILED
     assert f"{name}: {said} (style.use says as what), and the report is of" in capsys.readouterr().err
 
 
-def test_a_published_notebook_holds_the_cells_of_its_own_tier_only(desk):
-    load = "%load_ext analysis.tiers"
-    desk.write("03_closed", load, "%%tier facts\nprint('of facts')", "%%tier panel sim\nprint('of markets')", WRITE,
-               parameters=PARAMETERS)  # fmt: skip
-    file = desk.paths.notebooks / "03_closed.ipynb"
-    notebook = json.loads(file.read_text())
-    for number, text in enumerate(("*Tier: facts*\n\nFor facts.", "*Tier: sim*\n\nFor markets.", "For all.")):
-        notebook["cells"].append({"cell_type": "markdown", "id": f"m{number}", "metadata": {}, "source": text})
-    file.write_text(json.dumps(notebook))
-    assert desk.run() == Exit.OK
-    for name, own, other in (("03_closed", "facts", "markets"), ("sim__03_closed", "markets", "facts")):
-        cells = json.loads((desk.published / f"{name}.ipynb").read_text())["cells"]
-        text = json.dumps(cells)
-        assert f"of {own}" in text
-        assert f"For {own}" in text
-        assert f"of {other}" not in text
-        assert f"For {other}" not in text
-        texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
-        assert texts[1:] == [f"For {own}.", "For all."]
-
-
 @pytest.mark.parametrize("error", ["DesignError", "DataError"])
 def test_what_a_notebook_refuses_ends_with_2_and_its_own_words_and_spares_the_others(desk, capsys, error):
-    refuse = f"from analysis.errors import {error}\nif data_tier == 'facts':\n    raise {error}('A was asked; do B.')"
-    desk.write("03_closed", refuse, WRITE, parameters=PARAMETERS)
+    write(desk, "03_listed", f"from analysis.errors import {error}\nraise {error}('A was asked; do B.')", WRITE)
     assert desk.run() == Exit.REFUSED
     said = capsys.readouterr()
-    assert "03_closed: A was asked; do B.\n" in said.err
+    assert "03_listed: A was asked; do B.\n" in said.err
     assert "Traceback" not in said.err
     lines = [line.split() for line in said.out.splitlines()]
-    assert ["03_closed", "refused"] in lines
-    assert ["00_brief", "not", "run:", "it", "needs", "03_closed"] in lines
+    assert ["03_listed", "refused"] in lines
+    assert ["00_brief", "not", "run:", "it", "needs", "03_listed"] in lines
     assert [file.stem for file in desk.published.glob("*.pdf")] == ["sim__03_closed"]
 
 
 EXHIBITS = """\
 import matplotlib.pyplot as plt, pandas as pd
 from analysis.exhibits import answers, blocks, style
-style.use("simulated" if data_tier == "sim" else "estimate", market="mid_3k, seed 1" if data_tier == "sim" else "")
+style.use({look!r}, market={market!r})
 drawing, axes = plt.subplots(1, 2)
 axes[0].plot([1, 2], color=style.MAIN)
 axes[1].bar([1, 2], [1, 2], color=style.MAIN)
-row = {"estimate": 1.0, "conf_low": 0.5, "conf_high": 1.5, "unit": "per cent"}
-answers.answer("S.", title="E", row=row, tier=data_tier, as_of=as_of) + (
+row = dict(estimate=1.0, conf_low=0.5, conf_high=1.5, unit="per cent")
+answers.answer("S.", title="E", row=row, tier={tier!r}, as_of=as_of) + (
     blocks.figure(drawing, "A line and bars.", "A line.")
-    + blocks.table(pd.DataFrame({"n": [1.0] * 80}), "Many rows.")
+    + blocks.table(pd.DataFrame([1.0] * 80, columns=["n"]), "Many rows.")
 )
 """
 
 
+def exhibit(desk):
+    write(desk, "03_listed", EXHIBITS.format(look="estimate", market="", tier="facts"), WRITE)
+    write(desk, "sim__03_closed", EXHIBITS.format(look="simulated", market="mid_3k, seed 1", tier="sim"), FIRMS)
+
+
 def test_every_page_and_exhibit_of_a_real_run_and_of_a_simulated_one_says_which_it_is(desk):
-    desk.write("03_closed", EXHIBITS, WRITE, parameters=PARAMETERS)
+    exhibit(desk)
     assert desk.run(render=pdf.render) == Exit.OK
     stamps.assert_told_apart(desk.published)
     first = stamps.pages(desk.published / "sim__03_closed.pdf")[0]
     assert "Numbers in this report: 0 real ● (0%), 0 estimated ◐ (0%), 81 simulated ○ (100%)" in first
     assert "If the market were as simulated (mid_3k, seed 1), then: +1.0 [+0.5 to +1.5] per cent ○" in first
-    assert "0 real ● (0%), 81 estimated ◐ (100%), 0 simulated" in stamps.pages(desk.published / "03_closed.pdf")[0]
+    assert "0 real ● (0%), 81 estimated ◐ (100%), 0 simulated" in stamps.pages(desk.published / "03_listed.pdf")[0]
 
 
-@pytest.mark.parametrize("swapped", [("03_closed", "sim__03_closed"), ("sim__03_closed", "03_closed")])
+@pytest.mark.parametrize("swapped", [("03_listed", "sim__03_closed"), ("sim__03_closed", "03_listed")])
 def test_the_scan_for_stamps_finds_a_report_that_lies_under_the_other_name(desk, swapped):
-    desk.write("03_closed", EXHIBITS, WRITE, parameters=PARAMETERS)
+    exhibit(desk)
     assert desk.run("03", render=pdf.render) == Exit.OK
     taken, lies = swapped
     for kind in ("pdf", "ipynb"):
@@ -226,7 +221,7 @@ def panel(file, firm: str = "F-", closed: str = "2021-05", sales: float = 100.0)
 
 @pytest.fixture
 def own(desk, tmp_path):
-    desk.write("03_closed", WRITE.replace('"own.csv"', '""'), parameters=PARAMETERS)
+    write(desk, "sim__03_closed", FIRMS.replace('"own.csv"', '""'))
     return OwnPanel(panel(tmp_path / "own.csv"))
 
 
@@ -237,20 +232,19 @@ def test_a_panel_of_ones_own_runs_the_notebooks_that_can_take_one_the_public_fig
     mine = tmp_path / "mine" / AS_OF
     assert feet(mine) == {
         "00_brief": "Real figures and estimates from them",
-        "03_closed": "Real figures and estimates from them",
+        "03_listed": "Real figures and estimates from them",
         "05_other": "Real figures",
         "panel__03_closed": "Real figures and estimates from them",
     }
     manifest = json.loads((mine / "manifest.json").read_text())
     assert manifest["panel"] == str(tmp_path / "own.csv")
-    entry, public = (manifest["reports"][name] for name in ("panel__03_closed", "03_closed"))
-    assert entry["parameters"]["data_tier"] == "panel"
+    entry, public = (manifest["reports"][name] for name in ("panel__03_closed", "03_listed"))
     assert entry["parameters"]["panel_path"] == str(tmp_path / "own.csv")
     assert list(entry["files"]) == ["own.csv"]
-    assert public["parameters"]["data_tier"] == "facts"
-    assert (public["parameters"]["panel_path"], public["files"]) == ("", {})
+    assert "panel_path" not in public["parameters"]
+    assert public["files"] == {}
     tiers = {row["report"]: row.get("tier") for row in json.loads((mine / "verdicts.json").read_text())}
-    assert tiers == {"03_closed": "facts", "05_other": None, "panel__03_closed": "panel"}
+    assert tiers == {"03_listed": "facts", "05_other": None, "panel__03_closed": "panel"}
 
 
 def test_a_number_chooses_the_report_on_the_panel_and_that_on_public_figures(desk, own, tmp_path):
@@ -258,9 +252,9 @@ def test_a_number_chooses_the_report_on_the_panel_and_that_on_public_figures(des
     assert desk.run("panel__03_closed", panel=own, out=out) == Exit.OK
     assert [file.stem for file in (out / AS_OF).glob("*.pdf")] == ["panel__03_closed"]
     assert desk.run("03", panel=own, out=out) == Exit.OK
-    assert sorted(file.stem for file in (out / AS_OF).glob("*.pdf")) == ["03_closed", "panel__03_closed"]
+    assert sorted(file.stem for file in (out / AS_OF).glob("*.pdf")) == ["03_listed", "panel__03_closed"]
     with pytest.raises(DesignError, match="none of those that were named can take one"):
-        desk.run("03_closed", panel=own, out=out)
+        desk.run("03_listed", panel=own, out=out)
 
 
 BAZAAR = """
@@ -297,9 +291,9 @@ def test_a_copy_of_the_event_with_another_wave_keeps_its_public_figures(desk, ow
         desk.run(panel=own, out=tmp_path / "mine")
     assert desk.run(panel=OwnPanel(own.path, event=str(copy)), out=tmp_path / "mine") == Exit.OK
     entries = json.loads((tmp_path / "mine" / AS_OF / "manifest.json").read_text())["reports"]
-    assert set(entries) == {"00_brief", "03_closed", "panel__03_closed"}
-    assert list(entries["03_closed"]["files"]) == ["more.yml"]
-    assert entries["03_closed"]["parameters"]["event"] == str(copy)
+    assert set(entries) == {"00_brief", "03_listed", "panel__03_closed"}
+    assert list(entries["03_listed"]["files"]) == ["more.yml"]
+    assert entries["03_listed"]["parameters"]["event"] == str(copy)
 
 
 def test_an_unchanged_panel_makes_nothing_new_and_a_changed_one_does(desk, own, tmp_path, capsys, monkeypatch):
@@ -323,7 +317,7 @@ def test_a_simulated_panel_makes_simulated_reports_and_the_brief_tells_them_apar
     assert desk.run(panel=simulated, out=tmp_path / "mine") == Exit.OK
     assert feet(tmp_path / "mine" / AS_OF) == {
         "00_brief": "Real figures and estimates from them; in a column of its own ○ simulated: own.csv",
-        "03_closed": "Real figures and estimates from them",
+        "03_listed": "Real figures and estimates from them",
         "sim__03_closed": "Simulated: own.csv, simulated",
     }
     before = {file.name: file.read_bytes() for file in (tmp_path / "mine" / AS_OF).iterdir()}
@@ -355,7 +349,7 @@ def test_a_panel_needs_a_folder_of_its_own(desk, own, tmp_path, monkeypatch):
     for out in (None, desk.reports):
         with pytest.raises(DesignError, match=r"holds those of the schedule; give another folder with --out"):
             desk.run(panel=own, out=out)
-    theirs = {"panel": "/other.csv", "reports": {"03_closed": {}, "00_brief": {}}}
+    theirs = {"panel": "/other.csv", "reports": {"03_listed": {}, "00_brief": {}}}
     folder = tmp_path / "mine" / AS_OF
     folder.mkdir(parents=True)
     publish.write_json(folder / "verdicts.json", [])
@@ -373,7 +367,7 @@ def test_a_panel_needs_a_folder_of_its_own(desk, own, tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("no_kernels")
 def test_what_the_panel_sets_is_not_given_as_a_parameter(desk, own, tmp_path):
-    for name, value in {"data_tier": "facts", "panel_map": "x.yml", "event": "another"}.items():
+    for name, value in {"panel_path": "x.csv", "panel_map": "x.yml", "event": "another"}.items():
         with pytest.raises(DesignError, match=f"Parameter {name}: it was given beside --panel"):
             desk.run(panel=own, out=tmp_path / "mine", given={name: value})
 

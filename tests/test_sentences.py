@@ -1,0 +1,112 @@
+"""Sentences that a result asks for: what they say of it, and that of a refusal they say nothing."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.estimate import Estimate, refusal
+from analysis.evidence import totals
+from analysis.exhibits import sentences, style
+
+REFUSED = refusal("nobody was closed")
+ROWS = pd.DataFrame(
+    {
+        "label": ["first", "second", "third"],
+        "estimate": [1.0, -8.0, np.nan],
+        "conf_low": [-1.0, -9.0, np.nan],
+        "conf_high": [3.0, -7.0, np.nan],
+        "unit": ["per cent", "per cent", None],
+        "mde": [2.8, 1.4, np.nan],
+    }
+)
+
+
+@pytest.fixture(autouse=True)
+def simulated_look():
+    style.use("simulated", "a market")
+    yield
+    style.use()
+
+
+def found(*terms: str, **changes) -> Estimate:
+    value = np.linspace(-3.0, -1.0, len(terms))
+    given = {"estimand": "E1a", "unit": "per cent", "covariance": np.eye(len(terms))}
+    return Estimate(terms=terms, value=value, **(given | changes))
+
+
+@pytest.mark.parametrize(
+    "say", [lambda it: sentences.breakdown(it, "of x"), sentences.pretrend, sentences.against_margin]
+)
+def test_of_a_refusal_nothing_is_said(say):
+    assert say(REFUSED) == ""
+
+
+def test_a_truth_is_said_only_where_it_is_known():
+    assert sentences.in_truth(-2.0, "per cent") == "In truth it is −2.0 ○ per cent."
+    assert sentences.in_truth(None, "per cent") == ""
+
+
+def test_an_estimate_below_the_smallest_effect_that_would_be_seen_is_called_so():
+    below, above, none = (sentences.smallest_seen(row) for row in ROWS.to_dict("records"))
+    assert below == "The smallest effect that this panel would show is 2.8 ○ per cent, more than what is seen."
+    assert above == "The smallest effect that this panel would show is 1.4 ○ per cent."
+    assert none == ""
+
+
+def test_placebos_are_sorted_by_whether_they_exclude_zero_and_sized_against_their_estimates():
+    assert sentences.placebos(ROWS, [4.0, 10.0, np.nan]) == (
+        "Placebos whose interval excludes zero: second −8.0 ○ [−9.0 to −7.0], 80 per cent of the estimate; "
+        "whose interval holds zero: first, 25 per cent of the estimate; whose interval is not there: third."
+    )
+    assert sentences.placebos(ROWS.head(1), [np.nan]) == "Placebos whose interval holds zero: first."
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (
+            0.42,
+            "excludes zero up to a drift from month to month of M* times the largest before closure: the break",
+        ),
+        (np.nan, "The interval of the mean effect of months 0 to 3 holds zero even with no drift"),
+        (np.inf, "excludes zero under every drift"),
+    ],
+)
+def test_the_breakdown_value_decides_what_is_said_of_drift(value, said):
+    told = sentences.breakdown(found("0", "1", details={"breakdown": value}), "of months 0 to 3")
+    assert said in told
+    assert ("M* = 0.42 ○" in told) == (value == 0.42)
+
+
+def test_months_before_the_reference_are_those_of_the_test_of_the_paths():
+    test = SimpleNamespace(largest_t=2.34, p_value=0.0004)
+    study = found("-5", "-4", "-2", "0", details={"pretrend": test, "reference": -3})
+    assert sentences.pretrend(study).startswith("Before the reference the largest of 2 t statistics is 2.3 (p < 0.001 ")
+
+
+def test_a_margin_is_tested_without_the_common_part_and_at_its_lower_end():
+    rungs = found("a", "b", "c", columns={"p_value": [0.9, 0.0123, 0.5]})
+    told = "Test of a fall by the margin or more: p = 0.012 without the common part, p = 0.500 at its lower end."
+    assert sentences.against_margin(rungs) == told
+
+
+def test_p_values_of_redraws_stand_beside_the_smallest_that_there_could_be():
+    rows = ROWS.assign(p_value=[0.25, 0.02, np.nan], smallest_p=[0.02, 0.01, np.nan])
+    told = "first, p = 0.250; second, p = 0.020. The smallest p that so many draws allow is 0.010."
+    assert sentences.redraws(rows) == told
+    assert sentences.redraws(rows.tail(1)) == "No draw could be compared."
+
+
+def test_the_fan_says_how_many_estimates_stand_out_from_their_own_placebos():
+    fan = totals.fan("2021Q3", 4, level=0.95)
+    count = int(fan.rows["outside"].sum())
+    assert f"{count} of them lie outside" in sentences.fan(fan)
+    first, last = fan.details["placebo_dates"][0], fan.details["placebo_dates"][-1]
+    assert f"{first} to {last}. A lead" in sentences.fan(fan)
+
+
+def test_a_fan_without_room_for_a_placebo_says_so():
+    fan = totals.fan("2021Q1", 8, level=0.95)
+    assert sentences.fan(fan).endswith("No placebo date leaves room for the 8 quarters after a break.")
