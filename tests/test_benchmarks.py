@@ -5,9 +5,15 @@ import sys
 
 import pytest
 
-from benchmarks import coverage, estimators, panel, runner, solve
+from benchmarks import cost, coverage, estimators, panel, runner, solve
 
 REPORT = "06_shift_public"  # one that is quick
+
+
+def test_the_cost_of_all_estimands_is_printed_by_size(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["cost.py", "300", "600"])
+    cost.main()
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[-2:]] == ["300", "600"]
 
 
 @pytest.mark.filterwarnings("ignore")  # the other libraries' own
