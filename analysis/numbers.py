@@ -26,7 +26,8 @@ DECIMALS = {
     "stores or accounts": 0,
     "firms": 0,
     "million yuan": 0,
-    "billion US dollars": 1,
+    "million USD": 0,
+    "billion US dollars": 0,
 }
 SIGNED = ("log points", "percentage points", "per cent")  # and shares of something, such as per cent of sales
 LONGEST = 1_000.0  # per cent or points: a limit beyond it says no more than that there is hardly any

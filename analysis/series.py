@@ -17,6 +17,7 @@ import pandas as pd
 from analysis import data
 from analysis.data import DATA
 from analysis.errors import DataError
+from analysis.numbers import quantity
 
 # Calendar years, half-years, quarters, months, fiscal years named by the year they end in.
 FORMS = {"A": r"\d{4}", "H": r"\d{4}H[12]", "Q": r"\d{4}Q[1-4]", "M": r"\d{4}-\d{2}", "FY": r"FY\d{4}"}
@@ -68,6 +69,12 @@ class Series:
     def provenance(self) -> str:
         """Whether every value is "real", or some are an "estimate"."""
         return "estimate" if self.points["provenance"].eq("estimate").any() else "real"
+
+    def __format__(self, period: str) -> str:
+        """Write the value of a period, with its mark and without its unit: ``f"{sales:2020}"``."""
+        if period not in self.points.index:
+            raise DataError(f"{self.name!r} of {period!r} was to be written; it has {', '.join(self.periods)}")
+        return quantity(self.points.loc[period, "value"], self.unit, mark=self.points.loc[period, "provenance"])
 
 
 def rows(resource: str, *, root: Path = DATA) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import pytest
 
 from analysis import data, series
 from analysis.errors import DataError
+from analysis.evidence import totals
 from analysis.series import Series
 
 AMAZON = "Amazon (own filings)"
@@ -56,6 +57,13 @@ def test_a_series_carries_unit_publisher_sources_and_periods():
     assert list(services.sources["period"]) == services.periods
     assert services.sources["source_url"].str.startswith("http").all()
     assert services.sources["source_publisher"].nunique() > 3  # copies of one publisher are one publisher
+
+
+def test_a_value_is_written_with_the_mark_of_its_own_period():
+    volume = totals.ebay_volume()
+    assert (f"{volume:2021Q1}"[-1], f"{volume:2022Q3}") == ("◐", "17,715 ●")
+    with pytest.raises(DataError, match="of '2030Q1' was to be written; it has 2021Q1, "):
+        format(volume, "2030Q1")
 
 
 def test_annual_and_quarterly_values_of_one_file_do_not_mix():
