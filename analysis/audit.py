@@ -297,7 +297,7 @@ def _smallest_seen(table: pd.DataFrame) -> tuple[Floats, Floats]:
         spread = (table["sd"] + step * table["sd_mc"].fillna(0.0)).clip(lower=0)
         mean = (table["mean_error"] + step * table["mean_error_mc"].fillna(0.0)).clip(lower=0).fillna(spread)
         error = (z * mean + more * spread) / (z + more)
-        found.append(detectable(rows.assign(std_error=error), level=level, power=POWER))
+        found.append(detectable(rows.assign(std_error=error), level=level))
     low, at, high = found
     return at, np.where(table["sd_mc"].isna(), np.nan, (high - low) / 2)
 

@@ -48,7 +48,8 @@ def _positive(name: str, value: float) -> None:
         raise DesignError(f"a positive {name} was asked for; found {value}; give a finite number above 0")
 
 
-def _share(level: float) -> None:
+def check_level(level: float) -> None:
+    """Refuse a level outside (0.5, 1)."""
     if not 0.5 < level < 1:
         raise DesignError(f"a level between 0.5 and 1 was asked for; found {level}; 0.95 is usual")
 
@@ -78,7 +79,7 @@ def noninferiority(estimate: float, std_error: float, margin: float, level: floa
         raise DesignError(f"an estimate was asked for; found {estimate}; give a finite number, or no check at all")
     _positive("std_error", std_error)
     _positive("margin", margin)
-    _share(level)
+    check_level(level)
     low = float(estimate - stats.norm.ppf(level) * std_error)
     p_value = float(stats.norm.sf((estimate + margin) / std_error))
     return TestResult(f"the effect is {margin:g} or more below zero", p_value, low, margin, low > -margin, level)
@@ -92,7 +93,7 @@ def largest_std_error(margin: float, *, power: float = 0.8, level: float = 0.95,
     number is a DesignError.
     """
     _positive("margin", margin)
-    _share(level)
+    check_level(level)
     if not 0 < power < 1:
         raise DesignError(f"a power between 0 and 1 was asked for; found {power}; 0.8 is usual")
     needed = (1 + power) / 2 if two_sided else power
@@ -141,7 +142,7 @@ def shift_interval(observed: float, draws: Floats, slopes: Floats, level: float)
         The smallest and the largest shift with a p-value above ``1 - level``; (-inf, inf) where
         the smallest possible p-value is itself above it.
     """
-    _share(level)
+    check_level(level)
     with np.errstate(divide="ignore", invalid="ignore"):
         ends = np.array([(observed - draws) / (1 - slopes), (observed + draws) / (1 + slopes)])
     never_nearer = np.abs(slopes) > 1 - TIE  # the actual assignment and its mirror image

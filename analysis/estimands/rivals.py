@@ -17,7 +17,7 @@ from analysis.errors import DesignError, whole_number
 from analysis.estimands.anticipation import known_risk
 from analysis.estimands.design import Design, Sample
 from analysis.estimate import Bools, Estimate, Floats, Ints
-from analysis.estimators.exposure import BINS, PER, Redrawn, exposure_effects, redraw_closures
+from analysis.estimators.exposure import BINS, PER, exposure_effects, redraw_closures
 from analysis.testing import romano_wolf
 
 if TYPE_CHECKING:
@@ -254,20 +254,21 @@ class RedrawnExposure:
 
     Attributes
     ----------
-    redrawn : Redrawn
-        Closed share of each brand group, by draw.
+    redrawn : sparse float64[draw, group]
+        Closed share of each brand group.
     held : sparse float64[group, category]
         Share of each category that the firms of a group held before.
     group, category : int64[firm]
     """
 
-    redrawn: Redrawn
+    redrawn: sparse.csr_array
     held: sparse.csr_array
     group: Ints
     category: Ints
 
     def __iter__(self) -> Iterator[Floats]:
-        for closed in self.redrawn:
+        for drawn in self.redrawn:
+            closed = drawn.toarray().ravel()
             yield np.where((closed > 0)[self.group], np.nan, (closed @ self.held)[self.category])
 
 
@@ -297,7 +298,7 @@ def redraws(
     took = np.flatnonzero(volume > 0)
     strata = _strata(panel.firms.iloc[largest], sample.origin[largest], volume)[took]
     drawn = redraw_closures(closed[took], strata, np.random.default_rng(seed), whole_number("draws", draws))
-    whole = Redrawn(drawn.open, len(volume), [(took[units], values) for units, values in drawn.closed])
+    whole = sparse.csr_array((drawn.data, took[drawn.indices], drawn.indptr), shape=(draws, len(volume)))
     share = np.nan_to_num(panel.base_share(base=sample.base, home=panel.platforms[0]))
     shape = (len(names), int(sample.category.max()) + 1)
     held = sparse.coo_array((share, (group, sample.category)), shape=shape).tocsr()

@@ -8,22 +8,22 @@ exposed alike count as one, for no equation can tell them apart: so a million fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
+from scipy import sparse, stats
 from scipy.optimize import brentq
 from scipy.special import expit
 
 from analysis.errors import DesignError
 from analysis.estimate import Bools, Estimate, Floats, Ints, Labels, rows_by, sum_by
-from analysis.testing import TIE
+from analysis.testing import TIE, check_level
 
 BINS = (0.02, 0.05, 0.10, 0.20)  # edges between exposure bins, shares of the category's sales
 PER = 0.10  # exposure of one step of a slope: ten percentage points
@@ -85,7 +85,7 @@ def exposure_effects(
     Raises
     ------
     DesignError
-        If inputs do not fit, sales are negative, or exposure does not vary.
+        If fewer than two units have known sales and an exposure, or exposure does not vary.
 
     Notes
     -----
@@ -107,29 +107,37 @@ def exposure_effects(
     J. G. and Webb, M. D. (2020), Randomization inference for difference-in-differences with few treated clusters,
     Journal of Econometrics 218, 435-450, for the t statistic.
     """
+    check_level(level)
     others, edges = dict(covariates or {}), np.asarray(bins, dtype=float)
-    if edges.ndim != 1 or (np.diff(edges) <= 0).any() or not (edges > 0).all():
-        raise DesignError(f"rising edges of bins above 0 were asked for; found {edges.tolist()}; sort them")
-    if not 0.5 < level < 1:
-        raise DesignError(f"a level between 0.5 and 1 was asked for; found {level}; 0.95 is usual")
     if others and redrawn is not None:
         raise DesignError(
             f"covariates beside re-drawn exposures were asked for; found {list(others)}, and the draws are of exposure "
             "alone; give one of the two"
         )
     units, used, counts = _units(y, exposure, post, category, others)
-    draws = None if redrawn is None else _Draws(redrawn, used, len(np.asarray(y)))
-    expected = np.zeros(len(used)) if draws is None else draws.mean(units.exposure)
-    names = [*_bin_names(edges), "slope", "average", *others, *([] if draws is None else ["recentred slope"])]
-    cells, terms = units.cells(expected), partial(_terms, edges=edges, recentre=draws is not None)
-    value, left_out = terms(cells)[0], leave_one_out(cells, counts["clusters"], terms, level)
-    statistics = {} if draws is None else draws.statistics(units, expected)
-    n, clusters = _behind(units, edges, len(names))
-    moved = left_out.moved.copy()
-    moved[:, (np.array(clusters) < 2) | np.isnan(value)] = np.nan
+    names = [f"{100 * low:g} to {100 * high:g} %" for low, high in pairwise(edges)]
+    names += [*(f"above {100 * edge:g} %" for edge in edges[-1:]), "slope", "average", *others]
+    expected, statistics = np.zeros(len(used)), {}
+    if redrawn is not None:
+        names.append("recentred slope")
+        expected = _expected(units.exposure, redrawn, used)
+        statistics = _statistics(units, expected, redrawn, used)
+    cells, terms = units.cells(expected), partial(_terms, edges=edges, recentre=redrawn is not None)
+    value = terms(cells)[0]
+    moved, half = leave_one_out(cells, counts["clusters"], terms, level)
+    n, clusters = np.full(len(names), len(used)), np.full(len(names), counts["clusters"])
+    behind = pd.Series(units.cluster).groupby(np.digitize(units.exposure, edges)).agg(["size", "nunique"])
+    behind = behind.reindex(range(len(edges) + 1), fill_value=0)
+    n[: len(edges)] = behind["size"][1:]
+    clusters[: len(edges)] = np.minimum(behind["nunique"][1:], behind["nunique"][0])  # a bin is held against the lowest
+    moved[:, (clusters < 2) | np.isnan(value)] = np.nan
     error = np.sqrt((moved**2).sum(axis=0))
-    half = np.where(np.isnan(error), np.nan, left_out.half_width)
-    p_values = [_share_as_far(statistics.get(name), few < 2) for name, few in zip(names, clusters, strict=True)]
+    half[np.isnan(error)] = np.nan
+    p_value, smallest_p = np.full((2, len(names)), np.nan)
+    for name, t in statistics.items():
+        place, size = names.index(name), np.abs(t)
+        if clusters[place] > 1:
+            p_value[place], smallest_p[place] = (size >= size[0] * (1 - TIE)).mean(), 1 / len(size)
     lost = ", ".join(name for name, missing in zip(names, np.isnan(error), strict=True) if missing)
     why = "one cluster, no sales before or after, or no solution, with all clusters or without one of them"
     return Estimate(
@@ -142,13 +150,8 @@ def exposure_effects(
         n=n,
         level=level,
         interval="confidence interval, leave-one-cluster-out jackknife, as many errors wide as `half_width` says",
-        columns={
-            "clusters": clusters,
-            "half_width": half,
-            "p_value": [share for share, _ in p_values],
-            "smallest_p": [least for _, least in p_values],
-        },
-        counts=counts | {"draws": 0 if draws is None else draws.count},
+        columns={"clusters": clusters, "half_width": half, "p_value": p_value, "smallest_p": smallest_p},
+        counts=counts,
         reason=f"no error for {lost}: {why}" if lost else "",
         details={"statistics": statistics, "expected": expected},
     )
@@ -201,51 +204,24 @@ class _Cells:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class _Draws:
-    """Exposures under re-drawn closures, of the units used; `n` units there were."""
+def _expected(actual: Floats, redrawn: Iterable[Floats], used: Ints) -> Floats:
+    """Return the mean exposure of each unit over the draws and what happened, where it is not closed itself."""
+    total, known = actual.copy(), np.ones(len(actual))
+    for drawn in redrawn:
+        there = ~np.isnan(drawn[used])
+        total[there] += drawn[used][there]
+        known += there
+    return total / known
 
-    redrawn: Iterable[Floats]
-    used: Ints
-    n: int
 
-    def __iter__(self) -> Any:
-        for drawn in self.redrawn:
-            found = np.asarray(drawn, dtype=float)
-            if found.shape != (self.n,):
-                raise DesignError(
-                    f"re-drawn exposures of {self.n} units were asked for; found shape {found.shape}; match y"
-                )
-            _check_shares(found)
-            yield found[self.used]
-
-    @property
-    def count(self) -> int:
-        """Number of draws."""
-        return sum(1 for _ in self.redrawn)
-
-    def mean(self, actual: Floats) -> Floats:
-        """Return the mean exposure of each unit over the draws and what happened, where it is not closed itself."""
-        total, known = actual.copy(), np.ones(len(actual))
-        for drawn in self:
-            there = ~np.isnan(drawn)
-            total[there] += drawn[there]
-            known += there
-        return total / known
-
-    def statistics(self, units: _Cells, expected: Floats) -> dict[str, Floats]:
-        """Return t of both slopes, what happened first, then each draw."""
-        found = []
-        for drawn in (units.exposure, *self):
-            there = np.isfinite(drawn)
-            part = replace(units, exposure=drawn).at(there)
-            found.append(_t_statistics(part.cells(expected[there])))
-        if len(found) == 1:
-            raise DesignError(
-                "re-drawn exposures were asked for; none is there when they are read again; give a list of arrays"
-            )
-        plain, recentred = np.array(found).T
-        return {"slope": plain, "recentred slope": recentred}
+def _statistics(units: _Cells, expected: Floats, redrawn: Iterable[Floats], used: Ints) -> dict[str, Floats]:
+    """Return t of both slopes, what happened first, then each draw."""
+    found = []
+    for exposure in chain([units.exposure], (drawn[used] for drawn in redrawn)):
+        there = np.isfinite(exposure)
+        found.append(_t_statistics(replace(units, exposure=exposure).at(there).cells(expected[there])))
+    plain, recentred = np.array(found).T
+    return {"slope": plain, "recentred slope": recentred}
 
 
 def _t_statistics(part: _Cells) -> tuple[float, float]:
@@ -255,44 +231,18 @@ def _t_statistics(part: _Cells) -> tuple[float, float]:
     except DesignError:  # it counts as further from zero than the actual one, and can only raise the p-value
         return np.inf, np.inf
     error = np.linalg.norm(np.bincount(part.cluster, weights=influence[:, 0]))
-    _, moment = _unexpected(part, part.after, 0.0)
-    by_cluster = np.bincount(part.cluster, weights=moment)
+    by_cluster = np.bincount(part.cluster, weights=_unexpected(part, 0.0)[1])
     spread = np.linalg.norm(by_cluster)
     return float(slope[0] / error) if error > 0 else np.inf, float(by_cluster.sum() / spread) if spread > 0 else 0.0
-
-
-def _share_as_far(statistics: Floats | None, few: bool) -> tuple[float, float]:
-    """Return the share of draws at least as far from zero as the first, the actual one, and the smallest such share."""
-    if statistics is None or few:
-        return np.nan, np.nan
-    size = np.abs(statistics)
-    return float((size >= size[0] * (1 - TIE)).mean()), 1 / len(size)
 
 
 def _units(
     y: Floats, exposure: Floats, post: Bools, category: Labels | None, covariates: Mapping[str, Floats]
 ) -> tuple[_Cells, Ints, dict[str, int]]:
     """Return the units with known sales and exposures, their rows in y, and counts."""
-    y, exposure, post = np.asarray(y, dtype=float), np.asarray(exposure, dtype=float), np.asarray(post)
+    y, post = np.asarray(y, dtype=float), np.asarray(post, dtype=bool)
     others = np.column_stack([np.asarray(values, dtype=float) for values in (exposure, *covariates.values())])
     label = np.arange(len(y)) if category is None else np.asarray(category)
-    if y.ndim != 2 or post.shape != y.shape[1:] or len(others) != len(y) or len(label) != len(y):
-        raise DesignError(
-            f"y[unit, month], post[month] and one exposure and label per unit were asked for; found shapes {y.shape}, "
-            f"{post.shape}, {exposure.shape} and labels of {len(label)} units; match them"
-        )
-    if post.dtype != bool or post.all() or not post.any():
-        raise DesignError(f"months before and after were asked for; post is {post.tolist()}; give True for after")
-    if ((y < 0) | np.isinf(y)).any():
-        raise DesignError(
-            f"finite sales of at least 0 were asked for; {((y < 0) | np.isinf(y)).sum()} are not; a ratio of them has "
-            "no meaning: correct them"
-        )
-    if missing := int(pd.isna(label).sum()):
-        raise DesignError(
-            f"a category of each unit was asked for; {missing} are missing; name them, or leave these units out"
-        )
-    _check_shares(exposure)
     before, after = y[:, ~post].sum(axis=1), y[:, post].sum(axis=1)
     unseen, unknown = np.isnan(before + after), np.isnan(others).any(axis=1)
     used = np.flatnonzero(~unseen & ~unknown)
@@ -307,34 +257,9 @@ def _units(
         "units": len(used),
         "dropped_missing": int(unseen.sum()),
         "dropped_exposure": int((unknown & ~unseen).sum()),
-        "silent": int((units.before + units.after == 0).sum()),
         "clusters": len(clusters),
     }
     return units, used, counts
-
-
-def _check_shares(exposure: Floats) -> None:
-    wrong = (exposure < 0) | (exposure > 1 + TIE)
-    if wrong.any():
-        raise DesignError(
-            f"exposures as shares from 0 to 1 were asked for; {wrong.sum()} of {exposure.size} lie outside, such as "
-            f"{exposure[wrong][0]:g}; divide per cents by 100"
-        )
-
-
-def _behind(units: _Cells, edges: Floats, count: int) -> tuple[list[int], list[int]]:
-    """Return units behind each term, and clusters: of a bin the fewer of its own and of the lowest's."""
-    place = np.digitize(units.exposure, edges)
-    in_bin = [len(np.unique(units.cluster[place == bin_])) for bin_ in range(len(edges) + 1)]
-    others = count - len(edges)
-    n = [int((place == bin_).sum()) for bin_ in range(1, len(edges) + 1)]
-    clusters = [min(in_bin[0], own) for own in in_bin[1:]]
-    return n + others * [len(place)], clusters + others * [len(np.unique(units.cluster))]
-
-
-def _bin_names(edges: Floats) -> list[str]:
-    within = [f"{100 * low:g} to {100 * high:g} %" for low, high in pairwise(edges)]
-    return [*within, *(f"above {100 * edge:g} %" for edge in edges[-1:])]
 
 
 def _terms(part: _Cells, *, edges: Floats, recentre: bool) -> tuple[Floats, Floats]:
@@ -380,15 +305,16 @@ def _poisson(part: _Cells, x: Floats) -> tuple[Floats, Floats, Floats]:
     Returns float64[regressor], the influence of each cell, and the derivative by its log sales after, both
     float64[cell, regressor].
     """
-    if not part.sold:
-        raise _unsolved(len(x))
     total, beta = part.before + part.after, np.zeros(x.shape[1])
-    level = np.log(part.after.sum() / part.before.sum())
-    for _ in range(MAX_STEPS):
+    level = np.log(part.after.sum() / part.before.sum()) if part.sold else np.nan
+    for _ in range(MAX_STEPS if part.sold else 0):
         share = expit(level + x @ beta)
         weight, residual = total * share * (1 - share), part.after - total * share
         centred = x - weight @ x / weight.sum()
-        bread = _invertible((centred * weight[:, None]).T @ centred, (x * weight[:, None]).T @ x, len(x))
+        bread, raw = (centred * weight[:, None]).T @ centred, np.diag((x * weight[:, None]).T @ x)
+        size = np.sqrt(np.diag(bread))
+        if (np.diag(bread) <= 1e-10 * raw).any() or np.linalg.cond(bread / np.outer(size, size)) > 1e12:
+            break  # the exposures hardly vary, or move together
         move = np.linalg.solve(bread, centred.T @ residual)
         rise = residual.sum() / weight.sum() + (centred - x)[0] @ move
         far = np.abs(rise + x @ move).max()
@@ -397,84 +323,54 @@ def _poisson(part: _Cells, x: Floats) -> tuple[Floats, Floats, Floats]:
             return beta, influence, np.linalg.solve(bread, (centred * (part.after * (1 - share))[:, None]).T).T
         damping = min(1.0, 2.0 / far)  # a few units hold most sales, and full steps may overshoot
         beta, level = beta + damping * move, level + damping * rise
-    raise _unsolved(len(total))
-
-
-def _unexpected(part: _Cells, free: Floats, beta: float) -> tuple[Floats, Floats]:
-    """Return, by cell, unexpected exposure times sales after net of `beta` (`free`), and times their change.
-
-    Unexpected is exposure less what was expected of each unit, and less its mean weighted by sales before.
-    """
-    held, _, _ = part.expected.T
-    scale = np.exp(-beta * part.exposure)
-    middle = (part.exposure @ part.before - held.sum()) / part.before.sum()
-    growth = free.sum() / part.before.sum()
-    with_sales = (part.exposure - middle) * free - part.expected[:, 1] * scale
-    return with_sales, with_sales - growth * ((part.exposure - middle) * part.before - held)
-
-
-def _recentred(part: _Cells) -> tuple[Floats, Floats]:
-    """Slope per ten points that makes the change net of it unrelated to unexpected exposure; NaN: there is none."""
-    nothing = np.full(1, np.nan), np.full((len(part.before), 1), np.nan)
-    beta = 0.0
-    if not part.sold:
-        return nothing
-    for _ in range(MAX_STEPS):
-        free = part.after * np.exp(-beta * part.exposure)
-        with_sales, change = _unexpected(part, free, beta)
-        middle = (part.exposure @ part.before - part.expected[:, 0].sum()) / part.before.sum()
-        scale = np.exp(-beta * part.exposure)
-        square = (part.exposure - middle) ** 2 * free
-        square -= (2 * (part.exposure - middle) * part.expected[:, 1] - part.expected[:, 2]) * scale
-        slope, size = float(with_sales @ part.exposure), float(square.sum())
-        if size <= 1e-10 * float(free @ part.exposure**2) or slope == 0:  # too little that was not expected
-            return nothing
-        move = float(change.sum()) / slope
-        far = np.abs(part.exposure * move).max()
-        if far < 1e-10:
-            return np.array([PER * beta]), PER * with_sales[:, np.newaxis] / slope
-        beta += min(1.0, 2.0 / far) * move
-    return nothing
-
-
-def _invertible(centred: Floats, raw: Floats, n: int) -> Floats:
-    """Return cross products, unless the exposures hardly vary or move together."""
-    size = np.sqrt(np.diag(centred))
-    flat = np.diag(centred) <= 1e-10 * np.diag(raw)
-    if flat.any() or np.linalg.cond(centred / np.outer(size, size)) > 1e12:
-        raise _unsolved(n)
-    return centred
-
-
-def _unsolved(n: int) -> DesignError:
-    return DesignError(
-        f"effects of exposure were asked for; the equations of {n} units have no "
+    raise DesignError(
+        f"effects of exposure were asked for; the equations of {len(x)} units have no "
         "single finite solution: exposure does not vary, varies together with another, or decides who "
         "sold before and after; use fewer exposures"
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Jackknife:
-    """What leaving out each cluster did to the terms.
+def _unexpected(part: _Cells, beta: float) -> Floats:
+    """Return, by cell, unexpected exposure times sales after net of `beta`, times their change, and squared times them.
 
-    Attributes
-    ----------
+    Unexpected is exposure less what was expected of each unit, and less its mean weighted by sales before.
+    """
+    held, first, second = part.expected.T
+    scale = np.exp(-beta * part.exposure)
+    free, off = part.after * scale, part.exposure - (part.exposure @ part.before - held.sum()) / part.before.sum()
+    with_sales = off * free - first * scale
+    change = with_sales - free.sum() / part.before.sum() * (off * part.before - held)
+    return np.array([with_sales, change, off**2 * free - (2 * off * first - second) * scale])
+
+
+def _recentred(part: _Cells) -> tuple[Floats, Floats]:
+    """Slope per ten points that makes the change net of it unrelated to unexpected exposure; NaN: there is none."""
+    beta = 0.0
+    for _ in range(MAX_STEPS if part.sold else 0):
+        with_sales, change, square = _unexpected(part, beta)
+        slope, seen = float(with_sales @ part.exposure), part.after * np.exp(-beta * part.exposure) @ part.exposure**2
+        if square.sum() <= 1e-10 * seen or slope == 0:  # too little that was not expected
+            break
+        move = float(change.sum()) / slope
+        far = np.abs(part.exposure * move).max()
+        if far < 1e-10:
+            return np.array([PER * beta]), PER * with_sales[:, np.newaxis] / slope
+        beta += min(1.0, 2.0 / far) * move
+    return np.full(1, np.nan), np.full((len(part.before), 1), np.nan)
+
+
+def leave_one_out(
+    part: _Cells, count: int, estimates: Callable[[_Cells], tuple[Floats, Floats]], level: float
+) -> tuple[Floats, Floats]:
+    """Estimate again without each of `count` clusters; `estimates` returns values and derivatives as :func:`_terms`.
+
+    Returns
+    -------
     moved : float64[cluster, term]
         Change of the estimate, times ``sqrt((G - 1) / G)``, so that ``moved.T @ moved`` is their covariance; 0 for
         clusters that sold nothing here, and NaN for a term that has no estimate without one of the clusters.
     half_width : float64[term]
         Errors from the estimate to either end of its interval.
-    """
-
-    moved: Floats
-    half_width: Floats
-
-
-def leave_one_out(
-    part: _Cells, count: int, estimates: Callable[[_Cells], tuple[Floats, Floats]], level: float
-) -> Jackknife:
-    """Estimate again without each of `count` clusters; `estimates` returns values and derivatives as :func:`_terms`.
 
     Notes
     -----
@@ -518,7 +414,7 @@ def leave_one_out(
     for i in np.flatnonzero(~np.isnan(moved).any(axis=0)):
         own = _quantile(full[:, i], change[i].T @ change[i], level, usual) if exact else _effective(full[:, i], level)
         half[i] = max(usual, own)
-    return Jackknife(moved, half)
+    return moved, half
 
 
 def _effective(slope: Floats, level: float) -> float:
@@ -550,73 +446,40 @@ def _beyond(c: float, slope: Floats, spread: Floats) -> float:
     return float(WEIGHTS @ np.exp(-0.5 * np.log1p(weights[:, None] / sine**2).sum(axis=0))) / 2
 
 
-@dataclass(frozen=True, eq=False)
-class Redrawn:
-    """Closures drawn anew: an iterable of arrays [unit], one a draw; only who is closed is held.
-
-    Attributes
-    ----------
-    open : scalar
-        What stands for a unit that is not closed: False, 0, or inf.
-    size : int
-        Number of units.
-    closed : list of (int64[closed], array[closed])
-        By draw, which units are closed and what there is of them.
-    """
-
-    open: Any
-    size: int
-    closed: list[tuple[Ints, npt.NDArray[Any]]]
-
-    def __len__(self) -> int:
-        return len(self.closed)
-
-    def __iter__(self) -> Iterator[npt.NDArray[Any]]:
-        for units, values in self.closed:
-            drawn = np.full(self.size, self.open, dtype=values.dtype)
-            drawn[units] = values
-            yield drawn
-
-
-def redraw_closures(closed: npt.NDArray[Any], strata: Labels | None, rng: np.random.Generator, draws: int) -> Redrawn:
+def redraw_closures(closed: Floats, strata: Labels | None, rng: np.random.Generator, draws: int) -> sparse.csr_array:
     """Draw anew which units are closed, and when: permute what happened within strata.
 
     Parameters
     ----------
-    closed : bool[unit] or float64[unit]
-        Whether, in which month (inf for never), or for what share of the months (0 for none) a unit was closed. Each
-        stratum keeps as many of each as it had. Where closures come in groups, give one entry per group.
+    closed : float64[unit]
+        What there is of a closure, such as its month or the share of months in which the unit is closed; 0 for none.
+        Each stratum keeps as many of each as it had. Where closures come in groups, give one entry per group.
     strata : sequence, optional
         Such as size x suspicion x origin; all units are one stratum where not given.
     rng, draws : numpy Generator and int
 
+    Returns
+    -------
+    sparse float64[draw, unit]
+
     Raises
     ------
     DesignError
-        If no draw can differ from what happened, or lengths disagree.
+        If no draw can differ from what happened.
     """
-    closed = np.asarray(closed)
-    code = np.zeros(len(closed), dtype=np.int64) if strata is None else pd.factorize(np.asarray(strata))[0]
-    if closed.ndim != 1 or code.shape != closed.shape:
+    closed = np.asarray(closed, dtype=float)
+    strata = rows_by(np.zeros(len(closed), dtype=np.int64) if strata is None else pd.factorize(np.asarray(strata))[0])
+    if not any((closed[rows] != closed[rows[0]]).any() for rows in strata):
         raise DesignError(
-            f"closures to re-draw were asked for; found shapes {closed.shape} of closures and {code.shape} of strata; "
-            "give one of each per unit"
+            f"closures to re-draw were asked for; within each of {len(strata)} strata all units are "
+            "alike; use coarser strata"
         )
-    nothing = closed.dtype.type(np.inf if np.isinf(closed.astype(float)).any() else 0)
-    parts: list[list[tuple[Ints, npt.NDArray[Any]]]] = [[] for _ in range(draws)]
-    varies = False
-    for rows in rows_by(code):
-        varies |= bool((closed[rows] != closed[rows[0]]).any())
+    parts = []
+    for rows in strata:
         some = max(1, BLOCK // len(rows))  # draws at a time, so that no array of all of them is held
         for start in range(0, draws, some):
             drawn = rng.permuted(np.tile(closed[rows], (min(some, draws - start), 1)), axis=1)
-            for place, one in enumerate(drawn, start=start):
-                hit = np.flatnonzero(one != nothing)
-                parts[place].append((rows[hit], one[hit]))
-    if not varies:
-        raise DesignError(
-            f"closures to re-draw were asked for; within each of {len(np.unique(code))} strata all units are "
-            "alike; use coarser strata"
-        )
-    found = [(np.concatenate([rows for rows, _ in part]), np.concatenate([one for _, one in part])) for part in parts]
-    return Redrawn(nothing, len(closed), found)
+            draw, place = np.nonzero(drawn)
+            parts.append((drawn[draw, place], start + draw, rows[place]))
+    values, draw, unit = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return sparse.coo_array((values, (draw, unit)), shape=(draws, len(closed))).tocsr()

@@ -13,30 +13,19 @@ from scipy.stats import mstats
 
 from analysis.errors import DesignError, whole_number
 from analysis.estimate import Estimate, Floats, Ints, Labels
-from analysis.estimators.att_gt import att_gt
 from analysis.estimators.exposure import redraw_closures
+from analysis.testing import check_level
 
 POWER = 0.8
 Estimator = Callable[[Floats, Floats, Ints], Estimate]
-
-
-def _share_between(name: str, value: float, low: float = 0.0) -> None:
-    """Refuse a share outside (low, 1)."""
-    if not low < value < 1:
-        raise DesignError(f"a {name} between {low:g} and 1 was asked for; found {value}; give a share, such as 0.9")
-
-
-def _simple(y: Floats, first_treated: Floats, rows: Ints) -> Estimate:
-    return att_gt(y, first_treated).aggregate()
 
 
 def minimum_detectable_effect(
     y: Floats,
     first_treated: Floats,
     *,
-    power: float = 0.8,
+    estimator: Estimator,
     level: float = 0.95,
-    estimator: Estimator = _simple,
     strata: Labels | None = None,
     draws: int = 499,
     seed: int = 0,
@@ -45,21 +34,20 @@ def minimum_detectable_effect(
 
     In each draw the real closures, with their months, are given to untreated units of the same stratum; the treated
     are left out. A constant effect d moves an estimate by d and leaves its error as it is, on the level scale and on
-    the ratio scale in log points. So a draw sees d when d > c error - estimate, and the smallest effect seen with
-    `power` is a quantile of the right side over the draws. Nothing is assumed normal, equal or independent.
+    the ratio scale in log points. So a draw sees d when d > c error - estimate, and the smallest effect seen with a
+    power of 80 per cent is a quantile of the right side over the draws. Nothing is assumed normal, equal or
+    independent.
 
     Parameters
     ----------
     y : float64[unit, time]
     first_treated : float64[unit]
-        Column of the first treated period; inf for never.
-    power : float
-        Share of draws in which the effect is found with the right sign.
-    level : float
-        One minus the size of the two-sided test.
+        Column of the first treated period, which has one before it; inf for never.
     estimator : callable
         From (y, first_treated, rows) to an Estimate of one row; `rows` are the rows of the units in the panel, to
-        pick their clusters or strata. The simple aggregate of `att_gt` against the never treated where not given.
+        pick their clusters or strata.
+    level : float
+        One minus the size of the two-sided test.
     strata : sequence, optional
         Such as size x category, so that placebos look like the treated.
     draws, seed : int
@@ -85,13 +73,12 @@ def minimum_detectable_effect(
     73, 194-196, for the error of a quantile.
     """
     y, first = np.asarray(y, dtype=float), np.asarray(first_treated, dtype=float)
-    _share_between("power", power)
-    _share_between("level", level, 0.5)
+    check_level(level)
     rows, dates, stratum = _placebo_calendar(y, first, strata)
-    drawn = redraw_closures(dates, stratum, np.random.default_rng(seed), whole_number("draws", draws))
     found, unit = [], ""
-    for placebo in drawn:
-        made = estimator(y[rows], placebo, rows)
+    for drawn in redraw_closures(dates, stratum, np.random.default_rng(seed), whole_number("draws", draws)):
+        placebo = drawn.toarray().ravel()
+        made = estimator(y[rows], np.where(placebo > 0, placebo, np.inf), rows)
         unit = made.unit
         found.append((made.value[0], made.std_error[0]))
     placebos = np.array(found)
@@ -103,21 +90,20 @@ def minimum_detectable_effect(
         )
     normal = float(stats.norm.ppf((1 + level) / 2))
     t = np.abs(placebos[:, 0] / placebos[:, 1])
-    own = float(np.quantile(t, level))
-    terms = [
-        _detectable(f"{name}{kind}", sign * placebos[:, 0], critical * placebos[:, 1], power)
-        for kind, critical in (("", own), (", normal", normal))
-        for name, sign in (("increase", 1), ("decrease", -1))
-    ]
-    size = float((t > normal).mean())
-    terms.append(("size, normal", size, float(np.sqrt(size * (1 - size) / len(t)))))
-    names, values, errors = zip(*terms, strict=True)
+    own, size = float(np.quantile(t, level)), float((t > normal).mean())
+    terms = {}
+    for kind, critical in (("", own), (", normal", normal)):
+        for name, sign in (("increase", 1), ("decrease", -1)):
+            needed = critical * placebos[:, 1] - sign * placebos[:, 0]
+            terms[name + kind] = np.quantile(needed, POWER), mstats.mjci(needed, [POWER])[0]
+    terms["size, normal"] = size, np.sqrt(size * (1 - size) / len(t))
+    values, errors = np.array(list(terms.values())).T
     return Estimate(
         estimand="minimum detectable effect",
         unit=unit,
-        terms=names,
-        value=np.array(values),
-        covariance=np.diag(np.square(errors)),
+        terms=tuple(terms),
+        value=values,
+        covariance=np.diag(errors**2),
         n=len(placebos),
         level=level,
         interval="Monte Carlo interval",
@@ -127,16 +113,11 @@ def minimum_detectable_effect(
 
 
 def _placebo_calendar(y: Floats, first: Floats, strata: Labels | None) -> tuple[Ints, Floats, npt.NDArray[Any]]:
-    """Return the untreated rows, and as many closures among them in each stratum and month as really were."""
+    """Return the untreated rows, and as many closures (0: none) in each stratum and period as really were."""
     stratum = np.zeros(len(first)) if strata is None else np.asarray(strata)
-    if y.ndim != 2 or first.shape != (len(y),) or len(stratum) != len(y) or np.isnan(first).any():
-        raise DesignError(
-            f"y[unit, time], a date and a stratum per unit were asked for; found shapes {y.shape}, {first.shape} and "
-            f"{stratum.shape}, and {int(np.isnan(first).sum())} missing dates; use inf for never treated"
-        )
     treated = first < y.shape[1]
     rows = np.flatnonzero(~treated)
-    dates = np.full(len(rows), np.inf)
+    dates = np.zeros(len(rows))
     for name in np.unique(stratum[treated]):
         own, free = first[treated & (stratum == name)], np.flatnonzero(stratum[rows] == name)
         if len(free) <= len(own):
@@ -150,14 +131,8 @@ def _placebo_calendar(y: Floats, first: Floats, strata: Labels | None) -> tuple[
     return rows, dates, stratum[rows]
 
 
-def _detectable(name: str, shift: Floats, needed: Floats, power: float) -> tuple[str, float, float]:
-    """Return the term, the effect that a share `power` of draws sees, and its Monte Carlo error."""
-    threshold = needed - shift
-    return name, float(np.quantile(threshold, power)), float(mstats.mjci(threshold, [power])[0])
-
-
-def detectable(rows: pd.DataFrame, *, level: float, power: float = POWER) -> Floats:
-    """Return the smallest effect that a test of size 1 - level sees with some power, float64[row].
+def detectable(rows: pd.DataFrame, *, level: float) -> Floats:
+    """Return the smallest effect that a test of size 1 - level sees with a power of 80 per cent, float64[row].
 
     ``(z(level) + z(power)) std_error``. An effect in per cent is made from log points: there it is the same in log
     points where nothing happened, turned into a fall in per cent, and where few clusters make the interval longer than
@@ -168,7 +143,7 @@ def detectable(rows: pd.DataFrame, *, level: float, power: float = POWER) -> Flo
     rows : DataFrame
         `unit`, `estimate`, `std_error`, `conf_low`, `conf_high`, such as those of an Estimate with its unit.
     """
-    z, more = float(stats.norm.ppf((1 + level) / 2)), float(stats.norm.ppf(power))
+    z, more = float(stats.norm.ppf((1 + level) / 2)), float(stats.norm.ppf(POWER))
     error, estimate = rows["std_error"].to_numpy(float), rows["estimate"].to_numpy(float)
     logs = (rows["unit"] == "per cent").to_numpy()
     with np.errstate(divide="ignore", invalid="ignore"):
