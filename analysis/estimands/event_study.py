@@ -246,13 +246,13 @@ def honest(
             f"months {design.post_from} to {design.post_to} since closure were asked for; the event study ends in "
             f"month {month.max()}; begin the window earlier"
         )
-    found = _drifted(study, inside, sensitivity)
+    found = _drifted(study, inside)
     return Estimate(
         estimand=study.estimand,
         unit=study.unit,
         terms=tuple(f"{one:g}" for one in sensitivity),
         value=np.full(len(sensitivity), np.nan),
-        limits=found.rows[["conf_low", "conf_high"]].to_numpy(float).T,
+        limits=found.ends(sensitivity).T,
         level=study.level,
         reason="bounds have no point",
         details={
@@ -294,12 +294,11 @@ def honest_by_month(study: Estimate, *, sensitivity: float = 1.0) -> pd.DataFram
     month = np.array(study.terms, dtype=int)
     ends = pd.DataFrame(np.nan, index=study.rows.index, columns=["honest_low", "honest_high"])
     for place in np.flatnonzero(month >= 0):
-        found = _drifted(study, np.arange(len(month)) == place, (sensitivity,))
-        ends.iloc[place] = found.rows[["conf_low", "conf_high"]].to_numpy(float)[0]
+        ends.iloc[place] = _drifted(study, np.arange(len(month)) == place).ends([sensitivity])[0]
     return ends
 
 
-def _drifted(study: Estimate, months: Bools, sensitivity: tuple[float, ...]) -> Bounds:
+def _drifted(study: Estimate, months: Bools) -> Bounds:
     """Bound the mean effect of some months, bool[term]."""
     assert study.covariance is not None
     after = np.array(study.terms, dtype=int) > study.details["reference"]
@@ -308,7 +307,6 @@ def _drifted(study: Estimate, months: Bools, sensitivity: tuple[float, ...]) -> 
         study.covariance,
         int((~after).sum()),
         int(after.sum()),
-        sensitivity=sensitivity,
         target=months[after] / months.sum(),
         level=study.level,
     )

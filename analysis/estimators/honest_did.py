@@ -19,17 +19,17 @@ the ends of the set are located by repeated subdivision instead of on a fixed gr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
-import pandas as pd
 from scipy import optimize, special
 
 from analysis.errors import DataError, DesignError
 from analysis.estimate import Bools, Floats, Ints
+from analysis.testing import check_level
 
-ROUNDING = 1e-8  # asymmetry or negative eigenvalue of a covariance, relative to its largest, that is rounding
 DOUBLINGS = 40  # beyond M-bar = 2 ** 40 a breakdown value is called infinite
 FIRST_STAGE = 0.1  # share of the test's size that the least-favourable stage spends (Rambachan and Roth, 2023)
 DIRECTIONS = 2048  # of the circle, for the critical value: seven digits
@@ -42,24 +42,64 @@ FLAT = 1e-12  # a variance below this share of its parts is none
 
 @dataclass(frozen=True, eq=False)
 class Bounds:
-    """Intervals for an effect under violations of parallel trends of a bounded size.
+    """An event study as steps from period to period, whose violations of parallel trends are bounded.
 
     Attributes
     ----------
-    rows : DataFrame
-        One row per M-bar asked for, in that order: `sensitivity`, `conf_low`, `conf_high` in the estimates' unit.
-    breakdown : float
-        Largest sensitivity at which the interval excludes zero; NaN if it never does, infinite if it always does.
+    weights : float64[n_post]
+        Weight of each post step in the target: ``n_t`` of the module's docstring.
+    mean, covariance : float64[step], float64[step, step]
+        Of the steps before treatment, the same with the other sign, the steps after it, and the target.
     level : float
-        Coverage.
-    reason : str
-        Why `breakdown` is not a finite number; empty when it is.
     """
 
-    rows: pd.DataFrame
-    breakdown: float
+    weights: Floats
+    mean: Floats
+    covariance: Floats
     level: float
-    reason: str = ""
+
+    def ends(self, sensitivity: Sequence[float] | Floats) -> Floats:
+        """Return the interval for each M-bar, float64[sensitivity, 2], in the estimates' unit.
+
+        Raises
+        ------
+        DesignError
+            If a sensitivity is negative or not finite.
+        """
+        values = np.asarray(sensitivity, dtype=float)
+        if not np.isfinite(values).all() or (values < 0).any():
+            raise DesignError(
+                f"sensitivities of 0 or more were asked for; found {values.tolist()}; give finite bounds on the "
+                "violation"
+            )
+        return np.array([self._interval(value) for value in values.tolist()])
+
+    @cached_property
+    def breakdown(self) -> float:
+        """Largest sensitivity at which the interval excludes zero; NaN if it never does, infinite if it always does."""
+
+        def distance(m_bar: float) -> float:  # of the interval from zero: it falls, as the interval widens
+            low, high = self._interval(m_bar)
+            return max(low, -high)
+
+        if distance(0.0) <= 0:
+            return np.nan
+        low, high = 0.0, 1.0
+        for _ in range(DOUBLINGS):
+            if distance(high) <= 0:
+                return float(optimize.brentq(distance, low, high, xtol=1e-9, rtol=1e-9))
+            low, high = high, 2 * high
+        return np.inf
+
+    def _interval(self, m_bar: float) -> tuple[float, float]:
+        """Return the smallest and largest value that the hybrid test accepts; between them some may be rejected."""
+        first_stage = FIRST_STAGE * (1 - self.level)
+        size = (1 - self.level - first_stage) / (1 - first_stage)
+        problem = _problem(self, m_bar, first_stage)
+        # All statistics are linear in the estimates and each step is there with both signs: negated, one upper end is
+        # a lower one.
+        mirrored, center = replace(problem, values=-problem.values), float(self.mean[-1])
+        return _lower_end(problem, center, size), -_lower_end(mirrored, -center, size)
 
 
 def honest_bounds(
@@ -68,11 +108,13 @@ def honest_bounds(
     n_pre: int,
     n_post: int,
     *,
-    sensitivity: float | Sequence[float] | Floats,
     target: Sequence[float] | Floats | None = None,
     level: float = 0.95,
 ) -> Bounds:
     """Bound an event study's effect when its parallel trends may be violated.
+
+    From one period to the next the violation after treatment changes by at most M-bar, the sensitivity, times its
+    largest change before.
 
     Parameters
     ----------
@@ -82,9 +124,6 @@ def honest_bounds(
         Their covariance.
     n_pre, n_post : int
         Number of coefficients before (at least 2) and after (at least 1) the reference period.
-    sensitivity : float or sequence of float
-        Values of M-bar, 0 or more: from one period to the next the violation after treatment changes by at most M-bar
-        times its largest change before.
     target : float64[n_post], optional
         Weights of the effect of interest on the post coefficients; the first one by default.
     level : float
@@ -93,14 +132,15 @@ def honest_bounds(
     Returns
     -------
     Bounds
+        With ``.ends(sensitivity)`` and ``.breakdown``.
 
     Raises
     ------
     DataError
-        If estimates or covariance have the wrong shape, are not finite, or the covariance is not one.
+        If estimates or covariance are not finite.
     DesignError
-        If a number of periods, a sensitivity, the target or the level is not allowed, or the covariance has no
-        variance where the method needs some.
+        If a number of periods or the level is not allowed, or the covariance has no variance where the method needs
+        some.
 
     Notes
     -----
@@ -121,149 +161,35 @@ def honest_bounds(
     2555-2591. Andrews, I., Roth, J. and Pakes, A. (2023), Inference for linear conditional moment inequalities,
     Review of Economic Studies 90, 2763-2791.
     """
+    check_level(level)
     if n_pre < 2 or n_post < 1:
         raise DesignError(
             f"honest bounds from {n_pre} coefficients before and {n_post} after treatment were asked for; a violation "
             "before treatment is judged from at least two, and an effect needs at least one; estimate more periods"
         )
-    if not 0.5 < level < 1:
-        raise DesignError(f"a level between 0.5 and 1 was asked for; found {level}; 0.95 is usual")
-    beta, sigma = _check_study(estimates, covariance, n_pre + n_post)
-    values, weights = _check_sensitivity(sensitivity), _check_target(target, n_post)
-    study = _steps(beta, sigma, n_pre, weights)
-    found = [_interval(study, float(value), 1 - level) for value in values]
-    breakdown, reason = _breakdown(lambda m_bar: _interval(study, m_bar, 1 - level))
-    rows = pd.DataFrame(found, columns=["conf_low", "conf_high"])
-    rows.insert(0, "sensitivity", values)
-    return Bounds(rows, breakdown, level, reason)
-
-
-def _breakdown(ends: Callable[[float], tuple[float, float]]) -> tuple[float, str]:
-    """Return the sensitivity at which the interval, which widens with it, reaches zero; else why there is none."""
-
-    def distance(value: float) -> float:
-        low, high = ends(value)
-        return max(low, -high)
-
-    if distance(0.0) <= 0:
-        return np.nan, "the interval holds zero at a sensitivity of 0, so that there is no breakdown value"
-    low, high = 0.0, 1.0
-    for _ in range(DOUBLINGS):
-        if distance(high) <= 0:
-            return float(optimize.brentq(distance, low, high, xtol=1e-9, rtol=1e-9)), ""
-        low, high = high, 2 * high
-    return np.inf, f"the interval excludes zero at every sensitivity up to {low:.3g}"
-
-
-def _check_study(
-    estimates: Sequence[float] | Floats, covariance: Sequence[Sequence[float]] | Floats, size: int
-) -> tuple[Floats, Floats]:
-    beta, sigma = np.asarray(estimates, dtype=np.float64), np.asarray(covariance, dtype=np.float64)
-    if beta.shape != (size,) or sigma.shape != (size, size):
-        raise DataError(
-            f"{size} estimates and their {size} x {size} covariance were asked for; found shapes {beta.shape} and "
-            f"{sigma.shape}; leave the reference period out of both"
-        )
+    beta, sigma = np.asarray(estimates, dtype=float), np.asarray(covariance, dtype=float)
     if missing := int((~np.isfinite(beta)).sum() + (~np.isfinite(sigma)).sum()):
         raise DataError(
             f"finite estimates and covariances were asked for; {missing} are not; leave out periods without an "
             "estimate, which must be a whole end of the study"
         )
-    scale = float(np.abs(sigma).max())
-    uneven, lowest = float(np.abs(sigma - sigma.T).max()), float(np.linalg.eigvalsh((sigma + sigma.T) / 2)[0])
-    if uneven > ROUNDING * scale or lowest < -ROUNDING * scale:
-        raise DataError(
-            "a symmetric, positive semi-definite covariance was asked for; found an asymmetry of "
-            f"{uneven:.3g} and a smallest eigenvalue of {lowest:.3g}; give the estimator's covariance, not its errors"
-        )
-    return beta, (sigma + sigma.T) / 2
-
-
-def _check_sensitivity(sensitivity: float | Sequence[float] | Floats) -> Floats:
-    values = np.atleast_1d(np.asarray(sensitivity, dtype=np.float64))
-    if values.ndim != 1 or not len(values) or not np.isfinite(values).all() or (values < 0).any():
-        raise DesignError(
-            f"one or more sensitivities of 0 or more were asked for; found {sensitivity!r}; give finite bounds on the "
-            "violation"
-        )
-    return values
-
-
-def _check_target(target: Sequence[float] | Floats | None, n_post: int) -> Floats:
-    first = [1.0] + [0.0] * (n_post - 1)
-    weights = np.array(first if target is None else target, dtype=np.float64)
-    if weights.shape != (n_post,) or not np.isfinite(weights).all() or not weights.any():
-        raise DesignError(
-            f"a weight for each of {n_post} post coefficients was asked for; found {target!r}; give finite numbers, "
-            "not all zero"
-        )
-    return weights
-
-
-@dataclass(frozen=True)
-class _Steps:
-    """What the tests need of an event study, whatever M-bar is.
-
-    Attributes
-    ----------
-    weights : float64[n_post]
-        Weight of each post step in the target: ``n_t`` of the module's docstring.
-    center, variance : float
-        Estimate of the target and its variance.
-    before : float64[2 * n_pre]
-        Steps of the coefficients before treatment, then the same with the other sign.
-    before_variance, with_target : float64[2 * n_pre]
-        Their variances, and covariances with the target's estimate.
-    after_variance : float64[n_post]
-        Variances of the post steps.
-    crossed : float64[2 * n_pre, n_post]
-        Covariances of the steps before with the steps after.
-    """
-
-    weights: Floats
-    center: float
-    variance: float
-    before: Floats
-    before_variance: Floats
-    with_target: Floats
-    after_variance: Floats
-    crossed: Floats
-
-
-def _steps(estimates: Floats, covariance: Floats, n_pre: int, target: Floats) -> _Steps:
-    """Turn coefficients into steps from period to period, through the reference period's zero."""
-    size = len(estimates)
-    change = np.diff(np.insert(np.eye(size), n_pre, 0.0, axis=0), axis=0)
-    wanted = np.concatenate([np.zeros(n_pre), target])
-    before = np.concatenate([change[:n_pre], -change[:n_pre]])
-    after = change[n_pre:]
-    found = _Steps(
-        weights=np.cumsum(target[::-1])[::-1],
-        center=float(wanted @ estimates),
-        variance=float(wanted @ covariance @ wanted),
-        before=before @ estimates,
-        before_variance=np.einsum("si,ij,sj->s", before, covariance, before),
-        with_target=before @ covariance @ wanted,
-        after_variance=np.einsum("ti,ij,tj->t", after, covariance, after),
-        crossed=before @ covariance @ after.T,
-    )
-    _refuse_flat(found, float(np.trace(covariance)))
-    return found
-
-
-def _refuse_flat(study: _Steps, scale: float) -> None:
-    floor = FLAT * scale
-    left = study.variance * study.before_variance - study.with_target**2
-    flat = (
-        int((study.before_variance <= floor).sum()) // 2 + int((study.after_variance <= floor).sum()),
-        int(((left <= floor * study.before_variance) & (study.before_variance > floor)).sum()) // 2,
-    )
-    if any(flat):
+    weights = np.eye(n_post)[0] if target is None else np.asarray(target, dtype=float)
+    change = np.diff(np.insert(np.eye(len(beta)), n_pre, 0.0, axis=0), axis=0)  # through the reference period's zero
+    wanted = np.concatenate([np.zeros(n_pre), weights])
+    steps = np.vstack([change[:n_pre], -change[:n_pre], change[n_pre:], wanted])
+    found = Bounds(np.cumsum(weights[::-1])[::-1], steps @ beta, steps @ sigma @ steps.T, level)
+    joint, floor = found.covariance, FLAT * float(np.trace(sigma))
+    variance = np.diag(joint)[:n_pre]
+    left = joint[-1, -1] * variance - joint[:n_pre, -1] ** 2
+    still = int((variance <= floor).sum()) + int((np.diag(joint)[2 * n_pre : -1] <= floor).sum())
+    tied = int(((left <= floor * variance) & (variance > floor)).sum())
+    if still or tied:
         raise DesignError(
             "relative-magnitude bounds were asked for; in this covariance "
-            f"{flat[0]} steps between neighbouring periods have no variance and {flat[1]} steps before treatment "
+            f"{still} steps between neighbouring periods have no variance and {tied} steps before treatment "
             "determine the target's estimate; estimate with more clusters than coefficients"
         )
+    return found
 
 
 @dataclass(frozen=True)
@@ -286,38 +212,35 @@ class _Problem:
     critical: Floats
 
 
-def _problem(study: _Steps, m_bar: float, first_stage: float) -> _Problem:
+def _problem(study: Bounds, m_bar: float, first_stage: float) -> _Problem:
+    weights, size = study.weights, len(study.mean) - 1 - len(study.weights)  # steps before treatment, with both signs
+    before, after = slice(size), slice(size, -1)
+    variance, crossed = np.diag(study.covariance), study.covariance[before, after]
     up, down = (
-        np.sqrt(study.after_variance - 2 * side * m_bar * study.crossed + m_bar**2 * study.before_variance[:, None])
-        for side in (1, -1)
+        np.sqrt(variance[after] - 2 * side * m_bar * crossed + m_bar**2 * variance[before, None]) for side in (1, -1)
     )
-    rises, falls = np.maximum(study.weights, 0), np.maximum(-study.weights, 0)
+    rises, falls = np.maximum(weights, 0), np.maximum(-weights, 0)
     scale_up, scale_down = up @ rises + down @ falls, down @ rises + up @ falls
-    reach = m_bar * np.abs(study.weights).sum()
-    zero = np.zeros(len(study.before))
+    reach = m_bar * np.abs(weights).sum()
     target = [1 / scale_up, -1 / scale_down]
     step = [-reach / scale_up, -reach / scale_down]
-    if len(study.weights) > 1:
-        # Of parallel vertices only the longest and the shortest can ever bind.
-        pairs = np.delete(1 / (up + down), _only(study.weights), axis=1)
-        target += [zero, zero]
+    if len(weights) > 1:
+        # The pair of an only period with weight is the sum of the first two vertices, hence none; of parallel vertices
+        # only the longest and the shortest can ever bind.
+        carried = np.flatnonzero(weights)
+        pairs = np.delete(1 / (up + down), carried if len(carried) == 1 else [], axis=1)
+        target += [np.zeros(size), np.zeros(size)]
         step += [-2 * m_bar * pairs.max(axis=1), -2 * m_bar * pairs.min(axis=1)]
     loads = np.stack([np.stack(target, axis=1), np.stack(step, axis=1)], axis=2)
-    both = np.empty((len(zero), 2, 2))
-    both[:, 0, 0], both[:, 1, 1] = study.variance, study.before_variance
-    both[:, 0, 1] = both[:, 1, 0] = study.with_target
+    both = np.empty((size, 2, 2))
+    both[:, 0, 0], both[:, 1, 1] = variance[-1], variance[before]
+    both[:, 0, 1] = both[:, 1, 0] = study.covariance[before, -1]
     return _Problem(
         slopes=loads[:, :, 0],
-        values=loads[:, :, 0] * study.center + loads[:, :, 1] * study.before[:, None],
+        values=loads[:, :, 0] * study.mean[-1] + loads[:, :, 1] * study.mean[before, None],
         products=loads @ both @ loads.swapaxes(1, 2),
         critical=_least_favourable(loads @ np.linalg.cholesky(both), first_stage),
     )
-
-
-def _only(weights: Floats) -> list[int]:
-    """Index of the only period that carries weight: its pair is the sum of the first two vertices, hence none."""
-    carried = np.flatnonzero(weights)
-    return [int(carried[0])] if len(carried) == 1 else []
 
 
 def _least_favourable(rays: Floats, size: float) -> Floats:
@@ -373,8 +296,10 @@ def _lower_end(problem: _Problem, center: float, size: float) -> float:
     right = np.minimum(problem.values[:, 0] / problem.slopes[:, 0], center)
     possible = np.flatnonzero(left < right)
     problem, left, right = _some(problem, possible), left[possible], right[possible]
-    theta = np.concatenate([np.linspace(left, right, SCAN, axis=1), _ties(problem, left, right)], axis=1)
-    theta = np.sort(theta, axis=1)
+    # Where the first vertex meets another the conditional test accepts, however narrowly.
+    meet = (problem.values[:, :1] - problem.values[:, 1:]) / (problem.slopes[:, :1] - problem.slopes[:, 1:])
+    ties = np.clip(meet, left[:, None], right[:, None])
+    theta = np.sort(np.concatenate([np.linspace(left, right, SCAN, axis=1), ties], axis=1), axis=1)
     accepted = _accepted(problem, theta, size)
     some = np.flatnonzero(accepted.any(axis=1))
     problem, theta, accepted = _some(problem, some), theta[some], accepted[some]
@@ -389,20 +314,3 @@ def _lower_end(problem: _Problem, center: float, size: float) -> float:
 
 def _some(problem: _Problem, chosen: Ints) -> _Problem:
     return _Problem(*(field[chosen] for field in vars(problem).values()))
-
-
-def _ties(problem: _Problem, left: Floats, right: Floats) -> Floats:
-    """Return where the first vertex meets another: the conditional test accepts there, however narrowly."""
-    meet = (problem.values[:, :1] - problem.values[:, 1:]) / (problem.slopes[:, :1] - problem.slopes[:, 1:])
-    return np.clip(meet, left[:, None], right[:, None])
-
-
-def _interval(study: _Steps, m_bar: float, alpha: float) -> tuple[float, float]:
-    """Return the smallest and largest value that the hybrid test accepts; between them some may be rejected."""
-    first_stage = FIRST_STAGE * alpha
-    size = (alpha - first_stage) / (1 - first_stage)
-    problem = _problem(study, m_bar, first_stage)
-    # All statistics are linear in the estimates and each step is there with both signs: negated, one upper end is a
-    # lower one.
-    mirrored = replace(problem, values=-problem.values)
-    return _lower_end(problem, study.center, size), -_lower_end(mirrored, -study.center, size)
