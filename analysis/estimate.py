@@ -306,8 +306,9 @@ def sum_by(values: Floats, code: Ints, count: int) -> Floats:
 
 def rows_by(code: Ints) -> list[Ints]:
     """Return the rows of each code, in order of the codes, that of rows kept."""
+    code = code.astype(np.min_scalar_type(code.max(initial=0)))  # few codes are sorted by their bits
     order = np.argsort(code, kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(code[order])) + 1)
+    return np.split(order, np.flatnonzero(code[order][1:] != code[order][:-1]) + 1)
 
 
 def beside(parts: Mapping[str, Estimate], *, estimand: str, **fields: Any) -> Estimate:

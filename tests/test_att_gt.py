@@ -264,8 +264,6 @@ def test_the_band_is_wider_than_the_interval_and_covers_all_terms_together():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"scale": "log"}, "scale = 'log' was asked for"),
-        ({"anticipation": -1}, "anticipation = -1 was asked for"),
         ({"first_treated": np.full(N, np.inf)}, "none of 240 units is treated inside the window"),
         ({"first_treated": np.full(N, np.nan)}, "240 units without a date; use inf for never treated"),
         ({"first_treated": np.full(N, 5.0)}, "no treated group has a comparison"),
@@ -279,8 +277,3 @@ def test_what_cannot_be_estimated_is_refused(changes, message):
     with pytest.raises(DesignError) as refused:
         att_gt(arguments.pop("y"), arguments.pop("first_treated"), **arguments)
     assert message in str(refused.value)
-
-
-def test_an_unknown_average_is_refused():
-    with pytest.raises(DesignError, match="average 'group' was asked for; there are simple and dynamic; choose one"):
-        att_gt(*panel(18)).aggregate("group")

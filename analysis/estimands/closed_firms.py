@@ -13,7 +13,7 @@ from analysis.errors import DesignError
 from analysis.estimands.design import Comparison, Design, Sample
 from analysis.estimands.table import COLUMNS, answered
 from analysis.estimate import Bools, Estimate, Floats, Ints, rows_by
-from analysis.estimators.att_gt import Group, GroupTime, att_gt, grouped
+from analysis.estimators.att_gt import Group, GroupTime, att_gt
 from analysis.estimators.power import minimum_detectable_effect
 from analysis.estimators.survival import Survival, exit_survival
 from analysis.testing import romano_wolf
@@ -159,9 +159,9 @@ def compared(
         "treated": sum(len(wave.closed) for wave in among),
         "clusters": int(here.sum()),
     }
-    return grouped(
-        y,
-        groups,
+    return GroupTime(
+        y=y,
+        groups=groups,
         width=width,
         scale="ratio",
         anticipation=anticipation,

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.estimate import Estimate, Floats, Ints, Labels, slopes
+from analysis.estimate import Bools, Estimate, Floats, Ints, Labels, rows_by, slopes
 
 Scale = Literal["level", "ratio"]
 BLOCK = 2**15  # numbers that stay in the processor's cache
@@ -44,63 +44,85 @@ class Group:
     start: int = 0
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class GroupTime:
     """Effects by cohort and period, which can be averaged further.
 
     Attributes
     ----------
     y : float64[unit, time]
+        Without a missing value in the periods of a group.
+    groups : sequence of Group
+        Of which several may hold the same unit in other times of its own.
+    width : int
+        Periods of each group, from its start.
     scale : {"level", "ratio"}
         Level: difference of mean changes, in units of `y`. Ratio: log of observed over counterfactual total, in log
         points, the Poisson coefficient.
-    groups : sequence of Group
-    width : int
-        Periods of each group.
-    sums : float64[group, time + 1]
-        Of the outcomes and, last, of ones.
-    cells : DataFrame
-        A row per treated group and period: `own` and `pool` (groups; -1: nobody to compare with), `group` and `time`
-        (columns of first treatment and of the outcome), `base` (column it is compared with).
-    cluster : int64[unit] or None
-    labels : array[cluster]
+    anticipation : int
+        Periods before treatment in which an effect is allowed for.
+    cluster, labels : int64[unit] or None, array[cluster]
+        Code of each unit's cluster, and what the codes stand for.
     level : float
     counts : dict of str to int
         Units used, treated, dropped for a missing period, treated before the first base period, and clusters.
     """
 
     y: Floats
-    scale: Scale
     groups: Sequence[Group]
     width: int
-    sums: Floats
-    cells: pd.DataFrame
+    scale: Scale
+    anticipation: int
     cluster: Ints | None
     labels: npt.NDArray[Any]
     level: float
     counts: dict[str, int]
 
-    @property
-    def unit(self) -> str:
-        """Unit of the effects."""
-        return "units of y" if self.scale == "level" else "log points"
+    def __post_init__(self) -> None:
+        """Refuse groups of which none can be compared."""
+        if not (self.cells[1] >= 0).any():
+            raise DesignError(
+                f"effects against never treated units were asked for; {self.counts['units']} units are left in "
+                f"{len(self.groups)} groups and no treated group has a comparison; add untreated units"
+            )
+
+    @cached_property
+    def cells(self) -> Ints:
+        """A column per treated group and period, int64[5, cell].
+
+        The treated group and that of those never treated (-1: nobody to compare with); columns of first treatment, of
+        the outcome, and of the outcome that it is compared with.
+        """
+        first, stratum = np.array([group.first for group in self.groups]), [group.stratum for group in self.groups]
+        never = {label: group for group, label in enumerate(stratum) if np.isinf(first[group])}
+        treated = np.flatnonzero(first < self.width)
+        own, time = np.repeat(treated, self.width), np.tile(np.arange(self.width), len(treated))
+        pool = np.repeat([never.get(stratum[group], -1) for group in treated], self.width)
+        group = first[own].astype(np.int64)
+        base = group - 1 - self.anticipation
+        return np.array([own, pool, group, time, base])[:, time != base]
+
+    @cached_property
+    def sums(self) -> Floats:
+        """Sums of the outcomes of each group and, last, of ones, float64[group, time + 1]; without a copy of all."""
+        blocks = ([np.ones(len(part)) @ part for _, part in self._blocks(group)] for group in self.groups)
+        return np.column_stack([[np.sum(found, axis=0) for found in blocks], [len(one.rows) for one in self.groups]])
 
     @cached_property
     def effects(self) -> Estimate:
         """One term such as ``"g=5 t=7"`` for each cohort and period, averaged over strata; NaN without comparison."""
-        by = self.cells.groupby(["group", "time"], sort=False)
-        columns = by["base"].first().reset_index()[["group", "time"]]
-        columns["event_time"] = columns["time"] - columns["group"]
+        own, pool, group, time, _ = self.cells
+        place, key = pd.factorize(group * self.width + time)
+        group, time = key // self.width, key % self.width
         size = np.append(self.sums[:, -1], 0)
-        for name, group in (("n_treated", "own"), ("n_comparison", "pool")):
-            columns[name] = np.bincount(by.ngroup(), size[self.cells[group]]).astype(np.int64)
-        terms = [f"g={group} t={time}" for group, time in zip(columns["group"], columns["time"], strict=True)]
+        treated, comparison = (np.bincount(place, size[of]).astype(np.int64) for of in (own, pool))
+        columns = {"group": group, "time": time, "event_time": time - group}
         return self._estimate(
             "effect on the treated by cohort and period",
-            terms,
-            by.ngroup().to_numpy(),
-            n=(columns["n_treated"] + columns["n_comparison"]).to_numpy(),
-            columns={name: values.to_numpy() for name, values in columns.items()},
+            [f"g={one} t={other}" for one, other in zip(group, time, strict=True)],
+            place,
+            n=treated + comparison,
+            columns=columns | {"n_treated": treated, "n_comparison": comparison},
         )
 
     @property
@@ -114,42 +136,37 @@ class GroupTime:
         Raises
         ------
         DesignError
-            If the kind is unknown, no cell has a comparison, or on the ratio scale none of those treated sold anything.
+            If no cell has a comparison, or on the ratio scale none of those treated sold anything.
         """
-        if kind not in ("simple", "dynamic"):
-            raise DesignError(f"average {kind!r} was asked for; there are simple and dynamic; choose one")
-        event = (self.cells["time"] - self.cells["group"]).to_numpy()
-        name = np.where(event >= 0, "simple", "") if kind == "simple" else event.astype(str)
-        usable, seen, _ = self._cells()
+        usable, seen, _ = self._totals()
         found = usable & (seen > 0) if self.scale == "ratio" else usable  # log 0 is no effect
-        kept = (name != "") & found
-        if not kept.any():
+        event = self.cells[3] - self.cells[2]
+        terms, place = ["simple"], np.where(event >= 0, 0, -1)
+        if kind == "dynamic":
+            shown = np.unique(event[found])
+            terms, place = [str(one) for one in shown], pd.Index(shown).get_indexer(event)
+        if not found[place >= 0].any():
             raise DesignError(
                 f"the {kind} effect was asked for; none of {len(event)} cells has a comparison; widen the window"
             )
-        terms = sorted(set(name[kept]), key=lambda term: 0 if term == "simple" else int(term))
-        place = pd.Index(terms).get_indexer(pd.Index(name))
         n = np.bincount(place[usable & (place >= 0)], minlength=len(terms))
         return self._estimate(f"{kind} effect on the treated", terms, place, n=n)
 
-    def _cells(self) -> tuple[Any, Floats, Floats]:
+    def _totals(self) -> tuple[Bools, Floats, Floats]:
         """Return which cells have a comparison, their totals, and what these would have been, float64[cell].
 
         A cell that sold nothing stays: to leave it out of a total would be to select on the outcome.
         """
-        own, pool, time, base = (self.cells[name].to_numpy() for name in ("own", "pool", "time", "base"))
-        seen = self.sums[own, time]
+        own, pool, _, time, _ = self.cells
         with np.errstate(divide="ignore", invalid="ignore"):
-            without = self._counterfactual(*self._arguments(own, pool, time, base))
+            without = self._counterfactual(*(self.sums[place] for place in self._places(self.cells)))
         usable = (pool >= 0) & np.isfinite(without)
-        return usable & (without > 0) if self.scale == "ratio" else usable, seen, without
+        return usable & (without > 0) if self.scale == "ratio" else usable, self.sums[own, time], without
 
-    def _arguments(self, own: Any, pool: Any, time: Any, base: Any) -> list[Floats]:
-        """Return the sums that the counterfactual is made of, as :meth:`_counterfactual` takes them."""
-        return [self.sums[place] for place in self._places(own, pool, time, base)]
-
-    def _places(self, own: Any, pool: Any, time: Any, base: Any) -> list[tuple[Any, Any]]:
-        units = np.full(len(own), self.sums.shape[1] - 1)
+    def _places(self, cells: Ints) -> list[tuple[Ints, Ints]]:
+        """Return where the sums stand that :meth:`_counterfactual` takes."""
+        own, pool, _, time, base = cells
+        units = np.full(len(own), self.width)
         places = [(own, base), (pool, time), (pool, base)]
         return places if self.scale == "ratio" else [*places, (own, units), (pool, units)]
 
@@ -163,10 +180,10 @@ class GroupTime:
 
     def _estimate(self, estimand: str, terms: list[str], place: Ints, **more: Any) -> Estimate:
         """Average the cells of each term; `place` is int64[cell], the number of the term or -1."""
-        usable, seen, without = self._cells()
+        usable, seen, without = self._totals()
         kept = np.flatnonzero(usable & (place >= 0))
-        term, cells = place[kept], self.cells.iloc[kept]
-        own, pool, time, base = (cells[name].to_numpy() for name in ("own", "pool", "time", "base"))
+        term, cells = place[kept], self.cells[:, kept]
+        own, _, _, time, _ = cells
         totals: list[Floats] = [
             np.bincount(term, values, minlength=len(terms)).astype(float)
             for values in (seen[kept], without[kept], self.sums[own, -1])
@@ -178,15 +195,15 @@ class GroupTime:
         gradient = np.zeros((len(terms), *self.sums.shape))
         np.add.at(gradient, (term, own, time), by_seen)
         np.add.at(gradient, (term, own, np.full(len(own), -1)), by_n)
-        by_argument = slopes(self._counterfactual, *self._arguments(own, pool, time, base))
-        for spot, slope in zip(self._places(own, pool, time, base), by_argument, strict=True):
+        places = self._places(cells)
+        for spot, slope in zip(places, slopes(self._counterfactual, *(self.sums[one] for one in places)), strict=True):
             np.add.at(gradient, (term, *spot), by_without * slope)
         gradient[np.isnan(value)] = np.nan  # a term without cells has no error either
         lost = int(np.isnan(value).sum())
         influence = partial(self._influence, gradient)
         return Estimate(
             estimand=estimand,
-            unit=self.unit,
+            unit="units of y" if self.scale == "level" else "log points",
             terms=tuple(terms),
             value=value,
             by_cluster=influence if self.cluster is None else influence(),
@@ -198,15 +215,19 @@ class GroupTime:
             **more,
         )
 
+    def _blocks(self, group: Group) -> Iterator[tuple[Ints, Floats]]:
+        """Yield rows of a group and a copy of their outcomes, few at a time."""
+        size, times = max(BLOCK // self.width, 1), self.y[:, group.start : group.start + self.width]
+        for first in range(0, len(group.rows), size):
+            rows = group.rows[first : first + size]
+            yield rows, times[rows]
+
     def _outcomes(self, group: Group) -> Iterator[tuple[Ints, Floats]]:
         """Yield rows and outcomes of a group; on the level scale without each unit's own level, which cancels."""
-        for rows, part in _blocks(self.y, group, self.width):
-            yield rows, self._centred(part)
-
-    def _centred(self, part: Floats) -> Floats:
-        if self.scale == "level":
-            part -= (part @ np.full(part.shape[1], 1 / part.shape[1]))[:, np.newaxis]
-        return part
+        for rows, part in self._blocks(group):
+            if self.scale == "level":
+                np.subtract(part, (part @ np.full(self.width, 1 / self.width))[:, np.newaxis], out=part)
+            yield rows, part
 
     def _influence(self, gradient: Floats) -> Floats:
         """Return what each cluster (or unit) adds to each term, float64[cluster, term]."""
@@ -238,17 +259,17 @@ class GroupTime:
     @cached_property
     def _moments(self) -> list[tuple[Floats, Floats]]:
         """Means of each group by period, and cross-products of deviations from them, in one pass over the rows."""
-        return [self._moments_of(group) for group in self.groups]
-
-    def _moments_of(self, group: Group) -> tuple[Floats, Floats]:
-        count, centre = len(group.rows), next(self._outcomes(group))[1].mean(axis=0)
-        total, cross = np.zeros(len(centre)), np.zeros((len(centre), len(centre)))
-        for _, part in self._outcomes(group):
-            off = np.subtract(part, centre, out=part)
-            total += np.ones(len(off)) @ off  # a product: numpy adds short rows slowly
-            cross += off.T @ off
-        shift = total / count
-        return centre + shift, cross - count * np.outer(shift, shift)
+        found = []
+        for group in self.groups:
+            centre = next(self._outcomes(group))[1].mean(axis=0)
+            total, cross = np.zeros(len(centre)), np.zeros((len(centre), len(centre)))
+            for _, part in self._outcomes(group):
+                off = np.subtract(part, centre, out=part)
+                total += np.ones(len(off)) @ off  # a product: numpy adds short rows slowly
+                cross += off.T @ off
+            shift = total / len(group.rows)
+            found.append((centre + shift, cross - len(group.rows) * np.outer(shift, shift)))
+        return found
 
 
 def att_gt(
@@ -301,7 +322,17 @@ def att_gt(
     and Statistics 88, 641-658, for the ratio scale.
     """
     y, first = np.asarray(y, dtype=float), np.asarray(first_treated, dtype=float)
-    _check(y, first, scale, anticipation)
+    if y.ndim != 2 or first.shape != (len(y),) or np.isnan(first).any():
+        raise DesignError(
+            f"y[unit, time] and first_treated[unit] were asked for; found shapes {y.shape} and {first.shape}, and "
+            f"{int(np.isnan(first).sum())} units without a date; use inf for never treated"
+        )
+    if not ((first < y.shape[1]) & (first > -np.inf)).any():
+        raise DesignError(f"effects were asked for; none of {len(y)} units is treated inside the window; widen it")
+    if scale == "ratio" and np.nanmin(y) < 0:
+        raise DesignError(
+            f"the ratio scale was asked for; {int((y < 0).sum())} outcomes are negative; use the level scale"
+        )
     keep = first - 1 - anticipation >= 0
     early, dropped = int((~keep).sum()), 0
     if np.isnan(y.min(initial=np.inf)):  # NaN where any is; no array of flags
@@ -312,7 +343,10 @@ def att_gt(
         y, first = y[keep], first[keep]
     codes, labels = (None, np.flatnonzero(keep)) if cluster is None else pd.factorize(np.asarray(cluster)[keep])
     stratum = np.zeros(len(y), dtype=np.int64) if strata is None else pd.factorize(np.asarray(strata)[keep])[0]
-    groups = [Group(rows, first[rows[0]], stratum[rows[0]]) for rows in _groups(first, stratum)]
+    groups = [
+        Group(rows, first[rows[0]], stratum[rows[0]])
+        for rows in rows_by(pd.factorize(first, sort=True)[0] * (int(stratum.max()) + 1) + stratum)
+    ]
     counts = {
         "units": len(y),
         "treated": int(np.isfinite(first).sum()),
@@ -320,9 +354,9 @@ def att_gt(
         "dropped_always_treated": early,
         "clusters": len(labels),
     }
-    return grouped(
-        y,
-        groups,
+    return GroupTime(
+        y=y,
+        groups=groups,
         width=y.shape[1],
         scale=scale,
         anticipation=anticipation,
@@ -331,100 +365,3 @@ def att_gt(
         level=level,
         counts=counts,
     )
-
-
-def grouped(
-    y: Floats,
-    groups: Sequence[Group],
-    *,
-    width: int,
-    scale: Scale,
-    anticipation: int = 0,
-    cluster: Ints | None,
-    labels: npt.NDArray[Any],
-    level: float,
-    counts: dict[str, int],
-) -> GroupTime:
-    """Estimate as :func:`att_gt` from groups, of which several may hold the same unit in other times of its own.
-
-    Parameters
-    ----------
-    y : float64[unit, time]
-        Without a missing value in the periods of a group.
-    groups : sequence of Group
-    width : int
-        Periods of each group, from its start.
-    cluster, labels : int64[unit], array[cluster]
-        Code of each unit's cluster, and what the codes stand for.
-    counts : dict of str to int
-        With `units`.
-
-    Raises
-    ------
-    DesignError
-        If nobody can be compared.
-    """
-    cells = _cells(groups, width, anticipation)
-    if not (cells["pool"] >= 0).any():
-        raise DesignError(
-            f"effects against never treated units were asked for; {counts['units']} units are left in {len(groups)} "
-            "groups and no treated group has a comparison; add untreated units"
-        )
-    sums = np.array([np.append(_sum(y, group, width), len(group.rows)) for group in groups])
-    return GroupTime(y, scale, groups, width, sums, cells, cluster, labels, level, counts)
-
-
-def _check(y: Floats, first: Floats, scale: str, anticipation: int) -> None:
-    if scale not in ("level", "ratio"):
-        raise DesignError(f"scale = {scale!r} was asked for; there are level and ratio; choose one")
-    if y.ndim != 2 or first.shape != (len(y),) or np.isnan(first).any():
-        raise DesignError(
-            f"y[unit, time] and first_treated[unit] were asked for; found shapes {y.shape} and {first.shape}, and "
-            f"{int(np.isnan(first).sum())} units without a date; use inf for never treated"
-        )
-    if anticipation < 0:
-        raise DesignError(f"anticipation = {anticipation} was asked for; it is a number of periods; give 0 or more")
-    if not ((first < y.shape[1]) & (first > -np.inf)).any():
-        raise DesignError(f"effects were asked for; none of {len(y)} units is treated inside the window; widen it")
-    if scale == "ratio" and np.nanmin(y) < 0:
-        raise DesignError(
-            f"the ratio scale was asked for; {int((y < 0).sum())} outcomes are negative; use the level scale"
-        )
-
-
-def _groups(first: Floats, stratum: Ints) -> list[Ints]:
-    """Return the rows of each group, sorted by first treatment, then stratum."""
-    cohort, _ = pd.factorize(first, sort=True)
-    key = cohort * (int(stratum.max()) + 1) + stratum
-    order = np.argsort(key.astype(np.min_scalar_type(key.max())), kind="stable")  # few groups: sorted by their bits
-    sizes = np.bincount(key)
-    return np.split(order, np.cumsum(sizes[sizes > 0])[:-1])
-
-
-def _cells(groups: Sequence[Group], n_times: int, anticipation: int) -> pd.DataFrame:
-    first, stratum = np.array([group.first for group in groups]), [group.stratum for group in groups]
-    never = {label: group for group, label in enumerate(stratum) if np.isinf(first[group])}
-    treated = np.flatnonzero(first < n_times)
-    frame = pd.DataFrame(
-        {
-            "own": np.repeat(treated, n_times),
-            "pool": np.repeat([never.get(stratum[group], -1) for group in treated], n_times),
-            "group": np.repeat(first[treated].astype(np.int64), n_times),
-            "time": np.tile(np.arange(n_times), len(treated)),
-        }
-    )
-    frame["base"] = frame["group"] - 1 - anticipation
-    return frame[frame["time"] != frame["base"]].reset_index(drop=True)
-
-
-def _sum(y: Floats, group: Group, width: int) -> Floats:
-    """Return the sums of a group without a copy of it all."""
-    return np.asarray(np.sum([np.ones(len(part)) @ part for _, part in _blocks(y, group, width)], axis=0))
-
-
-def _blocks(y: Floats, group: Group, width: int) -> Iterator[tuple[Ints, Floats]]:
-    """Yield rows of a group and a copy of their outcomes, few at a time."""
-    size, times = max(BLOCK // width, 1), y[:, group.start : group.start + width]
-    for first in range(0, len(group.rows), size):
-        rows = group.rows[first : first + size]
-        yield rows, times[rows]
