@@ -78,64 +78,61 @@ def permutation_did(change: Floats, treated: Bools, *, level: float = 0.95, unit
         raise DesignError(
             f"finite changes were asked for; {np.count_nonzero(~np.isfinite(change))} are not; drop those units"
         )
-    drawn = assignments(len(change), int(treated.sum()))
-    n_treated = int(treated.sum())
-    draws = drawn @ change / n_treated - ~drawn @ change / (len(change) - n_treated)
-    shifted = treated.astype(float)  # a product of two bool arrays would say whether they overlap, not by how many
-    slopes = drawn @ shifted / n_treated - ~drawn @ shifted / (len(change) - n_treated)
-    own = np.flatnonzero((drawn == treated).all(axis=1))[0]
-    observed, tie = draws[own], TIE * float(np.abs(draws).max())
-    p_lower = float((draws <= observed + tie).mean())
-    low, high = shift_interval(float(observed), draws, slopes, level)
-    finite = bool(np.isfinite([low, high]).all())
-    ranks = {
-        "rank": [int((draws < observed - tie).sum()) + 1],
-        "p_lower": [p_lower],
-        "p_two_sided": [float((np.abs(draws) >= abs(observed) - tie).mean())],
-        "p_smallest": [1 / len(draws)],
-    }
-    reason = f"{n_treated} treated of {len(change)} units: ranks over {len(draws)} assignments instead of an error"
-    if not finite:
+    n, n_treated = len(change), int(treated.sum())
+    drawn = assignments(n, n_treated)
+    # As numbers: a product of two bool arrays would say whether they overlap, not by how many.
+    draws, slopes = (
+        drawn @ one / n_treated - ~drawn @ one / (n - n_treated) for one in (change, treated.astype(float))
+    )
+    observed = float(draws[(drawn == treated).all(axis=1)][0])
+    ends = np.array(shift_interval(observed, draws, slopes, level))
+    reason = f"{n_treated} treated of {n} units: ranks over {len(draws)} assignments instead of an error"
+    if not np.isfinite(ends).all():
+        ends[:] = np.nan
         reason += f"; no {level:.0%} interval, since no p-value below {1 / len(draws):.3f} is possible"
+    p_lower = float((draws <= observed + TIE * np.abs(draws).max()).mean())
     return Estimate(
         estimand="difference of mean changes",
         unit=unit,
         terms=("did",),
         value=np.array([observed]),
-        limits=np.array([[low], [high]]) if finite else np.full((2, 1), np.nan),
-        n=len(change),
-        columns=ranks,
+        limits=ends[:, np.newaxis],
+        n=n,
+        columns=_ranks(observed, draws) | {"p_lower": [p_lower]},
         level=level,
         interval="permutation interval",
-        counts={"units": len(change), "treated": n_treated, "assignments": len(draws)},
+        counts={"units": n, "treated": n_treated, "assignments": len(draws)},
         reason=reason,
         details={"draws": draws},
     )
+
+
+def _ranks(effect: float, draws: Floats) -> dict[str, list[float]]:
+    """Return the rank of an effect among draws, of which it is one, and its p-values."""
+    tie = TIE * float(np.abs(draws).max())
+    return {
+        "rank": [int((draws < effect - tie).sum()) + 1],
+        "p_two_sided": [float((np.abs(draws) >= abs(effect) - tie).mean())],
+        "p_smallest": [1 / len(draws)],
+    }
 
 
 def _weights(y: Floats, treated: Bools, first_post: int, method: Method) -> tuple[Floats, Floats]:
     """Return unit weights over the donors and time weights over the pre-periods, each summing to one."""
     donors, own = y[~treated], y[treated].mean(axis=0)
     n_pre, n_post = first_post, y.shape[1] - first_post
-    even_units, even_times = np.full(len(donors), 1 / len(donors)), np.full(n_pre, 1 / n_pre)
     if method == "did":
-        return even_units, even_times
-    steps = np.diff(donors[:, :n_pre], axis=1)
+        return np.full(len(donors), 1 / len(donors)), np.full(n_pre, 1 / n_pre)
+    before, steps = donors[:, :n_pre], np.diff(donors[:, :n_pre], axis=1)
     noise = float(steps.std(ddof=1)) if steps.size > 1 else 0.0
-    before = donors[:, :n_pre].T
     if method == "sc":
-        omega = simplex_least_squares(before, own[:n_pre], n_pre * (NEGLIGIBLE * noise) ** 2)
-        return omega, np.zeros(n_pre)
+        return simplex_least_squares(before.T, own[:n_pre], n_pre * (NEGLIGIBLE * noise) ** 2), np.zeros(n_pre)
     zeta = (treated.sum() * n_post) ** 0.25 * noise
     # An intercept is a free level: taking out means over time (or over donors) is the same as fitting it.
-    omega = simplex_least_squares(before - before.mean(axis=0), own[:n_pre] - own[:n_pre].mean(), n_pre * zeta**2)
-    after = donors[:, n_pre:].mean(axis=1)
-    lam = simplex_least_squares(
-        donors[:, :n_pre] - donors[:, :n_pre].mean(axis=0),
-        after - after.mean(),
-        len(donors) * (NEGLIGIBLE * noise) ** 2,
-    )
-    return omega, lam
+    level, after = own[:n_pre] - own[:n_pre].mean(), donors[:, n_pre:].mean(axis=1)
+    omega = simplex_least_squares(before.T - before.mean(axis=1), level, n_pre * zeta**2)
+    ridge = len(donors) * (NEGLIGIBLE * noise) ** 2
+    return omega, simplex_least_squares(before - before.mean(axis=0), after - after.mean(), ridge)
 
 
 def _effect(y: Floats, treated: Bools, first_post: int, omega: Floats, lam: Floats) -> float:
@@ -159,27 +156,6 @@ def _placebos(y: Floats, treated: Bools, first_post: int, method: Method) -> Flo
         drawn = assignments(len(y), n_treated)
         drawn = drawn[(drawn != treated).any(axis=1)]
     return np.array([_effect(y, one, first_post, *_weights(y, one, first_post, method)) for one in drawn])
-
-
-def _placebo_ranks(effect: float, placebos: Floats) -> dict[str, float]:
-    if not len(placebos):
-        return dict.fromkeys(("rank", "p_two_sided", "p_smallest"), np.nan)
-    tie = TIE * float(np.abs(placebos).max())
-    return {
-        "rank": int((placebos < effect - tie).sum()) + 1,
-        "p_two_sided": float((1 + (np.abs(placebos) >= abs(effect) - tie).sum()) / (len(placebos) + 1)),
-        "p_smallest": 1 / (len(placebos) + 1),
-    }
-
-
-def _why_no_error(n_units: int, n_treated: int, n_placebos: int) -> str:
-    if not n_placebos:
-        return (
-            f"{comb(n_units, n_treated):,} assignments of {n_treated} among {n_units} units are more than the "
-            f"{MAX_PLACEBOS:,} that are fitted: no error and no placebo ranks; use fewer units for these"
-        )
-    among = f"{n_placebos} donors" if n_treated == 1 else f"{n_treated} treated, {n_placebos} other assignments"
-    return f"{among}: placebo ranks instead of an error; no p-value below {1 / (n_placebos + 1):.3f}"
 
 
 def _check_panel(y: Any, treated: Any, first_post: int) -> tuple[Floats, Bools]:
@@ -262,18 +238,28 @@ def synthetic_did(
     placebos = _placebos(y, treated, first_post, method)
     gap = y[treated].mean(axis=0)[:first_post] - omega @ y[~treated, :first_post]
     level_gap = 0.0 if method == "sc" else gap.mean()
-    n_treated = int(treated.sum())
+    n_treated, n_placebos = int(treated.sum()), len(placebos)
+    columns: dict[str, list[float]] = {name: [np.nan] for name in ("rank", "p_two_sided", "p_smallest")}
+    if n_placebos:
+        columns = _ranks(effect, np.append(placebos, effect))
+        among = f"{n_placebos} donors" if n_treated == 1 else f"{n_treated} treated, {n_placebos} other assignments"
+        reason = f"{among}: placebo ranks instead of an error; no p-value below {1 / (n_placebos + 1):.3f}"
+    else:
+        reason = (
+            f"{comb(len(y), n_treated):,} assignments of {n_treated} among {len(y)} units are more than the "
+            f"{MAX_PLACEBOS:,} that are fitted: no error and no placebo ranks; use fewer units for these"
+        )
     return Estimate(
         estimand="effect on the treated",
         unit=unit,
         terms=(method,),
         value=np.array([effect]),
         n=len(y),
-        columns={name: [value] for name, value in _placebo_ranks(effect, placebos).items()},
+        columns=columns,
         level=level,
         interval="none",
         counts={"units": len(y), "treated": n_treated, "donors": len(y) - n_treated, "periods": y.shape[1]},
-        reason=_why_no_error(len(y), n_treated, len(placebos)),
+        reason=reason,
         details={
             "unit_weights": omega,
             "time_weights": lam,
