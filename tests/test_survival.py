@@ -161,14 +161,6 @@ def test_a_group_without_exits_is_alive_through_the_horizon_without_error():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"sales": np.ones(4)}, "match them"),
-        ({"treated": np.ones(300)}, "treated of float64"),
-        ({"start": np.zeros(300)}, "300 starts below 1 or missing"),
-        ({"start": np.full(300, np.nan)}, "300 starts below 1 or missing"),
-        ({"sales": np.full((300, 30), -1.0)}, "found 9000 negative sales"),
-        ({"cluster": [None, *"a" * 299]}, "[0, 1] missing; correct them"),
-        ({"gap": 0}, "a gap and a start of at least 1 month were asked for; found 0"),
-        ({"gap": 2.5}, "a whole number for gap"),
         ({"horizon": 40}, "one group is seen for 20 months at most; shorten the horizon"),
         ({"horizon": 0}, "time alive over 0 months"),
         ({"treated": np.ones(300, dtype=bool)}, "and 0 at risk"),

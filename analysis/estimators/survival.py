@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 from statsmodels.duration.survfunc import SurvfuncRight
 
-from analysis.errors import DesignError, whole_number
+from analysis.errors import DesignError
 from analysis.estimate import Bools, Estimate, Floats, Labels
 
 BLOCK = 2**16  # units followed at a time
@@ -86,7 +86,7 @@ def exit_survival(
     Raises
     ------
     DesignError
-        If shapes disagree, a group is empty, nobody is seen for the whole horizon, or nobody exits.
+        If a group is empty, nobody is seen for the whole horizon, or nobody exits.
 
     Notes
     -----
@@ -97,45 +97,9 @@ def exit_survival(
     ----------
     Royston, P. and Parmar, M. K. B. (2013), Restricted mean survival time, BMC Medical Research Methodology 13, 152.
     """
-    units, counts = _at_risk(sales, start, treated, rows, gap, strata, cluster)
-    _check_groups(units, whole_number("horizon", horizon))
-    curves = [_curve(units[units["treated"] == group], group) for group in (True, False)]
-    mean_months = _mean_months(units, horizon, level, counts)
-    return Survival(units.drop(columns="seen"), pd.concat(curves), mean_months)
-
-
-def _at_risk(
-    sales: Floats,
-    start: npt.NDArray[Any],
-    treated: Bools,
-    rows: npt.NDArray[Any] | None,
-    gap: int,
-    strata: Labels | None,
-    cluster: Labels | None,
-) -> tuple[pd.DataFrame, dict[str, int]]:
-    sales, start, treated = np.asarray(sales, dtype=float), np.asarray(start, dtype=float), np.asarray(treated)
-    rows = np.arange(len(sales)) if rows is None else np.asarray(rows)
-    n = len(rows)
-    labels = [np.zeros(n, dtype=np.int64) if strata is None else np.asarray(strata)]
-    labels.append(np.arange(n) if cluster is None else np.asarray(cluster))
-    if sales.ndim != 2 or treated.dtype != bool or any(len(part) != n for part in (start, treated, *labels)):
-        raise DesignError(
-            f"sales[unit, month] with a start, a True or False and labels per unit were asked for; found shape "
-            f"{sales.shape}, {len(start)} starts, treated of {treated.dtype}, {[len(part) for part in labels]} labels; "
-            "match them"
-        )
-    if whole_number("gap", gap) < 1 or np.isnan(start).any() or (start < 1).any():
-        raise DesignError(
-            f"a gap and a start of at least 1 month were asked for; found {gap}, and {int((~(start >= 1)).sum())} "
-            "starts below 1 or missing; give the month before as well, or inf for a unit that is not followed"
-        )
-    lacking = [int(pd.isna(part).sum()) for part in labels]
-    if (sales < 0).any() or any(lacking):
-        raise DesignError(
-            f"sales of at least 0 and a stratum and cluster of each unit were asked for; found "
-            f"{(sales < 0).sum()} negative sales, and {lacking} missing; correct them, or leave these units out"
-        )
-    start = np.minimum(start, sales.shape[1])  # inf starts after the last month: not followed
+    start, n, months = np.asarray(start, dtype=float), len(treated), sales.shape[1]
+    rows = np.arange(n) if rows is None else rows
+    start = np.minimum(start, months)  # inf starts after the last month: not followed
     blocks = [slice(first, first + BLOCK) for first in range(0, n, BLOCK)]
     found = [_followed(sales[rows[some]], start[some], gap) for some in blocks]
     silent, last, selling, again = (np.concatenate(parts) for parts in zip(*found, strict=True))
@@ -143,24 +107,29 @@ def _at_risk(
     followed = seen >= 0
     kept = np.flatnonzero(followed & selling)
     exited = silent <= start + seen
-    columns = {
-        "months": np.where(exited, silent - start, seen),
-        "exited": exited,
-        "treated": treated,
-        "stratum": labels[0],
-        "cluster": labels[1],
-        "seen": seen,
-    }
-    frame = pd.DataFrame({name: values[kept] for name, values in columns.items()}, index=kept)
+    frame = pd.DataFrame(
+        {
+            "months": np.where(exited, silent - start, seen),
+            "exited": exited,
+            "treated": treated,
+            "stratum": np.zeros(n, dtype=np.int64) if strata is None else strata,
+            "cluster": np.arange(n) if cluster is None else cluster,
+            "seen": seen,
+        }
+    )
+    units = frame.iloc[kept]
+    _check_groups(units, horizon)
     counts = {
         "units": len(kept),
         "not_followed": int((~followed).sum()),
         "not_selling": int((followed & ~selling).sum()),
         "exits": int(exited[kept].sum()),
         "returned": int((exited & again)[kept].sum()),
-        "clusters": frame["cluster"].nunique(),
+        "clusters": units["cluster"].nunique(),
     }
-    return frame, counts
+    curves = [_curve(units[units["treated"] == group], group) for group in (True, False)]
+    mean_months = _mean_months(units, horizon, level, counts)
+    return Survival(units.drop(columns="seen"), pd.concat(curves), mean_months)
 
 
 def _followed(sales: Floats, start: Floats, gap: int) -> tuple[Floats, Floats, Bools, Bools]:
@@ -241,20 +210,16 @@ def _mean_months(units: pd.DataFrame, horizon: int, level: float, counts: dict[s
         value[column] += weight[stratum] * mean
         influence[cell.index, column] += weight[stratum] * moved
         influence[of_treated.index, column] += mean * ((of_treated == stratum) - weight[stratum]) / len(of_treated)
-    summed = pd.DataFrame(influence).groupby(units["cluster"]).sum()
-    both = Estimate(
+    with_difference = np.array([[1.0, 0.0, 1.0], [0.0, 1.0, -1.0]])
+    summed = pd.DataFrame(influence @ with_difference).groupby(units["cluster"]).sum()
+    return Estimate(
         estimand=f"months alive within {horizon} months",
         unit="months",
-        terms=("treated", "comparison"),
-        value=value,
+        terms=("treated", "comparison", "difference"),
+        value=value @ with_difference,
         by_cluster=summed.to_numpy(),
+        n=[len(of_treated), len(units) - len(of_treated), len(units)],
         level=level,
         counts=counts,
         clusters=summed.index.to_numpy(),
-    )
-    return both.transform(
-        lambda x: {"treated": x[0], "comparison": x[1], "difference": x[0] - x[1]},
-        estimand=both.estimand,
-        unit="months",
-        n=[len(of_treated), len(units) - len(of_treated), len(units)],
     )
