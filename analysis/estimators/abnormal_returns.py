@@ -7,68 +7,15 @@ are not. The ranks (against the whole market, and against the share's own past) 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from analysis.errors import DataError, DesignError, whole_number
+from analysis.errors import DataError, DesignError
 from analysis.estimate import Estimate, Floats
 
 Window = tuple[int, int]
 MIN_DAYS = 60  # fewer estimation days make beta a guess; the market ranks were made with the same rule
-
-
-def _window(name: str, window: Window, days: int) -> slice:
-    first, stop = (whole_number(f"an end of the {name} window", end) for end in window)
-    if not 0 <= first < stop <= days:
-        raise DesignError(
-            f"the {name} window [{first}, {stop}) was asked for; there are {days} days; "
-            "give column numbers first < stop inside them"
-        )
-    return slice(first, stop)
-
-
-def market_model(
-    returns: Floats, market: Floats, estimation: Window, firms: Sequence[str] | None = None
-) -> tuple[Floats, Floats]:
-    """Fit beta without intercept on the estimation window.
-
-    Parameters
-    ----------
-    returns : float64[firm, day]
-        Daily returns as fractions; NaN on days without trade.
-    market : float64[day]
-        Daily return of the market.
-    estimation : (first, stop)
-        Column numbers, half open.
-    firms : sequence of str, optional
-        Names for messages; numbers where there are none.
-
-    Returns
-    -------
-    beta : float64[firm]
-    sigma : float64[firm]
-        Standard deviation of the residuals, ``n - 1`` degrees of freedom.
-
-    Raises
-    ------
-    DesignError
-        If a firm has fewer than 60 days in the window, or the window is outside the days.
-    """
-    span = _window("estimation", estimation, returns.shape[1])
-    y, x = returns[:, span], market[span]
-    seen = np.isfinite(y)
-    days = seen.sum(axis=1)
-    if (days < MIN_DAYS).any():
-        least = int(days.argmin())
-        raise DesignError(
-            f"a market model was asked for; firm {firms[least] if firms else least} has {days[least]} days in the "
-            f"estimation window; at least {MIN_DAYS} are needed"
-        )
-    filled = np.where(seen, y, 0.0)
-    beta = filled @ x / (seen @ x**2)
-    residual = np.where(seen, filled - np.outer(beta, x), 0.0)
-    return beta, np.sqrt((residual**2).sum(axis=1) / (days - 1))
 
 
 def abnormal_returns(
@@ -76,14 +23,15 @@ def abnormal_returns(
     market: Floats,
     *,
     estimation: Window,
-    event: Window | Mapping[str, Window],
-    firms: list[str] | None = None,
+    event: Mapping[str, Window],
+    firms: Sequence[str] | None = None,
     level: float = 0.95,
 ) -> Estimate:
     """Cumulative abnormal returns by event window.
 
-    ``CAR = sum_t (r_t - beta m_t)``, with variance ``sigma² (L + (sum m)² / sum_est m²)``, for the
-    noise of the L days and of beta.
+    ``CAR = sum_t (r_t - beta m_t)`` with beta fitted without intercept on the estimation window, and with variance
+    ``sigma² (L + (sum m)² / sum_est m²)``, for the noise of the L days and of beta; sigma is the standard deviation of
+    the residuals, ``n - 1`` degrees of freedom.
 
     Parameters
     ----------
@@ -93,9 +41,9 @@ def abnormal_returns(
         Return of the market on the same days.
     estimation : (first, stop)
         Column numbers of the estimation window, half open; it must end before every event window.
-    event : (first, stop) or mapping of str to (first, stop)
-        Event windows by name; a bare pair is called ``"event"``.
-    firms : list of str, optional
+    event : mapping of str to (first, stop)
+        Event windows by name.
+    firms : sequence of str, optional
         Names; numbers where there are none.
     level : float
         Coverage of the interval (Student t, estimation days less one).
@@ -106,13 +54,14 @@ def abnormal_returns(
         Rows firm by window: `firm`, `window`, `estimate` (fraction), `beta`, `p_own` = share of the firm's own
         windows of that length inside the estimation window, the event counted in, with a CAR as low or lower, `n`
         trading days in the window.
-        A window with a day that was not traded is NaN. `details["abnormal"]`: float64[firm, day].
+        A window with a day that was not traded is NaN. `details`: `abnormal` float64[firm, day], `beta` and
+        `sigma` float64[firm].
 
     Raises
     ------
     DesignError
-        If shapes or the number of names disagree, windows overlap the estimation window or lie outside, or a firm
-        has too few days.
+        If there is not one market return for each day, a window overlaps the estimation window, or a firm has fewer
+        than 60 days in that.
 
     References
     ----------
@@ -124,49 +73,48 @@ def abnormal_returns(
             f"one finite market return per day was asked for; found {market.shape} for {returns.shape[1]} days; "
             "align the two"
         )
-    windows = dict(event) if isinstance(event, Mapping) else {"event": event}
-    names = [str(i) for i in range(len(returns))] if firms is None else list(firms)
-    if len(names) != len(returns):
+    names = [str(i) for i in range(len(returns))] if firms is None else firms
+    span = slice(*estimation)
+    traded, x = np.isfinite(returns[:, span]), market[span]
+    days, squares = traded.sum(axis=1), traded @ x**2
+    if (days < MIN_DAYS).any():
+        least = int(days.argmin())
         raise DesignError(
-            f"one name per firm was asked for; found {len(names)} names for {len(returns)} firms; name each row"
+            f"a market model was asked for; firm {names[least]} has {days[least]} days in the estimation window; at "
+            f"least {MIN_DAYS} are needed"
         )
-    beta, sigma = market_model(returns, market, estimation, names)
+    beta = np.where(traded, returns[:, span], 0.0) @ x / squares
     abnormal = returns - np.outer(beta, market)
-    traded = np.isfinite(returns[:, slice(*estimation)])
-    days = traded.sum(axis=1)
-    values, errors, seen = [], [], []
-    columns: dict[str, list[Any]] = {"firm": names * len(windows), "window": [], "beta": [], "p_own": []}
-    for name, window in windows.items():
-        span = _window(name, window, returns.shape[1])
-        if span.start < estimation[1]:
+    past = abnormal[:, span]
+    sigma = np.sqrt((np.where(traded, past, 0.0) ** 2).sum(axis=1) / (days - 1))
+    parts = []
+    for name, (first, stop) in event.items():
+        if first < estimation[1]:
             raise DesignError(
-                f"window {name!r} from day {span.start} was asked for; the estimation window ends at {estimation[1]}; "
+                f"window {name!r} from day {first} was asked for; the estimation window ends at {estimation[1]}; "
                 "an event window must start after it"
             )
-        car, length = abnormal[:, span].sum(axis=1), span.stop - span.start
-        noise = length + market[span].sum() ** 2 / (traded @ market[slice(*estimation)] ** 2)
-        values.append(car)
-        errors.append(np.where(np.isfinite(car), sigma * np.sqrt(noise), np.nan))
-        seen.append(np.isfinite(returns[:, span]).sum(axis=1))
-        columns["window"] += [name] * len(names)
-        columns["beta"] += beta.tolist()
-        past = abnormal[:, slice(*estimation)]
-        columns["p_own"] += [own_past(row, value, length) for row, value in zip(past, car, strict=True)]
-    value, error = np.concatenate(values), np.concatenate(errors)
-    terms = [f"{firm}: {name}" for name in windows for firm in names]
-    gone = [term for term, missing in zip(terms, np.isnan(value), strict=True) if missing]
+        car = abnormal[:, first:stop].sum(axis=1)
+        error = sigma * np.sqrt(stop - first + market[first:stop].sum() ** 2 / squares)
+        part = {"firm": names, "window": name, "car": car, "error": np.where(np.isfinite(car), error, np.nan)}
+        part |= {"days": days, "n": np.isfinite(returns[:, first:stop]).sum(axis=1), "beta": beta}
+        part["p_own"] = [own_past(row, value, stop - first) for row, value in zip(past, car, strict=True)]
+        parts.append(pd.DataFrame(part))
+    rows = pd.concat(parts, ignore_index=True)
+    rows["term"] = rows["firm"] + ": " + rows["window"]
+    gone = ", ".join(rows["term"][rows["car"].isna()])
     return Estimate(
         estimand="E0",
         unit="fraction of the share price",
-        terms=tuple(terms),
-        value=value,
-        covariance=np.diag(error**2),
-        df=np.tile(days - 1, len(windows)),
-        n=np.concatenate(seen),
-        columns=columns,
+        terms=tuple(rows["term"]),
+        value=rows["car"].to_numpy(),
+        covariance=np.diag(rows["error"] ** 2),
+        df=rows["days"].to_numpy() - 1,
+        n=rows["n"].to_numpy(),
+        columns={name: rows[name].to_numpy() for name in ("firm", "window", "beta", "p_own")},
         level=level,
         counts={"firms": len(returns), "estimation_days": int(days.max())},
-        reason=f"not traded on every day of the window: {', '.join(gone)}" if gone else "",
+        reason=f"not traded on every day of the window: {gone}" if gone else "",
         details={"abnormal": abnormal, "beta": beta, "sigma": sigma},
     )
 
