@@ -30,10 +30,11 @@ from analysis.estimands.catalogue import catalogue, estimate_all
 from analysis.estimands.design import Design
 from analysis.estimands.event_study import event_study, true_path
 from analysis.estimate import Bools, Estimate, Floats
-from analysis.estimators.power import POWER, detectable
+from analysis.estimators.power import detectable
 from analysis.grades import GRADES, MOST_BIAS, NOT_GRADED, grade, reason
 from analysis.market import simulate
 from analysis.market.parameters import PLATFORMS, Parameters, chosen
+from analysis.testing import POWER
 
 if TYPE_CHECKING:
     from analysis.market.truth import Truth

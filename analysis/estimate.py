@@ -87,9 +87,8 @@ class Estimate:
     def __post_init__(self) -> None:
         """Form the covariance; refuse what is missing without a reason."""
         if self.covariance is None:
-            moved = self.by_cluster
-            size = (len(self.terms),) * 2
-            known = moved.T @ moved if isinstance(moved, np.ndarray) else np.full(size, np.nan)
+            moved, unknown = self.by_cluster, np.full((len(self.terms),) * 2, np.nan)
+            known = moved.T @ moved if isinstance(moved, np.ndarray) else unknown
             object.__setattr__(self, "covariance", known)
         if not self.reason and np.isnan([self.std_error, *self.ends]).any():
             raise DesignError(
@@ -105,9 +104,8 @@ class Estimate:
     @property
     def std_error(self) -> Floats:
         """Standard errors, float64[term]; NaN where there are none."""
-        return np.asarray(
-            np.sqrt(np.clip(np.diag(self.covariance), 0, None))
-        )  # rounding may leave nothing just below zero
+        variance = np.clip(np.diag(self.covariance), 0, None)  # rounding may leave nothing just below zero
+        return np.asarray(np.sqrt(variance))
 
     @property
     def influence(self) -> Floats:
@@ -187,7 +185,6 @@ class Estimate:
         result = function(self.value)
         steps = self.value + STEP * 1j * np.eye(len(self.value))
         slope = np.array([[np.imag(out) / STEP for out in function(at).values()] for at in steps])
-        slope = slope.reshape(len(self.value), len(result))
         return replace(
             self,
             **{
@@ -217,10 +214,9 @@ class Estimate:
             limits=100 * np.expm1(self.ends),
         )
 
-    def band(self, *, seed: int = 0, draws: int = DRAWS) -> Floats:
+    def band(self) -> Floats:
         """Return the ends of a band that covers all terms at once, float64[2, term]."""
-        df = float(np.min(self.df))
-        half = critical_value(self.covariance, self.level, df=df, seed=seed, draws=draws) * self.std_error
+        half = critical_value(self.covariance, self.level, df=float(np.min(self.df))) * self.std_error
         return np.array([self.value - half, self.value + half])
 
     def with_set(self, name: str, ends: tuple[float, float], reason: str) -> Estimate:
@@ -275,7 +271,7 @@ def slopes(function: Callable[..., Any], *arguments: Floats) -> list[Floats]:
     return [np.imag(value) / STEP for value in moved]
 
 
-def critical_value(covariance: Floats, level: float, *, df: float = np.inf, seed: int = 0, draws: int = DRAWS) -> float:
+def critical_value(covariance: Floats, level: float, *, df: float = np.inf) -> float:
     """Return how many standard errors a band must be wide to cover all terms at once.
 
     The quantile of the largest absolute t statistic under a normal with this covariance. That is what a multiplier
@@ -285,10 +281,10 @@ def critical_value(covariance: Floats, level: float, *, df: float = np.inf, seed
     unsure = np.flatnonzero(np.diag(covariance) > 0)
     if len(unsure) < 2:
         return float(stats.t.ppf((1 + level) / 2, df))
-    rng = np.random.default_rng(seed)
-    largest = np.abs(rng.standard_normal((draws, len(unsure))) @ root(covariance[np.ix_(unsure, unsure)])).max(axis=1)
+    rng = np.random.default_rng(0)
+    largest = np.abs(rng.standard_normal((DRAWS, len(unsure))) @ root(covariance[np.ix_(unsure, unsure)])).max(axis=1)
     if np.isfinite(df):
-        largest = largest / np.sqrt(rng.chisquare(df, draws) / df)
+        largest = largest / np.sqrt(rng.chisquare(df, DRAWS) / df)
     return float(np.quantile(largest, level))
 
 

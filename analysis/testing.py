@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.errors import DesignError, whole_number
+from analysis.errors import DesignError
 from analysis.estimate import Bools, Floats, root
 
+POWER = 0.8  # with which what is planned for is found
+DRAWS = 20_000  # of the largest of a family's t statistics under no effect
 MAX_ASSIGNMENTS = 1_000_000
 TIE = 1e-12  # two statistics closer than this, relative to their size, are the same number
 
@@ -85,18 +87,16 @@ def noninferiority(estimate: float, std_error: float, margin: float, level: floa
     return TestResult(f"the effect is {margin:g} or more below zero", p_value, low, margin, low > -margin, level)
 
 
-def largest_std_error(margin: float, *, power: float = 0.8, level: float = 0.95, two_sided: bool = False) -> float:
-    """Return the largest standard error with which a true zero passes the check with `power`.
+def largest_std_error(margin: float, *, level: float = 0.95, two_sided: bool = False) -> float:
+    """Return the largest standard error with which a true zero passes the check with a power of 80 per cent.
 
     Non-inferiority: ``margin / (z(level) + z(power))``. Equivalence (`two_sided`):
-    ``margin / (z(level) + z((1 + power) / 2))``. Same unit as `margin`. A margin, level or power that gives no
-    number is a DesignError.
+    ``margin / (z(level) + z((1 + power) / 2))``. Same unit as `margin`. A margin or level that gives no number
+    is a DesignError.
     """
     _positive("margin", margin)
     check_level(level)
-    if not 0 < power < 1:
-        raise DesignError(f"a power between 0 and 1 was asked for; found {power}; 0.8 is usual")
-    needed = (1 + power) / 2 if two_sided else power
+    needed = (1 + POWER) / 2 if two_sided else POWER
     return float(margin / (stats.norm.ppf(level) + stats.norm.ppf(needed)))
 
 
@@ -152,15 +152,13 @@ def shift_interval(observed: float, draws: Floats, slopes: Floats, level: float)
     return (float(low[needed]), float(high[needed]))
 
 
-def romano_wolf(estimates: Floats, covariance: Floats, *, draws: int = 20_000, seed: int = 0) -> pd.DataFrame:
+def romano_wolf(estimates: Floats, covariance: Floats) -> pd.DataFrame:
     """Adjust the p-values of a family of two-sided tests of zero, step by step, for their joint distribution.
 
     Parameters
     ----------
     estimates : float64[term]
     covariance : float64[term, term]
-    draws, seed : int
-        Of the largest absolute t statistic under no effect.
 
     Returns
     -------
@@ -171,7 +169,7 @@ def romano_wolf(estimates: Floats, covariance: Floats, *, draws: int = 20_000, s
     Raises
     ------
     DesignError
-        If shapes disagree, or a variance is not positive.
+        If a variance is not positive.
 
     References
     ----------
@@ -179,19 +177,17 @@ def romano_wolf(estimates: Floats, covariance: Floats, *, draws: int = 20_000, s
     94-108; (2016), Efficient computation of adjusted p-values for resampling-based stepdown multiple testing,
     Statistics and Probability Letters 113, 38-40.
     """
-    estimates, joint = np.asarray(estimates, dtype=float), np.asarray(covariance, dtype=float)
-    variance = np.diag(joint) if joint.ndim == 2 else np.empty(0)
-    if estimates.ndim != 1 or joint.shape != (len(estimates),) * 2 or not (variance > 0).all() or not len(estimates):
+    variance = np.diag(covariance)
+    if not (variance > 0).all():
         raise DesignError(
-            f"estimates[term] with a covariance of positive variances were asked for; found shapes {estimates.shape} "
-            f"and {joint.shape}, variances {variance.tolist()}; leave out terms that cannot be estimated"
+            f"estimates with positive variances were asked for; found {variance.tolist()}; leave out terms that cannot "
+            "be estimated"
         )
     t = estimates / np.sqrt(variance)
-    normal = np.random.default_rng(seed).standard_normal((whole_number("draws", draws), len(t)))
-    size = np.abs(normal @ root(joint))
+    size = np.abs(np.random.default_rng(0).standard_normal((DRAWS, len(t))) @ root(covariance))
     order = np.argsort(-np.abs(t), kind="stable")
     largest = np.maximum.accumulate(size[:, order[::-1]], axis=1)[:, ::-1]  # of each term and those after it
-    steps = (1 + (largest >= np.abs(t)[order]).sum(axis=0)) / (1 + draws)
+    steps = (1 + (largest >= np.abs(t)[order]).sum(axis=0)) / (1 + DRAWS)
     adjusted, rank = np.empty(len(t)), np.empty(len(t), dtype=np.int64)
     adjusted[order], rank[order] = np.maximum.accumulate(steps), np.arange(1, len(t) + 1)
     return pd.DataFrame({"t": t, "p_value": 2 * stats.norm.sf(np.abs(t)), "p_adjusted": adjusted, "rank": rank})

@@ -248,13 +248,14 @@ def test_a_unit_treated_before_the_window_is_dropped_and_counted():
     assert found.counts["units"] == N - 5
 
 
-def test_the_band_is_wider_than_the_interval_and_covers_all_terms_together():
+def test_the_band_is_wider_than_the_interval_and_covers_all_terms_together(monkeypatch):
+    monkeypatch.setattr("analysis.estimate.DRAWS", 1000)
     missed, runs = 0, 400
     for seed in range(runs):
         y, first = panel(1000 + seed, n=150)
         y = y + 0.25 * (np.arange(T) >= first[:, None])  # no effect is left
         found = att_gt(y, first).aggregate("dynamic")
-        low, high = found.band(draws=1000)
+        low, high = found.band()
         assert (high >= found.ends[1]).all()
         missed += bool(((low > 0) | (high < 0)).any())
     error = np.sqrt(0.05 * 0.95 / runs)

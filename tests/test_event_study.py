@@ -74,16 +74,16 @@ def test_intervals_and_band_of_few_closed_groups_are_student_s(constant):
     np.testing.assert_allclose(half, stats.t.ppf(0.975, df))
     wide = ((rows["band_high"] - rows["estimate"]) / rows["std_error"]).to_numpy()
     np.testing.assert_allclose(wide, wide[0])
-    normal = critical_value(study.covariance, 0.95, seed=0)
+    normal = critical_value(study.covariance, 0.95)
     assert wide[0] > normal > stats.norm.ppf(0.975)
-    assert critical_value(study.covariance, 0.95, seed=0, df=1e6) == pytest.approx(normal, rel=0.02)
-    assert critical_value(np.eye(1), 0.95, seed=0, df=df) == pytest.approx(stats.t.ppf(0.975, df))
+    assert critical_value(study.covariance, 0.95, df=1e6) == pytest.approx(normal, rel=0.02)
+    assert critical_value(np.eye(1), 0.95, df=df) == pytest.approx(stats.t.ppf(0.975, df))
 
 
 def test_the_band_of_a_multivariate_t_covers_as_often_as_it_says():
     rng, df, level = np.random.default_rng(7), 5, 0.9
     joint = 0.5 + 0.5 * np.eye(4)
-    factor = critical_value(joint, level, seed=1, df=df)
+    factor = critical_value(joint, level, df=df)
     draws = rng.multivariate_normal(np.zeros(4), joint, 20_000) / np.sqrt(rng.chisquare(df, (20_000, 1)) / df)
     assert (np.abs(draws).max(axis=1) <= factor).mean() == pytest.approx(level, abs=0.012)  # four Monte Carlo errors
 

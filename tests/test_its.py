@@ -10,7 +10,7 @@ from scipy import stats
 from analysis.errors import DesignError
 from analysis.estimators.its import COMPONENTS, FORMULAS, MIN_BEFORE, its_fan
 
-FIRST, HORIZON, LAGS = 14, 4, 3
+FIRST, HORIZON, LAGS = 14, 4, 4
 SPECIFICATIONS = [*FORMULAS, *COMPONENTS]
 REGRESSORS = {  # written out, to hold the formulas against
     "shift": ["post"],
@@ -27,8 +27,8 @@ def series(quarters: int = 22, seed: int = 0) -> np.ndarray:
     return 10 + 0.2 * t + np.array([2, -1, 0, 3])[t % 4] + rng.normal(size=quarters) - 4 * (t >= FIRST)
 
 
-def fan(y: np.ndarray, first: int = FIRST, horizon: int = HORIZON, lags: int = LAGS) -> pd.DataFrame:
-    return its_fan(y, first, horizon=horizon, lags=lags, unit="points").rows.set_index("term")
+def fan(y: np.ndarray, first: int = FIRST, horizon: int = HORIZON) -> pd.DataFrame:
+    return its_fan(y, first, horizon=horizon, unit="points").rows.set_index("term")
 
 
 @pytest.mark.parametrize("name", REGRESSORS)
@@ -144,7 +144,7 @@ def test_a_level_common_to_all_quarters_changes_no_regression(shift):
 
 
 def test_the_fan_names_what_it_could_not_fit():
-    found = its_fan(series()[:7], 4, horizon=3, lags=1, unit="points")
+    found = its_fan(series()[:7], 4, horizon=3, unit="points")
     failed = found.rows.loc[found.rows["estimate"].isna(), "term"].tolist()
     assert "shift, trend, seasons" in failed  # six coefficients from seven quarters
     assert "shift" not in failed
@@ -170,10 +170,3 @@ def test_series_that_cannot_carry_a_break_are_refused(y, first, message):
     with pytest.raises(DesignError) as refused:
         its_fan(y, first, unit="points")
     assert str(refused.value).startswith(message)
-
-
-@pytest.mark.parametrize("name", ["first_post", "horizon", "lags"])
-def test_numbers_of_quarters_are_whole(name):
-    arguments = {"first_post": 14, "horizon": 4, "lags": 3} | {name: 4.0}
-    with pytest.raises(DesignError, match=rf"a whole number for {name} was asked for; found 4\.0; give an int"):
-        its_fan(series(), **arguments, unit="points")

@@ -177,11 +177,6 @@ class _Cells:
         return replace(self, **{name: values[rows] for name, values in vars(self).items()})
 
     @property
-    def regressors(self) -> Floats:
-        """The exposure and the covariates, float64[cell, 1 + covariate]."""
-        return np.column_stack([self.exposure, self.covariates])
-
-    @property
     def sold(self) -> bool:
         """Whether anything was sold before, and after."""
         return bool(self.before.sum() > 0 and self.after.sum() > 0)
@@ -291,7 +286,7 @@ def _bins(part: _Cells, edges: Floats) -> tuple[Floats, Floats]:
 
 def _slopes(part: _Cells) -> tuple[Floats, Floats]:
     """Slope per ten points, average effect, and slopes of covariates per unit."""
-    slope, _, moved = _poisson(part, part.regressors)
+    slope, _, moved = _poisson(part, np.column_stack([part.exposure, part.covariates]))
     free = part.after * np.exp(-slope[0] * part.exposure)  # sales after, had there been no exposure
     average = np.log(part.after.sum() / free.sum())
     shift = part.after / part.after.sum() - free / free.sum() + moved[:, 0] * (free @ part.exposure) / free.sum()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.errors import DesignError, whole_number
+from analysis.errors import DesignError
 from analysis.estimate import Estimate, Floats
 
 MIN_BEFORE = 4  # a year, so that every season is seen before a break
@@ -26,7 +26,7 @@ COMPONENTS = ("local level", "smooth trend")  # of statsmodels' unobserved compo
 DIGITS = "%.6g"  # of what an optimiser finds: beyond these it differs between processors
 
 
-def its_fan(y: Floats, first_post: int, *, horizon: int = 4, lags: int = 4, level: float = 0.95, unit: str) -> Estimate:
+def its_fan(y: Floats, first_post: int, *, horizon: int = 4, level: float = 0.95, unit: str) -> Estimate:
     """Estimate one break under every specification, and again at each placebo date.
 
     Parameters
@@ -37,12 +37,11 @@ def its_fan(y: Floats, first_post: int, *, horizon: int = 4, lags: int = 4, leve
         Index of the first quarter after the break.
     horizon : int
         Quarters after the break that are used; the estimate is the mean gap over them.
-    lags : int
-        Lags of the Newey-West errors of the regressions; at most 2 against the year before, which is few quarters.
     level : float
         Coverage of the intervals: Student t with the residual degrees of freedom for regressions, since normal
         quantiles are too narrow on a dozen quarters; normal for unobserved components, whose errors hold in large
-        samples only.
+        samples only. Errors of regressions are Newey and West's with 4 lags, or 2 against the year before, which is few
+        quarters.
     unit : str
         Unit of `y`.
 
@@ -58,7 +57,7 @@ def its_fan(y: Floats, first_post: int, *, horizon: int = 4, lags: int = 4, leve
     Raises
     ------
     DesignError
-        If the series has gaps, fewer than four quarters before or `horizon` after, or a number is not whole.
+        If the series has gaps, or fewer than four quarters before or `horizon` after.
     """
     y = np.asarray(y, dtype=float)
     if y.ndim != 1 or not np.isfinite(y).all():
@@ -66,8 +65,6 @@ def its_fan(y: Floats, first_post: int, *, horizon: int = 4, lags: int = 4, leve
             f"one series without gaps was asked for; found shape {y.shape} and "
             f"{np.count_nonzero(~np.isfinite(y))} missing values; fill or cut"
         )
-    first_post, horizon = whole_number("first_post", first_post), whole_number("horizon", horizon)
-    lags = whole_number("lags", lags)
     if first_post < MIN_BEFORE or len(y) - first_post < horizon:
         raise DesignError(
             f"a break at quarter {first_post} with {horizon} after was asked for; the series has {len(y)} quarters; "
@@ -75,8 +72,10 @@ def its_fan(y: Floats, first_post: int, *, horizon: int = 4, lags: int = 4, leve
         )
     dates = list(range(MIN_BEFORE, first_post - horizon + 1))
     terms = (*FORMULAS, *COMPONENTS)
-    fits = np.array([_break(y[: first_post + horizon], first_post, name, lags) for name in terms])
-    placebos = np.array([[_break(y[: date + horizon], date, name, None)[0] for date in dates] for name in terms])
+    fits = np.array([_break(y[: first_post + horizon], first_post, name) for name in terms])
+    placebos = np.array(
+        [[_break(y[: date + horizon], date, name, errors=False)[0] for date in dates] for name in terms]
+    )
     seen = pd.DataFrame(placebos)  # its extremes leave out what could not be fitted
     low, high = seen.min(axis=1).to_numpy(), seen.max(axis=1).to_numpy()
     outside = (fits[:, 0] < low) | (fits[:, 0] > high)
@@ -98,10 +97,10 @@ def its_fan(y: Floats, first_post: int, *, horizon: int = 4, lags: int = 4, leve
     )
 
 
-def _break(y: Floats, first_post: int, name: str, lags: int | None) -> tuple[float, float, float, int]:
+def _break(y: Floats, first_post: int, name: str, *, errors: bool = True) -> tuple[float, float, float, int]:
     """Return the break under one specification, its error, degrees of freedom and quarters; NaN where there is none.
 
-    Without lags, where only the estimate is wanted, the error is NaN.
+    The error is NaN where it is not wanted.
     """
     import statsmodels.api as sm
     import statsmodels.formula.api as smf
@@ -118,12 +117,12 @@ def _break(y: Floats, first_post: int, name: str, lags: int | None) -> tuple[flo
         place = model.param_names.index("beta.x1")
         return float(DIGITS % fit.params[place]), float(DIGITS % fit.bse[place]), np.inf, len(y)
     if name == YEAR_BEFORE:
-        frame, lags = frame[max(0, first_post - 4) :], lags and min(lags, 2)
+        frame = frame[max(0, first_post - 4) :]
     model = smf.ols(FORMULAS[name], frame)
     coefficients = model.exog.shape[1]
     if len(frame) < coefficients + 2 or np.linalg.matrix_rank(model.exog) < coefficients:
         return np.nan, np.nan, np.inf, len(frame)
-    if lags is None:
+    if not errors:
         return float(model.fit().params["post"]), np.nan, np.inf, len(frame)
-    fit = model.fit(cov_type="HAC", cov_kwds={"maxlags": lags, "use_correction": True})
+    fit = model.fit(cov_type="HAC", cov_kwds={"maxlags": 2 if name == YEAR_BEFORE else 4, "use_correction": True})
     return float(fit.params["post"]), float(fit.bse["post"]), float(fit.df_resid), len(frame)

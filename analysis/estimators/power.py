@@ -14,9 +14,8 @@ from scipy.stats import mstats
 from analysis.errors import DesignError, whole_number
 from analysis.estimate import Estimate, Floats, Ints, Labels
 from analysis.estimators.exposure import redraw_closures
-from analysis.testing import check_level
+from analysis.testing import POWER, check_level
 
-POWER = 0.8
 Estimator = Callable[[Floats, Floats, Ints], Estimate]
 
 
