@@ -151,7 +151,7 @@ def test_survival_is_that_of_the_firms_followed(constant):
     panel = changed(constant, stopping)
     found = closed_firms.months_alive(panel, Design())
     lives = closed_firms.survival_of_closed(panel, Design())
-    assert int((~lives.units["treated"]).sum()) == 2 * 7
+    assert int((~lives.details["units"]["treated"]).sum()) == 2 * 7
     assert found.row("difference")["estimate"] < 0
     assert found.row("treated")["estimate"] == pytest.approx((5 * 12 + 2) / 6)
     assert found.row("difference")["n"] == 6

@@ -34,11 +34,11 @@ def test_a_tiny_example_by_hand():
         "1111111100",  # comparison: silent too late to tell
     )
     found = exit_survival(sales, np.full(6, 2), np.arange(6) < 3, gap=3, horizon=6)
-    assert list(found.units["months"]) == [0, 3, 5, 4, 5, 5]
-    assert list(found.units["exited"]) == [True, True, False, True, False, False]
-    assert found.mean_months.counts["returned"] == 1
+    assert list(found.details["units"]["months"]) == [0, 3, 5, 4, 5, 5]
+    assert list(found.details["units"]["exited"]) == [True, True, False, True, False, False]
+    assert found.counts["returned"] == 1
     # treated S = 2/3 for months 0 to 2, 1/3 for 3 to 5; comparison S = 1 for months 0 to 3, 2/3 for 4 and 5
-    rows = found.mean_months.rows.set_index("term")
+    rows = found.rows.set_index("term")
     np.testing.assert_allclose(rows["estimate"], [3.0, 4 + 4 / 3, 3.0 - 4 - 4 / 3])
     # Greenwood: 3^2 1/(3 2) + 1^2 1/(2 1) = 2; comparison (4/3)^2 1/(3 2) = 8/27
     np.testing.assert_allclose(rows["std_error"] ** 2, [2.0, 8 / 27, 2 + 8 / 27])
@@ -47,19 +47,19 @@ def test_a_tiny_example_by_hand():
 def test_months_that_are_not_known_end_what_is_seen():
     sales = sales_of("11111?1111", "1100?00000", "1110001111", "1111111111")
     found = exit_survival(sales, np.full(4, 1), np.array([True, True, False, False]), gap=2, horizon=3)
-    assert list(found.units["months"]) == [2, 1, 2, 7]
-    assert list(found.units["exited"]) == [False, True, True, False]
+    assert list(found.details["units"]["months"]) == [2, 1, 2, 7]
+    assert list(found.details["units"]["exited"]) == [False, True, True, False]
 
 
 @pytest.mark.parametrize("gap", [1, 3])
 def test_curves_and_months_alive_are_those_of_statsmodels(gap):
     sales, start, treated = panel(1)
     found = exit_survival(sales, start, treated, gap=gap, horizon=12)
-    rows = found.mean_months.rows.set_index("term")
+    rows = found.rows.set_index("term")
     for group, term in ((True, "treated"), (False, "comparison")):
-        own = found.units[found.units["treated"] == group]
+        own = found.details["units"][found.details["units"]["treated"] == group]
         referee = SurvfuncRight(own["months"], own["exited"].astype(int))
-        curve = found.curves[found.curves["treated"] == group]
+        curve = found.details["curves"][found.details["curves"]["treated"] == group]
         np.testing.assert_array_equal(curve["month"], referee.surv_times)
         np.testing.assert_array_equal(curve["survival"], referee.surv_prob)
         alive = [np.append(1.0, referee.surv_prob)[(referee.surv_times <= month).sum()] for month in range(12)]
@@ -70,14 +70,16 @@ def test_squared_influence_values_are_greenwood_s_variance_exactly():
     sales, start, treated = panel(2)
     found = exit_survival(sales, start, treated, horizon=10)
     for place, group in enumerate((True, False)):
-        table = found.curves[(found.curves["treated"] == group) & (found.curves["month"] < 10)]
+        table = found.details["curves"][
+            (found.details["curves"]["treated"] == group) & (found.details["curves"]["month"] < 10)
+        ]
         alive = np.append(1.0, table["survival"])[np.searchsorted(table["month"], np.arange(10), side="right")]
         ahead = np.array([alive[month:].sum() for month in table["month"]])
         variance = (ahead**2 * table["exits"] / (table["at_risk"] * (table["at_risk"] - table["exits"]))).sum()
-        assert found.mean_months.rows["std_error"][place] ** 2 == pytest.approx(variance, rel=1e-10)
-    values = found.mean_months.influence
+        assert found.rows["std_error"][place] ** 2 == pytest.approx(variance, rel=1e-10)
+    values = found.influence
     np.testing.assert_allclose(values.sum(axis=0), 0, atol=1e-12)
-    np.testing.assert_allclose(values.T @ values, found.mean_months.covariance, rtol=1e-12)
+    np.testing.assert_allclose(values.T @ values, found.covariance, rtol=1e-12)
 
 
 def test_a_firm_that_stands_for_several_units_is_followed_for_each_from_its_own_start():
@@ -86,18 +88,18 @@ def test_a_firm_that_stands_for_several_units_is_followed_for_each_from_its_own_
     starts, groups = start[rows] + np.tile([0, 2], len(start)), treated[rows]
     found = exit_survival(sales, starts, groups, rows=rows, cluster=rows)
     copied = exit_survival(sales[rows], starts, groups, cluster=rows)
-    pd.testing.assert_frame_equal(found.units, copied.units)
-    pd.testing.assert_frame_equal(found.mean_months.rows, copied.mean_months.rows)
+    pd.testing.assert_frame_equal(found.details["units"], copied.details["units"])
+    pd.testing.assert_frame_equal(found.rows, copied.rows)
 
 
 def test_one_unit_a_cluster_changes_no_months_and_copies_add_no_information():
     sales, start, treated = panel(5)
-    alone = exit_survival(sales, start, treated).mean_months.rows
-    same = exit_survival(sales, start, treated, cluster=np.arange(len(start))).mean_months.rows
+    alone = exit_survival(sales, start, treated).rows
+    same = exit_survival(sales, start, treated, cluster=np.arange(len(start))).rows
     pd.testing.assert_frame_equal(alone, same)
     twice = [np.repeat(part, 2, axis=0) for part in (sales, start, treated)]
     copies = exit_survival(*twice, cluster=np.repeat(np.arange(len(start)), 2))
-    np.testing.assert_allclose(copies.mean_months.rows["std_error"], alone["std_error"], rtol=1e-10)
+    np.testing.assert_allclose(copies.rows["std_error"], alone["std_error"], rtol=1e-10)
 
 
 def test_strata_are_averaged_over_the_treated():
@@ -106,14 +108,12 @@ def test_strata_are_averaged_over_the_treated():
     found = exit_survival(sales, start, treated, strata=strata)
     share = (strata[treated] == "big").mean()
     parts = [
-        exit_survival(sales[own], start[own], treated[own]).mean_months.rows["estimate"]
+        exit_survival(sales[own], start[own], treated[own]).rows["estimate"]
         for own in (strata == "big", strata == "small")
     ]
-    np.testing.assert_allclose(found.mean_months.rows["estimate"], share * parts[0] + (1 - share) * parts[1])
+    np.testing.assert_allclose(found.rows["estimate"], share * parts[0] + (1 - share) * parts[1])
     one = exit_survival(sales, start, treated, strata=np.zeros(len(start)))
-    pd.testing.assert_frame_equal(
-        one.mean_months.rows, exit_survival(sales, start, treated).mean_months.rows, check_exact=False
-    )
+    pd.testing.assert_frame_equal(one.rows, exit_survival(sales, start, treated).rows, check_exact=False)
 
 
 def test_the_error_under_strata_and_clusters_is_that_of_the_jackknife():
@@ -122,7 +122,7 @@ def test_the_error_under_strata_and_clusters_is_that_of_the_jackknife():
 
     def months(kept):
         arguments = {"strata": strata[kept], "cluster": cluster[kept]}
-        return exit_survival(sales[kept], start[kept], treated[kept], **arguments).mean_months.rows
+        return exit_survival(sales[kept], start[kept], treated[kept], **arguments).rows
 
     left_out = np.array([months(cluster != c)["estimate"] for c in range(60)])
     jackknife = np.sqrt(59 * left_out.var(axis=0))
@@ -134,7 +134,7 @@ def test_intervals_of_months_cover_and_the_known_difference_is_met():
     truth = (0.92 ** (months + 1)).sum() - (0.97 ** (months + 1)).sum()  # S(k): not gone by the end of month k
     inside, estimates = 0, []
     for seed in range(150):
-        row = exit_survival(*panel(100 + seed, n=250)).mean_months.row("difference")
+        row = exit_survival(*panel(100 + seed, n=250)).row("difference")
         inside += row["conf_low"] <= truth <= row["conf_high"]
         estimates.append(row["estimate"])
     error = np.std(estimates, ddof=1) / np.sqrt(150)
@@ -146,15 +146,15 @@ def test_who_is_left_out_is_counted():
     sales = sales_of("1111111111", "0001111111", "1111111111", "1111000000", "1111111111", "11?1111111")
     start = np.array([3, 3, 9, 3, np.inf, 3])
     found = exit_survival(sales, start, np.array([True, True, True, False, False, False]), gap=3, horizon=3)
-    assert found.mean_months.counts["not_followed"] == 2
-    assert found.mean_months.counts["not_selling"] == 1
-    assert list(found.units.index) == [0, 3, 5]
+    assert found.counts["not_followed"] == 2
+    assert found.counts["not_selling"] == 1
+    assert list(found.details["units"].index) == [0, 3, 5]
 
 
 def test_a_group_without_exits_is_alive_through_the_horizon_without_error():
     sales = sales_of("1110000000", "1111111111", "1111111111", "1111111111")
     found = exit_survival(sales, np.full(4, 2), np.array([True, True, False, False]), horizon=5)
-    row = found.mean_months.row("comparison")
+    row = found.row("comparison")
     assert (row["estimate"], row["std_error"]) == (5, 0)
 
 

@@ -15,7 +15,7 @@ from analysis.estimands.table import COLUMNS, answered
 from analysis.estimate import Bools, Estimate, Floats, Ints, rows_by
 from analysis.estimators.att_gt import Group, GroupTime, att_gt
 from analysis.estimators.power import minimum_detectable_effect
-from analysis.estimators.survival import Survival, exit_survival
+from analysis.estimators.survival import exit_survival
 from analysis.testing import romano_wolf
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ def damage_multiple(panel: Panel, design: Design) -> Estimate:
     )
 
 
-def survival_of_closed(panel: Panel, design: Design) -> Survival:
+def survival_of_closed(panel: Panel, design: Design) -> Estimate:
     """Follow closed firms and those they are compared with until they sell nothing on any platform for three months.
 
     Firms of each wave, which all sold in the month before it, start in its month; a firm not closed is followed from
@@ -283,8 +283,9 @@ def months_alive(panel: Panel, design: Design) -> Estimate:
         mean add up to nothing.
     """
     lives = survival_of_closed(panel, design)
-    found = replace(lives.mean_months, n=lives.mean_months.n[0], details={"curves": lives.curves})
-    if lives.units.loc[lives.units["treated"], "cluster"].nunique() < 2:
+    units, curves = lives.details["units"], lives.details["curves"]
+    found = replace(lives, n=lives.n[0], details={"curves": curves})
+    if units.loc[units["treated"], "cluster"].nunique() < 2:
         covariance = np.where(np.array(found.terms) == "comparison", found.covariance, np.nan)
         reason = f"the closed firms are of one cluster by {design.cluster}; two are the fewest for an error"
         found = replace(found, covariance=covariance, reason=reason)

@@ -5,7 +5,7 @@ statsmodels gives the survival function; here are what counts as exit, and who i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,26 +19,6 @@ from analysis.estimate import Bools, Estimate, Floats, Labels
 BLOCK = 2**16  # units followed at a time
 
 
-@dataclass(frozen=True, eq=False)
-class Survival:
-    """Exit of treated and comparison units.
-
-    Attributes
-    ----------
-    units : DataFrame
-        Units at risk, indexed by their row: `months` alive since the start, `exited` (False is censored), `treated`,
-        `stratum`, `cluster`.
-    curves : DataFrame
-        Kaplan-Meier by group over all strata: `treated`, `month`, `survival`, `std_error`, `at_risk`, `exits`.
-    mean_months : Estimate
-        Months alive within the horizon: ``"treated"``, ``"comparison"`` and ``"difference"``.
-    """
-
-    units: pd.DataFrame
-    curves: pd.DataFrame
-    mean_months: Estimate
-
-
 def exit_survival(
     sales: Floats,
     start: npt.NDArray[Any],
@@ -50,7 +30,7 @@ def exit_survival(
     strata: Labels | None = None,
     cluster: Labels | None = None,
     level: float = 0.95,
-) -> Survival:
+) -> Estimate:
     """Compare how long treated and other units go on selling on any platform.
 
     A unit exits in the first month of its first `gap` months in a row without a sale. Whether it did in month k can
@@ -79,9 +59,12 @@ def exit_survival(
 
     Returns
     -------
-    Survival
-        Counts say who was left out: ``not_followed`` (no start, or nothing seen after it), ``not_selling`` (no sale in
-        the `gap` months before it), and who ``returned`` after an exit.
+    Estimate
+        Months alive within the horizon: ``"treated"``, ``"comparison"`` and ``"difference"``. Counts say who was left
+        out: ``not_followed`` (no start, or nothing seen after it), ``not_selling`` (no sale in the `gap` months before
+        it), and who ``returned`` after an exit. ``details``: `units` at risk, indexed by their row: `months` alive
+        since the start, `exited` (False is censored), `treated`, `stratum`, `cluster`, `seen`; and `curves`,
+        Kaplan-Meier by group over all strata: `treated`, `month`, `survival`, `std_error`, `at_risk`, `exits`.
 
     Raises
     ------
@@ -127,9 +110,8 @@ def exit_survival(
         "returned": int((exited & again)[kept].sum()),
         "clusters": units["cluster"].nunique(),
     }
-    curves = [_curve(units[units["treated"] == group], group) for group in (True, False)]
-    mean_months = _mean_months(units, horizon, level, counts)
-    return Survival(units.drop(columns="seen"), pd.concat(curves), mean_months)
+    curves = pd.concat([_curve(units[units["treated"] == group], group) for group in (True, False)])
+    return replace(_mean_months(units, horizon, level), counts=counts, details={"units": units, "curves": curves})
 
 
 def _followed(sales: Floats, start: Floats, gap: int) -> tuple[Floats, Floats, Bools, Bools]:
@@ -199,7 +181,7 @@ def _months_alive(units: pd.DataFrame, horizon: int) -> tuple[float, Floats]:
     return float(alive.sum()), influence
 
 
-def _mean_months(units: pd.DataFrame, horizon: int, level: float, counts: dict[str, int]) -> Estimate:
+def _mean_months(units: pd.DataFrame, horizon: int, level: float) -> Estimate:
     units = units[units["stratum"].isin(units.loc[units["treated"], "stratum"])].reset_index(drop=True)
     of_treated = units.loc[units["treated"], "stratum"]
     weight = of_treated.value_counts(normalize=True)
@@ -220,6 +202,5 @@ def _mean_months(units: pd.DataFrame, horizon: int, level: float, counts: dict[s
         by_cluster=summed.to_numpy(),
         n=[len(of_treated), len(units) - len(of_treated), len(units)],
         level=level,
-        counts=counts,
         clusters=summed.index.to_numpy(),
     )
