@@ -27,12 +27,10 @@ class TestResult:
     ----------
     null : str
         The hypothesis that a small `p_value` speaks against.
-    p_value, low, margin : float
+    p_value, low : float
         `low` is the limit that is compared with ``-margin``.
     passed : bool
         Whether the null hypothesis is rejected.
-    level : float
-        One minus the size of the test.
     """
 
     __test__ = False  # pytest takes the name for a test
@@ -40,9 +38,7 @@ class TestResult:
     null: str
     p_value: float
     low: float
-    margin: float
     passed: bool
-    level: float
 
 
 def _positive(name: str, value: float) -> None:
@@ -84,7 +80,7 @@ def noninferiority(estimate: float, std_error: float, margin: float, level: floa
     check_level(level)
     low = float(estimate - stats.norm.ppf(level) * std_error)
     p_value = float(stats.norm.sf((estimate + margin) / std_error))
-    return TestResult(f"the effect is {margin:g} or more below zero", p_value, low, margin, low > -margin, level)
+    return TestResult(f"the effect is {margin:g} or more below zero", p_value, low, low > -margin)
 
 
 def largest_std_error(margin: float, *, level: float = 0.95, two_sided: bool = False) -> float:

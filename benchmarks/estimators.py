@@ -174,7 +174,7 @@ def poisson(firms: int) -> list[Row]:
         dense, closed = from_long(*columns(frame))
         cut = int(closed.min())
         halves = np.column_stack([dense[:, :cut].sum(axis=1), dense[:, cut:].sum(axis=1)])
-        return att_gt(halves, np.where(np.isinf(closed), np.inf, 1.0), scale="ratio").rows.iloc[0]
+        return att_gt(halves, np.where(np.isinf(closed), np.inf, 1.0), scale="ratio").effects.rows.iloc[0]
 
     def theirs() -> Any:
         ssc = pyfixest.ssc(k_adj=False, G_adj=False)

@@ -45,7 +45,7 @@ def test_effects_equal_the_referee_and_errors_to_its_small_sample_factor(seed, m
     used = ours.counts["units"]
     assert used == (~np.isnan(y).any(axis=1)).sum()
     factor = np.sqrt(used / (used - 1))  # they divide by n - 1, we sum squared influence values
-    rows = ours.rows.set_index(["group", "time"])
+    rows = ours.effects.rows.set_index(["group", "time"])
     for (group, time), cell in theirs.group_time_effects.items():
         if time == group - 1:
             continue  # the reference period, which they print as zero
@@ -62,7 +62,7 @@ def test_a_unit_with_a_missing_period_is_dropped_and_counted_and_changes_nothing
     whole = ~np.isnan(y).any(axis=1)
     found, alone = att_gt(y, first), att_gt(y[whole], first[whole])
     assert found.counts["dropped_missing"] == (~whole).sum() > 0
-    pd.testing.assert_frame_equal(found.rows, alone.rows)
+    pd.testing.assert_frame_equal(found.effects.rows, alone.effects.rows)
     pd.testing.assert_frame_equal(found.aggregate("dynamic").rows, alone.aggregate("dynamic").rows)
 
 
@@ -101,9 +101,9 @@ def test_group_time_effects_are_an_estimate_with_a_term_for_each_cohort_and_peri
 
 def test_one_unit_a_cluster_changes_nothing_and_copies_in_a_cluster_do_not_add_information():
     y, first = panel(6)
-    alone = att_gt(y, first).rows
-    pd.testing.assert_frame_equal(alone, att_gt(y, first, cluster=np.arange(N)).rows)
-    twice = att_gt(np.repeat(y, 2, axis=0), np.repeat(first, 2), cluster=np.repeat(np.arange(N), 2)).rows
+    alone = att_gt(y, first).effects.rows
+    pd.testing.assert_frame_equal(alone, att_gt(y, first, cluster=np.arange(N)).effects.rows)
+    twice = att_gt(np.repeat(y, 2, axis=0), np.repeat(first, 2), cluster=np.repeat(np.arange(N), 2)).effects.rows
     np.testing.assert_allclose(twice["std_error"], alone["std_error"], rtol=1e-10)
 
 
@@ -121,7 +121,7 @@ def test_effects_ignore_unit_levels_time_shocks_and_the_order_of_units(kind):
 def test_shifting_a_cohort_after_its_treatment_moves_its_effects_by_exactly_that():
     y, first = panel(8)
     treated = np.arange(T) >= first[:, None]
-    before, after = att_gt(y, first).rows, att_gt(y + 3.0 * treated, first).rows
+    before, after = att_gt(y, first).effects.rows, att_gt(y + 3.0 * treated, first).effects.rows
     moved = np.where(before["event_time"] >= 0, 3.0, 0.0)
     np.testing.assert_allclose(after["estimate"] - before["estimate"], moved, atol=1e-12)
     np.testing.assert_allclose(after["std_error"], before["std_error"], rtol=1e-12)
@@ -159,7 +159,7 @@ def test_the_ratio_scale_equals_poisson_with_unit_and_time_effects_zeros_include
     y = y[y.sum(axis=1) > 0]
     first = first[: len(y)]
     assert (y == 0).any()
-    ours = att_gt(y, first, scale="ratio").rows.iloc[0]
+    ours = att_gt(y, first, scale="ratio").effects.rows.iloc[0]
     estimate, error = poisson(y, first, np.arange(len(y)))
     assert ours["estimate"] == pytest.approx(estimate, abs=1e-6)
     assert ours["std_error"] == pytest.approx(error, rel=1e-6)
@@ -180,7 +180,7 @@ def test_the_ratio_scale_ignores_the_unit_of_money_and_multiplies_exactly():
 def test_strata_are_averaged_over_the_treated_and_one_stratum_is_none():
     y, first = panel(12)
     stratum = np.arange(N) % 2
-    pd.testing.assert_frame_equal(att_gt(y, first).rows, att_gt(y, first, strata=np.zeros(N)).rows)
+    pd.testing.assert_frame_equal(att_gt(y, first).effects.rows, att_gt(y, first, strata=np.zeros(N)).effects.rows)
     trend = stratum[:, None] * np.arange(T)  # strata on different trends, and treated unevenly over them
     first = np.where((stratum == 1) & (np.arange(N) % 3 == 0), np.inf, first)
     found = att_gt(y + 5.0 * trend, first, strata=stratum).aggregate("simple").rows.iloc[0]
@@ -200,11 +200,11 @@ def test_a_cell_without_comparison_is_missing_and_said_to_be():
     y, first = panel(14)
     stratum = np.where(first == T - 2, 1, 0)  # nobody is never treated where these are
     found = att_gt(y, first, strata=stratum)
-    last = found.rows.query("group == @T - 2")
+    last = found.effects.rows.query("group == @T - 2")
     assert last[["estimate", "std_error", "conf_low", "conf_high"]].isna().all(axis=None)
     assert (last["n_comparison"] == 0).all()
     assert "have no comparison" in found.effects.reason
-    lost = found.rows["estimate"].isna().to_numpy()
+    lost = found.effects.rows["estimate"].isna().to_numpy()
     np.testing.assert_array_equal(np.isnan(found.effects.influence), np.broadcast_to(lost, (N, len(lost))))
     np.testing.assert_array_equal(np.isnan(found.effects.covariance), lost | lost[:, None])
 
@@ -213,9 +213,9 @@ def test_a_period_without_any_comparison_sales_takes_no_error_from_other_cells()
     y, first = panel(20)
     y = np.exp(y / 3)
     cohorts = np.unique(first[np.isfinite(first)]).astype(int)
-    whole = att_gt(y, first, scale="ratio").rows
+    whole = att_gt(y, first, scale="ratio").effects.rows
     y[np.isinf(first), cohorts[0] - 1] = 0  # the base of one cohort
-    found = att_gt(y, first, scale="ratio").rows
+    found = att_gt(y, first, scale="ratio").effects.rows
     gone = (found["group"] == cohorts[0]) | (found["time"] == cohorts[0] - 1)
     assert found.loc[gone, ["estimate", "std_error"]].isna().all(axis=None)
     numbers = ["estimate", "std_error"]
@@ -230,7 +230,7 @@ def test_a_treated_cell_that_sold_nothing_has_no_ratio_but_stays_in_the_totals()
     y, first = y[kept], first[kept]
     y[first == one, T - 1] = 0
     found = att_gt(y, first, scale="ratio")
-    gone = found.rows.query("group == @one and time == @T - 1")
+    gone = found.effects.rows.query("group == @one and time == @T - 1")
     assert gone[["estimate", "std_error"]].isna().all(axis=None)
     assert found.effects.reason.startswith("1 of ")
     own, never = y[first == one].mean(axis=0), y[np.isinf(first)].mean(axis=0)

@@ -28,7 +28,7 @@ from analysis.estimators.synthetic import synthetic_did
 
 def before_and_after(y: np.ndarray, treated: np.ndarray) -> float:
     """Return the effect of two periods."""
-    rows = att_gt(y, np.where(treated, 1.0, np.inf)).rows
+    rows = att_gt(y, np.where(treated, 1.0, np.inf)).effects.rows
     assert len(rows) == 1
     return float(rows["estimate"].iloc[0])
 
@@ -91,7 +91,7 @@ def counties() -> GroupTime:
 
 
 def by_cell(column: str, cohort: int, year: int) -> float:
-    return float(counties().rows.set_index(["group", "time"]).loc[(cohort - 2003, year - 2003), column])
+    return float(counties().effects.rows.set_index(["group", "time"]).loc[(cohort - 2003, year - 2003), column])
 
 
 def before(cohort: int, year: int) -> float:
@@ -102,7 +102,7 @@ def before(cohort: int, year: int) -> float:
 
 def of_cohort(cohort: int) -> float:
     """Return the effect on one cohort, averaged over its treated years."""
-    rows = counties().rows.query("group == @cohort - 2003 and event_time >= 0")
+    rows = counties().effects.rows.query("group == @cohort - 2003 and event_time >= 0")
     return float(rows["estimate"].mean())
 
 

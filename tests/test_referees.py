@@ -68,20 +68,20 @@ def test_the_ratio_scale_equals_poisson_with_unit_and_time_effects(shape, groupe
     ours = att_gt(y, first, scale="ratio", cluster=cluster)
     base = shape[2] - 1
     theirs = regression(pyfixest.fepois, f"i(time, treated, ref={base})", long(y, first, cluster), iwls_tol=1e-12)
-    held(ours.rows, theirs, ours.counts["clusters"], 1e-6)
+    held(ours.effects.rows, theirs, ours.counts["clusters"], 1e-6)
 
 
 def test_a_poisson_coefficient_far_from_zero_is_found_without_a_start_value():
     y, first = panel(3, 60, 2, 1)
     y[:, 1] *= np.where(np.isfinite(first), 0.01, 1)
-    found = att_gt(y, first, scale="ratio").rows
+    found = att_gt(y, first, scale="ratio").effects.rows
     assert found["estimate"].iloc[0] < -4
     held(found, regression(pyfixest.fepois, "effect", long(y, first), iwls_tol=1e-12), len(y), 1e-6)
 
 
 def test_two_periods_and_two_groups_are_the_two_way_regression():
     y, first = panel(2, 60, 2, 1)
-    held(att_gt(y, first).rows, regression(pyfixest.feols, "effect", long(y, first)), len(y), 1e-8)
+    held(att_gt(y, first).effects.rows, regression(pyfixest.feols, "effect", long(y, first)), len(y), 1e-8)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -98,7 +98,7 @@ def test_dynamic_effects_of_one_cohort_equal_the_event_study(shape, grouped):
 def test_each_cohort_of_a_staggered_panel_is_an_event_study_of_its_own(scale, fit, tolerance):
     y, first = panel(5, 90, 6, 3)
     first = np.where(np.isfinite(first), np.arange(len(y)) % 4 + 1.0, np.inf)
-    rows = att_gt(y, first, scale=scale).rows
+    rows = att_gt(y, first, scale=scale).effects.rows
     options = {"iwls_tol": 1e-12} if scale == "ratio" else {}
     for cohort in np.unique(first[np.isfinite(first)]):
         kept = (first == cohort) | np.isinf(first)
@@ -114,7 +114,7 @@ def test_a_unit_with_a_single_untreated_period_does_not_crash_and_counts():
     y, first = panel(6, 60, 4, 2)
     one = int(np.flatnonzero(np.isfinite(first))[0])
     first[one] = 1.0  # a cohort of its own, untreated in the first period only
-    found = att_gt(y, first).rows.set_index(["group", "time"])
+    found = att_gt(y, first).effects.rows.set_index(["group", "time"])
     never = y[np.isinf(first)]
     for time in (1, 2, 3):
         by_hand = (y[one, time] - y[one, 0]) - (never[:, time] - never[:, 0]).mean()
@@ -134,5 +134,5 @@ def test_a_unit_that_misses_months_is_neither_moved_to_another_cohort_nor_filled
     one = int(np.flatnonzero(np.isfinite(first))[0])
     holed = y.copy()
     holed[one, [3, 4]] = np.nan
-    without = att_gt(np.delete(y, one, axis=0), np.delete(first, one)).rows
-    pd.testing.assert_frame_equal(att_gt(holed, first).rows, without)
+    without = att_gt(np.delete(y, one, axis=0), np.delete(first, one)).effects.rows
+    pd.testing.assert_frame_equal(att_gt(holed, first).effects.rows, without)

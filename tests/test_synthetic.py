@@ -374,8 +374,11 @@ def test_ranks_and_p_values_do_not_depend_on_the_unit(scale, n_treated):
     [
         ([1, 0, np.nan, 2], "treated as true or false was asked for; 2 of 4 values are neither, the first is nan at 2"),
         ([0, 2, 0, 0], "treated as true or false was asked for; 1 of 4 values are neither, the first is 2 at 1; drop"),
-        (["1", "0", "0", "0"], "treated as true or false was asked for; found dtype <U1; convert it to bool"),
-        ([True, None, False, False], "treated as true or false was asked for; found dtype object; convert it to bool"),
+        (
+            ["1", "0", "0", "0"],
+            "treated as true or false was asked for; 4 of 4 values are neither, the first is '1'",
+        ),
+        ([True, None, False, False], "treated as true or false was asked for; 1 of 4 values are neither, the first is"),
     ],
 )
 def test_who_was_treated_is_true_or_false_and_nothing_else(treated, message):

@@ -125,11 +125,6 @@ class GroupTime:
             columns=columns | {"n_treated": treated, "n_comparison": comparison},
         )
 
-    @property
-    def rows(self) -> pd.DataFrame:
-        """The rows of `effects`."""
-        return self.effects.rows
-
     def aggregate(self, kind: Literal["simple", "dynamic"] = "simple") -> Estimate:
         """Average the effects over all treated cells, or by event time; weighted by cohort, with the error of weights.
 
@@ -231,18 +226,12 @@ class GroupTime:
 
     def _influence(self, gradient: Floats) -> Floats:
         """Return what each cluster (or unit) adds to each term, float64[cluster, term]."""
-        count = len(self.y) if self.cluster is None else len(self.labels)
-        found = np.zeros((count, len(gradient)))
+        code = np.arange(len(self.y)) if self.cluster is None else self.cluster
+        found = np.zeros((len(self.labels), len(gradient)))
         for place, group in enumerate(self.groups):
             slope = gradient[:, place]
-            if not slope.any():
-                continue
-            for rows, part in self._outcomes(group):
-                moved = part @ slope[:, :-1].T + slope[:, -1]
-                if self.cluster is None:
-                    found[rows] = moved
-                else:
-                    np.add.at(found, self.cluster[rows], moved)
+            for rows, part in self._outcomes(group) if slope.any() else ():
+                np.add.at(found, code[rows], part @ slope[:, :-1].T + slope[:, -1])
         return found
 
     def _covariance(self, gradient: Floats) -> Floats:

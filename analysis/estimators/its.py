@@ -79,7 +79,6 @@ def its_fan(y: Floats, first_post: int, *, horizon: int = 4, level: float = 0.95
     seen = pd.DataFrame(placebos)  # its extremes leave out what could not be fitted
     low, high = seen.min(axis=1).to_numpy(), seen.max(axis=1).to_numpy()
     outside = (fits[:, 0] < low) | (fits[:, 0] > high)
-    counts = {"quarters": first_post + horizon, "specifications": len(terms)}
     failed = ", ".join(name for name, found in zip(terms, fits[:, 0], strict=True) if np.isnan(found))
     return Estimate(
         estimand="break in an aggregate series (falsification)",
@@ -91,7 +90,7 @@ def its_fan(y: Floats, first_post: int, *, horizon: int = 4, level: float = 0.95
         n=fits[:, 3].astype(int),
         level=level,
         columns={"placebo_low": low, "placebo_high": high, "n_placebos": seen.count(axis=1), "outside": outside},
-        counts=counts | {"placebo_dates": len(dates), "horizon": horizon},
+        counts={"quarters": first_post + horizon, "horizon": horizon},
         details={"placebo_dates": dates},
         reason=f"too few quarters or no convergence: {failed}" if failed else "",
     )

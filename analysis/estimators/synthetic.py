@@ -26,13 +26,11 @@ MAX_STEPS = 1_000  # a few to a hundred are taken; each costs a product with the
 
 def _indicator(treated: Any) -> Bools:
     """Return who was treated as bool; a plain cast would take NaN and 2 for treated."""
-    values = np.asarray(treated)
-    if values.dtype.kind not in "biuf":
-        raise DesignError(f"treated as true or false was asked for; found dtype {values.dtype}; convert it to bool")
+    values = np.asarray(treated, dtype=object)  # else "1" would be taken for 1
     if (odd := ~np.isin(values, (0, 1))).any():
         raise DesignError(
             f"treated as true or false was asked for; {np.count_nonzero(odd)} of {values.size} values are neither, "
-            f"the first is {values[odd][0]} at {int(np.flatnonzero(odd)[0])}; drop those units or set them to 0 or 1"
+            f"the first is {values[odd][0]!r} at {int(np.flatnonzero(odd)[0])}; drop those units or set them to 0 or 1"
         )
     return values.astype(bool)
 
