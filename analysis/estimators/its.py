@@ -90,7 +90,7 @@ def its_fan(y: Floats, first_post: int, *, horizon: int = 4, level: float = 0.95
         n=fits[:, 3].astype(int),
         level=level,
         columns={"placebo_low": low, "placebo_high": high, "n_placebos": seen.count(axis=1), "outside": outside},
-        counts={"quarters": first_post + horizon, "horizon": horizon},
+        counts={"horizon": horizon, "specifications": len(terms), "placebo_dates": len(dates)},
         details={"placebo_dates": dates},
         reason=f"too few quarters or no convergence: {failed}" if failed else "",
     )
