@@ -78,21 +78,16 @@ class Changes:
         return lost
 
 
-def totals(columns: Mapping[str, Floats], code: Ints, *, unit: str, level: float, **fields: Any) -> Estimate:
-    """Return sums over firms, of columns float64[firm], as an Estimate for functions of degree zero of them.
+def totals(values: Floats, code: Ints, *, unit: str, level: float, **fields: Any) -> Estimate:
+    """Return sums over firms, of values float64[firm, column], as an Estimate for functions of degree zero of them.
 
     Firms are draws, and the number of them is as random as their sales; what a firm adds is its own row.
     """
-    values = np.column_stack(list(columns.values()))
-    count = int(code.max()) + 1
+    by_cluster = sum_by(values, code, int(code.max()) + 1)
+    terms = tuple(map(str, range(values.shape[1])))
+    value = values.sum(axis=0)
     return Estimate(
-        estimand="totals",
-        unit=unit,
-        terms=tuple(columns),
-        value=values.sum(axis=0),
-        by_cluster=sum_by(values, code, count),
-        level=level,
-        **fields,
+        estimand="totals", unit=unit, terms=terms, value=value, by_cluster=by_cluster, level=level, **fields
     )
 
 

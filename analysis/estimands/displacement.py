@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,60 +11,66 @@ import pandas as pd
 from scipy import stats
 
 from analysis.errors import DesignError
-from analysis.estimands.changes import Changes, estimated
+from analysis.estimands.changes import Changes, Total, estimated, totals
 from analysis.estimands.design import Design, Sample, low_exposure
 from analysis.estimands.table import steps
-from analysis.estimate import Bools, Estimate, Floats, Ints, beside, sum_by
+from analysis.estimate import Bools, Estimate, Floats, beside, sum_by
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
 
 DELTA_UP_TO = 0.05  # squared half-width of L's interval over L; beyond it the delta method is too short (Finney 1978)
 GROUPS = ("closed", "exposed", "unexposed")
-OF_LOST = "per cent of L"
+PARTS = [*(f"d{number}" for number in range(1, 8)), "sum"]
 
 
-def ratio_to_loss(changes: Changes, amounts: Any, *, estimand: str, n: int) -> Estimate:
+def shares_of_loss(changes: Changes) -> Estimate:
     """Divide sums of changes by the lost home sales of closed firms, L: per cent of L.
 
-    `amounts` is a formula of :class:`analysis.estimands.changes.Changes`. Intervals are of the delta method or, where L
-    is uncertain, Fieller's; the column `method` says which. Where L is not distinguishable from zero Fieller's set is
-    unbounded, from -inf to inf. ``details``: `lost`, the Estimate of L.
+    "d1", "d2": home sales of exposed firms, of the origin and of others; "d3", "d4": closed firms on the destinations;
+    "d5": closed firms on all other platforms; "d6": exposed firms off the home platform; "d7": what is left; "sum". A
+    part whose platform is not there is NaN, and its sales are in d7. "there": d3 and d4 together; and closed firms on
+    each other platform, by its code.
+
+    Intervals are of the delta method or, where L is uncertain, Fieller's; the column `method` says which. Where L is
+    not distinguishable from zero Fieller's set is unbounded, from -inf to inf. ``details``: `lost`, the Estimate of L.
 
     References
     ----------
     Fieller, E. C. (1954), Some problems in interval estimation, JRSS B 16, 175-185. Finney, D. J. (1978), Statistical
     Method in Biological Assay, section 4.6, for when the delta method will do.
     """
-    absent = "no such platform in the data, so d7 holds its sales"
-    money = changes.transform(
-        lambda total: amounts(total) | {"L": -total("closed", [changes.home])},
-        estimand="L",
-        unit="units of sales over the window",
-        reason=absent,
-    )
+    home, away = changes.home, changes.away
+    there = [name for name in changes.destinations if name in away]
+    moved = {f"d{place}": [name] for place, name in enumerate(changes.destinations, start=3) if name in away}
+    moved |= {"d5": [name for name in away if name not in there], "there": there, **{name: [name] for name in away}}
+    lacking = [name for name in ("d3", "d4", "d5") if not moved.get(name)]
+
+    def amounts(total: Total) -> dict[str, Any]:
+        own, other = (total("exposed", [home], own=own) for own in (True, False))
+        closed = {name: total("closed", where) if where else np.nan for name, where in moved.items()}
+        parts = {"d1": own, "d2": other, **dict.fromkeys(lacking, np.nan), **closed, "d6": total("exposed", away)}
+        lost = -total("closed", [home])
+        left = lost - own - other - total("closed", away) - parts["d6"]
+        return parts | {"d7": left, "sum": lost, "L": lost}
+
+    reason = f"{', '.join(lacking)}: no such platform in the data, so d7 holds its sales" if lacking else ""
+    money = changes.transform(amounts, estimand="L", unit="units of sales over the window", reason=reason)
     names = money.terms[:-1]
     share = money.transform(
-        lambda x: dict(zip(names, 100 * x[:-1] / x[-1], strict=True)), estimand=estimand, unit=OF_LOST, n=n
+        lambda x: dict(zip(names, 100 * x[:-1] / x[-1], strict=True)), estimand="E4c", unit="per cent of L"
     )
     lost = replace(money["L"], reason="", n=changes.estimate.counts["closed"])
     z = float(stats.norm.ppf((1 + money.level) / 2))
     loss, spread = float(lost.value[0]), float(lost.std_error[0]) ** 2
-    delta = z**2 * spread <= DELTA_UP_TO * loss**2
-    limits = share.ends
+    delta, limits = z**2 * spread <= DELTA_UP_TO * loss**2, share.ends
     if not delta:
         joint = money.covariance
         limits = 100 * _fieller(money.value[:-1], loss, np.diag(joint)[:-1], spread, joint[:-1, -1], z)
         limits = np.where(share.std_error <= 1e-9, share.value, limits)  # the sum is known
         limits = np.where(np.isnan(share.value), np.nan, limits)
-    lacking = [name for name, value in zip(names, share.value, strict=True) if np.isnan(value)]
-    return replace(
-        share,
-        limits=limits,
-        columns={"method": ["delta" if delta else "Fieller"] * len(names)},
-        reason=f"{', '.join(lacking)}: {absent}" if lacking else "",
-        details={"lost": lost},
-    )
+    method = ["delta" if delta else "Fieller"] * len(names)
+    return replace(share, limits=limits, columns={"method": method}, details={"lost": lost})
 
 
 def _fieller(amount: Floats, loss: float, var_amount: Floats, var_loss: float, covariance: Floats, z: float) -> Floats:
@@ -81,33 +87,6 @@ def _fieller(amount: Floats, loss: float, var_amount: Floats, var_loss: float, c
     return np.array([(middle - root) / square, (middle + root) / square])
 
 
-def shares_of_loss(changes: Changes, n: int = 0) -> Estimate:
-    """Return E4c of changes, d1 to d7 and "sum", per cent of L.
-
-    d1 and d2: home sales of exposed firms, of the origin and of others; d3, d4: closed firms on the destinations; d5:
-    closed firms on all other platforms; d6: exposed firms off the home platform; d7: what is left. A part whose
-    platform is not there is NaN, and its sales are in d7.
-    """
-    home, (first, second) = changes.home, [*changes.destinations, ""][:2]
-    there = [[name] if name in changes.away else [] for name in (first, second)]
-    others = [name for name in changes.away if name not in (first, second)]
-    moved = dict(zip(("d3", "d4", "d5"), [*there, others], strict=True))
-
-    def amounts(total: Any) -> dict[str, Any]:
-        parts = {
-            "d1": total("exposed", [home], own=True),
-            "d2": total("exposed", [home], own=False),
-            **{name: total("closed", where) for name, where in moved.items() if where},
-            "d6": total("exposed", changes.away),
-        }
-        lost = -total("closed", [home])
-        absent = dict.fromkeys([name for name, where in moved.items() if not where], np.nan)
-        found = parts | absent | {"d7": lost - sum(parts.values()), "sum": lost}
-        return {name: found[name] for name in (*(f"d{k}" for k in range(1, 8)), "sum")}
-
-    return ratio_to_loss(changes, amounts, estimand="E4c", n=n)
-
-
 def waterfalls(found: Estimate, words: Mapping[str, str], true: Mapping[str, float]) -> dict[str, Any]:
     """Return :func:`displacement` to draw, and the true parts where they are known and anything was lost.
 
@@ -118,13 +97,6 @@ def waterfalls(found: Estimate, words: Mapping[str, str], true: Mapping[str, flo
     truth = {"Truth": steps(known, words[total])} if sum(known.values()) > 0 else {}
     seen = found if found.refused else found.rows.replace({"term": dict(words)}).dropna(subset="estimate")
     return {"As estimated": seen} | truth
-
-
-def relocated(changes: Changes, n: int = 0) -> Estimate:
-    """Return E4a of changes: closed firms' sales on each other platform, per cent of L."""
-    return ratio_to_loss(
-        changes, lambda total: {name: total("closed", [name]) for name in changes.away}, estimand="E4a", n=n
-    )
 
 
 def displacement(panel: Panel, design: Design) -> Estimate:
@@ -144,15 +116,15 @@ def displacement(panel: Panel, design: Design) -> Estimate:
         If the comparison is not "low_exposure", as :func:`analysis.estimands.changes.estimated`, and if nothing was
         lost.
     """
-    changes = _lossy(panel, design, "displacement")
-    return shares_of_loss(changes, changes.estimate.counts["firms"])
+    found = shares_of_loss(_lossy(panel, design, "displacement"))
+    return replace(found[PARTS], n=found.counts["firms"])
 
 
 def relocation(panel: Panel, design: Design) -> Estimate:
     """Estimate how much of their lost home sales closed firms made up on each other platform (E4a), per cent of L."""
     _several(panel)
-    changes = _lossy(panel, design, "the platform shift")
-    return relocated(changes, changes.estimate.counts["closed"])
+    found = shares_of_loss(_lossy(panel, design, "the platform shift"))
+    return replace(found[panel.platforms[1:]], estimand="E4a", n=found.counts["closed"], reason="")
 
 
 def _lossy(panel: Panel, design: Design, what: str, *, home: bool = False) -> Changes:
@@ -168,19 +140,6 @@ def _several(panel: Panel) -> None:
             f"the platform mix was asked for; found sales on {', '.join(panel.platforms)} alone; bring those on other "
             "platforms too"
         )
-
-
-def recaptured(changes: Changes, n: int = 0) -> Estimate:
-    """Return E4b of changes: home sales of exposed firms, of the origin ("own") and of others, per cent of L."""
-    return ratio_to_loss(
-        changes,
-        lambda total: {
-            "own": total("exposed", [changes.home], own=True),
-            "other": total("exposed", [changes.home], own=False),
-        },
-        estimand="E4b",
-        n=n,
-    )
 
 
 def proportional(sold: Floats, closed: Bools, own: Bools) -> Floats:
@@ -209,10 +168,11 @@ def recapture(panel: Panel, design: Design) -> Estimate:
     DesignError
         As :func:`displacement`.
     """
-    changes, sample = _lossy(panel, design, "displacement", home=True), design.sample(panel)
-    found = recaptured(changes, changes.estimate.counts["firms"])
+    found = shares_of_loss(_lossy(panel, design, "displacement", home=True))[["d1", "d2"]]
+    sample = design.sample(panel)
     size = proportional(np.nansum(sample.home[:, sample.base], axis=1), sample.closed, sample.is_own)
-    return replace(found, columns={**found.columns, "benchmark": size})
+    columns = {**found.columns, "benchmark": size}
+    return replace(found, estimand="E4b", terms=("own", "other"), n=found.counts["firms"], reason="", columns=columns)
 
 
 def excess_recapture(panel: Panel, design: Design) -> Estimate:
@@ -222,13 +182,8 @@ def excess_recapture(panel: Panel, design: Design) -> Estimate:
     """
     found = recapture(panel, design)
     size = np.asarray(found.columns["benchmark"])
-    return replace(
-        found,
-        estimand="E4e",
-        unit="percentage points of L",
-        value=found.value - size,
-        limits=found.ends - size,
-    )
+    shifted = {"value": found.value - size, "limits": found.ends - size}
+    return replace(found, estimand="E4e", unit="percentage points of L", **shifted)
 
 
 def mix_change(after: Floats, before: Floats) -> Floats:
@@ -251,65 +206,46 @@ def platform_mix(panel: Panel, design: Design) -> Estimate:
     that still sold in the month before the first closure: only a firm in business can be closed.
     """
     _several(panel)
-    changes, sample = _lossy(panel, design, "the platform shift"), design.sample(panel)
-    found = _mean_difference(sample, mix_change(sample.sums[1], sample.sums[0]))
-    return replace(found, estimand="E4d", counts=changes.estimate.counts)
+    _lossy(panel, design, "the platform shift")
+    sample = design.sample(panel)
+    return _mean_difference(sample, mix_change(sample.sums[1], sample.sums[0]), "E4d")
 
 
-def _presence(sample: Sample) -> Floats:
-    """Return the change of the share of months with sales by platform, float64[firm, platform], points."""
-    before, after = ((sample.panel.sales[:, :, part] > 0).mean(axis=2) for part in (sample.before, sample.after))
-    return np.asarray(np.where((before > 0).any(axis=1)[:, np.newaxis], 100 * (after - before), np.nan))
+def _mean_difference(sample: Sample, values: Floats, estimand: str) -> Estimate:
+    """Return the mean over closed firms of values[firm, platform] less that of unexposed firms on such platforms.
 
-
-def _mean_difference(sample: Sample, values: Floats) -> Estimate:
-    """Return the mean over closed firms of values[firm, platform] less that of unexposed firms on such platforms."""
-    panel = sample.panel
+    Rows of NaN are left out. Where no unexposed firm is on the platforms of a firm all of them stand in.
+    """
     known = np.isfinite(sample.sums).all(axis=(0, 2))
-    origins = np.zeros(int(sample.origin.max()) + 1, dtype=bool)
-    origins[sample.origin[known & sample.closed]] = True
-    first = int(sample.first[sample.closed].min())
-    inside = np.flatnonzero(known & origins[sample.origin] & ~(panel.sales[:, :, first - 1] == 0).all(axis=1))
-    _, code = np.unique(sample.cluster[known], return_inverse=True)
-    place = np.cumsum(known) - 1
-    sold_on = (panel.sales[inside][:, :, sample.before] > 0).any(axis=2)
-    _, kind = np.unique(sold_on @ 2 ** np.arange(len(panel.platforms)), return_inverse=True)
-    values, own, pool = values[inside], sample.closed[inside], sample.comparison[inside]
-    mean, n, gap = np.full(values.shape[1], np.nan), np.zeros(values.shape[1]), np.zeros(values.shape)
-    for column, x in enumerate(np.nan_to_num(values).T):
-        mine, theirs = (side & np.isfinite(values[:, column]) for side in (own, pool))
-        n[column] = mine.sum()
-        if n[column] and theirs.any():
-            mean[column], gap[:, column] = _matched_difference(x, kind, mine, theirs)
-    influence = sum_by(gap, code[place[inside]], int(code.max()) + 1)
-    influence[:, np.isnan(mean)] = np.nan
-    return sample.mark(
-        Estimate(
-            estimand="mean difference",
-            unit="percentage points",
-            terms=panel.platforms,
-            value=mean,
-            by_cluster=influence,
-            n=n,
-            level=sample.design.level,
-            reason="NaN where no firm of a group has shares" if np.isnan(mean).any() else "",
-        )
+    used = known & np.isin(sample.origin, sample.origin[known & sample.closed]) & np.isfinite(values).all(axis=1)
+    used &= ~sample.stopped[:, int(sample.first[sample.closed].min()) - 1]
+    mine, theirs = used & sample.closed, used & sample.comparison
+    sold_on = (sample.panel.sales[:, :, sample.before] > 0).any(axis=2)
+    kind = sold_on @ 2 ** np.arange(len(sample.panel.platforms))
+    count, n = int(kind.max()) + 1, int(mine.sum())
+    mean, gap = np.full(values.shape[1], np.nan), np.full(values.shape, np.nan)
+    if n and theirs.any():
+        held, base = (np.bincount(kind[side], minlength=count) for side in (mine, theirs))
+        everyone, alone = values[theirs].mean(axis=0), base == 0
+        of_kind = sum_by(values[theirs], kind[theirs], count) / np.maximum(base, 1)[:, np.newaxis]
+        of_kind[alone] = everyone
+        difference = values[mine] - of_kind[kind[mine]]
+        mean, gap = difference.mean(axis=0), np.zeros(values.shape)
+        gap[mine] = (difference - mean) / n
+        weight = (held / np.maximum(base, 1))[kind[theirs], np.newaxis] / n
+        gap[theirs] = -weight * (values[theirs] - of_kind[kind[theirs]])
+        gap[theirs] -= held[alone].sum() / n * (values[theirs] - everyone) / theirs.sum()
+    found = Estimate(
+        estimand=estimand,
+        unit="percentage points",
+        terms=sample.panel.platforms,
+        value=mean,
+        by_cluster=sum_by(gap, sample.cluster, int(sample.cluster.max()) + 1),
+        n=n,
+        level=sample.design.level,
+        reason="NaN where no firm of a group has shares" if np.isnan(mean).any() else "",
     )
-
-
-def _matched_difference(x: Floats, kind: Ints, mine: Bools, theirs: Bools) -> tuple[float, Floats]:
-    """Return the mean of x over `mine` less that over `theirs` of the same kind, and what each firm adds to it."""
-    count = int(kind.max()) + 1
-    held, base = (np.bincount(kind[side], minlength=count) for side in (mine, theirs))
-    alone = base == 0  # no pool firm on these platforms: all of them stand in
-    of_kind = np.bincount(kind[theirs], weights=x[theirs], minlength=count) / np.maximum(base, 1)
-    everyone, gap, n = x[theirs].mean(), np.zeros(len(x)), mine.sum()
-    difference = x[mine] - np.where(alone, everyone, of_kind)[kind[mine]]
-    gap[mine] = (difference - difference.mean()) / n
-    weight = np.where(alone, 0.0, held / np.maximum(base, 1))[kind[theirs]] / n
-    gap[theirs] = -weight * (x[theirs] - of_kind[kind[theirs]])
-    gap[theirs] -= held[alone].sum() / n * (x[theirs] - everyone) / theirs.sum()
-    return float(difference.mean()), gap
+    return sample.mark(found)
 
 
 def toward_destinations(panel: Panel, design: Design) -> Estimate:
@@ -320,7 +256,7 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
     Estimate
         "presence": change of closed firms' presence against unexposed firms', mean over the destinations, percentage
         points; "sales": change of their sales there, per cent of their lost home sales, delta or Fieller interval as
-        in :func:`ratio_to_loss`. Column `unit`. `n` are the closed firms.
+        in :func:`shares_of_loss`. Column `unit`. `n` are the closed firms.
 
     Raises
     ------
@@ -334,19 +270,14 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
             f"a shift to {', '.join(design.destinations)} was asked for; the panel has {', '.join(panel.platforms)}; "
             "bring sales there, or name other destinations"
         )
-    changes = _lossy(panel, design, "the platform shift")
-    found = _mean_difference(sample, _presence(sample))[wanted]
-    presence = found.transform(
-        lambda x: {"presence": sum(x) / len(x)}, estimand="E4a", unit="percentage points", n=np.min(found.n)
+    sales = shares_of_loss(_lossy(panel, design, "the platform shift"))["there"]
+    before, after = ((panel.sales[:, :, part] > 0).mean(axis=2) for part in (sample.before, sample.after))
+    change = np.where(before.any(axis=1)[:, np.newaxis], 100 * (after - before), np.nan)
+    found = _mean_difference(sample, change, "E4a")[wanted]
+    presence = found.transform(lambda x: {"presence": sum(x) / len(x)}, estimand="E4a", unit=found.unit)
+    return sample.mark(
+        beside({"presence": presence, "sales": replace(sales, n=sales.counts["closed"])}, estimand="E4a")
     )
-    sales = ratio_to_loss(
-        changes,
-        lambda total: {"sales": total("closed", wanted)},
-        estimand="E4a",
-        n=changes.estimate.counts["closed"],
-    )
-    both = beside({"presence": presence, "sales": sales}, estimand="E4a", counts=changes.estimate.counts)
-    return sample.mark(replace(both, details=sales.details))
 
 
 def hedging(panel: Panel, design: Design) -> Estimate:
@@ -371,72 +302,44 @@ def hedging(panel: Panel, design: Design) -> Estimate:
     DesignError
         If either side has fewer than two clusters.
     """
-    sample = design.sample(panel)
-    parts = [panel.sales[:, :, part] for part in (sample.before, sample.after)]
-    answering = sample.never_closed & (sample.sums > 0).any(axis=2).all(axis=0)
-    answering &= np.isfinite(sample.sums).all(axis=(0, 2))
-    sides = [answering & side for side in (sample.is_own, ~sample.is_own)]
-    if min(counts := [len(np.unique(sample.cluster[side])) for side in sides]) < 2:
+    sample, names = design.sample(panel), panel.platforms[1:]
+    sells, answering = (sample.sums > 0).any(axis=2), np.isfinite(sample.sums).all(axis=(0, 2))
+    answering &= sample.never_closed & sells.all(axis=0)
+    own, others = (answering & side for side in (sample.is_own, ~sample.is_own))
+    if min(counts := [len(np.unique(sample.cluster[side])) for side in (own, others)]) < 2:
         raise DesignError(
             f"presence of spared firms of origin {design.origin} against others was asked for; found {counts[0]} and "
             f"{counts[1]} clusters; two of each are needed for an error"
         )
-    absent: Bools = np.asarray(~(parts[0][:, 1:] > 0).any(axis=2))
-    joined = np.where(absent, 100 * (parts[1][:, 1:] > 0).mean(axis=2), 0.0)
-    names = panel.platforms[1:]
+    before, after = (panel.sales[:, 1:, part] > 0 for part in (sample.before, sample.after))
+    absent: Bools = np.asarray(~before.any(axis=2))
+    joined = np.where(absent, 100 * after.mean(axis=2), 0.0)
+    columns = [values * side[:, np.newaxis] for side in (own, others) for values in (joined, absent)]
+    sums = totals(
+        np.column_stack([*columns, own]), sample.cluster, unit="percentage points", level=design.level, n=int(own.sum())
+    )
+
+    def more(x: Any) -> dict[str, Any]:
+        mine, free, theirs, theirs_free = x[:-1].reshape(4, -1)
+        means = [np.divide(a, b, out=0 * a, where=np.real(b) > 0) for a, b in ((mine, free), (theirs, theirs_free))]
+        return dict(zip(names, free / x[-1] * (means[0] - means[1]), strict=True))
+
+    found = sums.transform(more, estimand="E5c", unit="percentage points")
     shut = np.isin(names, design.opened)
-    full = ~shut & ~absent[sides[1]].any(axis=0)
+    full = ~shut & ~absent[others].any(axis=0)
     idle = ~shut & ~full & ~joined[answering].any(axis=0)
-    found = _joined_more(joined, absent, sides, sample.cluster, design.level)
     lacking = shut | full | idle
-    covariance = found.covariance.copy()
-    covariance[lacking], covariance[:, lacking] = np.nan, np.nan
     reasons = [
         (shut, f"opened to firms of origin {design.origin} alone, so who joined for the news cannot be told"),
         (full, "had all firms of other origins, so none is left that could have joined it"),
         (idle, "was joined by nobody, and none of so many has no error"),
     ]
-    own, other = (int(side.sum()) for side in sides)
     return sample.mark(
         found,
-        estimand="E5c",
-        terms=names,
         value=np.where(shut | full, np.nan, found.value),
-        covariance=covariance,
-        n=own,
-        counts={"own": own, "other": other, "clusters": counts[0] + counts[1]},
+        covariance=np.where(np.logical_or.outer(lacking, lacking), np.nan, found.covariance),
         reason="; ".join(f"{', '.join(np.array(names)[where])} {why}" for where, why in reasons if where.any()),
     )
-
-
-def _joined_more(joined: Floats, absent: Bools, sides: Sequence[Bools], code: Ints, level: float) -> Estimate:
-    """Return by platform how much more the first side joined, over all its firms: ``w (m - m')``.
-
-    m is the mean of `joined` over firms that were absent on each side, and w the part of the first side that was.
-    """
-    columns = [
-        values[:, place] * side for place in range(joined.shape[1]) for side in sides for values in (joined, absent)
-    ]
-    everyone = sides[0].astype(float)
-    values = np.column_stack([*columns, everyone])
-    sums = Estimate(
-        estimand="sums",
-        unit="percentage points",
-        terms=tuple(map(str, range(values.shape[1]))),
-        value=values.sum(axis=0),
-        by_cluster=sum_by(values, code, int(code.max()) + 1),
-        level=level,
-    )
-
-    def formula(x: Any) -> dict[str, Any]:
-        found = {}
-        for place in range(joined.shape[1]):
-            mine, free, theirs, others = x[4 * place : 4 * place + 4]
-            means = [np.divide(a, b) if np.real(b) > 0 else 0.0 * b for a, b in ((mine, free), (theirs, others))]
-            found[str(place)] = free / x[-1] * (means[0] - means[1])
-        return found
-
-    return sums.transform(formula, estimand="E5c", unit="percentage points")
 
 
 def mix_paths(panel: Panel, design: Design) -> pd.DataFrame:
@@ -452,9 +355,8 @@ def mix_paths(panel: Panel, design: Design) -> pd.DataFrame:
         `month` (Period), `group`, `measure`, `platform` (empty for concentration), `value`, and `n` firms of the group.
     """
     sample = design.sample(panel)
-    origins = np.zeros(int(sample.origin.max()) + 1, dtype=bool)
-    origins[sample.origin[sample.closed]] = True
-    answering = (np.nansum(panel.sales[:, :, sample.before], axis=(1, 2)) > 0) & origins[sample.origin]
+    answering = np.isin(sample.origin, sample.origin[sample.closed])
+    answering &= np.nansum(panel.sales[:, :, sample.before], axis=(1, 2)) > 0
     masks = (sample.closed, ~sample.closed & ~sample.comparison, sample.comparison)
     frames = [_mix(panel, answering & mask, name) for mask, name in zip(masks, GROUPS, strict=True)]
     return pd.concat(frames, ignore_index=True)

@@ -230,7 +230,7 @@ def effect_in_parts(panel: Panel, design: Design, *, common: Range = NOTHING) ->
         for name, who in (("exposed", exposed), ("pool", pool), ("closed", closed))
         for kind, values in (("held", before), ("kept", kept), ("grown", grown), ("new", new))
     }  # the number of exposed and of closed firms is fixed, as in `changes`
-    sums = totals(columns, code, unit=panel.unit, level=design.level)
+    sums = totals(np.column_stack(list(columns.values())), code, unit=panel.unit, level=design.level)
     exact = [(values * who).sum() for who in (exposed, pool, closed) for values in (before, kept, grown, new)]
     base = float(before.sum())
 
@@ -300,7 +300,7 @@ def growth(panel: Panel, design: Design) -> Estimate:
     }
     columns = {name: (after - before) * who for name, who in members.items()} | {"base": before}
     counts = {"firms": len(known), "clusters": len(clusters), "dropped_missing": int(sample.own.sum()) - len(known)}
-    sums = totals(columns, code, unit=panel.unit, level=design.level, counts=counts)
+    sums = totals(np.column_stack(list(columns.values())), code, unit=panel.unit, level=design.level, counts=counts)
     found = sums.transform(
         lambda x: dict(zip(members, 100 * x[:-1] / x[-1], strict=True)),
         estimand="growth",

@@ -159,18 +159,16 @@ class Window:
         if not self.lost:
             names = [*(f"d{k}" for k in range(1, 8)), *(f"E4a_{name}" for name in PLATFORMS[1:])]
             return dict.fromkeys([*names, *(f"{name}_{who}" for name in ("E4b", "E4e") for who in own)], float("nan"))
-        shares = dict(
-            zip(displacement.shares_of_loss(found).terms, displacement.shares_of_loss(found).value, strict=True)
-        )
-        shares["d7"] = 100 * (self.outside["W11"] - self.outside["W00"]) / self.lost  # measured, no residual
-        del shares["sum"]
-        moved, taken = displacement.relocated(found), displacement.recaptured(found).value
+        shares = displacement.shares_of_loss(found)
+        value = dict(zip(shares.terms, map(float, shares.value), strict=True))
+        value["d7"] = 100 * (self.outside["W11"] - self.outside["W00"]) / self.lost  # measured, no residual
         size = displacement.proportional(self.year[:, HOME], self.closed, self.chinese)
+        taken = list(zip(own, (value["d1"], value["d2"]), size, strict=True))
         return {
-            **{name: float(value) for name, value in shares.items()},
-            **{f"E4a_{name}": float(value) for name, value in zip(moved.terms, moved.value, strict=True)},
-            **{f"E4b_{who}": float(value) for who, value in zip(own, taken, strict=True)},
-            **{f"E4e_{who}": float(value) for who, value in zip(own, taken - size, strict=True)},
+            **{f"d{k}": value[f"d{k}"] for k in range(1, 8)},
+            **{f"E4a_{name}": value[name] for name in PLATFORMS[1:]},
+            **{f"E4b_{who}": share for who, share, _ in taken},
+            **{f"E4e_{who}": share - float(by_size) for who, share, by_size in taken},
         }
 
     def mix(self) -> dict[str, float]:
