@@ -13,9 +13,9 @@ import pandas as pd
 from analysis import data
 from analysis.errors import DesignError
 from analysis.estimands import closed_firms, displacement, growth
-from analysis.estimands.anticipation import LEADS, anticipation, chilling
 from analysis.estimands.design import Design, attempt
-from analysis.estimands.rivals import spillover
+from analysis.estimands.event_study import LEADS, anticipation
+from analysis.estimands.rivals import chilling, spillover
 from analysis.estimands.table import COLUMNS
 from analysis.estimate import Estimate
 from analysis.estimators.power import detectable

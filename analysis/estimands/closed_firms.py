@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from analysis.panel import Panel
 
 Where = Literal["all", "home"]
-Known = Callable[[int, int], Mapping[str, float]]
 
 GAP, HORIZON = 3, 12  # months without a sale anywhere that count as exit; months over which time alive is counted
 SMALLEST = 0.1  # quantile of closed firms' sales below which a firm is too small to be compared
@@ -63,13 +62,15 @@ def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> E
             f"an effect on closed firms with its error was asked for; found {len(answering)} closed firms with sales "
             f"in {count} clusters by {design.cluster}; two are the fewest: use ranks among comparison firms instead"
         )
-    name = _name(design, where)
+    name, n = effect_name(design, where), len(answering)
     if not y[answering, 1].any():
-        return sample.mark(_all_lost(name, len(answering)))
+        why = f"the {n} closed firms sold nothing in the window: all is lost, and a ratio of zero has no error"
+        return sample.mark(without_error(-100.0, n, why), estimand=name)
     found = compared(y, seen, sample, first=1, width=2).aggregate()
-    counts = dict(found.counts) | _counts(sample, y, matched)
-    simple = replace(found, df=count - 1, n=found.counts["treated"], counts=counts)
-    return sample.mark(simple.exp(), estimand=name)
+    newcomers = int((sample.closed & (y[:, 0] <= 0)).sum())
+    stopped = int(sample.closed.sum()) - newcomers - sum(len(wave.closed) for wave in matched)
+    counts = {**found.counts, "newcomers_left_out": newcomers, "stopped_left_out": stopped}
+    return sample.mark(replace(found, df=count - 1, n=n, counts=counts).exp(), estimand=name)
 
 
 def own_closure(panel: Panel, design: Design) -> Estimate:
@@ -77,23 +78,16 @@ def own_closure(panel: Panel, design: Design) -> Estimate:
     return effect_on_closed(panel, replace(design, comparison="spared_same_category"))
 
 
-def _name(design: Design, where: Where) -> str:
+def effect_name(design: Design, where: Where) -> str:
+    """Return the id of the effect that a comparison shows on these sales."""
     if design.comparison != "low_exposure":
         return f"E1c, {where}"
     return "E1a" if where == "all" else "E1b"
 
 
-def _all_lost(name: str, firms: int) -> Estimate:
-    """Return -100 per cent, for closed firms that sold nothing at all in the window."""
-    return Estimate(
-        estimand=name,
-        unit="per cent",
-        terms=("simple",),
-        value=np.array([-100.0]),
-        n=firms,
-        counts={"treated": firms},
-        reason=f"the {firms} closed firms sold nothing in the window: all is lost, and a ratio of zero has no error",
-    )
+def without_error(value: float, n: int, reason: str) -> Estimate:
+    """Return an effect on `n` closed firms, per cent, that has no error, or is not known."""
+    return Estimate(estimand="", unit="per cent", terms=("simple",), value=np.array([value]), n=n, reason=reason)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,19 +140,16 @@ def compared(
         Periods of a wave before its closure, and all of them. Where `y` has just these it has them for every wave;
         else its periods are months, and those of a wave begin `first` months before it.
     """
-    within, here = compared_within(sample), np.zeros(int(sample.cluster.max()) + 1, dtype=bool)
+    within, used = compared_within(sample), np.zeros(len(y), dtype=bool)
     groups = []
     for wave in among:
         start = 0 if y.shape[1] == width else wave.month - first
-        here[sample.cluster[wave.firms]] = True
+        used[wave.firms] = True
         for firms, closure in ((wave.closed, float(first)), (wave.others, np.inf)):
             for rows in rows_by(within[firms]) if len(firms) else ():
                 groups.append(Group(firms[rows], closure, (within[firms[rows[0]]], wave.month), start))
-    counts = {
-        "units": sum(len(wave.firms) for wave in among),
-        "treated": sum(len(wave.closed) for wave in among),
-        "clusters": int(here.sum()),
-    }
+    clusters = np.bincount(sample.cluster[used], minlength=int(sample.cluster.max()) + 1)
+    counts = {"units": int(used.sum()), "treated": sum(len(wave.closed) for wave in among)}
     return GroupTime(
         y=y,
         groups=groups,
@@ -166,9 +157,9 @@ def compared(
         scale="ratio",
         anticipation=anticipation,
         cluster=sample.cluster,
-        labels=np.arange(len(here)),
+        labels=np.arange(len(clusters)),
         level=sample.design.level,
-        counts=counts,
+        counts=counts | {"clusters": int((clusters > 0).sum())},
     )
 
 
@@ -177,20 +168,6 @@ def compared_within(sample: Sample) -> Ints:
     if sample.design.comparison == "spared_same_category":
         return sample.origin * (int(sample.category.max()) + 1) + sample.category
     return sample.origin if sample.design.comparison == "low_exposure" else np.zeros_like(sample.origin)
-
-
-def _counts(sample: Sample, y: Floats, among: Sequence[Wave]) -> dict[str, int]:
-    """Count firms once, however many waves they answer for, and add the closed ones that are left out."""
-    used = np.zeros(len(y), dtype=bool)
-    for wave in among:
-        used[wave.firms] = True
-    seen, left_out, newcomer = int(np.isfinite(y[used]).all(axis=1).sum()), sample.closed & ~used, y[:, 0] <= 0
-    return {
-        "units": seen,
-        "dropped_missing": int(used.sum()) - seen,
-        "newcomers_left_out": int((left_out & newcomer).sum()),
-        "stopped_left_out": int((left_out & ~newcomer).sum()),
-    }
 
 
 def mechanical_loss(dose: Floats, months_closed: Floats, home: Floats, everywhere: Floats) -> float:
@@ -226,12 +203,12 @@ def damage_multiple(panel: Panel, design: Design) -> Estimate:
             f"a mechanical loss was asked for; the {firms.sum()} closed firms sold nothing on {panel.platforms[0]} in "
             f"{design.base_months} base months; choose a longer base"
         )
-    low, high = loss.ends
-    multiple = loss.transform(
-        lambda x: {"damage multiple": -x[0] / mechanical}, estimand=f"E1e, from {loss.estimand}", unit="ratio"
-    )
-    return replace(
-        multiple, limits=-np.array([high, low]) / mechanical, details={"mechanical_loss": mechanical, "loss": loss}
+    return loss.transform(
+        lambda x: {"damage multiple": -x[0] / mechanical},
+        estimand=f"E1e, from {loss.estimand}",
+        unit="ratio",
+        limits=-loss.ends[::-1] / mechanical,
+        details={"mechanical_loss": mechanical},
     )
 
 
@@ -283,16 +260,17 @@ def months_alive(panel: Panel, design: Design) -> Estimate:
         mean add up to nothing.
     """
     lives = survival_of_closed(panel, design)
+    lives, unsure = survival_of_closed(panel, design), dict[str, Any]()
     units, curves = lives.details["units"], lives.details["curves"]
-    found = replace(lives, n=lives.n[0], details={"curves": curves})
     if units.loc[units["treated"], "cluster"].nunique() < 2:
-        covariance = np.where(np.array(found.terms) == "comparison", found.covariance, np.nan)
-        reason = f"the closed firms are of one cluster by {design.cluster}; two are the fewest for an error"
-        found = replace(found, covariance=covariance, reason=reason)
-    return design.sample(panel).mark(found)
+        unsure["covariance"] = np.where(np.array(lives.terms) == "comparison", lives.covariance, np.nan)
+        unsure["reason"] = f"the closed firms are of one cluster by {design.cluster}; two are the fewest for an error"
+    return design.sample(panel).mark(lives, n=lives.n[0], details={"curves": curves}, **unsure)
 
 
-def comparisons(panel: Panel, design: Design, true: Known | None = None) -> pd.DataFrame:
+def comparisons(
+    panel: Panel, design: Design, true: Callable[[int, int], Mapping[str, float]] | None = None
+) -> pd.DataFrame:
     """Estimate the effect on closed firms against each comparison group, in the window and soon after the first wave.
 
     Firms not yet closed serve only until the last wave comes near: the second window is the longest that they allow,
@@ -474,21 +452,20 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS, seed: i
         draws=draws,
         seed=seed,
     )
-    falls = np.array([term.startswith("decrease") for term in found.terms])
-    sign = np.where([term.startswith("size") for term in found.terms], 0.0, np.where(falls, -1.0, 1.0))
+    names = [term.replace("decrease", "fall").replace("increase", "rise") for term in found.terms]
+    sign = np.array([{"fall": -1.0, "rise": 1.0, "size": 0.0}[name[:4]] for name in names])
 
-    def per_cent(x: Floats) -> Floats:
+    def per_cent(x: Any) -> Any:
         return 100 * np.where(sign == 0, x, sign * np.expm1(sign * x))
 
     turned = found.transform(
-        lambda x: dict(zip(found.terms, 100 * np.where(sign == 0, x, sign * (np.exp(sign * x) - 1)), strict=True)),
+        lambda x: dict(zip(names, per_cent(x), strict=True)),
         estimand="E1a, smallest effect seen",
         unit="per cent",
-        limits=np.array([per_cent(ends) for ends in found.ends]),
+        limits=per_cent(found.ends),
         details={**found.details, "within": within},
     )
-    names = [term.replace("decrease", "fall").replace("increase", "rise") for term in found.terms]
-    return sample.mark(turned, terms=tuple(names))
+    return sample.mark(turned)
 
 
 def _enough(stratum: Ints, closed: Bools) -> bool:

@@ -1,4 +1,4 @@
-"""What became of the closed firms month by month: event study, cohort by cohort, honest bounds (E1).
+"""What became of the closed firms month by month: event study, anticipation (E5a), by cohort, honest bounds (E1).
 
 Time is counted from each firm's own closure: firms of one wave stand beside those they are compared with in that wave,
 so a firm that is not closed stands once in each wave in which it could have been.
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.estimands.closed_firms import Wave, Where, _name, compared, waves
+from analysis.estimands.closed_firms import Wave, Where, compared, effect_name, waves, without_error
 from analysis.estimands.design import Design, Sample, attempt
 from analysis.estimate import Bools, Estimate, Floats, Ints, beside
 from analysis.estimators.att_gt import GroupTime
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from analysis.market.truth import Truth
     from analysis.panel import Panel
 
+LEADS = 6  # months before closure in which closed firms are looked at
 ROUNDING = 1e-12  # log points: errors below it are what rounding leaves of zero
 NO_ERROR = "waves of closed firms of one cluster, or that sold nothing, have no error; without comparison no estimate"
 
@@ -58,23 +59,11 @@ class Stack:
         month = np.concatenate([np.full(len(wave.closed), wave.month) for wave in self.waves])
         return pd.DataFrame({"firm": self.sample.panel.firms.index[self.closed], "wave": month})
 
-    @property
-    def sold_after(self) -> bool:
-        """Whether closed firms sold anything from their closure on."""
-        return any(self.sales[one.closed, one.month : one.month + self.end + 1].any() for one in self.waves)
-
     def group_time(self) -> GroupTime:
         """Estimate by month; the closure is in column `base_months`."""
         design = self.sample.design
-        width = design.base_months + self.end + 1
-        return compared(
-            self.sales,
-            self.waves,
-            self.sample,
-            first=design.base_months,
-            width=width,
-            anticipation=design.anticipation,
-        )
+        first, width = design.base_months, design.base_months + self.end + 1
+        return compared(self.sales, self.waves, self.sample, first=first, width=width, anticipation=design.anticipation)
 
 
 def stack(panel: Panel, design: Design, *, where: Where = "all") -> Stack:
@@ -156,7 +145,7 @@ def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estima
     low, high = dynamic.band()
     return design.sample(panel).mark(
         dynamic,
-        estimand=f"{_name(design, where)} by month since closure",
+        estimand=f"{effect_name(design, where)} by month since closure",
         n=len(rows.closed),
         columns={"band_low": low, "band_high": high},
         details={
@@ -175,6 +164,34 @@ def _pretrend(dynamic: Estimate, reference: int) -> Pretrend:
         return Pretrend(np.nan, np.nan)
     tests = romano_wolf(dynamic.value[before], dynamic.covariance[before][:, before])
     return Pretrend(float(tests["t"].abs().max()), float(tests["p_adjusted"].min()))
+
+
+def anticipation(panel: Panel, design: Design) -> Estimate:
+    """Estimate the effect on closed firms' home sales in each of the six months before their closure (E5a).
+
+    The leads of :func:`event_study` with the seventh month before as reference. The
+    effect must be zero there, and paths parallel after it, which no earlier month can prove.
+
+    Returns
+    -------
+    Estimate
+        Per cent: "-6" to "-1". `n` is the number of closed firms.
+
+    Raises
+    ------
+    DesignError
+        As :func:`event_study`.
+    """
+    last = 11 - LEADS  # the same months a year before must end before the leads begin
+    early = replace(
+        design,
+        anticipation=LEADS,
+        post_from=min(design.post_from, last),
+        post_to=min(design.post_to, last),
+        base_months=max(design.base_months, LEADS + 2),
+    )
+    leads = event_study(panel, early, where="home")[[str(lead) for lead in range(-LEADS, 0)]]
+    return replace(leads.exp(), estimand="E5a", columns={}, design=design)
 
 
 def by_cohort(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
@@ -198,25 +215,26 @@ def by_cohort(panel: Panel, design: Design, *, where: Where = "all") -> Estimate
     found["all waves"] = _cohort(rows)
     made = beside(
         found,
-        estimand=f"{_name(design, where)} by wave",
+        estimand=f"{effect_name(design, where)} by wave",
         counts={"closed": len(rows.closed), "waves": len(cohorts)},
         reason=NO_ERROR,
         details={"closed": rows.closed_frame, "where": where, "end": rows.end},
     )
-    return design.sample(panel).mark(made, reason=NO_ERROR if np.isnan(made.std_error).any() else "")
+    return design.sample(panel).mark(
+        made, level=design.level, reason=NO_ERROR if np.isnan(made.std_error).any() else ""
+    )
 
 
 def _cohort(rows: Stack) -> Estimate:
     """Return the effect on one wave, or on all; without error where it would rest on one cluster."""
-    nothing = Estimate(estimand="", unit="per cent", terms=("",), value=np.full(1, np.nan), reason=NO_ERROR)
-    nothing = replace(nothing, n=len(rows.closed), level=rows.sample.design.level)
-    if not rows.sold_after:
-        return replace(nothing, value=np.array([-100.0]))
+    n = len(rows.closed)
+    if not any(rows.sales[one.closed, one.month : one.month + rows.end + 1].any() for one in rows.waves):
+        return without_error(-100.0, n, NO_ERROR)
     found = attempt(lambda: rows.group_time().aggregate())
     if found.refused:
-        return nothing
-    made = replace(found, df=max(rows.closed_clusters - 1, 1), n=nothing.n).exp()
-    return made if rows.closed_clusters > 1 else replace(nothing, value=made.value)
+        return without_error(np.nan, n, NO_ERROR)
+    made = replace(found, df=max(rows.closed_clusters - 1, 1), n=n).exp()
+    return made if rows.closed_clusters > 1 else without_error(made.value[0], n, NO_ERROR)
 
 
 def honest(

@@ -1,4 +1,4 @@
-"""What became of the rivals of closed firms: by exposure, beside risk, a year before, with closures drawn again (E2).
+"""What became of firms never closed: by exposure, a year before, with closures drawn again (E2), by risk (E5b).
 
 An effect that is common to all firms, whatever their exposure, is in none of them.
 """
@@ -14,9 +14,9 @@ import pandas as pd
 from scipy import sparse, stats
 
 from analysis.errors import DesignError, whole_number
-from analysis.estimands.anticipation import known_risk
 from analysis.estimands.design import Design, Sample
 from analysis.estimate import Bools, Estimate, Floats, Ints
+from analysis.estimators.att_gt import att_gt
 from analysis.estimators.exposure import BINS, PER, exposure_effects, redraw_closures
 from analysis.testing import romano_wolf
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SIZES, RISKS = 6, 3  # how often a stratum of size, and of risk, is halved upwards: the largest 1/64, the riskiest 1/8
 DRAWS = 299
+HIGH_RISK = 0.5  # risk above which a firm is suspect; the unit of risk is the panel's own, so it is an argument too
 
 
 def spillover(panel: Panel, design: Design, *, own_origin: bool = True, **options: Any) -> Estimate:
@@ -198,6 +199,56 @@ def slope_lines(bins: pd.DataFrame, slopes: pd.DataFrame, *, points: int = 40) -
         ends = ("estimate", "conf_low", "conf_high")
         drawn.append(line.assign(**{name: 100 * np.expm1(steps * np.log1p(row[name] / 100)) for name in ends}))
     return pd.concat(drawn, ignore_index=True)
+
+
+def chilling(panel: Panel, design: Design, *, high: float = HIGH_RISK) -> Estimate:
+    """Estimate how suspect firms that were spared changed at home against others that were (E5b).
+
+    Firms never closed, of low exposure, that sold in the window a year before and in the last month before the first
+    wave: those with a risk above `high` against the rest, within origin, after against before, on the ratio scale. Who
+    inherits no demand can gain none, so what is left is the news, if both would have grown alike.
+
+    Returns
+    -------
+    Estimate
+        Per cent: "chilling"; its `n` are the suspect firms.
+
+    Raises
+    ------
+    DesignError
+        If risk is unknown, or either side has fewer than two clusters.
+    """
+    sample, risk = design.sample(panel), known_risk(panel)
+    y = np.column_stack([sample.home[:, part].mean(axis=1) for part in (sample.before, sample.after)])
+    low = np.nan_to_num(sample.exposure, nan=np.inf) < design.low
+    used = sample.never_closed & low & np.isfinite(y).all(axis=1)
+    used &= (y[:, 0] > 0) & (sample.home[:, sample.base.stop - 1] > 0) & ~np.isnan(risk)
+    suspect = risk > high
+    for side in (suspect, ~suspect):
+        used &= np.isin(sample.origin, sample.origin[used & side])  # origins that have both
+    sides = [len(np.unique(sample.cluster[used & side])) for side in (suspect, ~suspect)]
+    if min(sides) < 2:
+        raise DesignError(
+            f"chilling of firms with a risk above {high:g} and an exposure below {design.low:g} was asked for; found "
+            f"{sides[0]} clusters of them and {sides[1]} to compare with, in origins that have both; two of each are "
+            "the fewest: choose another limit, or rescale the column risk"
+        )
+    first = np.where(suspect[used], 1.0, np.inf)
+    code, strata = sample.cluster[used], sample.origin[used]
+    found = att_gt(y[used], first, scale="ratio", cluster=code, strata=strata, level=design.level)
+    effect = found.aggregate().exp()
+    return sample.mark(effect, estimand="E5b", terms=("chilling",), n=int((used & suspect).sum()))
+
+
+def known_risk(panel: Panel) -> Floats:
+    """Return the risk of each firm, float64[firm]; a panel in which none is known is refused."""
+    risk: Floats = panel.firms["risk"].to_numpy(float)
+    if np.isnan(risk).all():
+        raise DesignError(
+            f"the risk of firms was asked for; it is known for none of {len(risk)}; without it demand that spared "
+            "firms inherit and their chilling cannot be told apart: add the column risk"
+        )
+    return risk
 
 
 def with_risk(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:

@@ -16,10 +16,10 @@ import pandas as pd
 
 from analysis.errors import DesignError
 from analysis.estimands import changes, displacement, growth, rivals
-from analysis.estimands.anticipation import HIGH_RISK, LEADS
 from analysis.estimands.changes import Changes
 from analysis.estimands.closed_firms import GAP, HORIZON, mechanical_loss
 from analysis.estimands.design import Design
+from analysis.estimands.event_study import LEADS
 from analysis.estimate import Bools, Floats, Ints
 from analysis.estimators.exposure import PER
 from analysis.market.observe import firm_ids
@@ -201,7 +201,7 @@ class Window:
         closed, which sold something a year before, on each platform off AMZ, points. Only those that sell in both
         worlds count, as in E4d: who stays away because of the news is entry (E5d), not hedging.
         """
-        suspect = ~self.closed & (self.suspicion > HIGH_RISK) & (self.exposure < Design.low)
+        suspect = ~self.closed & (self.suspicion > rivals.HIGH_RISK) & (self.exposure < Design.low)
         news, without = self.after["W01"], self.after["W00"]
         live = self.chinese & ~self.closed & self.base.any(axis=1)
         live = live & np.any(news, axis=(1, 2)) & np.any(without, axis=(1, 2))
