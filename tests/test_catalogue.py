@@ -11,12 +11,11 @@ from panels import DOSES_DESIGN, WAVE, by_hand, doses, panel_of
 from analysis.errors import DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import effect_on_closed
-from analysis.estimands.design import Design
+from analysis.estimands.design import COLUMNS, Design, answered, as_rows, by_origin, rows_by_origin, steps
 from analysis.estimands.displacement import displacement
 from analysis.estimands.event_study import by_cohort, event_study
 from analysis.estimands.growth import growth
 from analysis.estimands.rivals import dose_response, spillover, with_risk
-from analysis.estimands.table import COLUMNS, answered, as_rows, by_origin, rows_by_origin, steps
 from analysis.estimate import refusal
 from analysis.estimators.power import detectable
 from analysis.market import simulate

@@ -7,18 +7,15 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from analysis import data
 from analysis.errors import DesignError
 from analysis.estimands import closed_firms, displacement, growth
-from analysis.estimands.design import Design, attempt
+from analysis.estimands.design import Design, attempt, in_rows
 from analysis.estimands.event_study import LEADS, anticipation
 from analysis.estimands.rivals import chilling, spillover
-from analysis.estimands.table import COLUMNS
 from analysis.estimate import Estimate
-from analysis.estimators.power import detectable
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -92,23 +89,7 @@ class Answers(dict[str, Estimate]):
 
         `mde` is the smallest effect seen with a power of 80 per cent; `reason` says why there is no estimate.
         """
-        rows = [
-            {
-                "id": name,
-                "label": self.labels[name],
-                "estimate": found.value[0],
-                "std_error": found.std_error[0],
-                "conf_low": found.ends[0, 0],
-                "conf_high": found.ends[1, 0],
-                "unit": found.unit,
-                "n": np.ravel(found.n)[0],
-                "reason": found.reason if np.isnan(found.std_error[0]) else "",
-            }
-            for name, found in self.items()
-        ]
-        table = pd.DataFrame(rows).reindex(columns=COLUMNS)
-        level = next((found.level for found in self.values() if not found.refused), Design.level)
-        return table.assign(mde=detectable(table, level=level))
+        return in_rows([(name, self.labels[name], found) for name, found in self.items()])
 
     def require(self) -> None:
         """Stop where there is no estimate at all: a DesignError with the reasons."""
@@ -128,25 +109,18 @@ def estimate_all(panel: Panel, design: Design, names: Collection[str] = ()) -> A
     DesignError
         If a name is unknown. What the panel cannot carry is no error: see :class:`Answers`.
     """
-    known = [
-        (
-            verb,
-            {
-                term.format(**words): name.format(**words)
-                for term, name in terms.items()
-                for words in filled(name, panel.platforms, design)
-            },
-        )
+    known = {
+        name.format(**words): (verb, term.format(**words))
         for verb, terms in VERBS
-    ]
-    if unknown := set(names) - {name for _, terms in known for name in terms.values()}:
-        there = ", ".join(name for _, terms in known for name in terms.values())
-        raise DesignError(f"{', '.join(sorted(unknown))} was asked for; there are {there}; name one of these")
-    found: dict[str, Estimate] = {}
-    for verb, terms in known:
-        asked = {term: name for term, name in terms.items() if not names or name in names}
-        if asked:
-            whole = attempt(verb, panel, design)
-            found |= {name: _named(whole[term], name) for term, name in asked.items()}
+        for term, name in terms.items()
+        for words in filled(name, panel.platforms, design)
+    }
+    if unknown := set(names) - set(known):
+        raise DesignError(
+            f"{', '.join(sorted(unknown))} was asked for; there are {', '.join(known)}; name one of these"
+        )
+    asked = {name: known[name] for name in known if not names or name in names}
+    made = {verb: attempt(verb, panel, design) for verb in dict.fromkeys(verb for verb, _ in asked.values())}
     rows = catalogue(panel.platforms, design)
+    found = {name: _named(made[verb][term], name) for name, (verb, term) in asked.items()}
     return Answers(found, {name: rows[name]["label"] for name in found})

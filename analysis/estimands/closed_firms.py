@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.estimands.design import Comparison, Design, Sample
-from analysis.estimands.table import COLUMNS, answered
+from analysis.estimands.design import COLUMNS, Comparison, Design, Sample, answered
 from analysis.estimate import Bools, Estimate, Floats, Ints, rows_by
 from analysis.estimators.att_gt import Group, GroupTime, att_gt
 from analysis.estimators.power import minimum_detectable_effect

@@ -1,16 +1,18 @@
-"""A design: which firms are compared, in which months; and the sample that it picks from a panel."""
+"""A design: which firms are compared, in which months; the sample that it picks; and its answers as rows of a table."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
+import pandas as pd
 
 from analysis.errors import DesignError, whole_number
 from analysis.estimate import Bools, Estimate, Floats, Ints, refusal
+from analysis.estimators.power import detectable
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 Comparison = Literal["not_yet_closed", "spared_same_category", "low_exposure"]
 Cluster = Literal["brand_group", "category", "firm"]
 Found = TypeVar("Found")
+
+COLUMNS = ["id", "label", "estimate", "std_error", "conf_low", "conf_high", "unit", "n", "mde", "reason"]
 
 
 @dataclass(frozen=True)
@@ -68,11 +72,8 @@ class Design:
 
     def __post_init__(self) -> None:
         """Refuse words and numbers that mean nothing."""
-        for name, value, allowed in (
-            ("comparison", self.comparison, get_args(Comparison)),
-            ("cluster", self.cluster, get_args(Cluster)),
-        ):
-            if value not in allowed:
+        for name, allowed in (("comparison", get_args(Comparison)), ("cluster", get_args(Cluster))):
+            if (value := getattr(self, name)) not in allowed:
                 raise DesignError(
                     f"a design with {name} = {value!r} was asked for; there are {', '.join(allowed)}; choose one"
                 )
@@ -140,14 +141,16 @@ class Sample:
     @property
     def window(self) -> str:
         """First and last month of the window, in words."""
-        months = self.panel.months[self.after]
-        return f"{months[0]} to {months[-1]}"
+        return self.months(self.after)
 
     @property
     def year_ago(self) -> str:
         """The same months a year before, in words."""
-        months = self.panel.months[self.before]
-        return f"{months[0]} to {months[-1]}"
+        return self.months(self.before)
+
+    def months(self, part: slice) -> str:
+        """Return the first and last of some months, in words."""
+        return f"{self.panel.months[part.start]} to {self.panel.months[part.stop - 1]}"
 
     @property
     def home(self) -> Floats:
@@ -198,13 +201,9 @@ class Sample:
 
     def mark(self, found: Estimate, **changes: Any) -> Estimate:
         """Stamp an estimate with its design, panel and provenance, so that it can be made again."""
-        stamp: dict[str, Any] = {"design": self.design, "digest": self.panel.digest, "provenance": self.provenance}
+        made_of = "simulated" if self.panel.provenance == "simulated" else "estimate"
+        stamp: dict[str, Any] = {"design": self.design, "digest": self.panel.digest, "provenance": made_of}
         return replace(found, **(stamp | changes))
-
-    @property
-    def provenance(self) -> str:
-        """What is made of the numbers of this panel: an "estimate", or "simulated"."""
-        return "simulated" if self.panel.provenance == "simulated" else "estimate"
 
 
 def _sample(panel: Panel, design: Design) -> Sample:
@@ -287,3 +286,83 @@ def attempt(make: Callable[..., Found], *asked: Any, **options: Any) -> Found | 
         return make(*asked, **options)
     except DesignError as refused:
         return refusal(str(refused))
+
+
+def in_rows(parts: Iterable[tuple[str, str, Estimate]], unit: str = "") -> pd.DataFrame:
+    """Return rows in `COLUMNS` of estimates of one term, each with its id and label; of a refusal in `unit`."""
+    rows, level = [], Design.level
+    for name, label, found in parts:
+        level = level if found.refused else found.level
+        given = found.columns.get("unit", [found.unit])[0] or unit
+        reason = found.reason if np.isnan(found.std_error[0]) else ""
+        row = {"id": name, "label": label, "unit": given, "n": np.ravel(found.n)[0], "reason": reason}
+        row |= {"estimate": found.value[0], "std_error": found.std_error[0]}
+        rows.append(row | dict(zip(("conf_low", "conf_high"), found.ends[:, 0], strict=True)))
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return table.assign(mde=detectable(table, level=level))
+
+
+def as_rows(found: Estimate, terms: Mapping[str, tuple[str, str]] | None = None, unit: str = "") -> pd.DataFrame:
+    """Return rows of an estimate in `COLUMNS`; `terms` gives each the id and the label it is to have, if not its name.
+
+    `mde` is the smallest effect seen with a power of 80 per cent. A row without an error is a set, or has none for the
+    estimate's own reason, which stands beside it. Rows of a refusal have the reason, `unit`, and no number.
+    """
+    terms = {term: (term, term) for term in found.terms} if terms is None else terms
+    return in_rows([(name, label, found[term]) for term, (name, label) in terms.items()], unit)
+
+
+def answered(
+    terms: Mapping[str, tuple[str, str]], unit: str, make: Callable[..., Estimate], *asked: Any, **options: Any
+) -> pd.DataFrame:
+    """Return :func:`as_rows` of what a verb estimates, or of its refusal."""
+    return as_rows(attempt(make, *asked, **options), terms, unit)
+
+
+def by_origin(
+    make: Callable[..., Estimate], panel: Panel, design: Design, names: tuple[str, str], **options: Any
+) -> dict[str, Estimate]:
+    """Ask the same of firms of the design's origin and of all others, by what these are called.
+
+    `make` is called with (panel, design, own_origin=..., **options), such as
+    :func:`analysis.estimands.rivals.spillover`; a refusal is an Estimate with its reason.
+    """
+    return {
+        name: attempt(make, panel, design, own_origin=own, **options)
+        for name, own in zip(names, (True, False), strict=True)
+    }
+
+
+def rows_by_origin(
+    found: Mapping[str, Estimate], terms: Mapping[str, str] | None = None, *, columns: Collection[str] = ()
+) -> pd.DataFrame:
+    """Return the rows of :func:`by_origin` in `COLUMNS`, with `origin` and `term`; a refusal is a row with its reason.
+
+    Parameters
+    ----------
+    found : mapping of str to Estimate
+    terms : mapping of str to str, optional
+        Terms to keep, and what they are called; all where not given.
+    columns : collection of str
+        Further columns that rows have even if both are refused.
+    """
+    tables: list[pd.DataFrame] = []
+    for name, one in found.items():
+        if one.refused:
+            tables.append(pd.DataFrame({"origin": [name], "label": [name], "reason": [one.reason]}))
+            continue
+        kept = one.rows if terms is None else one.rows[one.rows["term"].isin(list(terms))]
+        said = name + ": " + kept["term"].map(lambda term: (terms or {}).get(term, term))
+        reason = np.where(kept["std_error"].isna(), one.reason, "")
+        ids = kept["id"] if "id" in kept else one.estimand + "_" + kept["term"]
+        tables.append(kept.assign(id=ids, origin=name, label=said, unit=one.unit, reason=reason))
+    wanted = dict.fromkeys([*COLUMNS, "origin", "term", *columns, *(name for one in tables for name in one.columns)])
+    table = pd.concat([one.reindex(columns=list(wanted)) for one in tables], ignore_index=True)
+    table = table.astype(dict.fromkeys(["id", "unit", "term"], object))  # text, even where both are refused
+    level = next((one.level for one in found.values() if not one.refused), Design.level)
+    return table.assign(mde=detectable(table, level=level))
+
+
+def steps(values: Mapping[str, float], total: str) -> pd.DataFrame:
+    """Return known parts and their sum, called `total`, as rows to draw: `term`, `estimate`."""
+    return pd.DataFrame({"term": [*values, total], "estimate": [*values.values(), sum(values.values())]})

@@ -12,8 +12,7 @@ from scipy import stats
 
 from analysis.errors import DesignError
 from analysis.estimands.changes import Changes, Total, estimated, totals
-from analysis.estimands.design import Design, Sample, low_exposure
-from analysis.estimands.table import steps
+from analysis.estimands.design import Design, Sample, low_exposure, steps
 from analysis.estimate import Bools, Estimate, Floats, beside, sum_by
 
 if TYPE_CHECKING:

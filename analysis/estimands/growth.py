@@ -16,8 +16,7 @@ import pandas as pd
 from analysis.errors import DataError, DesignError
 from analysis.estimands.changes import Changes, estimated, totals
 from analysis.estimands.closed_firms import a_year_early
-from analysis.estimands.design import Design, low_exposure
-from analysis.estimands.table import COLUMNS, answered, as_rows, steps
+from analysis.estimands.design import COLUMNS, Design, answered, as_rows, low_exposure, steps
 from analysis.estimate import Estimate, Floats
 from analysis.estimators.exposure import exposure_effects
 from analysis.numbers import span
@@ -490,7 +489,7 @@ def added_up(found: Estimate, terms: Mapping[str, tuple[str, str]], truth: Mappi
     ----------
     found : Estimate
     terms : mapping of str to (str, str)
-        As :func:`analysis.estimands.table.as_rows`; the last is the sum of the others.
+        As :func:`analysis.estimands.design.as_rows`; the last is the sum of the others.
     truth : mapping of str to float
         True values by id, where they are known; that of the sum is the sum of the others where it is not given.
 
