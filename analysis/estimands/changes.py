@@ -14,7 +14,7 @@ import numpy as np
 
 from analysis.errors import DesignError
 from analysis.estimands.design import Design, Sample
-from analysis.estimate import Bools, Estimate, Floats, Ints, slopes, sum_by
+from analysis.estimate import Bools, Estimate, Floats, Ints
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -78,16 +78,19 @@ class Changes:
         return lost
 
 
-def totals(values: Floats, code: Ints, *, unit: str, level: float, **fields: Any) -> Estimate:
-    """Return sums over firms, of values float64[firm, column], as an Estimate for functions of degree zero of them.
+def totals(sample: Sample, values: Floats, firms: Any = slice(None), **fields: Any) -> Estimate:
+    """Return sums of values, float64[firm of `firms`, column], as an Estimate for functions of degree zero of them.
 
     Firms are draws, and the number of them is as random as their sales; what a firm adds is its own row.
     """
-    by_cluster = sum_by(values, code, int(code.max()) + 1)
-    terms = tuple(map(str, range(values.shape[1])))
-    value = values.sum(axis=0)
     return Estimate(
-        estimand="totals", unit=unit, terms=terms, value=value, by_cluster=by_cluster, level=level, **fields
+        estimand="totals",
+        unit=sample.panel.unit,
+        terms=tuple(map(str, range(values.shape[1]))),
+        value=values.sum(axis=0),
+        by_cluster=sample.by_cluster(values, firms),
+        level=sample.design.level,
+        **fields,
     )
 
 
@@ -156,8 +159,7 @@ def _estimated(sample: Sample, own: bool, home: bool) -> Changes:
             "comparison firms; closed firms must have sold in the month before"
         )
     exposed = ~dated & ~pool
-    _, code = np.unique(sample.cluster[known], return_inverse=True)
-    origin, is_own = sample.origin[known], sample.is_own[known]
+    code, origin, is_own = sample.cluster[known], sample.origin[known], sample.is_own[known]
     cells: list[tuple[What, bool, str]] = []
     names, values, influence = [], [], []
     what: What
@@ -174,7 +176,7 @@ def _estimated(sample: Sample, own: bool, home: bool) -> Changes:
             cells += [(what, bool(is_own[origin == number][0]), platform) for platform in platforms]
             names += [f"{what} {label} {platform}" for platform in platforms]
             values.append(change)
-            influence.append(sum_by(moved, code, int(code.max()) + 1))
+            influence.append(sample.by_cluster(moved, known))
     sold = np.array([[part[is_own, 0].sum(), part[~is_own, 0].sum()] for part in (before, after)])
     estimate = Estimate(
         estimand="changes",
@@ -188,8 +190,6 @@ def _estimated(sample: Sample, own: bool, home: bool) -> Changes:
             "closed": int(closed.sum()),
             "exposed": int(exposed.sum()),
             "comparison": int(pool.sum()),
-            "clusters": int(code.max()) + 1,
-            "closed_clusters": len(np.unique(code[closed])),
             "dropped_missing": int(asked.sum()) - len(known),
             "newcomers_left_out": int((dated & ~incumbent).sum()),
             "stopped_left_out": int((dated & incumbent & ~closed).sum()),
@@ -206,11 +206,6 @@ def _enough(what: str, origin: str, code: Ints, pairs: list[tuple[Ints, Ints]]) 
             f"{what} firms of origin {origin} against comparison firms were asked for; found {own} and {pool} "
             "clusters of them; two of each are needed for an error: widen the comparison, or leave this origin out"
         )
-
-
-def _scaled(held: Any, later: Any, base: Any) -> Any:
-    """Return what a set would have sold with the growth of its comparison."""
-    return held * later / base
 
 
 def _against(
@@ -248,10 +243,10 @@ def _newcomers(before: Floats, new: Floats, closed: Ints, pool: Ints, moved: Flo
     return np.asarray(by_held * held)
 
 
-def _slopes(held: Floats, later: Floats, base: Floats) -> list[Floats]:
-    """Return the derivatives of :func:`_scaled` by platform; zero where nothing was sold before."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return [np.where(base > 0, slope, 0.0) for slope in slopes(_scaled, held, later, base)]
+def _slopes(held: Floats, later: Floats, base: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the derivatives of ``held * later / base`` by each, by platform; zero where nothing was sold before."""
+    inverse = np.divide(1.0, base, out=np.zeros(len(base)), where=base > 0)
+    return later * inverse, held * inverse, -held * later * inverse**2
 
 
 def true(

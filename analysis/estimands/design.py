@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError, whole_number
-from analysis.estimate import Bools, Estimate, Floats, Ints, refusal
+from analysis.estimate import Bools, Estimate, Floats, Ints, refusal, sum_by
 from analysis.estimators.power import detectable
 
 if TYPE_CHECKING:
@@ -198,6 +198,10 @@ class Sample:
     def stopped(self) -> Bools:
         """Who sells nothing on any platform, bool[firm, month]; not known is not stopped."""
         return np.asarray(self.panel.total() <= 0)
+
+    def by_cluster(self, values: Floats, firms: Any = slice(None)) -> Floats:
+        """Add up values[firm of some `firms`, column] by cluster: float64[cluster, column]."""
+        return sum_by(values, self.cluster[firms], int(self.cluster.max()) + 1)
 
     def mark(self, found: Estimate, **changes: Any) -> Estimate:
         """Stamp an estimate with its design, panel and provenance, so that it can be made again."""

@@ -239,7 +239,7 @@ def _mean_difference(sample: Sample, values: Floats, estimand: str) -> Estimate:
         unit="percentage points",
         terms=sample.panel.platforms,
         value=mean,
-        by_cluster=sum_by(gap, sample.cluster, int(sample.cluster.max()) + 1),
+        by_cluster=sample.by_cluster(gap),
         n=n,
         level=sample.design.level,
         reason="NaN where no firm of a group has shares" if np.isnan(mean).any() else "",
@@ -314,9 +314,7 @@ def hedging(panel: Panel, design: Design) -> Estimate:
     absent: Bools = np.asarray(~before.any(axis=2))
     joined = np.where(absent, 100 * after.mean(axis=2), 0.0)
     columns = [values * side[:, np.newaxis] for side in (own, others) for values in (joined, absent)]
-    sums = totals(
-        np.column_stack([*columns, own]), sample.cluster, unit="percentage points", level=design.level, n=int(own.sum())
-    )
+    sums = totals(sample, np.column_stack([*columns, own]), n=int(own.sum()))
 
     def more(x: Any) -> dict[str, Any]:
         mine, free, theirs, theirs_free = x[:-1].reshape(4, -1)
