@@ -15,7 +15,7 @@ from analysis.config import Event, read_event
 from analysis.errors import DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
-from analysis.estimands.design import Design, Sample, attempt
+from analysis.estimands.design import Design, attempt
 from analysis.estimate import Estimate
 from analysis.evidence import claims
 from analysis.verdicts import Verdict
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from analysis.panel import Panel
 
 Sections = list[tuple[str, pd.DataFrame]]
+QUANTILES = ("least", "quarter", "half", "three quarters", "most")
+ASKED = ("comparison", "post_from", "post_to", "base_months", "anticipation", "cluster")  # of a design, by a notebook
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +62,7 @@ class Study:
         ----------
         settings : mapping
             `event`; `panel_path` and `panel_map` (empty: the file has the schema's own columns), or `sim_preset` and
-            `seed`; and of `Design` the fields `comparison`, `post_from`, `post_to`, `base_months`, `anticipation`,
-            `cluster` where they are parameters, and `conf`, its level.
+            `seed`; and of `Design` the fields `ASKED` where they are parameters, and `conf`, its level.
 
         Raises
         ------
@@ -72,10 +73,9 @@ class Study:
         """
         event, path = read_event(settings["event"]), str(settings.get("panel_path", ""))
         tier = "panel" if path else "sim"
-        fields = ("comparison", "post_from", "post_to", "base_months", "anticipation", "cluster")
-        asked = {name: settings[name] for name in fields if name in settings}
         its: dict[str, Any] = {name: getattr(event, name) for name in ("origin", "destinations", "opened")}
-        design = Design(**its, level=settings["conf"], **asked)
+        its |= {name: settings[name] for name in ASKED if name in settings}
+        design = Design(**its, level=settings["conf"])
         if path:
             from analysis.panel import read_panel
 
@@ -120,25 +120,10 @@ class Study:
         return "simulated" if self.market else "estimate"
 
     @property
-    def preset(self) -> str:
-        """Preset of the simulated market, whose grades the audit knows; empty for a panel that was brought."""
-        return self.truth.market.preset if self.truth else ""
-
-    @property
-    def closed(self) -> int:
-        """Number of firms closed within the panel, as the audit counts them."""
-        return self.panel.count_closed(cut=self.design.cut)
-
-    @property
     def closed_by_month(self) -> pd.Series:
         """Number of firms closed within the panel, in whole or in part, by month."""
         cohorts = self.panel.cohorts(cut=np.finfo(float).tiny)
         return cohorts.set_index(cohorts["month"].astype(str))["firms"]
-
-    @property
-    def sample(self) -> Sample:
-        """What the design picks from the panel."""
-        return self.design.sample(self.panel)
 
     @property
     def own(self) -> str:
@@ -162,19 +147,11 @@ class Study:
 
     def graded(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return rows with the grades of the design audit for a market or a panel such as this; a refusal as it is."""
-        return rows if isinstance(rows, Estimate) else grades.beside(rows, self.preset, self.closed)
+        preset, closed = self.truth.market.preset if self.truth else "", self.panel.count_closed(cut=self.design.cut)
+        return rows if isinstance(rows, Estimate) else grades.beside(rows, preset, closed)
 
     def judge(
-        self,
-        question: str,
-        found: Estimate,
-        *,
-        kind: str,
-        window: str,
-        n: str,
-        unit: str = "",
-        margin: float | None = None,
-        placebo: pd.DataFrame | None = None,
+        self, question: str, found: Estimate, *, placebo: pd.DataFrame | None = None, **said: Any
     ) -> Verdict | None:
         """Judge the reading of a claim by which the event asks a question; None where it asks no such thing.
 
@@ -184,36 +161,26 @@ class Study:
             Key of `readings` in the event's file.
         found : Estimate
             One term, or a refusal.
-        kind, window, n : str
-            What its interval is, the time that it holds for, and from how many of what.
-        unit : str
-            Where it is not the reading's own.
-        margin : float, optional
-            In that unit, set in advance.
         placebo : DataFrame, optional
             Its last row, with `estimate`, `conf_low` and `conf_high`, should hold zero.
+        **said
+            `kind`, `window` and `n`: what its interval is, the time that it holds for, and from how many of what;
+            `unit` where it is not the reading's own; `margin`, in that unit, set in advance.
         """
         if question not in self.event.asked:
             return None
         (grade,) = self.graded(pd.DataFrame({"id": [found.estimand]}))["grade"]
-        more = {} if placebo is None else claims.checked(placebo)
+        said |= {} if placebo is None else claims.checked(placebo)
         if not np.isnan(found.value[0]):
-            more["estimate"] = float(found.value[0])
-        claim, reading = self.event.asked[question]
+            said["estimate"] = float(found.value[0])
         return claims.judge(
-            claim,
-            reading,
+            *self.event.asked[question],
             tier=self.tier,
             provenance=self.mark,
             market=self.market,
             interval=found.bounds(found.terms[0]),
-            kind=kind,
-            margin=margin,
             grade=grade if grade in verdicts.GRADES else "",
-            unit=unit,
-            window=window,
-            n=n,
-            **more,
+            **said,
         )
 
     @property
@@ -260,7 +227,7 @@ def sentence(panel: Panel, *, cut: float = Design.cut) -> str:
 def inventory(panel: Panel, *, cut: float = Design.cut) -> Sections:
     """Count what a panel holds, in titled tables; `cut` is the smallest dose that counts as a closure."""
     sales, firms, unknown = panel.sales, panel.firms, np.isnan(panel.sales)
-    sold = sales.sum(axis=(0, 2), where=~unknown)
+    sold, gaps = sales.sum(axis=(0, 2), where=~unknown), unknown.any(axis=(1, 2)).sum()
     whole = [
         ("firms", f"{len(firms):,}"),
         *((f"  of origin {name}", f"{number:,}") for name, number in firms["origin"].value_counts().items()),
@@ -273,10 +240,7 @@ def inventory(panel: Panel, *, cut: float = Design.cut) -> Sections:
         ("months without any row", f"{unknown.all(axis=(0, 1)).sum()}"),
         ("cells (firm, platform, month)", f"{sales.size:,}"),
         ("  of them 0", f"{(sales == 0).sum():,} ({_percent(sales == 0)})"),
-        (
-            "  of them not known",
-            f"{unknown.sum():,} ({_percent(unknown)}), in {unknown.any(axis=(1, 2)).sum():,} firms",
-        ),
+        ("  of them not known", f"{unknown.sum():,} ({_percent(unknown)}), in {gaps:,} firms"),
         ("provenance and unit", f"{panel.provenance}, {panel.unit}"),
         ("digest", panel.digest[:16]),
     ]
@@ -314,26 +278,23 @@ def estimable(panel: Panel, design: Design) -> Sections:
     without a closed firm, or that cannot carry the design, is a `DesignError`.
     """
     sample = design.sample(panel)
-    base, before, after = (panel.months[part] for part in (sample.base, sample.before, sample.after))
     compared = [
         ("closed by the end of the window", int(sample.closed.sum())),
         (f"compared with them ({design.comparison})", int(sample.comparison.sum())),
         ("never closed, in whole or in part", int(sample.never_closed.sum())),
-        ("base months, for shares and exposure", f"{base[0]} to {base[-1]}"),
-        ("months before", f"{before[0]} to {before[-1]}"),
-        ("window", f"{after[0]} to {after[-1]}"),
+        ("base months, for shares and exposure", sample.months(sample.base)),
+        ("months before", sample.year_ago),
+        ("window", sample.window),
     ]
-    exposed, quantiles = [], {"least": 0.0, "quarter": 0.25, "half": 0.5, "three quarters": 0.75, "most": 1.0}
-    for origin in panel.firms["origin"].unique():
-        of_origin = sample.never_closed & (panel.firms["origin"] == origin).to_numpy() & ~np.isnan(sample.exposure)
-        share = 100 * sample.exposure[of_origin]
-        found = np.quantile(share, [*quantiles.values()]) if share.size else [np.nan] * len(quantiles)
-        row = {
-            "origin": origin,
-            "firms": share.size,
-            f"below {100 * design.low:g}": int((share < 100 * design.low).sum()),
+    origin, share = panel.firms["origin"].to_numpy(), pd.Series(100 * sample.exposure).where(sample.never_closed)
+    by_origin, quantiles = share.groupby(origin, sort=False), np.linspace(0, 1, 5)
+    exposed = pd.DataFrame(
+        {
+            "firms": by_origin.count(),
+            f"below {100 * design.low:g}": (share < 100 * design.low).groupby(origin, sort=False).sum(),
+            **{name: by_origin.quantile(at) for name, at in zip(QUANTILES, quantiles, strict=True)},
         }
-        exposed.append(row | dict(zip(quantiles, found, strict=True)))
+    )
     rows = estimate_all(panel, design).rows
     able = np.isfinite(rows["std_error"].to_numpy(float))
     effects = pd.DataFrame(
@@ -354,13 +315,13 @@ def estimable(panel: Panel, design: Design) -> Sections:
             "fall seen in four of five draws, by the normal test": "fall, normal",
             "the normal test finds what is not there": "size, normal",
         }
-        smallest = pd.DataFrame({"what": [*asked]})
-        smallest["per cent"] = [placebos.row(term)["estimate"] for term in asked.values()]
-        smallest["Monte Carlo error"] = [placebos.row(term)["std_error"] for term in asked.values()]
+        rows = placebos[list(asked.values())].rows
+        smallest = rows.assign(what=[*asked]).rename(columns={"estimate": "per cent", "std_error": "Monte Carlo error"})
         smallest["placebo closures"] = f"{placebos.counts['draws']} draws, within {placebos.details['within']}"
+        smallest = smallest[["what", "per cent", "Monte Carlo error", "placebo closures"]]
     return [
         ("Firms and months compared", pd.DataFrame(compared, columns=["what", "found"])),
-        ("Exposure of firms never closed, per cent of their category", pd.DataFrame(exposed)),
+        ("Exposure of firms never closed, per cent of their category", exposed.rename_axis("origin").reset_index()),
         ("What can be estimated", effects),
         ("Smallest effect on closed firms (E1a), by placebo closures of spared firms", smallest),
     ]

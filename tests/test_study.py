@@ -43,7 +43,7 @@ def simulated():
 def test_the_parameters_make_the_market_and_the_design(simulated):
     panel, _ = simulate("mid_3k", seed=1)
     assert simulated.panel.digest == panel.digest
-    assert (simulated.market, simulated.mark, simulated.preset) == ("mid_3k, seed 1", "simulated", "mid_3k")
+    assert (simulated.market, simulated.mark) == ("mid_3k, seed 1", "simulated")
     assert simulated.tier == "sim"
     assert simulated.design == Design(level=0.9)
 
@@ -60,7 +60,7 @@ def test_a_panel_that_was_brought_has_no_truth_and_stays_simulated(simulated, tm
     simulated.panel.to_parquet(file)
     brought = Study.open(SETTINGS | {"panel_path": str(file)})
     assert brought.panel.digest == simulated.panel.digest
-    assert (brought.market, brought.mark, brought.preset) == ("mine.parquet", "simulated", "")
+    assert (brought.market, brought.mark, brought.truth) == ("mine.parquet", "simulated", None)
     assert brought.tier == "panel"
     assert brought.true() == {}
 
@@ -107,7 +107,7 @@ def test_a_panel_of_another_event_is_refused(simulated, tmp_path):
 def test_simulated_closures_are_those_of_the_event_that_ships(preset):
     found = Study.open(SETTINGS | {"sim_preset": preset, "seed": 3})
     assert found.line.endswith("in other months: none.")
-    assert found.closed == found.panel.cohorts()["firms"].sum() > 0
+    assert found.panel.cohorts()["firms"].sum() > 0
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,6 @@ def test_what_cannot_be_taken_is_refused(values, said):
 def test_names_in_print_are_those_of_the_event(simulated):
     assert (simulated.own, simulated.home, simulated.there) == ("Chinese firms", "Amazon", "eBay and AliExpress")
     assert {simulated.words[code] for code in ("CN", "AMZ", "EBY")} == {"Chinese", "Amazon", "eBay"}
-    np.testing.assert_array_equal(simulated.sample.closed, simulated.design.sample(simulated.panel).closed)
 
 
 # What it says of a claim
