@@ -14,7 +14,6 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +28,7 @@ from analysis.errors import DesignError, whole_number
 from analysis.estimands.catalogue import catalogue, estimate_all
 from analysis.estimands.design import Design
 from analysis.estimands.event_study import event_study, true_path
-from analysis.estimate import Bools, Estimate, Floats
+from analysis.estimate import Bools, Floats
 from analysis.estimators.power import detectable
 from analysis.grades import GRADES, MOST_BIAS, NOT_GRADED, grade, reason
 from analysis.market import simulate
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from analysis.panel import Panel
 
 FILE, COVERED = data.DATA / "audit.csv", data.DATA / "audit_covered.csv"
-DIGITS = "%.6g"  # of a simulation's results, so that other machines write the same bytes
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 ROUNDING = 1e-9  # a truth nearer to zero, in per cent or points, is zero: sums of sales cancel to some 1e-14
 PATH = "E1a_path"
@@ -115,33 +113,23 @@ def replicate(presets: Iterable[str], seeds: Iterable[int], *, design: Design, w
         fresh = multiprocessing.get_context("spawn")  # kernels have threads, which a fork would inherit half-way
         with ProcessPoolExecutor(min(workers, len(work)), mp_context=fresh) as pool:
             rows = list(watched(pool.map(make, *zip(*work, strict=True))))
-    found = pd.DataFrame(chain.from_iterable(rows), columns=REPLICATES)
+    found = pd.concat(rows)[REPLICATES]
     return found.sort_values("preset", key=lambda names: names.map(presets.index), kind="stable", ignore_index=True)
 
 
-def _market(design: Design, preset: str, seed: int) -> list[dict[str, Any]]:
+def _market(design: Design, preset: str, seed: int) -> pd.DataFrame:
     """Simulate one market and return its rows."""
     try:
         panel, truth = simulate(preset, seed)
         known = truth.scalars(design.post_from, design.post_to)
-        asked = estimate_all(panel, design)
-        path = path_inside(panel, truth, design)
+        rows = estimate_all(panel, design).rows
+        path = pd.DataFrame([{"refused": ""} | path_inside(panel, truth, design)])
     except Exception as error:
         error.add_note(f"in the simulated market {preset}, seed {seed}")
         raise
-    rows = [_row(name, asked.labels[name], found, known.get(name, np.nan)) for name, found in asked.items()]
-    shared = {"preset": preset, "seed": seed, "closed": panel.count_closed(cut=design.cut), "level": design.level}
-    return [row | shared for row in [*rows, {"refused": ""} | path]]
-
-
-def _row(name: str, label: str, found: Estimate, truth: float) -> dict[str, Any]:
-    """Hold an estimate of one term against its truth."""
-    (low,), (high,), (std_error,) = *found.ends, found.std_error
-    return {
-        **{"id": name, "label": label, "unit": found.columns.get("unit", [found.unit])[0], "truth": truth},
-        **{"estimate": found.value[0], "std_error": std_error, "low": low, "high": high},
-        "refused": found.reason if np.isnan(std_error) else "",
-    }
+    rows = rows.rename(columns={"conf_low": "low", "conf_high": "high", "reason": "refused"})
+    rows = pd.concat([rows.assign(truth=rows["id"].map(known)), path])
+    return rows.assign(preset=preset, seed=seed, closed=panel.count_closed(cut=design.cut), level=design.level)
 
 
 def path_inside(panel: Panel, truth: Truth, design: Design) -> dict[str, Any]:
@@ -329,7 +317,7 @@ def covered(replicates: pd.DataFrame) -> dict[str, float]:
     # of a ratio of sums over seeds
     gap = 100 * by_seed["sum"].to_numpy(float) - share * by_seed["count"].to_numpy(float)
     error = float(np.sqrt(seeds * (gap**2).sum() / (seeds - 1)) / len(used)) if seeds > 1 else np.nan
-    half = float(stats.t.ppf(0.975, seeds - 1)) * error if seeds > 1 else np.nan
+    half = float(stats.t.ppf(0.975, seeds - 1)) * error
     return {
         "share": share,
         "error": error,
@@ -370,7 +358,7 @@ def write(table: pd.DataFrame, path: Path = FILE) -> bool:
         Whether the file is another than before, and so has to be accepted (``python -m analysis check --accept``).
     """
     marked = table.assign(provenance="simulated")
-    content = marked.to_csv(index=False, float_format=DIGITS, lineterminator="\n")
+    content = marked.to_csv(index=False, float_format="%.6g", lineterminator="\n")  # on every machine the same bytes
     if path.exists() and path.read_bytes() == content.encode():
         return False
     data.replace(path, content)

@@ -114,13 +114,13 @@ def test_a_trend_with_exposure_shows_a_year_before():
 def test_the_truth_by_exposure_is_growth_against_the_least_exposed():
     exposure = np.array([0.0, 0.01, 0.03, 0.04, 0.30])
     before, change = np.array([10.0, 10, 10, 30, 10]), np.array([1.0, 1, 5, 7, 6.5])
-    found = rivals.true_spillover(exposure, before, before + change)
-    assert found["average"] == pytest.approx(100 * change.sum() / before.sum())
+    found = rivals.true_spillover("E2a", exposure, before, before + change)
+    assert found["E2a"] == pytest.approx(100 * change.sum() / before.sum())
     slope, _ = np.polyfit(exposure, change / before, 1, w=np.sqrt(before))
-    assert found["slope"] == pytest.approx(10 * slope)
-    bins = {name: value for name, value in found.items() if name.startswith("bin")}
-    assert bins == pytest.approx({"bin1": 100 * (1.3 / 1.1 - 1), "bin4": 100 * (1.65 / 1.1 - 1)})
-    assert set(rivals.true_spillover(exposure[2:], before[2:], before[2:])) == {"average", "slope"}
+    assert found["E2a_slope"] == pytest.approx(10 * slope)
+    bins = {name: value for name, value in found.items() if "bin" in name}
+    assert bins == pytest.approx({"E2a_bin1": 100 * (1.3 / 1.1 - 1), "E2a_bin4": 100 * (1.65 / 1.1 - 1)})
+    assert set(rivals.true_spillover("E2a", exposure[2:], before[2:], before[2:])) == {"E2a", "E2a_slope"}
 
 
 # Closures drawn again

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.estimands.design import COLUMNS, Comparison, Design, Sample, answered
+from analysis.estimands.design import COLUMNS, Comparison, Design, Sample, answered, attempt
 from analysis.estimate import Bools, Estimate, Floats, Ints, rows_by
 from analysis.estimators.att_gt import Group, GroupTime, att_gt
 from analysis.estimators.power import minimum_detectable_effect
@@ -436,21 +437,17 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS, seed: i
     if not closed.any():
         raise DesignError("placebo closures were asked for; no closed group sold a year before; widen the window")
     large = (groups["before"] >= groups.loc[groups["closed"], "before"].median()).to_numpy()
-    both = 2 * origin + large
-    within = "origin and size" if _enough(both, closed) else "origin"
 
     def estimator(sales: Floats, first: Floats, rows: Ints) -> Estimate:
         return att_gt(sales, first, scale="ratio", strata=origin[rows]).aggregate()
 
-    found = minimum_detectable_effect(
-        groups[["before", "after"]].to_numpy(float),
-        np.where(closed, 1.0, np.inf),
-        level=design.level,
-        estimator=estimator,
-        strata=both if within == "origin and size" else origin,
-        draws=draws,
-        seed=seed,
+    y, first = groups[["before", "after"]].to_numpy(float), np.where(closed, 1.0, np.inf)
+    asked = partial(
+        minimum_detectable_effect, y, first, level=design.level, estimator=estimator, draws=draws, seed=seed
     )
+    found, within = attempt(asked, strata=2 * origin + large), "origin and size"
+    if found.refused:
+        found, within = asked(strata=origin), "origin"
     names = [term.replace("decrease", "fall").replace("increase", "rise") for term in found.terms]
     sign = np.array([{"fall": -1.0, "rise": 1.0, "size": 0.0}[name[:4]] for name in names])
 
@@ -465,11 +462,3 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS, seed: i
         details={**found.details, "within": within},
     )
     return sample.mark(turned)
-
-
-def _enough(stratum: Ints, closed: Bools) -> bool:
-    """Return whether in every stratum more groups were spared than closed, so that some are left to compare with."""
-    return all(
-        np.count_nonzero(~closed[stratum == name]) > closed[stratum == name].sum()
-        for name in np.unique(stratum[closed])
-    )

@@ -265,19 +265,19 @@ def honest(
             f"month {month.max()}; begin the window earlier"
         )
     found = _drifted(study, inside)
-    return Estimate(
-        estimand=study.estimand,
-        unit=study.unit,
+    return replace(
+        study,
         terms=tuple(f"{one:g}" for one in sensitivity),
         value=np.full(len(sensitivity), np.nan),
+        by_cluster=None,
+        covariance=None,
         limits=found.ends(sensitivity).T,
-        level=study.level,
+        columns={},
         reason="bounds have no point",
         details={
             "breakdown": found.breakdown,
             "truth": percent_change(float(true_path(truth, study)[inside].mean())) if truth else None,
         },
-        provenance=study.provenance,
     )
 
 

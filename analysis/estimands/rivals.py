@@ -5,7 +5,7 @@ An effect that is common to all firms, whatever their exposure, is in none of th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -91,26 +91,24 @@ def incumbents(panel: Panel, design: Design, *, own_origin: bool = True) -> Bool
     return np.asarray(sample.never_closed & ~idle & (sample.is_own == own_origin))
 
 
-def true_spillover(exposure: Floats, without: Floats, with_: Floats) -> dict[str, float]:
-    """Return the true average, slope and bins of exposure, per cent, of sales with and without closures, float64[firm].
+def true_spillover(name: str, exposure: Floats, without: Floats, with_: Floats) -> dict[str, float]:
+    """Return the true average, slope and bins of exposure by their ids, such as "E2a", "E2a_slope" and "E2a_bin1".
 
-    Slope per ten points: least squares of the change over sales without, weighted by these. Bins against the lowest.
+    Per cent, of sales with and without closures, float64[firm]. Slope per ten points: least squares of the change over
+    sales without, weighted by these. Bins against the lowest.
     """
     change, total = with_ - without, without.sum()
     if not total:
-        return {"average": np.nan, "slope": np.nan}
+        return {name: np.nan, f"{name}_slope": np.nan}
     centred = exposure - without @ exposure / total
     spread = without @ centred**2
-    found = {
-        "average": 100 * change.sum() / total,
-        "slope": 100 * PER * (centred @ change / spread if spread else np.nan),
-    }
-    place = np.digitize(exposure, BINS)
-    sums = [np.bincount(place, weights=sales, minlength=len(BINS) + 1) for sales in (with_, without)]
-    for bin_ in np.unique(place[place > 0]) if (place == 0).any() else ():
-        growth, lowest = (sums[0][at] / sums[1][at] for at in (bin_, 0))
-        found[f"bin{bin_}"] = 100 * (growth / lowest - 1)
-    return {name: float(value) for name, value in found.items()}
+    slope = 100 * PER * (centred @ change / spread if spread else np.nan)
+    found = {name: 100 * change.sum() / total, f"{name}_slope": slope}
+    sums = pd.DataFrame({"with": with_, "without": without}).groupby(np.digitize(exposure, BINS)).sum()
+    growth = sums["with"] / sums["without"]
+    if 0 in growth.index:
+        found |= {f"{name}_bin{place}": 100 * (growth[place] / growth[0] - 1) for place in growth.index[1:]}
+    return {term: float(value) for term, value in found.items()}
 
 
 def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
@@ -434,8 +432,3 @@ def _mean_exposure(sample: Sample, firms: Bools) -> Floats:
         for weights in (before[known], before[known] * exposure)
     )
     return np.asarray(np.divide(held, sold, out=np.full(len(sold), np.nan), where=sold > 0))
-
-
-def truth_by_id(name: str, found: Mapping[str, float]) -> dict[str, float]:
-    """Return :func:`true_spillover` by the ids of E2: "E2a", "E2a_slope", "E2a_bin1"."""
-    return {name if term == "average" else f"{name}_{term}": value for term, value in found.items()}

@@ -119,8 +119,7 @@ class Window:
         may = ~self.closed & (self.dose == 0) & (self.year[:, HOME] > 0) & (without > 0)
         for name, origin in (("E2a", self.chinese), ("E2b", ~self.chinese)):
             firms = origin & may
-            terms = rivals.true_spillover(self.exposure[firms], without[firms], with_[firms])
-            found |= rivals.truth_by_id(name, terms)
+            found |= rivals.true_spillover(name, self.exposure[firms], without[firms], with_[firms])
         return found
 
     def of_growth(self) -> dict[str, float]:
