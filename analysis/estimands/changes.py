@@ -126,11 +126,9 @@ def estimated(panel: Panel, design: Design, *, own: bool = False, home: bool = F
         If no firm is known on all platforms, nobody is closed or to compare with, or a set is a single cluster.
     """
     sample = design.sample(panel)
-    if (key := ("changes", own, home)) not in sample.made:
-        sample.made[key] = _estimated(sample, own, home)
-    found = sample.made[key]
-    assert isinstance(found, Changes)
-    return found
+    if (own, home) not in sample.changes:
+        sample.changes[own, home] = _estimated(sample, own, home)
+    return sample.changes[own, home]
 
 
 def _estimated(sample: Sample, own: bool, home: bool) -> Changes:
@@ -168,8 +166,7 @@ def _estimated(sample: Sample, own: bool, home: bool) -> Changes:
             label = panel.firms["origin"].iloc[known[origin == number][0]]
             here = [(np.flatnonzero(a & (origin == number)), np.flatnonzero(b & (origin == number))) for a, b in pairs]
             here = [pair for pair in here if len(pair[0])]
-            _enough(what, label, code, here)
-            change, moved = _against(before, after, here, f"{what} firms of origin {label}", platforms)
+            change, moved = _against(before, after, here, code, f"{what} firms of origin {label}", platforms)
             if what == "exposed":
                 gone = np.flatnonzero(dated & (origin == number))
                 change = change - _newcomers(before, after * ~incumbent[:, np.newaxis], gone, here[0][1], moved)
@@ -189,7 +186,6 @@ def _estimated(sample: Sample, own: bool, home: bool) -> Changes:
             "firms": len(known),
             "closed": int(closed.sum()),
             "exposed": int(exposed.sum()),
-            "comparison": int(pool.sum()),
             "dropped_missing": int(asked.sum()) - len(known),
             "newcomers_left_out": int((dated & ~incumbent).sum()),
             "stopped_left_out": int((dated & incumbent & ~closed).sum()),
@@ -198,37 +194,33 @@ def _estimated(sample: Sample, own: bool, home: bool) -> Changes:
     return Changes(sample.mark(estimate), cells, platforms[0], platforms[1:], design.destinations, sold)
 
 
-def _enough(what: str, origin: str, code: Ints, pairs: list[tuple[Ints, Ints]]) -> None:
-    own = len(np.unique(code[np.concatenate([mine for mine, _ in pairs])]))
-    pool = min(len(np.unique(code[other])) for _, other in pairs)
-    if min(own, pool) < 2:
-        raise DesignError(
-            f"{what} firms of origin {origin} against comparison firms were asked for; found {own} and {pool} "
-            "clusters of them; two of each are needed for an error: widen the comparison, or leave this origin out"
-        )
-
-
 def _against(
-    before: Floats, after: Floats, pairs: list[tuple[Ints, Ints]], what: str, platforms: Sequence[str]
+    before: Floats, after: Floats, pairs: list[tuple[Ints, Ints]], code: Ints, who: str, platforms: Sequence[str]
 ) -> tuple[Floats, Floats]:
     """Return the change of a set by platform, summed over its waves, and what each firm adds, float64[firm, platform].
 
     Each of `pairs` holds the rows of a wave and of the firms compared with it. The number of firms in the set is fixed,
     not that of a wave, or a wave of one firm would be without error.
     """
+    rows = np.concatenate([own for own, _ in pairs])
+    clusters, fewest = len(np.unique(code[rows])), min(len(np.unique(code[pool])) for _, pool in pairs)
+    if min(clusters, fewest) < 2:
+        raise DesignError(
+            f"{who} against comparison firms were asked for; found {clusters} and {fewest} clusters of them; two of "
+            "each are needed for an error: widen the comparison, or leave this origin out"
+        )
     gap, moved = np.zeros(before.shape), np.zeros(before.shape)
     for own, pool in pairs:
         held, later, base = before[own].sum(axis=0), after[pool].sum(axis=0), before[pool].sum(axis=0)
         if (nothing := (held > 0) & (base == 0)).any():
             place = int(np.argmax(nothing))
             raise DesignError(
-                f"{what} were compared on {platforms[place]}; they sold {held[place]:.4g} before and the {len(pool)} "
+                f"{who} were compared on {platforms[place]}; they sold {held[place]:.4g} before and the {len(pool)} "
                 f"comparison firms nothing; widen the comparison or leave {platforms[place]} out"
             )
         by_held, by_later, by_base = _slopes(held, later, base)
         gap[own] = after[own] - by_held * before[own]
         moved[pool] -= by_later * after[pool] + by_base * before[pool]
-    rows = np.concatenate([own for own, _ in pairs])
     moved[rows] += gap[rows] - gap[rows].mean(axis=0)
     return gap[rows].sum(axis=0), moved
 
@@ -256,17 +248,17 @@ def true(
 
     `sold` is float64[2, firm], sales at home before and after.
     """
-    cells: list[tuple[What, bool, str]] = []
-    values = []
-    for what, mask in (("closed", closed), ("exposed", ~closed)):
-        for is_own in (True, False):
-            cells += [(what, is_own, platform) for platform in platforms]  # type: ignore[misc]
-            values.append(change[mask & (own == is_own)].sum(axis=0))
+    sets: list[tuple[What, bool, Bools]] = [
+        (what, is_own, mask & (own == is_own))  # type: ignore[misc]
+        for what, mask in (("closed", closed), ("exposed", ~closed))
+        for is_own in (True, False)
+    ]
+    cells = [(what, is_own, platform) for what, is_own, _ in sets for platform in platforms]
     estimate = Estimate(
         estimand="changes",
         unit="sim-$",
         terms=tuple(" ".join(map(str, cell)) for cell in cells),
-        value=np.concatenate(values),
+        value=np.concatenate([change[firms].sum(axis=0) for *_, firms in sets]),
         by_cluster=np.zeros((0, len(cells))),
         counts={"closed": int(closed.sum())},
     )

@@ -15,6 +15,7 @@ from analysis.estimate import Bools, Estimate, Floats, Ints, refusal, sum_by
 from analysis.estimators.power import detectable
 
 if TYPE_CHECKING:
+    from analysis.estimands.changes import Changes
     from analysis.panel import Panel
 
 Comparison = Literal["not_yet_closed", "spared_same_category", "low_exposure"]
@@ -135,8 +136,8 @@ class Sample:
     never_closed: Bools
     exposure: Floats
     months_closed: Floats
-    made: dict[object, object] = field(default_factory=dict)
-    """What several estimands share, by its name."""
+    changes: dict[tuple[bool, bool], Changes] = field(default_factory=dict)
+    """What several estimands share: :func:`analysis.estimands.changes.estimated`, by its options."""
 
     @property
     def window(self) -> str:

@@ -194,31 +194,30 @@ def anticipation(panel: Panel, design: Design) -> Estimate:
     return replace(leads.exp(), estimand="E5a", columns={}, design=design)
 
 
-def by_cohort(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
+def by_cohort(panel: Panel, design: Design) -> Estimate:
     """Estimate the effect from closure to `post_to` months after it for each wave, and for all of them together.
 
     Returns
     -------
     Estimate
-        Per cent of the sales without closure, total over total: a term per month of closure, such as ``"2021-05"``,
-        then ``"all waves"``. `n` is the number of closed firms. Waves share comparison firms. ``details``: ``closed``
-        as in :func:`event_study`, ``where``, and ``end``, the last month since closure.
+        Per cent of the sales on all platforms without closure, total over total: a term per month of closure, such as
+        ``"2021-05"``, then ``"all waves"``. `n` is the number of closed firms. Waves share comparison firms.
+        ``details``: ``closed`` as in :func:`event_study`, and ``end``, the last month since closure.
 
     Raises
     ------
     DesignError
         As :func:`stack`.
     """
-    rows = stack(panel, design, where=where)
+    rows = stack(panel, design)
     cohorts = [wave for wave in rows.waves if len(wave.closed)]
     found = {str(panel.months[wave.month]): _cohort(replace(rows, waves=[wave])) for wave in cohorts}
     found["all waves"] = _cohort(rows)
     made = beside(
         found,
-        estimand=f"{effect_name(design, where)} by wave",
-        counts={"closed": len(rows.closed), "waves": len(cohorts)},
+        estimand=f"{effect_name(design, 'all')} by wave",
         reason=NO_ERROR,
-        details={"closed": rows.closed_frame, "where": where, "end": rows.end},
+        details={"closed": rows.closed_frame, "end": rows.end},
     )
     return design.sample(panel).mark(
         made, level=design.level, reason=NO_ERROR if np.isnan(made.std_error).any() else ""
@@ -355,7 +354,7 @@ def true_by_cohort(truth: Truth | None, cohorts: Estimate) -> dict[str, float]:
     groups = dict(zip(cohorts.terms, [part for _, part in closed.groupby("wave")] + [closed], strict=True))
     found = {}
     for term, part in groups.items():
-        what, otherwise = (_sold(truth, world, part, month, cohorts.details["where"]).sum() for world in ("W11", "W00"))
+        what, otherwise = (_sold(truth, world, part, month, "all").sum() for world in ("W11", "W00"))
         found[term] = float(100 * (what / otherwise - 1))
     return found
 

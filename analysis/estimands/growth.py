@@ -55,17 +55,19 @@ def sales_effect(effect: Estimate, level: float) -> Estimate:
     )
 
 
-def share_effect(changes: Changes) -> Estimate:
+def share_effect(changes: Changes, common: float = 0.0) -> Estimate:
     """Return E3s of changes: closed and exposed firms of the origin, others, and all, in points of home sales.
 
     With home sales of A, of which the origin sold a share s, and changes D of sets of firms,
-    ``E3s = (D(origin) - s D(all)) / (A - D(all))``, which adds up over the sets.
+    ``E3s = (D(origin) - s D(all)) / (A - D(all))``, which adds up over the sets. `common` is a further change of the
+    origin, in points of its sales before.
     """
     sold = changes.sold[1].sum()
     share = changes.sold[1, 0] / sold
 
     def formula(total: Any) -> dict[str, Any]:
         closed, exposed = (total(what, [changes.home], own=True) for what in ("closed", "exposed"))
+        exposed = exposed + common * changes.sold[0, 0] / 100
         others = sum(total(what, [changes.home], own=False) for what in ("closed", "exposed"))
         left = sold - closed - exposed - others
         parts = {
@@ -166,15 +168,13 @@ def effect_on_share(panel: Panel, design: Design, *, common: Range = NOTHING) ->
             "origin; bring a panel with other sellers too, or use E3g"
         )
     changes = estimated(panel, design, home=True)
-    total, x = changes.total(changes.estimate.value), changes.sold
-    own, every = (sum(total(what, [changes.home], own=who) for what in ("closed", "exposed")) for who in (True, None))
-    alone, left, held = x[1, 0] - own, x[1].sum() - every, x[0, 0] / 100
-    moved = np.array([100 * (alone / left - (alone - c * held) / (left - c * held)) for c in common])
     firms = changes.estimate.counts["firms"]
     others = int((~sample.own & np.isfinite(sample.sums[:, :, 0]).all(axis=0)).sum())
-    shares = 100 * x[:, 0] / x.sum(axis=1)
+    shares = 100 * changes.sold[:, 0] / changes.sold.sum(axis=1)
+    seen = share_effect(changes)
+    moved = np.array([share_effect(changes, end).value[-1] for end in common]) - seen.value[-1]
     seen = replace(
-        share_effect(changes),
+        seen,
         n=[*mine.n[:2], others, firms],
         details={"share": shares[1], "share_before": shares[0]},
     )
