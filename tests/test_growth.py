@@ -12,10 +12,9 @@ from analysis import verdicts
 from analysis.errors import DesignError
 from analysis.estimands import growth as verbs
 from analysis.estimands.catalogue import estimate_all
-from analysis.estimands.design import Design
+from analysis.estimands.design import Design, added_up
 from analysis.estimands.growth import (
     PARTS,
-    added_up,
     effect_in_parts,
     effect_on_growth,
     effect_on_sales,

@@ -16,10 +16,9 @@ import pandas as pd
 from analysis.errors import DesignError
 from analysis.estimands.changes import Changes, estimated, totals
 from analysis.estimands.closed_firms import a_year_early
-from analysis.estimands.design import COLUMNS, Design, answered, as_rows, low_exposure, steps
+from analysis.estimands.design import COLUMNS, Design, answered, low_exposure, steps
 from analysis.estimate import Estimate, Floats, sum_by
 from analysis.estimators.exposure import exposure_effects
-from analysis.numbers import span
 from analysis.testing import largest_std_error, noninferiority
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ PARTS = ("closed", "incumbents", "exit", "entry")  # of E3g, as in the truth of 
 WORDS = dict(zip(PARTS, ("closed firms", "spared, still selling", "spared, stopped", "newcomers"), strict=True))
 WORDS["seen"] = "sum: effect seen"
 MECHANISMS = {"closure": "removal", "hedging": "hedging, entry"}  # what the channels of a market are called in print
-ADDS_UP = 1e-9  # percentage points; sums of float64 agree far closer
 
 
 def growth_effect(changes: Changes) -> Estimate:
@@ -457,36 +455,6 @@ def waterfalls(parts: Estimate, design: Design, truth: Truth | None = None) -> d
         "Truth, the same parts": steps(by_part, "sum: E3g"),
         "Truth, by mechanism": steps(by_mechanism, "sum: E3g"),
     }
-
-
-def added_up(found: Estimate, terms: Mapping[str, tuple[str, str]], truth: Mapping[str, float]) -> pd.DataFrame:
-    """Return parts, their sum, and a last row of what is missing between both.
-
-    A sum that is what it is by definition, such as 100 per cent, has no error, and no interval is given for it. `set`
-    is the interval with a common part, where the parts have one.
-
-    Parameters
-    ----------
-    found : Estimate
-    terms : mapping of str to (str, str)
-        As :func:`analysis.estimands.design.as_rows`; the last is the sum of the others.
-    truth : mapping of str to float
-        True values by id, where they are known; that of the sum is the sum of the others where it is not given.
-    """
-    rows = as_rows(found, terms)
-    rows.loc[rows["std_error"] <= ADDS_UP, ["std_error", "conf_low", "conf_high", "n", "mde"]] = np.nan
-    if "set_low" in found.columns:
-        ends = found[list(terms)].columns
-        spans = zip(ends["set_low"], ends["set_high"], strict=True)
-        rows["set"] = [span(low, high, found.unit) for low, high in spans]
-    rows["truth"] = rows["id"].map(dict(truth)).astype(float)
-    if rows["id"].iloc[-1] not in truth:
-        rows.loc[rows.index[-1], "truth"] = rows["truth"][:-1].sum()
-    if rows["truth"][:-1].isna().any():  # not known, or shares of a loss that there was not
-        rows["truth"] = np.nan
-    missing = {name: float(rows[name][:-1].sum() - rows[name].iloc[-1]) for name in ("estimate", "truth")}
-    check = {"id": "check", "label": "check: parts minus their sum", "unit": found.unit, "reason": "", "set": "–"}
-    return pd.concat([rows, pd.DataFrame([check | missing])], ignore_index=True)
 
 
 def placebo(panel: Panel, design: Design) -> Estimate:
