@@ -302,8 +302,8 @@ def estimable(panel: Panel, design: Design) -> Sections:
             "id": rows["id"],
             "estimand": rows["label"],
             "firms": [f"{number:,.0f}" if one else "" for number, one in zip(rows["n"], able, strict=True)],
-            "smallest effect seen": rows["mde"].to_numpy(float),
-            "unit": rows["unit"].fillna(""),
+            "smallest effect seen": rows["mde"],
+            "unit": rows["unit"],
             "estimable": np.where(able, "estimable", rows["reason"].replace("", "no error can be given")),
         }
     )

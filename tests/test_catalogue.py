@@ -188,7 +188,7 @@ def test_rows_of_two_refusals_have_text_where_text_belongs():
     assert rows["estimate"].isna().all()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert list(rows["unit"].fillna("none")) == ["none", "none"]
+        assert list(rows["unit"]) == list(rows["term"]) == ["", ""]
 
 
 def test_an_interval_made_longer_by_few_clusters_makes_the_detectable_effect_larger():

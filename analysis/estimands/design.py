@@ -380,23 +380,19 @@ def rows_by_origin(
     terms : mapping of str to str, optional
         Terms to keep, and what they are called; all where not given.
     columns : collection of str
-        Further columns that rows have even if both are refused.
+        Further columns of the estimates to keep.
     """
-    tables: list[pd.DataFrame] = []
+    parts = []
     for name, one in found.items():
+        kept = one if terms is None else one[list(terms)]
+        ids = kept.columns.get("id", [f"{one.estimand}_{term}" for term in kept.terms])
+        labels = [f"{name}: {(terms or {}).get(term, term)}" for term in kept.terms]
         if one.refused:
-            tables.append(pd.DataFrame({"origin": [name], "label": [name], "reason": [one.reason]}))
-            continue
-        kept = one.rows if terms is None else one.rows[one.rows["term"].isin(list(terms))]
-        said = name + ": " + kept["term"].map(lambda term: (terms or {}).get(term, term))
-        reason = np.where(kept["std_error"].isna(), one.reason, "")
-        ids = kept["id"] if "id" in kept else one.estimand + "_" + kept["term"]
-        tables.append(kept.assign(id=ids, origin=name, label=said, unit=one.unit, reason=reason))
-    wanted = dict.fromkeys([*COLUMNS, "origin", "term", *columns, *(name for one in tables for name in one.columns)])
-    table = pd.concat([one.reindex(columns=list(wanted)) for one in tables], ignore_index=True)
-    table = table.astype(dict.fromkeys(["id", "unit", "term"], object))  # text, even where both are refused
-    level = next((one.level for one in found.values() if not one.refused), Design.level)
-    return table.assign(mde=detectable(table, level=level))
+            ids, labels = [""], [name]
+        rows = in_rows(zip(ids, labels, (kept[term] for term in kept.terms), strict=True))
+        further = {column: kept.columns.get(column, np.nan) for column in columns}
+        parts.append(rows.assign(origin=name, term=kept.terms, **further))
+    return pd.concat(parts, ignore_index=True)
 
 
 def steps(values: Mapping[str, float], total: str) -> pd.DataFrame:

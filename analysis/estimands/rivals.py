@@ -172,7 +172,7 @@ def per_10pp(rows: pd.DataFrame) -> pd.DataFrame:
 def top_bin_slope(bins: pd.DataFrame) -> pd.DataFrame:
     """Return the slope from the least to the most exposed bin, a row per `origin`: the primary reading of E2."""
     rows = per_10pp(bins.groupby("origin", sort=False).tail(1)).reset_index(drop=True)
-    return rows.assign(label=rows["origin"] + ", per 10 pp, exposed " + rows["term"].fillna("enough: none"))
+    return rows.assign(label=rows["origin"] + ", per 10 pp, exposed " + rows["term"].replace("", "enough: none"))
 
 
 def slope_lines(bins: pd.DataFrame, slopes: pd.DataFrame, *, points: int = 40) -> pd.DataFrame:
