@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from analysis import data
-from analysis.data import DATA
-from analysis.errors import DesignError
 from analysis.market.parameters import PRESETS
 
 USABLE, WITH_BOUNDS, DO_NOT_USE = "usable", "usable with bounds", "do not use"
@@ -73,11 +70,6 @@ def reason(row: Mapping[str, Any]) -> str:
     return "errors too small" if row["mean_error"] < TOO_SMALL * row["sd"] else "skewed, or few closed groups"
 
 
-def read(root: Path = DATA) -> pd.DataFrame:
-    """Read ``data/audit.csv``: one row per preset and estimand, as :func:`analysis.audit.summarise`."""
-    return data.load("audit", root=root)
-
-
 def plausible(closed: float | None, audit: pd.DataFrame) -> tuple[str, ...]:
     """Return the presets that the market of a real panel could be.
 
@@ -110,31 +102,18 @@ def beside(rows: pd.DataFrame, preset: str, closed: float | None, *, audit: pd.D
     closed : float or None
         Closed firms of the panel; see :func:`plausible`.
     audit : DataFrame, optional
-        The table to read grades from; that of :func:`read` where not given.
+        The table to read grades from; ``data/audit.csv`` where not given.
 
     Returns
     -------
     DataFrame
-        `rows` with the columns `grade`, "not graded" where the audit does not know the id, and `grade_from`, the
-        presets in which it is that bad.
-
-    Raises
-    ------
-    DesignError
-        If there is no such preset.
+        `rows` with the column `grade`, "not graded" where the audit does not know the id.
     """
-    if preset and preset not in PRESETS:
-        raise DesignError(
-            f"grades in the preset {preset!r} were asked for; there are {', '.join(PRESETS)}; name one of these, or "
-            "none for a real panel"
-        )
-    table = read() if audit is None else audit
+    table = data.load("audit") if audit is None else audit
     presets = [preset] if preset else plausible(closed, table)
     graded = table[table["grade"].isin(GRADES) & table["preset"].isin(presets)]
     worst = graded.groupby("id")["grade"].agg(lambda grades: max(grades, key=GRADES.index))
-    given = rows["id"].map(worst).fillna(NOT_GRADED)
-    where = graded[graded["grade"] == graded["id"].map(worst)].groupby("id")["preset"].agg(", ".join)
-    return rows.assign(grade=given, grade_from=rows["id"].map(where).fillna(""))
+    return rows.assign(grade=rows["id"].map(worst).fillna(NOT_GRADED))
 
 
 def overview(audit: pd.DataFrame) -> pd.DataFrame:

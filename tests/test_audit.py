@@ -201,9 +201,9 @@ def test_a_table_survives_its_file_and_its_card(tmp_path, small):
     assert audit.write(table, root / "audit.csv")
     assert not audit.write(table, root / "audit.csv")
     with pytest.raises(DataError, match="check --accept"):
-        grades.read(root)
+        data.load("audit", root=root)
     data.accept("audit", vintage="2026-11-25", root=root)
-    back = grades.read(root)
+    back = data.load("audit", root=root)
     assert (back["provenance"] == "simulated").all()
     pd.testing.assert_frame_equal(
         back.drop(columns="provenance").fillna({"unit": "", "reason": ""}), table, rtol=1e-5, check_dtype=False
@@ -211,7 +211,7 @@ def test_a_table_survives_its_file_and_its_card(tmp_path, small):
 
 
 def test_the_shipped_audit_covers_every_preset_and_its_page_says_the_same():
-    table = grades.read()
+    table = data.load("audit")
     assert list(table["preset"].unique()) == list(PRESETS)
     page = (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8")
     assert f"seeds {table['first_seed'].min()} to {table['last_seed'].max()}" in page
@@ -221,7 +221,7 @@ def test_the_shipped_audit_covers_every_preset_and_its_page_says_the_same():
 
 
 def test_the_shipped_shares_are_of_the_shipped_audit():
-    table, shares = grades.read(), data.load("audit_covered")
+    table, shares = data.load("audit"), data.load("audit_covered")
     assert list(shares["preset"].unique()) == ["all", *PRESETS]
     whole = shares[shares["last_seed"] == shares["last_seed"].max()].set_index("preset")
     assert whole["last_seed"].eq(table["last_seed"].max()).all()
@@ -233,7 +233,7 @@ def test_the_shipped_shares_are_of_the_shipped_audit():
 
 
 def test_every_bias_that_forbids_use_has_a_cause():
-    table = grades.read()
+    table = data.load("audit")
     biased = table[(table["grade"] == "do not use") & table["reason"].fillna("").str.startswith("bias")]
     cells = list(zip(biased["id"], biased["preset"], strict=True))
     assert [cell for cell in cells if not audit.cause(*cell)] == []
@@ -314,16 +314,13 @@ def test_a_grade_is_that_of_the_preset_and_on_a_real_panel_the_worst():
     assert list(found["grade"]) == ["usable", "not graded", "not graded"]
     real = grades.beside(rows, "", None, audit=table)
     assert list(real["grade"]) == ["usable with bounds", "not graded", "not graded"]
-    assert list(real["grade_from"]) == ["stress", "", ""]
     assert grades.beside(rows, "few_treated", 99, audit=table)["grade"].iloc[0] == "do not use"
     assert list(rows.columns) == ["id", "estimate"]
-    with pytest.raises(DesignError, match="there are null"):
-        grades.beside(rows, "amazon", 4, audit=table)
 
 
 def test_few_closed_firms_bring_the_preset_with_few():
     """The boundary is the geometric mean of the number there and the next larger one."""
-    shipped = grades.read()
+    shipped = data.load("audit")
     number = shipped.groupby("preset")["closed"].first().drop("null")
     few = number.pop("few_treated")
     turn = float(np.sqrt(few * number.min()))
@@ -341,14 +338,13 @@ def test_few_closed_firms_bring_the_preset_with_few():
     worse = shipped.assign(grade=shipped["grade"].mask(shipped["id"] == "E1a", "usable"))
     worse["grade"] = worse["grade"].mask((worse["id"] == "E1a") & (worse["preset"] == "few_treated"), "do not use")
     found = [grades.beside(rows, "", closed, audit=worse).iloc[0] for closed in (4, 24)]
-    assert found[0][["grade", "grade_from"]].tolist() == ["do not use", "few_treated"]
-    assert found[1]["grade"] == "usable"
+    assert [one["grade"] for one in found] == ["do not use", "usable"]
 
 
 def test_grades_are_read_for_the_rows_of_answers():
     panel, _ = simulate("mid_3k", 1)
     rows = estimate_all(panel, DESIGN, ["E1a", "E3g"]).rows
-    kept = grades.read().set_index(["preset", "id"])["grade"]
+    kept = data.load("audit").set_index(["preset", "id"])["grade"]
     assert list(grades.beside(rows, "mid_3k", None)["grade"]) == [kept["mid_3k", "E1a"], kept["mid_3k", "E3g"]]
 
 

@@ -8,7 +8,7 @@ import pytest
 from panels import FALL, MONTHS, TRACE, WAVE, by_hand, changed, panel_of, two_waves
 from scipy import stats
 
-from analysis import grades
+from analysis import data
 from analysis.errors import DesignError
 from analysis.estimands import closed_firms
 from analysis.estimands.catalogue import estimate_all
@@ -228,7 +228,7 @@ def test_the_intervals_of_a_placebo_year_hold_zero_about_as_often_as_the_audit_s
     seeds = range(1, 31)
     rows = [closed_firms.placebo(simulate(preset, seed, worlds=())[0], Design()).rows.iloc[0] for seed in seeds]
     held = sum(row["conf_low"] <= 0 <= row["conf_high"] for row in rows)
-    audited = grades.read().set_index(["preset", "id"]).loc[("null", "E1a"), "coverage"]
+    audited = data.load("audit").set_index(["preset", "id"]).loc[("null", "E1a"), "coverage"]
     assert 0.8 < audited < 1
     assert held >= stats.binom.ppf(0.01, len(seeds), audited)
 

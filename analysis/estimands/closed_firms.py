@@ -129,7 +129,7 @@ def waves(sample: Sample, before: Floats) -> list[Wave]:
 def compared(
     y: Floats, among: Sequence[Wave], sample: Sample, *, first: int, width: int, anticipation: int = 0
 ) -> GroupTime:
-    """Compare closed firms wave by wave, within the strata of the design.
+    """Compare closed firms wave by wave within origin; within category too, or with all where few are left to compare.
 
     Parameters
     ----------
@@ -140,16 +140,18 @@ def compared(
         Periods of a wave before its closure, and all of them. Where `y` has just these it has them for every wave;
         else its periods are months, and those of a wave begin `first` months before it.
     """
-    within, used = compared_within(sample), np.zeros(len(y), dtype=bool)
-    groups = []
+    comparison, within = sample.design.comparison, sample.origin
+    if comparison == "spared_same_category":
+        within = sample.origin * (int(sample.category.max()) + 1) + sample.category
+    elif comparison == "not_yet_closed":
+        within = np.zeros_like(sample.origin)
+    groups, used = [], np.zeros(len(y), dtype=bool)
     for wave in among:
         start = 0 if y.shape[1] == width else wave.month - first
         used[wave.firms] = True
         for firms, closure in ((wave.closed, float(first)), (wave.others, np.inf)):
             for rows in rows_by(within[firms]) if len(firms) else ():
                 groups.append(Group(firms[rows], closure, (within[firms[rows[0]]], wave.month), start))
-    clusters = np.bincount(sample.cluster[used], minlength=int(sample.cluster.max()) + 1)
-    counts = {"units": int(used.sum()), "treated": sum(len(wave.closed) for wave in among)}
     return GroupTime(
         y=y,
         groups=groups,
@@ -157,17 +159,10 @@ def compared(
         scale="ratio",
         anticipation=anticipation,
         cluster=sample.cluster,
-        labels=np.arange(len(clusters)),
+        labels=np.arange(int(sample.cluster.max()) + 1),
         level=sample.design.level,
-        counts=counts | {"clusters": int((clusters > 0).sum())},
+        counts={"units": int(used.sum()), "treated": sum(len(wave.closed) for wave in among)},
     )
-
-
-def compared_within(sample: Sample) -> Ints:
-    """Return what firms are compared within: origin; origin and category; nothing where few are left to compare."""
-    if sample.design.comparison == "spared_same_category":
-        return sample.origin * (int(sample.category.max()) + 1) + sample.category
-    return sample.origin if sample.design.comparison == "low_exposure" else np.zeros_like(sample.origin)
 
 
 def mechanical_loss(dose: Floats, months_closed: Floats, home: Floats, everywhere: Floats) -> float:

@@ -290,28 +290,17 @@ def by_month(study: Estimate, truth: Truth | None = None) -> pd.DataFrame:
     return percent_change(values).assign(month=rows["term"].astype(int))
 
 
-def honest_by_month(study: Estimate, *, sensitivity: float = 1.0) -> pd.DataFrame:
-    """Bound the effect of each month since closure when the paths may have parted anyway.
+def honest_by_month(study: Estimate) -> pd.DataFrame:
+    """Bound the effect of each month since closure when the paths may have parted anyway: `honest_low`, `honest_high`.
 
-    As :func:`honest` with the month in place of the window: the drift from one month to the
-    next is at most `sensitivity` times the largest before closure, and adds up over the months.
-
-    Parameters
-    ----------
-    study : Estimate
-        From :func:`event_study`, with two months or more before the reference.
-    sensitivity : float
-        M-bar.
-
-    Returns
-    -------
-    DataFrame
-        `honest_low`, `honest_high` in the unit of the study, by the index of its rows; NaN before closure.
+    As :func:`honest` with the month in place of the window, at M-bar 1: the drift from one month to the next is at most
+    the largest before closure, and adds up over the months. In the unit of the study, by the index of its rows; NaN
+    before closure. The study has two months or more before the reference.
     """
     month = np.array(study.terms, dtype=int)
     ends = pd.DataFrame(np.nan, index=study.rows.index, columns=["honest_low", "honest_high"])
     for place in np.flatnonzero(month >= 0):
-        ends.iloc[place] = _drifted(study, np.arange(len(month)) == place).ends([sensitivity])[0]
+        ends.iloc[place] = _drifted(study, np.arange(len(month)) == place).ends([1.0])[0]
     return ends
 
 

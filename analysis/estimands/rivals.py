@@ -175,7 +175,7 @@ def top_bin_slope(bins: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(label=rows["origin"] + ", per 10 pp, exposed " + rows["term"].replace("", "enough: none"))
 
 
-def slope_lines(bins: pd.DataFrame, slopes: pd.DataFrame, *, points: int = 40) -> pd.DataFrame:
+def slope_lines(bins: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:
     """Return what slopes imply for each exposure against the lowest bin, to draw beside effects by bin.
 
     Parameters
@@ -192,7 +192,7 @@ def slope_lines(bins: pd.DataFrame, slopes: pd.DataFrame, *, points: int = 40) -
     drawn = []
     for row in slopes[slopes["origin"].isin(reach.index)].to_dict("records"):
         low, high = reach.loc[row["origin"]]
-        line = pd.DataFrame({"origin": row["origin"], "exposure": np.linspace(low, high, points)})
+        line = pd.DataFrame({"origin": row["origin"], "exposure": np.linspace(low, high, 40)})
         steps = (line["exposure"] - low) / PER
         ends = ("estimate", "conf_low", "conf_high")
         drawn.append(line.assign(**{name: 100 * np.expm1(steps * np.log1p(row[name] / 100)) for name in ends}))
