@@ -169,7 +169,7 @@ def _parser() -> argparse.ArgumentParser:
     simulate = command(_simulate, "simulate", "make a simulated market with its truth", moments)
     simulate.add_argument("--preset", required=True, metavar="NAME", help="such as mid_3k; a wrong one lists them")
     simulate.add_argument("--seed", required=True, type=int, metavar="N", help="whole number of at least 0")
-    simulate.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for panel, truth and manifest")
+    simulate.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for panel and truth")
     for added, about in ((report, "a parameter, with --out"), (simulate, "a parameter of the market")):
         added.add_argument(
             "-p", dest="parameters", action="append", default=[], metavar="KEY=VALUE", help=f"set {about}"

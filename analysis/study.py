@@ -85,7 +85,7 @@ class Study:
         else:
             from analysis.market import simulate
 
-            panel, truth = simulate(settings["sim_preset"], settings["seed"], worlds=("W11", "W00", "W10", "W01"))
+            panel, truth = simulate(settings["sim_preset"], settings["seed"])
             study = cls(event, panel, design, tier, f"{settings['sim_preset']}, seed {settings['seed']}", truth)
         study._refuse_other_event()
         return study

@@ -55,7 +55,7 @@ def opened(name: str) -> tuple[Panel, Truth | None, Design]:
         named = {"map": file.with_suffix(".map.yml"), "home": event.home, "platforms": tuple(event.platforms)}
         return read_panel(file, **named), None, design
     preset, seed = name.split()
-    panel, truth = simulate(preset, int(seed), worlds=("W11", "W00", "W10", "W01"))
+    panel, truth = simulate(preset, int(seed))
     return panel, truth, design
 
 

@@ -31,7 +31,7 @@ def large():
 
 @pytest.fixture(scope="module")
 def market():
-    return simulate("mid_3k", 1, worlds=("W11", "W00", "W10", "W01"))
+    return simulate("mid_3k", 1)
 
 
 # What does not move an estimate

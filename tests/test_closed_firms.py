@@ -226,7 +226,7 @@ def test_the_intervals_of_a_placebo_year_hold_zero_about_as_often_as_the_audit_s
     paths part a year before.
     """
     seeds = range(1, 31)
-    rows = [closed_firms.placebo(simulate(preset, seed, worlds=())[0], Design()).rows.iloc[0] for seed in seeds]
+    rows = [closed_firms.placebo(simulate(preset, seed)[0], Design()).rows.iloc[0] for seed in seeds]
     held = sum(row["conf_low"] <= 0 <= row["conf_high"] for row in rows)
     audited = data.load("audit").set_index(["preset", "id"]).loc[("null", "E1a"), "coverage"]
     assert 0.8 < audited < 1

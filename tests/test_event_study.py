@@ -33,7 +33,7 @@ def constant():
 
 @pytest.fixture(scope="module")
 def market():
-    return simulate("ceiling_50k", seed=1, worlds=("W11", "W00"))
+    return simulate("ceiling_50k", seed=1)
 
 
 def noisy(panel):

@@ -365,7 +365,7 @@ def test_a_year_without_closures_shows_nothing_but_paths_that_part():
 
 
 def test_waterfalls_show_the_panel_and_what_is_known_by_part_and_by_mechanism():
-    panel, truth = simulate("mid_3k", 1, worlds=("W11", "W00", "W10", "W01"))
+    panel, truth = simulate("mid_3k", 1)
     parts = effect_in_parts(panel, Design(), common=COMMON)
     (seen,) = verbs.waterfalls(parts, Design()).values()
     assert seen["term"].tolist() == list(verbs.WORDS.values())

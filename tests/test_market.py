@@ -1,4 +1,3 @@
-import hashlib
 import json
 import runpy
 
@@ -74,7 +73,7 @@ def test_worlds_are_equal_to_the_bit_before_the_first_closure_or_news(world, lea
 def test_a_channel_of_zero_strength_changes_nothing_to_the_bit(channel):
     truth = small(**STRENGTHS[channel])[1]
     assert np.array_equal(truth.sales("W11"), truth.sales(f"no_{channel}"))
-    assert np.array_equal(truth.outside("W11"), truth.outside(f"no_{channel}"))
+    assert np.array_equal(truth.course("W11").outside, truth.course(f"no_{channel}").outside)
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
@@ -100,7 +99,8 @@ def test_channels_do_not_move_the_random_numbers_of_others():
 def test_sales_and_the_outside_good_add_up_to_spending(truth, world):
     market = truth.market
     inside = market.firms.nests.totals(truth.sales(world).sum(axis=1).T)
-    np.testing.assert_allclose(inside + truth.outside(world).T, market.environment.spending, rtol=1e-12)
+    outside = np.concatenate([market.history.outside, truth.course(world).outside])
+    np.testing.assert_allclose(inside + outside, market.environment.spending, rtol=1e-12)
 
 
 def test_the_same_seed_gives_the_same_hash_and_another_seed_another():
@@ -109,7 +109,9 @@ def test_the_same_seed_gives_the_same_hash_and_another_seed_another():
 
 
 def test_worlds_do_not_depend_on_when_they_are_asked_for():
-    early, late = simulate("mid_3k", 1, worlds=("W00", "W11"), **SMALL)[1], small()[1]
+    early, late = small()[1], small()[1]
+    early.course("W00"), late.course("W10")
+    early.course("W10"), late.course("W00")
     assert np.array_equal(early.sales("W00"), late.sales("W00"))
 
 
@@ -237,7 +239,7 @@ def test_renamed_accounts_open_after_closure_and_sell():
     links = truth.evasion.set_index("firm")
     row = {name: number for number, name in enumerate(truth.firms.index)}
     home = truth.sales("W11")[:, 0]
-    alive = truth.alive("W11")
+    alive = np.concatenate([truth.market.history.alive, truth.course("W11").alive]).T
     for name, link in links.iterrows():
         number, opened = row[name], int(link["opened"])
         assert opened > truth.closed_month[number]
@@ -425,7 +427,7 @@ def test_solving_reaches_its_moment_or_says_that_it_cannot():
 # files
 
 
-def test_simulate_writes_panel_truth_and_manifest(tmp_path, capsys):
+def test_simulate_writes_panel_and_truth(tmp_path, capsys):
     out = tmp_path / "new" / "market"
     asked = ["simulate", "--preset", "mid_3k", "--seed", "1", "--out", str(out)]
     asked += [part for name, value in SMALL.items() for part in ("-p", f"{name}={value}")]
@@ -435,14 +437,11 @@ def test_simulate_writes_panel_truth_and_manifest(tmp_path, capsys):
     assert sorted(path.name for path in out.iterdir()) == sorted(export.FILES)
     assert [path.name for path in out.parent.iterdir()] == ["market"]
 
-    manifest = json.loads((out / "manifest.json").read_bytes())
+    answers = json.loads((out / "truth.json").read_bytes())
     panel, truth = small()
     read = read_panel(out / "panel.parquet")
-    assert read.provenance == manifest["provenance"] == "simulated"
-    assert read.digest == panel.digest == manifest["panel_digest"]
-    for name, entry in manifest["files"].items():
-        assert hashlib.sha256((out / name).read_bytes()).hexdigest() == entry["sha256"]
-    answers = json.loads((out / "truth.json").read_bytes())
+    assert read.provenance == answers["provenance"] == "simulated"
+    assert read.digest == panel.digest == answers["panel_digest"]
     assert answers["scalars"]["E1a"] == truth.scalars()["E1a"]
     assert answers["mechanisms"] == truth.shapley()
     assert answers["firms"]["dose"] == truth.firms["dose"].tolist()
@@ -472,9 +471,9 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path):
 def test_a_failed_write_leaves_the_old_market(tmp_path, monkeypatch):
     out = tmp_path / "market"
     export.export("mid_3k", 1, out, SMALL)
-    before = (out / "manifest.json").read_bytes()
-    monkeypatch.setattr(export, "_manifest", lambda *_: (_ for _ in ()).throw(OSError("no space")))
+    before = (out / "truth.json").read_bytes()
+    monkeypatch.setattr(export, "_told", lambda *_: (_ for _ in ()).throw(OSError("no space")))
     with pytest.raises(OSError, match="no space"):
         export.export("mid_3k", 2, out, SMALL)
-    assert (out / "manifest.json").read_bytes() == before
+    assert (out / "truth.json").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["market"]

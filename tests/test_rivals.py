@@ -17,7 +17,7 @@ from analysis.market import simulate
 
 @pytest.fixture(scope="module")
 def market():
-    return simulate("mid_3k", 1, worlds=("W11", "W00", "W10", "W01"))
+    return simulate("mid_3k", 1)
 
 
 @pytest.mark.parametrize(("own", "name"), [(True, "E2a"), (False, "E2b")])

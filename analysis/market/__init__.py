@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from analysis.panel import Panel
 
 
-def simulate(preset: str, seed: int, *, worlds: tuple[str, ...] = ("W11",), **overrides: Any) -> tuple[Panel, Truth]:
+def simulate(preset: str, seed: int, **overrides: Any) -> tuple[Panel, Truth]:
     """Simulate one market.
 
     Parameters
@@ -23,9 +23,6 @@ def simulate(preset: str, seed: int, *, worlds: tuple[str, ...] = ("W11",), **ov
         One of :data:`analysis.market.parameters.PRESETS`.
     seed : int
         Non-negative. The same preset, seed and overrides give the same panel and truth to the bit.
-    worlds : tuple of str
-        Worlds to run now, of :data:`analysis.market.worlds.WORLDS`; the truth runs the others when they are asked
-        for.
     **overrides : float or int
         Parameters to change, of ``data/market/parameters.csv``.
 
@@ -34,12 +31,12 @@ def simulate(preset: str, seed: int, *, worlds: tuple[str, ...] = ("W11",), **ov
     Panel
         What a researcher would see of world W11.
     Truth
-        What happened, and what would have.
+        What happened, and what would have: it runs other worlds when they are asked for.
 
     Raises
     ------
     DesignError
-        If the preset, a world or a parameter does not exist, or a value is out of its range.
+        If the preset or a parameter does not exist, or a value is out of its range.
 
     Examples
     --------
@@ -49,8 +46,5 @@ def simulate(preset: str, seed: int, *, worlds: tuple[str, ...] = ("W11",), **ov
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise DesignError(f"seed {seed!r} was asked for; a simulation needs a whole number of at least 0; give one")
-    market = Market.open(preset, chosen(preset, overrides), seed)
-    truth = Truth(market)
-    for world in worlds:
-        truth.course(world)
-    return observe(market, truth.course("W11")), truth
+    truth = Truth(Market.open(preset, chosen(preset, overrides), seed))
+    return observe(truth.market, truth.course("W11")), truth

@@ -6,8 +6,7 @@ The market is calibrated on moments, not on coefficients. Targets are rows of ``
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import pandas as pd
 
 from analysis import data
 from analysis.estimate import Bools, Floats
-from analysis.market.parameters import FIRST_WAVE, PLATFORMS, PRESETS, chosen
+from analysis.market.parameters import FIRST_WAVE, PLATFORMS, chosen
 from analysis.market.population import ALWAYS, NEVER
 from analysis.market.truth import HOME, Truth, over
 from analysis.market.worlds import Market
@@ -63,18 +62,61 @@ def averages(preset: str, seed: int, overrides: Mapping[str, Any], markets: int 
 
 
 def moments_of(truth: Truth) -> dict[str, float]:
-    """Return the moments of one market by name."""
-    return _cheating(truth) | _sizes(truth) | _totals(truth) | _turnover(truth) | _closures(truth)
+    """Return the moments of one market by name; the year is the twelve months before the first wave."""
+    market = truth.market
+    firms, history, closures = market.firms, market.history, market.closures
+    year = np.asarray(history.sales[-12:].sum(axis=0))  # float64[platform, firm]
+    merchants, chinese, entry, alive = firms.stands_for, firms.chinese, firms.entry_month, history.alive[-1]
+    found = _cheating(truth, year)
+
+    # sizes
+    sells = year[HOME] > 0
+    log_sales = np.log(year[HOME, sells] / merchants[sells])
+    centred = log_sales - np.average(log_sales, weights=merchants[sells])
+    found["sd of log sales"] = float(np.sqrt(np.average(centred**2, weights=merchants[sells])))
+    order = np.argsort(-log_sales)
+    rank, held = (np.append(0.0, np.cumsum(values[sells][order])) for values in (merchants, year[HOME]))
+    for count in (700, 33_000, 300_000):
+        found[f"share of the top {count:,} merchants"] = float(np.interp(count, rank, held) / held[-1])
+
+    # totals
+    by_month = truth.sales("W11")[:, HOME].sum(axis=0)
+    years = [float(by_month[start : start + 12].sum()) for start in (0, 12, 24)]
+    found["Chinese share of AMZ sales"] = over(year[HOME, chinese].sum(), year[HOME].sum())
+    found["AMZ growth 2019 to 2020"] = over(years[1], years[0]) - 1
+    found["AMZ growth 2020 to 2021"] = over(years[2], years[1]) - 1
+    there = chinese & alive & (entry == ALWAYS)
+    for name in ("ALI", "EBY"):
+        found[f"Chinese firms on {name}"] = float((history.sales[-1, PLATFORMS.index(name), there] > 0).mean())
+
+    # who comes, and who stays
+    sales, newcomer = history.sales[:, HOME], (history.plan.start.min(axis=0) == entry) & (entry > 0)
+    cohort = newcomer & (entry >= YEAR_2020.start) & (entry < YEAR_2020.stop)
+    now, before, two_years = (_top(sales[len(sales) - 1 - lag], merchants) for lag in (0, 12, 24))
+    found["top 10,000 there a year before"] = over(merchants[now & before].sum(), merchants[now].sum())
+    found["top 10,000 there two years before"] = over(merchants[now & two_years].sum(), merchants[now].sum())
+    found["first-year cohort's share of sales"] = over(sales[YEAR_2020, cohort].sum(), sales[YEAR_2020].sum())
+    for name, january in (("2020", 12), ("2021", 24)):
+        entrants = newcomer & (abs(entry - january) <= 2)
+        found[f"Chinese part of entrants, January {name}"] = float(chinese[entrants].mean())
+    joined = newcomer & (entry < FIRST_WAVE - 1)
+    found["joiners still active"] = over(merchants[joined & alive].sum(), merchants[joined].sum())
+
+    # closures
+    some, accounts = closures.dose > 0, merchants * firms.accounts
+    found["AMZ share of closed firms' sales"] = over(year[HOME, truth.closed].sum(), year[:, truth.closed].sum())
+    found["closed firms' sales, first year (E1a)"] = truth.window().effect(truth.closed, slice(None)) / 100
+    found["closed firms that reopen"] = over((closures.back[some] < NEVER).sum(), some.sum())
+    found["accounts per closed firm"] = over(firms.accounts[some].sum(), some.sum())
+    found[SHARE_CLOSED] = over(year[HOME, some].sum(), year[HOME, chinese].sum())
+    closed_accounts = (merchants * closures.closed_accounts).sum()
+    found["closed share of Chinese accounts"] = over(closed_accounts, accounts[chinese & (entry == ALWAYS)].sum())
+    return found
 
 
-def _year(truth: Truth) -> Floats:
-    """Return sales in the twelve months before the first wave, float64[platform, firm]."""
-    return np.asarray(truth.market.history.sales[-12:].sum(axis=0))
-
-
-def _cheating(truth: Truth) -> dict[str, float]:
-    """Take all fakes out of the base year's demand, and see who sells less or more where cheating is common."""
-    market, year = truth.market, _year(truth)
+def _cheating(truth: Truth, year: Floats) -> dict[str, float]:
+    """Take all fakes out of the year's demand, and see who sells less or more where cheating is common."""
+    market = truth.market
     parameters, firms, nests = market.parameters, market.firms, market.firms.nests
     home = nests.totals(year[HOME])
     cheaters = np.divide(nests.totals(year[HOME] * firms.cheater), home, out=np.zeros_like(home), where=home > 0)
@@ -94,94 +136,9 @@ def _cheating(truth: Truth) -> dict[str, float]:
     }
 
 
-def _sizes(truth: Truth) -> dict[str, float]:
-    firms, sales = truth.market.firms, _year(truth)[HOME]
-    sells = sales > 0
-    merchants, log_sales = firms.stands_for[sells], np.log(sales[sells] / firms.stands_for[sells])
-    centred = log_sales - np.average(log_sales, weights=merchants)
-    order = np.argsort(-log_sales)
-    rank, held = (np.append(0.0, np.cumsum(values[order])) for values in (merchants, sales[sells]))
-    top = {
-        f"share of the top {count:,} merchants": float(np.interp(count, rank, held) / held[-1])
-        for count in (700, 33_000, 300_000)
-    }
-    return {"sd of log sales": float(np.sqrt(np.average(centred**2, weights=merchants))), **top}
-
-
-def _totals(truth: Truth) -> dict[str, float]:
-    market, year = truth.market, _year(truth)
-    firms, history = market.firms, market.history
-    monthly = truth.sales("W11")[:, HOME].sum(axis=0)
-    years = [float(monthly[start : start + 12].sum()) for start in (0, 12, 24)]
-    there = firms.chinese & history.alive[-1] & (firms.entry_month == ALWAYS)
-    sold = {name: history.sales[-1, PLATFORMS.index(name), there] > 0 for name in ("ALI", "EBY")}
-    return {
-        "Chinese share of AMZ sales": over(year[HOME, firms.chinese].sum(), year[HOME].sum()),
-        "AMZ growth 2019 to 2020": over(years[1], years[0]) - 1,
-        "AMZ growth 2020 to 2021": over(years[2], years[1]) - 1,
-        **{f"Chinese firms on {name}": float(sells.mean()) for name, sells in sold.items()},
-    }
-
-
-def _turnover(truth: Truth) -> dict[str, float]:
-    market = truth.market
-    firms, sales, alive = market.firms, market.history.sales[:, HOME], market.history.alive[-1]
-    month, merchants = firms.entry_month, firms.stands_for
-    newcomer = (market.history.plan.start.min(axis=0) == month) & (month > 0)
-    cohort = newcomer & (month >= YEAR_2020.start) & (month < YEAR_2020.stop)
-    joined = newcomer & (month < FIRST_WAVE - 1)
-    top = {lag: _top(sales[len(sales) - 1 - lag], merchants) for lag in (0, 12, 24)}
-    stayed = {lag: over(float(merchants[top[0] & top[lag]].sum()), float(merchants[top[0]].sum())) for lag in top}
-    entrants = {year: newcomer & (abs(month - january) <= 2) for year, january in ((2020, 12), (2021, 24))}
-    return {
-        "top 10,000 there a year before": stayed[12],
-        "top 10,000 there two years before": stayed[24],
-        "first-year cohort's share of sales": over(sales[YEAR_2020, cohort].sum(), sales[YEAR_2020].sum()),
-        **{
-            f"Chinese part of entrants, January {year}": float(firms.chinese[who].mean())
-            for year, who in entrants.items()
-        },
-        "joiners still active": over(float(merchants[joined & alive].sum()), float(merchants[joined].sum())),
-    }
-
-
 def _top(sales: Floats, merchants: Floats) -> Bools:
     """Return the firms that stand for the `TOP` merchants of largest sales, bool[firm]."""
     order = np.argsort(-sales / merchants)
     top = np.zeros(len(sales), dtype=bool)
     top[order[: int(np.searchsorted(np.cumsum(merchants[order]), TOP))]] = True
     return top
-
-
-def _closures(truth: Truth) -> dict[str, float]:
-    firms, closures, year = truth.market.firms, truth.market.closures, _year(truth)
-    some, closed = closures.dose > 0, truth.closed
-    before = firms.chinese & (firms.entry_month == ALWAYS)
-    accounts = firms.stands_for * firms.accounts
-    return {
-        "AMZ share of closed firms' sales": over(year[HOME, closed].sum(), year[:, closed].sum()),
-        "closed firms' sales, first year (E1a)": truth.window().effect(closed, slice(None)) / 100,
-        "closed firms that reopen": over(float((closures.back[some] < NEVER).sum()), float(some.sum())),
-        "accounts per closed firm": over(float(firms.accounts[some].sum()), float(some.sum())),
-        SHARE_CLOSED: over(year[HOME, some].sum(), year[HOME, firms.chinese].sum()),
-        "closed share of Chinese accounts": over(
-            float((firms.stands_for * closures.closed_accounts).sum()), float(accounts[before].sum())
-        ),
-    }
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print every moment beside its target, and by name those that miss."""
-    parser = argparse.ArgumentParser(prog="python -m analysis.market", description=main.__doc__)
-    parser.add_argument("--preset", default="mid_3k", choices=PRESETS)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--no-solve", action="store_true", help="nothing is solved here any more: see benchmarks/solve.py"
-    )
-    asked = parser.parse_args(arguments)
-    report = calibrate(asked.preset, asked.seed)
-    print(report.to_string(index=False, float_format=lambda number: f"{number:.3f}"))
-    missed = report[~report["passed"]]
-    print(f"\n{len(missed)} of {len(report)} moments miss their target by more than the tolerance")
-    for row in missed.itertuples():
-        print(f"  {row.moment}: {row.simulated:.3f}, target {row.target:.3f}, tolerance {row.tolerance:.3f}")

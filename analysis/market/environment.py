@@ -47,47 +47,33 @@ class Environment:
     @classmethod
     def of(cls, parameters: Parameters, firms: Firms) -> Environment:
         """Trace all paths of one market."""
-        state = _state(parameters, firms.shocks)
-        eased = np.where(np.arange(MONTHS) >= REVIEW_CASE, 1 - parameters.review_case, 1.0)
+        month, nests, tie = np.arange(MONTHS), firms.nests, parameters.trend_tie
+        column = month[:, np.newaxis]
+        sd = np.sqrt(parameters.transitory) * parameters.sd_log_sales  # log sales follow a stationary autoregression
+        innovation, state = sd * np.sqrt(1 - parameters.rho**2), np.empty_like(firms.shocks)
+        state[0] = sd * firms.shocks[0]
+        for now in range(1, MONTHS):
+            state[now] = parameters.rho * state[now - 1] + innovation * firms.shocks[now]
+
         appeal = np.zeros((MONTHS, len(PLATFORMS), parameters.n_categories))
         appeal[list(PRIME_DAYS), 0] = parameters.prime_day
         appeal[RESTOCK:, 0] += np.log1p(-parameters.restock * (1 - firms.bulk))  # bulky goods are not stored at Amazon
         appeal[VAT:, 2] = np.log1p(-parameters.vat * parameters.vat_reach)
         appeal[TRACKING:, 4] = np.log1p(-parameters.tracking)
-        return cls(_spending(parameters, firms), appeal, eased, _factor(parameters, firms, state), state)
 
+        common = parameters.growth * column + parameters.season * SEASON[column % 12]
+        common = common + np.where(column >= COVID, np.log1p(parameters.covid), 0.0)
+        common = common + np.where(column >= REVERSAL, np.log1p(-parameters.covid_reversal), 0.0)
+        slope = tie * firms.cheating + np.sqrt(1 - tie**2) * firms.drift
+        walk = parameters.walk_sd * np.cumsum(firms.walk, axis=0)
+        level = np.exp(common + parameters.category_trend * slope * (column - FIRST_WAVE) + walk)
+        spending = level * (parameters.gmv_2019 / (platform_targets(parameters)[0][0] * level[:12].sum()))
 
-def _state(parameters: Parameters, shocks: Floats) -> Floats:
-    """Let log sales follow a stationary autoregression."""
-    sd = np.sqrt(parameters.transitory) * parameters.sd_log_sales
-    state = np.empty_like(shocks)
-    state[0] = sd * shocks[0]
-    innovation = sd * np.sqrt(1 - parameters.rho**2)
-    for month in range(1, MONTHS):
-        state[month] = parameters.rho * state[month - 1] + innovation * shocks[month]
-    return state
-
-
-def _spending(parameters: Parameters, firms: Firms) -> Floats:
-    month = np.arange(MONTHS)[:, np.newaxis]
-    common = parameters.growth * month + parameters.season * SEASON[month % 12]
-    common = common + np.where(month >= COVID, np.log1p(parameters.covid), 0.0)
-    common = common + np.where(month >= REVERSAL, np.log1p(-parameters.covid_reversal), 0.0)
-    tie = parameters.trend_tie
-    slope = tie * firms.cheating + np.sqrt(1 - tie**2) * firms.drift
-    walk = parameters.walk_sd * np.cumsum(firms.walk, axis=0)
-    level = np.exp(common + parameters.category_trend * slope * (month - FIRST_WAVE) + walk)
-    home = platform_targets(parameters)[0][0]
-    return np.asarray(level * (parameters.gmv_2019 / (home * level[:12].sum())))
-
-
-def _factor(parameters: Parameters, firms: Firms, state: Floats) -> Floats:
-    month = np.arange(MONTHS)
-    first, last = CHINESE_DECLINE
-    chinese = parameters.cn_trend * (np.clip(month, first - 1, last) - (first - 1))
-    freight = np.interp(month, *FREIGHT) * parameters.freight / (1 - parameters.sigma)
-    exposed = np.where(firms.chinese, firms.nests.spread(firms.bulk), 0.0)
-    log_factor = np.multiply.outer(freight, -exposed)
-    log_factor += state
-    log_factor += np.multiply.outer(chinese, firms.chinese.astype(float))
-    return np.asarray(np.exp(log_factor, out=log_factor))
+        first, last = CHINESE_DECLINE
+        chinese = parameters.cn_trend * (np.clip(month, first - 1, last) - (first - 1))
+        freight = np.interp(month, *FREIGHT) * parameters.freight / (1 - parameters.sigma)
+        factor = np.multiply.outer(freight, -np.where(firms.chinese, nests.spread(firms.bulk), 0.0))
+        factor += state
+        factor += np.multiply.outer(chinese, firms.chinese.astype(float))
+        eased = np.where(month >= REVIEW_CASE, 1 - parameters.review_case, 1.0)
+        return cls(spending, appeal, eased, np.exp(factor, out=factor), state)

@@ -1,8 +1,7 @@
-"""A simulated market in files: panel, truth and a manifest, all of them or none."""
+"""A simulated market in files: panel and truth, both of them or none."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import tempfile
@@ -21,7 +20,7 @@ from analysis.market.parameters import Parameters
 if TYPE_CHECKING:
     from analysis.market.truth import Truth
 
-FILES = ("panel.parquet", "truth.json", "manifest.json")
+FILES = ("panel.parquet", "truth.json")
 
 
 def export(preset: str, seed: int, out: Path, overrides: Mapping[str, Any] | None = None) -> Path:
@@ -58,18 +57,24 @@ def export(preset: str, seed: int, out: Path, overrides: Mapping[str, Any] | Non
         new = Path(draft, "new")
         new.mkdir()
         panel.to_parquet(new / "panel.parquet")
-        _write(new / "truth.json", _answers(truth))
-        _write(new / "manifest.json", _manifest(truth, panel.digest, new))
+        text = json.dumps(_plain(_told(truth, panel.digest)), indent=1, allow_nan=False)
+        (new / "truth.json").write_text(text + "\n", encoding="utf-8")
         if out.exists():
             out.rename(Path(draft, "old"))
         new.rename(out)
     return out
 
 
-def _answers(truth: Truth) -> dict[str, Any]:
-    """Return the estimands in the usual window, parameters, evasion links, and what is true of each firm."""
+def _told(truth: Truth, digest: str) -> dict[str, Any]:
+    """Return the estimands in the usual window, parameters, evasion links, and what is true of each firm of a panel."""
     given, window = vars(truth.market.parameters), {"post_from": Design.post_from, "post_to": Design.post_to}
-    return _named(truth) | {
+    return {
+        "provenance": "simulated",
+        "preset": truth.market.preset,
+        "seed": truth.market.seed,
+        "panel_digest": digest,
+        "commit": provenance.commit(),
+        "versions": provenance.versions(),
         "window": window,
         "scalars": truth.scalars(**window),
         "decomposition": truth.decomposition(**window),
@@ -78,28 +83,6 @@ def _answers(truth: Truth) -> dict[str, Any]:
         "evasion": truth.evasion.to_dict("records"),
         "firms": truth.firms.reset_index().to_dict("list"),
     }
-
-
-def _manifest(truth: Truth, digest: str, folder: Path) -> dict[str, Any]:
-    contents = {name: (folder / name).read_bytes() for name in FILES[:-1]}
-    return _named(truth) | {
-        "parameters": vars(truth.market.parameters),
-        "panel_digest": digest,
-        "commit": provenance.commit(),
-        "versions": provenance.versions(),
-        "files": {
-            name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-            for name, content in contents.items()
-        },
-    }
-
-
-def _named(truth: Truth) -> dict[str, Any]:
-    return {"provenance": "simulated", "preset": truth.market.preset, "seed": truth.market.seed}
-
-
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(_plain(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _plain(value: Any) -> Any:

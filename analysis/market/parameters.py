@@ -18,12 +18,11 @@ WAVES = (28, 29, 30, 31)  # end of April, mid-June, July, August 2021 (newschina
 _KINDS = {"int": int, "float": float}
 _ROWS: dict[str, dict[str, Any]] = {row["name"]: row for row in data.load("market_parameters").to_dict("records")}
 _DEFAULTS = {name: _KINDS[row["type"]](row["default"]) for name, row in _ROWS.items()}
-_SET = data.load("market_presets")
 PRESETS: dict[str, dict[str, Any]] = {
     str(preset): {
         name: _KINDS[_ROWS[name]["type"]](value) for name, value in zip(rows["parameter"], rows["value"], strict=True)
     }
-    for preset, rows in _SET.groupby("preset", sort=False)
+    for preset, rows in data.load("market_presets").groupby("preset", sort=False)
 }
 
 
@@ -57,7 +56,18 @@ def chosen(preset: str, overrides: Mapping[str, Any] | None = None) -> Parameter
         )
     given = PRESETS[preset] | dict(overrides or {})
     for name, value in given.items():
-        _refuse_impossible(name, value)
+        if name not in _ROWS:
+            known = ", ".join(_ROWS)
+            raise DesignError(
+                f"parameter {name!r} of the simulated market was asked for; there is none; choose from {known}"
+            )
+        row = _ROWS[name]
+        wanted = (int,) if row["type"] == "int" else (int, float)
+        if isinstance(value, bool) or not isinstance(value, wanted) or not row["low"] <= value <= row["high"]:
+            raise DesignError(
+                f"parameter {name} = {value!r} was asked for; it is {row['type']} in {row['unit']}; "
+                f"give a value from {row['low']:g} to {row['high']:g}"
+            )
     found = Parameters(**given)
     if found.n_categories > found.n_firms:
         raise DesignError(
@@ -65,20 +75,6 @@ def chosen(preset: str, overrides: Mapping[str, Any] | None = None) -> Parameter
             "give at least one firm per category"
         )
     return found
-
-
-def _refuse_impossible(name: str, value: Any) -> None:
-    if name not in _ROWS:
-        raise DesignError(
-            f"parameter {name!r} of the simulated market was asked for; there is none; choose from {', '.join(_ROWS)}"
-        )
-    row = _ROWS[name]
-    wanted = (int,) if row["type"] == "int" else (int, float)
-    if isinstance(value, bool) or not isinstance(value, wanted) or not row["low"] <= value <= row["high"]:
-        raise DesignError(
-            f"parameter {name} = {value!r} was asked for; it is {row['type']} in {row['unit']}; "
-            f"give a value from {row['low']:g} to {row['high']:g}"
-        )
 
 
 def from_text(given: Mapping[str, str]) -> dict[str, Any]:

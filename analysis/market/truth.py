@@ -5,11 +5,9 @@ Growth, share, displacement and relocation are the formulas of `analysis.estiman
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from math import factorial
+from functools import cache, cached_property
 
 import numpy as np
 import pandas as pd
@@ -20,27 +18,15 @@ from analysis.estimands.changes import Changes
 from analysis.estimands.closed_firms import GAP, HORIZON, mechanical_loss
 from analysis.estimands.design import Design
 from analysis.estimands.event_study import LEADS
-from analysis.estimate import Bools, Floats, Ints
+from analysis.estimate import Bools, Floats
 from analysis.estimators.exposure import PER
 from analysis.market.observe import firm_ids
 from analysis.market.parameters import FIRST_WAVE, MONTHS, PLATFORMS
 from analysis.market.population import NEVER
-from analysis.market.worlds import (
-    BASE,
-    CHANNELS,
-    WORLDS,
-    Channels,
-    Closures,
-    Market,
-    Trajectory,
-    at_work,
-    channels_of,
-    exposure_by_category,
-)
+from analysis.market.worlds import BASE, CHANNELS, WORLDS, Channels, Market, Trajectory, at_work, exposure_by_category
 
 CUT = Design.cut  # a firm counts as closed when at least this share of its AMZ sales is
 HOME = 0
-NEEDED = ("W11", "W00", "W10", "W01")
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,9 +215,11 @@ class Truth:
     market: Market
     _courses: dict[Channels, Trajectory] = field(default_factory=dict, repr=False)
 
-    def course(self, world: str | Channels) -> Trajectory:
-        """Return the months after the first wave or news in a world, named or by its channels."""
-        channels = channels_of(world) if isinstance(world, str) else at_work(world)
+    def course(self, world: str) -> Trajectory:
+        """Return the months after the first wave or news in a world of `WORLDS`."""
+        if world not in WORLDS:
+            raise DesignError(f"world {world!r} was asked for; there is none; choose from {', '.join(WORLDS)}")
+        channels = at_work(WORLDS[world])
         if channels not in self._courses:
             self._courses[channels] = self.market.go_on(channels)
         return self._courses[channels]
@@ -240,17 +228,6 @@ class Truth:
         """Return sales in a world, float64[firm, platform, month], sim-$."""
         both = np.concatenate([self.market.history.sales, self.course(world).sales])
         return both.transpose(2, 1, 0)
-
-    def alive(self, world: str) -> Bools:
-        """Return who has not gone for good, bool[firm, month]; firms that never enter are not alive."""
-        course = self.course(world)
-        both = np.concatenate([self.market.history.alive, course.alive])
-        entered = course.plan.start.min(axis=0) <= np.arange(MONTHS)[:, np.newaxis]
-        return np.asarray((both & entered).T)
-
-    def outside(self, world: str) -> Floats:
-        """Return spending elsewhere, float64[category, month], sim-$."""
-        return np.concatenate([self.market.history.outside, self.course(world).outside]).T
 
     @cached_property
     def firms(self) -> pd.DataFrame:
@@ -366,7 +343,7 @@ class Truth:
         `E1a_per_account` in sim-$ a month, the latter per closed account of the merchants that a firm stands for.
         NaN where nothing was closed or lost. Parameters as :meth:`window`.
         """
-        window, months = self.window(post_from, post_to, NEEDED), post_to - post_from + 1
+        window, months = self.window(post_from, post_to, ("W11", "W00", "W10", "W01")), post_to - post_from + 1
         firms, closures = self.market.firms, self.market.closures
         accounts = float((firms.stands_for * closures.closed_accounts)[window.closed].sum())
         loss = float(window.change[window.closed].sum())
@@ -417,14 +394,17 @@ class Truth:
 
         Categories are separate markets, so one firm of each is spared at a time; the common trust is held fixed.
         """
-        course, rows = self.course("W11"), self._rows(post_from, post_to)
+        course, rows, closures = self.course("W11"), self._rows(post_from, post_to), self.market.closures
         firms = np.flatnonzero(closed)
         category = self.market.firms.nests.category[firms]
         turn = np.arange(len(firms)) - np.searchsorted(category, category)
         otherwise = 0.0
         for number in range(int(turn.max(initial=-1)) + 1):
             spared = firms[turn == number]
-            again = self.market.go_on(WORLDS["W11"], _spare(self.market.closures, spared), course.plan.trust)
+            others = ~np.isin(np.arange(len(self.closed)), spared)
+            month, back = (np.where(others, when, NEVER) for when in (closures.month, closures.back))
+            without = replace(closures, month=month, dose=closures.dose * others, back=back)
+            again = self.market.go_on(WORLDS["W11"], without, course.plan.trust)
             otherwise += float(again.sales[rows][:, :, spared].sum())
         return 100 * over(float(course.sales[rows][:, :, firms].sum()) - otherwise, otherwise)
 
@@ -490,27 +470,15 @@ class Truth:
         window = self.window(post_from, post_to)
         chinese, rows = window.chinese, self._rows(post_from, post_to)
         base, without = window.base[chinese, HOME].sum(), window.total("W00")[chinese, HOME].sum()
-        worth: dict[Channels, float] = {}
-        for size in range(len(CHANNELS) + 1):
-            for chosen in itertools.combinations(CHANNELS, size):
-                if (channels := at_work(frozenset(chosen))) not in worth:
-                    sales = self.market.go_on(channels).sales[rows, HOME][:, chinese].sum()
-                    worth[channels] = float(100 * (sales - without) / base)
-        return {channel: _average_step(channel, worth) for channel in CHANNELS}
 
+        @cache
+        def worth(channels: Channels) -> float:
+            sales = self.market.go_on(channels).sales[rows, HOME][:, chinese].sum()
+            return float(100 * (sales - without) / base)
 
-def _spare(closures: Closures, firms: Ints) -> Closures:
-    month, dose, back = closures.month.copy(), closures.dose.copy(), closures.back.copy()
-    month[firms], dose[firms], back[firms] = NEVER, 0.0, NEVER
-    return dataclasses.replace(closures, month=month, dose=dose, back=back)
-
-
-def _average_step(channel: str, worth: dict[Channels, float]) -> float:
-    others = [other for other in CHANNELS if other != channel]
-    total = 0.0
-    for size in range(len(others) + 1):
-        weight = factorial(size) * factorial(len(others) - size) / factorial(len(CHANNELS))
-        for chosen in itertools.combinations(others, size):
-            step = worth[at_work(frozenset({*chosen, channel}))] - worth[at_work(frozenset(chosen))]
-            total += weight * step
-    return total
+        orders, mean = list(itertools.permutations(CHANNELS)), dict.fromkeys(CHANNELS, 0.0)
+        for order in orders:
+            for place, channel in enumerate(order):
+                before, after = (worth(at_work(frozenset(order[:end]))) for end in (place, place + 1))
+                mean[channel] += (after - before) / len(orders)
+        return mean

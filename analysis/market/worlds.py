@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from analysis.errors import DesignError
 from analysis.estimate import Bools, Floats, Ints
 from analysis.market.environment import Environment
 from analysis.market.parameters import FIRST_WAVE, MONTHS, PLATFORMS, WAVES, Parameters, chosen
@@ -54,13 +53,6 @@ def at_work(channels: Channels) -> Channels:
     if not found & {"closure", "chilling"}:
         found.discard("trust")
     return frozenset(found)
-
-
-def channels_of(world: str) -> Channels:
-    """Return the channels of a named world; an unknown name is a DesignError."""
-    if world not in WORLDS:
-        raise DesignError(f"world {world!r} was asked for; there is none; choose from {', '.join(WORLDS)}")
-    return at_work(WORLDS[world])
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,12 +117,10 @@ class Intervention:
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """What happened from month `first` on.
+    """What happened from the month on in which its plan begins.
 
     Attributes
     ----------
-    first : int
-        Month of row 0.
     sales : float64[month, platform, firm]
         sim-$.
     alive : bool[month, firm]
@@ -142,7 +132,6 @@ class Trajectory:
     plan : Intervention
     """
 
-    first: int
     sales: Floats
     alive: Bools
     outside: Floats
@@ -278,7 +267,7 @@ def run(market: Market, plan: Intervention, alive: Bools) -> Trajectory:
         hazard = parameters.exit_base * np.exp(-parameters.exit_size * size)
         hazard[plan.closed] += plan.hazard[row]
         alive &= ~((firms.drawn["exit"][month] < hazard) & (entered <= month))
-    return Trajectory(plan.first, sales, living, outside, alive, plan)
+    return Trajectory(sales, living, outside, alive, plan)
 
 
 def _sell(
