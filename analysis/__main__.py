@@ -112,7 +112,7 @@ def _check(asked: argparse.Namespace, paths: Paths) -> int:
 
 
 def _simulate(asked: argparse.Namespace, paths: Paths) -> int:
-    from analysis.market.export import export
+    from analysis.market import export
     from analysis.market.parameters import from_text
 
     print(export(asked.preset, asked.seed, asked.out, from_text(_given(asked.parameters))))

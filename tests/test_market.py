@@ -7,6 +7,7 @@ import pytest
 
 from analysis import __main__ as front_desk
 from analysis import data
+from analysis import market as room
 from analysis.errors import DesignError
 from analysis.market import export, simulate
 from analysis.market.calibrate import averages, calibrate
@@ -434,7 +435,7 @@ def test_simulate_writes_panel_and_truth(tmp_path, capsys):
     assert front_desk.main(asked) == 0
     assert front_desk.main(asked) == 0  # a market is replaced by a market
     assert capsys.readouterr().out.split() == [str(out)] * 2
-    assert sorted(path.name for path in out.iterdir()) == sorted(export.FILES)
+    assert sorted(path.name for path in out.iterdir()) == sorted(room.FILES)
     assert [path.name for path in out.parent.iterdir()] == ["market"]
 
     answers = json.loads((out / "truth.json").read_bytes())
@@ -464,16 +465,16 @@ def test_a_bad_simulation_exits_2_and_writes_nothing(tmp_path, capsys, arguments
 def test_a_folder_with_other_things_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(DesignError, match=r"there is thesis\.tex, which is no part of one"):
-        export.export("mid_3k", 1, tmp_path)
+        export("mid_3k", 1, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_a_failed_write_leaves_the_old_market(tmp_path, monkeypatch):
     out = tmp_path / "market"
-    export.export("mid_3k", 1, out, SMALL)
+    export("mid_3k", 1, out, SMALL)
     before = (out / "truth.json").read_bytes()
-    monkeypatch.setattr(export, "_told", lambda *_: (_ for _ in ()).throw(OSError("no space")))
+    monkeypatch.setattr(room, "_told", lambda *_: (_ for _ in ()).throw(OSError("no space")))
     with pytest.raises(OSError, match="no space"):
-        export.export("mid_3k", 2, out, SMALL)
+        export("mid_3k", 2, out, SMALL)
     assert (out / "truth.json").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["market"]

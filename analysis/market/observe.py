@@ -9,9 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.estimate import Bools, Floats
-from analysis.market.environment import PERIMETER
 from analysis.market.parameters import FIRST_MONTH, MONTHS, PLATFORMS
-from analysis.market.population import NEVER, streams
+from analysis.market.population import NEVER, PERIMETER, streams
 from analysis.market.worlds import EBY, Market, Trajectory, renamed
 from analysis.panel import Panel
 

@@ -268,17 +268,10 @@ class Truth:
     def evasion(self) -> pd.DataFrame:
         """Renamed accounts: `account`, `firm`, `opened`, `closed_again` (positions of months; inf if never)."""
         closures = self.market.closures
-        rows = np.flatnonzero(closures.back < MONTHS)
-        ids = firm_ids(len(closures.back))[rows]
-        again = closures.again[rows]
-        return pd.DataFrame(
-            {
-                "account": [f"{name}-R" for name in ids],
-                "firm": ids,
-                "opened": closures.back[rows],
-                "closed_again": np.where(again < MONTHS, again, np.inf),
-            }
-        )
+        again = np.where(closures.again < MONTHS, closures.again, np.inf)
+        ids = firm_ids(len(again))
+        links = {"account": ids + "-R", "firm": ids, "opened": closures.back, "closed_again": again}
+        return pd.DataFrame(links)[closures.back < MONTHS].reset_index(drop=True)
 
     @cached_property
     def exposure(self) -> Floats:
@@ -445,21 +438,17 @@ class Truth:
         Per cent, and its slope per ten points of exposure.
         """
         market, last = self.market, FIRST_WAVE + post_to
+        firms, months = market.firms, last - market.news + 1
         exposure = exposure_by_category(market, market.closures, self.closed)[post_to]
-        firms, starts = market.firms, [self.course(world).plan.start for world in ("W11", "W00")]
         may = firms.chinese & (firms.entry_month >= market.news) & (firms.entry_month <= last)
-        months = last - market.news + 1
-        by = [
-            np.bincount(firms.nests.category[may & (start.min(axis=0) < NEVER)], minlength=len(exposure))
-            for start in starts
-        ]
+        entered = [may & (self.course(world).plan.start.min(axis=0) < NEVER) for world in ("W11", "W00")]
+        came, without = (np.bincount(firms.nests.category[who], minlength=len(exposure)) for who in entered)
         centred = exposure - exposure.mean()
-        slope = over(over(float(centred @ (by[0] - by[1])), float(centred @ centred)), float(by[1].mean()))
         return {
-            "entrants_W11": float(by[0].sum()) / months,
-            "entrants_W00": float(by[1].sum()) / months,
-            "E5d": 100 * over(float(by[0].sum() - by[1].sum()), float(by[1].sum())),
-            "E5d_slope": 100 * PER * slope,
+            "entrants_W11": came.sum() / months,
+            "entrants_W00": without.sum() / months,
+            "E5d": 100 * over(came.sum() - without.sum(), without.sum()),
+            "E5d_slope": 100 * PER * over(over(centred @ (came - without), centred @ centred), without.mean()),
         }
 
     def shapley(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from analysis.estimate import Bools, Floats, Ints
-from analysis.market.environment import Environment
 from analysis.market.parameters import FIRST_WAVE, MONTHS, PLATFORMS, WAVES, Parameters, chosen
-from analysis.market.population import ALWAYS, NEVER, Firms, delay, draw, platform_targets
+from analysis.market.population import ALWAYS, NEVER, Environment, Firms, delay, draw, platform_targets
 
 CHANNELS = ("closure", "relocation", "chilling", "hedging", "trust")
 Channels = frozenset[str]
