@@ -156,22 +156,21 @@ def faults(error: ValidationError) -> str:
 
 def not_lower(interval: Interval | None, margin: float) -> Word:
     """Judge "did no harm": supported above ``-margin``, contradicted below it; both share one unit."""
-    margin = _margin(margin)
+    if not 0 <= margin < math.inf:
+        raise DesignError(f"a word was asked for; the margin is {margin}; give a finite number from 0 on")
     if interval is None:
         return NOT_TESTABLE
-    low, high = _interval(interval)
+    low, high = interval
+    if not low <= high or low == math.inf or high == -math.inf:  # the first comparison is false for NaN
+        remedy = "give two numbers, the lower first, or None where there is no estimate"
+        raise DesignError(f"a word was asked for; the interval runs from {low} to {high}; {remedy}")
     return SUPPORTED if low > -margin else CONTRADICTED if high < -margin else NOT_SHOWN
 
 
 def unchanged(interval: Interval | None, margin: float) -> Word:
     """Judge "unchanged": supported inside ``±margin``, contradicted outside it."""
-    margin = _margin(margin)
-    if interval is None:
-        return NOT_TESTABLE
-    low, high = _interval(interval)
-    if -margin < low and high < margin:
-        return SUPPORTED
-    return CONTRADICTED if high < -margin or low > margin else NOT_SHOWN
+    words = not_lower(interval, margin), not_lower(None if interval is None else (-interval[1], -interval[0]), margin)
+    return CONTRADICTED if CONTRADICTED in words else NOT_SHOWN if NOT_SHOWN in words else words[0]
 
 
 def direction(interval: Interval | None) -> Word:
@@ -185,21 +184,19 @@ def stayed_positive(readings: Sequence[float]) -> Word:
     return direction((min(readings), max(readings)) if readings else None)
 
 
-def count(claimed: float | None, independent: Iterable[float]) -> Word:
+def count(claimed: float | None, independent: Sequence[float]) -> Word:
     """Judge a count against what others counted by the same definition.
 
     Supported within 10 per cent of one of them, contradicted further off from all, not shown where only the claimant's
     figure exists, not testable where the claim names no number.
     """
-    figures = list(independent)
-    _finite("an independent count", figures)
+    _finite("an independent count", independent)
     if claimed is None:
         return NOT_TESTABLE
     if not 0 < claimed < math.inf:
         raise DesignError(f"a word was asked for; the claimed count is {claimed}; give a positive number, or None")
-    if not figures:
-        return NOT_SHOWN
-    return SUPPORTED if min(abs(one - claimed) for one in figures) <= SAME_COUNT * claimed else CONTRADICTED
+    near = [abs(one - claimed) <= SAME_COUNT * claimed for one in independent]
+    return NOT_SHOWN if not near else SUPPORTED if any(near) else CONTRADICTED
 
 
 def documented(found: Sequence[bool]) -> Word:
@@ -209,24 +206,9 @@ def documented(found: Sequence[bool]) -> Word:
     return NOT_TESTABLE if not found else SUPPORTED if all(found) else NOT_SHOWN
 
 
-def _finite(name: str, values: Iterable[float]) -> None:
-    for value in values:
-        if not math.isfinite(value):
-            raise DesignError(f"a word was asked for; {name} is {value}; give finite numbers")
-
-
-def _interval(interval: Interval) -> Interval:
-    low, high = interval
-    if not low <= high or low == math.inf or high == -math.inf:  # the first comparison is false for NaN
-        remedy = "give two numbers, the lower first, or None where there is no estimate"
-        raise DesignError(f"a word was asked for; the interval runs from {low} to {high}; {remedy}")
-    return low, high
-
-
-def _margin(margin: float) -> float:
-    if not 0 <= margin < math.inf:
-        raise DesignError(f"a word was asked for; the margin is {margin}; give a finite number from 0 on")
-    return margin
+def _finite(name: str, values: Sequence[float]) -> None:
+    if odd := [value for value in values if not math.isfinite(value)]:
+        raise DesignError(f"a word was asked for; {name} is {odd[0]}; give finite numbers")
 
 
 def confidence(grade: str, *, passed: bool | None = None, breakdown: float | None = None) -> Level:
@@ -386,12 +368,11 @@ def unjudged(verdicts: Sequence[Verdict], claims: Sequence[str]) -> list[str]:
     return [name for name in names if name not in judged]
 
 
-def elsewhere(found: Iterable[Verdict]) -> dict[str, list[Verdict]]:
+def elsewhere(found: Sequence[Verdict]) -> dict[str, list[Verdict]]:
     """Return the verdicts that public figures gave a reading to which a panel gave its word, by its name."""
-    found = list(found)
-    on_panel = {verdict.name for verdict in best(found) if verdict.tier == "panel"}
     public = [verdict for verdict in found if verdict.tier in ("facts", "listed")]
-    return {name: [verdict for verdict in public if verdict.name == name] for name in sorted(on_panel)}
+    panel = [verdict.name for verdict in best(found) if verdict.tier == "panel"]
+    return {name: [verdict for verdict in public if verdict.name == name] for name in panel}
 
 
 def tally(verdicts: Iterable[Verdict]) -> dict[str, int]:

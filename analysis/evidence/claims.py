@@ -86,32 +86,34 @@ def judge(
     if len(found) != 1:
         known = (ledger["claim_id"] + " " + ledger["reading"].fillna("")).str.strip().tolist()
         raise DesignError(f"{asked}; readings.csv has {known}; name one of these")
-    row = found.iloc[0]
+    row, on_panel = found.iloc[0], tier in PANEL_TIERS
     if row["kind"] in ("not_lower", "unchanged") and margin is None:
         raise DesignError(f"{asked}; its kind needs a margin; give one in advance")
     if published:
         interval, kind = (min(published), max(published)), kind or "published readings"
+    low, high = interval or (None, None)
     rules: dict[str, Any] = {
         "not_lower": lambda: verdicts.not_lower(interval, margin or 0.0),
         "unchanged": lambda: verdicts.unchanged(interval, margin or 0.0),
         "direction": lambda: verdicts.direction(interval),
-        "fell": lambda: verdicts.direction(None if interval is None else (-interval[1], -interval[0])),
+        "fell": lambda: verdicts.direction(interval and (-interval[1], -interval[0])),
         "positive": lambda: verdicts.stayed_positive(published or interval or ()),
         "count": lambda: verdicts.count(claimed, independent),
         "documented": lambda: verdicts.documented(on_record),
         "untestable": lambda: verdicts.NOT_TESTABLE,
     }
-    word, on_panel, low_high = rules[row["kind"]](), tier in PANEL_TIERS, interval or (None, None)
-    drift = drift if row["kind"] == "not_lower" else None
-    grade = "" if interval is None else grade  # the audit grades estimates
+    word = rules[row["kind"]]()
     why, change = _said(row, word, on_panel=on_panel)
-    survived = _survived(word, interval, margin, drift)
     made = {name: row[name] for name in ("statement", "claimant", "estimand", "confidence")}
+    grade = grade if interval else ""  # the audit grades estimates
     if on_panel:
+        survived = None  # of the drift of a placebo, where "lower" or "not lower" is found
+        if row["kind"] == "not_lower" and interval and drift is not None and word != verdicts.NOT_SHOWN:
+            survived = verdicts.breakdown(interval, -(margin or 0.0), drift)
         made["confidence"] = verdicts.confidence(grade, passed=passed, breakdown=survived)
     made |= {"claim": claim, "reading": reading, "word": word, "tier": tier, "provenance": provenance, "grade": grade}
-    made |= {"low": low_high[0], "high": low_high[1], "interval": kind, "margin": margin, "claimed": claimed}
-    made |= {"unit": unit or ("" if pd.isna(row["unit"]) else row["unit"]), "why": why, "change": change}
+    made |= {"low": low, "high": high, "interval": kind, "margin": margin, "claimed": claimed, "why": why}
+    made |= {"unit": unit or ("" if pd.isna(row["unit"]) else row["unit"]), "change": change}
     try:
         return Verdict.model_validate(made | more)
     except ValidationError as error:
@@ -127,13 +129,6 @@ def checked(placebo: pd.DataFrame) -> dict[str, Any]:
     if pd.isna(row["conf_low"]):
         return {"passed": None, "drift": None}
     return {"passed": bool(row["conf_low"] <= 0 <= row["conf_high"]), "drift": float(row["estimate"])}
-
-
-def _survived(word: str, interval: Interval | None, margin: float | None, drift: float | None) -> float | None:
-    """Return the breakdown value of "lower" or "not lower"; None where there is no such finding or no placebo."""
-    if interval is None or margin is None or drift is None or word == verdicts.NOT_SHOWN:
-        return None
-    return verdicts.breakdown(interval, -margin, drift)
 
 
 def _said(row: pd.Series, word: str, *, on_panel: bool) -> tuple[str, str]:

@@ -75,13 +75,9 @@ def shares() -> pd.DataFrame:
     """
     frame = series.rows("chinese_seller_share").query("measure in @SHARES")
     keys = ["measure", "marketplace", "publisher"]
-    early, late = (
-        frame[frame["date"].between(*span)].rename(columns={"date": date, "value": value})[[*keys, date, value]]
-        for span, date, value in (
-            (("2020-12", "2021-01"), "first", "before"),
-            (("2021-09", "2021-12"), "last", "after"),
-        )
-    )
+    frame = frame[[*keys, "date", "value"]]
+    early = frame[frame["date"].between("2020-12", "2021-01")].rename(columns={"date": "first", "value": "before"})
+    late = frame[frame["date"].between("2021-09", "2021-12")].rename(columns={"date": "last", "value": "after"})
     both = early.merge(late, on=keys)
     return both.assign(change=both["after"] - both["before"])
 
@@ -131,12 +127,11 @@ def growth_sources() -> pd.DataFrame:
 
 def account_map(accounts: list[float], population: float, sd_log_sales: float, tilts: list[float]) -> pd.DataFrame:
     """Return the share of sales, per cent, that closed accounts carry: a row per count, a column per tilt."""
-    carried = [
-        [100 * closed_share(number, population, sd_log_sales=sd_log_sales, tilt=tilt) for tilt in tilts]
-        for number in accounts
-    ]
-    index = pd.Index(accounts, name="accounts")
-    return pd.DataFrame(carried, index=index, columns=[f"tilt {tilt:g}" for tilt in tilts])
+    found = pd.DataFrame(index=pd.Index(accounts, name="accounts"))
+    for tilt in tilts:
+        shares = [closed_share(number, population, sd_log_sales=sd_log_sales, tilt=tilt) for number in accounts]
+        found[f"tilt {tilt:g}"] = 100 * np.array(shares)
+    return found
 
 
 def fan(first_post: str, horizon: int, *, level: float) -> Estimate:
@@ -401,15 +396,13 @@ def amazon_shares() -> pd.DataFrame:
     frame = series.rows("listed_sellers")
     mine = frame[(frame["measure"] == "share_amazon") & frame["firm"].isin(list(MIXED))]
     mine = mine.rename(columns={"unit": "base", "value": "share", "publisher": "source"})
-    firm, period = "Sailvan Times", "2023Q1"
-    quarter = frame[(frame["firm"] == firm) & (frame["period"] == period)].set_index("measure")
+    quarter = frame.query("firm == 'Sailvan Times' and period == '2023Q1'").set_index("measure")
     amazon, total = quarter.loc["revenue_amazon"], quarter.loc["revenue_total"]
-    source = f"{amazon['publisher']} over {total['publisher']}"
-    row = (firm, period, 100 * amazon["value"] / total["value"], "percent of revenue", "estimate", source)
-    columns = ["firm", "period", "share", "base", "provenance", "source"]
-    both = pd.concat([mine[columns], pd.DataFrame([row], columns=columns)])
-    both = both.sort_values(["firm", "period"], ignore_index=True)
-    return both.assign(role=both["firm"].map(MIXED))
+    more = {"share": 100 * amazon["value"] / total["value"], "base": "percent of revenue", "provenance": "estimate"}
+    more["source"] = f"{amazon['publisher']} over {total['publisher']}"
+    both = pd.concat([mine, pd.DataFrame([{"firm": "Sailvan Times", "period": "2023Q1"} | more])])
+    both = both.sort_values(["firm", "period"], ignore_index=True).assign(role=lambda rows: rows["firm"].map(MIXED))
+    return both[["firm", "period", "share", "base", "provenance", "source", "role"]]
 
 
 def mix() -> pd.DataFrame:

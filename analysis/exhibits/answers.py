@@ -17,17 +17,7 @@ from analysis.estimate import Estimate
 from analysis.exhibits.blocks import Block, Label, box, note, say, sentence_of, table
 from analysis.exhibits.style import LOOK, kind
 from analysis.numbers import MARKS, NOT_ESTIMABLE, quantity, span
-from analysis.verdicts import (
-    NOT_TESTABLE,
-    Verdict,
-    best,
-    condition,
-    elsewhere,
-    party,
-    simulated,
-    tally,
-    unjudged,
-)
+from analysis.verdicts import NOT_TESTABLE, Verdict, best, condition, elsewhere, party, simulated, tally, unjudged
 
 if TYPE_CHECKING:
     from analysis.config import Event

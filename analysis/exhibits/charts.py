@@ -121,6 +121,13 @@ def near(axes: Axes, at: tuple[float, float], text: str, shift: tuple[float, flo
     axes.annotate(text, at, xytext=shift, **to | style)
 
 
+def zero_line(axes: Axes, xlabel: str, *, at: float = 0.0, signed: bool = True) -> None:
+    """Draw the line that rows are seen against, and name and write the axis that they are measured on."""
+    axes.axvline(at, **ZERO)
+    axes.set_xlabel(xlabel)
+    axis_numbers(axes, "x", signed=signed)
+
+
 def legend_above(axes: Axes) -> None:
     """Write the legend in a line above a plot, where it hides nothing."""
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
@@ -183,7 +190,7 @@ def forest(
     if benchmark:
         axes.plot([], [], color=REST, lw=3, ls="-", label=benchmark)
         legend_above(axes)
-    axes.axvline(0, **ZERO)
+    zero_line(axes, xlabel, signed=signed)
     for end, side in zip(margin or (), ("right", "left"), strict=False):
         if np.isfinite(end):
             axes.axvline(end, color=INK, lw=0.9, ls=(0, (3, 2)), zorder=1)
@@ -193,8 +200,6 @@ def forest(
         limits = axes.get_xlim()
         axes.axvspan(*np.clip(margin, *limits), color=BAND, zorder=0, lw=0)
         axes.set_xlim(limits)
-    axes.set_xlabel(xlabel)
-    axis_numbers(axes, "x", signed=signed)
     return drawing
 
 
@@ -226,10 +231,8 @@ def draws(samples: Mapping[str, tuple[np.ndarray, float]], *, xlabel: str) -> Fi
         axes.plot(observed, place, "o", color=MAIN, ms=6, zorder=3)
         style = {"color": MAIN, "weight": "bold", "ha": "center", "va": "bottom"}
         near(axes, (observed, place), number(observed, 2, signed=True), (0, 8), **style)
-    axes.axvline(0, **ZERO)
     axes.set_ylim(top=len(samples) - 0.2)
-    axes.set_xlabel(xlabel)
-    axis_numbers(axes, "x", signed=True)
+    zero_line(axes, xlabel)
     return drawing
 
 
@@ -251,10 +254,8 @@ def tornado(rows: pd.DataFrame, *, xlabel: str) -> Figure:
             named = [(left, both, "right") if right < base else (right, both, "left")]
         for value, text, side in named:
             near(axes, (value, place), text, (-3 if side == "right" else 3, 0), ha=side, fontsize=6.5, color=REST)
-    axes.axvline(base, **ZERO)
     axes.margins(x=0.09)
-    axes.set_xlabel(xlabel)
-    axis_numbers(axes, "x", signed=True)
+    zero_line(axes, xlabel, at=base)
     legend_above(axes)
     return drawing
 
@@ -269,15 +270,9 @@ def waterfall(panels: Mapping[str, pd.DataFrame], *, xlabel: str) -> Figure:
     """
     beside = len(panels) == 2 and len({tuple(rows["term"]) for rows in panels.values()}) == 1
     heights = [len(rows) + 1 for rows in panels.values()]
-    drawing, grid = plt.subplots(
-        1 if beside else len(panels),
-        len(panels) if beside else 1,
-        figsize=(WIDTH, 0.5 + 0.27 * (heights[0] if beside else sum(heights))),
-        sharex=not beside,
-        sharey=beside,
-        squeeze=False,
-        gridspec_kw={} if beside else {"height_ratios": heights},
-    )
+    tall, shape = (heights[:1], (1, 2)) if beside else (heights, (len(panels), 1))
+    more: Style = {"sharex": not beside, "sharey": beside, "height_ratios": tall}
+    drawing, grid = plt.subplots(*shape, figsize=(WIDTH, 0.5 + 0.27 * sum(tall)), squeeze=False, **more)
     for axes, (title, rows) in zip(grid.flat, panels.items(), strict=True):
         value, places = rows["estimate"].to_numpy(float), terms_axis(axes, rows["term"])
         ends = np.append(np.cumsum(value[:-1]), value[-1])
@@ -290,13 +285,10 @@ def waterfall(panels: Mapping[str, pd.DataFrame], *, xlabel: str) -> Figure:
             axes.plot([low, high], [places, places], marker="|", color=INK, lw=0.9, ms=4, zorder=3)
         for place, part in zip(places, value, strict=True):
             beside_plot(axes, place, number(part, signed=True))
-        axes.axvline(0, **ZERO)
         axes.set_title(title)
-        if beside or axes is grid[-1, 0]:
-            axes.set_xlabel(xlabel)
+        zero_line(axes, xlabel if beside or axes is grid[-1, 0] else "")
         if beside:
             axes.xaxis.set_major_locator(MaxNLocator(5))
-        axis_numbers(axes, "x", signed=True)
     return drawing
 
 
@@ -390,7 +382,6 @@ def zip_plot(rows: pd.DataFrame, *, xlabel: str) -> Figure:
         z, low, high = shown[kept].T
         axes.plot([low, high], [places[kept]] * 2, color=colour, lw=width)
         axes.plot(z, places[kept], "o", color=colour, ms=2.2)
-    axes.axvline(0, **ZERO)
-    axes.set(xlim=(-1.02 * reach, 1.02 * reach), ylim=(0, 100), xlabel=xlabel, ylabel="centile of |z|")
-    axis_numbers(axes, "x", signed=True)
+    zero_line(axes, xlabel)
+    axes.set(xlim=(-1.02 * reach, 1.02 * reach), ylim=(0, 100), ylabel="centile of |z|")
     return drawing

@@ -11,7 +11,7 @@ import base64
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analysis.errors import DesignError
 
@@ -104,18 +104,16 @@ def _stamp(axes: Axes) -> None:
         for bar in getattr(container, "patches", ()):
             bar.set_hatch("////")
     width = axes.get_window_extent().width / axes.figure.dpi * 72  # points
-    axes.text(
-        0.5,
-        0.5,
-        "SIMULATED",
-        transform=axes.transAxes,
-        ha="center",
-        va="center",
-        rotation=20,
-        fontsize=min(20, width / 8),  # eight times as wide as its type is high
-        weight="bold",
-        color=to_rgba(MAIN, 0.13),
-        path_effects=[withStroke(linewidth=1, foreground=to_rgba("white", 0.4))],  # seen on bands too
-        zorder=1.4,  # over bands and fields, which would hide it, and under lines and points, which it would hide
-        in_layout=False,
-    ).set_gid("simulated")
+    size = min(20, width / 8)  # eight times as wide as its type is high
+    order = 1.4  # over bands and fields, which would hide it, and under lines and points, which it would hide
+    style: dict[str, Any] = {
+        "ha": "center",
+        "va": "center",
+        "rotation": 20,
+        "weight": "bold",
+        "fontsize": size,
+        "zorder": order,
+    }
+    edge = withStroke(linewidth=1, foreground=to_rgba("white", 0.4))  # seen on bands too
+    style |= {"color": to_rgba(MAIN, 0.13), "path_effects": [edge], "in_layout": False}
+    axes.text(0.5, 0.5, "SIMULATED", transform=axes.transAxes, **style).set_gid("simulated")

@@ -92,11 +92,7 @@ class Window:
     def of_closed(self) -> dict[str, float]:
         """Return E1a, E1b and E1e: closed firms on all platforms, on AMZ, and against the mechanical loss."""
         everywhere = self.effect(self.closed, slice(None))
-        return {
-            "E1a": everywhere,
-            "E1b": self.effect(self.closed, HOME),
-            "E1e": over(-everywhere, self.mechanical()),
-        }
+        return {"E1a": everywhere, "E1b": self.effect(self.closed, HOME), "E1e": over(-everywhere, self.mechanical())}
 
     def of_rivals(self) -> dict[str, float]:
         """Return E2a and E2b: mean change of firms not closed, its slope per ten points of exposure, and it by bin."""
@@ -174,10 +170,7 @@ class Window:
         present = [float((self.after[world][firms][:, places] > 0).sum()) for world in ("W11", "W00")]
         months = self.after["W11"].shape[2] * len(places) * int(firms.sum())
         moved = float(self.change[self.closed][:, places].sum())
-        return {
-            "E4a_presence": 100 * over(present[0] - present[1], months),
-            "E4a_sales": 100 * over(moved, self.lost),
-        }
+        return {"E4a_presence": 100 * over(present[0] - present[1], months), "E4a_sales": 100 * over(moved, self.lost)}
 
     def of_news(self) -> dict[str, float]:
         """Return E5b and E5c: what the news alone did.
