@@ -16,7 +16,7 @@ from matplotlib import pyplot as plt
 from analysis import config, data, provenance
 from analysis.evidence import claims
 from analysis.exhibits import answers, blocks, style
-from analysis.exhibits.colophon import colophon as make_colophon
+from analysis.exhibits.answers import colophon as make_colophon
 from analysis.numbers import p_value
 from analysis.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
 

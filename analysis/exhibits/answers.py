@@ -1,18 +1,23 @@
 """Verdicts on the page: the answer of page 1, the table of verdicts, and the brief, which reads those of a whole run.
 
-What a simulated market says is never a bare word: it follows "If the market were as simulated (...), then:".
+And the last page: what was read, with which parameters, by which code, from which sources. What a simulated market
+says is never a bare word: it follows "If the market were as simulated (...), then:".
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import reduce
 from html import escape
+from operator import add
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis import provenance
+from analysis import data, provenance
 from analysis.estimate import Estimate
 from analysis.exhibits.blocks import Block, Label, box, note, say, sentence_of, table
 from analysis.exhibits.style import LOOK, kind
@@ -21,11 +26,14 @@ from analysis.verdicts import NOT_TESTABLE, Verdict, best, condition, elsewhere,
 
 if TYPE_CHECKING:
     from analysis.config import Event
+    from analysis.panel import Panel
 
 PILL = "padding:0 .5em;border:1px solid currentColor;border-radius:.7em;font-weight:600;white-space:nowrap"
 DASHED = PILL.replace("solid", "dashed") + ";color:#6a3d9a"  # of a simulated market
 LONG = {"per cent of L": "per cent of the lost sales"}  # L is defined after page 1
 TIER_NAMES = {"facts": "public facts", "listed": "listed firms", "panel": "panel", "sim": "simulated"}
+HIDDEN = ("verdict_file", "verdict_folder")  # where a run keeps its papers says nothing about its results
+FILES = ("panel_path", "panel_map", "event")  # nor does the folder of a file
 
 
 def label(word: str, *, short: bool = True, simulated: bool = False) -> str:
@@ -219,3 +227,62 @@ def brief_provenance(verdicts: Sequence[Verdict]) -> Block:
         f"Commit {commit[:12]}; digest of the data {digest[:12]}; all else stands at the end of each report.",
         lead="Provenance.",
     )
+
+
+# The last page
+
+
+def colophon(
+    settings: Mapping[str, Any],
+    *,
+    resources: Sequence[str],
+    sources: Sequence[pd.DataFrame] = (),
+    panel: Panel | None = None,
+) -> Block:
+    """Return the provenance of a report.
+
+    Parameters
+    ----------
+    settings : mapping
+        Parameters as run, with `as_of`, the date of knowledge, and `stale_after_days`: a warning is printed when the
+        newest file is older than this.
+    resources : sequence of str
+        Names of the files that were read, after datapackage.json; none where all came from a panel.
+    sources : sequence of DataFrame
+        Each with columns `source_publisher`, `source_url`: where the figures that are shown come from.
+    panel : Panel, optional
+        What was estimated from: its digest, and the rows that were left out of it by rule.
+    """
+    hidden = (*HIDDEN, "sim_preset") if settings.get("panel_path") else HIDDEN  # no market where a panel was brought
+    shown = {name: Path(str(value)).name if name in FILES else value for name, value in settings.items()}
+    run = "; ".join(f"{name} = {value}" for name, value in shown.items() if name not in hidden and value != "")
+    made = "; ".join(f"{name} {version}" for name, version in provenance.versions().items())
+    parts = []
+    if resources:
+        cards = [data.card(name) for name in resources]
+        newest = max(card["vintage"] for card in cards)
+        age = (date.fromisoformat(settings["as_of"]) - date.fromisoformat(newest)).days
+        if age > settings["stale_after_days"]:
+            old = f"The newest file is of {newest}, {age} days before this report: look for newer figures."
+            parts.append(note(old, warning=True))
+        columns = {
+            "File": [card["path"] for card in cards],
+            "What it holds, and what it is not": [f"{card['title']}. {card['notThis']}" for card in cards],
+            "Vintage": [card["vintage"] for card in cards],
+            "sha256": [card["hash"].removeprefix("sha256:")[:12] for card in cards],
+        }
+        parts.append(table(pd.DataFrame(columns), "Data read, from the project's own data folder.", provenance="real"))
+    if sources:
+        found = pd.concat([frame[["source_publisher", "source_url"]] for frame in sources]).drop_duplicates()
+        found = found.sort_values(["source_publisher", "source_url"]).groupby("source_publisher")["source_url"]
+        headers = {"source_publisher": "Publisher", "first": "Address, or the first of several", "size": "Addresses"}
+        caption = "Sources of the figures shown; every figure's own address stands in its row of the data."
+        frame = found.agg(["first", "size"]).reset_index().astype({"size": str})
+        parts.append(table(frame, caption, columns=headers, provenance="real"))
+    if panel is not None:
+        rules = [f"{row['count']:,} × {row['what']}, rule: {row['rule']}" for row in panel.dropped.to_dict("records")]
+        left = "; ".join(rules) or "nothing"
+        parts.append(say(f"{panel.provenance}, digest {panel.digest[:12]}; left out: {left}.", lead="Panel."))
+    parts.append(say(f"{run}.", lead="Parameters as run."))
+    parts.append(say(f"Commit {provenance.commit() or 'unknown (not a git checkout)'}; {made}.", lead="Code."))
+    return reduce(add, parts)

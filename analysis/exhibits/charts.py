@@ -213,12 +213,10 @@ def counts(rows: pd.DataFrame, *, xlabel: str) -> Figure:
         axes.plot([1, row["value"]], [place, place], color=FAINT, lw=1, zorder=1)
         axes.plot(row["value"], place, "o", color=colour, ms=6, zorder=2)
         near(axes, (row["value"], place), f"{number(row['value'], 0)} {row['note']}", (7, 0), color=colour)
-    axes.set_xscale("log")
-    axes.set_xlim(5, rows["value"].max() * 3_000)  # room for the words behind the largest
+    axes.set(xscale="log", xlim=(5, rows["value"].max() * 3_000), xlabel=xlabel)  # room for words behind the largest
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks([10, 100, 1_000, 10_000, 100_000])
     axis_numbers(axes, "x")
-    axes.set_xlabel(xlabel)
     return drawing
 
 
@@ -322,10 +320,9 @@ def histograms(samples: Mapping[str, np.ndarray], *, xlabel: str) -> Figure:
     for axes, (title, values) in zip(grid[0], samples.items(), strict=False):
         sns.histplot(x=values[1:], bins=30, color=FAINT, alpha=1, ax=axes)
         axes.axvline(values[0], color=MAIN, lw=2.0, ls="-")
-        axes.set_title(fill(title, 46))
+        axes.set(title=fill(title, 46), xlabel=xlabel)
         style = {"xycoords": ("data", "axes fraction"), "va": "top", "fontsize": 7, "color": MAIN}
         near(axes, (values[0], 1.0), f"actual {number(float(values[0]), signed=True)}", (3, -2), **style)
-        axes.set_xlabel(xlabel)
         axis_numbers(axes, "x", signed=True)
         axis_numbers(axes, "y")
     grid[0, 0].set_ylabel("draws")

@@ -73,10 +73,9 @@ def lines(
     drawing, axes = plt.subplots(figsize=(WIDTH, height))
     ends = {}
     for name in frame.columns:
-        seen, bold = frame[name].dropna(), name in strong
-        style: Style = {"color": MAIN if bold else REST, "lw": 2.0 if bold else 1.1}
-        axes.plot(frame.index, frame[name], marker="o", ms=3, zorder=3, **style)
-        ends[name] = seen.index[-1], seen.iloc[-1]
+        colour, width = (MAIN, 2.0) if name in strong else (REST, 1.1)
+        axes.plot(frame.index, frame[name], marker="o", ms=3, zorder=3, color=colour, lw=width)
+        ends[name] = frame[name].dropna().index[-1], frame[name].dropna().iloc[-1]
     if log:
         axes.set_yscale("log")
         axes.yaxis.set_minor_locator(NullLocator())
@@ -145,9 +144,8 @@ def fans(
             axis_numbers(axes, "x")
         if level is not None:
             axes.axhline(level, **DOTTED)
-        axes.set_title(fill(title, 44))
         axis_numbers(axes, "y", signed=True)
-        axes.set(xlabel=xlabel, ylabel=ylabel)
+        axes.set(title=fill(title, 44), xlabel=xlabel, ylabel=ylabel)
         axes.label_outer()
     return drawing
 
@@ -170,9 +168,7 @@ def by_group(
             years = years_of(pd.PeriodIndex(line["month"]))
             axes.plot(years, line["value"], label=group, **style)
         axes.axvspan(first, last, color=BAND, zorder=0, lw=0)
-        axes.set_title(fill(title, 30))
-        axes.set_ylim(bottom=0)
-        axes.set_xticks(range(int(years.min()), int(years.max()) + 1))
+        axes.set(title=fill(title, 30), ylim=(0, None), xticks=range(int(years.min()), int(years.max()) + 1))
         axis_numbers(axes, "y")
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
@@ -211,11 +207,10 @@ def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
         axes.plot(rows["month"] + ASIDE, rows["truth"], "D", **TRUTH)
     axes.axhline(0, **ZERO)
     axes.axvline(-0.5, color=REST, lw=0.8, ls=":", zorder=1)
-    axes.set_ylim(LOWEST, top)
+    axes.set(ylim=(LOWEST, top), xlabel="months since the closure", ylabel=ylabel)
     legend_above(axes)
     axes.xaxis.set_major_locator(MultipleLocator(2))
     axis_numbers(axes, signed=True)
-    axes.set(xlabel="months since the closure", ylabel=ylabel)
     return drawing
 
 
@@ -238,11 +233,9 @@ def alive(lives: Estimate, *, horizon: int, names: tuple[str, str]) -> Figure | 
         axes.fill_between(month, low, high, step="post", color=colour, alpha=0.15, lw=0)
         axes.step(month, share, where="post", color=colour)
         beside_plot(axes, share[-1], name, colour)
-    axes.set_xlim(right=horizon)
-    axes.set_ylim(0, 1.03)
+    axes.set(xlabel="months since the closure, or since the same month for firms not closed", ylabel="still selling")
+    axes.set(xlim=(None, horizon), ylim=(0, 1.03))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.set_xlabel("months since the closure, or since the same month for firms not closed")
-    axes.set_ylabel("still selling")
     return drawing
 
 
@@ -273,9 +266,8 @@ def dose_response(
             interval(axes, 100 * row["exposure"], row, (-reach, reach), upright=True)
         if "truth" in own and own["truth"].notna().any():
             axes.plot(100 * own["exposure"], own["truth"], "D", **TRUTH)
-        axes.set_ylim(-reach, reach)
+        axes.set(ylim=(-reach, reach), xlabel=xlabel)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axes.set_xlabel(xlabel)
         axis_numbers(axes, "x")
         axis_numbers(axes, "y", signed=True)
     grid[0, 0].set_ylabel(ylabel)
@@ -331,9 +323,7 @@ def mde_curve(rows: pd.DataFrame, *, unit: str) -> Figure:
     axes.set_xscale("log")
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks([tick for tick in (2, 5, 10, 20, 50, 100, 200, 500) if tick <= 1.5 * shown["closed"].max()])
-    axes.set_xlim(0.8 * shown["closed"].min(), 1.8 * shown["closed"].max())
-    axes.set_ylim(bottom=0)
-    axes.set_xlabel("closed firms in the panel, mean over markets, logarithmic")
-    axes.set_ylabel(unit)
+    axes.set(xlim=(0.8 * shown["closed"].min(), 1.8 * shown["closed"].max()), ylim=(0, None))
+    axes.set(xlabel="closed firms in the panel, mean over markets, logarithmic", ylabel=unit)
     axis_numbers(axes)
     return drawing
