@@ -105,15 +105,8 @@ def _stamp(axes: Axes) -> None:
             bar.set_hatch("////")
     width = axes.get_window_extent().width / axes.figure.dpi * 72  # points
     size = min(20, width / 8)  # eight times as wide as its type is high
-    order = 1.4  # over bands and fields, which would hide it, and under lines and points, which it would hide
-    style: dict[str, Any] = {
-        "ha": "center",
-        "va": "center",
-        "rotation": 20,
-        "weight": "bold",
-        "fontsize": size,
-        "zorder": order,
-    }
+    style: dict[str, Any] = {"ha": "center", "va": "center", "rotation": 20, "weight": "bold", "fontsize": size}
+    style["zorder"] = 1.4  # over bands and fields, which would hide it, and under lines and points, which it would hide
     edge = withStroke(linewidth=1, foreground=to_rgba("white", 0.4))  # seen on bands too
     style |= {"color": to_rgba(MAIN, 0.13), "path_effects": [edge], "in_layout": False}
     axes.text(0.5, 0.5, "SIMULATED", transform=axes.transAxes, **style).set_gid("simulated")

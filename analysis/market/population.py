@@ -128,10 +128,6 @@ class Firms:
         First month no longer on EBY, or `NEVER`.
     cheating, bulk, drift : float64[category]
         Intensity of cheating (standard normal), weight of freight, in [0, 1], and trend (standard normal).
-    shocks : float64[month, firm]
-        Standard normal.
-    walk : float64[month, category]
-        Standard normal.
     drawn : dict of str to float64[...]
         Stored uniforms, the same in every world.
     """
@@ -152,8 +148,6 @@ class Firms:
     cheating: Floats
     bulk: Floats
     drift: Floats
-    shocks: Floats
-    walk: Floats
     drawn: dict[str, Floats]
 
     def __len__(self) -> int:
@@ -232,8 +226,6 @@ def draw(parameters: Parameters, seed: int) -> Firms:
         cheating=cheating,
         bulk=bulk,
         drift=drift,
-        shocks=generators["shocks"].standard_normal((MONTHS, count)),
-        walk=generators["shocks"].standard_normal((MONTHS, categories)),
         drawn={
             "admitted": entry.random(count),
             "closure": generators["closure"].random((7, count)),
@@ -298,15 +290,17 @@ class Environment:
     state: Floats
 
     @classmethod
-    def of(cls, parameters: Parameters, firms: Firms) -> Environment:
+    def of(cls, parameters: Parameters, firms: Firms, generator: np.random.Generator) -> Environment:
         """Trace all paths of one market."""
+        shocks = generator.standard_normal((MONTHS, len(firms)))
+        walk = parameters.walk_sd * np.cumsum(generator.standard_normal((MONTHS, parameters.n_categories)), axis=0)
         month, nests, tie = np.arange(MONTHS), firms.nests, parameters.trend_tie
         column = month[:, np.newaxis]
         sd = np.sqrt(parameters.transitory) * parameters.sd_log_sales  # log sales follow a stationary autoregression
-        innovation, state = sd * np.sqrt(1 - parameters.rho**2), np.empty_like(firms.shocks)
-        state[0] = sd * firms.shocks[0]
+        innovation, state = sd * np.sqrt(1 - parameters.rho**2), np.empty_like(shocks)
+        state[0] = sd * shocks[0]
         for now in range(1, MONTHS):
-            state[now] = parameters.rho * state[now - 1] + innovation * firms.shocks[now]
+            state[now] = parameters.rho * state[now - 1] + innovation * shocks[now]
 
         appeal = np.zeros((MONTHS, len(PLATFORMS), parameters.n_categories))
         appeal[list(PRIME_DAYS), 0] = parameters.prime_day
@@ -318,7 +312,6 @@ class Environment:
         common = common + np.where(column >= COVID, np.log1p(parameters.covid), 0.0)
         common = common + np.where(column >= REVERSAL, np.log1p(-parameters.covid_reversal), 0.0)
         slope = tie * firms.cheating + np.sqrt(1 - tie**2) * firms.drift
-        walk = parameters.walk_sd * np.cumsum(firms.walk, axis=0)
         level = np.exp(common + parameters.category_trend * slope * (column - FIRST_WAVE) + walk)
         spending = level * (parameters.gmv_2019 / (platform_targets(parameters)[0][0] * level[:12].sum()))
 

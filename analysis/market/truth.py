@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.estimands import changes, displacement, growth, rivals
+from analysis.estimands import changes, growth, rivals
 from analysis.estimands.changes import Changes
 from analysis.estimands.closed_firms import GAP, HORIZON, mechanical_loss
 from analysis.estimands.design import Design
+from analysis.estimands.displacement import mix_change, proportional, shares_of_loss
 from analysis.estimands.event_study import LEADS
 from analysis.estimate import Bools, Floats
 from analysis.estimators.exposure import PER
@@ -136,25 +137,19 @@ class Window:
     def of_loss(self) -> dict[str, float]:
         """Return d1 to d7, E4a, E4b and E4e: where the lost AMZ sales of closed firms went, per cent of them."""
         found = self.changes()
-        own = ("CN", "other")
-        if not self.lost:
-            names = [*(f"d{k}" for k in range(1, 8)), *(f"E4a_{name}" for name in PLATFORMS[1:])]
-            return dict.fromkeys([*names, *(f"{name}_{who}" for name in ("E4b", "E4e") for who in own)], float("nan"))
-        shares = displacement.shares_of_loss(found)
+        with np.errstate(divide="ignore", invalid="ignore"):  # where nothing was lost it went nowhere: 0 / 0
+            shares = shares_of_loss(found)
         value = dict(zip(shares.terms, map(float, shares.value), strict=True))
-        value["d7"] = 100 * (self.outside["W11"] - self.outside["W00"]) / self.lost  # measured, no residual
-        size = displacement.proportional(self.year[:, HOME], self.closed, self.chinese)
-        taken = list(zip(own, (value["d1"], value["d2"]), size, strict=True))
-        return {
-            **{f"d{k}": value[f"d{k}"] for k in range(1, 8)},
-            **{f"E4a_{name}": value[name] for name in PLATFORMS[1:]},
-            **{f"E4b_{who}": share for who, share, _ in taken},
-            **{f"E4e_{who}": share - float(by_size) for who, share, by_size in taken},
-        }
+        value["d7"] = float(100 * over(self.outside["W11"] - self.outside["W00"], self.lost))  # measured, no residual
+        told = {f"d{k}": value[f"d{k}"] for k in range(1, 8)} | {f"E4a_{name}": value[name] for name in PLATFORMS[1:]}
+        size = proportional(self.year[:, HOME], self.closed, self.chinese)
+        for who, part, benchmark in zip(("CN", "other"), ("d1", "d2"), size, strict=True):
+            told |= {f"E4b_{who}": value[part], f"E4e_{who}": value[part] - float(benchmark)}
+        return told
 
     def mix(self) -> dict[str, float]:
         """Return E4d: mean change of the platform shares of closed firms that sell in both worlds, points."""
-        change = displacement.mix_change(self.total("W11"), self.total("W00"))[self.closed]
+        change = mix_change(self.total("W11"), self.total("W00"))[self.closed]
         change = change[np.isfinite(change).all(axis=1)]
         mean = change.mean(axis=0) if len(change) else np.full(len(PLATFORMS), np.nan)
         return {f"E4d_{name}": float(value) for name, value in zip(PLATFORMS, mean, strict=True)}

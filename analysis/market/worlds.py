@@ -14,7 +14,7 @@ import numpy as np
 
 from analysis.estimate import Bools, Floats, Ints
 from analysis.market.parameters import FIRST_WAVE, MONTHS, PLATFORMS, WAVES, Parameters, chosen
-from analysis.market.population import ALWAYS, NEVER, Environment, Firms, delay, draw, platform_targets
+from analysis.market.population import ALWAYS, NEVER, Environment, Firms, delay, draw, platform_targets, streams
 
 CHANNELS = ("closure", "relocation", "chilling", "hedging", "trust")
 Channels = frozenset[str]
@@ -167,7 +167,7 @@ class Market:
     def open(cls, preset: str, parameters: Parameters, seed: int) -> Market:
         """Draw a market, so that platforms and origins have their shares of spending in month 0."""
         firms = draw(parameters, seed)
-        environment, nests = Environment.of(parameters, firms), firms.nests
+        environment, nests = Environment.of(parameters, firms, streams(seed)["shocks"]), firms.nests
         log_base = np.log(firms.stands_for) + firms.size + firms.fit
         log_base += parameters.entrant_size * (firms.entry_month != ALWAYS)
         base = np.exp(log_base)
