@@ -199,7 +199,7 @@ def judged() -> dict[str, object]:
         claims.judge("C07", "invest", interval=(destinations.min(), destinations.max())),
         claims.judge("C07", "sell"),
         claims.judge("C08", "market", interval=fall),
-        claims.judge("C08", "record", on_record=listed.on_record(["Aukey", "Mpow", "Youkeshu"])["documented"].tolist()),
+        claims.judge("C08", "record", on_record=list(listed.on_record(["Aukey", "Mpow", "Youkeshu"]).values())),
         claims.judge("C12", on_record=[listed.frozen_on_record("Youkeshu")[1]]),
         *claims.untestable("01_claims_and_context", config.read_event("amazon_2021").claims),
     ]
@@ -384,8 +384,7 @@ def test_leaving_out_the_only_closed_firm_is_not_tried():
 
 
 def test_an_unnamed_firm_is_on_no_record():
-    found = listed.on_record(["Nobody Ltd", "Mpow"]).set_index("name")["documented"]
-    assert found.to_dict() == {"Nobody Ltd": False, "Mpow": True}
+    assert listed.on_record(["Nobody Ltd", "Mpow"]) == {"Nobody Ltd": False, "Mpow": True}
 
 
 @pytest.mark.parametrize("quarter", ["2021-07", "1999Q1"])

@@ -168,27 +168,18 @@ def disclosed() -> pd.DataFrame:
     return mine.assign(firm=mine["firm"].map(short_name))[columns].reset_index(drop=True)
 
 
-def on_record(names: list[str]) -> pd.DataFrame:
-    """Return for each named brand or firm what documents its closure: a disclosure, or reports by two publishers.
-
-    Returns
-    -------
-    DataFrame
-        `name`, `disclosures`, `reports` (publishers of dated closures that name it), `documented`.
-    """
-    told, filings = disclosed(), data.load("listed_sellers").drop_duplicates("firm")
+def on_record(names: list[str]) -> dict[str, bool]:
+    """Return for each named brand or firm whether a disclosure or reports by two publishers document its closure."""
+    told, filings = disclosed()["firm"], data.load("listed_sellers").drop_duplicates("firm")
     events = data.load("events").query("event_type == 'brand_closure'")
-
-    def naming(text: pd.Series, name: str) -> pd.Series:
-        return text.str.contains(name, case=False)
-
-    rows = []
+    found = {}
     for name in names:
-        ours = filings[naming(filings["firm"], name) | naming(filings["exposed"], name)]
-        disclosures = int(naming(told["firm"], name).any()) + int(ours["exposed"].str.startswith("closed").any())
-        reports = events[naming(events["actor"] + events["description"], name)]["source_publisher"].nunique()
-        rows.append((name, disclosures, reports, disclosures > 0 or reports >= 2))
-    return pd.DataFrame(rows, columns=["name", "disclosures", "reports", "documented"])
+        mine = {"pat": name, "case": False}
+        ours = filings[filings["firm"].str.contains(**mine) | filings["exposed"].str.contains(**mine)]
+        disclosures = told.str.contains(**mine).any() or ours["exposed"].str.startswith("closed").any()
+        reports = events[(events["actor"] + events["description"]).str.contains(**mine)]["source_publisher"].nunique()
+        found[name] = bool(disclosures or reports >= 2)
+    return found
 
 
 def frozen_on_record(firm: str) -> tuple[float, bool]:
@@ -243,7 +234,8 @@ def share_prices(estimation_first: str, estimation_last: str, *, level: float) -
     exposed = listed.drop_duplicates("firm").set_index("firm")["exposed"]
     rows = found.rows.join(windows[["first_day", "last_day", "n_stocks"]], on="window")
     rows = rows.assign(exposed=rows["firm"].map(exposed), seller=rows["firm"].map(short_name))
-    rows[["rank_low", "rank_high"]] = [_ranked(row, ranks) for row in rows.to_dict("records")]
+    known = dict(iter(ranks.groupby("window")))
+    rows[["rank_low", "rank_high"]] = [_ranked(row, known[row["window"]]) for row in rows.to_dict("records")]
     more = rows.drop(columns=["term", "estimate", "std_error", "conf_low", "conf_high", "n"])
     return replace(
         found,
@@ -262,17 +254,11 @@ def _columns(days: pd.Index, first: Any, last: Any) -> Window:
     return int(inside[0]), int(inside[-1]) + 1
 
 
-def _ranked(row: dict[Any, Any], ranks: pd.DataFrame) -> tuple[float, float]:
+def _ranked(row: dict[Any, Any], known: pd.DataFrame) -> tuple[float, float]:
     if np.isnan(row["estimate"]):
         return np.nan, np.nan
-    known = ranks[ranks["window"] == row["window"]]
-    return market_rank(
-        row["estimate"],
-        known["rank"].to_numpy(),
-        known["cumulative_abnormal_return"].to_numpy(),
-        int(known["n_stocks"].iloc[0]),
-        rounding=HALF_DIGIT * row["n"],
-    )
+    ranks, values = known["rank"].to_numpy(), known["cumulative_abnormal_return"].to_numpy()
+    return market_rank(row["estimate"], ranks, values, int(known["n_stocks"].iloc[0]), rounding=HALF_DIGIT * row["n"])
 
 
 def price_paths(found: Estimate) -> tuple[pd.DataFrame, pd.DataFrame]:
