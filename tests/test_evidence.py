@@ -387,12 +387,6 @@ def test_an_unnamed_firm_is_on_no_record():
     assert listed.on_record(["Nobody Ltd", "Mpow"]) == {"Nobody Ltd": False, "Mpow": True}
 
 
-@pytest.mark.parametrize("quarter", ["2021-07", "1999Q1"])
-def test_a_break_outside_the_series_is_refused(quarter):
-    with pytest.raises(DesignError, match=f"a break at {quarter} was asked for; the lead runs from 2019Q1 to"):
-        totals.fan(quarter, 4, level=0.95)
-
-
 def test_a_window_without_a_trading_day_is_refused():
     with pytest.raises(DesignError, match="a window from 2021-02-13 to 2021-02-14 was asked for; no trading day"):
         listed.share_prices("2021-02-13", "2021-02-14", level=0.95)

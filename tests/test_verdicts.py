@@ -289,12 +289,6 @@ def test_each_part_of_confidence_has_its_levels():
     assert [verdicts.confidence("usable", passed=True, breakdown=value) for value in values] == list(LEVELS)
 
 
-@pytest.mark.parametrize(("grade", "breakdown"), [("not graded", None), ("usable", -0.1)])
-def test_confidence_by_what_is_none_is_refused(grade, breakdown):
-    with pytest.raises(DesignError, match=r"^confidence by a .* was asked for; found .*; "):
-        verdicts.confidence(grade, breakdown=breakdown)
-
-
 @pytest.mark.parametrize(
     ("interval", "drift", "value"),
     [
