@@ -102,17 +102,15 @@ def box(which: str, *paragraphs: str) -> str:
 # Figures and tables
 
 
-def _titled(caption: str, shown: str) -> str:
-    return f"Simulated – {caption}" if shown == "simulated" else caption
-
-
-def _refuse_money(*labels: str) -> None:
-    """Refuse a real currency on an axis or above a column of simulated numbers."""
+def _titled(text: str, shown: str, labels: Sequence[str] = ()) -> str:
+    """Say of simulated numbers that they are, and refuse a real currency in the labels of axes or columns of them."""
+    if shown != "simulated":
+        return text
     for label in labels:
         if found := MONEY.search(MATHS.sub("", label)):
-            raise DesignError(
-                f"a simulated exhibit was asked for; {label!r} says {found[0]!r}; write the unit of the panel, sim-$"
-            )
+            asked, do = "a simulated exhibit was asked for", "write the unit of the panel, sim-$"
+            raise DesignError(f"{asked}; {label!r} says {found[0]!r}; {do}")
+    return f"Simulated – {text}"
 
 
 def figure(drawing: Figure | Estimate, caption: str, alt: str, *, provenance: str = "") -> Block:
@@ -132,11 +130,10 @@ def figure(drawing: Figure | Estimate, caption: str, alt: str, *, provenance: st
     if not isinstance(drawing, Figure):
         return not_estimable(drawing, caption)
     shown = kind() if LOOK.simulated else kind(provenance)
-    if shown == "simulated":
-        _refuse_money(*(label for axes in drawing.axes for label in (axes.get_xlabel(), axes.get_ylabel())))
+    labels = [label for axes in drawing.axes for label in (axes.get_xlabel(), axes.get_ylabel())]
+    caption = _titled(caption, shown, labels)
     picture = to_svg(drawing, simulated=shown == "simulated")
     image = f'<img src="{picture}" alt="{escape(_titled(alt, shown))}" style="width:100%">'
-    caption = _titled(caption, shown)
     marked = f"{MARKS[shown]} {escape(caption)}"
     return Block(f'<figure class="exhibit">{image}<figcaption>{marked}</figcaption></figure>', f"Figure: {caption}")
 
@@ -180,9 +177,7 @@ def table(
     headers = dict(columns or {name: str(name) for name in frame.columns})
     if "truth" in headers and frame["truth"].isna().all():
         del headers["truth"]
-    if shown == "simulated":
-        _refuse_money(*headers.values())
-    head, filled = "", []
+    caption, head, filled = _titled(caption, shown, list(headers.values())), "", []
     for name, header in headers.items():
         if name in (write or {}):
             side, cells = "right", [(write or {})[name](float(v)) for v in frame[name]]
@@ -196,7 +191,6 @@ def table(
         head += f'<th style="text-align:{side}">{escape(header)}</th>'
         filled.append([f'<td style="text-align:{side};{WRAP}">{cell}</td>' for cell in cells])
     body = "".join(f"<tr>{''.join(row)}</tr>" for row in zip(*filled, strict=True))
-    caption = _titled(caption, shown)
     parts = f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
     return Block(f'<table class="exhibit">{parts}</table>', f"Table: {caption}")
 
@@ -253,16 +247,17 @@ def estimates(
         return pd.Series(texts, index=rows.index, dtype=object)
 
     ends = zip(rows["conf_low"], rows["conf_high"], units, bounded, strict=True)
+    points = written(rows["estimate"], mark) + small.map({True: f" {SMALL}", False: ""})
     shown = pd.DataFrame({"Effect": rows["label"]})
-    shown["Estimate"] = written(rows["estimate"], mark) + small.map({True: f" {SMALL}", False: ""})
-    shown["Estimate"] = shown["Estimate"].where(known, bounded.map({True: A_SET, False: NOT_ESTIMABLE}))
+    shown["Estimate"] = points.where(known, bounded.map({True: A_SET, False: NOT_ESTIMABLE}))
     shown["Interval"] = [span(low, high, unit) if there else "–" for low, high, unit, there in ends]
-    named = [unit for unit in units.unique() if unit]
+    named, said = [unit for unit in units.unique() if unit], [caption]
     if len(named) > 1:
         shown["Unit"] = units
+    elif named:
+        said.append(f"Unit: {named[0]}.")
     shown["n"] = [number(value, 0) for value in rows["n"]]
     shown["Smallest seen"] = written(rows["mde"]).str.lstrip("+")
-    said = [caption, *(f"Unit: {unit}." for unit in named if len(named) == 1)]
     if small.any():
         said.append(f"{SMALL} smaller than the smallest effect that this panel would show.")
     if true:

@@ -197,7 +197,11 @@ def draw(parameters: Parameters, seed: int) -> Firms:
     standard = types.standard_normal(count)
     size = parameters.oversampling * spread**2 + spread * standard
     stands_for = np.exp(-parameters.oversampling * size)
-    group = _groups(types.random(count) < 1 / parameters.group_size, category, chinese, entry_month > 0)
+    first = types.random(count) < 1 / parameters.group_size  # firms of a brand group are neighbours of one kind
+    for kind in (category, chinese, entry_month > 0):
+        first[1:] |= kind[1:] != kind[:-1]
+    first[0] = True
+    group = np.cumsum(first) - 1
     cheating, bulk = types.standard_normal(categories), types.random(categories)
     odds = parameters.cheat_level + parameters.cheat_size * standard + parameters.cheat_cn * chinese
     odds += parameters.cheat_category * cheating[category]
@@ -237,14 +241,6 @@ def draw(parameters: Parameters, seed: int) -> Firms:
 
 def _logistic(odds: Floats) -> Floats:
     return 1 / (1 + np.exp(-odds))
-
-
-def _groups(first: Bools, *kinds: Ints | Bools) -> Ints:
-    """Cut neighbours of one category, origin and kind into brand groups, at the firms in `first`."""
-    for kind in kinds:
-        first[1:] |= kind[1:] != kind[:-1]
-    first[0] = True
-    return np.cumsum(first) - 1
 
 
 def _presence(

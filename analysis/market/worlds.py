@@ -249,13 +249,19 @@ def run(market: Market, plan: Intervention, alive: Bools) -> Trajectory:
     sales = np.empty((months, len(PLATFORMS), len(firms)))
     living = np.empty((months, len(firms)), dtype=bool)
     outside = np.empty((months, len(firms.nests.starts)))
-    reputation = _Reputation(market, plan.start, plan.first)
+    earned = np.log(parameters.reputation + (1 - parameters.reputation) * np.arange(FULL + 1) / FULL)
+    factors = np.exp(earned / (1 - firms.nests.sigma))  # of reputation, [platform, age]
+    base, start = market.base.ravel(), plan.start.astype(np.int16)
+    reputed = np.where(start < plan.first - FULL, market.base, 0.0)
     leavers = np.flatnonzero(firms.stop != NEVER)
     entered = plan.start.min(axis=0)
     alive = alive.copy()
     for row, month in enumerate(range(plan.first, plan.first + months)):
         living[row] = alive
-        weights = reputation.weights(month) * (environment.firm[month] * alive)
+        age = (np.int16(month) - start).ravel()
+        young = np.flatnonzero(age.view(np.uint16) <= FULL)  # only they change; a negative age is a large unsigned one
+        reputed.ravel()[young] = base[young] * factors[young // len(firms), age[young]]
+        weights = reputed * (environment.firm[month] * alive)
         weights[0] *= plan.home[row]
         weights[EBY, leavers[firms.stop[leavers] <= month]] = 0.0
         weights[:, plan.closed] *= plan.effort[row]
@@ -284,26 +290,6 @@ def _sell(
     split = np.divide(sold, total, out=np.zeros_like(sold), where=total > 0)
     sales[1:, plan.closed] = sold + split * (following * spending[category])
     return sales, outside
-
-
-class _Reputation:
-    """Weights at the reputation that age on the platform has earned; only the young are touched each month."""
-
-    def __init__(self, market: Market, start: Ints, first: int):
-        newcomer = market.parameters.reputation
-        earned = np.log(newcomer + (1 - newcomer) * np.arange(FULL + 1) / FULL)
-        self.factors = np.exp(earned / (1 - market.firms.nests.sigma))  # [platform, age]
-        self.base = market.base.ravel()
-        self.start = start.astype(np.int16)
-        self.weighted = np.where(start < first - FULL, market.base, 0.0)
-
-    def weights(self, month: int) -> Floats:
-        """Return float64[platform, firm]; months must be asked for one after the other."""
-        age = (np.int16(month) - self.start).ravel()
-        young = np.flatnonzero(age.view(np.uint16) <= FULL)  # a negative age is a large unsigned one
-        platform = young // self.start.shape[1]
-        self.weighted.ravel()[young] = self.base[young] * self.factors[platform, age[young]]
-        return self.weighted
 
 
 def _by_group(firms: Firms, values: Floats | Bools) -> Floats:
