@@ -120,18 +120,19 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
     if not verdicts:
         return note("The event names no claim that is to be judged here.")
     first = verdicts[0]
-    words = [label(verdict.word, simulated=verdict.simulated) for verdict in verdicts]
     columns = {
         "Claim": [v.name for v in verdicts],
         "What was said": [f"{v.statement} ({v.claimant})" for v in verdicts],
-        condition(first.market).rstrip(":") if first.simulated else "Verdict": pd.Series(words, dtype=object),
+        condition(first.market).rstrip(":") if first.simulated else "Verdict": [
+            label(v.word, simulated=v.simulated) for v in verdicts
+        ],
         "Found": [finding(v) for v in verdicts],
         "Grade": [v.grade or "–" for v in verdicts],
         "Why": [v.why for v in verdicts],
     }
     if not any(verdict.grade for verdict in verdicts):
         del columns["Grade"]
-    return table(pd.DataFrame(columns), caption)
+    return table(pd.DataFrame(columns, dtype=object), caption)
 
 
 # The brief
@@ -182,41 +183,37 @@ def brief_table(verdicts: Sequence[Verdict]) -> Block:
     columns: dict[str, Any] = {
         "Claim (report)": [f"{v.name} ({v.notebook[:2]}{', panel' if v.name in public else ''})" for v in shown],
         "What was said, in this reading": [v.statement for v in shown],
-        "Verdict and finding": _cells([words.get(v.name) for v in shown], public),
+        "Verdict and finding": [_cell(words.get(v.name), public.get(v.name, ())) for v in shown],
         "What would change it": [v.change for v in shown],
     }
     if not words:
         del columns["Verdict and finding"]
     if told:
-        columns[condition(next(iter(told.values())).market).rstrip(":")] = _cells([told.get(v.name) for v in shown], {})
+        columns[condition(next(iter(told.values())).market).rstrip(":")] = [_cell(told.get(v.name), ()) for v in shown]
     found = {verdict.tier for verdict in words.values()}
     tiers = ", ".join(name for tier, name in TIER_NAMES.items() if tier in found) or "a simulated market"
     caption = (
         f"Readings of the claims and their words, from {tiers}, as of {shown[0].as_of}. "
         "Real figures ●, estimates and sets ◐, simulated ○. Not testable: with this data."
     )
-    return table(pd.DataFrame(columns), caption, provenance="real" if words else "simulated")
+    frame = pd.DataFrame(columns, dtype=object)  # text columns forget that labels are HTML
+    return table(frame, caption, provenance="real" if words else "simulated")
 
 
-def _cells(verdicts: Sequence[Verdict | None], public: Mapping[str, Sequence[Verdict]]) -> pd.Series:
-    """Return word, finding, margin and grade of each verdict, and in brackets what public figures said; or a dash."""
+def _cell(verdict: Verdict | None, public: Sequence[Verdict]) -> str:
+    """Return word, finding, margin and grade of a verdict, and in brackets what public figures said; or a dash."""
+    if verdict is None:
+        return "–"
+    beside = [*_told(verdict), *([f"grade: {verdict.grade}"] if verdict.grade else [])]
+    before = [f"{TIER_NAMES[v.tier]}: {'; '.join([v.word.lower(), *_told(v)])}" for v in public]
+    said = f" ({escape('. '.join(before))})" if before else ""
+    word = label(verdict.word, simulated=verdict.simulated)
+    return Label(f"{word} {escape('; '.join(beside))}".rstrip() + said)
 
-    def found(verdict: Verdict) -> list[str]:
-        margin = f"margin {quantity(verdict.margin, verdict.unit).lstrip('+')}" if verdict.margin is not None else ""
-        shown = finding(verdict).replace("percentage points", "pp")
-        return [part for part in (shown, margin) if part not in ("", "–")]
 
-    cells = []
-    for one in verdicts:
-        if one is None:
-            cells.append("–")
-            continue
-        word = label(one.word, simulated=one.simulated)
-        beside = "; ".join([*found(one), *([f"grade: {one.grade}"] if one.grade else [])])
-        before = [f"{TIER_NAMES[v.tier]}: {'; '.join([v.word.lower(), *found(v)])}" for v in public.get(one.name, ())]
-        said = f" ({escape('. '.join(before))})" if before else ""
-        cells.append(Label(f"{word} {escape(beside)}".rstrip() + said))
-    return pd.Series(cells, dtype=object)  # text columns forget the class
+def _told(verdict: Verdict) -> list[str]:
+    margin = "" if verdict.margin is None else f"margin {quantity(verdict.margin, verdict.unit).lstrip('+')}"
+    return [part for part in (finding(verdict).replace("percentage points", "pp"), margin) if part not in ("", "–")]
 
 
 def brief_provenance(verdicts: Sequence[Verdict]) -> Block:
