@@ -319,10 +319,8 @@ def read(folder: str | Path, claims: Sequence[str] | None = None) -> list[Verdic
             raise DataError(f"{folder}: verdicts of one run were asked for; found {what} {sorted(several)}; {remedy}")
     judged = Counter((one.name, one.tier) for one in found)
     if twice := [f"{name} of tier {tier} {number} times" for (name, tier), number in judged.items() if number > 1]:
-        remedy = "remove the file that another run left there, or let one notebook judge it"
-        raise DataError(
-            f"{folder}: one verdict on each reading and tier was asked for; found {', '.join(twice)}; {remedy}"
-        )
+        asked = f"{folder}: one verdict on each reading and tier was asked for; found {', '.join(twice)}"
+        raise DataError(f"{asked}; remove the file that another run left there, or let one notebook judge it")
     return [one for one in found if claims is None or one.claim in claims]
 
 

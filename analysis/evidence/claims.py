@@ -154,9 +154,8 @@ def out_of_reach(report: str) -> pd.DataFrame:
     """Return what a report, such as ``"05"``, cannot estimate from public figures: `id`, `effect`, `answer`, `why`."""
     rows = data.load("out_of_reach")
     if report not in set(known := rows["report"].unique()):
-        raise DesignError(
-            f"what report {report!r} cannot estimate was asked for; there are {', '.join(known)}; name one"
-        )
+        asked = f"what report {report!r} cannot estimate was asked for"
+        raise DesignError(f"{asked}; there are {', '.join(known)}; name one")
     return rows[rows["report"] == report].assign(answer=NOT_ESTIMABLE).reset_index(drop=True)
 
 

@@ -190,9 +190,8 @@ def frozen_on_record(firm: str) -> tuple[float, bool]:
     events = data.load("events")
     named = events.loc[events["seed"] & events["unit"].eq("yuan frozen (more than)"), "quantity"]
     if len(named) != 1:
-        raise DataError(
-            f"events.csv: one frozen sum of the founding article was asked for; found {len(named)}; keep one"
-        )
+        asked = "events.csv: one frozen sum of the founding article was asked for"
+        raise DataError(f"{asked}; found {len(named)}; keep one")
     told = disclosed().query("firm == @firm and measure == 'funds_frozen'")["value"]
     filed, claimed = float(told.iloc[0]), float(named.iloc[0]) / 1e6
     return filed, abs(filed / claimed - 1) <= SAME_COUNT

@@ -283,9 +283,8 @@ def closed_share(accounts: float, population: float, *, sd_log_sales: float, til
         If not fewer accounts are closed than there are.
     """
     if not 0 < accounts < population:
-        raise DesignError(
-            f"{accounts} closed of {population} accounts were asked for; give fewer closed than there are"
-        )
+        asked = f"{accounts} closed of {population} accounts were asked for"
+        raise DesignError(f"{asked}; give fewer closed than there are")
     fraction, slope = accounts / population, tilt * sd_log_sales  # the chance rises by `slope` logs per deviation of S
     if slope == 0:
         return fraction

@@ -76,9 +76,8 @@ def kind(named: str = "") -> str:
     What is estimated from a simulated market is simulated; only "real" names real numbers in a simulated look.
     """
     if not (named or LOOK.provenance):
-        raise DesignError(
-            f"an exhibit was asked for; nobody said whether its numbers are {', '.join(KINDS)}; call style.use first"
-        )
+        found = f"nobody said whether its numbers are {', '.join(KINDS)}"
+        raise DesignError(f"an exhibit was asked for; {found}; call style.use first")
     return LOOK.provenance if not named or (LOOK.simulated and named != "real") else named
 
 

@@ -85,10 +85,8 @@ def export(preset: str, seed: int, out: Path, overrides: Mapping[str, Any] | Non
     """
     others = [path.name for path in sorted(out.iterdir()) if path.name not in FILES] if out.is_dir() else []
     if others or (out.exists() and not out.is_dir()):
-        raise DesignError(
-            f"a simulated market in {out} was asked for; there is {others[0] if others else 'a file of that name'}, "
-            "which is no part of one; name a new folder"
-        )
+        found = f"there is {others[0] if others else 'a file of that name'}, which is no part of one"
+        raise DesignError(f"a simulated market in {out} was asked for; {found}; name a new folder")
     panel, truth = simulate(preset, seed, **(overrides or {}))
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as draft:

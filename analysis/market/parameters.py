@@ -50,31 +50,24 @@ class Parameters(SimpleNamespace):
 def chosen(preset: str, overrides: Mapping[str, Any] | None = None) -> Parameters:
     """Return the parameters of a preset, some overridden; what there is not, or cannot be, is a DesignError."""
     if preset not in PRESETS:
-        raise DesignError(
-            f"preset {preset!r} of the simulated market was asked for; there is none, and real firms or brands are "
-            f"never simulated by name; choose from {', '.join(PRESETS)}"
-        )
+        asked = f"preset {preset!r} of the simulated market was asked for"
+        found = "there is none, and real firms or brands are never simulated by name"
+        raise DesignError(f"{asked}; {found}; choose from {', '.join(PRESETS)}")
     given = PRESETS[preset] | dict(overrides or {})
     for name, value in given.items():
         if name not in _ROWS:
-            known = ", ".join(_ROWS)
-            raise DesignError(
-                f"parameter {name!r} of the simulated market was asked for; there is none; choose from {known}"
-            )
+            asked = f"parameter {name!r} of the simulated market was asked for"
+            raise DesignError(f"{asked}; there is none; choose from {', '.join(_ROWS)}")
         row = _ROWS[name]
         wanted = (int,) if row["type"] == "int" else (int, float)
         if isinstance(value, bool) or not isinstance(value, wanted) or not row["low"] <= value <= row["high"]:
-            raise DesignError(
-                f"parameter {name} = {value!r} was asked for; it is {row['type']} in {row['unit']}; "
-                f"give a value from {row['low']:g} to {row['high']:g}"
-            )
-    found = Parameters(**given)
-    if found.n_categories > found.n_firms:
-        raise DesignError(
-            f"{found.n_categories} categories were asked for; there are {found.n_firms} firms to sell in them; "
-            "give at least one firm per category"
-        )
-    return found
+            asked = f"parameter {name} = {value!r} was asked for; it is {row['type']} in {row['unit']}"
+            raise DesignError(f"{asked}; give a value from {row['low']:g} to {row['high']:g}")
+    made = Parameters(**given)
+    if made.n_categories > made.n_firms:
+        asked = f"{made.n_categories} categories were asked for; there are {made.n_firms} firms to sell in them"
+        raise DesignError(f"{asked}; give at least one firm per category")
+    return made
 
 
 def from_text(given: Mapping[str, str]) -> dict[str, Any]:
@@ -92,7 +85,6 @@ def plausible(name: str) -> tuple[float, float]:
     """Return the range in which a parameter plausibly lies; where none is stated, that is a DesignError."""
     stated = [known for known, row in _ROWS.items() if row["plausible_low"] == row["plausible_low"]]
     if name not in stated:
-        raise DesignError(
-            f"the plausible range of {name!r} was asked for; none is stated; choose from {', '.join(stated)}"
-        )
+        asked = f"the plausible range of {name!r} was asked for"
+        raise DesignError(f"{asked}; none is stated; choose from {', '.join(stated)}")
     return _ROWS[name]["plausible_low"], _ROWS[name]["plausible_high"]

@@ -290,10 +290,10 @@ class Truth:
         """
         first, last = FIRST_WAVE + post_from, FIRST_WAVE + post_to
         if not FIRST_WAVE <= first <= last < MONTHS or last - 12 >= self.market.news:
+            asked = f"a window from month {post_from} to {post_to} after the first wave was asked for"
+            months = f"months 0 to {min(MONTHS - 1, self.market.news + 11) - FIRST_WAVE}"
             raise DesignError(
-                f"a window from month {post_from} to {post_to} after the first wave was asked for; months 0 to "
-                f"{min(MONTHS - 1, self.market.news + 11) - FIRST_WAVE} have a base a year before that ends before "
-                "the news; choose among these"
+                f"{asked}; {months} have a base a year before that ends before the news; choose among these"
             )
         rows = self._rows(post_from, post_to)
         history, firms = self.market.history.sales, self.market.firms
