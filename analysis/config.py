@@ -24,7 +24,6 @@ ON_RECORD = "amazon_2021"  # the event whose public figures data/facts holds
 EVENTS, NOTEBOOKS = ROOT / "data" / "events", ROOT / "notebooks"
 MOST_BYTES, ISO_MONTH, DOLLARS = 200_000, "%Y-%m", "USD"
 
-Absent = Literal["missing", "zero"]  # what a firm-platform-month without a row is
 Value = int | float | str | bool
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -137,7 +136,6 @@ class Wide(_Written):
 class Map(_Written):
     """What a researcher's own file calls the columns, platforms, origins and months of a panel."""
 
-    path: Annotated[Path, Field(strict=True)] = Path("map")  # its own file, for messages; no text of a file is one
     columns: Annotated[Labels, AfterValidator(_ours)] = {}  # our name: theirs; none for one that has our name
     platforms: Labels = {}  # their label: our code; none if theirs are our codes
     origins: Labels = {}
@@ -145,7 +143,7 @@ class Map(_Written):
     currency: Text = DOLLARS  # of their sales
     rates: Rates = {}  # US dollars for one unit of it, by "YYYY-MM", by "YYYY", or the one under ""
     home: Text | None = None  # our code of the platform that closed accounts
-    absent: Absent | None = None
+    absent: Literal["missing", "zero"] = "missing"  # what a firm-platform-month without a row is
     encoding: Literal["utf-8", "gbk"] = "utf-8"  # of a CSV file
     month_format: Format = ISO_MONTH  # of months in cells
     closures: Literal["firm", "account"] = "firm"  # whose month closed_on is
@@ -161,11 +159,6 @@ class Map(_Written):
         if not self.rates:
             return 1.0
         return next((self.rates[key] for key in (month, month[:4], "") if key in self.rates), math.nan)
-
-
-def read_map(path: str | Path) -> Map:
-    """Read a map from a YAML file; ``docs/bring-your-own-panel.md`` shows its keys, any of which may be left out."""
-    return load(Path(path), Map).model_copy(update={"path": Path(path)})
 
 
 class Event(_Written):

@@ -43,6 +43,11 @@ def small(tmp_path, old="", new="", header=HEADER):
     return csv(tmp_path, text.replace(old, new, 1) if old else text)
 
 
+def all_listed(tmp_path):
+    """Write the map of a file that lists all sales."""
+    return csv(tmp_path, "absent: zero\n", "all_listed.yml")
+
+
 def refusal(path, **asked):
     with pytest.raises(DataError) as refused:
         read_panel(path, **asked)
@@ -87,26 +92,23 @@ def test_a_row_is_a_cell_zero_is_a_value_and_an_empty_cell_is_missing(tmp_path):
 def test_a_row_that_is_absent_is_missing_unless_the_firm_has_no_row_on_the_platform(tmp_path):
     path = small(tmp_path, "A,g1,CN,kitchen,AMZ,2021-02,12.5,2021-03\n")
     np.testing.assert_array_equal(read_panel(path).sales[0], [[10, np.nan, 0], [0, 0, 0]])
-    np.testing.assert_array_equal(read_panel(path, absent="zero").sales[0], [[10, 0, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(read_panel(path, map=all_listed(tmp_path)).sales[0], [[10, 0, 0], [0, 0, 0]])
 
 
 def test_a_platform_is_not_covered_in_a_month_without_any_row_of_it(tmp_path):
     path = small(tmp_path, "B,g2,US,kitchen,EBY,2021-02,,\n")
     np.testing.assert_array_equal(read_panel(path).platform("EBY"), [[0, np.nan, 0], [1, np.nan, 3]])
-    np.testing.assert_array_equal(read_panel(path, absent="zero").platform("EBY"), [[0, 0, 0], [1, 0, 3]])
+    zeros = read_panel(path, map=all_listed(tmp_path))
+    np.testing.assert_array_equal(zeros.platform("EBY"), [[0, 0, 0], [1, 0, 3]])
 
 
 def test_a_month_without_any_row_is_missing_and_keeps_its_place(tmp_path):
     text = "\n".join(line for line in f"{HEADER}\n{ROWS}".splitlines() if ",2021-02," not in line)
-    for absent in ("missing", "zero"):
-        panel = read_panel(csv(tmp_path, text), absent=absent)
+    for named in (None, all_listed(tmp_path)):
+        panel = read_panel(csv(tmp_path, text), map=named)
         assert len(panel.months) == 3
         assert np.isnan(panel.sales[:, :, 1]).all()
         assert not np.isnan(panel.sales[:, :, [0, 2]]).any()
-
-
-def test_an_unknown_rule_for_absent_rows_is_refused(tmp_path):
-    assert "found 'nothing'; use 'missing' or 'zero'" in refusal(small(tmp_path), absent="nothing")
 
 
 def test_the_home_platform_comes_first_and_the_others_in_the_order_asked(tmp_path):
@@ -287,7 +289,7 @@ def test_nothing_of_the_caller_is_changed(tmp_path):
     sales, firms = panel.sales.copy(), panel.firms.copy()
     panel.to_parquet(tmp_path / "panel.parquet")
     bytes_before = (tmp_path / "panel.parquet").read_bytes()
-    read_panel(tmp_path / "panel.parquet", absent="zero")
+    read_panel(tmp_path / "panel.parquet", map=all_listed(tmp_path))
     panel.exposure(base=slice(0, 4))
     panel.base_share(base=slice(0, 4))
     panel.cohorts()

@@ -228,7 +228,7 @@ def _sample(panel: Panel, design: Design) -> Sample:
             f"to {panel.months[-1]}; narrow the window"
         )
     after, base = slice(start, stop), slice(wave - design.base_months, wave)
-    exposure = panel.exposure(base=base, home=panel.platforms[0], cut=design.cut, months=after).mean(axis=1)
+    exposure = panel.exposure(base=base, cut=design.cut, months=after).mean(axis=1)
     closed, never_closed = first < stop, panel.firms["closed_on"].isna().to_numpy()
     since = np.arange(start, stop) >= first[:, np.newaxis]
     return Sample(

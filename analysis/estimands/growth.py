@@ -343,7 +343,7 @@ def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
             f"before and {later} in those from {panel.months[wave]}; bring a panel that firms may enter, not "
             "one of the largest at the start"
         )
-    share = np.nan_to_num(panel.base_share(base=sample.base, home=panel.platforms[0])[sample.closed])
+    share = np.nan_to_num(panel.base_share(base=sample.base)[sample.closed])
     exposure = np.bincount(sample.category[sample.closed], weights=share, minlength=size).astype(float)
     found = exposure_effects(entrants, exposure, np.array([False, True]), bins=(), level=design.level)
     n = [earlier + later]

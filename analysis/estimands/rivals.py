@@ -348,7 +348,7 @@ def redraws(
     strata = _strata(panel.firms.iloc[largest], sample.origin[largest], volume)[took]
     drawn = redraw_closures(closed[took], strata, np.random.default_rng(seed), whole_number("draws", draws))
     whole = sparse.csr_array((drawn.data, took[drawn.indices], drawn.indptr), shape=(draws, len(volume)))
-    share = np.nan_to_num(panel.base_share(base=sample.base, home=panel.platforms[0]))
+    share = np.nan_to_num(panel.base_share(base=sample.base))
     shape = (len(names), int(sample.category.max()) + 1)
     held = sparse.coo_array((share, (group, sample.category)), shape=shape).tocsr()
     firms = incumbents(panel, design, own_origin=own_origin)

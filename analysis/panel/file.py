@@ -16,18 +16,18 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-from analysis.config import DOLLARS, ISO_MONTH, Map, as_month
+from analysis.config import DOLLARS, ISO_MONTH, Map, as_month, load
 from analysis.errors import DataError
 from analysis.estimate import Bools, Floats, Ints
 from analysis.panel.panel import MONTH, NUMBER, TEXT, UNITS, columns
 
 ROWS_AT_ONCE = 1 << 18
 _BYTES_AT_ONCE = 1 << 22  # of a CSV file; the reader runs ahead by a good twenty blocks
-_SPREAD = ("month", "sales")  # have no column of their own where months are columns
 _CODECS = {"utf-8": "utf-8", "gbk": "gb18030"}  # which holds all of GBK
 _MARK = b"\xef\xbb\xbf"  # of the order of bytes in UTF-8
 _DIGITS = r"^(-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?)?$"
 _MONEY = r"(?P<sign>\p{Sc}|元|USD|CNY|RMB|EUR|GBP|JPY|HKD)"
+_NO_MONEY = "take the signs out, bring all rows to one currency, and name it in a map with its rates if it is not USD"
 _BOUNDS = {"minimum": (np.less, "at least"), "maximum": (np.greater, "at most")}
 _BOUNDS["exclusiveMinimum"] = (np.less_equal, "more than")
 
@@ -41,11 +41,13 @@ def refuse(where: Any, asked: str, found: str, do: str) -> NoReturn:
 class File:
     """A file whose header has been read.
 
-    `theirs` is their column for each of ours; `months`, where months are columns, the month YYYY-MM of each of theirs;
-    `said` what its metadata say of the panel; `allowed` the platforms asked for.
+    `map` is the file of the map, for messages; `theirs` their column for each of ours; `months`, where months are
+    columns, the month YYYY-MM of each of theirs; `said` what its metadata say of the panel; `allowed` the platforms
+    asked for.
     """
 
     path: Path
+    map: Path | None
     named: Map
     theirs: Mapping[str, str]
     months: Mapping[str, str]
@@ -66,7 +68,7 @@ class File:
         """Return what messages call one of our columns."""
         theirs = self.theirs.get(name, name)
         if self.months and name in ("month", "sales"):
-            theirs = list(self.months)[position % len(self.months)]
+            theirs = [*self.months][position % len(self.months)]
         return name if theirs == name else f"{theirs!r} ({name})"
 
     def refuse(self, positions: Ints, name: str, asked: str, found: str, do: str = "") -> NoReturn:
@@ -78,45 +80,49 @@ class File:
         refuse(where, asked, found, do or columns()[name]["remedy"])
 
 
-def open_file(path: Path, given: Map | None, allowed: Sequence[str] | None) -> File:
+def open_file(path: Path, map: Path | None, allowed: Sequence[str] | None) -> File:
     """Find our columns in the header of a file, by a map if one is given."""
+    named = load(map, Map) if map else Map()
     if not path.is_file() or path.suffix not in (".csv", ".parquet"):
         found = f"the type {path.suffix!r}" if path.is_file() else "no such file"
         refuse(path, "a .csv or .parquet file", found, "give the path of one of these")
-    named, reader = given or Map(path=path), _csv_header if path.suffix == ".csv" else _parquet_header
-    header, said = reader(path, named.encoding)
+    header, said = (_csv_header if path.suffix == ".csv" else _parquet_header)(path, named.encoding)
     where = f"{path}, row 1" if path.suffix == ".csv" else f"{path}"
     needed = [name for name, column in columns().items() if not column.get("optional")]
     unknown = [name for name in header if name not in columns()]
-    if not given and unknown:
+    if not map and unknown:
         optional = ", ".join(name for name in columns() if name not in needed)
         do = f"remove or rename it, or say in a map which is which; optional columns are {optional}"
         refuse(where, f"the columns {', '.join(needed)}", f"the unknown column {unknown[0]!r}", do)
-    theirs = {name: name for name in columns() if name in header} | dict(named.columns)
+    theirs = {name: name for name in columns() if name in header} | named.columns
     for name, column in theirs.items():
         if header.count(column) != 1:
-            asked = f"one column {column!r}" + (f", which {named.path} says is {name}" if given else "")
-            do = f"correct `columns` in {named.path}" if given else "remove what is there twice"
+            asked = f"one column {column!r}" + (f", which {map} says is {name}" if map else "")
+            do = f"correct `columns` in {map}" if map else "remove what is there twice"
             refuse(where, asked, f"the columns {', '.join(header)}", do)
     if named.closures == "account" and ("account" not in theirs or "dose" in theirs):
+        asked = "accounts that were closed one by one, from which doses are made"
         found = "a column of doses" if "dose" in theirs else "no column 'account'"
-        do = f"correct `columns` or `closures` in {named.path}"
-        refuse(where, "accounts that were closed one by one, from which doses are made", found, do)
-    months = _wide_months(header, theirs, named, where) if named.wide else {}
+        refuse(where, asked, found, f"correct `columns` or `closures` in {map}")
+    months = _months_of(header, theirs, named, map, where)
     ignored = len({*header} - {*theirs.values(), *months})
     if "renamed_from" in theirs and ("firm" in theirs or "account" in theirs):  # either stands for the other
         theirs = {"firm": theirs.get("account", ""), "account": theirs.get("firm", "")} | theirs
     for name in needed:
-        if name not in theirs and not (months and name in _SPREAD):
-            do = (f"name theirs in {named.path}, or " if given else "") + f"add it: {columns()[name]['remedy']}"
+        if name not in theirs and not (months and name in ("month", "sales")):
+            do = (f"name theirs in {map}, or " if map else "") + f"add it: {columns()[name]['remedy']}"
             refuse(where, f"the columns {', '.join(needed)}", f"no column {name!r}", do)
-    return File(path, named, theirs, months, ignored, said, allowed)
+    return File(path, map, named, theirs, months, ignored, said, allowed)
 
 
-def _wide_months(header: list[str], theirs: Mapping[str, str], named: Map, where: str) -> dict[str, str]:
-    """Return the month of each column of months."""
-    assert named.wide is not None
-    prefix, pattern, months = named.wide.prefix, named.wide.format, dict[str, str]()
+def _months_of(
+    header: list[str], theirs: Mapping[str, str], named: Map, map: Path | None, where: str
+) -> dict[str, str]:
+    """Return the month of each column of months, if the map says that there are such."""
+    months = dict[str, str]()
+    if named.wide is None:
+        return months
+    prefix, pattern = named.wide.prefix, named.wide.format
     asked = f"columns of sales called {prefix}MONTH, the month as {pattern}"
     for column in header:
         word = column.removeprefix(prefix)
@@ -124,14 +130,15 @@ def _wide_months(header: list[str], theirs: Mapping[str, str], named: Map, where
         if column in theirs.values() or not column.startswith(prefix) or not (prefix or month or _serial(word)):
             continue  # without a prefix any other column may stand beside the months
         if month is None:
-            do = f"rename the column, or correct `wide` in {named.path}"
+            do = f"rename the column, or correct `wide` in {map}"
             refuse(where, asked, f"the column {column!r}{_serial(word)}", do)
         if month in months.values() or header.count(column) > 1:
             refuse(where, asked, f"the month {month} twice ({column!r})", "remove one column")
         months[column] = month
-    if not months or any(name in theirs for name in _SPREAD):
-        found = f"{len(months)} of these" + "".join(f" and the column {name!r}" for name in _SPREAD if name in theirs)
-        refuse(where, f"{asked}, instead of columns month and sales", found, f"correct `wide` in {named.path}")
+    beside = [name for name in ("month", "sales") if name in theirs]
+    if not months or beside:
+        found = f"{len(months)} of these" + "".join(f" and the column {name!r}" for name in beside)
+        refuse(where, f"{asked}, instead of columns month and sales", found, f"correct `wide` in {map}")
     return months
 
 
@@ -164,8 +171,6 @@ def _csv_header(path: Path, encoding: str) -> tuple[list[str], dict[str, str]]:
 def _refuse_bytes(path: Path, encoding: str) -> None:
     """Refuse the first line that is in another encoding, if there is one."""
     with path.open("rb") as stream:
-        marked = stream.read(len(_MARK)) == _MARK
-        stream.seek(0)
         for row, line in enumerate(stream, start=1):
             try:
                 line.decode(_CODECS[encoding])
@@ -176,7 +181,12 @@ def _refuse_bytes(path: Path, encoding: str) -> None:
                     asked, do = "text in GBK, as the map says", f"remove `encoding` from the map, or {do}"
                 elif "\ufffd" not in meant:
                     found += f"; likely it is GBK, in which the row is {meant!r}"
-                    do += ", whose mark it begins with" if marked else ", or write `encoding: gbk` in its map"
+                    stream.seek(0)
+                    do += (
+                        ", whose mark it begins with"
+                        if stream.read(3) == _MARK
+                        else ", or write `encoding: gbk` in its map"
+                    )
                 refuse(f"{path}, row {row}", asked, found, do)
 
 
@@ -193,6 +203,11 @@ def _parquet_header(path: Path, encoding: str) -> tuple[list[str], dict[str, str
 def month_text(number: float) -> str:
     """Return a month, YYYY-MM, of its number since January 1970."""
     return str(np.datetime64(int(number), "M"))
+
+
+def shown(value: Any) -> str:
+    """Return a value as messages show it."""
+    return "nothing" if value is None or value == "" else repr(value)
 
 
 @dataclass(frozen=True)
@@ -214,10 +229,13 @@ class Block:
             found = found or shown(self.raw[name][int(wrong.argmax())].as_py())
             self.file.refuse(self.start + np.flatnonzero(wrong), name, asked, found, do)
 
-
-def shown(value: Any) -> str:
-    """Return a value as messages show it."""
-    return "nothing" if value is None or value == "" else repr(value)
+    def refuse_words(self, coded: pa.DictionaryArray, right: Any, name: str, asked: str, do: str = "") -> None:
+        """Raise a DataError for the first row whose word is not a right one, if there is one."""
+        if not (right := np.asarray(right, dtype=bool)).all():
+            wrong = ~right[np.asarray(coded.indices)]
+            word = coded[int(wrong.argmax())].as_py()
+            serial = _serial(word) if columns()[name]["type"] == MONTH else ""
+            self.refuse(wrong, name, asked, shown(word) + serial, do)
 
 
 def blocks(file: File) -> Iterator[Block]:
@@ -244,7 +262,7 @@ def blocks(file: File) -> Iterator[Block]:
 
 def _tables(file: File) -> Iterator[pa.Table]:
     """Yield rows of the file, about as many months each time."""
-    held, needed = list[pa.RecordBatch](), list(dict.fromkeys([*file.theirs.values(), *file.months]))
+    held, needed = list[pa.RecordBatch](), [*dict.fromkeys([*file.theirs.values(), *file.months])]
     for batch in (_csv_batches if file.path.suffix == ".csv" else _parquet_batches)(file, needed):
         held.append(batch)
         if sum(part.num_rows for part in held) * max(1, len(file.months)) >= ROWS_AT_ONCE:
@@ -286,67 +304,58 @@ def _ours(file: File, table: pa.Table) -> dict[str, pa.ChunkedArray]:
     theirs = dict(zip(table.column_names, table.columns, strict=True))
     for name, cells in theirs.items():
         theirs[name] = cells.cast(cells.type.value_type) if pa.types.is_dictionary(cells.type) else cells
-    found = {name: theirs[column] for name, column in file.theirs.items()}
-    if not file.months:
+    found, rows, count = (
+        {name: theirs[column] for name, column in file.theirs.items()},
+        table.num_rows,
+        len(file.months),
+    )
+    if not count:
         return found
-    rows, months = table.num_rows, len(file.months)
     sales = [theirs[column] for column in file.months]
     kinds = {cells.type for cells in sales}
     if len(kinds) > 1:  # Parquet columns of whole numbers beside others
         kinds = {pa.string() if any(map(pa.types.is_string, kinds)) else pa.float64()}
-    chunks = [chunk for cells in sales for chunk in cells.cast(*kinds).chunks]
-    order = np.arange(rows * months).reshape(months, rows).T.ravel()
-    found = {name: cells.take(pa.array(np.repeat(np.arange(rows), months))) for name, cells in found.items()}
-    words = pa.chunked_array([list(file.months.values())])
-    return found | {
-        "month": words.take(pa.array(np.tile(np.arange(months), rows))),
-        "sales": pa.chunked_array(chunks).take(pa.array(order)),
-    }
+    found = {name: cells.take(pa.array(np.repeat(np.arange(rows), count))) for name, cells in found.items()}
+    found["month"] = pa.chunked_array([[*file.months.values()]]).take(pa.array(np.tile(np.arange(count), rows)))
+    by_month = pa.chunked_array([chunk for cells in sales for chunk in cells.cast(*kinds).chunks])
+    found["sales"] = by_month.take(pa.array(np.arange(rows * count).reshape(count, rows).T.ravel()))
+    return found
 
 
 def _coded(block: Block, name: str) -> pa.DictionaryArray:
     return block.raw[name].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
 
 
-def _without(coded: pa.DictionaryArray, right: Any) -> Bools:
-    """Return the rows whose word is not among the right ones."""
-    wrong = ~np.asarray(right, dtype=bool)
-    return wrong[np.asarray(coded.indices)] if wrong.any() else np.zeros(len(coded), dtype=bool)
-
-
 def _words(block: Block, name: str) -> pa.DictionaryArray:
     coded, named, limits = _coded(block, name), block.file.named, columns()[name].get("constraints", {})
     words = coded.dictionary
     if limits.get("required"):
-        block.refuse(_without(coded, pc.not_equal(words, "")), name, "a value")
-    unpadded = pc.equal(words, pc.utf8_trim_whitespace(words))
-    block.refuse(_without(coded, unpadded), name, "a word", do="remove the blanks around it")
+        block.refuse_words(coded, pc.not_equal(words, ""), name, "a value")
+    trimmed = pc.utf8_trim_whitespace(words)
+    block.refuse_words(coded, pc.equal(words, trimmed), name, "a word", "remove the blanks around it")
     if labels := {"platform": named.platforms, "origin": named.origins}.get(name):
-        known, do = pc.is_in(words, pa.array(labels)), f"add it under `{name}s` in {named.path}"
-        block.refuse(_without(coded, known), name, f"one of the labels {', '.join(labels)}", do=do)
+        known, do = pc.is_in(words, pa.array(labels)), f"add it under `{name}s` in {block.file.map}"
+        block.refuse_words(coded, known, name, f"one of the labels {', '.join(labels)}", do)
         coded = pa.array([labels[word] for word in words.to_pylist()]).take(coded.indices).dictionary_encode()
     money = (named.currency, *([UNITS["simulated"]] if named.currency == DOLLARS else []))
     if allowed := {"platform": block.file.allowed, "currency": money}.get(name, limits.get("enum")):
         known = pc.is_in(coded.dictionary, pa.array(allowed))
-        block.refuse(_without(coded, known), name, f"one of {', '.join(allowed)}")
+        block.refuse_words(coded, known, name, f"one of {', '.join(allowed)}")
     return coded
 
 
 def _months(block: Block, name: str) -> Floats:
-    cells, named = block.raw[name], block.file.named
+    cells, of_header = block.raw[name], name == "month" and block.file.months
     if pa.types.is_date(cells.type) or pa.types.is_timestamp(cells.type):
         times = cells.cast(pa.timestamp("us")).to_numpy()
         found = times.astype("datetime64[M]")
         within = ~np.isnat(times) & (found != times)
         block.refuse(within, name, "the first day of a month", do="set the day to 1, once the month is right")
     else:
-        coded, of_header = _coded(block, name), name == "month" and block.file.months
-        pattern = ISO_MONTH if of_header else named.month_format
+        coded, pattern = _coded(block, name), ISO_MONTH if of_header else block.file.named.month_format
         by_word = [as_month(word, pattern) if word else "NaT" for word in coded.dictionary.to_pylist()]
-        if (wrong := _without(coded, by_word)).any():
-            asked = "a month YYYY-MM" if pattern == ISO_MONTH else f"the first day of a month, as {pattern}"
-            word = coded[int(wrong.argmax())].as_py()
-            block.refuse(wrong, name, asked, f"{word!r}{_serial(word)}")
+        asked = "a month YYYY-MM" if pattern == ISO_MONTH else f"the first day of a month, as {pattern}"
+        block.refuse_words(coded, by_word, name, asked)
         found = np.array(by_word, dtype="datetime64[M]")[np.asarray(coded.indices)]
     months = np.where(np.isnat(found), np.nan, found.astype(np.int64))
     if columns()[name].get("constraints", {}).get("required"):
@@ -359,7 +368,10 @@ def _numbers(block: Block, name: str) -> Floats:
     cells = block.raw[name]
     if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
         if (wrong := ~pc.match_substring_regex(cells, _DIGITS).fill_null(True).to_numpy()).any():
-            _refuse_money(block, name, wrong)
+            signs = pc.struct_field(pc.extract_regex(cells, _MONEY), "sign")  # in one column they may be of several
+            signed, every = signs.is_valid().to_numpy(), ", ".join(sorted(signs.drop_null().unique().to_pylist()))
+            found = f"{cells[int((wrong & signed).argmax())].as_py()!r}, of the signs {every}"
+            block.refuse(wrong & signed, name, "plain numbers of one currency, without its sign", found, _NO_MONEY)
             block.refuse(wrong, name, "a number such as 1250 or 2e-3")
         cells = pc.if_else(pc.equal(cells, ""), None, cells)
     elif pa.types.is_boolean(cells.type):
@@ -378,16 +390,6 @@ def _check_bounds(block: Block, name: str, values: Floats) -> None:
             block.refuse(broken(values, number), name, f"{asked} {bound}")
 
 
-def _refuse_money(block: Block, name: str, wrong: Bools) -> None:
-    """Refuse numbers with the sign of a currency: in one column they may be of several."""
-    signs = pc.struct_field(pc.extract_regex(block.raw[name], _MONEY), "sign")
-    if (priced := wrong & signs.is_valid().to_numpy()).any():
-        value, every = block.raw[name][int(priced.argmax())].as_py(), signs.filter(priced).unique().to_pylist()
-        found = f"{value!r}, of the signs {', '.join(sorted(every))}"
-        do = "take the signs out, bring all rows to one currency, and name it in a map with its rates if it is not USD"
-        block.refuse(priced, name, "plain numbers of one currency, without its sign", found, do)
-
-
 def _rates(block: Block) -> Floats:
     """Return the US dollars for one unit of the map's money in the month of each row."""
     named, month = block.file.named, block.typed["month"].astype(np.int64)
@@ -395,6 +397,6 @@ def _rates(block: Block) -> Floats:
     rates: Floats = pd.Series(month).map(by_month).to_numpy(float)
     if (lacking := np.isnan(rates) & ~np.isnan(block.typed["sales"])).any():
         word = month_text(month[lacking.argmax()])
-        asked, do = f"sales of a month with a rate for {named.currency}", f"add {word} to `rates` in {named.path}"
+        asked, do = f"sales of a month with a rate for {named.currency}", f"add {word} to `rates` in {block.file.map}"
         block.refuse(lacking, "sales", asked, f"sales of {word}, which has none", do)
     return rates

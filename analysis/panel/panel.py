@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, cached_property, wraps
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -34,13 +34,11 @@ ORDER = "platform_order"
 _ROWS_AT_ONCE = 1 << 18  # of a file that is written
 _FIRMS_AT_ONCE = 1 << 16  # of a digest, so that a large panel is not copied whole
 
-Column = dict[str, Any]
-P = ParamSpec("P")
-R = TypeVar("R")
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 @cache
-def columns() -> dict[str, Column]:
+def columns() -> dict[str, dict[str, Any]]:
     """Return the fields of ``data/panel.schema.json`` by name: the only list of the columns of a panel."""
     return {field["name"]: field for field in json.loads(SCHEMA.read_text(encoding="utf-8"))["fields"]}
 
@@ -50,25 +48,20 @@ def attributes() -> list[str]:
     return [name for name, column in columns().items() if column.get("constantWithin") == "firm"]
 
 
-def _once(method: Callable[Concatenate[Panel, P], R]) -> Callable[Concatenate[Panel, P], R]:
+def _once(method: Method) -> Method:
     """Keep with a panel what a method returned, by its arguments; arrays are handed out read-only."""
 
     @wraps(method)
-    def kept(self: Panel, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        key = f"{method.__name__} {args} {sorted(kwargs.items())}"
+    def kept(self: Panel, *args: Any, **named: Any) -> Any:
+        key = f"{method.__name__} {args} {sorted(named.items())}"
         if key not in self._kept:
-            self._kept[key] = method(self, *args, **kwargs)
-            for part in self._kept[key] if isinstance(self._kept[key], tuple) else [self._kept[key]]:
+            self._kept[key] = found = method(self, *args, **named)
+            for part in found if isinstance(found, tuple) else [found]:
                 if isinstance(part, np.ndarray):
                     part.flags.writeable = False
-        found: R = self._kept[key]
-        return found
+        return self._kept[key]
 
-    return kept
-
-
-def _nothing_dropped() -> pd.DataFrame:
-    return pd.DataFrame({"what": pd.Series(dtype="str"), "rule": pd.Series(dtype="str"), "count": np.empty(0, int)})
+    return cast(Method, kept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,41 +98,33 @@ class Panel:
     platforms: tuple[str, ...]
     months: pd.PeriodIndex
     provenance: str
-    dropped: pd.DataFrame = field(default_factory=_nothing_dropped)
+    dropped: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["what", "rule", "count"]))
     _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit each other."""
-        for wrong, asked, found, remedy in self._faults():
-            if wrong:
-                raise DataError(f"a panel with {asked} was asked for; found {found}; {remedy}")
-
-    def _faults(self) -> list[tuple[bool, str, str, str]]:
-        """Return each way in which the parts may not fit: whether they do, asked, found, what to do."""
-        shape = (len(self.firms), len(self.platforms), len(self.months))
-        ids, lacking = self.firms.index, [name for name in attributes() if name not in self.firms]
-        twice = list(ids[ids.duplicated()][:1])
-        steps = np.diff(self.months.asi8) if self.months.freqstr == "M" else np.array([0])
+        shape, ids = (len(self.firms), len(self.platforms), len(self.months)), self.firms.index
+        lacking, twice = [name for name in attributes() if name not in self.firms], [*ids[ids.duplicated()][:1]]
+        gap = self.months.freqstr != "M" or (np.diff(self.months.asi8) != 1).any()
         low, high = np.fmin.reduce(self.sales, None, initial=0.0), np.fmax.reduce(self.sales, None, initial=0.0)
-        named = ids.append(pd.Index(self.firms["brand_group"].unique())) if "brand_group" in self.firms else ids
-        real = self.provenance == "real"
-        simulated = named[named.astype(str).str.match(SIMULATED_ID)] if real else named[:0]
-        return [
+        named = (
+            ids.append(pd.Index(self.firms.get("brand_group", ids).unique())) if self.provenance == "real" else ids[:0]
+        )
+        simulated = named[named.astype(str).str.match(SIMULATED_ID)]
+        such = f"{len(simulated)} simulated ids such as {[*simulated[:1]]}"
+        for wrong, asked, found, remedy in (
             (self.provenance not in UNITS, "a provenance real or simulated", repr(self.provenance), "use one of these"),
             (self.sales.dtype != np.float64, "sales in float64", str(self.sales.dtype), "convert them"),
             (self.sales.shape != shape, f"sales of shape {shape}", str(self.sales.shape), "match its axes"),
-            (bool(lacking), f"firms with {', '.join(attributes())}", f"no {', '.join(lacking)}", "add the column"),
-            (bool(twice), "each firm once", f"the firm {twice} twice", "merge its rows"),
+            (lacking, f"firms with {', '.join(attributes())}", f"no {', '.join(lacking)}", "add the column"),
+            (twice, "each firm once", f"the firm {twice} twice", "merge its rows"),
             (len(set(self.platforms)) < shape[1], "each platform once", str(self.platforms), "merge the two"),
-            (bool((steps != 1).any()), "months without gaps", str(list(self.months[:3])), "give every month"),
+            (gap, "months without gaps", str([*self.months[:3]]), "give every month"),
             (low < 0 or high == np.inf, "finite sales of at least 0", f"{low:g} to {high:g}", "correct them"),
-            (
-                len(simulated) > 0,
-                "real firms",
-                f"{len(simulated)} simulated ids such as {simulated[:1].tolist()}",
-                "say that it is simulated, or leave these firms out",
-            ),
-        ]
+            (len(simulated), "real firms", such, "say that it is simulated, or leave these firms out"),
+        ):
+            if wrong:
+                raise DataError(f"a panel with {asked} was asked for; found {found}; {remedy}")
 
     @property
     def unit(self) -> str:
@@ -204,13 +189,9 @@ class Panel:
 
         Raises
         ------
-        DesignError
-            If `cut` is not in (0, 1].
         DataError
             If a firm was closed before the first month.
         """
-        if not 0 < cut <= 1:
-            raise DesignError(f"a dose in (0, 1] as cut was asked for; found {cut}; 0.5 is usual")
         closed = self.firms["closed_on"].notna().to_numpy()
         position = _month(self.firms["closed_on"]) - self.months.asi8[0]
         if (early := closed & (position < 0)).any():
@@ -243,41 +224,31 @@ class Panel:
         DataFrame
             `month` (Period), `firms`, `brand_groups`; one row per month in which firms were closed, in order.
         """
-        first, (group, groups) = self.first_treated(cut=cut), self.codes("brand_group")
-        closed = np.flatnonzero(np.isfinite(first))
-        month = first[closed].astype(np.int64)
-        firms = np.bincount(month, minlength=len(self.months))
-        pairs = np.unique(month * len(groups) + group[closed])
-        brand_groups = np.bincount(pairs // len(groups), minlength=len(self.months))
-        at = np.flatnonzero(firms)
-        return pd.DataFrame({"month": self.months[at], "firms": firms[at], "brand_groups": brand_groups[at]})
+        first = self.first_treated(cut=cut)
+        closed = np.isfinite(first)
+        month = self.months[first[closed].astype(int)]
+        by_month = self.firms.loc[closed, ["brand_group"]].groupby(pd.Index(month, name="month"))["brand_group"]
+        return by_month.agg(firms="size", brand_groups="nunique").reset_index()
 
-    def base_share(self, *, base: slice, home: str = "AMZ") -> Floats:
+    def base_share(self, *, base: slice) -> Floats:
         """Return the share of each firm in its category's home sales over the base months.
 
         Parameters
         ----------
         base : slice
             Positions of the base months on axis 2.
-        home : str
-            The platform.
 
         Returns
         -------
         float64[firm]
             Sales recorded in the base months over those of the category. NaN for a firm with no known base month,
             and in a category that sold nothing.
-
-        Raises
-        ------
-        DesignError
-            If the base holds no month or the platform is unknown.
         """
-        sold, known, of_category = self._base_sales(base, home)
+        sold, known, of_category = self._base_sales(base)
         with np.errstate(invalid="ignore"):
             return np.where(known, sold / of_category[self.codes("category")[0]], np.nan)
 
-    def exposure(self, *, base: slice, home: str = "AMZ", cut: float = 0.5, months: slice = slice(None)) -> Floats:
+    def exposure(self, *, base: slice, cut: float = 0.5, months: slice = slice(None)) -> Floats:
         """Return how much of its category's home sales each firm's closed rivals held.
 
         ``E[i, t]`` is the sum of the base shares of the firms of i's category other than i that were closed by t.
@@ -286,8 +257,6 @@ class Panel:
         ----------
         base : slice
             Positions of the base months on axis 2, before the first closure.
-        home : str
-            The platform.
         cut : float
             Smallest dose that counts as a closure.
         months : slice
@@ -302,12 +271,20 @@ class Panel:
         Raises
         ------
         DesignError
-            If the base holds no month or reaches into the closures, or the platform is unknown.
+            If the base reaches into the closures.
         """
-        first, (category, names) = self.first_treated(cut=cut), self.codes("category")
-        self._before_closures(base, first)
-        sold, _, of_category = self._base_sales(base, home)
-        closed, every = np.flatnonzero(np.isfinite(first)), np.arange(len(self.months))
+        first, (category, names), every = (
+            self.first_treated(cut=cut),
+            self.codes("category"),
+            np.arange(len(self.months)),
+        )
+        if (last := every[base].max(initial=-1)) >= first.min():
+            raise DesignError(
+                f"base months before the first closure were asked for; the base ends in {self.months[last]}, the first "
+                f"closure is in {self.months[int(first.min())]}; end the base earlier"
+            )
+        sold, _, of_category = self._base_sales(base)
+        closed = np.flatnonzero(np.isfinite(first))
         lost = np.zeros((len(names), len(every)))
         np.add.at(lost, (category[closed], first[closed].astype(int)), sold[closed])
         lost = lost.cumsum(axis=1)[:, months]
@@ -319,24 +296,13 @@ class Panel:
         return found
 
     @_once
-    def _base_sales(self, base: slice, home: str) -> tuple[Floats, Bools, Floats]:
+    def _base_sales(self, base: slice) -> tuple[Floats, Bools, Floats]:
         """Return each firm's home sales in the base months, whether any is known, and the sum by code of category."""
-        sales = self.platform(home)[:, base]
-        if sales.shape[1] == 0:
-            raise DesignError(f"base months {base} were asked for; the panel has {len(self.months)}; give one of them")
+        sales = self.sales[:, 0, base]
         known = ~np.isnan(sales)
         sold = sales.sum(axis=1, where=known)
-        of_category = np.bincount(self.codes("category")[0], weights=sold)
-        return sold, np.asarray(known.any(axis=1)), of_category.astype(float)
-
-    def _before_closures(self, base: slice, first: Floats) -> None:
-        months = np.arange(len(self.months))[base]
-        if len(months) and months.max() >= first.min():
-            closure, last = self.months[int(first.min())], self.months[months.max()]
-            raise DesignError(
-                f"base months before the first closure were asked for; the base ends in {last}, the first closure is "
-                f"in {closure}; end the base earlier"
-            )
+        of_category = np.bincount(self.codes("category")[0], weights=sold).astype(float)
+        return sold, np.asarray(known.any(axis=1)), of_category
 
     def to_parquet(self, path: str | Path) -> None:
         """Write one row per firm, platform and month, missing sales as null.

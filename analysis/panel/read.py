@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NoReturn, get_args
+from typing import IO, Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analysis.config import Absent, Map, read_map
 from analysis.errors import DataError
 from analysis.estimate import Bools, Floats, Ints
 from analysis.panel.file import ROWS_AT_ONCE, File, blocks, month_text, open_file, refuse, shown
@@ -43,10 +42,9 @@ Notes = list[tuple[str, str, int]]
 def read_panel(
     path: str | Path,
     *,
-    map: Map | str | Path | None = None,
+    map: str | Path | None = None,
     home: str | None = None,
     platforms: Sequence[str] | None = None,
-    absent: Absent | None = None,
 ) -> Panel:
     """Read a panel from a CSV or Parquet file: with the columns of ``data/panel.schema.json``, or with a map.
 
@@ -56,20 +54,18 @@ def read_panel(
         A ``.csv`` file (UTF-8, commas) or a ``.parquet`` file; rows and columns in any order. Rows by account are
         added up to their firm; the sum is missing where one of them is given as not known. A renamed account belongs
         to the firm of its first id, and has that firm's brand group, origin and category.
-    map : Map, str or Path, optional
-        What the file calls the columns, platforms and months, and its money; or the file of a map. None for a file in
-        our columns and US dollars.
+    map : str or Path, optional
+        YAML file of a map: what the file calls the columns, platforms and months, its money, and what a
+        firm-platform-month without a row is. ``absent: missing``, as without a map, is NaN, except on a platform for
+        which the firm has no row at all: there it sold nothing, in every month for which the file has a row of that
+        platform. ``absent: zero``: the file lists all sales, so it is 0; NaN only in a month for which the file has no
+        row at all. A row with 0 is 0, and a row without sales is NaN, in either case. None for a file in our columns
+        and US dollars.
     home : str, optional
         The platform that closed the accounts; it becomes the first. None: as the map says, else AMZ.
     platforms : sequence of str
         Platforms that may occur, in the order of the panel. None allows all, in the order that the metadata of the
         file or the map say, or else of their names.
-    absent : {"missing", "zero"}, optional
-        What a firm-platform-month without a row is; None: as the map says, else ``"missing"``. ``"missing"``: NaN,
-        except on a platform for which the firm has no row at all: there it sold nothing, in every month for which the
-        file has a row of that platform. ``"zero"``: the file lists all sales, so it is 0; NaN only in a month for
-        which the file has no row at all.
-        A row with 0 is 0, and a row without sales is NaN, in either case.
 
     Returns
     -------
@@ -83,15 +79,15 @@ def read_panel(
         When the file cannot be read; its columns or a value break the schema; a key comes twice; an attribute differs
         within a firm; a firm was closed before the first month; a platform is not allowed or the home platform has no
         row; real and simulated rows, or two currencies, are mixed; accounts were renamed in a circle; there are fewer
-        than two firms with sales; or home and absent are not what the map says.
+        than two firms with sales; or home is not what the map says.
     """
-    named = map if isinstance(map, Map) or map is None else read_map(map)
-    home, rule = _settled("home", home, named, HOME), _settled("absent", absent, named, "missing")
-    if rule not in get_args(Absent):
-        raise DataError(f"a rule for absent rows was asked for; found {rule!r}; use 'missing' or 'zero'")
+    file = open_file(Path(path), Path(map) if map else None, platforms)
+    if home and file.named.home not in (None, home):
+        do = "correct the map, or ask for the same"
+        raise DataError(f"home = {home!r} was asked for; {map} says {file.named.home!r}; {do}")
+    home = home or file.named.home or HOME
     if platforms is not None and home not in platforms:
         refuse(path, f"the home platform {home!r} among those allowed", ", ".join(platforms), "name it among them")
-    file = open_file(Path(path), named, platforms)
     with tempfile.SpooledTemporaryFile(_WAITING_BYTES) as waiting:
         rows, units = _gather(file, waiting)
         order, provenance = _platforms(rows, home), _provenance(rows)
@@ -112,19 +108,10 @@ def read_panel(
     ]
     if not known.all():
         sales, seen, firms = sales[known], seen[known], firms[known]
-    _fill_absent(sales, seen, zero=rule == "zero")
+    _fill_absent(sales, seen, zero=file.named.absent == "zero")
     dropped = pd.DataFrame([note for note in notes if note[2]], columns=["what", "rule", "count"])
     months = pd.PeriodIndex.from_ordinals(np.arange(rows.first, rows.last + 1), freq="M", name="month")
     return Panel(sales, firms, order, months, provenance, dropped)
-
-
-def _settled(name: str, asked: str | None, named: Map | None, usual: str) -> str:
-    """Return what was asked for, or what the map says, or what is usual; refuse two answers."""
-    mapped: str | None = getattr(named, name, None)
-    if named and asked and mapped and asked != mapped:
-        do = "correct the map, or ask for the same"
-        raise DataError(f"{name} = {asked!r} was asked for; {named.path} says {mapped!r}; {do}")
-    return asked or mapped or usual
 
 
 # All rows of a file
