@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis import data
-from analysis.data import DATA
 from analysis.errors import DataError
 from analysis.numbers import quantity
 
@@ -41,8 +40,6 @@ class Series:
         Columns value, bound ("", "lower" or "upper") and provenance ("real" or "estimate") by period, in order.
     sources : DataFrame
         Columns period, source_publisher, source_url: the rows behind the values.
-    derivation : str
-        "as published", or how the values were derived.
     """
 
     name: str
@@ -50,7 +47,6 @@ class Series:
     publisher: str
     points: pd.DataFrame
     sources: pd.DataFrame
-    derivation: str = "as published"
 
     @property
     def periods(self) -> list[str]:
@@ -77,7 +73,7 @@ class Series:
         return quantity(self.points.loc[period, "value"], self.unit, mark=self.points.loc[period, "provenance"])
 
 
-def rows(resource: str, *, root: Path = DATA) -> pd.DataFrame:
+def rows(resource: str) -> pd.DataFrame:
     """Load a file with four more columns that say how to read each row.
 
     Returns
@@ -87,29 +83,25 @@ def rows(resource: str, *, root: Path = DATA) -> pd.DataFrame:
         ("", "lower" or "upper") and provenance ("real" or "estimate"), the last two from the row's own words (`phrases`
         and `wording` in the descriptor).
     """
-    frame = data.load(resource, root=root)
+    frame = data.load(resource)
     if "source_publisher" not in frame:
         raise DataError(
             f"rows of {resource!r} by publisher were asked for; it has no source_publisher; use data.load()"
         )
-    copies = data.load("publishers", root=root).set_index("source_publisher")["publisher"]
+    copies = data.load("publishers").set_index("source_publisher")["publisher"]
     frame["publisher"] = frame["source_publisher"].map(copies).fillna(frame["source_publisher"])
     frame["definition"] = "as named"
-    for row in data.load("definitions", root=root).query("resource == @resource").itertuples():
-        identity = _identity(resource, root)
+    for row in data.load("definitions").query("resource == @resource").itertuples():
+        identity = _identity(resource)
         same = frame[identity["entity"]].eq(row.entity) & frame[identity["measure"]].eq(row.measure)
         same &= frame["note"].str.contains(str(row.note_says), regex=False, na=False)
         frame.loc[same, "definition"] = row.definition
-    frame["bound"] = ""
-    for bound in ("upper", "lower"):
-        frame.loc[_says(frame, bound, resource, root), "bound"] = bound
-    frame["provenance"] = _says(frame, "estimate", resource, root).map({True: "estimate", False: "real"})
+    frame["bound"] = np.select([_says(frame, bound, resource) for bound in ("lower", "upper")], ["lower", "upper"], "")
+    frame["provenance"] = np.where(_says(frame, "estimate", resource), "estimate", "real")
     return frame
 
 
-def published(
-    resource: str, *, freq: str = "", first: str = "", last: str = "", root: Path = DATA, **where: Any
-) -> Series:
+def published(resource: str, *, freq: str = "", first: str = "", last: str = "", **where: Any) -> Series:
     """Return one series of a file.
 
     Parameters
@@ -128,13 +120,12 @@ def published(
     DataError
         When no row is left, when the rows span more than one series, or when a period has two different values.
     """
-    asked = (
-        f"one series of {resource}" + "".join(f", {key}={value!r}" for key, value in where.items()) + " was asked for"
-    )
-    identity, frame = _identity(resource, root), rows(resource, root=root)
+    asked = ", ".join([f"one series of {resource}", *(f"{key}={value!r}" for key, value in where.items())])
+    asked += " was asked for"
+    identity, frame = _identity(resource), rows(resource)
     frame = frame.assign(period=frame[identity["period"]], value=frame[identity["value"]])
     # A quarter that is cumulative is called by its months.
-    quarter = frame["period"].str.fullmatch(FORMS["Q"]) & _says(frame, "cumulative", resource, root)
+    quarter = frame["period"].str.fullmatch(FORMS["Q"]) & _says(frame, "cumulative", resource)
     frame.loc[quarter, "period"] = frame.loc[quarter, "period"].map(lambda one: one[:4] + SINCE_JANUARY[one[4:]])
     for column, value in where.items():
         if column not in frame:
@@ -158,28 +149,24 @@ def published(
     )
 
 
-def splice(splice_id: str, *, root: Path = DATA) -> Series:
-    """Return an annual series joined as data/splices.csv declares it; its derivation gives each stretch its reason."""
-    declared = data.load("splices", root=root)
+def splice(splice_id: str) -> Series:
+    """Return an annual series joined as data/splices.csv declares it, which gives the reason for each stretch."""
+    declared = data.load("splices")
     stretches, known = declared[declared["splice_id"] == splice_id], ", ".join(declared["splice_id"].unique())
     if stretches.empty:
         raise DataError(
             f"the splice {splice_id!r} was asked for; splices.csv declares {known}; declare it with its reason"
         )
-    parts = [_stretch(row, root) for row in stretches.to_dict("records")]
-    how = "; ".join(
-        f"{row.period_from}-{row.period_to} {row.measure} ({row.derivation}: {row.reason})"
-        for row in stretches.itertuples()
-    )
-    return joined(parts, f"{stretches['entity'].iloc[0]}: {stretches['series'].iloc[0]}", f"spliced: {how}")
+    parts = [_stretch(row) for row in stretches.to_dict("records")]
+    return joined(parts, f"{stretches['entity'].iloc[0]}: {stretches['series'].iloc[0]}")
 
 
-def _stretch(row: dict[Any, Any], root: Path) -> Series:
+def _stretch(row: dict[Any, Any]) -> Series:
     """Return one stretch of a splice: as published, the last twelve months at Q4, or backed out of reported growth."""
     resource, first, last = row["resource"], row["period_from"], row["period_to"]
-    identity = _identity(resource, root)
-    mine = {"root": root, identity["entity"]: row["entity"], identity["measure"]: row["measure"]}
-    mine["publisher"] = row["publisher"]
+    identity = _identity(resource)
+    of_entity = {identity["entity"]: row["entity"]}
+    mine = of_entity | {identity["measure"]: row["measure"], "publisher": row["publisher"]}
     if row["derivation"] == "as_is":
         return published(resource, freq="A", first=first, last=last, **mine)
     if row["derivation"] == "ltm_at_q4":
@@ -191,9 +178,8 @@ def _stretch(row: dict[Any, Any], root: Path) -> Series:
         years = sums.points.filter(like="Q4", axis="index").rename(index=lambda period: period[:4])
         return replace(sums, points=years, unit=sums.unit.partition(" (")[0])
     later: dict[str, Any] = {"freq": "A", "first": str(int(first) + 1), "last": str(int(last) + 1)}
-    reported = {key: value for key, value in mine.items() if key != "publisher"}
-    reported[identity["measure"]] = row["growth_measure"]
-    return _backed_out(published(resource, **later, **mine), published(resource, **later, **reported))
+    reported = published(resource, **later, **of_entity, **{identity["measure"]: row["growth_measure"]})
+    return _backed_out(published(resource, **later, **mine), reported)
 
 
 def growth(levels: Series) -> Series:
@@ -207,8 +193,8 @@ def growth(levels: Series) -> Series:
     if (wrong := levels.points["value"][levels.points["value"] <= 0]).size:
         found = f"{wrong.index[0]} is {wrong.iloc[0]:g}"
         raise DataError(f"growth of {levels.name!r} was asked for; {found}; take a series of levels above zero")
-    name, how = f"growth of {levels.name}", "year-on-year, percent"
-    return _derived(levels, _moved(levels, 1), lambda now, before: 100 * (now / before - 1), name, "percent y/y", how)
+    name = f"growth of {levels.name}"
+    return _derived(levels, _moved(levels, 1), lambda now, before: 100 * (now / before - 1), name, "percent y/y")
 
 
 def from_growth(levels: Series, reported: Series) -> Series:
@@ -223,9 +209,8 @@ def from_growth(levels: Series, reported: Series) -> Series:
 def _backed_out(levels: Series, reported: Series) -> Series:
     if not reported.unit.startswith("percent"):
         raise DataError(f"levels from {reported.name!r} were asked for; its unit is {reported.unit!r}; give per cent")
-    how = f"{levels.name} divided by one plus the reported growth one year later ({reported.name})"
     earlier = _moved(levels, -1), _moved(reported, -1)
-    found = _derived(*earlier, lambda level, rate: level / (1 + rate / 100), levels.name, levels.unit, how)
+    found = _derived(*earlier, lambda level, rate: level / (1 + rate / 100), levels.name, levels.unit)
     return replace(found, points=found.points.assign(provenance="estimate"))
 
 
@@ -239,18 +224,18 @@ def difference(one: Series, other: Series) -> Series:
     """
     _refuse_different("unit", one, other)
     _refuse_different("publisher", one, other)
-    how, unit = f"{one.name} minus {other.name}", "percentage points" if one.unit.startswith("percent") else one.unit
-    return _derived(one, other, lambda a, b: a - b, how, unit, how)
+    unit = "percentage points" if one.unit.startswith("percent") else one.unit
+    return _derived(one, other, lambda a, b: a - b, f"{one.name} minus {other.name}", unit)
 
 
-def joined(parts: Sequence[Series], name: str, derivation: str) -> Series:
+def joined(parts: Sequence[Series], name: str) -> Series:
     """Put stretches of one series behind each other; a period that two hold, or two units, is a DataError."""
     for part in parts[1:]:
         _refuse_different("unit", parts[0], part)
     points = pd.concat([part.points for part in parts]).sort_index()
     if twice := sorted(set(points.index[points.index.duplicated()])):
         raise DataError(f"{name!r} was to be joined; two parts hold {', '.join(twice)}; keep one of them")
-    return _made(parts, points, name, parts[0].unit, derivation)
+    return _made(parts, points, name, parts[0].unit)
 
 
 def _derived(
@@ -259,56 +244,49 @@ def _derived(
     compute: Callable[[pd.Series, pd.Series], pd.Series],
     name: str,
     unit: str,
-    derivation: str,
 ) -> Series:
     """Compute in the periods of both; what rises with the top and falls with the bottom has its bounds from them."""
     both = top.points.merge(bottom.points, left_index=True, right_index=True, suffixes=("", "_below")).sort_index()
     if both.empty:
         there = ", ".join(top.periods)
-        raise DataError(f"{name!r} ({derivation}) was asked for; no periods fit among {there}; load more of them")
+        raise DataError(f"{name!r} was asked for; no periods fit among {there}; load more of them")
     unbounded = both["bound"][both["bound"].eq(both["bound_below"]) & both["bound"].ne("")]
     if len(unbounded):
         found = f"in {unbounded.index[0]} both values are {unbounded.iloc[0]} bounds, which bound nothing together"
         raise DataError(f"{name!r} was asked for; {found}; leave the period out")
-    estimated = both[["provenance", "provenance_below"]].eq("estimate").any(axis=1)
-    points = pd.DataFrame(
-        {
-            "value": compute(both["value"], both["value_below"]),
-            "bound": both["bound"].where(both["bound"].ne(""), both["bound_below"].map(OPPOSITE)),
-            "provenance": estimated.map({True: "estimate", False: "real"}),
-        }
+    points = both[["value", "bound", "provenance"]].assign(
+        value=compute(both["value"], both["value_below"]),
+        bound=both["bound"].where(both["bound"].ne(""), both["bound_below"].map(OPPOSITE)),
+        provenance=both["provenance"].where(both["provenance_below"].eq("real"), "estimate"),
     )
-    return _made([top, bottom], points, name, unit, derivation)
+    return _made([top, bottom], points, name, unit)
 
 
-def _made(parts: Sequence[Series], points: pd.DataFrame, name: str, unit: str, derivation: str) -> Series:
+def _made(parts: Sequence[Series], points: pd.DataFrame, name: str, unit: str) -> Series:
     """Return points made of some series as one, with all their publishers and sources."""
     publishers = dict.fromkeys(one for part in parts for one in part.publisher.split("; "))
     sources = pd.concat([part.sources for part in parts]).drop_duplicates().reset_index(drop=True)
-    return Series(name, unit, "; ".join(publishers), points, sources, derivation)
+    return Series(name, unit, "; ".join(publishers), points, sources)
 
 
 def _moved(found: Series, years: int) -> Series:
     """Return a series with each point under the same period some years later: 2020Q3 -> 2021Q3, FY2023 -> FY2024."""
-
-    def later(period: str) -> str:
-        return re.sub(r"\d{4}", lambda year: str(int(year[0]) + years), period, count=1)
-
-    return replace(found, points=found.points.rename(index=later))
+    later = found.points.index.str.replace(r"\d{4}", lambda year: str(int(year[0]) + years), n=1, regex=True)
+    return replace(found, points=found.points.set_axis(later))
 
 
-def _identity(resource: str, root: Path) -> dict[str, Any]:
+def _identity(resource: str) -> dict[str, Any]:
     """Return which columns of a file identify a series."""
-    entry = data.card(resource, root)
+    entry = data.card(resource)
     if "series" not in entry:
         raise DataError(f"a series of {resource!r} was asked for; datapackage.json names none there; use data.load()")
     return dict(entry["series"])
 
 
-def _says(frame: pd.DataFrame, kind: str, resource: str, root: Path) -> pd.Series:
+def _says(frame: pd.DataFrame, kind: str, resource: str) -> pd.Series:
     """Return whether the wording of each row holds one of the phrases of a kind."""
-    phrases = re.compile("|".join(data.package(root)["phrases"][kind]), re.IGNORECASE)
-    wording = frame[data.card(resource, root).get("wording", [])].fillna("")
+    phrases = re.compile("|".join(data.package()["phrases"][kind]), re.IGNORECASE)
+    wording = frame[data.card(resource).get("wording", [])].fillna("")
     return wording.map(lambda text: bool(phrases.search(text))).any(axis=1)
 
 

@@ -54,7 +54,7 @@ def revenues() -> tuple[pd.DataFrame, dict[str, Series]]:
     wide : DataFrame of float64[year, firm]
         Million yuan, NaN where a year is not published; columns are short names, closed firms first.
     series : dict of str to Series
-        By short name: sources and derivation.
+        By short name, with sources.
     """
     published = {
         row["name"]: series.splice(row["series"])

@@ -321,8 +321,7 @@ def ebay_volume() -> Series:
     """Return eBay's merchandise volume by quarter, million US dollars; 2021 is backed out of the growth of 2022."""
     published = _ebay("gmv_total", "Q")
     earlier = series.from_growth(published, _ebay_reported_growth())
-    how = "2021 from the levels and the reported growth of 2022"
-    return series.joined([earlier, published], published.name, how)
+    return series.joined([earlier, published], published.name)
 
 
 def ebay_china_growth() -> pd.DataFrame:
