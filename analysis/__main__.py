@@ -11,8 +11,8 @@ from pathlib import Path
 from analysis import config
 from analysis.errors import DataError, DesignError
 from analysis.provenance import ROOT
-from analysis.report import Exit, disk_full, publish, run, schedule
-from analysis.report.schedule import OwnPanel, Paths
+from analysis.report import Exit, ReportError, disk_full, run, schedule
+from analysis.report.schedule import OwnPanel
 
 _EXITS = (
     "exit codes: 0 done; 2 the request or the data are refused: nothing was run, or one notebook found that these data "
@@ -22,35 +22,30 @@ _EXITS = (
 )
 
 
-def main(arguments: Sequence[str] | None = None, paths: Paths | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Run one command, of the command line if no arguments are given, and return its exit code, as `Exit` names it."""
     asked = _parser().parse_args(arguments)
     try:
-        code = int(asked.command(asked, paths or Paths.under(ROOT)))
+        code = int(asked.command(asked, root))
         sys.stdout.flush()
         return code
-    except (DesignError, DataError) as error:
-        return _refused(error, Exit.REFUSED)
-    except publish.LockedError as error:
-        return _refused(error, Exit.LOCKED)
     except BrokenPipeError:  # whoever read our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(Exit.OK)
+        return Exit.OK
+    except (DesignError, DataError, ReportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return getattr(error, "code", Exit.REFUSED)
     except OSError as error:
         if not disk_full(error):
             raise
         said = f"The disk is full ({error}); what was published is untouched: make room, run again."
-        return _refused(said, Exit.DISK_FULL)
+        print(f"error: {said}", file=sys.stderr)
+        return Exit.DISK_FULL
 
 
-def _refused(error: object, code: Exit) -> Exit:
-    print(f"error: {error}", file=sys.stderr)
-    return code
-
-
-def _report(asked: argparse.Namespace, paths: Paths) -> int:
+def _report(asked: argparse.Namespace, root: Path) -> int:
     return run.report(
-        paths,
+        root,
         as_of=asked.as_of or datetime.date.today().isoformat(),
         names=asked.names,
         given=_given(asked.parameters),
@@ -74,15 +69,15 @@ def _own_panel(asked: argparse.Namespace) -> OwnPanel | None:
     return None
 
 
-def _list(asked: argparse.Namespace, paths: Paths) -> int:
-    for job in schedule.read(paths):
+def _list(asked: argparse.Namespace, root: Path) -> int:
+    for job in schedule.read(root):
         given = ", ".join(f"{name}={value}" for name, value in job.parameters.items())
         print(f"{job.name:24}  {job.notebook.name:28}  {given}".rstrip())
     return Exit.OK
 
 
-def _params(asked: argparse.Namespace, paths: Paths) -> int:
-    for job in schedule.select(schedule.read(paths), [asked.name]):
+def _params(asked: argparse.Namespace, root: Path) -> int:
+    for job in schedule.select(schedule.read(root), [asked.name]):
         if asked.name in (job.name, job.number):  # the brief brings the others along
             print(job.name)
             for name, field in config.parameters(job.notebook).model_fields.items():
@@ -90,7 +85,7 @@ def _params(asked: argparse.Namespace, paths: Paths) -> int:
     return Exit.OK
 
 
-def _check(asked: argparse.Namespace, paths: Paths) -> int:
+def _check(asked: argparse.Namespace, root: Path) -> int:
     """Validate the data; or print what a panel holds, then what a report could learn from it, without any effect."""
     if own := _own_panel(asked):
         if asked.accept is not None:
@@ -106,12 +101,12 @@ def _check(asked: argparse.Namespace, paths: Paths) -> int:
     from analysis import data
 
     if asked.accept is not None:
-        data.accept(asked.accept, vintage=asked.vintage or datetime.date.today().isoformat(), root=paths.data)
-    print(data.check(root=paths.data).to_string(index=False))
+        data.accept(asked.accept, vintage=asked.vintage or datetime.date.today().isoformat(), root=root / "data")
+    print(data.check(root / "data").to_string(index=False))
     return Exit.OK
 
 
-def _simulate(asked: argparse.Namespace, paths: Paths) -> int:
+def _simulate(asked: argparse.Namespace, root: Path) -> int:
     from analysis.market import export
     from analysis.market.parameters import from_text
 

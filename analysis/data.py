@@ -35,14 +35,7 @@ SHOWN = 20  # problems that a message lists
 
 def package(root: Path = DATA) -> dict[str, Any]:
     """Return the descriptor, parsed once for each state of the file."""
-    path = root / DESCRIPTOR
-    try:
-        return _parsed(path, path.stat().st_mtime_ns)
-    except OSError as error:
-        remedy = "restore it from git, or give the right data folder as root"
-        raise DataError(
-            f"the descriptor {path} was asked for; it cannot be read ({error.strerror}); {remedy}"
-        ) from error
+    return _parsed(root / DESCRIPTOR, (root / DESCRIPTOR).stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=8)
@@ -161,10 +154,8 @@ def accept(name: str | Path, *, vintage: str, root: Path = DATA) -> dict[str, An
     DataError
         When the changed file breaks its schema, or the vintage is no date; nothing is written then.
     """
-    named = [
-        one["name"] for one in package(root)["resources"] if Path(name).resolve() == (root / one["path"]).resolve()
-    ]
-    entry = card(named[0] if named else str(name), root)
+    by_path = {(root / one["path"]).resolve(): one["name"] for one in package(root)["resources"]}
+    entry = card(by_path.get(Path(name).resolve(), str(name)), root)
     _refuse(_validated(entry, root)[1], f"to accept {entry['path']}")
     try:
         datetime.date.fromisoformat(vintage)
@@ -221,13 +212,12 @@ def _validated(entry: dict[str, Any], root: Path) -> tuple[int, list[str]]:
     remedies = {"encoding-error": "save it as UTF-8", "scheme-error": "restore it from git"}
     other = f"correct it, or the schema in {DESCRIPTOR}"
     problems = [f"{file}: {error.message}; {remedies.get(error.type, other)}" for error in task.errors]
-    if not problems:  # Table Schema lets a number be NaN or INF
-        problems = [
-            f"{file}: row {row.row_number}, column {column}: found {value}; a figure is finite or missing; correct it"
-            for row in table.read_rows()
-            for column, value in row.to_dict().items()
-            if isinstance(value, Decimal) and not math.isfinite(value)
-        ]
+    problems += [
+        f"{file}: row {row.row_number}, column {column}: found {value}; a figure is finite or missing; correct it"
+        for row in (table.read_rows() if task.valid else [])  # Table Schema lets a number be NaN or INF
+        for column, value in row.to_dict().items()
+        if isinstance(value, Decimal) and not math.isfinite(value)
+    ]
     return int(task.stats.get("rows", 0)), problems
 
 

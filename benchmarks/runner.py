@@ -29,7 +29,7 @@ TO_PDF = (
 def plain(out: Path, names: Sequence[str] = ()) -> None:
     """Run each scheduled notebook, or some, with the papermill command, then turn it into a PDF."""
     (out / "verdicts").mkdir()
-    for job in schedule.read(schedule.Paths.under(ROOT)):
+    for job in schedule.read(ROOT):
         if names and job.name not in names:
             continue
         notebook, verdicts = out / f"{job.name}.ipynb", out / "verdicts"

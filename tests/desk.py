@@ -9,7 +9,6 @@ from pathlib import Path
 from unittest import mock
 
 from analysis.report import Exit, run
-from analysis.report.schedule import Paths
 
 AS_OF = "2026-11-25"
 VINTAGE = "2026-11-24"
@@ -81,10 +80,6 @@ class Desk:
     root: Path
 
     @property
-    def paths(self) -> Paths:
-        return Paths.under(self.root)
-
-    @property
     def reports(self) -> Path:
         return self.root / "reports"
 
@@ -93,8 +88,8 @@ class Desk:
         return self.reports / AS_OF
 
     def furnish(self) -> None:
-        for folder in (*vars(self.paths).values(), self.reports / "fonts"):
-            folder.mkdir(parents=True)
+        for folder in ("notebooks", "data", "reports/fonts"):
+            (self.root / folder).mkdir(parents=True)
         (self.root / "data" / "figures.csv").write_text("year,value\n2021,1\n")
         self.declare(describe("figures.csv"))
         (self.reports / "template.typ").write_text("// template")
@@ -110,11 +105,11 @@ class Desk:
         (self.root / "data" / "datapackage.json").write_text(json.dumps({"resources": entries}))
 
     def write(self, name: str, *sources: str, parameters: str | None = PARAMETERS) -> None:
-        write_notebook(self.paths.notebooks / f"{name}.ipynb", *sources, parameters=parameters)
+        write_notebook(self.root / "notebooks" / f"{name}.ipynb", *sources, parameters=parameters)
 
     def run(self, *names: str, **options) -> Exit:
         with mock.patch.object(run.pdf, "render", options.pop("render", stub_render)):
-            return run.report(self.paths, names=names, **{"as_of": AS_OF, **options})
+            return run.report(self.root, names=names, **{"as_of": AS_OF, **options})
 
     def bytes(self) -> dict[str, bytes]:
         """What is published, and what `latest` shows."""

@@ -35,13 +35,19 @@ def desk(tmp_path, monkeypatch):
         (["-p", "count"], "Parameter count: it has no `=`"),
         (["-p", "count=3", "-p", "count=4"], "Parameter count=4: it comes twice"),
         (["07"], "Report 07: the schedule has no such report; choose from 00_brief, 01_first, 02_second"),
-        (["01", "-p", "count=5"], "Parameter count: 5 was given for 01_first, which the schedule runs with 4"),
+        (
+            ["01", "-p", "count=5"],
+            "holds the reports of the schedule with its parameters; give another folder with --out DIR, or",
+        ),
         (["--as-of", "2020-01-01"], "As-of date: 2020-01-01 was asked for, but "),
-        (["--as-of", "yesterday"], "As-of date: found 'yesterday'; give a date YYYY-MM-DD"),
+        (
+            ["--as-of", "yesterday"],
+            "Parameter as_of: found 'yesterday'; give a value that is str, allowed a date YYYY-MM-DD",
+        ),
     ],
 )
 def test_a_bad_request_exits_2_before_a_kernel_starts(desk, capsys, arguments, message):
-    assert command_line.main(["report", *arguments], desk.paths) == 2
+    assert command_line.main(["report", *arguments], desk.root) == 2
     said = capsys.readouterr()
     assert said.err.startswith("error: ")
     assert message in said.err
@@ -55,19 +61,19 @@ def test_a_bad_request_exits_2_before_a_kernel_starts(desk, capsys, arguments, m
 )
 def test_a_wrong_option_exits_2(desk, arguments):
     with pytest.raises(SystemExit) as caught:
-        command_line.main(arguments, desk.paths)
+        command_line.main(arguments, desk.root)
     assert caught.value.code == 2
 
 
 def test_a_notebook_without_a_parameters_cell_exits_2(desk, capsys):
     desk.write("02_second", WRITE_VERDICTS, parameters=None)
-    assert command_line.main(["report"], desk.paths) == 2
+    assert command_line.main(["report"], desk.root) == 2
     assert "Parameters of 02_second.ipynb: 0 cells are tagged" in capsys.readouterr().err
 
 
 def test_two_runs_on_one_folder_exit_4(desk, capsys):
     with publish.locked(desk.reports):
-        assert command_line.main(["report"], desk.paths) == 4
+        assert command_line.main(["report"], desk.root) == 4
     assert f"process {os.getpid()} is doing so already" in capsys.readouterr().err
 
 
@@ -76,7 +82,7 @@ def test_a_full_disk_exits_7(desk, capsys, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(publish.tempfile, "mkdtemp", full_disk)
-    assert command_line.main(["report"], desk.paths) == 7
+    assert command_line.main(["report"], desk.root) == 7
     assert "The disk is full" in capsys.readouterr().err
 
 
@@ -84,7 +90,7 @@ def test_options_reach_the_runner(desk, monkeypatch, tmp_path):
     asked = {}
     monkeypatch.setattr(run, "report", lambda paths, **options: asked.update(options) or 0)
     line = f"report 01 02 -p count=3 -p note=a=b --as-of {AS_OF} --out {tmp_path} --jobs 3 --timeout 9 --force"
-    assert command_line.main(line.split(), desk.paths) == 0
+    assert command_line.main(line.split(), desk.root) == 0
     assert asked == {
         "names": ["01", "02"],
         "given": {"count": "3", "note": "a=b"},
@@ -100,10 +106,10 @@ def test_options_reach_the_runner(desk, monkeypatch, tmp_path):
 def test_a_panel_with_its_map_and_event_reaches_the_runner(desk, monkeypatch):
     asked = {}
     monkeypatch.setattr(run, "report", lambda paths, **options: asked.update(options) or 0)
-    assert command_line.main(["report", "--panel", "own.csv"], desk.paths) == 0
+    assert command_line.main(["report", "--panel", "own.csv"], desk.root) == 0
     assert asked["panel"] == OwnPanel(Path("own.csv"), None, "amazon_2021")
     assert (
-        command_line.main(["report", "--panel", "own.csv", "--map", "own.yml", "--event", "other.yml"], desk.paths) == 0
+        command_line.main(["report", "--panel", "own.csv", "--map", "own.yml", "--event", "other.yml"], desk.root) == 0
     )
     assert asked["panel"] == OwnPanel(Path("own.csv"), Path("own.yml"), "other.yml")
     assert asked["panel"].parameters == {
@@ -115,12 +121,12 @@ def test_a_panel_with_its_map_and_event_reaches_the_runner(desk, monkeypatch):
 
 @pytest.mark.parametrize("option", ["--map", "--event"])
 def test_a_map_or_an_event_without_a_panel_exits_2(desk, capsys, option):
-    assert command_line.main(["report", option, "own.yml"], desk.paths) == 2
+    assert command_line.main(["report", option, "own.yml"], desk.root) == 2
     assert f"Option {option} own.yml: it goes with a panel of your own; give --panel" in capsys.readouterr().err
 
 
 def test_list_shows_the_schedule_with_the_brief_last(desk, capsys):
-    assert command_line.main(["list"], desk.paths) == 0
+    assert command_line.main(["list"], desk.root) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert lines == [
         ["01_first", "01_first.ipynb", "count=4"],
@@ -130,7 +136,7 @@ def test_list_shows_the_schedule_with_the_brief_last(desk, capsys):
 
 
 def test_params_shows_default_type_rule_and_help(desk, capsys):
-    assert command_line.main(["params", "01"], desk.paths) == 0
+    assert command_line.main(["params", "01"], desk.root) == 0
     shown = capsys.readouterr().out.splitlines()
     assert shown[0] == "01_first"
     assert "  count = 3  (int, allowed 1 to 9)  number of things" in shown
@@ -138,23 +144,23 @@ def test_params_shows_default_type_rule_and_help(desk, capsys):
 
 
 def test_params_of_the_brief_shows_the_brief_alone(desk, capsys):
-    assert command_line.main(["params", "00"], desk.paths) == 0
+    assert command_line.main(["params", "00"], desk.root) == 0
     assert capsys.readouterr().out.splitlines()[0] == "00_brief"
 
 
 def test_check_refuses_a_changed_byte_and_accept_records_it(desk, capsys):
-    shutil.rmtree(desk.paths.data)
-    shutil.copytree(command_line.ROOT / "data", desk.paths.data)
-    file = desk.paths.data / "facts" / "threats.csv"
-    assert command_line.main(["check"], desk.paths) == 0
+    shutil.rmtree(desk.root / "data")
+    shutil.copytree(command_line.ROOT / "data", desk.root / "data")
+    file = desk.root / "data" / "facts" / "threats.csv"
+    assert command_line.main(["check"], desk.root) == 0
     assert "threats" in capsys.readouterr().out
     last = file.read_text().splitlines()[-1]
     file.write_text(file.read_text() + last.replace("T10", "T99", 1) + "\n")
-    assert command_line.main(["check"], desk.paths) == 2
+    assert command_line.main(["check"], desk.root) == 2
     assert "threats.csv" in capsys.readouterr().err
-    assert command_line.main(["check", "--accept", str(file), "--vintage", "2026-11-20"], desk.paths) == 0
+    assert command_line.main(["check", "--accept", str(file), "--vintage", "2026-11-20"], desk.root) == 0
     assert "2026-11-20" in capsys.readouterr().out
-    assert command_line.main(["check"], desk.paths) == 0
+    assert command_line.main(["check"], desk.root) == 0
 
 
 def test_the_command_line_starts_without_the_heavy_libraries():

@@ -112,8 +112,7 @@ def test_a_notebook_marks_its_answer_and_ends_with_its_provenance(notebook):
 
 
 def test_every_notebook_is_scheduled():
-    paths = schedule.Paths.under(ROOT)
-    assert {job.notebook.name for job in schedule.read(paths)} == {path.name for path in NOTEBOOKS}
+    assert {job.notebook.name for job in schedule.read(ROOT)} == {path.name for path in NOTEBOOKS}
 
 
 def test_every_reading_falls_to_a_notebook_that_there_is():
@@ -123,7 +122,7 @@ def test_every_reading_falls_to_a_notebook_that_there_is():
 @pytest.fixture(scope="module")
 def published(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("out")
-    assert run.report(schedule.Paths.under(ROOT), as_of=AS_OF, out=out) == Exit.OK
+    assert run.report(ROOT, as_of=AS_OF, out=out) == Exit.OK
     return out / AS_OF
 
 
@@ -183,7 +182,7 @@ def test_the_brief_is_one_page(published):
 
 def test_page_one_is_the_answer(published):
     made = sorted(published.glob("*.pdf"))
-    assert len(made) == len(schedule.read(schedule.Paths.under(ROOT)))
+    assert len(made) == len(schedule.read(ROOT))
     for pdf in made:
         page = PdfReader(pdf).pages[0].extract_text()
         assert "THE ANSWER" in page.upper()
@@ -191,16 +190,14 @@ def test_page_one_is_the_answer(published):
 
 
 def test_the_same_inputs_give_the_same_bytes(published, tmp_path):
-    paths = schedule.Paths.under(ROOT)
-    assert run.report(paths, as_of=AS_OF, names=["02", "05"], out=tmp_path) == Exit.OK
+    assert run.report(ROOT, as_of=AS_OF, names=["02", "05"], out=tmp_path) == Exit.OK
     for name in ("02_market_reaction.pdf", "05_growth_public.pdf", "sim__05_growth_panel.ipynb"):
         assert (tmp_path / AS_OF / name).read_bytes() == (published / name).read_bytes()
 
 
 def test_a_changed_parameter_reaches_the_page(tmp_path):
-    paths = schedule.Paths.under(ROOT)
     assert (
-        run.report(paths, as_of=AS_OF, names=["05_growth_public"], given={"recapture_high": "0.5"}, out=tmp_path)
+        run.report(ROOT, as_of=AS_OF, names=["05_growth_public"], given={"recapture_high": "0.5"}, out=tmp_path)
         == Exit.OK
     )
     rows = json.loads((tmp_path / AS_OF / "verdicts.json").read_text(encoding="utf-8"))

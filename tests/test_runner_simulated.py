@@ -92,7 +92,7 @@ def test_real_and_simulated_reports_say_which_they_are(desk):
 
 
 def test_a_number_chooses_the_real_and_the_simulated_report(desk):
-    jobs = read(desk.paths)
+    jobs = read(desk.root)
     assert [job.name for job in select(jobs, ["03"])] == ["03_listed", "sim__03_closed"]
     assert [job.name for job in select(jobs, ["sim__03_closed"])] == ["sim__03_closed"]
     assert jobs[-1].is_brief
@@ -107,12 +107,12 @@ def test_a_name_that_does_not_agree_with_the_market_is_refused(desk, name, noteb
     (desk.reports / "schedule.yml").write_text(f"reports: [{{name: {name}, notebook: {notebook}.ipynb}}]")
     said = rf"Report {name}: its parameters are of {found}; a name begins with sim__ if and only if"
     with pytest.raises(DesignError, match=said):
-        settled(read(desk.paths), {}, AS_OF)
+        settled(read(desk.root), {}, AS_OF)
 
 
 def test_a_panel_without_the_option_panel_is_refused(desk):
     with pytest.raises(DesignError, match=r"Option -p: panel_path was given as a parameter, .* sets it; use --panel"):
-        settled(read(desk.paths), {"panel_path": "own.csv"}, AS_OF)
+        settled(read(desk.root), {"panel_path": "own.csv"}, AS_OF)
 
 
 @pytest.mark.parametrize(
@@ -347,7 +347,9 @@ def test_a_panel_that_cannot_carry_the_reports_is_refused_before_a_kernel_starts
 @pytest.mark.usefixtures("no_kernels")
 def test_a_panel_needs_a_folder_of_its_own(desk, own, tmp_path, monkeypatch):
     for out in (None, desk.reports):
-        with pytest.raises(DesignError, match=r"holds those of the schedule; give another folder with --out"):
+        with pytest.raises(
+            DesignError, match=r"on a panel: .* holds the reports of the schedule .*; give another folder with --out"
+        ):
             desk.run(panel=own, out=out)
     theirs = {"panel": "/other.csv", "reports": {"03_listed": {}, "00_brief": {}}}
     folder = tmp_path / "mine" / AS_OF

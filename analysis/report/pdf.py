@@ -4,7 +4,6 @@ Nothing of the machine reaches the page: system fonts are ignored, the clock is 
 as-of date, and pandoc is the one of the wheel. Same notebook, same date, same bytes.
 """
 
-import errno
 import json
 import os
 import re
@@ -76,9 +75,7 @@ def render(notebook: Path, pdf: Path, *, as_of: str, footer: str, simulated: boo
     ------
     PdfError
         A cell failed, a character has no glyph in our fonts, a figure has no alt text,
-        the answer does not fit on page 1, or anything pandoc or typst warns of.
-    OSError
-        The disk is full, or a path cannot be read or written.
+        the answer does not fit on page 1, or anything else pandoc or typst warns of.
     """
     moment = datetime.combine(date.fromisoformat(as_of), time(), tzinfo=UTC)
     with TemporaryDirectory(prefix=f".{pdf.stem}-pdf-", dir=pdf.parent) as name:
@@ -103,8 +100,6 @@ def _typst_source(notebook: Path, folder: Path) -> str:
     command += ["--fail-if-warnings", f"--lua-filter={SOURCES / 'filter.lua'}"]
     command += [f"--data-dir={folder}", f"--resource-path={notebook.parent}"]
     done = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", check=False)
-    if "No space left on device" in done.stderr:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
     if done.returncode != 0:
         raise PdfError(_message(notebook, "pandoc", done.stderr))
     return '#import "template.typ": *\n#let meta = json("meta.json")\n#show: report.with(meta)\n' + done.stdout

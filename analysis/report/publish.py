@@ -17,9 +17,9 @@ from typing import Any, NoReturn
 
 from analysis import provenance
 from analysis.errors import DataError
-from analysis.report import ReportError
+from analysis.report import Exit, ReportError
 from analysis.report.pdf import marks
-from analysis.report.schedule import Job, Paths
+from analysis.report.schedule import Job
 
 PACKAGE = Path(__file__).resolve().parent.parent
 LAYOUT = ("*.lua", "*.typ", "*.mplstyle", "fonts/*.otf")
@@ -27,10 +27,6 @@ _STAGE, _RELEASE = ".run-", ".release-"
 
 Verdict = dict[str, Any]
 Verdicts = Mapping[str, list[Verdict]]  # by report
-
-
-class LockedError(RuntimeError):
-    """Another run publishes into the same folder."""
 
 
 # What an executed notebook leaves behind
@@ -130,19 +126,19 @@ def sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def inputs(paths: Paths) -> dict[str, dict[str, str]]:
+def inputs(root: Path) -> dict[str, dict[str, str]]:
     """Hash by file what all reports are made of: `data`, `code` and `layout`; and `versions` of what they run on.
 
     Every file under ``data/`` counts. Of ``reports/``, into which runs write, only the layout counts: template,
     filters, styles of figures and fonts. The schedule's parameters count by themselves.
     """
-    layout = [file for pattern in LAYOUT for file in paths.reports.glob(pattern)]
     found = {"versions": provenance.versions()}
-    for name, folder, files in (
-        ("data", paths.data, paths.data.rglob("*")),
-        ("code", PACKAGE, PACKAGE.rglob("*.py")),
-        ("layout", paths.reports, layout),
+    for name, folder, patterns in (
+        ("data", root / "data", ["**/*"]),
+        ("code", PACKAGE, ["**/*.py"]),
+        ("layout", root / "reports", LAYOUT),
     ):
+        files = [file for pattern in patterns for file in folder.glob(pattern)]
         parts = sorted(file.relative_to(folder) for file in files if file.is_file())
         seen = [part for part in parts if not any(word.startswith(".") for word in part.parts)]
         found[name] = {part.as_posix(): sha256(folder / part) for part in seen}
@@ -222,9 +218,10 @@ def locked(out: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise LockedError(
+            raise ReportError(
                 f"Publishing into {out}: process {file.read().strip() or '(unknown)'} is doing so already; "
-                "wait for it, or give another folder with --out."
+                "wait for it, or give another folder with --out.",
+                Exit.LOCKED,
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()))

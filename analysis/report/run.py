@@ -21,7 +21,7 @@ from analysis import provenance
 from analysis.errors import DataError, DesignError
 from analysis.report import Exit, ReportError, disk_full, pdf, publish, schedule
 from analysis.report.publish import Published, Verdict
-from analysis.report.schedule import PANEL, Job, OwnPanel, Paths
+from analysis.report.schedule import PANEL, Job, OwnPanel
 
 TIMEOUT = 600.0  # seconds for one notebook
 _TRACEBACK_LINES = 15
@@ -48,7 +48,7 @@ class Run:
 
 
 def report(
-    paths: Paths,
+    root: Path,
     *,
     as_of: str,
     names: Iterable[str] = (),
@@ -59,14 +59,14 @@ def report(
     force: bool = False,
     panel: OwnPanel | None = None,
 ) -> Exit:
-    """Make the reports that are not up to date, publish them in the folder of the date, and print how it went.
+    """Make the reports of a repository that are not up to date, publish them in the folder of the date, and say how.
 
     `names` chooses by name or number, `given` are parameters as text, and `panel` runs the reports on a panel instead
     of the schedule. What cannot be run is a `DesignError` or `DataError` before anything has been started; whatever
     goes wrong, what was published is as before.
     """
-    out = (out or paths.reports).absolute()
-    jobs, scheduled = _planned(paths, names, given or {}, as_of, out, panel)
+    out = (out or root / "reports").absolute()
+    jobs, scheduled = _planned(root, names, given or {}, as_of, out, panel)
     briefs = [job for job in jobs if job.is_brief]
     waiting = [] if briefs else schedule.settled([job for job in scheduled if job.is_brief], {}, as_of)
     source = panel.parameters["panel_path"] if panel else ""
@@ -76,7 +76,7 @@ def report(
             theirs, mine = published.panel or "the scheduled data", source or "the scheduled data"
             there = f"{published.folder} holds those of a run on {theirs}"
             raise DesignError(f"Reports on {mine}: {there}; give another folder with --out.")
-        asked = (as_of, timeout, workers or os.cpu_count() or 1, force, stage, published, publish.inputs(paths))
+        asked = (as_of, timeout, workers or os.cpu_count() or 1, force, stage, published, publish.inputs(root))
         run = Run(*asked, {**published.entries}, {**published.verdicts})
         _work(run, [job for job in jobs if not job.is_brief])
         # a brief that nobody chose, but that stands beside a report that has just been made again, is made again too
@@ -96,23 +96,22 @@ def report(
 
 
 def _planned(
-    paths: Paths, names: Iterable[str], given: Mapping[str, str], as_of: str, out: Path, panel: OwnPanel | None
+    root: Path, names: Iterable[str], given: Mapping[str, str], as_of: str, out: Path, panel: OwnPanel | None
 ) -> tuple[list[Job], list[Job]]:
     """Return the jobs to run, settled, and all that belong together; refuse what cannot be run."""
-    scheduled, at_home = schedule.read(paths), out.resolve() == paths.reports.resolve()
+    scheduled = schedule.read(root)
     if panel:
         scheduled = schedule.on_panel(scheduled, panel, given)
-        if at_home:
-            raise DesignError(f"Reports on a panel: {out} holds those of the schedule; give another folder with --out.")
-    chosen = schedule.select(scheduled, names)
-    jobs = schedule.settled(chosen, given, as_of)
-    schedule.refuse_foresight(paths, as_of)
-    if panel:
-        market = _examined(jobs)
-        return schedule.named(jobs, market, scheduled), schedule.named(scheduled, market, scheduled)
-    if at_home:
-        schedule.refuse_unscheduled(jobs, schedule.settled(chosen, {}, as_of), out)
-    return jobs, scheduled
+    jobs = schedule.settled(schedule.select(scheduled, names), given, as_of)
+    if (panel or given) and out.resolve() == (root / "reports").resolve():
+        asked = "Reports on a panel" if panel else f"Parameter {', '.join(given)}"
+        remedy = "give another folder with --out DIR" + ("" if panel else ", or write the value into schedule.yml")
+        raise DesignError(f"{asked}: {out} holds the reports of the schedule with its parameters; {remedy}.")
+    schedule.refuse_foresight(root, as_of)
+    if not panel:
+        return jobs, scheduled
+    market = _examined(jobs)
+    return schedule.named(jobs, market, scheduled), schedule.named(scheduled, market, scheduled)
 
 
 def _examined(jobs: list[Job]) -> str:
@@ -304,8 +303,7 @@ def _execute(run: Run, job: Job, values: Mapping[str, Any], target: Path, positi
                 raise ReportError(f"{job.name}: {error.evalue}", Exit.REFUSED) from None
             lines = strip_color("\n".join(error.traceback)).rstrip().splitlines()[-_TRACEBACK_LINES:]
             said = "\n    ".join([f"{job.name}: a cell failed with {error.ename}:", *lines])
-            full = error.ename == "OSError" and "[Errno 28]" in error.evalue
-            raise ReportError(said, Exit.DISK_FULL if full else Exit.FAILED) from None
+            raise ReportError(said, Exit.DISK_FULL if disk_full(error.evalue) else Exit.FAILED) from None
         except RuntimeError as error:  # nbclient, of a kernel that never answered
             raise ReportError(f"{job.name}: the kernel did not start: {error}") from None
 

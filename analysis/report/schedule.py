@@ -12,23 +12,9 @@ from analysis.errors import DesignError
 
 SIMULATED = "sim__"  # how the name of a report begins whose numbers are simulated
 PANEL = "panel__"  # and one on a panel of one's own
-_FILES = {"verdict_file": "--out", "verdict_folder": "--out", "panel_path": "--panel", "panel_map": "--map"}
-OPTIONS = {"as_of": "--as-of", **_FILES}
+OPTIONS = {"as_of": "--as-of", "verdict_file": "--out", "verdict_folder": "--out"}
+OPTIONS |= {"panel_path": "--panel", "panel_map": "--map"}
 """Parameters that the runner sets, and the options that say how."""
-
-
-@dataclass(frozen=True)
-class Paths:
-    """Folders of notebooks, of the schedule and the layout (and of reports, if no other is asked for), and of data."""
-
-    notebooks: Path
-    reports: Path
-    data: Path
-
-    @classmethod
-    def under(cls, root: Path) -> Paths:
-        """Return the paths of a repository."""
-        return cls(root / "notebooks", root / "reports", root / "data")
 
 
 @dataclass(frozen=True)
@@ -84,8 +70,8 @@ class OwnPanel:
         return (Path(self.parameters["event"]),) if self.event.endswith(".yml") else ()
 
 
-def read(paths: Paths) -> list[Job]:
-    """Read the schedule, in its order, the brief last.
+def read(root: Path) -> list[Job]:
+    """Read the schedule of a repository, in its order, the brief last.
 
     Raises
     ------
@@ -94,11 +80,11 @@ def read(paths: Paths) -> list[Job]:
     DesignError
         If there is no such notebook, or a parameter is one that the runner sets.
     """
-    file, jobs = paths.reports / "schedule.yml", []
+    file, jobs = root / "reports" / "schedule.yml", []
     for report in config.load(file, config.Schedule).reports:
-        notebook = paths.notebooks / report.notebook
+        notebook = root / "notebooks" / report.notebook
         if not notebook.is_file():
-            raise DesignError(f"{file}, {report.name}: there is no notebook {report.notebook!r} in {paths.notebooks}.")
+            raise DesignError(f"{file}, {report.name}: there is no notebook {report.notebook!r} in {notebook.parent}.")
         _refuse_set(report.parameters, f"{file}, {report.name}")
         jobs.append(Job(report.name, notebook, report.parameters))
     return sorted(jobs, key=lambda job: job.is_brief)
@@ -177,8 +163,6 @@ def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
         For a name that no job knows or that the runner sets, a value that is not allowed, and a report that is
         simulated and has not the name of one, or the other way about.
     """
-    if not config.is_date(as_of):
-        raise DesignError(f"As-of date: found {as_of!r}; give a date YYYY-MM-DD.")
     models = [config.parameters(job.notebook) for job in jobs]
     config.refuse_unknown(given, {name for model in models for name in model.model_fields})
     _refuse_set(given, "Option -p")
@@ -217,24 +201,12 @@ def _refuse_set(given: Iterable[str], where: str) -> None:
             raise DesignError(f"{where}: {name} was given as a parameter, but the runner sets it; use {OPTIONS[name]}.")
 
 
-def refuse_foresight(paths: Paths, as_of: str) -> None:
+def refuse_foresight(root: Path, as_of: str) -> None:
     """Raise `DesignError` if the data hold what was not known yet at the date of knowledge."""
-    newest = data.newest(paths.data)
-    file, vintage = paths.data / newest["path"], newest["vintage"]
+    newest = data.newest(root / "data")
+    file, vintage = root / "data" / newest["path"], newest["vintage"]
     if as_of < vintage:
         raise DesignError(
             f"As-of date: {as_of} was asked for, but {file} is of {vintage} and may hold what was not known then; give "
             f"--as-of {vintage} or later, or check out the data of that date from git."
         )
-
-
-def refuse_unscheduled(jobs: list[Job], scheduled: list[Job], out: Path) -> None:
-    """Raise `DesignError` if a job would be published among the scheduled reports with other parameters."""
-    for job, plain in zip(jobs, scheduled, strict=True):
-        for name, value in job.parameters.items():
-            if value != plain.parameters[name]:
-                raise DesignError(
-                    f"Parameter {name}: {value!r} was given for {job.name}, which the schedule runs with "
-                    f"{plain.parameters[name]!r}, and {out} holds the reports of the schedule; give another folder "
-                    "with --out DIR, or write the value into schedule.yml."
-                )
