@@ -34,9 +34,7 @@ def load(path: Path, model: type[Model]) -> Model:
     """
     try:
         content = YAML(typ="base", pure=True).load(path.read_text(encoding="utf-8"))
-    except RecursionError:
-        raise DataError(f"{path}: a file of YAML was asked for; found brackets nested too deep; mend it") from None
-    except (OSError, ValueError, YAMLError) as error:
+    except (OSError, ValueError, RecursionError, YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", getattr(error, "strerror", error))

@@ -28,7 +28,7 @@ def written(folder, text, name="a.yml"):
     ("text", "said"),
     [
         ("home: AMZ\nhome: EBY", 'a.yml, line 2: a file of YAML in UTF-8 was asked for; found duplicate key "home"'),
-        ("[" * 900 + "]" * 900, "found brackets nested too deep"),
+        ("[" * 900 + "]" * 900, "maximum recursion depth exceeded"),
         ("a: [" * 2, "line 1: "),
         ("home: 'AMZ", "line 1: "),
         ("a: 1\n---\nb: 2", "line 2: .* found another document"),

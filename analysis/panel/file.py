@@ -18,7 +18,7 @@ import pyarrow.parquet
 
 from analysis.config import DOLLARS, ISO_MONTH, Map, as_month, load
 from analysis.errors import DataError
-from analysis.estimate import Bools, Floats, Ints
+from analysis.estimate import Bools, Floats
 from analysis.panel.panel import MONTH, NUMBER, TEXT, UNITS, columns
 
 ROWS_AT_ONCE = 1 << 18
@@ -71,12 +71,9 @@ class File:
             theirs = [*self.months][position % len(self.months)]
         return name if theirs == name else f"{theirs!r} ({name})"
 
-    def refuse(self, positions: Ints, name: str, asked: str, found: str, do: str = "") -> NoReturn:
-        """Raise a DataError for the first of some wrong rows."""
-        if len(positions) > 1:
-            first, last = self.row(positions[[0, -1]])
-            found += f", the first of {len(positions):,} such in rows {first:,} to {last:,}"
-        where = f"{self.path}, row {self.row(positions[0])}, column {self.called(name, positions[0])}"
+    def refuse(self, position: int, name: str, asked: str, found: str, do: str = "") -> NoReturn:
+        """Raise a DataError for the row at a position."""
+        where = f"{self.path}, row {self.row(position)}, column {self.called(name, position)}"
         refuse(where, asked, found, do or columns()[name]["remedy"])
 
 
@@ -226,8 +223,14 @@ class Block:
     def refuse(self, wrong: Bools, name: str, asked: str, found: str = "", do: str = "") -> None:
         """Raise a DataError for the first wrong row, if there is one."""
         if wrong.any():
-            found = found or shown(self.raw[name][int(wrong.argmax())].as_py())
-            self.file.refuse(self.start + np.flatnonzero(wrong), name, asked, found, do)
+            found, rows = (
+                found or shown(self.raw[name][int(wrong.argmax())].as_py()),
+                self.start + np.flatnonzero(wrong),
+            )
+            if len(rows) > 1:
+                first, last = self.file.row(rows[[0, -1]])
+                found += f", the first of {len(rows):,} such in rows {first:,} to {last:,}"
+            self.file.refuse(int(rows[0]), name, asked, found, do)
 
     def refuse_words(self, coded: pa.DictionaryArray, right: Any, name: str, asked: str, do: str = "") -> None:
         """Raise a DataError for the first row whose word is not a right one, if there is one."""

@@ -324,21 +324,14 @@ class Panel:
         kinds = {TEXT: pa.string(), NUMBER: pa.float64(), MONTH: pa.date32()}
         said = {"provenance": self.provenance, ORDER: json.dumps(self.platforms)}
         schema = pa.schema([(name, kinds[columns()[name]["type"]]) for name in names], metadata=said)
-        platforms, months = len(self.platforms), len(self.months)
-        step = max(1, _ROWS_AT_ONCE // (platforms * months))
+        step = max(1, _ROWS_AT_ONCE // (len(self.platforms) * len(self.months)))
         with pa.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
             for start in range(0, len(self.firms), step):
-                sales = self.sales[start : start + step]  # all months of the first platform, then of the next
-                rows = (
-                    self.firms.iloc[start + np.repeat(np.arange(len(sales)), platforms * months)]
-                    .reset_index(names="firm")
-                    .assign(
-                        platform=np.tile(np.repeat(self.platforms, months), len(sales)),
-                        month=np.tile(self.months.to_timestamp(), len(sales) * platforms),
-                        sales=sales.reshape(-1),
-                        provenance=self.provenance,
-                    )
-                )
+                firms = self.firms.iloc[start : start + step]
+                axes = {"firm": firms.index, "platform": self.platforms, "month": self.months.to_timestamp()}
+                keys = pd.MultiIndex.from_product(axes.values(), names=axes)
+                sales = pd.Series(self.sales[start : start + step].ravel(), keys, name="sales").reset_index()
+                rows = sales.join(firms, on="firm").assign(provenance=self.provenance)
                 writer.write_table(pa.Table.from_pandas(rows[names], schema, preserve_index=False))
 
 

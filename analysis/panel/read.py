@@ -209,7 +209,7 @@ def _gather(file: File, waiting: IO[bytes]) -> tuple[_Rows, pd.DataFrame]:
     if (early := units["closed_on"] < min(months)).any():
         at = units["first"].where(early).idxmin()
         asked = f"a closure in or after the first month, {month_text(min(months))}"
-        file.refuse(first[[at]], "closed_on", asked, repr(month_text(units["closed_on"][at])))
+        file.refuse(first[at], "closed_on", asked, repr(month_text(units["closed_on"][at])))
     pa.default_memory_pool().release_unused()
     return _Rows(file, values, waiting, min(months), max(months), count), units
 
@@ -226,7 +226,7 @@ def _refuse_two(
         asked = f"one value for the {owner} {values[owner].word(given[owner][at])!r}"
         by_account = name == "closed_on" and "account" in given and file.named.closures == "firm"
         found, do = f"{told[0]}, where another row has {told[1]}", _BY_ACCOUNT if by_account else ""
-        file.refuse(positions[[at]], name, asked, found, do)
+        file.refuse(positions[at], name, asked, found, do)
 
 
 # What the whole file says
@@ -293,7 +293,7 @@ def _roots(rows: _Rows, units: pd.DataFrame) -> Ints:
     if (lost := renamed & (position < 0)).any():
         at = int(np.where(lost, first, first.max() + 1).argmin())
         found = f"{former.word(code[at])!r}, which has no row"
-        file.refuse(first[[at]], "renamed_from", "an id of the file", found)
+        file.refuse(first[at], "renamed_from", "an id of the file", found)
     root = parent = np.where(renamed, position, root)
     for _ in range(len(units).bit_length() + 1):
         root = root[root]
@@ -303,7 +303,7 @@ def _roots(rows: _Rows, units: pd.DataFrame) -> Ints:
         while (following := parent[circle[-1]]) != circle[0]:
             circle.append(following)
         found = f"a circle: {' from '.join(map(accounts.word, [*circle, circle[0]]))}"
-        file.refuse(first[circle[:1]], "renamed_from", "ids renamed one after the other", found)
+        file.refuse(first[circle[0]], "renamed_from", "ids renamed one after the other", found)
     return root
 
 
