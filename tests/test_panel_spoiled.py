@@ -70,7 +70,7 @@ SPOILED = {
     ),
     "gbk behind the mark of UTF-8": (
         b"\xef\xbb\xbf" + changed("kitchen", "厨房").encode("gbk"),
-        "row 2: expected UTF-8 text; .*厨房,.*'; save it as UTF-8, whose mark it begins with",
+        r"row 2: expected UTF-8 text; .*厨房,.*'; save it as UTF-8\.",
     ),
     "Excel serials": (
         changed("2021-05", "44317"),

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-from analysis.config import DOLLARS, ISO_MONTH, Map, as_month, load
+from analysis.config import DOLLARS, ISO_MONTH, Map, Wide, as_month, load
 from analysis.errors import DataError
 from analysis.estimate import Bools, Floats
 from analysis.panel.panel import MONTH, NUMBER, TEXT, UNITS, columns
@@ -41,19 +41,18 @@ def refuse(where: Any, asked: str, found: str, do: str) -> NoReturn:
 class File:
     """A file whose header has been read.
 
-    `map` is the file of the map, for messages; `theirs` their column for each of ours; `months`, where months are
-    columns, the month YYYY-MM of each of theirs; `said` what its metadata say of the panel; `allowed` the platforms
-    asked for.
+    `map` is the file of the map, for messages; `said` what metadata say of the panel; `allowed` the platforms asked
+    for; `theirs` their column for each of ours; `months`, where months are columns, the month YYYY-MM of each.
     """
 
     path: Path
     map: Path | None
     named: Map
-    theirs: Mapping[str, str]
-    months: Mapping[str, str]
-    ignored: int
+    header: Sequence[str]
     said: Mapping[str, str]
     allowed: Sequence[str] | None
+    theirs: dict[str, str]
+    months: dict[str, str]
 
     @property
     def owner(self) -> str:
@@ -76,6 +75,10 @@ class File:
         where = f"{self.path}, row {self.row(position)}, column {self.called(name, position)}"
         refuse(where, asked, found, do or columns()[name]["remedy"])
 
+    def refuse_header(self, asked: str, found: str, do: str) -> NoReturn:
+        """Raise a DataError for the names of the columns."""
+        refuse(f"{self.path}, row 1" if self.path.suffix == ".csv" else self.path, asked, found, do)
+
 
 def open_file(path: Path, map: Path | None, allowed: Sequence[str] | None) -> File:
     """Find our columns in the header of a file, by a map if one is given."""
@@ -84,59 +87,53 @@ def open_file(path: Path, map: Path | None, allowed: Sequence[str] | None) -> Fi
         found = f"the type {path.suffix!r}" if path.is_file() else "no such file"
         refuse(path, "a .csv or .parquet file", found, "give the path of one of these")
     header, said = (_csv_header if path.suffix == ".csv" else _parquet_header)(path, named.encoding)
-    where = f"{path}, row 1" if path.suffix == ".csv" else f"{path}"
+    theirs = {name: name for name in columns() if name in header} | named.columns
+    file = File(path, map, named, header, said, allowed, theirs, {})
     needed = [name for name, column in columns().items() if not column.get("optional")]
-    unknown = [name for name in header if name not in columns()]
-    if not map and unknown:
+    if not map and (unknown := [name for name in header if name not in columns()]):
         optional = ", ".join(name for name in columns() if name not in needed)
         do = f"remove or rename it, or say in a map which is which; optional columns are {optional}"
-        refuse(where, f"the columns {', '.join(needed)}", f"the unknown column {unknown[0]!r}", do)
-    theirs = {name: name for name in columns() if name in header} | named.columns
+        file.refuse_header(f"the columns {', '.join(needed)}", f"the unknown column {unknown[0]!r}", do)
     for name, column in theirs.items():
         if header.count(column) != 1:
             asked = f"one column {column!r}" + (f", which {map} says is {name}" if map else "")
             do = f"correct `columns` in {map}" if map else "remove what is there twice"
-            refuse(where, asked, f"the columns {', '.join(header)}", do)
+            file.refuse_header(asked, f"the columns {', '.join(header)}", do)
     if named.closures == "account" and ("account" not in theirs or "dose" in theirs):
         asked = "accounts that were closed one by one, from which doses are made"
         found = "a column of doses" if "dose" in theirs else "no column 'account'"
-        refuse(where, asked, found, f"correct `columns` or `closures` in {map}")
-    months = _months_of(header, theirs, named, map, where)
-    ignored = len({*header} - {*theirs.values(), *months})
-    if "renamed_from" in theirs and ("firm" in theirs or "account" in theirs):  # either stands for the other
-        theirs = {"firm": theirs.get("account", ""), "account": theirs.get("firm", "")} | theirs
+        file.refuse_header(asked, found, f"correct `columns` or `closures` in {map}")
+    if named.wide:
+        _find_months(file, named.wide)
+        needed = [name for name in needed if name not in ("month", "sales")]
+    if "renamed_from" in theirs and ("firm" in theirs or "account" in theirs):
+        theirs.setdefault("firm", theirs.get("account", ""))  # either stands for the other
+        theirs.setdefault("account", theirs["firm"])
     for name in needed:
-        if name not in theirs and not (months and name in ("month", "sales")):
+        if name not in theirs:
             do = (f"name theirs in {map}, or " if map else "") + f"add it: {columns()[name]['remedy']}"
-            refuse(where, f"the columns {', '.join(needed)}", f"no column {name!r}", do)
-    return File(path, map, named, theirs, months, ignored, said, allowed)
+            file.refuse_header(f"the columns {', '.join(needed)}", f"no column {name!r}", do)
+    return file
 
 
-def _months_of(
-    header: list[str], theirs: Mapping[str, str], named: Map, map: Path | None, where: str
-) -> dict[str, str]:
-    """Return the month of each column of months, if the map says that there are such."""
-    months = dict[str, str]()
-    if named.wide is None:
-        return months
-    prefix, pattern = named.wide.prefix, named.wide.format
-    asked = f"columns of sales called {prefix}MONTH, the month as {pattern}"
-    for column in header:
-        word = column.removeprefix(prefix)
-        month = as_month(word, pattern)
-        if column in theirs.values() or not column.startswith(prefix) or not (prefix or month or _serial(word)):
+def _find_months(file: File, wide: Wide) -> None:
+    """Find the month of each column of months."""
+    asked, months = f"columns of sales called {wide.prefix}MONTH, the month as {wide.format}", file.months
+    for column in file.header:
+        word = column.removeprefix(wide.prefix)
+        month, taken = as_month(word, wide.format), column in file.theirs.values()
+        if taken or not column.startswith(wide.prefix) or not (wide.prefix or month or _serial(word)):
             continue  # without a prefix any other column may stand beside the months
         if month is None:
-            do = f"rename the column, or correct `wide` in {map}"
-            refuse(where, asked, f"the column {column!r}{_serial(word)}", do)
-        if month in months.values() or header.count(column) > 1:
-            refuse(where, asked, f"the month {month} twice ({column!r})", "remove one column")
+            do = f"rename the column, or correct `wide` in {file.map}"
+            file.refuse_header(asked, f"the column {column!r}{_serial(word)}", do)
+        if month in months.values() or file.header.count(column) > 1:
+            file.refuse_header(asked, f"the month {month} twice ({column!r})", "remove one column")
         months[column] = month
-    beside = [name for name in ("month", "sales") if name in theirs]
+    beside = [f" and the column {name!r}" for name in ("month", "sales") if name in file.theirs]
     if not months or beside:
-        found = f"{len(months)} of these" + "".join(f" and the column {name!r}" for name in beside)
-        refuse(where, f"{asked}, instead of columns month and sales", found, f"correct `wide` in {map}")
-    return months
+        found = f"{len(months)} of these{''.join(beside)}"
+        file.refuse_header(f"{asked}, instead of columns month and sales", found, f"correct `wide` in {file.map}")
 
 
 def _serial(word: str) -> str:
@@ -179,11 +176,7 @@ def _refuse_bytes(path: Path, encoding: str) -> None:
                 elif "\ufffd" not in meant:
                     found += f"; likely it is GBK, in which the row is {meant!r}"
                     stream.seek(0)
-                    do += (
-                        ", whose mark it begins with"
-                        if stream.read(3) == _MARK
-                        else ", or write `encoding: gbk` in its map"
-                    )
+                    do += "" if stream.read(3) == _MARK else ", or write `encoding: gbk` in its map"
                 refuse(f"{path}, row {row}", asked, found, do)
 
 
@@ -253,6 +246,13 @@ def blocks(file: File) -> Iterator[Block]:
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
                 asked, where = "numbers" if kind == NUMBER else "text", f"{file.path}, column {file.called(name)}"
                 refuse(where, asked, f"values of type {cells.type}", columns()[name]["remedy"])
+            for limit, bound in columns()[name].get("constraints", {}).items():
+                if limit in _BOUNDS:
+                    (broken, asked), number = (
+                        _BOUNDS[limit],
+                        bound if kind == NUMBER else np.datetime64(bound).astype(int),
+                    )
+                    block.refuse(broken(block.typed[name], number), name, f"{asked} {bound}")
         if "dose" in block.typed:
             closed, dosed = ~np.isnan(block.typed["closed_on"]), ~np.isnan(block.typed["dose"])
             block.refuse(closed & ~dosed, "dose", "the dose of a closed firm")
@@ -360,11 +360,9 @@ def _months(block: Block, name: str) -> Floats:
         asked = "a month YYYY-MM" if pattern == ISO_MONTH else f"the first day of a month, as {pattern}"
         block.refuse_words(coded, by_word, name, asked)
         found = np.array(by_word, dtype="datetime64[M]")[np.asarray(coded.indices)]
-    months = np.where(np.isnat(found), np.nan, found.astype(np.int64))
     if columns()[name].get("constraints", {}).get("required"):
-        block.refuse(np.isnan(months), name, "a month YYYY-MM")
-    _check_bounds(block, name, months)
-    return months
+        block.refuse(np.isnat(found), name, "a month YYYY-MM")
+    return np.where(np.isnat(found), np.nan, found.astype(np.int64))
 
 
 def _numbers(block: Block, name: str) -> Floats:
@@ -379,18 +377,9 @@ def _numbers(block: Block, name: str) -> Floats:
         cells = pc.if_else(pc.equal(cells, ""), None, cells)
     elif pa.types.is_boolean(cells.type):
         raise pa.ArrowInvalid("yes and no are no numbers, though they can be cast to some")
-    values = cells.cast(pa.float64()).to_numpy()
+    values = np.asarray(cells.cast(pa.float64()))
     block.refuse(np.isinf(values), name, "a finite number")
-    _check_bounds(block, name, values)
-    return np.asarray(values)
-
-
-def _check_bounds(block: Block, name: str, values: Floats) -> None:
-    for limit, bound in columns()[name].get("constraints", {}).items():
-        if limit in _BOUNDS:
-            broken, asked = _BOUNDS[limit]
-            number = np.datetime64(bound, "M").astype(int) if columns()[name]["type"] == MONTH else bound
-            block.refuse(broken(values, number), name, f"{asked} {bound}")
+    return values
 
 
 def _rates(block: Block) -> Floats:

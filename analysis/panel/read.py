@@ -100,7 +100,7 @@ def read_panel(
         refuse(path, "at least two firms with sales", found, "add firms to compare with")
     cells = "cells" if file.months else "rows"
     notes = [
-        ("columns", "not named in the map", file.ignored),
+        ("columns", "not named in the map", len({*file.header} - {*file.theirs.values(), *file.months})),
         *linked,
         (cells, "added up with another account of their firm", rows.count - int(seen.sum())),
         (cells, "their firm has no known sales in any month", int(seen[~known].sum())),
