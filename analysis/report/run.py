@@ -142,8 +142,7 @@ def _interruptible() -> Iterator[None]:
             signal.signal(each, signal.SIG_IGN)
         raise SystemExit(128 + number)
 
-    heeded = [number for number in signals if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, stop) for number in heeded}
+    before = {each: signal.signal(each, stop) for each in signals if signal.getsignal(each) != signal.SIG_IGN}
     try:
         yield
     finally:
@@ -175,19 +174,14 @@ def _work(run: Run, jobs: list[Job], read: Mapping[str, list[Verdict]] | None = 
     run.lines |= {job.name: "unchanged" for job in jobs if job not in due}
     if not due:
         return
-    futures: dict[Future[None], str] = {}
     footing = list(chain(*(read or {}).values()))
     with _environment(run.as_of, run.stage), ThreadPoolExecutor(run.workers) as pool:
+        futures = list[Future[None]]()
         try:
             for position, job in enumerate(due):
-                futures[pool.submit(_make, run, job, prints[job.name], footing, position)] = job.name
+                futures.append(pool.submit(_make, run, job, prints[job.name], footing, position))
             for future in as_completed(futures):
-                name = futures[future]
-                try:
-                    future.result()
-                except ReportError as failure:
-                    run.failures[name] = failure
-                    run.lines[name] = "refused" if failure.code == Exit.REFUSED else "failed"
+                future.result()
         except BaseException:  # a signal, or an error of ours: leave no kernel behind
             run.stopping = True
             pool.shutdown(wait=False, cancel_futures=True)
@@ -212,7 +206,7 @@ def _work_brief(run: Run, brief: Job, inputs: list[str]) -> None:
 
 
 def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -> None:
-    """Execute a notebook and make its PDF, in the temporary folder."""
+    """Execute a notebook and make its PDF, in the temporary folder; a failure is kept in the run."""
     began, folder = time.monotonic(), run.stage / job.name
     folder.mkdir()
     notebook, page = folder / f"{job.name}.ipynb", folder / f"{job.name}.pdf"
@@ -223,13 +217,18 @@ def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -
         found = [] if job.is_brief else publish.verdicts(verdicts, job)
         footer = publish.footer(notebook, [*found, *read], job)
         pdf.render(notebook, page, as_of=run.as_of, footer=footer, simulated=bool(job.market))
-    except (OSError, pdf.PdfError) as error:
-        if disk_full(error):
-            said = f"{job.name}: the disk is full ({error}); make room and run again."
-            raise ReportError(said, Exit.DISK_FULL) from error
-        if isinstance(error, OSError):
+    except (ReportError, pdf.PdfError, OSError) as error:
+        if isinstance(error, ReportError):
+            failure = error
+        elif disk_full(error):
+            failure = ReportError(f"{job.name}: the disk is full ({error}); make room and run again.", Exit.DISK_FULL)
+        elif isinstance(error, pdf.PdfError):
+            failure = ReportError(f"{job.name}: no PDF: {error}", Exit.PDF)
+        else:
             raise
-        raise ReportError(f"{job.name}: no PDF: {error}", Exit.PDF) from error
+        run.failures[job.name] = failure
+        run.lines[job.name] = "refused" if failure.code == Exit.REFUSED else "failed"
+        return
     run.entries[job.name] = {
         "notebook": job.notebook.name,
         "parameters": dict(job.parameters),
@@ -271,13 +270,12 @@ def _execute(run: Run, job: Job, values: Mapping[str, Any], target: Path, positi
     bars = {"desc": f"{job.name:24}", "position": position} if sys.stderr.isatty() else False
     if not bars:
         tell("running")
+    files = [str(path).replace("{", "{{").replace("}", "}}") for path in (job.notebook, target)]  # braces are meant
     for last in (False, True):
         deadline = time.monotonic() + run.timeout
         try:
             papermill.execute_notebook(
-                *(
-                    str(path).replace("{", "{{").replace("}", "}}") for path in (job.notebook, target)
-                ),  # braces are meant
+                *files,
                 parameters=dict(values),
                 kernel_name="python3",
                 progress_bar=bars,
