@@ -12,7 +12,6 @@ from analysis import config
 from analysis.errors import DataError, DesignError
 from analysis.provenance import ROOT
 from analysis.report import Exit, ReportError, disk_full, run, schedule
-from analysis.report.schedule import OwnPanel
 
 _EXITS = (
     "exit codes: 0 done; 2 the request or the data are refused: nothing was run, or one notebook found that these data "
@@ -57,9 +56,9 @@ def _report(asked: argparse.Namespace, root: Path) -> int:
     )
 
 
-def _own_panel(asked: argparse.Namespace) -> OwnPanel | None:
+def _own_panel(asked: argparse.Namespace) -> dict[str, str] | None:
     if asked.panel is not None:
-        return OwnPanel(asked.panel, asked.map, asked.event or OwnPanel.event)
+        return schedule.own_panel(asked.panel, asked.map, asked.event or config.ON_RECORD)
     for name in ("map", "event"):
         if value := getattr(asked, name):
             raise DesignError(
@@ -93,8 +92,8 @@ def _check(asked: argparse.Namespace, root: Path) -> int:
         from analysis import study
         from analysis.estimands.design import Design
 
-        found = study.Study.open(own.parameters | {"conf": Design.level})
-        print(f"{own.path}: {study.sentence(found.panel)}\n{found.line}\n")
+        found = study.Study.open(own | {"conf": Design.level})
+        print(f"{asked.panel}: {study.sentence(found.panel)}\n{found.line}\n")
         print(study.printed(study.inventory(found.panel)), flush=True)
         print("\n" + study.printed(study.estimable(found.panel, found.design)))
         return Exit.OK
@@ -175,7 +174,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         added.add_argument("--panel", type=Path, metavar="FILE", help=f"{about}: CSV or Parquet")
         added.add_argument("--map", type=Path, metavar="MAP.yml", help="what that panel calls its columns")
-        added.add_argument("--event", metavar="NAME", help=f"the event of that panel ({OwnPanel.event})")
+        added.add_argument("--event", metavar="NAME", help=f"the event of that panel ({config.ON_RECORD})")
     return parser
 
 

@@ -11,7 +11,7 @@ from desk import AS_OF, PARAMETERS, WRITE_VERDICTS, Desk
 from analysis import __main__ as command_line
 from analysis.provenance import ROOT
 from analysis.report import publish, run
-from analysis.report.schedule import OwnPanel
+from analysis.report.schedule import own_panel
 
 
 @pytest.fixture
@@ -107,12 +107,11 @@ def test_a_panel_with_its_map_and_event_reaches_the_runner(desk, monkeypatch):
     asked = {}
     monkeypatch.setattr(run, "report", lambda paths, **options: asked.update(options) or 0)
     assert command_line.main(["report", "--panel", "own.csv"], desk.root) == 0
-    assert asked["panel"] == OwnPanel(Path("own.csv"), None, "amazon_2021")
+    assert asked["panel"] == own_panel(Path("own.csv")) | {"event": "amazon_2021", "panel_map": ""}
     assert (
         command_line.main(["report", "--panel", "own.csv", "--map", "own.yml", "--event", "other.yml"], desk.root) == 0
     )
-    assert asked["panel"] == OwnPanel(Path("own.csv"), Path("own.yml"), "other.yml")
-    assert asked["panel"].parameters == {
+    assert asked["panel"] == {
         "event": str(Path("other.yml").absolute()),
         "panel_path": str(Path("own.csv").absolute()),
         "panel_map": str(Path("own.yml").absolute()),

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 import stamps
@@ -11,7 +12,7 @@ from desk import AS_OF, WRITE_VERDICTS, Desk
 from analysis import config
 from analysis.errors import DataError, DesignError
 from analysis.report import Exit, pdf, publish
-from analysis.report.schedule import OwnPanel, read, select, settled
+from analysis.report.schedule import own_panel, read, select, settled
 
 PARAMETERS = """\
 as_of: str = "2026-11-01"  # date of knowledge, YYYY-MM-DD; allowed date
@@ -222,7 +223,7 @@ def panel(file, firm: str = "F-", closed: str = "2021-05", sales: float = 100.0)
 @pytest.fixture
 def own(desk, tmp_path):
     write(desk, "sim__03_closed", FIRMS.replace('"own.csv"', '""'))
-    return OwnPanel(panel(tmp_path / "own.csv"))
+    return own_panel(panel(tmp_path / "own.csv"))
 
 
 def test_a_panel_of_ones_own_runs_the_notebooks_that_can_take_one_the_public_figures_and_the_brief(desk, own, tmp_path):
@@ -274,7 +275,7 @@ threats: []
 def test_public_figures_of_another_event_stay_out(desk, own, tmp_path):
     other = tmp_path / "other.yml"
     other.write_text(BAZAAR)
-    assert desk.run(panel=OwnPanel(own.path, event=str(other)), out=tmp_path / "mine") == Exit.OK
+    assert desk.run(panel=own_panel(Path(own["panel_path"]), event=str(other)), out=tmp_path / "mine") == Exit.OK
     manifest = json.loads((tmp_path / "mine" / AS_OF / "manifest.json").read_text())
     assert set(manifest["reports"]) == {"panel__03_closed", "00_brief"}
     assert set(manifest["reports"]["panel__03_closed"]["files"]) == {"own.csv", "other.yml"}
@@ -284,12 +285,12 @@ def test_a_copy_of_the_event_with_another_wave_keeps_its_public_figures(desk, ow
     copy = tmp_path / "more.yml"
     text = (config.EVENTS / "amazon_2021.yml").read_text(encoding="utf-8")
     copy.write_text(text.replace("waves: [2021-05,", "waves: [2021-04, 2021-05,"))
-    panel(own.path, closed="2021-04")
+    panel(Path(own["panel_path"]), closed="2021-04")
     with pytest.raises(
         DesignError, match=r"2 firms closed before it: 2021-04 \(2\); leave them out of the panel, or add"
     ):
         desk.run(panel=own, out=tmp_path / "mine")
-    assert desk.run(panel=OwnPanel(own.path, event=str(copy)), out=tmp_path / "mine") == Exit.OK
+    assert desk.run(panel=own_panel(Path(own["panel_path"]), event=str(copy)), out=tmp_path / "mine") == Exit.OK
     entries = json.loads((tmp_path / "mine" / AS_OF / "manifest.json").read_text())["reports"]
     assert set(entries) == {"00_brief", "03_listed", "panel__03_closed"}
     assert list(entries["03_listed"]["files"]) == ["more.yml"]
@@ -313,7 +314,7 @@ def test_an_unchanged_panel_makes_nothing_new_and_a_changed_one_does(desk, own, 
 
 
 def test_a_simulated_panel_makes_simulated_reports_and_the_brief_tells_them_apart_from_public_figures(desk, tmp_path):
-    simulated = OwnPanel(panel(tmp_path / "own.csv", firm="SIM-"))
+    simulated = own_panel(panel(tmp_path / "own.csv", firm="SIM-"))
     assert desk.run(panel=simulated, out=tmp_path / "mine") == Exit.OK
     assert feet(tmp_path / "mine" / AS_OF) == {
         "00_brief": "Real figures and estimates from them; in a column of its own ○ simulated: own.csv",
@@ -338,7 +339,7 @@ def test_a_simulated_panel_makes_simulated_reports_and_the_brief_tells_them_apar
 def test_a_panel_that_cannot_carry_the_reports_is_refused_before_a_kernel_starts(
     desk, own, tmp_path, firm, closed, error, message
 ):
-    panel(own.path, firm=firm, closed=closed)
+    panel(Path(own["panel_path"]), firm=firm, closed=closed)
     with pytest.raises(error, match=message):
         desk.run(panel=own, out=tmp_path / "mine")
     assert not (tmp_path / "mine").exists()
@@ -370,7 +371,7 @@ def test_a_panel_needs_a_folder_of_its_own(desk, own, tmp_path, monkeypatch):
 @pytest.mark.usefixtures("no_kernels")
 def test_what_the_panel_sets_is_not_given_as_a_parameter(desk, own, tmp_path):
     for name, value in {"panel_path": "x.csv", "panel_map": "x.yml", "event": "another"}.items():
-        with pytest.raises(DesignError, match=f"Parameter {name}: it was given beside --panel"):
+        with pytest.raises(DesignError, match=rf"{name}:? .*was given .* sets it; use --"):
             desk.run(panel=own, out=tmp_path / "mine", given={name: value})
 
 

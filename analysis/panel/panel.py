@@ -21,13 +21,9 @@ from analysis.provenance import ROOT
 
 SCHEMA = ROOT / "data" / "panel.schema.json"
 TEXT, NUMBER, MONTH = "string", "number", "yearmonth"
-OF_FILES = ("account", "renamed_from", "currency")
-"""Columns that say how the rows of a file are read; a panel does not keep them."""
 UNITS = {"real": "USD", "simulated": "sim-$"}
 SIMULATED_ID = r"SIM-G?[0-9]"
 """How the id of a simulated firm or account begins, as in SIM-0417, and of a brand group, as in SIM-G0021."""
-IDS = ("firm", "account", "brand_group")
-"""Columns of ids, any of which may say that a panel is simulated."""
 ORDER = "platform_order"
 """Key of the metadata under which a written panel says, in JSON, how its platforms are ordered."""
 
@@ -320,7 +316,7 @@ class Panel:
                 f"a simulated panel was to be written; {len(unmarked):,} of {len(self.firms):,} firms, such as "
                 f"{unmarked[0]!r}, have an id that does not say so; give them ids such as SIM-0417"
             )
-        names = [name for name in columns() if name not in OF_FILES]
+        names = [name for name in columns() if name not in ("account", "renamed_from", "currency")]
         kinds = {TEXT: pa.string(), NUMBER: pa.float64(), MONTH: pa.date32()}
         said = {"provenance": self.provenance, ORDER: json.dumps(self.platforms)}
         schema = pa.schema([(name, kinds[columns()[name]["type"]]) for name in names], metadata=said)

@@ -24,16 +24,10 @@ import pyarrow.compute as pc
 from analysis.errors import DataError
 from analysis.estimate import Bools, Floats, Ints
 from analysis.panel.file import ROWS_AT_ONCE, File, blocks, month_text, open_file, refuse, shown
-from analysis.panel.panel import IDS, MONTH, NUMBER, ORDER, SIMULATED_ID, TEXT, UNITS, Panel, attributes, columns
-
-HOME = "AMZ"
-HALF = 0.5
-"""Share of a firm's home sales before the closures that sits in closed accounts when the firm counts as closed."""
-BASE_MONTHS = 12
+from analysis.panel.panel import MONTH, NUMBER, ORDER, SIMULATED_ID, TEXT, UNITS, Panel, attributes, columns
 
 _WAITING_BYTES = 1 << 26  # of sales that wait in memory; more go to a temporary file
 _WAITING = np.dtype([("unit", np.int32), ("platform", np.int32), ("month", np.int32), ("sales", np.float64)])
-_NEVER = np.iinfo(np.int64).min  # NaT as a number
 _BY_ACCOUNT = "give the firm's month in all its rows, or write `closures: account` in a map if accounts have their own"
 
 Notes = list[tuple[str, str, int]]
@@ -85,7 +79,7 @@ def read_panel(
     if home and file.named.home not in (None, home):
         do = "correct the map, or ask for the same"
         raise DataError(f"home = {home!r} was asked for; {map} says {file.named.home!r}; {do}")
-    home = home or file.named.home or HOME
+    home = home or file.named.home or "AMZ"
     if platforms is not None and home not in platforms:
         refuse(path, f"the home platform {home!r} among those allowed", ", ".join(platforms), "name it among them")
     with tempfile.SpooledTemporaryFile(_WAITING_BYTES) as waiting:
@@ -249,7 +243,7 @@ def _provenance(rows: _Rows) -> str:
     if not said <= UNITS.keys():
         refuse(file.path, "real or simulated as provenance in the metadata", repr(*said), do)
     said |= {rows.values["provenance"].word(0)} if "provenance" in rows.values else set()
-    for name in (name for name in IDS if name in rows.values):
+    for name in (name for name in ("firm", "account", "brand_group") if name in rows.values):
         marked = np.asarray(pc.match_substring_regex(rows.values[name].known, f"^{SIMULATED_ID}"))
         said |= {"simulated"} if marked.all() else set()
         mixed |= {name: marked} if marked.any() else {}
@@ -318,7 +312,7 @@ def _close(rows: _Rows, units: pd.DataFrame, root: Ints, home: str) -> Notes:
     wave, sold = units["closed_on"].min(), np.zeros(len(units))
     code = rows.values["platform"].known.index(home).as_py()
     for row in rows.sales():
-        base = row[(row["platform"] == code) & (row["month"] >= wave - BASE_MONTHS) & (row["month"] < wave)]
+        base = row[(row["platform"] == code) & (row["month"] >= wave - 12) & (row["month"] < wave)]
         sold += np.bincount(base["unit"], np.nan_to_num(base["sales"]), len(units))
     chains = units.assign(sold=sold[units.index]).groupby(root)  # all names of an account
     held = chains.agg(firm=("firm", "first"), month=("closed_on", "min"), sold=("sold", "sum"))
@@ -326,7 +320,7 @@ def _close(rows: _Rows, units: pd.DataFrame, root: Ints, home: str) -> Notes:
     share = (held["sold"] / total).where(total > 0, 1 / number)
     shut = held.assign(share=share)[held["month"].notna() & (share > 0)].sort_values(["firm", "month"], kind="stable")
     by_firm = shut.groupby("firm")
-    half = shut[by_firm["share"].cumsum() >= HALF - 1e-12].groupby("firm")["month"].first()
+    half = shut[by_firm["share"].cumsum() >= 0.5 - 1e-12].groupby("firm")["month"].first()
     month = half.reindex(by_firm["month"].first().index).fillna(by_firm["month"].first())
     units["closed_on"] = month.reindex(units["firm"]).to_numpy()
     units["dose"] = by_firm["share"].sum().clip(upper=1.0).reindex(units["firm"]).to_numpy()
@@ -355,7 +349,8 @@ def _firms(rows: _Rows, units: pd.DataFrame) -> pd.DataFrame:
         if columns()[name]["type"] == TEXT:
             firms[name] = rows.values[name].known.take(pa.array(heads[name])).to_pandas().array
         elif columns()[name]["type"] == MONTH:
-            firms[name] = heads[name].fillna(_NEVER).to_numpy(np.int64).astype("datetime64[M]").astype("datetime64[us]")
+            months = heads[name].astype("Int64").to_numpy("datetime64[M]", na_value=np.datetime64("NaT"))
+            firms[name] = months.astype("datetime64[us]")
     ids = rows.values["firm"].known.take(pa.array(heads.index)).to_pandas()
     return pd.DataFrame(firms, index=pd.Index(ids, name="firm"))[attributes()]
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from analysis import provenance
-from analysis.errors import DataError
 from analysis.report import Exit, ReportError
 from analysis.report.pdf import marks
 from analysis.report.schedule import Job
@@ -184,29 +183,17 @@ class Published:
 
 
 def read(folder: Path) -> Published:
-    """Read what was published; a folder without a manifest, or with other verdicts than it names, holds nothing.
-
-    Raises
-    ------
-    DataError
-        If the manifest is not one that a run wrote.
-    """
-    manifest, file = folder / "manifest.json", folder / "verdicts.json"
-    if not manifest.exists():
-        return Published(folder, {}, {})
+    """Read what was published; a folder without manifest and verdicts as a run wrote them holds nothing."""
     try:
-        content = json.loads(manifest.read_bytes())
+        content = json.loads((folder / "manifest.json").read_bytes())
         entries, panel = dict(content["reports"]), str(content.get("panel", ""))
-        if not file.is_file() or sha256(file) != content["verdicts_sha256"]:
+        if sha256(folder / "verdicts.json") != content["verdicts_sha256"]:
             return Published(folder, {}, {})
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"Published reports: {manifest} cannot be read ({error}); delete it to make all of them again."
-        ) from None
-    found = json.loads(file.read_bytes())
-    return Published(
-        folder, entries, {name: [one for one in found if one["report"] == name] for name in entries}, panel
-    )
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return Published(folder, {}, {})
+    found = json.loads((folder / "verdicts.json").read_bytes())
+    by_report = {name: [one for one in found if one["report"] == name] for name in entries}
+    return Published(folder, entries, by_report, panel)
 
 
 @contextmanager

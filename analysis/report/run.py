@@ -21,7 +21,7 @@ from analysis import provenance
 from analysis.errors import DataError, DesignError
 from analysis.report import Exit, ReportError, disk_full, pdf, publish, schedule
 from analysis.report.publish import Published, Verdict
-from analysis.report.schedule import PANEL, Job, OwnPanel
+from analysis.report.schedule import PANEL, Job
 
 TIMEOUT = 600.0  # seconds for one notebook
 _TRACEBACK_LINES = 15
@@ -57,19 +57,19 @@ def report(
     workers: int | None = None,
     timeout: float = TIMEOUT,
     force: bool = False,
-    panel: OwnPanel | None = None,
+    panel: Mapping[str, str] | None = None,
 ) -> Exit:
     """Make the reports of a repository that are not up to date, publish them in the folder of the date, and say how.
 
-    `names` chooses by name or number, `given` are parameters as text, and `panel` runs the reports on a panel instead
-    of the schedule. What cannot be run is a `DesignError` or `DataError` before anything has been started; whatever
-    goes wrong, what was published is as before.
+    `names` chooses by name or number, `given` are parameters as text, and `panel`, of `schedule.own_panel`, runs the
+    reports on a panel instead of the schedule. What cannot be run is a `DesignError` or `DataError` before anything has
+    been started; whatever goes wrong, what was published is as before.
     """
     out = (out or root / "reports").absolute()
     jobs, scheduled = _planned(root, names, given or {}, as_of, out, panel)
     briefs = [job for job in jobs if job.is_brief]
     waiting = [] if briefs else schedule.settled([job for job in scheduled if job.is_brief], {}, as_of)
-    source = panel.parameters["panel_path"] if panel else ""
+    source = panel["panel_path"] if panel else ""
     with _interruptible(), publish.locked(out), publish.staging(out) as stage:
         published = publish.read(out / as_of)
         if published.entries and published.panel != source:
@@ -96,7 +96,7 @@ def report(
 
 
 def _planned(
-    root: Path, names: Iterable[str], given: Mapping[str, str], as_of: str, out: Path, panel: OwnPanel | None
+    root: Path, names: Iterable[str], given: Mapping[str, str], as_of: str, out: Path, panel: Mapping[str, str] | None
 ) -> tuple[list[Job], list[Job]]:
     """Return the jobs to run, settled, and all that belong together; refuse what cannot be run."""
     scheduled = schedule.read(root)

@@ -47,27 +47,13 @@ class Job:
         return "verdict_folder" if self.is_brief else "verdict_file"
 
 
-@dataclass(frozen=True)
-class OwnPanel:
-    """A researcher's own panel: its file, its map (None where it has the columns of the schema), and its event."""
-
-    path: Path
-    map: Path | None = None
-    event: str = config.ON_RECORD
-
-    @property
-    def parameters(self) -> dict[str, str]:
-        """What the panel sets in each notebook; kernels run elsewhere, so files are named in full."""
-        return {
-            "event": str(Path(self.event).absolute()) if self.event.endswith(".yml") else self.event,
-            "panel_path": str(self.path.absolute()),
-            "panel_map": str(self.map.absolute()) if self.map else "",
-        }
-
-    @property
-    def event_files(self) -> tuple[Path, ...]:
-        """The event's own file where it lies outside the data folder."""
-        return (Path(self.parameters["event"]),) if self.event.endswith(".yml") else ()
+def own_panel(path: Path, map: Path | None = None, event: str = config.ON_RECORD) -> dict[str, str]:
+    """Return what a panel of one's own sets in each notebook; kernels run elsewhere, so files are named in full."""
+    return {
+        "event": str(Path(event).absolute()) if event.endswith(".yml") else event,
+        "panel_path": str(path.absolute()),
+        "panel_map": str(map.absolute()) if map else "",
+    }
 
 
 def read(root: Path) -> list[Job]:
@@ -90,28 +76,25 @@ def read(root: Path) -> list[Job]:
     return sorted(jobs, key=lambda job: job.is_brief)
 
 
-def on_panel(scheduled: list[Job], panel: OwnPanel, given: Iterable[str]) -> list[Job]:
+def on_panel(scheduled: list[Job], panel: Mapping[str, str], given: Iterable[str]) -> list[Job]:
     """Return the reports of a run on a panel, those on the panel as ``panel__...``.
 
     They are the notebooks that can take a panel; the scheduled reports that are not simulated, where public figures are
-    of the panel's event; and the brief. What the panel sets is not to be given as a parameter.
+    of the panel's event; and the brief.
     """
-    if taken := set(given) & panel.parameters.keys():
-        names = ", ".join(sorted(taken))
-        raise DesignError(f"Parameter {names}: it was given beside --panel, which sets it; use --event and --map.")
-    known = {job.notebook: config.parameters(job.notebook).model_fields for job in scheduled}
-    on_record = config.read_event(panel.parameters["event"]).on_record
-    jobs = {}
+    if "event" in given:
+        raise DesignError("Parameter event: it was given beside --panel, which sets it; use --event.")
+    event_file = [Path(panel["event"])] if panel["event"].endswith(".yml") else []
+    on_record, jobs = config.read_event(panel["event"]).on_record, list[Job]()
     for job in scheduled:
-        if "panel_path" in known[job.notebook]:
-            files = (panel.path, *([panel.map] if panel.map else []), *panel.event_files)
-            mine = {name: text for name, text in panel.parameters.items() if name in known[job.notebook]}
-            name = PANEL + job.name.removeprefix(SIMULATED)
-            jobs[name] = Job(name, job.notebook, mine, files)
-        if job.is_brief or (on_record and not job.name.startswith(SIMULATED)):
-            event = {"event": panel.parameters["event"]} if "event" in known[job.notebook] else {}
-            jobs[job.name] = replace(job, parameters={**job.parameters, **event}, files=panel.event_files)
-    return sorted(jobs.values(), key=lambda job: (job.is_brief, job.number, job.name.startswith(PANEL)))
+        known = config.parameters(job.notebook).model_fields
+        mine = {name: text for name, text in panel.items() if name in known}
+        if "panel_path" in known:
+            files = [Path(panel[name]) for name in ("panel_path", "panel_map") if panel[name]]
+            jobs.append(Job(PANEL + job.name.removeprefix(SIMULATED), job.notebook, mine, (*files, *event_file)))
+        elif job.is_brief or (on_record and not job.name.startswith(SIMULATED)):
+            jobs.append(replace(job, parameters={**job.parameters, **mine}, files=(*event_file,)))
+    return sorted(jobs, key=lambda job: (job.is_brief, job.number, job.name.startswith(PANEL)))
 
 
 def named(jobs: list[Job], market: str, whole: list[Job]) -> list[Job]:
