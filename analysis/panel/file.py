@@ -216,10 +216,8 @@ class Block:
     def refuse(self, wrong: Bools, name: str, asked: str, found: str = "", do: str = "") -> None:
         """Raise a DataError for the first wrong row, if there is one."""
         if wrong.any():
-            found, rows = (
-                found or shown(self.raw[name][int(wrong.argmax())].as_py()),
-                self.start + np.flatnonzero(wrong),
-            )
+            rows = self.start + np.flatnonzero(wrong)
+            found = found or shown(self.raw[name][int(wrong.argmax())].as_py())
             if len(rows) > 1:
                 first, last = self.file.row(rows[[0, -1]])
                 found += f", the first of {len(rows):,} such in rows {first:,} to {last:,}"
@@ -246,13 +244,11 @@ def blocks(file: File) -> Iterator[Block]:
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
                 asked, where = "numbers" if kind == NUMBER else "text", f"{file.path}, column {file.called(name)}"
                 refuse(where, asked, f"values of type {cells.type}", columns()[name]["remedy"])
-            for limit, bound in columns()[name].get("constraints", {}).items():
-                if limit in _BOUNDS:
-                    (broken, asked), number = (
-                        _BOUNDS[limit],
-                        bound if kind == NUMBER else np.datetime64(bound).astype(int),
-                    )
-                    block.refuse(broken(block.typed[name], number), name, f"{asked} {bound}")
+            limits = columns()[name].get("constraints", {})
+            for limit in [limit for limit in _BOUNDS if limit in limits]:
+                (broken, asked), bound = _BOUNDS[limit], limits[limit]
+                number = np.datetime64(bound).astype(int) if kind == MONTH else bound
+                block.refuse(broken(block.typed[name], number), name, f"{asked} {bound}")
         if "dose" in block.typed:
             closed, dosed = ~np.isnan(block.typed["closed_on"]), ~np.isnan(block.typed["dose"])
             block.refuse(closed & ~dosed, "dose", "the dose of a closed firm")
@@ -304,25 +300,19 @@ def _parquet_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
 
 def _ours(file: File, table: pa.Table) -> dict[str, pa.ChunkedArray]:
     """Return rows of the file in our columns; where months are columns, one row per month."""
-    theirs = dict(zip(table.column_names, table.columns, strict=True))
-    for name, cells in theirs.items():
-        theirs[name] = cells.cast(cells.type.value_type) if pa.types.is_dictionary(cells.type) else cells
-    found, rows, count = (
-        {name: theirs[column] for name, column in file.theirs.items()},
-        table.num_rows,
-        len(file.months),
-    )
-    if not count:
+    types = [cells.type.value_type if pa.types.is_dictionary(cells.type) else cells.type for cells in table.columns]
+    table = table.cast(pa.schema(zip(table.column_names, types, strict=True)))
+    found = {name: table[column] for name, column in file.theirs.items()}
+    if not file.months:
         return found
-    sales = [theirs[column] for column in file.months]
-    kinds = {cells.type for cells in sales}
+    rows, count, kinds = table.num_rows, len(file.months), {table[column].type for column in file.months}
     if len(kinds) > 1:  # Parquet columns of whole numbers beside others
         kinds = {pa.string() if any(map(pa.types.is_string, kinds)) else pa.float64()}
     found = {name: cells.take(pa.array(np.repeat(np.arange(rows), count))) for name, cells in found.items()}
     found["month"] = pa.chunked_array([[*file.months.values()]]).take(pa.array(np.tile(np.arange(count), rows)))
-    by_month = pa.chunked_array([chunk for cells in sales for chunk in cells.cast(*kinds).chunks])
-    found["sales"] = by_month.take(pa.array(np.arange(rows * count).reshape(count, rows).T.ravel()))
-    return found
+    by_month = [chunk for column in file.months for chunk in table[column].cast(*kinds).chunks]
+    order = np.arange(rows * count).reshape(count, rows).T.ravel()
+    return found | {"sales": pa.chunked_array(by_month).take(pa.array(order))}
 
 
 def _coded(block: Block, name: str) -> pa.DictionaryArray:

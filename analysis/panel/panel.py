@@ -103,9 +103,8 @@ class Panel:
         lacking, twice = [name for name in attributes() if name not in self.firms], [*ids[ids.duplicated()][:1]]
         gap = self.months.freqstr != "M" or (np.diff(self.months.asi8) != 1).any()
         low, high = np.fmin.reduce(self.sales, None, initial=0.0), np.fmax.reduce(self.sales, None, initial=0.0)
-        named = (
-            ids.append(pd.Index(self.firms.get("brand_group", ids).unique())) if self.provenance == "real" else ids[:0]
-        )
+        named = ids.append(pd.Index(self.firms.get("brand_group", ids).unique()))
+        named = named if self.provenance == "real" else named[:0]
         simulated = named[named.astype(str).str.match(SIMULATED_ID)]
         such = f"{len(simulated)} simulated ids such as {[*simulated[:1]]}"
         for wrong, asked, found, remedy in (
@@ -269,17 +268,13 @@ class Panel:
         DesignError
             If the base reaches into the closures.
         """
-        first, (category, names), every = (
-            self.first_treated(cut=cut),
-            self.codes("category"),
-            np.arange(len(self.months)),
-        )
+        first, every = self.first_treated(cut=cut), np.arange(len(self.months))
         if (last := every[base].max(initial=-1)) >= first.min():
             raise DesignError(
                 f"base months before the first closure were asked for; the base ends in {self.months[last]}, the first "
                 f"closure is in {self.months[int(first.min())]}; end the base earlier"
             )
-        sold, _, of_category = self._base_sales(base)
+        (category, names), (sold, _, of_category) = self.codes("category"), self._base_sales(base)
         closed = np.flatnonzero(np.isfinite(first))
         lost = np.zeros((len(names), len(every)))
         np.add.at(lost, (category[closed], first[closed].astype(int)), sold[closed])
