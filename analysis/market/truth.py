@@ -136,16 +136,15 @@ class Window:
 
     def of_loss(self) -> dict[str, float]:
         """Return d1 to d7, E4a, E4b and E4e: where the lost AMZ sales of closed firms went, per cent of them."""
-        found = self.changes()
-        with np.errstate(divide="ignore", invalid="ignore"):  # where nothing was lost it went nowhere: 0 / 0
-            shares = shares_of_loss(found)
+        names = {f"d{k}": f"d{k}" for k in range(1, 8)} | {f"E4a_{name}": name for name in PLATFORMS[1:]}
+        names |= {"E4b_CN": "d1", "E4b_other": "d2", "E4e_CN": "d1", "E4e_other": "d2"}
+        if not self.lost:  # it went nowhere
+            return dict.fromkeys(names, float("nan"))
+        shares = shares_of_loss(self.changes())
         value = dict(zip(shares.terms, map(float, shares.value), strict=True))
-        value["d7"] = float(100 * over(self.outside["W11"] - self.outside["W00"], self.lost))  # measured, no residual
-        told = {f"d{k}": value[f"d{k}"] for k in range(1, 8)} | {f"E4a_{name}": value[name] for name in PLATFORMS[1:]}
-        size = proportional(self.year[:, HOME], self.closed, self.chinese)
-        for who, part, benchmark in zip(("CN", "other"), ("d1", "d2"), size, strict=True):
-            told |= {f"E4b_{who}": value[part], f"E4e_{who}": value[part] - float(benchmark)}
-        return told
+        value["d7"] = 100 * (self.outside["W11"] - self.outside["W00"]) / self.lost  # measured, no residual
+        own, other = proportional(self.year[:, HOME], self.closed, self.chinese)
+        return {name: value[part] - {"E4e_CN": own, "E4e_other": other}.get(name, 0.0) for name, part in names.items()}
 
     def mix(self) -> dict[str, float]:
         """Return E4d: mean change of the platform shares of closed firms that sell in both worlds, points."""
