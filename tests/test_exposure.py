@@ -22,6 +22,11 @@ def panel(seed: int, n: int = N) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return y, exposure, category
 
 
+def effects(y, exposure, post, **options):
+    """Estimate from sales by month."""
+    return exposure_effects(y[:, ~post].sum(axis=1), y[:, post].sum(axis=1), exposure, **options)
+
+
 def permuted(exposure, draws: int = 9) -> list[np.ndarray]:
     return [np.random.default_rng(seed).permutation(exposure) for seed in range(draws)]
 
@@ -56,7 +61,7 @@ def selling(y):
 def test_bins_and_slope_equal_poisson_with_unit_and_month_effects():
     y, exposure, category = panel(1)
     assert (y == 0).any()
-    found = exposure_effects(y, exposure, POST, bins=EDGES, category=category)
+    found = effects(y, exposure, POST, bins=EDGES, category=category)
     rows, kept = found.rows.set_index("term"), selling(y)
     place = np.digitize(exposure, EDGES)
     for terms, regressors in (
@@ -72,7 +77,7 @@ def test_bins_and_slope_equal_poisson_with_unit_and_month_effects():
 def test_two_exposures_in_one_equation_equal_poisson():
     y, exposure, category = panel(2)
     risk = np.random.default_rng(0).random(N)
-    found = exposure_effects(y, exposure, POST, bins=EDGES, category=category, covariates={"risk": risk})
+    found = effects(y, exposure, POST, bins=EDGES, category=category, covariates={"risk": risk})
     kept = selling(y)
     regressors = np.column_stack([exposure / 0.10, risk])[kept]
     estimate, error = poisson(y[kept], regressors, category[kept])[0], jackknife(y[kept], regressors, category[kept])
@@ -85,16 +90,16 @@ def test_bins_are_ratios_of_group_means():
     y, exposure, _ = panel(3)
     place = np.digitize(exposure, EDGES)
     growth = [np.log(y[place == b][:, POST].mean() / y[place == b][:, ~POST].mean()) for b in range(3)]
-    found = exposure_effects(y, exposure, POST, bins=EDGES).rows["estimate"][:2]
+    found = effects(y, exposure, POST, bins=EDGES).rows["estimate"][:2]
     np.testing.assert_allclose(found, np.array(growth[1:]) - growth[0], atol=1e-12)
 
 
 def test_estimates_ignore_money_order_and_silent_units():
     y, exposure, category = panel(5)
     drawn = permuted(exposure)
-    plain = exposure_effects(y, exposure, POST, bins=EDGES, category=category, redrawn=drawn).rows
+    plain = effects(y, exposure, POST, bins=EDGES, category=category, redrawn=drawn).rows
     order = np.random.default_rng(1).permutation(N)
-    again = exposure_effects(
+    again = effects(
         np.vstack([6.49 * y[order], np.zeros((1, T))]),
         np.append(exposure[order], 0.1),
         POST,
@@ -110,7 +115,7 @@ def test_bins_and_the_recentred_slope_ignore_what_happens_to_all():
     y, exposure, category = panel(5)
     drawn = permuted(exposure)
     plain, again = (
-        exposure_effects(z, exposure, POST, bins=EDGES, category=category, redrawn=drawn).rows.set_index("term")
+        effects(z, exposure, POST, bins=EDGES, category=category, redrawn=drawn).rows.set_index("term")
         for z in (y, y * np.where(POST, 1.7, 1.0))
     )
     terms = ["5 to 15 %", "above 15 %", "recentred slope"]
@@ -122,13 +127,13 @@ def test_an_effect_by_bin_moves_the_bins_and_one_by_exposure_moves_the_recentred
     y, exposure, category = panel(6)
     drawn = permuted(exposure)
     arguments = {"bins": EDGES, "category": category, "redrawn": drawn}
-    plain = exposure_effects(y, exposure, POST, **arguments).rows.set_index("term")["estimate"]
+    plain = effects(y, exposure, POST, **arguments).rows.set_index("term")["estimate"]
     by_bin = y * np.exp(POST * np.array([0, 0.3, -0.5])[np.digitize(exposure, EDGES)][:, None])
-    found = exposure_effects(by_bin, exposure, POST, **arguments).rows.set_index("term")["estimate"]
+    found = effects(by_bin, exposure, POST, **arguments).rows.set_index("term")["estimate"]
     assert found["5 to 15 %"] - plain["5 to 15 %"] == pytest.approx(0.3, abs=1e-10)
     assert found["above 15 %"] - plain["above 15 %"] == pytest.approx(-0.5, abs=1e-10)
     by_exposure = y * np.exp(POST * 4.0 * exposure[:, None])
-    found = exposure_effects(by_exposure, exposure, POST, **arguments).rows.set_index("term")["estimate"]
+    found = effects(by_exposure, exposure, POST, **arguments).rows.set_index("term")["estimate"]
     assert found["recentred slope"] - plain["recentred slope"] == pytest.approx(0.4, abs=1e-9)
 
 
@@ -139,7 +144,7 @@ def test_errors_of_all_terms_are_those_of_leaving_out_each_category():
     def estimates(kept):
         # three draws that keep the mean exposure of the whole, as errors take it as known; all are shares
         redrawn = [(4 * expected - exposure)[kept] / 3] * 3
-        return exposure_effects(y[kept], exposure[kept], POST, bins=EDGES, category=category[kept], redrawn=redrawn)
+        return effects(y[kept], exposure[kept], POST, bins=EDGES, category=category[kept], redrawn=redrawn)
 
     whole = estimates(np.ones(N, dtype=bool))
     left_out = np.array([estimates(category != c).value for c in range(CATEGORIES)])
@@ -153,7 +158,7 @@ def test_errors_of_all_terms_are_those_of_leaving_out_each_category():
 def test_a_term_that_rests_on_one_category_has_no_error():
     y, exposure, category = panel(7)
     exposure = np.where(category == 3, 0.3, 0.0)
-    found = exposure_effects(y, exposure, POST, bins=EDGES, category=category)
+    found = effects(y, exposure, POST, bins=EDGES, category=category)
     assert np.isfinite(found.rows["estimate"].iloc[1:]).all()
     assert found.rows[["std_error", "conf_low", "half_width"]].isna().all(axis=None)
     assert "no error for 5 to 15 %, above 15 %, slope, average" in found.reason
@@ -165,7 +170,7 @@ def test_intervals_of_two_equal_groups_of_equal_categories_are_exact_or_the_usua
     exposure = np.where(np.arange(2 * each) < each, 0.3, 0.0)
     y = np.column_stack([np.ones(2 * each), np.exp(shock)])
     for level in (0.90, 0.95):
-        row = exposure_effects(y, exposure, np.array([False, True]), bins=(0.1,), level=level).row("above 10 %")
+        row = effects(y, exposure, np.array([False, True]), bins=(0.1,), level=level).row("above 10 %")
         # mean and pooled spread are independent; (G - 1) / G of the jackknife exceeds the pooled error a little
         unbiased = np.sqrt((2 * each - 2) / (2 * each - 1))
         pooled = np.sqrt((shock[:each].var(ddof=1) + shock[each:].var(ddof=1)) / each)
@@ -184,7 +189,7 @@ def test_intervals_hold_the_truth_where_few_of_many_unequal_categories_are_expos
         exposure = np.where(rng.permutation(20) < 3, rng.uniform(0.05, 0.4, 20), rng.uniform(0, 0.02, 20))[category]
         size = rng.lognormal(sigma=0.8, size=(20, 1))[category]
         y = size * np.exp(np.array([0, 1]) * rng.normal(scale=0.2, size=(20, 1)))[category]
-        row = exposure_effects(y, exposure, np.array([False, True]), bins=(), category=category).row("slope")
+        row = effects(y, exposure, np.array([False, True]), bins=(), category=category).row("slope")
         held.append(row["conf_low"] <= 0 <= row["conf_high"])
         narrow.append(abs(row["estimate"]) <= stats.t.ppf(0.975, 19) * row["std_error"])
     assert abs(np.mean(held) - 0.95) < 3 * np.sqrt(0.95 * 0.05 / runs)
@@ -193,7 +198,7 @@ def test_intervals_hold_the_truth_where_few_of_many_unequal_categories_are_expos
 
 def test_the_average_is_what_the_slope_implies_for_the_sales_there_are():
     y, exposure, _ = panel(8)
-    rows = exposure_effects(y, exposure, POST, bins=EDGES).rows.set_index("term")["estimate"]
+    rows = effects(y, exposure, POST, bins=EDGES).rows.set_index("term")["estimate"]
     after = y[:, POST].sum(axis=1)
     without = after * np.exp(-rows["slope"] / 0.10 * exposure)
     assert rows["average"] == pytest.approx(np.log(after.sum() / without.sum()), abs=1e-12)
@@ -227,7 +232,7 @@ def test_the_randomisation_test_has_its_size_when_closures_are_drawn_as_they_wer
     p_values = []
     for seed in range(runs):
         y, exposure, category, redraw = market(seed, trend=3.0)
-        found = exposure_effects(y, exposure, POST, bins=(0.01,), category=category, redrawn=redraw(draws))
+        found = effects(y, exposure, POST, bins=(0.01,), category=category, redrawn=redraw(draws))
         p_values.append(found.rows.set_index("term").loc[["slope", "recentred slope"], "p_value"])
     for level in (0.05, 0.20):
         share = (np.array(p_values) <= level + 1e-9).mean(axis=0)
@@ -238,7 +243,7 @@ def test_recentring_takes_off_what_categories_with_more_to_lose_have_in_common()
     slopes = []
     for seed in range(60):
         y, exposure, category, redraw = market(1000 + seed, n=600, effect=2.0, trend=3.0, noise=0.05)
-        found = exposure_effects(y, exposure, POST, bins=(0.01,), category=category, redrawn=redraw(30))
+        found = effects(y, exposure, POST, bins=(0.01,), category=category, redrawn=redraw(30))
         slopes.append(found.rows.set_index("term").loc[["slope", "recentred slope"], "estimate"])
     mean, error = np.mean(slopes, axis=0), np.std(slopes, axis=0, ddof=1) / np.sqrt(len(slopes))
     assert abs(mean[1] - 0.2) < 3 * error[1]  # 2.0 per unit is 0.2 per ten points
@@ -247,7 +252,7 @@ def test_recentring_takes_off_what_categories_with_more_to_lose_have_in_common()
 
 def test_p_values_are_shares_of_draws_and_the_smallest_is_said():
     y, exposure, category, redraw = market(1, effect=20.0, n=600)
-    found = exposure_effects(y, exposure, POST, bins=(0.01,), category=category, redrawn=redraw(39))
+    found = effects(y, exposure, POST, bins=(0.01,), category=category, redrawn=redraw(39))
     rows = found.rows.set_index("term")
     for term in ("slope", "recentred slope"):
         t = np.abs(found.details["statistics"][term])
@@ -263,13 +268,13 @@ def test_p_values_are_shares_of_draws_and_the_smallest_is_said():
 def test_a_draw_without_a_slope_counts_as_further_from_zero():
     y, exposure, category = panel(10)
     flat = [np.full(N, 0.1)] * 3
-    found = exposure_effects(y, exposure, POST, bins=EDGES, category=category, redrawn=flat).rows.set_index("term")
+    found = effects(y, exposure, POST, bins=EDGES, category=category, redrawn=flat).rows.set_index("term")
     assert found.loc["slope", "p_value"] == 1.0
 
 
 def test_draws_that_are_all_as_it_was_say_nothing():
     y, exposure, category = panel(10)
-    found = exposure_effects(y, exposure, POST, bins=EDGES, category=category, redrawn=[exposure] * 4)
+    found = effects(y, exposure, POST, bins=EDGES, category=category, redrawn=[exposure] * 4)
     rows = found.rows.set_index("term")
     assert rows.loc["slope", "p_value"] == 1.0
     assert rows.loc["recentred slope", "p_value"] == 1.0
@@ -281,8 +286,8 @@ def test_a_unit_closed_in_a_draw_does_not_answer_in_it():
     y, exposure, category = panel(11)
     drawn = np.random.default_rng(0).permutation(exposure)
     without = np.where(np.arange(N) < 9, np.nan, drawn)
-    whole = exposure_effects(y, exposure, POST, bins=EDGES, category=category, redrawn=[without])
-    alone = exposure_effects(y[9:], drawn[9:], POST, bins=EDGES, category=category[9:], redrawn=[without[9:]])
+    whole = effects(y, exposure, POST, bins=EDGES, category=category, redrawn=[without])
+    alone = effects(y[9:], drawn[9:], POST, bins=EDGES, category=category[9:], redrawn=[without[9:]])
     alone = alone.details["statistics"]["slope"]
     assert whole.details["statistics"]["slope"][1] == pytest.approx(alone[1], rel=1e-9)
     assert alone[0] == pytest.approx(alone[1], rel=1e-9)
@@ -292,7 +297,7 @@ def test_a_unit_closed_in_a_draw_does_not_answer_in_it():
 def test_a_bin_in_one_category_has_no_error_and_an_empty_one_no_estimate():
     y, exposure, category = panel(12)
     exposure = np.where(category == 3, 0.5, exposure)
-    found = exposure_effects(y, exposure, POST, bins=(0.05, 0.15, 0.4, 0.9), category=category)
+    found = effects(y, exposure, POST, bins=(0.05, 0.15, 0.4, 0.9), category=category)
     rows = found.rows.set_index("term")
     assert np.isfinite(rows.loc["40 to 90 %", "estimate"])
     assert np.isnan(rows.loc["40 to 90 %", "std_error"])
@@ -309,7 +314,7 @@ def test_a_slope_that_rests_on_one_category_has_no_error(others):
     category = np.where(category == 3, 3, 0) if others == 0.0 else np.zeros(N, dtype=int)
     exposure = exposure + np.linspace(0, 0.1, N)
     y[(category == 0) & (others is not None), 2:] = 0.0
-    found = exposure_effects(y, exposure, POST, bins=(), category=category)
+    found = effects(y, exposure, POST, bins=(), category=category)
     assert np.isfinite(found.row("slope")["estimate"])
     assert np.isnan(found.row("slope")["std_error"])
     assert found.reason
@@ -317,12 +322,12 @@ def test_a_slope_that_rests_on_one_category_has_no_error(others):
 
 def test_without_a_lowest_bin_there_are_no_bins_but_a_slope():
     y, exposure, category = panel(12)
-    found = exposure_effects(y, exposure + 0.1, POST, bins=EDGES, category=category)
+    found = effects(y, exposure + 0.1, POST, bins=EDGES, category=category)
     rows = found.rows.set_index("term")
     assert rows.loc[["5 to 15 %", "above 15 %"], "estimate"].isna().all()
     assert np.isfinite(rows.loc["slope", "std_error"])
     assert found.reason
-    none = exposure_effects(y, exposure + 0.1, POST, bins=(), category=category)
+    none = effects(y, exposure + 0.1, POST, bins=(), category=category)
     assert list(none.rows["term"]) == ["slope", "average"]
     assert not none.reason
 
@@ -330,18 +335,18 @@ def test_without_a_lowest_bin_there_are_no_bins_but_a_slope():
 def test_units_without_sales_or_exposure_known_are_dropped_and_counted():
     y, exposure, category = panel(13)
     y[:3, 1], exposure[2:7] = np.nan, np.nan
-    found = exposure_effects(y, exposure, POST, bins=EDGES, category=category)
+    found = effects(y, exposure, POST, bins=EDGES, category=category)
     assert found.counts["dropped_missing"] == 3
     assert found.counts["dropped_exposure"] == 4
     assert found.counts["units"] == N - 7
-    alone = exposure_effects(y[7:], exposure[7:], POST, bins=EDGES, category=category[7:])
+    alone = effects(y[7:], exposure[7:], POST, bins=EDGES, category=category[7:])
     np.testing.assert_array_equal(found.rows["estimate"], alone.rows["estimate"])
 
 
 def test_the_caller_s_arrays_stay_as_they_were():
     y, exposure, category = panel(14)
     kept = y.copy(), exposure.copy()
-    exposure_effects(y, exposure, POST, bins=EDGES, category=category, redrawn=[exposure[::-1]])
+    effects(y, exposure, POST, bins=EDGES, category=category, redrawn=[exposure[::-1]])
     np.testing.assert_array_equal(y, kept[0])
     np.testing.assert_array_equal(exposure, kept[1])
 
@@ -382,7 +387,7 @@ def test_what_cannot_be_estimated_is_refused(changes, message):
     y, exposure, category = panel(15)
     arguments = {"y": y, "exposure": exposure, "post": POST, "bins": EDGES, "category": category} | changes
     with pytest.raises(DesignError) as refused:
-        exposure_effects(arguments.pop("y"), arguments.pop("exposure"), arguments.pop("post"), **arguments)
+        effects(arguments.pop("y"), arguments.pop("exposure"), arguments.pop("post"), **arguments)
     assert message in str(refused.value)
 
 
@@ -390,7 +395,7 @@ def test_a_coefficient_that_would_be_infinite_is_refused():
     new = np.arange(20) % 2  # these sold nothing before
     y = np.column_stack([1.0 - new, np.ones(20)])
     with pytest.raises(DesignError, match="the equations of 20 units have no single finite solution"):
-        exposure_effects(y, np.arange(20) / 100, np.array([False, True]), bins=(0.05,), covariates={"new": new})
+        effects(y, np.arange(20) / 100, np.array([False, True]), bins=(0.05,), covariates={"new": new})
 
 
 def test_closures_that_cannot_be_redrawn_are_refused():
@@ -403,9 +408,9 @@ def test_the_effective_number_of_many_clusters_stands_in_for_the_exact_quantile(
     category = np.repeat(np.arange(60), 5)
     exposure = np.where(category < 4, 0.2, 0.01) + 0.001 * category  # four categories carry the slope
     y = rng.gamma(2.0, size=(300, len(POST)))
-    exact = exposure_effects(y, exposure, POST, bins=(), category=category).rows.set_index("term")
+    exact = effects(y, exposure, POST, bins=(), category=category).rows.set_index("term")
     monkeypatch.setattr("analysis.estimators.exposure.EXACT", 10)
-    found = exposure_effects(y, exposure, POST, bins=(), category=category).rows.set_index("term")
+    found = effects(y, exposure, POST, bins=(), category=category).rows.set_index("term")
     assert found.loc["slope", "std_error"] == exact.loc["slope", "std_error"]
     assert stats.t.ppf(0.975, 59) < found.loc["slope", "half_width"] < 4.0  # few clusters in truth
     assert found.loc["slope", "half_width"] == pytest.approx(exact.loc["slope", "half_width"], rel=0.5)

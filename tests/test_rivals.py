@@ -28,9 +28,9 @@ def test_spillovers_are_the_exposure_effects_of_rivals_in_business_by_origin(own
     firms &= (home[:, [16, 27]] > 0).all(axis=1)
     np.testing.assert_array_equal(rivals.incumbents(panel, design, own_origin=own), firms)
     plain = exposure_effects(
-        np.hstack([home[firms, 20:26], home[firms, 32:38]]),
+        home[firms, 20:26].sum(axis=1),
+        home[firms, 32:38].sum(axis=1),
         sample.exposure[firms],
-        np.arange(12) >= 6,
         category=panel.firms["category"].to_numpy()[firms],
     )
     ours = rivals.spillover(panel, design, own_origin=own)

@@ -345,7 +345,7 @@ def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
         )
     share = np.nan_to_num(panel.base_share(base=sample.base)[sample.closed])
     exposure = np.bincount(sample.category[sample.closed], weights=share, minlength=size).astype(float)
-    found = exposure_effects(entrants, exposure, np.array([False, True]), bins=(), level=design.level)
+    found = exposure_effects(entrants[:, 0], entrants[:, 1], exposure, bins=(), level=design.level)
     n = [earlier + later]
     why = "entry that changed alike in all categories cannot be told from the trend of that year"
     level = replace(found["slope"].exp(), n=n, columns={}, details={}).with_set("level", (np.nan, np.nan), why)

@@ -68,10 +68,9 @@ def _between(sample: Sample, firms: Bools, windows: tuple[slice, slice], exposur
     """Return effects of an exposure[firm of `firms`] on home sales between two windows, per cent, as `spillover`."""
     if not firms.any():
         raise DesignError(f"a placebo was asked for; none of {len(firms)} firms was spared; ask for the others")
-    y = np.column_stack([sample.home[firms, window].sum(axis=1) for window in windows])
+    before, after = (sample.home[firms, window].sum(axis=1) for window in windows)
     category, level = sample.category[firms], sample.design.level
-    post = np.array([False, True])
-    return exposure_effects(y, exposure, post, category=category, level=level, **options).exp()
+    return exposure_effects(before, after, exposure, category=category, level=level, **options).exp()
 
 
 def incumbents(panel: Panel, design: Design, *, own_origin: bool = True) -> Bools:

@@ -22,7 +22,7 @@ from scipy.optimize import brentq
 from scipy.special import expit
 
 from analysis.errors import DesignError
-from analysis.estimate import Bools, Estimate, Floats, Ints, Labels, rows_by, sum_by
+from analysis.estimate import Estimate, Floats, Ints, Labels, rows_by, sum_by
 from analysis.testing import TIE, check_level
 
 BINS = (0.02, 0.05, 0.10, 0.20)  # edges between exposure bins, shares of the category's sales
@@ -34,9 +34,9 @@ POINTS, WEIGHTS = np.polynomial.legendre.leggauss(64)  # of a smooth integral ov
 
 
 def exposure_effects(
-    y: Floats,
+    before: Floats,
+    after: Floats,
     exposure: Floats,
-    post: Bools,
     *,
     bins: Sequence[float] = BINS,
     category: Labels | None = None,
@@ -52,12 +52,10 @@ def exposure_effects(
 
     Parameters
     ----------
-    y : float64[unit, month]
-        Sales of units that are not closed, in the months to compare; zero is a value, NaN drops the unit.
+    before, after : float64[unit]
+        Sales of units that are not closed, in the two periods to compare; zero is a value, NaN drops the unit.
     exposure : float64[unit]
         Share of the unit's category that closed rivals held; NaN drops the unit.
-    post : bool[month]
-        Whether the month lies after the closures; before them otherwise.
     bins : sequence of float
         Rising edges between bins; a bin holds its lower edge. None, no bins.
     category : sequence, optional
@@ -114,7 +112,7 @@ def exposure_effects(
             f"covariates beside re-drawn exposures were asked for; found {list(others)}, and the draws are of exposure "
             "alone; give one of the two"
         )
-    units, used, counts = _units(y, exposure, post, category, others)
+    units, used, counts = _units(before, after, exposure, category, others)
     names = [f"{100 * low:g} to {100 * high:g} %" for low, high in pairwise(edges)]
     names += [*(f"above {100 * edge:g} %" for edge in edges[-1:]), "slope", "average", *others]
     expected, statistics = np.zeros(len(used)), {}
@@ -232,18 +230,16 @@ def _t_statistics(part: _Cells) -> tuple[float, float]:
 
 
 def _units(
-    y: Floats, exposure: Floats, post: Bools, category: Labels | None, covariates: Mapping[str, Floats]
+    before: Floats, after: Floats, exposure: Floats, category: Labels | None, covariates: Mapping[str, Floats]
 ) -> tuple[_Cells, Ints, dict[str, int]]:
-    """Return the units with known sales and exposures, their rows in y, and counts."""
-    y, post = np.asarray(y, dtype=float), np.asarray(post, dtype=bool)
+    """Return the units with known sales and exposures, their rows, and counts."""
     others = np.column_stack([np.asarray(values, dtype=float) for values in (exposure, *covariates.values())])
-    label = np.arange(len(y)) if category is None else np.asarray(category)
-    before, after = y[:, ~post].sum(axis=1), y[:, post].sum(axis=1)
+    label = np.arange(len(others)) if category is None else np.asarray(category)
     unseen, unknown = np.isnan(before + after), np.isnan(others).any(axis=1)
     used = np.flatnonzero(~unseen & ~unknown)
     if len(used) < 2:
         raise DesignError(
-            f"effects of exposure were asked for; {len(used)} of {len(y)} units have sales in all months and an "
+            f"effects of exposure were asked for; {len(used)} of {len(others)} units have sales in all months and an "
             "exposure; choose months that are known"
         )
     code, clusters = pd.factorize(label[used], sort=True)
@@ -463,14 +459,15 @@ def redraw_closures(closed: Floats, strata: Labels | None, rng: np.random.Genera
         If no draw can differ from what happened.
     """
     closed = np.asarray(closed, dtype=float)
-    strata = rows_by(np.zeros(len(closed), dtype=np.int64) if strata is None else pd.factorize(np.asarray(strata))[0])
-    if not any((closed[rows] != closed[rows[0]]).any() for rows in strata):
+    code = np.zeros(len(closed), dtype=np.int64) if strata is None else pd.factorize(np.asarray(strata))[0]
+    within = rows_by(code)
+    if not any((closed[rows] != closed[rows[0]]).any() for rows in within):
         raise DesignError(
-            f"closures to re-draw were asked for; within each of {len(strata)} strata all units are "
+            f"closures to re-draw were asked for; within each of {len(within)} strata all units are "
             "alike; use coarser strata"
         )
     parts = []
-    for rows in strata:
+    for rows in within:
         some = max(1, BLOCK // len(rows))  # draws at a time, so that no array of all of them is held
         for start in range(0, draws, some):
             drawn = rng.permuted(np.tile(closed[rows], (min(some, draws - start), 1)), axis=1)
