@@ -1,4 +1,4 @@
-"""Tests: against a margin set in advance, over all assignments, and in families of hypotheses."""
+"""Tests: against a margin set in advance, over all assignments or some, and in families of hypotheses."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from math import comb
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import sparse, stats
 
 from analysis.errors import DesignError
-from analysis.estimate import Bools, Floats, root
+from analysis.estimate import Bools, Floats, Labels, root, rows_by
 
 POWER = 0.8  # with which what is planned for is found
 DRAWS = 20_000  # of the largest of a family's t statistics under no effect
 MAX_ASSIGNMENTS = 1_000_000
+BLOCK = 2**20  # numbers held at a time
 TIE = 1e-12  # two statistics closer than this, relative to their size, are the same number
 
 
@@ -112,6 +113,46 @@ def assignments(n_units: int, n_treated: int) -> Bools:
     drawn = np.zeros((len(chosen), n_units), dtype=bool)
     np.put_along_axis(drawn, chosen, True, axis=1)
     return drawn
+
+
+def redraw_closures(closed: Floats, strata: Labels | None, rng: np.random.Generator, draws: int) -> sparse.csr_array:
+    """Draw anew which units are closed, and when: permute what happened within strata.
+
+    Parameters
+    ----------
+    closed : float64[unit]
+        What there is of a closure, such as its month or the share of months in which the unit is closed; 0 for none.
+        Each stratum keeps as many of each as it had. Where closures come in groups, give one entry per group.
+    strata : sequence, optional
+        Such as size x suspicion x origin; all units are one stratum where not given.
+    rng, draws : numpy Generator and int
+
+    Returns
+    -------
+    sparse float64[draw, unit]
+
+    Raises
+    ------
+    DesignError
+        If no draw can differ from what happened.
+    """
+    closed = np.asarray(closed, dtype=float)
+    code = np.zeros(len(closed), dtype=np.int64) if strata is None else pd.factorize(np.asarray(strata))[0]
+    within = rows_by(code)
+    if not any((closed[rows] != closed[rows[0]]).any() for rows in within):
+        raise DesignError(
+            f"closures to re-draw were asked for; within each of {len(within)} strata all units are "
+            "alike; use coarser strata"
+        )
+    parts = []
+    for rows in within:
+        some = max(1, BLOCK // len(rows))  # draws at a time, so that no array of all of them is held
+        for start in range(0, draws, some):
+            drawn = rng.permuted(np.tile(closed[rows], (min(some, draws - start), 1)), axis=1)
+            draw, place = np.nonzero(drawn)
+            parts.append((drawn[draw, place], start + draw, rows[place]))
+    values, draw, unit = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return sparse.coo_array((values, (draw, unit)), shape=(draws, len(closed))).tocsr()
 
 
 def shift_interval(observed: float, draws: Floats, slopes: Floats, level: float) -> tuple[float, float]:

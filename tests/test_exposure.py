@@ -6,7 +6,8 @@ import statsmodels.api as sm
 from scipy import stats
 
 from analysis.errors import DesignError
-from analysis.estimators.exposure import exposure_effects, redraw_closures
+from analysis.estimators.exposure import exposure_effects
+from analysis.testing import redraw_closures
 
 N, T, CATEGORIES = 90, 4, 15
 POST = np.arange(T) >= 2

@@ -17,8 +17,8 @@ from analysis.errors import DesignError, whole_number
 from analysis.estimands.design import Design, Sample
 from analysis.estimate import Bools, Estimate, Floats, Ints
 from analysis.estimators.att_gt import att_gt
-from analysis.estimators.exposure import BINS, PER, exposure_effects, redraw_closures
-from analysis.testing import romano_wolf
+from analysis.estimators.exposure import BINS, PER, exposure_effects
+from analysis.testing import redraw_closures, romano_wolf
 
 if TYPE_CHECKING:
     from analysis.panel import Panel

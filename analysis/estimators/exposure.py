@@ -17,19 +17,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import sparse, stats
+from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import expit
 
 from analysis.errors import DesignError
-from analysis.estimate import Estimate, Floats, Ints, Labels, rows_by, sum_by
+from analysis.estimate import Estimate, Floats, Ints, Labels, sum_by
 from analysis.testing import TIE, check_level
 
 BINS = (0.02, 0.05, 0.10, 0.20)  # edges between exposure bins, shares of the category's sales
 PER = 0.10  # exposure of one step of a slope: ten percentage points
 MAX_STEPS = 60
 EXACT = 500  # clusters; the eigenvalues behind the exact quantile take the cube of their number
-BLOCK = 2**20  # numbers held at a time
 POINTS, WEIGHTS = np.polynomial.legendre.leggauss(64)  # of a smooth integral over angles; more points change nothing
 
 
@@ -435,43 +434,3 @@ def _beyond(c: float, slope: Floats, spread: Floats) -> float:
     weights = np.maximum(-values[:-1], 0.0) / values[-1]
     sine = np.sin(np.pi / 4 * (POINTS + 1))
     return float(WEIGHTS @ np.exp(-0.5 * np.log1p(weights[:, None] / sine**2).sum(axis=0))) / 2
-
-
-def redraw_closures(closed: Floats, strata: Labels | None, rng: np.random.Generator, draws: int) -> sparse.csr_array:
-    """Draw anew which units are closed, and when: permute what happened within strata.
-
-    Parameters
-    ----------
-    closed : float64[unit]
-        What there is of a closure, such as its month or the share of months in which the unit is closed; 0 for none.
-        Each stratum keeps as many of each as it had. Where closures come in groups, give one entry per group.
-    strata : sequence, optional
-        Such as size x suspicion x origin; all units are one stratum where not given.
-    rng, draws : numpy Generator and int
-
-    Returns
-    -------
-    sparse float64[draw, unit]
-
-    Raises
-    ------
-    DesignError
-        If no draw can differ from what happened.
-    """
-    closed = np.asarray(closed, dtype=float)
-    code = np.zeros(len(closed), dtype=np.int64) if strata is None else pd.factorize(np.asarray(strata))[0]
-    within = rows_by(code)
-    if not any((closed[rows] != closed[rows[0]]).any() for rows in within):
-        raise DesignError(
-            f"closures to re-draw were asked for; within each of {len(within)} strata all units are "
-            "alike; use coarser strata"
-        )
-    parts = []
-    for rows in within:
-        some = max(1, BLOCK // len(rows))  # draws at a time, so that no array of all of them is held
-        for start in range(0, draws, some):
-            drawn = rng.permuted(np.tile(closed[rows], (min(some, draws - start), 1)), axis=1)
-            draw, place = np.nonzero(drawn)
-            parts.append((drawn[draw, place], start + draw, rows[place]))
-    values, draw, unit = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return sparse.coo_array((values, (draw, unit)), shape=(draws, len(closed))).tocsr()

@@ -13,8 +13,7 @@ from scipy.stats import mstats
 
 from analysis.errors import DesignError, whole_number
 from analysis.estimate import Estimate, Floats, Ints, Labels
-from analysis.estimators.exposure import redraw_closures
-from analysis.testing import POWER, check_level
+from analysis.testing import POWER, check_level, redraw_closures
 
 Estimator = Callable[[Floats, Floats, Ints], Estimate]
 
