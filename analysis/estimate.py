@@ -238,11 +238,11 @@ class Estimate:
         )
 
     def __format__(self, spec: str) -> str:
-        """Write one term: value and mark; "unit" adds the unit, "interval" is its ends, "all" both; else the reason."""
-        if len(self.terms) != 1 or spec not in ("", "unit", "interval", "all"):
+        """Write a term: its value; "unit": with its unit, "interval": its ends, "both", "all": both; or the reason."""
+        if len(self.terms) != 1 or spec not in ("", "unit", "interval", "both", "all"):
             raise DesignError(
                 f"{self.estimand} was to be written as {spec!r}; it has the terms {list(self.terms)}, and the formats "
-                "are unit, interval and all; name one of each"
+                "are unit, interval, both and all; name one of each"
             )
         low, high = self.ends[:, 0]
         point = "" if np.isnan(self.value[0]) else quantity(float(self.value[0]), self.unit)
@@ -250,10 +250,10 @@ class Estimate:
         if not point and not within:
             return f"{NOT_ESTIMABLE} ({self.reason})"
         written = within if not point or (within and spec == "interval") else point
-        if spec == "all" and point and within:
+        if spec in ("both", "all") and point and within:
             written = f"{point} [{within}]"
         unit = f" {self.unit}" if spec in ("unit", "all") else ""
-        why = f" ({self.reason})" if spec in ("interval", "all") and not within else ""
+        why = f" ({self.reason})" if spec in ("interval", "both", "all") and not within else ""
         return f"{written}{unit} {MARKS[self.provenance]}{why}"
 
 

@@ -208,6 +208,7 @@ def test_an_estimate_is_written_with_its_mark_and_on_request_with_unit_and_inter
     assert f"{found:unit}" == "−25.0 per cent ◐"
     assert f"{found:interval}" == "−44.6 to −5.4 ◐"
     assert f"{found:all}" == "−25.0 [−44.6 to −5.4] per cent ◐"
+    assert f"{found:both}" == "−25.0 [−44.6 to −5.4] ◐"
     assert f"{one(provenance='simulated'):unit}" == "−0.250 log points ○"
 
 
