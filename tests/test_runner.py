@@ -446,7 +446,11 @@ def test_a_failing_cell_spares_the_other_reports_but_not_the_brief(desk, capsys)
         ("raise SystemExit", Exit.FAILED, "a cell ended with SystemExit"),
         ("print(1)", Exit.FAILED, "its verdicts cannot be read ([Errno 2] No such file"),
         ("open(verdict_file, 'w').write('[1, 2]')", Exit.FAILED, "its last cell must write a JSON list of objects"),
-        ("open(verdict_file, 'w').write('[{\"estimate\": NaN}]')", Exit.FAILED, "NaN is not JSON"),
+        (
+            "open(verdict_file, 'w').write('[{\"estimate\": NaN}]')",
+            Exit.FAILED,
+            "are not JSON compliant",
+        ),
         ("open('/dev/full', 'w').write('x' * 100_000)", Exit.DISK_FULL, "No space left on device"),
     ],
 )

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from analysis import provenance
 from analysis.report import Exit, ReportError
@@ -33,12 +33,9 @@ Verdicts = Mapping[str, list[Verdict]]  # by report
 
 def verdicts(file: Path, job: Job) -> list[Verdict]:
     """Read the verdicts that a notebook wrote, each then named after its report."""
-
-    def refuse(name: str) -> NoReturn:
-        raise ValueError(f"{name} is not JSON")
-
     try:
-        found = json.loads(file.read_bytes(), parse_constant=refuse)
+        found = json.loads(file.read_bytes())
+        json.dumps(found, allow_nan=False)
         return [{**item, "report": job.name} for item in found]
     except (OSError, ValueError, TypeError) as error:
         raise ReportError(
@@ -226,11 +223,8 @@ def staging(out: Path) -> Iterator[Path]:
     for stale in (*out.glob(f"{_STAGE}*"), *out.glob(f"{_RELEASE}*")):
         if stale.name not in shown:
             shutil.rmtree(stale)
-    stage = Path(tempfile.mkdtemp(prefix=_STAGE, dir=out))
-    try:
-        yield stage
-    finally:
-        shutil.rmtree(stage)
+    with tempfile.TemporaryDirectory(prefix=_STAGE, dir=out) as stage:
+        yield Path(stage)
 
 
 def release(folder: Path, files: Iterable[Path], stage: Path) -> None:

@@ -117,16 +117,12 @@ def select(jobs: list[Job], names: Iterable[str]) -> list[Job]:
 
     The brief reads the verdicts of all others, so choosing it chooses them too: those that are unchanged cost nothing.
     """
-    chosen = set()
-    for name in names:
-        found = [job.name for job in jobs if name in (job.name, job.number)]
-        if not found:
-            there = ", ".join(sorted(job.name for job in jobs))
-            raise DesignError(f"Report {name}: the schedule has no such report; choose from {there}.")
-        chosen.update(found)
-    if not chosen or any(job.is_brief and job.name in chosen for job in jobs):
-        return jobs
-    return [job for job in jobs if job.name in chosen]
+    wanted = {*names}
+    if unknown := wanted - {name for job in jobs for name in (job.name, job.number)}:
+        there = ", ".join(sorted(job.name for job in jobs))
+        raise DesignError(f"Report {min(unknown)}: the schedule has no such report; choose from {there}.")
+    chosen = [job for job in jobs if wanted & {job.name, job.number}]
+    return jobs if any(job.is_brief for job in chosen) else chosen or jobs
 
 
 def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
