@@ -197,12 +197,10 @@ def threats() -> pd.DataFrame:
     """Return the threat register with days: `first`, `last`, `months` (for print) beside the file's columns."""
     frame = data.load("threats")
     frame = frame.assign(first=dates(frame["first_day"]), last=dates(frame["last_day"], last=True))
-    months = [
-        row.first.strftime("%d %b %Y" if row.precision == "day" else "%b %Y")
-        + ("" if row.last_day == row.first_day else f" to {row.last.strftime('%b %Y')}")
-        for row in frame.itertuples()
-    ]
-    return frame.assign(months=months)
+    first, last = frame["first"].dt.strftime, frame["last"].dt.strftime
+    begins = first("%d %b %Y").where(frame["precision"] == "day", first("%b %Y"))
+    ends = (" to " + last("%b %Y")).where(frame["last_day"] != frame["first_day"], "")
+    return frame.assign(months=begins + ends)
 
 
 def event_lines(codes: Sequence[str]) -> dict[float, str]:
@@ -225,8 +223,6 @@ def first_closures() -> pd.DataFrame:
 def sources() -> pd.DataFrame:
     """Return where claims and threats were read: `source_publisher` (claimant or register), `source_url`."""
     claims, register = data.load("claims").query("seed"), data.load("threats")
-    parts = [
-        claims.assign(source_publisher=claims["claimant"]),
-        register.assign(source_publisher="Threat register, " + register["threat_id"]),
-    ]
-    return pd.concat(parts)[["source_publisher", "source_url"]]
+    register = register.assign(source_publisher="Threat register, " + register["threat_id"])
+    both = pd.concat([claims.assign(source_publisher=claims["claimant"]), register])
+    return both[["source_publisher", "source_url"]]

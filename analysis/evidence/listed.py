@@ -151,12 +151,9 @@ def damage(firm: str, share_closed: float, *, level: float) -> pd.DataFrame:
     mechanical = -100 * share_closed * left / (366 if closed.is_leap_year else 365)
     changes = revenue_change(closed.year - 1, closed.year, level=level).details["changes"].set_index("firm")
     own, spared = changes.loc[firm, "change"], changes.loc[~changes["closed"], "change"].mean()
-    rows = {
-        "mechanical: share closed times days closed": mechanical,
-        "actual: raw change of revenue": 100 * np.expm1(own),
-        "actual: against the mean of spared firms": 100 * np.expm1(own - spared),
-    }
-    frame = pd.DataFrame({"measure": rows.keys(), "change": rows.values()})
+    names = ["mechanical: share closed times days closed", "actual: raw change of revenue"]
+    names += ["actual: against the mean of spared firms"]
+    frame = pd.DataFrame({"measure": names, "change": [mechanical, *100 * np.expm1([own, own - spared])]})
     return frame.assign(multiple=frame["change"] / mechanical)
 
 
@@ -291,18 +288,15 @@ def price_paths(found: Estimate) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def for_print(rows: pd.DataFrame) -> pd.DataFrame:
     """Arrange rows of :func:`share_prices` for a table: window, seller, group, CAR with interval, rank, own past."""
-    return pd.DataFrame(
-        {
-            "Window": [f"{row.first_day.day}–{row.last_day.day} {row.last_day:%b}" for row in rows.itertuples()],
-            "Owner of": rows["seller"],
-            "Group": rows["exposed"].str.replace("_", " "),
-            "CAR, %": rows["estimate"],
-            "Interval": [f"{row.conf_low:.1f} to {row.conf_high:.1f}".replace("-", MINUS) for row in rows.itertuples()],
-            "Rank": [
-                f"{row.rank_low:,.0f}" + (f"–{row.rank_high:,.0f}" if row.rank_high != row.rank_low else "")
-                for row in rows.itertuples()
-            ],
-            "Of": rows["n_stocks"].map("{:,}".format),
-            "Own past": rows["p_own"],
-        }
-    )
+    low, high = rows["rank_low"].map("{:,.0f}".format), rows["rank_high"].map("{:,.0f}".format)
+    columns = {
+        "Window": [f"{row.first_day.day}–{row.last_day.day} {row.last_day:%b}" for row in rows.itertuples()],
+        "Owner of": rows["seller"],
+        "Group": rows["exposed"].str.replace("_", " "),
+        "CAR, %": rows["estimate"],
+        "Interval": [f"{row.conf_low:.1f} to {row.conf_high:.1f}".replace("-", MINUS) for row in rows.itertuples()],
+        "Rank": low.where(low == high, low + "–" + high),
+        "Of": rows["n_stocks"].map("{:,}".format),
+        "Own past": rows["p_own"],
+    }
+    return pd.DataFrame(columns)

@@ -30,10 +30,9 @@ Range = tuple[float, float]
 
 def lead() -> Series:
     """Return the lead of third-party services over online stores in yearly growth, points by quarter."""
+    asked: dict[str, Any] = {"platform": "Amazon", "publisher": AMAZON, "freq": "Q"}
     services, stores = (
-        series.growth(
-            series.published("platform_quarterly", platform="Amazon", series=name, publisher=AMAZON, freq="Q")
-        )
+        series.growth(series.published("platform_quarterly", series=name, **asked))
         for name in ("third_party_seller_services", "net_sales_online_stores")
     )
     return series.difference(services, stores)
@@ -236,10 +235,8 @@ def bounds_by_assumption(
         narrower = "a rung can only narrow the one before"
         raise DesignError(f"a share inside {share_range} was asked for; found {share}; {narrower}")
     one, free, none = (share, share), (0.0, 1.0), (0.0, 0.0)
-    ranges = (
-        f"share {share_range[0]:.0%} to {share_range[1]:.0%}, closed {closed[0]:.3g} to {closed[1]:.3g}, "
-        f"common {common[0]:g} to {common[1]:g}"
-    )
+    ranges = f"share {share_range[0]:.0%} to {share_range[1]:.0%}, closed {closed[0]:.3g} to {closed[1]:.3g}"
+    ranges += f", common {common[0]:g} to {common[1]:g}"
     taken = f"rivals took over {recapture[0]:.0%} to {recapture[1]:.0%}"
     rungs = [
         ("assumed ranges", ranges, growth_set(base, share_range, closed, free, common)),
@@ -247,14 +244,15 @@ def bounds_by_assumption(
         ("recapture", taken, growth_set(base, one, closed, recapture, common)),
         ("no common part", "nothing common to all sellers", growth_set(base, one, closed, recapture, none)),
     ]
+    terms, said, sets = zip(*rungs, strict=True)
     return Estimate(
         estimand="E3g",
         unit="percentage points",
-        terms=tuple(term for term, _, _ in rungs),
-        value=np.full(len(rungs), np.nan),
-        limits=np.array([ends for _, _, ends in rungs]).T,
+        terms=terms,
+        value=np.full(len(terms), np.nan),
+        limits=np.array(sets).T,
         n=1,
-        columns={"assumption": [text for _, text, _ in rungs]},
+        columns={"assumption": said},
         interval="identified set",
         reason="sets from totals: there is no sample, hence no standard error",
     )
@@ -353,11 +351,9 @@ def destination_readings() -> pd.DataFrame:
         `destination`, `period`, `growth` in per cent, `provenance`: eBay's volume and Alibaba's international retail
         revenue by quarter, and eBay's revenue from Chinese sellers, as far as that has a year before it (:data:`LAST`).
     """
-    found = (
-        ("eBay: volume", _ebay_reported_growth()),
-        ("eBay: volume", series.growth(_ebay("gmv_total", "Q"))),
-        ("Alibaba: international retail revenue", aliexpress_parent_growth()),
-    )
+    volume, retail = "eBay: volume", "Alibaba: international retail revenue"
+    found = [(volume, _ebay_reported_growth()), (volume, series.growth(_ebay("gmv_total", "Q")))]
+    found.append((retail, aliexpress_parent_growth()))
     rows = [
         (name, period, value, one.provenance)
         for name, one in found

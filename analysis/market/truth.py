@@ -341,7 +341,7 @@ class Truth:
             **window.toward(),
             **self._anticipation(),
             **window.of_news(),
-            **self._entry(post_from, post_to),
+            **self._entry(post_to),
         }
         return dict(sorted(found.items()))
 
@@ -400,10 +400,8 @@ class Truth:
         seen = month < MONTHS
         shares = []
         for world in ("W11", "W00"):
-            sells: Bools = np.asarray(self.sales(world)[firms].any(axis=1))
-            lives = sells.copy()
-            for ahead in range(1, GAP):
-                lives[:, :-ahead] |= sells[:, ahead:]
+            sells = np.pad(self.sales(world)[firms].any(axis=1), ((0, 0), (0, GAP - 1)))
+            lives = np.lib.stride_tricks.sliding_window_view(sells, GAP, axis=1).any(axis=2)
             at = np.take_along_axis(lives, np.minimum(month, MONTHS - 1), axis=1)
             shares.append((np.logical_and.accumulate(at, axis=1) * seen).sum(axis=0))
         difference = (shares[0] - shares[1]) / np.maximum(seen.sum(axis=0), 1)
@@ -419,7 +417,7 @@ class Truth:
             found[f"E5a_{lead}"] = 100 * over(what - otherwise, otherwise)
         return found
 
-    def _entry(self, post_from: int, post_to: int) -> dict[str, float]:
+    def _entry(self, post_to: int) -> dict[str, float]:
         """Return E5d: Chinese entrants a month in W11 and W00 from the news to the window's end, and what changed.
 
         Per cent, and its slope per ten points of exposure.
