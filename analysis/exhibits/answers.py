@@ -146,14 +146,11 @@ def brief(verdicts: Sequence[Verdict], event: Event) -> Block:
     as_of = f" As of {escape(verdicts[0].as_of)}." if verdicts else ""
     lines, rules = [f"<em>{escape(event.title)}.</em> <strong>{lead}</strong>{as_of}"], []
     if spoken:
-        said: dict[str, list[Verdict]] = {}
-        for verdict in spoken:
-            said.setdefault(party(verdict.claimant), []).append(verdict)
-        parts = [
-            f"{escape(who)} ({', '.join(dict.fromkeys(one.claim for one in mine))}) "
-            + _words(mine).replace(" with this data", "")
-            for who, mine in said.items()
-        ]
+        parts = []
+        for who in dict.fromkeys(party(verdict.claimant) for verdict in spoken):
+            mine = [verdict for verdict in spoken if party(verdict.claimant) == who]
+            named, words = ", ".join(dict.fromkeys(one.claim for one in mine)), _words(mine)
+            parts.append(f"{escape(who)} ({named}) {words.replace(' with this data', '')}")
         lines.append(f"By who said it: {'; '.join(parts)}.")
         if absent := unjudged(verdicts, event.claims):
             lines.append(f"<strong>Not judged in this run:</strong> {', '.join(absent)}.")
@@ -220,10 +217,8 @@ def brief_provenance(verdicts: Sequence[Verdict]) -> Block:
     """Return one line: commit, a digest of all that the verdicts' reports read, and where the rest stands."""
     digest = hashlib.sha256("".join(sorted({verdict.inputs for verdict in verdicts})).encode()).hexdigest()
     commit = provenance.commit() or "unknown (not a git checkout)"
-    return say(
-        f"Commit {commit[:12]}; digest of the data {digest[:12]}; all else stands at the end of each report.",
-        lead="Provenance.",
-    )
+    rest = "all else stands at the end of each report"
+    return say(f"Commit {commit[:12]}; digest of the data {digest[:12]}; {rest}.", lead="Provenance.")
 
 
 # The last page
