@@ -96,7 +96,7 @@ def replicate(presets: Iterable[str], seeds: Iterable[int], *, design: Design, w
         If there is no market to simulate, a preset is unknown, or there are fewer than one worker.
     """
     presets = list(presets)
-    work = [(preset, seed) for seed in seeds for preset in presets] if presets else []
+    work = [(preset, seed) for seed in seeds for preset in presets]
     if not work or whole_number("workers", workers) < 1:
         raise DesignError(
             f"an audit was asked for; found {len(work)} markets and {workers} workers; give at least one preset, one "

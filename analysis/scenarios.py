@@ -165,12 +165,8 @@ def summary(read: pd.DataFrame, accounts: float) -> dict[str, float]:
             f"the effect of {accounts:,} closed accounts was asked for; no market of the grid closes that "
             "many; choose a number between, or wider shares"
         )
-    return {
-        "low": float(rows["low"].min()),
-        "high": float(rows["high"].max()),
-        "share_low": float(rows["share"].min()),
-        "share_high": float(rows["share"].max()),
-    }
+    ends = {"low": rows["low"].min(), "high": rows["high"].max()}
+    return ends | {"share_low": rows["share"].min(), "share_high": rows["share"].max()}
 
 
 def threshold(cells: pd.DataFrame, margin: float, *, level: float = 0.95) -> pd.DataFrame:

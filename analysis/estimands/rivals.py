@@ -55,19 +55,12 @@ def spillover(panel: Panel, design: Design, *, own_origin: bool = True, **option
         If there are no such firms, or their exposure does not vary.
     """
     sample, firms = design.sample(panel), incumbents(panel, design, own_origin=own_origin)
-    if not firms.any():
-        raise DesignError(
-            f"spillovers on firms {'of' if own_origin else 'not of'} origin {design.origin} were asked for; none of "
-            f"{sample.never_closed.sum()} firms never closed is, and sold through the base months; ask for the others"
-        )
     found = _between(sample, firms, (sample.before, sample.after), sample.exposure[firms], **options)
     return sample.mark(found, estimand="E2a" if own_origin else "E2b")
 
 
 def _between(sample: Sample, firms: Bools, windows: tuple[slice, slice], exposure: Floats, **options: Any) -> Estimate:
     """Return effects of an exposure[firm of `firms`] on home sales between two windows, per cent, as `spillover`."""
-    if not firms.any():
-        raise DesignError(f"a placebo was asked for; none of {len(firms)} firms was spared; ask for the others")
     before, after = (sample.home[firms, window].sum(axis=1) for window in windows)
     category, level = sample.category[firms], sample.design.level
     return exposure_effects(before, after, exposure, category=category, level=level, **options).exp()
@@ -84,10 +77,21 @@ def incumbents(panel: Panel, design: Design, *, own_origin: bool = True) -> Bool
     -------
     bool[firm]
         Of the design's origin, or of all others.
+
+    Raises
+    ------
+    DesignError
+        If there are none.
     """
     sample = design.sample(panel)
     idle = (sample.home[:, sample.base.start] <= 0) | (sample.home[:, sample.base.stop - 1] <= 0)
-    return np.asarray(sample.never_closed & ~idle & (sample.is_own == own_origin))
+    firms: Bools = np.asarray(sample.never_closed & ~idle & (sample.is_own == own_origin))
+    if not firms.any():
+        raise DesignError(
+            f"spillovers on firms {'of' if own_origin else 'not of'} origin {design.origin} were asked for; none of "
+            f"{sample.never_closed.sum()} firms never closed is, and sold through the base months; ask for the others"
+        )
+    return firms
 
 
 def true_spillover(name: str, exposure: Floats, without: Floats, with_: Floats) -> dict[str, float]:
@@ -407,17 +411,15 @@ def spared_categories(
 
 def _strata(firms: pd.DataFrame, origin: Ints, volume: Floats) -> Ints:
     """Return origin, size and risk of each group as one number, int64[group]."""
-    sizes, risks = (
-        pd.Series(values).groupby(origin).transform(lambda part, most=most: _halvings(part, most)).to_numpy(np.int64)
-        for values, most in ((volume, SIZES), (firms["risk"].to_numpy(float), RISKS))
-    )
+    sizes, risks = _halvings(volume, origin, SIZES), _halvings(firms["risk"].to_numpy(float), origin, RISKS)
     return np.asarray((origin * (SIZES + 2) + sizes + 1) * (RISKS + 2) + risks + 1)
 
 
-def _halvings(values: pd.Series, most: int) -> pd.Series:
-    """Return how often the upper half can be taken with a value still in it, up to `most`; -1 where it is unknown."""
-    above = (values.rank(ascending=False, method="first") - 0.5) / values.notna().sum()
-    return np.floor(-np.log2(above)).clip(upper=most).fillna(-1)
+def _halvings(values: Floats, origin: Ints, most: int) -> Ints:
+    """Return how often the upper half of an origin can be taken with a value still in it, up to `most`; -1: unknown."""
+    of_origin = pd.Series(values).groupby(origin)
+    above = (of_origin.rank(ascending=False, method="first") - 0.5) / of_origin.transform("count")
+    return np.asarray(np.floor(-np.log2(above)).clip(upper=most).fillna(-1), dtype=np.int64)
 
 
 def _mean_exposure(sample: Sample, firms: Bools) -> Floats:
