@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 from tqdm import tqdm
@@ -30,7 +29,7 @@ from analysis.estimands.design import Design
 from analysis.estimands.event_study import event_study, true_path
 from analysis.estimate import Bools, Floats
 from analysis.estimators.power import detectable
-from analysis.grades import GRADES, MOST_BIAS, NOT_GRADED, grade, reason
+from analysis.grades import PATH, ROUNDING, grade, reason
 from analysis.market import simulate
 from analysis.market.parameters import PLATFORMS, Parameters, chosen
 from analysis.testing import POWER
@@ -41,8 +40,6 @@ if TYPE_CHECKING:
 
 FILE, COVERED = data.DATA / "audit.csv", data.DATA / "audit_covered.csv"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-ROUNDING = 1e-9  # a truth nearer to zero, in per cent or points, is zero: sums of sales cancel to some 1e-14
-PATH = "E1a_path"
 REPLICATES = [
     *("preset", "seed", "closed", "level", "id", "label", "unit"),
     *("truth", "estimate", "std_error", "low", "high", "refused"),
@@ -54,16 +51,7 @@ COLUMNS = [
     *(name for measure in MEASURES for name in (measure, f"{measure}_mc")),
     *("grade", "reason"),
 ]
-POWER_COLUMNS = {
-    **{"id": "Estimand", "truth": "Mean truth", "mde": "Smallest effect seen", "mde_mc": "MC"},
-    **{"rejection": "Power", "rejection_mc": "MC", "type_s": "Type S", "type_s_mc": "MC"},
-    **{"type_m": "Type M, ratio", "type_m_mc": "MC"},
-}
-"""Columns of `power` and their headers."""
-BIAS, RMSE = "bias over spread", "RMSE"
 Pair = tuple[float, float]
-Cells = tuple[pd.DataFrame, npt.NDArray[np.int64], int | None]
-"""Numbers by estimand and preset, their shade from 0 to 2, and decimals (None: two digits)."""
 
 
 def replicate(presets: Iterable[str], seeds: Iterable[int], *, design: Design, workers: int) -> pd.DataFrame:
@@ -427,71 +415,3 @@ def standardised(replicates: pd.DataFrame, name: str, preset: str) -> pd.DataFra
     rows = used[["preset", "seed"]].assign(**unit)
     rows["holds"] = (rows["low"] <= 0) & (rows["high"] >= 0)
     return rows.sort_values("z", key=np.abs, kind="stable", ignore_index=True)
-
-
-def grid(table: pd.DataFrame, column: str, like: pd.DataFrame) -> pd.DataFrame:
-    """Return a column of an audit by estimand (rows) and preset, in the order of another; missing where absent."""
-    wide = table.pivot(index="id", columns="preset", values=column)
-    return wide.reindex(index=like["id"].unique(), columns=like["preset"].unique())
-
-
-def coverage_cells(table: pd.DataFrame, limits: tuple[float, float]) -> Cells:
-    """Return per cent of intervals that hold the truth by estimand (rows) and preset, darker below each limit."""
-    shares = grid(table, "coverage", table)
-    return 100 * shares, 2 - np.digitize(shares, limits), 0
-
-
-def error_cells(table: pd.DataFrame) -> dict[str, Cells]:
-    r"""Return bias over spread and RMSE by estimand (rows) and preset, with shades and decimals, to draw as cells.
-
-    The bias is darker beyond `MOST_BIAS` and twice that; its Monte Carlo error is :math:`1/\sqrt n` spreads in every
-    cell of n markets, since that of the bias is :math:`s_e/\sqrt n`. The RMSE is darker where it is more than half the
-    mean true effect, and more than all of it.
-    """
-    rows = table.assign(
-        scaled=table["bias"] / table["sd"].where(table["sd"] > 0),
-        size=table["rmse"] / table["truth"].abs().where(table["truth"].abs() > ROUNDING),
-    )
-    scaled, size = grid(rows, "scaled", table), grid(rows, "size", table)
-    return {
-        BIAS: (scaled, np.digitize(scaled.abs(), (MOST_BIAS, 2 * MOST_BIAS)), 1),
-        RMSE: (grid(rows, "rmse", table), np.digitize(size.fillna(0.0), (0.5, 1.0)), None),
-    }
-
-
-def power_cells(table: pd.DataFrame) -> dict[str, Cells]:
-    """Return power, Type S (per cent) and Type M by estimand (rows) and preset, with shades and decimals.
-
-    Only where the mean truth is not zero, and without the path, whose band is held against the truth. Darker: power
-    below 80 and 50 per cent, Type S from 5 and 10 per cent, Type M from 1.5 and 2.
-    """
-    rows = table[(table["truth"].abs() > ROUNDING) & (table["id"] != PATH)]
-    like = table[table["id"].isin(rows["id"]) & table["preset"].isin(rows["preset"])]
-    power, sign, size = (grid(rows, name, like) for name in ("rejection", "type_s", "type_m"))
-    return {
-        "power": (100 * power, 2 - np.digitize(power, (0.5, 0.8)), 0),
-        "Type S": (100 * sign, np.digitize(sign, (0.05, 0.1)), 0),
-        "Type M": (size, np.digitize(size, (1.5, 2.0)), None),
-    }
-
-
-def largest_error(table: pd.DataFrame, measure: str, *, relative: bool = False) -> float:
-    """Return the largest Monte Carlo error of a measure in any cell of an audit, over the measure if `relative`."""
-    error = table[f"{measure}_mc"]
-    return float((error / table[measure].abs() if relative else error).max())
-
-
-def power(table: pd.DataFrame, preset: str) -> pd.DataFrame:
-    """Return power, detectable effect and exaggeration of the estimands in one preset, columns as `POWER_COLUMNS`.
-
-    Shares in per cent; `small` says that the mean true effect is smaller than the smallest effect seen. Estimands
-    without an answer there are left out, and so is the path, whose band is held against the truth and not against zero.
-    """
-    rows = table[(table["preset"] == preset) & (table["markets"] > 1) & (table["id"] != PATH)].reset_index(drop=True)
-    shares = [name for name in POWER_COLUMNS if name.startswith(("rejection", "type_s"))]
-    return rows.assign(**100 * rows[shares], small=rows["truth"].abs() < rows["mde"])
-
-
-def tally(table: pd.DataFrame) -> dict[str, int]:
-    """Count the cells of an audit by grade, in the order of `GRADES`, then those not graded."""
-    return {word: int((table["grade"] == word).sum()) for word in (*GRADES, NOT_GRADED)}

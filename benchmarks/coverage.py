@@ -12,9 +12,8 @@ import os
 import pandas as pd
 
 from analysis import audit, data
-from analysis.audit import PATH
 from analysis.estimands.design import Design
-from analysis.grades import FEWEST, LOST, LOST_WITH_BOUNDS, MOST_BIAS
+from analysis.grades import FEWEST, LOST, LOST_WITH_BOUNDS, MOST_BIAS, PATH
 from analysis.market.parameters import PRESETS
 from analysis.provenance import ROOT
 

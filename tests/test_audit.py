@@ -66,8 +66,8 @@ def test_the_audit_holds_what_a_panel_answers_against_the_truth_of_its_market(sm
     asked = estimate_all(panel, DESIGN).rows
     known = truth.scalars(4, 9)
     held = small[(small["preset"] == "few_treated") & (small["seed"] == 3)]
-    assert list(held["id"]) == [*asked["id"], audit.PATH]
-    held = held[held["id"] != audit.PATH]
+    assert list(held["id"]) == [*asked["id"], grades.PATH]
+    held = held[held["id"] != grades.PATH]
     np.testing.assert_array_equal(held["estimate"], asked["estimate"])
     np.testing.assert_array_equal(held["low"], asked["conf_low"])
     np.testing.assert_array_equal(held["truth"], [known.get(name, np.nan) for name in held["id"]])
@@ -251,7 +251,7 @@ def test_every_estimand_of_a_panel_has_its_row_with_label_unit_and_causes():
             for lead in range(6, 0, -1):
                 named = fields | {"platform": name, "away": name, "lead": lead}
                 known[template.format(**named)] = (row["label"].format(**named), row["unit"])
-    assert known.pop(audit.PATH) == ("closed firms' sales, all months at once", "half-widths of the band")
+    assert known.pop(grades.PATH) == ("closed firms' sales, all months at once", "half-widths of the band")
     asked = estimate_all(panel, DESIGN).rows[["id", "label", "unit"]]
     assert known == {name: (label, unit) for name, label, unit in asked.itertuples(index=False)}
 
@@ -280,7 +280,7 @@ def test_the_path_is_inside_where_its_band_holds_the_truth_in_every_month(small)
         study = event_study(panel, DESIGN)
         true = true_path(truth, study)
         inside = (study.rows["band_low"] <= true) & (true <= study.rows["band_high"])
-        row = small[(small["preset"] == preset) & (small["seed"] == seed) & (small["id"] == audit.PATH)].iloc[0]
+        row = small[(small["preset"] == preset) & (small["seed"] == seed) & (small["id"] == grades.PATH)].iloc[0]
         assert (row["low"] <= row["truth"] <= row["high"]) == inside.all()
     none = audit.path_inside(replace(panel, firms=panel.firms.assign(closed_on=pd.NaT)), truth, DESIGN)
     assert "none of" in none["refused"]
@@ -371,10 +371,10 @@ def test_every_drawing_of_an_audit_is_stamped(small):
     table, zipped = audit.summarise(small), audit.standardised(small, "E2a", "all_presets")
     style.use("simulated", market="two presets")
     drawings = [
-        charts.cells(*audit.coverage_cells(table, (0.85, 0.92))),
+        charts.cells(*grades.coverage_cells(table, (0.85, 0.92))),
         charts.zip_plot(zipped, xlabel="z"),
-        charts.cells(*audit.error_cells(table)[audit.BIAS], signed=True),
-        *(charts.cells(*panel) for panel in audit.power_cells(table).values()),
+        charts.cells(*grades.error_cells(table)[grades.BIAS], signed=True),
+        *(charts.cells(*panel) for panel in grades.power_cells(table).values()),
         curves.mde_curve(table[table["id"] == "E2a"], unit="per cent"),
     ]
     for drawing in drawings:
@@ -385,7 +385,7 @@ def test_every_drawing_of_an_audit_is_stamped(small):
 
 
 def test_the_cells_of_errors_and_power_are_shaded_by_their_limits():
-    names = ["a", "b", "c", "z", audit.PATH]
+    names = ["a", "b", "c", "z", grades.PATH]
     truths, biases = [1.25, 1.0, 1.0, 0.0, 0.0], [0.0, 0.7, -3.0, 0.0, 0.0]
     table = audit.summarise(
         pd.concat(
@@ -395,15 +395,15 @@ def test_the_cells_of_errors_and_power_are_shaded_by_their_limits():
             ]
         )
     )
-    errors = audit.error_cells(table)
-    scaled, shade, decimals = errors[audit.BIAS]
+    errors = grades.error_cells(table)
+    scaled, shade, decimals = errors[grades.BIAS]
     assert scaled["mid_3k"].round(1).tolist() == [0.0, 0.7, -3.0, 0.0, 0.0]
     assert shade[:, 0].tolist() == [0, 1, 2, 0, 0]
     assert decimals == 1
-    rmse, shade, _ = errors[audit.RMSE]
+    rmse, shade, _ = errors[grades.RMSE]
     assert rmse["mid_3k"].tolist() == table["rmse"].tolist()
     assert shade[:, 0].tolist() == [1, 2, 2, 0, 0]  # the first: 1 of a truth of 1.25
-    power = audit.power_cells(table)
+    power = grades.power_cells(table)
     assert [list(panel[0].index) for panel in power.values()] == [["a", "b", "c"]] * 3
     seen, shade, _ = power["power"]
     assert seen["mid_3k"].tolist() == [50.0, 50.0, 100.0]
@@ -411,11 +411,11 @@ def test_the_cells_of_errors_and_power_are_shaded_by_their_limits():
     wrong, shade, _ = power["Type S"]
     assert wrong["mid_3k"].tolist() == [0.0, 0.0, 100.0]
     assert shade[:, 0].tolist() == [0, 0, 2]
-    held, shade, _ = audit.coverage_cells(table, (0.4, 0.8))
+    held, shade, _ = grades.coverage_cells(table, (0.4, 0.8))
     assert held["mid_3k"].tolist() == [0.0, 50.0, 0.0, 0.0, 0.0]  # 0.784 does not reach from 1 away, but from 0.3
     assert shade[:, 0].tolist() == [2, 1, 2, 2, 2]
-    assert audit.largest_error(table, "coverage") == table["coverage_mc"].max()
-    assert audit.largest_error(table, "rmse", relative=True) == (table["rmse_mc"] / table["rmse"]).max()
+    assert grades.largest_error(table, "coverage") == table["coverage_mc"].max()
+    assert grades.largest_error(table, "rmse", relative=True) == (table["rmse_mc"] / table["rmse"]).max()
 
 
 def test_another_level_is_audited_at_that_level():
