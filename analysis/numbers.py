@@ -29,6 +29,7 @@ DECIMALS = {
     "million USD": 0,
     "billion US dollars": 0,
 }
+LONG = {"per cent of L": "per cent of the lost sales"}  # where L is not defined yet
 SIGNED = ("log points", "percentage points", "per cent")  # and shares of something, such as per cent of sales
 LONGEST = 1_000.0  # per cent or points: a limit beyond it says no more than that there is hardly any
 

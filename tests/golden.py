@@ -88,7 +88,7 @@ def shown(panel: Panel, truth: Truth | None, design: Design) -> Iterator[tuple[s
         yield "mechanisms", truth.shapley()
         yield "decomposition", truth.decomposition()
         yield "closed by", truth.closed_by(4, 9)
-    yield "comparisons", closed_firms.comparisons(panel, design, truth.closed_by if truth else None)
+    yield "comparisons", closed_firms.comparisons(panel, design, truth)
     yield "a year early, E1a", closed_firms.year_before(panel, design)
     made = estimate_all(panel, design, ["E1a", "E1b", "E1d", "E1e"])
     yield "mechanical", closed_firms.mechanical(made.rows, made["E1e"])

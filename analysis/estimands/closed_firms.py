@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -19,6 +19,7 @@ from analysis.estimators.survival import exit_survival
 from analysis.testing import romano_wolf
 
 if TYPE_CHECKING:
+    from analysis.market.truth import Truth
     from analysis.panel import Panel
 
 Where = Literal["all", "home"]
@@ -263,9 +264,7 @@ def months_alive(panel: Panel, design: Design) -> Estimate:
     return design.sample(panel).mark(lives, n=lives.n[0], details={"curves": curves}, **unsure)
 
 
-def comparisons(
-    panel: Panel, design: Design, true: Callable[[int, int], Mapping[str, float]] | None = None
-) -> pd.DataFrame:
+def comparisons(panel: Panel, design: Design, truth: Truth | None = None) -> pd.DataFrame:
     """Estimate the effect on closed firms against each comparison group, in the window and soon after the first wave.
 
     Firms not yet closed serve only until the last wave comes near: the second window is the longest that they allow,
@@ -274,9 +273,8 @@ def comparisons(
     Parameters
     ----------
     panel, design
-    true : callable
-        From the first and last month of a window to the true E1a and E1c of firms closed by its end, where they are
-        known, such as :meth:`analysis.market.truth.Truth.closed_by`.
+    truth : Truth, optional
+        Of a simulated market: of firms closed by the end of a window it tells the true E1a and E1c.
 
     Returns
     -------
@@ -290,7 +288,7 @@ def comparisons(
     windows = [(design.post_from, design.post_to), *([(0, longest)] if longest >= 0 else [])]
     parts = []
     for start, end in windows:
-        known = true(start, end) if true else {}
+        known = truth.closed_by(start, end) if truth else {}
         for name in get_args(Comparison):
             asked = "E1a" if name == "low_exposure" else "E1c"
             words = (asked, f"against {name.replace('_', ' ')}")

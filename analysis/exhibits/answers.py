@@ -21,7 +21,7 @@ from analysis import data, provenance
 from analysis.estimate import Estimate
 from analysis.exhibits.blocks import Block, Label, box, note, say, sentence_of, table
 from analysis.exhibits.style import LOOK, kind
-from analysis.numbers import MARKS, NOT_ESTIMABLE, quantity, span
+from analysis.numbers import LONG, MARKS, NOT_ESTIMABLE, quantity, span
 from analysis.verdicts import NOT_TESTABLE, Verdict, best, condition, elsewhere, party, simulated, tally, unjudged
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 PILL = "padding:0 .5em;border:1px solid currentColor;border-radius:.7em;font-weight:600;white-space:nowrap"
 DASHED = PILL.replace("solid", "dashed") + ";color:#6a3d9a"  # of a simulated market
-LONG = {"per cent of L": "per cent of the lost sales"}  # L is defined after page 1
 TIER_NAMES = {"facts": "public facts", "listed": "listed firms", "panel": "panel", "sim": "simulated"}
 HIDDEN = ("verdict_file", "verdict_folder")  # where a run keeps its papers says nothing about its results
 FILES = ("panel_path", "panel_map", "event")  # nor does the folder of a file

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.estimate import Estimate
 from analysis.exhibits.style import kind
-from analysis.numbers import number, p_value, quantity, span
+from analysis.numbers import LONG, number, p_value, quantity, span
 
 
 def in_truth(value: float | None, unit: str) -> str:
@@ -21,7 +21,7 @@ def smallest_seen(row: Mapping[str, Any]) -> str:
     """Say the smallest effect that a panel would show, `mde`, beside the `estimate` of a row, in its `unit`."""
     if pd.isna(row["mde"]):
         return ""
-    seen = f"{number(row['mde'], 1, mark=kind('estimate'))} {row['unit']}"
+    seen = f"{number(row['mde'], 1, mark=kind('estimate'))} {LONG.get(row['unit'], row['unit'])}"
     more = ", more than what is seen" if abs(row["estimate"]) < row["mde"] else ""
     return f"The smallest effect that this panel would show is {seen}{more}."
 
