@@ -14,6 +14,7 @@ import pandas as pd
 
 from analysis import verdicts
 from analysis.errors import DesignError
+from analysis.estimate import Estimate
 from analysis.market.parameters import FIRST_MONTH, chosen, plausible
 from analysis.market.truth import Truth
 from analysis.market.worlds import Market, expected_accounts
@@ -154,8 +155,8 @@ def words(read: pd.DataFrame, margin: float) -> list[str]:
     return [verdicts.not_lower(None if np.isnan(low) else (low, high), margin) for low, high in ends]
 
 
-def summary(read: pd.DataFrame, accounts: float) -> dict[str, float]:
-    """Return the ends of one number of accounts over all size tilts: `low`, `high`, `share_low`, `share_high`.
+def summary(read: pd.DataFrame, accounts: float) -> dict[str, Estimate]:
+    """Return between which ends, over all size tilts, the "effect" and closed "share" of one number of accounts lie.
 
     A number that lies in no market's grid is a DesignError.
     """
@@ -165,8 +166,23 @@ def summary(read: pd.DataFrame, accounts: float) -> dict[str, float]:
             f"the effect of {accounts:,} closed accounts was asked for; no market of the grid closes that "
             "many; choose a number between, or wider shares"
         )
-    ends = {"low": rows["low"].min(), "high": rows["high"].max()}
-    return ends | {"share_low": rows["share"].min(), "share_high": rows["share"].max()}
+    ends = {
+        "effect": ("percentage points", rows["low"].min(), rows["high"].max()),
+        "share": ("share of sales, per cent", rows["share"].min(), rows["share"].max()),
+    }
+    return {
+        name: Estimate(
+            estimand="E3g",
+            unit=unit,
+            terms=(name,),
+            value=np.full(1, np.nan),
+            limits=np.array([[low], [high]]),
+            interval="range over size tilts",
+            reason="a range over size tilts has no point",
+            provenance="simulated",
+        )
+        for name, (unit, low, high) in ends.items()
+    }
 
 
 def threshold(cells: pd.DataFrame, margin: float, *, level: float = 0.95) -> pd.DataFrame:
