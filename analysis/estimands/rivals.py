@@ -178,6 +178,18 @@ def top_bin_slope(bins: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(label=rows["origin"] + ", per 10 pp, exposed " + rows["term"].replace("", "enough: none"))
 
 
+def averages_and_slopes(rows: pd.DataFrame, bins: pd.DataFrame) -> pd.DataFrame:
+    """Return what E2 says of each origin: the average, the slope over all exposures, and :func:`top_bin_slope`.
+
+    `rows` are those of all estimands by `id`, `bins` those of :func:`dose_response`, the origin of interest first.
+    """
+    parts = []
+    for estimand, (origin, top) in zip(("E2a", "E2b"), top_bin_slope(bins).groupby("origin", sort=False), strict=True):
+        labels = [f"{origin}, on average", f"{origin}, per 10 pp, all exposures"]
+        parts += [rows.loc[[estimand, f"{estimand}_slope"]].assign(label=labels), top]
+    return pd.concat(parts, ignore_index=True)
+
+
 def slope_lines(bins: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:
     """Return what slopes imply for each exposure against the lowest bin, to draw beside effects by bin.
 
