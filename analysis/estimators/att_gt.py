@@ -102,11 +102,10 @@ class GroupTime:
         base = group - 1 - self.anticipation
         return np.array([own, pool, group, time, base])[:, time != base]
 
-    @cached_property
+    @property
     def sums(self) -> Floats:
-        """Sums of the outcomes of each group and, last, of ones, float64[group, time + 1]; without a copy of all."""
-        blocks = ([np.ones(len(part)) @ part for _, part in self._blocks(group)] for group in self.groups)
-        return np.column_stack([[np.sum(found, axis=0) for found in blocks], [len(one.rows) for one in self.groups]])
+        """Sums of the outcomes of each group and, last, of ones, float64[group, time + 1]."""
+        return self._passed[0]
 
     @cached_property
     def effects(self) -> Estimate:
@@ -217,12 +216,11 @@ class GroupTime:
             rows = group.rows[first : first + size]
             yield rows, times[rows]
 
-    def _outcomes(self, group: Group) -> Iterator[tuple[Ints, Floats]]:
-        """Yield rows and outcomes of a group; on the level scale without each unit's own level, which cancels."""
-        for rows, part in self._blocks(group):
-            if self.scale == "level":
-                np.subtract(part, (part @ np.full(self.width, 1 / self.width))[:, np.newaxis], out=part)
-            yield rows, part
+    def _centre(self, part: Floats) -> Floats:
+        """Take off each unit's own level, which cancels on the level scale; in place."""
+        if self.scale == "level":
+            np.subtract(part, (part @ np.full(self.width, 1 / self.width))[:, np.newaxis], out=part)
+        return part
 
     def _influence(self, gradient: Floats) -> Floats:
         """Return what each cluster (or unit) adds to each term, float64[cluster, term]."""
@@ -230,14 +228,14 @@ class GroupTime:
         found = np.zeros((len(self.labels), len(gradient)))
         for place, group in enumerate(self.groups):
             slope = gradient[:, place]
-            for rows, part in self._outcomes(group) if slope.any() else ():
-                np.add.at(found, code[rows], part @ slope[:, :-1].T + slope[:, -1])
+            for rows, part in self._blocks(group) if slope.any() else ():
+                np.add.at(found, code[rows], self._centre(part) @ slope[:, :-1].T + slope[:, -1])
         return found
 
     def _covariance(self, gradient: Floats) -> Floats:
         """Return the sum of squares of :meth:`_influence` where each unit is its own cluster, without forming it."""
         total = np.zeros((len(gradient), len(gradient)))
-        for group, (mean, cross) in enumerate(self._moments):
+        for group, (mean, cross) in enumerate(self._passed[1]):
             active = np.flatnonzero(gradient[:, group].any(axis=1))
             slope = gradient[active, group]
             middle = slope[:, :-1] @ mean + slope[:, -1]
@@ -246,19 +244,27 @@ class GroupTime:
         return total
 
     @cached_property
-    def _moments(self) -> list[tuple[Floats, Floats]]:
-        """Means of each group by period, and cross-products of deviations from them, in one pass over the rows."""
-        found = []
-        for group in self.groups:
-            centre = next(self._outcomes(group))[1].mean(axis=0)
-            total, cross = np.zeros(len(centre)), np.zeros((len(centre), len(centre)))
-            for _, part in self._outcomes(group):
-                off = np.subtract(part, centre, out=part)
-                total += np.ones(len(off)) @ off  # a product: numpy adds short rows slowly
-                cross += off.T @ off
+    def _passed(self) -> tuple[Floats, list[tuple[Floats, Floats]]]:
+        """What one pass over the rows finds: the sums and, where units are clusters, moments of centred outcomes.
+
+        Moments are the means of each group by period, and the cross-products of deviations from them.
+        """
+        sums, moments = np.empty((len(self.groups), self.width + 1)), []
+        for place, group in enumerate(self.groups):
+            total, cross, found, near = np.zeros(self.width), np.zeros((self.width, self.width)), [], None
+            for _, part in self._blocks(group):
+                ones = np.ones(len(part))
+                found.append(ones @ part)  # a product: numpy adds short rows slowly
+                if self.cluster is None:
+                    off = self._centre(part)
+                    near = off.mean(axis=0) if near is None else near
+                    off -= near
+                    total += ones @ off
+                    cross += off.T @ off
+            sums[place] = [*np.sum(found, axis=0), len(group.rows)]
             shift = total / len(group.rows)
-            found.append((centre + shift, cross - len(group.rows) * np.outer(shift, shift)))
-        return found
+            moments.append((shift if near is None else near + shift, cross - len(group.rows) * np.outer(shift, shift)))
+        return sums, moments
 
 
 def att_gt(
