@@ -286,7 +286,8 @@ def estimable(panel: Panel, design: Design) -> Sections:
         ("months before", sample.year_ago),
         ("window", sample.window),
     ]
-    origin, share = panel.firms["origin"].to_numpy(), pd.Series(100 * sample.exposure).where(sample.never_closed)
+    origin = panel.firms["origin"]
+    share = pd.Series(100 * sample.exposure, index=origin.index).where(sample.never_closed)
     by_origin, quantiles = share.groupby(origin, sort=False), np.linspace(0, 1, 5)
     exposed = pd.DataFrame(
         {
@@ -295,6 +296,7 @@ def estimable(panel: Panel, design: Design) -> Sections:
             **{name: by_origin.quantile(at) for name, at in zip(QUANTILES, quantiles, strict=True)},
         }
     )
+    placebos = attempt(smallest_effect, panel, design)  # first, for it needs most memory
     rows = estimate_all(panel, design).rows
     able = np.isfinite(rows["std_error"].to_numpy(float))
     effects = pd.DataFrame(
@@ -307,7 +309,6 @@ def estimable(panel: Panel, design: Design) -> Sections:
             "estimable": np.where(able, "estimable", rows["reason"].replace("", "no error can be given")),
         }
     )
-    placebos = attempt(smallest_effect, panel, design)
     smallest = pd.DataFrame({"what": ["not estimable"], "found": [placebos.reason]})
     if not placebos.refused:
         asked = {

@@ -255,7 +255,6 @@ def months_alive(panel: Panel, design: Design) -> Estimate:
         ``details``: its ``curves``. Closed firms of one cluster leave no error, for their deviations from their own
         mean add up to nothing.
     """
-    lives = survival_of_closed(panel, design)
     lives, unsure = survival_of_closed(panel, design), dict[str, Any]()
     units, curves = lives.details["units"], lives.details["curves"]
     if units.loc[units["treated"], "cluster"].nunique() < 2:
@@ -421,7 +420,7 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS, seed: i
     sample, total = design.sample(panel), panel.total()
     y = np.column_stack([total[:, part].mean(axis=1) for part in (sample.before, sample.after)])
     used = (sample.closed | sample.comparison) & np.isfinite(y).all(axis=1) & ~sample.stopped[:, sample.base.stop - 1]
-    firms = pd.DataFrame({"origin": sample.origin, "group": panel.firms["brand_group"].to_numpy()})[used]
+    firms = pd.DataFrame({"origin": sample.origin, "group": panel.codes("brand_group")[0]})[used]
     firms = firms.assign(closed=sample.closed[used], before=y[used, 0], after=y[used, 1])
     keys = ["origin", "group", "closed"]  # spared members of a closed group are a unit of their own
     groups = firms.groupby(keys, sort=True)[["before", "after"]].sum().query("before > 0").reset_index()

@@ -82,25 +82,23 @@ def exit_survival(
     """
     start, n, months = np.asarray(start, dtype=float), len(treated), sales.shape[1]
     rows = np.arange(n) if rows is None else rows
-    start = np.minimum(start, months)  # inf starts after the last month: not followed
+    start = np.minimum(start, months).astype(np.float32)  # inf starts after the last month: not followed
     blocks = [slice(first, first + BLOCK) for first in range(0, n, BLOCK)]
-    found = [_followed(sales[rows[some]], start[some], gap) for some in blocks]
-    silent, last, selling, again = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    found = zip(*(_followed(sales[rows[some]], start[some], gap) for some in blocks), strict=True)
+    silent, last, selling, again = (np.concatenate(parts) for parts in found)
     seen = last - gap - start + 1  # months after the start in which an exit would be known
     followed = seen >= 0
     kept = np.flatnonzero(followed & selling)
     exited = silent <= start + seen
-    frame = pd.DataFrame(
-        {
-            "months": np.where(exited, silent - start, seen),
-            "exited": exited,
-            "treated": treated,
-            "stratum": np.zeros(n, dtype=np.int64) if strata is None else strata,
-            "cluster": np.arange(n) if cluster is None else cluster,
-            "seen": seen,
-        }
-    )
-    units = frame.iloc[kept]
+    columns = {
+        "months": np.where(exited, silent - start, seen),
+        "exited": exited,
+        "treated": treated,
+        "stratum": np.zeros(n, dtype=np.int64) if strata is None else strata,
+        "cluster": np.arange(n) if cluster is None else cluster,
+        "seen": seen,
+    }
+    units = pd.DataFrame({name: np.asarray(values)[kept] for name, values in columns.items()}, index=kept)
     _check_groups(units, horizon)
     counts = {
         "units": len(kept),
@@ -114,18 +112,20 @@ def exit_survival(
     return replace(_mean_months(units, horizon, level), counts=counts, details={"units": units, "curves": curves})
 
 
-def _followed(sales: Floats, start: Floats, gap: int) -> tuple[Floats, Floats, Bools, Bools]:
+def _followed(
+    sales: Floats, start: npt.NDArray[Any], gap: int
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], Bools, Bools]:
     """Return the first of `gap` silent months (inf: none), the last known month, who sold before, who after silence."""
     n, months = sales.shape
     column = np.arange(months)
     after = column >= start[:, None]
     unknown = np.isnan(sales) & after
-    last_known = np.where(unknown.any(axis=1), unknown.argmax(axis=1) - 1.0, months - 1.0)
+    last_known = np.where(unknown.any(axis=1), unknown.argmax(axis=1) - 1, months - 1).astype(np.float32)
     runs = np.zeros((n, months), dtype=bool)
     if months >= gap:
         windows = np.lib.stride_tricks.sliding_window_view((sales == 0) & after, gap, axis=1)
         runs[:, : months - gap + 1] = windows.all(axis=2)
-    silent = np.where(runs.any(axis=1), runs.argmax(axis=1).astype(float), np.inf)
+    silent = np.where(runs.any(axis=1), runs.argmax(axis=1), np.inf).astype(np.float32)  # whole months
     before = (column < start[:, None]) & (column >= start[:, None] - gap)
     again = ((column > silent[:, None]) & (sales > 0)).any(axis=1)
     return silent, last_known, np.asarray((before & (sales > 0)).any(axis=1)), np.asarray(again)
@@ -139,8 +139,8 @@ def _check_groups(units: pd.DataFrame, horizon: int) -> None:
             f"survival of treated and comparison units was asked for; found {treated.sum()} and {(~treated).sum()} at "
             f"risk, and {len(missing)} strata of treated units without comparison; use coarser strata"
         )
-    cells = units[stratum.isin(stratum[treated])].groupby(["treated", "stratum"])
-    longest = int(cells["seen"].max().min())
+    seen = units["seen"].groupby([treated, stratum]).max()
+    longest = int(seen[seen.index.isin(set(stratum[treated]), level="stratum")].min())
     if not 0 < horizon <= longest + 1:
         raise DesignError(
             f"time alive over {horizon} months was asked for; one group is seen for {longest + 1} months at most; "
