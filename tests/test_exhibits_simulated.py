@@ -165,7 +165,7 @@ def test_what_is_simulated_stands_in_the_brief_in_a_column_of_its_own_and_counts
     assert one[4][1] == "Contradicted −4.1 to −2.2 pp ○; margin 2.0"
     assert two[4][1] == "–"
     assert answers.brief([told, V2, other], EVENT).text == answers.brief([V2, other], EVENT).text
-    assert "Tried on a simulated market too (mid_3k, seed 1), which decides nothing: 1 of them." in (
+    assert "Tried on a simulated market too (mid_3k, seed 1), which decides nothing: 1 of these readings." in (
         answers.brief([told, V2, other], EVENT).html
     )
 

@@ -15,7 +15,7 @@ from analysis.verdicts import Interval, Verdict, party
 
 PANEL_TIERS = ("panel", "sim")  # what readings.csv says of the public figures is no context of theirs
 CAPTION = (
-    "Estimands of this question that public figures cannot carry. A panel of firms could: see the same report on one."
+    "Estimands that public figures cannot carry. A panel of firms could: see the report of the same number on a panel."
 )
 COLUMNS = {"id": "Code", "effect": "Effect", "answer": "Estimate", "why": "What is missing"}
 

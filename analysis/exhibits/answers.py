@@ -157,7 +157,9 @@ def brief(verdicts: Sequence[Verdict], event: Event) -> Block:
         rules.append("<em>Not shown</em> never means that there was no effect.")
     if told:
         market = escape(next(iter(told.values())).market)
-        rules.append(f"Tried on a simulated market too ({market}), which decides nothing: {len(told)} of them.")
+        rules.append(
+            f"Tried on a simulated market too ({market}), which decides nothing: {len(told)} of these readings."
+        )
     return Block(box("answer", *lines, *([" ".join(rules)] if rules else [])), lead)
 
 
