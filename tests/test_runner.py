@@ -538,7 +538,8 @@ def sleeping_run(desk, tmp_path):
     witness = tmp_path / "kernel"
     at_work = f"import os, pathlib, time\npathlib.Path({str(witness)!r}).write_text(str(os.getpid()))"
     desk.write("01_first", f"{at_work}\ntime.sleep(120)", WRITE_VERDICTS)
-    script = f"import pathlib, sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from desk import Desk\n"
+    script = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's & has it ignored
+    script += f"import pathlib, sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from desk import Desk\n"
     script += f"sys.exit(Desk(pathlib.Path({str(desk.root)!r})).run('01'))"
     process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE)
     while not (witness.exists() and witness.read_text()):
