@@ -139,8 +139,8 @@ def _check_groups(units: pd.DataFrame, horizon: int) -> None:
             f"survival of treated and comparison units was asked for; found {treated.sum()} and {(~treated).sum()} at "
             f"risk, and {len(missing)} strata of treated units without comparison; use coarser strata"
         )
-    seen = units["seen"].groupby([treated, stratum]).max()
-    longest = int(seen[seen.index.isin(set(stratum[treated]), level="stratum")].min())
+    cells = [(treated == group) & (stratum == label) for label in set(stratum[treated]) for group in (True, False)]
+    longest = int(min(units["seen"][cell].max() for cell in cells))
     if not 0 < horizon <= longest + 1:
         raise DesignError(
             f"time alive over {horizon} months was asked for; one group is seen for {longest + 1} months at most; "
