@@ -204,15 +204,16 @@ class Estimate:
 
     def exp(self) -> Estimate:
         """Turn log points into per cent, ``100 (exp(x) - 1)``: values and limits; errors by the delta method."""
-        slope = 100 * np.exp(self.value)
-        return replace(
-            self,
-            unit="per cent",
-            value=100 * np.expm1(self.value),
-            by_cluster=None if self.by_cluster is None else lambda: self.influence * slope,
-            covariance=self.covariance * np.outer(slope, slope),
-            limits=100 * np.expm1(self.ends),
-        )
+        with np.errstate(over="ignore", invalid="ignore"):  # what no exponential holds is infinite
+            slope = 100 * np.exp(self.value)
+            return replace(
+                self,
+                unit="per cent",
+                value=100 * np.expm1(self.value),
+                by_cluster=None if self.by_cluster is None else lambda: self.influence * slope,
+                covariance=self.covariance * np.outer(slope, slope),
+                limits=100 * np.expm1(self.ends),
+            )
 
     def band(self) -> Floats:
         """Return the ends of a band that covers all terms at once, float64[2, term]."""

@@ -202,3 +202,34 @@ def random_panel(rng: np.random.Generator, n: int = 12, provenance: str = "simul
         index=pd.Index([name.format(k) for k in range(n)], name="firm"),
     )
     return Panel(sales, firms, ("AMZ", "EBY"), EARLY, provenance)
+
+
+def sparse_panel(rng: np.random.Generator) -> Panel:
+    """Return a panel of few firms with heavy tails, zeros, gaps, newcomers and few clusters, closed or half closed."""
+    n, months = int(rng.integers(8, 90)), pd.period_range("2019-08", periods=32, freq="M")
+    platforms = PLATFORMS[: rng.integers(1, 5)]
+    size = (
+        rng.lognormal(0, rng.choice([1, 2, 3]), (n, 1, 1)) * np.where(np.arange(len(platforms)) == 0, 1, 0.2)[:, None]
+    )
+    sales = np.round(100 * size * rng.lognormal(0, 0.5, (n, len(platforms), len(months))), 2)
+    sales[rng.random(sales.shape) < rng.choice([0, 0.2, 0.6])] = 0
+    began = rng.integers(0, 30, n) * (rng.random(n) < 0.3)
+    sales *= (np.arange(len(months)) >= began[:, None])[:, None]
+    closed = np.where(rng.random(n) < rng.choice([0.05, 0.2, 0.5]), rng.choice([21, 22, 24], n), len(months))
+    dose = rng.choice([0.3, 1.0, 1.0], n)
+    sales[:, 0][(np.arange(len(months)) >= closed[:, None]) & (dose[:, None] == 1)] *= rng.choice([0, 0.3])
+    sales[rng.random(sales.shape) < rng.choice([0, 0.02])] = np.nan
+    ever = closed < len(months)
+    dates = months.to_timestamp().to_numpy()
+    firms = pd.DataFrame(
+        {
+            "brand_group": [f"g{k}" for k in rng.integers(0, max(2, n // rng.integers(1, 5)), n)],
+            "origin": rng.choice(["CN", "US"], n, p=[0.7, 0.3]),
+            "category": [f"c{k}" for k in rng.integers(0, rng.integers(2, 14), n)],
+            "closed_on": np.where(ever, dates[np.minimum(closed, len(months) - 1)], np.datetime64("NaT")),
+            "dose": np.where(ever, dose, np.nan),
+            "risk": np.where(rng.random(n) < 0.2, np.nan, rng.random(n)),
+        },
+        index=pd.Index([f"SIM-{k:04d}" for k in range(n)], name="firm"),
+    )
+    return Panel(sales, firms, platforms, months, "simulated")

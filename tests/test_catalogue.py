@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from panels import DOSES_DESIGN, WAVE, by_hand, doses, panel_of
+from panels import DOSES_DESIGN, WAVE, by_hand, doses, panel_of, sparse_panel
 
 from analysis.errors import DesignError
 from analysis.estimands.catalogue import estimate_all
@@ -251,3 +251,19 @@ def test_an_estimand_that_a_panel_cannot_carry_has_a_reason_and_no_number(market
 def test_an_estimand_that_is_not_there_is_refused(market):
     with pytest.raises(DesignError, match="E9 was asked for; there are E1a"):
         estimate_all(market[0], Design(), ["E1a", "E9"])
+
+
+@pytest.mark.parametrize("seed", [*range(16), 279, 286, 413, 605, 1439])
+def test_whatever_a_sparse_panel_cannot_carry_is_a_row_with_a_reason(seed):
+    rng = np.random.default_rng(seed)
+    panel, comparisons = sparse_panel(rng), ["low_exposure", "spared_same_category", "not_yet_closed"]
+    design = Design(
+        comparison=str(rng.choice(comparisons)),
+        post_from=int(rng.integers(0, 5)),
+        post_to=int(rng.integers(5, 8)),
+        base_months=int(rng.choice([3, 6])),
+        cluster=str(rng.choice(["firm", "brand_group", "category"])),
+    )
+    with warnings.catch_warnings(action="error"):
+        rows = estimate_all(panel, design).rows
+    assert (rows["std_error"].notna() | rows["reason"].ne("")).all()

@@ -83,7 +83,7 @@ def exit_survival(
     start, n, months = np.asarray(start, dtype=float), len(treated), sales.shape[1]
     rows = np.arange(n) if rows is None else rows
     start = np.minimum(start, months).astype(np.float32)  # inf starts after the last month: not followed
-    blocks = [slice(first, first + BLOCK) for first in range(0, n, BLOCK)]
+    blocks = [slice(first, first + BLOCK) for first in range(0, max(n, 1), BLOCK)]
     found = zip(*(_followed(sales[rows[some]], start[some], gap) for some in blocks), strict=True)
     silent, last, selling, again = (np.concatenate(parts) for parts in found)
     seen = last - gap - start + 1  # months after the start in which an exit would be known
