@@ -110,3 +110,9 @@ def test_the_fan_says_how_many_estimates_stand_out_from_their_own_placebos():
 def test_a_fan_without_room_for_a_placebo_says_so():
     fan = totals.fan("2021Q1", 8, level=0.95)
     assert sentences.fan(fan).endswith("No placebo date leaves room for the 8 quarters after a break.")
+
+
+def test_what_was_added_up_and_what_was_left_out_are_counted_apart():
+    rows = pd.DataFrame({"what": ["accounts", "columns"], "rule": ["added up", "not named"], "count": [3030, 1]})
+    assert sentences.as_read(rows) == "When the panel was read: 3,030 accounts: added up; 1 columns: not named."
+    assert sentences.as_read(rows.iloc[:0]) == "When the panel was read, nothing was left out."

@@ -108,3 +108,9 @@ def fan(found: Estimate) -> str:
         f"{tried['n_placebos'].max()}, {dates[0]} to {dates[-1]}. A lead of this kind holds all sellers of all "
         "origins: it can speak against a claim, and is no estimate of an effect."
     )
+
+
+def as_read(dropped: pd.DataFrame) -> str:
+    """Say row by row what was added up, linked or left out when a panel was read: `what`, `rule`, `count`."""
+    told = [f"{row['count']:,} {row['what']}: {row['rule']}" for row in dropped.to_dict("records")]
+    return f"When the panel was read: {'; '.join(told)}." if told else "When the panel was read, nothing was left out."
