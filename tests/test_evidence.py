@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from analysis import config, data
-from analysis.errors import DesignError
+from analysis.errors import DataError, DesignError
 from analysis.evidence import claims, listed, totals
 from analysis.numbers import NOT_ESTIMABLE
 from analysis.verdicts import NOT_SHOWN, NOT_TESTABLE, SUPPORTED
@@ -375,6 +375,15 @@ def test_only_a_count_of_the_same_by_another_can_bear_a_count_out():
     assert own["counted_by"] == "Shenzhen Cross-Border E-Commerce Association"
     assert others == []
     assert set(claims.counts()["definition"]) >= {"closed for good", "closed or affected", "suspended"}
+
+
+def test_no_more_of_a_fall_can_be_lost_amazon_sales_than_there_were():
+    found = listed.most_lost("Youkeshu", 2020)
+    assert (found["revenue"], found["amazon"], found["fall"]) == (4749, 1500, 3174)
+    assert found["other"] == pytest.approx(100 * 1674 / 3174)
+    assert np.exp(found["cap"]) == pytest.approx(3249 / 4749)
+    with pytest.raises(DataError, match="revenue_amazon"):
+        listed.most_lost("Jihong", 2020)
 
 
 def test_leaving_out_the_only_closed_firm_is_not_tried():

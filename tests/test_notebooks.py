@@ -14,6 +14,7 @@ from pypdf import PdfReader
 from ruff import find_ruff_bin
 
 from analysis import config, data
+from analysis.evidence import listed
 from analysis.numbers import number, percent_change, quantity
 from analysis.provenance import ROOT
 from analysis.report import Exit, run, schedule
@@ -168,6 +169,11 @@ def test_the_readme_says_what_the_reports_say(published):
     for claim, name in told:
         assert quantity(rows[claim][name], rows[claim]["unit"]) in readme
     assert f"{number(percent_change(rows['C08 record']['estimate']), 1)} per cent" in readme
+    assert f"at least {listed.most_lost('Youkeshu', listed.base_year())['other']:.0f} per cent of the fall" in readme
+    page = " ".join(text(published / "05_growth_public.pdf").split())
+    for low, high in (("−18.8", "+3.0"), ("−16.1", "+2.8")):
+        assert f"{low} to {high}" in page
+        assert f"{low} to {high}" in readme
     for claim in ("C03", "C06"):
         assert f"{number(rows[claim]['claimed'], 0)} {rows[claim]['unit']}" in readme
 

@@ -157,6 +157,25 @@ def damage(firm: str, share_closed: float, *, level: float) -> pd.DataFrame:
     return frame.assign(multiple=frame["change"] / mechanical)
 
 
+def most_lost(firm: str, before: int) -> dict[str, float]:
+    """Say how much of the fall of a firm's revenue lost Amazon sales can be at most: all that it had there before.
+
+    `revenue` and `amazon` in the year before and `fall` in the next, million yuan; `other`, per cent of it that is
+    something else at least; `cap`, the change of revenue in log points that the loss of all Amazon sales would make.
+    A firm that does not publish its Amazon sales is a DataError.
+    """
+    wide, _ = revenues()
+    row = design().set_index("name").loc[firm]
+    sales = series.published("listed_sellers", firm=row["firm"], measure="revenue_amazon", freq="A").values
+    revenue, amazon, fall = (
+        wide.loc[before, firm],
+        sales[str(before)],
+        wide.loc[before, firm] - wide.loc[before + 1, firm],
+    )
+    other, cap = 100 * max(1 - amazon / fall, 0), np.log(1 - amazon / revenue)
+    return {"revenue": revenue, "amazon": amazon, "fall": fall, "other": other, "cap": float(cap)}
+
+
 def disclosed() -> pd.DataFrame:
     """Return what closed firms disclosed: stores closed and funds frozen, one row per figure with its source."""
     frame = series.rows("listed_sellers")
