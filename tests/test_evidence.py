@@ -386,6 +386,10 @@ def test_no_more_of_a_fall_can_be_lost_amazon_sales_than_there_were():
         listed.most_lost("Jihong", 2020)
 
 
+def test_what_sunvalley_sold_on_amazon_is_its_own_figure():
+    assert listed.amazon_share("Sunvalley", 2021) == pytest.approx(0.7654)
+
+
 def test_leaving_out_the_only_closed_firm_is_not_tried():
     left = listed.leave_one_out(2020, 2023, level=0.95)
     assert "Sunvalley" not in set(left["left_out"])

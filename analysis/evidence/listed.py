@@ -157,6 +157,15 @@ def damage(firm: str, share_closed: float, *, level: float) -> pd.DataFrame:
     return frame.assign(multiple=frame["change"] / mechanical)
 
 
+def amazon_share(firm: str, year: int) -> float:
+    """Return the part of a firm's revenue, in [0, 1], that it says came from Amazon."""
+    row = design().set_index("name").loc[firm]
+    return float(
+        series.published("listed_sellers", firm=row["firm"], measure="share_amazon").points.loc[str(year), "value"]
+        / 100
+    )
+
+
 def most_lost(firm: str, before: int) -> dict[str, float]:
     """Say how much of the fall of a firm's revenue lost Amazon sales can be at most: all that it had there before.
 
