@@ -262,8 +262,9 @@ class GroupTime:
                     total += ones @ off
                     cross += off.T @ off
             sums[place] = [*np.sum(found, axis=0), len(group.rows)]
-            shift = total / len(group.rows)
-            moments.append((shift if near is None else near + shift, cross - len(group.rows) * np.outer(shift, shift)))
+            if near is not None:
+                shift = total / len(group.rows)
+                moments.append((near + shift, cross - len(group.rows) * np.outer(shift, shift)))
         return sums, moments
 
 

@@ -157,13 +157,15 @@ def damage(firm: str, share_closed: float, *, level: float) -> pd.DataFrame:
     return frame.assign(multiple=frame["change"] / mechanical)
 
 
+def _by_year(firm: str, measure: str) -> pd.Series:
+    """Return what a firm of the design publishes of one measure by year."""
+    named = design().set_index("name").loc[firm, "firm"]
+    return series.published("listed_sellers", firm=named, measure=measure, freq="A").values
+
+
 def amazon_share(firm: str, year: int) -> float:
     """Return the part of a firm's revenue, in [0, 1], that it says came from Amazon."""
-    row = design().set_index("name").loc[firm]
-    return float(
-        series.published("listed_sellers", firm=row["firm"], measure="share_amazon").points.loc[str(year), "value"]
-        / 100
-    )
+    return float(_by_year(firm, "share_amazon")[str(year)]) / 100
 
 
 def most_lost(firm: str, before: int) -> dict[str, float]:
@@ -174,13 +176,8 @@ def most_lost(firm: str, before: int) -> dict[str, float]:
     A firm that does not publish its Amazon sales is a DataError.
     """
     wide, _ = revenues()
-    row = design().set_index("name").loc[firm]
-    sales = series.published("listed_sellers", firm=row["firm"], measure="revenue_amazon", freq="A").values
-    revenue, amazon, fall = (
-        wide.loc[before, firm],
-        sales[str(before)],
-        wide.loc[before, firm] - wide.loc[before + 1, firm],
-    )
+    revenue, later = wide.loc[[before, before + 1], firm]
+    amazon, fall = _by_year(firm, "revenue_amazon")[str(before)], revenue - later
     other, cap = 100 * max(1 - amazon / fall, 0), np.log(1 - amazon / revenue)
     return {"revenue": revenue, "amazon": amazon, "fall": fall, "other": other, "cap": float(cap)}
 
