@@ -36,16 +36,18 @@ class Estimate:
     terms : tuple of str
     value : float64[term]
         NaN where there is no point: a set, or no estimate.
-    by_cluster : float64[cluster, term] or function that makes it, optional
-        By how much each cluster moves each term, so that ``covariance = influence.T @ influence``.
+    by_cluster : float64[cluster, term], optional
+        By how much each cluster moves each term, so that ``covariance = by_cluster.T @ by_cluster``.
     covariance : float64[term, term], optional
-        Made of the former where that is an array; NaN for terms without error, and where nothing is given.
+        Made of the former where not given; NaN for terms without error, and where nothing is given.
     limits : float64[2, term], optional
         Ends of the intervals, where they are not ``value ± t(df) std_error``.
     n : int or sequence of int
         Observations or units behind each term.
-    level, df : float
-        Coverage of intervals, and degrees of freedom of Student's t (infinite: normal), one or float64[term].
+    level : float
+        Coverage of intervals.
+    df : float or float64[term]
+        Most degrees of freedom that Student's t may have (infinite: normal); see `freedom`.
     interval : str
         Kind of the interval.
     reason : str
@@ -57,7 +59,7 @@ class Estimate:
     details : mapping of str to object
         What the estimator found on the way.
     clusters : array[cluster], optional
-        Labels of the rows of `influence`.
+        Labels of the rows of `by_cluster`.
     design, digest : Design and str
         What was asked of which panel, so that the estimate can be made again.
     provenance : {"estimate", "simulated"}
@@ -68,7 +70,7 @@ class Estimate:
     unit: str
     terms: tuple[str, ...]
     value: Floats
-    by_cluster: Floats | Callable[[], Floats] | None = None
+    by_cluster: Floats | None = None
     covariance: Any = None
     limits: Floats | None = None
     n: Any = 0
@@ -86,10 +88,10 @@ class Estimate:
 
     def __post_init__(self) -> None:
         """Form the covariance; refuse what is missing without a reason."""
+        moved = self.by_cluster
         if self.covariance is None:
-            moved, unknown = self.by_cluster, np.full((len(self.terms),) * 2, np.nan)
-            known = moved.T @ moved if isinstance(moved, np.ndarray) else unknown
-            object.__setattr__(self, "covariance", known)
+            unknown = np.full((len(self.terms),) * 2, np.nan)
+            object.__setattr__(self, "covariance", unknown if moved is None else moved.T @ moved)
         if not self.reason and np.isnan([self.std_error, *self.ends]).any():
             raise DesignError(
                 f"an Estimate of {self.estimand} was asked for; an error or interval is missing and no reason "
@@ -114,14 +116,23 @@ class Estimate:
             raise DesignError(
                 f"influence values of {self.estimand} were asked for; its estimator has none; use the errors"
             )
-        return self.by_cluster if isinstance(self.by_cluster, np.ndarray) else self.by_cluster()
+        return self.by_cluster
+
+    @cached_property
+    def freedom(self) -> Floats:
+        """Degrees of freedom, float64[term]: `df`, or :func:`effective` ones where fewer clusters carry an error."""
+        most: Floats = np.broadcast_to(np.asarray(self.df, dtype=float), len(self.terms))
+        if self.by_cluster is None:
+            return most
+        square = self.by_cluster**2
+        return np.fmin(most, effective(square.sum(axis=0), (square**2).sum(axis=0)))
 
     @property
     def ends(self) -> Floats:
         """Ends of the intervals, float64[2, term]."""
         if self.limits is not None:
             return self.limits
-        half = np.asarray(stats.t.ppf((1 + self.level) / 2, self.df)) * self.std_error
+        half = np.asarray(stats.t.ppf((1 + self.level) / 2, self.freedom)) * self.std_error
         return np.array([self.value - half, self.value + half])
 
     @cached_property
@@ -154,7 +165,7 @@ class Estimate:
             self,
             terms=tuple(self.terms[place] for place in places),
             value=self.value[kept],
-            by_cluster=None if self.by_cluster is None else lambda: self.influence[:, kept],
+            by_cluster=None if self.by_cluster is None else self.by_cluster[:, kept],
             covariance=self.covariance[np.ix_(kept, kept)],
             limits=None if self.limits is None else self.limits[:, kept],
             n=of_kept(self.n),
@@ -180,11 +191,13 @@ class Estimate:
             compare, or conjugate.
         estimand, unit : str
         **changes
-            Other fields; `n` is kept only where it is one number for all terms, and of several `df` the fewest.
+            Other fields; `n` is kept only where it is one number for all terms, and of several `df` that of the term
+            behind most of the variance.
         """
         result = function(self.value)
         steps = self.value + STEP * 1j * np.eye(len(self.value))
         slope = np.array([[np.imag(out) / STEP for out in function(at).values()] for at in steps])
+        most = np.argmax(slope**2 * np.diag(self.covariance)[:, np.newaxis], axis=0)
         return replace(
             self,
             **{
@@ -192,15 +205,34 @@ class Estimate:
                 "unit": unit,
                 "terms": tuple(result),
                 "value": np.array([float(np.real(value)) for value in result.values()]),
-                "by_cluster": None if self.by_cluster is None else lambda: self.influence @ slope,
+                "by_cluster": None if self.by_cluster is None else self.by_cluster @ slope,
                 "covariance": slope.T @ self.covariance @ slope,
                 "limits": None,
                 "n": self.n if np.isscalar(self.n) else 0,
-                "df": float(np.min(self.df)),
+                "df": self.df if np.isscalar(self.df) else np.asarray(self.df)[most],
                 "columns": {},
                 **changes,
             },
         )
+
+    def left_out(
+        self, function: Callable[[Any], Mapping[str, Any]], *, estimand: str, unit: str, **changes: Any
+    ) -> Estimate:
+        """Return a function of sums as an Estimate, with the errors of making it again without each cluster (CV3).
+
+        As :meth:`transform` otherwise. `by_cluster` is what each cluster adds to the sums, and the function is of
+        degree zero. It gets them as [term], and then as [term, cluster].
+        """
+        sums, result = self.influence, function(self.value)
+        without = function(self.value[:, np.newaxis] - sums.T)
+        moved = [np.broadcast_to(result[term] - without[term], len(sums)) for term in result]
+        given = {
+            "terms": tuple(result),
+            "value": np.array([float(value) for value in result.values()]),
+            "by_cluster": np.sqrt(1 - 1 / np.count_nonzero(sums.any(axis=1))) * np.column_stack(moved),
+            "n": self.n if np.isscalar(self.n) else 0,
+        }
+        return replace(self, estimand=estimand, unit=unit, covariance=None, **(given | changes))
 
     def exp(self) -> Estimate:
         """Turn log points into per cent, ``100 (exp(x) - 1)``: values and limits; errors by the delta method."""
@@ -210,14 +242,19 @@ class Estimate:
                 self,
                 unit="per cent",
                 value=100 * np.expm1(self.value),
-                by_cluster=None if self.by_cluster is None else lambda: self.influence * slope,
+                by_cluster=None if self.by_cluster is None else self.by_cluster * slope,
                 covariance=self.covariance * np.outer(slope, slope),
                 limits=100 * np.expm1(self.ends),
             )
 
+    @property
+    def joint_freedom(self) -> float:
+        """Degrees of freedom of all terms together: the geometric mean, for each alone is seen with noise."""
+        return float(np.exp(np.nanmean(np.log(self.freedom))))
+
     def band(self) -> Floats:
-        """Return the ends of a band that covers all terms at once, float64[2, term]."""
-        half = critical_value(self.covariance, self.level, df=float(np.min(self.df))) * self.std_error
+        """Return the ends of a band that covers all terms at once, float64[2, term]: sup-t, with joint_freedom."""
+        half = critical_value(self.covariance, self.level, df=self.joint_freedom) * self.std_error
         return np.array([self.value - half, self.value + half])
 
     def with_set(self, name: str, ends: tuple[float, float], reason: str) -> Estimate:
@@ -229,7 +266,7 @@ class Estimate:
             self,
             terms=(*self.terms, name),
             value=np.append(self.value, np.nan),
-            by_cluster=lambda: np.column_stack([self.influence, np.full(len(self.influence), np.nan)]),
+            by_cluster=None if (moved := self.by_cluster) is None else np.insert(moved, size, np.nan, axis=1),
             covariance=covariance,
             limits=np.column_stack([self.ends, ends]),
             n=self.n if np.isscalar(self.n) else [*self.n, self.n[-1]],
@@ -258,6 +295,29 @@ class Estimate:
         return f"{written}{unit} {MARKS[self.provenance]}{why}"
 
 
+def effective(square: Floats, fourth: Floats) -> Floats:
+    """Return the degrees of freedom that changes by cluster leave to their error, float64[term]; at least 1.
+
+    With changes d of G clusters, normal and of unequal variances v, Satterthwaite's are ``(sum v)^2 / sum v^2``, less
+    the one for the mean. What is seen of it is ``3 (sum d^2)^2 / sum d^4 - 2``, since a normal's fourth moment is three
+    squared variances: G for equal clusters on average, 1 where one of them decides. So both a few large firms among
+    many and a few extreme changes among firms alike leave few. NaN without any change.
+
+    Parameters
+    ----------
+    square, fourth : float64[term]
+        Sums over clusters of squared changes, and of their squares.
+
+    References
+    ----------
+    Satterthwaite, F. E. (1946), An approximate distribution of estimates of variance components, Biometrics Bulletin 2,
+    110-114. Lipsitz, S. R., Ibrahim, J. G. and Parzen, M. (1999), A degrees-of-freedom approximation for a t-statistic
+    with heterogeneous variance, The Statistician 48, 495-506, for the moments seen in place of known variances.
+    """
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        return np.asarray(np.maximum(3 * square**2 / fourth - 3, 1.0))
+
+
 def refusal(reason: str) -> Estimate:
     """Return an Estimate that holds nothing but the reason why there is none."""
     return Estimate(estimand="", unit="", terms=NO_TERM, value=np.full(1, np.nan), n=np.nan, reason=reason)
@@ -282,11 +342,14 @@ def critical_value(covariance: Floats, level: float, *, df: float = np.inf) -> f
     unsure = np.flatnonzero(np.diag(covariance) > 0)
     if len(unsure) < 2:
         return float(stats.t.ppf((1 + level) / 2, df))
+    return float(np.quantile(np.abs(draws_of_t(covariance[np.ix_(unsure, unsure)], df)).max(axis=1), level))
+
+
+def draws_of_t(covariance: Floats, df: float) -> Floats:
+    """Draw the t statistics of estimates with this covariance where there is no effect, float64[draw, term]."""
     rng = np.random.default_rng(0)
-    largest = np.abs(rng.standard_normal((DRAWS, len(unsure))) @ root(covariance[np.ix_(unsure, unsure)])).max(axis=1)
-    if np.isfinite(df):
-        largest = largest / np.sqrt(rng.chisquare(df, DRAWS) / df)
-    return float(np.quantile(largest, level))
+    drawn = rng.standard_normal((DRAWS, len(covariance))) @ root(covariance)
+    return drawn / np.sqrt(rng.chisquare(df, (DRAWS, 1)) / df) if np.isfinite(df) else drawn
 
 
 def root(covariance: Floats) -> Floats:
@@ -306,6 +369,12 @@ def rows_by(code: Ints) -> list[Ints]:
     code = code.astype(np.min_scalar_type(code.max(initial=0)))  # few codes are sorted by their bits
     order = np.argsort(code, kind="stable")
     return np.split(order, np.flatnonzero(code[order][1:] != code[order][:-1]) + 1)
+
+
+def alike(code: Ints) -> Ints:
+    """Return how many have the code of each: int64[row]."""
+    _, of, number = np.unique(code, return_inverse=True, return_counts=True)
+    return np.asarray(number[of])
 
 
 def beside(parts: Mapping[str, Estimate], *, estimand: str, **fields: Any) -> Estimate:

@@ -162,7 +162,7 @@ class Study:
         found : Estimate
             One term, or a refusal.
         placebo : DataFrame, optional
-            Its last row, with `estimate`, `conf_low` and `conf_high`, should hold zero.
+            Its last row, with `estimate`, `conf_low` and `conf_high`, should lie inside the margin.
         **said
             `kind`, `window` and `n`: what its interval is, the time that it holds for, and from how many of what;
             `unit` where it is not the reading's own; `margin`, in that unit, set in advance.
@@ -170,7 +170,7 @@ class Study:
         if question not in self.event.asked:
             return None
         (grade,) = self.graded(pd.DataFrame({"id": [found.estimand]}))["grade"]
-        said |= {} if placebo is None else claims.checked(placebo)
+        said |= {} if placebo is None else claims.checked(placebo, said["margin"])
         if not np.isnan(found.value[0]):
             said["estimate"] = float(found.value[0])
         return claims.judge(

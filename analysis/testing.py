@@ -8,7 +8,7 @@ from math import comb
 
 import numpy as np
 import pandas as pd
-from scipy import sparse, stats
+from scipy import sparse, special, stats
 
 from analysis.errors import DesignError
 from analysis.estimate import Bools, Floats, Labels, root, rows_by
@@ -53,7 +53,9 @@ def check_level(level: float) -> None:
         raise DesignError(f"a level between 0.5 and 1 was asked for; found {level}; 0.95 is usual")
 
 
-def noninferiority(estimate: float, std_error: float, margin: float, level: float = 0.95) -> TestResult:
+def noninferiority(
+    estimate: float, std_error: float, margin: float, level: float = 0.95, *, df: float = np.inf
+) -> TestResult:
     """Test one-sided that an effect is not worse than ``-margin``.
 
     Parameters
@@ -61,7 +63,9 @@ def noninferiority(estimate: float, std_error: float, margin: float, level: floa
     estimate, std_error, margin : float
         In one unit; a harm is negative. `margin` is positive and set in advance.
     level : float
-        One minus the size of the test; the lower limit is ``estimate - z(level) * std_error``.
+        One minus the size of the test; the lower limit is ``estimate - t(level, df) * std_error``.
+    df : float
+        Degrees of freedom of the error; infinite where it is known.
 
     Returns
     -------
@@ -79,8 +83,8 @@ def noninferiority(estimate: float, std_error: float, margin: float, level: floa
     _positive("std_error", std_error)
     _positive("margin", margin)
     check_level(level)
-    low = float(estimate - stats.norm.ppf(level) * std_error)
-    p_value = float(stats.norm.sf((estimate + margin) / std_error))
+    low = float(estimate - stats.t.ppf(level, df) * std_error)
+    p_value = float(stats.t.sf((estimate + margin) / std_error, df))
     return TestResult(f"the effect is {margin:g} or more below zero", p_value, low, low > -margin)
 
 
@@ -189,18 +193,20 @@ def shift_interval(observed: float, draws: Floats, slopes: Floats, level: float)
     return (float(low[needed]), float(high[needed]))
 
 
-def romano_wolf(estimates: Floats, covariance: Floats) -> pd.DataFrame:
+def romano_wolf(estimates: Floats, covariance: Floats, *, df: float | Floats = np.inf) -> pd.DataFrame:
     """Adjust the p-values of a family of two-sided tests of zero, step by step, for their joint distribution.
 
     Parameters
     ----------
     estimates : float64[term]
     covariance : float64[term, term]
+    df : float or float64[term]
+        Degrees of freedom of the errors.
 
     Returns
     -------
     DataFrame
-        In the order given: `t`, `p_value` (of one test, normal), `p_adjusted` (the probability of any false rejection
+        In the order given: `t`, `p_value` (of one test), `p_adjusted` (the probability of any false rejection
         in the family is at most the level at which these are read), `rank` (1 for the largest t).
 
     Raises
@@ -221,10 +227,23 @@ def romano_wolf(estimates: Floats, covariance: Floats) -> pd.DataFrame:
             "be estimated"
         )
     t = estimates / np.sqrt(variance)
-    size = np.abs(np.random.default_rng(0).standard_normal((DRAWS, len(t))) @ root(covariance))
-    order = np.argsort(-np.abs(t), kind="stable")
-    largest = np.maximum.accumulate(size[:, order[::-1]], axis=1)[:, ::-1]  # of each term and those after it
-    steps = (1 + (largest >= np.abs(t)[order]).sum(axis=0)) / (1 + DRAWS)
+    p_value = 2 * stats.t.sf(np.abs(t), df)
+    order = np.argsort(p_value, kind="stable")
+    chance = _chance(covariance, np.broadcast_to(df, len(t)))[:, order]
+    least = np.minimum.accumulate(chance[:, ::-1], axis=1)[:, ::-1]  # of each term and those after it
+    steps = (1 + (least <= p_value[order]).sum(axis=0)) / (1 + DRAWS)
     adjusted, rank = np.empty(len(t)), np.empty(len(t), dtype=np.int64)
     adjusted[order], rank[order] = np.maximum.accumulate(steps), np.arange(1, len(t) + 1)
-    return pd.DataFrame({"t": t, "p_value": 2 * stats.norm.sf(np.abs(t)), "p_adjusted": adjusted, "rank": rank})
+    return pd.DataFrame({"t": t, "p_value": p_value, "p_adjusted": adjusted, "rank": rank})
+
+
+def _chance(covariance: Floats, df: Floats) -> Floats:
+    """Draw the p-values of two-sided tests of zero, each by itself, where there is no effect, float64[draw, term].
+
+    Estimates are normal with this covariance; their errors go up and down together, each by its degrees of freedom.
+    """
+    rng, (each, of) = np.random.default_rng(0), np.unique(df, return_inverse=True)
+    t = rng.standard_normal((DRAWS, len(df))) @ root(covariance)
+    high = rng.random((DRAWS, 1))
+    spread = [np.sqrt(special.chdtri(one, high) / one) if np.isfinite(one) else np.ones_like(high) for one in each]
+    return np.asarray(2 * special.stdtr(df, -np.abs(t) / np.hstack(spread)[:, of]))

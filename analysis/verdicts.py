@@ -218,8 +218,8 @@ def confidence(grade: str, *, passed: bool | None = None, breakdown: float | Non
     level      grade of the audit     check of the design     breakdown value, if known
     ========== ====================== ======================= ==========================
     high       usable                 passed                  at least `AS_LARGE`
-    moderate   usable with bounds,    none was possible       below it
-               or not graded
+    moderate   usable with bounds,    none was possible,      below it
+               or not graded          or none sharp enough
     low        do not use             failed                  none: zero is not excluded
     ========== ====================== ======================= ==========================
 
@@ -228,7 +228,8 @@ def confidence(grade: str, *, passed: bool | None = None, breakdown: float | Non
     grade : str
         One of `GRADES`; empty where the audit says nothing.
     passed : bool or None
-        Whether the design's own check, such as a placebo year, found nothing; None where there is none.
+        Whether the design's own check, such as a placebo year, shows nothing that matters (True) or something (False);
+        None where there is none, or where it is too weak to show either.
     breakdown : float or None
         Largest drift, as a multiple of the largest one before the closures, that the finding survives; NaN where it
         excludes zero under none; None where it is not known, which then limits nothing.

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from analysis.errors import DesignError
-from analysis.estimate import Estimate, beside, critical_value, refusal, rows_by, slopes, sum_by
+from analysis.estimate import Estimate, beside, critical_values, refusal, rows_by, slopes, sum_by
 
 TERMS = ("a", "b", "c")
 MOVED = np.random.default_rng(0).normal(size=(30, 3)) / 40

@@ -14,10 +14,12 @@ import numpy as np
 
 from analysis.errors import DesignError
 from analysis.estimands.design import Design, Sample
-from analysis.estimate import Bools, Estimate, Floats, Ints
+from analysis.estimate import Bools, Estimate, Floats, Ints, sum_by
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
+
+ROUNDING = 1e-9  # share of a total below which nothing is left of it
 
 What = Literal["closed", "exposed"]
 Total = Callable[..., Any]
@@ -79,7 +81,7 @@ class Changes:
 
 
 def totals(sample: Sample, values: Floats, firms: Any = slice(None), **fields: Any) -> Estimate:
-    """Return sums of values, float64[firm of `firms`, column], as an Estimate for functions of degree zero of them.
+    """Return sums of values, float64[firm of `firms`, column], for :meth:`analysis.estimate.Estimate.left_out`.
 
     Firms are draws, and the number of them is as random as their sales; what a firm adds is its own row.
     """
@@ -157,30 +159,35 @@ def _estimated(sample: Sample, own: bool, home: bool) -> Changes:
             "comparison firms; closed firms must have sold in the month before"
         )
     exposed = ~dated & ~pool
-    code, origin, is_own = sample.cluster[known], sample.origin[known], sample.is_own[known]
+    origin, is_own = sample.origin[known], sample.is_own[known]
+    code = sample.mixed_cluster[known]
     cells: list[tuple[What, bool, str]] = []
-    names, values, influence = [], [], []
+    names, values, moved, fewest = [], [], [], []
     what: What
     for what, mask, pairs in (("closed", closed, sides), ("exposed", exposed, [(exposed, pool)])):
         for number in np.unique(origin[mask]):
             label = panel.firms["origin"].iloc[known[origin == number][0]]
             here = [(np.flatnonzero(a & (origin == number)), np.flatnonzero(b & (origin == number))) for a, b in pairs]
             here = [pair for pair in here if len(pair[0])]
-            change, moved = _against(before, after, here, code, f"{what} firms of origin {label}", platforms)
+            who = f"{what} firms of origin {label}"
+            change, by_cluster, df = _against(before, after, here, code, who, platforms)
             if what == "exposed":
                 gone = np.flatnonzero(dated & (origin == number))
-                change = change - _newcomers(before, after * ~incumbent[:, np.newaxis], gone, here[0][1], moved)
+                came, by = _newcomers(before, after * ~incumbent[:, np.newaxis], gone, here[0][1], code)
+                change, by_cluster = change - came, by_cluster - by
             cells += [(what, bool(is_own[origin == number][0]), platform) for platform in platforms]
             names += [f"{what} {label} {platform}" for platform in platforms]
             values.append(change)
-            influence.append(sample.by_cluster(moved, known))
+            moved.append(by_cluster)
+            fewest.append(np.full(width, df))
     sold = np.array([[part[is_own, 0].sum(), part[~is_own, 0].sum()] for part in (before, after)])
     estimate = Estimate(
         estimand="changes",
         unit=panel.unit,
         terms=tuple(names),
         value=np.concatenate(values),
-        by_cluster=np.hstack(influence),
+        by_cluster=np.sqrt(1 - 1 / len(np.unique(code))) * np.hstack(moved),
+        df=np.concatenate(fewest),
         level=design.level,
         counts={
             "firms": len(known),
@@ -196,8 +203,8 @@ def _estimated(sample: Sample, own: bool, home: bool) -> Changes:
 
 def _against(
     before: Floats, after: Floats, pairs: list[tuple[Ints, Ints]], code: Ints, who: str, platforms: Sequence[str]
-) -> tuple[Floats, Floats]:
-    """Return the change of a set by platform, summed over its waves, and what each firm adds, float64[firm, platform].
+) -> tuple[Floats, Floats, int]:
+    """Return the change of a set by platform, summed over its waves; by how much each cluster moves it; its most df.
 
     Each of `pairs` holds the rows of a wave and of the firms compared with it. The number of firms in the set is fixed,
     not that of a wave, or a wave of one firm would be without error.
@@ -209,36 +216,53 @@ def _against(
             f"{who} against comparison firms were asked for; found {clusters} and {fewest} clusters of them; two of "
             "each are needed for an error: widen the comparison, or leave this origin out"
         )
-    gap, moved = np.zeros(before.shape), np.zeros(before.shape)
+    gap, moved = np.zeros(before.shape), np.zeros((int(code.max()) + 1, before.shape[1]))
     for own, pool in pairs:
-        held, later, base = before[own].sum(axis=0), after[pool].sum(axis=0), before[pool].sum(axis=0)
+        held, base = before[own].sum(axis=0), before[pool].sum(axis=0)
         if (nothing := (held > 0) & (base == 0)).any():
             place = int(np.argmax(nothing))
             raise DesignError(
                 f"{who} were compared on {platforms[place]}; they sold {held[place]:.4g} before and the {len(pool)} "
                 f"comparison firms nothing; widen the comparison or leave {platforms[place]} out"
             )
-        by_held, by_later, by_base = _slopes(held, later, base)
-        gap[own] = after[own] - by_held * before[own]
-        moved[pool] -= by_later * after[pool] + by_base * before[pool]
-    moved[rows] += gap[rows] - gap[rows].mean(axis=0)
-    return gap[rows].sum(axis=0), moved
+        growth, without = _growth(after, before, pool, code)
+        gap[own] = after[own] - growth * before[own]
+        moved += np.where(np.isnan(without), gap[own].sum(axis=0), -held * without)
+    return gap[rows].sum(axis=0), moved + of_fixed_number(gap, rows, code), clusters - 1
 
 
-def _newcomers(before: Floats, new: Floats, closed: Ints, pool: Ints, moved: Floats) -> Floats:
-    """Return sales of newcomers that would have come beside the closed firms; what each firm adds goes off `moved`."""
-    held, later, base = before[closed].sum(axis=0), new[pool].sum(axis=0), before[pool].sum(axis=0)
-    by_held, by_later, by_base = _slopes(held, later, base)
-    moved[pool] -= by_later * new[pool] + by_base * before[pool]
-    if len(closed):
-        moved[closed] -= by_held * (before[closed] - held / len(closed))
-    return np.asarray(by_held * held)
+def _newcomers(before: Floats, new: Floats, closed: Ints, pool: Ints, code: Ints) -> tuple[Floats, Floats]:
+    """Return sales of newcomers that would have come beside the closed firms, and how much each cluster moves them."""
+    held, (growth, without) = before[closed].sum(axis=0), _growth(new, before, pool, code)
+    moved = held * np.where(np.isnan(without), growth, without)
+    return growth * held, moved + growth * of_fixed_number(before, closed, code)
 
 
-def _slopes(held: Floats, later: Floats, base: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return the derivatives of ``held * later / base`` by each, by platform; zero where nothing was sold before."""
-    inverse = np.divide(1.0, base, out=np.zeros(len(base)), where=base > 0)
-    return later * inverse, held * inverse, -held * later * inverse**2
+def _growth(after: Floats, before: Floats, pool: Ints, code: Ints) -> tuple[Floats, Floats]:
+    """Return after / before of the comparison firms by platform, and its change without each cluster.
+
+    Zero where nothing was sold before; NaN without a cluster that sold all of it, when nothing is left to compare with.
+    """
+    size = int(code.max()) + 1
+    later, base = (sum_by(values[pool], code[pool], size) for values in (after, before))
+    total = base.sum(axis=0)
+    growth = np.divide(later.sum(axis=0), total, out=np.zeros(len(total)), where=total > 0)
+    rest = total - base
+    with np.errstate(divide="ignore", invalid="ignore"):
+        change = np.where(rest > ROUNDING * total, (later - growth * base) / rest, np.nan)
+    return growth, np.where(total > 0, change, 0.0)
+
+
+def of_fixed_number(values: Floats, rows: Ints, code: Ints) -> Floats:
+    """Return by how much each cluster moves the sum over some rows, were there as many rows without it."""
+    size = int(code.max()) + 1
+    if not len(rows):
+        return np.zeros((size, values.shape[1]))
+    number = np.bincount(code[rows], minlength=size)[:, np.newaxis]
+    sums = sum_by(values[rows], code[rows], size)
+    left = len(rows) - number
+    found: Floats = np.divide(len(rows) * sums - number * sums.sum(axis=0), left, out=sums.copy(), where=left > 0)
+    return found
 
 
 def true(

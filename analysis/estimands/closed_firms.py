@@ -43,9 +43,9 @@ def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> E
     Returns
     -------
     Estimate
-        Per cent of the sales without closure. The interval is Student's, with a degree of freedom less than there are
-        clusters of closed firms. Counts: `newcomers_left_out` and `stopped_left_out`, closed firms that did not sell a
-        year before, or in the month before their wave.
+        Per cent of the sales without closure. The interval is Student's, with at most a degree of freedom less than
+        there are clusters of closed firms. Counts: `newcomers_left_out` and `stopped_left_out`, closed firms that did
+        not sell a year before, or in the month before their wave.
 
     Raises
     ------
@@ -391,7 +391,8 @@ def family(found: Mapping[str, Estimate]) -> pd.DataFrame:
     }
     moved = {name: pd.Series(one.influence[:, 0], index=one.clusters) for name, one in logs.items()}
     joint = pd.DataFrame(moved).fillna(0.0).to_numpy()  # a cluster that is not in it does not move it
-    tests = romano_wolf(np.array([one.value[0] for one in logs.values()]), joint.T @ joint)
+    df = np.array([one.freedom[0] for one in logs.values()])
+    tests = romano_wolf(np.array([one.value[0] for one in logs.values()]), joint.T @ joint, df=df)
     return tests.assign(id=list(logs))
 
 

@@ -197,6 +197,16 @@ class Sample:
         return np.arange(len(self.panel.firms)) if firms else self.panel.codes(self.design.cluster)[0]
 
     @cached_property
+    def mixed_cluster(self) -> Ints:
+        """Cluster of each firm where rivals of closed firms are asked about: the design's of closed firms, or category.
+
+        Exposure is a property of a category, and so is what moves all its firms alike.
+        """
+        if self.design.cluster == "category":
+            return self.category
+        return np.where(self.closed, int(self.category.max()) + 1 + self.cluster, self.category)
+
+    @cached_property
     def stopped(self) -> Bools:
         """Who sells nothing on any platform, bool[firm, month]; not known is not stopped."""
         return np.asarray(self.panel.total() <= 0)

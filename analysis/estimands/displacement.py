@@ -13,12 +13,12 @@ from scipy import stats
 from analysis.errors import DesignError
 from analysis.estimands.changes import Changes, Total, estimated, totals
 from analysis.estimands.design import Design, Sample, low_exposure, steps
-from analysis.estimate import Bools, Estimate, Floats, beside, sum_by
+from analysis.estimate import Bools, Estimate, Floats, alike, beside, sum_by
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
 
-DELTA_UP_TO = 0.05  # squared half-width of L's interval over L; beyond it the delta method is too short (Finney 1978)
+SURE = 3.0  # errors that a loss must be from zero, or it is too uncertain to divide by
 GROUPS = ("closed", "exposed", "unexposed")
 PARTS = [*(f"d{number}" for number in range(1, 8)), "sum"]
 
@@ -31,13 +31,12 @@ def shares_of_loss(changes: Changes) -> Estimate:
     part whose platform is not there is NaN, and its sales are in d7. "there": d3 and d4 together; and closed firms on
     each other platform, by its code.
 
-    Intervals are of the delta method or, where L is uncertain, Fieller's; the column `method` says which. Where L is
-    not distinguishable from zero Fieller's set is unbounded, from -inf to inf. ``details``: `lost`, the Estimate of L.
+    Intervals are Fieller's, with Student's t. Where L is not `SURE` errors from zero a DesignError says so, with L.
+    ``details``: `money`, the Estimate of the amounts and of "L".
 
     References
     ----------
-    Fieller, E. C. (1954), Some problems in interval estimation, JRSS B 16, 175-185. Finney, D. J. (1978), Statistical
-    Method in Biological Assay, section 4.6, for when the delta method will do.
+    Fieller, E. C. (1954), Some problems in interval estimation, JRSS B 16, 175-185.
     """
     home, away = changes.home, changes.away
     there = [name for name in changes.destinations if name in away]
@@ -54,36 +53,38 @@ def shares_of_loss(changes: Changes) -> Estimate:
         return parts | {"d7": left, "sum": lost, "L": lost}
 
     reason = f"{', '.join(lacking)}: no such platform in the data, so d7 holds its sales" if lacking else ""
-    money = changes.transform(amounts, estimand="L", unit="units of sales over the window", reason=reason)
+    money = changes.transform(amounts, estimand="L", unit=changes.estimate.unit, reason=reason)
+    lost = money["L"]
+    loss, error = float(lost.value[0]), float(lost.std_error[0])
+    if not loss > SURE * error:
+        raise DesignError(
+            f"shares of lost {home} sales were asked for; the loss of {loss:.4g} {lost.unit} is known to ± {error:.2g} "
+            f"(one error), too uncertain to divide by; at least {SURE:g} errors are needed: read the amounts themselves"
+        )
     names = money.terms[:-1]
     share = money.transform(
         lambda x: dict(zip(names, 100 * x[:-1] / x[-1], strict=True)), estimand="E4c", unit="per cent of L"
     )
-    lost = replace(money["L"], reason="", n=changes.estimate.counts["closed"])
-    z = float(stats.norm.ppf((1 + money.level) / 2))
-    loss, spread = float(lost.value[0]), float(lost.std_error[0]) ** 2
-    delta, limits = z**2 * spread <= DELTA_UP_TO * loss**2, share.ends
-    if not delta:
-        joint = money.covariance
-        limits = 100 * _fieller(money.value[:-1], loss, np.diag(joint)[:-1], spread, joint[:-1, -1], z)
-        limits = np.where(share.std_error <= 1e-9, share.value, limits)  # the sum is known
-        limits = np.where(np.isnan(share.value), np.nan, limits)
-    method = ["delta" if delta else "Fieller"] * len(names)
-    return replace(share, limits=limits, columns={"method": method}, details={"lost": lost})
+    wide = stats.t.ppf((1 + money.level) / 2, share.freedom)
+    joint = money.covariance
+    limits = 100 * _fieller(money.value[:-1], loss, np.diag(joint)[:-1], error**2, joint[:-1, -1], wide)
+    limits = np.where(share.std_error <= 1e-9, share.value, limits)  # the sum is known
+    return replace(share, limits=np.where(np.isnan(share.value), np.nan, limits), details={"money": money})
 
 
-def _fieller(amount: Floats, loss: float, var_amount: Floats, var_loss: float, covariance: Floats, z: float) -> Floats:
+def _fieller(
+    amount: Floats, loss: float, var_amount: Floats, var_loss: float, covariance: Floats, wide: Floats
+) -> Floats:
     """Return Fieller's limits of amount / loss, float64[2, term]; -inf to inf where the set is not an interval.
 
-    The ratios r for which ``(amount - r loss)**2 <= z**2 var(amount - r loss)``. They are an interval only when `loss`
-    itself differs from zero by more than z errors.
+    The ratios r for which ``(amount - r loss)**2 <= wide**2 var(amount - r loss)``. They are an interval only where
+    `loss` itself differs from zero by more than so many errors.
     """
-    square = loss**2 - z**2 * var_loss
-    if square <= 0:
-        return np.array([np.full(len(amount), -np.inf), np.full(len(amount), np.inf)])
-    middle = amount * loss - z**2 * covariance
-    root = np.sqrt(np.maximum(middle**2 - square * (amount**2 - z**2 * var_amount), 0.0))
-    return np.array([(middle - root) / square, (middle + root) / square])
+    square, middle = loss**2 - wide**2 * var_loss, amount * loss - wide**2 * covariance
+    root = np.sqrt(np.maximum(middle**2 - square * (amount**2 - wide**2 * var_amount), 0.0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ends = np.array([middle - root, middle + root]) / square
+    return np.where(square > 0, ends, np.array([[-np.inf], [np.inf]]))
 
 
 def waterfalls(found: Estimate, words: Mapping[str, str], true: Mapping[str, float]) -> dict[str, Any]:
@@ -160,7 +161,7 @@ def recapture(panel: Panel, design: Design) -> Estimate:
     Returns
     -------
     Estimate
-        Per cent of L: "own" and "other", with `benchmark` of :func:`proportional` and `method` of the interval.
+        Per cent of L: "own" and "other", with `benchmark` of :func:`proportional`.
 
     Raises
     ------
@@ -222,16 +223,18 @@ def _mean_difference(sample: Sample, values: Floats, estimand: str) -> Estimate:
     sold_on = (sample.panel.sales[:, :, sample.before] > 0).any(axis=2)
     kind = sold_on @ 2 ** np.arange(len(sample.panel.platforms))
     count, n = int(kind.max()) + 1, int(mine.sum())
+    clusters = len(np.unique(sample.cluster[mine]))
     mean, gap = np.full(values.shape[1], np.nan), np.full(values.shape, np.nan)
-    if n and theirs.any():
+    if clusters > 1 and theirs.any():
         held, base = (np.bincount(kind[side], minlength=count) for side in (mine, theirs))
         everyone, alone = values[theirs].mean(axis=0), base == 0
         of_kind = sum_by(values[theirs], kind[theirs], count) / np.maximum(base, 1)[:, np.newaxis]
         of_kind[alone] = everyone
         difference = values[mine] - of_kind[kind[mine]]
         mean, gap = difference.mean(axis=0), np.zeros(values.shape)
-        gap[mine] = (difference - mean) / n
-        weight = (held / np.maximum(base, 1))[kind[theirs], np.newaxis] / n
+        gap[mine] = (difference - mean) / (n - alike(sample.cluster[mine]))[:, np.newaxis]
+        left = base[kind[theirs]] - alike(sample.cluster[theirs] * count + kind[theirs])
+        weight = (held[kind[theirs]] / np.maximum(left, 1) / n)[:, np.newaxis]
         gap[theirs] = -weight * (values[theirs] - of_kind[kind[theirs]])
         gap[theirs] -= held[alone].sum() / n * (values[theirs] - everyone) / theirs.sum()
     found = Estimate(
@@ -241,8 +244,9 @@ def _mean_difference(sample: Sample, values: Floats, estimand: str) -> Estimate:
         value=mean,
         by_cluster=sample.by_cluster(gap),
         n=n,
+        df=max(clusters - 1, 1),
         level=sample.design.level,
-        reason="NaN where no firm of a group has shares" if np.isnan(mean).any() else "",
+        reason="fewer than two clusters of closed firms, or no unexposed ones" if np.isnan(mean).any() else "",
     )
     return sample.mark(found)
 
@@ -317,11 +321,11 @@ def hedging(panel: Panel, design: Design) -> Estimate:
     sums = totals(sample, np.column_stack([*columns, own]), n=int(own.sum()))
 
     def more(x: Any) -> dict[str, Any]:
-        mine, free, theirs, theirs_free = x[:-1].reshape(4, -1)
-        means = [np.divide(a, b, out=0 * a, where=np.real(b) > 0) for a, b in ((mine, free), (theirs, theirs_free))]
+        mine, free, theirs, theirs_free = x[:-1].reshape(4, -1, *x.shape[1:])
+        means = [np.divide(a, b, out=0 * a, where=b > 0) for a, b in ((mine, free), (theirs, theirs_free))]
         return dict(zip(names, free / x[-1] * (means[0] - means[1]), strict=True))
 
-    found = sums.transform(more, estimand="E5c", unit="percentage points")
+    found = sums.left_out(more, estimand="E5c", unit="percentage points")
     shut = np.isin(names, design.opened)
     full = ~shut & ~absent[others].any(axis=0)
     idle = ~shut & ~full & ~joined[answering].any(axis=0)

@@ -12,21 +12,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy import optimize, stats
 
 from analysis.errors import DesignError
 from analysis.estimands.closed_firms import Wave, Where, compared, effect_name, waves, without_error
 from analysis.estimands.design import Design, Sample, attempt
-from analysis.estimate import Bools, Estimate, Floats, Ints, beside
+from analysis.estimate import Bools, Estimate, Floats, Ints, beside, critical_value, draws_of_t
 from analysis.estimators.att_gt import GroupTime
 from analysis.estimators.honest_did import Bounds, honest_bounds
 from analysis.numbers import percent_change
-from analysis.testing import romano_wolf
+from analysis.testing import POWER, romano_wolf
 
 if TYPE_CHECKING:
     from analysis.market.truth import Truth
     from analysis.panel import Panel
 
 LEADS = 6  # months before closure in which closed firms are looked at
+FEWEST = 10  # clusters of closed firms; with fewer, a test or band of all months at once misses more than it says
 ROUNDING = 1e-12  # log points: errors below it are what rounding leaves of zero
 NO_ERROR = "waves of closed firms of one cluster, or that sold nothing, have no error; without comparison no estimate"
 
@@ -99,14 +101,25 @@ def stack(panel: Panel, design: Design, *, where: Where = "all") -> Stack:
 
 @dataclass(frozen=True)
 class Pretrend:
-    """The largest absolute t statistic before the reference, and how often chance alone gives one as large.
+    """What the months before the reference say: nothing, where fewer than `FEWEST` clusters were closed.
 
-    Unlike a Wald test it does not invert the covariance, which few closed firms cannot carry. Months without error are
-    in neither; where no other is left both are NaN.
+    Attributes
+    ----------
+    largest_t, p_value : float
+        The largest absolute t statistic, and how often chance alone gives one as large. Unlike a Wald test it does not
+        invert the covariance, which few closed firms cannot carry. Months without error are in neither.
+    within : float
+        Log points that no month before the reference is further from zero than: the smallest margin at which an
+        equivalence test of all of them passes, the largest one-sided limit (Dette and Schumann, 2024).
+    drift : float
+        Log points a month, steadily, that this test would find with a power of 80 per cent (Roth, 2022); a smaller
+        drift may well be there.
     """
 
     largest_t: float
     p_value: float
+    within: float
+    drift: float
 
 
 def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
@@ -125,14 +138,20 @@ def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estima
     -------
     Estimate
         Log points, a term per month such as ``"-4"`` or ``"0"``, with a band that covers all months at once in
-        `band_low`, `band_high`; `n` is the number of closed firms. Intervals and band are Student's, with a degree of
-        freedom less than there are clusters of closed firms. ``details``: ``pretrend`` (:class:`Pretrend`),
+        `band_low`, `band_high`, NaN with fewer than `FEWEST` clusters of closed firms; `n` is the number of closed
+        firms. ``details``: ``pretrend`` (:class:`Pretrend`),
         ``reference``, ``where``, and ``closed``, a frame of the closed firms and their waves (positions).
 
     Raises
     ------
     DesignError
         As :func:`stack`, and if fewer than two months lie before the reference.
+
+    References
+    ----------
+    Dette, H. and Schumann, M. (2024), Testing for equivalence of pre-trends in difference-in-differences estimation,
+    Journal of Business and Economic Statistics 42, 1289-1301. Roth, J. (2022), Pretest with caution: event-study
+    estimates after testing for parallel trends, American Economic Review: Insights 4, 305-322.
     """
     if design.base_months < design.anticipation + 3:
         raise DesignError(
@@ -142,28 +161,40 @@ def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estima
         )
     rows = stack(panel, design, where=where)
     dynamic = replace(rows.group_time().aggregate("dynamic"), df=rows.closed_clusters - 1)
-    low, high = dynamic.band()
+    low, high = dynamic.band() if rows.closed_clusters >= FEWEST else np.full((2, len(dynamic.terms)), np.nan)
     return design.sample(panel).mark(
         dynamic,
         estimand=f"{effect_name(design, where)} by month since closure",
         n=len(rows.closed),
+        counts={**dynamic.counts, "closed_clusters": rows.closed_clusters},
         columns={"band_low": low, "band_high": high},
         details={
             "reference": -1 - design.anticipation,
             "where": where,
             "closed": rows.closed_frame,
-            "pretrend": _pretrend(dynamic, -1 - design.anticipation),
+            "pretrend": _pretrend(dynamic, -1 - design.anticipation, rows.closed_clusters),
         },
     )
 
 
-def _pretrend(dynamic: Estimate, reference: int) -> Pretrend:
-    assert dynamic.covariance is not None
-    before = (np.array(dynamic.terms, dtype=int) < reference) & (dynamic.std_error > ROUNDING)
-    if not before.any():
-        return Pretrend(np.nan, np.nan)
-    tests = romano_wolf(dynamic.value[before], dynamic.covariance[before][:, before])
-    return Pretrend(float(tests["t"].abs().max()), float(tests["p_adjusted"].min()))
+def _pretrend(dynamic: Estimate, reference: int, clusters: int) -> Pretrend:
+    month = np.array(dynamic.terms, dtype=int)
+    before = (month < reference) & (dynamic.std_error > ROUNDING)
+    if not before.any() or clusters < FEWEST:
+        return Pretrend(np.nan, np.nan, np.nan, np.nan)
+    value, error, df = dynamic.value[before], dynamic.std_error[before], dynamic.joint_freedom
+    covariance = dynamic.covariance[np.ix_(before, before)]
+    tests = romano_wolf(value, covariance, df=df)
+    within = np.abs(value) + stats.t.ppf(dynamic.level, df) * error
+    wide, chance = critical_value(covariance, dynamic.level, df=df), draws_of_t(covariance, df)
+    steady = (month[before] - reference) / error  # a drift of one, in errors
+
+    def missed(drift: float) -> float:
+        return POWER - float((np.abs(chance + drift * steady) > wide).any(axis=1).mean())
+
+    most = 2 * (wide + np.abs(chance).max()) / np.abs(steady).max()
+    drift = float(optimize.brentq(missed, 0.0, most, xtol=1e-6))
+    return Pretrend(float(tests["t"].abs().max()), float(tests["p_adjusted"].min()), float(within.max()), drift)
 
 
 def anticipation(panel: Panel, design: Design) -> Estimate:
@@ -299,23 +330,36 @@ def honest_by_month(study: Estimate) -> pd.DataFrame:
     """
     month = np.array(study.terms, dtype=int)
     ends = pd.DataFrame(np.nan, index=study.rows.index, columns=["honest_low", "honest_high"])
-    for place in np.flatnonzero(month >= 0):
+    for place in np.flatnonzero(month[: _known(study)] >= 0):
         ends.iloc[place] = _drifted(study, np.arange(len(month)) == place).ends([1.0])[0]
     return ends
 
 
 def _drifted(study: Estimate, months: Bools) -> Bounds:
     """Bound the mean effect of some months, bool[term]."""
-    assert study.covariance is not None
-    after = np.array(study.terms, dtype=int) > study.details["reference"]
+    after, end = np.array(study.terms, dtype=int) > study.details["reference"], _known(study)
+    if months[end:].any():
+        raise DesignError(
+            f"bounds of effects by month were asked for; that of month {study.terms[end]} has no error, because one "
+            "cluster alone sold in it; end the window before it, or begin the base months after it"
+        )
+    sided = (1 + study.level) / 2
+    longer = stats.t.ppf(sided, study.joint_freedom) / stats.norm.ppf(sided)  # the method takes errors as known
     return honest_bounds(
-        study.value,
-        study.covariance,
+        study.value[:end],
+        longer**2 * study.covariance[:end, :end],
         int((~after).sum()),
-        int(after.sum()),
-        target=months[after] / months.sum(),
+        int(after[:end].sum()),
+        target=(months[after] / months.sum())[: int(after[:end].sum())],
         level=study.level,
     )
+
+
+def _known(study: Estimate) -> int:
+    """Return how many months from the first on have an error without a gap; none where one before closure has not."""
+    unknown = np.flatnonzero(np.isnan(study.std_error))
+    end = int(unknown[0]) if len(unknown) else len(study.terms)
+    return end if int(study.terms[min(end, len(study.terms) - 1)]) >= 0 else 0
 
 
 def true_path(truth: Truth | None, study: Estimate) -> Floats:

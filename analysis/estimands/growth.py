@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.estimands.changes import Changes, estimated, totals
+from analysis.estimands.changes import Changes, estimated, of_fixed_number, totals
 from analysis.estimands.closed_firms import a_year_early
 from analysis.estimands.design import COLUMNS, Design, answered, low_exposure, steps
 from analysis.estimate import Estimate, Floats, sum_by
@@ -221,13 +221,13 @@ def effect_in_parts(panel: Panel, design: Design, *, common: Range = NOTHING) ->
             f"the parts of growth were asked for; none of {pool.sum()} firms of low exposure sold in both windows; "
             "widen the window, or raise `low`"
         )
-    columns, exact = [], []
+    code, size, value, moved = sample.mixed_cluster[known], len(whole.influence), list[Floats](), list[Floats]()
     for who, fixed in ((exposed, True), (pool, False), (closed, True)):  # the number of firms, as in `changes`
-        for values in (before, kept, grown, new):
-            mean = values[who].mean() if fixed and who.any() else 0.0
-            columns.append((values - mean) * who)
-            exact.append(values[who].sum())
-    sums = totals(sample, np.column_stack(columns), known)
+        rows = np.flatnonzero(who)
+        values = np.column_stack([before, kept, grown, new])
+        value.append(values[rows].sum(axis=0))
+        moved.append(of_fixed_number(values, rows, code) if fixed else sum_by(values[rows], code[rows], size))
+    sums = replace(whole, terms=(), value=np.concatenate(value), by_cluster=np.hstack(moved), df=np.inf, limits=None)
     base = float(before.sum())
 
     def margins(x: Floats) -> dict[str, Any]:
@@ -236,20 +236,21 @@ def effect_in_parts(panel: Panel, design: Design, *, common: Range = NOTHING) ->
         parts = [growing - rate * stays, (stays - survival * held) * rate, fresh - entry * (held + gone)]
         return dict(zip(PARTS[1:], (100 * part / base for part in parts), strict=True))
 
-    found = replace(sums, value=np.array(exact)).transform(margins, estimand="E3k", unit="percentage points")
-    influence, value = found.influence, found.value
+    found = sums.left_out(margins, estimand="E3k", unit="percentage points")
+    influence, parts = found.influence, found.value
     if not exposed.any():
-        influence, value = np.zeros(influence.shape), np.zeros(3)
-    value = np.append(whole.value[0], value)
+        influence, parts = np.zeros(influence.shape), np.zeros(3)
+    points = np.append(whole.value[0], parts)
     kinds = [exposed & sold & sells, exposed & sold & ~sells, exposed & ~sold & sells]
     seen = replace(
         whole,
         estimand="E3k",
         terms=(*PARTS, "seen"),
-        value=np.append(value, value.sum()),
+        value=np.append(points, points.sum()),
         by_cluster=np.column_stack([whole.influence[:, 0], influence, whole.influence[:, 2]]),
         covariance=None,
         limits=None,
+        df=np.take(whole.df, [0, 1, 1, 1, 2]),
         n=[whole.n[0], *(int(kind.sum()) for kind in kinds), len(known)],
     )
     found = seen.with_set("E3g", tuple(seen.ends[:, -1] + common), whole.reason)
@@ -296,7 +297,7 @@ def growth(panel: Panel, design: Design) -> Estimate:
     columns = np.column_stack([*((after - before) * who for who in members.values()), before])
     counts = {"firms": len(known), "clusters": clusters, "dropped_missing": int(sample.own.sum()) - len(known)}
     sums = totals(sample, columns, known, counts=counts)
-    found = sums.transform(
+    found = sums.left_out(
         lambda x: dict(zip(members, 100 * x[:-1] / x[-1], strict=True)),
         estimand="growth",
         unit="percentage points",
@@ -387,9 +388,10 @@ def rungs(
     )
     ladder = sums.with_set(words[-1], tuple(whole), effect.reason)
     points = np.append(sums.value, sums.value[-1] + whole - effect.ends[:, -2])
-    lower, upper, spread = points[:-1], np.delete(points, -2), np.append(sums.std_error, sums.std_error[-1])
+    lower, upper = points[:-1], np.delete(points, -2)
+    spread, df = (np.append(one, one[-1]) for one in (sums.std_error, sums.freedom))
     fall, rise = (
-        [noninferiority(end, error, margin).p_value for end, error in zip(ends, spread, strict=True)]
+        [noninferiority(end, error, margin, df=one).p_value for end, error, one in zip(ends, spread, df, strict=True)]
         for ends in (lower, -upper)
     )
     p_values = np.maximum(fall, rise) if two_sided else fall

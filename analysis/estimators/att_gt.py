@@ -1,15 +1,16 @@
 """Group-time effects of an absorbing treatment, on the level and on the ratio scale.
 
-Every effect is a smooth function of sums by group (cohort and stratum) and period, of degree zero: so what a unit adds
-to it is the gradient by the sums of its group, times the unit's own row. No design matrix, no demeaning in a loop, and
-nothing of size units x effects is held unless errors are clustered.
+Every effect is a function of two totals, and these of sums by group (cohort and stratum) and period. So what is left of
+an effect without a cluster follows from the cluster's own rows: the jackknife leaves each of them out without
+estimating anything again. No design matrix, no demeaning in a loop, and nothing of size units x effects is held unless
+errors are clustered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -17,10 +18,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.estimate import Bools, Estimate, Floats, Ints, Labels, rows_by, slopes
+from analysis.estimate import Bools, Estimate, Floats, Ints, Labels, effective, rows_by, slopes
 
 Scale = Literal["level", "ratio"]
 BLOCK = 2**15  # numbers that stay in the processor's cache
+ROUNDING = 1e-9  # share of a total below which nothing is left of it
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,10 +104,14 @@ class GroupTime:
         base = group - 1 - self.anticipation
         return np.array([own, pool, group, time, base])[:, time != base]
 
-    @property
+    @cached_property
     def sums(self) -> Floats:
         """Sums of the outcomes of each group and, last, of ones, float64[group, time + 1]."""
-        return self._passed[0]
+        found = np.empty((len(self.groups), self.width + 1))
+        for place, group in enumerate(self.groups):
+            parts = [np.ones(len(part)) @ part for _, part in self._blocks(group)]  # numpy adds short rows slowly
+            found[place] = [*np.sum(parts, axis=0), len(group.rows)]
+        return found
 
     @cached_property
     def effects(self) -> Estimate:
@@ -158,114 +164,186 @@ class GroupTime:
         return usable & (without > 0) if self.scale == "ratio" else usable, self.sums[own, time], without
 
     def _places(self, cells: Ints) -> list[tuple[Ints, Ints]]:
-        """Return where the sums stand that :meth:`_counterfactual` takes."""
+        """Return where the sums stand that :meth:`_counterfactual` takes: of the treated group, then of the other."""
         own, pool, _, time, base = cells
         units = np.full(len(own), self.width)
-        places = [(own, base), (pool, time), (pool, base)]
-        return places if self.scale == "ratio" else [*places, (own, units), (pool, units)]
+        pooled = [(pool, time), (pool, base)]
+        return [(own, base), *pooled] if self.scale == "ratio" else [(own, base), (own, units), *pooled, (pool, units)]
 
-    def _counterfactual(self, own_base: Any, pool_time: Any, pool_base: Any, n_own: Any = 1, n_pool: Any = 1) -> Any:
+    def _counterfactual(self, own_base: Any, *others: Any) -> Any:
         if self.scale == "ratio":
+            pool_time, pool_base = others
             return own_base * pool_time / pool_base
+        n_own, pool_time, pool_base, n_pool = others
         return own_base + n_own * (pool_time - pool_base) / n_pool
-
-    def _average(self, seen: Any, without: Any, n: Any) -> Any:
-        return np.log(seen / without) if self.scale == "ratio" else (seen - without) / n
 
     def _estimate(self, estimand: str, terms: list[str], place: Ints, **more: Any) -> Estimate:
         """Average the cells of each term; `place` is int64[cell], the number of the term or -1."""
         usable, seen, without = self._totals()
         kept = np.flatnonzero(usable & (place >= 0))
-        term, cells = place[kept], self.cells[:, kept]
-        own, _, _, time, _ = cells
-        totals: list[Floats] = [
-            np.bincount(term, values, minlength=len(terms)).astype(float)
-            for values in (seen[kept], without[kept], self.sums[own, -1])
+        units = self.sums[self.cells[0], -1]
+        totals = (seen, without) if self.scale == "ratio" else (seen - without, units)
+        means = _Means(self, place[kept], self.cells[:, kept], np.array([one[kept] for one in totals]), len(terms))
+        moved, covariance, df = means.left_out()
+        value = means.value
+        reasons = [
+            (np.isnan(value), "have no comparison, or no positive mean"),
+            (np.isnan(np.diag(covariance)) & ~np.isnan(value), "rest on one cluster"),
         ]
-        totals[0] = np.where((totals[0] > 0) | (self.scale == "level"), totals[0], np.nan)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            value = self._average(*totals)
-            by_seen, by_without, by_n = (slope[term] for slope in slopes(self._average, *totals))
-        gradient = np.zeros((len(terms), *self.sums.shape))
-        np.add.at(gradient, (term, own, time), by_seen)
-        np.add.at(gradient, (term, own, np.full(len(own), -1)), by_n)
-        places = self._places(cells)
-        for spot, slope in zip(places, slopes(self._counterfactual, *(self.sums[one] for one in places)), strict=True):
-            np.add.at(gradient, (term, *spot), by_without * slope)
-        gradient[np.isnan(value)] = np.nan  # a term without cells has no error either
-        lost = int(np.isnan(value).sum())
-        influence = partial(self._influence, gradient)
         return Estimate(
             estimand=estimand,
             unit="units of y" if self.scale == "level" else "log points",
             terms=tuple(terms),
             value=value,
-            by_cluster=influence if self.cluster is None else influence(),
-            covariance=self._covariance(gradient) if self.cluster is None else None,
+            by_cluster=moved,
+            covariance=covariance,
+            df=df,
             level=self.level,
             counts=self.counts,
             clusters=self.labels,
-            reason=f"{lost} of {len(terms)} cells have no comparison, or no positive mean" if lost else "",
+            reason="; ".join(f"{lost.sum()} of {len(terms)} cells {why}" for lost, why in reasons if lost.any()),
             **more,
         )
 
-    def _blocks(self, group: Group) -> Iterator[tuple[Ints, Floats]]:
+    def _blocks(self, group: Group, size: int = BLOCK) -> Iterator[tuple[Ints, Floats]]:
         """Yield rows of a group and a copy of their outcomes, few at a time."""
-        size, times = max(BLOCK // self.width, 1), self.y[:, group.start : group.start + self.width]
+        size, times = max(size // self.width, 1), self.y[:, group.start : group.start + self.width]
         for first in range(0, len(group.rows), size):
             rows = group.rows[first : first + size]
             yield rows, times[rows]
 
-    def _centre(self, part: Floats) -> Floats:
-        """Take off each unit's own level, which cancels on the level scale; in place."""
-        if self.scale == "level":
-            np.subtract(part, (part @ np.full(self.width, 1 / self.width))[:, np.newaxis], out=part)
-        return part
 
-    def _influence(self, gradient: Floats) -> Floats:
-        """Return what each cluster (or unit) adds to each term, float64[cluster, term]."""
-        code = np.arange(len(self.y)) if self.cluster is None else self.cluster
-        found = np.zeros((len(self.labels), len(gradient)))
-        for place, group in enumerate(self.groups):
-            slope = gradient[:, place]
-            for rows, part in self._blocks(group) if slope.any() else ():
-                np.add.at(found, code[rows], self._centre(part) @ slope[:, :-1].T + slope[:, -1])
-        return found
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """What the rows of a group add to totals.
 
-    def _covariance(self, gradient: Floats) -> Floats:
-        """Return the sum of squares of :meth:`_influence` where each unit is its own cluster, without forming it."""
-        total = np.zeros((len(gradient), len(gradient)))
-        for group, (mean, cross) in enumerate(self._passed[1]):
-            active = np.flatnonzero(gradient[:, group].any(axis=1))
-            slope = gradient[active, group]
-            middle = slope[:, :-1] @ mean + slope[:, -1]
-            spread = slope[:, :-1] @ cross @ slope[:, :-1].T
-            total[np.ix_(active, active)] += spread + len(self.groups[group].rows) * np.outer(middle, middle)
-        return total
+    `base` is the column that treated groups are compared in, -1 for what a treated group adds itself; `cells` those in
+    which the group is used. `slope` is float64[column, time + 1], by the group's sums; its `columns` are totals.
+    """
+
+    group: int
+    base: int
+    cells: Bools
+    columns: Ints
+    slope: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class _Means:
+    """Functions of two totals over cells: ``log(seen / without)``, or ``(seen - without) / units``.
+
+    `term` is int64[cell], `cells` int64[5, cell], `by_cell` both totals of each cell; there are `count` terms.
+    """
+
+    of: GroupTime
+    term: Ints
+    cells: Ints
+    by_cell: Floats
+    count: int
 
     @cached_property
-    def _passed(self) -> tuple[Floats, list[tuple[Floats, Floats]]]:
-        """What one pass over the rows finds: the sums and, where units are clusters, moments of centred outcomes.
+    def totals(self) -> Floats:
+        """Both totals of all terms, float64[2 terms]."""
+        return np.concatenate([np.bincount(self.term, one, minlength=self.count).astype(float) for one in self.by_cell])
 
-        Moments are the means of each group by period, and the cross-products of deviations from them.
+    @cached_property
+    def value(self) -> Floats:
+        """The function of each term; NaN where there is none."""
+        first, second = self.totals.reshape(2, -1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = np.log(first / second) if self.of.scale == "ratio" else first / second
+        return np.where(np.isfinite(value), value, np.nan)
+
+    @cached_property
+    def parts(self) -> list[_Part]:
+        """What each group adds: treated ones once, the others for each column that they serve as a base in."""
+        of, term = self.of, self.term
+        own, pool, _, time, base = self.cells
+        ratio = of.scale == "ratio"
+        places = of._places(self.cells)
+        slope = slopes(of._counterfactual, *(of.sums[one] for one in places))
+        into, sign = (term + self.count, 1.0) if ratio else (term, -1.0)  # without closures
+        alone, ones, width = np.full(len(term), -1), np.ones(len(term)), of.width + 1
+        added = [(own, alone, term, time, ones)]
+        added += [] if ratio else [(own, alone, term + self.count, np.full(len(term), of.width), ones)]
+        for number, ((group, column), by) in enumerate(zip(places, slope, strict=True)):
+            added.append((group, alone if number < len(places) // 2 else base, into, column, sign * by))
+        used, against, columns, spots, values = (np.concatenate(one) for one in zip(*added, strict=True))
+        found = []
+        for key in np.unique(used * width + against + 1).tolist():
+            group, column = divmod(key, width)
+            some = (used == group) & (against == column - 1)
+            active, row = np.unique(columns[some], return_inverse=True)
+            gradient = np.zeros((len(active), width))
+            np.add.at(gradient, (row, spots[some]), values[some])
+            found.append(_Part(group, column - 1, (pool == group) & (base == column - 1), active, gradient))
+        return found
+
+    def left_out(self) -> tuple[Floats | None, Floats, Any]:
+        """Return changes of terms without each cluster, float64[cluster, term], their products, degrees of freedom.
+
+        Where each unit is its own cluster the changes are not held, and None.
         """
-        sums, moments = np.empty((len(self.groups), self.width + 1)), []
-        for place, group in enumerate(self.groups):
-            total, cross, found, near = np.zeros(self.width), np.zeros((self.width, self.width)), [], None
-            for _, part in self._blocks(group):
-                ones = np.ones(len(part))
-                found.append(ones @ part)  # a product: numpy adds short rows slowly
-                if self.cluster is None:
-                    off = self._centre(part)
-                    near = off.mean(axis=0) if near is None else near
-                    off -= near
-                    total += ones @ off
-                    cross += off.T @ off
-            sums[place] = [*np.sum(found, axis=0), len(group.rows)]
-            if near is not None:
-                shift = total / len(group.rows)
-                moments.append((near + shift, cross - len(group.rows) * np.outer(shift, shift)))
-        return sums, moments
+        of = self.of
+        factor = np.sqrt(1 - 1 / len(of.labels))
+        if of.cluster is not None:
+            left = np.zeros((len(of.labels), len(self.totals)))
+            for part in self.parts:
+                rows = of.groups[part.group].rows
+                self._add(left, part, of.cluster[rows], of._blocks(of.groups[part.group]))
+            moved = factor * self._moved(left)
+            return moved, moved.T @ moved, np.inf
+        products, square, fourth = np.zeros((self.count, self.count)), np.zeros(self.count), np.zeros(self.count)
+        for number, group in enumerate(of.groups):
+            parts = [part for part in self.parts if part.group == number]
+            for rows, y in of._blocks(group, BLOCK * of.width // max(of.width, 2 * self.count)):
+                left = np.zeros((len(rows), len(self.totals)))
+                for part in parts:
+                    self._add(left, part, np.arange(len(rows)), [(rows, y)])
+                moved = factor * self._moved(left)
+                products += moved.T @ moved
+                moved **= 2
+                square += moved.sum(axis=0)
+                fourth += (moved**2).sum(axis=0)
+        return None, products, effective(square, fourth)
+
+    def _add(self, left: Floats, part: _Part, code: Ints, blocks: Iterable[tuple[Ints, Floats]]) -> None:
+        """Add to `left`, float64[cluster, total], what a part's rows leave when they go; `code` is of those rows.
+
+        Without a cluster the growth of others changes by what it added to it over the share of the base that is left.
+        """
+        of, slope, start = self.of, part.slope, 0
+        found, held = np.zeros((len(left), len(part.columns))), np.zeros(len(left))
+        for _, y in blocks:
+            some = code[start : start + len(y)]
+            start += len(y)
+            if part.base >= 0:
+                np.add.at(held, some, y[:, part.base] if of.scale == "ratio" else 1.0)
+            level = y @ np.full(of.width, (of.scale == "level") / of.width)  # cancels: take it off
+            np.add.at(found, some, (y - level[:, np.newaxis]) @ slope[:, :-1].T + slope[:, -1])
+        if part.base >= 0:
+            rest = 1 - held / of.sums[part.group, part.base if of.scale == "ratio" else -1]
+            gone = rest <= ROUNDING  # nobody else is left to compare with: the cells go too
+            found *= np.divide(1.0, rest, out=np.zeros(len(rest)), where=~gone)[:, np.newaxis]
+            if gone.any():
+                there = [np.bincount(self.term[part.cells], one[part.cells], self.count) for one in self.by_cell]
+                left[gone] += np.concatenate(there)
+        left[:, part.columns] += found
+
+    def _moved(self, left: Floats) -> Floats:
+        """Return by how much each term changes where `left`, float64[cluster, total], goes; NaN where nothing stays."""
+        first, second = self.totals.reshape(2, -1)
+        go_first, go_second = left[:, : self.count], left[:, self.count :]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if self.of.scale == "ratio":
+                share, other = go_first / first, go_second / second
+                moved = np.log1p(-other) - np.log1p(-share)
+                moved[(share > 1 - ROUNDING) | (other > 1 - ROUNDING)] = np.nan
+            else:
+                moved = (go_first - self.value * go_second) / (second - go_second)
+                moved[go_second > (1 - ROUNDING) * second] = np.nan
+        moved[:, np.isnan(self.value)] = np.nan
+        return np.asarray(moved)
 
 
 def att_gt(
@@ -303,8 +381,9 @@ def att_gt(
     Returns
     -------
     GroupTime
-        With `effects`, an Estimate, and ``.aggregate()``. Errors are ``sqrt(sum of squared influence values)``, without
-        a small-sample factor. A cell without comparison is NaN, never zero.
+        With `effects`, an Estimate, and ``.aggregate()``. Errors are of the cluster jackknife (CV3), with degrees of
+        freedom of :func:`analysis.estimate.effective`. A cell without comparison is NaN, never zero; one that rests on
+        one cluster has no error.
 
     Raises
     ------
@@ -315,7 +394,8 @@ def att_gt(
     ----------
     Callaway, B. and Sant'Anna, P. H. C. (2021), Difference-in-differences with multiple time periods, Journal of
     Econometrics 225, 200-230. Santos Silva, J. M. C. and Tenreyro, S. (2006), The log of gravity, Review of Economics
-    and Statistics 88, 641-658, for the ratio scale.
+    and Statistics 88, 641-658, for the ratio scale. MacKinnon, J. G., Nielsen, M. O. and Webb, M. D. (2023), Fast and
+    reliable jackknife and bootstrap methods for cluster-robust inference, Journal of Applied Econometrics 38, 671-694.
     """
     y, first = np.asarray(y, dtype=float), np.asarray(first_treated, dtype=float)
     if y.ndim != 2 or first.shape != (len(y),) or np.isnan(first).any():

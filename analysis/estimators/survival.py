@@ -14,7 +14,7 @@ import pandas as pd
 from statsmodels.duration.survfunc import SurvfuncRight
 
 from analysis.errors import DesignError
-from analysis.estimate import Bools, Estimate, Floats, Labels
+from analysis.estimate import Bools, Estimate, Floats, Labels, alike
 
 BLOCK = 2**16  # units followed at a time
 
@@ -73,8 +73,9 @@ def exit_survival(
 
     Notes
     -----
-    Time alive is the sum of S(0) to S(horizon - 1), months in which a unit is alive. Its variance is Greenwood's: the
-    sum of squared influence values equals it exactly.
+    Time alive is the sum of S(0) to S(horizon - 1), months in which a unit is alive. What each unit adds gives
+    Greenwood's variance exactly; a cluster's is divided by the share of its group that is left without it, as in a
+    jackknife.
 
     References
     ----------
@@ -189,6 +190,7 @@ def _mean_months(units: pd.DataFrame, horizon: int, level: float) -> Estimate:
     for (treated, stratum), cell in units.groupby(["treated", "stratum"]):
         column = 0 if treated else 1
         mean, moved = _months_alive(cell, horizon)
+        moved *= len(cell) / np.maximum(len(cell) - alike(pd.factorize(cell["cluster"])[0]), 1)  # as if left out
         value[column] += weight[stratum] * mean
         influence[cell.index, column] += weight[stratum] * moved
         influence[of_treated.index, column] += mean * ((of_treated == stratum) - weight[stratum]) / len(of_treated)
@@ -201,6 +203,7 @@ def _mean_months(units: pd.DataFrame, horizon: int, level: float) -> Estimate:
         value=value @ with_difference,
         by_cluster=summed.to_numpy(),
         n=[len(of_treated), len(units) - len(of_treated), len(units)],
+        df=max(units.loc[units["treated"], "cluster"].nunique() - 1, 1),
         level=level,
         clusters=summed.index.to_numpy(),
     )

@@ -120,15 +120,20 @@ def judge(
         raise DesignError(f"{asked}; {verdicts.faults(error)}") from error
 
 
-def checked(placebo: pd.DataFrame) -> dict[str, Any]:
+def checked(placebo: pd.DataFrame, margin: float) -> dict[str, Any]:
     """Return what :func:`judge` needs of a placebo, from its last row: `estimate`, `conf_low`, `conf_high`.
 
-    `passed`: its interval holds zero; `drift`: its estimate. Both None where there is no placebo.
+    `passed`: True where its interval lies inside the margin, so that nothing that matters was there (an equivalence
+    test; Dette, H. and Schumann, M. 2024, Testing for equivalence of pre-trends in difference-in-differences
+    estimation, JBES 42, 1289-1301); False where it excludes zero; None where it holds zero and more than the margin,
+    which a weak placebo always does. `drift`: its estimate. Both None where there is no placebo.
     """
     row = placebo.iloc[-1]
-    if pd.isna(row["conf_low"]):
+    low, high = row["conf_low"], row["conf_high"]
+    if pd.isna(low):
         return {"passed": None, "drift": None}
-    return {"passed": bool(row["conf_low"] <= 0 <= row["conf_high"]), "drift": float(row["estimate"])}
+    inside = -margin < low and high < margin
+    return {"passed": True if inside else None if low <= 0 <= high else False, "drift": float(row["estimate"])}
 
 
 def _said(row: pd.Series, word: str, *, on_panel: bool) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.estimate import Estimate
 from analysis.exhibits.style import kind
-from analysis.numbers import LONG, number, p_value, quantity, span
+from analysis.numbers import LONG, number, p_value, percent_change, quantity, span
 
 
 def in_truth(value: float | None, unit: str) -> str:
@@ -66,9 +66,14 @@ def pretrend(study: Estimate) -> str:
     if study.refused:
         return ""
     found, before = study.details["pretrend"], sum(int(term) < study.details["reference"] for term in study.terms)
+    if pd.isna(found.largest_t):
+        return f"Closed firms of {study.counts['closed_clusters']} clusters: too few for a test or band of all months."
+    within, drift = (number(percent_change(one), 0, mark=kind("estimate")) for one in (found.within, found.drift))
     return (
         f"Before the reference the largest of {before} t statistics is {number(found.largest_t, 1)} "
-        f"({p_value(found.p_value)} for all together; a small p: paths parted before)."
+        f"({p_value(found.p_value)} for all together; a small p: paths parted before). They show no more than that the "
+        f"paths lay within ±{within} per cent, and would find a steady drift of {drift} per cent a month four times of five"
+        "; a smaller one may be there."
     )
 
 
