@@ -198,12 +198,13 @@ class Sample:
 
     @cached_property
     def mixed_cluster(self) -> Ints:
-        """Cluster of each firm where rivals of closed firms are asked about: the design's of closed firms, or category.
+        """Cluster of each firm where what rivals of closed firms sell is asked for, int64[firm].
 
-        Exposure is a property of a category, and so is what moves all its firms alike.
+        With brand groups as clusters, closed firms are of their own and all others of their category: exposure is a
+        property of a category, and so is what moves all its firms alike.
         """
-        if self.design.cluster == "category":
-            return self.category
+        if self.design.cluster != "brand_group":
+            return self.cluster
         return np.where(self.closed, int(self.category.max()) + 1 + self.cluster, self.category)
 
     @cached_property

@@ -71,8 +71,8 @@ def pretrend(study: Estimate) -> str:
     within, drift = (number(percent_change(one), 0, mark=kind("estimate")) for one in (found.within, found.drift))
     return (
         f"Before the reference the largest of {before} t statistics is {number(found.largest_t, 1)} "
-        f"({p_value(found.p_value)} for all together; a small p: paths parted before). They show no more than that the "
-        f"paths lay within ±{within} per cent, and would find a steady drift of {drift} per cent a month four times of five"
+        f"({p_value(found.p_value)} for all together; a small p: paths parted before). They show no more than that "
+        f"paths lay within ±{within} per cent, and find a steady drift of {drift} per cent a month four times of five"
         "; a smaller one may be there."
     )
 
