@@ -14,7 +14,7 @@ from analysis.errors import DesignError
 from analysis.estimands import closed_firms, displacement, growth
 from analysis.estimands.design import Design, attempt, in_rows
 from analysis.estimands.event_study import LEADS, anticipation
-from analysis.estimands.rivals import chilling, spillover
+from analysis.estimands.rivals import chilling, recentred
 from analysis.estimate import Estimate
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ VERBS: list[tuple[Any, dict[str, str]]] = [
     (closed_firms.own_closure, {"simple": "E1c"}),
     (closed_firms.months_alive, {"difference": "E1d"}),
     (closed_firms.damage_multiple, {"damage multiple": "E1e"}),
-    (spillover, {"slope": "E2a_slope", "average": "E2a"}),
-    (partial(spillover, own_origin=False), {"slope": "E2b_slope", "average": "E2b"}),
+    (recentred, {"recentred slope": "E2a_slope", "average": "E2a"}),
+    (partial(recentred, own_origin=False), {"recentred slope": "E2b_slope", "average": "E2b"}),
     (growth.effect_on_growth, {"seen": "E3g"}),
     (growth.effect_on_sales, {"seen": "E3"}),
     (growth.effect_on_share, {"seen": "E3s"}),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -318,22 +319,52 @@ class RedrawnExposure:
 
     Attributes
     ----------
-    redrawn : sparse float64[draw, group]
-        Closed share of each brand group.
+    closed : float64[group]
+        Closed share of each brand group; groups change places within a `stratum`, int64[group], -1 for those that do
+        not.
     held : sparse float64[group, category]
         Share of each category that the firms of a group held before.
     group, category : int64[firm]
+    draws, seed : int
     """
 
-    redrawn: sparse.csr_array
+    closed: Floats
+    stratum: Ints
     held: sparse.csr_array
     group: Ints
     category: Ints
+    draws: int
+    seed: int
+
+    @cached_property
+    def redrawn(self) -> sparse.csr_array:
+        """Closed share of each group by draw, sparse float64[draw, group]; a DesignError where no draw can differ."""
+        took = np.flatnonzero(self.stratum >= 0)
+        rng = np.random.default_rng(self.seed)
+        drawn = redraw_closures(self.closed[took], self.stratum[took], rng, self.draws)
+        return sparse.csr_array((drawn.data, took[drawn.indices], drawn.indptr), shape=(self.draws, len(self.closed)))
 
     def __iter__(self) -> Iterator[Floats]:
         for drawn in self.redrawn:
             closed = drawn.toarray().ravel()
             yield np.where((closed > 0)[self.group], np.nan, (closed @ self.held)[self.category])
+
+    @property
+    def expected(self) -> Floats:
+        """Mean exposure over all draws in which a firm stays open, float64[firm], without drawing.
+
+        Each group of a stratum is closed for the mean share of the stratum; where another of it stays open, for n / (n
+        - 1) of that.
+        """
+        stratum, size = self.stratum + 1, np.bincount(self.stratum + 1)
+        mean = np.divide(np.bincount(stratum, weights=self.closed), size, out=np.zeros(len(size)), where=size > 0)
+        mean[0] = 0.0  # never closed
+        more = mean / np.maximum(size - 1, 1)
+        member = sparse.coo_array((np.ones(len(stratum)), (stratum, np.arange(len(stratum)))))
+        of_stratum = (member.tocsr() @ self.held).toarray()
+        own, place = np.asarray(self.held[self.group, self.category]).ravel(), stratum[self.group]
+        usual = (mean[stratum] @ self.held)[self.category]
+        return np.asarray(usual - mean[place] * own + more[place] * (of_stratum[place, self.category] - own))
 
 
 def redraws(
@@ -345,29 +376,27 @@ def redraws(
     and so on of the origin) and risk (likewise; a stratum of its own where unknown). A group takes over the calendar
     and the closed share of another, so each draw has the waves that there were. Only groups that sold at home in the
     base months take part.
-
-    Raises
-    ------
-    DesignError
-        If within every stratum all groups are alike.
     """
     sample = design.sample(panel)
     sold = np.nansum(sample.home[:, sample.base], axis=1)
     group, names = panel.codes("brand_group")
     volume = np.bincount(group, weights=sold).astype(float)
     shut = np.bincount(group, weights=sold * sample.months_closed)
-    closed = np.divide(shut, volume, out=np.zeros(len(volume)), where=volume > 0)
     order = np.argsort(-sold, kind="stable")
     largest = order[np.unique(group[order], return_index=True)[1]]  # firm that speaks for its group
-    took = np.flatnonzero(volume > 0)
-    strata = _strata(panel.firms.iloc[largest], sample.origin[largest], volume)[took]
-    drawn = redraw_closures(closed[took], strata, np.random.default_rng(seed), whole_number("draws", draws))
-    whole = sparse.csr_array((drawn.data, took[drawn.indices], drawn.indptr), shape=(draws, len(volume)))
+    strata = pd.factorize(_strata(panel.firms.iloc[largest], sample.origin[largest], volume))[0]
     share = np.nan_to_num(panel.base_share(base=sample.base))
     shape = (len(names), int(sample.category.max()) + 1)
-    held = sparse.coo_array((share, (group, sample.category)), shape=shape).tocsr()
     firms = incumbents(panel, design, own_origin=own_origin)
-    return RedrawnExposure(whole, held, group[firms], sample.category[firms])
+    return RedrawnExposure(
+        closed=np.divide(shut, volume, out=np.zeros(len(volume)), where=volume > 0),
+        stratum=np.where(volume > 0, strata, -1),
+        held=sparse.coo_array((share, (group, sample.category)), shape=shape).tocsr(),
+        group=group[firms],
+        category=sample.category[firms],
+        draws=whole_number("draws", draws),
+        seed=seed,
+    )
 
 
 def randomization_test(
@@ -383,12 +412,21 @@ def randomization_test(
         a firm's category would have had anyway, so a trend of categories with many suspect firms is not in it.
     """
     redrawn = redraws(panel, design, own_origin=own_origin, draws=draws, seed=seed)
-    return spillover(panel, design, own_origin=own_origin, redrawn=redrawn)[["slope", "recentred slope"]]
+    found = spillover(panel, design, own_origin=own_origin, expected=redrawn.expected, redrawn=redrawn)
+    return found[["slope", "recentred slope"]]
 
 
-def spared_categories(
-    panel: Panel, design: Design, *, own_origin: bool = True, draws: int = DRAWS, seed: int = 0
-) -> Estimate:
+def recentred(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
+    """Estimate E2 as :func:`spillover`, with the "recentred slope": of exposure beyond what was to be expected.
+
+    A category of many firms of the kind that was closed was likely to lose one. What such categories did anyway is in
+    the plain slope, and not in this one (Borusyak and Hull 2023); what to expect is as in :func:`redraws`.
+    """
+    expected = redraws(panel, design, own_origin=own_origin).expected
+    return spillover(panel, design, own_origin=own_origin, expected=expected)
+
+
+def spared_categories(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
     """Estimate a placebo: the slope on expected exposure in categories in which nothing was closed.
 
     Categories of firms of the kind that was closed were likelier to lose one (:func:`redraws`). Where none was lost,
@@ -402,7 +440,7 @@ def spared_categories(
     Raises
     ------
     DesignError
-        As :func:`spillover` and :func:`redraws`, and where fewer than two categories lost nothing.
+        As :func:`spillover`, and where fewer than two categories lost nothing.
     """
     sample, firms = design.sample(panel), incumbents(panel, design, own_origin=own_origin)
     lost = sample.closed | (np.nan_to_num(sample.exposure) > 0)
@@ -412,11 +450,7 @@ def spared_categories(
             f"a placebo in categories without closures was asked for; found {count} of "
             f"{len(np.unique(sample.category))}; two are needed: rely on the year before"
         )
-    total, known = np.zeros(firms.sum()), np.zeros(firms.sum())
-    for drawn in redraws(panel, design, own_origin=own_origin, draws=draws, seed=seed):
-        total += np.nan_to_num(drawn)
-        known += ~np.isnan(drawn)
-    expected = np.divide(total, known, out=np.zeros(len(total)), where=known > 0)[~hit[firms]]
+    expected = redraws(panel, design, own_origin=own_origin).expected[~hit[firms]]
     found = _between(sample, firms & ~hit, (sample.before, sample.after), expected)
     return sample.mark(found, estimand="placebo, categories without closures")
 

@@ -40,6 +40,7 @@ def exposure_effects(
     bins: Sequence[float] = BINS,
     category: Labels | None = None,
     covariates: Mapping[str, Floats] | None = None,
+    expected: Floats | None = None,
     redrawn: Iterable[Floats] | None = None,
     level: float = 0.95,
 ) -> Estimate:
@@ -62,10 +63,12 @@ def exposure_effects(
         them take minutes.
     covariates : mapping of str to float64[unit], optional
         Further exposures in the same equations, such as risk, each with a slope per unit of its own.
+    expected : float64[unit], optional
+        Exposure to expect of each unit, had closures been drawn anew while it stays open. With it comes the recentred
+        slope, whose validity rests on the way of drawing alone. No covariates then.
     redrawn : iterable of float64[unit], optional
-        Exposures under re-drawn closures, one array a draw, NaN where the unit is itself closed in it; read twice. With
-        them come the recentred slope, whose validity rests on the draws alone, and randomisation p-values of the two
-        slopes. No covariates then.
+        Exposures under re-drawn closures, one array a draw, NaN where the unit is itself closed in it; read twice.
+        They give randomisation p-values of the two slopes, and what is expected where it is not given: their mean.
     level : float
         Coverage of intervals.
 
@@ -106,7 +109,8 @@ def exposure_effects(
     """
     check_level(level)
     others, edges = dict(covariates or {}), np.asarray(bins, dtype=float)
-    if others and redrawn is not None:
+    recentre = expected is not None or redrawn is not None
+    if others and recentre:
         raise DesignError(
             f"covariates beside re-drawn exposures were asked for; found {list(others)}, and the draws are of exposure "
             "alone; give one of the two"
@@ -114,12 +118,12 @@ def exposure_effects(
     units, used, counts = _units(before, after, exposure, category, others)
     names = [f"{100 * low:g} to {100 * high:g} %" for low, high in pairwise(edges)]
     names += [*(f"above {100 * edge:g} %" for edge in edges[-1:]), "slope", "average", *others]
-    expected, statistics = np.zeros(len(used)), {}
+    names += ["recentred slope"] * recentre
+    usual, statistics = np.zeros(len(used)) if expected is None else expected[used], {}
     if redrawn is not None:
-        names.append("recentred slope")
-        expected = _expected(units.exposure, redrawn, used)
-        statistics = _statistics(units, expected, redrawn, used)
-    cells, terms = units.cells(expected), partial(_terms, edges=edges, recentre=redrawn is not None)
+        usual = _expected(units.exposure, redrawn, used) if expected is None else usual
+        statistics = _statistics(units, usual, redrawn, used)
+    cells, terms = units.cells(usual), partial(_terms, edges=edges, recentre=recentre)
     value = terms(cells)[0]
     moved, half = leave_one_out(cells, counts["clusters"], terms, level)
     n, clusters = np.full(len(names), len(used)), np.full(len(names), counts["clusters"])
@@ -150,7 +154,7 @@ def exposure_effects(
         columns={"clusters": clusters, "half_width": half, "p_value": p_value, "smallest_p": smallest_p},
         counts=counts,
         reason=f"no error for {lost}: {why}" if lost else "",
-        details={"statistics": statistics, "expected": expected},
+        details={"statistics": statistics, "expected": usual},
     )
 
 
