@@ -80,17 +80,21 @@ class Changes:
         return lost
 
 
-def totals(sample: Sample, values: Floats, firms: Any = slice(None), **fields: Any) -> Estimate:
+def totals(
+    sample: Sample, values: Floats, firms: Any = slice(None), *, code: Ints | None = None, **fields: Any
+) -> Estimate:
     """Return sums of values, float64[firm of `firms`, column], for :meth:`analysis.estimate.Estimate.left_out`.
 
-    Firms are draws, and the number of them is as random as their sales; what a firm adds is its own row.
+    Firms are draws, and the number of them is as random as their sales; what a firm adds is its own row. Clusters are
+    those of the sample, or of `code`, int64[firm of `firms`].
     """
+    code = sample.cluster[firms] if code is None else code
     return Estimate(
         estimand="totals",
         unit=sample.panel.unit,
         terms=tuple(map(str, range(values.shape[1]))),
         value=values.sum(axis=0),
-        by_cluster=sample.by_cluster(values, firms),
+        by_cluster=sum_by(values, code, int(code.max()) + 1),
         level=sample.design.level,
         **fields,
     )

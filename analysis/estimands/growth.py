@@ -42,14 +42,14 @@ def growth_effect(changes: Changes) -> Estimate:
         closed, exposed = (100 * total(what, [changes.home], own=True) / base for what in ("closed", "exposed"))
         return {"closed": closed, "exposed": exposed, "seen": closed + exposed}
 
-    return changes.transform(formula, estimand="E3g", unit="percentage points")
+    return changes.transform(formula, estimand="E3g_seen", unit="percentage points")
 
 
 def sales_effect(effect: Estimate, level: float) -> Estimate:
     """Return E3 of :func:`growth_effect`: per cent of what would have been sold; `level`: sales, base = 100."""
     terms = effect.terms
     return effect.transform(
-        lambda x: dict(zip(terms, 100 * x / (level - x), strict=True)), estimand="E3", unit="per cent", n=effect.n
+        lambda x: dict(zip(terms, 100 * x / (level - x), strict=True)), estimand="E3_seen", unit="per cent", n=effect.n
     )
 
 
@@ -75,7 +75,7 @@ def share_effect(changes: Changes, common: float = 0.0) -> Estimate:
         }
         return parts | {"seen": sum(parts.values())}
 
-    return changes.transform(formula, estimand="E3s", unit="percentage points")
+    return changes.transform(formula, estimand="E3s_seen", unit="percentage points")
 
 
 def effect_on_growth(panel: Panel, design: Design, *, common: Range = NOTHING) -> Estimate:
@@ -106,6 +106,53 @@ def effect_on_growth(panel: Panel, design: Design, *, common: Range = NOTHING) -
     seen = replace(growth_effect(changes), n=n)
     reason = f"E3g is a set: its part common to all firms, {low:g} to {high:g} points, is assumed"
     return seen.with_set("E3g", tuple(seen.ends[:, -1] + common), reason)
+
+
+def against_others(panel: Panel, design: Design) -> Estimate:
+    """Estimate the common part of E3g, and E3g with it, against firms of other origins (a triple difference).
+
+    Firms of low exposure saw no closure beside them. That those of the origin grew more or less than those of all
+    others may be the news, which was about the origin; it is, if both would have grown alike and the others had no
+    news. So the common part need not be assumed, and rests on firms that no closure came near.
+
+    Returns
+    -------
+    Estimate
+        Percentage points of the sales before: "common", and "total" with :func:`effect_on_growth`'s "seen".
+
+    Raises
+    ------
+    DesignError
+        As :func:`effect_on_growth`, and if fewer than two clusters of either side sold before.
+    """
+    low_exposure(panel, design, "the effect on growth")
+    changes, sample = estimated(panel, design, home=True), design.sample(panel)
+    known = np.flatnonzero(np.isfinite(sample.sums[:, :, 0]).all(axis=0))
+    before, after = sample.sums[:, known, 0]
+    code, sides = sample.mixed_cluster[known], [sample.comparison & side for side in (sample.is_own, ~sample.is_own)]
+    found = [len(np.unique(code[side[known] & (before > 0)])) for side in sides]
+    if min(found) < 2:
+        raise DesignError(
+            f"growth of firms of low exposure against other origins was asked for; found {found[0]} and {found[1]} "
+            "clusters of them that sold before; two of each are the fewest: bring sellers of other origins too"
+        )
+    sums = totals(
+        sample, np.column_stack([part * side[known] for side in sides for part in (after, before)]), code=code
+    )
+    unit, n = "percentage points", int(sum(side.sum() for side in sides))
+    common = sums.left_out(lambda x: {"common": 100 * (x[0] / x[1] - x[2] / x[3])}, estimand="E3g", unit=unit)
+    seen = growth_effect(changes)["seen"]
+    return sample.mark(
+        replace(
+            seen,
+            terms=("common", "total"),
+            value=common.value + np.append(0.0, seen.value),
+            by_cluster=common.influence + np.column_stack([0 * seen.influence, seen.influence]),
+            covariance=None,
+            df=min(found) - 1,
+            n=n,
+        )
+    )
 
 
 def effect_on_sales(panel: Panel, design: Design, *, common: Range = NOTHING) -> Estimate:

@@ -46,8 +46,6 @@ class Window:
         Origin, and whether at least half of the firm's AMZ sales are closed.
     dose, months_closed, exposure, suspicion : float64[firm]
         Closed share, part of the window in which it is closed, leave-own-out exposure in the window, risk score.
-    outside : dict of str to float
-        Spending elsewhere in the window by world.
     """
 
     after: dict[str, Floats]
@@ -59,7 +57,6 @@ class Window:
     months_closed: Floats
     exposure: Floats
     suspicion: Floats
-    outside: dict[str, float]
 
     def total(self, world: str) -> Floats:
         """Return sales in the window, float64[firm, platform]."""
@@ -70,15 +67,34 @@ class Window:
         """What the crackdown did to sales, float64[firm, platform]: W11 less W00."""
         return self.total("W11") - self.total("W00")
 
+    @cached_property
+    def low(self) -> Bools:
+        """Firms that others are compared with: never closed, and hardly exposed."""
+        return np.asarray(~self.closed & (self.dose == 0) & (self.exposure < Design.low))
+
+    @cached_property
+    def seen(self) -> Floats:
+        """What of the change a comparison with firms of low exposure shows, float64[firm, platform].
+
+        Taken off is what is common to all firms of an origin, seen or not: what the crackdown did to those of low
+        exposure, in proportion to sales before.
+        """
+        found = np.where(self.low[:, np.newaxis], 0.0, self.change)
+        for origin in (self.chinese, ~self.chinese):
+            low, others = origin & self.low, origin & ~self.low
+            sold, moved = self.base[low].sum(axis=0), self.change[low].sum(axis=0)
+            found[others] -= self.base[others] * np.divide(moved, sold, out=np.zeros(len(sold)), where=sold > 0)
+        return found
+
     @property
     def lost(self) -> float:
-        """AMZ sales that the closed firms lost (L), sim-$."""
-        return -float(self.change[self.closed, HOME].sum())
+        """AMZ sales that the closed firms lost (L), sim-$, as a comparison shows it."""
+        return -float(self.seen[self.closed, HOME].sum())
 
-    def changes(self) -> Changes:
-        """Return the changes by set, origin and platform, as they are estimated from a panel."""
+    def changes(self, change: Floats) -> Changes:
+        """Return `change`, or `seen`, by set, origin and platform, as it is estimated from a panel."""
         sold = np.array([self.base[:, HOME], self.total("W11")[:, HOME]])
-        return changes.true(self.change, self.closed, self.chinese, sold, PLATFORMS, Design.destinations)
+        return changes.true(change, self.closed, self.chinese, sold, PLATFORMS, Design.destinations)
 
     def effect(self, firms: Bools, platforms: slice | int, world: str = "W11") -> float:
         """Return the change of the sales of some firms against W00, in per cent of theirs there."""
@@ -106,21 +122,41 @@ class Window:
         return found
 
     def of_growth(self) -> dict[str, float]:
-        """Return E3g, E3 and E3s: effect on the growth, sales and share of Chinese firms on AMZ."""
-        found = self.changes()
-        effect = growth.growth_effect(found)
-        sold = found.sold[:, 0]
-        return {
-            "E3g": effect["seen"].value[0],
-            "E3": growth.sales_effect(effect, 100 * sold[1] / sold[0])["seen"].value[0],
-            "E3s": growth.share_effect(found)["seen"].value[0],
-        }
+        """Return E3g, E3 and E3s: effect on the growth, sales and share of Chinese firms on AMZ; and what is seen.
+
+        E3g_common is what is common to all Chinese firms and so not seen: the difference of E3g and E3g_seen.
+        """
+        known: dict[str, float] = {}
+        for end, change in (("", self.change), ("_seen", self.seen)):
+            found = self.changes(change)
+            effect, sold = growth.growth_effect(found), found.sold[:, 0]
+            known["E3g" + end] = effect["seen"].value[0]
+            known["E3" + end] = growth.sales_effect(effect, 100 * sold[1] / sold[0])["seen"].value[0]
+            known["E3s" + end] = growth.share_effect(found)["seen"].value[0]
+        return known | {"E3g_common": known["E3g"] - known["E3g_seen"]}
 
     def parts_of_growth(self) -> dict[str, float]:
         """Split E3g into closed firms, incumbents, voluntary exit and entry; percentage points that add up.
 
         Incumbents sold on AMZ in the base months; "alive" is to sell on AMZ in the window.
         """
+        return self._parts(np.ones(len(self.closed), dtype=bool))
+
+    def seen_parts_of_growth(self) -> dict[str, float]:
+        """Split E3g_seen in the same way: each part less that of firms of low exposure, in proportion to sales before.
+
+        Newcomers are missed beside exposed and closed firms alike.
+        """
+        whole, sold = self.base[self.chinese, HOME].sum(), self.base[:, HOME] * self.chinese
+        low, exposed, closed = (sold[who].sum() / whole for who in (self.low, ~self.low & ~self.closed, self.closed))
+        common, others = self._parts(self.low), self._parts(~self.low)
+        beside = {"incumbents": exposed, "exit": exposed, "entry": exposed + closed}
+        found = {name: others[name] - over(common[name] * held, low) for name, held in beside.items()}
+        gone = over((common["incumbents"] + common["exit"]) * closed, low)
+        return {"closed": others["closed"] - gone} | found
+
+    def _parts(self, among: Bools) -> dict[str, float]:
+        """Return the parts of growth of some firms, in points of the sales of all Chinese firms."""
         chinese, change = self.chinese, self.change[:, HOME]
         incumbent = self.base[:, HOME] > 0
         with_, without = self.total("W11")[:, HOME] > 0, self.total("W00")[:, HOME] > 0
@@ -132,17 +168,16 @@ class Window:
             "entry": chinese & ~incumbent,
         }
         volume = self.base[chinese, HOME].sum()
-        return {name: 100 * over(change[firms].sum(), volume) for name, firms in parts.items()}
+        return {name: 100 * over(change[firms & among].sum(), volume) for name, firms in parts.items()}
 
     def of_loss(self) -> dict[str, float]:
         """Return d1 to d7, E4a, E4b and E4e: where the lost AMZ sales of closed firms went, per cent of them."""
         names = {f"d{k}": f"d{k}" for k in range(1, 8)} | {f"E4a_{name}": name for name in PLATFORMS[1:]}
         names |= {"E4b_CN": "d1", "E4b_other": "d2", "E4e_CN": "d1", "E4e_other": "d2"}
-        if not self.lost:  # it went nowhere
+        if not self.lost > 0:  # it went nowhere
             return dict.fromkeys(names, float("nan"))
-        shares = shares_of_loss(self.changes())
+        shares = shares_of_loss(self.changes(self.seen))
         value = dict(zip(shares.terms, map(float, shares.value), strict=True))
-        value["d7"] = 100 * (self.outside["W11"] - self.outside["W00"]) / self.lost  # measured, no residual
         own, other = proportional(self.year[:, HOME], self.closed, self.chinese)
         return {name: value[part] - {"E4e_CN": own, "E4e_other": other}.get(name, 0.0) for name, part in names.items()}
 
@@ -163,8 +198,11 @@ class Window:
         firms = self.closed & self.base.any(axis=1)
         present = [float((self.after[world][firms][:, places] > 0).sum()) for world in ("W11", "W00")]
         months = self.after["W11"].shape[2] * len(places) * int(firms.sum())
-        moved = float(self.change[self.closed][:, places].sum())
-        return {"E4a_presence": 100 * over(present[0] - present[1], months), "E4a_sales": 100 * over(moved, self.lost)}
+        moved = float(self.seen[self.closed][:, places].sum())
+        return {
+            "E4a_presence": 100 * over(present[0] - present[1], months),
+            "E4a_sales": 100 * over(moved, max(self.lost, 0.0)),
+        }
 
     def of_news(self) -> dict[str, float]:
         """Return E5b and E5c: what the news alone did.
@@ -307,7 +345,6 @@ class Truth:
             months_closed=(np.arange(first, last + 1) >= self.closed_month[:, np.newaxis]).mean(axis=1),
             exposure=self.exposure[:, first : last + 1].mean(axis=1),
             suspicion=firms.suspicion,
-            outside={world: float(course.outside[rows].sum()) for world, course in courses.items()},
         )
 
     def _rows(self, post_from: int, post_to: int) -> slice:
@@ -335,7 +372,7 @@ class Truth:
             "L": window.lost / months,
             **window.of_rivals(),
             **window.of_growth(),
-            **{f"E3k_{name}": part for name, part in window.parts_of_growth().items()},
+            **{f"E3k_{name}": part for name, part in window.seen_parts_of_growth().items()},
             **window.of_loss(),
             **window.mix(),
             **window.toward(),
