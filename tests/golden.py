@@ -21,7 +21,7 @@ from analysis.estimands import closed_firms, displacement, event_study, growth, 
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import Design
 from analysis.estimate import Estimate
-from analysis.evidence import listed, totals
+from analysis.evidence import listed, shift, totals
 from analysis.market import simulate
 from analysis.market.parameters import PRESETS
 from analysis.market.truth import Truth
@@ -165,10 +165,14 @@ def public() -> Iterator[tuple[str, Shown]]:
     yield "accounts", totals.account_map([3000.0, 50_000.0], 1e6, 2.0, [0.0, 0.3, 0.6, 0.9])
     yield "totals", {"noise": totals.lead_noise(), "stated": totals.stated_change()} | dict(enumerate(closed))
     yield "lead", totals.by_year(totals.lead()).to_frame("value")
-    yield "ebay", totals.by_year(totals.ebay_volume()).to_frame("value")
-    yield "alibaba", totals.by_year(totals.aliexpress_parent_growth()).to_frame("value")
-    yield "destinations", totals.destination_readings()
-    yield "mix of firms", totals.mix()
+    yield "ebay", totals.by_year(shift.volume()).to_frame("value")
+    yield "alibaba", totals.by_year(shift.aliexpress_parent_growth()).to_frame("value")
+    yield "destinations", shift.totals_growth()
+    yield "leads on eBay", shift.leads()
+    yield "bounds of the lead", shift.bounds()
+    yield "China alone", shift.china_alone()
+    yield "since China is apart", shift.since_china_apart()
+    yield "mix of firms", shift.mix()
 
 
 def _made(verb: Callable[..., Shown], *asked: Any, **options: Any) -> Shown:

@@ -10,7 +10,7 @@ import pytest
 
 from analysis import data, series
 from analysis.errors import DataError
-from analysis.evidence import totals
+from analysis.evidence import shift
 from analysis.series import Series
 
 AMAZON = "Amazon (own filings)"
@@ -64,7 +64,7 @@ def test_a_series_carries_unit_publisher_sources_and_periods():
 
 
 def test_a_value_is_written_with_the_mark_of_its_own_period():
-    volume = totals.ebay_volume()
+    volume = shift.volume()
     assert (f"{volume:2021Q1}"[-1], f"{volume:2022Q3}") == ("◐", "17,715 ●")
     with pytest.raises(DataError, match="of '2030Q1' was to be written; it has 2021Q1, "):
         format(volume, "2030Q1")

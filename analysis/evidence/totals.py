@@ -1,4 +1,4 @@
-"""Totals and shares: what bounds the closures' effect on growth on Amazon, and where else Chinese sellers sell."""
+"""Totals and shares: what bounds the closures' effect on growth on Amazon."""
 
 from __future__ import annotations
 
@@ -16,13 +16,9 @@ from analysis.estimate import Estimate
 from analysis.estimators.its import its_fan
 from analysis.series import Series
 
-AMAZON, EBAY = "Amazon (own filings)", "eBay (own filings and releases)"
+AMAZON = "Amazon (own filings)"
 SHARES = ["market share of Chinese sellers", "share of top sellers based in China"]
 FLOOR, ASSERTED = "US dollars of yearly GMV (more than)", "yuan of losses (more than)"
-FIRST, LAST = "2021Q3", "2023Q2"  # from the first quarter after the closures to eBay's first growth by origin
-# Firms that publish Amazon's share of their revenue, and whether they were closed.
-MIXED = {"AuGroup / Aukey": "closed", "Sailvan Times": "not closed"}
-NEW_SELLERS = "share of new sellers based in China"
 SOURCE = ["source_publisher", "source_url"]
 
 Range = tuple[float, float]
@@ -305,107 +301,3 @@ def by_year(found: Series) -> pd.Series:
     starts = whole.index.to_timestamp(how="start")
     middles = starts + (whole.index.to_timestamp(how="end") - starts) / 2
     return whole.set_axis(middles.year + (middles.day_of_year - 1) / 365.25)
-
-
-def _ebay(name: str, freq: str, **span: Any) -> Series:
-    return series.published("platform_quarterly", platform="eBay", series=name, publisher=EBAY, freq=freq, **span)
-
-
-def _ebay_reported_growth() -> Series:
-    return _ebay("gmv_growth_yoy", "Q", first="2022Q1", last="2022Q4")
-
-
-def ebay_volume() -> Series:
-    """Return eBay's merchandise volume by quarter, million US dollars; 2021 is backed out of the growth of 2022."""
-    published = _ebay("gmv_total", "Q")
-    earlier = series.from_growth(published, _ebay_reported_growth())
-    return series.joined([earlier, published], published.name)
-
-
-def ebay_china_growth() -> pd.DataFrame:
-    """Return growth of eBay's revenue from Chinese sellers and in total, first half of 2023 on 2022, per cent.
-
-    The China line begins with the first half of 2022, so that nothing before the closures can be seen.
-    """
-    names = {"net_revenue_china_sellers": "from Chinese sellers", "net_revenue": "in total"}
-    grown = [series.growth(_ebay(name, "H")).values["2023H1"] for name in names]
-    return pd.DataFrame({"revenue": names.values(), "growth": grown})
-
-
-def aliexpress_parent_growth() -> Series:
-    """Return year-on-year growth of Alibaba's international retail revenue by quarter, per cent.
-
-    AliExpress alone is not published; the segment holds Lazada, Trendyol and Daraz too.
-    """
-    where: dict[str, Any] = {"platform": "Alibaba international", "series": "international_commerce_retail_revenue"}
-    where |= {"publisher": "Alibaba (own results)", "definition": "as named", "freq": "Q"}
-    return series.growth(series.published("platform_quarterly", **where))
-
-
-def destination_readings() -> pd.DataFrame:
-    """Return every published growth of the named destinations from the first quarter after the closures on.
-
-    Returns
-    -------
-    DataFrame
-        `destination`, `period`, `growth` in per cent, `provenance`: eBay's volume and Alibaba's international retail
-        revenue by quarter, and eBay's revenue from Chinese sellers, as far as that has a year before it (:data:`LAST`).
-    """
-    volume, retail = "eBay: volume", "Alibaba: international retail revenue"
-    found = [(volume, _ebay_reported_growth()), (volume, series.growth(_ebay("gmv_total", "Q")))]
-    found.append((retail, aliexpress_parent_growth()))
-    rows = [
-        (name, period, value, one.provenance)
-        for name, one in found
-        for period, value in zip(one.periods, one.values, strict=True)
-        if FIRST <= period <= LAST
-    ]
-    rows.append(("eBay: revenue from Chinese sellers", f"{LAST[:4]}H1", ebay_china_growth()["growth"].iloc[0], "real"))
-    return pd.DataFrame(rows, columns=["destination", "period", "growth", "provenance"])
-
-
-def amazon_shares() -> pd.DataFrame:
-    """Return the published share of revenue made on Amazon of a closed survivor and of a spared firm.
-
-    Returns
-    -------
-    DataFrame
-        `firm`, `role`, `period`, `share` in per cent, `base`, `provenance`, `source`. Sailvan's value of 2023Q1 is
-        Amazon revenue over total revenue, from two publishers, and is an estimate for that reason.
-    """
-    frame = series.rows("listed_sellers")
-    mine = frame[(frame["measure"] == "share_amazon") & frame["firm"].isin(list(MIXED))]
-    mine = mine.rename(columns={"unit": "base", "value": "share", "publisher": "source"})
-    quarter = frame.query("firm == 'Sailvan Times' and period == '2023Q1'").set_index("measure")
-    amazon, total = quarter.loc["revenue_amazon"], quarter.loc["revenue_total"]
-    more = {"share": 100 * amazon["value"] / total["value"], "base": "percent of revenue", "provenance": "estimate"}
-    more["source"] = f"{amazon['publisher']} over {total['publisher']}"
-    both = pd.concat([mine, pd.DataFrame([{"firm": "Sailvan Times", "period": "2023Q1"} | more])])
-    both = both.sort_values(["firm", "period"], ignore_index=True).assign(role=lambda rows: rows["firm"].map(MIXED))
-    return both[["firm", "period", "share", "base", "provenance", "source", "role"]]
-
-
-def mix() -> pd.DataFrame:
-    """Return Amazon's share of revenue by year (rows) and firm (columns), per cent; years between are interpolated."""
-    shares = amazon_shares()
-    named = shares["firm"].map(lambda firm: firm.split(" / ")[-1].split(" ")[0]) + " (" + shares["role"] + ")"
-    frame = shares.assign(year=shares["period"].str[:4].astype(int), name=named)
-    return frame.pivot(index="year", columns="name", values="share").interpolate(method="index", limit_area="inside")
-
-
-def walmart_new_sellers() -> pd.DataFrame:
-    """Return shares of new Walmart sellers based in China: `date`, `value` (per cent), `population`, `source`."""
-    frame = series.rows("platform_shift_evidence").query("measure == @NEW_SELLERS and platform == 'Walmart'")
-    kept = frame.assign(source=frame["publisher"])[["date", "value", "population", "source", "source_url"]]
-    return kept.sort_values("date", ignore_index=True)
-
-
-def destination_sources() -> pd.DataFrame:
-    """Return the rows behind readings, Walmart's new sellers and the mix: `source_publisher`, `source_url`."""
-    quarters = data.load("platform_quarterly")
-    growth = quarters["series"].isin(["gmv_growth_yoy", "net_revenue_china_sellers"])
-    growth &= quarters["period"].between("2022", LAST)
-    firms = data.load("listed_sellers")
-    mixed = firms["firm"].isin(list(MIXED)) & firms["measure"].isin(["share_amazon", "revenue_amazon"])
-    walmart = data.load("platform_shift_evidence").query("measure == @NEW_SELLERS and platform == 'Walmart'")
-    return pd.concat([quarters.loc[growth, SOURCE], firms.loc[mixed, SOURCE], walmart[SOURCE]])

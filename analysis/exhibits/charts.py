@@ -204,6 +204,41 @@ def forest(
 
 
 @chart
+def columns(
+    rows: pd.DataFrame, *, title: str, ylabel: str, hollow: str = "", shaded: Mapping[str, str] | None = None
+) -> Figure:
+    """Draw a column a row of `term`, `value` and `look`: "strong", "plain" or "hollow"; rows of one term side by side.
+
+    `hollow` is what hollow columns are; `shaded` terms get a band with a name.
+    """
+    drawing, axes = plt.subplots(figsize=(WIDTH, 2.25))
+    terms = list(dict.fromkeys(rows["term"]))
+    alike = rows.groupby("term")["value"]
+    places = rows["term"].map(terms.index) + 0.4 * (alike.cumcount() - (alike.transform("size") - 1) / 2)
+    looks: dict[str, Style] = {"strong": {"color": MAIN}, "plain": {"color": REST}}
+    looks["hollow"] = {"color": "white", "edgecolor": REST}
+    for place, row in zip(places, rows.to_dict("records"), strict=True):
+        axes.bar(place, row["value"], width=0.36, zorder=2, **looks[row["look"]])
+        style: Style = {"color": MAIN, "weight": "bold"} if row["look"] == "strong" else {"color": REST}
+        up = 7 if row["value"] >= 0 else -7
+        near(axes, (place, row["value"]), number(row["value"], signed=True), (0, up), ha="center", **style)
+    if hollow:
+        first = places[rows["look"] == "hollow"].iloc[0] - 0.18
+        near(axes, (first, 0), hollow, (0, -7), fontsize=6.5, color=REST)
+    for term, name in (shaded or {}).items():
+        place = terms.index(term)
+        axes.axvspan(place - 0.5, place + 0.5, color=BAND, lw=0, zorder=0)
+        axes.annotate(name, (place, 0.97), xycoords=("data", "axes fraction"), ha="center", va="top", fontsize=7)
+    axes.axhline(0, **ZERO)
+    axes.margins(y=0.18)
+    axes.set_xticks(range(len(terms)), terms)
+    axes.tick_params(axis="x", length=0)
+    axes.set(title=title, ylabel=ylabel)
+    axis_numbers(axes, "y", signed=True)
+    return drawing
+
+
+@chart
 def counts(rows: pd.DataFrame, *, xlabel: str) -> Figure:
     """Draw counts on a log scale, one dot per row of `term`, `value`, `note`, `strong`."""
     drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.36 * len(rows)))

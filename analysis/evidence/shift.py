@@ -1,0 +1,288 @@
+"""Where else Chinese sellers sell: eBay by location of the seller, AliExpress's group, Walmart, and two firms' mix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis import data, series
+from analysis.errors import DataError
+from analysis.estimate import Estimate
+from analysis.evidence.totals import SOURCE
+from analysis.numbers import number
+from analysis.series import Series
+
+EBAY = "eBay (own filings and releases)"
+UNIT = "percentage points, in logs"  # of growth: 100 times a difference of logs
+REST = "rest of the world"  # with China, which no yearly table shows apart
+LINES = {"US": "us", "UK": "uk", "Germany": "germany", REST: "rest_of_world_incl_china"}
+HALVES = ("2022H1", "2023H1")  # the only ones that show China apart
+CHINA_APART = {"China": "china", "US": "us", "UK": "uk", "Germany": "germany", "other countries": "rest_of_world"}
+WITH_OTHERS, MARKETPLACE = "incl. StubHub and Classifieds", "marketplace"
+# Growth is taken within one table of the filings: its definition, what it covers, its years.
+TABLES = (
+    (WITH_OTHERS, WITH_OTHERS, ("2016", "2017", "2018", "2019")),
+    ("Korea apart", MARKETPLACE, ("2018", "2019")),
+    ("as named", MARKETPLACE, ("2019", "2020", "2021", "2022")),
+)
+BEFORE, CLOSURES, AFTER = "before", "year of the closures", "after"
+ROLES = {"2021": CLOSURES, "2022": AFTER}
+AREAS = ("us", "international")  # of volume
+UNPLACED = ("exchange_rate_effect", "hedging_gain")  # in the revenue, but not told by location
+FIRST, LAST = "2021Q3", "2023Q2"  # of the destinations' totals, from the first quarter after the closures
+# Firms that publish Amazon's share of their revenue, and whether they were closed.
+MIXED = {"AuGroup / Aukey": "closed", "Sailvan Times": "not closed"}
+NEW_SELLERS = "share of new sellers based in China"
+
+
+def _ebay(name: str, freq: str, **where: Any) -> Series:
+    return series.published("platform_quarterly", platform="eBay", series=name, publisher=EBAY, freq=freq, **where)
+
+
+def revenue(lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
+    """Return eBay's net revenue by location of the seller, million US dollars: a row a period, a column a place.
+
+    Raises
+    ------
+    DataError
+        If a place has no figure for one of the periods.
+    """
+    freq = "H" if "H" in periods[0] else "A"
+    names = {place: f"net_revenue_{name}_sellers" for place, name in lines.items()}
+    found = {place: _ebay(name, freq, definition=definition).points["value"] for place, name in names.items()}
+    frame = pd.DataFrame(found).reindex(periods)
+    for row, column in np.argwhere(frame.isna()):
+        period, place = frame.index[row], frame.columns[column]
+        asked = f"eBay's revenue from sellers in {place} in {', '.join(periods)} was asked for"
+        remedy = f"add the row of {names[place]} ({definition}) with its source"
+        raise DataError(f"{asked}; platform_quarterly.csv has none in {period}; {remedy}")
+    return frame
+
+
+def growth(*tables: Any) -> pd.DataFrame:
+    """Return growth in logs, 100 times, of the rows of :func:`revenue`; the first has none."""
+    return (100 * np.log(revenue(*tables))).diff().iloc[1:]
+
+
+def leads() -> pd.DataFrame:
+    """Return by how much eBay's revenue from the rest of the world outgrew that from sellers elsewhere, by year.
+
+    Returns
+    -------
+    DataFrame
+        `year`, `perimeter` (:data:`MARKETPLACE`, or with the businesses that were sold), `role` (before the closures,
+        the year of them, after them) and the lead over US, UK and German sellers, percentage points of growth in logs.
+    """
+    found = []
+    for definition, perimeter, years in TABLES:
+        grown = growth(LINES, years, definition)
+        lead = grown.drop(columns=REST).rsub(grown[REST], axis=0).rename_axis("year").reset_index()
+        lead.insert(1, "perimeter", perimeter)
+        found.append(lead)
+    frame = pd.concat(found, ignore_index=True)
+    frame.insert(2, "role", frame["year"].map(ROLES).fillna(BEFORE))
+    return frame
+
+
+def lead() -> float:
+    """Return the lead over American sellers in the year after the closures."""
+    return float(leads().query("role == @AFTER")["US"].iloc[0])
+
+
+def rank(*, with_others: bool = False) -> tuple[int, int]:
+    """Return the rank of the year after the closures among those before them, 1 the highest lead, and of how many.
+
+    `with_others` counts the years too in which the marketplace does not stand alone.
+    """
+    years = leads().query("role != @CLOSURES and (@with_others or perimeter == @MARKETPLACE)")
+    leading = years.drop_duplicates("year", keep="last")["US"]  # of two tables that of the marketplace
+    return int((leading >= lead()).sum()), len(leading)
+
+
+def since_china_apart() -> pd.DataFrame:
+    """Return growth from the first half of 2022 to that of 2023: `place`, `growth` in logs, 100 times."""
+    return growth(CHINA_APART, HALVES).iloc[0].rename_axis("place").reset_index(name="growth")
+
+
+def china_alone() -> pd.DataFrame:
+    """Return what the lead says of China alone, by how sellers in the other countries grew.
+
+    Returns
+    -------
+    DataFrame
+        `others` (in words), `others_growth`, `china_growth`, `lead` of China over American sellers. In 2021 China is
+        given its share of the rest of the world in the first half of 2022; the last row is where its lead is nothing.
+        With a smaller share a lead above that of the rest of the world is larger, and one below it smaller.
+    """
+    grown, later = growth(LINES, TABLES[-1][-1][-2:]).iloc[0], since_china_apart().set_index("place")["growth"]
+    share, whole, us = china_share(), np.exp(grown[REST] / 100), grown["US"]
+    even = 100 * np.log((whole - share * np.exp(us / 100)) / (1 - share))
+    rows = [("as American sellers in 2022", us), ("as they did to the first half of 2023", later["other countries"])]
+    frame = pd.DataFrame([*rows, ("so that China has no lead", even)], columns=["others", "others_growth"])
+    china = 100 * np.log((whole - (1 - share) * np.exp(frame["others_growth"] / 100)) / share)
+    return frame.assign(china_growth=china, lead=china - us)
+
+
+def china_share() -> float:
+    """Return China's share of the rest of the world in the first half of 2022, between 0 and 1."""
+    first = revenue(CHINA_APART, HALVES).iloc[0]
+    return float(first["China"] / (first["China"] + first["other countries"]))
+
+
+def bounds() -> Estimate:
+    """Bound what is left of the lead over American sellers when something else explains all that it can, or nothing.
+
+    Take rate: volume is published for the US and abroad. The rest of the world's take rose by all of the rise abroad,
+    from the same level, while that of British and German sellers did not; or it did not rise. Exchange rates, hedges:
+    all of what they did to eBay's revenue fell on the rest of the world, or nothing. Recovery: all of what was lost to
+    American sellers in 2020 and 2021 came back, or nothing. Together: each at the same end.
+
+    Returns
+    -------
+    Estimate
+        Rows with `term`, `assumption`, `alone` (what would explain the whole lead), `conf_low`, `conf_high`;
+        `estimate` is NaN throughout: a set has no point.
+    """
+    years = before, now = TABLES[-1][-1][-2:]
+    sales, (at_home, abroad) = revenue(LINES, years), (yearly_volume(area, years) for area in AREAS)
+    rates, hedges = (_ebay(f"net_revenue_{name}", "A").points["value"].loc[list(years)] for name in UNPLACED)
+    rest, others = sales[REST], sales[["UK", "Germany"]].sum(axis=1)
+
+    def grown(values: Any) -> float:
+        return float(100 * np.log(values[now] / values[before]))
+
+    us, take = grown(sales["US"]), (rest + others) / abroad
+    found, pace = grown(rest) - us, np.exp(us / 100)
+    own_volume = abroad - others / take[before]  # at a take that is that of all abroad, then theirs unchanged
+    lost = -leads().query("perimeter == @MARKETPLACE and year in ['2020', '2021']")["US"].sum()
+    ends = {
+        "take rate": (grown(own_volume) - grown(at_home), grown(rest) - grown(at_home)),
+        "exchange rates": (found, grown(rest - rates * [0, 1]) - us),
+        "hedges": (grown(rest - hedges) - us, found),
+        "recovery": (found - lost, found),
+    }
+    limits = np.sort(np.array(list(ends.values())), axis=1)
+    limits = np.vstack([limits, found + (limits - found).sum(axis=0)])
+    gain = rest[now] - rest[before] * pace
+    said = {
+        f"in logs, take rose by {grown(take):.1f} abroad and {us - grown(at_home):.1f} in the US": (
+            f"a rise of {grown(rest) - grown(at_home):.1f}"
+        ),
+        f"changed eBay's revenue by {number(rates[now], 0)} million dollars": f"{number(gain, 0, signed=True)} million",
+        f"brought {number(hedges[before], 0)}, then {number(hedges[now], 0)} million dollars": (
+            f"{gain / (hedges[now] - hedges[before] * pace):.0%} of them"
+        ),
+        f"{lost:.1f} points were lost in 2020 and 2021": f"{found / lost:.0%} of them",
+        "all four at the same end": "–",
+    }
+    return Estimate(
+        estimand="lead in growth on eBay, sellers outside the US, UK and Germany over American ones",
+        unit=UNIT,
+        terms=(*ends, "together"),
+        value=np.full(len(limits), np.nan),
+        limits=limits.T,
+        n=1,
+        columns={"assumption": list(said), "alone": list(said.values())},
+        interval="identified set",
+        reason="sets from totals: there is no sample, hence no standard error",
+    )
+
+
+def volume(area: str = "total") -> Series:
+    """Return eBay's merchandise volume by quarter, million US dollars; 2021 is backed out of the growth of 2022.
+
+    `area` is "total", "us" or "international"; the filings do not say by whose location.
+    """
+    published = _ebay(f"gmv_{area}", "Q")
+    earlier = series.from_growth(published, _reported_growth(area))
+    return series.joined([earlier, published], published.name)
+
+
+def _reported_growth(area: str = "total") -> Series:
+    name = "gmv_growth_yoy" if area == "total" else f"gmv_{area}_growth_yoy"
+    return _ebay(name, "Q", first="2022Q1", last="2022Q4")
+
+
+def yearly_volume(area: str, years: Sequence[str]) -> pd.Series:
+    """Return the sum of the quarters of :func:`volume` by year, million US dollars; a year needs all four."""
+    quarters = volume(area).points["value"]
+    by_year = quarters.groupby(quarters.index.str[:4])
+    if short := [year for year in years if by_year.size().get(year) != 4]:
+        asked = f"eBay's {area} volume of {', '.join(years)} was asked for"
+        remedy = "add the missing quarters with their source"
+        raise DataError(f"{asked}; platform_quarterly.csv has not all quarters of {', '.join(short)}; {remedy}")
+    return by_year.sum().loc[list(years)]
+
+
+def aliexpress_parent_growth() -> Series:
+    """Return year-on-year growth of Alibaba's international retail revenue by quarter, per cent.
+
+    AliExpress alone is not published; the segment holds Lazada, Trendyol and Daraz too.
+    """
+    where: dict[str, Any] = {"platform": "Alibaba international", "series": "international_commerce_retail_revenue"}
+    where |= {"publisher": "Alibaba (own results)", "definition": "as named", "freq": "Q"}
+    return series.growth(series.published("platform_quarterly", **where))
+
+
+def totals_growth() -> pd.DataFrame:
+    """Return growth of the totals of both named destinations after the closures, per cent: two series, no range.
+
+    Returns
+    -------
+    DataFrame
+        `period` (quarters from :data:`FIRST` to :data:`LAST`), `ebay` (its volume), `alibaba` (its international retail
+        revenue); NaN where one is not published.
+    """
+    ebay = pd.concat([_reported_growth().points, series.growth(_ebay("gmv_total", "Q")).points])["value"]
+    both = pd.DataFrame({"ebay": ebay, "alibaba": aliexpress_parent_growth().points["value"]}).loc[FIRST:LAST]
+    return both.rename_axis("period").reset_index()
+
+
+def amazon_shares() -> pd.DataFrame:
+    """Return the published share of revenue made on Amazon of a closed survivor and of a spared firm.
+
+    Returns
+    -------
+    DataFrame
+        `firm`, `role`, `period`, `share` in per cent, `base`, `provenance`, `source`. Sailvan's value of 2023Q1 is
+        Amazon revenue over total revenue, from two publishers, and is an estimate for that reason.
+    """
+    frame = series.rows("listed_sellers")
+    mine = frame[(frame["measure"] == "share_amazon") & frame["firm"].isin(list(MIXED))]
+    mine = mine.rename(columns={"unit": "base", "value": "share", "publisher": "source"})
+    quarter = frame.query("firm == 'Sailvan Times' and period == '2023Q1'").set_index("measure")
+    amazon, total = quarter.loc["revenue_amazon"], quarter.loc["revenue_total"]
+    more = {"share": 100 * amazon["value"] / total["value"], "base": "percent of revenue", "provenance": "estimate"}
+    more["source"] = f"{amazon['publisher']} over {total['publisher']}"
+    both = pd.concat([mine, pd.DataFrame([{"firm": "Sailvan Times", "period": "2023Q1"} | more])])
+    both = both.sort_values(["firm", "period"], ignore_index=True).assign(role=lambda rows: rows["firm"].map(MIXED))
+    return both[["firm", "period", "share", "base", "provenance", "source", "role"]]
+
+
+def mix() -> pd.DataFrame:
+    """Return Amazon's share of revenue by year (rows) and firm (columns), per cent; years between are interpolated."""
+    shares = amazon_shares()
+    named = shares["firm"].map(lambda firm: firm.split(" / ")[-1].split(" ")[0]) + " (" + shares["role"] + ")"
+    frame = shares.assign(year=shares["period"].str[:4].astype(int), name=named)
+    return frame.pivot(index="year", columns="name", values="share").interpolate(method="index", limit_area="inside")
+
+
+def walmart_new_sellers() -> pd.DataFrame:
+    """Return shares of new Walmart sellers based in China: `date`, `value` (per cent), `population`, `source`."""
+    frame = series.rows("platform_shift_evidence").query("measure == @NEW_SELLERS and platform == 'Walmart'")
+    kept = frame.assign(source=frame["publisher"])[["date", "value", "population", "source", "source_url"]]
+    return kept.sort_values("date", ignore_index=True)
+
+
+def destination_sources() -> pd.DataFrame:
+    """Return the rows behind the leads on eBay, Walmart's new sellers and the mix: `source_publisher`, `source_url`."""
+    quarters = series.rows("platform_quarterly").query("publisher == @EBAY")
+    used = quarters["series"].str.contains(r"_sellers$|growth_yoy$|^gmv_(?:us|international)$|hedging|exchange_rate")
+    used &= quarters["period"].between("2016", LAST)
+    firms = data.load("listed_sellers")
+    mixed = firms["firm"].isin(list(MIXED)) & firms["measure"].isin(["share_amazon", "revenue_amazon"])
+    walmart = data.load("platform_shift_evidence").query("measure == @NEW_SELLERS and platform == 'Walmart'")
+    return pd.concat([quarters.loc[used, SOURCE], firms.loc[mixed, SOURCE], walmart[SOURCE]])

@@ -1,0 +1,188 @@
+"""Where else Chinese sellers sell: eBay's revenue by location of the seller, its placebo years, and every bound."""
+
+import re
+import shutil
+from functools import partial
+from math import log
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from analysis import data, series
+from analysis.errors import DataError
+from analysis.evidence import claims, shift
+from analysis.provenance import ROOT
+
+LEADS = {"2019": 16.8, "2020": -12.6, "2021": -7.5, "2022": 10.4}
+EARLIER = {"2017": 3.8, "2018": 8.8, "2019": 9.4}  # with StubHub and Classifieds
+
+
+@pytest.fixture
+def without(tmp_path, monkeypatch):
+    """Return a function that takes rows out of a copy of the data folder, from which series are read."""
+    root = Path(shutil.copytree(data.DATA, tmp_path / "data"))
+    there = {name: partial(getattr(data, name), root=root) for name in ("load", "card", "package")}
+    monkeypatch.setattr(series, "data", SimpleNamespace(**there))
+
+    def take_out(start: str) -> None:
+        path = root / data.card("platform_quarterly")["path"]
+        kept, found = [], 0
+        for line in path.read_bytes().decode().splitlines(keepends=True):
+            found += line.startswith(start)
+            kept += [] if line.startswith(start) else [line]
+        assert found
+        path.write_bytes("".join(kept).encode())
+        data.accept("platform_quarterly", vintage="2027-01-31", root=root)
+
+    return take_out
+
+
+@pytest.mark.parametrize(("perimeter", "wanted"), [(shift.MARKETPLACE, LEADS), (shift.WITH_OTHERS, EARLIER)])
+def test_the_rest_of_the_world_led_american_sellers_as_the_filings_say(perimeter, wanted):
+    found = shift.leads().query("perimeter == @perimeter").set_index("year")["US"]
+    assert found.round(1).to_dict() == wanted
+
+
+def test_growth_is_never_taken_across_two_tables_of_the_filings():
+    found = shift.leads().set_index(["perimeter", "year"])["US"]
+    assert found["marketplace", "2019"] == pytest.approx(100 * (log(1756 / 1520) - log(3303 / 3382)), abs=1e-9)
+    assert found["marketplace", "2020"] == pytest.approx(100 * (log(1959 / 1769) - log(4151 / 3303)), abs=1e-9)
+
+
+def test_the_lead_over_british_and_german_sellers_is_larger_in_2022_when_their_currencies_fell():
+    row = shift.leads().set_index("year").loc["2022"]
+    assert [row["UK"], row["Germany"]] == pytest.approx([25.4, 26.1], abs=0.05)
+    assert row["US"] < min(row["UK"], row["Germany"])
+
+
+def test_2022_is_neither_the_highest_year_nor_outside_the_range_of_those_before_the_closures():
+    before = shift.leads().query("role == @shift.BEFORE")["US"]
+    assert before.min() < shift.lead() < before.max()
+    assert shift.rank() == (2, 3)
+    assert shift.rank(with_others=True) == (2, 5)
+
+
+def test_sellers_in_china_grew_fastest_once_they_stand_apart():
+    found = shift.since_china_apart().set_index("place")["growth"].round(1).to_dict()
+    assert found == {"China": 15.3, "US": 4.1, "UK": -4.2, "Germany": -7.0, "other countries": 6.0}
+
+
+def by_hand() -> dict[str, tuple[float, float]]:
+    """Return the ends of every bound from the figures as they stand in the filings."""
+    us, rest = 100 * log(4842 / 5048), 100 * log(2351 / 2210)
+    quarters = {"us": [(9335, -14), (8982, -13), (8699, -7), (8894, -9)]}
+    quarters["abroad"] = [(10074, -24), (9567, -22), (9016, -15), (9333, -15)]
+    now = {area: sum(value for value, _ in given) for area, given in quarters.items()}
+    before = {area: sum(value / (1 + rate / 100) for value, rate in given) for area, given in quarters.items()}
+    at_home = 100 * log(now["us"] / before["us"])
+    take = (1913 + 1249 + 2210) / before["abroad"]
+    its_volume = 100 * log((now["abroad"] - (1579 + 1023) / take) / (2210 / take))
+    lost = 100 * (log(4151 / 3303) - log(1959 / 1769)) + 100 * (log(5048 / 4151) - log(2210 / 1959))
+    return {
+        "take rate": (its_volume - at_home, rest - at_home),
+        "exchange rates": (rest - us, 100 * log((2351 + 320) / 2210) - us),
+        "hedges": (100 * log((2351 - 140) / (2210 + 65)) - us, rest - us),
+        "recovery": (rest - us - lost, rest - us),
+    }
+
+
+def test_each_bound_is_what_a_pocket_calculator_gives():
+    found = shift.bounds()
+    for term, ends in by_hand().items():
+        assert found.bounds(term) == pytest.approx(ends, abs=1e-9)
+
+
+def test_each_bound_is_what_the_readme_and_the_report_say():
+    printed = {term: tuple(np.round(shift.bounds().bounds(term), 1)) for term in shift.bounds().terms}
+    assert printed == {
+        "take rate": (-12.9, 17.7),
+        "exchange rates": (10.4, 23.1),
+        "hedges": (1.3, 10.4),
+        "recovery": (-9.8, 10.4),
+        "together": (-42.1, 30.5),
+    }
+
+
+def test_together_the_confounders_move_the_lead_by_the_sum_of_what_each_does():
+    lead, ends = shift.lead(), np.array(list(by_hand().values()))
+    assert shift.bounds().bounds("together") == pytest.approx(lead + (ends - lead).sum(axis=0), abs=1e-9)
+    assert shift.bounds().rows["estimate"].isna().all()  # a set has no point
+
+
+def test_what_alone_would_explain_the_lead_leaves_none_of_it():
+    alone = shift.bounds().rows.set_index("term")["alone"]
+    number = {term: float(re.findall(r"[\d.]+", text)[0]) for term, text in alone.items() if text != "–"}
+    us = log(4842 / 5048)
+    assert log((2351 - number["exchange rates"]) / 2210) == pytest.approx(us, abs=3e-4)  # whole millions
+    share = number["hedges"] / 100
+    assert log((2351 - 140 * share) / (2210 + 65 * share)) == pytest.approx(us, abs=5e-4)  # whole per cent
+    assert number["recovery"] / 100 * 20.16 == pytest.approx(shift.lead(), abs=0.1)
+    ends = shift.bounds().row("take rate")
+    assert number["take rate"] == pytest.approx(ends["conf_high"], abs=0.05)  # a take up by so much: no more volume
+
+
+def test_china_and_the_others_add_up_to_the_rest_of_the_world():
+    found, share = shift.china_alone(), shift.china_share()
+    assert share == pytest.approx(429 / (429 + 691))
+    whole = share * np.exp(found["china_growth"] / 100) + (1 - share) * np.exp(found["others_growth"] / 100)
+    np.testing.assert_allclose(whole, 2351 / 2210, rtol=1e-12)
+    assert found["lead"].round(1).tolist() == pytest.approx([25.1, 10.6, 0.0], abs=0.05)
+    assert found["others_growth"].iloc[-1] == pytest.approx(12.1, abs=0.05)
+
+
+@pytest.mark.parametrize("smaller", [0.3, 0.1, 0.01])
+def test_the_smaller_china_s_share_the_further_is_its_growth_from_that_of_the_others(smaller, monkeypatch):
+    wide = shift.china_alone()
+    monkeypatch.setattr(shift, "china_share", lambda: smaller)
+    apart = shift.china_alone().iloc[:2]
+    assert (apart["china_growth"] > wide["china_growth"].iloc[:2]).all()
+
+
+def test_the_totals_of_the_destinations_are_two_series_with_opposite_signs():
+    found = shift.totals_growth()
+    assert list(found) == ["period", "ebay", "alibaba"]
+    assert found["period"].is_unique
+    assert found["period"].is_monotonic_increasing
+    assert (found["ebay"].dropna() < 0).all()
+    assert found["alibaba"].median() > 0
+
+
+@pytest.mark.parametrize(
+    ("start", "asked", "said"),
+    [
+        ("eBay,net_revenue_us_sellers,2021,", "bounds", "sellers in US in 2021, 2022 was asked for; .* none in 2021"),
+        (
+            "eBay,net_revenue_uk_sellers,2018,1385",
+            "leads",
+            "sellers in UK in 2018, 2019 was asked for; .* none in 2018",
+        ),
+        ("eBay,net_revenue_china_sellers,2022H1", "china_alone", "in China in 2022H1, 2023H1 was .* none in 2022H1"),
+        ("eBay,gmv_us,2022Q2", "bounds", "us volume of 2021, 2022 was asked for; .* all quarters of 2021, 2022"),
+        ("eBay,gmv_international_growth_yoy,2022Q3", "bounds", "international volume .* not all quarters of 2021"),
+    ],
+)
+def test_a_missing_figure_is_refused_by_name_and_never_bridged(without, start, asked, said):
+    without(start)
+    with pytest.raises(DataError, match=f"{said}; add the .* with (its|their) source"):
+        getattr(shift, asked)()
+
+
+def test_the_word_of_investing_follows_from_the_bounds_and_not_from_the_sign():
+    judged = claims.judge("C07", "invest", estimate=shift.lead(), interval=shift.bounds().bounds("together"))
+    assert (judged.word, judged.unit) == ("Not shown", shift.UNIT)
+    assert judged.low < 0 < judged.estimate < judged.high
+    assert "first sign, and positive" in judged.why
+    without_take = claims.judge("C07", "invest", interval=shift.bounds().bounds("hedges"))
+    assert without_take.word == "Supported"  # had hedges been the only doubt
+    assert claims.judge("C07", "invest", interval=(-12.9, -1.0)).word == "Contradicted"
+
+
+def test_the_readme_quotes_the_leads_and_their_bounds_as_computed():
+    bullet = next(
+        line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if "The shift." in line
+    )
+    low, high = shift.bounds().bounds("together")
+    for value in (*LEADS.values(), round(low, 1), round(high, 1)):
+        assert f"{abs(value):.1f}" in bullet
