@@ -177,3 +177,14 @@ def test_the_actual_statistic_is_no_draw_and_an_endless_interval_ends_in_an_arro
     assert [float(one.get_xdata()[0]) for one in drawing.axes[0].lines if one.get_marker() == "<"] == [-200]
     assert not [one for one in drawing.axes[0].lines if one.get_marker() == ">"]
     assert figure(drawing, "A figure.", "One row.").html
+
+
+def test_columns_of_one_term_stand_side_by_side_and_each_says_its_value():
+    rows = pd.DataFrame({"term": ["a", "b", "b"], "value": [3.0, -2.0, 10.4], "look": ["hollow", "plain", "strong"]})
+    drawing = charts.columns(rows, title="T", ylabel="y", hollow="other", shaded={"b": "closures"})
+    axes = drawing.axes[0]
+    middle = [bar.get_x() + bar.get_width() / 2 for group in axes.containers for bar in group]
+    assert middle == pytest.approx([0.0, 0.8, 1.2])
+    assert [bar.get_height() for group in axes.containers for bar in group] == [3.0, -2.0, 10.4]
+    assert [text.get_text() for text in axes.texts] == ["+3.0", "−2.0", "+10.4", "other", "closures"]
+    assert figure(drawing, "A figure.", "Columns.").html

@@ -127,3 +127,13 @@ def test_a_preset_fixes_the_closed_share_and_its_accounts_follow_from_the_market
     assert closed["share"].tolist() == pytest.approx([0.85, 13.0])
     counts = [expected_accounts(Market.open("floor_3k", chosen("floor_3k"), seed)) for seed in (1, 2, 3)]
     assert closed.loc["floor_3k", ["low", "accounts", "high"]].tolist() == sorted(counts)
+
+
+def test_nesting_makes_fakes_given_up_cost_more_and_deterred_entry_less():
+    def cost(sigma: float, **without: float) -> float:
+        markets = list(scenarios.markets_of("mid_3k", range(1, 5)))
+        found = [[scenarios.outcomes(m.changed(sigma=sigma, **more))["E3g"] for more in ({}, without)] for m in markets]
+        return float(np.diff(found).mean())
+
+    assert cost(0.8, chill=0.0) > cost(0.4, chill=0.0) > 0
+    assert 0 < cost(0.8, deter=0.0) < cost(0.4, deter=0.0)

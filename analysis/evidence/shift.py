@@ -31,7 +31,7 @@ TABLES = (
 BEFORE, CLOSURES, AFTER = "before", "year of the closures", "after"
 ROLES = {"2021": CLOSURES, "2022": AFTER}
 AREAS = ("us", "international")  # of volume
-UNPLACED = ("exchange_rate_effect", "hedging_gain")  # in the revenue, but not told by location
+UNPLACED = {"rates": "net_revenue_exchange_rate_effect", "hedges": "net_revenue_hedging_gain"}  # not by location
 FIRST, LAST = "2021Q3", "2023Q2"  # of the destinations' totals, from the first quarter after the closures
 # Firms that publish Amazon's share of their revenue, and whether they were closed.
 MIXED = {"AuGroup / Aukey": "closed", "Sailvan Times": "not closed"}
@@ -42,29 +42,26 @@ def _ebay(name: str, freq: str, **where: Any) -> Series:
     return series.published("platform_quarterly", platform="eBay", series=name, publisher=EBAY, freq=freq, **where)
 
 
-def revenue(lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
-    """Return eBay's net revenue by location of the seller, million US dollars: a row a period, a column a place.
-
-    Raises
-    ------
-    DataError
-        If a place has no figure for one of the periods.
-    """
+def _figures(names: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
+    """Return series of eBay's side by side, a row a period; a DataError where one has no figure for a period."""
     freq = "H" if "H" in periods[0] else "A"
-    names = {place: f"net_revenue_{name}_sellers" for place, name in lines.items()}
-    found = {place: _ebay(name, freq, definition=definition).points["value"] for place, name in names.items()}
+    found = {label: _ebay(name, freq, definition=definition).points["value"] for label, name in names.items()}
     frame = pd.DataFrame(found).reindex(periods)
     for row, column in np.argwhere(frame.isna()):
-        period, place = frame.index[row], frame.columns[column]
-        asked = f"eBay's revenue from sellers in {place} in {', '.join(periods)} was asked for"
-        remedy = f"add the row of {names[place]} ({definition}) with its source"
-        raise DataError(f"{asked}; platform_quarterly.csv has none in {period}; {remedy}")
+        asked = f"eBay's {names[frame.columns[column]]} ({definition}) of {', '.join(periods)} was asked for"
+        remedy = "add the row with its source"
+        raise DataError(f"{asked}; platform_quarterly.csv has none of {frame.index[row]}; {remedy}")
     return frame
 
 
-def growth(*tables: Any) -> pd.DataFrame:
-    """Return growth in logs, 100 times, of the rows of :func:`revenue`; the first has none."""
-    return (100 * np.log(revenue(*tables))).diff().iloc[1:]
+def revenue(lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
+    """Return eBay's net revenue by location of the seller, million US dollars: a row a period, a column a place."""
+    return _figures({place: f"net_revenue_{name}_sellers" for place, name in lines.items()}, periods, definition)
+
+
+def growth(lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
+    """Return growth of :func:`revenue` from each period to the next in logs, 100 times, a row for each but the first."""
+    return (100 * np.log(revenue(lines, periods, definition))).diff().iloc[1:]
 
 
 def leads() -> pd.DataFrame:
@@ -87,19 +84,19 @@ def leads() -> pd.DataFrame:
     return frame
 
 
-def lead() -> float:
+def lead(leads: pd.DataFrame) -> float:
     """Return the lead over American sellers in the year after the closures."""
-    return float(leads().query("role == @AFTER")["US"].iloc[0])
+    return float(leads.query("role == @AFTER")["US"].iloc[0])
 
 
-def rank(*, with_others: bool = False) -> tuple[int, int]:
+def rank(leads: pd.DataFrame, *, with_others: bool = False) -> tuple[int, int]:
     """Return the rank of the year after the closures among those before them, 1 the highest lead, and of how many.
 
     `with_others` counts the years too in which the marketplace does not stand alone.
     """
-    years = leads().query("role != @CLOSURES and (@with_others or perimeter == @MARKETPLACE)")
+    years = leads.query("role != @CLOSURES and (@with_others or perimeter == @MARKETPLACE)")
     leading = years.drop_duplicates("year", keep="last")["US"]  # of two tables that of the marketplace
-    return int((leading >= lead()).sum()), len(leading)
+    return int((leading >= lead(leads)).sum()), len(leading)
 
 
 def since_china_apart() -> pd.DataFrame:
@@ -146,36 +143,39 @@ def bounds() -> Estimate:
         Rows with `term`, `assumption`, `alone` (what would explain the whole lead), `conf_low`, `conf_high`;
         `estimate` is NaN throughout: a set has no point.
     """
-    years = before, now = TABLES[-1][-1][-2:]
-    sales, (at_home, abroad) = revenue(LINES, years), (yearly_volume(area, years) for area in AREAS)
-    rates, hedges = (_ebay(f"net_revenue_{name}", "A").points["value"].loc[list(years)] for name in UNPLACED)
-    rest, others = sales[REST], sales[["UK", "Germany"]].sum(axis=1)
+    start, *_, before, now = TABLES[-1][-1]
+    sales, years = revenue(LINES, TABLES[-1][-1]), [before, now]
+    at_home, abroad = (yearly_volume(area, years) for area in AREAS)
+    unplaced = _figures(UNPLACED, years)
+    rates, hedges = unplaced["rates"], unplaced["hedges"]
+    us, rest, others = sales["US"], sales.loc[years, REST], sales.loc[years, ["UK", "Germany"]].sum(axis=1)
 
-    def grown(values: Any) -> float:
+    def grown(values: pd.Series) -> float:
         return float(100 * np.log(values[now] / values[before]))
 
-    us, take = grown(sales["US"]), (rest + others) / abroad
-    found, pace = grown(rest) - us, np.exp(us / 100)
+    pace, take = grown(us), (rest + others) / abroad
+    found = grown(rest) - pace
     own_volume = abroad - others / take[before]  # at a take that is that of all abroad, then theirs unchanged
-    lost = -leads().query("perimeter == @MARKETPLACE and year in ['2020', '2021']")["US"].sum()
+    lost = float(100 * np.log(us[before] / us[start] * sales.loc[start, REST] / rest[before]))
     ends = {
         "take rate": (grown(own_volume) - grown(at_home), grown(rest) - grown(at_home)),
-        "exchange rates": (found, grown(rest - rates * [0, 1]) - us),
-        "hedges": (grown(rest - hedges) - us, found),
+        "exchange rates": (found, grown(rest - rates * [0, 1]) - pace),
+        "hedges": (grown(rest - hedges) - pace, found),
         "recovery": (found - lost, found),
     }
     limits = np.sort(np.array(list(ends.values())), axis=1)
     limits = np.vstack([limits, found + (limits - found).sum(axis=0)])
-    gain = rest[now] - rest[before] * pace
+    factor = us[now] / us[before]
+    gain = rest[now] - rest[before] * factor
     said = {
-        f"in logs, take rose by {grown(take):.1f} abroad and {us - grown(at_home):.1f} in the US": (
+        f"in logs, take rose by {grown(take):.1f} abroad and {pace - grown(at_home):.1f} in the US": (
             f"a rise of {grown(rest) - grown(at_home):.1f}"
         ),
         f"changed eBay's revenue by {number(rates[now], 0)} million dollars": f"{number(gain, 0, signed=True)} million",
         f"brought {number(hedges[before], 0)}, then {number(hedges[now], 0)} million dollars": (
-            f"{gain / (hedges[now] - hedges[before] * pace):.0%} of them"
+            f"{gain / (hedges[now] - hedges[before] * factor):.0%} of them"
         ),
-        f"{lost:.1f} points were lost in 2020 and 2021": f"{found / lost:.0%} of them",
+        f"{lost:.1f} points were lost from {start} to {before}": f"{found / lost:.0%} of them",
         "all four at the same end": "–",
     }
     return Estimate(
