@@ -60,7 +60,7 @@ def revenue(lines: Mapping[str, str], periods: Sequence[str], definition: str = 
 
 
 def growth(lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
-    """Return growth of :func:`revenue` from each period to the next in logs, 100 times, a row for each but the first."""
+    """Return growth of :func:`revenue` on the period before, in logs, 100 times; the first period has none."""
     return (100 * np.log(revenue(lines, periods, definition))).diff().iloc[1:]
 
 
