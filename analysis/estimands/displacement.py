@@ -21,22 +21,16 @@ if TYPE_CHECKING:
 SURE = 3.0  # errors that a loss must be from zero, or it is too uncertain to divide by
 GROUPS = ("closed", "exposed", "unexposed")
 PARTS = [*(f"d{number}" for number in range(1, 8)), "sum"]
+RESIDUALS = ("d6", "d7")  # read as bounds: what is left carries the errors of all other parts
 
 
-def shares_of_loss(changes: Changes) -> Estimate:
-    """Divide sums of changes by the lost home sales of closed firms, L: per cent of L.
+def amounts(changes: Changes) -> Estimate:
+    """Add up what the lost home sales of closed firms, L, became, in units of sales.
 
     "d1", "d2": home sales of exposed firms, of the origin and of others; "d3", "d4": closed firms on the destinations;
-    "d5": closed firms on all other platforms; "d6": exposed firms off the home platform; "d7": what is left; "sum". A
-    part whose platform is not there is NaN, and its sales are in d7. "there": d3 and d4 together; and closed firms on
-    each other platform, by its code.
-
-    Intervals are Fieller's, with Student's t. Where L is not `SURE` errors from zero a DesignError says so, with L.
-    ``details``: `money`, the Estimate of the amounts and of "L".
-
-    References
-    ----------
-    Fieller, E. C. (1954), Some problems in interval estimation, JRSS B 16, 175-185.
+    "d5": closed firms on all other platforms; "d6": exposed firms off the home platform; "d7": what is left; "sum",
+    which is L. A part whose platform is not there is NaN, and its sales are in d7. "there": d3 and d4 together; and
+    closed firms on each other platform, by its code.
     """
     home, away = changes.home, changes.away
     there = [name for name in changes.destinations if name in away]
@@ -44,32 +38,48 @@ def shares_of_loss(changes: Changes) -> Estimate:
     moved |= {"d5": [name for name in away if name not in there], "there": there, **{name: [name] for name in away}}
     lacking = [name for name in ("d3", "d4", "d5") if not moved.get(name)]
 
-    def amounts(total: Total) -> dict[str, Any]:
+    def formula(total: Total) -> dict[str, Any]:
         own, other = (total("exposed", [home], own=own) for own in (True, False))
         closed = {name: total("closed", where) if where else np.nan for name, where in moved.items()}
         parts = {"d1": own, "d2": other, **dict.fromkeys(lacking, np.nan), **closed, "d6": total("exposed", away)}
         lost = -total("closed", [home])
         left = lost - own - other - total("closed", away) - parts["d6"]
-        return parts | {"d7": left, "sum": lost, "L": lost}
+        return parts | {"d7": left, "sum": lost}
 
     reason = f"{', '.join(lacking)}: no such platform in the data, so d7 holds its sales" if lacking else ""
-    money = changes.transform(amounts, estimand="L", unit=changes.estimate.unit, reason=reason)
-    lost = money["L"]
+    return changes.transform(formula, estimand="E4c", unit=changes.estimate.unit, reason=reason)
+
+
+def shares_of_loss(changes: Changes) -> Estimate:
+    """Divide :func:`amounts` by L: per cent of L. Intervals are Fieller's, with Student's t.
+
+    Raises
+    ------
+    DesignError
+        If L is not `SURE` errors from zero.
+
+    References
+    ----------
+    Fieller, E. C. (1954), Some problems in interval estimation, JRSS B 16, 175-185.
+    """
+    money = amounts(changes)
+    lost, names = money["sum"], money.terms
     loss, error = float(lost.value[0]), float(lost.std_error[0])
     if not loss > SURE * error:
         raise DesignError(
-            f"shares of lost {home} sales were asked for; the loss of {loss:.4g} {lost.unit} is known to ± {error:.2g} "
-            f"(one error), too uncertain to divide by; at least {SURE:g} errors are needed: read the amounts themselves"
+            f"shares of lost {changes.home} sales were asked for; the loss of {loss:.4g} {lost.unit} is known to ± "
+            f"{error:.2g} (one error), too uncertain to divide by; at least {SURE:g} errors are needed: read the "
+            "amounts themselves"
         )
-    names = money.terms[:-1]
+    place = names.index("sum")
     share = money.transform(
-        lambda x: dict(zip(names, 100 * x[:-1] / x[-1], strict=True)), estimand="E4c", unit="per cent of L"
+        lambda x: dict(zip(names, 100 * x / x[place], strict=True)), estimand="E4c", unit="per cent of L"
     )
     wide = stats.t.ppf((1 + money.level) / 2, share.freedom)
     joint = money.covariance
-    limits = 100 * _fieller(money.value[:-1], loss, np.diag(joint)[:-1], error**2, joint[:-1, -1], wide)
+    limits = 100 * _fieller(money.value, loss, np.diag(joint), error**2, joint[:, place], wide)
     limits = np.where(share.std_error <= 1e-9, share.value, limits)  # the sum is known
-    return replace(share, limits=np.where(np.isnan(share.value), np.nan, limits), details={"money": money})
+    return replace(share, limits=np.where(np.isnan(share.value), np.nan, limits))
 
 
 def _fieller(
@@ -113,11 +123,29 @@ def displacement(panel: Panel, design: Design) -> Estimate:
     Raises
     ------
     DesignError
-        If the comparison is not "low_exposure", as :func:`analysis.estimands.changes.estimated`, and if nothing was
-        lost.
+        If the comparison is not "low_exposure", as :func:`analysis.estimands.changes.estimated`, and if what was lost
+        is too uncertain.
     """
     found = shares_of_loss(_lossy(panel, design, "displacement"))
     return replace(found[PARTS], n=found.counts["firms"])
+
+
+def lost_sales(panel: Panel, design: Design) -> Estimate:
+    """Estimate the parts of :func:`displacement` in units of sales, also where their sum is too uncertain to divide by.
+
+    Returns
+    -------
+    Estimate
+        As :func:`amounts`.
+
+    Raises
+    ------
+    DesignError
+        As :func:`displacement`, but for the size of the loss.
+    """
+    low_exposure(panel, design, "displacement")
+    changes = estimated(panel, design)
+    return replace(amounts(changes), n=changes.estimate.counts["firms"])
 
 
 def relocation(panel: Panel, design: Design) -> Estimate:

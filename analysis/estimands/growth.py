@@ -109,11 +109,12 @@ def effect_on_growth(panel: Panel, design: Design, *, common: Range = NOTHING) -
 
 
 def against_others(panel: Panel, design: Design) -> Estimate:
-    """Estimate the common part of E3g, and E3g with it, against firms of other origins (a triple difference).
+    """Estimate the common part of E3g, and E3g with it, against firms of other origins.
 
-    Firms of low exposure saw no closure beside them. That those of the origin grew more or less than those of all
-    others may be the news, which was about the origin; it is, if both would have grown alike and the others had no
-    news. So the common part need not be assumed, and rests on firms that no closure came near.
+    Firms of low exposure saw no closure beside them. By how much more or less those of the origin grew than those of
+    all others, less the same a year before (a triple difference), may be the news, which was about the origin; it is,
+    if this gap in growth would have stayed as it was and the others had no news. So the common part need not be
+    assumed, and rests on firms that no closure came near.
 
     Returns
     -------
@@ -123,36 +124,44 @@ def against_others(panel: Panel, design: Design) -> Estimate:
     Raises
     ------
     DesignError
-        As :func:`effect_on_growth`, and if fewer than two clusters of either side sold before.
+        As :func:`effect_on_growth`; if the panel does not reach back two years before the window, or fewer than two
+        clusters of either side sold then.
     """
     low_exposure(panel, design, "the effect on growth")
     changes, sample = estimated(panel, design, home=True), design.sample(panel)
+    years = [slice(sample.before.start - 12, sample.before.stop - 12), sample.before, sample.after]
+    if years[0].start < 0:
+        raise DesignError(
+            f"growth against other origins, less that a year before, was asked for; it needs {sample.year_ago} less 12 "
+            f"months, and the panel starts in {panel.months[0]}; bring earlier months"
+        )
     known = np.flatnonzero(np.isfinite(sample.sums[:, :, 0]).all(axis=0))
-    before, after = sample.sums[:, known, 0]
+    sold = [np.nan_to_num(sample.home[known, year].sum(axis=1)) for year in years]
     code, sides = sample.mixed_cluster[known], [sample.comparison & side for side in (sample.is_own, ~sample.is_own)]
-    found = [len(np.unique(code[side[known] & (before > 0)])) for side in sides]
+    found = [len(np.unique(code[side[known] & (sold[0] > 0)])) for side in sides]
     if min(found) < 2:
         raise DesignError(
             f"growth of firms of low exposure against other origins was asked for; found {found[0]} and {found[1]} "
-            "clusters of them that sold before; two of each are the fewest: bring sellers of other origins too"
+            "clusters of them that sold two years before; two of each are needed: bring sellers of other origins too"
         )
-    sums = totals(
-        sample, np.column_stack([part * side[known] for side in sides for part in (after, before)]), code=code
-    )
-    unit, n = "percentage points", int(sum(side.sum() for side in sides))
-    common = sums.left_out(lambda x: {"common": 100 * (x[0] / x[1] - x[2] / x[3])}, estimand="E3g", unit=unit)
+    sums = totals(sample, np.column_stack([part * side[known] for side in sides for part in sold]), code=code)
+
+    def triple(x: Any) -> dict[str, Any]:
+        own, others = (grown[2] / grown[1] - grown[1] / grown[0] for grown in (x[:3], x[3:]))
+        return {"common": 100 * (own - others)}
+
+    common = sums.left_out(triple, estimand="E3g", unit="percentage points")
     seen = growth_effect(changes)["seen"]
-    return sample.mark(
-        replace(
-            seen,
-            terms=("common", "total"),
-            value=common.value + np.append(0.0, seen.value),
-            by_cluster=common.influence + np.column_stack([0 * seen.influence, seen.influence]),
-            covariance=None,
-            df=min(found) - 1,
-            n=n,
-        )
+    total = replace(
+        seen,
+        terms=("common", "total"),
+        value=common.value + np.append(0.0, seen.value),
+        by_cluster=common.influence + np.column_stack([0 * seen.influence, seen.influence]),
+        covariance=None,
+        df=min(found) - 1,
+        n=int(sum(side.sum() for side in sides)),
     )
+    return sample.mark(total)
 
 
 def effect_on_sales(panel: Panel, design: Design, *, common: Range = NOTHING) -> Estimate:

@@ -188,7 +188,7 @@ class GroupTime:
         value = means.value
         reasons = [
             (np.isnan(value), "have no comparison, or no positive mean"),
-            (np.isnan(np.diag(covariance)) & ~np.isnan(value), "rest on one cluster"),
+            (np.isnan(np.diag(covariance)) & ~np.isnan(value), "rest on one cluster alone, and have no error"),
         ]
         return Estimate(
             estimand=estimand,

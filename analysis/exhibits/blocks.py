@@ -7,7 +7,7 @@ table that is handed a refused Estimate in place of rows is one line: "NAME: not
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from html import escape
@@ -207,6 +207,11 @@ def threats(register: pd.DataFrame, named: Sequence[str]) -> Block:
 
 
 # Estimates
+
+
+def as_bounds(rows: pd.DataFrame | Estimate, names: Collection[str]) -> pd.DataFrame | Estimate:
+    """Take the points off some rows, by `id`: their intervals are to be read as bounds. A refusal stays as it is."""
+    return rows if isinstance(rows, Estimate) else rows.assign(estimate=rows["estimate"].mask(rows["id"].isin(names)))
 
 
 def estimates(
