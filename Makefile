@@ -29,7 +29,7 @@ bench: $(READY) ## time the runner against the plain way, estimators against oth
 size: $(READY) ## print lines of code by room beside the plan, imports between files, and circles
 	@$(BIN)/python benchmarks/size.py
 
-audit: $(READY) ## hold every estimand against the truth of simulated markets; writes data/audit.csv and docs/coverage.md
+audit: $(READY) ## hold every estimand against the truth of the simulated market and of plain panels; writes data/audit.csv and docs/coverage.md
 	@$(BIN)/python benchmarks/coverage.py
 
 coverage: audit

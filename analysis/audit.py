@@ -1,9 +1,10 @@
 """Would the methods see the truth? Every estimand of a panel on simulated markets whose truth is known.
 
-`replicate` simulates markets and asks each of them for every estimand that there is; `summarise` turns the answers
-into measures of performance, each with its Monte Carlo error, and a grade by rule (:mod:`analysis.grades`); `shares`
-counts the truths that lie inside their intervals; `write` keeps the tables as ``data/audit.csv`` and
-``data/audit_covered.csv``. The names follow Morris, T. P., White, I. R. and Crowther, M. J. (2019), Using simulation
+There are two judges: the simulated market, and plain panels that have nothing of its structure
+(:mod:`analysis.market.plain`), so that no method is tuned to the market. `replicate` simulates panels of both and asks
+each for every estimand that there is; `summarise` turns the answers into measures of performance, each with its Monte
+Carlo error, and a grade by rule (:mod:`analysis.grades`); `write` keeps the table as ``data/audit.csv``. The names
+follow Morris, T. P., White, I. R. and Crowther, M. J. (2019), Using simulation
 studies to evaluate statistical methods, Statistics in Medicine 38, 2074-2102.
 """
 
@@ -11,11 +12,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -30,15 +31,15 @@ from analysis.estimands.event_study import event_study, true_path
 from analysis.estimate import Bools, Floats
 from analysis.estimators.power import detectable
 from analysis.grades import PATH, ROUNDING, grade, reason
-from analysis.market import simulate
+from analysis.market import parameters, plain, simulate
 from analysis.market.parameters import PLATFORMS, Parameters, chosen
 from analysis.testing import POWER
 
 if TYPE_CHECKING:
-    from analysis.market.truth import Truth
     from analysis.panel import Panel
 
-FILE, COVERED = data.DATA / "audit.csv", data.DATA / "audit_covered.csv"
+FILE = data.DATA / "audit.csv"
+PRESETS = (*parameters.PRESETS, *plain.PRESETS)
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 REPLICATES = [
     *("preset", "seed", "closed", "level", "id", "label", "unit"),
@@ -52,10 +53,11 @@ COLUMNS = [
     *("grade", "reason"),
 ]
 Pair = tuple[float, float]
+Made = TypeVar("Made")
 
 
 def replicate(presets: Iterable[str], seeds: Iterable[int], *, design: Design, workers: int) -> pd.DataFrame:
-    """Simulate markets, and hold every answer of each against its truth.
+    """Simulate panels of both judges, and hold every answer of each against its truth.
 
     The estimands are those of :func:`analysis.estimands.catalogue.estimate_all`: one added there is audited; and
     `PATH`, whether the band of the event study holds the whole true path. The rows do not depend on `workers`.
@@ -63,9 +65,9 @@ def replicate(presets: Iterable[str], seeds: Iterable[int], *, design: Design, w
     Parameters
     ----------
     presets : iterable of str
-        Presets of the simulated market.
+        Of `PRESETS`: of the simulated market, or plain ones.
     seeds : iterable of int
-        Of each preset. Markets of one seed share their random numbers, also over presets.
+        Of each preset. Presets of one judge share their random numbers where they share a seed.
     design : Design
         How every panel is looked at.
     workers : int
@@ -84,31 +86,42 @@ def replicate(presets: Iterable[str], seeds: Iterable[int], *, design: Design, w
         If there is no market to simulate, a preset is unknown, or there are fewer than one worker.
     """
     presets = list(presets)
+    found = pd.concat(each_panel(partial(_market, design), presets, seeds, workers))[REPLICATES]
+    return found.sort_values("preset", key=lambda names: names.map(presets.index), kind="stable", ignore_index=True)
+
+
+def each_panel(
+    make: Callable[[str, int], Made], presets: Iterable[str], seeds: Iterable[int], workers: int
+) -> list[Made]:
+    """Return what `make` makes of every preset and seed, seed by seed, as :func:`replicate`, in so many processes."""
+    presets = list(presets)
     work = [(preset, seed) for seed in seeds for preset in presets]
     if not work or whole_number("workers", workers) < 1:
         raise DesignError(
             f"an audit was asked for; found {len(work)} markets and {workers} workers; give at least one preset, one "
             "seed and one worker"
         )
-    for preset in presets:
+    for preset in set(presets).difference(plain.PRESETS):
         chosen(preset)
-    make, watched = partial(_market, design), partial(tqdm, total=len(work), desc="markets", disable=None)
+    watched = partial(tqdm, total=len(work), desc="markets", disable=None)
     if workers == 1:
-        rows = list(watched(map(make, *zip(*work, strict=True))))
-    else:
-        for name in THREADS:  # read by each process when it imports numpy; this one has read them
-            os.environ.setdefault(name, "1")
-        fresh = multiprocessing.get_context("spawn")  # kernels have threads, which a fork would inherit half-way
-        with ProcessPoolExecutor(min(workers, len(work)), mp_context=fresh) as pool:
-            rows = list(watched(pool.map(make, *zip(*work, strict=True))))
-    found = pd.concat(rows)[REPLICATES]
-    return found.sort_values("preset", key=lambda names: names.map(presets.index), kind="stable", ignore_index=True)
+        return list(watched(map(make, *zip(*work, strict=True))))
+    for name in THREADS:  # read by each process when it imports numpy; this one has read them
+        os.environ.setdefault(name, "1")
+    fresh = multiprocessing.get_context("spawn")  # kernels have threads, which a fork would inherit half-way
+    with ProcessPoolExecutor(min(workers, len(work)), mp_context=fresh) as pool:
+        return list(watched(pool.map(make, *zip(*work, strict=True))))
+
+
+def simulated(preset: str, seed: int) -> tuple[Panel, Any]:
+    """Return a panel and its truth from the judge that has the preset."""
+    return plain.simulate(preset, seed) if preset in plain.PRESETS else simulate(preset, seed)
 
 
 def _market(design: Design, preset: str, seed: int) -> pd.DataFrame:
-    """Simulate one market and return its rows."""
+    """Simulate one panel and return its rows."""
     try:
-        panel, truth = simulate(preset, seed)
+        panel, truth = simulated(preset, seed)
         known = truth.scalars(design.post_from, design.post_to)
         rows = estimate_all(panel, design).rows
         path = pd.DataFrame([{"refused": ""} | path_inside(panel, truth, design)])
@@ -120,7 +133,7 @@ def _market(design: Design, preset: str, seed: int) -> pd.DataFrame:
     return rows.assign(preset=preset, seed=seed, closed=panel.count_closed(cut=design.cut), level=design.level)
 
 
-def path_inside(panel: Panel, truth: Truth, design: Design) -> dict[str, Any]:
+def path_inside(panel: Panel, truth: Any, design: Design) -> dict[str, Any]:
     """Return a row for the path of E1a by month since closure, before it and after.
 
     The estimate is the largest gap between the path and its truth over all months with a band, signed, in half-widths
@@ -154,8 +167,8 @@ def _estimands() -> dict[str, dict[str, str]]:
 
 
 def cause(name: str, preset: str) -> str:
-    """Return the known cause of a bias of an estimand in a preset; empty where none is known."""
-    row = _estimands().get(name, {})
+    """Return the known cause of a bias of an estimand in a preset of the market; empty where none is known."""
+    row = {} if preset in plain.PRESETS else _estimands().get(name, {})
     return row.get(f"bias_{preset}") or row.get("bias", "")
 
 
@@ -200,8 +213,7 @@ def summarise(replicates: pd.DataFrame) -> pd.DataFrame:
     table["mde"], table["mde_mc"] = _smallest_seen(table)
     table.loc[table["id"] == PATH, ["mde", "mde_mc"]] = np.nan  # a gap in half-widths is no effect
     records = table.to_dict("records")
-    said = [(reason(row), cause(row["id"], row["preset"])) for row in records]
-    reasons = [f"{why}: {known}" if known and why.startswith("bias") else why for why, known in said]
+    reasons = [reason(row, cause(row["id"], row["preset"])) for row in records]
     return table.assign(grade=[grade(row) for row in records], reason=reasons)
 
 
@@ -279,64 +291,57 @@ def _smallest_seen(table: pd.DataFrame) -> tuple[Floats, Floats]:
     return at, np.where(table["sd_mc"].isna(), np.nan, (high - low) / 2)
 
 
-def covered(replicates: pd.DataFrame) -> dict[str, float]:
-    """Return how many of all truths lie inside their intervals, over estimands and presets.
+def beside_audit(replicates: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
+    """Compare the coverage of some replicates with that of an audit, which may no longer speak of the code.
 
-    Estimates of one market go together, and so do markets of one seed: the Monte Carlo error is that of the mean over
-    seeds, the interval from Student's t.
+    Of each interval it is asked whether it holds its truth, less the share of intervals of its cell that did in the
+    audit; where levels differ, both less their level. Estimates of one panel go together, and so do panels of one
+    seed: the Monte Carlo error is that of the mean over seeds, the interval from Student's t.
+
+    Parameters
+    ----------
+    replicates : DataFrame
+        From :func:`replicate`, on other seeds.
+    table : DataFrame
+        From :func:`summarise`.
 
     Returns
     -------
     dict
-        `share`, `error`, `low`, `high` in per cent; `intervals`, `seeds`, `markets` that stand behind it. The error is
-        NaN with a single seed.
+        `estimate`, `std_error`, `conf_low`, `conf_high` in percentage points, `unit`; `intervals`, `seeds`, `markets`
+        that stand behind it. The error is NaN with a single seed.
 
     Raises
     ------
     DesignError
-        If no interval has a truth.
+        If no interval has a truth and a cell in the audit.
     """
+    known = table.loc[table["coverage"].notna(), ["preset", "id", "coverage", "level"]]
     used = replicates[replicates["low"].notna() & replicates["truth"].notna()]
+    used = used.merge(known, on=["preset", "id"], suffixes=("", "_audit"))
     if used.empty:
-        raise DesignError("a share of truths inside intervals was asked for; no interval has a truth; simulate more")
+        raise DesignError(
+            f"the coverage of {len(replicates)} estimates was asked for, beside that of {len(known)} cells of an "
+            "audit; none has an interval, a truth and a cell; simulate more, or presets of the audit"
+        )
     inside = (used["low"] <= used["truth"]) & (used["truth"] <= used["high"])
-    by_seed = inside.groupby(used["seed"]).agg(["sum", "count"])
-    share, seeds = 100 * float(inside.mean()), len(by_seed)
-    # of a ratio of sums over seeds
-    gap = 100 * by_seed["sum"].to_numpy(float) - share * by_seed["count"].to_numpy(float)
-    error = float(np.sqrt(seeds * (gap**2).sum() / (seeds - 1)) / len(used)) if seeds > 1 else np.nan
+    gap = 100 * (inside - used["level"] - used["coverage"] + used["level_audit"])
+    by_seed = gap.groupby(used["seed"]).agg(["sum", "count"])
+    mean, seeds = float(gap.mean()), len(by_seed)
+    away = (by_seed["sum"] - mean * by_seed["count"]).to_numpy()  # of a ratio of sums over seeds
+    error = float(np.sqrt(seeds * (away**2).sum() / (seeds - 1)) / len(used)) if seeds > 1 else np.nan
     half = float(stats.t.ppf(0.975, seeds - 1)) * error
     return {
-        "share": share,
-        "error": error,
-        "low": max(share - half, 0.0),
-        "high": min(share + half, 100.0),
+        **{"estimate": mean, "std_error": error, "conf_low": mean - half, "conf_high": mean + half},
+        "unit": "percentage points",
         "intervals": len(used),
         "seeds": seeds,
         "markets": len(used[["preset", "seed"]].drop_duplicates()),
     }
 
 
-def shares(replicates: pd.DataFrame, *, first: int = 50) -> pd.DataFrame:
-    """Return :func:`covered` over all presets, over all presets in the first so many seeds, and by preset.
-
-    Returns
-    -------
-    DataFrame
-        `preset`, "all" or one; `first_seed`, `last_seed`, and what :func:`covered` returns.
-    """
-    lowest = replicates["seed"].min()
-    parts = [("all", replicates), ("all", replicates[replicates["seed"] < lowest + first])]
-    parts += [(str(name), part) for name, part in replicates.groupby("preset", sort=False)]
-    rows = [
-        {"preset": name, "first_seed": part["seed"].min(), "last_seed": part["seed"].max()} | covered(part)
-        for name, part in parts
-    ]
-    return pd.DataFrame(rows).drop_duplicates(["preset", "first_seed", "last_seed"], ignore_index=True)
-
-
 def write(table: pd.DataFrame, path: Path = FILE) -> bool:
-    """Write a table of :func:`summarise` or :func:`shares` as CSV, whole or not at all.
+    """Write a table of :func:`summarise` as CSV, whole or not at all.
 
     A column `provenance` says "simulated" in every row.
 
@@ -354,15 +359,19 @@ def write(table: pd.DataFrame, path: Path = FILE) -> bool:
 
 
 def mechanisms(table: pd.DataFrame) -> pd.DataFrame:
-    """Describe the presets of an audit by the parameters in which they differ from the defaults, ``mid_3k``.
+    """Describe the presets of an audit: those of the market by what differs from the defaults, ``mid_3k``.
 
     Returns
     -------
     DataFrame
-        `preset`; `closed`, mean number of closed firms of a panel; `differs`, parameters with value, default and unit.
+        `preset`; `closed`, mean number of closed firms of a panel; `differs`, parameters with value, default and unit,
+        or what a plain panel is made of.
     """
     rows = []
     for preset, closed in table.groupby("preset", sort=False)["closed"].first().items():
+        if preset in plain.PRESETS:
+            rows.append({"preset": preset, "closed": closed, "differs": plain.PRESETS[str(preset)].words})
+            continue
         values = vars(chosen(str(preset)))
         words = [
             f"{row['name']} {values[row['name']]:,.10g} instead of {row['default']:,.10g} ({row['unit']})"

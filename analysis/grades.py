@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis import data
+from analysis.market import plain
 from analysis.market.parameters import PRESETS
 
 USABLE, WITH_BOUNDS, DO_NOT_USE = "usable", "usable with bounds", "do not use"
@@ -21,16 +22,21 @@ SHORT = dict(zip((*GRADES, NOT_GRADED), ("yes", "bounds", "no", "–"), strict=T
 LOST = 0.03  # coverage that a bias of half a spread takes from a 95 % interval: P(|Z + 0.5| < 1.96) = 0.92
 LOST_WITH_BOUNDS = 0.10  # three misses where one is due: errors a quarter too small, or a bias of nine tenths
 MOST_BIAS = 0.5  # of the spread
-TOO_SMALL = 0.85  # mean standard error over the spread
+MOST_OF_EFFECT = 0.25  # bias, of the effect that is looked for
+MARGINS = {"E3g": 2.0, "E3s": 1.0}  # points that matter, as in report 05
+EXAGGERATES = 2.0  # Type M from which an estimate that is seen misleads
+RIGHT_ERRORS = (0.8, 1.5)  # mean standard error over the spread
 FEWEST = 20  # markets; with fewer, one miss moves coverage by more than the rule's steps
 
 FEW = "few_treated"
 PLAUSIBLE = tuple(preset for preset in PRESETS if preset not in ("null", FEW))
 """Presets that a real market could be, and nobody can tell which, if more than a handful of firms are closed.
 
-Not ``null``: there closures are dated and change nothing, but a closed account does not sell. ``few_treated`` joins
-where the number of closed firms, which is seen before anything is estimated, is as small as there: :func:`plausible`.
+Not ``null``: there closures are dated and change nothing, but a closed account does not sell. ``few_treated`` and plain
+presets join by the number of closed firms, which is seen before anything is estimated: :func:`plausible`.
 """
+PLAIN = tuple(name for name, made in plain.PRESETS.items() if made.lost)
+"""Plain presets in which closure does something."""
 
 PATH = "E1a_path"
 ROUNDING = 1e-9  # a truth nearer to zero, in per cent or points, is zero: sums of sales cancel to some 1e-14
@@ -49,14 +55,10 @@ def grade(row: Mapping[str, Any]) -> str:
     """Grade one row of :func:`analysis.audit.summarise`.
 
     - *Usable*: intervals hold the truth at most 3 points less often than they say (92 per cent where they say 95), and
-      the bias is at most half the spread. Point and interval can be read.
-    - *Usable with bounds*: at most 10 points less often, whatever the bias. Read the interval, not the point.
+      the row has none of the :func:`faults`. Point and interval can be read.
+    - *Usable with bounds*: at most 10 points less often, whatever the faults. Read the interval, not the point.
     - *Do not use*: less often.
     - *Not graded*: fewer than `FEWEST` markets give an interval and a truth.
-
-    The two limits of *usable* are one: a bias of half a spread, with right errors, takes just those 3 points. The limit
-    on bias is there because wide intervals hide a bias: they cover, and the point is wrong. Nothing is taken off for
-    intervals that are too wide; such a design is honest and weak, which the detectable effect says.
 
     What is observed is held against the limits as it is. A slack of two Monte Carlo errors, which this rule once gave,
     rewards ignorance: with 30 markets a coverage of 80 per cent would pass as 92. The price is that an estimator at a
@@ -68,39 +70,64 @@ def grade(row: Mapping[str, Any]) -> str:
     lost = round(row["level"] - row["coverage"], 9)  # 0.95 less 0.92 is 0.03
     if lost > LOST_WITH_BOUNDS:
         return DO_NOT_USE
-    return USABLE if lost <= LOST and abs(row["bias"]) <= MOST_BIAS * row["sd"] else WITH_BOUNDS
+    return WITH_BOUNDS if lost > LOST or faults(row) else USABLE
 
 
-def reason(row: Mapping[str, Any]) -> str:
-    """Say why a row is not usable: its largest fault, or why it has no grade; empty where it is usable."""
+def faults(row: Mapping[str, Any]) -> list[str]:
+    """Say what is wrong with the points and errors of a row; coverage is another matter, for wide intervals cover.
+
+    - The bias is more than half the spread: with right errors it takes 3 points of coverage. Or it is more than a
+      quarter of the effect that is looked for: the mean true one; where that is zero, the margin of the project
+      (`MARGINS`), or where there is none the smallest effect seen.
+    - The mean error is less than 0.8 of the spread, or more than 1.5.
+    - Estimates whose interval does not hold zero are on average twice their truth or more (Type M).
+    """
+    found, bias = [], abs(row["bias"])
+    what, size = "mean true effect", abs(row["truth"])
+    if size <= ROUNDING:
+        what, size = ("margin", MARGINS[row["id"]]) if row["id"] in MARGINS else ("smallest effect seen", row["mde"])
+    if bias > MOST_BIAS * row["sd"]:
+        found.append(f"bias of {row['bias'] / row['sd']:+.1f} spreads".replace("-", "−"))
+    elif bias > MOST_OF_EFFECT * size:
+        found.append(f"bias of {bias / size:.2g} times the {what}")
+    if row["mean_error"] < RIGHT_ERRORS[0] * row["sd"]:
+        found.append("errors too small")
+    if row["mean_error"] > RIGHT_ERRORS[1] * row["sd"]:
+        found.append("errors too large")
+    if row["type_m"] >= EXAGGERATES:
+        found.append(f"exaggerates {row['type_m']:.1f} times")
+    return found
+
+
+def reason(row: Mapping[str, Any], cause: str = "") -> str:
+    """Say why a row is not usable: its faults, a bias with its `cause`; or why it has no grade. Empty where usable."""
     given = grade(row)
-    if given == USABLE:
-        return ""
     if given == NOT_GRADED:
         without = "truth not defined" if row["undefined"] else "not estimable"
         return f"fewer than {FEWEST} markets" if row["markets"] else without
-    if abs(row["bias"]) > MOST_BIAS * row["sd"]:
-        return f"bias of {row['bias'] / row['sd']:+.1f} spreads".replace("-", "−")
-    return "errors too small" if row["mean_error"] < TOO_SMALL * row["sd"] else "skewed, or few closed groups"
+    said = [f"{fault} ({cause})" if cause and fault.startswith("bias") else fault for fault in faults(row)]
+    return "; ".join(said) or ("" if given == USABLE else "skewed, or few closed groups")
 
 
 def plausible(closed: float | None, audit: pd.DataFrame) -> tuple[str, ...]:
-    """Return the presets that the market of a real panel could be.
+    """Return the presets that a real panel could be.
 
     Parameters
     ----------
     closed : float or None
-        Closed firms of the panel: where it is nearer to that of ``few_treated`` than to that of any of `PLAUSIBLE`, on
-        the log scale, ``few_treated`` is one of them too. None for a panel of which no number is known.
+        Closed firms of the panel. By their number, on the log scale, the nearest plain presets join `PLAUSIBLE`; and
+        ``few_treated``, where it is nearer than any of these. None where the number is not known: then all of them.
     audit : DataFrame
         With `preset` and `closed`, the mean number of closed firms of a panel.
     """
+    number = audit.groupby("preset")["closed"].first()
     if closed is None:
-        return PLAUSIBLE
-    mean = audit.groupby("preset")["closed"].first().map(math.log)
-    away = (mean - math.log(max(closed, 1))).abs()
-    near = FEW in away and away[FEW] < away.reindex(PLAUSIBLE).min()
-    return (*PLAUSIBLE, FEW) if near else PLAUSIBLE
+        return (*PLAUSIBLE, FEW, *PLAIN)
+    away = (number.map(math.log) - math.log(max(closed, 1))).abs()
+    few = [FEW] if FEW in away and away[FEW] < away.reindex(PLAUSIBLE).min() else []
+    at = away[away.index.isin(PLAIN)]
+    groups = [plain.PRESETS[str(name)].closed_groups for name in at.index[at == at.min()]]
+    return (*PLAUSIBLE, *few, *(name for name in PLAIN if plain.PRESETS[name].closed_groups in groups))
 
 
 def beside(rows: pd.DataFrame, preset: str, closed: float | None, *, audit: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -111,8 +138,8 @@ def beside(rows: pd.DataFrame, preset: str, closed: float | None, *, audit: pd.D
     rows : DataFrame
         With a column `id`.
     preset : str
-        Preset of the simulated market. Empty for a panel that was brought: then the worst grade over the presets that
-        its market could be, :func:`plausible`; presets that give no grade are passed over.
+        Preset of the simulated market. Empty for a panel that was brought: then the worst grade over the presets of
+        both judges that it could be, :func:`plausible`; presets that give no grade are passed over.
     closed : float or None
         Closed firms of the panel; see :func:`plausible`.
     audit : DataFrame, optional
@@ -131,14 +158,60 @@ def beside(rows: pd.DataFrame, preset: str, closed: float | None, *, audit: pd.D
 
 
 def overview(audit: pd.DataFrame) -> pd.DataFrame:
-    """Return all grades of an audit in short: a row per estimand, a column per preset, and `panel`, the worst.
+    """Return all grades of an audit in short: a row per estimand, a column per preset, and those of a real panel.
 
-    "yes" usable, "bounds" usable with bounds, "no" do not use, "–" not graded.
+    The latter by the number of closed firms in plain panels, such as "panel, 42 closed". "yes" usable, "bounds" usable
+    with bounds, "no" do not use, "–" not graded.
     """
     wide = audit.pivot(index="id", columns="preset", values="grade")
     wide = wide.reindex(index=audit["id"].unique(), columns=audit["preset"].unique()).reset_index()
-    panel = beside(wide, "", None, audit=audit)["grade"]
-    return wide.assign(panel=panel).replace(SHORT).fillna(SHORT[NOT_GRADED])
+    number = audit[audit["preset"].isin(PLAIN)].groupby("preset", sort=False)["closed"].first().round()
+    panels = {f"panel, {n:.0f} closed": beside(wide, "", n, audit=audit)["grade"] for n in number.unique()}
+    return wide.assign(**panels).replace(SHORT).fillna(SHORT[NOT_GRADED])
+
+
+def judge(presets: pd.Series) -> pd.Series:
+    """Return which judge has each preset: "market" or "plain"."""
+    return presets.isin(plain.PRESETS).map({True: "plain", False: "market"})
+
+
+def right(table: pd.DataFrame) -> tuple[float, float]:
+    """Return the limits between which coverage is right: 3 points either side of the level of an audit."""
+    level = float(table["level"].iloc[0])
+    return round(level - LOST, 9), round(level + LOST, 9)
+
+
+def distribution(table: pd.DataFrame) -> pd.DataFrame:
+    """Return how coverage is spread over the cells of an audit that can be graded, by judge and for both.
+
+    Returns
+    -------
+    DataFrame
+        `judge`, `cells`; `below`, `within`, `above`, per cent of cells with coverage short of :func:`right`, in it, and
+        beyond; and quantiles of coverage over cells, per cent, in `q05`, `q25`, `q50`, `q75`, `q95`.
+    """
+    graded = table[table["markets"] >= FEWEST]
+    (low, high), rows = right(table), []
+    for name, part in [("both", graded), *graded.groupby(judge(graded["preset"]))]:
+        cover = part["coverage"].round(9)
+        parts = {"below": cover < low, "within": cover.between(low, high), "above": cover > high}
+        rows.append(
+            {"judge": name, "cells": len(part)}
+            | {word: 100 * hits.mean() for word, hits in parts.items()}
+            | {f"q{at:02d}": 100 * cover.quantile(at / 100) for at in (5, 25, 50, 75, 95)}
+        )
+    return pd.DataFrame(rows)
+
+
+def outside(table: pd.DataFrame) -> pd.DataFrame:
+    """Return coverage in per cent by estimand and preset where it is not :func:`right`; missing where it is.
+
+    Estimands and presets without any such cell are left out.
+    """
+    low, high = right(table)
+    cover = table["coverage"].round(9)
+    off = table[(table["markets"] >= FEWEST) & ~cover.between(low, high)]
+    return 100 * grid(off, "coverage", table).dropna(how="all").dropna(axis=1, how="all")
 
 
 def grid(table: pd.DataFrame, column: str, like: pd.DataFrame) -> pd.DataFrame:
@@ -147,10 +220,14 @@ def grid(table: pd.DataFrame, column: str, like: pd.DataFrame) -> pd.DataFrame:
     return wide.reindex(index=like["id"].unique(), columns=like["preset"].unique())
 
 
-def coverage_cells(table: pd.DataFrame, limits: tuple[float, float]) -> Cells:
-    """Return per cent of intervals that hold the truth by estimand (rows) and preset, darker below each limit."""
-    shares = grid(table, "coverage", table)
-    return 100 * shares, 2 - np.digitize(shares, limits), 0
+def coverage_cells(table: pd.DataFrame) -> Cells:
+    """Return per cent of intervals that hold the truth by estimand (rows) and preset; shaded where not :func:`right`.
+
+    Dark: below; mid: above.
+    """
+    shares = grid(table, "coverage", table).round(9)
+    low, high = right(table)
+    return 100 * shares, np.where(shares < low, 2, np.where(shares > high, 1, 0)), 0
 
 
 def error_cells(table: pd.DataFrame) -> dict[str, Cells]:

@@ -16,9 +16,10 @@ from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import Design
 from analysis.estimands.event_study import event_study, true_path
 from analysis.exhibits import charts, curves, style
-from analysis.market import simulate
+from analysis.market import plain, simulate
 from analysis.market.parameters import PLATFORMS, PRESETS
 from analysis.provenance import ROOT
+from benchmarks import coverage
 
 DESIGN = Design()
 
@@ -52,8 +53,8 @@ def replicates(estimate, *, truth=1.0, error=1.0, preset="mid_3k", name="E9", un
 
 
 def row(**changed):
-    plain = {"level": 0.95, "markets": 200, "undefined": 0, "coverage": 0.95, "bias": 0.0, "sd": 1.0, "mean_error": 1.0}
-    return plain | changed
+    right = {"id": "E9", "level": 0.95, "markets": 200, "undefined": 0, "coverage": 0.95, "mde": 2.8, "type_m": np.nan}
+    return right | {"truth": 0.0, "bias": 0.0, "sd": 1.0, "mean_error": 1.0} | changed
 
 
 def test_the_rows_do_not_depend_on_the_number_of_workers(small):
@@ -150,13 +151,32 @@ def test_nothing_is_exaggerated_where_the_truth_is_zero():
     assert np.isnan(found["type_m"])
 
 
+TRUE, BIASED = "mean true effect", "bias of {} times the {}"
+
+
 @pytest.mark.parametrize(
     ("changed", "grade", "reason"),
     [
         ({}, "usable", ""),
         ({"coverage": 0.92}, "usable", ""),
         ({"coverage": 0.915}, "usable with bounds", "skewed, or few closed groups"),
-        ({"coverage": 0.90, "mean_error": 0.8}, "usable with bounds", "errors too small"),
+        ({"coverage": 0.90, "mean_error": 0.79}, "usable with bounds", "errors too small"),
+        ({"mean_error": 0.8}, "usable", ""),
+        ({"mean_error": 1.5}, "usable", ""),
+        ({"mean_error": 1.51}, "usable with bounds", "errors too large"),
+        ({"mean_error": np.nan}, "usable", ""),  # a band, which has none
+        ({"sd": 0.0, "mean_error": 0.0}, "usable", ""),
+        ({"truth": 4.0, "bias": -0.5, "sd": 1.0}, "usable", ""),
+        ({"truth": 4.0, "bias": -1.0, "sd": 9.0, "mean_error": 9.0}, "usable", ""),
+        ({"truth": 4.0, "bias": 1.01, "sd": 9.0, "mean_error": 9.0}, "usable with bounds", BIASED.format("0.25", TRUE)),
+        ({"truth": -0.1, "bias": 0.2}, "usable with bounds", BIASED.format("2", TRUE)),
+        ({"id": "E3g", "bias": 0.5}, "usable", ""),
+        ({"id": "E3g", "bias": 0.6, "sd": 2, "mean_error": 2}, "usable with bounds", BIASED.format("0.3", "margin")),
+        ({"id": "E3s", "bias": 0.3}, "usable with bounds", BIASED.format("0.3", "margin")),
+        ({"bias": 0.4, "mde": 1.5}, "usable with bounds", BIASED.format("0.27", "smallest effect seen")),
+        ({"truth": 4.0, "type_m": 1.99}, "usable", ""),
+        ({"truth": 4.0, "type_m": 2.0}, "usable with bounds", "exaggerates 2.0 times"),
+        ({"type_m": 3.0, "mean_error": 0.5}, "usable with bounds", "errors too small; exaggerates 3.0 times"),
         ({"coverage": 1.0, "bias": -0.6}, "usable with bounds", "bias of −0.6 spreads"),
         ({"coverage": 0.85}, "usable with bounds", "skewed, or few closed groups"),
         ({"coverage": 0.845, "bias": 1.0}, "do not use", "bias of +1.0 spreads"),
@@ -178,11 +198,45 @@ def test_more_coverage_or_less_bias_never_lowers_a_grade():
     assert (np.diff(ranks, axis=1) >= 0).all()
 
 
-def test_estimands_that_go_together_do_not_make_the_share_of_truths_look_surer():
+def test_a_run_is_held_against_the_audit_cell_by_cell():
+    """One cell covers 95 per cent in the audit and half here, the other is as it was: 0.5 - 0.95 over two, by seed."""
+    both = [replicates([1.0, 9.0], preset="null"), replicates([1.0, 1.0], name="E8", preset="null")]
+    table = pd.DataFrame({"preset": "null", "id": ["E9", "E8", "E7"], "coverage": [0.95, 1.0, np.nan], "level": 0.95})
+    found = audit.beside_audit(pd.concat([*both, replicates([9.0], name="E7", preset="null")]), table)
+    assert found["estimate"] == pytest.approx(-22.5)
+    assert (found["intervals"], found["seeds"], found["markets"]) == (4, 2, 2)
+    assert found["std_error"] == pytest.approx(25)  # half a miss of two intervals, in one seed of two
+    shy = audit.beside_audit(pd.concat(both).assign(level=0.8), table)
+    assert shy["estimate"] == pytest.approx(found["estimate"] + 15)  # at another level, less that level
+    with pytest.raises(DesignError, match="none has an interval, a truth and a cell"):
+        audit.beside_audit(both[0].assign(preset="stress"), table)
+
+
+def test_estimands_that_go_together_do_not_make_a_run_look_surer():
     one = replicates(np.random.default_rng(3).normal(1, 1.4, 40))
     many = pd.concat([one.assign(id=f"E{k}") for k in range(10)])
-    assert audit.covered(many)["share"] == audit.covered(one)["share"]
-    assert audit.covered(many)["error"] == pytest.approx(audit.covered(one)["error"])
+    table = audit.summarise(many).assign(coverage=0.9)
+    few, all_ = (audit.beside_audit(part, table) for part in (one.assign(id="E1"), many))
+    assert all_["estimate"] == pytest.approx(few["estimate"])
+    assert all_["std_error"] == pytest.approx(few["std_error"])
+
+
+def test_the_distribution_counts_the_cells_below_within_and_above():
+    shares = [0.5, 0.919, 0.92, 0.95, 0.98, 0.981, 1.0, 0.1]
+    table = pd.DataFrame({"coverage": shares, "level": 0.95, "id": [f"E{k}" for k in range(8)]})
+    table["markets"], table["preset"] = np.where(table["coverage"] == 0.1, 19, 20), "mid_3k"
+    table.loc[3:4, "preset"] = "plain_sd1_9"
+    found = grades.distribution(table).set_index("judge")
+    assert list(found["cells"]) == [7, 5, 2]
+    np.testing.assert_allclose(
+        found.loc["both", ["below", "within", "above"]].astype(float), [200 / 7, 300 / 7, 200 / 7]
+    )
+    assert list(found.loc["plain", ["below", "within", "above"]]) == [0, 100, 0]
+    assert found.loc["both", "q50"] == 95
+    off = grades.outside(table)
+    assert list(off.index) == ["E0", "E1", "E5", "E6"]  # every one, and no other
+    assert list(off["mid_3k"].round(1)) == [50.0, 91.9, 98.1, 100.0]
+    assert list(off.columns) == ["mid_3k"]
 
 
 def test_the_zip_holds_the_intervals_of_one_estimand_by_distance():
@@ -210,31 +264,43 @@ def test_a_table_survives_its_file_and_its_card(tmp_path, small):
     )
 
 
-def test_the_shipped_audit_covers_every_preset_and_its_page_says_the_same():
+def test_the_shipped_audit_covers_every_preset_of_both_judges_and_its_page_says_the_same():
     table = data.load("audit")
-    assert list(table["preset"].unique()) == list(PRESETS)
-    page = (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8")
-    assert f"seeds {table['first_seed'].min()} to {table['last_seed'].max()}" in page
-    lines = [cells for cells in map(_cells, page.splitlines()) if len(cells) > 4]  # the shares have four columns
-    told = [tuple(cells[i].strip() for i in (0, 1, -2)) for cells in lines]
-    assert told[2:] == list(zip(table["preset"], table["id"], table["grade"], strict=True))
+    assert list(table["preset"].unique()) == list(audit.PRESETS)
+    assert (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8") == coverage.page(
+        table.fillna({"unit": "", "reason": ""})
+    )
 
 
-def test_the_shipped_shares_are_of_the_shipped_audit():
-    table, shares = data.load("audit"), data.load("audit_covered")
-    assert list(shares["preset"].unique()) == ["all", *PRESETS]
-    whole = shares[shares["last_seed"] == shares["last_seed"].max()].set_index("preset")
-    assert whole["last_seed"].eq(table["last_seed"].max()).all()
-    for preset, part in [("all", table), *table.groupby("preset")]:
-        used = part[part["markets"] > 0]
-        assert whole.loc[preset, "intervals"] == used["markets"].sum()
-        share = 100 * np.average(used["coverage"], weights=used["markets"])
-        assert whole.loc[preset, "share"] == pytest.approx(share, abs=1e-3)
+def test_the_shipped_grades_follow_the_rule():
+    table = data.load("audit")
+    rows = table.to_dict("records")
+    assert list(table["grade"]) == [grades.grade(row) for row in rows]
+    assert list(table["reason"].fillna("")) == [
+        grades.reason(row, audit.cause(row["id"], row["preset"])) for row in rows
+    ]
+
+
+def test_the_page_names_every_cell_outside_its_limits():
+    table = data.load("audit").fillna({"unit": "", "reason": ""})
+    page = coverage.page(table)
+    tables = page.split("Every cell outside")[1:]
+    cells = [cell for text in tables for line in text.splitlines() for cell in _cells(line.split("| preset")[0])[1:]]
+    named = sum(bool(re.fullmatch(r" \d+\.\d ", cell)) for cell in cells)
+    graded = table[table["markets"] >= grades.FEWEST]
+    assert named == (~graded["coverage"].round(9).between(0.92, 0.98)).sum()
+    assert "inside, per cent" not in page
+
+
+def test_the_margins_of_the_rule_are_those_of_the_report():
+    text = (ROOT / "notebooks" / "05_growth_panel.ipynb").read_text(encoding="utf-8")
+    for name, parameter in (("E3g", "delta_pp"), ("E3s", "delta_share_pp")):
+        assert float(re.search(rf"{parameter}: float = (\S+)", text)[1]) == grades.MARGINS[name]
 
 
 def test_every_bias_that_forbids_use_has_a_cause():
-    table = data.load("audit")
-    biased = table[(table["grade"] == "do not use") & table["reason"].fillna("").str.startswith("bias")]
+    table = data.load("audit").query("preset not in @plain.PRESETS")
+    biased = table[(table["grade"] == "do not use") & table["reason"].fillna("").str.contains(" spreads")]
     cells = list(zip(biased["id"], biased["preset"], strict=True))
     assert [cell for cell in cells if not audit.cause(*cell)] == []
     wordless = table[(table["grade"] == "do not use") & (table["reason"].fillna("") == "")]
@@ -268,7 +334,8 @@ def test_a_cause_stands_behind_a_bias_alone():
     off = replicates(np.r_[np.full(15, 4.9), np.full(15, 5.1)], name="E5b", preset="stress")
     said = audit.summarise(off)["reason"].item()
     assert said.startswith("bias of +")
-    assert said.endswith(f": {audit.cause('E5b', 'stress')}")
+    assert f" spreads ({audit.cause('E5b', 'stress')}); errors" in said
+    assert "(" not in audit.summarise(off.assign(preset="plain_sd1_9"))["reason"].item()  # a cause is the market's
     small = replicates([-8.0, 8.0] * 15, truth=0.0, name="E5b", preset="stress")
     assert audit.summarise(small)["reason"].item() == "errors too small"
     assert audit.cause("E99", "stress") == ""
@@ -287,41 +354,40 @@ def test_the_path_is_inside_where_its_band_holds_the_truth_in_every_month(small)
     assert "estimate" not in none
 
 
-def test_shares_are_of_all_seeds_of_the_first_ones_and_of_each_preset(small):
-    both = pd.concat([replicates(np.full(4, 1.0)), replicates([1.0, 1.0, 9.0, 9.0], preset="null")])
-    found = audit.shares(both, first=2)
-    assert list(found["preset"]) == ["all", "all", "mid_3k", "null"]
-    assert list(found["share"]) == [75.0, 100.0, 100.0, 50.0]
-    assert list(found["last_seed"]) == [4, 2, 4, 4]
-    assert found.loc[0, "error"] == audit.covered(both)["error"]
-    assert len(audit.shares(both, first=50)) == 3  # the first fifty are all
-
-
 def _cells(line):
     return re.split(r"\|", line.strip("|")) if line.startswith("|") else []
 
 
-def test_a_grade_is_that_of_the_preset_and_on_a_real_panel_the_worst():
+def test_a_grade_is_that_of_the_preset_and_on_a_real_panel_the_worst_of_both_judges():
     table = pd.DataFrame(
         {
-            "preset": ["null", "mid_3k", "stress", "pretrend", "few_treated", "mid_3k"],
-            "id": ["E1a"] * 5 + ["d1"],
-            "grade": ["do not use", "usable", "usable with bounds", "not graded", "do not use", "not graded"],
+            "preset": ["null", "mid_3k", "stress", "pretrend", "few_treated", "mid_3k", "plain_sd1_30"],
+            "id": ["E1a"] * 5 + ["d1"] * 2,
+            "grade": ["do not use", "usable", "usable with bounds", "not graded", "do not use", "usable", "do not use"],
+            "closed": [24.0, 24.0, 24.0, 24.0, 4.0, 24.0, 42.0],
         }
     )
     rows = pd.DataFrame({"id": ["E1a", "d1", "E99"], "estimate": [1.0, 2.0, 3.0]})
     found = grades.beside(rows, "mid_3k", 4, audit=table)
-    assert list(found["grade"]) == ["usable", "not graded", "not graded"]
-    real = grades.beside(rows, "", None, audit=table)
-    assert list(real["grade"]) == ["usable with bounds", "not graded", "not graded"]
+    assert list(found["grade"]) == ["usable", "usable", "not graded"]
+    real = grades.beside(rows, "", 30, audit=table)
+    assert list(real["grade"]) == ["usable with bounds", "do not use", "not graded"]
+    unknown = grades.beside(rows, "", None, audit=table)
+    assert list(unknown["grade"]) == ["do not use", "do not use", "not graded"]  # of an unknown number, any
     assert grades.beside(rows, "few_treated", 99, audit=table)["grade"].iloc[0] == "do not use"
     assert list(rows.columns) == ["id", "estimate"]
+
+
+@pytest.mark.parametrize(("closed", "groups"), [(1, 9), (13, 9), (22, 9), (25, 30), (42, 30), (90, 99), (5_000, 99)])
+def test_plain_presets_join_by_the_number_of_closed_firms(closed, groups):
+    joined = [name for name in grades.plausible(closed, data.load("audit")) if name in plain.PRESETS]
+    assert joined == [f"plain_sd1_{groups}", f"plain_sd2_{groups}"]
 
 
 def test_few_closed_firms_bring_the_preset_with_few():
     """The boundary is the geometric mean of the number there and the next larger one."""
     shipped = data.load("audit")
-    number = shipped.groupby("preset")["closed"].first().drop("null")
+    number = shipped.groupby("preset")["closed"].first()[["few_treated", *grades.PLAUSIBLE]]
     few = number.pop("few_treated")
     turn = float(np.sqrt(few * number.min()))
     assert few < turn < number.min()
@@ -331,10 +397,11 @@ def test_few_closed_firms_bring_the_preset_with_few():
         (turn - 0.01, True),
         (turn + 0.01, False),
         (500, False),
-        (None, False),
+        (None, True),
     ):
         assert ("few_treated" in grades.plausible(closed, shipped)) == joins
     rows = pd.DataFrame({"id": ["E1a"]})
+    shipped = shipped[~shipped["preset"].isin(plain.PRESETS)]
     worse = shipped.assign(grade=shipped["grade"].mask(shipped["id"] == "E1a", "usable"))
     worse["grade"] = worse["grade"].mask((worse["id"] == "E1a") & (worse["preset"] == "few_treated"), "do not use")
     found = [grades.beside(rows, "", closed, audit=worse).iloc[0] for closed in (4, 24)]
@@ -350,19 +417,29 @@ def test_grades_are_read_for_the_rows_of_answers():
 
 def test_the_overview_says_every_grade_in_short():
     table = pd.DataFrame(
-        {"preset": ["null", "mid_3k", "null"], "id": ["a", "a", "b"], "grade": ["usable", "do not use", "not graded"]}
+        {
+            "preset": ["null", "mid_3k", "null", "plain_sd1_9"],
+            "id": ["a", "a", "b", "b"],
+            "grade": ["usable", "do not use", "not graded", "usable"],
+            "closed": [24.0, 24.0, 24.0, 12.9],
+        }
     )
     found = grades.overview(table)
     assert found.to_dict("list") == {
         "id": ["a", "b"],
         "null": ["yes", "–"],
         "mid_3k": ["no", "–"],
-        "panel": ["no", "–"],
+        "plain_sd1_9": ["–", "yes"],
+        "panel, 13 closed": ["no", "yes"],
     }
 
 
 def test_presets_are_described_by_what_differs(small):
-    found = audit.mechanisms(audit.summarise(small)).set_index("preset")["differs"]
+    table = audit.summarise(pd.concat([small, replicates([1.0], preset="plain_null_sd2_9")]))
+    found = audit.mechanisms(table).set_index("preset")["differs"]
+    assert found["plain_null_sd2_9"].startswith(
+        "plain: log sales with a spread of 2, 9 closed brand groups; closure cha"
+    )
     assert found["few_treated"] == "max_groups 4 instead of 1,000,000 (brand groups closed at most)"
     assert "bite 0 instead of 1" in found["null"]
 
@@ -371,7 +448,8 @@ def test_every_drawing_of_an_audit_is_stamped(small):
     table, zipped = audit.summarise(small), audit.standardised(small, "E2a", "all_presets")
     style.use("simulated", market="two presets")
     drawings = [
-        charts.cells(*grades.coverage_cells(table, (0.85, 0.92))),
+        charts.cells(*grades.coverage_cells(table)),
+        charts.shares({"a": np.array([90.0, 100.0]), "b": np.array([93.0])}, right=(92, 98), xlabel="x"),
         charts.zip_plot(zipped, xlabel="z"),
         charts.cells(*grades.error_cells(table)[grades.BIAS], signed=True),
         *(charts.cells(*panel) for panel in grades.power_cells(table).values()),
@@ -411,9 +489,9 @@ def test_the_cells_of_errors_and_power_are_shaded_by_their_limits():
     wrong, shade, _ = power["Type S"]
     assert wrong["mid_3k"].tolist() == [0.0, 0.0, 100.0]
     assert shade[:, 0].tolist() == [0, 0, 2]
-    held, shade, _ = grades.coverage_cells(table, (0.4, 0.8))
-    assert held["mid_3k"].tolist() == [0.0, 50.0, 0.0, 0.0, 0.0]  # 0.784 does not reach from 1 away, but from 0.3
-    assert shade[:, 0].tolist() == [2, 1, 2, 2, 2]
+    held, shade, _ = grades.coverage_cells(table.assign(coverage=[0.919, 0.92, 0.98, 0.981, 1.0]))
+    assert held["mid_3k"].round(1).tolist() == [91.9, 92.0, 98.0, 98.1, 100.0]
+    assert shade[:, 0].tolist() == [2, 0, 0, 1, 1]
     assert grades.largest_error(table, "coverage") == table["coverage_mc"].max()
     assert grades.largest_error(table, "rmse", relative=True) == (table["rmse_mc"] / table["rmse"]).max()
 

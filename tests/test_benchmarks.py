@@ -1,11 +1,12 @@
 """Every benchmark runs, at a size that takes a moment; what it finds at this size is not judged."""
 
 import json
+import re
 import sys
 
 import pytest
 
-from benchmarks import cost, coverage, estimators, panel, runner, solve
+from benchmarks import cost, coverage, estimators, inference, panel, runner, solve
 
 REPORT = "06_shift_public"  # one that is quick
 
@@ -54,15 +55,28 @@ def test_a_panel_is_read_in_either_order(monkeypatch, capfd):
 
 
 def test_the_audit_of_a_few_markets_makes_its_page(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(coverage, "PRESETS", ("few_treated",))
+    monkeypatch.setattr(coverage, "JUDGES", {"market": ("few_treated",), "plain": ("plain_sd1_9",)})
     monkeypatch.setattr(coverage, "PAGE", tmp_path / "coverage.md")
     monkeypatch.setattr(coverage.audit, "write", lambda *_: False)
-    monkeypatch.setattr(sys, "argv", ["coverage.py", "--markets", "2", "--workers", "1"])
+    monkeypatch.setattr(sys, "argv", ["coverage.py", "--market", "2", "--plain", "3", "--workers", "1"])
     coverage.main()
     page = coverage.PAGE.read_text(encoding="utf-8")
     assert capsys.readouterr().out.strip() == page.strip()
-    assert "seeds 1 to 2 of each preset" in page
+    assert "seeds 1 to 2 of each market preset and seeds 1 to 3 of each plain preset" in page
     assert "| few_treated | E1a | 2 |" in page
+    assert "| plain_sd1_9 | E1a | 3 |" in page
+
+
+def test_coverage_and_the_size_of_tests_are_printed_for_chosen_presets(monkeypatch, capsys):
+    asked = ["--presets", "plain_sd1_9", "plain_null_sd1_9", "--ids", "E1a", "--panels", "2", "--workers", "1"]
+    monkeypatch.setattr(sys, "argv", ["inference.py", *asked])
+    inference.main()
+    lines = capsys.readouterr().out.splitlines()
+    rows = [re.split(r" {2,}", line.strip()) for line in lines if line.strip().startswith("plain_")]
+    assert [row[0] for row in rows] == ["plain_sd1_9", "plain_null_sd1_9"] * 2
+    assert [row[1:3] for row in rows[:2]] == [["E1a", "2"]] * 2
+    assert [cell == "–" for cell in rows[2][1:]] == [False, True, False, False]  # no effect is not true there
+    assert [cell == "–" for cell in rows[3][1:]] == [False, False, True, True]  # and there nothing is lower
 
 
 def test_a_parameter_of_the_market_is_solved_within_its_bracket():

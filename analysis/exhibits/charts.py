@@ -365,6 +365,21 @@ def histograms(samples: Mapping[str, np.ndarray], *, xlabel: str) -> Figure:
 
 
 @chart
+def shares(samples: Mapping[str, np.ndarray], *, right: tuple[float, float], xlabel: str) -> Figure:
+    """Draw how many of some shares, in per cent, lie at each point, a panel each; shaded where they are `right`."""
+    drawing, grid = plt.subplots(len(samples), 1, figsize=(WIDTH, 0.5 + 0.95 * len(samples)), sharex=True)
+    for axes, (title, values) in zip(np.atleast_1d(grid), samples.items(), strict=True):
+        axes.axvspan(right[0] - 0.5, right[1] + 0.5, color=BAND, zorder=0, lw=0)
+        points, count = np.unique(np.round(values), return_counts=True)
+        axes.bar(points, count, width=0.8, color=np.where((points < right[0]) | (points > right[1]), MAIN, REST))
+        axes.set_title(title, loc="left")
+        axes.set_ylabel("cells")
+        axis_numbers(axes)
+    axes.set_xlabel(xlabel)
+    return drawing
+
+
+@chart
 def cells(grid: pd.DataFrame, shade: np.ndarray, decimals: int | None, *, signed: bool = False) -> Figure:
     """Draw numbers in coloured cells, the upper half of the rows on the left and the lower on the right.
 
