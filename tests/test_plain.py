@@ -120,11 +120,14 @@ def test_half_of_the_categories_hold_no_closed_firm(made):
     assert len(set(panel.firms["category"])) == 40
 
 
-def test_who_is_closed_was_in_business_and_would_have_been(made):
+def test_who_is_closed_was_in_business_and_no_other_had_stopped_by_then(made):
     panel, truth = made
     firms, month = np.flatnonzero(closed(panel)), panel.first_treated()[closed(panel)].astype(int)
     assert (truth.without[firms, 0, month - 1] > 0).all()
-    assert (truth.without[firms, 0, month] > 0).all()
+    sells = truth.without[:, 0] > 0
+    stops = sells[:, :-1] & ~sells[:, 1:]
+    assert not stops[:, : WAVES[-1]].any()
+    assert stops[:, WAVES[-1] :].sum() / sells[:, WAVES[-1] : -1].sum() == pytest.approx(0.01, abs=0.003)
 
 
 def test_a_plain_preset_that_there_is_not_is_refused():

@@ -47,7 +47,8 @@ class Plain:
     shock, category_shock : float
         Standard deviation, log points, of the shocks to a firm on a platform, and to all firms of a category.
     stops : float
-        Probability a month that a firm stops for good.
+        Probability that a firm stops for good in a month after the last wave. None stops earlier: else who is closed
+        would have been chosen for having lived.
     """
 
     log_sd: float
@@ -59,7 +60,7 @@ class Plain:
     own: float = 0.7
     shock: float = 0.3
     category_shock: float = 0.1
-    stops: float = 0.005
+    stops: float = 0.01
 
     @property
     def words(self) -> str:
@@ -188,7 +189,7 @@ def _sells(rng: np.random.Generator, plain: Plain, count: int) -> Bools:
     Firms begin evenly over time; a quarter sells on a given platform away from home at first, half at the end.
     """
     month, begins = np.arange(MONTHS), rng.integers(-FURTHEST, MONTHS, count)
-    stops = np.maximum(begins, 0) + rng.geometric(plain.stops, count)
+    stops = np.maximum(begins, WAVES[-1]) + rng.geometric(plain.stops, count)
     joins = rng.integers(-MONTHS, 3 * MONTHS, (count, len(PLATFORMS)))
     joins[:, HOME] = begins
     lives = (month >= begins[:, np.newaxis]) & (month < stops[:, np.newaxis])
@@ -198,12 +199,12 @@ def _sells(rng: np.random.Generator, plain: Plain, count: int) -> Bools:
 def _closures(groups: Ints, group: Ints, lives: Bools, count: int) -> Ints:
     """Return the month in which each firm is closed, int64[firm], `MONTHS` for never.
 
-    The first groups with a firm that lives in the month of its wave and in that before are closed, with these firms.
+    The first groups with a firm that lives in the month before its wave are closed, with these firms.
     """
     wave = np.full(group.max() + 1, MONTHS)
     wave[groups] = np.resize(WAVES, len(groups))
     month = wave[group]
     firm, at = np.arange(len(group)), np.minimum(month, MONTHS - 1)
-    can = (month < MONTHS) & lives[firm, at] & lives[firm, at - 1]
+    can = (month < MONTHS) & lives[firm, at - 1]
     chosen = groups[np.isin(groups, group[can])][:count]
     return np.where(can & np.isin(group, chosen), month, MONTHS)
