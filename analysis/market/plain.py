@@ -25,7 +25,7 @@ from analysis.panel import Panel
 RHO = 0.8  # persistence a month of all shocks
 SIZES = {1: 0.6, 2: 0.3, 3: 0.1}  # firms of a brand group, and how often
 REACH = np.array([1.0, 0.3, 0.2, 0.2, 0.1])  # sales by platform, of those at home
-FURTHEST = 100  # months before the first in which a firm may have begun; so many a month begin
+FURTHEST = 100  # months before the panel, from which on firms begin evenly until its last month
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,8 @@ def simulate(preset: str, seed: int) -> tuple[Panel, Truth]:
     )
     months = pd.period_range(FIRST_MONTH, periods=MONTHS, freq="M")
     sales = without * np.where(closed, keeps[:, np.newaxis], 1.0)
-    return (panel := Panel(sales, firms, PLATFORMS, months, "simulated")), Truth(panel, without)
+    panel = Panel(sales, firms, PLATFORMS, months, "simulated")
+    return panel, Truth(panel, without)
 
 
 def _persistent(rng: np.random.Generator, shape: tuple[int, ...], sd: float) -> Floats:
@@ -186,7 +187,7 @@ def _persistent(rng: np.random.Generator, shape: tuple[int, ...], sd: float) -> 
 def _sells(rng: np.random.Generator, plain: Plain, count: int) -> Bools:
     """Return where each firm sells, bool[firm, platform, month]: at home while it lives, elsewhere once it has joined.
 
-    Firms begin evenly over time; a quarter sells on a given platform away from home at first, half at the end.
+    A quarter of firms sells on a given platform away from home at first, half at the end.
     """
     month, begins = np.arange(MONTHS), rng.integers(-FURTHEST, MONTHS, count)
     stops = np.maximum(begins, WAVES[-1]) + rng.geometric(plain.stops, count)
