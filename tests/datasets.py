@@ -39,7 +39,7 @@ SOURCES: dict[str, tuple[str, Callable[[], pd.DataFrame], str]] = {
     "county employment": (
         "mpdta of the R package did, by county",
         lambda: pd.read_csv(HERE / "county_teen_employment.csv"),
-        "07c31ef766cbe4dc430d7f413e2a3e056f6554991668f184b9a96a338312b255",
+        "b71b241208c6aaa8590c8fba0f7bb159ffa0f529c93a683b02c19144724712a8",
     ),
 }
 

@@ -2,7 +2,8 @@
 
 The minimum-wage panel of Callaway and Sant'Anna is in no installed package, so its 500 counties are kept in tests/data.
 Their package prints effects before treatment against the period before, which here are differences of ours; the errors
-it prints are drawn by bootstrap, so ours are held against its analytic ones.
+it prints are drawn by bootstrap, so ours are held against its analytic ones. Effects given log population are those of
+the Stata package.
 
 Left out on purpose. Wooldridge's incinerator (kielmc) and injury data are repeated cross-sections: no unit is seen
 twice, so there is no panel for `att_gt`. The castle-doctrine estimates in print are two-way regressions with weights,
@@ -23,6 +24,7 @@ from datasets import digest_of, held, loaded
 
 from analysis.estimate import Estimate
 from analysis.estimators.att_gt import GroupTime, att_gt
+from analysis.estimators.cross_checks import doubly_robust
 from analysis.estimators.synthetic import synthetic_did
 
 
@@ -85,9 +87,14 @@ def effective(name: str) -> float:
 
 def counties() -> GroupTime:
     """Teen employment, in logs, of 500 counties from 2003 to 2007; some states raised the minimum wage."""
+    return att_gt(*employment()[:2])
+
+
+def employment() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return log teen employment by county and year, the first year of a higher minimum wage, and log population."""
     frame = loaded("county employment").set_index("county")
-    first = frame.pop("first_treated")
-    return att_gt(frame.to_numpy(), np.where(first > 0, first - 2003, np.inf))
+    first, population = frame.pop("first_treated"), frame.pop("log_population")
+    return frame.to_numpy(), np.where(first > 0, first - 2003, np.inf), population.to_numpy()
 
 
 def by_cell(column: str, cohort: int, year: int) -> float:
@@ -112,6 +119,12 @@ def averaged(kind: str, term: str, column: str = "estimate") -> float:
 
 def over_horizons() -> float:
     return float(np.mean([averaged("dynamic", str(horizon)) for horizon in range(4)]))
+
+
+def given_population(kind: str, term: str, column: str = "estimate") -> float:
+    """Return a doubly robust effect on counties of the same population."""
+    y, first, population = employment()
+    return float(doubly_robust(y, first, population[:, np.newaxis], kind=kind).row(term)[column])
 
 
 @dataclass(frozen=True)
@@ -190,6 +203,19 @@ AVERAGED = {
     ("dynamic", "0"): ("-0.0199318168", "0.0118263641"),
     ("dynamic", "1"): ("-0.0509573671", "0.0168934763"),
 }
+STATA = "Rios-Avila, Stata package csdid, printed output for csdid lemp lpop, method(dripw), never treated"
+GIVEN_POPULATION = {
+    ("group_time", "g=1 t=1"): ("-.0145297", ".0221292"),
+    ("group_time", "g=1 t=2"): ("-.0764219", ".0286713"),
+    ("group_time", "g=1 t=3"): ("-.1404483", ".0353782"),
+    ("group_time", "g=1 t=4"): ("-.1069039", ".0328865"),
+    ("group_time", "g=3 t=3"): (".0009606", ".0194002"),
+    ("group_time", "g=3 t=4"): ("-.0412939", ".0197211"),
+    ("group_time", "g=4 t=4"): ("-.0287814", ".016239"),
+    ("dynamic", "0"): ("-.0210604", ".0114942"),
+    ("dynamic", "1"): ("-.0530032", ".0163465"),
+    ("simple", "simple"): ("-.0417518", ".0115028"),
+}
 COUNTIES = [
     *(
         Printed(README, f"ATT({cohort}, {year})", value, lambda at=(cohort, year): by_cell("estimate", *at))
@@ -215,6 +241,11 @@ COUNTIES = [
     *(
         Printed(ANALYTIC, f"{column} of {kind} {term}", value, lambda at=(kind, term, column): averaged(*at))
         for (kind, term), values in AVERAGED.items()
+        for column, value in zip(("estimate", "std_error"), values, strict=True)
+    ),
+    *(
+        Printed(STATA, f"{column} of {kind} {term}", value, lambda at=(kind, term, column): given_population(*at))
+        for (kind, term), values in GIVEN_POPULATION.items()
         for column, value in zip(("estimate", "std_error"), values, strict=True)
     ),
 ]
@@ -277,7 +308,7 @@ def test_a_tolerance_wider_than_half_a_digit_has_a_reason():
 def test_made_up_numbers_under_the_real_name_are_refused():
     real = loaded("county employment")
     made_up = real.assign(**{"2007": np.random.default_rng(0).permutation(real["2007"])})
-    with pytest.raises(AssertionError, match=r"the data set mpdta .* was asked for; 500 rows and 7 columns with"):
+    with pytest.raises(AssertionError, match=r"the data set mpdta .* was asked for; 500 rows and 8 columns with"):
         held(made_up, "mpdta", digest_of(real))
     for changed in (real.iloc[::-1], real.rename(columns={"2003": "2002"}), real.iloc[:-1], real.assign(more=1)):
         assert digest_of(changed) != digest_of(real)

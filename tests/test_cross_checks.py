@@ -1,0 +1,302 @@
+"""Doubly robust and imputed effects: referees, invariances, weights, bad input, and paths that depend on covariates.
+
+The referee of the first is a translation of R's DRDID, that of the second a library of its own, to which weights are
+those of a survey: it centres what each unit adds, with a factor n / (n - 1). Printed numbers are in test_published.
+"""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from diff_diff import ImputationDiD, SurveyDesign
+from drdid.drdid import drdid_panel
+
+from analysis.errors import DesignError
+from analysis.estimators.att_gt import att_gt
+from analysis.estimators.cross_checks import doubly_robust, imputation
+
+N, T = 240, 6
+BOTH = pytest.mark.parametrize("estimator", [doubly_robust, imputation])
+KINDS = pytest.mark.parametrize("kind", ["simple", "dynamic", "group_time"])
+NUMBERS = ["estimate", "std_error"]
+
+
+def panel(seed: int) -> dict[str, np.ndarray]:
+    """Return units that are treated the sooner the larger their covariate, on which paths depend too."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(N, 2))
+    treated = rng.random(N) < 0.8 / (1 + np.exp(-0.7 * x[:, 0]))
+    first = np.where(treated, rng.integers(2, T, N), np.inf)
+    effect = (np.arange(T) >= first[:, np.newaxis]) * rng.normal(-0.25, 0.3, size=(N, 1))
+    trend = 0.2 * x[:, :1] * np.arange(T)
+    y = rng.normal(size=(N, 1)) + rng.normal(size=T) + rng.normal(size=(N, T)) + effect + trend
+    return {"y": y, "first_treated": first, "covariates": x, "weights": rng.uniform(0.5, 3, N)}
+
+
+def same(one, other, tolerance=1e-9):
+    assert one.terms == other.terms
+    np.testing.assert_allclose(one.rows[NUMBERS], other.rows[NUMBERS], rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_doubly_robust_effects_and_errors_equal_the_referee_cell_by_cell(weighted):
+    units = panel(1)
+    y, first, x = units["y"], units["first_treated"], units["covariates"]
+    weights = units["weights"] if weighted else np.ones(N)
+    rows = doubly_robust(y, first, x, kind="group_time", weights=weights).rows.set_index("term")
+    assert len(rows) == 4 * (T - 1)
+    for cohort in range(2, T):
+        kept = (first == cohort) | np.isinf(first)
+        design = np.column_stack([np.ones(kept.sum()), x[kept]])
+        for time in set(range(T)) - {cohort - 1}:
+            treated = (first[kept] == cohort).astype(float)
+            effect, moved = drdid_panel(y[kept, time], y[kept, cohort - 1], treated, design, weights[kept])
+            error = np.sqrt((moved**2).sum()) / kept.sum()
+            np.testing.assert_allclose(rows.loc[f"g={cohort} t={time}", NUMBERS], [effect, error], atol=1e-9)
+
+
+@pytest.mark.parametrize("adjusted", [False, True])
+@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_imputed_effects_and_errors_equal_the_referee(adjusted, grouped, weighted):
+    """Also with covariates, which the referee has as columns of their own in each period."""
+    units = panel(2)
+    weights = units["weights"] if weighted else None
+    unit, time = np.repeat(np.arange(N), T), np.tile(np.arange(T), N)
+    frame = pd.DataFrame({"unit": unit, "time": time, "y": units["y"].ravel(), "weight": units["weights"][unit]})
+    frame["first"] = np.where(np.isinf(units["first_treated"]), 0, units["first_treated"])[unit]
+    cluster = np.arange(N) // (4 if grouped else 1)
+    frame["cluster"] = cluster[unit]
+    names = []
+    for column in range(2 if adjusted else 0):
+        for period in range(1, T):
+            names.append(f"x{column} in {period}")
+            frame[names[-1]] = units["covariates"][unit, column] * (time == period)
+    survey = SurveyDesign(weights="weight", psu="cluster") if weighted else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of weights that are scaled to a mean of one, and of a form that is to go
+        theirs = ImputationDiD(cluster="cluster").fit(
+            frame, "y", "unit", "time", "first", names or None, aggregate="event_study", survey_design=survey
+        )
+    x = units["covariates"] if adjusted else None
+    asked = {"weights": weights, "cluster": cluster}
+    simple, dynamic = (
+        imputation(units["y"], units["first_treated"], x, kind=kind, **asked) for kind in KINDS.args[1][:2]
+    )
+    expected = {"simple": (theirs.overall_att, theirs.overall_se)}
+    expected |= {str(event): (one["effect"], one["se"]) for event, one in theirs.event_study_effects.items()}
+    for found in (simple, dynamic):
+        moved = found.influence
+        if weighted:
+            moved = (moved - moved.mean(axis=0)) * np.sqrt(len(moved) / (len(moved) - 1))
+        for place, term in enumerate(found.terms):
+            error = np.sqrt((moved[:, place] ** 2).sum())
+            np.testing.assert_allclose([found.value[place], error], expected[term], atol=1e-8)
+
+
+@KINDS
+def test_without_covariates_doubly_robust_effects_are_the_group_time_effects(kind):
+    units = panel(3)
+    asked = {"cluster": np.arange(N) // 4}
+    plain = att_gt(units["y"], units["first_treated"], **asked)
+    expected = plain.effects if kind == "group_time" else plain.aggregate(kind)
+    same(doubly_robust(units["y"], units["first_treated"], kind=kind, **asked), expected, 1e-12)
+
+
+@pytest.mark.parametrize("kind", ["simple", "group_time"])
+def test_covariates_that_are_groups_are_the_strata_of_group_time_effects(kind):
+    units = panel(4)
+    groups = (units["covariates"] > 0) @ [1, 2]
+    plain = att_gt(units["y"], units["first_treated"], strata=groups)
+    expected = plain.effects if kind == "group_time" else plain.aggregate(kind)
+    dummies = (groups[:, np.newaxis] == np.arange(4)).astype(float)
+    same(doubly_robust(units["y"], units["first_treated"], dummies, kind=kind), expected)
+
+
+@BOTH
+@KINDS
+def test_a_weight_of_two_is_the_same_unit_twice(estimator, kind):
+    units, times = panel(5), 1 + np.arange(N) % 2
+    once = estimator(**units | {"weights": times}, kind=kind)
+    copies = {name: np.repeat(values, times, axis=0) for name, values in units.items()}
+    twice = estimator(**copies | {"weights": None}, kind=kind, cluster=np.repeat(np.arange(N), times))
+    np.testing.assert_allclose(once.value, twice.value, atol=1e-9)
+    if estimator is doubly_robust:  # the other's auxiliary means take copies for units of their own
+        same(once, twice)
+
+
+@BOTH
+def test_only_proportions_of_weights_matter_and_equal_ones_are_none(estimator):
+    units = panel(6)
+    same(estimator(**units), estimator(**units | {"weights": 7 * units["weights"]}))
+    same(estimator(**units | {"weights": None}), estimator(**units | {"weights": np.full(N, 3.0)}))
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "more",
+    [lambda x: np.full((N, 1), 5.0), lambda x: x.sum(axis=1, keepdims=True), lambda x: 1e6 * x + 3, np.zeros_like],
+    ids=["constant", "sum of others", "other units", "nothing"],
+)
+def test_a_covariate_that_adds_nothing_changes_nothing(estimator, more):
+    units = panel(7)
+    x = units["covariates"]
+    same(estimator(**units), estimator(**units | {"covariates": np.column_stack([x, more(x)])}), 1e-7)
+
+
+@BOTH
+@KINDS
+def test_unit_levels_time_shocks_and_the_order_of_units_change_nothing(estimator, kind):
+    units, rng = panel(8), np.random.default_rng(0)
+    order = rng.permutation(N)
+    moved = units | {"y": units["y"] + 100 * rng.normal(size=(N, 1)) + rng.normal(size=T)}
+    moved = {name: values[order] for name, values in moved.items()}
+    same(estimator(**units, kind=kind), estimator(**moved, kind=kind))
+
+
+@BOTH
+@pytest.mark.parametrize("scale", ["level", "ratio"])
+def test_influence_values_give_the_errors_and_those_of_a_cluster_add_up(estimator, scale):
+    units, cluster = panel(9), np.arange(N) // 4
+    units["y"] = np.exp(units["y"] / 3)
+    alone, grouped = (estimator(**units, kind="dynamic", scale=scale, cluster=labels) for labels in (None, cluster))
+    np.testing.assert_allclose(np.sqrt((alone.influence**2).sum(axis=0)), alone.rows["std_error"])
+    summed = pd.DataFrame(alone.influence).groupby(cluster[alone.clusters]).sum()
+    np.testing.assert_allclose(summed.loc[grouped.clusters], grouped.influence, atol=1e-12)
+    assert grouped.counts["clusters"] == N // 4
+
+
+@BOTH
+def test_the_ratio_is_the_log_of_what_was_seen_over_what_would_have_been(estimator):
+    units = panel(10)
+    units["y"] = np.exp(units["y"] / 3)
+    level, ratio = (estimator(**units, kind="dynamic", scale=scale).value for scale in ("level", "ratio"))
+    event = np.arange(T) - units["first_treated"][:, np.newaxis]
+    for place, term in enumerate(estimator(**units, kind="dynamic").terms):
+        cells = event == int(term)
+        seen = np.average(units["y"][cells], weights=np.repeat(units["weights"], cells.sum(axis=1)))
+        assert ratio[place] == pytest.approx(-np.log1p(-level[place] / seen), abs=1e-9)
+
+
+def test_the_error_of_a_ratio_is_that_of_sums_where_each_unit_is_measured_by_its_own_base():
+    """Outcomes over their base, weighted by it: group-time effects on the ratio scale, which are made of sums."""
+    rng = np.random.default_rng(11)
+    sales = rng.lognormal(size=(N, 1)) * rng.lognormal(sigma=0.3, size=(N, 2))
+    first = np.where(np.arange(N) % 3 == 0, 1.0, np.inf)
+    base = sales[:, :1]
+    found = doubly_robust(sales / base, first, scale="ratio", weights=base[:, 0])
+    same(found, att_gt(sales, first, scale="ratio").aggregate(), 1e-12)
+
+
+@BOTH
+def test_anticipation_moves_the_base_back(estimator):
+    units = panel(12)
+    units["first_treated"][units["first_treated"] == 2] = 3.0
+    dip = units["y"] - 2.0 * (np.arange(T) == units["first_treated"][:, np.newaxis] - 1)
+    clean = estimator(**units, anticipation=1)
+    same(clean, estimator(**units | {"y": dip}, anticipation=1))
+    assert abs(estimator(**units | {"y": dip}).value - clean.value) > 0.3
+
+
+@BOTH
+def test_a_unit_with_something_missing_is_dropped_and_counted(estimator):
+    units = panel(13)
+    holed = {name: values.copy() for name, values in units.items()}
+    holed["y"][3, 2], holed["covariates"][5, 0], holed["first_treated"][7] = np.nan, np.nan, 0.0
+    kept = np.delete(np.arange(N), [3, 5, 7])
+    found = estimator(**holed)
+    same(found, estimator(**{name: values[kept] for name, values in units.items()}), 1e-12)
+    assert (found.counts["units"], found.counts["dropped_missing"], found.counts["dropped_always_treated"]) == (
+        237,
+        2,
+        1,
+    )
+
+
+@BOTH
+def test_a_cohort_of_one_cluster_leaves_no_error(estimator):
+    units = panel(14)
+    units["first_treated"][units["first_treated"] == 2] = np.inf
+    units["first_treated"][0] = 2.0
+    cells = estimator(units["y"], units["first_treated"], kind="group_time").rows.set_index("term")
+    lone = cells.index.str.startswith("g=2")
+    assert cells["estimate"].notna().all()
+    assert (cells["std_error"].isna() == lone).all()
+    assert "cohort of one cluster" in estimator(units["y"], units["first_treated"]).reason
+
+
+@BOTH
+def test_what_sold_nothing_has_no_ratio(estimator):
+    units = panel(15)
+    y = 10 + units["y"]
+    y[np.isfinite(units["first_treated"]), T - 1] = 0
+    found = estimator(y, units["first_treated"], kind="group_time", scale="ratio")
+    gone = np.array([term.endswith(f"t={T - 1}") for term in found.terms])
+    np.testing.assert_array_equal(np.isnan(found.value), gone)
+    assert "no positive total" in found.reason
+
+
+def market(seed: int, *, odds: str, trend: str, n: int = 400) -> dict[str, np.ndarray]:
+    """Return two periods, treated and trending by a covariate, each in a straight line or not; the effect is -1."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-1.5, 1.5, size=n)
+    shape = {"line": x, "bend": x**2 - 0.75}
+    treated = rng.random(n) < 1 / (1 + np.exp(0.5 - shape[odds]))
+    change = shape[trend] - treated + rng.normal(size=n)
+    y = rng.normal(size=(n, 1)) + np.column_stack([np.zeros(n), change])
+    return {"y": y, "first_treated": np.where(treated, 1.0, np.inf), "covariates": x[:, np.newaxis]}
+
+
+@pytest.mark.parametrize(("odds", "trend"), [("line", "line"), ("line", "bend"), ("bend", "line")])
+def test_where_paths_depend_on_covariates_plain_differences_are_wrong_and_doubly_robust_ones_are_not(odds, trend):
+    """A straight line in one of the two is enough; plain differences are wrong where both have the same shape."""
+    runs = 300
+    found = [doubly_robust(**market(seed, odds=odds, trend=trend)).rows.iloc[0] for seed in range(runs)]
+    values, errors = (np.array([one[name] for one in found]) for name in NUMBERS)
+    assert abs(values.mean() + 1) < 4 * values.std() / np.sqrt(runs)
+    assert errors.mean() == pytest.approx(values.std(), rel=0.15)  # the spread of 300 has an error of 4 per cent
+    if odds == trend:
+        plain = [
+            att_gt(*list(market(seed, odds=odds, trend=trend).values())[:2]).aggregate().value for seed in range(50)
+        ]
+        assert abs(np.mean(plain) + 1) > 0.3
+        imputed = np.array([imputation(**market(seed, odds=odds, trend=trend)).value for seed in range(runs)])
+        assert abs(imputed.mean() + 1) < 4 * imputed.std() / np.sqrt(runs)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"first_treated": np.full(N, np.inf)}, "0 are treated and 240 never"),
+        ({"first_treated": np.full(N, 3.0)}, "240 are treated and 0 never"),
+        ({"first_treated": np.full(N, np.nan)}, "240 units without a date"),
+        ({"covariates": np.ones((3, 1))}, r"found shapes \(240, 6\), \(240,\), \(3, 1\)"),
+        ({"covariates": np.ones(N)}, r"\(240,\) and \(240,\)"),
+        ({"weights": np.zeros(N)}, "240 of 240 are not, such as 0"),
+        ({"weights": np.full(N, np.nan)}, "240 of 240 are not, such as nan"),
+        ({"scale": "ratio"}, "outcomes are negative"),
+    ],
+)
+def test_what_cannot_be_estimated_is_refused(estimator, changes, message):
+    with pytest.raises(DesignError, match=message):
+        estimator(**panel(16) | changes)
+
+
+def test_covariates_that_tell_treated_and_never_treated_apart_are_refused():
+    units = panel(17)
+    units["covariates"] = np.where(np.isfinite(units["first_treated"]), 1.0, -1.0)[:, np.newaxis]
+    units["covariates"] = units["covariates"] + np.random.default_rng(0).uniform(-0.5, 0.5, size=(N, 1))
+    with pytest.raises(DesignError, match=r"1 covariates tell \d+ treated and \d+ never treated units apart"):
+        doubly_robust(**units)
+    assert np.isfinite(imputation(**units).value).all()  # which draws its line on
+
+
+@BOTH
+def test_a_covariate_in_which_the_never_treated_are_all_alike_is_refused(estimator):
+    units = market(18, odds="line", trend="line")
+    never = np.isinf(units["first_treated"])
+    units["covariates"] = np.where(never, 0.0, np.arange(len(never)) % 2)[:, np.newaxis]
+    with pytest.raises(DesignError, match="tell"):
+        estimator(**units)
