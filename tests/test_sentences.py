@@ -55,6 +55,13 @@ def test_an_estimate_below_the_smallest_effect_that_would_be_seen_is_called_so()
     assert none == ""
 
 
+def test_other_estimates_are_said_by_how_far_they_lie_from_the_first_and_whether_inside_its_interval():
+    fourth = ROWS.iloc[:1].assign(label="fourth", estimate=2.5)
+    away = "−9.0 ○ percentage points (second); +1.5 ○ percentage points (fourth), inside its interval"
+    assert sentences.beside_first(pd.concat([ROWS, fourth])) == f"Away from the first: {away}."
+    assert sentences.beside_first(ROWS.iloc[[0, 2]]) == sentences.beside_first(ROWS.iloc[::-1]) == ""
+
+
 def test_placebos_are_sorted_by_whether_they_exclude_zero_and_sized_against_their_estimates():
     assert sentences.placebos(ROWS, [4.0, 10.0, np.nan]) == (
         "Placebos whose interval excludes zero: second −8.0 ○ [−9.0 to −7.0], 80 per cent of the estimate; "

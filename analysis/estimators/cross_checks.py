@@ -226,7 +226,7 @@ def _terms(kind: Kind, first: Ints, shown: Bools) -> tuple[tuple[str, ...], Floa
 
 def _att(change: Floats, treated: Bools, z: Floats, weight: Floats) -> tuple[Floats, Floats]:
     """Return the effect on the treated of each change, float64[time], and how each unit moves it, [unit, time]."""
-    z = _basis(z)
+    z = _basis(z, weight)
     chance = _chance(treated, z, weight)
     own, rest = np.where(treated, weight, 0), np.where(treated, 0, weight)
     odds = rest * chance / (1 - chance)
@@ -249,7 +249,7 @@ def _imputed(units: _Units, ends: Ints, among: Floats) -> tuple[Floats, Floats]:
     Unit effects are absorbed, so that a cohort, whose untreated periods are those before its end, adds the product of
     two small matrices to the normal equations.
     """
-    z, width = _basis(units.z), units.y.shape[1]
+    z, width = _basis(units.z, units.weight), units.y.shape[1]
     untreated = np.arange(width) < ends[:, np.newaxis]
     share = untreated / ends[:, np.newaxis]
     columns, free = width * z.shape[1], slice(z.shape[1], None)  # the first period is each unit's own level
@@ -287,10 +287,12 @@ def _chance(treated: Bools, z: Floats, weight: Floats) -> Floats:
     )
 
 
-def _basis(z: Floats) -> Floats:
-    """Return an orthonormal basis of the columns, so that one that follows from others changes nothing."""
-    vectors, sizes, _ = np.linalg.svd(z / np.linalg.norm(z, axis=0).clip(np.finfo(float).tiny), full_matrices=False)
-    return np.asarray(vectors[:, sizes > RANK * sizes[0]])
+def _basis(z: Floats, weight: Floats) -> Floats:
+    """Return columns that span the same, orthonormal under the weights: one that follows from others adds nothing."""
+    root = np.sqrt(weight)[:, np.newaxis]
+    columns = root * z / np.linalg.norm(root * z, axis=0).clip(np.finfo(float).tiny)
+    vectors, sizes, _ = np.linalg.svd(columns, full_matrices=False)
+    return np.asarray(vectors[:, sizes > RANK * sizes[0]] / root)
 
 
 def _solve(matrix: Floats, right: Floats) -> Floats:

@@ -46,6 +46,22 @@ def placebos(rows: pd.DataFrame, against: Sequence[float]) -> str:
     return f"Placebos whose interval {'; whose interval '.join(said)}."
 
 
+def beside_first(rows: pd.DataFrame) -> str:
+    """Say how far other estimates of the same thing lie from the first, and whether inside its interval.
+
+    `rows` are as for :func:`estimates`, in per cent; nothing is said of one that is not there.
+    """
+    first, others = rows.iloc[0], rows.iloc[1:].dropna(subset="estimate")
+    if pd.isna(first["estimate"]) or others.empty:
+        return ""
+    unit, told = "percentage points", []
+    for label, value in zip(others["label"], others["estimate"], strict=True):
+        off = quantity(value - first["estimate"], unit, mark=kind("estimate"))
+        inside = ", inside its interval" if first["conf_low"] <= value <= first["conf_high"] else ""
+        told.append(f"{off} {unit} ({label}){inside}")
+    return f"Away from the {first['label']}: {'; '.join(told)}."
+
+
 def breakdown(bounds: Estimate, of: str) -> str:
     """Say how large a drift the mean effect `of` some months survives: none (NaN), any (infinite), or this much."""
     if bounds.refused:

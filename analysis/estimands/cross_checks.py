@@ -1,0 +1,146 @@
+"""The effect on closed firms' sales (E1a) by two other estimators, of the same firms and on the same scale.
+
+A firm's outcome is its sales over those of its first window, and these are its weight: so the weighted mean of closed
+firms is the ratio of their sums, of which E1a is made, and an effect is per cent of what they would have sold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.errors import DesignError
+from analysis.estimands.closed_firms import effect_on_closed, waves
+from analysis.estimands.design import Design, Sample, attempt, in_rows, low_exposure
+from analysis.estimate import Bools, Estimate, Floats, Ints
+from analysis.estimators.cross_checks import doubly_robust, imputation
+
+if TYPE_CHECKING:
+    from analysis.panel import Panel
+
+
+@dataclass(frozen=True, eq=False)
+class _Answering:
+    """The firms of E1a, each once for every wave in which it is closed or compared: int64[row] and so on.
+
+    `within` are dummies of origin and wave, of those that hold both closed firms and others; `before` is what each sold
+    in a month of the first window.
+    """
+
+    sample: Sample
+    firm: Ints
+    closed: Bools
+    within: Floats
+    before: Floats
+
+    def sales(self, months: slice) -> Floats:
+        """Return sales on all platforms over those of the first window, float64[row, month]."""
+        return self.sample.panel.total()[self.firm, months] / self.before[:, np.newaxis]
+
+    def first_treated(self, period: int) -> Floats:
+        """Return the first treated period of each row, the same for all closed firms."""
+        return np.where(self.closed, float(period), np.inf)
+
+    def mark(self, found: Estimate, name: str, **details: Any) -> Estimate:
+        """Turn into per cent; Student's interval, with a degree of freedom less than clusters of closed firms."""
+        clusters = len(np.unique(self.sample.cluster[self.firm[self.closed]]))
+        return self.sample.mark(found, estimand=f"E1a, {name}", df=clusters - 1, details=details).exp()
+
+
+def _answering(panel: Panel, design: Design) -> _Answering:
+    sample, total = low_exposure(panel, design, "the effect by other estimators"), panel.total()
+    before = total[:, sample.before].mean(axis=1)
+    known = np.isfinite(before + total[:, sample.after].mean(axis=1))
+    among = [wave.of(known) for wave in waves(sample, before)]
+    rows = pd.DataFrame({"firm": np.concatenate([wave.firms for wave in among])})
+    rows["wave"] = np.repeat([wave.month for wave in among], [len(wave.firms) for wave in among])
+    rows["closed"] = sample.closed[rows["firm"]]
+    rows["within"] = pd.factorize(sample.origin[rows["firm"]] * len(panel.months) + rows["wave"])[0]
+    both = rows.groupby("within")["closed"].transform("nunique") == 2
+    if not both.any():
+        raise DesignError(
+            f"closed firms that still sold, beside comparison firms of their origin, were asked for; found "
+            f"{rows['closed'].sum()} and {(~rows['closed']).sum()}, none side by side; widen the comparison"
+        )
+    rows = rows[both]
+    firm = rows["firm"].to_numpy()
+    within = pd.get_dummies(rows["within"], dtype=float).to_numpy()
+    return _Answering(sample, firm, rows["closed"].to_numpy(), within, before[firm])
+
+
+def adjusted_effect(panel: Panel, design: Design) -> Estimate:
+    """Estimate E1a doubly robust: against firms of the same origin and wave that are alike before the closures.
+
+    Alike in the share of the home platform in their sales in the first window, and in age, the months with sales before
+    it (in logs). With neither it would be E1a itself. Not alike in size, for sales before are what growth is measured
+    from: of firms that sold as much, one is large and another had a good year, which does not last. Nor in risk, for
+    the closures scare spared firms that are as suspect.
+
+    Returns
+    -------
+    Estimate
+        As :func:`analysis.estimands.closed_firms.effect_on_closed`.
+
+    Raises
+    ------
+    DesignError
+        If the comparison is not of low exposure, nobody is left to compare, or as
+        :func:`analysis.estimators.cross_checks.doubly_robust`.
+    """
+    rows = _answering(panel, design)
+    sample = rows.sample
+    at_home = sample.home[rows.firm, sample.before].mean(axis=1) / rows.before
+    age = np.log1p((panel.total()[rows.firm, : sample.before.start] > 0).sum(axis=1))
+    found = doubly_robust(
+        np.column_stack([np.ones(len(rows.firm)), rows.sales(sample.after).mean(axis=1)]),
+        rows.first_treated(1),
+        np.column_stack([rows.within, at_home, age]),
+        scale="ratio",
+        weights=rows.before,
+        cluster=sample.cluster[rows.firm],
+        level=design.level,
+    )
+    return rows.mark(found, "doubly robust")
+
+
+def imputed_effect(panel: Panel, design: Design) -> Estimate:
+    """Estimate E1a by imputation: against firm and month effects of all months from the base on, by origin and wave.
+
+    Months end before anticipation begins; those from there to the window are left out.
+
+    Returns
+    -------
+    Estimate
+        As :func:`analysis.estimands.closed_firms.effect_on_closed`; ``details["months"]``: those of the fit, in words.
+
+    Raises
+    ------
+    DesignError
+        As :func:`adjusted_effect`.
+    """
+    rows = _answering(panel, design)
+    sample = rows.sample
+    fitted = slice(min(sample.base.start, sample.before.start), sample.base.stop - design.anticipation)
+    found = imputation(
+        np.column_stack([rows.sales(fitted), rows.sales(sample.after)]),
+        rows.first_treated(fitted.stop - fitted.start),
+        rows.within,
+        scale="ratio",
+        weights=rows.before,
+        cluster=sample.cluster[rows.firm],
+        level=design.level,
+    )
+    return rows.mark(found, "imputed", months=sample.months(fitted))
+
+
+def cross_checks(panel: Panel, design: Design) -> pd.DataFrame:
+    """Return E1a by its own ratio of sums, doubly robust and imputed, as rows of a table; a refusal has its reason."""
+    verbs = effect_on_closed, adjusted_effect, imputed_effect
+    own, adjusted, imputed = (attempt(verb, panel, design) for verb in verbs)
+    months = f", from {imputed.details['months']}" if imputed.details else ""
+    labels = {"ratio of sums": own, "doubly robust, given share at home and age": adjusted, f"imputed{months}": imputed}
+    name = own.estimand or "E1a"
+    return in_rows([(name, label, found["simple"]) for label, found in labels.items()], "per cent")
