@@ -212,9 +212,10 @@ def damage_multiple(panel: Panel, design: Design) -> Estimate:
 def survival_of_closed(panel: Panel, design: Design) -> Estimate:
     """Follow closed firms and those they are compared with until they sell nothing on any platform for three months.
 
-    Firms of each wave, which all sold in the month before it, start in its month; a firm not closed is followed from
-    each wave that it lived to see. Compared within origin, with firms that are not small: in the base months they sold
-    at least what the smallest tenth of the closed firms sold at most, for small firms give up sooner.
+    Firms of each wave, which sold in the month before it, start in its month; a firm not closed is followed from each
+    wave that it lived to see, so that it sold in its month, as in :func:`waves`. Compared within origin, with firms
+    that are not small: in the base months they sold at least what the smallest tenth of the closed firms sold at most,
+    for small firms give up sooner.
 
     Raises
     ------
@@ -231,7 +232,9 @@ def survival_of_closed(panel: Panel, design: Design) -> Estimate:
     size = np.nansum(total[:, sample.base], axis=1)
     peers = sample.comparison & (size >= np.quantile(size[sample.closed], SMALLEST))
     months = np.unique(sample.first[sample.closed]).astype(int)
-    chosen = [np.flatnonzero(((sample.first == month) | peers) & (total[:, month - 1] > 0)) for month in months]
+    sold = total > 0
+    starts = [(sample.first == month) & sold[:, month - 1] | peers & sold[:, month] for month in months]
+    chosen = [np.flatnonzero(firms) for firms in starts]
     firm = np.concatenate(chosen)
     return exit_survival(
         total,

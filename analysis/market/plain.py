@@ -114,14 +114,13 @@ class Truth:
             months_closed=sample.months_closed,
             exposure=sample.exposure,
             suspicion=self.firms["risk"].to_numpy(),
-            outside={"W11": float((self.without - self.panel.sales)[:, :, sample.after].sum()), "W00": 0.0},
         )
         nothing = ("E1d", "E5d", "E5d_slope", *(f"E5a_{lead}" for lead in range(-LEADS, 0)))
         found = {
             **window.of_closed(),
             **window.of_rivals(),
             **window.of_growth(),
-            **{f"E3k_{name}": part for name, part in window.parts_of_growth().items()},
+            **{f"E3k_{name}": part for name, part in window.seen_parts_of_growth().items()},
             **window.of_loss(),
             **window.mix(),
             **window.toward(),
