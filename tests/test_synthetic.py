@@ -13,7 +13,13 @@ from scipy.optimize import minimize
 
 from analysis.errors import DesignError
 from analysis.estimators import synthetic
-from analysis.estimators.synthetic import MAX_PLACEBOS, permutation_did, simplex_least_squares, synthetic_did
+from analysis.estimators.synthetic import (
+    MAX_PLACEBOS,
+    conformal,
+    permutation_did,
+    simplex_least_squares,
+    synthetic_did,
+)
 from analysis.testing import assignments
 
 REFEREE = {"sdid": synthdid.synthdid_estimate, "sc": synthdid.sc_estimate, "did": synthdid.did_estimate}
@@ -94,24 +100,81 @@ def test_permutation_p_values_equal_scipy(seed, n, k):
 RESULTS = ["estimate", "conf_low", "conf_high", "rank", "p_lower", "p_two_sided"]
 
 
-def test_permutation_did_ignores_common_shocks_and_the_order_of_units():
+@pytest.mark.parametrize("ratio", [0.5, 1.0, 2.0])
+def test_permutation_did_ignores_common_shocks_and_the_order_of_units(ratio):
     change, treated = changes(0)
     order = np.random.default_rng(99).permutation(len(change))
-    found = permutation_did(change, treated, level=0.9).rows[RESULTS].to_numpy()
+    found = permutation_did(change, treated, ratio=ratio, level=0.9).rows[RESULTS].to_numpy()
     for other in (
-        permutation_did(change + 7.5, treated, level=0.9),
-        permutation_did(change[order], treated[order], level=0.9),
+        permutation_did(change + 7.5, treated, ratio=ratio, level=0.9),
+        permutation_did(change[order], treated[order], ratio=ratio, level=0.9),
     ):
         np.testing.assert_allclose(other.rows[RESULTS].to_numpy(), found, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("shift", [-2.0, 0.3, 40.0])
-def test_a_shift_of_the_treated_moves_estimate_and_interval_by_exactly_it(shift):
+@pytest.mark.parametrize(("shift", "ratio"), [(-2.0, 1.0), (0.3, 0.5), (40.0, 2.0)])
+def test_a_shift_of_the_treated_moves_estimate_and_interval_by_exactly_it(shift, ratio):
     change, treated = changes(5)
-    before = permutation_did(change, treated).rows.iloc[0]
-    after = permutation_did(change + shift * treated, treated).rows.iloc[0]
+    before = permutation_did(change, treated, ratio=ratio).rows.iloc[0]
+    after = permutation_did(change + shift * treated, treated, ratio=ratio).rows.iloc[0]
     for name in ("estimate", "conf_low", "conf_high"):
         assert after[name] - before[name] == pytest.approx(shift, abs=1e-12)
+
+
+def by_definition(change, treated, ratio, tau) -> tuple[float, np.ndarray]:
+    """Return the statistic of the actual and of all assignments under the null of tau, from matrices."""
+    scale = np.where(treated, np.sqrt(ratio), 1.0)
+    u = (change - tau * treated) / scale
+    level = np.linalg.qr((1 / scale)[:, np.newaxis])[0]
+    found = []
+    for drawn in assignments(len(change), treated.sum()):
+        g = np.where(drawn, np.sqrt(ratio) / treated.sum(), -1 / (~treated).sum())
+        h = g - level @ (level.T @ g)
+        found.append(np.linalg.norm(g) / np.linalg.norm(h) * h @ u)
+    return change[treated].mean() - change[~treated].mean() - tau, np.array(found)
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1.0, 2.0, 9.0])
+def test_an_unequal_variance_is_divided_out_and_put_back_as_defined(ratio):
+    change, treated = changes(8, n=7, k=2)
+    row = permutation_did(change, treated, ratio=ratio, level=0.9).rows.iloc[0]
+    observed, draws = by_definition(change, treated, ratio, 0.0)
+    assert row["p_two_sided"] == pytest.approx((np.abs(draws) >= abs(observed) - 1e-9).mean())
+    assert row["p_lower"] == pytest.approx((draws <= observed + 1e-9).mean())
+    for end, outward in (("conf_low", -1e-6), ("conf_high", 1e-6)):
+        held = []
+        for tau in (row[end] - outward, row[end] + outward):
+            observed, draws = by_definition(change, treated, ratio, tau)
+            held.append((np.abs(draws) >= abs(observed) - 1e-9).mean() > 0.1)
+        assert held == [True, False]
+
+
+def rejected(assumed: float, true: float, draws: int = 4_000) -> tuple[float, float]:
+    """Return how often 2 of 8 normal changes reach the smallest p-value under no effect, less 1/28, and its error."""
+    rng, treated = np.random.default_rng(28), np.arange(8) < 2
+    scale, nominal = np.where(treated, np.sqrt(true), 1.0), 1 / 28
+    low = [
+        permutation_did(scale * rng.normal(size=8), treated, ratio=assumed).row("did")["p_two_sided"] < nominal + 1e-9
+        for _ in range(draws)
+    ]
+    return float(np.mean(low)) - nominal, float(np.sqrt(nominal * (1 - nominal) / draws))
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1.0, 2.0])
+def test_the_permutation_test_has_its_size_at_the_ratio_of_variances_that_is_true(ratio):
+    off, error = rejected(ratio, ratio)
+    assert abs(off) < 2 * error
+
+
+def test_the_permutation_test_loses_its_size_where_the_ratio_of_variances_is_wrong():
+    off, error = rejected(1.0, 2.0)
+    assert off > 5 * error
+
+
+@pytest.mark.parametrize("ratio", [0.0, -1.0, np.nan, np.inf])
+def test_a_ratio_of_variances_that_is_no_positive_number_is_refused(ratio):
+    with pytest.raises(DesignError, match="a ratio of variances was asked for; found"):
+        permutation_did(np.arange(4.0), np.arange(4) < 1, ratio=ratio)
 
 
 def test_permutation_did_scales_with_the_unit_and_mirrors_with_its_sign():
@@ -477,3 +540,69 @@ def test_without_a_ridge_a_target_inside_the_hull_is_met():
 def test_an_overwhelming_ridge_spreads_the_weights_evenly():
     matrix, target, _ = problem(7, 5, 8)
     np.testing.assert_allclose(simplex_least_squares(matrix, target, 1e12), np.full(8, 1 / 8), atol=1e-9)
+
+
+def conformal_p(y, treated, before, tau, method) -> float:
+    """Return the conformal p-value of tau by loops, with weights of a general optimiser."""
+    own, donors = y[treated].mean(axis=0).copy(), y[~treated].copy()
+    own[before:] -= tau
+    if method != "sc":
+        own, donors = own - own.mean(), donors - donors.mean(axis=1, keepdims=True)
+    weights = np.full(len(donors), 1 / len(donors)) if method == "did" else brute((donors.T, own, 0.0))
+    residual, periods = own - weights @ donors, y.shape[1]
+    sizes = [sum(abs(residual[(time - step) % periods]) for time in range(before, periods)) for step in range(periods)]
+    return sum(size >= sizes[0] - 1e-6 for size in sizes) / periods
+
+
+@pytest.mark.parametrize("method", ["sdid", "sc", "did"])
+@pytest.mark.parametrize("size", [(3, 1, 5, 2), (4, 2, 8, 1), (5, 3, 6, 4)])
+def test_conformal_p_values_and_interval_are_those_of_brute_force(size, method):
+    y, treated, before = panel(size)
+    tried = np.linspace(-12, 12, 25)
+    found = conformal(y, treated, before, method=method, effects=tried, level=0.6)
+    row = found.row(method)
+    assert row["p_value"] == pytest.approx(conformal_p(y, treated, before, 0.0, method))
+    assert row["p_smallest"] == 1 / y.shape[1]
+    held = [tau for tau in tried if conformal_p(y, treated, before, tau, method) > 0.4 + 1e-9]
+    low, high = (-np.inf if held[0] == tried[0] else held[0]), (np.inf if held[-1] == tried[-1] else held[-1])
+    assert (row["conf_low"], row["conf_high"]) == (low, high)
+    assert row["estimate"] == effect(y, treated, before, method=method)
+
+
+def test_a_large_effect_has_the_smallest_conformal_p_and_three_periods_have_no_interval():
+    y, treated, before = panel((6, 1, 18, 2))
+    y[treated, before:] -= 100
+    found = conformal(y, treated, before, effects=np.linspace(-150, 50, 201))
+    row = found.row("sdid")
+    assert row["p_value"] == row["p_smallest"] == 1 / 20
+    assert -150 < row["conf_low"] < row["estimate"] < row["conf_high"] < 0
+    short = conformal(y[:, before - 2 : before + 1], treated, 2, effects=[-100.0])
+    assert short.rows[["conf_low", "conf_high"]].isna().all(axis=None)
+    assert short.reason.endswith("no p-value below 0.333, hence no 95% interval")
+    none = conformal(y, treated, before, effects=[1e6])
+    assert none.reason.endswith("of 1 effects tried none is held")
+
+
+def test_effects_that_no_value_tried_bounds_have_an_open_end():
+    y, treated, before = panel((6, 1, 18, 2))
+    at = effect(y, treated, before)
+    row = conformal(y, treated, before, effects=[at - 1e6, at]).row("sdid")
+    assert (row["conf_low"], row["conf_high"]) == (at, np.inf)
+
+
+@pytest.mark.parametrize("method", ["sdid", "did"])
+def test_conformal_inference_has_its_size_where_residuals_could_have_come_in_any_order(method):
+    rng, treated, draws = np.random.default_rng(20), np.arange(5) < 1, 2_000
+    found = [conformal(rng.normal(size=(5, 20)), treated, 19, method=method).row(method) for _ in range(draws)]
+    low = np.mean([row["p_value"] < 1 / 20 + 1e-9 for row in found])
+    assert abs(low - 1 / 20) < 2 * np.sqrt(0.05 * 0.95 / draws)
+
+
+def test_conformal_inference_refuses_what_synthetic_differences_refuse():
+    y, treated, _ = panel((3, 1, 5, 2))
+    with pytest.raises(DesignError, match="first_post = 0 was asked for"):
+        conformal(y, treated, 0)
+    with pytest.raises(DesignError, match="method 'ols' was asked for"):
+        conformal(y, treated, 5, method="ols")
+    with pytest.raises(DesignError, match=r"a level between 0\.5 and 1 was asked for"):
+        conformal(y, treated, 5, level=95)

@@ -1,11 +1,13 @@
-"""Few treated units: exact-permutation differences and synthetic difference-in-differences.
+"""Few treated units: permutation differences, synthetic difference-in-differences, conformal inference.
 
 With one or two treated units no standard error can be trusted; what can be had exactly is
-the rank of the treated among all assignments, and the smallest p-value the sample allows.
+the rank of the treated among all assignments, or of a path's late residuals among all its periods, and the smallest
+p-value the sample allows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import comb
 from typing import Any, Literal
 
@@ -14,7 +16,7 @@ from scipy.optimize import nnls
 
 from analysis.errors import DesignError, whole_number
 from analysis.estimate import Bools, Estimate, Floats
-from analysis.testing import TIE, assignments, shift_interval
+from analysis.testing import TIE, assignments, check_level, shift_interval
 
 Method = Literal["sdid", "sc", "did"]
 NEGLIGIBLE = 1e-6  # the paper's ridge where weights need to be unique but not spread
@@ -35,11 +37,21 @@ def _indicator(treated: Any) -> Bools:
     return values.astype(bool)
 
 
-def permutation_did(change: Floats, treated: Bools, *, level: float = 0.95, unit: str = "units of change") -> Estimate:
-    """Compare changes of treated and untreated units with exact permutation inference.
+def permutation_did(
+    change: Floats, treated: Bools, *, ratio: float = 1.0, level: float = 0.95, unit: str = "units of change"
+) -> Estimate:
+    """Compare changes of treated and untreated units with permutation inference.
 
     The estimate is ``mean(change[treated]) - mean(change[~treated])``. Under the null that treatment
     shifts nobody, every choice of as many treated units was equally likely.
+
+    That is exact where all units vary alike. Where treated units vary `ratio` times as much, ``u = change / s`` does,
+    with s = ``sqrt(ratio)`` for the treated and 1 for others; u is permuted, and scaled up again in treated places.
+    Assignment d weighs u by ``g_d``: ``sqrt(ratio) / n_treated`` in its treated places, ``-1 / n_untreated`` in others.
+    The level that all units share is ``m = (1 / s) / |1 / s|`` times a number in u; it is taken off ``g_d``, and what
+    is left, ``h_d = g_d - (g_d @ m) m``, is brought to the length of ``g_d``, so that under the null the statistics
+    ``|g_d| / |h_d| * h_d @ u`` of all d have one variance. That of the actual assignment is the estimate. With a ratio
+    of 1 it is the usual test; with others the two-sided test is approximate, and its size is held in the tests.
 
     Parameters
     ----------
@@ -47,6 +59,8 @@ def permutation_did(change: Floats, treated: Bools, *, level: float = 0.95, unit
         Change of the outcome from before to after.
     treated : bool[unit]
         Who was treated.
+    ratio : float
+        Variance of treated units' changes over that of others', assumed.
     level : float
         Coverage of the interval, from inverting the two-sided test.
     unit : str
@@ -61,11 +75,14 @@ def permutation_did(change: Floats, treated: Bools, *, level: float = 0.95, unit
     Raises
     ------
     DesignError
-        If shapes differ, a change is not finite, `treated` is not true or false, or a group is empty.
+        If shapes differ, a change is not finite, `treated` is not true or false, a group is empty, or the ratio is not
+        a positive number.
 
     References
     ----------
-    MacKinnon, J. G. and Webb, M. D. (2020), Journal of Econometrics 218, 435-450.
+    MacKinnon, J. G. and Webb, M. D. (2020), Journal of Econometrics 218, 435-450; for residuals of a scaled null
+    model Freedman, D. and Lane, D. (1983), A nonstochastic interpretation of reported significance levels, Journal of
+    Business and Economic Statistics 1, 292-298.
     """
     change, treated = np.asarray(change, dtype=float), _indicator(treated)
     if change.ndim != 1 or change.shape != treated.shape:
@@ -76,11 +93,18 @@ def permutation_did(change: Floats, treated: Bools, *, level: float = 0.95, unit
         raise DesignError(
             f"finite changes were asked for; {np.count_nonzero(~np.isfinite(change))} are not; drop those units"
         )
+    if not 0 < ratio < np.inf:
+        raise DesignError(f"a ratio of variances was asked for; found {ratio}; give a positive number")
     n, n_treated = len(change), int(treated.sum())
     drawn = assignments(n, n_treated)
+    inverse = np.where(treated, ratio**-0.5, 1.0)
+    trace = inverse / np.sqrt(inverse @ inverse)
+    off = _contrasts(drawn, trace, ratio)
+    length = (1 - off**2 / (ratio / n_treated + 1 / (n - n_treated))) ** -0.5
     # As numbers: a product of two bool arrays would say whether they overlap, not by how many.
     draws, slopes = (
-        drawn @ one / n_treated - ~drawn @ one / (n - n_treated) for one in (change, treated.astype(float))
+        length * (_contrasts(drawn, one, ratio) - off * (trace @ one))
+        for one in (inverse * change, inverse * treated.astype(float))
     )
     observed = float(draws[(drawn == treated).all(axis=1)][0])
     ends = np.array(shift_interval(observed, draws, slopes, level))
@@ -103,6 +127,12 @@ def permutation_did(change: Floats, treated: Bools, *, level: float = 0.95, unit
         reason=reason,
         details={"draws": draws},
     )
+
+
+def _contrasts(drawn: Bools, scaled: Floats, ratio: float) -> Floats:
+    """Return each assignment's difference of means, with values in treated places scaled up again."""
+    n_treated = drawn[0].sum()
+    return np.asarray(np.sqrt(ratio) * (drawn @ scaled) / n_treated - ~drawn @ scaled / (drawn.shape[1] - n_treated))
 
 
 def _ranks(effect: float, draws: Floats) -> dict[str, list[float]]:
@@ -156,7 +186,9 @@ def _placebos(y: Floats, treated: Bools, first_post: int, method: Method) -> Flo
     return np.array([_effect(y, one, first_post, *_weights(y, one, first_post, method)) for one in drawn])
 
 
-def _check_panel(y: Any, treated: Any, first_post: int) -> tuple[Floats, Bools]:
+def _check_panel(y: Any, treated: Any, first_post: int, method: str) -> tuple[Floats, Bools]:
+    if method not in ("sdid", "sc", "did"):
+        raise DesignError(f"method {method!r} was asked for; there are 'sdid', 'sc' and 'did'; choose one")
     y, treated, first_post = np.asarray(y, dtype=float), _indicator(treated), whole_number("first_post", first_post)
     if y.ndim != 2 or treated.shape != (len(y),):
         raise DesignError(
@@ -228,9 +260,7 @@ def synthetic_did(
     Arkhangelsky, D., Athey, S., Hirshberg, D., Imbens, G. and Wager, S. (2021), Synthetic
     difference-in-differences, American Economic Review 111, 4088-4118.
     """
-    if method not in ("sdid", "sc", "did"):
-        raise DesignError(f"method {method!r} was asked for; there are 'sdid', 'sc' and 'did'; choose one")
-    y, treated = _check_panel(y, treated, first_post)
+    y, treated = _check_panel(y, treated, first_post, method)
     omega, lam = _weights(y, treated, first_post, method)
     effect = _effect(y, treated, first_post, omega, lam)
     placebos = _placebos(y, treated, first_post, method)
@@ -265,6 +295,95 @@ def synthetic_did(
             "rmse_before": float(np.sqrt(((gap - level_gap) ** 2).mean())),
         },
     )
+
+
+def conformal(
+    y: Floats,
+    treated: Bools,
+    first_post: int,
+    *,
+    method: Method = "sdid",
+    effects: Sequence[float] = (),
+    level: float = 0.95,
+    unit: str = "units of y",
+) -> Estimate:
+    """Test over time whether a treated path leaves its synthetic one, by conformal inference.
+
+    Under the null of an effect that is `tau` in every period from `first_post` on, the treated path without treatment
+    is known: ``y - tau`` there. The synthetic path is fitted to it over *all* periods, and the statistic is the mean
+    size of its residuals from `first_post` on. The p-value is the share of cyclic shifts of the residuals over time,
+    the unshifted among them, with a statistic at least as large: exact where residuals could have come in any order,
+    approximate where they are stationary and the synthetic path is consistent.
+
+    Parameters
+    ----------
+    y, treated, first_post, method, unit
+        As in :func:`synthetic_did`; of several treated units the mean. No time weights: ``sdid`` is a free level and
+        unit weights on the simplex, ``sc`` has no level, ``did`` uniform weights.
+    effects : sequence of float
+        Values of tau to try for the interval, which runs from the lowest to the highest that is not refused; an end of
+        those tried that is not refused is no limit, and infinite.
+    level : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Estimate
+        Row named by the method: the effect of :func:`synthetic_did`, `p_value` of no effect, and
+        `p_smallest` ``= 1 / periods``, below which there is none, whatever happened.
+
+    Raises
+    ------
+    DesignError
+        As :func:`synthetic_did`.
+
+    References
+    ----------
+    Chernozhukov, V., Wuthrich, K. and Zhu, Y. (2021), An exact and robust conformal inference method for counterfactual
+    and synthetic controls, Journal of the American Statistical Association 116, 1849-1864.
+    """
+    y, treated = _check_panel(y, treated, first_post, method)
+    check_level(level)
+    n_periods, tried = y.shape[1], np.sort(np.asarray(effects, dtype=float))
+    reason = (
+        f"{n_periods} periods: shifts of residuals over time instead of an error; no p-value below {1 / n_periods:.3f}"
+    )
+    held = np.array([_p_of_shift(y, treated, first_post, tau, method) > 1 - level + TIE for tau in tried], dtype=bool)
+    low, high = np.nan, np.nan
+    if 1 / n_periods > 1 - level + TIE:
+        reason += f", hence no {level:.0%} interval"
+    elif held.any():
+        low = -np.inf if held[0] else tried[held][0]
+        high = np.inf if held[-1] else tried[held][-1]
+    else:
+        reason += f"; of {len(tried)} effects tried none is held"
+    return Estimate(
+        estimand="effect on the treated",
+        unit=unit,
+        terms=(method,),
+        value=np.array([_effect(y, treated, first_post, *_weights(y, treated, first_post, method))]),
+        limits=np.array([[low], [high]]),
+        n=len(y),
+        columns={"p_value": [_p_of_shift(y, treated, first_post, 0.0, method)], "p_smallest": [1 / n_periods]},
+        level=level,
+        interval="conformal interval",
+        counts={"units": len(y), "treated": int(treated.sum()), "periods": n_periods},
+        reason=reason,
+    )
+
+
+def _p_of_shift(y: Floats, treated: Bools, first_post: int, tau: float, method: Method) -> float:
+    """Return the p-value of an effect of tau in every period from `first_post` on, over cyclic shifts in time."""
+    own, donors = y[treated].mean(axis=0), y[~treated]
+    own = own - tau * (np.arange(y.shape[1]) >= first_post)
+    if method != "sc":
+        own, donors = own - own.mean(), donors - donors.mean(axis=1, keepdims=True)
+    weights = np.full(len(donors), 1 / len(donors))
+    if method != "did":
+        weights = simplex_least_squares(donors.T, own, y.shape[1] * (NEGLIGIBLE * float(donors.std())) ** 2)
+    size = np.abs(own - weights @ donors)
+    shifted = np.array([np.roll(size, steps)[first_post:].mean() for steps in range(len(size))])
+    return float((shifted >= shifted[0] - TIE * shifted.max()).mean())
 
 
 def simplex_least_squares(matrix: Floats, target: Floats, ridge: float) -> Floats:
