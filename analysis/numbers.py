@@ -25,6 +25,7 @@ DECIMALS = {
     "accounts": 0,
     "stores or accounts": 0,
     "firms": 0,
+    "brands on record": 0,
     "million yuan": 0,
     "million USD": 0,
     "billion US dollars": 0,

@@ -179,8 +179,8 @@ def direction(interval: Interval | None) -> Word:
 
 
 def stayed_positive(readings: Sequence[float]) -> Word:
-    """Judge "growth stayed positive" from every published reading of it, in any one unit."""
-    _finite("a reading", readings)
+    """Judge "growth stayed positive" from every published reading of it, in any one unit; bounds may be infinite."""
+    _finite("a reading", [one for one in readings if not math.isinf(one)])
     return direction((min(readings), max(readings)) if readings else None)
 
 

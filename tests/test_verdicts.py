@@ -24,6 +24,7 @@ from analysis.verdicts import (
     unchanged,
 )
 
+NAN, INF = float("nan"), float("inf")
 GOOD = {
     "claim": "C01",
     "statement": "Growth was not lower.",
@@ -97,6 +98,8 @@ def test_a_direction_is_judged_against_zero(interval, word):
     ("readings", "word"),
     [
         ([9.1, 25.6, 50.0], SUPPORTED),
+        ([9.1, INF], SUPPORTED),  # a lower bound
+        ([-INF, 9.1], NOT_SHOWN),  # an upper one
         ([9.1, -0.1], NOT_SHOWN),
         ([9.1, 0.0], NOT_SHOWN),
         ([-1.0, -2.0], CONTRADICTED),
@@ -137,9 +140,6 @@ def test_a_wider_interval_never_turns_an_open_question_into_a_word(rule):
         assert wide in (narrow, NOT_SHOWN)
 
 
-NAN, INF = float("nan"), float("inf")
-
-
 @pytest.mark.parametrize(
     "judge",
     [
@@ -149,7 +149,7 @@ NAN, INF = float("nan"), float("inf")
         *(lambda m=m: not_lower((-1.0, 1.0), m) for m in (NAN, INF, -2.0)),
         *(lambda m=m: unchanged((-1.0, 1.0), m) for m in (NAN, INF, -2.0)),
         *(lambda i=i: direction(i) for i in ((2.0, 1.0), (INF, INF), (-INF, -INF))),
-        *(lambda r=r: stayed_positive(r) for r in ([NAN], [5.0, NAN], [NAN, 5.0], [5.0, INF])),
+        *(lambda r=r: stayed_positive(r) for r in ([NAN], [5.0, NAN], [NAN, 5.0], [INF, NAN])),
         *(lambda c=c: count(c, [3000]) for c in (NAN, INF, 0, -3000)),
         *(lambda f=f: count(3000, f) for f in ([NAN], [2900, NAN], [INF])),
         lambda: count(None, [NAN]),

@@ -10,14 +10,15 @@ import pandas as pd
 
 from analysis import data, series
 from analysis.errors import DataError, DesignError
-from analysis.estimate import Estimate
+from analysis.estimate import Estimate, Floats
 from analysis.estimators.abnormal_returns import Window, abnormal_returns, market_rank
-from analysis.estimators.synthetic import Method, permutation_did, synthetic_did
+from analysis.estimators.synthetic import Method, conformal, permutation_did, synthetic_did
 from analysis.numbers import MINUS
 from analysis.series import Series
 from analysis.verdicts import SAME_COUNT
 
 HALF_DIGIT = 5e-5  # daily returns are published with four decimals
+RATIOS = (0.5, 1.0, 2.0)  # variances of closed over spared firms' changes, tried in turn
 
 
 def short_name(firm: str) -> str:
@@ -39,6 +40,11 @@ def reasons(role: str) -> str:
 def closed_names() -> list[str]:
     """Return the short names of closed firms in the design."""
     return list(design().query("role == 'closed'")["name"])
+
+
+def listed_later() -> list[str]:
+    """Return the short names of spared firms in the design that were listed after the closures."""
+    return list(design().query("role == 'not_closed'").dropna(subset="listed_on")["name"])
 
 
 def base_year() -> int:
@@ -72,8 +78,8 @@ def indexed(base: int, first: int, last: int) -> pd.DataFrame:
     return 100 * wide.loc[first:last] / wide.loc[base]
 
 
-def revenue_change(before: int, after: int, *, level: float) -> Estimate:
-    """Return the exact-permutation comparison of log revenue changes of closed and spared firms.
+def revenue_change(before: int, after: int, *, level: float, ratio: float = 1.0) -> Estimate:
+    """Return the permutation comparison of log revenue changes of closed and spared firms.
 
     Parameters
     ----------
@@ -81,6 +87,8 @@ def revenue_change(before: int, after: int, *, level: float) -> Estimate:
         Years; firms without both are left out and named in ``details["absent"]``.
     level : float
         Coverage of the permutation interval.
+    ratio : float
+        Variance of closed firms' changes over that of spared firms', assumed.
 
     Returns
     -------
@@ -91,11 +99,27 @@ def revenue_change(before: int, after: int, *, level: float) -> Estimate:
     change = np.log(wide.loc[after] / wide.loc[before])
     seen = change.dropna()
     closed = seen.index.isin(closed_names())
-    found = permutation_did(seen.to_numpy(), closed, level=level, unit="log points")
+    found = permutation_did(seen.to_numpy(), closed, ratio=ratio, level=level, unit="log points")
     changes = pd.DataFrame({"firm": seen.index, "change": seen.to_numpy(), "closed": closed})
     absent = sorted(set(change.index) - set(seen.index))
     details = {**found.details, "changes": changes.sort_values("change", ignore_index=True), "absent": absent}
     return replace(found, estimand="E1a", details=details)
+
+
+def by_variance(before: int, after: int, *, level: float) -> pd.DataFrame:
+    """Return the comparison under each of `RATIOS`: `ratio`, `estimate`, `conf_low`, `conf_high`, `p_two_sided`."""
+    rows = [revenue_change(before, after, level=level, ratio=ratio).row("did") for ratio in RATIOS]
+    return pd.DataFrame(rows)[["estimate", "conf_low", "conf_high", "p_two_sided"]].assign(ratio=RATIOS)
+
+
+def unpublished_base(name: str, after: int, spared: pd.Series) -> dict[str, float]:
+    """Say how a closed firm whose revenue before is not published may compare with log changes of `spared` firms.
+
+    Its `revenue` in the year `after`, and the `threshold`: the revenue before, in the same unit, above which its change
+    lies below that of every spared firm. Nothing published says on which side it was.
+    """
+    revenue = float(_by_year(name, "revenue_total")[str(after)])
+    return {"revenue": revenue, "threshold": revenue / float(np.exp(spared.min()))}
 
 
 def leave_one_out(before: int, after: int, *, level: float) -> pd.DataFrame:
@@ -116,14 +140,28 @@ def synthetic(firm: str, first_post: int, method: Method, *, level: float) -> Es
     Only years that the firm and at least two spared firms have are used; spared firms without all of these are left
     out. ``details["donors"]`` names them with their weights, ``details["years"]`` lists the years.
     """
-    wide, _ = revenues()
-    years = wide.index[wide[firm].notna()]
-    donors = [name for name in wide.columns if name not in closed_names() and wide.loc[years, name].notna().all()]
-    panel = np.log(wide.loc[years, [firm, *donors]].to_numpy().T)
-    treated, place = np.arange(len(donors) + 1) == 0, int(np.searchsorted(years, first_post))
+    panel, donors, years = _against_spared(firm, last=int(revenues()[0].index.max()))
+    treated, place = np.arange(len(panel)) == 0, int(np.searchsorted(years, first_post))
     found = synthetic_did(panel, treated, place, method=method, level=level, unit="log points")
     weights = pd.Series(found.details["unit_weights"], index=donors)
-    return replace(found, details={**found.details, "donors": weights, "years": list(years)})
+    return replace(found, details={**found.details, "donors": weights, "years": years})
+
+
+def against_own_past(firm: str, year: int, *, level: float) -> Estimate:
+    """Return conformal inference on one closed firm's log revenue in a year, against its published years before.
+
+    Later years are left out: with as many years after as before, residuals of either half are as large.
+    """
+    panel, _, years = _against_spared(firm, last=year)
+    return conformal(panel, np.arange(len(panel)) == 0, len(years) - 1, level=level, unit="log points")
+
+
+def _against_spared(firm: str, *, last: int) -> tuple[Floats, list[str], list[int]]:
+    """Return log revenue of a firm, first, and of all spared firms in its years up to `last`; donors; years."""
+    wide = revenues()[0].loc[:last]
+    years = wide.index[wide[firm].notna()]
+    donors = [name for name in wide.columns if name not in closed_names() and wide.loc[years, name].notna().all()]
+    return np.log(wide.loc[years, [firm, *donors]].to_numpy().T), donors, list(years)
 
 
 def damage(firm: str, share_closed: float, *, level: float) -> pd.DataFrame:

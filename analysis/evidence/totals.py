@@ -20,6 +20,7 @@ AMAZON = "Amazon (own filings)"
 SHARES = ["market share of Chinese sellers", "share of top sellers based in China"]
 FLOOR, ASSERTED = "US dollars of yearly GMV (more than)", "yuan of losses (more than)"
 SOURCE = ["source_publisher", "source_url"]
+BOUNDS = {"at most": -np.inf, "at least": np.inf}  # where a reading that is a bound ends
 
 Range = tuple[float, float]
 
@@ -44,6 +45,18 @@ def third_party_sales() -> Series:
     file, measure = "platform_shift_evidence", "third-party GMV (estimate)"
     publisher = series.rows(file).query("measure == @measure and date == '2020'")["publisher"].iloc[0]
     return series.published(file, measure=measure, platform="Amazon", publisher=publisher, freq="A")
+
+
+def third_party_growth() -> Series:
+    """Return that publisher's own yearly growth of third-party sales, per cent.
+
+    Two of its totals may be of two vintages: the growth between them is not the one that it states.
+    """
+    measure = "yoy growth of third-party GMV (estimate)"
+    publisher = third_party_sales().publisher
+    return series.published(
+        "platform_shift_evidence", measure=measure, platform="Amazon", publisher=publisher, freq="A"
+    )
 
 
 def closed_sales(yuan_per_dollar: float) -> Range:
@@ -77,6 +90,29 @@ def shares() -> pd.DataFrame:
     return both.assign(change=both["after"] - both["before"])
 
 
+def across_definitions() -> tuple[pd.DataFrame, float]:
+    """Return the lowest growth that shares of two definitions would give: why one definition is kept.
+
+    Returns
+    -------
+    rows : DataFrame
+        Two rows of the file: the highest share of sales or of top sellers on all of Amazon from December 2019 to
+        January 2021, and the lowest from September to December 2021.
+    growth : float
+        Per cent, by the arithmetic of :func:`published_growth`.
+    """
+    frame = series.rows("chinese_seller_share").query("marketplace == 'Amazon (all)' and unit == 'percent'")
+    mine = frame[frame["measure"].str.startswith(tuple(SHARES))].sort_values("value", kind="stable")
+    highest, lowest = mine["date"].between("2019-12", "2021-01"), mine["date"].between("2021-09", "2021-12")
+    rows = pd.concat([mine[highest].tail(1), mine[lowest].head(1)], ignore_index=True)
+    return rows, float(_times_sales(*rows["value"]))
+
+
+def _times_sales(before: Any, after: Any) -> Any:
+    """Return growth, per cent, of a share of third-party sales that was `before` in 2020 and `after` in 2021."""
+    return 100 * ((1 + third_party_growth().values["2021"] / 100) * after / before - 1)
+
+
 def stated_change() -> float:
     """Return the change in the Chinese share of sales that Amazon itself stated, percentage points."""
     stated = data.load("chinese_seller_share").query("unit == 'percentage points, as stated'")
@@ -90,25 +126,27 @@ def published_growth() -> pd.DataFrame:
     -------
     DataFrame
         `reading`, `growth`, `provenance` ("real" as published, "estimate" as share times third-party sales), `source`,
-        `of` (sales or number of sellers), `bound` ("at least" for a lower bound).
+        `of` (sales or number of sellers), `bound` ("at least" for a lower bound), `low` and `high` (open on the side on
+        which a bound says nothing).
     """
-    sales, by_share = third_party_sales(), "sales, by a share of top sellers"
-    factor = float(sales.values["2021"] / sales.values["2020"])
+    by_share = "sales, by a share of top sellers"
     derived = [
         (f"{row.measure}, {row.before:g} to {row.after:g} %", row.before, row.after, row.publisher, by_share)
         for row in shares().itertuples()
     ]
-    by = f"Amazon's statement, times sales by {sales.publisher}"
+    by = f"Amazon's statement, times growth by {third_party_growth().publisher}"
     derived.append((f"share of sales changed by {stated_change():g}", 1.0, 1.0, by, "sales, as stated"))
     products = pd.DataFrame(derived, columns=["reading", "before", "after", "source", "of"])
     products["reading"] += ", times sales"
-    products["growth"] = 100 * (factor * products["after"] / products["before"] - 1)
+    products["growth"] = _times_sales(products["before"], products["after"])
     own = series.rows("chinese_seller_share").query("unit == 'percent yoy'")
     own = own.rename(columns={"measure": "reading", "value": "growth", "publisher": "source"})
     own = own.assign(provenance="real", of="number of sellers")
     own["bound"] = own["bound"].replace({"lower": "at least", "upper": "at most"})
     columns = ["reading", "growth", "provenance", "source", "of", "bound"]
-    return pd.concat([products.assign(provenance="estimate", bound="")[columns], own[columns]], ignore_index=True)
+    found = pd.concat([products.assign(provenance="estimate", bound="")[columns], own[columns]], ignore_index=True)
+    low, high = (found["growth"].where(found["bound"] != bound, end) for bound, end in BOUNDS.items())
+    return found.assign(low=low, high=high)
 
 
 def growth_sources() -> pd.DataFrame:

@@ -43,10 +43,15 @@ def label(word: str, *, short: bool = True, simulated: bool = False) -> str:
 
 
 def finding(verdict: Verdict) -> str:
-    """Return a verdict's estimate and interval with unit and mark, or a dash."""
+    """Return a verdict's estimate and interval with unit and mark, or a dash; beside it how many were claimed."""
     mark = MARKS[verdict.provenance]
-    if verdict.low is None and verdict.estimate is None and verdict.claimed is not None:
-        return f"claimed {quantity(verdict.claimed, verdict.unit)} {verdict.unit} {mark}"
+    if verdict.low is None and verdict.claimed is not None:
+        claimed = f"{quantity(verdict.claimed, verdict.unit)} {verdict.unit} {mark}"
+        return (
+            f"claimed {claimed}"
+            if verdict.estimate is None
+            else f"{quantity(verdict.estimate, verdict.unit)} of {claimed}"
+        )
     return _found(verdict.estimate, verdict.low, verdict.high, verdict.unit, mark) or "–"
 
 

@@ -1,0 +1,123 @@
+"""The record of 2021 judged from public figures as the notebooks do, and README's answer made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from analysis import config
+from analysis.evidence import claims, listed, totals
+from analysis.numbers import number, percent_change, points, quantity, span
+from analysis.provenance import ROOT
+from analysis.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, Verdict
+
+NAMED = ["Aukey", "Mpow", "Youkeshu"]  # in claim C08
+FIRST, LAST = "2021-01-05", "2021-04-23"  # the estimation window of the share prices
+IN_WORDS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+STAYED = {SUPPORTED: "stayed positive", CONTRADICTED: "fell", NOT_SHOWN: "is not shown to have stayed positive"}
+HIT = {SUPPORTED: "are on record as closed", NOT_SHOWN: "are not all on record as closed"}
+COUNTED = {NOT_SHOWN: "Neither {} nor {} has been counted by anyone but its author"}
+
+
+def given(notebook: str) -> Any:
+    """Return the parameters of a notebook as it stands."""
+    return config.parameters(ROOT / "notebooks" / f"{notebook}.ipynb")()
+
+
+def ladder() -> Any:
+    """Return the bounds on the growth effect at the published totals."""
+    asked = given("05_growth_public")
+    return totals.bounds_by_assumption(
+        float(totals.third_party_sales().values["2020"]),
+        share=asked.share,
+        share_range=(asked.share_low, asked.share_high),
+        closed=totals.closed_sales(asked.yuan_per_dollar),
+        recapture=(asked.recapture_low, asked.recapture_high),
+        common=(asked.common_low, asked.common_high),
+    )
+
+
+def judged() -> dict[str, Verdict]:
+    """Judge every reading from public figures by its own rule, with the margins fixed in advance."""
+    (amazon, others), (group, rest) = claims.counted("C03"), claims.counted("C06")
+    tiza = listed.share_prices(FIRST, LAST, level=0.95).rows.query("seller == 'Youkeshu' and window == 'youkeshu_2d'")
+    fall = tiza["conf_low"].iloc[0], tiza["conf_high"].iloc[0]
+    destinations = totals.destination_readings()["growth"]
+    published, record = totals.published_growth(), listed.on_record(NAMED)
+    brands = {"estimate": sum(record.values()), "claimed": len(record)}
+    found = [
+        claims.judge("C01", "V1", published=[*published["low"], *published["high"]]),
+        claims.judge("C01", "V2", interval=ladder().bounds("recapture"), margin=given("05_growth_public").delta_pp),
+        claims.judge("C01", "V3", published=[totals.stated_change(), *totals.shares()["change"]], margin=1.0),
+        claims.judge("C03", claimed=amazon["value"], independent=others),
+        claims.judge("C06", claimed=group["value"], independent=rest),
+        claims.judge("C07", "invest", interval=(destinations.min(), destinations.max())),
+        claims.judge("C07", "sell"),
+        claims.judge("C08", "market", interval=fall),
+        claims.judge("C08", "record", tier="listed", on_record=list(record.values()), **brands),
+        claims.judge("C12", on_record=[listed.frozen_on_record("Youkeshu")[1]]),
+        *claims.untestable("01_claims_and_context", config.read_event("amazon_2021").claims),
+    ]
+    return {one.name: one for one in found}
+
+
+def growth(found: Mapping[str, Verdict]) -> str:
+    """Say what is known of Chinese sellers' growth on Amazon."""
+    stayed, lower, asked = found["C01 V1"], found["C01 V2"], given("05_growth_public")
+    published, (_, across) = totals.published_growth(), totals.across_definitions()
+    bounds, floor = sum(published["bound"] == "at least"), totals.closed_sales(asked.yuan_per_dollar)[0]
+    assert -asked.common_low == asked.common_high
+    assert lower.word == NOT_SHOWN
+    return (
+        f"Chinese sellers' growth on Amazon {STAYED[stayed.word]}: the lowest published reading, of sales or of the "
+        f"number of sellers, is {quantity(stayed.low, stayed.unit)} {stayed.unit}, and {IN_WORDS[bounds]} of "
+        f"{IN_WORDS[len(published)]} are lower bounds, so that nothing bounds them above. The sign holds within one "
+        f"definition of the Chinese share: across two, the same arithmetic gives as little as "
+        f"{number(across, signed=True)}. That it was *not lower than it would have been* is {lower.word.lower()}: "
+        f"if closed sales lay between a floor of {IN_WORDS[round(floor)]} billion dollars and the loss that the "
+        f"trade group asserts, and what moved all sellers alike within ±{points(asked.common_high)}, which is "
+        f"assumed, public totals leave an effect of {span(*ladder().bounds('assumed ranges'), lower.unit)} "
+        f"{lower.unit}; with a Chinese share of exactly {100 * asked.share:.0f} per cent and rivals that took over "
+        f"at most {100 * asked.recapture_high:.0f} per cent of the closed sales besides, "
+        f"{span(lower.low, lower.high, lower.unit)}."
+    )
+
+
+def closed_sellers(found: Mapping[str, Verdict]) -> str:
+    """Say what is known of the closed sellers that are listed."""
+    record, asked, before = found["C08 record"], given("03_listed_sellers"), listed.base_year()
+    change = listed.revenue_change(before, asked.after, level=asked.conf)
+    row, closed, firms = change.row("did"), IN_WORDS[change.counts["treated"]], IN_WORDS[change.counts["units"]]
+    spared = change.details["changes"].query("not closed")["change"]
+    six, later = IN_WORDS[len(spared)], IN_WORDS[len(listed.listed_later())].capitalize()
+    wider = listed.by_variance(before, asked.after, level=asked.conf).iloc[-1]
+    most = listed.most_lost("Youkeshu", before)["other"]
+    aukey = listed.unpublished_base("Aukey", asked.after, spared)["threshold"]
+    assert (row["rank"], row["p_lower"]) == (1, row["p_smallest"])
+    assert (wider["ratio"], record.word == SUPPORTED) == (2, record.estimate == record.claimed)
+    return (
+        f"The {IN_WORDS[int(record.claimed)]} brands that were named {HIT[record.word]}. Revenue of {closed} listed "
+        f"sellers with a disclosed closure changed by {quantity(row['estimate'], change.unit)} log points "
+        f"({number(percent_change(row['estimate']), signed=True)} per cent) against {six} without one, {before} to "
+        f"{asked.after}. They rank lowest of {firms}, one-sided p = 1/{change.counts['assignments']}, the smallest "
+        f"that {firms} firms allow; the {100 * asked.conf:.0f} per cent interval is "
+        f"{span(row['conf_low'], row['conf_high'], change.unit)}, and "
+        f"{span(wider['conf_low'], wider['conf_high'], change.unit)} if closed firms vary twice as much as the others. "
+        f"The number holds a collapse of its own: at least {most:.0f} per cent of the fall of one of the {closed}, "
+        f"Youkeshu, cannot be lost Amazon sales. Aukey, closed too, is not ranked: its revenue of {before} is not "
+        f"published, and only above {number(aukey, 0)} million yuan is its change below all {six}. {later} of the "
+        f"{six} were listed after {before + 1}, and may be here because they fared well."
+    )
+
+
+def counts(found: Mapping[str, Verdict]) -> str:
+    """Say what is known of the numbers of closed or affected accounts."""
+    own, group = found["C03"], found["C06"]
+    assert own.word == group.word
+    assert claims.readings(["C03", "C06"])["counted"].nunique() == 2  # they count different things
+    told = (f"{quantity(one.claimed, one.unit)} {one.unit}" for one in (own, group))
+    return f"{COUNTED[own.word].format(*told)}, and they count different things."
+
+
+ANSWER = {"Growth": growth, "The closed sellers": closed_sellers, "The counts": counts}
+"""What makes each bullet of README's answer from the verdicts that it quotes."""
