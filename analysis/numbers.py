@@ -32,11 +32,14 @@ DECIMALS = {
 }
 LONG = {"per cent of L": "per cent of the lost sales"}  # where L is not defined yet
 SIGNED = ("log points", "percentage points", "per cent")  # and shares of something, such as per cent of sales
+HALF_UP = 1 + 1e-13  # lifts a half, and nothing that differs from one in 12 digits
 LONGEST = 1_000.0  # per cent or points: a limit beyond it says no more than that there is hardly any
 
 
 def number(value: float | None, decimals: int = 1, *, signed: bool = False, mark: str = "") -> str:
     """Write a number with a true minus, thousands separators and its provenance mark.
+
+    Numbers that agree in 12 digits, as verdicts are published, are written alike; a half goes away from zero.
 
     Parameters
     ----------
@@ -53,7 +56,7 @@ def number(value: float | None, decimals: int = 1, *, signed: bool = False, mark
         return "–"
     if math.isinf(value):
         return f"{MINUS}∞" if value < 0 else "∞"
-    text = f"{abs(value):,.{decimals}f}"
+    text = f"{HALF_UP * float(f'{abs(value):.12g}'):,.{decimals}f}"
     zero = float(text.replace(",", "")) == 0
     sign = "" if zero else MINUS if value < 0 else "+" if signed else ""
     return f"{sign}{text}{' ' + MARKS[mark] if mark else ''}"

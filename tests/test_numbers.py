@@ -19,7 +19,7 @@ from analysis.numbers import number, p_value, percent_change, points, quantity, 
         (0.0, {"signed": True}, "0.0"),
         (-0.04, {"signed": True}, "0.0"),  # nothing is left of it, hence no sign
         (-0.05001, {}, "−0.1"),
-        (-1234.5, {"decimals": 0}, "−1,234"),
+        (-1234.5, {"decimals": 0}, "−1,235"),
         (2.0, {"mark": "real"}, "2.0 ●"),
         (2.0, {"mark": "estimate"}, "2.0 ◐"),
         (2.0, {"mark": "simulated"}, "2.0 ○"),
@@ -50,7 +50,7 @@ def test_a_written_number_reads_back_as_itself_to_half_a_digit(value):
         (1.0, "ratio", "1.00"),
         (130.0, "million yuan", "130"),
         (0.05, "p", "0.050"),
-        (1.25, "a unit nobody listed", "1.2"),
+        (1.25, "a unit nobody listed", "1.3"),
     ],
 )
 def test_the_unit_decides_on_digits_and_sign(value, unit, written):
@@ -74,9 +74,16 @@ def test_per_cent_changes_and_p_values():
 def test_a_limit_beyond_a_thousand_per_cent_says_no_more_than_that():
     assert span(-100.0, 865_254.5, "per cent") == "−100.0 to > +1,000"
     assert span(-2000.0, -1000.0, "per cent of L") == "< −1,000 to −1,000.0"
-    assert span(0.0, 865_254.5, "accounts") == "0 to 865,254"
+    assert span(0.0, 865_254.5, "accounts") == "0 to 865,255"
     assert span(-np.inf, np.inf, "per cent") == "−∞ to ∞"
 
 
 def test_a_margin_is_as_short_as_it_is():
     assert [points(value) for value in (2.0, 1.0, 0.5)] == ["2 points", "1 point", "0.5 points"]
+
+
+@pytest.mark.parametrize("value", [7.25, 7.250000000000001, 7.249999999999999])
+def test_numbers_that_agree_in_twelve_digits_are_written_alike_and_a_half_goes_away_from_zero(value):
+    assert number(value) == "7.3"
+    assert number(-value) == "−7.3"
+    assert number(7.2499999999) == "7.2"

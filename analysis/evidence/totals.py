@@ -110,7 +110,7 @@ def across_definitions() -> tuple[pd.DataFrame, float]:
 
 def _times_sales(before: Any, after: Any) -> Any:
     """Return growth, per cent, of a share of third-party sales that was `before` in 2020 and `after` in 2021."""
-    return 100 * ((1 + third_party_growth().values["2021"] / 100) * after / before - 1)
+    return (100 + third_party_growth().values["2021"]) * after / before - 100
 
 
 def stated_change() -> float:
