@@ -179,6 +179,10 @@ def test_every_word_has_its_class_in_labels_and_in_tables(word, kind, short):
             {"low": None, "high": None, "claimed": 3000.0, "unit": "accounts", "provenance": "real"},
             "claimed 3,000 accounts ●",
         ),
+        (
+            {"low": None, "high": None, "estimate": 2.0, "claimed": 3.0, "unit": "brands on record"},
+            "2 of 3 brands on record ◐",
+        ),
         ({"low": None, "high": None}, "–"),
     ],
 )

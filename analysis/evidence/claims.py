@@ -60,10 +60,11 @@ def judge(
     margin : float, optional
         In the same unit.
     published : sequence of float
-        For the kind positive: every published reading; their range stands in for the interval. A panel has its own
+        For the kind positive: every published reading, with an infinite end for one that is a bound; their range
+        stands in for the interval. A panel has its own
         `interval` instead.
     claimed, independent : float, sequence of float
-        For the kind count.
+        For the kind count; beside an estimate how many parts were claimed.
     on_record : sequence of bool
         For the kind documented: one entry per part of the claim.
     passed : bool, optional
