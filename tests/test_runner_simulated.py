@@ -92,6 +92,15 @@ def test_real_and_simulated_reports_say_which_they_are(desk):
     assert [entries[name]["market"] for name in entries] == ["", "", "mid_3k, seed 1"]
 
 
+def test_estimates_beside_a_verdict_on_real_figures_are_named_at_the_foot(desk):
+    write(desk, "03_listed", shown("<p>12 ◐</p>"), WRITE.replace('"estimate"', '"real"'))
+    assert desk.run("03_listed") == Exit.OK
+    assert feet(desk.published) == {"03_listed": "Real figures and estimates from them"}
+    write(desk, "03_listed", shown("<p>12 ●</p>"), WRITE.replace('"estimate"', '"real"'))
+    assert desk.run("03_listed") == Exit.OK
+    assert feet(desk.published) == {"03_listed": "Real figures"}
+
+
 def test_a_number_chooses_the_real_and_the_simulated_report(desk):
     jobs = read(desk.root)
     assert [job.name for job in select(jobs, ["03"])] == ["03_listed", "sim__03_closed"]

@@ -83,7 +83,8 @@ def footer(notebook: Path, found: list[Verdict], job: Job) -> str:
         return f"Simulated: {job.market}"
     if not seen:
         return "Figures as marked: ● real, ◐ estimate, ○ simulated"
-    real = "Real figures and estimates from them" if "estimate" in seen else "Real figures"
+    estimated = "estimate" in seen or marks(notebook)["estimated"]
+    real = "Real figures and estimates from them" if estimated else "Real figures"
     apart = ", ".join(sorted(markets - {""}))
     return f"{real}; in a column of its own ○ simulated: {apart}" if apart else real
 
