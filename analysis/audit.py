@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import pandas as pd
 from scipy import stats
+from scipy.stats import mstats
 from tqdm import tqdm
 
 from analysis import data
@@ -178,7 +179,8 @@ def summarise(replicates: pd.DataFrame) -> pd.DataFrame:
     With the error :math:`e_r = \hat\theta_r - \theta_r` of market r of n (the truth differs between markets, since
     each draws its firms anew), and Monte Carlo errors in columns ``..._mc``:
 
-    - `bias`, mean error, with :math:`s_e/\sqrt n`;
+    - `bias`, median error, since the exponential of a noisy mean is right in half of the markets and not on average,
+      with the error of an order statistic (Maritz and Jarrett, 1978);
     - `sd`, empirical, :math:`s_e`, with :math:`s_e/\sqrt{2(n-1)}`;
     - `mean_error`, mean of the standard errors, to be held against `sd`;
     - `rmse`, root of the mean :math:`e_r^2`, by the delta method;
@@ -245,7 +247,7 @@ def _measures(used: pd.DataFrame) -> dict[str, Pair]:
     rmse = float(np.sqrt((gap**2).mean()))
     seen = (low > 0) | (high < 0)
     found = {
-        "bias": _mean(gap),
+        "bias": (float(np.median(gap)), float(mstats.mjci(gap, [0.5])[0]) if n > 1 else np.nan),
         "sd": (spread, spread / np.sqrt(2 * (n - 1)) if n > 1 else np.nan),
         "mean_error": _mean(used["std_error"].to_numpy(float)),
         "rmse": (rmse, _mean(gap**2)[1] / (2 * rmse) if rmse else np.nan),

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from analysis import config
-from analysis.evidence import claims, listed, totals
+from analysis.evidence import claims, listed, shift, totals
 from analysis.numbers import number, percent_change, points, quantity, span
 from analysis.provenance import ROOT
-from analysis.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, Verdict
+from analysis.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
 
 NAMED = ["Aukey", "Mpow", "Youkeshu"]  # in claim C08
 FIRST, LAST = "2021-01-05", "2021-04-23"  # the estimation window of the share prices
@@ -42,7 +42,6 @@ def judged() -> dict[str, Verdict]:
     (amazon, others), (group, rest) = claims.counted("C03"), claims.counted("C06")
     tiza = listed.share_prices(FIRST, LAST, level=0.95).rows.query("seller == 'Youkeshu' and window == 'youkeshu_2d'")
     fall = tiza["conf_low"].iloc[0], tiza["conf_high"].iloc[0]
-    destinations = totals.destination_readings()["growth"]
     published, record = totals.published_growth(), listed.on_record(NAMED)
     brands = {"estimate": sum(record.values()), "claimed": len(record)}
     found = [
@@ -51,7 +50,7 @@ def judged() -> dict[str, Verdict]:
         claims.judge("C01", "V3", published=[totals.stated_change(), *totals.shares()["change"]], margin=1.0),
         claims.judge("C03", claimed=amazon["value"], independent=others),
         claims.judge("C06", claimed=group["value"], independent=rest),
-        claims.judge("C07", "invest", interval=(destinations.min(), destinations.max())),
+        claims.judge("C07", "invest", estimate=shift.lead(shift.leads()), interval=shift.bounds().bounds("together")),
         claims.judge("C07", "sell"),
         claims.judge("C08", "market", interval=fall),
         claims.judge("C08", "record", tier="listed", on_record=list(record.values()), **brands),
@@ -110,6 +109,27 @@ def closed_sellers(found: Mapping[str, Verdict]) -> str:
     )
 
 
+def moved(found: Mapping[str, Verdict]) -> str:
+    """Say what is known of a shift to other platforms."""
+    invest, sell, leads = found["C07 invest"], found["C07 sell"], shift.leads()
+    assert (invest.word, sell.word) == (NOT_SHOWN, NOT_TESTABLE)
+    fell = shift.totals_growth()["ebay"].dropna()
+    assert (fell < 0).any()
+    assert invest.estimate is not None
+    by_year = leads.query("perimeter == @shift.MARKETPLACE").set_index("year")["US"]
+    before, closures, earlier = (by_year[year] for year in ("2020", "2021", "2019"))
+    assert max(before, closures) < 0 < invest.estimate < earlier
+    return (
+        "Nothing public shows that closed merchants sold more on eBay or AliExpress: eBay's volume fell, AliExpress is not "
+        "published apart from its group, and no closed firm's sales on either are. One series shows a first sign: on eBay, "
+        "revenue from sellers outside the US, UK and Germany, China's among them, grew by "
+        f"{number(invest.estimate)} points more (in logs) than that from American sellers in 2022, after "
+        f"{number(-before)} and {number(-closures)} less in 2020 and 2021. But it grew by {number(earlier)} more in 2019, "
+        "before any closure, and if take rates, exchange rates, hedges and a recovery explain all they can, "
+        f"{number(invest.low, signed=True)} to {number(invest.high, signed=True)} is left."
+    )
+
+
 def counts(found: Mapping[str, Verdict]) -> str:
     """Say what is known of the numbers of closed or affected accounts."""
     own, group = found["C03"], found["C06"]
@@ -119,5 +139,5 @@ def counts(found: Mapping[str, Verdict]) -> str:
     return f"{COUNTED[own.word].format(*told)}, and they count different things."
 
 
-ANSWER = {"Growth": growth, "The closed sellers": closed_sellers, "The counts": counts}
+ANSWER = {"Growth": growth, "The closed sellers": closed_sellers, "The shift": moved, "The counts": counts}
 """What makes each bullet of README's answer from the verdicts that it quotes."""
