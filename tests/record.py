@@ -120,12 +120,12 @@ def moved(found: Mapping[str, Verdict]) -> str:
     before, closures, earlier = (by_year[year] for year in ("2020", "2021", "2019"))
     assert max(before, closures) < 0 < invest.estimate < earlier
     return (
-        "Nothing public shows that closed merchants sold more on eBay or AliExpress: eBay's volume fell, AliExpress is not "
-        "published apart from its group, and no closed firm's sales on either are. One series shows a first sign: on eBay, "
-        "revenue from sellers outside the US, UK and Germany, China's among them, grew by "
+        "Nothing public shows that closed merchants sold more on eBay or AliExpress: eBay's volume fell, AliExpress is "
+        "not published apart from its group, and no closed firm's sales on either are. One series shows a first sign: "
+        "on eBay, revenue from sellers outside the US, UK and Germany, China's among them, grew by "
         f"{number(invest.estimate)} points more (in logs) than that from American sellers in 2022, after "
-        f"{number(-before)} and {number(-closures)} less in 2020 and 2021. But it grew by {number(earlier)} more in 2019, "
-        "before any closure, and if take rates, exchange rates, hedges and a recovery explain all they can, "
+        f"{number(-before)} and {number(-closures)} less in 2020 and 2021. But it grew by {number(earlier)} more in "
+        "2019, before any closure, and if take rates, exchange rates, hedges and a recovery explain all they can, "
         f"{number(invest.low, signed=True)} to {number(invest.high, signed=True)} is left."
     )
 

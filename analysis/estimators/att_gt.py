@@ -63,6 +63,8 @@ class GroupTime:
         points, the Poisson coefficient.
     anticipation : int
         Periods before treatment in which an effect is allowed for.
+    weight : float64[unit] or None
+        Sampling weights.
     cluster, labels : int64[unit] or None, array[cluster]
         Code of each unit's cluster, and what the codes stand for.
     level : float
@@ -75,6 +77,7 @@ class GroupTime:
     width: int
     scale: Scale
     anticipation: int
+    weight: Floats | None = None
     cluster: Ints | None
     labels: npt.NDArray[Any]
     level: float
@@ -106,11 +109,11 @@ class GroupTime:
 
     @cached_property
     def sums(self) -> Floats:
-        """Sums of the outcomes of each group and, last, of ones, float64[group, time + 1]."""
+        """Sums of the outcomes of each group and, last, of units, float64[group, time + 1]; weighted."""
         found = np.empty((len(self.groups), self.width + 1))
         for place, group in enumerate(self.groups):
-            parts = [np.ones(len(part)) @ part for _, part in self._blocks(group)]  # numpy adds short rows slowly
-            found[place] = [*np.sum(parts, axis=0), len(group.rows)]
+            parts = [np.append(weight @ part, weight.sum()) for weight, part in self._blocks(group)]
+            found[place] = np.sum(parts, axis=0)
         return found
 
     @cached_property
@@ -119,7 +122,7 @@ class GroupTime:
         own, pool, group, time, _ = self.cells
         place, key = pd.factorize(group * self.width + time)
         group, time = key // self.width, key % self.width
-        size = np.append(self.sums[:, -1], 0)
+        size = np.array([*(len(one.rows) for one in self.groups), 0])
         treated, comparison = (np.bincount(place, size[of]).astype(np.int64) for of in (own, pool))
         columns = {"group": group, "time": time, "event_time": time - group}
         return self._estimate(
@@ -205,12 +208,12 @@ class GroupTime:
             **more,
         )
 
-    def _blocks(self, group: Group, size: int = BLOCK) -> Iterator[tuple[Ints, Floats]]:
-        """Yield rows of a group and a copy of their outcomes, few at a time."""
+    def _blocks(self, group: Group, size: int = BLOCK) -> Iterator[tuple[Floats, Floats]]:
+        """Yield weights of the rows of a group and a copy of their outcomes, few at a time."""
         size, times = max(size // self.width, 1), self.y[:, group.start : group.start + self.width]
         for first in range(0, len(group.rows), size):
             rows = group.rows[first : first + size]
-            yield rows, times[rows]
+            yield np.ones(len(rows)) if self.weight is None else self.weight[rows], times[rows]
 
 
 @dataclass(frozen=True, eq=False)
@@ -296,10 +299,10 @@ class _Means:
         products, square, fourth = np.zeros((self.count, self.count)), np.zeros(self.count), np.zeros(self.count)
         for number, group in enumerate(of.groups):
             parts = [part for part in self.parts if part.group == number]
-            for rows, y in of._blocks(group, BLOCK * of.width // max(of.width, 2 * self.count)):
-                left = np.zeros((len(rows), len(self.totals)))
+            for weight, y in of._blocks(group, BLOCK * of.width // max(of.width, 2 * self.count)):
+                left = np.zeros((len(y), len(self.totals)))
                 for part in parts:
-                    self._add(left, part, np.arange(len(rows)), [(rows, y)])
+                    self._add(left, part, np.arange(len(y)), [(weight, y)])
                 moved = factor * self._moved(left)
                 products += moved.T @ moved
                 moved **= 2
@@ -307,20 +310,21 @@ class _Means:
                 fourth += (moved**2).sum(axis=0)
         return None, products, effective(square, fourth)
 
-    def _add(self, left: Floats, part: _Part, code: Ints, blocks: Iterable[tuple[Ints, Floats]]) -> None:
+    def _add(self, left: Floats, part: _Part, code: Ints, blocks: Iterable[tuple[Floats, Floats]]) -> None:
         """Add to `left`, float64[cluster, total], what a part's rows leave when they go; `code` is of those rows.
 
         Without a cluster the growth of others changes by what it added to it over the share of the base that is left.
         """
         of, slope, start = self.of, part.slope, 0
         found, held = np.zeros((len(left), len(part.columns))), np.zeros(len(left))
-        for _, y in blocks:
+        for weight, y in blocks:
             some = code[start : start + len(y)]
             start += len(y)
             if part.base >= 0:
-                np.add.at(held, some, y[:, part.base] if of.scale == "ratio" else 1.0)
+                np.add.at(held, some, weight * y[:, part.base] if of.scale == "ratio" else weight)
             level = y @ np.full(of.width, (of.scale == "level") / of.width)  # cancels: take it off
-            np.add.at(found, some, (y - level[:, np.newaxis]) @ slope[:, :-1].T + slope[:, -1])
+            added = (y - level[:, np.newaxis]) @ slope[:, :-1].T + slope[:, -1]
+            np.add.at(found, some, weight[:, np.newaxis] * added)
         if part.base >= 0:
             rest = 1 - held / of.sums[part.group, part.base if of.scale == "ratio" else -1]
             gone = rest <= ROUNDING  # nobody else is left to compare with: the cells go too
@@ -352,6 +356,7 @@ def att_gt(
     *,
     scale: Scale = "level",
     anticipation: int = 0,
+    weights: Floats | None = None,
     cluster: Labels | None = None,
     strata: Labels | None = None,
     level: float = 0.95,
@@ -371,6 +376,8 @@ def att_gt(
     scale : {"level", "ratio"}
     anticipation : int
         Periods before treatment in which an effect is allowed for.
+    weights : float64[unit], optional
+        Sampling weights, how many units each stands for; 1 where not given.
     cluster : sequence, optional
         Cluster of each unit, such as the brand group; each unit its own where not given.
     strata : sequence, optional
@@ -402,6 +409,11 @@ def att_gt(
         raise DesignError(
             f"y[unit, time] and first_treated[unit] were asked for; found shapes {y.shape} and {first.shape}, and "
             f"{int(np.isnan(first).sum())} units without a date; use inf for never treated"
+        )
+    if weights is not None and not (np.shape(weights) == first.shape and (np.asarray(weights) > 0).all()):
+        raise DesignError(
+            f"sampling weights were asked for; found shape {np.shape(weights)} for {len(first)} units, and "
+            f"{int((~(np.asarray(weights) > 0)).sum())} that are not above 0; give a positive number for each unit"
         )
     if not ((first < y.shape[1]) & (first > -np.inf)).any():
         raise DesignError(f"effects were asked for; none of {len(y)} units is treated inside the window; widen it")
@@ -436,6 +448,7 @@ def att_gt(
         width=y.shape[1],
         scale=scale,
         anticipation=anticipation,
+        weight=None if weights is None else np.asarray(weights, dtype=float)[keep],
         cluster=codes,
         labels=labels,
         level=level,
