@@ -68,17 +68,6 @@ class Changes:
             lambda values: formula(self.total(values)), estimand=estimand, unit=unit, **changes
         )
 
-    @property
-    def lost(self) -> float:
-        """Home sales that closed firms lost (L); refused where none were lost."""
-        lost = -float(self.total(self.estimate.value)("closed", [self.home]))
-        if lost <= 0:
-            raise DesignError(
-                f"shares of lost {self.home} sales were asked for; the {self.estimate.counts['closed']} closed "
-                f"firms sold {-lost:.4g} more than the comparison firms' growth implies; there is no loss to share out"
-            )
-        return lost
-
 
 def totals(
     sample: Sample, values: Floats, firms: Any = slice(None), *, code: Ints | None = None, **fields: Any

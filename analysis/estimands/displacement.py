@@ -12,7 +12,7 @@ from scipy import stats
 
 from analysis.errors import DesignError
 from analysis.estimands.changes import Changes, Total, estimated, totals
-from analysis.estimands.design import Design, Sample, low_exposure, steps
+from analysis.estimands.design import Design, Sample, attempt, low_exposure, steps
 from analysis.estimate import Bools, Estimate, Floats, alike, beside, sum_by
 
 if TYPE_CHECKING:
@@ -67,9 +67,8 @@ def shares_of_loss(changes: Changes) -> Estimate:
     loss, error = float(lost.value[0]), float(lost.std_error[0])
     if not loss > SURE * error:
         raise DesignError(
-            f"shares of lost {changes.home} sales were asked for; the loss of {loss:.4g} {lost.unit} is known to ± "
-            f"{error:.2g} (one error), too uncertain to divide by; at least {SURE:g} errors are needed: read the "
-            "amounts themselves"
+            f"shares of lost {changes.home} sales were asked for; the loss is not {SURE:g} of its errors from zero, "
+            "too uncertain to divide by; read the amounts themselves, or bring more closed firms"
         )
     place = names.index("sum")
     share = money.transform(
@@ -126,7 +125,7 @@ def displacement(panel: Panel, design: Design) -> Estimate:
         If the comparison is not "low_exposure", as :func:`analysis.estimands.changes.estimated`, and if what was lost
         is too uncertain.
     """
-    found = shares_of_loss(_lossy(panel, design, "displacement"))
+    found = shares_of_loss(_changes(panel, design, "displacement"))
     return replace(found[PARTS], n=found.counts["firms"])
 
 
@@ -151,15 +150,13 @@ def lost_sales(panel: Panel, design: Design) -> Estimate:
 def relocation(panel: Panel, design: Design) -> Estimate:
     """Estimate how much of their lost home sales closed firms made up on each other platform (E4a), per cent of L."""
     _several(panel)
-    found = shares_of_loss(_lossy(panel, design, "the platform shift"))
+    found = shares_of_loss(_changes(panel, design, "the platform shift"))
     return replace(found[panel.platforms[1:]], estimand="E4a", n=found.counts["closed"], reason="")
 
 
-def _lossy(panel: Panel, design: Design, what: str, *, home: bool = False) -> Changes:
+def _changes(panel: Panel, design: Design, what: str, *, home: bool = False) -> Changes:
     low_exposure(panel, design, what)
-    changes = estimated(panel, design, home=home)
-    assert changes.lost > 0
-    return changes
+    return estimated(panel, design, home=home)
 
 
 def _several(panel: Panel) -> None:
@@ -196,7 +193,7 @@ def recapture(panel: Panel, design: Design) -> Estimate:
     DesignError
         As :func:`displacement`.
     """
-    found = shares_of_loss(_lossy(panel, design, "displacement", home=True))[["d1", "d2"]]
+    found = shares_of_loss(_changes(panel, design, "displacement", home=True))[["d1", "d2"]]
     sample = design.sample(panel)
     size = proportional(np.nansum(sample.home[:, sample.base], axis=1), sample.closed, sample.is_own)
     columns = {**found.columns, "benchmark": size}
@@ -234,8 +231,7 @@ def platform_mix(panel: Panel, design: Design) -> Estimate:
     that still sold in the month before the first closure: only a firm in business can be closed.
     """
     _several(panel)
-    _lossy(panel, design, "the platform shift")
-    sample = design.sample(panel)
+    sample = low_exposure(panel, design, "the platform shift")
     return _mean_difference(sample, mix_change(sample.sums[1], sample.sums[0]), "E4d")
 
 
@@ -286,8 +282,8 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
     -------
     Estimate
         "presence": change of closed firms' presence against unexposed firms', mean over the destinations, percentage
-        points; "sales": change of their sales there, per cent of their lost home sales, delta or Fieller interval as
-        in :func:`shares_of_loss`. Column `unit`. `n` are the closed firms.
+        points; "sales": change of their sales there, per cent of their lost home sales as in :func:`shares_of_loss`, or
+        the reason why there is none. Column `unit`. `n` are the closed firms.
 
     Raises
     ------
@@ -301,14 +297,15 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
             f"a shift to {', '.join(design.destinations)} was asked for; the panel has {', '.join(panel.platforms)}; "
             "bring sales there, or name other destinations"
         )
-    sales = shares_of_loss(_lossy(panel, design, "the platform shift"))["there"]
+    sales = attempt(lambda: shares_of_loss(estimated(panel, design))["there"])
+    if sales.refused:
+        sales = replace(sales, unit="per cent of L")
     before, after = ((panel.sales[:, :, part] > 0).mean(axis=2) for part in (sample.before, sample.after))
     change = np.where(before.any(axis=1)[:, np.newaxis], 100 * (after - before), np.nan)
     found = _mean_difference(sample, change, "E4a")[wanted]
     presence = found.transform(lambda x: {"presence": sum(x) / len(x)}, estimand="E4a", unit=found.unit)
-    return sample.mark(
-        beside({"presence": presence, "sales": replace(sales, n=sales.counts["closed"])}, estimand="E4a")
-    )
+    both = {"presence": presence, "sales": replace(sales, n=presence.n)}
+    return sample.mark(beside(both, estimand="E4a", reason=sales.reason or presence.reason))
 
 
 def hedging(panel: Panel, design: Design) -> Estimate:
