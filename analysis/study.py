@@ -313,8 +313,8 @@ def estimable(panel: Panel, design: Design) -> Sections:
     if not placebos.refused:
         asked = {
             "fall seen in four of five draws, by a test that is right on this panel": "fall",
-            "fall seen in four of five draws, by the normal test": "fall, normal",
-            "the normal test finds what is not there": "size, normal",
+            "fall seen in four of five draws, by the interval of the reports": "fall, usual",
+            "the interval of the reports finds what is not there": "size, usual",
         }
         rows = placebos[list(asked.values())].rows
         smallest = rows.assign(what=[*asked]).rename(columns={"estimate": "per cent", "std_error": "Monte Carlo error"})

@@ -301,7 +301,7 @@ def test_a_harder_test_needs_a_larger_effect_and_noise_makes_it_larger(panel):
     plain = shown(panel)
     assert 0 < plain["fall"] < 100
     assert plain["fall"] < plain["rise"]  # the same distance in log points
-    assert shown(panel, level=0.8)["fall, normal"] < plain["fall, normal"]
+    assert shown(panel, level=0.8)["fall, usual"] < plain["fall, usual"]
 
     def shaking(sales):
         sales[:, :, 30:] *= np.random.default_rng(1).lognormal(0, 1.5, sales.shape[:2])[:, :, np.newaxis]

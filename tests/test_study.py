@@ -219,7 +219,7 @@ def test_the_smallest_effect_is_that_of_placebo_closures_and_says_so(panel):
     title = "Smallest effect on closed firms (E1a), by placebo closures of spared firms"
     table = tables(estimable(panel, Design()))[title]
     made = smallest_effect(panel, Design())
-    terms = ["fall", "fall, normal", "size, normal"]
+    terms = ["fall", "fall, usual", "size, usual"]
     assert table["per cent"].tolist() == [made.row(term)["estimate"] for term in terms]
     assert table["placebo closures"].eq(f"{made.counts['draws']} draws, within {made.details['within']}").all()
     sales = panel.sales.copy()

@@ -412,8 +412,8 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS, seed: i
     Returns
     -------
     Estimate
-        Per cent: "fall" and "rise", with a test of the right size on this panel, and "fall, normal", "rise, normal"
-        with normal critical values, each seen with a power of 80 per cent; "size, normal", per cent of draws in which
+        Per cent: "fall" and "rise", with a test of the right size on this panel, and "fall, usual", "rise, usual"
+        with intervals as reported, each seen with a power of 80 per cent; "size, usual", per cent of draws in which
         these find what is not there. Errors are Monte Carlo errors; `n` are draws. ``details["within"]``: what placebo
         closures have in common with the real ones, "origin and size" or "origin".
 

@@ -54,9 +54,9 @@ def minimum_detectable_effect(
     -------
     Estimate
         In the unit of the estimator. Terms: ``"increase"`` and ``"decrease"`` (as positive numbers), with a test of
-        the right size on this panel (c is the quantile of the placebos' own t statistics), and ``"increase, normal"``,
-        ``"decrease, normal"`` with normal critical values; ``"size, normal"``, a share, says how often these reject
-        where nothing happened. Errors are Monte Carlo errors. ``details``: ``placebos``, float64[draw, 2] of estimate
+        the right size on this panel (c is the quantile of the placebos' own t statistics), and ``"increase, usual"``,
+        ``"decrease, usual"`` with the estimator's own t; ``"size, usual"``, a share, says how often that rejects where
+        nothing happened. Errors are Monte Carlo errors. ``details``: ``placebos``, float64[draw, 2] of estimate
         and error, and ``critical``.
 
     Raises
@@ -78,7 +78,7 @@ def minimum_detectable_effect(
         placebo = drawn.toarray().ravel()
         made = estimator(y[rows], np.where(placebo > 0, placebo, np.inf), rows)
         unit = made.unit
-        found.append((made.value[0], made.std_error[0]))
+        found.append((made.value[0], made.std_error[0], stats.t.ppf((1 + level) / 2, made.freedom[0])))
     placebos = np.array(found)
     placebos = placebos[np.isfinite(placebos).all(axis=1) & (placebos[:, 1] > 0)]
     if len(placebos) < 20:
@@ -86,15 +86,14 @@ def minimum_detectable_effect(
             f"a detectable effect was asked for; {len(placebos)} of {draws} placebo draws gave an estimate with an "
             "error; at least 20 are needed: draw more, or see why the estimator fails"
         )
-    normal = float(stats.norm.ppf((1 + level) / 2))
-    t = np.abs(placebos[:, 0] / placebos[:, 1])
-    own, size = float(np.quantile(t, level)), float((t > normal).mean())
+    t, usual = np.abs(placebos[:, 0] / placebos[:, 1]), placebos[:, 2]
+    own, size = float(np.quantile(t, level)), float((t > usual).mean())
     terms = {}
-    for kind, critical in (("", own), (", normal", normal)):
+    for kind, critical in (("", own), (", usual", usual)):
         for name, sign in (("increase", 1), ("decrease", -1)):
             needed = critical * placebos[:, 1] - sign * placebos[:, 0]
             terms[name + kind] = np.quantile(needed, POWER), mstats.mjci(needed, [POWER])[0]
-    terms["size, normal"] = size, np.sqrt(size * (1 - size) / len(t))
+    terms["size, usual"] = size, np.sqrt(size * (1 - size) / len(t))
     values, errors = np.array(list(terms.values())).T
     return Estimate(
         estimand="minimum detectable effect",
@@ -106,7 +105,7 @@ def minimum_detectable_effect(
         level=level,
         interval="Monte Carlo interval",
         counts={"untreated": len(rows), "treated": len(first) - len(rows), "draws": len(placebos)},
-        details={"placebos": placebos, "critical": own},
+        details={"placebos": placebos[:, :2], "critical": own},
     )
 
 
