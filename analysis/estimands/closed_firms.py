@@ -72,7 +72,7 @@ def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> E
     stopped = int(sample.closed.sum()) - newcomers - sum(len(wave.closed) for wave in matched)
     counts = {**found.counts, "newcomers_left_out": newcomers, "stopped_left_out": stopped}
     why = "one cluster sold all that closed firms still sold: no error" if np.isnan(found.std_error[0]) else ""
-    return sample.mark(replace(found, df=count - 1, n=n, counts=counts, reason=why).exp(), estimand=name)
+    return sample.mark(replace(found, n=n, counts=counts, reason=why).exp(), estimand=name)
 
 
 def own_closure(panel: Panel, design: Design) -> Estimate:

@@ -160,7 +160,7 @@ def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estima
             f"= {design.anticipation + 3} or more"
         )
     rows = stack(panel, design, where=where)
-    dynamic = replace(rows.group_time().aggregate("dynamic"), df=rows.closed_clusters - 1)
+    dynamic = rows.group_time().aggregate("dynamic")
     low, high = dynamic.band() if rows.closed_clusters >= FEWEST else np.full((2, len(dynamic.terms)), np.nan)
     return design.sample(panel).mark(
         dynamic,
@@ -263,7 +263,7 @@ def _cohort(rows: Stack) -> Estimate:
     found = attempt(lambda: rows.group_time().aggregate())
     if found.refused:
         return without_error(np.nan, n, NO_ERROR)
-    made = replace(found, df=max(rows.closed_clusters - 1, 1), n=n).exp()
+    made = replace(found, n=n).exp()
     return made if rows.closed_clusters > 1 else without_error(made.value[0], n, NO_ERROR)
 
 

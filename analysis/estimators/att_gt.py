@@ -282,7 +282,15 @@ class _Means:
             found.append(_Part(group, column - 1, (pool == group) & (base == column - 1), active, gradient))
         return found
 
-    def left_out(self) -> tuple[Floats | None, Floats, Any]:
+    @property
+    def most(self) -> Floats:
+        """Most degrees of freedom of each term: one less than treated clusters."""
+        of, (pairs, groups) = self.of, np.unique([self.term, self.cells[0]], axis=1)
+        used = [group.rows if of.cluster is None else np.unique(of.cluster[group.rows]) for group in of.groups]
+        size = np.array([len(one) for one in used])
+        return np.maximum(np.bincount(pairs, size[groups], minlength=self.count) - 1, 1.0)
+
+    def left_out(self) -> tuple[Floats | None, Floats, Floats]:
         """Return changes of terms without each cluster, float64[cluster, term], their products, degrees of freedom.
 
         Where each unit is its own cluster the changes are not held, and None.
@@ -295,7 +303,7 @@ class _Means:
                 rows = of.groups[part.group].rows
                 self._add(left, part, of.cluster[rows], of._blocks(of.groups[part.group]))
             moved = factor * self._moved(left)
-            return moved, moved.T @ moved, np.inf
+            return moved, moved.T @ moved, self.most
         products, square, fourth = np.zeros((self.count, self.count)), np.zeros(self.count), np.zeros(self.count)
         for number, group in enumerate(of.groups):
             parts = [part for part in self.parts if part.group == number]
@@ -308,7 +316,7 @@ class _Means:
                 moved **= 2
                 square += moved.sum(axis=0)
                 fourth += (moved**2).sum(axis=0)
-        return None, products, effective(square, fourth)
+        return None, products, np.fmin(self.most, effective(square, fourth))
 
     def _add(self, left: Floats, part: _Part, code: Ints, blocks: Iterable[tuple[Floats, Floats]]) -> None:
         """Add to `left`, float64[cluster, total], what a part's rows leave when they go; `code` is of those rows.
