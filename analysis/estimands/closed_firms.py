@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Where = Literal["all", "home"]
 
 GAP, HORIZON = 3, 12  # months without a sale anywhere that count as exit; months over which time alive is counted
+FEWEST_EXITS = 5  # clusters of closed firms that exit, below which their months alive have no error
 SMALLEST = 0.1  # quantile of closed firms' sales below which a firm is too small to be compared
 DRAWS = 199
 
@@ -67,7 +68,7 @@ def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> E
     if not y[answering, 1].any():
         why = f"the {n} closed firms sold nothing in the window: all is lost, and a ratio of zero has no error"
         return sample.mark(without_error(-100.0, n, why), estimand=name)
-    found = compared(y, seen, sample, first=1, width=2).aggregate()
+    found = sample.widest(lambda code: compared(y, seen, sample, code, first=1, width=2).aggregate())
     newcomers = int((sample.closed & (y[:, 0] <= 0)).sum())
     stopped = int(sample.closed.sum()) - newcomers - sum(len(wave.closed) for wave in matched)
     counts = {**found.counts, "newcomers_left_out": newcomers, "stopped_left_out": stopped}
@@ -129,7 +130,7 @@ def waves(sample: Sample, before: Floats) -> list[Wave]:
 
 
 def compared(
-    y: Floats, among: Sequence[Wave], sample: Sample, *, first: int, width: int, anticipation: int = 0
+    y: Floats, among: Sequence[Wave], sample: Sample, cluster: Ints, *, first: int, width: int, anticipation: int = 0
 ) -> GroupTime:
     """Compare closed firms wave by wave within origin; within category too, or with all where few are left to compare.
 
@@ -138,6 +139,8 @@ def compared(
     y : float64[firm, period]
         Without a missing value where it is looked at.
     among : sequence of Wave
+    sample : Sample
+    cluster : int64[firm]
     first, width : int
         Periods of a wave before its closure, and all of them. Where `y` has just these it has them for every wave;
         else its periods are months, and those of a wave begin `first` months before it.
@@ -160,8 +163,8 @@ def compared(
         width=width,
         scale="ratio",
         anticipation=anticipation,
-        cluster=sample.cluster,
-        labels=np.arange(int(sample.cluster.max()) + 1),
+        cluster=cluster,
+        labels=np.arange(int(cluster.max()) + 1),
         level=sample.design.level,
         counts={"units": int(used.sum()), "treated": sum(len(wave.closed) for wave in among)},
     )
@@ -236,17 +239,21 @@ def survival_of_closed(panel: Panel, design: Design) -> Estimate:
     starts = [(sample.first == month) & sold[:, month - 1] | peers & sold[:, month] for month in months]
     chosen = [np.flatnonzero(firms) for firms in starts]
     firm = np.concatenate(chosen)
-    return exit_survival(
-        total,
-        np.repeat(months, [len(part) for part in chosen]),
-        sample.closed[firm],
-        rows=firm,
-        gap=GAP,
-        horizon=HORIZON,
-        strata=sample.origin[firm],
-        cluster=sample.cluster[firm],
-        level=design.level,
-    )
+
+    def by(cluster: Ints) -> Estimate:
+        return exit_survival(
+            total,
+            np.repeat(months, [len(part) for part in chosen]),
+            sample.closed[firm],
+            rows=firm,
+            gap=GAP,
+            horizon=HORIZON,
+            strata=sample.origin[firm],
+            cluster=cluster[firm],
+            level=design.level,
+        )
+
+    return sample.widest(by)
 
 
 def months_alive(panel: Panel, design: Design) -> Estimate:
@@ -256,14 +263,17 @@ def months_alive(panel: Panel, design: Design) -> Estimate:
     -------
     Estimate
         Months: ``"treated"``, ``"comparison"``, ``"difference"``, as :func:`survival_of_closed`; `n` closed firms.
-        ``details``: its ``curves``. Closed firms of one cluster leave no error, for their deviations from their own
-        mean add up to nothing.
+        ``details``: its ``curves``. Exits of closed firms of fewer than `FEWEST_EXITS` clusters leave no error: with
+        none, nothing would seem to vary.
     """
     lives, unsure = survival_of_closed(panel, design), dict[str, Any]()
     units, curves = lives.details["units"], lives.details["curves"]
-    if units.loc[units["treated"], "cluster"].nunique() < 2:
+    gone = units.loc[units["treated"] & units["exited"], "cluster"].nunique()
+    if gone < FEWEST_EXITS:
         unsure["covariance"] = np.where(np.array(lives.terms) == "comparison", lives.covariance, np.nan)
-        unsure["reason"] = f"the closed firms are of one cluster by {design.cluster}; two are the fewest for an error"
+        unsure["reason"] = (
+            f"closed firms of {gone} clusters exit; fewer than {FEWEST_EXITS} are too few for an interval"
+        )
     return design.sample(panel).mark(lives, n=lives.n[0], details={"curves": curves}, **unsure)
 
 

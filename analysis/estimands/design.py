@@ -196,6 +196,21 @@ class Sample:
         firms = self.design.cluster == "firm"
         return np.arange(len(self.panel.firms)) if firms else self.panel.codes(self.design.cluster)[0]
 
+    def widest(self, estimate: Callable[[Ints], Estimate]) -> Estimate:
+        """Estimate by each way of clustering, from codes int64[firm], and return the estimate of the longest intervals.
+
+        Brand groups are closed together, and a shock may hit all firms of a category: with brand groups as clusters
+        both are tried, since neither way of clustering may be left out that gives larger errors (MacKinnon, J. G.,
+        Nielsen, M. O. and Webb, M. D. 2024, Jackknife inference with two-way clustering, arXiv 2406.08880).
+        """
+        ways = [self.cluster]
+        if self.design.cluster == "brand_group":
+            ways.append(int(self.cluster.max()) + 1 + self.category)  # other labels than those of brand groups
+        made = [found for way in ways if not (found := attempt(estimate, way)).refused]
+        return (
+            max(made, key=lambda one: float(np.nansum(np.diff(one.ends, axis=0)))) if made else estimate(self.cluster)
+        )
+
     @cached_property
     def mixed_cluster(self) -> Ints:
         """Cluster of each firm where what rivals of closed firms sell is asked for, int64[firm].

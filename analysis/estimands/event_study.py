@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -61,11 +61,12 @@ class Stack:
         month = np.concatenate([np.full(len(wave.closed), wave.month) for wave in self.waves])
         return pd.DataFrame({"firm": self.sample.panel.firms.index[self.closed], "wave": month})
 
-    def group_time(self) -> GroupTime:
+    def group_time(self, cluster: Ints) -> GroupTime:
         """Estimate by month; the closure is in column `base_months`."""
         design = self.sample.design
-        first, width = design.base_months, design.base_months + self.end + 1
-        return compared(self.sales, self.waves, self.sample, first=first, width=width, anticipation=design.anticipation)
+        months: dict[str, Any] = {"first": design.base_months, "width": design.base_months + self.end + 1}
+        months["anticipation"] = design.anticipation
+        return compared(self.sales, self.waves, self.sample, cluster, **months)
 
 
 def stack(panel: Panel, design: Design, *, where: Where = "all") -> Stack:
@@ -160,7 +161,7 @@ def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estima
             f"= {design.anticipation + 3} or more"
         )
     rows = stack(panel, design, where=where)
-    dynamic = rows.group_time().aggregate("dynamic")
+    dynamic = rows.sample.widest(lambda code: rows.group_time(code).aggregate("dynamic"))
     low, high = dynamic.band() if rows.closed_clusters >= FEWEST else np.full((2, len(dynamic.terms)), np.nan)
     return design.sample(panel).mark(
         dynamic,
@@ -260,7 +261,7 @@ def _cohort(rows: Stack) -> Estimate:
     n = len(rows.closed)
     if not any(rows.sales[one.closed, one.month : one.month + rows.end + 1].any() for one in rows.waves):
         return without_error(-100.0, n, NO_ERROR)
-    found = attempt(lambda: rows.group_time().aggregate())
+    found = attempt(lambda: rows.sample.widest(lambda code: rows.group_time(code).aggregate()))
     if found.refused:
         return without_error(np.nan, n, NO_ERROR)
     made = replace(found, n=n).exp()
