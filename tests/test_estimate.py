@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from analysis.errors import DesignError
-from analysis.estimate import Estimate, beside, critical_values, refusal, rows_by, slopes, sum_by
+from analysis.estimate import Estimate, beside, critical_value, effective, refusal, rows_by, slopes, sum_by
 
 TERMS = ("a", "b", "c")
 MOVED = np.random.default_rng(0).normal(size=(30, 3)) / 40
@@ -65,32 +65,91 @@ def test_a_function_of_a_function_is_the_function_of_both():
     np.testing.assert_allclose(twice.influence, at_once.influence, rtol=1e-13)
 
 
-def test_influence_values_that_are_made_when_asked_for_are_the_same_and_not_made_before():
-    asked = []
-    later = made(by_cluster=lambda: asked.append(1) or MOVED, covariance=MOVED.T @ MOVED)
-    ratio = later[["c", "a"]].transform(lambda x: {"ratio": x[0] / x[1]}, estimand="r", unit="").exp()
-    assert not asked
-    now = made()[["c", "a"]].transform(lambda x: {"ratio": x[0] / x[1]}, estimand="r", unit="").exp()
-    np.testing.assert_array_equal(ratio.influence, now.influence)
-    for found in (ratio, now, made().exp()):
+def test_what_clusters_add_is_handed_on_to_any_function_and_gives_its_covariance():
+    ratio = made()[["c", "a"]].transform(lambda x: {"ratio": x[0] / x[1]}, estimand="r", unit="").exp()
+    for found in (ratio, made().exp()):
         np.testing.assert_allclose(found.influence.T @ found.influence, found.covariance, rtol=1e-13)
 
 
-def test_intervals_are_those_of_student_s_t_with_the_fewest_degrees_of_freedom_of_what_is_computed():
-    found = made(df=np.array([5, 9, 20]), level=0.9)
-    for term, df in zip(TERMS, (5, 9, 20), strict=True):
+def test_a_function_of_sums_is_made_again_without_each_cluster():
+    rng = np.random.default_rng(4)
+    values = rng.lognormal(size=(90, 2))  # what each of 90 rows adds, in nine unequal clusters
+    code = np.concatenate([np.repeat(0, 40), np.repeat(np.arange(1, 9), 50 / 8 + 1)])[:90]
+
+    def ratio(x):
+        return {"ratio": x[0] / x[1], "log": np.log(x[0] / x[1]), "fixed": 3.0}
+
+    def of(rows):
+        return np.array(list(ratio(values[rows].sum(axis=0)).values()))
+
+    sums = made(terms=("a", "b"), value=values.sum(axis=0), by_cluster=sum_by(values, code, 12))
+    found = sums.left_out(ratio, estimand="r", unit="ratio")  # three codes have no row, and are no clusters
+    without = np.array([of(code != cluster) for cluster in range(9)])
+    np.testing.assert_allclose(found.value, of(code >= 0), rtol=1e-14)
+    np.testing.assert_allclose(found.influence[:9], np.sqrt(8 / 9) * (found.value - without), rtol=1e-10, atol=1e-14)
+    np.testing.assert_array_equal(found.influence[9:], 0.0)
+    error = np.sqrt(8 / 9 * ((without - found.value) ** 2).sum(axis=0))
+    np.testing.assert_allclose(found.std_error, error, rtol=1e-10, atol=1e-14)
+    assert found.terms == ("ratio", "log", "fixed")
+    assert (found.estimand, found.unit, found.n) == ("r", "ratio", 30)
+
+
+def test_intervals_are_those_of_student_s_t_with_the_degrees_of_freedom_that_clusters_leave():
+    most = np.array([5, 9, 200])
+    found = made(df=most, level=0.9)
+    of_clusters = effective((MOVED**2).sum(axis=0), (MOVED**4).sum(axis=0))
+    assert of_clusters[0] > 5  # the first two are capped, and the last is not
+    assert of_clusters[1] > 9
+    assert of_clusters[2] < 200
+    np.testing.assert_array_equal(found.freedom, [5, 9, of_clusters[2]])
+    for term, df in zip(TERMS, found.freedom, strict=True):
         row, half = found.row(term), stats.t.ppf(0.95, df) * found[term].std_error[0]
         assert found.bounds(term) == found[term].bounds(term) == (row["conf_low"], row["conf_high"])
         assert found.bounds(term) == pytest.approx((row["estimate"] - half, row["estimate"] + half), rel=1e-12)
-    gap = found[["b", "c"]].transform(lambda x: {"gap": x[1] - x[0]}, estimand="gap", unit="yuan")
-    half = stats.t.ppf(0.95, 9) * gap.std_error[0]
-    assert gap.bounds("gap") == pytest.approx((1.2 - half, 1.2 + half), rel=1e-12)
+    known = made(by_cluster=None, covariance=np.eye(3), df=most)  # who adds what is not known, so the cap holds
+    np.testing.assert_array_equal(known.freedom, most)
+    assert np.isinf(made(by_cluster=None, covariance=np.eye(3)).freedom).all()
+
+
+@pytest.mark.parametrize(("loud", "df"), [(0, 5), (1, 9)])
+def test_a_function_has_at_most_the_degrees_of_freedom_of_the_term_behind_most_of_its_variance(loud, df):
+    errors = np.where(np.arange(2) == loud, 2.0, 1.0)
+    found = made(terms=("a", "b"), value=VALUE[:2], by_cluster=None, covariance=np.diag(errors**2), df=np.array([5, 9]))
+    gap = found.transform(lambda x: {"gap": x[1] - x[0]}, estimand="gap", unit="yuan")
+    half = stats.t.ppf(0.975, df) * np.sqrt(5)
+    assert gap.bounds("gap") == pytest.approx((-0.7 - half, -0.7 + half), rel=1e-12)
+
+
+def of_changes(moved):
+    return effective((moved**2).sum(axis=0), (moved**4).sum(axis=0))
+
+
+def test_effective_degrees_of_freedom_of_equal_clusters_are_one_less_than_their_number_in_the_long_run():
+    clusters, draws = 60, 20_000
+    moved = np.random.default_rng(6).normal(size=(clusters, draws))
+    square, fourth = (moved**2).sum(axis=0), (moved**4).sum(axis=0)
+    # E[(sum d^2)^2] = G^2 + 2 G and E[sum d^4] = 3 G for normal d of variance one, so the ratio is G + 2
+    assert effective(np.sqrt((square**2).mean()), fourth.mean()) == pytest.approx(clusters - 1, rel=0.01)
+    assert np.median(effective(square, fourth)) == pytest.approx(clusters - 1, rel=0.1)  # each draw is noisy
+
+
+def test_where_one_cluster_decides_one_degree_of_freedom_is_left():
+    moved = np.vstack([np.full((1, 3), 100.0), np.random.default_rng(7).normal(size=(50, 3))])
+    np.testing.assert_array_equal(of_changes(moved), 1.0)
+    assert np.isnan(of_changes(np.zeros((50, 1)))).all()  # nothing moves it
+
+
+@pytest.mark.parametrize("scale", [1e-60, -3.0, 1e70])
+def test_effective_degrees_of_freedom_have_no_unit(scale):
+    moved = np.random.default_rng(8).standard_t(4, size=(40, 5))
+    np.testing.assert_allclose(of_changes(scale * moved), of_changes(moved), rtol=1e-12)
+    assert (of_changes(moved) < 39).any()  # heavy tails leave fewer
 
 
 def test_a_function_has_neither_the_limits_nor_the_columns_of_what_it_is_computed_from():
     wide = made(limits=np.array([VALUE - 9, VALUE + 9]), columns={"clusters": [3, 4, 5]}, n=[1, 2, 3])
     found = wide.transform(lambda x: {"sum": sum(x)}, estimand="sum", unit="yuan")
-    half = stats.norm.ppf(0.975) * found.std_error[0]
+    half = stats.t.ppf(0.975, found.freedom[0]) * found.std_error[0]
     assert found.bounds("sum") == pytest.approx((VALUE.sum() - half, VALUE.sum() + half), rel=1e-12)
     assert list(found.rows) == ["term", "estimate", "std_error", "conf_low", "conf_high", "n"]
 
@@ -155,6 +214,17 @@ def test_a_band_covers_all_terms_at_once_as_often_as_its_level_says(df, monkeypa
         pointwise += bool(((found.ends[0] <= 0) & (found.ends[1] >= 0)).all())
     assert abs(covered / runs - 0.9) < 4 * np.sqrt(0.9 * 0.1 / runs)
     assert pointwise / runs < 0.85
+
+
+def test_the_freedom_of_all_terms_is_the_geometric_mean_of_theirs_and_that_of_the_band():
+    covariance = 0.5 + 0.5 * np.eye(3)
+    found = made(by_cluster=None, covariance=covariance, df=np.array([2.0, 4.0, 8.0]))
+    assert found.joint_freedom == pytest.approx(4.0)
+    half = critical_value(covariance, 0.95, df=4.0)
+    np.testing.assert_allclose(found.band(), [VALUE - half, VALUE + half], rtol=1e-9)
+    assert half > critical_value(covariance, 0.95, df=8.0) > critical_value(covariance, 0.95)
+    clustered = made(df=200)
+    assert clustered.joint_freedom == pytest.approx(stats.gmean(clustered.freedom))
 
 
 def test_a_term_without_error_makes_no_band_wider():
