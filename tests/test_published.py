@@ -2,8 +2,9 @@
 
 The minimum-wage panel of Callaway and Sant'Anna is in no installed package, so its 500 counties are kept in tests/data.
 Their package prints effects before treatment against the period before, which here are differences of ours; the errors
-it prints are drawn by bootstrap, so ours are held against its analytic ones. Effects given log population are those of
-the Stata package.
+it prints are drawn by bootstrap, so ours are held against its analytic ones. Those are of influence values and ours of
+the jackknife, which are longer: by .5 per cent where 131 counties are treated, 1.7 where 40 and 4.6 where 20 are.
+Effects given log population are those of the Stata package.
 
 Left out on purpose. Wooldridge's incinerator (kielmc) and injury data are repeated cross-sections: no unit is seen
 twice, so there is no panel for `att_gt`. The castle-doctrine estimates in print are two-way regressions with weights,
@@ -15,6 +16,7 @@ Medicaid's bounds in test_honest_did.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -235,13 +237,8 @@ COUNTIES = [
         for horizon, value in enumerate(["-0.0199", "-0.0510", "-0.1373", "-0.1008"])
     ),
     *(
-        Printed(ANALYTIC, f"error of ATT({cohort}, {year})", value, lambda at=(cohort, year): by_cell("std_error", *at))
-        for (cohort, year), value in ERRORS.items()
-    ),
-    *(
-        Printed(ANALYTIC, f"{column} of {kind} {term}", value, lambda at=(kind, term, column): averaged(*at))
+        Printed(ANALYTIC, f"{kind} {term}", values[0], lambda at=(kind, term): averaged(*at))
         for (kind, term), values in AVERAGED.items()
-        for column, value in zip(("estimate", "std_error"), values, strict=True)
     ),
     *(
         Printed(STATA, f"{column} of {kind} {term}", value, lambda at=(kind, term, column): given_population(*at))
@@ -298,6 +295,18 @@ LEDGER = [
 @pytest.mark.parametrize("row", LEDGER, ids=lambda row: row.cell)
 def test_a_printed_number_is_reproduced(row):
     assert row.ours() == pytest.approx(float(row.value), abs=row.allowed), row.source
+
+
+@pytest.mark.parametrize(
+    ("printed", "ours"),
+    [
+        *((value, partial(by_cell, "std_error", *at)) for at, value in ERRORS.items()),
+        *((values[1], partial(averaged, *at, "std_error")) for at, values in AVERAGED.items()),
+    ],
+)
+def test_an_analytic_error_is_met_but_for_the_units_that_a_jackknife_leaves_out(printed, ours):
+    """Without one of n treated counties a mean moves by 1 / (n - 1) of its distance, not by 1 / n: n is 20 or more."""
+    assert 1 < ours() / float(printed) < 1 + 1 / 19
 
 
 def test_a_tolerance_wider_than_half_a_digit_has_a_reason():

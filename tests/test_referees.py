@@ -39,14 +39,22 @@ def long(y: np.ndarray, first: np.ndarray, cluster: np.ndarray | None = None) ->
     return frame
 
 
-def regression(fit, right: str, frame: pd.DataFrame, **options) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients and clustered errors with the factor clusters / (clusters - 1) as the only correction."""
+def grouped(first: np.ndarray, size: int) -> np.ndarray:
+    """Return clusters of so many units, of which none holds both treated and untreated ones."""
+    cluster = np.empty(len(first), dtype=int)
+    for place, side in enumerate((np.isfinite(first), np.isinf(first))):
+        cluster[side] = 1000 * place + np.arange(side.sum()) // size
+    return cluster
+
+
+def regression(fit, right: str, frame: pd.DataFrame, vcov: str = "CRV3", **options) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients and errors of refits without each cluster, as the referee makes them without any correction."""
     with pytest.warns(Pandas4Warning, match="inplace"):  # the referee's own use of pandas
         found = fit(
             f"y ~ {right} | unit + time",
             frame,
-            vcov={"CRV1": "cluster"},
-            ssc=pyfixest.ssc(k_adj=False, G_adj=True),
+            vcov={vcov: "cluster"},
+            ssc=pyfixest.ssc(k_adj=False, G_adj=False),
             demeaner=EXACT,
             **options,
         )
@@ -55,28 +63,36 @@ def regression(fit, right: str, frame: pd.DataFrame, **options) -> tuple[np.ndar
 
 def held(ours: pd.DataFrame, theirs: tuple[np.ndarray, np.ndarray], clusters: int, tolerance: float) -> None:
     np.testing.assert_allclose(ours["estimate"], theirs[0], rtol=0, atol=tolerance)
-    factor = np.sqrt(clusters / (clusters - 1))  # we sum squared influence values, without a small-sample factor
+    factor = np.sqrt(clusters / (clusters - 1))  # a jackknife's, which without a correction the referee leaves out
     np.testing.assert_allclose(ours["std_error"] * factor, theirs[1], rtol=max(tolerance, 1e-8))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("grouped", [False, True])
-def test_the_ratio_scale_equals_poisson_with_unit_and_time_effects(shape, grouped):
+def test_the_ratio_scale_equals_poisson_with_unit_and_time_effects(shape):
     y, first = panel(1, *shape)
     assert (y == 0).mean() > 0.05
-    cluster = np.arange(len(y)) // 4 if grouped else np.arange(len(y))
+    ours = att_gt(y, first, scale="ratio").effects.rows
+    right = f"i(time, treated, ref={shape[2] - 1})"
+    theirs, _ = regression(pyfixest.fepois, right, long(y, first), "CRV1", iwls_tol=1e-12)  # refits would be slow
+    np.testing.assert_allclose(ours["estimate"], theirs, rtol=0, atol=1e-6)
+
+
+def test_errors_of_the_ratio_scale_are_those_of_poisson_without_each_cluster():
+    y, first = panel(1, 60, 3, 1)
+    cluster = grouped(first, 6)
     ours = att_gt(y, first, scale="ratio", cluster=cluster)
-    base = shape[2] - 1
-    theirs = regression(pyfixest.fepois, f"i(time, treated, ref={base})", long(y, first, cluster), iwls_tol=1e-12)
+    theirs = regression(pyfixest.fepois, "i(time, treated, ref=0)", long(y, first, cluster), iwls_tol=1e-12)
     held(ours.effects.rows, theirs, ours.counts["clusters"], 1e-6)
 
 
 def test_a_poisson_coefficient_far_from_zero_is_found_without_a_start_value():
     y, first = panel(3, 60, 2, 1)
     y[:, 1] *= np.where(np.isfinite(first), 0.01, 1)
-    found = att_gt(y, first, scale="ratio").effects.rows
-    assert found["estimate"].iloc[0] < -4
-    held(found, regression(pyfixest.fepois, "effect", long(y, first), iwls_tol=1e-12), len(y), 1e-6)
+    cluster = grouped(first, 6)
+    found = att_gt(y, first, scale="ratio", cluster=cluster)
+    assert found.effects.value[0] < -4
+    theirs = regression(pyfixest.fepois, "effect", long(y, first, cluster), iwls_tol=1e-12)
+    held(found.effects.rows, theirs, found.counts["clusters"], 1e-6)
 
 
 def test_two_periods_and_two_groups_are_the_two_way_regression():
@@ -85,13 +101,23 @@ def test_two_periods_and_two_groups_are_the_two_way_regression():
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("grouped", [False, True])
-def test_dynamic_effects_of_one_cohort_equal_the_event_study(shape, grouped):
+@pytest.mark.parametrize("size", [1, 4])
+def test_dynamic_effects_of_one_cohort_equal_the_event_study(shape, size):
     y, first = panel(4, *shape)
-    cluster = np.arange(len(y)) // 4 if grouped else np.arange(len(y))
+    cluster = grouped(first, size)
     ours = att_gt(y, first, cluster=cluster)
     theirs = regression(pyfixest.feols, f"i(time, treated, ref={shape[2] - 1})", long(y, first, cluster))
     held(ours.aggregate("dynamic").rows, theirs, ours.counts["clusters"], 1e-8)
+
+
+def test_clusters_of_treated_and_untreated_units_have_the_errors_of_refits_to_second_order():
+    """What a cluster takes from both sides is added up, which leaves out the product of the two."""
+    y, first = panel(9, 480, 4, 2)
+    cluster = np.arange(len(y)) // 6
+    ours = att_gt(y, first, cluster=cluster)
+    coefficients, errors = regression(pyfixest.feols, "i(time, treated, ref=1)", long(y, first, cluster))
+    np.testing.assert_allclose(ours.effects.value, coefficients, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(ours.effects.std_error * np.sqrt(80 / 79), errors, rtol=0.02)  # of 80 clusters
 
 
 @pytest.mark.parametrize(("scale", "fit", "tolerance"), [("level", "feols", 1e-8), ("ratio", "fepois", 1e-6)])
@@ -99,12 +125,14 @@ def test_each_cohort_of_a_staggered_panel_is_an_event_study_of_its_own(scale, fi
     y, first = panel(5, 90, 6, 3)
     first = np.where(np.isfinite(first), np.arange(len(y)) % 4 + 1.0, np.inf)
     rows = att_gt(y, first, scale=scale).effects.rows
-    options = {"iwls_tol": 1e-12} if scale == "ratio" else {}
+    options = {"iwls_tol": 1e-12, "vcov": "CRV1"} if scale == "ratio" else {}
     for cohort in np.unique(first[np.isfinite(first)]):
         kept = (first == cohort) | np.isinf(first)
-        right = f"i(time, treated, ref={int(cohort) - 1})"
-        theirs = regression(getattr(pyfixest, fit), right, long(y[kept], first[kept]), **options)
-        held(rows[rows["group"] == cohort], theirs, int(kept.sum()), tolerance)
+        right, own = f"i(time, treated, ref={int(cohort) - 1})", rows[rows["group"] == cohort]
+        coefficients, errors = regression(getattr(pyfixest, fit), right, long(y[kept], first[kept]), **options)
+        np.testing.assert_allclose(own["estimate"], coefficients, rtol=0, atol=tolerance)
+        if scale == "level":  # of refits of the ratio there would be too many
+            np.testing.assert_allclose(own["std_error"], errors * np.sqrt(1 - 1 / len(y)), rtol=tolerance)
 
 
 # --- mistakes of other libraries, each of which was seen ----------------------------------------------------------
