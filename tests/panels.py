@@ -19,6 +19,8 @@ WAVES = (WAVE, WAVE + 2)
 FALL, TRACE = 0.4, 1e-4  # what closed firms of `two_waves` keep, and its noise
 SHORT = Design(post_from=0, post_to=2, cluster="firm")
 """Compares months 0 to 2 with months 12 to 14 where the first closure is in month 12."""
+BY_FIRM = Design(cluster="firm")
+"""For panels by hand, whose comparison firms are of one category."""
 CATEGORIES, SIZE = 12, 24  # in each category of `doses` one firm is closed, the other 23 are its rivals
 DOSES = np.repeat([0.0, 0.04, 0.15], 4)  # share of the category that the closed firm held
 DOSES_DESIGN = Design(origin="XA", cluster="firm")

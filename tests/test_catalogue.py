@@ -169,7 +169,7 @@ def test_rows_of_a_refusal_have_its_reason_and_no_number():
 
 
 def test_rows_are_called_by_their_terms_where_nothing_else_is_said():
-    panel, design = by_hand(), Design()
+    panel, design = by_hand(), Design(cluster="firm")
     rows = as_rows(displacement(panel, design))
     assert rows["id"].tolist() == rows["label"].tolist() == list(displacement(panel, design).terms)
     named = {term: (term, term) for term in rows["id"]}

@@ -3,20 +3,28 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
-from panels import SHORT, joined, random_sides, rows_of, sides, sides_by_hand
+from panels import SHORT, joined, panel_of, random_sides, rows_of, sides, sides_by_hand
 
 from analysis.errors import DesignError
 from analysis.estimands import changes
 from analysis.estimands.catalogue import estimate_all
-from analysis.estimands.displacement import displacement, platform_mix, relocation, shares_of_loss
-from analysis.estimands.growth import effect_on_growth, effect_on_sales, effect_on_share, growth_effect, share_effect
+from analysis.estimands.displacement import displacement, platform_mix, shares_of_loss
+from analysis.estimands.growth import (
+    effect_on_growth,
+    effect_on_sales,
+    effect_on_share,
+    growth,
+    growth_effect,
+    share_effect,
+)
 
 
 def shared(firms, **fields):
     """Return where the lost sales went, and L."""
     found = displacement(sides(**firms), replace(SHORT, **fields))
-    return found, found.details["lost"].row("L")["estimate"]
+    return found, found.details["money"].row("L")["estimate"]
 
 
 def test_exposed_firms_that_grow_as_others_do_have_not_changed():
@@ -111,6 +119,12 @@ def test_errors_equal_those_of_a_bootstrap_that_keeps_the_number_of_each_kind():
     np.testing.assert_allclose(ours, spread[:7, :7] / np.outer(resampled, resampled), atol=0.15)
 
 
+def in_three(panel):
+    """Divide each category in three: firms not closed are clustered by category."""
+    category = panel.firms["category"] + pd.Series(np.arange(len(panel.firms)) % 3, panel.firms.index).astype(str)
+    return replace(panel, firms=panel.firms.assign(category=category))
+
+
 def test_errors_equal_those_of_a_jackknife_over_clusters():
     # Clusters within one kind, each of three firms, so that leaving one out is leaving out draws of that kind.
     firms = random_sides(6, n=480)
@@ -118,31 +132,86 @@ def test_errors_equal_those_of_a_jackknife_over_clusters():
     for kind in range(6):
         rows = np.flatnonzero(kinds == kind)
         cluster[rows] = [f"SIM-G{kind}{place // 3:03d}" for place in range(len(rows))]
-    design = replace(SHORT, cluster="brand_group")
 
-    def both(firms, brand):
-        panel = sides(**firms, brand=brand)
-        return [verb(panel, design) for verb in (relocation, platform_mix)]
+    def mix(kept):
+        panel = in_three(sides(**rows_of(firms, kept), brand=cluster[kept]))
+        return platform_mix(panel, replace(SHORT, cluster="brand_group"))
 
-    points = np.array(
-        [
-            np.concatenate([found.value for found in both(rows_of(firms, cluster != one), cluster[cluster != one])])
-            for one in np.unique(cluster)
-        ]
-    )
+    points = np.array([mix(cluster != one).value for one in np.unique(cluster)])
     count = len(points)
     jackknife = np.sqrt((count - 1) / count * ((points - points.mean(axis=0)) ** 2).sum(axis=0))
     # Second-order terms: about one over the clusters of the smallest kind, some 20.
-    errors = np.concatenate([found.std_error for found in both(firms, cluster)])
-    np.testing.assert_allclose(errors, jackknife, rtol=0.1)
+    np.testing.assert_allclose(mix(cluster != "").std_error, jackknife, rtol=0.05)
+
+
+def shocked(seed):
+    """Return home sales before and after of firms in twelve categories, in the first six of which some are closed.
+
+    Three firms of a category are closed, in brand groups of two; one in ten is a newcomer. What moves a category moves
+    all its firms.
+    """
+    rng = np.random.default_rng(seed)
+    category, place = np.repeat(np.arange(12), 20), np.tile(np.arange(20), 12)
+    closed = (category < 6) & (place < 3)
+    before = rng.lognormal(size=240) * (closed | (rng.random(240) < 0.9))
+    after = np.where(before > 0, before, 0.3) * rng.lognormal(sigma=0.3, size=240)
+    after *= np.exp(0.3 * rng.normal(size=12))[category] * np.where(closed, 0.2, 1.0)
+    brand = np.where(closed, np.cumsum(closed) // 2, 1000 + np.arange(240))
+    return before, after, closed, category, brand
+
+
+def moved_by(before, after, closed, category, kept, size):
+    """Return what closed firms lost, and exposed ones gained, by the formula; of `size` firms, were as many left."""
+    pool, exposed = kept & (category >= 6), kept & (category < 6) & ~closed
+    old, gone = before > 0, kept & closed
+    base = before[pool].sum()
+    scale = [size[name] / one.sum() for name, one in (("closed", gone), ("exposed", exposed))]
+    lost = scale[0] * (after[gone] - before[gone] * after[pool & old].sum() / base).sum()
+    gained = scale[1] * (after[exposed] - before[exposed] * after[pool].sum() / base).sum()
+    return lost, gained - scale[0] * before[gone].sum() * after[pool & ~old].sum() / base
+
+
+def test_errors_are_those_of_leaving_out_closed_brand_groups_and_categories_of_all_others():
+    before, after, closed, category, brand = shocked(3)
+    sales = np.repeat(before[:, np.newaxis, np.newaxis], 15, axis=2)
+    sales[:, 0, 12:] = after[:, np.newaxis]
+    panel = panel_of(
+        sales,
+        dict.fromkeys(np.flatnonzero(closed), 12),
+        category=[f"C{one:02d}" for one in category],
+        brand=[f"SIM-G{one}" for one in brand],
+    )
+    mixed, size = np.where(closed, 100 + brand, category), {"closed": 18, "exposed": (~closed & (category < 6)).sum()}
+
+    def of(kept):
+        return np.array(moved_by(before, after, closed, category, kept, size))
+
+    whole, labels = of(closed | True), np.unique(mixed)
+    assert len(labels) == 12 + len(np.unique(brand[closed])) == 22
+    moved = np.array([whole - of(mixed != label) for label in labels]) * np.sqrt(1 - 1 / len(labels))
+    design = replace(SHORT, cluster="brand_group")
+    found = changes.estimated(panel, design).estimate
+    np.testing.assert_allclose(found.value, 3 * whole, rtol=1e-9)  # three months
+    np.testing.assert_allclose(found.covariance, 9 * moved.T @ moved, rtol=1e-9)
+    grown = effect_on_growth(panel, design)[["closed", "exposed", "seen"]]
+    by_cluster = np.column_stack([moved, moved.sum(axis=1)])
+    error = 100 * np.sqrt((by_cluster**2).sum(axis=0)) / before.sum()
+    np.testing.assert_allclose(grown.std_error, error, rtol=1e-9)
+    shared_out, (lost, gained) = displacement(panel, design), whole
+    slope = moved @ np.array([gained / lost**2, -1 / lost])  # of exposed over lost sales
+    np.testing.assert_allclose(shared_out.row("d1")["std_error"], 100 * np.sqrt(slope @ slope), rtol=1e-9)
+    alone = effect_on_growth(panel, SHORT).row("exposed")["std_error"]
+    assert grown.row("exposed")["std_error"] > 1.3 * alone  # firms of a category move together
 
 
 def test_copies_in_a_cluster_add_no_information():
     firms, brand = random_sides(7), [f"SIM-G{place // 2}" for place in range(480)]
     twice = rows_of(firms, np.repeat(np.arange(240), 2))
-    alone = displacement(sides(**firms), SHORT)
-    copied = displacement(sides(**twice, brand=brand), replace(SHORT, cluster="brand_group"))
-    np.testing.assert_allclose(copied.std_error, alone.std_error, rtol=1e-9, atol=1e-9)
+    copied = in_three(sides(**twice, brand=brand))
+    for verb, rtol in ((platform_mix, 0.02), (growth, 1e-9)):  # a firm is left out of its own set of platforms too
+        alone = verb(sides(**firms), SHORT)
+        found = verb(copied, replace(SHORT, cluster="brand_group"))
+        np.testing.assert_allclose(found.std_error, alone.std_error, rtol=rtol, atol=1e-9)
 
 
 # Refusals

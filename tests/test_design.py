@@ -51,7 +51,7 @@ def test_the_sample_of_a_design_is_made_once_for_a_panel_and_goes_with_it():
     assert Design().sample(panel) is sample
     assert Design(level=0.9).sample(panel) is not sample
     assert Design().sample(by_hand()) is not sample
-    effect_on_growth(panel, Design())
+    effect_on_growth(panel, Design(cluster="firm"))
     gone = weakref.ref(panel)
     del panel, sample
     gc.collect()

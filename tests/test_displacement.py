@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from panels import (
+    BY_FIRM,
     DOSES_DESIGN,
     SHORT,
     WAVE,
@@ -18,11 +19,13 @@ from panels import (
     sides_by_hand,
 )
 from scipy.optimize import brentq
-from scipy.stats import norm
+from scipy.stats import t
 
 from analysis.errors import DesignError
+from analysis.estimands import changes
 from analysis.estimands.design import Design
 from analysis.estimands.displacement import (
+    SURE,
     _fieller,
     displacement,
     excess_recapture,
@@ -52,11 +55,11 @@ def points(verb, firms, **fields):
 def test_markets_worked_out_by_hand_are_recovered_exactly():
     found = displacement(sides(**sides_by_hand()), SHORT)
     np.testing.assert_allclose(found.value, [20.0, 30.0, 10.0, 5.0, 10.0, -5.0, 30.0, 100.0], atol=1e-9)
-    assert found.details["lost"].row("L")["estimate"] == pytest.approx(60.0)
+    assert found.details["money"].row("L")["estimate"] == pytest.approx(60.0)
     # lost: 2 x 12; d1: 2 x 3, d2: 2 x 4.5, d3: 2 x 3
-    other = displacement(by_hand(), Design())
+    other = displacement(by_hand(), BY_FIRM)
     np.testing.assert_allclose(other.value, [25.0, 37.5, 25.0, 0, 0, 0, 12.5, 100], atol=1e-9)
-    relocated = relocation(by_hand(), Design())
+    relocated = relocation(by_hand(), BY_FIRM)
     assert relocated.row("EBY")["estimate"] == pytest.approx(25.0)
     assert relocated.covariance.shape == (4, 4)
 
@@ -72,7 +75,7 @@ def test_the_parts_add_up_to_a_hundred_and_so_do_their_errors_to_nothing(seed):
     np.testing.assert_allclose(
         influence.T @ influence, found.covariance, rtol=1e-12, atol=1e-12
     )  # that of "sum" is nothing
-    np.testing.assert_allclose(influence.sum(axis=0), 0.0, atol=1e-9)
+    np.testing.assert_allclose(influence[:, :7].sum(axis=1), 0.0, atol=1e-9)  # no cluster moves the sum
     assert found.row("sum")["std_error"] < 1e-9
 
 
@@ -113,51 +116,71 @@ def test_a_waterfall_shows_true_parts_where_they_are_known_and_anything_was_lost
     assert waterfalls(refused, words, {})["As estimated"] is refused
 
 
-def test_fieller_limits_solve_the_equation_that_defines_them():
-    amount, loss, z = np.array([2.0, -1.0]), 5.0, float(norm.ppf(0.975))
+@pytest.mark.parametrize("df", [4, np.inf])
+def test_fieller_limits_solve_the_equation_that_defines_them(df):
+    amount, loss, wide = np.array([2.0, -1.0]), 6.0, np.full(2, t.ppf(0.975, df))
     variances, spread, covariance = np.array([1.0, 0.5]), 2.0, np.array([0.3, -0.2])
-    low, high = _fieller(amount, loss, variances, spread, covariance, z)
+    low, high = _fieller(amount, loss, variances, spread, covariance, wide)
     for i in range(2):
 
         def gap(r, i=i):
             error = variances[i] - 2 * r * covariance[i] + r**2 * spread
-            return (amount[i] - r * loss) ** 2 - z**2 * error
+            return (amount[i] - r * loss) ** 2 - wide[i] ** 2 * error
 
         middle = amount[i] / loss
         assert low[i] == pytest.approx(brentq(gap, middle - 20, middle), abs=1e-9)
         assert high[i] == pytest.approx(brentq(gap, middle, middle + 20), abs=1e-9)
 
 
-def test_fieller_covers_a_known_share_where_the_loss_is_unsure():
-    rng, z, hits = np.random.default_rng(10), float(norm.ppf(0.975)), 0
-    for _ in range(4000):
+@pytest.mark.parametrize("df", [5, np.inf])
+def test_fieller_covers_a_known_share_where_the_loss_is_unsure(df):
+    """Errors that are estimated go up and down together, as those of one set of clusters do."""
+    rng, runs, hits = np.random.default_rng(10), 4000, 0
+    for _ in range(runs):
         loss, amount = 4 + rng.normal(), 1.2 + rng.normal()
-        low, high = _fieller(np.array([amount]), loss, np.array([1.0]), 1.0, np.array([0.0]), z)
+        spread = rng.chisquare(df) / df if np.isfinite(df) else 1.0
+        wide = np.full(1, t.ppf(0.975, df))
+        low, high = _fieller(np.array([amount]), loss, np.array([spread]), spread, np.array([0.0]), wide)
         hits += low[0] <= 0.3 <= high[0]
     # at least 95 %: sets that are no interval are widened to the line. 4 Monte Carlo errors below.
-    assert hits / 4000 > 0.95 - 4 * np.sqrt(0.95 * 0.05 / 4000)
+    assert hits / runs > 0.95 - 4 * np.sqrt(0.95 * 0.05 / runs)
 
 
-def test_a_sure_loss_takes_the_delta_method_and_an_unsure_one_fieller_s_longer_side():
-    sure = displacement(sides(**random_sides(8, n=4000)), SHORT)
-    assert set(sure.rows["method"]) == {"delta"}
-    unsure = displacement(sides(**random_sides(8, n=80)), SHORT)
-    assert set(unsure.rows["method"]) == {"Fieller"}
-    row, lost = unsure.row("d3"), unsure.details["lost"].row("L")
-    assert lost["conf_low"] > 0
-    assert row["conf_high"] - row["estimate"] > row["estimate"] - row["conf_low"] > 0
-    assert unsure.bounds("sum") == (pytest.approx(100.0), pytest.approx(100.0))
+def test_shares_have_fieller_s_longer_side_and_the_degrees_of_freedom_of_their_own_errors():
+    found = displacement(sides(**random_sides(8, n=80)), SHORT)
+    money = found.details["money"]
+    lost, share = money.row("L"), found.row("d3")
+    assert lost["estimate"] > SURE * lost["std_error"]
+    assert share["conf_high"] - share["estimate"] > share["estimate"] - share["conf_low"] > 0
+    assert found.bounds("sum") == (pytest.approx(100.0), pytest.approx(100.0))
+    place = [money.terms.index(term) for term in ("d3", "L")]
+    (var, both), (_, spread) = money.covariance[np.ix_(place, place)]
+    wide = t.ppf(0.975, found["d3"].freedom[0])
+    for end in share[["conf_low", "conf_high"]] / 100:
+        amount, loss = money.value[place]
+        assert (amount - end * loss) ** 2 == pytest.approx(wide**2 * (var - 2 * end * both + end**2 * spread))
+    assert found["d3"].freedom[0] < 19  # a cluster is a firm, and some 20 are closed
 
 
-def test_a_loss_that_may_be_none_bounds_nothing():
+def unsure(share):
+    """Return firms of which closed ones lost that share of their home sales, and their smallest lost nothing."""
     firms = random_sides(9, n=80)
     rows = np.flatnonzero(np.isfinite(firms["closed_at"]))
-    firms["sales"][rows, 0, 12:] = firms["sales"][rows, 0, :3] * 0.95
-    firms["sales"][rows[0], 0] *= 400  # one giant is most of the loss
-    found = displacement(sides(**firms), SHORT)
-    lost = found.details["lost"].row("L")
-    assert lost["conf_low"] < 0 < lost["estimate"]
-    assert np.isinf(found.rows.loc[:5, ["conf_low", "conf_high"]].to_numpy()).all()
+    firms["sales"][rows, 0, 12:] = firms["sales"][rows, 0, :3] * (1 - share)
+    return firms
+
+
+def test_a_loss_of_fewer_than_three_errors_is_not_divided_by():
+    error = {}
+    for share in (0.05, 0.5):
+        found = changes.estimated(sides(**unsure(share)), SHORT)
+        loss = found.transform(lambda total: {"L": -total("closed", ["AMZ"])}, estimand="L", unit="")
+        error[share] = found.lost / loss.std_error[0]
+    assert 0 < error[0.05] < SURE < error[0.5]
+    assert displacement(sides(**unsure(0.5)), SHORT).row("sum")["estimate"] == pytest.approx(100.0)
+    for verb in (displacement, relocation, recapture, excess_recapture, toward_destinations):
+        with pytest.raises(DesignError, match="too uncertain to divide by; at least 3 errors are needed: read the amo"):
+            verb(sides(**unsure(0.05)), SHORT)
 
 
 # The mix of platforms
@@ -267,7 +290,9 @@ def test_hedging_is_how_much_more_the_origin_joined_than_others():
     found = hedged(joining)
     rows = found.rows.set_index("term")
     assert rows.loc["EBY", "estimate"] == pytest.approx(75.0)
-    assert rows.loc["EBY", "std_error"] == pytest.approx(100 * np.sqrt((0.75**2 + 3 * 0.25**2) / 16))
+    # without a firm of the origin nothing changes; without one of the others none, or one of three, has joined
+    by_hand = np.sqrt(8 / 9 * ((1 / 4 - 0) ** 2 + 3 * (1 / 3 - 1 / 4) ** 2))
+    assert rows.loc["EBY", "std_error"] == pytest.approx(100 * by_hand)
     assert rows.loc[["ALI", "OWN"], "estimate"].tolist() == [0.0, 0.0]
     assert rows.loc[["ALI", "OWN"], "std_error"].isna().all()
     assert (rows["n"] == 5).all()

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
-from panels import WAVE, by_hand, changed, panel_of, sides
+from panels import BY_FIRM, WAVE, by_hand, changed, panel_of, sides
 
 from analysis import verdicts
 from analysis.errors import DesignError
@@ -119,29 +119,29 @@ def test_growth_that_cannot_be_taken_apart_is_refused(given, message):
 
 def test_growth_sales_and_share_are_what_a_pocket_calculator_gives():
     # home sales a month of 7 CN firms: 70 before; 87 after, 105 without closures; of 5 US firms 84, and 75
-    effect = points(effect_on_growth(by_hand(), Design(), common=COMMON))
+    effect = points(effect_on_growth(by_hand(), BY_FIRM, common=COMMON))
     np.testing.assert_allclose(effect, [-2400 / 70, 600 / 70, -1800 / 70, np.nan])
-    sales = points(effect_on_sales(by_hand(), Design(), common=COMMON))
+    sales = points(effect_on_sales(by_hand(), BY_FIRM, common=COMMON))
     assert sales["seen"] == pytest.approx(100 * (87 / 105 - 1))
-    share = effect_on_share(by_hand(), Design(), common=COMMON)
+    share = effect_on_share(by_hand(), BY_FIRM, common=COMMON)
     assert points(share)["seen"] == pytest.approx(100 * (87 / 171 - 105 / 180))
     assert points(share)[["closed", "exposed", "others"]].sum() == pytest.approx(points(share)["seen"], abs=1e-12)
     assert share.details["share_before"] == pytest.approx(100 * 7 / 12)
 
 
 def test_the_ends_of_a_set_are_those_of_what_is_seen_with_the_common_part():
-    effect = effect_on_growth(by_hand(), Design(), common=COMMON)
+    effect = effect_on_growth(by_hand(), BY_FIRM, common=COMMON)
     np.testing.assert_allclose(np.subtract(effect.bounds("E3g"), effect.bounds("seen")), COMMON)
-    none, some = (effect_on_share(by_hand(), Design(), common=common) for common in ((0.0, 0.0), COMMON))
+    none, some = (effect_on_share(by_hand(), BY_FIRM, common=common) for common in ((0.0, 0.0), COMMON))
     assert none.bounds("E3s") == none.bounds("seen")
     # of 70 sold before, 3 % less and 2 % more for the origin alone
     without = [105 / 180 - (105 - c * 0.7) / (180 - c * 0.7) for c in COMMON]
     np.testing.assert_allclose(np.subtract(some.bounds("E3s"), some.bounds("seen")), 100 * np.array(without))
-    sales = effect_on_sales(by_hand(), Design(), common=COMMON)
+    sales = effect_on_sales(by_hand(), BY_FIRM, common=COMMON)
     ends = np.array(effect.bounds("E3g")) * 0.7  # of sales before
     np.testing.assert_allclose(sales.bounds("E3"), 100 * ends / (87 - ends))
     with pytest.raises(DesignError, match="give its lower end first"):
-        effect_on_growth(by_hand(), Design(), common=(1.0, -1.0))
+        effect_on_growth(by_hand(), BY_FIRM, common=(1.0, -1.0))
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -166,8 +166,8 @@ def test_a_panel_of_one_origin_has_no_share_and_says_so():
     panel = by_hand()
     alone = replace(panel, sales=panel.sales[:9], firms=panel.firms[:9].assign(origin="CN"))
     with pytest.raises(DesignError, match="all 9 firms are of this origin"):
-        effect_on_share(alone, Design(), common=COMMON)
-    found = estimate_all(alone, Design(), ["E3", "E3s"])
+        effect_on_share(alone, BY_FIRM, common=COMMON)
+    found = estimate_all(alone, BY_FIRM, ["E3", "E3s"])
     assert "use E3g" in found["E3s"].reason
     assert np.isfinite(found["E3"].value)
 
@@ -178,11 +178,14 @@ def test_a_panel_of_one_origin_has_no_share_and_says_so():
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_four_parts_add_up_to_the_effect_that_is_seen(seed):
     panel, _ = simulate("mid_3k", seed=seed)
-    parts = effect_in_parts(panel, Design(), common=COMMON)
-    effect = effect_on_growth(panel, Design(), common=COMMON)
-    assert points(parts)[list(PARTS)].sum() == pytest.approx(points(effect)["seen"], abs=1e-9)
-    np.testing.assert_allclose(parts.influence[:, 1:4].sum(axis=1), effect.influence[:, 1], atol=1e-9)
-    assert parts.bounds("E3g") == pytest.approx(effect.bounds("E3g"))
+    for cluster in ("firm", "brand_group"):
+        design = Design(cluster=cluster)
+        parts, effect = (verb(panel, design, common=COMMON) for verb in (effect_in_parts, effect_on_growth))
+        assert points(parts)[list(PARTS)].sum() == pytest.approx(points(effect)["seen"], abs=1e-9)
+        assert parts.bounds("E3g") == pytest.approx(effect.bounds("E3g"))
+        # A category of which one firm alone is exposed is on both sides; then they add up to second order.
+        within = {"firm": 1e-4, "brand_group": 0.01}[cluster]
+        np.testing.assert_allclose(parts.influence[:, 1:4].sum(axis=1), effect.influence[:, 1], rtol=within, atol=1e-9)
 
 
 def with_margins(*newcomers):
@@ -199,14 +202,14 @@ def with_margins(*newcomers):
 
 
 def test_exit_and_entry_are_told_from_what_survivors_sell():
-    parts = points(effect_in_parts(with_margins((4.0, "C0")), Design(), common=COMMON))
+    parts = points(effect_in_parts(with_margins((4.0, "C0")), BY_FIRM, common=COMMON))
     # of 70 sold before: the survivor sells 18 instead of 15, the other nothing instead of 15, the newcomer 4
     np.testing.assert_allclose(parts[["incumbents", "exit", "entry"]], [300 / 70, -1500 / 70, 400 / 70])
 
 
 def test_newcomers_are_missed_where_closed_firms_were_too():
     # elsewhere one sells 6 beside 30 sold before
-    parts = points(effect_in_parts(with_margins((4.0, "C0"), (6.0, "C1")), Design(), common=COMMON))
+    parts = points(effect_in_parts(with_margins((4.0, "C0"), (6.0, "C1")), BY_FIRM, common=COMMON))
     assert parts["entry"] == pytest.approx(100 * (4 - 0.2 * (20 + 20)) / 70)
 
 
@@ -351,15 +354,15 @@ def test_parts_say_their_interval_with_the_common_part_where_they_have_one(marke
 
 def test_a_year_without_closures_shows_nothing_but_paths_that_part():
     still = by_hand()
-    assert points(verbs.placebo(still, Design()))["seen"] == pytest.approx(0.0, abs=1e-9)
+    assert points(verbs.placebo(still, BY_FIRM))["seen"] == pytest.approx(0.0, abs=1e-9)
 
     def drifting(sales):
         sales[2:4, 0, WAVE - 8 : WAVE] = 11.0  # exposed CN firms, September 2020 to April 2021
 
-    found = points(verbs.placebo(changed(still, drifting), Design()))
+    found = points(verbs.placebo(changed(still, drifting), BY_FIRM))
     assert found["exposed"] == pytest.approx(100 * 2 / 70)
     short = replace(still, sales=still.sales[:, :, 10:], months=still.months[10:])
-    rows = verbs.year_before(short, Design())
+    rows = verbs.year_before(short, BY_FIRM)
     assert rows["estimate"].isna().all()
     assert rows["reason"].str.contains("narrow the window").all()
 
