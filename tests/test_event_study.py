@@ -1,5 +1,6 @@
 """Closed firms month by month: event study, cohorts, bands, honest bounds; by hand and against the truth."""
 
+import dataclasses
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from analysis.errors import DesignError
 from analysis.estimands.closed_firms import effect_on_closed
 from analysis.estimands.design import Design
 from analysis.estimands.event_study import (
+    FEWEST,
     by_cohort,
     by_month,
     event_study,
@@ -24,6 +26,7 @@ from analysis.estimate import critical_value, refusal
 from analysis.estimators.att_gt import att_gt
 from analysis.market import simulate
 from analysis.numbers import percent_change
+from analysis.testing import noninferiority
 
 
 @pytest.fixture
@@ -67,17 +70,87 @@ def test_an_event_study_is_group_time_effects_of_the_same_arrays(constant):
     np.testing.assert_allclose(study.loc[both, columns], dynamic.loc[both, columns], rtol=1e-9, atol=1e-12)
 
 
-def test_intervals_and_band_of_few_closed_groups_are_student_s(constant):
+def test_intervals_of_few_closed_groups_are_student_s_and_there_is_no_band(constant):
     study = event_study(noisy(constant), Design())
-    rows, df = study.rows, constant.firms.loc[study.details["closed"]["firm"], "brand_group"].nunique() - 1
+    rows, clusters = study.rows, study.counts["closed_clusters"]
+    assert clusters == constant.firms.loc[study.details["closed"]["firm"], "brand_group"].nunique() == 6 < FEWEST
     half = (rows["conf_high"] - rows["estimate"]) / rows["std_error"]
-    np.testing.assert_allclose(half, stats.t.ppf(0.975, df))
-    wide = ((rows["band_high"] - rows["estimate"]) / rows["std_error"]).to_numpy()
-    np.testing.assert_allclose(wide, wide[0])
-    normal = critical_value(study.covariance, 0.95)
-    assert wide[0] > normal > stats.norm.ppf(0.975)
-    assert critical_value(study.covariance, 0.95, df=1e6) == pytest.approx(normal, rel=0.02)
-    assert critical_value(np.eye(1), 0.95, df=df) == pytest.approx(stats.t.ppf(0.975, df))
+    np.testing.assert_allclose(half, stats.t.ppf(0.975, study.freedom))
+    assert study.freedom.max() == clusters - 1
+    assert study.freedom.min() < 2  # a month in which one firm decides
+    assert rows[["band_low", "band_high"]].isna().all(axis=None)
+    assert np.isnan(dataclasses.astuple(study.details["pretrend"])).all()
+
+
+@pytest.fixture(scope="module")
+def many():
+    """Forty firms closed, of as many groups, and sixty others, on one path but for noise."""
+    rng = np.random.default_rng(5)
+    sales = np.repeat(rng.lognormal(3, 0.5, 100)[:, np.newaxis, np.newaxis], 42, axis=2)
+    sales = sales * rng.lognormal(0, 0.2, sales.shape)
+    return panel_of(sales, dict.fromkeys(range(40), WAVES[0]), category=np.where(np.arange(100) < 40, "C0", "C1"))
+
+
+def of_clusters(panel, number):
+    """Return the panel with closed firms in that many groups."""
+    brand = [f"SIM-G{place % number if place < 40 else 1000 + place}" for place in range(len(panel.firms))]
+    return replace(panel, firms=panel.firms.assign(brand_group=brand))
+
+
+def test_there_is_a_band_and_a_test_of_all_months_from_ten_closed_clusters_on(many):
+    few, enough = (event_study(of_clusters(many, number), Design()) for number in (FEWEST - 1, FEWEST))
+    assert (few.counts["closed_clusters"], enough.counts["closed_clusters"]) == (9, 10)
+    assert few.rows[["band_low", "band_high"]].isna().all(axis=None)
+    assert np.isnan(dataclasses.astuple(few.details["pretrend"])).all()
+    wide = ((enough.rows["band_high"] - enough.rows["estimate"]) / enough.rows["std_error"]).to_numpy()
+    np.testing.assert_allclose(wide, critical_value(enough.covariance, 0.95, df=enough.joint_freedom))
+    assert enough.joint_freedom <= 9 + 1e-9
+    assert wide[0] > critical_value(enough.covariance, 0.95) > stats.norm.ppf(0.975)
+    assert np.isfinite(dataclasses.astuple(enough.details["pretrend"])).all()
+
+
+def before_reference(study):
+    """Return values, covariance, and months from the reference, of the months before it."""
+    month = np.array(study.terms, dtype=int) - study.details["reference"]
+    return study.value[month < 0], study.covariance[np.ix_(month < 0, month < 0)], month[month < 0]
+
+
+def test_the_paths_before_closure_lie_within_the_smallest_margin_of_an_equivalence_test(many):
+    study = event_study(many, Design())
+    value, covariance, _ = before_reference(study)
+    within, df = study.details["pretrend"].within, study.joint_freedom
+
+    def passed(margin):
+        tests = [
+            noninferiority(sign * one, error, margin, df=df).passed
+            for one, error in zip(value, np.sqrt(np.diag(covariance)), strict=True)
+            for sign in (1, -1)
+        ]
+        return all(tests)  # every month against each side; intersection needs no adjustment
+
+    assert passed(within * (1 + 1e-9))
+    assert not passed(within * (1 - 1e-9))
+    assert within > np.abs(value).max()
+
+
+def test_the_drift_is_found_four_times_of_five(many):
+    """Draw estimates of this covariance, and errors as sure as the study's, around a steady drift of that size."""
+    study = event_study(many, Design())
+    _, covariance, month = before_reference(study)
+    drift, df, runs = study.details["pretrend"].drift, study.joint_freedom, 20_000
+    rng, error = np.random.default_rng(6), np.sqrt(np.diag(covariance))
+    wide = critical_value(covariance, 0.95, df=df)
+
+    def found(size):
+        noise = rng.multivariate_normal(np.zeros(len(month)), covariance, runs)
+        t = (noise + size * month) / error / np.sqrt(rng.chisquare(df, (runs, 1)) / df)
+        return (np.abs(t) > wide).any(axis=1).mean()
+
+    # .02: the study's own draws are of noise alone, whose errors do not shrink and grow with the drift
+    assert found(drift) == pytest.approx(0.8, abs=0.02)
+    assert found(drift / 2) < 0.5
+    assert found(2 * drift) > 0.99
+    assert found(0.0) == pytest.approx(0.05, abs=0.01)
 
 
 def test_the_band_of_a_multivariate_t_covers_as_often_as_it_says():
@@ -184,7 +257,7 @@ def test_honest_bounds_widen_from_the_confidence_interval_to_the_breakdown_value
     bounds, month = honest(study), np.array(study.terms, dtype=int)
     inside = (month >= 4) & (month <= 9)
     middle, error = study.value[inside].mean(), np.sqrt(study.covariance[inside][:, inside].mean())
-    plain = middle + stats.norm.ppf(0.975) * np.array([-error, error])  # where nothing drifts
+    plain = middle + stats.t.ppf(0.975, study.joint_freedom) * np.array([-error, error])  # where nothing drifts
     np.testing.assert_allclose(bounds.rows.iloc[0][["conf_low", "conf_high"]].to_numpy(float), plain)
     assert bounds.rows["conf_high"].is_monotonic_increasing
     assert np.isnan(bounds.value).all()
@@ -220,16 +293,39 @@ def test_what_a_panel_cannot_carry_is_refused(constant):
         honest(replace(study, design=Design(post_from=6)))
 
 
-def test_months_without_error_are_in_no_test_before_closure(constant):
+def test_months_without_error_are_in_no_test_before_closure(many):
     """Here closed and other firms move alike to the last digit but for one month."""
-    sales = np.repeat(constant.sales[:, :, :1], 42, axis=2)
-    still = replace(constant, sales=sales.copy())
-    sales[0, :, WAVES[0] - 8] *= 1.5
-    sales[0, :, WAVES[0] :] *= FALL
-    study = event_study(replace(constant, sales=sales), Design())
-    assert np.isfinite(study.rows["band_high"]).all()
-    assert np.isfinite(study.details["pretrend"].p_value)
+    sales = np.repeat(many.sales[:, :, :1], 42, axis=2)
+    still = replace(many, sales=sales.copy())
+    sales[:3, :, WAVES[0] - 8] *= 1.5
+    sales[:3, :, WAVES[0] :] *= FALL
+    study = event_study(replace(many, sales=sales), Design())
+    month = study.rows.set_index("term").loc["-8"]
+    t = month["estimate"] / month["std_error"]
+    assert study.details["pretrend"].largest_t == pytest.approx(t)
+    assert study.details["pretrend"].p_value == pytest.approx(2 * stats.t.sf(t, study.joint_freedom), abs=0.015)
     assert np.isnan(event_study(still, Design()).details["pretrend"].p_value)
+
+
+def test_bounds_end_before_a_month_in_which_one_cluster_alone_sold(many):
+    def stopping(sales):
+        sales[1:40, :, WAVES[0] + 6] = 0.0
+
+    study = event_study(changed(many, stopping), Design())
+    whole = event_study(many, Design())
+    lacking = study.terms.index("6")
+    assert np.flatnonzero(np.isnan(study.std_error)).tolist() == [lacking]
+    ends = honest_by_month(study)
+    assert ends.iloc[lacking:].isna().all(axis=None)
+    known = ends.iloc[lacking - 6 : lacking]
+    assert known.notna().all(axis=None)
+    # Months before it are as they were, but for the degrees of freedom of all months together.
+    np.testing.assert_allclose(study.value[:lacking], whole.value[:lacking], rtol=1e-9)
+    np.testing.assert_allclose(known, honest_by_month(whole).iloc[lacking - 6 : lacking], rtol=0.05)
+    early = replace(study, design=Design(post_from=0, post_to=5))
+    assert np.isfinite(honest(early).ends).all()
+    with pytest.raises(DesignError, match="that of month 6 has no error, because one cluster alone sold in it; end"):
+        honest(study)
 
 
 def test_a_wave_without_comparison_has_no_estimate_and_the_others_have_theirs(constant):

@@ -365,11 +365,29 @@ def test_what_would_change_a_panel_s_word_is_not_a_panel():
     assert claims.judge("C01", "V2", **SIM).change.startswith("More firms, or less room for what is common to all")
 
 
-def test_a_placebo_passes_when_its_last_row_holds_zero():
-    rows = pd.DataFrame({"estimate": [9.0, 1.5], "conf_low": [8.0, -1.0], "conf_high": [10.0, 4.0]})
-    assert claims.checked(rows) == {"passed": True, "drift": 1.5}
-    assert claims.checked(rows.iloc[:1]) == {"passed": False, "drift": 9.0}
-    assert claims.checked(rows * np.nan) == {"passed": None, "drift": None}
+@pytest.mark.parametrize(
+    ("low", "high", "margin", "passed"),
+    [
+        (-1.0, 1.9, 2.0, True),
+        (0.5, 1.9, 2.0, True),  # not zero, and yet nothing that matters
+        (-1.0, 2.1, 2.0, None),  # too weak to tell
+        (-2.0, 2.0, 2.0, None),  # on the margin
+        (-400.0, 500.0, 2.0, None),
+        (1.5, 2.1, 2.0, False),
+        (-9.0, -8.0, 2.0, False),
+        (-9.0, -8.0, 10.0, True),
+    ],
+)
+def test_a_placebo_passes_where_its_last_row_lies_inside_the_margin_and_fails_where_it_excludes_zero(
+    low, high, margin, passed
+):
+    rows = pd.DataFrame({"estimate": [7.0, 1.5], "conf_low": [8.0, low], "conf_high": [10.0, high]})
+    assert claims.checked(rows, margin) == {"passed": passed, "drift": 1.5}
+
+
+def test_a_placebo_that_is_not_there_shows_nothing():
+    rows = pd.DataFrame({"estimate": [1.5], "conf_low": [np.nan], "conf_high": [np.nan]})
+    assert claims.checked(rows, 2.0) == {"passed": None, "drift": None}
 
 
 def test_the_ledger_of_an_event_holds_its_claims_alone():

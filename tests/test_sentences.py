@@ -88,9 +88,17 @@ def test_the_breakdown_value_decides_what_is_said_of_drift(value, said):
 
 
 def test_months_before_the_reference_are_those_of_the_test_of_the_paths():
-    test = SimpleNamespace(largest_t=2.34, p_value=0.0004)
+    test = SimpleNamespace(largest_t=2.34, p_value=0.0004, within=np.log(1.2), drift=np.log(1.04))
     study = found("-5", "-4", "-2", "0", details={"pretrend": test, "reference": -3})
-    assert sentences.pretrend(study).startswith("Before the reference the largest of 2 t statistics is 2.3 (p < 0.001 ")
+    told = sentences.pretrend(study)
+    assert told.startswith("Before the reference the largest of 2 t statistics is 2.3 (p < 0.001 ")
+    assert "paths lay within ±20 ○ per cent, and find a steady drift of 4 ○ per cent a month four times of five" in told
+
+
+def test_a_study_of_few_clusters_says_how_many_in_place_of_a_test():
+    nothing = SimpleNamespace(largest_t=np.nan, p_value=np.nan, within=np.nan, drift=np.nan)
+    study = found("-5", "0", details={"pretrend": nothing, "reference": -3}, counts={"closed_clusters": 9})
+    assert sentences.pretrend(study) == "Closed firms of 9 clusters: too few for a test or band of all months."
 
 
 def test_a_margin_is_tested_without_the_common_part_and_at_its_lower_end():

@@ -162,9 +162,11 @@ def test_a_verdict_has_the_grade_of_its_estimand_and_a_refusal_none(simulated):
     assert simulated.graded(refused) is refused
 
 
-@pytest.mark.parametrize(("low", "level"), [(-1.0, "high"), (0.1, "low")])
-def test_the_last_row_of_a_placebo_decides_how_sure_a_verdict_is(simulated, low, level):
-    rows = pd.DataFrame({"estimate": [9.0, 0.2], "conf_low": [8.0, low], "conf_high": [10.0, 1.0]})
+@pytest.mark.parametrize(
+    ("low", "high", "level"), [(-1.0, 1.0, "high"), (-99.0, 99.0, "moderate"), (80.0, 99.0, "low")]
+)
+def test_the_last_row_of_a_placebo_decides_how_sure_a_verdict_is(simulated, low, high, level):
+    rows = pd.DataFrame({"estimate": [9.0, 0.2], "conf_low": [8.0, low], "conf_high": [10.0, high]})
     usable = simulated.judge("more_sales_elsewhere", effect("E4a_sales"), placebo=rows, **ASKED)
     assert (usable.grade, usable.confidence) == ("usable", level)
 

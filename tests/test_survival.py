@@ -40,8 +40,8 @@ def test_a_tiny_example_by_hand():
     # treated S = 2/3 for months 0 to 2, 1/3 for 3 to 5; comparison S = 1 for months 0 to 3, 2/3 for 4 and 5
     rows = found.rows.set_index("term")
     np.testing.assert_allclose(rows["estimate"], [3.0, 4 + 4 / 3, 3.0 - 4 - 4 / 3])
-    # Greenwood: 3^2 1/(3 2) + 1^2 1/(2 1) = 2; comparison (4/3)^2 1/(3 2) = 8/27
-    np.testing.assert_allclose(rows["std_error"] ** 2, [2.0, 8 / 27, 2 + 8 / 27])
+    # Greenwood: 3^2 1/(3 2) + 1^2 1/(2 1) = 2; comparison (4/3)^2 1/(3 2) = 8/27; each of three firms is left out
+    np.testing.assert_allclose(rows["std_error"] ** 2, (3 / 2) ** 2 * np.array([2.0, 8 / 27, 2 + 8 / 27]))
 
 
 def test_months_that_are_not_known_end_what_is_seen():
@@ -66,17 +66,18 @@ def test_curves_and_months_alive_are_those_of_statsmodels(gap):
         assert rows.loc[term, "estimate"] == pytest.approx(sum(alive), rel=1e-12)
 
 
-def test_squared_influence_values_are_greenwood_s_variance_exactly():
+def test_squared_changes_are_greenwood_s_variance_but_for_the_unit_that_is_left_out():
     sales, start, treated = panel(2)
     found = exit_survival(sales, start, treated, horizon=10)
     for place, group in enumerate((True, False)):
+        units = found.rows["n"][place]
         table = found.details["curves"][
             (found.details["curves"]["treated"] == group) & (found.details["curves"]["month"] < 10)
         ]
         alive = np.append(1.0, table["survival"])[np.searchsorted(table["month"], np.arange(10), side="right")]
         ahead = np.array([alive[month:].sum() for month in table["month"]])
         variance = (ahead**2 * table["exits"] / (table["at_risk"] * (table["at_risk"] - table["exits"]))).sum()
-        assert found.rows["std_error"][place] ** 2 == pytest.approx(variance, rel=1e-10)
+        assert found.rows["std_error"][place] == pytest.approx(np.sqrt(variance) * units / (units - 1), rel=1e-10)
     values = found.influence
     np.testing.assert_allclose(values.sum(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(values.T @ values, found.covariance, rtol=1e-12)
@@ -126,7 +127,26 @@ def test_the_error_under_strata_and_clusters_is_that_of_the_jackknife():
 
     left_out = np.array([months(cluster != c)["estimate"] for c in range(60)])
     jackknife = np.sqrt(59 * left_out.var(axis=0))
-    np.testing.assert_allclose(months(cluster >= 0)["std_error"], jackknife, rtol=0.05)
+    np.testing.assert_allclose(months(cluster >= 0)["std_error"], jackknife, rtol=0.03)
+
+
+def test_a_cluster_that_is_much_of_its_group_weighs_as_if_it_were_left_out():
+    """One of eight treated clusters holds a third of the units: what each adds to their mean is too little."""
+    sales, start, treated = panel(9, n=240)
+    own = np.flatnonzero(treated)
+    cluster = np.arange(240) + 100
+    cluster[own[: len(own) // 3]] = 0
+    cluster[own[len(own) // 3 :]] = 1 + np.arange(len(own) - len(own) // 3) % 7
+
+    def months(kept):
+        return exit_survival(sales[kept], start[kept], treated[kept], cluster=cluster[kept])
+
+    found = months(cluster >= 0)
+    without = np.array([months(cluster != label).value[0] for label in range(8)])
+    moved = found.influence[np.argsort(found.clusters)][:8, 0]
+    np.testing.assert_allclose(moved[0], found.value[0] - without[0], rtol=0.1)
+    assert found.std_error[0] == pytest.approx(np.sqrt(((found.value[0] - without) ** 2).sum()), rel=0.05)
+    assert found.freedom[0] <= 7
 
 
 def test_intervals_of_months_cover_and_the_known_difference_is_met():
