@@ -45,6 +45,19 @@ def test_firms_closed_in_part_or_after_the_window_are_in_no_comparison():
     assert np.flatnonzero(sample.comparison).tolist() == [7, 8, 10, 11]
 
 
+def test_closed_firms_are_clustered_by_brand_group_and_all_others_by_category_unless_one_is_asked_for():
+    panel = by_hand()
+    panel.firms["brand_group"] = ["SIM-A", "SIM-A", *(f"SIM-{place}" for place in range(10))]
+    mixed = Design(cluster="brand_group").sample(panel).mixed_cluster
+    assert mixed[0] == mixed[1]  # closed, of one group
+    assert mixed[2:6].tolist() == [mixed[2]] * 4  # of the first category, and not with the closed firms in it
+    assert mixed[6:].tolist() == [mixed[6]] * 6
+    assert len(np.unique(mixed)) == 3
+    for cluster in ("firm", "category"):
+        sample = Design(cluster=cluster).sample(panel)
+        np.testing.assert_array_equal(sample.mixed_cluster, sample.cluster)
+
+
 def test_the_sample_of_a_design_is_made_once_for_a_panel_and_goes_with_it():
     panel = by_hand()
     sample = Design().sample(panel)

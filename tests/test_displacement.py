@@ -330,6 +330,25 @@ def test_a_platform_that_opened_to_the_origin_alone_is_not_estimated():
     assert "OWN had all firms of other origins" in found.reason
 
 
+def test_the_error_of_hedging_is_exactly_that_of_leaving_out_each_cluster():
+    rng = np.random.default_rng(2)
+    sales = np.zeros((60, 5, 42))
+    sales[:, 0] = 10.0
+    sales[:, 1] = (rng.random(60) < 0.4)[:, np.newaxis]
+    sales[:, 1, WAVE:] = np.maximum(sales[:, 1, WAVE:], (rng.random(60) < 0.3)[:, np.newaxis])
+    origin = np.where(np.arange(60) < 30, "CN", "US")
+    brand = np.array([f"SIM-G{place // 3}" for place in range(60)])  # the first holds the closed firm and two others
+
+    def of(kept):
+        panel = panel_of(sales[kept], {0: WAVE}, origin=origin[kept], brand=brand[kept])
+        return hedging(panel, Design(low=0.9))["EBY"]
+
+    found, rivals = of(brand != ""), np.arange(60) > 0
+    without = [of((brand != one) | ~rivals).value[0] for one in np.unique(brand)]  # only who is closed stays
+    moved = np.sqrt(19 / 20) * (found.value[0] - np.array(without))
+    assert found.std_error[0] == pytest.approx(np.sqrt(moved @ moved), rel=1e-9)
+
+
 def test_the_error_of_hedging_is_that_of_redrawn_firms():
     rng = np.random.default_rng(1)
     sales = np.zeros((240, 5, 42))

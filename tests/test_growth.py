@@ -94,6 +94,17 @@ def test_errors_of_growth_equal_those_of_a_cluster_bootstrap(size):
     np.testing.assert_allclose(found.std_error, np.std(drawn, axis=0), rtol=0.08)
 
 
+def test_errors_of_growth_are_exactly_those_of_leaving_out_each_cluster():
+    before, after, closed = random_firms(3, n=60)
+    code = np.minimum(np.arange(60) // 3, 12)  # the last holds 24 firms
+    brand = np.array([f"SIM-G{one}" for one in code])
+    found = grown(before, after, closed, brand=brand)
+    kept = [code != one for one in range(13)]
+    without = np.array([grown(before[rows], after[rows], closed[rows], brand=brand[rows]).value for rows in kept])
+    moved = np.sqrt(12 / 13) * (found.value - without)
+    np.testing.assert_allclose(found.covariance, moved.T @ moved, rtol=1e-9, atol=1e-9)
+
+
 def test_a_firm_that_is_missing_in_a_window_is_dropped_and_counted():
     before, after, closed = random_firms(4)
     plain = grown(before, after, closed)
