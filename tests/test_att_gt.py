@@ -41,7 +41,7 @@ def referee(y, first):
 
 @pytest.mark.parametrize(("seed", "missing"), [(1, 0.0), (2, 0.05)])
 def test_effects_equal_the_referee_and_errors_are_a_little_longer(seed, missing):
-    """Theirs are of influence values, ours of the jackknife: of second order apart, by units of the smallest cohort."""
+    """Theirs are of influence values, ours of leaving out each unit: apart by one over those of the smallest cohort."""
     y, first = panel(seed, missing=missing)
     theirs, ours = referee(y, first), att_gt(y, first)
     assert ours.counts["units"] == (~np.isnan(y).any(axis=1)).sum()
@@ -132,34 +132,33 @@ def test_an_effect_that_rests_on_one_cluster_has_no_error_and_says_so(scale):
     assert np.isnan(att_gt(y, first, scale=scale, cluster=pool).aggregate().std_error).all()
 
 
-@pytest.mark.parametrize("grouped", [False, True])
-def test_intervals_of_nine_unequal_treated_units_cover_where_normal_ones_do_not(grouped):
-    """Firms of log-normal sizes, nine of them closed, no effect: normal intervals of such errors miss too often."""
-    rng, runs, n, closed = np.random.default_rng(8), 300, 150, 9
-    first = np.where(np.arange(n) < closed, 1.0, np.inf)
-    cluster = np.arange(n) if grouped else None
-    student = normal = plain = 0
+def test_intervals_of_nine_unequal_treated_clusters_cover_where_normal_ones_do_not():
+    """Firms of log-normal sizes, of which one to three a group are closed without effect; groups share what moves them.
+
+    300 runs leave a Monte Carlo error of .013.
+    """
+    rng, runs = np.random.default_rng(8), 300
+    cluster = np.repeat(np.arange(129), np.where(np.arange(129) % 9 < 3, [1, 2, 3] * 43, 1))
+    first = np.where(cluster < 9, 1.0, np.inf)
+    student = normal = 0
     for _ in range(runs):
-        size = rng.lognormal(sigma=1.0, size=n)
-        y = size[:, None] * rng.lognormal(sigma=0.6, size=(n, 2))
+        size, shock = rng.lognormal(sigma=1.0, size=len(first)), rng.normal(scale=0.4, size=129)[cluster]
+        after = size * np.exp(shock) * rng.lognormal(sigma=0.4, size=len(first))
+        y = np.column_stack([size, after])
         found = att_gt(y, first, scale="ratio", cluster=cluster).aggregate()
-        t = abs(found.value[0]) / found.std_error[0]
         student += found.ends[0, 0] <= 0 <= found.ends[1, 0]
-        normal += t <= stats.norm.ppf(0.975)
-        plain += abs(found.value[0]) <= stats.norm.ppf(0.975) * influence_error(y, first)
+        normal += abs(found.value[0]) <= stats.norm.ppf(0.975) * influence_error(y, first, cluster)
     assert student / runs >= 0.91
-    assert plain / runs < 0.87
-    assert normal < student
+    assert normal / runs < 0.87
 
 
-def influence_error(y, first):
-    """Return the error of influence values of the ratio, without a correction for few units: what is not enough."""
-    error = 0.0
+def influence_error(y, first, cluster):
+    """Return the error of influence values of the ratio, without a correction for few clusters: what is not enough."""
+    moved = np.zeros(cluster.max() + 1)
     for side in (np.isfinite(first), np.isinf(first)):
         before, after = y[side].T
-        moved = after / after.sum() - before / before.sum()
-        error += moved @ moved
-    return np.sqrt(error)
+        np.add.at(moved, cluster[side], after / after.sum() - before / before.sum())
+    return np.sqrt(moved @ moved)
 
 
 def test_group_time_effects_are_an_estimate_with_a_term_for_each_cohort_and_period():

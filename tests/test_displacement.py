@@ -163,7 +163,7 @@ def test_shares_have_fieller_s_longer_side_and_the_degrees_of_freedom_of_their_o
 
 
 def unsure(share):
-    """Return firms of which closed ones lost that share of their home sales, and their smallest lost nothing."""
+    """Return firms of which closed ones lost that share of their home sales."""
     firms = random_sides(9, n=80)
     rows = np.flatnonzero(np.isfinite(firms["closed_at"]))
     firms["sales"][rows, 0, 12:] = firms["sales"][rows, 0, :3] * (1 - share)
