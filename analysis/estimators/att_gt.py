@@ -302,6 +302,7 @@ class _Means:
             for part in self.parts:
                 rows = of.groups[part.group].rows
                 self._add(left, part, of.cluster[rows], of._blocks(of.groups[part.group]))
+            self._again(left, of.cluster)
             moved = factor * self._moved(left)
             return moved, moved.T @ moved, self.most
         products, square, fourth = np.zeros((self.count, self.count)), np.zeros(self.count), np.zeros(self.count)
@@ -341,6 +342,33 @@ class _Means:
                 there = [np.bincount(self.term[part.cells], one[part.cells], self.count) for one in self.by_cell]
                 left[gone] += np.concatenate(there)
         left[:, part.columns] += found
+
+    def _again(self, left: Floats, cluster: Ints) -> None:
+        """Write in `left` what clusters take from both sides of a comparison, by adding up the rest again.
+
+        What they take is a product of the two, which :meth:`_add` would leave out.
+        """
+        of, ratio = self.of, self.of.scale == "ratio"
+        sides = np.zeros((2, len(left)), dtype=bool)
+        for group in of.groups:
+            sides[int(np.isinf(group.first)), cluster[group.rows]] = True
+        both = np.flatnonzero(sides.all(axis=0))
+        sums = np.zeros((len(both), *of.sums.shape))
+        for place, group in enumerate(of.groups):
+            rows = group.rows[np.isin(cluster[group.rows], both)]
+            weight = np.ones(len(rows)) if of.weight is None else of.weight[rows]
+            y = np.column_stack([of.y[rows, group.start : group.start + of.width], np.ones(len(rows))])
+            np.add.at(sums[:, place], np.searchsorted(both, cluster[rows]), weight[:, np.newaxis] * y)
+        own, pool, _, time, base = self.cells
+        compared = base if ratio else -1
+        for label, gone in zip(both, sums, strict=True):
+            rest = of.sums - gone
+            there = rest[pool, compared] > ROUNDING * of.sums[pool, compared]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                without = of._counterfactual(*(rest[place] for place in of._places(self.cells)))
+            totals = (rest[own, time], without) if ratio else (rest[own, time] - without, rest[own, -1])
+            kept = [np.bincount(self.term[there], one[there], self.count) for one in totals]
+            left[label] = self.totals - np.concatenate(kept)
 
     def _moved(self, left: Floats) -> Floats:
         """Return by how much each term changes where `left`, float64[cluster, total], goes; NaN where nothing stays."""
