@@ -39,29 +39,50 @@ def test_the_truth_is_the_difference_between_worlds_and_adds_up(preset, window):
     found, seen = truth.scalars(*window), truth.window(*window)
     own, closed, what, without = seen.chinese, seen.closed, seen.total("W11"), seen.total("W00")
     change, home = what - without, (what[:, 0], without[:, 0])
-    lost, mine = -change[closed, 0].sum(), change[own, 0].sum()
+    mine, sold = change[own, 0].sum(), seen.base[own, 0].sum()
+    low = ~closed & (seen.dose == 0) & (seen.exposure < 0.02)
+    beside = {}  # by origin: change of all but firms of low exposure, less what these did in proportion
+    for origin in (own, ~own):
+        rate = change[low & origin].sum(axis=0) / seen.base[low & origin].sum(axis=0)
+        for name, firms in (("closed", origin & closed), ("spared", origin & ~closed & ~low)):
+            beside[name, origin[0] == own[0]] = change[firms].sum(axis=0) - rate * seen.base[firms].sum(axis=0)
+    moved, gained = (beside[name, True] + beside[name, False] for name in ("closed", "spared"))
+    lost = -moved[0]
     expected = {
         "E3": 100 * mine / without[own, 0].sum(),
-        "E3g": 100 * mine / seen.base[own, 0].sum(),
+        "E3g": 100 * mine / sold,
+        "E3g_seen": 100 * (beside["closed", True] + beside["spared", True])[0] / sold,
         "E3s": 100 * (home[0][own].sum() / home[0].sum() - home[1][own].sum() / home[1].sum()),
-        "E4b_CN": 100 * change[own & ~closed, 0].sum() / lost,
-        "d2": 100 * change[~own & ~closed, 0].sum() / lost,
-        **{f"E4a_{name}": 100 * change[closed, place].sum() / lost for place, name in enumerate(PLATFORMS) if place},
-        "d5": 100 * change[closed][:, 3:].sum() / lost,
-        "d6": 100 * change[~closed, 1:].sum() / lost,
-        "d7": 100 * (seen.outside["W11"] - seen.outside["W00"]) / lost,
+        "E4b_CN": 100 * beside["spared", True][0] / lost,
+        "d2": 100 * beside["spared", False][0] / lost,
+        **{f"E4a_{name}": 100 * moved[place] / lost for place, name in enumerate(PLATFORMS) if place},
+        "d5": 100 * moved[3:].sum() / lost,
+        "d6": 100 * gained[1:].sum() / lost,
         "L": lost / (window[1] - window[0] + 1),
     }
-    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-9)
+    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-12, abs=1e-9)
     assert [found["d1"], found["d3"], found["d4"]] == [found["E4b_CN"], found["E4a_EBY"], found["E4a_ALI"]]
     assert sum(found[name] for name in PARTS) == pytest.approx(100.0, abs=1e-9)
-    parts = {name: found[f"E3k_{name}"] for name in growth.PARTS}
-    assert truth.decomposition(*window) == parts
-    assert sum(parts.values()) == pytest.approx(found["E3g"], abs=1e-9)
+    assert found["E3g_common"] == pytest.approx(found["E3g"] - found["E3g_seen"], abs=1e-9)
+    assert sum(found[f"E3k_{name}"] for name in growth.PARTS) == pytest.approx(found["E3g_seen"], abs=1e-9)
+    assert sum(truth.decomposition(*window).values()) == pytest.approx(found["E3g"], abs=1e-9)
+
+
+def test_what_is_common_to_all_firms_is_not_seen(truth):
+    """All firms of an origin, those of low exposure among them, sell a tenth less: it is in the whole and not seen."""
+    window = truth.window()
+    less = {world: sales * (0.9 if world == "W11" else 1.0) for world, sales in window.after.items()}
+    assert window.low.any()
+    hit = dataclasses.replace(window, after=less | {"W00": window.after["W11"]})
+    hit = dataclasses.replace(hit, base=window.total("W11"))  # who sold before sells now
+    assert hit.of_growth()["E3g"] == pytest.approx(-10.0)
+    assert hit.of_growth()["E3g_seen"] == pytest.approx(0.0, abs=1e-9)
+    assert list(hit.seen_parts_of_growth().values()) == pytest.approx([0.0] * 4, abs=1e-9)
 
 
 def test_a_true_change_has_no_error(truth):
-    changes = truth.window().changes()
+    window = truth.window()
+    changes = window.changes(window.seen)
     for known in (growth.growth_effect(changes), growth.share_effect(changes), displacement.shares_of_loss(changes)):
         assert (known.std_error == 0).all()
         np.testing.assert_array_equal(known.ends, [known.value] * 2)
@@ -84,9 +105,8 @@ def by_hand() -> Window:
         closed=closed,
         dose=closed.astype(float),
         months_closed=closed.astype(float),
-        exposure=none,
+        exposure=none + 0.1,
         suspicion=none,
-        outside={"W11": 70.0, "W00": 0.0},
     )
 
 
@@ -95,7 +115,7 @@ def test_the_truth_of_five_firms_is_what_a_pocket_calculator_gives():
     assert window.parts_of_growth() == pytest.approx({"closed": -50.0, "incumbents": 3.0, "exit": -18.0, "entry": -5.0})
     assert window.of_growth()["E3g"] == pytest.approx(-70.0)
     found = window.of_loss()
-    assert [found[name] for name in PARTS] == pytest.approx([-40.0, 0, 0, 0, 0, 0, 140.0])
+    assert [found[name] for name in PARTS] == pytest.approx([-40.0, 0, 0, 0, 0, 0, 140.0])  # nobody is of low exposure
     assert window.of_closed() == pytest.approx({"E1a": -100.0, "E1b": -100.0, "E1e": 1.0})
     spared = dataclasses.replace(window, after=dict.fromkeys(window.after, window.after["W00"]))
     assert set(spared.parts_of_growth().values()) == {0.0}
