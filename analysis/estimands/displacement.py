@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SURE = 3.0  # errors that a loss must be from zero, or it is too uncertain to divide by
 GROUPS = ("closed", "exposed", "unexposed")
 PARTS = [*(f"d{number}" for number in range(1, 8)), "sum"]
+THOUSANDS = ("", "thousand", "million", "billion", "trillion")
 RESIDUALS = ("d6", "d7")  # read as bounds: what is left carries the errors of all other parts
 
 
@@ -135,16 +136,22 @@ def lost_sales(panel: Panel, design: Design) -> Estimate:
     Returns
     -------
     Estimate
-        As :func:`amounts`.
+        As :func:`amounts`, in thousands, millions or more, whatever the loss is counted in.
 
     Raises
     ------
     DesignError
         As :func:`displacement`, but for the size of the loss.
     """
-    low_exposure(panel, design, "displacement")
-    changes = estimated(panel, design)
-    return replace(amounts(changes), n=changes.estimate.counts["firms"])
+    changes = _changes(panel, design, "displacement")
+    found = amounts(changes)
+    digits = int(np.log10(max(abs(found["sum"].value[0]), 1.0)))
+    power = min(max((digits - 1) // 3, 0), len(THOUSANDS) - 1)  # at least two before the point
+    unit = f"{THOUSANDS[power]} {found.unit}".strip()
+    scaled = found.transform(
+        lambda x: dict(zip(found.terms, x / 1000**power, strict=True)), estimand=found.estimand, unit=unit
+    )
+    return replace(scaled, n=changes.estimate.counts["firms"])
 
 
 def relocation(panel: Panel, design: Design) -> Estimate:
