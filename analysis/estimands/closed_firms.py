@@ -54,7 +54,13 @@ def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> E
         If the design picks nobody, or fewer than two clusters of closed firms.
     """
     sample = design.sample(panel)
-    sales = panel.total() if where == "all" else sample.home
+    if where not in sample.effects:
+        sample.effects[where] = _effect_on_closed(sample, where)
+    return sample.effects[where]
+
+
+def _effect_on_closed(sample: Sample, where: Where) -> Estimate:
+    design, sales = sample.design, sample.panel.total() if where == "all" else sample.home
     y = np.column_stack([sales[:, part].mean(axis=1) for part in (sample.before, sample.after)])
     matched = waves(sample, y[:, 0])
     seen = [wave.of(np.isfinite(y).all(axis=1)) for wave in matched]

@@ -139,6 +139,8 @@ class Sample:
     months_closed: Floats
     changes: dict[tuple[bool, bool], Changes] = field(default_factory=dict)
     """What several estimands share: :func:`analysis.estimands.changes.estimated`, by its options."""
+    effects: dict[str, Estimate] = field(default_factory=dict)
+    """And :func:`analysis.estimands.closed_firms.effect_on_closed`, by where sales are."""
 
     @property
     def window(self) -> str:
