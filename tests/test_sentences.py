@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.estimands.design import Design
 from analysis.estimate import Estimate, refusal
 from analysis.evidence import totals
 from analysis.exhibits import sentences, style
@@ -131,3 +132,9 @@ def test_what_was_added_up_and_what_was_left_out_are_counted_apart():
     rows = pd.DataFrame({"what": ["accounts", "columns"], "rule": ["added up", "not named"], "count": [3030, 1]})
     assert sentences.as_read(rows) == "When the panel was read: 3,030 accounts: added up; 1 columns: not named."
     assert sentences.as_read(rows.iloc[:0]) == "When the panel was read, nothing was left out."
+
+
+def test_it_is_said_by_what_errors_are_clustered():
+    assert sentences.clustered(Design()) == "by brand group or category, the wider"
+    assert sentences.clustered(Design(), rivals=True) == "closed firms by brand group, others by category"
+    assert sentences.clustered(Design(cluster="firm"), rivals=True) == "by firm"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.estimands.design import Design
 from analysis.estimate import Estimate
 from analysis.exhibits.style import kind
 from analysis.numbers import LONG, number, p_value, percent_change, quantity, span
@@ -15,6 +16,13 @@ from analysis.numbers import LONG, number, p_value, percent_change, quantity, sp
 def in_truth(value: float | None, unit: str) -> str:
     """Say the true value that a simulated market knows; nothing where there is none."""
     return "" if value is None else f"In truth it is {quantity(value, unit, mark=kind('estimate'))} {unit}."
+
+
+def clustered(design: Design, *, rivals: bool = False) -> str:
+    """Say by what errors of effects on closed firms are clustered, or of `rivals` beside them: "by category"."""
+    if design.cluster != "brand_group":
+        return f"by {design.cluster}"
+    return "closed firms by brand group, others by category" if rivals else "by brand group or category, the wider"
 
 
 def smallest_seen(row: Mapping[str, Any]) -> str:
