@@ -382,7 +382,7 @@ def redraws(
     group, names = panel.codes("brand_group")
     volume = np.bincount(group, weights=sold).astype(float)
     shut = np.bincount(group, weights=sold * sample.months_closed)
-    order = np.argsort(-sold, kind="stable")
+    order = np.lexsort([panel.codes("id")[0], -sold])  # of a group without sales, by name
     largest = order[np.unique(group[order], return_index=True)[1]]  # firm that speaks for its group
     strata = pd.factorize(_strata(panel.firms.iloc[largest], sample.origin[largest], volume))[0]
     share = np.nan_to_num(panel.base_share(base=sample.base))
