@@ -80,33 +80,47 @@ def few_units():
     return y, first, cluster, rng.integers(2, size=n)
 
 
-def without_each(y, first, cluster, strata, scale, kind, terms):
+def without_each(y, first, cluster, scale, kind, terms, **by_unit):
     """Estimate again without each cluster, float64[cluster, term]; NaN where a term is gone."""
     found = []
     for one in np.unique(cluster):
         keep = cluster != one
-        left = None if strata is None else strata[keep]
-        again = of_kind(att_gt(y[keep], first[keep], scale=scale, cluster=cluster[keep], strata=left), kind)
+        left = {name: None if values is None else values[keep] for name, values in by_unit.items()}
+        again = of_kind(att_gt(y[keep], first[keep], scale=scale, cluster=cluster[keep], **left), kind)
         known = dict(zip(again.terms, again.value, strict=True))
         found.append([known.get(term, np.nan) for term in terms])
     return np.array(found)
 
 
+def most(first, labels, stratum, terms):
+    """Return one less than the treated clusters of each term; one counts in each cohort and stratum that it is in."""
+    found = []
+    for term in terms:
+        cohorts = [4.0, 5.0] if term[0] != "g" else [float(term[2])]
+        if term.lstrip("-").isdigit():
+            cohorts = [one for one in cohorts if 0 <= one + int(term) < 8]
+        rows = np.flatnonzero(np.isin(first, cohorts))
+        found.append(max(len({(first[row], stratum[row], labels[row]) for row in rows}) - 1, 1))
+    return np.array(found)
+
+
 @pytest.mark.parametrize("kind", ["effects", "simple", "dynamic"])
 @pytest.mark.parametrize("stratified", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("grouped", ["alone", "of one side", "of both sides", "strata"])
 @pytest.mark.parametrize("scale", ["level", "ratio"])
-def test_errors_are_exactly_those_of_leaving_out_each_cluster(scale, grouped, stratified, kind):
+def test_errors_are_exactly_those_of_leaving_out_each_cluster(scale, grouped, weighted, stratified, kind):
     y, first, cluster, stratum = few_units()
-    strata = stratum if stratified else None
     units = np.arange(len(y))
+    by_unit = {"strata": stratum if stratified else None, "weights": 1.0 + units % 3 if weighted else None}
     labels = {"alone": units, "of one side": cluster, "of both sides": units % 7, "strata": stratum}[grouped]
-    found = of_kind(att_gt(y, first, scale=scale, cluster=None if grouped == "alone" else labels, strata=strata), kind)
-    again = without_each(y, first, labels, strata, scale, kind, found.terms)
+    found = of_kind(att_gt(y, first, scale=scale, cluster=None if grouped == "alone" else labels, **by_unit), kind)
+    again = without_each(y, first, labels, scale, kind, found.terms, **by_unit)
     moved = np.sqrt(1 - 1 / len(again)) * (found.value - again)
     np.testing.assert_allclose(found.covariance, moved.T @ moved, rtol=1e-10, atol=1e-14)
     square, fourth = (moved**2).sum(axis=0), (moved**4).sum(axis=0)
-    np.testing.assert_allclose(found.freedom, effective(square, fourth), rtol=1e-8)
+    fewest = most(first, labels, stratum if stratified else 0 * stratum, found.terms)
+    np.testing.assert_allclose(found.freedom, np.minimum(fewest, effective(square, fourth)), rtol=1e-8)
     if grouped != "alone":
         np.testing.assert_allclose(found.influence[np.argsort(found.clusters)], moved, rtol=1e-9, atol=1e-13)
         assert list(found.clusters) == list(pd.unique(labels))
@@ -125,7 +139,7 @@ def test_an_effect_that_rests_on_one_cluster_has_no_error_and_says_so(scale):
         of = of_kind(found, kind)
         assert np.isfinite(of.value).all()
         assert np.isnan([of.std_error, *of.ends]).all()
-        assert of.reason == f"{len(of.terms)} of {len(of.terms)} cells rest on one cluster"
+        assert of.reason == f"{len(of.terms)} of {len(of.terms)} cells rest on one cluster alone, and have no error"
     later = np.where(first == 5, 0, 1 + np.arange(len(y)))  # of one cohort alone
     rows = att_gt(y, first, scale=scale, cluster=later).effects.rows
     assert (rows["std_error"].isna() == (rows["group"] == 5)).all()
@@ -181,6 +195,30 @@ def test_one_unit_a_cluster_changes_nothing_and_copies_in_a_cluster_do_not_add_i
     twice = att_gt(np.repeat(y, 2, axis=0), np.repeat(first, 2), cluster=np.repeat(np.arange(N), 2)).effects.rows
     for column in ("std_error", "conf_low", "conf_high"):
         np.testing.assert_allclose(twice[column], alone[column], rtol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["effects", "simple", "dynamic"])
+@pytest.mark.parametrize("scale", ["level", "ratio"])
+def test_a_weight_of_two_is_the_same_unit_twice_in_its_cluster(scale, kind):
+    y, first, _, stratum = few_units()
+    times, units = 1 + np.arange(len(y)) % 2, np.arange(len(y))
+    twice = att_gt(*(np.repeat(part, times, axis=0) for part in (y, first)), scale=scale, cluster=np.repeat(units, times))
+    for cluster in (None, units):
+        once = of_kind(att_gt(y, first, scale=scale, weights=times, cluster=cluster), kind)
+        np.testing.assert_allclose(once.value, of_kind(twice, kind).value, rtol=1e-12)
+        np.testing.assert_allclose(once.covariance, of_kind(twice, kind).covariance, rtol=1e-9, atol=1e-14)
+        np.testing.assert_allclose(once.freedom, of_kind(twice, kind).freedom, rtol=1e-9)
+    plain, scaled = (of_kind(att_gt(y, first, scale=scale, weights=one), kind) for one in (None, np.full(len(y), 7.0)))
+    np.testing.assert_allclose(scaled.value, plain.value, rtol=1e-12)
+    np.testing.assert_allclose(scaled.ends, plain.ends, rtol=1e-9)
+
+
+def test_a_unit_that_is_dropped_takes_its_weight_with_it():
+    y, first = panel(22, missing=0.02)
+    weights, whole = np.random.default_rng(0).uniform(0.5, 3, N), ~np.isnan(y).any(axis=1)
+    found, alone = att_gt(y, first, weights=weights), att_gt(y[whole], first[whole], weights=weights[whole])
+    assert found.counts["dropped_missing"] > 0
+    pd.testing.assert_frame_equal(found.effects.rows, alone.effects.rows)
 
 
 @pytest.mark.parametrize("kind", ["simple", "dynamic"])
@@ -347,6 +385,9 @@ def test_the_band_is_wider_than_an_interval_of_its_freedom_and_covers_all_terms_
         ({"first_treated": np.full(N, 5.0)}, "no treated group has a comparison"),
         ({"first_treated": np.zeros(3)}, "found shapes"),
         ({"scale": "ratio"}, "outcomes are negative"),
+        ({"weights": np.ones(3)}, "found shape (3,) for 240 units"),
+        ({"weights": np.where(np.arange(N) < 2, 0.0, 1.0)}, "and 2 that are not above 0"),
+        ({"weights": np.where(np.arange(N) < 1, np.nan, 1.0)}, "and 1 that are not above 0"),
     ],
 )
 def test_what_cannot_be_estimated_is_refused(changes, message):

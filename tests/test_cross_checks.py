@@ -95,23 +95,63 @@ def test_imputed_effects_and_errors_equal_the_referee(adjusted, grouped, weighte
             np.testing.assert_allclose([found.value[place], error], expected[term], atol=1e-8)
 
 
+def of_kind(plain, kind):
+    return plain.effects if kind == "group_time" else plain.aggregate(kind)
+
+
+def without_each(found, units, cluster, **asked):
+    """Return the errors of estimating doubly robust again without each cluster, float64[term]."""
+    kept = [cluster != one for one in np.unique(cluster)]
+    again = [doubly_robust(**{name: part[rows] for name, part in units.items()}, **asked).value for rows in kept]
+    return np.sqrt((1 - 1 / len(kept)) * ((found.value - np.array(again)) ** 2).sum(axis=0))
+
+
 @KINDS
-def test_without_covariates_doubly_robust_effects_are_the_group_time_effects(kind):
+@pytest.mark.parametrize("weighted", [False, True])
+def test_without_covariates_doubly_robust_effects_are_the_group_time_effects(kind, weighted):
+    """Errors of the latter are of leaving out each cluster.
+
+    Those of influence values are shorter, by less than the largest share that a cluster has in its cohort: they leave
+    out that a mean over the others moves by more.
+    """
+    units, cluster = panel(3), np.arange(N) // 4
+    units = {name: units[name] for name in ("y", "first_treated", *["weights"] * weighted)}
+    expected = of_kind(att_gt(**units, cluster=cluster), kind)
+    found = doubly_robust(**units, kind=kind, cluster=cluster)
+    assert found.terms == expected.terms
+    np.testing.assert_allclose(found.value, expected.value, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(without_each(found, units, cluster, kind=kind), expected.std_error, rtol=1e-9)
+    frame = pd.DataFrame({"cluster": cluster, "cohort": units["first_treated"], "held": units.get("weights", 1.0)})
+    held = frame.groupby(["cohort", "cluster"])["held"].sum()
+    share = (held / held.groupby("cohort").sum()).max()
+    assert (expected.std_error > found.std_error).all()
+    assert ((1 - share) * expected.std_error < found.std_error).all()
+
+
+def test_without_covariates_an_error_is_that_of_leaving_out_each_unit_but_for_the_number_of_its_side():
+    """Of one cohort of n units: influence values are ``(n - 1) / n`` of the change without the unit."""
     units = panel(3)
-    asked = {"cluster": np.arange(N) // 4}
-    plain = att_gt(units["y"], units["first_treated"], **asked)
-    expected = plain.effects if kind == "group_time" else plain.aggregate(kind)
-    same(doubly_robust(units["y"], units["first_treated"], kind=kind, **asked), expected, 1e-12)
+    first = units["first_treated"]
+    for cohort in (2.0, 5.0):
+        kept = (first == cohort) | np.isinf(first)
+        asked = {"y": units["y"][kept], "first_treated": first[kept], "cluster": np.arange(kept.sum())}
+        found, plain = doubly_robust(**asked, kind="group_time"), att_gt(**asked).effects
+        side = np.where(asked["first_treated"] == cohort, (first == cohort).sum(), np.isinf(first).sum())
+        longer = (side / (side - 1))[:, np.newaxis] * np.sqrt(1 - 1 / kept.sum())
+        np.testing.assert_allclose(plain.influence, longer * found.influence, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["simple", "group_time"])
 def test_covariates_that_are_groups_are_the_strata_of_group_time_effects(kind):
-    units = panel(4)
-    groups = (units["covariates"] > 0) @ [1, 2]
-    plain = att_gt(units["y"], units["first_treated"], strata=groups)
-    expected = plain.effects if kind == "group_time" else plain.aggregate(kind)
-    dummies = (groups[:, np.newaxis] == np.arange(4)).astype(float)
-    same(doubly_robust(units["y"], units["first_treated"], dummies, kind=kind), expected)
+    units, cluster = panel(4), np.arange(N) // 4
+    groups = np.digitize(units["covariates"][:, 1], [-0.5, 0.5])
+    units = {name: units[name] for name in ("y", "first_treated")}
+    expected = of_kind(att_gt(**units, strata=groups, cluster=cluster), kind)
+    units["covariates"] = (groups[:, np.newaxis] == np.arange(3)).astype(float)
+    found = doubly_robust(**units, kind=kind)
+    assert found.terms == expected.terms
+    np.testing.assert_allclose(found.value, expected.value, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(without_each(found, units, cluster, kind=kind), expected.std_error, rtol=1e-9)
 
 
 @BOTH
@@ -185,8 +225,12 @@ def test_the_error_of_a_ratio_is_that_of_sums_where_each_unit_is_measured_by_its
     sales = rng.lognormal(size=(N, 1)) * rng.lognormal(sigma=0.3, size=(N, 2))
     first = np.where(np.arange(N) % 3 == 0, 1.0, np.inf)
     base = sales[:, :1]
-    found = doubly_robust(sales / base, first, scale="ratio", weights=base[:, 0])
-    same(found, att_gt(sales, first, scale="ratio").aggregate(), 1e-12)
+    found, plain = att_gt(sales, first, scale="ratio").aggregate(), {"scale": "ratio", "weights": base[:, 0]}
+    same(att_gt(sales / base, first, **plain).aggregate(), found, 1e-12)
+    other = doubly_robust(sales / base, first, **plain)
+    assert other.value == pytest.approx(found.value, abs=1e-12)
+    units = {"y": sales / base, "first_treated": first, "weights": base[:, 0]}
+    assert without_each(other, units, np.arange(N), scale="ratio") == pytest.approx(found.std_error, rel=1e-9)
 
 
 @BOTH

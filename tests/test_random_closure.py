@@ -24,6 +24,7 @@ SETTLED = {"entrants": 0.0, "walmart_gate": 0.0, "managed_payments": 0.0}
 RANDOM = {"tilt": 0.0, "by_cheating": 0.0, "by_risk": 0.0, "category_trend": 0.0}
 CLIMATE = {"chill": 0.0, "deter": 0.0, "hedge": 0.0, "trust": 0.0, "induce": 0.0}
 PLAIN = SIZE | ALONE | SETTLED | RANDOM | CLIMATE
+BROKEN = {"E3g_common", "E3g"}  # the trend of the origin sets in between the two years that they compare
 REFUSED = {"E5d", "E5d_slope", "E5c_WMT"}  # nobody enters; a platform that opened
 NOBODY = {"E3k_entry", "E5c_EBY", "E5c_ALI", "E5c_OWN"}  # enters or joins: zero, and found to be exactly zero
 
@@ -61,7 +62,27 @@ def test_without_interference_every_estimator_is_right_on_average(plain):
     assert set(gaps.index[answered == 0]) == REFUSED
     assert (answered[answered > 0] >= 0.9 * MARKETS).all()
     assert set(truth.index[truth.isna()]) == {"E5d", "E5d_slope"}
-    assert beyond(gaps.drop(index=list(REFUSED))).to_dict("index") == {}
+    assert beyond(gaps.drop(index=list(REFUSED | BROKEN))).to_dict("index") == {}
+
+
+def test_the_common_part_is_right_on_average_where_origins_keep_their_trends():
+    gaps, truth = errors(list(BROKEN), cn_trend=0.0)
+    assert truth["E3g_common"] == pytest.approx(0.0, abs=0.01)
+    assert beyond(gaps).to_dict("index") == {}
+
+
+def test_where_a_trend_sets_in_the_common_part_is_what_it_would_have_been_without_closures(plain):
+    """Nothing comes near firms of low exposure, so that their triple difference is that of the market's own trends."""
+    parted = []
+    for seed in range(MARKETS):
+        panel, truth = market(seed)
+        sample, home = DESIGN.sample(panel), truth.sales("W00")[:, 0]
+        sides = [sample.comparison & side for side in (sample.is_own, ~sample.is_own)]
+        first, second, third = (home[:, start : start + 6].sum(axis=1) for start in (8, 20, 32))
+        own, others = (third[side].sum() / second[side].sum() - second[side].sum() / first[side].sum() for side in sides)
+        parted.append(100 * (own - others))
+    np.testing.assert_allclose(plain[0].loc["E3g_common"] + plain[1]["E3g_common"], parted, atol=0.01)
+    assert np.mean(parted) < -3 * np.std(parted, ddof=1) / np.sqrt(MARKETS)
 
 
 def test_what_nobody_does_is_found_to_be_nothing(plain):
