@@ -10,7 +10,7 @@ from panels import SHORT, joined, panel_of, random_sides, rows_of, sides, sides_
 from analysis.errors import DesignError
 from analysis.estimands import changes
 from analysis.estimands.catalogue import estimate_all
-from analysis.estimands.displacement import displacement, platform_mix, shares_of_loss
+from analysis.estimands.displacement import amounts, displacement, lost_sales, platform_mix, shares_of_loss
 from analysis.estimands.growth import (
     effect_on_growth,
     effect_on_sales,
@@ -23,8 +23,8 @@ from analysis.estimands.growth import (
 
 def shared(firms, **fields):
     """Return where the lost sales went, and L."""
-    found = displacement(sides(**firms), replace(SHORT, **fields))
-    return found, found.details["money"].row("L")["estimate"]
+    panel, design = sides(**firms), replace(SHORT, **fields)
+    return displacement(panel, design), lost_sales(panel, design).row("sum")["estimate"]
 
 
 def test_exposed_firms_that_grow_as_others_do_have_not_changed():
@@ -248,7 +248,7 @@ def of_one_origin(firms):
         (single, "closed firms of origin CN"),
         (of_one_origin, "found 2 and 0 clusters"),
         (unknown, "OWN is unknown for all"),
-        (gained, "there is no loss to share out"),
+        (gained, "the loss is not 3 of its errors from zero"),
         (without_ebay, "were compared on EBY; they sold 60 before and the 2 comparison firms nothing"),
     ],
 )
@@ -266,7 +266,7 @@ def test_home_sales_alone_and_one_origin_alone_can_be_compared():
     panel = sides(**firms)
     found = changes.estimated(panel, SHORT, home=True)
     assert found.away == ()
-    assert found.lost == pytest.approx(60.0)
+    assert amounts(found).row("sum")["estimate"] == pytest.approx(60.0)
     own = changes.estimated(panel, SHORT, own=True, home=True)
     assert own.cells == [("closed", True, "AMZ"), ("exposed", True, "AMZ")]
     np.testing.assert_allclose(own.estimate.value, [-60.0, 12.0])

@@ -22,7 +22,6 @@ from scipy.optimize import brentq
 from scipy.stats import t
 
 from analysis.errors import DesignError
-from analysis.estimands import changes
 from analysis.estimands.design import Design
 from analysis.estimands.displacement import (
     SURE,
@@ -30,6 +29,7 @@ from analysis.estimands.displacement import (
     displacement,
     excess_recapture,
     hedging,
+    lost_sales,
     mix_paths,
     platform_mix,
     recapture,
@@ -55,7 +55,9 @@ def points(verb, firms, **fields):
 def test_markets_worked_out_by_hand_are_recovered_exactly():
     found = displacement(sides(**sides_by_hand()), SHORT)
     np.testing.assert_allclose(found.value, [20.0, 30.0, 10.0, 5.0, 10.0, -5.0, 30.0, 100.0], atol=1e-9)
-    assert found.details["money"].row("L")["estimate"] == pytest.approx(60.0)
+    money = lost_sales(sides(**sides_by_hand()), SHORT)
+    np.testing.assert_allclose(money[list(found.terms)].value, 0.6 * found.value, atol=1e-9)
+    assert money.unit == "sim-$"
     # lost: 2 x 12; d1: 2 x 3, d2: 2 x 4.5, d3: 2 x 3
     other = displacement(by_hand(), BY_FIRM)
     np.testing.assert_allclose(other.value, [25.0, 37.5, 25.0, 0, 0, 0, 12.5, 100], atol=1e-9)
@@ -147,13 +149,13 @@ def test_fieller_covers_a_known_share_where_the_loss_is_unsure(df):
 
 
 def test_shares_have_fieller_s_longer_side_and_the_degrees_of_freedom_of_their_own_errors():
-    found = displacement(sides(**random_sides(8, n=80)), SHORT)
-    money = found.details["money"]
-    lost, share = money.row("L"), found.row("d3")
+    panel = sides(**random_sides(8, n=80))
+    found, money = displacement(panel, SHORT), lost_sales(panel, SHORT)
+    lost, share = money.row("sum"), found.row("d3")
     assert lost["estimate"] > SURE * lost["std_error"]
     assert share["conf_high"] - share["estimate"] > share["estimate"] - share["conf_low"] > 0
     assert found.bounds("sum") == (pytest.approx(100.0), pytest.approx(100.0))
-    place = [money.terms.index(term) for term in ("d3", "L")]
+    place = [money.terms.index(term) for term in ("d3", "sum")]
     (var, both), (_, spread) = money.covariance[np.ix_(place, place)]
     wide = t.ppf(0.975, found["d3"].freedom[0])
     for end in share[["conf_low", "conf_high"]] / 100:
@@ -173,14 +175,25 @@ def unsure(share):
 def test_a_loss_of_fewer_than_three_errors_is_not_divided_by():
     error = {}
     for share in (0.05, 0.5):
-        found = changes.estimated(sides(**unsure(share)), SHORT)
-        loss = found.transform(lambda total: {"L": -total("closed", ["AMZ"])}, estimand="L", unit="")
-        error[share] = found.lost / loss.std_error[0]
+        lost = lost_sales(sides(**unsure(share)), SHORT).row("sum")
+        error[share] = lost["estimate"] / lost["std_error"]
     assert 0 < error[0.05] < SURE < error[0.5]
     assert displacement(sides(**unsure(0.5)), SHORT).row("sum")["estimate"] == pytest.approx(100.0)
-    for verb in (displacement, relocation, recapture, excess_recapture, toward_destinations):
-        with pytest.raises(DesignError, match="too uncertain to divide by; at least 3 errors are needed: read the amo"):
+    for verb in (displacement, relocation, recapture, excess_recapture):
+        with pytest.raises(DesignError, match="the loss is not 3 of its errors from zero, too uncertain to divide by; r"):
             verb(sides(**unsure(0.05)), SHORT)
+
+
+def test_the_mix_and_presence_of_firms_need_no_loss():
+    panel = sides(**unsure(0.05))
+    mix, shift = platform_mix(panel, SHORT), toward_destinations(panel, SHORT)
+    assert (mix.std_error > 0).all()
+    assert mix.value.sum() == pytest.approx(0.0, abs=1e-9)
+    assert np.isfinite(shift["presence"].ends).all()
+    assert np.isnan([shift["sales"].value, *shift["sales"].ends]).all()
+    assert "too uncertain to divide by" in shift.reason
+    rows = shift.rows.set_index("term")
+    assert rows["unit"].to_dict() == {"presence": "percentage points", "sales": "per cent of L"}
 
 
 # The mix of platforms

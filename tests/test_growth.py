@@ -178,9 +178,9 @@ def test_a_panel_of_one_origin_has_no_share_and_says_so():
     alone = replace(panel, sales=panel.sales[:9], firms=panel.firms[:9].assign(origin="CN"))
     with pytest.raises(DesignError, match="all 9 firms are of this origin"):
         effect_on_share(alone, BY_FIRM, common=COMMON)
-    found = estimate_all(alone, BY_FIRM, ["E3", "E3s"])
-    assert "use E3g" in found["E3s"].reason
-    assert np.isfinite(found["E3"].value)
+    found = estimate_all(alone, BY_FIRM, ["E3_seen", "E3s_seen"])
+    assert "use E3g" in found["E3s_seen"].reason
+    assert np.isfinite(found["E3_seen"].value)
 
 
 # Its parts

@@ -11,7 +11,7 @@ from analysis.errors import DesignError
 from analysis.estimands.changes import estimated
 from analysis.estimands.closed_firms import effect_on_closed
 from analysis.estimands.design import Design
-from analysis.estimands.displacement import displacement, platform_mix, toward_destinations
+from analysis.estimands.displacement import displacement, lost_sales, platform_mix, toward_destinations
 from analysis.estimands.growth import effect_on_growth
 
 
@@ -48,7 +48,7 @@ def test_firms_that_die_before_later_waves_do_not_make_harmless_closures_look_go
     harmful = changed(harmless, harming)
     # 6 of the 14 would have lived: they lose 6 a month on AMZ and nothing elsewhere, and nobody gains it
     parts = estimated(harmful, BY_FIRM)
-    assert parts.lost == pytest.approx(6 * 6 * 6.0)
+    assert lost_sales(harmful, BY_FIRM).row("sum")["estimate"] == pytest.approx(6 * 6 * 6.0)
     np.testing.assert_allclose(np.delete(parts.estimate.value, 0), 0.0, atol=1e-9)
     grown = effect_on_growth(harmful, BY_FIRM)[["closed", "exposed"]]
     np.testing.assert_allclose(grown.value, [-100 * 6 * 6 / 300, 0.0], atol=1e-9)
@@ -99,9 +99,9 @@ def test_comparison_firms_answer_only_for_the_waves_that_they_lived_to_see():
     market["closed_at"][1] = 13.0
     stops = np.full((2, 5, 15), 10.0)
     stops[0, :, 12:], stops[1, :, 13:] = 0.0, 0.0
-    found = estimated(sides(**joined(market, stops, np.inf, "CN", True)), SHORT)
+    found = lost_sales(sides(**joined(market, stops, np.inf, "CN", True)), SHORT).row("sum")
     # the first firm that stops answers for no wave, the second for the first of two: 45 + 45 + 10 of 90 there
-    assert found.lost == pytest.approx(30 * (100 / 90 + 1.5) - 30)
+    assert found["estimate"] == pytest.approx(30 * (100 / 90 + 1.5) - 30)
 
 
 def test_a_closed_firm_that_had_stopped_is_in_no_set_and_counted():
