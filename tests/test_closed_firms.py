@@ -80,25 +80,25 @@ def test_the_effect_is_group_time_effects_of_the_firms_in_business_wave_by_wave(
         closed = sample.closed & (first == wave) & (total[:, wave - 1] > 0)
         parts.append(np.flatnonzero((closed | sample.comparison & (total[:, wave] > 0)) & (y[:, 0] > 0)))
     rows, waves = np.concatenate(parts), np.repeat(np.arange(4), [len(part) for part in parts])
-    groups = panel.firms["brand_group"].to_numpy()[rows]
-    plain = att_gt(
-        y[rows],
-        np.where(sample.closed[rows], 1.0, np.inf),
-        scale="ratio",
-        cluster=groups,
-        strata=panel.firms["origin"].to_numpy()[rows] + waves.astype(str).astype(object),
-    )
-    log = plain.aggregate().row("simple")
+    ways, number = [], 0
+    for column in ("brand_group", "category"):
+        number += panel.firms[column].nunique()
+        log = att_gt(
+            y[rows],
+            np.where(sample.closed[rows], 1.0, np.inf),
+            scale="ratio",
+            cluster=panel.firms[column].to_numpy()[rows],
+            strata=panel.firms["origin"].to_numpy()[rows] + waves.astype(str).astype(object),
+        ).aggregate()
+        # labels of the panel without a firm in either sample count in the jackknife's factor
+        longer = np.sqrt((1 - 1 / number) / (1 - 1 / log.counts["clusters"]))
+        reach = longer * log.std_error[0] * stats.t.ppf(0.975, log.freedom[0])
+        ways.append((reach, longer * log.std_error[0], log.value[0]))
+    reach, error, value = max(ways)
     found = effect_on_closed(panel, design)
-    row = found.row("simple")
-    df = min(len(np.unique(groups[sample.closed[rows]])) - 1, plain.aggregate().freedom[0])
-    reach = stats.t.ppf(0.975, df) * log["std_error"]
-    ends = log["estimate"] + np.array([0.0, -reach, reach])
-    # 1e-3: clusters without a firm in either sample count in the jackknife's factor, sqrt(1 - 1 / clusters).
-    found_ends = row[["estimate", "conf_low", "conf_high"]].to_numpy(float)
-    np.testing.assert_allclose(found_ends, 100 * np.expm1(ends), rtol=1e-3)
-    assert row["estimate"] == pytest.approx(100 * np.expm1(log["estimate"]), rel=1e-9)
-    assert row["std_error"] == pytest.approx(100 * np.exp(log["estimate"]) * log["std_error"], rel=1e-3)
+    expected = [np.expm1(value), np.exp(value) * error, np.expm1(value - reach), np.expm1(value + reach)]
+    row = found.row("simple")[["estimate", "std_error", "conf_low", "conf_high"]].to_numpy(float)
+    np.testing.assert_allclose(row, 100 * np.array(expected), rtol=1e-9)
     assert (found.design, found.digest, found.provenance) == (design, panel.digest, "simulated")
 
 
@@ -179,7 +179,25 @@ def test_months_alive_of_one_cluster_have_no_error_and_say_so(constant):
     row = estimate_all(one, Design(), ["E1d"]).rows.iloc[0]
     assert row["estimate"] < 0
     assert row[["std_error", "conf_low", "conf_high"]].isna().all()
-    assert "of one cluster by brand_group" in row["reason"]
+    assert "closed firms of 1 clusters exit; fewer than 5" in row["reason"]
+
+
+@pytest.mark.parametrize("gone", [3, 4, 5, 6])
+def test_months_alive_have_an_error_where_closed_firms_of_five_clusters_exit(constant, gone):
+    def stopping(sales):
+        for firm in range(gone):
+            sales[firm, :, 31 + firm :] = 0.0
+        sales[[12, 13], :, 33:] = 0.0
+
+    found = closed_firms.months_alive(changed(constant, stopping), Design())
+    rows = found.rows.set_index("term")
+    assert np.isfinite(rows["estimate"]).all()
+    assert rows.loc["comparison", ["std_error", "conf_low", "conf_high"]].notna().all()
+    known = rows.loc[["treated", "difference"], ["std_error", "conf_low", "conf_high"]].notna()
+    assert (known == (gone >= 5)).all(axis=None)
+    assert found.reason == (
+        "" if gone >= 5 else f"closed firms of {gone} clusters exit; fewer than 5 are too few for an interval"
+    )
 
 
 # A year without closures

@@ -16,6 +16,7 @@ from analysis.estimands.displacement import displacement
 from analysis.estimands.event_study import event_study, honest
 from analysis.estimands.growth import effect_on_growth, growth
 from analysis.estimands.rivals import spillover
+from analysis.estimators.att_gt import att_gt
 
 
 def test_a_design_picks_the_months_and_firms_that_it_names():
@@ -56,6 +57,64 @@ def test_closed_firms_are_clustered_by_brand_group_and_all_others_by_category_un
     for cluster in ("firm", "category"):
         sample = Design(cluster=cluster).sample(panel)
         np.testing.assert_array_equal(sample.mixed_cluster, sample.cluster)
+
+
+def shaken(seed, shock, *, hit=10):
+    """Return 400 firms, 160 of them closed by twos in the first `hit` categories, others in ten; each has a shock."""
+    rng, firm = np.random.default_rng(seed), np.arange(400)
+    closed = firm < 160
+    category = np.where(closed, firm // 2 % hit, 10 + firm % 10)
+    sales = rng.lognormal(sigma=0.3, size=(400, 1, 1)) * np.ones((400, 2, 42))
+    after = rng.lognormal(sigma=0.3, size=400) * np.exp(shock * rng.normal(size=20))[category]
+    sales[:, :, WAVE:] *= after[:, np.newaxis, np.newaxis]
+    brand = [f"SIM-G{one:03d}" for one in np.where(closed, firm // 2, firm)]
+    return panel_of(
+        sales,
+        dict.fromkeys(np.flatnonzero(closed), WAVE),
+        category=[f"C{one:02d}" for one in category],
+        brand=brand,
+    )
+
+
+def both_ways(panel, design):
+    """Return the estimate of the longest intervals, and all that were tried."""
+    sample, tried = design.sample(panel), []
+    y = np.column_stack([panel.total()[:, part].sum(axis=1) for part in (sample.before, sample.after)])
+
+    def estimate(code):
+        first = np.where(sample.closed, 1.0, np.inf)
+        tried.append(att_gt(y, first, scale="ratio", cluster=code).aggregate())
+        return tried[-1]
+
+    return sample.widest(estimate), tried
+
+
+def length(found):
+    return float(np.diff(found.ends, axis=0)[0, 0])
+
+
+def test_a_shock_to_categories_makes_theirs_the_intervals_that_are_kept_and_without_one_both_are_alike():
+    lengths = {}
+    for shock in (0.0, 0.4):
+        pairs = [both_ways(shaken(seed, shock), Design()) for seed in range(20)]
+        assert all(kept is max(tried, key=length) for kept, tried in pairs)
+        lengths[shock] = np.array([[length(one) for one in tried] for _, tried in pairs])
+    assert (lengths[0.4][:, 1] > 1.5 * lengths[0.4][:, 0]).all()
+    # ten categories have a longer t than eighty groups, and errors that vary by a quarter
+    assert np.median(lengths[0.0][:, 1] / lengths[0.0][:, 0]) == pytest.approx(1.1, abs=0.15)
+    kept, (groups, categories) = both_ways(shaken(0, 0.4), Design())
+    assert not set(groups.clusters) & set(categories.clusters)  # what is joined by label must not be mixed up
+    assert kept.value == groups.value == categories.value
+
+
+def test_one_way_of_clustering_is_tried_where_it_is_asked_for_or_the_other_has_no_error():
+    for cluster in ("firm", "category"):
+        kept, tried = both_ways(shaken(1, 0.4), Design(cluster=cluster))
+        assert len(tried) == 1
+        assert kept is tried[0]
+    kept, (groups, categories) = both_ways(shaken(1, 0.4, hit=1), Design())  # all are closed in one category
+    assert np.isnan(categories.std_error).all()
+    assert kept is groups
 
 
 def test_the_sample_of_a_design_is_made_once_for_a_panel_and_goes_with_it():
