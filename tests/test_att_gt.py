@@ -200,9 +200,11 @@ def test_one_unit_a_cluster_changes_nothing_and_copies_in_a_cluster_do_not_add_i
 @pytest.mark.parametrize("kind", ["effects", "simple", "dynamic"])
 @pytest.mark.parametrize("scale", ["level", "ratio"])
 def test_a_weight_of_two_is_the_same_unit_twice_in_its_cluster(scale, kind):
-    y, first, _, stratum = few_units()
+    y, first, _, _ = few_units()
     times, units = 1 + np.arange(len(y)) % 2, np.arange(len(y))
-    twice = att_gt(*(np.repeat(part, times, axis=0) for part in (y, first)), scale=scale, cluster=np.repeat(units, times))
+    twice = att_gt(
+        *(np.repeat(part, times, axis=0) for part in (y, first)), scale=scale, cluster=np.repeat(units, times)
+    )
     for cluster in (None, units):
         once = of_kind(att_gt(y, first, scale=scale, weights=times, cluster=cluster), kind)
         np.testing.assert_allclose(once.value, of_kind(twice, kind).value, rtol=1e-12)

@@ -180,7 +180,9 @@ def test_a_loss_of_fewer_than_three_errors_is_not_divided_by():
     assert 0 < error[0.05] < SURE < error[0.5]
     assert displacement(sides(**unsure(0.5)), SHORT).row("sum")["estimate"] == pytest.approx(100.0)
     for verb in (displacement, relocation, recapture, excess_recapture):
-        with pytest.raises(DesignError, match="the loss is not 3 of its errors from zero, too uncertain to divide by; r"):
+        with pytest.raises(
+            DesignError, match="the loss is not 3 of its errors from zero, too uncertain to divide by; r"
+        ):
             verb(sides(**unsure(0.05)), SHORT)
 
 

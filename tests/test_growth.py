@@ -12,9 +12,11 @@ from analysis import verdicts
 from analysis.errors import DesignError
 from analysis.estimands import growth as verbs
 from analysis.estimands.catalogue import estimate_all
+from analysis.estimands.changes import estimated
 from analysis.estimands.design import Design, added_up
 from analysis.estimands.growth import (
     PARTS,
+    against_others,
     effect_in_parts,
     effect_on_growth,
     effect_on_sales,
@@ -181,6 +183,85 @@ def test_a_panel_of_one_origin_has_no_share_and_says_so():
     found = estimate_all(alone, BY_FIRM, ["E3_seen", "E3s_seen"])
     assert "use E3g" in found["E3s_seen"].reason
     assert np.isfinite(found["E3_seen"].value)
+
+
+# The common part, against other origins
+
+LOW = {"CN": slice(6, 9), "US": slice(9, 12)}  # firms of low exposure of `by_hand`
+YEARS = [slice(8, 14), slice(20, 26), slice(32, 38)]  # the window, and the same months one and two years before
+
+
+def selling(amounts):
+    """Return a panel as by hand in which firms of low exposure sell so much a month, float64[year or firm, year]."""
+
+    def change(sales):
+        for origin, firms in LOW.items():
+            for year, months in enumerate(YEARS):
+                sales[firms, 0, months] = np.reshape(amounts[origin], (-1, 3))[:, year, np.newaxis]
+
+    return changed(by_hand(), change)
+
+
+def test_the_common_part_is_how_growth_against_other_origins_changed():
+    # own: 15 / 10 - 10 / 8 = .25; others: 16 / 10 - 10 / 5 = -.4
+    found = against_others(selling({"CN": [8.0, 10.0, 15.0], "US": [5.0, 10.0, 16.0]}), BY_FIRM)
+    seen = points(effect_on_growth(by_hand(), BY_FIRM))["seen"]
+    np.testing.assert_allclose(found.value, [65.0, 65.0 + seen])
+    assert (found.terms, found.unit, found.row("common")["n"]) == (("common", "total"), "percentage points", 6)
+    assert found.freedom.max() <= 2  # three firms of each origin
+
+
+@pytest.mark.parametrize("gap", [-0.3, 0.0, 0.4])
+def test_a_gap_in_growth_that_stays_is_no_common_part(gap):
+    own = np.array([10.0, 12.0, 18.0])  # grows by .2, then by .5
+    others = 7 * np.cumprod([1.0, 1.2 + gap, 1.5 + gap])
+    found = points(against_others(selling({"CN": own, "US": others}), BY_FIRM))
+    assert found["common"] == pytest.approx(0.0, abs=1e-9)
+    later = points(against_others(selling({"CN": own * [1, 1, 0.9], "US": others}), BY_FIRM))
+    assert later["common"] == pytest.approx(-15.0)  # a tenth of 1.5
+
+
+def test_the_error_of_the_common_part_is_that_of_leaving_out_each_firm_and_moves_the_total_with_what_is_seen():
+    rng = np.random.default_rng(5)
+    amounts = {origin: rng.lognormal(2, 0.3, (3, 3)) for origin in LOW}
+
+    def common(sold):
+        first, second, third = ([part.sum(axis=0)[year] for part in sold] for year in range(3))
+        own, others = (third[side] / second[side] - second[side] / first[side] for side in (0, 1))
+        return 100 * (own - others)
+
+    panel, sides_ = selling(amounts), list(amounts.values())
+    found, seen = against_others(panel, BY_FIRM), effect_on_growth(panel, BY_FIRM)["seen"]
+    without = [
+        common([np.delete(part, firm, axis=0) if side == place else part for place, part in enumerate(sides_)])
+        for side in (0, 1)
+        for firm in range(3)
+    ]
+    whole = common(sides_)
+    assert found.value[0] == pytest.approx(whole)
+    moved = np.sqrt(5 / 6) * (whole - np.array(without))
+    assert found.std_error[0] == pytest.approx(np.sqrt(moved @ moved), rel=1e-9)
+    np.testing.assert_allclose(found.influence[6:, 0], moved, rtol=1e-9)
+    assert found.value[1] == pytest.approx(whole + seen.value[0])
+    together = found.influence[:, 0] + verbs.growth_effect(estimated(panel, BY_FIRM, home=True))["seen"].influence[:, 0]
+    assert found.std_error[1] == pytest.approx(np.sqrt(together @ together))
+
+
+def test_a_common_part_that_cannot_be_had_is_refused():
+    panel = by_hand()
+    late = replace(panel, sales=panel.sales[:, :, 10:], months=panel.months[10:])
+    with pytest.raises(DesignError, match="needs 2020-09 to 2021-02 less 12 months, and the panel starts in 2019-11"):
+        against_others(late, BY_FIRM)
+    with pytest.raises(DesignError, match="the effect on growth against spared_same_category firms"):
+        against_others(panel, replace(BY_FIRM, comparison="spared_same_category"))
+
+    def newcomers(sales):
+        sales[10:12, :, :14] = 0.0  # of three others one alone sold two years before
+
+    with pytest.raises(DesignError, match="found 3 and 1 clusters of them that sold two years before"):
+        against_others(changed(panel, newcomers), BY_FIRM)
+    with pytest.raises(DesignError, match="found 0 and 6 clusters"):
+        against_others(panel, replace(BY_FIRM, origin="ZZ"))
 
 
 # Its parts

@@ -79,7 +79,9 @@ def test_where_a_trend_sets_in_the_common_part_is_what_it_would_have_been_withou
         sample, home = DESIGN.sample(panel), truth.sales("W00")[:, 0]
         sides = [sample.comparison & side for side in (sample.is_own, ~sample.is_own)]
         first, second, third = (home[:, start : start + 6].sum(axis=1) for start in (8, 20, 32))
-        own, others = (third[side].sum() / second[side].sum() - second[side].sum() / first[side].sum() for side in sides)
+        own, others = (
+            third[side].sum() / second[side].sum() - second[side].sum() / first[side].sum() for side in sides
+        )
         parted.append(100 * (own - others))
     np.testing.assert_allclose(plain[0].loc["E3g_common"] + plain[1]["E3g_common"], parted, atol=0.01)
     assert np.mean(parted) < -3 * np.std(parted, ddof=1) / np.sqrt(MARKETS)
