@@ -92,15 +92,14 @@ def without_each(y, first, cluster, scale, kind, terms, **by_unit):
     return np.array(found)
 
 
-def most(first, labels, stratum, terms):
-    """Return one less than the treated clusters of each term; one counts in each cohort and stratum that it is in."""
+def most(first, labels, terms):
+    """Return one less than the treated clusters of each term."""
     found = []
     for term in terms:
         cohorts = [4.0, 5.0] if term[0] != "g" else [float(term[2])]
         if term.lstrip("-").isdigit():
             cohorts = [one for one in cohorts if 0 <= one + int(term) < 8]
-        rows = np.flatnonzero(np.isin(first, cohorts))
-        found.append(max(len({(first[row], stratum[row], labels[row]) for row in rows}) - 1, 1))
+        found.append(max(len(np.unique(labels[np.isin(first, cohorts)])) - 1, 1))
     return np.array(found)
 
 
@@ -119,7 +118,7 @@ def test_errors_are_exactly_those_of_leaving_out_each_cluster(scale, grouped, we
     moved = np.sqrt(1 - 1 / len(again)) * (found.value - again)
     np.testing.assert_allclose(found.covariance, moved.T @ moved, rtol=1e-10, atol=1e-14)
     square, fourth = (moved**2).sum(axis=0), (moved**4).sum(axis=0)
-    fewest = most(first, labels, stratum if stratified else 0 * stratum, found.terms)
+    fewest = most(first, labels, found.terms)
     np.testing.assert_allclose(found.freedom, np.minimum(fewest, effective(square, fourth)), rtol=1e-8)
     if grouped != "alone":
         np.testing.assert_allclose(found.influence[np.argsort(found.clusters)], moved, rtol=1e-9, atol=1e-13)

@@ -80,9 +80,8 @@ def test_the_effect_is_group_time_effects_of_the_firms_in_business_wave_by_wave(
         closed = sample.closed & (first == wave) & (total[:, wave - 1] > 0)
         parts.append(np.flatnonzero((closed | sample.comparison & (total[:, wave] > 0)) & (y[:, 0] > 0)))
     rows, waves = np.concatenate(parts), np.repeat(np.arange(4), [len(part) for part in parts])
-    ways, number = [], 0
+    ways = []
     for column in ("brand_group", "category"):
-        number += panel.firms[column].nunique()
         log = att_gt(
             y[rows],
             np.where(sample.closed[rows], 1.0, np.inf),
@@ -90,10 +89,7 @@ def test_the_effect_is_group_time_effects_of_the_firms_in_business_wave_by_wave(
             cluster=panel.firms[column].to_numpy()[rows],
             strata=panel.firms["origin"].to_numpy()[rows] + waves.astype(str).astype(object),
         ).aggregate()
-        # labels of the panel without a firm in either sample count in the jackknife's factor
-        longer = np.sqrt((1 - 1 / number) / (1 - 1 / log.counts["clusters"]))
-        reach = longer * log.std_error[0] * stats.t.ppf(0.975, log.freedom[0])
-        ways.append((reach, longer * log.std_error[0], log.value[0]))
+        ways.append((log.std_error[0] * stats.t.ppf(0.975, log.freedom[0]), log.std_error[0], log.value[0]))
     reach, error, value = max(ways)
     found = effect_on_closed(panel, design)
     expected = [np.expm1(value), np.exp(value) * error, np.expm1(value - reach), np.expm1(value + reach)]

@@ -284,11 +284,14 @@ class _Means:
 
     @property
     def most(self) -> Floats:
-        """Most degrees of freedom of each term: one less than treated clusters."""
-        of, (pairs, groups) = self.of, np.unique([self.term, self.cells[0]], axis=1)
+        """Most degrees of freedom of each term: one less than treated clusters, each once."""
+        of, (terms, groups) = self.of, np.unique([self.term, self.cells[0]], axis=1)
         used = [group.rows if of.cluster is None else np.unique(of.cluster[group.rows]) for group in of.groups]
-        size = np.array([len(one) for one in used])
-        return np.maximum(np.bincount(pairs, size[groups], minlength=self.count) - 1, 1.0)
+        most = np.ones(self.count)
+        for term in np.unique(terms):
+            clusters = np.concatenate([used[group] for group in groups[terms == term]])
+            most[term] = max(len(clusters if of.cluster is None else np.unique(clusters)) - 1, 1)
+        return most
 
     def left_out(self) -> tuple[Floats | None, Floats, Floats]:
         """Return changes of terms without each cluster, float64[cluster, term], their products, degrees of freedom.
@@ -296,15 +299,15 @@ class _Means:
         Where each unit is its own cluster the changes are not held, and None.
         """
         of = self.of
-        factor = np.sqrt(1 - 1 / len(of.labels))
         if of.cluster is not None:
             left = np.zeros((len(of.labels), len(self.totals)))
             for part in self.parts:
                 rows = of.groups[part.group].rows
                 self._add(left, part, of.cluster[rows], of._blocks(of.groups[part.group]))
             self._again(left, of.cluster)
-            moved = factor * self._moved(left)
+            moved = np.sqrt(1 - 1 / np.count_nonzero(left.any(axis=1))) * self._moved(left)
             return moved, moved.T @ moved, self.most
+        factor = np.sqrt(1 - 1 / len(of.labels))
         products, square, fourth = np.zeros((self.count, self.count)), np.zeros(self.count), np.zeros(self.count)
         for number, group in enumerate(of.groups):
             parts = [part for part in self.parts if part.group == number]
