@@ -151,7 +151,13 @@ class Study:
         return rows if isinstance(rows, Estimate) else grades.beside(rows, preset, closed)
 
     def judge(
-        self, question: str, found: Estimate, *, placebo: pd.DataFrame | None = None, **said: Any
+        self,
+        question: str,
+        found: Estimate,
+        *,
+        margin: float | None = None,
+        placebo: pd.DataFrame | None = None,
+        **said: Any,
     ) -> Verdict | None:
         """Judge the reading of a claim by which the event asks a question; None where it asks no such thing.
 
@@ -161,16 +167,20 @@ class Study:
             Key of `readings` in the event's file.
         found : Estimate
             One term, or a refusal.
+        margin : float, optional
+            In the reading's unit, set in advance.
         placebo : DataFrame, optional
-            Its last row, with `estimate`, `conf_low` and `conf_high`, should lie inside the margin.
+            Its last row, with `estimate`, `conf_low` and `conf_high`, should lie inside the margin; without one it says
+            nothing.
         **said
             `kind`, `window` and `n`: what its interval is, the time that it holds for, and from how many of what;
-            `unit` where it is not the reading's own; `margin`, in that unit, set in advance.
+            `unit` where it is not the reading's own.
         """
         if question not in self.event.asked:
             return None
         (grade,) = self.graded(pd.DataFrame({"id": [found.estimand]}))["grade"]
-        said |= {} if placebo is None else claims.checked(placebo, said["margin"])
+        said |= {} if margin is None else {"margin": margin}
+        said |= {} if placebo is None or margin is None else claims.checked(placebo, margin)
         if not np.isnan(found.value[0]):
             said["estimate"] = float(found.value[0])
         return claims.judge(

@@ -207,7 +207,7 @@ def romano_wolf(estimates: Floats, covariance: Floats, *, df: float | Floats = n
     -------
     DataFrame
         In the order given: `t`, `p_value` (of one test), `p_adjusted` (the probability of any false rejection
-        in the family is at most the level at which these are read), `rank` (1 for the largest t).
+        in the family is at most the level at which these are read), `rank` (1 for the smallest p-value).
 
     Raises
     ------

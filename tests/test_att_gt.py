@@ -387,8 +387,9 @@ def test_the_band_is_wider_than_an_interval_of_its_freedom_and_covers_all_terms_
         ({"first_treated": np.zeros(3)}, "found shapes"),
         ({"scale": "ratio"}, "outcomes are negative"),
         ({"weights": np.ones(3)}, "found shape (3,) for 240 units"),
-        ({"weights": np.where(np.arange(N) < 2, 0.0, 1.0)}, "and 2 that are not above 0"),
-        ({"weights": np.where(np.arange(N) < 1, np.nan, 1.0)}, "and 1 that are not above 0"),
+        ({"weights": np.where(np.arange(N) < 2, 0.0, 1.0)}, "and 2 that are not positive numbers"),
+        ({"weights": np.where(np.arange(N) < 3, np.inf, 1.0)}, "and 3 that are not positive numbers"),
+        ({"weights": np.where(np.arange(N) < 1, np.nan, 1.0)}, "and 1 that are not positive numbers"),
     ],
 )
 def test_what_cannot_be_estimated_is_refused(changes, message):

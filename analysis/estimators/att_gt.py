@@ -449,10 +449,11 @@ def att_gt(
             f"y[unit, time] and first_treated[unit] were asked for; found shapes {y.shape} and {first.shape}, and "
             f"{int(np.isnan(first).sum())} units without a date; use inf for never treated"
         )
-    if weights is not None and not (np.shape(weights) == first.shape and (np.asarray(weights) > 0).all()):
+    weight = np.ones(len(first)) if weights is None else np.asarray(weights, dtype=float)
+    if weight.shape != first.shape or not ((weight > 0) & (weight < np.inf)).all():
         raise DesignError(
-            f"sampling weights were asked for; found shape {np.shape(weights)} for {len(first)} units, and "
-            f"{int((~(np.asarray(weights) > 0)).sum())} that are not above 0; give a positive number for each unit"
+            f"sampling weights were asked for; found shape {weight.shape} for {len(first)} units, and "
+            f"{int((~((weight > 0) & (weight < np.inf))).sum())} that are not positive numbers; give one for each unit"
         )
     if not ((first < y.shape[1]) & (first > -np.inf)).any():
         raise DesignError(f"effects were asked for; none of {len(y)} units is treated inside the window; widen it")
@@ -487,7 +488,7 @@ def att_gt(
         width=y.shape[1],
         scale=scale,
         anticipation=anticipation,
-        weight=None if weights is None else np.asarray(weights, dtype=float)[keep],
+        weight=None if weights is None else weight[keep],
         cluster=codes,
         labels=labels,
         level=level,
