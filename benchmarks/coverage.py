@@ -117,11 +117,10 @@ def main() -> None:
         audit.replicate(presets, range(1, vars(asked)[judge] + 1), design=Design(), workers=asked.workers)
         for judge, presets in JUDGES.items()
     ]
-    table = audit.summarise(pd.concat(parts, ignore_index=True))
-    text = page(table)
-    print(text)
-    if audit.write(table):
+    if audit.write(audit.summarise(pd.concat(parts, ignore_index=True))):
         data.accept("audit", vintage=datetime.date.today().isoformat())
+    text = page(data.load("audit").fillna({"unit": "", "reason": ""}))  # as written, or digits would be rounded twice
+    print(text)
     PAGE.write_text(text, encoding="utf-8")
 
 
