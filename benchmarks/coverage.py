@@ -106,6 +106,11 @@ def _line(row: dict) -> str:
     )
 
 
+def kept() -> pd.DataFrame:
+    """Return the table of the last audit."""
+    return data.load("audit").fillna({"unit": "", "reason": ""})
+
+
 def main() -> None:
     """Simulate, summarise, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -119,7 +124,7 @@ def main() -> None:
     ]
     if audit.write(audit.summarise(pd.concat(parts, ignore_index=True))):
         data.accept("audit", vintage=datetime.date.today().isoformat())
-    text = page(data.load("audit").fillna({"unit": "", "reason": ""}))  # as written, or digits would be rounded twice
+    text = page(kept())  # as it was written, or digits would be rounded twice
     print(text)
     PAGE.write_text(text, encoding="utf-8")
 

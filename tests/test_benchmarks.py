@@ -56,7 +56,9 @@ def test_a_panel_is_read_in_either_order(monkeypatch, capfd):
 def test_the_audit_of_a_few_markets_makes_its_page(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(coverage, "JUDGES", {"market": ("few_treated",), "plain": ("plain_sd1_9",)})
     monkeypatch.setattr(coverage, "PAGE", tmp_path / "coverage.md")
-    monkeypatch.setattr(coverage.audit, "write", lambda *_: False)
+    written = []
+    monkeypatch.setattr(coverage.audit, "write", written.append)
+    monkeypatch.setattr(coverage, "kept", lambda: written[0])
     monkeypatch.setattr(sys, "argv", ["coverage.py", "--market", "2", "--plain", "3", "--workers", "1"])
     coverage.main()
     page = coverage.PAGE.read_text(encoding="utf-8")

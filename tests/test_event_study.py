@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from panels import FALL, MONTHS, TRACE, WAVES, changed, closed_in_two, panel_of, two_waves
+from panels import FALL, MONTHS, TRACE, WAVES, changed, closed_in_two, panel_of, sparse_panel, two_waves
 from scipy import stats
 
 from analysis.errors import DesignError
@@ -336,3 +336,14 @@ def test_a_wave_without_comparison_has_no_estimate_and_the_others_have_theirs(co
     assert np.isfinite(found.row("2021-05")["estimate"])
     assert np.isnan(found.row("2021-07")["estimate"])
     assert "without comparison no estimate" in found.reason
+
+
+@pytest.mark.parametrize("seed", [172, 1046])
+def test_an_event_study_of_nobody_is_refused(seed):
+    """In sparse panels no closed firm may have sold before, or no firm may be known in all months."""
+    rng = np.random.default_rng(seed)
+    panel = sparse_panel(rng)
+    last, base, low = int(rng.integers(0, 4)), int(rng.integers(6, 13)), float(rng.choice([0.02, 0.1, 0.3]))
+    design = Design(post_from=0, post_to=last, base_months=base, low=low)
+    with pytest.raises(DesignError, match="found 0 closed firms in 0 clusters"):
+        event_study(panel, design)

@@ -48,7 +48,7 @@ class Stack:
     @property
     def closed(self) -> Ints:
         """The closed firms, in order of their waves: int64[closed firm]."""
-        return np.concatenate([wave.closed for wave in self.waves])
+        return np.concatenate([np.empty(0, dtype=np.int64), *(wave.closed for wave in self.waves)])
 
     @property
     def closed_clusters(self) -> int:
@@ -83,7 +83,8 @@ def stack(panel: Panel, design: Design, *, where: Where = "all") -> Stack:
     sample, closures = design.sample(panel), panel.closures(cut=design.cut)
     sales = panel.total() if where == "all" else sample.home
     matched = waves(sample, sales[:, sample.before].mean(axis=1))
-    end = min(design.post_to, len(panel.months) - 1 - max(wave.month for wave in matched if len(wave.firms)))
+    last = max((wave.month for wave in matched if len(wave.firms)), default=0)
+    end = min(design.post_to, len(panel.months) - 1 - last)
     kept = []
     for wave in matched:
         months = sales[:, wave.month - design.base_months : wave.month + end + 1]
