@@ -224,13 +224,17 @@ class Estimate:
         degree zero. It gets them as [term], and then as [term, cluster].
         """
         sums, result = self.influence, function(self.value)
-        without = function(self.value[:, np.newaxis] - sums.T)
-        moved = [np.broadcast_to(result[term] - without[term], len(sums)) for term in result]
+        with np.errstate(divide="ignore", invalid="ignore"):  # nothing may be left
+            without = function(self.value[:, np.newaxis] - sums.T)
+        moved = np.column_stack([np.broadcast_to(result[term] - without[term], len(sums)) for term in result])
+        alone = [term for term, lost in zip(result, ~np.isfinite(moved).all(axis=0), strict=True) if lost]
+        moved = np.where(np.isfinite(moved).all(axis=0), moved, np.nan)
         given = {
             "terms": tuple(result),
             "value": np.array([float(value) for value in result.values()]),
-            "by_cluster": np.sqrt(1 - 1 / np.count_nonzero(sums.any(axis=1))) * np.column_stack(moved),
+            "by_cluster": np.sqrt(1 - 1 / np.count_nonzero(sums.any(axis=1))) * moved,
             "n": self.n if np.isscalar(self.n) else 0,
+            "reason": self.reason or (f"{', '.join(alone)}: rests on one cluster alone" if alone else ""),
         }
         return replace(self, estimand=estimand, unit=unit, covariance=None, **(given | changes))
 
