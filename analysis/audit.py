@@ -386,7 +386,8 @@ def mechanisms(table: pd.DataFrame) -> pd.DataFrame:
 
 def estimands(table: pd.DataFrame) -> pd.DataFrame:
     """Return `id`, `label`, `unit` of each estimand of an audit, once."""
-    known = table.sort_values("unit", key=lambda unit: unit == "", kind="stable")  # refused in a preset, it has no unit
+    known = table.fillna({"unit": ""})
+    known = known.sort_values("unit", key=lambda unit: unit == "", kind="stable")  # refused in a preset, it has no unit
     return known.drop_duplicates("id")[["id", "label", "unit"]]
 
 

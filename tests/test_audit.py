@@ -501,3 +501,10 @@ def test_another_level_is_audited_at_that_level():
     both = found["low"].notna() & np.isfinite(found["low"]) & np.isfinite(wide["low"])
     assert both.any()
     assert (found["high"] - found["low"])[both].lt((wide["high"] - wide["low"])[both]).mean() > 0.9
+
+
+def test_an_estimand_has_the_unit_of_the_presets_that_answer():
+    """Also in the table as it is read, in which a unit that is not there is missing."""
+    table = pd.DataFrame({"id": ["d1", "d1", "E1a"], "label": ["a", "a", "b"], "unit": [np.nan, "per cent of L", "x"]})
+    for one in (table, table.fillna("")):
+        assert dict(audit.estimands(one)[["id", "unit"]].to_numpy().tolist()) == {"d1": "per cent of L", "E1a": "x"}

@@ -423,7 +423,8 @@ def zip_plot(rows: pd.DataFrame, *, xlabel: str) -> Figure:
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, 3.0))
     places, holds = 100 * (np.arange(len(rows)) + 0.5) / len(rows), rows["holds"].to_numpy(bool)
-    reach = 1.15 * float(np.nanquantile(np.abs(rows[["low", "high"]].to_numpy(float)), 0.95))
+    size = rows[["z", "low", "high"]].abs()  # of intervals that rest on few clusters a quarter is cut off
+    reach = 1.15 * float(max(size["z"].quantile(0.95), np.nanquantile(size[["low", "high"]], 0.75)))
     shown = rows[["z", "low", "high"]].clip(-reach, reach).to_numpy(float)
     for kept, colour, width in ((holds, REST, 0.8), (~holds, MAIN, 1.8)):
         z, low, high = shown[kept].T
