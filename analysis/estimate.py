@@ -220,8 +220,8 @@ class Estimate:
     ) -> Estimate:
         """Return a function of sums as an Estimate, with the errors of making it again without each cluster (CV3).
 
-        As :meth:`transform` otherwise. `by_cluster` is what each cluster adds to the sums, and the function is of
-        degree zero. It gets them as [term], and then as [term, cluster].
+        `by_cluster` is what goes from the sums with each cluster. The function does not change if all sums are scaled,
+        so that fewer clusters leave it as it is; it gets the sums as [term], and then as [term, cluster].
         """
         sums, result = self.influence, function(self.value)
         with np.errstate(divide="ignore", invalid="ignore"):  # nothing may be left
@@ -253,7 +253,10 @@ class Estimate:
 
     @property
     def joint_freedom(self) -> float:
-        """Degrees of freedom of all terms together: the geometric mean, for each alone is seen with noise."""
+        """Degrees of freedom of all terms together: the geometric mean, for each alone is seen with noise.
+
+        A band by them may be narrower than the interval of a term that rests on much fewer clusters than the others.
+        """
         return float(np.exp(np.nanmean(np.log(self.freedom))))
 
     def band(self) -> Floats:
@@ -304,7 +307,7 @@ def effective(square: Floats, fourth: Floats) -> Floats:
 
     With changes d of G clusters, normal and of unequal variances v, Satterthwaite's are ``(sum v)^2 / sum v^2``, less
     the one for the mean. What is seen of it is ``3 (sum d^2)^2 / sum d^4 - 2``, since a normal's fourth moment is three
-    squared variances: G for equal clusters on average, 1 where one of them decides. So both a few large firms among
+    squared variances: about G + 2 for equal clusters, 1 where one of them decides. So both a few large firms among
     many and a few extreme changes among firms alike leave few. NaN without any change.
 
     Parameters

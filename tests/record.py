@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from analysis import config
 from analysis.evidence import claims, listed, shift, totals
 from analysis.numbers import number, percent_change, points, quantity, span
@@ -68,17 +70,18 @@ def growth(found: Mapping[str, Verdict]) -> str:
     assert -asked.common_low == asked.common_high
     assert lower.word == NOT_SHOWN
     return (
-        f"Chinese sellers' growth on Amazon {STAYED[stayed.word]}: the lowest published reading, of sales or of the "
-        f"number of sellers, is {quantity(stayed.low, stayed.unit)} {stayed.unit}, and {IN_WORDS[bounds]} of "
-        f"{IN_WORDS[len(published)]} are lower bounds, so that nothing bounds them above. The sign holds within one "
-        f"definition of the Chinese share: across two, the same arithmetic gives as little as "
+        f"Chinese sellers' growth on Amazon {STAYED[stayed.word]}: the lowest reading that published figures give, of "
+        f"sales or of the number of sellers, is {quantity(stayed.low, stayed.unit)} {stayed.unit}, and "
+        f"{IN_WORDS[bounds]} of {IN_WORDS[len(published)]} are lower bounds, so that nothing bounds them above. The "
+        "sign holds within one definition of the Chinese share: across two, the same arithmetic gives as little as "
         f"{number(across, signed=True)}. That it was *not lower than it would have been* is {lower.word.lower()}: "
         f"if closed sales lay between a floor of {IN_WORDS[round(floor)]} billion dollars and the loss that the "
-        f"trade group asserts, and what moved all sellers alike within ±{points(asked.common_high)}, which is "
-        f"assumed, public totals leave an effect of {span(*ladder().bounds('assumed ranges'), lower.unit)} "
-        f"{lower.unit}; with a Chinese share of exactly {100 * asked.share:.0f} per cent and rivals that took over "
-        f"at most {100 * asked.recapture_high:.0f} per cent of the closed sales besides, "
-        f"{span(lower.low, lower.high, lower.unit)}."
+        f"trade group asserts, the Chinese share of sales between {100 * asked.share_low:.0f} and "
+        f"{100 * asked.share_high:.0f} per cent, and what the closures did to all Chinese sellers alike within "
+        f"±{points(asked.common_high)}, which is assumed, public totals leave an effect of "
+        f"{span(*ladder().bounds('assumed ranges'), lower.unit)} {lower.unit}; with a Chinese share of exactly "
+        f"{100 * asked.share:.0f} per cent and rivals that took over at most {100 * asked.recapture_high:.0f} per cent "
+        f"of the closed sales besides, {span(lower.low, lower.high, lower.unit)}."
     )
 
 
@@ -102,10 +105,10 @@ def closed_sellers(found: Mapping[str, Verdict]) -> str:
         f"that {firms} firms allow; the {100 * asked.conf:.0f} per cent interval is "
         f"{span(row['conf_low'], row['conf_high'], change.unit)}, and "
         f"{span(wider['conf_low'], wider['conf_high'], change.unit)} if closed firms vary twice as much as the others. "
-        f"The number holds a collapse of its own: at least {most:.0f} per cent of the fall of one of the {closed}, "
-        f"Youkeshu, cannot be lost Amazon sales. Aukey, closed too, is not ranked: its revenue of {before} is not "
-        f"published, and only above {number(aukey, 0)} million yuan is its change below all {six}. {later} of the "
-        f"{six} were listed after {before + 1}, and may be here because they fared well."
+        f"At least {np.floor(most):.0f} per cent of the fall of one of the {closed}, Youkeshu, was outside Amazon; how "
+        "much of that the closure caused is not known. Aukey, closed too, is not ranked: its revenue of "
+        f"{before} is not published, and only above {number(aukey, 0)} million yuan is its change below all {six}. "
+        f"{later} of the {six} were listed after {before + 1}, and may be here because they fared well."
     )
 
 

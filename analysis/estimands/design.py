@@ -199,10 +199,11 @@ class Sample:
         return np.arange(len(self.panel.firms)) if firms else self.panel.codes(self.design.cluster)[0]
 
     def widest(self, estimate: Callable[[Ints], Estimate]) -> Estimate:
-        """Estimate by each way of clustering, from codes int64[firm], and return the estimate of the longest intervals.
+        """Estimate by each way of clustering, from codes int64[firm], and return that of the longer intervals in sum.
 
         Brand groups are closed together, and a shock may hit all firms of a category: with brand groups as clusters
-        both are tried, since neither way of clustering may be left out that gives larger errors (MacKinnon, J. G.,
+        both are tried, since neither may be left out that gives larger errors; a term without an error by one way has
+        that of the other (MacKinnon, J. G.,
         Nielsen, M. O. and Webb, M. D. 2024, Jackknife inference with two-way clustering, arXiv 2406.08880).
         """
         ways = [self.cluster]

@@ -119,7 +119,8 @@ def against_others(panel: Panel, design: Design) -> Estimate:
     Returns
     -------
     Estimate
-        Percentage points of the sales before: "common", and "total" with :func:`effect_on_growth`'s "seen".
+        Percentage points of the sales before: "common", and "total" with :func:`effect_on_growth`'s "seen". `n` are the
+        firms of low exposure whose sales are known in all three years.
 
     Raises
     ------
@@ -136,15 +137,16 @@ def against_others(panel: Panel, design: Design) -> Estimate:
             f"months, and the panel starts in {panel.months[0]}; bring earlier months"
         )
     known = np.flatnonzero(np.isfinite(sample.sums[:, :, 0]).all(axis=0))
-    sold = [np.nan_to_num(sample.home[known, year].sum(axis=1)) for year in years]
-    code, sides = sample.mixed_cluster[known], [sample.comparison & side for side in (sample.is_own, ~sample.is_own)]
-    found = [len(np.unique(code[side[known] & (sold[0] > 0)])) for side in sides]
+    sold = [sample.home[known, year].sum(axis=1) for year in years]
+    code, early = sample.mixed_cluster[known], np.isfinite(sold[0])  # not known is not nothing
+    pools = [(sample.comparison & side)[known] & early for side in (sample.is_own, ~sample.is_own)]
+    found = [len(np.unique(code[side & (sold[0] > 0)])) for side in pools]
     if min(found) < 2:
         raise DesignError(
             f"growth of firms of low exposure against other origins was asked for; found {found[0]} and {found[1]} "
             "clusters of them that sold two years before; two of each are needed: bring sellers of other origins too"
         )
-    sums = totals(sample, np.column_stack([part * side[known] for side in sides for part in sold]), code=code)
+    sums = totals(sample, np.column_stack([np.where(side, part, 0.0) for side in pools for part in sold]), code=code)
 
     def triple(x: Any) -> dict[str, Any]:
         own, others = (grown[2] / grown[1] - grown[1] / grown[0] for grown in (x[:3], x[3:]))
@@ -159,7 +161,7 @@ def against_others(panel: Panel, design: Design) -> Estimate:
         by_cluster=common.influence + np.column_stack([0 * seen.influence, seen.influence]),
         covariance=None,
         df=min(found) - 1,
-        n=int(sum(side.sum() for side in sides)),
+        n=int(sum(side.sum() for side in pools)),
     )
     return sample.mark(total)
 

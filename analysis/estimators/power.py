@@ -132,7 +132,7 @@ def detectable(rows: pd.DataFrame, *, level: float) -> Floats:
     """Return the smallest effect that a test of size 1 - level sees with a power of 80 per cent, float64[row].
 
     ``(z(level) + z(power)) std_error``. An effect in per cent is made from log points: there it is the same in log
-    points where nothing happened, turned into a fall in per cent, and where few clusters make the interval longer than
+    points where nothing happened, turned into a fall in per cent. Where few clusters make the interval longer than
     z(level) errors it is as much longer; rows without an interval count as normal.
 
     Parameters
@@ -143,8 +143,10 @@ def detectable(rows: pd.DataFrame, *, level: float) -> Floats:
     z, more = float(stats.norm.ppf((1 + level) / 2)), float(stats.norm.ppf(POWER))
     error, estimate = rows["std_error"].to_numpy(float), rows["estimate"].to_numpy(float)
     logs = (rows["unit"] == "per cent").to_numpy()
+    low, high = rows.reindex(columns=["conf_low", "conf_high"]).to_numpy(float).T
+    half = np.where(np.isnan(error), np.nan, np.fmax((high - low) / 2, z * error))
     with np.errstate(divide="ignore", invalid="ignore"):
-        low, high = np.log1p(rows.reindex(columns=["conf_low", "conf_high"]).to_numpy(float).T / 100)
-        half = np.fmax((high - low) / 2, z * error / np.abs(100 + estimate))
-        fall = 100 * -np.expm1(-half * (z + more) / z)
-    return np.asarray(np.where(logs, fall, (z + more) * error))
+        low, high = np.log1p(low / 100), np.log1p(high / 100)
+        in_logs = np.fmax((high - low) / 2, z * error / np.abs(100 + estimate))
+        fall = 100 * -np.expm1(-in_logs * (z + more) / z)
+    return np.asarray(np.where(logs, fall, half * (z + more) / z))

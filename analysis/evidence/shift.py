@@ -22,7 +22,7 @@ LINES = {"US": "us", "UK": "uk", "Germany": "germany", REST: "rest_of_world_incl
 HALVES = ("2022H1", "2023H1")  # the only ones that show China apart
 CHINA_APART = {"China": "china", "US": "us", "UK": "uk", "Germany": "germany", "other countries": "rest_of_world"}
 WITH_OTHERS, MARKETPLACE = "incl. StubHub and Classifieds", "marketplace"
-# Growth is taken within one table of the filings: its definition, what it covers, its years.
+# Growth is taken within one definition: what it covers, its years. 2019 of the last is of an earlier filing.
 TABLES = (
     (WITH_OTHERS, WITH_OTHERS, ("2016", "2017", "2018", "2019")),
     ("Korea apart", MARKETPLACE, ("2018", "2019")),
