@@ -212,7 +212,10 @@ def test_the_detectable_effect_is_in_the_unit_and_free_of_the_estimate(market):
     fall = 100 * (1 - np.exp(-(1.959964 + 0.841621) * half / 1.959964))
     assert rows["mde"][0] == pytest.approx(fall, rel=1e-5)
     assert half > 1.959964 * logs
-    assert rows["mde"][1] == pytest.approx((1.959964 + 0.841621) * rows["std_error"][1], rel=1e-5)
+    points = (rows["conf_high"][1] - rows["conf_low"][1]) / 2  # Student's too
+    assert rows["mde"][1] == pytest.approx((1.959964 + 0.841621) / 1.959964 * points, rel=1e-5)
+    assert points > 1.959964 * rows["std_error"][1]
+    assert detectable(normal, level=0.95)[1] == pytest.approx((1.959964 + 0.841621) * rows["std_error"][1], rel=1e-5)
 
 
 # The truth

@@ -472,3 +472,23 @@ def test_waterfalls_show_the_panel_and_what_is_known_by_part_and_by_mechanism():
     assert "removal" in set(drawn["Truth, by mechanism"]["term"])
     refused = refusal("nobody was closed")
     assert verbs.waterfalls(refused, Design(), truth)["Seen on the panel"] is refused
+
+
+def test_firms_whose_sales_two_years_before_are_not_known_are_in_no_triple_difference():
+    """They are left out, and not taken for firms that sold nothing."""
+    panel, design = simulate("mid_3k", 1)[0], Design()
+    sample, sales = design.sample(panel), panel.sales.copy()
+    low = np.flatnonzero(sample.comparison & sample.is_own)[::5]
+    sales[low, 0, sample.before.start - 12 : sample.before.stop - 12] = np.nan
+    found = against_others(replace(panel, sales=sales), design)
+    kept = np.setdiff1d(np.flatnonzero(sample.comparison), low)
+    years = [
+        slice(part.start - 12 * back, part.stop - 12 * back) for part, back in ((sample.before, 1), (sample.before, 0))
+    ]
+    sums = [
+        [panel.sales[side, 0, year].sum() for year in (*years, sample.after)]
+        for side in (kept[sample.is_own[kept]], kept[~sample.is_own[kept]])
+    ]
+    own, others = (c / b - b / a for a, b, c in sums)
+    assert found.row("common")["estimate"] == pytest.approx(100 * (own - others))
+    assert found.n == len(kept)
