@@ -59,8 +59,9 @@ def page(table: pd.DataFrame) -> str:
         f"the margin, in points {margins}, or else of the smallest effect seen); estimates whose interval does not "
         f"hold zero exaggerate less than {EXAGGERATES:g} times; mean error from {RIGHT_ERRORS[0]:g} to "
         f"{RIGHT_ERRORS[1]:g} of the spread. *Usable with bounds*: coverage at least {level - LOST_WITH_BOUNDS:.0%}; "
-        f"read the interval, not the point. *Do not use*: less. *Not graded*: fewer than {FEWEST} panels. E3g is the "
-        f"part that varies with exposure, held against the whole effect: what is common to all firms is missing. "
+        f"read the interval, not the point. *Do not use*: less. *Not graded*: fewer than {FEWEST} panels. E3g_seen "
+        "and the like are what varies with exposure, held against as much of the truth; E3g is the whole, with what is "
+        "common to the origin's firms as a triple difference shows it. "
         f"{PATH} is the largest gap between the event study and the truth over all months, in half-widths of its band; "
         "behind a bias stands its cause, where the market shows it.",
         "",
