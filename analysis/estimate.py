@@ -23,6 +23,7 @@ Labels = Sequence[Any] | npt.NDArray[Any]
 NO_TERM = ("",)  # of a refusal: whatever is asked of it is refused for the same reason
 STEP = 1e-30  # of a complex derivative: no difference is taken, so the smaller the better
 DRAWS = 10_000  # of the largest t statistic
+NOTHING_LEFT = 1e-9  # share of a total that is left without a cluster, below which it is rounding
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

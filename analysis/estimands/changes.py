@@ -14,12 +14,10 @@ import numpy as np
 
 from analysis.errors import DesignError
 from analysis.estimands.design import Design, Sample
-from analysis.estimate import Bools, Estimate, Floats, Ints, sum_by
+from analysis.estimate import NOTHING_LEFT, Bools, Estimate, Floats, Ints, sum_by
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
-
-ROUNDING = 1e-9  # share of a total below which nothing is left of it
 
 What = Literal["closed", "exposed"]
 Total = Callable[..., Any]
@@ -121,9 +119,7 @@ def estimated(panel: Panel, design: Design, *, own: bool = False, home: bool = F
         If no firm is known on all platforms, nobody is closed or to compare with, or a set is a single cluster.
     """
     sample = design.sample(panel)
-    if (own, home) not in sample.changes:
-        sample.changes[own, home] = _estimated(sample, own, home)
-    return sample.changes[own, home]
+    return sample.once(("changes", own, home), lambda: _estimated(sample, own, home))
 
 
 def _estimated(sample: Sample, own: bool, home: bool) -> Changes:
@@ -242,7 +238,7 @@ def _growth(after: Floats, before: Floats, pool: Ints, code: Ints) -> tuple[Floa
     growth = np.divide(later.sum(axis=0), total, out=np.zeros(len(total)), where=total > 0)
     rest = total - base
     with np.errstate(divide="ignore", invalid="ignore"):
-        change = np.where(rest > ROUNDING * total, (later - growth * base) / rest, np.nan)
+        change = np.where(rest > NOTHING_LEFT * total, (later - growth * base) / rest, np.nan)
     return growth, np.where(total > 0, change, 0.0)
 
 

@@ -54,9 +54,7 @@ def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> E
         If the design picks nobody, or fewer than two clusters of closed firms.
     """
     sample = design.sample(panel)
-    if where not in sample.effects:
-        sample.effects[where] = _effect_on_closed(sample, where)
-    return sample.effects[where]
+    return sample.once(("effect on closed", where), lambda: _effect_on_closed(sample, where))
 
 
 def _effect_on_closed(sample: Sample, where: Where) -> Estimate:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
@@ -11,12 +11,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError, whole_number
-from analysis.estimate import Bools, Estimate, Floats, Ints, refusal, sum_by
+from analysis.estimate import Bools, Estimate, Floats, Ints, refusal
 from analysis.estimators.power import detectable
 from analysis.numbers import span
 
 if TYPE_CHECKING:
-    from analysis.estimands.changes import Changes
     from analysis.panel import Panel
 
 Comparison = Literal["not_yet_closed", "spared_same_category", "low_exposure"]
@@ -137,10 +136,8 @@ class Sample:
     never_closed: Bools
     exposure: Floats
     months_closed: Floats
-    changes: dict[tuple[bool, bool], Changes] = field(default_factory=dict)
-    """What several estimands share: :func:`analysis.estimands.changes.estimated`, by its options."""
-    effects: dict[str, Estimate] = field(default_factory=dict)
-    """And :func:`analysis.estimands.closed_firms.effect_on_closed`, by where sales are."""
+    made: dict[Hashable, Any] = field(default_factory=dict)
+    """What several estimands share, by what it is and its options: see `once`."""
 
     @property
     def window(self) -> str:
@@ -230,9 +227,12 @@ class Sample:
         """Who sells nothing on any platform, bool[firm, month]; not known is not stopped."""
         return np.asarray(self.panel.total() <= 0)
 
-    def by_cluster(self, values: Floats, firms: Any = slice(None)) -> Floats:
-        """Add up values[firm of some `firms`, column] by cluster: float64[cluster, column]."""
-        return sum_by(values, self.cluster[firms], int(self.cluster.max()) + 1)
+    def once(self, what: Hashable, make: Callable[[], Found]) -> Found:
+        """Return what was made before under this name, or make it; a refusal is not kept."""
+        if what not in self.made:
+            self.made[what] = make()
+        found: Found = self.made[what]
+        return found
 
     def mark(self, found: Estimate, **changes: Any) -> Estimate:
         """Stamp an estimate with its design, panel and provenance, so that it can be made again."""

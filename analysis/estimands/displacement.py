@@ -273,7 +273,7 @@ def _mean_difference(sample: Sample, values: Floats, estimand: str) -> Estimate:
         unit="percentage points",
         terms=sample.panel.platforms,
         value=mean,
-        by_cluster=sample.by_cluster(gap),
+        by_cluster=sum_by(gap, sample.cluster, int(sample.cluster.max()) + 1),
         n=n,
         df=max(clusters - 1, 1),
         level=sample.design.level,

@@ -18,11 +18,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.estimate import Bools, Estimate, Floats, Ints, Labels, effective, rows_by, slopes
+from analysis.estimate import NOTHING_LEFT, Bools, Estimate, Floats, Ints, Labels, effective, rows_by, slopes
 
 Scale = Literal["level", "ratio"]
 BLOCK = 2**15  # numbers that stay in the processor's cache
-ROUNDING = 1e-9  # share of a total below which nothing is left of it
 
 
 @dataclass(frozen=True, eq=False)
@@ -339,7 +338,7 @@ class _Means:
             np.add.at(found, some, weight[:, np.newaxis] * added)
         if part.base >= 0:
             rest = 1 - held / of.sums[part.group, part.base if of.scale == "ratio" else -1]
-            gone = rest <= ROUNDING  # nobody else is left to compare with: the cells go too
+            gone = rest <= NOTHING_LEFT  # nobody else is left to compare with: the cells go too
             found *= np.divide(1.0, rest, out=np.zeros(len(rest)), where=~gone)[:, np.newaxis]
             if gone.any():
                 there = [np.bincount(self.term[part.cells], one[part.cells], self.count) for one in self.by_cell]
@@ -366,7 +365,7 @@ class _Means:
         compared = base if ratio else -1
         for label, gone in zip(both, sums, strict=True):
             rest = of.sums - gone
-            there = rest[pool, compared] > ROUNDING * of.sums[pool, compared]
+            there = rest[pool, compared] > NOTHING_LEFT * of.sums[pool, compared]
             with np.errstate(divide="ignore", invalid="ignore"):
                 without = of._counterfactual(*(rest[place] for place in of._places(self.cells)))
             totals = (rest[own, time], without) if ratio else (rest[own, time] - without, rest[own, -1])
@@ -381,10 +380,10 @@ class _Means:
             if self.of.scale == "ratio":
                 share, other = go_first / first, go_second / second
                 moved = np.log1p(-other) - np.log1p(-share)
-                moved[(share > 1 - ROUNDING) | (other > 1 - ROUNDING)] = np.nan
+                moved[(share > 1 - NOTHING_LEFT) | (other > 1 - NOTHING_LEFT)] = np.nan
             else:
                 moved = (go_first - self.value * go_second) / (second - go_second)
-                moved[go_second > (1 - ROUNDING) * second] = np.nan
+                moved[go_second > (1 - NOTHING_LEFT) * second] = np.nan
         moved[:, np.isnan(self.value)] = np.nan
         return np.asarray(moved)
 

@@ -116,17 +116,7 @@ class Truth:
             suspicion=self.firms["risk"].to_numpy(),
         )
         nothing = ("E1d", "E5d", "E5d_slope", *(f"E5a_{lead}" for lead in range(-LEADS, 0)))
-        found = {
-            **window.of_closed(),
-            **window.of_rivals(),
-            **window.of_growth(),
-            **{f"E3k_{name}": part for name, part in window.seen_parts_of_growth().items()},
-            **window.of_loss(),
-            **window.mix(),
-            **window.toward(),
-            **window.of_news(),
-            **dict.fromkeys(nothing, 0.0),
-        }
+        found = window.known() | dict.fromkeys(nothing, 0.0)
         return found | {"E1c": found["E1a"]}
 
 

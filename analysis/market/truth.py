@@ -106,6 +106,19 @@ class Window:
         held = [part[self.closed] for part in (self.dose, self.months_closed, self.year)]
         return mechanical_loss(held[0], held[1], held[2][:, HOME], held[2].sum(axis=1))
 
+    def known(self) -> dict[str, float]:
+        """Return every estimand that the window tells by itself, by its id."""
+        return {
+            **self.of_closed(),
+            **self.of_rivals(),
+            **self.of_growth(),
+            **{f"E3k_{name}": part for name, part in self.seen_parts_of_growth().items()},
+            **self.of_loss(),
+            **self.mix(),
+            **self.toward(),
+            **self.of_news(),
+        }
+
     def of_closed(self) -> dict[str, float]:
         """Return E1a, E1b and E1e: closed firms on all platforms, on AMZ, and against the mechanical loss."""
         everywhere = self.effect(self.closed, slice(None))
@@ -365,19 +378,12 @@ class Truth:
         accounts = float((firms.stands_for * closures.closed_accounts)[window.closed].sum())
         loss = float(window.change[window.closed].sum())
         found = {
-            **window.of_closed(),
+            **window.known(),
             "E1c": self._own_closure(post_from, post_to, self.closed),
             "E1d": self._months_alive(),
             "E1a_per_account": over(loss, accounts * months),
             "L": window.lost / months,
-            **window.of_rivals(),
-            **window.of_growth(),
-            **{f"E3k_{name}": part for name, part in window.seen_parts_of_growth().items()},
-            **window.of_loss(),
-            **window.mix(),
-            **window.toward(),
             **self._anticipation(),
-            **window.of_news(),
             **self._entry(post_to),
         }
         return dict(sorted(found.items()))
