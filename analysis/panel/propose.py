@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 
 import pandas as pd
@@ -191,7 +192,8 @@ def _as_dates(words: list[str]) -> tuple[dict[str, str], list[str], list[list[st
     for alike in shapes.values() if len(shapes) < 20 else ():
         readings = dict[tuple[str, ...], str]()
         for pattern in DATES:
-            if all(found := tuple(_day(word, pattern) for word in alike)):
+            found = tuple(takewhile(bool, (_day(word, pattern) for word in alike)))
+            if len(found) == len(alike):
                 readings.setdefault(found, pattern)
         other -= len(alike) if readings else 0
         if len({tuple(day[:7] for day in found) for found in readings}) > 1:
