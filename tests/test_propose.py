@@ -208,8 +208,24 @@ def test_every_type_of_file_gives_the_same_columns(tmp_path):
     assert {*found.values()} == {found["csv"]}
 
 
+def test_any_name_and_word_is_written_so_that_the_map_can_be_read(tmp_path):
+    odd = {"销售额_usd": '销售额\n(USD): "net"', "平台": "平台 #1: {a}", "品牌": "- 品牌"}
+    frame = rows().rename(columns=odd).replace({"亚马逊": "Amazon: 'com' #1", "US": "null"})
+    mapped = load(answered(tmp_path, "\n".join(proposed(tmp_path, frame))), Map)
+    assert {*mapped.columns.values()} == {*frame}
+    assert mapped.platforms == {"Amazon: 'com' #1": "AMZ", "eBay.de": "EBY"}
+    assert mapped.origins == {"中国": "CN", "China": "CN", "null": "other"}
+
+
 def test_what_is_no_table_is_refused(tmp_path):
-    for name, content in (("a.txt", b"x"), ("a.parquet", b"x"), ("a.xlsx", b"x"), ("a.csv", b""), ("a.csv", b"a,b\n")):
+    for name, content in (
+        ("a.txt", b"x"),
+        ("a.parquet", b"x"),
+        ("a.xlsx", b"x"),
+        ("a.csv", b""),
+        ("a.csv", b"a\n"),
+        ("a.csv", b"a\n1,2\n"),
+    ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataError, match=r"asked for; found"):
             propose(tmp_path / name)

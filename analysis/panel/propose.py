@@ -60,6 +60,7 @@ DATES += [f"%Y{a}%m{a}%d{b}%H:%M{second}" for a in "-/" for b in " T" for second
 ASK = '"?"'
 LOOKED_AT = 1 << 26  # bytes of a text file
 AT_MOST = 20_000  # words of a column that are tried
+LABELS = 100  # at most, of platforms, origins and currencies
 
 
 def propose(path: Path) -> str:
@@ -97,7 +98,10 @@ def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
             separator = max(",;\t|", key=header.count)
             if separator != {"csv": ",", "tsv": "\t"}[kind]:
                 said.append(f"separator: {_json(separator)}  # {header.count(separator)} of them in the header")
-            return pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False), said
+            cells = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False)
+            if not isinstance(cells.index, pd.RangeIndex):
+                raise ValueError("rows with more cells than the header")
+            return cells, said
         if kind == "xlsx":
             sheets = pd.read_excel(path, sheet_name=None)
             if len(sheets) > 1:
@@ -114,8 +118,13 @@ def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
 class _Column:
     """A column of theirs."""
 
-    name: str
+    called: str
     cells: pd.Series
+
+    @property
+    def name(self) -> str:
+        """Its name, in one line."""
+        return " ".join(self.called.split())
 
     @cached_property
     def text(self) -> pd.Series:
@@ -168,7 +177,8 @@ class _Column:
 
     def can_be(self, ours: str) -> bool:
         """Whether its words are of the kind that one of our columns has."""
-        return self.kind in KINDS[ours].split() if ours in KINDS else self.kind != "date"
+        listed = ours not in ("platform", "origin", "currency") or len(self.words) <= LABELS
+        return listed and (self.kind in KINDS[ours].split() if ours in KINDS else self.kind != "date")
 
     @property
     def said(self) -> str:
@@ -176,7 +186,8 @@ class _Column:
         if days := sorted(self.dates[0].values()):
             return f"{days[0][:7]} to {days[-1][:7]}"
         each = f", {sum(self.words.values()) / len(self.words):,.0f} rows each" if self.words else ""
-        return f"{len(self.words):,} different{each}{', such as ' * bool(each)}{', '.join([*self.words][:3])}"
+        such = ", ".join(" ".join(word.split())[:30] for word in [*self.words][:3])
+        return f"{len(self.words):,} different{each}{', such as ' * bool(each)}{such}"
 
 
 def _as_dates(words: list[str]) -> tuple[dict[str, str], list[str], list[list[str]]]:
@@ -222,7 +233,7 @@ class _Look:
         """The prefix and the columns of months, where at least three are named so."""
         groups = dict[str, list[_Column]]()
         for column in self.all:
-            if named := re.fullmatch(r"(.*?)((?:19|20)\d\d.*|[A-Z][a-z]{2,8}[ -]?\d{2,4})", column.name):
+            if named := re.fullmatch(r"(.*?)((?:19|20)\d\d.*|[A-Z][a-z]{2,8}[ -]?\d{2,4})", column.called):
                 groups.setdefault(named[1], []).append(column)
         return next(((prefix, group) for prefix, group in groups.items() if len(group) >= 3), ("", []))
 
@@ -232,12 +243,13 @@ class _Look:
         found, left = dict[str, list[_Column]](), [column for column in self.all if column not in self.wide[1]]
         for column in [*left]:
             named = [ours for ours in NAMES if re.search(NAMES[ours], column.name.lower()) and column.can_be(ours)]
-            if ours := column.name if column.name in columns() else next(iter(named), ""):
+            if ours := column.called if column.called in columns() else next(iter(named), ""):
                 found.setdefault(ours, []).append(column)
                 left.remove(column)
         for ours, words in BY_WORDS.items():
             if ours not in found:
-                group = [column for column in left if any(re.fullmatch(words, word.lower()) for word in column.some)]
+                able = [column for column in left if column.can_be(ours)]
+                group = [column for column in able if any(re.fullmatch(words, word.lower()) for word in column.words)]
                 found |= {ours: group} if group else {}
         return {ours: _certain(ours, group) for ours, group in found.items()}
 
@@ -251,17 +263,17 @@ class _Look:
         for ours, about in columns().items():
             group = self.may_be.get(ours, [])
             if len(group) == 1:
-                yield f"  {ours}: {_yaml(group[0].name)}  # {group[0].said}"
+                yield f"  {ours}: {_yaml(group[0].called)}  # {group[0].said}"
                 continue
             if not group and (about.get("optional") or (self.wide[1] and ours in ("month", "sales"))):
                 continue
             yield f"  # ? which column is {ours}? {about['description'].partition('.')[0]}"
-            named = [
-                column for column in self.all if re.search(NAMES[ours], column.name.lower()) and column not in used
-            ]
+            left = [column for column in self.all if column not in used]
+            named = [column for column in left if re.search(NAMES[ours], column.name.lower())]
             alone = self.may_be.get("firm", []) if ours == "brand_group" else []
             for column in group or named or alone:
-                yield f"  # ? {ours}: {_yaml(column.name)}  # {column.said}"
+                yield f"  # ? {ours}: {_yaml(column.called)}  # {column.said}"
+                used.add(column)
         yield from (f"# not used: {column.name}  # {column.said}" for column in self.all if column not in used)
 
     def rest(self) -> Iterator[str]:
@@ -289,7 +301,7 @@ class _Look:
         """Yield the formats of months and closures."""
         prefix, group = self.wide
         if group:
-            _, formats, undecided = _as_dates([column.name.removeprefix(prefix) for column in group])
+            _, formats, undecided = _as_dates([column.called.removeprefix(prefix) for column in group])
             pattern = _json(formats[0]) if len(formats) == 1 and not undecided else ASK
             yield f"wide: {{prefix: {_json(prefix)}, format: {pattern}}}  # {len(group)} columns of sales"
         usual = ["%Y-%m"]
@@ -343,7 +355,7 @@ class _Look:
             if in_cells:
                 yield f"# ? money in cells of {sales.name}: {', '.join(in_cells)}; take it out, into a column currency"
             if not (len(signs) == 1 and re.fullmatch(DOLLARS, *signs)):
-                what = f"in which currency is {sales.name}? {', '.join(signs) or 'Nothing'} says it; {rates}"
+                what = f"which currency? {sales.name} says {', '.join(signs) or 'nothing of it'}; rates are {rates}"
                 yield from _ask("currency", what, ["USD", 'CNY\nrates: "?"'])
 
     def _closures(self) -> Iterator[str]:
