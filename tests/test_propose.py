@@ -184,6 +184,20 @@ def test_closing_dates_that_differ_between_accounts_are_those_of_accounts(tmp_pa
     assert any("关店日期 differs within 1 firms" in line for line in proposed(tmp_path, frame))
 
 
+def test_a_file_of_accounts_alone_asks_for_the_firm_and_for_those_closed_together(tmp_path):
+    lines = proposed(tmp_path, rows().rename(columns={"卖家": "店铺"}).drop(columns="品牌"))
+    assert any(line.startswith("  account: 店铺") for line in lines)
+    assert any(line.startswith("  # ? firm: 店铺") for line in lines)
+    assert any(line.startswith("  # ? which column is brand_group?") for line in lines)
+
+
+def test_columns_that_end_in_numbers_are_no_months_and_a_share_is_no_dose(tmp_path):
+    frame = rows().assign(**{"Store 11": 1, "Store 12": 2, "Store 13": 3}, market_share=0.5)
+    lines = proposed(tmp_path, frame)
+    assert not any(line.startswith(("wide", "  dose")) for line in lines)
+    assert any(line.startswith("# not used: market_share") for line in lines)
+
+
 def test_rows_that_are_absent_raise_the_question_what_that_means(tmp_path):
     assert not any(line.startswith("absent") for line in proposed(tmp_path, rows()))
     assert 'absent: "?"' in proposed(tmp_path, rows()[lambda all_: all_.index % 7 > 0])

@@ -26,7 +26,7 @@ from analysis.panel.panel import columns
 NAMES = {  # words in the names of their columns, by ours; the first line that fits a name and its values holds
     "closed_on": r"关店|封号|封店|关闭|停用|clos(ed|ing|ure)|suspen|shut|banned",
     "renamed_from": r"曾用|原名|former|renamed|previous",
-    "dose": r"dose|share|比例|占比",
+    "dose": r"dose|clos.*share|[关封].*(比例|占比)",
     "weight": r"权重|weight",
     "risk": r"风险|可疑|risk|suspic",
     "currency": r"币种|货币|currency",
@@ -235,7 +235,10 @@ class _Look:
         for column in self.all:
             if named := re.fullmatch(r"(.*?)((?:19|20)\d\d.*|[A-Z][a-z]{2,8}[ -]?\d{2,4})", column.called):
                 groups.setdefault(named[1], []).append(column)
-        return next(((prefix, group) for prefix, group in groups.items() if len(group) >= 3), ("", []))
+        for prefix, group in groups.items():
+            if len(group) >= 3 and any(_as_dates([column.called.removeprefix(prefix) for column in group])):
+                return prefix, group
+        return "", []
 
     @cached_property
     def may_be(self) -> dict[str, list[_Column]]:
@@ -270,8 +273,8 @@ class _Look:
             yield f"  # ? which column is {ours}? {about['description'].partition('.')[0]}"
             left = [column for column in self.all if column not in used]
             named = [column for column in left if re.search(NAMES[ours], column.name.lower())]
-            alone = self.may_be.get("firm", []) if ours == "brand_group" else []
-            for column in group or named or alone:
+            alike = self.may_be.get({"brand_group": "firm", "firm": "account"}.get(ours, ""), [])
+            for column in group or named or alike:
                 yield f"  # ? {ours}: {_yaml(column.called)}  # {column.said}"
                 used.add(column)
         yield from (f"# not used: {column.name}  # {column.said}" for column in self.all if column not in used)
@@ -292,7 +295,8 @@ class _Look:
                 line = f"{_yaml(word)}: {[*codes, 'WMT'][0]}  # {count:,} rows"
                 yield f"  {line}" if codes else f"  # ? {line}; WMT is other marketplaces too, OWN own sites"
         if (column := self.one("origin")) and not {*column.words} <= {"CN", "other"}:
-            yield "origins:  # CN for China"
+            found = any(re.fullmatch(CHINA, word.lower()) for word in column.words)
+            yield "origins:  # CN for China" if found else f"# ? none of {column.name} is China\norigins:"
             for word, count in column.words.items():
                 line = f"{_yaml(word)}: {'CN' if re.fullmatch(CHINA, word.lower()) else 'other'}  # {count:,} rows"
                 yield f"  # ? {line}; or CN?" if re.fullmatch(NEAR, word.lower()) else f"  {line}"
