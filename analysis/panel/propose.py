@@ -59,7 +59,6 @@ DATES += [f"{day}{month}{a}%{year}" for a in " -" for day in ("", f"%d{a}") for 
 DATES += [f"%Y{a}%m{a}%d{b}%H:%M{second}" for a in "-/" for b in " T" for second in (":%S", "")]
 ASK = '"?"'
 LOOKED_AT = 1 << 26  # bytes of a text file
-AT_MOST = 20_000  # words of a column that are tried
 LABELS = 100  # at most, of platforms, origins and currencies
 
 
@@ -146,21 +145,16 @@ class _Column:
         return {word: count for word, count in self.text.value_counts().to_dict().items() if word}
 
     @cached_property
-    def some(self) -> list[str]:
-        """As many of its words as are tried."""
-        return [*self.words][:: 1 + len(self.words) // AT_MOST]
-
-    @cached_property
     def dates(self) -> tuple[dict[str, str], list[str], list[list[str]]]:
         """What its words are as dates: see `_as_dates`."""
-        return _as_dates(self.some)
+        return _as_dates([*self.words])
 
     @cached_property
     def numbers(self) -> list[tuple[str, str]]:
         """The separators of thousands and decimals with which its words are numbers, one pair for each reading."""
-        bare = [re.sub(MONEY, "", word.lower()).strip() for word in self.some if re.search(r"\d", word)]
+        bare = [re.sub(MONEY, "", word.lower()).strip() for word in self.words if re.search(r"\d", word)]
         readings = dict[tuple[float, ...], tuple[str, str]]()
-        for thousands, decimal in NUMBERS if len(bare) > len(self.some) / 2 else ():
+        for thousands, decimal in NUMBERS if len(bare) > len(self.words) / 2 else ():
             groups = rf"\d{{1,3}}({re.escape(thousands)}\d{{3}})+|" if thousands else ""
             number = re.compile(rf"[-+]?({groups}\d+)?({re.escape(decimal)}\d*)?(e[-+]?\d+)?")
             if all(map(number.fullmatch, bare)):
@@ -314,7 +308,7 @@ class _Look:
             if column is None or column.kind != "date" or column.typed:
                 continue
             days, formats, undecided = column.dates
-            other = [word for word in column.some if word not in days]
+            other = [word for word in column.words if word not in days]
             if undecided:
                 answers = [_json([*formats, pattern]) for patterns in undecided for pattern in patterns]
                 yield from _ask(key, f"day or month first in {column.name}, as in {other[0]}?", answers)
@@ -337,10 +331,10 @@ class _Look:
             return
         separators = [f"{_json(thousands)}\ndecimal: {_json(decimal)}" for thousands, decimal in sales.numbers]
         if len(separators) > 1:
-            yield from _ask("thousands", f"what is {max(sales.some, key=len)} in {sales.name}?", separators)
+            yield from _ask("thousands", f"what is {max(sales.words, key=len)} in {sales.name}?", separators)
         elif separators != ['""\ndecimal: "."']:
             yield f"thousands: {separators[0]}"
-        if none := [word for word in sales.some if not re.search(r"\d", word)]:
+        if none := [word for word in sales.words if not re.search(r"\d", word)]:
             yield f"# ? no numbers in {sales.name}: {', '.join(none[:4])}; leave such cells empty, which is not known"
 
     def _currency(self) -> Iterator[str]:
@@ -354,7 +348,7 @@ class _Look:
                 rate = "1" if re.fullmatch(DOLLARS, word.lower()) else ASK
                 yield f"  {_yaml(word)}: {rate}  # {by_row.words[word]:,} rows"
         elif sales:
-            in_cells = {sign for word in sales.some for sign in re.findall(MONEY, word.lower())}
+            in_cells = {sign for word in sales.words for sign in re.findall(MONEY, word.lower())}
             signs = in_cells | {*re.findall(MONEY, (self.wide[0] or sales.name).lower())}
             if in_cells:
                 yield f"# ? money in cells of {sales.name}: {', '.join(in_cells)}; take it out, into a column currency"
