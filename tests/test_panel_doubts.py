@@ -231,8 +231,9 @@ def test_a_file_with_odd_cells_is_read_or_refused_in_a_sentence(tmp_path, seed):
     lines = [line.split(",") for line in [*CLOSED, *OPEN, *rows("C", sales=0.0)]]
     for _ in range(rng.integers(1, 4)):
         lines[rng.integers(len(lines))][rng.integers(8)] = f'"{rng.choice(ODD)}"'
+    said = list[str]()
     try:
-        said = f": expected {read(tmp_path, map(','.join, lines), rng.choice(MAPS)).digest}; read;"
+        read(tmp_path, map(",".join, lines), rng.choice(MAPS))
     except DataError as refused:
-        said = str(refused)
-    assert re.fullmatch(r".*(: expected|, key) .*; .*", said, flags=re.DOTALL)
+        said = [str(refused)]
+    assert all(re.fullmatch(r".*(: expected|, key) .*; .*", one, flags=re.DOTALL) for one in said)
