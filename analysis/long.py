@@ -62,7 +62,7 @@ class Long:
         place = (number - start).astype(np.int64)
         seen = np.unique(place)
         if (gaps := np.diff(seen) > 1).any():
-            after, missing = _labels(start + seen[gaps][0] + np.arange(2), frequency)
+            after, missing = _labels(start + seen[:-1][gaps][0] + np.arange(2), frequency)
             raise DataError(
                 f"periods without gaps were asked for; column {time!r} has {after} and later ones, but no row of "
                 f"{missing}; add its rows, write months as 2021-05, or number the periods in their order"
@@ -71,9 +71,10 @@ class Long:
         if (again := np.flatnonzero(key.duplicated())).size:
             twice = again[0]
             first = data.index[np.flatnonzero(key == key[twice])[0]]
+            found = f"{_told(units[code[twice]])} in {when.iloc[twice]} in the rows {_told(first)} and"
             raise DataError(
-                f"one row per {unit} and {time} was asked for; found {units[code[twice]]!r} in {when.iloc[twice]} in "
-                f"the rows {first!r} and {data.index[twice]!r}, and {len(again):,} such rows in all; add them up first"
+                f"one row per {unit} and {time} was asked for; found {found} {_told(data.index[twice])}, and "
+                f"{len(again):,} such rows in all; add them up first"
             )
         periods = _labels(start + np.arange(len(seen)), frequency)
         return cls(data, unit, time, code, place, units, periods, start, frequency)
@@ -85,9 +86,9 @@ class Long:
         if whole and (missing := np.isnan(found)).any():
             unit, period = np.argwhere(missing)[0]
             raise DataError(
-                f"column {name!r} for every {self.unit} in every {self.time} was asked for; {missing.sum():,} of "
-                f"{missing.size:,} values are missing, the first of {self.units[unit]!r} in {self.periods[period]}; "
-                "leave such units out"
+                f"column {name!r} for every {self.unit} in every {self.time} was asked for; found {missing.sum():,} of "
+                f"{missing.size:,} values missing, the first that of {_told(self.units[unit])} in "
+                f"{self.periods[period]}; leave such units out"
             )
         return found
 
@@ -127,8 +128,8 @@ class Long:
         if (soon := late & (place < width + anticipation)).any():
             raise DesignError(
                 f"effects up to {anticipation} periods before treatment were allowed for; {soon.sum():,} units such as "
-                f"{self.units[soon][0]!r} are treated so soon after the last period, {self.periods[-1]}, that they are "
-                "neither treated nor never treated; leave them out"
+                f"{_told(self.units[soon][0])} are treated so soon after the last period, {self.periods[-1]}, that "
+                "they are neither treated nor never treated; leave them out"
             )
         return np.where(late, np.inf, place)
 
@@ -173,11 +174,11 @@ def _column(data: pd.DataFrame, name: Any, what: str) -> pd.Series:
     names = list(data.columns)
     if isinstance(name, Hashable) and names.count(name) == 1:
         return data[name]
-    near = get_close_matches(str(name), map(str, names), n=3)
+    near = get_close_matches(name, map(str, names)) if isinstance(name, str) else []
     listed = ", ".join(near or map(str, names[:NAMES]))
     found = f"{names.count(name)} of that name" if isinstance(name, Hashable) and name in names else "none of that name"
     raise DataError(
-        f"one column as {what} was asked for, {what} = {cut(repr(name), WORD)}; found {found}; "
+        f"one column as {what} was asked for, {what} = {_told(name)}; found {found}; "
         f"{'did you mean' if near else 'there are'} {listed}{'?' if near else ''}"
     )
 
@@ -186,9 +187,14 @@ def _refuse(wrong: Any, column: pd.Series, asked: str, do: str) -> None:
     """Refuse a column where some of its rows are wrong, and name the first."""
     rows = np.flatnonzero(wrong)
     if len(rows):
-        value, row = cut(repr(column.iloc[rows[0]]), WORD), column.index[rows[0]]
+        value, row = (_told(one.iloc[rows[0]]) for one in (column, column.index.to_series()))
         more = f", and {len(rows) - 1:,} more such rows" if len(rows) > 1 else ""
-        raise DataError(f"column {column.name!r}: {asked} was asked for; found {value} in the row {row!r}{more}; {do}")
+        raise DataError(f"column {column.name!r}: {asked} was asked for; found {value} in the row {row}{more}; {do}")
+
+
+def _told(value: Any) -> str:
+    """Write a value or label; text in quotes."""
+    return cut(repr(value) if isinstance(value, str) else str(value), WORD)
 
 
 def _numbers(column: pd.Series, *, infinite: bool = False) -> Floats:
@@ -211,7 +217,7 @@ def _ordinals(column: pd.Series) -> tuple[Floats, str]:
         column = dates.dt.to_period("M")
     elif kind != "period":
         found = _numbers(column, infinite=True)
-        _refuse(np.isfinite(found) & (found % 1 != 0), column, "whole numbers", "number the periods")
+        _refuse(np.isfinite(found) & (np.floor(found) != found), column, "whole numbers", "number the periods")
         return found, ""
     periods = pd.PeriodIndex(column)
     return np.where(periods.isna(), np.nan, periods.asi8), str(periods.freqstr)
