@@ -58,8 +58,14 @@ class CohortEffects(Shown):
         return self.aggregate("dynamic").plot(xlabel="periods since treatment")
 
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
-        head, rows, notes = self.effects._shown()
-        return head, rows, [*notes, 'averages: .aggregate(), .aggregate("dynamic")']
+        try:
+            head, rows, notes = self.aggregate()._shown()
+        except DesignError:  # no treated cell can be compared: there is no average to show
+            return self.effects._shown()
+        more = (
+            f'{len(self.rows):,} effects by cohort and period: .rows; by periods since treatment: .aggregate("dynamic")'
+        )
+        return head, rows, [*notes, more]
 
 
 def att_gt(
@@ -388,7 +394,7 @@ def honest_bounds(
      1.5    -4.982    -0.8807
        2    -5.627    -0.2339
     95% confidence interval
-    bounds have no point; they exclude zero up to M-bar 2.18
+    bounds have no point; they exclude zero up to 2.18 as M-bar
     """
     if isinstance(study, CohortEffects):
         study = study.aggregate("dynamic")
@@ -403,6 +409,11 @@ def honest_bounds(
             f'{cut(", ".join(study.terms), 60)}; give .aggregate("dynamic"), or all terms from one to another'
         )
     before = int(reference[0]) + 1
+    if unknown := [term for term, error in zip(study.terms, study.std_error, strict=True) if np.isnan(error)]:
+        raise DesignError(
+            f"estimates with errors were asked for; found none for {cut(', '.join(unknown), 60)}; give periods that "
+            'have one, such as .aggregate("dynamic")[["-3", "-2", "0", "1"]]'
+        )
     wanted = ["0"] if target is None else [target] if isinstance(target, str) else list(target)
     places = [study.terms.index(study[term].terms[0]) - before for term in wanted]
     if min(places) < 0:

@@ -255,6 +255,11 @@ def test_honest_bounds_of_an_event_study_are_those_of_its_arrays_with_wider_erro
     [
         (lambda effects: effects.aggregate(), {}, r"found the terms simple; give .aggregate\(\"dynamic\"\)"),
         (lambda effects: effects.aggregate("dynamic")[["-4", "-3", "0", "1"]], {}, "or all terms from one to another"),
+        (
+            lambda effects: analysis.att_gt(Y[5:], FIRST[5:], cluster=FIRST[5:]),
+            {},
+            r"none for -5, -4, .*; give periods",
+        ),
         (lambda effects: effects, {"target": "-3"}, "found -3, and the reference is period -1; choose later"),
         (lambda effects: effects, {"target": "9"}, "term '9' was asked for"),
     ],

@@ -107,6 +107,7 @@ class Bounds(Shown):
 
     @cached_property
     def _usual(self) -> Estimate:
+        zero = "hold zero at any" if np.isnan(self.breakdown) else f"exclude zero up to {self.breakdown:.3g} as"
         return Estimate(
             estimand="honest bounds by M-bar",
             unit=self.unit,
@@ -114,7 +115,7 @@ class Bounds(Shown):
             value=np.full(len(USUAL), np.nan),
             limits=self.ends(USUAL).T,
             level=self.level,
-            reason=f"bounds have no point; they exclude zero up to M-bar {self.breakdown:.3g}",
+            reason=f"bounds have no point; they {zero} M-bar",
         )
 
     @property
