@@ -138,8 +138,9 @@ def att_gt(
     by_unit: dict[str, Any] = {"weights": weights, "cluster": cluster, "strata": strata}
     if long:
         y, first = long.values(outcome, "outcome"), long.dates(first_treated, anticipation)
-        x = None if covariates is None else np.column_stack([*long.covariates(covariates).values()])
-        by_unit = {what: long.constant(name, what).to_numpy() for what, name in by_unit.items() if name is not None}
+        named = long.covariates(covariates)
+        x = np.column_stack([*named.values()]) if named else None
+        by_unit = {what: long.constant(name, what) for what, name in by_unit.items() if name is not None}
     if x is not None and by_unit.pop("strata", None) is not None:
         raise DesignError(
             "effects with covariates and within strata were asked for; found both, and the doubly robust estimator has "
@@ -236,9 +237,10 @@ def exposure_effects(
             "that it does not say; give arrays for all, or the mean over draws as the column `expected`"
         )
     else:
-        sales, (first, second) = (
+        sales, first, second = (
             long.values(outcome, "outcome"),
-            (long.window(before, "before"), long.window(after, "after")),
+            long.window(before, "before"),
+            long.window(after, "after"),
         )
         if first.stop > second.start:
             raise DesignError(
@@ -247,9 +249,9 @@ def exposure_effects(
             )
         held = long.values(exposure, "exposure")[:, second].mean(axis=1)
         given = (sales[:, first].sum(axis=1), sales[:, second].sum(axis=1), held)
-        others = None if covariates is None else long.covariates(covariates)
+        others = long.covariates(covariates)
         usual = None if expected is None else long.covariates([expected])[str(expected)]
-        category = None if category is None else long.constant(category, "category").to_numpy()
+        category = None if category is None else long.constant(category, "category")
     return by_exposure.exposure_effects(
         *given, bins=bins, category=category, covariates=others, expected=usual, redrawn=redrawn, level=level
     )

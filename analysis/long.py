@@ -12,6 +12,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from analysis.display import WORD, cut
@@ -92,27 +93,31 @@ class Long:
             )
         return found
 
-    def constant(self, name: Hashable, what: str, *, missing: bool = False) -> pd.Series:
-        """Return the one value of each unit, by the label of its first row."""
-        column = _column(self.data, name, what)
-        codes, first = pd.factorize(column)[0], np.unique(self.code, return_index=True)[1]
-        one = f"one value for each {self.unit}"
-        _refuse(codes != codes[first][self.code], column, one, "which its first row has not; give all its rows one")
-        if not missing:
-            _refuse(column.isna(), column, one, "fill it in, or leave the unit out")
-        return column.iloc[first]
+    def constant(self, name: Hashable, what: str) -> npt.NDArray[Any]:
+        """Return the one value of each unit, array[unit]: numbers for weights, and never missing."""
+        column = self._first(name, what)
+        _refuse(column.isna(), column, f"a value for each {self.unit}", "fill it in, or leave the unit out")
+        return _numbers(column) if what == "weights" else column.to_numpy()
 
     def covariates(self, names: Any) -> dict[str, Floats]:
         """Return the one number of each unit in some columns, float64[unit] by name; NaN where it is missing."""
-        several = [names] if isinstance(names, str) else list(names)
-        return {str(name): _numbers(self.constant(name, "covariates", missing=True)) for name in several}
+        several = [names] if isinstance(names, str) else [] if names is None else list(names)
+        return {str(name): _numbers(self._first(name, "covariates")) for name in several}
+
+    def _first(self, name: Hashable, what: str) -> pd.Series:
+        """Return a column in the first row of each unit, of which no other row may differ."""
+        column = _column(self.data, name, what)
+        codes, first = pd.factorize(column)[0], np.unique(self.code, return_index=True)[1]
+        differ = codes != codes[first][self.code]
+        _refuse(differ, column, f"one value in all rows of each {self.unit}", "the first row of this one has another")
+        return column.iloc[first]
 
     def dates(self, name: Hashable, anticipation: int = 0) -> Floats:
         """Return the first treated period of each unit, float64[unit], counted from the first; inf for never.
 
         Never treated are also units whose date comes after the last period; with anticipation it must be well after.
         """
-        column = self.constant(name, "first_treated", missing=True)
+        column = self._first(name, "first_treated")
         number, frequency = _ordinals(column)
         dated = np.isfinite(number)
         if not frequency and self.start > 0:
@@ -210,11 +215,13 @@ def _numbers(column: pd.Series, *, infinite: bool = False) -> Floats:
 
 def _ordinals(column: pd.Series) -> tuple[Floats, str]:
     """Return periods as numbers, NaN where they are missing, and their frequency; empty for whole numbers."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
     kind = pd.api.types.infer_dtype(column, skipna=True)
     if kind in DATES:
         dates = pd.to_datetime(column, format="ISO8601", errors="coerce")
         _refuse(dates.isna() & column.notna(), column, "months such as 2021-05", "write it so, or leave it missing")
-        column = dates.dt.to_period("M")
+        column = dates.dt.tz_localize(None).dt.to_period("M")
     elif kind != "period":
         found = _numbers(column, infinite=True)
         _refuse(np.isfinite(found) & (np.floor(found) != found), column, "whole numbers", "number the periods")
