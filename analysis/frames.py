@@ -428,7 +428,7 @@ def honest_bounds(
     bounds = honest_did.honest_bounds(
         study.value, study.widened, before, len(time) - before, target=weights, level=covered
     )
-    return replace(bounds, unit=study.unit)
+    return replace(bounds, unit=study.unit, provenance=study.provenance)
 
 
 def noninferiority(

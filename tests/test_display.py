@@ -1,5 +1,7 @@
 """What results show of themselves: a few narrow lines at a prompt and in a notebook, and intervals where they lie."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
@@ -125,4 +127,6 @@ def test_a_figure_and_a_text_of_what_was_simulated_say_so(shown):
     assert made.plot().get_title().endswith("(simulated)")
     assert repr(made).splitlines()[0].endswith("○")
     assert "○" in repr(shown["answers"]).splitlines()[0]
+    study = replace(analysis.att_gt(Y, FIRST).aggregate("dynamic"), provenance="simulated")
+    assert "○" in repr(analysis.honest_bounds(study)).splitlines()[0]
     plt.close("all")

@@ -62,7 +62,7 @@ class Bounds(Shown):
     mean, covariance : float64[step], float64[step, step]
         Of the steps before treatment, the same with the other sign, the steps after it, and the target.
     level : float
-    unit : str
+    unit, provenance : str
         Of the estimates.
     """
 
@@ -71,6 +71,7 @@ class Bounds(Shown):
     covariance: Floats
     level: float
     unit: str = "units of the estimates"
+    provenance: str = "estimate"
 
     def ends(self, sensitivity: Sequence[float] | Floats) -> Floats:
         """Return the interval for each M-bar, float64[sensitivity, 2], in the estimates' unit.
@@ -115,6 +116,7 @@ class Bounds(Shown):
             value=np.full(len(USUAL), np.nan),
             limits=self.ends(USUAL).T,
             level=self.level,
+            provenance=self.provenance,
             reason=f"bounds have no point; they {zero} M-bar",
         )
 
