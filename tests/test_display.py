@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
+from matplotlib.colors import to_rgba
 
 import analysis
 from analysis.display import MOST, SENTENCE, WORD
@@ -93,16 +94,23 @@ def test_a_panel_tells_its_size_and_whether_it_is_simulated(shown):
 
 def drawn(axes) -> list:
     """Return the segments of the intervals."""
-    return [segment for lines in axes.collections for segment in lines.get_segments()]
+    return [segment for lines in axes.collections[:1] for segment in lines.get_segments()]
 
 
 def test_effects_by_period_are_drawn_where_they_lie_with_their_intervals():
     effects = analysis.att_gt(Y, FIRST)
     axes, rows = effects.plot(), effects.aggregate("dynamic").rows
-    points = next(line for line in axes.lines if line.get_marker() == "o").get_xydata()
-    np.testing.assert_allclose(points, rows[["term", "estimate"]].astype(float))
+    points = axes.collections[1]
+    assert {tuple(colour) for colour in points.get_facecolors()} == {to_rgba("C0")}
+    np.testing.assert_allclose(points.get_offsets(), rows[["term", "estimate"]].astype(float))
     np.testing.assert_allclose([segment[:, 1] for segment in drawn(axes)], rows[["conf_low", "conf_high"]])
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("periods since treatment", "units of y")
+    plt.close("all")
+
+
+def test_a_point_without_an_interval_is_hollow():
+    points = long(2).plot().collections[1]
+    np.testing.assert_allclose(points.get_facecolors(), [to_rgba("white")] * 2)
     plt.close("all")
 
 
