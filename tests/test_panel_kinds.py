@@ -291,6 +291,15 @@ def test_a_site_that_comes_twice_is_refused_and_one_that_is_not_listed_gets_its_
     assert "`platforms: {..., Amazon.com: CODE, Amazon.de: CODE}` in mine.yml, with one of ALI, OWN for CODE" in said
 
 
+def test_a_label_with_a_code_that_is_no_platform_of_the_event_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text(SITES)
+    (tmp_path / "a.yml").write_text("platforms: {Amazon.com: AMZ, Amazon.de: AMAZON}\n")
+    with pytest.raises(
+        DataError, match=r"expected one of AMZ, OWN; found 'Amazon.de', .*; correct `platforms` in .*a\.yml"
+    ):
+        read_panel(tmp_path / "a.csv", map=tmp_path / "a.yml", platforms=["AMZ", "OWN"])
+
+
 def test_without_a_map_a_platform_gets_the_whole_line(tmp_path):
     (tmp_path / "a.csv").write_text(SITES)
     with pytest.raises(

@@ -150,8 +150,11 @@ def _words(block: Block, name: str) -> pa.DictionaryArray:
     if labels and name == "origin":
         coded = pa.array([labels[word] for word in words.to_pylist()]).take(coded.indices).dictionary_encode()
     if name == "platform" and file.allowed:
-        known = [file.code(word) in file.allowed for word in words.to_pylist()]
-        do = _line_of_labels(file, name, words.to_pylist(), labels or {code: code for code in file.allowed})
+        known, do = (
+            [file.code(word) in file.allowed for word in words.to_pylist()],
+            f"correct `platforms` in {file.map}",
+        )
+        do = do if labels else _line_of_labels(file, name, words.to_pylist(), {code: code for code in file.allowed})
         block.refuse_words(coded, known, name, f"one of {', '.join(file.allowed)}", do)
     money = [*named.rates, DOLLARS] if named.money_by_row else [named.currency]
     money += [] if named.rates else [UNITS["simulated"]]
@@ -163,15 +166,16 @@ def _words(block: Block, name: str) -> pa.DictionaryArray:
 
 def _line_of_labels(file: File, name: str, words: Sequence[str], labels: Mapping[str, str]) -> str:
     """Return the line that gives all words a code: that of a label like it, or one that only a person knows."""
-    told = {} if file.named.platforms or name != "platform" else {word: word for word in words if word in labels}
+    listed = bool(getattr(file.named, f"{name}s"))
+    told = {} if listed else {word: word for word in words if word in labels}
     for word in words:
         if word not in labels:
             like = [label for label in labels if word.casefold().startswith(label.casefold())]
             like += difflib.get_close_matches(word, labels, 1, 0.7)
             told[word] = labels[like[0]] if like else "CODE"
-    line = ", ".join(f"{word}: {code}" for word, code in told.items())
+    line = "..., " * listed + ", ".join(f"{word}: {code}" for word, code in told.items())
     codes = f", with one of {', '.join(dict.fromkeys(labels.values()))} for CODE" if "CODE" in told.values() else ""
-    return file.line(f"{name}s: {{{'..., ' if labels is getattr(file.named, f'{name}s') else ''}{line}}}") + codes
+    return file.line(f"{name}s: {{{line}}}") + codes
 
 
 def _line_of_rates(file: File, words: Sequence[str]) -> str:
@@ -256,11 +260,8 @@ def pattern(thousands: str, decimal: str) -> str:
 
 
 def _numbers(block: Block, name: str) -> Floats:
-    cells, file, (thousands, decimal) = (
-        block.raw[name],
-        block.file,
-        (block.file.named.thousands, block.file.named.decimal),
-    )
+    cells, file = block.raw[name], block.file
+    thousands, decimal = file.named.thousands, file.named.decimal
     if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
         if (wrong := ~pc.match_substring_regex(cells, pattern(thousands, decimal)).fill_null(True).to_numpy()).any():
             signs = pc.struct_field(pc.extract_regex(cells, _MONEY), "sign")  # in one column they may be of several
