@@ -145,6 +145,17 @@ def test_thousands_that_could_be_decimals_are_asked_about(tmp_path):
     assert "found '12,50'; give plain digits" in refusal(tmp_path, TEXT.replace("1250.5", '"12,50"', 1))
 
 
+def test_three_digits_behind_every_point_are_asked_about(tmp_path):
+    text = TEXT.replace("1250.5", "1.250")
+    said = refusal(tmp_path, text)
+    assert "row 2, column sales: expected a point that is one of decimals, not with three digits behind each" in said
+    assert """found '1.250', the first of 4 such in rows 2 to 7; write `decimal: "."` in mine.yml if that is""" in said
+    assert read(tmp_path, text, 'decimal: "."\n').sales.max() == 4
+    assert read(tmp_path, text, 'thousands: "."\ndecimal: ","\n').sales.max() == 1250
+    assert read(tmp_path, text.replace("-04,4,", "-04,4.5,")).sales.max() == 4.5
+    assert """write `thousands: "."` and `decimal: ","`""" in refusal(tmp_path, TEXT.replace("1250.5", "1.250.000"))
+
+
 # Dates
 
 

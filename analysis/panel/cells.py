@@ -30,6 +30,8 @@ FORMATS = (
 SIGNS = ((",", "."), ("", ","), (".", ","), (" ", "."), (" ", ","), ("'", "."), ("'", ","))
 """Signs of thousands and decimals that messages propose."""
 _SPELLED = {" ": "[ \u00a0\u202f]", "'": "['\u2019]"}
+_EITHER = r"^(0?|[1-9][0-9]{0,2}(\.[0-9]{3})?)$"
+_ENOUGH = 1000  # cells, after which most columns are known to hold others
 _MONEY = r"(?P<sign>\p{Sc}|元|USD|CNY|RMB|EUR|GBP|JPY|HKD)"
 _BOUNDS = {"minimum": (np.less, "at least"), "maximum": (np.greater, "at most")}
 _BOUNDS["exclusiveMinimum"] = (np.less_equal, "more than")
@@ -270,6 +272,8 @@ def _numbers(block: Block, name: str) -> Floats:
             do = f"take the signs out, and where they are not of USD, {file.line('currency: CODE')} with its `rates`"
             block.refuse(wrong & signed, name, "plain numbers of one currency, without its sign", found, do)
             block.refuse(wrong, name, "a number such as 1250 or 2e-3", do=_line_of_signs(file, cells))
+        if name == "sales" and not file.named.model_fields_set & {"thousands", "decimal"}:
+            _refuse_either(block, cells)
         if thousands:
             cells = pc.replace_substring_regex(cells, _SPELLED.get(thousands, re.escape(thousands)), "")
         if decimal != ".":
@@ -282,10 +286,21 @@ def _numbers(block: Block, name: str) -> Floats:
     return values
 
 
+def _refuse_either(block: Block, sales: pa.ChunkedArray) -> None:
+    """Refuse sales with three digits behind every point, which are as well thousands as decimals."""
+    if pc.all(pc.match_substring_regex(sales[:_ENOUGH], _EITHER)).as_py():
+        pointed = pc.match_substring(sales, ".").fill_null(False).to_numpy()
+        do = f"""{block.file.line('decimal: "."')} if that is what it is, else `thousands: "."` and `decimal: ","`"""
+        if pc.all(pc.match_substring_regex(sales, _EITHER)).as_py():
+            block.refuse(pointed, "sales", "a point that is one of decimals, not with three digits behind each", do=do)
+
+
 def likely_signs(cells: Any) -> list[tuple[str, str]]:
     """Return the `SIGNS` with which all cells of text are numbers: more than one where only a person knows."""
     written = "".join(cells.drop_null().unique().to_pylist())
-    there = [(sign, point) for sign, point in SIGNS if sign in written and (point == "." or point in written)]
+    there = [
+        (sign, point) for sign, point in SIGNS if sign in written and (point == "." or sign == "." or point in written)
+    ]
     found = [signs for signs in there if pc.all(pc.match_substring_regex(cells, pattern(*signs))).as_py()]
     return [(sign, point) for sign, point in found if point == "." or (sign, ".") not in found]
 
