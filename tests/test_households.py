@@ -11,7 +11,7 @@ from analysis.households import purchases
 from analysis.provenance import ROOT
 
 PART = ROOT.parent / "shared" / "purchases" / "open_ecommerce_27_states.parquet"
-COMMITTED = ("purchases", "buyers", "brands", "categories")
+COMMITTED = ("purchases", "buyers", "brands", "categories", "stayers", "half_years")
 LINES = [
     # day, price, quantity, title, code, category, buyer
     ("2021-01-05", "10.99", "2.0", "[2 Pack] Anker Cable, 6 ft", "B01", "ELECTRONIC_CABLE", "ann"),
@@ -22,7 +22,7 @@ LINES = [
     ("2021-02-02", "30", "1", "mpow® H5 | over the ear", "B06", "HEADPHONES", "eve"),
     ("2022-11-01", "9", "1", "Anker Cable", "B01", "ELECTRONIC_CABLE", "ann"),
 ]
-STORES = [("B04", "Mpow"), ("B06", "another"), ("B99", "Aukey")]
+STORES = [("B04", "Mpow"), ("B05", "Some Store"), ("B06", "another"), ("B99", "Aukey")]
 
 
 def made_up(path: Path, lines=LINES) -> Path:
@@ -69,11 +69,24 @@ def test_a_table_of_products_gives_blank_titles_their_brand(tmp_path):
     file = made_up(tmp_path / "bought.csv")
     without, made = purchases.count(file), purchases.count(file, stores(tmp_path / "products.csv"))
     assert without.tables["blanks"]["brand"].tolist() == ["", ""]
-    assert made.tables["blanks"].set_index("code")["brand"].to_dict() == {"B04": "Mpow", "B05": ""}
+    assert made.tables["blanks"].set_index("code")["brand"].to_dict() == {"B04": "Mpow", "B05": "Some"}
     assert made.tables["closed"].groupby("brand")["spend"].sum().to_dict() == {"Mpow": 50.0}
     added = made.tables["purchases"].query("month == '2021-02' and category == 'not known'")
-    assert sorted(added["origin_class"]) == ["blank", "named_chinese"]
-    assert "2 order lines have no title, of 2 product codes; the table of products has a brand of 1." in made.said
+    assert sorted(added["origin_class"]) == ["named_chinese", "other"]
+    assert "2 order lines have no title, of 2 product codes; the table of products has a brand of 2." in made.said
+
+
+def test_stayers_bought_in_both_half_years_and_rare_categories_have_no_half_years(tmp_path):
+    last = [("2021-09-01", "7", "1", "Anker Hub", "B07", "HUB", "ann")] * purchases.FEWEST
+    made = purchases.count(made_up(tmp_path / "bought.csv", [*LINES, *last])).tables
+    counted = made["stayers"].groupby(["half_year", "origin_class"])["purchases"].sum().to_dict()
+    assert counted == {
+        ("2020-09", "named_chinese"): 1,
+        ("2020-09", "pseudo_brand"): 1,
+        ("2021-09", "named_chinese"): 40,
+    }
+    assert set(made["stayers"]["stayers"]) == {1}
+    assert made["half_years"].to_numpy().tolist() == [["2021-09", "hub", "named_chinese", 40]]
 
 
 def test_a_file_of_another_vintage_is_counted_and_said_to_be_one(tmp_path, monkeypatch):

@@ -56,6 +56,17 @@ ELECTRONICS = re.compile(
 )
 CLASSES = {"CN": "named_chinese", "presumed CN": "pseudo_brand"}
 KEYS = ["month", "buyer_group", "category", "origin_class"]
+GROUPED = {
+    "lines": [*KEYS, "brand"],
+    "people": ["month", "buyer_group", "buyer"],
+    "windows": ["half_year", "buyer_group", "buyer", "origin_class"],
+    "names": ["half_year", "name", "origin_class"],
+    "blanks": ["month", "code", "brand"],
+}
+"""What order lines are added up by, as they are read: what is kept in memory."""
+
+STAYED = ["2020-09", "2021-09"]  # half-years, by their first month, in both of which stayers bought
+FEWEST = 40  # order lines of a category in one half-year, so that it stands in the table of half-years
 SUMS = ["purchases", "units", "cents"]
 BYTES_AT_ONCE, ROWS_AT_ONCE = 1 << 22, 1 << 16
 
@@ -110,39 +121,33 @@ def count(file: Path, products: Path | None = None, *, root: Path = DATA) -> Cou
     DataError
         When columns are missing, or a row has no date, price, quantity or buyer that can be read.
     """
-    lists, parts, blanks, buyers = Lists(root), list[pd.DataFrame](), list[pd.DataFrame](), list[pd.DataFrame]()
-    rows, left = 0, 0
+    lists = Lists(root, _stores(products, _blank_codes(file)) if products else {})
+    rows, parts = 0, {name: list[pd.DataFrame]() for name in GROUPED}
     for batch in _batches(file, COLUMNS):
         lines = _lines(file, rows, batch, lists)
         rows += len(lines)
         lines = lines[lines["month"].between(FIRST, LAST)]
-        left += len(lines)
-        buyers.append(lines[["month", "buyer_group", "buyer"]].drop_duplicates())
-        parts.append(_added(lines[lines["origin_class"] != BLANK], "brand"))
-        blanks.append(_added(lines[lines["origin_class"] == BLANK], "code"))
+        for name, by in GROUPED.items():
+            parts[name].append(_added(lines, by))
+    made = {name: _added(pd.concat(parts[name]), by) for name, by in GROUPED.items()}
+    left, blank = int(made["lines"]["purchases"].sum()), made["blanks"]
     if not left:
         _refuse(file, f"purchases from {FIRST} to {LAST}", f"{rows:,} rows, none of these months", "give another file")
-    titled, blank = _again(parts, "brand"), _again(blanks, "code")
-    stores = _stores(products, blank["code"]) if products else {}
-    blank["brand"] = pd.Series([stores.get(code, "") for code in blank["code"]], dtype="str")
-    known = blank["brand"] != ""
-    blank.loc[known, "origin_class"] = blank.loc[known, "brand"].map(lists.origin_class)
-    everything = pd.concat([titled, blank])
-    people = pd.concat(buyers).drop_duplicates()
-    found = f"; the table of products has a brand of {blank.loc[known, 'purchases'].sum():,}" if products else ""
+    branded = blank.loc[blank["brand"] != "", "purchases"].sum()
+    known = f"; the table of products has a brand of {branded:,}" if products else ""
     said = [
         _vintage(file),
-        f"{left:,} order lines of {people['buyer'].nunique():,} people from {FIRST} to {LAST}; "
+        f"{left:,} order lines of {made['people']['buyer'].nunique():,} people from {FIRST} to {LAST}; "
         f"{rows - left:,} of other months are left out.",
-        f"{blank['purchases'].sum():,} order lines have no title, of {blank['code'].nunique():,} product codes{found}.",
+        f"{blank['purchases'].sum():,} order lines have no title, of {blank['code'].nunique():,} product codes{known}.",
     ]
-    return Counts(_tables(everything, blank, people, lists), said)
+    return Counts(_tables(made, lists), said)
 
 
 class Lists:
     """What tokens and categories stand for: lists by hand, and for what no list has, rules."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, stores: dict[str, str]) -> None:
         brands, categories = load("household_brands", root=root), load("household_categories", root=root)
         self.brands = brands.set_index("token")
         self.categories = categories
@@ -154,6 +159,7 @@ class Lists:
         self._closed = {name.lower(): name for name in names}
         self._category: dict[str, str] = dict.fromkeys([""], UNKNOWN)
         self._group: dict[str, int] = {}
+        self.stores = stores
 
     def origin(self, token: str) -> str:
         """Return the origin that is presumed of a token: as listed, in whatever case; by the rule; or nothing."""
@@ -207,16 +213,21 @@ def _lines(file: Path, before: int, batch: dict[str, Any], lists: Lists) -> pd.D
     refuse_first(~(quantity.between(0, 1e9) & (quantity % 1 == 0)), "quantity", "a whole number of at least 0")
     refuse_first(text["buyer"].to_pandas() == "", "buyer", "the id of a buyer")
     units = quantity.astype("int64")
-    tokens, blank = _tokens(batch["title"]), text["title"].to_pandas() == ""
+    blank = pc.equal(text["title"], "")
+    stores = pa.array([lists.stores.get(code, "") for code in text["code"].to_pylist()], pa.string())
+    tokens = pc.if_else(blank, stores, _tokens(batch["title"]))
+    titled, nameless = ~blank.to_pandas(), pc.equal(tokens, "").to_pandas()
     return pd.DataFrame(
         {
             "month": month,
+            "half_year": _each(pa.array(month), _half_year),
             "buyer": text["buyer"].to_pandas(),
             "buyer_group": _each(text["buyer"], lists.group),
+            "name": _each(text["category"], lambda name: name.lower() or UNKNOWN),
             "category": _each(text["category"], lists.category),
-            "origin_class": _each(tokens, lists.origin_class).mask(blank, BLANK),
-            "brand": _each(tokens, lists.brand),
-            "code": text["code"].to_pandas(),
+            "origin_class": _each(tokens, lists.origin_class).mask(nameless & ~titled, BLANK),
+            "brand": _each(tokens, lists.brand).where(titled, stores.to_pandas()),
+            "code": text["code"].to_pandas().mask(titled),  # of titled lines no group has it
             "purchases": 1,
             "units": units,
             "cents": (price * 100).round().astype("int64") * units,
@@ -232,6 +243,12 @@ def _month(day: str) -> str:
         return ""
 
 
+def _half_year(month: str) -> str:
+    """Return the first month, March or September, of the half-year that a month is in."""
+    since = (int(month[5:]) - 3) % 6 if month else 0
+    return str(pd.Period(month, "M") - since) if month else ""
+
+
 def _each(column: Any, function: Any) -> pd.Series:
     """Return a function of each value, called once for each that there is."""
     coded = column.dictionary_encode()
@@ -245,45 +262,71 @@ def _tokens(titles: Any) -> Any:
     return pc.utf8_trim(pc.replace_substring_regex(bare, AFTER, ""), characters=SIGNS)
 
 
-def _added(lines: pd.DataFrame, by: str) -> pd.DataFrame:
-    return lines.groupby([*KEYS, by], sort=False)[SUMS].sum().reset_index()
+def _added(lines: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    return lines.groupby(by, sort=False)[SUMS].sum().reset_index()
 
 
-def _again(parts: list[pd.DataFrame], by: str) -> pd.DataFrame:
-    return _added(pd.concat(parts), by)
-
-
-def _tables(everything: pd.DataFrame, blank: pd.DataFrame, people: pd.DataFrame, lists: Lists) -> dict[str, Any]:
-    by_buyers = ["month", "buyer_group"]
-    active = people.groupby(by_buyers).size().rename("active_buyers")
-    all_lines = everything.groupby(by_buyers)["purchases"].sum()
-    in_category = everything.groupby("category")["purchases"].sum()
-    of_token = everything.groupby("brand")["purchases"].sum()
-    brands = of_token[[bool(lists.origin(token)) for token in of_token.index]].rename_axis("token").reset_index()
-    origin = brands["token"].map(lists.origin)
-    basis = origin.map({"presumed CN": "rule"}).fillna("list, not sourced")
-    brands = brands.assign(origin=origin, basis=basis, source=brands["token"].map(lists.brands["source"]))
-    closed = everything.assign(brand=everything["brand"].map(lists.closed)).query("brand != ''")
-    listed = lists.categories
+def _tables(made: dict[str, pd.DataFrame], lists: Lists) -> dict[str, pd.DataFrame]:
+    lines, by_buyers, listed = made["lines"], ["month", "buyer_group"], lists.categories
+    closed = lines.assign(brand=lines["brand"].map(lists.closed)).query("brand != ''")
+    people = made["people"].groupby(by_buyers)
     return {
-        "purchases": _in_dollars(everything.groupby(KEYS)[SUMS].sum()),
-        "buyers": pd.concat([active, all_lines], axis=1).reset_index(),
-        "brands": brands.sort_values(["purchases", "token"], ascending=[False, True])[
-            ["token", "origin", "basis", "purchases", "source"]
-        ],
-        "categories": listed.assign(purchases=listed["category"].map(in_category).fillna(0).astype("int64")),
-        "closed": _in_dollars(closed.groupby([*by_buyers, "brand"])[SUMS].sum()),
-        "blanks": _in_dollars(blank.groupby(["month", "code", "brand"])[SUMS].sum()),
+        "purchases": _in_dollars(lines, KEYS),
+        "buyers": people.agg(active_buyers=("buyer", "size"), purchases=("purchases", "sum")).reset_index(),
+        "brands": _brands(lines.groupby("brand")["purchases"].sum(), lists),
+        "categories": listed.assign(
+            purchases=[int(lines.loc[lines["category"] == name, "purchases"].sum()) for name in listed["category"]]
+        ),
+        "stayers": _stayers(made["windows"]),
+        "half_years": _half_years(made["names"]),
+        "closed": _in_dollars(closed, [*by_buyers, "brand"]),
+        "blanks": _in_dollars(made["blanks"], ["month", "code", "brand"]),
     }
 
 
-def _in_dollars(sums: pd.DataFrame) -> pd.DataFrame:
+def _brands(counted: pd.Series, lists: Lists) -> pd.DataFrame:
+    brands = counted[[bool(lists.origin(token)) for token in counted.index]].rename_axis("token").reset_index()
+    origin = brands["token"].map(lists.origin)
+    basis = origin.map({"presumed CN": "rule"}).fillna("list, not sourced")
+    brands = brands.assign(origin=origin, basis=basis, source=brands["token"].map(lists.brands["source"]))
+    columns = ["token", "origin", "basis", "purchases", "source"]
+    return brands.sort_values(["purchases", "token"], ascending=[False, True])[columns]
+
+
+def _stayers(windows: pd.DataFrame) -> pd.DataFrame:
+    """Return what those bought who bought in both half-years."""
+    bought = windows[windows["half_year"].isin(STAYED)]
+    stayed = bought[bought.groupby("buyer")["half_year"].transform("nunique") == len(STAYED)]
+    added = _in_dollars(stayed, ["half_year", "buyer_group", "origin_class"])
+    number = stayed.groupby("buyer_group")["buyer"].nunique()
+    added.insert(2, "stayers", added["buyer_group"].map(number))
+    return added
+
+
+def _half_years(names: pd.DataFrame) -> pd.DataFrame:
+    """Return the categories that are not rare, each by half-year and class of origin."""
+    most = names.groupby(["name", "half_year"])["purchases"].sum().groupby("name").max()
+    often = names[names["name"].isin(most[most >= FEWEST].index)].rename(columns={"name": "category"})
+    return often.groupby(["half_year", "category", "origin_class"])["purchases"].sum().reset_index()
+
+
+def _in_dollars(lines: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    sums = lines.groupby(by)[SUMS].sum()
     return sums.assign(spend=sums["cents"] / 100).drop(columns="cents").reset_index()
 
 
-def _stores(file: Path, codes: pd.Series) -> dict[str, str]:
+def _blank_codes(file: Path) -> Any:
+    """Return the product codes of the order lines without a title."""
+    found = [
+        pc.unique(batch["code"].filter(pc.equal(pc.utf8_trim_whitespace(batch["title"]), "")))
+        for batch in _batches(file, COLUMNS)
+    ]
+    return pa.concat_arrays(found).unique()
+
+
+def _stores(file: Path, wanted: Any) -> dict[str, str]:
     """Return the first token of the store of each product code that is asked for, from a table of products."""
-    wanted, found = pa.array(codes.unique()), dict[str, str]()
+    found: dict[str, str] = {}
     for batch in _batches(file, ASINS):
         there = pc.and_(pc.is_in(batch["code"], wanted), pc.not_equal(batch["store"], ""))
         for code, store in zip(*(batch[name].filter(there).to_pylist() for name in ASINS), strict=True):
