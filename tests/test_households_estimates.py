@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.errors import DesignError
+from analysis import data
+from analysis.errors import DataError, DesignError
 from analysis.households import estimates
 from analysis.households.estimates import Asked, Households
 
@@ -120,6 +121,13 @@ def test_growth_per_buyer_does_not_change_where_all_buy_twice_as_often_and_twice
         ),
     )
     assert estimates.growth(twice).value == pytest.approx(estimates.growth(households).value)
+
+
+def test_tables_of_a_folder_give_what_those_of_the_package_give(households, tmp_path):
+    read = Households.read(data.DATA / "households")
+    assert estimates.exposed(read).rows.equals(estimates.exposed(households).rows)
+    with pytest.raises(DataError, match=r"found no purchases\.csv; count the file of purchases again"):
+        Households.read(tmp_path)
 
 
 def test_purchases_without_a_title_are_in_no_share(households):

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.data import DATA, load
-from analysis.errors import DesignError
+from analysis.errors import DataError, DesignError
 from analysis.estimate import Estimate, Floats, refusal
 from analysis.households.purchases import BLANK, STAYED
 
@@ -92,6 +92,14 @@ class Households:
     def load(cls, root: Path = DATA) -> Households:
         """Load the tables of a data folder."""
         return cls(**{name: load(f"household_{name}", root=root) for name in cls.__dataclass_fields__})
+
+    @classmethod
+    def read(cls, folder: Path) -> Households:
+        """Read the tables that ``python -m analysis purchases`` wrote to a folder."""
+        if lost := [name for name in cls.__dataclass_fields__ if not (folder / f"{name}.csv").is_file()]:
+            do = "count the file of purchases again with --out"
+            raise DataError(f"{folder}: expected the tables of households; found no {lost[0]}.csv; {do}.")
+        return cls(**{name: pd.read_csv(folder / f"{name}.csv") for name in cls.__dataclass_fields__})
 
     @cached_property
     def groups(self) -> pd.Index:

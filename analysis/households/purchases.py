@@ -76,8 +76,8 @@ class Counts:
     """What a file was counted to.
 
     `tables` has, by name, those of ``data/households``, and two that stay with whoever has the file: `closed`, the
-    purchases of brands on record as closed, and `blanks`, the product codes of purchases without a title; `said` is
-    what a reader must know of them, a sentence each.
+    purchases of brands that the list of categories names as closed, and `blanks`, the product codes of purchases
+    without a title; `said` is what a reader must know of them, a sentence each.
     """
 
     tables: dict[str, pd.DataFrame]
@@ -173,11 +173,11 @@ class Lists:
         return CLASSES.get(self.origin(token), "other")
 
     def brand(self, token: str) -> str:
-        """Return a token that stands for a brand of presumed origin or one on record as closed, or nothing."""
+        """Return a token that stands for a brand of presumed origin or one that is named as closed, or nothing."""
         return token if self.origin(token) or self.closed(token) else ""
 
     def closed(self, token: str) -> str:
-        """Return the brand on record as closed that a token names, or nothing."""
+        """Return the brand named as closed that a token is, in whatever case, or nothing."""
         return self._closed.get(token.lower(), "")
 
     def category(self, name: str) -> str:
