@@ -131,6 +131,13 @@ def test_a_file_with_other_columns_or_without_any_is_refused(tmp_path, content, 
         purchases.count(file)
 
 
+def test_a_file_without_rows_is_refused_with_or_without_a_table_of_products(tmp_path):
+    file = made_up(tmp_path / "bought.csv", [])
+    for products in (None, stores(tmp_path / "products.csv")):
+        with pytest.raises(DataError, match="found 0 rows, none of these months; give another file"):
+            purchases.count(file, products)
+
+
 def test_a_row_of_another_length_and_a_product_of_two_stores_are_refused(tmp_path):
     file = made_up(tmp_path / "bought.csv")
     with pytest.raises(DataError, match="one store of the product B04; found 'Mpow' and 'Sony'"):

@@ -122,17 +122,18 @@ def count(file: Path, products: Path | None = None, *, root: Path = DATA) -> Cou
         When columns are missing, or a row has no date, price, quantity or buyer that can be read.
     """
     lists = Lists(root, _stores(products, _blank_codes(file)) if products else {})
-    rows, parts = 0, {name: list[pd.DataFrame]() for name in GROUPED}
+    rows, left, parts = 0, 0, {name: list[pd.DataFrame]() for name in GROUPED}
     for batch in _batches(file, COLUMNS):
         lines = _lines(file, rows, batch, lists)
         rows += len(lines)
         lines = lines[lines["month"].between(FIRST, LAST)]
+        left += len(lines)
         for name, by in GROUPED.items():
             parts[name].append(_added(lines, by))
-    made = {name: _added(pd.concat(parts[name]), by) for name, by in GROUPED.items()}
-    left, blank = int(made["lines"]["purchases"].sum()), made["blanks"]
     if not left:
         _refuse(file, f"purchases from {FIRST} to {LAST}", f"{rows:,} rows, none of these months", "give another file")
+    made = {name: _added(pd.concat(parts[name]), by) for name, by in GROUPED.items()}
+    blank = made["blanks"]
     branded = blank.loc[blank["brand"] != "", "purchases"].sum()
     known = f"; the table of products has a brand of {branded:,}" if products else ""
     said = [
@@ -317,11 +318,11 @@ def _in_dollars(lines: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 def _blank_codes(file: Path) -> Any:
     """Return the product codes of the order lines without a title."""
-    found = [
-        pc.unique(batch["code"].filter(pc.equal(pc.utf8_trim_whitespace(batch["title"]), "")))
-        for batch in _batches(file, COLUMNS)
-    ]
-    return pa.concat_arrays(found).unique()
+    found = set[str]()
+    for batch in _batches(file, COLUMNS):
+        blank = pc.equal(pc.utf8_trim_whitespace(batch["title"]), "")
+        found |= set(pc.utf8_trim_whitespace(batch["code"].filter(blank)).to_pylist())
+    return pa.array(sorted(found - {""}), pa.string())
 
 
 def _stores(file: Path, wanted: Any) -> dict[str, str]:
