@@ -217,7 +217,7 @@ def _taken(
         return ()
     first, unit = next(iter(headers)), headers.get("estimate", "").partition(", ")[2]
     names = frame[first].map("{:g}".format) if pd.api.types.is_float_dtype(frame[first]) else frame[first].astype(str)
-    rows = frame.assign(label=names, provenance=kind("estimate"))
+    rows = frame.assign(label=f"{headers[first]}: " + names, provenance=kind("estimate"))
     if isinstance(found, Estimate):
         known = {"id": found.estimand, "months": found.months, "digest": found.digest}
         rows = rows.assign(unit=found.unit, level=found.level, interval=found.interval, reason=found.reason, **known)
@@ -310,7 +310,7 @@ def estimates(
         said.append("Not graded: not among the audited estimands.")
     for name, header in (more or {}).items():
         shown[header] = rows[name]
-    part = of_estimates("estimates", caption, taken)
+    part = of_estimates("estimates", caption, taken[taken["id"] != "check"])
     made = replace(table(shown, " ".join(said), provenance="estimate"), parts=(part,))
     return made + reasons(rows) if why and (rows["reason"].fillna("") != "").any() else made
 

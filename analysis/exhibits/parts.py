@@ -76,8 +76,7 @@ def typed(rows: pd.DataFrame) -> pd.DataFrame:
 
 def read_estimates(text: str) -> pd.DataFrame:
     """Return rows of estimates from the text of :meth:`Part.as_json`."""
-    how: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "float_precision": "round_trip"}
-    return typed(pd.read_csv(io.StringIO(text), dtype=COLUMNS, **how))
+    return typed(pd.read_csv(io.StringIO(text), dtype=COLUMNS, keep_default_na=False, na_values=[""]))
 
 
 def of_figure(handed: Mapping[str, Any]) -> pd.DataFrame:
