@@ -9,7 +9,6 @@ import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import pandas as pd
@@ -59,7 +58,7 @@ class Table:
         ends = zip(rows["conf_low"], rows["conf_high"], units, bounded, strict=True)
         lines = [
             ("", [_plain(label) for label in rows["label"]]),
-            ("Estimand", rows["estimand"].tolist() if len({*self.rows["estimand"]}) > 1 else []),
+            ("Estimand", rows["estimand"].tolist() if (rows["estimand"] != rows["label"]).any() else []),
             ("Effect", [A_SET if a_set else text for a_set, text in zip(points, written("estimate"), strict=True)]),
             ("", [text.replace("–", "") for text in written("std_error", "({})", signed=False)]),
             ("Interval", [f"[{span(low, high, unit)}]" if there else "–" for low, high, unit, there in ends]),
@@ -110,9 +109,8 @@ def write(tables: Sequence[Table], stem: Path) -> list[Path]:
     """
     files = [stem.with_name(f"{stem.name}{kind}") for kind in (".tex", ".docx")]
     files[0].write_text("% Needs \\usepackage{booktabs}.\n" + "\n".join(map(_tex, tables)), encoding="utf-8")
-    command = [str(pandoc()), "--from=html", "--to=docx", f"--output={files[1]}"]
-    page = "\n".join(map(_html, tables))
-    done = subprocess.run(command, input=page, capture_output=True, encoding="utf-8", check=False)
+    command = [str(pandoc()), str(files[0]), "--from=latex", f"--output={files[1]}"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     if done.returncode != 0:
         raise PdfError(f"{files[1].name} cannot be written: pandoc stops with: {done.stderr.strip()}; run again.")
     return files
@@ -138,13 +136,3 @@ def _tex(table: Table) -> str:
         f"\\parbox{{\\linewidth}}{{\\emph{{Notes.}} {table.notes().translate(signs)}}}\n\\end{{table}}\n",
     ]
     return "\n".join(parts)
-
-
-def _html(table: Table) -> str:
-    body = ""
-    for panel in table.panels():
-        rows = [("th" if line == 0 else "td", [name, *cells]) for line, (name, cells) in enumerate(panel)]
-        lines = ["".join(f"<{kind}>{escape(cell)}</{kind}>" for cell in cells) for kind, cells in rows]
-        body += f"<tbody><tr>{'</tr><tr>'.join(lines)}</tr></tbody>"
-    notes = f"<p><em>Notes.</em> {escape(table.notes())}</p>"
-    return f"<table><caption>{escape(table.title)}</caption>{body}</table>{notes}"
