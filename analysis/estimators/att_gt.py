@@ -20,6 +20,9 @@ import pandas as pd
 from analysis.errors import DesignError
 from analysis.estimate import NOTHING_LEFT, Bools, Estimate, Floats, Ints, Labels, effective, rows_by, slopes
 
+__all__ = ["Group", "GroupTime", "att_gt"]
+__dir__ = __all__.copy
+
 Scale = Literal["level", "ratio"]
 BLOCK = 2**15  # numbers that stay in the processor's cache
 
@@ -45,7 +48,7 @@ class Group:
     start: int = 0
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class GroupTime:
     """Effects by cohort and period, which can be averaged further.
 
