@@ -10,21 +10,12 @@ from typing import Any
 import pandas as pd
 from ruamel.yaml import YAML
 
+import analysis
 from analysis.estimands.catalogue import VERBS
 from analysis.provenance import ROOT
 
 DATA = ROOT / "data"
 AUDIT_ALONE = "in the audit of methods alone"
-CALLED = (
-    "panel.read_panel",
-    "market.simulate",
-    "estimands.catalogue.estimate_all",
-    "estimators.att_gt.att_gt",
-    "estimators.exposure.exposure_effects",
-    "estimators.synthetic.synthetic_did",
-    "estimators.honest_did.honest_bounds",
-    "testing.noninferiority",
-)
 
 
 def estimands() -> str:
@@ -69,10 +60,11 @@ def _column(field: dict[str, Any]) -> tuple[str, ...]:
 
 
 def functions() -> str:
-    """Return a section for each name that users call, made of its docstring."""
+    """Return a section for each name that `analysis` offers, made of its docstring."""
     lines = []
-    for name in CALLED:
-        lines += [f"## {name.rpartition('.')[2]}", "", "```{eval-rst}", f".. autofunction:: analysis.{name}", "```", ""]
+    for name in analysis.__all__:
+        kind = "autoclass" if isinstance(getattr(analysis, name), type) else "autofunction"
+        lines += [f"## {name}", "", "```{eval-rst}", f".. {kind}:: analysis.{name}", "```", ""]
     return "\n".join(lines)
 
 

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from ruamel.yaml import YAML
 
+import analysis
 from analysis import data
 from analysis.provenance import ROOT
 
@@ -93,6 +94,11 @@ def test_every_data_file_and_each_of_its_columns_is_in_the_dictionary(pages):
     for resource in json.loads((ROOT / "data" / "datapackage.json").read_bytes())["resources"]:
         for field in resource["schema"]["fields"]:
             assert f">{field['name']}<" in dictionary
+
+
+def test_every_name_that_users_call_is_in_the_reference(pages):
+    assert analysis.__all__
+    assert [name for name in analysis.__all__ if f'id="analysis.{name}"' not in page(pages, "reference").text] == []
 
 
 def test_every_report_is_in_the_list_of_programs(pages):
