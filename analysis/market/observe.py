@@ -114,4 +114,5 @@ def _panel(market: Market, sales: Floats, rows: pd.DataFrame) -> Panel:
         months=pd.period_range(FIRST_MONTH, periods=MONTHS, freq="M"),
         provenance="simulated",
         dropped=pd.DataFrame([rule for rule in dropped if rule[2]], columns=["what", "rule", "count"]),
+        population="census",
     )

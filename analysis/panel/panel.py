@@ -81,6 +81,8 @@ class Panel:
         "real" or "simulated".
     dropped : DataFrame
         What the file held and the panel does not: `what`, `rule`, `count`; no row where nothing was left out.
+    population : str
+        What the firms are of all that there are: "census", "sample" (with weights) or "not representative".
 
     Raises
     ------
@@ -95,6 +97,7 @@ class Panel:
     months: pd.PeriodIndex
     provenance: str
     dropped: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["what", "rule", "count"]))
+    population: str = "not representative"
     _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
