@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import grades
-from analysis.config import Event, read_event
+from analysis.config import Event, Population, read_event
 from analysis.errors import DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from analysis.panel import Panel
 
 Sections = list[tuple[str, pd.DataFrame]]
-NOT_REPRESENTATIVE = "not representative"  # of the sellers that claims are about, as the map of a panel says
+NOT_REPRESENTATIVE: Population = "not representative"  # of the sellers that claims are about
 QUANTILES = ("least", "quarter", "half", "three quarters", "most")
 ASKED = ("comparison", "post_from", "post_to", "base_months", "anticipation", "cluster")  # of a design, by a notebook
 

@@ -592,7 +592,9 @@ def test_parts_that_do_not_fit_each_other_are_no_panel(change, said):
 
 def test_frictionless_reads_the_schema_and_finds_a_panel_valid(tmp_path):
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
-    rows = rows_of(random_panel(np.random.default_rng(23))).assign(account="a", renamed_from="", currency="sim-$")
+    rows = rows_of(random_panel(np.random.default_rng(23))).assign(
+        account="a", renamed_from="", currency="sim-$", weight=1
+    )
     rows[list(columns())].to_csv(tmp_path / "panel.csv", index=False)
     resource = {"name": "panel", "type": "table", "path": "panel.csv", "encoding": "utf-8", "schema": schema}
     package = {"$schema": "https://datapackage.org/profiles/2.0/datapackage.json", "resources": [resource]}

@@ -348,3 +348,52 @@ def test_the_order_of_rows_changes_no_link_and_no_closure(tmp_path):
 def test_a_map_that_says_nothing_changes_nothing(tmp_path):
     text = f"{HEADER}\nA,a,CN,toys,AMZ,2021-01,1,\nB,b,CN,toys,AMZ,2021-01,1,\n"
     assert read(tmp_path, text, "{}\n").digest == read_panel(tmp_path / "mine.csv").digest
+
+
+# What the firms are of
+
+
+WEIGHED = (
+    f"{HEADER},weight\nA,a,CN,toys,AMZ,2021-01,3,,10\nA,a,CN,toys,AMZ,2021-02,0,,10\nB,b,US,toys,AMZ,2021-01,5,,2\n"
+)
+
+
+def test_sales_of_a_weighted_sample_are_those_of_the_population_and_its_firms_are_counted_once(tmp_path):
+    panel = read(tmp_path, WEIGHED, "population: sample\n")
+    np.testing.assert_array_equal(panel.platform("AMZ"), [[30, 0], [10, np.nan]])
+    assert panel.population == "sample"
+    assert list(panel.firms.columns) == ["brand_group", "origin", "category", "closed_on", "dose", "risk"]
+    assert panel.dropped["what"].tolist() == ["firms"]
+    assert "multiplied by their weights" in panel.dropped["rule"].item()
+
+
+def test_a_panel_is_not_representative_unless_its_map_or_its_metadata_say_so(tmp_path):
+    plain = read(tmp_path, WEIGHED.replace("weight", "note"), "columns: {firm: firm}\n")
+    assert plain.population == "not representative"
+    assert read(tmp_path, WEIGHED.replace("weight", "note"), "population: census\n").population == "census"
+    sample = read(tmp_path, WEIGHED, "population: sample\n")
+    sample.to_parquet(tmp_path / "sample.parquet")
+    again = read_panel(tmp_path / "sample.parquet")
+    assert (again.population, again.digest) == ("sample", sample.digest)
+    np.testing.assert_array_equal(again.sales, sample.sales)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named", "said"),
+    [
+        ("weight", "weight", "population: census\n", "found a column of weights, and the population census; write"),
+        (
+            "weight",
+            "weight",
+            "absent: missing\n",
+            "a column of weights, and the population not said; write `population",
+        ),
+        ("weight", "note", "population: sample\n", "found no column 'weight'; write `population: sample`"),
+        (",,2", ",,0", "population: sample\n", "row 4, column weight: expected more than 0; found '0'"),
+        (",,2", ",,", "population: sample\n", "row 4, column weight: expected a number; found nothing"),
+        ("2021-02,0,,10", "2021-02,0,,9", "population: sample\n", "column weight: expected one value for the firm 'A'"),
+    ],
+)
+def test_a_weight_without_a_sample_or_a_sample_without_weights_is_refused(tmp_path, old, new, named, said):
+    with pytest.raises(DataError, match=said):
+        read(tmp_path, WEIGHED.replace(old, new), named)

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-from analysis.config import DOLLARS, ISO_MONTH, Map, Wide, as_month, load
+from analysis.config import DOLLARS, ISO_MONTH, Map, Wide, as_day, load
 from analysis.errors import DataError
 from analysis.estimate import Bools, Floats
 from analysis.panel.panel import MONTH, NUMBER, TEXT, UNITS, columns
@@ -99,6 +99,13 @@ def open_file(path: Path, map: Path | None, allowed: Sequence[str] | None) -> Fi
             asked = f"one column {column!r}" + (f", which {map} says is {name}" if map else "")
             do = f"correct `columns` in {map}" if map else "remove what is there twice"
             file.refuse_header(asked, f"the columns {', '.join(header)}", do)
+    weighted, population = "weight" in theirs, named.population or said.get("population", "")
+    if weighted != (population == "sample") and not (population == "sample" and "population" in said):
+        found = (
+            f"a column of weights, and the population {population or 'not said'}" if weighted else "no column 'weight'"
+        )
+        do = "write `population: sample` in its map and name the column of weights under `columns`, or leave out both"
+        refuse(path, "weights of a sample", found, do)
     if named.closures == "account" and ("account" not in theirs or "dose" in theirs):
         asked = "accounts that were closed one by one, from which doses are made"
         found = "a column of doses" if "dose" in theirs else "no column 'account'"
@@ -121,10 +128,10 @@ def _find_months(file: File, wide: Wide) -> None:
     asked, months = f"columns of sales called {wide.prefix}MONTH, the month as {wide.format}", file.months
     for column in file.header:
         word = column.removeprefix(wide.prefix)
-        month, taken = as_month(word, wide.format), column in file.theirs.values()
+        month, taken = (as_day(word, wide.format) or "")[:7], column in file.theirs.values()
         if taken or not column.startswith(wide.prefix) or not (wide.prefix or month or _serial(word)):
             continue  # without a prefix any other column may stand beside the months
-        if month is None:
+        if not month:
             do = f"rename the column, or correct `wide` in {file.map}"
             file.refuse_header(asked, f"the column {column!r}{_serial(word)}", do)
         if month in months.values() or file.header.count(column) > 1:
@@ -345,8 +352,8 @@ def _months(block: Block, name: str) -> Floats:
         within = ~np.isnat(times) & (found != times)
         block.refuse(within, name, "the first day of a month", do="set the day to 1, once the month is right")
     else:
-        coded, pattern = _coded(block, name), ISO_MONTH if of_header else block.file.named.month_format
-        by_word = [as_month(word, pattern) if word else "NaT" for word in coded.dictionary.to_pylist()]
+        coded, pattern = _coded(block, name), ISO_MONTH if of_header else block.file.named.month_format[0]
+        by_word = [(as_day(word, pattern) or "")[:7] if word else "NaT" for word in coded.dictionary.to_pylist()]
         asked = "a month YYYY-MM" if pattern == ISO_MONTH else f"the first day of a month, as {pattern}"
         block.refuse_words(coded, by_word, name, asked)
         found = np.array(by_word, dtype="datetime64[M]")[np.asarray(coded.indices)]
@@ -369,6 +376,8 @@ def _numbers(block: Block, name: str) -> Floats:
         raise pa.ArrowInvalid("yes and no are no numbers, though they can be cast to some")
     values = np.asarray(cells.cast(pa.float64()))
     block.refuse(np.isinf(values), name, "a finite number")
+    if columns()[name].get("constraints", {}).get("required"):
+        block.refuse(np.isnan(values), name, "a number")
     return values
 
 

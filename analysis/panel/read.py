@@ -24,7 +24,18 @@ import pyarrow.compute as pc
 from analysis.errors import DataError
 from analysis.estimate import Bools, Floats, Ints
 from analysis.panel.file import ROWS_AT_ONCE, File, blocks, month_text, open_file, refuse, shown
-from analysis.panel.panel import MONTH, NUMBER, ORDER, SIMULATED_ID, TEXT, UNITS, Panel, attributes, columns
+from analysis.panel.panel import (
+    MONTH,
+    NUMBER,
+    ORDER,
+    POPULATIONS,
+    SIMULATED_ID,
+    TEXT,
+    UNITS,
+    Panel,
+    attributes,
+    columns,
+)
 
 _WAITING_BYTES = 1 << 26  # of sales that wait in memory; more go to a temporary file
 _WAITING = np.dtype([("unit", np.int32), ("platform", np.int32), ("month", np.int32), ("sales", np.float64)])
@@ -88,6 +99,8 @@ def read_panel(
         units, linked = _linked(rows, units, home)
         firms, units = _firms(rows, units), units[units.columns.intersection(["firm", "account"])]
         sales, seen = _sales(rows, units, order)
+    if "weight" in file.theirs:
+        sales *= firms["weight"].to_numpy()[:, np.newaxis, np.newaxis]
     known = (seen & (sales >= 0)).any(axis=(1, 2))
     if known.sum() < 2:
         found = f"{known.sum()} ({', '.join(firms.index[known])})"
@@ -96,6 +109,11 @@ def read_panel(
     notes = [
         ("columns", "not named in the map", len({*file.header} - {*file.theirs.values(), *file.months})),
         *linked,
+        (
+            "firms",
+            "of a sample: their sales are multiplied by their weights, and what counts firms counts those of it",
+            len(firms) * ("weight" in file.theirs),
+        ),
         (cells, "added up with another account of their firm", rows.count - int(seen.sum())),
         (cells, "their firm has no known sales in any month", int(seen[~known].sum())),
         ("firms", "they have no known sales in any month", int((~known).sum())),
@@ -105,7 +123,9 @@ def read_panel(
     _fill_absent(sales, seen, zero=file.named.absent == "zero")
     dropped = pd.DataFrame([note for note in notes if note[2]], columns=["what", "rule", "count"])
     months = pd.PeriodIndex.from_ordinals(np.arange(rows.first, rows.last + 1), freq="M", name="month")
-    return Panel(sales, firms, order, months, provenance, dropped)
+    population = file.named.population or file.said.get("population", POPULATIONS[-1])
+    firms = firms.drop(columns="weight")
+    return Panel(sales, firms, order, months, provenance, dropped, population=population)
 
 
 # All rows of a file
@@ -173,7 +193,7 @@ def _gather(file: File, waiting: IO[bytes]) -> tuple[_Rows, pd.DataFrame]:
     Units stand in the order in which they appear; words as codes, months and numbers as NaN where missing.
     """
     values, months, count = defaultdict[str, _Values](_Values), set[int](), 0
-    names = [name for name in ("firm", "account", "renamed_from", *attributes()) if name in file.theirs]
+    names = [name for name in ("firm", "account", "renamed_from", *attributes(), "weight") if name in file.theirs]
     unit_of = "unit" if "account" in names and file.owner == "firm" else file.owner
     said = np.zeros((len(names), 0))
     for block in blocks(file):
@@ -338,12 +358,12 @@ def _close(rows: _Rows, units: pd.DataFrame, root: Ints, home: str) -> Notes:
 def _firms(rows: _Rows, units: pd.DataFrame) -> pd.DataFrame:
     """Return what describes the firms, in the order of their ids; refuse units of a firm that differ."""
     heads = units.sort_values("first").drop_duplicates("firm").set_index("firm").sort_index()
-    named = [name for name in attributes() if name in heads]
+    named = [name for name in (*attributes(), "weight") if name in heads]
     given = {name: units[name].to_numpy() for name in units}
     for name in named if len(heads) < len(units) else ():
         expected = heads[name].loc[given["firm"]].to_numpy()
         _refuse_two(rows.file, rows.values, "firm", name, given, expected, given["first"])
-    firms: dict[str, Any] = {"risk": np.nan, "dose": np.where(heads["closed_on"].isna(), np.nan, 1.0)}
+    firms: dict[str, Any] = {"weight": 1.0, "risk": np.nan, "dose": np.where(heads["closed_on"].isna(), np.nan, 1.0)}
     for name in named:
         firms[name] = heads[name].to_numpy()
         if columns()[name]["type"] == TEXT:
@@ -352,7 +372,7 @@ def _firms(rows: _Rows, units: pd.DataFrame) -> pd.DataFrame:
             months = heads[name].astype("Int64").to_numpy("datetime64[M]", na_value=np.datetime64("NaT"))
             firms[name] = months.astype("datetime64[us]")
     ids = rows.values["firm"].known.take(pa.array(heads.index)).to_pandas()
-    return pd.DataFrame(firms, index=pd.Index(ids, name="firm"))[attributes()]
+    return pd.DataFrame(firms, index=pd.Index(ids, name="firm"))[[*attributes(), "weight"]]
 
 
 def _sales(rows: _Rows, units: pd.DataFrame, platforms: tuple[str, ...]) -> tuple[Floats, Bools]:
