@@ -32,6 +32,8 @@ default_role = "code"  # a name between single backticks in a docstring
 toc_object_entries = False
 html_theme = "furo"
 html_title = project
+html_static_path = ["_static"]
+html_css_files = ["own.css"]
 html_copy_source = False
 html_math_renderer = "mathml"
 
