@@ -50,7 +50,8 @@ def _short(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 def intervals(rows: pd.DataFrame, *, title: str, unit: str, xlabel: str, reason: str) -> Axes:
     """Draw estimates as points with their intervals: numbered terms along the x axis, names below each other.
 
-    `rows` has `term`, `estimate`, `conf_low`, `conf_high`; where all are missing, the reason is written.
+    A point without an interval is hollow. `rows` has `term`, `estimate`, `conf_low`, `conf_high`; where all of them are
+    missing, the reason is written.
     """
     from matplotlib import pyplot as plt
 
@@ -58,18 +59,20 @@ def intervals(rows: pd.DataFrame, *, title: str, unit: str, xlabel: str, reason:
     along, ends = bool(number.notna().all()), (rows["conf_low"], rows["conf_high"])
     _, axes = plt.subplots(figsize=(6.4, 3.2 if along else 0.9 + 0.3 * len(rows)), layout="constrained")
     look: dict[str, Any] = {"color": "0.6", "lw": 0.8, "zorder": 0}
+    inside = ["white" if hollow else "C0" for hollow in ends[0].isna()]
+    point: dict[str, Any] = {"facecolors": inside, "edgecolors": "C0", "zorder": 3}
     if rows[["estimate", "conf_low", "conf_high"]].isna().all(axis=None):
         axes.text(0.5, 0.5, fill(cut(reason, SENTENCE), 60), transform=axes.transAxes, ha="center", va="center")
         axes.set_axis_off()
     elif along:
         axes.axhline(0, **look)
         axes.vlines(number, *ends)
-        axes.plot(number, rows["estimate"], "o")
+        axes.scatter(number, rows["estimate"], **point)
         axes.set(xlabel=xlabel, ylabel=unit)
     else:
         axes.axvline(0, **look)
         axes.hlines(rows.index, *ends)
-        axes.plot(rows["estimate"], rows.index, "o")
+        axes.scatter(rows["estimate"], rows.index, **point)
         axes.set_yticks(rows.index, [cut(term, WORD) for term in rows["term"]])
         axes.set(xlabel=unit, ylim=(len(rows) - 0.5, -0.5))
     axes.set_title(fill(cut(title, SENTENCE), 70))

@@ -58,8 +58,14 @@ class CohortEffects(Shown):
         return self.aggregate("dynamic").plot(xlabel="periods since treatment")
 
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
-        head, rows, notes = self.effects._shown()
-        return head, rows, [*notes, 'averages: .aggregate(), .aggregate("dynamic")']
+        try:
+            head, rows, notes = self.aggregate()._shown()
+        except DesignError:  # no treated cell can be compared: there is no average to show
+            return self.effects._shown()
+        more = (
+            f'{len(self.rows):,} effects by cohort and period: .rows; by periods since treatment: .aggregate("dynamic")'
+        )
+        return head, rows, [*notes, more]
 
 
 def att_gt(
@@ -132,8 +138,9 @@ def att_gt(
     by_unit: dict[str, Any] = {"weights": weights, "cluster": cluster, "strata": strata}
     if long:
         y, first = long.values(outcome, "outcome"), long.dates(first_treated, anticipation)
-        x = None if covariates is None else np.column_stack([*long.covariates(covariates).values()])
-        by_unit = {what: long.constant(name, what).to_numpy() for what, name in by_unit.items() if name is not None}
+        named = long.covariates(covariates)
+        x = np.column_stack([*named.values()]) if named else None
+        by_unit = {what: long.constant(name, what) for what, name in by_unit.items() if name is not None}
     if x is not None and by_unit.pop("strata", None) is not None:
         raise DesignError(
             "effects with covariates and within strata were asked for; found both, and the doubly robust estimator has "
@@ -230,9 +237,10 @@ def exposure_effects(
             "that it does not say; give arrays for all, or the mean over draws as the column `expected`"
         )
     else:
-        sales, (first, second) = (
+        sales, first, second = (
             long.values(outcome, "outcome"),
-            (long.window(before, "before"), long.window(after, "after")),
+            long.window(before, "before"),
+            long.window(after, "after"),
         )
         if first.stop > second.start:
             raise DesignError(
@@ -241,9 +249,9 @@ def exposure_effects(
             )
         held = long.values(exposure, "exposure")[:, second].mean(axis=1)
         given = (sales[:, first].sum(axis=1), sales[:, second].sum(axis=1), held)
-        others = None if covariates is None else long.covariates(covariates)
+        others = long.covariates(covariates)
         usual = None if expected is None else long.covariates([expected])[str(expected)]
-        category = None if category is None else long.constant(category, "category").to_numpy()
+        category = None if category is None else long.constant(category, "category")
     return by_exposure.exposure_effects(
         *given, bins=bins, category=category, covariates=others, expected=usual, redrawn=redrawn, level=level
     )
@@ -388,7 +396,7 @@ def honest_bounds(
      1.5    -4.982    -0.8807
        2    -5.627    -0.2339
     95% confidence interval
-    bounds have no point; they exclude zero up to M-bar 2.18
+    bounds have no point; they exclude zero up to 2.18 as M-bar
     """
     if isinstance(study, CohortEffects):
         study = study.aggregate("dynamic")
@@ -403,6 +411,11 @@ def honest_bounds(
             f'{cut(", ".join(study.terms), 60)}; give .aggregate("dynamic"), or all terms from one to another'
         )
     before = int(reference[0]) + 1
+    if unknown := [term for term, error in zip(study.terms, study.std_error, strict=True) if np.isnan(error)]:
+        raise DesignError(
+            f"estimates with errors were asked for; found none for {cut(', '.join(unknown), 60)}; give periods that "
+            'have one, such as .aggregate("dynamic")[["-3", "-2", "0", "1"]]'
+        )
     wanted = ["0"] if target is None else [target] if isinstance(target, str) else list(target)
     places = [study.terms.index(study[term].terms[0]) - before for term in wanted]
     if min(places) < 0:
@@ -415,7 +428,7 @@ def honest_bounds(
     bounds = honest_did.honest_bounds(
         study.value, study.widened, before, len(time) - before, target=weights, level=covered
     )
-    return replace(bounds, unit=study.unit)
+    return replace(bounds, unit=study.unit, provenance=study.provenance)
 
 
 def noninferiority(

@@ -12,6 +12,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from analysis.display import WORD, cut
@@ -62,7 +63,7 @@ class Long:
         place = (number - start).astype(np.int64)
         seen = np.unique(place)
         if (gaps := np.diff(seen) > 1).any():
-            after, missing = _labels(start + seen[gaps][0] + np.arange(2), frequency)
+            after, missing = _labels(start + seen[:-1][gaps][0] + np.arange(2), frequency)
             raise DataError(
                 f"periods without gaps were asked for; column {time!r} has {after} and later ones, but no row of "
                 f"{missing}; add its rows, write months as 2021-05, or number the periods in their order"
@@ -71,9 +72,10 @@ class Long:
         if (again := np.flatnonzero(key.duplicated())).size:
             twice = again[0]
             first = data.index[np.flatnonzero(key == key[twice])[0]]
+            found = f"{_told(units[code[twice]])} in {when.iloc[twice]} in the rows {_told(first)} and"
             raise DataError(
-                f"one row per {unit} and {time} was asked for; found {units[code[twice]]!r} in {when.iloc[twice]} in "
-                f"the rows {first!r} and {data.index[twice]!r}, and {len(again):,} such rows in all; add them up first"
+                f"one row per {unit} and {time} was asked for; found {found} {_told(data.index[twice])}, and "
+                f"{len(again):,} such rows in all; add them up first"
             )
         periods = _labels(start + np.arange(len(seen)), frequency)
         return cls(data, unit, time, code, place, units, periods, start, frequency)
@@ -85,33 +87,37 @@ class Long:
         if whole and (missing := np.isnan(found)).any():
             unit, period = np.argwhere(missing)[0]
             raise DataError(
-                f"column {name!r} for every {self.unit} in every {self.time} was asked for; {missing.sum():,} of "
-                f"{missing.size:,} values are missing, the first of {self.units[unit]!r} in {self.periods[period]}; "
-                "leave such units out"
+                f"column {name!r} for every {self.unit} in every {self.time} was asked for; found {missing.sum():,} of "
+                f"{missing.size:,} values missing, the first that of {_told(self.units[unit])} in "
+                f"{self.periods[period]}; leave such units out"
             )
         return found
 
-    def constant(self, name: Hashable, what: str, *, missing: bool = False) -> pd.Series:
-        """Return the one value of each unit, by the label of its first row."""
-        column = _column(self.data, name, what)
-        codes, first = pd.factorize(column)[0], np.unique(self.code, return_index=True)[1]
-        one = f"one value for each {self.unit}"
-        _refuse(codes != codes[first][self.code], column, one, "which its first row has not; give all its rows one")
-        if not missing:
-            _refuse(column.isna(), column, one, "fill it in, or leave the unit out")
-        return column.iloc[first]
+    def constant(self, name: Hashable, what: str) -> npt.NDArray[Any]:
+        """Return the one value of each unit, array[unit]: numbers for weights, and never missing."""
+        column = self._first(name, what)
+        _refuse(column.isna(), column, f"a value for each {self.unit}", "fill it in, or leave the unit out")
+        return _numbers(column) if what == "weights" else column.to_numpy()
 
     def covariates(self, names: Any) -> dict[str, Floats]:
         """Return the one number of each unit in some columns, float64[unit] by name; NaN where it is missing."""
-        several = [names] if isinstance(names, str) else list(names)
-        return {str(name): _numbers(self.constant(name, "covariates", missing=True)) for name in several}
+        several = [names] if isinstance(names, str) else [] if names is None else list(names)
+        return {str(name): _numbers(self._first(name, "covariates")) for name in several}
+
+    def _first(self, name: Hashable, what: str) -> pd.Series:
+        """Return a column in the first row of each unit, of which no other row may differ."""
+        column = _column(self.data, name, what)
+        codes, first = pd.factorize(column)[0], np.unique(self.code, return_index=True)[1]
+        differ = codes != codes[first][self.code]
+        _refuse(differ, column, f"one value in all rows of each {self.unit}", "the first row of this one has another")
+        return column.iloc[first]
 
     def dates(self, name: Hashable, anticipation: int = 0) -> Floats:
         """Return the first treated period of each unit, float64[unit], counted from the first; inf for never.
 
         Never treated are also units whose date comes after the last period; with anticipation it must be well after.
         """
-        column = self.constant(name, "first_treated", missing=True)
+        column = self._first(name, "first_treated")
         number, frequency = _ordinals(column)
         dated = np.isfinite(number)
         if not frequency and self.start > 0:
@@ -127,8 +133,8 @@ class Long:
         if (soon := late & (place < width + anticipation)).any():
             raise DesignError(
                 f"effects up to {anticipation} periods before treatment were allowed for; {soon.sum():,} units such as "
-                f"{self.units[soon][0]!r} are treated so soon after the last period, {self.periods[-1]}, that they are "
-                "neither treated nor never treated; leave them out"
+                f"{_told(self.units[soon][0])} are treated so soon after the last period, {self.periods[-1]}, that "
+                "they are neither treated nor never treated; leave them out"
             )
         return np.where(late, np.inf, place)
 
@@ -173,11 +179,11 @@ def _column(data: pd.DataFrame, name: Any, what: str) -> pd.Series:
     names = list(data.columns)
     if isinstance(name, Hashable) and names.count(name) == 1:
         return data[name]
-    near = get_close_matches(str(name), map(str, names), n=3)
+    near = get_close_matches(name, map(str, names)) if isinstance(name, str) else []
     listed = ", ".join(near or map(str, names[:NAMES]))
     found = f"{names.count(name)} of that name" if isinstance(name, Hashable) and name in names else "none of that name"
     raise DataError(
-        f"one column as {what} was asked for, {what} = {cut(repr(name), WORD)}; found {found}; "
+        f"one column as {what} was asked for, {what} = {_told(name)}; found {found}; "
         f"{'did you mean' if near else 'there are'} {listed}{'?' if near else ''}"
     )
 
@@ -186,9 +192,14 @@ def _refuse(wrong: Any, column: pd.Series, asked: str, do: str) -> None:
     """Refuse a column where some of its rows are wrong, and name the first."""
     rows = np.flatnonzero(wrong)
     if len(rows):
-        value, row = cut(repr(column.iloc[rows[0]]), WORD), column.index[rows[0]]
+        value, row = (_told(one.iloc[rows[0]]) for one in (column, column.index.to_series()))
         more = f", and {len(rows) - 1:,} more such rows" if len(rows) > 1 else ""
-        raise DataError(f"column {column.name!r}: {asked} was asked for; found {value} in the row {row!r}{more}; {do}")
+        raise DataError(f"column {column.name!r}: {asked} was asked for; found {value} in the row {row}{more}; {do}")
+
+
+def _told(value: Any) -> str:
+    """Write a value or label; text in quotes."""
+    return cut(repr(value) if isinstance(value, str) else str(value), WORD)
 
 
 def _numbers(column: pd.Series, *, infinite: bool = False) -> Floats:
@@ -204,14 +215,16 @@ def _numbers(column: pd.Series, *, infinite: bool = False) -> Floats:
 
 def _ordinals(column: pd.Series) -> tuple[Floats, str]:
     """Return periods as numbers, NaN where they are missing, and their frequency; empty for whole numbers."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
     kind = pd.api.types.infer_dtype(column, skipna=True)
     if kind in DATES:
         dates = pd.to_datetime(column, format="ISO8601", errors="coerce")
         _refuse(dates.isna() & column.notna(), column, "months such as 2021-05", "write it so, or leave it missing")
-        column = dates.dt.to_period("M")
+        column = dates.dt.tz_localize(None).dt.to_period("M")
     elif kind != "period":
         found = _numbers(column, infinite=True)
-        _refuse(np.isfinite(found) & (found % 1 != 0), column, "whole numbers", "number the periods")
+        _refuse(np.isfinite(found) & (np.floor(found) != found), column, "whole numbers", "number the periods")
         return found, ""
     periods = pd.PeriodIndex(column)
     return np.where(periods.isna(), np.nan, periods.asi8), str(periods.freqstr)

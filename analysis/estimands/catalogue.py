@@ -95,7 +95,7 @@ class Answers(Shown, dict[str, Estimate]):
         return in_rows([(name, self.labels[name], found) for name, found in self.items()])
 
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
-        signs = " ".join(sorted({MARKS[found.provenance] for found in self.values()}))
+        signs = " ".join(sorted({MARKS[found.provenance] for found in self.values() if not found.refused}))
         shown = self.rows[["id", "estimate", "conf_low", "conf_high", "unit", "reason"]]
         return f"{len(self)} of the estimands {signs}", shown, []
 

@@ -62,7 +62,7 @@ class Bounds(Shown):
     mean, covariance : float64[step], float64[step, step]
         Of the steps before treatment, the same with the other sign, the steps after it, and the target.
     level : float
-    unit : str
+    unit, provenance : str
         Of the estimates.
     """
 
@@ -71,6 +71,7 @@ class Bounds(Shown):
     covariance: Floats
     level: float
     unit: str = "units of the estimates"
+    provenance: str = "estimate"
 
     def ends(self, sensitivity: Sequence[float] | Floats) -> Floats:
         """Return the interval for each M-bar, float64[sensitivity, 2], in the estimates' unit.
@@ -107,6 +108,7 @@ class Bounds(Shown):
 
     @cached_property
     def _usual(self) -> Estimate:
+        zero = "hold zero at any" if np.isnan(self.breakdown) else f"exclude zero up to {self.breakdown:.3g} as"
         return Estimate(
             estimand="honest bounds by M-bar",
             unit=self.unit,
@@ -114,7 +116,8 @@ class Bounds(Shown):
             value=np.full(len(USUAL), np.nan),
             limits=self.ends(USUAL).T,
             level=self.level,
-            reason=f"bounds have no point; they exclude zero up to M-bar {self.breakdown:.3g}",
+            provenance=self.provenance,
+            reason=f"bounds have no point; they {zero} M-bar",
         )
 
     @property
