@@ -136,7 +136,7 @@ def write(folder: Path, seed: int, *, marked: bool = True) -> tuple[Panel, dict[
     known = {name: value for name, value in truth.scalars().items() if name in ESTIMANDS}
     folder.mkdir(parents=True, exist_ok=True)
     text = export(panel, seed).to_csv(index=False, lineterminator="\r\n")
-    text = text if marked else text.replace("SIM-", "")
+    text = text if marked else text.replace("SIM-", "S")
     (folder / "export.csv").write_text(text, encoding="utf-8-sig", newline="")
     told = {"provenance": "simulated", "preset": PRESET, "seed": seed, "scalars": known}
     (folder / "truth.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")

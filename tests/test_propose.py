@@ -184,6 +184,20 @@ def test_closing_dates_that_differ_between_accounts_are_those_of_accounts(tmp_pa
     assert any("关店日期 differs within 1 firms" in line for line in proposed(tmp_path, frame))
 
 
+def test_a_file_of_accounts_alone_asks_for_the_firm_and_for_those_closed_together(tmp_path):
+    lines = proposed(tmp_path, rows().rename(columns={"卖家": "店铺"}).drop(columns="品牌"))
+    assert any(line.startswith("  account: 店铺") for line in lines)
+    assert any(line.startswith("  # ? firm: 店铺") for line in lines)
+    assert any(line.startswith("  # ? which column is brand_group?") for line in lines)
+
+
+def test_columns_that_end_in_numbers_are_no_months_and_a_share_is_no_dose(tmp_path):
+    frame = rows().assign(**{"Store 11": 1, "Store 12": 2, "Store 13": 3}, market_share=0.5)
+    lines = proposed(tmp_path, frame)
+    assert not any(line.startswith(("wide", "  dose")) for line in lines)
+    assert any(line.startswith("# not used: market_share") for line in lines)
+
+
 def test_rows_that_are_absent_raise_the_question_what_that_means(tmp_path):
     assert not any(line.startswith("absent") for line in proposed(tmp_path, rows()))
     assert 'absent: "?"' in proposed(tmp_path, rows()[lambda all_: all_.index % 7 > 0])
@@ -208,8 +222,24 @@ def test_every_type_of_file_gives_the_same_columns(tmp_path):
     assert {*found.values()} == {found["csv"]}
 
 
+def test_any_name_and_word_is_written_so_that_the_map_can_be_read(tmp_path):
+    odd = {"销售额_usd": '销售额\n(USD): "net"', "平台": "平台 #1: {a}", "品牌": "- 品牌"}
+    frame = rows().rename(columns=odd).replace({"亚马逊": "Amazon: 'com' #1", "US": "null"})
+    mapped = load(answered(tmp_path, "\n".join(proposed(tmp_path, frame))), Map)
+    assert {*mapped.columns.values()} == {*frame}
+    assert mapped.platforms == {"Amazon: 'com' #1": "AMZ", "eBay.de": "EBY"}
+    assert mapped.origins == {"中国": "CN", "China": "CN", "null": "other"}
+
+
 def test_what_is_no_table_is_refused(tmp_path):
-    for name, content in (("a.txt", b"x"), ("a.parquet", b"x"), ("a.xlsx", b"x"), ("a.csv", b""), ("a.csv", b"a,b\n")):
+    for name, content in (
+        ("a.txt", b"x"),
+        ("a.parquet", b"x"),
+        ("a.xlsx", b"x"),
+        ("a.csv", b""),
+        ("a.csv", b"a\n"),
+        ("a.csv", b"a\n1,2\n"),
+    ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataError, match=r"asked for; found"):
             propose(tmp_path / name)

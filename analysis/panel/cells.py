@@ -95,7 +95,9 @@ def blocks(file: File) -> Iterator[Block]:
             for limit in [limit for limit in _BOUNDS if limit in limits]:
                 (broken, asked), bound = _BOUNDS[limit], limits[limit]
                 number = np.datetime64(bound).astype(int) if kind == MONTH else bound
-                block.refuse(broken(block.typed[name], number), name, f"{asked} {bound}")
+                block.refuse(
+                    broken(block.typed[name], number), name, f"{asked} {bound if kind == MONTH else f'{bound:,}'}"
+                )
             if limits.get("required") and kind != TEXT:
                 asked = "a number" if kind == NUMBER else "a month"
                 block.refuse(np.isnan(block.typed[name]), name, asked)
@@ -174,7 +176,7 @@ def _line_of_labels(
     for word in words:
         if word not in labels:
             like = [label for label in labels if word.casefold().startswith(label.casefold())]
-            like += difflib.get_close_matches(word, labels, 1, 0.8)
+            like += difflib.get_close_matches(word, labels, 1, 0.7)
             told.append(f"{word}: {(labels[like[0]] or like[0]) if like else 'CODE'}")
         elif labels[word] is None:
             told.append(f"{word}: {word}")
@@ -209,11 +211,9 @@ def _months(block: Block, name: str) -> Floats:
 def _days(block: Block, name: str) -> Days:
     """Return the days of words in the formats of the map; refuse what none of them reads, or two in different ways."""
     coded, named = _coded(block, name), block.file.named
-    key, formats = "month_format", named.month_format
-    if name == "closed_on" and named.closed_format:
-        key, formats = "closed_format", named.closed_format
-    if name == "month" and block.file.months:
-        formats = (ISO_MONTH,)
+    key, formats = "month_format", (ISO_MONTH,) if block.file.months else named.month_format
+    if name == "closed_on":
+        key, formats = "closed_format", named.closed_format or named.month_format
     length = 7 if name != "month" or named.rows == "month" else 10  # what two formats have to agree on
     words = coded.dictionary.to_pylist()
     read = [{format_: day for format_ in formats if (day := as_day(word, format_))} for word in words]
@@ -225,7 +225,6 @@ def _days(block: Block, name: str) -> Days:
     asked = f"a date as {' or '.join(formats)}" if formats != (ISO_MONTH,) else "a month YYYY-MM"
     wrong = [word for word, ways in zip(words, read, strict=True) if word and not ways]
     right = [not word or bool(ways) for word, ways in zip(words, read, strict=True)]
-    key = "closed_format" if name == "closed_on" and (named.closed_format or any(map(any, read))) else key
     block.refuse_words(coded, right, name, asked, _line_of_formats(block.file, key, words, wrong, formats))
     found: Days = np.array([next(iter(ways.values()), "NaT") for ways in read], dtype="datetime64[D]")
     return np.asarray(found[np.asarray(coded.indices)])

@@ -31,9 +31,9 @@ def refuse_months(rows: Rows, by_month: Ints) -> None:
         late = by_month[place + 1 :].sum() <= by_month[: place + 1].sum()
         month = np.concatenate([row["month"] for row in rows.as_read()])
         apart = month > place if late else month <= place
-        found = f"{month_text(month[apart.argmax()])!r}, in one of {apart.sum():,} rows that no row of the "
-        found += f"{steps.max() - 1} months {'before' if late else 'after'} joins to the others"
-        do = "correct the month, or leave these rows out"
+        found = f"{month_text(month[apart.argmax()])!r}, without a row in the {steps.max() - 1} months "
+        found += f"{'before' if late else 'after'} it" + f", the first of {apart.sum():,} such" * bool(apart.sum() > 1)
+        do = "correct the month, or leave out what stands apart"
         file.refuse(int(apart.argmax()), "month", "months without a gap of a year", found, do)
 
 
@@ -53,7 +53,7 @@ def refuse_spellings(rows: Rows) -> None:
         second = next(place for place, code in enumerate(same) if same.index(code) < place)
         pair = [unique[place].as_py() for place in (same.index(same[second]), second)]
         labels = getattr(file.named, f"{name}s", {}) or {word: word for word in unique.to_pylist()}
-        one = "CN" if "CN" in pair else pair[0]
+        one = "CN" if name == "origin" and plain[second].as_py() == "cn" else min(pair)
         line = ", ".join(f"{label}: {one if code in pair else code}" for label, code in labels.items())
         do = "write it in one way in all rows" if name == "firm" else file.line(f"{name}s: {{{line}}}")
         where = f"{file.path}, column {file.called(name)}"

@@ -266,15 +266,16 @@ def _sheet(path: Path, name: str | None) -> pa.Table:
     if not header:
         refuse(path, "a header and rows", "an empty sheet", "export it again")
     cells = [[row[place] if place < len(row) else None for row in rows] for place in range(len(header))]
-    return pa.table([_column(column) for column in cells], ["" if name is None else str(name) for name in header])
+    return pa.table([_column(column) for column in cells], [_text(name) or "" for name in header])
 
 
 def _column(cells: list[Any]) -> pa.Array:
-    try:
-        return pa.array(cells)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        dated = [f"{cell:%Y-%m-%d}" if isinstance(cell, datetime) else cell for cell in cells]
-        return pa.array([None if cell is None else str(cell) for cell in dated])
+    kinds = {type(cell) for cell in cells if cell is not None}
+    return pa.array(cells if len(kinds) < 2 or kinds == {int, float} else [_text(cell) for cell in cells])
+
+
+def _text(cell: Any) -> str | None:
+    return f"{cell:%Y-%m-%d}" if isinstance(cell, datetime) else None if cell is None else str(cell)
 
 
 # Rows

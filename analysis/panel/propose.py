@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 
 import pandas as pd
@@ -25,7 +26,7 @@ from analysis.panel.panel import columns
 NAMES = {  # words in the names of their columns, by ours; the first line that fits a name and its values holds
     "closed_on": r"关店|封号|封店|关闭|停用|clos(ed|ing|ure)|suspen|shut|banned",
     "renamed_from": r"曾用|原名|former|renamed|previous",
-    "dose": r"dose|share|比例|占比",
+    "dose": r"dose|clos.*share|[关封].*(比例|占比)",
     "weight": r"权重|weight",
     "risk": r"风险|可疑|risk|suspic",
     "currency": r"币种|货币|currency",
@@ -58,7 +59,7 @@ DATES += [f"{day}{month}{a}%{year}" for a in " -" for day in ("", f"%d{a}") for 
 DATES += [f"%Y{a}%m{a}%d{b}%H:%M{second}" for a in "-/" for b in " T" for second in (":%S", "")]
 ASK = '"?"'
 LOOKED_AT = 1 << 26  # bytes of a text file
-AT_MOST = 20_000  # words of a column that are tried
+LABELS = 100  # at most, of platforms, origins and currencies
 
 
 def propose(path: Path) -> str:
@@ -96,7 +97,10 @@ def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
             separator = max(",;\t|", key=header.count)
             if separator != {"csv": ",", "tsv": "\t"}[kind]:
                 said.append(f"separator: {_json(separator)}  # {header.count(separator)} of them in the header")
-            return pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False), said
+            cells = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False)
+            if not isinstance(cells.index, pd.RangeIndex):
+                raise ValueError("rows with more cells than the header")
+            return cells, said
         if kind == "xlsx":
             sheets = pd.read_excel(path, sheet_name=None)
             if len(sheets) > 1:
@@ -113,8 +117,13 @@ def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
 class _Column:
     """A column of theirs."""
 
-    name: str
+    called: str
     cells: pd.Series
+
+    @property
+    def name(self) -> str:
+        """Its name, in one line."""
+        return " ".join(self.called.split())
 
     @cached_property
     def text(self) -> pd.Series:
@@ -136,21 +145,16 @@ class _Column:
         return {word: count for word, count in self.text.value_counts().to_dict().items() if word}
 
     @cached_property
-    def some(self) -> list[str]:
-        """As many of its words as are tried."""
-        return [*self.words][:: 1 + len(self.words) // AT_MOST]
-
-    @cached_property
     def dates(self) -> tuple[dict[str, str], list[str], list[list[str]]]:
         """What its words are as dates: see `_as_dates`."""
-        return _as_dates(self.some)
+        return _as_dates([*self.words])
 
     @cached_property
     def numbers(self) -> list[tuple[str, str]]:
         """The separators of thousands and decimals with which its words are numbers, one pair for each reading."""
-        bare = [re.sub(MONEY, "", word.lower()).strip() for word in self.some if re.search(r"\d", word)]
+        bare = [re.sub(MONEY, "", word.lower()).strip() for word in self.words if re.search(r"\d", word)]
         readings = dict[tuple[float, ...], tuple[str, str]]()
-        for thousands, decimal in NUMBERS if len(bare) > len(self.some) / 2 else ():
+        for thousands, decimal in NUMBERS if len(bare) > len(self.words) / 2 else ():
             groups = rf"\d{{1,3}}({re.escape(thousands)}\d{{3}})+|" if thousands else ""
             number = re.compile(rf"[-+]?({groups}\d+)?({re.escape(decimal)}\d*)?(e[-+]?\d+)?")
             if all(map(number.fullmatch, bare)):
@@ -167,7 +171,8 @@ class _Column:
 
     def can_be(self, ours: str) -> bool:
         """Whether its words are of the kind that one of our columns has."""
-        return self.kind in KINDS[ours].split() if ours in KINDS else self.kind != "date"
+        listed = ours not in ("platform", "origin", "currency") or len(self.words) <= LABELS
+        return listed and (self.kind in KINDS[ours].split() if ours in KINDS else self.kind != "date")
 
     @property
     def said(self) -> str:
@@ -175,7 +180,8 @@ class _Column:
         if days := sorted(self.dates[0].values()):
             return f"{days[0][:7]} to {days[-1][:7]}"
         each = f", {sum(self.words.values()) / len(self.words):,.0f} rows each" if self.words else ""
-        return f"{len(self.words):,} different{each}{', such as ' * bool(each)}{', '.join([*self.words][:3])}"
+        such = ", ".join(" ".join(word.split())[:30] for word in [*self.words][:3])
+        return f"{len(self.words):,} different{each}{', such as ' * bool(each)}{such}"
 
 
 def _as_dates(words: list[str]) -> tuple[dict[str, str], list[str], list[list[str]]]:
@@ -191,7 +197,8 @@ def _as_dates(words: list[str]) -> tuple[dict[str, str], list[str], list[list[st
     for alike in shapes.values() if len(shapes) < 20 else ():
         readings = dict[tuple[str, ...], str]()
         for pattern in DATES:
-            if all(found := tuple(_day(word, pattern) for word in alike)):
+            found = tuple(takewhile(bool, (_day(word, pattern) for word in alike)))
+            if len(found) == len(alike):
                 readings.setdefault(found, pattern)
         other -= len(alike) if readings else 0
         if len({tuple(day[:7] for day in found) for found in readings}) > 1:
@@ -220,9 +227,12 @@ class _Look:
         """The prefix and the columns of months, where at least three are named so."""
         groups = dict[str, list[_Column]]()
         for column in self.all:
-            if named := re.fullmatch(r"(.*?)((?:19|20)\d\d.*|[A-Z][a-z]{2,8}[ -]?\d{2,4})", column.name):
+            if named := re.fullmatch(r"(.*?)((?:19|20)\d\d.*|[A-Z][a-z]{2,8}[ -]?\d{2,4})", column.called):
                 groups.setdefault(named[1], []).append(column)
-        return next(((prefix, group) for prefix, group in groups.items() if len(group) >= 3), ("", []))
+        for prefix, group in groups.items():
+            if len(group) >= 3 and any(_as_dates([column.called.removeprefix(prefix) for column in group])):
+                return prefix, group
+        return "", []
 
     @cached_property
     def may_be(self) -> dict[str, list[_Column]]:
@@ -230,12 +240,13 @@ class _Look:
         found, left = dict[str, list[_Column]](), [column for column in self.all if column not in self.wide[1]]
         for column in [*left]:
             named = [ours for ours in NAMES if re.search(NAMES[ours], column.name.lower()) and column.can_be(ours)]
-            if ours := column.name if column.name in columns() else next(iter(named), ""):
+            if ours := column.called if column.called in columns() else next(iter(named), ""):
                 found.setdefault(ours, []).append(column)
                 left.remove(column)
         for ours, words in BY_WORDS.items():
             if ours not in found:
-                group = [column for column in left if any(re.fullmatch(words, word.lower()) for word in column.some)]
+                able = [column for column in left if column.can_be(ours)]
+                group = [column for column in able if any(re.fullmatch(words, word.lower()) for word in column.words)]
                 found |= {ours: group} if group else {}
         return {ours: _certain(ours, group) for ours, group in found.items()}
 
@@ -249,17 +260,17 @@ class _Look:
         for ours, about in columns().items():
             group = self.may_be.get(ours, [])
             if len(group) == 1:
-                yield f"  {ours}: {_yaml(group[0].name)}  # {group[0].said}"
+                yield f"  {ours}: {_yaml(group[0].called)}  # {group[0].said}"
                 continue
             if not group and (about.get("optional") or (self.wide[1] and ours in ("month", "sales"))):
                 continue
             yield f"  # ? which column is {ours}? {about['description'].partition('.')[0]}"
-            named = [
-                column for column in self.all if re.search(NAMES[ours], column.name.lower()) and column not in used
-            ]
-            alone = self.may_be.get("firm", []) if ours == "brand_group" else []
-            for column in group or named or alone:
-                yield f"  # ? {ours}: {_yaml(column.name)}  # {column.said}"
+            left = [column for column in self.all if column not in used]
+            named = [column for column in left if re.search(NAMES[ours], column.name.lower())]
+            alike = self.may_be.get({"brand_group": "firm", "firm": "account"}.get(ours, ""), [])
+            for column in group or named or alike:
+                yield f"  # ? {ours}: {_yaml(column.called)}  # {column.said}"
+                used.add(column)
         yield from (f"# not used: {column.name}  # {column.said}" for column in self.all if column not in used)
 
     def rest(self) -> Iterator[str]:
@@ -278,7 +289,8 @@ class _Look:
                 line = f"{_yaml(word)}: {[*codes, 'WMT'][0]}  # {count:,} rows"
                 yield f"  {line}" if codes else f"  # ? {line}; WMT is other marketplaces too, OWN own sites"
         if (column := self.one("origin")) and not {*column.words} <= {"CN", "other"}:
-            yield "origins:  # CN for China"
+            found = any(re.fullmatch(CHINA, word.lower()) for word in column.words)
+            yield "origins:  # CN for China" if found else f"# ? none of {column.name} is China\norigins:"
             for word, count in column.words.items():
                 line = f"{_yaml(word)}: {'CN' if re.fullmatch(CHINA, word.lower()) else 'other'}  # {count:,} rows"
                 yield f"  # ? {line}; or CN?" if re.fullmatch(NEAR, word.lower()) else f"  {line}"
@@ -287,7 +299,7 @@ class _Look:
         """Yield the formats of months and closures."""
         prefix, group = self.wide
         if group:
-            _, formats, undecided = _as_dates([column.name.removeprefix(prefix) for column in group])
+            _, formats, undecided = _as_dates([column.called.removeprefix(prefix) for column in group])
             pattern = _json(formats[0]) if len(formats) == 1 and not undecided else ASK
             yield f"wide: {{prefix: {_json(prefix)}, format: {pattern}}}  # {len(group)} columns of sales"
         usual = ["%Y-%m"]
@@ -296,7 +308,7 @@ class _Look:
             if column is None or column.kind != "date" or column.typed:
                 continue
             days, formats, undecided = column.dates
-            other = [word for word in column.some if word not in days]
+            other = [word for word in column.words if word not in days]
             if undecided:
                 answers = [_json([*formats, pattern]) for patterns in undecided for pattern in patterns]
                 yield from _ask(key, f"day or month first in {column.name}, as in {other[0]}?", answers)
@@ -319,10 +331,10 @@ class _Look:
             return
         separators = [f"{_json(thousands)}\ndecimal: {_json(decimal)}" for thousands, decimal in sales.numbers]
         if len(separators) > 1:
-            yield from _ask("thousands", f"what is {max(sales.some, key=len)} in {sales.name}?", separators)
+            yield from _ask("thousands", f"what is {max(sales.words, key=len)} in {sales.name}?", separators)
         elif separators != ['""\ndecimal: "."']:
             yield f"thousands: {separators[0]}"
-        if none := [word for word in sales.some if not re.search(r"\d", word)]:
+        if none := [word for word in sales.words if not re.search(r"\d", word)]:
             yield f"# ? no numbers in {sales.name}: {', '.join(none[:4])}; leave such cells empty, which is not known"
 
     def _currency(self) -> Iterator[str]:
@@ -336,12 +348,12 @@ class _Look:
                 rate = "1" if re.fullmatch(DOLLARS, word.lower()) else ASK
                 yield f"  {_yaml(word)}: {rate}  # {by_row.words[word]:,} rows"
         elif sales:
-            in_cells = {sign for word in sales.some for sign in re.findall(MONEY, word.lower())}
+            in_cells = {sign for word in sales.words for sign in re.findall(MONEY, word.lower())}
             signs = in_cells | {*re.findall(MONEY, (self.wide[0] or sales.name).lower())}
             if in_cells:
                 yield f"# ? money in cells of {sales.name}: {', '.join(in_cells)}; take it out, into a column currency"
             if not (len(signs) == 1 and re.fullmatch(DOLLARS, *signs)):
-                what = f"in which currency is {sales.name}? {', '.join(signs) or 'Nothing'} says it; {rates}"
+                what = f"which currency? {sales.name} says {', '.join(signs) or 'nothing of it'}; rates are {rates}"
                 yield from _ask("currency", what, ["USD", 'CNY\nrates: "?"'])
 
     def _closures(self) -> Iterator[str]:

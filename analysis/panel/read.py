@@ -120,7 +120,7 @@ def read_panel(
     if not (sales[:, 0] > 0).any():
         asked, found = f"sales of more than 0 on the home platform {home}", "none in any row"
         refuse(path, asked, found, f"look at the column {file.called('sales')}, or name another `home`")
-    cells = "cells" if file.months else "rows"
+    cells = {"day": "days", "week": "weeks or parts of one"}.get(file.named.rows, "cells" if file.months else "rows")
     weighing = "of a sample: each stands in sales for as many as its weight, and counts as one"
     notes += [
         *linked,
@@ -176,7 +176,7 @@ def _gather(file: File, waiting: IO[bytes]) -> tuple[Rows, pd.DataFrame, Notes]:
         begins = date[0] if begins is None else begins
         if file.named.rows == "week":
             asked = f"a week that begins on the same day of the week as that of row {file.row(0)}"
-            block.refuse((date - begins).astype(np.int64) % 7 != 0, "month", asked)
+            block.refuse((date - begins).astype(np.int64) % 7 != 0, "month", asked, do="correct the day")
         ends += [date.min(), date.max()]
         count += len(unit)
     if not count:
@@ -378,11 +378,14 @@ def _sales(rows: Rows, units: pd.DataFrame, platforms: tuple[str, ...]) -> tuple
     shape = (len(units), len(codes), rows.last - rows.first + 1)
     sales, bits, used = np.zeros(shape), np.zeros(shape, dtype=np.uint32 if by_day else np.uint8), 0
     position, axis = np.argsort(units.index), np.argsort(of_labels)
-    for row in rows.sales():
+    for row in [np.concatenate([*rows.sales()])] if by_day else rows.sales():
         at = np.ravel_multi_index((position[row["unit"]], axis[row["platform"]], row["month"] - rows.first), shape)
-        np.add.at(sales.reshape(-1), at, row["sales"])
-        day = row["day"].astype(bits.dtype) if by_day else bits.dtype.type(0)
-        np.bitwise_or.at(bits.reshape(-1), at, bits.dtype.type(1) << day)
+        if by_day:
+            order = np.lexsort((row["day"], at))  # a sum has the same last digit in whichever order the rows stand
+            np.add.at(sales.reshape(-1), at[order], row["sales"][order])
+            np.bitwise_or.at(bits.reshape(-1), at, np.uint32(1) << row["day"].astype(np.uint32))
+        else:
+            sales.reshape(-1)[at], bits.reshape(-1)[at] = row["sales"], 1
         used += len(row)
     if int(np.bitwise_count(bits).sum(dtype=np.int64)) < used:
         _refuse_again(rows, units)
