@@ -169,6 +169,18 @@ def test_rows_of_a_refusal_have_its_reason_and_no_number():
     assert rows[["estimate", "std_error", "conf_low", "mde", "n"]].isna().all(axis=None)
 
 
+def test_rows_say_what_was_asked_of_which_panel_and_on_what_their_interval_rests():
+    panel, design = by_hand(), Design(cluster="firm")
+    found = displacement(panel, design)
+    rows = as_rows(found)
+    assert rows["df"].tolist() == found.freedom.tolist()
+    assert {*rows["comparison"]} == {"low_exposure"}
+    assert {*rows["months"]} == {design.sample(panel).window}
+    assert {*rows["digest"]} == {panel.digest}
+    refused = as_rows(refusal("nobody was closed"), {"seen": ("E3g", "growth")})
+    assert refused[["months", "digest", "comparison", "interval"]].to_numpy().tolist() == [[""] * 4]
+
+
 def test_rows_are_called_by_their_terms_where_nothing_else_is_said():
     panel, design = by_hand(), Design(cluster="firm")
     rows = as_rows(displacement(panel, design))

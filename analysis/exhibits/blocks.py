@@ -183,11 +183,11 @@ def table(
     if isinstance(frame, Estimate) and frame.refused:
         return not_estimable(frame, caption)
     found, shown = frame, kind(provenance)
-    frame = with_interval(frame) if isinstance(frame, Estimate) else frame
+    frame = with_interval(found) if isinstance(found, Estimate) else found
     headers = dict(columns or {name: str(name) for name in frame.columns})
     if "truth" in headers and frame["truth"].isna().all():
         del headers["truth"]
-    taken = _taken(found, frame, headers, caption)
+    taken = _taken(found, headers, caption)
     caption, head, filled = _titled(caption, shown, list(headers.values())), "", []
     for name, header in headers.items():
         if name in (write or {}):
@@ -206,21 +206,19 @@ def table(
     return Block(f'<table class="exhibit">{parts}</table>', f"Table: {caption}", taken)
 
 
-def _taken(
-    found: pd.DataFrame | Estimate, frame: pd.DataFrame, headers: Mapping[str, str], caption: str
-) -> tuple[Part, ...]:
+def _taken(found: pd.DataFrame | Estimate, headers: Mapping[str, str], caption: str) -> tuple[Part, ...]:
     """Return the rows of a table of estimates or of their limits, to be taken away; of another table nothing.
 
     They are called by the first column; their unit is what the header of estimates says after a comma.
     """
-    if not {"estimate", "conf_low"} & set(frame):
+    rows, first, unit = rows_of(found), next(iter(headers)), headers.get("estimate", "").partition(", ")[2]
+    if not {"estimate", "conf_low"} & set(rows):
         return ()
-    first, unit = next(iter(headers)), headers.get("estimate", "").partition(", ")[2]
-    names = frame[first].map("{:g}".format) if pd.api.types.is_float_dtype(frame[first]) else frame[first].astype(str)
-    rows = frame.assign(label=names, provenance=kind("estimate"))
+    names = rows[first].map("{:g}".format if pd.api.types.is_float_dtype(rows[first]) else str)
+    rows = rows.assign(label=f"{headers[first]}: " + names, provenance=kind("estimate"))
     if isinstance(found, Estimate):
-        known = {"id": found.estimand, "months": found.months, "digest": found.digest}
-        rows = rows.assign(unit=found.unit, level=found.level, interval=found.interval, reason=found.reason, **known)
+        known = {"id": found.estimand, "months": found.months, "digest": found.digest, "unit": found.unit}
+        rows = rows.assign(level=found.level, interval=found.interval, reason=found.reason, **known)
     return (of_estimates("estimates", caption, rows if "unit" in rows else rows.assign(unit=unit)),)
 
 
@@ -310,7 +308,7 @@ def estimates(
         said.append("Not graded: not among the audited estimands.")
     for name, header in (more or {}).items():
         shown[header] = rows[name]
-    part = of_estimates("estimates", caption, taken)
+    part = of_estimates("estimates", caption, taken[taken["id"] != "check"])
     made = replace(table(shown, " ".join(said), provenance="estimate"), parts=(part,))
     return made + reasons(rows) if why and (rows["reason"].fillna("") != "").any() else made
 

@@ -14,31 +14,11 @@ import numpy as np
 import pandas as pd
 
 MIME = "application/vnd.market-impact+json"
-TEXTS, NUMBERS = "str", "float64"
 COLUMNS = {
-    "report": TEXTS,
-    "table": "int64",
-    "estimand": TEXTS,
-    "label": TEXTS,
-    "estimate": NUMBERS,
-    "std_error": NUMBERS,
-    "df": NUMBERS,
-    "conf_low": NUMBERS,
-    "conf_high": NUMBERS,
-    "level": NUMBERS,
-    "interval": TEXTS,
-    "n": NUMBERS,
-    "unit": TEXTS,
-    "mde": NUMBERS,
-    "grade": TEXTS,
-    "truth": NUMBERS,
-    "window": TEXTS,
-    "comparison": TEXTS,
-    "panel": TEXTS,
-    "provenance": TEXTS,
-    "market": TEXTS,
-    "as_of": TEXTS,
-    "reason": TEXTS,
+    **{"report": "str", "table": "int64", "estimand": "str", "label": "str"},
+    **dict.fromkeys(("estimate", "std_error", "df", "conf_low", "conf_high", "level", "n", "mde", "truth"), "float64"),
+    **dict.fromkeys(("unit", "interval", "grade", "window", "comparison", "panel"), "str"),
+    **dict.fromkeys(("provenance", "market", "as_of", "reason"), "str"),
 }
 """Columns of an estimate that is taken away, and their types; ``docs/estimates.md`` says what they hold.
 
@@ -70,14 +50,13 @@ def of_estimates(kind: Literal["answer", "estimates"], caption: str, rows: pd.Da
 
 def typed(rows: pd.DataFrame) -> pd.DataFrame:
     """Return rows with the types of `COLUMNS`; text that is missing is empty."""
-    empty = {name: "" for name, kind in COLUMNS.items() if kind == TEXTS} | {"table": 0}
+    empty = {name: "" for name, kind in COLUMNS.items() if kind == "str"} | {"table": 0}
     return rows.astype(dict.fromkeys(empty, object)).fillna(empty).astype(COLUMNS)
 
 
 def read_estimates(text: str) -> pd.DataFrame:
     """Return rows of estimates from the text of :meth:`Part.as_json`."""
-    how: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "float_precision": "round_trip"}
-    return typed(pd.read_csv(io.StringIO(text), dtype=COLUMNS, **how))
+    return typed(pd.read_csv(io.StringIO(text), dtype=COLUMNS, keep_default_na=False, na_values=[""]))
 
 
 def of_figure(handed: Mapping[str, Any]) -> pd.DataFrame:

@@ -9,7 +9,6 @@ import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import pandas as pd
@@ -59,11 +58,12 @@ class Table:
         ends = zip(rows["conf_low"], rows["conf_high"], units, bounded, strict=True)
         lines = [
             ("", [_plain(label) for label in rows["label"]]),
+            ("Estimand", rows["estimand"].tolist() if (rows["estimand"] != rows["label"]).any() else []),
             ("Effect", [A_SET if a_set else text for a_set, text in zip(points, written("estimate"), strict=True)]),
-            ("", written("std_error", "({})", signed=False)),
+            ("", [text.replace("–", "") for text in written("std_error", "({})", signed=False)]),
             ("Interval", [f"[{span(low, high, unit)}]" if there else "–" for low, high, unit, there in ends]),
             ("n", [number(value, 0) for value in rows["n"]]),
-            ("Degrees of freedom", [number(value, 0) for value in rows["df"]]),
+            ("Degrees of freedom", [number(value) for value in rows["df"]]),
             ("Smallest effect seen", written("mde", signed=False)),
             ("Truth", written("truth")),
             ("Grade", rows["grade"].tolist()),
@@ -91,7 +91,7 @@ class Table:
             said.append(f"Simulated: {first['market']}; no finding about a real market")
         said += [f"Panel {panel[:16]}" for panel in the("panel")]
         said.append(f"Report {first['report']}, as of {first['as_of']}")
-        return " ".join(f"{sentence}." for sentence in said if sentence)
+        return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in said if sentence)
 
 
 def _plain(text: str) -> str:
@@ -109,9 +109,8 @@ def write(tables: Sequence[Table], stem: Path) -> list[Path]:
     """
     files = [stem.with_name(f"{stem.name}{kind}") for kind in (".tex", ".docx")]
     files[0].write_text("% Needs \\usepackage{booktabs}.\n" + "\n".join(map(_tex, tables)), encoding="utf-8")
-    command = [str(pandoc()), "--from=html", "--to=docx", f"--output={files[1]}"]
-    page = "\n".join(map(_html, tables))
-    done = subprocess.run(command, input=page, capture_output=True, encoding="utf-8", check=False)
+    command = [str(pandoc()), str(files[0]), "--from=latex", f"--output={files[1]}"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     if done.returncode != 0:
         raise PdfError(f"{files[1].name} cannot be written: pandoc stops with: {done.stderr.strip()}; run again.")
     return files
@@ -120,33 +119,20 @@ def write(tables: Sequence[Table], stem: Path) -> list[Path]:
 def _tex(table: Table) -> str:
     panels, signs = table.panels(), str.maketrans(SIGNS)
     columns, first = max(len(lines[0][1]) for lines in panels), table.rows.iloc[0]
-    body = list[str]()
-    for (_, names), *lines in panels:
-        name_of = f"\\parbox[b]{{{0.75 / columns:.2f}\\linewidth}}{{\\centering "
-        header = " & ".join(["", *(f"{name_of}{name.translate(signs)}\\strut}}" for name in names)])
-        cells = [" & ".join(cell.translate(signs) for cell in (name, *line)) for name, line in lines]
-        body += [
-            "\\midrule" if body else "\\toprule",
-            f"{header} \\\\",
-            "\\midrule",
-            *(f"{line} \\\\" for line in cells),
+    body, wide = list[str](), f"p{{\\dimexpr{0.8 / columns:.4f}\\linewidth-6pt\\relax}}"
+    for lines in panels:
+        cells = [
+            [f"\\raggedright{{}}{name.translate(signs)}", *(f"\\centering{{}}{cell.translate(signs)}" for cell in line)]
+            for name, line in lines
         ]
+        head, *rest = [f"{' & '.join(line)} \\tabularnewline" for line in cells]
+        body += ["\\midrule" if body else "\\toprule", head, "\\midrule", *rest]
     parts = [
         "\\begin{table}[htbp]\n\\centering\\footnotesize\\setlength{\\tabcolsep}{3pt}",
         f"\\caption{{{table.title.translate(signs)}}}\n\\label{{tab:{first['report']}-{first['table']}}}",
-        f"\\begin{{tabular}}{{l{'c' * columns}}}",
+        f"\\begin{{tabular}}{{@{{}}p{{0.2\\linewidth}}*{{{columns}}}{{{wide}}}@{{}}}}",
         *body,
         "\\bottomrule\n\\end{tabular}\n\n\\smallskip",
         f"\\parbox{{\\linewidth}}{{\\emph{{Notes.}} {table.notes().translate(signs)}}}\n\\end{{table}}\n",
     ]
     return "\n".join(parts)
-
-
-def _html(table: Table) -> str:
-    body = ""
-    for panel in table.panels():
-        rows = [("th" if line == 0 else "td", [name, *cells]) for line, (name, cells) in enumerate(panel)]
-        lines = ["".join(f"<{kind}>{escape(cell)}</{kind}>" for cell in cells) for kind, cells in rows]
-        body += f"<tbody><tr>{'</tr><tr>'.join(lines)}</tr></tbody>"
-    notes = f"<p><em>Notes.</em> {escape(table.notes())}</p>"
-    return f"<table><caption>{escape(table.title)}</caption>{body}</table>{notes}"

@@ -82,19 +82,16 @@ def load_estimates(folder: str | Path) -> pd.DataFrame:
     DataError
         If there is none, or a file holds something else.
     """
-    files = sorted(Path(folder).glob(f"*{FILE}"))
-    if not files:
+    found = list[pd.DataFrame]()
+    for file in sorted(Path(folder).glob(f"*{FILE}")):
+        try:
+            found.append(pd.read_parquet(file)[[*COLUMNS]])
+        except (OSError, ValueError, KeyError) as error:
+            asked = f"{file}: estimates of a report were asked for"
+            raise DataError(f"{asked}; found something else ({error}); make the report again") from None
+    if not found:
         raise DataError(
             f"estimates in {folder} were asked for; found no file *{FILE}; name a folder of published reports, such as "
             "reports/latest, or make them with `make report`"
         )
-    return pd.concat([_read(file) for file in files], ignore_index=True)
-
-
-def _read(file: Path) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(file)[[*COLUMNS]]
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(
-            f"{file}: estimates of a report were asked for; found something else ({error}); make the report again"
-        ) from None
+    return pd.concat(found, ignore_index=True)
