@@ -69,12 +69,12 @@ def functions() -> str:
 
 
 def datasets() -> str:
-    """Return the list of data files, each with where it is from and whether it may be passed on."""
-    lines = ["| file | what | from | rights |", "|---|---|---|---|"]
+    """Return the list of data files, in groups by where they are from and whether they may be passed on."""
+    groups: dict[str, list[str]] = {}
     for row in json.loads((DATA / "datapackage.json").read_bytes())["resources"]:
         sources = "; ".join(source["title"] for source in row["sources"])
-        lines += [f"| `data/{row['path']}` | {row['title']} | {sources} | {row['licenseNote']} |"]
-    return "\n".join(lines)
+        groups.setdefault(f"{sources}. *{row['licenseNote']}*", []).append(f"`data/{row['path']}`, {row['title']}")
+    return "\n".join(f"- {told}\n  - " + "\n  - ".join(files) for told, files in groups.items())
 
 
 def programs() -> str:
