@@ -75,7 +75,8 @@ class Long:
             found = f"{_told(units[code[twice]])} in {when.iloc[twice]} in the rows {_told(first)} and"
             raise DataError(
                 f"one row per {unit} and {time} was asked for; found {found} {_told(data.index[twice])}, and "
-                f"{len(again):,} such rows in all; add them up first"
+                f"{len(again):,} such rows in all; add them up first (a date stands for its month: "
+                "give Periods for days or weeks)"
             )
         periods = _labels(start + np.arange(len(seen)), frequency)
         return cls(data, unit, time, code, place, units, periods, start, frequency)

@@ -145,6 +145,11 @@ def changed(row: str, column: str, value) -> pd.DataFrame:
         (long().assign(group=None), {"cluster": "group"}, r"column 'group': a value for each firm .* 39 more such"),
         (long()[long()["month"] != MONTHS[2]], {}, r"has 2021-04 and later ones, but no row of 2021-05; add its rows"),
         (pd.concat([long(), long().loc[["row 9"]]]), {}, r"found 'F01' in 2021-04 in the rows 'row 9' and 'row 9'"),
+        (
+            long(pd.date_range("2021-03-01", periods=T, freq="W"), pd.NaT),
+            {},
+            r"in 2021-03-\d\d .* Periods for days or weeks",
+        ),
         (long().iloc[:0], {}, r"found no row"),
         (long().assign(closed=2021), {}, r"columns 'month' and 'closed' in the same periods .* M and whole numbers"),
         (
