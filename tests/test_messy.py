@@ -49,7 +49,7 @@ def test_the_export_is_read_as_the_panel_that_it_was_made_of(exported, panel):
     firms = made.firms.drop(columns="risk").astype({"closed_on": panel.firms["closed_on"].dtype})
     pd.testing.assert_frame_equal(panel.firms.drop(columns="risk"), firms, check_dtype=False)
     np.testing.assert_allclose(panel.sales, made.sales, rtol=0, atol=0.01 * 12)  # a cent in each of its rows
-    assert panel.population == "census"
+    assert panel.population == "not representative"
 
 
 def test_check_tells_what_the_export_holds(exported, capsys):

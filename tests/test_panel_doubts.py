@@ -141,7 +141,7 @@ def test_a_value_that_cannot_be_sales_is_refused_with_its_row(tmp_path, value):
 def test_one_value_or_one_firm_with_more_than_half_of_all_sales_is_said(tmp_path):
     one = [*rows("A"), *rows("B"), *rows("C", sales=1e9, months=MONTHS[:1]), *rows("C", sales=0.0, months=MONTHS[1:])]
     assert read(tmp_path, one).doubts == (
-        "One value is 100.00 per cent of all sales: firm 'C' on AMZ in 2021-01, 1,000,000,000 USD.",
+        "One value is 100.00 per cent of all sales: that of firm 'C' on AMZ in 2021-01, 1,000,000,000 USD.",
     )
     assert read(tmp_path, [*rows("A"), *rows("B"), *rows("C", sales=30)]).doubts == (
         "One firm has 60.00 per cent of all sales: 'C'.",

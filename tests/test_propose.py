@@ -222,6 +222,13 @@ def test_every_type_of_file_gives_the_same_columns(tmp_path):
     assert {*found.values()} == {found["csv"]}
 
 
+def test_of_a_large_file_the_beginning_is_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setattr("analysis.panel.propose.LOOKED_AT", 1 << 20)
+    lines = proposed(tmp_path, pd.concat([rows()] * 200))
+    assert "# looked at: its first 1 MB, no more" in lines
+    assert any(line.startswith("  sales: 销售额_usd") for line in lines)
+
+
 def test_any_name_and_word_is_written_so_that_the_map_can_be_read(tmp_path):
     odd = {"销售额_usd": '销售额\n(USD): "net"', "平台": "平台 #1: {a}", "品牌": "- 品牌"}
     frame = rows().rename(columns=odd).replace({"亚马逊": "Amazon: 'com' #1", "US": "null"})

@@ -270,15 +270,15 @@ def test_rows_that_end_at_closure_are_zeros_after_it_if_the_map_says_so(rows, tm
 
 
 def said(panel: Panel) -> str:
-    """Return what the default design says to a panel: how many estimands it carries, or why it carries none."""
+    """Return what the default design says to a panel, and what of it is in doubt."""
     try:
         Design().sample(panel)
     except DesignError as refused:
         return str(refused)
-    able = np.isfinite(estimate_all(panel, Design()).rows["std_error"])
-    return (
-        f"{len(panel.firms)} firms, {len(panel.months)} months; {able.sum()} of {len(able)} estimands can be estimated"
-    )
+    rows = estimate_all(panel, Design()).rows.set_index("id")
+    able, reason = np.isfinite(rows["std_error"]), rows.loc["E1a", "reason"]
+    found = f"{len(panel.firms)} firms, {len(panel.months)} months; {able.sum()} of {len(able)} estimands estimable"
+    return "; ".join([found, *[f"E1a is not: {reason}"] * (not able["E1a"]), *panel.doubts])
 
 
 def main() -> None:

@@ -138,51 +138,40 @@ def _coded(block: Block, name: str) -> pa.DictionaryArray:
 def _words(block: Block, name: str) -> pa.DictionaryArray:
     """Return words as codes; of origins as ours, of platforms as the labels that they have."""
     coded, file, limits = _coded(block, name), block.file, columns()[name].get("constraints", {})
-    words = coded.dictionary
+    words, named = coded.dictionary, file.named
     if limits.get("required"):
         block.refuse_words(coded, pc.not_equal(words, ""), name, "a value")
     trimmed = pc.utf8_trim_whitespace(words)
     block.refuse_words(coded, pc.equal(words, trimmed), name, "a word", "remove the blanks around it")
-    if labels := {"platform": file.named.platforms, "origin": file.named.origins}.get(name):
-        asked = f"one of the labels {', '.join(labels)}"
-        block.refuse_words(
-            coded,
-            pc.is_in(words, pa.array(labels)),
-            name,
-            asked,
-            _line_of_labels(file, name, words.to_pylist(), labels),
-        )
+    labels = {"platform": named.platforms, "origin": named.origins}.get(name)
+    if labels:
+        do = _line_of_labels(file, name, words.to_pylist(), labels)
+        block.refuse_words(coded, pc.is_in(words, pa.array(labels)), name, f"one of the labels {', '.join(labels)}", do)
     if labels and name == "origin":
         coded = pa.array([labels[word] for word in words.to_pylist()]).take(coded.indices).dictionary_encode()
-    money = ({*file.named.rates, DOLLARS} if file.named.money_by_row else {file.named.currency}) | (
-        {UNITS["simulated"]} if not file.named.rates else set()
-    )
-    if allowed := {"platform": file.allowed, "currency": sorted(money)}.get(name, limits.get("enum")):
-        known = [(file.code(word) if name == "platform" else word) in allowed for word in coded.dictionary.to_pylist()]
-        do = ""
-        if name == "currency":
-            do = _line_of_rates(file, words.to_pylist())
-        elif name == "platform":
-            do = _line_of_labels(file, name, words.to_pylist(), labels or dict.fromkeys(allowed), allowed)
-        block.refuse_words(coded, known, name, f"one of {', '.join(allowed)}", do)
+    if name == "platform" and file.allowed:
+        known = [file.code(word) in file.allowed for word in words.to_pylist()]
+        do = _line_of_labels(file, name, words.to_pylist(), labels or {code: code for code in file.allowed})
+        block.refuse_words(coded, known, name, f"one of {', '.join(file.allowed)}", do)
+    money = [*named.rates, DOLLARS] if named.money_by_row else [named.currency]
+    money += [] if named.rates else [UNITS["simulated"]]
+    if allowed := money if name == "currency" else limits.get("enum"):
+        do = _line_of_rates(file, words.to_pylist()) if name == "currency" else ""
+        block.refuse_words(coded, pc.is_in(words, pa.array(allowed)), name, f"one of {', '.join(allowed)}", do)
     return coded
 
 
-def _line_of_labels(
-    file: File, name: str, words: Sequence[str], labels: Mapping[str, Any], allowed: Sequence[str] = ()
-) -> str:
+def _line_of_labels(file: File, name: str, words: Sequence[str], labels: Mapping[str, str]) -> str:
     """Return the line that gives all words a code: that of a label like it, or one that only a person knows."""
-    told = []
+    told = {} if file.named.platforms or name != "platform" else {word: word for word in words if word in labels}
     for word in words:
         if word not in labels:
             like = [label for label in labels if word.casefold().startswith(label.casefold())]
             like += difflib.get_close_matches(word, labels, 1, 0.7)
-            told.append(f"{word}: {(labels[like[0]] or like[0]) if like else 'CODE'}")
-        elif labels[word] is None:
-            told.append(f"{word}: {word}")
-    more = "..., " if file.map and not allowed else ""
-    codes = f", with one of {', '.join(allowed or dict.fromkeys(labels.values()))} for CODE"
-    return file.line(f"{name}s: {{{more}{', '.join(told)}}}") + codes * any(one.endswith(": CODE") for one in told)
+            told[word] = labels[like[0]] if like else "CODE"
+    line = ", ".join(f"{word}: {code}" for word, code in told.items())
+    codes = f", with one of {', '.join(dict.fromkeys(labels.values()))} for CODE" if "CODE" in told.values() else ""
+    return file.line(f"{name}s: {{{'..., ' if labels is getattr(file.named, f'{name}s') else ''}{line}}}") + codes
 
 
 def _line_of_rates(file: File, words: Sequence[str]) -> str:

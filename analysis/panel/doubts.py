@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analysis.estimate import Floats, Ints
+from analysis.estimate import Ints
 from analysis.numbers import number
 from analysis.panel.cells import month_text
 from analysis.panel.file import QUARTERS, refuse
+from analysis.panel.panel import Panel
 from analysis.panel.rows import Rows
 
 LONGEST_GAP = 12  # months without a row, from which on what stands apart is taken for an error
@@ -41,18 +40,17 @@ def refuse_spellings(rows: Rows) -> None:
     """Refuse an origin, platform or firm that is written in two ways, which would be taken for two."""
     file = rows.file
     for name in ("origin", "platform", "firm"):
-        words = rows.values[name].known
-        codes = [file.code(label) for label in rows.labels()] if name == "platform" else words
-        unique = pa.array(codes).unique()
-        plain = pc.replace_substring_regex(pc.utf8_lower(pc.utf8_normalize(unique, "NFKC")), r"\s+", "")
+        values = rows.values[name]
+        words = pa.array(map(file.code, rows.labels())).unique() if name == "platform" else values.known
+        plain = pc.replace_substring_regex(pc.utf8_lower(pc.utf8_normalize(words, "NFKC")), r"\s+", "")
         if name == "origin":
             plain = pc.if_else(pc.is_in(plain, pa.array(_CHINA)), "cn", plain)
-        if len(plain.unique()) == len(plain):
+        codes = pd.Series(plain.dictionary_encode().indices.to_numpy())
+        if not codes.duplicated().any():
             continue
-        same = plain.dictionary_encode().indices.to_pylist()
-        second = next(place for place, code in enumerate(same) if same.index(code) < place)
-        pair = [unique[place].as_py() for place in (same.index(same[second]), second)]
-        labels = getattr(file.named, f"{name}s", {}) or {word: word for word in unique.to_pylist()}
+        second = int(codes.duplicated().argmax())
+        pair = [words[int(place)].as_py() for place in ((codes == codes[second]).argmax(), second)]
+        labels = getattr(file.named, f"{name}s", {}) or {word: word for word in words.to_pylist()}
         one = "CN" if name == "origin" and plain[second].as_py() == "cn" else min(pair)
         line = ", ".join(f"{label}: {one if code in pair else code}" for label, code in labels.items())
         do = "write it in one way in all rows" if name == "firm" else file.line(f"{name}s: {{{line}}}")
@@ -60,23 +58,22 @@ def refuse_spellings(rows: Rows) -> None:
         refuse(where, f"each {name} written in one way", f"{pair[0]!r} and {pair[1]!r}", do)
 
 
-def doubts_of(
-    sales: Floats, firms: pd.Index, platforms: Sequence[str], months: pd.PeriodIndex, unit: str
-) -> tuple[str, ...]:
+def doubts_of(panel: Panel) -> tuple[str, ...]:
     """Say what may be an error and need not be: a value or a firm that holds most sales, and months without a row."""
-    said, whole, by_firm = list[str](), np.nansum(sales), np.nansum(sales, axis=(1, 2))
-    at = tuple(map(int, np.unravel_index(np.nanargmax(sales), sales.shape)))
-    firm, platform, month = firms[at[0]], platforms[at[1]], months[at[2]]
-    if sales[at] > whole / 2:
+    said, sales, whole = list[str](), panel.sales, np.nansum(panel.sales)
+    firm, platform, month = np.unravel_index(np.nanargmax(sales), sales.shape)
+    largest, by_firm = sales[firm, platform, month], np.nansum(sales, axis=(1, 2))
+    if largest > whole / 2:
         said.append(
-            f"One value is {number(100 * sales[at] / whole, 2)} per cent of all sales: firm {firm!r} on {platform} in "
-            f"{month}, {number(sales[at], 0)} {unit}."
+            f"One value is {number(100 * largest / whole, 2)} per cent of all sales: that of firm "
+            f"{panel.firms.index[firm]!r} on {panel.platforms[int(platform)]} in {panel.months[month]}, "
+            f"{number(largest, 0)} {panel.unit}."
         )
     elif by_firm.max() > whole / 2:
         share = number(100 * by_firm.max() / whole, 2)
-        said.append(f"One firm has {share} per cent of all sales: {firms[by_firm.argmax()]!r}.")
+        said.append(f"One firm has {share} per cent of all sales: {panel.firms.index[by_firm.argmax()]!r}.")
     gap = np.asarray(np.isnan(sales).all(axis=(0, 1)))
     if gap.any():
-        told = ", ".join(map(str, months[gap]))
+        told = ", ".join(map(str, panel.months[gap]))
         said.append(f"{gap.sum()} of {len(gap)} months have no row in the file and are not known: {told}.")
     return tuple(said)

@@ -24,7 +24,7 @@ import pyarrow.parquet
 
 from analysis.config import Map, Wide, as_day, load
 from analysis.errors import DataError
-from analysis.panel.panel import columns
+from analysis.panel.panel import POPULATIONS, columns
 
 ROWS_AT_ONCE = 1 << 18
 KINDS = (".csv", ".csv.gz", ".tsv", ".parquet", ".xlsx", ".dta")
@@ -66,6 +66,11 @@ class File:
     def owner(self) -> str:
         """Of what a file says one thing in all rows: of accounts that are followed, else of firms."""
         return "account" if "renamed_from" in self.theirs or self.named.closures == "account" else "firm"
+
+    @property
+    def population(self) -> str:
+        """What the firms are of all sellers, as the map says, or the metadata."""
+        return self.named.population or self.said.get("population", POPULATIONS[-1])
 
     def code(self, label: str) -> str:
         """Return our code of their label of a platform."""
@@ -149,14 +154,13 @@ def _refuse_keys(file: File) -> None:
     if named.money_by_row and "currency" not in theirs:
         found, do = "no column 'currency'", file.line("columns: {currency: THEIRS}")
         file.refuse_header("a column for the currencies of `rates`", found, f"{do} with their name")
-    sample = named.population == "sample"
-    if ("weight" in theirs) != sample and file.said.get("population") != "sample":
-        found = (
-            "no column 'weight'" if sample else f"such a column, and the population {named.population or 'not said'}"
-        )
-        do = "columns: {weight: THEIRS}` with their name, or `population: not representative"
-        asked, do = "a sample with a column of weights", file.line(do if sample else "population: sample")
-        file.refuse_header(asked, found, do)
+    asked = "a column of weights in a sample and in nothing else"
+    if "weight" in theirs and file.population != "sample":
+        do = f"{file.line('population: sample')}, or rename the column if it holds no weights of firms"
+        file.refuse_header(asked, f"such a column, and the population {file.population!r}", do)
+    if "weight" not in theirs and named.population == "sample" and "population" not in file.said:
+        do = file.line("columns: {weight: THEIRS}` with their name, or `population: not representative")
+        file.refuse_header(asked, "no column 'weight'", do)
 
 
 def _find_months(file: File, wide: Wide) -> None:

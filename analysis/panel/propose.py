@@ -88,11 +88,12 @@ def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
         if kind in ("csv", "tsv"):
             with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
                 start = stream.read(LOOKED_AT)
-            start = start if len(start) < LOOKED_AT else start[: start.rfind(b"\n")]
+            if len(start) == LOOKED_AT:
+                start, said = start[: start.rfind(b"\n")], [f"# looked at: its first {LOOKED_AT >> 20} MB, no more"]
             try:
                 text = start.decode("utf-8-sig")
             except UnicodeDecodeError:
-                text, said = start.decode("gb18030"), ["encoding: gbk  # its bytes are no UTF-8"]
+                text, said = start.decode("gb18030"), [*said, "encoding: gbk  # its bytes are no UTF-8"]
             header = text.partition("\n")[0]
             separator = max(",;\t|", key=header.count)
             if separator != {"csv": ",", "tsv": "\t"}[kind]:

@@ -1,4 +1,4 @@
-"""Read a panel from a CSV or Parquet file in one pass, or refuse it with row, column, value and remedy.
+"""Read a panel from a file in one pass, or refuse it with row, column, value and remedy.
 
 Rows are taken in blocks. A block is typed by the schema and its words become codes; what it says of its units is held
 against what earlier rows said, and its sales wait until all units and months are known. A unit has one row per platform
@@ -11,6 +11,7 @@ import json
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -24,18 +25,7 @@ from analysis.estimate import Bools, Floats, Ints
 from analysis.panel.cells import blocks, month_text, shown
 from analysis.panel.doubts import doubts_of, refuse_months, refuse_spellings
 from analysis.panel.file import File, open_file, refuse
-from analysis.panel.panel import (
-    MONTH,
-    NUMBER,
-    ORDER,
-    POPULATIONS,
-    SIMULATED_ID,
-    TEXT,
-    UNITS,
-    Panel,
-    attributes,
-    columns,
-)
+from analysis.panel.panel import MONTH, NUMBER, ORDER, SIMULATED_ID, TEXT, UNITS, Panel, attributes, columns
 from analysis.panel.rows import ROW, Rows, Values
 
 _WAITING_BYTES = 1 << 26  # of sales that wait in memory; more go to a temporary file
@@ -135,10 +125,8 @@ def read_panel(
     _fill_absent(file, sales, seen, np.where(firms["closed_on"].isna(), sales.shape[2], closed))
     dropped = pd.DataFrame([note for note in notes if note[2]], columns=["what", "rule", "count"])
     months = pd.PeriodIndex.from_ordinals(np.arange(rows.first, rows.last + 1), freq="M", name="month")
-    population = file.named.population or file.said.get("population", POPULATIONS[-1])
-    doubts = doubts_of(sales, firms.index, order, months, UNITS[provenance])
-    firms = firms.drop(columns="weight")
-    return Panel(sales, firms, order, months, provenance, dropped, population=population, doubts=doubts)
+    panel = Panel(sales, firms[attributes()], order, months, provenance, dropped, population=file.population)
+    return replace(panel, doubts=doubts_of(panel))
 
 
 # All rows of a file
@@ -200,17 +188,14 @@ def _gather(file: File, waiting: IO[bytes]) -> tuple[Rows, pd.DataFrame, Notes]:
 
 def _whole_months(file: File, begin: Any, end: Any) -> tuple[tuple[int, int], Notes]:
     """Return the first and the last month that rows from `begin` to `end` cover whole, and what is left out."""
+    by_day, notes = file.named.rows != "month", Notes()
+    end = end + 6 * (file.named.rows == "week")
     first, last = (int(date.astype("datetime64[M]").astype(np.int64)) for date in (begin, end))
-    if file.named.rows == "month":
-        return (first, last), []
-    end += 6 * (file.named.rows == "week")
-    last, notes = int(end.astype("datetime64[M]").astype(np.int64)), Notes()
-    months = np.arange(first, last + 1).astype("datetime64[M]")
-    starts, stops = months.astype("datetime64[D]"), (months + 1).astype("datetime64[D]")
-    for month, start, stop in zip(months, starts, stops, strict=True):
+    for month in sorted({first, last}) if by_day else ():
+        start, stop = (np.datetime64(number, "M").astype("datetime64[D]") for number in (month, month + 1))
         days = (min(stop, end + 1) - max(start, begin)).astype(int)
         if days < (length := (stop - start).astype(int)):
-            notes.append(("months", f"left out: {month} is covered in part, {days} of {length} days", 1))
+            notes.append(("months", f"left out: {month_text(month)} is covered in part, {days} of {length} days", 1))
             first, last = first + (start < begin), last - (stop > end + 1)
     if first > last:
         refuse(file.path, "a whole month", f"days from {begin} to {end}", "bring a longer panel")
