@@ -1,5 +1,7 @@
 """What absence means, and what is wrong or doubtful in a file as a whole: named before anything runs."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -167,7 +169,7 @@ def test_a_panel_without_sales_at_home_is_refused_in_one_sentence(tmp_path):
 def test_an_origin_in_two_spellings_is_refused_with_the_line_that_makes_them_one(tmp_path, one, other, code):
     lines = [*rows("A", origin=one), *rows("B", origin=other), *rows("C", origin="DE")]
     said = refusal(tmp_path, lines)
-    assert f"expected each origin written in one way; found {min(one, other)!r} and {max(one, other)!r}; write" in said
+    assert f"expected each origin written in one way; found {min(one, other)!r} (first in row " in said
     assert f"{one}: {code}" in said
     line = said.partition("`")[2].partition("`")[0]
     assert set(read(tmp_path, lines, f"{line}\n").firms["origin"]) == {code, "DE"}
@@ -176,7 +178,62 @@ def test_an_origin_in_two_spellings_is_refused_with_the_line_that_makes_them_one
 def test_a_firm_or_platform_in_two_spellings_is_refused(tmp_path):
     said = refusal(tmp_path, [*rows("A b"), *rows("ab"), *rows("C")])
     assert (
-        "column firm: expected each firm written in one way; found 'A b' and 'ab'; write it in one way in all" in said
+        "column firm: expected each firm written in one way; found 'A b' (first in row 2) and 'ab' (first in row 6)"
+        in said
     )
     said = refusal(tmp_path, [*rows("A"), *rows("B"), *rows("B", platform="EBY"), *rows("A", platform="eby")])
-    assert "found 'EBY' and 'eby'; write a map with the line `platforms: {AMZ: AMZ, EBY: EBY, eby: EBY}`" in said
+    assert "'EBY' (first in row 10) and 'eby' (first in row 14); write a map with" in said
+    assert "`platforms: {AMZ: AMZ, EBY: EBY, eby: EBY}`" in said
+
+
+# Whatever a file holds
+
+
+ODD = (
+    "",
+    "-1",
+    "1e400",
+    "NaN",
+    "x",
+    "2021-13",
+    "44228",
+    "2021Q1",
+    "1,2",
+    "$5",
+    "CN",
+    "cn",
+    "SIM-0001",
+    "'",
+    "2021-05-17",
+    "0",
+)
+MAPS = (
+    *(
+        "absent: zero\n",
+        "rows: day\n",
+        'decimal: ","\n',
+        "closures: account\n",
+        "rates: {CNY: 2}\n",
+        "population: sample\n",
+    ),
+    *(
+        'month_format: ["%Y-%m", "%d/%m/%Y"]\n',
+        "platforms: {AMZ: AMZ, EBY: AMZ}\n",
+        "home: EBY\n",
+        'wide: {prefix: ""}\n',
+    ),
+)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_file_with_odd_cells_is_read_or_refused_in_a_sentence(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    lines = [line.split(",") for line in [*CLOSED, *OPEN, *rows("C", sales=0.0)]]
+    for _ in range(rng.integers(1, 4)):
+        lines[rng.integers(len(lines))][rng.integers(8)] = f'"{rng.choice(ODD)}"'
+    said = list[str]()
+    try:
+        read(tmp_path, map(",".join, lines), rng.choice(MAPS))
+    except DataError as refused:
+        said = [str(refused)]
+    assert all(re.fullmatch(r".*(: expected|, key) .*; .*", one, flags=re.DOTALL) for one in said)

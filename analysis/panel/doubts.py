@@ -54,25 +54,27 @@ def refuse_spellings(rows: Rows) -> None:
         one = "CN" if name == "origin" and plain[second].as_py() == "cn" else min(pair)
         line = ", ".join(f"{label}: {one if code in pair else code}" for label, code in labels.items())
         do = "write it in one way in all rows" if name == "firm" else file.line(f"{name}s: {{{line}}}")
-        where = f"{file.path}, column {file.called(name)}"
-        refuse(where, f"each {name} written in one way", f"{pair[0]!r} and {pair[1]!r}", do)
+        every = [file.code(word) if name == "platform" else word for word in values.known.to_pylist()]
+        firsts = np.concatenate(values.first)
+        found = " and ".join(f"{word!r} (first in row {file.row(firsts[every.index(word)]):,})" for word in pair)
+        refuse(f"{file.path}, column {file.called(name)}", f"each {name} written in one way", found, do)
 
 
 def doubts_of(panel: Panel) -> tuple[str, ...]:
     """Say what may be an error and need not be: a value or a firm that holds most sales, and months without a row."""
-    said, sales, whole = list[str](), panel.sales, np.nansum(panel.sales)
-    firm, platform, month = np.unravel_index(np.nanargmax(sales), sales.shape)
-    largest, by_firm = sales[firm, platform, month], np.nansum(sales, axis=(1, 2))
-    if largest > whole / 2:
+    said, sales, known = list[str](), panel.sales, ~np.isnan(panel.sales)
+    by_firm, largest = sales.sum(axis=(1, 2), where=known), np.fmax.reduce(sales, None)
+    if largest > (half := by_firm.sum() / 2):
+        firm, platform, month = np.unravel_index(int((sales == largest).argmax()), sales.shape)
         said.append(
-            f"One value is {number(100 * largest / whole, 2)} per cent of all sales: that of firm "
+            f"One value is {number(50 * largest / half, 2)} per cent of all sales: that of firm "
             f"{panel.firms.index[firm]!r} on {panel.platforms[int(platform)]} in {panel.months[month]}, "
             f"{number(largest, 0)} {panel.unit}."
         )
-    elif by_firm.max() > whole / 2:
-        share = number(100 * by_firm.max() / whole, 2)
+    elif by_firm.max() > half:
+        share = number(50 * by_firm.max() / half, 2)
         said.append(f"One firm has {share} per cent of all sales: {panel.firms.index[by_firm.argmax()]!r}.")
-    gap = np.asarray(np.isnan(sales).all(axis=(0, 1)))
+    gap = ~np.asarray(known.any(axis=(0, 1)))
     if gap.any():
         told = ", ".join(map(str, panel.months[gap]))
         said.append(f"{gap.sum()} of {len(gap)} months have no row in the file and are not known: {told}.")
