@@ -176,6 +176,12 @@ def test_currencies_by_row_ask_for_rates_and_dollars_need_none(tmp_path):
     assert 'currency: "?"' in lines
 
 
+def test_a_day_of_closure_raises_the_question_from_which_month_it_counts(tmp_path):
+    assert any("a closure counts from the month of its day" in line for line in proposed(tmp_path, rows()))
+    frame = rows().replace({"2021-05-14": "2021-05"})
+    assert not any("a closure counts" in line for line in proposed(tmp_path, frame))
+
+
 def test_closing_dates_that_differ_between_accounts_are_those_of_accounts(tmp_path):
     frame = rows().assign(店铺=lambda all_: all_["卖家"] + np.where(all_["平台"] == "亚马逊", "-A", "-B"))
     frame["关店日期"] = np.where(frame["店铺"] == "M0-A", "2021-05-14", "")

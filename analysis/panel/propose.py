@@ -316,6 +316,8 @@ class _Look:
                 continue
             if other:
                 yield f"# ? no dates in {column.name}: {', '.join(other[:4])}; correct these {len(other)} values"
+            if ours == "closed_on" and any(day[8:] != "01" for day in days.values()):
+                yield "# ? a closure counts from the month of its day, the first without the accounts: is that so?"
             if formats != usual:
                 yield f"{key}: {_json(formats)}"
             usual = formats
