@@ -175,7 +175,7 @@ def test_a_set_has_no_point_and_the_notes_say_what_a_table_is_made_of():
     for said in (
         "What gaps say.",
         "Unit: per cent.",
-        "intervals of 90%",
+        "the interval of 90%",
         "Compared with: low exposure.",
         "mid_3k, seed 1",
     ):

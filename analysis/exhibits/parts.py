@@ -45,7 +45,9 @@ def of_estimates(kind: Literal["answer", "estimates"], caption: str, rows: pd.Da
     """Return rows of estimates in `COLUMNS`; what they do not say is empty."""
     ours = {theirs: name for theirs, name in OURS.items() if theirs in rows}
     named = rows.drop(columns=[*ours.values()], errors="ignore").rename(columns=ours)
-    return Part(kind, caption, typed(named.reindex(columns=[*COLUMNS])))
+    taken = typed(named.reindex(columns=[*COLUMNS]))
+    taken["level"] = taken["level"].mask(taken["interval"].str.contains(r"\bset\b"))  # a set covers all or nothing
+    return Part(kind, caption, taken)
 
 
 def typed(rows: pd.DataFrame) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from analysis.report.pdf import PdfError, pandoc
 MOST = 5  # columns beside each other; more go below
 SIGNS = {**{sign: f"\\{sign}" for sign in "&%$#_{}"}, "\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
 SIGNS |= {"^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "≤": r"$\leq$", "≥": r"$\geq$"}
-SIGNS |= {MINUS: "$-$", "∞": r"$\infty$"}
+SIGNS |= {MINUS: "$-$", "∞": r"$\infty$", "_": r"\_\allowbreak{}"}
 Lines = list[tuple[str, list[str]]]  # the name of a line, and its cells
 
 
@@ -79,10 +79,13 @@ class Table:
         def the(name: str) -> list[str]:
             return [text for text in dict.fromkeys(rows[name].map(str)) if text not in ("", "nan")]
 
+        kinds = " or ".join(dict.fromkeys(kind.partition(",")[0] for kind in the("interval"))) or "interval"
         levels = " or ".join(f"{float(level):.0%}" for level in the("level"))
+        brackets = {"std_error": "in brackets standard errors"}
+        brackets["conf_low"] = f"in square brackets the {kinds}{f' of {levels}' if levels else ''}"
         said = [_plain(self.caption).partition(". ")[2].rstrip(".")]
         said += [f"Unit: {LONG.get(unit, unit)}" for unit in the("unit") if len(the("unit")) == 1]
-        said.append(f"In brackets standard errors, in square brackets intervals{f' of {levels}' if levels else ''}")
+        said.append(", ".join(text for name, text in brackets.items() if rows[name].notna().any()))
         said += [f"Window: {window}" for window in the("window") if len(the("window")) == 1]
         said += [f"Compared with: {', '.join(the('comparison')).replace('_', ' ')}"] if the("comparison") else []
         empty = rows[rows["reason"] != ""].drop_duplicates("reason")
@@ -133,6 +136,6 @@ def _tex(table: Table) -> str:
         f"\\begin{{tabular}}{{@{{}}p{{0.2\\linewidth}}*{{{columns}}}{{{wide}}}@{{}}}}",
         *body,
         "\\bottomrule\n\\end{tabular}\n\n\\smallskip",
-        f"\\parbox{{\\linewidth}}{{\\emph{{Notes.}} {table.notes().translate(signs)}}}\n\\end{{table}}\n",
+        f"\\parbox{{\\linewidth}}{{\\scriptsize\\emph{{Notes.}} {table.notes().translate(signs)}}}\n\\end{{table}}\n",
     ]
     return "\n".join(parts)

@@ -19,7 +19,7 @@ from typing import Any
 
 from analysis import provenance
 from analysis.errors import DataError, DesignError
-from analysis.report import Exit, ReportError, disk_full, pdf, publish, schedule, takeaway
+from analysis.report import Exit, ReportError, disk_full, pdf, publish, schedule
 from analysis.report.publish import Published, Verdict
 from analysis.report.schedule import PANEL, Job
 
@@ -207,6 +207,8 @@ def _work_brief(run: Run, brief: Job, inputs: list[str]) -> None:
 
 def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -> None:
     """Execute a notebook and make its PDF, in the temporary folder; a failure is kept in the run."""
+    from analysis.report import takeaway
+
     began, folder = time.monotonic(), run.stage / job.name
     folder.mkdir()
     notebook, page = folder / f"{job.name}.ipynb", folder / f"{job.name}.pdf"
