@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis import grades, verdicts
-from analysis.config import Event, read_event
+from analysis import grades
+from analysis.config import Event, Population, read_event
 from analysis.errors import DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from analysis.panel import Panel
 
 Sections = list[tuple[str, pd.DataFrame]]
+NOT_REPRESENTATIVE: Population = "not representative"  # of the sellers that claims are about
 QUANTILES = ("least", "quarter", "half", "three quarters", "most")
 ASKED = ("comparison", "post_from", "post_to", "base_months", "anticipation", "cluster")  # of a design, by a notebook
 
@@ -148,10 +149,20 @@ class Study:
         """Names in print of the codes of platforms and of the origin."""
         return {**self.event.platforms, self.event.origin: self.event.origin_name}
 
+    @property
+    def aside(self) -> str:
+        """Of which firms alone it speaks where the panel does not stand for others; else empty."""
+        apart = self.panel.population == NOT_REPRESENTATIVE
+        return f"In this panel of {len(self.panel.firms):,} firms, not representative:" if apart else ""
+
+    @property
+    def like(self) -> tuple[str, int]:
+        """Preset of the market, empty for a panel that was brought, and closed firms: what grades go by."""
+        return self.truth.market.preset if self.truth else "", self.panel.count_closed(cut=self.design.cut)
+
     def graded(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return rows with the grades of the design audit for a market or a panel such as this; a refusal as it is."""
-        preset, closed = self.truth.market.preset if self.truth else "", self.panel.count_closed(cut=self.design.cut)
-        return rows if isinstance(rows, Estimate) else grades.beside(rows, preset, closed)
+        return rows if isinstance(rows, Estimate) else grades.beside(rows, *self.like)
 
     def judge(
         self,
@@ -181,7 +192,10 @@ class Study:
         """
         if question not in self.event.asked:
             return None
-        (grade,) = self.graded(pd.DataFrame({"id": [found.estimand]}))["grade"]
+        audited = grades.worst(*self.like)
+        if found.estimand in audited.index:
+            grade, preset, judge = audited.loc[found.estimand]
+            said |= {"grade": grade, "graded": f"preset {preset}, judge {judge}"}
         said |= {} if margin is None else {"margin": margin}
         said |= {} if placebo is None or margin is None else claims.checked(placebo, margin)
         if not np.isnan(found.value[0]):
@@ -192,7 +206,7 @@ class Study:
             provenance=self.mark,
             market=self.market,
             interval=found.bounds(found.terms[0]),
-            grade=grade if grade in verdicts.GRADES else "",
+            aside=self.aside,
             **said,
         )
 

@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from analysis import __main__ as command_line
-from analysis import config
+from analysis import config, data
 from analysis.errors import DataError, DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
@@ -160,6 +160,26 @@ def test_a_verdict_has_the_grade_of_its_estimand_and_a_refusal_none(simulated):
     told = simulated.judge("growth_not_lower", refused, **ASKED)
     assert (told.word, told.estimate, told.low, told.grade) == ("Not testable with this data", None, None, "")
     assert simulated.graded(refused) is refused
+
+
+def test_a_panel_gives_a_word_on_totals_if_it_is_a_census_or_a_sample_with_weights(simulated):
+    given = {name: replace(simulated.panel, population=name) for name in ("census", "sample", "not representative")}
+    told = {
+        name: replace(simulated, panel=panel).judge("growth_not_lower", effect(), **ASKED)
+        for name, panel in given.items()
+    }
+    assert [one.word for one in told.values()] == ["Supported", "Supported", "Not testable with this data"]
+    aside = f"In this panel of {len(simulated.panel.firms):,} firms, not representative:"
+    assert [one.aside for one in told.values()] == ["", "", aside]
+
+
+def test_a_word_that_a_grade_bars_names_preset_and_judge(simulated, monkeypatch):
+    table = data.load("audit").query("preset == 'mid_3k'").assign(grade="do not use")
+    load = data.load
+    monkeypatch.setattr(data, "load", lambda name: table if name == "audit" else load(name))
+    told = simulated.judge("growth_not_lower", effect(), **ASKED)
+    assert told.word == "Not testable with this data"
+    assert told.why.endswith("panels such as this (preset mid_3k, judge market).")
 
 
 @pytest.mark.parametrize(
