@@ -4,7 +4,18 @@ from importlib import import_module
 from typing import Any
 
 _PLACES = {
+    "Design": "estimands.design",
+    "att_gt": "frames",
+    "estimate_all": "estimands.catalogue",
+    "exposure_effects": "frames",
+    "honest_bounds": "frames",
     "load_estimates": "report.takeaway",
+    "noninferiority": "frames",
+    "permutation_did": "estimators.synthetic",
+    "read_panel": "panel",
+    "romano_wolf": "testing",
+    "simulate": "market",
+    "synthetic_did": "frames",
 }
 """What a user calls, and the module that has it: loaded when asked for, so that the command line starts at once."""
 

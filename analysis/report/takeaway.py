@@ -81,6 +81,16 @@ def load_estimates(folder: str | Path) -> pd.DataFrame:
     ------
     DataError
         If there is none, or a file holds something else.
+
+    Examples
+    --------
+    A folder without reports is refused:
+
+    >>> from analysis import load_estimates
+    >>> load_estimates("data")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    analysis.errors.DataError: estimates in data were asked for; found no file *.estimates.parquet; name a folder ...
     """
     found = list[pd.DataFrame]()
     for file in sorted(Path(folder).glob(f"*{FILE}")):
