@@ -46,6 +46,7 @@ def of_estimates(kind: Literal["answer", "estimates"], caption: str, rows: pd.Da
     ours = {theirs: name for theirs, name in OURS.items() if theirs in rows}
     named = rows.drop(columns=[*ours.values()], errors="ignore").rename(columns=ours)
     taken = typed(named.reindex(columns=[*COLUMNS]))
+    taken["df"] = taken["df"].where(taken["std_error"].notna())
     taken["level"] = taken["level"].mask(taken["interval"].str.contains(r"\bset\b"))  # a set covers all or nothing
     return Part(kind, caption, taken)
 
