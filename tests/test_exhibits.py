@@ -229,6 +229,13 @@ def test_the_brief_counts_readings_claims_and_words():
     assert "Not judged in this run: C01 V3." in text
 
 
+def test_the_brief_names_the_reports_that_failed_beside_the_readings_that_nobody_judged():
+    html = answers.brief([verdict()], EVENT, failed="05_growth_public, panel__06_shift_panel").html
+    assert "failed in this run:</strong> 05_growth_public, panel__06_shift_panel." in html
+    assert "Not judged in this run:" in html
+    assert "failed" not in answers.brief([verdict()], EVENT).html
+
+
 def test_the_brief_s_table_is_in_the_order_of_the_claims_with_margin_and_report():
     rows = Reader(answers.brief_table([verdict(claim="C02", reading="", margin=None), V2]).html).rows
     assert [row[0][1] for row in rows[1:]] == ["C01 V2 (05)", "C02 (05)"]

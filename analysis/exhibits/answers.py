@@ -142,13 +142,15 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
 # The brief
 
 
-def brief(verdicts: Sequence[Verdict], event: Event) -> Block:
-    """Return the panel that sums up a run: what it is about, and how many readings got which word."""
+def brief(verdicts: Sequence[Verdict], event: Event, *, failed: str = "") -> Block:
+    """Return the panel that sums up a run: what it is about, how many readings got which word, what failed."""
     spoken, told = best(verdicts), simulated(verdicts)
     claims = len({verdict.claim for verdict in spoken})
     lead = f"Of {len(spoken)} readings of {claims} claims: {_words(spoken)}." if spoken else "No claim gets a word."
     as_of = f" As of {escape(verdicts[0].as_of)}." if verdicts else ""
     lines, rules = [f"<em>{escape(event.title)}.</em> <strong>{lead}</strong>{as_of}"], []
+    if failed:
+        lines.append(f"<strong>Missing, for they failed in this run:</strong> {escape(failed)}.")
     if spoken:
         parts = []
         for who in dict.fromkeys(party(verdict.claimant) for verdict in spoken):
