@@ -24,6 +24,7 @@ NO_TERM = ("",)  # of a refusal: whatever is asked of it is refused for the same
 STEP = 1e-30  # of a complex derivative: no difference is taken, so the smaller the better
 DRAWS = 10_000  # of the largest t statistic
 NOTHING_LEFT = 1e-9  # share of a total that is left without a cluster, below which it is rounding
+NO_SPREAD = "nothing behind it varies: its error would be zero, which says nothing of chance"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -110,6 +111,26 @@ class Estimate:
         variance = np.clip(np.diag(self.covariance), 0, None)  # rounding may leave nothing just below zero
         return np.asarray(np.sqrt(variance))
 
+    @cached_property
+    def stated(self) -> Estimate:
+        """What may be said of it: a term whose error is zero but for rounding has the reason in place of a number."""
+        nothing = self.std_error <= NOTHING_LEFT * np.fmax(1.0, np.abs(self.value))
+        if not nothing.any():
+            return self
+        reasons = [self.reason] if np.isnan([self.value, self.std_error, *self.ends]).any() else []
+        reasons += [NO_SPREAD] if np.isfinite(self.value[nothing]).any() else []
+        return self.without(nothing, "; ".join(reasons))
+
+    def without(self, terms: Bools, reason: str) -> Estimate:
+        """Take value, error and interval off some terms, bool[term], for the reason that is given from now on."""
+        return replace(
+            self,
+            value=np.where(terms, np.nan, self.value),
+            covariance=np.where(np.logical_or.outer(terms, terms), np.nan, self.covariance),
+            limits=np.where(terms, np.nan, self.ends),
+            reason=reason,
+        )
+
     @property
     def influence(self) -> Floats:
         """By how much each cluster moves each term, float64[cluster, term]; a DesignError where nothing tells."""
@@ -148,8 +169,8 @@ class Estimate:
         return self.rows.iloc[self._place(term)]
 
     def bounds(self, term: str) -> tuple[float, float] | None:
-        """Return the interval of one term, or None where there is none."""
-        low, high = self.ends[:, self._place(term)]
+        """Return the interval of one term, or None where there is none, or none that may be :attr:`stated`."""
+        low, high = self.stated.ends[:, self._place(term)]
         return None if np.isnan(low) or np.isnan(high) else (float(low), float(high))
 
     def __getitem__(self, terms: str | Sequence[str]) -> Estimate:
@@ -290,6 +311,8 @@ class Estimate:
                 f"{self.estimand} was to be written as {spec!r}; it has the terms {list(self.terms)}, and the formats "
                 "are unit, interval, both and all; name one of each"
             )
+        if self.stated is not self:
+            return format(self.stated, spec)
         low, high = self.ends[:, 0]
         point = "" if np.isnan(self.value[0]) else quantity(float(self.value[0]), self.unit)
         within = "" if np.isnan([low, high]).any() else span(float(low), float(high), self.unit)

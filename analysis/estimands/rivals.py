@@ -82,11 +82,12 @@ def incumbents(panel: Panel, design: Design, *, own_origin: bool = True) -> Bool
     Raises
     ------
     DesignError
-        If there are none.
+        If there are none, or none of such an origin at all.
     """
     sample = design.sample(panel)
     idle = (sample.home[:, sample.base.start] <= 0) | (sample.home[:, sample.base.stop - 1] <= 0)
-    firms: Bools = np.asarray(sample.never_closed & ~idle & (sample.is_own == own_origin))
+    asked = sample.own if own_origin else sample.others
+    firms: Bools = np.asarray(sample.never_closed & ~idle & asked)
     if not firms.any():
         raise DesignError(
             f"spillovers on firms {'of' if own_origin else 'not of'} origin {design.origin} were asked for; none of "
