@@ -305,7 +305,10 @@ class Estimate:
         )
 
     def __format__(self, spec: str) -> str:
-        """Write a term: its value; "unit": with its unit, "interval": its ends, "both", "all": both; or the reason."""
+        """Write a term: its value; "unit": with its unit, "interval": its ends, "both", "all": both.
+
+        Where there is none a few words say so, for a sentence; "all" gives the reason.
+        """
         if len(self.terms) != 1 or spec not in ("", "unit", "interval", "both", "all"):
             raise DesignError(
                 f"{self.estimand} was to be written as {spec!r}; it has the terms {list(self.terms)}, and the formats "
@@ -316,14 +319,15 @@ class Estimate:
         low, high = self.ends[:, 0]
         point = "" if np.isnan(self.value[0]) else quantity(float(self.value[0]), self.unit)
         within = "" if np.isnan([low, high]).any() else span(float(low), float(high), self.unit)
+        why = f" ({self.reason})" if spec == "all" and not within else ""
         if not point and not within:
-            return f"{NOT_ESTIMABLE} ({self.reason})"
+            return NOT_ESTIMABLE + why
         written = within if not point or (within and spec == "interval") else point
         if spec in ("both", "all") and point and within:
             written = f"{point} [{within}]"
         unit = f" {self.unit}" if spec in ("unit", "all") else ""
-        why = f" ({self.reason})" if spec in ("interval", "both", "all") and not within else ""
-        return f"{written}{unit} {MARKS[self.provenance]}{why}"
+        lacking = " (no interval)" if spec in ("interval", "both") and not within else ""
+        return f"{written}{unit} {MARKS[self.provenance]}{lacking or why}"
 
 
 def effective(square: Floats, fourth: Floats) -> Floats:

@@ -129,14 +129,14 @@ def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> E
     Raises
     ------
     DesignError
-        As :func:`spillover`, and where no bin has two categories.
+        As :func:`spillover`, and where no bin has two categories that vary.
     """
     found = spillover(panel, design, own_origin=own_origin)
-    kept = np.flatnonzero(np.isfinite(found.std_error[: len(BINS)]))
+    kept = np.flatnonzero(found.std_error[: len(BINS)] > 0)
     if not len(kept):
         raise DesignError(
             f"effects by exposure were asked for; above an exposure of {BINS[0]:g} no bin holds firms of two "
-            "categories; use the slope over all exposures"
+            "categories, or their sales do not vary; use the slope over all exposures"
         )
     family = found[[found.terms[place] for place in kept]]
     assert family.covariance is not None
