@@ -210,6 +210,14 @@ def test_the_answer_holds_claim_word_interval_unit_tier_confidence_and_date():
     assert panel.text.endswith("Not shown. The answer in a sentence.")
 
 
+def test_an_estimate_without_an_interval_has_neither_a_kind_of_interval_nor_a_grade_but_the_reason():
+    row = {"estimate": -100.0, "conf_low": np.nan, "unit": "per cent", "grade": "usable", "reason": "all is lost"}
+    panel = answers.answer("So it is.", as_of="2026-11-01", title="T", row=row, interval="95% interval", tier="panel")
+    assert panel.text.endswith("No interval: all is lost. So it is.")
+    assert "95%" not in panel.html
+    assert "usable" not in panel.html
+
+
 def test_the_brief_counts_readings_claims_and_words():
     judged = [
         V2,

@@ -293,9 +293,11 @@ def _comparison(panel: Panel, design: Design, first: Floats, never_closed: Bools
     if design.comparison == "low_exposure":
         found = never_closed & (np.nan_to_num(exposure, nan=np.inf) < design.low)
         if not found.any():
+            lowest = np.fmin.reduce(exposure[never_closed], initial=np.inf)
+            seen = f"the lowest is {lowest:.3g}" if np.isfinite(lowest) else "it is known for none"
             raise DesignError(
-                f"firms with an exposure below {design.low:g} were asked for; the lowest of {never_closed.sum()} firms "
-                f"not closed is {np.nanmin(exposure[never_closed], initial=np.inf):.3g}; raise `low`"
+                f"firms with an exposure below {design.low:g} were asked for; of {never_closed.sum()} firms not closed "
+                f"{seen}; bring firms of categories that sold at home and in which little was closed"
             )
         return found
     closures = panel.closures(cut=design.cut)  # those after the last month of the panel as well

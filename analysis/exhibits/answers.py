@@ -76,7 +76,7 @@ def answer(
 ) -> Block:
     """Return page 1's panel: the claim and its word, or where none is judged what was estimated; and the answer.
 
-    In place of the answer stands the reason where the `row` has no number.
+    In place of the answer stands the reason where the `row` has no number, before it that for which it has no interval.
 
     Parameters
     ----------
@@ -102,6 +102,9 @@ def answer(
     found = _found(point, low, high, row.get("unit") or "", MARKS[kind("estimate")])
     if not found and row.get("reason"):
         sentence, n = f"{NOT_ESTIMABLE.capitalize()}: {sentence_of(row['reason'])}", ""
+    elif found and pd.isna(low):
+        interval, grade = "", ""  # a grade is of intervals
+        sentence = f"No interval: {sentence_of(row['reason'])} {sentence}" if row.get("reason") else sentence
     if verdict:
         head = f"<em>{escape(verdict.name)}, {escape(verdict.claimant)}:</em> {escape(verdict.statement)}"
         lead = escape(condition(verdict.market)) if verdict.simulated else ""
