@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis import grades, verdicts
-from analysis.config import Event, read_event
+from analysis import grades
+from analysis.config import Event, Population, read_event
 from analysis.errors import DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from analysis.panel import Panel
 
 Sections = list[tuple[str, pd.DataFrame]]
+NOT_REPRESENTATIVE: Population = "not representative"  # of the sellers that claims are about
 QUANTILES = ("least", "quarter", "half", "three quarters", "most")
 ASKED = ("comparison", "post_from", "post_to", "base_months", "anticipation", "cluster")  # of a design, by a notebook
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Study:
     """One panel, and how it is looked at.
 
@@ -114,6 +115,9 @@ class Study:
                 "--event, or correct its `waves`"
             )
 
+    def __repr__(self) -> str:
+        return f"Study of {self.event.title}\n{self.panel}\n{self.design}"
+
     @property
     def mark(self) -> str:
         """Provenance of what is estimated from the panel: "simulated" or "estimate"."""
@@ -145,10 +149,20 @@ class Study:
         """Names in print of the codes of platforms and of the origin."""
         return {**self.event.platforms, self.event.origin: self.event.origin_name}
 
+    @property
+    def aside(self) -> str:
+        """Of which firms alone it speaks where the panel does not stand for others; else empty."""
+        apart = self.panel.population == NOT_REPRESENTATIVE
+        return f"In this panel of {len(self.panel.firms):,} firms, not representative:" if apart else ""
+
+    @property
+    def like(self) -> tuple[str, int]:
+        """Preset of the market, empty for a panel that was brought, and closed firms: what grades go by."""
+        return self.truth.market.preset if self.truth else "", self.panel.count_closed(cut=self.design.cut)
+
     def graded(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return rows with the grades of the design audit for a market or a panel such as this; a refusal as it is."""
-        preset, closed = self.truth.market.preset if self.truth else "", self.panel.count_closed(cut=self.design.cut)
-        return rows if isinstance(rows, Estimate) else grades.beside(rows, preset, closed)
+        return rows if isinstance(rows, Estimate) else grades.beside(rows, *self.like)
 
     def judge(
         self,
@@ -178,7 +192,10 @@ class Study:
         """
         if question not in self.event.asked:
             return None
-        (grade,) = self.graded(pd.DataFrame({"id": [found.estimand]}))["grade"]
+        audited = grades.worst(*self.like)
+        if found.estimand in audited.index:
+            grade, preset, judge = audited.loc[found.estimand]
+            said |= {"grade": grade, "graded": f"preset {preset}, judge {judge}"}
         said |= {} if margin is None else {"margin": margin}
         said |= {} if placebo is None or margin is None else claims.checked(placebo, margin)
         if not np.isnan(found.value[0]):
@@ -189,7 +206,7 @@ class Study:
             provenance=self.mark,
             market=self.market,
             interval=found.bounds(found.terms[0]),
-            grade=grade if grade in verdicts.GRADES else "",
+            aside=self.aside,
             **said,
         )
 
@@ -222,14 +239,14 @@ def sentence(panel: Panel, *, cut: float = Design.cut) -> str:
     count = int(waves["firms"].sum())
     when = f" in {_counted(len(waves), 'month')} from {waves['month'].iloc[0]}" if len(waves) else ""
     origins = ", ".join(f"{number:,} {name}" for name, number in panel.firms["origin"].value_counts().items())
-    left = panel.dropped[panel.dropped["rule"] == "they have no known sales in any month"]
+    left = panel.dropped[panel.dropped["rule"] == "left out: no known sales in any month"]
     parts = [
         f"{_counted(len(panel.firms), 'firm')} ({origins}) on {', '.join(panel.platforms)}, {panel.months[0]} to "
         f"{panel.months[-1]}, in {panel.unit}, {panel.provenance}",
         f"{_counted(count, 'firm')} closed{when}",
         f"{_percent(known == 0)} of the known sales of a firm, platform and month are 0, "
         f"{_percent(np.isnan(panel.sales))} are not known",
-        *(f"{count:,} firms left out: {rule}" for rule, count in zip(left["rule"], left["count"], strict=True)),
+        *(f"{count:,} firms {rule}" for rule, count in zip(left["rule"], left["count"], strict=True)),
     ]
     return "; ".join(parts) + "."
 

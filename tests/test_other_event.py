@@ -47,12 +47,12 @@ ROWS = {
     ],
     "facts/threats.csv": [f"T90,2031-06,2031-06,month,The great flood,all stalls,E1 E3,dry months only,{URL}"],
     "readings.csv": [
-        "C90,grew,positive,,The stalls grew.,growth,per cent,moderate,,A count of them.,05_growth_panel",
-        "C90,kept,not_lower,,They grew all the same.,E3g,percentage points,moderate,,More stalls.,05_growth_panel",
-        "C90,held,unchanged,,Their share stayed.,E3s,percentage points,moderate,,A register.,05_growth_panel",
-        "C91,went,direction,,Stalls opened in the Hall.,presence,per cent,moderate,,A list.,06_shift_panel",
-        "C91,sold,direction,,Stalls sell more in the Hall.,E4a,per cent,moderate,,Its books.,06_shift_panel",
-        "C92,,untestable,,It was meant for good.,motive,,high,,Nothing.,01_claims_and_context",
+        "C90,grew,positive,,The stalls grew.,growth,per cent,true,moderate,,A count of them.,05_growth_panel",
+        "C90,kept,not_lower,,They grew all the same.,E3g,percentage points,true,moderate,,More stalls.,05_growth_panel",
+        "C90,held,unchanged,,Their share stayed.,E3s,percentage points,true,moderate,,A register.,05_growth_panel",
+        "C91,went,direction,,Stalls opened in the Hall.,presence,per cent,false,moderate,,A list.,06_shift_panel",
+        "C91,sold,direction,,Stalls sell more in the Hall.,E4a,per cent,false,moderate,,Its books.,06_shift_panel",
+        "C92,,untestable,,It was meant for good.,motive,,false,high,,Nothing.,01_claims_and_context",
     ],
 }
 REAL = (

@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from analysis import __main__ as command_line
-from analysis import config
+from analysis import config, data
 from analysis.errors import DataError, DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
@@ -162,6 +162,26 @@ def test_a_verdict_has_the_grade_of_its_estimand_and_a_refusal_none(simulated):
     assert simulated.graded(refused) is refused
 
 
+def test_a_panel_gives_a_word_on_totals_if_it_is_a_census_or_a_sample_with_weights(simulated):
+    given = {name: replace(simulated.panel, population=name) for name in ("census", "sample", "not representative")}
+    told = {
+        name: replace(simulated, panel=panel).judge("growth_not_lower", effect(), **ASKED)
+        for name, panel in given.items()
+    }
+    assert [one.word for one in told.values()] == ["Supported", "Supported", "Not testable with this data"]
+    aside = f"In this panel of {len(simulated.panel.firms):,} firms, not representative:"
+    assert [one.aside for one in told.values()] == ["", "", aside]
+
+
+def test_a_word_that_a_grade_bars_names_preset_and_judge(simulated, monkeypatch):
+    table = data.load("audit").query("preset == 'mid_3k'").assign(grade="do not use")
+    load = data.load
+    monkeypatch.setattr(data, "load", lambda name: table if name == "audit" else load(name))
+    told = simulated.judge("growth_not_lower", effect(), **ASKED)
+    assert told.word == "Not testable with this data"
+    assert told.why.endswith("panels such as this (preset mid_3k, judge market).")
+
+
 @pytest.mark.parametrize(
     ("low", "high", "level"), [(-1.0, 1.0, "high"), (-99.0, 99.0, "moderate"), (80.0, 99.0, "low")]
 )
@@ -291,8 +311,8 @@ def test_the_sentence_names_firms_platforms_months_money_and_closures(panel):
     assert f" on {', '.join(panel.platforms)}, 2019-01 to 2022-06, in sim-$, simulated; " in said
     assert f"{waves['firms'].sum()} firms closed in {len(waves)} months from 2021-05; " in said
     assert "\n" not in said
-    dropped = pd.DataFrame([("firms", "they have no known sales in any month", 3)], columns=panel.dropped.columns)
-    assert "; 3 firms left out: they have no known sales in any month." in sentence(replace(panel, dropped=dropped))
+    dropped = pd.DataFrame([("firms", "left out: no known sales in any month", 3)], columns=panel.dropped.columns)
+    assert "; 3 firms left out: no known sales in any month." in sentence(replace(panel, dropped=dropped))
 
 
 def test_numbers_stand_on_the_right_and_nothing_is_cut_off():
@@ -321,7 +341,7 @@ def test_check_prints_the_audit_of_each_example(capsys):
     [
         (["--map", "a.yml"], "Option --map a.yml: it goes with a panel of your own; give --panel FILE too"),
         (["--panel", "a.csv", "--accept", "b"], "Option --accept b: it goes with files in data/"),
-        (["--panel", "a.csv"], "a.csv: expected a .csv or .parquet file; found no such file"),
+        (["--panel", "a.csv"], "a.csv: expected a file .csv, .csv.gz, .tsv, .parquet, .xlsx, .dta; found no such file"),
         (
             ["--panel", "a.csv", "--map", "a.yml"],
             "a.yml: a file of YAML in UTF-8 was asked for; No such file or directory",

@@ -169,6 +169,7 @@ def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estima
         dynamic,
         estimand=f"{effect_name(design, where)} by month since closure",
         n=len(rows.closed),
+        months="by month since closure",
         counts={**dynamic.counts, "closed_clusters": rows.closed_clusters},
         columns={"band_low": low, "band_high": high},
         details={
@@ -254,9 +255,8 @@ def by_cohort(panel: Panel, design: Design, *, where: Where = "all") -> Estimate
         reason=NO_ERROR,
         details={"closed": rows.closed_frame, "end": rows.end},
     )
-    return design.sample(panel).mark(
-        made, level=design.level, reason=NO_ERROR if np.isnan(made.std_error).any() else ""
-    )
+    why, months = NO_ERROR if np.isnan(made.std_error).any() else "", f"months 0 to {rows.end} since closure"
+    return design.sample(panel).mark(made, level=design.level, reason=why, months=months)
 
 
 def _cohort(rows: Stack) -> Estimate:
@@ -347,11 +347,9 @@ def _drifted(study: Estimate, months: Bools) -> Bounds:
             f"bounds of effects by month were asked for; that of month {study.terms[end]} has no error, because one "
             "cluster alone sold in it; end the window before it, or begin the base months after it"
         )
-    sided = (1 + study.level) / 2
-    longer = stats.t.ppf(sided, study.joint_freedom) / stats.norm.ppf(sided)  # the method takes errors as known
     return honest_bounds(
         study.value[:end],
-        longer**2 * study.covariance[:end, :end],
+        study.widened[:end, :end],
         int((~after).sum()),
         int(after[:end].sum()),
         target=(months[after] / months.sum())[: int(after[:end].sum())],
