@@ -289,7 +289,7 @@ def test_the_audit_shows_what_is_estimable_and_never_an_estimate(panel):
 def test_an_estimand_that_the_panel_cannot_carry_has_the_reason(panel):
     alone = replace(panel, firms=panel.firms.assign(origin="CN"))
     table = tables(estimable(alone, Design()))["What can be estimated"].set_index("id")
-    assert "spillovers on firms not of origin CN were asked for" in table.loc["E2b", "estimable"]
+    assert "firms of other origins than CN were asked for" in table.loc["E2b", "estimable"]
     assert np.isnan(table.loc["E2b", "smallest effect seen"])
     assert table.loc["E2b", "firms"] == ""
 

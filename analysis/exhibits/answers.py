@@ -79,7 +79,7 @@ def answer(
 ) -> Block:
     """Return page 1's panel: the claim and its word, or where none is judged what was estimated; and the answer.
 
-    In place of the answer stands the reason where the `row` has no number.
+    In place of the answer stands the reason where the `row` has no number, before it that for which it has no interval.
 
     Parameters
     ----------
@@ -106,6 +106,9 @@ def answer(
     found = _found(point, low, high, row.get("unit") or "", MARKS[kind("estimate")])
     if not found and row.get("reason"):
         sentence, n = f"{NOT_ESTIMABLE.capitalize()}: {sentence_of(row['reason'])}", ""
+    elif found and pd.isna(low):
+        interval, grade = "", ""  # a grade is of intervals
+        sentence = f"No interval: {sentence_of(row['reason'])} {sentence}" if row.get("reason") else sentence
     if verdict:
         head = f"<em>{escape(verdict.name)}, {escape(verdict.claimant)}:</em> {escape(verdict.statement)}"
         lead = escape(verdict.apart)
@@ -157,13 +160,15 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
 # The brief
 
 
-def brief(verdicts: Sequence[Verdict], event: Event) -> Block:
-    """Return the panel that sums up a run: what it is about, and how many readings got which word."""
+def brief(verdicts: Sequence[Verdict], event: Event, *, failed: str = "") -> Block:
+    """Return the panel that sums up a run: what it is about, how many readings got which word, what failed."""
     spoken, told = best(verdicts), apart(verdicts)
     claims = len({verdict.claim for verdict in spoken})
     lead = f"Of {len(spoken)} readings of {claims} claims: {_words(spoken)}." if spoken else "No claim gets a word."
     as_of = f" As of {escape(verdicts[0].as_of)}." if verdicts else ""
     lines, rules = [f"<em>{escape(event.title)}.</em> <strong>{lead}</strong>{as_of}"], []
+    if failed:
+        lines.append(f"<strong>Missing, for they failed in this run:</strong> {escape(failed)}.")
     if spoken:
         parts = []
         for who in dict.fromkeys(party(verdict.claimant) for verdict in spoken):

@@ -123,6 +123,11 @@ def sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def hashes(job: Job) -> dict[str, str]:
+    """Hash by name the files that a report reads beside the data folder."""
+    return {file.name: sha256(file) for file in job.files}
+
+
 def inputs(root: Path) -> dict[str, dict[str, str]]:
     """Hash by file what all reports are made of: `data`, `code` and `layout`; and `versions` of what they run on.
 

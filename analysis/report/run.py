@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -81,7 +81,7 @@ def report(
         _work(run, [job for job in jobs if not job.is_brief])
         # a brief that nobody chose, but that stands beside a report that has just been made again, is made again too
         for brief in briefs or [job for job in waiting if run.made and job.name in published.entries]:
-            _work_brief(run, brief, [job.name for job in scheduled if not job.is_brief])
+            _work_brief(run, brief, [job for job in scheduled if not job.is_brief])
         _publish(run, [job.name for job in scheduled], source)
     for failure in run.failures.values():
         print(failure, file=sys.stderr)
@@ -193,12 +193,22 @@ def _work(run: Run, jobs: list[Job], read: Mapping[str, list[Verdict]] | None = 
             raise
 
 
-def _work_brief(run: Run, brief: Job, inputs: list[str]) -> None:
-    """Make the brief from the verdicts of all others, unless one of them failed."""
-    if run.failures:
-        run.lines[brief.name] = f"not run: it needs {', '.join(run.failures)}"
+def _work_brief(run: Run, brief: Job, inputs: list[Job]) -> None:
+    """Make the brief from the verdicts that there are; it names the reports that failed.
+
+    A report that failed keeps the verdicts that stand published, if they were made of the files that it has now.
+    """
+    failed = [job for job in inputs if job.name in run.failures]
+    stale = [job.name for job in failed if run.entries.get(job.name, {}).get("files") != publish.hashes(job)]
+    there = [job.name for job in inputs if job.name in run.verdicts and job.name not in stale]
+    read = {name: run.verdicts[name] for name in there}
+    if failed and not any(read.values()):
+        run.lines[brief.name] = f"not run: there is no verdict without {', '.join(job.name for job in failed)}"
         return
-    read = {name: run.verdicts[name] for name in inputs if name in run.verdicts}
+    if failed:
+        earlier = " (its verdicts are of an earlier run of this day)"
+        told = ", ".join(f"{job.name}{earlier if read.get(job.name) else ''}" for job in failed)
+        brief = replace(brief, parameters={**brief.parameters, "failed": told})
     (run.stage / "verdicts").mkdir(exist_ok=True)
     for name, found in read.items():
         publish.write_json(run.stage / "verdicts" / f"{name}.json", found)
@@ -236,7 +246,7 @@ def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -
         "notebook": job.notebook.name,
         "parameters": dict(job.parameters),
         "market": job.market,
-        "files": {file.name: publish.sha256(file) for file in job.files},
+        "files": publish.hashes(job),
         "fingerprint": print_,
         "commit": provenance.commit(),
         "seconds": round(time.monotonic() - began, 1),
