@@ -31,7 +31,7 @@ QUANTILES = ("least", "quarter", "half", "three quarters", "most")
 ASKED = ("comparison", "post_from", "post_to", "base_months", "anticipation", "cluster")  # of a design, by a notebook
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Study:
     """One panel, and how it is looked at.
 
@@ -115,6 +115,9 @@ class Study:
                 f"{months.sum():,} firms closed in other months only: {found}; name the event of this panel with "
                 "--event, or correct its `waves`"
             )
+
+    def __repr__(self) -> str:
+        return f"Study of {self.event.title}\n{self.panel}\n{self.design}"
 
     @property
     def mark(self) -> str:

@@ -62,7 +62,7 @@ def _once(method: Method) -> Method:
     return cast(Method, kept)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Panel:
     """Sales of firms on platforms by month.
 
@@ -130,6 +130,13 @@ class Panel:
         ):
             if wrong:
                 raise DataError(f"a panel with {asked} was asked for; found {found}; {remedy}")
+
+    def __repr__(self) -> str:
+        """Tell its size; arrays are not shown."""
+        months = f"{self.months[0]} to {self.months[-1]}"
+        return (
+            f"{self.provenance} panel: {len(self.firms):,} firms on {', '.join(self.platforms)}, {months}, {self.unit}"
+        )
 
     @property
     def unit(self) -> str:

@@ -85,6 +85,13 @@ def read_panel(
         within a firm; a firm was closed before the first month; a platform is not allowed or the home platform has no
         row; real and simulated rows, or two currencies, are mixed; accounts were renamed in a circle; there are fewer
         than two firms with sales; or home is not what the map says.
+
+    Examples
+    --------
+    >>> from analysis import read_panel
+    >>> panel = read_panel("data/examples/tidy.csv", map="data/examples/tidy.map.yml")
+    >>> panel
+    simulated panel: 192 firms on AMZ, EBY, ALI, WMT, OWN, 2019-01 to 2022-06, sim-$
     """
     file = open_file(Path(path), Path(map) if map else None, platforms)
     if home and file.named.home not in (None, home):
