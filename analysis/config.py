@@ -167,6 +167,10 @@ class Map(_Written):
             raise ValueError("two signs, one for thousands and one for decimals, were asked for")
         if self.wide and self.rows != "month":
             raise ValueError("columns of months in a wide file, not of days or weeks, were asked for")
+        day = datetime.date(2021, 5, 17)
+        dated = all(as_day(f"{day:{one}}", one) == str(day) for one in self.month_format)
+        if self.rows != "month" and "month_format" in self.model_fields_set and not dated:
+            raise ValueError("a month_format with the day, since rows are of days or weeks, was asked for")
         return self
 
     @property

@@ -126,6 +126,7 @@ def test_rates_by_label_are_of_a_column_of_currencies_in_which_dollars_need_none
         ("month_format: []", "key month_format: Tuple should have at least 1 item"),
         ("rows: year", "key rows: Input should be 'month', 'day' or 'week'"),
         ("rows: day\nwide: {prefix: s}", "columns of months in a wide file, not of days or weeks, were asked for"),
+        ('rows: week\nmonth_format: ["%d/%m/%Y", "%Y-%m"]', "a month_format with the day, since rows are of days"),
         ("thousands: '.'\ndecimal: '.'", "two signs, one for thousands and one for decimals, were asked for"),
         ("separator: x", "key separator: Input should be ',', ';', "),
         ("population: all", "key population: Input should be 'census', 'sample' or 'not representative'"),
