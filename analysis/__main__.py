@@ -94,7 +94,7 @@ def _check(asked: argparse.Namespace, root: Path) -> int:
         today = datetime.date.today().isoformat()
         found = study.Study.open(schedule.asked(root, own, _given(asked.parameters), today))
         panel, design = found.panel, found.design
-        print(f"{asked.panel}: {study.sentence(panel)}", found.line, found.speaks, sep="\n", end="\n\n")
+        print(f"{asked.panel}: {study.sentence(panel)}", *found.lines, found.speaks, sep="\n", end="\n\n")
         print(study.printed([*study.inventory(panel), *study.window(panel, design)]), flush=True)
         if nearest := design.fitted(panel):
             other = "" if nearest == design else f"What follows is of the window that fits: {nearest.given}\n\n"

@@ -227,14 +227,21 @@ class Study:
         )
 
     @property
-    def line(self) -> str:
-        """The event, the closures in its waves and in other months, and doubts, in sentences for a report's data."""
+    def lines(self) -> list[str]:
+        """The event with the closures in its waves and in other months, and each doubt about the file, in sentences."""
         months = self.closed_by_month
         other = months[~months.index.isin(self.event.waves)]
         apart = ", ".join(f"{month} ({number})" for month, number in other.items())
-        event = f"Event: {self.event.title}{', as simulated' if self.market else ''}"
-        closed = f"in its waves: {months.sum() - other.sum():,}, in other months: {apart or 'none'}."
-        return " ".join([f"{event}; firms closed, in whole or part, {closed}", *self.panel.doubts])
+        event = (
+            f"Event: {self.event.title}{', as simulated' if self.market else ''}; firms closed, in whole or part, in "
+            f"its waves: {months.sum() - other.sum():,}, in other months: {apart or 'none'}."
+        )
+        return [event, *(f"Doubtful: {doubt}" for doubt in self.panel.doubts)]
+
+    @property
+    def line(self) -> str:
+        """The same on one line, for the data of a report."""
+        return " ".join(self.lines)
 
     def true(self) -> dict[str, float]:
         """Return the true value of every estimand in the design's window, by id; empty where it is not known."""
@@ -390,7 +397,7 @@ def estimable(panel: Panel, design: Design) -> Sections:
         smallest = rows.assign(what=[*asked]).rename(columns={"estimate": "per cent", "std_error": "Monte Carlo error"})
         smallest["placebo closures"] = f"{placebos.counts['draws']} draws, within {placebos.details['within']}"
         smallest = smallest[["what", "per cent", "Monte Carlo error", "placebo closures"]]
-    used = used_and_left_out(panel, design, set(effects["id"][able]))
+    used = used_and_left_out(panel, design)
     words = [(name, meaning) for name, meaning in (USED | LEFT).items() if name in used]
     audited = grades.worst("", panel.count_closed(cut=design.cut)).reindex(effects["id"][able])
     audited["grade"] = audited["grade"].fillna(grades.NOT_GRADED)

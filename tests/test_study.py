@@ -84,7 +84,7 @@ def test_closures_in_months_that_are_no_wave_are_counted_and_said(simulated, tmp
     assert simulated.line.endswith(f"in its waves: {number.sum()}, in other months: none.")
     assert simulated.line.startswith(f"Event: {simulated.event.title}, as simulated; ")
     doubtful = replace(simulated, panel=replace(simulated.panel, doubts=("One value is large.", "A year is missing.")))
-    assert doubtful.line == f"{simulated.line} One value is large. A year is missing."
+    assert doubtful.line == f"{simulated.line} Doubtful: One value is large. Doubtful: A year is missing."
 
 
 def test_closures_before_the_first_wave_are_refused_with_their_number_and_month(simulated, tmp_path):
@@ -387,6 +387,13 @@ def test_the_window_that_fits_is_the_part_of_the_one_asked_for_that_the_panel_ca
         assert fitted.given == fits
         assert fitted.sample(short).closed.any()
         assert fitted.fitted(short) == fitted
+
+
+def test_a_window_that_fits_leaves_room_for_anticipation(panel):
+    careful = Design(post_from=0, post_to=3, anticipation=6)
+    assert careful.fitted(months(panel, 18, 42)).given == "-p post_from=2 -p post_to=3 -p base_months=10"
+    assert careful.fitted(months(panel, 23, 42)) is None  # from month 7 on, and the year before begins at month 6
+    assert careful.fitted(months(panel, 21, 42)).given == "-p post_from=5 -p post_to=5 -p base_months=7"
 
 
 def test_no_window_is_wider_than_the_one_that_fits(panel):

@@ -1,5 +1,6 @@
 """Which firms each estimand uses and leaves out: counts that add up, and that are those of the estimators."""
 
+from dataclasses import replace
 from fnmatch import fnmatch
 
 import numpy as np
@@ -31,7 +32,7 @@ def counted(panel, design):
     except DesignError:
         return None
     rows = estimate_all(panel, design).rows.dropna(subset="estimate").set_index("id")
-    return rows, used_and_left_out(panel, design, rows.index).set_index("estimands")
+    return rows, used_and_left_out(panel, design).set_index("estimands")
 
 
 def row_of(name, table):
@@ -73,6 +74,15 @@ def test_so_they_are_in_poor_panels_with_gaps_newcomers_and_closures_in_part():
     assert carried > 5
 
 
+def test_a_panel_of_one_platform_has_no_row_of_another():
+    panel, _ = simulate("few_treated", seed=1, n_firms=2000, n_categories=30)
+    alone = replace(panel, sales=panel.sales[:, :1], platforms=panel.platforms[:1])
+    table = used_and_left_out(alone, Design())
+    assert table["estimands"].is_unique
+    assert (table["estimands"] != "").all()
+    assert not table["estimands"].str.contains("E5c|E4a_EBY").any()
+
+
 def test_each_reason_is_that_of_the_firm_that_has_it():
     sales = np.full((12, 1, 42), 10.0) * (1 + np.arange(12))[:, np.newaxis, np.newaxis]
     sales[:, :, 28:] *= 1 + 0.01 * np.arange(12)[:, np.newaxis, np.newaxis]
@@ -84,7 +94,8 @@ def test_each_reason_is_that_of_the_firm_that_has_it():
     dose = np.where(np.arange(12) == 5, 0.2, 1.0)
     origin, category = np.where(np.arange(12) == 11, "US", "CN"), np.where(np.arange(12) < 8, "C0", "C1")
     panel = panel_of(sales, closed, dose=dose, origin=origin, category=category)
-    table = used_and_left_out(panel, Design(cluster="firm"), ["E1b"]).iloc[0]
+    table = used_and_left_out(panel, Design(cluster="firm")).set_index("estimands").loc["E1b"]
+    assert table.sum() == len(panel.firms)
     one = {"in part", "later", "origin", "exposed", "unknown", "none before"}
     assert table[["closed", "spared", "compared", "stopped"]].tolist() == [2, 0, 2, 2]
     assert {name for name in LEFT if table.get(name) == 1} == one

@@ -118,8 +118,8 @@ class Design:
         first, last = max(0, 12 - int(wave)), len(panel.months) - 1 - int(wave)  # a year earlier is compared
         start, stop = max(self.post_from, first), min(self.post_to, last)
         if start > stop:
-            start, stop = (first, last) if self.post_from > last else (first, min(last, LATEST))
-        if not (start <= stop <= LATEST and wave >= FEWEST_BASE):
+            start, stop = first, min(last, LATEST, 11 - self.anticipation)
+        if start > stop or wave < FEWEST_BASE:
             return None
         return replace(self, post_from=start, post_to=stop, base_months=min(self.base_months, int(wave)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -44,15 +44,13 @@ Row = tuple[Sequence[str], Masks]
 """Ids of estimands, and firms bool[firm] by a name of `USED` or `LEFT`; of a firm the first one counts."""
 
 
-def used_and_left_out(panel: Panel, design: Design, names: Collection[str]) -> pd.DataFrame:
-    """Count the firms that estimands use and leave out, and why.
+def used_and_left_out(panel: Panel, design: Design) -> pd.DataFrame:
+    """Count the firms that each estimand uses and leaves out, and why, whether or not it can be estimated with them.
 
     Parameters
     ----------
     panel, design
         Of a panel that can carry the design; the comparison is of low exposure.
-    names : collection of str
-        Ids of estimands, such as "E1a": those that the panel can carry.
 
     Returns
     -------
@@ -62,14 +60,15 @@ def used_and_left_out(panel: Panel, design: Design, names: Collection[str]) -> p
     """
     rows = []
     for ids, masks in _rows(panel, design):
-        if asked := [name for name in ids if name in names]:
-            order = [name for name in (*USED, *LEFT) if name in masks]
-            place = np.select([masks[name] for name in order], range(len(order)), -1)
-            assert (place >= 0).all(), ids
-            rows.append({"estimands": _short(asked)} | {name: int((place == i).sum()) for i, name in enumerate(order)})
+        if not ids:  # none of a platform that the panel has not
+            continue
+        order = [name for name in (*USED, *LEFT) if name in masks]
+        place = np.select([masks[name] for name in order], range(len(order)))
+        counts = np.bincount(place, minlength=len(order)).tolist()
+        rows.append({"estimands": _short(ids), **dict(zip(order, counts, strict=True))})
     table = pd.DataFrame(rows, columns=["estimands", *USED, *LEFT]).fillna(0)
-    kept = ["estimands", *USED, *(name for name in LEFT if table[name].any())]
-    return table[kept].astype(dict.fromkeys(kept[1:], int))
+    kept = [*USED, *(name for name in LEFT if table[name].any())]
+    return table[["estimands", *kept]].astype(dict.fromkeys(kept, int))
 
 
 def _short(ids: Sequence[str]) -> str:
