@@ -145,6 +145,17 @@ def test_thousands_that_could_be_decimals_are_asked_about(tmp_path):
     assert "found '12,50'; give plain digits" in refusal(tmp_path, TEXT.replace("1250.5", '"12,50"', 1))
 
 
+def test_three_digits_behind_every_point_are_asked_about(tmp_path):
+    text = TEXT.replace("1250.5", "1.250")
+    said = refusal(tmp_path, text)
+    assert "row 2, column sales: expected a point that is one of decimals, not with three digits behind each" in said
+    assert """found '1.250', the first of 4 such in rows 2 to 7; write `decimal: "."` in mine.yml if that is""" in said
+    assert read(tmp_path, text, 'decimal: "."\n').sales.max() == 4
+    assert read(tmp_path, text, 'thousands: "."\ndecimal: ","\n').sales.max() == 1250
+    assert read(tmp_path, text.replace("-04,4,", "-04,4.5,")).sales.max() == 4.5
+    assert """write `thousands: "."` and `decimal: ","`""" in refusal(tmp_path, TEXT.replace("1250.5", "1.250.000"))
+
+
 # Dates
 
 
@@ -289,6 +300,15 @@ def test_a_site_that_comes_twice_is_refused_and_one_that_is_not_listed_gets_its_
     assert "write `platforms: {..., Amazon.de: AMZ}` in mine.yml" in said
     said = refusal(tmp_path, SITES, "platforms: {速卖通: ALI, own: OWN}\n")
     assert "`platforms: {..., Amazon.com: CODE, Amazon.de: CODE}` in mine.yml, with one of ALI, OWN for CODE" in said
+
+
+def test_a_label_with_a_code_that_is_no_platform_of_the_event_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text(SITES)
+    (tmp_path / "a.yml").write_text("platforms: {Amazon.com: AMZ, Amazon.de: AMAZON}\n")
+    with pytest.raises(
+        DataError, match=r"expected one of AMZ, OWN; found 'Amazon.de', .*; correct `platforms` in .*a\.yml"
+    ):
+        read_panel(tmp_path / "a.csv", map=tmp_path / "a.yml", platforms=["AMZ", "OWN"])
 
 
 def test_without_a_map_a_platform_gets_the_whole_line(tmp_path):

@@ -30,6 +30,8 @@ FORMATS = (
 SIGNS = ((",", "."), ("", ","), (".", ","), (" ", "."), (" ", ","), ("'", "."), ("'", ","))
 """Signs of thousands and decimals that messages propose."""
 _SPELLED = {" ": "[ \u00a0\u202f]", "'": "['\u2019]"}
+_EITHER = r"^(0?|[1-9][0-9]{0,2}(\.[0-9]{3})?)$"
+_ENOUGH = 1000  # cells, after which most columns are known to hold others
 _MONEY = r"(?P<sign>\p{Sc}|元|USD|CNY|RMB|EUR|GBP|JPY|HKD)"
 _BOUNDS = {"minimum": (np.less, "at least"), "maximum": (np.greater, "at most")}
 _BOUNDS["exclusiveMinimum"] = (np.less_equal, "more than")
@@ -150,8 +152,11 @@ def _words(block: Block, name: str) -> pa.DictionaryArray:
     if labels and name == "origin":
         coded = pa.array([labels[word] for word in words.to_pylist()]).take(coded.indices).dictionary_encode()
     if name == "platform" and file.allowed:
-        known = [file.code(word) in file.allowed for word in words.to_pylist()]
-        do = _line_of_labels(file, name, words.to_pylist(), labels or {code: code for code in file.allowed})
+        known, do = (
+            [file.code(word) in file.allowed for word in words.to_pylist()],
+            f"correct `platforms` in {file.map}",
+        )
+        do = do if labels else _line_of_labels(file, name, words.to_pylist(), {code: code for code in file.allowed})
         block.refuse_words(coded, known, name, f"one of {', '.join(file.allowed)}", do)
     money = [*named.rates, DOLLARS] if named.money_by_row else [named.currency]
     money += [] if named.rates else [UNITS["simulated"]]
@@ -163,15 +168,16 @@ def _words(block: Block, name: str) -> pa.DictionaryArray:
 
 def _line_of_labels(file: File, name: str, words: Sequence[str], labels: Mapping[str, str]) -> str:
     """Return the line that gives all words a code: that of a label like it, or one that only a person knows."""
-    told = {} if file.named.platforms or name != "platform" else {word: word for word in words if word in labels}
+    listed = bool(getattr(file.named, f"{name}s"))
+    told = {} if listed else {word: word for word in words if word in labels}
     for word in words:
         if word not in labels:
             like = [label for label in labels if word.casefold().startswith(label.casefold())]
             like += difflib.get_close_matches(word, labels, 1, 0.7)
             told[word] = labels[like[0]] if like else "CODE"
-    line = ", ".join(f"{word}: {code}" for word, code in told.items())
+    line = "..., " * listed + ", ".join(f"{word}: {code}" for word, code in told.items())
     codes = f", with one of {', '.join(dict.fromkeys(labels.values()))} for CODE" if "CODE" in told.values() else ""
-    return file.line(f"{name}s: {{{'..., ' if labels is getattr(file.named, f'{name}s') else ''}{line}}}") + codes
+    return file.line(f"{name}s: {{{line}}}") + codes
 
 
 def _line_of_rates(file: File, words: Sequence[str]) -> str:
@@ -256,11 +262,8 @@ def pattern(thousands: str, decimal: str) -> str:
 
 
 def _numbers(block: Block, name: str) -> Floats:
-    cells, file, (thousands, decimal) = (
-        block.raw[name],
-        block.file,
-        (block.file.named.thousands, block.file.named.decimal),
-    )
+    cells, file = block.raw[name], block.file
+    thousands, decimal = file.named.thousands, file.named.decimal
     if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
         if (wrong := ~pc.match_substring_regex(cells, pattern(thousands, decimal)).fill_null(True).to_numpy()).any():
             signs = pc.struct_field(pc.extract_regex(cells, _MONEY), "sign")  # in one column they may be of several
@@ -269,6 +272,8 @@ def _numbers(block: Block, name: str) -> Floats:
             do = f"take the signs out, and where they are not of USD, {file.line('currency: CODE')} with its `rates`"
             block.refuse(wrong & signed, name, "plain numbers of one currency, without its sign", found, do)
             block.refuse(wrong, name, "a number such as 1250 or 2e-3", do=_line_of_signs(file, cells))
+        if name == "sales" and not file.named.model_fields_set & {"thousands", "decimal"}:
+            _refuse_either(block, cells)
         if thousands:
             cells = pc.replace_substring_regex(cells, _SPELLED.get(thousands, re.escape(thousands)), "")
         if decimal != ".":
@@ -281,10 +286,21 @@ def _numbers(block: Block, name: str) -> Floats:
     return values
 
 
+def _refuse_either(block: Block, sales: pa.ChunkedArray) -> None:
+    """Refuse sales with three digits behind every point, which are as well thousands as decimals."""
+    if pc.all(pc.match_substring_regex(sales[:_ENOUGH], _EITHER)).as_py():
+        pointed = pc.match_substring(sales, ".").fill_null(False).to_numpy()
+        do = f"""{block.file.line('decimal: "."')} if that is what it is, else `thousands: "."` and `decimal: ","`"""
+        if pc.all(pc.match_substring_regex(sales, _EITHER)).as_py():
+            block.refuse(pointed, "sales", "a point that is one of decimals, not with three digits behind each", do=do)
+
+
 def likely_signs(cells: Any) -> list[tuple[str, str]]:
     """Return the `SIGNS` with which all cells of text are numbers: more than one where only a person knows."""
     written = "".join(cells.drop_null().unique().to_pylist())
-    there = [(sign, point) for sign, point in SIGNS if sign in written and (point == "." or point in written)]
+    there = [
+        (sign, point) for sign, point in SIGNS if sign in written and (point == "." or sign == "." or point in written)
+    ]
     found = [signs for signs in there if pc.all(pc.match_substring_regex(cells, pattern(*signs))).as_py()]
     return [(sign, point) for sign, point in found if point == "." or (sign, ".") not in found]
 
