@@ -244,8 +244,10 @@ def _hedged(sample: Sample) -> Masks:
 
 
 def _entrants(sample: Sample) -> Masks:
-    """Return the firms of :func:`analysis.estimands.growth.entry_by_exposure`."""
-    sold, wave = sample.panel.total() > 0, sample.base.stop
+    """Return the firms of :func:`analysis.estimands.growth.entry_by_exposure`, known to have sold nothing before."""
+    total, wave = sample.panel.total(), sample.base.stop
+    sold = total > 0
     first = np.where(sold.any(axis=1) & sample.is_own, sold.argmax(axis=1), -1)
+    first[total[np.arange(len(total)), first - 1] != 0] = -1
     new = ((first >= wave - 12) & (first < sample.after.stop - 12)) | ((first >= wave) & (first < sample.after.stop))
     return {"spared": new, "origin": ~sample.is_own, "not new": np.ones_like(new)}
