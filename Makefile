@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: report test lab check bench size audit coverage clean
+.PHONY: report test lab docs check bench size audit coverage clean
 
 report: $(READY) ## run what is due in reports/schedule.yml and print the paths of the PDFs
 	@$(BIN)/python -m analysis report
@@ -13,6 +13,9 @@ test: $(READY) ## run all tests
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab --notebook-dir=notebooks
+
+docs: $(READY) ## build the pages of docs/ into docs/_build/html; a warning is an error
+	@$(BIN)/sphinx-build -E -q -W --keep-going docs docs/_build/html && echo docs/_build/html/index.html
 
 check: $(READY) ## lint, format, types, and notebooks without outputs
 	@$(BIN)/ruff check .
@@ -35,7 +38,7 @@ audit: $(READY) ## hold every estimand against the truth of the simulated market
 coverage: audit
 
 clean: ## remove the environment, caches and scratch files; published reports stay
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache reports/scratch reports/failed
+	rm -rf .venv build docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache reports/scratch reports/failed
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): requirements.txt requirements-uv.txt pyproject.toml

@@ -65,8 +65,8 @@ class Estimate(Shown):
         What the estimator found on the way.
     clusters : array[cluster], optional
         Labels of the rows of `by_cluster`.
-    design, digest : Design and str
-        What was asked of which panel, so that the estimate can be made again.
+    design, digest, months : Design, str and str
+        What was asked of which panel, so that the estimate can be made again; and the months of the window, in words.
     provenance : {"estimate", "simulated"}
         What the numbers are made of, for the sign behind them.
     """
@@ -89,6 +89,7 @@ class Estimate(Shown):
     clusters: npt.NDArray[Any] | None = None
     design: Any = None
     digest: str = ""
+    months: str = ""
     provenance: str = "estimate"
 
     def __post_init__(self) -> None:
@@ -430,6 +431,7 @@ def beside(parts: Mapping[str, Estimate], *, estimand: str, **fields: Any) -> Es
         limits=np.hstack([one.ends for one in made]),
         n=[int(np.max(one.n)) for one in made],
         level=made[0].level,
+        df=np.concatenate([one.freedom for one in made]),
         columns=apart,
         **fields,
     )

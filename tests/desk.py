@@ -116,7 +116,8 @@ class Desk:
         return {
             str(file.relative_to(self.reports)): file.read_bytes()
             for folder in (self.published, self.reports / "latest")
-            for file in folder.iterdir()
+            for file in folder.rglob("*")
+            if file.is_file()
         }
 
     def manifest(self) -> dict:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.estimands.design import COLUMNS, Comparison, Design, Sample, answered, attempt
+from analysis.estimands.design import ASKED, COLUMNS, Comparison, Design, Sample, answered, attempt
 from analysis.estimate import Bools, Estimate, Floats, Ints, rows_by
 from analysis.estimators.att_gt import Group, GroupTime, att_gt
 from analysis.estimators.power import minimum_detectable_effect
@@ -278,6 +278,7 @@ def months_alive(panel: Panel, design: Design) -> Estimate:
         unsure["reason"] = (
             f"closed firms of {gone} clusters exit; fewer than {FEWEST_EXITS} are too few for an interval"
         )
+    unsure["months"] = f"{HORIZON} months since closure"
     return design.sample(panel).mark(lives, n=lives.n[0], details={"curves": curves}, **unsure)
 
 
@@ -336,7 +337,8 @@ def placebo(panel: Panel, design: Design) -> Estimate:
     """
     sample = design.sample(panel)
     gone, newcomer = (sample.stopped[:, month] for month in (sample.base.stop - 1, max(sample.base.start - 12, 0)))
-    return replace(effect_on_closed(*a_year_early(panel, design, ~gone & ~newcomer)), estimand="E1a, a year before")
+    early = effect_on_closed(*a_year_early(panel, design, ~gone & ~newcomer))
+    return replace(early, estimand="E1a, a year before", digest=panel.digest)
 
 
 def a_year_early(panel: Panel, design: Design, firms: Bools) -> tuple[Panel, Design]:
@@ -375,9 +377,10 @@ def mechanical(rows: pd.DataFrame, multiple: Estimate) -> pd.DataFrame:
     rows = rows[rows["id"].isin(["E1a", "E1e"])]
     if multiple.refused:
         return rows
-    loss = {"id": "mechanical", "label": "the closed accounts' own sales", "unit": "per cent", "reason": ""}
+    loss = rows.iloc[-1][ASKED].to_dict() | {"df": np.nan, "level": np.nan, "interval": ""}  # it has no error
+    loss |= {"id": "mechanical", "label": "the closed accounts' own sales", "unit": "per cent", "reason": ""}
     loss["estimate"] = -multiple.details["mechanical_loss"]
-    return pd.concat([pd.DataFrame([loss]), rows], ignore_index=True)[COLUMNS]
+    return pd.concat([pd.DataFrame([loss]), rows], ignore_index=True)[COLUMNS + ASKED]
 
 
 def family(found: Mapping[str, Estimate]) -> pd.DataFrame:

@@ -24,6 +24,8 @@ Found = TypeVar("Found")
 
 FEWEST_BASE, LATEST = 3, 9  # base months, and last month of a window, that reports take
 COLUMNS = ["id", "label", "estimate", "std_error", "conf_low", "conf_high", "unit", "n", "mde", "reason"]
+ASKED = ["df", "level", "interval", "comparison", "months", "digest"]
+"""Further columns of rows: what an interval is, and what was asked of which panel; empty for a refusal."""
 
 
 @dataclass(frozen=True)
@@ -266,6 +268,7 @@ class Sample:
         """Stamp an estimate with its design, panel and provenance, so that it can be made again."""
         made_of = "simulated" if self.panel.provenance == "simulated" else "estimate"
         stamp: dict[str, Any] = {"design": self.design, "digest": self.panel.digest, "provenance": made_of}
+        stamp["months"] = self.window
         return replace(found, **(stamp | changes))
 
 
@@ -355,7 +358,7 @@ def attempt(make: Callable[..., Found], *asked: Any, **options: Any) -> Found | 
 
 
 def in_rows(parts: Iterable[tuple[str, str, Estimate]], unit: str = "") -> pd.DataFrame:
-    """Return rows in `COLUMNS` of estimates of one term, each with its id and label; of a refusal in `unit`."""
+    """Return rows in `COLUMNS` and `ASKED` of estimates of one term, each with id and label; of a refusal in `unit`."""
     rows, level = [], Design.level
     for name, label, found in parts:
         level = level if found.refused else found.level
@@ -363,8 +366,13 @@ def in_rows(parts: Iterable[tuple[str, str, Estimate]], unit: str = "") -> pd.Da
         reason = found.reason if np.isnan(found.std_error[0]) else ""
         row = {"id": name, "label": label, "unit": given, "n": np.ravel(found.n)[0], "reason": reason}
         row |= {"estimate": found.value[0], "std_error": found.std_error[0]}
-        rows.append(row | dict(zip(("conf_low", "conf_high"), found.ends[:, 0], strict=True)))
-    table = pd.DataFrame(rows, columns=COLUMNS)
+        row |= dict(zip(("conf_low", "conf_high"), found.ends[:, 0], strict=True))
+        asked: dict[str, Any] = {"months": found.months, "digest": found.digest, "interval": ""}
+        asked["comparison"] = found.design.comparison if found.design else ""
+        if not found.refused:
+            asked |= {"df": found.freedom[0], "level": found.level, "interval": found.interval}
+        rows.append(row | asked)
+    table = pd.DataFrame(rows, columns=COLUMNS + ASKED)
     return table.assign(mde=detectable(table, level=level))
 
 

@@ -168,6 +168,7 @@ def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estima
         dynamic,
         estimand=f"{effect_name(design, where)} by month since closure",
         n=len(rows.closed),
+        months="by month since closure",
         counts={**dynamic.counts, "closed_clusters": rows.closed_clusters},
         columns={"band_low": low, "band_high": high},
         details={
@@ -256,9 +257,8 @@ def by_cohort(panel: Panel, design: Design) -> Estimate:
         reason=NO_ERROR,
         details={"closed": rows.closed_frame, "end": rows.end},
     )
-    return design.sample(panel).mark(
-        made, level=design.level, reason=NO_ERROR if np.isnan(made.std_error).any() else ""
-    )
+    why, months = NO_ERROR if np.isnan(made.std_error).any() else "", f"months 0 to {rows.end} since closure"
+    return design.sample(panel).mark(made, level=design.level, reason=why, months=months)
 
 
 def _cohort(rows: Stack) -> Estimate:

@@ -16,7 +16,7 @@ import pandas as pd
 from analysis.errors import DesignError
 from analysis.estimands.changes import Changes, estimated, of_fixed_number, totals
 from analysis.estimands.closed_firms import a_year_early
-from analysis.estimands.design import COLUMNS, Design, answered, low_exposure, steps
+from analysis.estimands.design import ASKED, COLUMNS, Design, answered, low_exposure, steps
 from analysis.estimate import Estimate, Floats, sum_by
 from analysis.estimators.exposure import exposure_effects
 from analysis.testing import largest_std_error, noninferiority
@@ -537,7 +537,8 @@ def placebo(panel: Panel, design: Design) -> Estimate:
     """
     sample = design.sample(panel)
     alive = ~sample.stopped[:, sample.base.stop - 1]
-    return replace(effect_on_growth(*a_year_early(panel, design, alive)), estimand="E3g, a year before")
+    early = effect_on_growth(*a_year_early(panel, design, alive))
+    return replace(early, estimand="E3g, a year before", digest=panel.digest)
 
 
 def year_before(panel: Panel, design: Design) -> pd.DataFrame:
@@ -546,5 +547,5 @@ def year_before(panel: Panel, design: Design) -> pd.DataFrame:
     terms = {term: ("placebo", label) for term, label in labels.items()}
     rows = answered(terms, "percentage points", placebo, panel, design)
     if rows["estimate"].isna().all():
-        return rows[:1].assign(label="E3g, a year early", term="seen")[[*COLUMNS, "term"]]
+        return rows[:1].assign(label="E3g, a year early", term="seen")[[*COLUMNS, *ASKED, "term"]]
     return rows.assign(term=list(labels))

@@ -236,6 +236,7 @@ def alive(lives: Estimate, *, horizon: int, names: tuple[str, str]) -> Figure | 
     axes.set(xlabel="months since the closure, or since the same month for firms not closed", ylabel="still selling")
     axes.set(xlim=(None, horizon), ylim=(0, 1.03))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    vars(drawing)["data"] = curves[curves["month"] < horizon]
     return drawing
 
 

@@ -134,9 +134,8 @@ class Panel:
     def __repr__(self) -> str:
         """Tell its size; arrays are not shown."""
         months = f"{self.months[0]} to {self.months[-1]}"
-        return (
-            f"{self.provenance} panel: {len(self.firms):,} firms on {', '.join(self.platforms)}, {months}, {self.unit}"
-        )
+        size = f"{len(self.firms):,} firms on {', '.join(self.platforms)}, {months}, {self.unit}"
+        return f"{self.provenance} panel: {size}, {self.population}"
 
     @property
     def unit(self) -> str:

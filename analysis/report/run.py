@@ -213,6 +213,8 @@ def _work_brief(run: Run, brief: Job, inputs: list[str]) -> None:
 
 def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -> None:
     """Execute a notebook and make its PDF, in the temporary folder; a failure is kept in the run."""
+    from analysis.report import takeaway
+
     began, folder = time.monotonic(), run.stage / job.name
     folder.mkdir()
     notebook, page = folder / f"{job.name}.ipynb", folder / f"{job.name}.pdf"
@@ -223,6 +225,7 @@ def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -
         found = [] if job.is_brief else publish.verdicts(verdicts, job)
         footer = publish.footer(notebook, [*found, *read], job)
         pdf.render(notebook, page, as_of=run.as_of, footer=footer, simulated=bool(job.market))
+        taken = takeaway.write(notebook, job)
     except (ReportError, pdf.PdfError, OSError) as error:
         if isinstance(error, ReportError):
             failure = error
@@ -245,6 +248,7 @@ def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -
         "seconds": round(time.monotonic() - began, 1),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "pdf_sha256": publish.sha256(page),
+        "takeaway": {str(file.relative_to(folder)): publish.sha256(file) for file in taken},
     }
     run.verdicts[job.name] = found
     run.lines[job.name] = f"published  {time.monotonic() - began:5.1f} s"
@@ -334,8 +338,9 @@ def _publish(run: Run, scheduled: list[str], panel: str) -> None:
             "reports": {name: run.entries[name] for name in scheduled if name in run.entries},
         }
         publish.write_json(manifest, content)
-        files = [stage / name / f"{name}.{kind}" for name in run.made for kind in ("pdf", "ipynb")]
-        publish.release(folder, [*files, verdicts, manifest], stage)
+        files = chain(*(sorted((stage / name).glob(f"{name}.*")) for name in run.made))
+        before = chain(*(run.published.entries.get(name, {}).get("takeaway", {}) for name in run.made))
+        publish.release(folder, [*files, verdicts, manifest], stage, gone=before)
         for name in run.made:
             (failed / f"{name}.ipynb").unlink(missing_ok=True)
     if not run.failures:
