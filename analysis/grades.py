@@ -146,14 +146,14 @@ def worst(preset: str, closed: float | None, *, audit: pd.DataFrame | None = Non
     Returns
     -------
     DataFrame
-        By `id`: `grade`, and the `preset` and `judge` that give it, the first of several in the audit.
+        By `id`: `grade`, and the `preset` and `judge` that give it, of several the one of least coverage.
     """
     table = data.load("audit") if audit is None else audit
     presets = [preset] if preset else plausible(closed, table)
     graded = table[table["grade"].isin(GRADES) & table["preset"].isin(presets)]
-    graded = graded.assign(judge=judge(graded["preset"]))
-    by_grade = graded.sort_values("grade", key=lambda grades: -grades.map(GRADES.index), kind="stable")
-    return by_grade.drop_duplicates("id").set_index("id")[["grade", "preset", "judge"]]
+    graded = graded.assign(judge=judge(graded["preset"]), order=graded["grade"].map(GRADES.index))
+    ordered = graded.sort_values(["order", "coverage"], ascending=[False, True], kind="stable")
+    return ordered.drop_duplicates("id").set_index("id")[["grade", "preset", "judge"]]
 
 
 def beside(rows: pd.DataFrame, preset: str, closed: float | None, *, audit: pd.DataFrame | None = None) -> pd.DataFrame:
