@@ -52,6 +52,19 @@ def load(path: Path, model: type[Model]) -> Model:
         raise DataError(f"{path}, key {key or 'of the file'}: {asked}; found {found}; correct it") from None
 
 
+def located(name: str, path: str) -> Path:
+    """Return the file that a parameter names: from where its kernel runs, or else from the project's folder.
+
+    Neither is a `DataError`. A whole path is returned as it is: who reads the file says what is missing.
+    """
+    places = [*dict.fromkeys((Path.cwd(), ROOT))]
+    found = [place / path for place in places if (place / path).is_file() or Path(path).is_absolute()]
+    if not found:
+        nowhere = ", nor in ".join(map(str, places))
+        raise DataError(f"{name} = {path!r} was asked for; there is no such file in {nowhere}; correct the path")
+    return found[0]
+
+
 def as_month(text: str, pattern: str) -> str | None:
     """Return a month as YYYY-MM, or None for what is not the first day of a month in a format of strptime."""
     if pattern == ISO_MONTH:  # strptime would take 2021-5 too
@@ -195,7 +208,7 @@ def read_event(name: str, *, on_record: bool = False) -> Event:
     """Read an event of ``data/events``, or any ``.yml`` file; with `on_record` only if the public figures are of it."""
     from analysis import data
 
-    path = Path(name) if name.endswith(".yml") else EVENTS / f"{name}.yml"
+    path = located("event", name) if name.endswith(".yml") else EVENTS / f"{name}.yml"
     if not path.is_file():
         there = ", ".join(sorted(file.stem for file in EVENTS.glob("*.yml")))
         raise DesignError(f"the event {name!r} was asked for; there are {there}; name one of these")

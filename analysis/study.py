@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import grades, verdicts
-from analysis.config import Event, read_event
+from analysis.config import Event, located, read_event
 from analysis.errors import DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
@@ -62,7 +62,8 @@ class Study:
         ----------
         settings : mapping
             `event`; `panel_path` and `panel_map` (empty: the file has the schema's own columns), or `sim_preset` and
-            `seed`; and of `Design` the fields `ASKED` where they are parameters, and `conf`, its level.
+            `seed`; and of `Design` the fields `ASKED` where they are parameters, and `conf`, its level. A path goes
+            from the working directory, or from the project's folder where there is no such file.
 
         Raises
         ------
@@ -80,7 +81,8 @@ class Study:
             from analysis.panel import read_panel
 
             platforms = tuple(event.platforms)
-            panel = read_panel(path, map=settings["panel_map"] or None, home=event.home, platforms=platforms)
+            map = located("panel_map", settings["panel_map"]) if settings["panel_map"] else None
+            panel = read_panel(located("panel_path", path), map=map, home=event.home, platforms=platforms)
             study = cls(event, panel, design, tier, Path(path).name if panel.provenance == "simulated" else "", None)
         else:
             from analysis.market import simulate
