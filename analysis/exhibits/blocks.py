@@ -195,6 +195,12 @@ def table(
     return Block(f'<table class="exhibit">{parts}</table>', f"Table: {caption}")
 
 
+def sections(titled: Sequence[tuple[str, pd.DataFrame]]) -> Block:
+    """Return titled tables, as an audit of a panel has them, one below the other; what is counted has no decimals."""
+    tables = [table(rows, title, decimals=dict.fromkeys(rows.select_dtypes("integer"), 0)) for title, rows in titled]
+    return reduce(add, tables)
+
+
 def threats(register: pd.DataFrame, named: Sequence[str]) -> Block:
     """Return the table of those threats of the register whose ids an event names; nothing in a simulated market."""
     if LOOK.simulated:
