@@ -187,6 +187,7 @@ class Study:
             said["estimate"] = float(found.value[0])
         return claims.judge(
             *self.event.asked[question],
+            event=self.event,
             tier=self.tier,
             provenance=self.mark,
             market=self.market,

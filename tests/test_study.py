@@ -147,7 +147,7 @@ def test_a_question_is_judged_by_the_reading_that_the_event_names(simulated):
 
 
 def test_a_question_that_the_event_does_not_ask_gets_no_word(simulated):
-    silent = replace(simulated, event=simulated.event.model_copy(update={"claims": ("C07",)}))
+    silent = replace(simulated, event=simulated.event.model_copy(update={"claims": {"C07": None}}))
     assert silent.judge("growth_not_lower", effect(), **ASKED) is None
     assert simulated.judge("who_is_to_blame", effect(), **ASKED) is None
 

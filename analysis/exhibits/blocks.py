@@ -201,11 +201,10 @@ def sections(titled: Sequence[tuple[str, pd.DataFrame]]) -> Block:
     return reduce(add, tables)
 
 
-def threats(register: pd.DataFrame, named: Sequence[str]) -> Block:
-    """Return the table of those threats of the register whose ids an event names; nothing in a simulated market."""
+def threats(rows: pd.DataFrame) -> Block:
+    """Return the table of the threats of an event; nothing in a simulated market."""
     if LOOK.simulated:
         return Block("", "")
-    rows = register[register["threat_id"].isin(named)]
     if rows.empty:
         return note("The event names no threats.")
     columns = {"threat_id": "Id", "months": "When", "event": "What", "hits": "Hits", "threatens": "Threatens"}
