@@ -1,1 +1,28 @@
 """Closure effects, spillovers and displacement on online marketplaces."""
+
+from importlib import import_module
+from typing import Any
+
+_PLACES = {
+    "Design": "estimands.design",
+    "att_gt": "frames",
+    "estimate_all": "estimands.catalogue",
+    "exposure_effects": "frames",
+    "honest_bounds": "frames",
+    "noninferiority": "frames",
+    "permutation_did": "estimators.synthetic",
+    "read_panel": "panel",
+    "romano_wolf": "testing",
+    "simulate": "market",
+    "synthetic_did": "frames",
+}
+"""What a user calls, and the module that has it: loaded when asked for, so that the command line starts at once."""
+
+__all__ = list(_PLACES)
+__dir__ = __all__.copy
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'analysis' has no attribute {name!r}; there are {', '.join(_PLACES)}")
+    return getattr(import_module(f"analysis.{_PLACES[name]}"), name)

@@ -1,4 +1,4 @@
-"""The command line: ``python -m analysis report``, ``list``, ``params``, ``check`` and ``simulate``."""
+"""The command line: ``python -m analysis report``, ``list``, ``params``, ``map``, ``check``, ``simulate``."""
 
 import argparse
 import datetime
@@ -114,6 +114,25 @@ def _check(asked: argparse.Namespace, root: Path) -> int:
     return Exit.OK
 
 
+def _map(asked: argparse.Namespace, root: Path) -> int:
+    """Print the map that a file seems to need, or write it; a file that is there already stays as it is."""
+    from analysis.panel.propose import propose
+
+    text = propose(asked.file)
+    if asked.out is None:
+        print(text, end="")
+        return Exit.OK
+    try:
+        with asked.out.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        raise DesignError(f"Option --out {asked.out}: there is such a file, which stays; give another name.") from None
+    print(
+        f"{asked.out}: answer its lines that begin with `# ?`, write over each value `?`, then check the panel with it"
+    )
+    return Exit.OK
+
+
 def _simulate(asked: argparse.Namespace, root: Path) -> int:
     from analysis.market import export
     from analysis.market.parameters import from_text
@@ -165,6 +184,9 @@ def _parser() -> argparse.ArgumentParser:
     command(_list, "list", "show the reports of the schedule")
     params = command(_params, "params", "show the parameters of a report")
     params.add_argument("name", metavar="NAME", help="report name or number")
+    map_ = command(_map, "map", "look at a file of a panel and propose its map, with questions")
+    map_.add_argument("file", type=Path, metavar="FILE", help="csv, csv.gz, tsv, parquet, xlsx or dta")
+    map_.add_argument("--out", type=Path, metavar="MAP.yml", help="write the map here, a new file (print it)")
     check = command(_check, "check", "validate every data file against its descriptor, or audit a panel")
     check.add_argument("--accept", type=Path, metavar="FILE", help="first record a deliberate change of it")
     check.add_argument("--vintage", metavar="DATE", help="with --accept: date of the change (today)")

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
+from analysis.display import Shown, intervals
 from analysis.errors import DesignError
 from analysis.numbers import MARKS, NOT_ESTIMABLE, quantity, span
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -26,8 +30,8 @@ DRAWS = 10_000  # of the largest t statistic
 NOTHING_LEFT = 1e-9  # share of a total that is left without a cluster, below which it is rounding
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Estimate:
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class Estimate(Shown):
     """Named values of one estimand with their joint uncertainty.
 
     Attributes
@@ -129,6 +133,12 @@ class Estimate:
         return np.fmin(most, effective(square.sum(axis=0), (square**2).sum(axis=0)))
 
     @property
+    def widened(self) -> Floats:
+        """Covariance for methods that take errors as known: wider by what Student's t is wider than the normal."""
+        sided = (1 + self.level) / 2
+        return np.asarray((stats.t.ppf(sided, self.joint_freedom) / stats.norm.ppf(sided)) ** 2 * self.covariance)
+
+    @property
     def ends(self) -> Floats:
         """Ends of the intervals, float64[2, term]."""
         if self.limits is not None:
@@ -142,6 +152,22 @@ class Estimate:
         low, high = self.ends
         parts = {"term": list(self.terms), "estimate": self.value, "std_error": self.std_error}
         return pd.DataFrame({**parts, "conf_low": low, "conf_high": high, "n": self.n, **self.columns})
+
+    def plot(self, *, xlabel: str = "") -> Axes:
+        """Draw the terms with their intervals: along the x axis if they are numbers, such as periods; else as a list.
+
+        What is refused is a figure with the reason. A figure of what was simulated says so.
+        """
+        title = f"{self.estimand}{' (simulated)' if self.provenance == 'simulated' else ''}"
+        return intervals(self.rows, title=title, unit=self.unit, xlabel=xlabel, reason=self.reason)
+
+    def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
+        if self.terms == NO_TERM:
+            return NOT_ESTIMABLE, self.rows.iloc[:0], [self.reason]
+        counted = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in self.counts.items() if count)
+        covered = "" if np.isnan(self.ends).all() else f"{self.level:.0%} {self.interval}"
+        head = f"{self.estimand}, {self.unit} {MARKS[self.provenance]}"
+        return head, self.rows, [note for note in (covered, counted, self.reason) if note]
 
     def row(self, term: str) -> pd.Series:
         """Return the row of one term."""

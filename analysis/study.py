@@ -29,7 +29,7 @@ QUANTILES = ("least", "quarter", "half", "three quarters", "most")
 ASKED = ("comparison", "post_from", "post_to", "base_months", "anticipation", "cluster")  # of a design, by a notebook
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Study:
     """One panel, and how it is looked at.
 
@@ -115,6 +115,9 @@ class Study:
                 f"{months.sum():,} firms closed in other months only: {found}; name the event of this panel with "
                 "--event, or correct its `waves`"
             )
+
+    def __repr__(self) -> str:
+        return f"Study of {self.event.title}\n{self.panel}\n{self.design}"
 
     @property
     def mark(self) -> str:
@@ -225,14 +228,14 @@ def sentence(panel: Panel, *, cut: float = Design.cut) -> str:
     count = int(waves["firms"].sum())
     when = f" in {_counted(len(waves), 'month')} from {waves['month'].iloc[0]}" if len(waves) else ""
     origins = ", ".join(f"{number:,} {name}" for name, number in panel.firms["origin"].value_counts().items())
-    left = panel.dropped[panel.dropped["rule"] == "they have no known sales in any month"]
+    left = panel.dropped[panel.dropped["rule"] == "left out: no known sales in any month"]
     parts = [
         f"{_counted(len(panel.firms), 'firm')} ({origins}) on {', '.join(panel.platforms)}, {panel.months[0]} to "
         f"{panel.months[-1]}, in {panel.unit}, {panel.provenance}",
         f"{_counted(count, 'firm')} closed{when}",
         f"{_percent(known == 0)} of the known sales of a firm, platform and month are 0, "
         f"{_percent(np.isnan(panel.sales))} are not known",
-        *(f"{count:,} firms left out: {rule}" for rule, count in zip(left["rule"], left["count"], strict=True)),
+        *(f"{count:,} firms {rule}" for rule, count in zip(left["rule"], left["count"], strict=True)),
     ]
     return "; ".join(parts) + "."
 

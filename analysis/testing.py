@@ -10,8 +10,20 @@ import numpy as np
 import pandas as pd
 from scipy import sparse, special, stats
 
+from analysis.display import Shown
 from analysis.errors import DesignError
 from analysis.estimate import Bools, Floats, Labels, root, rows_by
+
+__all__ = [
+    "TestResult",
+    "assignments",
+    "largest_std_error",
+    "noninferiority",
+    "redraw_closures",
+    "romano_wolf",
+    "shift_interval",
+]
+__dir__ = __all__.copy
 
 POWER = 0.8  # with which what is planned for is found
 DRAWS = 20_000  # of the largest of a family's t statistics under no effect
@@ -20,8 +32,8 @@ BLOCK = 2**20  # numbers held at a time
 TIE = 1e-12  # two statistics closer than this, relative to their size, are the same number
 
 
-@dataclass(frozen=True)
-class TestResult:
+@dataclass(frozen=True, repr=False)
+class TestResult(Shown):
     """A one-sided test against a margin that was fixed in advance.
 
     Attributes
@@ -40,6 +52,15 @@ class TestResult:
     p_value: float
     low: float
     passed: bool
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """One row: `p_value`, `low`, `passed`."""
+        return pd.DataFrame([{"p_value": self.p_value, "low": self.low, "passed": self.passed}])
+
+    def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
+        said = "passed" if self.passed else "inconclusive"
+        return f"{said}, against the hypothesis that {self.null}", self.rows, []
 
 
 def _positive(name: str, value: float) -> None:
@@ -219,6 +240,13 @@ def romano_wolf(estimates: Floats, covariance: Floats, *, df: float | Floats = n
     Romano, J. P. and Wolf, M. (2005), Exact and approximate stepdown methods for multiple hypothesis testing, JASA 100,
     94-108; (2016), Efficient computation of adjusted p-values for resampling-based stepdown multiple testing,
     Statistics and Probability Letters 113, 38-40.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from analysis import romano_wolf
+    >>> romano_wolf(np.array([-3.0, 0.5]), np.eye(2))["p_adjusted"].round(2).tolist()
+    [0.01, 0.62]
     """
     variance = np.diag(covariance)
     if not (variance > 0).all():

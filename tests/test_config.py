@@ -70,14 +70,22 @@ home: AMZ
 absent: zero
 encoding: gbk
 month_format: "%d/%m/%Y"
+closed_format: ["%Y-%m-%d", "%d.%m.%Y"]
 closures: account
 wide: {prefix: "m", format: "%Y%m"}
+thousands: " "
+decimal: ","
+separator: "\t"
+sheet: Sales
+population: sample
 """
     found = config.load(written(tmp_path, text), config.Map)
     assert found.columns == {"firm": "seller", "brand_group": "owner", "sales": "gmv"}
     assert (found.platforms, found.origins) == ({"Amazon": "AMZ", "1688": "OWN"}, {"China": "CN", "no": "NO"})
-    assert (found.wide.prefix, found.wide.format, found.month_format) == ("m", "%Y%m", "%d/%m/%Y")
+    assert (found.wide.prefix, found.wide.format, found.month_format) == ("m", "%Y%m", ("%d/%m/%Y",))
     assert (found.home, found.absent, found.encoding, found.closures) == ("AMZ", "zero", "gbk", "account")
+    assert (found.thousands, found.decimal, found.separator, found.sheet) == (" ", ",", "\t", "Sales")
+    assert (found.closed_format, found.population) == (("%Y-%m-%d", "%d.%m.%Y"), "sample")
     assert [found.rate(month) for month in ("2020-05", "2021-05")] == [0.145, 0.1546]
     assert math.isnan(found.rate("2021-06"))
 
@@ -85,6 +93,15 @@ wide: {prefix: "m", format: "%Y%m"}
 def test_one_rate_holds_for_all_months_and_none_is_one(tmp_path):
     assert config.load(written(tmp_path, "currency: CNY\nrates: .5"), config.Map).rate("1999-01") == 0.5
     assert config.Map().rate("1999-01") == 1.0
+
+
+def test_rates_by_label_are_of_a_column_of_currencies_in_which_dollars_need_none(tmp_path):
+    found = config.load(written(tmp_path, "rates: {CNY: {2020: .145, 2021-03: .155}, EUR: 1.18}"), config.Map)
+    assert found.money_by_row
+    asked = [("2020-01", "CNY"), ("2021-03", "CNY"), ("2021-03", "EUR"), ("2021-03", "USD")]
+    assert [found.rate(month, money) for month, money in asked] == [0.145, 0.155, 1.18, 1.0]
+    assert math.isnan(found.rate("2021-04", "CNY"))
+    assert math.isnan(found.rate("2021-04", "GBP"))
 
 
 @pytest.mark.parametrize(
@@ -101,13 +118,21 @@ def test_one_rate_holds_for_all_months_and_none_is_one(tmp_path):
         ("columns: {brand: a, brand_group: b}", "key columns: our columns on the left, each once"),
         ("columns: []", r"key columns: Input should be a valid dictionary; found \[\]"),
         ("platforms: {}", "key platforms: Dictionary should have at least 1 item"),
-        ("absent: nothing", "key absent: Input should be 'missing' or 'zero'; found 'nothing'"),
+        ("absent: nothing", "key absent: Input should be 'missing', 'zero' or 'zero_after_closure'; found"),
         ("encoding: latin-1", "key encoding: Input should be 'utf-8' or 'gbk'; found 'latin-1'"),
         ("closures: shop", "key closures: Input should be 'firm' or 'account'; found 'shop'"),
         ("wide: sales_", "key wide: Input should be a valid dictionary"),
         ("wide: {suffix: x}", "key wide.prefix: Field required"),
         ('wide: {prefix: "s", format: "%Y"}', "key wide.format: a format with year and month, .* found '%Y'"),
-        ("month_format: YYYY-MM", "key month_format: a format with year and month, .* found 'YYYY-MM'"),
+        ("month_format: YYYY-MM", "key month_format.0: a format with year and month, .* found 'YYYY-MM'"),
+        ("month_format: []", "key month_format: Tuple should have at least 1 item"),
+        ("rows: year", "key rows: Input should be 'month', 'day' or 'week'"),
+        ("rows: day\nwide: {prefix: s}", "columns of months in a wide file, not of days or weeks, were asked for"),
+        ('rows: week\nmonth_format: ["%d/%m/%Y", "%Y-%m"]', "a month_format with the day, since rows are of days"),
+        ("thousands: '.'\ndecimal: '.'", "two signs, one for thousands and one for decimals, were asked for"),
+        ("separator: x", "key separator: Input should be ',', ';', "),
+        ("population: all", "key population: Input should be 'census', 'sample' or 'not representative'"),
+        ("currency: CNY\nrates: {CNY: 1, EUR: 2}", "rates alone, such as"),
         ("currency: CNY", "key of the file: currency and rates go together: US dollars"),
         ("rates: 0.15", "currency and rates go together"),
         ("currency: CNY\nrates: -1", "key rates: US dollars for one unit, more than 0, was asked for; found '-1'"),

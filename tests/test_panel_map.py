@@ -62,8 +62,10 @@ month_format: "%m/%Y"
     assert panel.firms["origin"].tolist() == ["CN", "other"]
     assert panel.censored == 1
     np.testing.assert_array_equal(panel.sales[:, :, 0], [[1, 0], [0, 2]])
-    assert panel.dropped.to_numpy().tolist() == [["columns", "not named in the map", 1]]
-    with pytest.raises(DataError, match=r"row 2, column 'when' \(month\): expected the first day .*, as %m/%Y; found"):
+    assert panel.dropped.to_numpy().tolist() == [["columns", "left out: not named in the map", 1]]
+    with pytest.raises(
+        DataError, match=r"row 2, column 'when' \(month\): expected a date as %m/%Y; found '2021-05'; write"
+    ):
         read(tmp_path, text.replace("05/2021", "2021-05", 1), named)
 
 
@@ -80,7 +82,10 @@ def test_a_file_without_a_column_that_the_map_names_is_refused(tmp_path):
     text = f"{HEADER}\nA,a,CN,toys,AMZ,2021-01,1,\n"
     with pytest.raises(DataError, match=r"row 1: expected one column 'gmv', which .*mine.yml says is sales; found the"):
         read(tmp_path, text, "columns: {sales: gmv}")
-    with pytest.raises(DataError, match=r"found no column 'risk'|found no column 'closed_on'; name theirs in .*mine.y"):
+    with pytest.raises(
+        DataError,
+        match=r"found no column 'risk'|found no column 'closed_on'; write `columns: {closed_on: THEIRS}` in .*m",
+    ):
         read(tmp_path, text.replace(",closed_on", ",shut"), "columns: {sales: sales}")
     with pytest.raises(DataError, match=r"one column 'sales'.* found the columns .*sales.*sales.*; correct `columns`"):
         read(tmp_path, text.replace("origin", "sales"), "columns: {sales: sales}")
@@ -103,7 +108,7 @@ def test_columns_of_months_become_rows(tmp_path):
     assert list(panel.months.astype(str)) == ["2021-01", "2021-02"]
     np.testing.assert_array_equal(panel.platform("AMZ"), [[1, 0], [3, np.nan]])
     np.testing.assert_array_equal(panel.platform("EBY"), [[0, 0], [5, 6]])
-    assert panel.dropped.to_numpy().tolist() == [["columns", "not named in the map", 1]]
+    assert panel.dropped.to_numpy().tolist() == [["columns", "left out: not named in the map", 1]]
 
 
 def test_a_wide_parquet_file_with_columns_of_several_types_is_read(tmp_path):
@@ -116,7 +121,7 @@ def test_a_wide_parquet_file_with_columns_of_several_types_is_read(tmp_path):
 
 def test_an_encoding_of_a_parquet_file_is_refused(tmp_path):
     pd.read_csv(write(tmp_path, WIDE, "wide.csv")).to_parquet(tmp_path / "wide.parquet", index=False)
-    with pytest.raises(DataError, match="expected no encoding, which is for CSV files; found `encoding: gbk`; remove"):
+    with pytest.raises(DataError, match=r"expected no encoding, which is for \.csv, .*; found `encoding: gbk`; remove"):
         read_panel(tmp_path / "wide.parquet", map=write(tmp_path, WIDE_MAP + "encoding: gbk\n", "wide.yml"))
 
 
@@ -216,7 +221,7 @@ def test_accounts_without_a_column_of_former_ids_are_said_to_be_unlinkable(tmp_p
     text = shops(shop("a", MONTHS, 10)).replace("formerly", "note")
     panel = read(tmp_path, text, "columns: {account: shop, firm: company}\n")
     assert panel.dropped.to_numpy().tolist() == [
-        ["columns", "not named in the map", 1],
+        ["columns", "left out: not named in the map", 1],
         ["accounts", "added up to their firms; renamed ones cannot be linked, there is no column renamed_from", 2],
     ]
 
@@ -307,6 +312,7 @@ def test_sales_under_former_names_count_and_the_first_closure_under_any_name(tmp
 
 def test_a_firm_that_sold_nothing_at_home_before_is_measured_by_its_accounts(tmp_path):
     accounts = [shop(name, MONTHS[6:], 10, closed=closed) for name, closed in (("a", "2021-08"), ("b", ""))]
+    accounts.append(shop("b", MONTHS[:6], 0))
     first = shop("z", MONTHS, 5, closed="2021-03", firm="Z")
     assert closure(tmp_path, *accounts, first)[0] == ("2021-08", 0.5)
 
@@ -348,3 +354,57 @@ def test_the_order_of_rows_changes_no_link_and_no_closure(tmp_path):
 def test_a_map_that_says_nothing_changes_nothing(tmp_path):
     text = f"{HEADER}\nA,a,CN,toys,AMZ,2021-01,1,\nB,b,CN,toys,AMZ,2021-01,1,\n"
     assert read(tmp_path, text, "{}\n").digest == read_panel(tmp_path / "mine.csv").digest
+
+
+# What the firms are of
+
+
+WEIGHED = (
+    f"{HEADER},weight\nA,a,CN,toys,AMZ,2021-01,3,,10\nA,a,CN,toys,AMZ,2021-02,0,,10\nB,b,US,toys,AMZ,2021-01,5,,2\n"
+)
+
+
+def test_sales_of_a_weighted_sample_are_those_of_the_population_and_its_firms_are_counted_once(tmp_path):
+    panel = read(tmp_path, WEIGHED, "population: sample\n")
+    np.testing.assert_array_equal(panel.platform("AMZ"), [[30, 0], [10, np.nan]])
+    assert panel.population == "sample"
+    assert list(panel.firms.columns) == ["brand_group", "origin", "category", "closed_on", "dose", "risk"]
+    assert panel.dropped["what"].tolist() == ["firms"]
+    assert "each stands in sales for as many as its weight" in panel.dropped["rule"].item()
+
+
+def test_a_panel_is_not_representative_unless_its_map_or_its_metadata_say_so(tmp_path):
+    plain = read(tmp_path, WEIGHED.replace("weight", "note"), "columns: {firm: firm}\n")
+    assert plain.population == "not representative"
+    assert read(tmp_path, WEIGHED.replace("weight", "note"), "population: census\n").population == "census"
+    sample = read(tmp_path, WEIGHED, "population: sample\n")
+    sample.to_parquet(tmp_path / "sample.parquet")
+    again = read_panel(tmp_path / "sample.parquet")
+    assert (again.population, again.digest) == ("sample", sample.digest)
+    np.testing.assert_array_equal(again.sales, sample.sales)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named", "said"),
+    [
+        (
+            "weight",
+            "weight",
+            "population: census\n",
+            "found such a column, and the population 'census'; write `population",
+        ),
+        (
+            "weight",
+            "weight",
+            "absent: missing\n",
+            "such a column, and the population 'not representative'; write `population: sample",
+        ),
+        ("weight", "note", "population: sample\n", "found no column 'weight'; write `columns: {weight: THEIRS}`"),
+        (",,2", ",,0", "population: sample\n", "row 4, column weight: expected more than 0; found '0'"),
+        (",,2", ",,", "population: sample\n", "row 4, column weight: expected a number; found nothing"),
+        ("2021-02,0,,10", "2021-02,0,,9", "population: sample\n", "column weight: expected one value for the firm 'A'"),
+    ],
+)
+def test_a_weight_without_a_sample_or_a_sample_without_weights_is_refused(tmp_path, old, new, named, said):
+    with pytest.raises(DataError, match=said):
+        read(tmp_path, WEIGHED.replace(old, new), named)

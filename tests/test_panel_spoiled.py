@@ -42,18 +42,19 @@ SPOILED = {
     "missing column": (changed(",gmv", ",revenue"), "row 1: expected one column 'gmv', which .* says is sales; found"),
     "unknown platform": (
         changed("eBay", "Ebay"),
-        r"row 6, column 'site' \(platform\): expected one of the labels Amazon, eBay; found 'Ebay'; add it under "
-        "`platforms` in",
+        r"row 6, column 'site' \(platform\): expected one of the labels Amazon, eBay; found 'Ebay'; write "
+        "`platforms: {..., Ebay: EBY}` in",
     ),
     "negative sales": (changed(",12.5,", ",-12.5,"), r"row 3, column 'gmv' \(sales\): expected at least 0; found '-12"),
     "duplicate firm-month": (
         changed("Amazon,2021-05", "Amazon,2021-04"),
-        r"row 3, column 'seller' \(firm\), 'site' \(platform\), month: expected a key once; found \('A', 'AMZ', "
+        r"row 3, column 'seller' \(firm\), 'site' \(platform\), month: expected a key once; found \('A', 'Amazon', "
         r"'2021-04'\), which stands in row 2 already; remove",
     ),
     "text in a number": (
         changed(",12.5,", ',"1,250",'),
-        r"row 3, column 'gmv' \(sales\): expected a number such as 1250 or 2e-3; found '1,250'; give plain digits",
+        r"row 3, column 'gmv' \(sales\): expected a number .* found '1,250'; write `thousands: \",\"` or, "
+        'whichever is meant, `decimal: ","` in',
     ),
     "closed before the first month": (
         changed("2021-06\n", "2021-01\n", count=3),
@@ -61,7 +62,8 @@ SPOILED = {
     ),
     "two currencies": (
         with_currency("USD", "CNY"),
-        r"row 3, column currency: expected one of USD, sim-\$; found 'CNY', the first of 5 such in rows 3 to 7; bring",
+        r"row 3, column currency: expected one of USD, sim-\$; found 'CNY', the first of 5 such in rows 3 to 7; write "
+        "`rates: {CNY: RATE}` in",
     ),
     "gbk": (
         changed("kitchen", "厨房").encode("gbk"),
@@ -141,7 +143,7 @@ def test_the_sign_of_a_currency_inside_a_number_is_named(tmp_path, capsys, price
     error = capsys.readouterr().err
     assert "row 3, column 'gmv' (sales): expected plain numbers of one currency, without its sign; found" in error
     assert price in error
-    assert "name it in a map with its rates if it is not USD" in error
+    assert "take the signs out, and where they are not of USD, write `currency: CODE` in" in error
 
 
 def test_two_signs_of_currencies_are_both_named(tmp_path, capsys):
@@ -153,7 +155,8 @@ def test_one_currency_that_is_not_the_maps_is_refused(tmp_path, capsys):
     assert check(tmp_path, with_currency("CNY")) == 2
     error = capsys.readouterr().err
     assert "row 2, column currency: expected one of USD, sim-$; found 'CNY', the first of 6" in error
-    assert "where it is not USD, name it in a map with its rates" in error
+    assert "write `rates: {CNY: RATE}` in" in error
+    assert "with the US dollars for one unit for RATE" in error
 
 
 def test_a_byte_order_mark_changes_nothing(tmp_path):

@@ -291,8 +291,8 @@ def test_the_sentence_names_firms_platforms_months_money_and_closures(panel):
     assert f" on {', '.join(panel.platforms)}, 2019-01 to 2022-06, in sim-$, simulated; " in said
     assert f"{waves['firms'].sum()} firms closed in {len(waves)} months from 2021-05; " in said
     assert "\n" not in said
-    dropped = pd.DataFrame([("firms", "they have no known sales in any month", 3)], columns=panel.dropped.columns)
-    assert "; 3 firms left out: they have no known sales in any month." in sentence(replace(panel, dropped=dropped))
+    dropped = pd.DataFrame([("firms", "left out: no known sales in any month", 3)], columns=panel.dropped.columns)
+    assert "; 3 firms left out: no known sales in any month." in sentence(replace(panel, dropped=dropped))
 
 
 def test_numbers_stand_on_the_right_and_nothing_is_cut_off():
@@ -321,7 +321,7 @@ def test_check_prints_the_audit_of_each_example(capsys):
     [
         (["--map", "a.yml"], "Option --map a.yml: it goes with a panel of your own; give --panel FILE too"),
         (["--panel", "a.csv", "--accept", "b"], "Option --accept b: it goes with files in data/"),
-        (["--panel", "a.csv"], "a.csv: expected a .csv or .parquet file; found no such file"),
+        (["--panel", "a.csv"], "a.csv: expected a file .csv, .csv.gz, .tsv, .parquet, .xlsx, .dta; found no such file"),
         (
             ["--panel", "a.csv", "--map", "a.yml"],
             "a.yml: a file of YAML in UTF-8 was asked for; No such file or directory",

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis import data
+from analysis.display import Shown
 from analysis.errors import DesignError
 from analysis.estimands import closed_firms, displacement, growth
 from analysis.estimands.design import Design, attempt, in_rows
 from analysis.estimands.event_study import LEADS, anticipation
 from analysis.estimands.rivals import chilling, recentred
 from analysis.estimate import Estimate
+from analysis.numbers import MARKS
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -76,7 +78,7 @@ def _named(found: Estimate, name: str) -> Estimate:
     return replace(found, estimand=name, unit=found.columns.get("unit", [found.unit])[0])
 
 
-class Answers(dict[str, Estimate]):
+class Answers(Shown, dict[str, Estimate]):
     """Estimates of one term each, by id; what the panel cannot carry is one without a value, and with the reason."""
 
     def __init__(self, found: Mapping[str, Estimate], labels: Mapping[str, str]) -> None:
@@ -91,6 +93,11 @@ class Answers(dict[str, Estimate]):
         `mde` is the smallest effect seen with a power of 80 per cent; `reason` says why there is no estimate.
         """
         return in_rows([(name, self.labels[name], found) for name, found in self.items()])
+
+    def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
+        signs = " ".join(sorted({MARKS[found.provenance] for found in self.values() if not found.refused}))
+        shown = self.rows[["id", "estimate", "conf_low", "conf_high", "unit", "reason"]]
+        return f"{len(self)} of the estimands {signs}", shown, []
 
     def require(self) -> None:
         """Stop where there is no estimate at all: a DesignError with the reasons."""
@@ -109,6 +116,15 @@ def estimate_all(panel: Panel, design: Design, names: Collection[str] = ()) -> A
     ------
     DesignError
         If a name is unknown. What the panel cannot carry is no error: see :class:`Answers`.
+
+    Examples
+    --------
+    >>> from analysis import Design, estimate_all, read_panel
+    >>> panel = read_panel("data/examples/tidy.csv", map="data/examples/tidy.map.yml")
+    >>> estimate_all(panel, Design(), ["E1a"])
+    1 of the estimands ○
+     id  estimate  conf_low  conf_high     unit reason
+    E1a    -30.44    -65.78       41.4 per cent
     """
     known = {
         name.format(**words): (verb, term.format(**words))

@@ -56,6 +56,12 @@ class Design:
         Smallest dose of a closed firm; firms closed in part below it are in no comparison.
     low : float
         Exposure below which it is low, share of the category.
+
+    Examples
+    --------
+    >>> from analysis import Design
+    >>> Design(comparison="spared_same_category", post_from=1, post_to=6).cluster
+    'brand_group'
     """
 
     comparison: Comparison = "low_exposure"

@@ -345,11 +345,9 @@ def _drifted(study: Estimate, months: Bools) -> Bounds:
             f"bounds of effects by month were asked for; that of month {study.terms[end]} has no error, because one "
             "cluster alone sold in it; end the window before it, or begin the base months after it"
         )
-    sided = (1 + study.level) / 2
-    longer = stats.t.ppf(sided, study.joint_freedom) / stats.norm.ppf(sided)  # the method takes errors as known
     return honest_bounds(
         study.value[:end],
-        longer**2 * study.covariance[:end, :end],
+        study.widened[:end, :end],
         int((~after).sum()),
         int(after[:end].sum()),
         target=(months[after] / months.sum())[: int(after[:end].sum())],

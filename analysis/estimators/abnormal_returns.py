@@ -14,6 +14,9 @@ import pandas as pd
 from analysis.errors import DataError, DesignError
 from analysis.estimate import Estimate, Floats
 
+__all__ = ["abnormal_returns", "market_rank", "own_past"]
+__dir__ = __all__.copy
+
 Window = tuple[int, int]
 MIN_DAYS = 60  # fewer estimation days make beta a guess; the market ranks were made with the same rule
 

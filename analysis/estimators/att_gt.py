@@ -17,8 +17,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from analysis.display import Shown
 from analysis.errors import DesignError
 from analysis.estimate import NOTHING_LEFT, Bools, Estimate, Floats, Ints, Labels, effective, rows_by, slopes
+
+__all__ = ["Group", "GroupTime", "att_gt"]
+__dir__ = __all__.copy
 
 Scale = Literal["level", "ratio"]
 BLOCK = 2**15  # numbers that stay in the processor's cache
@@ -45,8 +49,8 @@ class Group:
     start: int = 0
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class GroupTime:
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class GroupTime(Shown):
     """Effects by cohort and period, which can be averaged further.
 
     Attributes
@@ -131,6 +135,9 @@ class GroupTime:
             n=treated + comparison,
             columns=columns | {"n_treated": treated, "n_comparison": comparison},
         )
+
+    def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
+        return self.effects._shown()
 
     def aggregate(self, kind: Literal["simple", "dynamic"] = "simple") -> Estimate:
         """Average the effects over all treated cells, or by event time; weighted by cohort, with the error of weights.

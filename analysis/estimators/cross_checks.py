@@ -18,6 +18,9 @@ from analysis.errors import DesignError
 from analysis.estimate import Bools, Estimate, Floats, Ints, Labels, slopes, sum_by
 from analysis.estimators.att_gt import Scale
 
+__all__ = ["doubly_robust", "imputation"]
+__dir__ = __all__.copy
+
 Kind = Literal["simple", "dynamic", "group_time"]
 
 RANK = 1e-10  # of a column, or of an eigenvalue, beside the largest: below it is rounding

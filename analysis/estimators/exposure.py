@@ -25,6 +25,9 @@ from analysis.errors import DesignError
 from analysis.estimate import Estimate, Floats, Ints, Labels, sum_by
 from analysis.testing import TIE, check_level
 
+__all__ = ["exposure_effects"]
+__dir__ = __all__.copy
+
 BINS = (0.02, 0.05, 0.10, 0.20)  # edges between exposure bins, shares of the category's sales
 PER = 0.10  # exposure of one step of a slope: ten percentage points
 MAX_STEPS = 60

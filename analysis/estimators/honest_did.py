@@ -22,13 +22,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from scipy import optimize, special
 
+from analysis.display import Shown
 from analysis.errors import DataError, DesignError
-from analysis.estimate import Bools, Floats, Ints
+from analysis.estimate import Bools, Estimate, Floats, Ints
 from analysis.testing import check_level
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["Bounds", "honest_bounds"]
+__dir__ = __all__.copy
+
+USUAL = (0.0, 0.5, 1.0, 1.5, 2.0)  # sensitivities that are shown
 
 DOUBLINGS = 40  # beyond M-bar = 2 ** 40 a breakdown value is called infinite
 FIRST_STAGE = 0.1  # share of the test's size that the least-favourable stage spends (Rambachan and Roth, 2023)
@@ -40,8 +51,8 @@ PARALLEL = 1e-9  # two vertices whose slopes differ by less point the same way a
 FLAT = 1e-12  # a variance below this share of its parts is none
 
 
-@dataclass(frozen=True, eq=False)
-class Bounds:
+@dataclass(frozen=True, eq=False, repr=False)
+class Bounds(Shown):
     """An event study as steps from period to period, whose violations of parallel trends are bounded.
 
     Attributes
@@ -51,12 +62,16 @@ class Bounds:
     mean, covariance : float64[step], float64[step, step]
         Of the steps before treatment, the same with the other sign, the steps after it, and the target.
     level : float
+    unit, provenance : str
+        Of the estimates.
     """
 
     weights: Floats
     mean: Floats
     covariance: Floats
     level: float
+    unit: str = "units of the estimates"
+    provenance: str = "estimate"
 
     def ends(self, sensitivity: Sequence[float] | Floats) -> Floats:
         """Return the interval for each M-bar, float64[sensitivity, 2], in the estimates' unit.
@@ -90,6 +105,33 @@ class Bounds:
                 return float(optimize.brentq(distance, low, high, xtol=1e-9, rtol=1e-9))
             low, high = high, 2 * high
         return np.inf
+
+    @cached_property
+    def _usual(self) -> Estimate:
+        zero = "hold zero at any" if np.isnan(self.breakdown) else f"exclude zero up to {self.breakdown:.3g} as"
+        return Estimate(
+            estimand="honest bounds by M-bar",
+            unit=self.unit,
+            terms=tuple(f"{one:g}" for one in USUAL),
+            value=np.full(len(USUAL), np.nan),
+            limits=self.ends(USUAL).T,
+            level=self.level,
+            provenance=self.provenance,
+            reason=f"bounds have no point; they {zero} M-bar",
+        )
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """One row per sensitivity, 0 to 2 in halves: `term`, `conf_low`, `conf_high`."""
+        return self._usual.rows[["term", "conf_low", "conf_high"]]
+
+    def plot(self) -> Axes:
+        """Draw the interval by sensitivity."""
+        return self._usual.plot(xlabel="M-bar: largest change of the violation, as a multiple of that before treatment")
+
+    def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
+        head, _, notes = self._usual._shown()
+        return head, self.rows, notes
 
     def _interval(self, m_bar: float) -> tuple[float, float]:
         """Return the smallest and largest value that the hybrid test accepts; between them some may be rejected."""

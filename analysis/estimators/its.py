@@ -12,6 +12,9 @@ import pandas as pd
 from analysis.errors import DesignError
 from analysis.estimate import Estimate, Floats
 
+__all__ = ["its_fan"]
+__dir__ = __all__.copy
+
 MIN_BEFORE = 4  # a year, so that every season is seen before a break
 YEAR_BEFORE = "shift against the year before"
 FORMULAS = {

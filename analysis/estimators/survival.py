@@ -16,6 +16,9 @@ from statsmodels.duration.survfunc import SurvfuncRight
 from analysis.errors import DesignError
 from analysis.estimate import Bools, Estimate, Floats, Labels, alike
 
+__all__ = ["exit_survival"]
+__dir__ = __all__.copy
+
 BLOCK = 2**16  # units followed at a time
 
 

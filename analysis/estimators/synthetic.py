@@ -18,6 +18,9 @@ from analysis.errors import DesignError, whole_number
 from analysis.estimate import Bools, Estimate, Floats
 from analysis.testing import TIE, assignments, check_level, shift_interval
 
+__all__ = ["conformal", "permutation_did", "synthetic_did"]
+__dir__ = __all__.copy
+
 Method = Literal["sdid", "sc", "did"]
 NEGLIGIBLE = 1e-6  # the paper's ridge where weights need to be unique but not spread
 MAX_PLACEBOS = 5_000  # assignments of several treated units; each is a fit of its own
@@ -83,6 +86,17 @@ def permutation_did(
     MacKinnon, J. G. and Webb, M. D. (2020), Journal of Econometrics 218, 435-450; for residuals of a scaled null
     model Freedman, D. and Lane, D. (1983), A nonstochastic interpretation of reported significance levels, Journal of
     Business and Economic Statistics 1, 292-298.
+
+    Examples
+    --------
+    >>> from analysis import permutation_did
+    >>> permutation_did([-1.2, -0.9, 0.1, 0.3, 0.2, -0.1, 0.4, 0.0], [1, 1, 0, 0, 0, 0, 0, 0])
+    difference of mean changes, units of change ◐
+    term  estimate  conf_low  conf_high  n  rank  p_two_sided  p_smallest
+     did      -1.2      -1.6       -0.8  8     1      0.03571     0.03571
+    95% permutation interval
+    units 8, treated 2, assignments 28
+    2 treated of 8 units: ranks over 28 assignments instead of an error
     """
     change, treated = np.asarray(change, dtype=float), _indicator(treated)
     if change.ndim != 1 or change.shape != treated.shape:

@@ -279,8 +279,8 @@ def colophon(
         parts.append(table(frame, caption, columns=headers, provenance="real"))
     if panel is not None:
         rules = [f"{row['count']:,} × {row['what']}, rule: {row['rule']}" for row in panel.dropped.to_dict("records")]
-        left = "; ".join(rules) or "nothing"
-        parts.append(say(f"{panel.provenance}, digest {panel.digest[:12]}; left out: {left}.", lead="Panel."))
+        told = f"as read: {'; '.join(rules)}" if rules else "nothing was left out"
+        parts.append(say(f"{panel.provenance}, digest {panel.digest[:12]}; {told}.", lead="Panel."))
     parts.append(say(f"{run}.", lead="Parameters as run."))
     parts.append(say(f"Commit {provenance.commit() or 'unknown (not a git checkout)'}; {made}.", lead="Code."))
     return reduce(add, parts)

@@ -22,6 +22,9 @@ from analysis.market.worlds import Market
 if TYPE_CHECKING:
     from analysis.panel import Panel
 
+__all__ = ["Truth", "export", "simulate"]
+__dir__ = __all__.copy
+
 FILES = ("panel.parquet", "truth.json")  # of a simulated market: both of them or none
 
 
@@ -51,6 +54,7 @@ def simulate(preset: str, seed: int, **overrides: Any) -> tuple[Panel, Truth]:
 
     Examples
     --------
+    >>> from analysis import simulate
     >>> panel, truth = simulate("mid_3k", seed=1)
     >>> panel.sales.shape[1:], round(truth.scalars()["E1b"])
     ((5, 42), -100)

@@ -104,8 +104,8 @@ def _panel(market: Market, sales: Floats, rows: pd.DataFrame) -> Panel:
         },
         index=pd.Index(firm_ids(len(firms))[firm] + suffix, name="firm"),
     )
-    small = f"not among the top {parameters.top_n} by base sales on AMZ"
-    dropped = [("potential entrant or account", "never sold anything", int((~sold).sum()))]
+    small = f"left out: not among the top {parameters.top_n} by base sales on AMZ"
+    dropped = [("potential entrant or account", "left out: never sold anything", int((~sold).sum()))]
     dropped += [("firm or account", small, int((sold & ~top).sum()))]
     return Panel(
         sales=sales,
@@ -114,4 +114,5 @@ def _panel(market: Market, sales: Floats, rows: pd.DataFrame) -> Panel:
         months=pd.period_range(FIRST_MONTH, periods=MONTHS, freq="M"),
         provenance="simulated",
         dropped=pd.DataFrame([rule for rule in dropped if rule[2]], columns=["what", "rule", "count"]),
+        population="census",
     )

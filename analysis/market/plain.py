@@ -162,7 +162,7 @@ def simulate(preset: str, seed: int) -> tuple[Panel, Truth]:
     )
     months = pd.period_range(FIRST_MONTH, periods=MONTHS, freq="M")
     sales = without * np.where(closed, keeps[:, np.newaxis], 1.0)
-    panel = Panel(sales, firms, PLATFORMS, months, "simulated")
+    panel = Panel(sales, firms, PLATFORMS, months, "simulated", population="census")
     return panel, Truth(panel, without)
 
 

@@ -238,7 +238,7 @@ def over(numerator: float, denominator: float) -> float:
     return float(numerator / denominator) if denominator else float("nan")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Truth:
     """What happened and what would have happened.
 
@@ -251,7 +251,10 @@ class Truth:
     """
 
     market: Market
-    _courses: dict[Channels, Trajectory] = field(default_factory=dict, repr=False)
+    _courses: dict[Channels, Trajectory] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Truth of the simulated market {self.market.preset}, seed {self.market.seed}"
 
     def course(self, world: str) -> Trajectory:
         """Return the months after the first wave or news in a world of `WORLDS`."""

@@ -4,3 +4,4 @@ from analysis.panel.panel import Panel
 from analysis.panel.read import read_panel
 
 __all__ = ["Panel", "read_panel"]
+__dir__ = __all__.copy

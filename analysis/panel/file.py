@@ -1,35 +1,41 @@
-"""A file of a panel: its header, and its rows in blocks, typed by the schema or refused with row, column and value."""
+"""A file of a panel: its kind, its header, and its rows as tables of cells that nobody has looked at."""
 
 from __future__ import annotations
 
 import csv
+import gzip
+import io
 import re
+import struct
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn, cast
 
 import numpy as np
+import openpyxl
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-from analysis.config import DOLLARS, ISO_MONTH, Map, Wide, as_month, load
+from analysis.config import Map, Wide, as_day, load
 from analysis.errors import DataError
-from analysis.estimate import Bools, Floats
-from analysis.panel.panel import MONTH, NUMBER, TEXT, UNITS, columns
+from analysis.panel.panel import POPULATIONS, columns
 
 ROWS_AT_ONCE = 1 << 18
-_BYTES_AT_ONCE = 1 << 22  # of a CSV file; the reader runs ahead by a good twenty blocks
+KINDS = (".csv", ".csv.gz", ".tsv", ".parquet", ".xlsx", ".dta")
+_OF_TEXT = KINDS[:3]
+_ONLY_FOR = {"encoding": _OF_TEXT, "separator": _OF_TEXT, "sheet": (".xlsx",)}  # keys of a map
+_BYTES_AT_ONCE = 1 << 22  # of a text file; the reader runs ahead by a good twenty blocks
 _CODECS = {"utf-8": "utf-8", "gbk": "gb18030"}  # which holds all of GBK
 _MARK = b"\xef\xbb\xbf"  # of the order of bytes in UTF-8
-_DIGITS = r"^(-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?)?$"
-_MONEY = r"(?P<sign>\p{Sc}|元|USD|CNY|RMB|EUR|GBP|JPY|HKD)"
-_NO_MONEY = "take the signs out, bring all rows to one currency, and name it in a map with its rates if it is not USD"
-_BOUNDS = {"minimum": (np.less, "at least"), "maximum": (np.greater, "at most")}
-_BOUNDS["exclusiveMinimum"] = (np.less_equal, "more than")
+_BROKEN = (OSError, EOFError, zlib.error, zipfile.BadZipFile, struct.error, KeyError, ValueError)
+_QUARTER = re.compile(r"(?i)(^|[0-9 _-])Q[1-4]|[1-4]Q|[1-4一二三四]季")
+QUARTERS = "bring sales by month, since a quarter cannot be split at a closure"
 
 
 def refuse(where: Any, asked: str, found: str, do: str) -> NoReturn:
@@ -42,7 +48,8 @@ class File:
     """A file whose header has been read.
 
     `map` is the file of the map, for messages; `said` what metadata say of the panel; `allowed` the platforms asked
-    for; `theirs` their column for each of ours; `months`, where months are columns, the month YYYY-MM of each.
+    for; `theirs` their column for each of ours; `months`, where months are columns, the month YYYY-MM of each; `table`
+    all rows, of a kind of file that is read at once.
     """
 
     path: Path
@@ -53,15 +60,29 @@ class File:
     allowed: Sequence[str] | None
     theirs: dict[str, str]
     months: dict[str, str]
+    table: pa.Table | None
 
     @property
     def owner(self) -> str:
         """Of what a file says one thing in all rows: of accounts that are followed, else of firms."""
         return "account" if "renamed_from" in self.theirs or self.named.closures == "account" else "firm"
 
+    @property
+    def population(self) -> str:
+        """What the firms are of all sellers, as the map says, or the metadata."""
+        return self.named.population or self.said.get("population", POPULATIONS[-1])
+
+    def code(self, label: str) -> str:
+        """Return our code of their label of a platform."""
+        return self.named.platforms.get(label, label)
+
+    def line(self, text: str) -> str:
+        """Return what to do where a line of the map would mend what is wrong."""
+        return f"write `{text}` in {self.map}" if self.map else f"write a map with the line `{text}`"
+
     def row(self, position: Any) -> Any:
         """Return the number in the file of the row at a position, where each month of a row has its own."""
-        return (2 if self.path.suffix == ".csv" else 1) + position // max(1, len(self.months))
+        return (1 if kind(self.path) in (".parquet", ".dta") else 2) + position // max(1, len(self.months))
 
     def called(self, name: str, position: int = 0) -> str:
         """Return what messages call one of our columns."""
@@ -77,18 +98,27 @@ class File:
 
     def refuse_header(self, asked: str, found: str, do: str) -> NoReturn:
         """Raise a DataError for the names of the columns."""
-        refuse(f"{self.path}, row 1" if self.path.suffix == ".csv" else self.path, asked, found, do)
+        refuse(f"{self.path}, row 1" if self.row(0) == 2 else self.path, asked, found, do)
+
+
+def kind(path: Path) -> str:
+    """Return which of `KINDS` a file is by its name; nothing where it is none of them."""
+    return next((ending for ending in KINDS if path.name.lower().endswith(ending)), "")
 
 
 def open_file(path: Path, map: Path | None, allowed: Sequence[str] | None) -> File:
     """Find our columns in the header of a file, by a map if one is given."""
     named = load(map, Map) if map else Map()
-    if not path.is_file() or path.suffix not in (".csv", ".parquet"):
+    if not path.is_file() or not kind(path):
         found = f"the type {path.suffix!r}" if path.is_file() else "no such file"
-        refuse(path, "a .csv or .parquet file", found, "give the path of one of these")
-    header, said = (_csv_header if path.suffix == ".csv" else _parquet_header)(path, named.encoding)
+        refuse(path, f"a file {', '.join(KINDS)}", found, "give the path of one of these")
+    for key in named.model_fields_set & _ONLY_FOR.keys():
+        if kind(path) not in _ONLY_FOR[key]:
+            found = f"`{key}: {getattr(named, key)}`"
+            refuse(path, f"no {key}, which is for {', '.join(_ONLY_FOR[key])}", found, "remove it from the map")
+    header, said, table = _opened(path, named)
     theirs = {name: name for name in columns() if name in header} | named.columns
-    file = File(path, map, named, header, said, allowed, theirs, {})
+    file = File(path, map, named, header, said, allowed, theirs, {}, table)
     needed = [name for name, column in columns().items() if not column.get("optional")]
     if not map and (unknown := [name for name in header if name not in columns()]):
         optional = ", ".join(name for name in columns() if name not in needed)
@@ -99,10 +129,7 @@ def open_file(path: Path, map: Path | None, allowed: Sequence[str] | None) -> Fi
             asked = f"one column {column!r}" + (f", which {map} says is {name}" if map else "")
             do = f"correct `columns` in {map}" if map else "remove what is there twice"
             file.refuse_header(asked, f"the columns {', '.join(header)}", do)
-    if named.closures == "account" and ("account" not in theirs or "dose" in theirs):
-        asked = "accounts that were closed one by one, from which doses are made"
-        found = "a column of doses" if "dose" in theirs else "no column 'account'"
-        file.refuse_header(asked, found, f"correct `columns` or `closures` in {map}")
+    _refuse_keys(file)
     if named.wide:
         _find_months(file, named.wide)
         needed = [name for name in needed if name not in ("month", "sales")]
@@ -111,9 +138,29 @@ def open_file(path: Path, map: Path | None, allowed: Sequence[str] | None) -> Fi
         theirs.setdefault("account", theirs["firm"])
     for name in needed:
         if name not in theirs:
-            do = (f"name theirs in {map}, or " if map else "") + f"add it: {columns()[name]['remedy']}"
+            named_so = f"{file.line(f'columns: {{{name}: THEIRS}}')} with their name, or " if map else ""
+            do = f"{named_so}add it: {columns()[name]['remedy']}"
             file.refuse_header(f"the columns {', '.join(needed)}", f"no column {name!r}", do)
     return file
+
+
+def _refuse_keys(file: File) -> None:
+    """Refuse a map that asks for columns that the file has not, or says nothing of those that it has."""
+    named, theirs = file.named, file.theirs
+    if named.closures == "account" and ("account" not in theirs or "dose" in theirs):
+        asked = "accounts that were closed one by one, from which doses are made"
+        found = "a column of doses" if "dose" in theirs else "no column 'account'"
+        file.refuse_header(asked, found, f"correct `columns` or `closures` in {file.map}")
+    if named.money_by_row and "currency" not in theirs:
+        found, do = "no column 'currency'", file.line("columns: {currency: THEIRS}")
+        file.refuse_header("a column for the currencies of `rates`", found, f"{do} with their name")
+    asked = "a column of weights in a sample and in nothing else"
+    if "weight" in theirs and file.population != "sample":
+        do = f"{file.line('population: sample')}, or rename the column if it holds no weights of firms"
+        file.refuse_header(asked, f"such a column, and the population {file.population!r}", do)
+    if "weight" not in theirs and named.population == "sample" and "population" not in file.said:
+        do = file.line("columns: {weight: THEIRS}` with their name, or `population: not representative")
+        file.refuse_header(asked, "no column 'weight'", do)
 
 
 def _find_months(file: File, wide: Wide) -> None:
@@ -121,12 +168,12 @@ def _find_months(file: File, wide: Wide) -> None:
     asked, months = f"columns of sales called {wide.prefix}MONTH, the month as {wide.format}", file.months
     for column in file.header:
         word = column.removeprefix(wide.prefix)
-        month, taken = as_month(word, wide.format), column in file.theirs.values()
-        if taken or not column.startswith(wide.prefix) or not (wide.prefix or month or _serial(word)):
+        month, taken = (as_day(word, wide.format) or "")[:7], column in file.theirs.values()
+        if taken or not column.startswith(wide.prefix) or not (wide.prefix or month or strange(word)):
             continue  # without a prefix any other column may stand beside the months
-        if month is None:
-            do = f"rename the column, or correct `wide` in {file.map}"
-            file.refuse_header(asked, f"the column {column!r}{_serial(word)}", do)
+        if not month:
+            do = QUARTERS if "quarter" in strange(word) else f"rename the column, or correct `wide` in {file.map}"
+            file.refuse_header(asked, f"the column {column!r}{strange(word)}", do)
         if month in months.values() or file.header.count(column) > 1:
             file.refuse_header(asked, f"the month {month} twice ({column!r})", "remove one column")
         months[column] = month
@@ -136,35 +183,65 @@ def _find_months(file: File, wide: Wide) -> None:
         file.refuse_header(f"{asked}, instead of columns month and sales", found, f"correct `wide` in {file.map}")
 
 
-def _serial(word: str) -> str:
-    """Say which day an Excel serial number stands for; nothing of any other word."""
+def strange(word: str) -> str:
+    """Say of a word where a month should be that it is a quarter, or which day an Excel serial number stands for."""
+    if _QUARTER.search(word):
+        return ", a quarter"
     if not re.fullmatch(r"[2-6][0-9]{4}(\.[0-9]+)?", word):
         return ""
     return f", an Excel serial number ({np.datetime64('1899-12-30') + np.timedelta64(int(float(word)), 'D')})"
 
 
-def _csv_header(path: Path, encoding: str) -> tuple[list[str], dict[str, str]]:
-    with path.open("rb") as stream:
+# Opening: header, what metadata say, and all rows where a kind of file is read at once
+
+
+def _opened(path: Path, named: Map) -> tuple[Sequence[str], dict[str, str], pa.Table | None]:
+    try:
+        if kind(path) in _OF_TEXT:
+            return _text_header(path, named), {}, None
+        if kind(path) == ".parquet":
+            schema = pa.parquet.read_schema(path)
+            said = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
+            return schema.names, said, None
+        frame = pd.read_stata(path) if kind(path) == ".dta" else None
+        table = _sheet(path, named.sheet) if frame is None else pa.Table.from_pandas(frame, preserve_index=False)
+    except DataError:
+        raise
+    except _BROKEN as error:
+        refuse(path, f"a file of the kind {kind(path)}", f"what cannot be read ({error})", "export it again")
+    return table.column_names, {}, table
+
+
+def _stream(path: Path) -> IO[bytes]:
+    return cast(IO[bytes], gzip.open(path)) if kind(path) == ".csv.gz" else path.open("rb")
+
+
+def _separator(path: Path, named: Map) -> str:
+    return named.separator or ("\t" if kind(path) == ".tsv" else ",")
+
+
+def _text_header(path: Path, named: Map) -> list[str]:
+    with _stream(path) as stream:
         start = stream.read(1 << 16)
     if not start.removeprefix(_MARK).strip():
         refuse(path, "a header and rows", "an empty file", "export it again")
-    if start.startswith(_MARK) and encoding == "gbk":
+    if start.startswith(_MARK) and named.encoding == "gbk":
         found = "the byte order mark of UTF-8"
         refuse(path, "text in GBK, as the map says", found, "remove `encoding` from the map")
-    codec = _CODECS[encoding].replace("utf-8", "utf-8-sig")
-    with path.open(encoding=codec, errors="replace", newline="") as text:  # it looks ahead into columns of no interest
-        header = next(csv.reader(text))
+    codec, sign = _CODECS[named.encoding].replace("utf-8", "utf-8-sig"), _separator(path, named)
+    with io.TextIOWrapper(_stream(path), codec, "replace", newline="") as text:  # it looks ahead into other columns
+        header = next(csv.reader(text, delimiter=sign))
     if "\ufffd" in "".join(header):
-        _refuse_bytes(path, encoding)
-    if len(header) == 1 and {*";\t"} & {*header[0]}:
-        do = "save it as CSV with commas, not with semicolons or tabs"
-        refuse(f"{path}, row 1", "columns separated by commas", repr(header[0][:60]), do)
-    return header, {}
+        _refuse_bytes(path, named.encoding)
+    if len(header) == 1 and (others := sorted({*",;\t|"} & {*header[0]})):
+        do = "write `separator: {}` in its map".format(repr(others[-1]).replace("'", '"'))
+        refuse(f"{path}, row 1", f"columns separated by {sign!r}", repr(header[0][:60]), do)
+    return header
 
 
 def _refuse_bytes(path: Path, encoding: str) -> None:
     """Refuse the first line that is in another encoding, if there is one."""
-    with path.open("rb") as stream:
+    with _stream(path) as stream:
         for row, line in enumerate(stream, start=1):
             try:
                 line.decode(_CODECS[encoding])
@@ -180,89 +257,42 @@ def _refuse_bytes(path: Path, encoding: str) -> None:
                 refuse(f"{path}, row {row}", asked, found, do)
 
 
-def _parquet_header(path: Path, encoding: str) -> tuple[list[str], dict[str, str]]:
-    if encoding != "utf-8":
-        refuse(path, "no encoding, which is for CSV files", f"`encoding: {encoding}`", "remove it from the map")
-    try:
-        schema = pa.parquet.read_schema(path)
-    except pa.ArrowInvalid as error:
-        refuse(path, "a Parquet file", f"what cannot be read ({error})", "export it again")
-    return schema.names, {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
+def _sheet(path: Path, name: str | None) -> pa.Table:
+    """Return the cells of a sheet of an Excel file, typed by column; of mixed types as text, dates as YYYY-MM-DD."""
+    book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    names = book.sheetnames
+    if name not in names and (name or len(names) > 1):
+        asked = f"the sheet {name!r}" if name else "one sheet"
+        refuse(path, asked, f"the sheets {', '.join(names)}", f"write `sheet: {names[0]}` in its map, or another one")
+    header, *rows = [*book[name or names[0]].iter_rows(values_only=True)] or [()]
+    while rows and not any(cell not in (None, "") for cell in rows[-1]):
+        rows.pop()  # cells that have a format and nothing else
+    if not header:
+        refuse(path, "a header and rows", "an empty sheet", "export it again")
+    cells = [[row[place] if place < len(row) else None for row in rows] for place in range(len(header))]
+    return pa.table([_column(column) for column in cells], [_text(name) or "" for name in header])
 
 
-def month_text(number: float) -> str:
-    """Return a month, YYYY-MM, of its number since January 1970."""
-    return str(np.datetime64(int(number), "M"))
+def _column(cells: list[Any]) -> pa.Array:
+    kinds = {type(cell) for cell in cells if cell is not None}
+    return pa.array(cells if len(kinds) < 2 or kinds == {int, float} else [_text(cell) for cell in cells])
 
 
-def shown(value: Any) -> str:
-    """Return a value as messages show it."""
-    return "nothing" if value is None or value == "" else repr(value)
+def _text(cell: Any) -> str | None:
+    return f"{cell:%Y-%m-%d}" if isinstance(cell, datetime) else None if cell is None else str(cell)
 
 
-@dataclass(frozen=True)
-class Block:
-    """Consecutive rows in our columns, a row per month where months are columns.
-
-    `start` is the position of the first among all rows; `raw` holds the cells as they stand there; `typed` words as
-    codes in a dictionary, none of them missing, numbers and months since January 1970 as float64, NaN where missing.
-    """
-
-    file: File
-    start: int
-    raw: Mapping[str, pa.ChunkedArray]
-    typed: dict[str, Any]
-
-    def refuse(self, wrong: Bools, name: str, asked: str, found: str = "", do: str = "") -> None:
-        """Raise a DataError for the first wrong row, if there is one."""
-        if wrong.any():
-            rows = self.start + np.flatnonzero(wrong)
-            found = found or shown(self.raw[name][int(wrong.argmax())].as_py())
-            if len(rows) > 1:
-                first, last = self.file.row(rows[[0, -1]])
-                found += f", the first of {len(rows):,} such in rows {first:,} to {last:,}"
-            self.file.refuse(int(rows[0]), name, asked, found, do)
-
-    def refuse_words(self, coded: pa.DictionaryArray, right: Any, name: str, asked: str, do: str = "") -> None:
-        """Raise a DataError for the first row whose word is not a right one, if there is one."""
-        if not (right := np.asarray(right, dtype=bool)).all():
-            wrong = ~right[np.asarray(coded.indices)]
-            word = coded[int(wrong.argmax())].as_py()
-            serial = _serial(word) if columns()[name]["type"] == MONTH else ""
-            self.refuse(wrong, name, asked, shown(word) + serial, do)
+# Rows
 
 
-def blocks(file: File) -> Iterator[Block]:
-    """Yield the rows of a file in blocks, typed and in dollars."""
-    start, typing = 0, {NUMBER: _numbers, MONTH: _months, TEXT: _words}
-    for table in _tables(file):
-        block = Block(file, start, _ours(file, table), {})
-        for name, cells in block.raw.items():
-            kind = columns()[name]["type"]
-            try:
-                block.typed[name] = typing[kind](block, name)
-            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-                asked, where = "numbers" if kind == NUMBER else "text", f"{file.path}, column {file.called(name)}"
-                refuse(where, asked, f"values of type {cells.type}", columns()[name]["remedy"])
-            limits = columns()[name].get("constraints", {})
-            for limit in [limit for limit in _BOUNDS if limit in limits]:
-                (broken, asked), bound = _BOUNDS[limit], limits[limit]
-                number = np.datetime64(bound).astype(int) if kind == MONTH else bound
-                block.refuse(broken(block.typed[name], number), name, f"{asked} {bound}")
-        if "dose" in block.typed:
-            closed, dosed = ~np.isnan(block.typed["closed_on"]), ~np.isnan(block.typed["dose"])
-            block.refuse(closed & ~dosed, "dose", "the dose of a closed firm")
-            block.refuse(~closed & dosed, "dose", "no dose of a firm without closed_on")
-        if file.named.rates:
-            block.typed["sales"] = block.typed["sales"] * _rates(block)
-        yield block
-        start += len(block.typed["sales"])
-
-
-def _tables(file: File) -> Iterator[pa.Table]:
+def tables(file: File) -> Iterator[pa.Table]:
     """Yield rows of the file, about as many months each time."""
     held, needed = list[pa.RecordBatch](), [*dict.fromkeys([*file.theirs.values(), *file.months])]
-    for batch in (_csv_batches if file.path.suffix == ".csv" else _parquet_batches)(file, needed):
+    if file.table is not None:
+        batches: Iterator[pa.RecordBatch] = iter(file.table.select(needed).to_batches(ROWS_AT_ONCE))
+    else:
+        batches = (_parquet_batches if kind(file.path) == ".parquet" else _text_batches)(file, needed)
+    for batch in batches:
         held.append(batch)
         if sum(part.num_rows for part in held) * max(1, len(file.months)) >= ROWS_AT_ONCE:
             yield pa.Table.from_batches(held)
@@ -271,114 +301,33 @@ def _tables(file: File) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(held)
 
 
-def _csv_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
-    ragged, codec = list[Any](), _CODECS[file.named.encoding]
+def _text_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
+    ragged, codec, sign = list[Any](), _CODECS[file.named.encoding], _separator(file.path, file.named)
 
     def stop(row: pa.csv.InvalidRow) -> str:
         ragged.append(row)
         return "error"
 
     reading = pa.csv.ReadOptions(use_threads=False, block_size=_BYTES_AT_ONCE, encoding=codec)
-    parsing = pa.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=stop)
+    parsing = pa.csv.ParseOptions(
+        delimiter=sign, newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=stop
+    )
     text = pa.csv.ConvertOptions(column_types=dict.fromkeys(needed, pa.string()), include_columns=needed)
+    packed = "gzip" if kind(file.path) == ".csv.gz" else None
     try:
-        yield from pa.csv.open_csv(file.path, reading, parsing, text)
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        yield from pa.csv.open_csv(pa.input_stream(file.path, compression=packed), reading, parsing, text)
+    except (pa.ArrowInvalid, UnicodeDecodeError, OSError) as error:
         for row in ragged:
             asked, found = f"{row.expected_columns} cells", f"{row.actual_columns} in {row.text!r}"
-            do = "quote cells that hold a comma, and give every row all cells"
+            do = f"quote cells that hold {sign!r}, and give every row all cells"
             refuse(f"{file.path}, row {row.number}", asked, found, do)
-        _refuse_bytes(file.path, file.named.encoding)
-        refuse(file.path, "a CSV file", f"what cannot be read ({error})", "export it again")
+        if not isinstance(error, OSError):
+            _refuse_bytes(file.path, file.named.encoding)
+        do = "export it again"
+        refuse(file.path, f"a file of the kind {kind(file.path)}", f"what cannot be read ({error})", do)
 
 
 def _parquet_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
     with pa.parquet.ParquetFile(file.path) as opened:
         for group in range(opened.num_row_groups):  # one by one, or the buffers of all of them are kept
             yield from opened.iter_batches(ROWS_AT_ONCE, row_groups=[group], columns=needed)
-
-
-def _ours(file: File, table: pa.Table) -> dict[str, pa.ChunkedArray]:
-    """Return rows of the file in our columns; where months are columns, one row per month."""
-    types = [cells.type.value_type if pa.types.is_dictionary(cells.type) else cells.type for cells in table.columns]
-    table = table.cast(pa.schema(zip(table.column_names, types, strict=True)))
-    found = {name: table[column] for name, column in file.theirs.items()}
-    if not file.months:
-        return found
-    rows, count, kinds = table.num_rows, len(file.months), {table[column].type for column in file.months}
-    if len(kinds) > 1:  # Parquet columns of whole numbers beside others
-        kinds = {pa.string() if any(map(pa.types.is_string, kinds)) else pa.float64()}
-    found = {name: cells.take(pa.array(np.repeat(np.arange(rows), count))) for name, cells in found.items()}
-    found["month"] = pa.chunked_array([[*file.months.values()]]).take(pa.array(np.tile(np.arange(count), rows)))
-    by_month = [chunk for column in file.months for chunk in table[column].cast(*kinds).chunks]
-    order = np.arange(rows * count).reshape(count, rows).T.ravel()
-    return found | {"sales": pa.chunked_array(by_month).take(pa.array(order))}
-
-
-def _coded(block: Block, name: str) -> pa.DictionaryArray:
-    return block.raw[name].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
-
-
-def _words(block: Block, name: str) -> pa.DictionaryArray:
-    coded, named, limits = _coded(block, name), block.file.named, columns()[name].get("constraints", {})
-    words = coded.dictionary
-    if limits.get("required"):
-        block.refuse_words(coded, pc.not_equal(words, ""), name, "a value")
-    trimmed = pc.utf8_trim_whitespace(words)
-    block.refuse_words(coded, pc.equal(words, trimmed), name, "a word", "remove the blanks around it")
-    if labels := {"platform": named.platforms, "origin": named.origins}.get(name):
-        known, do = pc.is_in(words, pa.array(labels)), f"add it under `{name}s` in {block.file.map}"
-        block.refuse_words(coded, known, name, f"one of the labels {', '.join(labels)}", do)
-        coded = pa.array([labels[word] for word in words.to_pylist()]).take(coded.indices).dictionary_encode()
-    money = (named.currency, *([UNITS["simulated"]] if named.currency == DOLLARS else []))
-    if allowed := {"platform": block.file.allowed, "currency": money}.get(name, limits.get("enum")):
-        known = pc.is_in(coded.dictionary, pa.array(allowed))
-        block.refuse_words(coded, known, name, f"one of {', '.join(allowed)}")
-    return coded
-
-
-def _months(block: Block, name: str) -> Floats:
-    cells, of_header = block.raw[name], name == "month" and block.file.months
-    if pa.types.is_date(cells.type) or pa.types.is_timestamp(cells.type):
-        times = cells.cast(pa.timestamp("us")).to_numpy()
-        found = times.astype("datetime64[M]")
-        within = ~np.isnat(times) & (found != times)
-        block.refuse(within, name, "the first day of a month", do="set the day to 1, once the month is right")
-    else:
-        coded, pattern = _coded(block, name), ISO_MONTH if of_header else block.file.named.month_format
-        by_word = [as_month(word, pattern) if word else "NaT" for word in coded.dictionary.to_pylist()]
-        asked = "a month YYYY-MM" if pattern == ISO_MONTH else f"the first day of a month, as {pattern}"
-        block.refuse_words(coded, by_word, name, asked)
-        found = np.array(by_word, dtype="datetime64[M]")[np.asarray(coded.indices)]
-    if columns()[name].get("constraints", {}).get("required"):
-        block.refuse(np.isnat(found), name, "a month YYYY-MM")
-    return np.where(np.isnat(found), np.nan, found.astype(np.int64))
-
-
-def _numbers(block: Block, name: str) -> Floats:
-    cells = block.raw[name]
-    if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
-        if (wrong := ~pc.match_substring_regex(cells, _DIGITS).fill_null(True).to_numpy()).any():
-            signs = pc.struct_field(pc.extract_regex(cells, _MONEY), "sign")  # in one column they may be of several
-            signed, every = signs.is_valid().to_numpy(), ", ".join(sorted(signs.drop_null().unique().to_pylist()))
-            found = f"{cells[int((wrong & signed).argmax())].as_py()!r}, of the signs {every}"
-            block.refuse(wrong & signed, name, "plain numbers of one currency, without its sign", found, _NO_MONEY)
-            block.refuse(wrong, name, "a number such as 1250 or 2e-3")
-        cells = pc.if_else(pc.equal(cells, ""), None, cells)
-    elif pa.types.is_boolean(cells.type):
-        raise pa.ArrowInvalid("yes and no are no numbers, though they can be cast to some")
-    values = np.asarray(cells.cast(pa.float64()))
-    block.refuse(np.isinf(values), name, "a finite number")
-    return values
-
-
-def _rates(block: Block) -> Floats:
-    """Return the US dollars for one unit of the map's money in the month of each row."""
-    named, month = block.file.named, block.typed["month"].astype(np.int64)
-    by_month = {number: named.rate(month_text(number)) for number in np.unique(month)}
-    rates: Floats = pd.Series(month).map(by_month).to_numpy(float)
-    if (lacking := np.isnan(rates) & ~np.isnan(block.typed["sales"])).any():
-        word = month_text(month[lacking.argmax()])
-        asked, do = f"sales of a month with a rate for {named.currency}", f"add {word} to `rates` in {block.file.map}"
-        block.refuse(lacking, "sales", asked, f"sales of {word}, which has none", do)
-    return rates

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, cached_property, wraps
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
+from analysis.config import Population
 from analysis.errors import DataError, DesignError
 from analysis.estimate import Bools, Floats, Ints
 from analysis.provenance import ROOT
@@ -22,6 +23,7 @@ from analysis.provenance import ROOT
 SCHEMA = ROOT / "data" / "panel.schema.json"
 TEXT, NUMBER, MONTH = "string", "number", "yearmonth"
 UNITS = {"real": "USD", "simulated": "sim-$"}
+POPULATIONS: tuple[str, ...] = get_args(Population)
 SIMULATED_ID = r"SIM-G?[0-9]"
 """How the id of a simulated firm or account begins, as in SIM-0417, and of a brand group, as in SIM-G0021."""
 ORDER = "platform_order"
@@ -40,8 +42,8 @@ def columns() -> dict[str, dict[str, Any]]:
 
 
 def attributes() -> list[str]:
-    """Return the names of the columns that describe a firm."""
-    return [name for name, column in columns().items() if column.get("constantWithin") == "firm"]
+    """Return the names of the columns that describe a firm in a panel; a weight is in its sales already."""
+    return [name for name, column in columns().items() if column.get("constantWithin") == "firm" and name != "weight"]
 
 
 def _once(method: Method) -> Method:
@@ -60,7 +62,7 @@ def _once(method: Method) -> Method:
     return cast(Method, kept)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Panel:
     """Sales of firms on platforms by month.
 
@@ -81,6 +83,11 @@ class Panel:
         "real" or "simulated".
     dropped : DataFrame
         What the file held and the panel does not: `what`, `rule`, `count`; no row where nothing was left out.
+    population : str
+        What the firms are of all sellers: "census", "sample" (their sales are multiplied by their weights, so that sums
+        are the population's), or "not representative". No part of the digest.
+    doubts : tuple of str
+        A sentence for each thing that may be an error in the file, and need not be.
 
     Raises
     ------
@@ -95,6 +102,8 @@ class Panel:
     months: pd.PeriodIndex
     provenance: str
     dropped: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["what", "rule", "count"]))
+    population: str = field(default=POPULATIONS[-1], kw_only=True)
+    doubts: tuple[str, ...] = field(default=(), kw_only=True)
     _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -109,6 +118,7 @@ class Panel:
         such = f"{len(simulated)} simulated ids such as {[*simulated[:1]]}"
         for wrong, asked, found, remedy in (
             (self.provenance not in UNITS, "a provenance real or simulated", repr(self.provenance), "use one of these"),
+            (self.population not in POPULATIONS, f"one of {POPULATIONS}", repr(self.population), "use one of these"),
             (self.sales.dtype != np.float64, "sales in float64", str(self.sales.dtype), "convert them"),
             (self.sales.shape != shape, f"sales of shape {shape}", str(self.sales.shape), "match its axes"),
             (lacking, f"firms with {', '.join(attributes())}", f"no {', '.join(lacking)}", "add the column"),
@@ -120,6 +130,13 @@ class Panel:
         ):
             if wrong:
                 raise DataError(f"a panel with {asked} was asked for; found {found}; {remedy}")
+
+    def __repr__(self) -> str:
+        """Tell its size; arrays are not shown."""
+        months = f"{self.months[0]} to {self.months[-1]}"
+        return (
+            f"{self.provenance} panel: {len(self.firms):,} firms on {', '.join(self.platforms)}, {months}, {self.unit}"
+        )
 
     @property
     def unit(self) -> str:
@@ -311,9 +328,9 @@ class Panel:
                 f"a simulated panel was to be written; {len(unmarked):,} of {len(self.firms):,} firms, such as "
                 f"{unmarked[0]!r}, have an id that does not say so; give them ids such as SIM-0417"
             )
-        names = [name for name in columns() if name not in ("account", "renamed_from", "currency")]
+        names = [name for name in columns() if name not in ("account", "renamed_from", "currency", "weight")]
         kinds = {TEXT: pa.string(), NUMBER: pa.float64(), MONTH: pa.date32()}
-        said = {"provenance": self.provenance, ORDER: json.dumps(self.platforms)}
+        said = {"provenance": self.provenance, ORDER: json.dumps(self.platforms), "population": self.population}
         schema = pa.schema([(name, kinds[columns()[name]["type"]]) for name in names], metadata=said)
         step = max(1, _ROWS_AT_ONCE // (len(self.platforms) * len(self.months)))
         with pa.parquet.ParquetWriter(path, schema, compression="zstd") as writer:

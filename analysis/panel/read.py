@@ -1,4 +1,4 @@
-"""Read a panel from a CSV or Parquet file in one pass, or refuse it with row, column, value and remedy.
+"""Read a panel from a file in one pass, or refuse it with row, column, value and remedy.
 
 Rows are taken in blocks. A block is typed by the schema and its words become codes; what it says of its units is held
 against what earlier rows said, and its sales wait until all units and months are known. A unit has one row per platform
@@ -10,24 +10,26 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.errors import DataError
 from analysis.estimate import Bools, Floats, Ints
-from analysis.panel.file import ROWS_AT_ONCE, File, blocks, month_text, open_file, refuse, shown
+from analysis.panel.cells import blocks, month_text, shown
+from analysis.panel.doubts import doubts_of, refuse_months, refuse_spellings
+from analysis.panel.file import File, open_file, refuse
 from analysis.panel.panel import MONTH, NUMBER, ORDER, SIMULATED_ID, TEXT, UNITS, Panel, attributes, columns
+from analysis.panel.rows import ROW, Rows, Values
 
 _WAITING_BYTES = 1 << 26  # of sales that wait in memory; more go to a temporary file
-_WAITING = np.dtype([("unit", np.int32), ("platform", np.int32), ("month", np.int32), ("sales", np.float64)])
+_MONTHS = 12 * 130 + 1  # since January 1970 as far as the schema goes
 _BY_ACCOUNT = "give the firm's month in all its rows, or write `closures: account` in a map if accounts have their own"
 
 Notes = list[tuple[str, str, int]]
@@ -40,21 +42,24 @@ def read_panel(
     home: str | None = None,
     platforms: Sequence[str] | None = None,
 ) -> Panel:
-    """Read a panel from a CSV or Parquet file: with the columns of ``data/panel.schema.json``, or with a map.
+    """Read a panel from a file: with the columns of ``data/panel.schema.json``, or with a map.
 
     Parameters
     ----------
     path : str or Path
-        A ``.csv`` file (UTF-8, commas) or a ``.parquet`` file; rows and columns in any order. Rows by account are
-        added up to their firm; the sum is missing where one of them is given as not known. A renamed account belongs
-        to the firm of its first id, and has that firm's brand group, origin and category.
+        A file ``.csv``, ``.csv.gz``, ``.tsv``, ``.parquet``, ``.xlsx`` or ``.dta``; rows and columns in any order. Rows
+        of accounts, of sites of one platform and of days or weeks are added up to the firm, platform and month; the sum
+        is missing where one of them is given as not known. A renamed account belongs to the firm of its first id, and
+        has that firm's brand group, origin and category.
     map : str or Path, optional
         YAML file of a map: what the file calls the columns, platforms and months, its money, and what a
-        firm-platform-month without a row is. ``absent: missing``, as without a map, is NaN, except on a platform for
-        which the firm has no row at all: there it sold nothing, in every month for which the file has a row of that
-        platform. ``absent: zero``: the file lists all sales, so it is 0; NaN only in a month for which the file has no
-        row at all. A row with 0 is 0, and a row without sales is NaN, in either case. None for a file in our columns
-        and US dollars.
+        firm-platform-month without a row is. ``absent: missing`` is NaN, except on a platform for which the firm has no
+        row at all: there it sold nothing, in every month for which the file has a row of that platform.
+        ``absent: zero_after_closure`` is the same, and 0 on the home platform from the month of closure on.
+        ``absent: zero``: the file lists all sales, so it is 0; NaN only in a month for which the file has no row at
+        all. Where nothing is said it is missing, and a file with rows absent and not one 0 is refused. A row with 0 is
+        0, and a row without sales is NaN, in any case; an empty cell under a month of a wide file is no row. None for a
+        file in our columns and US dollars.
     home : str, optional
         The platform that closed the accounts; it becomes the first. None: as the map says, else AMZ.
     platforms : sequence of str
@@ -72,8 +77,16 @@ def read_panel(
     DataError
         When the file cannot be read; its columns or a value break the schema; a key comes twice; an attribute differs
         within a firm; a firm was closed before the first month; a platform is not allowed or the home platform has no
-        row; real and simulated rows, or two currencies, are mixed; accounts were renamed in a circle; there are fewer
-        than two firms with sales; or home is not what the map says.
+        sales; real and simulated rows, or currencies without a rate, are mixed; rows are of quarters, or stand a year
+        or more apart from all others; a firm, origin or platform is written in two ways; accounts were renamed in a
+        circle; there are fewer than two firms with sales; or home is not what the map says.
+
+    Examples
+    --------
+    >>> from analysis import read_panel
+    >>> panel = read_panel("data/examples/tidy.csv", map="data/examples/tidy.map.yml")
+    >>> panel
+    simulated panel: 192 firms on AMZ, EBY, ALI, WMT, OWN, 2019-01 to 2022-06, sim-$
     """
     file = open_file(Path(path), Path(map) if map else None, platforms)
     if home and file.named.home not in (None, home):
@@ -83,104 +96,58 @@ def read_panel(
     if platforms is not None and home not in platforms:
         refuse(path, f"the home platform {home!r} among those allowed", ", ".join(platforms), "name it among them")
     with tempfile.SpooledTemporaryFile(_WAITING_BYTES) as waiting:
-        rows, units = _gather(file, waiting)
+        rows, units, notes = _gather(file, waiting)
         order, provenance = _platforms(rows, home), _provenance(rows)
         units, linked = _linked(rows, units, home)
         firms, units = _firms(rows, units), units[units.columns.intersection(["firm", "account"])]
-        sales, seen = _sales(rows, units, order)
+        sales, seen, used = _sales(rows, units, order)
+    if weighted := "weight" in file.theirs:
+        sales *= firms["weight"].to_numpy()[:, np.newaxis, np.newaxis]
     known = (seen & (sales >= 0)).any(axis=(1, 2))
     if known.sum() < 2:
         found = f"{known.sum()} ({', '.join(firms.index[known])})"
         refuse(path, "at least two firms with sales", found, "add firms to compare with")
-    cells = "cells" if file.months else "rows"
-    notes = [
-        ("columns", "not named in the map", len({*file.header} - {*file.theirs.values(), *file.months})),
+    if not (sales[:, 0] > 0).any():
+        asked, found = f"sales of more than 0 on the home platform {home}", "none in any row"
+        refuse(path, asked, found, f"look at the column {file.called('sales')}, or name another `home`")
+    cells = {"day": "days", "week": "weeks or parts of one"}.get(file.named.rows, "cells" if file.months else "rows")
+    weighing = "of a sample: each stands in sales for as many as its weight, and counts as one"
+    notes += [
         *linked,
-        (cells, "added up with another account of their firm", rows.count - int(seen.sum())),
-        (cells, "their firm has no known sales in any month", int(seen[~known].sum())),
-        ("firms", "they have no known sales in any month", int((~known).sum())),
+        ("firms", weighing, len(firms) * weighted),
+        (cells, "added up with another row of their firm, platform and month", used - int(seen.sum())),
+        (cells, "left out: their firm has no known sales in any month", int(seen[~known].sum())),
+        ("firms", "left out: no known sales in any month", int((~known).sum())),
     ]
     if not known.all():
         sales, seen, firms = sales[known], seen[known], firms[known]
-    _fill_absent(sales, seen, zero=file.named.absent == "zero")
+    closed = firms["closed_on"].to_numpy("datetime64[M]").astype(np.int64) - rows.first
+    _fill_absent(file, sales, seen, np.where(firms["closed_on"].isna(), sales.shape[2], closed))
     dropped = pd.DataFrame([note for note in notes if note[2]], columns=["what", "rule", "count"])
     months = pd.PeriodIndex.from_ordinals(np.arange(rows.first, rows.last + 1), freq="M", name="month")
-    return Panel(sales, firms, order, months, provenance, dropped)
+    panel = Panel(sales, firms[attributes()], order, months, provenance, dropped, population=file.population)
+    return replace(panel, doubts=doubts_of(panel))
 
 
 # All rows of a file
 
 
-class _Values:
-    """Distinct values, in the order in which they appear: a value's code is its place among them.
-
-    `known` are the values, `first` the positions of the first rows that hold them, block by block.
-    """
-
-    def __init__(self) -> None:
-        self.known: Any = None
-        self.first = list[Ints]()
-
-    def code(self, values: Any, start: int) -> Ints:
-        """Return the codes of a block of rows; values that are new get the next ones."""
-        coded = values if isinstance(values, pa.DictionaryArray) else pa.array(values).dictionary_encode()
-        found, indices = coded.dictionary, np.asarray(coded.indices)
-        known = found[:0] if self.known is None else self.known
-        codes = np.array(pc.index_in(found, known).fill_null(-1), dtype=np.int64)
-        new = np.flatnonzero(codes < 0)
-        codes[new] = len(known) + np.arange(len(new))
-        self.known = pa.concat_arrays([known, found.take(pa.array(new))])
-        self.first.append(start + np.searchsorted(np.maximum.accumulate(indices), new))  # a block's codes rise as well
-        return np.asarray(codes[indices])
-
-    def word(self, code: Any) -> str:
-        """Return the value of a code."""
-        return str(self.known[int(code)].as_py())
-
-    def sort(self) -> Ints:
-        """Put the values in order; return the new code of each."""
-        order = np.asarray(pc.sort_indices(self.known)).astype(np.int64)
-        self.known, self.first = self.known.take(pa.array(order)), [np.concatenate(self.first)[order]]
-        return np.argsort(order)
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """What the rows of a file say.
-
-    `values` are the words of each column of text, in order, except that the platforms are in the order in which they
-    appear; `waiting` holds the sales, in memory or of a large file on disk; `first` and `last` are months, and `count`
-    is the number of rows.
-    """
-
-    file: File
-    values: Mapping[str, _Values]
-    waiting: IO[bytes]
-    first: int
-    last: int
-    count: int
-
-    def sales(self) -> Iterator[npt.NDArray[Any]]:
-        """Yield the sales in the order of the rows, each with the codes of its unit and platform and its month."""
-        self.waiting.seek(0)
-        while content := self.waiting.read(_WAITING.itemsize * ROWS_AT_ONCE):
-            yield np.frombuffer(content, _WAITING)
-
-
-def _gather(file: File, waiting: IO[bytes]) -> tuple[_Rows, pd.DataFrame]:
+def _gather(file: File, waiting: IO[bytes]) -> tuple[Rows, pd.DataFrame, Notes]:
     """Take up the rows of a file; return also what is said of each unit, and the position of its `first` row.
 
     Units stand in the order in which they appear; words as codes, months and numbers as NaN where missing.
     """
-    values, months, count = defaultdict[str, _Values](_Values), set[int](), 0
-    names = [name for name in ("firm", "account", "renamed_from", *attributes()) if name in file.theirs]
+    values, by_month, ends, count = defaultdict[str, Values](Values), np.zeros(_MONTHS, dtype=np.int64), list[Any](), 0
+    names = [name for name in ("firm", "account", "renamed_from", *attributes(), "weight") if name in file.theirs]
     unit_of = "unit" if "account" in names and file.owner == "firm" else file.owner
-    said = np.zeros((len(names), 0))
+    alike = ("provenance",) if file.named.money_by_row else ("provenance", "currency")
+    said, begins = np.zeros((len(names), 0)), None
     for block in blocks(file):
         row = dict(block.typed)
+        date, month = row.pop("date"), row["month"].astype(np.int64)
         for name in (name for name in row if columns()[name]["type"] == TEXT):
             row[name] = values[name].code(row[name], count)
-        for name in (name for name in ("provenance", "currency") if name in row):
+        for name in (name for name in alike if name in row):
             block.refuse(row[name] != 0, name, f"{values[name].word(0)!r} as in row {file.row(0)}")
         if unit_of == "unit":
             row["unit"] = values["unit"].code(row["firm"] << 32 | row["account"], count)
@@ -190,9 +157,15 @@ def _gather(file: File, waiting: IO[bytes]) -> tuple[_Rows, pd.DataFrame]:
         for name, known in zip(names, said, strict=True):
             known[unit[new]] = row[name][new]
             _refuse_two(file, values, file.owner, name, row, known[unit], count + np.arange(len(unit)))
-        sales = np.rec.fromarrays([unit, row["platform"], row["month"], row["sales"]], dtype=_WAITING)
+        day = (date - month.astype("datetime64[M]").astype(date.dtype)).astype(np.int64) + 1
+        sales = np.rec.fromarrays([unit, row["platform"], month, day, row["sales"]], dtype=ROW)
         waiting.write(sales.tobytes())
-        months |= {int(row["month"].min()), int(row["month"].max())}
+        by_month += np.bincount(month, minlength=_MONTHS)
+        begins = date[0] if begins is None else begins
+        if file.named.rows == "week":
+            asked = f"a week that begins on the same day of the week as that of row {file.row(0)}"
+            block.refuse((date - begins).astype(np.int64) % 7 != 0, "month", asked, do="correct the day")
+        ends += [date.min(), date.max()]
         count += len(unit)
     if not count:
         refuse(file.path, "rows of data", "a header alone", "export it again")
@@ -200,16 +173,37 @@ def _gather(file: File, waiting: IO[bytes]) -> tuple[_Rows, pd.DataFrame]:
     units = pd.DataFrame(dict(zip(names, said[:, : len(first)], strict=True))).assign(first=first)
     for name in (name for name in names if columns()[name]["type"] == TEXT):
         units[name] = values[name].sort()[units[name].astype(np.int64)]
-    if (early := units["closed_on"] < min(months)).any():
+    covered, notes = _whole_months(file, min(ends), max(ends))
+    rows = Rows(file, values, waiting, *covered)
+    refuse_months(rows, by_month)
+    refuse_spellings(rows)
+    if (early := units["closed_on"] < rows.first).any():
         at = units["first"].where(early).idxmin()
-        asked = f"a closure in or after the first month, {month_text(min(months))}"
+        asked = f"a closure in or after the first month, {month_text(rows.first)}"
         file.refuse(first[at], "closed_on", asked, repr(month_text(units["closed_on"][at])))
     pa.default_memory_pool().release_unused()
-    return _Rows(file, values, waiting, min(months), max(months), count), units
+    others = len({*file.header} - {*file.theirs.values(), *file.months})
+    return rows, units, [("columns", "left out: not named in the map", others), *notes]
+
+
+def _whole_months(file: File, begin: Any, end: Any) -> tuple[tuple[int, int], Notes]:
+    """Return the first and the last month that rows from `begin` to `end` cover whole, and what is left out."""
+    by_day, notes = file.named.rows != "month", Notes()
+    end = end + 6 * (file.named.rows == "week")
+    first, last = (int(date.astype("datetime64[M]").astype(np.int64)) for date in (begin, end))
+    for month in sorted({first, last}) if by_day else ():
+        start, stop = (np.datetime64(number, "M").astype("datetime64[D]") for number in (month, month + 1))
+        days = (min(stop, end + 1) - max(start, begin)).astype(int)
+        if days < (length := (stop - start).astype(int)):
+            notes.append(("months", f"left out: {month_text(month)} is covered in part, {days} of {length} days", 1))
+            first, last = first + (start < begin), last - (stop > end + 1)
+    if first > last:
+        refuse(file.path, "a whole month", f"days from {begin} to {end}", "bring a longer panel")
+    return (first, last), notes
 
 
 def _refuse_two(
-    file: File, values: Mapping[str, _Values], owner: str, name: str, given: Any, expected: Any, positions: Ints
+    file: File, values: Mapping[str, Values], owner: str, name: str, given: Any, expected: Any, positions: Ints
 ) -> None:
     """Refuse the first row or unit of which a column says something else than another one of its firm or account."""
     differs = (given[name] != expected) & ~(np.isnan(given[name]) & np.isnan(expected))
@@ -226,9 +220,10 @@ def _refuse_two(
 # What the whole file says
 
 
-def _platforms(rows: _Rows, home: str) -> tuple[str, ...]:
+def _platforms(rows: Rows, home: str) -> tuple[str, ...]:
     """Return the platforms that occur, the home platform first."""
-    found, file = sorted(rows.values["platform"].known.to_pylist()), rows.file
+    file = rows.file
+    found = sorted({file.code(label) for label in rows.labels()})
     if home not in found:
         do = "name the platform that closed the accounts as `home`"
         refuse(file.path, f"rows of the home platform {home!r}", f"rows of {', '.join(found)}", do)
@@ -236,7 +231,7 @@ def _platforms(rows: _Rows, home: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([home, *(name for name in order if name in found)]))
 
 
-def _provenance(rows: _Rows) -> str:
+def _provenance(rows: Rows) -> str:
     """Return "simulated" if the metadata, the column or the ids say so; refuse a file that is in part real."""
     file, do, mixed = rows.file, columns()["provenance"]["remedy"], dict[str, Bools]()
     said = {file.said.get("provenance", "real")}
@@ -258,7 +253,7 @@ def _provenance(rows: _Rows) -> str:
 # Accounts: renamed, and closed one by one
 
 
-def _linked(rows: _Rows, units: pd.DataFrame, home: str) -> tuple[pd.DataFrame, Notes]:
+def _linked(rows: Rows, units: pd.DataFrame, home: str) -> tuple[pd.DataFrame, Notes]:
     """Return the units with the firm of their account's first id and its closure, and what is to be said about them."""
     if "account" not in units:
         return units, []
@@ -275,7 +270,7 @@ def _linked(rows: _Rows, units: pd.DataFrame, home: str) -> tuple[pd.DataFrame, 
     return units, notes
 
 
-def _roots(rows: _Rows, units: pd.DataFrame) -> Ints:
+def _roots(rows: Rows, units: pd.DataFrame) -> Ints:
     """Return the position of the first id of each account, by pointer jumping."""
     root = np.arange(len(units))
     if "renamed_from" not in units:
@@ -301,7 +296,7 @@ def _roots(rows: _Rows, units: pd.DataFrame) -> Ints:
     return root
 
 
-def _close(rows: _Rows, units: pd.DataFrame, root: Ints, home: str) -> Notes:
+def _close(rows: Rows, units: pd.DataFrame, root: Ints, home: str) -> Notes:
     """Set month and dose of the closure of each account's firm; return what is to be said about it.
 
     A firm is closed in the first month in which half of its home sales of the twelve months before the first closure
@@ -310,9 +305,9 @@ def _close(rows: _Rows, units: pd.DataFrame, root: Ints, home: str) -> Notes:
     them, with that dose; a firm that sold nothing at home in these months is measured by the number of its accounts.
     """
     wave, sold = units["closed_on"].min(), np.zeros(len(units))
-    code = rows.values["platform"].known.index(home).as_py()
+    codes = [code for code, label in enumerate(rows.labels()) if rows.file.code(label) == home]
     for row in rows.sales():
-        base = row[(row["platform"] == code) & (row["month"] >= wave - 12) & (row["month"] < wave)]
+        base = row[np.isin(row["platform"], codes) & (row["month"] >= wave - 12) & (row["month"] < wave)]
         sold += np.bincount(base["unit"], np.nan_to_num(base["sales"]), len(units))
     chains = units.assign(sold=sold[units.index]).groupby(root)  # all names of an account
     held = chains.agg(firm=("firm", "first"), month=("closed_on", "min"), sold=("sold", "sum"))
@@ -335,15 +330,15 @@ def _close(rows: _Rows, units: pd.DataFrame, root: Ints, home: str) -> Notes:
 # The parts of the panel
 
 
-def _firms(rows: _Rows, units: pd.DataFrame) -> pd.DataFrame:
+def _firms(rows: Rows, units: pd.DataFrame) -> pd.DataFrame:
     """Return what describes the firms, in the order of their ids; refuse units of a firm that differ."""
     heads = units.sort_values("first").drop_duplicates("firm").set_index("firm").sort_index()
-    named = [name for name in attributes() if name in heads]
+    named = [name for name in (*attributes(), "weight") if name in heads]
     given = {name: units[name].to_numpy() for name in units}
     for name in named if len(heads) < len(units) else ():
         expected = heads[name].loc[given["firm"]].to_numpy()
         _refuse_two(rows.file, rows.values, "firm", name, given, expected, given["first"])
-    firms: dict[str, Any] = {"risk": np.nan, "dose": np.where(heads["closed_on"].isna(), np.nan, 1.0)}
+    firms: dict[str, Any] = {"weight": 1.0, "risk": np.nan, "dose": np.where(heads["closed_on"].isna(), np.nan, 1.0)}
     for name in named:
         firms[name] = heads[name].to_numpy()
         if columns()[name]["type"] == TEXT:
@@ -352,48 +347,85 @@ def _firms(rows: _Rows, units: pd.DataFrame) -> pd.DataFrame:
             months = heads[name].astype("Int64").to_numpy("datetime64[M]", na_value=np.datetime64("NaT"))
             firms[name] = months.astype("datetime64[us]")
     ids = rows.values["firm"].known.take(pa.array(heads.index)).to_pandas()
-    return pd.DataFrame(firms, index=pd.Index(ids, name="firm"))[attributes()]
+    return pd.DataFrame(firms, index=pd.Index(ids, name="firm"))[[*attributes(), "weight"]]
 
 
-def _sales(rows: _Rows, units: pd.DataFrame, platforms: tuple[str, ...]) -> tuple[Floats, Bools]:
-    """Return the sales by firm, 0 where there is no row, and where there is one, in the order of the firms' ids."""
+def _sales(rows: Rows, units: pd.DataFrame, platforms: tuple[str, ...]) -> tuple[Floats, Bools, int]:
+    """Return the sales by firm, 0 where there is no row, where there is one, and of how many rows they are the sums.
+
+    Firms are in the order of their ids. A row has a bit of its unit, label and month: that of its day, where rows are
+    not of months, so that no two rows may share one.
+    """
     units = units.sort_values([name for name in ("firm", "account") if name in units])
-    shape = (len(units), len(platforms), rows.last - rows.first + 1)
-    position, sales, seen = np.argsort(units.index), np.zeros(shape), np.zeros(shape, dtype=bool)
-    axis = np.array([platforms.index(word) for word in rows.values["platform"].known.to_pylist()])
-
-    def cells(row: npt.NDArray[Any]) -> tuple[Ints, ...]:
-        return position[row["unit"]], axis[row["platform"]], row["month"] - rows.first
-
-    for row in rows.sales():
-        sales[cells(row)], seen[cells(row)] = row["sales"], True
-    if np.count_nonzero(seen) < rows.count:
-        _refuse_again(rows, units, platforms, np.concatenate([np.stack(cells(row)) for row in rows.sales()], axis=1))
+    codes = [platforms.index(rows.file.code(label)) for label in rows.labels()]
+    of_labels = np.argsort(codes, kind="stable")  # labels of one platform side by side
+    by_day = rows.file.named.rows != "month"
+    shape = (len(units), len(codes), rows.last - rows.first + 1)
+    sales, bits, used = np.zeros(shape), np.zeros(shape, dtype=np.uint32 if by_day else np.uint8), 0
+    position, axis = np.argsort(units.index), np.argsort(of_labels)
+    for row in [np.concatenate([*rows.sales()])] if by_day else rows.sales():
+        at = np.ravel_multi_index((position[row["unit"]], axis[row["platform"]], row["month"] - rows.first), shape)
+        if by_day:
+            order = np.lexsort((row["day"], at))  # a sum has the same last digit in whichever order the rows stand
+            np.add.at(sales.reshape(-1), at[order], row["sales"][order])
+            np.bitwise_or.at(bits.reshape(-1), at, np.uint32(1) << row["day"].astype(np.uint32))
+        else:
+            sales.reshape(-1)[at], bits.reshape(-1)[at] = row["sales"], 1
+        used += len(row)
+    if int(np.bitwise_count(bits).sum(dtype=np.int64)) < used:
+        _refuse_again(rows, units)
+    seen: Bools = bits > 0
+    if len(codes) > len(platforms):
+        starts = np.flatnonzero(np.diff(np.sort(codes), prepend=-1))
+        sales, seen = np.add.reduceat(sales, starts, axis=1), np.logical_or.reduceat(seen, starts, axis=1)
     if "account" in units:
         starts = np.flatnonzero(np.diff(units["firm"], prepend=-1))
         sales, seen = np.add.reduceat(sales, starts), np.logical_or.reduceat(seen, starts)
-    return sales, seen
+    return sales, seen, used
 
 
-def _refuse_again(rows: _Rows, units: pd.DataFrame, platforms: tuple[str, ...], cells: Ints) -> NoReturn:
-    """Refuse the first row whose cell is that of an earlier row."""
-    at = int(pd.DataFrame(cells.T).duplicated().to_numpy().argmax())
-    unit, platform, month = cells[:, at]
-    before = int((cells == cells[:, [at]]).all(axis=0).argmax())
-    owners = {name: rows.values[name].word(units[name].iloc[unit]) for name in ("firm", "account") if name in units}
-    key = owners | {"platform": platforms[platform], "month": month_text(rows.first + month)}
-    where = f"{rows.file.path}, row {rows.file.row(at)}, column {', '.join(rows.file.called(name, at) for name in key)}"
-    found = f"{tuple(key.values())}, which stands in row {rows.file.row(before):,} already"
-    refuse(where, "a key once", found, "remove one of the two rows, or correct its key")
+def _refuse_again(rows: Rows, units: pd.DataFrame) -> NoReturn:
+    """Refuse the first row whose key is that of an earlier row."""
+    file, every = rows.file, np.concatenate([*rows.as_read()])
+    key = ["unit", "platform", "month", *(["day"] if file.named.rows != "month" else [])]
+    at = int(pd.DataFrame({name: every[name] for name in key}).duplicated().to_numpy().argmax())
+    before = int(np.all([every[name] == every[name][at] for name in key], axis=0).argmax())
+    unit, platform, month, day, _ = every[at]
+    said = units.loc[unit]
+    told = {name: rows.values[name].word(said[name]) for name in ("firm", "account") if name in units}
+    told |= {"platform": rows.labels()[platform], "month": month_text(month) + f"-{day:02d}" * (len(key) > 3)}
+    where = f"{file.path}, row {file.row(at)}, column {', '.join(file.called(name, at) for name in told)}"
+    found = f"{tuple(told.values())}, which stands in row {file.row(before):,} already"
+    do = "remove one of the two rows, or correct its key"
+    if len(key) == 3 and (days := abs(int(day) - int(every[before]["day"]))):
+        found += f", of another day of the month ({every[before]['day']} and {day})"
+        do = file.line(f"rows: {'day' if days % 7 else 'week'}") + " if they are to be added up"
+    refuse(where, "a key once", found, do)
 
 
-def _fill_absent(sales: Floats, seen: Bools, *, zero: bool) -> None:
-    """Set what has no row, in place; it is 0 so far."""
+def _fill_absent(file: File, sales: Floats, seen: Bools, closed: Ints) -> None:
+    """Set what has no row, in place; it is 0 so far. `closed` is the position of the month of closure of each firm."""
+    rule = file.named.absent
+    if file.months and rule not in (None, "missing"):
+        seen &= ~np.isnan(sales)
+        sales[~seen] = 0.0
     covered = np.asarray(seen.any(axis=0))
-    if zero:
+    if rule == "zero":
         sales[:, :, ~covered.any(axis=0)] = np.nan
         return
-    sales[~seen] = np.nan
     elsewhere = ~np.asarray(seen.any(axis=2))
+    absent = ~seen & ~elsewhere[:, :, np.newaxis] & covered.any(axis=0)
+    if file.months:
+        absent |= seen & np.isnan(sales)
+    if rule is None and absent.any() and not (seen & (sales == 0)).any():
+        found = f"{absent.sum():,} of {seen.size:,} cells of firm, platform and month without sales, and not one 0"
+        do = (
+            f"{file.line('absent: zero')} if the file lists every sale, `absent: zero_after_closure` if rows end where "
+        )
+        do += "accounts were closed, or `absent: missing` if those sales are not known"
+        refuse(file.path, "sales in every month, or what it means that there are none", found, do)
+    sales[~seen] = np.nan
     for platform in range(len(covered)):
         sales[:, platform][np.ix_(elsewhere[:, platform], covered[platform])] = 0.0
+    if rule == "zero_after_closure":
+        sales[:, 0][(np.arange(sales.shape[2]) >= closed[:, np.newaxis]) & ~seen[:, 0] & covered[0]] = 0.0

@@ -1,0 +1,79 @@
+"""How results show themselves: a few lines at a prompt, a short table in a notebook, intervals in a figure."""
+
+from __future__ import annotations
+
+from html import escape
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST = 8  # rows, and columns, of a table that nobody asked for
+WORD, SENTENCE = 40, 300  # characters of a name, and of a note
+
+
+class Shown:
+    """What shows itself by `_shown`: a head, a table of which the first rows stand for all, and notes."""
+
+    def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        head, rows, notes = self._shown()
+        table, more = _short(rows)
+        text = [table.to_string(index=False, float_format="{:.4g}".format)] if len(rows) else []
+        return "\n".join([cut(head, SENTENCE), *text, *more, *(cut(note, SENTENCE) for note in notes)])
+
+    def _repr_html_(self) -> str:
+        head, rows, notes = self._shown()
+        table, more = _short(rows)
+        text = table.to_html(index=False, float_format="{:.4g}".format, border=0) if len(rows) else ""
+        below = "<br>".join(escape(cut(note, SENTENCE)) for note in [*more, *notes])
+        return f"<p>{escape(cut(head, SENTENCE))}</p>{text}<p>{below}</p>"
+
+
+def cut(text: str, most: int) -> str:
+    """Return a text, or the beginning of a longer one."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _short(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the first rows and columns, without those that hold nothing, and a line for the rows that are left out."""
+    told = [name for name in rows if name in ("term", "estimate") or rows[name].notna().any()]
+    shown = rows[told[:MOST]].head(MOST).map(lambda cell: cut(cell, WORD) if isinstance(cell, str) else cell)
+    return shown, [f"and {len(rows) - MOST:,} more rows: see .rows"] if len(rows) > MOST else []
+
+
+def intervals(rows: pd.DataFrame, *, title: str, unit: str, xlabel: str, reason: str) -> Axes:
+    """Draw estimates as points with their intervals: numbered terms along the x axis, names below each other.
+
+    A point without an interval is hollow. `rows` has `term`, `estimate`, `conf_low`, `conf_high`; where all of them are
+    missing, the reason is written.
+    """
+    from matplotlib import pyplot as plt
+
+    number = pd.to_numeric(rows["term"], errors="coerce")
+    along, ends = bool(number.notna().all()), (rows["conf_low"], rows["conf_high"])
+    _, axes = plt.subplots(figsize=(6.4, 3.2 if along else 0.9 + 0.3 * len(rows)), layout="constrained")
+    look: dict[str, Any] = {"color": "0.6", "lw": 0.8, "zorder": 0}
+    inside = ["white" if hollow else "C0" for hollow in ends[0].isna()]
+    point: dict[str, Any] = {"facecolors": inside, "edgecolors": "C0", "zorder": 3}
+    if rows[["estimate", "conf_low", "conf_high"]].isna().all(axis=None):
+        axes.text(0.5, 0.5, fill(cut(reason, SENTENCE), 60), transform=axes.transAxes, ha="center", va="center")
+        axes.set_axis_off()
+    elif along:
+        axes.axhline(0, **look)
+        axes.vlines(number, *ends)
+        axes.scatter(number, rows["estimate"], **point)
+        axes.set(xlabel=xlabel, ylabel=unit)
+    else:
+        axes.axvline(0, **look)
+        axes.hlines(rows.index, *ends)
+        axes.scatter(rows["estimate"], rows.index, **point)
+        axes.set_yticks(rows.index, [cut(term, WORD) for term in rows["term"]])
+        axes.set(xlabel=unit, ylim=(len(rows) - 0.5, -0.5))
+    axes.set_title(fill(cut(title, SENTENCE), 70))
+    return axes

@@ -1,0 +1,335 @@
+"""The rows of a file in blocks, typed by the schema or refused with row, column, value and the line that mends it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from analysis.config import DOLLARS, ISO_MONTH, as_day
+from analysis.estimate import Bools, Floats
+from analysis.panel.file import QUARTERS, File, refuse, strange, tables
+from analysis.panel.panel import MONTH, NUMBER, TEXT, UNITS, columns
+
+Days = npt.NDArray[np.datetime64]
+
+FORMATS = (
+    *("%Y-%m", "%Y/%m", "%Y.%m", "%Y%m", "%m/%Y", "%m-%Y", "%m.%Y", "%Y年%m月", "%b %Y", "%b-%Y", "%b-%y", "%B %Y"),
+    *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y"),
+    *("%Y年%m月%d日", "%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d/%m/%y", "%m/%d/%y", "%Y-%m-%d %H:%M:%S"),
+    *("%Y-%m-%dT%H:%M:%S", "%Y/%m/%d %H:%M"),
+)
+"""Formats that messages propose, in the order in which they are tried."""
+SIGNS = ((",", "."), ("", ","), (".", ","), (" ", "."), (" ", ","), ("'", "."), ("'", ","))
+"""Signs of thousands and decimals that messages propose."""
+_SPELLED = {" ": "[ \u00a0\u202f]", "'": "['\u2019]"}
+_EITHER = r"^(0?|[1-9][0-9]{0,2}(\.[0-9]{3})?)$"
+_ENOUGH = 1000  # cells, after which most columns are known to hold others
+_MONEY = r"(?P<sign>\p{Sc}|元|USD|CNY|RMB|EUR|GBP|JPY|HKD)"
+_BOUNDS = {"minimum": (np.less, "at least"), "maximum": (np.greater, "at most")}
+_BOUNDS["exclusiveMinimum"] = (np.less_equal, "more than")
+
+
+def month_text(number: float) -> str:
+    """Return a month, YYYY-MM, of its number since January 1970."""
+    return str(np.datetime64(int(number), "M"))
+
+
+def shown(value: Any) -> str:
+    """Return a value as messages show it."""
+    return "nothing" if value is None or value == "" else repr(value)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive rows in our columns, a row per month where months are columns.
+
+    `start` is the position of the first among all rows; `raw` holds the cells as they stand there; `typed` words as
+    codes in a dictionary, none of them missing, numbers and months since January 1970 as float64, NaN where missing,
+    and under "date" the day of the column month.
+    """
+
+    file: File
+    start: int
+    raw: Mapping[str, pa.ChunkedArray]
+    typed: dict[str, Any]
+
+    def refuse(self, wrong: Bools, name: str, asked: str, found: str = "", do: str = "") -> None:
+        """Raise a DataError for the first wrong row, if there is one."""
+        if wrong.any():
+            rows = self.start + np.flatnonzero(wrong)
+            found = found or shown(self.raw[name][int(wrong.argmax())].as_py())
+            if len(rows) > 1:
+                first, last = self.file.row(rows[[0, -1]])
+                found += f", the first of {len(rows):,} such in rows {first:,} to {last:,}"
+            self.file.refuse(int(rows[0]), name, asked, found, do)
+
+    def refuse_words(self, coded: pa.DictionaryArray, right: Any, name: str, asked: str, do: str = "") -> None:
+        """Raise a DataError for the first row whose word is not a right one, if there is one."""
+        if not (right := np.asarray(right, dtype=bool)).all():
+            wrong = ~right[np.asarray(coded.indices)]
+            word = coded[int(wrong.argmax())].as_py()
+            if columns()[name]["type"] == MONTH and (odd := strange(word)):
+                self.refuse(wrong, name, asked, shown(word) + odd, QUARTERS if "quarter" in odd else "")
+            self.refuse(wrong, name, asked, shown(word), do)
+
+
+def blocks(file: File) -> Iterator[Block]:
+    """Yield the rows of a file in blocks, typed and in dollars."""
+    start, typing = 0, {NUMBER: _numbers, MONTH: _months, TEXT: _words}
+    for table in tables(file):
+        block = Block(file, start, _ours(file, table), {})
+        for name, cells in block.raw.items():
+            kind = columns()[name]["type"]
+            try:
+                block.typed[name] = typing[kind](block, name)
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                asked, where = "numbers" if kind == NUMBER else "text", f"{file.path}, column {file.called(name)}"
+                refuse(where, asked, f"values of type {cells.type}", columns()[name]["remedy"])
+            limits = columns()[name].get("constraints", {})
+            for limit in [limit for limit in _BOUNDS if limit in limits]:
+                (broken, asked), bound = _BOUNDS[limit], limits[limit]
+                number = np.datetime64(bound).astype(int) if kind == MONTH else bound
+                block.refuse(
+                    broken(block.typed[name], number), name, f"{asked} {bound if kind == MONTH else f'{bound:,}'}"
+                )
+            if limits.get("required") and kind != TEXT:
+                asked = "a number" if kind == NUMBER else "a month"
+                block.refuse(np.isnan(block.typed[name]), name, asked)
+        if "dose" in block.typed:
+            closed, dosed = ~np.isnan(block.typed["closed_on"]), ~np.isnan(block.typed["dose"])
+            block.refuse(closed & ~dosed, "dose", "the dose of a closed firm")
+            block.refuse(~closed & dosed, "dose", "no dose of a firm without closed_on")
+        if file.named.rates:
+            block.typed["sales"] = block.typed["sales"] * _rates(block)
+        yield block
+        start += len(block.typed["sales"])
+
+
+def _ours(file: File, table: pa.Table) -> dict[str, pa.ChunkedArray]:
+    """Return rows of the file in our columns; where months are columns, one row per month."""
+    types = [cells.type.value_type if pa.types.is_dictionary(cells.type) else cells.type for cells in table.columns]
+    table = table.cast(pa.schema(zip(table.column_names, types, strict=True)))
+    found = {name: table[column] for name, column in file.theirs.items()}
+    if not file.months:
+        return found
+    rows, count, kinds = table.num_rows, len(file.months), {table[column].type for column in file.months}
+    if len(kinds) > 1:  # columns of whole numbers beside others
+        kinds = {pa.string() if any(map(pa.types.is_string, kinds)) else pa.float64()}
+    found = {name: cells.take(pa.array(np.repeat(np.arange(rows), count))) for name, cells in found.items()}
+    found["month"] = pa.chunked_array([[*file.months.values()]]).take(pa.array(np.tile(np.arange(count), rows)))
+    by_month = [chunk for column in file.months for chunk in table[column].cast(*kinds).chunks]
+    order = np.arange(rows * count).reshape(count, rows).T.ravel()
+    return found | {"sales": pa.chunked_array(by_month).take(pa.array(order))}
+
+
+def _coded(block: Block, name: str) -> pa.DictionaryArray:
+    return block.raw[name].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
+
+
+# Words
+
+
+def _words(block: Block, name: str) -> pa.DictionaryArray:
+    """Return words as codes; of origins as ours, of platforms as the labels that they have."""
+    coded, file, limits = _coded(block, name), block.file, columns()[name].get("constraints", {})
+    words, named = coded.dictionary, file.named
+    if limits.get("required"):
+        block.refuse_words(coded, pc.not_equal(words, ""), name, "a value")
+    trimmed = pc.utf8_trim_whitespace(words)
+    block.refuse_words(coded, pc.equal(words, trimmed), name, "a word", "remove the blanks around it")
+    labels = {"platform": named.platforms, "origin": named.origins}.get(name)
+    if labels:
+        do = _line_of_labels(file, name, words.to_pylist(), labels)
+        block.refuse_words(coded, pc.is_in(words, pa.array(labels)), name, f"one of the labels {', '.join(labels)}", do)
+    if labels and name == "origin":
+        coded = pa.array([labels[word] for word in words.to_pylist()]).take(coded.indices).dictionary_encode()
+    if name == "platform" and file.allowed:
+        known, do = (
+            [file.code(word) in file.allowed for word in words.to_pylist()],
+            f"correct `platforms` in {file.map}",
+        )
+        do = do if labels else _line_of_labels(file, name, words.to_pylist(), {code: code for code in file.allowed})
+        block.refuse_words(coded, known, name, f"one of {', '.join(file.allowed)}", do)
+    money = [*named.rates, DOLLARS] if named.money_by_row else [named.currency]
+    money += [] if named.rates else [UNITS["simulated"]]
+    if allowed := money if name == "currency" else limits.get("enum"):
+        do = _line_of_rates(file, words.to_pylist()) if name == "currency" else ""
+        block.refuse_words(coded, pc.is_in(words, pa.array(allowed)), name, f"one of {', '.join(allowed)}", do)
+    return coded
+
+
+def _line_of_labels(file: File, name: str, words: Sequence[str], labels: Mapping[str, str]) -> str:
+    """Return the line that gives all words a code: that of a label like it, or one that only a person knows."""
+    listed = bool(getattr(file.named, f"{name}s"))
+    told = {} if listed else {word: word for word in words if word in labels}
+    for word in words:
+        if word not in labels:
+            like = [label for label in labels if word.casefold().startswith(label.casefold())]
+            like += difflib.get_close_matches(word, labels, 1, 0.7)
+            told[word] = labels[like[0]] if like else "CODE"
+    line = "..., " * listed + ", ".join(f"{word}: {code}" for word, code in told.items())
+    codes = f", with one of {', '.join(dict.fromkeys(labels.values()))} for CODE" if "CODE" in told.values() else ""
+    return file.line(f"{name}s: {{{line}}}") + codes
+
+
+def _line_of_rates(file: File, words: Sequence[str]) -> str:
+    rates = ", ".join(f"{word}: RATE" for word in words if word != DOLLARS and word not in file.named.rates)
+    more = "..., " if file.named.money_by_row else ""
+    instead = f", instead of `currency: {file.named.currency}`" if file.named.currency != DOLLARS else ""
+    by = "by year {2020: RATE, 2021: RATE}, or by month"
+    return f"{file.line(f'rates: {{{more}{rates}}}')}{instead}, with the US dollars for one unit for RATE, {by}"
+
+
+# Months
+
+
+def _months(block: Block, name: str) -> Floats:
+    """Return months of dates; of the column month, the dates are kept too."""
+    cells = block.raw[name]
+    if pa.types.is_date(cells.type) or pa.types.is_timestamp(cells.type):
+        days: Days = cells.cast(pa.timestamp("us")).to_numpy().astype("datetime64[D]")
+    else:
+        days = _days(block, name)
+    if name == "month":
+        block.typed["date"] = days
+    return np.where(np.isnat(days), np.nan, days.astype("datetime64[M]").astype(np.int64))
+
+
+def _days(block: Block, name: str) -> Days:
+    """Return the days of words in the formats of the map; refuse what none of them reads, or two in different ways."""
+    coded, named = _coded(block, name), block.file.named
+    key, formats = "month_format", (ISO_MONTH,) if block.file.months else named.month_format
+    if name == "closed_on":
+        key, formats = "closed_format", named.closed_format or named.month_format
+    length = 7 if name != "month" or named.rows == "month" else 10  # what two formats have to agree on
+    words = coded.dictionary.to_pylist()
+    read = [{format_: day for format_ in formats if (day := as_day(word, format_))} for word in words]
+    for word, ways in zip(words, read, strict=True):
+        if len({day[:length] for day in ways.values()}) > 1:
+            told = ", ".join(f"{day[:length]} by {format_}" for format_, day in ways.items())
+            do = f"take one of the formats out of `{key}` in {block.file.map}, or split the file"
+            block.refuse_words(coded, [one != word for one in words], name, f"one reading of {word!r} ({told})", do)
+    asked = f"a date as {' or '.join(formats)}" if formats != (ISO_MONTH,) else "a month YYYY-MM"
+    wrong = [word for word, ways in zip(words, read, strict=True) if word and not ways]
+    right = [not word or bool(ways) for word, ways in zip(words, read, strict=True)]
+    block.refuse_words(coded, right, name, asked, _line_of_formats(block.file, key, words, wrong, formats))
+    found: Days = np.array([next(iter(ways.values()), "NaT") for ways in read], dtype="datetime64[D]")
+    return np.asarray(found[np.asarray(coded.indices)])
+
+
+def likely_formats(words: Sequence[str]) -> list[str]:
+    """Return as few of `FORMATS` as read all words; none if some word is in no such format."""
+    found, left = list[str](), list(words)
+    while left:
+        read = {format_: sum(as_day(word, format_) is not None for word in left) for format_ in FORMATS}
+        best = max(read, key=read.__getitem__)
+        if not read[best]:
+            return []
+        found.append(best)
+        left = [word for word in left if as_day(word, best) is None]
+    return found
+
+
+def _line_of_formats(file: File, key: str, words: Sequence[str], wrong: Sequence[str], formats: Sequence[str]) -> str:
+    if not (likely := likely_formats(wrong)):
+        return ""
+    kept = [one for one in formats if any(as_day(word, one) for word in words)]
+    line = ", ".join(f'"{one}"' for one in dict.fromkeys([*kept, *likely]))
+    do = file.line(f"{key}: {f'[{line}]' if ',' in line else line}")
+    for one in likely:
+        other = re.sub("%d(.)%m", r"%m\1%d", one)
+        if other != one and all(as_day(word, other) for word in wrong if as_day(word, one)):
+            do += f', or with "{other}" if the month comes first'
+    return do
+
+
+# Numbers
+
+
+def pattern(thousands: str, decimal: str) -> str:
+    """Return what numbers in text look like with these signs, as a regular expression."""
+    sign, point = _SPELLED.get(thousands, re.escape(thousands)), re.escape(decimal)
+    whole = f"([0-9]{{1,3}}({sign}[0-9]{{2,3}})*{sign}[0-9]{{3}}|[0-9]+)" if thousands else "[0-9]+"
+    return rf"^(-?({whole}({point}[0-9]*)?|{point}[0-9]+)([eE][+-]?[0-9]+)?)?$"
+
+
+def _numbers(block: Block, name: str) -> Floats:
+    cells, file = block.raw[name], block.file
+    thousands, decimal = file.named.thousands, file.named.decimal
+    if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
+        if (wrong := ~pc.match_substring_regex(cells, pattern(thousands, decimal)).fill_null(True).to_numpy()).any():
+            signs = pc.struct_field(pc.extract_regex(cells, _MONEY), "sign")  # in one column they may be of several
+            signed, every = signs.is_valid().to_numpy(), ", ".join(sorted(signs.drop_null().unique().to_pylist()))
+            found = f"{cells[int((wrong & signed).argmax())].as_py()!r}, of the signs {every}"
+            do = f"take the signs out, and where they are not of USD, {file.line('currency: CODE')} with its `rates`"
+            block.refuse(wrong & signed, name, "plain numbers of one currency, without its sign", found, do)
+            block.refuse(wrong, name, "a number such as 1250 or 2e-3", do=_line_of_signs(file, cells))
+        if name == "sales" and not file.named.model_fields_set & {"thousands", "decimal"}:
+            _refuse_either(block, cells)
+        if thousands:
+            cells = pc.replace_substring_regex(cells, _SPELLED.get(thousands, re.escape(thousands)), "")
+        if decimal != ".":
+            cells = pc.replace_substring(cells, decimal, ".")
+        cells = pc.if_else(pc.equal(cells, ""), None, cells)
+    elif pa.types.is_boolean(cells.type):
+        raise pa.ArrowInvalid("yes and no are no numbers, though they can be cast to some")
+    values = np.asarray(cells.cast(pa.float64()))
+    block.refuse(np.isinf(values), name, "a finite number")
+    return values
+
+
+def _refuse_either(block: Block, sales: pa.ChunkedArray) -> None:
+    """Refuse sales with three digits behind every point, which are as well thousands as decimals."""
+    if pc.all(pc.match_substring_regex(sales[:_ENOUGH], _EITHER)).as_py():
+        pointed = pc.match_substring(sales, ".").fill_null(False).to_numpy()
+        do = f"""{block.file.line('decimal: "."')} if that is what it is, else `thousands: "."` and `decimal: ","`"""
+        if pc.all(pc.match_substring_regex(sales, _EITHER)).as_py():
+            block.refuse(pointed, "sales", "a point that is one of decimals, not with three digits behind each", do=do)
+
+
+def likely_signs(cells: Any) -> list[tuple[str, str]]:
+    """Return the `SIGNS` with which all cells of text are numbers: more than one where only a person knows."""
+    written = "".join(cells.drop_null().unique().to_pylist())
+    there = [
+        (sign, point) for sign, point in SIGNS if sign in written and (point == "." or sign == "." or point in written)
+    ]
+    found = [signs for signs in there if pc.all(pc.match_substring_regex(cells, pattern(*signs))).as_py()]
+    return [(sign, point) for sign, point in found if point == "." or (sign, ".") not in found]
+
+
+def _line_of_signs(file: File, cells: pa.ChunkedArray) -> str:
+    """Return the lines that make numbers of all cells, if there are such."""
+    ways = []
+    for sign, point in likely_signs(cells):
+        told = [f'thousands: "{sign}"'] * bool(sign) + [f'decimal: "{point}"'] * (point != ".")
+        ways.append("` and `".join(told))
+    return file.line("` or, whichever is meant, `".join(ways)) if ways else ""
+
+
+# Money
+
+
+def _rates(block: Block) -> Floats:
+    """Return the US dollars for one unit of the money of each row in its month."""
+    file, month = block.file, block.typed["month"].astype(np.int64)
+    words, money = [""], np.zeros(len(month), dtype=np.int64)
+    if file.named.money_by_row:
+        words = block.typed["currency"].dictionary.to_pylist()
+        money = np.asarray(block.typed["currency"].indices).astype(np.int64)
+    pairs, place = np.unique(month * len(words) + money, return_inverse=True)
+    keys = [(month_text(pair // len(words)), words[pair % len(words)]) for pair in pairs]
+    rates: Floats = np.array([file.named.rate(*key) for key in keys])[place]
+    if (lacking := np.isnan(rates) & ~np.isnan(block.typed["sales"])).any():
+        word, of = keys[place[lacking.argmax()]]
+        do = f"add {word} to `rates{f': {{{of}: ...}}' if of else ''}` in {file.map}"
+        asked = f"sales of a month with a rate for {of or file.named.currency}"
+        block.refuse(lacking, "sales", asked, f"sales of {word}, which has none", do)
+    return rates

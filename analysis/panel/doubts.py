@@ -1,0 +1,81 @@
+"""What is wrong with a panel as a whole, and refused, and what may be wrong, and is said."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from analysis.estimate import Ints
+from analysis.numbers import number
+from analysis.panel.cells import month_text
+from analysis.panel.file import QUARTERS, refuse
+from analysis.panel.panel import Panel
+from analysis.panel.rows import Rows
+
+LONGEST_GAP = 12  # months without a row, from which on what stands apart is taken for an error
+_CHINA = ("cn", "chn", "prc", "china", "mainlandchina", "p.r.china", "中国", "中国大陆", "中國")
+
+
+def refuse_months(rows: Rows, by_month: Ints) -> None:
+    """Refuse months that stand apart from all others, and rows of quarters or years; `by_month` counts the rows."""
+    file, months = rows.file, np.flatnonzero(by_month)
+    steps = np.diff(months)
+    if len(months) > 2 and (step := int(np.gcd.reduce(steps))) > 1:
+        found = f"rows of {', '.join(map(month_text, months[:3]))} and so on, one month in {step}"
+        refuse(f"{file.path}, column {file.called('month')}", "a panel by month", found, QUARTERS)
+    if len(steps) and steps.max() > LONGEST_GAP:
+        place = months[int(steps.argmax())]
+        late = by_month[place + 1 :].sum() <= by_month[: place + 1].sum()
+        month = np.concatenate([row["month"] for row in rows.as_read()])
+        apart = month > place if late else month <= place
+        found = f"{month_text(month[apart.argmax()])!r}, without a row in the {steps.max() - 1} months "
+        found += f"{'before' if late else 'after'} it" + f", the first of {apart.sum():,} such" * bool(apart.sum() > 1)
+        do = "correct the month, or leave out what stands apart"
+        file.refuse(int(apart.argmax()), "month", "months without a gap of a year", found, do)
+
+
+def refuse_spellings(rows: Rows) -> None:
+    """Refuse an origin, platform or firm that is written in two ways, which would be taken for two."""
+    file = rows.file
+    for name in ("origin", "platform", "firm"):
+        values = rows.values[name]
+        words = pa.array(map(file.code, rows.labels())).unique() if name == "platform" else values.known
+        plain = pc.replace_substring_regex(pc.utf8_lower(pc.utf8_normalize(words, "NFKC")), r"\s+", "")
+        if name == "origin":
+            plain = pc.if_else(pc.is_in(plain, pa.array(_CHINA)), "cn", plain)
+        codes = pd.Series(plain.dictionary_encode().indices.to_numpy())
+        if not codes.duplicated().any():
+            continue
+        second = int(codes.duplicated().argmax())
+        pair = [words[int(place)].as_py() for place in ((codes == codes[second]).argmax(), second)]
+        labels = getattr(file.named, f"{name}s", {}) or {word: word for word in words.to_pylist()}
+        one = "CN" if name == "origin" and plain[second].as_py() == "cn" else min(pair)
+        line = ", ".join(f"{label}: {one if code in pair else code}" for label, code in labels.items())
+        do = "write it in one way in all rows" if name == "firm" else file.line(f"{name}s: {{{line}}}")
+        every = [file.code(word) if name == "platform" else word for word in values.known.to_pylist()]
+        firsts = np.concatenate(values.first)
+        found = " and ".join(f"{word!r} (first in row {file.row(firsts[every.index(word)]):,})" for word in pair)
+        refuse(f"{file.path}, column {file.called(name)}", f"each {name} written in one way", found, do)
+
+
+def doubts_of(panel: Panel) -> tuple[str, ...]:
+    """Say what may be an error and need not be: a value or a firm that holds most sales, and months without a row."""
+    said, sales, known = list[str](), panel.sales, ~np.isnan(panel.sales)
+    by_firm, largest = sales.sum(axis=(1, 2), where=known), np.fmax.reduce(sales, None)
+    if largest > (half := by_firm.sum() / 2):
+        firm, platform, month = np.unravel_index(int((sales == largest).argmax()), sales.shape)
+        said.append(
+            f"One value is {number(50 * largest / half, 2)} per cent of all sales: that of firm "
+            f"{panel.firms.index[firm]!r} on {panel.platforms[int(platform)]} in {panel.months[month]}, "
+            f"{number(largest, 0)} {panel.unit}."
+        )
+    elif by_firm.max() > half:
+        share = number(50 * by_firm.max() / half, 2)
+        said.append(f"One firm has {share} per cent of all sales: {panel.firms.index[by_firm.argmax()]!r}.")
+    gap = ~np.asarray(known.any(axis=(0, 1)))
+    if gap.any():
+        told = ", ".join(map(str, panel.months[gap]))
+        said.append(f"{gap.sum()} of {len(gap)} months have no row in the file and are not known: {told}.")
+    return tuple(said)

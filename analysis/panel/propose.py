@@ -1,0 +1,429 @@
+"""Look at a file of a panel and propose its map in YAML: each line with its reason, or a question where there is none.
+
+A column is known by its name, in English or Chinese, and by its values; what both leave open is not guessed. A question
+is a line that begins with ``# ?``. Where silence would settle it, the key stands below it with the value ``"?"``, which
+no map may have, so that the map is refused until someone has answered.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import takewhile
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.config import as_day
+from analysis.errors import DataError
+from analysis.panel.panel import columns
+
+NAMES = {  # words in the names of their columns, by ours; the first line that fits a name and its values holds
+    "closed_on": r"关店|封号|封店|关闭|停用|clos(ed|ing|ure)|suspen|shut|banned",
+    "renamed_from": r"曾用|原名|former|renamed|previous",
+    "dose": r"dose|clos.*share|[关封].*(比例|占比)",
+    "weight": r"权重|weight",
+    "risk": r"风险|可疑|risk|suspic",
+    "currency": r"币种|货币|currency",
+    "category": r"类目|品类|类别|分类|categor|department",
+    "origin": r"国家|国别|原产|产地|所在地|country|origin|nation",
+    "brand_group": r"品牌|集团|母公司|brand|owner|parent|group",
+    "account": r"店铺|账号|帐号|账户|shop|store|account",
+    "platform": r"平台|站点|渠道|platform|site|marketplace|channel",
+    "month": r"月|日期|周|季度|时间|month|date|week|period|quarter",
+    "sales": r"销售|成交|营业额|流水|金额|gmv|sales|revenue|turnover|amount",
+    "firm": r"卖家|商家|公司|企业|seller|firm|compan|merchant|vendor",
+}
+KINDS = {"closed_on": "date empty", "month": "date", "sales": "number", "dose": "number", "risk": "number"}
+KINDS |= {"weight": "number", "platform": "text", "origin": "text", "currency": "text"}  # others: all but dates
+PLATFORMS = {  # words in labels, by the codes of the event
+    "AMZ": r"amazon|亚马逊|^amz",
+    "EBY": r"ebay|^eby",
+    "ALI": r"aliexpress|速卖通|^ali$",
+    "WMT": r"walmart|沃尔玛|^wmt",
+    "OWN": r"own (web)?(site|store)|独立站|自建站|官网|^own$",
+}
+CHINA, NEAR = r"cn|chn|china|中国|中国大陆|prc|mainland china", r"hk|hong ?kong|香港|tw|taiwan|台湾|macao|澳门"
+DOLLARS = r"usd|us\$|us dollars?|美元"
+MONEY = r"usd|cny|rmb|eur|gbp|jpy|hkd|cad|aud|us\$|\$|€|£|¥|￥|美元|人民币|元|欧元|英镑|日元"
+BY_WORDS = {"platform": f".*({'|'.join(PLATFORMS.values())}).*", "origin": CHINA, "currency": MONEY}
+NUMBERS = (("", "."), (",", "."), ("", ","), (".", ","), (" ", "."), (" ", ","), ("'", "."))  # thousands, decimals
+DATES = [f"%Y{a}%m{b}" for a in "-/." for b in ("", f"{a}%d")] + ["%Y%m", "%Y%m%d", "%Y年%m月", "%Y年%m月%d日"]
+DATES += [f"{day}%m{a}%Y" for a in "/.-" for day in ("", f"%d{a}")] + ["%m/%d/%Y", "%m-%d-%Y", "%d/%m/%y", "%m/%d/%y"]
+DATES += [f"{day}{month}{a}%{year}" for a in " -" for day in ("", f"%d{a}") for month in ("%b", "%B") for year in "Yy"]
+DATES += [f"%Y{a}%m{a}%d{b}%H:%M{second}" for a in "-/" for b in " T" for second in (":%S", "")]
+ASK = '"?"'
+LOOKED_AT = 1 << 26  # bytes of a text file
+LABELS = 100  # at most, of platforms, origins and currencies
+
+
+def propose(path: Path) -> str:
+    """Return the map that a file seems to need, with a reason beside each line and questions where none is certain.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read as any type that a panel may have, or holds no rows.
+    """
+    cells, of_file = _read(path)
+    if cells.empty:
+        raise DataError(f"{path}: rows below a header were asked for; found none; export it again")
+    look = _Look([_Column(str(name), cells[name]) for name in cells])
+    head = f"""\
+# Map of {path.name}, proposed from {len(cells):,} rows. What the file does not say has the value "?", and is asked in
+# lines that begin with "# ?": take "# ?" away from the right answer, and remove the line with "?", or write over it.
+columns:  # ours: theirs"""
+    return "\n".join([head, *look.columns(), *of_file, *look.rest()]) + "\n"
+
+
+def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Return the cells of a file, and what its map must say of the file itself."""
+    kind, said = path.name.lower().removesuffix(".gz").rpartition(".")[2], list[str]()
+    try:
+        if kind in ("csv", "tsv"):
+            with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+                start = stream.read(LOOKED_AT)
+            if len(start) == LOOKED_AT:
+                start, said = start[: start.rfind(b"\n")], [f"# looked at: its first {LOOKED_AT >> 20} MB, no more"]
+            try:
+                text = start.decode("utf-8-sig")
+            except UnicodeDecodeError:
+                text, said = start.decode("gb18030"), [*said, "encoding: gbk  # its bytes are no UTF-8"]
+            header = text.partition("\n")[0]
+            separator = max(",;\t|", key=header.count)
+            if separator != {"csv": ",", "tsv": "\t"}[kind]:
+                said.append(f"separator: {_json(separator)}  # {header.count(separator)} of them in the header")
+            cells = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False)
+            if not isinstance(cells.index, pd.RangeIndex):
+                raise ValueError("rows with more cells than the header")
+            return cells, said
+        if kind == "xlsx":
+            sheets = pd.read_excel(path, sheet_name=None)
+            if len(sheets) > 1:
+                said = _ask("sheet", f"which of {len(sheets)} sheets? The first was looked at", [*map(_yaml, sheets)])
+            return next(iter(sheets.values())), said
+        return {"parquet": pd.read_parquet, "dta": pd.read_stata}[kind](path), said
+    except (OSError, ValueError, KeyError) as error:
+        found = f"the type {path.suffix!r}" if isinstance(error, KeyError) else f"{error}"
+        asked = "a .csv, .csv.gz, .tsv, .parquet, .xlsx or .dta file"
+        raise DataError(f"{path}: {asked} was asked for; found {found}; give the path of one of these") from None
+
+
+@dataclass(frozen=True, eq=False)
+class _Column:
+    """A column of theirs."""
+
+    called: str
+    cells: pd.Series
+
+    @property
+    def name(self) -> str:
+        """Its name, in one line."""
+        return " ".join(self.called.split())
+
+    @cached_property
+    def text(self) -> pd.Series:
+        """Its cells as text, a date as YYYY-MM-DD, nothing where empty."""
+        if self.typed:
+            return self.cells.dt.strftime("%Y-%m-%d").fillna("")
+        if pd.api.types.is_float_dtype(self.cells):
+            return self.cells.map("{:.15g}".format).where(self.cells.notna(), "")
+        return self.cells.astype(object).where(self.cells.notna(), "").map(str)
+
+    @cached_property
+    def typed(self) -> bool:
+        """Whether the file itself says that they are dates."""
+        return bool(pd.api.types.is_datetime64_any_dtype(self.cells))
+
+    @cached_property
+    def words(self) -> dict[str, int]:
+        """How often each word occurs, the most frequent first."""
+        return {word: count for word, count in self.text.value_counts().to_dict().items() if word}
+
+    @cached_property
+    def dates(self) -> tuple[dict[str, str], list[str], list[list[str]]]:
+        """What its words are as dates: see `_as_dates`."""
+        return _as_dates([*self.words])
+
+    @cached_property
+    def numbers(self) -> list[tuple[str, str]]:
+        """The separators of thousands and decimals with which its words are numbers, one pair for each reading."""
+        bare = [re.sub(MONEY, "", word.lower()).strip() for word in self.words if re.search(r"\d", word)]
+        readings = dict[tuple[float, ...], tuple[str, str]]()
+        for thousands, decimal in NUMBERS if len(bare) > len(self.words) / 2 else ():
+            groups = rf"\d{{1,3}}({re.escape(thousands)}\d{{3}})+|" if thousands else ""
+            number = re.compile(rf"[-+]?({groups}\d+)?({re.escape(decimal)}\d*)?(e[-+]?\d+)?")
+            if all(map(number.fullmatch, bare)):
+                plain = (word.replace(thousands, "") if thousands else word for word in bare)
+                readings.setdefault(tuple(float(word.replace(decimal, ".")) for word in plain), (thousands, decimal))
+        return [*readings.values()]
+
+    @property
+    def kind(self) -> str:
+        """Of what its words are: "empty", "date", "number" or "text"."""
+        if not self.words or any(self.dates):
+            return "date" if self.words else "empty"
+        return "number" if self.numbers else "text"
+
+    def can_be(self, ours: str) -> bool:
+        """Whether its words are of the kind that one of our columns has."""
+        listed = ours not in ("platform", "origin", "currency") or len(self.words) <= LABELS
+        return listed and (self.kind in KINDS[ours].split() if ours in KINDS else self.kind != "date")
+
+    @property
+    def said(self) -> str:
+        """What it holds, in a few words."""
+        if days := sorted(self.dates[0].values()):
+            return f"{days[0][:7]} to {days[-1][:7]}"
+        each = f", {sum(self.words.values()) / len(self.words):,.0f} rows each" if self.words else ""
+        such = ", ".join(" ".join(word.split())[:30] for word in [*self.words][:3])
+        return f"{len(self.words):,} different{each}{', such as ' * bool(each)}{such}"
+
+
+def _as_dates(words: list[str]) -> tuple[dict[str, str], list[str], list[list[str]]]:
+    """Return the day of each word, the formats, and lists of formats between which words do not decide.
+
+    Words of one shape are of one format. All three are empty where a tenth of the words are no dates.
+    """
+    shapes, days, formats, undecided = dict[str, list[str]](), dict[str, str](), list[str](), list[list[str]]()
+    for word in words:
+        shape = f"{len(word)}" if word.isdigit() else re.sub(r"[A-Za-z]+", "a", re.sub(r"\d+", "9", word))
+        shapes.setdefault(shape, []).append(word)
+    other = len(words)
+    for alike in shapes.values() if len(shapes) < 20 else ():
+        readings = dict[tuple[str, ...], str]()
+        for pattern in DATES:
+            found = tuple(takewhile(bool, (_day(word, pattern) for word in alike)))
+            if len(found) == len(alike):
+                readings.setdefault(found, pattern)
+        other -= len(alike) if readings else 0
+        if len({tuple(day[:7] for day in found) for found in readings}) > 1:
+            undecided.append([*readings.values()])
+        elif readings:
+            days |= dict(zip(alike, next(iter(readings)), strict=True))
+            formats.append(next(iter(readings.values())))
+    formats.sort(key=DATES.index)
+    return (days, formats, undecided) if other <= 0.1 * len(words) else ({}, [], [])
+
+
+def _day(word: str, pattern: str) -> str:
+    """Return a day YYYY-MM-DD, or nothing for what is no such date."""
+    digits = {"%Y%m": 6, "%Y%m%d": 8}.get(pattern, len(word))  # strptime reads 202111 as 1 January too
+    return (as_day(word, pattern) or "") if len(word) == digits else ""
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """The columns of a file, and which is which."""
+
+    all: list[_Column]
+
+    @cached_property
+    def wide(self) -> tuple[str, list[_Column]]:
+        """The prefix and the columns of months, where at least three are named so."""
+        groups = dict[str, list[_Column]]()
+        for column in self.all:
+            if named := re.fullmatch(r"(.*?)((?:19|20)\d\d.*|[A-Z][a-z]{2,8}[ -]?\d{2,4})", column.called):
+                groups.setdefault(named[1], []).append(column)
+        for prefix, group in groups.items():
+            if len(group) >= 3 and any(_as_dates([column.called.removeprefix(prefix) for column in group])):
+                return prefix, group
+        return "", []
+
+    @cached_property
+    def may_be(self) -> dict[str, list[_Column]]:
+        """The columns that may be each of ours, one where that is certain: by name, and failing that by their words."""
+        found, left = dict[str, list[_Column]](), [column for column in self.all if column not in self.wide[1]]
+        for column in [*left]:
+            named = [ours for ours in NAMES if re.search(NAMES[ours], column.name.lower()) and column.can_be(ours)]
+            if ours := column.called if column.called in columns() else next(iter(named), ""):
+                found.setdefault(ours, []).append(column)
+                left.remove(column)
+        for ours, words in BY_WORDS.items():
+            if ours not in found:
+                able = [column for column in left if column.can_be(ours)]
+                group = [column for column in able if any(re.fullmatch(words, word.lower()) for word in column.words)]
+                found |= {ours: group} if group else {}
+        return {ours: _certain(ours, group) for ours, group in found.items()}
+
+    def one(self, ours: str) -> _Column | None:
+        """Return the column that is certainly ours."""
+        return self.may_be[ours][0] if len(self.may_be.get(ours, [])) == 1 else None
+
+    def columns(self) -> Iterator[str]:
+        """Yield the lines of `columns`, and the columns that are not used."""
+        used = {column for group in self.may_be.values() for column in group} | {*self.wide[1]}
+        for ours, about in columns().items():
+            group = self.may_be.get(ours, [])
+            if len(group) == 1:
+                yield f"  {ours}: {_yaml(group[0].called)}  # {group[0].said}"
+                continue
+            if not group and (about.get("optional") or (self.wide[1] and ours in ("month", "sales"))):
+                continue
+            yield f"  # ? which column is {ours}? {about['description'].partition('.')[0]}"
+            left = [column for column in self.all if column not in used]
+            named = [column for column in left if re.search(NAMES[ours], column.name.lower())]
+            alike = self.may_be.get({"brand_group": "firm", "firm": "account"}.get(ours, ""), [])
+            for column in group or named or alike:
+                yield f"  # ? {ours}: {_yaml(column.called)}  # {column.said}"
+                used.add(column)
+        yield from (f"# not used: {column.name}  # {column.said}" for column in self.all if column not in used)
+
+    def rest(self) -> Iterator[str]:
+        """Yield the lines below `columns`."""
+        for lines in (self._labels, self._dates, self._numbers, self._currency, self._closures, self._rows):
+            yield from lines()
+        what = "what are the firms: all that there are; drawn from them, with a column weight; or chosen otherwise?"
+        yield from _ask("population", what, ["census", "sample", "not representative"])
+
+    def _labels(self) -> Iterator[str]:
+        """Yield platforms and origins: their labels and our codes."""
+        if (column := self.one("platform")) and not {*column.words} <= PLATFORMS.keys():
+            yield "platforms:  # their label: our code; sites of one platform are added up"
+            for word, count in column.words.items():
+                codes = [code for code in PLATFORMS if re.search(PLATFORMS[code], word.lower())]
+                line = f"{_yaml(word)}: {[*codes, 'WMT'][0]}  # {count:,} rows"
+                yield f"  {line}" if codes else f"  # ? {line}; WMT is other marketplaces too, OWN own sites"
+        if (column := self.one("origin")) and not {*column.words} <= {"CN", "other"}:
+            found = any(re.fullmatch(CHINA, word.lower()) for word in column.words)
+            yield "origins:  # CN for China" if found else f"# ? none of {column.name} is China\norigins:"
+            for word, count in column.words.items():
+                line = f"{_yaml(word)}: {'CN' if re.fullmatch(CHINA, word.lower()) else 'other'}  # {count:,} rows"
+                yield f"  # ? {line}; or CN?" if re.fullmatch(NEAR, word.lower()) else f"  {line}"
+
+    def _dates(self) -> Iterator[str]:
+        """Yield the formats of months and closures."""
+        prefix, group = self.wide
+        if group:
+            _, formats, undecided = _as_dates([column.called.removeprefix(prefix) for column in group])
+            pattern = _json(formats[0]) if len(formats) == 1 and not undecided else ASK
+            yield f"wide: {{prefix: {_json(prefix)}, format: {pattern}}}  # {len(group)} columns of sales"
+        usual = ["%Y-%m"]
+        for ours, key in (("month", "month_format"), ("closed_on", "closed_format")):
+            column = self.one(ours)
+            if column is None or column.kind != "date" or column.typed:
+                continue
+            days, formats, undecided = column.dates
+            other = [word for word in column.words if word not in days]
+            if undecided:
+                answers = [_json([*formats, pattern]) for patterns in undecided for pattern in patterns]
+                yield from _ask(key, f"day or month first in {column.name}, as in {other[0]}?", answers)
+                continue
+            if other:
+                yield f"# ? no dates in {column.name}: {', '.join(other[:4])}; correct these {len(other)} values"
+            if ours == "closed_on" and any(day[8:] != "01" for day in days.values()):
+                yield "# ? a closure counts from the month of its day, the first without the accounts: is that so?"
+            if formats != usual:
+                yield f"{key}: {_json(formats)}"
+            usual = formats
+
+    def _sales(self) -> _Column | None:
+        """Return sales, of all months where these are columns."""
+        group = self.wide[1]
+        return _Column("sales", pd.concat([column.text for column in group])) if group else self.one("sales")
+
+    def _numbers(self) -> Iterator[str]:
+        """Yield the separators of numbers."""
+        sales = self._sales()
+        if sales is None:
+            return
+        separators = [f"{_json(thousands)}\ndecimal: {_json(decimal)}" for thousands, decimal in sales.numbers]
+        if len(separators) > 1:
+            yield from _ask("thousands", f"what is {max(sales.words, key=len)} in {sales.name}?", separators)
+        elif separators != ['""\ndecimal: "."']:
+            yield f"thousands: {separators[0]}"
+        if none := [word for word in sales.words if not re.search(r"\d", word)]:
+            yield f"# ? no numbers in {sales.name}: {', '.join(none[:4])}; leave such cells empty, which is not known"
+
+    def _currency(self) -> Iterator[str]:
+        """Yield the currency of sales, and what rates are needed."""
+        sales, by_row = self._sales(), self.one("currency")
+        rates = "US dollars for one unit: a number, or by year as in {2020: 0.145, 2021: 0.155}"
+        if by_row:
+            other = [word for word in by_row.words if word != "USD"]
+            yield from [f"rates:  # {rates}"] * bool(other)
+            for word in other:
+                rate = "1" if re.fullmatch(DOLLARS, word.lower()) else ASK
+                yield f"  {_yaml(word)}: {rate}  # {by_row.words[word]:,} rows"
+        elif sales:
+            in_cells = {sign for word in sales.words for sign in re.findall(MONEY, word.lower())}
+            signs = in_cells | {*re.findall(MONEY, (self.wide[0] or sales.name).lower())}
+            if in_cells:
+                yield f"# ? money in cells of {sales.name}: {', '.join(in_cells)}; take it out, into a column currency"
+            if not (len(signs) == 1 and re.fullmatch(DOLLARS, *signs)):
+                what = f"which currency? {sales.name} says {', '.join(signs) or 'nothing of it'}; rates are {rates}"
+                yield from _ask("currency", what, ["USD", 'CNY\nrates: "?"'])
+
+    def _closures(self) -> Iterator[str]:
+        """Yield whose month a closure is, where it differs within a firm."""
+        firm, account, closed = (self.one(ours) for ours in ("firm", "account", "closed_on"))
+        if firm and closed and (count := _differ(closed, firm)):
+            if account and not _differ(closed, account):
+                yield f"closures: account  # it differs between the accounts of {count:,} firms, and within no account"
+            else:
+                yield f"# ? {closed.name} differs within {count:,} firms: correct it, for it is read once for each"
+
+    def _rows(self) -> Iterator[str]:
+        """Yield what the date of a row stands for, and what no row means, where rows are absent."""
+        firm, account, platform, month, sales = map(self.one, ("firm", "account", "platform", "month", "sales"))
+        unit = account or firm
+        if not (unit and platform and month and sales) or month.dates[2]:
+            return
+        keys = pd.DataFrame({"unit": unit.text, "platform": platform.text, "day": month.text.map(month.dates[0])})
+        by_day, keys["day"] = len(keys.drop_duplicates()), keys["day"].str[:7]
+        keys = keys.drop_duplicates()
+        months, days = keys["day"].nunique(), pd.Series(pd.to_datetime(sorted({*month.dates[0].values()})))
+        apart = days.diff().dt.days.median()
+        if apart > 80:
+            yield f"# ? dates are {apart:.0f} days apart, as quarters are; months are needed"
+        elif by_day > len(keys) and apart in (1, 7):
+            yield f"rows: {'day' if apart == 1 else 'week'}  # dates are {apart:.0f} apart, and are added up to months"
+        elif by_day > len(keys):
+            yield from _ask("rows", f"of what are rows that are {apart:.0f} days apart?", ["day", "week"])
+        if absent := len(keys[["unit", "platform"]].drop_duplicates()) * months - len(keys):
+            zeros = sales.text.str.fullmatch("0+([.,]0*)?").sum()
+            cells = f"{absent:,} of {absent + len(keys):,} months of who sells where"
+            what = f"what does no row mean, as for {cells}? {zeros:,} rows hold 0"
+            answers = [
+                "zero  # the file lists every sale: no row means that nothing was sold",
+                "missing  # not known, but 0 on a platform where the firm has no row at all",
+                "zero_after_closure  # 0 once the firm is closed, else as missing",
+            ]
+            yield from _ask("absent", what, answers)
+
+
+def _certain(ours: str, group: list[_Column]) -> list[_Column]:
+    """Return the one column of several that our name is meant for, where there is one; else all."""
+    called = [column for column in group if column.name == ours]
+    called = called or [column for column in group if re.fullmatch(NAMES.get(ours, ""), column.name.lower())]
+    if len(called) == 1:
+        return called
+    pairs = pd.DataFrame({place: column.text for place, column in enumerate(group)}).drop_duplicates()
+    return group[:1] if all(len(pairs) == column.text.nunique() for column in group) else group  # an id and its name
+
+
+def _differ(closed: _Column, owner: _Column) -> int:
+    """Count the owners of which not all rows have the same closure."""
+    pairs = pd.DataFrame({"owner": owner.text, "closed": closed.text}).drop_duplicates()
+    return int(pairs.loc[pairs["owner"].duplicated(), "owner"].nunique())
+
+
+def _ask(key: str, question: str, answers: list[str]) -> list[str]:
+    """Return a question, its answers, and the key with a value that no map may have; an answer may have two lines."""
+    lines = "\n".join([question, *(f"{key}: {answer}" for answer in answers)])
+    return [*(f"# ? {line}" for line in lines.split("\n")), f'{key}: "?"']
+
+
+def _json(value: str | list[str]) -> str:
+    """Return words as they may stand anywhere in YAML; one alone without its list."""
+    return json.dumps(value[0] if isinstance(value, list) and len(value) == 1 else value, ensure_ascii=False)
+
+
+def _yaml(word: str) -> str:
+    """Return a word as YAML, plain where it may be."""
+    return word if re.fullmatch(r"\w([\w.()/ -]*[\w.()/])?", word) else _json(word)

@@ -1,0 +1,140 @@
+"""What results show of themselves: a few narrow lines at a prompt and in a notebook, and intervals where they lie."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.colors import to_rgba
+
+import analysis
+from analysis.display import MOST, SENTENCE, WORD
+from analysis.estimands.catalogue import estimate_all
+from analysis.estimands.design import Design
+from analysis.estimate import Estimate, refusal
+from analysis.estimators.att_gt import att_gt
+from analysis.market import plain
+from analysis.study import Study
+
+WHY = "nobody was closed; bring a panel with closures"
+Y = np.random.default_rng(1).normal(size=(60, 12)).cumsum(axis=1)
+FIRST = np.where(np.arange(60) < 20, 5.0, np.inf)
+
+
+def long(terms: int, **more) -> Estimate:
+    """Return an estimate whose every word is as long as a paragraph."""
+    text = "word " * 200
+    names = tuple(f"{text}{place}" for place in range(terms))
+    return Estimate(estimand=text, unit=text, terms=names, value=np.zeros(terms), reason=text, interval=text, **more)
+
+
+@pytest.fixture(scope="module")
+def shown():
+    panel, truth = analysis.simulate("few_treated", seed=1)
+    settings = {"event": "amazon_2021", "sim_preset": "few_treated", "seed": 1, "conf": 0.95}
+    effects = analysis.att_gt(Y, FIRST)
+    return {
+        "panel": panel,
+        "plain panel": plain.simulate("plain_sd1_30", 1)[0],
+        "truth": truth,
+        "study": Study.open(settings),
+        "design": Design(),
+        "answers": estimate_all(panel, Design()),
+        "long names": long(30),
+        "effects": effects,
+        "cells": att_gt(Y, FIRST),
+        "simple": effects.aggregate(),
+        "refused": refusal(WHY),
+        "bounds": analysis.honest_bounds(effects),
+        "test": analysis.noninferiority(1.0, 1.0, margin=2),
+    }
+
+
+NAMES = "panel, plain panel, truth, study, design, answers, long names, effects, cells, simple, refused, bounds, test"
+
+
+@pytest.mark.parametrize("name", NAMES.split(", "))
+def test_a_result_shows_itself_in_a_few_lines_without_arrays(name, shown):
+    said = repr(shown[name])
+    assert len(said.splitlines()) <= MOST + 8
+    assert len(said) < 2500
+    assert "array(" not in said
+    html = getattr(shown[name], "_repr_html_", lambda: "")()
+    assert html.count("<tr") <= MOST + 1
+    assert len(html) < 10_000
+
+
+def test_long_names_are_cut_and_further_rows_are_counted():
+    said = repr(long(30))
+    assert f"and {30 - MOST} more rows: see .rows" in said
+    assert max(map(len, said.splitlines())) <= SENTENCE
+    assert f"{('word ' * 200)[: WORD - 1]}…" in said
+
+
+def test_what_is_shown_is_the_estimate_its_interval_its_size_and_the_reason():
+    lines = repr(analysis.att_gt(Y, FIRST).aggregate()).splitlines()
+    assert lines[1].split() == ["term", "estimate", "std_error", "conf_low", "conf_high", "n"]
+    assert lines[-2:] == ["95% confidence interval", "units 60, treated 20, clusters 60"]
+    assert repr(refusal(WHY)).splitlines() == ["not estimable with this data", WHY]
+    assert WHY in refusal(WHY)._repr_html_()
+
+
+def test_words_of_a_name_are_no_markup_in_a_notebook():
+    made = Estimate(estimand="a < b", unit="<i>", terms=("<b>",), value=np.zeros(1), reason="<script>")
+    assert "<script>" not in made._repr_html_()
+    assert "<b>" not in made._repr_html_()
+
+
+def test_a_panel_tells_its_size_and_whether_it_is_simulated(shown):
+    months = "2019-01 to 2022-06"
+    assert repr(shown["panel"]) == (
+        f"simulated panel: {len(shown['panel'].firms):,} firms on AMZ, EBY, ALI, WMT, OWN, {months}, sim-$"
+    )
+
+
+def drawn(axes) -> list:
+    """Return the segments of the intervals."""
+    return [segment for lines in axes.collections[:1] for segment in lines.get_segments()]
+
+
+def test_effects_by_period_are_drawn_where_they_lie_with_their_intervals():
+    effects = analysis.att_gt(Y, FIRST)
+    axes, rows = effects.plot(), effects.aggregate("dynamic").rows
+    points = axes.collections[1]
+    assert {tuple(colour) for colour in points.get_facecolors()} == {to_rgba("C0")}
+    np.testing.assert_allclose(points.get_offsets(), rows[["term", "estimate"]].astype(float))
+    np.testing.assert_allclose([segment[:, 1] for segment in drawn(axes)], rows[["conf_low", "conf_high"]])
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("periods since treatment", "units of y")
+    plt.close("all")
+
+
+def test_a_point_without_an_interval_is_hollow():
+    points = long(2).plot().collections[1]
+    np.testing.assert_allclose(points.get_facecolors(), [to_rgba("white")] * 2)
+    plt.close("all")
+
+
+def test_named_terms_are_drawn_below_each_other_in_their_order():
+    found = analysis.exposure_effects(Y[:, 0] ** 2 + 1, Y[:, 1] ** 2 + 1, np.arange(60) / 200)
+    axes = found.plot()
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(found.terms)
+    assert axes.get_ylim()[0] > axes.get_ylim()[1]
+    np.testing.assert_allclose([segment[:, 0] for segment in drawn(axes)], found.rows[["conf_low", "conf_high"]])
+    plt.close("all")
+
+
+def test_bounds_are_drawn_without_a_point_and_a_refusal_as_its_reason(shown):
+    axes = shown["bounds"].plot()
+    np.testing.assert_allclose([segment[:, 1] for segment in drawn(axes)], shown["bounds"].ends([0, 0.5, 1, 1.5, 2]))
+    assert WHY in refusal(WHY).plot().texts[0].get_text().replace("\n", " ")
+    plt.close("all")
+
+
+def test_a_figure_and_a_text_of_what_was_simulated_say_so(shown):
+    made = shown["answers"]["E1a"]
+    assert made.plot().get_title().endswith("(simulated)")
+    assert repr(made).splitlines()[0].endswith("○")
+    assert "○" in repr(shown["answers"]).splitlines()[0]
+    study = replace(analysis.att_gt(Y, FIRST).aggregate("dynamic"), provenance="simulated")
+    assert "○" in repr(analysis.honest_bounds(study)).splitlines()[0]
+    plt.close("all")

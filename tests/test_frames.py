@@ -1,0 +1,297 @@
+"""Long data as a user has them: the same results as arrays, the referee's on the same frame, and what is refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from datasets import loaded
+from diff_diff import CallawaySantAnna
+
+import analysis
+from analysis.errors import DataError, DesignError
+from analysis.estimators import att_gt as by_cohort
+from analysis.estimators import exposure as by_exposure
+from analysis.estimators import honest_did, synthetic
+from analysis.estimators.cross_checks import doubly_robust
+
+N, T = 40, 8
+MONTHS = pd.period_range("2021-03", periods=T, freq="M")
+NUMBERS = ["estimate", "std_error", "conf_low", "conf_high"]
+CALL = {"outcome": "sales", "unit": "firm", "time": "month", "first_treated": "closed"}
+RNG = np.random.default_rng(1)
+FIRST = np.where(np.arange(N) % 4 == 0, 4.0, np.where(np.arange(N) % 4 == 1, 5.0, np.inf))
+Y = RNG.lognormal(size=(N, T)) + 3 - 0.5 * (np.arange(T) >= FIRST[:, np.newaxis])
+BY_FIRM = {
+    "weight": RNG.uniform(1, 3, N),
+    "size": RNG.normal(size=N),
+    "group": np.arange(N) // 2,
+    "category": np.array(list("ab"))[np.arange(N) // 20],
+}
+
+
+def long(times=MONTHS, never=pd.NaT) -> pd.DataFrame:
+    """Return a row per firm and month in no order, with labels that are no positions."""
+    firm, month = np.indices(Y.shape).reshape(2, -1)
+    frame = pd.DataFrame({"firm": [f"F{one:02}" for one in firm], "month": times[month], "sales": Y.ravel()})
+    closed = pd.Series([never if np.isinf(one) else times[int(one)] for one in FIRST])
+    frame["closed"] = closed[firm].to_numpy()
+    frame["on"] = month >= FIRST[firm]
+    frame = frame.assign(**{name: values[firm] for name, values in BY_FIRM.items()})
+    frame["held"] = (firm % 10 + month / 10) / 50
+    frame.index = [f"row {place}" for place in frame.index]
+    return frame.sample(frac=1, random_state=1)
+
+
+def same(ours, theirs):
+    np.testing.assert_allclose(ours.rows[NUMBERS], theirs.rows[NUMBERS], rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("scale", ["level", "ratio"])
+def test_a_frame_gives_what_its_arrays_give_whatever_the_order_of_its_rows(scale):
+    names = {"weights": "weight", "cluster": "group", "strata": "category"}
+    found = analysis.att_gt(long(), **CALL, **names, scale=scale, anticipation=1)
+    arrays = {what: BY_FIRM[name] for what, name in names.items()}
+    wanted = by_cohort.att_gt(Y, FIRST, **arrays, scale=scale, anticipation=1)
+    same(found, wanted.effects)
+    for kind in ("simple", "dynamic"):
+        same(found.aggregate(kind), wanted.aggregate(kind))
+
+
+def test_arrays_are_taken_as_they_are():
+    same(
+        analysis.att_gt(Y, FIRST, cluster=BY_FIRM["group"]),
+        by_cohort.att_gt(Y, FIRST, cluster=BY_FIRM["group"]).effects,
+    )
+    with pytest.raises(DesignError, match=r"outcome = 'sales' beside ndarray; give the DataFrame, or arrays alone"):
+        analysis.att_gt(Y, FIRST, outcome="sales")
+
+
+def test_covariates_make_it_doubly_robust():
+    found = analysis.att_gt(long(), **CALL, covariates=["size"], cluster="group")
+    for kind, ours in (("group_time", found.effects), ("dynamic", found.aggregate("dynamic"))):
+        same(ours, doubly_robust(Y, FIRST, BY_FIRM["size"][:, np.newaxis], kind=kind, cluster=BY_FIRM["group"]))
+    assert found.rows["group"].iloc[0] == MONTHS[4]
+    with pytest.raises(DesignError, match="has no strata; give them as covariates"):
+        analysis.att_gt(long(), **CALL, covariates=["size"], strata="category")
+
+
+@pytest.mark.parametrize("covariates", [None, ["log_population"]])
+def test_a_referee_that_takes_a_frame_finds_the_same_in_published_data(covariates):
+    wide = loaded("county employment")
+    frame = wide.melt(["county", "first_treated", "log_population"], var_name="year", value_name="employment")
+    frame = frame.astype({"year": int})
+    names = {"outcome": "employment", "unit": "county", "time": "year", "covariates": covariates}
+    ours = analysis.att_gt(frame, first_treated="first_treated", **names).rows.set_index(["group", "time"])
+    referee = CallawaySantAnna(base_period="universal", estimation_method="dr")
+    theirs = referee.fit(frame, first_treat="first_treated", **names).group_time_effects
+    cells = [cell for cell in theirs if cell[1] != cell[0] - 1]
+    assert len(cells) == len(ours) == 12
+    smallest = wide["first_treated"].value_counts().min()
+    for cell in cells:
+        assert ours.loc[cell, "estimate"] == pytest.approx(theirs[cell]["effect"], abs=2e-5)  # with fitted odds; else 0
+        assert ours.loc[cell, "std_error"] == pytest.approx(
+            theirs[cell]["se"], rel=1 / smallest
+        )  # a jackknife is longer
+
+
+@pytest.mark.parametrize(
+    ("times", "never"),
+    [
+        (MONTHS.strftime("%Y-%m"), None),
+        (MONTHS.to_timestamp(), pd.NaT),
+        (MONTHS.to_timestamp(how="end"), pd.NaT),
+        (pd.Index(MONTHS.to_timestamp().date), None),
+        (MONTHS.to_timestamp().tz_localize("Asia/Shanghai"), pd.NaT),
+        (pd.CategoricalIndex(MONTHS.strftime("%Y-%m")), None),
+        (pd.Index(np.arange(2001, 2001 + T)), 0),
+        (pd.Index(np.arange(2001, 2001 + T)), np.inf),
+        (pd.Index(np.arange(T)), 99),
+        (pd.period_range("2021Q1", periods=T, freq="Q"), pd.NaT),
+    ],
+)
+def test_periods_are_numbers_months_dates_or_text_and_never_is_written_in_many_ways(times, never):
+    same(analysis.att_gt(long(times, never), **CALL), by_cohort.att_gt(Y, FIRST).effects)
+
+
+def test_effects_are_named_by_the_periods_of_the_frame_and_by_its_outcome():
+    effects = analysis.att_gt(long(), **CALL).effects
+    assert effects.terms[0] == "g=2021-07 t=2021-03"
+    assert effects.rows.loc[0, ["group", "time", "event_time"]].tolist() == [MONTHS[4], MONTHS[0], -4]
+    assert effects.unit == "units of sales"
+
+
+def changed(row: str, column: str, value) -> pd.DataFrame:
+    frame = long().astype({column: object})
+    frame.loc[row, column] = value
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("frame", "call", "message"),
+    [
+        (long(), {"outcome": "Sales"}, r"outcome = 'Sales'; found none of that name; did you mean sales\?"),
+        (long(), {"outcome": None}, r"outcome = None; found none of that name; there are firm, month, sales"),
+        (pd.concat([long(), long()[["sales"]]], axis=1), {}, "found 2 of that name"),
+        (changed("row 9", "sales", "1,250"), {}, r"column 'sales': a number .* found '1,250' in the row 'row 9'"),
+        (changed("row 9", "sales", np.inf), {}, r"column 'sales': finite numbers .* in the row 'row 9'"),
+        (changed("row 9", "firm", None), {}, r"column 'firm': the unit of each row .* 'row 9'"),
+        (changed("row 9", "month", None), {}, r"column 'month': the period of each row .* 'row 9'"),
+        (long(MONTHS.strftime("%B %Y"), None), {}, r"column 'month': months such as 2021-05 .* found '\w+ 2021' in"),
+        (changed("row 9", "closed", MONTHS[1]), {}, r"'closed': one value in all rows of each firm .* 'row 9'"),
+        (
+            changed("row 9", "weight", 9.0),
+            {"weights": "weight"},
+            r"'weight': one value in all rows of each firm .* 'row 9'",
+        ),
+        (long().assign(group=None), {"cluster": "group"}, r"column 'group': a value for each firm .* 39 more such"),
+        (long()[long()["month"] != MONTHS[2]], {}, r"has 2021-04 and later ones, but no row of 2021-05; add its rows"),
+        (pd.concat([long(), long().loc[["row 9"]]]), {}, r"found 'F01' in 2021-04 in the rows 'row 9' and 'row 9'"),
+        (
+            long(pd.date_range("2021-03-01", periods=T, freq="W"), pd.NaT),
+            {},
+            r"in 2021-03-\d\d .* Periods for days or weeks",
+        ),
+        (long().iloc[:0], {}, r"found no row"),
+        (long().assign(closed=2021), {}, r"columns 'month' and 'closed' in the same periods .* M and whole numbers"),
+        (
+            long(pd.Index(np.arange(T) + 0.5)),
+            {},
+            r"column 'month': whole numbers was asked for; found 3\.5 in the row 'row 123'",
+        ),
+        (long(), {"weights": "category"}, r"column 'category': a number in each row"),
+        (long(), {"covariates": ["category"]}, r"column 'category': a number in each row"),
+    ],
+)
+def test_what_is_refused_is_named_by_column_and_row(frame, call, message):
+    with pytest.raises(DataError, match=message):
+        analysis.att_gt(frame, **(CALL | call))
+
+
+def test_units_treated_soon_after_the_last_period_are_not_taken_for_untouched_ones():
+    frame = long(pd.Index(np.arange(T)), T)
+    assert analysis.att_gt(frame, **CALL).effects.counts["treated"] == np.isfinite(FIRST).sum()
+    with pytest.raises(DesignError, match=r"20 units such as 'F\d\d' are treated so soon after the last period, 7,"):
+        analysis.att_gt(frame, **CALL, anticipation=1)
+
+
+EXPOSED = {"outcome": "sales", "unit": "firm", "time": "month", "exposure": "held"}
+WINDOWS = {"before": ("2021-03", "2021-05"), "after": (MONTHS[5], MONTHS[7])}
+
+
+def test_exposure_in_a_frame_is_its_mean_over_the_later_window():
+    found = analysis.exposure_effects(long(), **EXPOSED, **WINDOWS, category="group", covariates=["size"])
+    held = (np.arange(N) % 10 + 0.6) / 50
+    arrays = Y[:, :3].sum(axis=1), Y[:, 5:].sum(axis=1), held
+    wanted = {"category": BY_FIRM["group"], "covariates": {"size": BY_FIRM["size"]}}
+    same(found, by_exposure.exposure_effects(*arrays, **wanted))
+    same(analysis.exposure_effects(*arrays, **wanted), by_exposure.exposure_effects(*arrays, **wanted))
+    usual = analysis.exposure_effects(long(), **EXPOSED, **WINDOWS, expected="size")
+    same(usual, by_exposure.exposure_effects(*arrays, expected=BY_FIRM["size"]))
+
+
+@pytest.mark.parametrize(
+    ("windows", "message"),
+    [
+        ({"before": None}, r"period `before` were asked for; found None, .* from 2021-03 to 2021-10"),
+        ({"after": ("2021-08", "2021-12")}, r"`after` were asked for"),
+        ({"after": (5, 7)}, r"`after` were asked for; found \(5, 7\)"),
+        ({"before": ("2021-03", "2021-09")}, "which overlap or are the wrong way round"),
+    ],
+)
+def test_windows_that_a_frame_does_not_hold_are_refused(windows, message):
+    with pytest.raises(DesignError, match=message):
+        analysis.exposure_effects(long(), **EXPOSED, **(WINDOWS | windows))
+
+
+def test_synthetic_differences_take_a_switch_or_a_date_and_name_their_weights():
+    frame = long()[long()["firm"].isin(["F00", "F02", "F03", "F06", "F07"])]
+    names = {"outcome": "sales", "unit": "firm", "time": "month"}
+    switched, dated = (
+        analysis.synthetic_did(frame, **names, **how) for how in ({"treated": "on"}, {"first_treated": "closed"})
+    )
+    kept = [0, 2, 3, 6, 7]
+    wanted = synthetic.synthetic_did(Y[kept], np.arange(5) == 0, 4)
+    for found in (switched, dated, analysis.synthetic_did(Y[kept], np.arange(5) == 0, 4)):
+        np.testing.assert_allclose(found.value, wanted.value, atol=1e-10)
+    weights = dated.details["unit_weights"].sort_index()
+    assert weights.index.tolist() == ["F02", "F03", "F06", "F07"]
+    np.testing.assert_allclose(weights, wanted.details["unit_weights"], atol=1e-8)
+    assert dated.details["time_weights"].index.equals(MONTHS[:4])
+
+
+def test_a_published_effect_is_found_by_the_names_of_columns():
+    frame = loaded("cigarettes")
+    found = analysis.synthetic_did(frame, outcome="PacksPerCapita", unit="State", time="Year", treated="treated")
+    assert round(found.value[0], 1) == -15.6
+
+
+@pytest.mark.parametrize(
+    ("frame", "how", "error", "message"),
+    [
+        (long(), {"first_treated": "closed"}, DesignError, r"found 2021-07 \(10\), 2021-08 \(10\); choose one period"),
+        (long(), {}, DesignError, r"found treated = None, first_treated = None"),
+        (
+            long().drop("row 9"),
+            {"treated": "on"},
+            DataError,
+            r"1 of 320 values missing, the first that of 'F01' in 2021-04",
+        ),
+        (long().assign(on=2), {"treated": "on"}, DataError, r"column 'on': 0 or 1 in each row"),
+        (
+            changed("row 7", "on", False),
+            {"treated": "on"},
+            DataError,
+            r"column 'on': 1 from .* found False in the row 'row 7'",
+        ),
+    ],
+)
+def test_a_treatment_that_does_not_begin_once_for_all_is_refused(frame, how, error, message):
+    with pytest.raises(error, match=message):
+        analysis.synthetic_did(frame, outcome="sales", unit="firm", time="month", **how)
+
+
+@pytest.mark.parametrize("anticipation", [0, 1])
+def test_honest_bounds_of_an_event_study_are_those_of_its_arrays_with_wider_errors(anticipation):
+    effects = analysis.att_gt(long(), **CALL, anticipation=anticipation)
+    study = effects.aggregate("dynamic")
+    before = 5 - 1 - anticipation
+    target = np.eye(len(study.terms) - before)[anticipation]
+    wanted = honest_did.honest_bounds(study.value, study.widened, before, len(target), target=target)
+    arrays = analysis.honest_bounds(study.value, study.widened, before, len(target), target=target)
+    for found in (analysis.honest_bounds(effects), analysis.honest_bounds(study, target=["0"]), arrays):
+        np.testing.assert_allclose(found.ends([0, 1]), wanted.ends([0, 1]))
+    assert (np.diag(study.widened) > np.diag(study.covariance)).all()
+    assert analysis.honest_bounds(study, target=["0", "1"]).rows["term"].tolist() == ["0", "0.5", "1", "1.5", "2"]
+
+
+@pytest.mark.parametrize(
+    ("choose", "more", "message"),
+    [
+        (lambda effects: effects.aggregate(), {}, r"found the terms simple; give .aggregate\(\"dynamic\"\)"),
+        (lambda effects: effects.aggregate("dynamic")[["-4", "-3", "0", "1"]], {}, "or all terms from one to another"),
+        (
+            lambda effects: analysis.att_gt(Y[5:], FIRST[5:], cluster=FIRST[5:]),
+            {},
+            r"none for -5, -4, .*; give periods",
+        ),
+        (lambda effects: effects, {"target": "-3"}, "found -3, and the reference is period -1; choose later"),
+        (lambda effects: effects, {"target": "9"}, "term '9' was asked for"),
+    ],
+)
+def test_honest_bounds_of_anything_else_are_refused(choose, more, message):
+    with pytest.raises(DesignError, match=message):
+        analysis.honest_bounds(choose(analysis.att_gt(long(), **CALL)), **more)
+
+
+def test_noninferiority_takes_an_estimate_with_its_degrees_of_freedom():
+    one = analysis.att_gt(long(), **CALL).aggregate()
+    found = analysis.noninferiority(one, margin=2.0)
+    wanted = analysis.testing.noninferiority(one.value[0], one.std_error[0], 2.0, df=one.freedom[0])
+    assert found == wanted
+    assert found != analysis.noninferiority(one.value[0], one.std_error[0], margin=2.0)
+    with pytest.raises(DesignError, match=r"found 8 terms, .*\['-5'\], alone"):
+        analysis.noninferiority(analysis.att_gt(long(), **CALL).aggregate("dynamic"), margin=2.0)
+    few = long()[long()["firm"].isin(["F00", "F02", "F03"])]
+    with pytest.raises(DesignError, match=r"has none .* placebo ranks"):
+        analysis.noninferiority(
+            analysis.synthetic_did(few, outcome="sales", unit="firm", time="month", treated="on"), margin=2.0
+        )

@@ -1,0 +1,272 @@
+"""Proposing a map: what is plain is in it, what is not is a question, and no map passes before it is answered."""
+
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import __main__ as front_desk
+from analysis.config import Map, load
+from analysis.errors import DataError
+from analysis.panel import read_panel
+from analysis.panel.propose import propose
+from analysis.provenance import ROOT
+
+EXAMPLES = ROOT / "data" / "examples"
+LABELS = {"AMZ": "亚马逊", "EBY": "eBay.de"}
+MONTHS = pd.period_range("2021-01", "2021-12", freq="M")
+PLAIN = """\
+columns: {firm: 卖家, brand_group: 品牌, origin: 国家, category: 类目, platform: 平台, month: 月份, sales: 销售额_usd,
+  closed_on: 关店日期}
+"""
+
+
+def rows(months=MONTHS, *, day="%Y-%m", sales="{:.2f}".format):
+    """Return sales of six firms on two platforms in each month, in columns with Chinese names."""
+    cells = [(firm, site, month) for firm in range(6) for site in LABELS for month in months]
+    firm, site, month = (list(part) for part in zip(*cells, strict=True))
+    return pd.DataFrame(
+        {
+            "卖家": [f"M{number}" for number in firm],
+            "品牌": [f"B{number // 2}" for number in firm],
+            "国家": [("中国", "US", "China")[number % 3] for number in firm],
+            "类目": ["toys" if number < 3 else "tools" for number in firm],
+            "平台": [LABELS[code] for code in site],
+            "月份": [each.strftime(day) for each in month],
+            "销售额_usd": [
+                sales(1000.5 + 777.25 * number + len(code)) for number, code in zip(firm, site, strict=True)
+            ],
+            "关店日期": ["2021-05-14" if number == 0 else "" for number in firm],
+        }
+    )
+
+
+def proposed(tmp_path, frame, name="mine.csv", **how):
+    """Return the lines of the map that is proposed for rows."""
+    path = tmp_path / name
+    frame.to_csv(path, index=False, **how)
+    return propose(path).splitlines()
+
+
+def answered(tmp_path, text, *answers):
+    """Write a map in which some questions are answered, and return its path."""
+    lines = [line for line in text.splitlines() if not line.endswith('"?"')]
+    path = tmp_path / "mine.map.yml"
+    path.write_text("\n".join([*lines, "population: census", *answers]) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("shape", ["tidy", "accounts"])
+def test_the_map_of_an_example_needs_its_questions_answered_and_no_more(tmp_path, shape):
+    file = EXAMPLES / f"{shape}.csv"
+    text = propose(file)
+    (tmp_path / "as_it_is.yml").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=r"(census|zero).*found '\?'"):
+        load(tmp_path / "as_it_is.yml", Map)
+    answer = ["absent: zero"] if shape == "accounts" else []
+    mapped = answered(tmp_path, text, *answer)
+    assert read_panel(file, map=mapped).digest == read_panel(file, map=EXAMPLES / f"{shape}.map.yml").digest
+
+
+def test_months_as_columns_are_found(tmp_path):
+    text = propose(EXAMPLES / "wide.csv")
+    mapped = load(answered(tmp_path, text, "currency: CNY", "rates: 0.15"), Map)
+    assert (mapped.wide.prefix, mapped.wide.format) == ("sales_", "%Y%m")
+    assert mapped.columns == load(EXAMPLES / "wide.map.yml", Map).columns | {"category": "category"}
+    assert mapped.platforms == load(EXAMPLES / "wide.map.yml", Map).platforms
+
+
+def test_columns_platforms_and_origins_are_known_by_chinese_names(tmp_path):
+    mapped = load(answered(tmp_path, "\n".join(proposed(tmp_path, rows()))), Map)
+    (tmp_path / "plain.yml").write_text(PLAIN, encoding="utf-8")
+    assert mapped.columns == load(tmp_path / "plain.yml", Map).columns
+    assert mapped.platforms == {"亚马逊": "AMZ", "eBay.de": "EBY"}
+    assert mapped.origins == {"中国": "CN", "China": "CN", "US": "other"}
+    assert (mapped.closed_format, mapped.thousands) == (("%Y-%m-%d",), "")
+
+
+def test_columns_without_a_telling_name_are_known_by_their_words_or_asked_about(tmp_path):
+    lines = proposed(tmp_path, rows().rename(columns={"平台": "c1", "国家": "c2", "卖家": "c3"}))
+    assert any(line.startswith("  platform: c1") for line in lines)
+    assert any(line.startswith("  origin: c2") for line in lines)
+    assert any(line.startswith("  # ? which column is firm?") for line in lines)
+    assert any(line.startswith("# not used: c3") for line in lines)
+
+
+def test_of_two_columns_that_may_be_one_of_ours_none_is_taken(tmp_path):
+    frame = rows().assign(净销售额=lambda all_: all_["销售额_usd"])
+    frame["净销售额"] = np.arange(len(frame)) % 50 + 1
+    lines = proposed(tmp_path, frame)
+    for name in ("销售额_usd", "净销售额"):
+        assert any(line.startswith(f"  # ? sales: {name}  #") for line in lines)
+    assert not any(line.startswith("  sales:") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"encoding": "gb18030"}, ["encoding: gbk"]),
+        ({"sep": ";"}, ['separator: ";"']),
+        ({"sep": "\t"}, ['separator: "\\t"']),
+        ({"encoding": "utf-8-sig"}, []),
+    ],
+)
+def test_encoding_and_separator_are_found(tmp_path, how, said):
+    found = [line for line in proposed(tmp_path, rows(), **how) if line.startswith(("encoding", "separator"))]
+    assert [line.partition("  #")[0] for line in found] == said
+
+
+@pytest.mark.parametrize(
+    ("sales", "said"),
+    [
+        ("{:,.2f}".format, ['thousands: ","']),
+        (lambda value: f"{value:,.2f}".translate(str.maketrans(",.", ".,")), ['thousands: "."', 'decimal: ","']),
+        (lambda value: f"{value:.1f}".replace(".", ","), ['thousands: ""', 'decimal: ","']),
+        (
+            lambda value: f"{value:,.0f}",
+            ['# ? thousands: ","', '# ? thousands: ""', '# ? decimal: ","', 'thousands: "?"'],
+        ),
+    ],
+)
+def test_separators_of_numbers_are_found_and_asked_about_where_two_readings_differ(tmp_path, sales, said):
+    lines = proposed(tmp_path, rows(sales=sales))
+    found = [line.removesuffix('\ndecimal: "."') for line in lines if "thousands:" in line or "decimal:" in line]
+    assert set(said) <= set(found)
+    assert any(line.startswith("# ?") for line in found) == ("?" in said[-1])
+
+
+def test_formats_of_dates_are_listed_and_day_or_month_first_is_asked(tmp_path):
+    frame = rows(day="%d/%m/%Y")
+    assert 'month_format: "%d/%m/%Y"' in proposed(tmp_path, frame)  # which ends in a 31st, so that the day is first
+    frame.loc[::2, "月份"] = rows(day="%Y年%m月").loc[::2, "月份"]
+    assert 'month_format: ["%Y年%m月", "%d/%m/%Y"]' in proposed(tmp_path, frame)
+    frame["月份"] = [f"01/{month.month:02}/2021" for month in pd.PeriodIndex(rows()["月份"], freq="M")]
+    lines = proposed(tmp_path, frame)
+    assert {'# ? month_format: "%d/%m/%Y"', '# ? month_format: "%m/%d/%Y"', 'month_format: "?"'} <= {*lines}
+
+
+@pytest.mark.parametrize(("days", "said"), [("D", "rows: day"), ("W-MON", "rows: week")])
+def test_rows_of_days_and_weeks_are_found(tmp_path, days, said):
+    lines = proposed(tmp_path, rows(pd.date_range("2021-01-04", periods=60, freq=days), day="%Y-%m-%d"))
+    assert any(line.startswith(said) for line in lines)
+
+
+def test_quarters_are_named(tmp_path):
+    quarters = pd.period_range("2020Q1", periods=8, freq="Q")
+    assert any("as quarters are" in line for line in proposed(tmp_path, rows(quarters, day="%Y-%m")))
+    lines = proposed(tmp_path, rows(quarters, day="%FQ%q"))
+    assert any(line.startswith("  # ? month: 月份") and "2020Q1" in line for line in lines)
+
+
+def test_labels_that_are_not_known_and_places_near_china_are_asked_about(tmp_path):
+    lines = proposed(tmp_path, rows().replace({"eBay.de": "Temu", "US": "香港"}))
+    assert any(line.startswith("  # ? Temu: WMT  #") for line in lines)
+    assert any(line.startswith("  # ? 香港: other  #") and line.endswith("or CN?") for line in lines)
+
+
+def test_currencies_by_row_ask_for_rates_and_dollars_need_none(tmp_path):
+    lines = proposed(tmp_path, rows().assign(币种=["USD", "CNY", "美元"] * 48))
+    assert [line.partition("  #")[0] for line in lines if line.startswith(("rates", "  CNY", "  美元", "  USD"))] == [
+        "rates:",
+        '  CNY: "?"',
+        "  美元: 1",
+    ]
+    lines = proposed(tmp_path, rows().rename(columns={"销售额_usd": "销售额(元)"}))
+    assert 'currency: "?"' in lines
+
+
+def test_a_day_of_closure_raises_the_question_from_which_month_it_counts(tmp_path):
+    assert any("a closure counts from the month of its day" in line for line in proposed(tmp_path, rows()))
+    frame = rows().replace({"2021-05-14": "2021-05"})
+    assert not any("a closure counts" in line for line in proposed(tmp_path, frame))
+
+
+def test_closing_dates_that_differ_between_accounts_are_those_of_accounts(tmp_path):
+    frame = rows().assign(店铺=lambda all_: all_["卖家"] + np.where(all_["平台"] == "亚马逊", "-A", "-B"))
+    frame["关店日期"] = np.where(frame["店铺"] == "M0-A", "2021-05-14", "")
+    assert any(line.startswith("closures: account") for line in proposed(tmp_path, frame))
+    frame.loc[:5, "关店日期"] = ""
+    assert any("关店日期 differs within 1 firms" in line for line in proposed(tmp_path, frame))
+
+
+def test_a_file_of_accounts_alone_asks_for_the_firm_and_for_those_closed_together(tmp_path):
+    lines = proposed(tmp_path, rows().rename(columns={"卖家": "店铺"}).drop(columns="品牌"))
+    assert any(line.startswith("  account: 店铺") for line in lines)
+    assert any(line.startswith("  # ? firm: 店铺") for line in lines)
+    assert any(line.startswith("  # ? which column is brand_group?") for line in lines)
+
+
+def test_columns_that_end_in_numbers_are_no_months_and_a_share_is_no_dose(tmp_path):
+    frame = rows().assign(**{"Store 11": 1, "Store 12": 2, "Store 13": 3}, market_share=0.5)
+    lines = proposed(tmp_path, frame)
+    assert not any(line.startswith(("wide", "  dose")) for line in lines)
+    assert any(line.startswith("# not used: market_share") for line in lines)
+
+
+def test_rows_that_are_absent_raise_the_question_what_that_means(tmp_path):
+    assert not any(line.startswith("absent") for line in proposed(tmp_path, rows()))
+    assert 'absent: "?"' in proposed(tmp_path, rows()[lambda all_: all_.index % 7 > 0])
+
+
+def test_every_type_of_file_gives_the_same_columns(tmp_path):
+    frame = rows()
+    latin = dict(
+        zip(frame, ["seller", "brand", "country", "category", "site", "month", "sales_usd", "closed"], strict=True)
+    )
+    frame = frame.rename(columns=latin).assign(sales_usd=lambda all_: all_["sales_usd"].astype(float) + 0.125)
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame.to_csv(tmp_path / "a.tsv", index=False, sep="\t")
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress((tmp_path / "a.csv").read_bytes()))
+    frame.to_parquet(tmp_path / "a.parquet", index=False)
+    frame.to_excel(tmp_path / "a.xlsx", index=False)
+    frame.to_stata(tmp_path / "a.dta", write_index=False, version=118)
+    found = {
+        kind: propose(tmp_path / f"a.{kind}").partition("\n")[2]
+        for kind in ("csv", "tsv", "csv.gz", "parquet", "dta", "xlsx")
+    }
+    assert {*found.values()} == {found["csv"]}
+
+
+def test_of_a_large_file_the_beginning_is_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setattr("analysis.panel.propose.LOOKED_AT", 1 << 20)
+    lines = proposed(tmp_path, pd.concat([rows()] * 200))
+    assert "# looked at: its first 1 MB, no more" in lines
+    assert any(line.startswith("  sales: 销售额_usd") for line in lines)
+
+
+def test_any_name_and_word_is_written_so_that_the_map_can_be_read(tmp_path):
+    odd = {"销售额_usd": '销售额\n(USD): "net"', "平台": "平台 #1: {a}", "品牌": "- 品牌"}
+    frame = rows().rename(columns=odd).replace({"亚马逊": "Amazon: 'com' #1", "US": "null"})
+    mapped = load(answered(tmp_path, "\n".join(proposed(tmp_path, frame))), Map)
+    assert {*mapped.columns.values()} == {*frame}
+    assert mapped.platforms == {"Amazon: 'com' #1": "AMZ", "eBay.de": "EBY"}
+    assert mapped.origins == {"中国": "CN", "China": "CN", "null": "other"}
+
+
+def test_what_is_no_table_is_refused(tmp_path):
+    for name, content in (
+        ("a.txt", b"x"),
+        ("a.parquet", b"x"),
+        ("a.xlsx", b"x"),
+        ("a.csv", b""),
+        ("a.csv", b"a\n"),
+        ("a.csv", b"a\n1,2\n"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DataError, match=r"asked for; found"):
+            propose(tmp_path / name)
+    with pytest.raises(DataError, match="No such file"):
+        propose(tmp_path / "none.csv")
+
+
+def test_the_command_prints_or_writes_and_overwrites_nothing(tmp_path, capsys):
+    file, out = str(EXAMPLES / "tidy.csv"), tmp_path / "tidy.map.yml"
+    assert front_desk.main(["map", file]) == 0
+    printed = capsys.readouterr().out
+    assert printed == propose(EXAMPLES / "tidy.csv")
+    assert front_desk.main(["map", file, "--out", str(out)]) == 0
+    assert out.read_text(encoding="utf-8") == printed
+    assert front_desk.main(["map", file, "--out", str(out)]) == 2
+    assert "there is such a file, which stays; give another name" in capsys.readouterr().err
+    assert out.read_text(encoding="utf-8") == printed
