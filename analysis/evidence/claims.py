@@ -21,10 +21,22 @@ CAPTION = (
 COLUMNS = {"id": "Code", "effect": "Effect", "answer": "Estimate", "why": "What is missing"}
 
 
-def readings(claims: Collection[str] | None = None) -> pd.DataFrame:
-    """Return one row per claim and reading, of some claims or of all: the claim's own columns, and how it is tested."""
+def readings(claims: Collection[str] | None = None, event: Event | None = None) -> pd.DataFrame:
+    """Return one row per claim and reading, of some claims or of all: the claim's own columns, and how it is tested.
+
+    The readings of claims that an event holds are tested as those which answer the same questions about 2021.
+    """
     told = data.load("claims").drop(columns="seed")
     ledger = data.load("readings").merge(told, on="claim_id", how="left", validate="m:1")
+    if event and event.own:
+        rules, rows = read_event(ON_RECORD).readings, ledger.fillna({"reading": ""}).set_index(["claim_id", "reading"])
+        own = [
+            rows.loc[rules[question]].to_dict()
+            | {"claim_id": claim, "reading": reading, "estimand": question}
+            | {"statement": event.own[claim].readings[question], "claimant": event.own[claim].claimant}
+            for question, (claim, reading) in event.asked.items()
+        ]
+        ledger = pd.concat([ledger, pd.DataFrame(own)], ignore_index=True)
     return ledger if claims is None else ledger[ledger["claim_id"].isin([*claims])].reset_index(drop=True)
 
 
@@ -58,8 +70,7 @@ def judge(
     claim, reading : str
         Ids in readings.csv, or of a claim that the event holds.
     event : Event, optional
-        The event, which may hold claims of its own: a reading of theirs is judged by the rule of that row of
-        readings.csv which answers the same question about 2021.
+        The event, which may hold claims of its own.
     interval : (low, high), optional
         For the kinds not_lower, unchanged, direction and fell, in the reading's unit; `kind` names what it is.
     margin : float, optional
@@ -86,17 +97,13 @@ def judge(
     DesignError
         If the reading is unknown, a margin that its kind needs is missing, or there can be no such verdict.
     """
-    ledger, rule, own = readings(), (claim, reading), dict[str, str]()
-    if event and (held := event.own.get(claim)):
-        (question,) = (question for question, its in event.asked.items() if its == rule)
-        rule = read_event(ON_RECORD).readings[question]
-        own = {"statement": held.readings[question], "claimant": held.claimant, "estimand": question}
-    found = ledger[(ledger["claim_id"] == rule[0]) & (ledger["reading"].fillna("") == rule[1])]
+    ledger = readings(event=event)
+    found = ledger[(ledger["claim_id"] == claim) & (ledger["reading"].fillna("") == reading)]
     asked = f"a verdict on {claim} {reading} was asked for"
     if len(found) != 1:
         known = (ledger["claim_id"] + " " + ledger["reading"].fillna("")).str.strip().tolist()
         raise DesignError(f"{asked}; readings.csv has {known}; name one of these")
-    row, on_panel = pd.Series(found.iloc[0].to_dict() | own), tier in PANEL_TIERS
+    row, on_panel = found.iloc[0], tier in PANEL_TIERS
     if row["kind"] in ("not_lower", "unchanged") and margin is None:
         raise DesignError(f"{asked}; its kind needs a margin; give one in advance")
     if published:
