@@ -97,13 +97,19 @@ def _check(asked: argparse.Namespace, root: Path) -> int:
         if asked.accept is not None:
             raise DesignError(f"Option --accept {asked.accept}: it goes with files in data/; leave it or --panel out.")
         from analysis import study
-        from analysis.estimands.design import Design
 
-        found = study.Study.open(own | {"conf": Design.level})
-        print(f"{asked.panel}: {study.sentence(found.panel)}\n{found.line}\n")
-        print(study.printed(study.inventory(found.panel)), flush=True)
-        print("\n" + study.printed(study.estimable(found.panel, found.design)))
+        today = datetime.date.today().isoformat()
+        found = study.Study.open(schedule.asked(root, own, _given(asked.parameters), today))
+        panel, design = found.panel, found.design
+        print(f"{asked.panel}: {study.sentence(panel)}", *found.lines, found.speaks, sep="\n", end="\n\n")
+        print(study.printed([*study.inventory(panel), *study.window(panel, design)]), flush=True)
+        if nearest := design.fitted(panel):
+            other = "" if nearest == design else f"What follows is of the window that fits: {nearest.given}\n\n"
+            print(f"\n{other}{study.printed(study.estimable(panel, nearest))}", flush=True)
+        design.sample(panel)  # refused where it does not fit, with what to write
         return Exit.OK
+    if asked.parameters:
+        raise DesignError(f"Option -p {asked.parameters[0]}: it goes with a panel of your own; give --panel FILE too.")
     from analysis import data
 
     if asked.accept is not None:
@@ -195,7 +201,11 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--preset", required=True, metavar="NAME", help="such as mid_3k; a wrong one lists them")
     simulate.add_argument("--seed", required=True, type=int, metavar="N", help="whole number of at least 0")
     simulate.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for panel and truth")
-    for added, about in ((report, "a parameter, with --out"), (simulate, "a parameter of the market")):
+    for added, about in (
+        (report, "a parameter, with --out"),
+        (check, "a parameter of the reports on the panel"),
+        (simulate, "a parameter of the market"),
+    ):
         added.add_argument(
             "-p", dest="parameters", action="append", default=[], metavar="KEY=VALUE", help=f"set {about}"
         )

@@ -253,10 +253,19 @@ def test_every_reading_has_one_best_verdict_and_one_of_the_simulated_market_in_t
     found = [of("facts", SUPPORTED, claim="C07"), of("facts", SUPPORTED, reading="V2"), of("facts", SUPPORTED)]
     told = [of("sim", NOT_TESTABLE, "05"), of("sim", SUPPORTED, "06"), of("sim", NOT_SHOWN, claim="C99")]
     assert [one.name for one in verdicts.best(found + told)] == ["C01", "C01 V2", "C07"]
-    assert {name: one.word for name, one in verdicts.simulated(found + told).items()} == {
-        "C01": SUPPORTED,
-        "C99": NOT_SHOWN,
-    }
+    ((about, apart),) = verdicts.apart(found + told).items()
+    assert about == told[0].apart
+    assert {name: one.word for name, one in apart.items()} == {"C01": SUPPORTED, "C99": NOT_SHOWN}
+
+
+def test_what_a_panel_says_of_its_own_firms_alone_counts_in_no_tally_and_judges_no_reading():
+    public, own = of("facts", NOT_SHOWN), of("panel", NOT_TESTABLE, aside="In this panel of 9 firms:")
+    assert verdicts.best([own, public]) == [public]
+    assert verdicts.best([own]) == []
+    assert verdicts.unjudged([own], about("C39")) == ["C39"]
+    assert sum(verdicts.tally([own]).values()) == 0
+    assert verdicts.apart([own, public, of("sim", SUPPORTED)]).keys() == {own.aside, of("sim", SUPPORTED).apart}
+    assert own.said == "In this panel of 9 firms: Not testable with this data"
 
 
 def test_beside_the_word_of_a_panel_stands_what_public_figures_said():

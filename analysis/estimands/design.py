@@ -22,6 +22,7 @@ Comparison = Literal["not_yet_closed", "spared_same_category", "low_exposure"]
 Cluster = Literal["brand_group", "category", "firm"]
 Found = TypeVar("Found")
 
+FEWEST_BASE, LATEST = 3, 9  # base months, and last month of a window, that reports take
 COLUMNS = ["id", "label", "estimate", "std_error", "conf_low", "conf_high", "unit", "n", "mde", "reason"]
 
 
@@ -105,6 +106,27 @@ class Design:
         if self not in made:
             made[self] = _sample(panel, self)
         return made[self]
+
+    def fitted(self, panel: Panel) -> Design | None:
+        """Return the design with the part of its window and of its base months that a panel can carry, or the nearest.
+
+        None where no window fits, or no firm is closed.
+        """
+        wave = panel.first_treated(cut=self.cut).min(initial=np.inf)
+        if not np.isfinite(wave):
+            return None
+        first, last = max(0, 12 - int(wave)), len(panel.months) - 1 - int(wave)  # a year earlier is compared
+        start, stop = max(self.post_from, first), min(self.post_to, last)
+        if start > stop:
+            start, stop = first, min(last, LATEST, 11 - self.anticipation)
+        if start > stop or wave < FEWEST_BASE:
+            return None
+        return replace(self, post_from=start, post_to=stop, base_months=min(self.base_months, int(wave)))
+
+    @property
+    def given(self) -> str:
+        """Its window and base months as a command line gives them."""
+        return " ".join(f"-p {name}={getattr(self, name)}" for name in ("post_from", "post_to", "base_months"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,10 +279,13 @@ def _sample(panel: Panel, design: Design) -> Sample:
     wave, length = int(first.min()), len(panel.months)
     start, stop = wave + design.post_from, wave + design.post_to + 1
     if start - 12 < 0 or stop > length or wave < design.base_months:
+        fitted = design.fitted(panel)
+        more = f"{FEWEST_BASE} months before the first wave, and one from it on that the panel holds a year earlier too"
+        remedy = f"what fits is {fitted.given}" if fitted else f"no window fits: bring {more}"
         raise DesignError(
             f"months {design.post_from} to {design.post_to} after the first wave in {panel.months[wave]}, a year "
             f"before them and {design.base_months} base months were asked for; the panel runs from {panel.months[0]} "
-            f"to {panel.months[-1]}; narrow the window"
+            f"to {panel.months[-1]}; {remedy}"
         )
     after, base = slice(start, stop), slice(wave - design.base_months, wave)
     exposure = panel.exposure(base=base, cut=design.cut, months=after).mean(axis=1)

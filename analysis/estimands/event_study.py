@@ -215,16 +215,20 @@ def anticipation(panel: Panel, design: Design) -> Estimate:
     DesignError
         As :func:`event_study`.
     """
+    leads = event_study(panel, leads_design(design), where="home")[[str(lead) for lead in range(-LEADS, 0)]]
+    return replace(leads.exp(), estimand="E5a", columns={}, design=design)
+
+
+def leads_design(design: Design) -> Design:
+    """Return the design of :func:`anticipation`, in which no comparison reaches into the months before closure."""
     last = 11 - LEADS  # the same months a year before must end before the leads begin
-    early = replace(
+    return replace(
         design,
         anticipation=LEADS,
         post_from=min(design.post_from, last),
         post_to=min(design.post_to, last),
         base_months=max(design.base_months, LEADS + 2),
     )
-    leads = event_study(panel, early, where="home")[[str(lead) for lead in range(-LEADS, 0)]]
-    return replace(leads.exp(), estimand="E5a", columns={}, design=design)
 
 
 def by_cohort(panel: Panel, design: Design) -> Estimate:

@@ -14,6 +14,7 @@ from analysis.errors import DesignError
 from analysis.numbers import NOT_ESTIMABLE
 from analysis.verdicts import Interval, Verdict, party
 
+EXACT = 1e-9  # width of an interval, of its larger end, that is rounding and no uncertainty
 PANEL_TIERS = ("panel", "sim")  # what readings.csv says of the public figures is no context of theirs
 CAPTION = (
     "Estimands that public figures cannot carry. A panel of firms could: see the report of the same number on a panel."
@@ -56,6 +57,8 @@ def judge(
     passed: bool | None = None,
     drift: float | None = None,
     grade: str = "",
+    graded: str = "",
+    aside: str = "",
     provenance: str = "real",
     unit: str = "",
     **more: Any,
@@ -87,6 +90,10 @@ def judge(
         For a panel: whether the placebo found nothing.
     drift : float, optional
         For a panel and the kind not_lower: estimate of the placebo, in the reading's unit.
+    graded : str
+        Which preset and judge the grade comes from: one that says not to use the method bars a word.
+    aside : str
+        Of which firms alone a panel speaks that is not representative: it gives no word on totals.
     unit : str
         Unit of interval and estimate where it is not the reading's own.
     tier, grade, provenance, **more
@@ -119,22 +126,38 @@ def judge(
         "documented": lambda: verdicts.documented(on_record),
         "untestable": lambda: verdicts.NOT_TESTABLE,
     }
-    word = rules[row["kind"]]()
+    grade = grade if interval else ""  # the audit grades estimates
+    aside = aside if row["totals"] else ""
+    barred = _barred(interval, grade, graded, aside) if on_panel else ""
+    word = verdicts.NOT_TESTABLE if barred else rules[row["kind"]]()
     why, change = _said(row, word, on_panel=on_panel)
     made = {name: row[name] for name in ("statement", "claimant", "estimand", "confidence")}
-    grade = grade if interval else ""  # the audit grades estimates
     if on_panel:
         survived = None  # of the drift of a placebo, where "lower" or "not lower" is found
         if row["kind"] == "not_lower" and interval and drift is not None and word != verdicts.NOT_SHOWN:
             survived = verdicts.breakdown(interval, -(margin or 0.0), drift)
         made["confidence"] = verdicts.confidence(grade, passed=passed, breakdown=survived)
     made |= {"claim": claim, "reading": reading, "word": word, "tier": tier, "provenance": provenance, "grade": grade}
-    made |= {"low": low, "high": high, "interval": kind, "margin": margin, "claimed": claimed, "why": why}
-    made |= {"unit": unit or ("" if pd.isna(row["unit"]) else row["unit"]), "change": change}
+    made |= {"low": low, "high": high, "interval": kind, "margin": margin, "claimed": claimed, "why": barred or why}
+    made |= {"aside": aside, "unit": unit or ("" if pd.isna(row["unit"]) else row["unit"]), "change": change}
     try:
         return Verdict.model_validate(made | more)
     except ValidationError as error:
         raise DesignError(f"{asked}; {verdicts.faults(error)}") from error
+
+
+def _barred(interval: Interval | None, grade: str, graded: str, aside: str) -> str:
+    """Return why a panel gives no word though it may have an estimate; empty where it gives one."""
+    if aside:
+        return (
+            "This panel is not representative of the sellers that the claim is about, so it gives no word on totals; "
+            "what it finds holds for its own firms."
+        )
+    if grade == verdicts.DO_NOT_USE:
+        return f"The method is graded not to be used on panels such as this ({graded})."
+    if interval and interval[1] - interval[0] <= EXACT * max(map(abs, interval)):
+        return "Its interval has no width: no error was found where there must be one, so nothing is tested."
+    return ""
 
 
 def checked(placebo: pd.DataFrame, margin: float) -> dict[str, Any]:

@@ -15,13 +15,16 @@ from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analysis import provenance
 from analysis.errors import DataError, DesignError
 from analysis.report import Exit, ReportError, disk_full, pdf, publish, schedule
 from analysis.report.publish import Published, Verdict
 from analysis.report.schedule import PANEL, Job
+
+if TYPE_CHECKING:
+    from analysis.study import Study
 
 TIMEOUT = 600.0  # seconds for one notebook
 _TRACEBACK_LINES = 15
@@ -66,7 +69,7 @@ def report(
     been started; whatever goes wrong, what was published is as before.
     """
     out = (out or root / "reports").absolute()
-    jobs, scheduled = _planned(root, names, given or {}, as_of, out, panel)
+    jobs, scheduled, speaks = _planned(root, names, given or {}, as_of, out, panel)
     briefs = [job for job in jobs if job.is_brief]
     waiting = [] if briefs else schedule.settled([job for job in scheduled if job.is_brief], {}, as_of)
     source = panel["panel_path"] if panel else ""
@@ -91,14 +94,16 @@ def report(
     for name in told:
         if name in run.made or run.lines[name] == "unchanged":
             print(os.path.relpath(published.folder / f"{name}.pdf"))
+    if speaks:
+        print(speaks)
     codes = {failure.code for failure in run.failures.values()}
     return next((code for code in (Exit.DISK_FULL, Exit.FAILED, Exit.PDF, Exit.REFUSED) if code in codes), Exit.OK)
 
 
 def _planned(
     root: Path, names: Iterable[str], given: Mapping[str, str], as_of: str, out: Path, panel: Mapping[str, str] | None
-) -> tuple[list[Job], list[Job]]:
-    """Return the jobs to run, settled, and all that belong together; refuse what cannot be run."""
+) -> tuple[list[Job], list[Job], str]:
+    """Return the jobs to run, settled, all that belong together, and what a panel may speak for; or refuse them."""
     scheduled = schedule.read(root)
     if panel:
         scheduled = schedule.on_panel(scheduled, panel, given)
@@ -109,13 +114,14 @@ def _planned(
         raise DesignError(f"{asked}: {out} holds the reports of the schedule with its parameters; {remedy}.")
     schedule.refuse_foresight(root, as_of)
     if not panel:
-        return jobs, scheduled
-    market = _examined(jobs)
-    return schedule.named(jobs, market, scheduled), schedule.named(scheduled, market, scheduled)
+        return jobs, scheduled, ""
+    found = _examined(jobs)
+    jobs, scheduled = (schedule.named(part, found.market, scheduled) for part in (jobs, scheduled))
+    return jobs, scheduled, found.speaks
 
 
-def _examined(jobs: list[Job]) -> str:
-    """Read the panel once and look for what the reports compare; return its file's name if its firms are simulated."""
+def _examined(jobs: list[Job]) -> Study:
+    """Read the panel once and look for what the reports compare."""
     from analysis.study import Study
 
     mine = [job.parameters for job in jobs if job.name.startswith(PANEL)]
@@ -126,7 +132,7 @@ def _examined(jobs: list[Job]) -> str:
         found.design.sample(found.panel)
     except DesignError as refusal:
         raise DesignError(f"{mine[0]['panel_path']}: {refusal}") from refusal
-    return found.market
+    return found
 
 
 @contextmanager
