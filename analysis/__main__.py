@@ -213,7 +213,9 @@ def _parser() -> argparse.ArgumentParser:
         (report, "run on a panel of your own; with --out"),
         (check, "audit a panel of your own instead"),
     ):
-        added.add_argument("--panel", type=Path, metavar="FILE", help=f"{about}: CSV or Parquet")
+        added.add_argument(
+            "--panel", type=Path, metavar="FILE", help=f"{about}: .csv, .csv.gz, .tsv, .parquet, .xlsx or .dta"
+        )
         added.add_argument("--map", type=Path, metavar="MAP.yml", help="what that panel calls its columns")
         added.add_argument("--event", metavar="NAME", help=f"the event of that panel ({config.ON_RECORD})")
     return parser

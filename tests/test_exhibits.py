@@ -210,6 +210,14 @@ def test_the_answer_holds_claim_word_interval_unit_tier_confidence_and_date():
     assert panel.text.endswith("Not shown. The answer in a sentence.")
 
 
+def test_an_estimate_without_an_interval_has_neither_a_kind_of_interval_nor_a_grade_but_the_reason():
+    row = {"estimate": -100.0, "conf_low": np.nan, "unit": "per cent", "grade": "usable", "reason": "all is lost"}
+    panel = answers.answer("So it is.", as_of="2026-11-01", title="T", row=row, interval="95% interval", tier="panel")
+    assert panel.text.endswith("No interval: all is lost. So it is.")
+    assert "95%" not in panel.html
+    assert "usable" not in panel.html
+
+
 def test_the_brief_counts_readings_claims_and_words():
     judged = [
         V2,
@@ -227,6 +235,13 @@ def test_the_brief_counts_readings_claims_and_words():
     text = re.sub(r"<[^>]+>", "", answers.brief(judged, few).html)
     assert text.startswith("Another one. Of 3")
     assert "Not judged in this run: C01 V3." in text
+
+
+def test_the_brief_names_the_reports_that_failed_beside_the_readings_that_nobody_judged():
+    html = answers.brief([verdict()], EVENT, failed="05_growth_public, panel__06_shift_panel").html
+    assert "failed in this run:</strong> 05_growth_public, panel__06_shift_panel." in html
+    assert "Not judged in this run:" in html
+    assert "failed" not in answers.brief([verdict()], EVENT).html
 
 
 def test_the_brief_s_table_is_in_the_order_of_the_claims_with_margin_and_report():

@@ -307,7 +307,7 @@ def test_an_estimand_that_the_panel_cannot_carry_has_the_reason(panel):
     sections = tables(estimable(alone, Design()))
     table, whys = sections["What can be estimated"].set_index("id"), sections["Why not"].set_index("no")["reason"]
     why = whys[table.loc["E2b", "estimable"].removeprefix("no ")]
-    assert "spillovers on firms not of origin CN were asked for" in why
+    assert "firms of other origins than CN were asked for" in why
     assert whys.is_unique
     assert np.isnan(table.loc["E2b", "smallest effect seen"])
     assert table.loc["E2b", "firms"] == ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import reduce
 from html import escape
@@ -21,6 +22,7 @@ import pandas as pd
 from analysis import data, provenance
 from analysis.estimate import Estimate
 from analysis.exhibits.blocks import Block, Label, box, note, say, sentence_of, table
+from analysis.exhibits.parts import Part, of_estimates
 from analysis.exhibits.style import LOOK, kind
 from analysis.numbers import LONG, MARKS, NOT_ESTIMABLE, quantity, span
 from analysis.verdicts import NOT_TESTABLE, Verdict, apart, best, condition, elsewhere, party, tally, unjudged
@@ -77,7 +79,7 @@ def answer(
 ) -> Block:
     """Return page 1's panel: the claim and its word, or where none is judged what was estimated; and the answer.
 
-    In place of the answer stands the reason where the `row` has no number.
+    In place of the answer stands the reason where the `row` has no number, before it that for which it has no interval.
 
     Parameters
     ----------
@@ -96,13 +98,17 @@ def answer(
         Kind of interval; the time it holds for; from how many of what; tier of the data.
     """
     if isinstance(row, Estimate):
-        row = {"unit": row.unit, "reason": row.reason, **(row.rows.iloc[0] if len(row.terms) == 1 else {})}
+        known = {"id": row.estimand, "level": row.level, "unit": row.unit, "reason": row.reason}
+        row = {**known, **(row.rows.iloc[0] if len(row.terms) == 1 else {})}
     row = {} if row is None else row
     confidence, grade = "", row.get("grade", "")
     point, low, high = (row.get(name) for name in ("estimate", "conf_low", "conf_high"))
     found = _found(point, low, high, row.get("unit") or "", MARKS[kind("estimate")])
     if not found and row.get("reason"):
         sentence, n = f"{NOT_ESTIMABLE.capitalize()}: {sentence_of(row['reason'])}", ""
+    elif found and pd.isna(low):
+        interval, grade = "", ""  # a grade is of intervals
+        sentence = f"No interval: {sentence_of(row['reason'])} {sentence}" if row.get("reason") else sentence
     if verdict:
         head = f"<em>{escape(verdict.name)}, {escape(verdict.claimant)}:</em> {escape(verdict.statement)}"
         lead = escape(verdict.apart)
@@ -118,7 +124,17 @@ def answer(
     named = {"confidence": confidence, "grade": grade, "tier": TIER_NAMES[tier]}
     plain = [window, n, *(f"{name}: {value}" for name, value in named.items() if value), f"as of {as_of}"]
     facts = " · ".join(filter(None, (bold, *map(escape, plain))))
-    return Block(box("answer", head, " ".join(filter(None, (lead, word, facts))), escape(sentence)), text)
+    own = {"label": title, "window": window, "interval": interval, "provenance": kind("estimate"), **row}
+    html = box("answer", head, " ".join(filter(None, (lead, word, facts))), escape(sentence))
+    return Block(html, text, _taken([verdict]) if verdict else (of_estimates("answer", title, pd.DataFrame([own])),))
+
+
+def _taken(verdicts: Sequence[Verdict]) -> tuple[Part, ...]:
+    """Return what was found for some readings, to be taken away; nothing where nothing was."""
+    rows = [verdict.model_dump() | {"label": f"{verdict.name}: {verdict.statement}"} for verdict in verdicts]
+    found = pd.DataFrame(rows).rename(columns={"low": "conf_low", "high": "conf_high"}).drop(columns="n")  # in words
+    found = found.dropna(subset=["estimate", "conf_low"], how="all")
+    return () if found.empty else (of_estimates("answer", "", found),)
 
 
 def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
@@ -138,19 +154,21 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
     }
     if not any(verdict.grade for verdict in verdicts):
         del columns["Grade"]
-    return table(pd.DataFrame(columns, dtype=object), caption)
+    return replace(table(pd.DataFrame(columns, dtype=object), caption), parts=_taken(verdicts))
 
 
 # The brief
 
 
-def brief(verdicts: Sequence[Verdict], event: Event) -> Block:
-    """Return the panel that sums up a run: what it is about, and how many readings got which word."""
+def brief(verdicts: Sequence[Verdict], event: Event, *, failed: str = "") -> Block:
+    """Return the panel that sums up a run: what it is about, how many readings got which word, what failed."""
     spoken, told = best(verdicts), apart(verdicts)
     claims = len({verdict.claim for verdict in spoken})
     lead = f"Of {len(spoken)} readings of {claims} claims: {_words(spoken)}." if spoken else "No claim gets a word."
     as_of = f" As of {escape(verdicts[0].as_of)}." if verdicts else ""
     lines, rules = [f"<em>{escape(event.title)}.</em> <strong>{lead}</strong>{as_of}"], []
+    if failed:
+        lines.append(f"<strong>Missing, for they failed in this run:</strong> {escape(failed)}.")
     if spoken:
         parts = []
         for who in dict.fromkeys(party(verdict.claimant) for verdict in spoken):

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -84,7 +84,7 @@ def report(
         _work(run, [job for job in jobs if not job.is_brief])
         # a brief that nobody chose, but that stands beside a report that has just been made again, is made again too
         for brief in briefs or [job for job in waiting if run.made and job.name in published.entries]:
-            _work_brief(run, brief, [job.name for job in scheduled if not job.is_brief])
+            _work_brief(run, brief, [job for job in scheduled if not job.is_brief])
         _publish(run, [job.name for job in scheduled], source)
     for failure in run.failures.values():
         print(failure, file=sys.stderr)
@@ -199,12 +199,22 @@ def _work(run: Run, jobs: list[Job], read: Mapping[str, list[Verdict]] | None = 
             raise
 
 
-def _work_brief(run: Run, brief: Job, inputs: list[str]) -> None:
-    """Make the brief from the verdicts of all others, unless one of them failed."""
-    if run.failures:
-        run.lines[brief.name] = f"not run: it needs {', '.join(run.failures)}"
+def _work_brief(run: Run, brief: Job, inputs: list[Job]) -> None:
+    """Make the brief from the verdicts that there are; it names the reports that failed.
+
+    A report that failed keeps the verdicts that stand published, if they were made of the files that it has now.
+    """
+    failed = [job for job in inputs if job.name in run.failures]
+    stale = [job.name for job in failed if run.entries.get(job.name, {}).get("files") != publish.hashes(job)]
+    there = [job.name for job in inputs if job.name in run.verdicts and job.name not in stale]
+    read = {name: run.verdicts[name] for name in there}
+    if failed and not any(read.values()):
+        run.lines[brief.name] = f"not run: there is no verdict without {', '.join(job.name for job in failed)}"
         return
-    read = {name: run.verdicts[name] for name in inputs if name in run.verdicts}
+    if failed:
+        earlier = " (its verdicts are of an earlier run of this day)"
+        told = ", ".join(f"{job.name}{earlier if read.get(job.name) else ''}" for job in failed)
+        brief = replace(brief, parameters={**brief.parameters, "failed": told})
     (run.stage / "verdicts").mkdir(exist_ok=True)
     for name, found in read.items():
         publish.write_json(run.stage / "verdicts" / f"{name}.json", found)
@@ -213,6 +223,8 @@ def _work_brief(run: Run, brief: Job, inputs: list[str]) -> None:
 
 def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -> None:
     """Execute a notebook and make its PDF, in the temporary folder; a failure is kept in the run."""
+    from analysis.report import takeaway
+
     began, folder = time.monotonic(), run.stage / job.name
     folder.mkdir()
     notebook, page = folder / f"{job.name}.ipynb", folder / f"{job.name}.pdf"
@@ -223,6 +235,7 @@ def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -
         found = [] if job.is_brief else publish.verdicts(verdicts, job)
         footer = publish.footer(notebook, [*found, *read], job)
         pdf.render(notebook, page, as_of=run.as_of, footer=footer, simulated=bool(job.market))
+        taken = takeaway.write(notebook, job)
     except (ReportError, pdf.PdfError, OSError) as error:
         if isinstance(error, ReportError):
             failure = error
@@ -239,12 +252,13 @@ def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -
         "notebook": job.notebook.name,
         "parameters": dict(job.parameters),
         "market": job.market,
-        "files": {file.name: publish.sha256(file) for file in job.files},
+        "files": publish.hashes(job),
         "fingerprint": print_,
         "commit": provenance.commit(),
         "seconds": round(time.monotonic() - began, 1),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "pdf_sha256": publish.sha256(page),
+        "takeaway": {str(file.relative_to(folder)): publish.sha256(file) for file in taken},
     }
     run.verdicts[job.name] = found
     run.lines[job.name] = f"published  {time.monotonic() - began:5.1f} s"
@@ -334,8 +348,9 @@ def _publish(run: Run, scheduled: list[str], panel: str) -> None:
             "reports": {name: run.entries[name] for name in scheduled if name in run.entries},
         }
         publish.write_json(manifest, content)
-        files = [stage / name / f"{name}.{kind}" for name in run.made for kind in ("pdf", "ipynb")]
-        publish.release(folder, [*files, verdicts, manifest], stage)
+        files = chain(*(sorted((stage / name).glob(f"{name}.*")) for name in run.made))
+        before = chain(*(run.published.entries.get(name, {}).get("takeaway", {}) for name in run.made))
+        publish.release(folder, [*files, verdicts, manifest], stage, gone=before)
         for name in run.made:
             (failed / f"{name}.ipynb").unlink(missing_ok=True)
     if not run.failures:
