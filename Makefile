@@ -11,8 +11,9 @@ report: $(READY) ## run what is due in reports/schedule.yml and print the paths 
 test: $(READY) ## run all tests
 	@$(BIN)/python -m pytest
 
-lab: $(READY) ## open the notebooks in JupyterLab
-	@$(BIN)/jupyter lab --notebook-dir=notebooks
+lab: $(READY) ## open JupyterLab at notebooks/README.md; options go in ARGS="--no-browser --port 8899"
+	@$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/README.md \
+		--LabApp.app_settings_dir="$(CURDIR)/notebooks/.lab" $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
 docs: $(READY) ## build the pages of docs/ into docs/_build/html; a warning is an error
 	@$(BIN)/sphinx-build -E -q -W --keep-going docs docs/_build/html && echo docs/_build/html/index.html
@@ -21,7 +22,7 @@ check: $(READY) ## lint, format, types, and notebooks without outputs
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb
+	@$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb notebooks/*/*.ipynb
 	@$(BIN)/python -m analysis check > /dev/null && echo "data: every file as declared"
 
 bench: $(READY) ## time the runner against the plain way, estimators against other libraries, and all of them as a panel grows

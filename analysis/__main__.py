@@ -76,11 +76,18 @@ def _list(asked: argparse.Namespace, root: Path) -> int:
 
 
 def _params(asked: argparse.Namespace, root: Path) -> int:
+    """Show what a scheduled report is given, and where that is not what stands in its notebook."""
     for job in schedule.select(schedule.read(root), [asked.name]):
         if asked.name in (job.name, job.number):  # the brief brings the others along
             print(job.name)
-            for name, field in config.parameters(job.notebook).model_fields.items():
-                print(f"  {name} = {field.default!r}  ({field.title})  {field.description}")
+            fields = config.parameters(job.notebook).model_fields
+            for name, value in schedule.settled([job], {}, datetime.date.today().isoformat())[0].parameters.items():
+                field, said = fields[name], ""
+                if name in schedule.OPTIONS:
+                    said = f"; option {schedule.OPTIONS[name]} sets it"
+                elif value != field.default:
+                    said = f"; by schedule.yml, the notebook has {field.default!r}"
+                print(f"  {name} = {value!r}  ({field.title})  {field.description}{said}")
     return Exit.OK
 
 
@@ -106,7 +113,9 @@ def _check(asked: argparse.Namespace, root: Path) -> int:
     from analysis import data
 
     if asked.accept is not None:
-        data.accept(asked.accept, vintage=asked.vintage or datetime.date.today().isoformat(), root=root / "data")
+        vintage = asked.vintage or datetime.date.today().isoformat()
+        card = data.accept(asked.accept, vintage=vintage, root=root / "data")
+        print(f"{card['path']}: accepted as of {vintage}, {card['bytes']:,} bytes, {card['hash']}\n", flush=True)
     print(data.check(root / "data").to_string(index=False))
     return Exit.OK
 

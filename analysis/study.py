@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import grades
-from analysis.config import Event, Population, read_event
+from analysis.config import Event, Population, located, read_event
 from analysis.errors import DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
@@ -64,7 +64,8 @@ class Study:
         ----------
         settings : mapping
             `event`; `panel_path` and `panel_map` (empty: the file has the schema's own columns), or `sim_preset` and
-            `seed`; and of `Design` the fields `ASKED` where they are parameters, and `conf`, its level.
+            `seed`; and of `Design` the fields `ASKED` where they are parameters, and `conf`, its level. A path goes
+            from the working directory, or from the project's folder where there is no such file.
 
         Raises
         ------
@@ -82,7 +83,8 @@ class Study:
             from analysis.panel import read_panel
 
             platforms = tuple(event.platforms)
-            panel = read_panel(path, map=settings["panel_map"] or None, home=event.home, platforms=platforms)
+            map = located("panel_map", settings["panel_map"]) if settings["panel_map"] else None
+            panel = read_panel(located("panel_path", path), map=map, home=event.home, platforms=platforms)
             study = cls(event, panel, design, tier, Path(path).name if panel.provenance == "simulated" else "", None)
         else:
             from analysis.market import simulate
@@ -203,6 +205,7 @@ class Study:
             said["estimate"] = float(found.value[0])
         return claims.judge(
             *self.event.asked[question],
+            event=self.event,
             tier=self.tier,
             provenance=self.mark,
             market=self.market,
@@ -214,7 +217,7 @@ class Study:
     @property
     def speaks(self) -> str:
         """What the panel may speak for, in a sentence: whether it gives a word on totals, and in which readings."""
-        ledger, asked = claims.readings(), list(self.event.asked.values())
+        ledger, asked = claims.readings(event=self.event), list(self.event.asked.values())
         totals = {*ledger[ledger["totals"]][["claim_id", "reading"]].itertuples(index=False, name=None)}
         on = f"a word on totals ({', '.join(' '.join(pair) for pair in asked if pair in totals) or 'none is asked'})"
         if self.market:

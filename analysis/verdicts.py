@@ -11,14 +11,18 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter, ValidationError, model_validator
 
 from analysis import data
 from analysis.errors import DataError, DesignError
+
+if TYPE_CHECKING:
+    from analysis.config import Event
 
 Word = Literal["Supported", "Contradicted", "Not shown", "Not testable with this data"]
 Level = Literal["high", "moderate", "low"]
@@ -292,13 +296,13 @@ def write(
     data.replace(Path(path), json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
 
 
-def read(folder: str | Path, claims: Sequence[str] | None = None) -> list[Verdict]:
+def read(folder: str | Path, claims: Collection[str] | None = None) -> list[Verdict]:
     """Read all verdicts of a run: of a published folder its verdicts.json, else every file, in the order of names.
 
     Parameters
     ----------
     folder : path
-    claims : sequence of str, optional
+    claims : collection of str, optional
         Keep those on these claims.
 
     Raises
@@ -364,16 +368,16 @@ def party(claimant: str) -> str:
     return claimant.split(" (", maxsplit=1)[0]
 
 
-def unjudged(verdicts: Sequence[Verdict], claims: Sequence[str]) -> list[str]:
-    """Return the readings of these claims, after readings.csv, that no verdict gives its word.
+def unjudged(verdicts: Sequence[Verdict], event: Event) -> list[str]:
+    """Return the readings of an event's claims that no verdict gives its word.
 
     Those that stand apart give none; a claim without a reading stands for itself.
     """
     ledger = data.load("readings")
-    known = (ledger["claim_id"] + " " + ledger["reading"].fillna("")).str.strip()
+    known = [*zip(ledger["claim_id"], ledger["reading"].fillna(""), strict=True), *event.asked.values()]
     judged = {verdict.name for verdict in verdicts if not verdict.apart}
-    names = [name for claim in claims for name in known[ledger["claim_id"] == claim].tolist() or [claim]]
-    return [name for name in names if name not in judged]
+    names = [[" ".join(one).strip() for one in known if one[0] == claim] or [claim] for claim in event.claims]
+    return [name for name in dict.fromkeys(chain(*names)) if name not in judged]
 
 
 def elsewhere(found: Sequence[Verdict]) -> dict[str, list[Verdict]]:

@@ -124,11 +124,11 @@ def test_a_truth_has_a_column_where_any_is_known(known, shown):
 
 def test_threats_are_those_that_the_event_names_and_none_of_a_simulated_market():
     register = claims.threats()
-    shown = blocks.threats(register, ["T07", "T05"])
+    shown = blocks.threats(register[register["threat_id"].isin(["T05", "T07"])])
     assert [row[0][1] for row in Reader(shown.html).rows[1:]] == ["T05", "T07"]
-    assert blocks.threats(register, []).text == "The event names no threats."
+    assert blocks.threats(register.iloc[:0]).text == "The event names no threats."
     style.use("simulated", "a market")
-    assert blocks.threats(register, ["T07"]).html == ""
+    assert blocks.threats(register).html == ""
 
 
 def test_hostile_text_is_text_in_cells_headers_panels_and_alternative_text():
@@ -231,7 +231,7 @@ def test_the_brief_counts_readings_claims_and_words():
     assert "As of 2026-11-01." in text
     assert "By who said it: Amazon (C01) 1 supported, 1 not shown; Trade group (C06) 1 not testable." in text
     assert "Not judged in this run: C01 V3, C02, C03" in text
-    few = EVENT.model_copy(update={"title": "Another one", "claims": ("C01",)})
+    few = EVENT.model_copy(update={"title": "Another one", "claims": {"C01": None}})
     text = re.sub(r"<[^>]+>", "", answers.brief(judged, few).html)
     assert text.startswith("Another one. Of 3")
     assert "Not judged in this run: C01 V3." in text

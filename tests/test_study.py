@@ -150,7 +150,7 @@ def test_a_question_is_judged_by_the_reading_that_the_event_names(simulated):
 
 
 def test_a_question_that_the_event_does_not_ask_gets_no_word(simulated):
-    silent = replace(simulated, event=simulated.event.model_copy(update={"claims": ("C07",)}))
+    silent = replace(simulated, event=simulated.event.model_copy(update={"claims": {"C07": None}}))
     assert silent.judge("growth_not_lower", effect(), **ASKED) is None
     assert simulated.judge("who_is_to_blame", effect(), **ASKED) is None
 
@@ -185,7 +185,7 @@ def test_what_the_panel_may_speak_for_names_the_readings_on_totals_or_the_line_t
     assert (
         "does not give a word on totals (C01 V1, C01 V2, C01 V3). Write `population: census` in its map" in other.speaks
     )
-    silent = replace(other, event=other.event.model_copy(update={"claims": ("C07",)}))
+    silent = replace(other, event=other.event.model_copy(update={"claims": {"C07": None}}))
     assert "a word on totals (none is asked)" in silent.speaks
 
 

@@ -176,7 +176,7 @@ def brief(verdicts: Sequence[Verdict], event: Event, *, failed: str = "") -> Blo
             named, words = ", ".join(dict.fromkeys(one.claim for one in mine)), _words(mine)
             parts.append(f"{escape(who)} ({named}) {words.replace(' with this data', '')}")
         lines.append(f"By who said it: {'; '.join(parts)}.")
-        if absent := unjudged(verdicts, event.claims):
+        if absent := unjudged(verdicts, event):
             lines.append(f"<strong>Not judged in this run:</strong> {', '.join(absent)}.")
         rules.append("Each word follows from a rule that was fixed in advance.")
         rules.append("<em>Not shown</em> never means that there was no effect.")

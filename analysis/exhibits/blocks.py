@@ -222,11 +222,16 @@ def _taken(found: pd.DataFrame | Estimate, headers: Mapping[str, str], caption: 
     return (of_estimates("estimates", caption, rows if "unit" in rows else rows.assign(unit=unit)),)
 
 
-def threats(register: pd.DataFrame, named: Sequence[str]) -> Block:
-    """Return the table of those threats of the register whose ids an event names; nothing in a simulated market."""
+def sections(titled: Sequence[tuple[str, pd.DataFrame]]) -> Block:
+    """Return titled tables, as an audit of a panel has them, one below the other; what is counted has no decimals."""
+    tables = [table(rows, title, decimals=dict.fromkeys(rows.select_dtypes("integer"), 0)) for title, rows in titled]
+    return reduce(add, tables)
+
+
+def threats(rows: pd.DataFrame) -> Block:
+    """Return the table of the threats of an event; nothing in a simulated market."""
     if LOOK.simulated:
         return Block("", "")
-    rows = register[register["threat_id"].isin(named)]
     if rows.empty:
         return note("The event names no threats.")
     columns = {"threat_id": "Id", "months": "When", "event": "What", "hits": "Hits", "threatens": "Threatens"}
