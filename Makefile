@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: report test lab check bench size audit coverage clean
+.PHONY: report test lab docs check bench size audit coverage clean
 
 report: $(READY) ## run what is due in reports/schedule.yml and print the paths of the PDFs
 	@$(BIN)/python -m analysis report
@@ -11,14 +11,18 @@ report: $(READY) ## run what is due in reports/schedule.yml and print the paths 
 test: $(READY) ## run all tests
 	@$(BIN)/python -m pytest
 
-lab: $(READY) ## open the notebooks in JupyterLab
-	@$(BIN)/jupyter lab --notebook-dir=notebooks
+lab: $(READY) ## open JupyterLab at notebooks/README.md; options go in ARGS="--no-browser --port 8899"
+	@$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/README.md \
+		--LabApp.app_settings_dir="$(CURDIR)/notebooks/.lab" $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
+
+docs: $(READY) ## build the pages of docs/ into docs/_build/html; a warning is an error
+	@$(BIN)/sphinx-build -E -q -W --keep-going docs docs/_build/html && echo docs/_build/html/index.html
 
 check: $(READY) ## lint, format, types, and notebooks without outputs
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb
+	@$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb notebooks/*/*.ipynb
 	@$(BIN)/python -m analysis check > /dev/null && echo "data: every file as declared"
 
 bench: $(READY) ## time the runner against the plain way, estimators against other libraries, and all of them as a panel grows
@@ -35,7 +39,7 @@ audit: $(READY) ## hold every estimand against the truth of the simulated market
 coverage: audit
 
 clean: ## remove the environment, caches and scratch files; published reports stay
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache reports/scratch reports/failed
+	rm -rf .venv build docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache reports/scratch reports/failed
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): requirements.txt requirements-uv.txt pyproject.toml

@@ -9,6 +9,7 @@ _PLACES = {
     "estimate_all": "estimands.catalogue",
     "exposure_effects": "frames",
     "honest_bounds": "frames",
+    "load_estimates": "report.takeaway",
     "noninferiority": "frames",
     "permutation_did": "estimators.synthetic",
     "read_panel": "panel",

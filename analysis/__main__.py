@@ -76,11 +76,18 @@ def _list(asked: argparse.Namespace, root: Path) -> int:
 
 
 def _params(asked: argparse.Namespace, root: Path) -> int:
+    """Show what a scheduled report is given, and where that is not what stands in its notebook."""
     for job in schedule.select(schedule.read(root), [asked.name]):
         if asked.name in (job.name, job.number):  # the brief brings the others along
             print(job.name)
-            for name, field in config.parameters(job.notebook).model_fields.items():
-                print(f"  {name} = {field.default!r}  ({field.title})  {field.description}")
+            fields = config.parameters(job.notebook).model_fields
+            for name, value in schedule.settled([job], {}, datetime.date.today().isoformat())[0].parameters.items():
+                field, said = fields[name], ""
+                if name in schedule.OPTIONS:
+                    said = f"; option {schedule.OPTIONS[name]} sets it"
+                elif value != field.default:
+                    said = f"; by schedule.yml, the notebook has {field.default!r}"
+                print(f"  {name} = {value!r}  ({field.title})  {field.description}{said}")
     return Exit.OK
 
 
@@ -90,17 +97,25 @@ def _check(asked: argparse.Namespace, root: Path) -> int:
         if asked.accept is not None:
             raise DesignError(f"Option --accept {asked.accept}: it goes with files in data/; leave it or --panel out.")
         from analysis import study
-        from analysis.estimands.design import Design
 
-        found = study.Study.open(own | {"conf": Design.level})
-        print(f"{asked.panel}: {study.sentence(found.panel)}\n{found.line}\n")
-        print(study.printed(study.inventory(found.panel)), flush=True)
-        print("\n" + study.printed(study.estimable(found.panel, found.design)))
+        today = datetime.date.today().isoformat()
+        found = study.Study.open(schedule.asked(root, own, _given(asked.parameters), today))
+        panel, design = found.panel, found.design
+        print(f"{asked.panel}: {study.sentence(panel)}", *found.lines, found.speaks, sep="\n", end="\n\n")
+        print(study.printed([*study.inventory(panel), *study.window(panel, design)]), flush=True)
+        if nearest := design.fitted(panel):
+            other = "" if nearest == design else f"What follows is of the window that fits: {nearest.given}\n\n"
+            print(f"\n{other}{study.printed(study.estimable(panel, nearest))}", flush=True)
+        design.sample(panel)  # refused where it does not fit, with what to write
         return Exit.OK
+    if asked.parameters:
+        raise DesignError(f"Option -p {asked.parameters[0]}: it goes with a panel of your own; give --panel FILE too.")
     from analysis import data
 
     if asked.accept is not None:
-        data.accept(asked.accept, vintage=asked.vintage or datetime.date.today().isoformat(), root=root / "data")
+        vintage = asked.vintage or datetime.date.today().isoformat()
+        card = data.accept(asked.accept, vintage=vintage, root=root / "data")
+        print(f"{card['path']}: accepted as of {vintage}, {card['bytes']:,} bytes, {card['hash']}\n", flush=True)
     print(data.check(root / "data").to_string(index=False))
     return Exit.OK
 
@@ -205,7 +220,11 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--preset", required=True, metavar="NAME", help="such as mid_3k; a wrong one lists them")
     simulate.add_argument("--seed", required=True, type=int, metavar="N", help="whole number of at least 0")
     simulate.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for panel and truth")
-    for added, about in ((report, "a parameter, with --out"), (simulate, "a parameter of the market")):
+    for added, about in (
+        (report, "a parameter, with --out"),
+        (check, "a parameter of the reports on the panel"),
+        (simulate, "a parameter of the market"),
+    ):
         added.add_argument(
             "-p", dest="parameters", action="append", default=[], metavar="KEY=VALUE", help=f"set {about}"
         )
@@ -213,7 +232,9 @@ def _parser() -> argparse.ArgumentParser:
         (report, "run on a panel of your own; with --out"),
         (check, "audit a panel of your own instead"),
     ):
-        added.add_argument("--panel", type=Path, metavar="FILE", help=f"{about}: CSV or Parquet")
+        added.add_argument(
+            "--panel", type=Path, metavar="FILE", help=f"{about}: .csv, .csv.gz, .tsv, .parquet, .xlsx or .dta"
+        )
         added.add_argument("--map", type=Path, metavar="MAP.yml", help="what that panel calls its columns")
         added.add_argument("--event", metavar="NAME", help=f"the event of that panel ({config.ON_RECORD})")
     return parser

@@ -52,6 +52,19 @@ def load(path: Path, model: type[Model]) -> Model:
         raise DataError(f"{path}, key {key or 'of the file'}: {asked}; found {found}; correct it") from None
 
 
+def located(name: str, path: str) -> Path:
+    """Return the file that a parameter names: from where its kernel runs, or else from the project's folder.
+
+    Neither is a `DataError`. A whole path is returned as it is: who reads the file says what is missing.
+    """
+    places = [*dict.fromkeys((Path.cwd(), ROOT))]
+    found = [place / path for place in places if (place / path).is_file() or Path(path).is_absolute()]
+    if not found:
+        nowhere = ", nor in ".join(map(str, places))
+        raise DataError(f"{name} = {path!r} was asked for; there is no such file in {nowhere}; correct the path")
+    return found[0]
+
+
 def as_day(text: str, pattern: str) -> str | None:
     """Return a date in a format of strptime as YYYY-MM-DD, of a month its first day; None for anything else."""
     if pattern == ISO_MONTH:  # strptime would take 2021-5 too
@@ -186,8 +199,27 @@ class Map(_Written):
         return next((rates[key] for key in (month, month[:4], "") if key in rates), math.nan)
 
 
+class Claim(_Written):
+    """What was said of an event, in the event's own file."""
+
+    claimant: Text
+    readings: Annotated[dict[Text, Text], Field(min_length=1)]  # question of the reports: what was said that it tests
+
+
+class Threat(_Written):
+    """What else happened in the months of an event, in print, in the event's own file."""
+
+    when: Text
+    what: Text
+    hits: Text
+    threatens: Text  # estimands
+
+
+_BY_ID = BeforeValidator(lambda given: dict.fromkeys(map(str, given)) if isinstance(given, list | tuple) else given)
+
+
 class Event(_Written):
-    """One crackdown, as reports know it."""
+    """One crackdown, as reports know it. Of its claims and threats it holds each, or names rows of the ledgers."""
 
     title: Text  # in print, as a noun phrase
     home: Text  # code of the platform that closed accounts, the first of `platforms`
@@ -196,9 +228,9 @@ class Event(_Written):
     origin: Text  # code of the firms whose growth is asked about
     origin_name: Text  # the adjective in print
     waves: Annotated[tuple[Month, ...], Field(min_length=1)]  # months of the closures
-    readings: dict[Text, ClaimAndReading]  # by question that public totals or a panel can answer
-    claims: Texts  # rows of claims.csv that reports and the brief speak of
-    threats: Texts  # rows of threats.csv
+    readings: dict[Text, ClaimAndReading] = {}  # rows of readings.csv by question that the reports can answer
+    claims: Annotated[dict[Text, Claim | None], _BY_ID] = {}  # by id; None is a row of claims.csv
+    threats: Annotated[dict[Text, Threat | None], _BY_ID] = {}  # by id; None is a row of threats.csv
     opened: Texts = ()  # platforms that opened to the origin alone in these months
 
     @model_validator(mode="after")
@@ -215,9 +247,19 @@ class Event(_Written):
         return self
 
     @property
+    def own(self) -> dict[str, Claim]:
+        """The claims that the event holds, by id."""
+        return {name: claim for name, claim in self.claims.items() if claim}
+
+    @property
     def asked(self) -> dict[str, tuple[str, str]]:
-        """The readings of claims that the event names."""
-        return {question: reading for question, reading in self.readings.items() if reading[0] in self.claims}
+        """Claim and reading by question, of the claims that the event names or holds; several of one are V1, V2."""
+        named = {question: reading for question, reading in self.readings.items() if reading[0] in self.claims}
+        return named | {
+            question: (name, f"V{number}" if len(claim.readings) > 1 else "")
+            for name, claim in self.own.items()
+            for number, question in enumerate(claim.readings, start=1)
+        }
 
     @property
     def on_record(self) -> bool:
@@ -230,20 +272,26 @@ def read_event(name: str, *, on_record: bool = False) -> Event:
     """Read an event of ``data/events``, or any ``.yml`` file; with `on_record` only if the public figures are of it."""
     from analysis import data
 
-    path = Path(name) if name.endswith(".yml") else EVENTS / f"{name}.yml"
+    path = located("event", name) if name.endswith(".yml") else EVENTS / f"{name}.yml"
     if not path.is_file():
         there = ", ".join(sorted(file.stem for file in EVENTS.glob("*.yml")))
         raise DesignError(f"the event {name!r} was asked for; there are {there}; name one of these")
-    event, ledger = load(path, Event), data.load("readings")
+    event, ledger, known = load(path, Event), data.load("readings"), {*data.load("claims")["claim_id"]}
     readings = {*zip(ledger["claim_id"], ledger["reading"].fillna(""), strict=True)}
-    for asked, wrong in (
-        ("claims", {*event.claims} - {*data.load("claims")["claim_id"]}),
-        ("threats", {*event.threats} - {*data.load("threats")["threat_id"]}),
-        ("readings", {" ".join(pair) for pair in {*event.readings.values()} - readings}),
+    threats = {*data.load("threats")["threat_id"]}
+    questions = [question for claim in event.own.values() for question in claim.readings]
+    answered = load(EVENTS / f"{ON_RECORD}.yml", Event).readings
+    for key, asked, wrong in (
+        ("claims", "rows of claims.csv", {*event.claims} - {*event.own} - known),
+        ("claims", "ids other than those of claims.csv", {*event.own} & known),
+        ("threats", "rows of threats.csv", {name for name, threat in event.threats.items() if not threat} - threats),
+        ("readings", "rows of readings.csv", {" ".join(pair) for pair in {*event.readings.values()} - readings}),
+        ("readings", f"questions among {', '.join(answered)}", {*event.readings, *questions} - {*answered}),
+        ("readings", "different questions", {one for one in questions if questions.count(one) > 1}),
     ):
         if wrong:
             found = ", ".join(sorted(wrong))
-            raise DataError(f"{path}, key {asked}: rows of {asked}.csv were asked for; found {found}; mend the file")
+            raise DataError(f"{path}, key {key}: {asked} were asked for; found {found}; mend the file")
     if on_record and not event.on_record:
         raise DesignError(
             f"public figures of {event.title!r} were asked for; those of data/facts are of the event {ON_RECORD}; "

@@ -75,5 +75,5 @@ def intervals(rows: pd.DataFrame, *, title: str, unit: str, xlabel: str, reason:
         axes.scatter(rows["estimate"], rows.index, **point)
         axes.set_yticks(rows.index, [cut(term, WORD) for term in rows["term"]])
         axes.set(xlabel=unit, ylim=(len(rows) - 0.5, -0.5))
-    axes.set_title(fill(cut(title, SENTENCE), 70))
+    axes.set_title(fill(cut(title, SENTENCE), 70), loc="left")
     return axes

@@ -8,11 +8,17 @@ from operator import index
 from typing import Any
 
 
-class DataError(ValueError):
+class _RefusalError(ValueError):
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows, as IPython asks: the message says it all, and the lines of code say nothing."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class DataError(_RefusalError):
     """The input is not what it says it is."""
 
 
-class DesignError(ValueError):
+class DesignError(_RefusalError):
     """What is asked for is not identified by this design or these data."""
 
 

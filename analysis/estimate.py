@@ -28,6 +28,7 @@ NO_TERM = ("",)  # of a refusal: whatever is asked of it is refused for the same
 STEP = 1e-30  # of a complex derivative: no difference is taken, so the smaller the better
 DRAWS = 10_000  # of the largest t statistic
 NOTHING_LEFT = 1e-9  # share of a total that is left without a cluster, below which it is rounding
+NO_SPREAD = "nothing behind it varies: its error would be zero, which says nothing of chance"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -65,8 +66,8 @@ class Estimate(Shown):
         What the estimator found on the way.
     clusters : array[cluster], optional
         Labels of the rows of `by_cluster`.
-    design, digest : Design and str
-        What was asked of which panel, so that the estimate can be made again.
+    design, digest, months : Design, str and str
+        What was asked of which panel, so that the estimate can be made again; and the months of the window, in words.
     provenance : {"estimate", "simulated"}
         What the numbers are made of, for the sign behind them.
     """
@@ -89,6 +90,7 @@ class Estimate(Shown):
     clusters: npt.NDArray[Any] | None = None
     design: Any = None
     digest: str = ""
+    months: str = ""
     provenance: str = "estimate"
 
     def __post_init__(self) -> None:
@@ -113,6 +115,26 @@ class Estimate(Shown):
         """Standard errors, float64[term]; NaN where there are none."""
         variance = np.clip(np.diag(self.covariance), 0, None)  # rounding may leave nothing just below zero
         return np.asarray(np.sqrt(variance))
+
+    @cached_property
+    def stated(self) -> Estimate:
+        """What may be said of it: a term whose error is zero but for rounding has the reason in place of a number."""
+        nothing = self.std_error <= NOTHING_LEFT * np.fmax(1.0, np.abs(self.value))
+        if not nothing.any():
+            return self
+        reasons = [self.reason] if np.isnan([self.value, self.std_error, *self.ends]).any() else []
+        reasons += [NO_SPREAD] if np.isfinite(self.value[nothing]).any() else []
+        return self.without(nothing, "; ".join(reasons))
+
+    def without(self, terms: Bools, reason: str) -> Estimate:
+        """Take value, error and interval off some terms, bool[term], for the reason that is given from now on."""
+        return replace(
+            self,
+            value=np.where(terms, np.nan, self.value),
+            covariance=np.where(np.logical_or.outer(terms, terms), np.nan, self.covariance),
+            limits=np.where(terms, np.nan, self.ends),
+            reason=reason,
+        )
 
     @property
     def influence(self) -> Floats:
@@ -174,8 +196,8 @@ class Estimate(Shown):
         return self.rows.iloc[self._place(term)]
 
     def bounds(self, term: str) -> tuple[float, float] | None:
-        """Return the interval of one term, or None where there is none."""
-        low, high = self.ends[:, self._place(term)]
+        """Return the interval of one term, or None where there is none, or none that may be :attr:`stated`."""
+        low, high = self.stated.ends[:, self._place(term)]
         return None if np.isnan(low) or np.isnan(high) else (float(low), float(high))
 
     def __getitem__(self, terms: str | Sequence[str]) -> Estimate:
@@ -310,23 +332,29 @@ class Estimate(Shown):
         )
 
     def __format__(self, spec: str) -> str:
-        """Write a term: its value; "unit": with its unit, "interval": its ends, "both", "all": both; or the reason."""
+        """Write a term: its value; "unit": with its unit, "interval": its ends, "both", "all": both.
+
+        Where there is none a few words say so, for a sentence; "all" gives the reason.
+        """
         if len(self.terms) != 1 or spec not in ("", "unit", "interval", "both", "all"):
             raise DesignError(
                 f"{self.estimand} was to be written as {spec!r}; it has the terms {list(self.terms)}, and the formats "
                 "are unit, interval, both and all; name one of each"
             )
+        if self.stated is not self:
+            return format(self.stated, spec)
         low, high = self.ends[:, 0]
         point = "" if np.isnan(self.value[0]) else quantity(float(self.value[0]), self.unit)
         within = "" if np.isnan([low, high]).any() else span(float(low), float(high), self.unit)
+        why = f" ({self.reason})" if spec == "all" and not within else ""
         if not point and not within:
-            return f"{NOT_ESTIMABLE} ({self.reason})"
+            return NOT_ESTIMABLE + why
         written = within if not point or (within and spec == "interval") else point
         if spec in ("both", "all") and point and within:
             written = f"{point} [{within}]"
         unit = f" {self.unit}" if spec in ("unit", "all") else ""
-        why = f" ({self.reason})" if spec in ("interval", "both", "all") and not within else ""
-        return f"{written}{unit} {MARKS[self.provenance]}{why}"
+        lacking = " (no interval)" if spec in ("interval", "both") and not within else ""
+        return f"{written}{unit} {MARKS[self.provenance]}{lacking or why}"
 
 
 def effective(square: Floats, fourth: Floats) -> Floats:
@@ -430,6 +458,7 @@ def beside(parts: Mapping[str, Estimate], *, estimand: str, **fields: Any) -> Es
         limits=np.hstack([one.ends for one in made]),
         n=[int(np.max(one.n)) for one in made],
         level=made[0].level,
+        df=np.concatenate([one.freedom for one in made]),
         columns=apart,
         **fields,
     )

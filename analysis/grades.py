@@ -130,13 +130,11 @@ def plausible(closed: float | None, audit: pd.DataFrame) -> tuple[str, ...]:
     return (*PLAUSIBLE, *few, *(name for name in PLAIN if plain.PRESETS[name].closed_groups in groups))
 
 
-def beside(rows: pd.DataFrame, preset: str, closed: float | None, *, audit: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Put beside each estimate the grade that the design audit gives its estimator.
+def worst(preset: str, closed: float | None, *, audit: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return the grade that the design audit gives each estimator, and where it comes from.
 
     Parameters
     ----------
-    rows : DataFrame
-        With a column `id`.
     preset : str
         Preset of the simulated market. Empty for a panel that was brought: then the worst grade over the presets of
         both judges that it could be, :func:`plausible`; presets that give no grade are passed over.
@@ -148,13 +146,19 @@ def beside(rows: pd.DataFrame, preset: str, closed: float | None, *, audit: pd.D
     Returns
     -------
     DataFrame
-        `rows` with the column `grade`, "not graded" where the audit does not know the id.
+        By `id`: `grade`, and the `preset` and `judge` that give it, of several the one of least coverage.
     """
     table = data.load("audit") if audit is None else audit
     presets = [preset] if preset else plausible(closed, table)
     graded = table[table["grade"].isin(GRADES) & table["preset"].isin(presets)]
-    worst = graded.groupby("id")["grade"].agg(lambda grades: max(grades, key=GRADES.index))
-    return rows.assign(grade=rows["id"].map(worst).fillna(NOT_GRADED))
+    graded = graded.assign(judge=judge(graded["preset"]), order=graded["grade"].map(GRADES.index))
+    ordered = graded.sort_values(["order", "coverage"], ascending=[False, True], kind="stable")
+    return ordered.drop_duplicates("id").set_index("id")[["grade", "preset", "judge"]]
+
+
+def beside(rows: pd.DataFrame, preset: str, closed: float | None, *, audit: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return rows with an `id` and the column `grade` of :func:`worst`; "not graded" where the audit has none."""
+    return rows.assign(grade=rows["id"].map(worst(preset, closed, audit=audit)["grade"]).fillna(NOT_GRADED))
 
 
 def overview(audit: pd.DataFrame) -> pd.DataFrame:

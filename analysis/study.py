@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis import grades, verdicts
-from analysis.config import Event, read_event
+from analysis import grades
+from analysis.config import Event, Population, located, read_event
 from analysis.errors import DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
-from analysis.estimands.design import Design, attempt
+from analysis.estimands.design import FEWEST_BASE, LATEST, Design, attempt
+from analysis.estimands.used import LEFT, USED, used_and_left_out
 from analysis.estimate import Estimate
 from analysis.evidence import claims
 from analysis.verdicts import Verdict
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from analysis.panel import Panel
 
 Sections = list[tuple[str, pd.DataFrame]]
+NOT_REPRESENTATIVE: Population = "not representative"  # of the sellers that claims are about
 QUANTILES = ("least", "quarter", "half", "three quarters", "most")
 ASKED = ("comparison", "post_from", "post_to", "base_months", "anticipation", "cluster")  # of a design, by a notebook
 
@@ -62,7 +64,8 @@ class Study:
         ----------
         settings : mapping
             `event`; `panel_path` and `panel_map` (empty: the file has the schema's own columns), or `sim_preset` and
-            `seed`; and of `Design` the fields `ASKED` where they are parameters, and `conf`, its level.
+            `seed`; and of `Design` the fields `ASKED` where they are parameters, and `conf`, its level. A path goes
+            from the working directory, or from the project's folder where there is no such file.
 
         Raises
         ------
@@ -80,7 +83,8 @@ class Study:
             from analysis.panel import read_panel
 
             platforms = tuple(event.platforms)
-            panel = read_panel(path, map=settings["panel_map"] or None, home=event.home, platforms=platforms)
+            map = located("panel_map", settings["panel_map"]) if settings["panel_map"] else None
+            panel = read_panel(located("panel_path", path), map=map, home=event.home, platforms=platforms)
             study = cls(event, panel, design, tier, Path(path).name if panel.provenance == "simulated" else "", None)
         else:
             from analysis.market import simulate
@@ -148,10 +152,20 @@ class Study:
         """Names in print of the codes of platforms and of the origin."""
         return {**self.event.platforms, self.event.origin: self.event.origin_name}
 
+    @property
+    def aside(self) -> str:
+        """Of which firms alone it speaks where the panel does not stand for others; else empty."""
+        apart = self.panel.population == NOT_REPRESENTATIVE
+        return f"In this panel of {len(self.panel.firms):,} firms, not representative:" if apart else ""
+
+    @property
+    def like(self) -> tuple[str, int]:
+        """Preset of the market, empty for a panel that was brought, and closed firms: what grades go by."""
+        return self.truth.market.preset if self.truth else "", self.panel.count_closed(cut=self.design.cut)
+
     def graded(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return rows with the grades of the design audit for a market or a panel such as this; a refusal as it is."""
-        preset, closed = self.truth.market.preset if self.truth else "", self.panel.count_closed(cut=self.design.cut)
-        return rows if isinstance(rows, Estimate) else grades.beside(rows, preset, closed)
+        return rows if isinstance(rows, Estimate) else grades.beside(rows, *self.like)
 
     def judge(
         self,
@@ -181,31 +195,56 @@ class Study:
         """
         if question not in self.event.asked:
             return None
-        (grade,) = self.graded(pd.DataFrame({"id": [found.estimand]}))["grade"]
+        audited = grades.worst(*self.like)
+        if found.estimand in audited.index:
+            grade, preset, judge = audited.loc[found.estimand]
+            said |= {"grade": grade, "graded": f"preset {preset}, judge {judge}"}
         said |= {} if margin is None else {"margin": margin}
         said |= {} if placebo is None or margin is None else claims.checked(placebo, margin)
         if not np.isnan(found.value[0]):
             said["estimate"] = float(found.value[0])
         return claims.judge(
             *self.event.asked[question],
+            event=self.event,
             tier=self.tier,
             provenance=self.mark,
             market=self.market,
             interval=found.bounds(found.terms[0]),
-            grade=grade if grade in verdicts.GRADES else "",
+            aside=self.aside,
             **said,
         )
 
     @property
-    def line(self) -> str:
-        """The event, and the closures in its waves and in other months, in a sentence for the data of a report."""
+    def speaks(self) -> str:
+        """What the panel may speak for, in a sentence: whether it gives a word on totals, and in which readings."""
+        ledger, asked = claims.readings(event=self.event), list(self.event.asked.values())
+        totals = {*ledger[ledger["totals"]][["claim_id", "reading"]].itertuples(index=False, name=None)}
+        on = f"a word on totals ({', '.join(' '.join(pair) for pair in asked if pair in totals) or 'none is asked'})"
+        if self.market:
+            return f"Population: {self.panel.population}; the panel is simulated, so it gives no claim a word."
+        if not self.aside:
+            return f"Population: {self.panel.population}; the panel gives {on} too."
+        return (
+            f"Population: not representative of all sellers, or not said; the panel does not give {on}. Write "
+            "`population: census` in its map if it holds all sellers, or `population: sample` and a column weight."
+        )
+
+    @property
+    def lines(self) -> list[str]:
+        """The event with the closures in its waves and in other months, and each doubt about the file, in sentences."""
         months = self.closed_by_month
         other = months[~months.index.isin(self.event.waves)]
         apart = ", ".join(f"{month} ({number})" for month, number in other.items())
-        return (
+        event = (
             f"Event: {self.event.title}{', as simulated' if self.market else ''}; firms closed, in whole or part, in "
             f"its waves: {months.sum() - other.sum():,}, in other months: {apart or 'none'}."
         )
+        return [event, *(f"Doubtful: {doubt}" for doubt in self.panel.doubts)]
+
+    @property
+    def line(self) -> str:
+        """The same on one line, for the data of a report."""
+        return " ".join(self.lines)
 
     def true(self) -> dict[str, float]:
         """Return the true value of every estimand in the design's window, by id; empty where it is not known."""
@@ -283,12 +322,36 @@ def inventory(panel: Panel, *, cut: float = Design.cut) -> Sections:
     ]
 
 
+def window(panel: Panel, design: Design) -> Sections:
+    """Say in a table which months the panel can carry, and which window of them is nearest to what a design asks for.
+
+    Empty where no firm is closed.
+    """
+    closures = panel.first_treated(cut=design.cut)
+    if not np.isfinite(closures).any():
+        return []
+    wave, fitted = int(closures.min()), design.fitted(panel)
+    first, last = max(0, 12 - wave), min(LATEST, len(panel.months) - 1 - wave)
+    rows = [
+        ("first wave", f"{panel.months[wave]}, after {_counted(wave, 'month')}; {len(panel.months) - wave} from it on"),
+        ("base_months can be", f"{FEWEST_BASE} to {wave}" if wave >= FEWEST_BASE else "none: too few before the wave"),
+        (
+            "months of the window can be",
+            f"{first} to {last}" if first <= last else "none: each needs one a year earlier",
+        ),
+        ("asked for", design.given),
+        ("nearest that fits", fitted.given if fitted else "none"),
+    ]
+    return [("Window", pd.DataFrame(rows, columns=["what", "found"]))]
+
+
 def estimable(panel: Panel, design: Design) -> Sections:
-    """Say in titled tables which firms a design compares, how exposed they are, and which effects they would show.
+    """Say in titled tables which firms a design uses, how exposed they are, and which effects they would show.
 
     Of an estimand there is whether it can be estimated or why not, and the smallest effect seen with a power of 80 per
-    cent, from its standard error; of E1a also that from placebo closures of spared firms. No estimate is shown. A panel
-    without a closed firm, or that cannot carry the design, is a `DesignError`.
+    cent, from its standard error; of E1a also that from placebo closures of spared firms; the firms that it uses, and
+    those left out with the reason; and the grade of its method with where that comes from. No estimate is shown. A
+    panel without a closed firm, or that cannot carry the design, is a `DesignError`.
     """
     sample = design.sample(panel)
     compared = [
@@ -312,6 +375,8 @@ def estimable(panel: Panel, design: Design) -> Sections:
     placebos = attempt(smallest_effect, panel, design)  # first, for it needs most memory
     rows = estimate_all(panel, design).rows
     able = np.isfinite(rows["std_error"].to_numpy(float))
+    rows["reason"] = rows["reason"].replace("", "no error can be given")
+    whys = [*dict.fromkeys(rows["reason"][~able])]
     effects = pd.DataFrame(
         {
             "id": rows["id"],
@@ -319,7 +384,9 @@ def estimable(panel: Panel, design: Design) -> Sections:
             "firms": [f"{number:,.0f}" if one else "" for number, one in zip(rows["n"], able, strict=True)],
             "smallest effect seen": rows["mde"],
             "unit": rows["unit"],
-            "estimable": np.where(able, "estimable", rows["reason"].replace("", "no error can be given")),
+            "estimable": np.where(
+                able, "estimable", rows["reason"].map({why: f"no ({place})" for place, why in enumerate(whys, 1)})
+            ),
         }
     )
     smallest = pd.DataFrame({"what": ["not estimable"], "found": [placebos.reason]})
@@ -333,11 +400,19 @@ def estimable(panel: Panel, design: Design) -> Sections:
         smallest = rows.assign(what=[*asked]).rename(columns={"estimate": "per cent", "std_error": "Monte Carlo error"})
         smallest["placebo closures"] = f"{placebos.counts['draws']} draws, within {placebos.details['within']}"
         smallest = smallest[["what", "per cent", "Monte Carlo error", "placebo closures"]]
+    used = used_and_left_out(panel, design)
+    words = [(name, meaning) for name, meaning in (USED | LEFT).items() if name in used]
+    audited = grades.worst("", panel.count_closed(cut=design.cut)).reindex(effects["id"][able])
+    audited["grade"] = audited["grade"].fillna(grades.NOT_GRADED)
     return [
         ("Firms and months compared", pd.DataFrame(compared, columns=["what", "found"])),
         ("Exposure of firms never closed, per cent of their category", exposed.rename_axis("origin").reset_index()),
         ("What can be estimated", effects),
+        ("Why not", pd.DataFrame({"no": [f"({place})" for place in range(1, len(whys) + 1)], "reason": whys})),
+        ("Firms used and left out, each once", used),
+        ("What these columns count: the first three are used", pd.DataFrame(words, columns=["column", "firms"])),
         ("Smallest effect on closed firms (E1a), by placebo closures of spared firms", smallest),
+        ("Grade of each method, the worst in panels that this one could be", audited.fillna("").reset_index()),
     ]
 
 

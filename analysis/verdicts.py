@@ -1,7 +1,8 @@
 """From a claim and an estimate to one of four words, by rules that depend on the kind of claim, never on its content.
 
 Confidence is separate from the word, and has a rule of its own (:func:`confidence`). A simulated market gives a claim
-no word: what it says stands apart, as "If the market were as simulated (preset, seed), then: ...".
+no word: what it says stands apart, as "If the market were as simulated (preset, seed), then: ...". So does what a panel
+that is not representative says of totals.
 """
 
 from __future__ import annotations
@@ -10,14 +11,18 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter, ValidationError, model_validator
 
 from analysis import data
 from analysis.errors import DataError, DesignError
+
+if TYPE_CHECKING:
+    from analysis.config import Event
 
 Word = Literal["Supported", "Contradicted", "Not shown", "Not testable with this data"]
 Level = Literal["high", "moderate", "low"]
@@ -28,6 +33,7 @@ SUPPORTED, CONTRADICTED, NOT_SHOWN, NOT_TESTABLE = WORDS
 CONFIDENCE: tuple[Level, ...] = get_args(Level)
 TIERS: tuple[Tier, ...] = get_args(Tier)
 GRADES: tuple[Grade, ...] = get_args(Grade)
+DO_NOT_USE = GRADES[-1]
 SAME_COUNT = 0.10  # two counts of one thing agree when they differ by at most this share
 AS_LARGE = 1.0  # breakdown value from which a finding survives a drift as large as the largest one before
 
@@ -67,6 +73,8 @@ class Verdict(BaseModel):
         Data tier, and whether the numbers are real, estimated or simulated.
     market : str
         What the market was where the numbers are simulated: ``"mid_3k, seed 1"``, or the panel's file; else empty.
+    aside : str
+        Of which firms alone it speaks, where it gives no word because the panel does not stand for others; else empty.
     grade : str
         What the design audit says of the estimator; empty where it says nothing.
     why, change : str
@@ -107,6 +115,7 @@ class Verdict(BaseModel):
     panel: str = ""
     report: str = ""
     market: str = ""
+    aside: str = ""
     grade: Grade = ""
 
     @property
@@ -120,9 +129,14 @@ class Verdict(BaseModel):
         return self.provenance == "simulated"
 
     @property
+    def apart(self) -> str:
+        """Of what it speaks where it gives no word, a simulated market or the panel's own firms; else empty."""
+        return condition(self.market) if self.simulated else self.aside
+
+    @property
     def said(self) -> str:
-        """The word as a sentence may give it: with its condition where the market is simulated."""
-        return f"{condition(self.market)} {self.word}" if self.simulated else self.word
+        """The word as a sentence may give it: with its condition where it stands apart."""
+        return f"{self.apart} {self.word}".strip()
 
     @model_validator(mode="after")
     def _fits(self) -> Verdict:
@@ -282,13 +296,13 @@ def write(
     data.replace(Path(path), json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
 
 
-def read(folder: str | Path, claims: Sequence[str] | None = None) -> list[Verdict]:
+def read(folder: str | Path, claims: Collection[str] | None = None) -> list[Verdict]:
     """Read all verdicts of a run: of a published folder its verdicts.json, else every file, in the order of names.
 
     Parameters
     ----------
     folder : path
-    claims : sequence of str, optional
+    claims : collection of str, optional
         Keep those on these claims.
 
     Raises
@@ -336,14 +350,17 @@ def best(found: Iterable[Verdict]) -> list[Verdict]:
     """Return the verdict that gives each reading its word, in the order of the claims.
 
     A panel goes before listed firms, and these before public facts; but "not testable" with one kind of data never
-    displaces what another could test. Among equals the first notebook speaks. Simulated verdicts give no word.
+    displaces what another could test. Among equals the first notebook speaks. Verdicts that stand apart give no word.
     """
-    return _foremost(verdict for verdict in found if not verdict.simulated)
+    return _foremost(verdict for verdict in found if not verdict.apart)
 
 
-def simulated(found: Iterable[Verdict]) -> dict[str, Verdict]:
-    """Return what a simulated market says, by name of the reading; chosen among several as in :func:`best`."""
-    return {verdict.name: verdict for verdict in _foremost(verdict for verdict in found if verdict.simulated)}
+def apart(found: Sequence[Verdict]) -> dict[str, dict[str, Verdict]]:
+    """Return what stands apart and gives no word, by what it speaks of and name of the reading; chosen as in `best`."""
+    return {
+        about: {verdict.name: verdict for verdict in _foremost(one for one in found if one.apart == about)}
+        for about in sorted({one.apart for one in found} - {""})
+    }
 
 
 def party(claimant: str) -> str:
@@ -351,16 +368,16 @@ def party(claimant: str) -> str:
     return claimant.split(" (", maxsplit=1)[0]
 
 
-def unjudged(verdicts: Sequence[Verdict], claims: Sequence[str]) -> list[str]:
-    """Return the readings of these claims, after readings.csv, that no verdict gives its word.
+def unjudged(verdicts: Sequence[Verdict], event: Event) -> list[str]:
+    """Return the readings of an event's claims that no verdict gives its word.
 
-    Those of a simulated market give none; a claim without a reading stands for itself.
+    Those that stand apart give none; a claim without a reading stands for itself.
     """
     ledger = data.load("readings")
-    known = (ledger["claim_id"] + " " + ledger["reading"].fillna("")).str.strip()
-    judged = {verdict.name for verdict in verdicts if not verdict.simulated}
-    names = [name for claim in claims for name in known[ledger["claim_id"] == claim].tolist() or [claim]]
-    return [name for name in names if name not in judged]
+    known = [*zip(ledger["claim_id"], ledger["reading"].fillna(""), strict=True), *event.asked.values()]
+    judged = {verdict.name for verdict in verdicts if not verdict.apart}
+    names = [[" ".join(one).strip() for one in known if one[0] == claim] or [claim] for claim in event.claims]
+    return [name for name in dict.fromkeys(chain(*names)) if name not in judged]
 
 
 def elsewhere(found: Sequence[Verdict]) -> dict[str, list[Verdict]]:
@@ -371,6 +388,6 @@ def elsewhere(found: Sequence[Verdict]) -> dict[str, list[Verdict]]:
 
 
 def tally(verdicts: Iterable[Verdict]) -> dict[str, int]:
-    """Count the verdicts by word, in the order of `WORDS`; those of a simulated market do not count."""
-    words = [verdict.word for verdict in verdicts if not verdict.simulated]
+    """Count the verdicts by word, in the order of `WORDS`; those that stand apart do not count."""
+    words = [verdict.word for verdict in verdicts if not verdict.apart]
     return {word: words.count(word) for word in WORDS}

@@ -25,6 +25,7 @@ strict: bool = True  # whether to be strict
 BRIEF_PARAMETERS = """\
 as_of: str = "2026-11-01"  # date of knowledge, YYYY-MM-DD; allowed date
 verdict_folder: str = "../reports/scratch"  # where the verdicts are
+failed: str = ""  # reports that failed
 """
 WRITE_VERDICTS = """\
 import json, os, pathlib
@@ -36,6 +37,7 @@ READ_VERDICTS = """\
 import pathlib
 for file in sorted(pathlib.Path(verdict_folder).glob("*.json")):
     print(file.name, file.read_text())
+print("failed:", failed)
 """
 SCHEDULE = """\
 reports:
@@ -116,7 +118,8 @@ class Desk:
         return {
             str(file.relative_to(self.reports)): file.read_bytes()
             for folder in (self.published, self.reports / "latest")
-            for file in folder.iterdir()
+            for file in folder.rglob("*")
+            if file.is_file()
         }
 
     def manifest(self) -> dict:

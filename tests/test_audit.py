@@ -363,6 +363,7 @@ def test_a_grade_is_that_of_the_preset_and_on_a_real_panel_the_worst_of_both_jud
             "id": ["E1a"] * 5 + ["d1"] * 2,
             "grade": ["do not use", "usable", "usable with bounds", "not graded", "do not use", "usable", "do not use"],
             "closed": [24.0, 24.0, 24.0, 24.0, 4.0, 24.0, 42.0],
+            "coverage": [0.5, 0.95, 0.9, np.nan, 0.6, 0.95, 0.4],
         }
     )
     rows = pd.DataFrame({"id": ["E1a", "d1", "E99"], "estimate": [1.0, 2.0, 3.0]})
@@ -373,6 +374,11 @@ def test_a_grade_is_that_of_the_preset_and_on_a_real_panel_the_worst_of_both_jud
     unknown = grades.beside(rows, "", None, audit=table)
     assert list(unknown["grade"]) == ["do not use", "do not use", "not graded"]  # of an unknown number, any
     assert grades.beside(rows, "few_treated", 99, audit=table)["grade"].iloc[0] == "do not use"
+    source = grades.worst("", 30, audit=table)
+    assert source.loc["E1a"].tolist() == ["usable with bounds", "stress", "market"]
+    assert source.loc["d1"].tolist() == ["do not use", "plain_sd1_30", "plain"]
+    both = pd.concat([table, table[2:3].assign(preset="chill", coverage=0.89)])
+    assert grades.worst("", 30, audit=both).loc["E1a", "preset"] == "chill"
     assert list(rows.columns) == ["id", "estimate"]
 
 
@@ -420,6 +426,7 @@ def test_the_overview_says_every_grade_in_short():
             "id": ["a", "a", "b", "b"],
             "grade": ["usable", "do not use", "not graded", "usable"],
             "closed": [24.0, 24.0, 24.0, 12.9],
+            "coverage": [0.95, 0.7, np.nan, 0.95],
         }
     )
     found = grades.overview(table)

@@ -11,7 +11,7 @@ from panels import DOSES_DESIGN, WAVE, by_hand, doses, panel_of, sparse_panel
 from analysis.errors import DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import effect_on_closed
-from analysis.estimands.design import COLUMNS, Design, answered, as_rows, by_origin, rows_by_origin, steps
+from analysis.estimands.design import ASKED, COLUMNS, Design, answered, as_rows, by_origin, rows_by_origin, steps
 from analysis.estimands.displacement import displacement
 from analysis.estimands.event_study import by_cohort, event_study
 from analysis.estimands.growth import growth
@@ -154,7 +154,8 @@ def test_a_refusal_for_one_origin_leaves_the_other_standing():
             f"E2{'a' if kept == 'own' else 'b'}_slope",
             f"{kept}: per 10 pp",
         ]
-        assert "none of" in rows.loc[refused, "reason"]
+        said = "firms of other origins than XA were" if kept == "own" else "firms of origin XA were"
+        assert said in rows.loc[refused, "reason"]
         assert rows.loc[refused, ["estimate", "mde", "p"]].isna().all()
         assert rows.loc[kept, "mde"] == detectable(rows.loc[[kept]], level=0.8)[0]
 
@@ -162,11 +163,23 @@ def test_a_refusal_for_one_origin_leaves_the_other_standing():
 def test_rows_of_a_refusal_have_its_reason_and_no_number():
     terms = {"seen": ("E3g", "growth"), "closed": ("E3k_closed", "closed firms")}
     rows = as_rows(refusal("nobody was closed"), terms, "per cent")
-    assert list(rows) == COLUMNS
+    assert list(rows) == COLUMNS + ASKED
     assert rows[["id", "label"]].to_numpy().tolist() == [list(pair) for pair in terms.values()]
     assert set(rows["reason"]) == {"nobody was closed"}
     assert set(rows["unit"]) == {"per cent"}
     assert rows[["estimate", "std_error", "conf_low", "mde", "n"]].isna().all(axis=None)
+
+
+def test_rows_say_what_was_asked_of_which_panel_and_on_what_their_interval_rests(market):
+    panel, design = market[0], Design(cluster="firm")
+    found = displacement(panel, design)[["d1", "d2", "d3"]]
+    rows = as_rows(found)
+    assert rows["df"].tolist() == found.freedom.tolist()
+    assert {*rows["comparison"]} == {"low_exposure"}
+    assert {*rows["months"]} == {design.sample(panel).window}
+    assert {*rows["digest"]} == {panel.digest}
+    refused = as_rows(refusal("nobody was closed"), {"seen": ("E3g", "growth")})
+    assert refused[["months", "digest", "comparison", "interval"]].to_numpy().tolist() == [[""] * 4]
 
 
 def test_rows_are_called_by_their_terms_where_nothing_else_is_said():

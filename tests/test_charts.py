@@ -59,6 +59,12 @@ STUDY = pd.DataFrame(
 ).assign(conf_high=[900.0, 9.0, 8.0, -20.0, -10.0], band_low=-80.0, band_high=[40.0, 12.0, 12.0, -10.0, 0.0])
 
 
+def test_an_event_study_without_a_band_ends_where_its_intervals_do():
+    few = STUDY.assign(band_low=np.nan, band_high=np.nan)
+    for rows in (few, few.assign(conf_high=np.inf), few.assign(conf_high=np.nan)):
+        assert 50 <= curves.event_study(rows, reference=-2, ylabel="y").axes[0].get_ylim()[1] <= 150
+
+
 def test_an_event_study_has_honest_bounds_after_closure_and_an_arrow_where_an_interval_goes_on():
     honest = STUDY.assign(honest_low=[np.nan] * 3 + [-70.0, -90.0], honest_high=[np.nan] * 3 + [10.0, 400.0])
     drawing = curves.event_study(honest, reference=-2, ylabel="y")

@@ -1,3 +1,4 @@
+import datetime
 import errno
 import os
 import shutil
@@ -134,12 +135,21 @@ def test_list_shows_the_schedule_with_the_brief_last(desk, capsys):
     ]
 
 
-def test_params_shows_default_type_rule_and_help(desk, capsys):
-    assert command_line.main(["params", "01"], desk.root) == 0
+def test_params_shows_value_type_rule_and_help(desk, capsys):
+    assert command_line.main(["params", "02"], desk.root) == 0
     shown = capsys.readouterr().out.splitlines()
-    assert shown[0] == "01_first"
+    assert shown[0] == "02_second"
     assert "  count = 3  (int, allowed 1 to 9)  number of things" in shown
     assert len(shown) == 1 + len(PARAMETERS.splitlines())
+
+
+def test_params_shows_what_a_scheduled_report_gets_and_what_the_notebook_has(desk, capsys):
+    assert command_line.main(["params", "01"], desk.root) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert "  count = 4  (int, allowed 1 to 9)  number of things; by schedule.yml, the notebook has 3" in shown
+    (day,) = (line for line in shown if line.startswith("  as_of"))
+    assert f"= '{datetime.date.today()}'" in day
+    assert day.endswith("; option --as-of sets it")
 
 
 def test_params_of_the_brief_shows_the_brief_alone(desk, capsys):
@@ -160,6 +170,20 @@ def test_check_refuses_a_changed_byte_and_accept_records_it(desk, capsys):
     assert command_line.main(["check", "--accept", str(file), "--vintage", "2026-11-20"], desk.root) == 0
     assert "2026-11-20" in capsys.readouterr().out
     assert command_line.main(["check"], desk.root) == 0
+
+
+def test_accept_says_what_it_did_though_another_file_is_wrong(desk, capsys):
+    shutil.rmtree(desk.root / "data")
+    shutil.copytree(command_line.ROOT / "data", desk.root / "data")
+    meant, wrong = (desk.root / "data" / "facts" / name for name in ("threats.csv", "claims.csv"))
+    last = meant.read_text().splitlines()[-1]
+    meant.write_text(meant.read_text() + last.replace("T10", "T99", 1) + "\n")
+    wrong.write_text(wrong.read_text() + "\n")
+    assert command_line.main(["check", "--accept", str(meant), "--vintage", "2026-11-20"], desk.root) == 2
+    said = capsys.readouterr()
+    assert said.out.startswith("facts/threats.csv: accepted as of 2026-11-20, ")
+    assert "claims.csv" in said.err
+    assert "threats.csv" not in said.err
 
 
 def test_the_command_line_starts_without_the_heavy_libraries():

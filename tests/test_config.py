@@ -3,13 +3,15 @@
 import json
 import math
 import re
+from pathlib import Path
 
 import pytest
 from desk import PARAMETERS, cell, write_notebook
 from ruamel.yaml import YAML
 
-from analysis import config, data
+from analysis import config, data, verdicts
 from analysis.errors import DataError, DesignError
+from analysis.evidence import claims
 from analysis.market.parameters import FIRST_MONTH, PLATFORMS, WAVES
 
 SHIPPED = config.EVENTS / "amazon_2021.yml"
@@ -179,11 +181,74 @@ def test_another_event_is_another_file(tmp_path):
     assert (event.home, event.platforms, event.origin, event.opened) == ("BAZ", platforms, "XX", ())
 
 
+BAZAAR = {
+    "title": "The closing of the bazaars",
+    "home": "BAZ",
+    "platforms": {"BAZ": "Bazaar", "SQR": "Square"},
+    "destinations": ["SQR"],
+    "origin": "XX",
+    "origin_name": "Northern",
+    "waves": ["2031-05"],
+}
+SAID = {"B1": {"claimant": "Guild", "readings": {"growth_positive": "They grew.", "share_unchanged": "It stayed."}}}
+
+
+def bazaar(tmp_path: Path, **values) -> str:
+    (tmp_path / "bazaar.yml").write_text(json.dumps(BAZAAR | values))
+    return str(tmp_path / "bazaar.yml")
+
+
+def test_an_event_needs_no_claims_threats_or_readings(tmp_path):
+    event = config.read_event(bazaar(tmp_path))
+    assert (event.claims, event.threats, event.readings, event.opened, event.asked) == ({}, {}, {}, (), {})
+    assert not event.on_record
+
+
+def test_an_event_holds_claims_and_threats_of_its_own(tmp_path):
+    told = {"B2": {"claimant": "Union", "readings": {"more_sales_elsewhere": "They sell more in the Square."}}}
+    flood = {"F1": {"when": "June 2031", "what": "A flood", "hits": "all stalls", "threatens": "E1"}}
+    event = config.read_event(bazaar(tmp_path, claims=SAID | told, threats=flood))
+    assert event.asked == {
+        "growth_positive": ("B1", "V1"),
+        "share_unchanged": ("B1", "V2"),
+        "more_sales_elsewhere": ("B2", ""),
+    }
+    (row,) = claims.threats(event).to_dict("records")
+    assert (row["threat_id"], row["months"], row["event"]) == ("F1", "June 2031", "A flood")
+    word = claims.judge("B1", "V2", event=event, tier="panel", provenance="estimate", interval=(-0.5, 0.5), margin=1.0)
+    rule = claims.judge("C01", "V3", tier="panel", provenance="estimate", interval=(-0.5, 0.5), margin=1.0)
+    assert (word.statement, word.claimant, word.name) == ("It stayed.", "Guild", "B1 V2")
+    assert (word.word, word.unit, word.why, word.change) == (rule.word, rule.unit, rule.why, rule.change)
+    assert verdicts.unjudged([word], event) == ["B1 V1", "B2"]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"claims": {"C01": SAID["B1"]}}, "key claims: ids other than those of claims.csv were asked for; found C01"),
+        ({"claims": {"B1": {"claimant": "Guild"}}}, "key claims.B1.readings: Field required"),
+        (
+            {"claims": {"B1": SAID["B1"] | {"readings": {"growth": "So."}}}},
+            "questions among growth_positive, .* found gro",
+        ),
+        (
+            {"claims": SAID | {"B2": SAID["B1"]}},
+            "different questions were asked for; found growth_positive, share_unch",
+        ),
+        ({"claims": [["B1"]]}, r"rows of claims.csv were asked for; found \['B1'\]"),
+        ({"threats": {"F1": {"when": "June"}}}, "key threats.F1.what: Field required"),
+    ],
+)
+def test_a_wrong_claim_of_an_events_own_is_refused_and_named(tmp_path, values, said):
+    with pytest.raises(DataError, match=said):
+        config.read_event(bazaar(tmp_path, **values))
+
+
 def test_public_figures_are_of_one_crackdown_whatever_its_waves_claims_and_threats(tmp_path):
     assert config.read_event("amazon_2021", on_record=True) == config.read_event("amazon_2021")
     copy = changed(tmp_path, waves=["2021-04", "2021-05"], claims=["C01"], threats=[])
     event = config.read_event(copy, on_record=True)
-    assert event.claims == ("C01",)
+    assert [*event.claims] == ["C01"]
     assert set(event.asked) == {"growth_positive", "growth_not_lower", "share_unchanged"}
 
 

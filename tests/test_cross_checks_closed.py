@@ -28,7 +28,8 @@ def made_up(seed: int, *, bend: float = 0.0, alike: bool = False):
     sales[:, WAVE:] *= np.exp(-bend * age + 0.3 * rng.normal(size=200))[:, np.newaxis]
     category = np.where(np.isin(np.arange(200), closed), "C0", "C1")
     when = {int(firm): WAVE + place % 2 for place, firm in enumerate(closed)}
-    return panel_of(sales[:, np.newaxis], when, category=category, origin=np.where(np.arange(200) % 3, "CN", "US"))
+    sales = np.repeat(sales[:, np.newaxis] / 2, 2, axis=1)
+    return panel_of(sales, when, category=category, origin=np.where(np.arange(200) % 3, "CN", "US"))
 
 
 def without_each(verb, panel, design, column):
@@ -118,7 +119,7 @@ def test_a_refusal_is_a_row_with_its_reason_beside_the_others():
     closed = panel.firms["closed_on"].notna().to_numpy()
 
     def newcomers(sales):
-        sales[~closed, 0, :10] = 0.0
+        sales[~closed, :, :10] = 0.0
 
     rows = cross_checks(changed(panel, newcomers), Design())
     assert list(rows["estimate"].isna()) == [False, True, False]

@@ -157,9 +157,9 @@ def test_what_the_panel_cannot_carry_is_refused():
     for wrong, verb, message in (
         (replace(panel, sales=panel.sales[:, :, :37], months=MONTHS[:37]), None, "the panel runs from 2019-01 to 2022"),
         (replace(panel, sales=panel.sales[:, :, 20:], months=MONTHS[20:]), None, "and 12 base months were asked for"),
-        (panel_of(panel.sales, {0: WAVE, 1: WAVE}), None, "the lowest of 10 firms not closed is 0.167"),
-        (replace(panel, firms=panel.firms.assign(origin="US")), growth, "of origin CN was asked for"),
-        (replace(panel, firms=panel.firms.assign(origin="US")), spillover, "on firms of origin CN were"),
+        (panel_of(panel.sales, {0: WAVE, 1: WAVE}), None, "of 10 firms not closed the lowest is 0.167"),
+        (replace(panel, firms=panel.firms.assign(origin="US")), growth, "of origin CN were asked for"),
+        (replace(panel, firms=panel.firms.assign(origin="US")), spillover, "firms of origin CN were"),
     ):
         with pytest.raises(DesignError) as refused:
             (verb or displacement)(wrong, design)

@@ -88,7 +88,7 @@ def test_words_of_a_name_are_no_markup_in_a_notebook():
 def test_a_panel_tells_its_size_and_whether_it_is_simulated(shown):
     months = "2019-01 to 2022-06"
     assert repr(shown["panel"]) == (
-        f"simulated panel: {len(shown['panel'].firms):,} firms on AMZ, EBY, ALI, WMT, OWN, {months}, sim-$"
+        f"simulated panel: {len(shown['panel'].firms):,} firms on AMZ, EBY, ALI, WMT, OWN, {months}, sim-$, census"
     )
 
 
@@ -132,7 +132,7 @@ def test_bounds_are_drawn_without_a_point_and_a_refusal_as_its_reason(shown):
 
 def test_a_figure_and_a_text_of_what_was_simulated_say_so(shown):
     made = shown["answers"]["E1a"]
-    assert made.plot().get_title().endswith("(simulated)")
+    assert made.plot().get_title(loc="left").endswith("(simulated)")
     assert repr(made).splitlines()[0].endswith("○")
     assert "○" in repr(shown["answers"]).splitlines()[0]
     study = replace(analysis.att_gt(Y, FIRST).aggregate("dynamic"), provenance="simulated")

@@ -287,15 +287,27 @@ def test_a_set_is_written_by_its_ends_and_a_refusal_by_its_reason():
     assert f"{whole}" == f"{whole:interval}" == "−60.0 to > +1,000 ◐"
     assert f"{whole:unit}" == f"{whole:all}" == "−60.0 to > +1,000 per cent ◐"
     nothing = one(value=np.nan, covariance=None, reason="no firm was closed")
-    for spec in ("", "unit", "interval", "all"):
-        assert format(nothing, spec) == "not estimable with this data (no firm was closed)"
+    for spec in ("", "unit", "interval", "both"):
+        assert format(nothing, spec) == "not estimable with this data"
+    assert f"{nothing:all}" == "not estimable with this data (no firm was closed)"
 
 
-def test_a_value_without_interval_is_written_with_its_reason_where_the_interval_is_asked_for():
+def test_a_value_without_interval_says_so_where_the_interval_is_asked_for_and_why_where_all_is():
     found = one(unit="per cent", value=-100.0, covariance=None, reason="nothing was sold")
     assert f"{found}" == "−100.0 ◐"
-    assert f"{found:interval}" == "−100.0 ◐ (nothing was sold)"
+    assert f"{found:interval}" == f"{found:both}" == "−100.0 ◐ (no interval)"
     assert f"{found:all}" == "−100.0 per cent ◐ (nothing was sold)"
+
+
+def test_a_term_without_spread_is_not_stated_and_the_others_are():
+    still = one(unit="per cent").transform(
+        lambda x: {"moves": x[0], "still": 0 * x[0] + 3}, estimand="X", unit="per cent"
+    )
+    assert np.isnan(still.stated.value).tolist() == [False, True]
+    assert still.bounds("moves") is not None
+    assert still.bounds("still") is None
+    assert "its error would be zero" in f"{still['still']:all}"
+    assert still["moves"].stated.value == still.value[0]
 
 
 def test_several_terms_and_unknown_formats_are_not_written():

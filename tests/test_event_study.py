@@ -9,7 +9,7 @@ from panels import FALL, MONTHS, TRACE, WAVES, changed, closed_in_two, panel_of,
 from scipy import stats
 
 from analysis.errors import DesignError
-from analysis.estimands.closed_firms import effect_on_closed
+from analysis.estimands.closed_firms import effect_on_closed, scope
 from analysis.estimands.design import Design
 from analysis.estimands.event_study import (
     FEWEST,
@@ -87,7 +87,7 @@ def many():
     """Forty firms closed, of as many groups, and sixty others, on one path but for noise."""
     rng = np.random.default_rng(5)
     sales = np.repeat(rng.lognormal(3, 0.5, 100)[:, np.newaxis, np.newaxis], 42, axis=2)
-    sales = sales * rng.lognormal(0, 0.2, sales.shape)
+    sales = np.repeat(sales * rng.lognormal(0, 0.2, sales.shape) / 2, 2, axis=1)
     return panel_of(sales, dict.fromkeys(range(40), WAVES[0]), category=np.where(np.arange(100) < 40, "C0", "C1"))
 
 
@@ -346,4 +346,4 @@ def test_an_event_study_of_nobody_is_refused(seed):
     last, base, low = int(rng.integers(0, 4)), int(rng.integers(6, 13)), float(rng.choice([0.02, 0.1, 0.3]))
     design = Design(post_from=0, post_to=last, base_months=base, low=low)
     with pytest.raises(DesignError, match="found 0 closed firms in 0 clusters"):
-        event_study(panel, design)
+        event_study(panel, design, where=scope(panel))

@@ -341,7 +341,6 @@ SIM = {"tier": "sim", "provenance": "simulated", "market": "mid_3k, seed 1", "ma
         ({"grade": "usable"}, "moderate"),
         ({"grade": "usable with bounds", "passed": True}, "moderate"),
         ({"grade": "usable", "passed": False}, "low"),
-        ({"grade": "do not use", "passed": True}, "low"),
     ],
 )
 def test_confidence_in_a_panel_follows_from_grade_placebo_and_room(changes, level):
@@ -357,6 +356,39 @@ def test_a_drift_of_growth_says_nothing_of_a_share():
 def test_an_estimand_without_an_estimate_has_no_grade():
     found = claims.judge("C01", "V2", **SIM, grade="do not use")
     assert (found.word, found.grade, found.confidence) == (NOT_TESTABLE, "", "moderate")
+
+
+def test_a_grade_that_says_not_to_use_the_method_bars_a_word_and_says_where_it_comes_from():
+    given = {"interval": (0.0, 1.0), "grade": "do not use", "graded": "preset stress, judge market"}
+    found = claims.judge("C01", "V2", **SIM, **given)
+    assert (found.word, found.low, found.grade, found.confidence) == (NOT_TESTABLE, 0.0, "do not use", "low")
+    assert found.why == ("The method is graded not to be used on panels such as this (preset stress, judge market).")
+    public = {"interval": (0.0, 1.0), "grade": "do not use", "margin": 2.0}
+    assert claims.judge("C01", "V2", **public).word == "Supported"  # the audit tries panels
+
+
+@pytest.mark.parametrize("end", [0.0, 1.0, -7e9])
+def test_an_interval_without_width_bars_a_word(end):
+    found = claims.judge("C01", "V2", **SIM, interval=(end, end * (1 + 1e-12)) if end > 0 else (end, end))
+    assert (found.word, found.low) == (NOT_TESTABLE, end)
+    assert "has no width" in found.why
+
+
+OWN = {"tier": "panel", "provenance": "estimate", "interval": (1.0, 2.0), "grade": "usable"}
+OWN |= {"aside": "In this panel of 9 firms, not representative:"}
+
+
+@pytest.mark.parametrize("reading", ["V1", "V2", "V3"])
+def test_a_panel_that_is_not_representative_gives_no_word_on_totals(reading):
+    found = claims.judge("C01", reading, **OWN, margin=3.0)
+    assert (found.word, found.low, found.high, found.apart) == (NOT_TESTABLE, 1.0, 2.0, OWN["aside"])
+    assert "is not representative of the sellers that the claim is about, so it gives no word on totals" in found.why
+    assert claims.judge("C01", reading, **OWN | {"aside": ""}, margin=3.0).word == "Supported"
+
+
+def test_what_is_said_of_closed_firms_needs_no_representative_panel():
+    found = claims.judge("C07", "sell", **OWN)
+    assert (found.word, found.apart) == ("Supported", "")
 
 
 def test_what_would_change_a_panel_s_word_is_not_a_panel():

@@ -124,11 +124,11 @@ def test_a_truth_has_a_column_where_any_is_known(known, shown):
 
 def test_threats_are_those_that_the_event_names_and_none_of_a_simulated_market():
     register = claims.threats()
-    shown = blocks.threats(register, ["T07", "T05"])
+    shown = blocks.threats(register[register["threat_id"].isin(["T05", "T07"])])
     assert [row[0][1] for row in Reader(shown.html).rows[1:]] == ["T05", "T07"]
-    assert blocks.threats(register, []).text == "The event names no threats."
+    assert blocks.threats(register.iloc[:0]).text == "The event names no threats."
     style.use("simulated", "a market")
-    assert blocks.threats(register, ["T07"]).html == ""
+    assert blocks.threats(register).html == ""
 
 
 def test_hostile_text_is_text_in_cells_headers_panels_and_alternative_text():
@@ -210,6 +210,14 @@ def test_the_answer_holds_claim_word_interval_unit_tier_confidence_and_date():
     assert panel.text.endswith("Not shown. The answer in a sentence.")
 
 
+def test_an_estimate_without_an_interval_has_neither_a_kind_of_interval_nor_a_grade_but_the_reason():
+    row = {"estimate": -100.0, "conf_low": np.nan, "unit": "per cent", "grade": "usable", "reason": "all is lost"}
+    panel = answers.answer("So it is.", as_of="2026-11-01", title="T", row=row, interval="95% interval", tier="panel")
+    assert panel.text.endswith("No interval: all is lost. So it is.")
+    assert "95%" not in panel.html
+    assert "usable" not in panel.html
+
+
 def test_the_brief_counts_readings_claims_and_words():
     judged = [
         V2,
@@ -223,10 +231,17 @@ def test_the_brief_counts_readings_claims_and_words():
     assert "As of 2026-11-01." in text
     assert "By who said it: Amazon (C01) 1 supported, 1 not shown; Trade group (C06) 1 not testable." in text
     assert "Not judged in this run: C01 V3, C02, C03" in text
-    few = EVENT.model_copy(update={"title": "Another one", "claims": ("C01",)})
+    few = EVENT.model_copy(update={"title": "Another one", "claims": {"C01": None}})
     text = re.sub(r"<[^>]+>", "", answers.brief(judged, few).html)
     assert text.startswith("Another one. Of 3")
     assert "Not judged in this run: C01 V3." in text
+
+
+def test_the_brief_names_the_reports_that_failed_beside_the_readings_that_nobody_judged():
+    html = answers.brief([verdict()], EVENT, failed="05_growth_public, panel__06_shift_panel").html
+    assert "failed in this run:</strong> 05_growth_public, panel__06_shift_panel." in html
+    assert "Not judged in this run:" in html
+    assert "failed" not in answers.brief([verdict()], EVENT).html
 
 
 def test_the_brief_s_table_is_in_the_order_of_the_claims_with_margin_and_report():

@@ -1,4 +1,4 @@
-"""Another crackdown is another file and its rows in the ledgers: no report on it names the one that ships."""
+"""Another crackdown is another file: no report on it names the one that ships."""
 
 import json
 import os
@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 from pypdf import PdfReader
 
-from analysis import data
 from analysis.market import simulate
 from analysis.provenance import ROOT
 from analysis.report import Exit
@@ -29,46 +28,34 @@ opened: [PIE]
 origin: XX
 origin_name: Northern
 waves: ["2031-05", "2031-06", "2031-07", "2031-08"]
-readings:
-  growth_positive: C90 grew
-  growth_not_lower: C90 kept
-  share_unchanged: C90 held
-  more_presence_elsewhere: C91 went
-  more_sales_elsewhere: C91 sold
-claims: [C90, C91, C92]
-threats: [T90]
+claims:
+  B1:
+    claimant: Guild (its master)
+    readings:
+      growth_positive: The stalls grew.
+      growth_not_lower: They grew all the same.
+      share_unchanged: Their share stayed.
+  B2:
+    claimant: Union
+    readings:
+      more_sales_elsewhere: Stalls sell more in the Hall.
+threats:
+  F1:
+    when: Jun 2031
+    what: The great flood
+    hits: all stalls
+    threatens: E1 E3
 """
-URL = "https://example.org/bazaar"
-ROWS = {
-    "facts/claims.csv": [
-        f"C90,The closing did the stalls no harm.,Guild (its master),2031-09-01,none,their sales,{URL},false",
-        f"C91,The closing drove stalls to the Hall.,Union,2031-09-02,shift,their sales there,{URL},false",
-        f"C92,The closing was meant for good.,Guild (its master),2031-09-01,motive,what was meant,{URL},false",
-    ],
-    "facts/threats.csv": [f"T90,2031-06,2031-06,month,The great flood,all stalls,E1 E3,dry months only,{URL}"],
-    "readings.csv": [
-        "C90,grew,positive,,The stalls grew.,growth,per cent,moderate,,A count of them.,05_growth_panel",
-        "C90,kept,not_lower,,They grew all the same.,E3g,percentage points,moderate,,More stalls.,05_growth_panel",
-        "C90,held,unchanged,,Their share stayed.,E3s,percentage points,moderate,,A register.,05_growth_panel",
-        "C91,went,direction,,Stalls opened in the Hall.,presence,per cent,moderate,,A list.,06_shift_panel",
-        "C91,sold,direction,,Stalls sell more in the Hall.,E4a,per cent,moderate,,Its books.,06_shift_panel",
-        "C92,,untestable,,It was meant for good.,motive,,high,,Nothing.,01_claims_and_context",
-    ],
-}
 REAL = (
     r"Amazon|eBay|AliExpress|Alibaba|Walmart|Chinese|China|Shenzhen|\bCN\b|\bAMZ\b|\bEBY\b|\bALI\b|\bWMT\b|\b202[01]\b"
 )
 
 
 def project(folder: Path) -> Path:
-    """Copy what runs, and write the event and its rows of the ledgers as the tutorial says."""
+    """Copy what runs, and write the event as the tutorial says."""
     for part in ("analysis", "data", "notebooks", "reports"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("20*", "latest", "scratch", "failed"))
     (folder / "data" / "events" / "bazaar.yml").write_text(EVENT)
-    for name, rows in ROWS.items():
-        with (folder / "data" / name).open("a") as file:
-            file.writelines(f"{row}\n" for row in rows)
-        data.accept(folder / "data" / name, vintage="2026-11-25", root=folder / "data")
     return folder
 
 
@@ -128,13 +115,15 @@ def test_no_report_names_a_platform_origin_or_date_of_the_event_that_ships(repor
 
 def test_claims_and_threats_are_those_of_the_event(reports):
     judged = json.loads((reports / "verdicts.json").read_text(encoding="utf-8"))
-    named = {f"{row['claim']} {row['reading']}" for row in judged}
-    assert named == {"C90 grew", "C90 kept", "C90 held", "C91 went", "C91 sold"}
+    named = {f"{row['claim']} {row['reading']}".strip() for row in judged}
+    assert named == {"B1 V1", "B1 V2", "B1 V3", "B2"}
+    assert {row["statement"] for row in judged if row["claim"] == "B2"} == {"Stalls sell more in the Hall."}
     brief = text(reports / "sim__00_executive_brief.pdf")
-    assert set(re.findall(r"\bC\d\d\b", brief)) == {"C90", "C91"}  # simulated: none has a word, so none lacks one
+    assert "They grew all the same." in brief
+    assert re.findall(r"\bC\d\d\b", brief) == []
     assert "No claim gets a word" in brief
     for number in ("03", "04", "05", "06"):
-        assert re.findall(r"\bT\d\d\b", text(next(reports.glob(f"sim__{number}_*.pdf")))) == []  # of no market
+        assert re.findall(r"\b[TF]\d\b|flood", text(next(reports.glob(f"sim__{number}_*.pdf")))) == []  # of no market
 
 
 def test_no_report_on_public_figures_is_printed_under_the_other_event(other):

@@ -34,6 +34,9 @@ def test_a_panel_of_one_platform_without_risk_says_what_it_cannot_show(panel, tm
     firms = panel.firms.assign(risk=float("nan"))
     poor = replace(panel, sales=panel.sales[:, :1], platforms=panel.platforms[:1], firms=firms)
     told, found = reported(poor, tmp_path, WHOLE)
+    assert "Sales of closed firms on Amazon, against" in told["panel__03_closed_firms"]
+    assert "over all platforms: not estimable with this data; on Amazon alone:" in told["panel__03_closed_firms"]
+    assert "the panel holds sales on AMZ alone; bring those on other platforms" in told["panel__03_closed_firms"]
     assert "the risk of firms was asked for; it is known for none of" in told["panel__04_spillovers"]
     assert "bring sales there, or name other destinations" in told["panel__06_shift_panel"]
     assert {found[f"C07 {reading}"]["word"] for reading in ("invest", "sell")} == {"Not testable with this data"}
@@ -42,7 +45,16 @@ def test_a_panel_of_one_platform_without_risk_says_what_it_cannot_show(panel, tm
 
 def test_a_panel_of_one_origin_has_the_reason_in_place_of_its_share(panel, tmp_path):
     alone = replace(panel, firms=panel.firms.assign(origin="CN"))
-    told, found = reported(alone, tmp_path, WHOLE[2:3])
-    assert "V3: not estimable with this data. The share of CN in home sales was asked for" in told[WHOLE[2]]
+    told, found = reported(alone, tmp_path, WHOLE[1:3])
+    assert "firms of other origins not estimable with this data and not estimable with this data" in told[WHOLE[1]]
+    assert "V3: not estimable with this data. Firms of other origins than CN were asked for" in told[WHOLE[2]]
     assert found["C01 V3"]["word"] == "Not testable with this data"
     assert found["C01 V2"]["low"] is not None
+
+
+def test_a_report_on_closed_firms_that_lose_all_at_home_fits_its_page(tmp_path):
+    given = ["-p", "sim_preset=floor_3k", "-p", "seed=2", "--out", str(tmp_path)]
+    assert main(["report", "sim__03_closed_firms", *given]) == Exit.OK
+    first, second, *_ = PdfReader(next(tmp_path.glob("20*/sim__03_closed_firms.pdf"))).pages
+    assert "on Amazon alone: −100.0 per cent" in " ".join(first.extract_text().split())
+    assert "sold nothing in the window: all is lost" in " ".join(second.extract_text().split())

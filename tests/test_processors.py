@@ -16,7 +16,8 @@ def test_a_real_and_a_simulated_report_have_the_same_bytes_on_two_kinds_of_proce
         command = [sys.executable, "-m", "analysis", "report", *REPORTS, "--out", str(tmp_path / kernel)]
         subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "OPENBLAS_CORETYPE": kernel})
         (published,) = (tmp_path / kernel).glob("20*")
-        made.append({file.name: file.read_bytes() for file in published.iterdir()})
+        files = [file for file in published.rglob("*") if file.is_file()]
+        made.append({str(file.relative_to(published)): file.read_bytes() for file in files})
     one, other = made
     assert {f"{report}.pdf" for report in REPORTS} | {"verdicts.json"} <= one.keys() == other.keys()
     assert [name for name in one if one[name] != other[name]] == ["manifest.json"]  # when, and how long it took

@@ -411,17 +411,20 @@ def test_reports_are_chosen_by_name_or_number_and_the_brief_brings_its_inputs(de
 # What fails
 
 
-def test_a_failing_cell_spares_the_other_reports_but_not_the_brief(desk, capsys):
+def test_a_failing_cell_spares_the_other_reports_and_the_brief_which_names_it(desk, capsys):
     before = desk.bytes()
     desk.write("01_first", "print('so far')", "1 / 0", WRITE_VERDICTS)
     desk.write("02_second", WRITE_VERDICTS, "print('new')")
     assert desk.run() == Exit.FAILED
     after = desk.bytes()
-    for name in ("01_first.pdf", "01_first.ipynb", "00_brief.pdf", "00_brief.ipynb"):
+    for name in ("01_first.pdf", "01_first.ipynb"):
         assert after[f"{AS_OF}/{name}"] == before[f"{AS_OF}/{name}"]
     old, new = (json.loads(state[f"{AS_OF}/manifest.json"])["reports"] for state in (before, after))
-    assert (old["01_first"], old["00_brief"]) == (new["01_first"], new["00_brief"])
+    assert old["01_first"] == new["01_first"]
     assert "new" in (desk.published / "02_second.ipynb").read_text()
+    brief = (desk.published / "00_brief.ipynb").read_text()
+    assert "failed: 01_first (its verdicts are of an earlier run of this day)" in brief
+    assert "01_first.json" in brief
 
     kept = (desk.reports / "failed" / "01_first.ipynb").read_text()
     assert "so far" in kept
@@ -430,12 +433,28 @@ def test_a_failing_cell_spares_the_other_reports_but_not_the_brief(desk, capsys)
     assert "01_first: a cell failed with ZeroDivisionError" in said.err
     assert "division by zero" in said.err
     assert "\x1b" not in said.err
-    assert "not run: it needs 01_first" in said.out
     assert desk.is_clear()
 
     desk.write("01_first", WRITE_VERDICTS)
     assert desk.run() == Exit.OK
-    assert "00_brief" in capsys.readouterr().out
+    assert desk.manifest()["reports"]["00_brief"]["parameters"]["failed"] == ""
+
+
+@pytest.mark.parametrize("broken", [["01_first"], ["01_first", "02_second"]])
+def test_a_brief_is_made_of_the_verdicts_that_there_are_and_of_none_it_is_not(desk, capsys, broken):
+    later, latest = "2026-11-26", os.readlink(desk.reports / "latest")
+    for name in broken:
+        desk.write(name, "1 / 0", WRITE_VERDICTS)
+    assert desk.run(as_of=later) == Exit.FAILED
+    assert os.readlink(desk.reports / "latest") == latest
+    brief = desk.reports / later / "00_brief.ipynb"
+    assert brief.exists() == (len(broken) == 1)
+    if brief.exists():
+        assert "failed: 01_first\\n" in brief.read_text()
+        assert "02_second.json" in brief.read_text()
+        assert "01_first.json" not in brief.read_text()
+    else:
+        assert "not run: there is no verdict without 01_first, 02_second" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ FIRMS = WRITE.replace(
 BRIEF_PARAMETERS = """\
 as_of: str = "2026-11-01"  # date of knowledge, YYYY-MM-DD; allowed date
 verdict_folder: str = "../reports/scratch"  # where the verdicts are
+failed: str = ""  # reports that failed
 """
 SCHEDULE = """\
 reports:
@@ -166,8 +167,7 @@ def test_what_a_notebook_refuses_ends_with_2_and_its_own_words_and_spares_the_ot
     assert "Traceback" not in said.err
     lines = [line.split() for line in said.out.splitlines()]
     assert ["03_listed", "refused"] in lines
-    assert ["00_brief", "not", "run:", "it", "needs", "03_listed"] in lines
-    assert [file.stem for file in desk.published.glob("*.pdf")] == ["sim__03_closed"]
+    assert {file.stem for file in desk.published.glob("*.pdf")} == {"sim__03_closed", "00_brief"}
 
 
 EXHIBITS = """\

@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from analysis import __main__ as command_line
-from analysis import config
+from analysis import config, data, study
 from analysis.errors import DataError, DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
@@ -19,7 +19,8 @@ from analysis.market import simulate
 from analysis.market.parameters import PRESETS
 from analysis.panel import read_panel
 from analysis.provenance import ROOT
-from analysis.study import Study, estimable, inventory, printed, sentence
+from analysis.report import schedule
+from analysis.study import Study, estimable, inventory, printed, sentence, window
 
 EXAMPLES = ROOT / "data" / "examples"
 
@@ -82,6 +83,8 @@ def test_closures_in_months_that_are_no_wave_are_counted_and_said(simulated, tmp
     assert f"in its waves: {number.iloc[:3].sum()}, in other months: 2021-10 ({number.iloc[3]})." in later.line
     assert simulated.line.endswith(f"in its waves: {number.sum()}, in other months: none.")
     assert simulated.line.startswith(f"Event: {simulated.event.title}, as simulated; ")
+    doubtful = replace(simulated, panel=replace(simulated.panel, doubts=("One value is large.", "A year is missing.")))
+    assert doubtful.line == f"{simulated.line} Doubtful: One value is large. Doubtful: A year is missing."
 
 
 def test_closures_before_the_first_wave_are_refused_with_their_number_and_month(simulated, tmp_path):
@@ -147,7 +150,7 @@ def test_a_question_is_judged_by_the_reading_that_the_event_names(simulated):
 
 
 def test_a_question_that_the_event_does_not_ask_gets_no_word(simulated):
-    silent = replace(simulated, event=simulated.event.model_copy(update={"claims": ("C07",)}))
+    silent = replace(simulated, event=simulated.event.model_copy(update={"claims": {"C07": None}}))
     assert silent.judge("growth_not_lower", effect(), **ASKED) is None
     assert simulated.judge("who_is_to_blame", effect(), **ASKED) is None
 
@@ -160,6 +163,39 @@ def test_a_verdict_has_the_grade_of_its_estimand_and_a_refusal_none(simulated):
     told = simulated.judge("growth_not_lower", refused, **ASKED)
     assert (told.word, told.estimate, told.low, told.grade) == ("Not testable with this data", None, None, "")
     assert simulated.graded(refused) is refused
+
+
+def test_a_panel_gives_a_word_on_totals_if_it_is_a_census_or_a_sample_with_weights(simulated):
+    given = {name: replace(simulated.panel, population=name) for name in ("census", "sample", "not representative")}
+    told = {
+        name: replace(simulated, panel=panel).judge("growth_not_lower", effect(), **ASKED)
+        for name, panel in given.items()
+    }
+    assert [one.word for one in told.values()] == ["Supported", "Supported", "Not testable with this data"]
+    aside = f"In this panel of {len(simulated.panel.firms):,} firms, not representative:"
+    assert [one.aside for one in told.values()] == ["", "", aside]
+
+
+def test_what_the_panel_may_speak_for_names_the_readings_on_totals_or_the_line_to_write(simulated):
+    assert simulated.speaks == "Population: census; the panel is simulated, so it gives no claim a word."
+    for name in ("census", "sample"):
+        real = replace(simulated, market="", panel=replace(simulated.panel, population=name))
+        assert real.speaks == (f"Population: {name}; the panel gives a word on totals (C01 V1, C01 V2, C01 V3) too.")
+    other = replace(simulated, market="", panel=replace(simulated.panel, population="not representative"))
+    assert (
+        "does not give a word on totals (C01 V1, C01 V2, C01 V3). Write `population: census` in its map" in other.speaks
+    )
+    silent = replace(other, event=other.event.model_copy(update={"claims": {"C07": None}}))
+    assert "a word on totals (none is asked)" in silent.speaks
+
+
+def test_a_word_that_a_grade_bars_names_preset_and_judge(simulated, monkeypatch):
+    table = data.load("audit").query("preset == 'mid_3k'").assign(grade="do not use")
+    load = data.load
+    monkeypatch.setattr(data, "load", lambda name: table if name == "audit" else load(name))
+    told = simulated.judge("growth_not_lower", effect(), **ASKED)
+    assert told.word == "Not testable with this data"
+    assert told.why.endswith("panels such as this (preset mid_3k, judge market).")
 
 
 @pytest.mark.parametrize(
@@ -268,8 +304,11 @@ def test_the_audit_shows_what_is_estimable_and_never_an_estimate(panel):
 
 def test_an_estimand_that_the_panel_cannot_carry_has_the_reason(panel):
     alone = replace(panel, firms=panel.firms.assign(origin="CN"))
-    table = tables(estimable(alone, Design()))["What can be estimated"].set_index("id")
-    assert "spillovers on firms not of origin CN were asked for" in table.loc["E2b", "estimable"]
+    sections = tables(estimable(alone, Design()))
+    table, whys = sections["What can be estimated"].set_index("id"), sections["Why not"].set_index("no")["reason"]
+    why = whys[table.loc["E2b", "estimable"].removeprefix("no ")]
+    assert "firms of other origins than CN were asked for" in why
+    assert whys.is_unique
     assert np.isnan(table.loc["E2b", "smallest effect seen"])
     assert table.loc["E2b", "firms"] == ""
 
@@ -304,7 +343,127 @@ def test_numbers_stand_on_the_right_and_nothing_is_cut_off():
     assert lines[-2:] == ["Empty", "none"]
 
 
+def test_firms_are_counted_and_grades_have_their_source_for_what_can_be_estimated(panel):
+    sections = tables(estimable(panel, Design()))
+    effects, used = sections["What can be estimated"], sections["Firms used and left out, each once"]
+    able = effects.loc[effects["estimable"] == "estimable", "id"]
+    assert (used.drop(columns="estimands").sum(axis=1) == len(panel.firms)).all()
+    assert used.loc[used["estimands"] == "E1b", "closed"].item() == int(effects.set_index("id").loc["E1b", "firms"])
+    said = sections["What these columns count: the first three are used"]
+    assert said["column"].tolist() == used.columns[1:].tolist()
+    graded = sections["Grade of each method, the worst in panels that this one could be"]
+    assert graded["id"].tolist() == able.tolist()
+    assert set(graded["judge"]) <= {"market", "plain", ""}
+    source = data.load("audit").set_index(["preset", "id"])["grade"]
+    for row in graded[graded["preset"] != ""].itertuples():
+        assert source[row.preset, row.id] == row.grade
+
+
+def months(panel, start, stop):
+    return replace(panel, sales=panel.sales[:, :, start:stop], months=panel.months[start:stop])
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "fits"),
+    [
+        (0, 42, "-p post_from=4 -p post_to=9 -p base_months=12"),
+        (22, 42, "-p post_from=6 -p post_to=9 -p base_months=6"),
+        (0, 31, "-p post_from=0 -p post_to=2 -p base_months=12"),
+        (25, 38, "-p post_from=9 -p post_to=9 -p base_months=3"),  # the shortest panel of all
+        (22, 34, "none"),
+        (26, 42, "none"),
+    ],
+)
+def test_the_window_that_fits_is_the_part_of_the_one_asked_for_that_the_panel_can_carry(panel, start, stop, fits):
+    short = months(panel, start, stop)
+    table = tables(window(short, Design()))["Window"]
+    assert found(table, "nearest that fits") == fits
+    fitted = Design().fitted(short)
+    if fits == "none":
+        assert fitted is None
+        with pytest.raises(DesignError, match="no window fits: bring 3 months before the first wave"):
+            Design().sample(short)
+    else:
+        assert fitted.given == fits
+        assert fitted.sample(short).closed.any()
+        assert fitted.fitted(short) == fitted
+
+
+def test_a_window_that_fits_leaves_room_for_anticipation(panel):
+    careful = Design(post_from=0, post_to=3, anticipation=6)
+    assert careful.fitted(months(panel, 18, 42)).given == "-p post_from=2 -p post_to=3 -p base_months=10"
+    assert careful.fitted(months(panel, 23, 42)) is None  # from month 7 on, and the year before begins at month 6
+    assert careful.fitted(months(panel, 21, 42)).given == "-p post_from=5 -p post_to=5 -p base_months=7"
+
+
+def test_no_window_is_wider_than_the_one_that_fits(panel):
+    """Over all short panels: a month or a base month more, within what is asked for, is refused."""
+    for start, stop in [(start, stop) for start in range(16, 28) for stop in range(29, 42)]:
+        short = months(panel, start, stop)
+        if fitted := Design().fitted(short):
+            fitted.sample(short)
+            for more in ({"post_from": fitted.post_from - 1}, {"post_to": fitted.post_to + 1}):
+                wider = fitted.__dict__ | more
+                if 4 <= wider["post_from"] <= fitted.post_from and wider["post_to"] <= 9:
+                    with pytest.raises(DesignError, match="what fits is"):
+                        Design(**wider).sample(short)
+
+
 # The command
+
+
+def test_check_takes_the_parameters_of_reports_with_their_messages(capsys):
+    given = ["--panel", str(EXAMPLES / "tidy.csv"), "--map", str(EXAMPLES / "tidy.map.yml")]
+    assert command_line.main(["check", *given, "-p", "post_to=6", "-p", "delta_pp=1", "-p", "conf=0.9"]) == 0
+    said = capsys.readouterr().out
+    assert "asked for                    -p post_from=4 -p post_to=6 -p base_months=12" in said
+    for wrong, message in (
+        ("post_to=12", "Parameter post_to: found '12'; give a value that is int, allowed 0 to 9"),
+        ("post_too=3", "Parameter post_too: there is no such parameter; "),
+        ("panel_path=x", "Option -p: panel_path was given as a parameter, but the runner sets it; use --panel."),
+        ("event=x", "Parameter event: it was given beside --panel, which sets it; use --event."),
+    ):
+        assert command_line.main(["check", *given, "-p", wrong]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_all_reports_on_a_panel_ask_for_one_design_unless_it_is_given():
+    given = schedule.own_panel(EXAMPLES / "tidy.csv")
+    jobs = schedule.settled(schedule.on_panel(schedule.read(ROOT), given, {}), {}, "2026-11-26")
+    asked = [job.parameters for job in jobs if job.name.startswith(schedule.PANEL)]
+    assert len(asked) == 4
+    for name in (*study.ASKED, "conf"):
+        assert len({one[name] for one in asked if name in one}) <= 1, name
+
+
+def test_a_panel_that_is_too_short_is_shown_as_far_as_it_goes_and_ends_with_what_to_write(panel, tmp_path, capsys):
+    file = str(tmp_path / "short.parquet")
+    months(panel, 22, 42).to_parquet(file)
+    assert command_line.main(["check", "--panel", file]) == 2
+    said = capsys.readouterr()
+    assert "What follows is of the window that fits: -p post_from=6 -p post_to=9 -p base_months=6\n" in said.out
+    assert "Firms used and left out, each once\n" in said.out
+    fits = ["-p", "post_from=6", "-p", "post_to=9", "-p", "base_months=6"]
+    assert said.err.endswith(f"what fits is {' '.join(fits)}\n")
+    assert command_line.main(["check", "--panel", file, *fits]) == 0
+    months(panel, 22, 34).to_parquet(file)
+    assert command_line.main(["check", "--panel", file]) == 2
+    said = capsys.readouterr()
+    assert "Window\n" in said.out
+    assert "no window fits: bring 3 months before the first wave" in said.err
+
+
+@pytest.mark.parametrize("kept", ["five firms", "one platform"])
+def test_a_panel_of_five_firms_or_of_one_platform_is_audited(panel, tmp_path, capsys, kept):
+    closed = panel.firms["closed_on"].notna().to_numpy()
+    five = np.r_[np.flatnonzero(closed)[:2], np.flatnonzero(~closed)[:3]]
+    poor = {
+        "five firms": replace(panel, sales=panel.sales[five], firms=panel.firms.iloc[five]),
+        "one platform": replace(panel, sales=panel.sales[:, :1], platforms=panel.platforms[:1]),
+    }[kept]
+    poor.to_parquet(tmp_path / "poor.parquet")
+    assert command_line.main(["check", "--panel", str(tmp_path / "poor.parquet")]) == 0
+    assert "What can be estimated\n" in capsys.readouterr().out
 
 
 def test_check_prints_the_audit_of_each_example(capsys):
@@ -321,6 +480,7 @@ def test_check_prints_the_audit_of_each_example(capsys):
     [
         (["--map", "a.yml"], "Option --map a.yml: it goes with a panel of your own; give --panel FILE too"),
         (["--panel", "a.csv", "--accept", "b"], "Option --accept b: it goes with files in data/"),
+        (["-p", "post_to=3"], "Option -p post_to=3: it goes with a panel of your own; give --panel FILE too"),
         (["--panel", "a.csv"], "a.csv: expected a file .csv, .csv.gz, .tsv, .parquet, .xlsx, .dta; found no such file"),
         (
             ["--panel", "a.csv", "--map", "a.yml"],

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from analysis import verdicts
+from analysis import config, verdicts
 from analysis.errors import DataError, DesignError
 from analysis.verdicts import (
     CONTRADICTED,
@@ -209,18 +209,22 @@ def test_a_simulated_verdict_speaks_only_under_its_condition():
     assert Verdict(**GOOD).said == NOT_SHOWN
 
 
+def about(*claims: str) -> config.Event:
+    return config.read_event("amazon_2021").model_copy(update={"claims": dict.fromkeys(claims)})
+
+
 def test_a_simulated_verdict_counts_in_no_tally_and_judges_no_reading():
     told = Verdict(**(GOOD | SIM | {"word": SUPPORTED, "reading": "V2"}))
     assert verdicts.tally([told, Verdict(**GOOD)]) == dict.fromkeys(WORDS, 0) | {NOT_SHOWN: 1}
-    assert "C01 V2" in verdicts.unjudged([told], ["C01"])
-    assert "C01 V2" not in verdicts.unjudged([Verdict(**GOOD, reading="V2")], ["C01"])
+    assert "C01 V2" in verdicts.unjudged([told], about("C01"))
+    assert "C01 V2" not in verdicts.unjudged([Verdict(**GOOD, reading="V2")], about("C01"))
 
 
 def test_what_nobody_judged_is_said_of_the_claims_of_the_event_alone():
     judged = [Verdict(**GOOD, reading="V2")]
-    assert verdicts.unjudged(judged, ["C03", "C01"]) == ["C03", "C01 V1", "C01 V3"]
-    assert verdicts.unjudged(judged, []) == []
-    assert verdicts.unjudged(judged, ["C39"]) == ["C39"]  # nobody has read it yet
+    assert verdicts.unjudged(judged, about("C03", "C01")) == ["C03", "C01 V1", "C01 V3"]
+    assert verdicts.unjudged(judged, about()) == []
+    assert verdicts.unjudged(judged, about("C39")) == ["C39"]  # nobody has read it yet
 
 
 def of(tier, word, notebook="05", **changes):
@@ -249,10 +253,19 @@ def test_every_reading_has_one_best_verdict_and_one_of_the_simulated_market_in_t
     found = [of("facts", SUPPORTED, claim="C07"), of("facts", SUPPORTED, reading="V2"), of("facts", SUPPORTED)]
     told = [of("sim", NOT_TESTABLE, "05"), of("sim", SUPPORTED, "06"), of("sim", NOT_SHOWN, claim="C99")]
     assert [one.name for one in verdicts.best(found + told)] == ["C01", "C01 V2", "C07"]
-    assert {name: one.word for name, one in verdicts.simulated(found + told).items()} == {
-        "C01": SUPPORTED,
-        "C99": NOT_SHOWN,
-    }
+    ((about, apart),) = verdicts.apart(found + told).items()
+    assert about == told[0].apart
+    assert {name: one.word for name, one in apart.items()} == {"C01": SUPPORTED, "C99": NOT_SHOWN}
+
+
+def test_what_a_panel_says_of_its_own_firms_alone_counts_in_no_tally_and_judges_no_reading():
+    public, own = of("facts", NOT_SHOWN), of("panel", NOT_TESTABLE, aside="In this panel of 9 firms:")
+    assert verdicts.best([own, public]) == [public]
+    assert verdicts.best([own]) == []
+    assert verdicts.unjudged([own], about("C39")) == ["C39"]
+    assert sum(verdicts.tally([own]).values()) == 0
+    assert verdicts.apart([own, public, of("sim", SUPPORTED)]).keys() == {own.aside, of("sim", SUPPORTED).apart}
+    assert own.said == "In this panel of 9 firms: Not testable with this data"
 
 
 def test_beside_the_word_of_a_panel_stands_what_public_figures_said():

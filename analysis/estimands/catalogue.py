@@ -74,8 +74,8 @@ def catalogue(platforms: tuple[str, ...], design: Design) -> dict[str, dict[str,
 
 
 def _named(found: Estimate, name: str) -> Estimate:
-    """Return an estimate of one term under its id, in its own unit."""
-    return replace(found, estimand=name, unit=found.columns.get("unit", [found.unit])[0])
+    """Return an estimate of one term, as it may be stated, under its id and in its own unit."""
+    return replace(found.stated, estimand=name, unit=found.columns.get("unit", [found.unit])[0])
 
 
 class Answers(Shown, dict[str, Estimate]):

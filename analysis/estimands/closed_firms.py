@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.estimands.design import COLUMNS, Comparison, Design, Sample, answered, attempt
+from analysis.estimands.design import ASKED, COLUMNS, Comparison, Design, Sample, answered, attempt, several
 from analysis.estimate import Bools, Estimate, Floats, Ints, rows_by
 from analysis.estimators.att_gt import Group, GroupTime, att_gt
 from analysis.estimators.power import minimum_detectable_effect
@@ -23,11 +23,25 @@ if TYPE_CHECKING:
     from analysis.panel import Panel
 
 Where = Literal["all", "home"]
+HEADLINE: dict[Where, str] = {"all": "E1a", "home": "E1b"}
 
 GAP, HORIZON = 3, 12  # months without a sale anywhere that count as exit; months over which time alive is counted
 FEWEST_EXITS = 5  # clusters of closed firms that exit, below which their months alive have no error
 SMALLEST = 0.1  # quantile of closed firms' sales below which a firm is too small to be compared
 DRAWS = 199
+
+
+def scope(panel: Panel) -> Where:
+    """Return which sales of closed firms a panel can tell: on all platforms, or where it holds one, at home."""
+    return "all" if len(panel.platforms) > 1 else "home"
+
+
+def sales_on(panel: Panel, where: Where) -> Floats:
+    """Return sales at home or on all platforms, float64[firm, month]; a DesignError where the panel holds one alone."""
+    if where == "home":
+        return panel.sales[:, 0]
+    several(panel, "what closed firms sold over all platforms")
+    return panel.total()
 
 
 def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
@@ -51,14 +65,14 @@ def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> E
     Raises
     ------
     DesignError
-        If the design picks nobody, or fewer than two clusters of closed firms.
+        If the design picks nobody, fewer than two clusters of closed firms, or all platforms of a panel of one.
     """
     sample = design.sample(panel)
     return sample.once(("effect on closed", where), lambda: _effect_on_closed(sample, where))
 
 
 def _effect_on_closed(sample: Sample, where: Where) -> Estimate:
-    design, sales = sample.design, sample.panel.total() if where == "all" else sample.home
+    design, sales = sample.design, sales_on(sample.panel, where)
     y = np.column_stack([sales[:, part].mean(axis=1) for part in (sample.before, sample.after)])
     matched = waves(sample, y[:, 0])
     seen = [wave.of(np.isfinite(y).all(axis=1)) for wave in matched]
@@ -89,7 +103,7 @@ def effect_name(design: Design, where: Where) -> str:
     """Return the id of the effect that a comparison shows on these sales."""
     if design.comparison != "low_exposure":
         return f"E1c, {where}"
-    return "E1a" if where == "all" else "E1b"
+    return HEADLINE[where]
 
 
 def without_error(value: float, n: int, reason: str) -> Estimate:
@@ -227,9 +241,10 @@ def survival_of_closed(panel: Panel, design: Design) -> Estimate:
     Raises
     ------
     DesignError
-        If the comparison is of firms not yet closed, whose own closure comes, or as
-        :func:`analysis.estimators.survival.exit_survival`.
+        If the comparison is of firms not yet closed, whose own closure comes, the panel holds one platform, so that
+        who goes elsewhere looks gone, or as :func:`analysis.estimators.survival.exit_survival`.
     """
+    several(panel, "how long firms sell on any platform")
     if design.comparison == "not_yet_closed":
         raise DesignError(
             f"{HORIZON} months alive against firms not yet closed were asked for; these are closed in their turn; use "
@@ -278,10 +293,11 @@ def months_alive(panel: Panel, design: Design) -> Estimate:
         unsure["reason"] = (
             f"closed firms of {gone} clusters exit; fewer than {FEWEST_EXITS} are too few for an interval"
         )
+    unsure["months"] = f"{HORIZON} months since closure"
     return design.sample(panel).mark(lives, n=lives.n[0], details={"curves": curves}, **unsure)
 
 
-def comparisons(panel: Panel, design: Design, truth: Truth | None = None) -> pd.DataFrame:
+def comparisons(panel: Panel, design: Design, truth: Truth | None = None, *, where: Where = "all") -> pd.DataFrame:
     """Estimate the effect on closed firms against each comparison group, in the window and soon after the first wave.
 
     Firms not yet closed serve only until the last wave comes near: the second window is the longest that they allow,
@@ -292,6 +308,7 @@ def comparisons(panel: Panel, design: Design, truth: Truth | None = None) -> pd.
     panel, design
     truth : Truth, optional
         Of a simulated market: of firms closed by the end of a window it tells the true E1a and E1c.
+    where : {"all", "home"}
 
     Returns
     -------
@@ -307,16 +324,16 @@ def comparisons(panel: Panel, design: Design, truth: Truth | None = None) -> pd.
     for start, end in windows:
         known = truth.closed_by(start, end) if truth else {}
         for name in get_args(Comparison):
-            asked = "E1a" if name == "low_exposure" else "E1c"
-            words = (asked, f"against {name.replace('_', ' ')}")
             varied = replace(design, comparison=name, post_from=start, post_to=end)
-            row = answered({"simple": words}, "per cent", effect_on_closed, panel, varied)
+            asked = effect_name(varied, where).removesuffix(", all")
+            words = (asked, f"against {name.replace('_', ' ')}")
+            row = answered({"simple": words}, "per cent", effect_on_closed, panel, varied, where=where)
             window = f"month {start}" if start == end else f"months {start} to {end}"
             parts.append(row.assign(comparison=name, window=window, truth=known.get(asked, np.nan)))
     return pd.concat(parts, ignore_index=True)
 
 
-def placebo(panel: Panel, design: Design) -> Estimate:
+def placebo(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
     """Estimate the effect of closures that did not happen: a year early, in a panel that ends before the real ones.
 
     Closed firms were chosen at the real closure: they had lived until then, and were what they had become. So all firms
@@ -336,7 +353,8 @@ def placebo(panel: Panel, design: Design) -> Estimate:
     """
     sample = design.sample(panel)
     gone, newcomer = (sample.stopped[:, month] for month in (sample.base.stop - 1, max(sample.base.start - 12, 0)))
-    return replace(effect_on_closed(*a_year_early(panel, design, ~gone & ~newcomer)), estimand="E1a, a year before")
+    early = effect_on_closed(*a_year_early(panel, design, ~gone & ~newcomer), where=where)
+    return replace(early, estimand=f"{HEADLINE[where]}, a year before", digest=panel.digest)
 
 
 def a_year_early(panel: Panel, design: Design, firms: Bools) -> tuple[Panel, Design]:
@@ -365,9 +383,10 @@ def a_year_early(panel: Panel, design: Design, firms: Bools) -> tuple[Panel, Des
     return shifted, replace(design, post_from=design.post_from - late, post_to=design.post_to - late)
 
 
-def year_before(panel: Panel, design: Design) -> pd.DataFrame:
+def year_before(panel: Panel, design: Design, *, where: Where = "all") -> pd.DataFrame:
     """Return :func:`placebo` as a row of :func:`analysis.estimands.catalogue.estimate_all`, or why there is none."""
-    return answered({"simple": ("placebo", "E1a, a year early")}, "per cent", placebo, panel, design)
+    words = ("placebo", f"{HEADLINE[where]}, a year early")
+    return answered({"simple": words}, "per cent", placebo, panel, design, where=where)
 
 
 def mechanical(rows: pd.DataFrame, multiple: Estimate) -> pd.DataFrame:
@@ -375,9 +394,10 @@ def mechanical(rows: pd.DataFrame, multiple: Estimate) -> pd.DataFrame:
     rows = rows[rows["id"].isin(["E1a", "E1e"])]
     if multiple.refused:
         return rows
-    loss = {"id": "mechanical", "label": "the closed accounts' own sales", "unit": "per cent", "reason": ""}
+    loss = rows.iloc[-1][ASKED].to_dict() | {"df": np.nan, "level": np.nan, "interval": ""}  # it has no error
+    loss |= {"id": "mechanical", "label": "the closed accounts' own sales", "unit": "per cent", "reason": ""}
     loss["estimate"] = -multiple.details["mechanical_loss"]
-    return pd.concat([pd.DataFrame([loss]), rows], ignore_index=True)[COLUMNS]
+    return pd.concat([pd.DataFrame([loss]), rows], ignore_index=True)[COLUMNS + ASKED]
 
 
 def family(found: Mapping[str, Estimate]) -> pd.DataFrame:
@@ -417,11 +437,12 @@ def family(found: Mapping[str, Estimate]) -> pd.DataFrame:
 def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS, seed: int = 0) -> Estimate:
     """Estimate the smallest effect on closed firms' sales (E1a) that this panel would show, from placebo closures.
 
-    Sales are those of brand groups, which are closed together, on all platforms, in the window and a year before. In
-    each draw as many groups of the comparison as were closed, of the same origin and size (above or below the median
-    closed group; of the same origin where these are too few), are taken for closed and compared with the rest as
-    :func:`effect_on_closed` does, waves set aside. So nothing is assumed of the distribution of
-    sales, and no effect is looked at. Groups sold something a year before, and in the last month before the first wave.
+    Sales are those of brand groups, which are closed together, on all platforms, or at home where the panel holds one
+    platform (E1b), in the window and a year before. In each draw as many groups of the comparison as were closed, of
+    the same origin and size (above or below the median closed group; of the same origin where these are too few), are
+    taken for closed and compared with the rest as :func:`effect_on_closed` does, waves set aside. So nothing is assumed
+    of the distribution of sales, and no effect is looked at. Groups sold something a year before, and in the last month
+    before the first wave.
 
     Returns
     -------
@@ -467,7 +488,7 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS, seed: i
 
     turned = found.transform(
         lambda x: dict(zip(names, per_cent(x), strict=True)),
-        estimand="E1a, smallest effect seen",
+        estimand=f"{HEADLINE[scope(panel)]}, smallest effect seen",
         unit="per cent",
         limits=per_cent(found.ends),
         details={**found.details, "within": within},

@@ -1,4 +1,4 @@
-"""The effect on closed firms' sales (E1a) by two other estimators, of the same firms and on the same scale.
+"""The effect on closed firms' sales (E1a, E1b) by two other estimators, of the same firms and on the same scale.
 
 A firm's outcome is its sales over those of its first window, and these are its weight: so the weighted mean of closed
 firms is the ratio of their sums, of which E1a is made, and an effect is per cent of what they would have sold.
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.estimands.closed_firms import effect_on_closed, waves
+from analysis.estimands.closed_firms import HEADLINE, Where, effect_on_closed, sales_on, waves
 from analysis.estimands.design import Design, Sample, attempt, in_rows, low_exposure
 from analysis.estimate import Bools, Estimate, Floats, Ints
 from analysis.estimators.cross_checks import doubly_robust, imputation
@@ -24,21 +24,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class _Answering:
-    """The firms of E1a, each once for every wave in which it is closed or compared: int64[row] and so on.
+    """The firms of E1a or E1b, each once for every wave in which it is closed or compared: int64[row] and so on.
 
     `within` are dummies of origin and wave, of those that hold both closed firms and others; `before` is what each sold
     in a month of the first window.
     """
 
     sample: Sample
+    where: Where
     firm: Ints
     closed: Bools
     within: Floats
     before: Floats
 
     def sales(self, months: slice) -> Floats:
-        """Return sales on all platforms over those of the first window, float64[row, month]."""
-        return self.sample.panel.total()[self.firm, months] / self.before[:, np.newaxis]
+        """Return sales over those of the first window, float64[row, month]."""
+        return sales_on(self.sample.panel, self.where)[self.firm, months] / self.before[:, np.newaxis]
 
     def first_treated(self, period: int) -> Floats:
         """Return the first treated period of each row, the same for all closed firms."""
@@ -47,11 +48,13 @@ class _Answering:
     def mark(self, found: Estimate, name: str, **details: Any) -> Estimate:
         """Turn into per cent; Student's interval, with a degree of freedom less than clusters of closed firms."""
         clusters = len(np.unique(self.sample.cluster[self.firm[self.closed]]))
-        return self.sample.mark(found, estimand=f"E1a, {name}", df=clusters - 1, details=details).exp()
+        return self.sample.mark(
+            found, estimand=f"{HEADLINE[self.where]}, {name}", df=clusters - 1, details=details
+        ).exp()
 
 
-def _answering(panel: Panel, design: Design) -> _Answering:
-    sample, total = low_exposure(panel, design, "the effect by other estimators"), panel.total()
+def _answering(panel: Panel, design: Design, where: Where) -> _Answering:
+    sample, total = low_exposure(panel, design, "the effect by other estimators"), sales_on(panel, where)
     before = total[:, sample.before].mean(axis=1)
     known = np.isfinite(before + total[:, sample.after].mean(axis=1))
     among = [wave.of(known) for wave in waves(sample, before)]
@@ -68,10 +71,10 @@ def _answering(panel: Panel, design: Design) -> _Answering:
     rows = rows[both]
     firm = rows["firm"].to_numpy()
     within = pd.get_dummies(rows["within"], dtype=float).to_numpy()
-    return _Answering(sample, firm, rows["closed"].to_numpy(), within, before[firm])
+    return _Answering(sample, where, firm, rows["closed"].to_numpy(), within, before[firm])
 
 
-def adjusted_effect(panel: Panel, design: Design) -> Estimate:
+def adjusted_effect(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
     """Estimate E1a doubly robust: against firms of the same origin and wave that are alike before the closures.
 
     Alike in the share of the home platform in their sales in the first window, and in age, the months with sales before
@@ -90,9 +93,9 @@ def adjusted_effect(panel: Panel, design: Design) -> Estimate:
         If the comparison is not of low exposure, nobody is left to compare, or as
         :func:`analysis.estimators.cross_checks.doubly_robust`.
     """
-    rows = _answering(panel, design)
+    rows = _answering(panel, design, where)
     sample = rows.sample
-    at_home = sample.home[rows.firm, sample.before].mean(axis=1) / rows.before
+    at_home = sample.home[rows.firm, sample.before].mean(axis=1) / panel.total()[rows.firm, sample.before].mean(axis=1)
     age = np.log1p((panel.total()[rows.firm, : sample.before.start] > 0).sum(axis=1))
     found = doubly_robust(
         np.column_stack([np.ones(len(rows.firm)), rows.sales(sample.after).mean(axis=1)]),
@@ -106,7 +109,7 @@ def adjusted_effect(panel: Panel, design: Design) -> Estimate:
     return rows.mark(found, "doubly robust")
 
 
-def imputed_effect(panel: Panel, design: Design) -> Estimate:
+def imputed_effect(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
     """Estimate E1a by imputation: against firm and month effects of all months from the base on, by origin and wave.
 
     Months end before anticipation begins; those from there to the window are left out.
@@ -121,7 +124,7 @@ def imputed_effect(panel: Panel, design: Design) -> Estimate:
     DesignError
         As :func:`adjusted_effect`.
     """
-    rows = _answering(panel, design)
+    rows = _answering(panel, design, where)
     sample = rows.sample
     fitted = slice(min(sample.base.start, sample.before.start), sample.base.stop - design.anticipation)
     found = imputation(
@@ -136,11 +139,11 @@ def imputed_effect(panel: Panel, design: Design) -> Estimate:
     return rows.mark(found, "imputed", months=sample.months(fitted))
 
 
-def cross_checks(panel: Panel, design: Design) -> pd.DataFrame:
-    """Return E1a by its own ratio of sums, doubly robust and imputed, as rows of a table; a refusal has its reason."""
+def cross_checks(panel: Panel, design: Design, *, where: Where = "all") -> pd.DataFrame:
+    """Return E1a (E1b) by its own ratio of sums, doubly robust and imputed, as rows; a refusal has its reason."""
     verbs = effect_on_closed, adjusted_effect, imputed_effect
-    own, adjusted, imputed = (attempt(verb, panel, design) for verb in verbs)
+    own, adjusted, imputed = (attempt(verb, panel, design, where=where) for verb in verbs)
     months = f", from {imputed.details['months']}" if imputed.details else ""
     labels = {"ratio of sums": own, "doubly robust, given share at home and age": adjusted, f"imputed{months}": imputed}
-    name = own.estimand or "E1a"
+    name = own.estimand or HEADLINE[where]
     return in_rows([(name, label, found["simple"]) for label, found in labels.items()], "per cent")

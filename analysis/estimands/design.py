@@ -22,7 +22,10 @@ Comparison = Literal["not_yet_closed", "spared_same_category", "low_exposure"]
 Cluster = Literal["brand_group", "category", "firm"]
 Found = TypeVar("Found")
 
+FEWEST_BASE, LATEST = 3, 9  # base months, and last month of a window, that reports take
 COLUMNS = ["id", "label", "estimate", "std_error", "conf_low", "conf_high", "unit", "n", "mde", "reason"]
+ASKED = ["df", "level", "interval", "comparison", "months", "digest"]
+"""Further columns of rows: what an interval is, and what was asked of which panel; empty for a refusal."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,27 @@ class Design:
             made[self] = _sample(panel, self)
         return made[self]
 
+    def fitted(self, panel: Panel) -> Design | None:
+        """Return the design with the part of its window and of its base months that a panel can carry, or the nearest.
+
+        None where no window fits, or no firm is closed.
+        """
+        wave = panel.first_treated(cut=self.cut).min(initial=np.inf)
+        if not np.isfinite(wave):
+            return None
+        first, last = max(0, 12 - int(wave)), len(panel.months) - 1 - int(wave)  # a year earlier is compared
+        start, stop = max(self.post_from, first), min(self.post_to, last)
+        if start > stop:
+            start, stop = first, min(last, LATEST, 11 - self.anticipation)
+        if start > stop or wave < FEWEST_BASE:
+            return None
+        return replace(self, post_from=start, post_to=stop, base_months=min(self.base_months, int(wave)))
+
+    @property
+    def given(self) -> str:
+        """Its window and base months as a command line gives them."""
+        return " ".join(f"-p {name}={getattr(self, name)}" for name in ("post_from", "post_to", "base_months"))
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
@@ -175,10 +199,20 @@ class Sample:
         found = self.is_own
         if not found.any():
             raise DesignError(
-                f"growth of firms of origin {self.design.origin} was asked for; none of {len(found)} firms is; check "
+                f"firms of origin {self.design.origin} were asked for; none of {len(found)} firms is; check "
                 "the column origin"
             )
         return found
+
+    @cached_property
+    def others(self) -> Bools:
+        """Firms of other origins; where there are none a DesignError."""
+        if self.is_own.all():
+            raise DesignError(
+                f"firms of other origins than {self.design.origin} were asked for; all {len(self.is_own)} firms are of "
+                "it; bring sellers of other origins too"
+            )
+        return ~self.is_own
 
     @cached_property
     def is_own(self) -> Bools:
@@ -244,6 +278,7 @@ class Sample:
         """Stamp an estimate with its design, panel and provenance, so that it can be made again."""
         made_of = "simulated" if self.panel.provenance == "simulated" else "estimate"
         stamp: dict[str, Any] = {"design": self.design, "digest": self.panel.digest, "provenance": made_of}
+        stamp["months"] = self.window
         return replace(found, **(stamp | changes))
 
 
@@ -257,10 +292,13 @@ def _sample(panel: Panel, design: Design) -> Sample:
     wave, length = int(first.min()), len(panel.months)
     start, stop = wave + design.post_from, wave + design.post_to + 1
     if start - 12 < 0 or stop > length or wave < design.base_months:
+        fitted = design.fitted(panel)
+        more = f"{FEWEST_BASE} months before the first wave, and one from it on that the panel holds a year earlier too"
+        remedy = f"what fits is {fitted.given}" if fitted else f"no window fits: bring {more}"
         raise DesignError(
             f"months {design.post_from} to {design.post_to} after the first wave in {panel.months[wave]}, a year "
             f"before them and {design.base_months} base months were asked for; the panel runs from {panel.months[0]} "
-            f"to {panel.months[-1]}; narrow the window"
+            f"to {panel.months[-1]}; {remedy}"
         )
     after, base = slice(start, stop), slice(wave - design.base_months, wave)
     exposure = panel.exposure(base=base, cut=design.cut, months=after).mean(axis=1)
@@ -289,9 +327,11 @@ def _comparison(panel: Panel, design: Design, first: Floats, never_closed: Bools
     if design.comparison == "low_exposure":
         found = never_closed & (np.nan_to_num(exposure, nan=np.inf) < design.low)
         if not found.any():
+            lowest = np.fmin.reduce(exposure[never_closed], initial=np.inf)
+            seen = f"the lowest is {lowest:.3g}" if np.isfinite(lowest) else "it is known for none"
             raise DesignError(
-                f"firms with an exposure below {design.low:g} were asked for; the lowest of {never_closed.sum()} firms "
-                f"not closed is {np.nanmin(exposure[never_closed], initial=np.inf):.3g}; raise `low`"
+                f"firms with an exposure below {design.low:g} were asked for; of {never_closed.sum()} firms not closed "
+                f"{seen}; bring firms of categories that sold at home and in which little was closed"
             )
         return found
     closures = panel.closures(cut=design.cut)  # those after the last month of the panel as well
@@ -316,6 +356,15 @@ def low_exposure(panel: Panel, design: Design, what: str) -> Sample:
     return design.sample(panel)
 
 
+def several(panel: Panel, what: str) -> None:
+    """Refuse what sales on other platforms than the home platform must tell where the panel holds none."""
+    if len(panel.platforms) < 2:
+        raise DesignError(
+            f"{what} was asked for; the panel holds sales on {panel.platforms[0]} alone; bring those on other "
+            "platforms too"
+        )
+
+
 def attempt(make: Callable[..., Found], *asked: Any, **options: Any) -> Found | Estimate:
     """Return what a verb finds; where it refuses, an Estimate without value, and with the reason.
 
@@ -330,16 +379,21 @@ def attempt(make: Callable[..., Found], *asked: Any, **options: Any) -> Found | 
 
 
 def in_rows(parts: Iterable[tuple[str, str, Estimate]], unit: str = "") -> pd.DataFrame:
-    """Return rows in `COLUMNS` of estimates of one term, each with its id and label; of a refusal in `unit`."""
+    """Return rows in `COLUMNS` and `ASKED` of estimates of one term, each with id and label; of a refusal in `unit`."""
     rows, level = [], Design.level
-    for name, label, found in parts:
+    for name, label, found in ((name, label, one.stated) for name, label, one in parts):
         level = level if found.refused else found.level
         given = found.columns.get("unit", [found.unit])[0] or unit
         reason = found.reason if np.isnan(found.std_error[0]) else ""
         row = {"id": name, "label": label, "unit": given, "n": np.ravel(found.n)[0], "reason": reason}
         row |= {"estimate": found.value[0], "std_error": found.std_error[0]}
-        rows.append(row | dict(zip(("conf_low", "conf_high"), found.ends[:, 0], strict=True)))
-    table = pd.DataFrame(rows, columns=COLUMNS)
+        row |= dict(zip(("conf_low", "conf_high"), found.ends[:, 0], strict=True))
+        asked: dict[str, Any] = {"months": found.months, "digest": found.digest, "interval": ""}
+        asked["comparison"] = found.design.comparison if found.design else ""
+        if not found.refused:
+            asked |= {"df": found.freedom[0], "level": found.level, "interval": found.interval}
+        rows.append(row | asked)
+    table = pd.DataFrame(rows, columns=COLUMNS + ASKED)
     return table.assign(mde=detectable(table, level=level))
 
 
@@ -356,8 +410,8 @@ def as_rows(found: Estimate, terms: Mapping[str, tuple[str, str]] | None = None,
 def added_up(found: Estimate, terms: Mapping[str, tuple[str, str]], truth: Mapping[str, float]) -> pd.DataFrame:
     """Return parts, their sum, and a last row of what is missing between both.
 
-    A sum that is what it is by definition, such as 100 per cent, has no error, and no interval is given for it. `set`
-    is the interval with a common part, where the parts have one.
+    A sum that is what it is by definition, such as 100 per cent, stands without an interval. `set` is the interval with
+    a common part, where the parts have one.
 
     Parameters
     ----------
@@ -367,12 +421,13 @@ def added_up(found: Estimate, terms: Mapping[str, tuple[str, str]], truth: Mappi
     truth : mapping of str to float
         True values by id, where they are known; that of the sum is the sum of the others where it is not given.
     """
-    rows = as_rows(found, terms)
-    rows.loc[rows["std_error"] <= 1e-9, ["std_error", "conf_low", "conf_high", "n", "mde"]] = np.nan
+    rows, total = as_rows(found, terms), found[[*terms][-1]]
+    if total.stated is not total:
+        rows.loc[rows.index[-1], ["estimate", "n", "reason"]] = total.value[0], np.nan, ""
     if "set_low" in found.columns:
         ends = found[list(terms)].columns
-        spans = zip(ends["set_low"], ends["set_high"], strict=True)
-        rows["set"] = [span(low, high, found.unit) for low, high in spans]
+        spans = zip(ends["set_low"], ends["set_high"], rows["estimate"].notna(), strict=True)
+        rows["set"] = [span(low, high, found.unit) if known else "–" for low, high, known in spans]
     rows["truth"] = rows["id"].map(dict(truth)).astype(float)
     if rows["id"].iloc[-1] not in truth:
         rows.loc[rows.index[-1], "truth"] = rows["truth"][:-1].sum()

@@ -12,7 +12,7 @@ from scipy import stats
 
 from analysis.errors import DesignError
 from analysis.estimands.changes import Changes, Total, estimated, totals
-from analysis.estimands.design import Design, Sample, attempt, low_exposure, steps
+from analysis.estimands.design import Design, Sample, attempt, low_exposure, several, steps
 from analysis.estimate import Bools, Estimate, Floats, alike, beside, sum_by
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ SURE = 3.0  # errors that a loss must be from zero, or it is too uncertain to di
 GROUPS = ("closed", "exposed", "unexposed")
 PARTS = [*(f"d{number}" for number in range(1, 8)), "sum"]
 THOUSANDS = ("", "thousand", "million", "billion", "trillion")
+RIVALS = {"d1": True, "d2": False}  # parts that went to rivals at home, and whether these are of the origin
 RESIDUALS = ("d6", "d7")  # read as bounds: what is left carries the errors of all other parts
 
 
@@ -30,25 +31,32 @@ def amounts(changes: Changes) -> Estimate:
 
     "d1", "d2": home sales of exposed firms, of the origin and of others; "d3", "d4": closed firms on the destinations;
     "d5": closed firms on all other platforms; "d6": exposed firms off the home platform; "d7": what is left; "sum",
-    which is L. A part whose platform is not there is NaN, and its sales are in d7. "there": d3 and d4 together; and
-    closed firms on each other platform, by its code.
+    which is L. A part whose platform or firms are not there is NaN, and its sales are in d7. "there": d3 and d4
+    together; and closed firms on each other platform, by its code.
     """
     home, away = changes.home, changes.away
     there = [name for name in changes.destinations if name in away]
     moved = {f"d{place}": [name] for place, name in enumerate(changes.destinations, start=3) if name in away}
     moved |= {"d5": [name for name in away if name not in there], "there": there, **{name: [name] for name in away}}
-    lacking = [name for name in ("d3", "d4", "d5") if not moved.get(name)]
+    nowhere = [name for name in ("d3", "d4", "d5") if not moved.get(name)] + ["d6"] * (not away)
+    exposed = {own for what, own, _ in changes.cells if what == "exposed"}
+    nobody = [name for name, own in RIVALS.items() if own not in exposed]
 
     def formula(total: Total) -> dict[str, Any]:
-        own, other = (total("exposed", [home], own=own) for own in (True, False))
-        closed = {name: total("closed", where) if where else np.nan for name, where in moved.items()}
-        parts = {"d1": own, "d2": other, **dict.fromkeys(lacking, np.nan), **closed, "d6": total("exposed", away)}
+        rivals = {name: total("exposed", [home], own=own) for name, own in RIVALS.items()}
+        closed = {name: total("closed", where) for name, where in moved.items()}
+        parts = rivals | dict.fromkeys(("d3", "d4"), 0.0) | closed | {"d6": total("exposed", away)}
         lost = -total("closed", [home])
-        left = lost - own - other - total("closed", away) - parts["d6"]
-        return parts | {"d7": left, "sum": lost}
+        left = lost - sum(rivals.values()) - total("closed", away) - parts["d6"]
+        return (
+            parts
+            | dict.fromkeys([*nobody, *nowhere, *([] if there else ["there"])], np.nan)
+            | {"d7": left, "sum": lost}
+        )
 
-    reason = f"{', '.join(lacking)}: no such platform in the data, so d7 holds its sales" if lacking else ""
-    return changes.transform(formula, estimand="E4c", unit=changes.estimate.unit, reason=reason)
+    reasons = [f"{name}: no firm of {'the origin' if RIVALS[name] else 'other origins'} is exposed" for name in nobody]
+    reasons += [f"{', '.join(nowhere)}: no such platform in the data, so d7 holds its sales"] if nowhere else []
+    return changes.transform(formula, estimand="E4c", unit=changes.estimate.unit, reason="; ".join(reasons))
 
 
 def shares_of_loss(changes: Changes) -> Estimate:
@@ -156,7 +164,7 @@ def lost_sales(panel: Panel, design: Design) -> Estimate:
 
 def relocation(panel: Panel, design: Design) -> Estimate:
     """Estimate how much of their lost home sales closed firms made up on each other platform (E4a), per cent of L."""
-    _several(panel)
+    several(panel, "the platform shift")
     found = shares_of_loss(_changes(panel, design, "the platform shift"))
     return replace(found[panel.platforms[1:]], estimand="E4a", n=found.counts["closed"], reason="")
 
@@ -164,14 +172,6 @@ def relocation(panel: Panel, design: Design) -> Estimate:
 def _changes(panel: Panel, design: Design, what: str, *, home: bool = False) -> Changes:
     low_exposure(panel, design, what)
     return estimated(panel, design, home=home)
-
-
-def _several(panel: Panel) -> None:
-    if len(panel.platforms) < 2:
-        raise DesignError(
-            f"the platform mix was asked for; found sales on {', '.join(panel.platforms)} alone; bring those on other "
-            "platforms too"
-        )
 
 
 def proportional(sold: Floats, closed: Bools, own: Bools) -> Floats:
@@ -200,19 +200,27 @@ def recapture(panel: Panel, design: Design) -> Estimate:
     DesignError
         As :func:`displacement`.
     """
-    found = shares_of_loss(_changes(panel, design, "displacement", home=True))[["d1", "d2"]]
+    found = shares_of_loss(_changes(panel, design, "displacement", home=True))[[*RIVALS]]
     sample = design.sample(panel)
     size = proportional(np.nansum(sample.home[:, sample.base], axis=1), sample.closed, sample.is_own)
-    columns = {**found.columns, "benchmark": size}
-    return replace(found, estimand="E4b", terms=("own", "other"), n=found.counts["firms"], reason="", columns=columns)
+    return replace(
+        found,
+        estimand="E4b",
+        terms=("own", "other"),
+        n=found.counts["firms"],
+        reason=found.reason if np.isnan(found.value).any() else "",
+        columns={**found.columns, "benchmark": np.where(sample.is_own.all(), np.nan, size)},
+    )
 
 
 def excess_recapture(panel: Panel, design: Design) -> Estimate:
     """Take the proportional benchmark from recapture (E4e): what closeness in origin adds to size.
 
-    The benchmark has no error, so errors and covariance are those of :func:`recapture`.
+    The benchmark has no error, so errors and covariance are those of :func:`recapture`. A panel of one origin has none,
+    and is a DesignError.
     """
     found = recapture(panel, design)
+    _ = design.sample(panel).others  # or size would be that of one origin alone
     size = np.asarray(found.columns["benchmark"])
     shifted = {"value": found.value - size, "limits": found.ends - size}
     return replace(found, estimand="E4e", unit="percentage points of L", **shifted)
@@ -237,7 +245,7 @@ def platform_mix(panel: Panel, design: Design) -> Estimate:
     on which no unexposed firm is are held against all of them. All are firms of origins of which some firm was closed,
     that still sold in the month before the first closure: only a firm in business can be closed.
     """
-    _several(panel)
+    several(panel, "the platform mix")
     sample = low_exposure(panel, design, "the platform shift")
     return _mean_difference(sample, mix_change(sample.sums[1], sample.sums[0]), "E4d")
 
@@ -312,7 +320,8 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
     found = _mean_difference(sample, change, "E4a")[wanted]
     presence = found.transform(lambda x: {"presence": sum(x) / len(x)}, estimand="E4a", unit=found.unit)
     both = {"presence": presence, "sales": replace(sales, n=presence.n)}
-    return sample.mark(beside(both, estimand="E4a", reason=sales.reason or presence.reason))
+    lacking = [one.reason for one in both.values() if np.isnan(one.std_error[0])]
+    return sample.mark(beside(both, estimand="E4a", reason="; ".join(dict.fromkeys(lacking))))
 
 
 def hedging(panel: Panel, design: Design) -> Estimate:
@@ -335,12 +344,12 @@ def hedging(panel: Panel, design: Design) -> Estimate:
     Raises
     ------
     DesignError
-        If either side has fewer than two clusters.
+        If either side has fewer than two clusters, or no firm at all.
     """
     sample, names = design.sample(panel), panel.platforms[1:]
     sells, answering = (sample.sums > 0).any(axis=2), np.isfinite(sample.sums).all(axis=(0, 2))
     answering &= sample.never_closed & sells.all(axis=0)
-    own, others = (answering & side for side in (sample.is_own, ~sample.is_own))
+    own, others = (answering & side for side in (sample.own, sample.others))
     if min(counts := [len(np.unique(sample.cluster[side])) for side in (own, others)]) < 2:
         raise DesignError(
             f"presence of spared firms of origin {design.origin} against others was asked for; found {counts[0]} and "

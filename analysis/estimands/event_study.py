@@ -15,7 +15,7 @@ import pandas as pd
 from scipy import optimize, stats
 
 from analysis.errors import DesignError
-from analysis.estimands.closed_firms import Wave, Where, compared, effect_name, waves, without_error
+from analysis.estimands.closed_firms import Wave, Where, compared, effect_name, sales_on, waves, without_error
 from analysis.estimands.design import Design, Sample, attempt
 from analysis.estimate import Bools, Estimate, Floats, Ints, beside, critical_value, draws_of_t
 from analysis.estimators.att_gt import GroupTime
@@ -78,10 +78,11 @@ def stack(panel: Panel, design: Design, *, where: Where = "all") -> Stack:
     Raises
     ------
     DesignError
-        If the design picks nobody, or closed firms are in fewer than two clusters.
+        If the design picks nobody, closed firms are in fewer than two clusters, or all platforms of a panel of one are
+        asked for.
     """
     sample, closures = design.sample(panel), panel.closures(cut=design.cut)
-    sales = panel.total() if where == "all" else sample.home
+    sales = sales_on(panel, where)
     matched = waves(sample, sales[:, sample.before].mean(axis=1))
     last = max((wave.month for wave in matched if len(wave.firms)), default=0)
     end = min(design.post_to, len(panel.months) - 1 - last)
@@ -168,6 +169,7 @@ def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estima
         dynamic,
         estimand=f"{effect_name(design, where)} by month since closure",
         n=len(rows.closed),
+        months="by month since closure",
         counts={**dynamic.counts, "closed_clusters": rows.closed_clusters},
         columns={"band_low": low, "band_high": high},
         details={
@@ -215,26 +217,31 @@ def anticipation(panel: Panel, design: Design) -> Estimate:
     DesignError
         As :func:`event_study`.
     """
+    leads = event_study(panel, leads_design(design), where="home")[[str(lead) for lead in range(-LEADS, 0)]]
+    return replace(leads.exp(), estimand="E5a", columns={}, design=design)
+
+
+def leads_design(design: Design) -> Design:
+    """Return the design of :func:`anticipation`, in which no comparison reaches into the months before closure."""
     last = 11 - LEADS  # the same months a year before must end before the leads begin
-    early = replace(
+    return replace(
         design,
         anticipation=LEADS,
         post_from=min(design.post_from, last),
         post_to=min(design.post_to, last),
         base_months=max(design.base_months, LEADS + 2),
     )
-    leads = event_study(panel, early, where="home")[[str(lead) for lead in range(-LEADS, 0)]]
-    return replace(leads.exp(), estimand="E5a", columns={}, design=design)
 
 
-def by_cohort(panel: Panel, design: Design) -> Estimate:
+def by_cohort(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
     """Estimate the effect from closure to `post_to` months after it for each wave, and for all of them together.
 
     Returns
     -------
     Estimate
-        Per cent of the sales on all platforms without closure, total over total: a term per month of closure, such as
-        ``"2021-05"``, then ``"all waves"``. `n` is the number of closed firms. Waves share comparison firms.
+        Per cent of the sales without closure, on all platforms or at home, total over total: a term per month of
+        closure, such as ``"2021-05"``, then ``"all waves"``. `n` is the number of closed firms. Waves share comparison
+        firms.
         ``details``: ``closed`` as in :func:`event_study`, and ``end``, the last month since closure.
 
     Raises
@@ -242,19 +249,18 @@ def by_cohort(panel: Panel, design: Design) -> Estimate:
     DesignError
         As :func:`stack`.
     """
-    rows = stack(panel, design)
+    rows = stack(panel, design, where=where)
     cohorts = [wave for wave in rows.waves if len(wave.closed)]
     found = {str(panel.months[wave.month]): _cohort(replace(rows, waves=[wave])) for wave in cohorts}
     found["all waves"] = _cohort(rows)
     made = beside(
         found,
-        estimand=f"{effect_name(design, 'all')} by wave",
+        estimand=f"{effect_name(design, where)} by wave",
         reason=NO_ERROR,
         details={"closed": rows.closed_frame, "end": rows.end},
     )
-    return design.sample(panel).mark(
-        made, level=design.level, reason=NO_ERROR if np.isnan(made.std_error).any() else ""
-    )
+    why, months = NO_ERROR if np.isnan(made.std_error).any() else "", f"months 0 to {rows.end} since closure"
+    return design.sample(panel).mark(made, level=design.level, reason=why, months=months)
 
 
 def _cohort(rows: Stack) -> Estimate:

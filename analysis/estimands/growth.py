@@ -16,8 +16,8 @@ import pandas as pd
 from analysis.errors import DesignError
 from analysis.estimands.changes import Changes, estimated, of_fixed_number, totals
 from analysis.estimands.closed_firms import a_year_early
-from analysis.estimands.design import COLUMNS, Design, answered, low_exposure, steps
-from analysis.estimate import Estimate, Floats, sum_by
+from analysis.estimands.design import ASKED, COLUMNS, Design, answered, low_exposure, steps
+from analysis.estimate import Bools, Estimate, Floats, sum_by
 from analysis.estimators.exposure import exposure_effects
 from analysis.testing import largest_std_error, noninferiority
 
@@ -139,7 +139,7 @@ def against_others(panel: Panel, design: Design) -> Estimate:
     known = np.flatnonzero(np.isfinite(sample.sums[:, :, 0]).all(axis=0))
     sold = [sample.home[known, year].sum(axis=1) for year in years]
     code, early = sample.mixed_cluster[known], np.isfinite(sold[0])  # not known is not nothing
-    pools = [(sample.comparison & side)[known] & early for side in (sample.is_own, ~sample.is_own)]
+    pools = [(sample.comparison & side)[known] & early for side in (sample.own, sample.others)]
     found = [len(np.unique(code[side & (sold[0] > 0)])) for side in pools]
     if min(found) < 2:
         raise DesignError(
@@ -218,20 +218,15 @@ def effect_on_share(panel: Panel, design: Design, *, common: Range = NOTHING) ->
     """
     mine = effect_on_growth(panel, design, common=common)
     sample = design.sample(panel)
-    if sample.own.all():
-        raise DesignError(
-            f"the share of {design.origin} in home sales was asked for; all {len(sample.own)} firms are of this "
-            "origin; bring a panel with other sellers too, or use E3g"
-        )
+    others = sample.others & np.isfinite(sample.sums[:, :, 0]).all(axis=0)
     changes = estimated(panel, design, home=True)
     firms = changes.estimate.counts["firms"]
-    others = int((~sample.own & np.isfinite(sample.sums[:, :, 0]).all(axis=0)).sum())
     shares = 100 * changes.sold[:, 0] / changes.sold.sum(axis=1)
     seen = share_effect(changes)
     moved = np.array([share_effect(changes, end).value[-1] for end in common]) - seen.value[-1]
     seen = replace(
         seen,
-        n=[*mine.n[:2], others, firms],
+        n=[*mine.n[:2], int(others.sum()), firms],
         details={"share": shares[1], "share_before": shares[0]},
     )
     reason = (
@@ -313,9 +308,26 @@ def effect_in_parts(panel: Panel, design: Design, *, common: Range = NOTHING) ->
     )
     found = seen.with_set("E3g", tuple(seen.ends[:, -1] + common), whole.reason)
     weight = np.array([float(before[closed].sum()) / base, 1, 1, 1, 1, 0])  # the last has it already
-    return replace(
+    found = replace(
         found, columns={"set_low": found.ends[0] + common[0] * weight, "set_high": found.ends[1] + common[1] * weight}
     )
+    return _seen_to_move(found, sold, sells)
+
+
+def _seen_to_move(found: Estimate, sold: Bools, sells: Bools) -> Estimate:
+    """Refuse "exit" where no firm is seen to stop, and "entry" where none is seen to start, as in a file without 0.
+
+    `sold`, `sells`: bool[firm], in the window a year before and in the window.
+    """
+    moves = {"exit": sold & ~sells, "entry": sells & ~sold}
+    still = [name for name, firms in moves.items() if not firms.any()]
+    if not still:
+        return found
+    why = (
+        f"{' and '.join(still)}: no firm sold in one of both windows and nothing, 0, in the other; if rows are absent "
+        "where nothing was sold, say so by `absent` in the map"
+    )
+    return found.without(np.isin(found.terms, still), "; ".join(filter(None, (found.reason, why))))
 
 
 def growth(panel: Panel, design: Design) -> Estimate:
@@ -361,16 +373,16 @@ def growth(panel: Panel, design: Design) -> Estimate:
         unit="percentage points",
         n=[int(who.sum()) for who in members.values()],
     )
-    return sample.mark(found)
+    return sample.mark(_seen_to_move(found, sold, sells))
 
 
 def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
     """Estimate how entry of the origin's firms varies with what closed firms held of a category (E5d).
 
-    A firm enters when it first sells on any platform. Its category's entrants from the first wave to the end of the
-    window are compared with those of the same months a year before, over categories, as
-    :func:`analysis.estimators.exposure.exposure_effects` does with sales. Fewer or more entrants in all categories
-    alike, the level of E5d, cannot be told from the trend of 2021.
+    A firm enters when it first sells on any platform, and is known to have sold nothing in the month before. Its
+    category's entrants from the first wave to the end of the window are compared with those of the same months a year
+    before, over categories, as :func:`analysis.estimators.exposure.exposure_effects` does with sales. Fewer or more
+    entrants in all categories alike, the level of E5d, cannot be told from the trend of 2021.
 
     Returns
     -------
@@ -391,8 +403,10 @@ def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
             f"entrants of the same months a year before {panel.months[wave]} were asked for; the panel begins in "
             f"{panel.months[0]}, when all firms look new; bring a month more than a year before"
         )
-    sold = panel.total() > 0
+    total = panel.total()
+    sold = total > 0
     first = np.where(sold.any(axis=1) & sample.own, sold.argmax(axis=1), -1)
+    first[total[np.arange(len(total)), first - 1] != 0] = -1
     years = [(first >= start) & (first < end) for start, end in ((wave - 12, stop - 12), (wave, stop))]
     entrants = sum_by(np.column_stack(years), sample.category, size)
     earlier, later = entrants.sum(axis=0).astype(int).tolist()
@@ -504,7 +518,7 @@ def precision(asked: Mapping[str, tuple[Estimate, float, bool]], *, level: float
 
 def waterfalls(parts: Estimate, design: Design, truth: Truth | None = None) -> dict[str, pd.DataFrame | Estimate]:
     """Return the parts of :func:`effect_in_parts` to draw, and the true ones, by part and by mechanism, where known."""
-    seen = parts if parts.refused else parts[[*PARTS, "seen"]].rows.replace({"term": WORDS})
+    seen = parts if parts.refused else parts[[*PARTS, "seen"]].rows.replace({"term": WORDS}).dropna(subset="estimate")
     if truth is None:
         return {"Seen on the panel": seen}
     window = design.post_from, design.post_to
@@ -537,7 +551,8 @@ def placebo(panel: Panel, design: Design) -> Estimate:
     """
     sample = design.sample(panel)
     alive = ~sample.stopped[:, sample.base.stop - 1]
-    return replace(effect_on_growth(*a_year_early(panel, design, alive)), estimand="E3g, a year before")
+    early = effect_on_growth(*a_year_early(panel, design, alive))
+    return replace(early, estimand="E3g, a year before", digest=panel.digest)
 
 
 def year_before(panel: Panel, design: Design) -> pd.DataFrame:
@@ -546,5 +561,5 @@ def year_before(panel: Panel, design: Design) -> pd.DataFrame:
     terms = {term: ("placebo", label) for term, label in labels.items()}
     rows = answered(terms, "percentage points", placebo, panel, design)
     if rows["estimate"].isna().all():
-        return rows[:1].assign(label="E3g, a year early", term="seen")[[*COLUMNS, "term"]]
+        return rows[:1].assign(label="E3g, a year early", term="seen")[[*COLUMNS, *ASKED, "term"]]
     return rows.assign(term=list(labels))

@@ -82,11 +82,12 @@ def incumbents(panel: Panel, design: Design, *, own_origin: bool = True) -> Bool
     Raises
     ------
     DesignError
-        If there are none.
+        If there are none, or none of such an origin at all.
     """
     sample = design.sample(panel)
     idle = (sample.home[:, sample.base.start] <= 0) | (sample.home[:, sample.base.stop - 1] <= 0)
-    firms: Bools = np.asarray(sample.never_closed & ~idle & (sample.is_own == own_origin))
+    asked = sample.own if own_origin else sample.others
+    firms: Bools = np.asarray(sample.never_closed & ~idle & asked)
     if not firms.any():
         raise DesignError(
             f"spillovers on firms {'of' if own_origin else 'not of'} origin {design.origin} were asked for; none of "
@@ -128,14 +129,14 @@ def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> E
     Raises
     ------
     DesignError
-        As :func:`spillover`, and where no bin has two categories.
+        As :func:`spillover`, and where no bin has two categories that vary.
     """
     found = spillover(panel, design, own_origin=own_origin)
-    kept = np.flatnonzero(np.isfinite(found.std_error[: len(BINS)]))
+    kept = np.flatnonzero(found.std_error[: len(BINS)] > 0)
     if not len(kept):
         raise DesignError(
             f"effects by exposure were asked for; above an exposure of {BINS[0]:g} no bin holds firms of two "
-            "categories; use the slope over all exposures"
+            "categories, or their sales do not vary; use the slope over all exposures"
         )
     family = found[[found.terms[place] for place in kept]]
     assert family.covariance is not None

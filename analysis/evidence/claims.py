@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pandas as pd
 from pydantic import ValidationError
 
 from analysis import data, series, verdicts
+from analysis.config import ON_RECORD, Event, read_event
 from analysis.errors import DesignError
 from analysis.numbers import NOT_ESTIMABLE
 from analysis.verdicts import Interval, Verdict, party
 
+EXACT = 1e-9  # width of an interval, of its larger end, that is rounding and no uncertainty
 PANEL_TIERS = ("panel", "sim")  # what readings.csv says of the public figures is no context of theirs
 CAPTION = (
     "Estimands that public figures cannot carry. A panel of firms could: see the report of the same number on a panel."
@@ -20,17 +22,30 @@ CAPTION = (
 COLUMNS = {"id": "Code", "effect": "Effect", "answer": "Estimate", "why": "What is missing"}
 
 
-def readings(claims: Sequence[str] | None = None) -> pd.DataFrame:
-    """Return one row per claim and reading, of some claims or of all: the claim's own columns, and how it is tested."""
+def readings(claims: Collection[str] | None = None, event: Event | None = None) -> pd.DataFrame:
+    """Return one row per claim and reading, of some claims or of all: the claim's own columns, and how it is tested.
+
+    The readings of claims that an event holds are tested as those which answer the same questions about 2021.
+    """
     told = data.load("claims").drop(columns="seed")
     ledger = data.load("readings").merge(told, on="claim_id", how="left", validate="m:1")
-    return ledger if claims is None else ledger[ledger["claim_id"].isin(claims)].reset_index(drop=True)
+    if event and event.own:
+        rules, rows = read_event(ON_RECORD).readings, ledger.fillna({"reading": ""}).set_index(["claim_id", "reading"])
+        own = [
+            rows.loc[rules[question]].to_dict()
+            | {"claim_id": claim, "reading": reading, "estimand": question}
+            | {"statement": event.own[claim].readings[question], "claimant": event.own[claim].claimant}
+            for question, (claim, reading) in event.asked.items()
+        ]
+        ledger = pd.concat([ledger, pd.DataFrame(own)], ignore_index=True)
+    return ledger if claims is None else ledger[ledger["claim_id"].isin([*claims])].reset_index(drop=True)
 
 
 def judge(
     claim: str,
     reading: str = "",
     *,
+    event: Event | None = None,
     tier: str = "facts",
     interval: Interval | None = None,
     kind: str = "",
@@ -42,6 +57,8 @@ def judge(
     passed: bool | None = None,
     drift: float | None = None,
     grade: str = "",
+    graded: str = "",
+    aside: str = "",
     provenance: str = "real",
     unit: str = "",
     **more: Any,
@@ -54,7 +71,9 @@ def judge(
     Parameters
     ----------
     claim, reading : str
-        Ids in readings.csv.
+        Ids in readings.csv, or of a claim that the event holds.
+    event : Event, optional
+        The event, which may hold claims of its own.
     interval : (low, high), optional
         For the kinds not_lower, unchanged, direction and fell, in the reading's unit; `kind` names what it is.
     margin : float, optional
@@ -71,6 +90,10 @@ def judge(
         For a panel: whether the placebo found nothing.
     drift : float, optional
         For a panel and the kind not_lower: estimate of the placebo, in the reading's unit.
+    graded : str
+        Which preset and judge the grade comes from: one that says not to use the method bars a word.
+    aside : str
+        Of which firms alone a panel speaks that is not representative: it gives no word on totals.
     unit : str
         Unit of interval and estimate where it is not the reading's own.
     tier, grade, provenance, **more
@@ -81,7 +104,7 @@ def judge(
     DesignError
         If the reading is unknown, a margin that its kind needs is missing, or there can be no such verdict.
     """
-    ledger = readings()
+    ledger = readings(event=event)
     found = ledger[(ledger["claim_id"] == claim) & (ledger["reading"].fillna("") == reading)]
     asked = f"a verdict on {claim} {reading} was asked for"
     if len(found) != 1:
@@ -103,22 +126,38 @@ def judge(
         "documented": lambda: verdicts.documented(on_record),
         "untestable": lambda: verdicts.NOT_TESTABLE,
     }
-    word = rules[row["kind"]]()
+    grade = grade if interval else ""  # the audit grades estimates
+    aside = aside if row["totals"] else ""
+    barred = _barred(interval, grade, graded, aside) if on_panel else ""
+    word = verdicts.NOT_TESTABLE if barred else rules[row["kind"]]()
     why, change = _said(row, word, on_panel=on_panel)
     made = {name: row[name] for name in ("statement", "claimant", "estimand", "confidence")}
-    grade = grade if interval else ""  # the audit grades estimates
     if on_panel:
         survived = None  # of the drift of a placebo, where "lower" or "not lower" is found
         if row["kind"] == "not_lower" and interval and drift is not None and word != verdicts.NOT_SHOWN:
             survived = verdicts.breakdown(interval, -(margin or 0.0), drift)
         made["confidence"] = verdicts.confidence(grade, passed=passed, breakdown=survived)
     made |= {"claim": claim, "reading": reading, "word": word, "tier": tier, "provenance": provenance, "grade": grade}
-    made |= {"low": low, "high": high, "interval": kind, "margin": margin, "claimed": claimed, "why": why}
-    made |= {"unit": unit or ("" if pd.isna(row["unit"]) else row["unit"]), "change": change}
+    made |= {"low": low, "high": high, "interval": kind, "margin": margin, "claimed": claimed, "why": barred or why}
+    made |= {"aside": aside, "unit": unit or ("" if pd.isna(row["unit"]) else row["unit"]), "change": change}
     try:
         return Verdict.model_validate(made | more)
     except ValidationError as error:
         raise DesignError(f"{asked}; {verdicts.faults(error)}") from error
+
+
+def _barred(interval: Interval | None, grade: str, graded: str, aside: str) -> str:
+    """Return why a panel gives no word though it may have an estimate; empty where it gives one."""
+    if aside:
+        return (
+            "This panel is not representative of the sellers that the claim is about, so it gives no word on totals; "
+            "what it finds holds for its own firms."
+        )
+    if grade == verdicts.DO_NOT_USE:
+        return f"The method is graded not to be used on panels such as this ({graded})."
+    if interval and interval[1] - interval[0] <= EXACT * max(map(abs, interval)):
+        return "Its interval has no width: no error was found where there must be one, so nothing is tested."
+    return ""
 
 
 def checked(placebo: pd.DataFrame, margin: float) -> dict[str, Any]:
@@ -150,7 +189,7 @@ def _said(row: pd.Series, word: str, *, on_panel: bool) -> tuple[str, str]:
     return why, change
 
 
-def untestable(notebook: str, claims: Sequence[str]) -> list[Verdict]:
+def untestable(notebook: str, claims: Collection[str]) -> list[Verdict]:
     """Return the verdicts on those of some claims that fall to a notebook and that no public figure can test."""
     mine = readings(claims).query("notebook == @notebook and kind == 'untestable'")
     return [judge(claim) for claim in mine["claim_id"]]
@@ -199,14 +238,25 @@ def counted(claim: str) -> tuple[pd.Series, list[float]]:
     return same[own].iloc[-1], same.loc[~own, "value"].tolist()
 
 
-def threats() -> pd.DataFrame:
-    """Return the threat register with days: `first`, `last`, `months` (for print) beside the file's columns."""
+def threats(event: Event | None = None) -> pd.DataFrame:
+    """Return the threat register, with days: `first`, `last`, `months` (for print) beside the file's columns.
+
+    Of an event: those rows that it names, or that it holds, without days.
+    """
     frame = data.load("threats")
     frame = frame.assign(first=dates(frame["first_day"]), last=dates(frame["last_day"], last=True))
     first, last = frame["first"].dt.strftime, frame["last"].dt.strftime
     begins = first("%d %b %Y").where(frame["precision"] == "day", first("%b %Y"))
     ends = (" to " + last("%b %Y")).where(frame["last_day"] != frame["first_day"], "")
-    return frame.assign(months=begins + ends)
+    frame = frame.assign(months=begins + ends)
+    if event is None:
+        return frame
+    own = [
+        {"threat_id": name, "months": held.when, "event": held.what, "hits": held.hits, "threatens": held.threatens}
+        for name, held in event.threats.items()
+        if held
+    ]
+    return pd.DataFrame(own) if own else frame[frame["threat_id"].isin([*event.threats])]
 
 
 def event_lines(codes: Sequence[str]) -> dict[float, str]:

@@ -1,13 +1,15 @@
 """Verdicts on the page: the answer of page 1, the table of verdicts, and the brief, which reads those of a whole run.
 
 And the last page: what was read, with which parameters, by which code, from which sources. What a simulated market
-says is never a bare word: it follows "If the market were as simulated (...), then:".
+says is never a bare word: it follows "If the market were as simulated (...), then:". What a panel that is not
+representative says of totals has no word at all.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import reduce
 from html import escape
@@ -20,9 +22,10 @@ import pandas as pd
 from analysis import data, provenance
 from analysis.estimate import Estimate
 from analysis.exhibits.blocks import Block, Label, box, note, say, sentence_of, table
+from analysis.exhibits.parts import Part, of_estimates
 from analysis.exhibits.style import LOOK, kind
 from analysis.numbers import LONG, MARKS, NOT_ESTIMABLE, quantity, span
-from analysis.verdicts import NOT_TESTABLE, Verdict, best, condition, elsewhere, party, simulated, tally, unjudged
+from analysis.verdicts import NOT_TESTABLE, Verdict, apart, best, condition, elsewhere, party, tally, unjudged
 
 if TYPE_CHECKING:
     from analysis.config import Event
@@ -76,7 +79,7 @@ def answer(
 ) -> Block:
     """Return page 1's panel: the claim and its word, or where none is judged what was estimated; and the answer.
 
-    In place of the answer stands the reason where the `row` has no number.
+    In place of the answer stands the reason where the `row` has no number, before it that for which it has no interval.
 
     Parameters
     ----------
@@ -95,16 +98,21 @@ def answer(
         Kind of interval; the time it holds for; from how many of what; tier of the data.
     """
     if isinstance(row, Estimate):
-        row = {"unit": row.unit, "reason": row.reason, **(row.rows.iloc[0] if len(row.terms) == 1 else {})}
+        known = {"id": row.estimand, "level": row.level, "unit": row.unit, "reason": row.reason}
+        row = {**known, **(row.rows.iloc[0] if len(row.terms) == 1 else {})}
     row = {} if row is None else row
     confidence, grade = "", row.get("grade", "")
     point, low, high = (row.get(name) for name in ("estimate", "conf_low", "conf_high"))
     found = _found(point, low, high, row.get("unit") or "", MARKS[kind("estimate")])
     if not found and row.get("reason"):
         sentence, n = f"{NOT_ESTIMABLE.capitalize()}: {sentence_of(row['reason'])}", ""
+    elif found and pd.isna(low):
+        interval, grade = "", ""  # a grade is of intervals
+        sentence = f"No interval: {sentence_of(row['reason'])} {sentence}" if row.get("reason") else sentence
     if verdict:
         head = f"<em>{escape(verdict.name)}, {escape(verdict.claimant)}:</em> {escape(verdict.statement)}"
-        lead = escape(condition(verdict.market)) if verdict.simulated else ""
+        lead = escape(verdict.apart)
+        sentence = f"{verdict.why} {sentence}" if verdict.aside else sentence
         word = label(verdict.word, short=False, simulated=verdict.simulated)
         found, interval, window, n, tier = finding(verdict), verdict.interval, verdict.window, "", verdict.tier
         confidence, grade = verdict.confidence, verdict.grade
@@ -116,7 +124,17 @@ def answer(
     named = {"confidence": confidence, "grade": grade, "tier": TIER_NAMES[tier]}
     plain = [window, n, *(f"{name}: {value}" for name, value in named.items() if value), f"as of {as_of}"]
     facts = " · ".join(filter(None, (bold, *map(escape, plain))))
-    return Block(box("answer", head, " ".join(filter(None, (lead, word, facts))), escape(sentence)), text)
+    own = {"label": title, "window": window, "interval": interval, "provenance": kind("estimate"), **row}
+    html = box("answer", head, " ".join(filter(None, (lead, word, facts))), escape(sentence))
+    return Block(html, text, _taken([verdict]) if verdict else (of_estimates("answer", title, pd.DataFrame([own])),))
+
+
+def _taken(verdicts: Sequence[Verdict]) -> tuple[Part, ...]:
+    """Return what was found for some readings, to be taken away; nothing where nothing was."""
+    rows = [verdict.model_dump() | {"label": f"{verdict.name}: {verdict.statement}"} for verdict in verdicts]
+    found = pd.DataFrame(rows).rename(columns={"low": "conf_low", "high": "conf_high"}).drop(columns="n")  # in words
+    found = found.dropna(subset=["estimate", "conf_low"], how="all")
+    return () if found.empty else (of_estimates("answer", "", found),)
 
 
 def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
@@ -127,7 +145,7 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
     columns = {
         "Claim": [v.name for v in verdicts],
         "What was said": [f"{v.statement} ({v.claimant})" for v in verdicts],
-        condition(first.market).rstrip(":") if first.simulated else "Verdict": [
+        first.apart.rstrip(":") if first.simulated else "Verdict": [
             label(v.word, simulated=v.simulated) for v in verdicts
         ],
         "Found": [finding(v) for v in verdicts],
@@ -136,19 +154,21 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
     }
     if not any(verdict.grade for verdict in verdicts):
         del columns["Grade"]
-    return table(pd.DataFrame(columns, dtype=object), caption)
+    return replace(table(pd.DataFrame(columns, dtype=object), caption), parts=_taken(verdicts))
 
 
 # The brief
 
 
-def brief(verdicts: Sequence[Verdict], event: Event) -> Block:
-    """Return the panel that sums up a run: what it is about, and how many readings got which word."""
-    spoken, told = best(verdicts), simulated(verdicts)
+def brief(verdicts: Sequence[Verdict], event: Event, *, failed: str = "") -> Block:
+    """Return the panel that sums up a run: what it is about, how many readings got which word, what failed."""
+    spoken, told = best(verdicts), apart(verdicts)
     claims = len({verdict.claim for verdict in spoken})
     lead = f"Of {len(spoken)} readings of {claims} claims: {_words(spoken)}." if spoken else "No claim gets a word."
     as_of = f" As of {escape(verdicts[0].as_of)}." if verdicts else ""
     lines, rules = [f"<em>{escape(event.title)}.</em> <strong>{lead}</strong>{as_of}"], []
+    if failed:
+        lines.append(f"<strong>Missing, for they failed in this run:</strong> {escape(failed)}.")
     if spoken:
         parts = []
         for who in dict.fromkeys(party(verdict.claimant) for verdict in spoken):
@@ -156,15 +176,14 @@ def brief(verdicts: Sequence[Verdict], event: Event) -> Block:
             named, words = ", ".join(dict.fromkeys(one.claim for one in mine)), _words(mine)
             parts.append(f"{escape(who)} ({named}) {words.replace(' with this data', '')}")
         lines.append(f"By who said it: {'; '.join(parts)}.")
-        if absent := unjudged(verdicts, event.claims):
+        if absent := unjudged(verdicts, event):
             lines.append(f"<strong>Not judged in this run:</strong> {', '.join(absent)}.")
         rules.append("Each word follows from a rule that was fixed in advance.")
         rules.append("<em>Not shown</em> never means that there was no effect.")
-    if told:
-        market = escape(next(iter(told.values())).market)
-        rules.append(
-            f"Tried on a simulated market too ({market}), which decides nothing: {len(told)} of these readings."
-        )
+    for about, one in told.items():
+        market = next(iter(one.values())).market
+        tried = f"Tried on a simulated market too ({market}), which decides nothing" if market else about.rstrip(":")
+        rules.append(f"{escape(tried)}: {len(one)} of these readings{'' if market else ', without a word'}.")
     return Block(box("answer", *lines, *([" ".join(rules)] if rules else [])), lead)
 
 
@@ -176,11 +195,12 @@ def brief_table(verdicts: Sequence[Verdict]) -> Block:
     """Return the table of all readings, in the order of the claims: the word, the finding, what would change it.
 
     The word is that of the best data (:func:`analysis.verdicts.best`); where that is a panel, what public figures said
-    stands in brackets. What a simulated market says stands in a column of its own and counts nowhere.
+    stands in brackets. What a simulated market says stands in a column of its own and counts nowhere; so does, without
+    a word, what a panel that is not representative says of totals.
     """
     if not verdicts:
         return say("No report of this run judges a claim: the event names none that these data could bear on.")
-    words, told, public = {v.name: v for v in best(verdicts)}, simulated(verdicts), elsewhere(verdicts)
+    words, public = {v.name: v for v in best(verdicts)}, elsewhere(verdicts)
     readings = sorted({v.name: v for v in verdicts}.values(), key=lambda v: (v.claim, v.reading))
     shown = [words.get(verdict.name, verdict) for verdict in readings]
     columns: dict[str, Any] = {
@@ -191,16 +211,17 @@ def brief_table(verdicts: Sequence[Verdict]) -> Block:
     }
     if not words:
         del columns["Verdict and finding"]
-    if told:
-        columns[condition(next(iter(told.values())).market).rstrip(":")] = [_cell(told.get(v.name), ()) for v in shown]
-    found = {verdict.tier for verdict in words.values()}
-    tiers = ", ".join(name for tier, name in TIER_NAMES.items() if tier in found) or "a simulated market"
+    for about, told in apart(verdicts).items():
+        columns[about.rstrip(":")] = [_cell(told.get(v.name), ()) for v in shown]
+    found, made_up = {verdict.tier for verdict in words.values()}, all(verdict.simulated for verdict in verdicts)
+    tiers = ", ".join(name for tier, name in TIER_NAMES.items() if tier in found)
+    tiers = tiers or ("a simulated market" if made_up else "a panel that stands for no other firms")
     caption = (
         f"Readings of the claims and their words, from {tiers}, as of {shown[0].as_of}. "
         "Real figures ●, estimates and sets ◐, simulated ○. Not testable: with this data."
     )
     frame = pd.DataFrame(columns, dtype=object)  # text columns forget that labels are HTML
-    return table(frame, caption, provenance="real" if words else "simulated")
+    return table(frame, caption, provenance="simulated" if made_up else "real")
 
 
 def _cell(verdict: Verdict | None, public: Sequence[Verdict]) -> str:
@@ -210,8 +231,8 @@ def _cell(verdict: Verdict | None, public: Sequence[Verdict]) -> str:
     beside = [*_told(verdict), *([f"grade: {verdict.grade}"] if verdict.grade else [])]
     before = [f"{TIER_NAMES[v.tier]}: {'; '.join([v.word.lower(), *_told(v)])}" for v in public]
     said = f" ({escape('. '.join(before))})" if before else ""
-    word = label(verdict.word, simulated=verdict.simulated)
-    return Label(f"{word} {escape('; '.join(beside))}".rstrip() + said)
+    word = "" if verdict.aside else label(verdict.word, simulated=verdict.simulated)
+    return Label(f"{word} {escape('; '.join(beside))}".strip() + said)
 
 
 def _told(verdict: Verdict) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from html import escape
 from operator import add
@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 
 from analysis.errors import DesignError
 from analysis.estimate import Estimate
+from analysis.exhibits.parts import MIME, Part, of_estimates
 from analysis.exhibits.style import LOOK, kind, to_svg
 from analysis.numbers import MARKS, MINUS, NOT_ESTIMABLE, number, quantity, span
 from analysis.verdicts import GRADES
@@ -34,17 +35,24 @@ SMALL = "†"
 
 @dataclass(frozen=True)
 class Block:
-    """One exhibit; the last expression of a cell shows it."""
+    """One exhibit; the last expression of a cell shows it. Its `parts` are what can be taken away."""
 
     html: str
     text: str
+    parts: tuple[Part, ...] = field(default=(), compare=False)
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        return {"text/html": self.html, "text/plain": self.text}
+    @property
+    def data(self) -> list[pd.DataFrame]:
+        """The rows of its tables of estimates, and what its figures were drawn from, in order."""
+        return [part.data for part in self.parts]
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        shown: dict[str, Any] = {"text/html": self.html, "text/plain": self.text}
+        return shown | ({MIME: [part.as_json() for part in self.parts]} if self.parts else {})
 
     def __add__(self, other: Block) -> Block:
         """Set two blocks one below the other."""
-        return Block(f"{self.html}\n{other.html}", f"{self.text}\n{other.text}")
+        return Block(f"{self.html}\n{other.html}", f"{self.text}\n{other.text}", self.parts + other.parts)
 
 
 class Label(str):
@@ -131,11 +139,12 @@ def figure(drawing: Figure | Estimate, caption: str, alt: str, *, provenance: st
         return not_estimable(drawing, caption)
     shown = kind() if LOOK.simulated else kind(provenance)
     labels = [label for axes in drawing.axes for label in (axes.get_xlabel(), axes.get_ylabel())]
-    caption = _titled(caption, shown, labels)
+    caption, drawn = _titled(caption, shown, labels), Part("figure", caption, vars(drawing).get("data", pd.DataFrame()))
     picture = to_svg(drawing, simulated=shown == "simulated")
     image = f'<img src="{picture}" alt="{escape(_titled(alt, shown))}" style="width:100%">'
     marked = f"{MARKS[shown]} {escape(caption)}"
-    return Block(f'<figure class="exhibit">{image}<figcaption>{marked}</figcaption></figure>', f"Figure: {caption}")
+    html = f'<figure class="exhibit">{image}<figcaption>{marked}</figcaption></figure>'
+    return Block(html, f"Figure: {caption}", (drawn,))
 
 
 def table(
@@ -173,10 +182,12 @@ def table(
     """
     if isinstance(frame, Estimate) and frame.refused:
         return not_estimable(frame, caption)
-    frame, shown = with_interval(frame) if isinstance(frame, Estimate) else frame, kind(provenance)
+    found, shown = frame, kind(provenance)
+    frame = with_interval(found) if isinstance(found, Estimate) else found
     headers = dict(columns or {name: str(name) for name in frame.columns})
     if "truth" in headers and frame["truth"].isna().all():
         del headers["truth"]
+    taken = _taken(found, headers, caption)
     caption, head, filled = _titled(caption, shown, list(headers.values())), "", []
     for name, header in headers.items():
         if name in (write or {}):
@@ -192,14 +203,35 @@ def table(
         filled.append([f'<td style="text-align:{side};{WRAP}">{cell}</td>' for cell in cells])
     body = "".join(f"<tr>{''.join(row)}</tr>" for row in zip(*filled, strict=True))
     parts = f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-    return Block(f'<table class="exhibit">{parts}</table>', f"Table: {caption}")
+    return Block(f'<table class="exhibit">{parts}</table>', f"Table: {caption}", taken)
 
 
-def threats(register: pd.DataFrame, named: Sequence[str]) -> Block:
-    """Return the table of those threats of the register whose ids an event names; nothing in a simulated market."""
+def _taken(found: pd.DataFrame | Estimate, headers: Mapping[str, str], caption: str) -> tuple[Part, ...]:
+    """Return the rows of a table of estimates or of their limits, to be taken away; of another table nothing.
+
+    They are called by the first column; their unit is what the header of estimates says after a comma.
+    """
+    rows, first, unit = rows_of(found), next(iter(headers)), headers.get("estimate", "").partition(", ")[2]
+    if not {"estimate", "conf_low"} & set(rows):
+        return ()
+    names = rows[first].map("{:g}".format if pd.api.types.is_float_dtype(rows[first]) else str)
+    rows = rows.assign(label=f"{headers[first]}: " + names, provenance=kind("estimate"))
+    if isinstance(found, Estimate):
+        known = {"id": found.estimand, "months": found.months, "digest": found.digest, "unit": found.unit}
+        rows = rows.assign(level=found.level, interval=found.interval, reason=found.reason, **known)
+    return (of_estimates("estimates", caption, rows if "unit" in rows else rows.assign(unit=unit)),)
+
+
+def sections(titled: Sequence[tuple[str, pd.DataFrame]]) -> Block:
+    """Return titled tables, as an audit of a panel has them, one below the other; what is counted has no decimals."""
+    tables = [table(rows, title, decimals=dict.fromkeys(rows.select_dtypes("integer"), 0)) for title, rows in titled]
+    return reduce(add, tables)
+
+
+def threats(rows: pd.DataFrame) -> Block:
+    """Return the table of the threats of an event; nothing in a simulated market."""
     if LOOK.simulated:
         return Block("", "")
-    rows = register[register["threat_id"].isin(named)]
     if rows.empty:
         return note("The event names no threats.")
     columns = {"threat_id": "Id", "months": "When", "event": "What", "hits": "Hits", "threatens": "Threatens"}
@@ -265,9 +297,11 @@ def estimates(
     shown["Smallest seen"] = written(rows["mde"]).str.lstrip("+")
     if small.any():
         said.append(f"{SMALL} smaller than the smallest effect that this panel would show.")
+    taken = rows.assign(provenance=mark)
     if true:
         truth = rows["id"].map(true)
         truth = rows["truth"].fillna(truth) if "truth" in rows else truth
+        taken["truth"] = truth
         held = truth.between(rows["conf_low"], rows["conf_high"]).map({True: "yes", False: "no"})
         shown["Truth"], shown["Inside"] = written(truth, mark), held.where(truth.notna() & bounded, "–")
         if (truth.isna() & known).any():
@@ -279,7 +313,8 @@ def estimates(
         said.append("Not graded: not among the audited estimands.")
     for name, header in (more or {}).items():
         shown[header] = rows[name]
-    made = table(shown, " ".join(said), provenance="estimate")
+    part = of_estimates("estimates", caption, taken[taken["id"] != "check"])
+    made = replace(table(shown, " ".join(said), provenance="estimate"), parts=(part,))
     return made + reasons(rows) if why and (rows["reason"].fillna("") != "").any() else made
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
+from inspect import signature
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
@@ -21,6 +22,7 @@ from matplotlib.ticker import Formatter, MaxNLocator, NullLocator
 
 from analysis.estimate import Estimate
 from analysis.exhibits.blocks import refused, rows_of
+from analysis.exhibits.parts import of_figure
 from analysis.exhibits.style import BAND, FAINT, INK, MAIN, REST, WIDTH
 from analysis.numbers import NOT_ESTIMABLE, number, span
 
@@ -35,14 +37,21 @@ TRUTH: Style = {"color": INK, "mfc": "white", "ms": 5, "ls": "none", "label": "t
 
 
 def chart(draw: Callable[Concatenate[Any, Options], Figure]) -> Callable[Concatenate[Any, Options], Figure | Estimate]:
-    """Let a chart take Estimates for rows, also several by title; the refused are left out, or handed on if all are."""
+    """Let a chart take Estimates for rows, also several by title; the refused are left out, or handed on if all are.
+
+    The drawing carries what it was made of as `data`.
+    """
 
     @wraps(draw)
     def drawn(shown: Any, /, *more: Options.args, **options: Options.kwargs) -> Figure | Estimate:
         if isinstance(shown, Mapping) and shown:
             there = {title: rows_of(one) for title, one in shown.items() if not refused(one)}
             shown = there or next(iter(shown.values()))
-        return shown if refused(shown) else draw(rows_of(shown), *more, **options)
+        if refused(shown):
+            return shown  # type: ignore[no-any-return]
+        drawing = draw(rows_of(shown), *more, **options)
+        vars(drawing)["data"] = of_figure(signature(draw).bind(rows_of(shown), *more, **options).arguments)
+        return drawing
 
     return drawn
 

@@ -187,7 +187,8 @@ def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
     effect is allowed for, are shaded. What lies above the axis is cut off; an interval that goes on ends in an arrow.
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, 2.7))
-    top = float(np.clip(10 + np.nanmax(rows["band_high"]), *HIGHEST))
+    reach = rows["band_high"].fillna(rows["conf_high"]).max()  # few closed firms have no band
+    top = float(np.fmin(np.fmax(10 + reach, HIGHEST[0]), HIGHEST[1]))
     if reference < -1:
         axes.axvspan(reference + 0.5, -0.5, color=BAND, lw=0, zorder=0)
     if "honest_low" in rows and rows["honest_low"].notna().any():
@@ -236,6 +237,7 @@ def alive(lives: Estimate, *, horizon: int, names: tuple[str, str]) -> Figure | 
     axes.set(xlabel="months since the closure, or since the same month for firms not closed", ylabel="still selling")
     axes.set(xlim=(None, horizon), ylim=(0, 1.03))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    vars(drawing)["data"] = curves[curves["month"] < horizon]
     return drawing
 
 

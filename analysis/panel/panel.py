@@ -26,6 +26,8 @@ UNITS = {"real": "USD", "simulated": "sim-$"}
 POPULATIONS: tuple[str, ...] = get_args(Population)
 SIMULATED_ID = r"SIM-G?[0-9]"
 """How the id of a simulated firm or account begins, as in SIM-0417, and of a brand group, as in SIM-G0021."""
+LARGEST = 1e30
+"""No sale of a month is larger, in any currency; squares and products of what is overflow."""
 ORDER = "platform_order"
 """Key of the metadata under which a written panel says, in JSON, how its platforms are ordered."""
 
@@ -92,8 +94,8 @@ class Panel:
     Raises
     ------
     DataError
-        When the parts do not fit each other, a value is negative or infinite, an id comes twice, or a firm or brand
-        group with a simulated id is called real.
+        When the parts do not fit each other, a value is negative, infinite or beyond all money, an id comes twice, or a
+        firm or brand group with a simulated id is called real.
     """
 
     sales: Floats
@@ -126,6 +128,7 @@ class Panel:
             (len(set(self.platforms)) < shape[1], "each platform once", str(self.platforms), "merge the two"),
             (gap, "months without gaps", str([*self.months[:3]]), "give every month"),
             (low < 0 or high == np.inf, "finite sales of at least 0", f"{low:g} to {high:g}", "correct them"),
+            (high > LARGEST or 0 < high < 1 / LARGEST, "sales of money", f"{high:g} at most", "correct the unit"),
             (len(simulated), "real firms", such, "say that it is simulated, or leave these firms out"),
         ):
             if wrong:
@@ -134,9 +137,8 @@ class Panel:
     def __repr__(self) -> str:
         """Tell its size; arrays are not shown."""
         months = f"{self.months[0]} to {self.months[-1]}"
-        return (
-            f"{self.provenance} panel: {len(self.firms):,} firms on {', '.join(self.platforms)}, {months}, {self.unit}"
-        )
+        size = f"{len(self.firms):,} firms on {', '.join(self.platforms)}, {months}, {self.unit}"
+        return f"{self.provenance} panel: {size}, {self.population}"
 
     @property
     def unit(self) -> str:

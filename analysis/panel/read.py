@@ -86,7 +86,7 @@ def read_panel(
     >>> from analysis import read_panel
     >>> panel = read_panel("data/examples/tidy.csv", map="data/examples/tidy.map.yml")
     >>> panel
-    simulated panel: 192 firms on AMZ, EBY, ALI, WMT, OWN, 2019-01 to 2022-06, sim-$
+    simulated panel: 192 firms on AMZ, EBY, ALI, WMT, OWN, 2019-01 to 2022-06, sim-$, census
     """
     file = open_file(Path(path), Path(map) if map else None, platforms)
     if home and file.named.home not in (None, home):

@@ -91,12 +91,16 @@ def render(notebook: Path, pdf: Path, *, as_of: str, footer: str, simulated: boo
         os.replace(finished, pdf)
 
 
-def _typst_source(notebook: Path, folder: Path) -> str:
-    """Run pandoc in `folder`; our filter leaves the figures and the title there."""
+def pandoc() -> Path:
+    """Return pandoc of the wheel: what the machine has makes no difference."""
     import pypandoc
 
-    pandoc = Path(pypandoc.__file__).parent / "files" / "pandoc"
-    command = [str(pandoc), str(notebook), f"--from={READER}", "--ipynb-output=all", "--to=typst", "--wrap=none"]
+    return Path(pypandoc.__file__).parent / "files" / "pandoc"
+
+
+def _typst_source(notebook: Path, folder: Path) -> str:
+    """Run pandoc in `folder`; our filter leaves the figures and the title there."""
+    command = [str(pandoc()), str(notebook), f"--from={READER}", "--ipynb-output=all", "--to=typst", "--wrap=none"]
     command += ["--fail-if-warnings", f"--lua-filter={SOURCES / 'filter.lua'}"]
     command += [f"--data-dir={folder}", f"--resource-path={notebook.parent}"]
     done = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", check=False)

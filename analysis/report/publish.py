@@ -123,6 +123,11 @@ def sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def hashes(job: Job) -> dict[str, str]:
+    """Hash by name the files that a report reads beside the data folder."""
+    return {file.name: sha256(file) for file in job.files}
+
+
 def inputs(root: Path) -> dict[str, dict[str, str]]:
     """Hash by file what all reports are made of: `data`, `code` and `layout`; and `versions` of what they run on.
 
@@ -176,8 +181,10 @@ class Published:
     def holds(self, name: str, print_: str) -> bool:
         """Whether the report stands there, made of just this and untouched since."""
         entry, pdf = self.entries.get(name, {}), self.folder / f"{name}.pdf"
-        whole = pdf.is_file() and pdf.with_suffix(".ipynb").is_file()
-        return whole and (print_, sha256(pdf)) == (entry.get("fingerprint"), entry.get("pdf_sha256"))
+        if print_ != entry.get("fingerprint") or not pdf.with_suffix(".ipynb").is_file():
+            return False
+        files = {pdf.name: entry.get("pdf_sha256"), **entry.get("takeaway", {})}
+        return all((self.folder / file).is_file() and sha256(self.folder / file) == was for file, was in files.items())
 
 
 def read(folder: Path) -> Published:
@@ -228,8 +235,8 @@ def staging(out: Path) -> Iterator[Path]:
         yield Path(stage)
 
 
-def release(folder: Path, files: Iterable[Path], stage: Path) -> None:
-    """Publish staged files among those that stand in a folder.
+def release(folder: Path, files: Iterable[Path], stage: Path, *, gone: Iterable[str] = ()) -> None:
+    """Publish staged files, and folders of them, among those that stand in a folder, without those that are `gone`.
 
     ``reports/2026-11-25`` is a link to a release, a folder that never changes. The next release is built aside, reaches
     the disk, and then takes the link over: whoever looks, and whenever a run is killed, there is the old one or the new
@@ -239,9 +246,13 @@ def release(folder: Path, files: Iterable[Path], stage: Path) -> None:
     if folder.exists():
         shutil.copytree(folder, new)
     new.mkdir(exist_ok=True)
+    for name in gone:
+        (new / name).unlink(missing_ok=True)
     for file in files:
+        if (new / file.name).is_dir():
+            shutil.rmtree(new / file.name)
         os.replace(file, new / file.name)
-    for path in (*new.iterdir(), new):
+    for path in (*new.rglob("*"), new):
         _reach_disk(path)
     target = folder.with_name(f"{_RELEASE}{folder.name}-{secrets.token_hex(4)}")
     os.rename(new, target)

@@ -10,18 +10,21 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analysis import provenance
 from analysis.errors import DataError, DesignError
 from analysis.report import Exit, ReportError, disk_full, pdf, publish, schedule
 from analysis.report.publish import Published, Verdict
 from analysis.report.schedule import PANEL, Job
+
+if TYPE_CHECKING:
+    from analysis.study import Study
 
 TIMEOUT = 600.0  # seconds for one notebook
 _TRACEBACK_LINES = 15
@@ -66,7 +69,7 @@ def report(
     been started; whatever goes wrong, what was published is as before.
     """
     out = (out or root / "reports").absolute()
-    jobs, scheduled = _planned(root, names, given or {}, as_of, out, panel)
+    jobs, scheduled, speaks = _planned(root, names, given or {}, as_of, out, panel)
     briefs = [job for job in jobs if job.is_brief]
     waiting = [] if briefs else schedule.settled([job for job in scheduled if job.is_brief], {}, as_of)
     source = panel["panel_path"] if panel else ""
@@ -81,7 +84,7 @@ def report(
         _work(run, [job for job in jobs if not job.is_brief])
         # a brief that nobody chose, but that stands beside a report that has just been made again, is made again too
         for brief in briefs or [job for job in waiting if run.made and job.name in published.entries]:
-            _work_brief(run, brief, [job.name for job in scheduled if not job.is_brief])
+            _work_brief(run, brief, [job for job in scheduled if not job.is_brief])
         _publish(run, [job.name for job in scheduled], source)
     for failure in run.failures.values():
         print(failure, file=sys.stderr)
@@ -91,14 +94,16 @@ def report(
     for name in told:
         if name in run.made or run.lines[name] == "unchanged":
             print(os.path.relpath(published.folder / f"{name}.pdf"))
+    if speaks:
+        print(speaks)
     codes = {failure.code for failure in run.failures.values()}
     return next((code for code in (Exit.DISK_FULL, Exit.FAILED, Exit.PDF, Exit.REFUSED) if code in codes), Exit.OK)
 
 
 def _planned(
     root: Path, names: Iterable[str], given: Mapping[str, str], as_of: str, out: Path, panel: Mapping[str, str] | None
-) -> tuple[list[Job], list[Job]]:
-    """Return the jobs to run, settled, and all that belong together; refuse what cannot be run."""
+) -> tuple[list[Job], list[Job], str]:
+    """Return the jobs to run, settled, all that belong together, and what a panel may speak for; or refuse them."""
     scheduled = schedule.read(root)
     if panel:
         scheduled = schedule.on_panel(scheduled, panel, given)
@@ -109,13 +114,14 @@ def _planned(
         raise DesignError(f"{asked}: {out} holds the reports of the schedule with its parameters; {remedy}.")
     schedule.refuse_foresight(root, as_of)
     if not panel:
-        return jobs, scheduled
-    market = _examined(jobs)
-    return schedule.named(jobs, market, scheduled), schedule.named(scheduled, market, scheduled)
+        return jobs, scheduled, ""
+    found = _examined(jobs)
+    jobs, scheduled = (schedule.named(part, found.market, scheduled) for part in (jobs, scheduled))
+    return jobs, scheduled, found.speaks
 
 
-def _examined(jobs: list[Job]) -> str:
-    """Read the panel once and look for what the reports compare; return its file's name if its firms are simulated."""
+def _examined(jobs: list[Job]) -> Study:
+    """Read the panel once and look for what the reports compare."""
     from analysis.study import Study
 
     mine = [job.parameters for job in jobs if job.name.startswith(PANEL)]
@@ -126,7 +132,7 @@ def _examined(jobs: list[Job]) -> str:
         found.design.sample(found.panel)
     except DesignError as refusal:
         raise DesignError(f"{mine[0]['panel_path']}: {refusal}") from refusal
-    return found.market
+    return found
 
 
 @contextmanager
@@ -193,12 +199,22 @@ def _work(run: Run, jobs: list[Job], read: Mapping[str, list[Verdict]] | None = 
             raise
 
 
-def _work_brief(run: Run, brief: Job, inputs: list[str]) -> None:
-    """Make the brief from the verdicts of all others, unless one of them failed."""
-    if run.failures:
-        run.lines[brief.name] = f"not run: it needs {', '.join(run.failures)}"
+def _work_brief(run: Run, brief: Job, inputs: list[Job]) -> None:
+    """Make the brief from the verdicts that there are; it names the reports that failed.
+
+    A report that failed keeps the verdicts that stand published, if they were made of the files that it has now.
+    """
+    failed = [job for job in inputs if job.name in run.failures]
+    stale = [job.name for job in failed if run.entries.get(job.name, {}).get("files") != publish.hashes(job)]
+    there = [job.name for job in inputs if job.name in run.verdicts and job.name not in stale]
+    read = {name: run.verdicts[name] for name in there}
+    if failed and not any(read.values()):
+        run.lines[brief.name] = f"not run: there is no verdict without {', '.join(job.name for job in failed)}"
         return
-    read = {name: run.verdicts[name] for name in inputs if name in run.verdicts}
+    if failed:
+        earlier = " (its verdicts are of an earlier run of this day)"
+        told = ", ".join(f"{job.name}{earlier if read.get(job.name) else ''}" for job in failed)
+        brief = replace(brief, parameters={**brief.parameters, "failed": told})
     (run.stage / "verdicts").mkdir(exist_ok=True)
     for name, found in read.items():
         publish.write_json(run.stage / "verdicts" / f"{name}.json", found)
@@ -207,6 +223,8 @@ def _work_brief(run: Run, brief: Job, inputs: list[str]) -> None:
 
 def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -> None:
     """Execute a notebook and make its PDF, in the temporary folder; a failure is kept in the run."""
+    from analysis.report import takeaway
+
     began, folder = time.monotonic(), run.stage / job.name
     folder.mkdir()
     notebook, page = folder / f"{job.name}.ipynb", folder / f"{job.name}.pdf"
@@ -217,6 +235,7 @@ def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -
         found = [] if job.is_brief else publish.verdicts(verdicts, job)
         footer = publish.footer(notebook, [*found, *read], job)
         pdf.render(notebook, page, as_of=run.as_of, footer=footer, simulated=bool(job.market))
+        taken = takeaway.write(notebook, job)
     except (ReportError, pdf.PdfError, OSError) as error:
         if isinstance(error, ReportError):
             failure = error
@@ -233,12 +252,13 @@ def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -
         "notebook": job.notebook.name,
         "parameters": dict(job.parameters),
         "market": job.market,
-        "files": {file.name: publish.sha256(file) for file in job.files},
+        "files": publish.hashes(job),
         "fingerprint": print_,
         "commit": provenance.commit(),
         "seconds": round(time.monotonic() - began, 1),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "pdf_sha256": publish.sha256(page),
+        "takeaway": {str(file.relative_to(folder)): publish.sha256(file) for file in taken},
     }
     run.verdicts[job.name] = found
     run.lines[job.name] = f"published  {time.monotonic() - began:5.1f} s"
@@ -328,8 +348,9 @@ def _publish(run: Run, scheduled: list[str], panel: str) -> None:
             "reports": {name: run.entries[name] for name in scheduled if name in run.entries},
         }
         publish.write_json(manifest, content)
-        files = [stage / name / f"{name}.{kind}" for name in run.made for kind in ("pdf", "ipynb")]
-        publish.release(folder, [*files, verdicts, manifest], stage)
+        files = chain(*(sorted((stage / name).glob(f"{name}.*")) for name in run.made))
+        before = chain(*(run.published.entries.get(name, {}).get("takeaway", {}) for name in run.made))
+        publish.release(folder, [*files, verdicts, manifest], stage, gone=before)
         for name in run.made:
             (failed / f"{name}.ipynb").unlink(missing_ok=True)
     if not run.failures:

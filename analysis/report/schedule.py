@@ -165,6 +165,12 @@ def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
     return found
 
 
+def asked(root: Path, panel: Mapping[str, str], given: Mapping[str, str], as_of: str) -> dict[str, Any]:
+    """Return the parameters of all reports on a panel, as a run with ``-p`` of `given` would have them; or refuse."""
+    jobs = settled(on_panel(read(root), panel, given), given, as_of)
+    return {name: value for job in jobs if job.name.startswith(PANEL) for name, value in job.parameters.items()}
+
+
 def _market(values: Mapping[str, Any]) -> str:
     """Name the market that a notebook with these parameters simulates; empty if none."""
     if "sim_preset" not in values or values.get("panel_path"):

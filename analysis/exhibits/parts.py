@@ -1,0 +1,85 @@
+"""What exhibits are made of, to be taken away from a report: rows of estimates, and what a figure was drawn from.
+
+A block carries them into the notebook beside its HTML, from where the runner writes them to files.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+MIME = "application/vnd.market-impact+json"
+COLUMNS = {
+    **{"report": "str", "table": "int64", "estimand": "str", "label": "str"},
+    **dict.fromkeys(("estimate", "std_error", "df", "conf_low", "conf_high", "level", "n", "mde", "truth"), "float64"),
+    **dict.fromkeys(("unit", "interval", "grade", "window", "comparison", "panel"), "str"),
+    **dict.fromkeys(("provenance", "market", "as_of", "reason"), "str"),
+}
+"""Columns of an estimate that is taken away, and their types; ``docs/estimates.md`` says what they hold.
+
+The runner knows the report, its date of knowledge, its market, and which of its tables of estimates a row is of.
+"""
+OURS = {"id": "estimand", "months": "window", "digest": "panel"}  # by their names in rows of estimates
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one exhibit is made of: the rows of a table of estimates or of the answer, or what was drawn."""
+
+    kind: Literal["answer", "estimates", "figure"]
+    caption: str
+    data: pd.DataFrame
+
+    def as_json(self) -> dict[str, str]:
+        """Return it as text, numbers with 12 digits, as verdicts are published."""
+        table = self.data.to_csv(index=False, float_format="%.12g", lineterminator="\n")
+        return {"kind": self.kind, "caption": self.caption, "csv": table}
+
+
+def of_estimates(kind: Literal["answer", "estimates"], caption: str, rows: pd.DataFrame) -> Part:
+    """Return rows of estimates in `COLUMNS`; what they do not say is empty."""
+    ours = {theirs: name for theirs, name in OURS.items() if theirs in rows}
+    named = rows.drop(columns=[*ours.values()], errors="ignore").rename(columns=ours)
+    taken = typed(named.reindex(columns=[*COLUMNS]))
+    taken["df"] = taken["df"].where(taken["std_error"].notna())
+    taken["level"] = taken["level"].mask(taken["interval"].str.contains(r"\bset\b"))  # a set covers all or nothing
+    return Part(kind, caption, taken)
+
+
+def typed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows with the types of `COLUMNS`; text that is missing is empty."""
+    empty = {name: "" for name, kind in COLUMNS.items() if kind == "str"} | {"table": 0}
+    return rows.astype(dict.fromkeys(empty, object)).fillna(empty).astype(COLUMNS)
+
+
+def read_estimates(text: str) -> pd.DataFrame:
+    """Return rows of estimates from the text of :meth:`Part.as_json`."""
+    return typed(pd.read_csv(io.StringIO(text), dtype=COLUMNS, keep_default_na=False, na_values=[""]))
+
+
+def of_figure(handed: Mapping[str, Any]) -> pd.DataFrame:
+    """Return all that a chart was handed as one table; where that is several, `part` says what each row belongs to.
+
+    Parameters
+    ----------
+    handed : mapping of str to object
+        Arguments of the chart by name: frames, or frames or arrays by title. What is neither says how to draw.
+    """
+    frames = dict[str, pd.DataFrame]()
+    for name, one in handed.items():
+        for title, found in one.items() if isinstance(one, Mapping) else [(name, one)]:
+            if isinstance(found, pd.DataFrame):
+                named = found.index.name is not None and found.index.name not in found
+                frames[title] = found.reset_index(drop=not named)
+            elif isinstance(one, Mapping) and isinstance(found, np.ndarray):
+                frames[title] = pd.DataFrame({"value": found})
+            elif isinstance(one, Mapping) and isinstance(found, tuple) and isinstance(found[0], np.ndarray):
+                frames[title] = pd.DataFrame({"value": found[0], "observed": found[1]})
+    if len(frames) == 1:
+        return next(iter(frames.values()))
+    return pd.concat(frames, names=["part", None]).reset_index("part").reset_index(drop=True)

@@ -1,0 +1,96 @@
+"""Parts of the pages that are made from data, so that they are written down once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pandas as pd
+from ruamel.yaml import YAML
+
+import analysis
+from analysis.estimands.catalogue import VERBS
+from analysis.provenance import ROOT
+
+DATA = ROOT / "data"
+AUDIT_ALONE = "in the audit of methods alone"
+
+
+def estimands() -> str:
+    """Return the glossary: each id of data/estimands.csv with its label, unit, formula and the function behind it."""
+    known = pd.read_csv(DATA / "estimands.csv", index_col="id", dtype=str)
+    verbs = {name: verb.func if isinstance(verb, partial) else verb for verb, terms in VERBS for name in terms.values()}
+    lines = []
+    for section, rows in YAML(typ="safe").load(ROOT / "docs" / "formulas.yml").items():
+        lines += [f"## {section}", ""]
+        for name, row in rows.items():
+            label, unit, report = known.loc[name, ["label", "unit", "report"]]
+            verb = verbs.get(name)
+            source = f"`{verb.__module__}.{verb.__name__}`" if verb else AUDIT_ALONE
+            lines += [f"### {name}", "", f"**{label}**, {unit}; report {report}; {source}.", ""]
+            lines += ["$$", row["formula"], "$$", "", row["says"], ""]
+    return "\n".join(lines)
+
+
+def dictionary() -> str:
+    """Return the data dictionary: each resource of data/datapackage.json, and the columns of a panel."""
+    resources = json.loads((DATA / "datapackage.json").read_bytes())["resources"]
+    tables = [(f"data/{row['path']}", row, row["schema"]) for row in resources]
+    schema = json.loads((DATA / "panel.schema.json").read_bytes())
+    lines = []
+    for path, row, columns in [*tables, ("a panel of yours, as data/panel.schema.json", schema, schema)]:
+        lines += [f"## {row['title']}", "", f"`{path}`. {row['description']} {row['notThis']}", ""]
+        lines += [*filter(None, [row.get("licenseNote")]), ""]
+        lines += ["| column | type | what | allowed |", "|---|---|---|---|"]
+        lines += ["| " + " | ".join(_column(field)).replace("\n", " ") + " |" for field in columns["fields"]]
+        lines += ["", f"Key: {', '.join(columns['primaryKey'])}.", ""] if "primaryKey" in columns else [""]
+    return "\n".join(lines)
+
+
+def _column(field: dict[str, Any]) -> tuple[str, ...]:
+    rule = field.get("constraints", {})
+    allowed = ["never empty"] * rule.get("required", False) + ["each once"] * rule.get("unique", False)
+    allowed += ["may be left out"] * field.get("optional", False)
+    allowed += [f"{word} {rule[end]}" for word, end in (("from", "minimum"), ("to", "maximum")) if end in rule]
+    allowed += [", ".join(map(str, rule["enum"]))] if "enum" in rule else []
+    kind = ", ".join(filter(None, [field["type"], field.get("unit")]))
+    return f"`{field['name']}`", kind, field["description"], "; ".join(allowed)
+
+
+def functions() -> str:
+    """Return a section for each name that `analysis` offers, made of its docstring."""
+    lines = []
+    for name in analysis.__all__:
+        kind = "autoclass" if isinstance(getattr(analysis, name), type) else "autofunction"
+        lines += [f"## {name}", "", "```{eval-rst}", f".. {kind}:: analysis.{name}", "```", ""]
+    return "\n".join(lines)
+
+
+def datasets() -> str:
+    """Return the list of data files, in groups by where they are from and whether they may be passed on."""
+    groups: dict[str, list[str]] = {}
+    for row in json.loads((DATA / "datapackage.json").read_bytes())["resources"]:
+        sources = "; ".join(source["title"] for source in row["sources"])
+        groups.setdefault(f"{sources}. *{row['licenseNote']}*", []).append(f"`data/{row['path']}`, {row['title']}")
+    return "\n".join(f"- {told}\n  - " + "\n  - ".join(files) for told, files in groups.items())
+
+
+def programs() -> str:
+    """Return which notebook makes which report, by the schedule, with its question."""
+    lines = ["| report | made by | question |", "|---|---|---|"]
+    for row in YAML(typ="safe").load(ROOT / "reports" / "schedule.yml")["reports"]:
+        cells = json.loads((ROOT / "notebooks" / row["notebook"]).read_bytes())["cells"]
+        title = "".join(cells[0]["source"]).splitlines()[0].lstrip("# ")
+        lines += [f"| `{row['name']}.pdf` | `notebooks/{row['notebook']}` | {title} |"]
+    return "\n".join(lines)
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "estimands": estimands,
+    "dictionary": dictionary,
+    "functions": functions,
+    "datasets": datasets,
+    "programs": programs,
+}

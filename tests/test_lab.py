@@ -1,0 +1,100 @@
+"""Notebooks as a reader opens them: the contents, the example, where paths begin, and how an error ends."""
+
+import json
+import re
+import subprocess
+
+import nbformat
+import pandas as pd
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from analysis import config
+from analysis.errors import DataError
+from analysis.provenance import ROOT
+from analysis.study import Study
+
+TIDY = {"panel_path": "data/examples/tidy.csv", "panel_map": "data/examples/tidy.map.yml"}
+
+
+CONTENTS = (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")
+EXAMPLE = ROOT / "notebooks" / "examples" / "own_panel.ipynb"
+
+
+def test_the_contents_name_each_notebook_and_what_it_asks():
+    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    for notebook in notebooks:
+        title = json.loads(notebook.read_text(encoding="utf-8"))["cells"][0]["source"][0]
+        question = re.fullmatch(r"# (?:\d\d – )?(.+\?)", title.strip())[1]
+        assert f"| [{notebook.stem}]({notebook.name}) | {question} |" in CONTENTS
+    linked = re.findall(r"\]\(([^)]+)\)", CONTENTS)
+    assert all((ROOT / "notebooks" / link).is_file() for link in linked)
+    assert len(linked) == len(notebooks) + 2
+
+
+def test_make_lab_opens_the_contents_and_passes_flags_on():
+    asked = ["make", "--dry-run", "lab", "ARGS=--no-browser --port 8899"]
+    said = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "default_url=/lab/tree/notebooks/README.md" in said
+    assert said.rstrip().endswith("--no-browser --port 8899")
+
+
+@pytest.mark.parametrize("folder", [ROOT, EXAMPLE.parent], ids=["root", "its folder"])
+def test_the_example_on_a_panel_of_ones_own_runs_from_the_root_and_from_its_folder(folder, tmp_path):
+    notebook = nbformat.read(EXAMPLE, as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+    (named,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
+    table = tmp_path / "tables" / "own.csv"
+    named.source = named.source.replace("reports/scratch/own_panel.csv", str(table))
+    NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+    shown = " ".join(str(output.data) for cell in notebook.cells for output in cell.get("outputs", ()))
+    for exhibit in ("What can be estimated", "doubly robust", "data:image/svg+xml", "Simulated – "):
+        assert exhibit in shown
+    rows = pd.read_csv(table)
+    assert len(rows) == 3
+    assert rows["conf_low"].lt(rows["estimate"]).all()
+
+
+def failed(source: str) -> dict:
+    """Return the output of a cell that fails, as JupyterLab and papermill get it."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    with pytest.raises(CellExecutionError):
+        NotebookClient(
+            notebook, kernel_name="python3", resources={"metadata": {"path": str(ROOT / "notebooks")}}
+        ).execute()
+    return notebook.cells[0].outputs[-1]
+
+
+def test_a_refusal_in_a_notebook_is_one_sentence_and_any_other_error_keeps_its_lines():
+    asked = (
+        "from analysis.study import Study\nStudy.open({'event': 'amazon_2021', 'panel_path': 'none.csv', 'conf': 0.9"
+    )
+    refused = failed(asked + ", 'panel_map': ''})")
+    assert refused["ename"] == "DataError"
+    assert refused["traceback"] == [f"DataError: {refused['evalue']}"]
+    assert "panel_path = 'none.csv' was asked for" in refused["evalue"]
+    assert len(failed(asked + "})")["traceback"]) > 3  # a KeyError
+
+
+@pytest.mark.parametrize("folder", [".", "notebooks", "notebooks/examples"])
+def test_a_path_from_the_root_is_found_from_every_folder_of_notebooks(folder, monkeypatch):
+    monkeypatch.chdir(ROOT / folder)
+    found = Study.open({"event": "data/events/amazon_2021.yml", "conf": 0.9, **TIDY})
+    assert len(found.panel.firms) == 192
+
+
+def test_a_file_beside_the_notebook_goes_before_one_of_the_same_name_at_the_root(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "README.md").touch()
+    assert config.located("panel_path", "README.md") == tmp_path / "README.md"
+    assert config.located("panel_path", "LICENSE") == ROOT / "LICENSE"
+
+
+def test_a_path_that_leads_nowhere_names_both_places(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError) as caught:
+        config.located("panel_map", "mine.yml")
+    assert str(caught.value) == (
+        f"panel_map = 'mine.yml' was asked for; there is no such file in {tmp_path}, nor in {ROOT}; correct the path"
+    )

@@ -1,0 +1,227 @@
+"""What is taken away from reports: estimates, tables for a paper, and figures with their data."""
+
+import json
+import re
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+from desk import WRITE_VERDICTS, Desk
+
+import analysis
+from analysis.errors import DataError
+from analysis.exhibits import blocks, charts, curves, style
+from analysis.exhibits.parts import COLUMNS, of_estimates, of_figure
+from analysis.numbers import quantity
+from analysis.provenance import ROOT
+from analysis.report import Exit, papers, publish
+from analysis.report.pdf import pandoc
+
+SHOW = """\
+import pandas as pd
+from analysis.exhibits import answers, blocks, curves, style
+style.use("estimate")
+rows = pd.DataFrame({
+    "id": ["E1a", "E1b"], "label": ["closed firms", "at home & away"], "estimate": [-70.123456789, None],
+    "std_error": [8.5, None], "df": [4.0, None], "conf_low": [-88.0, None], "conf_high": [-35.25, None],
+    "level": [0.95, None], "unit": "per cent", "n": [27.0, None], "mde": [23.8, None],
+    "reason": ["", "nobody was closed_there"], "comparison": "low_exposure", "months": ["2021-09 to 2022-02", ""],
+    "digest": ["abc", ""],
+})
+"""
+ANSWER = 'answers.answer("Sales fell.", title="Sales", row=rows.iloc[0], tier="panel", as_of=as_of)'
+TABLE = 'blocks.estimates(rows, "Closed firms. Intervals 95%.")'
+FIGURE = (
+    'blocks.figure(curves.lines(pd.DataFrame({"a": [1.0, 2.5]}, index=pd.Index([2020, 2021], name="year")), '
+    'strong=["a"], ylabel="points"), "A line.", "A line.")'
+)
+
+
+@pytest.fixture
+def desk(tmp_path):
+    """A project whose first report shows estimates and a figure, and whose others show nothing."""
+    desk = Desk(tmp_path / "project")
+    desk.furnish()
+    desk.write("01_first", SHOW, ANSWER, TABLE, FIGURE, WRITE_VERDICTS)
+    return desk
+
+
+def cells_of(file, kind: str) -> list[list[str]]:
+    """Return the cells of the tables of a file, as pandoc reads it."""
+    done = subprocess.run(
+        [pandoc(), f"--from={kind}", "--to=html", "--wrap=none", file], capture_output=True, check=True
+    )
+    rows = re.findall("<tr.*?</tr>", done.stdout.decode(), flags=re.S)
+    plain = [
+        [re.sub("<[^>]*>", "", cell).strip() for cell in re.findall("<t[hd].*?</t[hd]>", row, re.S)] for row in rows
+    ]
+    return [[cell.replace("&amp;", "&").replace("−", "-") for cell in row] for row in plain]
+
+
+def test_what_a_report_shows_is_published_beside_its_pdf_and_read_back(desk):
+    assert desk.run() == Exit.OK
+    taken = desk.manifest()["reports"]["01_first"]["takeaway"]
+    names = [
+        "estimates.parquet",
+        "estimates.csv",
+        "tables.tex",
+        "tables.docx",
+        "figures/figure-1.svg",
+        "figures/figure-1.csv",
+    ]
+    assert {*taken} == {f"01_first.{name}" for name in names}
+    assert {file: publish.sha256(desk.published / file) for file in taken} == taken
+    assert desk.manifest()["reports"]["02_second"]["takeaway"] == {}
+    assert not list(desk.published.glob("02_second.e*"))
+    found = analysis.load_estimates(desk.published)
+    assert found.dtypes.map(str).to_dict() == COLUMNS
+    assert found["table"].tolist() == [0, 1, 1]
+    assert {*found["report"]} == {"01_first"}
+    assert {*found["panel"]} == {"abc"}
+    assert found.loc[2, ["estimand", "reason"]].tolist() == ["E1b", "nobody was closed_there"]
+    by_text = pd.read_csv(
+        desk.published / "01_first.estimates.csv", dtype=COLUMNS, keep_default_na=False, na_values=[""]
+    )
+    texts = [name for name, kind in COLUMNS.items() if kind == "str"]
+    pd.testing.assert_frame_equal(by_text.fillna(dict.fromkeys(texts, "")), found)
+    assert (desk.published / "01_first.figures" / "figure-1.csv").read_text() == "year,a\n2020,1\n2021,2.5\n"
+    assert (desk.published / "01_first.figures" / "figure-1.svg").read_text().startswith("<?xml")
+
+
+def test_an_estimate_that_is_taken_away_is_the_one_that_is_printed(desk):
+    assert desk.run("01_first") == Exit.OK
+    row = analysis.load_estimates(desk.published).query("table == 1").iloc[0]
+    cells = json.loads((desk.published / "01_first.ipynb").read_text())["cells"]
+    html = "".join(
+        "".join(out.get("data", {}).get("text/html", "")) for cell in cells for out in cell.get("outputs", [])
+    )
+    for name in ("estimate", "conf_low", "conf_high"):
+        assert quantity(row[name], row["unit"]) in html
+    for kind in ("tex", "docx"):
+        lines = cells_of(desk.published / f"01_first.tables.{kind}", {"tex": "latex"}.get(kind, kind))
+        assert lines[:5] == [
+            ["", "closed firms", "at home & away"],
+            ["Estimand", "E1a", "E1b"],
+            ["Effect", "-70.1", "–"],
+            ["", "(8.5)", ""],
+            ["Interval", "[-88.0 to -35.3]", "–"],
+        ]
+
+
+def test_the_same_report_made_twice_leaves_the_same_bytes(desk):
+    assert desk.run() == Exit.OK
+    before = desk.bytes()
+    assert desk.run(force=True) == Exit.OK
+    assert {name for name, content in desk.bytes().items() if content != before[name]} == {
+        "2026-11-25/manifest.json",  # when, and how long it took
+        "latest/manifest.json",
+    }
+
+
+def test_what_was_taken_away_by_hand_is_made_again_and_what_is_no_longer_shown_goes(desk, capsys):
+    assert desk.run() == Exit.OK
+    assert desk.run() == Exit.OK
+    assert "unchanged" in capsys.readouterr().out
+    (desk.published / "01_first.figures" / "figure-1.csv").write_text("mine")
+    assert desk.run("01_first") == Exit.OK
+    assert (desk.published / "01_first.figures" / "figure-1.csv").read_text() != "mine"
+    desk.write("01_first", SHOW, ANSWER, FIGURE, FIGURE, WRITE_VERDICTS)
+    assert desk.run("01_first") == Exit.OK
+    assert sorted(
+        file.name for file in desk.published.rglob("*") if "first.t" in file.name or "figure-" in file.name
+    ) == [
+        "figure-1.csv",
+        "figure-1.svg",
+        "figure-2.csv",
+        "figure-2.svg",
+    ]
+
+
+def test_a_folder_without_estimates_and_a_file_of_something_else_are_refused(tmp_path):
+    with pytest.raises(DataError, match=r"found no file \*\.estimates\.parquet; name a folder of published reports"):
+        analysis.load_estimates(tmp_path)
+    (tmp_path / "05.estimates.parquet").write_text("mine")
+    with pytest.raises(DataError, match=r"05\.estimates\.parquet: estimates of a report were asked for"):
+        analysis.load_estimates(tmp_path)
+    pd.DataFrame({"estimate": [1.0]}).to_parquet(tmp_path / "05.estimates.parquet")
+    with pytest.raises(DataError, match="make the report again"):
+        analysis.load_estimates(tmp_path)
+
+
+def table(**columns) -> papers.Table:
+    """Return a table of what was simulated."""
+    given = {"provenance": "simulated", "unit": "per cent", "report": "sim__03", "market": "mid_3k, seed 1", **columns}
+    made = of_estimates("estimates", "", pd.DataFrame(given)).data
+    return papers.Table("Three designs, in the window. What gaps say.", made.assign(as_of="2026-11-25"))
+
+
+def test_estimates_of_one_name_stand_below_each_other_and_many_go_on_below():
+    windows = table(
+        label=["a", "b", "a", "b"], estimate=[1.0, 2.0, 3.0, 4.0], months=["early", "early", "late", "late"]
+    )
+    assert [panel[0][1] for panel in windows.panels()] == [["a", "b"], ["a", "b"]]
+    assert [panel[-1] for panel in windows.panels()] == [("Window", ["early", "early"]), ("Window", ["late", "late"])]
+    many = table(label=list("abcdefg"), estimate=np.arange(7.0))
+    assert [len(panel[0][1]) for panel in many.panels()] == [5, 2]
+
+
+def test_a_set_has_no_point_and_the_notes_say_what_a_table_is_made_of():
+    made = table(
+        label=["a"], estimate=[np.nan], conf_low=[-1.0], conf_high=[np.inf], level=[0.9], comparison="low_exposure"
+    )
+    assert made.panels() == [[("", ["a"]), ("Effect", ["no point: a set"]), ("Interval", ["[−1.0 to ∞]"])]]
+    assert made.title == "Three designs, in the window"
+    for said in (
+        "What gaps say.",
+        "Unit: per cent.",
+        "the interval of 90%",
+        "Compared with: low exposure.",
+        "mid_3k, seed 1",
+    ):
+        assert said in made.notes()
+    assert "no finding about a real market" in made.notes()
+
+
+def test_what_has_no_error_has_no_degrees_of_freedom_and_a_set_no_coverage():
+    rows = pd.DataFrame(
+        {"std_error": [1.0, np.nan], "df": 3.0, "level": 0.95, "interval": ["interval", "identified set"]}
+    )
+    made = of_estimates("estimates", "", rows).data
+    assert made["df"].isna().tolist() == made["level"].isna().tolist() == [False, True]
+
+
+def test_whatever_a_label_holds_latex_reads_it(tmp_path):
+    label = r"5 % & more_than #1 {x} ~ ^ < > \n €$"
+    papers.write([table(label=[label], estimate=[-1.0])], tmp_path / "x.tables")
+    assert cells_of(tmp_path / "x.tables.tex", "latex")[0][1] == label.replace("<", "&lt;").replace(">", "&gt;")
+
+
+def test_a_figure_carries_all_that_it_was_drawn_from():
+    style.use("estimate")
+    rows = pd.DataFrame({"term": ["a"], "estimate": [1.0], "conf_low": [0.0], "conf_high": [2.0]})
+    block = blocks.figure(charts.forest(rows, xlabel="points"), "A forest.", "Points.")
+    pd.testing.assert_frame_equal(block.data[0], rows)
+    (frame,) = blocks.figure(charts.histograms({"own": np.array([1.0, 2.0])}, xlabel="points"), "H.", "H.").data
+    assert frame["value"].tolist() == [1.0, 2.0]
+    several = of_figure({"bins": rows, "slope": rows, "xlabel": "points"})
+    assert several["part"].tolist() == ["bins", "slope"]
+    observed = of_figure({"samples": {"a": (np.array([1.0, 2.0]), 1.5), "b": (np.array([3.0]), 3.0)}})
+    assert observed.to_numpy().tolist() == [["a", 1.0, 1.5], ["a", 2.0, 1.5], ["b", 3.0, 3.0]]
+    dated = pd.DataFrame({"a": [1.0, 2.0]}, index=pd.Index([2020, 2021], name="year"))
+    assert list(blocks.figure(curves.lines(dated, strong=["a"], ylabel="y"), "L.", "L.").data[0]) == ["year", "a"]
+
+
+def test_a_plain_table_of_estimates_is_taken_away_too_and_another_is_not():
+    style.use("estimate")
+    rows = pd.DataFrame({"ratio": [0.5], "estimate": [-1.1], "conf_low": [-1.5], "conf_high": [-0.7]})
+    headers = {"ratio": "Variance ratio", "estimate": "Difference, log points"}
+    (found,) = blocks.table(rows, "By variance.", columns=headers).data
+    assert found.loc[0, ["label", "unit", "estimate"]].tolist() == ["Variance ratio: 0.5", "log points", -1.1]
+    assert blocks.table(pd.DataFrame({"firm": ["a"]}), "Firms.").data == []
+
+
+def test_the_dictionary_names_every_column_in_its_order():
+    page = (ROOT / "docs" / "estimates.md").read_text(encoding="utf-8")
+    named = re.findall("`(.*?)`", " ".join(re.findall(r"^\| (`.*?) \|", page, flags=re.M)))
+    assert named == [*COLUMNS]
