@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.display import Shown, intervals
-from analysis.errors import DesignError
+from analysis.errors import DataError, DesignError
 from analysis.numbers import MARKS, NOT_ESTIMABLE, quantity, span
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Estimate(Shown):
     limits : float64[2, term], optional
         Ends of the intervals, where they are not ``value ± t(df) std_error``.
     n : int or sequence of int
-        Observations or units behind each term.
+        Observations or units behind each term; of an effect on the treated, treated units.
     level : float
         Coverage of intervals.
     df : float or float64[term]
@@ -419,6 +419,18 @@ def root(covariance: Floats) -> Floats:
     error = np.sqrt(np.diag(covariance))
     values, vectors = np.linalg.eigh(covariance / np.outer(error, error))
     return np.asarray((vectors * np.sqrt(np.clip(values, 0, None))).T)
+
+
+def refuse_other_order(**given: Any) -> None:
+    """Refuse Series and frames whose indexes differ, by their names: arrays are matched by position."""
+    indexed = {name: one.index for name, one in given.items() if isinstance(one, pd.Series | pd.DataFrame)}
+    for name, index in indexed.items():
+        first, wanted = next(iter(indexed.items()))
+        if not index.equals(wanted):
+            raise DataError(
+                f"{first} and {name} of the same units in the same order were asked for; found two indexes that "
+                f"differ, and arrays are matched by position; give {name}.reindex({first}.index)"
+            )
 
 
 def sum_by(values: Floats, code: Ints, count: int) -> Floats:
