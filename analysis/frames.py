@@ -206,8 +206,8 @@ def exposure_effects(
     Returns
     -------
     Estimate
-        Log points: a term per bin, ``"slope"`` per ten points of exposure, and ``"average"``. All else is as in
-        :func:`analysis.estimators.exposure.exposure_effects`.
+        Log points: a term per bin, ``"slope"`` per ten points of exposure, and ``"average"``, with the further columns
+        and details of :func:`analysis.estimators.exposure.exposure_effects`.
 
     Raises
     ------
