@@ -422,14 +422,20 @@ def root(covariance: Floats) -> Floats:
 
 
 def refuse_other_order(**given: Any) -> None:
-    """Refuse Series and frames whose indexes differ, by their names: arrays are matched by position."""
-    indexed = {name: one.index for name, one in given.items() if isinstance(one, pd.Series | pd.DataFrame)}
-    for name, index in indexed.items():
-        first, wanted = next(iter(indexed.items()))
+    """Refuse Series and frames whose rows are in another order, by their names: arrays are matched by position.
+
+    Beside an array, that is rows numbered from 0 which are not in order.
+    """
+    indexes = {name: one.index for name, one in given.items() if isinstance(one, pd.Series | pd.DataFrame)}
+    arrays = [name for name, one in given.items() if one is not None and name not in indexes]
+    for name, index in indexes.items():
+        other, wanted = next(iter(indexes.items()))
+        if arrays and {*index} == {*range(len(index))}:
+            other, wanted = arrays[0], pd.RangeIndex(len(index))
         if not index.equals(wanted):
             raise DataError(
-                f"{first} and {name} of the same units in the same order were asked for; found two indexes that "
-                f"differ, and arrays are matched by position; give {name}.reindex({first}.index)"
+                f"{other} and {name} of the same units in the same order were asked for; found another index of {name} "
+                f"while rows are matched by position; use {name}.reindex, or {name}.to_numpy() if its order is right"
             )
 
 

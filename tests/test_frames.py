@@ -347,12 +347,13 @@ def test_n_is_the_number_of_treated_units_behind_a_term(covariates):
         analysis.permutation_did,
         lambda one, other: analysis.exposure_effects(one + 1, one + 1, other),
         lambda one, other: analysis.att_gt(Y[:6], other * 4, weights=one + 1),
+        lambda one, other: analysis.att_gt(Y[:6], other.reset_index(drop=True)[::-1] * 4),
         lambda one, other: analysis.att_gt(Y[:6], other * 4, weights=one + 1, covariates=np.zeros((6, 1))),
     ],
 )
 def test_series_of_units_in_different_orders_are_refused(call):
     one, treated = pd.Series(np.arange(6.0), list("abcdef")), pd.Series([1, 1, 0, 0, 0, 0], list("fedcba"))
-    with pytest.raises(DataError, match=r"same units in the same order were asked for; .* give \w+\.reindex"):
+    with pytest.raises(DataError, match=r"same units in the same order were asked for; .* use \w+\.reindex"):
         call(one, treated)
 
 

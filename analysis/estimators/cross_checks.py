@@ -8,13 +8,13 @@ are absorbed in closed form, on a balanced panel.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.errors import DesignError
+from analysis.errors import DesignError, check_choice
 from analysis.estimate import Bools, Estimate, Floats, Ints, Labels, refuse_other_order, slopes, sum_by
 from analysis.estimators.att_gt import Scale, check_options, why_early
 
@@ -221,6 +221,7 @@ def _units(
 
 def _terms(kind: Kind, first: Ints, shown: Bools) -> tuple[tuple[str, ...], Floats]:
     """Return names, and which cells each is made of, float64[cohort, time, term], of those shown[cohort, time]."""
+    check_choice("kind", kind, get_args(Kind))
     event = np.arange(shown.shape[1]) - first[:, np.newaxis]
     key = {"simple": np.zeros_like(event), "dynamic": event, "group_time": np.arange(event.size).reshape(event.shape)}
     shown = shown & (event >= 0) if kind == "simple" else shown
