@@ -434,8 +434,8 @@ def refuse_other_order(**given: Any) -> None:
             other, wanted = arrays[0], pd.RangeIndex(len(index))
         if not index.equals(wanted):
             raise DataError(
-                f"{other} and {name} of the same units in the same order were asked for; found another index of {name} "
-                f"while rows are matched by position; use {name}.reindex, or {name}.to_numpy() if its order is right"
+                f"{other} and {name} of the same units in one order were asked for; found another index of {name}; "
+                f"rows are matched by position: use {name}.reindex, or {name}.to_numpy() if its order is right"
             )
 
 

@@ -353,7 +353,7 @@ def test_n_is_the_number_of_treated_units_behind_a_term(covariates):
 )
 def test_series_of_units_in_different_orders_are_refused(call):
     one, treated = pd.Series(np.arange(6.0), list("abcdef")), pd.Series([1, 1, 0, 0, 0, 0], list("fedcba"))
-    with pytest.raises(DataError, match=r"same units in the same order were asked for; .* use \w+\.reindex"):
+    with pytest.raises(DataError, match=r"same units in one order were asked for; .* use \w+\.reindex"):
         call(one, treated)
 
 
