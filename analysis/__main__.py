@@ -1,4 +1,4 @@
-"""The command line: ``python -m analysis report``, ``list``, ``params``, ``map``, ``check``, ``simulate``."""
+"""The command line, ``python -m analysis``: report, list, params, map, check, purchases, simulate."""
 
 import argparse
 import datetime
@@ -139,6 +139,21 @@ def _map(asked: argparse.Namespace, root: Path) -> int:
     return Exit.OK
 
 
+def _purchases(asked: argparse.Namespace, root: Path) -> int:
+    """Count a file of purchases, say what is in it, and write the counts where a folder is given."""
+    from analysis.households import purchases
+
+    if asked.out is not None:
+        purchases.refuse_used(asked.out)
+    counts = purchases.count(asked.file, asked.brands, root=root / "data")
+    print("\n".join(counts.said))
+    for name, table in counts.tables.items():
+        print(f"{name}: {len(table):,} rows")
+    if asked.out is not None:
+        print(counts.write(asked.out))
+    return Exit.OK
+
+
 def _simulate(asked: argparse.Namespace, root: Path) -> int:
     from analysis.market import export
     from analysis.market.parameters import from_text
@@ -196,6 +211,10 @@ def _parser() -> argparse.ArgumentParser:
     check = command(_check, "check", "validate every data file against its descriptor, or audit a panel")
     check.add_argument("--accept", type=Path, metavar="FILE", help="first record a deliberate change of it")
     check.add_argument("--vintage", metavar="DATE", help="with --accept: date of the change (today)")
+    purchases = command(_purchases, "purchases", "count purchases of households by month, category and origin of brand")
+    purchases.add_argument("file", type=Path, metavar="FILE", help="amazon-purchases.csv, or the same as Parquet")
+    purchases.add_argument("--brands", type=Path, metavar="FILE", help="products and stores: parent_asin, store")
+    purchases.add_argument("--out", type=Path, metavar="DIR", help="write the tables to this new folder (count only)")
     moments = "python -m analysis.market prints how near the market is to published moments of Amazon's"
     simulate = command(_simulate, "simulate", "make a simulated market with its truth", moments)
     simulate.add_argument("--preset", required=True, metavar="NAME", help="such as mid_3k; a wrong one lists them")

@@ -25,8 +25,8 @@ RANDOM = {"tilt": 0.0, "by_cheating": 0.0, "by_risk": 0.0, "category_trend": 0.0
 CLIMATE = {"chill": 0.0, "deter": 0.0, "hedge": 0.0, "trust": 0.0, "induce": 0.0}
 PLAIN = SIZE | ALONE | SETTLED | RANDOM | CLIMATE
 BROKEN = {"E3g_common", "E3g"}  # the trend of the origin sets in between the two years that they compare
-REFUSED = {"E5d", "E5d_slope", "E5c_WMT"}  # nobody enters; a platform that opened
-NOBODY = {"E3k_entry", "E5c_EBY", "E5c_ALI", "E5c_OWN"}  # enters or joins: zero, and found to be exactly zero
+REFUSED = {"E3k_entry", "E5d", "E5d_slope", "E5c_WMT"}  # nobody enters; a platform that opened
+NOBODY = {"E5c_EBY", "E5c_ALI", "E5c_OWN"}  # joins: zero, and found to be exactly zero
 
 
 def market(seed, **changed):

@@ -1,0 +1,391 @@
+"""A file of purchases, as Open e-commerce 1.0 publishes it, is counted by month, group of buyers, category and origin.
+
+The rows are read once, some at a time; what is kept of them are counts. ``data/households`` has the tables of a public
+part of the file, made by this module, and the lists that it goes by.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import hashlib
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet
+from tqdm import tqdm
+
+from analysis.data import DATA, load
+from analysis.errors import DataError, DesignError
+
+COLUMNS = {
+    "date": "Order Date",
+    "price": "Purchase Price Per Unit",
+    "quantity": "Quantity",
+    "title": "Title",
+    "code": "ASIN/ISBN (Product Code)",
+    "category": "Category",
+    "buyer": "Survey ResponseID",
+}
+"""What is read, and what the file calls it; other columns, such as the state, stay unread."""
+
+ASINS = {"code": "parent_asin", "store": "store"}
+"""The same of a table of products, as Amazon Reviews 2023 calls them."""
+
+WHOLE = "6efb098a6e01a9acb6e215402a450f4a848ed1b102ca016f9be6c4f03c585e1e"
+"""SHA-256 of the whole file that the archive holds."""
+
+FIRST, LAST = "2018-01", "2022-10"  # people exported their histories from the month after
+GROUPS = 100
+BLANK, UNKNOWN = "blank", "not known"  # class of origin, and category, of what says nothing
+SIGNS = "®™:.-–'\"()[]"  # around a token
+BRACKET = r"^\s*[\[\(【][^\]\)】]*[\]\)】]\s*"
+AFTER = r"(?s)[\s\x0b\pZ,|/].*"
+RULE = re.compile("[A-Z]{4,14}")
+ELECTRONICS = re.compile(
+    "ELECTR|PHONE|COMPUTER|CAMERA|CABLE|BATTER|VIDEO|SPEAK|HEADPH|LIGHT|LAMP|MOUSE|KEYBO|POWER|WATCH|WEAR|SCREEN_PROT|"
+    "TABLET|PRINTER|MEMORY|NETWORK|CHARG"
+)
+CLASSES = {"CN": "named_chinese", "presumed CN": "pseudo_brand"}
+KEYS = ["month", "buyer_group", "category", "origin_class"]
+GROUPED = {
+    "lines": [*KEYS, "brand"],
+    "people": ["month", "buyer_group", "buyer"],
+    "windows": ["half_year", "buyer_group", "buyer", "origin_class"],
+    "names": ["half_year", "name", "origin_class"],
+    "blanks": ["month", "code", "brand"],
+}
+"""What order lines are added up by, as they are read: what is kept in memory."""
+
+STAYED = ["2020-09", "2021-09"]  # half-years, by their first month, in both of which stayers bought
+FEWEST = 40  # order lines of a category in one half-year, so that it stands in the table of half-years
+SUMS = ["purchases", "units", "cents"]
+BYTES_AT_ONCE, ROWS_AT_ONCE = 1 << 22, 1 << 16
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a file was counted to.
+
+    `tables` has, by name, those of ``data/households``, and two that stay with whoever has the file: `closed`, the
+    purchases of brands that the list of categories names as closed, and `blanks`, the product codes of purchases
+    without a title; `said` is what a reader must know of them, a sentence each.
+    """
+
+    tables: dict[str, pd.DataFrame]
+    said: list[str]
+
+    def write(self, out: Path) -> Path:
+        """Write a file for each table to a new or empty folder, all or none, and return the folder."""
+        refuse_used(out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as draft:
+            new = Path(draft, "new")
+            new.mkdir()
+            for name, table in self.tables.items():
+                table.to_csv(new / f"{name}.csv", index=False, lineterminator="\n")
+            if out.exists():
+                out.rmdir()
+            new.rename(out)
+        return out
+
+
+def refuse_used(out: Path) -> None:
+    """Raise a DesignError for a folder that has something in it, or a file in its place."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DesignError(f"tables in {out} were asked for; it is not empty, and stays; name a new folder with --out")
+
+
+def count(file: Path, products: Path | None = None, *, root: Path = DATA) -> Counts:
+    """Count the purchases of a file.
+
+    Parameters
+    ----------
+    file : Path
+        CSV or Parquet with the columns `COLUMNS`; a row is an order line.
+    products : Path, optional
+        CSV or Parquet with the columns `ASINS`: the store of a product is the brand of its purchases without a title.
+    root : Path
+        Data folder with the lists: brands, categories and words.
+
+    Raises
+    ------
+    DataError
+        When columns are missing, or a row has no date, price, quantity or buyer that can be read.
+    """
+    lists = Lists(root, _stores(products, _blank_codes(file)) if products else {})
+    rows, left, parts = 0, 0, {name: list[pd.DataFrame]() for name in GROUPED}
+    for batch in _batches(file, COLUMNS):
+        lines = _lines(file, rows, batch, lists)
+        rows += len(lines)
+        lines = lines[lines["month"].between(FIRST, LAST)]
+        left += len(lines)
+        for name, by in GROUPED.items():
+            parts[name].append(_added(lines, by))
+    if not left:
+        _refuse(file, f"purchases from {FIRST} to {LAST}", f"{rows:,} rows, none of these months", "give another file")
+    made = {name: _added(pd.concat(parts[name]), by) for name, by in GROUPED.items()}
+    blank = made["blanks"]
+    branded = blank.loc[blank["brand"] != "", "purchases"].sum()
+    known = f"; the table of products has a brand of {branded:,}" if products else ""
+    said = [
+        _vintage(file),
+        f"{left:,} order lines of {made['people']['buyer'].nunique():,} people from {FIRST} to {LAST}; "
+        f"{rows - left:,} of other months are left out.",
+        f"{blank['purchases'].sum():,} order lines have no title, of {blank['code'].nunique():,} product codes{known}.",
+    ]
+    return Counts(_tables(made, lists), said)
+
+
+class Lists:
+    """What tokens and categories stand for: lists by hand, and for what no list has, rules."""
+
+    def __init__(self, root: Path, stores: dict[str, str]) -> None:
+        brands, categories = load("household_brands", root=root), load("household_categories", root=root)
+        self.brands = brands.set_index("token")
+        self.categories = categories
+        self._words = frozenset(load("household_words", root=root)["word"])
+        by_hand = brands[brands["origin"] != "presumed CN"]
+        self._origin: dict[str, str] = dict(zip(brands["token"], brands["origin"], strict=True))
+        self._any_case: dict[str, str] = dict(zip(by_hand["token"].str.lower(), by_hand["origin"], strict=True))
+        names = ", ".join(categories["closed_brands_named_in_it"]).split(", ")
+        self._closed = {name.lower(): name for name in names}
+        self._category: dict[str, str] = dict.fromkeys([""], UNKNOWN)
+        self._group: dict[str, int] = {}
+        self.stores = stores
+
+    def origin(self, token: str) -> str:
+        """Return the origin that is presumed of a token: as listed, in whatever case; by the rule; or nothing."""
+        if token not in self._origin:
+            by_rule = RULE.fullmatch(token) and token.lower() not in self._words
+            self._origin[token] = self._any_case.get(token.lower(), "presumed CN" if by_rule else "")
+        return self._origin[token]
+
+    def origin_class(self, token: str) -> str:
+        """Return the class of purchases that a token belongs to."""
+        return CLASSES.get(self.origin(token), "other")
+
+    def brand(self, token: str) -> str:
+        """Return a token that stands for a brand of presumed origin or one that is named as closed, or nothing."""
+        return token if self.origin(token) or self.closed(token) else ""
+
+    def closed(self, token: str) -> str:
+        """Return the brand named as closed that a token is, in whatever case, or nothing."""
+        return self._closed.get(token.lower(), "")
+
+    def category(self, name: str) -> str:
+        """Return the listed category of a name, or which class of others it is in."""
+        if name not in self._category:
+            listed = name.lower() in set(self.categories["category"])
+            other = "other electronics" if ELECTRONICS.search(name.upper()) else "everything else"
+            self._category[name] = name.lower() if listed else other
+        return self._category[name]
+
+    def group(self, buyer: str) -> int:
+        """Return the group of a buyer."""
+        if buyer not in self._group:
+            self._group[buyer] = int(hashlib.sha256(buyer.encode()).hexdigest(), 16) % GROUPS
+        return self._group[buyer]
+
+
+def _lines(file: Path, before: int, batch: dict[str, Any], lists: Lists) -> pd.DataFrame:
+    """Return the order lines of a batch with what they are counted by; refuse the first that cannot be read."""
+
+    def refuse_first(bad: Any, name: str, asked: str) -> None:
+        if bad.any():
+            place = int(bad.to_numpy().argmax())
+            row = before + place + (1 if _is_parquet(file) else 2)
+            where = f"{file}, row {row}, column {COLUMNS[name]!r}"
+            _refuse(where, asked, repr(batch[name][place].as_py()), "correct it, or leave the row out")
+
+    text = {name: pc.utf8_trim_whitespace(column) for name, column in batch.items()}
+    month = _each(text["date"], _month)
+    refuse_first(month == "", "date", "a day YYYY-MM-DD")
+    price, quantity = (pd.to_numeric(text[name].to_pandas(), errors="coerce") for name in ("price", "quantity"))
+    refuse_first(~price.between(0, 1e9), "price", "a price of at least 0")
+    refuse_first(~(quantity.between(0, 1e9) & (quantity % 1 == 0)), "quantity", "a whole number of at least 0")
+    refuse_first(text["buyer"].to_pandas() == "", "buyer", "the id of a buyer")
+    units = quantity.astype("int64")
+    blank = pc.equal(text["title"], "")
+    stores = pa.array([lists.stores.get(code, "") for code in text["code"].to_pylist()], pa.string())
+    tokens = pc.if_else(blank, stores, _tokens(batch["title"]))
+    titled, nameless = ~blank.to_pandas(), pc.equal(tokens, "").to_pandas()
+    return pd.DataFrame(
+        {
+            "month": month,
+            "half_year": _each(pa.array(month), _half_year),
+            "buyer": text["buyer"].to_pandas(),
+            "buyer_group": _each(text["buyer"], lists.group),
+            "name": _each(text["category"], lambda name: name.lower() or UNKNOWN),
+            "category": _each(text["category"], lists.category),
+            "origin_class": _each(tokens, lists.origin_class).mask(nameless & ~titled, BLANK),
+            "brand": _each(tokens, lists.brand).where(titled, stores.to_pandas()),
+            "code": text["code"].to_pandas().mask(titled),  # of titled lines no group has it
+            "purchases": 1,
+            "units": units,
+            "cents": (price * 100).round().astype("int64") * units,
+        }
+    )
+
+
+def _month(day: str) -> str:
+    """Return the month of a day, or nothing where it is none."""
+    try:
+        return datetime.date.fromisoformat(day).isoformat()[:7] if len(day) == 10 else ""
+    except ValueError:
+        return ""
+
+
+def _half_year(month: str) -> str:
+    """Return the first month, March or September, of the half-year that a month is in."""
+    since = (int(month[5:]) - 3) % 6 if month else 0
+    return str(pd.Period(month, "M") - since) if month else ""
+
+
+def _each(column: Any, function: Any) -> pd.Series:
+    """Return a function of each value, called once for each that there is."""
+    coded = column.dictionary_encode()
+    values = pd.Series([function(value) for value in coded.dictionary.to_pylist()])
+    return values.take(coded.indices.to_numpy()).reset_index(drop=True)
+
+
+def _tokens(titles: Any) -> Any:
+    """Return the first token of titles: without a bracket before it, and without the signs around it."""
+    bare = pc.replace_substring_regex(titles, BRACKET, "", max_replacements=1)
+    return pc.utf8_trim(pc.replace_substring_regex(bare, AFTER, ""), characters=SIGNS)
+
+
+def _added(lines: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    return lines.groupby(by, sort=False)[SUMS].sum().reset_index()
+
+
+def _tables(made: dict[str, pd.DataFrame], lists: Lists) -> dict[str, pd.DataFrame]:
+    lines, by_buyers, listed = made["lines"], ["month", "buyer_group"], lists.categories
+    closed = lines.assign(brand=lines["brand"].map(lists.closed)).query("brand != ''")
+    people = made["people"].groupby(by_buyers)
+    return {
+        "purchases": _in_dollars(lines, KEYS),
+        "buyers": people.agg(active_buyers=("buyer", "size"), purchases=("purchases", "sum")).reset_index(),
+        "brands": _brands(lines.groupby("brand")["purchases"].sum(), lists),
+        "categories": listed.assign(
+            purchases=[int(lines.loc[lines["category"] == name, "purchases"].sum()) for name in listed["category"]]
+        ),
+        "stayers": _stayers(made["windows"]),
+        "half_years": _half_years(made["names"]),
+        "closed": _in_dollars(closed, [*by_buyers, "brand"]),
+        "blanks": _in_dollars(made["blanks"], ["month", "code", "brand"]),
+    }
+
+
+def _brands(counted: pd.Series, lists: Lists) -> pd.DataFrame:
+    brands = counted[[bool(lists.origin(token)) for token in counted.index]].rename_axis("token").reset_index()
+    origin = brands["token"].map(lists.origin)
+    basis = origin.map({"presumed CN": "rule"}).fillna("list, not sourced")
+    brands = brands.assign(origin=origin, basis=basis, source=brands["token"].map(lists.brands["source"]))
+    columns = ["token", "origin", "basis", "purchases", "source"]
+    return brands.sort_values(["purchases", "token"], ascending=[False, True])[columns]
+
+
+def _stayers(windows: pd.DataFrame) -> pd.DataFrame:
+    """Return what those bought who bought in both half-years."""
+    bought = windows[windows["half_year"].isin(STAYED)]
+    stayed = bought[bought.groupby("buyer")["half_year"].transform("nunique") == len(STAYED)]
+    added = _in_dollars(stayed, ["half_year", "buyer_group", "origin_class"])
+    number = stayed.groupby("buyer_group")["buyer"].nunique()
+    added.insert(2, "stayers", added["buyer_group"].map(number))
+    return added
+
+
+def _half_years(names: pd.DataFrame) -> pd.DataFrame:
+    """Return the categories that are not rare, each by half-year and class of origin."""
+    most = names.groupby(["name", "half_year"])["purchases"].sum().groupby("name").max()
+    often = names[names["name"].isin(most[most >= FEWEST].index)].rename(columns={"name": "category"})
+    return often.groupby(["half_year", "category", "origin_class"])["purchases"].sum().reset_index()
+
+
+def _in_dollars(lines: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    sums = lines.groupby(by)[SUMS].sum()
+    return sums.assign(spend=sums["cents"] / 100).drop(columns="cents").reset_index()
+
+
+def _blank_codes(file: Path) -> Any:
+    """Return the product codes of the order lines without a title."""
+    found = set[str]()
+    for batch in _batches(file, COLUMNS):
+        blank = pc.equal(pc.utf8_trim_whitespace(batch["title"]), "")
+        found |= set(pc.utf8_trim_whitespace(batch["code"].filter(blank)).to_pylist())
+    return pa.array(sorted(found - {""}), pa.string())
+
+
+def _stores(file: Path, wanted: Any) -> dict[str, str]:
+    """Return the first token of the store of each product code that is asked for, from a table of products."""
+    found: dict[str, str] = {}
+    for batch in _batches(file, ASINS):
+        there = pc.and_(pc.is_in(batch["code"], wanted), pc.not_equal(batch["store"], ""))
+        for code, store in zip(*(batch[name].filter(there).to_pylist() for name in ASINS), strict=True):
+            if found.setdefault(code, store) != store:
+                _refuse(file, f"one store of the product {code}", f"{found[code]!r} and {store!r}", "keep one of them")
+    return dict(zip(found, _tokens(pa.array([*found.values()], pa.string())).to_pylist(), strict=True))
+
+
+def _vintage(file: Path) -> str:
+    with file.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found == WHOLE:
+        return f"{file}: the whole file as the archive holds it (sha256 {found})."
+    return f"{file}: another vintage, or a part (sha256 {found}); the whole file of the archive has {WHOLE}."
+
+
+def _batches(file: Path, columns: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """Read the columns of a file as text, some rows at a time, and show how far it is."""
+    if not file.is_file():
+        _refuse(file, "a CSV or Parquet file", "no such file", "give its path")
+    try:
+        with file.open("rb") as stream:
+            shown = tqdm.wrapattr(stream, "read", total=file.stat().st_size, desc=file.name, disable=None, leave=False)
+            with shown as read:
+                for batch in _parquet(file, read, columns) if _is_parquet(file) else _csv(file, read, columns):
+                    texts = {name: batch.column(theirs).cast(pa.string()) for name, theirs in columns.items()}
+                    yield {name: column.fill_null("") for name, column in texts.items()}
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        _refuse(file, "a table with a header, in UTF-8", f"a fault in it ({error})", "get it again")
+
+
+def _parquet(file: Path, stream: Any, columns: dict[str, str]) -> Any:
+    table = pyarrow.parquet.ParquetFile(stream)
+    _refuse_header(file, table.schema_arrow.names, columns)
+    return table.iter_batches(ROWS_AT_ONCE, columns=[*columns.values()])
+
+
+def _csv(file: Path, stream: Any, columns: dict[str, str]) -> Any:
+    with file.open(encoding="utf-8-sig", newline="") as text:
+        _refuse_header(file, next(csv.reader(text), []), columns)
+    as_text = pyarrow.csv.ConvertOptions(
+        include_columns=[*columns.values()], column_types=dict.fromkeys(columns.values(), pa.string())
+    )
+    blocks = pyarrow.csv.ReadOptions(block_size=BYTES_AT_ONCE)
+    lines = pyarrow.csv.ParseOptions(newlines_in_values=True)  # within quotes
+    return pyarrow.csv.open_csv(stream, read_options=blocks, parse_options=lines, convert_options=as_text)
+
+
+def _is_parquet(file: Path) -> bool:
+    return file.suffix.lower() == ".parquet"
+
+
+def _refuse_header(file: Path, header: list[str], columns: dict[str, str]) -> None:
+    if lost := [name for name in columns.values() if header.count(name) != 1]:
+        found = f"the columns {', '.join(header)}" if header else "nothing"
+        asked = ", ".join(map(repr, columns.values()))
+        _refuse(file, f"one column each of {asked}", found, f"name {', '.join(map(repr, lost))} so")
+
+
+def _refuse(where: Any, asked: str, found: str, do: str) -> NoReturn:
+    raise DataError(f"{where}: expected {asked}; found {found}; {do}.")

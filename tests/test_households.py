@@ -1,0 +1,173 @@
+import hashlib
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis import __main__ as command_line
+from analysis.data import DATA, load
+from analysis.errors import DataError, DesignError
+from analysis.households import purchases
+from analysis.provenance import ROOT
+
+PART = ROOT.parent / "shared" / "purchases" / "open_ecommerce_27_states.parquet"
+COMMITTED = ("purchases", "buyers", "brands", "categories", "stayers", "half_years")
+LINES = [
+    # day, price, quantity, title, code, category, buyer
+    ("2021-01-05", "10.99", "2.0", "[2 Pack] Anker Cable, 6 ft", "B01", "ELECTRONIC_CABLE", "ann"),
+    ("2021-01-09", "0.10", "3", "QZXWVY Slippers", "B02", "SHOES", "ann"),
+    ("2021-01-09", "5", "1", "CHARGER, with a cord", "B03", "PHONE_PART", "ben"),
+    ("2021-02-01", "20", "1", "", "B04", "", "ben"),
+    ("2021-02-01", "20", "1", " ", "B05", "", "ben"),
+    ("2021-02-02", "30", "1", "mpow® H5 | over the ear", "B06", "HEADPHONES", "eve"),
+    ("2022-11-01", "9", "1", "Anker Cable", "B01", "ELECTRONIC_CABLE", "ann"),
+]
+STORES = [("B04", "Mpow"), ("B05", "Some Store"), ("B06", "another"), ("B99", "Aukey")]
+
+
+def made_up(path: Path, lines=LINES) -> Path:
+    frame = pd.DataFrame(lines, columns=[*purchases.COLUMNS])[[*purchases.COLUMNS]].rename(columns=purchases.COLUMNS)
+    if path.suffix == ".parquet":
+        frame.astype({"Purchase Price Per Unit": float, "Quantity": float}).replace("", None).to_parquet(path)
+    else:
+        frame.assign(state="NY").to_csv(path, index=False)
+    return path
+
+
+def stores(path: Path, rows=STORES) -> Path:
+    pd.DataFrame(rows, columns=["parent_asin", "store"]).to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.skipif(not PART.exists(), reason="the public part of 27 states is not beside the repository")
+def test_the_public_part_gives_the_committed_tables_byte_for_byte(tmp_path):
+    out = purchases.count(PART).write(tmp_path / "out")
+    for name in COMMITTED:
+        assert (out / f"{name}.csv").read_bytes() == (DATA / "households" / f"{name}.csv").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["bought.csv", "bought.parquet"])
+def test_order_lines_are_counted_by_month_group_category_and_origin(tmp_path, name):
+    made = purchases.count(made_up(tmp_path / name)).tables["purchases"].drop(columns="buyer_group")
+    assert sorted(made.itertuples(index=False, name=None)) == [
+        ("2021-01", "electronic_cable", "named_chinese", 1, 2, 21.98),
+        ("2021-01", "everything else", "pseudo_brand", 1, 3, 0.30),
+        ("2021-01", "other electronics", "other", 1, 1, 5.0),  # a word of capitals is no brand
+        ("2021-02", "headphones", "named_chinese", 1, 1, 30.0),
+        ("2021-02", "not known", "blank", 2, 2, 40.0),
+    ]
+
+
+def test_a_buyer_of_nothing_but_blank_titles_is_active_and_stands_in_the_group_of_the_hash(tmp_path):
+    buyers = purchases.count(made_up(tmp_path / "bought.csv")).tables["buyers"].set_index(["month", "buyer_group"])
+    group = int(hashlib.sha256(b"ben").hexdigest(), 16) % 100
+    assert buyers.loc[("2021-02", group)].to_dict() == {"active_buyers": 1, "purchases": 2}
+    assert buyers["purchases"].sum() == len(LINES) - 1  # the last is of a month after the exports began
+
+
+def test_a_table_of_products_gives_blank_titles_their_brand(tmp_path):
+    file = made_up(tmp_path / "bought.csv")
+    without, made = purchases.count(file), purchases.count(file, stores(tmp_path / "products.csv"))
+    assert without.tables["blanks"]["brand"].tolist() == ["", ""]
+    assert made.tables["blanks"].set_index("code")["brand"].to_dict() == {"B04": "Mpow", "B05": "Some"}
+    assert made.tables["closed"].groupby("brand")["spend"].sum().to_dict() == {"Mpow": 50.0}
+    added = made.tables["purchases"].query("month == '2021-02' and category == 'not known'")
+    assert sorted(added["origin_class"]) == ["named_chinese", "other"]
+    assert "2 order lines have no title, of 2 product codes; the table of products has a brand of 2." in made.said
+
+
+def test_stayers_bought_in_both_half_years_and_rare_categories_have_no_half_years(tmp_path):
+    last = [("2021-09-01", "7", "1", "Anker Hub", "B07", "HUB", "ann")] * purchases.FEWEST
+    made = purchases.count(made_up(tmp_path / "bought.csv", [*LINES, *last])).tables
+    counted = made["stayers"].groupby(["half_year", "origin_class"])["purchases"].sum().to_dict()
+    assert counted == {
+        ("2020-09", "named_chinese"): 1,
+        ("2020-09", "pseudo_brand"): 1,
+        ("2021-09", "named_chinese"): 40,
+    }
+    assert set(made["stayers"]["stayers"]) == {1}
+    assert made["half_years"].to_numpy().tolist() == [["2021-09", "hub", "named_chinese", 40]]
+
+
+def test_a_file_of_another_vintage_is_counted_and_said_to_be_one(tmp_path, monkeypatch):
+    file = made_up(tmp_path / "bought.csv")
+    assert "another vintage, or a part" in purchases.count(file).said[0]
+    monkeypatch.setattr(purchases, "WHOLE", hashlib.sha256(file.read_bytes()).hexdigest())
+    assert "the whole file as the archive holds it" in purchases.count(file).said[0]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("date", "2021-02-30", "row 4, column 'Order Date': expected a day YYYY-MM-DD; found '2021-02-30'"),
+        ("date", "01/05/2021", "row 4, column 'Order Date'"),
+        ("quantity", "-1", "row 4, column 'Quantity': expected a whole number of at least 0; found '-1'"),
+        ("quantity", "1.5", "row 4, column 'Quantity'"),
+        ("price", "", "row 4, column 'Purchase Price Per Unit': expected a price of at least 0; found ''"),
+        ("buyer", "", "row 4, column 'Survey ResponseID': expected the id of a buyer"),
+    ],
+)
+def test_a_value_that_cannot_be_counted_is_refused_with_its_row(tmp_path, column, value, said):
+    lines = [dict(zip(purchases.COLUMNS, line, strict=True)) for line in LINES]
+    lines[2][column] = value
+    with pytest.raises(DataError, match=r"bought\.csv") as refused:
+        purchases.count(made_up(tmp_path / "bought.csv", lines))
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("Order Date,Title\n2021-01-01,Anker\n", "found the columns Order Date, Title; name 'Purchase Price Per Unit'"),
+        ("", "found nothing"),
+        (None, "no such file"),
+    ],
+)
+def test_a_file_with_other_columns_or_without_any_is_refused(tmp_path, content, said):
+    file = tmp_path / "bought.csv"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(DataError, match=said):
+        purchases.count(file)
+
+
+def test_a_file_without_rows_is_refused_with_or_without_a_table_of_products(tmp_path):
+    file = made_up(tmp_path / "bought.csv", [])
+    for products in (None, stores(tmp_path / "products.csv")):
+        with pytest.raises(DataError, match="found 0 rows, none of these months; give another file"):
+            purchases.count(file, products)
+
+
+def test_a_row_of_another_length_and_a_product_of_two_stores_are_refused(tmp_path):
+    file = made_up(tmp_path / "bought.csv")
+    with pytest.raises(DataError, match="one store of the product B04; found 'Mpow' and 'Sony'"):
+        purchases.count(file, stores(tmp_path / "products.csv", [*STORES, ("B04", "Sony")]))
+    file.write_text(file.read_text() + "2021-01-01,1\n")
+    with pytest.raises(DataError, match=r"a fault in it \(CSV parse error"):
+        purchases.count(file)
+
+
+def test_the_command_says_what_it_found_and_writes_only_where_nothing_is(tmp_path, capsys):
+    file, out = made_up(tmp_path / "bought.csv"), tmp_path / "out"
+    out.mkdir()
+    assert command_line.main(["purchases", str(file), "--out", str(out)]) == 0
+    assert "6 order lines of 3 people from 2018-01 to 2022-10; 1 of other months" in capsys.readouterr().out
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    assert sorted(path.stem for path in before) == sorted([*COMMITTED, "closed", "blanks"])
+    assert command_line.main(["purchases", str(file), "--out", str(out)]) == 2
+    assert "is not empty, and stays" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+    with pytest.raises(DesignError, match="name a new folder"):
+        purchases.count(file).write(out)
+
+
+def test_committed_tables_agree_with_each_other():
+    made = {name: load(f"household_{name}") for name in COMMITTED}
+    by_buyers = ["month", "buyer_group"]
+    summed = made["purchases"].groupby(by_buyers)["purchases"].sum()
+    pd.testing.assert_series_equal(summed, made["buyers"].set_index(by_buyers)["purchases"])
+    named = made["brands"].groupby("origin")["purchases"].sum()
+    of_class = made["purchases"].groupby("origin_class")["purchases"].sum()
+    assert (named["CN"], named["presumed CN"]) == (of_class["named_chinese"], of_class["pseudo_brand"])
+    counted = made["purchases"].groupby("category")["purchases"].sum()
+    assert made["categories"].set_index("category")["purchases"].to_dict().items() <= counted.to_dict().items()
