@@ -98,6 +98,9 @@ def test_answers_are_what_the_verbs_say(market):
     assert found.labels["E1a"] == found.rows["label"][0] == "closed firms' sales, all platforms"
     with pytest.raises(DesignError, match="E9 was asked for; there are E1a"):
         estimate_all(panel, design, ["E1a", "E9"])
+    with pytest.raises(DesignError, match=r"^E9 was asked for; there are E1a"):
+        estimate_all(panel, design, "E9")
+    assert list(estimate_all(panel, design, "E1a")) == ["E1a"]
 
 
 def test_nothing_is_answered_without_closures():

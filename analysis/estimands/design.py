@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 import numpy as np
 import pandas as pd
 
-from analysis.errors import DesignError, whole_number
+from analysis.errors import DesignError, check_choice, whole_number
 from analysis.estimate import Bools, Estimate, Floats, Ints, refusal
 from analysis.estimators.power import detectable
 from analysis.numbers import span
@@ -83,10 +83,10 @@ class Design:
     def __post_init__(self) -> None:
         """Refuse words and numbers that mean nothing."""
         for name, allowed in (("comparison", get_args(Comparison)), ("cluster", get_args(Cluster))):
-            if (value := getattr(self, name)) not in allowed:
-                raise DesignError(
-                    f"a design with {name} = {value!r} was asked for; there are {', '.join(allowed)}; choose one"
-                )
+            check_choice(name, getattr(self, name), allowed)
+        for name in ("destinations", "opened"):
+            codes = getattr(self, name)
+            object.__setattr__(self, name, (codes,) if isinstance(codes, str) else tuple(codes))
         first, last = whole_number("post_from", self.post_from), whole_number("post_to", self.post_to)
         if not 0 <= first <= last or whole_number("base_months", self.base_months) < 1:
             raise DesignError(

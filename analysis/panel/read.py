@@ -12,6 +12,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -88,6 +89,12 @@ def read_panel(
     >>> panel
     simulated panel: 192 firms on AMZ, EBY, ALI, WMT, OWN, 2019-01 to 2022-06, sim-$, census
     """
+    for name, given, remedy in (
+        ("panel", path, "write the panel to one first, as DataFrame.to_parquet does"),
+        ("map", map or "", "write it as YAML, a line for each key"),
+    ):
+        if not isinstance(given, str | PathLike):
+            raise DataError(f"the path of a {name} was asked for; found {type(given).__name__}; {remedy}")
     file = open_file(Path(path), Path(map) if map else None, platforms)
     if home and file.named.home not in (None, home):
         do = "correct the map, or ask for the same"
