@@ -112,11 +112,13 @@ def _check(asked: argparse.Namespace, root: Path) -> int:
         raise DesignError(f"Option -p {asked.parameters[0]}: it goes with a panel of your own; give --panel FILE too.")
     from analysis import data
 
+    accepted = ""
     if asked.accept is not None:
         vintage = asked.vintage or datetime.date.today().isoformat()
         card = data.accept(asked.accept, vintage=vintage, root=root / "data")
-        print(f"{card['path']}: accepted as of {vintage}, {card['bytes']:,} bytes, {card['hash']}\n", flush=True)
-    print(data.check(root / "data").to_string(index=False))
+        accepted = card["path"]
+        print(f"{accepted}: accepted as of {vintage}, {card['bytes']:,} bytes, {card['hash']}\n", flush=True)
+    print(data.check(root / "data", accepted=accepted).to_string(index=False))
     return Exit.OK
 
 

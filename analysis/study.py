@@ -158,6 +158,16 @@ class Study:
         apart = self.panel.population == NOT_REPRESENTATIVE
         return f"In this panel of {len(self.panel.firms):,} firms, not representative:" if apart else ""
 
+    def read(self, *files: str) -> list[str]:
+        """Leave those out of some files of `data` that a report of this event says nothing from.
+
+        What the event holds itself is of no file, and nothing simulated met the threats of the register.
+        """
+        event = self.event
+        said = {"claims": None in event.claims.values(), "readings": bool(event.asked)}
+        said |= {"threats": None in event.threats.values() and not self.market}
+        return [name for name in files if said.get(name, True)]
+
     @property
     def like(self) -> tuple[str, int]:
         """Preset of the market, empty for a panel that was brought, and closed firms: what grades go by."""

@@ -49,6 +49,14 @@ def test_the_parameters_make_the_market_and_the_design(simulated):
     assert simulated.design == Design(level=0.9)
 
 
+def test_files_are_named_as_read_only_where_a_report_says_something_from_them(simulated):
+    files, event = ["claims", "readings", "threats", "audit"], simulated.event
+    assert replace(simulated, market="").read(*files) == files
+    assert simulated.read(*files) == ["claims", "readings", "audit"]
+    unasked = replace(simulated, market="", event=event.model_copy(update={"claims": {}}))
+    assert unasked.read(*files) == ["threats", "audit"]
+
+
 def test_the_truth_of_every_question_is_known(simulated):
     true = simulated.true()
     assert set(estimate_all(simulated.panel, simulated.design)) <= set(true)

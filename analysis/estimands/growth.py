@@ -324,8 +324,8 @@ def _seen_to_move(found: Estimate, sold: Bools, sells: Bools) -> Estimate:
     if not still:
         return found
     why = (
-        f"{' and '.join(still)}: no firm sold in one of both windows and nothing, 0, in the other; if rows are absent "
-        "where nothing was sold, say so by `absent` in the map"
+        f"{' and '.join(still)}: no firm sold in one of both windows and nothing, 0, in the other: each "
+        "sold in both, or rows are absent where nothing was sold and are not read as 0 (`absent` in the map)"
     )
     return found.without(np.isin(found.terms, still), "; ".join(filter(None, (found.reason, why))))
 

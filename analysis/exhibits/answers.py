@@ -169,13 +169,14 @@ def brief(verdicts: Sequence[Verdict], event: Event, *, failed: str = "") -> Blo
     lines, rules = [f"<em>{escape(event.title)}.</em> <strong>{lead}</strong>{as_of}"], []
     if failed:
         lines.append(f"<strong>Missing, for they failed in this run:</strong> {escape(failed)}.")
-    if spoken:
-        parts = []
-        for who in dict.fromkeys(party(verdict.claimant) for verdict in spoken):
-            mine = [verdict for verdict in spoken if party(verdict.claimant) == who]
-            named, words = ", ".join(dict.fromkeys(one.claim for one in mine)), _words(mine)
-            parts.append(f"{escape(who)} ({named}) {words.replace(' with this data', '')}")
+    if verdicts:
+        parts, judged = [], [*spoken, *verdicts]
+        for who in dict.fromkeys(party(verdict.claimant) for verdict in judged):
+            named = ", ".join(dict.fromkeys(one.claim for one in judged if party(one.claimant) == who))
+            words = _words([one for one in spoken if party(one.claimant) == who]).replace(" with this data", "")
+            parts.append(f"{escape(who)} ({named}) {words}".strip())
         lines.append(f"By who said it: {'; '.join(parts)}.")
+    if spoken:
         if absent := unjudged(verdicts, event):
             lines.append(f"<strong>Not judged in this run:</strong> {', '.join(absent)}.")
         rules.append("Each word follows from a rule that was fixed in advance.")

@@ -229,8 +229,8 @@ def sections(titled: Sequence[tuple[str, pd.DataFrame]]) -> Block:
 
 
 def threats(rows: pd.DataFrame) -> Block:
-    """Return the table of the threats of an event; nothing in a simulated market."""
-    if LOOK.simulated:
+    """Return the table of the threats of an event; of those of the register, which are dated, none if simulated."""
+    if LOOK.simulated and "first" in rows:
         return Block("", "")
     if rows.empty:
         return note("The event names no threats.")
@@ -307,7 +307,7 @@ def estimates(
         if (truth.isna() & known).any():
             said.append("Truth –: no true value is defined for it.")
     if "grade" in rows:
-        shown["Grade"] = rows["grade"].where(bounded, "–")
+        shown["Grade"] = rows["grade"].where(bounded & rows["grade"].notna(), "–")
         said.append("Grades: of the design audit.")
     if "grade" not in rows or (bounded & ~rows["grade"].isin(GRADES)).any():
         said.append("Not graded: not among the audited estimands.")
