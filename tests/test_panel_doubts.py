@@ -151,6 +151,20 @@ def test_one_value_or_one_firm_with_more_than_half_of_all_sales_is_said(tmp_path
     assert read(tmp_path, [*rows("A"), *rows("B"), *rows("C")]).doubts == ()
 
 
+def test_without_a_dose_closed_firms_that_go_on_selling_at_home_are_doubted_and_a_dose_settles_it(tmp_path):
+    others = [*rows("A"), *rows("B")]
+    panel = read(tmp_path, [*others, *rows("C", closed="2021-03")])
+    assert "firms that are taken for closed whole (1) went on to sell 100 per cent of" in panel.no_dose
+    assert panel.doubts == (f"E1e is refused: {panel.no_dose}.",)
+    panel.to_parquet(tmp_path / "again.parquet")
+    assert read_panel(tmp_path / "again.parquet").no_dose == panel.no_dose
+    gone = [*rows("C", months=MONTHS[:3], closed="2021-03"), *rows("C", sales=0, months=MONTHS[3:], closed="2021-03")]
+    assert read(tmp_path, [*others, *gone]).no_dose == ""
+    dosed = [f"{line},{0.5 if ',C,' in f',{line}' else ''}" for line in [*others, *rows("C", closed="2021-03")]]
+    (tmp_path / "dosed.csv").write_text("\n".join([f"{HEADER},dose", *dosed]))
+    assert read_panel(tmp_path / "dosed.csv").no_dose == ""
+
+
 def test_a_panel_without_sales_at_home_is_refused_in_one_sentence(tmp_path):
     for lines in ([*rows("A", sales=0), *rows("B", sales=0)], [*rows("A", sales=0), *rows("B", platform="EBY")]):
         said = refusal(tmp_path, lines, "absent: missing\n")

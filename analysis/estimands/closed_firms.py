@@ -208,8 +208,10 @@ def damage_multiple(panel: Panel, design: Design) -> Estimate:
     Raises
     ------
     DesignError
-        As :func:`effect_on_closed`, and if closed firms sold nothing at home.
+        As :func:`effect_on_closed`, and if doses are not known or closed firms sold nothing at home.
     """
+    if panel.no_dose:
+        raise DesignError(f"what the closed accounts alone had sold was asked for; {panel.no_dose}")
     loss, sample = effect_on_closed(panel, design), design.sample(panel)
     base = panel.sales[:, :, sample.base]
     firms = sample.closed & ~np.isnan(base).any(axis=(1, 2))

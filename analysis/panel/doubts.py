@@ -14,6 +14,7 @@ from analysis.panel.file import QUARTERS, refuse
 from analysis.panel.panel import Panel
 from analysis.panel.rows import Rows
 
+GOING_ON = 0.05  # of home sales before: closed firms that sell more were not closed whole
 LONGEST_GAP = 12  # months without a row, from which on what stands apart is taken for an error
 _CHINA = ("cn", "chn", "prc", "china", "mainlandchina", "p.r.china", "中国", "中国大陆", "中國")
 
@@ -79,3 +80,21 @@ def doubts_of(panel: Panel) -> tuple[str, ...]:
         told = ", ".join(map(str, panel.months[gap]))
         said.append(f"{gap.sum()} of {len(gap)} months have no row in the file and are not known: {told}.")
     return tuple(said)
+
+
+def no_dose_of(panel: Panel) -> str:
+    """Say that firms taken for closed whole go on selling at home, so that their doses are not known; else nothing."""
+    first = panel.first_treated(cut=1.0)
+    home, first = panel.sales[np.isfinite(first), 0], first[np.isfinite(first), np.newaxis]
+    month = np.arange(home.shape[1])
+    parts = (first - 12 <= month) & (month < first), month > first  # its own month may be half a month
+    before, after = (pd.DataFrame(np.where(part, home, np.nan)).mean(axis=1) for part in parts)
+    seen = before.notna() & after.notna()
+    sold, left = before[seen].sum(), after[seen].sum()
+    if not left > GOING_ON * sold > 0:
+        return ""
+    return (
+        f"the file has no dose, and firms that are taken for closed whole ({seen.sum():,}) went on to sell "
+        f"{number(100 * left / sold, 0)} per cent of what they had sold on {panel.platforms[0]}; name the column "
+        "`dose`, or write `closures: account` if each account has a closed_on of its own"
+    )
