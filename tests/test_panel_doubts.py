@@ -154,8 +154,8 @@ def test_one_value_or_one_firm_with_more_than_half_of_all_sales_is_said(tmp_path
 def test_without_a_dose_closed_firms_that_go_on_selling_at_home_are_doubted_and_a_dose_settles_it(tmp_path):
     others = [*rows("A"), *rows("B")]
     panel = read(tmp_path, [*others, *rows("C", closed="2021-03")])
-    assert "firms that are taken for closed whole (1) went on to sell 100 per cent of" in panel.no_dose
-    assert panel.doubts == (f"E1e is refused: {panel.no_dose}.",)
+    assert "taken for closed whole (1), for the file has no dose, went on to sell 100 per cent of" in panel.no_dose
+    assert panel.doubts == (f"Without a dose E1e is refused: {panel.no_dose}.",)
     panel.to_parquet(tmp_path / "again.parquet")
     assert read_panel(tmp_path / "again.parquet").no_dose == panel.no_dose
     gone = [*rows("C", months=MONTHS[:3], closed="2021-03"), *rows("C", sales=0, months=MONTHS[3:], closed="2021-03")]

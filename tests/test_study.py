@@ -176,6 +176,26 @@ def test_a_panel_gives_a_word_on_totals_if_it_is_a_census_or_a_sample_with_weigh
     assert [one.aside for one in told.values()] == ["", "", aside]
 
 
+def test_a_panel_with_too_many_gaps_gives_no_word_on_totals_and_says_how_many_firms_are_known(simulated):
+    own, sales = np.flatnonzero(simulated.panel.firms["origin"] == "CN"), simulated.panel.sales.copy()
+    sales[own[: len(own) // 5], 0, 32] = np.nan  # in the window
+    holed = replace(simulated, panel=replace(simulated.panel, sales=sales, doubts=("One is large: mend it.",)))
+    said = f"{len(own) - len(own) // 5:,} of {len(own):,} Chinese firms have all months that are compared"
+    told = holed.judge("growth_not_lower", effect(), **ASKED)
+    assert (told.word, told.why) == ("Not testable with this data", f"Only {said}, too few for a word on totals.")
+    assert f"{said}, 78% of them or of their sales" in holed.lines[1]
+    assert f"does not give a word on totals (C01 V1, C01 V2, C01 V3): only {said}." in replace(holed, market="").speaks
+    assert holed.caveats == ""
+    assert replace(holed, file="mine.csv").caveats == (
+        f"Panel mine.csv: {len(simulated.panel.firms):,} firms, 2019-01 to 2022-06, said to be a census, {said}. "
+        "Doubtful: One is large; what to do stands under Data in the reports on it."
+    )
+    few = simulated.panel.sales.copy()
+    few[own[:1], 0, 32] = np.nan
+    enough = replace(simulated, panel=replace(simulated.panel, sales=few))
+    assert enough.judge("growth_not_lower", effect(), **ASKED).word == "Supported"
+
+
 def test_what_the_panel_may_speak_for_names_the_readings_on_totals_or_the_line_to_write(simulated):
     assert simulated.speaks == "Population: census; the panel is simulated, so it gives no claim a word."
     for name in ("census", "sample"):

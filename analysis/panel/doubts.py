@@ -94,7 +94,7 @@ def no_dose_of(panel: Panel) -> str:
     if not left > GOING_ON * sold > 0:
         return ""
     return (
-        f"the file has no dose, and firms that are taken for closed whole ({seen.sum():,}) went on to sell "
+        f"firms that are taken for closed whole ({seen.sum():,}), for the file has no dose, went on to sell "
         f"{number(100 * left / sold, 0)} per cent of what they had sold on {panel.platforms[0]}; name the column "
         "`dose`, or write `closures: account` if each account has a closed_on of its own"
     )

@@ -89,7 +89,7 @@ class Panel:
         What the firms are of all sellers: "census", "sample" (their sales are multiplied by their weights, so that sums
         are the population's), or "not representative". No part of the digest.
     doubts : tuple of str
-        A sentence for each thing that may be an error in the file, and need not be.
+        A sentence for each thing that may be an error in the file, and need not be: its gist stands before a colon.
     no_dose : str
         Why nobody knows what the closed accounts alone had sold, and what to do; empty where doses say it.
 

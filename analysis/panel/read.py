@@ -127,7 +127,7 @@ def read_panel(
     months = pd.PeriodIndex.from_ordinals(np.arange(rows.first, rows.last + 1), freq="M", name="month")
     panel = Panel(sales, firms[attributes()], order, months, provenance, dropped, population=file.population)
     no_dose = "" if "dose" in file.theirs else no_dose_of(panel)
-    doubts = (*doubts_of(panel), *([f"E1e is refused: {no_dose}."] if no_dose else []))
+    doubts = (*doubts_of(panel), *([f"Without a dose E1e is refused: {no_dose}."] if no_dose else []))
     return replace(panel, doubts=doubts, no_dose=no_dose)
 
 
