@@ -367,6 +367,13 @@ def inventory(panel: Panel, *, cut: float = Design.cut) -> Sections:
     ]
 
 
+def by_year(panel: Panel) -> Sections:
+    """Return in a titled table what was sold at home in each year, which shows wrong rates and a part for a whole."""
+    home, year = np.nansum(panel.sales[:, 0], axis=0) / 1e6, panel.months.year
+    rows = pd.DataFrame({"year": year.astype(str), "months": 1, f"million {panel.unit}": home})
+    return [(f"Sales on {panel.platforms[0]} by year", rows.groupby("year").sum().reset_index())]
+
+
 def window(panel: Panel, design: Design) -> Sections:
     """Say in a table which months the panel can carry, and which window of them is nearest to what a design asks for.
 

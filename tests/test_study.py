@@ -20,7 +20,7 @@ from analysis.market.parameters import PRESETS
 from analysis.panel import read_panel
 from analysis.provenance import ROOT
 from analysis.report import schedule
-from analysis.study import Study, estimable, inventory, printed, sentence, window
+from analysis.study import Study, by_year, estimable, inventory, printed, sentence, window
 
 EXAMPLES = ROOT / "data" / "examples"
 
@@ -401,7 +401,7 @@ def test_the_window_that_fits_is_the_part_of_the_one_asked_for_that_the_panel_ca
     fitted = Design().fitted(short)
     if fits == "none":
         assert fitted is None
-        with pytest.raises(DesignError, match="no window fits: bring 3 months before the first wave"):
+        with pytest.raises(DesignError, match="no window fits: begin in 20"):
             Design().sample(short)
     else:
         assert fitted.given == fits
@@ -466,11 +466,27 @@ def test_a_panel_that_is_too_short_is_shown_as_far_as_it_goes_and_ends_with_what
     fits = ["-p", "post_from=6", "-p", "post_to=9", "-p", "base_months=6"]
     assert said.err.endswith(f"what fits is {' '.join(fits)}\n")
     assert command_line.main(["check", "--panel", file, *fits]) == 0
-    months(panel, 22, 34).to_parquet(file)
+    months(panel, 23, 35).to_parquet(file)  # 2020-12 to 2021-11
     assert command_line.main(["check", "--panel", file]) == 2
     said = capsys.readouterr()
     assert "Window\n" in said.out
-    assert "no window fits: bring 3 months before the first wave" in said.err
+    assert "no window fits: begin in 2020-11 or earlier, or end in 2021-12 or later" in said.err
+    for start, stop in ((22, 35), (23, 36)):
+        assert Design().fitted(months(panel, start, stop)) is not None
+
+
+def test_a_panel_of_closed_firms_only_says_that_it_is_one(panel):
+    closed = panel.firms["closed_on"].notna().to_numpy()
+    alone = replace(panel, sales=panel.sales[closed], firms=panel.firms[closed])
+    with pytest.raises(DesignError, match="the panel holds closed firms only; bring others too"):
+        Design().sample(alone)
+
+
+def test_what_was_sold_at_home_is_told_by_year(panel):
+    ((title, rows),) = by_year(panel)
+    assert title == "Sales on AMZ by year"
+    assert [*rows["months"]] == [12, 12, 12, 6]
+    assert rows["million sim-$"].sum() == pytest.approx(np.nansum(panel.platform("AMZ")) / 1e6)
 
 
 @pytest.mark.parametrize("kept", ["five firms", "one platform"])

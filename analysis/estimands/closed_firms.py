@@ -79,8 +79,9 @@ def _effect_on_closed(sample: Sample, where: Where) -> Estimate:
     answering = np.concatenate([wave.closed for wave in seen])
     if (count := len(np.unique(sample.cluster[answering]))) < 2:
         raise DesignError(
-            f"an effect on closed firms with its error was asked for; found {len(answering)} closed firms with sales "
-            f"in {count} clusters by {design.cluster}; two are the fewest: use ranks among comparison firms instead"
+            f"an effect on closed firms with its error was asked for; found closed firms with sales: "
+            f"{len(answering)}, clusters of them by {design.cluster}: {count}; two are the fewest: use ranks among "
+            "comparison firms instead"
         )
     name, n = effect_name(design, where), len(answering)
     if not y[answering, 1].any():

@@ -7,15 +7,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analysis.config import Map
 from analysis.estimate import Ints
 from analysis.numbers import number
-from analysis.panel.cells import month_text
+from analysis.panel.cells import LONGEST_GAP, month_text
 from analysis.panel.file import QUARTERS, refuse
 from analysis.panel.panel import Panel
 from analysis.panel.rows import Rows
 
 GOING_ON = 0.05  # of home sales before: closed firms that sell more were not closed whole
-LONGEST_GAP = 12  # months without a row, from which on what stands apart is taken for an error
+_LESS_THAN_A_DOLLAR = ("cny", "rmb", "jpy", "hkd", "人民币", "元", "¥", "日元", "円", "港元")
 _CHINA = ("cn", "chn", "prc", "china", "mainlandchina", "p.r.china", "中国", "中国大陆", "中國")
 
 
@@ -80,6 +81,17 @@ def doubts_of(panel: Panel) -> tuple[str, ...]:
         told = ", ".join(map(str, panel.months[gap]))
         said.append(f"{gap.sum()} of {len(gap)} months have no row in the file and are not known: {told}.")
     return tuple(said)
+
+
+def doubted_rates(named: Map) -> list[str]:
+    """Say which rates of a map are above 1 though a unit of that money is worth less than a US dollar."""
+    rates = {money or named.currency: max(by_month.values()) for money, by_month in named.rates.items()}
+    return [
+        f"A rate of {money} is {number(rate, 2)}: likely it is the wrong way round; write the US dollars for one unit, "
+        f"such as {number(1 / rate, 3)}."
+        for money, rate in rates.items()
+        if money.lower() in _LESS_THAN_A_DOLLAR and rate > 1
+    ]
 
 
 def no_dose_of(panel: Panel) -> str:
