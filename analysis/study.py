@@ -303,15 +303,16 @@ class Study:
 # What a panel holds, and what a design can learn from it: printed before anything is estimated, so without effects
 
 
-def sentence(panel: Panel, *, cut: float = Design.cut) -> str:
-    """Return the line that a report says about its data."""
+def sentence(panel: Panel, names: Mapping[str, str] | None = None, *, cut: float = Design.cut) -> str:
+    """Return the line that a report says about its data; `names` are those of platforms in print, by code."""
     waves, known = panel.cohorts(cut=cut), panel.sales[~np.isnan(panel.sales)]
     count = int(waves["firms"].sum())
     when = f" in {_counted(len(waves), 'month')} from {waves['month'].iloc[0]}" if len(waves) else ""
     origins = ", ".join(f"{number:,} {name}" for name, number in panel.firms["origin"].value_counts().items())
+    platforms = [(names or {}).get(code, code) for code in panel.platforms]
     left = panel.dropped[panel.dropped["rule"] == "left out: no known sales in any month"]
     parts = [
-        f"{_counted(len(panel.firms), 'firm')} ({origins}) on {', '.join(panel.platforms)}, {panel.months[0]} to "
+        f"{_counted(len(panel.firms), 'firm')} ({origins}) on {', '.join(platforms)}, {panel.months[0]} to "
         f"{panel.months[-1]}, in {panel.unit}, {panel.provenance}",
         f"{_counted(count, 'firm')} closed{when}",
         f"{_percent(known == 0)} of the known sales of a firm, platform and month are 0, "

@@ -345,6 +345,7 @@ def test_a_panel_without_closures_is_counted_but_reaches_nothing(panel):
 
 def test_the_sentence_names_firms_platforms_months_money_and_closures(panel):
     waves = panel.cohorts()
+    assert f" on Amazon, {', '.join(panel.platforms[1:])}, " in sentence(panel, {"AMZ": "Amazon"})
     said = sentence(panel)
     assert said.startswith(f"{len(panel.firms)} firms (")
     assert f" on {', '.join(panel.platforms)}, 2019-01 to 2022-06, in sim-$, simulated; " in said
