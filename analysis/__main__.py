@@ -102,7 +102,7 @@ def _check(asked: argparse.Namespace, root: Path) -> int:
         found = study.Study.open(schedule.asked(root, own, _given(asked.parameters), today))
         panel, design = found.panel, found.design
         print(f"{asked.panel}: {study.sentence(panel)}", *found.lines, found.speaks, sep="\n", end="\n\n")
-        print(study.printed([*study.inventory(panel), *study.window(panel, design)]), flush=True)
+        print(study.printed([*study.inventory(panel), *study.by_year(panel), *study.window(panel, design)]), flush=True)
         if nearest := design.fitted(panel):
             other = "" if nearest == design else f"What follows is of the window that fits: {nearest.given}\n\n"
             print(f"\n{other}{study.printed(study.estimable(panel, nearest))}", flush=True)

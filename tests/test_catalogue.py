@@ -126,7 +126,7 @@ def test_one_closed_firm_has_no_error_and_is_refused():
     one = panel_of(panel.sales, {0: WAVE}, origin=panel.firms["origin"].array, category=panel.firms["category"].array)
     rows = estimate_all(one, Design()).rows.set_index("id")
     for pattern, said in (
-        ("E1[abe]", "1 closed firms with sales in 1 clusters"),
+        ("E1[abe]", "closed firms with sales: 1, clusters of them by brand_group: 1"),
         (r"E3.*|E4[abe].*|d\d", r"found 1 and \d clusters"),
         ("E4d.*", "fewer than two clusters of closed firms"),
     ):

@@ -239,6 +239,13 @@ def test_the_brief_counts_readings_claims_and_words():
     assert "Not judged in this run: C01 V3." in text
 
 
+def test_the_answer_and_the_brief_say_what_a_panel_is_said_to_be():
+    said = "Panel mine.csv: 9 firms, said to be a census. Doubtful: One is large."
+    style.use("estimate", panel=said)
+    assert said in answers.answer("It fell.", as_of="2026-11-25", title="Sales", tier="panel").html
+    assert said in answers.brief([verdict()], EVENT, panel=said).html
+
+
 def test_the_brief_names_the_reports_that_failed_beside_the_readings_that_nobody_judged():
     html = answers.brief([verdict()], EVENT, failed="05_growth_public, panel__06_shift_panel").html
     assert "failed in this run:</strong> 05_growth_public, panel__06_shift_panel." in html

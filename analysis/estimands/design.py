@@ -293,8 +293,11 @@ def _sample(panel: Panel, design: Design) -> Sample:
     start, stop = wave + design.post_from, wave + design.post_to + 1
     if start - 12 < 0 or stop > length or wave < design.base_months:
         fitted = design.fitted(panel)
-        more = f"{FEWEST_BASE} months before the first wave, and one from it on that the panel holds a year earlier too"
-        remedy = f"what fits is {fitted.given}" if fitted else f"no window fits: bring {more}"
+        last = min(LATEST, 11 - design.anticipation)  # month that a window may reach
+        begin = panel.months[wave] - max(FEWEST_BASE, 12 - min(last, length - 1 - wave))
+        end = f", or end in {panel.months[wave] + 12 - wave} or later" if FEWEST_BASE <= wave >= 12 - last else ""
+        more = f"no window fits: begin in {begin} or earlier{end}"
+        remedy = f"what fits is {fitted.given}" if fitted else more
         raise DesignError(
             f"months {design.post_from} to {design.post_to} after the first wave in {panel.months[wave]}, a year "
             f"before them and {design.base_months} base months were asked for; the panel runs from {panel.months[0]} "
@@ -326,6 +329,10 @@ def _comparison(panel: Panel, design: Design, first: Floats, never_closed: Bools
         return np.asarray(never_closed & hit[category])
     if design.comparison == "low_exposure":
         found = never_closed & (np.nan_to_num(exposure, nan=np.inf) < design.low)
+        if not never_closed.any():
+            raise DesignError(
+                "firms that were never closed were asked for; the panel holds closed firms only; bring others too"
+            )
         if not found.any():
             lowest = np.fmin.reduce(exposure[never_closed], initial=np.inf)
             seen = f"the lowest is {lowest:.3g}" if np.isfinite(lowest) else "it is known for none"

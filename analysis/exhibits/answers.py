@@ -125,7 +125,8 @@ def answer(
     plain = [window, n, *(f"{name}: {value}" for name, value in named.items() if value), f"as of {as_of}"]
     facts = " · ".join(filter(None, (bold, *map(escape, plain))))
     own = {"label": title, "window": window, "interval": interval, "provenance": kind("estimate"), **row}
-    html = box("answer", head, " ".join(filter(None, (lead, word, facts))), escape(sentence))
+    lines = [" ".join(filter(None, (lead, word, facts))), escape(sentence), *filter(None, [escape(LOOK.panel)])]
+    html, text = box("answer", head, *lines), " ".join(filter(None, (text, LOOK.panel)))
     return Block(html, text, _taken([verdict]) if verdict else (of_estimates("answer", title, pd.DataFrame([own])),))
 
 
@@ -160,8 +161,11 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
 # The brief
 
 
-def brief(verdicts: Sequence[Verdict], event: Event, *, failed: str = "") -> Block:
-    """Return the panel that sums up a run: what it is about, how many readings got which word, what failed."""
+def brief(verdicts: Sequence[Verdict], event: Event, *, failed: str = "", panel: str = "") -> Block:
+    """Return the box that sums up a run: what it is about, how many readings got which word, what failed, which panel.
+
+    `panel` is what the panel of the run is said to be, and what is doubtful about it.
+    """
     spoken, told = best(verdicts), apart(verdicts)
     claims = len({verdict.claim for verdict in spoken})
     lead = f"Of {len(spoken)} readings of {claims} claims: {_words(spoken)}." if spoken else "No claim gets a word."
@@ -169,6 +173,8 @@ def brief(verdicts: Sequence[Verdict], event: Event, *, failed: str = "") -> Blo
     lines, rules = [f"<em>{escape(event.title)}.</em> <strong>{lead}</strong>{as_of}"], []
     if failed:
         lines.append(f"<strong>Missing, for they failed in this run:</strong> {escape(failed)}.")
+    if panel:
+        lines.append(escape(panel))
     if verdicts:
         parts, judged = [], [*spoken, *verdicts]
         for who in dict.fromkeys(party(verdict.claimant) for verdict in judged):

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from analysis.errors import DataError
 from analysis.estimate import Bools, Floats, Ints
 from analysis.panel.cells import blocks, month_text, shown
-from analysis.panel.doubts import doubts_of, refuse_months, refuse_spellings
+from analysis.panel.doubts import doubted_rates, doubts_of, no_dose_of, refuse_months, refuse_spellings
 from analysis.panel.file import File, open_file, refuse
 from analysis.panel.panel import MONTH, NUMBER, ORDER, SIMULATED_ID, TEXT, UNITS, Panel, attributes, columns
 from analysis.panel.rows import ROW, Rows, Values
@@ -133,7 +133,10 @@ def read_panel(
     dropped = pd.DataFrame([note for note in notes if note[2]], columns=["what", "rule", "count"])
     months = pd.PeriodIndex.from_ordinals(np.arange(rows.first, rows.last + 1), freq="M", name="month")
     panel = Panel(sales, firms[attributes()], order, months, provenance, dropped, population=file.population)
-    return replace(panel, doubts=doubts_of(panel))
+    no_dose = "" if "dose" in file.theirs else no_dose_of(panel)
+    doubts = [*doubts_of(panel), *doubted_rates(file.named)]
+    doubts += [f"Without a dose E1e is refused: {no_dose}."] if no_dose else []
+    return replace(panel, doubts=tuple(doubts), no_dose=no_dose)
 
 
 # All rows of a file
