@@ -184,6 +184,12 @@ class Sample:
         return f"{self.panel.months[part.start]} to {self.panel.months[part.stop - 1]}"
 
     @property
+    def still_open(self) -> str:
+        """How many closed firms the window saw open, in a sentence; empty where all were closed before it."""
+        count = int((self.months_closed[self.closed] < 1).sum())
+        return f"{count} of {self.closed.sum()} closed firms were still open in part of the window." if count else ""
+
+    @property
     def home(self) -> Floats:
         """Sales on the home platform, float64[firm, month]."""
         return self.panel.sales[:, 0]
