@@ -208,6 +208,8 @@ class Study:
             said |= {"grade": grade, "graded": f"preset {preset}, judge {judge}"}
         said |= {} if margin is None else {"margin": margin}
         said |= {} if placebo is None or margin is None else claims.checked(placebo, margin)
+        if found.refused:
+            said["change"] = "A panel that can tell it: why this one cannot is said in its report."
         if not np.isnan(found.value[0]):
             said["estimate"] = float(found.value[0])
         return claims.judge(

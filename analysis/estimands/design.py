@@ -190,6 +190,12 @@ class Sample:
         return f"{count} of {self.closed.sum()} closed firms were still open in part of the window." if count else ""
 
     @property
+    def no_placebo(self) -> str:
+        """That there is no year without closures before the first wave to try a design on, in words, where so."""
+        short = min(self.base.start, self.before.start) < 12
+        return "the panel is too short for a placebo year" if short else ""
+
+    @property
     def home(self) -> Floats:
         """Sales on the home platform, float64[firm, month]."""
         return self.panel.sales[:, 0]

@@ -108,13 +108,17 @@ def _fieller(
 def waterfalls(found: Estimate, words: Mapping[str, str], true: Mapping[str, float]) -> dict[str, Any]:
     """Return :func:`displacement` to draw, and the true parts where they are known and anything was lost.
 
+    Residuals are drawn as their bounds, and not at all in a panel of the home platform alone, where they are all else.
     `words` are the names of the terms in print, "sum" the last of them; `true` holds true values by term.
     """
     *parts, total = words
     known = {words[name]: true[name] for name in parts if name in true}
     truth = {"Truth": steps(known, words[total])} if sum(known.values()) > 0 else {}
-    seen = found if found.refused else found.rows.replace({"term": dict(words)}).dropna(subset="estimate")
-    return {"As estimated": seen} | truth
+    if found.refused:
+        return {"As estimated": found} | truth
+    seen = found.rows.assign(bounds=found.rows["term"].isin(RESIDUALS))
+    seen = seen[seen["estimate"].notna() & ~(seen["bounds"] & np.isnan(found["d6"].value[0]))]
+    return {"As estimated": seen.replace({"term": dict(words)})} | truth
 
 
 def displacement(panel: Panel, design: Design) -> Estimate:
