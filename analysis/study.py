@@ -22,6 +22,7 @@ from analysis.evidence import claims
 from analysis.verdicts import Verdict
 
 if TYPE_CHECKING:
+    from analysis.estimands.design import Sample
     from analysis.market.truth import Truth
     from analysis.panel import Panel
 
@@ -180,8 +181,14 @@ class Study:
         return self.truth.market.preset if self.truth else "", self.panel.count_closed(cut=self.design.cut)
 
     def graded(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return rows with the grades of the design audit for a market or a panel such as this; a refusal as it is."""
-        return rows if isinstance(rows, Estimate) else grades.beside(rows, *self.like)
+        """Return rows with the grades of the design audit for a market or a panel such as this; a refusal as it is.
+
+        The audit's windows begin when all firms are closed: an estimate of a window that does not has no grade.
+        """
+        if isinstance(rows, Estimate):
+            return rows
+        found, early = grades.beside(rows, *self.like), _too_early(rows, self.design.sample(self.panel))
+        return found.assign(grade=found["grade"].mask(early, grades.TOO_EARLY))
 
     def judge(
         self,
@@ -213,11 +220,13 @@ class Study:
             return None
         known, share = self._known
         audited = grades.worst(*self.like)
-        if found.estimand in audited.index:
+        if found.estimand in audited.index and not self.design.sample(self.panel).still_open:
             grade, preset, judge = audited.loc[found.estimand]
             said |= {"grade": grade, "graded": f"preset {preset}, judge {judge}"}
         said |= {} if margin is None else {"margin": margin}
         said |= {} if placebo is None or margin is None else claims.checked(placebo, margin)
+        if found.refused:
+            said["change"] = "A panel that can tell it: why this one cannot is said in its report."
         if not np.isnan(found.value[0]):
             said["estimate"] = float(found.value[0])
         return claims.judge(
@@ -419,6 +428,7 @@ def estimable(panel: Panel, design: Design) -> Sections:
     sample = design.sample(panel)
     compared = [
         ("closed by the end of the window", int(sample.closed.sum())),
+        *([("so what the window shows has no grade", sample.still_open)] if sample.still_open else []),
         (f"compared with them ({design.comparison})", int(sample.comparison.sum())),
         ("never closed, in whole or in part", int(sample.never_closed.sum())),
         ("base months, for shares and exposure", sample.months(sample.base)),
@@ -437,7 +447,7 @@ def estimable(panel: Panel, design: Design) -> Sections:
     )
     placebos = attempt(smallest_effect, panel, design)  # first, for it needs most memory
     rows = estimate_all(panel, design).rows
-    able = np.isfinite(rows["std_error"].to_numpy(float))
+    able, early = np.isfinite(rows["std_error"].to_numpy(float)), rows["id"][_too_early(rows, sample)]
     rows["reason"] = rows["reason"].replace("", "no error can be given")
     whys = [*dict.fromkeys(rows["reason"][~able])]
     effects = pd.DataFrame(
@@ -467,6 +477,7 @@ def estimable(panel: Panel, design: Design) -> Sections:
     words = [(name, meaning) for name, meaning in (USED | LEFT).items() if name in used]
     audited = grades.worst("", panel.count_closed(cut=design.cut)).reindex(effects["id"][able])
     audited["grade"] = audited["grade"].fillna(grades.NOT_GRADED)
+    audited.loc[audited.index.isin(early)] = grades.TOO_EARLY, "", ""
     return [
         ("Firms and months compared", pd.DataFrame(compared, columns=["what", "found"])),
         ("Exposure of firms never closed, per cent of their category", exposed.rename_axis("origin").reset_index()),
@@ -477,6 +488,11 @@ def estimable(panel: Panel, design: Design) -> Sections:
         ("Smallest effect on closed firms (E1a), by placebo closures of spared firms", smallest),
         ("Grade of each method, the worst in panels that this one could be", audited.fillna("").reset_index()),
     ]
+
+
+def _too_early(rows: pd.DataFrame, sample: Sample) -> pd.Series:
+    """Mark the rows that are of the window where that begins before all firms are closed."""
+    return rows["months"] == sample.window if sample.still_open else pd.Series(False, rows.index)
 
 
 def printed(sections: Sections) -> str:

@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from analysis import __main__ as command_line
-from analysis import config, data, study
+from analysis import config, data, grades, study
 from analysis.errors import DataError, DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
@@ -215,6 +215,18 @@ def test_what_the_panel_may_speak_for_names_the_readings_on_totals_or_the_line_t
     )
     silent = replace(other, event=other.event.model_copy(update={"claims": {"C07": None}}))
     assert "a word on totals (none is asked)" in silent.speaks
+
+
+def test_a_window_that_begins_before_the_last_wave_is_said_and_has_no_grade(simulated):
+    early = replace(simulated, design=replace(simulated.design, post_from=0, post_to=3))
+    sample = early.design.sample(early.panel)
+    still = int((sample.closed & (sample.first > sample.after.start)).sum())
+    assert sample.still_open.startswith(f"{still} of {sample.closed.sum()} closed firms were still open")
+    rows = pd.DataFrame({"id": ["E1a", "E1d"], "months": [sample.window, "12 months since closure"]})
+    assert early.graded(rows)["grade"].tolist() == [grades.TOO_EARLY, simulated.graded(rows)["grade"][1]]
+    assert early.judge("growth_not_lower", effect(), margin=2.0, kind="k").grade == ""
+    assert sample.still_open in printed(estimable(early.panel, early.design))
+    assert simulated.design.sample(simulated.panel).still_open == ""
 
 
 def test_a_word_that_a_grade_bars_names_preset_and_judge(simulated, monkeypatch):

@@ -371,7 +371,7 @@ def a_year_early(panel: Panel, design: Design, firms: Bools) -> tuple[Panel, Des
         If the panel does not reach back far enough.
     """
     sample = design.sample(panel)
-    if min(sample.base.start - 12, sample.before.start - 12) < 0:
+    if sample.no_placebo:
         raise DesignError(
             f"closures a year early were asked for; they need {12 + design.base_months} months before the first wave "
             f"in {panel.months[sample.base.stop]}, and the window a year before; the panel begins in "

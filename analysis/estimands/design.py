@@ -184,6 +184,18 @@ class Sample:
         return f"{self.panel.months[part.start]} to {self.panel.months[part.stop - 1]}"
 
     @property
+    def still_open(self) -> str:
+        """How many closed firms the window saw open, in a sentence; empty where all were closed before it."""
+        count = int((self.months_closed[self.closed] < 1).sum())
+        return f"{count} of {self.closed.sum()} closed firms were still open in part of the window." if count else ""
+
+    @property
+    def no_placebo(self) -> str:
+        """That there is no year without closures before the first wave to try a design on, in words, where so."""
+        short = min(self.base.start, self.before.start) < 12
+        return "the panel is too short for a placebo year" if short else ""
+
+    @property
     def home(self) -> Floats:
         """Sales on the home platform, float64[firm, month]."""
         return self.panel.sales[:, 0]

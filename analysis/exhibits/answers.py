@@ -76,6 +76,7 @@ def answer(
     window: str = "",
     n: str = "",
     tier: str = "",
+    caveat: str = "",
 ) -> Block:
     """Return page 1's panel: the claim and its word, or where none is judged what was estimated; and the answer.
 
@@ -96,6 +97,8 @@ def answer(
         terms no number is shown.
     interval, window, n, tier : str
         Kind of interval; the time it holds for; from how many of what; tier of the data.
+    caveat : str
+        What a verdict's confidence does without.
     """
     if isinstance(row, Estimate):
         known = {"id": row.estimand, "level": row.level, "unit": row.unit, "reason": row.reason}
@@ -115,7 +118,10 @@ def answer(
         sentence = f"{verdict.why} {sentence}" if verdict.aside else sentence
         word = label(verdict.word, short=False, simulated=verdict.simulated)
         found, interval, window, n, tier = finding(verdict), verdict.interval, verdict.window, "", verdict.tier
-        confidence, grade = verdict.confidence, verdict.grade
+        confidence = f"{verdict.confidence}, {caveat}" if caveat else verdict.confidence
+        grade = verdict.grade
+        if found == "–" and verdict.tier in ("panel", "sim"):
+            found = interval = confidence = ""  # there is nothing to be sure of
         text = f"{verdict.name}: {verdict.said}. {sentence}"
     else:
         lead, word = escape(condition(LOOK.market)) if LOOK.simulated else "", ""

@@ -21,6 +21,7 @@ from analysis.errors import DesignError
 from analysis.estimate import Estimate
 from analysis.exhibits.parts import MIME, Part, of_estimates
 from analysis.exhibits.style import LOOK, kind, to_svg
+from analysis.grades import TOO_EARLY
 from analysis.numbers import MARKS, MINUS, NOT_ESTIMABLE, number, quantity, span
 from analysis.verdicts import GRADES
 
@@ -309,7 +310,7 @@ def estimates(
     if "grade" in rows:
         shown["Grade"] = rows["grade"].where(bounded & rows["grade"].notna(), "–")
         said.append("Grades: of the design audit.")
-    if "grade" not in rows or (bounded & ~rows["grade"].isin(GRADES)).any():
+    if "grade" not in rows or (bounded & ~rows["grade"].isin([*GRADES, TOO_EARLY])).any():
         said.append("Not graded: not among the audited estimands.")
     for name, header in (more or {}).items():
         shown[header] = rows[name]
