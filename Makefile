@@ -12,7 +12,7 @@ test: $(READY) ## run all tests
 	@$(BIN)/python -m pytest
 
 lab: $(READY) ## open JupyterLab at notebooks/README.md; options go in ARGS="--no-browser --port 8899"
-	@$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/README.md \
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/README.md \
 		--LabApp.app_settings_dir="$(CURDIR)/notebooks/.lab" $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS)
 
 docs: $(READY) ## build the pages of docs/ into docs/_build/html; a warning is an error

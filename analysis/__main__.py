@@ -102,7 +102,7 @@ def _check(asked: argparse.Namespace, root: Path) -> int:
         found = study.Study.open(schedule.asked(root, own, _given(asked.parameters), today))
         panel, design = found.panel, found.design
         print(f"{asked.panel}: {study.sentence(panel)}", *found.lines, found.speaks, sep="\n", end="\n\n")
-        print(study.printed([*study.inventory(panel), *study.window(panel, design)]), flush=True)
+        print(study.printed([*study.inventory(panel), *study.by_year(panel), *study.window(panel, design)]), flush=True)
         if nearest := design.fitted(panel):
             other = "" if nearest == design else f"What follows is of the window that fits: {nearest.given}\n\n"
             print(f"\n{other}{study.printed(study.estimable(panel, nearest))}", flush=True)
@@ -112,11 +112,13 @@ def _check(asked: argparse.Namespace, root: Path) -> int:
         raise DesignError(f"Option -p {asked.parameters[0]}: it goes with a panel of your own; give --panel FILE too.")
     from analysis import data
 
+    accepted = ""
     if asked.accept is not None:
         vintage = asked.vintage or datetime.date.today().isoformat()
         card = data.accept(asked.accept, vintage=vintage, root=root / "data")
-        print(f"{card['path']}: accepted as of {vintage}, {card['bytes']:,} bytes, {card['hash']}\n", flush=True)
-    print(data.check(root / "data").to_string(index=False))
+        accepted = card["path"]
+        print(f"{accepted}: accepted as of {vintage}, {card['bytes']:,} bytes, {card['hash']}\n", flush=True)
+    print(data.check(root / "data", accepted=accepted).to_string(index=False))
     return Exit.OK
 
 

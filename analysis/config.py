@@ -8,12 +8,13 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, create_model, model_validator
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
 
 from analysis.errors import DataError, DesignError
@@ -38,9 +39,15 @@ def load(path: Path, model: type[Model]) -> Model:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", getattr(error, "strerror", error))
-        raise DataError(f"{path}{line}: a file of YAML in UTF-8 was asked for; {problem}; mend or name it") from None
+        do = "mend or name it"
+        if isinstance(error, DuplicateKeyError):
+            do = 'keep one of the two lines: of a question that is answered, remove that with the value "?"'
+        raise DataError(f"{path}{line}: a file of YAML in UTF-8 was asked for; {problem}; {do}") from None
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise DataError(f"{path}: keys and values were asked for; found {content!r:.60}; write `key: value` lines")
+    if left := [*_unanswered(content)]:
+        found = f"{len(left)} {'question is' if len(left) == 1 else 'questions are'} open: {', '.join(left)}"
+        raise DataError(f'{path}: an answer to each question was asked for; {found}; write it over each "?"')
     try:
         return model.model_validate(content)
     except ValidationError as error:
@@ -50,6 +57,15 @@ def load(path: Path, model: type[Model]) -> Model:
         if first["type"] == "extra_forbidden":
             asked = f"there is no such key beside {', '.join(model.model_fields)}"
         raise DataError(f"{path}, key {key or 'of the file'}: {asked}; found {found}; correct it") from None
+
+
+def _unanswered(content: dict[str, Any], before: str = "") -> Iterator[str]:
+    """Yield the keys of which the value is a question mark, as a proposed map asks."""
+    for key, value in content.items():
+        if isinstance(value, dict):
+            yield from _unanswered(value, f"{before}{key}.")
+        elif value == "?":
+            yield f"{before}{key}"
 
 
 def located(name: str, path: str) -> Path:
@@ -159,6 +175,7 @@ class Map(_Written):
     rates: Rates = {}  # US dollars for one unit of it, or of each currency of a column
     thousands: Literal["", ",", ".", " ", "'"] = ""  # what stands between digits of a number in text
     decimal: Literal[".", ","] = "."
+    missing: Texts = ()  # words among numbers that mean not known
     home: Text | None = None  # our code of the platform that closed accounts
     absent: Literal["missing", "zero", "zero_after_closure"] | None = (
         None  # what a firm-platform-month without a row is

@@ -104,8 +104,14 @@ def load(name: str, *, root: Path = DATA) -> pd.DataFrame:
     return frame.astype({field["name"]: COMPLETE[field["type"]] for field in complete})
 
 
-def check(root: Path = DATA) -> pd.DataFrame:
+def check(root: Path = DATA, *, accepted: str = "") -> pd.DataFrame:
     """Hold every file against its declaration.
+
+    Parameters
+    ----------
+    root : Path
+    accepted : str
+        A file that was accepted just now: the last line of a refusal says so, and which files are still wrong.
 
     Returns
     -------
@@ -125,12 +131,14 @@ def check(root: Path = DATA) -> pd.DataFrame:
     there = {path for folder in {file.parent for file in declared} for path in folder.glob("[!.]*.csv")}
     loose = sorted(there - declared)
     problems = [f"{path}: nothing declares it; declare it in {DESCRIPTOR}, or remove it" for path in loose]
-    summary = []
+    summary, broken, wrong = [], list[str](), [str(path.relative_to(root)) for path in loose]
     for entry in entries:
-        rows, broken = _validated(entry, root)
-        problems += _read(entry, root)[1] + broken
+        (rows, faults), (_, changed) = _validated(entry, root), _read(entry, root)
+        problems, broken = problems + changed, broken + faults  # files before rows, which would hide other files
+        wrong += [entry["path"]] if changed or faults else []
         summary.append((entry["name"], entry["path"], rows, entry["bytes"], entry["vintage"], entry["hash"][7:]))
-    _refuse(problems, f"a check of {root}")
+    last = f"{accepted} is accepted; still wrong: {', '.join(wrong)}" if accepted else ""
+    _refuse(problems + broken, f"a check of {root}", last)
     return pd.DataFrame(summary, columns=["name", "file", "rows", "bytes", "vintage", "sha256"])
 
 
@@ -210,8 +218,14 @@ def _validated(entry: dict[str, Any], root: Path) -> tuple[int, list[str]]:
     table = TableResource.from_descriptor(declared, basepath=str(root))
     task = table.validate().tasks[0]
     remedies = {"encoding-error": "save it as UTF-8", "scheme-error": "restore it from git"}
-    other = f"correct it, or the schema in {DESCRIPTOR}"
-    problems = [f"{file}: {error.message}; {remedies.get(error.type, other)}" for error in task.errors]
+    other, problems, rows = f"correct it, or the schema in {DESCRIPTOR}", [], dict[int, list[Any]]()
+    for error in task.errors:
+        rows.setdefault(getattr(error, "row_number", -id(error)), []).append(error)
+    for errors in rows.values():
+        cells = [error for error in errors if error.type == "missing-cell"] or errors  # all else follows from these
+        told = {error.type: error.message for error in reversed(cells)}
+        more = f" (and {len(cells) - len(told)} more in this row)" if len(cells) > len(told) else ""
+        problems.append(f"{file}: {'; '.join(told.values())}{more}; {remedies.get(cells[0].type, other)}")
     problems += [
         f"{file}: row {row.row_number}, column {column}: found {value}; a figure is finite or missing; correct it"
         for row in (table.read_rows() if task.valid else [])  # Table Schema lets a number be NaN or INF
@@ -221,8 +235,9 @@ def _validated(entry: dict[str, Any], root: Path) -> tuple[int, list[str]]:
     return int(task.stats.get("rows", 0)), problems
 
 
-def _refuse(problems: list[str], asked: str) -> None:
+def _refuse(problems: list[str], asked: str, last: str = "") -> None:
     if problems:
         counted = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         first = f", the first {SHOWN}" if len(problems) > SHOWN else ""
-        raise DataError("\n  ".join([f"{asked} was asked for; {counted}{first}:", *problems[:SHOWN]]))
+        lines = "\n  ".join([f"{asked} was asked for; {counted}{first}:", *problems[:SHOWN]])
+        raise DataError(f"{lines}\n{last}".rstrip())

@@ -4,6 +4,7 @@ Every message has three clauses: what was asked, what was found (with counts and
 the offending key), and what to do about it.
 """
 
+from collections.abc import Collection
 from operator import index
 from typing import Any
 
@@ -28,3 +29,9 @@ def whole_number(name: str, value: Any) -> int:
         return index(value)
     except TypeError as wrong:
         raise DesignError(f"a whole number for {name} was asked for; found {value!r}; give an int") from wrong
+
+
+def check_choice(name: str, value: Any, allowed: Collection[str]) -> None:
+    """Refuse a word that is none of those allowed: a DesignError."""
+    if value not in allowed:
+        raise DesignError(f"{name} = {value!r} was asked for; there are {', '.join(allowed)}; choose one")

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.display import Shown, intervals
-from analysis.errors import DesignError
+from analysis.errors import DataError, DesignError
 from analysis.numbers import MARKS, NOT_ESTIMABLE, quantity, span
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Estimate(Shown):
     limits : float64[2, term], optional
         Ends of the intervals, where they are not ``value ± t(df) std_error``.
     n : int or sequence of int
-        Observations or units behind each term.
+        Observations or units behind each term; of an effect on the treated, treated units.
     level : float
         Coverage of intervals.
     df : float or float64[term]
@@ -419,6 +419,24 @@ def root(covariance: Floats) -> Floats:
     error = np.sqrt(np.diag(covariance))
     values, vectors = np.linalg.eigh(covariance / np.outer(error, error))
     return np.asarray((vectors * np.sqrt(np.clip(values, 0, None))).T)
+
+
+def refuse_other_order(**given: Any) -> None:
+    """Refuse Series and frames whose rows are in another order, by their names: arrays are matched by position.
+
+    Beside an array, that is rows numbered from 0 which are not in order.
+    """
+    indexes = {name: one.index for name, one in given.items() if isinstance(one, pd.Series | pd.DataFrame)}
+    arrays = [name for name, one in given.items() if one is not None and name not in indexes]
+    for name, index in indexes.items():
+        other, wanted = next(iter(indexes.items()))
+        if arrays and {*index} == {*range(len(index))}:
+            other, wanted = arrays[0], pd.RangeIndex(len(index))
+        if not index.equals(wanted):
+            raise DataError(
+                f"{other} and {name} of the same units in one order were asked for; found another index of {name}; "
+                f"rows are matched by position: use {name}.reindex, or {name}.to_numpy() if its order is right"
+            )
 
 
 def sum_by(values: Floats, code: Ints, count: int) -> Floats:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis import testing
 from analysis.display import Shown, cut
-from analysis.errors import DesignError
+from analysis.errors import DesignError, check_choice
 from analysis.estimate import Estimate, Floats
 from analysis.estimators import att_gt as by_cohort
 from analysis.estimators import exposure as by_exposure
@@ -45,7 +45,8 @@ class CohortEffects(Shown):
     average: Callable[[Kind], Estimate]
 
     def aggregate(self, kind: Literal["simple", "dynamic"] = "simple") -> Estimate:
-        """Average the effects over all treated cells, or by periods since treatment."""
+        """Average the effects over all treated cells, or by periods since treatment; nothing else is a `kind`."""
+        check_choice("kind", kind, ("simple", "dynamic"))
         return self.average(kind)
 
     @property
@@ -130,7 +131,7 @@ def att_gt(
     >>> att_gt(data, outcome="sales", unit="firm", time="year", first_treated="closed").aggregate()
     simple effect on the treated, units of sales ◐
       term  estimate  std_error  conf_low  conf_high  n
-    simple      -4.5     0.6124    -12.28      3.281  1
+    simple      -4.5     0.6124    -12.28      3.281  2
     95% confidence interval
     units 4, treated 2, clusters 4
     """
@@ -205,8 +206,8 @@ def exposure_effects(
     Returns
     -------
     Estimate
-        Log points: a term per bin, ``"slope"`` per ten points of exposure, and ``"average"``. All else is as in
-        :func:`analysis.estimators.exposure.exposure_effects`.
+        Log points: a term per bin, ``"slope"`` per ten points of exposure, and ``"average"``, with the further columns
+        and details of :func:`analysis.estimators.exposure.exposure_effects`.
 
     Raises
     ------
@@ -361,8 +362,8 @@ def honest_bounds(
         since treatment without the reference; or coefficients.
     covariance, n_pre, n_post : float64[n_pre + n_post, n_pre + n_post], int and int
         Of coefficients.
-    target : term, list of terms, or weights of the coefficients after the reference
-        The effect of interest: of several terms the mean; the first treated period where not given.
+    target : period, list of periods, or weights of the coefficients after the reference
+        The effect of interest, such as 0 or "0": of several periods the mean; the first treated one where not given.
     level : float, optional
         Coverage; that of the Estimate, or 0.95.
 
@@ -416,7 +417,7 @@ def honest_bounds(
             f"estimates with errors were asked for; found none for {cut(', '.join(unknown), 60)}; give periods that "
             'have one, such as .aggregate("dynamic")[["-3", "-2", "0", "1"]]'
         )
-    wanted = ["0"] if target is None else [target] if isinstance(target, str) else list(target)
+    wanted = [str(one) for one in np.atleast_1d("0" if target is None else target).tolist()]
     places = [study.terms.index(study[term].terms[0]) - before for term in wanted]
     if min(places) < 0:
         raise DesignError(
@@ -432,7 +433,7 @@ def honest_bounds(
 
 
 def noninferiority(
-    estimate: Estimate | float,
+    estimate: CohortEffects | Estimate | float,
     std_error: float | None = None,
     *,
     margin: float,
@@ -443,8 +444,8 @@ def noninferiority(
 
     Parameters
     ----------
-    estimate : Estimate of one term, or float
-        An Estimate brings its error and degrees of freedom.
+    estimate : CohortEffects, Estimate of one term, or float
+        What :func:`att_gt` returned counts by its average; an Estimate brings its error and degrees of freedom.
     std_error, df : float
         Of a number; without `df` the error is taken as known.
     margin : float
@@ -470,6 +471,8 @@ def noninferiority(
      p_value    low  passed
      0.01114 -1.551    True
     """
+    if isinstance(estimate, CohortEffects):
+        estimate = estimate.aggregate()
     if not isinstance(estimate, Estimate):
         error = np.nan if std_error is None else std_error
         return testing.noninferiority(estimate, error, margin, level, df=np.inf if df is None else df)

@@ -17,6 +17,7 @@ from analysis.market.parameters import PRESETS
 USABLE, WITH_BOUNDS, DO_NOT_USE = "usable", "usable with bounds", "do not use"
 GRADES = (USABLE, WITH_BOUNDS, DO_NOT_USE)
 NOT_GRADED = "not graded"
+TOO_EARLY = f"{NOT_GRADED}: the window begins before the last wave"
 SHORT = dict(zip((*GRADES, NOT_GRADED), ("yes", "bounds", "no", "–"), strict=True))
 
 LOST = 0.03  # coverage that a bias of half a spread takes from a 95 % interval: P(|Z + 0.5| < 1.96) = 0.92

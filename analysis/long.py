@@ -71,12 +71,11 @@ class Long:
         key = pd.Series(code * len(seen) + place)
         if (again := np.flatnonzero(key.duplicated())).size:
             twice = again[0]
-            first = data.index[np.flatnonzero(key == key[twice])[0]]
-            found = f"{_told(units[code[twice]])} in {when.iloc[twice]} in the rows {_told(first)} and"
+            first, second = (_row(data.index, place) for place in (np.flatnonzero(key == key[twice])[0], twice))
             raise DataError(
-                f"one row per {unit} and {time} was asked for; found {found} {_told(data.index[twice])}, and "
-                f"{len(again):,} such rows in all; add them up first (a date stands for its month: "
-                "give Periods for days or weeks)"
+                f"one row per {unit} and {time} was asked for; found {_told(units[code[twice]])} in "
+                f"{when.iloc[twice]} in the rows {first} and {second}, and {len(again):,} such rows in all; add them "
+                "up first (a date stands for its month: give Periods for days or weeks)"
             )
         periods = _labels(start + np.arange(len(seen)), frequency)
         return cls(data, unit, time, code, place, units, periods, start, frequency)
@@ -116,9 +115,11 @@ class Long:
     def dates(self, name: Hashable, anticipation: int = 0) -> Floats:
         """Return the first treated period of each unit, float64[unit], counted from the first; inf for never.
 
-        Never treated are also units whose date comes after the last period; with anticipation it must be well after.
+        Never treated are also units whose date is empty, or comes after the last period; with anticipation it must be
+        well after.
         """
         column = self._first(name, "first_treated")
+        column = column.mask([isinstance(one, str) and not one.strip() for one in column])
         number, frequency = _ordinals(column)
         dated = np.isfinite(number)
         if not frequency and self.start > 0:
@@ -180,8 +181,9 @@ def _column(data: pd.DataFrame, name: Any, what: str) -> pd.Series:
     names = list(data.columns)
     if isinstance(name, Hashable) and names.count(name) == 1:
         return data[name]
-    near = get_close_matches(name, map(str, names)) if isinstance(name, str) else []
-    listed = ", ".join(near or map(str, names[:NAMES]))
+    close = get_close_matches(name, map(str, names)) if isinstance(name, str) and name not in names else []
+    near = [one for one in names if str(one) in close]
+    listed = ", ".join(map(_told, near or names[:NAMES]))
     found = f"{names.count(name)} of that name" if isinstance(name, Hashable) and name in names else "none of that name"
     raise DataError(
         f"one column as {what} was asked for, {what} = {_told(name)}; found {found}; "
@@ -193,9 +195,14 @@ def _refuse(wrong: Any, column: pd.Series, asked: str, do: str) -> None:
     """Refuse a column where some of its rows are wrong, and name the first."""
     rows = np.flatnonzero(wrong)
     if len(rows):
-        value, row = (_told(one.iloc[rows[0]]) for one in (column, column.index.to_series()))
+        value, row = _told(column.iloc[rows[0]]), _row(column.index, rows[0])
         more = f", and {len(rows) - 1:,} more such rows" if len(rows) > 1 else ""
         raise DataError(f"column {column.name!r}: {asked} was asked for; found {value} in the row {row}{more}; {do}")
+
+
+def _row(index: pd.Index, place: int) -> str:
+    """Name a row by its label, or by its position where labels come twice."""
+    return _told(index[place]) if index.is_unique else f"at position {place}"
 
 
 def _told(value: Any) -> str:
@@ -207,10 +214,10 @@ def _numbers(column: pd.Series, *, infinite: bool = False) -> Floats:
     """Return a column of numbers, NaN where it is missing; infinite ones only if these are allowed."""
     if not pd.api.types.is_numeric_dtype(column):
         other = ~column.map(lambda one: isinstance(one, Real) or bool(pd.isna(one))).to_numpy(bool)
-        _refuse(other, column, "a number in each row", "convert the column to numbers")
+        _refuse(other, column, "a number in each row", "convert the column to numbers, or leave it missing")
     found: Floats = column.to_numpy(float, na_value=np.nan)
     if not infinite:
-        _refuse(np.isinf(found), column, "finite numbers", "correct it, or leave it missing")
+        _refuse(np.isinf(found), column, "a finite number in each row", "correct it, or leave it missing")
     return found
 
 
@@ -221,11 +228,18 @@ def _ordinals(column: pd.Series) -> tuple[Floats, str]:
     kind = pd.api.types.infer_dtype(column, skipna=True)
     if kind in DATES:
         dates = pd.to_datetime(column, format="ISO8601", errors="coerce")
-        _refuse(dates.isna() & column.notna(), column, "months such as 2021-05", "write it so, or leave it missing")
+        _refuse(
+            dates.isna() & column.notna(),
+            column,
+            "a month such as 2021-05 in each row",
+            "write it so, or leave it missing",
+        )
         column = dates.dt.tz_localize(None).dt.to_period("M")
     elif kind != "period":
         found = _numbers(column, infinite=True)
-        _refuse(np.isfinite(found) & (np.floor(found) != found), column, "whole numbers", "number the periods")
+        _refuse(
+            np.isfinite(found) & (np.floor(found) != found), column, "a whole number in each row", "number the periods"
+        )
         return found, ""
     periods = pd.PeriodIndex(column)
     return np.where(periods.isna(), np.nan, periods.asi8), str(periods.freqstr)

@@ -27,7 +27,6 @@ DECIMALS = {
     "firms": 0,
     "brands on record": 0,
     "million yuan": 0,
-    "million USD": 0,
     "billion US dollars": 0,
 }
 LONG = {"per cent of L": "per cent of the lost sales"}  # where L is not defined yet
@@ -62,21 +61,23 @@ def number(value: float | None, decimals: int = 1, *, signed: bool = False, mark
     return f"{sign}{text}{' ' + MARKS[mark] if mark else ''}"
 
 
-def quantity(value: float | None, unit: str, *, mark: str = "") -> str:
-    """Write a number with the decimals and the sign that its unit asks for, without the unit."""
-    return number(value, DECIMALS.get(unit, 1), signed=unit.startswith(SIGNED), mark=mark)
+def quantity(value: float | None, unit: str, decimals: int | None = None, *, mark: str = "") -> str:
+    """Write a number with the sign that its unit asks for, and its decimals where none are given, without the unit."""
+    return number(
+        value, DECIMALS.get(unit, 1) if decimals is None else decimals, signed=unit.startswith(SIGNED), mark=mark
+    )
 
 
-def span(low: float | None, high: float | None, unit: str) -> str:
+def span(low: float | None, high: float | None, unit: str, decimals: int | None = None) -> str:
     """Write an interval as "low to high"; a limit in per cent or points beyond `LONGEST` as "> +1,000"."""
     if low is None or high is None:
         return "–"
-    return f"{_limit(low, unit)} to {_limit(high, unit)}"
+    return f"{_limit(low, unit, decimals)} to {_limit(high, unit, decimals)}"
 
 
-def _limit(value: float, unit: str) -> str:
+def _limit(value: float, unit: str, decimals: int | None) -> str:
     if not LONGEST < abs(value) < math.inf or not unit.startswith(SIGNED):
-        return quantity(value, unit)
+        return quantity(value, unit, decimals)
     return f"{'<' if value < 0 else '>'} {number(math.copysign(LONGEST, value), 0, signed=True)}"
 
 

@@ -22,11 +22,14 @@ from analysis.evidence import claims
 from analysis.verdicts import Verdict
 
 if TYPE_CHECKING:
+    from analysis.estimands.design import Sample
     from analysis.market.truth import Truth
     from analysis.panel import Panel
 
 Sections = list[tuple[str, pd.DataFrame]]
 NOT_REPRESENTATIVE: Population = "not representative"  # of the sellers that claims are about
+SAID = {"census": "said to be a census", "sample": "said to be a sample with weights"}  # of a population, else itself
+ENOUGH = 0.9  # of the origin's firms, and of their sales, that must be known for a word on totals
 QUANTILES = ("least", "quarter", "half", "three quarters", "most")
 ASKED = ("comparison", "post_from", "post_to", "base_months", "anticipation", "cluster")  # of a design, by a notebook
 
@@ -47,6 +50,8 @@ class Study:
         Preset and seed of a simulated market, or the name of the file of a simulated panel; empty if real.
     truth : Truth or None
         Known of a market that was simulated here.
+    file : str
+        Name of the file of a panel that was brought; empty if there is none.
     """
 
     event: Event
@@ -55,6 +60,7 @@ class Study:
     tier: str
     market: str
     truth: Truth | None
+    file: str = ""
 
     @classmethod
     def open(cls, settings: Mapping[str, Any]) -> Study:
@@ -85,7 +91,8 @@ class Study:
             platforms = tuple(event.platforms)
             map = located("panel_map", settings["panel_map"]) if settings["panel_map"] else None
             panel = read_panel(located("panel_path", path), map=map, home=event.home, platforms=platforms)
-            study = cls(event, panel, design, tier, Path(path).name if panel.provenance == "simulated" else "", None)
+            file = Path(path).name
+            study = cls(event, panel, design, tier, file if panel.provenance == "simulated" else "", None, file)
         else:
             from analysis.market import simulate
 
@@ -158,14 +165,30 @@ class Study:
         apart = self.panel.population == NOT_REPRESENTATIVE
         return f"In this panel of {len(self.panel.firms):,} firms, not representative:" if apart else ""
 
+    def read(self, *files: str) -> list[str]:
+        """Leave those out of some files of `data` that a report of this event says nothing from.
+
+        What the event holds itself is of no file, and nothing simulated met the threats of the register.
+        """
+        event = self.event
+        said = {"claims": None in event.claims.values(), "readings": bool(event.asked)}
+        said |= {"threats": None in event.threats.values() and not self.market}
+        return [name for name in files if said.get(name, True)]
+
     @property
     def like(self) -> tuple[str, int]:
         """Preset of the market, empty for a panel that was brought, and closed firms: what grades go by."""
         return self.truth.market.preset if self.truth else "", self.panel.count_closed(cut=self.design.cut)
 
     def graded(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return rows with the grades of the design audit for a market or a panel such as this; a refusal as it is."""
-        return rows if isinstance(rows, Estimate) else grades.beside(rows, *self.like)
+        """Return rows with the grades of the design audit for a market or a panel such as this; a refusal as it is.
+
+        The audit's windows begin when all firms are closed: an estimate of a window that does not has no grade.
+        """
+        if isinstance(rows, Estimate):
+            return rows
+        found, early = grades.beside(rows, *self.like), _too_early(rows, self.design.sample(self.panel))
+        return found.assign(grade=found["grade"].mask(early, grades.TOO_EARLY))
 
     def judge(
         self,
@@ -195,12 +218,15 @@ class Study:
         """
         if question not in self.event.asked:
             return None
+        known, share = self._known
         audited = grades.worst(*self.like)
-        if found.estimand in audited.index:
+        if found.estimand in audited.index and not self.design.sample(self.panel).still_open:
             grade, preset, judge = audited.loc[found.estimand]
             said |= {"grade": grade, "graded": f"preset {preset}, judge {judge}"}
         said |= {} if margin is None else {"margin": margin}
         said |= {} if placebo is None or margin is None else claims.checked(placebo, margin)
+        if found.refused:
+            said["change"] = "A panel that can tell it: why this one cannot is said in its report."
         if not np.isnan(found.value[0]):
             said["estimate"] = float(found.value[0])
         return claims.judge(
@@ -211,8 +237,41 @@ class Study:
             market=self.market,
             interval=found.bounds(found.terms[0]),
             aside=self.aside,
+            gaps=f"Only {known}, too few for a word on totals." if share < ENOUGH else "",
             **said,
         )
+
+    @property
+    def _known(self) -> tuple[str, float]:
+        """How many firms of the origin are known at home in all months compared, in words; and which share is.
+
+        It is that of firms, or that of their sales a year before if it is smaller. Nothing is said where all are known.
+        """
+        panel, design = self.panel, self.design.fitted(self.panel)
+        if design is None:
+            return "", 1.0
+        wave = int(panel.first_treated(cut=design.cut).min())
+        start, stop = wave + design.post_from, wave + design.post_to + 1
+        home = panel.sales[(panel.firms["origin"] == design.origin).to_numpy(), 0]
+        before, after = home[:, start - 12 : stop - 12], home[:, start:stop]
+        known = np.isfinite(before).all(axis=1) & np.isfinite(after).all(axis=1)
+        if known.all():
+            return "", 1.0
+        sold = np.nansum(before, axis=1)
+        share = min(known.mean(), sold[known].sum() / (sold.sum() or 1.0))
+        return f"{known.sum():,} of {len(known):,} {self.own} have all months that are compared", float(share)
+
+    @property
+    def caveats(self) -> str:
+        """What a panel that was brought is said to be, what is not known and what is doubtful, in short; else empty."""
+        if not self.file:
+            return ""
+        panel = self.panel
+        size = f"{_counted(len(panel.firms), 'firm')}, {panel.months[0]} to {panel.months[-1]}"
+        parts = [size, SAID.get(panel.population, panel.population), *filter(None, [self._known[0]])]
+        doubts = "; ".join(doubt.partition(":")[0] for doubt in panel.doubts)
+        told = f" Doubtful: {doubts}; what to do stands under Data in the reports on it." if doubts else ""
+        return f"Panel {self.file}: {', '.join(parts)}.{told}"
 
     @property
     def speaks(self) -> str:
@@ -222,6 +281,8 @@ class Study:
         on = f"a word on totals ({', '.join(' '.join(pair) for pair in asked if pair in totals) or 'none is asked'})"
         if self.market:
             return f"Population: {self.panel.population}; the panel is simulated, so it gives no claim a word."
+        if not self.aside and self._known[1] < ENOUGH:
+            return f"Population: {self.panel.population}; the panel does not give {on}: only {self._known[0]}."
         if not self.aside:
             return f"Population: {self.panel.population}; the panel gives {on} too."
         return (
@@ -231,7 +292,7 @@ class Study:
 
     @property
     def lines(self) -> list[str]:
-        """The event with the closures in its waves and in other months, and each doubt about the file, in sentences."""
+        """The event with the closures in its waves and in other months, what is not known, and each doubt."""
         months = self.closed_by_month
         other = months[~months.index.isin(self.event.waves)]
         apart = ", ".join(f"{month} ({number})" for month, number in other.items())
@@ -239,12 +300,15 @@ class Study:
             f"Event: {self.event.title}{', as simulated' if self.market else ''}; firms closed, in whole or part, in "
             f"its waves: {months.sum() - other.sum():,}, in other months: {apart or 'none'}."
         )
-        return [event, *(f"Doubtful: {doubt}" for doubt in self.panel.doubts)]
+        known, share = self._known
+        gaps = f"{known}, {share:.0%} of them or of their sales: an empty cell in one of these leaves its firm out."
+        return [event, *([gaps] if known else []), *(f"Doubtful: {doubt}" for doubt in self.panel.doubts)]
 
     @property
     def line(self) -> str:
-        """The same on one line, for the data of a report."""
-        return " ".join(self.lines)
+        """The same on one line, for the data of a report, with what a panel that was brought is said to be."""
+        said = f"The panel is {SAID.get(self.panel.population, self.panel.population)}."
+        return " ".join([*self.lines, *([said] if self.file else [])])
 
     def true(self) -> dict[str, float]:
         """Return the true value of every estimand in the design's window, by id; empty where it is not known."""
@@ -258,15 +322,16 @@ class Study:
 # What a panel holds, and what a design can learn from it: printed before anything is estimated, so without effects
 
 
-def sentence(panel: Panel, *, cut: float = Design.cut) -> str:
-    """Return the line that a report says about its data."""
+def sentence(panel: Panel, names: Mapping[str, str] | None = None, *, cut: float = Design.cut) -> str:
+    """Return the line that a report says about its data; `names` are those of platforms in print, by code."""
     waves, known = panel.cohorts(cut=cut), panel.sales[~np.isnan(panel.sales)]
     count = int(waves["firms"].sum())
     when = f" in {_counted(len(waves), 'month')} from {waves['month'].iloc[0]}" if len(waves) else ""
     origins = ", ".join(f"{number:,} {name}" for name, number in panel.firms["origin"].value_counts().items())
+    platforms = [(names or {}).get(code, code) for code in panel.platforms]
     left = panel.dropped[panel.dropped["rule"] == "left out: no known sales in any month"]
     parts = [
-        f"{_counted(len(panel.firms), 'firm')} ({origins}) on {', '.join(panel.platforms)}, {panel.months[0]} to "
+        f"{_counted(len(panel.firms), 'firm')} ({origins}) on {', '.join(platforms)}, {panel.months[0]} to "
         f"{panel.months[-1]}, in {panel.unit}, {panel.provenance}",
         f"{_counted(count, 'firm')} closed{when}",
         f"{_percent(known == 0)} of the known sales of a firm, platform and month are 0, "
@@ -322,6 +387,13 @@ def inventory(panel: Panel, *, cut: float = Design.cut) -> Sections:
     ]
 
 
+def by_year(panel: Panel) -> Sections:
+    """Return in a titled table what was sold at home in each year, which shows wrong rates and a part for a whole."""
+    home, year = np.nansum(panel.sales[:, 0], axis=0) / 1e6, panel.months.year
+    rows = pd.DataFrame({"year": year.astype(str), "months": 1, f"million {panel.unit}": home})
+    return [(f"Sales on {panel.platforms[0]} by year", rows.groupby("year").sum().reset_index())]
+
+
 def window(panel: Panel, design: Design) -> Sections:
     """Say in a table which months the panel can carry, and which window of them is nearest to what a design asks for.
 
@@ -356,6 +428,7 @@ def estimable(panel: Panel, design: Design) -> Sections:
     sample = design.sample(panel)
     compared = [
         ("closed by the end of the window", int(sample.closed.sum())),
+        *([("so what the window shows has no grade", sample.still_open)] if sample.still_open else []),
         (f"compared with them ({design.comparison})", int(sample.comparison.sum())),
         ("never closed, in whole or in part", int(sample.never_closed.sum())),
         ("base months, for shares and exposure", sample.months(sample.base)),
@@ -374,7 +447,7 @@ def estimable(panel: Panel, design: Design) -> Sections:
     )
     placebos = attempt(smallest_effect, panel, design)  # first, for it needs most memory
     rows = estimate_all(panel, design).rows
-    able = np.isfinite(rows["std_error"].to_numpy(float))
+    able, early = np.isfinite(rows["std_error"].to_numpy(float)), rows["id"][_too_early(rows, sample)]
     rows["reason"] = rows["reason"].replace("", "no error can be given")
     whys = [*dict.fromkeys(rows["reason"][~able])]
     effects = pd.DataFrame(
@@ -404,6 +477,7 @@ def estimable(panel: Panel, design: Design) -> Sections:
     words = [(name, meaning) for name, meaning in (USED | LEFT).items() if name in used]
     audited = grades.worst("", panel.count_closed(cut=design.cut)).reindex(effects["id"][able])
     audited["grade"] = audited["grade"].fillna(grades.NOT_GRADED)
+    audited.loc[audited.index.isin(early)] = grades.TOO_EARLY, "", ""
     return [
         ("Firms and months compared", pd.DataFrame(compared, columns=["what", "found"])),
         ("Exposure of firms never closed, per cent of their category", exposed.rename_axis("origin").reset_index()),
@@ -414,6 +488,11 @@ def estimable(panel: Panel, design: Design) -> Sections:
         ("Smallest effect on closed firms (E1a), by placebo closures of spared firms", smallest),
         ("Grade of each method, the worst in panels that this one could be", audited.fillna("").reset_index()),
     ]
+
+
+def _too_early(rows: pd.DataFrame, sample: Sample) -> pd.Series:
+    """Mark the rows that are of the window where that begins before all firms are closed."""
+    return rows["months"] == sample.window if sample.still_open else pd.Series(False, rows.index)
 
 
 def printed(sections: Sections) -> str:

@@ -12,7 +12,7 @@ from scipy import sparse, special, stats
 
 from analysis.display import Shown
 from analysis.errors import DesignError
-from analysis.estimate import Bools, Floats, Labels, root, rows_by
+from analysis.estimate import Bools, Estimate, Floats, Labels, root, rows_by
 
 __all__ = [
     "TestResult",
@@ -214,26 +214,31 @@ def shift_interval(observed: float, draws: Floats, slopes: Floats, level: float)
     return (float(low[needed]), float(high[needed]))
 
 
-def romano_wolf(estimates: Floats, covariance: Floats, *, df: float | Floats = np.inf) -> pd.DataFrame:
+def romano_wolf(
+    estimates: Estimate | Floats, covariance: Floats | None = None, *, df: float | Floats = np.inf
+) -> pd.DataFrame:
     """Adjust the p-values of a family of two-sided tests of zero, step by step, for their joint distribution.
 
     Parameters
     ----------
-    estimates : float64[term]
+    estimates : Estimate or float64[term]
+        An Estimate brings its covariance and degrees of freedom.
     covariance : float64[term, term]
+        Of numbers.
     df : float or float64[term]
-        Degrees of freedom of the errors.
+        Degrees of freedom of the errors of numbers.
 
     Returns
     -------
     DataFrame
-        In the order given: `t`, `p_value` (of one test), `p_adjusted` (the probability of any false rejection
-        in the family is at most the level at which these are read), `rank` (1 for the smallest p-value).
+        In the order given, by the terms of an Estimate: `t`, `p_value` (of one test), `p_adjusted` (the probability of
+        any false rejection in the family is at most the level at which these are read), `rank` (1 for the smallest
+        p-value).
 
     Raises
     ------
     DesignError
-        If a variance is not positive.
+        If shapes disagree, an estimate is not finite, or a variance or degrees of freedom are not positive.
 
     References
     ----------
@@ -248,11 +253,20 @@ def romano_wolf(estimates: Floats, covariance: Floats, *, df: float | Floats = n
     >>> romano_wolf(np.array([-3.0, 0.5]), np.eye(2))["p_adjusted"].round(2).tolist()
     [0.01, 0.62]
     """
-    variance = np.diag(covariance)
-    if not (variance > 0).all():
+    terms = None
+    if isinstance(family := estimates, Estimate):
+        estimates, covariance, df, terms = family.value, family.covariance, family.freedom, list(family.terms)
+    estimates, covariance, df = (np.asarray(given, dtype=float) for given in (estimates, covariance, df))
+    if estimates.ndim != 1 or covariance.shape != 2 * estimates.shape or df.shape not in ((), estimates.shape):
         raise DesignError(
-            f"estimates with positive variances were asked for; found {variance.tolist()}; leave out terms that cannot "
-            "be estimated"
+            "estimates[term], covariance[term, term] and one df, or df[term], were asked for; found shapes "
+            f"{estimates.shape}, {covariance.shape} and {df.shape}; give an Estimate, or equal lengths"
+        )
+    variance = np.diag(covariance)
+    if not (variance > 0).all() or not np.isfinite(estimates).all() or not (df > 0).all():
+        raise DesignError(
+            f"finite estimates with positive variances and df were asked for; found {estimates.tolist()} "
+            f"with variances {variance.tolist()} and df {df.tolist()}; leave out terms that cannot be estimated"
         )
     t = estimates / np.sqrt(variance)
     p_value = 2 * stats.t.sf(np.abs(t), df)
@@ -262,7 +276,8 @@ def romano_wolf(estimates: Floats, covariance: Floats, *, df: float | Floats = n
     steps = (1 + (least <= p_value[order]).sum(axis=0)) / (1 + DRAWS)
     adjusted, rank = np.empty(len(t)), np.empty(len(t), dtype=np.int64)
     adjusted[order], rank[order] = np.maximum.accumulate(steps), np.arange(1, len(t) + 1)
-    return pd.DataFrame({"t": t, "p_value": p_value, "p_adjusted": adjusted, "rank": rank})
+    adjusted = np.fmax(adjusted, p_value)  # which draws may miss
+    return pd.DataFrame({"t": t, "p_value": p_value, "p_adjusted": adjusted, "rank": rank}, index=terms)
 
 
 def _chance(covariance: Floats, df: Floats) -> Floats:

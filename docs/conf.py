@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
-from docutils.nodes import SkipNode
+from docutils.nodes import SkipNode, literal_block
 from docutils.utils.math.latex2mathml import tex2mathml
+from jupyter_client import KernelManager
 
 sys.path.insert(0, str(Path(__file__).parent))
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # `!python` in a cell
 
 import made
+
+KernelManager.transport_encryption.default_value = "auto"  # quiet about plain TCP
+logging.getLogger("traitlets").setLevel(logging.WARNING)  # and about each page that runs
 
 project = "Market-impact notebooks"
 author = "the market-impact-notebooks authors"
@@ -45,6 +51,13 @@ def fill(app: Any, name: str, source: list[str]) -> None:
             source[0] = source[0].replace(place, make())
 
 
+def colour(app: Any, tree: Any, name: str) -> None:
+    """Colour a cell that writes a map or an event as YAML."""
+    for cell in tree.findall(literal_block):
+        if re.match(r"%%writefile \S+\.yml\n", cell.astext()):
+            cell.attributes |= {"language": "yaml", "force": True}  # for the first line is none
+
+
 def formula(self: Any, node: Any) -> None:
     """Write a formula as MathML, which browsers draw themselves."""
     self.body.append(tex2mathml(node.astext(), as_block=node.tagname == "math_block"))
@@ -52,6 +65,7 @@ def formula(self: Any, node: Any) -> None:
 
 
 def setup(app: Any) -> None:
-    """Tell Sphinx of both."""
+    """Tell Sphinx of these."""
     app.connect("source-read", fill)
+    app.connect("doctree-resolved", colour)
     app.add_html_math_renderer("mathml", (formula, None), (formula, None))

@@ -15,6 +15,17 @@ from analysis.estimands.catalogue import VERBS
 from analysis.provenance import ROOT
 
 DATA = ROOT / "data"
+RETURNED = {
+    "Answers": ("estimands.catalogue", "rows, require"),
+    "CohortEffects": ("frames", "rows, aggregate, plot"),
+    "Estimate": ("estimate", "rows, row, bounds, band, exp, plot"),
+    "Bounds": ("estimators.honest_did", "rows, ends, breakdown, plot"),
+    "TestResult": ("testing", "rows"),
+    "Panel": ("panel", ""),
+}
+"""Classes of what is returned: their module, and what a user calls of them."""
+ON_ARRAYS = ("att_gt.att_gt", "cross_checks.doubly_robust", "exposure.exposure_effects", "honest_did.honest_bounds")
+ON_ARRAYS += ("synthetic.synthetic_did",)
 AUDIT_ALONE = "in the audit of methods alone"
 
 
@@ -60,12 +71,24 @@ def _column(field: dict[str, Any]) -> tuple[str, ...]:
 
 
 def functions() -> str:
-    """Return a section for each name that `analysis` offers, made of its docstring."""
+    """Return a section for each name that `analysis` offers, for what these return, and for what is behind them."""
     lines = []
     for name in analysis.__all__:
         kind = "autoclass" if isinstance(getattr(analysis, name), type) else "autofunction"
-        lines += [f"## {name}", "", "```{eval-rst}", f".. {kind}:: analysis.{name}", "```", ""]
+        lines += _section(f"## {name}", f"{kind}:: analysis.{name}")
+    lines += ["## What is returned", ""]
+    for name, (module, members) in RETURNED.items():
+        lines += _section(
+            f"### {name}", f"autoclass:: analysis.{module}.{name}", *[f"   :members: {members}"] * bool(members)
+        )
+    lines += ["## The same on arrays", "", "What the functions above call, with the formulas and the literature.", ""]
+    for name in ON_ARRAYS:
+        lines += _section(f"### {name}", f"autofunction:: analysis.estimators.{name}")
     return "\n".join(lines)
+
+
+def _section(title: str, directive: str, *options: str) -> list[str]:
+    return [title, "", "```{eval-rst}", f".. {directive}", *options, "```", ""]
 
 
 def datasets() -> str:

@@ -182,7 +182,7 @@ def test_group_time_effects_are_an_estimate_with_a_term_for_each_cohort_and_peri
     assert found.rows["term"].is_unique
     row = found.rows.iloc[3]
     assert row["term"] == f"g={row['group']} t={row['time']}"
-    assert row["n"] == row["n_treated"] + row["n_comparison"]
+    assert row["n"] == row["n_treated"] == (first == row["group"]).sum()
     assert found.bounds(row["term"]) == (row["conf_low"], row["conf_high"])
     assert row["std_error"] == pytest.approx(np.sqrt(found.covariance[3, 3]), rel=1e-12)
 

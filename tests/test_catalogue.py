@@ -98,6 +98,9 @@ def test_answers_are_what_the_verbs_say(market):
     assert found.labels["E1a"] == found.rows["label"][0] == "closed firms' sales, all platforms"
     with pytest.raises(DesignError, match="E9 was asked for; there are E1a"):
         estimate_all(panel, design, ["E1a", "E9"])
+    with pytest.raises(DesignError, match=r"^E9 was asked for; there are E1a"):
+        estimate_all(panel, design, "E9")
+    assert list(estimate_all(panel, design, "E1a")) == ["E1a"]
 
 
 def test_nothing_is_answered_without_closures():
@@ -123,7 +126,7 @@ def test_one_closed_firm_has_no_error_and_is_refused():
     one = panel_of(panel.sales, {0: WAVE}, origin=panel.firms["origin"].array, category=panel.firms["category"].array)
     rows = estimate_all(one, Design()).rows.set_index("id")
     for pattern, said in (
-        ("E1[abe]", "1 closed firms with sales in 1 clusters"),
+        ("E1[abe]", "closed firms with sales: 1, clusters of them by brand_group: 1"),
         (r"E3.*|E4[abe].*|d\d", r"found 1 and \d clusters"),
         ("E4d.*", "fewer than two clusters of closed firms"),
     ):

@@ -194,3 +194,12 @@ def test_columns_of_one_term_stand_side_by_side_and_each_says_its_value():
     assert [bar.get_height() for group in axes.containers for bar in group] == [3.0, -2.0, 10.4]
     assert [text.get_text() for text in axes.texts] == ["+3.0", "−2.0", "+10.4", "other", "closures"]
     assert figure(drawing, "A figure.", "Columns.").html
+
+
+def test_of_a_part_with_bounds_the_ends_are_written_and_no_point():
+    rows = pd.DataFrame({"term": ["a", "b", "sum"], "estimate": [60.0, 40.0, 100.0], "bounds": [False, True, False]})
+    rows = rows.assign(conf_low=[50.0, -7.0, 100.0], conf_high=[70.0, 87.0, 100.0])
+    (axes,) = charts.waterfall({"A": rows}, xlabel="x").axes
+    texts = [text.get_text() for text in axes.texts]
+    assert any("−7.0 to +87.0" in text for text in texts)
+    assert not any("40" in text for text in texts)

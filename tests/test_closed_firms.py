@@ -37,6 +37,17 @@ def test_what_closed_firms_lost_is_recovered_exactly():
     assert damage_multiple(panel, design).row("damage multiple")["estimate"] == pytest.approx(0.12 / 0.2)
 
 
+def test_without_doses_nothing_is_said_of_what_the_closed_accounts_had_sold_and_the_rest_stays():
+    panel, design = by_hand(), Design()
+    unsure = replace(panel, no_dose="the file has no dose; name the column `dose`")
+    with pytest.raises(DesignError, match="had sold was asked for; the file has no dose; name the column `dose`"):
+        damage_multiple(unsure, design)
+    rows = closed_firms.mechanical(estimate_all(unsure, design).rows, estimate_all(unsure, design)["E1e"])
+    assert [*rows["id"]] == ["E1a", "E1e"]
+    assert "the file has no dose" in rows["reason"].iloc[1]
+    assert effect_on_closed(unsure, design).value == effect_on_closed(panel, design).value
+
+
 def test_the_comparison_says_which_effect_it_is():
     panel, design = by_hand(), Design(comparison="spared_same_category")
     low, same = (effect_on_closed(panel, asked, where="home") for asked in (Design(), design))

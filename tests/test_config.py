@@ -486,3 +486,13 @@ def test_a_name_is_looked_for_in_the_notebooks_folder(notebook, monkeypatch):
     monkeypatch.setattr(config, "NOTEBOOKS", notebook.parent)
     with pytest.raises(DesignError, match=r"Parameter as_of"):
         config.check("07_question.ipynb", {})
+
+
+def test_open_questions_are_told_all_at_once_and_so_is_an_answer_beside_its_question(tmp_path):
+    path = tmp_path / "map.yml"
+    path.write_text('rates:\n  EUR: "?"\n  CNY: "?"\nabsent: "?"\n')
+    with pytest.raises(DataError, match=r"3 questions are open: rates.EUR, rates.CNY, absent; write it over each"):
+        config.load(path, config.Map)
+    path.write_text('absent: zero\nabsent: "?"\n')
+    with pytest.raises(DataError, match=r"line 2: .* of a question that is answered, remove that with the value"):
+        config.load(path, config.Map)

@@ -142,3 +142,13 @@ def test_closed_firms_that_sell_nothing_have_no_ratio_and_say_so():
     assert rows["estimate"][0] == -100.0
     assert rows["estimate"][1:].isna().all()
     assert rows["reason"][1:].str.contains("no positive total").all()
+
+
+def test_below_ten_closed_clusters_imputation_has_a_point_and_a_reason_in_place_of_its_interval():
+    whole = made_up(1)
+    few = replace(whole, firms=whole.firms.assign(brand_group=[f"SIM-G{place % 4}" for place in range(200)]))
+    many, found = (imputed_effect(panel, Design()) for panel in (whole, few))
+    assert found.value == pytest.approx(many.value)
+    assert np.isnan(found.ends).all()
+    assert found.reason.startswith("closed firms of 4 clusters; fewer than 10")
+    assert not np.isnan(many.ends).any()

@@ -153,8 +153,17 @@ def test_a_message_counts_the_problems_it_does_not_list(root):
     path = root / "facts/market_stock_returns.csv"
     path.write_bytes(path.read_bytes().replace(b"2021-", b"2o21-"))
     message = refusal(root)
-    assert "487 problems, the first 20:" in message
+    assert "244 problems, the first 20:" in message
     assert len(message.splitlines()) == 21
+
+
+def test_a_row_that_is_cut_short_is_one_line_and_hides_no_other_file(root):
+    for name in ("facts/events.csv", "splices.csv"):
+        (root / name).write_text((root / name).read_text() + "short,2019\n" * 30)
+    message = refusal(root)
+    assert "62 problems, the first 20:" in message
+    for name in ("events", "splices"):
+        assert f"{name}.csv: sha256:" in message
 
 
 def test_the_check_reports_the_problems_of_all_files_at_once_and_those_that_nothing_declares(root):

@@ -174,3 +174,8 @@ def test_an_attempt_returns_what_is_found_or_the_reason_also_of_what_follows_fro
     assert study.refused
     assert "2 closed firms in 1 clusters" in study.reason
     assert attempt(honest, study).reason == study.reason
+
+
+def test_one_name_is_a_name_and_not_its_letters():
+    assert Design(destinations="EBY", opened="WMT") == Design(destinations=("EBY",))
+    assert hash(Design(destinations=["EBY"])) == hash(Design(destinations=("EBY",)))

@@ -15,6 +15,7 @@ from panels import (
     joined,
     panel_of,
     random_sides,
+    rows_of,
     sides,
     sides_by_hand,
 )
@@ -37,6 +38,7 @@ from analysis.estimands.displacement import (
     toward_destinations,
     waterfalls,
 )
+from analysis.estimands.growth import effect_on_share
 from analysis.estimate import refusal
 from analysis.market import simulate
 
@@ -100,6 +102,17 @@ def test_an_absent_platform_is_said_and_its_sales_are_in_the_residual():
     moved = less.row("d7")["estimate"] - whole.row("d7")["estimate"]
     assert moved == pytest.approx(whole.row("d4")["estimate"])
     assert less.row("sum")["estimate"] == pytest.approx(100.0, abs=1e-9)
+
+
+def test_what_a_single_exposed_firm_of_other_origins_cannot_show_blanks_its_part_and_the_residuals_alone():
+    whole = displacement(sides(**sides_by_hand()), SHORT).value
+    less = displacement(sides(**rows_of(sides_by_hand(), np.arange(10) != 5)), SHORT)
+    blank = np.isin(less.terms, ["d2", "d6", "d7"])
+    assert np.isnan(less.value[blank]).all()
+    np.testing.assert_allclose(less.value[~blank], whole[~blank], atol=1e-9)
+    assert "d2, d6, d7: exposed firms of origin US against comparison firms" in less.reason
+    with pytest.raises(DesignError, match="exposed firms of origin US"):
+        effect_on_share(sides(**rows_of(sides_by_hand(), np.arange(10) != 5)), SHORT)
 
 
 # A loss that is unsure

@@ -122,13 +122,15 @@ def test_a_truth_has_a_column_where_any_is_known(known, shown):
         assert [cell[1] for cell in head] == shown
 
 
-def test_threats_are_those_that_the_event_names_and_none_of_a_simulated_market():
+def test_threats_are_those_that_the_event_names_and_none_of_the_register_in_a_simulated_market():
     register = claims.threats()
     shown = blocks.threats(register[register["threat_id"].isin(["T05", "T07"])])
     assert [row[0][1] for row in Reader(shown.html).rows[1:]] == ["T05", "T07"]
     assert blocks.threats(register.iloc[:0]).text == "The event names no threats."
     style.use("simulated", "a market")
     assert blocks.threats(register).html == ""
+    flood = pd.DataFrame([{"threat_id": "F1", "months": "June", "event": "Flood", "hits": "all", "threatens": "E1"}])
+    assert "Flood" in blocks.threats(flood).html  # which the event holds itself
 
 
 def test_hostile_text_is_text_in_cells_headers_panels_and_alternative_text():
@@ -237,11 +239,23 @@ def test_the_brief_counts_readings_claims_and_words():
     assert "Not judged in this run: C01 V3." in text
 
 
+def test_the_answer_and_the_brief_say_what_a_panel_is_said_to_be():
+    said = "Panel mine.csv: 9 firms, said to be a census. Doubtful: One is large."
+    style.use("estimate", panel=said)
+    assert said in answers.answer("It fell.", as_of="2026-11-25", title="Sales", tier="panel").html
+    assert said in answers.brief([verdict()], EVENT, panel=said).html
+
+
 def test_the_brief_names_the_reports_that_failed_beside_the_readings_that_nobody_judged():
     html = answers.brief([verdict()], EVENT, failed="05_growth_public, panel__06_shift_panel").html
     assert "failed in this run:</strong> 05_growth_public, panel__06_shift_panel." in html
     assert "Not judged in this run:" in html
     assert "failed" not in answers.brief([verdict()], EVENT).html
+
+
+def test_the_brief_says_who_claimed_also_what_gets_no_word():
+    simulated = verdict(claim="B1", claimant="Guild (its master)", provenance="simulated", market="m", tier="sim")
+    assert "By who said it: Guild (B1).</p>" in answers.brief([simulated], EVENT).html
 
 
 def test_the_brief_s_table_is_in_the_order_of_the_claims_with_margin_and_report():

@@ -9,6 +9,7 @@ import pytest
 
 from analysis.estimate import Estimate
 from analysis.exhibits import answers, blocks, charts, curves, style
+from analysis.exhibits.parts import of_estimates
 from analysis.numbers import NOT_ESTIMABLE
 from analysis.verdicts import NOT_SHOWN, Verdict
 
@@ -82,6 +83,11 @@ def test_a_dash_in_the_place_of_a_truth_or_a_grade_is_explained():
     graded = blocks.estimates(ROWS.assign(grade=["usable", "do not use", "not graded"]), "E.")
     assert ungraded not in graded.html
     assert [row[-1] for row in cells(graded)] == ["usable", "do not use", "–"]
+
+
+def test_what_has_no_interval_is_taken_away_without_a_grade():
+    rows = pd.DataFrame({"label": ["a", "b"], "conf_low": [1.0, None], "grade": "usable"})
+    assert of_estimates("estimates", "", rows).data["grade"].tolist() == ["usable", ""]
 
 
 def test_codes_become_names_as_whole_words_in_labels_and_reasons():

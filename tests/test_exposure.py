@@ -5,7 +5,7 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from analysis.errors import DesignError
+from analysis.errors import DataError, DesignError
 from analysis.estimators.exposure import exposure_effects
 from analysis.testing import redraw_closures
 
@@ -415,3 +415,26 @@ def test_the_effective_number_of_many_clusters_stands_in_for_the_exact_quantile(
     assert found.loc["slope", "std_error"] == exact.loc["slope", "std_error"]
     assert stats.t.ppf(0.975, 59) < found.loc["slope", "half_width"] < 4.0  # few clusters in truth
     assert found.loc["slope", "half_width"] == pytest.approx(exact.loc["slope", "half_width"], rel=0.5)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"exposure": 100}, DataError, "exposure as a share, from 0 to 1, .* divide per cent by 100"),
+        ({"exposure": -1}, DataError, "exposure as a share, from 0 to 1, was asked for; found -0.01"),
+        ({"before": -1}, DataError, "sales before of 0 or more were asked for; found -1 and 9 more"),
+        ({"after": np.inf}, DataError, "sales after of 0 or more were asked for; found inf"),
+        ({"bins": (0.05, 0.02)}, DesignError, r"rising edges .* found \[0.05, 0.02\]; sort them"),
+        ({"bins": (2, 5)}, DesignError, "rising edges between bins, shares above 0 and below 1"),
+    ],
+)
+def test_what_is_no_share_no_sale_and_no_rising_edge_is_refused_in_its_own_words(change, error, message):
+    given = {"before": np.ones(10), "after": np.ones(10), "exposure": np.arange(1, 11) / 100}
+    given |= {name: value if name == "bins" else given[name] * value for name, value in change.items()}
+    with pytest.raises(error, match=message):
+        exposure_effects(**given)
+
+
+def test_sales_and_exposures_of_unequal_lengths_are_refused():
+    with pytest.raises(DesignError, match=r"found shapes \(3,\), \(3,\) and \(2,\); give equal lengths"):
+        exposure_effects(np.ones(3), np.ones(3), np.ones(2) / 10)

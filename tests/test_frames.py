@@ -128,14 +128,19 @@ def changed(row: str, column: str, value) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("frame", "call", "message"),
     [
-        (long(), {"outcome": "Sales"}, r"outcome = 'Sales'; found none of that name; did you mean sales\?"),
-        (long(), {"outcome": None}, r"outcome = None; found none of that name; there are firm, month, sales"),
-        (pd.concat([long(), long()[["sales"]]], axis=1), {}, "found 2 of that name"),
+        (long(), {"outcome": "Sales"}, r"outcome = 'Sales'; found none of that name; did you mean 'sales'\?"),
+        (long(), {"outcome": None}, r"outcome = None; found none of that name; there are 'firm', 'month', 'sales'"),
+        (
+            pd.concat([long(), long()[["sales"]]], axis=1),
+            {},
+            r"outcome = 'sales'; found 2 of that name; there are 'firm',",
+        ),
+        (long().rename(columns={"sales": 2020}), {"outcome": "2020"}, r"outcome = '2020'; .*; did you mean 2020\?"),
         (changed("row 9", "sales", "1,250"), {}, r"column 'sales': a number .* found '1,250' in the row 'row 9'"),
-        (changed("row 9", "sales", np.inf), {}, r"column 'sales': finite numbers .* in the row 'row 9'"),
+        (changed("row 9", "sales", np.inf), {}, r"column 'sales': a finite number .* in the row 'row 9'"),
         (changed("row 9", "firm", None), {}, r"column 'firm': the unit of each row .* 'row 9'"),
         (changed("row 9", "month", None), {}, r"column 'month': the period of each row .* 'row 9'"),
-        (long(MONTHS.strftime("%B %Y"), None), {}, r"column 'month': months such as 2021-05 .* found '\w+ 2021' in"),
+        (long(MONTHS.strftime("%B %Y"), None), {}, r"column 'month': a month such as 2021-05 .* found '\w+ 2021' in"),
         (changed("row 9", "closed", MONTHS[1]), {}, r"'closed': one value in all rows of each firm .* 'row 9'"),
         (
             changed("row 9", "weight", 9.0),
@@ -144,7 +149,11 @@ def changed(row: str, column: str, value) -> pd.DataFrame:
         ),
         (long().assign(group=None), {"cluster": "group"}, r"column 'group': a value for each firm .* 39 more such"),
         (long()[long()["month"] != MONTHS[2]], {}, r"has 2021-04 and later ones, but no row of 2021-05; add its rows"),
-        (pd.concat([long(), long().loc[["row 9"]]]), {}, r"found 'F01' in 2021-04 in the rows 'row 9' and 'row 9'"),
+        (
+            pd.concat([long(), long().loc[["row 9"]]]),
+            {},
+            r"found 'F01' in 2021-04 in the rows at position \d+ and at position 320,",
+        ),
         (
             long(pd.date_range("2021-03-01", periods=T, freq="W"), pd.NaT),
             {},
@@ -155,7 +164,7 @@ def changed(row: str, column: str, value) -> pd.DataFrame:
         (
             long(pd.Index(np.arange(T) + 0.5)),
             {},
-            r"column 'month': whole numbers was asked for; found 3\.5 in the row 'row 123'",
+            r"column 'month': a whole number in each row was asked for; found 3\.5 in the row 'row 123'",
         ),
         (long(), {"weights": "category"}, r"column 'category': a number in each row"),
         (long(), {"covariates": ["category"]}, r"column 'category': a number in each row"),
@@ -295,3 +304,107 @@ def test_noninferiority_takes_an_estimate_with_its_degrees_of_freedom():
         analysis.noninferiority(
             analysis.synthetic_did(few, outcome="sales", unit="firm", time="month", treated="on"), margin=2.0
         )
+
+
+@pytest.mark.parametrize("covariates", [None, ["size"]])
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"scale": "log"}, "scale = 'log' was asked for; there are level, ratio"),
+        ({"scale": "levels"}, "scale = 'levels' was asked for"),
+        ({"anticipation": -1}, "anticipation = -1 was asked for; it counts periods; give 0 or more"),
+        ({"anticipation": 1.5}, r"whole number for anticipation was asked for; found 1\.5"),
+        ({"level": 95}, "level between 0.5 and 1 was asked for; found 95"),
+    ],
+)
+def test_an_option_that_means_nothing_is_refused(option, message, covariates):
+    with pytest.raises(DesignError, match=message):
+        analysis.att_gt(long(), **CALL, covariates=covariates, **option)
+
+
+@pytest.mark.parametrize("kind", ["event", "group", "group_time", "calendar", "Dynamic"])
+@pytest.mark.parametrize("covariates", [None, ["size"]])
+def test_effects_are_averaged_in_two_ways_and_no_other(kind, covariates):
+    effects = analysis.att_gt(long(), **CALL, covariates=covariates)
+    with pytest.raises(DesignError, match=f"kind = '{kind}' was asked for; there are simple, dynamic; choose one"):
+        effects.aggregate(kind)
+
+
+@pytest.mark.parametrize("covariates", [None, ["size"]])
+def test_n_is_the_number_of_treated_units_behind_a_term(covariates):
+    effects = analysis.att_gt(long(), **CALL, covariates=covariates, cluster="group")
+    assert effects.aggregate().rows["n"].tolist() == [np.isfinite(FIRST).sum()]
+    dynamic = effects.aggregate("dynamic").rows.set_index("term")["n"]
+    for month in range(-5, 4):
+        there = [(first == FIRST).sum() for first in (4, 5) if 0 <= first + month < T]
+        assert month == -1 or dynamic[str(month)] == sum(there)
+    assert effects.rows["n"].tolist() == [(first == FIRST).sum() for first in 4 + (effects.rows["group"] == MONTHS[5])]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        analysis.permutation_did,
+        lambda one, other: analysis.exposure_effects(one + 1, one + 1, other),
+        lambda one, other: analysis.att_gt(Y[:6], other * 4, weights=one + 1),
+        lambda one, other: analysis.att_gt(Y[:6], other.reset_index(drop=True)[::-1] * 4),
+        lambda one, other: analysis.att_gt(Y[:6], other * 4, weights=one + 1, covariates=np.zeros((6, 1))),
+    ],
+)
+def test_series_of_units_in_different_orders_are_refused(call):
+    one, treated = pd.Series(np.arange(6.0), list("abcdef")), pd.Series([1, 1, 0, 0, 0, 0], list("fedcba"))
+    with pytest.raises(DataError, match=r"same units in one order were asked for; .* use \w+\.reindex"):
+        call(one, treated)
+
+
+def test_series_in_one_order_count_as_their_values():
+    names = [f"F{one}" for one in range(N)]
+    before, after, held = (pd.Series(one, names) for one in (Y[:, 0], Y[:, 7], np.arange(N) % 10 / 50))
+    found = analysis.exposure_effects(before, after, held, expected=held / 2)
+    same(found, analysis.exposure_effects(*(one.to_numpy() for one in (before, after, held)), expected=held / 2))
+
+
+@pytest.mark.parametrize("never", [-1, 0])
+@pytest.mark.parametrize("covariates", [None, ["size"]])
+def test_a_code_for_never_that_is_a_date_is_named_where_nobody_is_left_to_compare_with(never, covariates):
+    frame = long(pd.Index(np.arange(T)), never)
+    with pytest.raises(DesignError, match=r"20 units have no period before treatment, .* leave their date missing"):
+        analysis.att_gt(frame, **CALL, covariates=covariates)
+
+
+@pytest.mark.parametrize("times", [MONTHS.strftime("%Y-%m"), pd.Index(np.arange(T))])
+def test_an_empty_date_is_never(times):
+    same(analysis.att_gt(long(times, ""), **CALL), by_cohort.att_gt(Y, FIRST).effects)
+
+
+def test_a_target_is_a_period_as_a_number_or_as_text_and_a_cohort_result_brings_its_average():
+    effects = analysis.att_gt(long(), **CALL)
+    named, numbered = (analysis.honest_bounds(effects, target=target) for target in (["0", "1"], [0, 1]))
+    np.testing.assert_array_equal(named.ends([1.0]), numbered.ends(1))
+    np.testing.assert_array_equal(
+        analysis.honest_bounds(effects).ends(1), analysis.honest_bounds(effects, target=0).ends(1)
+    )
+    assert analysis.noninferiority(effects, margin=2.0) == analysis.noninferiority(effects.aggregate(), margin=2.0)
+    with pytest.raises(DesignError, match="level between"):
+        analysis.synthetic_did(Y, FIRST == 4, 4, level=95)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: analysis.read_panel(long()), DataError, "path of a panel was asked for; found DataFrame; write"),
+        (
+            lambda: analysis.read_panel("a.csv", map={"home": "AMZ"}),
+            DataError,
+            "path of a map was asked for; found dict",
+        ),
+        (
+            lambda: analysis.estimate_all(long(), analysis.Design()),
+            DesignError,
+            "a Panel was asked for; found DataFrame",
+        ),
+    ],
+)
+def test_what_is_no_file_and_no_panel_is_refused_in_a_sentence(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

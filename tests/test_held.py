@@ -82,7 +82,7 @@ def test_without_zeros_nobody_is_seen_to_stop_or_to_start(panel):
     happened = growth(holed, Design())
     for found in (effect_in_parts(holed, Design()), happened):
         assert np.isnan(found[["exit", "entry"]].value).all()
-        assert "say so by `absent` in the map" in f"{found['entry']:all}"
+        assert "are not read as 0 (`absent` in the map)" in f"{found['entry']:all}"
     rows = estimate_all(holed, Design(), ["E3k_exit", "E3k_entry", "E5d_slope"]).rows
     assert rows["estimate"].isna().all()
     kinds = {name: (name, name) for name in happened.terms}

@@ -112,6 +112,11 @@ def test_a_notebook_marks_its_answer_and_ends_with_its_provenance(notebook):
         assert "verdicts.write(" in source(code(notebook)[-1])
 
 
+@pytest.mark.parametrize("notebook", [path for path in NOTEBOOKS if "Study.open" in path.read_text(encoding="utf-8")])
+def test_a_notebook_on_a_panel_names_no_claim_and_no_reading_of_one_event(notebook):
+    assert re.findall(r"\b[CV]\d+\b", notebook.read_text(encoding="utf-8")) == []
+
+
 def test_every_notebook_is_scheduled():
     assert {job.notebook.name for job in schedule.read(ROOT)} == {path.name for path in NOTEBOOKS}
 

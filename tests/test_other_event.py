@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from pypdf import PdfReader
 
+from analysis import load_estimates
 from analysis.market import simulate
 from analysis.provenance import ROOT
 from analysis.report import Exit
@@ -122,8 +123,18 @@ def test_claims_and_threats_are_those_of_the_event(reports):
     assert "They grew all the same." in brief
     assert re.findall(r"\bC\d\d\b", brief) == []
     assert "No claim gets a word" in brief
+    assert "By who said it: Guild (B1); Union (B2)." in brief
     for number in ("03", "04", "05", "06"):
-        assert re.findall(r"\b[TF]\d\b|flood", text(next(reports.glob(f"sim__{number}_*.pdf")))) == []  # of no market
+        told = text(next(reports.glob(f"sim__{number}_*.pdf")))
+        assert "The great flood" in told
+        assert re.findall(r"\bT\d\d\b|threats\.csv|claims\.csv|report 01", told) == []
+
+
+def test_no_two_rows_of_one_table_have_the_id_of_the_effect_on_growth_and_a_set_says_what_it_is(reports):
+    found = load_estimates(reports).query("table == 1 and report == 'sim__05_growth_panel'").set_index("estimand")
+    assert (found.index == "E3g").sum() == 1
+    assert found.loc["E3g_set", "interval"].startswith("set: 95% one-sided limits")
+    assert found.loc["E3g_set", "grade"] == ""
 
 
 def test_no_report_on_public_figures_is_printed_under_the_other_event(other):

@@ -40,6 +40,15 @@ def test_reports_on_the_panel_stand_beside_those_on_public_figures(published):
     stamps.assert_told_apart(published)
 
 
+def test_page_one_the_brief_and_the_manifest_say_what_the_panel_is(published, brief):
+    manifest = json.loads((published / "manifest.json").read_text(encoding="utf-8"))
+    said = manifest["panel_is"]
+    assert re.fullmatch(r"Panel own\.parquet: [\d,]+ firms, 2019-01 to 2022-06, said to be a census\.", said)
+    assert said in brief
+    for pdf in published.glob("panel__*.pdf"):
+        assert said in " ".join(PdfReader(pdf).pages[0].extract_text().split())
+
+
 def test_reports_on_a_real_panel_have_the_threats_of_the_event(published):
     for pdf in published.glob("panel__*.pdf"):
         told = " ".join(page.extract_text() for page in PdfReader(pdf).pages)

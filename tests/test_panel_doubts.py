@@ -151,6 +151,44 @@ def test_one_value_or_one_firm_with_more_than_half_of_all_sales_is_said(tmp_path
     assert read(tmp_path, [*rows("A"), *rows("B"), *rows("C")]).doubts == ()
 
 
+def test_a_rate_the_wrong_way_round_is_doubted(tmp_path):
+    others = [*rows("A"), *rows("B"), *rows("C")]
+    doubts = read(tmp_path, others, "currency: CNY\nrates: 6.9\n").doubts
+    assert [doubt.partition(":")[0] for doubt in doubts] == ["A rate of CNY is 6.90"]
+    assert "write the US dollars for one unit, such as 0.145." in doubts[0]
+    assert read(tmp_path, others, "currency: CNY\nrates: 0.145\n").doubts == ()
+    assert read(tmp_path, others, "currency: EUR\nrates: 1.18\n").doubts == ()
+
+
+def test_a_stray_month_is_told_before_the_rate_that_it_lacks(tmp_path):
+    named = "currency: CNY\nrates: {2021: 0.155}\n"
+    said = refusal(tmp_path, [*rows("A"), *rows("B"), *rows("A", months=["2091-01"])], named)
+    assert "row 10, column month: expected months without a gap of a year; found '2091-01'; correct the month" in said
+    said = refusal(tmp_path, [*rows("A"), *rows("B"), *rows("A", months=["2022-01"])], named)
+    assert "expected sales of a month with a rate for CNY; found sales of 2022-01, which has none" in said
+
+
+def test_words_that_the_map_lists_are_not_known(tmp_path):
+    lines = [*rows("A"), *rows("B", sales="NaN", months=MONTHS[:1]), *rows("B", months=MONTHS[1:])]
+    assert np.isnan(read(tmp_path, lines, "missing: [NaN, N/A]\n").sales).sum() == 1
+    assert "found 'NaN'" in refusal(tmp_path, lines)
+    assert "`missing: [NaN]`" in refusal(tmp_path, lines)
+
+
+def test_without_a_dose_closed_firms_that_go_on_selling_at_home_are_doubted_and_a_dose_settles_it(tmp_path):
+    others = [*rows("A"), *rows("B")]
+    panel = read(tmp_path, [*others, *rows("C", closed="2021-03")])
+    assert "taken for closed whole (1), for the file has no dose, went on to sell 100 per cent of" in panel.no_dose
+    assert panel.doubts == (f"Without a dose E1e is refused: {panel.no_dose}.",)
+    panel.to_parquet(tmp_path / "again.parquet")
+    assert read_panel(tmp_path / "again.parquet").no_dose == panel.no_dose
+    gone = [*rows("C", months=MONTHS[:3], closed="2021-03"), *rows("C", sales=0, months=MONTHS[3:], closed="2021-03")]
+    assert read(tmp_path, [*others, *gone]).no_dose == ""
+    dosed = [f"{line},{0.5 if ',C,' in f',{line}' else ''}" for line in [*others, *rows("C", closed="2021-03")]]
+    (tmp_path / "dosed.csv").write_text("\n".join([f"{HEADER},dose", *dosed]))
+    assert read_panel(tmp_path / "dosed.csv").no_dose == ""
+
+
 def test_a_panel_without_sales_at_home_is_refused_in_one_sentence(tmp_path):
     for lines in ([*rows("A", sales=0), *rows("B", sales=0)], [*rows("A", sales=0), *rows("B", platform="EBY")]):
         said = refusal(tmp_path, lines, "absent: missing\n")

@@ -39,6 +39,10 @@ def test_a_panel_of_one_platform_without_risk_says_what_it_cannot_show(panel, tm
     assert "the panel holds sales on AMZ alone; bring those on other platforms" in told["panel__03_closed_firms"]
     assert "the risk of firms was asked for; it is known for none of" in told["panel__04_spillovers"]
     assert "bring sales there, or name other destinations" in told["panel__06_shift_panel"]
+    assert "This panel holds Amazon alone; where sales went cannot be told" in told["panel__06_shift_panel"]
+    assert "confidence: " not in told["panel__06_shift_panel"]
+    assert "diamond" not in told["panel__05_growth_panel"]
+    assert "the truth" not in told["panel__05_growth_panel"]
     assert {found[f"C07 {reading}"]["word"] for reading in ("invest", "sell")} == {"Not testable with this data"}
     assert found["C01 V2"]["low"] is not None
 
@@ -46,8 +50,8 @@ def test_a_panel_of_one_platform_without_risk_says_what_it_cannot_show(panel, tm
 def test_a_panel_of_one_origin_has_the_reason_in_place_of_its_share(panel, tmp_path):
     alone = replace(panel, firms=panel.firms.assign(origin="CN"))
     told, found = reported(alone, tmp_path, WHOLE[1:3])
-    assert "firms of other origins not estimable with this data and not estimable with this data" in told[WHOLE[1]]
-    assert "V3: not estimable with this data. Firms of other origins than CN were asked for" in told[WHOLE[2]]
+    assert "firms of other origins not estimable with this data." in told[WHOLE[1]]
+    assert "Unchanged share: not estimable with this data. Firms of other origins than CN were" in told[WHOLE[2]]
     assert found["C01 V3"]["word"] == "Not testable with this data"
     assert found["C01 V2"]["low"] is not None
 

@@ -62,7 +62,7 @@ def test_the_map_of_an_example_needs_its_questions_answered_and_no_more(tmp_path
     file = EXAMPLES / f"{shape}.csv"
     text = propose(file)
     (tmp_path / "as_it_is.yml").write_text(text, encoding="utf-8")
-    with pytest.raises(DataError, match=r"(census|zero).*found '\?'"):
+    with pytest.raises(DataError, match=r"open: (absent, )?population; write"):
         load(tmp_path / "as_it_is.yml", Map)
     answer = ["absent: zero"] if shape == "accounts" else []
     mapped = answered(tmp_path, text, *answer)
@@ -204,6 +204,15 @@ def test_columns_that_end_in_numbers_are_no_months_and_a_share_is_no_dose(tmp_pa
     assert any(line.startswith("# not used: market_share") for line in lines)
 
 
+def test_words_for_not_known_are_proposed_and_a_month_that_stands_apart_is_asked(tmp_path):
+    frame = rows()
+    month, sales = frame.columns[list(frame).index("月份")], "销售额_usd"
+    frame.loc[0, sales], frame.loc[1, month] = "N/A", "2091-01"
+    lines = proposed(tmp_path, frame)
+    assert any(line.startswith('missing: ["N/A"]') for line in lines)
+    assert any(line.startswith("# ? 月份 has nothing between 2") and "and 2091-01" in line for line in lines)
+
+
 def test_rows_that_are_absent_raise_the_question_what_that_means(tmp_path):
     assert not any(line.startswith("absent") for line in proposed(tmp_path, rows()))
     assert 'absent: "?"' in proposed(tmp_path, rows()[lambda all_: all_.index % 7 > 0])
@@ -256,7 +265,7 @@ def test_what_is_no_table_is_refused(tmp_path):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataError, match=r"asked for; found"):
             propose(tmp_path / name)
-    with pytest.raises(DataError, match="No such file"):
+    with pytest.raises(DataError, match="found no such file; give the path"):
         propose(tmp_path / "none.csv")
 
 

@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from analysis import __main__ as command_line
-from analysis import config, data, study
+from analysis import config, data, grades, study
 from analysis.errors import DataError, DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
@@ -20,7 +20,7 @@ from analysis.market.parameters import PRESETS
 from analysis.panel import read_panel
 from analysis.provenance import ROOT
 from analysis.report import schedule
-from analysis.study import Study, estimable, inventory, printed, sentence, window
+from analysis.study import Study, by_year, estimable, inventory, printed, sentence, window
 
 EXAMPLES = ROOT / "data" / "examples"
 
@@ -47,6 +47,14 @@ def test_the_parameters_make_the_market_and_the_design(simulated):
     assert (simulated.market, simulated.mark) == ("mid_3k, seed 1", "simulated")
     assert simulated.tier == "sim"
     assert simulated.design == Design(level=0.9)
+
+
+def test_files_are_named_as_read_only_where_a_report_says_something_from_them(simulated):
+    files, event = ["claims", "readings", "threats", "audit"], simulated.event
+    assert replace(simulated, market="").read(*files) == files
+    assert simulated.read(*files) == ["claims", "readings", "audit"]
+    unasked = replace(simulated, market="", event=event.model_copy(update={"claims": {}}))
+    assert unasked.read(*files) == ["threats", "audit"]
 
 
 def test_the_truth_of_every_question_is_known(simulated):
@@ -176,6 +184,26 @@ def test_a_panel_gives_a_word_on_totals_if_it_is_a_census_or_a_sample_with_weigh
     assert [one.aside for one in told.values()] == ["", "", aside]
 
 
+def test_a_panel_with_too_many_gaps_gives_no_word_on_totals_and_says_how_many_firms_are_known(simulated):
+    own, sales = np.flatnonzero(simulated.panel.firms["origin"] == "CN"), simulated.panel.sales.copy()
+    sales[own[: len(own) // 5], 0, 32] = np.nan  # in the window
+    holed = replace(simulated, panel=replace(simulated.panel, sales=sales, doubts=("One is large: mend it.",)))
+    said = f"{len(own) - len(own) // 5:,} of {len(own):,} Chinese firms have all months that are compared"
+    told = holed.judge("growth_not_lower", effect(), **ASKED)
+    assert (told.word, told.why) == ("Not testable with this data", f"Only {said}, too few for a word on totals.")
+    assert f"{said}, 78% of them or of their sales" in holed.lines[1]
+    assert f"does not give a word on totals (C01 V1, C01 V2, C01 V3): only {said}." in replace(holed, market="").speaks
+    assert holed.caveats == ""
+    assert replace(holed, file="mine.csv").caveats == (
+        f"Panel mine.csv: {len(simulated.panel.firms):,} firms, 2019-01 to 2022-06, said to be a census, {said}. "
+        "Doubtful: One is large; what to do stands under Data in the reports on it."
+    )
+    few = simulated.panel.sales.copy()
+    few[own[:1], 0, 32] = np.nan
+    enough = replace(simulated, panel=replace(simulated.panel, sales=few))
+    assert enough.judge("growth_not_lower", effect(), **ASKED).word == "Supported"
+
+
 def test_what_the_panel_may_speak_for_names_the_readings_on_totals_or_the_line_to_write(simulated):
     assert simulated.speaks == "Population: census; the panel is simulated, so it gives no claim a word."
     for name in ("census", "sample"):
@@ -187,6 +215,18 @@ def test_what_the_panel_may_speak_for_names_the_readings_on_totals_or_the_line_t
     )
     silent = replace(other, event=other.event.model_copy(update={"claims": {"C07": None}}))
     assert "a word on totals (none is asked)" in silent.speaks
+
+
+def test_a_window_that_begins_before_the_last_wave_is_said_and_has_no_grade(simulated):
+    early = replace(simulated, design=replace(simulated.design, post_from=0, post_to=3))
+    sample = early.design.sample(early.panel)
+    still = int((sample.closed & (sample.first > sample.after.start)).sum())
+    assert sample.still_open.startswith(f"{still} of {sample.closed.sum()} closed firms were still open")
+    rows = pd.DataFrame({"id": ["E1a", "E1d"], "months": [sample.window, "12 months since closure"]})
+    assert early.graded(rows)["grade"].tolist() == [grades.TOO_EARLY, simulated.graded(rows)["grade"][1]]
+    assert early.judge("growth_not_lower", effect(), margin=2.0, kind="k").grade == ""
+    assert sample.still_open in printed(estimable(early.panel, early.design))
+    assert simulated.design.sample(simulated.panel).still_open == ""
 
 
 def test_a_word_that_a_grade_bars_names_preset_and_judge(simulated, monkeypatch):
@@ -325,6 +365,7 @@ def test_a_panel_without_closures_is_counted_but_reaches_nothing(panel):
 
 def test_the_sentence_names_firms_platforms_months_money_and_closures(panel):
     waves = panel.cohorts()
+    assert f" on Amazon, {', '.join(panel.platforms[1:])}, " in sentence(panel, {"AMZ": "Amazon"})
     said = sentence(panel)
     assert said.startswith(f"{len(panel.firms)} firms (")
     assert f" on {', '.join(panel.platforms)}, 2019-01 to 2022-06, in sim-$, simulated; " in said
@@ -381,7 +422,7 @@ def test_the_window_that_fits_is_the_part_of_the_one_asked_for_that_the_panel_ca
     fitted = Design().fitted(short)
     if fits == "none":
         assert fitted is None
-        with pytest.raises(DesignError, match="no window fits: bring 3 months before the first wave"):
+        with pytest.raises(DesignError, match="no window fits: begin in 20"):
             Design().sample(short)
     else:
         assert fitted.given == fits
@@ -446,11 +487,27 @@ def test_a_panel_that_is_too_short_is_shown_as_far_as_it_goes_and_ends_with_what
     fits = ["-p", "post_from=6", "-p", "post_to=9", "-p", "base_months=6"]
     assert said.err.endswith(f"what fits is {' '.join(fits)}\n")
     assert command_line.main(["check", "--panel", file, *fits]) == 0
-    months(panel, 22, 34).to_parquet(file)
+    months(panel, 23, 35).to_parquet(file)  # 2020-12 to 2021-11
     assert command_line.main(["check", "--panel", file]) == 2
     said = capsys.readouterr()
     assert "Window\n" in said.out
-    assert "no window fits: bring 3 months before the first wave" in said.err
+    assert "no window fits: begin in 2020-11 or earlier, or end in 2021-12 or later" in said.err
+    for start, stop in ((22, 35), (23, 36)):
+        assert Design().fitted(months(panel, start, stop)) is not None
+
+
+def test_a_panel_of_closed_firms_only_says_that_it_is_one(panel):
+    closed = panel.firms["closed_on"].notna().to_numpy()
+    alone = replace(panel, sales=panel.sales[closed], firms=panel.firms[closed])
+    with pytest.raises(DesignError, match="the panel holds closed firms only; bring others too"):
+        Design().sample(alone)
+
+
+def test_what_was_sold_at_home_is_told_by_year(panel):
+    ((title, rows),) = by_year(panel)
+    assert title == "Sales on AMZ by year"
+    assert [*rows["months"]] == [12, 12, 12, 6]
+    assert rows["million sim-$"].sum() == pytest.approx(np.nansum(panel.platform("AMZ")) / 1e6)
 
 
 @pytest.mark.parametrize("kept", ["five firms", "one platform"])

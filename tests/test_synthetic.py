@@ -474,7 +474,7 @@ ONE = np.arange(4) == 0
         (
             (PANEL, ONE, 3),
             {"method": "scm"},
-            "method 'scm' was asked for; there are 'sdid', 'sc' and 'did'; choose one",
+            "method = 'scm' was asked for; there are sdid, sc, did; choose one",
         ),
         ((PANEL.T, ONE, 3), {}, "y[unit, time] and treated[unit] were asked for; found shapes (5, 4) and (4,)"),
         ((np.where(PANEL == 7, np.nan, PANEL), ONE, 3), {}, "a balanced panel was asked for; 1 cells are missing"),
@@ -602,7 +602,7 @@ def test_conformal_inference_refuses_what_synthetic_differences_refuse():
     y, treated, _ = panel((3, 1, 5, 2))
     with pytest.raises(DesignError, match="first_post = 0 was asked for"):
         conformal(y, treated, 0)
-    with pytest.raises(DesignError, match="method 'ols' was asked for"):
+    with pytest.raises(DesignError, match="method = 'ols' was asked for"):
         conformal(y, treated, 5, method="ols")
     with pytest.raises(DesignError, match=r"a level between 0\.5 and 1 was asked for"):
         conformal(y, treated, 5, level=95)

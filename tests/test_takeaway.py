@@ -166,6 +166,15 @@ def test_estimates_of_one_name_stand_below_each_other_and_many_go_on_below():
     assert [len(panel[0][1]) for panel in many.panels()] == [5, 2]
 
 
+def test_numbers_have_the_digits_that_two_digits_of_their_error_need():
+    made = table(label=["a", "b"], estimate=[1.868, 8.5], std_error=[0.0471, 46.7], conf_low=1.776, conf_high=12.0)
+    assert made.panels()[0][1:4] == [
+        ("Effect", ["+1.868", "+8.5"]),
+        ("", ["(0.047)", "(46.7)"]),
+        ("Interval", ["[+1.776 to +12.000]", "[+1.8 to +12.0]"]),
+    ]
+
+
 def test_a_set_has_no_point_and_the_notes_say_what_a_table_is_made_of():
     made = table(
         label=["a"], estimate=[np.nan], conf_low=[-1.0], conf_high=[np.inf], level=[0.9], comparison="low_exposure"

@@ -4,12 +4,14 @@ from itertools import combinations
 from math import comb
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
 
 from analysis.errors import DesignError
+from analysis.estimate import Estimate
 from analysis.estimators.synthetic import permutation_did
 from analysis.testing import DRAWS, TestResult, assignments, largest_std_error, noninferiority, romano_wolf
 
@@ -285,7 +287,7 @@ def test_the_family_is_wrong_as_rarely_as_promised_with_few_clusters(monkeypatch
 @pytest.mark.parametrize(
     ("covariance", "message"),
     [
-        (np.diag([1.0, 0.0]), "found [1.0, 0.0]; leave out terms"),
+        (np.diag([1.0, 0.0]), "with variances [1.0, 0.0] and df inf; leave out terms"),
         (np.diag([1.0, np.nan]), "leave out terms that cannot be estimated"),
     ],
 )
@@ -293,3 +295,31 @@ def test_a_family_without_a_joint_distribution_is_refused(covariance, message):
     with pytest.raises(DesignError) as refused:
         romano_wolf(np.array([1.0, 2.0]), covariance)
     assert message in str(refused.value)
+
+
+def test_an_adjusted_p_value_is_never_below_that_of_the_test_alone():
+    for t in np.arange(0, 5, 0.1):
+        alone = romano_wolf(np.array([t]), np.eye(1))
+        assert alone["p_adjusted"][0] >= alone["p_value"][0]
+
+
+@pytest.mark.parametrize(
+    ("estimates", "covariance", "df", "message"),
+    [
+        ([1.0, np.nan], np.eye(2), 9, "finite estimates"),
+        ([1.0, 2.0], np.eye(2), -1, "and df -1.0; leave out"),
+        ([1.0, 2.0], np.eye(3), 9, r"found shapes \(2,\), \(3, 3\) and \(\)"),
+        ([1.0, 2.0], np.eye(2), [9, 9, 9], r"found shapes \(2,\), \(2, 2\) and \(3,\)"),
+        ([1.0, 2.0], None, 9, "give an Estimate, or equal lengths"),
+    ],
+)
+def test_a_family_of_other_lengths_or_without_numbers_is_refused(estimates, covariance, df, message):
+    with pytest.raises(DesignError, match=message):
+        romano_wolf(estimates, covariance, df=df)
+
+
+def test_an_estimate_is_a_family_with_its_covariance_and_degrees_of_freedom():
+    found = Estimate(estimand="both", unit="", terms=("a", "b"), value=np.array([2.5, 1.0]), covariance=np.eye(2), df=7)
+    adjusted = romano_wolf(found)
+    assert adjusted.index.tolist() == ["a", "b"]
+    pd.testing.assert_frame_equal(adjusted.reset_index(drop=True), romano_wolf(found.value, np.eye(2), df=7))

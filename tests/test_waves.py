@@ -135,7 +135,7 @@ def test_means_are_over_firms_that_still_sold_before_the_first_closure():
 def test_a_closed_firm_that_sold_nothing_a_year_before_is_counted_out():
     panel = by_hand()
     panel.sales[1, :, :26] = 0.0
-    with pytest.raises(DesignError, match="found 1 closed firms with sales in 1 clusters"):
+    with pytest.raises(DesignError, match="found closed firms with sales: 1, clusters of them by"):
         effect_on_closed(panel, Design())
     more = by_hand()
     more.firms.loc[more.firms.index[2], ["closed_on", "dose"]] = [pd.Timestamp("2021-05-01"), 1.0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -18,9 +18,7 @@ from analysis.estimands.event_study import LEADS, anticipation
 from analysis.estimands.rivals import chilling, recentred
 from analysis.estimate import Estimate
 from analysis.numbers import MARKS
-
-if TYPE_CHECKING:
-    from analysis.panel import Panel
+from analysis.panel import Panel
 
 VERBS: list[tuple[Any, dict[str, str]]] = [
     (closed_firms.effect_on_closed, {"simple": "E1a"}),
@@ -109,13 +107,28 @@ class Answers(Shown, dict[str, Estimate]):
             )
 
 
-def estimate_all(panel: Panel, design: Design, names: Collection[str] = ()) -> Answers:
-    """Ask a panel for estimands, such as "E1a", by their ids; all where none is given.
+def estimate_all(panel: Panel, design: Design, names: str | Collection[str] = ()) -> Answers:
+    """Ask a panel for estimands by their ids.
+
+    Parameters
+    ----------
+    panel : Panel
+        As :func:`analysis.read_panel` reads it.
+    design : Design
+        Which firms are compared, and when.
+    names : str or sequence of str
+        Ids such as ``"E1a"``, which the glossary explains; all where none is given.
+
+    Returns
+    -------
+    Answers
+        With `rows`, and by its id each Estimate of one term. What the panel cannot carry has the reason in place of a
+        value.
 
     Raises
     ------
     DesignError
-        If a name is unknown. What the panel cannot carry is no error: see :class:`Answers`.
+        If a name is unknown, or there is no Panel.
 
     Examples
     --------
@@ -126,18 +139,23 @@ def estimate_all(panel: Panel, design: Design, names: Collection[str] = ()) -> A
      id  estimate  conf_low  conf_high     unit reason
     E1a    -30.44    -65.78       41.4 per cent
     """
+    if not isinstance(panel, Panel):
+        raise DesignError(
+            f"a Panel was asked for; found {type(panel).__name__}; write it to a file, which analysis.read_panel reads"
+        )
+    asked = {names} if isinstance(names, str) else set(names)
     known = {
         name.format(**words): (verb, term.format(**words))
         for verb, terms in VERBS
         for term, name in terms.items()
         for words in filled(name, panel.platforms, design)
     }
-    if unknown := set(names) - set(known):
+    if unknown := asked - set(known):
         raise DesignError(
             f"{', '.join(sorted(unknown))} was asked for; there are {', '.join(known)}; name one of these"
         )
-    asked = {name: known[name] for name in known if not names or name in names}
-    made = {verb: attempt(verb, panel, design) for verb in dict.fromkeys(verb for verb, _ in asked.values())}
+    chosen = {name: known[name] for name in known if not asked or name in asked}
+    made = {verb: attempt(verb, panel, design) for verb in dict.fromkeys(verb for verb, _ in chosen.values())}
     rows = catalogue(panel.platforms, design)
-    found = {name: _named(made[verb][term], name) for name, (verb, term) in asked.items()}
+    found = {name: _named(made[verb][term], name) for name, (verb, term) in chosen.items()}
     return Answers(found, {name: rows[name]["label"] for name in found})

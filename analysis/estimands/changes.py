@@ -7,7 +7,7 @@ between worlds of a simulated market it is the truth.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -39,6 +39,8 @@ class Changes:
         The other platforms, and those of them to which closed firms are said to have gone.
     sold : float64[2, 2]
         Sales at home before and after (rows) of the origin and of others (columns).
+    lacking : mapping of bool to str
+        Why exposed firms, by whether they are of the origin, cannot be compared; they have no cells.
     """
 
     estimate: Estimate
@@ -47,6 +49,7 @@ class Changes:
     away: tuple[str, ...]
     destinations: tuple[str, ...]
     sold: Floats
+    lacking: Mapping[bool, str] = field(default_factory=dict)
 
     def total(self, values: Any) -> Total:
         """Return ``total(set, platforms, own=None)``, which adds up some cells of `values`; `own` restricts origins."""
@@ -87,7 +90,7 @@ def totals(
     )
 
 
-def estimated(panel: Panel, design: Design, *, own: bool = False, home: bool = False) -> Changes:
+def estimated(panel: Panel, design: Design, *, own: bool = False, home: bool = False, in_part: bool = False) -> Changes:
     """Compare closed and exposed firms with the growth of the comparison firms, platform by platform.
 
     The counterfactual of a set is its sales before times the growth of the comparison firms of the same origin on the
@@ -106,6 +109,8 @@ def estimated(panel: Panel, design: Design, *, own: bool = False, home: bool = F
         Firms of the design's origin alone.
     home : bool
         The home platform alone: a firm whose sales elsewhere are not known answers too.
+    in_part : bool
+        Whether exposed firms may be `lacking`, which is else refused.
 
     Returns
     -------
@@ -119,7 +124,10 @@ def estimated(panel: Panel, design: Design, *, own: bool = False, home: bool = F
         If no firm is known on all platforms, nobody is closed or to compare with, or a set is a single cluster.
     """
     sample = design.sample(panel)
-    return sample.once(("changes", own, home), lambda: _estimated(sample, own, home))
+    found = sample.once(("changes", own, home), lambda: _estimated(sample, own, home))
+    if found.lacking and not in_part:
+        raise DesignError("; ".join(found.lacking.values()))
+    return found
 
 
 def _estimated(sample: Sample, own: bool, home: bool) -> Changes:
@@ -151,20 +159,26 @@ def _estimated(sample: Sample, own: bool, home: bool) -> Changes:
     origin, is_own = sample.origin[known], sample.is_own[known]
     code = sample.mixed_cluster[known]
     cells: list[tuple[What, bool, str]] = []
-    names, values, moved, fewest = [], [], [], []
+    names, values, moved, fewest, lacking = [], [], [], [], dict[bool, str]()
     what: What
     for what, mask, pairs in (("closed", closed, sides), ("exposed", exposed, [(exposed, pool)])):
         for number in np.unique(origin[mask]):
             label = panel.firms["origin"].iloc[known[origin == number][0]]
             here = [(np.flatnonzero(a & (origin == number)), np.flatnonzero(b & (origin == number))) for a, b in pairs]
             here = [pair for pair in here if len(pair[0])]
-            who = f"{what} firms of origin {label}"
-            change, by_cluster, df = _against(before, after, here, code, who, platforms)
+            who, mine = f"{what} firms of origin {label}", bool(is_own[origin == number][0])
+            try:
+                change, by_cluster, df = _against(before, after, here, code, who, platforms)
+            except DesignError as refused:
+                if what == "closed":
+                    raise
+                lacking[mine] = str(refused)
+                continue
             if what == "exposed":
                 gone = np.flatnonzero(dated & (origin == number))
                 came, by = _newcomers(before, after * ~incumbent[:, np.newaxis], gone, here[0][1], code)
                 change, by_cluster = change - came, by_cluster - by
-            cells += [(what, bool(is_own[origin == number][0]), platform) for platform in platforms]
+            cells += [(what, mine, platform) for platform in platforms]
             names += [f"{what} {label} {platform}" for platform in platforms]
             values.append(change)
             moved.append(by_cluster)
@@ -187,7 +201,7 @@ def _estimated(sample: Sample, own: bool, home: bool) -> Changes:
             "stopped_left_out": int((dated & incumbent & ~closed).sum()),
         },
     )
-    return Changes(sample.mark(estimate), cells, platforms[0], platforms[1:], design.destinations, sold)
+    return Changes(sample.mark(estimate), cells, platforms[0], platforms[1:], design.destinations, sold, lacking)
 
 
 def _against(

@@ -79,8 +79,9 @@ def _effect_on_closed(sample: Sample, where: Where) -> Estimate:
     answering = np.concatenate([wave.closed for wave in seen])
     if (count := len(np.unique(sample.cluster[answering]))) < 2:
         raise DesignError(
-            f"an effect on closed firms with its error was asked for; found {len(answering)} closed firms with sales "
-            f"in {count} clusters by {design.cluster}; two are the fewest: use ranks among comparison firms instead"
+            f"an effect on closed firms with its error was asked for; found closed firms with sales: "
+            f"{len(answering)}, clusters of them by {design.cluster}: {count}; two are the fewest: use ranks among "
+            "comparison firms instead"
         )
     name, n = effect_name(design, where), len(answering)
     if not y[answering, 1].any():
@@ -208,8 +209,10 @@ def damage_multiple(panel: Panel, design: Design) -> Estimate:
     Raises
     ------
     DesignError
-        As :func:`effect_on_closed`, and if closed firms sold nothing at home.
+        As :func:`effect_on_closed`, and if doses are not known or closed firms sold nothing at home.
     """
+    if panel.no_dose:
+        raise DesignError(f"what the closed accounts alone had sold was asked for; {panel.no_dose}")
     loss, sample = effect_on_closed(panel, design), design.sample(panel)
     base = panel.sales[:, :, sample.base]
     firms = sample.closed & ~np.isnan(base).any(axis=(1, 2))
@@ -368,7 +371,7 @@ def a_year_early(panel: Panel, design: Design, firms: Bools) -> tuple[Panel, Des
         If the panel does not reach back far enough.
     """
     sample = design.sample(panel)
-    if min(sample.base.start - 12, sample.before.start - 12) < 0:
+    if sample.no_placebo:
         raise DesignError(
             f"closures a year early were asked for; they need {12 + design.base_months} months before the first wave "
             f"in {panel.months[sample.base.stop]}, and the window a year before; the panel begins in "

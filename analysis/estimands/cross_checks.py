@@ -6,7 +6,7 @@ firms is the ratio of their sums, of which E1a is made, and an effect is per cen
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import pandas as pd
 from analysis.errors import DesignError
 from analysis.estimands.closed_firms import HEADLINE, Where, effect_on_closed, sales_on, waves
 from analysis.estimands.design import Design, Sample, attempt, in_rows, low_exposure
+from analysis.estimands.event_study import FEWEST
 from analysis.estimate import Bools, Estimate, Floats, Ints
 from analysis.estimators.cross_checks import doubly_robust, imputation
 
@@ -45,11 +46,15 @@ class _Answering:
         """Return the first treated period of each row, the same for all closed firms."""
         return np.where(self.closed, float(period), np.inf)
 
+    @property
+    def clusters(self) -> int:
+        """Clusters of closed firms."""
+        return len(np.unique(self.sample.cluster[self.firm[self.closed]]))
+
     def mark(self, found: Estimate, name: str, **details: Any) -> Estimate:
         """Turn into per cent; Student's interval, with a degree of freedom less than clusters of closed firms."""
-        clusters = len(np.unique(self.sample.cluster[self.firm[self.closed]]))
         return self.sample.mark(
-            found, estimand=f"{HEADLINE[self.where]}, {name}", df=clusters - 1, details=details
+            found, estimand=f"{HEADLINE[self.where]}, {name}", df=self.clusters - 1, details=details
         ).exp()
 
 
@@ -117,7 +122,8 @@ def imputed_effect(panel: Panel, design: Design, *, where: Where = "all") -> Est
     Returns
     -------
     Estimate
-        As :func:`analysis.estimands.closed_firms.effect_on_closed`; ``details["months"]``: those of the fit, in words.
+        As :func:`analysis.estimands.closed_firms.effect_on_closed`, without an interval where fewer than `FEWEST`
+        clusters were closed, for it would be too narrow; ``details["months"]``: those of the fit, in words.
 
     Raises
     ------
@@ -136,7 +142,11 @@ def imputed_effect(panel: Panel, design: Design, *, where: Where = "all") -> Est
         cluster=sample.cluster[rows.firm],
         level=design.level,
     )
-    return rows.mark(found, "imputed", months=sample.months(fitted))
+    made = rows.mark(found, "imputed", months=sample.months(fitted))
+    if rows.clusters >= FEWEST or made.refused:
+        return made
+    why = f"closed firms of {rows.clusters} clusters; fewer than {FEWEST} are too few for an interval by imputation"
+    return replace(made, covariance=np.full((1, 1), np.nan), limits=None, by_cluster=None, reason=why)
 
 
 def cross_checks(panel: Panel, design: Design, *, where: Where = "all") -> pd.DataFrame:

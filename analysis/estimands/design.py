@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 import numpy as np
 import pandas as pd
 
-from analysis.errors import DesignError, whole_number
+from analysis.errors import DesignError, check_choice, whole_number
 from analysis.estimate import Bools, Estimate, Floats, Ints, refusal
 from analysis.estimators.power import detectable
 from analysis.numbers import span
@@ -83,10 +83,10 @@ class Design:
     def __post_init__(self) -> None:
         """Refuse words and numbers that mean nothing."""
         for name, allowed in (("comparison", get_args(Comparison)), ("cluster", get_args(Cluster))):
-            if (value := getattr(self, name)) not in allowed:
-                raise DesignError(
-                    f"a design with {name} = {value!r} was asked for; there are {', '.join(allowed)}; choose one"
-                )
+            check_choice(name, getattr(self, name), allowed)
+        for name in ("destinations", "opened"):
+            codes = getattr(self, name)
+            object.__setattr__(self, name, (codes,) if isinstance(codes, str) else tuple(codes))
         first, last = whole_number("post_from", self.post_from), whole_number("post_to", self.post_to)
         if not 0 <= first <= last or whole_number("base_months", self.base_months) < 1:
             raise DesignError(
@@ -182,6 +182,18 @@ class Sample:
     def months(self, part: slice) -> str:
         """Return the first and last of some months, in words."""
         return f"{self.panel.months[part.start]} to {self.panel.months[part.stop - 1]}"
+
+    @property
+    def still_open(self) -> str:
+        """How many closed firms the window saw open, in a sentence; empty where all were closed before it."""
+        count = int((self.months_closed[self.closed] < 1).sum())
+        return f"{count} of {self.closed.sum()} closed firms were still open in part of the window." if count else ""
+
+    @property
+    def no_placebo(self) -> str:
+        """That there is no year without closures before the first wave to try a design on, in words, where so."""
+        short = min(self.base.start, self.before.start) < 12
+        return "the panel is too short for a placebo year" if short else ""
 
     @property
     def home(self) -> Floats:
@@ -293,8 +305,11 @@ def _sample(panel: Panel, design: Design) -> Sample:
     start, stop = wave + design.post_from, wave + design.post_to + 1
     if start - 12 < 0 or stop > length or wave < design.base_months:
         fitted = design.fitted(panel)
-        more = f"{FEWEST_BASE} months before the first wave, and one from it on that the panel holds a year earlier too"
-        remedy = f"what fits is {fitted.given}" if fitted else f"no window fits: bring {more}"
+        last = min(LATEST, 11 - design.anticipation)  # month that a window may reach
+        begin = panel.months[wave] - max(FEWEST_BASE, 12 - min(last, length - 1 - wave))
+        end = f", or end in {panel.months[wave] + 12 - wave} or later" if FEWEST_BASE <= wave >= 12 - last else ""
+        more = f"no window fits: begin in {begin} or earlier{end}"
+        remedy = f"what fits is {fitted.given}" if fitted else more
         raise DesignError(
             f"months {design.post_from} to {design.post_to} after the first wave in {panel.months[wave]}, a year "
             f"before them and {design.base_months} base months were asked for; the panel runs from {panel.months[0]} "
@@ -326,6 +341,10 @@ def _comparison(panel: Panel, design: Design, first: Floats, never_closed: Bools
         return np.asarray(never_closed & hit[category])
     if design.comparison == "low_exposure":
         found = never_closed & (np.nan_to_num(exposure, nan=np.inf) < design.low)
+        if not never_closed.any():
+            raise DesignError(
+                "firms that were never closed were asked for; the panel holds closed firms only; bring others too"
+            )
         if not found.any():
             lowest = np.fmin.reduce(exposure[never_closed], initial=np.inf)
             seen = f"the lowest is {lowest:.3g}" if np.isfinite(lowest) else "it is known for none"

@@ -31,8 +31,9 @@ def amounts(changes: Changes) -> Estimate:
 
     "d1", "d2": home sales of exposed firms, of the origin and of others; "d3", "d4": closed firms on the destinations;
     "d5": closed firms on all other platforms; "d6": exposed firms off the home platform; "d7": what is left; "sum",
-    which is L. A part whose platform or firms are not there is NaN, and its sales are in d7. "there": d3 and d4
-    together; and closed firms on each other platform, by its code.
+    which is L. A part whose platform or firms are not there is NaN, and its sales are in d7; one whose firms cannot be
+    compared is NaN too, and so are the residuals. "there": d3 and d4 together; and closed firms on each other platform,
+    by its code.
     """
     home, away = changes.home, changes.away
     there = [name for name in changes.destinations if name in away]
@@ -40,7 +41,9 @@ def amounts(changes: Changes) -> Estimate:
     moved |= {"d5": [name for name in away if name not in there], "there": there, **{name: [name] for name in away}}
     nowhere = [name for name in ("d3", "d4", "d5") if not moved.get(name)] + ["d6"] * (not away)
     exposed = {own for what, own, _ in changes.cells if what == "exposed"}
-    nobody = [name for name, own in RIVALS.items() if own not in exposed]
+    apart = {name: changes.lacking[own] for name, own in RIVALS.items() if own in changes.lacking}
+    nobody = [name for name, own in RIVALS.items() if own not in exposed and name not in apart]
+    blank = [*nobody, *nowhere, *apart, *(RESIDUALS if apart else ()), *([] if there else ["there"])]
 
     def formula(total: Total) -> dict[str, Any]:
         rivals = {name: total("exposed", [home], own=own) for name, own in RIVALS.items()}
@@ -48,14 +51,11 @@ def amounts(changes: Changes) -> Estimate:
         parts = rivals | dict.fromkeys(("d3", "d4"), 0.0) | closed | {"d6": total("exposed", away)}
         lost = -total("closed", [home])
         left = lost - sum(rivals.values()) - total("closed", away) - parts["d6"]
-        return (
-            parts
-            | dict.fromkeys([*nobody, *nowhere, *([] if there else ["there"])], np.nan)
-            | {"d7": left, "sum": lost}
-        )
+        return parts | {"d7": left, "sum": lost} | dict.fromkeys(blank, np.nan)
 
     reasons = [f"{name}: no firm of {'the origin' if RIVALS[name] else 'other origins'} is exposed" for name in nobody]
     reasons += [f"{', '.join(nowhere)}: no such platform in the data, so d7 holds its sales"] if nowhere else []
+    reasons += [f"{', '.join([name, *RESIDUALS])}: {why}" for name, why in apart.items()]
     return changes.transform(formula, estimand="E4c", unit=changes.estimate.unit, reason="; ".join(reasons))
 
 
@@ -108,13 +108,17 @@ def _fieller(
 def waterfalls(found: Estimate, words: Mapping[str, str], true: Mapping[str, float]) -> dict[str, Any]:
     """Return :func:`displacement` to draw, and the true parts where they are known and anything was lost.
 
+    Residuals are drawn as their bounds, and not at all in a panel of the home platform alone, where they are all else.
     `words` are the names of the terms in print, "sum" the last of them; `true` holds true values by term.
     """
     *parts, total = words
     known = {words[name]: true[name] for name in parts if name in true}
     truth = {"Truth": steps(known, words[total])} if sum(known.values()) > 0 else {}
-    seen = found if found.refused else found.rows.replace({"term": dict(words)}).dropna(subset="estimate")
-    return {"As estimated": seen} | truth
+    if found.refused:
+        return {"As estimated": found} | truth
+    seen = found.rows.assign(bounds=found.rows["term"].isin(RESIDUALS))
+    seen = seen[seen["estimate"].notna() & ~(seen["bounds"] & np.isnan(found["d6"].value[0]))]
+    return {"As estimated": seen.replace({"term": dict(words)})} | truth
 
 
 def displacement(panel: Panel, design: Design) -> Estimate:
@@ -171,7 +175,7 @@ def relocation(panel: Panel, design: Design) -> Estimate:
 
 def _changes(panel: Panel, design: Design, what: str, *, home: bool = False) -> Changes:
     low_exposure(panel, design, what)
-    return estimated(panel, design, home=home)
+    return estimated(panel, design, home=home, in_part=True)
 
 
 def proportional(sold: Floats, closed: Bools, own: Bools) -> Floats:
@@ -312,7 +316,7 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
             f"a shift to {', '.join(design.destinations)} was asked for; the panel has {', '.join(panel.platforms)}; "
             "bring sales there, or name other destinations"
         )
-    sales = attempt(lambda: shares_of_loss(estimated(panel, design))["there"])
+    sales = attempt(lambda: shares_of_loss(estimated(panel, design, in_part=True))["there"])
     if sales.refused:
         sales = replace(sales, unit="per cent of L")
     before, after = ((panel.sales[:, :, part] > 0).mean(axis=2) for part in (sample.before, sample.after))

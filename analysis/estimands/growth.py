@@ -311,21 +311,21 @@ def effect_in_parts(panel: Panel, design: Design, *, common: Range = NOTHING) ->
     found = replace(
         found, columns={"set_low": found.ends[0] + common[0] * weight, "set_high": found.ends[1] + common[1] * weight}
     )
-    return _seen_to_move(found, sold, sells)
+    return _seen_to_move(found, exposed & sold, exposed & sells)
 
 
 def _seen_to_move(found: Estimate, sold: Bools, sells: Bools) -> Estimate:
     """Refuse "exit" where no firm is seen to stop, and "entry" where none is seen to start, as in a file without 0.
 
-    `sold`, `sells`: bool[firm], in the window a year before and in the window.
+    `sold`, `sells`: bool[firm], in the window a year before and in the window, of the firms asked about.
     """
     moves = {"exit": sold & ~sells, "entry": sells & ~sold}
     still = [name for name, firms in moves.items() if not firms.any()]
     if not still:
         return found
     why = (
-        f"{' and '.join(still)}: no firm sold in one of both windows and nothing, 0, in the other; if rows are absent "
-        "where nothing was sold, say so by `absent` in the map"
+        f"{' and '.join(still)}: no firm that is asked about sold in one of both windows and nothing, 0, in the other: "
+        "each sold in both, or rows are absent where nothing was sold and are not read as 0 (`absent` in the map)"
     )
     return found.without(np.isin(found.terms, still), "; ".join(filter(None, (found.reason, why))))
 

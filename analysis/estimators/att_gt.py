@@ -11,15 +11,27 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from analysis.display import Shown
-from analysis.errors import DesignError
-from analysis.estimate import NOTHING_LEFT, Bools, Estimate, Floats, Ints, Labels, effective, rows_by, slopes
+from analysis.errors import DesignError, check_choice, whole_number
+from analysis.estimate import (
+    NOTHING_LEFT,
+    Bools,
+    Estimate,
+    Floats,
+    Ints,
+    Labels,
+    effective,
+    refuse_other_order,
+    rows_by,
+    slopes,
+)
+from analysis.testing import check_level
 
 __all__ = ["Group", "GroupTime", "att_gt"]
 __dir__ = __all__.copy
@@ -91,7 +103,8 @@ class GroupTime(Shown):
         if not (self.cells[1] >= 0).any():
             raise DesignError(
                 f"effects against never treated units were asked for; {self.counts['units']} units are left in "
-                f"{len(self.groups)} groups and no treated group has a comparison; add untreated units"
+                f"{len(self.groups)} groups and no treated group has a comparison; "
+                f"{why_early(self.counts.get('dropped_always_treated', 0))}add untreated units"
             )
 
     @cached_property
@@ -132,7 +145,6 @@ class GroupTime(Shown):
             "effect on the treated by cohort and period",
             [f"g={one} t={other}" for one, other in zip(group, time, strict=True)],
             place,
-            n=treated + comparison,
             columns=columns | {"n_treated": treated, "n_comparison": comparison},
         )
 
@@ -145,8 +157,9 @@ class GroupTime(Shown):
         Raises
         ------
         DesignError
-            If no cell has a comparison, or on the ratio scale none of those treated sold anything.
+            If `kind` is neither, no cell has a comparison, or on the ratio scale none of those treated sold anything.
         """
+        check_choice("kind", kind, ("simple", "dynamic"))
         usable, seen, _ = self._totals()
         found = usable & (seen > 0) if self.scale == "ratio" else usable  # log 0 is no effect
         event = self.cells[3] - self.cells[2]
@@ -158,8 +171,7 @@ class GroupTime(Shown):
             raise DesignError(
                 f"the {kind} effect was asked for; none of {len(event)} cells has a comparison; widen the window"
             )
-        n = np.bincount(place[usable & (place >= 0)], minlength=len(terms))
-        return self._estimate(f"{kind} effect on the treated", terms, place, n=n)
+        return self._estimate(f"{kind} effect on the treated", terms, place)
 
     def _totals(self) -> tuple[Bools, Floats, Floats]:
         """Return which cells have a comparison, their totals, and what these would have been, float64[cell].
@@ -190,6 +202,8 @@ class GroupTime(Shown):
         """Average the cells of each term; `place` is int64[cell], the number of the term or -1."""
         usable, seen, without = self._totals()
         kept = np.flatnonzero(usable & (place >= 0))
+        term, treated = np.unique([place[kept], self.cells[0, kept]], axis=1)  # each group once
+        n = np.bincount(term, np.array([len(group.rows) for group in self.groups])[treated], len(terms))
         units = self.sums[self.cells[0], -1]
         totals = (seen, without) if self.scale == "ratio" else (seen - without, units)
         means = _Means(self, place[kept], self.cells[:, kept], np.array([one[kept] for one in totals]), len(terms))
@@ -204,6 +218,7 @@ class GroupTime(Shown):
             unit="units of y" if self.scale == "level" else "log points",
             terms=tuple(terms),
             value=value,
+            n=n.astype(np.int64),
             by_cluster=moved,
             covariance=covariance,
             df=df,
@@ -395,6 +410,20 @@ class _Means:
         return np.asarray(moved)
 
 
+def check_options(scale: str, anticipation: int, level: float) -> None:
+    """Refuse a scale that there is not, anticipation that is no count, and a level that is none."""
+    check_choice("scale", scale, get_args(Scale))
+    if whole_number("anticipation", anticipation) < 0:
+        raise DesignError(f"anticipation = {anticipation} was asked for; it counts periods; give 0 or more")
+    check_level(level)
+
+
+def why_early(dropped: int) -> str:
+    """Return the clause of a message about units that were dropped since they are treated from the start."""
+    found = f"{dropped} units have no period before treatment, and so are dropped: if they are never treated, "
+    return f"{found}leave their date missing, in arrays infinite; " if dropped else ""
+
+
 def att_gt(
     y: Floats,
     first_treated: Floats,
@@ -433,14 +462,14 @@ def att_gt(
     Returns
     -------
     GroupTime
-        With `effects`, an Estimate, and ``.aggregate()``. Errors are of the cluster jackknife (CV3), with degrees of
-        freedom of :func:`analysis.estimate.effective`. A cell without comparison is NaN, never zero; one that rests on
-        one cluster has no error.
+        With `effects`, an Estimate, and ``.aggregate()``; `n` is the number of treated units behind each term. Errors
+        are of the cluster jackknife (CV3), with degrees of freedom of :func:`analysis.estimate.effective`. A cell
+        without comparison is NaN, never zero; one that rests on one cluster has no error.
 
     Raises
     ------
     DesignError
-        If shapes disagree, nobody is treated, or nobody can be compared.
+        If shapes disagree, an option is not one of those above, nobody is treated, or nobody can be compared.
 
     References
     ----------
@@ -449,6 +478,8 @@ def att_gt(
     and Statistics 88, 641-658, for the ratio scale. MacKinnon, J. G., Nielsen, M. O. and Webb, M. D. (2023), Fast and
     reliable jackknife and bootstrap methods for cluster-robust inference, Journal of Applied Econometrics 38, 671-694.
     """
+    check_options(scale, anticipation, level)
+    refuse_other_order(y=y, first_treated=first_treated, weights=weights, cluster=cluster, strata=strata)
     y, first = np.asarray(y, dtype=float), np.asarray(first_treated, dtype=float)
     if y.ndim != 2 or first.shape != (len(y),) or np.isnan(first).any():
         raise DesignError(

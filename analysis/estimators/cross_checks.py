@@ -8,15 +8,15 @@ are absorbed in closed form, on a balanced panel.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.errors import DesignError
-from analysis.estimate import Bools, Estimate, Floats, Ints, Labels, slopes, sum_by
-from analysis.estimators.att_gt import Scale
+from analysis.errors import DesignError, check_choice
+from analysis.estimate import Bools, Estimate, Floats, Ints, Labels, refuse_other_order, slopes, sum_by
+from analysis.estimators.att_gt import Scale, check_options, why_early
 
 __all__ = ["doubly_robust", "imputation"]
 __dir__ = __all__.copy
@@ -101,7 +101,7 @@ def doubly_robust(
     219, 101-122. Callaway, B. and Sant'Anna, P. H. C. (2021), Difference-in-differences with multiple time periods,
     Journal of Econometrics 225, 200-230.
     """
-    units = _units(y, first_treated, covariates, scale, anticipation, weights, cluster)
+    units = _units(y, first_treated, covariates, scale, anticipation, weights, cluster, level)
     base = units.first - 1 - anticipation
     terms, among = _terms(kind, units.first, np.arange(units.y.shape[1]) != base[:, np.newaxis])
     moved = np.zeros((3, len(units.y), len(terms)))
@@ -151,7 +151,7 @@ def imputation(
     Borusyak, K., Jaravel, X. and Spiess, J. (2024), Revisiting event-study designs: robust and efficient estimation,
     Review of Economic Studies 91, 3253-3285.
     """
-    units = _units(y, first_treated, covariates, scale, anticipation, weights, cluster)
+    units = _units(y, first_treated, covariates, scale, anticipation, weights, cluster, level)
     width = units.y.shape[1]
     ends = np.append(units.first - anticipation, width)  # the last is of the never treated, cohort -1
     terms, among = _terms(kind, units.first, np.arange(width) >= ends[:-1, np.newaxis])
@@ -175,7 +175,10 @@ def _units(
     anticipation: int,
     weights: Floats | None,
     cluster: Labels | None,
+    level: float,
 ) -> _Units:
+    check_options(scale, anticipation, level)
+    refuse_other_order(y=y, first_treated=first_treated, covariates=covariates, weights=weights, cluster=cluster)
     y, first = np.asarray(y, dtype=float), np.asarray(first_treated, dtype=float)
     x = np.empty((len(y), 0)) if covariates is None else np.asarray(covariates, dtype=float)
     weight = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=float)
@@ -201,7 +204,8 @@ def _units(
     if not len(periods) or not (cohort < 0).any():
         raise DesignError(
             f"effects against never treated units were asked for; of {int(keep.sum())} units that can be used "
-            f"{int((cohort >= 0).sum())} are treated and {int((cohort < 0).sum())} never; add units or widen the window"
+            f"{int((cohort >= 0).sum())} are treated and {int((cohort < 0).sum())} never; "
+            f"{why_early(int((~late).sum()))}add units or widen the window"
         )
     code, labels = pd.factorize(np.flatnonzero(keep) if cluster is None else np.asarray(cluster)[keep])
     counts = {
@@ -217,6 +221,7 @@ def _units(
 
 def _terms(kind: Kind, first: Ints, shown: Bools) -> tuple[tuple[str, ...], Floats]:
     """Return names, and which cells each is made of, float64[cohort, time, term], of those shown[cohort, time]."""
+    check_choice("kind", kind, get_args(Kind))
     event = np.arange(shown.shape[1]) - first[:, np.newaxis]
     key = {"simple": np.zeros_like(event), "dynamic": event, "group_time": np.arange(event.size).reshape(event.shape)}
     shown = shown & (event >= 0) if kind == "simple" else shown

@@ -21,8 +21,8 @@ from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from analysis.errors import DesignError
-from analysis.estimate import Estimate, Floats, Ints, Labels, sum_by
+from analysis.errors import DataError, DesignError
+from analysis.estimate import Estimate, Floats, Ints, Labels, refuse_other_order, sum_by
 from analysis.testing import TIE, check_level
 
 __all__ = ["exposure_effects"]
@@ -87,8 +87,11 @@ def exposure_effects(
 
     Raises
     ------
+    DataError
+        If sales are negative or not finite, or an exposure is no share.
     DesignError
-        If fewer than two units have known sales and an exposure, or exposure does not vary.
+        If shapes disagree, bins do not rise, fewer than two units have known sales and an exposure, or exposure does
+        not vary.
 
     Notes
     -----
@@ -112,6 +115,9 @@ def exposure_effects(
     """
     check_level(level)
     others, edges = dict(covariates or {}), np.asarray(bins, dtype=float)
+    refuse_other_order(before=before, after=after, exposure=exposure, category=category, expected=expected, **others)
+    before, after, exposure = (np.asarray(values, dtype=float) for values in (before, after, exposure))
+    _refuse_wrong(before, after, exposure, edges)
     recentre = expected is not None or redrawn is not None
     if others and recentre:
         raise DesignError(
@@ -122,7 +128,7 @@ def exposure_effects(
     names = [f"{100 * low:g} to {100 * high:g} %" for low, high in pairwise(edges)]
     names += [*(f"above {100 * edge:g} %" for edge in edges[-1:]), "slope", "average", *others]
     names += ["recentred slope"] * recentre
-    usual, statistics = np.zeros(len(used)) if expected is None else expected[used], {}
+    usual, statistics = np.zeros(len(used)) if expected is None else np.asarray(expected, dtype=float)[used], {}
     if redrawn is not None:
         usual = _expected(units.exposure, redrawn, used) if expected is None else usual
         statistics = _statistics(units, usual, redrawn, used)
@@ -233,6 +239,31 @@ def _t_statistics(part: _Cells) -> tuple[float, float]:
     by_cluster = np.bincount(part.cluster, weights=_unexpected(part, 0.0)[1])
     spread = np.linalg.norm(by_cluster)
     return float(slope[0] / error) if error > 0 else np.inf, float(by_cluster.sum() / spread) if spread > 0 else 0.0
+
+
+def _refuse_wrong(before: Floats, after: Floats, exposure: Floats, edges: Floats) -> None:
+    """Refuse sales and exposures that cannot be what they are said to be, and edges in another order."""
+    if before.ndim != 1 or not before.shape == after.shape == exposure.shape:
+        raise DesignError(
+            "sales before and after and an exposure of each unit were asked for; found shapes "
+            f"{before.shape}, {after.shape} and {exposure.shape}; give equal lengths"
+        )
+    for name, sales in (("before", before), ("after", after)):
+        if (wrong := (sales < 0) | np.isinf(sales)).any():
+            raise DataError(
+                f"sales {name} of 0 or more were asked for; found {sales[wrong][0]:g} and {wrong.sum() - 1:,} more "
+                "that are not; correct them, or leave them missing"
+            )
+    if (wrong := (exposure < -TIE) | (exposure > 1 + TIE)).any():
+        raise DataError(
+            f"exposure as a share, from 0 to 1, was asked for; found {exposure[wrong][0]:g} and {wrong.sum() - 1:,} "
+            "more that are none; divide per cent by 100, or leave such units out"
+        )
+    if edges.ndim != 1 or not (np.diff(edges) > 0).all() or not ((edges > 0) & (edges < 1)).all():
+        raise DesignError(
+            f"rising edges between bins, shares above 0 and below 1, were asked for; found {edges.tolist()}; sort "
+            "them, each once"
+        )
 
 
 def _units(

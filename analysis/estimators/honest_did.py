@@ -73,15 +73,15 @@ class Bounds(Shown):
     unit: str = "units of the estimates"
     provenance: str = "estimate"
 
-    def ends(self, sensitivity: Sequence[float] | Floats) -> Floats:
-        """Return the interval for each M-bar, float64[sensitivity, 2], in the estimates' unit.
+    def ends(self, sensitivity: float | Sequence[float] | Floats) -> Floats:
+        """Return the interval for one M-bar or each, float64[sensitivity, 2], in the estimates' unit.
 
         Raises
         ------
         DesignError
             If a sensitivity is negative or not finite.
         """
-        values = np.asarray(sensitivity, dtype=float)
+        values = np.atleast_1d(np.asarray(sensitivity, dtype=float))
         if not np.isfinite(values).all() or (values < 0).any():
             raise DesignError(
                 f"sensitivities of 0 or more were asked for; found {values.tolist()}; give finite bounds on the "

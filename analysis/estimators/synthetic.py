@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import comb
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from scipy.optimize import nnls
 
-from analysis.errors import DesignError, whole_number
-from analysis.estimate import Bools, Estimate, Floats
+from analysis.errors import DesignError, check_choice, whole_number
+from analysis.estimate import Bools, Estimate, Floats, refuse_other_order
 from analysis.testing import TIE, assignments, check_level, shift_interval
 
 __all__ = ["conformal", "permutation_did", "synthetic_did"]
@@ -98,6 +98,7 @@ def permutation_did(
     units 8, treated 2, assignments 28
     2 treated of 8 units: ranks over 28 assignments instead of an error
     """
+    refuse_other_order(change=change, treated=treated)
     change, treated = np.asarray(change, dtype=float), _indicator(treated)
     if change.ndim != 1 or change.shape != treated.shape:
         raise DesignError(
@@ -201,8 +202,8 @@ def _placebos(y: Floats, treated: Bools, first_post: int, method: Method) -> Flo
 
 
 def _check_panel(y: Any, treated: Any, first_post: int, method: str) -> tuple[Floats, Bools]:
-    if method not in ("sdid", "sc", "did"):
-        raise DesignError(f"method {method!r} was asked for; there are 'sdid', 'sc' and 'did'; choose one")
+    check_choice("method", method, get_args(Method))
+    refuse_other_order(y=y, treated=treated)
     y, treated, first_post = np.asarray(y, dtype=float), _indicator(treated), whole_number("first_post", first_post)
     if y.ndim != 2 or treated.shape != (len(y),):
         raise DesignError(
@@ -274,6 +275,7 @@ def synthetic_did(
     Arkhangelsky, D., Athey, S., Hirshberg, D., Imbens, G. and Wager, S. (2021), Synthetic
     difference-in-differences, American Economic Review 111, 4088-4118.
     """
+    check_level(level)
     y, treated = _check_panel(y, treated, first_post, method)
     omega, lam = _weights(y, treated, first_post, method)
     effect = _effect(y, treated, first_post, omega, lam)

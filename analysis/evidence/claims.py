@@ -59,6 +59,7 @@ def judge(
     grade: str = "",
     graded: str = "",
     aside: str = "",
+    gaps: str = "",
     provenance: str = "real",
     unit: str = "",
     **more: Any,
@@ -94,6 +95,8 @@ def judge(
         Which preset and judge the grade comes from: one that says not to use the method bars a word.
     aside : str
         Of which firms alone a panel speaks that is not representative: it gives no word on totals.
+    gaps : str
+        Why a panel gives no word on totals of which it does not know enough.
     unit : str
         Unit of interval and estimate where it is not the reading's own.
     tier, grade, provenance, **more
@@ -128,7 +131,7 @@ def judge(
     }
     grade = grade if interval else ""  # the audit grades estimates
     aside = aside if row["totals"] else ""
-    barred = _barred(interval, grade, graded, aside) if on_panel else ""
+    barred = _barred(interval, grade, graded, aside, gaps if row["totals"] else "") if on_panel else ""
     word = verdicts.NOT_TESTABLE if barred else rules[row["kind"]]()
     why, change = _said(row, word, on_panel=on_panel)
     made = {name: row[name] for name in ("statement", "claimant", "estimand", "confidence")}
@@ -146,13 +149,15 @@ def judge(
         raise DesignError(f"{asked}; {verdicts.faults(error)}") from error
 
 
-def _barred(interval: Interval | None, grade: str, graded: str, aside: str) -> str:
+def _barred(interval: Interval | None, grade: str, graded: str, aside: str, gaps: str) -> str:
     """Return why a panel gives no word though it may have an estimate; empty where it gives one."""
     if aside:
         return (
             "This panel is not representative of the sellers that the claim is about, so it gives no word on totals; "
             "what it finds holds for its own firms."
         )
+    if gaps:
+        return gaps
     if grade == verdicts.DO_NOT_USE:
         return f"The method is graded not to be used on panels such as this ({graded})."
     if interval and interval[1] - interval[0] <= EXACT * max(map(abs, interval)):

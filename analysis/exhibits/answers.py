@@ -82,6 +82,7 @@ def answer(
     window: str = "",
     n: str = "",
     tier: str = "",
+    caveat: str = "",
 ) -> Block:
     """Return page 1's panel: the claim and its word, or where none is judged what was estimated; and the answer.
 
@@ -102,6 +103,8 @@ def answer(
         terms no number is shown.
     interval, window, n, tier : str
         Kind of interval; the time it holds for; from how many of what; tier of the data.
+    caveat : str
+        What a verdict's confidence does without.
     """
     if isinstance(row, Estimate):
         known = {"id": row.estimand, "level": row.level, "unit": row.unit, "reason": row.reason}
@@ -121,7 +124,10 @@ def answer(
         sentence = f"{verdict.why} {sentence}" if verdict.aside else sentence
         word = label(verdict.word, short=False, simulated=verdict.simulated)
         found, interval, window, n, tier = finding(verdict), verdict.interval, verdict.window, "", verdict.tier
-        confidence, grade = verdict.confidence, verdict.grade
+        confidence = f"{verdict.confidence}, {caveat}" if caveat else verdict.confidence
+        grade = verdict.grade
+        if found == "–" and verdict.tier in ("panel", "sim"):
+            found = interval = confidence = ""  # there is nothing to be sure of
         text = f"{verdict.name}: {verdict.said}. {sentence}"
     else:
         lead, word = escape(condition(LOOK.market)) if LOOK.simulated else "", ""
@@ -131,7 +137,8 @@ def answer(
     plain = [window, n, *(f"{name}: {value}" for name, value in named.items() if value), f"as of {as_of}"]
     facts = " · ".join(filter(None, (bold, *map(escape, plain))))
     own = {"label": title, "window": window, "interval": interval, "provenance": kind("estimate"), **row}
-    html = box("answer", head, " ".join(filter(None, (lead, word, facts))), escape(sentence))
+    lines = [" ".join(filter(None, (lead, word, facts))), escape(sentence), *filter(None, [escape(LOOK.panel)])]
+    html, text = box("answer", head, *lines), " ".join(filter(None, (text, LOOK.panel)))
     return Block(html, text, _taken([verdict]) if verdict else (of_estimates("answer", title, pd.DataFrame([own])),))
 
 
@@ -166,8 +173,11 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
 # The brief
 
 
-def brief(verdicts: Sequence[Verdict], event: Event, *, failed: str = "") -> Block:
-    """Return the panel that sums up a run: what it is about, how many readings got which word, what failed."""
+def brief(verdicts: Sequence[Verdict], event: Event, *, failed: str = "", panel: str = "") -> Block:
+    """Return the box that sums up a run: what it is about, how many readings got which word, what failed, which panel.
+
+    `panel` is what the panel of the run is said to be, and what is doubtful about it.
+    """
     spoken, told = best(verdicts), apart(verdicts)
     claims = len({verdict.claim for verdict in spoken})
     lead = f"Of {len(spoken)} readings of {claims} claims: {_words(spoken)}." if spoken else "No claim gets a word."
@@ -175,13 +185,16 @@ def brief(verdicts: Sequence[Verdict], event: Event, *, failed: str = "") -> Blo
     lines, rules = [f"<em>{escape(event.title)}.</em> <strong>{lead}</strong>{as_of}"], []
     if failed:
         lines.append(f"<strong>Missing, for they failed in this run:</strong> {escape(failed)}.")
-    if spoken:
-        parts = []
-        for who in dict.fromkeys(party(verdict.claimant) for verdict in spoken):
-            mine = [verdict for verdict in spoken if party(verdict.claimant) == who]
-            named, words = ", ".join(dict.fromkeys(one.claim for one in mine)), _words(mine)
-            parts.append(f"{escape(who)} ({named}) {words.replace(' with this data', '')}")
+    if panel:
+        lines.append(escape(panel))
+    if verdicts:
+        parts, judged = [], [*spoken, *verdicts]
+        for who in dict.fromkeys(party(verdict.claimant) for verdict in judged):
+            named = ", ".join(dict.fromkeys(one.claim for one in judged if party(one.claimant) == who))
+            words = _words([one for one in spoken if party(one.claimant) == who]).replace(" with this data", "")
+            parts.append(f"{escape(who)} ({named}) {words}".strip())
         lines.append(f"By who said it: {'; '.join(parts)}.")
+    if spoken:
         if absent := unjudged(verdicts, event):
             lines.append(f"<strong>Not judged in this run:</strong> {', '.join(absent)}.")
         rules.append("Each word follows from a rule that was fixed in advance.")

@@ -21,6 +21,7 @@ from analysis.errors import DesignError
 from analysis.estimate import Estimate
 from analysis.exhibits.parts import MIME, Part, of_estimates
 from analysis.exhibits.style import LOOK, kind, to_svg
+from analysis.grades import TOO_EARLY
 from analysis.numbers import MARKS, MINUS, NOT_ESTIMABLE, number, quantity, span
 from analysis.verdicts import GRADES
 
@@ -229,8 +230,8 @@ def sections(titled: Sequence[tuple[str, pd.DataFrame]]) -> Block:
 
 
 def threats(rows: pd.DataFrame) -> Block:
-    """Return the table of the threats of an event; nothing in a simulated market."""
-    if LOOK.simulated:
+    """Return the table of the threats of an event; of those of the register, which are dated, none if simulated."""
+    if LOOK.simulated and "first" in rows:
         return Block("", "")
     if rows.empty:
         return note("The event names no threats.")
@@ -307,9 +308,9 @@ def estimates(
         if (truth.isna() & known).any():
             said.append("Truth –: no true value is defined for it.")
     if "grade" in rows:
-        shown["Grade"] = rows["grade"].where(bounded, "–")
+        shown["Grade"] = rows["grade"].where(bounded & rows["grade"].notna(), "–")
         said.append("Grades: of the design audit.")
-    if "grade" not in rows or (bounded & ~rows["grade"].isin(GRADES)).any():
+    if "grade" not in rows or (bounded & ~rows["grade"].isin([*GRADES, TOO_EARLY])).any():
         said.append("Not graded: not among the audited estimands.")
     for name, header in (more or {}).items():
         shown[header] = rows[name]

@@ -307,7 +307,8 @@ def waterfall(panels: Mapping[str, pd.DataFrame], *, xlabel: str) -> Figure:
     """Draw parts one after the other, each from where the last ended, and their sum from zero, a panel per title.
 
     Rows of `term`, `estimate` and, where there is an error, `conf_low` and `conf_high`; the last is the sum of the
-    others. Intervals are of the part alone, drawn round its end. Two panels with the same terms stand side by side,
+    others. Intervals are of the part alone, drawn round its end; of a part with `bounds` they are all that is drawn.
+    Two panels with the same terms stand side by side,
     each on its own scale, since one may have wide intervals and the other none; others below each other, on one scale.
     """
     beside = len(panels) == 2 and len({tuple(rows["term"]) for rows in panels.values()}) == 1
@@ -318,15 +319,20 @@ def waterfall(panels: Mapping[str, pd.DataFrame], *, xlabel: str) -> Figure:
     for axes, (title, rows) in zip(grid.flat, panels.items(), strict=True):
         value, places = rows["estimate"].to_numpy(float), terms_axis(axes, rows["term"])
         ends = np.append(np.cumsum(value[:-1]), value[-1])
-        starts = np.r_[0.0, ends[:-2], 0.0]
-        colours = [REST] * (len(rows) - 1) + [MAIN]
-        axes.barh(places, value, left=starts, height=0.62, color=colours, zorder=2)
-        axes.vlines(ends[:-1], places[1:] - 0.31, places[:-1] + 0.31, color=REST, lw=0.6, ls="-", zorder=1)
+        starts = np.r_[0.0, ends[:-2], 0.0][-len(rows) :]
+        colours = np.array([REST] * (len(rows) - 1) + [MAIN])
+        bounds = rows["bounds"].to_numpy(bool) if "bounds" in rows else np.zeros(len(rows), dtype=bool)
+        axes.barh(places[~bounds], value[~bounds], left=starts[~bounds], height=0.62, color=colours[~bounds], zorder=2)
+        joined = ~(bounds[:-1] | bounds[1:])
+        upper, lower = places[:-1][joined] + 0.31, places[1:][joined] - 0.31
+        axes.vlines(ends[:-1][joined], lower, upper, color=REST, lw=0.6, ls="-", zorder=1)
         if "conf_low" in rows:
             low, high = (ends + rows[name].to_numpy(float) - value for name in ("conf_low", "conf_high"))
             axes.plot([low, high], [places, places], marker="|", color=INK, lw=0.9, ms=4, zorder=3)
-        for place, part in zip(places, value, strict=True):
-            beside_plot(axes, place, number(part, signed=True))
+            axes.barh(places[bounds], (high - low)[bounds], left=low[bounds], height=0.28, color=FAINT, zorder=2)
+        for place, row in zip(places, rows.assign(bounds=bounds).to_dict("records"), strict=True):
+            ends_of = span(row.get("conf_low"), row.get("conf_high"), "percentage points")
+            beside_plot(axes, place, ends_of if row["bounds"] else number(row["estimate"], signed=True))
         axes.set_title(title)
         zero_line(axes, xlabel if beside or axes is grid[-1, 0] else "")
         if beside:

@@ -198,7 +198,8 @@ def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
         for end in ends:
             axes.plot(honest["month"], end, color=REST, lw=0.8, zorder=1.5)
     for part in (rows[rows["month"] < reference], rows[rows["month"] > reference]):
-        name = "band for all months at once" if part["month"].max() > reference else ""
+        named = part["month"].max() > reference and part["band_low"].notna().any()
+        name = "band for all months at once" if named else ""
         axes.fill_between(part["month"], part["band_low"], part["band_high"], color=FAINT, lw=0, label=name)
     for row in rows.to_dict("records"):
         interval(axes, row["month"], row, (-np.inf, top), upright=True)

@@ -47,6 +47,7 @@ def of_estimates(kind: Literal["answer", "estimates"], caption: str, rows: pd.Da
     named = rows.drop(columns=[*ours.values()], errors="ignore").rename(columns=ours)
     taken = typed(named.reindex(columns=[*COLUMNS]))
     taken["df"] = taken["df"].where(taken["std_error"].notna())
+    taken["grade"] = taken["grade"].where(taken["conf_low"].notna(), "")  # a grade is of intervals
     taken["level"] = taken["level"].mask(taken["interval"].str.contains(r"\bset\b"))  # a set covers all or nothing
     return Part(kind, caption, taken)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -12,10 +12,43 @@ from analysis.estimate import Estimate
 from analysis.exhibits.style import kind
 from analysis.numbers import LONG, number, p_value, percent_change, quantity, span
 
+if TYPE_CHECKING:
+    from analysis.study import Study
+
 
 def in_truth(value: float | None, unit: str) -> str:
     """Say the true value that a simulated market knows; nothing where there is none."""
     return "" if value is None else f"In truth it is {quantity(value, unit, mark=kind('estimate'))} {unit}."
+
+
+def where_known(truth: object, text: str) -> str:
+    """Return what a caption says of a truth, where there is one."""
+    return "" if truth is None else text
+
+
+def where_sales_went(about: Study, money: Estimate, sold: Estimate, present: Estimate) -> str:
+    """Say what closed firms lost at home and what became of it: amounts of `money`, as far as they are known.
+
+    Parameters
+    ----------
+    about : Study
+    money : Estimate
+        As :func:`analysis.estimands.displacement.lost_sales`.
+    sold, present : Estimate
+        Change of sales and of presence at the destinations, one term each.
+    """
+    if money.refused:
+        return f"What was lost is not known: {money.reason}."
+    changed = {f"{about.event.origin_name} rivals there": "d1", "other rivals there": "d2"}
+    changed |= {f"the closed firms on {about.there}": "there"}
+    known = [f"of {who} by {money[term]:both}" for who, term in changed.items() if not money[term].refused]
+    told = [f"Closed firms lost {money['sum']:both} {money.unit} on {about.home}."]
+    told += [f"By their closure sales changed, {', '.join(known)}."] if known else []
+    if len(about.panel.platforms) == 1:
+        alone = f"This panel holds {about.home} alone; where sales went cannot be told from it."
+        return " ".join([alone, *told])
+    told += [] if sold.refused else [f"Of each 100 lost, {sold:both} went there with them."]
+    return " ".join([*told, f"Presence on {about.there}: {present:all} against unexposed firms."])
 
 
 def clustered(design: Design, *, rivals: bool = False) -> str:

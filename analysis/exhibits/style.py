@@ -29,10 +29,11 @@ WIDTH = 6.4  # inches, the text width of the page
 
 @dataclass
 class Look:
-    """What the exhibits that follow are made of: kind of their numbers, and the simulated market if there is one."""
+    """What the exhibits that follow are made of: kind of their numbers, the simulated market, the panel brought."""
 
     provenance: str = ""
     market: str = ""
+    panel: str = ""
 
     @property
     def simulated(self) -> bool:
@@ -43,7 +44,7 @@ class Look:
 LOOK = Look()
 
 
-def use(provenance: str = "real", market: str = "") -> None:
+def use(provenance: str = "real", market: str = "", panel: str = "") -> None:
     """Set the look, and the kind of numbers, of all exhibits that follow; call it in the setup cell.
 
     Parameters
@@ -52,6 +53,8 @@ def use(provenance: str = "real", market: str = "") -> None:
         The kind of what is drawn. It is also the mark of tables and figures that name none.
     market : str
         What was simulated, such as ``"mid_3k, seed 1"``, for boxes that say "If the market were as simulated (...)".
+    panel : str
+        What a panel that was brought is said to be, and what is doubtful about it, for page 1.
 
     Raises
     ------
@@ -63,7 +66,7 @@ def use(provenance: str = "real", market: str = "") -> None:
 
     if provenance not in KINDS:
         raise DesignError(f"a look was asked for; its provenance is {provenance!r}; use one of {', '.join(KINDS)}")
-    LOOK.provenance, LOOK.market = provenance, market
+    LOOK.provenance, LOOK.market, LOOK.panel = provenance, market, panel
     for file in sorted(SOURCES.glob("fonts/*.otf")):
         font_manager.fontManager.addfont(str(file))
     styles: list[str | Path] = ["default", SOURCES / "figures.mplstyle", SOURCES / "simulated.mplstyle"]

@@ -29,6 +29,8 @@ FORMATS = (
 """Formats that messages propose, in the order in which they are tried."""
 SIGNS = ((",", "."), ("", ","), (".", ","), (" ", "."), (" ", ","), ("'", "."), ("'", ","))
 """Signs of thousands and decimals that messages propose."""
+UNKNOWN = r"#?n/?a|nan|null|none|missing|unknown|未知|缺失|无数据"  # words for not known, which a map may list
+LONGEST_GAP = 12  # months without a row, from which on what stands apart is taken for an error
 _SPELLED = {" ": "[ \u00a0\u202f]", "'": "['\u2019]"}
 _EITHER = r"^(0?|[1-9][0-9]{0,2}(\.[0-9]{3})?)$"
 _ENOUGH = 1000  # cells, after which most columns are known to hold others
@@ -265,13 +267,19 @@ def _numbers(block: Block, name: str) -> Floats:
     cells, file = block.raw[name], block.file
     thousands, decimal = file.named.thousands, file.named.decimal
     if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
+        if file.named.missing:
+            cells = pc.if_else(pc.is_in(cells, pa.array(file.named.missing, cells.type)), None, cells)
         if (wrong := ~pc.match_substring_regex(cells, pattern(thousands, decimal)).fill_null(True).to_numpy()).any():
             signs = pc.struct_field(pc.extract_regex(cells, _MONEY), "sign")  # in one column they may be of several
             signed, every = signs.is_valid().to_numpy(), ", ".join(sorted(signs.drop_null().unique().to_pylist()))
             found = f"{cells[int((wrong & signed).argmax())].as_py()!r}, of the signs {every}"
             do = f"take the signs out, and where they are not of USD, {file.line('currency: CODE')} with its `rates`"
             block.refuse(wrong & signed, name, "plain numbers of one currency, without its sign", found, do)
-            block.refuse(wrong, name, "a number such as 1250 or 2e-3", do=_line_of_signs(file, cells))
+            do = _line_of_signs(file, cells)
+            word = str(cells[int(wrong.argmax())].as_py())
+            if re.fullmatch(UNKNOWN, word.lower()):
+                do = f"{file.line(f'missing: [{word}]')} if that is not known"
+            block.refuse(wrong, name, "a number such as 1250 or 2e-3", do=do)
         if name == "sales" and not file.named.model_fields_set & {"thousands", "decimal"}:
             _refuse_either(block, cells)
         if thousands:
@@ -328,7 +336,12 @@ def _rates(block: Block) -> Floats:
     keys = [(month_text(pair // len(words)), words[pair % len(words)]) for pair in pairs]
     rates: Floats = np.array([file.named.rate(*key) for key in keys])[place]
     if (lacking := np.isnan(rates) & ~np.isnan(block.typed["sales"])).any():
-        word, of = keys[place[lacking.argmax()]]
+        at = int(lacking.argmax())
+        word, of = keys[place[at]]
+        away = np.abs(month - month[at])
+        if away.any() and away[away > 0].min() > LONGEST_GAP:  # more likely an error than a month to have a rate for
+            do = "correct the month, or leave out what stands apart"
+            block.refuse(away == 0, "month", "months without a gap of a year", do=do)
         do = f"add {word} to `rates{f': {{{of}: ...}}' if of else ''}` in {file.map}"
         asked = f"sales of a month with a rate for {of or file.named.currency}"
         block.refuse(lacking, "sales", asked, f"sales of {word}, which has none", do)

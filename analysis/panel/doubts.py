@@ -7,14 +7,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analysis.config import Map
 from analysis.estimate import Ints
 from analysis.numbers import number
-from analysis.panel.cells import month_text
+from analysis.panel.cells import LONGEST_GAP, month_text
 from analysis.panel.file import QUARTERS, refuse
 from analysis.panel.panel import Panel
 from analysis.panel.rows import Rows
 
-LONGEST_GAP = 12  # months without a row, from which on what stands apart is taken for an error
+GOING_ON = 0.05  # of home sales before: closed firms that sell more were not closed whole
+_LESS_THAN_A_DOLLAR = ("cny", "rmb", "jpy", "hkd", "人民币", "元", "¥", "日元", "円", "港元")
 _CHINA = ("cn", "chn", "prc", "china", "mainlandchina", "p.r.china", "中国", "中国大陆", "中國")
 
 
@@ -79,3 +81,32 @@ def doubts_of(panel: Panel) -> tuple[str, ...]:
         told = ", ".join(map(str, panel.months[gap]))
         said.append(f"{gap.sum()} of {len(gap)} months have no row in the file and are not known: {told}.")
     return tuple(said)
+
+
+def doubted_rates(named: Map) -> list[str]:
+    """Say which rates of a map are above 1 though a unit of that money is worth less than a US dollar."""
+    rates = {money or named.currency: max(by_month.values()) for money, by_month in named.rates.items()}
+    return [
+        f"A rate of {money} is {number(rate, 2)}: likely it is the wrong way round; write the US dollars for one unit, "
+        f"such as {number(1 / rate, 3)}."
+        for money, rate in rates.items()
+        if money.lower() in _LESS_THAN_A_DOLLAR and rate > 1
+    ]
+
+
+def no_dose_of(panel: Panel) -> str:
+    """Say that firms taken for closed whole go on selling at home, so that their doses are not known; else nothing."""
+    first = panel.first_treated(cut=1.0)
+    home, first = panel.sales[np.isfinite(first), 0], first[np.isfinite(first), np.newaxis]
+    month = np.arange(home.shape[1])
+    parts = (first - 12 <= month) & (month < first), month > first  # its own month may be half a month
+    before, after = (pd.DataFrame(np.where(part, home, np.nan)).mean(axis=1) for part in parts)
+    seen = before.notna() & after.notna()
+    sold, left = before[seen].sum(), after[seen].sum()
+    if not left > GOING_ON * sold > 0:
+        return ""
+    return (
+        f"firms that are taken for closed whole ({seen.sum():,}), for the file has no dose, went on to sell "
+        f"{number(100 * left / sold, 0)} per cent of what they had sold on {panel.platforms[0]}; name the column "
+        "`dose`, or write `closures: account` if each account has a closed_on of its own"
+    )

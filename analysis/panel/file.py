@@ -122,7 +122,8 @@ def open_file(path: Path, map: Path | None, allowed: Sequence[str] | None) -> Fi
     needed = [name for name, column in columns().items() if not column.get("optional")]
     if not map and (unknown := [name for name in header if name not in columns()]):
         optional = ", ".join(name for name in columns() if name not in needed)
-        do = f"remove or rename it, or say in a map which is which; optional columns are {optional}"
+        proposes = f"`python -m analysis map {path} --out MAP.yml` proposes one"
+        do = f"remove or rename it, or say in a map which is which: {proposes}; optional columns are {optional}"
         file.refuse_header(f"the columns {', '.join(needed)}", f"the unknown column {unknown[0]!r}", do)
     for name, column in theirs.items():
         if header.count(column) != 1:

@@ -89,7 +89,9 @@ class Panel:
         What the firms are of all sellers: "census", "sample" (their sales are multiplied by their weights, so that sums
         are the population's), or "not representative". No part of the digest.
     doubts : tuple of str
-        A sentence for each thing that may be an error in the file, and need not be.
+        A sentence for each thing that may be an error in the file, and need not be: its gist stands before a colon.
+    no_dose : str
+        Why nobody knows what the closed accounts alone had sold, and what to do; empty where doses say it.
 
     Raises
     ------
@@ -106,6 +108,7 @@ class Panel:
     dropped: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["what", "rule", "count"]))
     population: str = field(default=POPULATIONS[-1], kw_only=True)
     doubts: tuple[str, ...] = field(default=(), kw_only=True)
+    no_dose: str = field(default="", kw_only=True)
     _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -330,7 +333,8 @@ class Panel:
                 f"a simulated panel was to be written; {len(unmarked):,} of {len(self.firms):,} firms, such as "
                 f"{unmarked[0]!r}, have an id that does not say so; give them ids such as SIM-0417"
             )
-        names = [name for name in columns() if name not in ("account", "renamed_from", "currency", "weight")]
+        left = {"account", "renamed_from", "currency", "weight", *(["dose"] if self.no_dose else [])}
+        names = [name for name in columns() if name not in left]
         kinds = {TEXT: pa.string(), NUMBER: pa.float64(), MONTH: pa.date32()}
         said = {"provenance": self.provenance, ORDER: json.dumps(self.platforms), "population": self.population}
         schema = pa.schema([(name, kinds[columns()[name]["type"]]) for name in names], metadata=said)

@@ -14,13 +14,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from pathlib import Path
 
 import pandas as pd
 
 from analysis.config import as_day
 from analysis.errors import DataError
+from analysis.panel.cells import LONGEST_GAP, UNKNOWN
 from analysis.panel.panel import columns
 
 NAMES = {  # words in the names of their columns, by ours; the first line that fits a name and its values holds
@@ -110,6 +111,7 @@ def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
         return {"parquet": pd.read_parquet, "dta": pd.read_stata}[kind](path), said
     except (OSError, ValueError, KeyError) as error:
         found = f"the type {path.suffix!r}" if isinstance(error, KeyError) else f"{error}"
+        found = "no such file" if isinstance(error, FileNotFoundError) else found
         asked = "a .csv, .csv.gz, .tsv, .parquet, .xlsx or .dta file"
         raise DataError(f"{path}: {asked} was asked for; found {found}; give the path of one of these") from None
 
@@ -316,8 +318,12 @@ class _Look:
                 continue
             if other:
                 yield f"# ? no dates in {column.name}: {', '.join(other[:4])}; correct these {len(other)} values"
+            months = sorted({day[:7] for day in days.values()})
+            for before, after in pairwise(months) if ours == "month" else ():
+                if (pd.Period(after, "M") - pd.Period(before, "M")).n > LONGEST_GAP:
+                    yield f"# ? {column.name} has nothing between {before} and {after}: correct what stands apart"
             if ours == "closed_on" and any(day[8:] != "01" for day in days.values()):
-                yield "# ? a closure counts from the month of its day, the first without the accounts: is that so?"
+                yield "# a closure counts from the month of its day, which is taken for the first without the accounts"
             if formats != usual:
                 yield f"{key}: {_json(formats)}"
             usual = formats
@@ -337,7 +343,10 @@ class _Look:
             yield from _ask("thousands", f"what is {max(sales.words, key=len)} in {sales.name}?", separators)
         elif separators != ['""\ndecimal: "."']:
             yield f"thousands: {separators[0]}"
-        if none := [word for word in sales.words if not re.search(r"\d", word)]:
+        none = [word for word in sales.words if not re.search(r"\d", word)]
+        if unknown := [word for word in none if re.fullmatch(UNKNOWN, word.lower())]:
+            yield f"missing: {json.dumps(unknown, ensure_ascii=False)}  # words in {sales.name} that mean not known"
+        if none := [word for word in none if word not in unknown]:
             yield f"# ? no numbers in {sales.name}: {', '.join(none[:4])}; leave such cells empty, which is not known"
 
     def _currency(self) -> Iterator[str]:

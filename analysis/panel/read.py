@@ -12,6 +12,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -23,7 +24,7 @@ import pyarrow.compute as pc
 from analysis.errors import DataError
 from analysis.estimate import Bools, Floats, Ints
 from analysis.panel.cells import blocks, month_text, shown
-from analysis.panel.doubts import doubts_of, refuse_months, refuse_spellings
+from analysis.panel.doubts import doubted_rates, doubts_of, no_dose_of, refuse_months, refuse_spellings
 from analysis.panel.file import File, open_file, refuse
 from analysis.panel.panel import MONTH, NUMBER, ORDER, SIMULATED_ID, TEXT, UNITS, Panel, attributes, columns
 from analysis.panel.rows import ROW, Rows, Values
@@ -88,6 +89,12 @@ def read_panel(
     >>> panel
     simulated panel: 192 firms on AMZ, EBY, ALI, WMT, OWN, 2019-01 to 2022-06, sim-$, census
     """
+    for name, given, remedy in (
+        ("panel", path, "write the panel to one first, as DataFrame.to_parquet does"),
+        ("map", map or "", "write it as YAML, a line for each key"),
+    ):
+        if not isinstance(given, str | PathLike):
+            raise DataError(f"the path of a {name} was asked for; found {type(given).__name__}; {remedy}")
     file = open_file(Path(path), Path(map) if map else None, platforms)
     if home and file.named.home not in (None, home):
         do = "correct the map, or ask for the same"
@@ -126,7 +133,10 @@ def read_panel(
     dropped = pd.DataFrame([note for note in notes if note[2]], columns=["what", "rule", "count"])
     months = pd.PeriodIndex.from_ordinals(np.arange(rows.first, rows.last + 1), freq="M", name="month")
     panel = Panel(sales, firms[attributes()], order, months, provenance, dropped, population=file.population)
-    return replace(panel, doubts=doubts_of(panel))
+    no_dose = "" if "dose" in file.theirs else no_dose_of(panel)
+    doubts = [*doubts_of(panel), *doubted_rates(file.named)]
+    doubts += [f"Without a dose E1e is refused: {no_dose}."] if no_dose else []
+    return replace(panel, doubts=tuple(doubts), no_dose=no_dose)
 
 
 # All rows of a file

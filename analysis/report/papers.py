@@ -5,6 +5,7 @@ LaTeX needs the package booktabs alone. No stars: an interval says more.
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.exhibits.blocks import A_SET, sentence_of
-from analysis.numbers import LONG, MARKS, MINUS, number, quantity, span
+from analysis.numbers import DECIMALS, LONG, MARKS, MINUS, number, quantity, span
 from analysis.report.pdf import PdfError, pandoc
 
 MOST = 5  # columns beside each other; more go below
@@ -48,20 +49,21 @@ class Table:
 
     def _lines(self, rows: pd.DataFrame) -> Lines:
         units = rows["unit"]
+        digits = [_digits(error, unit) for error, unit in zip(rows["std_error"], units, strict=True)]
 
         def written(name: str, around: str = "{}", *, signed: bool = True) -> list[str]:
-            texts = [quantity(value, unit) for value, unit in zip(rows[name], units, strict=True)]
+            texts = [quantity(*cell) for cell in zip(rows[name], units, digits, strict=True)]
             return [text if text == "–" else around.format(text if signed else text.lstrip("+")) for text in texts]
 
         bounded = rows["conf_low"].notna()
         points = rows["estimate"].isna() & bounded
-        ends = zip(rows["conf_low"], rows["conf_high"], units, bounded, strict=True)
+        ends = zip(rows["conf_low"], rows["conf_high"], units, digits, strict=True)
         lines = [
             ("", [_plain(label) for label in rows["label"]]),
             ("Estimand", rows["estimand"].tolist() if (rows["estimand"] != rows["label"]).any() else []),
             ("Effect", [A_SET if a_set else text for a_set, text in zip(points, written("estimate"), strict=True)]),
             ("", [text.replace("–", "") for text in written("std_error", "({})", signed=False)]),
-            ("Interval", [f"[{span(low, high, unit)}]" if there else "–" for low, high, unit, there in ends]),
+            ("Interval", [f"[{span(*end)}]" if there else "–" for end, there in zip(ends, bounded, strict=True)]),
             ("n", [number(value, 0) for value in rows["n"]]),
             ("Degrees of freedom", [number(value) for value in rows["df"]]),
             ("Smallest effect seen", written("mde", signed=False)),
@@ -95,6 +97,12 @@ class Table:
         said += [f"Panel {panel[:16]}" for panel in the("panel")]
         said.append(f"Report {first['report']}, as of {first['as_of']}")
         return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in said if sentence)
+
+
+def _digits(error: float, unit: str) -> int:
+    """Return the decimals of a unit, or as many more as show two digits of an error."""
+    usual = DECIMALS.get(unit, 1)
+    return max(usual, 1 - math.floor(math.log10(error))) if error > 0 else usual
 
 
 def _plain(text: str) -> str:

@@ -40,6 +40,7 @@ class Run:
     force: bool
     stage: Path
     published: Published
+    panel: str  # what the panel of the run is said to be; empty if there is none
     common: Mapping[str, Any]
     entries: dict[str, dict[str, Any]]  # of the manifest, by report
     verdicts: dict[str, list[Verdict]]
@@ -69,7 +70,7 @@ def report(
     been started; whatever goes wrong, what was published is as before.
     """
     out = (out or root / "reports").absolute()
-    jobs, scheduled, speaks = _planned(root, names, given or {}, as_of, out, panel)
+    jobs, scheduled, found = _planned(root, names, given or {}, as_of, out, panel)
     briefs = [job for job in jobs if job.is_brief]
     waiting = [] if briefs else schedule.settled([job for job in scheduled if job.is_brief], {}, as_of)
     source = panel["panel_path"] if panel else ""
@@ -79,8 +80,9 @@ def report(
             theirs, mine = published.panel or "the scheduled data", source or "the scheduled data"
             there = f"{published.folder} holds those of a run on {theirs}"
             raise DesignError(f"Reports on {mine}: {there}; give another folder with --out.")
-        asked = (as_of, timeout, workers or os.cpu_count() or 1, force, stage, published, publish.inputs(root))
-        run = Run(*asked, {**published.entries}, {**published.verdicts})
+        asked = (as_of, timeout, workers or os.cpu_count() or 1, force, stage, published)
+        said = found.caveats if found else ""
+        run = Run(*asked, said, publish.inputs(root), {**published.entries}, {**published.verdicts})
         _work(run, [job for job in jobs if not job.is_brief])
         # a brief that nobody chose, but that stands beside a report that has just been made again, is made again too
         for brief in briefs or [job for job in waiting if run.made and job.name in published.entries]:
@@ -94,16 +96,16 @@ def report(
     for name in told:
         if name in run.made or run.lines[name] == "unchanged":
             print(os.path.relpath(published.folder / f"{name}.pdf"))
-    if speaks:
-        print(speaks)
+    if found:
+        print(found.speaks)
     codes = {failure.code for failure in run.failures.values()}
     return next((code for code in (Exit.DISK_FULL, Exit.FAILED, Exit.PDF, Exit.REFUSED) if code in codes), Exit.OK)
 
 
 def _planned(
     root: Path, names: Iterable[str], given: Mapping[str, str], as_of: str, out: Path, panel: Mapping[str, str] | None
-) -> tuple[list[Job], list[Job], str]:
-    """Return the jobs to run, settled, all that belong together, and what a panel may speak for; or refuse them."""
+) -> tuple[list[Job], list[Job], Study | None]:
+    """Return the jobs to run, settled, all that belong together, and the study of a panel; or refuse them."""
     scheduled = schedule.read(root)
     if panel:
         scheduled = schedule.on_panel(scheduled, panel, given)
@@ -114,10 +116,10 @@ def _planned(
         raise DesignError(f"{asked}: {out} holds the reports of the schedule with its parameters; {remedy}.")
     schedule.refuse_foresight(root, as_of)
     if not panel:
-        return jobs, scheduled, ""
+        return jobs, scheduled, None
     found = _examined(jobs)
     jobs, scheduled = (schedule.named(part, found.market, scheduled) for part in (jobs, scheduled))
-    return jobs, scheduled, found.speaks
+    return jobs, scheduled, found
 
 
 def _examined(jobs: list[Job]) -> Study:
@@ -215,6 +217,8 @@ def _work_brief(run: Run, brief: Job, inputs: list[Job]) -> None:
         earlier = " (its verdicts are of an earlier run of this day)"
         told = ", ".join(f"{job.name}{earlier if read.get(job.name) else ''}" for job in failed)
         brief = replace(brief, parameters={**brief.parameters, "failed": told})
+    if run.panel:
+        brief = replace(brief, parameters={**brief.parameters, "panel": run.panel})
     (run.stage / "verdicts").mkdir(exist_ok=True)
     for name, found in read.items():
         publish.write_json(run.stage / "verdicts" / f"{name}.json", found)
@@ -341,6 +345,7 @@ def _publish(run: Run, scheduled: list[str], panel: str) -> None:
         content = {
             "as_of": run.as_of,
             "panel": panel,
+            "panel_is": run.panel,
             "commit": provenance.commit(),
             "data": run.common["data"],
             "versions": run.common["versions"],

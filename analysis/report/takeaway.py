@@ -44,7 +44,8 @@ def write(notebook: Path, job: Job) -> list[Path]:
     PdfError
         If pandoc cannot write the tables.
     """
-    rows, tables, figures, files = list[pd.DataFrame](), list[papers.Table](), 0, list[Path]()
+    rows, tables, files = list[pd.DataFrame](), list[papers.Table](), list[Path]()
+    figures = numbered = 0
     stamp = {"report": job.name, "market": job.market, "as_of": str(job.parameters["as_of"])}
     folder = notebook.with_suffix(".figures")
     for part, picture in parts(notebook):
@@ -55,9 +56,10 @@ def write(notebook: Path, job: Job) -> list[Path]:
             files[-2].write_bytes(picture)
             files[-1].write_text(part["csv"], encoding="utf-8")
             continue
-        table = len(tables) + 1 if part["kind"] == "estimates" else 0
-        rows.append(read_estimates(part["csv"]).assign(table=table, **stamp))
-        if table:
+        of_table = part["kind"] == "estimates"
+        numbered += of_table
+        rows.append(read_estimates(part["csv"]).assign(table=numbered * of_table, **stamp))
+        if of_table and rows[-1][["estimate", "conf_low"]].notna().any(axis=None):
             tables.append(papers.Table(part["caption"], rows[-1]))
     if rows:
         found = pd.concat(rows, ignore_index=True).drop_duplicates()
