@@ -27,7 +27,7 @@ PLAN = {  # lines of code by file or folder, from the ground up: a room imports 
     "evidence, verdicts.py": 650,
     "audit.py, grades.py, scenarios.py": 470,
     "study.py": 200,
-    "households": 490,
+    "households": 550,
     "exhibits": 930,
     "report, __main__.py": 700,
 }

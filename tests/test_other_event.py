@@ -139,6 +139,7 @@ def test_no_two_rows_of_one_table_have_the_id_of_the_effect_on_growth_and_a_set_
 
 def test_no_report_on_public_figures_is_printed_under_the_other_event(other):
     public = ["01_claims_and_context", "02_market_reaction", "03_listed_sellers", "05_growth_public", "06_shift_public"]
+    public += ["09_households"]
     done = run(other, *public, "-p", "event=bazaar", "--out", "public")
     assert done.returncode == Exit.REFUSED
     for name in public:

@@ -33,7 +33,13 @@ if TYPE_CHECKING:
 
 PILL = "padding:0 .5em;border:1px solid currentColor;border-radius:.7em;font-weight:600;white-space:nowrap"
 DASHED = PILL.replace("solid", "dashed") + ";color:#6a3d9a"  # of a simulated market
-TIER_NAMES = {"facts": "public facts", "listed": "listed firms", "panel": "panel", "sim": "simulated"}
+TIER_NAMES = {
+    "facts": "public facts",
+    "listed": "listed firms",
+    "households": "American households",
+    "panel": "panel",
+    "sim": "simulated",
+}
 HIDDEN = ("verdict_file", "verdict_folder")  # where a run keeps its papers says nothing about its results
 FILES = ("panel_path", "panel_map", "event")  # nor does the folder of a file
 
