@@ -32,6 +32,7 @@ DECIMALS = {
 LONG = {"per cent of L": "per cent of the lost sales"}  # where L is not defined yet
 SIGNED = ("log points", "percentage points", "per cent")  # and shares of something, such as per cent of sales
 HALF_UP = 1 + 1e-13  # lifts a half, and nothing that differs from one in 12 digits
+FEW_MILLIONS = 100.0  # below, millions of a panel's firms have a digit after the point
 LONGEST = 1_000.0  # per cent or points: a limit beyond it says no more than that there is hardly any
 
 
@@ -63,9 +64,8 @@ def number(value: float | None, decimals: int = 1, *, signed: bool = False, mark
 
 def quantity(value: float | None, unit: str, decimals: int | None = None, *, mark: str = "") -> str:
     """Write a number with the sign that its unit asks for, and its decimals where none are given, without the unit."""
-    return number(
-        value, DECIMALS.get(unit, 1) if decimals is None else decimals, signed=unit.startswith(SIGNED), mark=mark
-    )
+    usual = 0 if unit.startswith("million") and abs(value or 0.0) >= FEW_MILLIONS else DECIMALS.get(unit, 1)
+    return number(value, usual if decimals is None else decimals, signed=unit.startswith(SIGNED), mark=mark)
 
 
 def span(low: float | None, high: float | None, unit: str, decimals: int | None = None) -> str:
