@@ -34,7 +34,7 @@ def test_the_contents_name_each_notebook_and_what_it_asks():
 
 
 def test_make_lab_opens_the_contents_and_passes_flags_on():
-    asked = ["make", "--dry-run", "lab", "ARGS=--no-browser --port 8899"]
+    asked = ["make", "--no-print-directory", "--dry-run", "lab", "ARGS=--no-browser --port 8899"]
     said = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "default_url=/lab/tree/notebooks/README.md" in said
     assert said.startswith(f'PATH="{ROOT / ".venv" / "bin"}:$PATH" ')  # what a cell with %%bash calls python
