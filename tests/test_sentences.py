@@ -138,3 +138,10 @@ def test_it_is_said_by_what_errors_are_clustered():
     assert sentences.clustered(Design()) == "by brand group or category, the wider"
     assert sentences.clustered(Design(), rivals=True) == "closed firms by brand group, others by category"
     assert sentences.clustered(Design(cluster="firm"), rivals=True) == "by firm"
+
+
+def test_a_caption_speaks_of_a_band_only_where_one_is_drawn():
+    drawn = found("-1", "0", columns={"band_low": [-4.0, -3.0]})
+    few = found("-1", "0", columns={"band_low": [np.nan, np.nan]})
+    assert "band" in sentences.of_band(drawn)
+    assert sentences.of_band(few) == sentences.of_band(REFUSED) == ""

@@ -255,7 +255,8 @@ def alive(lives: Estimate, *, horizon: int, names: tuple[str, str]) -> Figure | 
         return lives
     curves = lives.details["curves"]
     drawing, axes = plt.subplots(figsize=(WIDTH, 2.3))
-    for treated, name, colour in ((True, names[0], MAIN), (False, names[1], REST)):
+    ends = []
+    for treated, colour in ((True, MAIN), (False, REST)):
         own = curves[(curves["treated"] == treated) & (curves["month"] < horizon)]
         month = np.r_[0, own["month"], horizon]
         share, error = (np.r_[one, own[of]] for of, one in (("survival", 1.0), ("std_error", 0.0)))
@@ -263,7 +264,9 @@ def alive(lives: Estimate, *, horizon: int, names: tuple[str, str]) -> Figure | 
         low, high = np.clip(share - 2 * error, 0, 1), np.clip(share + 2 * error, 0, 1)
         axes.fill_between(month, low, high, step="post", color=colour, alpha=0.15, lw=0)
         axes.step(month, share, where="post", color=colour)
-        beside_plot(axes, share[-1], name, colour)
+        ends.append(share[-1])
+    for name, place, colour in zip(names, spread(np.array(ends), 0.08), (MAIN, REST), strict=True):
+        beside_plot(axes, place, name, colour)
     axes.set(xlabel="months since the closure, or since the same month for firms not closed", ylabel="still selling")
     axes.set(xlim=(None, horizon), ylim=(0, 1.03))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

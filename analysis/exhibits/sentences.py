@@ -26,6 +26,12 @@ def where_known(truth: object, text: str) -> str:
     return "" if truth is None else text
 
 
+def of_band(study: Estimate) -> str:
+    """Return what a caption says of the band of an event study, where it has one."""
+    drawn = pd.notna(study.columns.get("band_low", [None])).any()
+    return "band: for all months at once, beyond which a month of few firms may reach; " if drawn else ""
+
+
 def where_sales_went(about: Study, money: Estimate, sold: Estimate, present: Estimate) -> str:
     """Say what closed firms lost at home and what became of it: amounts of `money`, as far as they are known.
 
