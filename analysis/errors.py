@@ -6,7 +6,7 @@ the offending key), and what to do about it.
 
 from collections.abc import Collection
 from operator import index
-from typing import Any
+from typing import Any, NoReturn
 
 
 class _RefusalError(ValueError):
@@ -21,6 +21,11 @@ class DataError(_RefusalError):
 
 class DesignError(_RefusalError):
     """What is asked for is not identified by this design or these data."""
+
+
+def refuse(where: Any, asked: str, found: str, do: str) -> NoReturn:
+    """Raise the error of what is wrong with a file."""
+    raise DataError(f"{where}: expected {asked}; found {found}; {do}.")
 
 
 def whole_number(name: str, value: Any) -> int:

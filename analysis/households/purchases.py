@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -24,7 +24,7 @@ import pyarrow.parquet
 from tqdm import tqdm
 
 from analysis.data import DATA, load
-from analysis.errors import DataError, DesignError
+from analysis.errors import DesignError, refuse
 
 COLUMNS = {
     "date": "Order Date",
@@ -131,7 +131,7 @@ def count(file: Path, products: Path | None = None, *, root: Path = DATA) -> Cou
         for name, by in GROUPED.items():
             parts[name].append(_added(lines, by))
     if not left:
-        _refuse(file, f"purchases from {FIRST} to {LAST}", f"{rows:,} rows, none of these months", "give another file")
+        refuse(file, f"purchases from {FIRST} to {LAST}", f"{rows:,} rows, none of these months", "give another file")
     made = {name: _added(pd.concat(parts[name]), by) for name, by in GROUPED.items()}
     blank = made["blanks"]
     branded = blank.loc[blank["brand"] != "", "purchases"].sum()
@@ -204,7 +204,7 @@ def _lines(file: Path, before: int, batch: dict[str, Any], lists: Lists) -> pd.D
             place = int(bad.to_numpy().argmax())
             row = before + place + (1 if _is_parquet(file) else 2)
             where = f"{file}, row {row}, column {COLUMNS[name]!r}"
-            _refuse(where, asked, repr(batch[name][place].as_py()), "correct it, or leave the row out")
+            refuse(where, asked, repr(batch[name][place].as_py()), "correct it, or leave the row out")
 
     text = {name: pc.utf8_trim_whitespace(column) for name, column in batch.items()}
     month = _each(text["date"], _month)
@@ -332,7 +332,7 @@ def _stores(file: Path, wanted: Any) -> dict[str, str]:
         there = pc.and_(pc.is_in(batch["code"], wanted), pc.not_equal(batch["store"], ""))
         for code, store in zip(*(batch[name].filter(there).to_pylist() for name in ASINS), strict=True):
             if found.setdefault(code, store) != store:
-                _refuse(file, f"one store of the product {code}", f"{found[code]!r} and {store!r}", "keep one of them")
+                refuse(file, f"one store of the product {code}", f"{found[code]!r} and {store!r}", "keep one of them")
     return dict(zip(found, _tokens(pa.array([*found.values()], pa.string())).to_pylist(), strict=True))
 
 
@@ -347,7 +347,7 @@ def _vintage(file: Path) -> str:
 def _batches(file: Path, columns: dict[str, str]) -> Iterator[dict[str, Any]]:
     """Read the columns of a file as text, some rows at a time, and show how far it is."""
     if not file.is_file():
-        _refuse(file, "a CSV or Parquet file", "no such file", "give its path")
+        refuse(file, "a CSV or Parquet file", "no such file", "give its path")
     try:
         with file.open("rb") as stream:
             shown = tqdm.wrapattr(stream, "read", total=file.stat().st_size, desc=file.name, disable=None, leave=False)
@@ -356,7 +356,7 @@ def _batches(file: Path, columns: dict[str, str]) -> Iterator[dict[str, Any]]:
                     texts = {name: batch.column(theirs).cast(pa.string()) for name, theirs in columns.items()}
                     yield {name: column.fill_null("") for name, column in texts.items()}
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-        _refuse(file, "a table with a header, in UTF-8", f"a fault in it ({error})", "get it again")
+        refuse(file, "a table with a header, in UTF-8", f"a fault in it ({error})", "get it again")
 
 
 def _parquet(file: Path, stream: Any, columns: dict[str, str]) -> Any:
@@ -384,8 +384,4 @@ def _refuse_header(file: Path, header: list[str], columns: dict[str, str]) -> No
     if lost := [name for name in columns.values() if header.count(name) != 1]:
         found = f"the columns {', '.join(header)}" if header else "nothing"
         asked = ", ".join(map(repr, columns.values()))
-        _refuse(file, f"one column each of {asked}", found, f"name {', '.join(map(repr, lost))} so")
-
-
-def _refuse(where: Any, asked: str, found: str, do: str) -> NoReturn:
-    raise DataError(f"{where}: expected {asked}; found {found}; {do}.")
+        refuse(file, f"one column each of {asked}", found, f"name {', '.join(map(repr, lost))} so")

@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.config import DOLLARS, ISO_MONTH, as_day
+from analysis.errors import refuse
 from analysis.estimate import Bools, Floats
-from analysis.panel.file import QUARTERS, File, refuse, strange, tables
+from analysis.panel.file import QUARTERS, File, strange, tables
 from analysis.panel.panel import MONTH, NUMBER, TEXT, UNITS, columns
 
 Days = npt.NDArray[np.datetime64]

@@ -8,16 +8,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.config import Map
+from analysis.errors import refuse
 from analysis.estimate import Ints
 from analysis.numbers import number
 from analysis.panel.cells import LONGEST_GAP, month_text
-from analysis.panel.file import QUARTERS, refuse
+from analysis.panel.file import QUARTERS
 from analysis.panel.panel import Panel
 from analysis.panel.rows import Rows
 
 GOING_ON = 0.05  # of home sales before: closed firms that sell more were not closed whole
 _LESS_THAN_A_DOLLAR = ("cny", "rmb", "jpy", "hkd", "人民币", "元", "¥", "日元", "円", "港元")
-_CHINA = ("cn", "chn", "prc", "china", "mainlandchina", "p.r.china", "中国", "中国大陆", "中國")
+CHINA = (
+    "cn",
+    "chn",
+    "prc",
+    "china",
+    "mainlandchina",
+    "p.r.china",
+    "中国",
+    "中国大陆",
+    "中國",
+)  # in small letters, without blanks
 
 
 def refuse_months(rows: Rows, by_month: Ints) -> None:
@@ -46,7 +57,7 @@ def refuse_spellings(rows: Rows) -> None:
         words = pa.array(map(file.code, rows.labels())).unique() if name == "platform" else values.known
         plain = pc.replace_substring_regex(pc.utf8_lower(pc.utf8_normalize(words, "NFKC")), r"\s+", "")
         if name == "origin":
-            plain = pc.if_else(pc.is_in(plain, pa.array(_CHINA)), "cn", plain)
+            plain = pc.if_else(pc.is_in(plain, pa.array(CHINA)), "cn", plain)
         codes = pd.Series(plain.dictionary_encode().indices.to_numpy())
         if not codes.duplicated().any():
             continue

@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import IO, Any, NoReturn, cast
 
 import numpy as np
-import openpyxl
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
 from analysis.config import Map, Wide, as_day, load
-from analysis.errors import DataError
+from analysis.errors import DataError, refuse
 from analysis.panel.panel import POPULATIONS, columns
 
 ROWS_AT_ONCE = 1 << 18
@@ -36,11 +35,6 @@ _MARK = b"\xef\xbb\xbf"  # of the order of bytes in UTF-8
 _BROKEN = (OSError, EOFError, zlib.error, zipfile.BadZipFile, struct.error, KeyError, ValueError)
 _QUARTER = re.compile(r"(?i)(^|[0-9 _-])Q[1-4]|[1-4]Q|[1-4一二三四]季")
 QUARTERS = "bring sales by month, since a quarter cannot be split at a closure"
-
-
-def refuse(where: Any, asked: str, found: str, do: str) -> NoReturn:
-    """Raise the error of all that is wrong with a file."""
-    raise DataError(f"{where}: expected {asked}; found {found}; {do}.")
 
 
 @dataclass(frozen=True)
@@ -260,6 +254,8 @@ def _refuse_bytes(path: Path, encoding: str) -> None:
 
 def _sheet(path: Path, name: str | None) -> pa.Table:
     """Return the cells of a sheet of an Excel file, typed by column; of mixed types as text, dates as YYYY-MM-DD."""
+    import openpyxl  # slow, and few panels are workbooks
+
     book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     names = book.sheetnames
     if name not in names and (name or len(names) > 1):

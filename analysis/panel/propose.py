@@ -21,7 +21,8 @@ import pandas as pd
 
 from analysis.config import as_day
 from analysis.errors import DataError
-from analysis.panel.cells import LONGEST_GAP, UNKNOWN
+from analysis.panel.cells import LONGEST_GAP, SIGNS, UNKNOWN
+from analysis.panel.doubts import CHINA
 from analysis.panel.panel import columns
 
 NAMES = {  # words in the names of their columns, by ours; the first line that fits a name and its values holds
@@ -49,11 +50,12 @@ PLATFORMS = {  # words in labels, by the codes of the event
     "WMT": r"walmart|沃尔玛|^wmt",
     "OWN": r"own (web)?(site|store)|独立站|自建站|官网|^own$",
 }
-CHINA, NEAR = r"cn|chn|china|中国|中国大陆|prc|mainland china", r"hk|hong ?kong|香港|tw|taiwan|台湾|macao|澳门"
+IN_CHINA = "|".join(["mainland china", *map(re.escape, CHINA)])
+NEAR = r"hk|hong ?kong|香港|tw|taiwan|台湾|macao|澳门"
 DOLLARS = r"usd|us\$|us dollars?|美元"
 MONEY = r"usd|cny|rmb|eur|gbp|jpy|hkd|cad|aud|us\$|\$|€|£|¥|￥|美元|人民币|元|欧元|英镑|日元"
-BY_WORDS = {"platform": f".*({'|'.join(PLATFORMS.values())}).*", "origin": CHINA, "currency": MONEY}
-NUMBERS = (("", "."), (",", "."), ("", ","), (".", ","), (" ", "."), (" ", ","), ("'", "."))  # thousands, decimals
+BY_WORDS = {"platform": f".*({'|'.join(PLATFORMS.values())}).*", "origin": IN_CHINA, "currency": MONEY}
+NUMBERS = (("", "."), *SIGNS)  # thousands, decimals
 DATES = [f"%Y{a}%m{b}" for a in "-/." for b in ("", f"{a}%d")] + ["%Y%m", "%Y%m%d", "%Y年%m月", "%Y年%m月%d日"]
 DATES += [f"{day}%m{a}%Y" for a in "/.-" for day in ("", f"%d{a}")] + ["%m/%d/%Y", "%m-%d-%Y", "%d/%m/%y", "%m/%d/%y"]
 DATES += [f"{day}{month}{a}%{year}" for a in " -" for day in ("", f"%d{a}") for month in ("%b", "%B") for year in "Yy"]
@@ -292,10 +294,10 @@ class _Look:
                 line = f"{_yaml(word)}: {[*codes, 'WMT'][0]}  # {count:,} rows"
                 yield f"  {line}" if codes else f"  # ? {line}; WMT is other marketplaces too, OWN own sites"
         if (column := self.one("origin")) and not {*column.words} <= {"CN", "other"}:
-            found = any(re.fullmatch(CHINA, word.lower()) for word in column.words)
+            found = any(re.fullmatch(IN_CHINA, word.lower()) for word in column.words)
             yield "origins:  # CN for China" if found else f"# ? none of {column.name} is China\norigins:"
             for word, count in column.words.items():
-                line = f"{_yaml(word)}: {'CN' if re.fullmatch(CHINA, word.lower()) else 'other'}  # {count:,} rows"
+                line = f"{_yaml(word)}: {'CN' if re.fullmatch(IN_CHINA, word.lower()) else 'other'}  # {count:,} rows"
                 yield f"  # ? {line}; or CN?" if re.fullmatch(NEAR, word.lower()) else f"  {line}"
 
     def _dates(self) -> Iterator[str]:

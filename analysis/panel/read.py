@@ -21,11 +21,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analysis.errors import DataError
+from analysis.errors import DataError, refuse
 from analysis.estimate import Bools, Floats, Ints
 from analysis.panel.cells import blocks, month_text, shown
 from analysis.panel.doubts import doubted_rates, doubts_of, no_dose_of, refuse_months, refuse_spellings
-from analysis.panel.file import File, open_file, refuse
+from analysis.panel.file import File, open_file
 from analysis.panel.panel import MONTH, NUMBER, ORDER, SIMULATED_ID, TEXT, UNITS, Panel, attributes, columns
 from analysis.panel.rows import ROW, Rows, Values
 
