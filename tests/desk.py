@@ -29,9 +29,11 @@ failed: str = ""  # reports that failed
 """
 WRITE_VERDICTS = """\
 import json, os, pathlib
+import ipykernel
 verdict = {"claim": "c1", "estimate": count, "as_of": as_of, "provenance": "real"}
 pathlib.Path(verdict_file).write_text(json.dumps([verdict]))
 print(verdict_file, os.environ["OMP_NUM_THREADS"], os.environ["SOURCE_DATE_EPOCH"])
+print(ipykernel.get_connection_info(unpack=True)["transport"])
 """
 READ_VERDICTS = """\
 import pathlib

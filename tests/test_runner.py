@@ -82,6 +82,10 @@ def test_kernels_have_one_thread_and_the_clock_of_the_as_of_date(finished):
     assert "../reports/scratch/verdicts.json 1 1795564800" in text  # midnight of AS_OF, UTC
 
 
+def test_a_kernel_needs_no_tcp_port_that_another_may_take(finished):
+    assert '"ipc\\n"' in (finished.published / "01_first.ipynb").read_text()
+
+
 def test_a_published_notebook_holds_no_time_and_no_path_of_the_machine(finished):
     text = (finished.published / "01_first.ipynb").read_text()
     assert str(finished.root) not in text

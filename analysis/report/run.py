@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
@@ -39,6 +40,7 @@ class Run:
     workers: int
     force: bool
     stage: Path
+    sockets: Path  # of kernels: a folder of few letters, for a socket's path has at most about a hundred
     published: Published
     panel: str  # what the panel of the run is said to be; empty if there is none
     common: Mapping[str, Any]
@@ -74,13 +76,13 @@ def report(
     briefs = [job for job in jobs if job.is_brief]
     waiting = [] if briefs else schedule.settled([job for job in scheduled if job.is_brief], {}, as_of)
     source = panel["panel_path"] if panel else ""
-    with _interruptible(), publish.locked(out), publish.staging(out) as stage:
+    with _interruptible(), publish.locked(out), publish.staging(out) as stage, tempfile.TemporaryDirectory() as sockets:
         published = publish.read(out / as_of)
         if published.entries and published.panel != source:
             theirs, mine = published.panel or "the scheduled data", source or "the scheduled data"
             there = f"{published.folder} holds those of a run on {theirs}"
             raise DesignError(f"Reports on {mine}: {there}; give another folder with --out.")
-        asked = (as_of, timeout, workers or os.cpu_count() or 1, force, stage, published)
+        asked = (as_of, timeout, workers or os.cpu_count() or 1, force, stage, Path(sockets), published)
         said = found.caveats if found else ""
         run = Run(*asked, said, publish.inputs(root), {**published.entries}, {**published.verdicts})
         _work(run, [job for job in jobs if not job.is_brief])
@@ -279,11 +281,12 @@ def _execute(run: Run, job: Job, values: Mapping[str, Any], target: Path, positi
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError, strip_color
     from tqdm import tqdm
-    from traitlets.config import Config
 
     class Manager(AsyncKernelManager):
+        """Speaks to its kernel through files: another may take a TCP port between its choice and its use."""
+
         def __init__(self, **options: Any) -> None:
-            super().__init__(**options)
+            super().__init__(**options, transport="ipc", ip=str(run.sockets / f"{position}-{len(run.kernels)}"))
             run.kernels.append(self)
 
     def tell(line: str) -> None:
@@ -310,7 +313,6 @@ def _execute(run: Run, job: Job, values: Mapping[str, Any], target: Path, positi
                 shutdown_kernel="immediate",
                 record_timing=False,
                 coalesce_streams=True,
-                config=Config({"KernelManager": {"transport_encryption": "auto"}}),  # quiet about plain TCP
             )
             return
         except DeadKernelError:
