@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from analysis.errors import DesignError
 from analysis.estimands.design import in_rows
 from analysis.estimate import Estimate
 from analysis.estimators.honest_did import Bounds, honest_bounds
-from analysis.households.estimates import AGAINST, CHINESE, USUAL, Asked, Households, exposed, path
+from analysis.households.estimates import (
+    AGAINST,
+    CHINESE,
+    USUAL,
+    Asked,
+    Households,
+    exposed,
+    growth_of_stayers,
+    path,
+    share,
+    through_spared,
+)
 from analysis.numbers import percent_change
+
+Interval = tuple[float, float]
 
 OTHER_MONTHS = {
     "whole years, May 2020 to April 2021 against September 2021 to August 2022": {
@@ -77,6 +92,67 @@ def with_drift(households: Households, asked: Asked = USUAL) -> Bounds:
     after = len(terms) - 1 - at
     weights = np.eye(after)[target - at - 1]
     return honest_bounds(change.value, change.widened, at, after, target=weights, level=asked.level)
+
+
+def bounded(households: Households, closed: float, asked: Asked = USUAL) -> dict[str, Interval]:
+    """Return intervals by id that allow for closed firms and for the largest loss of titles that may have been.
+
+    Older purchases are likelier to have lost their title, and of some brands likelier than of others. How fast cannot
+    be seen, but it was at work in the years before the closures too: at most, nothing else raised the Chinese share
+    then, and nothing else moved it apart in exposed categories. So ``V1``, growth of Chinese brands by people active in
+    both half-years, per cent, and ``V3``, the change of their share, points, are taken down by up to the largest yearly
+    rise of the log share before, and by what closed firms sold; ``E2a``, log points, and ``E3g_spared``, what that is
+    of growth, points, go either way by the largest yearly change of the log ratio before. The errors of sampling are
+    added at the ends; the losses are taken as they are.
+
+    Parameters
+    ----------
+    households : Households
+    closed : float
+        Largest share of Chinese sales before that closed firms may have had, which no purchase with a title holds.
+    asked : Asked
+
+    Raises
+    ------
+    DesignError
+        When no year lies before.
+    """
+    first = households.buyers["month"].min()
+    early = [replace(asked, before=months["before"], after=months["after"]) for months in PLACEBOS.values()]
+    early = [one for one in early if one.before[0] >= first]
+    if not early:
+        raise DesignError(
+            f"the loss of titles was asked for; purchases begin in {first}; bring those of two years before"
+        )
+    shares = [share(households, one).value for one in early]
+    risen = max(0.0, *(float(np.log(after / before)) for before, after, _ in shares))
+    moved = max(float(abs(exposed(households, one).value[0])) for one in early)
+
+    def ends(found: Estimate, lowest: Callable[[Any], Any], highest: Callable[[Any], Any]) -> Interval:
+        both = found.transform(
+            lambda value: {"lowest": lowest(value), "highest": highest(value)}, estimand="bounded", unit=found.unit
+        ).ends
+        return float(both[0, 0]), float(both[1, 1])
+
+    left = 1 - closed
+    return {
+        "V1": ends(
+            growth_of_stayers(households, asked),
+            lambda grown: left * (100 + grown[0]) * np.exp(-risen) - 100,
+            lambda grown: grown[0],
+        ),
+        "V3": ends(
+            share(households, asked),
+            lambda of: of[1] * np.exp(-risen) - of[0] / left,
+            lambda of: of[1] - of[0],
+        ),
+        "E2a": ends(exposed(households, asked), lambda effect: effect[0] - moved, lambda effect: effect[0] + moved),
+        "E3g_spared": ends(
+            through_spared(households, asked),
+            lambda of: (of[0] + of[1]) * np.exp(-moved) - of[0],
+            lambda of: (of[0] + of[1]) * np.exp(moved) - of[0],
+        ),
+    }
 
 
 def drawn(sets: Estimate) -> dict[str, np.ndarray]:

@@ -1,7 +1,8 @@
 """What purchases of households say: the Chinese share, growth, and what fell back where brands had been closed.
 
-All are functions of sums over groups of buyers, with errors from leaving each group out (a jackknife); sets of other
-categories, drawn at random, say how often as much happens where no closed brand is on record.
+All are functions of sums over groups of buyers, with errors from leaving each group out (a jackknife), and where
+exposed categories are compared with others, from what their sellers went through; sets of other categories, drawn at
+random, say how often as much happens where no closed brand is on record.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ class Households:
         return pd.Index(np.unique(self.buyers["buyer_group"]), name="buyer_group")
 
     @cached_property
-    def _seen(self) -> pd.DataFrame:
+    def seen(self) -> pd.DataFrame:
         """Purchases with a title."""
         return self.purchases[self.purchases["origin_class"] != BLANK]
 
@@ -126,7 +127,7 @@ class Households:
             First and last month, YYYY-MM.
         of : {"purchases", "units", "spend"}
         """
-        rows = self._seen[self._seen["month"].between(*window)]
+        rows = self.seen[self.seen["month"].between(*window)]
         rows = rows if classes is None else rows[rows["origin_class"].isin(classes)]
         return self._by_group(rows if categories is None else rows[rows["category"].isin(categories)], of)
 
@@ -204,11 +205,12 @@ def exposed(households: Households, asked: Asked = USUAL) -> Estimate:
     """Return by how much the Chinese share changed more in exposed categories than in others, log points (E2a)."""
 
     def effect_on_spared_firms(*totals: Any) -> dict[str, Any]:
-        first, last = _log_ratios(totals)
+        first, last = log_ratios(totals)
         return {"effect": last - first}
 
     sums = _of_places(households, asked, _windows(asked))
-    return households.left_out(sums, effect_on_spared_firms, "log points", asked.level)
+    found = households.left_out(sums, effect_on_spared_firms, "log points", asked.level)
+    return _with_sellers(found, [1.0], households, asked)
 
 
 def through_spared(households: Households, asked: Asked = USUAL) -> Estimate:
@@ -220,12 +222,14 @@ def through_spared(households: Households, asked: Asked = USUAL) -> Estimate:
     everywhere = {"Chinese brands, before": households.sums(asked.before, asked.chinese, of=asked.of)}
 
     def effect_on_growth_through_spared_firms(*totals: Any) -> dict[str, Any]:
-        first, last = _log_ratios(totals[:-1])
+        first, last = log_ratios(totals[:-1])
         lay = 100 * totals[0] / totals[-1]
         return {"share in exposed categories": lay, "effect on growth": lay * np.expm1(last - first)}
 
     sums = _of_places(households, asked, _windows(asked)) | everywhere
-    return households.left_out(sums, effect_on_growth_through_spared_firms, "percentage points", asked.level)
+    found = households.left_out(sums, effect_on_growth_through_spared_firms, "percentage points", asked.level)
+    slope = [0.0, 0.0 if found.refused else found.value.sum()]  # by the effect, of a share times its exponential less 1
+    return _with_sellers(found, slope, households, asked)
 
 
 def path(households: Households, asked: Asked = USUAL, first: str = "2018-09") -> Estimate:
@@ -234,7 +238,7 @@ def path(households: Households, asked: Asked = USUAL, first: str = "2018-09") -
     windows = {months[at]: (months[at], months[at + 5]) for at in range(0, len(months) - 5, 6)}
 
     def share_in_exposed_categories_over_that_in_others(*totals: Any) -> dict[str, Any]:
-        return dict(zip(windows, _log_ratios(totals), strict=True))
+        return dict(zip(windows, log_ratios(totals), strict=True))
 
     sums = _of_places(households, asked, windows)
     return households.left_out(sums, share_in_exposed_categories_over_that_in_others, "log points", asked.level)
@@ -282,7 +286,7 @@ def random_sets(households: Households, asked: Asked = USUAL, *, draws: int = 20
     inside = np.array([like[rng.choice(len(like), len(listed), replace=False)].sum(axis=0) for _ in range(draws)]).T
     outside = np.array(total)[:, np.newaxis] - inside
     with np.errstate(divide="ignore"):  # a set may lose all: it falls back as far as can be
-        first, last = _log_ratios([*inside[:2], *outside[:2], *inside[2:], *outside[2:]])
+        first, last = log_ratios([*inside[:2], *outside[:2], *inside[2:], *outside[2:]])
     found = exposed(households, replace(asked, against="all others")).value[0]
     p = (1 + np.count_nonzero(last - first <= found)) / (1 + draws)
     return Estimate(
@@ -296,6 +300,27 @@ def random_sets(households: Households, asked: Asked = USUAL, *, draws: int = 20
         counts={"categories": len(like), "draws": draws},
         details={"effects": last - first, "exposed": found},
     )
+
+
+def _with_sellers(found: Estimate, slope: Sequence[float], households: Households, asked: Asked) -> Estimate:
+    r"""Add to the errors of an effect what all buyers share in exposed categories, the fortunes of the sellers there.
+
+    With :math:`s_{kg}` what purchases of category k by group g are of the log ratio, the variance over groups lacks
+    :math:`\sum_k [(\sum_g s_{kg})^2 - \sum_g s_{kg}^2]`, which is added where it is positive (Cameron, A. C., Gelbach,
+    J. B. and Miller, D. L. 2011, Robust inference with multiway clustering, JBES 29, 238-249); `slope` by the effect.
+    """
+    if found.refused:
+        return found
+    inside = set(households.categories["category"]) - set(asked.without)
+    parts = []
+    for sign, window in ((-1, asked.before), (1, asked.after)):
+        rows = households.seen[households.seen["category"].isin(inside) & households.seen["month"].between(*window)]
+        for way, of in ((sign, rows[rows["origin_class"].isin(asked.chinese)]), (-sign, rows)):
+            parts.append(way * of.groupby(["category", "buyer_group"])[asked.of].sum() / of[asked.of].sum())
+    by_both = pd.concat(parts, axis=1).fillna(0).sum(axis=1)
+    shared = float((by_both.groupby("category").sum() ** 2).sum() - (by_both**2).sum())
+    covariance = found.covariance + max(shared, 0.0) * np.outer(slope, slope)
+    return replace(found, by_cluster=None, clusters=None, covariance=covariance, df=found.freedom)
 
 
 def _half_year(first: str) -> Window | None:
@@ -331,7 +356,7 @@ def _of_places(households: Households, asked: Asked, windows: Mapping[str, Windo
     }
 
 
-def _log_ratios(totals: Sequence[Any]) -> list[Any]:
+def log_ratios(totals: Sequence[Any]) -> list[Any]:
     """Return for each four sums the log of the Chinese share in exposed categories over that in the others."""
     logs = [np.log(total) for total in totals]
     return [logs[at] - logs[at + 1] - logs[at + 2] + logs[at + 3] for at in range(0, len(logs), 4)]
