@@ -11,42 +11,42 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from analysis import audit, data
+from analysis import audit, data, grades
 from analysis.estimands.design import Design
 from analysis.households import twin
 
 PRESETS = ("null", "floor_3k", "mid_3k", "ceiling_50k", "chill", "pretrend")
+FILE = data.DATA / "households" / "audit.csv"
 COLUMNS = [
     *("preset", "titles", "id", "unit", "first_seed", "last_seed", "closed", "markets", "truth"),
     *("bias", "bias_mc", "sd", "sd_mc", "mean_error", "mean_error_mc", "coverage", "coverage_mc"),
-    *("rejection", "rejection_mc", "grade", "reason"),
+    *("rejection", "rejection_mc", "grade", "reason", "provenance"),
 ]
 
 
 def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per preset, titles and estimand; of random sets, how often p is at most .05."""
+    """Return a row per preset, titles and estimand; of random sets `rejection` is how often p is at most .05."""
     parts = []
-    for (titles, sets), of in rows.groupby(["titles", rows["id"] == twin.SETS], sort=False):
+    for (titles, sets), of in rows.groupby(["titles", rows["id"] == twin.SETS]):
         if sets:
-            size = (of["estimate"] <= 1 - Design.level).groupby(of["preset"], sort=False).agg(["mean", "size"])
-            error = np.sqrt(size["mean"] * (1 - size["mean"]) / size["size"])
-            seeds = {"first_seed": rows["seed"].min(), "last_seed": rows["seed"].max(), "grade": audit.NOT_GRADED}
-            part = pd.DataFrame({"rejection": size["mean"], "rejection_mc": error, "markets": size["size"]})
-            part = part.reset_index().assign(
-                id=twin.SETS, unit="p", **seeds, closed=of.groupby("preset")["closed"].mean()
+            of = of.assign(rejects=of["estimate"] <= 1 - Design.level)
+            part = of.groupby("preset", as_index=False).agg(
+                id=("id", "first"),
+                first_seed=("seed", "min"),
+                last_seed=("seed", "max"),
+                closed=("closed", "mean"),
+                markets=("seed", "size"),
+                rejection=("rejects", "mean"),
             )
+            error = np.sqrt(part["rejection"] * (1 - part["rejection"]) / part["markets"])
+            part = part.assign(unit="p", rejection_mc=error, grade=grades.NOT_GRADED)
         else:
             units = of["id"].str.removesuffix(twin.BOUNDED).map(twin.UNITS)
             part = audit.summarise(of.assign(label="", unit=units, level=Design.level, refused=""))
-        parts.append(part.assign(titles=titles))
-    found = pd.concat(parts, ignore_index=True)
-    return found.sort_values(
-        ["preset", "titles"],
-        key=lambda names: (
-            names.map(found["preset"].drop_duplicates().tolist().index) if names.name == "preset" else names
-        ),
-        kind="stable",
-    )[COLUMNS]
+        parts.append(part.assign(titles=titles, provenance="simulated"))
+    order = {name: place for place, name in enumerate([*PRESETS, *twin.TITLES])}
+    found = pd.concat(parts, ignore_index=True)[COLUMNS]
+    return found.sort_values(["preset", "titles"], key=lambda names: names.map(order), kind="stable", ignore_index=True)
 
 
 if __name__ == "__main__":
@@ -55,4 +55,7 @@ if __name__ == "__main__":
     options.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     asked = options.parse_args()
     found = audit.each_panel(twin.replicate, PRESETS, range(1, asked.markets + 1), asked.workers)
-    pd.DataFrame(chain(*found)).to_parquet("/tmp/twinrows.parquet")
+    made = table(pd.DataFrame(chain(*found)))
+    made.to_csv(FILE, index=False, float_format="%.6g", lineterminator="\n")
+    data.accept("household_audit", vintage=datetime.date.today().isoformat())
+    print(made.to_string(index=False))
