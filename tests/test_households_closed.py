@@ -1,0 +1,100 @@
+"""What closed brands lost: held against a file that was worked out by hand."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from test_households import made_up, stores
+
+from analysis.errors import DesignError
+from analysis.households import purchases
+from analysis.households.estimates import Asked, Households, closed
+
+BOUGHT = [
+    # day, price, title, code, category, buyer, how often; the table of products knows B04, a Mpow, and not B10
+    ("2020-10-01", "10", "", "B04", "HEADPHONES", "ann", 3),
+    ("2020-10-01", "10", "", "B04", "HEADPHONES", "ben", 1),
+    ("2020-10-01", "10", "Sony Headphones", "B09", "HEADPHONES", "eve", 1),
+    ("2020-10-01", "10", "Anker Hub", "B07", "HUB", "ben", 5),
+    ("2020-10-01", "10", "A Book", "B08", "BOOK", "eve", 8),
+    ("2020-10-01", "10", "", "B10", "", "eve", 2),
+    ("2021-10-01", "30", "", "B04", "HEADPHONES", "ann", 1),
+    ("2021-10-01", "10", "", "B04", "HEADPHONES", "ben", 1),
+    ("2021-10-01", "10", "Anker Hub", "B07", "HUB", "eve", 4),
+    ("2021-10-01", "10", "A Book", "B08", "BOOK", "ann", 18),
+    ("2021-10-01", "10", "", "B10", "HEADPHONES", "eve", 1),
+]
+ANN = 45  # her group
+
+
+def counted(folder, *, with_products):
+    lines = [
+        (day, price, "1", title, code, category, buyer)
+        for day, price, title, code, category, buyer, often in BOUGHT
+        for _ in range(often)
+    ]
+    products = stores(folder / "products.csv") if with_products else None
+    out = "my-named-households" if with_products else "my-households"
+    return purchases.count(made_up(folder / "bought.csv", lines), products).write(folder / out)
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory):
+    return Households.read(counted(tmp_path_factory.mktemp("named"), with_products=True))
+
+
+@pytest.fixture(scope="module")
+def nameless(tmp_path_factory):
+    return Households.read(counted(tmp_path_factory.mktemp("nameless"), with_products=False))
+
+
+def bought_of_closed(households, kept):
+    """Return the same with some of the purchases of closed brands alone."""
+    return dataclasses.replace(households, closed=households.closed.query(kept))
+
+
+@pytest.mark.parametrize(
+    ("of", "change"),
+    [("purchases", (2 / 25) / (4 / 20) - 1), ("spend", (40 / 270) / (40 / 200) - 1)],
+    ids=["purchases", "spend"],
+)
+def test_closed_brands_fell_per_purchase_of_all_with_and_without_a_title(named, of, change):
+    found = closed(named, Asked(of=of))
+    assert (found.terms, found.unit) == (("closed brands",), "per cent")
+    assert found.value == pytest.approx([100 * change])
+
+
+def test_its_error_is_that_of_leaving_out_each_buyer_and_nobody_loses_more_than_all(named):
+    found = closed(named)
+    without = 100 * np.array([(1 / 6) / (1 / 17), (1 / 24) / (3 / 14), (2 / 20) / (4 / 9)]) - 100  # ann, ben, eve
+    assert found.std_error == pytest.approx([np.sqrt(2 / 3 * ((without - found.value) ** 2).sum())])
+    assert found.value[0] - found.std_error[0] < -100
+    assert found.bounds("closed brands")[0] == -100
+
+
+def test_nothing_bought_after_is_the_loss_of_all_and_has_no_error(named):
+    found = closed(bought_of_closed(named, "month < '2021-01'"))
+    assert (found.value.tolist(), np.isnan(found.std_error).tolist()) == ([-100.0], [True])
+    assert f"{found:all}".startswith(
+        "−100.0 per cent ◐ (no purchases of closed brands, after: nothing behind it varies"
+    )
+
+
+@pytest.mark.parametrize("kept", ["month > '2021-01'", "month > '2022-01'"])
+def test_nothing_bought_before_is_refused(named, kept):
+    found = closed(bought_of_closed(named, kept))
+    assert found.refused
+    assert found.reason == "no purchases of these: closed brands, before; choose other months or categories"
+
+
+def test_purchases_before_by_one_buyer_alone_leave_no_error(named):
+    found = closed(bought_of_closed(named, f"buyer_group == {ANN}"))
+    assert found.value == pytest.approx([100 * ((1 / 25) / (3 / 20) - 1)])
+    assert (found.bounds("closed brands"), found.reason) == (None, "closed brands: rests on one cluster alone")
+
+
+def test_without_a_table_of_products_the_loss_is_refused_with_the_command(nameless):
+    for households in (nameless, Households.load()):
+        assert households.closed is None
+        with pytest.raises(DesignError, match=r"--brands PRODUCTS .* the columns parent_asin and store"):
+            closed(households)
