@@ -1,4 +1,7 @@
-"""How far the fall back in exposed categories bends: asked otherwise, a year early, without a category, drifting."""
+"""How far the fall back in exposed categories bends: asked otherwise, a year early, without a category, drifting.
+
+And how much purchases without a title leave open.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,7 @@ from analysis.households.estimates import (
     share,
     through_spared,
 )
+from analysis.households.purchases import BLANK, UNKNOWN
 from analysis.numbers import percent_change
 
 Interval = tuple[float, float]
@@ -153,6 +157,83 @@ def bounded(households: Households, closed: float, asked: Asked = USUAL) -> dict
             lambda of: (of[0] + of[1]) * np.exp(moved) - of[0],
         ),
     }
+
+
+def blank_bounds(households: Households, asked: Asked = USUAL) -> Estimate:
+    """Bound the Chinese share of all purchases and its change: of those without a title all are Chinese, or none.
+
+    Nothing is assumed of who lost a title: the change is least if all are Chinese before and none after.
+
+    Returns
+    -------
+    Estimate
+        Terms before, after and change, percentage points, without a point: `set_low` and `set_high` are the ends, and
+        intervals go from the lower limit of the one to the upper limit of the other.
+
+    Raises
+    ------
+    DesignError
+        When all purchases have a title, as in the public part.
+
+    References
+    ----------
+    Manski, C. F. (1989), Anatomy of the selection problem, Journal of Human Resources 24, 343-360. Manski, C. F.
+    (2003), Partial Identification of Probability Distributions, Springer.
+    """
+
+    def ends_of_the_chinese_share(*totals: Any) -> dict[str, Any]:
+        least, most, all_, least_after, most_after, all_after = totals
+        low, high = 100 * least / all_, 100 * most / all_
+        low_after, high_after = 100 * least_after / all_after, 100 * most_after / all_after
+        ends = (low, high, low_after, high_after, low_after - high, high_after - low)
+        return {str(place): end for place, end in enumerate(ends)}
+
+    _check_blanks(households)
+    sums = {}
+    for when, window in {"before": asked.before, "after": asked.after}.items():
+        sums[f"Chinese brands, {when}"] = households.sums(window, asked.chinese, of=asked.of)
+        sums[f"Chinese brands and blank, {when}"] = households.sums(window, [*asked.chinese, BLANK], of=asked.of)
+        sums[f"all, {when}"] = households.everything(window, asked.of)
+    ends = households.left_out(sums, ends_of_the_chinese_share, "percentage points", asked.level)
+    if ends.refused:
+        return ends
+    return replace(
+        ends,
+        estimand="Chinese share of all purchases, blank titles Chinese or not",
+        terms=("before", "after", "change"),
+        value=np.full(3, np.nan),
+        by_cluster=None,
+        covariance=None,
+        limits=np.array([ends.ends[0, ::2], ends.ends[1, 1::2]]),
+        columns={"set_low": ends.value[::2], "set_high": ends.value[1::2]},
+        interval="identified set",
+        reason=ends.reason or "a set has no point; intervals are wider than set_low to set_high by sampling errors",
+    )
+
+
+def blanks_by_month(households: Households) -> pd.DataFrame:
+    """Return the share of purchases without a title, per cent, by month and class of category.
+
+    Those that a table of products gave a brand are not counted as blank; a share of no purchases is NaN, and tables in
+    which all have a title are a DesignError.
+    """
+    _check_blanks(households)
+    rows = households.purchases
+    listed = rows["category"].isin(households.categories["category"])
+    rows = rows.assign(category=rows["category"].mask(listed, "exposed"))
+    rows = pd.concat([rows, rows.assign(category="all")])
+    blank = rows["purchases"].where(rows["origin_class"] == BLANK, 0)
+    sums = rows.assign(blank=blank).groupby(["month", "category"])[["blank", "purchases"]].sum()
+    shares = (100 * sums["blank"] / sums["purchases"]).unstack()
+    return shares.reindex(columns=["exposed", *AGAINST["all others"], UNKNOWN, "all"])
+
+
+def _check_blanks(households: Households) -> None:
+    if not (households.purchases["origin_class"] == BLANK).any():
+        raise DesignError(
+            "purchases without a title were asked for; all in these tables have one, as in the public part; count the "
+            "whole file (docs/households.md)"
+        )
 
 
 def drawn(sets: Estimate) -> dict[str, np.ndarray]:

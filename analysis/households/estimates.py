@@ -7,7 +7,7 @@ random, say how often as much happens where no closed brand is on record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +18,8 @@ import pandas as pd
 
 from analysis.data import DATA, load
 from analysis.errors import DataError, DesignError
-from analysis.estimate import Estimate, Floats, refusal
-from analysis.households.purchases import BLANK, STAYED
+from analysis.estimate import NO_SPREAD, Estimate, Floats, refusal
+from analysis.households.purchases import ASINS, BLANK, STAYED
 
 CHINESE = {
     "either": ["named_chinese", "pseudo_brand"],
@@ -81,36 +81,38 @@ USUAL = Asked()
 
 @dataclass(frozen=True)
 class Households:
-    """The tables of ``data/households``, or those that the whole file was counted to, as they are written."""
+    """The tables of ``data/households``, or those that the whole file was counted to, as they are written.
+
+    `closed` is there only where a table of products gave purchases without a title their brand.
+    """
 
     purchases: pd.DataFrame
     buyers: pd.DataFrame
     categories: pd.DataFrame
     stayers: pd.DataFrame
     half_years: pd.DataFrame
+    closed: pd.DataFrame | None = None
 
     @classmethod
     def load(cls, root: Path = DATA) -> Households:
         """Load the tables of a data folder."""
-        return cls(**{name: load(f"household_{name}", root=root) for name in cls.__dataclass_fields__})
+        public = [name for name in cls.__dataclass_fields__ if name != "closed"]
+        return cls(**{name: load(f"household_{name}", root=root) for name in public})
 
     @classmethod
     def read(cls, folder: Path) -> Households:
         """Read the tables that ``python -m analysis purchases`` wrote to a folder."""
-        if lost := [name for name in cls.__dataclass_fields__ if not (folder / f"{name}.csv").is_file()]:
+        files = {name: folder / f"{name}.csv" for name in cls.__dataclass_fields__}
+        there = {name: pd.read_csv(file) for name, file in files.items() if file.is_file()}
+        if lost := [name for name in files if name not in there and name != "closed"]:
             do = "count the file of purchases again with --out"
             raise DataError(f"{folder}: expected the tables of households; found no {lost[0]}.csv; {do}.")
-        return cls(**{name: pd.read_csv(folder / f"{name}.csv") for name in cls.__dataclass_fields__})
+        return cls(**there)
 
     @cached_property
     def groups(self) -> pd.Index:
         """Groups of buyers."""
         return pd.Index(np.unique(self.buyers["buyer_group"]), name="buyer_group")
-
-    @cached_property
-    def seen(self) -> pd.DataFrame:
-        """Purchases with a title."""
-        return self.purchases[self.purchases["origin_class"] != BLANK]
 
     def sums(
         self,
@@ -119,7 +121,7 @@ class Households:
         categories: Sequence[str] | None = None,
         of: str = "purchases",
     ) -> Floats:
-        """Return sums of purchases that have a title, float64[group]: of classes of origin and categories, or of all.
+        """Return sums of purchases, float64[group]: of classes of origin, or all that have a title; of categories.
 
         Parameters
         ----------
@@ -127,13 +129,28 @@ class Households:
             First and last month, YYYY-MM.
         of : {"purchases", "units", "spend"}
         """
-        rows = self.seen[self.seen["month"].between(*window)]
-        rows = rows if classes is None else rows[rows["origin_class"].isin(classes)]
+        rows = self.purchases[self.purchases["month"].between(*window)]
+        rows = rows[rows["origin_class"] != BLANK] if classes is None else rows[rows["origin_class"].isin(classes)]
         return self._by_group(rows if categories is None else rows[rows["category"].isin(categories)], of)
+
+    def everything(self, window: Window, of: str) -> Floats:
+        """Return sums of all purchases, those without a title as well, float64[group]."""
+        return self._by_group(self.purchases[self.purchases["month"].between(*window)], of)
 
     def active(self, window: Window) -> Floats:
         """Return the months in which buyers bought something, added up, float64[group]."""
         return self._by_group(self.buyers[self.buyers["month"].between(*window)], "active_buyers")
+
+    def of_closed(self, window: Window, of: str) -> Floats:
+        """Return sums of purchases of closed brands, float64[group]; a DesignError where they cannot be seen."""
+        if self.closed is None:
+            raise DesignError(
+                "purchases of closed brands were asked for; no table of products gave purchases without a title their "
+                "brand, so that there is no closed.csv; count the whole file with python -m analysis purchases "
+                "amazon-purchases.csv --brands PRODUCTS --out FOLDER, where PRODUCTS is a table with the columns "
+                f"{' and '.join(ASINS.values())}, and read FOLDER"
+            )
+        return self._by_group(self.closed[self.closed["month"].between(*window)], of)
 
     def stayed(self, half_year: str, classes: Sequence[str] | None, of: str) -> Floats:
         """Return sums of the people who bought in both half-years of `STAYED`, float64[group]."""
@@ -145,10 +162,15 @@ class Households:
         return np.asarray(added, dtype=float)
 
     def left_out(
-        self, sums: Mapping[str, Floats], function: Callable[..., Mapping[str, Any]], unit: str, level: float
+        self,
+        sums: Mapping[str, Floats],
+        function: Callable[..., Mapping[str, Any]],
+        unit: str,
+        level: float,
+        may_be_zero: Collection[str] = (),
     ) -> Estimate:
         """Return a function of sums by name as an Estimate, with the errors of leaving out each group of buyers."""
-        if lost := [name for name, of_group in sums.items() if not of_group.any()]:
+        if lost := [name for name, of_group in sums.items() if not of_group.any() and name not in may_be_zero]:
             return refusal(f"no purchases of these: {', '.join(lost)}; choose other months or categories")
         by_group = np.column_stack([*sums.values()])
         totals = Estimate(
@@ -199,6 +221,39 @@ def growth_of_stayers(households: Households, asked: Asked = USUAL) -> Estimate:
         return {"Chinese brands": 100 * (last / first - 1), "all": 100 * (all_last / all_first - 1)}
 
     return households.left_out(sums, growth_of_those_who_stayed, "per cent", asked.level)
+
+
+def closed(households: Households, asked: Asked = USUAL) -> Estimate:
+    """Return the change of closed brands' purchases per purchase of the same buyers, per cent (E1b).
+
+    All purchases are counted, whether they have a title or not. It is the closed brands' own loss if the same share of
+    theirs can be seen in both windows, by a title or by the table of products: the loss is larger than this if fewer
+    can be seen of those before, and smaller if fewer of those after. Of `asked`, windows, `of` and the level matter.
+
+    Returns
+    -------
+    Estimate
+        One term; -100 without an error where nothing of closed brands was bought after.
+
+    Raises
+    ------
+    DesignError
+        When no table of products gave purchases without a title their brand.
+    """
+
+    def loss_of_closed_brands(first: Any, all_first: Any, last: Any, all_last: Any) -> dict[str, Any]:
+        return {"closed brands": 100 * (last / first * all_first / all_last - 1)}
+
+    sums = {
+        f"{what}, {when}": of(window, asked.of)
+        for when, window in _windows(asked).items()
+        for what, of in (("closed brands", households.of_closed), ("all", households.everything))
+    }
+    rare = "closed brands, after"
+    found = households.left_out(sums, loss_of_closed_brands, "per cent", asked.level, may_be_zero=[rare])
+    if found.refused or sums[rare].any():
+        return replace(found, limits=np.maximum(found.ends, -100.0))  # nobody loses more than all
+    return replace(found, by_cluster=None, covariance=None, reason=f"no purchases of {rare}: {NO_SPREAD}")
 
 
 def exposed(households: Households, asked: Asked = USUAL) -> Estimate:
@@ -312,9 +367,10 @@ def _with_sellers(found: Estimate, slope: Sequence[float], households: Household
     if found.refused:
         return found
     inside = set(households.categories["category"]) - set(asked.without)
+    seen = households.purchases.query("category in @inside and origin_class != @BLANK")
     parts = []
     for sign, window in ((-1, asked.before), (1, asked.after)):
-        rows = households.seen[households.seen["category"].isin(inside) & households.seen["month"].between(*window)]
+        rows = seen[seen["month"].between(*window)]
         for way, of in ((sign, rows[rows["origin_class"].isin(asked.chinese)]), (-sign, rows)):
             parts.append(way * of.groupby(["category", "buyer_group"])[asked.of].sum() / of[asked.of].sum())
     by_both = pd.concat(parts, axis=1).fillna(0).sum(axis=1)

@@ -146,7 +146,8 @@ def _exposed(truth: Truth) -> Bools:
 def _added(sold: Floats, cells: Ints, truth: Truth) -> Floats:
     """Return sums of firms by category and class, float64[category x class, month]."""
     number = truth.market.parameters.n_categories * len(CLASSES)
-    return np.array([np.bincount(cells, month, number) for month in sold.T]).T
+    found: Floats = np.array([np.bincount(cells, month, number) for month in sold.T]).T
+    return found
 
 
 def _tables(buyers: pd.DataFrame, bought: Ints, inside: Bools) -> Households:
