@@ -29,20 +29,28 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for (titles, sets), of in rows.groupby(["titles", rows["id"] == twin.SETS]):
         if sets:
-            of = of.assign(rejects=of["estimate"] <= 1 - Design.level)
-            part = of.groupby("preset", as_index=False).agg(
-                id=("id", "first"),
-                first_seed=("seed", "min"),
-                last_seed=("seed", "max"),
-                closed=("closed", "mean"),
-                markets=("seed", "size"),
-                rejection=("rejects", "mean"),
+            rejects = of["estimate"] <= 1 - Design.level
+            part = (
+                of.assign(rejects=rejects)
+                .groupby("preset", as_index=False)
+                .agg(
+                    id=("id", "first"),
+                    first_seed=("seed", "min"),
+                    last_seed=("seed", "max"),
+                    closed=("closed", "mean"),
+                    markets=("seed", "size"),
+                    rejection=("rejects", "mean"),
+                )
             )
             error = np.sqrt(part["rejection"] * (1 - part["rejection"]) / part["markets"])
             part = part.assign(unit="p", rejection_mc=error, grade=grades.NOT_GRADED)
         else:
             units = of["id"].str.removesuffix(twin.BOUNDED).map(twin.UNITS)
             part = audit.summarise(of.assign(label="", unit=units, level=Design.level, refused=""))
+            sets_ = part["id"].str.endswith(twin.BOUNDED)  # no point is read off them, so that coverage alone counts
+            covers = Design.level - part["coverage"] <= grades.LOST_WITH_BOUNDS
+            part["grade"] = part["grade"].mask(sets_, covers.map({True: grades.WITH_BOUNDS, False: grades.DO_NOT_USE}))
+            part.loc[sets_, ["bias", "bias_mc", "sd", "sd_mc", "reason"]] = np.nan
         parts.append(part.assign(titles=titles, provenance="simulated"))
     order = {name: place for place, name in enumerate([*PRESETS, *twin.TITLES])}
     found = pd.concat(parts, ignore_index=True)[COLUMNS]

@@ -5,7 +5,7 @@ And how much purchases without a title leave open.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -32,6 +32,8 @@ from analysis.households.purchases import BLANK, UNKNOWN
 from analysis.numbers import percent_change
 
 Interval = tuple[float, float]
+STIRS = 0.05  # a share that changes by less than this part of it stands still, for the title of a figure
+WOULD_SETTLE = "The whole file, with the purchases that have no title, and a table of products that names their brands."
 
 OTHER_MONTHS = {
     "whole years, May 2020 to April 2021 against September 2021 to August 2022": {
@@ -157,6 +159,25 @@ def bounded(households: Households, closed: float, asked: Asked = USUAL) -> dict
             lambda of: (of[0] + of[1]) * np.exp(moved) - of[0],
         ),
     }
+
+
+def widest(bounded: Mapping[str, Interval], growth: Interval) -> pd.DataFrame:
+    """Return the intervals of :func:`bounded`, and what they leave of the effect on growth, as rows to show."""
+    rows = [
+        ("change of the Chinese share", *bounded["V3"], "percentage points"),
+        ("growth of Chinese brands", *bounded["V1"], "per cent"),
+        ("Chinese share where closed brands had sold", *percent_change(np.array(bounded["E2a"])), "per cent"),
+        ("effect on the growth of all Chinese sellers", *growth, "percentage points"),
+    ]
+    return pd.DataFrame(rows, columns=["label", "low", "high", "unit"])
+
+
+def headline(paths: Mapping[str, Estimate]) -> str:
+    """Say what a figure of :func:`analysis.households.estimates.shares_by_place` shows: no more than the lines do."""
+    changes = [found.value[-1] / found.value[-4] for found in paths.values()]
+    ways = ["grew" if change > 1 + STIRS else "fell" if change < 1 - STIRS else "stood still" for change in changes]
+    also = f"{ways[0]}, as elsewhere" if ways[0] == ways[1] else f"{ways[0]}; elsewhere it {ways[1]}"
+    return f"Where brands had been closed, the share of Chinese brands {also}"
 
 
 def blank_bounds(households: Households, asked: Asked = USUAL) -> Estimate:

@@ -33,6 +33,7 @@ AGAINST = {"all others": ["other electronics", "everything else"], "other electr
 
 Window = tuple[str, str]
 LIKE = 0.08  # Chinese share before, above which a category is like the exposed ones
+EARLIEST = "2018-09"  # first half-year that is drawn
 OFTEN = 40  # order lines before, below which its share says little
 
 
@@ -287,10 +288,24 @@ def through_spared(households: Households, asked: Asked = USUAL) -> Estimate:
     return _with_sellers(found, slope, households, asked)
 
 
-def path(households: Households, asked: Asked = USUAL, first: str = "2018-09") -> Estimate:
-    """Return the log of the Chinese share in exposed categories over that in others, by half-year since a month."""
-    months = pd.period_range(first, households.buyers["month"].max(), freq="M").astype(str)
-    windows = {months[at]: (months[at], months[at + 5]) for at in range(0, len(months) - 5, 6)}
+def shares_by_place(households: Households, asked: Asked = USUAL) -> dict[str, Estimate]:
+    """Return the Chinese share in exposed categories and in those compared, by half-year since `EARLIEST`, per cent."""
+    windows = _half_years(households)
+
+    def chinese_share(*totals: Any) -> dict[str, Any]:
+        return {when: 100 * totals[2 * at] / totals[2 * at + 1] for at, when in enumerate(windows)}
+
+    return {
+        place: households.left_out(
+            _of_places(households, asked, windows, place), chinese_share, "per cent", asked.level
+        )
+        for place in _places(households, asked)
+    }
+
+
+def path(households: Households, asked: Asked = USUAL) -> Estimate:
+    """Return the log of the Chinese share in exposed categories over that in others, by half-year since `EARLIEST`."""
+    windows = _half_years(households)
 
     def share_in_exposed_categories_over_that_in_others(*totals: Any) -> dict[str, Any]:
         return dict(zip(windows, log_ratios(totals), strict=True))
@@ -367,16 +382,23 @@ def _with_sellers(found: Estimate, slope: Sequence[float], households: Household
     if found.refused:
         return found
     inside = set(households.categories["category"]) - set(asked.without)
-    seen = households.purchases.query("category in @inside and origin_class != @BLANK")
+    lines = households.purchases[households.purchases["origin_class"] != BLANK]
+    lines = lines[lines["category"].isin(inside)]
     parts = []
     for sign, window in ((-1, asked.before), (1, asked.after)):
-        rows = seen[seen["month"].between(*window)]
+        rows = lines[lines["month"].between(*window)]
         for way, of in ((sign, rows[rows["origin_class"].isin(asked.chinese)]), (-sign, rows)):
             parts.append(way * of.groupby(["category", "buyer_group"])[asked.of].sum() / of[asked.of].sum())
     by_both = pd.concat(parts, axis=1).fillna(0).sum(axis=1)
     shared = float((by_both.groupby("category").sum() ** 2).sum() - (by_both**2).sum())
     covariance = found.covariance + max(shared, 0.0) * np.outer(slope, slope)
     return replace(found, by_cluster=None, clusters=None, covariance=covariance, df=found.freedom)
+
+
+def _half_years(households: Households) -> dict[str, Window]:
+    """Return the half-years that the tables hold whole, by their first month."""
+    months = pd.period_range(EARLIEST, households.buyers["month"].max(), freq="M").astype(str)
+    return {months[at]: (months[at], months[at + 5]) for at in range(0, len(months) - 5, 6)}
 
 
 def _half_year(first: str) -> Window | None:
@@ -397,17 +419,27 @@ def _of_all(households: Households, asked: Asked) -> dict[str, Floats]:
     }
 
 
-def _of_places(households: Households, asked: Asked, windows: Mapping[str, Window]) -> dict[str, Floats]:
-    """Return for each window four sums: of Chinese brands and of all, in exposed categories and in those compared."""
+def _places(households: Households, asked: Asked) -> dict[str, list[str]]:
+    """Return the categories that are compared, by what they are."""
     listed = households.categories["category"]
     if unknown := set(asked.without) - set(listed):
         raise DesignError(f"without {', '.join(sorted(unknown))} was asked for; exposed are {', '.join(listed)}")
     inside = [name for name in listed if name not in asked.without]
-    places = {"exposed categories": inside, asked.against: AGAINST[asked.against]}
+    return {"exposed categories": inside, asked.against: AGAINST[asked.against]}
+
+
+def _of_places(
+    households: Households, asked: Asked, windows: Mapping[str, Window], only: str = ""
+) -> dict[str, Floats]:
+    """Return for each window four sums: of Chinese brands and of all, in exposed categories and in those compared.
+
+    Or two, of `only` one of these places.
+    """
     return {
         f"{what} in {place}, {when}": households.sums(window, classes, categories, asked.of)
         for when, window in windows.items()
-        for place, categories in places.items()
+        for place, categories in _places(households, asked).items()
+        if only in ("", place)
         for what, classes in (("Chinese brands", asked.chinese), ("all", None))
     }
 

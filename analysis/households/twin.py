@@ -37,6 +37,16 @@ SUMS = ["purchases", "units", "spend"]
 BOUNDED = "_bounded"  # behind the id of an estimand: its interval that allows for lost titles
 SETS = "random_sets"
 UNITS = {"E2a": "log points", "V1": "per cent", "V3": "percentage points"}
+LABELS = {
+    "E2a": "effect on sellers not closed",
+    "E2a_bounded": "effect, with room",
+    "V3": "change of the Chinese share",
+    "V3_bounded": "change, with room",
+    "V1": "growth of Chinese brands",
+    "V1_bounded": "growth, with room",
+    SETS: "random sets of categories",
+}
+ORDER = {name: place for place, name in enumerate([*TITLES, *LABELS])}
 
 
 @dataclass(frozen=True)
@@ -119,6 +129,29 @@ def replicate(preset: str, seed: int) -> list[dict[str, Any]]:
     return rows
 
 
+def graded(name: str) -> dict[str, str]:
+    """Return the worst grade of an estimand on twins with the titles of what is still sold, and the preset it is of.
+
+    As :func:`analysis.evidence.claims.judge` takes them.
+    """
+    rows = worst(load("household_audit")).set_index(["titles", "id"])
+    found = rows.loc[(TITLES[1], name)]
+    return {"grade": found["grade"], "graded": f"twins of the market {found['preset']}"}
+
+
+def worst(audit: pd.DataFrame) -> pd.DataFrame:
+    """Return of each estimand and each of `TITLES` the row of the preset in which intervals hold the truth least often.
+
+    With `term`, what it is, and `estimate`, `conf_low`, `conf_high`: the coverage and its Monte Carlo limits, per cent.
+    """
+    rows = audit[audit["id"] != SETS].sort_values("coverage", kind="stable").drop_duplicates(["titles", "id"])
+    rows = rows.sort_values(["titles", "id"], key=lambda names: names.map(ORDER), kind="stable", ignore_index=True)
+    share, error = 100 * rows["coverage"], 196 * rows["coverage_mc"]
+    low, high = (share - error).clip(0), (share + error).clip(upper=100)
+    term = rows["id"].map(LABELS) + ": " + rows["titles"]
+    return rows.drop(columns="truth").assign(term=term, unit="per cent", estimate=share, conf_low=low, conf_high=high)
+
+
 def _presumed(chinese: Bools, rng: np.random.Generator) -> Ints:
     """Return the class that lists and rule would give each firm, int64[firm], a place in `CLASSES`."""
     at = rng.random(len(chinese))
@@ -132,7 +165,8 @@ def _titled(truth: Truth, of_class: Ints, titles: str) -> Floats:
         return left
     age = np.array([(pd.Period(EXPORT, "M") - pd.Period(month, "M")).n for month in MONTH])
     sells_on = truth.course("W11").survivors[:, np.newaxis]
-    return left * sells_on * np.exp(-np.array(LOST)[of_class][:, np.newaxis] * age)
+    kept: Floats = left * sells_on * np.exp(-np.array(LOST)[of_class][:, np.newaxis] * age)
+    return kept
 
 
 def _exposed(truth: Truth) -> Bools:
