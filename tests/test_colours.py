@@ -48,7 +48,7 @@ DRAWINGS = {
     "fans": lambda: curves.fans(DAYS, dict.fromkeys("abcd", "E"), panel="event", over="day", own=OWN, ylabel="y"),
     "by_group": lambda: curves.by_group(PATHS, {"P": ("m", "p")}, waves=[*PATHS["month"][:2]], ylabel="y"),
     "event_study": lambda: curves.event_study(MONTHS, reference=-2, ylabel="y"),
-    "ratio_path": lambda: curves.ratio_path(HALVES, title="T", ylabel="y", closures=CLOSED),
+    "shares": lambda: curves.shares({"a": HALVES, "b": HALVES}, title="T", ylabel="y", closures=CLOSED),
     "dose_response": lambda: curves.dose_response(BINS, BINS, BINS, xlabel="x", ylabel="y"),
 }
 

@@ -25,7 +25,18 @@ from analysis.exhibits.blocks import Block, Label, box, note, say, sentence_of, 
 from analysis.exhibits.parts import Part, of_estimates
 from analysis.exhibits.style import LOOK, kind
 from analysis.numbers import LONG, MARKS, NOT_ESTIMABLE, quantity, span
-from analysis.verdicts import NOT_TESTABLE, Verdict, apart, best, condition, elsewhere, party, tally, unjudged
+from analysis.verdicts import (
+    ESTIMATED,
+    NOT_TESTABLE,
+    Verdict,
+    apart,
+    best,
+    condition,
+    elsewhere,
+    party,
+    tally,
+    unjudged,
+)
 
 if TYPE_CHECKING:
     from analysis.config import Event
@@ -126,7 +137,7 @@ def answer(
         found, interval, window, n, tier = finding(verdict), verdict.interval, verdict.window, "", verdict.tier
         confidence = f"{verdict.confidence}, {caveat}" if caveat else verdict.confidence
         grade = verdict.grade
-        if found == "–" and verdict.tier in ("panel", "sim"):
+        if found == "–" and verdict.tier in ESTIMATED:
             found = interval = confidence = ""  # there is nothing to be sure of
         text = f"{verdict.name}: {verdict.said}. {sentence}"
     else:
@@ -213,7 +224,7 @@ def _words(verdicts: Sequence[Verdict]) -> str:
 def brief_table(verdicts: Sequence[Verdict]) -> Block:
     """Return the table of all readings, in the order of the claims: the word, the finding, what would change it.
 
-    The word is that of the best data (:func:`analysis.verdicts.best`); where that is a panel, what public figures said
+    The word is that of the best data (:func:`analysis.verdicts.best`); where that is no public figure, what those said
     stands in brackets. What a simulated market says stands in a column of its own and counts nowhere; so does, without
     a word, what a panel that is not representative says of totals.
     """
@@ -223,7 +234,7 @@ def brief_table(verdicts: Sequence[Verdict]) -> Block:
     readings = sorted({v.name: v for v in verdicts}.values(), key=lambda v: (v.claim, v.reading))
     shown = [words.get(verdict.name, verdict) for verdict in readings]
     columns: dict[str, Any] = {
-        "Claim (report)": [f"{v.name} ({v.notebook[:2]}{', panel' if v.name in public else ''})" for v in shown],
+        "Claim (report)": [f"{v.name} ({v.notebook[:2]}{', panel' if v.tier == 'panel' else ''})" for v in shown],
         "What was said, in this reading": [v.statement for v in shown],
         "Verdict and finding": [_cell(words.get(v.name), public.get(v.name, ())) for v in shown],
         "What would change it": [v.change for v in shown],

@@ -243,27 +243,52 @@ def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
 
 
 @chart
-def ratio_path(rows: pd.DataFrame, *, title: str, ylabel: str, closures: Months) -> Figure:
-    """Draw a ratio by half-year with its intervals on a logarithmic scale, months of closures shaded.
+def shares(lines: Mapping[str, pd.DataFrame], *, title: str, ylabel: str, closures: Months) -> Figure:
+    """Draw shares by half-year with their intervals, a line each, named at its end; months of closures shaded.
 
-    `rows` has `term`, the first month of a half-year, and the log of the ratio as `estimate`, `conf_low`, `conf_high`;
-    `closures` are their first and last month.
+    `lines` have `term`, the first month of a half-year, and `estimate`, `conf_low`, `conf_high`; the first is what the
+    figure is about. `closures` are their first and last month.
     """
-    drawing, axes = plt.subplots(figsize=(WIDTH, 2.5))
-    first = pd.PeriodIndex(rows["term"], freq="M")
-    middle = years_of(first) + 0.25
-    ratios = np.exp(rows[["estimate", "conf_low", "conf_high"]])
-    axes.plot(middle, ratios["estimate"], color=MAIN, lw=1.2)
-    for place, row in zip(middle, ratios.to_dict("records"), strict=True):
-        interval(axes, place, row, (0, np.inf), upright=True)
-        near(axes, (place, row["estimate"]), number(row["estimate"], 2), (6, 6), color=MAIN, weight="bold")
+    drawing, axes = plt.subplots(figsize=(WIDTH, 2.8))
+    for (name, rows), colour, mark in zip(lines.items(), (MAIN, REST), ("o", "s"), strict=True):
+        first = pd.PeriodIndex(rows["term"], freq="M")
+        middle = years_of(first) + 0.25
+        below, above = rows["estimate"] - rows["conf_low"], rows["conf_high"] - rows["estimate"]
+        axes.errorbar(middle, rows["estimate"], [below, above], color=colour, marker=mark, ms=4, lw=1.6, elinewidth=0.8)
+        first_share, last_share = rows["estimate"].iloc[[0, -1]]
+        near(axes, (middle[0], first_share), f"{number(first_share, 0)} %", (-6, 10), color=colour, ha="center")
+        near(axes, (middle[-1], last_share), f"{number(last_share, 0)} %\n{name}", (8, 0), color=colour, weight="bold")
     shade(axes, closures)
-    axes.set_yscale("log")
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.set_ylim(0, 1.25 * max(rows["conf_high"].max() for rows in lines.values()))
     axes.set_xticks(middle, [f"{month:%b %Y} –\n{month + 5:%b %Y}" for month in first])
     axes.tick_params(axis="x", labelsize=7)
-    axes.set(title=title, ylabel=ylabel)
+    axes.set_title(title, pad=14)  # above the name of the shaded months
+    axes.set_ylabel(ylabel)
+    axis_numbers(axes, "y")
+    return drawing
+
+
+@chart
+def answered(rows: pd.DataFrame, *, title: str, ylabel: str, ticks: Mapping[float, str], mostly: float) -> Figure:
+    """Draw how often panels answer each question, a line each over their closed firms, named at its end.
+
+    `rows` has `term`, `closed`, `estimate`, `conf_low`, `conf_high`, in per cent; a term is in the main colour where
+    it comes to `mostly`, which is dotted. `ticks` names numbers of closed firms.
+    """
+    drawing, axes = plt.subplots(figsize=(WIDTH, 2.9))
+    lines = list(rows.dropna(subset="estimate").groupby("term", sort=False))
+    places = spread(np.array([line["estimate"].iloc[-1] for _, line in lines]), 5.5)
+    for (term, line), place in zip(lines, places, strict=True):
+        colour = MAIN if line["estimate"].max() >= mostly else REST
+        axes.plot(line["closed"], line["estimate"], color=colour, lw=1.2)
+        for row in line.to_dict("records"):
+            interval(axes, row["closed"], row, (-np.inf, np.inf), colour=colour, upright=True)
+        beside_plot(axes, place, f"{number(line['estimate'].iloc[-1], 0)}  {term}", colour)
+    axes.axhline(mostly, **DOTTED)
+    axes.set_xscale("log")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks([*ticks], [*ticks.values()])
+    axes.set(title=title, ylabel=ylabel, ylim=(0, 103))
     axis_numbers(axes, "y")
     return drawing
 
@@ -330,29 +355,4 @@ def dose_response(
         axis_numbers(axes, "y", signed=True)
     grid[0, 0].set_ylabel(ylabel)
     grid[0, 0].legend(loc="lower left", ncols=3)
-    return drawing
-
-
-@chart
-def mde_curve(rows: pd.DataFrame, *, unit: str) -> Figure:
-    """Draw the smallest effect seen, and the size of the true one, against the number of closed firms.
-
-    `rows` has `preset`, `closed`, `mde`, `mde_mc`, `truth`.
-    """
-    drawing, axes = plt.subplots(figsize=(WIDTH, 2.9))
-    shown = rows.dropna(subset="mde").sort_values("closed")
-    axes.plot(shown["closed"], shown["truth"].abs(), "D", mfc="white", mec=REST, ms=4.5, zorder=2)
-    low, high = ((shown["mde"] + side * shown["mde_mc"]).clip(lower=0) for side in (-2, 2))
-    for row in shown.assign(estimate=shown["mde"], conf_low=low, conf_high=high).to_dict("records"):
-        interval(axes, row["closed"], row, (-np.inf, np.inf), upright=True)
-    alike = np.log(shown["closed"]).diff().gt(0.25).cumsum()  # presets of about as many closed firms share a label
-    for _, group in shown.groupby(alike):
-        at, text = (group["closed"].max(), group["mde"].mean()), group.sort_values("mde", ascending=False)["preset"]
-        near(axes, at, "\n".join(text), (6, 0), fontsize=6.5, color=MAIN)
-    axes.set_xscale("log")
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticks([tick for tick in (2, 5, 10, 20, 50, 100, 200, 500) if tick <= 1.5 * shown["closed"].max()])
-    axes.set(xlim=(0.8 * shown["closed"].min(), 1.8 * shown["closed"].max()), ylim=(0, None))
-    axes.set(xlabel="closed firms in the panel, mean over markets, logarithmic", ylabel=unit)
-    axis_numbers(axes)
     return drawing
