@@ -355,4 +355,3 @@ def dose_response(
     grid[0, 0].set_ylabel(ylabel)
     grid[0, 0].legend(loc="lower left", ncols=3)
     return drawing
-

@@ -48,7 +48,13 @@ def sentence(text: str) -> str:
 
 
 def by_direction(
-    rows: Any, *, fell: str = "fell", rose: str = "rose", unknown: str = "no change can be told for", noun: str = ""
+    rows: Any,
+    *,
+    fell: str = "fell",
+    rose: str = "rose",
+    unknown: str = "no change can be told for",
+    noun: str = "",
+    but: str = "",
 ) -> str:
     """Say of each `term` whether its interval lies below zero, above it, or holds it.
 
@@ -62,10 +68,12 @@ def by_direction(
         What is said before those whose interval holds it.
     noun : str
         What the terms are, for when they are many.
+    but : str
+        A term that is left out, such as a sum that is known.
     """
     if refused(rows):
         return ""
-    known = rows_of(rows).dropna(subset=["conf_low", "conf_high"])
+    known = rows_of(rows).query("term != @but").dropna(subset=["conf_low", "conf_high"])
     below, above = known["conf_high"] < 0, known["conf_low"] > 0
     sides = [(below, fell), (above, rose)]
     told = [f"{listing(known['term'][side], len(known), noun)} {said}" for side, said in sides if side.any()]
