@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from html import escape
 from itertools import chain
@@ -228,10 +228,10 @@ def brief(
         paragraphs.append(escape(panel))
     if not found:
         paragraphs.append(f"{escape(event.title)}: no report of this run gives a claim of it a word.")
-    head = Block(_box("headline", f"<strong>{escape(above)}</strong>"), above)
-    answer = Block(box("answer", *paragraphs) + _simulated(verdicts), "", beside.parts)
-    sides = f'<div class="beside" style="display:flex"><div>{answer.html}</div><div>{beside.html}</div></div>'
-    return head + (replace(answer, html=sides) if beside.html else answer)
+    answer = box("answer", *paragraphs) + _simulated(verdicts)
+    if beside.html:
+        answer = f'<div class="beside" style="display:flex"><div>{answer}</div><div>{beside.html}</div></div>'
+    return Block(_box("headline", f"<strong>{escape(above)}</strong>") + answer, above, beside.parts)
 
 
 def brief_table(verdicts: Sequence[Verdict], event: Event) -> Block:
