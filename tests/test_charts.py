@@ -81,8 +81,8 @@ FRAME = pd.DataFrame({"term": ["a", "b"], "estimate": [1.0, np.nan], "conf_low":
 
 def test_intervals_of_every_kind_are_dashed_where_the_market_is_simulated():
     def drawn():
-        steps = charts.waterfall({"t": FRAME.assign(estimate=1.0)}, xlabel="x").axes[0]
-        return [charts.forest(FRAME, xlabel="x").axes[0].lines[0], steps.lines[0]]
+        parts = charts.waterfall({"t": FRAME}, xlabel="x").axes[0]
+        return [charts.forest(FRAME, xlabel="x").axes[0].lines[0], parts.lines[0]]
 
     assert [line.get_linestyle() for line in drawn()] == ["--", "--"]
     style.use()
@@ -141,16 +141,6 @@ def test_both_ends_of_an_assumption_are_written_once_where_one_side_has_both():
     assert [text.get_text() for text in axes.texts] == ["0.4, 0.8", "0", "1"]
 
 
-def test_labels_of_numbers_of_accounts_lie_on_their_lines():
-    grid = pd.MultiIndex.from_product([(0.001, 0.01, 0.1), (0.0, 0.5)], names=["share", "tilt"]).to_frame(index=False)
-    cells = grid.assign(E3g=-100 * grid["share"], accounts=1e6 * grid["share"] * np.exp(-grid["tilt"]))
-    drawing = curves.contours(cells, (3_000, 50_000), margin=2.0, xlabel="x", ylabel="y", zlabel="z")
-    label = next(text for text in drawing.axes[0].texts if "3,000" in text.get_text())
-    log_share, tilt = label.get_position()
-    assert 1e6 * np.exp(log_share - tilt) == pytest.approx(3_000, rel=0.01)
-    assert figure(drawing, "C.", "A.").html
-
-
 def test_charts_of_exposure_draw_what_there_is_and_say_what_there_is_not():
     bins = pd.DataFrame(
         {
@@ -187,7 +177,7 @@ def test_the_actual_statistic_is_no_draw_and_an_endless_interval_ends_in_an_arro
 
 def test_columns_of_one_term_stand_side_by_side_and_each_says_its_value():
     rows = pd.DataFrame({"term": ["a", "b", "b"], "value": [3.0, -2.0, 10.4], "look": ["hollow", "plain", "strong"]})
-    drawing = charts.columns(rows, title="T", ylabel="y", hollow="other", shaded={"b": "closures"})
+    drawing = charts.columns(rows, ylabel="y", hollow="other", shaded={"b": "closures"})
     axes = drawing.axes[0]
     middle = [bar.get_x() + bar.get_width() / 2 for group in axes.containers for bar in group]
     assert middle == pytest.approx([0.0, 0.8, 1.2])
@@ -196,10 +186,39 @@ def test_columns_of_one_term_stand_side_by_side_and_each_says_its_value():
     assert figure(drawing, "A figure.", "Columns.").html
 
 
-def test_of_a_part_with_bounds_the_ends_are_written_and_no_point():
-    rows = pd.DataFrame({"term": ["a", "b", "sum"], "estimate": [60.0, 40.0, 100.0], "bounds": [False, True, False]})
-    rows = rows.assign(conf_low=[50.0, -7.0, 100.0], conf_high=[70.0, 87.0, 100.0])
+def test_parts_with_intervals_are_drawn_where_they_are_and_bounds_alone_have_no_point():
+    rows = pd.DataFrame({"term": ["a", "b", "sum"], "estimate": [60.0, np.nan, 100.0]})
+    rows = rows.assign(conf_low=[50.0, -7.0, 90.0], conf_high=[70.0, 87.0, 110.0])
     (axes,) = charts.waterfall({"A": rows}, xlabel="x").axes
-    texts = [text.get_text() for text in axes.texts]
-    assert any("−7.0 to +87.0" in text for text in texts)
-    assert not any("40" in text for text in texts)
+    assert [text.get_text() for text in axes.texts] == ["+60.0", "−7.0 to +87.0", "+100.0"]
+    whiskers = [list(line.get_xdata()) for line in axes.lines if len(line.get_xdata()) == 2]
+    assert [50.0, 70.0] in whiskers  # not round the end of a stair
+    assert [90.0, 110.0] in whiskers
+    (bar,) = axes.patches
+    assert (bar.get_x(), bar.get_width()) == pytest.approx((-7, 94))
+
+
+def test_no_band_of_an_event_study_is_drawn_across_the_closure_or_the_reference():
+    honest = STUDY.assign(honest_low=[np.nan] * 3 + [-70.0, -90.0], honest_high=[np.nan] * 3 + [10.0, 20.0])
+    axes = curves.event_study(honest, reference=-2, ylabel="y").axes[0]
+    bands = [band.get_paths()[0].vertices[:, 0] for band in axes.collections]
+    ends = [[band.min(), band.max()] for band in bands]
+    np.testing.assert_allclose(ends, [[-4.4, -2.6], [-1.4, -0.6], [-0.4, 1.4]])
+    dotted = [line for line in axes.lines if len(line.get_xdata()) == 4]
+    assert [line.get_xdata().min() for line in dotted] == [-0.4, -0.4]
+
+
+def test_lines_have_ticks_where_the_smallest_are_labels_at_their_ends_and_events_in_words():
+    years = pd.DataFrame({"fell": [100.0, 33.0, 13.0], "rose": [100.0, 150.0, np.nan]}, index=[2020, 2021, 2022])
+    drawing = curves.lines(
+        years, strong=["fell"], ylabel="y", log=True, closures=("2021-05", "2021-09"), events={2021.3: "limits"}
+    )
+    axes, places = drawing.axes[0], {text.get_text(): text for text in drawing.axes[0].texts}
+    assert axes.get_yticks().tolist() == [10, 20, 50, 100, 200]
+    assert places["fell"].xy == (2022.5, pytest.approx(13))
+    assert places["rose"].xy == (2021.5, pytest.approx(150))
+    assert {"limits", "accounts closed"} <= set(places)
+    (band,) = axes.patches
+    assert (band.get_x(), band.get_x() + band.get_width()) == pytest.approx((2021 + 4 / 12, 2021 + 9 / 12))
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["2020", "2021", "2022"]
+    assert [line for line in axes.lines if len(line.get_xdata()) == len(years)] == list(axes.lines[:2])  # no leaders

@@ -495,8 +495,8 @@ def test_every_threat_has_days_in_order_and_every_count_an_address():
     threats = claims.threats()
     assert (threats["first"] <= threats["last"]).all()
     assert claims.counts()["source_url"].str.startswith("http").all()
-    marks = claims.event_lines(["T05"])
-    assert all(2020 < place < 2023 for place in marks)
+    ((place, word),) = claims.event_lines({"T05": "tracking prompt"}).items()
+    assert (2020 < place < 2023, word) == (True, "tracking prompt")
 
 
 def test_what_public_figures_cannot_carry_is_a_row_with_what_is_missing():

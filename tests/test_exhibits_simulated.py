@@ -36,7 +36,7 @@ DAYS = pd.DataFrame(
     [(event, day, q, q * day) for event in "abcd" for day in (0, 1) for q in (0.25, 0.5, 0.75)],
     columns=["event", "day", "quantile", "value"],
 )
-OWN = DAYS.assign(term="f").query("quantile == 0.5")
+OWN = DAYS.assign(term="f", strong=True).query("quantile == 0.5")
 DRAWINGS = [
     lambda: charts.forest(FRAME, xlabel="x", margin=(-1.0, 1.0)),
     lambda: curves.lines(SERIES, strong=["a"], ylabel="y"),

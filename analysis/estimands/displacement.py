@@ -116,8 +116,9 @@ def waterfalls(found: Estimate, words: Mapping[str, str], true: Mapping[str, flo
     truth = {"Truth": steps(known, words[total])} if sum(known.values()) > 0 else {}
     if found.refused:
         return {"As estimated": found} | truth
-    seen = found.rows.assign(bounds=found.rows["term"].isin(RESIDUALS))
-    seen = seen[seen["estimate"].notna() & ~(seen["bounds"] & np.isnan(found["d6"].value[0]))]
+    seen, residual = found.rows, found.rows["term"].isin(RESIDUALS)
+    kept = seen["estimate"].notna() & ~(residual & np.isnan(found["d6"].value[0]))
+    seen = seen.assign(estimate=seen["estimate"].mask(residual))[kept]
     return {"As estimated": seen.replace({"term": dict(words)})} | truth
 
 

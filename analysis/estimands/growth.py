@@ -526,8 +526,8 @@ def waterfalls(parts: Estimate, design: Design, truth: Truth | None = None) -> d
     by_mechanism = {MECHANISMS.get(name, name): part for name, part in truth.shapley(*window).items()}
     return {
         "Seen on the panel": seen,
-        "Truth, the same parts": steps(by_part, "sum: E3g"),
-        "Truth, by mechanism": steps(by_mechanism, "sum: E3g"),
+        "Truth, the same parts": steps(by_part, "sum: effect on growth"),
+        "Truth, by mechanism": steps(by_mechanism, "sum: effect on growth"),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -264,11 +264,11 @@ def threats(event: Event | None = None) -> pd.DataFrame:
     return pd.DataFrame(own) if own else frame[frame["threat_id"].isin([*event.threats])]
 
 
-def event_lines(codes: Sequence[str]) -> dict[float, str]:
-    """Return threats as places on an axis of years (2021.5 is mid-2021) with their codes."""
-    frame = threats().set_index("threat_id").loc[list(codes)]
+def event_lines(words: Mapping[str, str]) -> dict[float, str]:
+    """Return threats as places on an axis of years (2021.5 is mid-2021) with the words given to their codes."""
+    frame = threats().set_index("threat_id").loc[list(words)]
     middle = frame["first"] + (frame["last"] - frame["first"]) / 2
-    return {day.year + (day.day_of_year - 1) / 365.25: code for code, day in middle.items()}
+    return {day.year + (day.day_of_year - 1) / 365.25: words[code] for code, day in middle.items()}
 
 
 def first_closures() -> pd.DataFrame:

@@ -14,6 +14,7 @@ from analysis import data, series
 from analysis.errors import DataError, DesignError
 from analysis.estimate import Estimate
 from analysis.estimators.its import its_fan
+from analysis.numbers import span
 from analysis.series import Series
 
 AMAZON = "Amazon (own filings)"
@@ -269,14 +270,17 @@ def bounds_by_assumption(
         narrower = "a rung can only narrow the one before"
         raise DesignError(f"a share inside {share_range} was asked for; found {share}; {narrower}")
     one, free, none = (share, share), (0.0, 1.0), (0.0, 0.0)
-    ranges = f"share {share_range[0]:.0%} to {share_range[1]:.0%}, closed {closed[0]:.3g} to {closed[1]:.3g}"
-    ranges += f", common {common[0]:g} to {common[1]:g}"
-    taken = f"rivals took over {recapture[0]:.0%} to {recapture[1]:.0%}"
+    ranges = (
+        f"Chinese share {100 * share_range[0]:g} to {100 * share_range[1]:g} per cent, closed sales {closed[0]:.3g} "
+    )
+    ranges += f"to {closed[1]:.3g} billion dollars, common effect {span(*common, 'percentage points')} points"
+    taken = f"and Chinese rivals took over {100 * recapture[0]:g} to {100 * recapture[1]:g} per cent of them"
+    shared = f"and the Chinese share is {100 * share:g} per cent"
     rungs = [
         ("assumed ranges", ranges, growth_set(base, share_range, closed, free, common)),
-        ("one share", f"Chinese share of sales is {share:.0%}", growth_set(base, one, closed, free, common)),
+        ("one share", shared, growth_set(base, one, closed, free, common)),
         ("recapture", taken, growth_set(base, one, closed, recapture, common)),
-        ("no common part", "nothing common to all sellers", growth_set(base, one, closed, recapture, none)),
+        ("no common part", "and there is no common effect", growth_set(base, one, closed, recapture, none)),
     ]
     terms, said, sets = zip(*rungs, strict=True)
     return Estimate(

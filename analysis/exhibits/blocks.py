@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from analysis.errors import DesignError
 from analysis.estimate import Estimate
 from analysis.exhibits.parts import MIME, Part, of_estimates
-from analysis.exhibits.style import LOOK, kind, to_svg
+from analysis.exhibits.style import LOOK, framed, kind, to_svg
 from analysis.grades import TOO_EARLY
 from analysis.numbers import MARKS, MINUS, NOT_ESTIMABLE, number, quantity, span
 from analysis.verdicts import GRADES
@@ -122,7 +122,9 @@ def _titled(text: str, shown: str, labels: Sequence[str] = ()) -> str:
     return f"Simulated – {text}"
 
 
-def figure(drawing: Figure | Estimate, caption: str, alt: str, *, provenance: str = "") -> Block:
+def figure(
+    drawing: Figure | Estimate, caption: str, alt: str, *, title: str = "", source: str = "", provenance: str = ""
+) -> Block:
     """Turn a drawing into a captioned figure.
 
     Parameters
@@ -130,9 +132,13 @@ def figure(drawing: Figure | Estimate, caption: str, alt: str, *, provenance: st
     drawing : Figure or refused Estimate
         It is closed. A chart hands on a result that is refused.
     caption : str
-        What is seen, the unit and the source.
+        How to read it, in one sentence; where there is no `title`, what is seen.
     alt : str
-        What a reader who cannot see the figure should know of it.
+        What a reader who cannot see the figure should know of it beside its title: the numbers.
+    title : str
+        What is seen, as a rule of :mod:`analysis.exhibits.messages` says it.
+    source : str
+        Who published what is drawn; a simulated market is its own source.
     provenance : {"", "real", "estimate"}
         Kind of the numbers drawn, marked in the caption; that of the look where not named, or where it is simulated.
     """
@@ -141,8 +147,10 @@ def figure(drawing: Figure | Estimate, caption: str, alt: str, *, provenance: st
     shown = kind() if LOOK.simulated else kind(provenance)
     labels = [label for axes in drawing.axes for label in (axes.get_xlabel(), axes.get_ylabel())]
     caption, drawn = _titled(caption, shown, labels), Part("figure", caption, vars(drawing).get("data", pd.DataFrame()))
+    alt = _titled(f"{title}. {alt}" if title else alt, shown)
+    framed(drawing, _titled(title, shown) if title else "", "a simulated market" if shown == "simulated" else source)
     picture = to_svg(drawing, simulated=shown == "simulated")
-    image = f'<img src="{picture}" alt="{escape(_titled(alt, shown))}" style="width:100%">'
+    image = f'<img src="{picture}" alt="{escape(alt)}" style="width:100%">'
     marked = f"{MARKS[shown]} {escape(caption)}"
     html = f'<figure class="exhibit">{image}<figcaption>{marked}</figcaption></figure>'
     return Block(html, f"Figure: {caption}", (drawn,))

@@ -14,7 +14,6 @@ from functools import reduce
 from html import escape
 from itertools import chain
 from operator import add
-from textwrap import fill
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -24,12 +23,13 @@ from matplotlib.figure import Figure
 
 from analysis import data
 from analysis.evidence import claims, listed
+from analysis.exhibits import messages
 from analysis.exhibits.answers import TIER_NAMES, finding, label
 from analysis.exhibits.blocks import Block, Label, box, figure, say, table
 from analysis.exhibits.charts import chart, terms_axis
 from analysis.exhibits.curves import lines
 from analysis.exhibits.style import BAND, REST, WIDTH
-from analysis.numbers import MARKS, number, points, quantity
+from analysis.numbers import MARKS, points, quantity
 from analysis.verdicts import (
     CONTRADICTED,
     NOT_SHOWN,
@@ -329,41 +329,31 @@ def _simulated(verdicts: Sequence[Verdict]) -> str:
 # Figures
 
 
-def listed_revenue(after: int, last: int, *, width: float = WIDTH, height: float = 2.9) -> Block:
+def listed_revenue(event: Event, after: int, last: int, *, width: float = WIDTH, height: float = 2.9) -> Block:
     """Return the figure of revenue of listed sellers, from the year before the last one without closures to `last`.
 
     Its title says how many fell by the year `after`; `width` and `height` in inches.
     """
     before, closed = listed.base_year(), listed.closed_names()
-    indexed = listed.indexed(before, before - 1, last)
-    fell = {name: bool(value < 100) for name, value in indexed.loc[after].dropna().items()}
-    own, others = ([down for name, down in fell.items() if (name in closed) == mine] for mine in (True, False))
-    message = f"Revenue fell at {sum(own)} of {len(own)} closed sellers in {after}, "
-    message += f"and at {sum(others)} of {len(others)} others"
+    index, (_, series) = listed.indexed(before, before - 1, last), listed.revenues()
     drawing = lines(
-        indexed,
+        index,
         strong=closed,
-        ylabel=f"{before} = 100, log scale",
+        ylabel=f"revenue, {before} = 100",
         reference=100,
         log=True,
-        events={2021.0: "closures"},
+        closures=(event.waves[0], event.waves[-1]),
         height=height,
     )
     assert isinstance(drawing, Figure)
-    drawing.set_size_inches(width, height)
-    _titled(drawing, message)
-    ends = "; ".join(f"{name} {number(value, 0)}" for name, value in indexed.loc[after].dropna().items())
+    drawing.set_figwidth(width)
     return figure(
         drawing,
-        "Dark: closure disclosed. Gap: no figure.",
-        f"{message}. Lines of yearly revenue from a common level; in {after}: {ends}.",
+        "Logarithmic. Dark: closure disclosed; gap: not published.",
+        f"Revenue in {after}: {messages.values(index.loc[after].dropna())}",
+        title=f"From {before} to {after} revenue {messages.number_below(index.loc[after], closed)}",
+        source=messages.published(*(one.publisher for one in series.values())),
     )
-
-
-def _titled(drawing: Figure, message: str) -> None:
-    """Write what a figure shows above all of it, since names may begin left of its plot."""
-    wide = int(16 * drawing.get_figwidth())  # letters of a line
-    drawing.suptitle(fill(message, wide), x=0.01, ha="left", fontsize=8.5, weight="bold")
 
 
 def pictures(event: Event, *, after: int, last: int) -> Block:
@@ -382,8 +372,9 @@ def pictures(event: Event, *, after: int, last: int) -> Block:
         what_else(rows.rename(columns={"short": "term"}), closures=closures),
         f"Shaded: closures, {months}.",
         f"The closures, {months}, fall together with: {'; '.join(rows['event'] + ', ' + rows['months'])}.",
+        title="What else happened while accounts were closed",
     )
-    return listed_revenue(after, last, width=BESIDE, height=1.8) + strip
+    return listed_revenue(event, after, last, width=BESIDE, height=1.6) + strip
 
 
 @chart
@@ -392,7 +383,7 @@ def what_else(rows: pd.DataFrame, *, closures: tuple[pd.Timestamp, pd.Timestamp]
 
     `rows` has `term`, `first` and `last` (dates).
     """
-    drawing, axes = plt.subplots(figsize=(BESIDE, 1.5))
+    drawing, axes = plt.subplots(figsize=(BESIDE, 1.4))
     axes.axvspan(*closures, color=BAND, lw=0, zorder=0)
     for place, row in zip(terms_axis(axes, rows["term"], size=6.5), rows.to_dict("records"), strict=True):
         day = row["first"] == row["last"]
@@ -400,7 +391,6 @@ def what_else(rows: pd.DataFrame, *, closures: tuple[pd.Timestamp, pd.Timestamp]
             [row["first"], row["last"]], [place, place], color=REST, lw=4, zorder=2, marker="o" if day else "", ms=5
         )
     axes.set_xlim(closures[0] - pd.DateOffset(months=5), closures[1] + pd.DateOffset(months=4))
-    _titled(drawing, "What else happened while accounts were closed")
     axes.xaxis.set_major_locator(dates.MonthLocator(bymonth=(1, 5, 9)))
     axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
     return drawing

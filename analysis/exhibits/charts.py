@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from inspect import signature
-from textwrap import fill
+from textwrap import fill, wrap
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import numpy as np
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 Options = ParamSpec("Options")
 Style = dict[str, Any]
+LONGEST_TERM = 60  # characters of a line
 ZERO: Style = {"color": INK, "lw": 0.7, "ls": "-", "zorder": 1}
 TRUTH: Style = {"color": INK, "mfc": "white", "ms": 5, "ls": "none", "label": "truth", "zorder": 4}
 
@@ -84,7 +85,7 @@ def axis_numbers(axes: Axes, which: str = "xy", *, signed: bool = False) -> None
         getattr(axes, f"{name}axis").set_major_formatter(Ticks(signed=signed))
 
 
-def terms_axis(axes: Axes, terms: Iterable[str], *, width: int = 60, size: float = 7.5) -> np.ndarray:
+def terms_axis(axes: Axes, terms: Iterable[str], *, width: int = LONGEST_TERM, size: float = 7.5) -> np.ndarray:
     """Write terms beside a plot, one a row from the top, and return the places of their rows."""
     names = [fill(term, width) for term in terms]
     places = np.arange(len(names))[::-1]
@@ -116,6 +117,21 @@ def interval(
     for beyond, edge, marker in ((low < far[0], far[0], "<v"[upright]), (high > far[1], far[1], ">^"[upright])):
         if beyond:
             put([edge], marker, ms=5, clip_on=False)
+
+
+def estimated(axes: Axes, place: float, row: Mapping[str, Any], far: float, *, colour: str = MAIN) -> str:
+    """Draw a row of estimates: a point with its interval, a bar where there is an interval alone (a set), or neither.
+
+    Return its estimate, or the ends of its set, in writing.
+    """
+    if pd.notna(row["estimate"]):
+        interval(axes, place, row, (-far, far), colour=colour)
+        return number(row["estimate"], signed=True)
+    if pd.notna(row["conf_low"]):
+        low, high = np.clip([row["conf_low"], row["conf_high"]], -far, far)
+        axes.barh(place, high - low, left=low, height=0.28, color=colour, lw=0, zorder=2)
+        return span(row["conf_low"], row["conf_high"], "percentage points")
+    return NOT_ESTIMABLE
 
 
 def beside_plot(axes: Axes, place: float, text: str, colour: str = INK, size: float = 7.5) -> None:
@@ -171,7 +187,8 @@ def forest(
     signed : bool
         Whether positive numbers get their plus.
     """
-    height, size = (0.32, 7.5) if len(rows) <= 15 else (0.14, 6.0)  # inches of a row, and points of its type
+    height, size = (0.2, 7.5) if len(rows) <= 15 else (0.02, 6.0)  # inches of a row beside its type, and points of that
+    height += 0.12 * max(len(wrap(term, LONGEST_TERM)) for term in rows["term"])
     drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.25 * bool(benchmark) + height * len(rows)))
     places = terms_axis(axes, rows["term"], size=size)
     axes.use_sticky_edges = False  # bars leave the room that points do
@@ -184,15 +201,10 @@ def forest(
             axes.barh(place, width, left=row["placebo_low"], height=0.4, color=FAINT, lw=0, zorder=1)
         if benchmark:
             axes.plot([row["benchmark"]] * 2, [place - 0.25, place + 0.25], color=REST, lw=3, ls="-", zorder=1)
-        text = span(row["conf_low"], row["conf_high"], "percentage points")
+        text = estimated(axes, place, row, far, colour=colour)
         if pd.notna(row["estimate"]):
-            interval(axes, place, row, (-far, far), colour=colour)
-            text = text if margin else number(row["estimate"], signed=signed)
-        elif pd.notna(row["conf_low"]):
-            low, high = np.clip([row["conf_low"], row["conf_high"]], -far, far)
-            axes.barh(place, high - low, left=low, height=0.28, color=colour, lw=0, zorder=2)
-        else:
-            text = NOT_ESTIMABLE
+            ends = span(row["conf_low"], row["conf_high"], "percentage points")
+            text = ends if margin else number(row["estimate"], signed=signed)
         beside_plot(axes, place, text, colour, size)
     if "truth" in rows and rows["truth"].notna().any():
         axes.plot(rows["truth"], places, "D", **TRUTH)
@@ -213,9 +225,7 @@ def forest(
 
 
 @chart
-def columns(
-    rows: pd.DataFrame, *, title: str, ylabel: str, hollow: str = "", shaded: Mapping[str, str] | None = None
-) -> Figure:
+def columns(rows: pd.DataFrame, *, ylabel: str, hollow: str = "", shaded: Mapping[str, str] | None = None) -> Figure:
     """Draw a column a row of `term`, `value` and `look`: "strong", "plain" or "hollow"; rows of one term side by side.
 
     `hollow` is what hollow columns are; `shaded` terms get a band with a name.
@@ -228,7 +238,7 @@ def columns(
     looks["hollow"] = {"color": "white", "edgecolor": REST}
     for place, row in zip(places, rows.to_dict("records"), strict=True):
         axes.bar(place, row["value"], width=0.36, zorder=2, **looks[row["look"]])
-        style: Style = {"color": MAIN, "weight": "bold"} if row["look"] == "strong" else {"color": REST}
+        style: Style = {"color": MAIN, "weight": "bold"} if row["look"] == "strong" else {"color": INK}
         up = 7 if row["value"] >= 0 else -7
         near(axes, (place, row["value"]), number(row["value"], signed=True), (0, up), ha="center", **style)
     if hollow:
@@ -242,7 +252,7 @@ def columns(
     axes.margins(y=0.18)
     axes.set_xticks(range(len(terms)), terms)
     axes.tick_params(axis="x", length=0)
-    axes.set(title=title, ylabel=ylabel)
+    axes.set_ylabel(ylabel)
     axis_numbers(axes, "y", signed=True)
     return drawing
 
@@ -304,12 +314,12 @@ def tornado(rows: pd.DataFrame, *, xlabel: str) -> Figure:
 
 @chart
 def waterfall(panels: Mapping[str, pd.DataFrame], *, xlabel: str) -> Figure:
-    """Draw parts one after the other, each from where the last ended, and their sum from zero, a panel per title.
+    """Draw parts and their sum, a panel per title: estimates from zero, known ones each from where the last ended.
 
-    Rows of `term`, `estimate` and, where there is an error, `conf_low` and `conf_high`; the last is the sum of the
-    others. Intervals are of the part alone, drawn round its end; of a part with `bounds` they are all that is drawn.
-    Two panels with the same terms stand side by side,
-    each on its own scale, since one may have wide intervals and the other none; others below each other, on one scale.
+    Rows of `term` and `estimate`, the last the sum of the others. Those with `conf_low` and `conf_high` are drawn as
+    :func:`forest` does, for intervals on a stair would stand where no effect is. Two panels with the same terms stand
+    side by side, each on its own scale, since one may have wide intervals and the other none; others below each other,
+    on one scale.
     """
     beside = len(panels) == 2 and len({tuple(rows["term"]) for rows in panels.values()}) == 1
     heights = [len(rows) + 1 for rows in panels.values()]
@@ -317,27 +327,30 @@ def waterfall(panels: Mapping[str, pd.DataFrame], *, xlabel: str) -> Figure:
     more: Style = {"sharex": not beside, "sharey": beside, "height_ratios": tall}
     drawing, grid = plt.subplots(*shape, figsize=(WIDTH, 0.5 + 0.27 * sum(tall)), squeeze=False, **more)
     for axes, (title, rows) in zip(grid.flat, panels.items(), strict=True):
-        value, places = rows["estimate"].to_numpy(float), terms_axis(axes, rows["term"])
-        ends = np.append(np.cumsum(value[:-1]), value[-1])
-        starts = np.r_[0.0, ends[:-2], 0.0][-len(rows) :]
-        colours = np.array([REST] * (len(rows) - 1) + [MAIN])
-        bounds = rows["bounds"].to_numpy(bool) if "bounds" in rows else np.zeros(len(rows), dtype=bool)
-        axes.barh(places[~bounds], value[~bounds], left=starts[~bounds], height=0.62, color=colours[~bounds], zorder=2)
-        joined = ~(bounds[:-1] | bounds[1:])
-        upper, lower = places[:-1][joined] + 0.31, places[1:][joined] - 0.31
-        axes.vlines(ends[:-1][joined], lower, upper, color=REST, lw=0.6, ls="-", zorder=1)
-        if "conf_low" in rows:
-            low, high = (ends + rows[name].to_numpy(float) - value for name in ("conf_low", "conf_high"))
-            axes.plot([low, high], [places, places], marker="|", color=INK, lw=0.9, ms=4, zorder=3)
-            axes.barh(places[bounds], (high - low)[bounds], left=low[bounds], height=0.28, color=FAINT, zorder=2)
-        for place, row in zip(places, rows.assign(bounds=bounds).to_dict("records"), strict=True):
-            ends_of = span(row.get("conf_low"), row.get("conf_high"), "percentage points")
-            beside_plot(axes, place, ends_of if row["bounds"] else number(row["estimate"], signed=True))
+        places = terms_axis(axes, rows["term"])
+        (_uncertain if "conf_low" in rows else _stair)(axes, places, rows)
         axes.set_title(title)
         zero_line(axes, xlabel if beside or axes is grid[-1, 0] else "")
         if beside:
             axes.xaxis.set_major_locator(MaxNLocator(5))
     return drawing
+
+
+def _uncertain(axes: Axes, places: np.ndarray, rows: pd.DataFrame) -> None:
+    for place, row in zip(places, rows.to_dict("records"), strict=True):
+        colour = MAIN if place == 0 else REST
+        beside_plot(axes, place, estimated(axes, place, row, np.inf, colour=colour), colour)
+
+
+def _stair(axes: Axes, places: np.ndarray, rows: pd.DataFrame) -> None:
+    value = rows["estimate"].to_numpy(float)
+    ends = np.append(np.cumsum(value[:-1]), value[-1])
+    starts = np.r_[0.0, ends[:-2], 0.0][-len(rows) :]
+    colours = [REST] * (len(rows) - 1) + [MAIN]
+    axes.barh(places, value, left=starts, height=0.62, color=colours, zorder=2)
+    axes.vlines(ends[:-1], places[:-1] + 0.31, places[1:] - 0.31, color=REST, lw=0.6, ls="-", zorder=1)
+    for place, one in zip(places, value, strict=True):
+        beside_plot(axes, place, number(one, signed=True))
 
 
 @chart
@@ -370,7 +383,7 @@ def histograms(samples: Mapping[str, np.ndarray], *, xlabel: str) -> Figure:
     for axes, (title, values) in zip(grid[0], samples.items(), strict=False):
         sns.histplot(x=values[1:], bins=30, color=FAINT, alpha=1, ax=axes)
         axes.axvline(values[0], color=MAIN, lw=2.0, ls="-")
-        axes.set(title=fill(title, 46), xlabel=xlabel)
+        axes.set(title=fill(title, 46), xlabel=xlabel, ylabel="")
         style = {"xycoords": ("data", "axes fraction"), "va": "top", "fontsize": 7, "color": MAIN}
         near(axes, (values[0], 1.0), f"actual {number(float(values[0]), signed=True)}", (3, -2), **style)
         axis_numbers(axes, "x", signed=True)

@@ -1,4 +1,4 @@
-"""Drawings along an axis: lines through time, fans, effects by month and by exposure, contours.
+"""Drawings along an axis: lines through time, fans, effects by month and by exposure.
 
 As in :mod:`analysis.exhibits.charts`, one function draws one kind, and what is refused is handed on.
 """
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import MaxNLocator, MultipleLocator, NullLocator, PercentFormatter
 
 from analysis.estimate import Estimate
@@ -21,13 +20,16 @@ from analysis.exhibits.style import BAND, FAINT, INK, MAIN, REST, WIDTH
 from analysis.numbers import NOT_ESTIMABLE, number
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Months = tuple[str, str]  # the first and the last, such as those of the closures
+LOG_TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
 DOTTED: Style = {"color": REST, "lw": 0.7, "ls": (0, (1, 2)), "zorder": 0}
 GROUPS: tuple[Style, ...] = (  # the first is what a figure is about; they differ in grey and in print too
-    {"color": MAIN, "lw": 2.0},
-    {"color": INK, "lw": 1.2, "ls": (0, (4, 1.5))},
-    {"color": REST, "lw": 1.2, "ls": (0, (1, 1.5))},
+    {"color": MAIN, "lw": 2.2},
+    {"color": REST, "lw": 1.4, "ls": (0, (4, 1.5))},
+    {"color": REST, "lw": 1.4, "ls": (0, (1, 1.2))},
 )
 LOWEST, HIGHEST = -105.0, (50.0, 150.0)  # per cent: where the axis of an event study ends, at the least and the most
 ASIDE = 0.22  # months; an estimate and its truth would cover each other
@@ -52,6 +54,15 @@ def years_of(months: pd.PeriodIndex) -> np.ndarray:
     return np.asarray(months.year + (months.month - 1) / 12, dtype=float)
 
 
+def shade(axes: Axes, closures: Months, *, named: bool = True) -> None:
+    """Shade the months of the closures on an axis of years, and name them above it."""
+    first, last = years_of(pd.PeriodIndex([closures[0], pd.Period(closures[1], "M") + 1], freq="M"))
+    axes.axvspan(first, last, color=BAND, lw=0, zorder=0)
+    if named:
+        over: Style = {"xycoords": ("data", "axes fraction"), "ha": "center", "va": "bottom", "fontsize": 7}
+        axes.annotate("accounts closed", ((first + last) / 2, 1.01), **over)
+
+
 @chart
 def lines(
     frame: pd.DataFrame,
@@ -60,46 +71,53 @@ def lines(
     ylabel: str,
     reference: float | None = None,
     events: Mapping[float, str] | None = None,
+    closures: Months | None = None,
     ticks: Mapping[float, str] | None = None,
     log: bool = False,
     height: float = 2.9,
 ) -> Figure:
     """Draw one line per column against the index, labelled at its end; `strong` ones in the main colour.
 
-    `frame` is indexed by a number (year, or quarter as a fraction of a year); gaps (NaN) are bridged by no line.
-    `reference` draws a level to compare with, `events` dotted lines with their codes; `ticks` names places on the x
-    axis.
+    `frame` is indexed by years, which are drawn at their middle, or by quarters as fractions of a year; gaps (NaN) are
+    bridged by no line. `reference` draws a level to compare with, `events` dotted lines with their words; the months of
+    `closures` are shaded; `ticks` names places on the x axis.
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, height))
+    if pd.api.types.is_integer_dtype(frame.index):
+        frame, ticks = frame.set_axis(frame.index + 0.5), ticks or {year + 0.5: f"{year}" for year in frame.index}
     ends = {}
     for name in frame.columns:
         colour, width = (MAIN, 2.0) if name in strong else (REST, 1.1)
         axes.plot(frame.index, frame[name], marker="o", ms=3, zorder=3, color=colour, lw=width)
         ends[name] = frame[name].dropna().index[-1], frame[name].dropna().iloc[-1]
+    axis_numbers(axes, "y")
     if log:
         axes.set_yscale("log")
+        axes.set_yticks([tick for tick in LOG_TICKS if 0.6 * frame.min(axis=None) < tick < 1.4 * frame.max(axis=None)])
         axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axis_numbers(axes, "y")
     if reference is not None:
         axes.axhline(reference, color=REST, lw=0.6, zorder=0)
     scale, back = (np.log, np.exp) if log else (np.asarray, np.asarray)
     bottom, top = scale(np.array(axes.get_ylim()))
-    placed = back(spread(scale(np.array([y for _, y in ends.values()])), 0.18 / height * (top - bottom)))
-    right = max(x for x, _ in ends.values()) + 0.03 * (frame.index.max() - frame.index.min())
-    leader: Style = {"arrowstyle": "-", "color": FAINT, "lw": 0.6, "shrinkA": 0, "shrinkB": 3}
-    for (name, end), place in zip(ends.items(), placed, strict=True):
+    placed = dict(zip(ends, scale(np.array([y for _, y in ends.values()])), strict=True))
+    for x in {x for x, _ in ends.values()}:  # labels of lines that end together are moved apart
+        there = [name for name, end in ends.items() if end[0] == x]
+        apart = spread(np.array([placed[name] for name in there]), 0.18 / height * (top - bottom))
+        placed |= dict(zip(there, apart, strict=True))
+    for name, (x, _) in ends.items():
         look: Style = {"color": MAIN, "weight": "bold"} if name in strong else {"color": REST}
-        to: Style = {"xytext": (right, place), "va": "center", "fontsize": 7.5, "arrowprops": leader}
-        axes.annotate(name, end, annotation_clip=False, **to, **look)
+        near(axes, (x, float(back(placed[name]))), name, (6, 0), annotation_clip=False, **look)
     axes.set_ylabel(ylabel)
-    axis_numbers(axes, "y")
-    shown = ticks or {x: f"{x:g}" for x in frame.index}
-    axes.set_xticks(list(shown), list(shown.values()))
+    axes.set_xticks(list(ticks or {}), list((ticks or {}).values()))
     axes.margins(x=0.02)
-    for row, (place, text) in enumerate(sorted((events or {}).items())):  # codes in two rows, since events crowd
-        axes.axvline(place, **DOTTED)
-        at = (place, 1.0 + 0.055 * (row % 2))
-        axes.annotate(text, at, xycoords=("data", "axes fraction"), ha="center", fontsize=6, color=REST)
+    if closures:
+        shade(axes, closures)
+    for row, (place, text) in enumerate(sorted((events or {}).items(), reverse=True)):  # the first stands highest
+        at = 1.02 + 0.14 / (height - 1) * (row + bool(closures))
+        axes.plot([place, place], [0, at], transform=axes.get_xaxis_transform(), clip_on=False, **DOTTED)
+        to: Style = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+        axes.annotate(text, (place, at), xytext=(3, 0), fontsize=7, color=REST, **to)
     return drawing
 
 
@@ -118,7 +136,7 @@ def fans(
     """Draw outer quantiles and quartiles as bands, a panel per title, with the median or with lines of their own.
 
     `paths` has a column that names the `panel`, one of days or months to go `over`, `quantile` and `value`; `own` the
-    first two, `term` and `value`. `level` draws a line to compare with.
+    first two, `term`, `value` and `strong`, whether in the main colour. `level` draws a line to compare with.
     """
     columns = len(titles) if own is None else 2
     rows = -(-len(titles) // columns)
@@ -137,9 +155,11 @@ def fans(
             axes.plot(x, wide[0.5], color=MAIN)
         else:
             mine = own[own[panel] == key].pivot(index=over, columns="term", values="value")
-            axes.plot(mine.index, mine, color=MAIN)
+            strong = own[own[panel] == key].groupby("term")["strong"].first()
             for name, place in zip(mine.columns, spread(mine.iloc[-1].to_numpy(), gap), strict=True):
-                axes.text(x[-1] + 0.6, place, name, color=MAIN, fontsize=7, va="center", weight="bold")
+                colour, width, weight = (MAIN, 1.8, "bold") if strong[name] else (REST, 1.2, "normal")
+                axes.plot(mine.index, mine[name], color=colour, lw=width)
+                axes.text(x[-1] + 0.6, place, name, color=colour, fontsize=7, va="center", weight=weight)
             axes.axvline(0, **DOTTED)
             axis_numbers(axes, "x")
         if level is not None:
@@ -161,13 +181,12 @@ def by_group(
     """
     rows = -(-len(panels) // 3)
     drawing, grid = plt.subplots(rows, 3, figsize=(WIDTH, 0.4 + 1.65 * rows), sharex=True, squeeze=False)
-    first, last = years_of(pd.PeriodIndex([waves[0], waves[-1] + 1]))
     for axes, (title, (measure, platform)) in zip(grid.flat, panels.items(), strict=False):
         mine = paths[(paths["measure"] == measure) & (paths["platform"] == platform)]
         for style, (group, line) in zip(GROUPS, mine.groupby("group", sort=False), strict=False):
             years = years_of(pd.PeriodIndex(line["month"]))
             axes.plot(years, line["value"], label=group, **style)
-        axes.axvspan(first, last, color=BAND, zorder=0, lw=0)
+        shade(axes, (str(waves[0]), str(waves[-1])), named=False)
         axes.set(title=fill(title, 30), ylim=(0, None), xticks=range(int(years.min()), int(years.max()) + 1))
         axis_numbers(axes, "y")
     for axes in grid.flat[len(panels) :]:
@@ -178,9 +197,18 @@ def by_group(
     return drawing
 
 
+def _padded(rows: pd.DataFrame, band: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return months and the ends of a band, which goes on for a part of a month on either side."""
+    month = rows["month"].to_numpy(float)
+    low, high = (np.pad(rows[f"{band}_{end}"].to_numpy(float), 1, mode="edge") for end in ("low", "high"))
+    return np.r_[month[0] - 0.4, month, month[-1] + 0.4], low, high
+
+
 @chart
 def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
-    """Draw effects by month with pointwise intervals over a simultaneous band and honest bounds; hollow: the reference.
+    """Draw effects by month with pointwise intervals over a simultaneous band (filled) and honest bounds (dotted).
+
+    Neither is drawn across the closure, nor across the reference, which is hollow.
 
     `rows` has `month`, `estimate`, `conf_low`, `conf_high`, `band_low`, `band_high` and, where they are known, `truth`,
     drawn a little to the right, and `honest_low`, `honest_high`. Months after the reference and before 0, in which an
@@ -192,15 +220,13 @@ def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
     if reference < -1:
         axes.axvspan(reference + 0.5, -0.5, color=BAND, lw=0, zorder=0)
     if "honest_low" in rows and rows["honest_low"].notna().any():
-        honest = rows.dropna(subset="honest_low")
-        ends = honest["honest_low"], honest["honest_high"]
-        axes.fill_between(honest["month"], *ends, color=BAND, lw=0, zorder=0.5, label="honest bounds")
-        for end in ends:
-            axes.plot(honest["month"], end, color=REST, lw=0.8, zorder=1.5)
-    for part in (rows[rows["month"] < reference], rows[rows["month"] > reference]):
-        named = part["month"].max() > reference and part["band_low"].notna().any()
-        name = "band for all months at once" if named else ""
-        axes.fill_between(part["month"], part["band_low"], part["band_high"], color=FAINT, lw=0, label=name)
+        month, low, high = _padded(rows.dropna(subset="honest_low"), "honest")
+        for end, name in ((low, "honest bounds"), (high, "")):
+            axes.plot(month, end, color=INK, lw=1.2, ls=(0, (1, 1)), zorder=1.5, label=name)
+    pieces = np.select([rows["month"] < reference, rows["month"] < 0], [0, 1], 2)
+    for piece, part in rows[rows["month"] != reference].groupby(pieces[rows["month"] != reference]):
+        name = "band for all months at once" if piece == 2 and part["band_low"].notna().any() else ""
+        axes.fill_between(*_padded(part, "band"), color=FAINT, lw=0, label=name)
     for row in rows.to_dict("records"):
         interval(axes, row["month"], row, (-np.inf, top), upright=True)
     axes.plot([], [], "o", color=MAIN, ms=5, label="estimate")
@@ -217,7 +243,7 @@ def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
 
 
 @chart
-def ratio_path(rows: pd.DataFrame, *, title: str, ylabel: str, closures: tuple[str, str]) -> Figure:
+def ratio_path(rows: pd.DataFrame, *, title: str, ylabel: str, closures: Months) -> Figure:
     """Draw a ratio by half-year with its intervals on a logarithmic scale, months of closures shaded.
 
     `rows` has `term`, the first month of a half-year, and the log of the ratio as `estimate`, `conf_low`, `conf_high`;
@@ -231,10 +257,7 @@ def ratio_path(rows: pd.DataFrame, *, title: str, ylabel: str, closures: tuple[s
     for place, row in zip(middle, ratios.to_dict("records"), strict=True):
         interval(axes, place, row, (0, np.inf), upright=True)
         near(axes, (place, row["estimate"]), number(row["estimate"], 2), (6, 6), color=MAIN, weight="bold")
-    start, end = years_of(pd.PeriodIndex([closures[0], pd.Period(closures[1], "M") + 1], freq="M"))
-    axes.axvspan(start, end, color=BAND, lw=0, zorder=0)
-    over: Style = {"xycoords": ("data", "axes fraction"), "ha": "center", "va": "top", "fontsize": 7}
-    axes.annotate("accounts\nclosed", ((start + end) / 2, 0.97), **over)
+    shade(axes, closures)
     axes.set_yscale("log")
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
@@ -307,35 +330,6 @@ def dose_response(
         axis_numbers(axes, "y", signed=True)
     grid[0, 0].set_ylabel(ylabel)
     grid[0, 0].legend(loc="lower left", ncols=3)
-    return drawing
-
-
-@chart
-def contours(
-    cells: pd.DataFrame, accounts: Sequence[float], *, margin: float, xlabel: str, ylabel: str, zlabel: str
-) -> Figure:
-    """Draw an effect over two knobs as contours, with lines along which so many accounts are closed.
-
-    `cells` has one row per `share` and `tilt`, with the mean `E3g` and `accounts`; `margin` draws the contour of
-    ``-margin`` thick.
-    """
-    drawing, axes = plt.subplots(figsize=(WIDTH, 3.0))
-    effect, count = (cells.pivot(index="tilt", columns="share", values=name) for name in ("E3g", "accounts"))
-    # In logs, so that lines between the cells run as they do in `scenarios`, and their labels stand on them.
-    x, y = np.log(effect.columns.to_numpy(float)), effect.index.to_numpy(float)
-    shades = LinearSegmentedColormap.from_list("shades", [REST, FAINT, "white"])
-    bar = drawing.colorbar(axes.contourf(x, y, effect, levels=8, cmap=shades), ax=axes, pad=0.02)
-    bar.set_label(zlabel)
-    bar.outline.set_visible(False)
-    axis_numbers(bar.ax, "y", signed=True)
-    edge = axes.contour(x, y, effect, levels=[-margin], colors=[INK], linewidths=1.6, linestyles="solid")
-    axes.clabel(edge, fmt=lambda value: f"{number(value, signed=True)} points", fontsize=7, colors=INK)
-    equal = axes.contour(x, y, np.log(count), levels=np.log(sorted(accounts)), colors=[MAIN], linewidths=1.2)
-    names = {level: f"{number(float(np.exp(level)), 0)} accounts" for level in equal.levels}
-    axes.clabel(equal, fmt=names, fontsize=7, colors=INK)
-    axes.set_xticks(x, [f"{100 * value:g}" for value in effect.columns])
-    axes.set_yticks(y, [f"{value:g}" for value in y])
-    axes.set(xlabel=xlabel, ylabel=ylabel)
     return drawing
 
 

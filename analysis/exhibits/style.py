@@ -1,8 +1,8 @@
 """The look of figures, and the one place where a figure is saved.
 
 A simulated market has a look of its own, so that no page, cut-out or slide can be taken for the real one: purple
-instead of dark blue, dashed lines, hatched bars, and a pale SIMULATED across every plot. Colours, lines and fonts are
-matplotlib's own settings, of ``reports/*.mplstyle``; :func:`to_svg` adds what charts could forget.
+instead of dark blue, dashed lines, hatched bars, and a pale SIMULATED across every plot. Lines and fonts are
+matplotlib's own settings, of ``reports/figures.mplstyle``; :func:`to_svg` adds what charts could forget.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK = "#222222"
-MAIN, REST = "C0", "C1"  # what a figure is about, and what it is compared with
+MAIN, REST = "C0", "C1"  # what a figure is about, which is the closed where it is of firms; what it is compared with
 FAINT, BAND = "C2", "C3"  # leaders and inner bands; margins and outer bands
 KINDS = ("real", "estimate", "simulated")
+PALETTE = dict.fromkeys(KINDS, ("#17375e", "#656e78", "#b9c1cb", "#dfe4e9"))
+PALETTE["simulated"] = ("#6a3d9a", "#7b7190", "#c6b8da", "#e7dff1")
+"""C0 to C3 of a kind of numbers: apart in grey and for the colour-blind; the first two are read as text too."""
 SOURCES = Path(__file__).parents[2] / "reports"
 WIDTH = 6.4  # inches, the text width of the page
 
@@ -62,6 +65,7 @@ def use(provenance: str = "real", market: str = "", panel: str = "") -> None:
         For another kind.
     """
     import matplotlib.style
+    from cycler import cycler
     from matplotlib import font_manager
 
     if provenance not in KINDS:
@@ -69,8 +73,8 @@ def use(provenance: str = "real", market: str = "", panel: str = "") -> None:
     LOOK.provenance, LOOK.market, LOOK.panel = provenance, market, panel
     for file in sorted(SOURCES.glob("fonts/*.otf")):
         font_manager.fontManager.addfont(str(file))
-    styles: list[str | Path] = ["default", SOURCES / "figures.mplstyle", SOURCES / "simulated.mplstyle"]
-    matplotlib.style.use(styles if LOOK.simulated else styles[:2])
+    own = {"axes.prop_cycle": cycler(color=PALETTE[provenance]), "lines.linestyle": "--" if LOOK.simulated else "-"}
+    matplotlib.style.use(["default", SOURCES / "figures.mplstyle", own])
 
 
 def kind(named: str = "") -> str:
@@ -82,6 +86,20 @@ def kind(named: str = "") -> str:
         found = f"nobody said whether its numbers are {', '.join(KINDS)}"
         raise DesignError(f"an exhibit was asked for; {found}; call style.use first")
     return LOOK.provenance if not named or (LOOK.simulated and named != "real") else named
+
+
+def framed(figure: Figure, title: str, source: str) -> None:
+    """Write over a figure what is seen, and under it who published what is drawn; it grows by as much."""
+    from textwrap import wrap
+
+    left: dict[str, Any] = {"x": 0.005, "ha": "left"}
+    wide = figure.get_figwidth()
+    over, under = wrap(title, int(17 * wide)), wrap(f"Source: {source}", int(24 * wide)) if source else []
+    figure.set_figheight(figure.get_figheight() + 0.16 * len(over) + 0.12 * len(under))
+    if over:
+        figure.suptitle("\n".join(over), fontsize=8.5, weight="bold", **left)
+    if under:
+        figure.supxlabel("\n".join(under), fontsize=6.5, color=REST, **left)
 
 
 def to_svg(figure: Figure, *, simulated: bool) -> str:

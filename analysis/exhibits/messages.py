@@ -1,0 +1,193 @@
+"""Messages of figures: what is seen, said by rule from the numbers that are drawn, as titles and alternative texts.
+
+A rule says that something fell or rose where its whole interval does, and else that it cannot be told. Nothing is said,
+and the figure has no title, where there is no number to say it from.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis import data
+from analysis.estimate import Estimate
+from analysis.exhibits.blocks import refused, rows_of
+from analysis.numbers import number, points, quantity, span
+from analysis.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, not_lower, unchanged
+
+MOST = 4  # names in a sentence; more are counted, and so are names that hold a comma
+
+
+def listing(names: Iterable[str], total: int = 0, noun: str = "", *, every: str = "all") -> str:
+    """Return names as "a, b and c"; where they are many, how many of a total they are, or `every` of it."""
+    named = list(names)
+    if len(named) > MOST or any("," in name for name in named):
+        part = f"{len(named)} of" if len(named) < total else every
+        return f"{part} {max(total, len(named))} {noun}".strip()
+    return " and ".join(part for part in (", ".join(named[:-1]), *named[-1:]) if part)
+
+
+def published(*publishers: str) -> str:
+    """Return who published some series, each once, in brief."""
+    parts = [re.sub(r" \([^)]*\)| at commit \w+", "", one).strip() for text in publishers for one in text.split("; ")]
+    return ", ".join(dict.fromkeys(parts))
+
+
+def collected(*resources: str) -> str:
+    """Return who collected files of data that have one source each, in brief."""
+    return published(*(source["title"] for name in resources for source in data.card(name)["sources"]))
+
+
+def sentence(text: str) -> str:
+    """Return a text with its first letter as that of a sentence."""
+    return text[:1].upper() + text[1:]
+
+
+def by_direction(
+    rows: Any, *, fell: str = "fell", rose: str = "rose", unknown: str = "no change can be told for", noun: str = ""
+) -> str:
+    """Say of each `term` whether its interval lies below zero, above it, or holds it.
+
+    Parameters
+    ----------
+    rows : DataFrame or Estimate
+        `term`, `conf_low`, `conf_high`; rows without an interval are left out.
+    fell, rose : str
+        What is said behind the terms whose interval lies below zero and above it.
+    unknown : str
+        What is said before those whose interval holds it.
+    noun : str
+        What the terms are, for when they are many.
+    """
+    if refused(rows):
+        return ""
+    known = rows_of(rows).dropna(subset=["conf_low", "conf_high"])
+    below, above = known["conf_high"] < 0, known["conf_low"] > 0
+    sides = [(below, fell), (above, rose)]
+    told = [f"{listing(known['term'][side], len(known), noun)} {said}" for side, said in sides if side.any()]
+    rest = known["term"][~(below | above)]
+    told += [f"{unknown} {listing(rest, len(known), noun, every='any of')}"] if len(rest) else []
+    return sentence("; ".join(told))
+
+
+def in_numbers(rows: Any, unit: str, *, label: str = "term") -> str:
+    """Write each row with its estimate and interval, for a reader who cannot see the figure; `label` names it."""
+    if refused(rows):
+        return ""
+    told = []
+    for row in rows_of(rows).to_dict("records"):
+        ends = span(row["conf_low"], row["conf_high"], unit)
+        point = f"{quantity(row['estimate'], unit)} [{ends}]" if pd.notna(row["estimate"]) else ends
+        told.append(f"{row[label]}: {point}")
+    return f"{'; '.join(told)}; {unit}."
+
+
+def values(named: Mapping[Any, float] | pd.Series, decimals: int = 0) -> str:
+    """Write named numbers in a row."""
+    return "; ".join(f"{name}: {number(value, decimals)}" for name, value in named.items()) + "."
+
+
+def moved(name: str, series: pd.Series, first: Any, last: Any, *, unit: str = "", decimals: int = 0) -> str:
+    """Say of a series whether it fell or rose from one place of its index to another, as its numbers are written."""
+    before, after = (number(series.get(place), decimals) for place in (first, last))
+    if "–" in (before, after):
+        return ""
+    said = "stayed at" if before == after else f"{'fell' if series[last] < series[first] else 'rose'} from {before} to"
+    return f"{name} {said} {after}{f' {unit}' if unit else ''}, {first} to {last}"
+
+
+def number_below(index: pd.Series, closed: Sequence[str], level: float = 100.0) -> str:
+    """Say how many closed sellers, and how many others, are below a level in an index of their revenue."""
+    below = index.dropna() < level
+    groups = (below[below.index.isin(closed)], below[~below.index.isin(closed)])
+    hit, others = (f"{group.sum() or 'none'} of {len(group)}" for group in groups)
+    return f"fell at {hit} sellers with a disclosed closure and at {others} without one"
+
+
+def ranked(rank: float, of: int) -> str:
+    """Say a rank among so many, from the lowest."""
+    return f"is the lowest of {of}" if rank == 1 else f"ranks {rank:.0f} of {of}"
+
+
+def after_closure(rows: Any) -> str:
+    """Say in how many months since closure, and before it, the intervals of an event study exclude zero."""
+    if refused(rows):
+        return ""
+    known = rows_of(rows).dropna(subset=["conf_low", "conf_high"])
+    since, lower = known["month"] >= 0, known["conf_high"] < 0
+    away = lower | (known["conf_low"] > 0)
+    told = f"Closed firms' sales are lower in {(lower & since).sum() or 'none'} of {since.sum()} months since closure"
+    return f"{told}, and differ in {(away & ~since).sum() or 'none'} of {(~since).sum()} before"
+
+
+def still_selling(lives: Estimate, horizon: int) -> str:
+    """Say which part of the closed and of the others still sells at the end."""
+    if lives.refused:
+        return ""
+    curves = lives.details["curves"].query("month < @horizon")
+    closed, others = (100 * curves.loc[curves["treated"] == one, "survival"].iloc[-1] for one in (True, False))
+    ends = f"{number(closed, 0)} per cent of closed firms still sell, and {number(others, 0)} per cent of the others"
+    return f"After {horizon} months {ends}"
+
+
+def beside_margin(rows: Any, margin: float, what: str, *, both_sides: bool = False) -> str:
+    """Say whether something fell by a margin, or with `both_sides` changed by it, from the interval of the last row."""
+    low, high = (np.nan, np.nan) if refused(rows) else rows_of(rows).iloc[-1][["conf_low", "conf_high"]]
+    if np.isnan([low, high]).any():
+        return ""
+    verb, past, rule = ("change", "changed", unchanged) if both_sides else ("fall", "fell", not_lower)
+    word, left = rule((low, high), margin), f"{span(low, high, 'percentage points')} is left"
+    if word == NOT_SHOWN:
+        return f"Whether {what} {past} by {points(margin)} cannot be told: {left}"
+    return f"{sentence(what)} {f'did not {verb}' if word == SUPPORTED else past} by {points(margin)} or more: {left}"
+
+
+def by_count(rows: pd.DataFrame, margin: float) -> str:
+    """Say for each number of `accounts` closed whether growth fell by a margin."""
+    told = []
+    for row in rows.to_dict("records"):
+        word = not_lower((row["conf_low"], row["conf_high"]), margin)
+        said = {SUPPORTED: "growth does not fall by", CONTRADICTED: "growth falls by more than"}
+        said |= {NOT_SHOWN: "it cannot be told whether growth falls by"}
+        told.append(f"with {number(row['accounts'], 0)} accounts closed {said[word]} {points(margin)}")
+    return sentence("; ".join(told))
+
+
+def beside_size(rows: pd.DataFrame) -> str:
+    """Say of each `term` whether it is more or less than its `benchmark`."""
+    centred = rows.assign(**{end: rows[end] - rows["benchmark"] for end in ("conf_low", "conf_high")})
+    fell, rose = "took over less than their size would give", "took over more than their size would give"
+    return by_direction(centred, fell=fell, rose=rose, unknown="what was taken over cannot be told from mere size for")
+
+
+def as_far_out(samples: Mapping[str, np.ndarray]) -> str:
+    """Say how many draws lie as far from zero as the actual statistic, which is the first of each sample."""
+    far = {name: (np.abs(drawn[1:]) >= abs(drawn[0])).sum() for name, drawn in samples.items()}
+    told = [f"{count} of {len(samples[name]) - 1} for {name}" for name, count in far.items()]
+    return f"Draws that lie as far out as what was found: {listing(told)}" if told else ""
+
+
+def outgrew(lead: pd.Series, whom: str) -> str:
+    """Say in which years, the index, a lead in growth was above zero and in which below."""
+    above, below = (listing(map(str, lead.index[side]), len(lead)) for side in (lead > 0, lead < 0))
+    told = [f"outgrew {whom} in {above}" if above else "", f"grew less in {below}" if below else ""]
+    return " and ".join(part for part in told if part)
+
+
+def widest(bars: pd.DataFrame) -> str:
+    """Say which assumption moves an outcome most, and between what; `bars` as for a tornado, the widest first."""
+    first, unit = bars.iloc[0], "percentage points"
+    low, high = sorted(first[["at_low", "at_high"]])
+    return f"Most depends on one assumption, {first['term']}: {span(low, high, unit)} points"
+
+
+def outside(rows: pd.DataFrame) -> str:
+    """Say how many estimates lie outside the range of their own placebos; `rows` as of a fan of specifications."""
+    tried = rows.dropna(subset=["estimate", "placebo_low"])
+    beyond = (tried["estimate"] < tried["placebo_low"]) | (tried["estimate"] > tried["placebo_high"])
+    told = f"{beyond.sum()} of {len(tried)} estimates of a break lie outside the range of their own placebos"
+    return told if len(tried) else ""

@@ -1,0 +1,145 @@
+"""Colours of figures: read by everyone, in grey, by the colour-blind, and as text; and text that stays text."""
+
+import base64
+import re
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb, to_rgba
+from matplotlib.text import Text
+from test_exhibits_simulated import COUNTS, DATED, DAYS, FRAME, OWN, SERIES
+from test_pdf import ANSWER, code, made, words
+
+from analysis.exhibits import blocks, charts, curves, style
+
+WHITE = "#ffffff"
+READABLE = 4.5  # of text against what it stands on: WCAG 2.2, success criterion 1.4.3
+APART = 8.0  # CIE L* in grey, and CIE 1976 distance to the colour-blind
+TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+SEEN = {  # linear RGB, severity 1.0: Machado, Oliveira and Fernandes (2009), IEEE TVCG 15(6), 1291-1298, table 1
+    "all colours": np.eye(3),
+    "no red cones": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "no green cones": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "no blue cones": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+}
+MONTHS = pd.DataFrame({"month": [-4, -3, -1, 0, 1], "estimate": 1.0, "conf_low": 0.0, "conf_high": 2.0})
+MONTHS = MONTHS.assign(band_low=-1.0, band_high=3.0, truth=1.0, honest_low=[np.nan] * 3 + [-2.0] * 2, honest_high=4.0)
+BINS = FRAME.assign(origin="o", exposure=[0.1, 0.2], lowest=0.1)
+ROWS = FRAME.assign(
+    value=[1.0, -1.0], look=["strong", "plain"], benchmark=0.5, truth=1.0, placebo_low=-1.0, placebo_high=1.0
+)
+PATHS = pd.DataFrame({"month": pd.period_range("2021-01", periods=6, freq="M"), "measure": "m", "platform": "p"})
+PATHS = pd.concat([PATHS.assign(group=group, value=place + 1.0) for place, group in enumerate("abc")])
+HALVES = FRAME.assign(term=["2021-03", "2021-09"])
+CLOSED = ("2021-05", "2021-09")
+BARS = FRAME.assign(low=0.0, high=1.0, at_low=-1.0, at_high=1.0, base=0.0)
+DRAWINGS = {
+    "forest": lambda: charts.forest(ROWS, xlabel="x", margin=(-1.0, 1.0), strong=["a"], benchmark="b"),
+    "columns": lambda: charts.columns(ROWS, ylabel="y", shaded={"a": "s"}),
+    "counts": lambda: charts.counts(COUNTS, xlabel="x"),
+    "draws": lambda: charts.draws({"a": (np.arange(3.0), 1.0)}, xlabel="x"),
+    "tornado": lambda: charts.tornado(BARS, xlabel="x"),
+    "waterfall": lambda: charts.waterfall({"A": FRAME, "B": FRAME[["term", "estimate"]]}, xlabel="x"),
+    "timeline": lambda: charts.timeline(DATED, DATED),
+    "histograms": lambda: charts.histograms({"a": np.arange(9.0)}, xlabel="x"),
+    "lines": lambda: curves.lines(SERIES, strong=["a"], ylabel="y", closures=CLOSED, events={2021.0: "e"}, reference=1),
+    "fans": lambda: curves.fans(DAYS, dict.fromkeys("abcd", "E"), panel="event", over="day", own=OWN, ylabel="y"),
+    "by_group": lambda: curves.by_group(PATHS, {"P": ("m", "p")}, waves=[*PATHS["month"][:2]], ylabel="y"),
+    "event_study": lambda: curves.event_study(MONTHS, reference=-2, ylabel="y"),
+    "ratio_path": lambda: curves.ratio_path(HALVES, title="T", ylabel="y", closures=CLOSED),
+    "dose_response": lambda: curves.dose_response(BINS, BINS, BINS, xlabel="x", ylabel="y"),
+}
+
+
+def linear(colour):
+    """sRGB to linear RGB, IEC 61966-2-1."""
+    rgb = np.array(to_rgb(colour))
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb):
+    """Return CIE L*a*b* of linear RGB at D65."""
+    xyz = TO_XYZ @ np.clip(rgb, 0, 1) / TO_XYZ.sum(axis=1)
+    x, y, z = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz * (29 / 6) ** 2 / 3 + 4 / 29)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def contrast(text, ground):
+    dark, light = sorted(float(TO_XYZ[1] @ linear(one)) for one in (text, ground))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.fixture(params=["real", "simulated"])
+def look(request):
+    style.use(request.param, "a market" if request.param == "simulated" else "")
+    yield request.param
+    style.use()
+
+
+def test_contrast_and_lightness_are_those_of_the_standards():
+    assert contrast("black", WHITE) == pytest.approx(21)
+    assert contrast("#767676", WHITE) == pytest.approx(4.54, abs=0.01)
+    assert lab(linear(WHITE)) == pytest.approx([100, 0, 0], abs=0.02)
+    assert lab(linear("#ff0000")) == pytest.approx([53.24, 80.09, 67.20], abs=0.05)
+    for matrix in SEEN.values():  # who lacks a kind of cone sees grey as grey
+        np.testing.assert_allclose(np.array(matrix) @ np.ones(3), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["real", "simulated"])
+def test_any_two_colours_of_a_look_are_told_apart_in_grey_and_by_the_colour_blind(kind):
+    for one, other in combinations([*style.PALETTE[kind], WHITE], 2):
+        assert abs(lab(linear(one))[0] - lab(linear(other))[0]) >= APART, (one, other)
+        for seen, matrix in SEEN.items():
+            far = np.linalg.norm(lab(matrix @ linear(one)) - lab(matrix @ linear(other)))
+            assert far >= APART, (one, other, seen)
+
+
+def test_what_is_real_and_what_is_simulated_differ_in_grey_too():
+    style.use("real")
+    real = curves.lines(SERIES, strong=["a"], ylabel="y").axes[0].lines[0]
+    style.use("simulated", "a market")
+    assert curves.lines(SERIES, strong=["a"], ylabel="y").axes[0].lines[0].get_linestyle() != real.get_linestyle()
+    style.use()
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_charts_take_their_colours_from_the_palette_and_their_text_can_be_read(look, name):
+    drawing = DRAWINGS[name]()
+    style.framed(drawing, "T", "S")
+    drawing.canvas.draw()
+    known = {to_rgba(one)[:3] for one in (*style.PALETTE[look], style.INK, WHITE)}
+    drawn = [one for one in drawing.findobj() if one.get_visible()]  # the grid is not
+    shapes = [one for one in drawn if hasattr(one, "get_facecolor")]
+    used = {tuple(rgb[:3]) for one in shapes for rgb in np.atleast_2d(one.get_facecolor()) if len(rgb) and rgb[3] == 1}
+    used |= {to_rgba(one.get_color())[:3] for one in drawn if hasattr(one, "get_xydata")}
+    assert used <= known
+    texts = [one for one in drawing.findobj(Text) if one.get_text()]
+    assert texts
+    for text in texts:
+        inside = any(
+            axes.get_window_extent().contains(*text.get_window_extent().get_points().mean(0)) for axes in drawing.axes
+        )
+        darkest = style.PALETTE[look][3] if inside and text.get_color() == style.INK else WHITE
+        assert contrast(text.get_color(), darkest) >= READABLE, text.get_text()
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_no_chart_holds_a_code_of_its_own(look, name):
+    drawing = DRAWINGS[name]()
+    said = " ".join(text.get_text() for text in drawing.findobj(Text))
+    assert not re.search(r"\b(E\d[a-z]?|[dTCV]\d+|\w+_\d+k)\b", said)
+
+
+def test_text_of_a_figure_is_text_in_its_picture_and_is_found_in_the_pdf(tmp_path):
+    style.use("real")
+    drawing = charts.forest(FRAME, xlabel="points of growth")
+    block = blocks.figure(drawing, "How to read it.", "Two rows.", title="Nothing moved", source="A Publisher")
+    style.use()
+    picture = base64.b64decode(re.search(r"base64,([^\"]+)", block.html)[1]).decode()
+    said = ("points of growth", "Nothing moved", "Source: A Publisher")
+    assert all(f">{one}</text>" in picture for one in said)
+    assert 'alt="Nothing moved. Two rows."' in block.html
+    found = words(made(tmp_path, code(ANSWER, tags=("answer",)), code(block.html)))
+    assert all(one in found for one in said)

@@ -1,0 +1,167 @@
+"""What titles of figures say follows the numbers that are drawn."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_exhibits_estimates import made
+
+from analysis.exhibits import messages
+
+
+def rows(**ends):
+    frame = pd.DataFrame(ends, index=["conf_low", "conf_high"]).T
+    return frame.rename_axis("term").reset_index().assign(estimate=frame.mean(axis=1).to_numpy())
+
+
+BELOW, ABOVE, BOTH, NONE = (-3.0, -1.0), (1.0, 3.0), (-1.0, 1.0), (np.nan, np.nan)
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ({"a": BELOW, "b": BELOW}, "A and b fell"),
+        ({"a": ABOVE, "b": BELOW}, "B fell; a rose"),
+        ({"a": BELOW, "b": BOTH}, "A fell; no change can be told for b"),
+        ({"a": BELOW, "b": NONE}, "A fell"),
+        ({"a": NONE}, ""),
+        (dict.fromkeys("abcde", BOTH), "No change can be told for any of 5 shares"),
+        (dict.fromkeys("abcde", BELOW), "All 5 shares fell"),
+        (dict.fromkeys("abcde", BELOW) | {"f": BOTH}, "5 of 6 shares fell; no change can be told for f"),
+        ({"a, b": BELOW, "c": ABOVE}, "1 of 2 shares fell; c rose"),
+    ],
+)
+def test_a_direction_is_said_of_what_its_whole_interval_has(ends, said):
+    assert messages.by_direction(rows(**ends), noun="shares") == said
+
+
+def test_numbers_for_who_cannot_see_are_estimates_with_their_intervals_and_sets_have_no_point():
+    told = messages.in_numbers(rows(a=BELOW, b=BOTH).assign(estimate=[-2.0, np.nan]), "per cent")
+    assert told == "a: −2.0 [−3.0 to −1.0]; b: −1.0 to +1.0; per cent."
+    assert messages.values({"a": 1.25, "b": np.nan}, 1) == "a: 1.3; b: –."
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        (3.0, "It fell from 5 to 3 points, 2021 to 2022"),
+        (7.2, "It rose from 5 to 7 points, 2021 to 2022"),
+        (5.4, "It stayed at 5 points, 2021 to 2022"),
+        (np.nan, ""),
+    ],
+)
+def test_a_series_is_said_to_move_as_its_written_numbers_do(last, said):
+    assert messages.moved("It", pd.Series({2021: 5.0, 2022: last}), 2021, 2022, unit="points") == said
+    assert messages.moved("It", pd.Series({2021: 5.0}), 2021, 2022) == ""
+
+
+def test_sellers_below_where_they_began_are_counted_by_group():
+    index = pd.Series({"a": 33.0, "b": 54.0, "c": 150.0, "d": 99.0, "e": np.nan})
+    said = "fell at 2 of 2 sellers with a disclosed closure and at 1 of 2 without one"
+    assert messages.number_below(index, ["a", "b"]) == said
+    assert "at none of 2 without" in messages.number_below(index + 10, ["a", "b"])
+    assert "at 1 of 2 sellers" in messages.number_below(index.replace(54.0, 120.0), ["a", "b"])
+
+
+def test_a_rank_is_the_lowest_or_a_number():
+    assert messages.ranked(1, 28) == "is the lowest of 28"
+    assert messages.ranked(4.0, 28) == "ranks 4 of 28"
+
+
+def test_months_of_an_event_study_are_counted_before_and_since_closure():
+    study = rows(a=BOTH, b=ABOVE, c=BELOW, d=BELOW, e=BOTH).assign(month=[-3, -2, 0, 1, 2])
+    said = "Closed firms' sales are lower in 2 of 3 months since closure, and differ in 1 of 2 before"
+    assert messages.after_closure(study) == said
+    assert messages.after_closure(study.iloc[[0, 4]]).endswith(
+        "none of 1 months since closure, and differ in none of 1 before"
+    )
+
+
+def test_the_part_that_still_sells_is_that_before_the_horizon():
+    curves = pd.DataFrame({"treated": [True, True, False], "month": [0, 12, 0], "survival": [0.4, 0.1, 0.9]})
+    lives = made(1.0)
+    lives.details["curves"] = curves
+    said = "After 12 months 40 per cent of closed firms still sell, and 90 per cent of the others"
+    assert messages.still_selling(lives, 12) == said
+
+
+@pytest.mark.parametrize(
+    ("ends", "fall", "change"),
+    [
+        (BOTH, "It did not fall by 2 points or more: −1.0 to +1.0 is left", "It did not change by 2 points or more"),
+        ((-4.0, 1.0), "Whether it fell by 2 points cannot be told: −4.0 to +1.0 is left", "Whether it changed by 2"),
+        ((-4.0, -3.0), "It fell by 2 points or more: −4.0 to −3.0 is left", "It changed by 2 points or more"),
+        ((3.0, 4.0), "It did not fall by 2 points or more: +3.0 to +4.0 is left", "It changed by 2 points or more"),
+        (NONE, "", ""),
+    ],
+)
+def test_beside_a_margin_the_last_row_is_what_counts(ends, fall, change):
+    ladder = rows(first=BELOW, last=ends)
+    assert messages.beside_margin(ladder, 2.0, "it") == fall
+    assert messages.beside_margin(ladder, 2.0, "it", both_sides=True).startswith(change)
+
+
+def test_each_number_of_accounts_gets_its_own_words():
+    bars = rows(few=BOTH, some=(-4.0, 1.0), many=(-9.0, -5.0)).assign(accounts=[500, 3_000, 50_000])
+    assert messages.by_count(bars, 2.0) == (
+        "With 500 accounts closed growth does not fall by 2 points; with 3,000 accounts closed it cannot be told "
+        "whether growth falls by 2 points; with 50,000 accounts closed growth falls by more than 2 points"
+    )
+
+
+def test_what_was_taken_over_is_held_against_size():
+    pair = rows(own=(50.0, 70.0), others=(10.0, 90.0)).assign(benchmark=40.0)
+    told = messages.beside_size(pair)
+    assert told.startswith("Own took over more than their size would give; ")
+    assert told.endswith("cannot be told from mere size for others")
+    assert (
+        messages.beside_size(pair.assign(benchmark=95.0)) == "Own and others took over less than their size would give"
+    )
+    assert messages.beside_size(pair.assign(benchmark=np.nan)) == ""
+
+
+def test_draws_as_far_from_zero_as_the_first_are_counted_on_both_sides():
+    drawn = {"own": np.array([2.0, -2.5, 1.0, 2.0]), "others": np.array([9.0, 1.0])}
+    assert (
+        messages.as_far_out(drawn)
+        == "Draws that lie as far out as what was found: 2 of 3 for own and 0 of 1 for others"
+    )
+    assert messages.as_far_out({}) == ""
+
+
+def test_years_of_a_lead_are_named_by_its_sign():
+    lead = pd.Series({"2019": 3.0, "2020": -1.0, "2021": -2.0, "2022": 4.0})
+    assert messages.outgrew(lead, "others") == "outgrew others in 2019 and 2022 and grew less in 2020 and 2021"
+    assert messages.outgrew(-lead.abs(), "others") == "grew less in 2019, 2020, 2021 and 2022"
+
+
+def test_the_first_assumption_is_named_with_the_ends_of_its_bar():
+    bars = pd.DataFrame({"term": ["a", "b"], "at_low": [-1.0, 0.0], "at_high": [-9.0, 1.0]})
+    assert messages.widest(bars) == "Most depends on one assumption, a: −9.0 to −1.0 points"
+
+
+def test_estimates_outside_their_placebos_are_counted():
+    fan = pd.DataFrame(
+        {"estimate": [1.0, -5.0, 9.0, np.nan], "placebo_low": [0.0, -1.0, np.nan, 0.0], "placebo_high": 3.0}
+    )
+    assert messages.outside(fan) == "1 of 2 estimates of a break lie outside the range of their own placebos"
+    assert messages.outside(fan.tail(1)) == ""
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        messages.by_direction,
+        messages.after_closure,
+        lambda found: messages.in_numbers(found, "per cent"),
+        lambda found: messages.beside_margin(found, 2.0, "it"),
+        lambda found: messages.still_selling(found, 12),
+    ],
+)
+def test_of_a_refused_result_nothing_is_said(say):
+    assert say(made()) == ""
+
+
+def test_publishers_are_named_once_and_in_brief():
+    named = messages.published("Sina Finance", "Time Weekly (citing 2021 annual report); Sina Finance")
+    assert named == "Sina Finance, Time Weekly"
+    assert messages.collected("market_car_paths", "seller_stock_returns") == "tszlam/trading"
