@@ -399,6 +399,8 @@ def test_sources_are_listed_once_by_publisher_with_a_link_to_each_address():
     )
     facts = end.parts[0].data.query("what == 'source'")
     assert facts[["name", "value"]].to_numpy().tolist() == [["A", urls[1]], ["B", urls[0]], ["B", urls[2]]]
+    ours = pd.DataFrame({"source_publisher": ["Census & co"], "source_url": ["platform_quarterly.csv (US Census)"]})
+    assert colophon(sources=[ours]).html.endswith("<p><strong>Sources.</strong> Census &amp; co.</p>")
 
 
 @pytest.mark.parametrize(("days_later", "warned"), [(30, False), (31, True)])

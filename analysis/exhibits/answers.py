@@ -325,8 +325,9 @@ def colophon(
 
 
 def link(text: str, address: str) -> Label:
-    """Return a link, to a file beside the report or to an address."""
-    return Label(f'<a href="{escape(address)}">{escape(text)}</a>')
+    """Return a link to a PDF beside the report or to an address; a source that is a file of ours has none."""
+    leads = address.startswith("http") or address.endswith(".pdf")
+    return Label(f'<a href="{escape(address)}">{escape(text)}</a>' if leads else escape(text))
 
 
 def _linked(publisher: str, addresses: Sequence[str]) -> str:

@@ -98,9 +98,9 @@ def report(
     told = [job.name for job in scheduled if job.name in run.lines]
     for name in told:
         print(f"{name:24}  {run.lines[name]}")
-    there = [f"{name}.pdf" for name in told if name in run.made or run.lines[name] == "unchanged"]
-    for file in [*there, *([ANNEX] if there else [])]:
-        print(os.path.relpath(published.folder / file))
+    pages = [f"{name}.pdf" for name in told if name in run.made or run.lines[name] == "unchanged"]
+    for page in [*pages, *([ANNEX] if pages else [])]:
+        print(os.path.relpath(published.folder / page))
     if found:
         print(found.speaks)
     codes = {failure.code for failure in run.failures.values()}
