@@ -399,6 +399,8 @@ def test_sources_are_listed_once_by_publisher_with_a_link_to_each_address():
     )
     facts = end.parts[0].data.query("what == 'source'")
     assert facts[["name", "value"]].to_numpy().tolist() == [["A", urls[1]], ["B", urls[0]], ["B", urls[2]]]
+    named = data.card("market_car_paths")["sources"][0]
+    assert f'<a href="{named["path"]}">{named["title"]}</a>' in colophon(resources=["market_car_paths"]).html
     ours = pd.DataFrame({"source_publisher": ["Census & co"], "source_url": ["platform_quarterly.csv (US Census)"]})
     assert colophon(sources=[ours]).html.endswith("<p><strong>Sources.</strong> Census &amp; co.</p>")
 

@@ -294,7 +294,8 @@ def colophon(
         Parameters as run, with `as_of`, the date of knowledge, and `stale_after_days`: a warning is printed when the
         newest file is older than this.
     resources : sequence of str
-        Names of the files that were read, after datapackage.json; none where all came from a panel.
+        Names of the files that were read, after datapackage.json, which may name their sources; none where all came
+        from a panel.
     sources : sequence of DataFrame
         Each with columns `source_publisher`, `source_url`: where the figures that are shown come from.
     panel : Panel, optional
@@ -305,7 +306,10 @@ def colophon(
     age = (date.fromisoformat(settings["as_of"]) - date.fromisoformat(newest)).days
     old = f"The newest file is of {newest}, {age} days before this report: look for newer figures."
     warned = [note(old, warning=True)] if cards and age > settings["stale_after_days"] else []
-    found = pd.concat([pd.DataFrame(columns=[*SOURCE]), *(frame[[*SOURCE]] for frame in sources)]).drop_duplicates()
+    files = [(one["title"], one["path"]) for card in cards for one in card["sources"] if "path" in one]
+    found = pd.concat(
+        [pd.DataFrame(files, columns=[*SOURCE]), *(rows[[*SOURCE]] for rows in sources)]
+    ).drop_duplicates()
     addresses = found.sort_values([*SOURCE]).groupby("source_publisher")["source_url"].agg(list)
     facts: list[tuple[str, ...]] = [("parameter", *pair) for pair in _shown(settings).items()]
     facts += [("file", one["path"], one["hash"], one["vintage"], f"{one['title']}. {one['notThis']}") for one in cards]
