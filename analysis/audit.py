@@ -33,7 +33,7 @@ from analysis.estimate import Bools, Floats
 from analysis.estimators.power import detectable
 from analysis.grades import PATH, ROUNDING, grade, reason
 from analysis.market import parameters, plain, simulate
-from analysis.market.parameters import PLATFORMS, Parameters, chosen
+from analysis.market.parameters import PLATFORMS, chosen
 from analysis.testing import POWER
 
 if TYPE_CHECKING:
@@ -358,72 +358,3 @@ def write(table: pd.DataFrame, path: Path = FILE) -> bool:
         return False
     data.replace(path, content)
     return True
-
-
-def mechanisms(table: pd.DataFrame) -> pd.DataFrame:
-    """Describe the presets of an audit: those of the market by what differs from the defaults, ``mid_3k``.
-
-    Returns
-    -------
-    DataFrame
-        `preset`; `closed`, mean number of closed firms of a panel; `differs`, parameters with value, default and unit,
-        or what a plain panel is made of.
-    """
-    rows = []
-    for preset, closed in table.groupby("preset", sort=False)["closed"].first().items():
-        if preset in plain.PRESETS:
-            rows.append({"preset": preset, "closed": closed, "differs": plain.PRESETS[str(preset)].words})
-            continue
-        values = vars(chosen(str(preset)))
-        words = [
-            f"{row['name']} {values[row['name']]:,.10g} instead of {row['default']:,.10g} ({row['unit']})"
-            for row in Parameters.describe()
-            if values[row["name"]] != row["default"]
-        ]
-        rows.append({"preset": preset, "closed": closed, "differs": "; ".join(words) or "the defaults"})
-    return pd.DataFrame(rows)
-
-
-def estimands(table: pd.DataFrame) -> pd.DataFrame:
-    """Return `id`, `label`, `unit` of each estimand of an audit, once."""
-    known = table.fillna({"unit": ""})
-    known = known.sort_values("unit", key=lambda unit: unit == "", kind="stable")  # refused in a preset, it has no unit
-    return known.drop_duplicates("id")[["id", "label", "unit"]]
-
-
-def standardised(replicates: pd.DataFrame, name: str, preset: str) -> pd.DataFrame:
-    """Return the intervals of one estimand, measured from the truth in their own standard errors.
-
-    Parameters
-    ----------
-    replicates : DataFrame
-    name : str
-        Id of the estimand.
-    preset : str
-        One preset, or "all_presets".
-
-    Returns
-    -------
-    DataFrame
-        By growing size of z: `preset`, `seed`, `z`, `low`, `high`, `holds` (whether the truth, 0, is inside).
-
-    Raises
-    ------
-    DesignError
-        If there is no such estimand, or none of its intervals has a truth and a positive error.
-    """
-    asked = replicates[(replicates["id"] == name) & ((replicates["preset"] == preset) | (preset == "all_presets"))]
-    used = asked[(asked["std_error"] > 0) & asked["low"].notna() & asked["truth"].notna()]
-    if used.empty:
-        raise DesignError(
-            f"the intervals of {name} in {preset} were asked for; {len(asked)} markets answer, none "
-            "with an interval and a truth; name another preset of this run, or an estimand of "
-            f"{', '.join(replicates['id'].unique())}"
-        )
-    unit = {
-        new: (used[old] - used["truth"]) / used["std_error"]
-        for new, old in (("z", "estimate"), ("low", "low"), ("high", "high"))
-    }
-    rows = used[["preset", "seed"]].assign(**unit)
-    rows["holds"] = (rows["low"] <= 0) & (rows["high"] >= 0)
-    return rows.sort_values("z", key=np.abs, kind="stable", ignore_index=True)

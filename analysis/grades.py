@@ -1,24 +1,23 @@
-"""The grade of an estimator, by rule; the grades of the design audit beside estimates; and its cells, to be drawn."""
+"""The grade of an estimator, by rule; the grades of the design audit beside estimates; and what a panel can answer."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from analysis import data
 from analysis.market import plain
 from analysis.market.parameters import PRESETS
+from analysis.numbers import LONG, number, quantity
+from analysis.testing import POWER
 
 USABLE, WITH_BOUNDS, DO_NOT_USE = "usable", "usable with bounds", "do not use"
 GRADES = (USABLE, WITH_BOUNDS, DO_NOT_USE)
 NOT_GRADED = "not graded"
 TOO_EARLY = f"{NOT_GRADED}: the window begins before the last wave"
-SHORT = dict(zip((*GRADES, NOT_GRADED), ("yes", "bounds", "no", "–"), strict=True))
 
 LOST = 0.03  # coverage that a bias of half a spread takes from a 95 % interval: P(|Z + 0.5| < 1.96) = 0.92
 LOST_WITH_BOUNDS = 0.10  # three misses where one is due: errors a quarter too small, or a bias of nine tenths
@@ -41,15 +40,25 @@ PLAIN = tuple(name for name, made in plain.PRESETS.items() if made.lost)
 
 PATH = "E1a_path"
 ROUNDING = 1e-9  # a truth nearer to zero, in per cent or points, is zero: sums of sales cancel to some 1e-14
-POWER_COLUMNS = {
-    **{"id": "Estimand", "truth": "Mean truth", "mde": "Smallest effect seen", "mde_mc": "MC"},
-    **{"rejection": "Power", "rejection_mc": "MC", "type_s": "Type S", "type_s_mc": "MC"},
-    **{"type_m": "Type M, ratio", "type_m_mc": "MC"},
+
+SIZES = {"floor_3k": "small", "mid_3k": "medium", "ceiling_50k": "large"}
+"""Presets of the market by how much of the origin's sales is closed."""
+MOST_GROUPS = max(plain.PRESETS[name].closed_groups for name in PLAIN)
+MANY = tuple(name for name in PLAIN if plain.PRESETS[name].closed_groups == MOST_GROUPS)
+"""Plain presets with about as many closed firms as the market has where closures are large."""
+TRENDING = ("pretrend", "stress")
+"""Presets in which closures fall on categories whose demand was falling anyway."""
+QUESTIONS = {
+    "E3k_closed": "growth lost with closed firms",
+    "E1a": "sales lost by closed firms",
+    "E4a_sales": "sales moved to eBay or AliExpress",
+    "E3g_seen": "growth as exposure shows it",
+    "E2a": "sales gained by Chinese rivals",
+    "E3g": "growth of all Chinese sellers",
+    "d7": "lost sales found nowhere again",
 }
-"""Columns of `power` and their headers."""
-BIAS, RMSE = "bias over spread", "RMSE"
-Cells = tuple[pd.DataFrame, npt.NDArray[np.int64], int | None]
-"""Numbers by estimand and preset, their shade from 0 to 2, and decimals (None: two digits)."""
+"""What reports 03 to 06 ask of a panel, in words, by estimand."""
+MOSTLY = 100 * POWER  # per cent of panels from which a question is mostly answered
 
 
 def grade(row: Mapping[str, Any]) -> str:
@@ -162,19 +171,6 @@ def beside(rows: pd.DataFrame, preset: str, closed: float | None, *, audit: pd.D
     return rows.assign(grade=rows["id"].map(worst(preset, closed, audit=audit)["grade"]).fillna(NOT_GRADED))
 
 
-def overview(audit: pd.DataFrame) -> pd.DataFrame:
-    """Return all grades of an audit in short: a row per estimand, a column per preset, and those of a real panel.
-
-    The latter by the number of closed firms in plain panels, such as "panel, 42 closed". "yes" usable, "bounds" usable
-    with bounds, "no" do not use, "–" not graded.
-    """
-    wide = audit.pivot(index="id", columns="preset", values="grade")
-    wide = wide.reindex(index=audit["id"].unique(), columns=audit["preset"].unique()).reset_index()
-    number = audit[audit["preset"].isin(PLAIN)].groupby("preset", sort=False)["closed"].first().round()
-    panels = {f"panel, {n:.0f} closed": beside(wide, "", n, audit=audit)["grade"] for n in number.unique()}
-    return wide.assign(**panels).replace(SHORT).fillna(SHORT[NOT_GRADED])
-
-
 def judge(presets: pd.Series) -> pd.Series:
     """Return which judge has each preset: "market" or "plain"."""
     return presets.isin(plain.PRESETS).map({True: "plain", False: "market"})
@@ -216,76 +212,56 @@ def outside(table: pd.DataFrame) -> pd.DataFrame:
     low, high = right(table)
     cover = table["coverage"].round(9)
     off = table[(table["markets"] >= FEWEST) & ~cover.between(low, high)]
-    return 100 * grid(off, "coverage", table).dropna(how="all").dropna(axis=1, how="all")
+    wide = 100 * off.pivot(index="id", columns="preset", values="coverage")
+    ordered = wide.reindex(index=table["id"].unique(), columns=table["preset"].unique())
+    return ordered.dropna(how="all").dropna(axis=1, how="all")
 
 
-def grid(table: pd.DataFrame, column: str, like: pd.DataFrame) -> pd.DataFrame:
-    """Return a column of an audit by estimand (rows) and preset, in the order of another; missing where absent."""
-    wide = table.pivot(index="id", columns="preset", values=column)
-    return wide.reindex(index=like["id"].unique(), columns=like["preset"].unique())
+def answers(table: pd.DataFrame, presets: Collection[str] = tuple(SIZES)) -> pd.DataFrame:
+    """Return how often panels of some presets answer each of the `QUESTIONS`.
 
+    A panel answers where its interval holds no zero and its estimate has the sign of the truth; where it gives no
+    interval it does not.
 
-def coverage_cells(table: pd.DataFrame) -> Cells:
-    """Return per cent of intervals that hold the truth by estimand (rows) and preset; shaded where not :func:`right`.
-
-    Dark: below; mid: above.
+    Returns
+    -------
+    DataFrame
+        A row per question and preset, in their order: the row of the audit, the question as `term`, `size` in words;
+        `estimate`, per cent of panels that answer, and two Monte Carlo errors to either side, `conf_low` and
+        `conf_high`. Missing where there is nothing to see, or where the grade is not to use it: what such an interval
+        leaves out says nothing.
     """
-    shares = grid(table, "coverage", table).round(9)
-    low, high = right(table)
-    return 100 * shares, np.where(shares < low, 2, np.where(shares > high, 1, 0)), 0
-
-
-def error_cells(table: pd.DataFrame) -> dict[str, Cells]:
-    r"""Return bias over spread and RMSE by estimand (rows) and preset, with shades and decimals, to draw as cells.
-
-    The bias is darker beyond `MOST_BIAS` and twice that; its Monte Carlo error is :math:`1/\sqrt n` spreads in every
-    cell of n markets, since that of the bias is :math:`s_e/\sqrt n`. The RMSE is darker where it is more than half the
-    mean true effect, and more than all of it.
-    """
-    rows = table.assign(
-        scaled=table["bias"] / table["sd"].where(table["sd"] > 0),
-        size=table["rmse"] / table["truth"].abs().where(table["truth"].abs() > ROUNDING),
+    rows = table[table["id"].isin(QUESTIONS) & table["preset"].isin(presets)]
+    able = rows["grade"].isin((USABLE, WITH_BOUNDS)) & (rows["truth"].abs() > ROUNDING)
+    panels = rows["markets"] + rows["refused"]
+    share = (rows["rejection"] * (1 - rows["type_s"].fillna(0)) * rows["markets"] / panels).where(able)
+    error = 2 * (share * (1 - share) / panels) ** 0.5
+    rows = rows.assign(
+        term=rows["id"].map(QUESTIONS),
+        size=rows["preset"].map(SIZES),
+        estimate=100 * share,
+        conf_low=100 * (share - error).clip(lower=0),
+        conf_high=100 * (share + error).clip(upper=1),
     )
-    scaled, size = grid(rows, "scaled", table), grid(rows, "size", table)
-    return {
-        BIAS: (scaled, np.digitize(scaled.abs(), (MOST_BIAS, 2 * MOST_BIAS)), 1),
-        RMSE: (grid(rows, "rmse", table), np.digitize(size.fillna(0.0), (0.5, 1.0)), None),
-    }
+    return rows.sort_values("id", key=lambda ids: ids.map([*QUESTIONS].index), kind="stable", ignore_index=True)
 
 
-def power_cells(table: pd.DataFrame) -> dict[str, Cells]:
-    """Return power, Type S (per cent) and Type M by estimand (rows) and preset, with shades and decimals.
+def evidence(table: pd.DataFrame) -> pd.DataFrame:
+    """Return what there is to see and how much of it is seen, a row per question.
 
-    Only where the mean truth is not zero, and without the path, whose band is held against the truth. Darker: power
-    below 80 and 50 per cent, Type S from 5 and 10 per cent, Type M from 1.5 and 2.
+    Returns
+    -------
+    DataFrame
+        `term`; for each of the `SIZES` the mean true effect and in brackets the smallest one that is mostly seen;
+        `unit`; `least`, the smallest size at which panels mostly answer; `alarms`, per cent of panels that see an
+        effect where closure changes nothing; `worst`, least per cent of intervals that hold the truth, in any preset.
     """
-    rows = table[(table["truth"].abs() > ROUNDING) & (table["id"] != PATH)]
-    like = table[table["id"].isin(rows["id"]) & table["preset"].isin(rows["preset"])]
-    power, sign, size = (grid(rows, name, like) for name in ("rejection", "type_s", "type_m"))
-    return {
-        "power": (100 * power, 2 - np.digitize(power, (0.5, 0.8)), 0),
-        "Type S": (100 * sign, np.digitize(sign, (0.05, 0.1)), 0),
-        "Type M": (size, np.digitize(size, (1.5, 2.0)), None),
-    }
-
-
-def largest_error(table: pd.DataFrame, measure: str, *, relative: bool = False) -> float:
-    """Return the largest Monte Carlo error of a measure in any cell of an audit, over the measure if `relative`."""
-    error = table[f"{measure}_mc"]
-    return float((error / table[measure].abs() if relative else error).max())
-
-
-def power(table: pd.DataFrame, preset: str) -> pd.DataFrame:
-    """Return power, detectable effect and exaggeration of the estimands in one preset, columns as `POWER_COLUMNS`.
-
-    Shares in per cent; `small` says that the mean true effect is smaller than the smallest effect seen. Estimands
-    without an answer there are left out, and so is the path, whose band is held against the truth and not against zero.
-    """
-    rows = table[(table["preset"] == preset) & (table["markets"] > 1) & (table["id"] != PATH)].reset_index(drop=True)
-    shares = [name for name in POWER_COLUMNS if name.startswith(("rejection", "type_s"))]
-    return rows.assign(**100 * rows[shares], small=rows["truth"].abs() < rows["mde"])
-
-
-def tally(table: pd.DataFrame) -> dict[str, int]:
-    """Count the cells of an audit by grade, in the order of `GRADES`, then those not graded."""
-    return {word: int((table["grade"] == word).sum()) for word in (*GRADES, NOT_GRADED)}
+    rows = answers(table)
+    sides = [f"{quantity(row['truth'], row['unit'])}\u00a0({number(row['mde'])})" for row in rows.to_dict("records")]
+    wide = rows.assign(text=sides).pivot(index="id", columns="size", values="text")
+    mostly = rows.pivot(index="id", columns="size", values="estimate")[[*SIZES.values()]].ge(MOSTLY)
+    found = wide.assign(least=mostly.idxmax(axis=1).where(mostly.any(axis=1), "none")).reindex([*QUESTIONS])
+    alarms = table[table["preset"] == "null"].set_index("id")["rejection"]
+    worst = table[table["markets"] >= FEWEST].groupby("id")["coverage"].min()
+    unit = rows.groupby("id")["unit"].first().replace(LONG | {"percentage points": "points"})
+    return found.assign(term=QUESTIONS, unit=unit, alarms=100 * alarms, worst=100 * worst).reset_index()

@@ -15,7 +15,7 @@ from analysis.errors import DataError, DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import Design
 from analysis.estimands.event_study import event_study, true_path
-from analysis.exhibits import charts, curves, style
+from analysis.exhibits import curves, style
 from analysis.market import plain, simulate
 from analysis.market.parameters import PLATFORMS, PRESETS
 from analysis.provenance import ROOT
@@ -239,16 +239,6 @@ def test_the_distribution_counts_the_cells_below_within_and_above():
     assert list(off.columns) == ["mid_3k"]
 
 
-def test_the_zip_holds_the_intervals_of_one_estimand_by_distance():
-    data = pd.concat([replicates([4.0, 1.0, -0.5], error=0.5), replicates([1.0], preset="null")])
-    found = audit.standardised(data, "E9", "mid_3k")
-    np.testing.assert_allclose(found["z"], [0.0, -3.0, 6.0])
-    assert list(found["holds"]) == [True, False, False]
-    assert len(audit.standardised(data, "E9", "all_presets")) == 4
-    with pytest.raises(DesignError, match="E8 in all_presets"):
-        audit.standardised(data, "E8", "all_presets")
-
-
 def test_a_table_survives_its_file_and_its_card(tmp_path, small):
     root = Path(shutil.copytree(data.DATA, tmp_path / "data"))
     table = audit.summarise(small)
@@ -419,86 +409,64 @@ def test_grades_are_read_for_the_rows_of_answers():
     assert list(grades.beside(rows, "mid_3k", None)["grade"]) == [kept["mid_3k", "E1a"], kept["mid_3k", "E3g"]]
 
 
-def test_the_overview_says_every_grade_in_short():
-    table = pd.DataFrame(
-        {
-            "preset": ["null", "mid_3k", "null", "plain_sd1_9"],
-            "id": ["a", "a", "b", "b"],
-            "grade": ["usable", "do not use", "not graded", "usable"],
-            "closed": [24.0, 24.0, 24.0, 12.9],
-            "coverage": [0.95, 0.7, np.nan, 0.95],
-        }
-    )
-    found = grades.overview(table)
-    assert found.to_dict("list") == {
-        "id": ["a", "b"],
-        "null": ["yes", "–"],
-        "mid_3k": ["no", "–"],
-        "plain_sd1_9": ["–", "yes"],
-        "panel, 13 closed": ["no", "yes"],
-    }
+def cells(**columns):
+    """Return rows of an audit of one question each, in which 100 panels answer but for what is said."""
+    right = {"preset": "mid_3k", "id": "E1a", "closed": 20.0, "grade": "usable", "markets": 100, "refused": 0}
+    rows = right | {"truth": -5.0, "mde": 3.0, "unit": "per cent", "rejection": 0.8, "type_s": 0.0, "coverage": 0.95}
+    return pd.DataFrame(rows | columns)
 
 
-def test_presets_are_described_by_what_differs(small):
-    table = audit.summarise(pd.concat([small, replicates([1.0], preset="plain_null_sd2_9")]))
-    found = audit.mechanisms(table).set_index("preset")["differs"]
-    assert found["plain_null_sd2_9"].startswith(
-        "plain: log sales with a spread of 2, 9 closed brand groups; closure cha"
-    )
-    assert found["few_treated"] == "max_groups 4 instead of 1,000,000 (brand groups closed at most)"
-    assert "bite 0 instead of 1" in found["null"]
-
-
-def test_every_drawing_of_an_audit_is_stamped(small):
-    table, zipped = audit.summarise(small), audit.standardised(small, "E2a", "all_presets")
-    style.use("simulated", market="two presets")
-    drawings = [
-        charts.cells(*grades.coverage_cells(table)),
-        charts.shares({"a": np.array([90.0, 100.0]), "b": np.array([93.0])}, right=(92, 98), xlabel="x"),
-        charts.zip_plot(zipped, xlabel="z"),
-        charts.cells(*grades.error_cells(table)[grades.BIAS], signed=True),
-        *(charts.cells(*panel) for panel in grades.power_cells(table).values()),
-        curves.mde_curve(table[table["id"] == "E2a"], unit="per cent"),
-    ]
-    for drawing in drawings:
-        plots = len(drawing.axes)
-        assert style.to_svg(drawing, simulated=True).startswith("data:image/svg+xml")
-        assert sum(text.get_gid() == "simulated" for axes in drawing.axes for text in axes.texts) == plots
-    style.use()
-
-
-def test_the_cells_of_errors_and_power_are_shaded_by_their_limits():
-    names = ["a", "b", "c", "z", grades.PATH]
-    truths, biases = [1.25, 1.0, 1.0, 0.0, 0.0], [0.0, 0.7, -3.0, 0.0, 0.0]
-    table = audit.summarise(
-        pd.concat(
-            [
-                replicates(truth + bias + np.r_[np.ones(20), -np.ones(20)], truth=truth, name=name, error=0.4)
-                for name, truth, bias in zip(names, truths, biases, strict=True)
-            ]
+def test_a_panel_answers_where_its_interval_leaves_out_zero_on_the_side_of_the_truth():
+    found = grades.answers(
+        cells(
+            id=["d7", "E1a", "E2a", "E3g", "E3g_seen", "E1b"],
+            refused=[100, 0, 0, 0, 0, 0],
+            type_s=[0.0, 0.25, 0.0, np.nan, 0.0, 0.0],
+            truth=[-5.0, -5.0, 1e-12, 5.0, 5.0, 5.0],
+            rejection=[0.8, 0.8, 0.8, 0.0, 0.8, 0.8],
+            grade=["usable"] * 4 + ["do not use", "usable"],
         )
     )
-    errors = grades.error_cells(table)
-    scaled, shade, decimals = errors[grades.BIAS]
-    assert scaled["mid_3k"].round(1).tolist() == [0.0, 0.7, -3.0, 0.0, 0.0]
-    assert shade[:, 0].tolist() == [0, 1, 2, 0, 0]
-    assert decimals == 1
-    rmse, shade, _ = errors[grades.RMSE]
-    assert rmse["mid_3k"].tolist() == table["rmse"].tolist()
-    assert shade[:, 0].tolist() == [1, 2, 2, 0, 0]  # the first: 1 of a truth of 1.25
-    power = grades.power_cells(table)
-    assert [list(panel[0].index) for panel in power.values()] == [["a", "b", "c"]] * 3
-    seen, shade, _ = power["power"]
-    assert seen["mid_3k"].tolist() == [50.0, 50.0, 100.0]
-    assert shade[:, 0].tolist() == [1, 1, 0]
-    wrong, shade, _ = power["Type S"]
-    assert wrong["mid_3k"].tolist() == [0.0, 0.0, 100.0]
-    assert shade[:, 0].tolist() == [0, 0, 2]
-    held, shade, _ = grades.coverage_cells(table.assign(coverage=[0.919, 0.92, 0.98, 0.981, 1.0]))
-    assert held["mid_3k"].round(1).tolist() == [91.9, 92.0, 98.0, 98.1, 100.0]
-    assert shade[:, 0].tolist() == [2, 0, 0, 1, 1]
-    assert grades.largest_error(table, "coverage") == table["coverage_mc"].max()
-    assert grades.largest_error(table, "rmse", relative=True) == (table["rmse_mc"] / table["rmse"]).max()
+    assert list(found["id"]) == ["E1a", "E3g_seen", "E2a", "E3g", "d7"]  # in the order of the questions, and no other
+    np.testing.assert_allclose(found["estimate"], [60, np.nan, np.nan, 0, 40])
+    error = 200 * np.sqrt(0.6 * 0.4 / 100)
+    np.testing.assert_allclose(found.loc[0, ["conf_low", "conf_high"]].astype(float), [60 - error, 60 + error])
+    assert list(found["term"].head(1)) == [grades.QUESTIONS["E1a"]]
+    assert set(found["size"]) == {"medium"}
+    assert grades.answers(cells(preset=["stress"])).empty
+
+
+def test_the_evidence_names_the_least_size_that_answers_and_the_worst_preset():
+    presets, sizes = ["floor_3k", "mid_3k", "ceiling_50k", "null", "stress", "plain_sd1_9"], len(grades.QUESTIONS)
+    one = cells(
+        preset=presets,
+        rejection=[0.1, 0.8, 0.9, 0.04, 0.9, 0.9],
+        coverage=[0.95, 0.95, 0.95, 0.95, 0.9, 0.1],
+        markets=[100, 100, 100, 100, 100, 19],
+    )
+    table = pd.concat([one.assign(id=name) for name in grades.QUESTIONS], ignore_index=True)
+    table.loc[table["id"] == "E3g", "rejection"] = 0.79
+    found = grades.evidence(table).set_index("id")
+    assert list(found.index) == list(grades.QUESTIONS)
+    assert found.drop(index="E3g")["least"].tolist() == ["medium"] * (sizes - 1)
+    assert found.loc["E3g", ["least", "medium"]].tolist() == ["none", "−5.0\u00a0(3.0)"]
+    assert found.loc["E1a", ["alarms", "worst"]].tolist() == [4.0, 90.0]  # 19 panels say nothing of coverage
+
+
+def test_every_question_is_audited_at_every_size_and_has_its_line_in_the_drawing():
+    found = grades.answers(data.load("audit"))
+    assert len(found) == len(grades.QUESTIONS) * len(grades.SIZES)
+    style.use("simulated", market="three presets")
+    ticks = dict.fromkeys(found["closed"], "some")
+    drawing = curves.answered(found, title="a", ylabel="b", ticks=ticks, mostly=grades.MOSTLY)
+    (axes,) = drawing.axes
+    named = {text.get_text().partition("  ")[2]: text.get_color() for text in axes.texts}
+    assert set(named) == set(grades.QUESTIONS.values())
+    mostly = found[found["estimate"] >= grades.MOSTLY]["term"].unique()
+    assert {term for term, colour in named.items() if colour == style.MAIN} == set(mostly)
+    assert style.to_svg(drawing, simulated=True).startswith("data:image/svg+xml")
+    assert sum(text.get_gid() == "simulated" for text in axes.texts) == 1
+    style.use()
 
 
 def test_another_level_is_audited_at_that_level():
@@ -508,10 +476,3 @@ def test_another_level_is_audited_at_that_level():
     both = found["low"].notna() & np.isfinite(found["low"]) & np.isfinite(wide["low"])
     assert both.any()
     assert (found["high"] - found["low"])[both].lt((wide["high"] - wide["low"])[both]).mean() > 0.9
-
-
-def test_an_estimand_has_the_unit_of_the_presets_that_answer():
-    """Also in the table as it is read, in which a unit that is not there is missing."""
-    table = pd.DataFrame({"id": ["d1", "d1", "E1a"], "label": ["a", "a", "b"], "unit": [np.nan, "per cent of L", "x"]})
-    for one in (table, table.fillna("")):
-        assert dict(audit.estimands(one)[["id", "unit"]].to_numpy().tolist()) == {"d1": "per cent of L", "E1a": "x"}

@@ -24,12 +24,13 @@ from matplotlib.figure import Figure
 from analysis import data
 from analysis.evidence import claims, listed
 from analysis.exhibits import messages
-from analysis.exhibits.answers import TIER_NAMES, finding, label
+from analysis.exhibits.answers import TIER_NAMES, finding, label, link
 from analysis.exhibits.blocks import Block, Label, box, figure, say, table
 from analysis.exhibits.charts import chart, terms_axis
 from analysis.exhibits.curves import lines
 from analysis.exhibits.style import BAND, REST, WIDTH
 from analysis.numbers import MARKS, points, quantity
+from analysis.provenance import ANNEX
 from analysis.verdicts import (
     CONTRADICTED,
     NOT_SHOWN,
@@ -204,7 +205,7 @@ def _capital(text: str) -> str:
 
 
 def _link(verdict: Verdict, text: str) -> str:
-    return f'<a href="{escape(verdict.report or verdict.notebook)}.pdf">{escape(text)}</a>'
+    return link(text, f"{verdict.report or verdict.notebook}.pdf")
 
 
 # The page
@@ -261,8 +262,10 @@ def brief_table(verdicts: Sequence[Verdict], event: Event) -> Block:
     caption = f"{event.title}: what can be tested ({known}). {shown[0].apart if shown and simulated else ''}".strip()
     frame = pd.DataFrame(columns, dtype=object)  # text columns forget that labels are HTML
     blocks = [table(frame, caption, provenance="simulated" if simulated else "real")] if shown else []
-    told = _beside(verdicts, words, shown, event)
-    below = [f"<strong>{escape(lead)}</strong> {escape(text)}" for lead, text in told] + ([RULE] if shown else [])
+    told, where = _beside(verdicts, words, shown, event), f"Data, code and settings: {link('annex', ANNEX)}."
+    below = [f"<strong>{escape(lead)}</strong> {escape(text)}" for lead, text in told] + (
+        [f"{RULE} {where}"] if shown else []
+    )
     return reduce(add, [*blocks, Block(_box("small", *below), " ".join(chain(*told)))])
 
 

@@ -1,4 +1,4 @@
-"""Drawings with a row a term, cells and histograms, and what all drawings have in common.
+"""Drawings with a row a term and histograms, and what all drawings have in common.
 
 They take tidy rows, compute nothing, label directly and always draw the uncertainty; one function draws one kind.
 Handed a refused Estimate in place of rows, they hand it on, and `figure` says why there is no figure.
@@ -17,7 +17,6 @@ import pandas as pd
 import seaborn as sns
 from matplotlib import dates
 from matplotlib import pyplot as plt
-from matplotlib.colors import ListedColormap
 from matplotlib.ticker import Formatter, MaxNLocator, NullLocator
 
 from analysis.estimate import Estimate
@@ -389,75 +388,4 @@ def histograms(samples: Mapping[str, np.ndarray], *, xlabel: str) -> Figure:
         axis_numbers(axes, "x", signed=True)
         axis_numbers(axes, "y")
     grid[0, 0].set_ylabel("draws")
-    return drawing
-
-
-@chart
-def shares(samples: Mapping[str, np.ndarray], *, right: tuple[float, float], xlabel: str) -> Figure:
-    """Draw how many of some shares, in per cent, lie at each point, a panel each; shaded where they are `right`."""
-    drawing, grid = plt.subplots(len(samples), 1, figsize=(WIDTH, 0.5 + 0.95 * len(samples)), sharex=True)
-    for axes, (title, values) in zip(np.atleast_1d(grid), samples.items(), strict=True):
-        axes.axvspan(right[0] - 0.5, right[1] + 0.5, color=BAND, zorder=0, lw=0)
-        points, count = np.unique(np.round(values), return_counts=True)
-        axes.bar(points, count, width=0.8, color=np.where((points < right[0]) | (points > right[1]), MAIN, REST))
-        axes.set_title(title, loc="left")
-        axes.set_ylabel("cells")
-        axis_numbers(axes)
-    axes.set_xlabel(xlabel)
-    return drawing
-
-
-@chart
-def cells(grid: pd.DataFrame, shade: np.ndarray, decimals: int | None, *, signed: bool = False) -> Figure:
-    """Draw numbers in coloured cells, the upper half of the rows on the left and the lower on the right.
-
-    Parameters
-    ----------
-    grid : DataFrame
-        Numbers. Missing cells are left white with a dot.
-    shade : int[row, column]
-        From 0, the palest, to 2.
-    decimals : int or None
-        None writes two digits, or as many as there are before the point.
-    signed : bool
-        Whether a plus is written too.
-    """
-    half, size = -(-len(grid) // 2), 6.5
-    drawing, plots = plt.subplots(1, 2, figsize=(WIDTH, 0.65 + 0.116 * half))
-    for axes, part in zip(plots, (slice(half), slice(half, None)), strict=True):
-        mine = grid.iloc[part]
-        words = [[_in_cell(value, decimals, signed) for value in row] for row in mine.to_numpy(float)]
-        style = {"cmap": ListedColormap([BAND, FAINT, MAIN]), "vmin": 0, "vmax": 2, "cbar": False, "linewidths": 0.6}
-        style |= {"xticklabels": True, "yticklabels": True}
-        known = pd.DataFrame(shade[part], mine.index, mine.columns).where(mine.notna())
-        sns.heatmap(known, annot=words, fmt="", annot_kws={"fontsize": size, "zorder": 11}, ax=axes, **style)
-        for column, row in zip(*np.nonzero(mine.isna().to_numpy().T), strict=True):
-            axes.text(column + 0.5, row + 0.5, "·", fontsize=size, ha="center", va="center")
-        axes.set_xticks(axes.get_xticks(), mine.columns, rotation=60, ha="right", rotation_mode="anchor")
-        axes.tick_params(length=0, labelsize=size)
-        axes.set(ylim=(half, 0), xlabel="", ylabel="")
-    return drawing
-
-
-def _in_cell(value: float, decimals: int | None, signed: bool) -> str:
-    return number(value, (0 if abs(value) >= 9.95 else 1) if decimals is None else decimals, signed=signed)
-
-
-@chart
-def zip_plot(rows: pd.DataFrame, *, xlabel: str) -> Figure:
-    """Draw intervals measured from the truth, by growing size of z; those that miss it in the main colour.
-
-    `rows` has `z`, `low`, `high`, `holds`, sorted. Intervals that close like a zip at the level that they claim.
-    """
-    drawing, axes = plt.subplots(figsize=(WIDTH, 3.0))
-    places, holds = 100 * (np.arange(len(rows)) + 0.5) / len(rows), rows["holds"].to_numpy(bool)
-    size = rows[["z", "low", "high"]].abs()  # of intervals that rest on few clusters a quarter is cut off
-    reach = 1.15 * float(max(size["z"].quantile(0.95), np.nanquantile(size[["low", "high"]], 0.75)))
-    shown = rows[["z", "low", "high"]].clip(-reach, reach).to_numpy(float)
-    for kept, colour, width in ((holds, REST, 0.8), (~holds, MAIN, 1.8)):
-        z, low, high = shown[kept].T
-        axes.plot([low, high], [places[kept]] * 2, color=colour, lw=width)
-        axes.plot(z, places[kept], "o", color=colour, ms=2.2)
-    zero_line(axes, xlabel)
-    axes.set(xlim=(-1.02 * reach, 1.02 * reach), ylim=(0, 100), ylabel="centile of |z|")
     return drawing

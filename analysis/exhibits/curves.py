@@ -268,6 +268,31 @@ def ratio_path(rows: pd.DataFrame, *, title: str, ylabel: str, closures: Months)
     return drawing
 
 
+@chart
+def answered(rows: pd.DataFrame, *, title: str, ylabel: str, ticks: Mapping[float, str], mostly: float) -> Figure:
+    """Draw how often panels answer each question, a line each over their closed firms, named at its end.
+
+    `rows` has `term`, `closed`, `estimate`, `conf_low`, `conf_high`, in per cent; a term is in the main colour where
+    it comes to `mostly`, which is dotted. `ticks` names numbers of closed firms.
+    """
+    drawing, axes = plt.subplots(figsize=(WIDTH, 2.9))
+    lines = list(rows.dropna(subset="estimate").groupby("term", sort=False))
+    places = spread(np.array([line["estimate"].iloc[-1] for _, line in lines]), 5.5)
+    for (term, line), place in zip(lines, places, strict=True):
+        colour = MAIN if line["estimate"].max() >= mostly else REST
+        axes.plot(line["closed"], line["estimate"], color=colour, lw=1.2)
+        for row in line.to_dict("records"):
+            interval(axes, row["closed"], row, (-np.inf, np.inf), colour=colour, upright=True)
+        beside_plot(axes, place, f"{number(line['estimate'].iloc[-1], 0)}  {term}", colour)
+    axes.axhline(mostly, **DOTTED)
+    axes.set_xscale("log")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks([*ticks], [*ticks.values()])
+    axes.set(title=title, ylabel=ylabel, ylim=(0, 103))
+    axis_numbers(axes, "y")
+    return drawing
+
+
 def alive(lives: Estimate, *, horizon: int, names: tuple[str, str]) -> Figure | Estimate:
     """Draw the share of firms still selling by month, with intervals of two errors; the area counts to `horizon`.
 
@@ -330,29 +355,4 @@ def dose_response(
         axis_numbers(axes, "y", signed=True)
     grid[0, 0].set_ylabel(ylabel)
     grid[0, 0].legend(loc="lower left", ncols=3)
-    return drawing
-
-
-@chart
-def mde_curve(rows: pd.DataFrame, *, unit: str) -> Figure:
-    """Draw the smallest effect seen, and the size of the true one, against the number of closed firms.
-
-    `rows` has `preset`, `closed`, `mde`, `mde_mc`, `truth`.
-    """
-    drawing, axes = plt.subplots(figsize=(WIDTH, 2.9))
-    shown = rows.dropna(subset="mde").sort_values("closed")
-    axes.plot(shown["closed"], shown["truth"].abs(), "D", mfc="white", mec=REST, ms=4.5, zorder=2)
-    low, high = ((shown["mde"] + side * shown["mde_mc"]).clip(lower=0) for side in (-2, 2))
-    for row in shown.assign(estimate=shown["mde"], conf_low=low, conf_high=high).to_dict("records"):
-        interval(axes, row["closed"], row, (-np.inf, np.inf), upright=True)
-    alike = np.log(shown["closed"]).diff().gt(0.25).cumsum()  # presets of about as many closed firms share a label
-    for _, group in shown.groupby(alike):
-        at, text = (group["closed"].max(), group["mde"].mean()), group.sort_values("mde", ascending=False)["preset"]
-        near(axes, at, "\n".join(text), (6, 0), fontsize=6.5, color=MAIN)
-    axes.set_xscale("log")
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticks([tick for tick in (2, 5, 10, 20, 50, 100, 200, 500) if tick <= 1.5 * shown["closed"].max()])
-    axes.set(xlim=(0.8 * shown["closed"].min(), 1.8 * shown["closed"].max()), ylim=(0, None))
-    axes.set(xlabel="closed firms in the panel, mean over markets, logarithmic", ylabel=unit)
-    axis_numbers(axes)
     return drawing

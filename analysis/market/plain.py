@@ -62,12 +62,6 @@ class Plain:
     category_shock: float = 0.1
     stops: float = 0.01
 
-    @property
-    def words(self) -> str:
-        """What it is, in words."""
-        does = f"closure takes {self.lost:.0%} of home sales" if self.lost else "closure changes nothing"
-        return f"plain: log sales with a spread of {self.log_sd:g}, {self.closed_groups} closed brand groups; {does}"
-
 
 PRESETS = {f"plain_sd{sd}_{closed}": Plain(sd, closed) for sd in (1, 2) for closed in (9, 30, 99)} | {
     f"plain_null_sd{sd}_{closed}": Plain(sd, closed, lost=0.0, gained=0.0) for sd in (1, 2) for closed in (9, 30, 99)
