@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 
 Word = Literal["Supported", "Contradicted", "Not shown", "Not testable with this data"]
 Level = Literal["high", "moderate", "low"]
-Tier = Literal["facts", "listed", "panel", "sim"]
+Tier = Literal["facts", "listed", "households", "panel", "sim"]
 Grade = Literal["", "usable", "usable with bounds", "do not use"]
 WORDS: tuple[Word, ...] = get_args(Word)
 SUPPORTED, CONTRADICTED, NOT_SHOWN, NOT_TESTABLE = WORDS
 CONFIDENCE: tuple[Level, ...] = get_args(Level)
 TIERS: tuple[Tier, ...] = get_args(Tier)
+ESTIMATED = TIERS[TIERS.index("households") :]  # from observations of our own, with a grade and errors
 GRADES: tuple[Grade, ...] = get_args(Grade)
 DO_NOT_USE = GRADES[-1]
 SAME_COUNT = 0.10  # two counts of one thing agree when they differ by at most this share
@@ -340,8 +341,12 @@ def read(folder: str | Path, claims: Collection[str] | None = None) -> list[Verd
 
 
 def _foremost(found: Iterable[Verdict]) -> list[Verdict]:
+    def rank(one: Verdict) -> tuple[bool, bool, int, str]:
+        undecided = one.word == NOT_SHOWN and one.tier not in ("panel", "sim")
+        return one.word == NOT_TESTABLE, undecided, -TIERS.index(one.tier), one.notebook
+
     chosen: dict[tuple[str, str], Verdict] = {}
-    for verdict in sorted(found, key=lambda one: (one.word == NOT_TESTABLE, -TIERS.index(one.tier), one.notebook)):
+    for verdict in sorted(found, key=rank):
         chosen.setdefault((verdict.claim, verdict.reading), verdict)
     return [chosen[key] for key in sorted(chosen)]
 
@@ -349,8 +354,10 @@ def _foremost(found: Iterable[Verdict]) -> list[Verdict]:
 def best(found: Iterable[Verdict]) -> list[Verdict]:
     """Return the verdict that gives each reading its word, in the order of the claims.
 
-    A panel goes before listed firms, and these before public facts; but "not testable" with one kind of data never
-    displaces what another could test. Among equals the first notebook speaks. Verdicts that stand apart give no word.
+    A panel goes before purchases of households, these before listed firms, and these before public facts; but "not
+    testable" with one kind of data never displaces what another could test, nor does "not shown", without a panel,
+    displace what other data decide: each of them sees a part. Among equals the first notebook speaks. Verdicts that
+    stand apart give no word.
     """
     return _foremost(verdict for verdict in found if not verdict.apart)
 
@@ -381,10 +388,10 @@ def unjudged(verdicts: Sequence[Verdict], event: Event) -> list[str]:
 
 
 def elsewhere(found: Sequence[Verdict]) -> dict[str, list[Verdict]]:
-    """Return the verdicts that public figures gave a reading to which a panel gave its word, by its name."""
+    """Return, by its name, what public figures gave a reading to which households or a panel gave its word."""
     public = [verdict for verdict in found if verdict.tier in ("facts", "listed")]
-    panel = [verdict.name for verdict in best(found) if verdict.tier == "panel"]
-    return {name: [verdict for verdict in public if verdict.name == name] for name in panel}
+    own = [verdict.name for verdict in best(found) if verdict.tier in ("households", "panel")]
+    return {name: [verdict for verdict in public if verdict.name == name] for name in own}
 
 
 def tally(verdicts: Iterable[Verdict]) -> dict[str, int]:

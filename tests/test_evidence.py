@@ -362,7 +362,7 @@ def test_a_grade_that_says_not_to_use_the_method_bars_a_word_and_says_where_it_c
     given = {"interval": (0.0, 1.0), "grade": "do not use", "graded": "preset stress, judge market"}
     found = claims.judge("C01", "V2", **SIM, **given)
     assert (found.word, found.low, found.grade, found.confidence) == (NOT_TESTABLE, 0.0, "do not use", "low")
-    assert found.why == ("The method is graded not to be used on panels such as this (preset stress, judge market).")
+    assert found.why == ("The method is graded not to be used on data such as these (preset stress, judge market).")
     public = {"interval": (0.0, 1.0), "grade": "do not use", "margin": 2.0}
     assert claims.judge("C01", "V2", **public).word == "Supported"  # the audit tries panels
 

@@ -69,6 +69,7 @@ def test_a_table_of_products_gives_blank_titles_their_brand(tmp_path):
     file = made_up(tmp_path / "bought.csv")
     without, made = purchases.count(file), purchases.count(file, stores(tmp_path / "products.csv"))
     assert without.tables["blanks"]["brand"].tolist() == ["", ""]
+    assert "closed" not in without.tables
     assert made.tables["blanks"].set_index("code")["brand"].to_dict() == {"B04": "Mpow", "B05": "Some"}
     assert made.tables["closed"].groupby("brand")["spend"].sum().to_dict() == {"Mpow": 50.0}
     added = made.tables["purchases"].query("month == '2021-02' and category == 'not known'")
@@ -153,7 +154,7 @@ def test_the_command_says_what_it_found_and_writes_only_where_nothing_is(tmp_pat
     assert command_line.main(["purchases", str(file), "--out", str(out)]) == 0
     assert "6 order lines of 3 people from 2018-01 to 2022-10; 1 of other months" in capsys.readouterr().out
     before = {path: path.read_bytes() for path in out.iterdir()}
-    assert sorted(path.stem for path in before) == sorted([*COMMITTED, "closed", "blanks"])
+    assert sorted(path.stem for path in before) == sorted([*COMMITTED, "blanks"])
     assert command_line.main(["purchases", str(file), "--out", str(out)]) == 2
     assert "is not empty, and stays" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in out.iterdir()} == before

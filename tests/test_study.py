@@ -235,7 +235,7 @@ def test_a_word_that_a_grade_bars_names_preset_and_judge(simulated, monkeypatch)
     monkeypatch.setattr(data, "load", lambda name: table if name == "audit" else load(name))
     told = simulated.judge("growth_not_lower", effect(), **ASKED)
     assert told.word == "Not testable with this data"
-    assert told.why.endswith("panels such as this (preset mid_3k, judge market).")
+    assert told.why.endswith("data such as these (preset mid_3k, judge market).")
 
 
 @pytest.mark.parametrize(

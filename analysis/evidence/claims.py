@@ -15,7 +15,6 @@ from analysis.numbers import NOT_ESTIMABLE
 from analysis.verdicts import Interval, Verdict, party
 
 EXACT = 1e-9  # width of an interval, of its larger end, that is rounding and no uncertainty
-PANEL_TIERS = ("panel", "sim")  # what readings.csv says of the public figures is no context of theirs
 CAPTION = (
     "Estimands that public figures cannot carry. A panel of firms could: see the report of the same number on a panel."
 )
@@ -66,8 +65,8 @@ def judge(
 ) -> Verdict:
     """Give a claim its word by the rule of its kind, which stands in ``data/readings.csv``.
 
-    Confidence in what public figures give stands there too; that in a panel's word follows from grade and checks by
-    :func:`analysis.verdicts.confidence`.
+    Confidence in what public figures give stands there too; that in the word of a panel, or of households, follows from
+    grade and checks by :func:`analysis.verdicts.confidence`.
 
     Parameters
     ----------
@@ -113,7 +112,7 @@ def judge(
     if len(found) != 1:
         known = (ledger["claim_id"] + " " + ledger["reading"].fillna("")).str.strip().tolist()
         raise DesignError(f"{asked}; readings.csv has {known}; name one of these")
-    row, on_panel = found.iloc[0], tier in PANEL_TIERS
+    row, own = found.iloc[0], tier in verdicts.ESTIMATED
     if row["kind"] in ("not_lower", "unchanged") and margin is None:
         raise DesignError(f"{asked}; its kind needs a margin; give one in advance")
     if published:
@@ -131,11 +130,11 @@ def judge(
     }
     grade = grade if interval else ""  # the audit grades estimates
     aside = aside if row["totals"] else ""
-    barred = _barred(interval, grade, graded, aside, gaps if row["totals"] else "") if on_panel else ""
+    barred = _barred(interval, grade, graded, aside, gaps if row["totals"] else "") if own else ""
     word = verdicts.NOT_TESTABLE if barred else rules[row["kind"]]()
-    why, change = _said(row, word, on_panel=on_panel)
+    why, change = _said(row, word, own=own)
     made = {name: row[name] for name in ("statement", "claimant", "estimand", "confidence")}
-    if on_panel:
+    if own:
         survived = None  # of the drift of a placebo, where "lower" or "not lower" is found
         if row["kind"] == "not_lower" and interval and drift is not None and word != verdicts.NOT_SHOWN:
             survived = verdicts.breakdown(interval, -(margin or 0.0), drift)
@@ -159,7 +158,7 @@ def _barred(interval: Interval | None, grade: str, graded: str, aside: str, gaps
     if gaps:
         return gaps
     if grade == verdicts.DO_NOT_USE:
-        return f"The method is graded not to be used on panels such as this ({graded})."
+        return f"The method is graded not to be used on data such as these ({graded})."
     if interval and interval[1] - interval[0] <= EXACT * max(map(abs, interval)):
         return "Its interval has no width: no error was found where there must be one, so nothing is tested."
     return ""
@@ -181,14 +180,14 @@ def checked(placebo: pd.DataFrame, margin: float) -> dict[str, Any]:
     return {"passed": True if inside else None if low <= 0 <= high else False, "drift": float(row["estimate"])}
 
 
-def _said(row: pd.Series, word: str, *, on_panel: bool) -> tuple[str, str]:
+def _said(row: pd.Series, word: str, *, own: bool) -> tuple[str, str]:
     """Return why a reading gets its word and what would change it, as verdict_rules.csv and readings.csv say."""
     if row["kind"] == "untestable":
         return f"It would take: {row['testable_quantity']}.", row["change"]
     rules = data.load("verdict_rules").set_index("kind")
-    kind = "direction" if on_panel and row["kind"] == "positive" else row["kind"]  # a panel has an interval
+    kind = "direction" if own and row["kind"] == "positive" else row["kind"]  # a panel has an interval
     why = rules.loc[kind].get(word.lower().replace(" ", "_"), "There is no estimate or bound.")
-    if not on_panel:
+    if not own:
         return why if pd.isna(row["context"]) else f"{why} {row['context']}", row["change"]
     change = rules["panel_change"].fillna(row["change"])[row["kind"]]
     return why, change

@@ -25,7 +25,7 @@ from analysis.exhibits.blocks import Block, Label, box, note, sentence_of, table
 from analysis.exhibits.parts import Part, of_estimates, of_facts
 from analysis.exhibits.style import LOOK, kind
 from analysis.numbers import LONG, MARKS, NOT_ESTIMABLE, quantity, span, unmarked
-from analysis.verdicts import NOT_TESTABLE, Verdict, condition
+from analysis.verdicts import ESTIMATED, NOT_TESTABLE, Verdict, condition
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -132,7 +132,7 @@ def answer(
         found, interval, window, n, tier = finding(verdict), verdict.interval, verdict.window, "", verdict.tier
         confidence = f"{verdict.confidence}, {caveat}" if caveat else verdict.confidence
         grade = verdict.grade
-        if found == "–" and verdict.tier in ("panel", "sim"):
+        if found == "–" and verdict.tier in ESTIMATED:
             found = interval = confidence = ""  # there is nothing to be sure of
         text = f"{verdict.name}: {verdict.said}. {sentence}"
     else:

@@ -243,24 +243,23 @@ def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
 
 
 @chart
-def ratio_path(rows: pd.DataFrame, *, title: str, ylabel: str, closures: Months) -> Figure:
-    """Draw a ratio by half-year with its intervals on a logarithmic scale, months of closures shaded.
+def shares(lines: Mapping[str, pd.DataFrame], *, title: str, ylabel: str, closures: Months) -> Figure:
+    """Draw shares by half-year with their intervals, a line each, named at its end; months of closures shaded.
 
-    `rows` has `term`, the first month of a half-year, and the log of the ratio as `estimate`, `conf_low`, `conf_high`;
-    `closures` are their first and last month.
+    `lines` have `term`, the first month of a half-year, and `estimate`, `conf_low`, `conf_high`; the first is what the
+    figure is about. `closures` are their first and last month.
     """
-    drawing, axes = plt.subplots(figsize=(WIDTH, 2.5))
-    first = pd.PeriodIndex(rows["term"], freq="M")
-    middle = years_of(first) + 0.25
-    ratios = np.exp(rows[["estimate", "conf_low", "conf_high"]])
-    axes.plot(middle, ratios["estimate"], color=MAIN, lw=1.2)
-    for place, row in zip(middle, ratios.to_dict("records"), strict=True):
-        interval(axes, place, row, (0, np.inf), upright=True)
-        near(axes, (place, row["estimate"]), number(row["estimate"], 2), (6, 6), color=MAIN, weight="bold")
+    drawing, axes = plt.subplots(figsize=(WIDTH, 2.8))
+    for (name, rows), colour, mark in zip(lines.items(), (MAIN, REST), ("o", "s"), strict=True):
+        first = pd.PeriodIndex(rows["term"], freq="M")
+        middle = years_of(first) + 0.25
+        below, above = rows["estimate"] - rows["conf_low"], rows["conf_high"] - rows["estimate"]
+        axes.errorbar(middle, rows["estimate"], [below, above], color=colour, marker=mark, ms=4, lw=1.6, elinewidth=0.8)
+        first_share, last_share = rows["estimate"].iloc[[0, -1]]
+        near(axes, (middle[0], first_share), f"{number(first_share, 0)} %", (-6, 10), color=colour, ha="center")
+        near(axes, (middle[-1], last_share), f"{number(last_share, 0)} %\n{name}", (8, 0), color=colour, weight="bold")
     shade(axes, closures)
-    axes.set_yscale("log")
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.set_ylim(0, 1.25 * max(rows["conf_high"].max() for rows in lines.values()))
     axes.set_xticks(middle, [f"{month:%b %Y} –\n{month + 5:%b %Y}" for month in first])
     axes.tick_params(axis="x", labelsize=7)
     axes.set(title=title, ylabel=ylabel)

@@ -1,12 +1,13 @@
 """What purchases of households say: the Chinese share, growth, and what fell back where brands had been closed.
 
-All are functions of sums over groups of buyers, with errors from leaving each group out (a jackknife); sets of other
-categories, drawn at random, say how often as much happens where no closed brand is on record.
+All are functions of sums over groups of buyers, with errors from leaving each group out (a jackknife), and where
+exposed categories are compared with others, from what their sellers went through; sets of other categories, drawn at
+random, say how often as much happens where no closed brand is on record.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,8 +18,8 @@ import pandas as pd
 
 from analysis.data import DATA, load
 from analysis.errors import DataError, DesignError
-from analysis.estimate import Estimate, Floats, refusal
-from analysis.households.purchases import BLANK, STAYED
+from analysis.estimate import NO_SPREAD, Estimate, Floats, refusal
+from analysis.households.purchases import ASINS, BLANK, STAYED
 
 CHINESE = {
     "either": ["named_chinese", "pseudo_brand"],
@@ -32,6 +33,7 @@ AGAINST = {"all others": ["other electronics", "everything else"], "other electr
 
 Window = tuple[str, str]
 LIKE = 0.08  # Chinese share before, above which a category is like the exposed ones
+EARLIEST = "2018-09"  # first half-year that is drawn
 OFTEN = 40  # order lines before, below which its share says little
 
 
@@ -80,36 +82,38 @@ USUAL = Asked()
 
 @dataclass(frozen=True)
 class Households:
-    """The tables of ``data/households``, or those that the whole file was counted to, as they are written."""
+    """The tables of ``data/households``, or those that the whole file was counted to, as they are written.
+
+    `closed` is there only where a table of products gave purchases without a title their brand.
+    """
 
     purchases: pd.DataFrame
     buyers: pd.DataFrame
     categories: pd.DataFrame
     stayers: pd.DataFrame
     half_years: pd.DataFrame
+    closed: pd.DataFrame | None = None
 
     @classmethod
     def load(cls, root: Path = DATA) -> Households:
         """Load the tables of a data folder."""
-        return cls(**{name: load(f"household_{name}", root=root) for name in cls.__dataclass_fields__})
+        public = [name for name in cls.__dataclass_fields__ if name != "closed"]
+        return cls(**{name: load(f"household_{name}", root=root) for name in public})
 
     @classmethod
     def read(cls, folder: Path) -> Households:
         """Read the tables that ``python -m analysis purchases`` wrote to a folder."""
-        if lost := [name for name in cls.__dataclass_fields__ if not (folder / f"{name}.csv").is_file()]:
+        files = {name: folder / f"{name}.csv" for name in cls.__dataclass_fields__}
+        there = {name: pd.read_csv(file) for name, file in files.items() if file.is_file()}
+        if lost := [name for name in files if name not in there and name != "closed"]:
             do = "count the file of purchases again with --out"
             raise DataError(f"{folder}: expected the tables of households; found no {lost[0]}.csv; {do}.")
-        return cls(**{name: pd.read_csv(folder / f"{name}.csv") for name in cls.__dataclass_fields__})
+        return cls(**there)
 
     @cached_property
     def groups(self) -> pd.Index:
         """Groups of buyers."""
         return pd.Index(np.unique(self.buyers["buyer_group"]), name="buyer_group")
-
-    @cached_property
-    def _seen(self) -> pd.DataFrame:
-        """Purchases with a title."""
-        return self.purchases[self.purchases["origin_class"] != BLANK]
 
     def sums(
         self,
@@ -118,7 +122,7 @@ class Households:
         categories: Sequence[str] | None = None,
         of: str = "purchases",
     ) -> Floats:
-        """Return sums of purchases that have a title, float64[group]: of classes of origin and categories, or of all.
+        """Return sums of purchases, float64[group]: of classes of origin, or all that have a title; of categories.
 
         Parameters
         ----------
@@ -126,13 +130,28 @@ class Households:
             First and last month, YYYY-MM.
         of : {"purchases", "units", "spend"}
         """
-        rows = self._seen[self._seen["month"].between(*window)]
-        rows = rows if classes is None else rows[rows["origin_class"].isin(classes)]
+        rows = self.purchases[self.purchases["month"].between(*window)]
+        rows = rows[rows["origin_class"] != BLANK] if classes is None else rows[rows["origin_class"].isin(classes)]
         return self._by_group(rows if categories is None else rows[rows["category"].isin(categories)], of)
+
+    def everything(self, window: Window, of: str) -> Floats:
+        """Return sums of all purchases, those without a title as well, float64[group]."""
+        return self._by_group(self.purchases[self.purchases["month"].between(*window)], of)
 
     def active(self, window: Window) -> Floats:
         """Return the months in which buyers bought something, added up, float64[group]."""
         return self._by_group(self.buyers[self.buyers["month"].between(*window)], "active_buyers")
+
+    def of_closed(self, window: Window, of: str) -> Floats:
+        """Return sums of purchases of closed brands, float64[group]; a DesignError where they cannot be seen."""
+        if self.closed is None:
+            raise DesignError(
+                "purchases of closed brands were asked for; no table of products gave purchases without a title their "
+                "brand, so that there is no closed.csv; count the whole file with python -m analysis purchases "
+                "amazon-purchases.csv --brands PRODUCTS --out FOLDER, where PRODUCTS is a table with the columns "
+                f"{' and '.join(ASINS.values())}, and read FOLDER"
+            )
+        return self._by_group(self.closed[self.closed["month"].between(*window)], of)
 
     def stayed(self, half_year: str, classes: Sequence[str] | None, of: str) -> Floats:
         """Return sums of the people who bought in both half-years of `STAYED`, float64[group]."""
@@ -144,10 +163,15 @@ class Households:
         return np.asarray(added, dtype=float)
 
     def left_out(
-        self, sums: Mapping[str, Floats], function: Callable[..., Mapping[str, Any]], unit: str, level: float
+        self,
+        sums: Mapping[str, Floats],
+        function: Callable[..., Mapping[str, Any]],
+        unit: str,
+        level: float,
+        may_be_zero: Collection[str] = (),
     ) -> Estimate:
         """Return a function of sums by name as an Estimate, with the errors of leaving out each group of buyers."""
-        if lost := [name for name, of_group in sums.items() if not of_group.any()]:
+        if lost := [name for name, of_group in sums.items() if not of_group.any() and name not in may_be_zero]:
             return refusal(f"no purchases of these: {', '.join(lost)}; choose other months or categories")
         by_group = np.column_stack([*sums.values()])
         totals = Estimate(
@@ -200,15 +224,49 @@ def growth_of_stayers(households: Households, asked: Asked = USUAL) -> Estimate:
     return households.left_out(sums, growth_of_those_who_stayed, "per cent", asked.level)
 
 
+def closed(households: Households, asked: Asked = USUAL) -> Estimate:
+    """Return the change of closed brands' purchases per purchase of the same buyers, per cent (E1b).
+
+    All purchases are counted, whether they have a title or not. It is the closed brands' own loss if the same share of
+    theirs can be seen in both windows, by a title or by the table of products: the loss is larger than this if fewer
+    can be seen of those before, and smaller if fewer of those after. Of `asked`, windows, `of` and the level matter.
+
+    Returns
+    -------
+    Estimate
+        One term; -100 without an error where nothing of closed brands was bought after.
+
+    Raises
+    ------
+    DesignError
+        When no table of products gave purchases without a title their brand.
+    """
+
+    def loss_of_closed_brands(first: Any, all_first: Any, last: Any, all_last: Any) -> dict[str, Any]:
+        return {"closed brands": 100 * (last / first * all_first / all_last - 1)}
+
+    sums = {
+        f"{what}, {when}": of(window, asked.of)
+        for when, window in _windows(asked).items()
+        for what, of in (("closed brands", households.of_closed), ("all", households.everything))
+    }
+    rare = "closed brands, after"
+    found = households.left_out(sums, loss_of_closed_brands, "per cent", asked.level, may_be_zero=[rare])
+    if found.refused or sums[rare].any():
+        return replace(found, limits=np.maximum(found.ends, -100.0))  # nobody loses more than all
+    return replace(found, by_cluster=None, covariance=None, reason=f"no purchases of {rare}: {NO_SPREAD}")
+
+
 def exposed(households: Households, asked: Asked = USUAL) -> Estimate:
     """Return by how much the Chinese share changed more in exposed categories than in others, log points (E2a)."""
 
     def effect_on_spared_firms(*totals: Any) -> dict[str, Any]:
-        first, last = _log_ratios(totals)
+        first, last = log_ratios(totals)
         return {"effect": last - first}
 
     sums = _of_places(households, asked, _windows(asked))
-    return households.left_out(sums, effect_on_spared_firms, "log points", asked.level)
+    found = households.left_out(sums, effect_on_spared_firms, "log points", asked.level)
+    return _with_sellers(found, [1.0], households, asked)
 
 
 def through_spared(households: Households, asked: Asked = USUAL) -> Estimate:
@@ -220,21 +278,37 @@ def through_spared(households: Households, asked: Asked = USUAL) -> Estimate:
     everywhere = {"Chinese brands, before": households.sums(asked.before, asked.chinese, of=asked.of)}
 
     def effect_on_growth_through_spared_firms(*totals: Any) -> dict[str, Any]:
-        first, last = _log_ratios(totals[:-1])
+        first, last = log_ratios(totals[:-1])
         lay = 100 * totals[0] / totals[-1]
         return {"share in exposed categories": lay, "effect on growth": lay * np.expm1(last - first)}
 
     sums = _of_places(households, asked, _windows(asked)) | everywhere
-    return households.left_out(sums, effect_on_growth_through_spared_firms, "percentage points", asked.level)
+    found = households.left_out(sums, effect_on_growth_through_spared_firms, "percentage points", asked.level)
+    slope = [0.0, 0.0 if found.refused else found.value.sum()]  # by the effect, of a share times its exponential less 1
+    return _with_sellers(found, slope, households, asked)
 
 
-def path(households: Households, asked: Asked = USUAL, first: str = "2018-09") -> Estimate:
-    """Return the log of the Chinese share in exposed categories over that in others, by half-year since a month."""
-    months = pd.period_range(first, households.buyers["month"].max(), freq="M").astype(str)
-    windows = {months[at]: (months[at], months[at + 5]) for at in range(0, len(months) - 5, 6)}
+def shares_by_place(households: Households, asked: Asked = USUAL) -> dict[str, Estimate]:
+    """Return the Chinese share in exposed categories and in those compared, by half-year since `EARLIEST`, per cent."""
+    windows = _half_years(households)
+
+    def chinese_share(*totals: Any) -> dict[str, Any]:
+        return {when: 100 * totals[2 * at] / totals[2 * at + 1] for at, when in enumerate(windows)}
+
+    return {
+        place: households.left_out(
+            _of_places(households, asked, windows, place), chinese_share, "per cent", asked.level
+        )
+        for place in _places(households, asked)
+    }
+
+
+def path(households: Households, asked: Asked = USUAL) -> Estimate:
+    """Return the log of the Chinese share in exposed categories over that in others, by half-year since `EARLIEST`."""
+    windows = _half_years(households)
 
     def share_in_exposed_categories_over_that_in_others(*totals: Any) -> dict[str, Any]:
-        return dict(zip(windows, _log_ratios(totals), strict=True))
+        return dict(zip(windows, log_ratios(totals), strict=True))
 
     sums = _of_places(households, asked, windows)
     return households.left_out(sums, share_in_exposed_categories_over_that_in_others, "log points", asked.level)
@@ -282,7 +356,7 @@ def random_sets(households: Households, asked: Asked = USUAL, *, draws: int = 20
     inside = np.array([like[rng.choice(len(like), len(listed), replace=False)].sum(axis=0) for _ in range(draws)]).T
     outside = np.array(total)[:, np.newaxis] - inside
     with np.errstate(divide="ignore"):  # a set may lose all: it falls back as far as can be
-        first, last = _log_ratios([*inside[:2], *outside[:2], *inside[2:], *outside[2:]])
+        first, last = log_ratios([*inside[:2], *outside[:2], *inside[2:], *outside[2:]])
     found = exposed(households, replace(asked, against="all others")).value[0]
     p = (1 + np.count_nonzero(last - first <= found)) / (1 + draws)
     return Estimate(
@@ -296,6 +370,35 @@ def random_sets(households: Households, asked: Asked = USUAL, *, draws: int = 20
         counts={"categories": len(like), "draws": draws},
         details={"effects": last - first, "exposed": found},
     )
+
+
+def _with_sellers(found: Estimate, slope: Sequence[float], households: Households, asked: Asked) -> Estimate:
+    r"""Add to the errors of an effect what all buyers share in exposed categories, the fortunes of the sellers there.
+
+    With :math:`s_{kg}` what purchases of category k by group g are of the log ratio, the variance over groups lacks
+    :math:`\sum_k [(\sum_g s_{kg})^2 - \sum_g s_{kg}^2]`, which is added where it is positive (Cameron, A. C., Gelbach,
+    J. B. and Miller, D. L. 2011, Robust inference with multiway clustering, JBES 29, 238-249); `slope` by the effect.
+    """
+    if found.refused:
+        return found
+    inside = set(households.categories["category"]) - set(asked.without)
+    lines = households.purchases[households.purchases["origin_class"] != BLANK]
+    lines = lines[lines["category"].isin(inside)]
+    parts = []
+    for sign, window in ((-1, asked.before), (1, asked.after)):
+        rows = lines[lines["month"].between(*window)]
+        for way, of in ((sign, rows[rows["origin_class"].isin(asked.chinese)]), (-sign, rows)):
+            parts.append(way * of.groupby(["category", "buyer_group"])[asked.of].sum() / of[asked.of].sum())
+    by_both = pd.concat(parts, axis=1).fillna(0).sum(axis=1)
+    shared = float((by_both.groupby("category").sum() ** 2).sum() - (by_both**2).sum())
+    covariance = found.covariance + max(shared, 0.0) * np.outer(slope, slope)
+    return replace(found, by_cluster=None, clusters=None, covariance=covariance, df=found.freedom)
+
+
+def _half_years(households: Households) -> dict[str, Window]:
+    """Return the half-years that the tables hold whole, by their first month."""
+    months = pd.period_range(EARLIEST, households.buyers["month"].max(), freq="M").astype(str)
+    return {months[at]: (months[at], months[at + 5]) for at in range(0, len(months) - 5, 6)}
 
 
 def _half_year(first: str) -> Window | None:
@@ -316,22 +419,32 @@ def _of_all(households: Households, asked: Asked) -> dict[str, Floats]:
     }
 
 
-def _of_places(households: Households, asked: Asked, windows: Mapping[str, Window]) -> dict[str, Floats]:
-    """Return for each window four sums: of Chinese brands and of all, in exposed categories and in those compared."""
+def _places(households: Households, asked: Asked) -> dict[str, list[str]]:
+    """Return the categories that are compared, by what they are."""
     listed = households.categories["category"]
     if unknown := set(asked.without) - set(listed):
         raise DesignError(f"without {', '.join(sorted(unknown))} was asked for; exposed are {', '.join(listed)}")
     inside = [name for name in listed if name not in asked.without]
-    places = {"exposed categories": inside, asked.against: AGAINST[asked.against]}
+    return {"exposed categories": inside, asked.against: AGAINST[asked.against]}
+
+
+def _of_places(
+    households: Households, asked: Asked, windows: Mapping[str, Window], only: str = ""
+) -> dict[str, Floats]:
+    """Return for each window four sums: of Chinese brands and of all, in exposed categories and in those compared.
+
+    Or two, of `only` one of these places.
+    """
     return {
         f"{what} in {place}, {when}": households.sums(window, classes, categories, asked.of)
         for when, window in windows.items()
-        for place, categories in places.items()
+        for place, categories in _places(households, asked).items()
+        if only in ("", place)
         for what, classes in (("Chinese brands", asked.chinese), ("all", None))
     }
 
 
-def _log_ratios(totals: Sequence[Any]) -> list[Any]:
+def log_ratios(totals: Sequence[Any]) -> list[Any]:
     """Return for each four sums the log of the Chinese share in exposed categories over that in the others."""
     logs = [np.log(total) for total in totals]
     return [logs[at] - logs[at + 1] - logs[at + 2] + logs[at + 3] for at in range(0, len(logs), 4)]

@@ -75,9 +75,10 @@ BYTES_AT_ONCE, ROWS_AT_ONCE = 1 << 22, 1 << 16
 class Counts:
     """What a file was counted to.
 
-    `tables` has, by name, those of ``data/households``, and two that stay with whoever has the file: `closed`, the
-    purchases of brands that the list of categories names as closed, and `blanks`, the product codes of purchases
-    without a title; `said` is what a reader must know of them, a sentence each.
+    `tables` has, by name, those of ``data/households``, and two that stay with whoever has the file: `blanks`, the
+    product codes of purchases without a title, and, where a table of products gave these their brand, `closed`, the
+    purchases of brands that the list of categories names as closed; `said` is what a reader must know of them, a
+    sentence each.
     """
 
     tables: dict[str, pd.DataFrame]
@@ -142,7 +143,10 @@ def count(file: Path, products: Path | None = None, *, root: Path = DATA) -> Cou
         f"{rows - left:,} of other months are left out.",
         f"{blank['purchases'].sum():,} order lines have no title, of {blank['code'].nunique():,} product codes{known}.",
     ]
-    return Counts(_tables(made, lists), said)
+    tables = _tables(made, lists)
+    if not products:  # what has kept its title was still sold late in 2022: it cannot show what was lost
+        del tables["closed"]
+    return Counts(tables, said)
 
 
 class Lists:

@@ -1,0 +1,147 @@
+"""Twins of the households: what is drawn from a simulated market, what is true of it, and the kept table of both."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import data, grades
+from analysis.errors import DesignError
+from analysis.estimands.design import Design
+from analysis.households import checks, estimates, twin
+from analysis.households.estimates import Asked, Households
+from analysis.market import simulate
+
+SEED = 3
+
+
+def truth(preset, **changed):
+    return simulate(preset, SEED, **twin.MARKET | changed)[1]
+
+
+@pytest.fixture(scope="module")
+def market():
+    return truth("ceiling_50k")
+
+
+@pytest.fixture(scope="module")
+def twins(market):
+    return {titles: twin.draw(market, titles) for titles in twin.TITLES}
+
+
+def test_a_group_of_buyers_buys_as_many_things_a_month_as_the_real_one(twins):
+    for one in twins.values():
+        by = ["month", "buyer_group"]
+        bought = one.households.purchases.groupby(by)["purchases"].sum()
+        given = one.households.buyers.set_index(by)["purchases"]
+        pd.testing.assert_series_equal(bought, given[given > 0].sort_index(), check_names=False)
+
+
+def test_a_twin_is_the_same_each_time_and_another_of_another_seed(market, twins):
+    again = twin.draw(market, twin.TITLES[1])
+    pd.testing.assert_frame_equal(again.households.purchases, twins[twin.TITLES[1]].households.purchases)
+    other = twin.draw(simulate("ceiling_50k", SEED + 1, **twin.MARKET)[1], twin.TITLES[1])
+    assert not other.households.purchases.equals(again.households.purchases)
+
+
+def test_titles_that_go_with_time_raise_the_share_of_brands_of_short_life(twins):
+    before, after = (estimates.share(twins[titles].households)["change"].value[0] for titles in twin.TITLES)
+    assert after > before
+    known = [twins[titles].known["V3"] for titles in twin.TITLES]
+    assert known[0] == pytest.approx(known[1], abs=0.05)  # what is true does not depend on what can be seen
+
+
+def test_closures_that_change_nothing_have_no_effect_and_the_true_one_does_not_depend_on_titles(twins):
+    assert twin.draw(truth("null"), twin.TITLES[0]).known["E2a"] == 0
+    assert len({one.known["E2a"] for one in twins.values()}) == 1 != len({0.0, twins[twin.TITLES[0]].known["E2a"]})
+
+
+def test_titles_that_there_are_not_are_refused(market):
+    with pytest.raises(DesignError, match="titles 'some' were asked for; there are all but closed firms', those still"):
+        twin.draw(market, "some")
+
+
+def test_the_kept_table_speaks_of_this_code():
+    kept = data.load("household_audit").query("preset == 'floor_3k'").set_index(["titles", "id"])
+    rows = pd.DataFrame([row for seed in range(1001, 1009) for row in twin.replicate("floor_3k", seed)])
+    bare = rows[~rows["id"].str.endswith(twin.BOUNDED) & (rows["id"] != twin.SETS)]
+    for (titles, name), found in bare.groupby(["titles", "id"]):
+        of = kept.loc[(titles, name)]
+        gap = found["estimate"] - found["truth"]
+        assert abs(gap.mean() - of["bias"]) < 5 * of["sd"] / np.sqrt(len(gap)), (titles, name)
+        assert found["std_error"].mean() == pytest.approx(of["mean_error"], rel=0.2), (titles, name)
+
+
+def test_grades_of_intervals_with_room_follow_from_coverage_alone():
+    kept = data.load("household_audit")
+    for row in kept[kept["id"].str.endswith(twin.BOUNDED)].to_dict("records"):
+        lost = Design.level - row["coverage"] > grades.LOST_WITH_BOUNDS
+        assert row["grade"] == (grades.DO_NOT_USE if lost else grades.WITH_BOUNDS)
+        assert np.isnan(row["bias"])
+    seen = kept[(kept["titles"] == twin.TITLES[1]) & (kept["id"] == "V1")]
+    assert twin.graded("V1")["graded"].endswith(seen.loc[seen["coverage"].idxmin(), "preset"])
+    assert twin.graded("V1")["grade"] == "do not use"
+
+
+# Room for lost titles
+
+
+def test_the_room_is_what_the_years_before_can_hide():
+    households = Households.load()
+    bounds, share = checks.bounded(households, 0.1), estimates.share(households)
+    early = [estimates.share(households, Asked(**months)).value for months in checks.PLACEBOS.values()]
+    risen = max(np.log(after / before) for before, after, _ in early)
+    first, last, change = share.value
+    lowest, highest = last * np.exp(-risen) - first / 0.9, change
+    error = share["change"].bounds("change")[1] - highest
+    assert bounds["V3"][1] == pytest.approx(highest + error)
+    assert lowest - bounds["V3"][0] == pytest.approx(error, rel=0.25)  # an error of nearly the same sums
+    moved = max(abs(estimates.exposed(households, Asked(**months)).value[0]) for months in checks.PLACEBOS.values())
+    low, high = estimates.exposed(households).ends[:, 0]
+    assert bounds["E2a"] == pytest.approx((low - moved, high + moved))
+
+
+def test_more_closed_sales_only_lower_the_lower_ends():
+    households = Households.load()
+    few, many = (checks.bounded(households, closed) for closed in (0.0, 0.3))
+    for name in ("V1", "V3"):
+        assert many[name][0] < few[name][0]
+        assert many[name][1] == few[name][1]
+    assert many["E2a"] == few["E2a"]
+
+
+def test_without_a_year_before_there_is_no_room_to_be_seen():
+    whole = Households.load()
+    late = Households(**{**vars_of(whole), "buyers": whole.buyers.query("month >= '2020-06'")})
+    with pytest.raises(DesignError, match="purchases begin in 2020-06; bring those of two years before"):
+        checks.bounded(late, 0.1)
+
+
+def vars_of(households):
+    return {name: getattr(households, name) for name in type(households).__dataclass_fields__}
+
+
+def test_the_fortunes_of_sellers_widen_the_error_where_buyers_share_them():
+    households = Households.load()
+    shaken = households.purchases.copy()
+    inside = shaken["category"].isin(households.categories["category"][::2])
+    chinese = shaken["origin_class"].isin(["named_chinese", "pseudo_brand"])
+    after = shaken["month"].between(*Asked().after)
+    shaken.loc[inside & chinese & after, "purchases"] *= 3  # half of the categories fare better, for all buyers alike
+    other = Households(**{**vars_of(households), "purchases": shaken})
+    calm, wide = (estimates.exposed(one).std_error[0] for one in (households, other))
+    assert wide > 1.25 * calm
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ((1.0, 1.3), "Where brands had been closed, the share of Chinese brands stood still; elsewhere it grew"),
+        ((0.5, 1.0), "Where brands had been closed, the share of Chinese brands fell; elsewhere it stood still"),
+        ((1.2, 1.3), "Where brands had been closed, the share of Chinese brands grew, as elsewhere"),
+    ],
+)
+def test_the_title_of_the_figure_follows_the_lines(changes, said):
+    paths = estimates.shares_by_place(Households.load())
+    for found, change in zip(paths.values(), changes, strict=True):
+        found.value[-1] = change * found.value[-4]
+    assert checks.headline(paths) == said
