@@ -211,7 +211,7 @@ def test_a_panel_gives_the_word_and_public_figures_stand_in_brackets():
     (row,) = rows([V2, panel])[1:]
     assert row[1] == (
         "Supported −0.9 to +0.4 percentage points; margin 2 points. It lies above. (Public figures said not shown, "
-        "−16.1 to +2.8 percentage points; margin 2 points.)"
+        "−16.1 to +2.8 percentage points.)"
     )
     assert row[2] == "Moderate, method usable with bounds."
     assert "did not slow" in brief.headline([V2, panel], EVENT)

@@ -259,7 +259,7 @@ def brief_table(verdicts: Sequence[Verdict], event: Event) -> Block:
     }
     tiers = {one.tier for one in shown}
     known = ", ".join(name for tier, name in TIER_NAMES.items() if tier in tiers)
-    caption = f"{event.title}: what can be tested ({known}). {shown[0].apart if shown and simulated else ''}".strip()
+    caption = f"{event.title}, by {known}. {shown[0].apart if shown and simulated else ''}".strip()
     frame = pd.DataFrame(columns, dtype=object)  # text columns forget that labels are HTML
     blocks = [table(frame, caption, provenance="simulated" if simulated else "real")] if shown else []
     told, where = _beside(verdicts, words, shown, event), f"Data, code and settings: {link('annex', ANNEX)}."
@@ -286,7 +286,7 @@ def _reason(verdict: Verdict) -> tuple[str, str]:
 
 
 def _word(verdict: Verdict, public: Sequence[Verdict]) -> Label:
-    told = "; ".join(f"{one.word.lower()}, {_found(one)}".removesuffix(", –") for one in public)
+    told = "; ".join(f"{one.word.lower()}, {in_words(one)}".removesuffix(", –") for one in public)
     said = f" (Public figures said {told}.)" if told else ""
     text = f"{_capital(_found(verdict))}. {_reason(verdict)[0]}{said}"
     return Label(f"{label(verdict.word, simulated=verdict.simulated)} {escape(text)}")
