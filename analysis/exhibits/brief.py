@@ -332,10 +332,11 @@ def _simulated(verdicts: Sequence[Verdict]) -> str:
 # Figures
 
 
-def listed_revenue(event: Event, after: int, last: int, *, width: float = WIDTH, height: float = 2.9) -> Block:
+def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) -> Block:
     """Return the figure of revenue of listed sellers, from the year before the last one without closures to `last`.
 
-    Its title says how many fell by the year `after`; `width` and `height` in inches.
+    Its title says how many fell by the year `after`. A `small` one stands beside the answer; it leaves the sources to
+    the large one.
     """
     before, closed = listed.base_year(), listed.closed_names()
     index, (_, series) = listed.indexed(before, before - 1, last), listed.revenues()
@@ -346,16 +347,16 @@ def listed_revenue(event: Event, after: int, last: int, *, width: float = WIDTH,
         reference=100,
         log=True,
         closures=(event.waves[0], event.waves[-1]),
-        height=height,
+        height=1.45 if small else 2.9,
     )
     assert isinstance(drawing, Figure)
-    drawing.set_figwidth(width)
+    drawing.set_figwidth(BESIDE if small else WIDTH)
     return figure(
         drawing,
-        "Logarithmic. Dark: closure disclosed; gap: not published.",
+        f"Logarithmic. Dark: closure disclosed{'' if small else '; gap: a year that is not published'}.",
         f"Revenue in {after}: {messages.values(index.loc[after].dropna())}",
         title=f"From {before} to {after} revenue {messages.number_below(index.loc[after], closed)}",
-        source=messages.published(*(one.publisher for one in series.values())),
+        source="" if small else messages.published(*(one.publisher for one in series.values())),
     )
 
 
@@ -377,7 +378,7 @@ def pictures(event: Event, *, after: int, last: int) -> Block:
         f"The closures, {months}, fall together with: {'; '.join(rows['event'] + ', ' + rows['months'])}.",
         title="What else happened while accounts were closed",
     )
-    return listed_revenue(event, after, last, width=BESIDE, height=1.6) + strip
+    return listed_revenue(event, after, last, small=True) + strip
 
 
 @chart
@@ -386,7 +387,7 @@ def what_else(rows: pd.DataFrame, *, closures: tuple[pd.Timestamp, pd.Timestamp]
 
     `rows` has `term`, `first` and `last` (dates).
     """
-    drawing, axes = plt.subplots(figsize=(BESIDE, 1.4))
+    drawing, axes = plt.subplots(figsize=(BESIDE, 1.3))
     axes.axvspan(*closures, color=BAND, lw=0, zorder=0)
     for place, row in zip(terms_axis(axes, rows["term"], size=6.5), rows.to_dict("records"), strict=True):
         day = row["first"] == row["last"]
