@@ -6,6 +6,7 @@ A number carries its provenance as a mark, which the caller names; nothing here 
 from __future__ import annotations
 
 import math
+import re
 from typing import TypeVar
 
 import numpy as np
@@ -13,6 +14,8 @@ import numpy as np
 T = TypeVar("T")
 
 MARKS = {"real": "●", "estimate": "◐", "simulated": "○"}
+MARKED = re.compile(r"([\d∞][^<>\d●◐○.,;:]{0,40}?) ?([●◐○])")
+"""A number, at most its unit, and its mark; what is said about the marks has no number before them."""
 MINUS = "−"
 NOT_ESTIMABLE = "not estimable with this data"  # stands where a number would, wherever there is a reason instead
 DECIMALS = {
@@ -79,6 +82,11 @@ def _limit(value: float, unit: str, decimals: int | None) -> str:
     if not LONGEST < abs(value) < math.inf or not unit.startswith(SIGNED):
         return quantity(value, unit, decimals)
     return f"{'<' if value < 0 else '>'} {number(math.copysign(LONGEST, value), 0, signed=True)}"
+
+
+def unmarked(text: str) -> str:
+    """Take the marks off the numbers of a sentence: on a page, one mark stands for all numbers of an exhibit."""
+    return MARKED.sub(r"\1", text)
 
 
 def points(value: float) -> str:

@@ -7,6 +7,7 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
+ANNEX = "annex.pdf"  # beside the reports of a run, and linked from each
 DISTRIBUTION = "market-impact-notebooks"
 ROOT = Path(__file__).resolve().parent.parent
 INPUTS = (

@@ -72,16 +72,16 @@ local images_pass = {
   end,
 }
 
--- The title is not a heading, so levels move up by one; none may be left out (PDF/UA).
-local last_level = 0
+-- The title is the one heading of level 1; no level may be left out (PDF/UA).
+local last_level = 1
 local function set_heading(header)
-  header.level = math.min(math.max(header.level - 1, 1), last_level + 1)
+  header.level = math.min(math.max(header.level, 2), last_level + 1)
   last_level = header.level
   return header
 end
 
 local function set_blocks(blocks)
-  return blocks:walk(exhibits_pass):walk(images_pass):walk({ Header = set_heading }):walk(text.text_pass(text.long_in_text))
+  return text.set_text(blocks:walk(exhibits_pass):walk(images_pass):walk({ Header = set_heading }), text.long_in_text)
 end
 
 -- Cells --------------------------------------------------------------------------------
@@ -168,6 +168,7 @@ end
 
 function Pandoc(doc)
   local meta = read_meta()
+  text.beside = meta.beside
   local answer, rest = pandoc.Blocks({}), pandoc.Blocks({})
   for _, cell in ipairs(doc.blocks) do
     local tags = tags_of(cell)

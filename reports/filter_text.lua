@@ -1,11 +1,14 @@
 -- Text: what typst could misread, where long tokens break, maths, verdict words.
 
+local math_words = require("filter_math").words
+
 local WORDS = { supported = true, contradicted = true, ["not-shown"] = true, ["not-testable"] = true, simulated = true }
 local LONGEST_RUN = 16 -- characters of a long token without any separator
 
 local M = {
   long_in_text = 36, -- tokens longer than this may break
   long_in_table = 18,
+  beside = {}, -- the reports beside this one: name of the PDF by number
 }
 
 function M.fail(...)
@@ -111,7 +114,7 @@ end
 
 function M.set_math(element)
   local code = pandoc.write(pandoc.Pandoc({ pandoc.Plain({ element }) }), "typst")
-  local alt = M.quoted(element.text:gsub("%s+", " "))
+  local alt = M.quoted(math_words(element.text))
   return M.raw("#{set math.equation(alt: " .. alt .. "); " .. code:gsub("%s+$", "") .. "};")
 end
 
@@ -136,8 +139,38 @@ function M.verdict_class(span)
     table.concat(span.classes, " "))
 end
 
+-- Links: of an address that is written out, and of "report 05" or "reports 03, 05 and 06" to the PDFs beside this one.
+local function linked(inlines)
+  local result, reports = pandoc.Inlines({}), false
+  for _, element in ipairs(inlines) do
+    local text = element.t == "Str" and element.text or ""
+    local before, address = text:match("^(.-)(https?://.-)[.,;:)]*$")
+    local number, rest = text:match("^(%d%d)([.,;:)]*)$")
+    if address then
+      local after = text:sub(#before + #address + 1)
+      result:extend({ pandoc.Str(before), pandoc.Link(pandoc.Str(address), address), pandoc.Str(after) })
+    elseif reports and number and M.beside[number] then
+      result:extend({ pandoc.Link(pandoc.Str(number), M.beside[number] .. ".pdf"), pandoc.Str(rest) })
+    else
+      result:insert(element)
+    end
+    if text ~= "" then
+      reports = text:find("^%(?[Rr]eports?$") or (reports and (number or text:find("^%a+$") and #text <= 3))
+    end
+  end
+  return result
+end
+
+local link_pass = {
+  traverse = "topdown",
+  Link = function(link)
+    return link, false
+  end,
+  Inlines = linked,
+}
+
 -- The pass over what is left as text once figures, tables and boxes are set.
-function M.text_pass(long)
+local function text_pass(long)
   return {
     Inlines = function(inlines)
       local result = pandoc.Inlines({})
@@ -169,8 +202,12 @@ function M.text_pass(long)
   }
 end
 
+function M.set_text(blocks, long)
+  return blocks:walk(link_pass):walk(text_pass(long))
+end
+
 function M.typst(blocks, long)
-  local doc = pandoc.Pandoc(pandoc.Blocks(blocks):walk(M.text_pass(long)))
+  local doc = pandoc.Pandoc(M.set_text(pandoc.Blocks(blocks), long))
   return (pandoc.write(doc, "typst", { wrap_text = "none" }):gsub("%s+$", ""))
 end
 

@@ -49,7 +49,7 @@ reports:
 """
 
 
-def stub_render(notebook: Path, pdf: Path, *, as_of: str, footer: str, simulated: bool) -> None:
+def stub_render(notebook: Path, pdf: Path, *, as_of: str, footer: str, simulated: bool = False, **_) -> None:
     digest = hashlib.sha256(notebook.read_bytes()).hexdigest()
     pdf.write_text(f"%PDF of {digest}, {as_of}, {footer}{', simulated' if simulated else ''}")
 

@@ -90,12 +90,34 @@ def test_numbers_stand_right_and_text_left_with_their_decimals_signs_and_marks()
         frame, "Firms.", decimals={"n": 0, "Change": 2}, signed=["Change"], marks={"Change": "estimate"}
     )
     head, *body = Reader(shown.html).rows
-    assert head == [["left", "Firm"], ["right", "n"], ["right", "Change"], ["left", "Closed"]]
+    assert head == [["left", "Firm"], ["right", "n ●"], ["right", "Change ◐"], ["left", "Closed"]]
     assert body == [
-        [["left", "a"], ["right", "1 ●"], ["right", "−0.50 ◐"], ["left", "True"]],
-        [["left", "b"], ["right", "2,000 ●"], ["right", "–"], ["left", "False"]],
+        [["left", "a"], ["right", "1"], ["right", "−0.50"], ["left", "True"]],
+        [["left", "b"], ["right", "2,000"], ["right", "–"], ["left", "False"]],
     ]
     assert "<caption>Firms.</caption>" in shown.html
+
+
+def test_a_mark_stands_once_where_all_below_it_share_it():
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, np.nan], "kind": ["real", "estimate"]})
+    columns = {"a": "a", "b": "b"}
+    alike = blocks.table(frame, "It was 7.5 ●.", columns=columns, provenance="estimate")
+    assert "<caption>◐ It was 7.5.</caption>" in alike.html
+    assert alike.html.count("◐") == 1
+    mixed = Reader(blocks.table(frame, "T.", columns=columns, marks={"a": "kind"}, provenance="estimate").html).rows
+    assert [[cell[1] for cell in row] for row in mixed] == [["a", "b ◐"], ["1.0 ●", "3.0"], ["2.0 ◐", "–"]]
+    assert "<caption>T.</caption>" in blocks.table(frame[["kind"]], "T.").html
+
+
+def test_sentences_print_no_marks_and_keep_them_in_their_plain_text():
+    told = "Of 2,000 ● accounts −16.1 to +2.8 per cent ◐ left; real figures ● are marked."
+    printed = "Of 2,000 accounts −16.1 to +2.8 per cent left; real figures ● are marked."
+    for made in (blocks.say, blocks.note):
+        assert printed in made(told).html
+        assert made(told).text == told
+    panel = answers.answer(told, as_of="2026-11-01", title="T", tier="facts", n="9 ● firms")
+    assert printed in panel.html
+    assert "9 firms" in panel.html
 
 
 def test_a_table_shows_the_chosen_columns_in_their_order_and_leaves_the_frame_alone():
@@ -103,7 +125,7 @@ def test_a_table_shows_the_chosen_columns_in_their_order_and_leaves_the_frame_al
     kept = frame.copy()
     rows = Reader(blocks.table(frame, "T.", columns={"c": "Last, first", "b": "Text"}).html).rows
     assert [cell[1] for cell in rows[0]] == ["Last, first", "Text"]
-    assert [cell[1] for cell in rows[1]] == ["2.0 ●", "x"]
+    assert [cell[1] for cell in rows[1]] == ["2.0", "x"]
     pd.testing.assert_frame_equal(frame, kept)
 
 
@@ -111,7 +133,7 @@ def test_numbers_of_a_column_are_written_as_it_is_asked():
     frame = pd.DataFrame({"t": [2.0, 5.0], "p": [0.0456, 1e-7]})
     rows = Reader(blocks.table(frame, "T.", write={"p": p_value}).html).rows
     assert [row[1] for row in rows[1:]] == [["right", "p = 0.046"], ["right", "p < 0.001"]]
-    assert [row[0][1] for row in rows[1:]] == ["2.0 ●", "5.0 ●"]
+    assert [row[0][1] for row in rows[1:]] == ["2.0", "5.0"]
 
 
 @pytest.mark.parametrize(("known", "shown"), [(np.nan, ["a"]), (1.0, ["a", "truth"])])
@@ -168,7 +190,9 @@ def test_every_word_has_its_class_in_labels_and_in_tables(word, kind, short):
     assert bare(answers.label(word)) == f'<span class="word {kind}">{short}</span>'
     assert bare(answers.label(word, short=False)) == f'<span class="word {kind}">{word}</span>'
     assert answers.label(word) in answers.verdict_table([verdict(word=word)], "T.").html
-    assert bare(answers.label(word, simulated=True)) == f'<span class="word simulated">{short}</span>'
+    would = {"Not shown": "Would not be shown", "Not testable": "Would not be testable"}
+    told = would.get(short, f"Would be {short.lower()}")
+    assert bare(answers.label(word, simulated=True)) == f'<span class="word simulated">{told}</span>'
 
 
 @pytest.mark.parametrize(
@@ -274,43 +298,60 @@ def colophon(settings=SETTINGS, **changes):
     return make_colophon({"verdict_file": "../away/5.json", **settings}, **({"resources": READ} | changes))
 
 
-def test_the_colophon_names_files_hashes_parameters_code_and_versions():
+def recorded(*asked, **options) -> dict[str, dict[str, str]]:
+    """Return what a report records for the annex, by what it is and its name."""
+    facts = colophon(*asked, **options).parts[0].data
+    return {what: dict(zip(rows["name"], rows["value"], strict=True)) for what, rows in facts.groupby("what")}
+
+
+def test_a_report_ends_with_its_date_its_commit_and_a_link_to_the_annex():
     html = colophon().html
-    for name in READ:
-        card = data.card(name)
-        assert card["path"] in html
-        assert card["hash"].removeprefix("sha256:")[:12] in html
-        assert card["vintage"] in html
-    assert "share = 0.4" in html
-    assert provenance.commit() in html
-    assert f"numpy {np.__version__}" in html
+    assert html.startswith("<p>As of 2026-11-01. Commit ")
+    assert provenance.commit()[:12] in html
+    assert 'Parameters, files and versions: <a href="annex.pdf">annex</a>.' in html
+    assert html.count("<p>") == 1
 
 
-def test_the_colophon_says_nothing_of_where_a_run_keeps_its_papers():
-    html = colophon({"seed": 1, "panel_path": "/home/away/own.csv", "panel_map": ""}, resources=[]).html
-    assert "seed = 1; panel_path = own.csv." in html
-    assert "panel_map" not in html
-    assert "away" not in html
-    assert "away" not in colophon().html
-    assert "verdict_" not in colophon().html
+def test_a_report_records_files_hashes_parameters_code_and_versions():
+    found = recorded()
+    assert found["file"] == {card["path"]: card["hash"] for card in map(data.card, READ)}
+    assert found["parameter"]["share"] == "0.4"
+    assert found["version"]["commit"] == provenance.commit()
+    assert found["version"]["numpy"] == np.__version__
+    files = colophon().parts[0].data.query("what == 'file'")
+    for name, (_, row) in zip(READ, files.iterrows(), strict=True):
+        assert row["vintage"] == data.card(name)["vintage"]
+        assert data.card(name)["notThis"] in row["about"]
 
 
-@pytest.mark.parametrize(
-    ("path", "said"), [("", "sim_preset = null; seed = 3."), ("own.csv", "panel_path = own.csv; ")]
-)
+def test_a_report_records_nothing_of_where_a_run_keeps_its_papers():
+    own = {"as_of": "2026-11-01", "seed": 1, "panel_path": "/home/away/own.csv", "panel_map": ""}
+    assert recorded(own, resources=[])["parameter"] == {"as_of": "2026-11-01", "seed": "1", "panel_path": "own.csv"}
+    told = colophon().html + colophon().parts[0].data.to_csv()
+    assert "away" not in told
+    assert "verdict_" not in told
+
+
+@pytest.mark.parametrize(("path", "said"), [("", {"sim_preset": "null"}), ("own.csv", {"panel_path": "own.csv"})])
 def test_a_market_is_named_only_where_one_was_simulated(path, said):
-    html = colophon({"panel_path": path, "sim_preset": "null", "seed": 3}, resources=[]).html
-    assert said in html
-    assert ("sim_preset" in html) == (path == "")
+    asked = {"as_of": "2026-11-01", "panel_path": path, "sim_preset": "null", "seed": 3}
+    assert recorded(asked, resources=[])["parameter"] == {"as_of": "2026-11-01", **said, "seed": "3"}
 
 
-def test_sources_are_listed_once_by_publisher_with_their_number_of_addresses():
-    rows = pd.DataFrame(
-        {"source_publisher": ["B", "A", "B", "B"], "source_url": ["b1", "a1", "b2", "b1"], "value": 1.0}
+def test_sources_are_listed_once_by_publisher_with_a_link_to_each_address():
+    urls = ["https://b.org/1", "https://a.org/?x=1&y=2", "https://b.org/2", "https://b.org/1"]
+    rows = pd.DataFrame({"source_publisher": ["B", "A", "B", "B"], "source_url": urls, "value": 1.0})
+    end = colophon(sources=[rows, rows.head(1)])
+    assert end.html.endswith(
+        '<p><strong>Sources.</strong> <a href="https://a.org/?x=1&amp;y=2">A</a>; '
+        '<a href="https://b.org/1">B</a>, <a href="https://b.org/2">2</a>.</p>'
     )
-    table = colophon(sources=[rows, rows.head(1)]).html.split("</table>")[1]
-    cells = [[cell[1] for cell in row] for row in Reader(table).rows]
-    assert cells[1:] == [["A", "a1", "1"], ["B", "b1", "2"]]
+    facts = end.parts[0].data.query("what == 'source'")
+    assert facts[["name", "value"]].to_numpy().tolist() == [["A", urls[1]], ["B", urls[0]], ["B", urls[2]]]
+    named = data.card("market_car_paths")["sources"][0]
+    assert f'<a href="{named["path"]}">{named["title"]}</a>' in colophon(resources=["market_car_paths"]).html
+    ours = pd.DataFrame({"source_publisher": ["Census & co"], "source_url": ["platform_quarterly.csv (US Census)"]})
+    assert colophon(sources=[ours]).html.endswith("<p><strong>Sources.</strong> Census &amp; co.</p>")
 
 
 @pytest.mark.parametrize(("days_later", "warned"), [(30, False), (31, True)])

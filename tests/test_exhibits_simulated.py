@@ -101,9 +101,11 @@ def test_in_a_simulated_look_only_what_is_called_real_is_marked_real():
     frame = pd.DataFrame({"own": [1.0], "estimated": [2.0], "target": [3.0], "by row": [4.0], "kind": ["estimate"]})
     marks = {"estimated": "estimate", "target": "real", "by row": "kind"}
     table = blocks.table(frame, "T.", marks=marks)
-    assert [cell[1] for cell in Reader(table.html).rows[1]][:4] == ["1.0 ○", "2.0 ○", "3.0 ●", "4.0 ○"]
+    head, row = ([cell[1] for cell in line][:4] for line in Reader(table.html).rows)
+    assert head == ["own ○", "estimated ○", "target ●", "by row ○"]
+    assert row == ["1.0", "2.0", "3.0", "4.0"]
     assert "<caption>Simulated – T.</caption>" in table.html
-    assert "<caption>T.</caption>" in blocks.table(frame, "T.", provenance="real").html
+    assert "<caption>● T.</caption>" in blocks.table(frame, "T.", provenance="real").html
 
 
 @pytest.mark.usefixtures("simulated")
@@ -111,7 +113,8 @@ def test_a_simulated_answer_is_a_condition_and_never_a_bare_word():
     told = verdict(**SIM, word=CONTRADICTED, grade="usable")
     panel = answers.answer("So it is.", verdict=told, as_of="2026-11-01")
     text = re.sub(r"<[^>]+>", "", panel.html)
-    assert "If the market were as simulated (mid_3k, seed 1), then: Contradicted" in text
+    assert "If the market were as simulated (mid_3k, seed 1), then: Would be contradicted" in text
+    assert told.claimant not in text
     assert "grade: usable" in text
     assert "tier: simulated" in text
     assert panel.text == "C01 V2: If the market were as simulated (mid_3k, seed 1), then: Contradicted. So it is."
@@ -120,6 +123,7 @@ def test_a_simulated_answer_is_a_condition_and_never_a_bare_word():
     assert head[2][1] == "If the market were as simulated (mid_3k, seed 1), then"
     assert (head[4][1], row[4][1]) == ("Grade", "usable")
     assert '<span class="word simulated">' in bare(table)
+    assert told.claimant not in table.html
 
 
 def boxed(**changes):
@@ -150,7 +154,7 @@ def test_an_exhibit_before_a_look_is_chosen_is_refused(monkeypatch):
     frame = pd.DataFrame({"a": [1.0]})
     with pytest.raises(DesignError, match=r"nobody said whether its numbers are real, .*; call style\.use first"):
         blocks.table(frame, "T.")
-    assert "1.0 ◐" in blocks.table(frame, "T.", provenance="estimate").html
+    assert "<caption>◐ T.</caption>" in blocks.table(frame, "T.", provenance="estimate").html
 
 
 # Panels of firms that stand for no others

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import golden
 import papermill
@@ -13,6 +14,7 @@ import record
 import stamps
 from pypdf import PdfReader
 from ruff import find_ruff_bin
+from test_pdf import links
 
 from analysis import config, data, verdicts
 from analysis.exhibits import brief as brief_of
@@ -201,12 +203,23 @@ def test_the_brief_is_one_page(published):
 
 
 def test_page_one_is_the_answer(published):
-    made = sorted(published.glob("*.pdf"))
-    assert len(made) == len(schedule.read(ROOT))
-    for pdf in made:
+    made = {pdf.stem for pdf in published.glob("*.pdf")}
+    assert made == {job.name for job in schedule.read(ROOT)} | {"annex"}
+    for pdf in (published / f"{name}.pdf" for name in sorted(made - {"annex"})):
         page = PdfReader(pdf).pages[0].extract_text()
         assert "THE ANSWER" in page.upper()
         assert AS_OF in page
+
+
+def test_every_link_of_a_run_leads_to_a_file_beside_it_or_to_an_address(published):
+    made = {pdf.name: links(PdfReader(pdf)) for pdf in published.glob("*.pdf")}
+    for name, found in made.items():
+        assert "annex.pdf" in found or name == "annex.pdf"
+        addresses = [urlsplit(address) for address in found if "//" in address]
+        assert [one for one in addresses if one.scheme not in ("http", "https") or "." not in one.netloc] == []
+        assert {address for address in found if "//" not in address} <= made.keys()
+    assert "05_growth_public.pdf" in made["01_claims_and_context.pdf"]
+    assert made.keys() - {"00_executive_brief.pdf", "annex.pdf"} <= {*made["annex.pdf"]}
 
 
 def test_the_same_inputs_give_the_same_bytes(published, tmp_path):
@@ -227,7 +240,7 @@ def test_a_changed_parameter_reaches_the_page(tmp_path):
         3 - 100 * 1 * (1 - 0.5) / (295 * 0.4)
     )  # common part, floor, recapture, base times share
     assert quantity(best, "percentage points") in page
-    assert "recapture_high = 0.5" in page
+    assert "recapture_high = 0.5" in text(tmp_path / AS_OF / "annex.pdf")
 
 
 def test_the_brief_alone_says_what_to_run_first(tmp_path):

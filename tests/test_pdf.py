@@ -53,6 +53,12 @@ def made(folder: Path, *cells: Any, as_of: str = "2026-11-01") -> PdfReader:
     return PdfReader(pdf)
 
 
+def links(reader: PdfReader) -> list[str]:
+    """Return where links lead, in their order; one of several lines counts once."""
+    found = [a.get_object().get("/A", {}).get("/URI") for page in reader.pages for a in page.get("/Annots", [])]
+    return list(dict.fromkeys(address for address in found if address))
+
+
 def words(reader: PdfReader) -> str:
     return " ".join(" ".join(page.extract_text() for page in reader.pages).split())
 
@@ -314,17 +320,68 @@ def test_the_pdf_says_that_it_is_archivable_and_accessible(tmp_path: Path) -> No
     assert info.creation_date.isoformat() == "2026-11-01T00:00:00+00:00"
     every = [reader.get_object(number) for number in reader.xref[0] | reader.xref_objStm]
     alts = {str(o["/Alt"]) for o in every if isinstance(o, dict) and "/Alt" in o}
-    assert {'a "falling" line \\ so', r"\hat\beta_i", r"\sum_i w_i = 1"} <= alts
+    assert {'a "falling" line \\ so', "beta hat sub i", "the sum over i of w sub i equals 1"} <= alts
 
 
 def test_headings_become_bookmarks_and_notes_and_links_work(tmp_path: Path) -> None:
     reader = made(
         tmp_path, new_markdown_cell("## One\n\nA note[^1], a [link](https://x.org).\n\n[^1]: Below.\n\n### Two")
     )
-    assert [entry.title for entry in reader.outline if not isinstance(entry, list)] == ["One"]
+    title, below = reader.outline
+    assert (title.title, below[0].title, below[1][0].title) == ("Did the gap grow?", "One", "Two")
     assert "Below." in words(reader)
-    links = [a.get_object().get("/A", {}).get("/URI") for p in reader.pages for a in p.get("/Annots", [])]
-    assert "https://x.org" in links
+    assert "https://x.org" in links(reader)
+
+
+def test_the_answer_has_a_heading_on_page_1(tmp_path: Path) -> None:
+    title, below = made(tmp_path, code(ANSWER, tags=("answer",)), new_markdown_cell("## One")).outline
+    assert [title.title, *(one.title for one in below)] == ["Did the gap grow?", "The answer", "One"]
+
+
+def test_an_address_that_is_written_out_is_a_link_and_so_is_the_number_of_a_report(tmp_path: Path) -> None:
+    told = "See reports 03 and 05 (report 01), not report 02 or 05 firms, nor [report 05](https://y.org)."
+    notebook = write(
+        tmp_path,
+        new_markdown_cell(f"# Title?\n\n{told} From https://x.org/a_b?c=1."),
+        code(table([["https://z.org/"]], "l")),
+    )
+    beside = {"01": "01_claims", "03": "03_listed", "05": "05_growth_public"}
+    render(notebook, tmp_path / "t.pdf", as_of="2026-11-01", footer="Real figures", beside=beside)
+    reader = PdfReader(tmp_path / "t.pdf")
+    assert links(reader) == [
+        *("03_listed.pdf", "05_growth_public.pdf", "01_claims.pdf", "https://y.org"),
+        *("https://x.org/a_b?c=1", "https://z.org/"),
+    ]
+    assert "nor report 05. From https://x.org/a_b?c=1." in words(reader)
+
+
+@pytest.mark.parametrize(
+    ("formula", "said"),
+    [
+        (r"\bar M", "M bar"),
+        (r"a \times (1 - b)", "a times open bracket 1 minus b close bracket"),
+        (
+            r"\frac{1}{N_1} \sum_{i \in \text{closed}} \log Y_{it}",
+            "1 over N sub 1 the sum over i in closed of the logarithm of Y sub i t",
+        ),
+        (
+            r"\frac{\sum_i Y_i(\infty)}{2} - 1",
+            "the fraction of the sum over i of Y sub i open bracket infinity close bracket, over 2, minus 1",
+        ),
+        (r"\sqrt{c / n^2}", "the square root of c over n to the power 2"),
+    ],
+)
+def test_a_formula_is_said_in_words(tmp_path: Path, formula: str, said: str) -> None:
+    reader = made(tmp_path, new_markdown_cell(f"So ${formula}$ is."))
+    every = [reader.get_object(number) for number in reader.xref[0] | reader.xref_objStm]
+    assert said in {str(one["/Alt"]) for one in every if isinstance(one, dict) and "/Alt" in one}
+
+
+def test_a_formula_without_words_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        PdfError, match=r"a formula has \\oint, for which there are no words; add it to filter_math.lua"
+    ):
+        made(tmp_path, new_markdown_cell(r"$\oint x$"))
 
 
 def test_title_and_footer_are_text_not_code(tmp_path: Path) -> None:
@@ -334,14 +391,6 @@ def test_title_and_footer_are_text_not_code(tmp_path: Path) -> None:
     assert "Was it “#1” & $5 \\ or more?" in text
     assert "The #subtitle" in text
     assert 'Simulated #figures ["○"]' in text
-
-
-def test_page_1_says_how_many_numbers_are_real_estimated_and_simulated(tmp_path: Path) -> None:
-    text = words(made(tmp_path, code(table([["1.0 ●"], ["2.0 ◐"], ["3.0 ◐"], ["4.0 ●"]], "r"))))
-    assert "Numbers in this report: 2 real ● (50%), 2 estimated ◐ (50%), 0 simulated ○ (0%)" in text.replace(
-        "\xa0", " "
-    )
-    assert "Numbers in this report" not in words(made(tmp_path, new_markdown_cell("No number.")))
 
 
 def test_a_simulated_report_says_so_on_every_page_and_a_real_one_nowhere(tmp_path: Path) -> None:
@@ -355,12 +404,12 @@ def test_a_simulated_report_says_so_on_every_page_and_a_real_one_nowhere(tmp_pat
 
 
 def test_a_dense_report_has_narrow_margins_and_its_tables_give_way(tmp_path: Path) -> None:
-    rows = [[f"row {i}", "words and more words " * 5] for i in range(43)]
+    rows = [[f"row {i}", "words and more words " * 5] for i in range(46)]
     with pytest.raises(PdfError, match="do not fit on page 1"):
         made(tmp_path, code(ANSWER, table(rows, "ll"), tags=("answer",)))
     reader = made(tmp_path, code(ANSWER, table(rows, "ll"), tags=("answer", "dense")))
     assert len(reader.pages) == 1
-    assert "row 42" in words(reader)
+    assert "row 45" in words(reader)
     assert text_edges(reader.pages[0])[0] < MARGIN - 20
 
 

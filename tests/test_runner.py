@@ -52,7 +52,7 @@ def no_kernels(monkeypatch):
 def test_a_run_publishes_each_report_its_notebook_the_verdicts_and_the_manifest(finished):
     names = ["00_brief", "01_first", "02_second"]
     files = [f"{name}.{kind}" for name in names for kind in ("ipynb", "pdf")]
-    assert sorted(os.listdir(finished.published)) == [*files, "manifest.json", "verdicts.json"]
+    assert sorted(os.listdir(finished.published)) == [*files, "annex.pdf", "manifest.json", "verdicts.json"]
     assert os.readlink(finished.reports / "latest") == AS_OF
     assert finished.is_clear()
 
@@ -75,6 +75,7 @@ def test_a_run_publishes_each_report_its_notebook_the_verdicts_and_the_manifest(
     assert entry["parameters"]["as_of"] == AS_OF
     assert entry["pdf_sha256"] == publish.sha256(finished.published / "01_first.pdf")
     assert entry["seconds"] > 0
+    assert manifest["annex_sha256"] == publish.sha256(finished.published / "annex.pdf")
 
 
 def test_kernels_have_one_thread_and_the_clock_of_the_as_of_date(finished):
@@ -142,6 +143,7 @@ def test_a_run_can_publish_elsewhere(desk, tmp_path, monkeypatch):
     assert sorted(os.listdir(tmp_path / "elsewhere" / "latest")) == [
         "02_second.ipynb",
         "02_second.pdf",
+        "annex.pdf",
         "manifest.json",
         "verdicts.json",
     ]

@@ -1,12 +1,13 @@
 """Verdicts on the page: the answer of page 1 and the table of verdicts.
 
-And the last page: what was read, with which parameters, by which code, from which sources. What a simulated market
-says is never a bare word: it follows "If the market were as simulated (...), then:". What a panel that is not
-representative says of totals has no word at all.
+And the end of a report, which records for the annex of the run what was read, with which parameters, by which code.
+What a simulated market says is never a bare word: it follows "If the market were as simulated (...), then:". What a
+panel that is not representative says of totals has no word at all.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -20,10 +21,10 @@ import pandas as pd
 
 from analysis import data, provenance
 from analysis.estimate import Estimate
-from analysis.exhibits.blocks import Block, Label, box, note, say, sentence_of, table
-from analysis.exhibits.parts import Part, of_estimates
+from analysis.exhibits.blocks import Block, Label, box, note, sentence_of, table
+from analysis.exhibits.parts import Part, of_estimates, of_facts
 from analysis.exhibits.style import LOOK, kind
-from analysis.numbers import LONG, MARKS, NOT_ESTIMABLE, quantity, span
+from analysis.numbers import LONG, MARKS, NOT_ESTIMABLE, quantity, span, unmarked
 from analysis.verdicts import ESTIMATED, NOT_TESTABLE, Verdict, condition
 
 if TYPE_CHECKING:
@@ -39,13 +40,19 @@ TIER_NAMES = {
     "sim": "simulated",
 }
 HIDDEN = ("verdict_file", "verdict_folder")  # where a run keeps its papers says nothing about its results
+SOURCE = ("source_publisher", "source_url")
 FILES = ("panel_path", "panel_map", "event")  # nor does the folder of a file
 
 
 def label(word: str, *, short: bool = True, simulated: bool = False) -> str:
-    """Return a verdict word as a label; `short` leaves out "with this data", for tables."""
+    """Return a verdict word as a label; `short` leaves out "with this data", for tables.
+
+    What a simulated market says is what would be: "Would be supported".
+    """
     name = "simulated" if simulated else "not-testable" if word == NOT_TESTABLE else word.lower().replace(" ", "-")
     shown = word.removesuffix(" with this data") if short else word
+    if simulated:
+        shown = f"Would be {shown.lower()}".replace("be not", "not be")
     return Label(f'<span class="word {name}" style="{DASHED if simulated else PILL}">{escape(shown)}</span>')
 
 
@@ -117,7 +124,8 @@ def answer(
         interval, grade = "", ""  # a grade is of intervals
         sentence = f"No interval: {sentence_of(row['reason'])} {sentence}" if row.get("reason") else sentence
     if verdict:
-        head = f"<em>{escape(verdict.name)}, {escape(verdict.claimant)}:</em> {escape(verdict.statement)}"
+        who = verdict.name if verdict.simulated else f"{verdict.name}, {verdict.claimant}"
+        head = f"<em>{escape(who)}:</em> {escape(verdict.statement)}"
         lead = escape(verdict.apart)
         sentence = f"{verdict.why} {sentence}" if verdict.aside else sentence
         word = label(verdict.word, short=False, simulated=verdict.simulated)
@@ -132,10 +140,11 @@ def answer(
         head, text = f"<em>{escape(title)}</em>", " ".join(filter(None, (f"{title}:", lead, found, sentence)))
     bold = found and f"<strong>{escape(found)}</strong>" + (f" ({escape(interval)})" if interval else "")
     named = {"confidence": confidence, "grade": grade, "tier": TIER_NAMES[tier]}
-    plain = [window, n, *(f"{name}: {value}" for name, value in named.items() if value), f"as of {as_of}"]
+    plain = [window, unmarked(n), *(f"{name}: {value}" for name, value in named.items() if value), f"as of {as_of}"]
     facts = " · ".join(filter(None, (bold, *map(escape, plain))))
     own = {"label": title, "window": window, "interval": interval, "provenance": kind("estimate"), **row}
-    lines = [" ".join(filter(None, (lead, word, facts))), escape(sentence), *filter(None, [escape(LOOK.panel)])]
+    lines = [" ".join(filter(None, (lead, word, facts))), escape(unmarked(sentence))]
+    lines += filter(None, [escape(LOOK.panel)])
     html, text = box("answer", head, *lines), " ".join(filter(None, (text, LOOK.panel)))
     return Block(html, text, _taken([verdict]) if verdict else (of_estimates("answer", title, pd.DataFrame([own])),))
 
@@ -155,7 +164,7 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
     first = verdicts[0]
     columns = {
         "Claim": [v.name for v in verdicts],
-        "What was said": [f"{v.statement} ({v.claimant})" for v in verdicts],
+        "What was said": [v.statement if v.simulated else f"{v.statement} ({v.claimant})" for v in verdicts],
         first.apart.rstrip(":") if first.simulated else "Verdict": [
             label(v.word, simulated=v.simulated) for v in verdicts
         ],
@@ -168,7 +177,7 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
     return replace(table(pd.DataFrame(columns, dtype=object), caption), parts=_taken(verdicts))
 
 
-# The last page
+# The end of a report
 
 
 def colophon(
@@ -178,7 +187,7 @@ def colophon(
     sources: Sequence[pd.DataFrame] = (),
     panel: Panel | None = None,
 ) -> Block:
-    """Return the provenance of a report.
+    """Return the end of a report: its date, its commit and its sources; all else goes to the annex of the run.
 
     Parameters
     ----------
@@ -186,42 +195,59 @@ def colophon(
         Parameters as run, with `as_of`, the date of knowledge, and `stale_after_days`: a warning is printed when the
         newest file is older than this.
     resources : sequence of str
-        Names of the files that were read, after datapackage.json; none where all came from a panel.
+        Names of the files that were read, after datapackage.json, which may name their sources; none where all came
+        from a panel.
     sources : sequence of DataFrame
         Each with columns `source_publisher`, `source_url`: where the figures that are shown come from.
     panel : Panel, optional
         What was estimated from: its digest, and the rows that were left out of it by rule.
     """
-    hidden = (*HIDDEN, "sim_preset") if settings.get("panel_path") else HIDDEN  # no market where a panel was brought
-    shown = {name: Path(str(value)).name if name in FILES else value for name, value in settings.items()}
-    run = "; ".join(f"{name} = {value}" for name, value in shown.items() if name not in hidden and value != "")
-    made = "; ".join(f"{name} {version}" for name, version in provenance.versions().items())
-    parts = []
-    if resources:
-        cards = [data.card(name) for name in resources]
-        newest = max(card["vintage"] for card in cards)
-        age = (date.fromisoformat(settings["as_of"]) - date.fromisoformat(newest)).days
-        if age > settings["stale_after_days"]:
-            old = f"The newest file is of {newest}, {age} days before this report: look for newer figures."
-            parts.append(note(old, warning=True))
-        columns = {
-            "File": [card["path"] for card in cards],
-            "What it holds, and what it is not": [f"{card['title']}. {card['notThis']}" for card in cards],
-            "Vintage": [card["vintage"] for card in cards],
-            "sha256": [card["hash"].removeprefix("sha256:")[:12] for card in cards],
-        }
-        parts.append(table(pd.DataFrame(columns), "Data read, from the project's own data folder.", provenance="real"))
-    if sources:
-        found = pd.concat([frame[["source_publisher", "source_url"]] for frame in sources]).drop_duplicates()
-        found = found.sort_values(["source_publisher", "source_url"]).groupby("source_publisher")["source_url"]
-        headers = {"source_publisher": "Publisher", "first": "Address, or the first of several", "size": "Addresses"}
-        caption = "Sources of the figures shown; every figure's own address stands in its row of the data."
-        frame = found.agg(["first", "size"]).reset_index().astype({"size": str})
-        parts.append(table(frame, caption, columns=headers, provenance="real"))
+    cards = [data.card(name) for name in resources]
+    newest = max((card["vintage"] for card in cards), default=settings["as_of"])
+    age = (date.fromisoformat(settings["as_of"]) - date.fromisoformat(newest)).days
+    old = f"The newest file is of {newest}, {age} days before this report: look for newer figures."
+    warned = [note(old, warning=True)] if cards and age > settings["stale_after_days"] else []
+    files = [(one["title"], one["path"]) for card in cards for one in card["sources"] if "path" in one]
+    found = pd.concat(
+        [pd.DataFrame(files, columns=[*SOURCE]), *(rows[[*SOURCE]] for rows in sources)]
+    ).drop_duplicates()
+    addresses = found.sort_values([*SOURCE]).groupby("source_publisher")["source_url"].agg(list)
+    facts: list[tuple[str, ...]] = [("parameter", *pair) for pair in _shown(settings).items()]
+    facts += [("file", one["path"], one["hash"], one["vintage"], f"{one['title']}. {one['notThis']}") for one in cards]
+    facts += [("source", name, address) for name, several in addresses.items() for address in several]
     if panel is not None:
         rules = [f"{row['count']:,} × {row['what']}, rule: {row['rule']}" for row in panel.dropped.to_dict("records")]
         told = f"as read: {'; '.join(rules)}" if rules else "nothing was left out"
-        parts.append(say(f"{panel.provenance}, digest {panel.digest[:12]}; {told}.", lead="Panel."))
-    parts.append(say(f"{run}.", lead="Parameters as run."))
-    parts.append(say(f"Commit {provenance.commit() or 'unknown (not a git checkout)'}; {made}.", lead="Code."))
-    return reduce(add, parts)
+        facts.append(("panel", panel.provenance, panel.digest, "", told))
+    commit = provenance.commit() or "unknown (not a git checkout)"
+    facts += [("version", *pair) for pair in {"commit": commit, **provenance.versions()}.items()]
+    annex = link("annex", provenance.ANNEX)
+    lines = [f"As of {settings['as_of']}. Commit {_short(commit)}. Parameters, files and versions: {annex}."]
+    if len(addresses):
+        lines.append(f"<strong>Sources.</strong> {'; '.join(map(_linked, addresses.index, addresses))}.")
+    end = Block("\n".join(f"<p>{line}</p>" for line in lines), "As of, commit and sources", (of_facts(facts),))
+    return reduce(add, [*warned, end])
+
+
+def link(text: str, address: str) -> Label:
+    """Return a link to a PDF beside the report or to an address; a source that is a file of ours has none."""
+    leads = address.startswith("http") or address.endswith(".pdf")
+    return Label(f'<a href="{escape(address)}">{escape(text)}</a>' if leads else escape(text))
+
+
+def _linked(publisher: str, addresses: Sequence[str]) -> str:
+    """Return the links to one publisher: its name goes to the first address, numbers to the others."""
+    numbered = [link(str(number), address) for number, address in enumerate(addresses[1:], start=2)]
+    return ", ".join([link(publisher, addresses[0]), *numbered])
+
+
+def _short(commit: str) -> str:
+    """Return the first letters of a commit's hash, and whatever follows it."""
+    return re.sub(r"^([0-9a-f]{12})[0-9a-f]+", r"\1", commit)
+
+
+def _shown(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the parameters that say something about the results, files without their folders."""
+    hidden = (*HIDDEN, "sim_preset") if settings.get("panel_path") else HIDDEN  # no market where a panel was brought
+    named = {name: Path(str(value)).name if name in FILES else str(value) for name, value in settings.items()}
+    return {name: value for name, value in named.items() if name not in hidden and value}

@@ -22,7 +22,7 @@ from analysis.estimate import Estimate
 from analysis.exhibits.parts import MIME, Part, of_estimates
 from analysis.exhibits.style import LOOK, framed, kind, to_svg
 from analysis.grades import TOO_EARLY
-from analysis.numbers import MARKS, MINUS, NOT_ESTIMABLE, number, quantity, span
+from analysis.numbers import MARKS, MINUS, NOT_ESTIMABLE, number, quantity, span, unmarked
 from analysis.verdicts import GRADES
 
 # JupyterLab has no style sheet of ours; the PDF takes its look from the classes and ignores these.
@@ -93,14 +93,14 @@ def sentence_of(reason: str) -> str:
 
 
 def say(text: str, *, lead: str = "") -> Block:
-    """Return a paragraph of the report, after a `lead` in bold."""
+    """Return a paragraph of the report, after a `lead` in bold; the marks of numbers stay in its plain text."""
     bold = f"<strong>{escape(lead)}</strong> " if lead else ""
-    return Block(f"<p>{bold}{escape(text)}</p>", f"{lead} {text}".strip())
+    return Block(f"<p>{bold}{escape(unmarked(text))}</p>", f"{lead} {text}".strip())
 
 
 def note(text: str, *, warning: bool = False) -> Block:
     """Return a boxed remark."""
-    return Block(box("warning" if warning else "note", escape(text)), text)
+    return Block(box("warning" if warning else "note", escape(unmarked(text))), text)
 
 
 def box(which: str, *paragraphs: str) -> str:
@@ -151,7 +151,7 @@ def figure(
     framed(drawing, _titled(title, shown) if title else "", "a simulated market" if shown == "simulated" else source)
     picture = to_svg(drawing, simulated=shown == "simulated")
     image = f'<img src="{picture}" alt="{escape(alt)}" style="width:100%">'
-    marked = f"{MARKS[shown]} {escape(caption)}"
+    marked = f"{MARKS[shown]} {escape(unmarked(caption))}"
     html = f'<figure class="exhibit">{image}<figcaption>{marked}</figcaption></figure>'
     return Block(html, f"Figure: {caption}", (drawn,))
 
@@ -168,6 +168,9 @@ def table(
     provenance: str = "",
 ) -> Block:
     """Turn a frame into a captioned table; numbers right, text left.
+
+    The mark of its numbers stands in the caption. Where they differ by column, it stands in the headers, and where they
+    differ within one, beside its numbers.
 
     Parameters
     ----------
@@ -197,8 +200,8 @@ def table(
     if "truth" in headers and frame["truth"].isna().all():
         del headers["truth"]
     taken = _taken(found, headers, caption)
-    caption, head, filled = _titled(caption, shown, list(headers.values())), "", []
-    for name, header in headers.items():
+    caption, sides, filled = _titled(caption, shown, list(headers.values())), list[str](), list[list[str]]()
+    for name in headers:
         if name in (write or {}):
             side, cells = "right", [(write or {})[name](float(v)) for v in frame[name]]
         elif pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name]):
@@ -208,11 +211,33 @@ def table(
             cells = [number(float(v), digits, signed=name in signed, mark=kind(m)) for v, m in pairs]
         else:
             side, cells = "left", [v if isinstance(v, Label) else escape(str(v)) for v in frame[name]]
-        head += f'<th style="text-align:{side}">{escape(header)}</th>'
-        filled.append([f'<td style="text-align:{side};{WRAP}">{cell}</td>' for cell in cells])
-    body = "".join(f"<tr>{''.join(row)}</tr>" for row in zip(*filled, strict=True))
-    parts = f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+        sides.append(side)
+        filled.append(cells)
+    marked, titles, filled = _marked_once(unmarked(caption), [*headers.values()], filled)
+    head = "".join(
+        f'<th style="text-align:{side}">{escape(title)}</th>' for side, title in zip(sides, titles, strict=True)
+    )
+    body = ""
+    for row in zip(*filled, strict=True):
+        line = (f'<td style="text-align:{side};{WRAP}">{cell}</td>' for side, cell in zip(sides, row, strict=True))
+        body += f"<tr>{''.join(line)}</tr>"
+    parts = f"<caption>{escape(marked)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
     return Block(f'<table class="exhibit">{parts}</table>', f"Table: {caption}", taken)
+
+
+def _marked_once(caption: str, headers: list[str], columns: list[list[str]]) -> tuple[str, list[str], list[list[str]]]:
+    """Move the mark that all numbers of a table share to its caption, or that all of a column share to its header."""
+    kinds = [{mark for mark in MARKS.values() if any(f" {mark}" in cell for cell in cells)} for cells in columns]
+    shared = set[str]().union(*kinds)
+    if len(shared) == 1:
+        caption = f"{min(shared)} {caption}"
+    else:
+        headers = [f"{name} {min(own)}" if len(own) == 1 else name for name, own in zip(headers, kinds, strict=True)]
+    plain = [
+        [cell.replace(f" {min(own)}", "") for cell in cells] if len(own) == 1 else cells
+        for cells, own in zip(columns, kinds, strict=True)
+    ]
+    return caption, headers, plain
 
 
 def _taken(found: pd.DataFrame | Estimate, headers: Mapping[str, str], caption: str) -> tuple[Part, ...]:

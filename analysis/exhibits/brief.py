@@ -14,7 +14,6 @@ from functools import reduce
 from html import escape
 from itertools import chain
 from operator import add
-from textwrap import fill
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -24,13 +23,14 @@ from matplotlib.figure import Figure
 
 from analysis import data
 from analysis.evidence import claims, listed
-from analysis.exhibits.answers import TIER_NAMES, finding, label
+from analysis.exhibits import messages
+from analysis.exhibits.answers import TIER_NAMES, finding, label, link
 from analysis.exhibits.blocks import Block, Label, box, figure, say, table
 from analysis.exhibits.charts import chart, terms_axis
 from analysis.exhibits.curves import lines
-from analysis.exhibits.messages import published, values
 from analysis.exhibits.style import BAND, REST, WIDTH
 from analysis.numbers import MARKS, points, quantity
+from analysis.provenance import ANNEX
 from analysis.verdicts import (
     CONTRADICTED,
     NOT_SHOWN,
@@ -205,7 +205,7 @@ def _capital(text: str) -> str:
 
 
 def _link(verdict: Verdict, text: str) -> str:
-    return f'<a href="{escape(verdict.report or verdict.notebook)}.pdf">{escape(text)}</a>'
+    return link(text, f"{verdict.report or verdict.notebook}.pdf")
 
 
 # The page
@@ -262,8 +262,10 @@ def brief_table(verdicts: Sequence[Verdict], event: Event) -> Block:
     caption = f"{event.title}, by {known}. {shown[0].apart if shown and simulated else ''}".strip()
     frame = pd.DataFrame(columns, dtype=object)  # text columns forget that labels are HTML
     blocks = [table(frame, caption, provenance="simulated" if simulated else "real")] if shown else []
-    told = _beside(verdicts, words, shown, event)
-    below = [f"<strong>{escape(lead)}</strong> {escape(text)}" for lead, text in told] + ([RULE] if shown else [])
+    told, where = _beside(verdicts, words, shown, event), f"Data, code and settings: {link('annex', ANNEX)}."
+    below = [f"<strong>{escape(lead)}</strong> {escape(text)}" for lead, text in told] + (
+        [f"{RULE} {where}"] if shown else []
+    )
     return reduce(add, [*blocks, Block(_box("small", *below), " ".join(chain(*told)))])
 
 
@@ -330,42 +332,32 @@ def _simulated(verdicts: Sequence[Verdict]) -> str:
 # Figures
 
 
-def listed_revenue(event: Event, after: int, last: int, *, width: float = WIDTH, height: float = 2.9) -> Block:
+def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) -> Block:
     """Return the figure of revenue of listed sellers, from the year before the last one without closures to `last`.
 
-    Its title says how many fell by the year `after`; `width` and `height` in inches.
+    Its title says how many fell by the year `after`. A `small` one stands beside the answer; it leaves the sources to
+    the large one.
     """
     before, closed = listed.base_year(), listed.closed_names()
-    indexed = listed.indexed(before, before - 1, last)
-    known = indexed.loc[after].dropna()
-    fell = {name: bool(value < 100) for name, value in known.items()}
-    own, others = ([down for name, down in fell.items() if (name in closed) == mine] for mine in (True, False))
-    message = f"Revenue fell at {sum(own)} of {len(own)} closed sellers in {after}, "
-    message += f"and at {sum(others)} of {len(others)} others"
+    index, (_, series) = listed.indexed(before, before - 1, last), listed.revenues()
     drawing = lines(
-        indexed,
+        index,
         strong=closed,
-        ylabel=f"{before} = 100, log scale",
+        ylabel=f"revenue, {before} = 100",
         reference=100,
         log=True,
         closures=(event.waves[0], event.waves[-1]),
-        height=height,
+        height=1.45 if small else 2.9,
     )
     assert isinstance(drawing, Figure)
-    drawing.set_size_inches(width, height)
+    drawing.set_figwidth(BESIDE if small else WIDTH)
     return figure(
         drawing,
-        "Dark: closure disclosed. Gap: no figure.",
-        f"Yearly revenue from a common level; in {after}: {values(known)}.",
-        title=message,
-        source=published(*(one.publisher for one in listed.revenues()[1].values())),
+        f"Logarithmic. Dark: closure disclosed{'' if small else '; gap: a year that is not published'}.",
+        f"Revenue in {after}: {messages.values(index.loc[after].dropna())}",
+        title=f"From {before} to {after} revenue {messages.number_below(index.loc[after], closed)}",
+        source="" if small else messages.published(*(one.publisher for one in series.values())),
     )
-
-
-def _titled(drawing: Figure, message: str) -> None:
-    """Write what a figure shows above all of it, since names may begin left of its plot."""
-    wide = int(16 * drawing.get_figwidth())  # letters of a line
-    drawing.suptitle(fill(message, wide), x=0.01, ha="left", fontsize=8.5, weight="bold")
 
 
 def pictures(event: Event, *, after: int, last: int) -> Block:
@@ -384,8 +376,9 @@ def pictures(event: Event, *, after: int, last: int) -> Block:
         what_else(rows.rename(columns={"short": "term"}), closures=closures),
         f"Shaded: closures, {months}.",
         f"The closures, {months}, fall together with: {'; '.join(rows['event'] + ', ' + rows['months'])}.",
+        title="What else happened while accounts were closed",
     )
-    return listed_revenue(event, after, last, width=BESIDE, height=1.8) + strip
+    return listed_revenue(event, after, last, small=True) + strip
 
 
 @chart
@@ -394,7 +387,7 @@ def what_else(rows: pd.DataFrame, *, closures: tuple[pd.Timestamp, pd.Timestamp]
 
     `rows` has `term`, `first` and `last` (dates).
     """
-    drawing, axes = plt.subplots(figsize=(BESIDE, 1.5))
+    drawing, axes = plt.subplots(figsize=(BESIDE, 1.3))
     axes.axvspan(*closures, color=BAND, lw=0, zorder=0)
     for place, row in zip(terms_axis(axes, rows["term"], size=6.5), rows.to_dict("records"), strict=True):
         day = row["first"] == row["last"]
@@ -402,7 +395,6 @@ def what_else(rows: pd.DataFrame, *, closures: tuple[pd.Timestamp, pd.Timestamp]
             [row["first"], row["last"]], [place, place], color=REST, lw=4, zorder=2, marker="o" if day else "", ms=5
         )
     axes.set_xlim(closures[0] - pd.DateOffset(months=5), closures[1] + pd.DateOffset(months=4))
-    _titled(drawing, "What else happened while accounts were closed")
     axes.xaxis.set_major_locator(dates.MonthLocator(bymonth=(1, 5, 9)))
     axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
     return drawing

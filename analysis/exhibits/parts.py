@@ -1,4 +1,4 @@
-"""What exhibits are made of, to be taken away from a report: rows of estimates, and what a figure was drawn from.
+"""What exhibits are made of, to be taken away from a report: rows of estimates, what a figure was drawn from, facts.
 
 A block carries them into the notebook beside its HTML, from where the runner writes them to files.
 """
@@ -6,7 +6,7 @@ A block carries them into the notebook beside its HTML, from where the runner wr
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,14 +24,20 @@ COLUMNS = {
 
 The runner knows the report, its date of knowledge, its market, and which of its tables of estimates a row is of.
 """
+FACTS = ("what", "name", "value", "vintage", "about")
+"""Columns of the facts of a report, which all reports of a run have one annex for.
+
+`what` is a parameter, a file, a source, a panel or a version. The `value` of a file and of a panel is its digest, that
+of a source its address.
+"""
 OURS = {"id": "estimand", "months": "window", "digest": "panel"}  # by their names in rows of estimates
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one exhibit is made of: the rows of a table of estimates or of the answer, or what was drawn."""
+    """What one exhibit is made of: the rows of a table of estimates or of the answer, what was drawn, or facts."""
 
-    kind: Literal["answer", "estimates", "figure"]
+    kind: Literal["answer", "estimates", "figure", "facts"]
     caption: str
     data: pd.DataFrame
 
@@ -61,6 +67,17 @@ def typed(rows: pd.DataFrame) -> pd.DataFrame:
 def read_estimates(text: str) -> pd.DataFrame:
     """Return rows of estimates from the text of :meth:`Part.as_json`."""
     return typed(pd.read_csv(io.StringIO(text), dtype=COLUMNS, keep_default_na=False, na_values=[""]))
+
+
+def of_facts(rows: Iterable[Sequence[str]]) -> Part:
+    """Return the facts of a report, each with what there is of `FACTS`."""
+    filled = [(*row, *[""] * (len(FACTS) - len(row))) for row in rows]
+    return Part("facts", "", pd.DataFrame(filled, columns=[*FACTS], dtype=object))
+
+
+def read_facts(text: str) -> pd.DataFrame:
+    """Return facts from the text of :meth:`Part.as_json`."""
+    return pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
 
 
 def of_figure(handed: Mapping[str, Any]) -> pd.DataFrame:

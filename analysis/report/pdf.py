@@ -10,8 +10,10 @@ import re
 import shutil
 import subprocess
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from html import unescape
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,10 +22,9 @@ SOURCES = Path(__file__).resolve().parents[2] / "reports"
 AUTHOR = "market-impact-notebooks"
 KEYWORDS = ("online marketplaces", "account closures", "market impact")
 READER = "ipynb+smart+footnotes+native_divs+native_spans"
-MARKS = {"●": "real", "◐": "estimated", "○": "simulated"}
+KINDS = {"●": "real", "◐": "estimated", "○": "simulated"}
 HIDDEN = {"remove-cell", "parameters", "injected-parameters"}  # tags of cells that are not printed
-# A number, at most its unit, and the mark; what is said about the marks has no number before them.
-_MARKED = re.compile(r"\d[^<>\d●◐○.,;:]{0,40}([●◐○])")
+_ABOVE = re.compile(r"caption>([●◐○])|([●◐○])</th>")  # the mark of an exhibit, or of a column where columns differ
 
 
 class PdfError(RuntimeError):
@@ -31,31 +32,37 @@ class PdfError(RuntimeError):
 
 
 def marks(notebook: Path) -> Counter[str]:
-    """Count the marked numbers that an executed notebook prints: real, estimated, simulated."""
+    """Count the marks of real, estimated and simulated numbers in an executed notebook, by kind.
+
+    An exhibit has one for all its numbers; those of sentences are not printed, and stand in their plain text.
+    """
+    from analysis.numbers import MARKED
+
     found: Counter[str] = Counter()
     for cell in json.loads(notebook.read_bytes())["cells"]:
         if not HIDDEN & set(cell["metadata"].get("tags", [])):
             for output in cell.get("outputs", []):
-                html = unescape("".join(output.get("data", {}).get("text/html", "")))
-                found.update(MARKS[mark] for mark in _MARKED.findall(html))
+                for kind in ("text/html", "text/plain"):
+                    text = unescape("".join(output.get("data", {}).get(kind, "")))
+                    marks = [*(mark for _, mark in MARKED.findall(text)), *chain(*_ABOVE.findall(text))]
+                    found.update(KINDS[mark] for mark in marks if mark)
     return found
 
 
-def shares(notebook: Path) -> str:
-    """Say how many numbers of a report are real, estimated and simulated; nothing if it marks none."""
-    counts = marks(notebook)
-    if not counts:
-        return ""
-    parts = (f"{counts[name]} {name} {mark} ({counts[name] / counts.total():.0%})" for mark, name in MARKS.items())
-    return f"Numbers in this report: {', '.join(parts)}"
-
-
-def render(notebook: Path, pdf: Path, *, as_of: str, footer: str, simulated: bool = False) -> None:
+def render(
+    notebook: Path,
+    pdf: Path,
+    *,
+    as_of: str,
+    footer: str,
+    simulated: bool = False,
+    beside: Mapping[str, str] | None = None,
+) -> None:
     """Set an executed notebook as a tagged, archivable PDF (PDF/A-2a and PDF/UA-1).
 
-    Page 1 holds the title, the share of numbers that are real, estimated and simulated, and the
-    cells tagged ``answer``; the other cells follow in their order, without code. The file is
-    built in a temporary folder beside `pdf` and moved into place, so that a failure leaves the
+    Page 1 holds the title and the cells tagged ``answer``; the other cells follow in their order,
+    without code. Addresses are links, and so is "report 05" where that report is `beside`. The file
+    is built in a temporary folder beside `pdf` and moved into place, so that a failure leaves the
     old one as it was.
 
     Parameters
@@ -70,6 +77,8 @@ def render(notebook: Path, pdf: Path, *, as_of: str, footer: str, simulated: boo
         What the figures are: stands under the title and at the foot of each page.
     simulated : bool
         Whether they are of a simulated market: such a report has a look of its own.
+    beside : mapping of str to str, optional
+        The reports that are published with it: name by number.
 
     Raises
     ------
@@ -81,7 +90,7 @@ def render(notebook: Path, pdf: Path, *, as_of: str, footer: str, simulated: boo
     with TemporaryDirectory(prefix=f".{pdf.stem}-pdf-", dir=pdf.parent) as name:
         folder = Path(name)
         meta: dict[str, Any] = {"as_of": as_of, "footer": footer, "author": AUTHOR, "keywords": KEYWORDS}
-        meta |= {"simulated": simulated, "numbers": shares(notebook)}
+        meta |= {"simulated": simulated, "beside": dict(beside or {})}
         (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
         shutil.copy(SOURCES / "template.typ", folder)
         main = folder / "main.typ"

@@ -169,12 +169,16 @@ def fingerprint(job: Job, common: Mapping[str, Any], read: Verdicts | None = Non
 
 @dataclass(frozen=True)
 class Published:
-    """What lies in the folder of a date: the manifest's entries and verdicts by report, and the path of the panel."""
+    """What lies in the folder of a date: the manifest's entries and verdicts by report, the path of the panel.
+
+    And whether the annex is there as it was published.
+    """
 
     folder: Path
     entries: dict[str, dict[str, Any]]
     verdicts: dict[str, list[Verdict]]
     panel: str = ""
+    annex: bool = False
 
     def holds(self, name: str, print_: str) -> bool:
         """Whether the report stands there, made of just this and untouched since."""
@@ -196,7 +200,10 @@ def read(folder: Path) -> Published:
         return Published(folder, {}, {})
     found = json.loads((folder / "verdicts.json").read_bytes())
     by_report = {name: [one for one in found if one["report"] == name] for name in entries}
-    return Published(folder, entries, by_report, panel)
+    annex = folder / provenance.ANNEX
+    return Published(
+        folder, entries, by_report, panel, annex.is_file() and sha256(annex) == content.get("annex_sha256")
+    )
 
 
 @contextmanager

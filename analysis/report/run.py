@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis import provenance
 from analysis.errors import DataError, DesignError
+from analysis.provenance import ANNEX
 from analysis.report import Exit, ReportError, disk_full, pdf, publish, schedule
 from analysis.report.publish import Published, Verdict
 from analysis.report.schedule import PANEL, Job
@@ -43,6 +44,7 @@ class Run:
     sockets: Path  # of kernels: a folder of few letters, for a socket's path has at most about a hundred
     published: Published
     panel: str  # what the panel of the run is said to be; empty if there is none
+    beside: Mapping[str, str]  # by number the report that others refer to, the one on public figures before a panel's
     common: Mapping[str, Any]
     entries: dict[str, dict[str, Any]]  # of the manifest, by report
     verdicts: dict[str, list[Verdict]]
@@ -83,8 +85,9 @@ def report(
             there = f"{published.folder} holds those of a run on {theirs}"
             raise DesignError(f"Reports on {mine}: {there}; give another folder with --out.")
         asked = (as_of, timeout, workers or os.cpu_count() or 1, force, stage, Path(sockets), published)
-        said = found.caveats if found else ""
-        run = Run(*asked, said, publish.inputs(root), {**published.entries}, {**published.verdicts})
+        said, beside = found.caveats if found else "", schedule.beside(scheduled)
+        common = {**publish.inputs(root), "beside": beside}
+        run = Run(*asked, said, beside, common, {**published.entries}, {**published.verdicts})
         _work(run, [job for job in jobs if not job.is_brief])
         # a brief that nobody chose, but that stands beside a report that has just been made again, is made again too
         for brief in briefs or [job for job in waiting if run.made and job.name in published.entries]:
@@ -95,9 +98,9 @@ def report(
     told = [job.name for job in scheduled if job.name in run.lines]
     for name in told:
         print(f"{name:24}  {run.lines[name]}")
-    for name in told:
-        if name in run.made or run.lines[name] == "unchanged":
-            print(os.path.relpath(published.folder / f"{name}.pdf"))
+    pages = [f"{name}.pdf" for name in told if name in run.made or run.lines[name] == "unchanged"]
+    for page in [*pages, *([ANNEX] if pages else [])]:
+        print(os.path.relpath(published.folder / page))
     if found:
         print(found.speaks)
     codes = {failure.code for failure in run.failures.values()}
@@ -240,7 +243,8 @@ def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -
         publish.make_reproducible(notebook, job, str(verdicts))
         found = [] if job.is_brief else publish.verdicts(verdicts, job)
         footer = publish.footer(notebook, [*found, *read], job)
-        pdf.render(notebook, page, as_of=run.as_of, footer=footer, simulated=bool(job.market))
+        simulated = bool(job.market)
+        pdf.render(notebook, page, as_of=run.as_of, footer=footer, simulated=simulated, beside=run.beside)
         taken = takeaway.write(notebook, job)
     except (ReportError, pdf.PdfError, OSError) as error:
         if isinstance(error, ReportError):
@@ -340,10 +344,11 @@ def _publish(run: Run, scheduled: list[str], panel: str) -> None:
         if (notebook := stage / name / f"{name}.ipynb").exists():
             failed.mkdir(exist_ok=True)
             os.replace(notebook, failed / notebook.name)
-    if run.made:
-        verdicts, manifest = stage / "verdicts.json", stage / "manifest.json"
+    if run.made or (run.published.entries and not run.published.annex):
+        verdicts, manifest, page = stage / "verdicts.json", stage / "manifest.json", stage / ANNEX
         found = [run.verdicts[name] for name in sorted(scheduled) if name in run.verdicts]
         publish.write_json(verdicts, list(chain(*found)))
+        _annex(run, [name for name in scheduled if name in run.entries], page)
         content = {
             "as_of": run.as_of,
             "panel": panel,
@@ -352,13 +357,25 @@ def _publish(run: Run, scheduled: list[str], panel: str) -> None:
             "data": run.common["data"],
             "versions": run.common["versions"],
             "verdicts_sha256": publish.sha256(verdicts),
+            "annex_sha256": publish.sha256(page) if page.is_file() else "",
             "reports": {name: run.entries[name] for name in scheduled if name in run.entries},
         }
         publish.write_json(manifest, content)
         files = chain(*(sorted((stage / name).glob(f"{name}.*")) for name in run.made))
         before = chain(*(run.published.entries.get(name, {}).get("takeaway", {}) for name in run.made))
-        publish.release(folder, [*files, verdicts, manifest], stage, gone=before)
+        publish.release(folder, [*files, verdicts, manifest, *stage.glob(ANNEX)], stage, gone=[*before, ANNEX])
         for name in run.made:
             (failed / f"{name}.ipynb").unlink(missing_ok=True)
     if not run.failures:
         publish.point(folder.with_name("latest"), folder.name, stage)
+
+
+def _annex(run: Run, names: list[str], page: Path) -> None:
+    """Make the annex of all reports that will stand published; without it a run publishes them nevertheless."""
+    from analysis.report import annex
+
+    there = {name: (run.stage / name if name in run.made else run.published.folder) / f"{name}.ipynb" for name in names}
+    try:
+        annex.write(there, page, as_of=run.as_of)
+    except pdf.PdfError as error:
+        run.failures[page.stem] = ReportError(f"{page.stem}: no PDF: {error}", Exit.PDF)

@@ -125,6 +125,14 @@ def select(jobs: list[Job], names: Iterable[str]) -> list[Job]:
     return jobs if any(job.is_brief for job in chosen) else chosen or jobs
 
 
+def beside(jobs: Iterable[Job]) -> dict[str, str]:
+    """Return by number the report that others refer to: of several the one on public figures, or else the first."""
+    found = dict[str, str]()
+    for job in sorted(jobs, key=lambda job: job.name.startswith((SIMULATED, PANEL))):
+        found.setdefault(job.number, job.name)
+    return found
+
+
 def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
     """Give each job a typed value for every parameter of its notebook.
 

@@ -56,6 +56,8 @@ def write(notebook: Path, job: Job) -> list[Path]:
             files[-2].write_bytes(picture)
             files[-1].write_text(part["csv"], encoding="utf-8")
             continue
+        if part["kind"] == "facts":  # they go to the annex
+            continue
         of_table = part["kind"] == "estimates"
         numbered += of_table
         rows.append(read_estimates(part["csv"]).assign(table=numbered * of_table, **stamp))

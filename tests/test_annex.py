@@ -1,0 +1,104 @@
+"""The annex of a run: what its reports have recorded, once, with links that lead somewhere."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from desk import AS_OF, WRITE_VERDICTS, Desk
+from pypdf import PdfReader
+
+from analysis.exhibits import answers
+from analysis.report import Exit, annex, pdf
+
+SOURCES = pd.DataFrame({"source_publisher": ["Gazette"], "source_url": ["https://gazette.org/accounts?a=1&b=2"]})
+
+
+def executed(file: Path, share: float, *resources: str) -> Path:
+    """Write an executed notebook that ends as a report does."""
+    settings = {"as_of": AS_OF, "stale_after_days": 20_000, "share": share}
+    shown = answers.colophon(settings, resources=resources, sources=[SOURCES])._repr_mimebundle_()
+    output = {"output_type": "execute_result", "metadata": {}, "execution_count": 1, "data": shown}
+    cells = [{"cell_type": "code", "metadata": {}, "source": "", "execution_count": 1, "outputs": [output]}]
+    file.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}))
+    return file
+
+
+@pytest.fixture
+def notebooks(tmp_path) -> dict[str, Path]:
+    public, simulated = "05_growth_public", "sim__05_growth_panel"
+    return {
+        public: executed(tmp_path / f"{public}.ipynb", 0.4, "claims", "events"),
+        simulated: executed(tmp_path / f"{simulated}.ipynb", 0.5, "claims"),
+    }
+
+
+def words(file: Path) -> str:
+    return " ".join(" ".join(page.extract_text() for page in PdfReader(file).pages).split())
+
+
+def test_the_annex_has_parameters_by_report_and_the_rest_once_with_the_reports_that_name_it(notebooks, tmp_path):
+    annex.write(notebooks, tmp_path / "annex.pdf", as_of=AS_OF)
+    text = words(tmp_path / "annex.pdf")
+    assert "share = 0.4" in text
+    assert "share = 0.5" in text
+    assert text.count("facts/claims.csv") == text.count("facts/events.csv") == 1
+    recorded = pd.concat([annex.facts(file).assign(report=name) for name, file in notebooks.items()])
+    tables = annex.sections(recorded)
+    assert list(tables) == ["Parameters", "Files", "Sources", "Code"]
+    assert '<a href="https://gazette.org/accounts?a=1&amp;b=2">' in tables["Sources"].html
+    assert tables["Sources"].html.count("05, sim 05") == 1
+    assert tables["Code"].html.count("<tr>") == 2
+    outline = PdfReader(tmp_path / "annex.pdf").outline
+    assert [one.title for one in outline[1]] == list(tables)
+
+
+def test_the_same_reports_give_the_same_annex_to_the_byte(notebooks, tmp_path):
+    for name in ("a.pdf", "b.pdf"):
+        annex.write(notebooks, tmp_path / name, as_of=AS_OF)
+    assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
+
+
+def test_reports_that_ran_with_other_code_stand_apart():
+    rows = [
+        ("01_a", "version", "commit", "abc"),
+        ("02_b", "version", "commit", "def"),
+        ("03_c", "version", "commit", "abc"),
+    ]
+    recorded = pd.DataFrame(rows, columns=["report", "what", "name", "value"])
+    html = annex.sections(recorded)["Code"].html
+    assert "commit abc" in html
+    assert "01, 03" in html
+    assert html.count("<tr>") == 3
+
+
+@pytest.fixture
+def desk(tmp_path) -> Desk:
+    desk = Desk(tmp_path / "project")
+    desk.furnish()
+    desk.write("01_first", WRITE_VERDICTS)
+    return desk
+
+
+def test_a_lost_annex_is_made_again_without_running_a_report(desk, monkeypatch, capsys):
+    assert desk.run("01") == Exit.OK
+    there = (desk.published / "annex.pdf").read_bytes()
+    (desk.published / "annex.pdf").unlink()
+    monkeypatch.setattr("analysis.report.run._execute", None)
+    assert desk.run("01") == Exit.OK
+    assert (desk.published / "annex.pdf").read_bytes() == there
+    assert capsys.readouterr().out.splitlines()[-1].endswith("annex.pdf")
+
+
+def test_an_annex_that_cannot_be_set_spares_the_reports(desk, capsys):
+    def render(notebook, page, **options):
+        if page.name == "annex.pdf":
+            raise pdf.PdfError("no glyph")
+        page.write_text("%PDF")
+
+    assert desk.run("01", render=render) == Exit.PDF
+    assert "annex: no PDF: no glyph" in capsys.readouterr().err
+    assert (desk.published / "01_first.pdf").is_file()
+    assert not (desk.published / "annex.pdf").exists()
+    assert desk.run("01") == Exit.OK
+    assert (desk.published / "annex.pdf").is_file()
