@@ -16,6 +16,7 @@ INPUTS = (
     "reports/*.lua",
     "reports/*.typ",
     "reports/*.mplstyle",
+    "reports/*.css",
     "reports/fonts",
     "reports/schedule.yml",
 )

@@ -21,7 +21,7 @@ from analysis.report.pdf import marks
 from analysis.report.schedule import Job
 
 PACKAGE = Path(__file__).resolve().parent.parent
-LAYOUT = ("*.lua", "*.typ", "*.mplstyle", "fonts/*.otf")
+LAYOUT = ("*.lua", "*.typ", "*.mplstyle", "*.css", "fonts/*.otf")
 _STAGE, _RELEASE = ".run-", ".release-"
 
 Verdict = dict[str, Any]

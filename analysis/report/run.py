@@ -334,6 +334,8 @@ def _execute(run: Run, job: Job, values: Mapping[str, Any], target: Path, positi
 
 def _publish(run: Run, scheduled: list[str], panel: str) -> None:
     """Publish what was made beside what still stands, and keep aside what failed."""
+    from analysis.report import index  # with pandas, which the command line does without
+
     stage, folder = run.stage, run.published.folder
     failed = folder.with_name("failed")
     for name in run.failures:
@@ -357,7 +359,9 @@ def _publish(run: Run, scheduled: list[str], panel: str) -> None:
         publish.write_json(manifest, content)
         files = chain(*(sorted((stage / name).glob(f"{name}.*")) for name in run.made))
         before = chain(*(run.published.entries.get(name, {}).get("takeaway", {}) for name in run.made))
-        publish.release(folder, [*files, verdicts, manifest], stage, gone=before)
+        notebooks = {name: (stage / name if name in run.made else folder) / f"{name}.ipynb" for name in run.entries}
+        whole = index.write(stage, content, run.verdicts, notebooks, made=run.made, failed=run.failures)
+        publish.release(folder, [*files, verdicts, manifest, *whole], stage, gone=before)
         for name in run.made:
             (failed / f"{name}.ipynb").unlink(missing_ok=True)
     if not run.failures:
