@@ -11,6 +11,7 @@ from itertools import pairwise
 from urllib.parse import unquote
 
 import jsonschema
+import nbformat
 import pytest
 from rocrate.rocrate import ROCrate
 from ruamel.yaml import YAML
@@ -396,3 +397,32 @@ def test_the_citation_of_the_project_and_of_a_release_are_valid(tmp_path, commit
     assert str(ours["date-released"]) == AS_OF
     assert ours.get("commit") == commit
     assert theirs == {key: ours[key] for key in theirs}
+
+
+# Executed notebooks on screen
+
+
+def test_an_executed_notebook_opens_with_the_answer_its_code_folded(tmp_path):
+    file = tmp_path / "a.ipynb"
+    file.write_text(json.dumps(notebook("Title?", "What is seen, in sim-$.")), encoding="utf-8")
+    publish.open_with_answer(file)
+    cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
+    assert [cell["cell_type"] for cell in cells] == ["markdown", "markdown", "code", "code"]
+    assert "What is seen, in sim-<span>&#36;</span>." in cells[1]["source"]
+    assert [cell["metadata"].get("jupyter") for cell in cells[2:]] == [{"source_hidden": True}] * 2
+    assert cells[3]["metadata"]["tags"] == ["answer"]
+    nbformat.validate(nbformat.read(file, as_version=4))
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_a_notebook_without_an_answer_or_without_ids_is_folded_and_stays_valid(tmp_path, old):
+    content = notebook("Title?", "What is seen." if old else None)
+    if old:
+        content["nbformat_minor"] = 4
+        for cell in content["cells"]:
+            del cell["id"]
+    file = tmp_path / "a.ipynb"
+    file.write_text(json.dumps(content), encoding="utf-8")
+    publish.open_with_answer(file)
+    assert len(json.loads(file.read_text(encoding="utf-8"))["cells"]) == (4 if old else 2)
+    nbformat.validate(json.loads(file.read_text(encoding="utf-8")))

@@ -242,6 +242,7 @@ def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -
         footer = publish.footer(notebook, [*found, *read], job)
         pdf.render(notebook, page, as_of=run.as_of, footer=footer, simulated=bool(job.market))
         taken = takeaway.write(notebook, job)
+        publish.open_with_answer(notebook)
     except (ReportError, pdf.PdfError, OSError) as error:
         if isinstance(error, ReportError):
             failure = error
