@@ -11,7 +11,7 @@ local exhibits = require("filter_exhibits")
 local fail, raw_block = text.fail, text.raw_block
 
 local HIDDEN = { ["remove-cell"] = true, parameters = true, ["injected-parameters"] = true }
-local BOXES = { answer = true, note = true, warning = true }
+local BOXES = { answer = true, note = true, warning = true, headline = true, small = true, framed = true }
 local MONO_COLUMNS = 92 -- characters of a line of printed output
 
 -- Blocks -------------------------------------------------------------------------------
@@ -29,7 +29,24 @@ local function set_mono(block)
   return raw_block("#raw(block: true, " .. text.quoted((table.concat(lines, "\n"):gsub("\n+$", ""))) .. ")"), false
 end
 
+local exhibits_pass
+
+-- Blocks that stand side by side.
+local function set_beside(div)
+  local blocks = pandoc.Blocks({ raw_block("#beside(") })
+  for _, block in ipairs(div.content) do
+    blocks:insert(raw_block("["))
+    blocks:extend(pandoc.Blocks({ block }):walk(exhibits_pass))
+    blocks:insert(raw_block("],"))
+  end
+  blocks:insert(raw_block(")"))
+  return blocks, false
+end
+
 local function set_box(div)
+  if div.classes:includes("beside") then
+    return set_beside(div)
+  end
   for _, class in ipairs(div.classes) do
     if BOXES[class] then
       local meta = class == "answer" and "(meta)" or ""
@@ -39,10 +56,10 @@ local function set_box(div)
       return blocks
     end
   end
-  return div.content
+  return div.content:walk(exhibits_pass), false
 end
 
-local exhibits_pass = {
+exhibits_pass = {
   traverse = "topdown",
   Figure = exhibits.set_figure,
   Table = exhibits.set_table,

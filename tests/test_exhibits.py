@@ -1,4 +1,4 @@
-"""What a reader sees: numbers, tables, figures, the answer panel, the brief and the colophon."""
+"""What a reader sees: numbers, tables, figures, the answer panel and the colophon."""
 
 import base64
 import datetime
@@ -15,7 +15,7 @@ from matplotlib import pyplot as plt
 
 from analysis import config, data, provenance
 from analysis.evidence import claims
-from analysis.exhibits import answers, blocks, style
+from analysis.exhibits import answers, blocks, brief, style
 from analysis.exhibits.answers import colophon as make_colophon
 from analysis.numbers import p_value
 from analysis.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
@@ -142,7 +142,8 @@ def test_hostile_text_is_text_in_cells_headers_panels_and_alternative_text():
         table,
         answers.answer(HOSTILE, verdict=evil, as_of="2026-11-01"),
         answers.verdict_table([evil], "T."),
-        answers.brief_table([evil]),
+        brief.brief_table([evil], EVENT),
+        brief.brief([evil], EVENT, failed=HOSTILE, panel=HOSTILE),
         blocks.say(HOSTILE, lead=HOSTILE),
         blocks.note(HOSTILE),
         blocks.table(pd.DataFrame({"a": [1.0]}), HOSTILE),
@@ -167,7 +168,6 @@ def test_every_word_has_its_class_in_labels_and_in_tables(word, kind, short):
     assert bare(answers.label(word)) == f'<span class="word {kind}">{short}</span>'
     assert bare(answers.label(word, short=False)) == f'<span class="word {kind}">{word}</span>'
     assert answers.label(word) in answers.verdict_table([verdict(word=word)], "T.").html
-    assert answers.label(word) in answers.brief_table([verdict(word=word)]).html
     assert bare(answers.label(word, simulated=True)) == f'<span class="word simulated">{short}</span>'
 
 
@@ -220,62 +220,11 @@ def test_an_estimate_without_an_interval_has_neither_a_kind_of_interval_nor_a_gr
     assert "usable" not in panel.html
 
 
-def test_the_brief_counts_readings_claims_and_words():
-    judged = [
-        V2,
-        verdict(reading="V1", word=SUPPORTED, claimant="Amazon (its blog)"),
-        verdict(claim="C06", reading="", word=NOT_TESTABLE, claimant="Trade group"),
-    ]
-    text = unescape(re.sub(r"<[^>]+>", "", answers.brief(judged, EVENT).html))
-    assert text.startswith(
-        f"{EVENT.title}. Of 3 readings of 2 claims: 1 supported, 1 not shown, 1 not testable with this data."
-    )
-    assert "As of 2026-11-01." in text
-    assert "By who said it: Amazon (C01) 1 supported, 1 not shown; Trade group (C06) 1 not testable." in text
-    assert "Not judged in this run: C01 V3, C02, C03" in text
-    few = EVENT.model_copy(update={"title": "Another one", "claims": {"C01": None}})
-    text = re.sub(r"<[^>]+>", "", answers.brief(judged, few).html)
-    assert text.startswith("Another one. Of 3")
-    assert "Not judged in this run: C01 V3." in text
-
-
 def test_the_answer_and_the_brief_say_what_a_panel_is_said_to_be():
     said = "Panel mine.csv: 9 firms, said to be a census. Doubtful: One is large."
     style.use("estimate", panel=said)
     assert said in answers.answer("It fell.", as_of="2026-11-25", title="Sales", tier="panel").html
-    assert said in answers.brief([verdict()], EVENT, panel=said).html
-
-
-def test_the_brief_names_the_reports_that_failed_beside_the_readings_that_nobody_judged():
-    html = answers.brief([verdict()], EVENT, failed="05_growth_public, panel__06_shift_panel").html
-    assert "failed in this run:</strong> 05_growth_public, panel__06_shift_panel." in html
-    assert "Not judged in this run:" in html
-    assert "failed" not in answers.brief([verdict()], EVENT).html
-
-
-def test_the_brief_says_who_claimed_also_what_gets_no_word():
-    simulated = verdict(claim="B1", claimant="Guild (its master)", provenance="simulated", market="m", tier="sim")
-    assert "By who said it: Guild (B1).</p>" in answers.brief([simulated], EVENT).html
-
-
-def test_the_brief_s_table_is_in_the_order_of_the_claims_with_margin_and_report():
-    rows = Reader(answers.brief_table([verdict(claim="C02", reading="", margin=None), V2]).html).rows
-    assert [row[0][1] for row in rows[1:]] == ["C01 V2 (05)", "C02 (05)"]
-    assert rows[1][2][1] == "Not shown −16.1 to +2.8 pp ◐; margin 2.0"
-    assert "margin" not in rows[2][2][1]
-    assert [row[3][1] for row in rows] == ["What would change it", "A panel.", "A panel."]
-
-
-def test_the_brief_shows_the_word_of_the_best_data_with_its_grade():
-    panel = verdict(tier="panel", word=SUPPORTED, low=-0.9, high=0.4, grade="usable with bounds", notebook="05_panel")
-    rows = Reader(answers.brief_table([V2, panel]).html).rows
-    assert [cell[1] for cell in rows[1]][2] == (
-        "Supported −0.9 to +0.4 pp ◐; margin 2.0; grade: usable with bounds "
-        "(public facts: not shown; −16.1 to +2.8 pp ◐; margin 2.0)"
-    )
-    assert rows[1][0][1] == "C01 V2 (05, panel)"
-    assert len(rows) == 2
-    assert "Of 1 readings of 1 claims: 1 supported." in answers.brief([V2, panel], EVENT).text
+    assert said in brief.brief([verdict()], EVENT, panel=said).html
 
 
 def drawn(caption: str = "Caption.", **options):
@@ -378,8 +327,3 @@ def test_versions_are_those_of_the_dependencies_that_a_reader_needs():
     assert found["pandas"] == pd.__version__
     assert {"python", "numpy", "scipy", "statsmodels", "matplotlib"} <= set(found)
     assert not {"pytest", "ruff", "diff-diff"} & set(found)
-
-
-def test_a_brief_without_verdicts_says_so_and_gives_no_word():
-    assert answers.brief([], EVENT).text == "No claim gets a word."
-    assert "No report of this run judges a claim" in answers.brief_table([]).text

@@ -1,4 +1,4 @@
-"""What is simulated looks so: in figures, tables, boxes and the brief; and what is real never does."""
+"""What is simulated looks so: in figures, tables and boxes; and what is real never does."""
 
 import base64
 import re
@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
-from test_exhibits import EVENT, V2, Reader, bare, look, verdict
+from test_exhibits import Reader, bare, look, verdict
 
 from analysis.errors import DesignError
 from analysis.exhibits import answers, blocks, charts, curves, style
@@ -153,55 +153,12 @@ def test_an_exhibit_before_a_look_is_chosen_is_refused(monkeypatch):
     assert "1.0 ◐" in blocks.table(frame, "T.", provenance="estimate").html
 
 
-# The brief
+# Panels of firms that stand for no others
 
 
-def test_what_is_simulated_stands_in_the_brief_in_a_column_of_its_own_and_counts_nowhere():
-    told = verdict(**SIM, word=CONTRADICTED, low=-4.1, high=-2.2)
-    other = verdict(claim="C02", reading="", margin=None)
-    head, one, two = Reader(answers.brief_table([told, V2, other]).html).rows
-    assert head[4][1] == "If the market were as simulated (mid_3k, seed 1), then"
-    assert one[2][1].startswith("Not shown −16.1 to +2.8 pp ◐")
-    assert one[4][1] == "Contradicted −4.1 to −2.2 pp ○; margin 2.0"
-    assert two[4][1] == "–"
-    assert answers.brief([told, V2, other], EVENT).text == answers.brief([V2, other], EVENT).text
-    assert "Tried on a simulated market too (mid_3k, seed 1), which decides nothing: 1 of these readings." in (
-        answers.brief([told, V2, other], EVENT).html
-    )
-
-
-def test_a_brief_of_simulated_verdicts_alone_gives_no_claim_a_word():
-    told = verdict(**SIM, word=CONTRADICTED)
-    table = answers.brief_table([told])
-    assert [cell[1] for cell in Reader(table.html).rows[0]][2:] == [
-        "What would change it",
-        "If the market were as simulated (mid_3k, seed 1), then",
-    ]
-    assert "<caption>Simulated – " in table.html
-    assert answers.brief([told], EVENT).text == "No claim gets a word."
-
-
-def test_what_a_panel_says_of_its_own_firms_stands_in_the_brief_without_a_word():
+def test_what_a_panel_says_of_its_own_firms_is_told_apart_from_a_word():
     aside = "In this panel of 9 firms, not representative:"
     own = verdict(tier="panel", word=NOT_TESTABLE, aside=aside, why="It stands for no others.", low=-4.1, high=-2.2)
-    other = verdict(claim="C02", reading="", margin=None)
-    head, one, two = Reader(answers.brief_table([own, V2, other]).html).rows
-    assert head[4][1] == aside.rstrip(":")
-    assert one[2][1].startswith("Not shown −16.1 to +2.8 pp ◐")
-    assert (one[4][1], two[4][1]) == ("−4.1 to −2.2 pp ◐; margin 2.0", "–")
-    told = answers.brief([own, V2, other], EVENT)
-    assert told.text == answers.brief([V2, other], EVENT).text
-    assert "In this panel of 9 firms, not representative: 1 of these readings, without a word." in told.html
     panel = answers.answer("So it is.", verdict=own, as_of="2026-11-01")
-    assert "In this panel of 9 firms, not representative: Not testable with this data" in re.sub(
-        "<[^>]+>", "", panel.html
-    )
+    assert f"{aside} Not testable with this data" in re.sub("<[^>]+>", "", panel.html)
     assert "It stands for no others. So it is." in panel.html
-
-
-def test_a_brief_of_what_panels_say_of_their_own_firms_alone_is_not_called_simulated():
-    own = verdict(tier="panel", word=NOT_TESTABLE, aside="In this panel of 9 firms, not representative:")
-    table = answers.brief_table([own])
-    assert "imulated ○" in table.html  # the legend of marks
-    assert "<caption>Simulated – " not in table.html
-    assert "from a panel that stands for no other firms" in table.html

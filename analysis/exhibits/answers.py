@@ -1,4 +1,4 @@
-"""Verdicts on the page: the answer of page 1, the table of verdicts, and the brief, which reads those of a whole run.
+"""Verdicts on the page: the answer of page 1 and the table of verdicts.
 
 And the last page: what was read, with which parameters, by which code, from which sources. What a simulated market
 says is never a bare word: it follows "If the market were as simulated (...), then:". What a panel that is not
@@ -7,7 +7,6 @@ representative says of totals has no word at all.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -25,10 +24,9 @@ from analysis.exhibits.blocks import Block, Label, box, note, say, sentence_of, 
 from analysis.exhibits.parts import Part, of_estimates
 from analysis.exhibits.style import LOOK, kind
 from analysis.numbers import LONG, MARKS, NOT_ESTIMABLE, quantity, span
-from analysis.verdicts import NOT_TESTABLE, Verdict, apart, best, condition, elsewhere, party, tally, unjudged
+from analysis.verdicts import NOT_TESTABLE, Verdict, condition
 
 if TYPE_CHECKING:
-    from analysis.config import Event
     from analysis.panel import Panel
 
 PILL = "padding:0 .5em;border:1px solid currentColor;border-radius:.7em;font-weight:600;white-space:nowrap"
@@ -168,103 +166,6 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
     if not any(verdict.grade for verdict in verdicts):
         del columns["Grade"]
     return replace(table(pd.DataFrame(columns, dtype=object), caption), parts=_taken(verdicts))
-
-
-# The brief
-
-
-def brief(verdicts: Sequence[Verdict], event: Event, *, failed: str = "", panel: str = "") -> Block:
-    """Return the box that sums up a run: what it is about, how many readings got which word, what failed, which panel.
-
-    `panel` is what the panel of the run is said to be, and what is doubtful about it.
-    """
-    spoken, told = best(verdicts), apart(verdicts)
-    claims = len({verdict.claim for verdict in spoken})
-    lead = f"Of {len(spoken)} readings of {claims} claims: {_words(spoken)}." if spoken else "No claim gets a word."
-    as_of = f" As of {escape(verdicts[0].as_of)}." if verdicts else ""
-    lines, rules = [f"<em>{escape(event.title)}.</em> <strong>{lead}</strong>{as_of}"], []
-    if failed:
-        lines.append(f"<strong>Missing, for they failed in this run:</strong> {escape(failed)}.")
-    if panel:
-        lines.append(escape(panel))
-    if verdicts:
-        parts, judged = [], [*spoken, *verdicts]
-        for who in dict.fromkeys(party(verdict.claimant) for verdict in judged):
-            named = ", ".join(dict.fromkeys(one.claim for one in judged if party(one.claimant) == who))
-            words = _words([one for one in spoken if party(one.claimant) == who]).replace(" with this data", "")
-            parts.append(f"{escape(who)} ({named}) {words}".strip())
-        lines.append(f"By who said it: {'; '.join(parts)}.")
-    if spoken:
-        if absent := unjudged(verdicts, event):
-            lines.append(f"<strong>Not judged in this run:</strong> {', '.join(absent)}.")
-        rules.append("Each word follows from a rule that was fixed in advance.")
-        rules.append("<em>Not shown</em> never means that there was no effect.")
-    for about, one in told.items():
-        market = next(iter(one.values())).market
-        tried = f"Tried on a simulated market too ({market}), which decides nothing" if market else about.rstrip(":")
-        rules.append(f"{escape(tried)}: {len(one)} of these readings{'' if market else ', without a word'}.")
-    return Block(box("answer", *lines, *([" ".join(rules)] if rules else [])), lead)
-
-
-def _words(verdicts: Sequence[Verdict]) -> str:
-    return ", ".join(f"{count} {word.lower()}" for word, count in tally(verdicts).items() if count)
-
-
-def brief_table(verdicts: Sequence[Verdict]) -> Block:
-    """Return the table of all readings, in the order of the claims: the word, the finding, what would change it.
-
-    The word is that of the best data (:func:`analysis.verdicts.best`); where that is a panel, what public figures said
-    stands in brackets. What a simulated market says stands in a column of its own and counts nowhere; so does, without
-    a word, what a panel that is not representative says of totals.
-    """
-    if not verdicts:
-        return say("No report of this run judges a claim: the event names none that these data could bear on.")
-    words, public = {v.name: v for v in best(verdicts)}, elsewhere(verdicts)
-    readings = sorted({v.name: v for v in verdicts}.values(), key=lambda v: (v.claim, v.reading))
-    shown = [words.get(verdict.name, verdict) for verdict in readings]
-    columns: dict[str, Any] = {
-        "Claim (report)": [f"{v.name} ({v.notebook[:2]}{', panel' if v.name in public else ''})" for v in shown],
-        "What was said, in this reading": [v.statement for v in shown],
-        "Verdict and finding": [_cell(words.get(v.name), public.get(v.name, ())) for v in shown],
-        "What would change it": [v.change for v in shown],
-    }
-    if not words:
-        del columns["Verdict and finding"]
-    for about, told in apart(verdicts).items():
-        columns[about.rstrip(":")] = [_cell(told.get(v.name), ()) for v in shown]
-    found, made_up = {verdict.tier for verdict in words.values()}, all(verdict.simulated for verdict in verdicts)
-    tiers = ", ".join(name for tier, name in TIER_NAMES.items() if tier in found)
-    tiers = tiers or ("a simulated market" if made_up else "a panel that stands for no other firms")
-    caption = (
-        f"Readings of the claims and their words, from {tiers}, as of {shown[0].as_of}. "
-        "Real figures ●, estimates and sets ◐, simulated ○. Not testable: with this data."
-    )
-    frame = pd.DataFrame(columns, dtype=object)  # text columns forget that labels are HTML
-    return table(frame, caption, provenance="simulated" if made_up else "real")
-
-
-def _cell(verdict: Verdict | None, public: Sequence[Verdict]) -> str:
-    """Return word, finding, margin and grade of a verdict, and in brackets what public figures said; or a dash."""
-    if verdict is None:
-        return "–"
-    beside = [*_told(verdict), *([f"grade: {verdict.grade}"] if verdict.grade else [])]
-    before = [f"{TIER_NAMES[v.tier]}: {'; '.join([v.word.lower(), *_told(v)])}" for v in public]
-    said = f" ({escape('. '.join(before))})" if before else ""
-    word = "" if verdict.aside else label(verdict.word, simulated=verdict.simulated)
-    return Label(f"{word} {escape('; '.join(beside))}".strip() + said)
-
-
-def _told(verdict: Verdict) -> list[str]:
-    margin = "" if verdict.margin is None else f"margin {quantity(verdict.margin, verdict.unit).lstrip('+')}"
-    return [part for part in (finding(verdict).replace("percentage points", "pp"), margin) if part not in ("", "–")]
-
-
-def brief_provenance(verdicts: Sequence[Verdict]) -> Block:
-    """Return one line: commit, a digest of all that the verdicts' reports read, and where the rest stands."""
-    digest = hashlib.sha256("".join(sorted({verdict.inputs for verdict in verdicts})).encode()).hexdigest()
-    commit = provenance.commit() or "unknown (not a git checkout)"
-    rest = "all else stands at the end of each report"
-    return say(f"Commit {commit[:12]}; digest of the data {digest[:12]}; {rest}.", lead="Provenance.")
 
 
 # The last page

@@ -1,0 +1,407 @@
+"""The brief: what the verdicts of a whole run say of an event, on one page for a reader who reads no other.
+
+Headline and sentences follow from words, confidence and estimates by `SAYINGS` and `FORMS`, so that none says more than
+its word. What a simulated market says is not on the page, which links to it; only where a run has nothing else is the
+brief of that market.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from html import escape
+from itertools import chain
+from operator import add
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from matplotlib import dates
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from analysis import data
+from analysis.evidence import claims, listed
+from analysis.exhibits.answers import TIER_NAMES, finding, label
+from analysis.exhibits.blocks import Block, Label, box, figure, say, table
+from analysis.exhibits.charts import chart, terms_axis
+from analysis.exhibits.curves import lines
+from analysis.exhibits.style import BAND, REST, WIDTH
+from analysis.numbers import MARKS, number, points, quantity
+from analysis.verdicts import (
+    CONTRADICTED,
+    NOT_SHOWN,
+    NOT_TESTABLE,
+    SUPPORTED,
+    Level,
+    Verdict,
+    Word,
+    apart,
+    best,
+    elsewhere,
+    party,
+    unjudged,
+)
+
+if TYPE_CHECKING:
+    from analysis.config import Event
+
+MOST = 7  # rows of the table
+NOTHING = Block("", "")
+BESIDE = 3.0  # inches, the width of a figure beside the answer
+
+
+@dataclass(frozen=True)
+class Saying:
+    """How a sentence says of one question that it is so: who did what; `did` is the participle too.
+
+    It may name the event's `own` sellers, its `home` platform and the places `there`, and of a verdict the `party` who
+    spoke, what was `claimed` and the `margin`.
+    """
+
+    who: str
+    did: str
+    do: str
+    what: str
+    denied: bool = False  # whether the claim is that it is not so
+    record: bool = False  # whether its word is of what is on record, which is so or not, and never probable
+
+
+SAYINGS = {
+    "growth_positive": Saying("{own} sellers' growth on {home}", "stayed", "stay", "positive"),
+    "growth_not_lower": Saying(
+        "the closures", "slowed", "slow", "{own} sellers' growth on {home} by more than {margin}", denied=True
+    ),
+    "C08 record": Saying("the closures", "hit", "hit", "big {own} brands", record=True),
+    "C08 market": Saying("the news", "cost", "cost", "the owner of Youkeshu market value"),
+    "more_presence_elsewhere": Saying("{own} merchants", "put", "put", "more money into {there}"),
+    "more_sales_elsewhere": Saying("closed merchants", "sold", "sell", "more on {there}"),
+    "C03": Saying("{party}'s count of {claimed}", "held", "hold", "up"),
+    "C06": Saying("the trade group's count of {claimed}", "held", "hold", "up"),
+}
+"""By question of the event's file, or by name of the reading where it is none of these."""
+TOPICS = {
+    "Growth": ("growth_positive",),
+    "Growth against what would have been": ("growth_not_lower",),
+    "The closed sellers": ("C08 record", "C08 market"),
+    "The shift and the counts": ("more_presence_elsewhere", "more_sales_elsewhere", "C03", "C06"),
+}
+HEADLINE = ("C08 record", "growth_not_lower")  # if neither gets a word, whatever else does
+ROWS = (
+    *("growth_positive", "growth_not_lower", "C08 record", "more_presence_elsewhere", "C03", "C06"),
+    *("more_sales_elsewhere", "share_unchanged"),
+)
+"""What goes into the table first, where there is more than it has room for."""
+SO, NOT_SO = "{who} {did} {what}", "{who} did not {do} {what}"
+FORMS: dict[tuple[Word, Level], tuple[str, str]] = {  # of what the claim says
+    (SUPPORTED, "high"): ("", SO),
+    (SUPPORTED, "moderate"): ("", "{who} probably {did} {what}"),
+    (SUPPORTED, "low"): ("", "{who} may have {did} {what}"),
+    (CONTRADICTED, "high"): ("", NOT_SO),
+    (CONTRADICTED, "moderate"): ("", "{who} probably did not {do} {what}"),
+    (CONTRADICTED, "low"): ("", "{who} may not have {did} {what}"),
+    **dict.fromkeys([(NOT_SHOWN, level) for level in ("high", "moderate", "low")], ("it cannot be told whether", SO)),
+    **dict.fromkeys(
+        [(NOT_TESTABLE, level) for level in ("high", "moderate", "low")], ("these data cannot test whether", SO)
+    ),
+}
+"""How a sentence begins, and its clause, by word and confidence."""
+RULE = (
+    "Each word follows from a rule that was fixed in advance. <em>Not shown</em> never means that there was no effect."
+)
+RECORD = {
+    SUPPORTED: "it is on record that",
+    CONTRADICTED: "the record denies that",
+    NOT_SHOWN: "it is not on record that",
+}
+
+
+# Sentences
+
+
+def question(verdict: Verdict, event: Event) -> str:
+    """Return what a verdict answers, as `SAYINGS` calls it."""
+    by_name = {" ".join(asked).strip(): name for name, asked in event.asked.items()}
+    return by_name.get(verdict.name, verdict.name)
+
+
+def clause(verdict: Verdict, event: Event, who: str = "") -> tuple[str, str]:
+    """Return how a sentence on a verdict begins, if with anything, and its clause, without numbers that were found.
+
+    `who` is a pronoun that stands for who did it.
+    """
+    saying, word = SAYINGS[question(verdict, event)], verdict.word
+    if saying.denied:
+        word = {SUPPORTED: CONTRADICTED, CONTRADICTED: SUPPORTED}.get(word, word)  # of what the saying says
+    begins, form = FORMS[word, verdict.confidence]
+    if saying.record and word in RECORD:
+        begins, form = RECORD[word], SO
+    named = {
+        "own": event.origin_name,
+        "home": event.platforms[event.home],
+        "there": " and ".join(event.platforms[code] for code in event.destinations),
+        "party": party(verdict.claimant),
+        "claimed": f"{quantity(verdict.claimed, verdict.unit)} {verdict.unit}",
+        "margin": "nothing" if verdict.margin is None else points(verdict.margin),
+    }
+    parts = {name: getattr(saying, name).format(**named) for name in ("who", "did", "do", "what")}
+    parts["who"] = who or parts["who"]
+    return begins, form.format(**parts)
+
+
+def sentence(found: Sequence[Verdict], event: Event) -> str:
+    """Say what was found of the questions of one topic; those that begin alike share their beginning.
+
+    What cannot be tested is left out where anything else of the topic can.
+    """
+    told = [one for one in found if one.word != NOT_TESTABLE] or found
+    parts: dict[tuple[str, str], list[str]] = {}
+    for one in told:
+        begins, text = clause(one, event)
+        sure = "" if one.word == NOT_TESTABLE else f"{one.confidence} confidence"
+        numbers = in_words(one) if one.low is not None or one.estimate is not None else ""
+        source = TIER_NAMES[one.tier] if one.tier not in ("facts", "listed") else ""
+        parts.setdefault((begins, "; ".join(filter(None, (source, sure)))), []).append(
+            f"{text} ({numbers})" if numbers else text
+        )
+    said = []
+    for (begins, sure), texts in parts.items():
+        again = f"{begins.rpartition(' ')[2]} " if begins else ""
+        listed = f" or {again}".join(filter(None, [f", {again}".join(texts[:-1]), texts[-1]]))
+        said.append(f"{begins} {listed}".strip() + (f" ({sure})" if sure else ""))
+    return _capital("; ".join(said).replace(") (", "; ")) + "."
+
+
+def headline(verdicts: Sequence[Verdict], event: Event) -> str:
+    """Answer the question of the brief, as the words of the best data allow."""
+    found = {question(one, event): one for one in best(verdicts)}
+    if not found:
+        return "No claim gets a word."
+    asked = [name for name in HEADLINE if name in found] or [name for name in SAYINGS if name in found][:1]
+    told, before = list[str](), ""
+    for name in asked:
+        same = SAYINGS[name].who == before
+        told.append(" ".join(filter(None, clause(found[name], event, "they" if same else ""))))
+        before = SAYINGS[name].who
+    return _capital("; ".join(told)) + "." if told else "What became of the claims that get a word stands below."
+
+
+def in_words(verdict: Verdict) -> str:
+    """Return what a verdict found, an open side in words, or a dash."""
+    found = finding(verdict).removesuffix(MARKS[verdict.provenance]).strip()
+    return re.sub(r"^(\S+) to ∞ (.+)", r"\1 \2 or more", re.sub(r"^\S∞ to (\S+) (.+)", r"\1 \2 or less", found))
+
+
+def _box(which: str, *paragraphs: str) -> str:
+    return f'<div class="{which}">{"".join(f"<p>{one}</p>" for one in paragraphs)}</div>'
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _link(verdict: Verdict, text: str) -> str:
+    return f'<a href="{escape(verdict.report or verdict.notebook)}.pdf">{escape(text)}</a>'
+
+
+# The page
+
+
+def brief(
+    verdicts: Sequence[Verdict], event: Event, *, failed: str = "", panel: str = "", beside: Block = NOTHING
+) -> Block:
+    """Return the headline and the answer: a sentence a topic, each with a link to its report.
+
+    `failed` names the reports that failed in the run; `panel` is what its panel is said to be, and what is doubtful
+    about it. Figures may stand `beside` the answer.
+    """
+    found = {question(one, event): one for one in best(verdicts)}
+    above, paragraphs = headline(verdicts, event), list[str]()
+    for topic, names in TOPICS.items():
+        if mine := [found[name] for name in names if name in found]:
+            paragraphs.append(f"<strong>{_link(mine[0], topic)}.</strong> {escape(sentence(mine, event))}")
+    if failed:
+        paragraphs.append(f"<strong>Missing, for they failed in this run:</strong> {escape(failed)}.")
+    if panel:
+        paragraphs.append(escape(panel))
+    if not found:
+        paragraphs.append(f"{escape(event.title)}: no report of this run gives a claim of it a word.")
+    answer = box("answer", *paragraphs) + _simulated(verdicts)
+    if beside.html:
+        answer = f'<div class="beside" style="display:flex"><div>{answer}</div><div>{beside.html}</div></div>'
+    return Block(_box("headline", f"<strong>{escape(above)}</strong>") + answer, above, beside.parts)
+
+
+def brief_table(verdicts: Sequence[Verdict], event: Event) -> Block:
+    """Return the table of what can be tested, at most `MOST` rows, and what is to be said beside it, in lines.
+
+    The word is that of the best data (:func:`analysis.verdicts.best`); where that is a panel, what public figures said
+    stands in brackets. What a panel that is not representative says of totals follows, without a word.
+    """
+    words = best(verdicts)
+    if simulated := not words and all(one.simulated for one in verdicts):
+        words = list(chain(*(told.values() for told in apart(verdicts).values())))
+    if not verdicts:
+        return say("No report of this run judges a claim: the event names none that these data could bear on.")
+    tested = [one for one in words if one.word != NOT_TESTABLE]
+    places = {name: place for place, name in enumerate(ROWS)}
+    first = sorted(tested, key=lambda one: places.get(question(one, event), len(places)))[:MOST]
+    shown, public = [one for one in tested if one in first], elsewhere(verdicts)
+    columns = {
+        "What was said, and by whom": [_claim(one) for one in shown],
+        "Verdict, and what was found": [_word(one, public.get(one.name, ())) for one in shown],
+        "Confidence, and why": [_why(one) for one in shown],
+        "What would settle it": [one.change.partition(":")[0].rstrip(".") + "." for one in shown],
+    }
+    tiers = {one.tier for one in shown}
+    known = " and ".join(name for tier, name in TIER_NAMES.items() if tier in tiers)
+    caption = (
+        f"{event.title}: what can be tested, with {known}. {shown[0].apart if shown and simulated else ''}".strip()
+    )
+    frame = pd.DataFrame(columns, dtype=object)  # text columns forget that labels are HTML
+    blocks = [table(frame, caption, provenance="simulated" if simulated else "real")] if shown else []
+    told = _beside(verdicts, words, shown, event)
+    below = [f"<strong>{escape(lead)}</strong> {escape(text)}" for lead, text in told] + ([RULE] if shown else [])
+    return reduce(add, [*blocks, Block(_box("small", *below), " ".join(chain(*told)))])
+
+
+def _claim(verdict: Verdict) -> Label:
+    who = "" if verdict.simulated else f" ({escape(party(verdict.claimant))})"  # it is no finding about them
+    return Label(_link(verdict, verdict.statement.rstrip(".")) + who)
+
+
+def _found(verdict: Verdict) -> str:
+    margin = "" if verdict.margin is None else f"; margin {points(verdict.margin)}"
+    return in_words(verdict) + margin
+
+
+def _reason(verdict: Verdict) -> tuple[str, str]:
+    """Return what its rule says of a finding, and what limits it, if anything is known to."""
+    rule, _, limits = verdict.why.partition(". ")
+    return rule.rstrip(".") + ".", limits
+
+
+def _word(verdict: Verdict, public: Sequence[Verdict]) -> Label:
+    told = "; ".join(f"{one.word.lower()}, {_found(one)}".removesuffix(", –") for one in public)
+    said = f" (Public figures said {told}.)" if told else ""
+    text = f"{_capital(_found(verdict))}. {_reason(verdict)[0]}{said}"
+    return Label(f"{label(verdict.word, simulated=verdict.simulated)} {escape(text)}")
+
+
+def _why(verdict: Verdict) -> str:
+    grade = f", method {verdict.grade}" if verdict.grade else ""
+    return f"{_capital(verdict.confidence)}{grade}. {_reason(verdict)[1]}".strip()
+
+
+def _beside(
+    verdicts: Sequence[Verdict], words: Sequence[Verdict], shown: Sequence[Verdict], event: Event
+) -> list[tuple[str, str]]:
+    """Return lines under the table, each after its lead; none that would be empty."""
+    more = [one for one in words if one.word != NOT_TESTABLE and one not in shown]
+    judged = " ".join(f"{one.statement} {one.word} ({in_words(one)}; {one.confidence} confidence)." for one in more)
+    untestable = [one for one in words if one.word == NOT_TESTABLE]
+    own = [(about, told) for about, told in apart(verdicts).items() if not next(iter(told.values())).simulated]
+    ledger = claims.readings(event=event).fillna({"reading": ""})
+    names = (ledger["claim_id"] + " " + ledger["reading"]).str.strip()
+    statements = dict(zip(names, ledger["statement"], strict=True))
+    statements = data.load("claims").set_index("claim_id")["claim"].to_dict() | statements  # some have no reading
+    absent = [statements[name] for name in unjudged(verdicts, event)]
+    under = {
+        "Judged too.": judged,
+        "Not testable with these data.": " ".join(one.statement for one in untestable),
+        **{about: " ".join(f"{one.statement} {_found(one)}." for one in told.values()) for about, told in own},
+        "Not judged in this run.": " ".join(absent) if words else "",
+    }
+    return [(lead, text) for lead, text in under.items() if text]
+
+
+def _simulated(verdicts: Sequence[Verdict]) -> str:
+    """Return the box that says what a simulated market is for; nothing in a run without one, or with nothing else."""
+    if all(one.simulated for one in verdicts):
+        return ""
+    made_up = {one.report or one.notebook: one for one in verdicts if one.simulated}
+    where = " and ".join(_link(one, re.findall("[0-9]+", name)[0]) for name, one in made_up.items())
+    text = "try the methods out where the truth is known, and give no claim its word."
+    return _box("framed", f"Simulated reports ({where}) {text}") if where else ""
+
+
+# Figures
+
+
+def listed_revenue(after: int, last: int, *, width: float = WIDTH, height: float = 2.9) -> Block:
+    """Return the figure of revenue of listed sellers, from the year before the last one without closures to `last`.
+
+    Its title says how many fell by the year `after`; `width` and `height` in inches.
+    """
+    before, closed = listed.base_year(), listed.closed_names()
+    indexed = listed.indexed(before, before - 1, last)
+    fell = {name: bool(value < 100) for name, value in indexed.loc[after].dropna().items()}
+    own, others = ([down for name, down in fell.items() if (name in closed) == mine] for mine in (True, False))
+    message = f"Revenue fell at {sum(own)} of {len(own)} closed sellers in {after}, "
+    message += f"and at {sum(others)} of {len(others)} others"
+    drawing = lines(
+        indexed,
+        strong=closed,
+        ylabel=f"revenue, {before} = 100",
+        reference=100,
+        log=True,
+        events={2021.0: "closures"},
+        height=height,
+    )
+    assert isinstance(drawing, Figure)
+    drawing.set_size_inches(width, height)
+    _titled(drawing, message)
+    ends = "; ".join(f"{name} {number(value, 0)}" for name, value in indexed.loc[after].dropna().items())
+    return figure(
+        drawing,
+        "Logarithmic. Dark: closure disclosed; gap: unpublished.",
+        f"{message}. Lines of yearly revenue from a common level; in {after}: {ends}.",
+    )
+
+
+def _titled(drawing: Figure, message: str) -> None:
+    """Write what a figure shows above all of it, since names may begin left of its plot."""
+    wide = int(16 * drawing.get_figwidth())  # letters of a line
+    drawing.suptitle(fill(message, wide), x=0.01, ha="left", fontsize=8.5, weight="bold")
+
+
+def pictures(event: Event, *, after: int, last: int) -> Block:
+    """Return revenue of listed sellers and, below it, what else happened in the months of the closures.
+
+    Both are on the public record of one event; of another nothing is returned.
+    """
+    if not event.on_record:
+        return Block("", "")
+    register = claims.threats()
+    rows = register[register["threat_id"].isin([*event.threats])]
+    closures = pd.Timestamp(event.waves[0]), pd.Timestamp(event.waves[-1]) + pd.DateOffset(months=2)
+    until = closures[1] - pd.Timedelta(days=1)
+    months = f"{closures[0]:%B} to {until:%B %Y}"
+    strip = figure(
+        what_else(rows.rename(columns={"short": "term"}), closures=closures),
+        f"Shaded: closures, {months}.",
+        f"The closures, {months}, fall together with: {'; '.join(rows['event'] + ', ' + rows['months'])}.",
+    )
+    return listed_revenue(after, last, width=BESIDE, height=1.6) + strip
+
+
+@chart
+def what_else(rows: pd.DataFrame, *, closures: tuple[pd.Timestamp, pd.Timestamp]) -> Figure:
+    """Draw a line a dated event, a dot where it is of one day, over the shaded months of the closures.
+
+    `rows` has `term`, `first` and `last` (dates).
+    """
+    drawing, axes = plt.subplots(figsize=(BESIDE, 1.5))
+    axes.axvspan(*closures, color=BAND, lw=0, zorder=0)
+    for place, row in zip(terms_axis(axes, rows["term"], size=6.5), rows.to_dict("records"), strict=True):
+        day = row["first"] == row["last"]
+        axes.plot(
+            [row["first"], row["last"]], [place, place], color=REST, lw=4, zorder=2, marker="o" if day else "", ms=5
+        )
+    axes.set_xlim(closures[0] - pd.DateOffset(months=5), closures[1] + pd.DateOffset(months=4))
+    _titled(drawing, "What else happened while accounts were closed")
+    axes.xaxis.set_major_locator(dates.MonthLocator(bymonth=(1, 5, 9)))
+    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
+    return drawing

@@ -1,0 +1,288 @@
+"""The brief: sentences that follow from the words of verdicts, seven claims at most, and nothing simulated."""
+
+import re
+from html import unescape
+from itertools import product
+
+import pytest
+from test_exhibits import EVENT, V2, Reader, bare, look, verdict
+
+from analysis import config, data
+from analysis.evidence import claims, listed
+from analysis.exhibits import brief
+from analysis.verdicts import CONFIDENCE, CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, TIERS, WORDS
+
+__all__ = ["look"]  # a fixture
+
+SIM = {"tier": "sim", "provenance": "simulated", "market": "mid_3k, seed 1", "report": "sim__05_growth_panel"}
+BARE = {"estimate": None, "low": None, "high": None}
+HEDGED = {"high": set(), "moderate": {"probably"}, "low": {"may have", "may not have"}}
+UNKNOWN = {NOT_SHOWN: "it cannot be told whether", NOT_TESTABLE: "these data cannot test whether"}
+
+
+def of(question, **changes):
+    """Return a verdict on a question of the event, or on a reading by its name."""
+    claim, reading = EVENT.asked.get(question) or question.partition(" ")[::2]
+    return verdict(**{"claim": claim, "reading": reading, "report": f"report_on_{claim}"} | changes)
+
+
+def text(block) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", block.html)).split())
+
+
+def rows(judged, event=EVENT):
+    return [
+        [cell[1] for cell in row] for row in Reader(brief.brief_table(judged, event).html.partition("</table>")[0]).rows
+    ]
+
+
+# Sentences
+
+
+@pytest.mark.parametrize(("question", "word", "level"), [*product(brief.SAYINGS, WORDS, CONFIDENCE)])
+def test_no_sentence_says_more_than_its_word(question, word, level):
+    saying, claimed = brief.SAYINGS[question], {"claimed": 3000.0, "unit": "accounts"}
+    for found in ({}, BARE, {"estimate": -3.0}):
+        one = of(question, word=word, confidence=level, **claimed | found)
+        told = brief.sentence([one], EVENT)
+        assert re.fullmatch(r"[A-Z0-9][^{}]*\.", told)
+        assert "no effect" not in told
+        assert not re.search(r"\b[CEV]\d", told)
+        assert (brief.in_words(one) in told) == (found != BARE)
+        assert (f"{level} confidence" in told) == (word != NOT_TESTABLE)
+        hedges = {hedge for hedge in ("probably", "may have", "may not have") if hedge in told}
+        if word in UNKNOWN and not (saying.record and word == NOT_SHOWN):
+            assert told.lower().startswith(UNKNOWN[word])
+            assert not hedges
+            assert " not " not in told.replace("cannot", "")
+        elif saying.record:
+            assert not hedges
+        else:
+            assert hedges <= HEDGED[level]
+            assert bool(hedges) == bool(HEDGED[level])
+            assert " not " in told or "cannot" in told or (word == SUPPORTED) != saying.denied
+            assert (" not " in told) == ((word == CONTRADICTED) != saying.denied)
+
+
+def test_what_a_sentence_says_of_each_word():
+    said = {
+        (SUPPORTED, "high"): "The closures did not slow Chinese sellers' growth on Amazon by more than 2 points",
+        (SUPPORTED, "low"): "The closures may not have slowed Chinese sellers' growth on Amazon by more than 2 points",
+        (
+            CONTRADICTED,
+            "moderate",
+        ): "The closures probably slowed Chinese sellers' growth on Amazon by more than 2 points",
+        (NOT_SHOWN, "low"): "It cannot be told whether the closures slowed Chinese sellers' growth on Amazon by more "
+        "than 2 points",
+    }
+    for (word, level), told in said.items():
+        found = f" (−16.1 to +2.8 percentage points; {level} confidence)."
+        assert brief.sentence([verdict(word=word, confidence=level)], EVENT) == told + found
+
+
+def test_sentences_that_begin_alike_share_their_beginning_and_what_cannot_be_tested_is_left_out():
+    counts = {"claimed": 3000.0, "unit": "accounts", **BARE, "word": NOT_SHOWN}
+    shift = of("more_presence_elsewhere", margin=None)
+    sold = of("more_sales_elsewhere", word=NOT_TESTABLE, **BARE)
+    theirs = [of("C03", **counts), of("C06", **counts)]
+    assert brief.sentence([shift, sold, *theirs], EVENT) == (
+        "It cannot be told whether Chinese merchants put more money into eBay and AliExpress (−16.1 to +2.8 percentage "
+        "points), whether Amazon's count of 3,000 accounts held up or whether the trade group's count of 3,000 "
+        "accounts held up (moderate confidence)."
+    )
+    assert brief.sentence([sold], EVENT) == (
+        "These data cannot test whether closed merchants sold more on eBay and AliExpress."
+    )
+
+
+def test_every_reading_of_the_event_that_can_be_tested_has_a_sentence_or_a_row():
+    ledger = claims.readings(EVENT.claims).fillna({"reading": ""}).query("kind != 'untestable'")
+    known = {brief.question(verdict(claim=row.claim_id, reading=row.reading), EVENT) for row in ledger.itertuples()}
+    assert {*brief.SAYINGS} <= known
+    assert {*brief.ROWS} <= known
+    assert {name for names in brief.TOPICS.values() for name in names} == {*brief.SAYINGS}
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_the_headline_changes_with_the_words(word):
+    record = of("C08 record", word=SUPPORTED, estimate=3.0, claimed=3.0, low=None, high=None, unit="brands on record")
+    told = brief.headline([record, verdict(word=word)], EVENT)
+    others = [brief.headline([record, verdict(word=other)], EVENT) for other in WORDS if other != word]
+    assert told not in others
+    assert told != brief.headline([record.model_copy(update={"word": word}), verdict(word=word)], EVENT) or (
+        word == SUPPORTED
+    )
+    assert brief.brief([record, verdict(word=word)], EVENT).text == told
+    assert not re.search(r"−|\+\d", told)
+
+
+def test_the_headline_of_the_record_is_this():
+    record = of("C08 record", word=SUPPORTED, estimate=3.0, claimed=3.0, low=None, high=None, unit="brands on record")
+    assert brief.headline([record, V2], EVENT) == (
+        "It is on record that the closures hit big Chinese brands; it cannot be told whether they slowed Chinese "
+        "sellers' growth on Amazon by more than 2 points."
+    )
+    assert brief.headline([], EVENT) == "No claim gets a word."
+    assert brief.headline([of("C12")], EVENT) == "What became of the claims that get a word stands below."
+
+
+@pytest.mark.parametrize("tier", [tier for tier in TIERS if tier != "sim"])
+def test_a_verdict_of_any_tier_makes_a_sentence_and_a_row(tier):
+    panel = {"panel": "abc"} if tier == "panel" else {}
+    one = verdict(tier=tier, word=SUPPORTED, **panel)
+    assert ("panel" in brief.sentence([one], EVENT)) == (tier == "panel")
+    table = brief.brief_table([one], EVENT)
+    assert brief.TIER_NAMES[tier] in table.text + text(table)
+
+
+@pytest.mark.parametrize(
+    ("changes", "written"),
+    [
+        ({"low": 7.25, "high": float("inf")}, "+7.3 per cent or more"),
+        ({"low": float("-inf"), "high": 7.25}, "+7.3 per cent or less"),
+        ({"low": -1.0, "high": 7.25}, "−1.0 to +7.3 per cent"),
+        ({"low": -1.0, "high": 7.25, "estimate": 3.0}, "+3.0 [−1.0 to +7.3] per cent"),
+        (BARE | {"claimed": 9.0}, "claimed +9.0 per cent"),
+        (BARE, "–"),
+    ],
+)
+def test_a_finding_has_its_open_side_in_words_and_no_mark(changes, written):
+    assert brief.in_words(verdict(unit="per cent", **changes)) == written
+
+
+# The page
+
+
+def test_each_topic_has_a_sentence_with_a_link_to_its_report():
+    judged = [of("growth_positive", word=SUPPORTED), verdict(report="05_growth_public"), of("C03", **BARE)]
+    page = brief.brief(judged, EVENT)
+    links = re.findall(r'<a href="([^"]+)">([^<]+)</a>', page.html)
+    assert links == [
+        ("report_on_C01.pdf", "Growth"),
+        ("05_growth_public.pdf", "Growth against what would have been"),
+        ("report_on_C03.pdf", "The shift and the counts"),
+    ]
+
+
+def test_the_page_names_the_reports_that_failed_and_what_nobody_judged_in_words():
+    judged = [verdict()]
+    told = text(brief.brief(judged, EVENT, failed="05_growth_public, panel__06_shift_panel"))
+    assert "Missing, for they failed in this run: 05_growth_public, panel__06_shift_panel." in told
+    assert "failed" not in text(brief.brief(judged, EVENT))
+    below = text(brief.brief_table(judged, EVENT))
+    assert "Not judged in this run. Growth of Chinese sellers on Amazon stayed positive." in below
+    assert not re.search(r"\bC\d\d\b", below)
+    others = EVENT.model_copy(update={"claims": {"C01": None, "C13": None}})
+    assert data.load("claims").set_index("claim_id")["claim"]["C13"] in text(brief.brief_table(judged, others))
+
+
+def test_the_table_has_seven_claims_at_most_and_the_rest_in_a_line():
+    judged = [of(name, statement=f"{name}.", margin=None) for name in reversed(brief.ROWS)]
+    judged += [of("C12", statement="Frozen.", margin=None), of("C02", statement="Unknown.", word=NOT_TESTABLE, **BARE)]
+    head, *body = rows(judged)
+    assert head[:2] == ["What was said, and by whom", "Verdict, and what was found"]
+    assert head[2:] == ["Confidence, and why", "What would settle it"]
+    shown = [row[0].removesuffix(". (Amazon)").removesuffix(" (Amazon)") for row in body]
+    assert set(shown) == set(brief.ROWS[: brief.MOST])
+    below = text(brief.brief_table(judged, EVENT))
+    assert "Judged too. share_unchanged. Not shown (−16.1 to +2.8 percentage points; moderate confidence)." in below
+    assert "Frozen." in below
+    assert "Not testable with these data. Unknown." in below
+    assert not any("Unknown" in row[0] for row in body)
+
+
+def test_a_row_has_claim_word_finding_confidence_and_what_would_settle_it():
+    one = verdict(why="The range holds both. No group is public.", change="A panel: supported if above.")
+    assert rows([one])[1] == [
+        "Growth was not lower than it would have been (Amazon)",
+        "Not shown −16.1 to +2.8 percentage points; margin 2 points. The range holds both.",
+        "Moderate. No group is public.",
+        "A panel.",
+    ]
+
+
+def test_a_panel_gives_the_word_and_public_figures_stand_in_brackets():
+    panel = verdict(tier="panel", word=SUPPORTED, low=-0.9, high=0.4, grade="usable with bounds", why="It lies above.")
+    (row,) = rows([V2, panel])[1:]
+    assert row[1] == (
+        "Supported −0.9 to +0.4 percentage points; margin 2 points. It lies above. (Public figures said not shown, "
+        "−16.1 to +2.8 percentage points; margin 2 points.)"
+    )
+    assert row[2] == "Moderate, method usable with bounds."
+    assert "did not slow" in brief.headline([V2, panel], EVENT)
+
+
+def test_what_a_panel_says_of_its_own_firms_follows_without_a_word():
+    aside = "In this panel of 9 firms, not representative:"
+    own = verdict(tier="panel", word=NOT_TESTABLE, aside=aside, low=-4.1, high=-2.2)
+    told = text(brief.brief_table([own, V2], EVENT))
+    assert f"{aside} {V2.statement} −4.1 to −2.2 percentage points; margin 2 points." in told
+    assert rows([own, V2])[1][1].startswith("Not shown −16.1 to +2.8")
+    assert brief.headline([own, V2], EVENT) == brief.headline([V2], EVENT)
+    alone = brief.brief_table([own], EVENT)
+    assert aside in text(alone)
+    assert "imulated" not in alone.html
+    assert "word " not in bare(alone)
+    assert brief.brief([own], EVENT).text == "No claim gets a word."
+
+
+def test_nothing_simulated_stands_on_the_page_but_what_it_is_for():
+    told = verdict(**SIM, word=CONTRADICTED, low=-4.1, high=-2.2)
+    page, table = (make([told, V2], EVENT) for make in (brief.brief, brief.brief_table))
+    assert table == brief.brief_table([V2], EVENT)
+    assert page.text == brief.brief([V2], EVENT).text
+    assert '<a href="sim__05_growth_panel.pdf">05</a>' in page.html
+    assert "Simulated reports" not in brief.brief([V2], EVENT).html
+    assert "4.1" not in page.html + table.html
+
+
+def test_a_brief_of_simulated_verdicts_alone_gives_no_claim_a_word_and_names_nobody():
+    told = verdict(**SIM, word=CONTRADICTED)
+    table = brief.brief_table([told], EVENT)
+    assert "<caption>Simulated – " in table.html
+    assert "If the market were as simulated (mid_3k, seed 1), then:</caption>" in table.html
+    assert '<span class="word simulated">' in bare(table)
+    assert "Amazon (" not in table.html.replace(EVENT.title, "")
+    assert "(Amazon" not in table.html
+    assert brief.brief([told], EVENT).text == "No claim gets a word."
+    assert EVENT.title in unescape(brief.brief([told], EVENT).html)
+
+
+def test_a_page_without_verdicts_says_so():
+    assert brief.brief([], EVENT).text == "No claim gets a word."
+    assert "No report of this run judges a claim" in brief.brief_table([], EVENT).text
+
+
+# Figures
+
+
+def test_the_pictures_are_of_the_event_on_record_and_name_what_else_happened():
+    both = brief.pictures(EVENT, after=2021, last=2023)
+    assert both.html.count("<figure") == 2
+    strip = unescape(both.html)
+    for row in claims.threats().itertuples():
+        assert row.event in strip
+    assert "Shaded: closures, May to September 2021." in strip
+    other = EVENT.model_copy(update={"title": "Another"})
+    assert brief.pictures(other, after=2021, last=2023).html == ""
+    few = EVENT.model_copy(update={"threats": {"T07": None}})
+    assert (
+        claims.threats().set_index("threat_id")["event"]["T08"] not in brief.pictures(few, after=2021, last=2023).html
+    )
+    beside = brief.brief([V2], EVENT, beside=both)
+    assert 'class="beside"' in beside.html
+    assert beside.parts == both.parts
+
+
+def test_the_title_of_the_revenue_figure_counts_what_fell(monkeypatch):
+    assert (
+        "Revenue fell at 2 of 2 closed sellers in 2021, and at 0 of 6 others" in brief.listed_revenue(2021, 2023).html
+    )
+    real = listed.indexed
+    monkeypatch.setattr(listed, "indexed", lambda *years: real(*years).assign(Anker=90.0))
+    assert "and at 1 of 6 others" in brief.listed_revenue(2021, 2023).html
+
+
+def test_every_threat_of_the_register_is_short_enough_for_the_strip():
+    assert data.load("threats")["short"].str.len().max() <= 34
+    assert config.read_event("amazon_2021").threats
