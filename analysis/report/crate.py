@@ -29,27 +29,24 @@ FORMATS = {
 }
 
 
-def write(folder: Path, manifest: Mapping[str, Any], others: Mapping[str, str]) -> list[Path]:
-    """Write both files of a release into a folder and return them.
-
-    Parameters
-    ----------
-    folder : Path
-    manifest : mapping
-        As published.
-    others : mapping of str to str
-        What each file of the release is that belongs to no report, by its name.
-    """
-    files = [folder / CITATION, folder / METADATA]
-    text = (ROOT / CITATION).read_text(encoding="utf-8")
+def cite(folder: Path, manifest: Mapping[str, Any]) -> Path:
+    """Write how a release is cited: as the project, with its date and the commit that made it; return the file."""
+    file, text = folder / CITATION, (ROOT / CITATION).read_text(encoding="utf-8")
     commit = f'commit: "{manifest["commit"]}"\n' if manifest["commit"] else ""
-    files[0].write_text(f"{text}date-released: {manifest['as_of']}\n{commit}", encoding="utf-8")
-    write_json(files[1], _described(YAML(typ="safe").load(text), manifest, others))
-    return files
+    file.write_text(f"{text}date-released: {manifest['as_of']}\n{commit}", encoding="utf-8")
+    return file
+
+
+def describe(folder: Path, manifest: Mapping[str, Any], others: Mapping[str, str]) -> Path:
+    """Write what the files of a release are and return the file; `others` belong to no report, by name what they are.
+
+    It is an RO-Crate: the release, its files, and that each report was made by running its notebook.
+    """
+    write_json(folder / METADATA, _described(YAML(typ="safe").load(ROOT / CITATION), manifest, others))
+    return folder / METADATA
 
 
 def _described(cited: Mapping[str, Any], manifest: Mapping[str, Any], others: Mapping[str, str]) -> dict[str, Any]:
-    """Return an RO-Crate: the release, its files, and that each report was made by running its notebook."""
     license_, maker = f"https://spdx.org/licenses/{cited['license']}", "#authors"
     parts = [_file(name, what) for name, what in others.items()]
     runs = []

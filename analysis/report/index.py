@@ -12,17 +12,20 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape, unescape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pydantic import ValidationError
 
 from analysis import config, data
-from analysis.exhibits import answers
+from analysis.exhibits import answers, brief
 from analysis.report import crate
 from analysis.report.pdf import AUTHOR, SOURCES
 from analysis.report.schedule import number
 from analysis.verdicts import CONTRADICTED, NOT_TESTABLE, SUPPORTED, WORDS, Verdict, best, condition, party
+
+if TYPE_CHECKING:
+    from analysis.config import Event
 
 FILE = "index.html"
 RATINGS = {SUPPORTED: 5, CONTRADICTED: 1}
@@ -36,11 +39,12 @@ KINDS = {
     ".tables.tex": "tables (LaTeX)",
 }
 OTHERS = {
+    "annex.pdf": "Annex: what all reports were made of (PDF)",
     "verdicts.json": "All verdicts (JSON)",
     "manifest.json": "What each report was made of: parameters, versions, hashes (JSON)",
     crate.CITATION: "How to cite this release (CFF)",
 }
-"""What each file of a release is that belongs to no report."""
+"""What each file of a release is that belongs to no report, where there is one."""
 SIMULATED = (
     "<p>What our methods would find in a market whose truth is known. Nothing here is a finding about a real market, "
     "and nothing here gives a claim its word.</p>"
@@ -144,6 +148,7 @@ def write(
     Parameters
     ----------
     folder : Path
+        It holds the files that belong to no report already.
     manifest : mapping
         As published: date of knowledge, and an entry for each report.
     verdicts : mapping
@@ -153,7 +158,8 @@ def write(
     made, failed : collection of str
         Reports of the run that writes the page; those that were published before are unchanged.
     """
-    entries, as_of = manifest["reports"], manifest["as_of"]
+    entries, as_of, cited = manifest["reports"], manifest["as_of"], crate.cite(folder, manifest)
+    others = {name: what for name, what in OTHERS.items() if (folder / name).is_file()}
     cards = [
         Card.of(name, entry, notebooks[name], verdicts.get(name, ()), failed=name in failed)
         for name, entry in entries.items()
@@ -164,19 +170,20 @@ def write(
     events = [entry["parameters"]["event"] for entry in entries.values() if "event" in entry["parameters"]]
     event = config.read_event(events[0]) if events else None
     title = event.title if event else "Reports"
-    brief = next((card for card in cards if number(card.name) == "00"), None)
-    real = [card for card in cards if card is not brief and not card.market]
-    simulated = [card for card in cards if card is not brief and card.market]
+    first = next((card for card in cards if number(card.name) == "00"), None)
+    real = [card for card in cards if card is not first and not card.market]
+    simulated = [card for card in cards if card is not first and card.market]
 
-    answer = answers.brief(found, event).text if event else title
+    answer, told = (brief.headline(found, event), _sentences(spoken, event)) if event else (title, "")
     lead = [f'<p class="quiet">{escape(title)}. As of {escape(as_of)}.</p>', f"<h1>{escape(answer)}</h1>"]
-    if brief:
-        lead += [STAMP if brief.market else "", brief.picture]
-        lead.append(f'<p><a class="read" href="{_link(brief.files["PDF"])}">Read the brief (PDF)</a></p>')
+    lead += [STAMP if first and first.market else "", told]
+    if first:
+        lead.append(f'<p><a class="read" href="{_link(first.files["PDF"])}">Read the brief (PDF)</a></p>')
+        lead.append(first.picture)
     sections = {
         "reports": ("Reports", "", _cards(real, anchors)),
         "simulated": ("Simulated: methods on trial", SIMULATED, _cards(simulated, anchors)),
-        "release": ("This release", "", _release(manifest, made, failed)),
+        "release": ("This release", "", _release(manifest, made, failed, others)),
     }
     shown = {key: section for key, section in sections.items() if section[2]}
     nav = "".join(f'<li><a href="#{key}">{heading}</a></li>' for key, (heading, *_) in shown.items())
@@ -196,7 +203,7 @@ def write(
         f'<main id="main" tabindex="-1">\n{body}\n</main>\n<footer>{FOOT}</footer>\n</body>\n</html>\n',
         encoding="utf-8",
     )
-    return [folder / FILE, *crate.write(folder, manifest, {FILE: "The page of this release", **OTHERS})]
+    return [cited, folder / FILE, crate.describe(folder, manifest, {FILE: "The page of this release", **others})]
 
 
 def _read(notebook: Path) -> tuple[str, str]:
@@ -216,18 +223,30 @@ def _verdict(row: object) -> Verdict | None:
         return None
 
 
+def _sentences(spoken: Sequence[Verdict], event: Event) -> str:
+    """Return what the brief says on each topic, with a link to the report."""
+    known, items = {brief.question(verdict, event): verdict for verdict in spoken}, list[str]()
+    for topic, names in brief.TOPICS.items():
+        if mine := [known[name] for name in names if name in known]:
+            link = f'<a href="{_link(f"{mine[0].report}.pdf")}">{escape(topic)}</a>'
+            items.append(f"<li>{link}. {escape(brief.sentence(mine, event))}</li>")
+    return f'<ul class="answer">{"".join(items)}</ul>' if items else ""
+
+
 def _cards(cards: Sequence[Card], anchors: Mapping[Verdict, str]) -> str:
     return f'<ul class="cards">{"".join(card.html(anchors) for card in cards)}</ul>' if cards else ""
 
 
-def _release(manifest: Mapping[str, Any], made: Collection[str], failed: Collection[str]) -> str:
+def _release(
+    manifest: Mapping[str, Any], made: Collection[str], failed: Collection[str], others: Mapping[str, str]
+) -> str:
     kept = [name for name in manifest["reports"] if name not in made and name not in failed]
     told = {"Made in this run": f"{len(made)} of {len(manifest['reports'])} reports", "Unchanged": ", ".join(kept)}
     told["Failed in this run"] = ", ".join(sorted(failed))
     lines = [f"<dt>{what}</dt><dd>{escape(which)}</dd>" for what, which in told.items() if which]
     if manifest["panel_is"]:
         lines.append(f"<dt>Panel</dt><dd>{escape(manifest['panel_is'])}</dd>")
-    links = [f'<li><a href="{_link(name)}">{escape(what)}</a></li>' for name, what in OTHERS.items()]
+    links = [f'<li><a href="{_link(name)}">{escape(what)}</a></li>' for name, what in others.items()]
     return f'<dl>{"".join(lines)}</dl><ul class="files">{"".join(links)}</ul>'
 
 
