@@ -37,11 +37,11 @@ def assert_stamped(folder: Path, name: str, market: str) -> None:
 
 
 def assert_unstamped(folder: Path, name: str) -> None:
-    """Look through those of a report of the real market; the brief may quote a simulated one in its own column."""
+    """Look through those of a report of the real market."""
     assert not name.startswith("sim__")
     for text in pages(folder / f"{name}.pdf"):
         assert not any(stamp in text for stamp in STAMPS)
-        assert "If the market were as simulated" not in text or name.startswith("00_")
+        assert "If the market were as simulated" not in text
     for svg, alt in images(folder / f"{name}.ipynb"):
         assert 'id="simulated' not in svg
         assert "imulated" not in alt

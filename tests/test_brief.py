@@ -60,7 +60,6 @@ def test_no_sentence_says_more_than_its_word(question, word, level):
         else:
             assert hedges <= HEDGED[level]
             assert bool(hedges) == bool(HEDGED[level])
-            assert " not " in told or "cannot" in told or (word == SUPPORTED) != saying.denied
             assert (" not " in told) == ((word == CONTRADICTED) != saying.denied)
 
 
@@ -89,6 +88,12 @@ def test_sentences_that_begin_alike_share_their_beginning_and_what_cannot_be_tes
         "It cannot be told whether Chinese merchants put more money into eBay and AliExpress (−16.1 to +2.8 percentage "
         "points), whether Amazon's count of 3,000 accounts held up or whether the trade group's count of 3,000 "
         "accounts held up (moderate confidence)."
+    )
+    sure = [shift.model_copy(update={"word": SUPPORTED}), sold.model_copy(update={"word": SUPPORTED})]
+    sure = [one.model_copy(update={"confidence": "moderate"} | BARE) for one in sure]
+    assert brief.sentence(sure, EVENT) == (
+        "Chinese merchants probably put more money into eBay and AliExpress; closed merchants probably sold more on "
+        "eBay and AliExpress (moderate confidence)."
     )
     assert brief.sentence([sold], EVENT) == (
         "These data cannot test whether closed merchants sold more on eBay and AliExpress."
@@ -244,6 +249,7 @@ def test_a_brief_of_simulated_verdicts_alone_gives_no_claim_a_word_and_names_nob
     assert '<span class="word simulated">' in bare(table)
     assert "Amazon (" not in table.html.replace(EVENT.title, "")
     assert "(Amazon" not in table.html
+    assert "Not judged" not in table.html
     assert brief.brief([told], EVENT).text == "No claim gets a word."
     assert EVENT.title in unescape(brief.brief([told], EVENT).html)
 

@@ -15,6 +15,7 @@ from pypdf import PdfReader
 from ruff import find_ruff_bin
 
 from analysis import config, data, verdicts
+from analysis.exhibits import brief as brief_of
 from analysis.numbers import quantity
 from analysis.provenance import ROOT
 from analysis.report import Exit, run, schedule
@@ -163,10 +164,25 @@ def test_every_number_of_a_verdict_stands_in_its_report_and_in_the_brief(publish
         assert row["claim"] in own
         for value in (row["estimate"], row["low"], row["high"], row["claimed"]):
             if value is not None:
-                assert quantity(float(value), row["unit"]) in own  # an open side is text in JSON
-                assert (
-                    quantity(float(value), row["unit"]) in brief or row["tier"] == "sim"
-                )  # of these the brief has the word
+                written = quantity(float(value), row["unit"])  # an open side is text in JSON
+                assert written in own
+                assert written in brief or row["tier"] == "sim" or "∞" in written  # the brief has "or more"
+
+
+def test_the_brief_answers_before_it_judges_and_has_no_codes(published):
+    brief, found = text(published / "00_executive_brief.pdf"), verdicts.read(published)
+    about = config.read_event("amazon_2021")
+    told = brief_of.headline(found, about).replace("'", "’")
+    assert brief.index(told) < brief.index("THE ANSWER") < brief.index("What was said, and by whom")
+    assert re.findall(r"\b(?:[CTV]\d+|E\d+[a-z]*|d\d)\b", brief) == []
+    assert "imulated" not in brief.replace("Simulated reports (05 and 06)", "")
+
+
+def test_links_of_the_brief_lead_to_reports_of_the_run(published):
+    (page,) = PdfReader(published / "00_executive_brief.pdf").pages
+    linked = {one.get_object()["/A"]["/URI"] for one in page["/Annots"]}
+    assert {"05_growth_public.pdf", "03_listed_sellers.pdf", "sim__05_growth_panel.pdf"} <= linked
+    assert {uri for uri in linked if not (published / uri).exists()} == set()
 
 
 def test_the_readme_says_what_the_reports_say(published):

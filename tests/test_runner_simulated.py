@@ -85,7 +85,7 @@ def feet(folder) -> dict[str, str]:
 def test_real_and_simulated_reports_say_which_they_are(desk):
     assert desk.run() == Exit.OK
     assert feet(desk.published) == {
-        "00_brief": "Real figures and estimates from them; in a column of its own ○ simulated: mid_3k, seed 1",
+        "00_brief": "Real figures and estimates from them",
         "03_listed": "Real figures and estimates from them",
         "sim__03_closed": "Simulated: mid_3k, seed 1, simulated",
     }
@@ -326,7 +326,7 @@ def test_a_simulated_panel_makes_simulated_reports_and_the_brief_tells_them_apar
     simulated = own_panel(panel(tmp_path / "own.csv", firm="SIM-"))
     assert desk.run(panel=simulated, out=tmp_path / "mine") == Exit.OK
     assert feet(tmp_path / "mine" / AS_OF) == {
-        "00_brief": "Real figures and estimates from them; in a column of its own ○ simulated: own.csv",
+        "00_brief": "Real figures and estimates from them",
         "03_listed": "Real figures and estimates from them",
         "sim__03_closed": "Simulated: own.csv, simulated",
     }

@@ -168,9 +168,10 @@ def sentence(found: Sequence[Verdict], event: Event) -> str:
         )
     said = []
     for (begins, sure), texts in parts.items():
-        again = f"{begins.rpartition(' ')[2]} " if begins else ""
-        listed = f" or {again}".join(filter(None, [f", {again}".join(texts[:-1]), texts[-1]]))
-        said.append(f"{begins} {listed}".strip() + (f" ({sure})" if sure else ""))
+        again = begins.rpartition(" ")[2]
+        but_last = f", {again} ".join(texts[:-1])
+        whole = f" or {again} ".join(filter(None, [but_last, texts[-1]])) if begins else "; ".join(texts)
+        said.append(f"{begins} {whole}".strip() + (f" ({sure})" if sure else ""))
     return _capital("; ".join(said).replace(") (", "; ")) + "."
 
 
@@ -256,10 +257,8 @@ def brief_table(verdicts: Sequence[Verdict], event: Event) -> Block:
         "What would settle it": [one.change.partition(":")[0].rstrip(".") + "." for one in shown],
     }
     tiers = {one.tier for one in shown}
-    known = " and ".join(name for tier, name in TIER_NAMES.items() if tier in tiers)
-    caption = (
-        f"{event.title}: what can be tested, with {known}. {shown[0].apart if shown and simulated else ''}".strip()
-    )
+    known = ", ".join(name for tier, name in TIER_NAMES.items() if tier in tiers)
+    caption = f"{event.title}: what can be tested ({known}). {shown[0].apart if shown and simulated else ''}".strip()
     frame = pd.DataFrame(columns, dtype=object)  # text columns forget that labels are HTML
     blocks = [table(frame, caption, provenance="simulated" if simulated else "real")] if shown else []
     told = _beside(verdicts, words, shown, event)
@@ -307,12 +306,12 @@ def _beside(
     names = (ledger["claim_id"] + " " + ledger["reading"]).str.strip()
     statements = dict(zip(names, ledger["statement"], strict=True))
     statements = data.load("claims").set_index("claim_id")["claim"].to_dict() | statements  # some have no reading
-    absent = [statements[name] for name in unjudged(verdicts, event)]
+    absent = [statements[name] for name in unjudged(verdicts, event)] if best(verdicts) else []
     under = {
         "Judged too.": judged,
         "Not testable with these data.": " ".join(one.statement for one in untestable),
         **{about: " ".join(f"{one.statement} {_found(one)}." for one in told.values()) for about, told in own},
-        "Not judged in this run.": " ".join(absent) if words else "",
+        "Not judged in this run.": " ".join(absent),
     }
     return [(lead, text) for lead, text in under.items() if text]
 
@@ -344,7 +343,7 @@ def listed_revenue(after: int, last: int, *, width: float = WIDTH, height: float
     drawing = lines(
         indexed,
         strong=closed,
-        ylabel=f"revenue, {before} = 100",
+        ylabel=f"{before} = 100, log scale",
         reference=100,
         log=True,
         events={2021.0: "closures"},
@@ -356,7 +355,7 @@ def listed_revenue(after: int, last: int, *, width: float = WIDTH, height: float
     ends = "; ".join(f"{name} {number(value, 0)}" for name, value in indexed.loc[after].dropna().items())
     return figure(
         drawing,
-        "Logarithmic. Dark: closure disclosed; gap: unpublished.",
+        "Dark: closure disclosed. Gap: no figure.",
         f"{message}. Lines of yearly revenue from a common level; in {after}: {ends}.",
     )
 
@@ -384,7 +383,7 @@ def pictures(event: Event, *, after: int, last: int) -> Block:
         f"Shaded: closures, {months}.",
         f"The closures, {months}, fall together with: {'; '.join(rows['event'] + ', ' + rows['months'])}.",
     )
-    return listed_revenue(after, last, width=BESIDE, height=1.6) + strip
+    return listed_revenue(after, last, width=BESIDE, height=1.8) + strip
 
 
 @chart

@@ -60,7 +60,7 @@ def footer(notebook: Path, found: list[Verdict], job: Job) -> str:
     ReportError
         If a verdict does not say that it is real, an estimate or simulated; or if real and simulated mix: verdicts of
         another market than the report, or numbers marked as simulated in a real report or as estimates of the real
-        market in a simulated one. In the brief what is simulated stands in a column of its own.
+        market in a simulated one. The brief reads simulated verdicts beside others, and shows none of them.
     """
     seen, markets = {one.get("provenance") for one in found}, {one.get("market", "") for one in found}
     if unknown := seen - {"real", "estimate", "simulated"}:
@@ -72,7 +72,7 @@ def footer(notebook: Path, found: list[Verdict], job: Job) -> str:
     if job.is_brief and not job.market:
         wrong = []
     mark = "estimated" if job.market else "simulated"
-    if (number := marks(notebook)[mark]) and not job.is_brief:
+    if number := marks(notebook)[mark]:
         wrong.append(f"numbers, {number} of them, are marked {mark} (style.use says as what)")
     if wrong:
         raise ReportError(
@@ -84,9 +84,7 @@ def footer(notebook: Path, found: list[Verdict], job: Job) -> str:
     if not seen:
         return "Figures as marked: ● real, ◐ estimate, ○ simulated"
     estimated = "estimate" in seen or marks(notebook)["estimated"]
-    real = "Real figures and estimates from them" if estimated else "Real figures"
-    apart = ", ".join(sorted(markets - {""}))
-    return f"{real}; in a column of its own ○ simulated: {apart}" if apart else real
+    return "Real figures and estimates from them" if estimated else "Real figures"
 
 
 def make_reproducible(file: Path, job: Job, staged: str) -> None:

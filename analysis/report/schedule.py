@@ -105,8 +105,8 @@ def on_panel(scheduled: list[Job], panel: Mapping[str, str], given: Iterable[str
 def named(jobs: list[Job], market: str, whole: list[Job]) -> list[Job]:
     """Return jobs of a run on a panel with the names that a simulated panel asks for.
 
-    The brief is of that market too where it has nothing else to tell; beside public figures it keeps its name, and what
-    is simulated stands in a column of its own.
+    The brief is of that market too where it has nothing else to tell; beside public figures it keeps its name, and
+    nothing of that market is on its page.
     """
     public = any(not job.name.startswith(PANEL) and not job.is_brief for job in whole)
     return [
