@@ -80,7 +80,7 @@ def publish_page(
         (folder / f"{name}.ipynb").write_text(json.dumps(notebook(title, alt)), encoding="utf-8")
         entries[name] = {"market": market if name == SIMULATED else "", "takeaway": dict.fromkeys(files, "hash")}
         entries[name]["parameters"] = {"as_of": AS_OF, "event": event}
-    manifest = {"as_of": AS_OF, "commit": "0" * 40, "panel_is": "", "reports": entries}
+    manifest = {"as_of": AS_OF, "commit": "0" * 40, "panel_is": "", "reports": entries, "versions": {"python": "3.11"}}
     publish.write_json(folder / "manifest.json", manifest)
     publish.write_json(folder / "verdicts.json", found)
     by_report = {name: [one for one in found if one["report"] == name] for name in entries}
@@ -375,6 +375,7 @@ def test_a_release_is_a_research_object_crate_that_lists_every_file(page, folder
     assert read.metadata["conformsTo"] == crate.SPECIFICATION
     runs = {run["instrument"].id: [one.id for one in run["result"]] for run in read.get_by_type("CreateAction")}
     assert runs.keys() == {f"{name}.ipynb" for name in (PUBLIC, SIMULATED, BRIEF)}
+    assert read.get(crate.PYTHON)["version"] == "3.11"
     assert f"{PUBLIC}.pdf" in runs[f"{PUBLIC}.ipynb"]
     for entity in read.data_entities:
         assert ("no finding about a real market" in entity["description"]) == entity.id.startswith(SIMULATED)

@@ -14,7 +14,7 @@ from analysis.report.publish import write_json
 
 CITATION, METADATA = "CITATION.cff", "ro-crate-metadata.json"
 SPECIFICATION = "https://w3id.org/ro/crate/1.2"
-PYTHON = {"@id": "https://www.python.org/", "@type": "ComputerLanguage", "name": "Python"}
+PYTHON = "https://www.python.org/"
 FORMATS = {
     ".cff": "application/yaml",
     ".csv": "text/csv",
@@ -54,7 +54,7 @@ def _described(cited: Mapping[str, Any], manifest: Mapping[str, Any], others: Ma
         of = f"Simulated ({entry['market']}), no finding about a real market: " if entry["market"] else ""
         results = [_file(path, f"{of}report {name}") for path in (f"{name}.pdf", *sorted(entry["takeaway"]))]
         notebook = _file(f"{name}.ipynb", f"{of}executed notebook of report {name}")
-        notebook |= {"@type": ["File", "SoftwareSourceCode"], "programmingLanguage": {"@id": PYTHON["@id"]}}
+        notebook |= {"@type": ["File", "SoftwareSourceCode"], "programmingLanguage": {"@id": PYTHON}}
         parts += [notebook, *results]
         made = {"instrument": _at(notebook), "result": [_at(one) for one in results]}
         runs.append({"@id": f"#{quote(name)}", "@type": "CreateAction", "name": f"Run of {name}", **made})
@@ -72,7 +72,9 @@ def _described(cited: Mapping[str, Any], manifest: Mapping[str, Any], others: Ma
         "description": "Licence of the release",
     }
     who = {"@id": maker, "@type": "Organization", "name": cited["authors"][0]["name"]}
-    return {"@context": f"{SPECIFICATION}/context", "@graph": [about, root, who, terms, PYTHON, *parts, *runs]}
+    python = {"@id": PYTHON, "@type": "ComputerLanguage", "name": "Python", "url": PYTHON}
+    python["version"] = manifest["versions"]["python"]
+    return {"@context": f"{SPECIFICATION}/context", "@graph": [about, root, who, terms, python, *parts, *runs]}
 
 
 def _file(path: str, what: str) -> dict[str, Any]:

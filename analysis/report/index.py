@@ -176,10 +176,10 @@ def write(
 
     answer, told = (brief.headline(found, event), _sentences(spoken, event)) if event else (title, "")
     lead = [f'<p class="quiet">{escape(title)}. As of {escape(as_of)}.</p>', f"<h1>{escape(answer)}</h1>"]
-    lead += [STAMP if first and first.market else "", told]
     if first:
-        lead.append(f'<p><a class="read" href="{_link(first.files["PDF"])}">Read the brief (PDF)</a></p>')
-        lead.append(first.picture)
+        told += f'<p><a class="read" href="{_link(first.files["PDF"])}">Read the brief (PDF)</a></p>'
+        lead.append(STAMP if first.market else "")
+    lead.append(f'<div class="lead"><div>{told}</div>{first.picture if first else ""}</div>')
     sections = {
         "reports": ("Reports", "", _cards(real, anchors)),
         "simulated": ("Simulated: methods on trial", SIMULATED, _cards(simulated, anchors)),
