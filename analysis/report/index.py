@@ -165,45 +165,49 @@ def write(
         for name, entry in entries.items()
     ]
     found = [verdict for card in cards for verdict in card.verdicts]
-    spoken = [verdict for verdict in best(found) if not verdict.simulated]
+    spoken = best(found)
     anchors = {verdict: re.sub(r"\s", "-", verdict.name) for verdict in spoken}
     events = [entry["parameters"]["event"] for entry in entries.values() if "event" in entry["parameters"]]
     event = config.read_event(events[0]) if events else None
     title = event.title if event else "Reports"
     first = next((card for card in cards if number(card.name) == "00"), None)
-    real = [card for card in cards if card is not first and not card.market]
-    simulated = [card for card in cards if card is not first and card.market]
+    reports = [card for card in cards if card is not first]
+    real = _cards([card for card in reports if not card.market], anchors)
+    simulated = _cards([card for card in reports if card.market], anchors)
 
     answer, told = (brief.headline(found, event), _sentences(spoken, event)) if event else (title, "")
-    lead = [f'<p class="quiet">{escape(title)}. As of {escape(as_of)}.</p>', f"<h1>{escape(answer)}</h1>"]
+    lead = f'<p class="quiet">{escape(title)}. As of {escape(as_of)}.</p><h1>{escape(answer)}</h1>'
     if first:
         told += f'<p><a class="read" href="{_link(first.files["PDF"])}">Read the brief (PDF)</a></p>'
-        lead.append(STAMP if first.market else "")
-    lead.append(f'<div class="lead"><div>{told}</div>{first.picture if first else ""}</div>')
-    sections = {
-        "reports": ("Reports", "", _cards(real, anchors)),
-        "simulated": ("Simulated: methods on trial", SIMULATED, _cards(simulated, anchors)),
-        "release": ("This release", "", _release(manifest, made, failed, others)),
+        lead += STAMP if first.market else ""
+    lead += f'<div class="lead"><div>{told}</div>{first.picture if first else ""}</div>'
+    parts = {
+        "Reports": real,
+        "Simulated: methods on trial": simulated and SIMULATED + simulated,
+        "This release": _release(manifest, made, failed, others),
     }
-    shown = {key: section for key, section in sections.items() if section[2]}
-    nav = "".join(f'<li><a href="#{key}">{heading}</a></li>' for key, (heading, *_) in shown.items())
-    body = "".join(
-        f'<section aria-labelledby="{key}"><h2 id="{key}">{heading}</h2>{before}{content}</section>'
-        for key, (heading, before, content) in shown.items()
-    )
-    head = f"<title>{escape(answer)} – {escape(title)}</title>" if event else f"<title>{escape(title)}</title>"
-    (folder / FILE).write_text(
+    shown = {heading: content for heading, content in parts.items() if content}
+    page = _page(f"{answer} – {title}" if event else title, lead, shown, reviews(anchors, as_of))
+    (folder / FILE).write_text(page, encoding="utf-8")
+    return [cited, folder / FILE, crate.describe(folder, manifest, {FILE: "The page of this release", **others})]
+
+
+def _page(title: str, lead: str, parts: Mapping[str, str], known: object) -> str:
+    """Return the page: what it opens with, each part under its heading, and what machines are told."""
+    nav, body = "", ""
+    for place, (heading, content) in enumerate(parts.items(), start=1):
+        nav += f'<li><a href="#part-{place}">{heading}</a></li>'
+        body += f'<section aria-labelledby="part-{place}"><h2 id="part-{place}">{heading}</h2>{content}</section>'
+    return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="color-scheme" content="light dark">\n{head}\n'
+        f'<meta name="color-scheme" content="light dark">\n<title>{escape(title)}</title>\n'
         f"<style>\n{(SOURCES / 'index.css').read_text(encoding='utf-8')}</style>\n"
-        f'<script type="application/ld+json">{_safe(reviews(anchors, as_of))}</script>\n</head>\n<body>\n'
+        f'<script type="application/ld+json">{_safe(known)}</script>\n</head>\n<body>\n'
         '<a class="skip" href="#main">Skip to the reports</a>\n'
-        f'<header>{"".join(lead)}<nav aria-label="On this page"><ul>{nav}</ul></nav></header>\n'
-        f'<main id="main" tabindex="-1">\n{body}\n</main>\n<footer>{FOOT}</footer>\n</body>\n</html>\n',
-        encoding="utf-8",
+        f'<header>{lead}<nav aria-label="On this page"><ul>{nav}</ul></nav></header>\n'
+        f'<main id="main" tabindex="-1">\n{body}\n</main>\n<footer>{FOOT}</footer>\n</body>\n</html>\n'
     )
-    return [cited, folder / FILE, crate.describe(folder, manifest, {FILE: "The page of this release", **others})]
 
 
 def _read(notebook: Path) -> tuple[str, str]:
