@@ -17,6 +17,7 @@ INPUTS = (
     "reports/*.lua",
     "reports/*.typ",
     "reports/*.mplstyle",
+    "reports/*.css",
     "reports/fonts",
     "reports/schedule.yml",
 )

@@ -48,11 +48,13 @@ def no_kernels(monkeypatch):
 
 # What a run leaves
 
+OF_THE_RELEASE = ["CITATION.cff", "annex.pdf", "index.html", "manifest.json", "ro-crate-metadata.json", "verdicts.json"]
+
 
 def test_a_run_publishes_each_report_its_notebook_the_verdicts_and_the_manifest(finished):
     names = ["00_brief", "01_first", "02_second"]
     files = [f"{name}.{kind}" for name in names for kind in ("ipynb", "pdf")]
-    assert sorted(os.listdir(finished.published)) == [*files, "annex.pdf", "manifest.json", "verdicts.json"]
+    assert sorted(os.listdir(finished.published)) == sorted([*files, *OF_THE_RELEASE])
     assert os.readlink(finished.reports / "latest") == AS_OF
     assert finished.is_clear()
 
@@ -140,13 +142,8 @@ def test_a_run_can_publish_elsewhere(desk, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     before = desk.bytes()
     assert desk.run("02", out=Path("elsewhere")) == Exit.OK
-    assert sorted(os.listdir(tmp_path / "elsewhere" / "latest")) == [
-        "02_second.ipynb",
-        "02_second.pdf",
-        "annex.pdf",
-        "manifest.json",
-        "verdicts.json",
-    ]
+    files = ["02_second.ipynb", "02_second.pdf", *OF_THE_RELEASE]
+    assert sorted(os.listdir(tmp_path / "elsewhere" / "latest")) == sorted(files)
     assert desk.bytes() == before
 
 
@@ -268,6 +265,7 @@ def test_a_changed_parameter_runs_its_report_and_the_brief_again(desk, capsys):
     assert lines == [["01_first", "published"], ["02_second", "unchanged"], ["00_brief", "published"]]
     verdicts = json.loads((desk.published / "verdicts.json").read_text())
     assert [verdict["estimate"] for verdict in verdicts] == [5, 3]
+    assert "<dt>Unchanged</dt><dd>02_second</dd>" in (desk.published / "index.html").read_text()
     assert '\\"estimate\\": 5' in (desk.published / "00_brief.ipynb").read_text()
 
 
@@ -431,6 +429,9 @@ def test_a_failing_cell_spares_the_other_reports_and_the_brief_which_names_it(de
     brief = (desk.published / "00_brief.ipynb").read_text()
     assert "failed: 01_first (its verdicts are of an earlier run of this day)" in brief
     assert "01_first.json" in brief
+    page = (desk.published / "index.html").read_text()
+    assert "<dt>Failed in this run</dt><dd>01_first</dd>" in page
+    assert page.count("It failed in this run") == 1
 
     kept = (desk.reports / "failed" / "01_first.ipynb").read_text()
     assert "so far" in kept
@@ -444,6 +445,7 @@ def test_a_failing_cell_spares_the_other_reports_and_the_brief_which_names_it(de
     desk.write("01_first", WRITE_VERDICTS)
     assert desk.run() == Exit.OK
     assert desk.manifest()["reports"]["00_brief"]["parameters"]["failed"] == ""
+    assert "ailed in this run" not in (desk.published / "index.html").read_text()
 
 
 @pytest.mark.parametrize("broken", [["01_first"], ["01_first", "02_second"]])

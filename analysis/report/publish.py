@@ -21,7 +21,7 @@ from analysis.report.pdf import marks
 from analysis.report.schedule import Job
 
 PACKAGE = Path(__file__).resolve().parent.parent
-LAYOUT = ("*.lua", "*.typ", "*.mplstyle", "fonts/*.otf")
+LAYOUT = ("*.lua", "*.typ", "*.mplstyle", "*.css", "fonts/*.otf")
 _STAGE, _RELEASE = ".run-", ".release-"
 
 Verdict = dict[str, Any]
@@ -110,6 +110,23 @@ def make_reproducible(file: Path, job: Job, staged: str) -> None:
         old, new = (json.dumps(name, ensure_ascii=False)[1:-1] for name in (spelling, default))
         text = text.replace(old, new)
     file.write_text(text, encoding="utf-8")
+
+
+def open_with_answer(file: Path) -> None:
+    """Fold the code of an executed notebook, and let what its first cell tagged `answer` shows follow the title."""
+    notebook = json.loads(file.read_bytes())
+    cells, shown = notebook["cells"], list[str]()
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            cell["metadata"]["jupyter"] = {"source_hidden": True}
+            if "answer" in cell["metadata"].get("tags", []):
+                shown += ["".join(output.get("data", {}).get("text/html", "")) for output in cell["outputs"]]
+    if answer := next(filter(None, shown), ""):
+        named = {"id": "answer-first"} if "id" in cells[0] else {}
+        answer = answer.replace("$", "<span>&#36;</span>")  # a pair of them would be read as a formula
+        source = f"{answer}\n\n*As published. The cells that lead to it follow, their code folded.*"
+        cells.insert(1, {"cell_type": "markdown", **named, "metadata": {}, "source": source})
+    file.write_text(json.dumps(notebook, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 # What a report is made of

@@ -246,6 +246,7 @@ def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -
         simulated = bool(job.market)
         pdf.render(notebook, page, as_of=run.as_of, footer=footer, simulated=simulated, beside=run.beside)
         taken = takeaway.write(notebook, job)
+        publish.open_with_answer(notebook)
     except (ReportError, pdf.PdfError, OSError) as error:
         if isinstance(error, ReportError):
             failure = error
@@ -338,6 +339,8 @@ def _execute(run: Run, job: Job, values: Mapping[str, Any], target: Path, positi
 
 def _publish(run: Run, scheduled: list[str], panel: str) -> None:
     """Publish what was made beside what still stands, and keep aside what failed."""
+    from analysis.report import index  # with pandas, which the command line does without
+
     stage, folder = run.stage, run.published.folder
     failed = folder.with_name("failed")
     for name in run.failures:
@@ -363,7 +366,9 @@ def _publish(run: Run, scheduled: list[str], panel: str) -> None:
         publish.write_json(manifest, content)
         files = chain(*(sorted((stage / name).glob(f"{name}.*")) for name in run.made))
         before = chain(*(run.published.entries.get(name, {}).get("takeaway", {}) for name in run.made))
-        publish.release(folder, [*files, verdicts, manifest, *stage.glob(ANNEX)], stage, gone=[*before, ANNEX])
+        notebooks = {name: (stage / name if name in run.made else folder) / f"{name}.ipynb" for name in run.entries}
+        whole = index.write(stage, content, run.verdicts, notebooks, made=run.made, failed=run.failures)
+        publish.release(folder, [*files, verdicts, manifest, *stage.glob(ANNEX), *whole], stage, gone=[*before, ANNEX])
         for name in run.made:
             (failed / f"{name}.ipynb").unlink(missing_ok=True)
     if not run.failures:

@@ -34,7 +34,7 @@ class Job:
     @property
     def number(self) -> str:
         """The two digits in its name."""
-        return self.name.removeprefix(SIMULATED).removeprefix(PANEL)[:2]
+        return number(self.name)
 
     @property
     def is_brief(self) -> bool:
@@ -45,6 +45,11 @@ class Job:
     def verdicts_parameter(self) -> str:
         """Name of the parameter that says where verdicts are read or written."""
         return "verdict_folder" if self.is_brief else "verdict_file"
+
+
+def number(name: str) -> str:
+    """Return the two digits in the name of a report."""
+    return name.removeprefix(SIMULATED).removeprefix(PANEL)[:2]
 
 
 def own_panel(path: Path, map: Path | None = None, event: str = config.ON_RECORD) -> dict[str, str]:

@@ -1,0 +1,434 @@
+"""The page of a release: whoever opens it finds the answer and every file, and no text of others does harm."""
+
+import base64
+import json
+import os
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from itertools import pairwise
+from urllib.parse import unquote
+
+import jsonschema
+import nbformat
+import pytest
+from rocrate.rocrate import ROCrate
+from ruamel.yaml import YAML
+
+from analysis.config import read_event
+from analysis.provenance import ROOT
+from analysis.report import crate, index, publish
+from analysis.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, WORDS, Verdict
+
+AS_OF = "2026-11-25"
+HARM = '"><script>alert(1)</script><img src=x onerror=alert(2)>&amp; </p>\u2028'
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 2 1"/>'
+PUBLIC, PANEL, SIMULATED = "05_growth_public", "panel__05_growth_panel", "sim__05_growth_panel"
+BRIEF = "00_executive_brief"
+EMPTY = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta"}
+
+
+def verdict(word=SUPPORTED, **known):
+    given = {
+        "claim": "C01",
+        "reading": "V1",
+        "statement": "Growth stayed positive.",
+        "claimant": "Amazon (Cindy Tai)",
+        "confidence": "moderate",
+        "tier": "facts",
+        "provenance": "real",
+        "why": "Every reading is.",
+        "change": "Another reading.",
+        "as_of": AS_OF,
+        "notebook": PUBLIC,
+        "report": PUBLIC,
+        **known,
+    }
+    return Verdict(word=word, **given).model_dump(mode="json")
+
+
+def simulated(word=SUPPORTED, **known):
+    of = {"tier": "sim", "provenance": "simulated", "market": "mid_3k, seed 1", "report": SIMULATED}
+    return verdict(word, **of, **known)
+
+
+def notebook(title, alt=None):
+    shown = f'<img src="data:image/svg+xml;base64,{base64.b64encode(SVG).decode()}" alt="{alt}" style="width:100%">'
+    output = {"output_type": "display_data", "data": {"text/html": shown}, "metadata": {}}
+    cells = [{"cell_type": "markdown", "id": "a", "metadata": {}, "source": f"# 05 – {title}\n\nFor whom."}]
+    cells += [{"cell_type": "code", "id": "b", "metadata": {"tags": []}, "source": "1", "outputs": []}]
+    cells += [{"cell_type": "code", "id": "c", "metadata": {"tags": ["answer"]}, "source": "2", "outputs": [output]}]
+    for cell in cells[1:]:
+        cell["execution_count"] = 1
+    return {"cells": cells if alt else cells[:2], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+
+
+def publish_page(
+    folder, found, *, titles=(), market="mid_3k, seed 1", made=None, failed=(), alt="Growth rises.", event="amazon_2021"
+):
+    """Write a release of a brief, a report on public figures and a simulated one; return the page."""
+    folder.mkdir(exist_ok=True)
+    entries = {}
+    for name in (PUBLIC, SIMULATED, BRIEF):
+        files = [f"{name}.estimates.csv", f"{name}.estimates.parquet", f"{name}.tables.docx", f"{name}.tables.tex"]
+        files += [f"{name}.figures/figure-1.csv", f"{name}.figures/figure-1.svg"]
+        (folder / f"{name}.figures").mkdir(exist_ok=True)
+        for file in (f"{name}.pdf", *files):
+            (folder / file).write_bytes(SVG)
+        title = dict(titles).get(name, f"Title of {name}?")
+        (folder / f"{name}.ipynb").write_text(json.dumps(notebook(title, alt)), encoding="utf-8")
+        entries[name] = {"market": market if name == SIMULATED else "", "takeaway": dict.fromkeys(files, "hash")}
+        entries[name]["parameters"] = {"as_of": AS_OF, "event": event}
+    manifest = {"as_of": AS_OF, "commit": "0" * 40, "panel_is": "", "reports": entries, "versions": {"python": "3.11"}}
+    publish.write_json(folder / "manifest.json", manifest)
+    publish.write_json(folder / "verdicts.json", found)
+    by_report = {name: [one for one in found if one["report"] == name] for name in entries}
+    notebooks = {name: folder / f"{name}.ipynb" for name in entries}
+    index.write(folder, manifest, by_report, notebooks, made=[*entries] if made is None else made, failed=failed)
+    return Page((folder / "index.html").read_text(encoding="utf-8"))
+
+
+class Page(HTMLParser):
+    """Elements in their order, each with its attributes, its text and what it stands in."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.html, self.elements, self.open = text, [], []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        element = {"tag": tag, "text": "", "within": [one["tag"] for one in self.open], **dict(attrs)}
+        self.elements.append(element)
+        if tag not in EMPTY:
+            self.open.append(element)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop()["tag"] == tag
+
+    def handle_data(self, data):
+        for element in self.open:
+            element["text"] += data
+
+    def all(self, *tags):
+        return [element for element in self.elements if element["tag"] in tags]
+
+    def one(self, tag):
+        (element,) = self.all(tag)
+        return element
+
+    def cards(self):
+        return [element for element in self.all("li") if element.get("class", "").startswith("card")]
+
+    def reviews(self):
+        return json.loads(self.one("script")["text"])["@graph"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("release")
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    found = [verdict(), verdict(NOT_SHOWN, reading="V2"), verdict(NOT_TESTABLE, claim="C02", reading="")]
+    return publish_page(folder, [*found, simulated(NOT_SHOWN)])
+
+
+# What a reader finds
+
+
+def test_the_page_opens_with_the_answer_and_the_brief(page):
+    assert page.one("h1")["text"].startswith("It cannot be told whether the closures slowed Chinese sellers' growth")
+    sentences = [
+        element["text"] for element in page.all("li") if "header" in element["within"] and ". " in element["text"]
+    ]
+    assert sentences[0].startswith("Growth. Chinese sellers' growth on Amazon probably stayed positive")
+    assert len(sentences) == 2
+    brief = next(link for link in page.all("a") if link.get("href") == f"{BRIEF}.pdf")
+    assert "header" in brief["within"]
+    assert read_event("amazon_2021").title in page.one("header")["text"]
+    assert AS_OF in page.one("header")["text"]
+
+
+def test_each_report_has_a_card_with_its_question_its_words_its_figure_and_its_files(page):
+    real, made_up = page.cards()
+    assert real["text"].startswith(f"Title of {PUBLIC}?")
+    for said in (
+        "Supported (moderate confidence)",
+        "Not shown",
+        "Not testable with this data: 1",
+        "Amazon (Cindy Tai)",
+    ):
+        assert said in real["text"]
+    assert made_up["text"].startswith("Simulated")
+    links = {link["href"] for link in page.all("a")}
+    for name in (PUBLIC, SIMULATED):
+        files = ("pdf", "ipynb", "estimates.csv", "estimates.parquet", "tables.tex", "tables.docx")
+        assert {f"{name}.{kind}" for kind in files} <= links
+        assert f"{name}.figures/figure-1.svg" in {image["src"] for image in page.all("img")}
+
+
+def test_every_link_of_the_page_leads_to_a_file_of_the_release_or_a_place_on_the_page(page, folder):
+    places = [element["id"] for element in page.elements if "id" in element]
+    assert len(places) == len({*places})
+    links = [element.get("href") or element.get("src") for element in page.all("a", "img")]
+    assert len(links) > 20
+    for link in links:
+        assert link[1:] in places if link.startswith("#") else (folder / unquote(link)).is_file()
+
+
+def test_the_page_asks_for_nothing_elsewhere(page):
+    assert {element["tag"] for element in page.elements} & {
+        "link",
+        "iframe",
+        "object",
+        "base",
+        "form",
+        "video",
+    } == set()
+    (script,) = page.all("script")
+    assert script["type"] == "application/ld+json"
+    assert not re.search(r"url\(|@import|://", page.one("style")["text"])
+    assert not any("://" in (element.get("href") or element.get("src") or "") for element in page.elements)
+
+
+def test_nothing_simulated_stands_among_the_reports_or_beside_a_claim(page):
+    real, made_up = page.cards()
+    assert "simulated" not in real["class"] + real["text"].lower()
+    assert "If the market were as simulated (mid_3k, seed 1), then: 1 would be not shown" in made_up["text"]
+    assert "Amazon" not in made_up["text"]
+    assert "Growth stayed" not in made_up["text"]
+
+
+def test_without_simulated_reports_there_is_no_such_part(tmp_path):
+    page = publish_page(tmp_path, [verdict()], market="")
+    assert [heading["text"] for heading in page.all("h2")] == ["Reports", "This release"]
+    assert page.cards()
+    assert not [card for card in page.cards() if "simulated" in card["class"]]
+
+
+def test_what_failed_and_what_is_unchanged_is_said(tmp_path):
+    page = publish_page(tmp_path, [verdict()], made=[BRIEF], failed=[PUBLIC, "09_gone"])
+    real, made_up = page.cards()
+    assert "It failed in this run" in real["text"]
+    assert "failed" not in made_up["text"]
+    terms = [element["text"] for element in page.all("dt", "dd")]
+    told = dict(zip(terms[::2], terms[1::2], strict=True))
+    assert told == {
+        "Made in this run": "1 of 3 reports",
+        "Unchanged": SIMULATED,
+        "Failed in this run": f"{PUBLIC}, 09_gone",
+    }
+
+
+def test_verdicts_that_the_page_cannot_read_are_counted(tmp_path):
+    page = publish_page(tmp_path, [verdict(), {"claim": "c1", "report": PUBLIC}])
+    assert "Verdicts that only verdicts.json can show: 1." in page.cards()[0]["text"]
+
+
+def test_the_same_release_has_the_same_bytes(tmp_path):
+    names = [PUBLIC, SIMULATED, BRIEF]
+    one = publish_page(tmp_path, [verdict()], made=names)
+    files = {name: (tmp_path / name).read_bytes() for name in (index.FILE, crate.METADATA, crate.CITATION)}
+    assert publish_page(tmp_path, [verdict()], made=names[::-1]).html == one.html
+    assert files == {name: (tmp_path / name).read_bytes() for name in files}
+
+
+# Who reads it with other means
+
+
+def test_the_page_has_landmarks_a_heading_for_each_part_and_words_for_each_picture(page):
+    assert page.one("html")["lang"] == "en"
+    assert all(page.one(tag) for tag in ("header", "main", "footer", "title"))
+    assert page.one("nav")["aria-label"]
+    levels = [int(element["tag"][1]) for element in page.all("h1", "h2", "h3", "h4", "h5", "h6")]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    ids = {element.get("id") for element in page.all("h2")}
+    assert {section["aria-labelledby"] for section in page.all("section")} == ids
+    assert page.all("img")
+    assert {image["alt"] for image in page.all("img")} == {"Growth rises."}
+
+
+def test_the_first_link_skips_to_the_reports_and_links_of_one_name_are_told_apart(page):
+    skip, *others = page.all("a")
+    assert skip["href"] == f"#{page.one('main')['id']}"
+    names = {}
+    for link in others:
+        names.setdefault(link["text"], set()).add(link["href"])
+    assert {name for name, targets in names.items() if len(targets) > 1} == set()
+    assert all(names)
+
+
+def luminance(colour):
+    channels = [int(part, 16) / 255 for part in re.findall("..", "".join(c * (1 + (len(colour) == 3)) for c in colour))]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_text_has_contrast_in_light_dark_and_print():
+    style = (ROOT / "reports" / "index.css").read_text(encoding="utf-8")
+    looks = re.findall(r":root \{(.+?)\}", style, re.DOTALL)
+    assert len(looks) == 3
+    for look in looks:
+        colours = {name: luminance(code) for name, code in re.findall(r"--(\w+): #(\w+)", look)}
+        for ground in ("paper", "card"):
+            for name in ("ink", "quiet", "link", "simulated", "warning"):
+                light, dark = sorted((colours[ground], colours[name]), reverse=True)
+                assert (light + 0.05) / (dark + 0.05) >= 4.5, (name, ground, look)
+
+
+def test_axe_finds_nothing(page, folder):
+    axe, browser = os.environ.get("AXE_CORE"), shutil.which("chromium") or shutil.which("google-chrome")
+    if not (axe and browser):
+        pytest.skip("AXE_CORE must name axe.min.js of the npm package axe-core, and Chromium be installed")
+    run = "axe.run().then(found => document.title = 'axe ' + JSON.stringify(found.violations.map(one => one.id)))"
+    with open(axe, encoding="utf-8") as source:
+        scripts = f"<script>{source.read()}</script><script>addEventListener('load', () => {run})</script>"
+    (folder / "axe.html").write_text(page.html.replace("</body>", f"{scripts}</body>"), encoding="utf-8")
+    command = [browser, "--headless", "--no-sandbox", "--virtual-time-budget=60000", "--dump-dom"]
+    command.append((folder / "axe.html").as_uri())
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "<title>axe []</title>" in shown
+
+
+# What others wrote does no harm
+
+
+def test_titles_claims_and_markets_are_text_whatever_they_hold(tmp_path):
+    count = {"claim": "C03", "reading": "", "claimed": 3.0, "unit": "accounts"}
+    found = [verdict(statement=HARM, claimant=HARM, why=HARM, claim="C99"), simulated() | {"market": HARM}]
+    found.append(verdict(claimant=HARM, **count))
+    titles = {PUBLIC: HARM.replace("\u2028", ""), SIMULATED: HARM.replace("\u2028", "")}
+    page = publish_page(tmp_path, found, titles=titles, market=HARM, alt="&quot;&gt;&lt;script&gt;x&lt;/script&gt;")
+    harmless = publish_page(tmp_path / "other", [verdict(claim="C99"), simulated(), verdict(**count)])
+    tags = [[element["tag"] for element in each.elements] for each in (page, harmless)]
+    assert tags[0] == tags[1]
+    assert not [name for element in page.elements for name in element if name.startswith("on")]
+    assert HARM.partition("\u2028")[0] in page.cards()[0]["text"]
+    assert {image["alt"] for image in page.all("img")} == {'"><script>x</script>'}
+    assert HARM.partition(" ")[0] in page.one("header")["text"]
+    assert page.reviews()[-1]["claimReviewed"] == HARM
+
+
+def test_a_claim_cannot_end_the_script_that_holds_it(tmp_path):
+    page = publish_page(tmp_path, [verdict(statement="</script><b>", why="<!--<script>")])
+    (block,) = re.findall(r'<script type="application/ld\+json">(.*?)</script>', page.html, re.DOTALL)
+    assert not set("<>&\u2028\u2029") & set(block)
+    assert json.loads(block)["@graph"][0]["claimReviewed"] == "</script><b>"
+
+
+# What machines read
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_word_is_a_claim_review_with_a_number_only_where_it_says_true_or_false(tmp_path, word):
+    (review,) = publish_page(tmp_path, [verdict(word), simulated(CONTRADICTED)]).reviews()
+    rating = review["reviewRating"]
+    assert rating["alternateName"] == word
+    assert rating.get("ratingValue") == {SUPPORTED: 5, CONTRADICTED: 1}.get(word)
+    assert ("bestRating" in rating) == ("worstRating" in rating) == (word in (SUPPORTED, CONTRADICTED))
+    assert "moderate" in rating["ratingExplanation"]
+    claim = review["itemReviewed"]
+    assert claim["author"]["name"] == "Amazon"
+    assert claim["datePublished"] == "2021-09-17"
+    assert claim["appearance"]["url"].startswith("https://")
+    assert review["author"]["name"] == "market-impact-notebooks"
+    assert (review["@type"], claim["@type"], review["datePublished"]) == ("ClaimReview", "Claim", AS_OF)
+
+
+def test_each_review_is_at_its_place_on_the_page(page):
+    places = {element["id"]: element["text"] for element in page.all("li") if "id" in element}
+    reviews = page.reviews()
+    assert len(reviews) == len(places) == 3
+    for review in reviews:
+        assert review["claimReviewed"] in places[unquote(review["url"][1:])]
+
+
+def test_nothing_simulated_is_a_claim_review(tmp_path):
+    assert publish_page(tmp_path, [simulated()]).reviews() == []
+
+
+def test_the_best_data_give_a_reading_its_one_review(tmp_path):
+    panel = {"tier": "panel", "panel": "digest", "provenance": "estimate"}
+    reviews = publish_page(tmp_path, [verdict(NOT_SHOWN), verdict(CONTRADICTED, **panel)]).reviews()
+    assert [review["reviewRating"]["alternateName"] for review in reviews] == [CONTRADICTED]
+
+
+def test_what_a_panel_says_of_its_own_firms_alone_is_no_review(tmp_path):
+    page = publish_page(tmp_path, [verdict(NOT_SHOWN, aside="Of these firms alone:")])
+    assert page.reviews() == []
+    assert "Of these firms alone:" in page.cards()[0]["text"]
+    assert "confidence" not in page.cards()[0]["text"]
+
+
+def test_a_release_is_a_research_object_crate_that_lists_every_file(page, folder):
+    read = ROCrate(folder)
+    listed = {unquote(entity.id) for entity in read.data_entities}
+    there = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
+    assert listed == there - {crate.METADATA, "axe.html"}
+    assert read.root_dataset["datePublished"] == AS_OF
+    assert read.root_dataset["license"].id.endswith("/BSD-3-Clause")
+    assert read.metadata["conformsTo"] == crate.SPECIFICATION
+    runs = {run["instrument"].id: [one.id for one in run["result"]] for run in read.get_by_type("CreateAction")}
+    assert runs.keys() == {f"{name}.ipynb" for name in (PUBLIC, SIMULATED, BRIEF)}
+    assert read.get(crate.PYTHON)["version"] == "3.11"
+    assert f"{PUBLIC}.pdf" in runs[f"{PUBLIC}.ipynb"]
+    for entity in read.data_entities:
+        assert ("no finding about a real market" in entity["description"]) == entity.id.startswith(SIMULATED)
+
+
+def test_every_reference_in_the_crate_leads_to_an_entity(page, folder):
+    graph = json.loads((folder / crate.METADATA).read_text(encoding="utf-8"))["@graph"]
+    ids = [entity["@id"] for entity in graph]
+    assert len(ids) == len({*ids})
+    values = [value for entity in graph for value in entity.values()]
+    flat = [one for value in values for one in (value if isinstance(value, list) else [value])]
+    referred = {one["@id"] for one in flat if isinstance(one, dict)} - {crate.SPECIFICATION}
+    assert referred
+    assert referred <= {*ids}
+
+
+@pytest.mark.parametrize("commit", [None, "0" * 40, f"{'0' * 40} + local changes"])
+def test_the_citation_of_the_project_and_of_a_release_are_valid(tmp_path, commit):
+    schema = json.loads((ROOT / "tests" / "data" / "cff_1.2.0.schema.json").read_text(encoding="utf-8"))
+    release = crate.cite(tmp_path, {"as_of": AS_OF, "commit": commit})
+    both = [YAML(typ="safe").load(file) for file in (ROOT / crate.CITATION, release)]
+    for content in both:
+        jsonschema.Draft7Validator(schema).validate(json.loads(json.dumps(content, default=str)))
+    theirs, ours = both
+    assert str(ours["date-released"]) == AS_OF
+    assert ours.get("commit") == commit
+    assert theirs == {key: ours[key] for key in theirs}
+
+
+# Executed notebooks on screen
+
+
+def test_an_executed_notebook_opens_with_the_answer_its_code_folded(tmp_path):
+    file = tmp_path / "a.ipynb"
+    file.write_text(json.dumps(notebook("Title?", "What is seen, in sim-$.")), encoding="utf-8")
+    publish.open_with_answer(file)
+    cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
+    assert [cell["cell_type"] for cell in cells] == ["markdown", "markdown", "code", "code"]
+    assert "What is seen, in sim-<span>&#36;</span>." in cells[1]["source"]
+    assert [cell["metadata"].get("jupyter") for cell in cells[2:]] == [{"source_hidden": True}] * 2
+    assert cells[3]["metadata"]["tags"] == ["answer"]
+    nbformat.validate(nbformat.read(file, as_version=4))
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_a_notebook_without_an_answer_or_without_ids_is_folded_and_stays_valid(tmp_path, old):
+    content = notebook("Title?", "What is seen." if old else None)
+    if old:
+        content["nbformat_minor"] = 4
+        for cell in content["cells"]:
+            del cell["id"]
+    file = tmp_path / "a.ipynb"
+    file.write_text(json.dumps(content), encoding="utf-8")
+    publish.open_with_answer(file)
+    assert len(json.loads(file.read_text(encoding="utf-8"))["cells"]) == (4 if old else 2)
+    nbformat.validate(json.loads(file.read_text(encoding="utf-8")))
