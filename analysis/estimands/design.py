@@ -344,7 +344,7 @@ def _comparison(panel: Panel, design: Design, first: Floats, never_closed: Bools
         found = never_closed & (np.nan_to_num(exposure, nan=np.inf) < design.low)
         if not never_closed.any():
             raise DesignError(
-                "firms that were never closed were asked for; the panel holds closed firms only; bring others too"
+                "firms that were not closed were asked for; the panel holds closed firms only; bring others too"
             )
         if not found.any():
             lowest = np.fmin.reduce(exposure[never_closed], initial=np.inf)

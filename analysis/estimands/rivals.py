@@ -91,7 +91,7 @@ def incumbents(panel: Panel, design: Design, *, own_origin: bool = True) -> Bool
     if not firms.any():
         raise DesignError(
             f"spillovers on firms {'of' if own_origin else 'not of'} origin {design.origin} were asked for; none of "
-            f"{sample.never_closed.sum()} firms never closed is, and sold through the base months; ask for the others"
+            f"{sample.never_closed.sum()} firms not closed is, and sold through the base months; ask for the others"
         )
     return firms
 
