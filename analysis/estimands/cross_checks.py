@@ -156,7 +156,7 @@ def cross_checks(panel: Panel, design: Design, *, where: Where = "all") -> pd.Da
     months = f", from {imputed.details['months']}" if imputed.details else ""
     labels = {
         "ratio of sums": own,
-        "doubly robust, given platform share and age": adjusted,
+        "doubly robust, given share and age": adjusted,
         f"imputed{months}": imputed,
     }
     name = own.estimand or HEADLINE[where]
