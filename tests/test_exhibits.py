@@ -148,11 +148,11 @@ def test_a_truth_has_a_column_where_any_is_known(known, shown):
 def test_threats_are_those_that_the_event_names_and_none_of_the_register_in_a_simulated_market():
     register = claims.threats()
     shown = blocks.threats(register[register["threat_id"].isin(["T05", "T07"])])
-    assert [row[-1][1] for row in Reader(shown.html).rows[1:]] == ["T05", "T07"]
+    assert [row[0][1] for row in Reader(shown.html).rows[1:]] == ["T05", "T07"]
     assert blocks.threats(register.iloc[:0]).text == "The event names no threats."
     style.use("simulated", "a market")
     assert blocks.threats(register).html == ""
-    flood = pd.DataFrame([{"threat_id": "F1", "months": "June", "event": "Flood", "hits": "all", "threatens": "all"}])
+    flood = pd.DataFrame([{"threat_id": "F1", "months": "June", "event": "Flood", "hits": "all", "threatens": "E1"}])
     assert "Flood" in blocks.threats(flood).html  # which the event holds itself
 
 

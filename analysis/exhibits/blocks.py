@@ -287,7 +287,7 @@ def threats(rows: pd.DataFrame) -> Block:
         return Block("", "")
     if rows.empty:
         return note("The event names no threats.")
-    columns = {"months": "When", "event": "What", "hits": "Hits", "threatens": "Threatens", "threat_id": "Id"}
+    columns = {"threat_id": "Id", "months": "When", "event": "What", "hits": "Hits", "threatens": "Threatens"}
     return table(rows, "Threats of those months, by the event's own file.", columns=columns, provenance="real")
 
 
