@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 Where = Literal["all", "home"]
 HEADLINE: dict[Where, str] = {"all": "E1a", "home": "E1b"}
+AGAINST: dict[Comparison, str] = {
+    "low_exposure": "firms of little closed categories",
+    "spared_same_category": "firms not closed in the same category",
+    "not_yet_closed": "firms closed later",
+}
+"""Comparison groups in print."""
 
 GAP, HORIZON = 3, 12  # months without a sale anywhere that count as exit; months over which time alive is counted
 FEWEST_EXITS = 5  # clusters of closed firms that exit, below which their months alive have no error
@@ -329,7 +335,7 @@ def comparisons(panel: Panel, design: Design, truth: Truth | None = None, *, whe
         for name in get_args(Comparison):
             varied = replace(design, comparison=name, post_from=start, post_to=end)
             asked = effect_name(varied, where).removesuffix(", all")
-            words = (asked, f"against {name.replace('_', ' ')}")
+            words = (asked, f"against {AGAINST[name]}")
             row = answered({"simple": words}, "per cent", effect_on_closed, panel, varied, where=where)
             window = f"month {start}" if start == end else f"months {start} to {end}"
             parts.append(row.assign(comparison=name, window=window, truth=known.get(asked, np.nan)))
@@ -388,7 +394,7 @@ def a_year_early(panel: Panel, design: Design, firms: Bools) -> tuple[Panel, Des
 
 def year_before(panel: Panel, design: Design, *, where: Where = "all") -> pd.DataFrame:
     """Return :func:`placebo` as a row of :func:`analysis.estimands.catalogue.estimate_all`, or why there is none."""
-    words = ("placebo", f"{HEADLINE[where]}, a year early")
+    words = ("placebo", "closures dated a year early")
     return answered({"simple": words}, "per cent", placebo, panel, design, where=where)
 
 

@@ -89,6 +89,11 @@ def sentence_of(reason: str) -> str:
     return re.sub(r"(?<![\w–-])-(?=\d)", MINUS, reason).rstrip(".") + "."
 
 
+def taken_away(exhibit: Block) -> Block:
+    """Show nothing of an exhibit: its numbers go to the files beside a report, where its page has no room."""
+    return replace(exhibit, html="", text="")
+
+
 # Sentences
 
 

@@ -16,6 +16,8 @@ import pandas as pd
 from analysis import data
 from analysis.estimate import Estimate
 from analysis.exhibits.blocks import refused, rows_of
+from analysis.exhibits.style import LOOK
+from analysis.grades import USABLE
 from analysis.numbers import number, points, quantity, span
 from analysis.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, not_lower, unchanged
 
@@ -80,6 +82,31 @@ def by_direction(
     rest = known["term"][~(below | above)]
     told += [f"{unknown} {listing(rest, len(known), noun, every='any of')}"] if len(rest) else []
     return sentence("; ".join(told))
+
+
+def surely(row: Mapping[str, Any], who: str, *, fell: str, rose: str, passed: bool) -> str:
+    """Say whether something fell or rose, with confidence in words; nothing without an interval.
+
+    It "probably" did where the interval excludes zero, the method has the best grade and the checks are `passed`; it
+    "may have" where the interval alone speaks for it; and it cannot be told where the interval holds zero.
+
+    Parameters
+    ----------
+    row : mapping
+        `conf_low`, `conf_high` and `grade`.
+    who, fell, rose : str
+        Of whom it is said, in the plural, and what they did below and above zero, as after "have".
+    passed : bool
+        Whether the checks beside the estimate speak for it.
+    """
+    low, high = row["conf_low"], row["conf_high"]
+    if np.isnan([low, high]).any():
+        return ""
+    if low <= 0 <= high:
+        return f"Whether {who} {'would have' if LOOK.simulated else 'have'} {fell} or {rose} cannot be told."
+    sure = passed and row["grade"] == USABLE
+    real, simulated = ("have probably", "would probably have") if sure else ("may have", "might have")
+    return f"{sentence(who)} {simulated if LOOK.simulated else real} {fell if high < 0 else rose}."
 
 
 def in_numbers(rows: Any, unit: str, *, label: str = "term") -> str:
