@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Where = Literal["all", "home"]
 HEADLINE: dict[Where, str] = {"all": "E1a", "home": "E1b"}
 AGAINST: dict[Comparison, str] = {
-    "low_exposure": "firms of little closed categories",
+    "low_exposure": "firms of low exposure",
     "spared_same_category": "firms not closed in the same category",
     "not_yet_closed": "firms closed later",
 }
@@ -332,11 +332,11 @@ def comparisons(panel: Panel, design: Design, truth: Truth | None = None, *, whe
     parts = []
     for start, end in windows:
         known = truth.closed_by(start, end) if truth else {}
-        for name in get_args(Comparison):
+        for name, words in AGAINST.items():
             varied = replace(design, comparison=name, post_from=start, post_to=end)
             asked = effect_name(varied, where).removesuffix(", all")
-            words = (asked, f"against {AGAINST[name]}")
-            row = answered({"simple": words}, "per cent", effect_on_closed, panel, varied, where=where)
+            named = (asked, f"against {words}")
+            row = answered({"simple": named}, "per cent", effect_on_closed, panel, varied, where=where)
             window = f"month {start}" if start == end else f"months {start} to {end}"
             parts.append(row.assign(comparison=name, window=window, truth=known.get(asked, np.nan)))
     return pd.concat(parts, ignore_index=True)
