@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 Where = Literal["all", "home"]
 HEADLINE: dict[Where, str] = {"all": "E1a", "home": "E1b"}
 AGAINST: dict[Comparison, str] = {
-    "low_exposure": "firms of low exposure",
-    "spared_same_category": "firms not closed in the same category",
-    "not_yet_closed": "firms closed later",
+    "low_exposure": "against firms of low exposure",
+    "spared_same_category": "against firms not closed in the same category",
+    "not_yet_closed": "against firms closed later",
 }
-"""Comparison groups in print."""
+"""Comparisons in print."""
 
 GAP, HORIZON = 3, 12  # months without a sale anywhere that count as exit; months over which time alive is counted
 FEWEST_EXITS = 5  # clusters of closed firms that exit, below which their months alive have no error
@@ -332,11 +332,11 @@ def comparisons(panel: Panel, design: Design, truth: Truth | None = None, *, whe
     parts = []
     for start, end in windows:
         known = truth.closed_by(start, end) if truth else {}
-        for name, words in AGAINST.items():
+        for name in get_args(Comparison):
             varied = replace(design, comparison=name, post_from=start, post_to=end)
             asked = effect_name(varied, where).removesuffix(", all")
-            named = (asked, f"against {words}")
-            row = answered({"simple": named}, "per cent", effect_on_closed, panel, varied, where=where)
+            words = (asked, f"against {name.replace('_', ' ')}")
+            row = answered({"simple": words}, "per cent", effect_on_closed, panel, varied, where=where)
             window = f"month {start}" if start == end else f"months {start} to {end}"
             parts.append(row.assign(comparison=name, window=window, truth=known.get(asked, np.nan)))
     return pd.concat(parts, ignore_index=True)
@@ -394,7 +394,7 @@ def a_year_early(panel: Panel, design: Design, firms: Bools) -> tuple[Panel, Des
 
 def year_before(panel: Panel, design: Design, *, where: Where = "all") -> pd.DataFrame:
     """Return :func:`placebo` as a row of :func:`analysis.estimands.catalogue.estimate_all`, or why there is none."""
-    words = ("placebo", "closures dated a year early")
+    words = ("placebo", f"{HEADLINE[where]}, a year early")
     return answered({"simple": words}, "per cent", placebo, panel, design, where=where)
 
 
