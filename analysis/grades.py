@@ -10,8 +10,8 @@ import pandas as pd
 
 from analysis import data
 from analysis.market import plain
-from analysis.market.parameters import PRESETS
-from analysis.numbers import LONG, number, quantity
+from analysis.market.parameters import PRESETS, SIZES
+from analysis.numbers import number, quantity
 from analysis.testing import POWER
 
 USABLE, WITH_BOUNDS, DO_NOT_USE = "usable", "usable with bounds", "do not use"
@@ -41,8 +41,6 @@ PLAIN = tuple(name for name, made in plain.PRESETS.items() if made.lost)
 PATH = "E1a_path"
 ROUNDING = 1e-9  # a truth nearer to zero, in per cent or points, is zero: sums of sales cancel to some 1e-14
 
-SIZES = {"floor_3k": "small", "mid_3k": "medium", "ceiling_50k": "large"}
-"""Presets of the market by how much of the origin's sales is closed."""
 MOST_GROUPS = max(plain.PRESETS[name].closed_groups for name in PLAIN)
 MANY = tuple(name for name in PLAIN if plain.PRESETS[name].closed_groups == MOST_GROUPS)
 """Plain presets with about as many closed firms as the market has where closures are large."""
@@ -263,5 +261,5 @@ def evidence(table: pd.DataFrame) -> pd.DataFrame:
     found = wide.assign(least=mostly.idxmax(axis=1).where(mostly.any(axis=1), "none")).reindex([*QUESTIONS])
     alarms = table[table["preset"] == "null"].set_index("id")["rejection"]
     worst = table[table["markets"] >= FEWEST].groupby("id")["coverage"].min()
-    unit = rows.groupby("id")["unit"].first().replace(LONG | {"percentage points": "points"})
+    unit = rows.groupby("id")["unit"].first().replace({"percentage points": "points"})
     return found.assign(term=QUESTIONS, unit=unit, alarms=100 * alarms, worst=100 * worst).reset_index()
