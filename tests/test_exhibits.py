@@ -223,7 +223,6 @@ def test_the_answer_holds_claim_word_interval_unit_tier_confidence_and_date():
     text = re.sub(r"<[^>]+>", "", panel.html)
     for part in (
         "Amazon (Cindy Tai)",
-        "V2",
         "Growth was not lower than it would have been.",
         "Not shown",
         "−16.1 to +2.8 percentage points ◐ (identified set)",

@@ -117,11 +117,14 @@ def test_a_simulated_answer_is_a_condition_and_never_a_bare_word():
     assert told.claimant not in text
     assert "grade: usable" in text
     assert "tier: simulated" in text
-    assert panel.text == "C01 V2: If the market were as simulated (mid_3k, seed 1), then: Contradicted. So it is."
+    assert (
+        panel.text
+        == f"{told.statement} If the market were as simulated (mid_3k, seed 1), then: Contradicted. So it is."
+    )
     table = answers.verdict_table([told], "T.")
     head, row = Reader(table.html).rows
-    assert head[2][1] == "If the market were as simulated (mid_3k, seed 1), then"
-    assert (head[4][1], row[4][1]) == ("Grade", "usable")
+    assert head[1][1] == "If the market were as simulated (mid_3k, seed 1), then"
+    assert (head[3][1], row[3][1]) == ("Grade", "usable")
     assert '<span class="word simulated">' in bare(table)
     assert told.claimant not in table.html
 

@@ -124,8 +124,8 @@ def answer(
         interval, grade = "", ""  # a grade is of intervals
         sentence = f"No interval: {sentence_of(row['reason'])} {sentence}" if row.get("reason") else sentence
     if verdict:
-        who = verdict.name if verdict.simulated else f"{verdict.name}, {verdict.claimant}"
-        head = f"<em>{escape(who)}:</em> {escape(verdict.statement)}"
+        who = "" if verdict.simulated else f"<em>{escape(verdict.claimant)}:</em> "
+        head = f"{who}{escape(verdict.statement)}"
         lead = escape(verdict.apart)
         sentence = f"{verdict.why} {sentence}" if verdict.aside else sentence
         word = label(verdict.word, short=False, simulated=verdict.simulated)
@@ -134,7 +134,7 @@ def answer(
         grade = verdict.grade
         if found == "–" and verdict.tier in ESTIMATED:
             found = interval = confidence = ""  # there is nothing to be sure of
-        text = f"{verdict.name}: {verdict.said}. {sentence}"
+        text = f"{verdict.statement} {verdict.said}. {sentence}"
     else:
         lead, word = escape(condition(LOOK.market)) if LOOK.simulated else "", ""
         head, text = f"<em>{escape(title)}</em>", " ".join(filter(None, (f"{title}:", lead, found, sentence)))
@@ -158,12 +158,11 @@ def _taken(verdicts: Sequence[Verdict]) -> tuple[Part, ...]:
 
 
 def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
-    """Return the table of verdicts: claim, word, finding, grade if any, and why; or a line that there are none."""
+    """Return the table of verdicts: what was said, word, finding, grade if any, and why; or a line that none is."""
     if not verdicts:
         return note("The event names no claim that is to be judged here.")
     first = verdicts[0]
     columns = {
-        "Claim": [v.name for v in verdicts],
         "What was said": [v.statement if v.simulated else f"{v.statement} ({v.claimant})" for v in verdicts],
         first.apart.rstrip(":") if first.simulated else "Verdict": [
             label(v.word, simulated=v.simulated) for v in verdicts
