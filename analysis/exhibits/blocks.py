@@ -92,6 +92,11 @@ def sentence_of(reason: str) -> str:
     return re.sub(r"(?<![\w–-])-(?=\d)", MINUS, reason).rstrip(".") + "."
 
 
+def taken_away(exhibit: Block) -> Block:
+    """Show nothing of an exhibit: its numbers go to the files beside a report, where its page has no room."""
+    return replace(exhibit, html="", text="")
+
+
 # Sentences
 
 
@@ -111,15 +116,19 @@ def box(which: str, *paragraphs: str) -> str:
     return f'<div class="{which}" style="{BOX}">{"".join(f"<p>{one}</p>" for one in paragraphs)}</div>'
 
 
-def glossary(*names: str) -> Block:
+def glossary(*names: str, of: Mapping[str, str] | None = None) -> Block:
     """Return the entries of `docs/glossary.md` that a report names, a paragraph each; one without an entry is refused.
 
     Parameters
     ----------
     *names : str
         Words as they stand in bold there, such as ``"exposed"``.
+    of : mapping of str to str, optional
+        What another event has in place of the names there, such as that of the platform.
     """
     page = GLOSSARY.read_text(encoding="utf-8")
+    for name, other in (of or {}).items():
+        page = page.replace(name, other)
     known = {name: " ".join(said.split()) for name, said in ENTRY.findall(page)}
     if unknown := [name for name in names if name not in known]:
         asked = f"entries of {GLOSSARY.name} were asked for; it has none for {', '.join(unknown)}"
