@@ -170,7 +170,7 @@ def lost_sales(panel: Panel, design: Design) -> Estimate:
 def moved_there(panel: Panel, design: Design) -> Estimate:
     """Estimate what closed firms sold more on the destinations, in per cent of their home sales a year before.
 
-    These are known, and above zero, where the loss of :func:`displacement` may be neither, as in a year without closures.
+    These are known and above zero, also in a year without closures, where the loss of :func:`displacement` is neither.
 
     Raises
     ------
