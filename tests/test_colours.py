@@ -1,12 +1,15 @@
 """Colours of figures: read by everyone, in grey, by the colour-blind, and as text; and text that stays text."""
 
 import base64
+import io
 import re
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import pytest
+from fontTools.ttLib import TTFont
+from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.text import Text
 from test_exhibits_simulated import COUNTS, DATED, DAYS, FRAME, OWN, SERIES
@@ -143,3 +146,14 @@ def test_text_of_a_figure_is_text_in_its_picture_and_is_found_in_the_pdf(tmp_pat
     assert 'alt="Nothing moved. Two rows."' in block.html
     found = words(made(tmp_path, code(ANSWER, tags=("answer",)), code(block.html)))
     assert all(one in found for one in said)
+
+
+def test_a_figure_holds_the_font_of_its_own_letters_so_that_text_is_as_wide_in_any_browser():
+    style.use("real")
+    drawing, axes = plt.subplots()
+    axes.set_title("Fell by −3 ●", weight="bold")
+    svg = base64.b64decode(style.to_svg(drawing, simulated=False).partition(",")[2]).decode()
+    faces = dict(re.findall(r"font-weight:(\d+);src:url\(data:font/otf;base64,([^)]+)\)", svg))
+    assert [*faces] == ["400", "700"]
+    for face in faces.values():
+        assert set(map(ord, "Fell by −3 ●")) <= set(TTFont(io.BytesIO(base64.b64decode(face))).getBestCmap())

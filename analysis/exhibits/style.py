@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ PALETTE = dict.fromkeys(KINDS, ("#17375e", "#656e78", "#b9c1cb", "#dfe4e9"))
 PALETTE["simulated"] = ("#6a3d9a", "#7b7190", "#c6b8da", "#e7dff1")
 """C0 to C3 of a kind of numbers: apart in grey and for the colour-blind; the first two are read as text too."""
 SOURCES = Path(__file__).parents[2] / "reports"
+FAMILY, FONTS = "Noto Sans CJK SC", {400: "NotoSansCJKsc-Regular-subset.otf", 700: "NotoSansCJKsc-Bold-subset.otf"}
+ASCII = frozenset(map(chr, range(32, 127)))
 WIDTH = 6.4  # inches, the text width of the page
 
 
@@ -55,7 +58,8 @@ def use(provenance: str = "real", market: str = "", panel: str = "") -> None:
     provenance : {"real", "estimate", "simulated"}
         The kind of what is drawn. It is also the mark of tables and figures that name none.
     market : str
-        What was simulated, such as ``"mid_3k, seed 1"``, for boxes that say "If the market were as simulated (...)".
+        What was simulated, as :func:`analysis.market.parameters.market_named` calls it, for boxes that say "If the
+        market were as simulated (...)".
     panel : str
         What a panel that was brought is said to be, and what is doubtful about it, for page 1.
 
@@ -109,10 +113,33 @@ def to_svg(figure: Figure, *, simulated: bool) -> str:
     for axes in figure.axes if simulated else ():
         if axes.get_label() != "<colorbar>":  # it lies beside its plot, which has the stamp
             _stamp(axes)
-    buffer = io.BytesIO()
+    buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(figure)
-    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    drawn = buffer.getvalue()
+    faces = "".join(
+        _face(weight, frozenset(drawn) | ASCII)
+        for weight in FONTS
+        if weight == 400 or f"font-weight: {weight}" in drawn
+    )
+    drawn = drawn.replace("<defs>", f"<defs><style>{faces}</style>", 1)
+    return "data:image/svg+xml;base64," + base64.b64encode(drawn.encode()).decode("ascii")
+
+
+@lru_cache(maxsize=8)
+def _face(weight: int, letters: frozenset[str]) -> str:
+    """Return the font of a weight as CSS with some letters, so that text which stays text is as wide in any browser."""
+    from fontTools import subset
+
+    options = subset.Options(hinting=False, notdef_outline=True, layout_features=["kern"])
+    font = subset.load_font(str(SOURCES / "fonts" / FONTS[weight]), options)
+    subsetter = subset.Subsetter(options)
+    subsetter.populate(unicodes=map(ord, letters))
+    subsetter.subset(font)
+    file = io.BytesIO()
+    subset.save_font(font, file, options)
+    source = f"data:font/otf;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+    return f'@font-face{{font-family:"{FAMILY}";font-weight:{weight};src:url({source})}}'
 
 
 def _stamp(axes: Axes) -> None:
