@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis import config
 from analysis.evidence import claims, listed, shift, totals
-from analysis.households import checks, estimates
+from analysis.households import checks, estimates, twin
 from analysis.households.estimates import Households
 from analysis.numbers import number, percent_change, points, quantity, span
 from analysis.provenance import ROOT
@@ -60,8 +60,26 @@ def judged() -> dict[str, Verdict]:
         claims.judge("C08", "record", tier="listed", on_record=list(record.values()), **brands),
         claims.judge("C12", on_record=[listed.frozen_on_record("Youkeshu")[1]]),
         *claims.untestable("01_claims_and_context", config.read_event("amazon_2021").claims),
+        *of_households(),
     ]
     return {one.name: one for one in found}
+
+
+def of_households() -> list[Verdict]:
+    """Judge what purchases of households can be read for: the effect on growth, and the change of the share."""
+    asked, households = given("09_households"), Households.load()
+    sales, closed = float(totals.third_party_sales().values["2020"]), totals.closed_sales(asked.yuan_per_dollar)
+    share, common = (asked.share_low, asked.share_high), (asked.common_low, asked.common_high)
+    bounded = checks.bounded(households, closed[1] / (sales * share[0]))
+    own, spared = totals.growth_set(sales, share, closed, (0.0, 0.0), common), bounded["E3g_spared"]
+    basis = {"tier": "households", "provenance": "estimate"}
+    interval = own[0] + spared[0], own[1] + spared[1]
+    return [
+        claims.judge("C01", "V2", interval=interval, margin=asked.delta_pp, **twin.graded("E2a_bounded"), **basis),
+        claims.judge(
+            "C01", "V3", interval=bounded["V3"], margin=asked.delta_share_pp, **twin.graded("V3_bounded"), **basis
+        ),
+    ]
 
 
 def growth(found: Mapping[str, Verdict]) -> str:

@@ -95,5 +95,7 @@ def test_both_ways_make_a_report_as_of_the_same_day(tmp_path):
         where = out if way is runner.plain else out / runner.AS_OF
         assert (where / f"{REPORT}.pdf").read_bytes().startswith(b"%PDF")
         cells = json.loads((where / f"{REPORT}.ipynb").read_text())["cells"]
-        injected = ["".join(cell["source"]) for cell in cells if "injected-parameters" in cell["metadata"]["tags"]]
+        injected = [
+            "".join(cell["source"]) for cell in cells if "injected-parameters" in cell["metadata"].get("tags", [])
+        ]
         assert f'as_of = "{runner.AS_OF}"' in injected[0]

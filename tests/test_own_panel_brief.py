@@ -37,7 +37,7 @@ def test_reports_on_the_panel_stand_beside_those_on_public_figures(published):
     on_panel = {f"panel__{name}" for name in ("03_closed_firms", "04_spillovers", "05_growth_panel", "06_shift_panel")}
     public = {"01_claims_and_context", "02_market_reaction", "03_listed_sellers", "05_growth_public", "06_shift_public"}
     public |= {"09_households"}
-    assert names == on_panel | public | {"00_executive_brief"}
+    assert names == on_panel | public | {"00_executive_brief", "annex"}
     stamps.assert_told_apart(published)
 
 
