@@ -104,8 +104,8 @@ def test_beside_a_margin_the_last_row_is_what_counts(ends, fall, change):
 def test_each_number_of_accounts_gets_its_own_words():
     bars = rows(few=BOTH, some=(-4.0, 1.0), many=(-9.0, -5.0)).assign(accounts=[500, 3_000, 50_000])
     assert messages.by_count(bars, 2.0) == (
-        "With 500 accounts closed growth does not fall by 2 points; with 3,000 accounts closed it cannot be told "
-        "whether growth falls by 2 points; with 50,000 accounts closed growth falls by more than 2 points"
+        "With 500 accounts closed growth would not fall by 2 points; with 3,000 accounts closed it cannot be told "
+        "whether growth would fall by 2 points; with 50,000 accounts closed growth would fall by more than 2 points"
     )
 
 
@@ -115,6 +115,21 @@ def test_ways_of_asking_are_counted_by_what_they_find_and_those_without_an_inter
     told = messages.by_ways(rows(a=ABOVE), fell="less", rose="more")
     assert told == "None of 1 ways of asking find less, 1 more, and none cannot tell"
     assert messages.by_ways(rows(a=NONE), fell="less", rose="more") == ""
+
+
+@pytest.mark.parametrize(
+    ("placebo", "said"),
+    [
+        (BOTH, "; a year early, when nothing was closed, none is seen"),
+        (BELOW, "; a year early, when nothing was closed, one is seen too"),
+        (NONE, ""),
+    ],
+)
+def test_an_effect_asked_otherwise_has_its_range_and_its_placebo(placebo, said):
+    asked = rows(asked=BELOW, other=(-5.0, -3.0), refused=NONE, more=ABOVE, placebo=placebo)
+    told = "−2.0 per cent as asked, −4.0 to +2.0 when asked in 2 other ways"
+    assert messages.asked_otherwise(asked, "per cent") == told + said
+    assert messages.asked_otherwise(rows(asked=NONE, other=BELOW, placebo=BOTH), "per cent") == ""
 
 
 @pytest.mark.parametrize(

@@ -194,14 +194,30 @@ def beside_margin(rows: Any, margin: float, what: str, *, both_sides: bool = Fal
 
 
 def by_count(rows: pd.DataFrame, margin: float) -> str:
-    """Say for each number of `accounts` closed whether growth fell by a margin."""
+    """Say for each number of `accounts` closed whether growth would fall by a margin."""
     told = []
     for row in rows.to_dict("records"):
         word = not_lower((row["conf_low"], row["conf_high"]), margin)
-        said = {SUPPORTED: "growth does not fall by", CONTRADICTED: "growth falls by more than"}
-        said |= {NOT_SHOWN: "it cannot be told whether growth falls by"}
+        said = {SUPPORTED: "growth would not fall by", CONTRADICTED: "growth would fall by more than"}
+        said |= {NOT_SHOWN: "it cannot be told whether growth would fall by"}
         told.append(f"with {number(row['accounts'], 0)} accounts closed {said[word]} {points(margin)}")
     return sentence("; ".join(told))
+
+
+def asked_otherwise(rows: pd.DataFrame, unit: str) -> str:
+    """Say how far an effect moves when it is asked otherwise, and whether its placebo excludes zero.
+
+    `rows` as of :func:`analysis.estimands.otherwise.otherwise`: the first as asked, the last the placebo.
+    """
+    asked, others, placebo = rows.iloc[0], rows.iloc[1:-1].dropna(subset="estimate"), rows.iloc[-1]
+    if pd.isna(asked["estimate"]) or others.empty:
+        return ""
+    ends = span(others["estimate"].min(), others["estimate"].max(), unit)
+    said = f"{quantity(asked['estimate'], unit)} {unit} as asked, {ends} when asked in {len(others)} other ways"
+    if pd.isna(placebo["conf_low"]):
+        return said
+    holds = placebo["conf_low"] <= 0 <= placebo["conf_high"]
+    return f"{said}; a year early, when nothing was closed, {'none is seen' if holds else 'one is seen too'}"
 
 
 def outgrew(lead: pd.Series, whom: str) -> str:
