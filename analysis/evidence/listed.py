@@ -13,7 +13,7 @@ from analysis.errors import DataError, DesignError
 from analysis.estimate import Estimate, Floats
 from analysis.estimators.abnormal_returns import Window, abnormal_returns, market_rank
 from analysis.estimators.synthetic import Method, conformal, permutation_did, synthetic_did
-from analysis.numbers import MINUS
+from analysis.numbers import span
 from analysis.series import Series
 from analysis.verdicts import SAME_COUNT
 
@@ -366,16 +366,11 @@ def asked_otherwise(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def for_print(rows: pd.DataFrame) -> pd.DataFrame:
-    """Arrange rows of :func:`share_prices` for a table: window, seller, group, change with interval, rank, own past."""
+    """Return rows of :func:`share_prices` with what a table writes of them: `days`, `group`, `ends`, `rank`."""
     low, high = rows["rank_low"].map("{:,.0f}".format), rows["rank_high"].map("{:,.0f}".format)
-    columns = {
-        "Window": [f"{row.first_day.day}–{row.last_day.day} {row.last_day:%b}" for row in rows.itertuples()],
-        "Owner of": rows["seller"],
-        "Group": rows["exposed"].str.replace("_", " "),
-        "Change": rows["estimate"],
-        "Interval": [f"{row.conf_low:.1f} to {row.conf_high:.1f}".replace("-", MINUS) for row in rows.itertuples()],
-        "Rank": low.where(low == high, low + "–" + high),
-        "Of": rows["n_stocks"].map("{:,}".format),
-        "Own past": rows["p_own"],
-    }
-    return pd.DataFrame(columns)
+    return rows.assign(
+        days=[f"{row.first_day.day}–{row.last_day.day} {row.last_day:%b}" for row in rows.itertuples()],
+        group=rows["exposed"].str.replace("_", " "),
+        ends=[span(row.conf_low, row.conf_high, "per cent") for row in rows.itertuples()],
+        rank=low.where(low == high, low + "–" + high),
+    )
