@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from test_exhibits_estimates import made
 
-from analysis.exhibits import messages
+from analysis.exhibits import messages, style
+from analysis.grades import USABLE, WITH_BOUNDS
 
 
 def rows(**ends):
@@ -108,24 +109,36 @@ def test_each_number_of_accounts_gets_its_own_words():
     )
 
 
-def test_what_was_taken_over_is_held_against_size():
-    pair = rows(own=(50.0, 70.0), others=(10.0, 90.0)).assign(benchmark=40.0)
-    told = messages.beside_size(pair)
-    assert told.startswith("Own took over more than their size would give; ")
-    assert told.endswith("cannot be told from mere size for others")
-    assert (
-        messages.beside_size(pair.assign(benchmark=95.0)) == "Own and others took over less than their size would give"
-    )
-    assert messages.beside_size(pair.assign(benchmark=np.nan)) == ""
+def test_ways_of_asking_are_counted_by_what_they_find_and_those_without_an_interval_are_left_out():
+    told = messages.by_ways(rows(a=BELOW, b=BELOW, c=BOTH, d=NONE), fell="lower sales", rose="higher sales")
+    assert told == "2 of 3 ways of asking find lower sales, none higher sales, and 1 cannot tell"
+    told = messages.by_ways(rows(a=ABOVE), fell="less", rose="more")
+    assert told == "None of 1 ways of asking find less, 1 more, and none cannot tell"
+    assert messages.by_ways(rows(a=NONE), fell="less", rose="more") == ""
 
 
-def test_draws_as_far_from_zero_as_the_first_are_counted_on_both_sides():
-    drawn = {"own": np.array([2.0, -2.5, 1.0, 2.0]), "others": np.array([9.0, 1.0])}
-    assert (
-        messages.as_far_out(drawn)
-        == "Draws that lie as far out as what was found: 2 of 3 for own and 0 of 1 for others"
-    )
-    assert messages.as_far_out({}) == ""
+@pytest.mark.parametrize(
+    ("ends", "grade", "passed", "real", "simulated"),
+    [
+        (BELOW, USABLE, True, "Firms have probably sold less.", "Firms would probably have sold less."),
+        (ABOVE, USABLE, True, "Firms have probably sold more.", "Firms would probably have sold more."),
+        (BELOW, USABLE, False, "Firms may have sold less.", "Firms might have sold less."),
+        (BELOW, WITH_BOUNDS, True, "Firms may have sold less.", "Firms might have sold less."),
+        (
+            BOTH,
+            USABLE,
+            True,
+            "Whether firms have sold less or more cannot be told.",
+            "Whether firms would have sold less or more cannot be told.",
+        ),
+        (NONE, USABLE, True, "", ""),
+    ],
+)
+def test_confidence_in_words_follows_from_interval_grade_and_checks(ends, grade, passed, real, simulated):
+    row = {"conf_low": ends[0], "conf_high": ends[1], "grade": grade}
+    for market, said in (("", real), ("a market", simulated)):
+        style.use("simulated" if market else "estimate", market)
+        assert messages.surely(row, "firms", "sold {}", passed=passed) == said
 
 
 def test_years_of_a_lead_are_named_by_its_sign():

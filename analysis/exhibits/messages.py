@@ -16,6 +16,8 @@ import pandas as pd
 from analysis import data
 from analysis.estimate import Estimate
 from analysis.exhibits.blocks import refused, rows_of
+from analysis.exhibits.style import LOOK
+from analysis.grades import USABLE
 from analysis.numbers import number, points, quantity, span
 from analysis.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, not_lower, unchanged
 
@@ -80,6 +82,43 @@ def by_direction(
     rest = known["term"][~(below | above)]
     told += [f"{unknown} {listing(rest, len(known), noun, every='any of')}"] if len(rest) else []
     return sentence("; ".join(told))
+
+
+def surely(row: Mapping[str, Any], who: str, did: str, *, passed: bool) -> str:
+    """Say whether some did less or more, with confidence in words; nothing without an interval.
+
+    They "probably" did where the interval excludes zero, the method has the best grade and the checks are `passed`;
+    they "may have" where the interval alone speaks for it; and it cannot be told where the interval holds zero.
+
+    Parameters
+    ----------
+    row : mapping
+        `conf_low`, `conf_high` and `grade`.
+    who : str
+        Of whom it is said, in the plural.
+    did : str
+        What they did, as after "have", with braces for less or more: ``"sold {} than before"``.
+    passed : bool
+        Whether the checks beside the estimate speak for it.
+    """
+    low, high = row["conf_low"], row["conf_high"]
+    if np.isnan([low, high]).any():
+        return ""
+    if low <= 0 <= high:
+        return (
+            f"Whether {who} {'would have' if LOOK.simulated else 'have'} {did.format('less or more')} cannot be told."
+        )
+    sure = passed and row["grade"] == USABLE
+    real, simulated = ("have probably", "would probably have") if sure else ("may have", "might have")
+    return f"{sentence(who)} {simulated if LOOK.simulated else real} {did.format('less' if high < 0 else 'more')}."
+
+
+def by_ways(rows: pd.DataFrame, *, fell: str, rose: str) -> str:
+    """Say how many ways of asking find that something fell, how many that it rose, and how many cannot tell."""
+    known = rows.dropna(subset=["conf_low", "conf_high"])
+    below, above = (known["conf_high"] < 0).sum(), (known["conf_low"] > 0).sum()
+    told = f"{below or 'None'} of {len(known)} ways of asking find {fell}, {above or 'none'} {rose}"
+    return f"{told}, and {len(known) - below - above or 'none'} cannot tell" if len(known) else ""
 
 
 def in_numbers(rows: Any, unit: str, *, label: str = "term") -> str:
@@ -183,20 +222,6 @@ def by_count(rows: pd.DataFrame, margin: float) -> str:
         said |= {NOT_SHOWN: "it cannot be told whether growth falls by"}
         told.append(f"with {number(row['accounts'], 0)} accounts closed {said[word]} {points(margin)}")
     return sentence("; ".join(told))
-
-
-def beside_size(rows: pd.DataFrame) -> str:
-    """Say of each `term` whether it is more or less than its `benchmark`."""
-    centred = rows.assign(**{end: rows[end] - rows["benchmark"] for end in ("conf_low", "conf_high")})
-    fell, rose = "took over less than their size would give", "took over more than their size would give"
-    return by_direction(centred, fell=fell, rose=rose, unknown="what was taken over cannot be told from mere size for")
-
-
-def as_far_out(samples: Mapping[str, np.ndarray]) -> str:
-    """Say how many draws lie as far from zero as the actual statistic, which is the first of each sample."""
-    far = {name: (np.abs(drawn[1:]) >= abs(drawn[0])).sum() for name, drawn in samples.items()}
-    told = [f"{count} of {len(samples[name]) - 1} for {name}" for name, count in far.items()]
-    return f"Draws that lie as far out as what was found: {listing(told)}" if told else ""
 
 
 def outgrew(lead: pd.Series, whom: str) -> str:
