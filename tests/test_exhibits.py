@@ -244,6 +244,16 @@ def test_the_answer_holds_claim_word_interval_unit_tier_confidence_and_date():
     assert panel.text.endswith("Not shown. The answer in a sentence.")
 
 
+def test_the_ledger_gives_each_claim_its_word_or_the_report_that_gives_it():
+    readings = claims.readings(["C01", "C03"])
+    table = answers.ledger(readings, [verdict(claim="C03", reading="", word="Supported")], "T.")
+    (_, *rows), words = Reader(table.html).rows, [f"report {name[:2]}" for name in readings["notebook"]]
+    assert [row[1][1] for row in rows] == [*words[:-1], "Supported"]
+    assert rows[-1][0][1] == "Amazon (Cindy Tai): About 3,000 accounts of about 600 Chinese brands have been closed."
+    assert rows[-1][2][1] == readings["change"].iloc[-1]
+    assert answers.label("Supported") in table.html
+
+
 def test_an_estimate_without_an_interval_has_neither_a_kind_of_interval_nor_a_grade_but_the_reason():
     row = {"estimate": -100.0, "conf_low": np.nan, "unit": "per cent", "grade": "usable", "reason": "all is lost"}
     panel = answers.answer("So it is.", as_of="2026-11-01", title="T", row=row, interval="95% interval", tier="panel")

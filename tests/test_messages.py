@@ -193,3 +193,18 @@ def test_publishers_are_named_once_and_in_brief():
     named = messages.published("Sina Finance", "Time Weekly (citing 2021 annual report); Sina Finance")
     assert named == "Sina Finance, Time Weekly"
     assert messages.collected("market_car_paths", "seller_stock_returns") == "tszlam/trading"
+
+
+def test_counts_say_how_far_apart_they_are_and_whether_two_authors_count_the_same():
+    told = pd.DataFrame({"value": [11, 300, 50_000], "counted_by": ["A", "A", "B"], "definition": ["x", "x", "y"]})
+    assert messages.counted(told) == "3 counts by 2 authors run from 11 to 50,000, and none counts what another does"
+    assert messages.counted(told.assign(definition="x")).endswith("several count the same in 1 of 1 cases")
+
+
+def test_events_that_overlap_the_months_of_the_closures_are_counted():
+    ends = pd.DataFrame(
+        {"first": ["2021-04-30", "2021-09-30", "2021-10-01"], "last": ["2021-04-30", "2022-01-01", "2021-10-02"]}
+    )
+    told = messages.falling_into(ends.apply(pd.to_datetime), ["2021-05", "2021-09"], "events")
+    assert told == "1 of 3 events fall into the months of the closures"
+    assert messages.falling_into(ends.apply(pd.to_datetime), ["2021-06", "2021-07"], "events").startswith("None of 3")

@@ -352,7 +352,7 @@ def timeline(threats: pd.DataFrame, closures: pd.DataFrame) -> Figure:
     `threats` has `term`, `first`, `last` (dates); `closures` has `first` and `term`.
     """
     top = len(threats)
-    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.31 * (top + 2)))
+    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.24 * (top + 2)))
     for place, row in zip(terms_axis(axes, threats["term"], width=52, size=7), threats.to_dict("records"), strict=True):
         if row["first"] == row["last"]:
             axes.plot(row["first"], place, "D", color=REST, ms=4.5, zorder=2)

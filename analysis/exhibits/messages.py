@@ -147,6 +147,26 @@ def moved(name: str, series: pd.Series, first: Any, last: Any, *, unit: str = ""
     return f"{name} {said} {after}{f' {unit}' if unit else ''}, {first} to {last}"
 
 
+def counted(rows: pd.DataFrame) -> str:
+    """Say between what published counts lie, and whether any two authors count the same thing.
+
+    `rows` has `value`, `counted_by` and `definition`.
+    """
+    low, high = (number(end, 0) for end in (rows["value"].min(), rows["value"].max()))
+    authors = rows.groupby("definition")["counted_by"].nunique()
+    alike = (authors > 1).sum()
+    same = f"several count the same in {alike} of {len(authors)} cases"
+    told = same if alike else "none counts what another does"
+    return f"{len(rows)} counts by {rows['counted_by'].nunique()} authors run from {low} to {high}, and {told}"
+
+
+def falling_into(rows: pd.DataFrame, months: Sequence[str], noun: str) -> str:
+    """Say how many dated rows, with a `first` and a `last` day, overlap the time from the first month to the last."""
+    begin, end = pd.Period(months[0], "M").start_time, pd.Period(months[-1], "M").end_time
+    among = ((rows["first"] <= end) & (rows["last"] >= begin)).sum()
+    return f"{among or 'None'} of {len(rows)} {noun} fall into the months of the closures"
+
+
 def number_below(index: pd.Series, closed: Sequence[str], level: float = 100.0) -> str:
     """Say how many closed sellers, and how many others, are below a level in an index of their revenue."""
     below = index.dropna() < level
