@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis import data
 from analysis.market import plain
-from analysis.market.parameters import PRESETS
+from analysis.market.parameters import PRESETS, SIZES
 from analysis.numbers import LONG, number, quantity
 from analysis.testing import POWER
 
@@ -41,8 +41,6 @@ PLAIN = tuple(name for name, made in plain.PRESETS.items() if made.lost)
 PATH = "E1a_path"
 ROUNDING = 1e-9  # a truth nearer to zero, in per cent or points, is zero: sums of sales cancel to some 1e-14
 
-SIZES = {"floor_3k": "small", "mid_3k": "medium", "ceiling_50k": "large"}
-"""Presets of the market by how much of the origin's sales is closed."""
 MOST_GROUPS = max(plain.PRESETS[name].closed_groups for name in PLAIN)
 MANY = tuple(name for name in PLAIN if plain.PRESETS[name].closed_groups == MOST_GROUPS)
 """Plain presets with about as many closed firms as the market has where closures are large."""

@@ -14,6 +14,7 @@ INPUTS = (
     "analysis",
     "notebooks",
     "data",
+    "docs/glossary.md",
     "reports/*.lua",
     "reports/*.typ",
     "reports/*.mplstyle",

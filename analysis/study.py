@@ -19,6 +19,7 @@ from analysis.estimands.design import FEWEST_BASE, LATEST, Design, attempt
 from analysis.estimands.used import LEFT, USED, used_and_left_out
 from analysis.estimate import Estimate
 from analysis.evidence import claims
+from analysis.market.parameters import market_named, named
 from analysis.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Study:
     tier : str
         "panel" or "sim".
     market : str
-        Preset and seed of a simulated market, or the name of the file of a simulated panel; empty if real.
+        Closures and seed of a simulated market in words, or the name of the file of a simulated panel; empty if real.
     truth : Truth or None
         Known of a market that was simulated here.
     file : str
@@ -97,7 +98,7 @@ class Study:
             from analysis.market import simulate
 
             panel, truth = simulate(settings["sim_preset"], settings["seed"])
-            study = cls(event, panel, design, tier, f"{settings['sim_preset']}, seed {settings['seed']}", truth)
+            study = cls(event, panel, design, tier, market_named(settings["sim_preset"], settings["seed"]), truth)
         study._refuse_other_event()
         return study
 
@@ -221,8 +222,8 @@ class Study:
         known, share = self._known
         audited = grades.worst(*self.like)
         if found.estimand in audited.index and not self.design.sample(self.panel).still_open:
-            grade, preset, judge = audited.loc[found.estimand]
-            said |= {"grade": grade, "graded": f"preset {preset}, judge {judge}"}
+            grade, preset, _ = audited.loc[found.estimand]
+            said |= {"grade": grade, "graded": named(preset)}
         said |= {} if margin is None else {"margin": margin}
         said |= {} if placebo is None or margin is None else claims.checked(placebo, margin)
         if found.refused:

@@ -1,8 +1,8 @@
 """From a claim and an estimate to one of four words, by rules that depend on the kind of claim, never on its content.
 
 Confidence is separate from the word, and has a rule of its own (:func:`confidence`). A simulated market gives a claim
-no word: what it says stands apart, as "If the market were as simulated (preset, seed), then: ...". So does what a panel
-that is not representative says of totals.
+no word: what it says stands apart, as "If the market were as simulated (closures, seed), then: ...". So does what a
+panel that is not representative says of totals.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
@@ -73,7 +74,7 @@ class Verdict(BaseModel):
     tier, provenance : str
         Data tier, and whether the numbers are real, estimated or simulated.
     market : str
-        What the market was where the numbers are simulated: ``"mid_3k, seed 1"``, or the panel's file; else empty.
+        What the market was where the numbers are simulated: its closures and seed, or the panel's file; else empty.
     aside : str
         Of which firms alone it speaks, where it gives no word because the panel does not stand for others; else empty.
     grade : str
@@ -151,8 +152,13 @@ class Verdict(BaseModel):
 
 
 def condition(market: str) -> str:
-    """Return the words that stand before all that is said of a simulated market, with its name where it has one."""
-    return f"If the market were as simulated{f' ({market})' if market else ''}, then:"
+    """Return the words that stand before all that is said of a simulated market, with its name where it has one.
+
+    >>> condition("medium closures (3 per cent of Chinese sales), seed 1")
+    'If the market were as simulated (medium closures, seed 1), then:'
+    """
+    name = re.sub(r" \([\d.]+ per cent of [^)]*\)", "", market)  # said once a page, in its footer
+    return f"If the market were as simulated{f' ({name})' if name else ''}, then:"
 
 
 def faults(error: ValidationError) -> str:

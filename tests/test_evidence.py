@@ -359,10 +359,10 @@ def test_an_estimand_without_an_estimate_has_no_grade():
 
 
 def test_a_grade_that_says_not_to_use_the_method_bars_a_word_and_says_where_it_comes_from():
-    given = {"interval": (0.0, 1.0), "grade": "do not use", "graded": "preset stress, judge market"}
+    given = {"interval": (0.0, 1.0), "grade": "do not use", "graded": "medium closures"}
     found = claims.judge("C01", "V2", **SIM, **given)
     assert (found.word, found.low, found.grade, found.confidence) == (NOT_TESTABLE, 0.0, "do not use", "low")
-    assert found.why == ("The method is graded not to be used on data such as these (preset stress, judge market).")
+    assert found.why == ("The method is graded not to be used on data such as these: medium closures.")
     public = {"interval": (0.0, 1.0), "grade": "do not use", "margin": 2.0}
     assert claims.judge("C01", "V2", **public).word == "Supported"  # the audit tries panels
 

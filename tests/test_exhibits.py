@@ -14,6 +14,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 from analysis import config, data, provenance
+from analysis.errors import DesignError
 from analysis.evidence import claims
 from analysis.exhibits import answers, blocks, brief, style
 from analysis.exhibits.answers import colophon as make_colophon
@@ -367,3 +368,27 @@ def test_versions_are_those_of_the_dependencies_that_a_reader_needs():
     assert found["pandas"] == pd.__version__
     assert {"python", "numpy", "scipy", "statsmodels", "matplotlib"} <= set(found)
     assert not {"pytest", "ruff", "diff-diff"} & set(found)
+
+
+# The glossary
+
+
+def test_a_report_prints_the_entries_of_the_glossary_that_it_names_in_its_order():
+    shown = blocks.glossary("not closed", "exposed")
+    assert bare(shown).count("<p>") == 2
+    assert bare(shown).startswith("<p><strong>Not closed:</strong> Of a firm: no account")
+    page = " ".join((provenance.ROOT / "docs" / "glossary.md").read_text(encoding="utf-8").split())
+    for name, line in zip(("not closed", "exposed"), shown.text.splitlines(), strict=True):
+        assert f"- **{name}**: {line.partition(': ')[2]} - **" in page
+
+
+def test_a_word_without_an_entry_is_refused_with_those_that_there_are():
+    with pytest.raises(DesignError, match=r"none for spared; add one there, or name some of .*not closed"):
+        blocks.glossary("closed", "spared")
+
+
+def test_every_word_of_the_glossary_can_be_printed_and_they_stand_in_order():
+    page = blocks.GLOSSARY.read_text(encoding="utf-8").split("## Words")[1].split("## Quantities")[0]
+    names = re.findall(r"^- \*\*(.+?)\*\*", page, re.MULTILINE)
+    assert len(blocks.glossary(*names).text.splitlines()) == len(names) == len(set(names))
+    assert names == sorted(names, key=str.lower)

@@ -1,4 +1,5 @@
 import json
+import re
 import runpy
 
 import numpy as np
@@ -11,7 +12,7 @@ from analysis import market as room
 from analysis.errors import DesignError
 from analysis.market import export, simulate
 from analysis.market.calibrate import averages, calibrate
-from analysis.market.parameters import PLATFORMS, PRESETS, WAVES, Parameters, chosen, plausible
+from analysis.market.parameters import PLATFORMS, PRESETS, WAVES, Parameters, chosen, market_named, named, plausible
 from analysis.market.population import Nests
 from analysis.market.worlds import CHANNELS, LATE, WORLDS, Intervention, Market, at_work, intervene, run, untouched
 from analysis.panel import read_panel
@@ -373,6 +374,22 @@ def test_parameters_are_read_by_name_compared_by_value_and_never_set():
     assert isinstance(chosen("stress").top_n, int)
     with pytest.raises(AttributeError, match="parameter sigma of a simulated market cannot be set"):
         Parameters().sigma = 0.4
+
+
+def test_every_preset_has_a_name_of_its_own_in_words_and_the_share_that_it_fixes():
+    names = {preset: named(preset) for preset in PRESETS}
+    assert len(set(names.values())) == len(PRESETS)
+    assert not any(re.search(r"_|\dk", name) for name in names.values())
+    for preset, name in names.items():
+        shares = [float(share) for share in re.findall(r"\(([\d.]+) per cent of Chinese sales\)", name)]
+        assert shares == pytest.approx([] if preset == "few_treated" else [100 * chosen(preset).closed_gmv])
+
+
+def test_a_market_is_called_by_its_closures_and_seeds_and_a_preset_that_there_is_not_by_nothing():
+    assert market_named("floor_3k", 3, 4) == "small closures (0.85 per cent of Chinese sales), seeds 3 to 6"
+    assert (market_named("all", 5), named("plain_sd1_9")) == ("panels of all presets, seed 5", "plain panels")
+    with pytest.raises(DesignError, match="preset 'huge' of the simulated market"):
+        named("huge")
 
 
 def test_every_threat_of_the_register_is_a_parameter():

@@ -19,6 +19,7 @@ INPUTS = [
     "analysis/report/pdf.py",
     "notebooks/05_growth.ipynb",
     "data/facts/events.csv",
+    "docs/glossary.md",
     "reports/filter.lua",
     "reports/template.typ",
     "reports/figures.mplstyle",

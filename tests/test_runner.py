@@ -203,9 +203,11 @@ def test_a_changed_byte_changes_every_fingerprint(desk, file):
     assert all(before[name] != after[name] for name in before)
 
 
-def test_a_new_data_file_changes_every_fingerprint(desk):
+@pytest.mark.parametrize("file", ["data/more.csv", "docs/glossary.md"])
+def test_a_new_file_that_is_read_changes_every_fingerprint(desk, file):
     before = prints(desk)
-    (desk.root / "data" / "more.csv").write_text("")
+    (desk.root / file).parent.mkdir(exist_ok=True)
+    (desk.root / file).write_text("")
     assert not set(before.values()) & set(prints(desk).values())
 
 

@@ -22,6 +22,7 @@ from analysis.provenance import ROOT
 from analysis.report import schedule
 from analysis.study import Study, by_year, estimable, inventory, printed, sentence, window
 
+MARKET = "medium closures (3 per cent of Chinese sales), seed 1"
 EXAMPLES = ROOT / "data" / "examples"
 
 SETTINGS = {
@@ -44,7 +45,7 @@ def simulated():
 def test_the_parameters_make_the_market_and_the_design(simulated):
     panel, _ = simulate("mid_3k", seed=1)
     assert simulated.panel.digest == panel.digest
-    assert (simulated.market, simulated.mark) == ("mid_3k, seed 1", "simulated")
+    assert (simulated.market, simulated.mark) == (MARKET, "simulated")
     assert simulated.tier == "sim"
     assert simulated.design == Design(level=0.9)
 
@@ -152,7 +153,7 @@ def test_a_question_is_judged_by_the_reading_that_the_event_names(simulated):
     told = simulated.judge("growth_not_lower", effect(), **ASKED)
     assert (told.claim, told.reading) == simulated.event.asked["growth_not_lower"]
     assert (told.word, told.estimate, told.low, told.high, told.margin) == ("Supported", 0.0, -1.0, 1.5, 2.0)
-    assert (told.tier, told.provenance, told.market) == ("sim", "simulated", "mid_3k, seed 1")
+    assert (told.tier, told.provenance, told.market) == ("sim", "simulated", MARKET)
     assert (told.interval, told.window, told.n, told.unit) == ("interval", "2021", "9 firms", "percentage points")
     assert simulated.judge("growth_not_lower", effect(), unit="per cent", **ASKED).unit == "per cent"
 
@@ -235,7 +236,7 @@ def test_a_word_that_a_grade_bars_names_preset_and_judge(simulated, monkeypatch)
     monkeypatch.setattr(data, "load", lambda name: table if name == "audit" else load(name))
     told = simulated.judge("growth_not_lower", effect(), **ASKED)
     assert told.word == "Not testable with this data"
-    assert told.why.endswith("data such as these (preset mid_3k, judge market).")
+    assert told.why.endswith("data such as these: medium closures (3 per cent of Chinese sales).")
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def judge(
     drift : float, optional
         For a panel and the kind not_lower: estimate of the placebo, in the reading's unit.
     graded : str
-        Which preset and judge the grade comes from: one that says not to use the method bars a word.
+        Which panels the grade comes from, in words: one that says not to use the method bars a word.
     aside : str
         Of which firms alone a panel speaks that is not representative: it gives no word on totals.
     gaps : str
@@ -158,7 +158,7 @@ def _barred(interval: Interval | None, grade: str, graded: str, aside: str, gaps
     if gaps:
         return gaps
     if grade == verdicts.DO_NOT_USE:
-        return f"The method is graded not to be used on data such as these ({graded})."
+        return f"The method is graded not to be used on data such as these: {graded}."
     if interval and interval[1] - interval[0] <= EXACT * max(map(abs, interval)):
         return "Its interval has no width: no error was found where there must be one, so nothing is tested."
     return ""

@@ -23,6 +23,7 @@ from analysis.exhibits.parts import MIME, Part, of_estimates
 from analysis.exhibits.style import LOOK, framed, kind, to_svg
 from analysis.grades import TOO_EARLY
 from analysis.numbers import MARKS, MINUS, NOT_ESTIMABLE, number, quantity, span, unmarked
+from analysis.provenance import ROOT
 from analysis.verdicts import GRADES
 
 # JupyterLab has no style sheet of ours; the PDF takes its look from the classes and ignores these.
@@ -32,6 +33,8 @@ MONEY = re.compile(r"(?<!sim-)(?:US\$|USD\b|US dollars?\b|\$(?!\w))")
 MATHS = re.compile(r"\$[^$]+\$")
 A_SET = "no point: a set"
 SMALL = "†"
+GLOSSARY = ROOT / "docs" / "glossary.md"
+ENTRY = re.compile(r"^- \*\*(.+?)\*\*: (.+?)(?=\n-|\n\n)", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,22 @@ def note(text: str, *, warning: bool = False) -> Block:
 def box(which: str, *paragraphs: str) -> str:
     """Return HTML paragraphs in a box of one of the PDF's classes."""
     return f'<div class="{which}" style="{BOX}">{"".join(f"<p>{one}</p>" for one in paragraphs)}</div>'
+
+
+def glossary(*names: str) -> Block:
+    """Return the entries of `docs/glossary.md` that a report names, a paragraph each; one without an entry is refused.
+
+    Parameters
+    ----------
+    *names : str
+        Words as they stand in bold there, such as ``"exposed"``.
+    """
+    page = GLOSSARY.read_text(encoding="utf-8")
+    known = {name: " ".join(said.split()) for name, said in ENTRY.findall(page)}
+    if unknown := [name for name in names if name not in known]:
+        asked = f"entries of {GLOSSARY.name} were asked for; it has none for {', '.join(unknown)}"
+        raise DesignError(f"{asked}; add one there, or name some of {', '.join(known)}")
+    return reduce(add, [say(known[name], lead=f"{name[0].upper()}{name[1:]}:") for name in names])
 
 
 # Figures and tables

@@ -25,6 +25,18 @@ PRESETS: dict[str, dict[str, Any]] = {
     for preset, rows in data.load("market_presets").groupby("preset", sort=False)
 }
 
+SIZES = {"floor_3k": "small", "mid_3k": "medium", "ceiling_50k": "large"}
+"""Presets by how much of the origin's sales is closed."""
+_SAID = {name: f"{size} closures" for name, size in SIZES.items()} | {
+    "null": "closures that change nothing",
+    "tail_50k": "closures of many small accounts",
+    "chill": "large closures that frighten others",
+    "trust": "large closures that raise trust",
+    "pretrend": "medium closures where demand was falling anyway",
+    "few_treated": "closures of a few brand groups",
+    "stress": "medium closures with all disturbances at once",
+}
+
 
 class Parameters(SimpleNamespace):
     """The parameters of one simulated market: those of ``data/market/parameters.csv``, each an attribute.
@@ -68,6 +80,29 @@ def chosen(preset: str, overrides: Mapping[str, Any] | None = None) -> Parameter
         asked = f"{made.n_categories} categories were asked for; there are {made.n_firms} firms to sell in them"
         raise DesignError(f"{asked}; give at least one firm per category")
     return made
+
+
+def named(preset: str) -> str:
+    """Return what a preset closes, in words, with the share of sales that it fixes.
+
+    >>> named("floor_3k")
+    'small closures (0.85 per cent of Chinese sales)'
+    """
+    if preset == "all" or preset.startswith("plain_"):
+        return "panels of all presets" if preset == "all" else "plain panels"
+    made = chosen(preset)
+    fixed = made.max_groups == _DEFAULTS["max_groups"]  # else so few are closed that the share is not reached
+    return _SAID[preset] + (f" ({100 * made.closed_gmv:.2g} per cent of Chinese sales)" if fixed else "")
+
+
+def market_named(preset: str, first_seed: int, markets: int = 1) -> str:
+    """Return what a simulated market is called where its results are shown, or so many of successive seeds.
+
+    >>> market_named("mid_3k", 1)
+    'medium closures (3 per cent of Chinese sales), seed 1'
+    """
+    seeds = f"seed {first_seed}" if markets == 1 else f"seeds {first_seed} to {first_seed + markets - 1}"
+    return f"{named(preset)}, {seeds}"
 
 
 def from_text(given: Mapping[str, str]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from analysis.report.pdf import marks
 from analysis.report.schedule import Job
 
 PACKAGE = Path(__file__).resolve().parent.parent
+GLOSSARY = "glossary.md"  # in docs/, and quoted by reports
 LAYOUT = ("*.lua", "*.typ", "*.mplstyle", "*.css", "fonts/*.otf")
 _STAGE, _RELEASE = ".run-", ".release-"
 
@@ -144,7 +145,7 @@ def hashes(job: Job) -> dict[str, str]:
 
 
 def inputs(root: Path) -> dict[str, dict[str, str]]:
-    """Hash by file what all reports are made of: `data`, `code` and `layout`; and `versions` of what they run on.
+    """Hash by file what reports are made of: `data`, `code`, `layout`, `words`; and `versions` of what they run on.
 
     Every file under ``data/`` counts. Of ``reports/``, into which runs write, only the layout counts: template,
     filters, styles of figures and fonts. The schedule's parameters count by themselves.
@@ -154,6 +155,7 @@ def inputs(root: Path) -> dict[str, dict[str, str]]:
         ("data", root / "data", ["**/*"]),
         ("code", PACKAGE, ["**/*.py"]),
         ("layout", root / "reports", LAYOUT),
+        ("words", root / "docs", [GLOSSARY]),
     ):
         files = [file for pattern in patterns for file in folder.glob(pattern)]
         parts = sorted(file.relative_to(folder) for file in files if file.is_file())

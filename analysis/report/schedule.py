@@ -22,7 +22,7 @@ class Job:
     """One report: a notebook and its parameters.
 
     They are text as in the schedule; after `settled` a typed value for each that the notebook has. `files` are those
-    read beside the data folder, such as a panel. `market` is the simulated one, "mid_3k, seed 1"; empty if none is.
+    read beside the data folder, such as a panel. `market` is the simulated one, in words; empty if none is.
     """
 
     name: str
@@ -188,9 +188,11 @@ def _market(values: Mapping[str, Any]) -> str:
     """Name the market that a notebook with these parameters simulates; empty if none."""
     if "sim_preset" not in values or values.get("panel_path"):
         return ""
+    from analysis.market.parameters import market_named  # nothing else here needs a market
+
     if "first_seed" not in values:
-        return f"{values['sim_preset']}, seed {values['seed']}"
-    return f"{values['sim_preset']}, seeds {values['first_seed']} to {values['first_seed'] + values['markets'] - 1}"
+        return market_named(values["sim_preset"], values["seed"])
+    return market_named(values["sim_preset"], values["first_seed"], values["markets"])
 
 
 def _refuse_set(given: Iterable[str], where: str) -> None:
