@@ -29,7 +29,7 @@ Range = tuple[float, float]
 
 NOTHING: Range = (0.0, 0.0)  # common to all firms: what is seen, without a reader's interval
 PARTS = ("closed", "incumbents", "exit", "entry")  # of E3g, as in the truth of a simulated market
-WORDS = dict(zip(PARTS, ("closed firms", "spared, still selling", "spared, stopped", "newcomers"), strict=True))
+WORDS = dict(zip(PARTS, ("closed firms", "not closed, still selling", "not closed, stopped", "newcomers"), strict=True))
 WORDS["seen"] = "sum: effect seen"
 MECHANISMS = {"closure": "removal", "hedging": "hedging, entry"}  # what the channels of a market are called in print
 

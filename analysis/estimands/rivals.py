@@ -91,7 +91,7 @@ def incumbents(panel: Panel, design: Design, *, own_origin: bool = True) -> Bool
     if not firms.any():
         raise DesignError(
             f"spillovers on firms {'of' if own_origin else 'not of'} origin {design.origin} were asked for; none of "
-            f"{sample.never_closed.sum()} firms never closed is, and sold through the base months; ask for the others"
+            f"{sample.never_closed.sum()} firms not closed is, and sold through the base months; ask for the others"
         )
     return firms
 
@@ -217,7 +217,7 @@ def slope_lines(bins: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:
 
 
 def chilling(panel: Panel, design: Design, *, high: float = HIGH_RISK) -> Estimate:
-    """Estimate how suspect firms that were spared changed at home against others that were (E5b).
+    """Estimate how suspect firms that were not closed changed on the home platform against others (E5b).
 
     Firms never closed, of low exposure, that sold in the window a year before and in the last month before the first
     wave: those with a risk above `high` against the rest, within origin, after against before, on the ratio scale. Who
@@ -260,8 +260,8 @@ def known_risk(panel: Panel) -> Floats:
     risk: Floats = panel.firms["risk"].to_numpy(float)
     if np.isnan(risk).all():
         raise DesignError(
-            f"the risk of firms was asked for; it is known for none of {len(risk)}; without it demand that spared "
-            "firms inherit and their chilling cannot be told apart: add the column risk"
+            f"the risk of firms was asked for; it is known for none of {len(risk)}; without it demand that firms not "
+            "closed inherit and their chilling cannot be told apart: add the column risk"
         )
     return risk
 

@@ -220,7 +220,7 @@ def damage(firm: str, share_closed: float, *, level: float) -> pd.DataFrame:
     changes = revenue_change(closed.year - 1, closed.year, level=level).details["changes"].set_index("firm")
     own, spared = changes.loc[firm, "change"], changes.loc[~changes["closed"], "change"].mean()
     names = ["mechanical: share closed times days closed", "actual: raw change of revenue"]
-    names += ["actual: against the mean of spared firms"]
+    names += ["actual: against the mean of firms not closed"]
     frame = pd.DataFrame({"measure": names, "change": [mechanical, *100 * np.expm1([own, own - spared])]})
     return frame.assign(multiple=frame["change"] / mechanical)
 

@@ -24,7 +24,7 @@ from analysis.estimate import Estimate
 from analysis.exhibits.blocks import Block, Label, box, note, sentence_of, table
 from analysis.exhibits.parts import Part, of_estimates, of_facts
 from analysis.exhibits.style import LOOK, kind
-from analysis.numbers import LONG, MARKS, NOT_ESTIMABLE, quantity, span, unmarked
+from analysis.numbers import MARKS, NOT_ESTIMABLE, quantity, span, unmarked
 from analysis.verdicts import ESTIMATED, NOT_TESTABLE, Verdict, condition
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _found(estimate: float | None, low: float | None, high: float | None, unit: 
     point = "" if pd.isna(estimate) else quantity(estimate, unit)
     bounds = "" if pd.isna(low) else span(low, high, unit)
     shown = f"{point} [{bounds}]" if point and bounds else point or bounds
-    return f"{shown} {LONG.get(unit, unit)} {mark}" if shown else ""
+    return f"{shown} {unit} {mark}" if shown else ""
 
 
 def answer(

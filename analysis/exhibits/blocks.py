@@ -376,13 +376,3 @@ def reasons(rows: pd.DataFrame) -> Block:
     told = rows[rows["reason"].fillna("") != ""].drop_duplicates("reason").to_dict("records")
     lines = [say(sentence_of(row["reason"]), lead=f"{row['label']}:") for row in told]
     return reduce(add, lines) if lines else Block("", "")
-
-
-def in_words(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
-    """Return rows of :func:`estimates` with names in print for the codes of platforms and origin, also in reasons."""
-    codes = re.compile(r"\b(" + "|".join(map(re.escape, names)) + r")\b")
-
-    def written(text: str) -> str:
-        return codes.sub(lambda found: names[found[0]], text)
-
-    return rows.assign(label=rows["label"].map(written), reason=rows["reason"].map(written))
