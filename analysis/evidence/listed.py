@@ -12,13 +12,18 @@ from analysis import data, series
 from analysis.errors import DataError, DesignError
 from analysis.estimate import Estimate, Floats
 from analysis.estimators.abnormal_returns import Window, abnormal_returns, market_rank
-from analysis.estimators.synthetic import Method, conformal, permutation_did, synthetic_did
-from analysis.numbers import span
+from analysis.estimators.synthetic import Method, permutation_did, synthetic_did
+from analysis.numbers import percent_change, span
 from analysis.series import Series
 from analysis.verdicts import SAME_COUNT
 
 HALF_DIGIT = 5e-5  # daily returns are published with four decimals
 RATIOS = (0.5, 1.0, 2.0)  # variances of closed over spared firms' changes, tried in turn
+WEIGHTED: dict[Method, str] = {
+    "sdid": "Sunvalley, weighted firms and years",
+    "sc": "Sunvalley, weighted firms (synthetic control)",
+}
+"""Comparisons of one closed firm with weighted others, in words."""
 
 
 def short_name(firm: str) -> str:
@@ -147,13 +152,38 @@ def synthetic(firm: str, first_post: int, method: Method, *, level: float) -> Es
     return replace(found, details={**found.details, "donors": weights, "years": years})
 
 
-def against_own_past(firm: str, year: int, *, level: float) -> Estimate:
-    """Return conformal inference on one closed firm's log revenue in a year, against its published years before.
+def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.DataFrame:
+    """Return the difference of closed and other firms with one thing asked otherwise at a time, in per cent.
 
-    Later years are left out: with as many years after as before, residuals of either half are as large.
+    As asked, with other variances of closed firms, a year earlier as a placebo, to a later year, without each firm in
+    turn, and of one closed firm alone against others that are weighted.
+
+    Returns
+    -------
+    DataFrame
+        `term` (in words), `estimate`, `conf_low`, `conf_high`; without ends where no interval is computed.
     """
-    panel, _, years = _against_spared(firm, last=year)
-    return conformal(panel, np.arange(len(panel)) == 0, len(years) - 1, level=level, unit="log points")
+    by_ratio = by_variance(before, after, level=level).set_index("ratio")
+    said = {1.0: f"as asked, {before} to {after}"} | {
+        ratio: f"closed firms vary {ratio:g} times as much" for ratio in RATIOS if ratio != 1
+    }
+    earlier, longer = (
+        revenue_change(*years, level=level).rows for years in ((before - 1, before), (before, long_after))
+    )
+    left = leave_one_out(before, after, level=level)
+    weighted = pd.concat([synthetic("Sunvalley", after, method, level=level).rows for method in WEIGHTED])
+    rows = pd.concat(
+        [
+            by_ratio.loc[list(said)].assign(term=list(said.values())),
+            earlier.assign(term=f"placebo, {before - 1} to {before}"),
+            longer.assign(term=f"{before} to {long_after}"),
+            left.assign(term="without " + left["left_out"]),
+            weighted.assign(term=list(WEIGHTED.values())),
+        ],
+        ignore_index=True,
+    )
+    ends = ["estimate", "conf_low", "conf_high"]
+    return rows[["term", *ends]].assign(**{name: percent_change(rows[name]) for name in ends})
 
 
 def _against_spared(firm: str, *, last: int) -> tuple[Floats, list[str], list[int]]:

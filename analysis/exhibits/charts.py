@@ -267,20 +267,6 @@ def counts(rows: pd.DataFrame, *, xlabel: str) -> Figure:
 
 
 @chart
-def draws(samples: Mapping[str, tuple[np.ndarray, float]], *, xlabel: str) -> Figure:
-    """Draw all permutation draws as ticks with the observed one in the main colour, a row per sample."""
-    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.42 * len(samples)))
-    for place, (values, observed) in zip(terms_axis(axes, list(samples)), samples.values(), strict=True):
-        axes.plot(values, np.full(len(values), place), "|", color=REST, ms=11, mew=1.1)
-        axes.plot(observed, place, "o", color=MAIN, ms=6, zorder=3)
-        style = {"color": MAIN, "weight": "bold", "ha": "center", "va": "bottom"}
-        near(axes, (observed, place), number(observed, 2, signed=True), (0, 8), **style)
-    axes.set_ylim(top=len(samples) - 0.2)
-    zero_line(axes, xlabel)
-    return drawing
-
-
-@chart
 def tornado(rows: pd.DataFrame, *, xlabel: str) -> Figure:
     """Draw what each assumption does to an outcome between the two ends of its range, the widest on top.
 

@@ -138,6 +138,11 @@ def values(named: Mapping[Any, float] | pd.Series, decimals: int = 0) -> str:
     return "; ".join(f"{name}: {number(value, decimals)}" for name, value in named.items()) + "."
 
 
+def named(changes: pd.Series) -> str:
+    """Write changes in a sentence, each with its sign and its name in brackets."""
+    return listing(f"{number(value, signed=True)} ({name})" for name, value in changes.items())
+
+
 def moved(name: str, series: pd.Series, first: Any, last: Any, *, unit: str = "", decimals: int = 0) -> str:
     """Say of a series whether it fell or rose from one place of its index to another, as its numbers are written."""
     before, after = (number(series.get(place), decimals) for place in (first, last))
