@@ -99,9 +99,9 @@ def test_a_set_is_a_bar_a_point_has_an_interval_and_a_row_without_either_says_so
 
 
 def test_what_stands_beside_an_estimate_is_drawn_where_it_is_known():
-    known = FRAME.assign(truth=[1.5, np.nan], benchmark=0.5, placebo_low=[-1.0, np.nan], placebo_high=[1.0, np.nan])
-    axes = charts.forest(known, xlabel="x", benchmark="size", strong=["a"]).axes[0]
-    assert {text.get_text() for text in axes.get_legend().get_texts()} == {"truth", "size"}
+    known = FRAME.assign(truth=[1.5, np.nan], placebo_low=[-1.0, np.nan], placebo_high=[1.0, np.nan])
+    axes = charts.forest(known, xlabel="x", strong=["a"]).axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["truth"]
     assert [bar.get_width() for bar in axes.patches] == [2.0, 2.0]  # behind the first row, and the second row's own
     assert [text.get_color() for text in axes.texts] == [style.MAIN, style.REST]
     assert charts.forest(FRAME, xlabel="x").axes[0].get_legend() is None
@@ -168,8 +168,8 @@ def test_the_actual_statistic_is_no_draw_and_an_endless_interval_ends_in_an_arro
     assert sum(bar.get_height() for bar in drawing.axes[0].patches) == 3
     assert drawing.axes[0].lines[0].get_xdata()[0] == 5.0
     assert figure(drawing, "A figure.", "One panel.").html
-    rows = pd.DataFrame({"term": ["own"], "estimate": [20.0], "benchmark": [40.0], "conf_low": [-np.inf]})
-    drawing = charts.forest(rows.assign(conf_high=90.0), xlabel="x", benchmark="size", reach=200)
+    rows = pd.DataFrame({"term": ["own"], "estimate": [20.0], "conf_low": [-np.inf]})
+    drawing = charts.forest(rows.assign(conf_high=90.0), xlabel="x", reach=200)
     assert [float(one.get_xdata()[0]) for one in drawing.axes[0].lines if one.get_marker() == "<"] == [-200]
     assert not [one for one in drawing.axes[0].lines if one.get_marker() == ">"]
     assert figure(drawing, "A figure.", "One row.").html

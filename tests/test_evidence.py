@@ -486,6 +486,27 @@ def test_an_unnamed_firm_is_on_no_record():
     assert listed.on_record(["Nobody Ltd", "Mpow"]) == {"Nobody Ltd": False, "Mpow": True}
 
 
+def test_windows_are_asked_otherwise_over_longer_time_and_of_sellers_not_closed():
+    rows = listed.share_prices(FIRST, LAST, level=0.95).rows
+    tried = listed.asked_otherwise(rows).set_index("role")
+    assert (
+        list(tried.loc["asked", "seller"])
+        == list(tried.loc["longer", "seller"])
+        == ["Sunvalley", "Youkeshu", "Tongtuo"]
+    )
+    assert set(tried.loc["longer", "n"]) == {10}
+    assert set(tried.loc[["asked", "placebo"], "n"]) == {2}
+    placebo = tried.loc["placebo"]
+    assert set(placebo["exposed"]) == {"not_closed"}
+    assert set(placebo["window"]) == set(tried.loc["asked", "window"])
+    assert len(placebo) == 3 * rows.query("exposed == 'not_closed'")["firm"].nunique()
+    assert tried["term"].is_unique
+    assert tried["term"].iloc[[0, 6]].tolist() == [
+        "Sunvalley, two days from 17 June",
+        "not closed: Anker Innovations, two days from 17 June",
+    ]
+
+
 def test_a_window_without_a_trading_day_is_refused():
     with pytest.raises(DesignError, match="a window from 2021-02-13 to 2021-02-14 was asked for; no trading day"):
         listed.share_prices("2021-02-13", "2021-02-14", level=0.95)

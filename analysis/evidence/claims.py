@@ -271,8 +271,8 @@ def first_closures() -> pd.DataFrame:
 
 
 def sources() -> pd.DataFrame:
-    """Return where claims and threats were read: `source_publisher` (claimant or register), `source_url`."""
+    """Return where claims and threats were read: `source_publisher` (claimant, or what else happened), `source_url`."""
     claims, register = data.load("claims").query("seed"), data.load("threats")
-    register = register.assign(source_publisher="Threat register, " + register["threat_id"])
+    register = register.assign(source_publisher=register["short"])
     both = pd.concat([claims.assign(source_publisher=claims["claimant"]), register])
     return both[["source_publisher", "source_url"]]

@@ -13,7 +13,7 @@ from analysis.errors import DataError, DesignError
 from analysis.estimate import Estimate, Floats
 from analysis.estimators.abnormal_returns import Window, abnormal_returns, market_rank
 from analysis.estimators.synthetic import Method, permutation_did, synthetic_did
-from analysis.numbers import MINUS, percent_change
+from analysis.numbers import percent_change, span
 from analysis.series import Series
 from analysis.verdicts import SAME_COUNT
 
@@ -379,17 +379,28 @@ def price_paths(found: Estimate) -> tuple[pd.DataFrame, pd.DataFrame]:
     return market, pd.concat(parts, ignore_index=True)
 
 
+def asked_otherwise(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of :func:`share_prices` that test its two-day windows, with a `term` and a `role`, in this order.
+
+    `asked`: owners of closed sellers in the two days of their own news; `longer`: the same in ten days; `placebo`:
+    owners of sellers that were not closed in the same two days.
+    """
+    news, days = rows["window"].str.removesuffix("_2d").str.removesuffix("_10d"), rows["window"].str.endswith("_2d")
+    own = np.array([name in seller.lower() for name, seller in zip(news, rows["seller"], strict=True)])
+    of_news = days & news.isin(news[own])
+    roles = {"asked": own & days, "longer": own & ~days, "placebo": of_news & (rows["exposed"] == "not_closed")}
+    first = rows["first_day"].map(lambda day: f"{day.day} {day:%B}")
+    term = rows["seller"] + ", " + days.map({True: "two", False: "ten"}) + " days from " + first
+    named = rows.assign(term=term.where(~roles["placebo"], "not closed: " + term))
+    return pd.concat([named[which].assign(role=role) for role, which in roles.items()], ignore_index=True)
+
+
 def for_print(rows: pd.DataFrame) -> pd.DataFrame:
-    """Arrange rows of :func:`share_prices` for a table: window, seller, group, CAR with interval, rank, own past."""
+    """Return rows of :func:`share_prices` with what a table writes of them: `days`, `group`, `ends`, `rank`."""
     low, high = rows["rank_low"].map("{:,.0f}".format), rows["rank_high"].map("{:,.0f}".format)
-    columns = {
-        "Window": [f"{row.first_day.day}–{row.last_day.day} {row.last_day:%b}" for row in rows.itertuples()],
-        "Owner of": rows["seller"],
-        "Group": rows["exposed"].str.replace("_", " "),
-        "CAR, %": rows["estimate"],
-        "Interval": [f"{row.conf_low:.1f} to {row.conf_high:.1f}".replace("-", MINUS) for row in rows.itertuples()],
-        "Rank": low.where(low == high, low + "–" + high),
-        "Of": rows["n_stocks"].map("{:,}".format),
-        "Own past": rows["p_own"],
-    }
-    return pd.DataFrame(columns)
+    return rows.assign(
+        days=[f"{row.first_day.day}–{row.last_day.day} {row.last_day:%b}" for row in rows.itertuples()],
+        group=rows["exposed"].str.replace("_", " "),
+        ends=[span(row.conf_low, row.conf_high, "per cent") for row in rows.itertuples()],
+        rank=low.where(low == high, low + "–" + high),
+    )
