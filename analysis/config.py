@@ -229,7 +229,7 @@ class Threat(_Written):
     when: Text
     what: Text
     hits: Text
-    threatens: Text  # estimands
+    threatens: Text  # what is estimated, in words
 
 
 _BY_ID = BeforeValidator(lambda given: dict.fromkeys(map(str, given)) if isinstance(given, list | tuple) else given)

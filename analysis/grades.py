@@ -11,7 +11,7 @@ import pandas as pd
 from analysis import data
 from analysis.market import plain
 from analysis.market.parameters import PRESETS, SIZES
-from analysis.numbers import LONG, number, quantity
+from analysis.numbers import number, quantity
 from analysis.testing import POWER
 
 USABLE, WITH_BOUNDS, DO_NOT_USE = "usable", "usable with bounds", "do not use"
@@ -261,5 +261,5 @@ def evidence(table: pd.DataFrame) -> pd.DataFrame:
     found = wide.assign(least=mostly.idxmax(axis=1).where(mostly.any(axis=1), "none")).reindex([*QUESTIONS])
     alarms = table[table["preset"] == "null"].set_index("id")["rejection"]
     worst = table[table["markets"] >= FEWEST].groupby("id")["coverage"].min()
-    unit = rows.groupby("id")["unit"].first().replace(LONG | {"percentage points": "points"})
+    unit = rows.groupby("id")["unit"].first().replace({"percentage points": "points"})
     return found.assign(term=QUESTIONS, unit=unit, alarms=100 * alarms, worst=100 * worst).reset_index()

@@ -32,7 +32,6 @@ DECIMALS = {
     "million yuan": 0,
     "billion US dollars": 0,
 }
-LONG = {"per cent of L": "per cent of the lost sales"}  # where L is not defined yet
 SIGNED = ("log points", "percentage points", "per cent")  # and shares of something, such as per cent of sales
 HALF_UP = 1 + 1e-13  # lifts a half, and nothing that differs from one in 12 digits
 FEW_MILLIONS = 100.0  # below, millions of a panel's firms have a digit after the point

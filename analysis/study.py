@@ -15,7 +15,7 @@ from analysis.config import Event, Population, located, read_event
 from analysis.errors import DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
-from analysis.estimands.design import FEWEST_BASE, LATEST, Design, attempt
+from analysis.estimands.design import FEWEST_BASE, LATEST, Design, attempt, in_words
 from analysis.estimands.used import LEFT, USED, used_and_left_out
 from analysis.estimate import Estimate
 from analysis.evidence import claims
@@ -187,14 +187,15 @@ class Study:
         return self.truth.market.preset if self.truth else "", self.panel.count_closed(cut=self.design.cut)
 
     def graded(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return rows with the grades of the design audit for a market or a panel such as this; a refusal as it is.
+        """Return rows with names in print for codes, and the grades of the design audit for a panel such as this.
 
+        A refusal is returned as it is.
         The audit's windows begin when all firms are closed: an estimate of a window that does not has no grade.
         """
         if isinstance(rows, Estimate):
             return rows
         found, early = grades.beside(rows, *self.like), _too_early(rows, self.design.sample(self.panel))
-        return found.assign(grade=found["grade"].mask(early, grades.TOO_EARLY))
+        return in_words(found.assign(grade=found["grade"].mask(early, grades.TOO_EARLY)), self.words)
 
     def judge(
         self,
@@ -427,8 +428,8 @@ def estimable(panel: Panel, design: Design) -> Sections:
     """Say in titled tables which firms a design uses, how exposed they are, and which effects they would show.
 
     Of an estimand there is whether it can be estimated or why not, and the smallest effect seen with a power of 80 per
-    cent, from its standard error; of E1a also that from placebo closures of spared firms; the firms that it uses, and
-    those left out with the reason; and the grade of its method with where that comes from. No estimate is shown. A
+    cent, from its standard error; of E1a also that from placebo closures of firms not closed; the firms that it uses,
+    and those left out with the reason; and the grade of its method with where that comes from. No estimate is shown. A
     panel without a closed firm, or that cannot carry the design, is a `DesignError`.
     """
     sample = design.sample(panel)
@@ -436,7 +437,7 @@ def estimable(panel: Panel, design: Design) -> Sections:
         ("closed by the end of the window", int(sample.closed.sum())),
         *([("so what the window shows has no grade", sample.still_open)] if sample.still_open else []),
         (f"compared with them ({design.comparison})", int(sample.comparison.sum())),
-        ("never closed, in whole or in part", int(sample.never_closed.sum())),
+        ("not closed, not even in part", int(sample.never_closed.sum())),
         ("base months, for shares and exposure", sample.months(sample.base)),
         ("months before", sample.year_ago),
         ("window", sample.window),
@@ -458,7 +459,6 @@ def estimable(panel: Panel, design: Design) -> Sections:
     whys = [*dict.fromkeys(rows["reason"][~able])]
     effects = pd.DataFrame(
         {
-            "id": rows["id"],
             "estimand": rows["label"],
             "firms": [f"{number:,.0f}" if one else "" for number, one in zip(rows["n"], able, strict=True)],
             "smallest effect seen": rows["mde"],
@@ -466,6 +466,7 @@ def estimable(panel: Panel, design: Design) -> Sections:
             "estimable": np.where(
                 able, "estimable", rows["reason"].map({why: f"no ({place})" for place, why in enumerate(whys, 1)})
             ),
+            "id": rows["id"],
         }
     )
     smallest = pd.DataFrame({"what": ["not estimable"], "found": [placebos.reason]})
@@ -484,15 +485,23 @@ def estimable(panel: Panel, design: Design) -> Sections:
     audited = grades.worst("", panel.count_closed(cut=design.cut)).reindex(effects["id"][able])
     audited["grade"] = audited["grade"].fillna(grades.NOT_GRADED)
     audited.loc[audited.index.isin(early)] = grades.TOO_EARLY, "", ""
+    graded = pd.DataFrame(
+        {
+            "estimand": effects["estimand"][able],
+            "grade": audited["grade"].to_numpy(),
+            "worst in": [named(preset) if preset else "" for preset in audited["preset"].fillna("")],
+            "id": audited.index,
+        }
+    )
     return [
         ("Firms and months compared", pd.DataFrame(compared, columns=["what", "found"])),
-        ("Exposure of firms never closed, per cent of their category", exposed.rename_axis("origin").reset_index()),
+        ("Exposure of firms not closed, per cent of their category", exposed.rename_axis("origin").reset_index()),
         ("What can be estimated", effects),
         ("Why not", pd.DataFrame({"no": [f"({place})" for place in range(1, len(whys) + 1)], "reason": whys})),
         ("Firms used and left out, each once", used),
         ("What these columns count: the first three are used", pd.DataFrame(words, columns=["column", "firms"])),
-        ("Smallest effect on closed firms (E1a), by placebo closures of spared firms", smallest),
-        ("Grade of each method, the worst in panels that this one could be", audited.fillna("").reset_index()),
+        ("Smallest effect on closed firms (E1a), by placebo closures of firms not closed", smallest),
+        ("Grade of each method, the worst in panels that this one could be", graded),
     ]
 
 

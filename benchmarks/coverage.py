@@ -54,6 +54,8 @@ def page(table: pd.DataFrame) -> str:
         "numbers without closures. MC: Monte Carlo error. Markets: panels with an interval and a truth; refused: those "
         "without an interval, since the panel cannot carry the estimand. All measures are in `data/audit.csv`.",
         "",
+        f"Presets: {'; '.join(f'`{name}`, {parameters.named(name)}' for name in parameters.PRESETS)}.",
+        "",
         f"A grade follows by rule (`analysis.grades.grade`). *Usable*: coverage at least {low:.0%}; bias at most "
         f"{MOST_BIAS:g} of the spread, and at most {MOST_OF_EFFECT:g} of the mean true effect (where that is zero, of "
         f"the margin, in points {margins}, or else of the smallest effect seen); estimates whose interval does not "

@@ -211,7 +211,7 @@ def test_the_mix_and_presence_of_firms_need_no_loss():
     assert np.isnan([shift["sales"].value, *shift["sales"].ends]).all()
     assert "too uncertain to divide by" in shift.reason
     rows = shift.rows.set_index("term")
-    assert rows["unit"].to_dict() == {"presence": "percentage points", "sales": "per cent of L"}
+    assert rows["unit"].to_dict() == {"presence": "percentage points", "sales": "per cent of the lost sales"}
 
 
 # The mix of platforms
@@ -251,7 +251,7 @@ def test_the_shift_to_the_destinations_is_the_sum_of_its_parts(market):
     panel, design = market[0], Design()
     found, parts = toward_destinations(panel, design), displacement(panel, design)
     assert found.row("sales")["estimate"] == pytest.approx(parts[["d3", "d4"]].value.sum())
-    assert found.rows["unit"].tolist() == ["percentage points", "per cent of L"]
+    assert found.rows["unit"].tolist() == ["percentage points", "per cent of the lost sales"]
     first, second = (
         toward_destinations(panel, replace(design, destinations=(name, "none"))) for name in ("EBY", "ALI")
     )
@@ -270,7 +270,7 @@ def test_the_mix_through_time_is_the_mean_of_firms_that_sell():
     assert paths["closed", "share", "AMZ", "2020-01"] == pytest.approx(20.0)
     assert paths["closed", "share", "AMZ", "2021-09"] == pytest.approx(100 * 3 / 66)
     assert paths["closed", "concentration", "", "2020-01"] == pytest.approx(20.0)
-    assert paths["unexposed", "presence", "EBY", "2021-09"] == 100.0
+    assert paths["low exposure", "presence", "EBY", "2021-09"] == 100.0
 
 
 # Recapture
@@ -286,7 +286,7 @@ def test_recapture_is_the_first_two_parts_of_displacement_and_the_excess_is_what
     for name in ("estimate", "conf_low", "conf_high"):
         np.testing.assert_allclose(excess.rows[name], found.rows[name] - found.rows["benchmark"])
     np.testing.assert_allclose(excess.covariance, found.covariance)
-    assert (excess.unit, excess.digest) == ("percentage points of L", panel.digest)
+    assert (excess.unit, excess.digest) == ("percentage points of the lost sales", panel.digest)
 
 
 def test_recapture_needs_no_sales_elsewhere_and_size_is_that_of_those_left():

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.estimands.design import in_words
 from analysis.estimate import Estimate
 from analysis.exhibits import answers, blocks, charts, curves, style
 from analysis.exhibits.parts import of_estimates
@@ -92,7 +93,7 @@ def test_what_has_no_interval_is_taken_away_without_a_grade():
 
 def test_codes_become_names_as_whole_words_in_labels_and_reasons():
     rows = ROWS.assign(label=["moved to EBY", "EBYE", "by CN rivals"], reason=["EBY opened to CN", "", ""])
-    named = blocks.in_words(rows, {"EBY": "eBay", "CN": "Chinese"})
+    named = in_words(rows, {"EBY": "eBay", "CN": "Chinese"})
     assert named["label"].tolist() == ["moved to eBay", "EBYE", "by Chinese rivals"]
     assert named["reason"].tolist() == ["eBay opened to Chinese", "", ""]
 

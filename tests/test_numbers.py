@@ -73,7 +73,7 @@ def test_per_cent_changes_and_p_values():
 
 def test_a_limit_beyond_a_thousand_per_cent_says_no_more_than_that():
     assert span(-100.0, 865_254.5, "per cent") == "−100.0 to > +1,000"
-    assert span(-2000.0, -1000.0, "per cent of L") == "< −1,000 to −1,000.0"
+    assert span(-2000.0, -1000.0, "per cent of the lost sales") == "< −1,000 to −1,000.0"
     assert span(0.0, 865_254.5, "accounts") == "0 to 865,255"
     assert span(-np.inf, np.inf, "per cent") == "−∞ to ∞"
 

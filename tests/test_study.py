@@ -16,7 +16,7 @@ from analysis.estimands.closed_firms import smallest_effect
 from analysis.estimands.design import Design
 from analysis.estimate import Estimate, refusal
 from analysis.market import simulate
-from analysis.market.parameters import PRESETS
+from analysis.market.parameters import PRESETS, named
 from analysis.panel import read_panel
 from analysis.provenance import ROOT
 from analysis.report import schedule
@@ -164,8 +164,15 @@ def test_a_question_that_the_event_does_not_ask_gets_no_word(simulated):
     assert simulated.judge("who_is_to_blame", effect(), **ASKED) is None
 
 
+def test_rows_are_graded_and_name_platforms_and_origin_as_print_does(simulated):
+    rows = pd.DataFrame({"id": ["E3g"], "label": "growth of CN sales on AMZ", "reason": "EBY is not held"})
+    (row,) = simulated.graded(rows).to_dict("records")
+    assert row["label"] == "growth of Chinese sales on Amazon"
+    assert row["reason"] == "eBay is not held"
+
+
 def test_a_verdict_has_the_grade_of_its_estimand_and_a_refusal_none(simulated):
-    (grade,) = simulated.graded(pd.DataFrame({"id": ["E3g"]}))["grade"]
+    (grade,) = simulated.graded(pd.DataFrame({"id": ["E3g"], "label": "growth on AMZ", "reason": ""}))["grade"]
     assert simulated.judge("growth_not_lower", effect(), **ASKED).grade == grade
     assert simulated.judge("growth_not_lower", effect("growth"), **ASKED).grade == ""  # the audit does not know it
     refused = refusal("nobody was closed")
@@ -223,14 +230,16 @@ def test_a_window_that_begins_before_the_last_wave_is_said_and_has_no_grade(simu
     sample = early.design.sample(early.panel)
     still = int((sample.closed & (sample.first > sample.after.start)).sum())
     assert sample.still_open.startswith(f"{still} of {sample.closed.sum()} closed firms were still open")
-    rows = pd.DataFrame({"id": ["E1a", "E1d"], "months": [sample.window, "12 months since closure"]})
+    rows = pd.DataFrame(
+        {"id": ["E1a", "E1d"], "label": "", "reason": "", "months": [sample.window, "12 months since closure"]}
+    )
     assert early.graded(rows)["grade"].tolist() == [grades.TOO_EARLY, simulated.graded(rows)["grade"][1]]
     assert early.judge("growth_not_lower", effect(), margin=2.0, kind="k").grade == ""
     assert sample.still_open in printed(estimable(early.panel, early.design))
     assert simulated.design.sample(simulated.panel).still_open == ""
 
 
-def test_a_word_that_a_grade_bars_names_preset_and_judge(simulated, monkeypatch):
+def test_a_word_that_a_grade_bars_names_the_panels_of_the_grade(simulated, monkeypatch):
     table = data.load("audit").query("preset == 'mid_3k'").assign(grade="do not use")
     load = data.load
     monkeypatch.setattr(data, "load", lambda name: table if name == "audit" else load(name))
@@ -295,7 +304,7 @@ def test_that_no_key_comes_twice_is_what_the_reader_sees_to(panel, tmp_path):
 
 
 def test_the_smallest_effect_is_that_of_placebo_closures_and_says_so(panel):
-    title = "Smallest effect on closed firms (E1a), by placebo closures of spared firms"
+    title = "Smallest effect on closed firms (E1a), by placebo closures of firms not closed"
     table = tables(estimable(panel, Design()))[title]
     made = smallest_effect(panel, Design())
     terms = ["fall", "fall, usual", "size, usual"]
@@ -324,7 +333,7 @@ def test_closures_are_counted_once_whole_in_part_or_after_the_window(panel):
 
 def test_exposure_is_that_of_firms_never_closed_over_the_window(panel):
     design = Design()
-    table = tables(estimable(panel, design))["Exposure of firms never closed, per cent of their category"]
+    table = tables(estimable(panel, design))["Exposure of firms not closed, per cent of their category"]
     sample = design.sample(panel)
     assert table["firms"].sum() == sample.never_closed.sum()
     for row in table.itertuples(index=False):
@@ -395,10 +404,13 @@ def test_firms_are_counted_and_grades_have_their_source_for_what_can_be_estimate
     assert said["column"].tolist() == used.columns[1:].tolist()
     graded = sections["Grade of each method, the worst in panels that this one could be"]
     assert graded["id"].tolist() == able.tolist()
-    assert set(graded["judge"]) <= {"market", "plain", ""}
-    source = data.load("audit").set_index(["preset", "id"])["grade"]
-    for row in graded[graded["preset"] != ""].itertuples():
-        assert source[row.preset, row.id] == row.grade
+    assert set(graded["worst in"]) <= {*map(named, PRESETS), "plain panels", ""}
+    audited = data.load("audit")
+    source = audited.groupby([audited["preset"].map(named), "id"])["grade"].agg(set)
+    known = graded[graded["worst in"] != ""]
+    assert len(known)
+    for name, panels, grade in known[["id", "worst in", "grade"]].itertuples(index=False):
+        assert grade in source[panels, name]
 
 
 def months(panel, start, stop):

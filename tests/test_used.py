@@ -18,9 +18,9 @@ DESIGN = Design(base_months=9, cluster="firm")
 COUNTED = {  # the columns that `n` of an estimand counts
     **dict.fromkeys(["E1a", "E1b", "E1c", "E1d", "E1e", "E3k_closed"], ("closed",)),
     **dict.fromkeys(["E4a_*", "E4d_*", "E5a_*"], ("closed",)),
-    **dict.fromkeys(["E2a", "E2b", "E2a_slope", "E2b_slope"], ("spared", "compared")),
+    **dict.fromkeys(["E2a", "E2b", "E2a_slope", "E2b_slope"], ("asked about", "compared")),
     **dict.fromkeys(["E3g", "E3g_common"], ("compared",)),
-    **dict.fromkeys(["E5b", "E5c_*"], ("spared",)),
+    **dict.fromkeys(["E5b", "E5c_*"], ("asked about",)),
 }
 SETS = {"E3g_seen": (True, True), "E3s_seen": (False, True), "d1": (False, False)}  # own origin, home alone
 
@@ -53,7 +53,7 @@ def assert_counts_are_those_of_the_estimators(panel, design):
         if name in SETS:
             counts = estimated(panel, design, own=SETS[name][0], home=SETS[name][1]).estimate.counts
             assert firms["closed"] == counts["closed"], name
-            assert firms["spared"] == counts["exposed"], name
+            assert firms["asked about"] == counts["exposed"], name
             without = counts["newcomers_left_out"] + counts["stopped_left_out"]
             assert firms[list(USED)].sum() + without == counts["firms"], name
 
@@ -66,7 +66,7 @@ def test_firms_used_in_a_market_are_those_of_the_estimators_and_every_firm_is_co
 
 def test_entrants_of_a_market_are_those_of_the_estimator():
     rows, table = counted(simulate("mid_3k", seed=1)[0], Design())
-    assert row_of("E5d", table)["spared"] == rows.loc["E5d_slope", "n"]
+    assert row_of("E5d", table)["asked about"] == rows.loc["E5d_slope", "n"]
 
 
 def test_so_they_are_in_poor_panels_with_gaps_newcomers_and_closures_in_part():
@@ -94,7 +94,7 @@ def test_each_reason_is_that_of_the_firm_that_has_it():
     sales[2, 0, 34] = np.nan  # closed, and not known in the window
     sales[3, 0, :26] = 0.0  # closed, entered later than the year before
     sales[4, 0, 27] = 0.0  # closed, had stopped
-    sales[8, 0, 28:] = 0.0  # spared, stopped
+    sales[8, 0, 28:] = 0.0  # not closed, stopped
     closed = dict.fromkeys(range(5), 28) | {5: 28, 6: 41}
     dose = np.where(np.arange(12) == 5, 0.2, 1.0)
     origin, category = np.where(np.arange(12) == 11, "US", "CN"), np.where(np.arange(12) < 8, "C0", "C1")
@@ -102,5 +102,5 @@ def test_each_reason_is_that_of_the_firm_that_has_it():
     table = used_and_left_out(panel, Design(cluster="firm")).set_index("estimands").loc["E1b"]
     assert table.sum() == len(panel.firms)
     one = {"in part", "later", "origin", "exposed", "unknown", "none before"}
-    assert table[["closed", "spared", "compared", "stopped"]].tolist() == [2, 0, 2, 2]
+    assert table[["closed", "asked about", "compared", "stopped"]].tolist() == [2, 0, 2, 2]
     assert {name for name in LEFT if table.get(name) == 1} == one

@@ -53,7 +53,8 @@ The id is also the name of the truth in a simulated market.
 def filled(template: str, platforms: tuple[str, ...], design: Design) -> list[dict[str, str]]:
     """Return the names that fill the braces of an id: one of each, or one for every platform or month that it names."""
     first, second = [*design.destinations, "a second destination"][:2]
-    one = {"origin": design.origin, "destinations": " and ".join(design.destinations), "first": first, "second": second}
+    one = {"origin": design.origin, "home": platforms[0]}
+    one |= {"destinations": " and ".join(design.destinations), "first": first, "second": second}
     many = {"away": platforms[1:], "platform": platforms, "lead": tuple(map(str, range(LEADS, 0, -1)))}
     for name, values in many.items():
         if f"{{{name}}}" in template:

@@ -154,6 +154,10 @@ def cross_checks(panel: Panel, design: Design, *, where: Where = "all") -> pd.Da
     verbs = effect_on_closed, adjusted_effect, imputed_effect
     own, adjusted, imputed = (attempt(verb, panel, design, where=where) for verb in verbs)
     months = f", from {imputed.details['months']}" if imputed.details else ""
-    labels = {"ratio of sums": own, "doubly robust, given share at home and age": adjusted, f"imputed{months}": imputed}
+    labels = {
+        "ratio of sums": own,
+        "doubly robust, given share and age": adjusted,
+        f"imputed{months}": imputed,
+    }
     name = own.estimand or HEADLINE[where]
     return in_rows([(name, label, found["simple"]) for label, found in labels.items()], "per cent")

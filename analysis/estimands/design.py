@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -343,7 +344,7 @@ def _comparison(panel: Panel, design: Design, first: Floats, never_closed: Bools
         found = never_closed & (np.nan_to_num(exposure, nan=np.inf) < design.low)
         if not never_closed.any():
             raise DesignError(
-                "firms that were never closed were asked for; the panel holds closed firms only; bring others too"
+                "firms that were not closed were asked for; the panel holds closed firms only; bring others too"
             )
         if not found.any():
             lowest = np.fmin.reduce(exposure[never_closed], initial=np.inf)
@@ -455,6 +456,16 @@ def added_up(found: Estimate, terms: Mapping[str, tuple[str, str]], truth: Mappi
     missing = {name: float(rows[name][:-1].sum() - rows[name].iloc[-1]) for name in ("estimate", "truth")}
     check = {"id": "check", "label": "check: parts minus their sum", "unit": found.unit, "reason": "", "set": "–"}
     return pd.concat([rows, pd.DataFrame([check | missing])], ignore_index=True)
+
+
+def in_words(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """Return rows in `COLUMNS` with names in print for the codes of platforms and origin, also in reasons."""
+    codes = re.compile(r"\b(" + "|".join(map(re.escape, names)) + r")\b")
+
+    def written(text: str) -> str:
+        return codes.sub(lambda found: names[found[0]], text)
+
+    return rows.assign(label=rows["label"].map(written), reason=rows["reason"].fillna("").map(written))
 
 
 def answered(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from analysis.panel import Panel
 
 SURE = 3.0  # errors that a loss must be from zero, or it is too uncertain to divide by
-GROUPS = ("closed", "exposed", "unexposed")
+GROUPS = ("closed", "exposed", "low exposure")
 PARTS = [*(f"d{number}" for number in range(1, 8)), "sum"]
 THOUSANDS = ("", "thousand", "million", "billion", "trillion")
 RIVALS = {"d1": True, "d2": False}  # parts that went to rivals at home, and whether these are of the origin
@@ -81,7 +81,7 @@ def shares_of_loss(changes: Changes) -> Estimate:
         )
     place = names.index("sum")
     share = money.transform(
-        lambda x: dict(zip(names, 100 * x / x[place], strict=True)), estimand="E4c", unit="per cent of L"
+        lambda x: dict(zip(names, 100 * x / x[place], strict=True)), estimand="E4c", unit="per cent of the lost sales"
     )
     wide = stats.t.ppf((1 + money.level) / 2, share.freedom)
     joint = money.covariance
@@ -250,7 +250,7 @@ def excess_recapture(panel: Panel, design: Design) -> Estimate:
     _ = design.sample(panel).others  # or size would be that of one origin alone
     size = np.asarray(found.columns["benchmark"])
     shifted = {"value": found.value - size, "limits": found.ends - size}
-    return replace(found, estimand="E4e", unit="percentage points of L", **shifted)
+    return replace(found, estimand="E4e", unit="percentage points of the lost sales", **shifted)
 
 
 def mix_change(after: Floats, before: Floats) -> Floats:
@@ -263,13 +263,13 @@ def mix_change(after: Floats, before: Floats) -> Floats:
 
 
 def platform_mix(panel: Panel, design: Design) -> Estimate:
-    """Estimate how the platform shares of closed firms moved against unexposed firms' (E4d), percentage points.
+    """Estimate how the platform shares of closed firms moved against firms' of low exposure (E4d), percentage points.
 
     Mean over firms of the change of a platform's share in their sales, which is the average marginal effect of a
     saturated fractional logit; firms that sold nothing in one of the windows have no share. Each is held against
-    unexposed firms that sold on the same platforms before: what moves one platform for all, such as a tax, moves the
-    shares of those on it alone, and closed firms that go on selling are mostly on several. Firms on a set of platforms
-    on which no unexposed firm is are held against all of them. All are firms of origins of which some firm was closed,
+    firms of low exposure that sold on the same platforms before: what moves one platform for all, such as a tax, moves
+    the shares of those on it alone, and closed firms that go on selling are mostly on several. Firms on a set of
+    platforms on which no such firm is are held against all of them. All are firms of origins of which some was closed,
     that still sold in the month before the first closure: only a firm in business can be closed.
     """
     several(panel, "the platform mix")
@@ -278,9 +278,9 @@ def platform_mix(panel: Panel, design: Design) -> Estimate:
 
 
 def _mean_difference(sample: Sample, values: Floats, estimand: str) -> Estimate:
-    """Return the mean over closed firms of values[firm, platform] less that of unexposed firms on such platforms.
+    """Return the mean over closed firms of values[firm, platform] less that of firms of low exposure on such platforms.
 
-    Rows of NaN are left out. Where no unexposed firm is on the platforms of a firm all of them stand in.
+    Rows of NaN are left out. Where no firm of low exposure is on the platforms of a firm all of them stand in.
     """
     known = np.isfinite(sample.sums).all(axis=(0, 2))
     used = known & np.isin(sample.origin, sample.origin[known & sample.closed]) & np.isfinite(values).all(axis=1)
@@ -312,7 +312,7 @@ def _mean_difference(sample: Sample, values: Floats, estimand: str) -> Estimate:
         n=n,
         df=max(clusters - 1, 1),
         level=sample.design.level,
-        reason="fewer than two clusters of closed firms, or no unexposed ones" if np.isnan(mean).any() else "",
+        reason="fewer than two clusters of closed firms, or none of low exposure" if np.isnan(mean).any() else "",
     )
     return sample.mark(found)
 
@@ -323,9 +323,9 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
     Returns
     -------
     Estimate
-        "presence": change of closed firms' presence against unexposed firms', mean over the destinations, percentage
-        points; "sales": change of their sales there, per cent of their lost home sales as in :func:`shares_of_loss`, or
-        the reason why there is none. Column `unit`. `n` are the closed firms.
+        "presence": change of closed firms' presence against that of firms of low exposure, mean over the destinations,
+        percentage points; "sales": change of their sales there, per cent of their lost home sales as in
+        :func:`shares_of_loss`, or the reason why there is none. Column `unit`. `n` are the closed firms.
 
     Raises
     ------
@@ -341,7 +341,7 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
         )
     sales = attempt(lambda: shares_of_loss(estimated(panel, design, in_part=True))["there"])
     if sales.refused:
-        sales = replace(sales, unit="per cent of L")
+        sales = replace(sales, unit="per cent of the lost sales")
     before, after = ((panel.sales[:, :, part] > 0).mean(axis=2) for part in (sample.before, sample.after))
     change = np.where(before.any(axis=1)[:, np.newaxis], 100 * (after - before), np.nan)
     found = _mean_difference(sample, change, "E4a")[wanted]
@@ -352,7 +352,7 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
 
 
 def hedging(panel: Panel, design: Design) -> Estimate:
-    """Estimate how many more of the spared firms of the origin sell on each other platform since the news (E5c).
+    """Estimate how many more of the origin's firms not closed sell on each other platform since the news (E5c).
 
     Firms never closed that sold something in the window and a year before, since who stops selling leaves every
     platform. To hedge is to join: counted are the months of the window with sales on a platform, as a share of them,
@@ -379,8 +379,8 @@ def hedging(panel: Panel, design: Design) -> Estimate:
     own, others = (answering & side for side in (sample.own, sample.others))
     if min(counts := [len(np.unique(sample.cluster[side])) for side in (own, others)]) < 2:
         raise DesignError(
-            f"presence of spared firms of origin {design.origin} against others was asked for; found {counts[0]} and "
-            f"{counts[1]} clusters; two of each are needed for an error"
+            f"presence of firms not closed, of origin {design.origin} against others, was asked for; found {counts[0]} "
+            f"and {counts[1]} clusters; two of each are needed for an error"
         )
     before, after = (panel.sales[:, 1:, part] > 0 for part in (sample.before, sample.after))
     absent: Bools = np.asarray(~before.any(axis=2))
@@ -412,7 +412,7 @@ def hedging(panel: Panel, design: Design) -> Estimate:
 
 
 def mix_paths(panel: Panel, design: Design) -> pd.DataFrame:
-    """Follow the platform mix of closed, exposed and unexposed firms by month; a description, without error.
+    """Follow the platform mix of closed, exposed and other firms by month; a description, without error.
 
     Firms of origins with closures that sold something a year before the window. `share`: mean over firms with sales
     in the month of a platform's share in them; `concentration`: mean of the sum of squared shares; `presence`: share of

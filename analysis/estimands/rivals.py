@@ -91,7 +91,7 @@ def incumbents(panel: Panel, design: Design, *, own_origin: bool = True) -> Bool
     if not firms.any():
         raise DesignError(
             f"spillovers on firms {'of' if own_origin else 'not of'} origin {design.origin} were asked for; none of "
-            f"{sample.never_closed.sum()} firms never closed is, and sold through the base months; ask for the others"
+            f"{sample.never_closed.sum()} firms not closed is, and sold through the base months; ask for the others"
         )
     return firms
 
@@ -177,19 +177,9 @@ def per_10pp(rows: pd.DataFrame) -> pd.DataFrame:
 def top_bin_slope(bins: pd.DataFrame) -> pd.DataFrame:
     """Return the slope from the least to the most exposed bin, a row per `origin`: the primary reading of E2."""
     rows = per_10pp(bins.groupby("origin", sort=False).tail(1)).reset_index(drop=True)
-    return rows.assign(label=rows["origin"] + ", per 10 pp, exposed " + rows["term"].replace("", "enough: none"))
-
-
-def averages_and_slopes(rows: pd.DataFrame, bins: pd.DataFrame) -> pd.DataFrame:
-    """Return what E2 says of each origin: the average, the slope over all exposures, and :func:`top_bin_slope`.
-
-    `rows` are those of all estimands by `id`, `bins` those of :func:`dose_response`, the origin of interest first.
-    """
-    parts = []
-    for estimand, (origin, top) in zip(("E2a", "E2b"), top_bin_slope(bins).groupby("origin", sort=False), strict=True):
-        labels = [f"{origin}, on average", f"{origin}, per 10 pp, all exposures"]
-        parts += [rows.loc[[estimand, f"{estimand}_slope"]].assign(label=labels), top]
-    return pd.concat(parts, ignore_index=True)
+    return rows.assign(
+        label=rows["origin"] + ", for 10 points of exposure, exposed " + rows["term"].replace("", "enough: none")
+    )
 
 
 def slope_lines(bins: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:
@@ -217,7 +207,7 @@ def slope_lines(bins: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:
 
 
 def chilling(panel: Panel, design: Design, *, high: float = HIGH_RISK) -> Estimate:
-    """Estimate how suspect firms that were spared changed at home against others that were (E5b).
+    """Estimate how suspect firms that were not closed changed on the home platform against others (E5b).
 
     Firms never closed, of low exposure, that sold in the window a year before and in the last month before the first
     wave: those with a risk above `high` against the rest, within origin, after against before, on the ratio scale. Who
@@ -260,8 +250,8 @@ def known_risk(panel: Panel) -> Floats:
     risk: Floats = panel.firms["risk"].to_numpy(float)
     if np.isnan(risk).all():
         raise DesignError(
-            f"the risk of firms was asked for; it is known for none of {len(risk)}; without it demand that spared "
-            "firms inherit and their chilling cannot be told apart: add the column risk"
+            f"the risk of firms was asked for; it is known for none of {len(risk)}; without it demand that firms not "
+            "closed inherit and their chilling cannot be told apart: add the column risk"
         )
     return risk
 

@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 USED = {
     "closed": "closed by the end of the window",
-    "spared": "not closed by then and asked about: exposed, suspect, of the origin, or new",
+    "asked about": "not closed by then: exposed, suspect, of the origin, or new",
     "compared": "what they are held against",
 }
 LEFT = {
     "in part": "closed with a dose below the smallest that counts",
     "later": "closed after the window",
-    "shut": "closed, where only spared firms are asked about",
+    "shut": "closed, where only firms not closed are asked about",
     "origin": "of an origin that is not asked about, or of which no closed firm is left",
     "category": "of an origin and category in which no closed firm is left",
-    "exposed": "spared, but closed rivals held much of the category",
+    "exposed": "not closed, but closed rivals held much of the category",
     "unknown": "a month that is needed, the exposure or the risk is not known",
     "none before": "sold nothing in the earlier months that are compared: entered later",
-    "too small": "spared, and smaller than nine of ten closed firms",
+    "too small": "not closed, and smaller than nine of ten closed firms",
     "stopped": "sold nothing in the month from which it is followed, or in the window",
     "not new": "no entrant of these months",
 }
@@ -160,7 +160,7 @@ def _rivals(sample: Sample, asked: Bools) -> Masks:
     first, last = (sample.home[:, month] for month in (sample.base.start, sample.base.stop - 1))
     known = _known(sample.sums[:, :, :1]) & np.isfinite(sample.exposure)
     used = sample.never_closed & asked & known & ~(first <= 0) & ~(last <= 0)
-    found = _others(sample) | {"spared": used & ~sample.comparison, "compared": used & sample.comparison}
+    found = _others(sample) | {"asked about": used & ~sample.comparison, "compared": used & sample.comparison}
     found |= {"shut": sample.closed, "origin": ~asked, "unknown": ~known, "none before": first <= 0}
     return {name: mask for name, mask in found.items() if name != "exposed"}
 
@@ -173,9 +173,9 @@ def _changes(sample: Sample, width: int, asked: Bools) -> Masks:
     eve = np.where(sample.closed, sample.first - 1, 0).astype(int)[:, np.newaxis, np.newaxis]
     sold_last = (np.take_along_axis(sales, eve, axis=2) != 0).any(axis=(1, 2))
     closed = sample.closed & known & sold & sold_last
-    spared, pool = ~sample.closed & ~sample.comparison & known, sample.comparison & known
-    used = np.isin(sample.origin, sample.origin[closed | spared])
-    found = {"closed": closed, "spared": spared, "compared": pool & used, "origin": ~asked | (pool & ~used)}
+    asked_about, pool = ~sample.closed & ~sample.comparison & known, sample.comparison & known
+    used = np.isin(sample.origin, sample.origin[closed | asked_about])
+    found = {"closed": closed, "asked about": asked_about, "compared": pool & used, "origin": ~asked | (pool & ~used)}
     return found | {"unknown": ~known, "none before": ~sold, "stopped": np.ones_like(sold)}
 
 
@@ -184,7 +184,7 @@ def _triple(sample: Sample) -> Masks:
     found, start = _changes(sample, 1, np.ones_like(sample.closed)), sample.before.start - 12
     early = np.isfinite(sample.home[:, max(start, 0) : sample.before.stop - 12].sum(axis=1))
     compared = sample.comparison & _known(sample.sums[:, :, :1]) & early
-    mine = {name: found[name] & sample.is_own for name in ("closed", "spared")}
+    mine = {name: found[name] & sample.is_own for name in ("closed", "asked about")}
     found |= mine | {"compared": compared, "origin": ~sample.is_own & ~sample.comparison}
     return found | {"unknown": found["unknown"] | ~early}
 
@@ -225,7 +225,7 @@ def _chilled(sample: Sample) -> Masks:
     both = np.ones_like(used)
     for side in (risk > HIGH_RISK, ~(risk > HIGH_RISK)):
         both &= np.isin(sample.origin, sample.origin[used & side])
-    found |= {"spared": used & both & (risk > HIGH_RISK), "compared": used & both & ~(risk > HIGH_RISK)}
+    found |= {"asked about": used & both & (risk > HIGH_RISK), "compared": used & both & ~(risk > HIGH_RISK)}
     found |= {
         "shut": sample.closed,
         "origin": ~both,
@@ -238,7 +238,7 @@ def _hedged(sample: Sample) -> Masks:
     """Return the firms of :func:`analysis.estimands.displacement.hedging`: of the origin, and of others to compare."""
     sells, known = np.asarray((sample.sums > 0).any(axis=2)), _known(sample.sums)
     used = known & sample.never_closed & sells.all(axis=0)
-    found = _others(sample) | {"spared": used & sample.is_own, "compared": used & ~sample.is_own}
+    found = _others(sample) | {"asked about": used & sample.is_own, "compared": used & ~sample.is_own}
     found |= {"shut": sample.closed, "unknown": ~known, "none before": ~sells[0]}
     return {name: mask for name, mask in found.items() if name != "exposed"}
 
@@ -250,4 +250,4 @@ def _entrants(sample: Sample) -> Masks:
     first = np.where(sold.any(axis=1) & sample.is_own, sold.argmax(axis=1), -1)
     first[total[np.arange(len(total)), first - 1] != 0] = -1
     new = ((first >= wave - 12) & (first < sample.after.stop - 12)) | ((first >= wave) & (first < sample.after.stop))
-    return {"spared": new, "origin": ~sample.is_own, "not new": np.ones_like(new)}
+    return {"asked about": new, "origin": ~sample.is_own, "not new": np.ones_like(new)}

@@ -24,7 +24,7 @@ from analysis.estimate import Estimate
 from analysis.exhibits.blocks import Block, Label, box, note, sentence_of, table
 from analysis.exhibits.parts import Part, of_estimates, of_facts
 from analysis.exhibits.style import LOOK, kind
-from analysis.numbers import LONG, MARKS, NOT_ESTIMABLE, quantity, span, unmarked
+from analysis.numbers import MARKS, NOT_ESTIMABLE, quantity, span, unmarked
 from analysis.verdicts import ESTIMATED, NOT_TESTABLE, Verdict, condition
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _found(estimate: float | None, low: float | None, high: float | None, unit: 
     point = "" if pd.isna(estimate) else quantity(estimate, unit)
     bounds = "" if pd.isna(low) else span(low, high, unit)
     shown = f"{point} [{bounds}]" if point and bounds else point or bounds
-    return f"{shown} {LONG.get(unit, unit)} {mark}" if shown else ""
+    return f"{shown} {unit} {mark}" if shown else ""
 
 
 def answer(
@@ -174,6 +174,21 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
     if not any(verdict.grade for verdict in verdicts):
         del columns["Grade"]
     return replace(table(pd.DataFrame(columns, dtype=object), caption), parts=_taken(verdicts))
+
+
+def ledger(readings: pd.DataFrame, verdicts: Sequence[Verdict], caption: str) -> Block:
+    """Return the table of claims by reading: what was said, the word or the report that gives it, what would change it.
+
+    `readings` are as :func:`analysis.evidence.claims.readings` returns them; `verdicts` are those given here.
+    """
+    words = {verdict.claim: label(verdict.word) for verdict in verdicts}
+    rows = readings.to_dict("records")
+    columns = {
+        "What was said": [f"{row['claimant']}: {row['statement']}" for row in rows],
+        "Verdict": [words.get(row["claim_id"], f"report {row['notebook'][:2]}") for row in rows],
+        "What would change it": [row["change"] for row in rows],
+    }
+    return table(pd.DataFrame(columns, dtype=object), caption)
 
 
 # The end of a report

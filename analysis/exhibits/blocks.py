@@ -291,13 +291,15 @@ def sections(titled: Sequence[tuple[str, pd.DataFrame]]) -> Block:
 
 
 def threats(rows: pd.DataFrame) -> Block:
-    """Return the table of the threats of an event; of those of the register, which are dated, none if simulated."""
+    """Say what else happened in the months of an event; nothing of the register, which is dated, if simulated."""
     if LOOK.simulated and "first" in rows:
         return Block("", "")
     if rows.empty:
         return note("The event names no threats.")
-    columns = {"threat_id": "Id", "months": "When", "event": "What", "hits": "Hits", "threatens": "Threatens"}
-    return table(rows, "Threats of those months, by the event's own file.", columns=columns, provenance="real")
+    told = [
+        f"{row['months']}, {row['event']} (hits {row['hits']}; {row['threat_id']})" for row in rows.to_dict("records")
+    ]
+    return say(f"{'; '.join(told)}.", lead="What else happened in those months, by the event's own file.")
 
 
 # Estimates
@@ -385,13 +387,3 @@ def reasons(rows: pd.DataFrame) -> Block:
     told = rows[rows["reason"].fillna("") != ""].drop_duplicates("reason").to_dict("records")
     lines = [say(sentence_of(row["reason"]), lead=f"{row['label']}:") for row in told]
     return reduce(add, lines) if lines else Block("", "")
-
-
-def in_words(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
-    """Return rows of :func:`estimates` with names in print for the codes of platforms and origin, also in reasons."""
-    codes = re.compile(r"\b(" + "|".join(map(re.escape, names)) + r")\b")
-
-    def written(text: str) -> str:
-        return codes.sub(lambda found: names[found[0]], text)
-
-    return rows.assign(label=rows["label"].map(written), reason=rows["reason"].map(written))

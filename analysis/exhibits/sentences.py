@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.estimands.design import Design
 from analysis.estimate import Estimate
 from analysis.exhibits.style import kind
-from analysis.numbers import LONG, number, p_value, percent_change, quantity, span
+from analysis.numbers import number, p_value, percent_change, quantity, span
 
 if TYPE_CHECKING:
     from analysis.study import Study
@@ -54,7 +54,7 @@ def where_sales_went(about: Study, money: Estimate, sold: Estimate, present: Est
         alone = f"This panel holds {about.home} alone; where sales went cannot be told from it."
         return " ".join([alone, *told])
     told += [] if sold.refused else [f"Of each 100 lost, {sold:both} went there with them."]
-    return " ".join([*told, f"Presence on {about.there}: {present:all} against unexposed firms."])
+    return " ".join([*told, f"Presence on {about.there}: {present:all} against firms of low exposure."])
 
 
 def clustered(design: Design, *, rivals: bool = False) -> str:
@@ -68,7 +68,7 @@ def smallest_seen(row: Mapping[str, Any]) -> str:
     """Say the smallest effect that a panel would show, `mde`, beside the `estimate` of a row, in its `unit`."""
     if pd.isna(row["mde"]):
         return ""
-    seen = f"{number(row['mde'], 1, mark=kind('estimate'))} {LONG.get(row['unit'], row['unit'])}"
+    seen = f"{number(row['mde'], 1, mark=kind('estimate'))} {row['unit']}"
     more = ", more than what is seen" if abs(row["estimate"]) < row["mde"] else ""
     return f"The smallest effect that this panel would show is {seen}{more}."
 
@@ -146,6 +146,14 @@ def against_margin(rungs: Estimate) -> str:
         return ""
     *_, seen, whole = (p_value(one) for one in rungs.columns["p_value"])
     return f"Test of a fall by the margin or more: {seen} without the common part, {whole} at its lower end."
+
+
+def adjusted(tests: Any, named: Mapping[str, str]) -> str:
+    """Say the p-values of :func:`analysis.estimands.closed_firms.family`, by what their ids are `named` in print."""
+    if isinstance(tests, Estimate):
+        return ""
+    told = [f"{named[row['id']]}, {p_value(row['p_adjusted'])}" for row in tests.to_dict("records")]
+    return f"Of no effect, adjusted step by step for their number (Romano and Wolf): {'; '.join(told)}."
 
 
 def redraws(rows: pd.DataFrame) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.exhibits.blocks import A_SET, sentence_of
-from analysis.numbers import DECIMALS, LONG, MARKS, MINUS, number, quantity, span
+from analysis.numbers import DECIMALS, MARKS, MINUS, number, quantity, span
 from analysis.report.pdf import PdfError, pandoc
 
 MOST = 5  # columns beside each other; more go below
@@ -69,7 +69,7 @@ class Table:
             ("Smallest effect seen", written("mde", signed=False)),
             ("Truth", written("truth")),
             ("Grade", rows["grade"].tolist()),
-            ("Unit", [LONG.get(unit, unit) for unit in units] if len({*self.rows["unit"]} - {""}) > 1 else []),
+            ("Unit", units if len({*self.rows["unit"]} - {""}) > 1 else []),
             ("Window", rows["window"].tolist() if len({*self.rows["window"]} - {""}) > 1 else []),
         ]
         return [(name, cells) for name, cells in lines if {*cells} - {"", "–"} or name == "Effect"]
@@ -86,7 +86,7 @@ class Table:
         brackets = {"std_error": "in brackets standard errors"}
         brackets["conf_low"] = f"in square brackets the {kinds}{f' of {levels}' if levels else ''}"
         said = [_plain(self.caption).partition(". ")[2].rstrip(".")]
-        said += [f"Unit: {LONG.get(unit, unit)}" for unit in the("unit") if len(the("unit")) == 1]
+        said += [f"Unit: {unit}" for unit in the("unit") if len(the("unit")) == 1]
         said.append(", ".join(text for name, text in brackets.items() if rows[name].notna().any()))
         said += [f"Window: {window}" for window in the("window") if len(the("window")) == 1]
         said += [f"Compared with: {', '.join(the('comparison')).replace('_', ' ')}"] if the("comparison") else []
