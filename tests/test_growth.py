@@ -462,21 +462,6 @@ def test_a_year_without_closures_shows_nothing_but_paths_that_part():
     assert rows["reason"].str.contains("narrow the window").all()
 
 
-def test_waterfalls_show_the_panel_and_what_is_known_by_part_and_by_mechanism():
-    panel, truth = simulate("mid_3k", 1)
-    parts = effect_in_parts(panel, Design(), common=COMMON)
-    (seen,) = verbs.waterfalls(parts, Design()).values()
-    assert seen["term"].tolist() == list(verbs.WORDS.values())
-    assert seen["estimate"].iloc[-1] == pytest.approx(points(parts)["seen"])
-    drawn = verbs.waterfalls(parts, Design(), truth)
-    for title, known in (("the same parts", truth.decomposition()), ("by mechanism", truth.shapley())):
-        rows = drawn[f"Truth, {title}"]
-        assert rows["estimate"].tolist() == pytest.approx([*known.values(), truth.scalars()["E3g"]])
-    assert "removal" in set(drawn["Truth, by mechanism"]["term"])
-    refused = refusal("nobody was closed")
-    assert verbs.waterfalls(refused, Design(), truth)["Seen on the panel"] is refused
-
-
 def test_firms_whose_sales_two_years_before_are_not_known_are_in_no_triple_difference():
     """They are left out, and not taken for firms that sold nothing."""
     panel, design = simulate("mid_3k", 1)[0], Design()

@@ -16,22 +16,18 @@ import pandas as pd
 from analysis.errors import DesignError
 from analysis.estimands.changes import Changes, estimated, of_fixed_number, totals
 from analysis.estimands.closed_firms import a_year_early
-from analysis.estimands.design import ASKED, COLUMNS, Design, answered, low_exposure, steps
+from analysis.estimands.design import ASKED, COLUMNS, Design, answered, low_exposure
 from analysis.estimate import Bools, Estimate, Floats, sum_by
 from analysis.estimators.exposure import exposure_effects
 from analysis.testing import largest_std_error, noninferiority
 
 if TYPE_CHECKING:
-    from analysis.market.truth import Truth
     from analysis.panel import Panel
 
 Range = tuple[float, float]
 
 NOTHING: Range = (0.0, 0.0)  # common to all firms: what is seen, without a reader's interval
 PARTS = ("closed", "incumbents", "exit", "entry")  # of E3g, as in the truth of a simulated market
-WORDS = dict(zip(PARTS, ("closed firms", "not closed, still selling", "not closed, stopped", "newcomers"), strict=True))
-WORDS["seen"] = "sum: effect seen"
-MECHANISMS = {"closure": "removal", "hedging": "hedging, entry"}  # what the channels of a market are called in print
 
 
 def growth_effect(changes: Changes) -> Estimate:
@@ -511,21 +507,6 @@ def precision(asked: Mapping[str, tuple[Estimate, float, bool]], *, level: float
     ]
     table = pd.DataFrame(rows, columns=["label", "margin", "has", "needed"])
     return table.assign(times=(table["has"] / table["needed"]) ** 2)
-
-
-def waterfalls(parts: Estimate, design: Design, truth: Truth | None = None) -> dict[str, pd.DataFrame | Estimate]:
-    """Return the parts of :func:`effect_in_parts` to draw, and the true ones, by part and by mechanism, where known."""
-    seen = parts if parts.refused else parts[[*PARTS, "seen"]].rows.replace({"term": WORDS}).dropna(subset="estimate")
-    if truth is None:
-        return {"Seen on the panel": seen}
-    window = design.post_from, design.post_to
-    by_part = {WORDS[name]: part for name, part in truth.decomposition(*window).items()}
-    by_mechanism = {MECHANISMS.get(name, name): part for name, part in truth.shapley(*window).items()}
-    return {
-        "Seen on the panel": seen,
-        "Truth, the same parts": steps(by_part, "sum: effect on growth"),
-        "Truth, by mechanism": steps(by_mechanism, "sum: effect on growth"),
-    }
 
 
 def placebo(panel: Panel, design: Design) -> Estimate:
