@@ -298,7 +298,7 @@ def test_every_bias_that_forbids_use_has_a_cause():
 def test_every_estimand_of_a_panel_has_its_row_with_label_unit_and_causes():
     rows = data.load("estimands").set_index("id")
     panel, _ = simulate("mid_3k", 1)
-    fields = {"origin": "CN", "destinations": "EBY and ALI", "first": "EBY", "second": "ALI"}
+    fields = {"origin": "CN", "home": "AMZ", "destinations": "EBY and ALI", "first": "EBY", "second": "ALI"}
     known = {}
     for template, row in rows.iterrows():
         for name in PLATFORMS if "{platform}" in template else PLATFORMS[1:]:
