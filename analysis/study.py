@@ -161,6 +161,11 @@ class Study:
         return {**self.event.platforms, self.event.origin: self.event.origin_name}
 
     @property
+    def named(self) -> dict[str, str]:
+        """What the event has in place of the names in the glossary, which are those of the event on record."""
+        return {"Amazon": self.home, "Chinese": self.event.origin_name}
+
+    @property
     def aside(self) -> str:
         """Of which firms alone it speaks where the panel does not stand for others; else empty."""
         apart = self.panel.population == NOT_REPRESENTATIVE

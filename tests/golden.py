@@ -26,6 +26,7 @@ from analysis.market import simulate
 from analysis.market.parameters import PRESETS
 from analysis.market.truth import Truth
 from analysis.panel import Panel, read_panel
+from analysis.series import Series
 from analysis.study import inventory, sentence
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -164,15 +165,20 @@ def public() -> Iterator[tuple[str, Shown]]:
     yield "fan", totals.fan("2021Q3", 4, level=0.95)
     yield "accounts", totals.account_map([3000.0, 50_000.0], 1e6, 2.0, [0.0, 0.3, 0.6, 0.9])
     yield "totals", {"noise": totals.lead_noise(), "stated": totals.stated_change()} | dict(enumerate(closed))
-    yield "lead", totals.by_year(totals.lead()).to_frame("value")
-    yield "ebay", totals.by_year(shift.volume()).to_frame("value")
-    yield "alibaba", totals.by_year(shift.aliexpress_parent_growth()).to_frame("value")
+    yield "lead", whole(totals.lead())
+    yield "ebay", whole(shift.volume())
+    yield "alibaba", whole(shift.aliexpress_parent_growth())
     yield "destinations", shift.totals_growth()
     yield "leads on eBay", shift.leads()
     yield "bounds of the lead", shift.bounds()
     yield "China alone", shift.china_alone()
     yield "since China is apart", shift.since_china_apart()
     yield "mix of firms", shift.mix()
+
+
+def whole(found: Series) -> pd.DataFrame:
+    """Return a series as the table that is held, NaN where a period is missing."""
+    return found.values.resample(found.values.index.freqstr).asfreq().to_frame("value")
 
 
 def _made(verb: Callable[..., Shown], *asked: Any, **options: Any) -> Shown:

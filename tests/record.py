@@ -60,9 +60,13 @@ def judged() -> dict[str, Verdict]:
         claims.judge("C08", "record", tier="listed", on_record=list(record.values()), **brands),
         claims.judge("C12", on_record=[listed.frozen_on_record("Youkeshu")[1]]),
         *claims.untestable("01_claims_and_context", config.read_event("amazon_2021").claims),
-        *of_households(),
     ]
     return {one.name: one for one in found}
+
+
+def spoken() -> dict[str, Verdict]:
+    """Judge every reading from the best data that there are: public figures, or purchases of households."""
+    return judged() | {one.name: one for one in of_households()}
 
 
 def of_households() -> list[Verdict]:

@@ -79,6 +79,13 @@ def test_what_a_sentence_says_of_each_word():
         assert brief.sentence([verdict(word=word, confidence=level)], EVENT) == told + found
 
 
+def test_one_verdict_answers_in_a_sentence_and_one_of_a_simulated_market_says_where():
+    told = "it cannot be told whether the closures slowed Chinese sellers' growth on Amazon by more than 2 points."
+    assert brief.told(verdict(word=NOT_SHOWN), EVENT) == f"I{told[1:]}"
+    assert brief.told(verdict(word=NOT_SHOWN, **SIM), EVENT) == f"On such a panel {told}"
+    assert brief.told(None, EVENT) == ""
+
+
 def test_sentences_that_begin_alike_share_their_beginning_and_what_cannot_be_tested_is_left_out():
     counts = {"claimed": 3000.0, "unit": "accounts", **BARE, "word": NOT_SHOWN}
     shift = of("more_presence_elsewhere", margin=None)

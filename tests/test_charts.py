@@ -99,9 +99,9 @@ def test_a_set_is_a_bar_a_point_has_an_interval_and_a_row_without_either_says_so
 
 
 def test_what_stands_beside_an_estimate_is_drawn_where_it_is_known():
-    known = FRAME.assign(truth=[1.5, np.nan], benchmark=0.5, placebo_low=[-1.0, np.nan], placebo_high=[1.0, np.nan])
-    axes = charts.forest(known, xlabel="x", benchmark="size", strong=["a"]).axes[0]
-    assert {text.get_text() for text in axes.get_legend().get_texts()} == {"truth", "size"}
+    known = FRAME.assign(truth=[1.5, np.nan], placebo_low=[-1.0, np.nan], placebo_high=[1.0, np.nan])
+    axes = charts.forest(known, xlabel="x", strong=["a"]).axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["truth"]
     assert [bar.get_width() for bar in axes.patches] == [2.0, 2.0]  # behind the first row, and the second row's own
     assert [text.get_color() for text in axes.texts] == [style.MAIN, style.REST]
     assert charts.forest(FRAME, xlabel="x").axes[0].get_legend() is None
@@ -168,8 +168,8 @@ def test_the_actual_statistic_is_no_draw_and_an_endless_interval_ends_in_an_arro
     assert sum(bar.get_height() for bar in drawing.axes[0].patches) == 3
     assert drawing.axes[0].lines[0].get_xdata()[0] == 5.0
     assert figure(drawing, "A figure.", "One panel.").html
-    rows = pd.DataFrame({"term": ["own"], "estimate": [20.0], "benchmark": [40.0], "conf_low": [-np.inf]})
-    drawing = charts.forest(rows.assign(conf_high=90.0), xlabel="x", benchmark="size", reach=200)
+    rows = pd.DataFrame({"term": ["own"], "estimate": [20.0], "conf_low": [-np.inf]})
+    drawing = charts.forest(rows.assign(conf_high=90.0), xlabel="x", reach=200)
     assert [float(one.get_xdata()[0]) for one in drawing.axes[0].lines if one.get_marker() == "<"] == [-200]
     assert not [one for one in drawing.axes[0].lines if one.get_marker() == ">"]
     assert figure(drawing, "A figure.", "One row.").html
@@ -208,16 +208,14 @@ def test_no_band_of_an_event_study_is_drawn_across_the_closure_or_the_reference(
     assert [line.get_xdata().min() for line in dotted] == [-0.4, -0.4]
 
 
-def test_lines_have_ticks_where_the_smallest_are_labels_at_their_ends_and_events_in_words():
+def test_lines_have_ticks_where_the_smallest_are_labels_at_their_ends_and_shaded_closures():
     years = pd.DataFrame({"fell": [100.0, 33.0, 13.0], "rose": [100.0, 150.0, np.nan]}, index=[2020, 2021, 2022])
-    drawing = curves.lines(
-        years, strong=["fell"], ylabel="y", log=True, closures=("2021-05", "2021-09"), events={2021.3: "limits"}
-    )
+    drawing = curves.lines(years, strong=["fell"], ylabel="y", log=True, closures=("2021-05", "2021-09"))
     axes, places = drawing.axes[0], {text.get_text(): text for text in drawing.axes[0].texts}
     assert axes.get_yticks().tolist() == [10, 20, 50, 100, 200]
     assert places["fell"].xy == (2022.5, pytest.approx(13))
     assert places["rose"].xy == (2021.5, pytest.approx(150))
-    assert {"limits", "accounts closed"} <= set(places)
+    assert "accounts closed" in places
     (band,) = axes.patches
     assert (band.get_x(), band.get_x() + band.get_width()) == pytest.approx((2021 + 4 / 12, 2021 + 9 / 12))
     assert [label.get_text() for label in axes.get_xticklabels()] == ["2020", "2021", "2022"]

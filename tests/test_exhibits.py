@@ -145,10 +145,18 @@ def test_a_truth_has_a_column_where_any_is_known(known, shown):
         assert [cell[1] for cell in head] == shown
 
 
+def test_what_a_page_has_no_room_for_is_taken_away_all_the_same():
+    rows = pd.DataFrame({"label": ["a"], "estimate": [1.0]})
+    shown = blocks.table(rows, "T.", columns={"label": "Row", "estimate": "Effect"})
+    hidden = blocks.taken_away(shown)
+    assert (hidden.html, hidden.text) == ("", "")
+    assert hidden.parts == shown.parts != ()
+
+
 def test_threats_are_those_that_the_event_names_and_none_of_the_register_in_a_simulated_market():
     register = claims.threats()
     shown = blocks.threats(register[register["threat_id"].isin(["T05", "T07"])])
-    assert [row[0][1] for row in Reader(shown.html).rows[1:]] == ["T05", "T07"]
+    assert re.findall(r"T\d\d", shown.text) == ["T05", "T07"]
     assert blocks.threats(register.iloc[:0]).text == "The event names no threats."
     style.use("simulated", "a market")
     assert blocks.threats(register).html == ""
@@ -234,6 +242,16 @@ def test_the_answer_holds_claim_word_interval_unit_tier_confidence_and_date():
     ):
         assert part in text
     assert panel.text.endswith("Not shown. The answer in a sentence.")
+
+
+def test_the_ledger_gives_each_claim_its_word_or_the_report_that_gives_it():
+    readings = claims.readings(["C01", "C03"])
+    table = answers.ledger(readings, [verdict(claim="C03", reading="", word="Supported")], "T.")
+    (_, *rows), words = Reader(table.html).rows, [f"report {name[:2]}" for name in readings["notebook"]]
+    assert [row[1][1] for row in rows] == [*words[:-1], "Supported"]
+    assert rows[-1][0][1] == "Amazon (Cindy Tai): About 3,000 accounts of about 600 Chinese brands have been closed."
+    assert rows[-1][2][1] == readings["change"].iloc[-1]
+    assert answers.label("Supported") in table.html
 
 
 def test_an_estimate_without_an_interval_has_neither_a_kind_of_interval_nor_a_grade_but_the_reason():
@@ -380,6 +398,12 @@ def test_a_report_prints_the_entries_of_the_glossary_that_it_names_in_its_order(
     page = " ".join((provenance.ROOT / "docs" / "glossary.md").read_text(encoding="utf-8").split())
     for name, line in zip(("not closed", "exposed"), shown.text.splitlines(), strict=True):
         assert f"- **{name}**: {line.partition(': ')[2]} - **" in page
+
+
+def test_the_glossary_names_the_platform_of_another_event():
+    shown = blocks.glossary("closed", of={"Amazon": "Bazaar"})
+    assert "what it sold on Bazaar" in shown.text
+    assert "Amazon" not in shown.html
 
 
 def test_a_word_without_an_entry_is_refused_with_those_that_there_are():

@@ -176,3 +176,10 @@ def test_an_estimate_in_a_table_has_the_text_of_its_interval():
     found = made(limits=0.5, terms=("0", "1"))
     columns = {"term": "Drift", "interval": "Interval"}
     assert cells(blocks.table(found, "T.", columns=columns)) == [["0", "0.50 to 0.50"], ["1", "0.50 to 0.50"]]
+
+
+def test_what_is_taken_away_is_in_the_files_and_not_on_the_page():
+    shown = blocks.estimates(ROWS, "Effects.")
+    taken = blocks.taken_away(shown)
+    assert (taken.html, taken.text) == ("", "")
+    assert taken.parts == shown.parts != ()

@@ -3,7 +3,6 @@
 import base64
 import re
 
-import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
@@ -41,7 +40,6 @@ DRAWINGS = [
     lambda: charts.forest(FRAME, xlabel="x", margin=(-1.0, 1.0)),
     lambda: curves.lines(SERIES, strong=["a"], ylabel="y"),
     lambda: charts.counts(COUNTS, xlabel="x"),
-    lambda: charts.draws({"a": (np.arange(3.0), 1.0)}, xlabel="x"),
     lambda: charts.timeline(DATED, DATED),
     lambda: curves.fans(DAYS, dict.fromkeys("abcd", "E"), panel="event", over="day", own=OWN, ylabel="y"),
 ]

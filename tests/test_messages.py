@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from test_exhibits_estimates import made
 
-from analysis.exhibits import messages
+from analysis.exhibits import messages, style
+from analysis.grades import USABLE, WITH_BOUNDS
 
 
 def rows(**ends):
@@ -103,29 +104,56 @@ def test_beside_a_margin_the_last_row_is_what_counts(ends, fall, change):
 def test_each_number_of_accounts_gets_its_own_words():
     bars = rows(few=BOTH, some=(-4.0, 1.0), many=(-9.0, -5.0)).assign(accounts=[500, 3_000, 50_000])
     assert messages.by_count(bars, 2.0) == (
-        "With 500 accounts closed growth does not fall by 2 points; with 3,000 accounts closed it cannot be told "
-        "whether growth falls by 2 points; with 50,000 accounts closed growth falls by more than 2 points"
+        "With 500 accounts closed growth would not fall by 2 points; with 3,000 accounts closed it cannot be told "
+        "whether growth would fall by 2 points; with 50,000 accounts closed growth would fall by more than 2 points"
     )
 
 
-def test_what_was_taken_over_is_held_against_size():
-    pair = rows(own=(50.0, 70.0), others=(10.0, 90.0)).assign(benchmark=40.0)
-    told = messages.beside_size(pair)
-    assert told.startswith("Own took over more than their size would give; ")
-    assert told.endswith("cannot be told from mere size for others")
-    assert (
-        messages.beside_size(pair.assign(benchmark=95.0)) == "Own and others took over less than their size would give"
-    )
-    assert messages.beside_size(pair.assign(benchmark=np.nan)) == ""
+def test_ways_of_asking_are_counted_by_what_they_find_and_those_without_an_interval_are_left_out():
+    told = messages.by_ways(rows(a=BELOW, b=BELOW, c=BOTH, d=NONE), fell="lower sales", rose="higher sales")
+    assert told == "2 of 3 ways of asking find lower sales, none higher sales, and 1 cannot tell"
+    told = messages.by_ways(rows(a=ABOVE), fell="less", rose="more")
+    assert told == "None of 1 ways of asking find less, 1 more, and none cannot tell"
+    assert messages.by_ways(rows(a=NONE), fell="less", rose="more") == ""
 
 
-def test_draws_as_far_from_zero_as_the_first_are_counted_on_both_sides():
-    drawn = {"own": np.array([2.0, -2.5, 1.0, 2.0]), "others": np.array([9.0, 1.0])}
-    assert (
-        messages.as_far_out(drawn)
-        == "Draws that lie as far out as what was found: 2 of 3 for own and 0 of 1 for others"
-    )
-    assert messages.as_far_out({}) == ""
+@pytest.mark.parametrize(
+    ("placebo", "said"),
+    [
+        (BOTH, "; a year early, when nothing was closed, none is seen"),
+        (BELOW, "; a year early, when nothing was closed, one is seen too"),
+        (NONE, ""),
+    ],
+)
+def test_an_effect_asked_otherwise_has_its_range_and_its_placebo(placebo, said):
+    asked = rows(asked=BELOW, other=(-5.0, -3.0), refused=NONE, more=ABOVE, placebo=placebo)
+    told = "−2.0 per cent as asked, −4.0 to +2.0 when asked in 2 other ways"
+    assert messages.asked_otherwise(asked, "per cent") == told + said
+    assert messages.asked_otherwise(rows(asked=NONE, other=BELOW, placebo=BOTH), "per cent") == ""
+
+
+@pytest.mark.parametrize(
+    ("ends", "grade", "passed", "real", "simulated"),
+    [
+        (BELOW, USABLE, True, "Firms have probably sold less.", "Firms would probably have sold less."),
+        (ABOVE, USABLE, True, "Firms have probably sold more.", "Firms would probably have sold more."),
+        (BELOW, USABLE, False, "Firms may have sold less.", "Firms might have sold less."),
+        (BELOW, WITH_BOUNDS, True, "Firms may have sold less.", "Firms might have sold less."),
+        (
+            BOTH,
+            USABLE,
+            True,
+            "Whether firms have sold less or more cannot be told.",
+            "Whether firms would have sold less or more cannot be told.",
+        ),
+        (NONE, USABLE, True, "", ""),
+    ],
+)
+def test_confidence_in_words_follows_from_interval_grade_and_checks(ends, grade, passed, real, simulated):
+    row = {"conf_low": ends[0], "conf_high": ends[1], "grade": grade}
+    for market, said in (("", real), ("a market", simulated)):
+        style.use("simulated" if market else "estimate", market)
+        assert messages.surely(row, "firms", "sold {}", passed=passed) == said
 
 
 def test_years_of_a_lead_are_named_by_its_sign():
@@ -165,3 +193,18 @@ def test_publishers_are_named_once_and_in_brief():
     named = messages.published("Sina Finance", "Time Weekly (citing 2021 annual report); Sina Finance")
     assert named == "Sina Finance, Time Weekly"
     assert messages.collected("market_car_paths", "seller_stock_returns") == "tszlam/trading"
+
+
+def test_counts_say_how_far_apart_they_are_and_whether_two_authors_count_the_same():
+    told = pd.DataFrame({"value": [11, 300, 50_000], "counted_by": ["A", "A", "B"], "definition": ["x", "x", "y"]})
+    assert messages.counted(told) == "3 counts by 2 authors run from 11 to 50,000, and none counts what another does"
+    assert messages.counted(told.assign(definition="x")).endswith("several count the same in 1 of 1 cases")
+
+
+def test_events_that_overlap_the_months_of_the_closures_are_counted():
+    ends = pd.DataFrame(
+        {"first": ["2021-04-30", "2021-09-30", "2021-10-01"], "last": ["2021-04-30", "2022-01-01", "2021-10-02"]}
+    )
+    told = messages.falling_into(ends.apply(pd.to_datetime), ["2021-05", "2021-09"], "events")
+    assert told == "1 of 3 events fall into the months of the closures"
+    assert messages.falling_into(ends.apply(pd.to_datetime), ["2021-06", "2021-07"], "events").startswith("None of 3")

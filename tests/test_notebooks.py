@@ -27,6 +27,8 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 AS_OF = data.newest()["vintage"]
 LOGIC = (ast.FunctionDef, ast.ClassDef, ast.IfExp, ast.For, ast.While, ast.Try, ast.With)
 DESIGN = {"comparison", "post_from", "post_to", "base_months", "anticipation", "cluster", "conf"}
+SHORT = ("01_claims_and_context", "02_market_reaction")
+CODES = re.compile(r"\b(?:[CTV]\d+|E\d+[a-z]*|d\d)\b")
 HANDED_ON = {  # parameters that a call takes from `settings`
     "Study.open(settings": {"event", "panel_path", "panel_map", "sim_preset", "seed", *DESIGN},
     "colophon(settings": {"as_of", "stale_after_days"},
@@ -178,7 +180,7 @@ def test_the_brief_answers_before_it_judges_and_has_no_codes(published):
     about = config.read_event("amazon_2021")
     told = brief_of.headline(found, about).replace("'", "’")
     assert brief.index(told) < brief.index("THE ANSWER") < brief.index("What was said, and by whom")
-    assert re.findall(r"\b(?:[CTV]\d+|E\d+[a-z]*|d\d)\b", brief) == []
+    assert CODES.findall(brief) == []
     assert "imulated" not in brief.replace("Simulated reports (05 and 06)", "")
 
 
@@ -202,6 +204,13 @@ def test_what_is_simulated_and_what_is_real_are_told_apart_on_every_page(publish
 
 def test_the_brief_is_one_page(published):
     assert len(PdfReader(published / "00_executive_brief.pdf").pages) == 1
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_a_report_has_four_pages_at_most_and_no_code_on_the_first(published, name):
+    first, *others = PdfReader(published / f"{name}.pdf").pages
+    assert len(others) < 4
+    assert CODES.findall(first.extract_text()) == []
 
 
 def test_page_one_is_the_answer(published):

@@ -56,7 +56,12 @@ def project(folder: Path) -> Path:
     """Copy what runs, and write the event as the tutorial says."""
     for part in ("analysis", "data", "notebooks", "reports"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("20*", "latest", "scratch", "failed"))
-    shutil.copy(ROOT / "CITATION.cff", folder)  # each release says how it is cited
+    (folder / "docs").mkdir()
+    for file in (
+        "CITATION.cff",
+        "docs/glossary.md",
+    ):  # each release says how it is cited, each report what its words mean
+        shutil.copy(ROOT / file, folder / file)
     (folder / "data" / "events" / "bazaar.yml").write_text(EVENT)
     return folder
 

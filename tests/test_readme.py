@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from record import ANSWER, judged
+from record import ANSWER, spoken
 
 from analysis.market import calibrate, simulate
 from analysis.provenance import ROOT
@@ -27,7 +27,7 @@ def test_every_bullet_of_the_answer_is_made_from_verdicts():
 
 @pytest.fixture(scope="module")
 def verdicts():
-    return judged()
+    return spoken()
 
 
 @pytest.mark.parametrize("bullet", ANSWER)

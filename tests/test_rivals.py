@@ -51,24 +51,8 @@ def test_an_effect_that_grows_with_exposure_has_the_same_slope_in_every_bin(own)
     assert list(found["id"]) == [f"{'E2a' if own else 'E2b'}_bin{bin_}" for bin_ in (1, 3)]
     np.testing.assert_allclose(rivals.per_10pp(found)["estimate"], 100 * np.expm1(0.2), rtol=0.04)
     top = rivals.top_bin_slope(found.assign(origin="XA"))
-    assert top["label"].tolist() == ["XA, per 10 pp, exposed 10 to 20 %"]
+    assert top["label"].tolist() == ["XA, for 10 points of exposure, exposed 10 to 20 %"]
     assert top["estimate"].item() == pytest.approx(rivals.per_10pp(found)["estimate"].iloc[1])
-
-
-def test_page_one_has_average_and_slopes_of_each_origin():
-    bins = pd.DataFrame({"origin": ["XA", "XA", "XB"], "term": ["2 to 5 %", "10 to 20 %", ""]})
-    bins = bins.assign(
-        exposure=0.2, lowest=0.0, estimate=[1.0, 44.0, np.nan], std_error=1.0, conf_low=0.0, conf_high=90.0
-    )
-    names = ["E2a_slope", "E2a", "E2b_slope", "E2b"]
-    rows = pd.DataFrame({"id": names, "estimate": [1.0, 2.0, 3.0, 4.0]}, index=names)
-    found = rivals.averages_and_slopes(rows, bins.assign(mde=9.0))
-    assert found["label"].tolist()[:3] == [
-        "XA, on average",
-        "XA, per 10 pp, all exposures",
-        "XA, per 10 pp, exposed 10 to 20 %",
-    ]
-    np.testing.assert_allclose(found["estimate"], [2.0, 1.0, 20.0, 4.0, 3.0, np.nan])
 
 
 def test_a_slope_per_ten_points_is_the_same_effect_at_ten_points():

@@ -108,6 +108,13 @@ def test_a_margin_is_tested_without_the_common_part_and_at_its_lower_end():
     assert sentences.against_margin(rungs) == told
 
 
+def test_adjusted_p_values_stand_by_the_names_of_what_is_tested():
+    tests = pd.DataFrame({"id": ["x", "y"], "p_adjusted": [0.04, 0.0001]})
+    told = "Of no effect, adjusted step by step for their number (Romano and Wolf): sales, p = 0.040; life, p < 0.001."
+    assert sentences.adjusted(tests, {"x": "sales", "y": "life"}) == told
+    assert sentences.adjusted(refusal("none has an error"), {}) == ""
+
+
 def test_p_values_of_redraws_stand_beside_the_smallest_that_there_could_be():
     rows = ROWS.assign(p_value=[0.25, 0.02, np.nan], smallest_p=[0.02, 0.01, np.nan])
     told = "first, p = 0.250; second, p = 0.020. The smallest p that so many draws allow is 0.010."

@@ -140,6 +140,21 @@ def test_the_smaller_china_s_share_the_further_is_its_growth_from_that_of_the_ot
     assert (apart["china_growth"] > wide["china_growth"].iloc[:2]).all()
 
 
+def test_the_lead_asked_otherwise_has_every_year_and_comparison_once():
+    leads = shift.leads()
+    rows = shift.otherwise(leads).set_index("term")
+    assert rows.index.is_unique
+    after = leads.query("role == @shift.AFTER").iloc[0]
+    assert rows["estimate"].iloc[:3].tolist() == [after["US"], after["UK"], after["Germany"]]
+    (held,) = rows[rows["estimate"].isna()].itertuples()
+    assert (held.conf_low, held.conf_high) == shift.bounds().bounds("together")
+    assert rows["conf_low"].notna().sum() == 1
+    assert rows.loc["placebo, 2019", "estimate"] == pytest.approx(16.8, abs=0.05)
+    assert rows.loc["placebo, 2019, with businesses since sold", "estimate"] == pytest.approx(9.4, abs=0.05)
+    assert rows["estimate"].iloc[4:6].tolist() == shift.china_alone()["lead"].iloc[:2].tolist()
+    assert len(rows) == len(leads) - 1 + 6
+
+
 def test_the_totals_of_the_destinations_are_two_series_with_opposite_signs():
     found = shift.totals_growth()
     assert list(found) == ["period", "ebay", "alibaba"]

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 Where = Literal["all", "home"]
 HEADLINE: dict[Where, str] = {"all": "E1a", "home": "E1b"}
+AGAINST: dict[Comparison, str] = {
+    "low_exposure": "against firms of low exposure",
+    "spared_same_category": "against firms not closed in the same category",
+    "not_yet_closed": "against firms closed later",
+}
+"""Comparisons in print."""
 
 GAP, HORIZON = 3, 12  # months without a sale anywhere that count as exit; months over which time alive is counted
 FEWEST_EXITS = 5  # clusters of closed firms that exit, below which their months alive have no error

@@ -167,6 +167,28 @@ def lost_sales(panel: Panel, design: Design) -> Estimate:
     return replace(scaled, n=changes.estimate.counts["firms"])
 
 
+def moved_there(panel: Panel, design: Design) -> Estimate:
+    """Estimate what closed firms sold more on the destinations, in per cent of their home sales a year before.
+
+    These are known and above zero, also in a year without closures, where the loss of :func:`displacement` is neither.
+
+    Raises
+    ------
+    DesignError
+        As :func:`lost_sales`, and if closed firms had sold nothing at home.
+    """
+    changes, sample = _changes(panel, design, "the shift to the destinations"), design.sample(panel)
+    sold = float(np.nansum(sample.sums[0, sample.closed, 0]))
+    if not sold > 0:
+        raise DesignError(
+            f"what closed firms sold elsewhere was asked for in per cent of their sales on {changes.home}; they sold "
+            f"nothing there, {sample.year_ago}; choose a window a year after months in which they did"
+        )
+    there = amounts(changes)["there"]
+    share = there.transform(lambda x: {"there": 100 * x[0] / sold}, estimand="E4a", unit="per cent")
+    return replace(share, n=changes.estimate.counts["closed"])
+
+
 def relocation(panel: Panel, design: Design) -> Estimate:
     """Estimate how much of their lost home sales closed firms made up on each other platform (E4a), per cent of L."""
     several(panel, "the platform shift")

@@ -104,7 +104,7 @@ def effect_on_growth(panel: Panel, design: Design, *, common: Range = NOTHING) -
     changes = estimated(panel, design, own=True, home=True)
     n = [changes.estimate.counts[name] for name in ("closed", "exposed", "firms")]
     seen = replace(growth_effect(changes), n=n)
-    reason = f"E3g is a set: its part common to all firms, {low:g} to {high:g} points, is assumed"
+    reason = f"a set: its part common to all firms, {low:g} to {high:g} points, is assumed"
     return seen.with_set("E3g", tuple(seen.ends[:, -1] + common), reason)
 
 
@@ -194,7 +194,7 @@ def effect_on_sales(panel: Panel, design: Design, *, common: Range = NOTHING) ->
         )
     ends = 100 * ends / (level - ends)
     seen = replace(sales_effect(effect[["closed", "exposed", "seen"]], level), limits=ends[:, :3])
-    return seen.with_set("E3", tuple(ends[:, 3]), effect.reason.replace("E3g", "E3"))
+    return seen.with_set("E3", tuple(ends[:, 3]), effect.reason)
 
 
 def effect_on_share(panel: Panel, design: Design, *, common: Range = NOTHING) -> Estimate:
@@ -229,10 +229,7 @@ def effect_on_share(panel: Panel, design: Design, *, common: Range = NOTHING) ->
         n=[*mine.n[:2], int(others.sum()), firms],
         details={"share": shares[1], "share_before": shares[0]},
     )
-    reason = (
-        f"E3s is a set: what moved the origin's firms alone, {common[0]:g} to {common[1]:g} points of their "
-        "growth, is assumed"
-    )
+    reason = f"a set: what moved the origin's firms alone, {common[0]:g} to {common[1]:g} points of growth, is assumed"
     return seen.with_set("E3s", tuple(seen.ends[:, -1] + moved), reason)
 
 
@@ -561,5 +558,5 @@ def year_before(panel: Panel, design: Design) -> pd.DataFrame:
     terms = {term: ("placebo", label) for term, label in labels.items()}
     rows = answered(terms, "percentage points", placebo, panel, design)
     if rows["estimate"].isna().all():
-        return rows[:1].assign(label="E3g, a year early", term="seen")[[*COLUMNS, *ASKED, "term"]]
+        return rows[:1].assign(label="growth, a year early", term="seen")[[*COLUMNS, *ASKED, "term"]]
     return rows.assign(term=list(labels))

@@ -177,19 +177,9 @@ def per_10pp(rows: pd.DataFrame) -> pd.DataFrame:
 def top_bin_slope(bins: pd.DataFrame) -> pd.DataFrame:
     """Return the slope from the least to the most exposed bin, a row per `origin`: the primary reading of E2."""
     rows = per_10pp(bins.groupby("origin", sort=False).tail(1)).reset_index(drop=True)
-    return rows.assign(label=rows["origin"] + ", per 10 pp, exposed " + rows["term"].replace("", "enough: none"))
-
-
-def averages_and_slopes(rows: pd.DataFrame, bins: pd.DataFrame) -> pd.DataFrame:
-    """Return what E2 says of each origin: the average, the slope over all exposures, and :func:`top_bin_slope`.
-
-    `rows` are those of all estimands by `id`, `bins` those of :func:`dose_response`, the origin of interest first.
-    """
-    parts = []
-    for estimand, (origin, top) in zip(("E2a", "E2b"), top_bin_slope(bins).groupby("origin", sort=False), strict=True):
-        labels = [f"{origin}, on average", f"{origin}, per 10 pp, all exposures"]
-        parts += [rows.loc[[estimand, f"{estimand}_slope"]].assign(label=labels), top]
-    return pd.concat(parts, ignore_index=True)
+    return rows.assign(
+        label=rows["origin"] + ", for 10 points of exposure, exposed " + rows["term"].replace("", "enough: none")
+    )
 
 
 def slope_lines(bins: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:

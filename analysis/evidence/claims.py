@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,14 +11,11 @@ from pydantic import ValidationError
 from analysis import data, series, verdicts
 from analysis.config import ON_RECORD, Event, read_event
 from analysis.errors import DesignError
-from analysis.numbers import NOT_ESTIMABLE
 from analysis.verdicts import Interval, Verdict, party
 
 EXACT = 1e-9  # width of an interval, of its larger end, that is rounding and no uncertainty
-CAPTION = (
-    "Estimands that public figures cannot carry. A panel of firms could: see the report of the same number on a panel."
-)
-COLUMNS = {"id": "Code", "effect": "Effect", "answer": "Estimate", "why": "What is missing"}
+CAPTION = "Not estimable with public figures. A panel could: see the report of the same number on a panel of firms."
+COLUMNS = {"effect": "Effect", "why": "What is missing"}
 
 
 def readings(claims: Collection[str] | None = None, event: Event | None = None) -> pd.DataFrame:
@@ -200,12 +197,12 @@ def untestable(notebook: str, claims: Collection[str]) -> list[Verdict]:
 
 
 def out_of_reach(report: str) -> pd.DataFrame:
-    """Return what a report, such as ``"05"``, cannot estimate from public figures: `id`, `effect`, `answer`, `why`."""
+    """Return what a report, such as ``"05"``, cannot estimate from public figures: `id`, `effect`, `why`."""
     rows = data.load("out_of_reach")
     if report not in set(known := rows["report"].unique()):
         asked = f"what report {report!r} cannot estimate was asked for"
         raise DesignError(f"{asked}; there are {', '.join(known)}; name one")
-    return rows[rows["report"] == report].assign(answer=NOT_ESTIMABLE).reset_index(drop=True)
+    return rows[rows["report"] == report].reset_index(drop=True)
 
 
 def dates(text: pd.Series, *, last: bool = False) -> pd.Series:
@@ -263,13 +260,6 @@ def threats(event: Event | None = None) -> pd.DataFrame:
     return pd.DataFrame(own) if own else frame[frame["threat_id"].isin([*event.threats])]
 
 
-def event_lines(words: Mapping[str, str]) -> dict[float, str]:
-    """Return threats as places on an axis of years (2021.5 is mid-2021) with the words given to their codes."""
-    frame = threats().set_index("threat_id").loc[list(words)]
-    middle = frame["first"] + (frame["last"] - frame["first"]) / 2
-    return {day.year + (day.day_of_year - 1) / 365.25: words[code] for code, day in middle.items()}
-
-
 def first_closures() -> pd.DataFrame:
     """Return the first named closure of each month that is dated to the day: `first`, `term` (for print), `actor`."""
     events = data.load("events")
@@ -281,8 +271,8 @@ def first_closures() -> pd.DataFrame:
 
 
 def sources() -> pd.DataFrame:
-    """Return where claims and threats were read: `source_publisher` (claimant or register), `source_url`."""
+    """Return where claims and threats were read: `source_publisher` (claimant, or what else happened), `source_url`."""
     claims, register = data.load("claims").query("seed"), data.load("threats")
-    register = register.assign(source_publisher="Threat register, " + register["threat_id"])
+    register = register.assign(source_publisher=register["short"])
     both = pd.concat([claims.assign(source_publisher=claims["claimant"]), register])
     return both[["source_publisher", "source_url"]]

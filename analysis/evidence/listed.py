@@ -12,13 +12,18 @@ from analysis import data, series
 from analysis.errors import DataError, DesignError
 from analysis.estimate import Estimate, Floats
 from analysis.estimators.abnormal_returns import Window, abnormal_returns, market_rank
-from analysis.estimators.synthetic import Method, conformal, permutation_did, synthetic_did
-from analysis.numbers import MINUS
+from analysis.estimators.synthetic import Method, permutation_did, synthetic_did
+from analysis.numbers import percent_change, span
 from analysis.series import Series
 from analysis.verdicts import SAME_COUNT
 
 HALF_DIGIT = 5e-5  # daily returns are published with four decimals
 RATIOS = (0.5, 1.0, 2.0)  # variances of closed over spared firms' changes, tried in turn
+WEIGHTED: dict[Method, str] = {
+    "sdid": "Sunvalley, weighted firms and years",
+    "sc": "Sunvalley, weighted firms (synthetic control)",
+}
+"""Comparisons of one closed firm with weighted others, in words."""
 
 
 def short_name(firm: str) -> str:
@@ -147,13 +152,38 @@ def synthetic(firm: str, first_post: int, method: Method, *, level: float) -> Es
     return replace(found, details={**found.details, "donors": weights, "years": years})
 
 
-def against_own_past(firm: str, year: int, *, level: float) -> Estimate:
-    """Return conformal inference on one closed firm's log revenue in a year, against its published years before.
+def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.DataFrame:
+    """Return the difference of closed and other firms with one thing asked otherwise at a time, in per cent.
 
-    Later years are left out: with as many years after as before, residuals of either half are as large.
+    As asked, with other variances of closed firms, a year earlier as a placebo, to a later year, without each firm in
+    turn, and of one closed firm alone against others that are weighted.
+
+    Returns
+    -------
+    DataFrame
+        `term` (in words), `estimate`, `conf_low`, `conf_high`; without ends where no interval is computed.
     """
-    panel, _, years = _against_spared(firm, last=year)
-    return conformal(panel, np.arange(len(panel)) == 0, len(years) - 1, level=level, unit="log points")
+    by_ratio = by_variance(before, after, level=level).set_index("ratio")
+    said = {1.0: f"as asked, {before} to {after}"} | {
+        ratio: f"closed firms vary {ratio:g} times as much" for ratio in RATIOS if ratio != 1
+    }
+    earlier, longer = (
+        revenue_change(*years, level=level).rows for years in ((before - 1, before), (before, long_after))
+    )
+    left = leave_one_out(before, after, level=level)
+    weighted = pd.concat([synthetic("Sunvalley", after, method, level=level).rows for method in WEIGHTED])
+    rows = pd.concat(
+        [
+            by_ratio.loc[list(said)].assign(term=list(said.values())),
+            earlier.assign(term=f"placebo, {before - 1} to {before}"),
+            longer.assign(term=f"{before} to {long_after}"),
+            left.assign(term="without " + left["left_out"]),
+            weighted.assign(term=list(WEIGHTED.values())),
+        ],
+        ignore_index=True,
+    )
+    ends = ["estimate", "conf_low", "conf_high"]
+    return rows[["term", *ends]].assign(**{name: percent_change(rows[name]) for name in ends})
 
 
 def _against_spared(firm: str, *, last: int) -> tuple[Floats, list[str], list[int]]:
@@ -349,17 +379,28 @@ def price_paths(found: Estimate) -> tuple[pd.DataFrame, pd.DataFrame]:
     return market, pd.concat(parts, ignore_index=True)
 
 
+def asked_otherwise(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of :func:`share_prices` that test its two-day windows, with a `term` and a `role`, in this order.
+
+    `asked`: owners of closed sellers in the two days of their own news; `longer`: the same in ten days; `placebo`:
+    owners of sellers that were not closed in the same two days.
+    """
+    news, days = rows["window"].str.removesuffix("_2d").str.removesuffix("_10d"), rows["window"].str.endswith("_2d")
+    own = np.array([name in seller.lower() for name, seller in zip(news, rows["seller"], strict=True)])
+    of_news = days & news.isin(news[own])
+    roles = {"asked": own & days, "longer": own & ~days, "placebo": of_news & (rows["exposed"] == "not_closed")}
+    first = rows["first_day"].map(lambda day: f"{day.day} {day:%B}")
+    term = rows["seller"] + ", " + days.map({True: "two", False: "ten"}) + " days from " + first
+    named = rows.assign(term=term.where(~roles["placebo"], "not closed: " + term))
+    return pd.concat([named[which].assign(role=role) for role, which in roles.items()], ignore_index=True)
+
+
 def for_print(rows: pd.DataFrame) -> pd.DataFrame:
-    """Arrange rows of :func:`share_prices` for a table: window, seller, group, CAR with interval, rank, own past."""
+    """Return rows of :func:`share_prices` with what a table writes of them: `days`, `group`, `ends`, `rank`."""
     low, high = rows["rank_low"].map("{:,.0f}".format), rows["rank_high"].map("{:,.0f}".format)
-    columns = {
-        "Window": [f"{row.first_day.day}–{row.last_day.day} {row.last_day:%b}" for row in rows.itertuples()],
-        "Owner of": rows["seller"],
-        "Group": rows["exposed"].str.replace("_", " "),
-        "CAR, %": rows["estimate"],
-        "Interval": [f"{row.conf_low:.1f} to {row.conf_high:.1f}".replace("-", MINUS) for row in rows.itertuples()],
-        "Rank": low.where(low == high, low + "–" + high),
-        "Of": rows["n_stocks"].map("{:,}".format),
-        "Own past": rows["p_own"],
-    }
-    return pd.DataFrame(columns)
+    return rows.assign(
+        days=[f"{row.first_day.day}–{row.last_day.day} {row.last_day:%b}" for row in rows.itertuples()],
+        group=rows["exposed"].str.replace("_", " "),
+        ends=[span(row.conf_low, row.conf_high, "per cent") for row in rows.itertuples()],
+        rank=low.where(low == high, low + "–" + high),
+    )

@@ -191,6 +191,35 @@ def bounds() -> Estimate:
     )
 
 
+def otherwise(leads: pd.DataFrame) -> pd.DataFrame:
+    """Return the lead in the year after the closures with one thing asked otherwise at a time, points as in `leads`.
+
+    As asked, over sellers of other countries, what is left of it together with all bounds, that of China alone, and in
+    other years as placebos.
+
+    Returns
+    -------
+    DataFrame
+        `term` (in words), `estimate`, and of a set `conf_low`, `conf_high`.
+    """
+    after, years = leads.query("role == @AFTER").iloc[0], leads.query("role != @AFTER")
+    alone = china_alone().iloc[:2]
+    left = bounds().row("together")
+    said = years["role"].map({BEFORE: "placebo", CLOSURES: CLOSURES}) + ", " + years["year"]
+    sold = years["perimeter"] == WITH_OTHERS
+    rows = [
+        (f"as asked, over American sellers, {after['year']}", after["US"]),
+        ("over British sellers", after["UK"]),
+        ("over German sellers", after["Germany"]),
+        ("if all else explains what it can, or nothing", np.nan),
+        *zip("China alone, if other countries grew " + alone["others"], alone["lead"], strict=True),
+        *zip(said + sold.map({True: ", with businesses since sold", False: ""}), years["US"], strict=True),
+    ]
+    frame = pd.DataFrame(rows, columns=["term", "estimate"])
+    held = frame["estimate"].isna()
+    return frame.assign(**{end: np.where(held, left[end], np.nan) for end in ("conf_low", "conf_high")})
+
+
 def volume(area: str = "total") -> Series:
     """Return eBay's merchandise volume by quarter, million US dollars; 2021 is backed out of the growth of 2022.
 

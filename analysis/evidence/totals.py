@@ -335,11 +335,3 @@ def closed_share(accounts: float, population: float, *, sd_log_sales: float, til
     ends = slope * stats.norm.isf(fraction) - 1, slope**2 / 2 - np.log(fraction) + 1
     found = optimize.brentq(lambda u: certain_and_below(u, 0.0) - fraction, *ends, xtol=1e-13)
     return certain_and_below(found, sd_log_sales)
-
-
-def by_year(found: Series) -> pd.Series:
-    """Return a series by period as a fraction of a year (2021.5 is mid-2021), NaN where one is missing."""
-    whole = found.values.resample(found.values.index.freqstr).asfreq()
-    starts = whole.index.to_timestamp(how="start")
-    middles = starts + (whole.index.to_timestamp(how="end") - starts) / 2
-    return whole.set_axis(middles.year + (middles.day_of_year - 1) / 365.25)

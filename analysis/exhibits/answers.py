@@ -176,6 +176,21 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
     return replace(table(pd.DataFrame(columns, dtype=object), caption), parts=_taken(verdicts))
 
 
+def ledger(readings: pd.DataFrame, verdicts: Sequence[Verdict], caption: str) -> Block:
+    """Return the table of claims by reading: what was said, the word or the report that gives it, what would change it.
+
+    `readings` are as :func:`analysis.evidence.claims.readings` returns them; `verdicts` are those given here.
+    """
+    words = {verdict.claim: label(verdict.word) for verdict in verdicts}
+    rows = readings.to_dict("records")
+    columns = {
+        "What was said": [f"{row['claimant']}: {row['statement']}" for row in rows],
+        "Verdict": [words.get(row["claim_id"], f"report {row['notebook'][:2]}") for row in rows],
+        "What would change it": [row["change"] for row in rows],
+    }
+    return table(pd.DataFrame(columns, dtype=object), caption)
+
+
 # The end of a report
 
 

@@ -92,6 +92,11 @@ def sentence_of(reason: str) -> str:
     return re.sub(r"(?<![\w–-])-(?=\d)", MINUS, reason).rstrip(".") + "."
 
 
+def taken_away(exhibit: Block) -> Block:
+    """Show nothing of an exhibit: its numbers go to the files beside a report, where its page has no room."""
+    return replace(exhibit, html="", text="")
+
+
 # Sentences
 
 
@@ -111,15 +116,19 @@ def box(which: str, *paragraphs: str) -> str:
     return f'<div class="{which}" style="{BOX}">{"".join(f"<p>{one}</p>" for one in paragraphs)}</div>'
 
 
-def glossary(*names: str) -> Block:
+def glossary(*names: str, of: Mapping[str, str] | None = None) -> Block:
     """Return the entries of `docs/glossary.md` that a report names, a paragraph each; one without an entry is refused.
 
     Parameters
     ----------
     *names : str
         Words as they stand in bold there, such as ``"exposed"``.
+    of : mapping of str to str, optional
+        What another event has in place of the names there, such as that of the platform.
     """
     page = GLOSSARY.read_text(encoding="utf-8")
+    for name, other in (of or {}).items():
+        page = page.replace(name, other)
     known = {name: " ".join(said.split()) for name, said in ENTRY.findall(page)}
     if unknown := [name for name in names if name not in known]:
         asked = f"entries of {GLOSSARY.name} were asked for; it has none for {', '.join(unknown)}"
@@ -282,13 +291,15 @@ def sections(titled: Sequence[tuple[str, pd.DataFrame]]) -> Block:
 
 
 def threats(rows: pd.DataFrame) -> Block:
-    """Return the table of the threats of an event; of those of the register, which are dated, none if simulated."""
+    """Say what else happened in the months of an event; nothing of the register, which is dated, if simulated."""
     if LOOK.simulated and "first" in rows:
         return Block("", "")
     if rows.empty:
         return note("The event names no threats.")
-    columns = {"threat_id": "Id", "months": "When", "event": "What", "hits": "Hits", "threatens": "Threatens"}
-    return table(rows, "Threats of those months, by the event's own file.", columns=columns, provenance="real")
+    told = [
+        f"{row['months']}, {row['event']} (hits {row['hits']}; {row['threat_id']})" for row in rows.to_dict("records")
+    ]
+    return say(f"{'; '.join(told)}.", lead="What else happened in those months, by the event's own file.")
 
 
 # Estimates

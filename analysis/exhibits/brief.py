@@ -152,6 +152,14 @@ def clause(verdict: Verdict, event: Event, who: str = "") -> tuple[str, str]:
     return begins, form.format(**parts)
 
 
+def told(verdict: Verdict | None, event: Event) -> str:
+    """Answer the question of one verdict, as its word and confidence allow; nothing where none is judged."""
+    if verdict is None:
+        return ""
+    where = "on such a panel" if verdict.simulated else ""
+    return f"{_capital(' '.join(filter(None, [where, *clause(verdict, event)])))}."
+
+
 def sentence(found: Sequence[Verdict], event: Event) -> str:
     """Say what was found of the questions of one topic; those that begin alike share their beginning.
 

@@ -164,7 +164,6 @@ def forest(
     xlabel: str,
     strong: Sequence[str] | None = None,
     margin: tuple[float, float] | None = None,
-    benchmark: str = "",
     reach: float | None = None,
     signed: bool = True,
 ) -> Figure:
@@ -174,13 +173,11 @@ def forest(
     ----------
     rows : DataFrame or Result
         `term`, `estimate`, `conf_low`, `conf_high`; where there are: `placebo_low` and `placebo_high`, a pale bar
-        behind, `benchmark`, a short grey line, and `truth`, a hollow diamond.
+        behind, and `truth`, a hollow diamond.
     strong : sequence of str, optional
         Terms in the main colour, others in grey; all where not given.
     margin : (low, high), optional
         What lies inside it is shaded; one of the two may be infinite. Intervals are written beside such a chart.
-    benchmark : str
-        What the benchmark is.
     reach : float, optional
         Limits beyond ``-reach`` or ``reach`` end in an arrow, as infinite ones always do; estimates make room.
     signed : bool
@@ -188,7 +185,7 @@ def forest(
     """
     height, size = (0.2, 7.5) if len(rows) <= 15 else (0.02, 6.0)  # inches of a row beside its type, and points of that
     height += 0.12 * max(len(wrap(term, LONGEST_TERM)) for term in rows["term"])
-    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.25 * bool(benchmark) + height * len(rows)))
+    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + height * len(rows)))
     places = terms_axis(axes, rows["term"], size=size)
     axes.use_sticky_edges = False  # bars leave the room that points do
     ends = rows[["estimate"] if reach else ["estimate", "conf_low", "conf_high"]].to_numpy(float)
@@ -198,8 +195,6 @@ def forest(
         if pd.notna(row.get("placebo_low")):
             width = row["placebo_high"] - row["placebo_low"]
             axes.barh(place, width, left=row["placebo_low"], height=0.4, color=FAINT, lw=0, zorder=1)
-        if benchmark:
-            axes.plot([row["benchmark"]] * 2, [place - 0.25, place + 0.25], color=REST, lw=3, ls="-", zorder=1)
         text = estimated(axes, place, row, far, colour=colour)
         if pd.notna(row["estimate"]):
             ends = span(row["conf_low"], row["conf_high"], "percentage points")
@@ -207,8 +202,6 @@ def forest(
         beside_plot(axes, place, text, colour, size)
     if "truth" in rows and rows["truth"].notna().any():
         axes.plot(rows["truth"], places, "D", **TRUTH)
-    if benchmark:
-        axes.plot([], [], color=REST, lw=3, ls="-", label=benchmark)
         legend_above(axes)
     zero_line(axes, xlabel, signed=signed)
     for end, side in zip(margin or (), ("right", "left"), strict=False):
@@ -270,20 +263,6 @@ def counts(rows: pd.DataFrame, *, xlabel: str) -> Figure:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks([10, 100, 1_000, 10_000, 100_000])
     axis_numbers(axes, "x")
-    return drawing
-
-
-@chart
-def draws(samples: Mapping[str, tuple[np.ndarray, float]], *, xlabel: str) -> Figure:
-    """Draw all permutation draws as ticks with the observed one in the main colour, a row per sample."""
-    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.42 * len(samples)))
-    for place, (values, observed) in zip(terms_axis(axes, list(samples)), samples.values(), strict=True):
-        axes.plot(values, np.full(len(values), place), "|", color=REST, ms=11, mew=1.1)
-        axes.plot(observed, place, "o", color=MAIN, ms=6, zorder=3)
-        style = {"color": MAIN, "weight": "bold", "ha": "center", "va": "bottom"}
-        near(axes, (observed, place), number(observed, 2, signed=True), (0, 8), **style)
-    axes.set_ylim(top=len(samples) - 0.2)
-    zero_line(axes, xlabel)
     return drawing
 
 
@@ -359,7 +338,7 @@ def timeline(threats: pd.DataFrame, closures: pd.DataFrame) -> Figure:
     `threats` has `term`, `first`, `last` (dates); `closures` has `first` and `term`.
     """
     top = len(threats)
-    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.31 * (top + 2)))
+    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.24 * (top + 2)))
     for place, row in zip(terms_axis(axes, threats["term"], width=52, size=7), threats.to_dict("records"), strict=True):
         if row["first"] == row["last"]:
             axes.plot(row["first"], place, "D", color=REST, ms=4.5, zorder=2)

@@ -70,21 +70,17 @@ def lines(
     strong: Sequence[str],
     ylabel: str,
     reference: float | None = None,
-    events: Mapping[float, str] | None = None,
     closures: Months | None = None,
-    ticks: Mapping[float, str] | None = None,
     log: bool = False,
     height: float = 2.9,
 ) -> Figure:
     """Draw one line per column against the index, labelled at its end; `strong` ones in the main colour.
 
-    `frame` is indexed by years, which are drawn at their middle, or by quarters as fractions of a year; gaps (NaN) are
-    bridged by no line. `reference` draws a level to compare with, `events` dotted lines with their words; the months of
-    `closures` are shaded; `ticks` names places on the x axis.
+    `frame` is indexed by years, which are drawn at their middle; gaps (NaN) are bridged by no line. `reference` draws a
+    level to compare with; the months of `closures` are shaded.
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, height))
-    if pd.api.types.is_integer_dtype(frame.index):
-        frame, ticks = frame.set_axis(frame.index + 0.5), ticks or {year + 0.5: f"{year}" for year in frame.index}
+    years, frame = list(map(str, frame.index)), frame.set_axis(frame.index + 0.5)
     ends = {}
     for name in frame.columns:
         colour, width = (MAIN, 2.0) if name in strong else (REST, 1.1)
@@ -109,15 +105,10 @@ def lines(
         look: Style = {"color": MAIN, "weight": "bold"} if name in strong else {"color": REST}
         near(axes, (x, float(back(placed[name]))), name, (6, 0), annotation_clip=False, **look)
     axes.set_ylabel(ylabel)
-    axes.set_xticks(list(ticks or {}), list((ticks or {}).values()))
+    axes.set_xticks(frame.index, years)
     axes.margins(x=0.02)
     if closures:
         shade(axes, closures)
-    for row, (place, text) in enumerate(sorted((events or {}).items(), reverse=True)):  # the first stands highest
-        at = 1.02 + 0.14 / (height - 1) * (row + bool(closures))
-        axes.plot([place, place], [0, at], transform=axes.get_xaxis_transform(), clip_on=False, **DOTTED)
-        to: Style = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
-        axes.annotate(text, (place, at), xytext=(3, 0), fontsize=7, color=REST, **to)
     return drawing
 
 

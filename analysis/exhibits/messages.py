@@ -16,6 +16,8 @@ import pandas as pd
 from analysis import data
 from analysis.estimate import Estimate
 from analysis.exhibits.blocks import refused, rows_of
+from analysis.exhibits.style import LOOK
+from analysis.grades import USABLE
 from analysis.numbers import number, points, quantity, span
 from analysis.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, not_lower, unchanged
 
@@ -82,6 +84,43 @@ def by_direction(
     return sentence("; ".join(told))
 
 
+def surely(row: Mapping[str, Any], who: str, did: str, *, passed: bool) -> str:
+    """Say whether some did less or more, with confidence in words; nothing without an interval.
+
+    They "probably" did where the interval excludes zero, the method has the best grade and the checks are `passed`;
+    they "may have" where the interval alone speaks for it; and it cannot be told where the interval holds zero.
+
+    Parameters
+    ----------
+    row : mapping
+        `conf_low`, `conf_high` and `grade`.
+    who : str
+        Of whom it is said, in the plural.
+    did : str
+        What they did, as after "have", with braces for less or more: ``"sold {} than before"``.
+    passed : bool
+        Whether the checks beside the estimate speak for it.
+    """
+    low, high = row["conf_low"], row["conf_high"]
+    if np.isnan([low, high]).any():
+        return ""
+    if low <= 0 <= high:
+        return (
+            f"Whether {who} {'would have' if LOOK.simulated else 'have'} {did.format('less or more')} cannot be told."
+        )
+    sure = passed and row["grade"] == USABLE
+    real, simulated = ("have probably", "would probably have") if sure else ("may have", "might have")
+    return f"{sentence(who)} {simulated if LOOK.simulated else real} {did.format('less' if high < 0 else 'more')}."
+
+
+def by_ways(rows: pd.DataFrame, *, fell: str, rose: str) -> str:
+    """Say how many ways of asking find that something fell, how many that it rose, and how many cannot tell."""
+    known = rows.dropna(subset=["conf_low", "conf_high"])
+    below, above = (known["conf_high"] < 0).sum(), (known["conf_low"] > 0).sum()
+    told = f"{below or 'None'} of {len(known)} ways of asking find {fell}, {above or 'none'} {rose}"
+    return f"{told}, and {len(known) - below - above or 'none'} cannot tell" if len(known) else ""
+
+
 def in_numbers(rows: Any, unit: str, *, label: str = "term") -> str:
     """Write each row with its estimate and interval, for a reader who cannot see the figure; `label` names it."""
     if refused(rows):
@@ -99,6 +138,11 @@ def values(named: Mapping[Any, float] | pd.Series, decimals: int = 0) -> str:
     return "; ".join(f"{name}: {number(value, decimals)}" for name, value in named.items()) + "."
 
 
+def named(changes: pd.Series) -> str:
+    """Write changes in a sentence, each with its sign and its name in brackets."""
+    return listing(f"{number(value, signed=True)} ({name})" for name, value in changes.items())
+
+
 def moved(name: str, series: pd.Series, first: Any, last: Any, *, unit: str = "", decimals: int = 0) -> str:
     """Say of a series whether it fell or rose from one place of its index to another, as its numbers are written."""
     before, after = (number(series.get(place), decimals) for place in (first, last))
@@ -106,6 +150,26 @@ def moved(name: str, series: pd.Series, first: Any, last: Any, *, unit: str = ""
         return ""
     said = "stayed at" if before == after else f"{'fell' if series[last] < series[first] else 'rose'} from {before} to"
     return f"{name} {said} {after}{f' {unit}' if unit else ''}, {first} to {last}"
+
+
+def counted(rows: pd.DataFrame) -> str:
+    """Say between what published counts lie, and whether any two authors count the same thing.
+
+    `rows` has `value`, `counted_by` and `definition`.
+    """
+    low, high = (number(end, 0) for end in (rows["value"].min(), rows["value"].max()))
+    authors = rows.groupby("definition")["counted_by"].nunique()
+    alike = (authors > 1).sum()
+    same = f"several count the same in {alike} of {len(authors)} cases"
+    told = same if alike else "none counts what another does"
+    return f"{len(rows)} counts by {rows['counted_by'].nunique()} authors run from {low} to {high}, and {told}"
+
+
+def falling_into(rows: pd.DataFrame, months: Sequence[str], noun: str) -> str:
+    """Say how many dated rows, with a `first` and a `last` day, overlap the time from the first month to the last."""
+    begin, end = pd.Period(months[0], "M").start_time, pd.Period(months[-1], "M").end_time
+    among = ((rows["first"] <= end) & (rows["last"] >= begin)).sum()
+    return f"{among or 'None'} of {len(rows)} {noun} fall into the months of the closures"
 
 
 def number_below(index: pd.Series, closed: Sequence[str], level: float = 100.0) -> str:
@@ -155,28 +219,30 @@ def beside_margin(rows: Any, margin: float, what: str, *, both_sides: bool = Fal
 
 
 def by_count(rows: pd.DataFrame, margin: float) -> str:
-    """Say for each number of `accounts` closed whether growth fell by a margin."""
+    """Say for each number of `accounts` closed whether growth would fall by a margin."""
     told = []
     for row in rows.to_dict("records"):
         word = not_lower((row["conf_low"], row["conf_high"]), margin)
-        said = {SUPPORTED: "growth does not fall by", CONTRADICTED: "growth falls by more than"}
-        said |= {NOT_SHOWN: "it cannot be told whether growth falls by"}
+        said = {SUPPORTED: "growth would not fall by", CONTRADICTED: "growth would fall by more than"}
+        said |= {NOT_SHOWN: "it cannot be told whether growth would fall by"}
         told.append(f"with {number(row['accounts'], 0)} accounts closed {said[word]} {points(margin)}")
     return sentence("; ".join(told))
 
 
-def beside_size(rows: pd.DataFrame) -> str:
-    """Say of each `term` whether it is more or less than its `benchmark`."""
-    centred = rows.assign(**{end: rows[end] - rows["benchmark"] for end in ("conf_low", "conf_high")})
-    fell, rose = "took over less than their size would give", "took over more than their size would give"
-    return by_direction(centred, fell=fell, rose=rose, unknown="what was taken over cannot be told from mere size for")
+def asked_otherwise(rows: pd.DataFrame, unit: str) -> str:
+    """Say how far an effect moves when it is asked otherwise, and whether its placebo excludes zero.
 
-
-def as_far_out(samples: Mapping[str, np.ndarray]) -> str:
-    """Say how many draws lie as far from zero as the actual statistic, which is the first of each sample."""
-    far = {name: (np.abs(drawn[1:]) >= abs(drawn[0])).sum() for name, drawn in samples.items()}
-    told = [f"{count} of {len(samples[name]) - 1} for {name}" for name, count in far.items()]
-    return f"Draws that lie as far out as what was found: {listing(told)}" if told else ""
+    `rows` as of :func:`analysis.estimands.otherwise.otherwise`: the first as asked, the last the placebo.
+    """
+    asked, others, placebo = rows.iloc[0], rows.iloc[1:-1].dropna(subset="estimate"), rows.iloc[-1]
+    if pd.isna(asked["estimate"]) or others.empty:
+        return ""
+    ends = span(others["estimate"].min(), others["estimate"].max(), unit)
+    said = f"{quantity(asked['estimate'], unit)} {unit} as asked, {ends} when asked in {len(others)} other ways"
+    if pd.isna(placebo["conf_low"]):
+        return said
+    holds = placebo["conf_low"] <= 0 <= placebo["conf_high"]
+    return f"{said}; a year early, when nothing was closed, {'none is seen' if holds else 'one is seen too'}"
 
 
 def outgrew(lead: pd.Series, whom: str) -> str:

@@ -148,6 +148,14 @@ def against_margin(rungs: Estimate) -> str:
     return f"Test of a fall by the margin or more: {seen} without the common part, {whole} at its lower end."
 
 
+def adjusted(tests: Any, named: Mapping[str, str]) -> str:
+    """Say the p-values of :func:`analysis.estimands.closed_firms.family`, by what their ids are `named` in print."""
+    if isinstance(tests, Estimate):
+        return ""
+    told = [f"{named[row['id']]}, {p_value(row['p_adjusted'])}" for row in tests.to_dict("records")]
+    return f"Of no effect, adjusted step by step for their number (Romano and Wolf): {'; '.join(told)}."
+
+
 def redraws(rows: pd.DataFrame) -> str:
     """Say the p-values of rows of :func:`analysis.estimands.rivals.randomization_test`, each with its `label`."""
     known = rows.dropna(subset="p_value")

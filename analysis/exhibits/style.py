@@ -98,7 +98,7 @@ def framed(figure: Figure, title: str, source: str) -> None:
 
     left: dict[str, Any] = {"x": 0.005, "ha": "left"}
     wide = figure.get_figwidth()
-    over, under = wrap(title, int(17 * wide)), wrap(f"Source: {source}", int(24 * wide)) if source else []
+    over, under = wrap(title, int(16 * wide)), wrap(f"Source: {source}", int(24 * wide)) if source else []
     figure.set_figheight(figure.get_figheight() + 0.16 * len(over) + 0.12 * len(under))
     if over:
         figure.suptitle("\n".join(over), fontsize=8.5, weight="bold", **left)

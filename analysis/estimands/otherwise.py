@@ -1,0 +1,92 @@
+"""One effect asked otherwise: other months, other limits of exposure, without some closed firms, and a year early."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.estimands.closed_firms import a_year_early
+from analysis.estimands.design import FEWEST_BASE, Design, attempt, in_rows
+from analysis.estimate import Bools, Estimate
+
+if TYPE_CHECKING:
+    from analysis.panel import Panel
+
+Verb = Callable[["Panel", Design], Estimate]
+MOST_WAVES = 4  # that are left out one at a time, those of most firms
+PLACEBO = "placebo: closures a year early"
+
+
+def otherwise(verb: Verb, term: str, panel: Panel, design: Design, *, estimand: str, unit: str) -> pd.DataFrame:
+    """Return rows of an effect as it is asked, with one thing asked otherwise at a time, and a year early.
+
+    Parameters
+    ----------
+    verb : callable
+        Takes a panel and a design and returns an Estimate.
+    term : str
+        What is asked of it.
+    panel, design
+        What it is asked of.
+    estimand : str
+        Id of the rows.
+    unit : str
+        Unit of those that are refused; each has its reason.
+
+    Returns
+    -------
+    DataFrame
+        As :func:`analysis.estimands.design.as_rows`, with the column `term`, which is the label. The first row is as
+        asked, the last the placebo.
+    """
+    found = {"as asked": attempt(verb, panel, design)}
+    found |= {words: attempt(_changed, verb, panel, design, change) for words, change in _changes(design).items()}
+    for words, firms in _left_out(panel, design).items():
+        found[words] = attempt(verb, *_without(panel, design, firms))
+    found[PLACEBO] = attempt(early, verb, panel, design)
+    rows = in_rows([(estimand, words, one[term]) for words, one in found.items()], unit)
+    return rows.assign(term=rows["label"])
+
+
+def early(verb: Verb, panel: Panel, design: Design) -> Estimate:
+    """Estimate an effect of closures that did not happen: a year early, among firms that were in business then."""
+    sample = design.sample(panel)
+    return verb(*a_year_early(panel, design, ~sample.stopped[:, sample.base.stop - 1]))
+
+
+def _changed(verb: Verb, panel: Panel, design: Design, change: Mapping[str, Any]) -> Estimate:
+    return verb(panel, replace(design, **change))
+
+
+def _changes(design: Design) -> dict[str, dict[str, Any]]:
+    """Return what is changed of a design, by words."""
+    first, last, base = design.post_from, design.post_to, max(FEWEST_BASE, design.base_months // 2)
+    middle = (first + last) // 2
+    halves = {f"months {first} to {middle} alone": {"post_to": middle}}
+    halves |= {f"months {middle + 1} to {last} alone": {"post_from": middle + 1}}
+    limits = {f"exposure is low below {100 * low:g} per cent": {"low": low} for low in (design.low / 2, 2 * design.low)}
+    earlier = {f"shares of {base} months before": {"base_months": base}} if base < design.base_months else {}
+    return (halves if first < last else {}) | limits | earlier
+
+
+def _left_out(panel: Panel, design: Design) -> dict[str, Bools]:
+    """Return closed firms to leave out, by words: the largest brand group of them, and each of the largest waves."""
+    sample, groups = design.sample(panel), panel.firms["brand_group"].to_numpy()
+    sold = pd.Series(np.nansum(sample.home[:, sample.before], axis=1)[sample.closed], index=groups[sample.closed])
+    found = {"without the largest closed brand group": sample.closed & (groups == sold.groupby(level=0).sum().idxmax())}
+    waves = pd.Series(sample.first[sample.closed].astype(int)).value_counts()
+    for wave in sorted(waves.index[:MOST_WAVES]) if len(waves) > 1 else ():
+        found[f"without closures of {panel.months[wave]}"] = sample.closed & (sample.first == wave)
+    return found
+
+
+def _without(panel: Panel, design: Design, firms: Bools) -> tuple[Panel, Design]:
+    """Return a panel without some firms; the window stays where it was, also without the first wave."""
+    kept = replace(panel, sales=panel.sales[~firms], firms=panel.firms[~firms])
+    first, left = (one.first_treated(cut=design.cut).min() for one in (panel, kept))
+    late = int(left - first) if np.isfinite(left) else 0
+    return kept, replace(design, post_from=max(design.post_from - late, 0), post_to=max(design.post_to - late, 0))
