@@ -145,3 +145,14 @@ def test_the_title_of_the_figure_follows_the_lines(changes, said):
     for found, change in zip(paths.values(), changes, strict=True):
         found.value[-1] = change * found.value[-4]
     assert checks.headline(paths) == said
+
+
+def test_the_table_by_market_has_the_coverage_of_the_kept_one():
+    kept = data.load("household_audit")
+    shown = twin.by_market(kept).set_index("What")
+    of = kept.set_index(["titles", "id", "preset"]).loc[twin.TITLES[1]]
+    assert [*shown.index] == [*twin.LABELS.values()]
+    assert shown.loc[twin.LABELS["E2a"], "small closures"] == pytest.approx(
+        100 * of.loc[("E2a", "floor_3k"), "coverage"]
+    )
+    assert shown.loc[twin.LABELS[twin.SETS], "large closures"] == 100 * of.loc[(twin.SETS, "ceiling_50k"), "rejection"]

@@ -132,14 +132,13 @@ def _face(weight: int, letters: frozenset[str]) -> str:
     from fontTools import subset
 
     options = subset.Options(hinting=False, notdef_outline=True, layout_features=["kern"])
-    font = subset.load_font(str(SOURCES / "fonts" / FONTS[weight]), options)
-    subsetter = subset.Subsetter(options)
-    subsetter.populate(unicodes=map(ord, letters))
-    subsetter.subset(font)
-    file = io.BytesIO()
-    subset.save_font(font, file, options)
-    source = f"data:font/otf;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
-    return f'@font-face{{font-family:"{FAMILY}";font-weight:{weight};src:url({source})}}'
+    with subset.load_font(str(SOURCES / "fonts" / FONTS[weight]), options) as font, io.BytesIO() as file:
+        subsetter = subset.Subsetter(options)
+        subsetter.populate(unicodes=map(ord, letters))
+        subsetter.subset(font)
+        subset.save_font(font, file, options)
+        data = base64.b64encode(file.getvalue()).decode("ascii")
+    return f'@font-face{{font-family:"{FAMILY}";font-weight:{weight};src:url(data:font/otf;base64,{data})}}'
 
 
 def _stamp(axes: Axes) -> None:

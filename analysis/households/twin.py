@@ -19,7 +19,7 @@ from analysis.estimate import Bools, Floats, Ints
 from analysis.households import checks, estimates
 from analysis.households.estimates import AGAINST, USUAL, Asked, Households, log_ratios
 from analysis.market import Truth, simulate
-from analysis.market.parameters import FIRST_MONTH, MONTHS
+from analysis.market.parameters import FIRST_MONTH, MONTHS, named
 
 TITLES = ("all but closed firms'", "those still sold")
 """Whose titles are left: without the selection, and with it."""
@@ -136,7 +136,7 @@ def graded(name: str) -> dict[str, str]:
     """
     rows = worst(load("household_audit")).set_index(["titles", "id"])
     found = rows.loc[(TITLES[1], name)]
-    return {"grade": found["grade"], "graded": f"twins of the market {found['preset']}"}
+    return {"grade": found["grade"], "graded": f"twins of a market with {named(found['preset'])}"}
 
 
 def worst(audit: pd.DataFrame) -> pd.DataFrame:
@@ -150,6 +150,18 @@ def worst(audit: pd.DataFrame) -> pd.DataFrame:
     low, high = (share - error).clip(0), (share + error).clip(upper=100)
     term = rows["id"].map(LABELS) + ": " + rows["titles"]
     return rows.drop(columns="truth").assign(term=term, unit="per cent", estimate=share, conf_low=low, conf_high=high)
+
+
+def by_market(audit: pd.DataFrame) -> pd.DataFrame:
+    """Return the coverage of intervals with the titles of what is still sold, a column per kind of market, per cent.
+
+    Of `SETS`, how often p is at most .05.
+    """
+    rows = audit[audit["titles"] == TITLES[1]]
+    share = (100 * rows["coverage"]).fillna(100 * rows["rejection"]).round(1)
+    wide = rows.assign(share=share).pivot(index="id", columns="preset", values="share")
+    kinds = {preset: named(preset).partition(" (")[0] for preset in rows["preset"].unique()}
+    return wide.loc[[*LABELS], [*kinds]].rename(index=LABELS, columns=kinds).rename_axis("What").reset_index()
 
 
 def _presumed(chinese: Bools, rng: np.random.Generator) -> Ints:
