@@ -19,6 +19,7 @@ from analysis.estimators.honest_did import Bounds, honest_bounds
 from analysis.households.estimates import (
     AGAINST,
     CHINESE,
+    OF,
     USUAL,
     Asked,
     Households,
@@ -56,7 +57,7 @@ def otherwise(households: Households, asked: Asked = USUAL) -> pd.DataFrame:
     other: dict[str, dict[str, Any]] = {
         **{f"definition {name}": {"definition": name} for name in CHINESE if name != asked.definition},
         **{f"against {name}": {"against": name} for name in AGAINST if name != asked.against},
-        **{f"{name}": {"of": name} for name in ("purchases", "units", "spend") if name != asked.of},
+        **{f"{name}": {"of": name} for name in OF if name != asked.of},
         **OTHER_MONTHS,
     }
     return _rows(

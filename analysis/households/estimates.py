@@ -31,6 +31,9 @@ CHINESE = {
 AGAINST = {"all others": ["other electronics", "everything else"], "other electronics": ["other electronics"]}
 """What exposed categories are compared with."""
 
+OF = ("purchases", "units", "spend")
+"""What can be added up."""
+
 Window = tuple[str, str]
 LIKE = 0.08  # Chinese share before, above which a category is like the exposed ones
 EARLIEST = "2018-09"  # first half-year that is drawn
@@ -66,7 +69,7 @@ class Asked:
 
     def __post_init__(self) -> None:
         """Refuse what there is not."""
-        known = {"definition": CHINESE, "against": AGAINST, "of": ("purchases", "units", "spend")}
+        known = {"definition": CHINESE, "against": AGAINST, "of": OF}
         for name, there in known.items():
             if (given := getattr(self, name)) not in there:
                 raise DesignError(f"{name} {given!r} was asked for; there are {', '.join(there)}; choose one of these")

@@ -225,7 +225,7 @@ def _lines(file: Path, before: int, batch: dict[str, Any], lists: Lists) -> pd.D
     return pd.DataFrame(
         {
             "month": month,
-            "half_year": _each(pa.array(month), _half_year),
+            "half_year": _each(pa.array(month), half_year),
             "buyer": text["buyer"].to_pandas(),
             "buyer_group": _each(text["buyer"], lists.group),
             "name": _each(text["category"], lambda name: name.lower() or UNKNOWN),
@@ -248,7 +248,7 @@ def _month(day: str) -> str:
         return ""
 
 
-def _half_year(month: str) -> str:
+def half_year(month: str) -> str:
     """Return the first month, March or September, of the half-year that a month is in."""
     since = (int(month[5:]) - 3) % 6 if month else 0
     return str(pd.Period(month, "M") - since) if month else ""

@@ -17,23 +17,23 @@ from analysis.data import load
 from analysis.errors import DesignError
 from analysis.estimate import Bools, Floats, Ints
 from analysis.households import checks, estimates
-from analysis.households.estimates import AGAINST, USUAL, Asked, Households, log_ratios
+from analysis.households.estimates import AGAINST, CHINESE, OF, USUAL, Asked, Households, log_ratios
+from analysis.households.purchases import half_year
 from analysis.market import Truth, simulate
-from analysis.market.parameters import FIRST_MONTH, MONTHS, named
+from analysis.market.parameters import FIRST_MONTH, MONTHS, briefly, named
 
 TITLES = ("all but closed firms'", "those still sold")
 """Whose titles are left: without the selection, and with it."""
 
 MARKET = {"n_firms": 40_000, "n_categories": 200}  # so that a category has many sellers, and most hold no closed firm
 EXPOSED = 24  # categories, as here: those in which the largest closed firms sold
-CLASSES = ("named_chinese", "pseudo_brand", "other")
+CLASSES = (*CHINESE["either"], "other")
 FOUND = (0.04, 0.20)  # of Chinese firms, by lists and by rule: 10 per cent of purchases are presumed Chinese, as here
 MISTAKEN = 0.02  # of other firms, taken for Chinese by the rule; assumption
 LOST = (0.007, 0.010, 0.005)  # of titles a month, by class, while their seller sells on; assumption
 EXPORT = "2022-11"
 TASTE = 5.0  # shape of a gamma distribution: what a group of buyers likes; assumption, errors are as large as here
 MONTH = pd.period_range(FIRST_MONTH, periods=MONTHS, freq="M").astype(str)
-SUMS = ["purchases", "units", "spend"]
 BOUNDED = "_bounded"  # behind the id of an estimand: its interval that allows for lost titles
 SETS = "random_sets"
 UNITS = {"E2a": "log points", "V1": "per cent", "V3": "percentage points"}
@@ -104,9 +104,8 @@ def replicate(preset: str, seed: int) -> list[dict[str, Any]]:
         `std_error`, `low`, `high`. Of `SETS`, the estimate is p.
     """
     _, truth = simulate(preset, seed, **MARKET)
-    closed = np.where(truth.closed, truth.window().year[:, 0], 0.0)
     ours = truth.firms["origin"].eq("CN").to_numpy()
-    part = float(closed[ours].sum() / truth.window().year[ours, 0].sum())
+    part = float(_closed_sales(truth)[ours].sum() / truth.window().year[ours, 0].sum())
     rows: list[dict[str, Any]] = []
     for titles in TITLES:
         twin = draw(truth, titles)
@@ -160,7 +159,7 @@ def by_market(audit: pd.DataFrame) -> pd.DataFrame:
     rows = audit[audit["titles"] == TITLES[1]]
     share = (100 * rows["coverage"]).fillna(100 * rows["rejection"]).round(1)
     wide = rows.assign(share=share).pivot(index="id", columns="preset", values="share")
-    kinds = {preset: named(preset).partition(" (")[0] for preset in rows["preset"].unique()}
+    kinds = {preset: briefly(preset) for preset in rows["preset"].unique()}
     return wide.loc[[*LABELS], [*kinds]].rename(index=LABELS, columns=kinds).rename_axis("What").reset_index()
 
 
@@ -181,9 +180,14 @@ def _titled(truth: Truth, of_class: Ints, titles: str) -> Floats:
     return kept
 
 
+def _closed_sales(truth: Truth) -> Floats:
+    """Return what closed firms had sold in the year before, and nothing for others, float64[firm]."""
+    return np.where(truth.closed, truth.window().year[:, 0], 0.0)
+
+
 def _exposed(truth: Truth) -> Bools:
     """Return in which categories the largest closed firms had sold, bool[category]: `EXPOSED`, or all there are."""
-    volume = np.where(truth.closed, truth.window().year[:, 0], 0.0)
+    volume = _closed_sales(truth)
     largest = np.argsort(-volume, kind="stable")[: np.count_nonzero(volume)]
     chosen = pd.unique(truth.firms["category"].to_numpy()[largest])[:EXPOSED]
     return np.isin(np.arange(truth.market.parameters.n_categories), chosen)
@@ -200,18 +204,17 @@ def _tables(buyers: pd.DataFrame, bought: Ints, inside: Bools) -> Households:
     row, cell = np.nonzero(bought)
     category, of_class = np.divmod(cell, len(CLASSES))
     names = np.array([f"C{number:03d}" for number in range(len(inside))])
-    half = {month: str(pd.Period(month, "M") - (int(month[5:]) - 3) % 6) for month in MONTH}
     lines = buyers[["month", "buyer_group"]].iloc[row].reset_index(drop=True)
     lines = lines.assign(
-        half_year=lines["month"].map(half),
+        half_year=lines["month"].map({month: half_year(month) for month in MONTH}),
         name=names[category],
         category=np.where(inside, names, AGAINST["all others"][-1])[category],
         origin_class=np.array(CLASSES)[of_class],
-        **dict.fromkeys(SUMS, bought[row, cell]),
+        **dict.fromkeys(OF, bought[row, cell]),
     )
 
     def added(*by: str) -> pd.DataFrame:
-        return lines.groupby([*by, "origin_class"])[SUMS].sum().reset_index()
+        return lines.groupby([*by, "origin_class"])[list(OF)].sum().reset_index()
 
     return Households(
         purchases=added("month", "buyer_group", "category"),

@@ -82,17 +82,30 @@ def chosen(preset: str, overrides: Mapping[str, Any] | None = None) -> Parameter
     return made
 
 
+def briefly(preset: str) -> str:
+    """Return what a preset closes, in words; one that there is not is a DesignError.
+
+    >>> briefly("floor_3k")
+    'small closures'
+    """
+    if preset == "all" or preset.startswith("plain_"):
+        return "panels of all presets" if preset == "all" else "plain panels"
+    chosen(preset)
+    return _SAID[preset]
+
+
 def named(preset: str) -> str:
     """Return what a preset closes, in words, with the share of sales that it fixes.
 
     >>> named("floor_3k")
     'small closures (0.85 per cent of Chinese sales)'
     """
-    if preset == "all" or preset.startswith("plain_"):
-        return "panels of all presets" if preset == "all" else "plain panels"
+    words = briefly(preset)
+    if preset not in PRESETS:
+        return words
     made = chosen(preset)
     fixed = made.max_groups == _DEFAULTS["max_groups"]  # else so few are closed that the share is not reached
-    return _SAID[preset] + (f" ({100 * made.closed_gmv:.2g} per cent of Chinese sales)" if fixed else "")
+    return words + (f" ({100 * made.closed_gmv:.2g} per cent of Chinese sales)" if fixed else "")
 
 
 def market_named(preset: str, first_seed: int, markets: int = 1) -> str:
