@@ -8,7 +8,7 @@ brief of that market.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from html import escape
@@ -157,7 +157,7 @@ def told(verdict: Verdict | None, event: Event) -> str:
     if verdict is None:
         return ""
     where = "on such a panel" if verdict.simulated else ""
-    return f"{_capital(' '.join(filter(None, [where, *clause(verdict, event)])))}."
+    return f"{messages.sentence(' '.join(filter(None, [where, *clause(verdict, event)])))}."
 
 
 def sentence(found: Sequence[Verdict], event: Event) -> str:
@@ -181,7 +181,15 @@ def sentence(found: Sequence[Verdict], event: Event) -> str:
         but_last = f", {again} ".join(texts[:-1])
         whole = f" or {again} ".join(filter(None, [but_last, texts[-1]])) if begins else "; ".join(texts)
         said.append(f"{begins} {whole}".strip() + (f" ({sure})" if sure else ""))
-    return _capital("; ".join(said).replace(") (", "; ")) + "."
+    return messages.sentence("; ".join(said).replace(") (", "; ")) + "."
+
+
+def by_topic(found: Sequence[Verdict], event: Event) -> Iterator[tuple[str, str, str]]:
+    """Yield of each topic on which something was found its name, the page that tells more, and what is said of it."""
+    known = {question(one, event): one for one in found}
+    for topic, names in TOPICS.items():
+        if mine := [known[name] for name in names if name in known]:
+            yield topic, _page(mine[0]), sentence(mine, event)
 
 
 def headline(verdicts: Sequence[Verdict], event: Event) -> str:
@@ -195,7 +203,9 @@ def headline(verdicts: Sequence[Verdict], event: Event) -> str:
         same = SAYINGS[name].who == before
         told.append(" ".join(filter(None, clause(found[name], event, "they" if same else ""))))
         before = SAYINGS[name].who
-    return _capital("; ".join(told)) + "." if told else "What became of the claims that get a word stands below."
+    return (
+        messages.sentence("; ".join(told)) + "." if told else "What became of the claims that get a word stands below."
+    )
 
 
 def in_words(verdict: Verdict) -> str:
@@ -208,12 +218,8 @@ def _box(which: str, *paragraphs: str) -> str:
     return f'<div class="{which}">{"".join(f"<p>{one}</p>" for one in paragraphs)}</div>'
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _link(verdict: Verdict, text: str) -> str:
-    return link(text, f"{verdict.report or verdict.notebook}.pdf")
+def _page(verdict: Verdict) -> str:
+    return f"{verdict.report or verdict.notebook}.pdf"
 
 
 # The page
@@ -227,11 +233,10 @@ def brief(
     `failed` names the reports that failed in the run; `panel` is what its panel is said to be, and what is doubtful
     about it. Figures may stand `beside` the answer.
     """
-    found = {question(one, event): one for one in best(verdicts)}
-    above, paragraphs = headline(verdicts, event), list[str]()
-    for topic, names in TOPICS.items():
-        if mine := [found[name] for name in names if name in found]:
-            paragraphs.append(f"<strong>{_link(mine[0], topic)}.</strong> {escape(sentence(mine, event))}")
+    found, above = best(verdicts), headline(verdicts, event)
+    paragraphs = [
+        f"<strong>{link(topic, page)}.</strong> {escape(said)}" for topic, page, said in by_topic(found, event)
+    ]
     if failed:
         paragraphs.append(f"<strong>Missing, for they failed in this run:</strong> {escape(failed)}.")
     if panel:
@@ -279,7 +284,7 @@ def brief_table(verdicts: Sequence[Verdict], event: Event) -> Block:
 
 def _claim(verdict: Verdict) -> Label:
     who = "" if verdict.simulated else f" ({escape(party(verdict.claimant))})"  # it is no finding about them
-    return Label(_link(verdict, verdict.statement.rstrip(".")) + who)
+    return Label(link(verdict.statement.rstrip("."), _page(verdict)) + who)
 
 
 def _found(verdict: Verdict) -> str:
@@ -296,13 +301,13 @@ def _reason(verdict: Verdict) -> tuple[str, str]:
 def _word(verdict: Verdict, public: Sequence[Verdict]) -> Label:
     told = "; ".join(f"{one.word.lower()}, {in_words(one)}".removesuffix(", –") for one in public)
     said = f" (Public figures said {told}.)" if told else ""
-    text = f"{_capital(_found(verdict))}. {_reason(verdict)[0]}{said}"
+    text = f"{messages.sentence(_found(verdict))}. {_reason(verdict)[0]}{said}"
     return Label(f"{label(verdict.word, simulated=verdict.simulated)} {escape(text)}")
 
 
 def _why(verdict: Verdict) -> str:
     grade = f", method {verdict.grade}" if verdict.grade else ""
-    return f"{_capital(verdict.confidence)}{grade}. {_reason(verdict)[1]}".strip()
+    return f"{messages.sentence(verdict.confidence)}{grade}. {_reason(verdict)[1]}".strip()
 
 
 def _beside(
@@ -331,8 +336,8 @@ def _simulated(verdicts: Sequence[Verdict]) -> str:
     """Return the box that says what a simulated market is for; nothing in a run without one, or with nothing else."""
     if all(one.simulated for one in verdicts):
         return ""
-    made_up = {one.report or one.notebook: one for one in verdicts if one.simulated}
-    where = " and ".join(_link(one, re.findall("[0-9]+", name)[0]) for name, one in made_up.items())
+    pages = dict.fromkeys(_page(one) for one in verdicts if one.simulated)
+    where = " and ".join(link(re.findall("[0-9]+", page)[0], page) for page in pages)
     text = "try the methods out where the truth is known, and give no claim its word."
     return _box("framed", f"Simulated reports ({where}) {text}") if where else ""
 

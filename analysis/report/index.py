@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from analysis import config, data
 from analysis.exhibits import answers, brief
+from analysis.provenance import ANNEX
 from analysis.report import crate
 from analysis.report.pdf import AUTHOR, SOURCES
 from analysis.report.schedule import number
@@ -39,7 +40,7 @@ KINDS = {
     ".tables.tex": "tables (LaTeX)",
 }
 OTHERS = {
-    "annex.pdf": "Annex: what all reports were made of (PDF)",
+    ANNEX: "Annex: what all reports were made of (PDF)",
     "verdicts.json": "All verdicts (JSON)",
     "manifest.json": "What each report was made of: parameters, versions, hashes (JSON)",
     crate.CITATION: "How to cite this release (CFF)",
@@ -229,11 +230,10 @@ def _verdict(row: object) -> Verdict | None:
 
 def _sentences(spoken: Sequence[Verdict], event: Event) -> str:
     """Return what the brief says on each topic, with a link to the report."""
-    known, items = {brief.question(verdict, event): verdict for verdict in spoken}, list[str]()
-    for topic, names in brief.TOPICS.items():
-        if mine := [known[name] for name in names if name in known]:
-            link = f'<a href="{_link(f"{mine[0].report}.pdf")}">{escape(topic)}</a>'
-            items.append(f"<li>{link}. {escape(brief.sentence(mine, event))}</li>")
+    items = [
+        f'<li><a href="{_link(page)}">{escape(topic)}</a>. {escape(said)}</li>'
+        for topic, page, said in brief.by_topic(spoken, event)
+    ]
     return f'<ul class="answer">{"".join(items)}</ul>' if items else ""
 
 

@@ -44,8 +44,7 @@ class Run:
     sockets: Path  # of kernels: a folder of few letters, for a socket's path has at most about a hundred
     published: Published
     panel: str  # what the panel of the run is said to be; empty if there is none
-    beside: Mapping[str, str]  # by number the report that others refer to, the one on public figures before a panel's
-    common: Mapping[str, Any]
+    common: Mapping[str, Any]  # `beside`: by number the report that others refer to, of public figures before a panel's
     entries: dict[str, dict[str, Any]]  # of the manifest, by report
     verdicts: dict[str, list[Verdict]]
     made: list[str] = field(default_factory=list)
@@ -53,6 +52,10 @@ class Run:
     lines: dict[str, str] = field(default_factory=dict)  # what is said of each report at the end
     kernels: list[Any] = field(default_factory=list)
     stopping: bool = False
+
+    def notebook(self, name: str) -> Path:
+        """Return where the executed notebook of a report lies now, made by this run or published before."""
+        return (self.stage / name if name in self.made else self.published.folder) / f"{name}.ipynb"
 
 
 def report(
@@ -85,9 +88,9 @@ def report(
             there = f"{published.folder} holds those of a run on {theirs}"
             raise DesignError(f"Reports on {mine}: {there}; give another folder with --out.")
         asked = (as_of, timeout, workers or os.cpu_count() or 1, force, stage, Path(sockets), published)
-        said, beside = found.caveats if found else "", schedule.beside(scheduled)
-        common = {**publish.inputs(root), "beside": beside}
-        run = Run(*asked, said, beside, common, {**published.entries}, {**published.verdicts})
+        said = found.caveats if found else ""
+        common = {**publish.inputs(root), "beside": schedule.beside(scheduled)}
+        run = Run(*asked, said, common, {**published.entries}, {**published.verdicts})
         _work(run, [job for job in jobs if not job.is_brief])
         # a brief that nobody chose, but that stands beside a report that has just been made again, is made again too
         for brief in briefs or [job for job in waiting if run.made and job.name in published.entries]:
@@ -244,7 +247,7 @@ def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -
         found = [] if job.is_brief else publish.verdicts(verdicts, job)
         footer = publish.footer(notebook, [*found, *read], job)
         simulated = bool(job.market)
-        pdf.render(notebook, page, as_of=run.as_of, footer=footer, simulated=simulated, beside=run.beside)
+        pdf.render(notebook, page, as_of=run.as_of, footer=footer, simulated=simulated, beside=run.common["beside"])
         taken = takeaway.write(notebook, job)
         publish.open_with_answer(notebook)
     except (ReportError, pdf.PdfError, OSError) as error:
@@ -366,7 +369,7 @@ def _publish(run: Run, scheduled: list[str], panel: str) -> None:
         publish.write_json(manifest, content)
         files = chain(*(sorted((stage / name).glob(f"{name}.*")) for name in run.made))
         before = chain(*(run.published.entries.get(name, {}).get("takeaway", {}) for name in run.made))
-        notebooks = {name: (stage / name if name in run.made else folder) / f"{name}.ipynb" for name in run.entries}
+        notebooks = {name: run.notebook(name) for name in run.entries}
         whole = index.write(stage, content, run.verdicts, notebooks, made=run.made, failed=run.failures)
         publish.release(folder, [*files, verdicts, manifest, *stage.glob(ANNEX), *whole], stage, gone=[*before, ANNEX])
         for name in run.made:
@@ -379,8 +382,7 @@ def _annex(run: Run, names: list[str], page: Path) -> None:
     """Make the annex of all reports that will stand published; without it a run publishes them nevertheless."""
     from analysis.report import annex
 
-    there = {name: (run.stage / name if name in run.made else run.published.folder) / f"{name}.ipynb" for name in names}
     try:
-        annex.write(there, page, as_of=run.as_of)
+        annex.write({name: run.notebook(name) for name in names}, page, as_of=run.as_of)
     except pdf.PdfError as error:
         run.failures[page.stem] = ReportError(f"{page.stem}: no PDF: {error}", Exit.PDF)
