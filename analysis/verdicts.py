@@ -31,6 +31,12 @@ Tier = Literal["facts", "listed", "households", "panel", "sim"]
 Grade = Literal["", "usable", "usable with bounds", "do not use"]
 WORDS: tuple[Word, ...] = get_args(Word)
 SUPPORTED, CONTRADICTED, NOT_SHOWN, NOT_TESTABLE = WORDS
+MEANING: dict[Word, str] = {
+    SUPPORTED: "The data fit the claim, and do not fit its opposite.",
+    CONTRADICTED: "The data fit the opposite of the claim, and do not fit the claim.",
+    NOT_SHOWN: "The data fit the claim and its opposite alike. That is no sign that the claim is false.",
+    NOT_TESTABLE: "No figure that is open to us bears on the claim.",
+}
 CONFIDENCE: tuple[Level, ...] = get_args(Level)
 TIERS: tuple[Tier, ...] = get_args(Tier)
 ESTIMATED = TIERS[TIERS.index("households") :]  # from observations of our own, with a grade and errors
@@ -70,7 +76,7 @@ class Verdict(BaseModel):
     claimed : float or None
         The claimant's own figure, which is no finding.
     interval : str
-        Kind of interval: ``"permutation interval"``, ``"identified set"``, ``"published readings"``.
+        Kind of interval: ``"permutation interval"``, ``"bounds"``, ``"published readings"``.
     tier, provenance : str
         Data tier, and whether the numbers are real, estimated or simulated.
     market : str
@@ -129,6 +135,11 @@ class Verdict(BaseModel):
     def simulated(self) -> bool:
         """Whether it speaks of a simulated market, and so gives the claim no word."""
         return self.provenance == "simulated"
+
+    @property
+    def meaning(self) -> str:
+        """What the word means, in a sentence; of a simulated market what it would mean."""
+        return MEANING[self.word].replace("fit", "would fit") if self.simulated else MEANING[self.word]
 
     @property
     def apart(self) -> str:
@@ -377,7 +388,7 @@ def apart(found: Sequence[Verdict]) -> dict[str, dict[str, Verdict]]:
 
 
 def party(claimant: str) -> str:
-    """Return who spoke, without the person in brackets: "Amazon (Cindy Tai)" is Amazon."""
+    """Return who spoke, without the person in brackets: "Amazon (vice-president Cindy Tai)" is Amazon."""
     return claimant.split(" (", maxsplit=1)[0]
 
 

@@ -27,7 +27,7 @@ V2 = Verdict(
     claim="C01",
     reading="V2",
     statement="Growth was not lower than it would have been.",
-    claimant="Amazon (Cindy Tai)",
+    claimant="Amazon (vice-president Cindy Tai)",
     word=NOT_SHOWN,
     confidence="moderate",
     tier="facts",
@@ -37,7 +37,7 @@ V2 = Verdict(
     low=-16.058,
     high=2.83,
     margin=2.0,
-    interval="identified set",
+    interval="bounds",
     unit="percentage points",
     window="2021 on 2020",
     as_of="2026-11-01",
@@ -225,19 +225,19 @@ def test_a_finding_has_point_interval_unit_and_mark(changes, written):
     assert answers.finding(verdict(**changes)) == written
 
 
-def test_the_answer_holds_claim_word_interval_unit_tier_confidence_and_date():
+def test_the_answer_holds_claim_word_and_meaning_interval_unit_confidence_and_source():
     panel = answers.answer("The answer in a sentence.", verdict=V2, as_of="2026-11-01")
     assert bare(panel).startswith('<div class="answer">')
     text = re.sub(r"<[^>]+>", "", panel.html)
     for part in (
-        "Amazon (Cindy Tai)",
+        "Amazon (vice-president Cindy Tai)",
         "Growth was not lower than it would have been.",
         "Not shown",
-        "−16.1 to +2.8 percentage points ◐ (identified set)",
+        "−16.1 to +2.8 percentage points ◐ (bounds)",
         "2021 on 2020",
-        "confidence: moderate",
-        "tier: public facts",
-        "as of 2026-11-01",
+        V2.meaning,
+        "Confidence in this verdict: moderate, ",
+        answers.SOURCES["facts"],
         "The answer in a sentence.",
     ):
         assert part in text
@@ -249,7 +249,10 @@ def test_the_ledger_gives_each_claim_its_word_or_the_report_that_gives_it():
     table = answers.ledger(readings, [verdict(claim="C03", reading="", word="Supported")], "T.")
     (_, *rows), words = Reader(table.html).rows, [f"report {name[:2]}" for name in readings["notebook"]]
     assert [row[1][1] for row in rows] == [*words[:-1], "Supported"]
-    assert rows[-1][0][1] == "Amazon (Cindy Tai): About 3,000 accounts of about 600 Chinese brands have been closed."
+    assert (
+        rows[-1][0][1]
+        == "Amazon (vice-president Cindy Tai): About 3,000 accounts of about 600 Chinese brands have been closed."
+    )
     assert rows[-1][2][1] == readings["change"].iloc[-1]
     assert answers.label("Supported") in table.html
 

@@ -113,8 +113,9 @@ def test_a_simulated_answer_is_a_condition_and_never_a_bare_word():
     text = re.sub(r"<[^>]+>", "", panel.html)
     assert "If the market were as simulated (mid_3k, seed 1), then: Would be contradicted" in text
     assert told.claimant not in text
-    assert "grade: usable" in text
-    assert "tier: simulated" in text
+    assert "The data would fit the opposite of the claim" in text
+    assert answers.METHOD["usable"] in text
+    assert answers.SOURCES["sim"] in text
     assert (
         panel.text
         == f"{told.statement} If the market were as simulated (mid_3k, seed 1), then: Contradicted. So it is."
@@ -133,12 +134,10 @@ def boxed(**changes):
     return re.sub(r"<[^>]+>", "", answers.answer("They gained.", title="Effect on rivals", row=row, **options).html)
 
 
-def test_a_finding_without_a_claim_has_title_estimate_interval_unit_window_n_grade_tier_and_date():
-    told = (
-        "−1.5 [−2.0 to −1.0] per cent ◐ (95% interval) · 2021 · 300 firms · grade: usable · tier: panel · "
-        "as of 2026-11-01"
-    )
-    assert boxed() == f"Effect on rivals{told}They gained."
+def test_a_finding_without_a_claim_has_title_estimate_interval_unit_window_n_grade_and_source():
+    told = "They gained.−1.5 [−2.0 to −1.0] per cent ◐ (95% interval), 2021, 300 firms"
+    told += f"{answers.METHOD['usable']} {answers.SOURCES['panel']}"
+    assert boxed() == f"What is measured: Effect on rivals{told}"
     assert "estimate" not in boxed(estimate=None, conf_low=None, conf_high=None, unit="")
     assert "If the market" not in boxed()
     style.use("simulated", market="mid_3k, seed 1")

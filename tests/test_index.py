@@ -34,7 +34,7 @@ def verdict(word=SUPPORTED, **known):
         "claim": "C01",
         "reading": "V1",
         "statement": "Growth stayed positive.",
-        "claimant": "Amazon (Cindy Tai)",
+        "claimant": "Amazon (vice-president Cindy Tai)",
         "confidence": "moderate",
         "tier": "facts",
         "provenance": "real",
@@ -159,7 +159,7 @@ def test_each_report_has_a_card_with_its_question_its_words_its_figure_and_its_f
         "Supported (moderate confidence)",
         "Not shown",
         "Not testable with this data: 1",
-        "Amazon (Cindy Tai)",
+        "Amazon (vice-president Cindy Tai)",
     ):
         assert said in real["text"]
     assert made_up["text"].startswith("Simulated")

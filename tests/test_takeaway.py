@@ -193,9 +193,7 @@ def test_a_set_has_no_point_and_the_notes_say_what_a_table_is_made_of():
 
 
 def test_what_has_no_error_has_no_degrees_of_freedom_and_a_set_no_coverage():
-    rows = pd.DataFrame(
-        {"std_error": [1.0, np.nan], "df": 3.0, "level": 0.95, "interval": ["interval", "identified set"]}
-    )
+    rows = pd.DataFrame({"std_error": [1.0, np.nan], "df": 3.0, "level": 0.95, "interval": ["interval", "bounds"]})
     made = of_estimates("estimates", "", rows).data
     assert made["df"].isna().tolist() == made["level"].isna().tolist() == [False, True]
 

@@ -28,7 +28,7 @@ NAN, INF = float("nan"), float("inf")
 GOOD = {
     "claim": "C01",
     "statement": "Growth was not lower.",
-    "claimant": "Amazon (Cindy Tai)",
+    "claimant": "Amazon (vice-president Cindy Tai)",
     "word": NOT_SHOWN,
     "confidence": "moderate",
     "tier": "facts",
@@ -344,7 +344,7 @@ def write(path: Path, *judged: Verdict, as_of: str = "2026-11-01", **options) ->
 
 
 def test_what_is_written_is_read_again_in_the_order_of_file_names(tmp_path):
-    first = Verdict(**GOOD, reading="V2", estimate=-1.25, low=-16.1, high=2.8, margin=2.0, interval="identified set")
+    first = Verdict(**GOOD, reading="V2", estimate=-1.25, low=-16.1, high=2.8, margin=2.0, interval="bounds")
     second = Verdict(**(GOOD | {"claim": "C03", "statement": "“About 3,000” & more"}))
     write(tmp_path / "made" / "b.json", second)
     third = Verdict(**GOOD, reading="V1")

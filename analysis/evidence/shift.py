@@ -186,7 +186,7 @@ def bounds() -> Estimate:
         limits=limits.T,
         n=1,
         columns={"assumption": list(said), "alone": list(said.values())},
-        interval="identified set",
+        interval="bounds",
         reason="sets from totals: there is no sample, hence no standard error",
     )
 

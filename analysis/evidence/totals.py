@@ -291,7 +291,7 @@ def bounds_by_assumption(
         limits=np.array(sets).T,
         n=1,
         columns={"assumption": said},
-        interval="identified set",
+        interval="bounds",
         reason="sets from totals: there is no sample, hence no standard error",
     )
 

@@ -228,7 +228,7 @@ def blank_bounds(households: Households, asked: Asked = USUAL) -> Estimate:
         covariance=None,
         limits=np.array([ends.ends[0, ::2], ends.ends[1, 1::2]]),
         columns={"set_low": ends.value[::2], "set_high": ends.value[1::2]},
-        interval="identified set",
+        interval="bounds",
         reason=ends.reason or "a set has no point; intervals are wider than set_low to set_high by sampling errors",
     )
 
