@@ -409,9 +409,3 @@ def elsewhere(found: Sequence[Verdict]) -> dict[str, list[Verdict]]:
     public = [verdict for verdict in found if verdict.tier in ("facts", "listed")]
     own = [verdict.name for verdict in best(found) if verdict.tier in ("households", "panel")]
     return {name: [verdict for verdict in public if verdict.name == name] for name in own}
-
-
-def tally(verdicts: Iterable[Verdict]) -> dict[str, int]:
-    """Count the verdicts by word, in the order of `WORDS`; those that stand apart do not count."""
-    words = [verdict.word for verdict in verdicts if not verdict.apart]
-    return {word: words.count(word) for word in WORDS}

@@ -14,7 +14,6 @@ from analysis.verdicts import (
     NOT_SHOWN,
     NOT_TESTABLE,
     SUPPORTED,
-    WORDS,
     Verdict,
     count,
     direction,
@@ -213,9 +212,8 @@ def about(*claims: str) -> config.Event:
     return config.read_event("amazon_2021").model_copy(update={"claims": dict.fromkeys(claims)})
 
 
-def test_a_simulated_verdict_counts_in_no_tally_and_judges_no_reading():
+def test_a_simulated_verdict_judges_no_reading():
     told = Verdict(**(GOOD | SIM | {"word": SUPPORTED, "reading": "V2"}))
-    assert verdicts.tally([told, Verdict(**GOOD)]) == dict.fromkeys(WORDS, 0) | {NOT_SHOWN: 1}
     assert "C01 V2" in verdicts.unjudged([told], about("C01"))
     assert "C01 V2" not in verdicts.unjudged([Verdict(**GOOD, reading="V2")], about("C01"))
 
@@ -262,12 +260,11 @@ def test_every_reading_has_one_best_verdict_and_one_of_the_simulated_market_in_t
     assert {name: one.word for name, one in apart.items()} == {"C01": SUPPORTED, "C99": NOT_SHOWN}
 
 
-def test_what_a_panel_says_of_its_own_firms_alone_counts_in_no_tally_and_judges_no_reading():
+def test_what_a_panel_says_of_its_own_firms_alone_judges_no_reading():
     public, own = of("facts", NOT_SHOWN), of("panel", NOT_TESTABLE, aside="In this panel of 9 firms:")
     assert verdicts.best([own, public]) == [public]
     assert verdicts.best([own]) == []
     assert verdicts.unjudged([own], about("C39")) == ["C39"]
-    assert sum(verdicts.tally([own]).values()) == 0
     assert verdicts.apart([own, public, of("sim", SUPPORTED)]).keys() == {own.aside, of("sim", SUPPORTED).apart}
     assert own.said == "In this panel of 9 firms: Not testable with this data"
 
@@ -355,7 +352,7 @@ def test_what_is_written_is_read_again_in_the_order_of_file_names(tmp_path):
     stamped = {"as_of": "2026-11-01", "notebook": "05_growth"}
     for got, put in ((found[0], first), (found[2], second)):
         assert got.model_copy(update={"inputs": ""}) == put.model_copy(update=stamped)
-    assert verdicts.tally(found) == dict.fromkeys(WORDS, 0) | {NOT_SHOWN: 3}
+    assert {one.word for one in found} == {NOT_SHOWN}
 
 
 def test_the_digest_of_the_inputs_depends_on_the_files_and_not_on_their_order(tmp_path):

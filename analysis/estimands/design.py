@@ -14,7 +14,6 @@ import pandas as pd
 from analysis.errors import DesignError, check_choice, whole_number
 from analysis.estimate import Bools, Estimate, Floats, Ints, refusal
 from analysis.estimators.power import detectable
-from analysis.numbers import span
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -425,37 +424,6 @@ def as_rows(found: Estimate, terms: Mapping[str, tuple[str, str]] | None = None,
     """
     terms = {term: (term, term) for term in found.terms} if terms is None else terms
     return in_rows([(name, label, found[term]) for term, (name, label) in terms.items()], unit)
-
-
-def added_up(found: Estimate, terms: Mapping[str, tuple[str, str]], truth: Mapping[str, float]) -> pd.DataFrame:
-    """Return parts, their sum, and a last row of what is missing between both.
-
-    A sum that is what it is by definition, such as 100 per cent, stands without an interval. `set` is the interval with
-    a common part, where the parts have one.
-
-    Parameters
-    ----------
-    found : Estimate
-    terms : mapping of str to (str, str)
-        As :func:`as_rows`; the last is the sum of the others.
-    truth : mapping of str to float
-        True values by id, where they are known; that of the sum is the sum of the others where it is not given.
-    """
-    rows, total = as_rows(found, terms), found[[*terms][-1]]
-    if total.stated is not total:
-        rows.loc[rows.index[-1], ["estimate", "n", "reason"]] = total.value[0], np.nan, ""
-    if "set_low" in found.columns:
-        ends = found[list(terms)].columns
-        spans = zip(ends["set_low"], ends["set_high"], rows["estimate"].notna(), strict=True)
-        rows["set"] = [span(low, high, found.unit) if known else "–" for low, high, known in spans]
-    rows["truth"] = rows["id"].map(dict(truth)).astype(float)
-    if rows["id"].iloc[-1] not in truth:
-        rows.loc[rows.index[-1], "truth"] = rows["truth"][:-1].sum()
-    if rows["truth"][:-1].isna().any():  # not known, or shares of a loss that there was not
-        rows["truth"] = np.nan
-    missing = {name: float(rows[name][:-1].sum() - rows[name].iloc[-1]) for name in ("estimate", "truth")}
-    check = {"id": "check", "label": "check: parts minus their sum", "unit": found.unit, "reason": "", "set": "–"}
-    return pd.concat([rows, pd.DataFrame([check | missing])], ignore_index=True)
 
 
 def in_words(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
