@@ -330,12 +330,13 @@ class Study:
 
 
 def sentence(panel: Panel, names: Mapping[str, str] | None = None, *, cut: float = Design.cut) -> str:
-    """Return the line that a report says about its data; `names` are those of platforms in print, by code."""
+    """Return the line that a report says about its data; `names` in print are by code of platform or origin."""
     waves, known = panel.cohorts(cut=cut), panel.sales[~np.isnan(panel.sales)]
     count = int(waves["firms"].sum())
     when = f" in {_counted(len(waves), 'month')} from {waves['month'].iloc[0]}" if len(waves) else ""
-    origins = ", ".join(f"{number:,} {name}" for name, number in panel.firms["origin"].value_counts().items())
-    platforms = [(names or {}).get(code, code) for code in panel.platforms]
+    counts, words = panel.firms["origin"].value_counts(), dict(names or {})
+    origins = ", ".join(f"{number:,} {words.get(str(code), code)}" for code, number in counts.items())
+    platforms = [words.get(code, code) for code in panel.platforms]
     left = panel.dropped[panel.dropped["rule"] == "left out: no known sales in any month"]
     parts = [
         f"{_counted(len(panel.firms), 'firm')} ({origins}) on {', '.join(platforms)}, {panel.months[0]} to "
