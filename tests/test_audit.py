@@ -458,7 +458,7 @@ def test_every_question_is_audited_at_every_size_and_has_its_line_in_the_drawing
     assert len(found) == len(grades.QUESTIONS) * len(grades.SIZES)
     style.use("simulated", market="three presets")
     ticks = dict.fromkeys(found["closed"], "some")
-    drawing = curves.answered(found, title="a", ylabel="b", ticks=ticks, mostly=grades.MOSTLY)
+    drawing = curves.answered(found, ylabel="b", ticks=ticks, mostly=grades.MOSTLY)
     (axes,) = drawing.axes
     named = {text.get_text().partition("  ")[2]: text.get_color() for text in axes.texts}
     assert set(named) == set(grades.QUESTIONS.values())

@@ -107,15 +107,13 @@ def test_what_stands_beside_an_estimate_is_drawn_where_it_is_known():
     assert charts.forest(FRAME, xlabel="x").axes[0].get_legend() is None
 
 
-@pytest.mark.parametrize(
-    ("margin", "names"), [((-1.0, np.inf), ["margin −1.0"]), ((-1.0, 1.0), ["margin −1.0", "margin +1.0"])]
-)
+@pytest.mark.parametrize(("margin", "names"), [((-1.0, np.inf), ["−1.0"]), ((-1.0, 1.0), ["−1.0", "+1.0"])])
 def test_the_margin_is_named_on_the_sides_that_it_has_without_a_name_over_the_other(margin, names):
     rows = pd.DataFrame({"term": ["a"], "estimate": [0.0], "conf_low": [-40.0], "conf_high": [40.0]})
     drawing = charts.forest(rows, margin=margin, xlabel="x")
     drawing.canvas.draw()
-    named = [text for text in drawing.axes[0].texts if "margin" in text.get_text()]
-    assert [text.get_text() for text in named] == names
+    named = [text for text in drawing.axes[0].texts if "beforehand" in text.get_text()]
+    assert [text.get_text() for text in named] == [f"set beforehand: {name}" for name in names]
     boxes = [text.get_window_extent() for text in named]
     assert all(left.x1 <= right.x0 for left, right in pairwise(boxes))
 

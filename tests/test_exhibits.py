@@ -121,6 +121,15 @@ def test_sentences_print_no_marks_and_keep_them_in_their_plain_text():
     assert "9 firms" in panel.html
 
 
+@pytest.mark.parametrize(("look", "where"), [("simulated", " in the simulated market"), ("estimate", "")])
+def test_remarks_of_page_one_say_each_that_they_are_of_a_simulated_market(look, where):
+    style.use(look)
+    told = blocks.bullets("this", "that", "more").text
+    assert told.startswith(f"Found{where}: this")
+    assert f"Not known{where}: that" in told
+    assert f"What would change our mind{where.replace(' in ', ' about ')}: more" in told
+
+
 def test_a_table_shows_the_chosen_columns_in_their_order_and_leaves_the_frame_alone():
     frame = pd.DataFrame({"a": [1.0], "b": ["x"], "c": [2.0]})
     kept = frame.copy()

@@ -70,11 +70,21 @@ def test_a_rank_is_the_lowest_or_a_number():
 
 def test_months_of_an_event_study_are_counted_before_and_since_closure():
     study = rows(a=BOTH, b=ABOVE, c=BELOW, d=BELOW, e=BOTH).assign(month=[-3, -2, 0, 1, 2])
-    said = "Closed firms' sales are lower in 2 of 3 months since closure, and differ in 1 of 2 before"
-    assert messages.after_closure(study) == said
+    said = "Closed firms' sales were lower, by more than chance, in 2 of 3 months since closure; "
+    assert messages.after_closure(study) == said + "before it they differed in 1 of 2"
     assert messages.after_closure(study.iloc[[0, 4]]).endswith(
-        "none of 1 months since closure, and differ in none of 1 before"
+        "none of 1 months since closure; before it they differed in none of 1"
     )
+
+
+def test_parts_are_counted_that_surely_took_something_of_what_was_lost():
+    told = "Of 3 places where the lost sales may have gone, "
+    assert (
+        messages.parts_seen(rows(a=BOTH, b=BOTH, c=BOTH, d=NONE, sum=ABOVE), but="sum") == f"{told}none surely took any"
+    )
+    some = messages.parts_seen(rows(a=ABOVE, b=BOTH, c=BELOW, sum=ABOVE), but="sum")
+    assert some == f"{told}1 surely took any, and 1 surely sold less too"
+    assert messages.parts_seen(rows(a=NONE), but="sum") == ""
 
 
 def test_the_part_that_still_sells_is_that_before_the_horizon():
@@ -183,6 +193,7 @@ def test_estimates_outside_their_placebos_are_counted():
         lambda found: messages.in_numbers(found, "per cent"),
         lambda found: messages.beside_margin(found, 2.0, "it"),
         lambda found: messages.still_selling(found, 12),
+        lambda found: messages.parts_seen(found, but="sum"),
     ],
 )
 def test_of_a_refused_result_nothing_is_said(say):

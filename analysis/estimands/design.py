@@ -428,12 +428,14 @@ def as_rows(found: Estimate, terms: Mapping[str, tuple[str, str]] | None = None,
 
 def in_words(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     """Return rows in `COLUMNS` with names in print for the codes of platforms and origin, also in reasons."""
+    written = {"label": rows["label"], "reason": rows["reason"].fillna("")}
+    return rows.assign(**{name: texts.map(lambda text: written_out(text, names)) for name, texts in written.items()})
+
+
+def written_out(text: str, names: Mapping[str, str]) -> str:
+    """Write names in print for the codes in a text."""
     codes = re.compile(r"\b(" + "|".join(map(re.escape, names)) + r")\b")
-
-    def written(text: str) -> str:
-        return codes.sub(lambda found: names[found[0]], text)
-
-    return rows.assign(label=rows["label"].map(written), reason=rows["reason"].fillna("").map(written))
+    return codes.sub(lambda found: names[found[0]], text)
 
 
 def answered(

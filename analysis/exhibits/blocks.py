@@ -106,6 +106,22 @@ def say(text: str, *, lead: str = "") -> Block:
     return Block(f"<p>{bold}{escape(unmarked(text))}</p>", f"{lead} {text}".strip())
 
 
+def bullets(found: str, unknown: str, change: str) -> Block:
+    """Return the three remarks of page 1: what was found, what is not known, and what would change our mind.
+
+    Each says by itself, so also when it is copied, that it is of a simulated market.
+    """
+    market = "the simulated market" if LOOK.simulated else ""
+    leads = {"Found": ("in", found), "Not known": ("in", unknown), "What would change our mind": ("about", change)}
+    return reduce(
+        add,
+        [
+            say(text, lead=f"{lead} {where} {market}:" if market else f"{lead}:")
+            for lead, (where, text) in leads.items()
+        ],
+    )
+
+
 def note(text: str, *, warning: bool = False) -> Block:
     """Return a boxed remark."""
     return Block(box("warning" if warning else "note", escape(unmarked(text))), text)

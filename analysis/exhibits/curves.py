@@ -32,6 +32,7 @@ GROUPS: tuple[Style, ...] = (  # the first is what a figure is about; they diffe
     {"color": REST, "lw": 1.4, "ls": (0, (1, 1.2))},
 )
 LOWEST, HIGHEST = -105.0, (50.0, 150.0)  # per cent: where the axis of an event study ends, at the least and the most
+BANDS = ("band_low", "band_high", "honest_low", "honest_high")  # of an event study, beside its intervals
 ASIDE = 0.22  # months; an estimate and its truth would cover each other
 
 
@@ -196,16 +197,17 @@ def _padded(rows: pd.DataFrame, band: str) -> tuple[np.ndarray, np.ndarray, np.n
 
 
 @chart
-def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
+def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str, bands: bool = True, height: float = 2.7) -> Figure:
     """Draw effects by month with pointwise intervals over a simultaneous band (filled) and honest bounds (dotted).
 
-    Neither is drawn across the closure, nor across the reference, which is hollow.
+    Neither is drawn across the closure, nor across the reference, which is hollow; without `bands` neither is at all.
 
     `rows` has `month`, `estimate`, `conf_low`, `conf_high`, `band_low`, `band_high` and, where they are known, `truth`,
     drawn a little to the right, and `honest_low`, `honest_high`. Months after the reference and before 0, in which an
     effect is allowed for, are shaded. What lies above the axis is cut off; an interval that goes on ends in an arrow.
     """
-    drawing, axes = plt.subplots(figsize=(WIDTH, 2.7))
+    drawing, axes = plt.subplots(figsize=(WIDTH, height))
+    rows = rows if bands else rows.assign(**dict.fromkeys(BANDS, np.nan))
     reach = rows["band_high"].fillna(rows["conf_high"]).max()  # few closed firms have no band
     top = float(np.fmin(np.fmax(10 + reach, HIGHEST[0]), HIGHEST[1]))
     if reference < -1:
@@ -259,7 +261,7 @@ def shares(lines: Mapping[str, pd.DataFrame], *, ylabel: str, closures: Months) 
 
 
 @chart
-def answered(rows: pd.DataFrame, *, title: str, ylabel: str, ticks: Mapping[float, str], mostly: float) -> Figure:
+def answered(rows: pd.DataFrame, *, ylabel: str, ticks: Mapping[float, str], mostly: float) -> Figure:
     """Draw how often panels answer each question, a line each over their closed firms, named at its end.
 
     `rows` has `term`, `closed`, `estimate`, `conf_low`, `conf_high`, in per cent; a term is in the main colour where
@@ -278,7 +280,7 @@ def answered(rows: pd.DataFrame, *, title: str, ylabel: str, ticks: Mapping[floa
     axes.set_xscale("log")
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks([*ticks], [*ticks.values()])
-    axes.set(title=title, ylabel=ylabel, ylim=(0, 103))
+    axes.set(ylabel=ylabel, ylim=(0, 103))
     axis_numbers(axes, "y")
     return drawing
 

@@ -84,6 +84,16 @@ def by_direction(
     return sentence("; ".join(told))
 
 
+def parts_seen(rows: Any, *, but: str) -> str:
+    """Say of how many parts the whole interval lies above zero, or below it; `but` is the sum, which is left out."""
+    if refused(rows):
+        return ""
+    known = rows_of(rows).query("term != @but").dropna(subset=["conf_low", "conf_high"])
+    more, less = (known["conf_low"] > 0).sum(), (known["conf_high"] < 0).sum()
+    told = f"Of {len(known)} places where the lost sales may have gone, {more or 'none'} surely took any"
+    return "" if known.empty else f"{told}, and {less} surely sold less too" if less else told
+
+
 def surely(row: Mapping[str, Any], who: str, did: str, *, passed: bool) -> str:
     """Say whether some did less or more, with confidence in words; nothing without an interval.
 
@@ -192,8 +202,10 @@ def after_closure(rows: Any) -> str:
     known = rows_of(rows).dropna(subset=["conf_low", "conf_high"])
     since, lower = known["month"] >= 0, known["conf_high"] < 0
     away = lower | (known["conf_low"] > 0)
-    told = f"Closed firms' sales are lower in {(lower & since).sum() or 'none'} of {since.sum()} months since closure"
-    return f"{told}, and differ in {(away & ~since).sum() or 'none'} of {(~since).sum()} before"
+    told = f"Closed firms' sales were lower, by more than chance, in {(lower & since).sum() or 'none'} of {since.sum()}"
+    return (
+        f"{told} months since closure; before it they differed in {(away & ~since).sum() or 'none'} of {(~since).sum()}"
+    )
 
 
 def still_selling(lives: Estimate, horizon: int) -> str:

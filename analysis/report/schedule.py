@@ -168,7 +168,7 @@ def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
             values = config.settled(model, {**job.parameters, **mine, "as_of": as_of})
         except DesignError as error:
             raise DesignError(f"Report {job.name}: {error}") from None
-        market = job.market or _market(values)
+        market = job.market or _market(job.notebook.name, values)
         if job.name.startswith(SIMULATED) != bool(market):
             raise DesignError(
                 f"Report {job.name}: its parameters are of {market or 'no simulated market'}; a name begins with "
@@ -184,15 +184,15 @@ def asked(root: Path, panel: Mapping[str, str], given: Mapping[str, str], as_of:
     return {name: value for job in jobs if job.name.startswith(PANEL) for name, value in job.parameters.items()}
 
 
-def _market(values: Mapping[str, Any]) -> str:
+def _market(notebook: str, values: Mapping[str, Any]) -> str:
     """Name the market that a notebook with these parameters simulates; empty if none."""
     if "sim_preset" not in values or values.get("panel_path"):
         return ""
-    from analysis.market.parameters import market_named  # nothing else here needs a market
+    from analysis.market.parameters import MANY_MARKETS, MANY_SIZES, market_named  # nothing else here needs a market
 
-    if "first_seed" not in values:
-        return market_named(values["sim_preset"], values["seed"])
-    return market_named(values["sim_preset"], values["first_seed"], values["markets"])
+    seeds = (values["first_seed"], values["markets"]) if "first_seed" in values else (values["seed"],)
+    several = {"07_scenarios.ipynb": MANY_SIZES, "09_households_twin.ipynb": MANY_MARKETS}
+    return several.get(notebook, "{}").format(market_named(values["sim_preset"], *seeds))
 
 
 def _refuse_set(given: Iterable[str], where: str) -> None:
