@@ -220,7 +220,7 @@ def forest(
 def columns(rows: pd.DataFrame, *, ylabel: str, hollow: str = "", shaded: Mapping[str, str] | None = None) -> Figure:
     """Draw a column a row of `term`, `value` and `look`: "strong", "plain" or "hollow"; rows of one term side by side.
 
-    A row with `conf_low` and `conf_high` gets the line of its interval, with the ends written beside it. `hollow` is what
+    A row with `conf_low` and `conf_high` gets the line of its interval, with the ends beside it. `hollow` is what
     hollow columns are; `shaded` terms get a band with a name.
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, 2.25))

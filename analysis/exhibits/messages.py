@@ -177,7 +177,7 @@ def number_below(index: pd.Series, closed: Sequence[str], level: float = 100.0) 
     below = index.dropna() < level
     groups = (below[below.index.isin(closed)], below[~below.index.isin(closed)])
     hit, others = (f"{group.sum() or 'none'} of {len(group)}" for group in groups)
-    return f"fell at {hit} sellers that disclosed a closure, and at {others} that did not"
+    return f"fell at {hit} closed sellers and at {others} others"
 
 
 def ranked(rank: float, of: int) -> str:
