@@ -57,10 +57,10 @@ def test_a_series_is_said_to_move_as_its_written_numbers_do(last, said):
 
 def test_sellers_below_where_they_began_are_counted_by_group():
     index = pd.Series({"a": 33.0, "b": 54.0, "c": 150.0, "d": 99.0, "e": np.nan})
-    said = "fell at 2 of 2 sellers with a disclosed closure and at 1 of 2 without one"
+    said = "fell at 2 of 2 closed sellers and at 1 of 2 others"
     assert messages.number_below(index, ["a", "b"]) == said
-    assert "at none of 2 without" in messages.number_below(index + 10, ["a", "b"])
-    assert "at 1 of 2 sellers" in messages.number_below(index.replace(54.0, 120.0), ["a", "b"])
+    assert "at none of 2 others" in messages.number_below(index + 10, ["a", "b"])
+    assert "at 1 of 2 closed sellers" in messages.number_below(index.replace(54.0, 120.0), ["a", "b"])
 
 
 def test_a_rank_is_the_lowest_or_a_number():
@@ -98,10 +98,22 @@ def test_the_part_that_still_sells_is_that_before_the_horizon():
 @pytest.mark.parametrize(
     ("ends", "fall", "change"),
     [
-        (BOTH, "It did not fall by 2 points or more: −1.0 to +1.0 is left", "It did not change by 2 points or more"),
-        ((-4.0, 1.0), "Whether it fell by 2 points cannot be told: −4.0 to +1.0 is left", "Whether it changed by 2"),
-        ((-4.0, -3.0), "It fell by 2 points or more: −4.0 to −3.0 is left", "It changed by 2 points or more"),
-        ((3.0, 4.0), "It did not fall by 2 points or more: +3.0 to +4.0 is left", "It changed by 2 points or more"),
+        (
+            BOTH,
+            "It did not fall by 2 points or more: the range is −1.0 to +1.0",
+            "It did not change by 2 points or more",
+        ),
+        (
+            (-4.0, 1.0),
+            "It cannot be told whether it fell by 2 points or more: the range is −4.0 to +1.0",
+            "It cannot be told whether it changed",
+        ),
+        ((-4.0, -3.0), "It fell by 2 points or more: the range is −4.0 to −3.0", "It changed by 2 points or more"),
+        (
+            (3.0, 4.0),
+            "It did not fall by 2 points or more: the range is +3.0 to +4.0",
+            "It changed by 2 points or more",
+        ),
         (NONE, "", ""),
     ],
 )
@@ -168,8 +180,11 @@ def test_confidence_in_words_follows_from_interval_grade_and_checks(ends, grade,
 
 def test_years_of_a_lead_are_named_by_its_sign():
     lead = pd.Series({"2019": 3.0, "2020": -1.0, "2021": -2.0, "2022": 4.0})
-    assert messages.outgrew(lead, "others") == "outgrew others in 2019 and 2022 and grew less in 2020 and 2021"
-    assert messages.outgrew(-lead.abs(), "others") == "grew less in 2019, 2020, 2021 and 2022"
+    assert (
+        messages.outgrew(lead, "others")
+        == "outgrew others in 2019 and 2022, but grew less than others in 2020 and 2021"
+    )
+    assert messages.outgrew(-lead.abs(), "others") == "grew less than others in 2019, 2020, 2021 and 2022"
 
 
 def test_the_first_assumption_is_named_with_the_ends_of_its_bar():
@@ -208,8 +223,10 @@ def test_publishers_are_named_once_and_in_brief():
 
 def test_counts_say_how_far_apart_they_are_and_whether_two_authors_count_the_same():
     told = pd.DataFrame({"value": [11, 300, 50_000], "counted_by": ["A", "A", "B"], "definition": ["x", "x", "y"]})
-    assert messages.counted(told) == "3 counts by 2 authors run from 11 to 50,000, and none counts what another does"
-    assert messages.counted(told.assign(definition="x")).endswith("several count the same in 1 of 1 cases")
+    assert messages.counted(told) == "3 counts by 2 authors run from 11 to 50,000; no two authors count the same thing"
+    assert messages.counted(told.assign(definition="x")).endswith(
+        "in 1 of 1 cases several authors count the same thing"
+    )
 
 
 def test_events_that_overlap_the_months_of_the_closures_are_counted():

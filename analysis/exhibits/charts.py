@@ -220,7 +220,8 @@ def forest(
 def columns(rows: pd.DataFrame, *, ylabel: str, hollow: str = "", shaded: Mapping[str, str] | None = None) -> Figure:
     """Draw a column a row of `term`, `value` and `look`: "strong", "plain" or "hollow"; rows of one term side by side.
 
-    `hollow` is what hollow columns are; `shaded` terms get a band with a name.
+    A row with `conf_low` and `conf_high` gets the line of its interval, with the ends beside it. `hollow` is what
+    hollow columns are; `shaded` terms get a band with a name.
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, 2.25))
     terms = list(dict.fromkeys(rows["term"]))
@@ -232,7 +233,14 @@ def columns(rows: pd.DataFrame, *, ylabel: str, hollow: str = "", shaded: Mappin
         axes.bar(place, row["value"], width=0.36, zorder=2, **looks[row["look"]])
         style: Style = {"color": MAIN, "weight": "bold"} if row["look"] == "strong" else {"color": INK}
         up = 7 if row["value"] >= 0 else -7
-        near(axes, (place, row["value"]), number(row["value"], signed=True), (0, up), ha="center", **style)
+        written = number(row["value"], signed=True)
+        if pd.isna(row.get("conf_low")):
+            near(axes, (place, row["value"]), written, (0, up), ha="center", **style)
+            continue
+        axes.plot([place] * 2, [row["conf_low"], row["conf_high"]], color=INK, lw=1.2, zorder=3)
+        near(axes, (place + 0.18, row["value"]), written, (3, 0), **style)
+        for end in ("conf_low", "conf_high"):
+            near(axes, (place, row[end]), number(row[end], signed=True), (4, 0), fontsize=7)
     if hollow:
         first = places[rows["look"] == "hollow"].iloc[0] - 0.18
         near(axes, (first, 0), hollow, (0, -7), fontsize=6.5, color=REST)

@@ -75,9 +75,10 @@ def lines(
     log: bool = False,
     height: float = 2.9,
 ) -> Figure:
-    """Draw one line per column against the index, labelled at its end; `strong` ones in the main colour.
+    """Draw one line per column against the index, named on the right; `strong` ones in the main colour.
 
-    `frame` is indexed by years, which are drawn at their middle; gaps (NaN) are bridged by no line. `reference` draws a
+    `frame` is indexed by years, which are drawn at their middle; gaps (NaN) are bridged by no line. A line that ends
+    early is named on the right too, with its last year, where other lines do not cross its name. `reference` draws a
     level to compare with; the months of `closures` are shaded.
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, height))
@@ -98,13 +99,11 @@ def lines(
     scale, back = (np.log, np.exp) if log else (np.asarray, np.asarray)
     bottom, top = scale(np.array(axes.get_ylim()))
     placed = dict(zip(ends, scale(np.array([y for _, y in ends.values()])), strict=True))
-    for x in {x for x, _ in ends.values()}:  # labels of lines that end together are moved apart
-        there = [name for name, end in ends.items() if end[0] == x]
-        apart = spread(np.array([placed[name] for name in there]), 0.18 / height * (top - bottom))
-        placed |= dict(zip(there, apart, strict=True))
-    for name, (x, _) in ends.items():
+    apart, last = spread(np.array([*placed.values()]), 0.18 / height * (top - bottom)), frame.index[-1]
+    for (name, (x, _)), place in zip(ends.items(), apart, strict=True):
         look: Style = {"color": MAIN, "weight": "bold"} if name in strong else {"color": REST}
-        near(axes, (x, float(back(placed[name]))), name, (6, 0), annotation_clip=False, **look)
+        named = name if x == last else f"{name}, to {x - 0.5:.0f}"
+        near(axes, (last, float(back(place))), named, (6, 0), annotation_clip=False, **look)
     axes.set_ylabel(ylabel)
     axes.set_xticks(frame.index, years)
     axes.margins(x=0.02)
@@ -236,11 +235,12 @@ def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str, bands: bool 
 
 
 @chart
-def shares(lines: Mapping[str, pd.DataFrame], *, ylabel: str, closures: Months) -> Figure:
+def shares(lines: Mapping[str, pd.DataFrame], *, ylabel: str, closures: Months, compared: Sequence[str] = ()) -> Figure:
     """Draw shares by half-year with their intervals, a line each, named at its end; months of closures shaded.
 
     `lines` have `term`, the first month of a half-year, and `estimate`, `conf_low`, `conf_high`; the first is what the
-    figure is about. `closures` are their first and last month.
+    figure is about. `closures` are their first and last month; the shares of the half-years that are `compared` are
+    written at their points, which are hollow.
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, 2.8))
     for (name, rows), colour, mark in zip(lines.items(), (MAIN, REST), ("o", "s"), strict=True):
@@ -248,9 +248,12 @@ def shares(lines: Mapping[str, pd.DataFrame], *, ylabel: str, closures: Months) 
         middle = years_of(first) + 0.25
         below, above = rows["estimate"] - rows["conf_low"], rows["conf_high"] - rows["estimate"]
         axes.errorbar(middle, rows["estimate"], [below, above], color=colour, marker=mark, ms=4, lw=1.6, elinewidth=0.8)
-        first_share, last_share = rows["estimate"].iloc[[0, -1]]
-        near(axes, (middle[0], first_share), f"{number(first_share, 0)} %", (-6, 10), color=colour, ha="center")
-        near(axes, (middle[-1], last_share), f"{number(last_share, 0)} %\n{name}", (8, 0), color=colour, weight="bold")
+        for x, row in zip(middle, rows.to_dict("records"), strict=True):
+            if row["term"] in compared:
+                axes.plot(x, row["estimate"], mark, color=colour, mfc="white", ms=6, mew=1.6, zorder=4)
+                share = f"{number(row['estimate'], 0)} %"
+                near(axes, (x, row["estimate"]), share, (7, 8), color=colour, weight="bold")
+        near(axes, (middle[-1], rows["estimate"].iloc[-1]), name, (8, 0), color=colour, weight="bold")
     shade(axes, closures)
     axes.set_ylim(0, 1.25 * max(rows["conf_high"].max() for rows in lines.values()))
     axes.set_xticks(middle, [f"{month:%b %Y} –\n{month + 5:%b %Y}" for month in first])

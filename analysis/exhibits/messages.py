@@ -170,9 +170,9 @@ def counted(rows: pd.DataFrame) -> str:
     low, high = (number(end, 0) for end in (rows["value"].min(), rows["value"].max()))
     authors = rows.groupby("definition")["counted_by"].nunique()
     alike = (authors > 1).sum()
-    same = f"several count the same in {alike} of {len(authors)} cases"
-    told = same if alike else "none counts what another does"
-    return f"{len(rows)} counts by {rows['counted_by'].nunique()} authors run from {low} to {high}, and {told}"
+    same = f"in {alike} of {len(authors)} cases several authors count the same thing"
+    told = same if alike else "no two authors count the same thing"
+    return f"{len(rows)} counts by {rows['counted_by'].nunique()} authors run from {low} to {high}; {told}"
 
 
 def falling_into(rows: pd.DataFrame, months: Sequence[str], noun: str) -> str:
@@ -187,7 +187,7 @@ def number_below(index: pd.Series, closed: Sequence[str], level: float = 100.0) 
     below = index.dropna() < level
     groups = (below[below.index.isin(closed)], below[~below.index.isin(closed)])
     hit, others = (f"{group.sum() or 'none'} of {len(group)}" for group in groups)
-    return f"fell at {hit} sellers with a disclosed closure and at {others} without one"
+    return f"fell at {hit} closed sellers and at {others} others"
 
 
 def ranked(rank: float, of: int) -> str:
@@ -224,9 +224,9 @@ def beside_margin(rows: Any, margin: float, what: str, *, both_sides: bool = Fal
     if np.isnan([low, high]).any():
         return ""
     verb, past, rule = ("change", "changed", unchanged) if both_sides else ("fall", "fell", not_lower)
-    word, left = rule((low, high), margin), f"{span(low, high, 'percentage points')} is left"
+    word, left = rule((low, high), margin), f"the range is {span(low, high, 'percentage points')}"
     if word == NOT_SHOWN:
-        return f"Whether {what} {past} by {points(margin)} cannot be told: {left}"
+        return f"It cannot be told whether {what} {past} by {points(margin)} or more: {left}"
     return f"{sentence(what)} {f'did not {verb}' if word == SUPPORTED else past} by {points(margin)} or more: {left}"
 
 
@@ -260,8 +260,8 @@ def asked_otherwise(rows: pd.DataFrame, unit: str) -> str:
 def outgrew(lead: pd.Series, whom: str) -> str:
     """Say in which years, the index, a lead in growth was above zero and in which below."""
     above, below = (listing(map(str, lead.index[side]), len(lead)) for side in (lead > 0, lead < 0))
-    told = [f"outgrew {whom} in {above}" if above else "", f"grew less in {below}" if below else ""]
-    return " and ".join(part for part in told if part)
+    told = [f"outgrew {whom} in {above}" if above else "", f"grew less than {whom} in {below}" if below else ""]
+    return ", but ".join(part for part in told if part)
 
 
 def widest(bars: pd.DataFrame) -> str:
