@@ -138,8 +138,10 @@ class Verdict(BaseModel):
 
     @property
     def meaning(self) -> str:
-        """What the word means, in a sentence; of a simulated market what it would mean."""
-        return MEANING[self.word].replace("fit", "would fit") if self.simulated else MEANING[self.word]
+        """What the word means; of a simulated market what it would mean."""
+        if self.simulated:  # whether the claim is false is known there
+            return MEANING[self.word].replace("fit", "would fit").partition(" That")[0]
+        return MEANING[self.word]
 
     @property
     def apart(self) -> str:

@@ -245,7 +245,7 @@ def test_the_answer_holds_claim_word_and_meaning_interval_unit_confidence_and_so
         "−16.1 to +2.8 percentage points ◐ (bounds)",
         "2021 on 2020",
         V2.meaning,
-        "Confidence in this verdict: moderate, ",
+        "Confidence in this verdict: moderate.",
         answers.SOURCES["facts"],
         "The answer in a sentence.",
     ):

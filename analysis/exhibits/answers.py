@@ -83,7 +83,7 @@ def finding(verdict: Verdict) -> str:
 
 
 def _sure(confidence: str) -> str:
-    return f"Confidence in this verdict: {confidence}, by rules fixed in advance." if confidence else ""
+    return f"Confidence in this verdict: {confidence}." if confidence else ""
 
 
 def _found(estimate: float | None, low: float | None, high: float | None, unit: str, mark: str) -> str:
