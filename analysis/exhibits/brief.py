@@ -207,7 +207,7 @@ def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, s
 def beside(public: Verdict) -> str:
     """Say what public figures leave where other data give the word, and why these do."""
     sure = f"{public.confidence} confidence"
-    return f"Public figures alone say {in_words(public)} ({sure}); data of single sales or firms go first."
+    return f"Public figures alone say {in_words(public)} ({sure}); single purchases or firms go before totals."
 
 
 def headline(verdicts: Sequence[Verdict], event: Event) -> str:
@@ -290,7 +290,7 @@ def brief_table(verdicts: Sequence[Verdict], event: Event) -> Block:
     }
     tiers = {one.tier for one in shown}
     known = ", ".join(name for tier, name in TIER_NAMES.items() if tier in tiers)
-    counted = f"claims told apart: {len({one.claim for one in words})}, readings of them: {len(words)}"
+    counted = f"claims: {len({one.claim for one in words})}; readings: {len(words)}"
     caption = f"{event.title}, by {known} ({counted})."
     caption = f"{caption} {shown[0].apart if shown and simulated else ''}".strip()
     frame = pd.DataFrame(columns, dtype=object)  # text columns forget that labels are HTML
@@ -327,13 +327,8 @@ def _word(verdict: Verdict, public: Sequence[Verdict]) -> Label:
 
 def _why(verdict: Verdict) -> str:
     failed = verdict.grade in ("usable", "usable with bounds") and verdict.confidence == "low"
-    told = (
-        f"{messages.sentence(verdict.confidence)}.",
-        GRADES[verdict.grade],
-        CHECK if failed else "",
-        _reason(verdict)[1],
-    )
-    return " ".join(filter(None, told))
+    limits = CHECK if failed else GRADES[verdict.grade], _reason(verdict)[1]
+    return " ".join(filter(None, (f"{messages.sentence(verdict.confidence)}.", *limits)))
 
 
 def _beside(
@@ -392,7 +387,7 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
     drawing.set_figwidth(BESIDE if small else WIDTH)
     return figure(
         drawing,
-        "Each step up the scale is a doubling or more. Dark: sellers that disclosed a closure."
+        f"{'' if small else 'The scale is of ratios. '}Dark: disclosed a closure."
         f"{'' if small else ' A gap is a year that is not published.'}",
         f"Revenue in {after}: {messages.values(index.loc[after].dropna())}",
         title=f"From {before} to {after} revenue {messages.number_below(index.loc[after], closed)}",
