@@ -217,12 +217,12 @@ def test_a_panel_gives_the_word_and_public_figures_stand_in_brackets():
     panel = verdict(tier="panel", word=SUPPORTED, low=-0.9, high=0.4, grade="usable with bounds", why="It lies above.")
     (row,) = rows([V2, panel])[1:]
     assert row[1] == (
-        "Supported −0.9 to +0.4 percentage points; less than 2 points counts as none. It lies above. (Public figures said not shown, "
-        "−16.1 to +2.8 percentage points.)"
+        "Supported −0.9 to +0.4 percentage points; less than 2 points counts as none. It lies above. (Public figures: "
+        "not shown, −16.1 to +2.8 percentage points.)"
     )
     assert row[2] == f"Moderate. {brief.GRADES['usable with bounds']}"
     assert "did not slow" in brief.headline([V2, panel], EVENT)
-    assert "Public figures alone say −16.1 to +2.8 percentage points (moderate confidence)" in text(
+    assert "Public totals, which count for less, say −16.1 to +2.8 percentage points." in text(
         brief.brief([V2, panel], EVENT)
     )
 

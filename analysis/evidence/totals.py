@@ -271,8 +271,8 @@ def bounds_by_assumption(
         raise DesignError(f"a share inside {share_range} was asked for; found {share}; {narrower}")
     one, free, none = (share, share), (0.0, 1.0), (0.0, 0.0)
     ranges = (
-        f"Chinese share of sales {100 * share_range[0]:g} to {100 * share_range[1]:g} per cent, sales of closed accounts "
-        f"{closed[0]:.3g} to {closed[1]:.3g} billion dollars, effect on all Chinese sellers alike "
+        f"Chinese share of sales {100 * share_range[0]:g} to {100 * share_range[1]:g} per cent, sales of closed "
+        f"accounts {closed[0]:.3g} to {closed[1]:.3g} billion dollars, effect on all Chinese sellers alike "
         f"{span(*common, 'percentage points')} points"
     )
     taken = (

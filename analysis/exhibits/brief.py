@@ -109,10 +109,7 @@ FORMS: dict[tuple[Word, Level], tuple[str, str]] = {  # of what the claim says
     ),
 }
 """How a sentence begins, and its clause, by word and confidence."""
-RULE = (
-    "Each word follows from a rule that was fixed in advance. <em>Not shown</em> means that the data fit both the "
-    "claim and its opposite, not that the claim is false."
-)
+RULE = "{} readings, each judged by a rule fixed in advance. <em>Not shown</em>: the data fit claim and opposite alike."
 GRADES = {
     "": "",
     "usable": "Where the truth is known, the method finds it.",
@@ -205,9 +202,8 @@ def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, s
 
 
 def beside(public: Verdict) -> str:
-    """Say what public figures leave where other data give the word, and why these do."""
-    sure = f"{public.confidence} confidence"
-    return f"Public figures alone say {in_words(public)} ({sure}); data of single sales or firms go first."
+    """Say what public figures leave where other data, which observe single purchases or firms, give the word."""
+    return f"Public totals, which count for less, say {in_words(public)}."
 
 
 def headline(verdicts: Sequence[Verdict], event: Event) -> str:
@@ -290,14 +286,13 @@ def brief_table(verdicts: Sequence[Verdict], event: Event) -> Block:
     }
     tiers = {one.tier for one in shown}
     known = ", ".join(name for tier, name in TIER_NAMES.items() if tier in tiers)
-    counted = f"claims told apart: {len({one.claim for one in words})}, readings of them: {len(words)}"
-    caption = f"{event.title}, by {known} ({counted})."
+    caption = f"{event.title}, by {known}."
     caption = f"{caption} {shown[0].apart if shown and simulated else ''}".strip()
     frame = pd.DataFrame(columns, dtype=object)  # text columns forget that labels are HTML
     blocks = [table(frame, caption, provenance="simulated" if simulated else "real")] if shown else []
     told, where = _beside(verdicts, words, shown, event), f"Data, code and settings: {link('annex', ANNEX)}."
     below = [f"<strong>{escape(lead)}</strong> {escape(text)}" for lead, text in told] + (
-        [f"{RULE} {where}"] if shown else []
+        [f"{RULE.format(len(words))} {where}"] if shown else []
     )
     return reduce(add, [*blocks, Block(_box("small", *below), " ".join(chain(*told)))])
 
@@ -319,21 +314,19 @@ def _reason(verdict: Verdict) -> tuple[str, str]:
 
 
 def _word(verdict: Verdict, public: Sequence[Verdict]) -> Label:
-    told = "; ".join(f"{one.word.lower()}, {in_words(one)}".removesuffix(", –") for one in public)
-    said = f" (Public figures said {told}.)" if told else ""
+    told = "; ".join(
+        f"{'' if one.word == verdict.word else f'{one.word.lower()}, '}{in_words(one)}".removesuffix(", –")
+        for one in public
+    )
+    said = f" (Public figures: {told}.)" if told else ""
     text = f"{messages.sentence(_found(verdict))}. {_reason(verdict)[0]}{said}"
     return Label(f"{label(verdict.word, simulated=verdict.simulated)} {escape(text)}")
 
 
 def _why(verdict: Verdict) -> str:
     failed = verdict.grade in ("usable", "usable with bounds") and verdict.confidence == "low"
-    told = (
-        f"{messages.sentence(verdict.confidence)}.",
-        GRADES[verdict.grade],
-        CHECK if failed else "",
-        _reason(verdict)[1],
-    )
-    return " ".join(filter(None, told))
+    limits = CHECK if failed else GRADES[verdict.grade], _reason(verdict)[1]
+    return " ".join(filter(None, (f"{messages.sentence(verdict.confidence)}.", *limits)))
 
 
 def _beside(
@@ -364,8 +357,8 @@ def _simulated(verdicts: Sequence[Verdict]) -> str:
         return ""
     pages = dict.fromkeys(_page(one) for one in verdicts if one.simulated)
     where = " and ".join(link(re.findall("[0-9]+", page)[0], page) for page in pages)
-    text = "try the methods out where the truth is known. They give no claim its word."
-    return _box("framed", f"Reports marked “simulated”, such as {where}, {text}") if where else ""
+    text = f"Simulated reports, such as {where}, try methods out and judge no claim."
+    return _box("framed", text) if where else ""
 
 
 # Figures
@@ -392,7 +385,7 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
     drawing.set_figwidth(BESIDE if small else WIDTH)
     return figure(
         drawing,
-        "Each step up the scale is a doubling or more. Dark: sellers that disclosed a closure."
+        f"{'' if small else 'The scale is of ratios. '}Dark: disclosed a closure."
         f"{'' if small else ' A gap is a year that is not published.'}",
         f"Revenue in {after}: {messages.values(index.loc[after].dropna())}",
         title=f"From {before} to {after} revenue {messages.number_below(index.loc[after], closed)}",
