@@ -420,9 +420,9 @@ def what_else(rows: pd.DataFrame, *, closures: tuple[pd.Timestamp, pd.Timestamp]
 
     `rows` has `term`, `first` and `last` (dates).
     """
-    drawing, axes = plt.subplots(figsize=(BESIDE, 1.55))
+    drawing, axes = plt.subplots(figsize=(BESIDE, 1.38))
     axes.axvspan(*closures, color=BAND, lw=0, zorder=0)
-    for place, row in zip(terms_axis(axes, rows["term"], size=7.5), rows.to_dict("records"), strict=True):
+    for place, row in zip(terms_axis(axes, rows["term"], size=7.0), rows.to_dict("records"), strict=True):
         day = row["first"] == row["last"]
         axes.plot(
             [row["first"], row["last"]], [place, place], color=REST, lw=4, zorder=2, marker="o" if day else "", ms=5
