@@ -186,16 +186,19 @@ class Study:
         """Preset of the market, empty for a panel that was brought, and closed firms: what grades go by."""
         return self.truth.market.preset if self.truth else "", self.panel.count_closed(cut=self.design.cut)
 
-    def graded(self, rows: pd.DataFrame) -> pd.DataFrame:
+    def graded(self, rows: pd.DataFrame, named: Mapping[str, str] | None = None) -> pd.DataFrame:
         """Return rows with names in print for codes, and the grades of the design audit for a panel such as this.
+
+        `named` are names in print beside those of platforms and of the origin, such as of what a reason is about.
 
         Of an Estimate, such as a refusal, it is the reason that gets them. The audit's windows begin when all firms are
         closed: an estimate of a window that does not has no grade.
         """
+        words = self.words | dict(named or {})
         if isinstance(rows, Estimate):
-            return replace(rows, reason=written_out(rows.reason, self.words))
+            return replace(rows, reason=written_out(rows.reason, words))
         found, early = grades.beside(rows, *self.like), _too_early(rows, self.design.sample(self.panel))
-        return in_words(found.assign(grade=found["grade"].mask(early, grades.TOO_EARLY)), self.words)
+        return in_words(found.assign(grade=found["grade"].mask(early, grades.TOO_EARLY)), words)
 
     def judge(
         self,

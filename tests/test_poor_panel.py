@@ -1,6 +1,7 @@
 """A panel that can carry little: its reports are made all the same, and say in each place why there is nothing."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -34,9 +35,9 @@ def test_a_panel_of_one_platform_without_risk_says_what_it_cannot_show(panel, tm
     firms = panel.firms.assign(risk=float("nan"))
     poor = replace(panel, sales=panel.sales[:, :1], platforms=panel.platforms[:1], firms=firms)
     told, found = reported(poor, tmp_path, WHOLE)
-    assert "Sales of closed firms on Amazon, against" in told["panel__03_closed_firms"]
-    assert "over all platforms: not estimable with this data; on Amazon alone:" in told["panel__03_closed_firms"]
-    assert "the panel holds sales on AMZ alone; bring those on other platforms" in told["panel__03_closed_firms"]
+    assert "Change of closed firms’ sales on Amazon, against" in told["panel__03_closed_firms"]
+    assert "on all platforms together: not estimable with this data; on Amazon alone:" in told["panel__03_closed_firms"]
+    assert "the panel holds sales on Amazon alone; bring those on other platforms" in told["panel__03_closed_firms"]
     assert "the risk of firms was asked for; it is known for none of" in told["panel__04_spillovers"]
     assert "bring sales there, or name other destinations" in told["panel__06_shift_panel"]
     assert "This panel holds Amazon alone; where sales went cannot be told" in told["panel__06_shift_panel"]
@@ -45,6 +46,8 @@ def test_a_panel_of_one_platform_without_risk_says_what_it_cannot_show(panel, tm
     assert "the truth" not in told["panel__05_growth_panel"]
     assert {found[f"C07 {reading}"]["word"] for reading in ("invest", "sell")} == {"Not testable with this data"}
     assert found["C01 V2"]["low"] is not None
+    assert "“left over: bought elsewhere or not at all” holds its sales" in told["panel__06_shift_panel"]
+    assert not re.search(r"\b(d[1-7]|AMZ)\b", told["panel__03_closed_firms"] + told["panel__06_shift_panel"])
 
 
 def test_a_panel_of_one_origin_has_the_reason_in_place_of_its_share(panel, tmp_path):
