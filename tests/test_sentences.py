@@ -46,7 +46,7 @@ def test_of_a_refusal_nothing_is_said(say):
 
 
 def test_a_truth_is_said_only_where_it_is_known():
-    assert sentences.in_truth(-2.0, "per cent") == "In truth it is −2.0 ○ per cent."
+    assert sentences.in_truth(-2.0, "per cent") == "In the simulated truth it is −2.0 ○ per cent."
     assert sentences.in_truth(None, "per cent") == sentences.in_truth(np.nan, "per cent") == ""
 
 
@@ -62,7 +62,7 @@ def test_a_truth_is_said_only_where_it_is_known():
 def test_it_is_said_whether_an_interval_holds_the_truth(ends, said):
     assert (
         sentences.in_truth(-2.0, "per cent", ends, it="sales fell by")
-        == f"In truth sales fell by −2.0 ○ per cent{said}"
+        == f"In the simulated truth sales fell by −2.0 ○ per cent{said}"
     )
 
 
@@ -85,7 +85,10 @@ def test_a_claim_whose_truth_is_known_is_said_to_be_true_or_false_and_found_or_n
 def test_of_a_claim_whose_truth_is_not_known_nothing_is_said():
     judged = SimpleNamespace(word=NOT_SHOWN)
     assert sentences.tried_out(judged, None, "per cent", (-4.0, 1.0), it="it is", above=0.0) == ""
-    assert sentences.tried_out(None, 2.0, "per cent", (), it="it is", above=0.0) == "In truth it is +2.0 ○ per cent."
+    assert (
+        sentences.tried_out(None, 2.0, "per cent", (), it="it is", above=0.0)
+        == "In the simulated truth it is +2.0 ○ per cent."
+    )
 
 
 def test_the_effect_that_a_panel_would_mostly_show_is_said_where_it_is_known():

@@ -44,7 +44,7 @@ SOURCES = {
     "listed": "Read from what sellers listed on stock exchanges publish.",
     "households": "Estimated from purchases of American households.",
     "panel": "Estimated from the panel.",
-    "sim": "Estimated in the simulated market.",
+    "sim": "",
 }
 METHOD = {
     "": "",
@@ -60,12 +60,12 @@ FILES = ("panel_path", "panel_map", "event")  # nor does the folder of a file
 def label(word: str, *, short: bool = True, simulated: bool = False) -> str:
     """Return a verdict word as a label; `short` leaves out "with this data", for tables.
 
-    What a simulated market says is what would be: "Would be supported".
+    What a simulated market says is what would be: "would be: supported".
     """
     name = "simulated" if simulated else "not-testable" if word == NOT_TESTABLE else word.lower().replace(" ", "-")
     shown = word.removesuffix(" with this data") if short else word
     if simulated:
-        shown = f"Would be {shown.lower()}".replace("be not", "not be")
+        shown = f"would be: {shown.lower()}"
     return Label(f'<span class="word {name}" style="{DASHED if simulated else PILL}">{escape(shown)}</span>')
 
 
@@ -96,7 +96,6 @@ def _found(estimate: float | None, low: float | None, high: float | None, unit: 
 def answer(
     sentence: str,
     *,
-    as_of: str,
     verdict: Verdict | None = None,
     title: str = "",
     row: Mapping[str, Any] | Estimate | None = None,
@@ -114,8 +113,6 @@ def answer(
     ----------
     sentence : str
         The answer.
-    as_of : str
-        Date of knowledge.
     verdict : Verdict, optional
         It brings its own numbers, so that those of what follows are shown only without one.
     title : str

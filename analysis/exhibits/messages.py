@@ -19,7 +19,7 @@ from analysis.exhibits.blocks import refused, rows_of
 from analysis.exhibits.style import LOOK
 from analysis.grades import USABLE
 from analysis.numbers import number, points, quantity, span
-from analysis.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, not_lower, unchanged
+from analysis.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, not_lower
 
 MOST = 4  # names in a sentence; more are counted, and so are names that hold a comma
 
@@ -218,16 +218,15 @@ def still_selling(lives: Estimate, horizon: int) -> str:
     return f"After {horizon} months {ends}"
 
 
-def beside_margin(rows: Any, margin: float, what: str, *, both_sides: bool = False) -> str:
-    """Say whether something fell by a margin, or with `both_sides` changed by it, from the interval of the last row."""
+def beside_margin(rows: Any, margin: float, what: str) -> str:
+    """Say whether something fell by more than a margin, from the interval of the last row."""
     low, high = (np.nan, np.nan) if refused(rows) else rows_of(rows).iloc[-1][["conf_low", "conf_high"]]
     if np.isnan([low, high]).any():
         return ""
-    verb, past, rule = ("change", "changed", unchanged) if both_sides else ("fall", "fell", not_lower)
-    word, left = rule((low, high), margin), f"the range is {span(low, high, 'percentage points')}"
+    word, left = not_lower((low, high), margin), f"the range is {span(low, high, 'percentage points')}"
     if word == NOT_SHOWN:
-        return f"It cannot be told whether {what} {past} by {points(margin)} or more: {left}"
-    return f"{sentence(what)} {f'did not {verb}' if word == SUPPORTED else past} by {points(margin)} or more: {left}"
+        return f"It cannot be told whether {what} fell by more than {points(margin)}: {left}"
+    return f"{sentence(what)} {'did not fall' if word == SUPPORTED else 'fell'} by more than {points(margin)}: {left}"
 
 
 def by_count(rows: pd.DataFrame, margin: float) -> str:

@@ -26,7 +26,10 @@ def in_truth(value: float | None, unit: str, ends: Sequence[float] = (), *, it: 
     """
     if value is None or pd.isna(value):
         return ""
-    told, (low, high) = f"In truth {it} {quantity(value, unit, mark=kind('estimate'))} {unit}", [*ends] or [nan, nan]
+    told, (low, high) = (
+        f"In the simulated truth {it} {quantity(value, unit, mark=kind('estimate'))} {unit}",
+        [*ends] or [nan, nan],
+    )
     if pd.isna([low, high]).any():
         return f"{told}."
     return f"{told}; the interval, {span(low, high, unit)}, {'holds' if low <= value <= high else 'misses'} this value."
