@@ -222,7 +222,7 @@ def test_a_panel_gives_the_word_and_public_figures_stand_in_brackets():
     )
     assert row[2] == f"Moderate. {brief.GRADES['usable with bounds']}"
     assert "did not slow" in brief.headline([V2, panel], EVENT)
-    assert "Public totals, which count for less, say −16.1 to +2.8 percentage points." in text(
+    assert "Public totals say −16.1 to +2.8 percentage points; observed sales go before them by rule." in text(
         brief.brief([V2, panel], EVENT)
     )
 
