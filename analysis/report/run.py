@@ -432,13 +432,13 @@ def _put(run: Run, root: Path, out: Path, jobs: Sequence[Job], panel: str, *, wh
 
     If nothing has changed, that is the release that stands.
     """
-    from analysis.report import index  # with pandas, which the command line does without
-
     new, names = run.stage / "new", [job.name for job in jobs]
     standing = "" if run.standing is None else run.standing.folder.name
     if run.standing and not run.made and not run.failures and run.standing.manifest.reports.keys() == {*names}:
         _show(out, standing, run.stage)
         return standing
+    from analysis.report import index  # with pandas, which a run that changes nothing does without
+
     new.mkdir()
     for name, entry in run.entries.items():
         for file in entry.made:
