@@ -192,7 +192,7 @@ def test_the_table_has_seven_claims_at_most_and_the_rest_in_a_line():
     judged = [of(name, statement=f"{name}.", margin=None) for name in reversed(brief.ROWS)]
     judged += [of("C12", statement="Frozen.", margin=None), of("C02", statement="Unknown.", word=NOT_TESTABLE, **BARE)]
     head, *body = rows(judged)
-    assert head[:2] == ["What was said, and by whom", "Verdict, and what was found"]
+    assert head[:2] == ["What was said", "Verdict, and what was found"]
     assert head[2:] == ["Confidence, and why", "What would settle it"]
     shown = [row[0].removesuffix(". (Amazon)").removesuffix(" (Amazon)") for row in body]
     assert set(shown) == set(brief.ROWS[: brief.MOST])
@@ -222,7 +222,7 @@ def test_a_panel_gives_the_word_and_public_figures_stand_in_brackets():
     )
     assert row[2] == f"Moderate. {brief.GRADES['usable with bounds']}"
     assert "did not slow" in brief.headline([V2, panel], EVENT)
-    assert "Public totals say −16.1 to +2.8 percentage points; observed sales go before them by rule." in text(
+    assert "Public totals, which by rule give way, say −16.1 to +2.8 percentage points." in text(
         brief.brief([V2, panel], EVENT)
     )
 

@@ -203,7 +203,7 @@ def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, s
 
 def beside(public: Verdict) -> str:
     """Say what public figures leave where other data, which observe single purchases or firms, give the word."""
-    return f"Public totals say {in_words(public)}; observed sales go before them by rule."
+    return f"Public totals, which by rule give way, say {in_words(public)}."
 
 
 def headline(verdicts: Sequence[Verdict], event: Event) -> str:
@@ -279,7 +279,7 @@ def brief_table(verdicts: Sequence[Verdict], event: Event) -> Block:
     first = sorted(tested, key=lambda one: places.get(question(one, event), len(places)))[:MOST]
     shown, public = [one for one in tested if one in first], elsewhere(verdicts)
     columns = {
-        "What was said, and by whom": [_claim(one) for one in shown],
+        "What was said": [_claim(one) for one in shown],
         "Verdict, and what was found": [_word(one, public.get(one.name, ())) for one in shown],
         "Confidence, and why": [_why(one) for one in shown],
         "What would settle it": [one.change.partition(":")[0].rstrip(".") + "." for one in shown],
@@ -357,7 +357,7 @@ def _simulated(verdicts: Sequence[Verdict]) -> str:
         return ""
     pages = dict.fromkeys(_page(one) for one in verdicts if one.simulated)
     where = ", ".join(link(f"Simulated: {re.findall('[0-9]+', page)[0]}", page) for page in pages)
-    text = f"{where} and others like them try methods out and judge no claim."
+    text = f"{where} and others test methods and judge no claim."
     return _box("framed", text) if where else ""
 
 
