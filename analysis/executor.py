@@ -130,16 +130,32 @@ def opened(asked: Namespace) -> Iterator[Executor]:
             yield here
         return
     try:
-        from distributed import Client
+        import distributed
     except ImportError as missing:
         raise DesignError(
             "a dask cluster was asked for; the package distributed is not installed; run pip install -e '.[cluster]'"
         ) from missing
-    local = {"n_workers": asked.local_cluster, "threads_per_worker": 1, "dashboard_address": None}
-    client: Any = Client  # has no types
-    with client(asked.scheduler) if asked.scheduler else client(**local) as cluster:
-        cluster.wait_for_workers(1, timeout=PATIENCE)
-        yield cluster.get_executor(pure=False)
+    connect: Any = distributed.Client  # has no types
+    with ExitStack() as stack:
+        where = asked.scheduler or stack.enter_context(_local_cluster(asked.local_cluster))
+        client = stack.enter_context(connect(where))
+        client.wait_for_workers(1, timeout=PATIENCE)
+        yield client.get_executor(pure=False)
+
+
+def _local_cluster(workers: int) -> Any:
+    """Return so many workers that stay so many."""
+    from dask import config
+    from distributed import LocalCluster
+    from tornado.ioloop import PeriodicCallback
+
+    one_item = {"distributed.scheduler.worker-saturation": 1.0}  # or one that waits is blamed too for a death
+    local: Any = LocalCluster  # has no types
+    with config.set(one_item):
+        cluster = local(n_workers=workers, threads_per_worker=1, dashboard_address=":0")
+    # one that is killed while it starts is not started again by its nanny, so that all could be gone for ever
+    cluster.loop.add_callback(PeriodicCallback(lambda: cluster.scale(workers), 1000).start)
+    return cluster
 
 
 def _process() -> ProcessPoolExecutor:
