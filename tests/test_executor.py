@@ -1,6 +1,8 @@
 """One executor: the same bytes whoever works, a killed worker is a retry, and no worker outlives its parent."""
 
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import work
 from analysis import audit, executor, scenarios
 from analysis.errors import DesignError
 from analysis.estimands.design import Design
+from analysis.provenance import ROOT
 
 NAMES, SEEDS = ["plain_sd1_9", "plain_null_sd1_9"], [1, 2]
 CASES = ["--workers=1", "--workers=2", "--local-cluster=2"]
@@ -156,3 +159,15 @@ def test_a_cluster_without_its_package_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(DesignError, match=r"pip install -e '.\[cluster\]'"), opened("--scheduler=tcp://nowhere:8786"):
         pass
+
+
+def test_every_way_of_working_that_the_page_on_clusters_names_is_an_option():
+    page = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    parser = ArgumentParser()
+    executor.add_options(parser)
+    named = [parser.parse_args(shlex.split(asked)) for asked in re.findall(r'ARGS="([^"$]*)"', page)]
+    assert {(asked.local_cluster, asked.scheduler) for asked in named} == {
+        (None, None),
+        (2, None),
+        (None, "tcp://scheduler:8786"),
+    }
