@@ -33,9 +33,9 @@ bench: $(READY) ## time the runner against the plain way, estimators against oth
 size: $(READY) ## print lines of code by room beside the plan, imports between files, and circles
 	@$(BIN)/python benchmarks/size.py
 
-audit: $(READY) ## hold every estimand against the truth of simulated markets, plain panels and twins of the households; writes the audit.csv of both and docs/coverage.md
-	@$(BIN)/python benchmarks/coverage.py
-	@$(BIN)/python benchmarks/households.py
+audit: $(READY) ## hold every estimand against the truth of simulated markets, plain panels and twins of the households; writes the audit.csv of both and docs/coverage.md; who works goes in ARGS="--workers 2" (or --local-cluster 2, or --scheduler tcp://...)
+	@$(BIN)/python benchmarks/coverage.py $(ARGS)
+	@$(BIN)/python benchmarks/households.py $(ARGS)
 
 coverage: audit
 

@@ -89,7 +89,7 @@ def test_an_error_says_in_which_market_it_arose(monkeypatch):
     monkeypatch.setattr(audit, "estimate_all", broken)
     with pytest.raises(ZeroDivisionError) as error:
         audit.replicate(["few_treated"], [5], design=DESIGN, workers=1)
-    assert error.value.__notes__ == ["in the simulated market few_treated, seed 5"]
+    assert error.value.__notes__ == ["at 1 of 1 markets: few_treated, 5"]
 
 
 @pytest.mark.parametrize(
