@@ -18,6 +18,7 @@ from analysis.errors import refuse
 from analysis.estimate import Bools, Floats
 from analysis.panel.file import QUARTERS, File, strange, tables
 from analysis.panel.panel import MONTH, NUMBER, TEXT, UNITS, columns
+from analysis.untrusted import LONGEST_NAME, refuse_long
 
 Days = npt.NDArray[np.datetime64]
 
@@ -118,6 +119,8 @@ def blocks(file: File) -> Iterator[Block]:
 
 def _ours(file: File, table: pa.Table) -> dict[str, pa.ChunkedArray]:
     """Return rows of the file in our columns; where months are columns, one row per month."""
+    for column in table.column_names:
+        refuse_long(file.path, column, table[column], LONGEST_NAME)
     types = [cells.type.value_type if pa.types.is_dictionary(cells.type) else cells.type for cells in table.columns]
     table = table.cast(pa.schema(zip(table.column_names, types, strict=True)))
     found = {name: table[column] for name, column in file.theirs.items()}

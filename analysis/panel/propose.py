@@ -14,15 +14,18 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise, takewhile
+from itertools import islice, pairwise, takewhile
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
 
 from analysis.config import as_day
 from analysis.errors import DataError
 from analysis.panel.cells import LONGEST_GAP, SIGNS, UNKNOWN
 from analysis.panel.doubts import CHINA
+from analysis.panel.file import read_whole, refuse_broken, refuse_kind, sheets
 from analysis.panel.panel import columns
 
 NAMES = {  # words in the names of their columns, by ours; the first line that fits a name and its values holds
@@ -61,7 +64,8 @@ DATES += [f"{day}%m{a}%Y" for a in "/.-" for day in ("", f"%d{a}")] + ["%m/%d/%Y
 DATES += [f"{day}{month}{a}%{year}" for a in " -" for day in ("", f"%d{a}") for month in ("%b", "%B") for year in "Yy"]
 DATES += [f"%Y{a}%m{a}%d{b}%H:%M{second}" for a in "-/" for b in " T" for second in (":%S", "")]
 ASK = '"?"'
-LOOKED_AT = 1 << 26  # bytes of a text file
+LOOKED_AT, ROWS_LOOKED_AT = 1 << 26, 1 << 22  # bytes of a text file, rows of a Parquet file
+COLUMNS_LOOKED_AT = 1000
 LABELS = 100  # at most, of platforms, origins and currencies
 
 
@@ -74,6 +78,11 @@ def propose(path: Path) -> str:
         If the file cannot be read as any type that a panel may have, or holds no rows.
     """
     cells, of_file = _read(path)
+    if len(cells.columns) > COLUMNS_LOOKED_AT:
+        found = f"{len(cells.columns):,}"
+        raise DataError(
+            f"{path}: at most {COLUMNS_LOOKED_AT:,} columns were asked for; found {found}; write a map by hand"
+        )
     if cells.empty:
         raise DataError(f"{path}: rows below a header were asked for; found none; export it again")
     look = _Look([_Column(str(name), cells[name]) for name in cells])
@@ -86,6 +95,7 @@ columns:  # ours: theirs"""
 
 def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
     """Return the cells of a file, and what its map must say of the file itself."""
+    refuse_kind(path)
     kind, said = path.name.lower().removesuffix(".gz").rpartition(".")[2], list[str]()
     try:
         if kind in ("csv", "tsv"):
@@ -105,17 +115,26 @@ def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
             if not isinstance(cells.index, pd.RangeIndex):
                 raise ValueError("rows with more cells than the header")
             return cells, said
-        if kind == "xlsx":
-            sheets = pd.read_excel(path, sheet_name=None)
-            if len(sheets) > 1:
-                said = _ask("sheet", f"which of {len(sheets)} sheets? The first was looked at", [*map(_yaml, sheets)])
-            return next(iter(sheets.values())), said
-        return {"parquet": pd.read_parquet, "dta": pd.read_stata}[kind](path), said
-    except (OSError, ValueError, KeyError) as error:
-        found = f"the type {path.suffix!r}" if isinstance(error, KeyError) else f"{error}"
-        found = "no such file" if isinstance(error, FileNotFoundError) else found
-        asked = "a .csv, .csv.gz, .tsv, .parquet, .xlsx or .dta file"
-        raise DataError(f"{path}: {asked} was asked for; found {found}; give the path of one of these") from None
+        if kind == "parquet":
+            return _rows_looked_at(path)
+        names = sheets(path) if kind == "xlsx" else []
+        if len(names) > 1:
+            said = _ask("sheet", f"which of {len(names)} sheets? The first was looked at", [*map(_yaml, names)])
+        return read_whole(path, names[0] if names else None).to_pandas(), said
+    except DataError:
+        raise
+    except Exception as error:
+        refuse_broken(path, error)
+
+
+def _rows_looked_at(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Return the first rows of a Parquet file, and what is to be said where there are more."""
+    with pa.parquet.ParquetFile(path) as opened:
+        rows = opened.metadata.num_rows
+        batches = opened.iter_batches(1 << 16)
+        cells = pa.Table.from_batches(islice(batches, ROWS_LOOKED_AT >> 16), opened.schema_arrow).to_pandas()
+    said = [f"# looked at: its first {len(cells):,} rows, no more"] if len(cells) < rows else []
+    return cells, said
 
 
 @dataclass(frozen=True, eq=False)
