@@ -420,9 +420,13 @@ def _text_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
         refuse(file.path, f"a file of the kind {kind(file.path)}", f"what cannot be read ({error})", do)
 
 
+def texts(path: Path) -> list[str]:
+    """Return the names of the columns of text of a Parquet file."""
+    return [one.name for one in pa.parquet.read_schema(path) if pa.types.is_string(one.type)]
+
+
 def _parquet_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
     """Yield rows with their words as codes, as the file holds them: a long word that stands in it once stays one."""
-    texts = [one.name for one in pa.parquet.read_schema(file.path) if pa.types.is_string(one.type)]
-    with pa.parquet.ParquetFile(file.path, read_dictionary=texts) as opened:
+    with pa.parquet.ParquetFile(file.path, read_dictionary=texts(file.path)) as opened:
         for group in range(opened.num_row_groups):  # one by one, or the buffers of all of them are kept
             yield from opened.iter_batches(ROWS_AT_ONCE, row_groups=[group], columns=needed)

@@ -23,9 +23,9 @@ import pyarrow.parquet
 
 from analysis.config import as_day
 from analysis.errors import DataError
-from analysis.panel.cells import LONGEST_GAP, SIGNS, UNKNOWN
+from analysis.panel.cells import LONGEST_GAP, SIGNS, UNKNOWN, plain
 from analysis.panel.doubts import CHINA
-from analysis.panel.file import read_whole, refuse_broken, refuse_kind, sheets
+from analysis.panel.file import read_whole, refuse_broken, refuse_kind, sheets, texts
 from analysis.panel.panel import columns
 
 NAMES = {  # words in the names of their columns, by ours; the first line that fits a name and its values holds
@@ -64,8 +64,8 @@ DATES += [f"{day}%m{a}%Y" for a in "/.-" for day in ("", f"%d{a}")] + ["%m/%d/%Y
 DATES += [f"{day}{month}{a}%{year}" for a in " -" for day in ("", f"%d{a}") for month in ("%b", "%B") for year in "Yy"]
 DATES += [f"%Y{a}%m{a}%d{b}%H:%M{second}" for a in "-/" for b in " T" for second in (":%S", "")]
 ASK = '"?"'
-LOOKED_AT, ROWS_LOOKED_AT = 1 << 26, 1 << 22  # bytes of a text file, rows of a Parquet file
-COLUMNS_LOOKED_AT = 1000
+LOOKED_AT, ROWS_LOOKED_AT = 1 << 26, 1 << 20  # bytes of a text file, rows of a Parquet file
+COLUMNS_LOOKED_AT, LONGEST_LOOKED_AT = 1000, 2000  # characters of a word
 LABELS = 100  # at most, of platforms, origins and currencies
 
 
@@ -129,10 +129,11 @@ def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
 
 def _rows_looked_at(path: Path) -> tuple[pd.DataFrame, list[str]]:
     """Return the first rows of a Parquet file, and what is to be said where there are more."""
-    with pa.parquet.ParquetFile(path) as opened:
+    with pa.parquet.ParquetFile(path, read_dictionary=texts(path)) as opened:
         rows = opened.metadata.num_rows
         batches = opened.iter_batches(1 << 16)
-        cells = pa.Table.from_batches(islice(batches, ROWS_LOOKED_AT >> 16), opened.schema_arrow).to_pandas()
+        found = pa.Table.from_batches(islice(batches, ROWS_LOOKED_AT >> 16), opened.schema_arrow)
+    cells = plain(path, found, LONGEST_LOOKED_AT).to_pandas()
     said = [f"# looked at: its first {len(cells):,} rows, no more"] if len(cells) < rows else []
     return cells, said
 
