@@ -11,7 +11,7 @@ import gzip
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice, pairwise, takewhile
@@ -27,6 +27,7 @@ from analysis.panel.cells import LONGEST_GAP, SIGNS, UNKNOWN, plain
 from analysis.panel.doubts import CHINA
 from analysis.panel.file import read_whole, refuse_broken, refuse_kind, sheets, texts
 from analysis.panel.panel import columns
+from analysis.untrusted import MISSING_SIGN, is_printable
 
 NAMES = {  # words in the names of their columns, by ours; the first line that fits a name and its values holds
     "closed_on": r"关店|封号|封店|关闭|停用|clos(ed|ing|ure)|suspen|shut|banned",
@@ -87,8 +88,9 @@ def propose(path: Path) -> str:
         raise DataError(f"{path}: rows below a header were asked for; found none; export it again")
     look = _Look([_Column(str(name), cells[name]) for name in cells])
     head = f"""\
-# Map of {path.name}, proposed from {len(cells):,} rows. What the file does not say has the value "?", and is asked in
-# lines that begin with "# ?": take "# ?" away from the right answer, and remove the line with "?", or write over it.
+# Map of {_told([path.name], 200)}, proposed from {len(cells):,} rows.
+# What the file does not say has the value "?", and is asked in lines that begin with "# ?": take "# ?" away from the
+# right answer, and remove the line with "?", or write over it.
 columns:  # ours: theirs"""
     return "\n".join([head, *look.columns(), *of_file, *look.rest()]) + "\n"
 
@@ -148,7 +150,7 @@ class _Column:
     @property
     def name(self) -> str:
         """Its name, in one line."""
-        return " ".join(self.called.split())
+        return _told([self.called], len(self.called))
 
     @cached_property
     def text(self) -> pd.Series:
@@ -205,7 +207,7 @@ class _Column:
         if days := sorted(self.dates[0].values()):
             return f"{days[0][:7]} to {days[-1][:7]}"
         each = f", {sum(self.words.values()) / len(self.words):,.0f} rows each" if self.words else ""
-        such = ", ".join(" ".join(word.split())[:30] for word in [*self.words][:3])
+        such = _told([*self.words][:3])
         return f"{len(self.words):,} different{each}{', such as ' * bool(each)}{such}"
 
 
@@ -336,10 +338,10 @@ class _Look:
             other = [word for word in column.words if word not in days]
             if undecided:
                 answers = [_json([*formats, pattern]) for patterns in undecided for pattern in patterns]
-                yield from _ask(key, f"day or month first in {column.name}, as in {other[0]}?", answers)
+                yield from _ask(key, f"day or month first in {column.name}, as in {_told(other[:1])}?", answers)
                 continue
             if other:
-                yield f"# ? no dates in {column.name}: {', '.join(other[:4])}; correct these {len(other)} values"
+                yield f"# ? no dates in {column.name}: {_told(other[:4])}; correct these {len(other)} values"
             months = sorted({day[:7] for day in days.values()})
             for before, after in pairwise(months) if ours == "month" else ():
                 if (pd.Period(after, "M") - pd.Period(before, "M")).n > LONGEST_GAP:
@@ -362,14 +364,14 @@ class _Look:
             return
         separators = [f"{_json(thousands)}\ndecimal: {_json(decimal)}" for thousands, decimal in sales.numbers]
         if len(separators) > 1:
-            yield from _ask("thousands", f"what is {max(sales.words, key=len)} in {sales.name}?", separators)
-        elif separators != ['""\ndecimal: "."']:
+            yield from _ask("thousands", f"what is {_told([max(sales.words, key=len)])} in {sales.name}?", separators)
+        elif separators and separators != ['""\ndecimal: "."']:
             yield f"thousands: {separators[0]}"
         none = [word for word in sales.words if not re.search(r"\d", word)]
         if unknown := [word for word in none if re.fullmatch(UNKNOWN, word.lower())]:
             yield f"missing: {json.dumps(unknown, ensure_ascii=False)}  # words in {sales.name} that mean not known"
         if none := [word for word in none if word not in unknown]:
-            yield f"# ? no numbers in {sales.name}: {', '.join(none[:4])}; leave such cells empty, which is not known"
+            yield f"# ? no numbers in {sales.name}: {_told(none[:4])}; leave such cells empty, which is not known"
 
     def _currency(self) -> Iterator[str]:
         """Yield the currency of sales, and what rates are needed."""
@@ -403,7 +405,7 @@ class _Look:
         """Yield what the date of a row stands for, and what no row means, where rows are absent."""
         firm, account, platform, month, sales = map(self.one, ("firm", "account", "platform", "month", "sales"))
         unit = account or firm
-        if not (unit and platform and month and sales) or month.dates[2]:
+        if not (unit and platform and month and sales) or month.dates[2] or not month.dates[0]:
             return
         keys = pd.DataFrame({"unit": unit.text, "platform": platform.text, "day": month.text.map(month.dates[0])})
         by_day, keys["day"] = len(keys.drop_duplicates()), keys["day"].str[:7]
@@ -448,6 +450,12 @@ def _ask(key: str, question: str, answers: list[str]) -> list[str]:
     """Return a question, its answers, and the key with a value that no map may have; an answer may have two lines."""
     lines = "\n".join([question, *(f"{key}: {answer}" for answer in answers)])
     return [*(f"# ? {line}" for line in lines.split("\n")), f'{key}: "?"']
+
+
+def _told(words: Iterable[str], most: int = 30) -> str:
+    """Return words as they may stand in a comment: none ends its line, and none is unseen."""
+    shown = ("".join(sign if is_printable(sign) else MISSING_SIGN for sign in " ".join(word.split())) for word in words)
+    return ", ".join(word[:most] for word in shown)
 
 
 def _json(value: str | list[str]) -> str:
