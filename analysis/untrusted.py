@@ -63,19 +63,5 @@ def refuse_long(path: Path, column: str, cells: Any, most: int) -> None:
 
 
 def is_printable(sign: str) -> bool:
-    """Whether a sign is seen on a page, and leaves the order of the others as it is."""
+    """Whether a sign is seen on a page, and leaves the order of others as it is."""
     return unicodedata.category(sign) not in _UNSEEN
-
-
-def without_places(text: str, places: dict[str, str]) -> str:
-    """Return a text in which the paths of files and folders are replaced by what may be told of them.
-
-    Parameters
-    ----------
-    text : str
-    places : dict
-        What is told, by path: the longest path first.
-    """
-    for place in sorted(places, key=len, reverse=True):
-        text = text.replace(place, places[place])
-    return text

@@ -181,7 +181,7 @@ def odd_tables(draw: st.DrawFn, frame: pd.DataFrame, ending: str) -> bytes:
     try:
         return written(frame, ending)
     except Exception:  # no program writes such a file of its kind
-        return written(frame.astype(str), ".csv")
+        return written(frame.map(repr), ".csv")
 
 
 @st.composite

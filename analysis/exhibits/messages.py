@@ -19,7 +19,7 @@ from analysis.exhibits.blocks import refused, rows_of
 from analysis.exhibits.style import LOOK
 from analysis.grades import USABLE
 from analysis.numbers import number, points, quantity, span
-from analysis.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, not_lower, unchanged
+from analysis.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, is_exact, not_lower, unchanged
 
 MOST = 4  # names in a sentence; more are counted, and so are names that hold a comma
 
@@ -211,6 +211,8 @@ def beside_margin(rows: Any, margin: float, what: str, *, both_sides: bool = Fal
     low, high = (np.nan, np.nan) if refused(rows) else rows_of(rows).iloc[-1][["conf_low", "conf_high"]]
     if np.isnan([low, high]).any():
         return ""
+    if is_exact((low, high)):
+        return f"Whether {what} changed cannot be told: the interval has no width, so no error was found"
     verb, past, rule = ("change", "changed", unchanged) if both_sides else ("fall", "fell", not_lower)
     word, left = rule((low, high), margin), f"{span(low, high, 'percentage points')} is left"
     if word == NOT_SHOWN:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import io
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -120,7 +121,9 @@ def to_svg(figure: Figure, *, simulated: bool) -> str:
         if axes.get_label() != "<colorbar>":  # it lies beside its plot, which has the stamp
             _stamp(axes)
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a square stands for it, below
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(figure)
     drawn = printable(buffer.getvalue())
     faces = "".join(

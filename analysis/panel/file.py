@@ -242,7 +242,7 @@ def _said(path: Path, metadata: Mapping[bytes, bytes]) -> dict[str, str]:
             try:
                 said[key] = value.decode()
                 order = json.loads(said[key]) if key == ORDER else []
-            except ValueError:  # a RecursionError is none: so deep a list is longer than any header
+            except (ValueError, RecursionError):
                 order = None
             if not isinstance(order, list) or not all(isinstance(name, str) for name in order):
                 asked = "a list of names in JSON" if key == ORDER else "text in UTF-8"

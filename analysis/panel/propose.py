@@ -460,7 +460,8 @@ def _told(words: Iterable[str], most: int = 30) -> str:
 
 def _json(value: str | list[str]) -> str:
     """Return words as they may stand anywhere in YAML; one alone without its list."""
-    return json.dumps(value[0] if isinstance(value, list) and len(value) == 1 else value, ensure_ascii=False)
+    text = json.dumps(value[0] if isinstance(value, list) and len(value) == 1 else value, ensure_ascii=False)
+    return "".join(sign if is_printable(sign) else f"\\U{ord(sign):08x}" for sign in text)
 
 
 def _yaml(word: str) -> str:
