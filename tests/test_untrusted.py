@@ -43,7 +43,7 @@ def written(folder, rows, name="a.csv"):
 
 
 def refused(reader, *asked, **named) -> str:
-    with pytest.raises((DataError, DesignError)) as caught:
+    with pytest.raises((DataError, DesignError)) as caught, fuzz._patiently():
         reader(*asked, **named)
     return str(caught.value)
 
@@ -261,10 +261,10 @@ def test_all_signs_of_our_own_pages_are_printed():
 def test_a_label_of_a_figure_is_text_as_it_is():
     style.use("real")
     drawing, axes = plt.subplots()
-    axes.set_title("$x_1$ and $\\frac{1 🦊\0")
+    axes.set_title("$x_1$ and $\\nothing{1 🦊\0$")
     axes.set_yticks([0, 1], ["a$b$", "\ue000"])
     drawn = base64.b64decode(style.to_svg(drawing, simulated=False).partition(",")[2]).decode()
-    assert "$x_1$ and $\\frac{1 □□" in drawn
+    assert "$x_1$ and $\\nothing{1 □□$" in drawn
     assert "a$b$" in drawn
     assert ">□<" in drawn
 
