@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: report test lab docs check bench size audit coverage clean
+.PHONY: report test lab docs check bench fuzz size audit coverage clean
 
 report: $(READY) ## run what is due in reports/schedule.yml and print the paths of the PDFs
 	@$(BIN)/python -m analysis run
@@ -29,6 +29,9 @@ bench: $(READY) ## time the runner against the plain way, estimators against oth
 	@$(BIN)/python benchmarks/runner.py
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/estimators.py
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/cost.py
+
+fuzz: $(READY) ## give every reader a thousand odd and damaged files; a traceback or a wait is an error
+	@$(BIN)/python -W ignore benchmarks/fuzz.py
 
 size: $(READY) ## print lines of code by room beside the plan, imports between files, and circles
 	@$(BIN)/python benchmarks/size.py

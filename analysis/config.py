@@ -8,6 +8,7 @@ import difflib
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -16,13 +17,16 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Validati
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
-from analysis.errors import DataError, DesignError
+from analysis.errors import DataError, DesignError, refuse
 from analysis.provenance import ROOT
+from analysis.untrusted import YAML_BYTES, YAML_DEPTH, admit, inside
 
 ON_RECORD = "amazon_2021"  # the event whose public figures data/facts holds
 EVENTS, NOTEBOOKS = ROOT / "data" / "events", ROOT / "notebooks"
 ISO_MONTH, DOLLARS = "%Y-%m", "USD"
+LONGEST_TEXT = 500
 
 Value = int | float | str | bool
 Model = TypeVar("Model", bound=BaseModel)
@@ -33,9 +37,14 @@ def load(path: Path, model: type[Model]) -> Model:
 
     Every scalar is text as it was written: what the label 1688 or no is, or a date 2021-02-30, the model says.
     """
+    admit(path, YAML_BYTES)
     try:
-        content = YAML(typ="base", pure=True).load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, YAMLError) as error:
+        text = path.read_text(encoding="utf-8")
+        _refuse_shape(path, text)
+        content = YAML(typ="base", pure=True).load(text)
+    except DataError:
+        raise
+    except (OSError, ValueError, TypeError, YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", getattr(error, "strerror", error))
@@ -59,6 +68,24 @@ def load(path: Path, model: type[Model]) -> Model:
         raise DataError(f"{path}, key {key or 'of the file'}: {asked}; found {found}; correct it") from None
 
 
+def _refuse_shape(path: Path, text: str) -> None:
+    """Refuse what grows or nests without end, and signs that no text has, before a value is made of it."""
+    depth = 0
+    for event in YAML(typ="base", pure=True).parse(text):
+        at, do = f"{path}, line {event.start_mark.line + 1}", "write it out, a `key: value` line for each"
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if isinstance(event, AliasEvent):
+            refuse(at, "plain values", f"the alias *{event.anchor}", do)
+        if depth > YAML_DEPTH:
+            refuse(at, f"at most {YAML_DEPTH} levels of lists and keys", "more", do)
+        if isinstance(event, ScalarEvent) and (odd := [sign for sign in event.value if _is_odd(sign)]):
+            refuse(at, "text", f"the sign {ascii(odd[0])[1:-1]} in it", "write it without that sign")
+
+
+def _is_odd(sign: str) -> bool:
+    return sign not in "\n\t" and unicodedata.category(sign) in ("Cc", "Cs")  # no text may hold a surrogate
+
+
 def _unanswered(content: dict[str, Any], before: str = "") -> Iterator[str]:
     """Yield the keys of which the value is a question mark, as a proposed map asks."""
     for key, value in content.items():
@@ -74,11 +101,18 @@ def located(name: str, path: str) -> Path:
     Neither is a `DataError`. A whole path is returned as it is: who reads the file says what is missing.
     """
     places = [*dict.fromkeys((Path.cwd(), ROOT))]
-    found = [place / path for place in places if (place / path).is_file() or Path(path).is_absolute()]
+    found = [place / path for place in places if Path(path).is_absolute() or _is_there(place / path)]
     if not found:
         nowhere = ", nor in ".join(map(str, places))
         raise DataError(f"{name} = {path!r} was asked for; there is no such file in {nowhere}; correct the path")
     return found[0]
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file may have
+        return False
 
 
 def as_day(text: str, pattern: str) -> str | None:
@@ -125,7 +159,11 @@ def _by_currency(rates: Any) -> dict[str, Any]:
     return {currency: rate if isinstance(rate, dict) else {"": rate} for currency, rate in rates.items()}
 
 
-Text = Annotated[str, _is("text", str.strip)]
+Text = Annotated[
+    str,
+    _is("text", str.strip),
+    _is(f"text of at most {LONGEST_TEXT} characters", lambda text: len(text) <= LONGEST_TEXT),
+]
 Texts = tuple[Text, ...]
 Labels = Annotated[dict[Text, Text], Field(min_length=1)]
 ClaimAndReading = Annotated[tuple[str, str], BeforeValidator(lambda text: str(text).partition(" ")[::2])]
@@ -289,7 +327,7 @@ def read_event(name: str, *, on_record: bool = False) -> Event:
     """Read an event of ``data/events``, or any ``.yml`` file; with `on_record` only if the public figures are of it."""
     from analysis import data
 
-    path = located("event", name) if name.endswith(".yml") else EVENTS / f"{name}.yml"
+    path = located("event", name) if name.endswith(".yml") else inside(EVENTS, f"{name}.yml")
     if not path.is_file():
         there = ", ".join(sorted(file.stem for file in EVENTS.glob("*.yml")))
         raise DesignError(f"the event {name!r} was asked for; there are {there}; name one of these")

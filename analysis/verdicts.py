@@ -44,6 +44,7 @@ GRADES: tuple[Grade, ...] = get_args(Grade)
 DO_NOT_USE = GRADES[-1]
 SAME_COUNT = 0.10  # two counts of one thing agree when they differ by at most this share
 AS_LARGE = 1.0  # breakdown value from which a finding survives a drift as large as the largest one before
+EXACT = 1e-9  # width of an interval, of its larger end, that is rounding and no uncertainty
 
 Interval = tuple[float, float]
 
@@ -199,6 +200,11 @@ def not_lower(interval: Interval | None, margin: float) -> Word:
         remedy = "give two numbers, the lower first, or None where there is no estimate"
         raise DesignError(f"a word was asked for; the interval runs from {low} to {high}; {remedy}")
     return SUPPORTED if low > -margin else CONTRADICTED if high < -margin else NOT_SHOWN
+
+
+def is_exact(interval: Interval) -> bool:
+    """Whether an interval has no width but for rounding: then no error was found, where an estimate must have one."""
+    return interval[1] - interval[0] <= EXACT * max(map(abs, interval))
 
 
 def unchanged(interval: Interval | None, margin: float) -> Word:

@@ -260,7 +260,7 @@ def colophon(
 
 def link(text: str, address: str) -> Label:
     """Return a link to a PDF beside the report or to an address; a source that is a file of ours has none."""
-    leads = address.startswith("http") or address.endswith(".pdf")
+    leads = re.match(r"https?://", address) or re.fullmatch(r"\w[\w.-]*\.pdf", address)
     return Label(f'<a href="{escape(address)}">{escape(text)}</a>' if leads else escape(text))
 
 

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from analysis.errors import DesignError
 from analysis.estimate import Estimate
 from analysis.exhibits.parts import MIME, Part, of_estimates
-from analysis.exhibits.style import LOOK, framed, kind, to_svg
+from analysis.exhibits.style import LOOK, framed, kind, printable, to_svg
 from analysis.grades import TOO_EARLY
 from analysis.numbers import MARKS, MINUS, NOT_ESTIMABLE, number, quantity, span, unmarked
 from analysis.provenance import ROOT
@@ -51,7 +51,7 @@ class Block:
         return [part.data for part in self.parts]
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        shown: dict[str, Any] = {"text/html": self.html, "text/plain": self.text}
+        shown: dict[str, Any] = {"text/html": printable(self.html), "text/plain": printable(self.text)}
         return shown | ({MIME: [part.as_json() for part in self.parts]} if self.parts else {})
 
     def __add__(self, other: Block) -> Block:

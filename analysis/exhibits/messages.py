@@ -19,7 +19,7 @@ from analysis.exhibits.blocks import refused, rows_of
 from analysis.exhibits.style import LOOK
 from analysis.grades import USABLE
 from analysis.numbers import number, points, quantity, span
-from analysis.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, not_lower
+from analysis.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, is_exact, not_lower
 
 MOST = 4  # names in a sentence; more are counted, and so are names that hold a comma
 
@@ -223,6 +223,8 @@ def beside_margin(rows: Any, margin: float, what: str) -> str:
     low, high = (np.nan, np.nan) if refused(rows) else rows_of(rows).iloc[-1][["conf_low", "conf_high"]]
     if np.isnan([low, high]).any():
         return ""
+    if is_exact((low, high)):
+        return f"It cannot be told whether {what} changed: the interval has no width, so no error was found"
     word, left = not_lower((low, high), margin), f"the range is {span(low, high, 'percentage points')}"
     if word == NOT_SHOWN:
         return f"It cannot be told whether {what} fell by more than {points(margin)}: {left}"

@@ -100,10 +100,12 @@ def render(
         A cell failed, a character has no glyph in our fonts, a figure has no alt text,
         the answer does not fit on page 1, or anything else pandoc or typst warns of.
     """
+    from analysis.exhibits.style import printable
+
     moment = datetime.combine(date.fromisoformat(as_of), time(), tzinfo=UTC)
     with TemporaryDirectory(prefix=f".{pdf.stem}-pdf-", dir=pdf.parent) as name:
         folder = Path(name)
-        meta: dict[str, Any] = {"as_of": as_of, "footer": footer, "author": AUTHOR, "keywords": KEYWORDS}
+        meta: dict[str, Any] = {"as_of": as_of, "footer": printable(footer), "author": AUTHOR, "keywords": KEYWORDS}
         meta |= {"simulated": simulated, "beside": dict(beside or {})}
         (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
         shutil.copy(SOURCES / "template.typ", folder)
