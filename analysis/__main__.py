@@ -1,7 +1,8 @@
-"""The command line, ``python -m analysis``: run, list, params, map, check, purchases, simulate."""
+"""The command line, ``python -m analysis``: run, verify, diff, prune, list, params, map, check, purchases, simulate."""
 
 import argparse
 import datetime
+import json
 import math
 import os
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 from analysis import config
 from analysis.errors import DataError, DesignError
 from analysis.provenance import ROOT
-from analysis.report import Exit, ReportError, disk_full, run, say, schedule
+from analysis.report import Exit, ReportError, disk_full, release, run, say, schedule
 
 _EXITS = (
     "exit codes: 0 done; 2 the request or the data are refused: nothing was run, or one notebook found that these data "
@@ -59,6 +60,41 @@ def _run(asked: argparse.Namespace, root: Path) -> int:
     )
     outcome.tell()
     return outcome.code
+
+
+def _verify(asked: argparse.Namespace, root: Path) -> int:
+    from analysis.report import verify
+
+    return verify.prove(root, asked.release, None if asked.no_again else asked.again)
+
+
+def _diff(asked: argparse.Namespace, root: Path) -> int:
+    from analysis.report import diff
+
+    found = diff.between(*(release.read(folder.resolve()) for folder in (asked.old, asked.new)))
+    if asked.json:
+        print(json.dumps(found.as_json(), ensure_ascii=False, indent=2))
+        return Exit.OK
+    print(diff.line(found))
+    for heading, lines in diff.sections(found):
+        print("", heading, *(f"  {line}" for line in lines), sep="\n")
+    print(f"\nNumbers that both have: {found.compared}; moved by less than is written: {found.rounded}")
+    return Exit.OK
+
+
+def _prune(asked: argparse.Namespace, root: Path) -> int:
+    from analysis.report import releases
+
+    keep = asked.keep or getattr(config.load(root / "reports" / "schedule.yml", config.Schedule), "keep", None)
+    if not keep:
+        raise DesignError(
+            "How many releases to keep: it was not said; give --keep N, or write keep: N in schedule.yml."
+        )
+    out = (asked.out or root / "reports").absolute()
+    with release.locked(out):
+        for line in releases.prune(out, keep):
+            say(line)
+    return Exit.OK
 
 
 def _own_panel(asked: argparse.Namespace) -> dict[str, str] | None:
@@ -209,6 +245,18 @@ def _parser() -> argparse.ArgumentParser:
     seconds = f"seconds for each notebook ({run.TIMEOUT:g})"
     run_.add_argument("--timeout", type=_positive_seconds, default=run.TIMEOUT, metavar="S", help=seconds)
     run_.add_argument("--force", action="store_true", help="make also what is unchanged")
+    verify = command(_verify, "verify", "prove by hashes that a release is what was published, and make a report again")
+    verify.add_argument("release", type=Path, metavar="RELEASE", help="its folder, such as reports/latest")
+    which = verify.add_mutually_exclusive_group()
+    which.add_argument("--again", default="", metavar="NAME", help="the report that is made again (the quickest)")
+    which.add_argument("--no-again", action="store_true", help="hashes only")
+    diff = command(_diff, "diff", "show what moved between two releases, by how much and why")
+    diff.add_argument("old", type=Path, metavar="OLD", help="folder of a release")
+    diff.add_argument("new", type=Path, metavar="NEW", help="folder of a later one")
+    diff.add_argument("--json", action="store_true", help="as JSON")
+    prune = command(_prune, "prune", "remove the oldest releases, never what latest shows nor the last that verifies")
+    prune.add_argument("--keep", type=_positive_int, metavar="N", help="how many stay (keep of schedule.yml)")
+    prune.add_argument("--out", type=Path, metavar="DIR", help="of this folder (reports/)")
     command(_list, "list", "show the reports of the schedule")
     params = command(_params, "params", "show the parameters of a report")
     params.add_argument("name", metavar="NAME", help="report name or number")

@@ -24,7 +24,7 @@ from analysis.report.publish import Verdict, sha256
 
 LATEST, DRAFT = "latest", "draft"
 MANIFEST, VERDICTS, DATA = "manifest.json", "verdicts.json", "data.zip"
-_STAGE = ".run-"
+STAGE = ".run-"
 _NAME = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.([1-9]\d*))?")
 
 
@@ -209,9 +209,9 @@ def _made(draft: Path) -> bool:
 @contextmanager
 def staging(out: Path) -> Iterator[Path]:
     """Make a temporary folder in the file system of `out`; needs the lock. What killed runs have left goes before."""
-    for left in out.glob(f"{_STAGE}*"):
+    for left in out.glob(f"{STAGE}*"):
         remove(left)
-    with tempfile.TemporaryDirectory(prefix=_STAGE, dir=out, ignore_cleanup_errors=True) as stage:
+    with tempfile.TemporaryDirectory(prefix=STAGE, dir=out, ignore_cleanup_errors=True) as stage:
         yield Path(stage)
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
@@ -18,10 +19,11 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from analysis import provenance
+from analysis import config, provenance
 from analysis.errors import DataError, DesignError
 from analysis.provenance import ANNEX
-from analysis.report import Exit, ReportError, disk_full, pdf, publish, release, say, schedule
+from analysis.report import Exit, ReportError, diff, disk_full, pdf, publish, release, releases, say, schedule
+from analysis.report.diff import Changes
 from analysis.report.publish import Verdict
 from analysis.report.release import DRAFT, Entry, Manifest, Release
 from analysis.report.schedule import PANEL, Job
@@ -129,9 +131,21 @@ def reports(
     """
     out, names = (out or root / "reports").absolute(), [*names]
     pdf.refuse_incomplete()
-    scheduled, chosen, found = _planned(root, names, given or {}, as_of, out, panel)
+    try:
+        scheduled, chosen, found = _planned(root, names, given or {}, as_of, out, panel)
+    except (DesignError, DataError) as error:
+        if (out / releases.LOG).is_file():  # nothing is made for what is refused, unless runs are recorded there
+            with suppress(DesignError, ReportError), release.locked(out):
+                releases.record(out, _refused(error, as_of), datetime.now(UTC))
+        raise
     lies = publish.digest_of(panel["panel_path"]) if panel else ""
-    with _interruptible(), release.locked(out), release.staging(out) as stage, release.sockets(out) as sockets:
+    with (
+        _interruptible(),
+        release.locked(out),
+        _recorded(out, as_of),
+        release.staging(out) as stage,
+        release.sockets(out) as sockets,
+    ):
         _refuse_other_panel(out, lies)
         standing, damage = release.standing(out, as_of)
         only_named = bool(names) and not standing and not damage
@@ -142,27 +156,80 @@ def reports(
         run = Run(as_of, timeout, workers or os.cpu_count() or 1, force, stage, sockets, asked, standing, said, common)
         _work(run, [job for job in jobs if not job.is_brief])
         for brief in (job for job in jobs if job.is_brief):
-            _work_brief(run, brief, [job for job in jobs if not job.is_brief])
+            _work_brief(run, root, brief, [job for job in jobs if not job.is_brief])
         _hold_still(run, root, jobs)
         try:
             name = _put(run, root, out, jobs, lies, whole=not only_named)
         except OSError as error:
             run.failures["disk"], name = _failure("Publishing", error), ""
-    codes = {failure.code for failure in run.failures.values()}
-    code = next((code for code in (Exit.DISK_FULL, Exit.FAILED, Exit.PDF, Exit.REFUSED) if code in codes), Exit.OK)
-    outcome = {Exit.OK: "published" if run.made else "unchanged", Exit.REFUSED: "refused"}.get(code, "failed")
-    return Outcome(
-        "draft" if only_named and code == Exit.OK else outcome,
-        as_of,
-        code,
-        out,
-        name if name != DRAFT else "",
-        name if name == DRAFT else "",
-        standing.folder.name if standing else "",
-        {job.name: run.lines[job.name] for job in jobs if job.name in run.lines},
-        tuple(str(failure) for failure in run.failures.values()),
-        tuple(filter(None, [damage, found.speaks if found else ""])),
-    )
+        codes = {failure.code for failure in run.failures.values()}
+        code = next((code for code in (Exit.DISK_FULL, Exit.FAILED, Exit.PDF, Exit.REFUSED) if code in codes), Exit.OK)
+        outcome = {Exit.OK: "published" if run.made else "unchanged", Exit.REFUSED: "refused"}.get(code, "failed")
+        ended = Outcome(
+            "draft" if only_named and code == Exit.OK else outcome,
+            as_of,
+            code,
+            out,
+            name if name != DRAFT else "",
+            name if name == DRAFT else "",
+            standing.folder.name if standing else "",
+            {job.name: run.lines[job.name] for job in jobs if job.name in run.lines},
+            tuple(str(failure) for failure in run.failures.values()),
+            tuple(filter(None, [damage, found.speaks if found else ""])),
+        )
+        releases.record(out, ended.as_json(), datetime.now(UTC))
+    return ended
+
+
+@contextmanager
+def _recorded(out: Path, as_of: str) -> Iterator[None]:
+    """Record a run that is refused or interrupted, where runs are recorded; needs the lock."""
+    try:
+        yield
+    except (DesignError, DataError, ReportError, SystemExit) as error:
+        releases.record(out, _refused(error, as_of), datetime.now(UTC))
+        raise
+
+
+def _refused(error: BaseException, as_of: str) -> dict[str, Any]:
+    what = "interrupted" if isinstance(error, SystemExit) else "refused"
+    return {"outcome": what, "as_of": as_of, "failures": [str(error)] if what == "refused" else []}
+
+
+@contextmanager
+def again(root: Path, found: Release, name: str, timeout: float = TIMEOUT) -> Iterator[Path]:
+    """Make one report of a release once more, of what the checkout holds, and lend the folder with its files.
+
+    Raises
+    ------
+    DesignError
+        If the report was made of something else: of a file of one's own, or of other inputs.
+    ReportError
+        If it fails.
+    """
+    entries = found.manifest.reports
+    if entries[name].files:
+        files = ", ".join(entries[name].files)
+        raise DesignError(f"{name}: it reads {files}, which no release holds; run it on that panel, and compare.")
+    jobs = [Job(one, root / "notebooks" / of.notebook, of.parameters, (), of.market) for one, of in entries.items()]
+    places = {job.name: place for place, job in enumerate(schedule.read(root))}
+    jobs.sort(key=lambda one: places.get(one.name, len(places)))
+    (job,) = (one for one in jobs if one.name == name)
+    fields = [*config.parameters(job.notebook).model_fields]  # the cell of parameters has them in this order
+    job = replace(job, parameters=dict(sorted(job.parameters.items(), key=lambda pair: fields.index(pair[0]))))
+    read = {one: of for one, of in found.verdicts().items() if one != name} if job.is_brief else None
+    common = {**publish.inputs(root), "beside": schedule.beside(jobs)}
+    if publish.fingerprint(job, common, read) != entries[name].fingerprint:
+        raise DesignError(f"{name}: what is here now gives another fingerprint; check out {entries[name].commit}.")
+    with _interruptible(), tempfile.TemporaryDirectory() as scratch, release.sockets(Path(scratch)) as sockets:
+        asked = (True, Path(scratch), sockets, lambda *_: True, None, found.manifest.panel_is, common)
+        run = Run(entries[name].as_of, timeout, 1, *asked)
+        if read:
+            _lay_out(run, read)
+        _work(run, [job], read)
+        if name in run.failures:
+            raise run.failures[name]
+        yield run.stage / name
 
 
 def _planned(
@@ -273,7 +340,7 @@ def _work(run: Run, jobs: list[Job], read: Mapping[str, list[Verdict]] | None = 
             raise
 
 
-def _work_brief(run: Run, brief: Job, inputs: list[Job]) -> None:
+def _work_brief(run: Run, root: Path, brief: Job, inputs: list[Job]) -> None:
     """Make the brief from the verdicts that there are; it names the reports that failed."""
     failed = [job.name for job in inputs if job.name in run.failures]
     read = {job.name: run.verdicts[job.name] for job in inputs if job.name in run.verdicts}
@@ -282,10 +349,39 @@ def _work_brief(run: Run, brief: Job, inputs: list[Job]) -> None:
         return
     more = {"failed": ", ".join(failed), "panel": run.panel}
     brief = replace(brief, parameters={**brief.parameters, **{name: text for name, text in more.items() if text}})
+    _lay_out(run, read)
+    if not run.standing or "since" not in brief.parameters:
+        return _work(run, [brief], read)
+    before = run.standing.manifest.reports.get(brief.name)
+    told = _with_since(brief, str(before.parameters.get("since", "")) if before else "")
+    if run.made or not run.carried(told, publish.fingerprint(told, run.common, read)):
+        _gather(run, root)
+        changes = _changes(run, run.stage / "new")
+        told = _with_since(brief, diff.line(changes) if changes else "")
+    _work(run, [told], read)
+    if told.parameters["since"] and brief.name in run.failures and run.failures[brief.name].code == Exit.PDF:
+        del run.failures[brief.name]
+        shutil.rmtree(run.stage / brief.name)
+        _work(run, [brief], read)
+        run.lines[brief.name] += "  without a line on what moved, for which it has no room: see the annex"
+
+
+def _with_since(brief: Job, since: str) -> Job:
+    return replace(brief, parameters={**brief.parameters, "since": since})
+
+
+def _lay_out(run: Run, read: Mapping[str, list[Verdict]]) -> None:
+    """Write the verdicts that a brief reads."""
     (run.stage / "verdicts").mkdir()
     for name, found in read.items():
         publish.write_json(run.stage / "verdicts" / f"{name}.json", found)
-    _work(run, [brief], read)
+
+
+def _changes(run: Run, new: Path) -> Changes | None:
+    """Compare what has been gathered with the release that stands."""
+    if not run.standing:
+        return None
+    return diff.between(run.standing, Release(new, _manifest(run, new.name, [*run.entries])))
 
 
 def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -> None:
@@ -430,6 +526,36 @@ def _hold_still(run: Run, root: Path, jobs: list[Job]) -> None:
         run.failures["inputs"] = ReportError(said)
 
 
+def _gather(run: Run, root: Path) -> None:
+    """Lay what was made or carried over, the verdicts and the data beside each other, as a release has them."""
+    new = run.stage / "new"
+    new.mkdir(exist_ok=True)
+    for name, entry in run.entries.items():
+        for file in entry.made:
+            (new / file).parent.mkdir(exist_ok=True)
+            if name not in run.made and run.standing:
+                shutil.copyfile(run.standing.folder / file, new / file)
+            elif not (new / file).exists():
+                os.replace(run.stage / name / file, new / file)
+    publish.write_json(new / release.VERDICTS, [*chain(*(run.verdicts[name] for name in sorted(run.verdicts)))])
+    release.pack(root / "data", run.common["data"], new / release.DATA)
+
+
+def _manifest(run: Run, name: str, reports: Iterable[str], panel: str = "") -> Manifest:
+    """Return the manifest of what has been made and carried over, without the hashes of its files."""
+    return Manifest(
+        release=name,
+        as_of=run.as_of,
+        previous="" if run.standing is None else run.standing.folder.name,
+        panel=panel,
+        panel_is=run.panel,
+        commit=provenance.commit(),
+        inputs={name: files for name, files in run.common.items() if name != "beside"},
+        files={},
+        reports={name: run.entries[name] for name in reports if name in run.entries},
+    )
+
+
 def _put(run: Run, root: Path, out: Path, jobs: Sequence[Job], panel: str, *, whole: bool) -> str:
     """Put a release, or the draft if it is not `whole`, into the output folder, and return its name.
 
@@ -442,36 +568,25 @@ def _put(run: Run, root: Path, out: Path, jobs: Sequence[Job], panel: str, *, wh
     if run.standing and not run.made and not run.failures and run.standing.manifest.reports.keys() == {*names}:
         _show(out, standing, run.stage)
         return standing
-    new.mkdir()
-    for name, entry in run.entries.items():
-        for file in entry.made:
-            (new / file).parent.mkdir(exist_ok=True)
-            if name in run.made:
-                os.replace(run.stage / name / file, new / file)
-            elif run.standing:
-                shutil.copyfile(run.standing.folder / file, new / file)
+    _gather(run, root)
     for job in jobs:
         if job.name in run.failures and (notebook := run.stage / job.name / f"{job.name}.ipynb").exists():
             (new / "failed").mkdir(exist_ok=True)
             publish.without_paths(notebook, job)
             os.replace(notebook, new / "failed" / notebook.name)
-    publish.write_json(new / release.VERDICTS, [*chain(*(run.verdicts[name] for name in sorted(run.verdicts)))])
-    release.pack(root / "data", run.common["data"], new / release.DATA)
-    _annex(run, [name for name in names if name in run.entries], new / ANNEX)
+    changes = _changes(run, new)
+    _annex(run, [name for name in names if name in run.entries], new / ANNEX, changes)
     target = out / (release.next_name(out, run.as_of) if whole and not run.failures else DRAFT)
-    manifest = Manifest(
-        release=target.name,
-        as_of=run.as_of,
-        previous=standing,
-        panel=panel,
-        panel_is=run.panel,
-        commit=provenance.commit(),
-        inputs={name: files for name, files in run.common.items() if name != "beside"},
-        files={},
-        reports={name: run.entries[name] for name in names if name in run.entries},
-    )
+    manifest = _manifest(run, target.name, names, panel)
     event = next((job.parameters["event"] for job in jobs if "event" in job.parameters), "")
-    index.write(new, manifest.model_dump(), run.verdicts, event=event, made=run.made, failed=run.failures)
+    told = {
+        **(changes.as_json() if changes else {}),
+        "headline": index.headline(run.verdicts, event),
+        "until": target.name,
+    }
+    publish.write_json(new / diff.FILE, told)
+    of = {"made": run.made, "failed": [*run.failures]}
+    index.write(new, manifest.model_dump(), run.verdicts, event=event, changes=changes, **of)
     publish.write_json(new / release.MANIFEST, {**manifest.model_dump(), "files": release.hashes(new)})
     release.put(new, target, run.stage)
     if target.name != DRAFT:
@@ -486,14 +601,15 @@ def _show(out: Path, name: str, stage: Path) -> None:
         os.rename(out / DRAFT, stage / DRAFT)
 
 
-def _annex(run: Run, names: list[str], page: Path) -> None:
+def _annex(run: Run, names: list[str], page: Path, changes: Changes | None) -> None:
     """Make the annex of all reports, if there is one."""
     from analysis.report import annex
 
     if not names:
         return
     try:
-        annex.write({name: page.with_name(f"{name}.ipynb") for name in names}, page, as_of=run.as_of)
+        notebooks = {name: page.with_name(f"{name}.ipynb") for name in names}
+        annex.write(notebooks, page, as_of=run.as_of, changes=changes)
     except (pdf.PdfError, OSError) as error:
         run.failures[page.stem] = _failure(page.stem, error)
     finally:

@@ -1,0 +1,245 @@
+"""All releases of an output folder: a page and an Atom feed of them and of the runs, and making room for more."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from html import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from xml.etree import ElementTree
+
+from analysis.report import ReportError, diff, release, verify
+from analysis.report.page import page as html
+from analysis.report.pdf import AUTHOR
+from analysis.report.release import LATEST, Release
+
+PAGE, FEED, LOG = "index.html", "feed.xml", "outcomes.jsonl"
+ATOM = "http://www.w3.org/2005/Atom"
+KEPT = 400  # outcomes in the log
+SHOWN = 100  # in the feed, and on the page
+PATHS = re.compile(r"(?<![\w.:/<])/(?:[^/\s'\"]+/)+")  # folders of this machine, in what is said of a failure
+BARRED = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # no sign of XML
+
+Outcome = dict[str, Any]
+
+
+def newest_first(out: Path) -> list[Release]:
+    """Return the releases of an output folder; what has no manifest of a release is none."""
+    found = list[Release]()
+    for name in reversed(release.names(out)):
+        try:
+            found.append(release.read(out / name))
+        except ReportError:
+            continue
+    return found
+
+
+def record(out: Path, outcome: Mapping[str, Any], at: datetime) -> None:
+    """Add what became of a run to the log, and write the page and the feed anew; needs the lock.
+
+    Parameters
+    ----------
+    out : Path
+        The output folder.
+    outcome : mapping
+        As :meth:`analysis.report.run.Outcome.as_json` returns it.
+    at : datetime
+        When the run ended.
+    """
+    line = {**outcome, "at": at.isoformat(timespec="seconds")}
+    line["failures"] = [_first_line(one) for one in outcome.get("failures", ())]
+    lines = [json.dumps(one, ensure_ascii=False, sort_keys=True) for one in [*logged(out), line][-KEPT:]]
+    _replace(out / LOG, "\n".join(lines) + "\n")
+    write(out)
+
+
+def logged(out: Path) -> list[Outcome]:
+    """Return what became of the runs, the oldest first; a line that is no outcome does not count."""
+    found = list[Outcome]()
+    try:
+        lines = (out / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return found
+    for line in lines:
+        try:
+            one = json.loads(line)
+            datetime.fromisoformat(one["at"]), one["outcome"]
+        except (ValueError, TypeError, KeyError):
+            continue
+        found.append(one)
+    return found
+
+
+def write(out: Path) -> None:
+    """Write the page and the feed of an output folder, each in one step; the same releases and log, the same bytes."""
+    found, runs = newest_first(out), logged(out)
+    told = {run.get("release") for run in runs if run["outcome"] == "published"}
+    runs += [_of(one) for one in found if one.folder.name not in told]
+    runs = sorted(runs, key=lambda run: (run["at"], run.get("release", "")), reverse=True)[:SHOWN]
+    there = {one.folder.name for one in found}
+    _replace(out / FEED, feed(runs, there))
+    _replace(out / PAGE, page(found, runs))
+
+
+def _of(found: Release) -> Outcome:
+    """Return the outcome that a release stands for, where the log has none of it."""
+    entries = found.manifest.reports
+    at = max((entry.finished for entry in entries.values()), default=f"{found.manifest.as_of}T00:00:00+00:00")
+    return {"outcome": "published", "release": found.folder.name, "as_of": found.manifest.as_of, "at": at}
+
+
+def changes(found: Release) -> dict[str, Any]:
+    """Return what a release says of what changed, and its headline; nothing if it says nothing that is whole."""
+    try:
+        told = json.loads(diff.read(found, diff.FILE))
+    except (ReportError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+# The feed
+
+
+def feed(runs: Iterable[Outcome], there: Iterable[str]) -> str:
+    """Return an Atom feed with an entry for each run, the newest first.
+
+    Parameters
+    ----------
+    runs : iterable of outcomes
+    there : iterable of str
+        Names of the releases that can be opened.
+    """
+    runs, there = [*runs], {*there}
+    ElementTree.register_namespace("", ATOM)
+    root = ElementTree.Element(f"{{{ATOM}}}feed")
+    _add(root, "title", "Reports")
+    _add(root, "id", _id(AUTHOR))
+    _add(root, "updated", max((run["at"] for run in runs), default="1970-01-01T00:00:00+00:00"))
+    _add(root, "link", rel="self", href=FEED)
+    _add(root, "link", rel="alternate", href=PAGE, type="text/html")
+    _add(_add(root, "author"), "name", AUTHOR)
+    for run in runs:
+        entry = _add(root, "entry")
+        _add(entry, "title", title(run))
+        _add(entry, "id", _id(json.dumps(run, sort_keys=True)))
+        _add(entry, "updated", run["at"])
+        _add(entry, "category", term=run["outcome"])
+        folder = run.get("release") or run.get("draft") or ""
+        shown = folder in there or folder == release.DRAFT
+        _add(entry, "link", rel="alternate", href=f"{quote(folder)}/{PAGE}" if shown else PAGE, type="text/html")
+        _add(entry, "content", "\n".join([f"{title(run)}.", *lines(run)]), type="text")
+    ElementTree.indent(root, " ")
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
+
+
+def _add(parent: ElementTree.Element, name: str, text: str = "", **attributes: str) -> ElementTree.Element:
+    element = ElementTree.SubElement(parent, f"{{{ATOM}}}{name}", {key: _clean(one) for key, one in attributes.items()})
+    element.text = _clean(text) or None
+    return element
+
+
+def _clean(text: str) -> str:
+    return BARRED.sub("\ufffd", text)
+
+
+def _id(of: str) -> str:
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"{AUTHOR}/{of}").urn
+
+
+def title(run: Outcome) -> str:
+    """Say in a few words what became of a run."""
+    where = run.get("release") or run.get("draft") or ""
+    return f"{run['outcome'].capitalize()}, as of {run.get('as_of', '')}" + (f": {where}" if where else "")
+
+
+def lines(run: Outcome) -> list[str]:
+    """Return a line for each thing that is to be told of a run."""
+    named = {"changed_words": "Word changed: ", "stale": "Stale: ", "failures": "Failed: "}
+    found = [f"{before}{one}" for key, before in named.items() for one in run.get(key) or ()]
+    return found + [f"{name}: {' '.join(line.split())}" for name, line in (run.get("reports") or {}).items()]
+
+
+def _first_line(failure: str) -> str:
+    return PATHS.sub("", failure.splitlines()[0].removesuffix(":")) if failure.strip() else ""
+
+
+# The page
+
+
+def page(found: Iterable[Release], runs: Iterable[Outcome]) -> str:
+    """Return the page over all releases, the newest first, with what each found and what had changed."""
+    found, runs = [*found], [*runs]
+    first = changes(found[0]).get("headline", "") if found else ""
+    lead = f'<p class="quiet">Newest release first. <a href="{FEED}">Atom feed of all runs</a>.</p>'
+    lead += f"<h1>{escape(first or ('Reports' if found else 'No release yet'))}</h1>"
+    if runs and runs[0]["outcome"] not in ("published", "unchanged"):
+        lead += f'<p class="warning">The last run: {escape(title(runs[0]))}.</p>'
+    items = "".join(_item(one) for one in found)
+    told = "".join(_run(run) for run in runs)
+    parts = {"Releases": items and f'<ul class="cards">{items}</ul>', "Runs": told and f'<ul class="words">{told}</ul>'}
+    return html("Reports", lead, {heading: part for heading, part in parts.items() if part})
+
+
+def _item(found: Release) -> str:
+    told, name = changes(found), found.folder.name
+    moved = told.get("told") or {}
+    parts = "".join(
+        f"<p>{escape(heading)}</p><ul>{''.join(f'<li>{escape(line)}</li>' for line in some)}</ul>"
+        for heading, some in moved.items()
+    )
+    more = f"<details><summary>What moved, and what may have moved it</summary>{parts}</details>" if parts else ""
+    return (
+        f'<li class="card"><h3><a href="{quote(name)}/{PAGE}">{escape(name)}</a></h3>'
+        f"<p>{escape(told.get('headline', ''))}</p><p>{escape(told.get('line', ''))}</p>{more}</li>"
+    )
+
+
+def _run(run: Outcome) -> str:
+    some = "".join(f"<li>{escape(line)}</li>" for line in lines(run))
+    head = f"{escape(run['at'])} {escape(title(run))}"
+    return f"<li><details><summary>{head}</summary><ul>{some}</ul></details></li>" if some else f"<li>{head}</li>"
+
+
+def _replace(file: Path, text: str) -> None:
+    """Put a text in the place of a file in one step, on the disk."""
+    draft = file.with_name(f"{release.STAGE}{file.name}")
+    release.remove(draft)
+    with draft.open("x", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(draft, file)
+
+
+# Making room
+
+
+def prune(out: Path, keep: int) -> list[str]:
+    """Remove the oldest releases but the newest `keep`, and return a line for each; needs the lock.
+
+    The release that `latest` shows and the newest one that verifies stay, however old. What is no release by its
+    manifest is left alone.
+    """
+    found = newest_first(out)
+    latest = os.readlink(out / LATEST) if (out / LATEST).is_symlink() else ""
+    sound = next((one.folder.name for one in found if not verify.faults(one)), "")
+    told = []
+    for one in reversed(found[keep:]):
+        name = one.folder.name
+        if name in (latest, sound):
+            why = "`latest` shows it" if name == latest else "it is the newest one that verifies"
+            told.append(f"{name}: stays, {why}")
+            continue
+        away = out / f"{release.STAGE}{name}"
+        os.rename(one.folder, away)  # nobody sees half a release
+        release.remove(away)
+        told.append(f"{name}: removed, {len(one.manifest.files)} files of {one.manifest.as_of}")
+    if told:
+        write(out)
+    return told
