@@ -78,7 +78,7 @@ def _list(asked: argparse.Namespace, root: Path) -> int:
 def _params(asked: argparse.Namespace, root: Path) -> int:
     """Show what a scheduled report is given, and where that is not what stands in its notebook."""
     for job in schedule.select(schedule.read(root), [asked.name]):
-        if asked.name in (job.name, job.number):  # the brief brings the others along
+        if asked.name in job.called:  # the brief brings the others along
             print(job.name)
             fields = config.parameters(job.notebook).model_fields
             for name, value in schedule.settled([job], {}, datetime.date.today().isoformat())[0].parameters.items():
