@@ -372,7 +372,7 @@ class Report(_Written):
     they are what the standing report was made of, it is not due; `fresh_days` is the age from which data are stale.
     """
 
-    name: Annotated[str, _is("a name such as 05_growth or sim__05_growth", _like(r"(sim__)?\d\d_\w+"))]
+    name: Annotated[str, _is("a name such as 05_growth or sim__05_growth", _like(r"(sim__)?(?!\w*__)\d\d_\w+"))]
     notebook: Annotated[str, _is("a notebook such as 05_growth.ipynb", _like(r"\w+\.ipynb"))]
     parameters: dict[Text, Values] = {}
     every: Annotated[Text, AfterValidator(_as_cadence)] = "daily"

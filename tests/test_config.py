@@ -312,6 +312,8 @@ def test_a_wrong_event_is_refused_and_named(tmp_path, values, said):
         ("reports: [{name: 01_a, notebook: a.ipynb, parmeters: {}}]", "key reports.0.parmeters: there is no such key"),
         ("reports: [{name: 01_a, notebook: ../notebooks/a.ipynb}]", "reports.0.notebook: a notebook such as 05_growth"),
         ("reports: [{name: ../01_a, notebook: a.ipynb}]", "reports.0.name: a name such as .* found '../01_a'"),
+        ("reports: [{name: 01_a__b, notebook: a.ipynb}]", "reports.0.name: a name such as .* found '01_a__b'"),
+        ("reports: [{name: sim__01__b, notebook: a.ipynb}]", "reports.0.name: a name such as .* found 'sim__01__b'"),
         ("reports: [{name: 01_a, notebook: a.ipynb, parameters: [1]}]", r"parameters: .* found \['1'\]"),
         ("reports: [{name: 01_a, notebook: a.ipynb, name: 02_b}]", 'duplicate key "name"'),
         ("reports: [{name: 01_a, notebook: a.ipynb}, {name: 01_a, notebook: b.ipynb}]", "2 reports are called 01_a"),
