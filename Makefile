@@ -6,7 +6,7 @@ READY := .venv/.ready
 .PHONY: report test lab docs check bench size audit coverage clean
 
 report: $(READY) ## run what is due in reports/schedule.yml and print the paths of the PDFs
-	@$(BIN)/python -m analysis report
+	@$(BIN)/python -m analysis run
 
 test: $(READY) ## run all tests
 	@$(BIN)/python -m pytest
@@ -40,7 +40,7 @@ audit: $(READY) ## hold every estimand against the truth of simulated markets, p
 coverage: audit
 
 clean: ## remove the environment, caches and scratch files; published reports stay
-	rm -rf .venv build docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache reports/scratch reports/failed
+	rm -rf .venv build docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache reports/scratch reports/draft
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): requirements.txt requirements-uv.txt pyproject.toml

@@ -1,4 +1,4 @@
-"""The command line, ``python -m analysis``: report, list, params, map, check, purchases, simulate."""
+"""The command line, ``python -m analysis``: run, list, params, map, check, purchases, simulate."""
 
 import argparse
 import datetime
@@ -11,13 +11,13 @@ from pathlib import Path
 from analysis import config
 from analysis.errors import DataError, DesignError
 from analysis.provenance import ROOT
-from analysis.report import Exit, ReportError, disk_full, run, schedule
+from analysis.report import Exit, ReportError, disk_full, run, say, schedule
 
 _EXITS = (
     "exit codes: 0 done; 2 the request or the data are refused: nothing was run, or one notebook found that these data "
     "cannot answer it and the others went on; 3 a notebook failed, died or took too long; 4 another run is at work; "
-    "5 a PDF could not be made; 7 the disk is full; 130, 143 interrupted. Whatever happens, what was published before "
-    "stays as it was."
+    "5 a PDF could not be made; 7 the disk is full; 130, 143 interrupted. Whatever happens, releases stay as they are, "
+    "and what a failed run has made lies in the folder draft."
 )
 
 
@@ -32,18 +32,21 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
     except (DesignError, DataError, ReportError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", sys.stderr)
         return getattr(error, "code", Exit.REFUSED)
     except OSError as error:
-        if not disk_full(error):
+        if disk_full(error):
+            said = f"The disk is full ({error}); what was published is untouched: make room, run again."
+            print(f"error: {said}", file=sys.stderr)
+            return Exit.DISK_FULL
+        if asked.command is not _run or not error.filename:
             raise
-        said = f"The disk is full ({error}); what was published is untouched: make room, run again."
-        print(f"error: {said}", file=sys.stderr)
-        return Exit.DISK_FULL
+        print(f"error: {error.filename}: {error.strerror}; what was published is untouched.", file=sys.stderr)
+        return Exit.FAILED
 
 
-def _report(asked: argparse.Namespace, root: Path) -> int:
-    return run.report(
+def _run(asked: argparse.Namespace, root: Path) -> int:
+    outcome = run.reports(
         root,
         as_of=asked.as_of or datetime.date.today().isoformat(),
         names=asked.names,
@@ -54,6 +57,8 @@ def _report(asked: argparse.Namespace, root: Path) -> int:
         force=asked.force,
         panel=_own_panel(asked),
     )
+    outcome.tell()
+    return outcome.code
 
 
 def _own_panel(asked: argparse.Namespace) -> dict[str, str] | None:
@@ -196,14 +201,14 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(command=does)
         return added
 
-    report = command(_report, "report", "make and publish reports", _EXITS)
-    report.add_argument("names", nargs="*", metavar="NAME", help="report names or numbers; none means all")
-    report.add_argument("--as-of", metavar="DATE", help="date of knowledge, YYYY-MM-DD, not before the data (today)")
-    report.add_argument("--out", type=Path, metavar="DIR", help="publish here (reports/)")
-    report.add_argument("--jobs", type=_positive_int, metavar="N", help="notebooks at a time (cores)")
+    run_ = command(_run, "run", "make what is not up to date and publish a release", _EXITS)
+    run_.add_argument("names", nargs="*", metavar="NAME", help="report names or numbers; none means all")
+    run_.add_argument("--as-of", metavar="DATE", help="date of knowledge, YYYY-MM-DD, not before the data (today)")
+    run_.add_argument("--out", type=Path, metavar="DIR", help="publish here (reports/)")
+    run_.add_argument("--jobs", type=_positive_int, metavar="N", help="notebooks at a time (cores)")
     seconds = f"seconds for each notebook ({run.TIMEOUT:g})"
-    report.add_argument("--timeout", type=_positive_seconds, default=run.TIMEOUT, metavar="S", help=seconds)
-    report.add_argument("--force", action="store_true", help="make also what is unchanged")
+    run_.add_argument("--timeout", type=_positive_seconds, default=run.TIMEOUT, metavar="S", help=seconds)
+    run_.add_argument("--force", action="store_true", help="make also what is unchanged")
     command(_list, "list", "show the reports of the schedule")
     params = command(_params, "params", "show the parameters of a report")
     params.add_argument("name", metavar="NAME", help="report name or number")
@@ -223,7 +228,7 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--seed", required=True, type=int, metavar="N", help="whole number of at least 0")
     simulate.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for panel and truth")
     for added, about in (
-        (report, "a parameter, with --out"),
+        (run_, "a parameter, with --out"),
         (check, "a parameter of the reports on the panel"),
         (simulate, "a parameter of the market"),
     ):
@@ -231,7 +236,7 @@ def _parser() -> argparse.ArgumentParser:
             "-p", dest="parameters", action="append", default=[], metavar="KEY=VALUE", help=f"set {about}"
         )
     for added, about in (
-        (report, "run on a panel of your own; with --out"),
+        (run_, "run on a panel of your own; with --out"),
         (check, "audit a panel of your own instead"),
     ):
         added.add_argument(

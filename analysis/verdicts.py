@@ -326,9 +326,9 @@ def read(folder: str | Path, claims: Collection[str] | None = None) -> list[Verd
     Raises
     ------
     DataError
-        If there are none, a file is not a list of verdicts, they were made at different dates of knowledge, the
-        simulated ones speak of different markets or those of tier panel of different panels, or one tier judges a
-        reading twice.
+        If there are none, a file is not a list of verdicts, the simulated ones speak of different markets or those of
+        tier panel of different panels, or one tier judges a reading twice. Dates of knowledge may differ: a report that
+        was not due stands beside newer ones.
     """
     whole = Path(folder) / "verdicts.json"
     files = [whole] if whole.exists() else sorted(Path(folder).glob("*.json"))
@@ -344,7 +344,6 @@ def read(folder: str | Path, claims: Collection[str] | None = None) -> list[Verd
     if nameless := [one.name for one in found if one.tier == "panel" and not one.panel]:
         raise DataError(f"{folder}: {', '.join(nameless)} of tier panel name no panel; run the notebook again")
     for what, several in (
-        ("dates", {one.as_of for one in found}),
         ("simulated markets", {one.market for one in found if one.simulated}),
         ("panels with the digests", {one.panel[:12] for one in found if one.tier == "panel"}),
     ):

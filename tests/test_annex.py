@@ -80,16 +80,6 @@ def desk(tmp_path) -> Desk:
     return desk
 
 
-def test_a_lost_annex_is_made_again_without_running_a_report(desk, monkeypatch, capsys):
-    assert desk.run("01") == Exit.OK
-    there = (desk.published / "annex.pdf").read_bytes()
-    (desk.published / "annex.pdf").unlink()
-    monkeypatch.setattr("analysis.report.run._execute", None)
-    assert desk.run("01") == Exit.OK
-    assert (desk.published / "annex.pdf").read_bytes() == there
-    assert capsys.readouterr().out.splitlines()[-1].endswith("annex.pdf")
-
-
 def test_an_annex_that_cannot_be_set_spares_the_reports(desk, capsys):
     def render(notebook, page, **options):
         if page.name == "annex.pdf":
@@ -98,7 +88,7 @@ def test_an_annex_that_cannot_be_set_spares_the_reports(desk, capsys):
 
     assert desk.run("01", render=render) == Exit.PDF
     assert "annex: no PDF: no glyph" in capsys.readouterr().err
-    assert (desk.published / "01_first.pdf").is_file()
-    assert not (desk.published / "annex.pdf").exists()
+    assert (desk.draft / "01_first.pdf").is_file()
+    assert not (desk.draft / "annex.pdf").exists()
     assert desk.run("01") == Exit.OK
-    assert (desk.published / "annex.pdf").is_file()
+    assert (desk.draft / "annex.pdf").is_file()

@@ -22,8 +22,8 @@ def reported(panel, folder, names) -> tuple[dict[str, str], dict[str, dict]]:
     """Return the text of reports on a panel, and the verdicts by claim and reading."""
     panel.to_parquet(folder / "own.parquet")
     given = ["--panel", str(folder / "own.parquet"), "--out", str(folder / "out")]
-    assert main(["report", *names, *given]) == Exit.OK
-    out = next((folder / "out").glob("20*"))
+    assert main(["run", *names, *given]) == Exit.OK
+    out = folder / "out" / "draft"
     told = {name: [page.extract_text() for page in PdfReader(out / f"{name}.pdf").pages] for name in names}
     rows = json.loads((out / "verdicts.json").read_text(encoding="utf-8"))
     found = {f"{row['claim']} {row['reading']}": row for row in rows}
@@ -58,7 +58,7 @@ def test_a_panel_of_one_origin_has_the_reason_in_place_of_its_share(panel, tmp_p
 
 def test_a_report_on_closed_firms_that_lose_all_at_home_fits_its_page(tmp_path):
     given = ["-p", "sim_preset=floor_3k", "-p", "seed=2", "--out", str(tmp_path)]
-    assert main(["report", "sim__03_closed_firms", *given]) == Exit.OK
-    first, second, *_ = PdfReader(next(tmp_path.glob("20*/sim__03_closed_firms.pdf"))).pages
+    assert main(["run", "sim__03_closed_firms", *given]) == Exit.OK
+    first, second, *_ = PdfReader(tmp_path / "draft" / "sim__03_closed_firms.pdf").pages
     assert "on Amazon alone: −100.0 per cent" in " ".join(first.extract_text().split())
     assert "sold nothing in the window: all is lost" in " ".join(second.extract_text().split())

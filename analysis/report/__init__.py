@@ -1,6 +1,9 @@
 """The runner, from the schedule to published PDFs. It knows reports by name, notebook and parameters; no economics."""
 
+import os
+import sys
 from enum import IntEnum
+from typing import TextIO
 
 
 class Exit(IntEnum):
@@ -25,3 +28,12 @@ class ReportError(RuntimeError):
 def disk_full(error: object) -> bool:
     """Whether an error says that the disk is full: one of the system, or of pandoc, typst or a cell in its words."""
     return "No space left on device" in str(error)
+
+
+def say(line: str, stream: TextIO | None = None) -> None:
+    """Print a line to standard output, or elsewhere; if nobody reads it any more, as with ``head``, work goes on."""
+    stream = stream or sys.stdout
+    try:
+        print(line, file=stream, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -18,17 +18,31 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from analysis.errors import DesignError
+
 SOURCES = Path(__file__).resolve().parents[2] / "reports"
 AUTHOR = "market-impact-notebooks"
 KEYWORDS = ("online marketplaces", "account closures", "market impact")
 READER = "ipynb+smart+footnotes+native_divs+native_spans"
 KINDS = {"●": "real", "◐": "estimated", "○": "simulated"}
 HIDDEN = {"remove-cell", "parameters", "injected-parameters"}  # tags of cells that are not printed
+LAYOUT = (
+    *("template.typ", "filter.lua", "filter_exhibits.lua", "filter_math.lua", "filter_text.lua"),
+    *("figures.mplstyle", "index.css", "fonts/NotoSansCJKsc-Bold-subset.otf", "fonts/NotoSansCJKsc-Regular-subset.otf"),
+)
+"""What is needed of `SOURCES`. Without a font another one would take its place, and nobody would be told."""
 _ABOVE = re.compile(r"caption>([●◐○])|([●◐○])</th>")  # the mark of an exhibit, or of a column where columns differ
 
 
 class PdfError(RuntimeError):
     """The notebook cannot be set as a PDF."""
+
+
+def refuse_incomplete() -> None:
+    """Raise `DesignError` if a file of the layout is missing."""
+    if missing := [name for name in LAYOUT if not (SOURCES / name).is_file()]:
+        asked = f"Layout of the reports: {', '.join(missing)} in {SOURCES} was asked for"
+        raise DesignError(f"{asked}; there is no such file; restore it, as with `git checkout reports`.")
 
 
 def marks(notebook: Path) -> Counter[str]:
