@@ -11,13 +11,13 @@ from pathlib import Path
 from analysis import config
 from analysis.errors import DataError, DesignError
 from analysis.provenance import ROOT
-from analysis.report import Exit, ReportError, disk_full, run, say, schedule
+from analysis.report import Exit, ReportError, disk_full, night, run, say, schedule
 
 _EXITS = (
     "exit codes: 0 done; 2 the request or the data are refused: nothing was run, or one notebook found that these data "
     "cannot answer it and the others went on; 3 a notebook failed, died or took too long; 4 another run is at work; "
-    "5 a PDF could not be made; 7 the disk is full; 130, 143 interrupted. Whatever happens, releases stay as they are, "
-    "and what a failed run has made lies in the folder draft."
+    "5 a PDF could not be made; 6 all is done, but a notice could not be sent; 7 the disk is full; 130, 143 "
+    "interrupted. Whatever happens, releases stay as they are, and what a failed run has made lies in the folder draft."
 )
 
 
@@ -46,9 +46,13 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
 
 
 def _run(asked: argparse.Namespace, root: Path) -> int:
-    outcome = run.reports(
+    if asked.due and (asked.names or asked.panel is not None):
+        raise DesignError("Option --due: it goes with the whole schedule; leave it, or names and --panel, out.")
+    return night.work(
         root,
         as_of=asked.as_of or datetime.date.today().isoformat(),
+        due=asked.due,
+        as_json=asked.json,
         names=asked.names,
         given=_given(asked.parameters),
         out=asked.out,
@@ -57,8 +61,6 @@ def _run(asked: argparse.Namespace, root: Path) -> int:
         force=asked.force,
         panel=_own_panel(asked),
     )
-    outcome.tell()
-    return outcome.code
 
 
 def _own_panel(asked: argparse.Namespace) -> dict[str, str] | None:
@@ -203,8 +205,10 @@ def _parser() -> argparse.ArgumentParser:
 
     run_ = command(_run, "run", "make what is not up to date and publish a release", _EXITS)
     run_.add_argument("names", nargs="*", metavar="NAME", help="report names or numbers; none means all")
+    run_.add_argument("--due", action="store_true", help="what is due by the schedule, and nothing if nothing is")
+    run_.add_argument("--json", action="store_true", help="print the outcome as one JSON object")
     run_.add_argument("--as-of", metavar="DATE", help="date of knowledge, YYYY-MM-DD, not before the data (today)")
-    run_.add_argument("--out", type=Path, metavar="DIR", help="publish here (reports/)")
+    run_.add_argument("--out", type=Path, metavar="DIR", help="publish here (what the schedule says, or reports/)")
     run_.add_argument("--jobs", type=_positive_int, metavar="N", help="notebooks at a time (cores)")
     seconds = f"seconds for each notebook ({run.TIMEOUT:g})"
     run_.add_argument("--timeout", type=_positive_seconds, default=run.TIMEOUT, metavar="S", help=seconds)

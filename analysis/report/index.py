@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from analysis import config, data
 from analysis.exhibits import answers, brief
 from analysis.provenance import ANNEX
-from analysis.report import crate
+from analysis.report import crate, sweep
 from analysis.report.pdf import AUTHOR, SOURCES
 from analysis.report.release import DATA, DRAFT, MANIFEST, VERDICTS
 from analysis.report.schedule import number
@@ -188,6 +188,7 @@ def write(
     parts = {
         "Reports": real,
         "Simulated: methods on trial": simulated and SIMULATED + simulated,
+        "Sweeps": sweep.html(folder),
         "This release": _release(manifest, made, failed, others),
     }
     shown = {heading: content for heading, content in parts.items() if content}

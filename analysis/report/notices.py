@@ -63,9 +63,9 @@ def changed_words(before: Mapping[str, Iterable[Any]], after: Mapping[str, Itera
 def _words(verdicts: Mapping[str, Iterable[Any]], reports: Iterable[str]) -> dict[tuple[str, str], str]:
     given = [(report, one) for report in reports for one in verdicts[report] if not one.get("market")]
     return {
-        (report, f"{one.get('claim', '')} {one.get('reading', '')}".strip()): str(one.get("word", ""))
+        (report, f"{one.get('claim', '')} {one.get('reading', '')}".strip()): str(one["word"])
         for report, one in given
-        if not one.get("aside")
+        if one.get("word") and not one.get("aside")
     }
 
 

@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 TIMEOUT = 600.0  # seconds for one notebook
 _TRACEBACK_LINES = 15
 
-Due = Callable[[Job, Entry | None], bool]
-"""Whether a report is asked for, given its entry in the release that stands, or None."""
+Due = Callable[[Job, Release], bool]
+"""Whether a report that stands in the newest release, of whatever date, is to be made again."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Run:
     force: bool
     stage: Path
     sockets: Path
-    asked: Due
+    asked: Collection[str]  # names of reports
     standing: Release | None  # what may be carried over
     panel: str  # what the panel of the run is said to be; empty if there is none
     common: Mapping[str, Any]  # `publish.inputs`; `beside`: by number the report that others refer to
@@ -99,7 +99,7 @@ class Run:
         entry = self.standing.manifest.reports.get(job.name) if self.standing else None
         if not self.standing or not entry or entry.fingerprint != print_:
             return False
-        if self.asked(job, entry) and (self.force or entry.as_of != self.as_of):
+        if job.name in self.asked and (self.force or entry.as_of != self.as_of):
             return False
         self.entries[job.name], self.verdicts[job.name] = entry, self.standing.verdicts()[job.name]
         self.lines[job.name] = "unchanged" if entry.as_of == self.as_of else f"unchanged  as of {entry.as_of}"
@@ -121,13 +121,13 @@ def reports(
 ) -> Outcome:
     """Make the reports of a repository that are not up to date, and put them with the others into a new release.
 
-    `names` chooses by name or number what is asked for, or `due` by a rule; what is not asked for is carried over from
-    the release that stands if it is unchanged but for its date. Where none stands, what is named makes a draft. `given`
-    are parameters as text, and `panel`, of `schedule.own_panel`, runs the reports on a panel instead of the schedule.
-    What cannot be run is a `DesignError` or `DataError` before anything has been started; whatever goes wrong, releases
-    stay as they are.
+    `names` chooses by name or number what is asked for, or `due` by a rule, and where nothing is due nothing is done.
+    What is not asked for is carried over from the release that stands if it is unchanged but for its date; where none
+    stands, what is named makes a draft. `given` are parameters as text, and `panel`, of `schedule.own_panel`, runs the
+    reports on a panel instead of the schedule. What cannot be run is a `DesignError` or `DataError` before anything has
+    been started; whatever goes wrong, releases stay as they are.
     """
-    out, names = (out or root / "reports").absolute(), [*names]
+    out, names = (out or root / schedule.load(root).publish).absolute(), [*names]
     pdf.refuse_incomplete()
     scheduled, chosen, found = _planned(root, names, given or {}, as_of, out, panel)
     lies = publish.digest_of(panel["panel_path"]) if panel else ""
@@ -136,10 +136,16 @@ def reports(
         standing, damage = release.standing(out, as_of)
         only_named = bool(names) and not standing and not damage
         jobs = [job for job in scheduled if not only_named or job.name in chosen]
+        newest: Release | None = None
+        if due is not None:
+            chosen, newest = _due(due, scheduled, out, damage)
+        if newest and not chosen:
+            lines = {name: f"not due  as of {entry.as_of}" for name, entry in newest.manifest.reports.items()}
+            name = newest.folder.name
+            return Outcome("unchanged", as_of, Exit.OK, out, name, "", name, lines, (), ())
         common = {**publish.inputs(root), "beside": schedule.beside(scheduled)}
-        asked = due or (lambda job, _: job.name in chosen)
         said = found.caveats if found else ""
-        run = Run(as_of, timeout, workers or os.cpu_count() or 1, force, stage, sockets, asked, standing, said, common)
+        run = Run(as_of, timeout, workers or os.cpu_count() or 1, force, stage, sockets, chosen, standing, said, common)
         _work(run, [job for job in jobs if not job.is_brief])
         for brief in (job for job in jobs if job.is_brief):
             _work_brief(run, brief, [job for job in jobs if not job.is_brief])
@@ -165,6 +171,15 @@ def reports(
     )
 
 
+def _due(due: Due, jobs: Iterable[Job], out: Path, damage: str) -> tuple[set[str], Release | None]:
+    """Return the names of reports that are due, and the newest release; none, and all reports, if it is damaged."""
+    there = release.names(out)
+    newest = release.read(out / there[-1]) if there and not damage else None
+    return {
+        job.name for job in jobs if not newest or job.name not in newest.manifest.reports or due(job, newest)
+    }, newest
+
+
 def _planned(
     root: Path, names: Iterable[str], given: Mapping[str, str], as_of: str, out: Path, panel: Mapping[str, str] | None
 ) -> tuple[list[Job], set[str], Study | None]:
@@ -174,7 +189,7 @@ def _planned(
         jobs = schedule.on_panel(jobs, panel, given)
     chosen = schedule.settled(schedule.select(jobs, names), given, as_of)  # each of `given` is known to one of these
     jobs = schedule.settled(jobs, given, as_of)
-    if (panel or given) and out.resolve() == (root / "reports").resolve():
+    if (panel or given) and out.resolve() == (root / schedule.load(root).publish).resolve():
         asked = "Reports on a panel" if panel else f"Parameter {', '.join(given)}"
         remedy = "give another folder with --out DIR" + ("" if panel else ", or write the value into schedule.yml")
         raise DesignError(f"{asked}: {out} holds the reports of the schedule with its parameters; {remedy}.")
@@ -276,7 +291,7 @@ def _work(run: Run, jobs: list[Job], read: Mapping[str, list[Verdict]] | None = 
 def _work_brief(run: Run, brief: Job, inputs: list[Job]) -> None:
     """Make the brief from the verdicts that there are; it names the reports that failed."""
     failed = [job.name for job in inputs if job.name in run.failures]
-    read = {job.name: run.verdicts[job.name] for job in inputs if job.name in run.verdicts}
+    read = {job.name: run.verdicts[job.name] for job in inputs if job.name in run.verdicts and not job.sweep}
     if failed and not any(read.values()):
         run.lines[brief.name] = f"not run: there is no verdict without {', '.join(failed)}"
         return
@@ -435,7 +450,7 @@ def _put(run: Run, root: Path, out: Path, jobs: Sequence[Job], panel: str, *, wh
 
     If nothing has changed, that is the release that stands.
     """
-    from analysis.report import index  # with pandas, which the command line does without
+    from analysis.report import index, sweep  # with pandas, which the command line does without
 
     new, names = run.stage / "new", [job.name for job in jobs]
     standing = "" if run.standing is None else run.standing.folder.name
@@ -456,6 +471,7 @@ def _put(run: Run, root: Path, out: Path, jobs: Sequence[Job], panel: str, *, wh
             publish.without_paths(notebook, job)
             os.replace(notebook, new / "failed" / notebook.name)
     publish.write_json(new / release.VERDICTS, [*chain(*(run.verdicts[name] for name in sorted(run.verdicts)))])
+    sweep.write(new, jobs, run.verdicts)
     release.pack(root / "data", run.common["data"], new / release.DATA)
     _annex(run, [name for name in names if name in run.entries], new / ANNEX)
     target = out / (release.next_name(out, run.as_of) if whole and not run.failures else DRAFT)
