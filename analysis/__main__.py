@@ -12,13 +12,13 @@ from pathlib import Path
 from analysis import config
 from analysis.errors import DataError, DesignError
 from analysis.provenance import ROOT
-from analysis.report import Exit, ReportError, disk_full, release, run, say, schedule
+from analysis.report import Exit, ReportError, disk_full, night, release, run, say, schedule
 
 _EXITS = (
     "exit codes: 0 done; 2 the request or the data are refused: nothing was run, or one notebook found that these data "
     "cannot answer it and the others went on; 3 a notebook failed, died or took too long; 4 another run is at work; "
-    "5 a PDF could not be made; 7 the disk is full; 130, 143 interrupted. Whatever happens, releases stay as they are, "
-    "and what a failed run has made lies in the folder draft."
+    "5 a PDF could not be made; 6 all is done, but a notice could not be sent; 7 the disk is full; 130, 143 "
+    "interrupted. Whatever happens, releases stay as they are, and what a failed run has made lies in the folder draft."
 )
 
 
@@ -47,9 +47,13 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
 
 
 def _run(asked: argparse.Namespace, root: Path) -> int:
-    outcome = run.reports(
+    if asked.due and (asked.names or asked.panel is not None):
+        raise DesignError("Option --due: it goes with the whole schedule; leave it, or names and --panel, out.")
+    return night.work(
         root,
         as_of=asked.as_of or datetime.date.today().isoformat(),
+        due=asked.due,
+        as_json=asked.json,
         names=asked.names,
         given=_given(asked.parameters),
         out=asked.out,
@@ -58,8 +62,6 @@ def _run(asked: argparse.Namespace, root: Path) -> int:
         force=asked.force,
         panel=_own_panel(asked),
     )
-    outcome.tell()
-    return outcome.code
 
 
 def _verify(asked: argparse.Namespace, root: Path) -> int:
@@ -85,12 +87,13 @@ def _diff(asked: argparse.Namespace, root: Path) -> int:
 def _prune(asked: argparse.Namespace, root: Path) -> int:
     from analysis.report import releases
 
-    keep = asked.keep or getattr(config.load(root / "reports" / "schedule.yml", config.Schedule), "keep", None)
-    if not keep:
+    plan = schedule.load(root)
+    keep = asked.keep or plan.keep
+    if keep is None:
         raise DesignError(
             "How many releases to keep: it was not said; give --keep N, or write keep: N in schedule.yml."
         )
-    out = (asked.out or root / "reports").absolute()
+    out = (asked.out or root / plan.publish).absolute()
     with release.locked(out):
         for line in releases.prune(out, keep):
             say(line)
@@ -119,7 +122,7 @@ def _list(asked: argparse.Namespace, root: Path) -> int:
 def _params(asked: argparse.Namespace, root: Path) -> int:
     """Show what a scheduled report is given, and where that is not what stands in its notebook."""
     for job in schedule.select(schedule.read(root), [asked.name]):
-        if asked.name in (job.name, job.number):  # the brief brings the others along
+        if asked.name in job.called:  # the brief brings the others along
             print(job.name)
             fields = config.parameters(job.notebook).model_fields
             for name, value in schedule.settled([job], {}, datetime.date.today().isoformat())[0].parameters.items():
@@ -239,8 +242,10 @@ def _parser() -> argparse.ArgumentParser:
 
     run_ = command(_run, "run", "make what is not up to date and publish a release", _EXITS)
     run_.add_argument("names", nargs="*", metavar="NAME", help="report names or numbers; none means all")
+    run_.add_argument("--due", action="store_true", help="what is due by the schedule, and nothing if nothing is")
+    run_.add_argument("--json", action="store_true", help="print the outcome as one JSON object")
     run_.add_argument("--as-of", metavar="DATE", help="date of knowledge, YYYY-MM-DD, not before the data (today)")
-    run_.add_argument("--out", type=Path, metavar="DIR", help="publish here (reports/)")
+    run_.add_argument("--out", type=Path, metavar="DIR", help="publish here (what the schedule says, or reports/)")
     run_.add_argument("--jobs", type=_positive_int, metavar="N", help="notebooks at a time (cores)")
     seconds = f"seconds for each notebook ({run.TIMEOUT:g})"
     run_.add_argument("--timeout", type=_positive_seconds, default=run.TIMEOUT, metavar="S", help=seconds)

@@ -77,11 +77,36 @@ def test_a_release_of_which_the_log_knows_nothing_is_an_entry_too(tmp_path):
 
 
 def test_folders_of_the_machine_are_not_published(tmp_path):
-    releases.record(tmp_path, outcome("refused", failures=["/home/someone/secret/panel.csv: no such file"]), AT)
+    releases.record(tmp_path, outcome("failed", failures=["/home/someone/secret/panel.csv: no such file"]), AT)
     (one,) = entries(tmp_path)
     assert "Failed: panel.csv: no such file" in text(one, "content")
     for file in tmp_path.iterdir():
         assert "someone" not in file.read_text()
+
+
+def test_what_is_refused_leaves_nothing_where_no_run_was_recorded(tmp_path):
+    releases.record(tmp_path, outcome("refused"), AT)
+    assert not [*tmp_path.iterdir()]
+    releases.record(tmp_path, outcome("unchanged"), AT)
+    releases.record(tmp_path, outcome("refused"), AT)
+    assert len(entries(tmp_path)) == 2
+
+
+def test_a_run_that_is_locked_out_is_recorded_and_the_other_one_writes_the_feed(tmp_path):
+    releases.record(tmp_path, outcome("unchanged"), AT)
+    with release.locked(tmp_path):
+        releases.record(tmp_path, outcome("refused"), AT.replace(hour=7))
+        assert len(entries(tmp_path)) == 1
+    releases.record(tmp_path, outcome("unchanged"), AT.replace(hour=8))
+    assert len(entries(tmp_path)) == 3
+
+
+def test_a_log_that_is_a_link_is_not_followed(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    (tmp_path / releases.LOG).symlink_to(tmp_path / "mine.txt")
+    with pytest.raises(OSError, match="symbolic"):
+        releases.record(tmp_path, outcome("unchanged"), AT)
+    assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
 def test_no_text_of_others_does_harm(tmp_path):

@@ -10,7 +10,7 @@ from desk import AS_OF, BRIEF_PARAMETERS, READ_VERDICTS, Desk, stub_render
 
 from analysis.__main__ import main
 from analysis.errors import DesignError
-from analysis.report import Exit, pdf, publish, release, releases, run
+from analysis.report import Exit, night, pdf, publish, release, releases, run
 
 LATER = "2026-11-26"
 SINCE = BRIEF_PARAMETERS + 'since: str = ""  # what moved since the release before\n'
@@ -25,7 +25,7 @@ def finished(tmp_path_factory):
     desk.write("00_brief", READ_VERDICTS, "print(since)", parameters=SINCE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(publish, "PACKAGE", folder / "analysis")
-        assert desk.run() == Exit.OK
+        assert work(desk, as_of=AS_OF) == Exit.OK
         yield desk
 
 
@@ -41,6 +41,12 @@ def turn(desk):
     notebook.write_text(
         notebook.read_text().replace('\\"claim\\": \\"c1\\"', '\\"word\\": \\"Supported\\", \\"claim\\": \\"c1\\"')
     )
+
+
+def work(desk, render=stub_render, **options):
+    """Run as the command line does."""
+    with mock.patch.object(run.pdf, "render", render):
+        return night.work(desk.root, **{"as_of": LATER, **options})
 
 
 def told(desk):
@@ -59,7 +65,7 @@ def verify(desk, *options, render=stub_render):
 def test_a_run_tells_what_moved_in_its_release_its_brief_its_page_and_its_feed(desk):
     assert since(desk) == ""
     turn(desk)
-    assert desk.run(as_of=LATER) == Exit.OK
+    assert work(desk) == Exit.OK
     line = f"Since the release of {AS_OF}: 1 verdict moved (c1 from None to Supported)."
     assert (told(desk)["line"], told(desk)["until"]) == (line, LATER)
     assert since(desk) == line
@@ -72,9 +78,9 @@ def test_a_run_tells_what_moved_in_its_release_its_brief_its_page_and_its_feed(d
 
 def test_a_run_that_changes_nothing_leaves_the_brief_and_is_told_in_the_feed(desk):
     turn(desk)
-    assert desk.run(as_of=LATER) == Exit.OK
+    assert work(desk) == Exit.OK
     before = desk.bytes()
-    assert desk.run(as_of=LATER) == Exit.OK
+    assert work(desk) == Exit.OK
     assert desk.bytes() == before
     assert [one["outcome"] for one in releases.logged(desk.reports)] == ["published", "published", "unchanged"]
 
@@ -86,19 +92,19 @@ def test_a_brief_without_room_for_what_moved_leaves_it_to_the_annex(desk, capsys
         stub_render(notebook, page, **options)
 
     turn(desk)
-    assert desk.run(as_of=LATER, render=narrow) == Exit.OK
+    assert work(desk, render=narrow) == Exit.OK
     assert since(desk) == ""
     assert "for which it has no room: see the annex" in capsys.readouterr().out
     assert "1 verdict moved" in told(desk)["line"]
-    assert desk.run(as_of=LATER, render=narrow) == Exit.OK
+    assert work(desk, render=narrow) == Exit.OK
     assert desk.published.name == LATER
 
 
 def test_a_failed_run_and_a_refused_one_are_told_in_the_feed(desk):
     desk.write("01_first", "1 / 0")
-    assert desk.run(as_of=LATER) == Exit.FAILED
+    assert work(desk) == Exit.FAILED
     with pytest.raises(DesignError):
-        desk.run(as_of="2020-01-01")
+        work(desk, as_of="2020-01-01")
     outcomes = releases.logged(desk.reports)
     assert [one["outcome"] for one in outcomes] == ["published", "failed", "refused"]
     assert outcomes[1]["draft"] == "draft"
@@ -159,7 +165,7 @@ def test_what_is_no_release_or_no_report_is_refused_with_a_sentence(desk, capsys
 
 def test_the_command_diff_tells_in_words_and_as_json(desk, capsys):
     turn(desk)
-    assert desk.run(as_of=LATER) == Exit.OK
+    assert work(desk) == Exit.OK
     capsys.readouterr()
     folders = [str(desk.reports / AS_OF), str(desk.reports / "latest")]
     assert main(["diff", *folders], root=desk.root) == Exit.OK
@@ -171,7 +177,7 @@ def test_the_command_diff_tells_in_words_and_as_json(desk, capsys):
 
 
 def test_the_command_prune_keeps_as_many_as_it_is_told(desk, capsys):
-    assert desk.run(as_of=LATER, force=True) == Exit.OK
+    assert work(desk, force=True) == Exit.OK
     assert main(["prune"], root=desk.root) == Exit.REFUSED
     assert main(["prune", "--keep", "1"], root=desk.root) == Exit.OK
     assert f"{AS_OF}: removed" in capsys.readouterr().out

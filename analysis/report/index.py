@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from analysis import config, data
 from analysis.exhibits import answers, brief
 from analysis.provenance import ANNEX
-from analysis.report import crate, diff
+from analysis.report import crate, diff, sweep
 from analysis.report.diff import Changes
 from analysis.report.page import page
 from analysis.report.pdf import AUTHOR
@@ -190,6 +190,7 @@ def write(
     parts = {
         "Reports": real,
         "Simulated: methods on trial": simulated and SIMULATED + simulated,
+        "Sweeps": sweep.html(folder),
         **({f"Since the release of {escape(changes.since)}": _changes(changes)} if changes else {}),
         "This release": _release(manifest, made, failed, others),
     }

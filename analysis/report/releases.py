@@ -7,6 +7,7 @@ import os
 import re
 import uuid
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from html import escape
 from pathlib import Path
@@ -41,7 +42,9 @@ def newest_first(out: Path) -> list[Release]:
 
 
 def record(out: Path, outcome: Mapping[str, Any], at: datetime) -> None:
-    """Add what became of a run to the log, and write the page and the feed anew; needs the lock.
+    """Add what became of a run to the log, and write the page and the feed anew, unless another run is about to.
+
+    What was refused leaves nothing in a folder that has no log.
 
     Parameters
     ----------
@@ -52,11 +55,20 @@ def record(out: Path, outcome: Mapping[str, Any], at: datetime) -> None:
     at : datetime
         When the run ended.
     """
+    if outcome["outcome"] in ("refused", "interrupted") and not (out / LOG).is_file():
+        return
     line = {**outcome, "at": at.isoformat(timespec="seconds")}
     line["failures"] = [_first_line(one) for one in outcome.get("failures", ())]
-    lines = [json.dumps(one, ensure_ascii=False, sort_keys=True) for one in [*logged(out), line][-KEPT:]]
-    _replace(out / LOG, "\n".join(lines) + "\n")
-    write(out)
+    text = json.dumps(line, ensure_ascii=False, sort_keys=True)
+    descriptor = os.open(out / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    try:
+        os.write(descriptor, f"\n{text}\n".encode())  # in one piece, and after what a killed run has left of a line
+    finally:
+        os.close(descriptor)
+    with suppress(ReportError), release.locked(out):
+        lines = (json.dumps(one, ensure_ascii=False, sort_keys=True) for one in logged(out)[-KEPT:])
+        _replace(out / LOG, "\n".join(lines) + "\n")
+        write(out)
 
 
 def logged(out: Path) -> list[Outcome]:

@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from analysis import config, provenance
 from analysis.errors import DataError, DesignError
 from analysis.provenance import ANNEX
-from analysis.report import Exit, ReportError, diff, disk_full, pdf, publish, release, releases, say, schedule
+from analysis.report import Exit, ReportError, diff, disk_full, pdf, publish, release, say, schedule
 from analysis.report.diff import Changes
 from analysis.report.publish import Verdict
 from analysis.report.release import DRAFT, Entry, Manifest, Release
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 TIMEOUT = 600.0  # seconds for one notebook
 _TRACEBACK_LINES = 15
 
-Due = Callable[[Job, Entry | None], bool]
-"""Whether a report is asked for, given its entry in the release that stands, or None."""
+Due = Callable[[Job, Release], bool]
+"""Whether a report that stands in the newest release, of whatever date, is to be made again."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Run:
     force: bool
     stage: Path
     sockets: Path
-    asked: Due
+    asked: Collection[str]  # names of reports
     standing: Release | None  # what may be carried over
     panel: str  # what the panel of the run is said to be; empty if there is none
     common: Mapping[str, Any]  # `publish.inputs`; `beside`: by number the report that others refer to
@@ -101,7 +101,7 @@ class Run:
         entry = self.standing.manifest.reports.get(job.name) if self.standing else None
         if not self.standing or not entry or entry.fingerprint != print_:
             return False
-        if self.asked(job, entry) and (self.force or entry.as_of != self.as_of):
+        if job.name in self.asked and (self.force or entry.as_of != self.as_of):
             return False
         self.entries[job.name], self.verdicts[job.name] = entry, self.standing.verdicts()[job.name]
         self.lines[job.name] = "unchanged" if entry.as_of == self.as_of else f"unchanged  as of {entry.as_of}"
@@ -123,37 +123,31 @@ def reports(
 ) -> Outcome:
     """Make the reports of a repository that are not up to date, and put them with the others into a new release.
 
-    `names` chooses by name or number what is asked for, or `due` by a rule; what is not asked for is carried over from
-    the release that stands if it is unchanged but for its date. Where none stands, what is named makes a draft. `given`
-    are parameters as text, and `panel`, of `schedule.own_panel`, runs the reports on a panel instead of the schedule.
-    What cannot be run is a `DesignError` or `DataError` before anything has been started; whatever goes wrong, releases
-    stay as they are.
+    `names` chooses by name or number what is asked for, or `due` by a rule, and where nothing is due nothing is done.
+    What is not asked for is carried over from the release that stands if it is unchanged but for its date; where none
+    stands, what is named makes a draft. `given` are parameters as text, and `panel`, of `schedule.own_panel`, runs the
+    reports on a panel instead of the schedule. What cannot be run is a `DesignError` or `DataError` before anything has
+    been started; whatever goes wrong, releases stay as they are.
     """
-    out, names = (out or root / "reports").absolute(), [*names]
+    out, names = (out or root / schedule.load(root).publish).absolute(), [*names]
     pdf.refuse_incomplete()
-    try:
-        scheduled, chosen, found = _planned(root, names, given or {}, as_of, out, panel)
-    except (DesignError, DataError) as error:
-        if (out / releases.LOG).is_file():  # nothing is made for what is refused, unless runs are recorded there
-            with suppress(DesignError, ReportError), release.locked(out):
-                releases.record(out, _refused(error, as_of), datetime.now(UTC))
-        raise
+    scheduled, chosen, found = _planned(root, names, given or {}, as_of, out, panel)
     lies = publish.digest_of(panel["panel_path"]) if panel else ""
-    with (
-        _interruptible(),
-        release.locked(out),
-        _recorded(out, as_of),
-        release.staging(out) as stage,
-        release.sockets(out) as sockets,
-    ):
+    with _interruptible(), release.locked(out), release.staging(out) as stage, release.sockets(out) as sockets:
         _refuse_other_panel(out, lies)
         standing, damage = release.standing(out, as_of)
         only_named = bool(names) and not standing and not damage
         jobs = [job for job in scheduled if not only_named or job.name in chosen]
+        newest: Release | None = None
+        if due is not None:
+            chosen, newest = _due(due, scheduled, out, damage)
+        if newest and not chosen:
+            lines = {name: f"not due  as of {entry.as_of}" for name, entry in newest.manifest.reports.items()}
+            name = newest.folder.name
+            return Outcome("unchanged", as_of, Exit.OK, out, name, "", name, lines, (), ())
         common = {**publish.inputs(root), "beside": schedule.beside(scheduled)}
-        asked = due or (lambda job, _: job.name in chosen)
         said = found.caveats if found else ""
-        run = Run(as_of, timeout, workers or os.cpu_count() or 1, force, stage, sockets, asked, standing, said, common)
+        run = Run(as_of, timeout, workers or os.cpu_count() or 1, force, stage, sockets, chosen, standing, said, common)
         _work(run, [job for job in jobs if not job.is_brief])
         for brief in (job for job in jobs if job.is_brief):
             _work_brief(run, root, brief, [job for job in jobs if not job.is_brief])
@@ -162,38 +156,21 @@ def reports(
             name = _put(run, root, out, jobs, lies, whole=not only_named)
         except OSError as error:
             run.failures["disk"], name = _failure("Publishing", error), ""
-        codes = {failure.code for failure in run.failures.values()}
-        code = next((code for code in (Exit.DISK_FULL, Exit.FAILED, Exit.PDF, Exit.REFUSED) if code in codes), Exit.OK)
-        outcome = {Exit.OK: "published" if run.made else "unchanged", Exit.REFUSED: "refused"}.get(code, "failed")
-        ended = Outcome(
-            "draft" if only_named and code == Exit.OK else outcome,
-            as_of,
-            code,
-            out,
-            name if name != DRAFT else "",
-            name if name == DRAFT else "",
-            standing.folder.name if standing else "",
-            {job.name: run.lines[job.name] for job in jobs if job.name in run.lines},
-            tuple(str(failure) for failure in run.failures.values()),
-            tuple(filter(None, [damage, found.speaks if found else ""])),
-        )
-        releases.record(out, ended.as_json(), datetime.now(UTC))
-    return ended
-
-
-@contextmanager
-def _recorded(out: Path, as_of: str) -> Iterator[None]:
-    """Record a run that is refused or interrupted, where runs are recorded; needs the lock."""
-    try:
-        yield
-    except (DesignError, DataError, ReportError, SystemExit) as error:
-        releases.record(out, _refused(error, as_of), datetime.now(UTC))
-        raise
-
-
-def _refused(error: BaseException, as_of: str) -> dict[str, Any]:
-    what = "interrupted" if isinstance(error, SystemExit) else "refused"
-    return {"outcome": what, "as_of": as_of, "failures": [str(error)] if what == "refused" else []}
+    codes = {failure.code for failure in run.failures.values()}
+    code = next((code for code in (Exit.DISK_FULL, Exit.FAILED, Exit.PDF, Exit.REFUSED) if code in codes), Exit.OK)
+    outcome = {Exit.OK: "published" if run.made else "unchanged", Exit.REFUSED: "refused"}.get(code, "failed")
+    return Outcome(
+        "draft" if only_named and code == Exit.OK else outcome,
+        as_of,
+        code,
+        out,
+        name if name != DRAFT else "",
+        name if name == DRAFT else "",
+        standing.folder.name if standing else "",
+        {job.name: run.lines[job.name] for job in jobs if job.name in run.lines},
+        tuple(str(failure) for failure in run.failures.values()),
+        tuple(filter(None, [damage, found.speaks if found else ""])),
+    )
 
 
 @contextmanager
@@ -211,25 +188,37 @@ def again(root: Path, found: Release, name: str, timeout: float = TIMEOUT) -> It
     if entries[name].files:
         files = ", ".join(entries[name].files)
         raise DesignError(f"{name}: it reads {files}, which no release holds; run it on that panel, and compare.")
-    jobs = [Job(one, root / "notebooks" / of.notebook, of.parameters, (), of.market) for one, of in entries.items()]
-    places = {job.name: place for place, job in enumerate(schedule.read(root))}
-    jobs.sort(key=lambda one: places.get(one.name, len(places)))
+    known = {job.name: job for job in schedule.read(root)}
+    jobs = list[Job]()
+    for one in (one for one in dict.fromkeys([*known, *entries]) if one in entries):  # in the order of the schedule
+        job, of = known.get(one) or Job(one, root / "notebooks" / entries[one].notebook, {}), entries[one]
+        jobs.append(replace(job, parameters=of.parameters, market=of.market))
     (job,) = (one for one in jobs if one.name == name)
     fields = [*config.parameters(job.notebook).model_fields]  # the cell of parameters has them in this order
+    others = [one.name for one in jobs if one is not job and not one.sweep]
     job = replace(job, parameters=dict(sorted(job.parameters.items(), key=lambda pair: fields.index(pair[0]))))
-    read = {one: of for one, of in found.verdicts().items() if one != name} if job.is_brief else None
+    read = {one: of for one, of in found.verdicts().items() if one in others} if job.is_brief else None
     common = {**publish.inputs(root), "beside": schedule.beside(jobs)}
     if publish.fingerprint(job, common, read) != entries[name].fingerprint:
         raise DesignError(f"{name}: what is here now gives another fingerprint; check out {entries[name].commit}.")
     with _interruptible(), tempfile.TemporaryDirectory() as scratch, release.sockets(Path(scratch)) as sockets:
-        asked = (True, Path(scratch), sockets, lambda *_: True, None, found.manifest.panel_is, common)
-        run = Run(entries[name].as_of, timeout, 1, *asked)
+        asked = (timeout, 1, True, Path(scratch), sockets, [name], None, found.manifest.panel_is, common)
+        run = Run(entries[name].as_of, *asked)
         if read:
             _lay_out(run, read)
         _work(run, [job], read)
         if name in run.failures:
             raise run.failures[name]
         yield run.stage / name
+
+
+def _due(due: Due, jobs: Iterable[Job], out: Path, damage: str) -> tuple[set[str], Release | None]:
+    """Return the names of reports that are due, and the newest release; none, and all reports, if it is damaged."""
+    there = release.names(out)
+    newest = release.read(out / there[-1]) if there and not damage else None
+    return {
+        job.name for job in jobs if not newest or job.name not in newest.manifest.reports or due(job, newest)
+    }, newest
 
 
 def _planned(
@@ -241,7 +230,7 @@ def _planned(
         jobs = schedule.on_panel(jobs, panel, given)
     chosen = schedule.settled(schedule.select(jobs, names), given, as_of)  # each of `given` is known to one of these
     jobs = schedule.settled(jobs, given, as_of)
-    if (panel or given) and out.resolve() == (root / "reports").resolve():
+    if (panel or given) and out.resolve() == (root / schedule.load(root).publish).resolve():
         asked = "Reports on a panel" if panel else f"Parameter {', '.join(given)}"
         remedy = "give another folder with --out DIR" + ("" if panel else ", or write the value into schedule.yml")
         raise DesignError(f"{asked}: {out} holds the reports of the schedule with its parameters; {remedy}.")
@@ -343,7 +332,7 @@ def _work(run: Run, jobs: list[Job], read: Mapping[str, list[Verdict]] | None = 
 def _work_brief(run: Run, root: Path, brief: Job, inputs: list[Job]) -> None:
     """Make the brief from the verdicts that there are; it names the reports that failed."""
     failed = [job.name for job in inputs if job.name in run.failures]
-    read = {job.name: run.verdicts[job.name] for job in inputs if job.name in run.verdicts}
+    read = {job.name: run.verdicts[job.name] for job in inputs if job.name in run.verdicts and not job.sweep}
     if failed and not any(read.values()):
         run.lines[brief.name] = f"not run: there is no verdict without {', '.join(failed)}"
         return
@@ -561,7 +550,7 @@ def _put(run: Run, root: Path, out: Path, jobs: Sequence[Job], panel: str, *, wh
 
     If nothing has changed, that is the release that stands.
     """
-    from analysis.report import index  # with pandas, which the command line does without
+    from analysis.report import index, sweep  # with pandas, which the command line does without
 
     new, names = run.stage / "new", [job.name for job in jobs]
     standing = "" if run.standing is None else run.standing.folder.name
@@ -574,6 +563,7 @@ def _put(run: Run, root: Path, out: Path, jobs: Sequence[Job], panel: str, *, wh
             (new / "failed").mkdir(exist_ok=True)
             publish.without_paths(notebook, job)
             os.replace(notebook, new / "failed" / notebook.name)
+    sweep.write(new, jobs, run.verdicts)
     changes = _changes(run, new)
     _annex(run, [name for name in names if name in run.entries], new / ANNEX, changes)
     target = out / (release.next_name(out, run.as_of) if whole and not run.failures else DRAFT)
