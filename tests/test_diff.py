@@ -58,7 +58,7 @@ def test_a_number_that_moved_is_told_in_its_unit_and_in_standard_errors(tmp_path
     assert told == (
         f"Growth of Acme in {REPORT}: +10.0 (+6.0 to +14.0), now +13.0 (+9.0 to +17.0) per cent (1.5 standard errors)"
     )
-    assert diff.line(found).endswith("1 number moved, by at most 1.5 standard errors.")
+    assert diff.line(found).endswith("1 number moved, by 1.5 standard errors at most where these are known.")
 
 
 def test_a_confidence_interval_gives_the_standard_error_where_none_is_stated(tmp_path):
@@ -155,14 +155,14 @@ def test_data_that_a_report_does_not_read_did_not_move_it(tmp_path):
 def test_a_file_that_is_not_as_its_manifest_says_is_not_compared(tmp_path):
     old, new = make(tmp_path), make(tmp_path, LATER)
     (new.folder / f"{REPORT}.estimates.csv").write_text("damaged\n")
-    with pytest.raises(ReportError, match=f"{REPORT}.estimates.csv is not as the manifest says; see what verify says"):
+    with pytest.raises(ReportError, match=f"{REPORT}.estimates.csv is not as the manifest says; see what `python"):
         diff.between(old, new)
 
 
 def test_a_change_is_json_with_its_words(tmp_path):
     found = moved(tmp_path, estimate="11").as_json()
     assert json.loads(json.dumps(found)) == found
-    assert found["told"]["Numbers that moved"]
+    assert found["told"][0][0] == "Numbers that moved"
     assert found["numbers"][0]["errors"] == 0.5
 
 

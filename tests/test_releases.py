@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from releases import REPORT, make
 
-from analysis.report import release, releases
+from analysis.report import feed, release, releases
 from analysis.report.release import LATEST, MANIFEST
 
 AT = datetime(2026, 11, 26, 6, 0, tzinfo=UTC)
@@ -23,7 +23,7 @@ def outcome(what="published", **known):
 
 
 def entries(out):
-    return ElementTree.parse(out / releases.FEED).getroot().findall("a:entry", ATOM)
+    return ElementTree.parse(out / feed.FEED).getroot().findall("a:entry", ATOM)
 
 
 def text(element, name):
@@ -31,14 +31,14 @@ def text(element, name):
 
 
 def told(line, headline="It cannot be told."):
-    return {"changes.json": json.dumps({"headline": headline, "line": line, "told": {"Data": ["figures.csv: x"]}})}
+    return {"changes.json": json.dumps({"headline": headline, "line": line, "told": [["Data", ["figures.csv: x"]]]})}
 
 
 def test_a_feed_is_as_atom_asks(tmp_path):
     make(tmp_path)
     releases.record(tmp_path, outcome(), AT)
     releases.record(tmp_path, outcome("failed", release="", draft="draft", failures=["05: died"]), AT)
-    root = ElementTree.parse(tmp_path / releases.FEED).getroot()
+    root = ElementTree.parse(tmp_path / feed.FEED).getroot()
     assert root.tag == "{http://www.w3.org/2005/Atom}feed"
     ids = []
     for element in (root, *root.findall("a:entry", ATOM)):
@@ -52,7 +52,7 @@ def test_a_feed_is_as_atom_asks(tmp_path):
     assert len({*ids}) == 3
     assert all(one.startswith("urn:uuid:") for one in ids)
     assert root.find("a:author/a:name", ATOM).text
-    assert root.find("a:link[@rel='self']", ATOM).get("href") == releases.FEED
+    assert root.find("a:link[@rel='self']", ATOM).get("href") == feed.FEED
 
 
 def test_outcomes_can_be_read_from_the_feed_alone(tmp_path):
@@ -68,12 +68,24 @@ def test_outcomes_can_be_read_from_the_feed_alone(tmp_path):
     assert second.find("a:link", ATOM).get("href") == "2026-11-25/index.html"
 
 
+def test_an_entry_of_a_release_says_what_moved_and_keeps_its_id_when_the_release_is_gone(tmp_path):
+    found = make(tmp_path, more=told("Since the release of 2026-11-24: 1 number moved."))
+    releases.record(tmp_path, outcome(), AT)
+    (before,) = entries(tmp_path)
+    assert "Since the release of 2026-11-24: 1 number moved." in text(before, "content")
+    release.remove(found.folder)
+    releases.write(tmp_path)
+    (after,) = entries(tmp_path)
+    assert text(after, "id") == text(before, "id")
+    assert after.find("a:link", ATOM).get("href") == feed.PAGE
+
+
 def test_a_release_of_which_the_log_knows_nothing_is_an_entry_too(tmp_path):
     make(tmp_path)
     releases.write(tmp_path)
     (one,) = entries(tmp_path)
     assert text(one, "updated") == "2026-11-25T06:00:00+00:00"
-    assert text(one, "title") == "Published, as of 2026-11-25: 2026-11-25"
+    assert text(one, "title") == "Published: 2026-11-25"
 
 
 def test_folders_of_the_machine_are_not_published(tmp_path):
@@ -113,7 +125,7 @@ def test_no_text_of_others_does_harm(tmp_path):
     make(tmp_path, more=told(HARM.replace("\x00\x0b", ""), HARM))
     releases.record(tmp_path, outcome("failed", failures=[HARM], reports={REPORT: HARM}), AT)
     assert HARM.partition(" & ")[0] in text(entries(tmp_path)[0], "content")
-    assert "<script>" not in (tmp_path / releases.PAGE).read_text()
+    assert "<script>" not in (tmp_path / feed.PAGE).read_text()
 
 
 def test_the_page_has_the_newest_release_first_with_its_headline_and_what_changed(tmp_path):
@@ -122,7 +134,7 @@ def test_the_page_has_the_newest_release_first_with_its_headline_and_what_change
     make(tmp_path, "2026-11-26", more=told("Since the release of 2026-11-25.10: 1 number moved.", "New."))
     (tmp_path / "2026-11-27").mkdir()  # no release
     releases.write(tmp_path)
-    shown = (tmp_path / releases.PAGE).read_text()
+    shown = (tmp_path / feed.PAGE).read_text()
     assert "<h1>New.</h1>" in shown
     places = [shown.index(f'"{name}/index.html"') for name in ("2026-11-26", "2026-11-25.10", "2026-11-25.9")]
     assert places == sorted(places)
@@ -133,8 +145,8 @@ def test_the_page_has_the_newest_release_first_with_its_headline_and_what_change
 def test_the_page_is_whole_and_says_that_the_last_run_failed(tmp_path):
     make(tmp_path)
     releases.record(tmp_path, outcome("failed", release="", draft="draft"), AT)
-    shown = (tmp_path / releases.PAGE).read_text()
-    assert "The last run: Failed, as of 2026-11-25: draft." in shown
+    shown = (tmp_path / feed.PAGE).read_text()
+    assert "The last run: Failed: draft, as of 2026-11-25." in shown
     opened = []
 
     class Reader(HTMLParser):
@@ -151,7 +163,7 @@ def test_the_page_is_whole_and_says_that_the_last_run_failed(tmp_path):
 def test_the_same_releases_and_log_give_the_same_bytes(tmp_path):
     make(tmp_path)
     releases.record(tmp_path, outcome(), AT)
-    before = {file: (tmp_path / file).read_bytes() for file in (releases.PAGE, releases.FEED)}
+    before = {file: (tmp_path / file).read_bytes() for file in (feed.PAGE, feed.FEED)}
     releases.write(tmp_path)
     assert {file: (tmp_path / file).read_bytes() for file in before} == before
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import zipfile
@@ -15,7 +14,7 @@ from typing import Any
 
 from analysis.data import DESCRIPTOR
 from analysis.numbers import number, quantity, span
-from analysis.report import ReportError, schedule
+from analysis.report import schedule
 from analysis.report.release import DATA, VERDICTS, Entry, Release
 from analysis.report.rows import Cell, change, compared
 
@@ -64,7 +63,7 @@ class Number:
     @property
     def said(self) -> str:
         """It in words."""
-        by = "" if self.errors is None else f" ({number(abs(self.errors), 1)} standard errors)"
+        by = "" if self.errors is None else f" ({_errors(abs(self.errors))})"
         return f"{self.name} in {self.report}: {change(self.old, self.new)} {self.unit}".rstrip() + by
 
 
@@ -94,7 +93,7 @@ class Changes:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON has it, with each part in words too."""
-        told = {"line": line(self), "told": dict(sections(self))}
+        told = {"line": line(self), "told": sections(self)}
         found: dict[str, Any] = json.loads(json.dumps(asdict(self) | told, allow_nan=False))
         return found
 
@@ -170,22 +169,8 @@ def _pairs(old: Mapping[str, Any], new: Mapping[str, Any], but: Iterable[str] = 
     yield from (f"{name} {change(old.get(name), new.get(name))}" for name in _unlike(old, new, but))
 
 
-def read(release: Release, name: str) -> bytes:
-    """Read a file of a release that is as its manifest says."""
-    try:
-        content = (release.folder / name).read_bytes()
-    except OSError as error:
-        raise ReportError(
-            f"{release.folder}: {name} cannot be read ({error.strerror}); see what verify says."
-        ) from None
-    listed = release.manifest.files.get(name)
-    if listed is not None and hashlib.sha256(content).hexdigest() != listed:
-        raise ReportError(f"{release.folder}: {name} is not as the manifest says; see what verify says.")
-    return content
-
-
 def _verdicts(release: Release, reports: Collection[str]) -> dict[tuple[str, ...], dict[str, Any]]:
-    found = [one for one in json.loads(read(release, VERDICTS)) if one["report"] in reports]
+    found = [one for one in json.loads(release.read(VERDICTS)) if one["report"] in reports]
     return {tuple(str(one.get(key, "")) for key in ("report", "claim", "reading", "tier")): one for one in found}
 
 
@@ -208,7 +193,7 @@ def _estimates(release: Release, report: str) -> dict[tuple[Any, ...], Row]:
     if file not in release.manifest.reports[report].made:
         return {}
     seen, found = Counter[tuple[str, ...]](), dict[tuple[Any, ...], Row]()
-    for row in csv.DictReader(io.StringIO(read(release, file).decode())):
+    for row in csv.DictReader(io.StringIO(release.read(file).decode())):
         label = row["label"].partition(":")[0] if row["table"] == "0" else row["label"]
         key = (row["table"], row["estimand"], label, row["unit"], row["window"], row["comparison"])
         found[*key, seen[key]] = row
@@ -227,6 +212,10 @@ def _number(report: str, old: Row | None, new: Row | None) -> Number:
         errors = (float(new["estimate"]) - float(old["estimate"])) / error
     name = ", ".join(filter(None, [one["label"].rstrip("."), one["comparison"], one["window"]]))
     return Number(report, name, one["market"], one["unit"], _written(old), _written(new), errors)
+
+
+def _errors(many: float) -> str:
+    return f"{number(many, 1) if many >= 0.05 else 'less than 0.1'} standard errors"
 
 
 def _error(row: Row) -> float | None:
@@ -252,7 +241,7 @@ def _written(row: Row | None) -> str:
 
 
 def _tables(release: Release, files: Iterable[str]) -> dict[str, bytes]:
-    with zipfile.ZipFile(io.BytesIO(read(release, DATA))) as archive:
+    with zipfile.ZipFile(io.BytesIO(release.read(DATA))) as archive:
         return {name: archive.read(name) for name in {*files, DESCRIPTOR} & {*archive.namelist()}}
 
 
@@ -289,7 +278,7 @@ def line(changes: Changes) -> str:
         said.append(f"{_count(len(words), 'verdict')} moved{which}")
     if numbers := [one for one in changes.numbers if not one.market]:
         most = max((abs(one.errors) for one in numbers if one.errors is not None), default=None)
-        by = "" if most is None else f", by at most {number(most, 1)} standard errors"
+        by = "" if most is None else f", by {_errors(most)} at most where these are known"
         said.append(f"{_count(len(numbers), 'number')} moved{by}")
     if changes.reports:
         said.append(", ".join(changes.reports))

@@ -74,6 +74,26 @@ class Release:
         found = json.loads((self.folder / VERDICTS).read_bytes())
         return {name: [one for one in found if one["report"] == name] for name in self.manifest.reports}
 
+    def read(self, name: str) -> bytes:
+        """Read a file of it.
+
+        Raises
+        ------
+        ReportError
+            If it cannot be read, or is not as the manifest says; while a release is made, it has no hash yet.
+        """
+        try:
+            content = (self.folder / name).read_bytes()
+        except OSError as error:
+            raise ReportError(
+                f"{self.folder}: {name} cannot be read ({error.strerror}); see what `python -m analysis verify` says."
+            ) from None
+        if self.manifest.files.get(name, found := hashlib.sha256(content).hexdigest()) != found:
+            raise ReportError(
+                f"{self.folder}: {name} is not as the manifest says; see what `python -m analysis verify` says."
+            )
+        return content
+
     def faults(self) -> list[str]:
         """Return which files are not as the manifest says, and how; files beside them do not count."""
         found = []

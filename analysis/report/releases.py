@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import uuid
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -13,21 +12,16 @@ from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-from xml.etree import ElementTree
 
-from analysis.report import ReportError, diff, release, verify
+from analysis.report import ReportError, diff, feed, release, verify
+from analysis.report.feed import FEED, PAGE, Outcome
 from analysis.report.page import page as html
-from analysis.report.pdf import AUTHOR
 from analysis.report.release import LATEST, Release
 
-PAGE, FEED, LOG = "index.html", "feed.xml", "outcomes.jsonl"
-ATOM = "http://www.w3.org/2005/Atom"
+LOG = "outcomes.jsonl"
 KEPT = 400  # outcomes in the log
 SHOWN = 100  # in the feed, and on the page
 PATHS = re.compile(r"(?<![\w.:/<])/(?:[^/\s'\"]+/)+")  # folders of this machine, in what is said of a failure
-BARRED = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # no sign of XML
-
-Outcome = dict[str, Any]
 
 
 def newest_first(out: Path) -> list[Release]:
@@ -94,8 +88,9 @@ def write(out: Path) -> None:
     told = {run.get("release") for run in runs if run["outcome"] == "published"}
     runs += [_of(one) for one in found if one.folder.name not in told]
     runs = sorted(runs, key=lambda run: (run["at"], run.get("release", "")), reverse=True)[:SHOWN]
-    there = {one.folder.name for one in found}
-    _replace(out / FEED, feed(runs, there))
+    moved = {one.folder.name: changes(one).get("line", "") for one in found}
+    runs = [{**run, "line": moved.get(run["release"], "") if run["outcome"] == "published" else ""} for run in runs]
+    _replace(out / FEED, feed.write(runs, moved))
     _replace(out / PAGE, page(found, runs))
 
 
@@ -109,72 +104,10 @@ def _of(found: Release) -> Outcome:
 def changes(found: Release) -> dict[str, Any]:
     """Return what a release says of what changed, and its headline; nothing if it says nothing that is whole."""
     try:
-        told = json.loads(diff.read(found, diff.FILE))
+        told = json.loads(found.read(diff.FILE))
     except (ReportError, ValueError):
         return {}
     return told if isinstance(told, dict) else {}
-
-
-# The feed
-
-
-def feed(runs: Iterable[Outcome], there: Iterable[str]) -> str:
-    """Return an Atom feed with an entry for each run, the newest first.
-
-    Parameters
-    ----------
-    runs : iterable of outcomes
-    there : iterable of str
-        Names of the releases that can be opened.
-    """
-    runs, there = [*runs], {*there}
-    ElementTree.register_namespace("", ATOM)
-    root = ElementTree.Element(f"{{{ATOM}}}feed")
-    _add(root, "title", "Reports")
-    _add(root, "id", _id(AUTHOR))
-    _add(root, "updated", max((run["at"] for run in runs), default="1970-01-01T00:00:00+00:00"))
-    _add(root, "link", rel="self", href=FEED)
-    _add(root, "link", rel="alternate", href=PAGE, type="text/html")
-    _add(_add(root, "author"), "name", AUTHOR)
-    for run in runs:
-        entry = _add(root, "entry")
-        _add(entry, "title", title(run))
-        _add(entry, "id", _id(json.dumps(run, sort_keys=True)))
-        _add(entry, "updated", run["at"])
-        _add(entry, "category", term=run["outcome"])
-        folder = run.get("release") or run.get("draft") or ""
-        shown = folder in there or folder == release.DRAFT
-        _add(entry, "link", rel="alternate", href=f"{quote(folder)}/{PAGE}" if shown else PAGE, type="text/html")
-        _add(entry, "content", "\n".join([f"{title(run)}.", *lines(run)]), type="text")
-    ElementTree.indent(root, " ")
-    return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
-
-
-def _add(parent: ElementTree.Element, name: str, text: str = "", **attributes: str) -> ElementTree.Element:
-    element = ElementTree.SubElement(parent, f"{{{ATOM}}}{name}", {key: _clean(one) for key, one in attributes.items()})
-    element.text = _clean(text) or None
-    return element
-
-
-def _clean(text: str) -> str:
-    return BARRED.sub("\ufffd", text)
-
-
-def _id(of: str) -> str:
-    return uuid.uuid5(uuid.NAMESPACE_URL, f"{AUTHOR}/{of}").urn
-
-
-def title(run: Outcome) -> str:
-    """Say in a few words what became of a run."""
-    where = run.get("release") or run.get("draft") or ""
-    return f"{run['outcome'].capitalize()}, as of {run.get('as_of', '')}" + (f": {where}" if where else "")
-
-
-def lines(run: Outcome) -> list[str]:
-    """Return a line for each thing that is to be told of a run."""
-    named = {"changed_words": "Word changed: ", "stale": "Stale: ", "failures": "Failed: "}
-    found = [f"{before}{one}" for key, before in named.items() for one in run.get(key) or ()]
-    return found + [f"{name}: {' '.join(line.split())}" for name, line in (run.get("reports") or {}).items()]
 
 
 def _first_line(failure: str) -> str:
@@ -191,7 +124,7 @@ def page(found: Iterable[Release], runs: Iterable[Outcome]) -> str:
     lead = f'<p class="quiet">Newest release first. <a href="{FEED}">Atom feed of all runs</a>.</p>'
     lead += f"<h1>{escape(first or ('Reports' if found else 'No release yet'))}</h1>"
     if runs and runs[0]["outcome"] not in ("published", "unchanged"):
-        lead += f'<p class="warning">The last run: {escape(title(runs[0]))}.</p>'
+        lead += f'<p class="warning">The last run: {escape(feed.title(runs[0]))}.</p>'
     items = "".join(_item(one) for one in found)
     told = "".join(_run(run) for run in runs)
     parts = {"Releases": items and f'<ul class="cards">{items}</ul>', "Runs": told and f'<ul class="words">{told}</ul>'}
@@ -200,21 +133,20 @@ def page(found: Iterable[Release], runs: Iterable[Outcome]) -> str:
 
 def _item(found: Release) -> str:
     told, name = changes(found), found.folder.name
-    moved = told.get("told") or {}
     parts = "".join(
         f"<p>{escape(heading)}</p><ul>{''.join(f'<li>{escape(line)}</li>' for line in some)}</ul>"
-        for heading, some in moved.items()
+        for heading, some in told.get("told", ())
     )
     more = f"<details><summary>What moved, and what may have moved it</summary>{parts}</details>" if parts else ""
     return (
         f'<li class="card"><h3><a href="{quote(name)}/{PAGE}">{escape(name)}</a></h3>'
-        f"<p>{escape(told.get('headline', ''))}</p><p>{escape(told.get('line', ''))}</p>{more}</li>"
+        f"{''.join(f'<p>{escape(told[key])}</p>' for key in ('headline', 'line') if told.get(key))}{more}</li>"
     )
 
 
 def _run(run: Outcome) -> str:
-    some = "".join(f"<li>{escape(line)}</li>" for line in lines(run))
-    head = f"{escape(run['at'])} {escape(title(run))}"
+    some = "".join(f"<li>{escape(line)}</li>" for line in feed.lines(run))
+    head = f"{escape(run['at'])} {escape(feed.title(run))}"
     return f"<li><details><summary>{head}</summary><ul>{some}</ul></details></li>" if some else f"<li>{head}</li>"
 
 

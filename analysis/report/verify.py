@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from analysis.errors import DesignError
 from analysis.report import Exit, publish, release, say
+from analysis.report.diff import ESTIMATES
 from analysis.report.publish import sha256
 from analysis.report.release import DATA, MANIFEST, VERDICTS, Entry, Manifest, Release
 
@@ -18,16 +19,13 @@ ENDS = {".csv": b"\n", ".html": b"</html>", ".ipynb": b"}", ".pdf": b"%%EOF", ".
 MOST = 5  # names in one line
 
 
-def faults(release: Release) -> list[str]:
+def faults(found: Release) -> list[str]:
     """Return what is wrong with a release by its hashes, a line for each file; of one that is whole nothing."""
-    told = release.manifest
-    found = [*_files(release.folder, told), *_listed(told)]
-    wrong = {line.partition(":")[0] for line in found}
-    if DATA not in wrong:
-        found += _data(release.folder / DATA, told.inputs["data"])
-    if VERDICTS not in wrong:
-        found += _verdicts(release.folder / VERDICTS, told.reports)
-    return found
+    told = found.manifest
+    lines = [*_files(found.folder, told), *_listed(told)]
+    wrong = {line.partition(":")[0] for line in lines}
+    lines += [] if DATA in wrong else _data(found.folder / DATA, told.inputs["data"])
+    return lines + ([] if VERDICTS in wrong else [*_verdicts(found.folder / VERDICTS, told.reports)])
 
 
 def _files(folder: Path, told: Manifest) -> Iterator[str]:
@@ -58,11 +56,8 @@ def _listed(told: Manifest) -> Iterator[str]:
     of = {DATA: "the release", VERDICTS: "the release"}
     for report, entry in told.reports.items():
         of |= dict.fromkeys([f"{report}.pdf", f"{report}.ipynb", *entry.made], f"report {report}")
-    yield from (
-        f"{name}: of {owner}, and the manifest has no hash of it"
-        for name, owner in of.items()
-        if name not in told.files
-    )
+    for name in sorted(of.keys() - told.files.keys()):
+        yield f"{name}: of {of[name]}, and the manifest has no hash of it"
 
 
 def _data(file: Path, told: Mapping[str, str]) -> Iterator[str]:
@@ -143,7 +138,7 @@ def prove(root: Path, folder: Path, again: str | None = "") -> Exit:
     if wrong := faults(found):
         for line in wrong:
             say(f"{found.folder.name}/{line}")
-        say(f"{found.folder.name}: not as it was published, {len(wrong)} faults; take nothing from it.")
+        say(f"{found.folder.name}: not as it was published (faults: {len(wrong)}); take nothing from it.")
         return Exit.FAILED
     say(f"{found.folder.name}: all {len(told.files)} files are as the manifest says, and there is no other.")
     say(f"{DATA}: the {len(told.inputs['data'])} files of data that the reports were made of.")
@@ -156,28 +151,31 @@ def prove(root: Path, folder: Path, again: str | None = "") -> Exit:
     if not unlike:
         say("This checkout: the data, code, layout, words, versions and notebooks that the release was made of.")
     elif again is not None:
-        commit = told.commit or "the commit that made it"
-        say(f"No report was made again: check out {commit}, run make, and verify there.")
+        commit, _, local = (told.commit or "the commit that made it").partition(" + ")
+        more = f", with the {local} that it had then and git has not," if local else ""
+        say(f"No report was made again: check out {commit}{more} and verify there.")
     return Exit.OK if again is None else Exit.REFUSED if unlike else _again(root, found, again)
+
+
+def _quickest(reports: Mapping[str, Entry]) -> str:
+    """Return the report that was made in the shortest time, of those with estimates and without files of one's own."""
+    ranks = {name: (bool(of.files), f"{name}{ESTIMATES}" not in of.made, of.seconds) for name, of in reports.items()}
+    return min(ranks, key=lambda name: ranks[name])
 
 
 def _again(root: Path, found: Release, name: str) -> Exit:
     from analysis.report import run
 
-    own = [one for one, entry in found.manifest.reports.items() if not entry.files]
-    quickest = sorted(own or found.manifest.reports, key=lambda one: found.manifest.reports[one].seconds)
-    name = name or quickest[0]
-    if name not in found.manifest.reports:
-        raise DesignError(
-            f"Option --again {name}: the release has {', '.join(found.manifest.reports)}; name one of them."
-        )
-    files = [file for file in found.manifest.reports[name].made if not file.endswith(".ipynb")]  # it names the commit
+    reports = found.manifest.reports
+    name = name or _quickest(reports)
+    if name not in reports:
+        raise DesignError(f"Option --again {name}: the release has {', '.join(reports)}; name one of them.")
+    files = [file for file in reports[name].made if not file.endswith(".ipynb")]  # a notebook names its commit
     with run.again(root, found, name) as made:
-        other = [
-            file for file in files if not (made / file).is_file() or sha256(made / file) != found.manifest.files[file]
-        ]
-    for file in other:
+        now = {file: sha256(made / file) if (made / file).is_file() else "" for file in files}
+    for file in (other := [file for file in files if now[file] != found.manifest.files[file]]):
         say(f"{file}: made again, it has other bytes.")
     if not other:
-        say(f"{name}: made again, its {len(files)} files are the same to the byte, {files[-1]} too.")
+        what = "PDF and estimates" if f"{name}{ESTIMATES}" in files else "PDF"
+        say(f"{name}: made again, the same to the byte: {what}, {len(files)} files in all.")
     return Exit.FAILED if other else Exit.OK
