@@ -85,11 +85,19 @@ def test_a_run_that_changes_nothing_leaves_the_brief_and_is_told_in_the_feed(des
     assert [one["outcome"] for one in releases.logged(desk.reports)] == ["published", "published", "unchanged"]
 
 
-def test_a_brief_without_room_for_what_moved_leaves_it_to_the_annex(desk, capsys):
+def refuse(notebook, page, **options):
+    raise pdf.PdfError("the answer does not fit on page 1")
+
+
+def spill(notebook, page, **options):
+    page.write_text("/Type/Pages /Type/Page /Type/Page ")
+
+
+@pytest.mark.parametrize("too_long", [refuse, spill])
+def test_a_brief_without_room_for_what_moved_leaves_it_to_the_annex(desk, capsys, too_long):
     def narrow(notebook, page, **options):
-        if "Since the release of" in notebook.read_text() and notebook.stem == "00_brief":
-            raise pdf.PdfError("the answer does not fit on page 1")
-        stub_render(notebook, page, **options)
+        told = notebook.stem == "00_brief" and "Since the release of" in notebook.read_text()
+        (too_long if told else stub_render)(notebook, page, **options)
 
     turn(desk)
     assert work(desk, render=narrow) == Exit.OK

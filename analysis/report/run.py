@@ -350,11 +350,19 @@ def _work_brief(run: Run, root: Path, brief: Job, inputs: list[Job]) -> None:
         changes = _changes(run, run.stage / "new")
         told = _with_since(brief, diff.line(changes) if changes else "")
     _work(run, [told], read)
-    if told.parameters["since"] and brief.name in run.failures and run.failures[brief.name].code == Exit.PDF:
-        del run.failures[brief.name]
+    if told.parameters["since"] and not _has_room(run, brief.name):
+        run.failures.pop(brief.name, None)
+        run.made = [name for name in run.made if name != brief.name]
         shutil.rmtree(run.stage / brief.name)
         _work(run, [brief], read)
         run.lines[brief.name] += "  without a line on what moved, for which it has no room: see the annex"
+
+
+def _has_room(run: Run, brief: str) -> bool:
+    """Whether a brief that was made with a line on what moved is one page; what is not made now does not count."""
+    if failure := run.failures.get(brief):
+        return failure.code != Exit.PDF
+    return brief not in run.made or pdf.pages(run.stage / brief / f"{brief}.pdf") <= 1
 
 
 def _with_since(brief: Job, since: str) -> Job:
