@@ -219,7 +219,7 @@ def test_a_run_that_is_refused_or_ended_by_a_signal_is_news(desk, no_kernels, ca
     assert desk.shift("2020-01-01", "--json") == 2
     shown = json.loads(capsys.readouterr().out)
     assert (shown["outcome"], shown["reports"]) == ("refused", {})
-    assert shown["failures"][0].startswith("As-of date: 2020-01-01 was asked for, but ")
+    assert shown["failures"][0].startswith("As-of date: 2020-01-01 was asked for, but data/figures.csv is of ")
     with mock.patch.object(run, "reports", side_effect=SystemExit(143)), pytest.raises(SystemExit):
         desk.due(NEXT)
     with mock.patch.object(run, "reports", side_effect=full_disk):
@@ -292,7 +292,9 @@ def test_a_release_has_a_sweep_with_its_table_and_the_brief_reads_none_of_it(des
     assert desk.due(NEXT) == 0
     assert {*desk.manifest()["reports"]} == {"00_brief", "01_first", "03_third__count-1", "03_third__count-2"}
     assert "03_third.comparison.csv" in desk.manifest()["files"]
-    assert 'href="03_third.comparison.csv"' in (desk.published / "index.html").read_text()
+    page = (desk.published / "index.html").read_text()
+    assert 'href="03_third.comparison.csv"' in page
+    assert "What is asked? (count-2)" in page
     brief = (desk.published / "00_brief.ipynb").read_text()
     assert "01_first.json" in brief
     assert "03_third" not in brief

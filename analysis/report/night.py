@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime, time
 from pathlib import Path
@@ -58,18 +58,19 @@ def work(
         try:
             outcome = run.reports(root, as_of=as_of, out=out, due=asked if due else None, **options)
         except BaseException as error:
-            ended = stopped(error, as_of)
+            ended = without_paths(stopped(error, as_of), root)
             _tell(ended, notices.send(ended, told, environment, root=root), as_json=as_json)
             raise
         words, old = changed_words(outcome), stale(root, outcome, moment(as_of))
         outcome = replace(outcome, changed_words=words, stale=old, notes=(*outcome.notes, *waits))
         folder = outcome.out / (outcome.draft or outcome.release)
         briefs = [folder / f"{name}.pdf" for name in outcome.reports if schedule.number(name) == "00"]
-        faults = notices.send(outcome.as_json(), told, environment, root=root, brief=next(iter(briefs), None))
+        ended = without_paths(outcome.as_json(), root)
+        faults = notices.send(ended, told, environment, root=root, brief=next(iter(briefs), None))
     if not as_json:
         outcome.tell()
-        say(notices.line(outcome.as_json()))
-    _tell(outcome.as_json(), faults, as_json=as_json)
+        say(notices.line(ended))
+    _tell(ended, faults, as_json=as_json)
     return outcome.code or (Exit.NOTICE if faults else Exit.OK)
 
 
@@ -132,6 +133,25 @@ def stopped(error: BaseException, as_of: str) -> dict[str, Any]:
     said = f"a signal ended the run ({error})" if outcome == "interrupted" else str(error) or type(error).__name__
     nothing: dict[str, Any] = {"release": "", "draft": "", "as_of": as_of, "reports": {}}
     return {"outcome": outcome, **nothing, "changed_words": [], "stale": [], "failures": [said]}
+
+
+def without_paths(told: notices.Outcome, root: Path) -> dict[str, Any]:
+    """Return an outcome without the folders of the project and of its user, which are nobody else's business."""
+    places = {f"{root.absolute()}/": "", str(root.absolute()): ".", str(Path.home()): "~"}
+
+    def freed(one: Any) -> Any:
+        for place, shown in places.items() if isinstance(one, str) else ():
+            one = one.replace(place, shown)
+        return one
+
+    return {
+        name: {key: freed(value) for key, value in found.items()}
+        if isinstance(found, Mapping)
+        else [freed(one) for one in found]
+        if isinstance(found, list | tuple)
+        else found
+        for name, found in told.items()
+    }
 
 
 def _tell(told: notices.Outcome, faults: Iterable[str], *, as_json: bool) -> None:
