@@ -39,9 +39,9 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
             said = f"The disk is full ({error}); what was published is untouched: make room, run again."
             print(f"error: {said}", file=sys.stderr)
             return Exit.DISK_FULL
-        if asked.command is not _run or not error.filename:
+        if asked.command is not _run:
             raise
-        print(f"error: {error.filename}: {error.strerror}; what was published is untouched.", file=sys.stderr)
+        say(f"error: {error}; what was published is untouched: mend that and run again.", sys.stderr)
         return Exit.FAILED
 
 

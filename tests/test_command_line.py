@@ -91,6 +91,21 @@ def unchanged(out):
     return run.Outcome("unchanged", AS_OF, 0, out, AS_OF, "", "", {}, (), ())
 
 
+def test_an_output_folder_that_is_a_file_exits_2(desk, capsys):
+    (desk.root / "mine").write_text("mine")
+    assert command_line.main(["run", "--as-of", AS_OF, "--out", str(desk.root / "mine")], desk.root) == 2
+    assert "mine cannot be written (File exists); give a folder of your own" in capsys.readouterr().err
+
+
+def test_a_file_system_that_fails_exits_3_without_a_traceback(desk, capsys, monkeypatch):
+    def fails(*_, **__):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(release.tempfile, "mkdtemp", fails)
+    assert command_line.main(["run", "--as-of", AS_OF], desk.root) == 3
+    assert capsys.readouterr().err.startswith("error: [Errno 5] Input/output error; what was published is untouched")
+
+
 def test_options_reach_the_runner(desk, monkeypatch, tmp_path):
     asked = {}
     monkeypatch.setattr(run, "reports", lambda paths, **options: asked.update(options) or unchanged(paths))

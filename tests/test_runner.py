@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -325,6 +326,106 @@ def test_a_brief_that_stands_beside_unchanged_reports_stays(desk, no_kernels, ca
     assert capsys.readouterr().out.count("unchanged") == 3
 
 
+# A release is whole, and of one time
+
+
+def as_ofs(folder):
+    reports = json.loads((folder / "manifest.json").read_bytes())["reports"]
+    return {name[:2]: entry["parameters"]["as_of"] for name, entry in reports.items()}
+
+
+def test_a_report_named_on_a_new_day_is_released_with_the_others_carried_over(desk, capsys):
+    desk.write("01_first", WRITE_VERDICTS.replace("count,", "count + 3,"))
+    assert desk.run("01", as_of=LATER) == Exit.OK
+    assert desk.published.name == LATER
+    assert as_ofs(desk.published) == {"00": LATER, "01": LATER, "02": AS_OF}
+    assert release.read(desk.published).faults() == []
+    assert desk.manifest()["previous"] == AS_OF
+    assert (desk.published / "02_second.pdf").read_bytes() == (desk.reports / AS_OF / "02_second.pdf").read_bytes()
+    assert "02_second                 unchanged  as of 2026-11-25\n" in capsys.readouterr().out
+    assert [one["as_of"] for one in json.loads((desk.published / "verdicts.json").read_bytes())] == [LATER, AS_OF]
+
+
+def test_what_is_not_named_but_has_changed_is_made_too(desk, capsys):
+    desk.write("02_second", WRITE_VERDICTS, "print('new')")
+    assert desk.run("01") == Exit.OK
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()[:2]] == ["unchanged", "published"]
+
+
+def test_a_rule_says_what_is_due_and_what_is_not_stays(desk, capsys):
+    asked = []
+
+    def due(job, entry):
+        asked.append((job.name, entry.as_of))
+        return job.name == "02_second"
+
+    assert desk.run(due=due, as_of=LATER) == Exit.OK
+    assert as_ofs(desk.published) == {"00": LATER, "01": AS_OF, "02": LATER}
+    assert asked == [("01_first", AS_OF), ("02_second", AS_OF)]  # the brief has other verdicts, so none needs to ask
+    capsys.readouterr()
+    assert desk.run(due=lambda job, entry: False, as_of="2026-12-24") == Exit.OK
+    assert capsys.readouterr().out.count("unchanged") == 3
+    assert desk.published.name == LATER
+
+
+def test_a_new_day_makes_all_again(desk):
+    assert desk.run(as_of=LATER) == Exit.OK
+    assert as_ofs(desk.published) == {"00": LATER, "01": LATER, "02": LATER}
+
+
+def test_an_earlier_date_takes_nothing_from_a_later_one_and_latest_stays(desk, capsys):
+    assert desk.run("01", as_of=VINTAGE) == Exit.OK
+    assert "published" in capsys.readouterr().out
+    assert desk.run(as_of=VINTAGE) == Exit.OK
+    assert as_ofs(desk.reports / VINTAGE) == {"00": VINTAGE, "01": VINTAGE, "02": VINTAGE}
+    assert desk.published.name == AS_OF
+    capsys.readouterr()
+    assert desk.run(as_of=VINTAGE) == Exit.OK
+    assert capsys.readouterr().out.count("unchanged") == 3
+
+
+def test_a_report_that_the_schedule_has_no_more_leaves_nothing(desk):
+    text = (desk.reports / "schedule.yml").read_text().splitlines()
+    (desk.reports / "schedule.yml").write_text("\n".join(line for line in text if "02_second" not in line))
+    assert desk.run() == Exit.OK
+    assert list(desk.manifest()["reports"]) == ["00_brief", "01_first"]
+    assert not list(desk.published.glob("02*"))
+
+
+def test_what_a_killed_run_has_put_in_place_is_shown_by_the_next(desk, no_kernels):
+    shutil.copytree(desk.published, desk.reports / LATER)
+    publish.write_json(desk.reports / LATER / "manifest.json", {**desk.manifest(), "release": LATER})
+    assert desk.run("01", due=lambda job, entry: False, as_of=LATER) == Exit.OK
+    assert desk.published.name == LATER
+
+
+@pytest.mark.parametrize("changed", ["data/figures.csv", "reports/filter.lua", "notebooks/02_second.ipynb"])
+def test_what_changes_while_a_run_is_at_work_ends_in_a_draft(desk, capsys, changed):
+    before = desk.bytes()
+    file = desk.root / changed
+    text = file.read_text().replace('"# What is asked?"', '"# What is asked now?"')
+    edit = f"import pathlib\npathlib.Path({str(file)!r}).write_text({text!r} + ' ')"
+    desk.write("01_first", edit, WRITE_VERDICTS)
+    assert desk.run() == Exit.FAILED
+    assert re.search(
+        rf"While the run was at work, {Path(changed).parts[0].replace('reports', 'layout')}: "
+        rf"{Path(changed).name} changed; run again",
+        capsys.readouterr().err,
+    )
+    assert desk.bytes() == before
+    assert desk.draft.exists()
+
+
+def test_the_outcome_says_what_became_of_each_report_as_json(desk):
+    desk.write("01_first", "1 / 0")
+    outcome = run.reports(desk.root, as_of=LATER)
+    told = json.loads(json.dumps(outcome.as_json()))
+    assert (told["outcome"], told["release"], told["draft"], told["as_of"]) == ("failed", "", "draft", LATER)
+    assert told["reports"]["01_first"] == "failed"
+    assert told["failures"][0].startswith("01_first: a cell failed with ZeroDivisionError")
+    assert (told["changed_words"], told["stale"], outcome.previous) == ([], [], AS_OF)
+
+
 # What stands at the foot of the pages
 
 REAL, BOTH = "Real figures", "Real figures and estimates from them"
@@ -359,6 +460,23 @@ def test_a_verdict_that_is_neither_real_nor_an_estimate_nor_simulated_gets_no_pd
 
 
 # What is refused before a kernel starts
+
+
+def test_a_layout_that_lacks_a_file_is_refused(desk, no_kernels, tmp_path, monkeypatch):
+    shutil.copytree(pdf.SOURCES, tmp_path / "reports", ignore=shutil.ignore_patterns("20*", "latest", "draft", ".*"))
+    monkeypatch.setattr(pdf, "SOURCES", tmp_path / "reports")
+    (tmp_path / "reports" / "fonts" / "NotoSansCJKsc-Bold-subset.otf").unlink()
+    (tmp_path / "reports" / "template.typ").unlink()
+    said = (
+        r"Layout of the reports: template\.typ, fonts/NotoSansCJKsc-Bold-subset\.otf in .* was asked for; there is no"
+    )
+    with pytest.raises(DesignError, match=said):
+        desk.run()
+
+
+def test_every_file_of_the_layout_is_asked_for():
+    there = {file.relative_to(pdf.SOURCES).as_posix() for part in publish.LAYOUT for file in pdf.SOURCES.glob(part)}
+    assert there == {*pdf.LAYOUT}
 
 
 @pytest.mark.parametrize("as_of", ["2020-01-01", "2026-11-23"])
@@ -452,6 +570,22 @@ def test_reports_are_chosen_by_name_or_number_and_the_brief_brings_its_inputs(de
     assert chosen() == chosen("00") == ["01_first", "02_second", "00_brief"]
     with pytest.raises(DesignError, match=r"Report 1: .* choose from 00_brief, 01_first, 02_second"):
         chosen("1")
+
+
+# Whose kernel it is
+
+
+def test_a_kernel_is_the_python_of_the_run_whatever_kernels_and_settings_the_user_has(desk, tmp_path, monkeypatch):
+    spec = tmp_path / "kernels" / "python3"
+    spec.mkdir(parents=True)
+    (spec / "kernel.json").write_text('{"argv": ["/bin/false"], "display_name": "Mine", "language": "python"}')
+    (tmp_path / "startup.py").write_text("count = 'mine'")
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    monkeypatch.setenv("JUPYTER_DEFAULT_PROVISIONER_NAME", "mine")
+    monkeypatch.setenv("PYTHONSTARTUP", str(tmp_path / "startup.py"))
+    desk.write("01_first", "import os, sys\nprint(sys.executable, os.environ.get('PYTHONSTARTUP'))", WRITE_VERDICTS)
+    assert desk.run("01") == Exit.OK
+    assert f"{sys.executable} None" in (desk.published / "01_first.ipynb").read_text()
 
 
 # What fails
@@ -627,6 +761,20 @@ def sleeping_run(desk, tmp_path):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.05)
     return process, int(witness.read_text())
+
+
+@pytest.mark.parametrize(("broken", "code"), [(True, Exit.FAILED), (False, Exit.OK)])
+def test_a_run_whose_reader_has_gone_ends_as_it_would_have(desk, broken, code):
+    desk.write("01_first", "1 / 0" if broken else WRITE_VERDICTS, "print('new')")
+    read, write = os.pipe()
+    os.close(read)
+    script = f"import pathlib, sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from desk import Desk\n"
+    script += f"sys.exit(Desk(pathlib.Path({str(desk.root)!r})).run())"
+    done = subprocess.run([sys.executable, "-c", script], stdout=write, stderr=write, check=False)
+    os.close(write)
+    assert done.returncode == code
+    assert desk.draft.exists() == broken
+    assert desk.published.name == (AS_OF if broken else f"{AS_OF}.2")
 
 
 def is_alive(pid):

@@ -28,7 +28,7 @@ class ReportError(RuntimeError):
 
 def disk_full(error: object) -> bool:
     """Whether an error says that the disk is full: one of the system, or of pandoc, typst or a cell in its words."""
-    return "No space left on device" in str(error)
+    return any(said in str(error) for said in ("No space left on device", "Disk quota exceeded"))
 
 
 def say(line: str, stream: TextIO | None = None) -> None:

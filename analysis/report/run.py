@@ -143,13 +143,15 @@ def reports(
             lines = {name: f"not due  as of {entry.as_of}" for name, entry in newest.manifest.reports.items()}
             name = newest.folder.name
             return Outcome("unchanged", as_of, Exit.OK, out, name, "", name, lines, (), ())
-        common = {**publish.inputs(root), "beside": schedule.beside(scheduled)}
+        before = _sources(root, jobs)
+        common = {name: files for name, files in before.items() if name not in ("notebooks", "files")}
+        common["beside"] = schedule.beside(scheduled)
         said = found.caveats if found else ""
         run = Run(as_of, timeout, workers or os.cpu_count() or 1, force, stage, sockets, chosen, standing, said, common)
         _work(run, [job for job in jobs if not job.is_brief])
         for brief in (job for job in jobs if job.is_brief):
             _work_brief(run, brief, [job for job in jobs if not job.is_brief])
-        _hold_still(run, root, jobs)
+        _hold_still(run, before, _sources(root, jobs))
         try:
             name = _put(run, root, out, jobs, lies, whole=not only_named)
         except OSError as error:
@@ -311,7 +313,6 @@ def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -
     folder.mkdir()
     notebook, page = folder / f"{job.name}.ipynb", folder / f"{job.name}.pdf"
     verdicts = run.stage / "verdicts" if job.is_brief else folder / "verdicts.json"
-    counts, files = publish.digest(job.notebook), publish.hashes(job)
     try:
         _execute(run, job, {**job.parameters, job.verdicts_parameter: str(verdicts)}, notebook, position)
         publish.make_reproducible(notebook, job, str(verdicts))
@@ -328,10 +329,10 @@ def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -
     seconds = round(time.monotonic() - began, 1)
     run.entries[job.name] = Entry(
         notebook=job.notebook.name,
-        notebook_sha256=counts,
+        notebook_sha256=publish.digest(job.notebook),
         parameters=publish.parameters(job),
         market=job.market,
-        files=files,
+        files=publish.hashes(job),
         fingerprint=print_,
         commit=provenance.commit(),
         seconds=seconds,
@@ -427,21 +428,17 @@ def _execute(run: Run, job: Job, values: Mapping[str, Any], target: Path, positi
             raise ReportError(f"{job.name}: the kernel did not start: {error}") from None
 
 
-def _hold_still(run: Run, root: Path, jobs: list[Job]) -> None:
+def _sources(root: Path, jobs: Iterable[Job]) -> dict[str, dict[str, str]]:
+    """Hash all that reports are made of, by part and file."""
+    found = {**publish.inputs(root), "notebooks": {job.notebook.name: publish.digest(job.notebook) for job in jobs}}
+    return {**found, "files": {name: was for job in jobs for name, was in publish.hashes(job).items()}}
+
+
+def _hold_still(run: Run, before: Mapping[str, dict[str, str]], now: Mapping[str, dict[str, str]]) -> None:
     """Let the run fail if what reports are made of has changed since it began: they would not belong together."""
-    now = publish.inputs(root)
-    changed = sorted(
-        f"{part}: {name}"
-        for part, files in now.items()
-        for name in {*files, *run.common[part]}
-        if files.get(name) != run.common[part].get(name)
-    )
-    for job in jobs:
-        if entry := run.entries.get(job.name):
-            changed += [f"notebooks: {entry.notebook}"] * (publish.digest(job.notebook) != entry.notebook_sha256)
-            changed += [name for name, was in publish.hashes(job).items() if entry.files.get(name) != was]
-    if changed:
-        said = f"While the run was at work, {', '.join(dict.fromkeys(changed))} changed; run again."
+    items = {(part, name) for known in (before, now) for part in known for name in known[part]}
+    if changed := [f"{part}: {name}" for part, name in sorted(items) if before[part].get(name) != now[part].get(name)]:
+        said = f"While the run was at work, {', '.join(changed)} changed; run again."
         run.failures["inputs"] = ReportError(said)
 
 
@@ -450,13 +447,13 @@ def _put(run: Run, root: Path, out: Path, jobs: Sequence[Job], panel: str, *, wh
 
     If nothing has changed, that is the release that stands.
     """
-    from analysis.report import index, sweep  # with pandas, which the command line does without
-
     new, names = run.stage / "new", [job.name for job in jobs]
     standing = "" if run.standing is None else run.standing.folder.name
     if run.standing and not run.made and not run.failures and run.standing.manifest.reports.keys() == {*names}:
         _show(out, standing, run.stage)
         return standing
+    from analysis.report import index, sweep  # with pandas, which a run that changes nothing does without
+
     new.mkdir()
     for name, entry in run.entries.items():
         for file in entry.made:
