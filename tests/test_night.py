@@ -97,7 +97,7 @@ def test_the_first_run_makes_all_reports_and_is_no_news(begun):
 
 
 def test_where_nothing_is_due_nothing_is_made_even_of_changed_data(desk, no_kernels, capsys):
-    desk.plan({**BRIEF, "every": "weekly on monday"}, FIRST, SECOND)
+    desk.plan(BRIEF, FIRST, SECOND)
     (desk.root / "data" / "figures.csv").write_text("year,value\n2021,2\n")
     for day in (TUESDAY, TUESDAY, "2026-11-29"):
         assert desk.due(day) == 0
@@ -106,7 +106,7 @@ def test_where_nothing_is_due_nothing_is_made_even_of_changed_data(desk, no_kern
 
 
 def test_what_is_due_is_made_once_and_the_others_stand_beside_it(desk, capsys):
-    desk.plan({**BRIEF, "every": "weekly on monday"}, FIRST, SECOND)
+    desk.plan(BRIEF, FIRST, SECOND)
     assert desk.due(LAST) == 0  # the Monday before was missed
     assert desk.releases() == [MONDAY, LAST]
     assert desk.as_of() == {"01_first": LAST, "02_second": LAST, "00_brief": LAST}
@@ -145,17 +145,14 @@ def test_a_report_that_is_new_in_the_schedule_is_due(desk):
 
 def test_a_report_waits_for_data_that_are_newer_than_its_own(desk, no_kernels, capsys):
     waiting = {**FIRST, "waits_for": ["data/figures.csv", "incoming/done"]}
-    desk.plan({**BRIEF, "every": "weekly on monday"}, waiting, SECOND)
-    (desk.reports / "schedule.yml").write_text(
-        (desk.reports / "schedule.yml").read_text().replace('"every": "weekly on monday"', '"every": "monthly on 1"', 1)
-    )
+    desk.plan(BRIEF, waiting, SECOND)
     assert desk.due(NEXT) == 0
     assert "01_first waits for incoming/done, which is not there.\n" in capsys.readouterr().out
     assert desk.releases() == [MONDAY]
 
 
 def test_a_report_is_made_when_the_data_that_it_waits_for_have_come(desk):
-    desk.plan({**BRIEF, "every": "monthly on 1"}, {**FIRST, "waits_for": ["data/figures.csv"]}, SECOND)
+    desk.plan(BRIEF, {**FIRST, "waits_for": ["data/figures.csv"]}, SECOND)
     assert desk.due(NEXT) == 0
     assert desk.releases() == [MONDAY]
     (desk.root / "data" / "figures.csv").write_text("year,value\n2021,2\n")

@@ -48,7 +48,7 @@ def work(
 
     def asked(job: Job, standing: Release) -> bool:
         stands = date.fromisoformat(standing.manifest.reports[job.name].as_of)
-        if not cadence.is_due(job.every, moment(as_of), stands):
+        if job.is_brief or not cadence.is_due(job.every, moment(as_of), stands):
             return False
         waited = awaited(root, job, standing)
         waits.extend(f"{job.name} waits for {one}." for one in waited)
@@ -61,7 +61,8 @@ def work(
             ended = without_paths(stopped(error, as_of), root)
             _tell(ended, notices.send(ended, told, environment, root=root), as_json=as_json)
             raise
-        words, old = changed_words(outcome), stale(root, outcome, moment(as_of))
+        words = changed_words(outcome)
+        old = () if options.get("panel") else stale(root, outcome, moment(as_of))
         outcome = replace(outcome, changed_words=words, stale=old, notes=(*outcome.notes, *waits))
         folder = outcome.out / (outcome.draft or outcome.release)
         briefs = [folder / f"{name}.pdf" for name in outcome.reports if schedule.number(name) == "00"]
@@ -130,7 +131,8 @@ def stopped(error: BaseException, as_of: str) -> dict[str, Any]:
     """Return the outcome of a run that an error or a signal has stopped."""
     refused = isinstance(error, DataError | DesignError | ReportError)
     outcome = "refused" if refused else "failed" if isinstance(error, Exception) else "interrupted"
-    said = f"a signal ended the run ({error})" if outcome == "interrupted" else str(error) or type(error).__name__
+    said = str(error) or type(error).__name__
+    said = f"a signal ended the run ({said})" if outcome == "interrupted" else said
     nothing: dict[str, Any] = {"release": "", "draft": "", "as_of": as_of, "reports": {}}
     return {"outcome": outcome, **nothing, "changed_words": [], "stale": [], "failures": [said]}
 
