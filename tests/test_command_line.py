@@ -87,6 +87,10 @@ def test_a_full_disk_exits_7(desk, capsys, monkeypatch):
     assert "The disk is full" in capsys.readouterr().err
 
 
+def unchanged(out):
+    return run.Outcome("unchanged", AS_OF, 0, out, AS_OF, "", "", {}, (), ())
+
+
 def test_an_output_folder_that_is_a_file_exits_2(desk, capsys):
     (desk.root / "mine").write_text("mine")
     assert command_line.main(["run", "--as-of", AS_OF, "--out", str(desk.root / "mine")], desk.root) == 2
@@ -100,10 +104,6 @@ def test_a_file_system_that_fails_exits_3_without_a_traceback(desk, capsys, monk
     monkeypatch.setattr(release.tempfile, "mkdtemp", fails)
     assert command_line.main(["run", "--as-of", AS_OF], desk.root) == 3
     assert capsys.readouterr().err.startswith("error: [Errno 5] Input/output error; what was published is untouched")
-
-
-def unchanged(out):
-    return run.Outcome("unchanged", AS_OF, 0, out, AS_OF, "", "", {}, (), ())
 
 
 def test_options_reach_the_runner(desk, monkeypatch, tmp_path):

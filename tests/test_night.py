@@ -97,7 +97,7 @@ def test_the_first_run_makes_all_reports_and_is_no_news(begun):
 
 
 def test_where_nothing_is_due_nothing_is_made_even_of_changed_data(desk, no_kernels, capsys):
-    desk.plan({**BRIEF, "every": "weekly on monday"}, FIRST, SECOND)
+    desk.plan(BRIEF, FIRST, SECOND)
     (desk.root / "data" / "figures.csv").write_text("year,value\n2021,2\n")
     for day in (TUESDAY, TUESDAY, "2026-11-29"):
         assert desk.due(day) == 0
@@ -106,7 +106,7 @@ def test_where_nothing_is_due_nothing_is_made_even_of_changed_data(desk, no_kern
 
 
 def test_what_is_due_is_made_once_and_the_others_stand_beside_it(desk, capsys):
-    desk.plan({**BRIEF, "every": "weekly on monday"}, FIRST, SECOND)
+    desk.plan(BRIEF, FIRST, SECOND)
     assert desk.due(LAST) == 0  # the Monday before was missed
     assert desk.releases() == [MONDAY, LAST]
     assert desk.as_of() == {"01_first": LAST, "02_second": LAST, "00_brief": LAST}
@@ -145,17 +145,14 @@ def test_a_report_that_is_new_in_the_schedule_is_due(desk):
 
 def test_a_report_waits_for_data_that_are_newer_than_its_own(desk, no_kernels, capsys):
     waiting = {**FIRST, "waits_for": ["data/figures.csv", "incoming/done"]}
-    desk.plan({**BRIEF, "every": "weekly on monday"}, waiting, SECOND)
-    (desk.reports / "schedule.yml").write_text(
-        (desk.reports / "schedule.yml").read_text().replace('"every": "weekly on monday"', '"every": "monthly on 1"', 1)
-    )
+    desk.plan(BRIEF, waiting, SECOND)
     assert desk.due(NEXT) == 0
     assert "01_first waits for incoming/done, which is not there.\n" in capsys.readouterr().out
     assert desk.releases() == [MONDAY]
 
 
 def test_a_report_is_made_when_the_data_that_it_waits_for_have_come(desk):
-    desk.plan({**BRIEF, "every": "monthly on 1"}, {**FIRST, "waits_for": ["data/figures.csv"]}, SECOND)
+    desk.plan(BRIEF, {**FIRST, "waits_for": ["data/figures.csv"]}, SECOND)
     assert desk.due(NEXT) == 0
     assert desk.releases() == [MONDAY]
     (desk.root / "data" / "figures.csv").write_text("year,value\n2021,2\n")
@@ -219,7 +216,7 @@ def test_a_run_that_is_refused_or_ended_by_a_signal_is_news(desk, no_kernels, ca
     assert desk.shift("2020-01-01", "--json") == 2
     shown = json.loads(capsys.readouterr().out)
     assert (shown["outcome"], shown["reports"]) == ("refused", {})
-    assert shown["failures"][0].startswith("As-of date: 2020-01-01 was asked for, but ")
+    assert shown["failures"][0].startswith("As-of date: 2020-01-01 was asked for, but data/figures.csv is of ")
     with mock.patch.object(run, "reports", side_effect=SystemExit(143)), pytest.raises(SystemExit):
         desk.due(NEXT)
     with mock.patch.object(run, "reports", side_effect=full_disk):
@@ -292,7 +289,9 @@ def test_a_release_has_a_sweep_with_its_table_and_the_brief_reads_none_of_it(des
     assert desk.due(NEXT) == 0
     assert {*desk.manifest()["reports"]} == {"00_brief", "01_first", "03_third__count-1", "03_third__count-2"}
     assert "03_third.comparison.csv" in desk.manifest()["files"]
-    assert 'href="03_third.comparison.csv"' in (desk.published / "index.html").read_text()
+    page = (desk.published / "index.html").read_text()
+    assert 'href="03_third.comparison.csv"' in page
+    assert "What is asked? (count-2)" in page
     brief = (desk.published / "00_brief.ipynb").read_text()
     assert "01_first.json" in brief
     assert "03_third" not in brief

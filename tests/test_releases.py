@@ -96,8 +96,9 @@ def test_folders_of_the_machine_are_not_published(tmp_path):
         assert "someone" not in file.read_text()
 
 
-def test_what_is_refused_leaves_nothing_where_no_run_was_recorded(tmp_path):
-    releases.record(tmp_path, outcome("refused"), AT)
+@pytest.mark.parametrize("what", ["refused", "failed", "interrupted"])
+def test_what_came_to_nothing_leaves_nothing_where_no_run_was_recorded(tmp_path, what):
+    releases.record(tmp_path, outcome(what, release=""), AT)
     assert not [*tmp_path.iterdir()]
     releases.record(tmp_path, outcome("unchanged"), AT)
     releases.record(tmp_path, outcome("refused"), AT)

@@ -120,6 +120,15 @@ def test_a_failed_run_and_a_refused_one_are_told_in_the_feed(desk):
     assert str(desk.root) not in (desk.reports / "feed.xml").read_text()
 
 
+def test_a_feed_that_cannot_be_written_is_told_and_undoes_no_release(desk, capsys):
+    (desk.reports / releases.LOG).unlink()
+    (desk.reports / releases.LOG).mkdir()
+    turn(desk)
+    assert work(desk) == Exit.NOTICE
+    assert "The page and the feed in reports could not be written" in capsys.readouterr().err
+    assert desk.published.name == LATER
+
+
 def test_a_release_is_proved_by_its_hashes_and_by_a_report_made_again(desk, capsys):
     before = desk.bytes()
     assert verify(desk) == Exit.OK

@@ -162,7 +162,14 @@ def make(folder, name, **rows):
 def compared(tmp_path):
     label = ["C01 V2: Growth was not lower", "C01 V3: <script>", "as seen"]
     numbers = {"label": label, "table": [0, 0, 1], "estimate": [-2.25, None, 7], "conf_low": [-4, 1.5, None]}
-    make(tmp_path, "sim__05_a__seed-1", **numbers, conf_high=[1.5, 2, None])
+    make(
+        tmp_path,
+        "sim__05_a__seed-1",
+        **numbers,
+        conf_high=[1.5, 2, None],
+        estimand=["E3g", "", "E3g"],
+        truth=[None, None, -3],
+    )
     make(tmp_path, "sim__05_a__seed-2", **numbers, conf_high=[2.5, 3, None])
     make(tmp_path, "sim__05_a__seed-3")
     jobs = [one(f"sim__05_a__seed-{seed}", seed) for seed in "1234"]  # the last has failed
@@ -193,8 +200,10 @@ def test_the_page_shows_the_answers_side_by_side_and_is_stamped(compared):
     assert page.count('<p class="stamp">Simulated</p>') == 1
     first = page[page.index("C01 V2") : page.index("C01 V3")]
     assert first.count("<tr>") == 3
+    assert '<th scope="col">word</th>' in first
+    assert '<th scope="col">word</th>' not in page[page.index("C01 V3") :]  # none of its rows has one
     assert '<a href="sim__05_a__seed-1.pdf">1</a></th><td>−2.3</td><td>−4.0 to +1.5</td>' in first
-    assert "<td>would be not shown</td>" in first
+    assert "<td>−4.0 to +1.5</td><td>−3.0</td><td>percentage points</td><td>would be not shown</td>" in first
     assert "as seen" not in page
     assert '<a href="sim__05_a__seed-3.pdf">3</a>' in page
     assert "<script>" not in page

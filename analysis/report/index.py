@@ -25,8 +25,8 @@ from analysis.report.diff import Changes
 from analysis.report.page import page
 from analysis.report.pdf import AUTHOR
 from analysis.report.release import DATA, DRAFT, MANIFEST, VERDICTS
-from analysis.report.schedule import number
-from analysis.verdicts import CONTRADICTED, NOT_TESTABLE, SUPPORTED, WORDS, Verdict, best, condition, party
+from analysis.report.schedule import number, varied
+from analysis.verdicts import CONTRADICTED, NOT_TESTABLE, SUPPORTED, WORDS, Verdict, best, condition, of_sweep, party
 
 if TYPE_CHECKING:
     from analysis.config import Event
@@ -86,6 +86,8 @@ class Card:
         rows = [*found]
         judged = [verdict for row in rows if (verdict := _verdict(row))]
         in_order = {kind: files[kind] for kind in KINDS.values() if kind in files}
+        if of_sweep(name):
+            title += f" ({', '.join(varied(name))})"
         return cls(name, title or name, entry["market"], in_order, figure, judged, len(rows) - len(judged))
 
     @property

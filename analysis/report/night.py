@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
@@ -41,15 +41,15 @@ def work(
     try:
         plan = schedule.load(root)
     except DataError as error:
-        releases.record((out or root / "reports").absolute(), stopped(error, as_of), datetime.now(UTC))
-        _tell(stopped(error, as_of), (), as_json=as_json)
+        ended = stopped(error, as_of)
+        _tell(ended, recorded((out or root / "reports").absolute(), ended), as_json=as_json)
         raise
     told = plan.notices if out is None or out.resolve() == (root / plan.publish).resolve() else ()
     waits: list[str] = []
 
     def asked(job: Job, standing: Release) -> bool:
         stands = date.fromisoformat(standing.manifest.reports[job.name].as_of)
-        if not cadence.is_due(job.every, moment(as_of), stands):
+        if job.is_brief or not cadence.is_due(job.every, moment(as_of), stands):
             return False
         waited = awaited(root, job, standing)
         waits.extend(f"{job.name} waits for {one}." for one in waited)
@@ -59,21 +59,33 @@ def work(
         try:
             outcome = run.reports(root, as_of=as_of, out=out, due=asked if due else None, **options)
         except BaseException as error:
-            releases.record((out or root / plan.publish).absolute(), stopped(error, as_of), datetime.now(UTC))
-            ended = stopped(error, as_of)
-            _tell(ended, notices.send(ended, told, environment, root=root), as_json=as_json)
+            ended = without_paths(stopped(error, as_of), root)
+            faults = recorded((out or root / plan.publish).absolute(), ended)
+            faults += notices.send(ended, told, environment, root=root)
+            _tell(ended, faults, as_json=as_json)
             raise
-        words, old = changed_words(outcome), stale(root, outcome, moment(as_of))
+        words = changed_words(outcome)
+        old = () if options.get("panel") else stale(root, outcome, moment(as_of))
         outcome = replace(outcome, changed_words=words, stale=old, notes=(*outcome.notes, *waits))
-        releases.record(outcome.out, outcome.as_json(), datetime.now(UTC))
         folder = outcome.out / (outcome.draft or outcome.release)
         briefs = [folder / f"{name}.pdf" for name in outcome.reports if schedule.number(name) == "00"]
-        faults = notices.send(outcome.as_json(), told, environment, root=root, brief=next(iter(briefs), None))
+        ended = without_paths(outcome.as_json(), root)
+        faults = recorded(outcome.out, ended)
+        faults += notices.send(ended, told, environment, root=root, brief=next(iter(briefs), None))
     if not as_json:
         outcome.tell()
-        say(notices.line(outcome.as_json()))
-    _tell(outcome.as_json(), faults, as_json=as_json)
+        say(notices.line(ended))
+    _tell(ended, faults, as_json=as_json)
     return outcome.code or (Exit.NOTICE if faults else Exit.OK)
+
+
+def recorded(out: Path, ended: notices.Outcome) -> list[str]:
+    """Record an outcome in the page and the feed of a folder, and return why that was not possible, if it was not."""
+    try:
+        releases.record(out, ended, datetime.now(UTC))
+    except OSError as error:
+        return [f"The page and the feed in {out.name} could not be written ({error.strerror})."]
+    return []
 
 
 def moment(as_of: str) -> datetime:
@@ -132,9 +144,29 @@ def stopped(error: BaseException, as_of: str) -> dict[str, Any]:
     """Return the outcome of a run that an error or a signal has stopped."""
     refused = isinstance(error, DataError | DesignError | ReportError)
     outcome = "refused" if refused else "failed" if isinstance(error, Exception) else "interrupted"
-    said = f"a signal ended the run ({error})" if outcome == "interrupted" else str(error) or type(error).__name__
+    said = str(error) or type(error).__name__
+    said = f"a signal ended the run ({said})" if outcome == "interrupted" else said
     nothing: dict[str, Any] = {"release": "", "draft": "", "as_of": as_of, "reports": {}}
     return {"outcome": outcome, **nothing, "changed_words": [], "stale": [], "failures": [said]}
+
+
+def without_paths(told: notices.Outcome, root: Path) -> dict[str, Any]:
+    """Return an outcome without the folders of the project and of its user, which are nobody else's business."""
+    places = {f"{root.absolute()}/": "", str(root.absolute()): ".", str(Path.home()): "~"}
+
+    def freed(one: Any) -> Any:
+        for place, shown in places.items() if isinstance(one, str) else ():
+            one = one.replace(place, shown)
+        return one
+
+    return {
+        name: {key: freed(value) for key, value in found.items()}
+        if isinstance(found, Mapping)
+        else [freed(one) for one in found]
+        if isinstance(found, list | tuple)
+        else found
+        for name, found in told.items()
+    }
 
 
 def _tell(told: notices.Outcome, faults: Iterable[str], *, as_json: bool) -> None:

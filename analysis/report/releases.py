@@ -38,7 +38,7 @@ def newest_first(out: Path) -> list[Release]:
 def record(out: Path, outcome: Mapping[str, Any], at: datetime) -> None:
     """Add what became of a run to the log, and write the page and the feed anew, unless another run is about to.
 
-    What was refused leaves nothing in a folder that has no log.
+    What came to nothing leaves nothing in a folder that has no log.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def record(out: Path, outcome: Mapping[str, Any], at: datetime) -> None:
     at : datetime
         When the run ended.
     """
-    if outcome["outcome"] in ("refused", "interrupted") and not (out / LOG).is_file():
+    if not (outcome.get("release") or outcome.get("draft") or (out / LOG).is_file()):
         return
     line = {**outcome, "at": at.isoformat(timespec="seconds")}
     line["failures"] = [_first_line(one) for one in outcome.get("failures", ())]

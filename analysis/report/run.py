@@ -214,13 +214,16 @@ def again(root: Path, found: Release, name: str, timeout: float = TIMEOUT) -> It
         yield run.stage / name
 
 
-def _due(due: Due, jobs: Iterable[Job], out: Path, damage: str) -> tuple[set[str], Release | None]:
-    """Return the names of reports that are due, and the newest release; none, and all reports, if it is damaged."""
+def _due(due: Due, jobs: Sequence[Job], out: Path, damage: str) -> tuple[set[str], Release | None]:
+    """Return the names of reports that are due, and the newest release; none, and all reports, if it is damaged.
+
+    The brief, which reads the others, is due with them.
+    """
     there = release.names(out)
     newest = release.read(out / there[-1]) if there and not damage else None
-    return {
-        job.name for job in jobs if not newest or job.name not in newest.manifest.reports or due(job, newest)
-    }, newest
+    known = newest.manifest.reports if newest else {}
+    found = {job.name for job in jobs if newest is None or job.name not in known or due(job, newest)}
+    return found | {job.name for job in jobs if found and job.is_brief}, newest
 
 
 def _planned(

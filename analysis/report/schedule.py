@@ -67,6 +67,15 @@ def number(name: str) -> str:
     return name.removeprefix(SIMULATED).removeprefix(PANEL)[:2]
 
 
+def varied(name: str) -> list[str]:
+    """Return which values make a report one of its sweep, by its name.
+
+    >>> varied("sim__05_growth_panel__seed-2__conf-0-9"), varied("sim__05_growth_panel")
+    (['seed-2', 'conf-0-9'], [])
+    """
+    return name.removeprefix(SIMULATED).removeprefix(PANEL).split("__")[1:]
+
+
 def own_panel(path: Path, map: Path | None = None, event: str = config.ON_RECORD) -> dict[str, str]:
     """Return what a panel of one's own sets in each notebook; kernels run elsewhere, so files are named in full."""
     return {

@@ -70,15 +70,20 @@ def _section(file: Path) -> str:
         na_values={name: [""] for name, kind in COLUMNS.items() if kind == "float64"},
     )
     varied, sweep = [*rows.columns[: rows.columns.get_loc("report")]], file.name.removesuffix(FILE)
+    # an answer does not say the truth of its simulated market, but another table of the same report does
+    rows["truth"] = rows.groupby(["report", "estimand"])["truth"].transform("first")
     answers = rows[rows["table"] == 0].drop_duplicates(["report", "label"])
-    heads = "".join(
-        f'<th scope="col">{escape(head)}</th>' for head in (*varied, "estimate", "interval", "unit", "word")
-    )
     parts = [f"<h3>{escape(sweep)}, by {escape(' and '.join(varied))}</h3>"]
     if (rows["market"] != "").any():
         parts.append('<p class="stamp">Simulated</p>')
     for label, group in answers.groupby("label", sort=False):
-        body = "".join(_row(row, varied) for row in group.to_dict("records"))
+        table = [_cells(row) for row in group.to_dict("records")]
+        told = [head for head in table[0] if any(cells[head] for cells in table)]
+        heads = "".join(f'<th scope="col">{escape(head)}</th>' for head in (*varied, *told))
+        body = "".join(
+            f"<tr>{_links(row, varied)}{''.join(f'<td>{escape(cells[head])}</td>' for head in told)}</tr>"
+            for row, cells in zip(group.to_dict("records"), table, strict=True)
+        )
         parts.append(
             f'<table class="sweep"><caption>{escape(str(label)) or "Reports"}</caption><thead><tr>{heads}</tr></thead>'
             f"<tbody>{body}</tbody></table>"
@@ -87,16 +92,21 @@ def _section(file: Path) -> str:
     return "".join(parts)
 
 
-def _row(row: Mapping[Any, Any], varied: Iterable[str]) -> str:
-    point, low, high = (None if pd.isna(row[name]) else row[name] for name in ("estimate", "conf_low", "conf_high"))
-    unit = row["unit"]
-    shown = (
-        "–" if point is None else numbers.quantity(point, unit),
-        numbers.span(low, high, unit),
-        unit,
-        f"would be {row[WORD].lower()}" if row[WORD] and row["market"] else row[WORD],
+def _links(row: Mapping[Any, Any], varied: Iterable[str]) -> str:
+    page = f"{quote(row['report'])}.pdf"
+    return "".join(f'<th scope="row"><a href="{page}">{escape(str(row[name]))}</a></th>' for name in varied)
+
+
+def _cells(row: Mapping[Any, Any]) -> dict[str, str]:
+    """Return what is shown of an answer; what is empty in all rows of a table has no column."""
+    unit, word = row["unit"], row[WORD]
+    point, low, high, truth = (
+        None if pd.isna(row[name]) else row[name] for name in ("estimate", "conf_low", "conf_high", "truth")
     )
-    links = [
-        f'<th scope="row"><a href="{quote(row["report"])}.pdf">{escape(str(row[name]))}</a></th>' for name in varied
-    ]
-    return f"<tr>{''.join(links)}{''.join(f'<td>{escape(cell)}</td>' for cell in shown)}</tr>"
+    return {
+        "estimate": "" if point is None else numbers.quantity(point, unit),
+        "interval": "" if low is None or high is None else numbers.span(low, high, unit),
+        "truth": "" if truth is None else numbers.quantity(truth, unit),
+        "unit": unit,
+        "word": f"would be {word.lower()}" if word and row["market"] else word,
+    }
