@@ -10,9 +10,11 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
+from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, create_model, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
@@ -63,8 +65,12 @@ def load(path: Path, model: type[Model]) -> Model:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"] if part not in ("", "[key]"))
         asked, found = first["msg"].removeprefix("Value error, "), f"{first['input']!r:.60}"
+        if "notices" in first["loc"]:  # it may be a password that somebody wrote where its variable's name belongs
+            found = "something else, which is not shown"
         if first["type"] == "extra_forbidden":
-            asked = f"there is no such key beside {', '.join(model.model_fields)}"
+            asked = "there is no such key" + (
+                f" beside {', '.join(model.model_fields)}" if len(first["loc"]) == 1 else ""
+            )
         raise DataError(f"{path}, key {key or 'of the file'}: {asked}; found {found}; correct it") from None
 
 
@@ -355,18 +361,115 @@ def read_event(name: str, *, on_record: bool = False) -> Event:
     return event
 
 
-class Report(_Written):
-    """One report: its name, its notebook, and the parameters that differ from the notebook's own, as text."""
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
-    name: Annotated[str, _is("a name such as 05_growth or sim__05_growth", _like(r"(sim__)?\d\d_\w+"))]
+
+def as_cron(every: str) -> str:
+    """Return a cadence of the schedule as a line of cron has it; what is none is a `ValueError`.
+
+    >>> as_cron("weekly on monday"), as_cron("monthly on last"), as_cron("30 6 * * 1-5")
+    ('0 0 * * MON', '0 0 L * *', '30 6 * * 1-5')
+    """
+    match every.lower().split():
+        case ["daily"]:
+            return "0 0 * * *"
+        case ["weekly", "on", day] if day in WEEKDAYS:
+            return f"0 0 * * {day[:3].upper()}"
+        case ["monthly", "on", day] if day == "last" or re.fullmatch("[1-9]|1[0-9]|2[0-8]", day):  # what each month has
+            return f"0 0 {'L' if day == 'last' else day} * *"
+        case [_, _, _, _, _]:
+            with suppress(CronSimError, StopIteration):
+                next(CronSim(every, datetime.datetime(2021, 1, 1)))
+                return every
+    raise ValueError(
+        "daily, weekly on monday, monthly on 1 (to 28, or last) or the five fields of cron, such as 30 6 * * 1-5, was "
+        "asked for"
+    )
+
+
+def _as_cadence(every: str) -> str:
+    as_cron(every)
+    return every
+
+
+def _one_or_more(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Values = Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(_one_or_more)]
+Variable = Annotated[
+    str, _is("the name of a variable of the environment, such as MAIL_HOST,", _like("[A-Z][A-Z0-9_]*"))
+]
+Address = Annotated[str, _is("an address such as reports@example.org", _like(r"[^\s@<>,;]+@[^\s@<>,;]+"))]
+
+
+class Report(_Written):
+    """One report: its name, its notebook, and the parameters that differ from the notebook's own, as text.
+
+    A parameter that is a list makes a report of each of its values. `waits_for` are files without which, or as long as
+    they are what the standing report was made of, it is not due; `fresh_days` is the age from which data are stale.
+    """
+
+    name: Annotated[str, _is("a name such as 05_growth or sim__05_growth", _like(r"(sim__)?(?!\w*__)\d\d_\w+"))]
     notebook: Annotated[str, _is("a notebook such as 05_growth.ipynb", _like(r"\w+\.ipynb"))]
-    parameters: dict[Text, str] = {}
+    parameters: dict[Text, Values] = {}
+    every: Annotated[Text, AfterValidator(_as_cadence)] = "daily"
+    waits_for: Annotated[tuple[Text, ...], BeforeValidator(_one_or_more)] = ()
+    fresh_days: Annotated[int, Field(ge=1, le=20_000)] | None = None
+
+
+class Mail(_Written):
+    """An e-mail with the brief. Host, user and password are the names of environment variables that hold them."""
+
+    model_config = {"extra": "forbid", "frozen": True, "populate_by_name": True}
+
+    to: Annotated[tuple[Address, ...], Field(min_length=1), BeforeValidator(_one_or_more)]
+    sender: Annotated[Address, Field(alias="from")]
+    host: Variable  # of HOST or HOST:PORT
+    user: Variable | None = None
+    password: Variable | None = None
+    starttls: bool = True
+
+    @model_validator(mode="after")
+    def _fits(self) -> Mail:
+        if (self.user is None) != (self.password is None):
+            raise ValueError("user and password together, or neither, were asked for")
+        if self.user and not self.starttls:
+            raise ValueError("starttls, since a password in plain text can be read on its way, was asked for")
+        return self
+
+
+class Notice(_Written):
+    """Who is told of a run that failed, of a word that changed, of stale data: a command, an e-mail or a webhook."""
+
+    command: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None  # program and arguments, without a shell
+    email: Mail | None = None
+    webhook: Variable | None = None  # of an address https://...
+    form: Literal["json", "slack"] = "json"  # of what the webhook is sent
+    timeout: Annotated[float, Field(gt=0, le=600)] = 30.0  # seconds
+
+    @model_validator(mode="after")
+    def _fits(self) -> Notice:
+        if len({"command", "email", "webhook"} & self.model_fields_set) != 1:
+            raise ValueError("one of command, email and webhook was asked for")
+        if self.form != "json" and self.webhook is None:
+            raise ValueError("a webhook, to which form belongs, was asked for")
+        return self
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the environment variables that it needs."""
+        mail = (self.email.host, self.email.user, self.email.password) if self.email else ()
+        return tuple(name for name in (self.webhook, *mail) if name)
 
 
 class Schedule(_Written):
     """What ``reports/schedule.yml`` holds."""
 
     reports: Annotated[list[Report], Field(min_length=1)]
+    publish: Text = "reports"  # folder of the releases; from the project's folder if it is no whole path
+    keep: Annotated[int, Field(ge=1)] | None = None  # releases that `prune` leaves; all of them
+    notices: tuple[Notice, ...] = ()
 
     @model_validator(mode="after")
     def _names_once(self) -> Schedule:

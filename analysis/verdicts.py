@@ -175,6 +175,15 @@ def condition(market: str) -> str:
     return f"If the market were as simulated{f' ({name})' if name else ''}, then:"
 
 
+def of_sweep(report: str) -> bool:
+    """Whether a report is one of several that differ in a parameter, by its name.
+
+    >>> [of_sweep(name) for name in ("sim__05_growth_panel__seed-2", "05_growth__share-0-5", "sim__05_growth_panel")]
+    [True, True, False]
+    """
+    return "__" in re.sub(r"^(sim|panel)__", "", report)
+
+
 def faults(error: ValidationError) -> str:
     """Say what is wrong with a verdict: the key, what was asked, and what was found."""
     return "; ".join(
@@ -325,6 +334,8 @@ def write(
 def read(folder: str | Path, claims: Collection[str] | None = None) -> list[Verdict]:
     """Read all verdicts of a run: of a published folder its verdicts.json, else every file, in the order of names.
 
+    Those of a sweep stand in its own table: reports that differ in a parameter would judge one reading twice.
+
     Parameters
     ----------
     folder : path
@@ -345,7 +356,8 @@ def read(folder: str | Path, claims: Collection[str] | None = None) -> list[Verd
     found: list[Verdict] = []
     for file in files:
         try:
-            found += TypeAdapter(list[Verdict]).validate_json(file.read_bytes())
+            listed = TypeAdapter(list[Verdict]).validate_json(file.read_bytes())
+            found += [one for one in listed if not of_sweep(one.report)]
         except ValidationError as error:
             raise DataError(f"{file.name}: verdicts were asked for; {faults(error)}; run the notebook again") from error
     if nameless := [one.name for one in found if one.tier == "panel" and not one.panel]:
@@ -381,9 +393,9 @@ def best(found: Iterable[Verdict]) -> list[Verdict]:
     A panel goes before purchases of households, these before listed firms, and these before public facts; but "not
     testable" with one kind of data never displaces what another could test, nor does "not shown", without a panel,
     displace what other data decide: each of them sees a part. Among equals the first notebook speaks. Verdicts that
-    stand apart give no word.
+    stand apart, or are of a sweep, give no word.
     """
-    return _foremost(verdict for verdict in found if not verdict.apart)
+    return _foremost(verdict for verdict in found if not verdict.apart and not of_sweep(verdict.report))
 
 
 def apart(found: Sequence[Verdict]) -> dict[str, dict[str, Verdict]]:

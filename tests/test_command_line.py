@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from unittest import mock
 
 import pytest
 from desk import AS_OF, PARAMETERS, WRITE_VERDICTS, Desk
@@ -88,6 +87,10 @@ def test_a_full_disk_exits_7(desk, capsys, monkeypatch):
     assert "The disk is full" in capsys.readouterr().err
 
 
+def unchanged(out):
+    return run.Outcome("unchanged", AS_OF, 0, out, AS_OF, "", "", {}, (), ())
+
+
 def test_an_output_folder_that_is_a_file_exits_2(desk, capsys):
     (desk.root / "mine").write_text("mine")
     assert command_line.main(["run", "--as-of", AS_OF, "--out", str(desk.root / "mine")], desk.root) == 2
@@ -105,7 +108,7 @@ def test_a_file_system_that_fails_exits_3_without_a_traceback(desk, capsys, monk
 
 def test_options_reach_the_runner(desk, monkeypatch, tmp_path):
     asked = {}
-    monkeypatch.setattr(run, "reports", lambda paths, **options: asked.update(options) or mock.Mock(code=0))
+    monkeypatch.setattr(run, "reports", lambda paths, **options: asked.update(options) or unchanged(paths))
     line = f"run 01 02 -p count=3 -p note=a=b --as-of {AS_OF} --out {tmp_path} --jobs 3 --timeout 9 --force"
     assert command_line.main(line.split(), desk.root) == 0
     assert asked == {
@@ -117,12 +120,13 @@ def test_options_reach_the_runner(desk, monkeypatch, tmp_path):
         "timeout": 9.0,
         "force": True,
         "panel": None,
+        "due": None,
     }
 
 
 def test_a_panel_with_its_map_and_event_reaches_the_runner(desk, monkeypatch):
     asked = {}
-    monkeypatch.setattr(run, "reports", lambda paths, **options: asked.update(options) or mock.Mock(code=0))
+    monkeypatch.setattr(run, "reports", lambda paths, **options: asked.update(options) or unchanged(paths))
     assert command_line.main(["run", "--panel", "own.csv"], desk.root) == 0
     assert asked["panel"] == own_panel(Path("own.csv")) | {"event": "amazon_2021", "panel_map": ""}
     assert command_line.main(["run", "--panel", "own.csv", "--map", "own.yml", "--event", "other.yml"], desk.root) == 0

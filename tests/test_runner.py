@@ -55,7 +55,7 @@ LATER = "2026-11-26"
 # What a run leaves
 
 OF_THE_RELEASE = [
-    *("CITATION.cff", "annex.pdf", "data.zip", "index.html", "manifest.json", "ro-crate-metadata.json"),
+    *("CITATION.cff", "annex.pdf", "changes.json", "data.zip", "index.html", "manifest.json", "ro-crate-metadata.json"),
     "verdicts.json",
 ]
 
@@ -125,7 +125,8 @@ def test_a_second_execution_gives_the_same_bytes(desk):
     assert desk.published.name == f"{AS_OF}.2"
     after = contents(desk.published)
     assert before.keys() == after.keys()
-    assert {name for name in before if before[name] != after[name]} == {"manifest.json"}  # name, when, and how long
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"manifest.json", "changes.json", "index.html", "annex.pdf"}  # when, and since which release
 
 
 def without_ids(file):
@@ -161,7 +162,9 @@ def test_a_run_can_publish_elsewhere_and_what_is_named_where_nothing_stands_is_a
     assert sorted(os.listdir(tmp_path / "elsewhere" / "draft")) == sorted(files)
     assert not (tmp_path / "elsewhere" / "latest").exists()
     assert desk.run(out=Path("elsewhere")) == Exit.OK
-    assert sorted(os.listdir(tmp_path / "elsewhere")) == [".lock", AS_OF, "latest"]
+    assert sorted(os.listdir(tmp_path / "elsewhere")) == sorted(
+        [".lock", AS_OF, "feed.xml", "index.html", "latest", "outcomes.jsonl"]
+    )
     assert desk.bytes() == before
 
 

@@ -478,3 +478,12 @@ def test_a_reading_is_judged_once_by_each_tier(tmp_path):
     write(tmp_path / "c.json", Verdict(**GOOD, reading="V2"))
     with pytest.raises(DataError, match=r"found C01 V2 of tier facts 2 times; remove the file that another run left"):
         verdicts.read(tmp_path)
+
+
+def test_a_report_of_a_sweep_gives_no_word_and_is_not_read_with_the_others(tmp_path):
+    whole, *varied = (Verdict(**GOOD, report=name) for name in ("05_a", "05_a__seed-1", "05_a__seed-2"))
+    supported = [one.model_copy(update={"word": SUPPORTED}) for one in varied]
+    assert verdicts.best([*supported, whole]) == [whole]
+    rows = [one.model_dump(mode="json") for one in (whole, *supported)]
+    (tmp_path / "verdicts.json").write_text(json.dumps(rows))
+    assert verdicts.read(tmp_path) == [whole]

@@ -263,8 +263,10 @@ def brief(
     return Block(_box("headline", f"<strong>{escape(above)}</strong>") + answer, above, beside.parts)
 
 
-def brief_table(verdicts: Sequence[Verdict], event: Event) -> Block:
+def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -> Block:
     """Return the table of what can be tested, at most `MOST` rows, and what is to be said beside it, in lines.
+
+    The last line says what moved `since` the release before.
 
     The word is that of the best data (:func:`analysis.verdicts.best`); where that is a panel, what public figures said
     stands in brackets. What a panel that is not representative says of totals follows, without a word.
@@ -294,7 +296,8 @@ def brief_table(verdicts: Sequence[Verdict], event: Event) -> Block:
     below = [f"<strong>{escape(lead)}</strong> {escape(text)}" for lead, text in told] + (
         [f"{RULE.format(len(words))} {where}"] if shown else []
     )
-    return reduce(add, [*blocks, Block(_box("small", *below), " ".join(chain(*told)))])
+    below += [escape(since)] if since else []
+    return reduce(add, [*blocks, Block(_box("small", *below), " ".join([*chain(*told), since]).strip())])
 
 
 def _claim(verdict: Verdict) -> Label:

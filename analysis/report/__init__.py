@@ -14,6 +14,7 @@ class Exit(IntEnum):
     FAILED = 3
     LOCKED = 4
     PDF = 5
+    NOTICE = 6
     DISK_FULL = 7
 
 

@@ -20,11 +20,13 @@ from pydantic import ValidationError
 from analysis import config, data
 from analysis.exhibits import answers, brief
 from analysis.provenance import ANNEX
-from analysis.report import crate
-from analysis.report.pdf import AUTHOR, SOURCES
+from analysis.report import crate, diff, sweep
+from analysis.report.diff import Changes
+from analysis.report.page import page
+from analysis.report.pdf import AUTHOR
 from analysis.report.release import DATA, DRAFT, MANIFEST, VERDICTS
-from analysis.report.schedule import number
-from analysis.verdicts import CONTRADICTED, NOT_TESTABLE, SUPPORTED, WORDS, Verdict, best, condition, party
+from analysis.report.schedule import number, varied
+from analysis.verdicts import CONTRADICTED, NOT_TESTABLE, SUPPORTED, WORDS, Verdict, best, condition, of_sweep, party
 
 if TYPE_CHECKING:
     from analysis.config import Event
@@ -43,6 +45,7 @@ KINDS = {
 OTHERS = {
     ANNEX: "Annex: what all reports were made of (PDF)",
     VERDICTS: "All verdicts (JSON)",
+    diff.FILE: "What changed since the release before (JSON)",
     DATA: "The data that the reports were made of (zip)",
     MANIFEST: "What each report was made of: parameters, versions, hashes (JSON)",
     crate.CITATION: "How to cite this release (CFF)",
@@ -51,10 +54,6 @@ OTHERS = {
 SIMULATED = (
     "<p>What our methods would find in a market whose truth is known. Nothing here is a finding about a real market, "
     "and nothing here gives a claim its word.</p>"
-)
-FOOT = (
-    "<p>Words are given by rules that were fixed in advance: supported, contradicted, not shown, not testable with "
-    "this data. <em>Not shown</em> never means that there was no effect.</p>"
 )
 DRAFT_NOTE = (
     '<p class="warning">A draft: not every report of the schedule is here as it should be. What is published stands '
@@ -87,6 +86,8 @@ class Card:
         rows = [*found]
         judged = [verdict for row in rows if (verdict := _verdict(row))]
         in_order = {kind: files[kind] for kind in KINDS.values() if kind in files}
+        if of_sweep(name):
+            title += f" ({', '.join(varied(name))})"
         return cls(name, title or name, entry["market"], in_order, figure, judged, len(rows) - len(judged))
 
     @property
@@ -146,6 +147,7 @@ def write(
     event: str,
     made: Collection[str],
     failed: Collection[str],
+    changes: Changes | None = None,
 ) -> None:
     """Write the page of a release, and what it says of itself to catalogues, into a folder.
 
@@ -161,6 +163,8 @@ def write(
         Name or file of the event that the reports are about; empty if they are about none.
     made, failed : collection of str
         Reports of the run that writes the page; the others were carried over from the release before.
+    changes : Changes, optional
+        What moved since the release before.
     """
     entries, as_of = manifest["reports"], manifest["as_of"]
     crate.cite(folder, manifest)
@@ -188,30 +192,14 @@ def write(
     parts = {
         "Reports": real,
         "Simulated: methods on trial": simulated and SIMULATED + simulated,
+        "Sweeps": sweep.html(folder),
+        **({f"Since the release of {escape(changes.since)}": _changes(changes)} if changes else {}),
         "This release": _release(manifest, made, failed, others),
     }
     shown = {heading: content for heading, content in parts.items() if content}
-    page = _page(f"{answer} – {title}" if about else title, lead, shown, reviews(anchors, as_of))
-    (folder / FILE).write_text(page, encoding="utf-8")
+    text = page(f"{answer} – {title}" if about else title, lead, shown, reviews(anchors, as_of))
+    (folder / FILE).write_text(text, encoding="utf-8")
     crate.describe(folder, manifest, {FILE: "The page of this release", **others})
-
-
-def _page(title: str, lead: str, parts: Mapping[str, str], known: object) -> str:
-    """Return the page: what it opens with, each part under its heading, and what machines are told."""
-    nav, body = "", ""
-    for place, (heading, content) in enumerate(parts.items(), start=1):
-        nav += f'<li><a href="#part-{place}">{heading}</a></li>'
-        body += f'<section aria-labelledby="part-{place}"><h2 id="part-{place}">{heading}</h2>{content}</section>'
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="color-scheme" content="light dark">\n<title>{escape(title)}</title>\n'
-        f"<style>\n{(SOURCES / 'index.css').read_text(encoding='utf-8')}</style>\n"
-        f'<script type="application/ld+json">{_safe(known)}</script>\n</head>\n<body>\n'
-        '<a class="skip" href="#main">Skip to the reports</a>\n'
-        f'<header>{lead}<nav aria-label="On this page"><ul>{nav}</ul></nav></header>\n'
-        f'<main id="main" tabindex="-1">\n{body}\n</main>\n<footer>{FOOT}</footer>\n</body>\n</html>\n'
-    )
 
 
 def _read(notebook: Path) -> tuple[str, str]:
@@ -229,6 +217,12 @@ def _verdict(row: object) -> Verdict | None:
         return Verdict.model_validate(row)
     except ValidationError:
         return None
+
+
+def headline(verdicts: Mapping[str, Iterable[Any]], event: str) -> str:
+    """Return the answer with which the page of a release opens; nothing where the reports are about no event."""
+    found = [verdict for rows in verdicts.values() for row in rows if (verdict := _verdict(row))]
+    return brief.headline(found, config.read_event(event)) if event else ""
 
 
 def _sentences(spoken: Sequence[Verdict], event: Event) -> str:
@@ -257,6 +251,14 @@ def _release(
     return f'<dl>{"".join(lines)}</dl><ul class="files">{"".join(links)}</ul>'
 
 
+def _changes(changes: Changes) -> str:
+    parts = [f"<p>{escape(diff.line(changes))}</p>"]
+    for heading, lines in diff.sections(changes):
+        items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+        parts.append(f"<details><summary>{escape(heading)}</summary><ul>{items}</ul></details>")
+    return "".join(parts)
+
+
 def _link(path: str) -> str:
     return escape(quote(path))
 
@@ -278,9 +280,3 @@ def reviews(anchors: Mapping[Verdict, str], as_of: str) -> dict[str, Any]:
         one |= {"itemReviewed": claim, "author": {"@type": "Organization", "name": AUTHOR}, "datePublished": as_of}
         found.append({**one, "reviewRating": rating, "isBasedOn": quote(f"{verdict.report}.pdf"), "inLanguage": "en"})
     return {"@context": "https://schema.org", "@graph": found}
-
-
-def _safe(content: object) -> str:
-    """Return JSON that no text in it can end, whatever a browser takes for the end of a script."""
-    text = json.dumps(content, ensure_ascii=False, indent=1)
-    return text.translate({ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"})

@@ -116,6 +116,11 @@ def render(
         os.replace(finished, pdf)
 
 
+def pages(pdf: Path) -> int:
+    """Count the pages of a PDF that `render` has made: typst writes them as plain objects."""
+    return len(re.findall(rb"/Type ?/Page\b", pdf.read_bytes()))
+
+
 def pandoc() -> Path:
     """Return pandoc of the wheel: what the machine has makes no difference."""
     import pypandoc

@@ -24,7 +24,7 @@ from analysis.report.publish import Verdict, sha256
 
 LATEST, DRAFT = "latest", "draft"
 MANIFEST, VERDICTS, DATA = "manifest.json", "verdicts.json", "data.zip"
-_STAGE = ".run-"
+STAGE = ".run-"
 _NAME = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.([1-9]\d*))?")
 
 
@@ -73,6 +73,26 @@ class Release:
         """Return the verdicts by report."""
         found = json.loads((self.folder / VERDICTS).read_bytes())
         return {name: [one for one in found if one["report"] == name] for name in self.manifest.reports}
+
+    def read(self, name: str) -> bytes:
+        """Read a file of it.
+
+        Raises
+        ------
+        ReportError
+            If it cannot be read, or is not as the manifest says; while a release is made, it has no hash yet.
+        """
+        try:
+            content = (self.folder / name).read_bytes()
+        except OSError as error:
+            raise ReportError(
+                f"{self.folder}: {name} cannot be read ({error.strerror}); see what `python -m analysis verify` says."
+            ) from None
+        if self.manifest.files.get(name, found := hashlib.sha256(content).hexdigest()) != found:
+            raise ReportError(
+                f"{self.folder}: {name} is not as the manifest says; see what `python -m analysis verify` says."
+            )
+        return content
 
     def faults(self) -> list[str]:
         """Return which files are not as the manifest says, and how; files beside them do not count."""
@@ -209,9 +229,9 @@ def _made(draft: Path) -> bool:
 @contextmanager
 def staging(out: Path) -> Iterator[Path]:
     """Make a temporary folder in the file system of `out`; needs the lock. What killed runs have left goes before."""
-    for left in out.glob(f"{_STAGE}*"):
+    for left in out.glob(f"{STAGE}*"):
         remove(left)
-    with tempfile.TemporaryDirectory(prefix=_STAGE, dir=out, ignore_cleanup_errors=True) as stage:
+    with tempfile.TemporaryDirectory(prefix=STAGE, dir=out, ignore_cleanup_errors=True) as stage:
         yield Path(stage)
 
 

@@ -7,8 +7,9 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -18,10 +19,11 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from analysis import provenance
+from analysis import config, provenance
 from analysis.errors import DataError, DesignError
 from analysis.provenance import ANNEX
-from analysis.report import Exit, ReportError, disk_full, pdf, publish, release, say, schedule
+from analysis.report import Exit, ReportError, diff, disk_full, pdf, publish, release, say, schedule
+from analysis.report.diff import Changes
 from analysis.report.publish import Verdict
 from analysis.report.release import DRAFT, Entry, Manifest, Release
 from analysis.report.schedule import PANEL, Job
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
 TIMEOUT = 600.0  # seconds for one notebook
 _TRACEBACK_LINES = 15
 
-Due = Callable[[Job, Entry | None], bool]
-"""Whether a report is asked for, given its entry in the release that stands, or None."""
+Due = Callable[[Job, Release], bool]
+"""Whether a report that stands in the newest release, of whatever date, is to be made again."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Run:
     force: bool
     stage: Path
     sockets: Path
-    asked: Due
+    asked: Collection[str]  # names of reports
     standing: Release | None  # what may be carried over
     panel: str  # what the panel of the run is said to be; empty if there is none
     common: Mapping[str, Any]  # `publish.inputs`; `beside`: by number the report that others refer to
@@ -99,7 +101,7 @@ class Run:
         entry = self.standing.manifest.reports.get(job.name) if self.standing else None
         if not self.standing or not entry or entry.fingerprint != print_:
             return False
-        if self.asked(job, entry) and (self.force or entry.as_of != self.as_of):
+        if job.name in self.asked and (self.force or entry.as_of != self.as_of):
             return False
         self.entries[job.name], self.verdicts[job.name] = entry, self.standing.verdicts()[job.name]
         self.lines[job.name] = "unchanged" if entry.as_of == self.as_of else f"unchanged  as of {entry.as_of}"
@@ -121,13 +123,13 @@ def reports(
 ) -> Outcome:
     """Make the reports of a repository that are not up to date, and put them with the others into a new release.
 
-    `names` chooses by name or number what is asked for, or `due` by a rule; what is not asked for is carried over from
-    the release that stands if it is unchanged but for its date. Where none stands, what is named makes a draft. `given`
-    are parameters as text, and `panel`, of `schedule.own_panel`, runs the reports on a panel instead of the schedule.
-    What cannot be run is a `DesignError` or `DataError` before anything has been started; whatever goes wrong, releases
-    stay as they are.
+    `names` chooses by name or number what is asked for, or `due` by a rule, and where nothing is due nothing is done.
+    What is not asked for is carried over from the release that stands if it is unchanged but for its date; where none
+    stands, what is named makes a draft. `given` are parameters as text, and `panel`, of `schedule.own_panel`, runs the
+    reports on a panel instead of the schedule. What cannot be run is a `DesignError` or `DataError` before anything has
+    been started; whatever goes wrong, releases stay as they are.
     """
-    out, names = (out or root / "reports").absolute(), [*names]
+    out, names = (out or root / schedule.load(root).publish).absolute(), [*names]
     pdf.refuse_incomplete()
     scheduled, chosen, found = _planned(root, names, given or {}, as_of, out, panel)
     lies = publish.digest_of(panel["panel_path"]) if panel else ""
@@ -136,15 +138,21 @@ def reports(
         standing, damage = release.standing(out, as_of)
         only_named = bool(names) and not standing and not damage
         jobs = [job for job in scheduled if not only_named or job.name in chosen]
+        newest: Release | None = None
+        if due is not None:
+            chosen, newest = _due(due, scheduled, out, damage)
+        if newest and not chosen:
+            lines = {name: f"not due  as of {entry.as_of}" for name, entry in newest.manifest.reports.items()}
+            name = newest.folder.name
+            return Outcome("unchanged", as_of, Exit.OK, out, name, "", name, lines, (), ())
         before = _sources(root, jobs)
         common = {name: files for name, files in before.items() if name not in ("notebooks", "files")}
         common["beside"] = schedule.beside(scheduled)
-        asked = due or (lambda job, _: job.name in chosen)
         said = found.caveats if found else ""
-        run = Run(as_of, timeout, workers or os.cpu_count() or 1, force, stage, sockets, asked, standing, said, common)
+        run = Run(as_of, timeout, workers or os.cpu_count() or 1, force, stage, sockets, chosen, standing, said, common)
         _work(run, [job for job in jobs if not job.is_brief])
         for brief in (job for job in jobs if job.is_brief):
-            _work_brief(run, brief, [job for job in jobs if not job.is_brief])
+            _work_brief(run, root, brief, [job for job in jobs if not job.is_brief])
         _hold_still(run, before, _sources(root, jobs))
         try:
             name = _put(run, root, out, jobs, lies, whole=not only_named)
@@ -167,6 +175,57 @@ def reports(
     )
 
 
+@contextmanager
+def again(root: Path, found: Release, name: str, timeout: float = TIMEOUT) -> Iterator[Path]:
+    """Make one report of a release once more, of what the checkout holds, and lend the folder with its files.
+
+    Raises
+    ------
+    DesignError
+        If the report was made of something else: of a file of one's own, or of other inputs.
+    ReportError
+        If it fails.
+    """
+    entries = found.manifest.reports
+    if entries[name].files:
+        files = ", ".join(entries[name].files)
+        raise DesignError(f"{name}: it reads {files}, which no release holds; run it on that panel, and compare.")
+    known = {job.name: job for job in schedule.read(root)}
+    jobs = list[Job]()
+    for one in (one for one in dict.fromkeys([*known, *entries]) if one in entries):  # in the order of the schedule
+        job, of = known.get(one) or Job(one, root / "notebooks" / entries[one].notebook, {}), entries[one]
+        jobs.append(replace(job, parameters=of.parameters, market=of.market))
+    (job,) = (one for one in jobs if one.name == name)
+    fields = [*config.parameters(job.notebook).model_fields]  # the cell of parameters has them in this order
+    others = [one.name for one in jobs if one is not job and not one.sweep]
+    job = replace(job, parameters=dict(sorted(job.parameters.items(), key=lambda pair: fields.index(pair[0]))))
+    read = {one: of for one, of in found.verdicts().items() if one in others} if job.is_brief else None
+    common = {**publish.inputs(root), "beside": schedule.beside(jobs)}
+    if publish.fingerprint(job, common, read) != entries[name].fingerprint:
+        raise DesignError(f"{name}: what is here now gives another fingerprint; check out {entries[name].commit}.")
+    with _interruptible(), tempfile.TemporaryDirectory() as scratch, release.sockets(Path(scratch)) as sockets:
+        asked = (timeout, 1, True, Path(scratch), sockets, [name], None, found.manifest.panel_is, common)
+        run = Run(entries[name].as_of, *asked)
+        if read:
+            _lay_out(run, read)
+        _work(run, [job], read)
+        if name in run.failures:
+            raise run.failures[name]
+        yield run.stage / name
+
+
+def _due(due: Due, jobs: Sequence[Job], out: Path, damage: str) -> tuple[set[str], Release | None]:
+    """Return the names of reports that are due, and the newest release; none, and all reports, if it is damaged.
+
+    The brief, which reads the others, is due with them.
+    """
+    there = release.names(out)
+    newest = release.read(out / there[-1]) if there and not damage else None
+    known = newest.manifest.reports if newest else {}
+    found = {job.name for job in jobs if newest is None or job.name not in known or due(job, newest)}
+    return found | {job.name for job in jobs if found and job.is_brief}, newest
+
+
 def _planned(
     root: Path, names: Iterable[str], given: Mapping[str, str], as_of: str, out: Path, panel: Mapping[str, str] | None
 ) -> tuple[list[Job], set[str], Study | None]:
@@ -176,7 +235,7 @@ def _planned(
         jobs = schedule.on_panel(jobs, panel, given)
     chosen = schedule.settled(schedule.select(jobs, names), given, as_of)  # each of `given` is known to one of these
     jobs = schedule.settled(jobs, given, as_of)
-    if (panel or given) and out.resolve() == (root / "reports").resolve():
+    if (panel or given) and out.resolve() == (root / schedule.load(root).publish).resolve():
         asked = "Reports on a panel" if panel else f"Parameter {', '.join(given)}"
         remedy = "give another folder with --out DIR" + ("" if panel else ", or write the value into schedule.yml")
         raise DesignError(f"{asked}: {out} holds the reports of the schedule with its parameters; {remedy}.")
@@ -275,19 +334,56 @@ def _work(run: Run, jobs: list[Job], read: Mapping[str, list[Verdict]] | None = 
             raise
 
 
-def _work_brief(run: Run, brief: Job, inputs: list[Job]) -> None:
+def _work_brief(run: Run, root: Path, brief: Job, inputs: list[Job]) -> None:
     """Make the brief from the verdicts that there are; it names the reports that failed."""
     failed = [job.name for job in inputs if job.name in run.failures]
-    read = {job.name: run.verdicts[job.name] for job in inputs if job.name in run.verdicts}
+    read = {job.name: run.verdicts[job.name] for job in inputs if job.name in run.verdicts and not job.sweep}
     if failed and not any(read.values()):
         run.lines[brief.name] = f"not run: there is no verdict without {', '.join(failed)}"
         return
     more = {"failed": ", ".join(failed), "panel": run.panel}
     brief = replace(brief, parameters={**brief.parameters, **{name: text for name, text in more.items() if text}})
+    _lay_out(run, read)
+    if not run.standing or "since" not in brief.parameters:
+        return _work(run, [brief], read)
+    before = run.standing.manifest.reports.get(brief.name)
+    told = _with_since(brief, str(before.parameters.get("since", "")) if before else "")
+    if run.made or not run.carried(told, publish.fingerprint(told, run.common, read)):
+        _gather(run, root)
+        changes = _changes(run, run.stage / "new")
+        told = _with_since(brief, diff.line(changes) if changes else "")
+    _work(run, [told], read)
+    if told.parameters["since"] and not _has_room(run, brief.name):
+        run.failures.pop(brief.name, None)
+        run.made = [name for name in run.made if name != brief.name]
+        shutil.rmtree(run.stage / brief.name)
+        _work(run, [brief], read)
+        run.lines[brief.name] += "  without a line on what moved, for which it has no room: see the annex"
+
+
+def _has_room(run: Run, brief: str) -> bool:
+    """Whether a brief that was made with a line on what moved is one page; what is not made now does not count."""
+    if failure := run.failures.get(brief):
+        return failure.code != Exit.PDF
+    return brief not in run.made or pdf.pages(run.stage / brief / f"{brief}.pdf") <= 1
+
+
+def _with_since(brief: Job, since: str) -> Job:
+    return replace(brief, parameters={**brief.parameters, "since": since})
+
+
+def _lay_out(run: Run, read: Mapping[str, list[Verdict]]) -> None:
+    """Write the verdicts that a brief reads."""
     (run.stage / "verdicts").mkdir()
     for name, found in read.items():
         publish.write_json(run.stage / "verdicts" / f"{name}.json", found)
-    _work(run, [brief], read)
+
+
+def _changes(run: Run, new: Path) -> Changes | None:
+    """Compare what has been gathered with the release that stands."""
+    if not run.standing:
+        return None
+    return diff.between(run.standing, Release(new, _manifest(run, new.name, [*run.entries])))
 
 
 def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -> None:
@@ -427,6 +523,36 @@ def _hold_still(run: Run, before: Mapping[str, dict[str, str]], now: Mapping[str
         run.failures["inputs"] = ReportError(said)
 
 
+def _gather(run: Run, root: Path) -> None:
+    """Lay what was made or carried over, the verdicts and the data beside each other, as a release has them."""
+    new = run.stage / "new"
+    new.mkdir(exist_ok=True)
+    for name, entry in run.entries.items():
+        for file in entry.made:
+            (new / file).parent.mkdir(exist_ok=True)
+            if name not in run.made and run.standing:
+                shutil.copyfile(run.standing.folder / file, new / file)
+            elif not (new / file).exists():
+                os.replace(run.stage / name / file, new / file)
+    publish.write_json(new / release.VERDICTS, [*chain(*(run.verdicts[name] for name in sorted(run.verdicts)))])
+    release.pack(root / "data", run.common["data"], new / release.DATA)
+
+
+def _manifest(run: Run, name: str, reports: Iterable[str], panel: str = "") -> Manifest:
+    """Return the manifest of what has been made and carried over, without the hashes of its files."""
+    return Manifest(
+        release=name,
+        as_of=run.as_of,
+        previous="" if run.standing is None else run.standing.folder.name,
+        panel=panel,
+        panel_is=run.panel,
+        commit=provenance.commit(),
+        inputs={name: files for name, files in run.common.items() if name != "beside"},
+        files={},
+        reports={name: run.entries[name] for name in reports if name in run.entries},
+    )
+
+
 def _put(run: Run, root: Path, out: Path, jobs: Sequence[Job], panel: str, *, whole: bool) -> str:
     """Put a release, or the draft if it is not `whole`, into the output folder, and return its name.
 
@@ -437,38 +563,28 @@ def _put(run: Run, root: Path, out: Path, jobs: Sequence[Job], panel: str, *, wh
     if run.standing and not run.made and not run.failures and run.standing.manifest.reports.keys() == {*names}:
         _show(out, standing, run.stage)
         return standing
-    from analysis.report import index  # with pandas, which a run that changes nothing does without
+    from analysis.report import index, sweep  # with pandas, which a run that changes nothing does without
 
-    new.mkdir()
-    for name, entry in run.entries.items():
-        for file in entry.made:
-            (new / file).parent.mkdir(exist_ok=True)
-            if name in run.made:
-                os.replace(run.stage / name / file, new / file)
-            elif run.standing:
-                shutil.copyfile(run.standing.folder / file, new / file)
+    _gather(run, root)
     for job in jobs:
         if job.name in run.failures and (notebook := run.stage / job.name / f"{job.name}.ipynb").exists():
             (new / "failed").mkdir(exist_ok=True)
             publish.without_paths(notebook, job)
             os.replace(notebook, new / "failed" / notebook.name)
-    publish.write_json(new / release.VERDICTS, [*chain(*(run.verdicts[name] for name in sorted(run.verdicts)))])
-    release.pack(root / "data", run.common["data"], new / release.DATA)
-    _annex(run, [name for name in names if name in run.entries], new / ANNEX)
+    sweep.write(new, jobs, run.verdicts)
+    changes = _changes(run, new)
+    _annex(run, [name for name in names if name in run.entries], new / ANNEX, changes)
     target = out / (release.next_name(out, run.as_of) if whole and not run.failures else DRAFT)
-    manifest = Manifest(
-        release=target.name,
-        as_of=run.as_of,
-        previous=standing,
-        panel=panel,
-        panel_is=run.panel,
-        commit=provenance.commit(),
-        inputs={name: files for name, files in run.common.items() if name != "beside"},
-        files={},
-        reports={name: run.entries[name] for name in names if name in run.entries},
-    )
+    manifest = _manifest(run, target.name, names, panel)
     event = next((job.parameters["event"] for job in jobs if "event" in job.parameters), "")
-    index.write(new, manifest.model_dump(), run.verdicts, event=event, made=run.made, failed=run.failures)
+    told = {
+        **(changes.as_json() if changes else {}),
+        "headline": index.headline(run.verdicts, event),
+        "until": target.name,
+    }
+    publish.write_json(new / diff.FILE, told)
+    of = {"made": run.made, "failed": [*run.failures]}
+    index.write(new, manifest.model_dump(), run.verdicts, event=event, changes=changes, **of)
     publish.write_json(new / release.MANIFEST, {**manifest.model_dump(), "files": release.hashes(new)})
     release.put(new, target, run.stage)
     if target.name != DRAFT:
@@ -483,14 +599,15 @@ def _show(out: Path, name: str, stage: Path) -> None:
         os.rename(out / DRAFT, stage / DRAFT)
 
 
-def _annex(run: Run, names: list[str], page: Path) -> None:
+def _annex(run: Run, names: list[str], page: Path, changes: Changes | None) -> None:
     """Make the annex of all reports, if there is one."""
     from analysis.report import annex
 
     if not names:
         return
     try:
-        annex.write({name: page.with_name(f"{name}.ipynb") for name in names}, page, as_of=run.as_of)
+        notebooks = {name: page.with_name(f"{name}.ipynb") for name in names}
+        annex.write(notebooks, page, as_of=run.as_of, changes=changes)
     except (pdf.PdfError, OSError) as error:
         run.failures[page.stem] = _failure(page.stem, error)
     finally:
