@@ -162,9 +162,7 @@ def test_a_run_can_publish_elsewhere_and_what_is_named_where_nothing_stands_is_a
     assert sorted(os.listdir(tmp_path / "elsewhere" / "draft")) == sorted(files)
     assert not (tmp_path / "elsewhere" / "latest").exists()
     assert desk.run(out=Path("elsewhere")) == Exit.OK
-    assert sorted(os.listdir(tmp_path / "elsewhere")) == sorted(
-        [".lock", AS_OF, "feed.xml", "index.html", "latest", "outcomes.jsonl"]
-    )
+    assert sorted(os.listdir(tmp_path / "elsewhere")) == [".lock", AS_OF, "latest"]
     assert desk.bytes() == before
 
 

@@ -14,10 +14,9 @@ import pandas as pd
 
 from analysis.exhibits.answers import link
 from analysis.exhibits.blocks import Block, say, table
-from analysis.exhibits.parts import FACTS, read_facts
 from analysis.report import diff, pdf
 from analysis.report.diff import Changes
-from analysis.report.takeaway import parts
+from analysis.report.takeaway import facts
 
 OPENING = (
     "# Annex: parameters, files, sources and versions\n\nWhat the reports of this run were made of, as each of them "
@@ -48,12 +47,6 @@ def write(notebooks: Mapping[str, Path], page: Path, *, as_of: str, changes: Cha
     content = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
     notebook.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
     pdf.render(notebook, page, as_of=as_of, footer=FOOTER)
-
-
-def facts(notebook: Path) -> pd.DataFrame:
-    """Return what an executed notebook has recorded, with the columns of `FACTS`."""
-    found = [read_facts(part["csv"]) for part, _ in parts(notebook) if part["kind"] == "facts"]
-    return pd.concat([pd.DataFrame(columns=[*FACTS], dtype=object), *found], ignore_index=True)
 
 
 def sections(recorded: pd.DataFrame) -> dict[str, Block]:

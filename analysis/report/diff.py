@@ -154,9 +154,9 @@ def _reads(release: Release, report: str, files: set[str]) -> set[str]:
     """Return which of some files of the data a report has recorded that it reads; all if it has recorded none."""
     if not files:
         return files
-    from analysis.report import annex  # with pandas
+    from analysis.report import takeaway  # with pandas
 
-    recorded = annex.facts(release.folder / f"{report}.ipynb")
+    recorded = takeaway.facts(release.folder / f"{report}.ipynb")
     return {*recorded.loc[recorded["what"] == "file", "name"]} or files
 
 
