@@ -228,7 +228,23 @@ def test_a_run_that_is_refused_or_ended_by_a_signal_is_news(desk, no_kernels, ca
 def test_a_schedule_that_cannot_be_read_is_told_as_json_too(desk, capsys):
     (desk.reports / "schedule.yml").write_text("reports: []")
     assert desk.due(NEXT, "--json") == 2
-    assert json.loads(capsys.readouterr().out)["outcome"] == "refused"
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["outcome"], shown["failures"][0].split(",")[0]) == ("refused", "reports/schedule.yml")
+
+
+def test_what_is_told_elsewhere_names_no_folder_of_the_machine(desk, capsys):
+    desk.write("01_first", "import os\nraise RuntimeError(os.getcwd())", parameters=PARAMETERS)
+    assert desk.due(NEXT, "--json") == 3
+    (desk.reports / "schedule.yml").write_text("reports: []")
+    assert desk.due(NEXT, "--json") == 2
+    assert "RuntimeError: notebooks" in capsys.readouterr().out
+    told = [
+        desk.root / "told.jsonl",
+        desk.reports / "feed.xml",
+        desk.reports / "index.html",
+        *desk.reports.glob("*.jsonl"),
+    ]
+    assert [file.name for file in told if str(desk.root) in file.read_text()] == []
 
 
 def test_nobody_is_told_of_what_is_published_elsewhere(desk, tmp_path):

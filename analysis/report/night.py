@@ -41,7 +41,7 @@ def work(
     try:
         plan = schedule.load(root)
     except DataError as error:
-        ended = stopped(error, as_of)
+        ended = without_paths(stopped(error, as_of), root)
         _tell(ended, recorded((out or root / "reports").absolute(), ended), as_json=as_json)
         raise
     told = plan.notices if out is None or out.resolve() == (root / plan.publish).resolve() else ()
