@@ -83,7 +83,7 @@ def test_a_panel_s_word_stands_with_interval_margin_and_grade_and_what_public_fi
         panel.word,
         f"{ends[0]} percentage points; less than 2 points counts as none",
         f"(Public figures: {ends[1]}",
-        brief_of.CHECK if panel.confidence == "low" else brief_of.GRADES[panel.grade],
+        (brief_of.CHECK if panel.confidence == "low" else brief_of.GRADES[panel.grade]).replace("'", "’"),
     ):
         assert part in told
     assert panel.confidence == "low" or panel.grade != "do not use"
