@@ -222,7 +222,7 @@ def test_a_panel_gives_the_word_and_public_figures_stand_in_brackets():
     )
     assert row[2] == f"Moderate. {brief.GRADES['usable with bounds']}"
     assert "did not slow" in brief.headline([V2, panel], EVENT)
-    assert "Public totals, which by rule give way, say −16.1 to +2.8 percentage points." in text(
+    assert "Public totals, which see no seller, say −16.1 to +2.8 percentage points." in text(
         brief.brief([V2, panel], EVENT)
     )
 

@@ -203,7 +203,7 @@ def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, s
 
 def beside(public: Verdict) -> str:
     """Say what public figures leave where other data, which observe single purchases or firms, give the word."""
-    return f"Public totals, which by rule give way, say {in_words(public)}."
+    return f"Public totals, which see no seller, say {in_words(public)}."
 
 
 def headline(verdicts: Sequence[Verdict], event: Event) -> str:
