@@ -226,7 +226,7 @@ CHANGES: dict[int, tuple[str, Callable[[World, date], World]]] = {
     10: ("notebook", lambda world, _: replace(world, edition=3)),
     12: ("layout", lambda world, _: replace(world, layout=1)),
     14: ("data", lambda world, day: revalued("prices.csv", 2020, 2, day)(world)),
-    17: ("data, on a day on which nothing is due", lambda world, day: revalued("figures.csv", 2020, 3, day)(world)),
+    16: ("data, on a day on which nothing is due", lambda world, day: revalued("figures.csv", 2020, 3, day)(world)),
     20: ("code", lambda world, _: replace(world, code=1)),
     24: ("sweep", lambda world, _: replace(world, swept=(1, 2, 3))),
     27: ("data", lambda world, day: revalued("figures.csv", 2021, 7, day)(world)),
@@ -325,7 +325,8 @@ def expected(day: Day, world: World, last: Made | None) -> Expected:
     changed = {name for name, one in reports.items() if not stands or _unlike(stands.world, world, name)}
     made = {*due, *changed, "00_brief"}
     dates = {name: when if name in made else stands.dates[name] for name in (*reports, "00_brief")}  # type: ignore[union-attr]
-    lines = {name: "made" if name in made else f"unchanged  as of {dated}" for name, dated in dates.items()}
+    word = "made" if world.broken else "published"
+    lines = {name: word if name in made else f"unchanged  as of {dated}" for name, dated in dates.items()}
     if day.fault == "the disk is full":
         return Expected("failed", Exit.DISK_FULL, stale=stale, failure="disk is full")
     if world.broken:
@@ -498,7 +499,9 @@ def untruths(run: Ran, newest: str) -> list[str]:
     due, told = run.due, run.told
     if told is None:
         return []
-    lines = {name: re.sub(r"^made .*", "made", " ".join(line.split())) for name, line in told["reports"].items()}
+    lines = {
+        name: re.sub(r"^(published|made) .*", r"\1", " ".join(line.split())) for name, line in told["reports"].items()
+    }
     wanted = {name: " ".join(line.split()) for name, line in due.reports.items()}
     known: dict[str, tuple[Any, Any]] = {
         "exit code": (run.code, due.code),
