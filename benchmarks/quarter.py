@@ -403,6 +403,7 @@ class Ran:
     code: int
     told: Told | None  # None if it was killed
     latest: str  # what `latest` showed afterwards
+    made: Made | None = None  # the release that came to be
 
 
 def command(root: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -433,9 +434,9 @@ def ran(root: Path, day: Day, world: World, last: Made | None, chance: random.Ra
             _kill(process, out, due.made.name if due.made else "", day.fault, chance)
         printed, _ = process.communicate(timeout=600)
     told = json.loads(printed) if process.returncode >= 0 else None
-    if told is None and due.made and not (out / due.made.name).is_dir():
-        due = replace(due, made=None)
-    return Ran(day, due, process.returncode, told, os.readlink(out / "latest") if (out / "latest").is_symlink() else "")
+    shown = os.readlink(out / "latest") if (out / "latest").is_symlink() else ""
+    made = due.made if due.made and (out / due.made.name).is_dir() else None
+    return Ran(day, due, process.returncode, told, shown, made)
 
 
 @contextlib.contextmanager
@@ -460,11 +461,12 @@ def _kill(process: subprocess.Popen[str], out: Path, name: str, fault: str, chan
     moment = chance.choice(["a while", "it gathers", "it is there"])
     while process.poll() is None:
         if "kernel" in fault:
-            for one in psutil.Process(process.pid).children() if time.monotonic() > late - 3 else ():
-                with contextlib.suppress(psutil.Error):
-                    if "ipykernel_launcher" in one.cmdline():
-                        one.kill()
-                        return
+            with contextlib.suppress(psutil.Error):  # one may have ended by itself
+                children = psutil.Process(process.pid).children()
+                if kernels := [one for one in children if "ipykernel_launcher" in one.cmdline()]:
+                    time.sleep(chance.uniform(0, 2))  # as it starts, or as it works
+                    kernels[0].kill()
+                    return
         elif (
             (moment == "a while" and time.monotonic() > late)
             or (moment == "it gathers" and [*out.glob(".run-*/new")])
@@ -485,7 +487,7 @@ def quarter(root: Path, days: Sequence[Day], chance: random.Random) -> tuple[lis
         world = day.change(world)
         today = replace(world, broken=True) if "cell" in day.fault else world
         runs.append(ran(root, day, today, made[-1] if made else None, chance))
-        if new := runs[-1].due.made:
+        if new := runs[-1].made:
             made.append(new)
         print(f"{day.when}  {day.kind:50}  {runs[-1].told['outcome'] if runs[-1].told else 'killed'}", flush=True)
     return runs, made
@@ -537,7 +539,7 @@ def in_feed(runs: Sequence[Ran], out: Path) -> list[list[str]]:
     for run in runs:
         told, faults = run.told, list[str]()
         unwritten = told is not None and any("could not be written" in one for one in told["notices"])
-        if told is None and not run.due.made:
+        if told is None and not run.made:
             found.append([])
             continue
         outcome = told["outcome"] if told else "published"
@@ -614,10 +616,10 @@ def judged(root: Path, runs: Sequence[Ran], made: list[Made]) -> tuple[list[list
     newest, found = "", list[list[str]]()
     *told, beside = in_feed(runs, root / "reports")
     for run, more in zip(runs, told, strict=True):
-        newest = run.due.made.name if run.due.made else newest
+        newest = run.made.name if run.made else newest
         found.append(untruths(run, newest) + more)
-        if run.due.made:
-            found[-1] += [f"release {newest}: {fault}" for fault in of_release(root, run.due.made)]
+        if run.made:
+            found[-1] += [f"release {newest}: {fault}" for fault in of_release(root, run.made)]
     if release.names(root / "reports") != names:
         beside.append(f"releases {release.names(root / 'reports')} are there, and {names} were made")
     beside += after_prune(root, made, KEEP)
@@ -641,6 +643,22 @@ def small_disk(folder: Path) -> Iterator[bool]:
             subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+def show(runs: Sequence[Ran], found: Sequence[Sequence[str]], beside: Sequence[str]) -> int:
+    """Print what was not true and a table by kind of day, and return how much it was."""
+    for run, faults in zip(runs, found, strict=True):
+        for fault in faults:
+            print(f"{run.day.when}, {run.day.kind}: {fault}")
+    for fault in beside:
+        print(fault)
+    days = Counter(run.day.kind for run in runs)
+    wrong = Counter(run.day.kind for run, faults in zip(runs, found, strict=True) if faults)
+    print(f"{'kind of day':50} {'days':>5} {'truthful':>9} {'not':>5}")
+    for kind, many in days.items():
+        print(f"{kind:50} {many:5} {many - wrong[kind]:9} {wrong[kind]:5}")
+    print(f"{'all':50} {days.total():5} {days.total() - wrong.total():9} {wrong.total():5}")
+    return wrong.total() + len(beside)
+
+
 def main() -> int:
     """Run the quarter, and print what was not true and a table by kind of day."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -655,19 +673,7 @@ def main() -> int:
         runs, made = quarter(root, days, chance)
         found, beside = judged(root, runs, made)
     print(f"\n{len(runs)} runs, {len(made)} releases" + ("" if mounted else "; no disk could be made small"))
-    for run, faults in zip(runs, found, strict=True):
-        for fault in faults:
-            print(f"{run.day.when}, {run.day.kind}: {fault}")
-    print(*beside, sep="\n")
-    days_of, wrong = (
-        Counter(day.kind for day in days),
-        Counter(run.day.kind for run, faults in zip(runs, found, strict=True) if faults),
-    )
-    print(f"{'kind of day':50} {'days':>5} {'truthful':>9} {'not':>5}")
-    for kind, many in [*days_of.items(), ("all", len(days))]:
-        bad = wrong[kind] if kind != "all" else wrong.total()
-        print(f"{kind:50} {many:5} {many - bad:9} {bad:5}")
-    return 1 if beside or wrong else 0
+    return 1 if show(runs, found, beside) else 0
 
 
 if __name__ == "__main__":
