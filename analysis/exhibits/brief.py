@@ -203,7 +203,7 @@ def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, s
 
 def beside(public: Verdict) -> str:
     """Say what public figures leave where other data, which observe single purchases or firms, give the word."""
-    return f"Public totals, which by rule give way, say {in_words(public)}."
+    return f"Public totals, which see no seller, say {in_words(public)}."
 
 
 def headline(verdicts: Sequence[Verdict], event: Event) -> str:
@@ -359,8 +359,8 @@ def _simulated(verdicts: Sequence[Verdict]) -> str:
     if all(one.simulated for one in verdicts):
         return ""
     pages = dict.fromkeys(_page(one) for one in verdicts if one.simulated)
-    where = ", ".join(link(f"Simulated: {re.findall('[0-9]+', page)[0]}", page) for page in pages)
-    text = f"{where} and others test methods and judge no claim."
+    where = ", ".join(link(f"simulated {re.findall('[0-9]+', page)[0]}", page) for page in pages)
+    text = f"Reports {where} and others test methods and judge no claim."
     return _box("framed", text) if where else ""
 
 
