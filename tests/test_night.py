@@ -129,6 +129,12 @@ def test_a_clock_that_goes_back_makes_nothing(desk, no_kernels):
     assert desk.bytes() == before
 
 
+def test_a_release_whose_run_was_killed_before_latest_showed_it_is_shown_though_nothing_is_due(desk, no_kernels):
+    (desk.reports / "latest").unlink()
+    assert desk.due(TUESDAY) == 0
+    assert os.readlink(desk.reports / "latest") == MONDAY
+
+
 def test_a_report_that_failed_stays_due(desk):
     desk.write("01_first", "1 / 0", parameters=PARAMETERS)
     assert desk.due(NEXT) == 3
@@ -251,6 +257,29 @@ def test_nobody_is_told_of_what_is_published_elsewhere(desk, tmp_path):
     desk.write("01_first", "1 / 0", parameters=PARAMETERS)
     assert desk.shift(NEXT, "--out", str(tmp_path / "elsewhere")) == 3
     assert desk.told() == []
+
+
+def test_somebody_is_told_of_what_is_due_wherever_it_is_published_as_by_a_container(desk, tmp_path):
+    desk.write("01_first", "1 / 0", parameters=PARAMETERS)
+    assert desk.due(NEXT, "--out", str(tmp_path / "elsewhere")) == 3
+    assert [told["outcome"] for told in desk.told()] == ["failed"]
+
+
+def test_a_damaged_release_is_told_as_json_and_in_the_feed(desk, capsys):
+    (desk.published / "01_first.pdf").write_text("cut off")
+    assert desk.due(TUESDAY, "--json") == 0
+    (note,) = json.loads(capsys.readouterr().out)["notes"]
+    assert f"{MONDAY}: damaged: 01_first.pdf is not as it was made. All reports are made." in note
+    assert "damaged: 01_first.pdf is not as it was made" in (desk.reports / "feed.xml").read_text()
+
+
+def test_what_a_failed_run_has_made_is_not_called_published(desk, capsys):
+    desk.write("01_first", "1 / 0", parameters=PARAMETERS)
+    assert desk.due(NEXT, "--json") == 3
+    lines = json.loads(capsys.readouterr().out)["reports"]
+    assert {name: line.split()[0] for name, line in lines.items()} == {"01_first": "failed", "00_brief": "made"} | {
+        "02_second": "unchanged"
+    }
 
 
 # Who is told

@@ -68,6 +68,13 @@ def test_outcomes_can_be_read_from_the_feed_alone(tmp_path):
     assert second.find("a:link", ATOM).get("href") == "2026-11-25/index.html"
 
 
+def test_of_two_runs_in_one_second_the_last_is_the_first_entry(tmp_path):
+    make(tmp_path)
+    for what in ("published", "unchanged", "refused"):
+        releases.record(tmp_path, outcome(what), AT)
+    assert [text(one, "title").partition(":")[0] for one in entries(tmp_path)] == ["Refused", "Unchanged", "Published"]
+
+
 def test_an_entry_of_a_release_says_what_moved_and_keeps_its_id_when_the_release_is_gone(tmp_path):
     found = make(tmp_path, more=told("Since the release of 2026-11-24: 1 number moved."))
     releases.record(tmp_path, outcome(), AT)

@@ -376,7 +376,7 @@ def test_a_new_day_makes_all_again(desk):
 
 def test_an_earlier_date_takes_nothing_from_a_later_one_and_latest_stays(desk, capsys):
     assert desk.run("01", as_of=VINTAGE) == Exit.OK
-    assert "published" in capsys.readouterr().out
+    assert "made" in capsys.readouterr().out
     assert desk.run(as_of=VINTAGE) == Exit.OK
     assert as_ofs(desk.reports / VINTAGE) == {"00": VINTAGE, "01": VINTAGE, "02": VINTAGE}
     assert desk.published.name == AS_OF
@@ -695,6 +695,16 @@ def test_a_kernel_that_dies_once_is_tried_once_more(desk, tmp_path, capsys):
     said = capsys.readouterr()
     assert said.err.count("01_first: the kernel died; trying once more") == 1
     assert "published" in said.out
+
+
+def test_a_kernel_that_dies_as_it_starts_is_tried_once_more(desk, capsys):
+    launcher = (
+        desk.root / "notebooks" / "ipykernel_launcher.py"
+    )  # found before the real one, and gone with its first use
+    launcher.write_text("import os\nos.remove(__file__)\nos._exit(9)\n")
+    assert desk.run("01_first", as_of=LATER) == Exit.OK
+    assert "01_first: the kernel died as it started; trying once more" in capsys.readouterr().err
+    assert desk.published.name == LATER
 
 
 def broken_render(*_, **__):

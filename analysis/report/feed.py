@@ -75,7 +75,7 @@ def title(run: Outcome) -> str:
 
 def lines(run: Outcome) -> list[str]:
     """Return a line for each thing that is to be told of a run."""
-    named = {"changed_words": "Word changed: ", "stale": "Stale: ", "failures": "Failed: "}
+    named = {"changed_words": "Word changed: ", "stale": "Stale: ", "failures": "Failed: ", "notes": ""}
     found = [run["line"]] if run.get("line") else []
     found += [f"{before}{one}" for key, before in named.items() for one in run.get(key) or ()]
     return found + [f"{name}: {' '.join(line.split())}" for name, line in (run.get("reports") or {}).items()]

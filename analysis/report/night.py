@@ -34,7 +34,7 @@ def work(
     as_json : bool
         Print the outcome as one JSON object, and nothing else, to standard output.
     out : Path, optional
-        Another folder than the schedule's; nobody is told of what is published there.
+        Another folder than the schedule's; of what is published there somebody is told only if it is what is `due`.
     options
         Of `run.reports`.
     """
@@ -44,7 +44,7 @@ def work(
         ended = without_paths(stopped(error, as_of), root)
         _tell(ended, recorded((out or root / "reports").absolute(), ended), as_json=as_json)
         raise
-    told = plan.notices if out is None or out.resolve() == (root / plan.publish).resolve() else ()
+    told = plan.notices if due or out is None or out.resolve() == (root / plan.publish).resolve() else ()
     waits: list[str] = []
 
     def asked(job: Job, standing: Release) -> bool:
@@ -147,7 +147,7 @@ def stopped(error: BaseException, as_of: str) -> dict[str, Any]:
     said = str(error) or type(error).__name__
     said = f"a signal ended the run ({said})" if outcome == "interrupted" else said
     nothing: dict[str, Any] = {"release": "", "draft": "", "as_of": as_of, "reports": {}}
-    return {"outcome": outcome, **nothing, "changed_words": [], "stale": [], "failures": [said]}
+    return {"outcome": outcome, **nothing, "changed_words": [], "stale": [], "failures": [said], "notes": []}
 
 
 def without_paths(told: notices.Outcome, root: Path) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def record(out: Path, outcome: Mapping[str, Any], at: datetime) -> None:
     if not (outcome.get("release") or outcome.get("draft") or (out / LOG).is_file()):
         return
     line = {**outcome, "at": at.isoformat(timespec="seconds")}
-    line["failures"] = [_first_line(one) for one in outcome.get("failures", ())]
+    line |= {part: [_first_line(one) for one in outcome.get(part, ())] for part in ("failures", "notes")}
     text = json.dumps(line, ensure_ascii=False, sort_keys=True)
     descriptor = os.open(out / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     try:
@@ -79,6 +79,7 @@ class _Ended(BaseModel):
     changed_words: list[str] = []
     stale: list[str] = []
     failures: list[str] = []
+    notes: list[str] = []
 
 
 class Told(BaseModel):
@@ -104,7 +105,7 @@ def write(out: Path) -> None:
     found, runs = newest_first(out), logged(out)
     told = {run["release"] for run in runs if run["outcome"] == "published"}
     runs += [_of(one) for one in found if one.folder.name not in told]
-    runs = sorted(runs, key=lambda run: (run["at"], run["release"]), reverse=True)[:SHOWN]
+    runs = sorted(runs, key=lambda run: run["at"])[-SHOWN:][::-1]  # of one second the last comes first
     moved = {one.folder.name: changes(one).line for one in found}
     runs = [{**run, "line": moved.get(run["release"], "") if run["outcome"] == "published" else ""} for run in runs]
     _replace(out / FEED, feed.write(runs, moved))

@@ -57,7 +57,7 @@ class Outcome:
 
     def as_json(self) -> dict[str, Any]:
         """Return what others are told of it."""
-        told = ("outcome", "release", "draft", "as_of", "reports", "changed_words", "stale", "failures")
+        told = ("outcome", "release", "draft", "as_of", "reports", "changed_words", "stale", "failures", "notes")
         return {name: getattr(self, name) for name in told}
 
     def tell(self) -> None:
@@ -162,6 +162,8 @@ def reports(
     codes = {failure.code for failure in run.failures.values()}
     code = next((code for code in (Exit.DISK_FULL, Exit.FAILED, Exit.PDF, Exit.REFUSED) if code in codes), Exit.OK)
     outcome = {Exit.OK: "published" if run.made else "unchanged", Exit.REFUSED: "refused"}.get(code, "failed")
+    if name in ("", DRAFT):
+        run.lines = {report: line.replace("published", "made", 1) for report, line in run.lines.items()}
     return Outcome(
         "draft" if only_named and code == Exit.OK else outcome,
         as_of,
@@ -506,8 +508,10 @@ def _execute(run: Run, job: Job, values: Mapping[str, Any], target: Path, positi
             lines = strip_color("\n".join(error.traceback)).rstrip().splitlines()[-_TRACEBACK_LINES:]
             said = "\n    ".join([f"{job.name}: a cell failed with {error.ename}:", *lines])
             raise ReportError(said, Exit.DISK_FULL if disk_full(error.evalue) else Exit.FAILED) from None
-        except RuntimeError as error:  # nbclient, of a kernel that never answered
-            raise ReportError(f"{job.name}: the kernel did not start: {error}") from None
+        except RuntimeError as error:  # jupyter_client, of a kernel that died as it started, or never answered
+            if last or run.stopping or "died" not in str(error):
+                raise ReportError(f"{job.name}: the kernel did not start: {error}") from None
+            tell("the kernel died as it started; trying once more")
 
 
 def _sources(root: Path, jobs: Iterable[Job]) -> dict[str, dict[str, str]]:
