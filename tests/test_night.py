@@ -135,6 +135,13 @@ def test_a_release_whose_run_was_killed_before_latest_showed_it_is_shown_though_
     assert os.readlink(desk.reports / "latest") == MONDAY
 
 
+def test_a_release_that_latest_does_not_show_is_shown_by_a_run_that_fails_too(desk):
+    (desk.reports / "latest").unlink()
+    desk.write("01_first", "1 / 0", parameters=PARAMETERS)
+    assert desk.due(NEXT) == 3
+    assert os.readlink(desk.reports / "latest") == MONDAY
+
+
 def test_a_report_that_failed_stays_due(desk):
     desk.write("01_first", "1 / 0", parameters=PARAMETERS)
     assert desk.due(NEXT) == 3

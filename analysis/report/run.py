@@ -136,6 +136,8 @@ def reports(
     with _interruptible(), release.locked(out), release.staging(out) as stage, release.sockets(out) as sockets:
         _refuse_other_panel(out, lies)
         standing, damage = release.standing(out, as_of)
+        if standing:
+            release.point(out, standing.folder.name, stage)  # a killed run may have put it in place, and no more
         only_named = bool(names) and not standing and not damage
         jobs = [job for job in scheduled if not only_named or job.name in chosen]
         newest: Release | None = None
