@@ -6,4 +6,5 @@ RUN apt-get update && apt-get install --yes --no-install-recommends git make && 
 WORKDIR /market-impact-notebooks
 COPY . .
 RUN make .venv/.ready
-CMD [".venv/bin/python", "-m", "analysis", "report", "--out", "/out"]
+ENTRYPOINT [".venv/bin/python", "-m", "analysis", "run"]
+CMD ["--due", "--out", "/out"]

@@ -3,10 +3,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: report test lab docs check bench size audit coverage clean
+.PHONY: report test lab docs check bench fuzz size audit coverage clean
 
 report: $(READY) ## run what is due in reports/schedule.yml and print the paths of the PDFs
-	@$(BIN)/python -m analysis report
+	@$(BIN)/python -m analysis run
 
 test: $(READY) ## run all tests
 	@$(BIN)/python -m pytest
@@ -30,17 +30,20 @@ bench: $(READY) ## time the runner against the plain way, estimators against oth
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/estimators.py
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/cost.py
 
+fuzz: $(READY) ## give every reader a thousand odd and damaged files; a traceback or a wait is an error
+	@$(BIN)/python -W ignore benchmarks/fuzz.py
+
 size: $(READY) ## print lines of code by room beside the plan, imports between files, and circles
 	@$(BIN)/python benchmarks/size.py
 
-audit: $(READY) ## hold every estimand against the truth of simulated markets, plain panels and twins of the households; writes the audit.csv of both and docs/coverage.md
-	@$(BIN)/python benchmarks/coverage.py
-	@$(BIN)/python benchmarks/households.py
+audit: $(READY) ## hold every estimand against the truth of simulated markets, plain panels and twins of the households; writes the audit.csv of both and docs/coverage.md; who works goes in ARGS="--workers 2" (or --local-cluster 2, or --scheduler tcp://...)
+	@$(BIN)/python benchmarks/coverage.py $(ARGS)
+	@$(BIN)/python benchmarks/households.py $(ARGS)
 
 coverage: audit
 
 clean: ## remove the environment, caches and scratch files; published reports stay
-	rm -rf .venv build docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache reports/scratch reports/failed
+	rm -rf .venv build docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache reports/scratch reports/draft
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): requirements.txt requirements-uv.txt pyproject.toml

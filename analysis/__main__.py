@@ -1,7 +1,8 @@
-"""The command line, ``python -m analysis``: report, list, params, map, check, purchases, simulate."""
+"""The command line, ``python -m analysis``: run, verify, diff, prune, list, params, map, check, purchases, simulate."""
 
 import argparse
 import datetime
+import json
 import math
 import os
 import sys
@@ -11,13 +12,13 @@ from pathlib import Path
 from analysis import config
 from analysis.errors import DataError, DesignError
 from analysis.provenance import ROOT
-from analysis.report import Exit, ReportError, disk_full, run, schedule
+from analysis.report import Exit, ReportError, disk_full, night, release, run, say, schedule
 
 _EXITS = (
     "exit codes: 0 done; 2 the request or the data are refused: nothing was run, or one notebook found that these data "
     "cannot answer it and the others went on; 3 a notebook failed, died or took too long; 4 another run is at work; "
-    "5 a PDF could not be made; 7 the disk is full; 130, 143 interrupted. Whatever happens, what was published before "
-    "stays as it was."
+    "5 a PDF could not be made; 6 all is done, but a notice could not be sent; 7 the disk is full; 130, 143 "
+    "interrupted. Whatever happens, releases stay as they are, and what a failed run has made lies in the folder draft."
 )
 
 
@@ -32,20 +33,27 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
     except (DesignError, DataError, ReportError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", sys.stderr)
         return getattr(error, "code", Exit.REFUSED)
     except OSError as error:
-        if not disk_full(error):
+        if disk_full(error):
+            said = f"The disk is full ({error}); what was published is untouched: make room, run again."
+            print(f"error: {said}", file=sys.stderr)
+            return Exit.DISK_FULL
+        if asked.command is not _run:
             raise
-        said = f"The disk is full ({error}); what was published is untouched: make room, run again."
-        print(f"error: {said}", file=sys.stderr)
-        return Exit.DISK_FULL
+        say(f"error: {error}; what was published is untouched: mend that and run again.", sys.stderr)
+        return Exit.FAILED
 
 
-def _report(asked: argparse.Namespace, root: Path) -> int:
-    return run.report(
+def _run(asked: argparse.Namespace, root: Path) -> int:
+    if asked.due and (asked.names or asked.panel is not None):
+        raise DesignError("Option --due: it goes with the whole schedule; leave it, or names and --panel, out.")
+    return night.work(
         root,
         as_of=asked.as_of or datetime.date.today().isoformat(),
+        due=asked.due,
+        as_json=asked.json,
         names=asked.names,
         given=_given(asked.parameters),
         out=asked.out,
@@ -54,6 +62,42 @@ def _report(asked: argparse.Namespace, root: Path) -> int:
         force=asked.force,
         panel=_own_panel(asked),
     )
+
+
+def _verify(asked: argparse.Namespace, root: Path) -> int:
+    from analysis.report import verify
+
+    return verify.prove(root, asked.release, None if asked.no_again else asked.again)
+
+
+def _diff(asked: argparse.Namespace, root: Path) -> int:
+    from analysis.report import diff
+
+    found = diff.between(*(release.read(folder.resolve()) for folder in (asked.old, asked.new)))
+    if asked.json:
+        print(json.dumps(found.as_json(), ensure_ascii=False, indent=2))
+        return Exit.OK
+    print(diff.line(found))
+    for heading, lines in diff.sections(found):
+        print("", heading, *(f"  {line}" for line in lines), sep="\n")
+    print(f"\nNumbers that both have: {found.compared}; moved by less than is written: {found.rounded}")
+    return Exit.OK
+
+
+def _prune(asked: argparse.Namespace, root: Path) -> int:
+    from analysis.report import releases
+
+    plan = schedule.load(root)
+    keep = asked.keep or plan.keep
+    if keep is None:
+        raise DesignError(
+            "How many releases to keep: it was not said; give --keep N, or write keep: N in schedule.yml."
+        )
+    out = (asked.out or root / plan.publish).absolute()
+    with release.locked(out):
+        for line in releases.prune(out, keep):
+            say(line)
+    return Exit.OK
 
 
 def _own_panel(asked: argparse.Namespace) -> dict[str, str] | None:
@@ -78,7 +122,7 @@ def _list(asked: argparse.Namespace, root: Path) -> int:
 def _params(asked: argparse.Namespace, root: Path) -> int:
     """Show what a scheduled report is given, and where that is not what stands in its notebook."""
     for job in schedule.select(schedule.read(root), [asked.name]):
-        if asked.name in (job.name, job.number):  # the brief brings the others along
+        if asked.name in job.called:  # the brief brings the others along
             print(job.name)
             fields = config.parameters(job.notebook).model_fields
             for name, value in schedule.settled([job], {}, datetime.date.today().isoformat())[0].parameters.items():
@@ -196,14 +240,28 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(command=does)
         return added
 
-    report = command(_report, "report", "make and publish reports", _EXITS)
-    report.add_argument("names", nargs="*", metavar="NAME", help="report names or numbers; none means all")
-    report.add_argument("--as-of", metavar="DATE", help="date of knowledge, YYYY-MM-DD, not before the data (today)")
-    report.add_argument("--out", type=Path, metavar="DIR", help="publish here (reports/)")
-    report.add_argument("--jobs", type=_positive_int, metavar="N", help="notebooks at a time (cores)")
+    run_ = command(_run, "run", "make what is not up to date and publish a release", _EXITS)
+    run_.add_argument("names", nargs="*", metavar="NAME", help="report names or numbers; none means all")
+    run_.add_argument("--due", action="store_true", help="what is due by the schedule, and nothing if nothing is")
+    run_.add_argument("--json", action="store_true", help="print the outcome as one JSON object")
+    run_.add_argument("--as-of", metavar="DATE", help="date of knowledge, YYYY-MM-DD, not before the data (today)")
+    run_.add_argument("--out", type=Path, metavar="DIR", help="publish here (what the schedule says, or reports/)")
+    run_.add_argument("--jobs", type=_positive_int, metavar="N", help="notebooks at a time (cores)")
     seconds = f"seconds for each notebook ({run.TIMEOUT:g})"
-    report.add_argument("--timeout", type=_positive_seconds, default=run.TIMEOUT, metavar="S", help=seconds)
-    report.add_argument("--force", action="store_true", help="make also what is unchanged")
+    run_.add_argument("--timeout", type=_positive_seconds, default=run.TIMEOUT, metavar="S", help=seconds)
+    run_.add_argument("--force", action="store_true", help="make also what is unchanged")
+    verify = command(_verify, "verify", "prove by hashes that a release is what was published, and make a report again")
+    verify.add_argument("release", type=Path, metavar="RELEASE", help="its folder, such as reports/latest")
+    which = verify.add_mutually_exclusive_group()
+    which.add_argument("--again", default="", metavar="NAME", help="the report that is made again (the quickest)")
+    which.add_argument("--no-again", action="store_true", help="hashes only")
+    diff = command(_diff, "diff", "show what moved between two releases, by how much and why")
+    diff.add_argument("old", type=Path, metavar="OLD", help="folder of a release")
+    diff.add_argument("new", type=Path, metavar="NEW", help="folder of a later one")
+    diff.add_argument("--json", action="store_true", help="as JSON")
+    prune = command(_prune, "prune", "remove the oldest releases, never what latest shows nor the last that verifies")
+    prune.add_argument("--keep", type=_positive_int, metavar="N", help="how many stay (keep of schedule.yml)")
+    prune.add_argument("--out", type=Path, metavar="DIR", help="of this folder (reports/)")
     command(_list, "list", "show the reports of the schedule")
     params = command(_params, "params", "show the parameters of a report")
     params.add_argument("name", metavar="NAME", help="report name or number")
@@ -223,7 +281,7 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--seed", required=True, type=int, metavar="N", help="whole number of at least 0")
     simulate.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for panel and truth")
     for added, about in (
-        (report, "a parameter, with --out"),
+        (run_, "a parameter, with --out"),
         (check, "a parameter of the reports on the panel"),
         (simulate, "a parameter of the market"),
     ):
@@ -231,7 +289,7 @@ def _parser() -> argparse.ArgumentParser:
             "-p", dest="parameters", action="append", default=[], metavar="KEY=VALUE", help=f"set {about}"
         )
     for added, about in (
-        (report, "run on a panel of your own; with --out"),
+        (run_, "run on a panel of your own; with --out"),
         (check, "audit a panel of your own instead"),
     ):
         added.add_argument(

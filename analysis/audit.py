@@ -10,10 +10,8 @@ studies to evaluate statistical methods, Statistics in Medicine 38, 2074-2102.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,10 +20,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 from scipy.stats import mstats
-from tqdm import tqdm
 
-from analysis import data
-from analysis.errors import DesignError, whole_number
+from analysis import data, executor
+from analysis.errors import DesignError
 from analysis.estimands.catalogue import catalogue, estimate_all
 from analysis.estimands.design import Design
 from analysis.estimands.event_study import event_study, true_path
@@ -41,7 +38,6 @@ if TYPE_CHECKING:
 
 FILE = data.DATA / "audit.csv"
 PRESETS = (*parameters.PRESETS, *plain.PRESETS)
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 REPLICATES = [
     *("preset", "seed", "closed", "level", "id", "label", "unit"),
     *("truth", "estimate", "std_error", "low", "high", "refused"),
@@ -57,7 +53,7 @@ Pair = tuple[float, float]
 Made = TypeVar("Made")
 
 
-def replicate(presets: Iterable[str], seeds: Iterable[int], *, design: Design, workers: int) -> pd.DataFrame:
+def replicate(presets: Iterable[str], seeds: Iterable[int], *, design: Design, workers: int | Executor) -> pd.DataFrame:
     """Simulate panels of both judges, and hold every answer of each against its truth.
 
     The estimands are those of :func:`analysis.estimands.catalogue.estimate_all`: one added there is audited; and
@@ -71,8 +67,8 @@ def replicate(presets: Iterable[str], seeds: Iterable[int], *, design: Design, w
         Of each preset. Presets of one judge share their random numbers where they share a seed.
     design : Design
         How every panel is looked at.
-    workers : int
-        Processes, each with one BLAS thread; with one, the markets are simulated in this process.
+    workers : int or Executor
+        Who simulates, as :func:`analysis.executor.each` takes it.
 
     Returns
     -------
@@ -92,26 +88,16 @@ def replicate(presets: Iterable[str], seeds: Iterable[int], *, design: Design, w
 
 
 def each_panel(
-    make: Callable[[str, int], Made], presets: Iterable[str], seeds: Iterable[int], workers: int
+    make: Callable[[str, int], Made], presets: Iterable[str], seeds: Iterable[int], workers: int | Executor
 ) -> list[Made]:
-    """Return what `make` makes of every preset and seed, seed by seed, as :func:`replicate`, in so many processes."""
+    """Return what `make` makes of every preset and seed, seed by seed, as :func:`replicate`."""
     presets = list(presets)
     work = [(preset, seed) for seed in seeds for preset in presets]
-    if not work or whole_number("workers", workers) < 1:
-        raise DesignError(
-            f"an audit was asked for; found {len(work)} markets and {workers} workers; give at least one preset, one "
-            "seed and one worker"
-        )
+    if not work:
+        raise DesignError("an audit was asked for; found 0 markets; give at least one preset and one seed")
     for preset in set(presets).difference(plain.PRESETS):
         chosen(preset)
-    watched = partial(tqdm, total=len(work), desc="markets", disable=None)
-    if workers == 1:
-        return list(watched(map(make, *zip(*work, strict=True))))
-    for name in THREADS:  # read by each process when it imports numpy; this one has read them
-        os.environ.setdefault(name, "1")
-    fresh = multiprocessing.get_context("spawn")  # kernels have threads, which a fork would inherit half-way
-    with ProcessPoolExecutor(min(workers, len(work)), mp_context=fresh) as pool:
-        return list(watched(pool.map(make, *zip(*work, strict=True))))
+    return executor.each(make, work, workers, "markets")
 
 
 def simulated(preset: str, seed: int) -> tuple[Panel, Any]:
@@ -121,14 +107,10 @@ def simulated(preset: str, seed: int) -> tuple[Panel, Any]:
 
 def _market(design: Design, preset: str, seed: int) -> pd.DataFrame:
     """Simulate one panel and return its rows."""
-    try:
-        panel, truth = simulated(preset, seed)
-        known = truth.scalars(design.post_from, design.post_to)
-        rows = estimate_all(panel, design).rows
-        path = pd.DataFrame([{"refused": ""} | path_inside(panel, truth, design)])
-    except Exception as error:
-        error.add_note(f"in the simulated market {preset}, seed {seed}")
-        raise
+    panel, truth = simulated(preset, seed)
+    known = truth.scalars(design.post_from, design.post_to)
+    rows = estimate_all(panel, design).rows
+    path = pd.DataFrame([{"refused": ""} | path_inside(panel, truth, design)])
     rows = rows.rename(columns={"conf_low": "low", "conf_high": "high", "reason": "refused"})
     rows = pd.concat([rows.assign(truth=rows["id"].map(known)), path])
     return rows.assign(preset=preset, seed=seed, closed=panel.count_closed(cut=design.cut), level=design.level)

@@ -8,21 +8,27 @@ import difflib
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
+from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, create_model, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
-from analysis.errors import DataError, DesignError
+from analysis.errors import DataError, DesignError, refuse
 from analysis.provenance import ROOT
+from analysis.untrusted import YAML_BYTES, YAML_DEPTH, admit, inside
 
 ON_RECORD = "amazon_2021"  # the event whose public figures data/facts holds
 EVENTS, NOTEBOOKS = ROOT / "data" / "events", ROOT / "notebooks"
 ISO_MONTH, DOLLARS = "%Y-%m", "USD"
+LONGEST_TEXT = 500
 
 Value = int | float | str | bool
 Model = TypeVar("Model", bound=BaseModel)
@@ -33,9 +39,14 @@ def load(path: Path, model: type[Model]) -> Model:
 
     Every scalar is text as it was written: what the label 1688 or no is, or a date 2021-02-30, the model says.
     """
+    admit(path, YAML_BYTES)
     try:
-        content = YAML(typ="base", pure=True).load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, YAMLError) as error:
+        text = path.read_text(encoding="utf-8")
+        _refuse_shape(path, text)
+        content = YAML(typ="base", pure=True).load(text)
+    except DataError:
+        raise
+    except (OSError, ValueError, TypeError, YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", getattr(error, "strerror", error))
@@ -54,9 +65,31 @@ def load(path: Path, model: type[Model]) -> Model:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"] if part not in ("", "[key]"))
         asked, found = first["msg"].removeprefix("Value error, "), f"{first['input']!r:.60}"
+        if "notices" in first["loc"]:  # it may be a password that somebody wrote where its variable's name belongs
+            found = "something else, which is not shown"
         if first["type"] == "extra_forbidden":
-            asked = f"there is no such key beside {', '.join(model.model_fields)}"
+            asked = "there is no such key" + (
+                f" beside {', '.join(model.model_fields)}" if len(first["loc"]) == 1 else ""
+            )
         raise DataError(f"{path}, key {key or 'of the file'}: {asked}; found {found}; correct it") from None
+
+
+def _refuse_shape(path: Path, text: str) -> None:
+    """Refuse what grows or nests without end, and signs that no text has, before a value is made of it."""
+    depth = 0
+    for event in YAML(typ="base", pure=True).parse(text):
+        at, do = f"{path}, line {event.start_mark.line + 1}", "write it out, a `key: value` line for each"
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if isinstance(event, AliasEvent):
+            refuse(at, "plain values", f"the alias *{event.anchor}", do)
+        if depth > YAML_DEPTH:
+            refuse(at, f"at most {YAML_DEPTH} levels of lists and keys", "more", do)
+        if isinstance(event, ScalarEvent) and (odd := [sign for sign in event.value if _is_odd(sign)]):
+            refuse(at, "text", f"the sign {ascii(odd[0])[1:-1]} in it", "write it without that sign")
+
+
+def _is_odd(sign: str) -> bool:
+    return sign not in "\n\t" and unicodedata.category(sign) in ("Cc", "Cs")  # no text may hold a surrogate
 
 
 def _unanswered(content: dict[str, Any], before: str = "") -> Iterator[str]:
@@ -74,11 +107,18 @@ def located(name: str, path: str) -> Path:
     Neither is a `DataError`. A whole path is returned as it is: who reads the file says what is missing.
     """
     places = [*dict.fromkeys((Path.cwd(), ROOT))]
-    found = [place / path for place in places if (place / path).is_file() or Path(path).is_absolute()]
+    found = [place / path for place in places if Path(path).is_absolute() or _is_there(place / path)]
     if not found:
         nowhere = ", nor in ".join(map(str, places))
         raise DataError(f"{name} = {path!r} was asked for; there is no such file in {nowhere}; correct the path")
     return found[0]
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file may have
+        return False
 
 
 def as_day(text: str, pattern: str) -> str | None:
@@ -125,7 +165,11 @@ def _by_currency(rates: Any) -> dict[str, Any]:
     return {currency: rate if isinstance(rate, dict) else {"": rate} for currency, rate in rates.items()}
 
 
-Text = Annotated[str, _is("text", str.strip)]
+Text = Annotated[
+    str,
+    _is("text", str.strip),
+    _is(f"text of at most {LONGEST_TEXT} characters", lambda text: len(text) <= LONGEST_TEXT),
+]
 Texts = tuple[Text, ...]
 Labels = Annotated[dict[Text, Text], Field(min_length=1)]
 ClaimAndReading = Annotated[tuple[str, str], BeforeValidator(lambda text: str(text).partition(" ")[::2])]
@@ -289,7 +333,7 @@ def read_event(name: str, *, on_record: bool = False) -> Event:
     """Read an event of ``data/events``, or any ``.yml`` file; with `on_record` only if the public figures are of it."""
     from analysis import data
 
-    path = located("event", name) if name.endswith(".yml") else EVENTS / f"{name}.yml"
+    path = located("event", name) if name.endswith(".yml") else inside(EVENTS, f"{name}.yml")
     if not path.is_file():
         there = ", ".join(sorted(file.stem for file in EVENTS.glob("*.yml")))
         raise DesignError(f"the event {name!r} was asked for; there are {there}; name one of these")
@@ -317,18 +361,115 @@ def read_event(name: str, *, on_record: bool = False) -> Event:
     return event
 
 
-class Report(_Written):
-    """One report: its name, its notebook, and the parameters that differ from the notebook's own, as text."""
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
-    name: Annotated[str, _is("a name such as 05_growth or sim__05_growth", _like(r"(sim__)?\d\d_\w+"))]
+
+def as_cron(every: str) -> str:
+    """Return a cadence of the schedule as a line of cron has it; what is none is a `ValueError`.
+
+    >>> as_cron("weekly on monday"), as_cron("monthly on last"), as_cron("30 6 * * 1-5")
+    ('0 0 * * MON', '0 0 L * *', '30 6 * * 1-5')
+    """
+    match every.lower().split():
+        case ["daily"]:
+            return "0 0 * * *"
+        case ["weekly", "on", day] if day in WEEKDAYS:
+            return f"0 0 * * {day[:3].upper()}"
+        case ["monthly", "on", day] if day == "last" or re.fullmatch("[1-9]|1[0-9]|2[0-8]", day):  # what each month has
+            return f"0 0 {'L' if day == 'last' else day} * *"
+        case [_, _, _, _, _]:
+            with suppress(CronSimError, StopIteration):
+                next(CronSim(every, datetime.datetime(2021, 1, 1)))
+                return every
+    raise ValueError(
+        "daily, weekly on monday, monthly on 1 (to 28, or last) or the five fields of cron, such as 30 6 * * 1-5, was "
+        "asked for"
+    )
+
+
+def _as_cadence(every: str) -> str:
+    as_cron(every)
+    return every
+
+
+def _one_or_more(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Values = Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(_one_or_more)]
+Variable = Annotated[
+    str, _is("the name of a variable of the environment, such as MAIL_HOST,", _like("[A-Z][A-Z0-9_]*"))
+]
+Address = Annotated[str, _is("an address such as reports@example.org", _like(r"[^\s@<>,;]+@[^\s@<>,;]+"))]
+
+
+class Report(_Written):
+    """One report: its name, its notebook, and the parameters that differ from the notebook's own, as text.
+
+    A parameter that is a list makes a report of each of its values. `waits_for` are files without which, or as long as
+    they are what the standing report was made of, it is not due; `fresh_days` is the age from which data are stale.
+    """
+
+    name: Annotated[str, _is("a name such as 05_growth or sim__05_growth", _like(r"(sim__)?(?!\w*__)\d\d_\w+"))]
     notebook: Annotated[str, _is("a notebook such as 05_growth.ipynb", _like(r"\w+\.ipynb"))]
-    parameters: dict[Text, str] = {}
+    parameters: dict[Text, Values] = {}
+    every: Annotated[Text, AfterValidator(_as_cadence)] = "daily"
+    waits_for: Annotated[tuple[Text, ...], BeforeValidator(_one_or_more)] = ()
+    fresh_days: Annotated[int, Field(ge=1, le=20_000)] | None = None
+
+
+class Mail(_Written):
+    """An e-mail with the brief. Host, user and password are the names of environment variables that hold them."""
+
+    model_config = {"extra": "forbid", "frozen": True, "populate_by_name": True}
+
+    to: Annotated[tuple[Address, ...], Field(min_length=1), BeforeValidator(_one_or_more)]
+    sender: Annotated[Address, Field(alias="from")]
+    host: Variable  # of HOST or HOST:PORT
+    user: Variable | None = None
+    password: Variable | None = None
+    starttls: bool = True
+
+    @model_validator(mode="after")
+    def _fits(self) -> Mail:
+        if (self.user is None) != (self.password is None):
+            raise ValueError("user and password together, or neither, were asked for")
+        if self.user and not self.starttls:
+            raise ValueError("starttls, since a password in plain text can be read on its way, was asked for")
+        return self
+
+
+class Notice(_Written):
+    """Who is told of a run that failed, of a word that changed, of stale data: a command, an e-mail or a webhook."""
+
+    command: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None  # program and arguments, without a shell
+    email: Mail | None = None
+    webhook: Variable | None = None  # of an address https://...
+    form: Literal["json", "slack"] = "json"  # of what the webhook is sent
+    timeout: Annotated[float, Field(gt=0, le=600)] = 30.0  # seconds
+
+    @model_validator(mode="after")
+    def _fits(self) -> Notice:
+        if len({"command", "email", "webhook"} & self.model_fields_set) != 1:
+            raise ValueError("one of command, email and webhook was asked for")
+        if self.form != "json" and self.webhook is None:
+            raise ValueError("a webhook, to which form belongs, was asked for")
+        return self
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the environment variables that it needs."""
+        mail = (self.email.host, self.email.user, self.email.password) if self.email else ()
+        return tuple(name for name in (self.webhook, *mail) if name)
 
 
 class Schedule(_Written):
     """What ``reports/schedule.yml`` holds."""
 
     reports: Annotated[list[Report], Field(min_length=1)]
+    publish: Text = "reports"  # folder of the releases; from the project's folder if it is no whole path
+    keep: Annotated[int, Field(ge=1)] | None = None  # releases that `prune` leaves; all of them
+    notices: tuple[Notice, ...] = ()
 
     @model_validator(mode="after")
     def _names_once(self) -> Schedule:

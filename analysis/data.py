@@ -17,9 +17,12 @@ import re
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, Field, ValidationError
 
 from analysis.errors import DataError
+from analysis.untrusted import admit, inside
 
 if TYPE_CHECKING:
     import pandas as pd  # imported where a table is read: the command line and a colophon do without
@@ -35,18 +38,58 @@ SHOWN = 20  # problems that a message lists
 
 def package(root: Path = DATA) -> dict[str, Any]:
     """Return the descriptor, parsed once for each state of the file."""
+    admit(root / DESCRIPTOR)
     return _parsed(root / DESCRIPTOR, (root / DESCRIPTOR).stat().st_mtime_ns)
+
+
+class _Field(BaseModel):
+    name: str
+    type: str
+    constraints: dict[str, Any] = {}
+
+
+class _Schema(BaseModel):
+    fields: Annotated[list[_Field], Field(min_length=1)]
+    missing: Annotated[list[str], Field(alias="missingValues")] = [""]
+
+
+class _Resource(BaseModel):
+    """What the code reads of an entry; it may say more."""
+
+    name: str
+    path: Annotated[str, Field(pattern=r"^\w[\w.-]*(/\w[\w.-]*)*$")]  # no address: frictionless would go there
+    title: str = ""
+    vintage: datetime.date
+    bytes: int
+    hash: str
+    rows: Annotated[_Schema, Field(alias="schema")]
+    sources: list[dict[str, str]] = []
+
+
+class _Package(BaseModel):
+    resources: Annotated[list[_Resource], Field(min_length=1)]
 
 
 @lru_cache(maxsize=8)
 def _parsed(path: Path, _: int) -> dict[str, Any]:
     try:
         parsed: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        _Package.model_validate(parsed)
     except json.JSONDecodeError as error:
         raise DataError(f"{path}, line {error.lineno}: no JSON ({error.msg}); mend that line") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise DataError(f"{path}, key {key}: {first['msg']}; found {first['input']!r:.60}; correct it") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}: JSON in UTF-8 was asked for; {error}; restore it from git") from None
     names = [entry["name"] for entry in parsed["resources"]]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise DataError(f"{path}: it declares {', '.join(twice)} twice; remove one of the two entries")
+    for entry in parsed["resources"]:
+        file = inside(path.parent, entry["path"])
+        if file.exists():  # what is missing is told with all else that is wrong
+            admit(file)
     return parsed
 
 
@@ -91,17 +134,21 @@ def load(name: str, *, root: Path = DATA) -> pd.DataFrame:
     content, changed = _read(entry, root)
     _refuse(changed, f"to load {name}")
     fields = entry["schema"]["fields"]
-    frame = pd.read_csv(
-        io.BytesIO(content),
-        dtype={field["name"]: DTYPES[field["type"]] for field in fields if field["type"] != "date"},
-        parse_dates=[field["name"] for field in fields if field["type"] == "date"],
-        keep_default_na=False,
-        na_values=entry["schema"].get("missingValues", [""]),
-        true_values=["true", "True", "TRUE", "1"],
-        false_values=["false", "False", "FALSE", "0"],
-    )
     complete = [field for field in fields if field.get("constraints", {}).get("required") and field["type"] in COMPLETE]
-    return frame.astype({field["name"]: COMPLETE[field["type"]] for field in complete})
+    try:
+        frame = pd.read_csv(
+            io.BytesIO(content),
+            dtype={field["name"]: DTYPES[field["type"]] for field in fields if field["type"] != "date"},
+            parse_dates=[field["name"] for field in fields if field["type"] == "date"],
+            keep_default_na=False,
+            na_values=entry["schema"].get("missingValues", [""]),
+            true_values=["true", "True", "TRUE", "1"],
+            false_values=["false", "False", "FALSE", "0"],
+        )
+        return frame.astype({field["name"]: COMPLETE[field["type"]] for field in complete})
+    except (ValueError, KeyError, TypeError, OverflowError) as error:  # it was accepted by hand
+        do = "run `python -m analysis check`, which names each"
+        raise DataError(f"{root / entry['path']}: values as declared were asked for; {error}; {do}") from None
 
 
 def check(root: Path = DATA, *, accepted: str = "") -> pd.DataFrame:
@@ -209,14 +256,18 @@ def _read(entry: dict[str, Any], root: Path) -> tuple[bytes, list[str]]:
 
 def _validated(entry: dict[str, Any], root: Path) -> tuple[int, list[str]]:
     """Return the number of rows of a file, and each way in which it breaks its schema."""
+    from frictionless import FrictionlessException
     from frictionless.resources import TableResource
 
     file = root / entry["path"]
     if unknown := {field["type"] for field in entry["schema"]["fields"]} - {*DTYPES, "date"}:
         return 0, [f"{file}: found columns of type {', '.join(unknown)}; use one of {', '.join(DTYPES)}, date"]
     declared = {key: value for key, value in entry.items() if key not in ("bytes", "hash")}  # `_read` compares them
-    table = TableResource.from_descriptor(declared, basepath=str(root))
-    task = table.validate().tasks[0]
+    try:
+        table = TableResource.from_descriptor(declared, basepath=str(root))
+        task = table.validate().tasks[0]
+    except (FrictionlessException, ValueError, TypeError) as wrong:  # of a schema that is none
+        return 0, [f"{file}: its schema cannot be read ({wrong}); correct it in {DESCRIPTOR}"]
     remedies = {"encoding-error": "save it as UTF-8", "scheme-error": "restore it from git"}
     other, problems, rows = f"correct it, or the schema in {DESCRIPTOR}", [], dict[int, list[Any]]()
     for error in task.errors:

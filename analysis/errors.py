@@ -8,8 +8,16 @@ from collections.abc import Collection
 from operator import index
 from typing import Any, NoReturn
 
+_HEAD, _TAIL = 6000, 1500  # characters of a message; what is to be done stands at its end
+
 
 class _RefusalError(ValueError):
+    def __str__(self) -> str:
+        """Return the message, long names cut and signs escaped that a terminal would obey."""
+        text = super().__str__()
+        text = text if len(text) <= _HEAD + _TAIL else f"{text[:_HEAD]} ... {text[-_TAIL:]}"
+        return "".join(sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in text)
+
     def _render_traceback_(self) -> list[str]:
         """Return what a notebook shows, as IPython asks: the message says it all, and the lines of code say nothing."""
         return [f"{type(self).__name__}: {self}"]

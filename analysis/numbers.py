@@ -9,8 +9,6 @@ import math
 import re
 from typing import TypeVar
 
-import numpy as np
-
 T = TypeVar("T")
 
 MARKS = {"real": "●", "estimate": "◐", "simulated": "○"}
@@ -95,6 +93,8 @@ def points(value: float) -> str:
 
 def percent_change(log_points: T) -> T:
     """Translate log points, a number or a column of them, into per cent changes: ``100 (exp(x) - 1)``."""
+    import numpy as np  # the command line writes numbers too, and is quick
+
     return 100 * np.expm1(log_points)  # type: ignore[no-any-return, call-overload]
 
 

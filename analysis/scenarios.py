@@ -7,14 +7,18 @@ tilt, the power of sales with which the odds of closure rise. The number of clos
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
 from analysis import verdicts
 from analysis.errors import DesignError
-from analysis.estimate import Estimate
+from analysis.estimate import Estimate, Floats
+from analysis.executor import each
 from analysis.market.parameters import FIRST_MONTH, chosen, plausible
 from analysis.market.truth import Truth
 from analysis.market.worlds import Market, expected_accounts
@@ -38,11 +42,18 @@ SHARES = tuple(float(f"{_FLOOR * (_CEILING / _FLOOR) ** (step / 3):.2g}") for st
 TILTS = (0.0, 0.3, 0.6, 0.9)  # log odds of closure per log sales
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 FEWEST = 20  # markets from which quantiles of their outer twentieths can be read
+Made = TypeVar("Made")
 
 
-def markets_of(preset: str, seeds: Iterable[int]) -> Iterator[Market]:
-    """Open the market of each seed, one after the other."""
-    return (Market.open(preset, chosen(preset), seed) for seed in seeds)
+def each_market(
+    make: Callable[[Market], Made], preset: str, seeds: Iterable[int], workers: int | Executor = 1
+) -> list[Made]:
+    """Return what `make` makes of the market of each seed; `workers` as :func:`analysis.executor.each` takes them."""
+    return each(partial(_of_market, make, preset), [(seed,) for seed in seeds], workers, "markets")
+
+
+def _of_market(make: Callable[[Market], Made], preset: str, seed: int) -> Made:
+    return make(Market.open(preset, chosen(preset), seed))
 
 
 def outcomes(market: Market, window: tuple[int, int] = (4, 9)) -> dict[str, float]:
@@ -62,6 +73,10 @@ def outcomes(market: Market, window: tuple[int, int] = (4, 9)) -> dict[str, floa
     }
 
 
+def _changed(cases: list[dict[str, float]], window: tuple[int, int], market: Market) -> list[dict[str, float]]:
+    return [outcomes(market.changed(**case), window) for case in cases]
+
+
 def quantile_range(markets: int, level: float) -> tuple[float, str]:
     """Return the share of markets to show between low and high, and in words; all, where `FEWEST` are not there."""
     if markets < FEWEST:
@@ -69,8 +84,8 @@ def quantile_range(markets: int, level: float) -> tuple[float, str]:
     return level, f"middle {level:.0%} of {markets} markets"
 
 
-def closed_accounts(presets: Iterable[str], seeds: Iterable[int]) -> pd.DataFrame:
-    """Count the accounts that presets close in expectation, over markets.
+def closed_accounts(presets: Iterable[str], seeds: Iterable[int], *, workers: int | Executor = 1) -> pd.DataFrame:
+    """Count the accounts that presets close in expectation, over markets; `workers` as in :func:`each_market`.
 
     Returns
     -------
@@ -80,25 +95,28 @@ def closed_accounts(presets: Iterable[str], seeds: Iterable[int]) -> pd.DataFram
     """
     drawn, rows = list(seeds), []
     for preset in presets:
-        closed = [expected_accounts(market) for market in markets_of(preset, drawn)]
+        closed = each_market(expected_accounts, preset, drawn, workers)
         rows.append((preset, 100 * chosen(preset).closed_gmv, np.median(closed), min(closed), max(closed)))
     return pd.DataFrame(rows, columns=["preset", "share", "accounts", "low", "high"])
 
 
-def grid(preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 9)) -> pd.DataFrame:
-    """Simulate every combination of closed share (`SHARES`) and size tilt (`TILTS`).
+def grid(
+    preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 9), workers: int | Executor = 1
+) -> pd.DataFrame:
+    """Simulate every combination of closed share (`SHARES`) and size tilt (`TILTS`); `workers` as in `each_market`.
 
     Returns
     -------
     DataFrame
         `share`, `tilt`, `seed` and :func:`outcomes`.
     """
+    drawn, pairs = list(seeds), [(share, tilt) for tilt in TILTS for share in SHARES]
+    cases = [{"closed_gmv": share, "tilt": tilt} for share, tilt in pairs]
+    found = each_market(partial(_changed, cases, window), preset, drawn, workers)
     rows = [
-        {"share": share, "tilt": tilt, "seed": market.seed}
-        | outcomes(market.changed(closed_gmv=share, tilt=tilt), window)
-        for market in markets_of(preset, seeds)
-        for tilt in TILTS
-        for share in SHARES
+        {"share": share, "tilt": tilt, "seed": seed} | row
+        for seed, cells in zip(drawn, found, strict=True)
+        for (share, tilt), row in zip(pairs, cells, strict=True)
     ]
     return pd.DataFrame(rows)
 
@@ -209,8 +227,12 @@ def threshold(cells: pd.DataFrame, margin: float, *, level: float = 0.95) -> pd.
     return pd.DataFrame(rows, columns=["tilt", "share", "low", "high", "accounts", "reached", "markets"])
 
 
-def tornado(preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 9)) -> pd.DataFrame:
+def tornado(
+    preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 9), workers: int | Executor = 1
+) -> pd.DataFrame:
     """Move one assumption at a time over its range, all else as in the preset, on the same random numbers.
+
+    `workers` as in :func:`each_market`.
 
     Returns
     -------
@@ -222,9 +244,8 @@ def tornado(preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 
     table = pd.DataFrame([(name, term, low, high) for name, (low, high, term) in RANGES.items()])
     table.columns = pd.Index(["parameter", "term", "low", "high"])
     cases = [{}, *({name: end} for name, (*ends, _) in RANGES.items() for end in ends)]
-    found = np.array(
-        [[outcomes(market.changed(**case), window)["E3g"] for case in cases] for market in markets_of(preset, seeds)]
-    )
+    markets = each_market(partial(_changed, cases, window), preset, seeds, workers)
+    found = np.array([[row["E3g"] for row in rows] for rows in markets])
     means, gap = found.mean(axis=0), found[:, 2::2] - found[:, 1::2]
     error = gap.std(axis=0, ddof=1) / np.sqrt(len(gap)) if len(gap) > 1 else np.nan
     table = table.assign(at_low=means[1::2], at_high=means[2::2], base=means[0], error=error)
@@ -232,8 +253,8 @@ def tornado(preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 
     return table.iloc[order].reset_index(drop=True)
 
 
-def fan(presets: Iterable[str], seeds: Iterable[int]) -> pd.DataFrame:
-    """Follow the effect on the origin's home sales by month, over many markets.
+def fan(presets: Iterable[str], seeds: Iterable[int], *, workers: int | Executor = 1) -> pd.DataFrame:
+    """Follow the effect on the origin's home sales by month, over many markets; `workers` as in :func:`each_market`.
 
     Returns
     -------
@@ -243,11 +264,7 @@ def fan(presets: Iterable[str], seeds: Iterable[int]) -> pd.DataFrame:
     """
     drawn, frames = list(seeds), []
     for preset in presets:
-        paths = []
-        for truth in map(Truth, markets_of(preset, drawn)):
-            chinese = truth.market.firms.chinese
-            with_, without = (truth.sales(world)[chinese, 0].sum(axis=0) for world in ("W11", "W00"))
-            paths.append(100 * (with_ / without - 1))
+        paths = each_market(_path, preset, drawn, workers)
         wide = pd.DataFrame(
             np.quantile(paths, QUANTILES, axis=0).T,
             index=pd.period_range(FIRST_MONTH, periods=len(paths[0]), freq="M", name="month"),
@@ -255,3 +272,9 @@ def fan(presets: Iterable[str], seeds: Iterable[int]) -> pd.DataFrame:
         )
         frames.append(wide.reset_index().melt(id_vars="month", value_name="value").assign(preset=preset))
     return pd.concat(frames, ignore_index=True)
+
+
+def _path(market: Market) -> Floats:
+    truth = Truth(market)
+    with_, without = (truth.sales(world)[market.firms.chinese, 0].sum(axis=0) for world in ("W11", "W00"))
+    return np.asarray(100 * (with_ / without - 1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from analysis.config import Event, Population, located, read_event
 from analysis.errors import DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
-from analysis.estimands.design import FEWEST_BASE, LATEST, Design, attempt, in_words
+from analysis.estimands.design import FEWEST_BASE, LATEST, Design, attempt, in_words, written_out
 from analysis.estimands.used import LEFT, USED, used_and_left_out
 from analysis.estimate import Estimate
 from analysis.evidence import claims
@@ -186,16 +186,19 @@ class Study:
         """Preset of the market, empty for a panel that was brought, and closed firms: what grades go by."""
         return self.truth.market.preset if self.truth else "", self.panel.count_closed(cut=self.design.cut)
 
-    def graded(self, rows: pd.DataFrame) -> pd.DataFrame:
+    def graded(self, rows: pd.DataFrame, named: Mapping[str, str] | None = None) -> pd.DataFrame:
         """Return rows with names in print for codes, and the grades of the design audit for a panel such as this.
 
-        A refusal is returned as it is.
-        The audit's windows begin when all firms are closed: an estimate of a window that does not has no grade.
+        `named` are names in print beside those of platforms and of the origin, such as of what a reason is about.
+
+        Of an Estimate, such as a refusal, it is the reason that gets them. The audit's windows begin when all firms are
+        closed: an estimate of a window that does not has no grade.
         """
+        words = self.words | dict(named or {})
         if isinstance(rows, Estimate):
-            return rows
+            return replace(rows, reason=written_out(rows.reason, words))
         found, early = grades.beside(rows, *self.like), _too_early(rows, self.design.sample(self.panel))
-        return in_words(found.assign(grade=found["grade"].mask(early, grades.TOO_EARLY)), self.words)
+        return in_words(found.assign(grade=found["grade"].mask(early, grades.TOO_EARLY)), words)
 
     def judge(
         self,
@@ -330,12 +333,13 @@ class Study:
 
 
 def sentence(panel: Panel, names: Mapping[str, str] | None = None, *, cut: float = Design.cut) -> str:
-    """Return the line that a report says about its data; `names` are those of platforms in print, by code."""
+    """Return the line that a report says about its data; `names` in print are by code of platform or origin."""
     waves, known = panel.cohorts(cut=cut), panel.sales[~np.isnan(panel.sales)]
     count = int(waves["firms"].sum())
     when = f" in {_counted(len(waves), 'month')} from {waves['month'].iloc[0]}" if len(waves) else ""
-    origins = ", ".join(f"{number:,} {name}" for name, number in panel.firms["origin"].value_counts().items())
-    platforms = [(names or {}).get(code, code) for code in panel.platforms]
+    counts, words = panel.firms["origin"].value_counts(), dict(names or {})
+    origins = ", ".join(f"{number:,} {words.get(str(code), code)}" for code, number in counts.items())
+    platforms = [words.get(code, code) for code in panel.platforms]
     left = panel.dropped[panel.dropped["rule"] == "left out: no known sales in any month"]
     parts = [
         f"{_counted(len(panel.firms), 'firm')} ({origins}) on {', '.join(platforms)}, {panel.months[0]} to "

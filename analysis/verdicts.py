@@ -31,6 +31,12 @@ Tier = Literal["facts", "listed", "households", "panel", "sim"]
 Grade = Literal["", "usable", "usable with bounds", "do not use"]
 WORDS: tuple[Word, ...] = get_args(Word)
 SUPPORTED, CONTRADICTED, NOT_SHOWN, NOT_TESTABLE = WORDS
+MEANING: dict[Word, str] = {
+    SUPPORTED: "The data fit the claim, and do not fit its opposite.",
+    CONTRADICTED: "The data fit the opposite of the claim, and do not fit the claim.",
+    NOT_SHOWN: "The data fit the claim and its opposite alike. That is no sign that the claim is false.",
+    NOT_TESTABLE: "No figure that is open to us bears on the claim.",
+}
 CONFIDENCE: tuple[Level, ...] = get_args(Level)
 TIERS: tuple[Tier, ...] = get_args(Tier)
 ESTIMATED = TIERS[TIERS.index("households") :]  # from observations of our own, with a grade and errors
@@ -38,6 +44,7 @@ GRADES: tuple[Grade, ...] = get_args(Grade)
 DO_NOT_USE = GRADES[-1]
 SAME_COUNT = 0.10  # two counts of one thing agree when they differ by at most this share
 AS_LARGE = 1.0  # breakdown value from which a finding survives a drift as large as the largest one before
+EXACT = 1e-9  # width of an interval, of its larger end, that is rounding and no uncertainty
 
 Interval = tuple[float, float]
 
@@ -70,7 +77,7 @@ class Verdict(BaseModel):
     claimed : float or None
         The claimant's own figure, which is no finding.
     interval : str
-        Kind of interval: ``"permutation interval"``, ``"identified set"``, ``"published readings"``.
+        Kind of interval: ``"permutation interval"``, ``"bounds"``, ``"published readings"``.
     tier, provenance : str
         Data tier, and whether the numbers are real, estimated or simulated.
     market : str
@@ -131,6 +138,13 @@ class Verdict(BaseModel):
         return self.provenance == "simulated"
 
     @property
+    def meaning(self) -> str:
+        """What the word means; of a simulated market what it would mean."""
+        if self.simulated:  # whether the claim is false is known there
+            return MEANING[self.word].replace("fit", "would fit").partition(" That")[0]
+        return MEANING[self.word]
+
+    @property
     def apart(self) -> str:
         """Of what it speaks where it gives no word, a simulated market or the panel's own firms; else empty."""
         return condition(self.market) if self.simulated else self.aside
@@ -161,6 +175,15 @@ def condition(market: str) -> str:
     return f"If the market were as simulated{f' ({name})' if name else ''}, then:"
 
 
+def of_sweep(report: str) -> bool:
+    """Whether a report is one of several that differ in a parameter, by its name.
+
+    >>> [of_sweep(name) for name in ("sim__05_growth_panel__seed-2", "05_growth__share-0-5", "sim__05_growth_panel")]
+    [True, True, False]
+    """
+    return "__" in re.sub(r"^(sim|panel)__", "", report)
+
+
 def faults(error: ValidationError) -> str:
     """Say what is wrong with a verdict: the key, what was asked, and what was found."""
     return "; ".join(
@@ -186,6 +209,11 @@ def not_lower(interval: Interval | None, margin: float) -> Word:
         remedy = "give two numbers, the lower first, or None where there is no estimate"
         raise DesignError(f"a word was asked for; the interval runs from {low} to {high}; {remedy}")
     return SUPPORTED if low > -margin else CONTRADICTED if high < -margin else NOT_SHOWN
+
+
+def is_exact(interval: Interval) -> bool:
+    """Whether an interval has no width but for rounding: then no error was found, where an estimate must have one."""
+    return interval[1] - interval[0] <= EXACT * max(map(abs, interval))
 
 
 def unchanged(interval: Interval | None, margin: float) -> Word:
@@ -306,6 +334,8 @@ def write(
 def read(folder: str | Path, claims: Collection[str] | None = None) -> list[Verdict]:
     """Read all verdicts of a run: of a published folder its verdicts.json, else every file, in the order of names.
 
+    Those of a sweep stand in its own table: reports that differ in a parameter would judge one reading twice.
+
     Parameters
     ----------
     folder : path
@@ -315,9 +345,9 @@ def read(folder: str | Path, claims: Collection[str] | None = None) -> list[Verd
     Raises
     ------
     DataError
-        If there are none, a file is not a list of verdicts, they were made at different dates of knowledge, the
-        simulated ones speak of different markets or those of tier panel of different panels, or one tier judges a
-        reading twice.
+        If there are none, a file is not a list of verdicts, the simulated ones speak of different markets or those of
+        tier panel of different panels, or one tier judges a reading twice. Dates of knowledge may differ: a report that
+        was not due stands beside newer ones.
     """
     whole = Path(folder) / "verdicts.json"
     files = [whole] if whole.exists() else sorted(Path(folder).glob("*.json"))
@@ -326,13 +356,13 @@ def read(folder: str | Path, claims: Collection[str] | None = None) -> list[Verd
     found: list[Verdict] = []
     for file in files:
         try:
-            found += TypeAdapter(list[Verdict]).validate_json(file.read_bytes())
+            listed = TypeAdapter(list[Verdict]).validate_json(file.read_bytes())
+            found += [one for one in listed if not of_sweep(one.report)]
         except ValidationError as error:
             raise DataError(f"{file.name}: verdicts were asked for; {faults(error)}; run the notebook again") from error
     if nameless := [one.name for one in found if one.tier == "panel" and not one.panel]:
         raise DataError(f"{folder}: {', '.join(nameless)} of tier panel name no panel; run the notebook again")
     for what, several in (
-        ("dates", {one.as_of for one in found}),
         ("simulated markets", {one.market for one in found if one.simulated}),
         ("panels with the digests", {one.panel[:12] for one in found if one.tier == "panel"}),
     ):
@@ -363,9 +393,9 @@ def best(found: Iterable[Verdict]) -> list[Verdict]:
     A panel goes before purchases of households, these before listed firms, and these before public facts; but "not
     testable" with one kind of data never displaces what another could test, nor does "not shown", without a panel,
     displace what other data decide: each of them sees a part. Among equals the first notebook speaks. Verdicts that
-    stand apart give no word.
+    stand apart, or are of a sweep, give no word.
     """
-    return _foremost(verdict for verdict in found if not verdict.apart)
+    return _foremost(verdict for verdict in found if not verdict.apart and not of_sweep(verdict.report))
 
 
 def apart(found: Sequence[Verdict]) -> dict[str, dict[str, Verdict]]:
@@ -377,7 +407,7 @@ def apart(found: Sequence[Verdict]) -> dict[str, dict[str, Verdict]]:
 
 
 def party(claimant: str) -> str:
-    """Return who spoke, without the person in brackets: "Amazon (Cindy Tai)" is Amazon."""
+    """Return who spoke, without the person in brackets: "Amazon (vice-president Cindy Tai)" is Amazon."""
     return claimant.split(" (", maxsplit=1)[0]
 
 
@@ -398,9 +428,3 @@ def elsewhere(found: Sequence[Verdict]) -> dict[str, list[Verdict]]:
     public = [verdict for verdict in found if verdict.tier in ("facts", "listed")]
     own = [verdict.name for verdict in best(found) if verdict.tier in ("households", "panel")]
     return {name: [verdict for verdict in public if verdict.name == name] for name in own}
-
-
-def tally(verdicts: Iterable[Verdict]) -> dict[str, int]:
-    """Count the verdicts by word, in the order of `WORDS`; those that stand apart do not count."""
-    words = [verdict.word for verdict in verdicts if not verdict.apart]
-    return {word: words.count(word) for word in WORDS}

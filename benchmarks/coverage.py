@@ -7,11 +7,10 @@ docs/coverage.md, the same for readers. A look at some presets and estimands tak
 
 import argparse
 import datetime
-import os
 
 import pandas as pd
 
-from analysis import audit, data, grades
+from analysis import audit, data, executor, grades
 from analysis.estimands.design import Design
 from analysis.grades import (
     EXAGGERATES,
@@ -119,12 +118,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--market", type=int, default=400, help="panels per preset of the market (default 400)")
     parser.add_argument("--plain", type=int, default=200, help="panels per plain preset (default 200)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: cores)")
+    executor.add_options(parser)
     asked = parser.parse_args()
-    parts = [
-        audit.replicate(presets, range(1, vars(asked)[judge] + 1), design=Design(), workers=asked.workers)
-        for judge, presets in JUDGES.items()
-    ]
+    with executor.opened(asked) as workers:
+        parts = [
+            audit.replicate(presets, range(1, vars(asked)[judge] + 1), design=Design(), workers=workers)
+            for judge, presets in JUDGES.items()
+        ]
     if audit.write(audit.summarise(pd.concat(parts, ignore_index=True))):
         data.accept("audit", vintage=datetime.date.today().isoformat())
     text = page(kept())  # as it was written, or digits would be rounded twice

@@ -5,13 +5,12 @@
 
 import argparse
 import datetime
-import os
 from itertools import chain
 
 import numpy as np
 import pandas as pd
 
-from analysis import audit, data, grades
+from analysis import audit, data, executor, grades
 from analysis.estimands.design import Design
 from analysis.households import twin
 
@@ -60,9 +59,10 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
 if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--markets", type=int, default=200, help="of each preset")
-    options.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    executor.add_options(options)
     asked = options.parse_args()
-    found = audit.each_panel(twin.replicate, PRESETS, range(1, asked.markets + 1), asked.workers)
+    with executor.opened(asked) as workers:
+        found = audit.each_panel(twin.replicate, PRESETS, range(1, asked.markets + 1), workers)
     made = table(pd.DataFrame(chain(*found)))
     made.to_csv(FILE, index=False, float_format="%.6g", lineterminator="\n")
     data.accept("household_audit", vintage=datetime.date.today().isoformat())

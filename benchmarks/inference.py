@@ -5,13 +5,13 @@ both judges. The full audit is ``make audit``.
 """
 
 import argparse
-import os
 from collections.abc import Collection
+from concurrent.futures import Executor
 
 import numpy as np
 import pandas as pd
 
-from analysis import audit
+from analysis import audit, executor
 from analysis.estimands import closed_firms
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import Design, attempt
@@ -53,7 +53,7 @@ def _below(p_value: float) -> float:
     return np.nan if np.isnan(p_value) else float(p_value <= SIZE)
 
 
-def sizes(presets: list[str], seeds: range, workers: int) -> pd.DataFrame:
+def sizes(presets: list[str], seeds: range, workers: Executor) -> pd.DataFrame:
     """Return how often each of :func:`tests` rejects by preset, per cent, with Monte Carlo errors in brackets."""
     rows = pd.DataFrame(audit.each_panel(tests, presets, seeds, workers)).groupby("preset", sort=False)
     share = rows.mean()
@@ -84,15 +84,17 @@ def main() -> None:
     parser.add_argument("--presets", nargs="+", default=[*plain.PRESETS], help="presets (default: the plain ones)")
     parser.add_argument("--ids", nargs="+", default=IDS, help="estimands whose coverage is printed, or all")
     parser.add_argument("--panels", type=int, default=100, help="panels per preset (default 100)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: cores)")
+    executor.add_options(parser)
     asked = parser.parse_args()
     seeds = range(1, asked.panels + 1)
-    table = audit.summarise(audit.replicate(asked.presets, seeds, design=Design(), workers=asked.workers))
+    with executor.opened(asked) as workers:
+        table = audit.summarise(audit.replicate(asked.presets, seeds, design=Design(), workers=workers))
+        rejected = sizes(asked.presets, seeds, workers)
     print(f"Coverage of 95% intervals, per cent (Monte Carlo error); {asked.panels} panels a preset")
     ids = tuple(table["id"].unique()) if "all" in asked.ids else tuple(asked.ids)
     print(coverage(table, ids).to_string(index=False))
     print(f"\nRejections of what is true, per cent (Monte Carlo error), at {SIZE:.0%}")
-    print(sizes(asked.presets, seeds, asked.workers).to_string())
+    print(rejected.to_string())
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def plain(out: Path, names: Sequence[str] = ()) -> None:
 
 def ours(out: Path, names: Sequence[str] = ()) -> None:
     """Run the schedule, or some of it, with the project's command."""
-    command = [sys.executable, "-m", "analysis", "report", *names, "--as-of", AS_OF, "--out", str(out)]
+    command = [sys.executable, "-m", "analysis", "run", *names, "--as-of", AS_OF, "--out", str(out)]
     subprocess.run(command, check=True, capture_output=True)
 
 
@@ -69,8 +69,8 @@ def main() -> None:
     print(f"{rounds} rounds on {os.cpu_count()} cores, the ways in turn; seconds as median (lowest to highest)")
     for name, label in (
         ("plain", "papermill command and PDF, one after the other"),
-        ("cold", "python -m analysis report, nothing published"),
-        ("unchanged", "python -m analysis report, nothing changed"),
+        ("cold", "python -m analysis run, nothing published"),
+        ("unchanged", "python -m analysis run, nothing changed"),
     ):
         found = times[name]
         print(f"  {label:<48} {statistics.median(found):7.2f} ({min(found):.2f} to {max(found):.2f})")

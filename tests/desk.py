@@ -54,13 +54,18 @@ def stub_render(notebook: Path, pdf: Path, *, as_of: str, footer: str, simulated
     pdf.write_text(f"%PDF of {digest}, {as_of}, {footer}{', simulated' if simulated else ''}")
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
 def full_disk(*_, **__):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def describe(file: str, vintage: str = VINTAGE) -> dict:
     """Entry of a file in datapackage.json, as far as the runner reads it."""
-    known = {"name": Path(file).stem, "path": file, "vintage": vintage}
+    known: dict = {"name": Path(file).stem, "path": file, "vintage": vintage}
+    known["schema"] = {"fields": [{"name": "year", "type": "year"}]}
     return {**known, "title": "T", "description": "D", "notThis": "N", "bytes": 1, "hash": "sha256:0", "sources": []}
 
 
@@ -89,7 +94,11 @@ class Desk:
 
     @property
     def published(self) -> Path:
-        return self.reports / AS_OF
+        return (self.reports / "latest").resolve()
+
+    @property
+    def draft(self) -> Path:
+        return self.reports / "draft"
 
     def furnish(self) -> None:
         for folder in ("notebooks", "data", "reports/fonts"):
@@ -113,15 +122,16 @@ class Desk:
 
     def run(self, *names: str, **options) -> Exit:
         with mock.patch.object(run.pdf, "render", options.pop("render", stub_render)):
-            return run.report(self.root, names=names, **{"as_of": AS_OF, **options})
+            outcome = run.reports(self.root, names=names, **{"as_of": AS_OF, **options})
+        outcome.tell()
+        return outcome.code
 
     def bytes(self) -> dict[str, bytes]:
         """What is published, and what `latest` shows."""
         return {
-            str(file.relative_to(self.reports)): file.read_bytes()
-            for folder in (self.published, self.reports / "latest")
-            for file in folder.rglob("*")
-            if file.is_file()
+            f"{folder.name}/{name}": content
+            for folder in (*self.reports.glob("20*"), self.reports / "latest")
+            for name, content in contents(folder).items()
         }
 
     def manifest(self) -> dict:

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from desk import AS_OF, WRITE_VERDICTS, Desk
 from pypdf import PdfReader
+from releases import REPORT, estimate, make
 
 from analysis.exhibits import answers
-from analysis.report import Exit, annex, pdf
+from analysis.report import Exit, annex, diff, pdf
 
 SOURCES = pd.DataFrame({"source_publisher": ["Gazette"], "source_url": ["https://gazette.org/accounts?a=1&b=2"]})
 
@@ -80,16 +81,6 @@ def desk(tmp_path) -> Desk:
     return desk
 
 
-def test_a_lost_annex_is_made_again_without_running_a_report(desk, monkeypatch, capsys):
-    assert desk.run("01") == Exit.OK
-    there = (desk.published / "annex.pdf").read_bytes()
-    (desk.published / "annex.pdf").unlink()
-    monkeypatch.setattr("analysis.report.run._execute", None)
-    assert desk.run("01") == Exit.OK
-    assert (desk.published / "annex.pdf").read_bytes() == there
-    assert capsys.readouterr().out.splitlines()[-1].endswith("annex.pdf")
-
-
 def test_an_annex_that_cannot_be_set_spares_the_reports(desk, capsys):
     def render(notebook, page, **options):
         if page.name == "annex.pdf":
@@ -98,7 +89,20 @@ def test_an_annex_that_cannot_be_set_spares_the_reports(desk, capsys):
 
     assert desk.run("01", render=render) == Exit.PDF
     assert "annex: no PDF: no glyph" in capsys.readouterr().err
-    assert (desk.published / "01_first.pdf").is_file()
-    assert not (desk.published / "annex.pdf").exists()
+    assert (desk.draft / "01_first.pdf").is_file()
+    assert not (desk.draft / "annex.pdf").exists()
     assert desk.run("01") == Exit.OK
-    assert (desk.published / "annex.pdf").is_file()
+    assert (desk.draft / "annex.pdf").is_file()
+
+
+def test_the_annex_ends_with_what_moved_since_the_release_before(notebooks, tmp_path):
+    harm = "x < y & $z$ #import *bold* [a](b)"
+    old = make(tmp_path, "2026-11-25")
+    new = make(tmp_path, "2026-11-26", estimates={REPORT: [estimate(estimate="11", label=harm)]})
+    annex.write(notebooks, tmp_path / "annex.pdf", as_of=AS_OF, changes=diff.between(old, new))
+    text = words(tmp_path / "annex.pdf")
+    assert "Since the release of 2026-11-25" in text
+    assert f"{harm} in {REPORT}" in text
+    assert pdf.pages(tmp_path / "annex.pdf") == len(PdfReader(tmp_path / "annex.pdf").pages)
+    annex.write(notebooks, tmp_path / "same.pdf", as_of=AS_OF, changes=diff.between(old, old))
+    assert "Since the release of 2026-11-25: nothing moved." in words(tmp_path / "same.pdf")

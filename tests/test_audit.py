@@ -89,7 +89,7 @@ def test_an_error_says_in_which_market_it_arose(monkeypatch):
     monkeypatch.setattr(audit, "estimate_all", broken)
     with pytest.raises(ZeroDivisionError) as error:
         audit.replicate(["few_treated"], [5], design=DESIGN, workers=1)
-    assert error.value.__notes__ == ["in the simulated market few_treated, seed 5"]
+    assert error.value.__notes__ == ["at 1 of 1 markets: few_treated, 5"]
 
 
 @pytest.mark.parametrize(
@@ -458,7 +458,7 @@ def test_every_question_is_audited_at_every_size_and_has_its_line_in_the_drawing
     assert len(found) == len(grades.QUESTIONS) * len(grades.SIZES)
     style.use("simulated", market="three presets")
     ticks = dict.fromkeys(found["closed"], "some")
-    drawing = curves.answered(found, title="a", ylabel="b", ticks=ticks, mostly=grades.MOSTLY)
+    drawing = curves.answered(found, ylabel="b", ticks=ticks, mostly=grades.MOSTLY)
     (axes,) = drawing.axes
     named = {text.get_text().partition("  ")[2]: text.get_color() for text in axes.texts}
     assert set(named) == set(grades.QUESTIONS.values())

@@ -192,7 +192,7 @@ def test_the_table_has_seven_claims_at_most_and_the_rest_in_a_line():
     judged = [of(name, statement=f"{name}.", margin=None) for name in reversed(brief.ROWS)]
     judged += [of("C12", statement="Frozen.", margin=None), of("C02", statement="Unknown.", word=NOT_TESTABLE, **BARE)]
     head, *body = rows(judged)
-    assert head[:2] == ["What was said, and by whom", "Verdict, and what was found"]
+    assert head[:2] == ["What was said", "Verdict, and what was found"]
     assert head[2:] == ["Confidence, and why", "What would settle it"]
     shown = [row[0].removesuffix(". (Amazon)").removesuffix(" (Amazon)") for row in body]
     assert set(shown) == set(brief.ROWS[: brief.MOST])
@@ -207,7 +207,7 @@ def test_a_row_has_claim_word_finding_confidence_and_what_would_settle_it():
     one = verdict(why="The range holds both. No group is public.", change="A panel: supported if above.")
     assert rows([one])[1] == [
         "Growth was not lower than it would have been (Amazon)",
-        "Not shown −16.1 to +2.8 percentage points; margin 2 points. The range holds both.",
+        "Not shown −16.1 to +2.8 percentage points; less than 2 points counts as none. The range holds both.",
         "Moderate. No group is public.",
         "A panel.",
     ]
@@ -217,18 +217,28 @@ def test_a_panel_gives_the_word_and_public_figures_stand_in_brackets():
     panel = verdict(tier="panel", word=SUPPORTED, low=-0.9, high=0.4, grade="usable with bounds", why="It lies above.")
     (row,) = rows([V2, panel])[1:]
     assert row[1] == (
-        "Supported −0.9 to +0.4 percentage points; margin 2 points. It lies above. (Public figures said not shown, "
-        "−16.1 to +2.8 percentage points.)"
+        "Supported −0.9 to +0.4 percentage points; less than 2 points counts as none. It lies above. (Public figures: "
+        "not shown, −16.1 to +2.8 percentage points.)"
     )
-    assert row[2] == "Moderate, method usable with bounds."
+    assert row[2] == f"Moderate. {brief.GRADES['usable with bounds']}"
     assert "did not slow" in brief.headline([V2, panel], EVENT)
+    assert "Public totals, which by rule give way, say −16.1 to +2.8 percentage points." in text(
+        brief.brief([V2, panel], EVENT)
+    )
+
+
+def test_a_method_that_finds_an_effect_where_nothing_was_closed_is_why_confidence_is_low():
+    low = [verdict(tier="households", grade="usable with bounds", confidence=level) for level in ("low", "moderate")]
+    assert [brief.CHECK in rows([one])[1][2] for one in low] == [True, False]
+    barred = verdict(tier="households", grade="do not use", confidence="low")
+    assert brief.CHECK not in rows([barred])[1][2]
 
 
 def test_what_a_panel_says_of_its_own_firms_follows_without_a_word():
     aside = "In this panel of 9 firms, not representative:"
     own = verdict(tier="panel", word=NOT_TESTABLE, aside=aside, low=-4.1, high=-2.2)
     told = text(brief.brief_table([own, V2], EVENT))
-    assert f"{aside} {V2.statement} −4.1 to −2.2 percentage points; margin 2 points." in told
+    assert f"{aside} {V2.statement} −4.1 to −2.2 percentage points; less than 2 points counts as none." in told
     assert rows([own, V2])[1][1].startswith("Not shown −16.1 to +2.8")
     assert brief.headline([own, V2], EVENT) == brief.headline([V2], EVENT)
     alone = brief.brief_table([own], EVENT)
@@ -243,8 +253,8 @@ def test_nothing_simulated_stands_on_the_page_but_what_it_is_for():
     page, table = (make([told, V2], EVENT) for make in (brief.brief, brief.brief_table))
     assert table == brief.brief_table([V2], EVENT)
     assert page.text == brief.brief([V2], EVENT).text
-    assert '<a href="sim__05_growth_panel.pdf">05</a>' in page.html
-    assert "Simulated reports" not in brief.brief([V2], EVENT).html
+    assert '<a href="sim__05_growth_panel.pdf">Simulated: 05</a>' in page.html
+    assert "Simulated: " not in brief.brief([V2], EVENT).html
     assert "4.1" not in page.html + table.html
 
 

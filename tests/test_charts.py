@@ -107,15 +107,13 @@ def test_what_stands_beside_an_estimate_is_drawn_where_it_is_known():
     assert charts.forest(FRAME, xlabel="x").axes[0].get_legend() is None
 
 
-@pytest.mark.parametrize(
-    ("margin", "names"), [((-1.0, np.inf), ["margin −1.0"]), ((-1.0, 1.0), ["margin −1.0", "margin +1.0"])]
-)
+@pytest.mark.parametrize(("margin", "names"), [((-1.0, np.inf), ["−1.0"]), ((-1.0, 1.0), ["−1.0", "+1.0"])])
 def test_the_margin_is_named_on_the_sides_that_it_has_without_a_name_over_the_other(margin, names):
     rows = pd.DataFrame({"term": ["a"], "estimate": [0.0], "conf_low": [-40.0], "conf_high": [40.0]})
     drawing = charts.forest(rows, margin=margin, xlabel="x")
     drawing.canvas.draw()
-    named = [text for text in drawing.axes[0].texts if "margin" in text.get_text()]
-    assert [text.get_text() for text in named] == names
+    named = [text for text in drawing.axes[0].texts if "beforehand" in text.get_text()]
+    assert [text.get_text() for text in named] == [f"set beforehand: {name}" for name in names]
     boxes = [text.get_window_extent() for text in named]
     assert all(left.x1 <= right.x0 for left, right in pairwise(boxes))
 
@@ -214,7 +212,7 @@ def test_lines_have_ticks_where_the_smallest_are_labels_at_their_ends_and_shaded
     axes, places = drawing.axes[0], {text.get_text(): text for text in drawing.axes[0].texts}
     assert axes.get_yticks().tolist() == [10, 20, 50, 100, 200]
     assert places["fell"].xy == (2022.5, pytest.approx(13))
-    assert places["rose"].xy == (2021.5, pytest.approx(150))
+    assert places["rose, to 2021"].xy == (2022.5, pytest.approx(150))
     assert "accounts closed" in places
     (band,) = axes.patches
     assert (band.get_x(), band.get_x() + band.get_width()) == pytest.approx((2021 + 4 / 12, 2021 + 9 / 12))

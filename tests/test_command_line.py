@@ -11,7 +11,7 @@ from desk import AS_OF, PARAMETERS, WRITE_VERDICTS, Desk
 
 from analysis import __main__ as command_line
 from analysis.provenance import ROOT
-from analysis.report import publish, run
+from analysis.report import release, run
 from analysis.report.schedule import own_panel
 
 
@@ -48,7 +48,7 @@ def desk(tmp_path, monkeypatch):
     ],
 )
 def test_a_bad_request_exits_2_before_a_kernel_starts(desk, capsys, arguments, message):
-    assert command_line.main(["report", *arguments], desk.root) == 2
+    assert command_line.main(["run", *arguments], desk.root) == 2
     said = capsys.readouterr()
     assert said.err.startswith("error: ")
     assert message in said.err
@@ -58,7 +58,7 @@ def test_a_bad_request_exits_2_before_a_kernel_starts(desk, capsys, arguments, m
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["reprot"], ["report", "--jobs", "0"], ["report", "--timeout", "-1"], ["report", "--jobs", "two"]],
+    [[], ["rnu"], ["run", "--jobs", "0"], ["run", "--timeout", "-1"], ["run", "--jobs", "two"]],
 )
 def test_a_wrong_option_exits_2(desk, arguments):
     with pytest.raises(SystemExit) as caught:
@@ -68,13 +68,13 @@ def test_a_wrong_option_exits_2(desk, arguments):
 
 def test_a_notebook_without_a_parameters_cell_exits_2(desk, capsys):
     desk.write("02_second", WRITE_VERDICTS, parameters=None)
-    assert command_line.main(["report"], desk.root) == 2
+    assert command_line.main(["run"], desk.root) == 2
     assert "Parameters of 02_second.ipynb: 0 cells are tagged" in capsys.readouterr().err
 
 
 def test_two_runs_on_one_folder_exit_4(desk, capsys):
-    with publish.locked(desk.reports):
-        assert command_line.main(["report"], desk.root) == 4
+    with release.locked(desk.reports):
+        assert command_line.main(["run"], desk.root) == 4
     assert f"process {os.getpid()} is doing so already" in capsys.readouterr().err
 
 
@@ -82,15 +82,34 @@ def test_a_full_disk_exits_7(desk, capsys, monkeypatch):
     def full_disk(*_, **__):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(publish.tempfile, "mkdtemp", full_disk)
-    assert command_line.main(["report"], desk.root) == 7
+    monkeypatch.setattr(release.tempfile, "mkdtemp", full_disk)
+    assert command_line.main(["run"], desk.root) == 7
     assert "The disk is full" in capsys.readouterr().err
+
+
+def unchanged(out):
+    return run.Outcome("unchanged", AS_OF, 0, out, AS_OF, "", "", {}, (), ())
+
+
+def test_an_output_folder_that_is_a_file_exits_2(desk, capsys):
+    (desk.root / "mine").write_text("mine")
+    assert command_line.main(["run", "--as-of", AS_OF, "--out", str(desk.root / "mine")], desk.root) == 2
+    assert "mine cannot be written (File exists); give a folder of your own" in capsys.readouterr().err
+
+
+def test_a_file_system_that_fails_exits_3_without_a_traceback(desk, capsys, monkeypatch):
+    def fails(*_, **__):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(release.tempfile, "mkdtemp", fails)
+    assert command_line.main(["run", "--as-of", AS_OF], desk.root) == 3
+    assert capsys.readouterr().err.startswith("error: [Errno 5] Input/output error; what was published is untouched")
 
 
 def test_options_reach_the_runner(desk, monkeypatch, tmp_path):
     asked = {}
-    monkeypatch.setattr(run, "report", lambda paths, **options: asked.update(options) or 0)
-    line = f"report 01 02 -p count=3 -p note=a=b --as-of {AS_OF} --out {tmp_path} --jobs 3 --timeout 9 --force"
+    monkeypatch.setattr(run, "reports", lambda paths, **options: asked.update(options) or unchanged(paths))
+    line = f"run 01 02 -p count=3 -p note=a=b --as-of {AS_OF} --out {tmp_path} --jobs 3 --timeout 9 --force"
     assert command_line.main(line.split(), desk.root) == 0
     assert asked == {
         "names": ["01", "02"],
@@ -101,17 +120,16 @@ def test_options_reach_the_runner(desk, monkeypatch, tmp_path):
         "timeout": 9.0,
         "force": True,
         "panel": None,
+        "due": None,
     }
 
 
 def test_a_panel_with_its_map_and_event_reaches_the_runner(desk, monkeypatch):
     asked = {}
-    monkeypatch.setattr(run, "report", lambda paths, **options: asked.update(options) or 0)
-    assert command_line.main(["report", "--panel", "own.csv"], desk.root) == 0
+    monkeypatch.setattr(run, "reports", lambda paths, **options: asked.update(options) or unchanged(paths))
+    assert command_line.main(["run", "--panel", "own.csv"], desk.root) == 0
     assert asked["panel"] == own_panel(Path("own.csv")) | {"event": "amazon_2021", "panel_map": ""}
-    assert (
-        command_line.main(["report", "--panel", "own.csv", "--map", "own.yml", "--event", "other.yml"], desk.root) == 0
-    )
+    assert command_line.main(["run", "--panel", "own.csv", "--map", "own.yml", "--event", "other.yml"], desk.root) == 0
     assert asked["panel"] == {
         "event": str(Path("other.yml").absolute()),
         "panel_path": str(Path("own.csv").absolute()),
@@ -121,7 +139,7 @@ def test_a_panel_with_its_map_and_event_reaches_the_runner(desk, monkeypatch):
 
 @pytest.mark.parametrize("option", ["--map", "--event"])
 def test_a_map_or_an_event_without_a_panel_exits_2(desk, capsys, option):
-    assert command_line.main(["report", option, "own.yml"], desk.root) == 2
+    assert command_line.main(["run", option, "own.yml"], desk.root) == 2
     assert f"Option {option} own.yml: it goes with a panel of your own; give --panel" in capsys.readouterr().err
 
 

@@ -30,7 +30,7 @@ def written(folder, text, name="a.yml"):
     ("text", "said"),
     [
         ("home: AMZ\nhome: EBY", 'a.yml, line 2: a file of YAML in UTF-8 was asked for; found duplicate key "home"'),
-        ("[" * 900 + "]" * 900, "maximum recursion depth exceeded"),
+        ("[" * 900 + "]" * 900, "line 1: expected at most 12 levels of lists and keys"),
         ("a: [" * 2, "line 1: "),
         ("home: 'AMZ", "line 1: "),
         ("a: 1\n---\nb: 2", "line 2: .* found another document"),
@@ -52,7 +52,7 @@ def test_a_file_that_is_not_yaml_of_ours_is_refused_with_its_line_or_what_was_fo
 
 def test_a_file_that_is_not_there_or_is_a_folder_is_refused(tmp_path):
     for path in (tmp_path / "none.yml", tmp_path):
-        with pytest.raises(DataError, match=re.escape(f"{path}: a file of YAML")):
+        with pytest.raises(DataError, match=re.escape(f"{path}: expected a file; found")):
             config.load(path, config.Map)
 
 
@@ -312,14 +312,102 @@ def test_a_wrong_event_is_refused_and_named(tmp_path, values, said):
         ("reports: [{name: 01_a, notebook: a.ipynb, parmeters: {}}]", "key reports.0.parmeters: there is no such key"),
         ("reports: [{name: 01_a, notebook: ../notebooks/a.ipynb}]", "reports.0.notebook: a notebook such as 05_growth"),
         ("reports: [{name: ../01_a, notebook: a.ipynb}]", "reports.0.name: a name such as .* found '../01_a'"),
+        ("reports: [{name: 01_a__b, notebook: a.ipynb}]", "reports.0.name: a name such as .* found '01_a__b'"),
+        ("reports: [{name: sim__01__b, notebook: a.ipynb}]", "reports.0.name: a name such as .* found 'sim__01__b'"),
         ("reports: [{name: 01_a, notebook: a.ipynb, parameters: [1]}]", r"parameters: .* found \['1'\]"),
         ("reports: [{name: 01_a, notebook: a.ipynb, name: 02_b}]", 'duplicate key "name"'),
         ("reports: [{name: 01_a, notebook: a.ipynb}, {name: 01_a, notebook: b.ipynb}]", "2 reports are called 01_a"),
+        ("reports: [{name: 01_a, notebook: a.ipynb, parameters: {seed: []}}]", "seed: .* at least 1 item"),
+        ("reports: [{name: 01_a, notebook: a.ipynb, parameters: {seed: {a: 1}}}]", "parameters.seed: .* valid tuple"),
+        ("reports: [{name: 01_a, notebook: a.ipynb, waits_for: {a: 1}}]", "reports.0.waits_for: .* valid tuple"),
+        ("reports: [{name: 01_a, notebook: a.ipynb, fresh_days: 0}]", "reports.0.fresh_days: .* greater than or equal"),
+        ("reports: [{name: 01_a, notebook: a.ipynb}]\nkeep: 0", "key keep: .* greater than or equal to 1; found '0'"),
+        ("reports: [{name: 01_a, notebook: a.ipynb}]\npublish: ' '", "key publish: text was asked for"),
     ],
 )
 def test_a_wrong_schedule_is_refused(tmp_path, text, said):
     with pytest.raises(DataError, match=said):
         config.load(written(tmp_path, text), config.Schedule)
+
+
+SCHEDULE = "reports: [{name: 01_a, notebook: a.ipynb}]\n"
+
+
+def test_every_key_of_a_schedule_is_read(tmp_path):
+    text = """\
+publish: /srv/reports
+keep: 30
+reports:
+  - name: 05_a
+    notebook: a.ipynb
+    parameters: {seed: [1, 2], event: amazon_2021}
+    every: monthly on last
+    waits_for: data/facts/events.csv
+    fresh_days: 90
+notices:
+  - {command: [logger, "-t", reports], timeout: 5}
+  - email: {to: [a@b.org, c@d.org], from: e@f.org, host: MAIL_HOST, user: MAIL_USER, password: MAIL_PASSWORD}
+  - {webhook: CHAT, form: slack}
+"""
+    found = config.load(written(tmp_path, text), config.Schedule)
+    (report,) = found.reports
+    assert (found.publish, found.keep, report.every, report.fresh_days) == ("/srv/reports", 30, "monthly on last", 90)
+    assert report.parameters == {"seed": ("1", "2"), "event": ("amazon_2021",)}
+    assert report.waits_for == ("data/facts/events.csv",)
+    command, mail, chat = found.notices
+    assert (command.command, command.timeout) == (("logger", "-t", "reports"), 5.0)
+    assert (mail.email.to, mail.email.sender, mail.email.starttls) == (("a@b.org", "c@d.org"), "e@f.org", True)
+    assert mail.variables == ("MAIL_HOST", "MAIL_USER", "MAIL_PASSWORD")
+    assert (chat.webhook, chat.form, chat.variables) == ("CHAT", "slack", ("CHAT",))
+
+
+@pytest.mark.parametrize(
+    "every",
+    ["hourly", "weekly", "weekly on 1", "monthly on 29", "monthly on 0", "monthly on 01", "* * * *", "0 0 30 2 *",
+     "60 * * * *", "0 0 * * MON#9", "0 0 0 * * *", "@daily", "a b c d e", "0 0 * * MON#1/2"],
+)  # fmt: skip
+def test_a_cadence_that_is_none_is_refused_with_what_can_be_written(tmp_path, every):
+    text = f"reports: [{{name: 01_a, notebook: a.ipynb, every: '{every}'}}]"
+    with pytest.raises(DataError, match=r"key reports.0.every: daily, weekly on monday, monthly on 1 .*; found '"):
+        config.load(written(tmp_path, text), config.Schedule)
+
+
+@pytest.mark.parametrize(
+    ("notice", "said"),
+    [
+        ("{}", "one of command, email and webhook was asked for"),
+        ("{command: [a], webhook: CHAT}", "one of command, email and webhook was asked for"),
+        ("{command: run.sh}", "notices.0.command: Input should be a valid tuple"),
+        ("{command: []}", "at least 1 item"),
+        ("{command: [a], form: slack}", "a webhook, to which form belongs, was asked for"),
+        ("{command: [a], timeout: 0}", "notices.0.timeout: Input should be greater than 0"),
+        ("{webhook: CHAT, form: teams}", "notices.0.form: Input should be 'json' or 'slack'"),
+        ("{email: {to: a, from: b@c.d, host: H}}", "email.to.0: an address such as reports@example.org was asked for"),
+        ("{email: {to: a@b.c, from: 'x@y.z, v@w.x', host: H}}", "notices.0.email.from: an address such as"),
+        ("{email: {to: a@b.c, host: H}}", "notices.0.email.from: Field required"),
+        ("{email: {to: a@b.c, from: b@c.d, host: H, user: U}}", "user and password together, or neither"),
+        ("{email: {to: a@b.c, from: b@c.d, host: H, user: U, password: P, starttls: false}}", "starttls, since a pass"),
+    ],
+)
+def test_a_wrong_notice_is_refused(tmp_path, notice, said):
+    with pytest.raises(DataError, match=said):
+        config.load(written(tmp_path, f"{SCHEDULE}notices: [{notice}]"), config.Schedule)
+
+
+@pytest.mark.parametrize(
+    "notice",
+    [
+        "{webhook: 'https://chat.example.org/s3cr3t'}",
+        "{email: {to: a@b.c, from: b@c.d, host: s3cr3t.example.org}}",
+        "{email: {to: a@b.c, from: b@c.d, host: H, user: U, pasword: s3cr3t}}",
+        "{email: s3cr3t}",
+        "{token: s3cr3t}",
+    ],
+)
+def test_a_secret_in_the_place_of_a_name_is_refused_and_not_shown(tmp_path, notice):
+    with pytest.raises(DataError, match=r"key notices.0.* something else, which is not shown; correct it") as refused:
+        config.load(written(tmp_path, f"{SCHEDULE}notices: [{notice}]"), config.Schedule)
+    assert "s3cr3t" not in str(refused.value)
 
 
 # The parameters of a notebook

@@ -95,7 +95,7 @@ def test_zero_at_an_end_of_the_common_part_keeps_the_rungs_nested(common):
 def test_a_set_has_no_point_and_says_so():
     found = bounds_by_assumption(295.0, **LADDER)
     assert found.rows[["estimate", "std_error"]].isna().all(axis=None)
-    assert (found.interval, found.unit) == ("identified set", "percentage points")
+    assert (found.interval, found.unit) == ("bounds", "percentage points")
     assert "no standard error" in found.reason
 
 

@@ -27,7 +27,7 @@ V2 = Verdict(
     claim="C01",
     reading="V2",
     statement="Growth was not lower than it would have been.",
-    claimant="Amazon (Cindy Tai)",
+    claimant="Amazon (vice-president Cindy Tai)",
     word=NOT_SHOWN,
     confidence="moderate",
     tier="facts",
@@ -37,7 +37,7 @@ V2 = Verdict(
     low=-16.058,
     high=2.83,
     margin=2.0,
-    interval="identified set",
+    interval="bounds",
     unit="percentage points",
     window="2021 on 2020",
     as_of="2026-11-01",
@@ -116,9 +116,18 @@ def test_sentences_print_no_marks_and_keep_them_in_their_plain_text():
     for made in (blocks.say, blocks.note):
         assert printed in made(told).html
         assert made(told).text == told
-    panel = answers.answer(told, as_of="2026-11-01", title="T", tier="facts", n="9 ● firms")
+    panel = answers.answer(told, title="T", tier="facts", n="9 ● firms")
     assert printed in panel.html
     assert "9 firms" in panel.html
+
+
+@pytest.mark.parametrize(("look", "where"), [("simulated", " in the simulated market"), ("estimate", "")])
+def test_remarks_of_page_one_say_each_that_they_are_of_a_simulated_market(look, where):
+    style.use(look)
+    told = blocks.bullets("this", "that", "more").text
+    assert told.startswith(f"Found{where}: this")
+    assert f"Not known{where}: that" in told
+    assert f"What would change our mind{where.replace(' in ', ' about ')}: more" in told
 
 
 def test_a_table_shows_the_chosen_columns_in_their_order_and_leaves_the_frame_alone():
@@ -171,7 +180,7 @@ def test_hostile_text_is_text_in_cells_headers_panels_and_alternative_text():
     drawing, _ = plt.subplots()
     pieces = [
         table,
-        answers.answer(HOSTILE, verdict=evil, as_of="2026-11-01"),
+        answers.answer(HOSTILE, verdict=evil),
         answers.verdict_table([evil], "T."),
         brief.brief_table([evil], EVENT),
         brief.brief([evil], EVENT, failed=HOSTILE, panel=HOSTILE),
@@ -199,8 +208,7 @@ def test_every_word_has_its_class_in_labels_and_in_tables(word, kind, short):
     assert bare(answers.label(word)) == f'<span class="word {kind}">{short}</span>'
     assert bare(answers.label(word, short=False)) == f'<span class="word {kind}">{word}</span>'
     assert answers.label(word) in answers.verdict_table([verdict(word=word)], "T.").html
-    would = {"Not shown": "Would not be shown", "Not testable": "Would not be testable"}
-    told = would.get(short, f"Would be {short.lower()}")
+    told = f"would be: {short.lower()}"
     assert bare(answers.label(word, simulated=True)) == f'<span class="word simulated">{told}</span>'
 
 
@@ -225,19 +233,19 @@ def test_a_finding_has_point_interval_unit_and_mark(changes, written):
     assert answers.finding(verdict(**changes)) == written
 
 
-def test_the_answer_holds_claim_word_interval_unit_tier_confidence_and_date():
-    panel = answers.answer("The answer in a sentence.", verdict=V2, as_of="2026-11-01")
+def test_the_answer_holds_claim_word_and_meaning_interval_unit_confidence_and_source():
+    panel = answers.answer("The answer in a sentence.", verdict=V2)
     assert bare(panel).startswith('<div class="answer">')
     text = re.sub(r"<[^>]+>", "", panel.html)
     for part in (
-        "Amazon (Cindy Tai)",
+        "Amazon (vice-president Cindy Tai)",
         "Growth was not lower than it would have been.",
         "Not shown",
-        "−16.1 to +2.8 percentage points ◐ (identified set)",
+        "−16.1 to +2.8 percentage points ◐ (bounds)",
         "2021 on 2020",
-        "confidence: moderate",
-        "tier: public facts",
-        "as of 2026-11-01",
+        V2.meaning,
+        "Confidence in this verdict: moderate.",
+        answers.SOURCES["facts"],
         "The answer in a sentence.",
     ):
         assert part in text
@@ -249,14 +257,17 @@ def test_the_ledger_gives_each_claim_its_word_or_the_report_that_gives_it():
     table = answers.ledger(readings, [verdict(claim="C03", reading="", word="Supported")], "T.")
     (_, *rows), words = Reader(table.html).rows, [f"report {name[:2]}" for name in readings["notebook"]]
     assert [row[1][1] for row in rows] == [*words[:-1], "Supported"]
-    assert rows[-1][0][1] == "Amazon (Cindy Tai): About 3,000 accounts of about 600 Chinese brands have been closed."
+    assert (
+        rows[-1][0][1]
+        == "Amazon (vice-president Cindy Tai): About 3,000 accounts of about 600 Chinese brands have been closed."
+    )
     assert rows[-1][2][1] == readings["change"].iloc[-1]
     assert answers.label("Supported") in table.html
 
 
 def test_an_estimate_without_an_interval_has_neither_a_kind_of_interval_nor_a_grade_but_the_reason():
     row = {"estimate": -100.0, "conf_low": np.nan, "unit": "per cent", "grade": "usable", "reason": "all is lost"}
-    panel = answers.answer("So it is.", as_of="2026-11-01", title="T", row=row, interval="95% interval", tier="panel")
+    panel = answers.answer("So it is.", title="T", row=row, interval="95% interval", tier="panel")
     assert panel.text.endswith("No interval: all is lost. So it is.")
     assert "95%" not in panel.html
     assert "usable" not in panel.html
@@ -265,7 +276,7 @@ def test_an_estimate_without_an_interval_has_neither_a_kind_of_interval_nor_a_gr
 def test_the_answer_and_the_brief_say_what_a_panel_is_said_to_be():
     said = "Panel mine.csv: 9 firms, said to be a census. Doubtful: One is large."
     style.use("estimate", panel=said)
-    assert said in answers.answer("It fell.", as_of="2026-11-25", title="Sales", tier="panel").html
+    assert said in answers.answer("It fell.", title="Sales", tier="panel").html
     assert said in brief.brief([verdict()], EVENT, panel=said).html
 
 

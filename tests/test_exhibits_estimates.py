@@ -152,17 +152,17 @@ def test_one_refused_estimate_among_several_leaves_the_others_their_panels():
 )
 @pytest.mark.parametrize("verdict", [None, V2])
 def test_an_answer_without_a_number_is_its_reason_also_beside_a_verdict(row, verdict):
-    asked = {"title": "Effect", "n": "– firms", "tier": "panel", "as_of": "2026-11-01", "verdict": verdict}
+    asked = {"title": "Effect", "n": "– firms", "tier": "panel", "verdict": verdict}
     panel = answers.answer("They fell by –.", row=row, **asked)
     assert panel.text.endswith("Not estimable with this data: nobody was closed.")
     assert "fell" not in panel.html
     assert "firms" not in panel.html
-    assert ("Would not be shown" in panel.html) == (verdict is not None)
+    assert ("would be: not shown" in panel.html) == (verdict is not None)
 
 
 def test_an_answer_to_several_terms_is_its_sentence_without_a_number():
     row = replace(made(-1.0, limits=0.0, terms=("a", "b")), covariance=np.eye(2), reason="")
-    panel = answers.answer("They fell.", title="Effect", row=row, tier="panel", as_of="2026-11-01")
+    panel = answers.answer("They fell.", title="Effect", row=row, tier="panel")
     assert panel.text.endswith("then: They fell.")
     assert "−1" not in panel.html
 

@@ -109,12 +109,12 @@ def test_in_a_simulated_look_only_what_is_called_real_is_marked_real():
 @pytest.mark.usefixtures("simulated")
 def test_a_simulated_answer_is_a_condition_and_never_a_bare_word():
     told = verdict(**SIM, word=CONTRADICTED, grade="usable")
-    panel = answers.answer("So it is.", verdict=told, as_of="2026-11-01")
+    panel = answers.answer("So it is.", verdict=told)
     text = re.sub(r"<[^>]+>", "", panel.html)
-    assert "If the market were as simulated (mid_3k, seed 1), then: Would be contradicted" in text
+    assert "If the market were as simulated (mid_3k, seed 1), then: would be: contradicted" in text
     assert told.claimant not in text
-    assert "grade: usable" in text
-    assert "tier: simulated" in text
+    assert "The data would fit the opposite of the claim" in text
+    assert answers.METHOD["usable"] in text
     assert (
         panel.text
         == f"{told.statement} If the market were as simulated (mid_3k, seed 1), then: Contradicted. So it is."
@@ -129,16 +129,14 @@ def test_a_simulated_answer_is_a_condition_and_never_a_bare_word():
 
 def boxed(**changes):
     row = {"estimate": -1.5, "conf_low": -2.0, "conf_high": -1.0, "unit": "per cent", "grade": "usable"} | changes
-    options = {"interval": "95% interval", "window": "2021", "n": "300 firms", "tier": "panel", "as_of": "2026-11-01"}
+    options = {"interval": "95% interval", "window": "2021", "n": "300 firms", "tier": "panel"}
     return re.sub(r"<[^>]+>", "", answers.answer("They gained.", title="Effect on rivals", row=row, **options).html)
 
 
-def test_a_finding_without_a_claim_has_title_estimate_interval_unit_window_n_grade_tier_and_date():
-    told = (
-        "−1.5 [−2.0 to −1.0] per cent ◐ (95% interval) · 2021 · 300 firms · grade: usable · tier: panel · "
-        "as of 2026-11-01"
-    )
-    assert boxed() == f"Effect on rivals{told}They gained."
+def test_a_finding_without_a_claim_has_title_estimate_interval_unit_window_n_grade_and_source():
+    told = "They gained.−1.5 [−2.0 to −1.0] per cent ◐ (95% interval), 2021, 300 firms"
+    told += f"{answers.METHOD['usable']} {answers.SOURCES['panel']}"
+    assert boxed() == f"What is measured: Effect on rivals{told}"
     assert "estimate" not in boxed(estimate=None, conf_low=None, conf_high=None, unit="")
     assert "If the market" not in boxed()
     style.use("simulated", market="mid_3k, seed 1")
@@ -164,6 +162,6 @@ def test_an_exhibit_before_a_look_is_chosen_is_refused(monkeypatch):
 def test_what_a_panel_says_of_its_own_firms_is_told_apart_from_a_word():
     aside = "In this panel of 9 firms, not representative:"
     own = verdict(tier="panel", word=NOT_TESTABLE, aside=aside, why="It stands for no others.", low=-4.1, high=-2.2)
-    panel = answers.answer("So it is.", verdict=own, as_of="2026-11-01")
+    panel = answers.answer("So it is.", verdict=own)
     assert f"{aside} Not testable with this data" in re.sub("<[^>]+>", "", panel.html)
     assert "It stands for no others. So it is." in panel.html

@@ -109,7 +109,7 @@ def test_blank_titles_are_all_chinese_or_none_and_a_table_of_products_narrows_wh
         found = checks.blank_bounds(households)
         assert found.terms == ("before", "after", "change")
         assert np.isnan(found.value).all()
-        assert found.interval == "identified set"
+        assert found.interval == "bounds"
         assert (found.rows["conf_low"] < found.rows["set_low"]).all()
         assert (found.rows["conf_high"] > found.rows["set_high"]).all()
         for end, values in ends.items():

@@ -137,16 +137,17 @@ def test_the_fortunes_of_sellers_widen_the_error_where_buyers_share_them():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ((1.0, 1.3), "Where brands had been closed, the share of Chinese brands stood still; elsewhere it grew"),
-        ((0.5, 1.0), "Where brands had been closed, the share of Chinese brands fell; elsewhere it stood still"),
-        ((1.2, 1.3), "Where brands had been closed, the share of Chinese brands grew, as elsewhere"),
+        ((20.0, 20.4, 9.0, 11.0), "kept 20 per cent of purchases; elsewhere they grew from 9 to 11"),
+        ((20.0, 10.0, 9.0, 9.0), "fell from 20 to 10 per cent of purchases; elsewhere they kept 9"),
+        ((20.0, 26.0, 9.0, 8.0), "grew from 20 to 26 per cent of purchases; elsewhere they fell from 9 to 8"),
     ],
 )
-def test_the_title_of_the_figure_follows_the_lines(changes, said):
+def test_the_title_of_the_figure_follows_the_half_years_that_are_compared(changes, said):
     paths = estimates.shares_by_place(Households.load())
-    for found, change in zip(paths.values(), changes, strict=True):
-        found.value[-1] = change * found.value[-4]
-    assert checks.headline(paths) == said
+    for found, ends in zip(paths.values(), (changes[:2], changes[2:]), strict=True):
+        for half, share in zip((Asked().before, Asked().after), ends, strict=True):
+            found.value[found.terms.index(half[0])] = share
+    assert checks.headline(paths) == f"Where brands had been closed, Chinese brands {said}"
 
 
 def test_the_table_by_market_has_the_coverage_of_the_kept_one():

@@ -34,7 +34,7 @@ def verdict(word=SUPPORTED, **known):
         "claim": "C01",
         "reading": "V1",
         "statement": "Growth stayed positive.",
-        "claimant": "Amazon (Cindy Tai)",
+        "claimant": "Amazon (vice-president Cindy Tai)",
         "confidence": "moderate",
         "tier": "facts",
         "provenance": "real",
@@ -65,7 +65,16 @@ def notebook(title, alt=None):
 
 
 def publish_page(
-    folder, found, *, titles=(), market="mid_3k, seed 1", made=None, failed=(), alt="Growth rises.", event="amazon_2021"
+    folder,
+    found,
+    *,
+    titles=(),
+    market="mid_3k, seed 1",
+    made=None,
+    failed=(),
+    alt="Growth rises.",
+    event="amazon_2021",
+    release=AS_OF,
 ):
     """Write a release of a brief, a report on public figures and a simulated one; return the page."""
     folder.mkdir(exist_ok=True)
@@ -78,14 +87,16 @@ def publish_page(
             (folder / file).write_bytes(SVG)
         title = dict(titles).get(name, f"Title of {name}?")
         (folder / f"{name}.ipynb").write_text(json.dumps(notebook(title, alt)), encoding="utf-8")
-        entries[name] = {"market": market if name == SIMULATED else "", "takeaway": dict.fromkeys(files, "hash")}
+        entries[name] = {"market": market if name == SIMULATED else ""}
+        entries[name]["made"] = sorted([f"{name}.ipynb", f"{name}.pdf", *files])
         entries[name]["parameters"] = {"as_of": AS_OF, "event": event}
-    manifest = {"as_of": AS_OF, "commit": "0" * 40, "panel_is": "", "reports": entries, "versions": {"python": "3.11"}}
+    manifest = {"release": release, "as_of": AS_OF, "commit": "0" * 40, "panel_is": "", "reports": entries}
+    manifest["inputs"] = {"versions": {"python": "3.11"}}
     publish.write_json(folder / "manifest.json", manifest)
     publish.write_json(folder / "verdicts.json", found)
     by_report = {name: [one for one in found if one["report"] == name] for name in entries}
-    notebooks = {name: folder / f"{name}.ipynb" for name in entries}
-    index.write(folder, manifest, by_report, notebooks, made=[*entries] if made is None else made, failed=failed)
+    made = [*entries] if made is None else made
+    index.write(folder, manifest, by_report, event=event, made=made, failed=failed)
     return Page((folder / "index.html").read_text(encoding="utf-8"))
 
 
@@ -159,7 +170,7 @@ def test_each_report_has_a_card_with_its_question_its_words_its_figure_and_its_f
         "Supported (moderate confidence)",
         "Not shown",
         "Not testable with this data: 1",
-        "Amazon (Cindy Tai)",
+        "Amazon (vice-president Cindy Tai)",
     ):
         assert said in real["text"]
     assert made_up["text"].startswith("Simulated")
@@ -210,16 +221,17 @@ def test_without_simulated_reports_there_is_no_such_part(tmp_path):
 
 
 def test_what_failed_and_what_is_unchanged_is_said(tmp_path):
-    page = publish_page(tmp_path, [verdict()], made=[BRIEF], failed=[PUBLIC, "09_gone"])
-    real, made_up = page.cards()
-    assert "It failed in this run" in real["text"]
-    assert "failed" not in made_up["text"]
+    (tmp_path / "failed").mkdir()
+    (tmp_path / "failed" / "09_gone.ipynb").write_text("{}")
+    page = publish_page(tmp_path, [verdict()], made=[BRIEF, PUBLIC], failed=["09_gone"], release="draft")
+    assert "A draft: not every report" in page.html
+    assert "09_gone, as far as it came (notebook)" in page.html
     terms = [element["text"] for element in page.all("dt", "dd")]
     told = dict(zip(terms[::2], terms[1::2], strict=True))
     assert told == {
-        "Made in this run": "1 of 3 reports",
+        "Made in this run": "2 of 3 reports",
         "Unchanged": SIMULATED,
-        "Failed in this run": f"{PUBLIC}, 09_gone",
+        "Failed in this run": "09_gone",
     }
 
 
@@ -395,7 +407,8 @@ def test_every_reference_in_the_crate_leads_to_an_entity(page, folder):
 @pytest.mark.parametrize("commit", [None, "0" * 40, f"{'0' * 40} + local changes"])
 def test_the_citation_of_the_project_and_of_a_release_are_valid(tmp_path, commit):
     schema = json.loads((ROOT / "tests" / "data" / "cff_1.2.0.schema.json").read_text(encoding="utf-8"))
-    release = crate.cite(tmp_path, {"as_of": AS_OF, "commit": commit})
+    crate.cite(tmp_path, {"as_of": AS_OF, "commit": commit})
+    release = tmp_path / crate.CITATION
     both = [YAML(typ="safe").load(file) for file in (ROOT / crate.CITATION, release)]
     for content in both:
         jsonschema.Draft7Validator(schema).validate(json.loads(json.dumps(content, default=str)))

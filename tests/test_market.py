@@ -387,7 +387,7 @@ def test_every_preset_has_a_name_of_its_own_in_words_and_the_share_that_it_fixes
 
 def test_a_market_is_called_by_its_closures_and_seeds_and_a_preset_that_there_is_not_by_nothing():
     assert market_named("floor_3k", 3, 4) == "small closures (0.85 per cent of Chinese sales), seeds 3 to 6"
-    assert (market_named("all", 5), named("plain_sd1_9")) == ("panels of all presets, seed 5", "plain panels")
+    assert (market_named("all", 5), named("plain_sd1_9")) == ("panels of all kinds, seed 5", "plain panels")
     with pytest.raises(DesignError, match="preset 'huge' of the simulated market"):
         named("huge")
 

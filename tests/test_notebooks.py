@@ -133,7 +133,7 @@ def test_every_reading_falls_to_a_notebook_that_there_is():
 @pytest.fixture(scope="module")
 def published(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("out")
-    assert run.report(ROOT, as_of=AS_OF, out=out) == Exit.OK
+    assert run.reports(ROOT, as_of=AS_OF, out=out).code == Exit.OK
     return out / AS_OF
 
 
@@ -178,9 +178,9 @@ def test_the_brief_answers_before_it_judges_and_has_no_codes(published):
     brief, found = text(published / "00_executive_brief.pdf"), verdicts.read(published)
     about = config.read_event("amazon_2021")
     told = brief_of.headline(found, about).replace("'", "’")
-    assert brief.index(told) < brief.index("THE ANSWER") < brief.index("What was said, and by whom")
+    assert brief.index(told) < brief.index("THE ANSWER") < brief.index("What was said")
     assert CODES.findall(brief) == []
-    assert "imulated" not in brief.replace("Simulated reports (05 and 06)", "")
+    assert "imulated" not in re.sub(r"Simulated: \d\d", "", brief)
 
 
 def test_links_of_the_brief_lead_to_reports_of_the_run(published):
@@ -239,24 +239,22 @@ def test_every_link_of_a_run_leads_to_a_file_beside_it_or_to_an_address(publishe
 
 
 def test_the_same_inputs_give_the_same_bytes(published, tmp_path):
-    assert run.report(ROOT, as_of=AS_OF, names=["02", "05"], out=tmp_path) == Exit.OK
+    assert run.reports(ROOT, as_of=AS_OF, names=["02", "05"], out=tmp_path).code == Exit.OK
     for name in ("02_market_reaction.pdf", "05_growth_public.pdf", "sim__05_growth_panel.ipynb"):
-        assert (tmp_path / AS_OF / name).read_bytes() == (published / name).read_bytes()
+        assert (tmp_path / "draft" / name).read_bytes() == (published / name).read_bytes()
 
 
 def test_a_changed_parameter_reaches_the_page(tmp_path):
-    assert (
-        run.report(ROOT, as_of=AS_OF, names=["05_growth_public"], given={"recapture_high": "0.5"}, out=tmp_path)
-        == Exit.OK
-    )
-    rows = json.loads((tmp_path / AS_OF / "verdicts.json").read_text(encoding="utf-8"))
+    given = {"recapture_high": "0.5"}
+    assert run.reports(ROOT, as_of=AS_OF, names=["05_growth_public"], given=given, out=tmp_path).code == Exit.OK
+    rows = json.loads((tmp_path / "draft" / "verdicts.json").read_text(encoding="utf-8"))
     best = next(row["high"] for row in rows if row["reading"] == "V2")
-    page = text(tmp_path / AS_OF / "05_growth_public.pdf")
+    page = text(tmp_path / "draft" / "05_growth_public.pdf")
     assert best == pytest.approx(
         3 - 100 * 1 * (1 - 0.5) / (295 * 0.4)
     )  # common part, floor, recapture, base times share
     assert quantity(best, "percentage points") in page
-    assert "recapture_high = 0.5" in text(tmp_path / AS_OF / "annex.pdf")
+    assert "recapture_high = 0.5" in text(tmp_path / "draft" / "annex.pdf")
 
 
 def test_the_brief_alone_says_what_to_run_first(tmp_path):

@@ -55,7 +55,7 @@ REAL = (
 def project(folder: Path) -> Path:
     """Copy what runs, and write the event as the tutorial says."""
     for part in ("analysis", "data", "notebooks", "reports"):
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("20*", "latest", "scratch", "failed"))
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("20*", "latest", "scratch", "draft"))
     (folder / "docs").mkdir()
     for file in (
         "CITATION.cff",
@@ -84,7 +84,7 @@ def other(tmp_path_factory) -> Path:
 
 def run(folder: Path, *asked: str) -> subprocess.CompletedProcess[str]:
     there = {**os.environ, "PYTHONPATH": str(folder)}
-    command = [sys.executable, "-m", "analysis", "report", *asked]
+    command = [sys.executable, "-m", "analysis", "run", *asked]
     return subprocess.run(command, cwd=folder, env=there, capture_output=True, text=True, check=False)
 
 
@@ -152,4 +152,4 @@ def test_no_report_on_public_figures_is_printed_under_the_other_event(other):
         assert (
             f"{name}: public figures of {TITLE!r} were asked for; those of data/facts are of the event" in done.stderr
         )
-    assert list((other / "public").glob("20*/*.pdf")) == []
+    assert list((other / "public").rglob("*.pdf")) == []

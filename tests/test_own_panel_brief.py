@@ -21,7 +21,7 @@ from analysis.report import Exit
 def published(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("own")
     called_real(n_firms=2000, n_categories=30).to_parquet(folder / "own.parquet")
-    assert main(["report", "--panel", str(folder / "own.parquet"), "--out", str(folder / "out")]) == Exit.OK
+    assert main(["run", "--panel", str(folder / "own.parquet"), "--out", str(folder / "out")]) == Exit.OK
     return next((folder / "out").glob("20*"))
 
 
@@ -97,6 +97,6 @@ def test_the_manifest_names_the_panel(published):
 def test_every_verdict_on_an_example_is_what_it_was(tmp_path):
     example = ROOT / "data" / "examples" / "accounts.csv"
     given = ["--panel", str(example), "--map", str(example.with_suffix(".map.yml")), "--out", str(tmp_path)]
-    assert main(["report", *given]) == Exit.OK
+    assert main(["run", *given]) == Exit.OK
     rows = json.loads(next(tmp_path.glob("20*/verdicts.json")).read_text(encoding="utf-8"))
     assert golden.differences(golden.verdicts(rows), golden.read("accounts run")) == []

@@ -112,7 +112,7 @@ def test_a_spoiled_panel_exits_2_and_only_its_own_message_fits(tmp_path, capsys,
 @pytest.mark.parametrize("way", SPOILED)
 def test_no_report_starts_on_a_spoiled_panel(tmp_path, capsys, way):
     content, said = SPOILED[way]
-    assert check(tmp_path, content, "report", "--out", str(tmp_path / "out")) == 2
+    assert check(tmp_path, content, "run", "--out", str(tmp_path / "out")) == 2
     error = capsys.readouterr().err
     assert re.search(said, error)
     assert "running" not in error

@@ -1,6 +1,7 @@
 """A panel that can carry little: its reports are made all the same, and say in each place why there is nothing."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -22,8 +23,8 @@ def reported(panel, folder, names) -> tuple[dict[str, str], dict[str, dict]]:
     """Return the text of reports on a panel, and the verdicts by claim and reading."""
     panel.to_parquet(folder / "own.parquet")
     given = ["--panel", str(folder / "own.parquet"), "--out", str(folder / "out")]
-    assert main(["report", *names, *given]) == Exit.OK
-    out = next((folder / "out").glob("20*"))
+    assert main(["run", *names, *given]) == Exit.OK
+    out = folder / "out" / "draft"
     told = {name: [page.extract_text() for page in PdfReader(out / f"{name}.pdf").pages] for name in names}
     rows = json.loads((out / "verdicts.json").read_text(encoding="utf-8"))
     found = {f"{row['claim']} {row['reading']}": row for row in rows}
@@ -34,17 +35,19 @@ def test_a_panel_of_one_platform_without_risk_says_what_it_cannot_show(panel, tm
     firms = panel.firms.assign(risk=float("nan"))
     poor = replace(panel, sales=panel.sales[:, :1], platforms=panel.platforms[:1], firms=firms)
     told, found = reported(poor, tmp_path, WHOLE)
-    assert "Sales of closed firms on Amazon, against" in told["panel__03_closed_firms"]
-    assert "over all platforms: not estimable with this data; on Amazon alone:" in told["panel__03_closed_firms"]
-    assert "the panel holds sales on AMZ alone; bring those on other platforms" in told["panel__03_closed_firms"]
+    assert "Change of closed firms’ sales on Amazon, against" in told["panel__03_closed_firms"]
+    assert "on all platforms together: not estimable with this data; on Amazon alone:" in told["panel__03_closed_firms"]
+    assert "the panel holds sales on Amazon alone; bring those on other platforms" in told["panel__03_closed_firms"]
     assert "the risk of firms was asked for; it is known for none of" in told["panel__04_spillovers"]
     assert "bring sales there, or name other destinations" in told["panel__06_shift_panel"]
     assert "This panel holds Amazon alone; where sales went cannot be told" in told["panel__06_shift_panel"]
-    assert "confidence: " not in told["panel__06_shift_panel"]
+    assert "Confidence in this verdict" not in told["panel__06_shift_panel"]
     assert "diamond" not in told["panel__05_growth_panel"]
     assert "the truth" not in told["panel__05_growth_panel"]
     assert {found[f"C07 {reading}"]["word"] for reading in ("invest", "sell")} == {"Not testable with this data"}
     assert found["C01 V2"]["low"] is not None
+    assert "“left over: bought elsewhere or not at all” holds its sales" in told["panel__06_shift_panel"]
+    assert not re.search(r"\b(d[1-7]|AMZ)\b", told["panel__03_closed_firms"] + told["panel__06_shift_panel"])
 
 
 def test_a_panel_of_one_origin_has_the_reason_in_place_of_its_share(panel, tmp_path):
@@ -58,7 +61,7 @@ def test_a_panel_of_one_origin_has_the_reason_in_place_of_its_share(panel, tmp_p
 
 def test_a_report_on_closed_firms_that_lose_all_at_home_fits_its_page(tmp_path):
     given = ["-p", "sim_preset=floor_3k", "-p", "seed=2", "--out", str(tmp_path)]
-    assert main(["report", "sim__03_closed_firms", *given]) == Exit.OK
-    first, second, *_ = PdfReader(next(tmp_path.glob("20*/sim__03_closed_firms.pdf"))).pages
+    assert main(["run", "sim__03_closed_firms", *given]) == Exit.OK
+    first, second, *_ = PdfReader(tmp_path / "draft" / "sim__03_closed_firms.pdf").pages
     assert "on Amazon alone: −100.0 per cent" in " ".join(first.extract_text().split())
     assert "sold nothing in the window: all is lost" in " ".join(second.extract_text().split())

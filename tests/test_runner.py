@@ -1,20 +1,23 @@
 """The runner's faults, with real kernels; what was published before must stay as it was."""
 
+import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
-from desk import AS_OF, PARAMETERS, VINTAGE, WRITE_VERDICTS, Desk, describe, full_disk
+from desk import AS_OF, PARAMETERS, VINTAGE, WRITE_VERDICTS, Desk, contents, describe, full_disk
 
 from analysis import provenance
 from analysis.errors import DesignError
-from analysis.report import Exit, ReportError, pdf, publish, run, schedule
+from analysis.report import Exit, ReportError, pdf, publish, release, run, schedule
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +49,15 @@ def no_kernels(monkeypatch):
     monkeypatch.setitem(sys.modules, "jupyter_client.manager", None)
 
 
+LATER = "2026-11-26"
+
+
 # What a run leaves
 
-OF_THE_RELEASE = ["CITATION.cff", "annex.pdf", "index.html", "manifest.json", "ro-crate-metadata.json", "verdicts.json"]
+OF_THE_RELEASE = [
+    *("CITATION.cff", "annex.pdf", "changes.json", "data.zip", "index.html", "manifest.json", "ro-crate-metadata.json"),
+    "verdicts.json",
+]
 
 
 def test_a_run_publishes_each_report_its_notebook_the_verdicts_and_the_manifest(finished):
@@ -67,17 +76,24 @@ def test_a_run_publishes_each_report_its_notebook_the_verdicts_and_the_manifest(
     manifest = finished.manifest()
     assert manifest["as_of"] == AS_OF
     files = ("datapackage.json", "figures.csv")
-    assert manifest["data"] == {name: publish.sha256(finished.root / "data" / name) for name in files}
+    assert manifest["inputs"]["data"] == {name: publish.sha256(finished.root / "data" / name) for name in files}
     assert manifest["commit"] == provenance.commit()
-    assert {"python", "papermill", "pandas", "typst"} <= manifest["versions"].keys()
+    assert {"python", "papermill", "pandas", "typst"} <= manifest["inputs"]["versions"].keys()
     assert list(manifest["reports"]) == names
     entry = manifest["reports"]["01_first"]
     assert entry["notebook"] == "01_first.ipynb"
     assert entry["parameters"]["count"] == 4
     assert entry["parameters"]["as_of"] == AS_OF
-    assert entry["pdf_sha256"] == publish.sha256(finished.published / "01_first.pdf")
+    assert entry["made"] == ["01_first.ipynb", "01_first.pdf"]
+    assert entry["notebook_sha256"] == publish.digest(finished.root / "notebooks" / "01_first.ipynb")
     assert entry["seconds"] > 0
-    assert manifest["annex_sha256"] == publish.sha256(finished.published / "annex.pdf")
+    there = contents(finished.published)
+    del there["manifest.json"]
+    assert manifest["files"] == {name: hashlib.sha256(content).hexdigest() for name, content in there.items()}
+    with zipfile.ZipFile(finished.published / "data.zip") as archive:
+        packed = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
+    assert packed == manifest["inputs"]["data"]
+    assert (manifest["release"], manifest["previous"], manifest["panel"]) == (AS_OF, "", "")
 
 
 def test_kernels_have_one_thread_and_the_clock_of_the_as_of_date(finished):
@@ -104,11 +120,13 @@ def test_the_brief_reads_the_verdicts_of_the_run(finished):
 
 
 def test_a_second_execution_gives_the_same_bytes(desk):
-    before = desk.bytes()
+    before = contents(desk.published)
     assert desk.run(force=True) == Exit.OK
-    after = desk.bytes()
+    assert desk.published.name == f"{AS_OF}.2"
+    after = contents(desk.published)
+    assert before.keys() == after.keys()
     changed = {name for name in before if before[name] != after[name]}
-    assert changed <= {f"{AS_OF}/manifest.json", "latest/manifest.json"}  # seconds stand there, and there only
+    assert changed == {"manifest.json", "changes.json", "index.html", "annex.pdf"}  # when, and since which release
 
 
 def without_ids(file):
@@ -121,12 +139,10 @@ def without_ids(file):
 def test_a_notebook_of_an_older_format_gets_ids_that_are_not_drawn(desk):
     without_ids(desk.root / "notebooks" / "01_first.ipynb")
     assert desk.run("01", force=True) == Exit.OK
-    first = desk.bytes()
-    assert [cell["id"] for cell in json.loads(first[f"{AS_OF}/01_first.ipynb"])["cells"]] == [
-        f"cell-{number}" for number in range(4)
-    ]
+    first = (desk.published / "01_first.ipynb").read_bytes()
+    assert [cell["id"] for cell in json.loads(first)["cells"]] == [f"cell-{number}" for number in range(4)]
     assert desk.run("01", force=True) == Exit.OK
-    assert desk.bytes()[f"{AS_OF}/01_first.ipynb"] == first[f"{AS_OF}/01_first.ipynb"]
+    assert (desk.published / "01_first.ipynb").read_bytes() == first
 
 
 def test_an_executed_notebook_without_ids_stays_without(desk):
@@ -138,18 +154,21 @@ def test_an_executed_notebook_without_ids_stays_without(desk):
     assert not any("id" in cell for cell in json.loads(done.read_text())["cells"])
 
 
-def test_a_run_can_publish_elsewhere(desk, tmp_path, monkeypatch):
+def test_a_run_can_publish_elsewhere_and_what_is_named_where_nothing_stands_is_a_draft(desk, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     before = desk.bytes()
     assert desk.run("02", out=Path("elsewhere")) == Exit.OK
     files = ["02_second.ipynb", "02_second.pdf", *OF_THE_RELEASE]
-    assert sorted(os.listdir(tmp_path / "elsewhere" / "latest")) == sorted(files)
+    assert sorted(os.listdir(tmp_path / "elsewhere" / "draft")) == sorted(files)
+    assert not (tmp_path / "elsewhere" / "latest").exists()
+    assert desk.run(out=Path("elsewhere")) == Exit.OK
+    assert sorted(os.listdir(tmp_path / "elsewhere")) == [".lock", AS_OF, "latest"]
     assert desk.bytes() == before
 
 
 def test_without_another_renderer_the_pdf_is_the_real_one(desk, tmp_path):
     assert desk.run("02", out=tmp_path / "real", render=pdf.render) == Exit.OK
-    assert (tmp_path / "real" / AS_OF / "02_second.pdf").read_bytes().startswith(b"%PDF-1.7")
+    assert (tmp_path / "real" / "draft" / "02_second.pdf").read_bytes().startswith(b"%PDF-1.7")
 
 
 # What need not run
@@ -162,21 +181,44 @@ def test_unchanged_reports_are_skipped_without_starting_anything(desk, no_kernel
     assert [line.split()[1:] for line in capsys.readouterr().out.splitlines()[:3]] == [["unchanged"]] * 3
 
 
-@pytest.mark.parametrize("lost", ["01_first.pdf", "01_first.ipynb", "verdicts.json", "manifest.json"])
-def test_what_is_lost_or_changed_in_the_published_folder_is_not_unchanged(desk, lost):
+@pytest.mark.parametrize("lost", ["01_first.pdf", "00_brief.ipynb", "verdicts.json", "index.html", "data.zip"])
+@pytest.mark.parametrize("how", ["gone", "cut short"])
+def test_from_a_damaged_release_nothing_is_carried_over_and_it_stays_as_it_is(desk, capsys, lost, how):
     file = desk.published / lost
-    entry = desk.manifest()["reports"]["01_first"]
+    if how == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:-2])
+    before = contents(desk.published)
+    assert desk.run("02") == Exit.OK
+    said = capsys.readouterr().out
+    assert said.count("published ") == 3
+    wrong = "is missing" if how == "gone" else "is not as it was made"
+    assert f"damaged: {lost} {wrong}. All reports are made." in said
+    assert contents(desk.reports / AS_OF) == before
+    assert os.readlink(desk.reports / "latest") == f"{AS_OF}.2"
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"reports": 1}', "{}", None])
+def test_from_a_release_whose_manifest_no_run_wrote_nothing_is_carried_over(desk, capsys, content):
+    file = desk.published / "manifest.json"
     file.unlink()
-    assert not publish.read(desk.published).holds("01_first", entry["fingerprint"])
-    if lost in ("01_first.pdf", "verdicts.json"):
-        file.write_text("[]")
-        assert not publish.read(desk.published).holds("01_first", entry["fingerprint"])
+    file.write_text(content) if content else file.mkdir()
+    assert desk.run() == Exit.OK
+    said = capsys.readouterr().out
+    assert said.count("published ") == 3
+    assert "no release: manifest.json cannot be read (" in said
+    assert desk.published.name == f"{AS_OF}.2"
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"reports": 1}', "{}"])
-def test_a_folder_whose_manifest_no_run_wrote_holds_nothing(desk, content):
-    (desk.published / "manifest.json").write_text(content)
-    assert publish.read(desk.published).entries == {}
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("files", {"../../notebooks/01_first.ipynb": "0" * 64}), ("files", {}), ("release", "2026-01-01")],
+)
+def test_a_manifest_that_leads_out_of_its_folder_or_is_of_another_one_is_not_followed(desk, capsys, key, value):
+    publish.write_json(desk.published / "manifest.json", {**desk.manifest(), key: value})
+    assert desk.run("01") == Exit.OK
+    assert capsys.readouterr().out.count("published ") == 3
 
 
 def prints(desk, given=(), verdicts=None):
@@ -282,7 +324,107 @@ def test_a_brief_that_stands_beside_a_report_made_again_is_made_again_too(desk, 
 
 def test_a_brief_that_stands_beside_unchanged_reports_stays(desk, no_kernels, capsys):
     assert desk.run("01") == Exit.OK
-    assert "00_brief" not in capsys.readouterr().out
+    assert capsys.readouterr().out.count("unchanged") == 3
+
+
+# A release is whole, and of one time
+
+
+def as_ofs(folder):
+    reports = json.loads((folder / "manifest.json").read_bytes())["reports"]
+    return {name[:2]: entry["parameters"]["as_of"] for name, entry in reports.items()}
+
+
+def test_a_report_named_on_a_new_day_is_released_with_the_others_carried_over(desk, capsys):
+    desk.write("01_first", WRITE_VERDICTS.replace("count,", "count + 3,"))
+    assert desk.run("01", as_of=LATER) == Exit.OK
+    assert desk.published.name == LATER
+    assert as_ofs(desk.published) == {"00": LATER, "01": LATER, "02": AS_OF}
+    assert release.read(desk.published).faults() == []
+    assert desk.manifest()["previous"] == AS_OF
+    assert (desk.published / "02_second.pdf").read_bytes() == (desk.reports / AS_OF / "02_second.pdf").read_bytes()
+    assert "02_second                 unchanged  as of 2026-11-25\n" in capsys.readouterr().out
+    assert [one["as_of"] for one in json.loads((desk.published / "verdicts.json").read_bytes())] == [LATER, AS_OF]
+
+
+def test_what_is_not_named_but_has_changed_is_made_too(desk, capsys):
+    desk.write("02_second", WRITE_VERDICTS, "print('new')")
+    assert desk.run("01") == Exit.OK
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()[:2]] == ["unchanged", "published"]
+
+
+def test_a_rule_says_what_is_due_and_what_is_not_stays(desk, capsys):
+    asked = []
+
+    def due(job, entry):
+        asked.append((job.name, entry.as_of))
+        return job.name == "02_second"
+
+    assert desk.run(due=due, as_of=LATER) == Exit.OK
+    assert as_ofs(desk.published) == {"00": LATER, "01": AS_OF, "02": LATER}
+    assert asked == [("01_first", AS_OF), ("02_second", AS_OF)]  # the brief has other verdicts, so none needs to ask
+    capsys.readouterr()
+    assert desk.run(due=lambda job, entry: False, as_of="2026-12-24") == Exit.OK
+    assert capsys.readouterr().out.count("unchanged") == 3
+    assert desk.published.name == LATER
+
+
+def test_a_new_day_makes_all_again(desk):
+    assert desk.run(as_of=LATER) == Exit.OK
+    assert as_ofs(desk.published) == {"00": LATER, "01": LATER, "02": LATER}
+
+
+def test_an_earlier_date_takes_nothing_from_a_later_one_and_latest_stays(desk, capsys):
+    assert desk.run("01", as_of=VINTAGE) == Exit.OK
+    assert "published" in capsys.readouterr().out
+    assert desk.run(as_of=VINTAGE) == Exit.OK
+    assert as_ofs(desk.reports / VINTAGE) == {"00": VINTAGE, "01": VINTAGE, "02": VINTAGE}
+    assert desk.published.name == AS_OF
+    capsys.readouterr()
+    assert desk.run(as_of=VINTAGE) == Exit.OK
+    assert capsys.readouterr().out.count("unchanged") == 3
+
+
+def test_a_report_that_the_schedule_has_no_more_leaves_nothing(desk):
+    text = (desk.reports / "schedule.yml").read_text().splitlines()
+    (desk.reports / "schedule.yml").write_text("\n".join(line for line in text if "02_second" not in line))
+    assert desk.run() == Exit.OK
+    assert list(desk.manifest()["reports"]) == ["00_brief", "01_first"]
+    assert not list(desk.published.glob("02*"))
+
+
+def test_what_a_killed_run_has_put_in_place_is_shown_by_the_next(desk, no_kernels):
+    shutil.copytree(desk.published, desk.reports / LATER)
+    publish.write_json(desk.reports / LATER / "manifest.json", {**desk.manifest(), "release": LATER})
+    assert desk.run("01", due=lambda job, entry: False, as_of=LATER) == Exit.OK
+    assert desk.published.name == LATER
+
+
+@pytest.mark.parametrize("changed", ["data/figures.csv", "reports/filter.lua", "notebooks/02_second.ipynb"])
+def test_what_changes_while_a_run_is_at_work_ends_in_a_draft(desk, capsys, changed):
+    before = desk.bytes()
+    file = desk.root / changed
+    text = file.read_text().replace('"# What is asked?"', '"# What is asked now?"')
+    edit = f"import pathlib\npathlib.Path({str(file)!r}).write_text({text!r} + ' ')"
+    desk.write("01_first", edit, WRITE_VERDICTS)
+    assert desk.run() == Exit.FAILED
+    assert re.search(
+        rf"While the run was at work, {Path(changed).parts[0].replace('reports', 'layout')}: "
+        rf"{Path(changed).name} changed; run again",
+        capsys.readouterr().err,
+    )
+    assert desk.bytes() == before
+    assert desk.draft.exists()
+
+
+def test_the_outcome_says_what_became_of_each_report_as_json(desk):
+    desk.write("01_first", "1 / 0")
+    outcome = run.reports(desk.root, as_of=LATER)
+    told = json.loads(json.dumps(outcome.as_json()))
+    assert (told["outcome"], told["release"], told["draft"], told["as_of"]) == ("failed", "", "draft", LATER)
+    assert told["reports"]["01_first"] == "failed"
+    assert told["failures"][0].startswith("01_first: a cell failed with ZeroDivisionError")
+    assert (told["changed_words"], told["stale"], outcome.previous) == ([], [], AS_OF)
 
 
 # What stands at the foot of the pages
@@ -321,6 +463,23 @@ def test_a_verdict_that_is_neither_real_nor_an_estimate_nor_simulated_gets_no_pd
 # What is refused before a kernel starts
 
 
+def test_a_layout_that_lacks_a_file_is_refused(desk, no_kernels, tmp_path, monkeypatch):
+    shutil.copytree(pdf.SOURCES, tmp_path / "reports", ignore=shutil.ignore_patterns("20*", "latest", "draft", ".*"))
+    monkeypatch.setattr(pdf, "SOURCES", tmp_path / "reports")
+    (tmp_path / "reports" / "fonts" / "NotoSansCJKsc-Bold-subset.otf").unlink()
+    (tmp_path / "reports" / "template.typ").unlink()
+    said = (
+        r"Layout of the reports: template\.typ, fonts/NotoSansCJKsc-Bold-subset\.otf in .* was asked for; there is no"
+    )
+    with pytest.raises(DesignError, match=said):
+        desk.run()
+
+
+def test_every_file_of_the_layout_is_asked_for():
+    there = {file.relative_to(pdf.SOURCES).as_posix() for part in publish.LAYOUT for file in pdf.SOURCES.glob(part)}
+    assert there == {*pdf.LAYOUT}
+
+
 @pytest.mark.parametrize("as_of", ["2020-01-01", "2026-11-23"])
 def test_a_date_before_the_newest_data_is_refused(desk, no_kernels, as_of):
     desk.declare(describe("old.csv", "2026-11-01"), describe("facts/figures.csv"), describe("last.csv", "2026-11-02"))
@@ -335,7 +494,7 @@ def test_a_date_before_the_newest_data_is_refused(desk, no_kernels, as_of):
 
 def test_the_date_of_the_newest_data_is_early_enough(desk):
     assert desk.run("01", as_of=VINTAGE) == Exit.OK
-    assert (desk.reports / VINTAGE / "01_first.pdf").exists()
+    assert (desk.draft / "01_first.pdf").exists()
 
 
 def test_reports_with_parameters_need_a_folder_of_their_own(desk, no_kernels, tmp_path):
@@ -352,7 +511,7 @@ def test_reports_with_parameters_need_a_folder_of_their_own(desk, no_kernels, tm
 def test_other_parameters_are_published_elsewhere(desk, tmp_path):
     before = desk.bytes()
     assert desk.run("01", given={"count": "5"}, out=tmp_path / "mine") == Exit.OK
-    assert json.loads((tmp_path / "mine" / AS_OF / "verdicts.json").read_text())[0]["estimate"] == 5
+    assert json.loads((tmp_path / "mine" / "draft" / "verdicts.json").read_text())[0]["estimate"] == 5
     assert desk.bytes() == before
 
 
@@ -414,30 +573,47 @@ def test_reports_are_chosen_by_name_or_number_and_the_brief_brings_its_inputs(de
         chosen("1")
 
 
+# Whose kernel it is
+
+
+def test_a_kernel_is_the_python_of_the_run_whatever_kernels_and_settings_the_user_has(desk, tmp_path, monkeypatch):
+    spec = tmp_path / "kernels" / "python3"
+    spec.mkdir(parents=True)
+    (spec / "kernel.json").write_text('{"argv": ["/bin/false"], "display_name": "Mine", "language": "python"}')
+    (tmp_path / "startup.py").write_text("count = 'mine'")
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    monkeypatch.setenv("JUPYTER_DEFAULT_PROVISIONER_NAME", "mine")
+    monkeypatch.setenv("PYTHONSTARTUP", str(tmp_path / "startup.py"))
+    desk.write("01_first", "import os, sys\nprint(sys.executable, os.environ.get('PYTHONSTARTUP'))", WRITE_VERDICTS)
+    assert desk.run("01") == Exit.OK
+    assert f"{sys.executable} None" in (desk.published / "01_first.ipynb").read_text()
+
+
 # What fails
 
 
-def test_a_failing_cell_spares_the_other_reports_and_the_brief_which_names_it(desk, capsys):
+def test_a_failing_cell_spares_the_other_reports_and_the_brief_which_names_it_in_the_draft(desk, capsys):
     before = desk.bytes()
     desk.write("01_first", "print('so far')", "1 / 0", WRITE_VERDICTS)
     desk.write("02_second", WRITE_VERDICTS, "print('new')")
     assert desk.run() == Exit.FAILED
-    after = desk.bytes()
-    for name in ("01_first.pdf", "01_first.ipynb"):
-        assert after[f"{AS_OF}/{name}"] == before[f"{AS_OF}/{name}"]
-    old, new = (json.loads(state[f"{AS_OF}/manifest.json"])["reports"] for state in (before, after))
-    assert old["01_first"] == new["01_first"]
-    assert "new" in (desk.published / "02_second.ipynb").read_text()
-    brief = (desk.published / "00_brief.ipynb").read_text()
-    assert "failed: 01_first (its verdicts are of an earlier run of this day)" in brief
-    assert "01_first.json" in brief
-    page = (desk.published / "index.html").read_text()
+    assert desk.bytes() == before
+    there = sorted(contents(desk.draft))
+    reports = [f"{name}.{kind}" for name in ("00_brief", "02_second") for kind in ("ipynb", "pdf")]
+    assert there == sorted([*reports, "failed/01_first.ipynb", *OF_THE_RELEASE])
+    assert "new" in (desk.draft / "02_second.ipynb").read_text()
+    brief = (desk.draft / "00_brief.ipynb").read_text()
+    assert "failed: 01_first\\n" in brief
+    assert "01_first.json" not in brief
+    page = (desk.draft / "index.html").read_text()
     assert "<dt>Failed in this run</dt><dd>01_first</dd>" in page
-    assert page.count("It failed in this run") == 1
+    assert 'href="failed/01_first.ipynb"' in page
+    assert "A draft: " in page
 
-    kept = (desk.reports / "failed" / "01_first.ipynb").read_text()
+    kept = (desk.draft / "failed" / "01_first.ipynb").read_text()
     assert "so far" in kept
     assert "ZeroDivisionError" in kept
+    assert str(provenance.ROOT) not in kept
     said = capsys.readouterr()
     assert "01_first: a cell failed with ZeroDivisionError" in said.err
     assert "division by zero" in said.err
@@ -448,23 +624,34 @@ def test_a_failing_cell_spares_the_other_reports_and_the_brief_which_names_it(de
     assert desk.run() == Exit.OK
     assert desk.manifest()["reports"]["00_brief"]["parameters"]["failed"] == ""
     assert "ailed in this run" not in (desk.published / "index.html").read_text()
+    assert not desk.draft.exists()
+
+
+def test_a_draft_goes_when_what_stands_is_whole_again(desk):
+    desk.write("01_first", "1 / 0")
+    assert desk.run() == Exit.FAILED
+    assert desk.run() == Exit.FAILED
+    assert desk.draft.exists()
+    desk.write("01_first", WRITE_VERDICTS)
+    assert desk.run() == Exit.OK
+    assert not desk.draft.exists()
+    assert desk.published.name == AS_OF
 
 
 @pytest.mark.parametrize("broken", [["01_first"], ["01_first", "02_second"]])
 def test_a_brief_is_made_of_the_verdicts_that_there_are_and_of_none_it_is_not(desk, capsys, broken):
-    later, latest = "2026-11-26", os.readlink(desk.reports / "latest")
     for name in broken:
         desk.write(name, "1 / 0", WRITE_VERDICTS)
-    assert desk.run(as_of=later) == Exit.FAILED
-    assert os.readlink(desk.reports / "latest") == latest
-    brief = desk.reports / later / "00_brief.ipynb"
+    assert desk.run(as_of=LATER) == Exit.FAILED
+    assert os.readlink(desk.reports / "latest") == AS_OF
+    brief = desk.draft / "00_brief.ipynb"
     assert brief.exists() == (len(broken) == 1)
     if brief.exists():
         assert "failed: 01_first\\n" in brief.read_text()
         assert "02_second.json" in brief.read_text()
-        assert "01_first.json" not in brief.read_text()
     else:
         assert "not run: there is no verdict without 01_first, 02_second" in capsys.readouterr().out
+        assert "<dt>Failed in this run</dt><dd>01_first, 02_second</dd>" in (desk.draft / "index.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -490,9 +677,12 @@ def test_after_a_fault_in_the_kernel_all_is_as_before(desk, capsys, cell, code, 
     assert desk.run("01", timeout=timeout) == code
     said = capsys.readouterr()
     assert message in said.err
-    assert said.out.split() == ["01_first", "failed"]
+    assert [line.split()[:2] for line in said.out.splitlines()[:2]] == [
+        ["01_first", "failed"],
+        ["02_second", "unchanged"],
+    ]
     assert desk.bytes() == before
-    assert (desk.reports / "failed" / "01_first.ipynb").exists()
+    assert (desk.draft / "failed" / "01_first.ipynb").exists()
     assert desk.is_clear()
 
 
@@ -529,34 +719,31 @@ def test_after_a_failed_pdf_all_is_as_before(desk, capsys, render, code, message
     assert desk.run("01", force=True, render=render) == code
     assert message in capsys.readouterr().err
     assert desk.bytes() == before
-    assert (desk.reports / "failed" / "01_first.ipynb").exists()
+    assert (desk.draft / "failed" / "01_first.ipynb").exists()
     assert desk.is_clear()
 
 
 # Publishing
 
 
-def test_a_disk_that_is_full_while_publishing_loses_nothing(desk, monkeypatch):
+def test_a_disk_that_is_full_while_publishing_loses_nothing(desk, monkeypatch, capsys):
     before, write_json = desk.bytes(), publish.write_json
     monkeypatch.setattr(
         publish,
         "write_json",
         lambda file, content: (full_disk if "manifest" in file.name else write_json)(file, content),
     )
-    with pytest.raises(OSError, match="No space left"):
-        desk.run("02", force=True)
+    assert desk.run("02", force=True) == Exit.DISK_FULL
+    assert "Publishing: the disk is full" in capsys.readouterr().err
     assert desk.bytes() == before
     assert desk.is_clear()
 
 
 def test_latest_moves_only_after_a_run_without_failure(desk):
-    latest = desk.reports / "latest"
-    latest.unlink()
-    latest.symlink_to("2020-01-01")
-    assert desk.run("01", force=True, render=broken_render) == Exit.PDF
-    assert os.readlink(latest) == "2020-01-01"
-    assert desk.run() == Exit.OK
-    assert os.readlink(latest) == AS_OF
+    assert desk.run("01", as_of=LATER, render=broken_render) == Exit.PDF
+    assert desk.published.name == AS_OF
+    assert desk.run("01", as_of=LATER) == Exit.OK
+    assert desk.published.name == LATER
 
 
 # Signals and locks
@@ -577,6 +764,20 @@ def sleeping_run(desk, tmp_path):
     return process, int(witness.read_text())
 
 
+@pytest.mark.parametrize(("broken", "code"), [(True, Exit.FAILED), (False, Exit.OK)])
+def test_a_run_whose_reader_has_gone_ends_as_it_would_have(desk, broken, code):
+    desk.write("01_first", "1 / 0" if broken else WRITE_VERDICTS, "print('new')")
+    read, write = os.pipe()
+    os.close(read)
+    script = f"import pathlib, sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from desk import Desk\n"
+    script += f"sys.exit(Desk(pathlib.Path({str(desk.root)!r})).run())"
+    done = subprocess.run([sys.executable, "-c", script], stdout=write, stderr=write, check=False)
+    os.close(write)
+    assert done.returncode == code
+    assert desk.draft.exists() == broken
+    assert desk.published.name == (AS_OF if broken else f"{AS_OF}.2")
+
+
 def is_alive(pid):
     try:
         os.kill(pid, 0)
@@ -585,30 +786,48 @@ def is_alive(pid):
     return True
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def sockets_of(kernel):
+    """Return the folder of the sockets of a kernel, by the file that it was started with."""
+    started = Path(f"/proc/{kernel}/cmdline").read_text().split("\0")
+    return Path(json.loads(Path(started[started.index("-f") + 1]).read_text())["ip"]).parent
+
+
+def until(done):
+    """Wait for what comes in a moment; the runner of the tests ends what never does."""
+    while not done():
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGXCPU])
 def test_a_signal_leaves_no_kernel_no_temporary_folder_and_no_lock(desk, tmp_path, number):
     before = desk.bytes()
     process, kernel = sleeping_run(desk, tmp_path)
     with pytest.raises(ReportError, match=f"process {process.pid} is doing so already"):
         desk.run("02", force=True)
+    sockets = sockets_of(kernel)
     process.send_signal(number)
     process.communicate()
     assert process.returncode == 128 + number
     assert not is_alive(kernel)
     assert desk.is_clear()
+    assert not sockets.exists()
     assert desk.bytes() == before
-    with publish.locked(desk.reports):
+    with release.locked(desk.reports):
         pass
 
 
 def test_the_next_run_clears_up_after_a_killed_one(desk, tmp_path):
     before = desk.bytes()
     process, kernel = sleeping_run(desk, tmp_path)
+    sockets = sockets_of(kernel)
     process.kill()
     process.communicate()
-    os.kill(kernel, signal.SIGKILL)
+    until(lambda: not is_alive(kernel))
     assert not desk.is_clear()
+    assert sockets.is_dir()
     assert desk.bytes() == before
+    desk.write("01_first", WRITE_VERDICTS)
     assert desk.run("02") == Exit.OK
     assert desk.is_clear()
     assert desk.bytes() == before
+    assert not sockets.exists()

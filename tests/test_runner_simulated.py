@@ -1,6 +1,7 @@
 """The runner where markets differ: simulated ones beside the real one, and a panel of one's own."""
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -103,10 +104,10 @@ def test_real_and_simulated_reports_say_which_they_are(desk):
 def test_estimates_beside_a_verdict_on_real_figures_are_named_at_the_foot(desk):
     write(desk, "03_listed", shown("<p>12 ◐</p>"), WRITE.replace('"estimate"', '"real"'))
     assert desk.run("03_listed") == Exit.OK
-    assert feet(desk.published) == {"03_listed": "Real figures and estimates from them"}
+    assert feet(desk.draft) == {"03_listed": "Real figures and estimates from them"}
     write(desk, "03_listed", shown("<p>12 ●</p>"), WRITE.replace('"estimate"', '"real"'))
     assert desk.run("03_listed") == Exit.OK
-    assert feet(desk.published) == {"03_listed": "Real figures"}
+    assert feet(desk.draft) == {"03_listed": "Real figures"}
 
 
 def test_a_number_chooses_the_real_and_the_simulated_report(desk):
@@ -174,7 +175,7 @@ def test_what_a_notebook_refuses_ends_with_2_and_its_own_words_and_spares_the_ot
     assert "Traceback" not in said.err
     lines = [line.split() for line in said.out.splitlines()]
     assert ["03_listed", "refused"] in lines
-    assert [file.stem for file in reports(desk.published)] == ["00_brief", "sim__03_closed"]
+    assert [file.stem for file in reports(desk.draft)] == ["00_brief", "sim__03_closed"]
 
 
 EXHIBITS = """\
@@ -215,9 +216,9 @@ def test_the_scan_for_stamps_finds_a_report_that_lies_under_the_other_name(desk,
     assert desk.run("03", render=pdf.render) == Exit.OK
     taken, lies = swapped
     for kind in ("pdf", "ipynb"):
-        shutil.copy(desk.published / f"{taken}.{kind}", desk.published / f"{lies}.{kind}")
+        shutil.copy(desk.draft / f"{taken}.{kind}", desk.draft / f"{lies}.{kind}")
         with pytest.raises(AssertionError):
-            stamps.assert_told_apart(desk.published)
+            stamps.assert_told_apart(desk.draft)
 
 
 # A panel of one's own
@@ -256,9 +257,11 @@ def test_a_panel_of_ones_own_runs_the_notebooks_that_can_take_one_the_public_fig
         "panel__03_closed": "Real figures and estimates from them",
     }
     manifest = json.loads((mine / "manifest.json").read_text())
-    assert manifest["panel"] == str(tmp_path / "own.csv")
+    assert re.fullmatch("[0-9a-f]{64}", manifest["panel"])
     entry, public = (manifest["reports"][name] for name in ("panel__03_closed", "03_listed"))
-    assert entry["parameters"]["panel_path"] == str(tmp_path / "own.csv")
+    assert entry["parameters"]["panel_path"] == "own.csv"
+    written = [file for file in mine.rglob("*") if file.is_file()]
+    assert [file.name for file in written if str(tmp_path).encode() in file.read_bytes()] == []
     assert list(entry["files"]) == ["own.csv"]
     assert "panel_path" not in public["parameters"]
     assert public["files"] == {}
@@ -269,9 +272,9 @@ def test_a_panel_of_ones_own_runs_the_notebooks_that_can_take_one_the_public_fig
 def test_a_number_chooses_the_report_on_the_panel_and_that_on_public_figures(desk, own, tmp_path):
     out = tmp_path / "mine"
     assert desk.run("panel__03_closed", panel=own, out=out) == Exit.OK
-    assert [file.stem for file in reports(out / AS_OF)] == ["panel__03_closed"]
+    assert [file.stem for file in reports(out / "draft")] == ["panel__03_closed"]
     assert desk.run("03", panel=own, out=out) == Exit.OK
-    assert [file.stem for file in reports(out / AS_OF)] == ["03_listed", "panel__03_closed"]
+    assert [file.stem for file in reports(out / "draft")] == ["03_listed", "panel__03_closed"]
     with pytest.raises(DesignError, match="none of those that were named can take one"):
         desk.run("03_listed", panel=own, out=out)
 
@@ -312,7 +315,7 @@ def test_a_copy_of_the_event_with_another_wave_keeps_its_public_figures(desk, ow
     entries = json.loads((tmp_path / "mine" / AS_OF / "manifest.json").read_text())["reports"]
     assert set(entries) == {"00_brief", "03_listed", "panel__03_closed"}
     assert list(entries["03_listed"]["files"]) == ["more.yml"]
-    assert entries["03_listed"]["parameters"]["event"] == str(copy)
+    assert entries["03_listed"]["parameters"]["event"] == "more.yml"
 
 
 def test_an_unchanged_panel_makes_nothing_new_and_a_changed_one_does(desk, own, tmp_path, capsys, monkeypatch):
@@ -339,9 +342,8 @@ def test_a_simulated_panel_makes_simulated_reports_and_the_brief_tells_them_apar
         "03_listed": "Real figures and estimates from them",
         "sim__03_closed": "Simulated: own.csv, simulated",
     }
-    before = {file.name: file.read_bytes() for file in (tmp_path / "mine" / AS_OF).iterdir()}
     assert desk.run("03", panel=simulated, out=tmp_path / "mine") == Exit.OK
-    assert {file.name: file.read_bytes() for file in (tmp_path / "mine" / AS_OF).iterdir()} == before
+    assert sorted(os.listdir(tmp_path / "mine")) == [".lock", AS_OF, "latest"]
 
 
 @pytest.mark.parametrize(
@@ -370,20 +372,18 @@ def test_a_panel_needs_a_folder_of_its_own(desk, own, tmp_path, monkeypatch):
             DesignError, match=r"on a panel: .* holds the reports of the schedule .*; give another folder with --out"
         ):
             desk.run(panel=own, out=out)
-    theirs = {"panel": "/other.csv", "reports": {"03_listed": {}, "00_brief": {}}}
-    folder = tmp_path / "mine" / AS_OF
-    folder.mkdir(parents=True)
-    publish.write_json(folder / "verdicts.json", [])
-    theirs["verdicts_sha256"] = publish.sha256(folder / "verdicts.json")
-    publish.write_json(folder / "manifest.json", theirs)
-    with pytest.raises(DesignError, match=r"holds those of a run on /other\.csv; give another folder with --out"):
-        desk.run(panel=own, out=tmp_path / "mine")
-    with pytest.raises(DesignError, match=r"Reports on the scheduled data: .* on /other\.csv; give another folder"):
-        desk.run(out=tmp_path / "mine")
-    theirs["panel"] = ""
-    publish.write_json(folder / "manifest.json", theirs)
-    with pytest.raises(DesignError, match=r"holds those of a run on the scheduled data; give another folder"):
-        desk.run(panel=own, out=tmp_path / "mine")
+    about = {"as_of": AS_OF, "previous": "", "panel_is": "", "commit": None, "inputs": {}, "files": {}, "reports": {}}
+    for name in ("2026-11-20", "draft"):  # of whatever date
+        folder = tmp_path / name / name
+        folder.mkdir(parents=True)
+        publish.write_json(folder / "manifest.json", {**about, "release": name, "panel": "0" * 64})
+        with pytest.raises(DesignError, match=r"on a panel: .* holds those on another panel; give another folder"):
+            desk.run(panel=own, out=folder.parent)
+        with pytest.raises(DesignError, match=r"on the scheduled data: .* holds those on a panel; give another"):
+            desk.run(out=folder.parent)
+        publish.write_json(folder / "manifest.json", {**about, "release": name, "panel": ""})
+        with pytest.raises(DesignError, match=r"on a panel: .* holds those on the scheduled data; give another folder"):
+            desk.run(panel=own, out=folder.parent)
 
 
 @pytest.mark.usefixtures("no_kernels")

@@ -131,9 +131,11 @@ def test_a_preset_fixes_the_closed_share_and_its_accounts_follow_from_the_market
 
 def test_nesting_makes_fakes_given_up_cost_more_and_deterred_entry_less():
     def cost(sigma: float, **without: float) -> float:
-        markets = list(scenarios.markets_of("mid_3k", range(1, 5)))
-        found = [[scenarios.outcomes(m.changed(sigma=sigma, **more))["E3g"] for more in ({}, without)] for m in markets]
-        return float(np.diff(found).mean())
+        def gap(market: Market) -> float:
+            with_, out = (scenarios.outcomes(market.changed(sigma=sigma, **more))["E3g"] for more in ({}, without))
+            return out - with_
+
+        return float(np.mean(scenarios.each_market(gap, "mid_3k", range(1, 5))))
 
     assert cost(0.8, chill=0.0) > cost(0.4, chill=0.0) > 0
     assert 0 < cost(0.8, deter=0.0) < cost(0.4, deter=0.0)

@@ -10,6 +10,7 @@ from analysis.estimands.design import Design
 from analysis.estimate import Estimate, refusal
 from analysis.evidence import totals
 from analysis.exhibits import sentences, style
+from analysis.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED
 
 REFUSED = refusal("nobody was closed")
 ROWS = pd.DataFrame(
@@ -45,15 +46,60 @@ def test_of_a_refusal_nothing_is_said(say):
 
 
 def test_a_truth_is_said_only_where_it_is_known():
-    assert sentences.in_truth(-2.0, "per cent") == "In truth it is −2.0 ○ per cent."
-    assert sentences.in_truth(None, "per cent") == ""
+    assert sentences.in_truth(-2.0, "per cent") == "In the simulated truth it is −2.0 ○ per cent."
+    assert sentences.in_truth(None, "per cent") == sentences.in_truth(np.nan, "per cent") == ""
 
 
-def test_an_estimate_below_the_smallest_effect_that_would_be_seen_is_called_so():
-    below, above, none = (sentences.smallest_seen(row) for row in ROWS.to_dict("records"))
-    assert below == "The smallest effect that this panel would show is 2.8 ○ per cent, more than what is seen."
-    assert above == "The smallest effect that this panel would show is 1.4 ○ per cent."
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ((-3.0, 1.0), "; the interval, −3.0 to +1.0, holds this value."),
+        ((-1.0, 1.0), "; the interval, −1.0 to +1.0, misses this value."),
+        ((np.nan, np.nan), "."),
+        ((), "."),
+    ],
+)
+def test_it_is_said_whether_an_interval_holds_the_truth(ends, said):
+    assert (
+        sentences.in_truth(-2.0, "per cent", ends, it="sales fell by")
+        == f"In the simulated truth sales fell by −2.0 ○ per cent{said}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "word", "said"),
+    [
+        (-3.0, NOT_SHOWN, "the claim is false, but the panel cannot show it"),
+        (-3.0, CONTRADICTED, "the panel shows that the claim is false"),
+        (-3.0, SUPPORTED, "the claim is false, but the verdict is the opposite"),
+        (-1.0, NOT_SHOWN, "the claim is true, but the panel cannot show it"),
+        (-1.0, SUPPORTED, "the panel shows that the claim is true"),
+        (-1.0, CONTRADICTED, "the claim is true, but the verdict is the opposite"),
+    ],
+)
+def test_a_claim_whose_truth_is_known_is_said_to_be_true_or_false_and_found_or_not(value, word, said):
+    told = sentences.tried_out(SimpleNamespace(word=word), value, "per cent", (-4.0, 1.0), it="it is", above=-2.0)
+    assert told == f"{sentences.in_truth(value, 'per cent', (-4.0, 1.0))} So in this market {said}."
+
+
+def test_of_a_claim_whose_truth_is_not_known_nothing_is_said():
+    judged = SimpleNamespace(word=NOT_SHOWN)
+    assert sentences.tried_out(judged, None, "per cent", (-4.0, 1.0), it="it is", above=0.0) == ""
+    assert (
+        sentences.tried_out(None, 2.0, "per cent", (), it="it is", above=0.0)
+        == "In the simulated truth it is +2.0 ○ per cent."
+    )
+
+
+def test_the_effect_that_a_panel_would_mostly_show_is_said_where_it_is_known():
+    below, _, none = (sentences.smallest_seen(row) for row in ROWS.to_dict("records"))
+    assert below == "Four of five such panels would show an effect of 2.8 ○ per cent; smaller ones are often missed."
     assert none == ""
+
+
+def test_closed_firms_that_an_effect_is_not_of_are_counted():
+    assert sentences.left_out(23.0, 24).startswith("1 of 24 closed firms cannot be compared, because ")
+    assert sentences.left_out(24.0, 24) == sentences.left_out(np.nan, 24) == ""
 
 
 def test_other_estimates_are_said_by_how_far_they_lie_from_the_first_and_whether_inside_its_interval():

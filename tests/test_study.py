@@ -178,7 +178,7 @@ def test_a_verdict_has_the_grade_of_its_estimand_and_a_refusal_none(simulated):
     refused = refusal("nobody was closed")
     told = simulated.judge("growth_not_lower", refused, **ASKED)
     assert (told.word, told.estimate, told.low, told.grade) == ("Not testable with this data", None, None, "")
-    assert simulated.graded(refused) is refused
+    assert simulated.graded(refusal("nobody was closed on AMZ")).reason == "nobody was closed on Amazon"
 
 
 def test_a_panel_gives_a_word_on_totals_if_it_is_a_census_or_a_sample_with_weights(simulated):

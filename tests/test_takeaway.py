@@ -7,7 +7,7 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
-from desk import WRITE_VERDICTS, Desk
+from desk import AS_OF, WRITE_VERDICTS, Desk, contents
 
 import analysis
 from analysis.errors import DataError
@@ -15,7 +15,7 @@ from analysis.exhibits import blocks, charts, curves, style
 from analysis.exhibits.parts import COLUMNS, of_estimates, of_figure
 from analysis.numbers import quantity
 from analysis.provenance import ROOT
-from analysis.report import Exit, papers, publish
+from analysis.report import Exit, papers
 from analysis.report.pdf import pandoc
 
 SHOW = """\
@@ -61,8 +61,10 @@ def cells_of(file, kind: str) -> list[list[str]]:
 
 def test_what_a_report_shows_is_published_beside_its_pdf_and_read_back(desk):
     assert desk.run() == Exit.OK
-    taken = desk.manifest()["reports"]["01_first"]["takeaway"]
+    manifest = desk.manifest()
     names = [
+        "ipynb",
+        "pdf",
         "estimates.parquet",
         "estimates.csv",
         "tables.tex",
@@ -70,9 +72,8 @@ def test_what_a_report_shows_is_published_beside_its_pdf_and_read_back(desk):
         "figures/figure-1.svg",
         "figures/figure-1.csv",
     ]
-    assert {*taken} == {f"01_first.{name}" for name in names}
-    assert {file: publish.sha256(desk.published / file) for file in taken} == taken
-    assert desk.manifest()["reports"]["02_second"]["takeaway"] == {}
+    assert {*manifest["reports"]["01_first"]["made"]} == {f"01_first.{name}" for name in names}
+    assert manifest["reports"]["02_second"]["made"] == ["02_second.ipynb", "02_second.pdf"]
     assert not list(desk.published.glob("02_second.e*"))
     found = analysis.load_estimates(desk.published)
     assert found.dtypes.map(str).to_dict() == COLUMNS
@@ -90,7 +91,7 @@ def test_what_a_report_shows_is_published_beside_its_pdf_and_read_back(desk):
 
 
 def test_an_estimate_that_is_taken_away_is_the_one_that_is_printed(desk):
-    assert desk.run("01_first") == Exit.OK
+    assert desk.run() == Exit.OK
     row = analysis.load_estimates(desk.published).query("table == 1").iloc[0]
     cells = json.loads((desk.published / "01_first.ipynb").read_text())["cells"]
     html = "".join(
@@ -111,12 +112,12 @@ def test_an_estimate_that_is_taken_away_is_the_one_that_is_printed(desk):
 
 def test_the_same_report_made_twice_leaves_the_same_bytes(desk):
     assert desk.run() == Exit.OK
-    before = desk.bytes()
+    before = contents(desk.published)
     assert desk.run(force=True) == Exit.OK
-    assert {name for name, content in desk.bytes().items() if content != before[name]} == {
-        "2026-11-25/manifest.json",  # when, and how long it took
-        "latest/manifest.json",
-    }
+    assert desk.published.name == f"{AS_OF}.2"
+    after = contents(desk.published)
+    assert before.keys() == after.keys()
+    assert {name for name in before if before[name] != after[name]} == {"manifest.json"}  # name, when, and how long
 
 
 def test_what_was_taken_away_by_hand_is_made_again_and_what_is_no_longer_shown_goes(desk, capsys):
@@ -193,9 +194,7 @@ def test_a_set_has_no_point_and_the_notes_say_what_a_table_is_made_of():
 
 
 def test_what_has_no_error_has_no_degrees_of_freedom_and_a_set_no_coverage():
-    rows = pd.DataFrame(
-        {"std_error": [1.0, np.nan], "df": 3.0, "level": 0.95, "interval": ["interval", "identified set"]}
-    )
+    rows = pd.DataFrame({"std_error": [1.0, np.nan], "df": 3.0, "level": 0.95, "interval": ["interval", "bounds"]})
     made = of_estimates("estimates", "", rows).data
     assert made["df"].isna().tolist() == made["level"].isna().tolist() == [False, True]
 

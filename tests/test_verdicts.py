@@ -14,7 +14,6 @@ from analysis.verdicts import (
     NOT_SHOWN,
     NOT_TESTABLE,
     SUPPORTED,
-    WORDS,
     Verdict,
     count,
     direction,
@@ -28,7 +27,7 @@ NAN, INF = float("nan"), float("inf")
 GOOD = {
     "claim": "C01",
     "statement": "Growth was not lower.",
-    "claimant": "Amazon (Cindy Tai)",
+    "claimant": "Amazon (vice-president Cindy Tai)",
     "word": NOT_SHOWN,
     "confidence": "moderate",
     "tier": "facts",
@@ -213,9 +212,8 @@ def about(*claims: str) -> config.Event:
     return config.read_event("amazon_2021").model_copy(update={"claims": dict.fromkeys(claims)})
 
 
-def test_a_simulated_verdict_counts_in_no_tally_and_judges_no_reading():
+def test_a_simulated_verdict_judges_no_reading():
     told = Verdict(**(GOOD | SIM | {"word": SUPPORTED, "reading": "V2"}))
-    assert verdicts.tally([told, Verdict(**GOOD)]) == dict.fromkeys(WORDS, 0) | {NOT_SHOWN: 1}
     assert "C01 V2" in verdicts.unjudged([told], about("C01"))
     assert "C01 V2" not in verdicts.unjudged([Verdict(**GOOD, reading="V2")], about("C01"))
 
@@ -262,12 +260,11 @@ def test_every_reading_has_one_best_verdict_and_one_of_the_simulated_market_in_t
     assert {name: one.word for name, one in apart.items()} == {"C01": SUPPORTED, "C99": NOT_SHOWN}
 
 
-def test_what_a_panel_says_of_its_own_firms_alone_counts_in_no_tally_and_judges_no_reading():
+def test_what_a_panel_says_of_its_own_firms_alone_judges_no_reading():
     public, own = of("facts", NOT_SHOWN), of("panel", NOT_TESTABLE, aside="In this panel of 9 firms:")
     assert verdicts.best([own, public]) == [public]
     assert verdicts.best([own]) == []
     assert verdicts.unjudged([own], about("C39")) == ["C39"]
-    assert sum(verdicts.tally([own]).values()) == 0
     assert verdicts.apart([own, public, of("sim", SUPPORTED)]).keys() == {own.aside, of("sim", SUPPORTED).apart}
     assert own.said == "In this panel of 9 firms: Not testable with this data"
 
@@ -344,7 +341,7 @@ def write(path: Path, *judged: Verdict, as_of: str = "2026-11-01", **options) ->
 
 
 def test_what_is_written_is_read_again_in_the_order_of_file_names(tmp_path):
-    first = Verdict(**GOOD, reading="V2", estimate=-1.25, low=-16.1, high=2.8, margin=2.0, interval="identified set")
+    first = Verdict(**GOOD, reading="V2", estimate=-1.25, low=-16.1, high=2.8, margin=2.0, interval="bounds")
     second = Verdict(**(GOOD | {"claim": "C03", "statement": "“About 3,000” & more"}))
     write(tmp_path / "made" / "b.json", second)
     third = Verdict(**GOOD, reading="V1")
@@ -355,7 +352,7 @@ def test_what_is_written_is_read_again_in_the_order_of_file_names(tmp_path):
     stamped = {"as_of": "2026-11-01", "notebook": "05_growth"}
     for got, put in ((found[0], first), (found[2], second)):
         assert got.model_copy(update={"inputs": ""}) == put.model_copy(update=stamped)
-    assert verdicts.tally(found) == dict.fromkeys(WORDS, 0) | {NOT_SHOWN: 3}
+    assert {one.word for one in found} == {NOT_SHOWN}
 
 
 def test_the_digest_of_the_inputs_depends_on_the_files_and_not_on_their_order(tmp_path):
@@ -400,11 +397,10 @@ def test_an_empty_folder_asks_for_a_run_first(tmp_path):
             verdicts.read(folder)
 
 
-def test_verdicts_of_two_dates_are_not_mixed(tmp_path):
+def test_a_report_that_was_not_due_stands_beside_a_newer_one(tmp_path):
     write(tmp_path / "a.json", Verdict(**GOOD))
-    write(tmp_path / "b.json", Verdict(**GOOD), as_of="2026-12-01")
-    with pytest.raises(DataError, match=r"found dates \['2026-11-01', '2026-12-01'\]; run make report again"):
-        verdicts.read(tmp_path)
+    write(tmp_path / "b.json", Verdict(**{**GOOD, "claim": "C99"}), as_of="2026-12-01")
+    assert [one.as_of for one in verdicts.read(tmp_path)] == ["2026-11-01", "2026-12-01"]
 
 
 @pytest.mark.parametrize(
@@ -482,3 +478,12 @@ def test_a_reading_is_judged_once_by_each_tier(tmp_path):
     write(tmp_path / "c.json", Verdict(**GOOD, reading="V2"))
     with pytest.raises(DataError, match=r"found C01 V2 of tier facts 2 times; remove the file that another run left"):
         verdicts.read(tmp_path)
+
+
+def test_a_report_of_a_sweep_gives_no_word_and_is_not_read_with_the_others(tmp_path):
+    whole, *varied = (Verdict(**GOOD, report=name) for name in ("05_a", "05_a__seed-1", "05_a__seed-2"))
+    supported = [one.model_copy(update={"word": SUPPORTED}) for one in varied]
+    assert verdicts.best([*supported, whole]) == [whole]
+    rows = [one.model_dump(mode="json") for one in (whole, *supported)]
+    (tmp_path / "verdicts.json").write_text(json.dumps(rows))
+    assert verdicts.read(tmp_path) == [whole]

@@ -14,7 +14,6 @@ import pandas as pd
 from analysis.errors import DesignError, check_choice, whole_number
 from analysis.estimate import Bools, Estimate, Floats, Ints, refusal
 from analysis.estimators.power import detectable
-from analysis.numbers import span
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -427,45 +426,16 @@ def as_rows(found: Estimate, terms: Mapping[str, tuple[str, str]] | None = None,
     return in_rows([(name, label, found[term]) for term, (name, label) in terms.items()], unit)
 
 
-def added_up(found: Estimate, terms: Mapping[str, tuple[str, str]], truth: Mapping[str, float]) -> pd.DataFrame:
-    """Return parts, their sum, and a last row of what is missing between both.
-
-    A sum that is what it is by definition, such as 100 per cent, stands without an interval. `set` is the interval with
-    a common part, where the parts have one.
-
-    Parameters
-    ----------
-    found : Estimate
-    terms : mapping of str to (str, str)
-        As :func:`as_rows`; the last is the sum of the others.
-    truth : mapping of str to float
-        True values by id, where they are known; that of the sum is the sum of the others where it is not given.
-    """
-    rows, total = as_rows(found, terms), found[[*terms][-1]]
-    if total.stated is not total:
-        rows.loc[rows.index[-1], ["estimate", "n", "reason"]] = total.value[0], np.nan, ""
-    if "set_low" in found.columns:
-        ends = found[list(terms)].columns
-        spans = zip(ends["set_low"], ends["set_high"], rows["estimate"].notna(), strict=True)
-        rows["set"] = [span(low, high, found.unit) if known else "–" for low, high, known in spans]
-    rows["truth"] = rows["id"].map(dict(truth)).astype(float)
-    if rows["id"].iloc[-1] not in truth:
-        rows.loc[rows.index[-1], "truth"] = rows["truth"][:-1].sum()
-    if rows["truth"][:-1].isna().any():  # not known, or shares of a loss that there was not
-        rows["truth"] = np.nan
-    missing = {name: float(rows[name][:-1].sum() - rows[name].iloc[-1]) for name in ("estimate", "truth")}
-    check = {"id": "check", "label": "check: parts minus their sum", "unit": found.unit, "reason": "", "set": "–"}
-    return pd.concat([rows, pd.DataFrame([check | missing])], ignore_index=True)
-
-
 def in_words(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     """Return rows in `COLUMNS` with names in print for the codes of platforms and origin, also in reasons."""
+    written = {"label": rows["label"], "reason": rows["reason"].fillna("")}
+    return rows.assign(**{name: texts.map(lambda text: written_out(text, names)) for name, texts in written.items()})
+
+
+def written_out(text: str, names: Mapping[str, str]) -> str:
+    """Write names in print for the codes in a text."""
     codes = re.compile(r"\b(" + "|".join(map(re.escape, names)) + r")\b")
-
-    def written(text: str) -> str:
-        return codes.sub(lambda found: names[found[0]], text)
-
-    return rows.assign(label=rows["label"].map(written), reason=rows["reason"].fillna("").map(written))
+    return codes.sub(lambda found: names[found[0]], text)
 
 
 def answered(

@@ -13,7 +13,6 @@ from analysis.config import ON_RECORD, Event, read_event
 from analysis.errors import DesignError
 from analysis.verdicts import Interval, Verdict, party
 
-EXACT = 1e-9  # width of an interval, of its larger end, that is rounding and no uncertainty
 CAPTION = "Not estimable with public figures. A panel could: see the report of the same number on a panel of firms."
 COLUMNS = {"effect": "Effect", "why": "What is missing"}
 
@@ -156,7 +155,7 @@ def _barred(interval: Interval | None, grade: str, graded: str, aside: str, gaps
         return gaps
     if grade == verdicts.DO_NOT_USE:
         return f"The method is graded not to be used on data such as these: {graded}."
-    if interval and interval[1] - interval[0] <= EXACT * max(map(abs, interval)):
+    if interval and verdicts.is_exact(interval):
         return "Its interval has no width: no error was found where there must be one, so nothing is tested."
     return ""
 

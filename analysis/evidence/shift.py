@@ -16,7 +16,7 @@ from analysis.numbers import number
 from analysis.series import Series
 
 EBAY = "eBay (own filings and releases)"
-UNIT = "percentage points, in logs"  # of growth: 100 times a difference of logs
+UNIT = "percentage points of growth"  # 100 times a difference of logs
 REST = "rest of the world"  # with China, which no yearly table shows apart
 LINES = {"US": "us", "UK": "uk", "Germany": "germany", REST: "rest_of_world_incl_china"}
 HALVES = ("2022H1", "2023H1")  # the only ones that show China apart
@@ -186,7 +186,7 @@ def bounds() -> Estimate:
         limits=limits.T,
         n=1,
         columns={"assumption": list(said), "alone": list(said.values())},
-        interval="identified set",
+        interval="bounds",
         reason="sets from totals: there is no sample, hence no standard error",
     )
 

@@ -271,16 +271,23 @@ def bounds_by_assumption(
         raise DesignError(f"a share inside {share_range} was asked for; found {share}; {narrower}")
     one, free, none = (share, share), (0.0, 1.0), (0.0, 0.0)
     ranges = (
-        f"Chinese share {100 * share_range[0]:g} to {100 * share_range[1]:g} per cent, closed sales {closed[0]:.3g} "
+        f"Chinese share of sales {100 * share_range[0]:g} to {100 * share_range[1]:g} per cent, sales of closed "
+        f"accounts {closed[0]:.3g} to {closed[1]:.3g} billion dollars, effect on all Chinese sellers alike "
+        f"{span(*common, 'percentage points')} points"
     )
-    ranges += f"to {closed[1]:.3g} billion dollars, common effect {span(*common, 'percentage points')} points"
-    taken = f"and Chinese rivals took over {100 * recapture[0]:g} to {100 * recapture[1]:g} per cent of them"
-    shared = f"and the Chinese share is {100 * share:g} per cent"
+    taken = (
+        f"and rivals took over {100 * recapture[0]:g} to {100 * recapture[1]:g} per cent of the closed accounts' sales"
+    )
+    shared = f"and the Chinese share of sales is {100 * share:g} per cent"
     rungs = [
         ("assumed ranges", ranges, growth_set(base, share_range, closed, free, common)),
         ("one share", shared, growth_set(base, one, closed, free, common)),
         ("recapture", taken, growth_set(base, one, closed, recapture, common)),
-        ("no common part", "and there is no common effect", growth_set(base, one, closed, recapture, none)),
+        (
+            "no common part",
+            "and nothing touched all Chinese sellers alike",
+            growth_set(base, one, closed, recapture, none),
+        ),
     ]
     terms, said, sets = zip(*rungs, strict=True)
     return Estimate(
@@ -291,7 +298,7 @@ def bounds_by_assumption(
         limits=np.array(sets).T,
         n=1,
         columns={"assumption": said},
-        interval="identified set",
+        interval="bounds",
         reason="sets from totals: there is no sample, hence no standard error",
     )
 

@@ -39,6 +39,19 @@ TIER_NAMES = {
     "panel": "panel",
     "sim": "simulated",
 }
+SOURCES = {
+    "facts": "Read from public figures.",
+    "listed": "Read from what sellers listed on stock exchanges publish.",
+    "households": "Estimated from purchases of American households.",
+    "panel": "Estimated from the panel.",
+    "sim": "",
+}
+METHOD = {
+    "": "",
+    "usable": "Tried out on simulated markets, the method proved usable.",
+    "usable with bounds": "Tried out on simulated markets, the method proved usable: read its range, not its middle.",
+    "do not use": "Tried out on simulated markets, the method proved not to be used.",
+}
 HIDDEN = ("verdict_file", "verdict_folder")  # where a run keeps its papers says nothing about its results
 SOURCE = ("source_publisher", "source_url")
 FILES = ("panel_path", "panel_map", "event")  # nor does the folder of a file
@@ -47,12 +60,12 @@ FILES = ("panel_path", "panel_map", "event")  # nor does the folder of a file
 def label(word: str, *, short: bool = True, simulated: bool = False) -> str:
     """Return a verdict word as a label; `short` leaves out "with this data", for tables.
 
-    What a simulated market says is what would be: "Would be supported".
+    What a simulated market says is what would be: "would be: supported".
     """
     name = "simulated" if simulated else "not-testable" if word == NOT_TESTABLE else word.lower().replace(" ", "-")
     shown = word.removesuffix(" with this data") if short else word
     if simulated:
-        shown = f"Would be {shown.lower()}".replace("be not", "not be")
+        shown = f"would be: {shown.lower()}"
     return Label(f'<span class="word {name}" style="{DASHED if simulated else PILL}">{escape(shown)}</span>')
 
 
@@ -69,6 +82,10 @@ def finding(verdict: Verdict) -> str:
     return _found(verdict.estimate, verdict.low, verdict.high, verdict.unit, mark) or "–"
 
 
+def _sure(confidence: str) -> str:
+    return f"Confidence in this verdict: {confidence}." if confidence else ""
+
+
 def _found(estimate: float | None, low: float | None, high: float | None, unit: str, mark: str) -> str:
     point = "" if pd.isna(estimate) else quantity(estimate, unit)
     bounds = "" if pd.isna(low) else span(low, high, unit)
@@ -79,7 +96,6 @@ def _found(estimate: float | None, low: float | None, high: float | None, unit: 
 def answer(
     sentence: str,
     *,
-    as_of: str,
     verdict: Verdict | None = None,
     title: str = "",
     row: Mapping[str, Any] | Estimate | None = None,
@@ -97,8 +113,6 @@ def answer(
     ----------
     sentence : str
         The answer.
-    as_of : str
-        Date of knowledge.
     verdict : Verdict, optional
         It brings its own numbers, so that those of what follows are shown only without one.
     title : str
@@ -124,8 +138,8 @@ def answer(
         interval, grade = "", ""  # a grade is of intervals
         sentence = f"No interval: {sentence_of(row['reason'])} {sentence}" if row.get("reason") else sentence
     if verdict:
-        who = "" if verdict.simulated else f"<em>{escape(verdict.claimant)}:</em> "
-        head = f"{who}{escape(verdict.statement)}"
+        who = "The claim that is tried out" if verdict.simulated else f"The claim, by {verdict.claimant}"
+        head = f"<strong>{escape(who)}:</strong> <em>{escape(verdict.statement)}</em>"
         lead = escape(verdict.apart)
         sentence = f"{verdict.why} {sentence}" if verdict.aside else sentence
         word = label(verdict.word, short=False, simulated=verdict.simulated)
@@ -137,15 +151,16 @@ def answer(
         text = f"{verdict.statement} {verdict.said}. {sentence}"
     else:
         lead, word = escape(condition(LOOK.market)) if LOOK.simulated else "", ""
-        head, text = f"<em>{escape(title)}</em>", " ".join(filter(None, (f"{title}:", lead, found, sentence)))
+        head = f"<strong>What is measured:</strong> <em>{escape(title)}</em>"
+        text = " ".join(filter(None, (f"{title}:", lead, found, sentence)))
     bold = found and f"<strong>{escape(found)}</strong>" + (f" ({escape(interval)})" if interval else "")
-    named = {"confidence": confidence, "grade": grade, "tier": TIER_NAMES[tier]}
-    plain = [window, unmarked(n), *(f"{name}: {value}" for name, value in named.items() if value), f"as of {as_of}"]
-    facts = " · ".join(filter(None, (bold, *map(escape, plain))))
+    facts = ", ".join(filter(None, (bold, *map(escape, filter(None, (window, unmarked(n)))))))
+    said = escape(unmarked(sentence))
+    lines = [f"{lead} {word} {escape(verdict.meaning)}".strip(), said] if verdict else [f"{lead} {said}".strip()]
+    lines += [facts, escape(" ".join(filter(None, (_sure(confidence), METHOD[grade], SOURCES[tier]))))]
     own = {"label": title, "window": window, "interval": interval, "provenance": kind("estimate"), **row}
-    lines = [" ".join(filter(None, (lead, word, facts))), escape(unmarked(sentence))]
-    lines += filter(None, [escape(LOOK.panel)])
-    html, text = box("answer", head, *lines), " ".join(filter(None, (text, LOOK.panel)))
+    lines.append(escape(LOOK.panel))
+    html, text = box("answer", head, *filter(None, lines)), " ".join(filter(None, (text, LOOK.panel)))
     return Block(html, text, _taken([verdict]) if verdict else (of_estimates("answer", title, pd.DataFrame([own])),))
 
 
@@ -245,7 +260,7 @@ def colophon(
 
 def link(text: str, address: str) -> Label:
     """Return a link to a PDF beside the report or to an address; a source that is a file of ours has none."""
-    leads = address.startswith("http") or address.endswith(".pdf")
+    leads = re.match(r"https?://", address) or re.fullmatch(r"\w[\w.-]*\.pdf", address)
     return Label(f'<a href="{escape(address)}">{escape(text)}</a>' if leads else escape(text))
 
 

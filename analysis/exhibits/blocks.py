@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from analysis.errors import DesignError
 from analysis.estimate import Estimate
 from analysis.exhibits.parts import MIME, Part, of_estimates
-from analysis.exhibits.style import LOOK, framed, kind, to_svg
+from analysis.exhibits.style import LOOK, framed, kind, printable, to_svg
 from analysis.grades import TOO_EARLY
 from analysis.numbers import MARKS, MINUS, NOT_ESTIMABLE, number, quantity, span, unmarked
 from analysis.provenance import ROOT
@@ -51,7 +51,7 @@ class Block:
         return [part.data for part in self.parts]
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        shown: dict[str, Any] = {"text/html": self.html, "text/plain": self.text}
+        shown: dict[str, Any] = {"text/html": printable(self.html), "text/plain": printable(self.text)}
         return shown | ({MIME: [part.as_json() for part in self.parts]} if self.parts else {})
 
     def __add__(self, other: Block) -> Block:
@@ -104,6 +104,22 @@ def say(text: str, *, lead: str = "") -> Block:
     """Return a paragraph of the report, after a `lead` in bold; the marks of numbers stay in its plain text."""
     bold = f"<strong>{escape(lead)}</strong> " if lead else ""
     return Block(f"<p>{bold}{escape(unmarked(text))}</p>", f"{lead} {text}".strip())
+
+
+def bullets(found: str, unknown: str, change: str) -> Block:
+    """Return the three remarks of page 1: what was found, what is not known, and what would change our mind.
+
+    Each says by itself, so also when it is copied, that it is of a simulated market.
+    """
+    market = "the simulated market" if LOOK.simulated else ""
+    leads = {"Found": ("in", found), "Not known": ("in", unknown), "What would change our mind": ("about", change)}
+    return reduce(
+        add,
+        [
+            say(text, lead=f"{lead} {where} {market}:" if market else f"{lead}:")
+            for lead, (where, text) in leads.items()
+        ],
+    )
 
 
 def note(text: str, *, warning: bool = False) -> Block:

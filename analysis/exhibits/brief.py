@@ -76,7 +76,7 @@ SAYINGS = {
         "the closures", "slowed", "slow", "{own} sellers' growth on {home} by more than {margin}", denied=True
     ),
     "C08 record": Saying("the closures", "hit", "hit", "big {own} brands", record=True),
-    "C08 market": Saying("the news", "cost", "cost", "the owner of Youkeshu market value"),
+    "C08 market": Saying("the news", "cost", "cost", "the parent company of Youkeshu market value"),
     "more_presence_elsewhere": Saying("{own} merchants", "put", "put", "more money into {there}"),
     "more_sales_elsewhere": Saying("closed merchants", "sold", "sell", "more on {there}"),
     "C03": Saying("{party}'s count of {claimed}", "held", "hold", "up"),
@@ -109,9 +109,14 @@ FORMS: dict[tuple[Word, Level], tuple[str, str]] = {  # of what the claim says
     ),
 }
 """How a sentence begins, and its clause, by word and confidence."""
-RULE = (
-    "Each word follows from a rule that was fixed in advance. <em>Not shown</em> never means that there was no effect."
-)
+RULE = "{} readings, each judged by a rule fixed in advance. <em>Not shown</em>: the data fit claim and opposite alike."
+GRADES = {
+    "": "",
+    "usable": "Where the truth is known, the method finds it.",
+    "usable with bounds": "Where the truth is known, the method's range holds it, but not its middle.",
+    "do not use": "Where the truth is known, the method misses it.",
+}
+CHECK = "The method also finds an effect where nothing was closed."  # so confidence is low though the grade allows more
 RECORD = {
     SUPPORTED: "it is on record that",
     CONTRADICTED: "the record denies that",
@@ -184,12 +189,21 @@ def sentence(found: Sequence[Verdict], event: Event) -> str:
     return messages.sentence("; ".join(said).replace(") (", "; ")) + "."
 
 
-def by_topic(found: Sequence[Verdict], event: Event) -> Iterator[tuple[str, str, str]]:
-    """Yield of each topic on which something was found its name, the page that tells more, and what is said of it."""
-    known = {question(one, event): one for one in found}
+def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, str, str]]:
+    """Yield of each topic on which something was found its name, the page that tells more, and what is said of it.
+
+    Where households or a panel give the word, what public figures leave follows.
+    """
+    known, public = {question(one, event): one for one in best(verdicts)}, elsewhere(verdicts)
     for topic, names in TOPICS.items():
         if mine := [known[name] for name in names if name in known]:
-            yield topic, _page(mine[0]), sentence(mine, event)
+            more = [f" {beside(one)}" for own in mine for one in public.get(own.name, ()) if one.low is not None]
+            yield topic, _page(mine[0]), sentence(mine, event) + "".join(more)
+
+
+def beside(public: Verdict) -> str:
+    """Say what public figures leave where other data, which observe single purchases or firms, give the word."""
+    return f"Public totals, which by rule give way, say {in_words(public)}."
 
 
 def headline(verdicts: Sequence[Verdict], event: Event) -> str:
@@ -235,7 +249,7 @@ def brief(
     """
     found, above = best(verdicts), headline(verdicts, event)
     paragraphs = [
-        f"<strong>{link(topic, page)}.</strong> {escape(said)}" for topic, page, said in by_topic(found, event)
+        f"<strong>{link(topic, page)}.</strong> {escape(said)}" for topic, page, said in by_topic(verdicts, event)
     ]
     if failed:
         paragraphs.append(f"<strong>Missing, for they failed in this run:</strong> {escape(failed)}.")
@@ -249,8 +263,10 @@ def brief(
     return Block(_box("headline", f"<strong>{escape(above)}</strong>") + answer, above, beside.parts)
 
 
-def brief_table(verdicts: Sequence[Verdict], event: Event) -> Block:
+def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -> Block:
     """Return the table of what can be tested, at most `MOST` rows, and what is to be said beside it, in lines.
+
+    The last line says what moved `since` the release before.
 
     The word is that of the best data (:func:`analysis.verdicts.best`); where that is a panel, what public figures said
     stands in brackets. What a panel that is not representative says of totals follows, without a word.
@@ -265,21 +281,23 @@ def brief_table(verdicts: Sequence[Verdict], event: Event) -> Block:
     first = sorted(tested, key=lambda one: places.get(question(one, event), len(places)))[:MOST]
     shown, public = [one for one in tested if one in first], elsewhere(verdicts)
     columns = {
-        "What was said, and by whom": [_claim(one) for one in shown],
+        "What was said": [_claim(one) for one in shown],
         "Verdict, and what was found": [_word(one, public.get(one.name, ())) for one in shown],
         "Confidence, and why": [_why(one) for one in shown],
         "What would settle it": [one.change.partition(":")[0].rstrip(".") + "." for one in shown],
     }
     tiers = {one.tier for one in shown}
     known = ", ".join(name for tier, name in TIER_NAMES.items() if tier in tiers)
-    caption = f"{event.title}, by {known}. {shown[0].apart if shown and simulated else ''}".strip()
+    caption = f"{event.title}, by {known}."
+    caption = f"{caption} {shown[0].apart if shown and simulated else ''}".strip()
     frame = pd.DataFrame(columns, dtype=object)  # text columns forget that labels are HTML
     blocks = [table(frame, caption, provenance="simulated" if simulated else "real")] if shown else []
     told, where = _beside(verdicts, words, shown, event), f"Data, code and settings: {link('annex', ANNEX)}."
     below = [f"<strong>{escape(lead)}</strong> {escape(text)}" for lead, text in told] + (
-        [f"{RULE} {where}"] if shown else []
+        [f"{RULE.format(len(words))} {where}"] if shown else []
     )
-    return reduce(add, [*blocks, Block(_box("small", *below), " ".join(chain(*told)))])
+    below += [escape(since)] if since else []
+    return reduce(add, [*blocks, Block(_box("small", *below), " ".join([*chain(*told), since]).strip())])
 
 
 def _claim(verdict: Verdict) -> Label:
@@ -288,7 +306,7 @@ def _claim(verdict: Verdict) -> Label:
 
 
 def _found(verdict: Verdict) -> str:
-    margin = "" if verdict.margin is None else f"; margin {points(verdict.margin)}"
+    margin = "" if verdict.margin is None else f"; less than {points(verdict.margin)} counts as none"
     return in_words(verdict) + margin
 
 
@@ -299,15 +317,19 @@ def _reason(verdict: Verdict) -> tuple[str, str]:
 
 
 def _word(verdict: Verdict, public: Sequence[Verdict]) -> Label:
-    told = "; ".join(f"{one.word.lower()}, {in_words(one)}".removesuffix(", –") for one in public)
-    said = f" (Public figures said {told}.)" if told else ""
+    told = "; ".join(
+        f"{'' if one.word == verdict.word else f'{one.word.lower()}, '}{in_words(one)}".removesuffix(", –")
+        for one in public
+    )
+    said = f" (Public figures: {told}.)" if told else ""
     text = f"{messages.sentence(_found(verdict))}. {_reason(verdict)[0]}{said}"
     return Label(f"{label(verdict.word, simulated=verdict.simulated)} {escape(text)}")
 
 
 def _why(verdict: Verdict) -> str:
-    grade = f", method {verdict.grade}" if verdict.grade else ""
-    return f"{messages.sentence(verdict.confidence)}{grade}. {_reason(verdict)[1]}".strip()
+    failed = verdict.grade in ("usable", "usable with bounds") and verdict.confidence == "low"
+    limits = CHECK if failed else GRADES[verdict.grade], _reason(verdict)[1]
+    return " ".join(filter(None, (f"{messages.sentence(verdict.confidence)}.", *limits)))
 
 
 def _beside(
@@ -337,9 +359,9 @@ def _simulated(verdicts: Sequence[Verdict]) -> str:
     if all(one.simulated for one in verdicts):
         return ""
     pages = dict.fromkeys(_page(one) for one in verdicts if one.simulated)
-    where = " and ".join(link(re.findall("[0-9]+", page)[0], page) for page in pages)
-    text = "try the methods out where the truth is known, and give no claim its word."
-    return _box("framed", f"Simulated reports ({where}) {text}") if where else ""
+    where = ", ".join(link(f"Simulated: {re.findall('[0-9]+', page)[0]}", page) for page in pages)
+    text = f"{where} and others test methods and judge no claim."
+    return _box("framed", text) if where else ""
 
 
 # Figures
@@ -366,7 +388,8 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
     drawing.set_figwidth(BESIDE if small else WIDTH)
     return figure(
         drawing,
-        f"Logarithmic. Dark: closure disclosed{'' if small else '; gap: a year that is not published'}.",
+        f"{'' if small else 'The scale is of ratios. '}Dark: disclosed a closure."
+        f"{'' if small else ' A gap is a year that is not published.'}",
         f"Revenue in {after}: {messages.values(index.loc[after].dropna())}",
         title=f"From {before} to {after} revenue {messages.number_below(index.loc[after], closed)}",
         source="" if small else messages.published(*(one.publisher for one in series.values())),
@@ -400,9 +423,9 @@ def what_else(rows: pd.DataFrame, *, closures: tuple[pd.Timestamp, pd.Timestamp]
 
     `rows` has `term`, `first` and `last` (dates).
     """
-    drawing, axes = plt.subplots(figsize=(BESIDE, 1.3))
+    drawing, axes = plt.subplots(figsize=(BESIDE, 1.38))
     axes.axvspan(*closures, color=BAND, lw=0, zorder=0)
-    for place, row in zip(terms_axis(axes, rows["term"], size=6.5), rows.to_dict("records"), strict=True):
+    for place, row in zip(terms_axis(axes, rows["term"], size=7.0), rows.to_dict("records"), strict=True):
         day = row["first"] == row["last"]
         axes.plot(
             [row["first"], row["last"]], [place, place], color=REST, lw=4, zorder=2, marker="o" if day else "", ms=5

@@ -152,9 +152,9 @@ def zero_line(axes: Axes, xlabel: str, *, at: float = 0.0, signed: bool = True) 
     axis_numbers(axes, "x", signed=signed)
 
 
-def legend_above(axes: Axes) -> None:
-    """Write the legend in a line above a plot, where it hides nothing."""
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
+def legend_above(axes: Axes, *, lines: int = 0) -> None:
+    """Write the legend in a line above a plot, where it hides nothing, and above so many lines of text there."""
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, borderaxespad=0.5 + 1.4 * lines)
 
 
 @chart
@@ -198,16 +198,16 @@ def forest(
         text = estimated(axes, place, row, far, colour=colour)
         if pd.notna(row["estimate"]):
             ends = span(row["conf_low"], row["conf_high"], "percentage points")
-            text = ends if margin else number(row["estimate"], signed=signed)
+            text = (ends if signed else ends.replace("+", "")) if margin else number(row["estimate"], signed=signed)
         beside_plot(axes, place, text, colour, size)
     if "truth" in rows and rows["truth"].notna().any():
         axes.plot(rows["truth"], places, "D", **TRUTH)
-        legend_above(axes)
+        legend_above(axes, lines=1 if margin else 0)
     zero_line(axes, xlabel, signed=signed)
     for end, side in zip(margin or (), ("right", "left"), strict=False):
         if np.isfinite(end):
             axes.axvline(end, color=INK, lw=0.9, ls=(0, (3, 2)), zorder=1)
-            name, over = f"margin {number(end, signed=True)}", ("data", "axes fraction")
+            name, over = f"set beforehand: {number(end, signed=signed)}", ("data", "axes fraction")
             axes.annotate(name, (end, 1.01), xycoords=over, ha=side, fontsize=7)
     if margin:
         limits = axes.get_xlim()
@@ -220,7 +220,8 @@ def forest(
 def columns(rows: pd.DataFrame, *, ylabel: str, hollow: str = "", shaded: Mapping[str, str] | None = None) -> Figure:
     """Draw a column a row of `term`, `value` and `look`: "strong", "plain" or "hollow"; rows of one term side by side.
 
-    `hollow` is what hollow columns are; `shaded` terms get a band with a name.
+    A row with `conf_low` and `conf_high` gets the line of its interval, with the ends beside it. `hollow` is what
+    hollow columns are; `shaded` terms get a band with a name.
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, 2.25))
     terms = list(dict.fromkeys(rows["term"]))
@@ -232,7 +233,14 @@ def columns(rows: pd.DataFrame, *, ylabel: str, hollow: str = "", shaded: Mappin
         axes.bar(place, row["value"], width=0.36, zorder=2, **looks[row["look"]])
         style: Style = {"color": MAIN, "weight": "bold"} if row["look"] == "strong" else {"color": INK}
         up = 7 if row["value"] >= 0 else -7
-        near(axes, (place, row["value"]), number(row["value"], signed=True), (0, up), ha="center", **style)
+        written = number(row["value"], signed=True)
+        if pd.isna(row.get("conf_low")):
+            near(axes, (place, row["value"]), written, (0, up), ha="center", **style)
+            continue
+        axes.plot([place] * 2, [row["conf_low"], row["conf_high"]], color=INK, lw=1.2, zorder=3)
+        near(axes, (place + 0.18, row["value"]), written, (3, 0), **style)
+        for end in ("conf_low", "conf_high"):
+            near(axes, (place, row[end]), number(row[end], signed=True), (4, 0), fontsize=7)
     if hollow:
         first = places[rows["look"] == "hollow"].iloc[0] - 0.18
         near(axes, (first, 0), hollow, (0, -7), fontsize=6.5, color=REST)
@@ -315,6 +323,7 @@ def waterfall(panels: Mapping[str, pd.DataFrame], *, xlabel: str) -> Figure:
 
 
 def _uncertain(axes: Axes, places: np.ndarray, rows: pd.DataFrame) -> None:
+    axes.use_sticky_edges = False  # else a bar that ends at the frame seems to be cut off there
     for place, row in zip(places, rows.to_dict("records"), strict=True):
         colour = MAIN if place == 0 else REST
         beside_plot(axes, place, estimated(axes, place, row, np.inf, colour=colour), colour)

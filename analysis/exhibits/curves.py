@@ -32,6 +32,7 @@ GROUPS: tuple[Style, ...] = (  # the first is what a figure is about; they diffe
     {"color": REST, "lw": 1.4, "ls": (0, (1, 1.2))},
 )
 LOWEST, HIGHEST = -105.0, (50.0, 150.0)  # per cent: where the axis of an event study ends, at the least and the most
+BANDS = ("band_low", "band_high", "honest_low", "honest_high")  # of an event study, beside its intervals
 ASIDE = 0.22  # months; an estimate and its truth would cover each other
 
 
@@ -74,9 +75,10 @@ def lines(
     log: bool = False,
     height: float = 2.9,
 ) -> Figure:
-    """Draw one line per column against the index, labelled at its end; `strong` ones in the main colour.
+    """Draw one line per column against the index, named on the right; `strong` ones in the main colour.
 
-    `frame` is indexed by years, which are drawn at their middle; gaps (NaN) are bridged by no line. `reference` draws a
+    `frame` is indexed by years, which are drawn at their middle; gaps (NaN) are bridged by no line. A line that ends
+    early is named on the right too, with its last year, where other lines do not cross its name. `reference` draws a
     level to compare with; the months of `closures` are shaded.
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, height))
@@ -97,13 +99,11 @@ def lines(
     scale, back = (np.log, np.exp) if log else (np.asarray, np.asarray)
     bottom, top = scale(np.array(axes.get_ylim()))
     placed = dict(zip(ends, scale(np.array([y for _, y in ends.values()])), strict=True))
-    for x in {x for x, _ in ends.values()}:  # labels of lines that end together are moved apart
-        there = [name for name, end in ends.items() if end[0] == x]
-        apart = spread(np.array([placed[name] for name in there]), 0.18 / height * (top - bottom))
-        placed |= dict(zip(there, apart, strict=True))
-    for name, (x, _) in ends.items():
+    apart, last = spread(np.array([*placed.values()]), 0.18 / height * (top - bottom)), frame.index[-1]
+    for (name, (x, _)), place in zip(ends.items(), apart, strict=True):
         look: Style = {"color": MAIN, "weight": "bold"} if name in strong else {"color": REST}
-        near(axes, (x, float(back(placed[name]))), name, (6, 0), annotation_clip=False, **look)
+        named = name if x == last else f"{name}, to {x - 0.5:.0f}"
+        near(axes, (last, float(back(place))), named, (6, 0), annotation_clip=False, **look)
     axes.set_ylabel(ylabel)
     axes.set_xticks(frame.index, years)
     axes.margins(x=0.02)
@@ -196,16 +196,17 @@ def _padded(rows: pd.DataFrame, band: str) -> tuple[np.ndarray, np.ndarray, np.n
 
 
 @chart
-def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
+def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str, bands: bool = True, height: float = 2.7) -> Figure:
     """Draw effects by month with pointwise intervals over a simultaneous band (filled) and honest bounds (dotted).
 
-    Neither is drawn across the closure, nor across the reference, which is hollow.
+    Neither is drawn across the closure, nor across the reference, which is hollow; without `bands` neither is at all.
 
     `rows` has `month`, `estimate`, `conf_low`, `conf_high`, `band_low`, `band_high` and, where they are known, `truth`,
     drawn a little to the right, and `honest_low`, `honest_high`. Months after the reference and before 0, in which an
     effect is allowed for, are shaded. What lies above the axis is cut off; an interval that goes on ends in an arrow.
     """
-    drawing, axes = plt.subplots(figsize=(WIDTH, 2.7))
+    drawing, axes = plt.subplots(figsize=(WIDTH, height))
+    rows = rows if bands else rows.assign(**dict.fromkeys(BANDS, np.nan))
     reach = rows["band_high"].fillna(rows["conf_high"]).max()  # few closed firms have no band
     top = float(np.fmin(np.fmax(10 + reach, HIGHEST[0]), HIGHEST[1]))
     if reference < -1:
@@ -234,11 +235,12 @@ def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str) -> Figure:
 
 
 @chart
-def shares(lines: Mapping[str, pd.DataFrame], *, ylabel: str, closures: Months) -> Figure:
+def shares(lines: Mapping[str, pd.DataFrame], *, ylabel: str, closures: Months, compared: Sequence[str] = ()) -> Figure:
     """Draw shares by half-year with their intervals, a line each, named at its end; months of closures shaded.
 
     `lines` have `term`, the first month of a half-year, and `estimate`, `conf_low`, `conf_high`; the first is what the
-    figure is about. `closures` are their first and last month.
+    figure is about. `closures` are their first and last month; the shares of the half-years that are `compared` are
+    written at their points, which are hollow.
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, 2.8))
     for (name, rows), colour, mark in zip(lines.items(), (MAIN, REST), ("o", "s"), strict=True):
@@ -246,9 +248,12 @@ def shares(lines: Mapping[str, pd.DataFrame], *, ylabel: str, closures: Months) 
         middle = years_of(first) + 0.25
         below, above = rows["estimate"] - rows["conf_low"], rows["conf_high"] - rows["estimate"]
         axes.errorbar(middle, rows["estimate"], [below, above], color=colour, marker=mark, ms=4, lw=1.6, elinewidth=0.8)
-        first_share, last_share = rows["estimate"].iloc[[0, -1]]
-        near(axes, (middle[0], first_share), f"{number(first_share, 0)} %", (-6, 10), color=colour, ha="center")
-        near(axes, (middle[-1], last_share), f"{number(last_share, 0)} %\n{name}", (8, 0), color=colour, weight="bold")
+        for x, row in zip(middle, rows.to_dict("records"), strict=True):
+            if row["term"] in compared:
+                axes.plot(x, row["estimate"], mark, color=colour, mfc="white", ms=6, mew=1.6, zorder=4)
+                share = f"{number(row['estimate'], 0)} %"
+                near(axes, (x, row["estimate"]), share, (7, 8), color=colour, weight="bold")
+        near(axes, (middle[-1], rows["estimate"].iloc[-1]), name, (8, 0), color=colour, weight="bold")
     shade(axes, closures)
     axes.set_ylim(0, 1.25 * max(rows["conf_high"].max() for rows in lines.values()))
     axes.set_xticks(middle, [f"{month:%b %Y} –\n{month + 5:%b %Y}" for month in first])
@@ -259,7 +264,7 @@ def shares(lines: Mapping[str, pd.DataFrame], *, ylabel: str, closures: Months) 
 
 
 @chart
-def answered(rows: pd.DataFrame, *, title: str, ylabel: str, ticks: Mapping[float, str], mostly: float) -> Figure:
+def answered(rows: pd.DataFrame, *, ylabel: str, ticks: Mapping[float, str], mostly: float) -> Figure:
     """Draw how often panels answer each question, a line each over their closed firms, named at its end.
 
     `rows` has `term`, `closed`, `estimate`, `conf_low`, `conf_high`, in per cent; a term is in the main colour where
@@ -278,7 +283,7 @@ def answered(rows: pd.DataFrame, *, title: str, ylabel: str, ticks: Mapping[floa
     axes.set_xscale("log")
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks([*ticks], [*ticks.values()])
-    axes.set(title=title, ylabel=ylabel, ylim=(0, 103))
+    axes.set(ylabel=ylabel, ylim=(0, 103))
     axis_numbers(axes, "y")
     return drawing
 

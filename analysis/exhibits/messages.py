@@ -19,7 +19,7 @@ from analysis.exhibits.blocks import refused, rows_of
 from analysis.exhibits.style import LOOK
 from analysis.grades import USABLE
 from analysis.numbers import number, points, quantity, span
-from analysis.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, not_lower, unchanged
+from analysis.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, is_exact, not_lower
 
 MOST = 4  # names in a sentence; more are counted, and so are names that hold a comma
 
@@ -82,6 +82,16 @@ def by_direction(
     rest = known["term"][~(below | above)]
     told += [f"{unknown} {listing(rest, len(known), noun, every='any of')}"] if len(rest) else []
     return sentence("; ".join(told))
+
+
+def parts_seen(rows: Any, *, but: str) -> str:
+    """Say of how many parts the whole interval lies above zero, or below it; `but` is the sum, which is left out."""
+    if refused(rows):
+        return ""
+    known = rows_of(rows).query("term != @but").dropna(subset=["conf_low", "conf_high"])
+    more, less = (known["conf_low"] > 0).sum(), (known["conf_high"] < 0).sum()
+    told = f"Of {len(known)} places where the lost sales may have gone, {more or 'none'} surely took any"
+    return "" if known.empty else f"{told}, and {less} surely sold less too" if less else told
 
 
 def surely(row: Mapping[str, Any], who: str, did: str, *, passed: bool) -> str:
@@ -160,9 +170,9 @@ def counted(rows: pd.DataFrame) -> str:
     low, high = (number(end, 0) for end in (rows["value"].min(), rows["value"].max()))
     authors = rows.groupby("definition")["counted_by"].nunique()
     alike = (authors > 1).sum()
-    same = f"several count the same in {alike} of {len(authors)} cases"
-    told = same if alike else "none counts what another does"
-    return f"{len(rows)} counts by {rows['counted_by'].nunique()} authors run from {low} to {high}, and {told}"
+    same = f"in {alike} of {len(authors)} cases several authors count the same thing"
+    told = same if alike else "no two authors count the same thing"
+    return f"{len(rows)} counts by {rows['counted_by'].nunique()} authors run from {low} to {high}; {told}"
 
 
 def falling_into(rows: pd.DataFrame, months: Sequence[str], noun: str) -> str:
@@ -177,7 +187,7 @@ def number_below(index: pd.Series, closed: Sequence[str], level: float = 100.0) 
     below = index.dropna() < level
     groups = (below[below.index.isin(closed)], below[~below.index.isin(closed)])
     hit, others = (f"{group.sum() or 'none'} of {len(group)}" for group in groups)
-    return f"fell at {hit} sellers with a disclosed closure and at {others} without one"
+    return f"fell at {hit} closed sellers and at {others} others"
 
 
 def ranked(rank: float, of: int) -> str:
@@ -192,8 +202,10 @@ def after_closure(rows: Any) -> str:
     known = rows_of(rows).dropna(subset=["conf_low", "conf_high"])
     since, lower = known["month"] >= 0, known["conf_high"] < 0
     away = lower | (known["conf_low"] > 0)
-    told = f"Closed firms' sales are lower in {(lower & since).sum() or 'none'} of {since.sum()} months since closure"
-    return f"{told}, and differ in {(away & ~since).sum() or 'none'} of {(~since).sum()} before"
+    told = f"Closed firms' sales were lower, by more than chance, in {(lower & since).sum() or 'none'} of {since.sum()}"
+    return (
+        f"{told} months since closure; before it they differed in {(away & ~since).sum() or 'none'} of {(~since).sum()}"
+    )
 
 
 def still_selling(lives: Estimate, horizon: int) -> str:
@@ -206,16 +218,17 @@ def still_selling(lives: Estimate, horizon: int) -> str:
     return f"After {horizon} months {ends}"
 
 
-def beside_margin(rows: Any, margin: float, what: str, *, both_sides: bool = False) -> str:
-    """Say whether something fell by a margin, or with `both_sides` changed by it, from the interval of the last row."""
+def beside_margin(rows: Any, margin: float, what: str) -> str:
+    """Say whether something fell by more than a margin, from the interval of the last row."""
     low, high = (np.nan, np.nan) if refused(rows) else rows_of(rows).iloc[-1][["conf_low", "conf_high"]]
     if np.isnan([low, high]).any():
         return ""
-    verb, past, rule = ("change", "changed", unchanged) if both_sides else ("fall", "fell", not_lower)
-    word, left = rule((low, high), margin), f"{span(low, high, 'percentage points')} is left"
+    if is_exact((low, high)):
+        return f"It cannot be told whether {what} changed: the interval has no width, so no error was found"
+    word, left = not_lower((low, high), margin), f"the range is {span(low, high, 'percentage points')}"
     if word == NOT_SHOWN:
-        return f"Whether {what} {past} by {points(margin)} cannot be told: {left}"
-    return f"{sentence(what)} {f'did not {verb}' if word == SUPPORTED else past} by {points(margin)} or more: {left}"
+        return f"It cannot be told whether {what} fell by more than {points(margin)}: {left}"
+    return f"{sentence(what)} {'did not fall' if word == SUPPORTED else 'fell'} by more than {points(margin)}: {left}"
 
 
 def by_count(rows: pd.DataFrame, margin: float) -> str:
@@ -248,8 +261,8 @@ def asked_otherwise(rows: pd.DataFrame, unit: str) -> str:
 def outgrew(lead: pd.Series, whom: str) -> str:
     """Say in which years, the index, a lead in growth was above zero and in which below."""
     above, below = (listing(map(str, lead.index[side]), len(lead)) for side in (lead > 0, lead < 0))
-    told = [f"outgrew {whom} in {above}" if above else "", f"grew less in {below}" if below else ""]
-    return " and ".join(part for part in told if part)
+    told = [f"outgrew {whom} in {above}" if above else "", f"grew less than {whom} in {below}" if below else ""]
+    return ", but ".join(part for part in told if part)
 
 
 def widest(bars: pd.DataFrame) -> str:

@@ -54,7 +54,9 @@ def of_estimates(kind: Literal["answer", "estimates"], caption: str, rows: pd.Da
     taken = typed(named.reindex(columns=[*COLUMNS]))
     taken["df"] = taken["df"].where(taken["std_error"].notna())
     taken["grade"] = taken["grade"].where(taken["conf_low"].notna(), "")  # a grade is of intervals
-    taken["level"] = taken["level"].mask(taken["interval"].str.contains(r"\bset\b"))  # a set covers all or nothing
+    taken["level"] = taken["level"].mask(
+        taken["interval"].str.contains(r"\bset\b|\bbounds\b")
+    )  # bounds cover all or nothing
     return Part(kind, caption, taken)
 
 

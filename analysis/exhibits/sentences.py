@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -11,14 +12,53 @@ from analysis.estimands.design import Design
 from analysis.estimate import Estimate
 from analysis.exhibits.style import kind
 from analysis.numbers import number, p_value, percent_change, quantity, span
+from analysis.verdicts import CONTRADICTED, SUPPORTED, Verdict
 
 if TYPE_CHECKING:
     from analysis.study import Study
 
 
-def in_truth(value: float | None, unit: str) -> str:
-    """Say the true value that a simulated market knows; nothing where there is none."""
-    return "" if value is None else f"In truth it is {quantity(value, unit, mark=kind('estimate'))} {unit}."
+def in_truth(value: float | None, unit: str, ends: Sequence[float] = (), *, it: str = "it is") -> str:
+    """Say the true value that a simulated market knows, and whether an interval holds it; nothing where there is none.
+
+    `ends` are those of the interval; where they are not given, or not known, nothing is said of them. `it` is what has
+    that value, with its verb.
+    """
+    if value is None or pd.isna(value):
+        return ""
+    told, (low, high) = (
+        f"In the simulated truth {it} {quantity(value, unit, mark=kind('estimate'))} {unit}",
+        [*ends] or [nan, nan],
+    )
+    if pd.isna([low, high]).any():
+        return f"{told}."
+    return f"{told}; the interval, {span(low, high, unit)}, {'holds' if low <= value <= high else 'misses'} this value."
+
+
+def tried_out(
+    verdict: Verdict | None, value: float | None, unit: str, ends: Sequence[float], *, it: str, above: float
+) -> str:
+    """Say whether a claim is true in a simulated market, and whether its verdict found that; nothing if not known.
+
+    Parameters
+    ----------
+    verdict : Verdict or None
+        What is said of the claim; None where none is judged.
+    value, unit, ends
+        The true value, and the interval that was estimated for it.
+    it : str
+        What has that value, with its verb.
+    above : float
+        The claim is true where the value is above it.
+    """
+    told = in_truth(value, unit, ends, it=it)
+    if not told or verdict is None:
+        return told
+    true = float(value or 0.0) > above
+    so = f"the claim is {'true' if true else 'false'}"
+    right, wrong = (SUPPORTED, CONTRADICTED) if true else (CONTRADICTED, SUPPORTED)
+    found = {right: f"the panel shows that {so}", wrong: f"{so}, but the verdict is the opposite"}
+    return f"{told} So in this market {found.get(verdict.word, f'{so}, but the panel cannot show it')}."
 
 
 def where_known(truth: object, text: str) -> str:
@@ -46,15 +86,22 @@ def where_sales_went(about: Study, money: Estimate, sold: Estimate, present: Est
     if money.refused:
         return f"What was lost is not known: {money.reason}."
     changed = {f"{about.event.origin_name} rivals there": "d1", "other rivals there": "d2"}
-    changed |= {f"the closed firms on {about.there}": "there"}
+    changed |= {f"closed firms on {about.there}": "there"}
     known = [f"of {who} by {money[term]:both}" for who, term in changed.items() if not money[term].refused]
     told = [f"Closed firms lost {money['sum']:both} {money.unit} on {about.home}."]
-    told += [f"By their closure sales changed, {', '.join(known)}."] if known else []
+    told += [f"Because they were closed, sales changed: {', '.join(known)}."] if known else []
     if len(about.panel.platforms) == 1:
         alone = f"This panel holds {about.home} alone; where sales went cannot be told from it."
         return " ".join([alone, *told])
     told += [] if sold.refused else [f"Of each 100 lost, {sold:both} went there with them."]
-    return " ".join([*told, f"Presence on {about.there}: {present:all} against firms of low exposure."])
+    return " ".join([*told, f"Change in the share of them that sold there: {present:all}."])
+
+
+def left_out(used: float, closed: int) -> str:
+    """Say how many closed firms an effect on their sales is not of; nothing where it is of all, or of none."""
+    few = f"{closed - used:,.0f} of {closed:,} closed firms"
+    why = "because nothing was sold a year before, or just before the closure"
+    return f"{few} cannot be compared, {why}." if 0 < used < closed else ""
 
 
 def clustered(design: Design, *, rivals: bool = False) -> str:
@@ -65,12 +112,11 @@ def clustered(design: Design, *, rivals: bool = False) -> str:
 
 
 def smallest_seen(row: Mapping[str, Any]) -> str:
-    """Say the smallest effect that a panel would show, `mde`, beside the `estimate` of a row, in its `unit`."""
+    """Say the smallest effect that a panel such as that of a row would mostly show, `mde`, in its `unit`."""
     if pd.isna(row["mde"]):
         return ""
     seen = f"{number(row['mde'], 1, mark=kind('estimate'))} {row['unit']}"
-    more = ", more than what is seen" if abs(row["estimate"]) < row["mde"] else ""
-    return f"The smallest effect that this panel would show is {seen}{more}."
+    return f"Four of five such panels would show an effect of {seen}; smaller ones are often missed."
 
 
 def placebos(rows: pd.DataFrame, against: Sequence[float]) -> str:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import base64
 import io
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.errors import DesignError
+from analysis.untrusted import MISSING_SIGN, is_printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,6 +32,11 @@ PALETTE["simulated"] = ("#6a3d9a", "#7b7190", "#c6b8da", "#e7dff1")
 SOURCES = Path(__file__).parents[2] / "reports"
 FAMILY, FONTS = "Noto Sans CJK SC", {400: "NotoSansCJKsc-Regular-subset.otf", 700: "NotoSansCJKsc-Bold-subset.otf"}
 ASCII = frozenset(map(chr, range(32, 127)))
+TYPST = (
+    *((0xA0, 0x377), (0x391, 0x3A1), (0x3A3, 0x4FF), (0x1E00, 0x1EFF), (0x2010, 0x2027), (0x2030, 0x205E)),
+    *((0x2074, 0x208E), (0x20A0, 0x20C0), (0x2100, 0x214F), (0x2190, 0x23FF), (0x2460, 0x262F)),
+)
+"""First and last codes of signs that typst's own fonts have where ours do not."""
 WIDTH = 6.4  # inches, the text width of the page
 
 
@@ -114,9 +121,11 @@ def to_svg(figure: Figure, *, simulated: bool) -> str:
         if axes.get_label() != "<colorbar>":  # it lies beside its plot, which has the stamp
             _stamp(axes)
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a square stands for it, below
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(figure)
-    drawn = buffer.getvalue()
+    drawn = printable(buffer.getvalue())
     faces = "".join(
         _face(weight, frozenset(drawn) | ASCII)
         for weight in FONTS
@@ -139,6 +148,31 @@ def _face(weight: int, letters: frozenset[str]) -> str:
         subset.save_font(font, file, options)
         data = base64.b64encode(file.getvalue()).decode("ascii")
     return f'@font-face{{font-family:"{FAMILY}";font-weight:{weight};src:url(data:font/otf;base64,{data})}}'
+
+
+class _Signs(dict[int, str]):
+    """What is printed in the place of each sign, by its code: itself, or a square that is seen."""
+
+    def __missing__(self, code: int) -> str:
+        there = code in _codes() or any(first <= code <= last for first, last in TYPST)
+        self[code] = chr(code) if there and (chr(code) in "\n\t" or is_printable(chr(code))) else MISSING_SIGN
+        return self[code]
+
+
+_SIGNS = _Signs()
+
+
+@lru_cache(maxsize=1)
+def _codes() -> frozenset[int]:
+    from fontTools.ttLib import TTFont
+
+    with TTFont(SOURCES / "fonts" / FONTS[400], lazy=True) as font:
+        return frozenset({10, 9, *font.getBestCmap()})
+
+
+def printable(text: str) -> str:
+    """Return a text with a square for each sign that no font of a page has, or that is not seen, such as an emoji."""
+    return text if text.isascii() and text.isprintable() else text.translate(_SIGNS)
 
 
 def _stamp(axes: Axes) -> None:

@@ -30,11 +30,10 @@ from analysis.households.estimates import (
     through_spared,
 )
 from analysis.households.purchases import BLANK, UNKNOWN
-from analysis.numbers import percent_change
+from analysis.numbers import number, percent_change
 
 Interval = tuple[float, float]
-STIRS = 0.05  # a share that changes by less than this part of it stands still, for the title of a figure
-WOULD_SETTLE = "The whole file, with the purchases that have no title, and a table of products that names their brands."
+WOULD_SETTLE = "The complete purchase records, with the purchases whose title is blank, and the brand of each product."
 
 OTHER_MONTHS = {
     "whole years, May 2020 to April 2021 against September 2021 to August 2022": {
@@ -173,12 +172,18 @@ def widest(bounded: Mapping[str, Interval], growth: Interval) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["label", "low", "high", "unit"])
 
 
-def headline(paths: Mapping[str, Estimate]) -> str:
-    """Say what a figure of :func:`analysis.households.estimates.shares_by_place` shows: no more than the lines do."""
-    changes = [found.value[-1] / found.value[-4] for found in paths.values()]
-    ways = ["grew" if change > 1 + STIRS else "fell" if change < 1 - STIRS else "stood still" for change in changes]
-    also = f"{ways[0]}, as elsewhere" if ways[0] == ways[1] else f"{ways[0]}; elsewhere it {ways[1]}"
-    return f"Where brands had been closed, the share of Chinese brands {also}"
+def headline(paths: Mapping[str, Estimate], asked: Asked = USUAL) -> str:
+    """Say what happened to the two shares between the half-years that are compared, as their numbers are written.
+
+    `paths` are as :func:`analysis.households.estimates.shares_by_place` returns them.
+    """
+    ways = []
+    for found in paths.values():
+        before, after = (found.value[found.terms.index(half[0])] for half in (asked.before, asked.after))
+        first, last = number(before, 0), number(after, 0)
+        moved = f"{'grew' if after > before else 'fell'} from {first} to {last}"
+        ways.append(f"kept {last}" if first == last else moved)
+    return f"Where brands had been closed, Chinese brands {ways[0]} per cent of purchases; elsewhere they {ways[1]}"
 
 
 def blank_bounds(households: Households, asked: Asked = USUAL) -> Estimate:
@@ -228,7 +233,7 @@ def blank_bounds(households: Households, asked: Asked = USUAL) -> Estimate:
         covariance=None,
         limits=np.array([ends.ends[0, ::2], ends.ends[1, 1::2]]),
         columns={"set_low": ends.value[::2], "set_high": ends.value[1::2]},
-        interval="identified set",
+        interval="bounds",
         reason=ends.reason or "a set has no point; intervals are wider than set_low to set_high by sampling errors",
     )
 

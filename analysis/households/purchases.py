@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import datetime
 import hashlib
+import io
 import re
 import tempfile
 from collections.abc import Iterator
@@ -24,7 +25,8 @@ import pyarrow.parquet
 from tqdm import tqdm
 
 from analysis.data import DATA, load
-from analysis.errors import DesignError, refuse
+from analysis.errors import DataError, DesignError, refuse
+from analysis.untrusted import admit, refuse_long
 
 COLUMNS = {
     "date": "Order Date",
@@ -69,6 +71,8 @@ STAYED = ["2020-09", "2021-09"]  # half-years, by their first month, in both of 
 FEWEST = 40  # order lines of a category in one half-year, so that it stands in the table of half-years
 SUMS = ["purchases", "units", "cents"]
 BYTES_AT_ONCE, ROWS_AT_ONCE = 1 << 22, 1 << 16
+HEADER_LETTERS, LONGEST_TITLE = 1 << 20, 20_000
+DEAREST = 1e7  # dollars of an order line: sums in cents are whole numbers of 64 bits
 
 
 @dataclass(frozen=True)
@@ -216,6 +220,7 @@ def _lines(file: Path, before: int, batch: dict[str, Any], lists: Lists) -> pd.D
     price, quantity = (pd.to_numeric(text[name].to_pandas(), errors="coerce") for name in ("price", "quantity"))
     refuse_first(~price.between(0, 1e9), "price", "a price of at least 0")
     refuse_first(~(quantity.between(0, 1e9) & (quantity % 1 == 0)), "quantity", "a whole number of at least 0")
+    refuse_first(price * quantity > DEAREST, "price", f"at most {DEAREST:,.0f} dollars for all units of a line")
     refuse_first(text["buyer"].to_pandas() == "", "buyer", "the id of a buyer")
     units = quantity.astype("int64")
     blank = pc.equal(text["title"], "")
@@ -350,28 +355,32 @@ def _vintage(file: Path) -> str:
 
 def _batches(file: Path, columns: dict[str, str]) -> Iterator[dict[str, Any]]:
     """Read the columns of a file as text, some rows at a time, and show how far it is."""
-    if not file.is_file():
-        refuse(file, "a CSV or Parquet file", "no such file", "give its path")
+    admit(file)
     try:
         with file.open("rb") as stream:
             shown = tqdm.wrapattr(stream, "read", total=file.stat().st_size, desc=file.name, disable=None, leave=False)
             with shown as read:
                 for batch in _parquet(file, read, columns) if _is_parquet(file) else _csv(file, read, columns):
+                    for theirs in columns.values():
+                        refuse_long(file, theirs, batch.column(theirs), LONGEST_TITLE)
                     texts = {name: batch.column(theirs).cast(pa.string()) for name, theirs in columns.items()}
                     yield {name: column.fill_null("") for name, column in texts.items()}
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # of each library its own
         refuse(file, "a table with a header, in UTF-8", f"a fault in it ({error})", "get it again")
 
 
 def _parquet(file: Path, stream: Any, columns: dict[str, str]) -> Any:
-    table = pyarrow.parquet.ParquetFile(stream)
+    texts = [one.name for one in pyarrow.parquet.read_schema(file) if pa.types.is_string(one.type)]
+    table = pyarrow.parquet.ParquetFile(stream, read_dictionary=texts)  # a long word that stands in it once stays one
     _refuse_header(file, table.schema_arrow.names, columns)
     return table.iter_batches(ROWS_AT_ONCE, columns=[*columns.values()])
 
 
 def _csv(file: Path, stream: Any, columns: dict[str, str]) -> Any:
     with file.open(encoding="utf-8-sig", newline="") as text:
-        _refuse_header(file, next(csv.reader(text), []), columns)
+        _refuse_header(file, next(csv.reader(io.StringIO(text.read(HEADER_LETTERS), newline="")), []), columns)
     as_text = pyarrow.csv.ConvertOptions(
         include_columns=[*columns.values()], column_types=dict.fromkeys(columns.values(), pa.string())
     )

@@ -89,7 +89,7 @@ def briefly(preset: str) -> str:
     'small closures'
     """
     if preset == "all" or preset.startswith("plain_"):
-        return "panels of all presets" if preset == "all" else "plain panels"
+        return "panels of all kinds" if preset == "all" else "plain panels"
     chosen(preset)
     return _SAID[preset]
 
@@ -106,6 +106,10 @@ def named(preset: str) -> str:
     made = chosen(preset)
     fixed = made.max_groups == _DEFAULTS["max_groups"]  # else so few are closed that the share is not reached
     return words + (f" ({100 * made.closed_gmv:.2g} per cent of Chinese sales)" if fixed else "")
+
+
+MANY_SIZES = "closures smaller and larger than {}"  # of a report on a market whose closures it makes so
+MANY_MARKETS = "many markets, one of them shown: {}"  # of a report on more markets than its parameters name
 
 
 def market_named(preset: str, first_seed: int, markets: int = 1) -> str:

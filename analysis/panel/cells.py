@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from analysis.errors import refuse
 from analysis.estimate import Bools, Floats
 from analysis.panel.file import QUARTERS, File, strange, tables
 from analysis.panel.panel import MONTH, NUMBER, TEXT, UNITS, columns
+from analysis.untrusted import LONGEST_NAME, refuse_long
 
 Days = npt.NDArray[np.datetime64]
 
@@ -116,10 +118,17 @@ def blocks(file: File) -> Iterator[Block]:
         start += len(block.typed["sales"])
 
 
+def plain(path: Path, table: pa.Table, most: int) -> pa.Table:
+    """Return a table with words in the place of codes; one longer than `most` is refused before each row gets it."""
+    for column in table.column_names:
+        refuse_long(path, column, table[column], most)
+    types = [cells.type.value_type if pa.types.is_dictionary(cells.type) else cells.type for cells in table.columns]
+    return table.cast(pa.schema(zip(table.column_names, types, strict=True)))
+
+
 def _ours(file: File, table: pa.Table) -> dict[str, pa.ChunkedArray]:
     """Return rows of the file in our columns; where months are columns, one row per month."""
-    types = [cells.type.value_type if pa.types.is_dictionary(cells.type) else cells.type for cells in table.columns]
-    table = table.cast(pa.schema(zip(table.column_names, types, strict=True)))
+    table = plain(file.path, table, LONGEST_NAME)
     found = {name: table[column] for name, column in file.theirs.items()}
     if not file.months:
         return found

@@ -16,6 +16,7 @@ from analysis.panel.file import QUARTERS
 from analysis.panel.panel import Panel
 from analysis.panel.rows import Rows
 
+IDS = ("firm", "account", "brand_group", "category")
 GOING_ON = 0.05  # of home sales before: closed firms that sell more were not closed whole
 _LESS_THAN_A_DOLLAR = ("cny", "rmb", "jpy", "hkd", "人民币", "元", "¥", "日元", "円", "港元")
 CHINA = (
@@ -50,9 +51,9 @@ def refuse_months(rows: Rows, by_month: Ints) -> None:
 
 
 def refuse_spellings(rows: Rows) -> None:
-    """Refuse an origin, platform or firm that is written in two ways, which would be taken for two."""
+    """Refuse an origin, a platform or an id that is written in two ways, which would be taken for two."""
     file = rows.file
-    for name in ("origin", "platform", "firm"):
+    for name in ("origin", "platform", *(name for name in IDS if name in rows.values)):
         values = rows.values[name]
         words = pa.array(map(file.code, rows.labels())).unique() if name == "platform" else values.known
         plain = pc.replace_substring_regex(pc.utf8_lower(pc.utf8_normalize(words, "NFKC")), r"\s+", "")
@@ -66,7 +67,7 @@ def refuse_spellings(rows: Rows) -> None:
         labels = getattr(file.named, f"{name}s", {}) or {word: word for word in words.to_pylist()}
         one = "CN" if name == "origin" and plain[second].as_py() == "cn" else min(pair)
         line = ", ".join(f"{label}: {one if code in pair else code}" for label, code in labels.items())
-        do = "write it in one way in all rows" if name == "firm" else file.line(f"{name}s: {{{line}}}")
+        do = "write it in one way in all rows" if name in IDS else file.line(f"{name}s: {{{line}}}")
         every = [file.code(word) if name == "platform" else word for word in values.known.to_pylist()]
         firsts = np.concatenate(values.first)
         found = " and ".join(f"{word!r} (first in row {file.row(firsts[every.index(word)]):,})" for word in pair)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
 import re
-import struct
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,16 +22,19 @@ import pyarrow.parquet
 
 from analysis.config import Map, Wide, as_day, load
 from analysis.errors import DataError, refuse
-from analysis.panel.panel import POPULATIONS, columns
+from analysis.panel.panel import ORDER, POPULATIONS, columns
+from analysis.untrusted import admit
 
 ROWS_AT_ONCE = 1 << 18
 KINDS = (".csv", ".csv.gz", ".tsv", ".parquet", ".xlsx", ".dta")
 _OF_TEXT = KINDS[:3]
 _ONLY_FOR = {"encoding": _OF_TEXT, "separator": _OF_TEXT, "sheet": (".xlsx",)}  # keys of a map
 _BYTES_AT_ONCE = 1 << 22  # of a text file; the reader runs ahead by a good twenty blocks
+HEADER_BYTES, MOST_COLUMNS = 1 << 20, 10_000
+MOST_ROWS, MOST_CELLS = 1 << 28, 1 << 24  # of a file; of a sheet, and of the letters in it, which stand in memory
+UNPACKED_BYTES = 1 << 32  # that a small file may say it holds
 _CODECS = {"utf-8": "utf-8", "gbk": "gb18030"}  # which holds all of GBK
 _MARK = b"\xef\xbb\xbf"  # of the order of bytes in UTF-8
-_BROKEN = (OSError, EOFError, zlib.error, zipfile.BadZipFile, struct.error, KeyError, ValueError)
 _QUARTER = re.compile(r"(?i)(^|[0-9 _-])Q[1-4]|[1-4]Q|[1-4一二三四]季")
 QUARTERS = "bring sales by month, since a quarter cannot be split at a closure"
 
@@ -100,12 +102,34 @@ def kind(path: Path) -> str:
     return next((ending for ending in KINDS if path.name.lower().endswith(ending)), "")
 
 
+def refuse_kind(path: Path) -> None:
+    """Refuse what is no file of `KINDS`, and one that says it holds more than can be read."""
+    admit(path)
+    if not kind(path):
+        refuse(path, f"a file {', '.join(KINDS)}", f"the type {path.suffix!r}", "give the path of one of these")
+    try:
+        size, most, of = 0, UNPACKED_BYTES, "unpacked bytes"
+        if kind(path) == ".parquet":
+            size, most, of = pa.parquet.read_metadata(path).num_rows, MOST_ROWS, "rows"
+        elif kind(path) == ".xlsx":
+            with zipfile.ZipFile(path) as parts:
+                size = sum(part.file_size for part in parts.infolist())
+    except Exception as error:
+        refuse_broken(path, error)
+    if size > most:
+        refuse(path, f"at most {most:,} {of}", f"{size:,}", "split the file, or add its rows up")
+
+
+def refuse_broken(path: Path, error: Exception) -> NoReturn:
+    """Refuse a file of which a library can make nothing; of what is wrong each has errors of its own."""
+    found = f"what cannot be read ({error or type(error).__name__})"
+    refuse(path, f"a file of the kind {kind(path)}", found, "export it again")
+
+
 def open_file(path: Path, map: Path | None, allowed: Sequence[str] | None) -> File:
     """Find our columns in the header of a file, by a map if one is given."""
     named = load(map, Map) if map else Map()
-    if not path.is_file() or not kind(path):
-        found = f"the type {path.suffix!r}" if path.is_file() else "no such file"
-        refuse(path, f"a file {', '.join(KINDS)}", found, "give the path of one of these")
+    refuse_kind(path)
     for key in named.model_fields_set & _ONLY_FOR.keys():
         if kind(path) not in _ONLY_FOR[key]:
             found = f"`{key}: {getattr(named, key)}`"
@@ -191,20 +215,49 @@ def strange(word: str) -> str:
 
 
 def _opened(path: Path, named: Map) -> tuple[Sequence[str], dict[str, str], pa.Table | None]:
+    table, said = None, dict[str, str]()
     try:
         if kind(path) in _OF_TEXT:
-            return _text_header(path, named), {}, None
-        if kind(path) == ".parquet":
+            header: Sequence[str] = _text_header(path, named)
+        elif kind(path) == ".parquet":
             schema = pa.parquet.read_schema(path)
-            said = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
-            return schema.names, said, None
-        frame = pd.read_stata(path) if kind(path) == ".dta" else None
-        table = _sheet(path, named.sheet) if frame is None else pa.Table.from_pandas(frame, preserve_index=False)
+            header, said = schema.names, _said(path, schema.metadata or {})
+        else:
+            table = read_whole(path, named.sheet)
+            header = table.column_names
     except DataError:
         raise
-    except _BROKEN as error:
-        refuse(path, f"a file of the kind {kind(path)}", f"what cannot be read ({error})", "export it again")
-    return table.column_names, {}, table
+    except Exception as error:
+        refuse_broken(path, error)
+    if len(header) > MOST_COLUMNS:
+        refuse(path, f"at most {MOST_COLUMNS:,} columns", f"{len(header):,}", "check how its columns are separated")
+    return header, said, table
+
+
+def _said(path: Path, metadata: Mapping[bytes, bytes]) -> dict[str, str]:
+    """Return what metadata say of a panel; others, such as those of the program that wrote it, are its own affair."""
+    said = dict[str, str]()
+    for key in ("provenance", "population", ORDER):
+        if (value := metadata.get(key.encode())) is not None:
+            try:
+                said[key] = value.decode()
+                order = json.loads(said[key]) if key == ORDER else []
+            except (ValueError, RecursionError):
+                order = None
+            if not isinstance(order, list) or not all(isinstance(name, str) for name in order):
+                asked = "a list of names in JSON" if key == ORDER else "text in UTF-8"
+                refuse(path, f"{asked} as {key} in the metadata", repr(value[:60]), "write it again, or leave it out")
+    return said
+
+
+def read_whole(path: Path, sheet: str | None) -> pa.Table:
+    """Return the cells of a file of Stata or Excel."""
+    if kind(path) == ".xlsx":
+        return _sheet(path, sheet)
+    frame = pd.read_stata(path)
+    if (size := int(frame.memory_usage(deep=True).sum())) > UNPACKED_BYTES:  # long text may stand in it once for all
+        refuse(path, f"at most {UNPACKED_BYTES:,} unpacked bytes", f"{size:,}", "split the file, or add its rows up")
+    return pa.Table.from_pandas(frame, preserve_index=False)
 
 
 def _stream(path: Path) -> IO[bytes]:
@@ -217,15 +270,21 @@ def _separator(path: Path, named: Map) -> str:
 
 def _text_header(path: Path, named: Map) -> list[str]:
     with _stream(path) as stream:
-        start = stream.read(1 << 16)
+        start = stream.read(HEADER_BYTES)
     if not start.removeprefix(_MARK).strip():
         refuse(path, "a header and rows", "an empty file", "export it again")
     if start.startswith(_MARK) and named.encoding == "gbk":
         found = "the byte order mark of UTF-8"
         refuse(path, "text in GBK, as the map says", found, "remove `encoding` from the map")
     codec, sign = _CODECS[named.encoding].replace("utf-8", "utf-8-sig"), _separator(path, named)
-    with io.TextIOWrapper(_stream(path), codec, "replace", newline="") as text:  # it looks ahead into other columns
-        header = next(csv.reader(text, delimiter=sign))
+    lines = io.StringIO(start.decode(codec, "replace"), newline="")
+    try:
+        header = next(csv.reader(lines, delimiter=sign))
+    except csv.Error as error:
+        refuse(f"{path}, row 1", "names of columns", f"what is none ({error})", "write short names, and close quotes")
+    if len(start) == HEADER_BYTES and not lines.read(1):
+        do = "write short names, and close quotes"
+        refuse(f"{path}, row 1", f"names of columns in the first {HEADER_BYTES:,} bytes", "a longer row", do)
     if "\ufffd" in "".join(header):
         _refuse_bytes(path, named.encoding)
     if len(header) == 1 and (others := sorted({*",;\t|"} & {*header[0]})):
@@ -237,7 +296,9 @@ def _text_header(path: Path, named: Map) -> list[str]:
 def _refuse_bytes(path: Path, encoding: str) -> None:
     """Refuse the first line that is in another encoding, if there is one."""
     with _stream(path) as stream:
-        for row, line in enumerate(stream, start=1):
+        for row, line in enumerate(iter(lambda: stream.readline(_BYTES_AT_ONCE), b""), start=1):
+            if len(line) == _BYTES_AT_ONCE:
+                return  # no reader takes so long a line
             try:
                 line.decode(_CODECS[encoding])
             except UnicodeDecodeError as error:
@@ -257,17 +318,39 @@ def _sheet(path: Path, name: str | None) -> pa.Table:
     import openpyxl  # slow, and few panels are workbooks
 
     book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    names = book.sheetnames
-    if name not in names and (name or len(names) > 1):
+    names = [sheet.title for sheet in book.worksheets]  # others are charts
+    if name not in names and (name or len(names) != 1):
         asked = f"the sheet {name!r}" if name else "one sheet"
-        refuse(path, asked, f"the sheets {', '.join(names)}", f"write `sheet: {names[0]}` in its map, or another one")
-    header, *rows = [*book[name or names[0]].iter_rows(values_only=True)] or [()]
+        refuse(
+            path,
+            asked,
+            f"the sheets {', '.join(names)}",
+            f"write `sheet: {(names or ['NAME'])[0]}` in its map, or another one",
+        )
+    sheet, rows, size = book[name or names[0]], list[tuple[Any, ...]](), 0
+    sheet.reset_dimensions()  # as it says them, they may hold a million columns
+    for row in sheet.iter_rows(values_only=True):
+        rows.append(row)
+        size += 1 + sum(len(cell) if isinstance(cell, str) else 1 for cell in row)
+        if size > MOST_CELLS:
+            refuse(path, f"at most {MOST_CELLS:,} cells and letters in a sheet", "more", "save the sheet as .csv")
     while rows and not any(cell not in (None, "") for cell in rows[-1]):
         rows.pop()  # cells that have a format and nothing else
-    if not header:
+    if not rows:
         refuse(path, "a header and rows", "an empty sheet", "export it again")
+    header, *rows = rows
     cells = [[row[place] if place < len(row) else None for row in rows] for place in range(len(header))]
     return pa.table([_column(column) for column in cells], [_text(name) or "" for name in header])
+
+
+def sheets(path: Path) -> list[str]:
+    """Return the names of the sheets of an Excel file."""
+    import openpyxl
+
+    try:
+        return [str(sheet.title) for sheet in openpyxl.load_workbook(path, read_only=True).worksheets]
+    except Exception as error:
+        refuse_broken(path, error)
 
 
 def _column(cells: list[Any]) -> pa.Array:
@@ -289,13 +372,26 @@ def tables(file: File) -> Iterator[pa.Table]:
         batches: Iterator[pa.RecordBatch] = iter(file.table.select(needed).to_batches(ROWS_AT_ONCE))
     else:
         batches = (_parquet_batches if kind(file.path) == ".parquet" else _text_batches)(file, needed)
-    for batch in batches:
+    count = 0
+    while (batch := _following(file, batches)) is not None:
         held.append(batch)
+        count += batch.num_rows
+        if count > MOST_ROWS:
+            refuse(file.path, f"at most {MOST_ROWS:,} rows", "more", "split the file, or add its rows up")
         if sum(part.num_rows for part in held) * max(1, len(file.months)) >= ROWS_AT_ONCE:
             yield pa.Table.from_batches(held)
             held = []
     if any(part.num_rows for part in held):
         yield pa.Table.from_batches(held)
+
+
+def _following(file: File, batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
+    try:
+        return next(batches, None)
+    except DataError:
+        raise
+    except Exception as error:
+        refuse_broken(file.path, error)
 
 
 def _text_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
@@ -324,7 +420,13 @@ def _text_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
         refuse(file.path, f"a file of the kind {kind(file.path)}", f"what cannot be read ({error})", do)
 
 
+def texts(path: Path) -> list[str]:
+    """Return the names of the columns of text of a Parquet file."""
+    return [one.name for one in pa.parquet.read_schema(path) if pa.types.is_string(one.type)]
+
+
 def _parquet_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
-    with pa.parquet.ParquetFile(file.path) as opened:
+    """Yield rows with their words as codes, as the file holds them: a long word that stands in it once stays one."""
+    with pa.parquet.ParquetFile(file.path, read_dictionary=texts(file.path)) as opened:
         for group in range(opened.num_row_groups):  # one by one, or the buffers of all of them are kept
             yield from opened.iter_batches(ROWS_AT_ONCE, row_groups=[group], columns=needed)

@@ -11,19 +11,23 @@ import gzip
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise, takewhile
+from itertools import islice, pairwise, takewhile
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
 
 from analysis.config import as_day
 from analysis.errors import DataError
-from analysis.panel.cells import LONGEST_GAP, SIGNS, UNKNOWN
+from analysis.panel.cells import LONGEST_GAP, SIGNS, UNKNOWN, plain
 from analysis.panel.doubts import CHINA
+from analysis.panel.file import read_whole, refuse_broken, refuse_kind, sheets, texts
 from analysis.panel.panel import columns
+from analysis.untrusted import MISSING_SIGN, is_printable
 
 NAMES = {  # words in the names of their columns, by ours; the first line that fits a name and its values holds
     "closed_on": r"关店|封号|封店|关闭|停用|clos(ed|ing|ure)|suspen|shut|banned",
@@ -61,7 +65,8 @@ DATES += [f"{day}%m{a}%Y" for a in "/.-" for day in ("", f"%d{a}")] + ["%m/%d/%Y
 DATES += [f"{day}{month}{a}%{year}" for a in " -" for day in ("", f"%d{a}") for month in ("%b", "%B") for year in "Yy"]
 DATES += [f"%Y{a}%m{a}%d{b}%H:%M{second}" for a in "-/" for b in " T" for second in (":%S", "")]
 ASK = '"?"'
-LOOKED_AT = 1 << 26  # bytes of a text file
+LOOKED_AT, ROWS_LOOKED_AT = 1 << 26, 1 << 20  # bytes of a text file, rows of a Parquet file
+COLUMNS_LOOKED_AT, LONGEST_LOOKED_AT = 1000, 2000  # characters of a word
 LABELS = 100  # at most, of platforms, origins and currencies
 
 
@@ -74,18 +79,25 @@ def propose(path: Path) -> str:
         If the file cannot be read as any type that a panel may have, or holds no rows.
     """
     cells, of_file = _read(path)
+    if len(cells.columns) > COLUMNS_LOOKED_AT:
+        found = f"{len(cells.columns):,}"
+        raise DataError(
+            f"{path}: at most {COLUMNS_LOOKED_AT:,} columns were asked for; found {found}; write a map by hand"
+        )
     if cells.empty:
         raise DataError(f"{path}: rows below a header were asked for; found none; export it again")
     look = _Look([_Column(str(name), cells[name]) for name in cells])
     head = f"""\
-# Map of {path.name}, proposed from {len(cells):,} rows. What the file does not say has the value "?", and is asked in
-# lines that begin with "# ?": take "# ?" away from the right answer, and remove the line with "?", or write over it.
+# Map of {_told([path.name], 200)}, proposed from {len(cells):,} rows.
+# What the file does not say has the value "?", and is asked in lines that begin with "# ?": take "# ?" away from the
+# right answer, and remove the line with "?", or write over it.
 columns:  # ours: theirs"""
     return "\n".join([head, *look.columns(), *of_file, *look.rest()]) + "\n"
 
 
 def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
     """Return the cells of a file, and what its map must say of the file itself."""
+    refuse_kind(path)
     kind, said = path.name.lower().removesuffix(".gz").rpartition(".")[2], list[str]()
     try:
         if kind in ("csv", "tsv"):
@@ -105,17 +117,27 @@ def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
             if not isinstance(cells.index, pd.RangeIndex):
                 raise ValueError("rows with more cells than the header")
             return cells, said
-        if kind == "xlsx":
-            sheets = pd.read_excel(path, sheet_name=None)
-            if len(sheets) > 1:
-                said = _ask("sheet", f"which of {len(sheets)} sheets? The first was looked at", [*map(_yaml, sheets)])
-            return next(iter(sheets.values())), said
-        return {"parquet": pd.read_parquet, "dta": pd.read_stata}[kind](path), said
-    except (OSError, ValueError, KeyError) as error:
-        found = f"the type {path.suffix!r}" if isinstance(error, KeyError) else f"{error}"
-        found = "no such file" if isinstance(error, FileNotFoundError) else found
-        asked = "a .csv, .csv.gz, .tsv, .parquet, .xlsx or .dta file"
-        raise DataError(f"{path}: {asked} was asked for; found {found}; give the path of one of these") from None
+        if kind == "parquet":
+            return _rows_looked_at(path)
+        names = sheets(path) if kind == "xlsx" else []
+        if len(names) > 1:
+            said = _ask("sheet", f"which of {len(names)} sheets? The first was looked at", [*map(_yaml, names)])
+        return read_whole(path, names[0] if names else None).to_pandas(), said
+    except DataError:
+        raise
+    except Exception as error:
+        refuse_broken(path, error)
+
+
+def _rows_looked_at(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Return the first rows of a Parquet file, and what is to be said where there are more."""
+    with pa.parquet.ParquetFile(path, read_dictionary=texts(path)) as opened:
+        rows = opened.metadata.num_rows
+        batches = opened.iter_batches(1 << 16)
+        found = pa.Table.from_batches(islice(batches, ROWS_LOOKED_AT >> 16), opened.schema_arrow)
+    cells = plain(path, found, LONGEST_LOOKED_AT).to_pandas()
+    said = [f"# looked at: its first {len(cells):,} rows, no more"] if len(cells) < rows else []
+    return cells, said
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +150,7 @@ class _Column:
     @property
     def name(self) -> str:
         """Its name, in one line."""
-        return " ".join(self.called.split())
+        return _told([self.called], len(self.called))
 
     @cached_property
     def text(self) -> pd.Series:
@@ -185,7 +207,7 @@ class _Column:
         if days := sorted(self.dates[0].values()):
             return f"{days[0][:7]} to {days[-1][:7]}"
         each = f", {sum(self.words.values()) / len(self.words):,.0f} rows each" if self.words else ""
-        such = ", ".join(" ".join(word.split())[:30] for word in [*self.words][:3])
+        such = _told([*self.words][:3])
         return f"{len(self.words):,} different{each}{', such as ' * bool(each)}{such}"
 
 
@@ -316,10 +338,10 @@ class _Look:
             other = [word for word in column.words if word not in days]
             if undecided:
                 answers = [_json([*formats, pattern]) for patterns in undecided for pattern in patterns]
-                yield from _ask(key, f"day or month first in {column.name}, as in {other[0]}?", answers)
+                yield from _ask(key, f"day or month first in {column.name}, as in {_told(other[:1])}?", answers)
                 continue
             if other:
-                yield f"# ? no dates in {column.name}: {', '.join(other[:4])}; correct these {len(other)} values"
+                yield f"# ? no dates in {column.name}: {_told(other[:4])}; correct these {len(other)} values"
             months = sorted({day[:7] for day in days.values()})
             for before, after in pairwise(months) if ours == "month" else ():
                 if (pd.Period(after, "M") - pd.Period(before, "M")).n > LONGEST_GAP:
@@ -342,14 +364,14 @@ class _Look:
             return
         separators = [f"{_json(thousands)}\ndecimal: {_json(decimal)}" for thousands, decimal in sales.numbers]
         if len(separators) > 1:
-            yield from _ask("thousands", f"what is {max(sales.words, key=len)} in {sales.name}?", separators)
-        elif separators != ['""\ndecimal: "."']:
+            yield from _ask("thousands", f"what is {_told([max(sales.words, key=len)])} in {sales.name}?", separators)
+        elif separators and separators != ['""\ndecimal: "."']:
             yield f"thousands: {separators[0]}"
         none = [word for word in sales.words if not re.search(r"\d", word)]
         if unknown := [word for word in none if re.fullmatch(UNKNOWN, word.lower())]:
             yield f"missing: {json.dumps(unknown, ensure_ascii=False)}  # words in {sales.name} that mean not known"
         if none := [word for word in none if word not in unknown]:
-            yield f"# ? no numbers in {sales.name}: {', '.join(none[:4])}; leave such cells empty, which is not known"
+            yield f"# ? no numbers in {sales.name}: {_told(none[:4])}; leave such cells empty, which is not known"
 
     def _currency(self) -> Iterator[str]:
         """Yield the currency of sales, and what rates are needed."""
@@ -383,7 +405,7 @@ class _Look:
         """Yield what the date of a row stands for, and what no row means, where rows are absent."""
         firm, account, platform, month, sales = map(self.one, ("firm", "account", "platform", "month", "sales"))
         unit = account or firm
-        if not (unit and platform and month and sales) or month.dates[2]:
+        if not (unit and platform and month and sales) or month.dates[2] or not month.dates[0]:
             return
         keys = pd.DataFrame({"unit": unit.text, "platform": platform.text, "day": month.text.map(month.dates[0])})
         by_day, keys["day"] = len(keys.drop_duplicates()), keys["day"].str[:7]
@@ -430,9 +452,16 @@ def _ask(key: str, question: str, answers: list[str]) -> list[str]:
     return [*(f"# ? {line}" for line in lines.split("\n")), f'{key}: "?"']
 
 
+def _told(words: Iterable[str], most: int = 30) -> str:
+    """Return words as they may stand in a comment: none ends its line, and none is unseen."""
+    shown = ("".join(sign if is_printable(sign) else MISSING_SIGN for sign in " ".join(word.split())) for word in words)
+    return ", ".join(word[:most] for word in shown)
+
+
 def _json(value: str | list[str]) -> str:
     """Return words as they may stand anywhere in YAML; one alone without its list."""
-    return json.dumps(value[0] if isinstance(value, list) and len(value) == 1 else value, ensure_ascii=False)
+    text = json.dumps(value[0] if isinstance(value, list) and len(value) == 1 else value, ensure_ascii=False)
+    return "".join(sign if is_printable(sign) else f"\\U{ord(sign):08x}" for sign in text)
 
 
 def _yaml(word: str) -> str:

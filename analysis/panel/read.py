@@ -8,6 +8,7 @@ and month: the firm, or where rows are by account the account. At the end accoun
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,7 @@ from analysis.panel.panel import MONTH, NUMBER, ORDER, SIMULATED_ID, TEXT, UNITS
 from analysis.panel.rows import ROW, Rows, Values
 
 _WAITING_BYTES = 1 << 26  # of sales that wait in memory; more go to a temporary file
+MOST_CELLS = 1 << 29  # firms x platforms x months: 4 GiB of sales, however few of them have a row
 _MONTHS = 12 * 130 + 1  # since January 1970 as far as the schema goes
 _BY_ACCOUNT = "give the firm's month in all its rows, or write `closures: account` in a map if accounts have their own"
 
@@ -371,6 +373,9 @@ def _sales(rows: Rows, units: pd.DataFrame, platforms: tuple[str, ...]) -> tuple
     of_labels = np.argsort(codes, kind="stable")  # labels of one platform side by side
     by_day = rows.file.named.rows != "month"
     shape = (len(units), len(codes), rows.last - rows.first + 1)
+    if (cells := math.prod(shape)) > MOST_CELLS:
+        found = f"{cells:,}, of {shape[0]:,} firms or accounts, {shape[1]:,} platforms and {shape[2]:,} months"
+        refuse(rows.file.path, f"at most {MOST_CELLS:,} cells", found, "leave out firms, platforms or months")
     sales, bits, used = np.zeros(shape), np.zeros(shape, dtype=np.uint32 if by_day else np.uint8), 0
     position, axis = np.argsort(units.index), np.argsort(of_labels)
     for row in [np.concatenate([*rows.sales()])] if by_day else rows.sales():

@@ -1,6 +1,9 @@
 """The runner, from the schedule to published PDFs. It knows reports by name, notebook and parameters; no economics."""
 
+import os
+import sys
 from enum import IntEnum
+from typing import TextIO
 
 
 class Exit(IntEnum):
@@ -11,6 +14,7 @@ class Exit(IntEnum):
     FAILED = 3
     LOCKED = 4
     PDF = 5
+    NOTICE = 6
     DISK_FULL = 7
 
 
@@ -24,4 +28,13 @@ class ReportError(RuntimeError):
 
 def disk_full(error: object) -> bool:
     """Whether an error says that the disk is full: one of the system, or of pandoc, typst or a cell in its words."""
-    return "No space left on device" in str(error)
+    return any(said in str(error) for said in ("No space left on device", "Disk quota exceeded"))
+
+
+def say(line: str, stream: TextIO | None = None) -> None:
+    """Print a line to standard output, or elsewhere; if nobody reads it any more, as with ``head``, work goes on."""
+    stream = stream or sys.stdout
+    try:
+        print(line, file=stream, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -13,10 +13,10 @@ from typing import Any
 import pandas as pd
 
 from analysis.exhibits.answers import link
-from analysis.exhibits.blocks import Block, table
-from analysis.exhibits.parts import FACTS, read_facts
-from analysis.report import pdf
-from analysis.report.takeaway import parts
+from analysis.exhibits.blocks import Block, say, table
+from analysis.report import diff, pdf
+from analysis.report.diff import Changes
+from analysis.report.takeaway import facts
 
 OPENING = (
     "# Annex: parameters, files, sources and versions\n\nWhat the reports of this run were made of, as each of them "
@@ -26,8 +26,10 @@ FOOTER = "Annex to the reports beside it"
 HASH = 16  # letters of a digest; data/datapackage.json and manifest.json have all
 
 
-def write(notebooks: Mapping[str, Path], page: Path, *, as_of: str) -> None:
+def write(notebooks: Mapping[str, Path], page: Path, *, as_of: str, changes: Changes | None = None) -> None:
     """Set the annex of executed notebooks, by the name of their report, as a PDF.
+
+    It ends with the `changes` since the release before, if there are any to tell.
 
     Raises
     ------
@@ -36,7 +38,8 @@ def write(notebooks: Mapping[str, Path], page: Path, *, as_of: str) -> None:
     """
     recorded = [facts(file).assign(report=name) for name, file in notebooks.items()]
     cells: list[dict[str, Any]] = [{"cell_type": "markdown", "metadata": {}, "source": OPENING}]
-    for title, exhibit in sections(pd.concat(recorded, ignore_index=True)).items():
+    exhibits = sections(pd.concat(recorded, ignore_index=True)) | (moved(changes) if changes else {})
+    for title, exhibit in exhibits.items():
         shown = {"output_type": "display_data", "metadata": {}, "data": {"text/html": exhibit.html}}
         cells.append({"cell_type": "markdown", "metadata": {}, "source": f"## {title}"})
         cells.append({"cell_type": "code", "metadata": {}, "source": "", "outputs": [shown], "execution_count": None})
@@ -44,12 +47,6 @@ def write(notebooks: Mapping[str, Path], page: Path, *, as_of: str) -> None:
     content = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
     notebook.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
     pdf.render(notebook, page, as_of=as_of, footer=FOOTER)
-
-
-def facts(notebook: Path) -> pd.DataFrame:
-    """Return what an executed notebook has recorded, with the columns of `FACTS`."""
-    found = [read_facts(part["csv"]) for part, _ in parts(notebook) if part["kind"] == "facts"]
-    return pd.concat([pd.DataFrame(columns=[*FACTS], dtype=object), *found], ignore_index=True)
 
 
 def sections(recorded: pd.DataFrame) -> dict[str, Block]:
@@ -86,6 +83,14 @@ def sections(recorded: pd.DataFrame) -> dict[str, Block]:
     if "version" in of:
         found["Code"] = _used(_joined(of["version"], " "), {"told": "Commit and versions"}, "Code that ran.")
     return found
+
+
+def moved(changes: Changes) -> dict[str, Block]:
+    """Return the table of what moved since the release before by its title."""
+    lines = [(what, line) for what, some in diff.sections(changes) for line in some]
+    rows = pd.DataFrame(lines, columns=["What", "Change"], dtype=object)
+    title, nothing = f"Since the release of {changes.since}", diff.line(changes)
+    return {title: table(rows, "What moved, and what may have moved it.", provenance="real") if lines else say(nothing)}
 
 
 def _joined(rows: pd.DataFrame, between: str) -> pd.DataFrame:

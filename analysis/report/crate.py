@@ -26,24 +26,23 @@ FORMATS = {
     ".pdf": "application/pdf",
     ".svg": "image/svg+xml",
     ".tex": "application/x-tex",
+    ".zip": "application/zip",
 }
 
 
-def cite(folder: Path, manifest: Mapping[str, Any]) -> Path:
-    """Write how a release is cited: as the project, with its date and the commit that made it; return the file."""
+def cite(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write how a release is cited: as the project, with its date and the commit that made it."""
     file, text = folder / CITATION, (ROOT / CITATION).read_text(encoding="utf-8")
     commit = f'commit: "{manifest["commit"]}"\n' if manifest["commit"] else ""
     file.write_text(f"{text}date-released: {manifest['as_of']}\n{commit}", encoding="utf-8")
-    return file
 
 
-def describe(folder: Path, manifest: Mapping[str, Any], others: Mapping[str, str]) -> Path:
-    """Write what the files of a release are and return the file; `others` belong to no report, by name what they are.
+def describe(folder: Path, manifest: Mapping[str, Any], others: Mapping[str, str]) -> None:
+    """Write what the files of a release are; `others` belong to no report, by name what they are.
 
     It is an RO-Crate: the release, its files, and that each report was made by running its notebook.
     """
     write_json(folder / METADATA, _described(YAML(typ="safe").load(ROOT / CITATION), manifest, others))
-    return folder / METADATA
 
 
 def _described(cited: Mapping[str, Any], manifest: Mapping[str, Any], others: Mapping[str, str]) -> dict[str, Any]:
@@ -52,7 +51,7 @@ def _described(cited: Mapping[str, Any], manifest: Mapping[str, Any], others: Ma
     runs = []
     for name, entry in manifest["reports"].items():
         of = f"Simulated ({entry['market']}), no finding about a real market: " if entry["market"] else ""
-        results = [_file(path, f"{of}report {name}") for path in (f"{name}.pdf", *sorted(entry["takeaway"]))]
+        results = [_file(path, f"{of}report {name}") for path in entry["made"] if path != f"{name}.ipynb"]
         notebook = _file(f"{name}.ipynb", f"{of}executed notebook of report {name}")
         notebook |= {"@type": ["File", "SoftwareSourceCode"], "programmingLanguage": {"@id": PYTHON}}
         parts += [notebook, *results]
@@ -73,7 +72,7 @@ def _described(cited: Mapping[str, Any], manifest: Mapping[str, Any], others: Ma
     }
     who = {"@id": maker, "@type": "Organization", "name": cited["authors"][0]["name"]}
     python = {"@id": PYTHON, "@type": "ComputerLanguage", "name": "Python", "url": PYTHON}
-    python["version"] = manifest["versions"]["python"]
+    python["version"] = manifest["inputs"]["versions"]["python"]
     return {"@context": f"{SPECIFICATION}/context", "@graph": [about, root, who, terms, python, *parts, *runs]}
 
 

@@ -20,10 +20,13 @@ from pydantic import ValidationError
 from analysis import config, data
 from analysis.exhibits import answers, brief
 from analysis.provenance import ANNEX
-from analysis.report import crate
-from analysis.report.pdf import AUTHOR, SOURCES
-from analysis.report.schedule import number
-from analysis.verdicts import CONTRADICTED, NOT_TESTABLE, SUPPORTED, WORDS, Verdict, best, condition, party
+from analysis.report import crate, diff, sweep
+from analysis.report.diff import Changes
+from analysis.report.page import page
+from analysis.report.pdf import AUTHOR
+from analysis.report.release import DATA, DRAFT, MANIFEST, VERDICTS
+from analysis.report.schedule import number, varied
+from analysis.verdicts import CONTRADICTED, NOT_TESTABLE, SUPPORTED, WORDS, Verdict, best, condition, of_sweep, party
 
 if TYPE_CHECKING:
     from analysis.config import Event
@@ -41,8 +44,10 @@ KINDS = {
 }
 OTHERS = {
     ANNEX: "Annex: what all reports were made of (PDF)",
-    "verdicts.json": "All verdicts (JSON)",
-    "manifest.json": "What each report was made of: parameters, versions, hashes (JSON)",
+    VERDICTS: "All verdicts (JSON)",
+    diff.FILE: "What changed since the release before (JSON)",
+    DATA: "The data that the reports were made of (zip)",
+    MANIFEST: "What each report was made of: parameters, versions, hashes (JSON)",
     crate.CITATION: "How to cite this release (CFF)",
 }
 """What each file of a release is that belongs to no report, where there is one."""
@@ -50,9 +55,9 @@ SIMULATED = (
     "<p>What our methods would find in a market whose truth is known. Nothing here is a finding about a real market, "
     "and nothing here gives a claim its word.</p>"
 )
-FOOT = (
-    "<p>Words are given by rules that were fixed in advance: supported, contradicted, not shown, not testable with "
-    "this data. <em>Not shown</em> never means that there was no effect.</p>"
+DRAFT_NOTE = (
+    '<p class="warning">A draft: not every report of the schedule is here as it should be. What is published stands '
+    "in the release before.</p>"
 )
 STAMP = '<p class="stamp">Simulated</p>'
 PICTURE = re.compile(r'<img src="data:[^"]*" alt="([^"]*)"')
@@ -69,20 +74,21 @@ class Card:
     figure: tuple[str, str] | None  # path and alternative text
     verdicts: Sequence[Verdict]
     unread: int  # verdicts of another form than `Verdict`
-    failed: bool
 
     @classmethod
-    def of(cls, name: str, entry: Mapping[str, Any], notebook: Path, found: Iterable[Any], *, failed: bool) -> Card:
+    def of(cls, name: str, entry: Mapping[str, Any], notebook: Path, found: Iterable[Any]) -> Card:
         """Read a card off the manifest's entry of a report, its executed notebook and its verdicts."""
         title, seen = _read(notebook)
-        made = [f"{name}.pdf", f"{name}.ipynb", *entry["takeaway"]]
+        made = entry["made"]
         files = {KINDS[path.removeprefix(name)]: path for path in made if path.removeprefix(name) in KINDS}
         picture = f"{name}.figures/figure-1.svg"
         figure = (picture, seen) if picture in made else None
         rows = [*found]
         judged = [verdict for row in rows if (verdict := _verdict(row))]
         in_order = {kind: files[kind] for kind in KINDS.values() if kind in files}
-        return cls(name, title or name, entry["market"], in_order, figure, judged, len(rows) - len(judged), failed)
+        if of_sweep(name):
+            title += f" ({', '.join(varied(name))})"
+        return cls(name, title or name, entry["market"], in_order, figure, judged, len(rows) - len(judged))
 
     @property
     def picture(self) -> str:
@@ -100,8 +106,6 @@ class Card:
             f'<h3><a href="{_link(self.files["PDF"])}">{title}</a></h3>',
             self.picture,
         ]
-        if self.failed:
-            parts.append('<p class="warning">It failed in this run: what stands here is of an earlier one.</p>')
         parts.append(self._found(anchors))
         if self.unread:
             parts.append(f"<p>Verdicts that only verdicts.json can show: {self.unread}.</p>")
@@ -139,45 +143,48 @@ def write(
     folder: Path,
     manifest: Mapping[str, Any],
     verdicts: Mapping[str, Iterable[Any]],
-    notebooks: Mapping[str, Path],
     *,
+    event: str,
     made: Collection[str],
     failed: Collection[str],
-) -> list[Path]:
-    """Write the page of a release, and what it says of itself to catalogues, into a folder; return the files.
+    changes: Changes | None = None,
+) -> None:
+    """Write the page of a release, and what it says of itself to catalogues, into a folder.
 
     Parameters
     ----------
     folder : Path
-        It holds the files that belong to no report already.
+        It holds all other files already, but for the manifest.
     manifest : mapping
         As published: date of knowledge, and an entry for each report.
     verdicts : mapping
         By report, as the notebooks wrote them.
-    notebooks : mapping of str to Path
-        Where the executed notebook of each report lies now.
+    event : str
+        Name or file of the event that the reports are about; empty if they are about none.
     made, failed : collection of str
-        Reports of the run that writes the page; those that were published before are unchanged.
+        Reports of the run that writes the page; the others were carried over from the release before.
+    changes : Changes, optional
+        What moved since the release before.
     """
-    entries, as_of, cited = manifest["reports"], manifest["as_of"], crate.cite(folder, manifest)
-    others = {name: what for name, what in OTHERS.items() if (folder / name).is_file()}
-    cards = [
-        Card.of(name, entry, notebooks[name], verdicts.get(name, ()), failed=name in failed)
-        for name, entry in entries.items()
-    ]
+    entries, as_of = manifest["reports"], manifest["as_of"]
+    crate.cite(folder, manifest)
+    others = {name: what for name, what in OTHERS.items() if name == MANIFEST or (folder / name).is_file()}
+    stopped = {f"failed/{name}.ipynb": f"{name}, as far as it came (notebook)" for name in sorted(failed)}
+    others |= {path: what for path, what in stopped.items() if (folder / path).is_file()}
+    cards = [Card.of(name, entry, folder / f"{name}.ipynb", verdicts.get(name, ())) for name, entry in entries.items()]
     found = [verdict for card in cards for verdict in card.verdicts]
     spoken = best(found)
     anchors = {verdict: re.sub(r"\s", "-", verdict.name) for verdict in spoken}
-    events = [entry["parameters"]["event"] for entry in entries.values() if "event" in entry["parameters"]]
-    event = config.read_event(events[0]) if events else None
-    title = event.title if event else "Reports"
+    about = config.read_event(event) if event else None
+    title = about.title if about else "Reports"
     first = next((card for card in cards if number(card.name) == "00"), None)
     reports = [card for card in cards if card is not first]
     real = _cards([card for card in reports if not card.market], anchors)
     simulated = _cards([card for card in reports if card.market], anchors)
 
-    answer, told = (brief.headline(found, event), _sentences(spoken, event)) if event else (title, "")
+    answer, told = (brief.headline(found, about), _sentences(spoken, about)) if about else (title, "")
     lead = f'<p class="quiet">{escape(title)}. As of {escape(as_of)}.</p><h1>{escape(answer)}</h1>'
+    lead += DRAFT_NOTE if manifest["release"] == DRAFT else ""
     if first:
         told += f'<p><a class="read" href="{_link(first.files["PDF"])}">Read the brief (PDF)</a></p>'
         lead += STAMP if first.market else ""
@@ -185,30 +192,14 @@ def write(
     parts = {
         "Reports": real,
         "Simulated: methods on trial": simulated and SIMULATED + simulated,
+        "Sweeps": sweep.html(folder),
+        **({f"Since the release of {escape(changes.since)}": _changes(changes)} if changes else {}),
         "This release": _release(manifest, made, failed, others),
     }
     shown = {heading: content for heading, content in parts.items() if content}
-    page = _page(f"{answer} – {title}" if event else title, lead, shown, reviews(anchors, as_of))
-    (folder / FILE).write_text(page, encoding="utf-8")
-    return [cited, folder / FILE, crate.describe(folder, manifest, {FILE: "The page of this release", **others})]
-
-
-def _page(title: str, lead: str, parts: Mapping[str, str], known: object) -> str:
-    """Return the page: what it opens with, each part under its heading, and what machines are told."""
-    nav, body = "", ""
-    for place, (heading, content) in enumerate(parts.items(), start=1):
-        nav += f'<li><a href="#part-{place}">{heading}</a></li>'
-        body += f'<section aria-labelledby="part-{place}"><h2 id="part-{place}">{heading}</h2>{content}</section>'
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="color-scheme" content="light dark">\n<title>{escape(title)}</title>\n'
-        f"<style>\n{(SOURCES / 'index.css').read_text(encoding='utf-8')}</style>\n"
-        f'<script type="application/ld+json">{_safe(known)}</script>\n</head>\n<body>\n'
-        '<a class="skip" href="#main">Skip to the reports</a>\n'
-        f'<header>{lead}<nav aria-label="On this page"><ul>{nav}</ul></nav></header>\n'
-        f'<main id="main" tabindex="-1">\n{body}\n</main>\n<footer>{FOOT}</footer>\n</body>\n</html>\n'
-    )
+    text = page(f"{answer} – {title}" if about else title, lead, shown, reviews(anchors, as_of))
+    (folder / FILE).write_text(text, encoding="utf-8")
+    crate.describe(folder, manifest, {FILE: "The page of this release", **others})
 
 
 def _read(notebook: Path) -> tuple[str, str]:
@@ -226,6 +217,12 @@ def _verdict(row: object) -> Verdict | None:
         return Verdict.model_validate(row)
     except ValidationError:
         return None
+
+
+def headline(verdicts: Mapping[str, Iterable[Any]], event: str) -> str:
+    """Return the answer with which the page of a release opens; nothing where the reports are about no event."""
+    found = [verdict for rows in verdicts.values() for row in rows if (verdict := _verdict(row))]
+    return brief.headline(found, config.read_event(event)) if event else ""
 
 
 def _sentences(spoken: Sequence[Verdict], event: Event) -> str:
@@ -248,10 +245,18 @@ def _release(
     told = {"Made in this run": f"{len(made)} of {len(manifest['reports'])} reports", "Unchanged": ", ".join(kept)}
     told["Failed in this run"] = ", ".join(sorted(failed))
     lines = [f"<dt>{what}</dt><dd>{escape(which)}</dd>" for what, which in told.items() if which]
+    links = [f'<li><a href="{_link(name)}">{escape(what)}</a></li>' for name, what in others.items()]
     if manifest["panel_is"]:
         lines.append(f"<dt>Panel</dt><dd>{escape(manifest['panel_is'])}</dd>")
-    links = [f'<li><a href="{_link(name)}">{escape(what)}</a></li>' for name, what in others.items()]
     return f'<dl>{"".join(lines)}</dl><ul class="files">{"".join(links)}</ul>'
+
+
+def _changes(changes: Changes) -> str:
+    parts = [f"<p>{escape(diff.line(changes))}</p>"]
+    for heading, lines in diff.sections(changes):
+        items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+        parts.append(f"<details><summary>{escape(heading)}</summary><ul>{items}</ul></details>")
+    return "".join(parts)
 
 
 def _link(path: str) -> str:
@@ -275,9 +280,3 @@ def reviews(anchors: Mapping[Verdict, str], as_of: str) -> dict[str, Any]:
         one |= {"itemReviewed": claim, "author": {"@type": "Organization", "name": AUTHOR}, "datePublished": as_of}
         found.append({**one, "reviewRating": rating, "isBasedOn": quote(f"{verdict.report}.pdf"), "inLanguage": "en"})
     return {"@context": "https://schema.org", "@graph": found}
-
-
-def _safe(content: object) -> str:
-    """Return JSON that no text in it can end, whatever a browser takes for the end of a script."""
-    text = json.dumps(content, ensure_ascii=False, indent=1)
-    return text.translate({ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"})

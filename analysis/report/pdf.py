@@ -18,17 +18,31 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from analysis.errors import DesignError
+
 SOURCES = Path(__file__).resolve().parents[2] / "reports"
 AUTHOR = "market-impact-notebooks"
 KEYWORDS = ("online marketplaces", "account closures", "market impact")
 READER = "ipynb+smart+footnotes+native_divs+native_spans"
 KINDS = {"●": "real", "◐": "estimated", "○": "simulated"}
 HIDDEN = {"remove-cell", "parameters", "injected-parameters"}  # tags of cells that are not printed
+LAYOUT = (
+    *("template.typ", "filter.lua", "filter_exhibits.lua", "filter_math.lua", "filter_text.lua"),
+    *("figures.mplstyle", "index.css", "fonts/NotoSansCJKsc-Bold-subset.otf", "fonts/NotoSansCJKsc-Regular-subset.otf"),
+)
+"""What is needed of `SOURCES`. Without a font another one would take its place, and nobody would be told."""
 _ABOVE = re.compile(r"caption>([●◐○])|([●◐○])</th>")  # the mark of an exhibit, or of a column where columns differ
 
 
 class PdfError(RuntimeError):
     """The notebook cannot be set as a PDF."""
+
+
+def refuse_incomplete() -> None:
+    """Raise `DesignError` if a file of the layout is missing."""
+    if missing := [name for name in LAYOUT if not (SOURCES / name).is_file()]:
+        asked = f"Layout of the reports: {', '.join(missing)} in {SOURCES} was asked for"
+        raise DesignError(f"{asked}; there is no such file; restore it, as with `git checkout reports`.")
 
 
 def marks(notebook: Path) -> Counter[str]:
@@ -86,10 +100,12 @@ def render(
         A cell failed, a character has no glyph in our fonts, a figure has no alt text,
         the answer does not fit on page 1, or anything else pandoc or typst warns of.
     """
+    from analysis.exhibits.style import printable
+
     moment = datetime.combine(date.fromisoformat(as_of), time(), tzinfo=UTC)
     with TemporaryDirectory(prefix=f".{pdf.stem}-pdf-", dir=pdf.parent) as name:
         folder = Path(name)
-        meta: dict[str, Any] = {"as_of": as_of, "footer": footer, "author": AUTHOR, "keywords": KEYWORDS}
+        meta: dict[str, Any] = {"as_of": as_of, "footer": printable(footer), "author": AUTHOR, "keywords": KEYWORDS}
         meta |= {"simulated": simulated, "beside": dict(beside or {})}
         (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
         shutil.copy(SOURCES / "template.typ", folder)
@@ -98,6 +114,11 @@ def render(
         finished = folder / "finished.pdf"
         finished.write_bytes(_compiled(main, notebook, moment))
         os.replace(finished, pdf)
+
+
+def pages(pdf: Path) -> int:
+    """Count the pages of a PDF that `render` has made: typst writes them as plain objects."""
+    return len(re.findall(rb"/Type ?/Page\b", pdf.read_bytes()))
 
 
 def pandoc() -> Path:

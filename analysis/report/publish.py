@@ -1,29 +1,22 @@
-"""Publication: what is fit to be published, what need not be made again, and releases that are whole at any moment."""
+"""Publication: what a notebook leaves that is fit to be published, and what a report is made of."""
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
-import secrets
-import shutil
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from analysis import provenance
-from analysis.report import Exit, ReportError
+from analysis.report import ReportError
 from analysis.report.pdf import marks
 from analysis.report.schedule import Job
 
 PACKAGE = Path(__file__).resolve().parent.parent
 GLOSSARY = "glossary.md"  # in docs/, and quoted by reports
 LAYOUT = ("*.lua", "*.typ", "*.mplstyle", "*.css", "fonts/*.otf")
-_STAGE, _RELEASE = ".run-", ".release-"
 
 Verdict = dict[str, Any]
 Verdicts = Mapping[str, list[Verdict]]  # by report
@@ -91,9 +84,9 @@ def footer(notebook: Path, found: list[Verdict], job: Job) -> str:
 def make_reproducible(file: Path, job: Job, staged: str) -> None:
     """Rewrite an executed notebook so that the same inputs give the same bytes.
 
-    Times and papermill's notes are dropped, ids that were drawn become the cell's number, and the temporary path of
-    verdicts becomes the parameter's default, so that the notebook can be run again by hand. An error that papermill
-    does not count, such as ``SystemExit``, is a `ReportError`.
+    Times and papermill's notes are dropped, ids that were drawn become the cell's number, the temporary path of
+    verdicts becomes the parameter's default, so that the notebook can be run again by hand, and a file of one's own has
+    its name without the folder. An error that papermill does not count, such as ``SystemExit``, is a `ReportError`.
     """
     notebook = json.loads(file.read_bytes())
     known = {cell.get("id") for cell in json.loads(job.notebook.read_bytes())["cells"]}
@@ -106,11 +99,28 @@ def make_reproducible(file: Path, job: Job, staged: str) -> None:
             if output["output_type"] == "error":
                 raise ReportError(f"{job.name}: a cell ended with {output['ename']} {output['evalue']}".rstrip())
     text = json.dumps(notebook, ensure_ascii=False, indent=1) + "\n"
-    default = str(job.parameters[job.verdicts_parameter])
-    for spelling in (staged, staged.encode("unicode_escape").decode()):  # as is; as in source
-        old, new = (json.dumps(name, ensure_ascii=False)[1:-1] for name in (spelling, default))
-        text = text.replace(old, new)
-    file.write_text(text, encoding="utf-8")
+    names = {staged: str(job.parameters[job.verdicts_parameter]), **_by_name(job)}
+    file.write_text(_replaced(text, names), encoding="utf-8")
+
+
+def without_paths(file: Path, job: Job) -> None:
+    """Take the paths of the machine out of the notebook of a report that failed."""
+    folders = {str(PACKAGE.parent): ".", sys.prefix: "python", str(Path.home()): "~"}
+    text = file.read_text(encoding="utf-8")
+    file.write_text(_replaced(text, {**_by_name(job), **folders}), encoding="utf-8")
+
+
+def _by_name(job: Job) -> dict[str, str]:
+    return {str(path): path.name for path in job.files}
+
+
+def _replaced(text: str, names: Mapping[str, str]) -> str:
+    """Replace paths in JSON, the longest first, as they are and as they stand in source."""
+    for path in sorted(names, key=len, reverse=True):
+        for spelling in (path, path.encode("unicode_escape").decode()):
+            old, new = (json.dumps(one, ensure_ascii=False)[1:-1] for one in (spelling, names[path]))
+            text = text.replace(old, new)
+    return text
 
 
 def open_with_answer(file: Path) -> None:
@@ -164,141 +174,37 @@ def inputs(root: Path) -> dict[str, dict[str, str]]:
     return found
 
 
-def fingerprint(job: Job, common: Mapping[str, Any], read: Verdicts | None = None) -> str:
-    """Return what a report is made of as one number: if it is the same, the report need not be made again.
+def parameters(job: Job) -> dict[str, Any]:
+    """Return the parameters of a report as they are published: files of one's own by name."""
+    return {name: _by_name(job).get(str(value), value) for name, value in job.parameters.items()}
 
-    `read` are the verdicts that the brief reads. Outputs, counters and ids in the notebook's file do not count.
-    """
-    notebook = json.loads(job.notebook.read_bytes())
+
+def digest(notebook: Path) -> str:
+    """Hash what counts in a notebook's file: not outputs, counters, ids, nor the name of a kernel."""
     passing = {"outputs", "execution_count", "id"}
+    cells = json.loads(notebook.read_bytes())["cells"]
+    return digest_of([{key: cell[key] for key in cell.keys() - passing} for cell in cells])
+
+
+def fingerprint(job: Job, common: Mapping[str, Any], read: Verdicts | None = None) -> str:
+    """Return what a report is made of, but for the as-of date, as one number: if it is the same, the report may stand.
+
+    `read` are the verdicts that the brief reads.
+    """
     content = {
-        "cells": [{key: cell[key] for key in cell.keys() - passing} for cell in notebook["cells"]],
-        "kernel": notebook["metadata"].get("kernelspec"),
-        "parameters": job.parameters,
+        "notebook": digest(job.notebook),
+        "parameters": {name: value for name, value in parameters(job).items() if name != "as_of"},
         "market": job.market,
-        "files": [sha256(file) for file in job.files],
+        "files": hashes(job),
         "inputs": common,
         "verdicts": read,
     }
+    return digest_of(content)
+
+
+def digest_of(content: object) -> str:
+    """Hash of what can be written as JSON."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-# The published folder
-
-
-@dataclass(frozen=True)
-class Published:
-    """What lies in the folder of a date: the manifest's entries and verdicts by report, the path of the panel.
-
-    And whether the annex is there as it was published.
-    """
-
-    folder: Path
-    entries: dict[str, dict[str, Any]]
-    verdicts: dict[str, list[Verdict]]
-    panel: str = ""
-    annex: bool = False
-
-    def holds(self, name: str, print_: str) -> bool:
-        """Whether the report stands there, made of just this and untouched since."""
-        entry, pdf = self.entries.get(name, {}), self.folder / f"{name}.pdf"
-        if print_ != entry.get("fingerprint") or not pdf.with_suffix(".ipynb").is_file():
-            return False
-        files = {pdf.name: entry.get("pdf_sha256"), **entry.get("takeaway", {})}
-        return all((self.folder / file).is_file() and sha256(self.folder / file) == was for file, was in files.items())
-
-
-def read(folder: Path) -> Published:
-    """Read what was published; a folder without manifest and verdicts as a run wrote them holds nothing."""
-    try:
-        content = json.loads((folder / "manifest.json").read_bytes())
-        entries, panel = dict(content["reports"]), str(content.get("panel", ""))
-        if sha256(folder / "verdicts.json") != content["verdicts_sha256"]:
-            return Published(folder, {}, {})
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return Published(folder, {}, {})
-    found = json.loads((folder / "verdicts.json").read_bytes())
-    by_report = {name: [one for one in found if one["report"] == name] for name in entries}
-    annex = folder / provenance.ANNEX
-    return Published(
-        folder, entries, by_report, panel, annex.is_file() and sha256(annex) == content.get("annex_sha256")
-    )
-
-
-@contextmanager
-def locked(out: Path) -> Iterator[None]:
-    """Keep all other runs out of an output folder; the lock goes with the process."""
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / ".lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise ReportError(
-                f"Publishing into {out}: process {file.read().strip() or '(unknown)'} is doing so already; "
-                "wait for it, or give another folder with --out.",
-                Exit.LOCKED,
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
-
-
-@contextmanager
-def staging(out: Path) -> Iterator[Path]:
-    """Make a temporary folder in the file system of `out`; needs the lock.
-
-    It is gone afterwards. What a killed run has left, and releases that no link shows any more, go before.
-    """
-    shown = {os.readlink(file) for file in out.iterdir() if file.is_symlink()}
-    for stale in (*out.glob(f"{_STAGE}*"), *out.glob(f"{_RELEASE}*")):
-        if stale.name not in shown:
-            shutil.rmtree(stale)
-    with tempfile.TemporaryDirectory(prefix=_STAGE, dir=out) as stage:
-        yield Path(stage)
-
-
-def release(folder: Path, files: Iterable[Path], stage: Path, *, gone: Iterable[str] = ()) -> None:
-    """Publish staged files, and folders of them, among those that stand in a folder, without those that are `gone`.
-
-    ``reports/2026-11-25`` is a link to a release, a folder that never changes. The next release is built aside, reaches
-    the disk, and then takes the link over: whoever looks, and whenever a run is killed, there is the old one or the new
-    one, whole. The old one stays for its readers until the next run.
-    """
-    new = stage / "release"
-    if folder.exists():
-        shutil.copytree(folder, new)
-    new.mkdir(exist_ok=True)
-    for name in gone:
-        (new / name).unlink(missing_ok=True)
-    for file in files:
-        if (new / file.name).is_dir():
-            shutil.rmtree(new / file.name)
-        os.replace(file, new / file.name)
-    for path in (*new.rglob("*"), new):
-        _reach_disk(path)
-    target = folder.with_name(f"{_RELEASE}{folder.name}-{secrets.token_hex(4)}")
-    os.rename(new, target)
-    if folder.is_dir() and not folder.is_symlink():  # published before there were releases
-        os.rename(folder, folder.with_name(f"{folder.name}.old"))
-    point(folder, target.name, stage)
-    _reach_disk(folder.parent)
-
-
-def _reach_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def point(link: Path, name: str, stage: Path) -> None:
-    """Let a link show another name beside it, in one step."""
-    if not link.is_symlink() or os.readlink(link) != name:
-        os.symlink(name, stage / "link")
-        os.replace(stage / "link", link)
 
 
 def write_json(file: Path, content: object) -> None:

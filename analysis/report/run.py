@@ -1,14 +1,15 @@
-"""The run: skip what is unchanged, execute the rest, publish what succeeded."""
+"""The run: carry over what is unchanged, make the rest, and put a whole release, or a draft, into the output folder."""
 
 from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -18,11 +19,13 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from analysis import provenance
+from analysis import config, provenance
 from analysis.errors import DataError, DesignError
 from analysis.provenance import ANNEX
-from analysis.report import Exit, ReportError, disk_full, pdf, publish, schedule
-from analysis.report.publish import Published, Verdict
+from analysis.report import Exit, ReportError, diff, disk_full, pdf, publish, release, say, schedule
+from analysis.report.diff import Changes
+from analysis.report.publish import Verdict
+from analysis.report.release import DRAFT, Entry, Manifest, Release
 from analysis.report.schedule import PANEL, Job
 
 if TYPE_CHECKING:
@@ -31,103 +34,225 @@ if TYPE_CHECKING:
 TIMEOUT = 600.0  # seconds for one notebook
 _TRACEBACK_LINES = 15
 
+Due = Callable[[Job, Release], bool]
+"""Whether a report that stands in the newest release, of whatever date, is to be made again."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run."""
+
+    outcome: str  # published; unchanged; failed; refused; draft, of what was named where no release stands
+    as_of: str
+    code: Exit
+    out: Path  # the folder of releases
+    release: str  # name of the release that it made or found unchanged; empty if there is none
+    draft: str  # name of the draft that it made; empty if there is none
+    previous: str  # name of the release that stood before; empty for the first
+    reports: Mapping[str, str]  # a line by report
+    failures: tuple[str, ...]
+    notes: tuple[str, ...]  # on a damaged release, and on what the panel can tell
+    changed_words: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what others are told of it."""
+        told = ("outcome", "release", "draft", "as_of", "reports", "changed_words", "stale", "failures")
+        return {name: getattr(self, name) for name in told}
+
+    def tell(self) -> None:
+        """Print failures to standard error, and a line a report, the paths of the PDFs and notes to standard output."""
+        for failure in self.failures:
+            say(failure, sys.stderr)
+        for name, line in self.reports.items():
+            say(f"{name:24}  {line}")
+        folder = self.out / (self.draft or self.release)
+        for page in (folder / f"{name}.pdf" for name in (*self.reports, Path(ANNEX).stem)):
+            if page.is_file():
+                say(os.path.relpath(page))
+        for note in self.notes:
+            say(note)
+
 
 @dataclass
 class Run:
-    """One run as it goes: what is asked of it, what stands published, and what became of each report."""
+    """One run as it goes: what is asked of it, what stands, and what became of each report."""
 
     as_of: str
     timeout: float
     workers: int
     force: bool
     stage: Path
-    sockets: Path  # of kernels: a folder of few letters, for a socket's path has at most about a hundred
-    published: Published
+    sockets: Path
+    asked: Collection[str]  # names of reports
+    standing: Release | None  # what may be carried over
     panel: str  # what the panel of the run is said to be; empty if there is none
-    common: Mapping[str, Any]  # `beside`: by number the report that others refer to, of public figures before a panel's
-    entries: dict[str, dict[str, Any]]  # of the manifest, by report
-    verdicts: dict[str, list[Verdict]]
+    common: Mapping[str, Any]  # `publish.inputs`; `beside`: by number the report that others refer to
+    entries: dict[str, Entry] = field(default_factory=dict)  # of the manifest, by report, as all below
+    verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
     made: list[str] = field(default_factory=list)
     failures: dict[str, ReportError] = field(default_factory=dict)
     lines: dict[str, str] = field(default_factory=dict)  # what is said of each report at the end
     kernels: list[Any] = field(default_factory=list)
     stopping: bool = False
 
-    def notebook(self, name: str) -> Path:
-        """Return where the executed notebook of a report lies now, made by this run or published before."""
-        return (self.stage / name if name in self.made else self.published.folder) / f"{name}.ipynb"
+    def carried(self, job: Job, print_: str) -> bool:
+        """Carry a report over if it is what this run would make, or is so but for its date and nobody asks for it."""
+        entry = self.standing.manifest.reports.get(job.name) if self.standing else None
+        if not self.standing or not entry or entry.fingerprint != print_:
+            return False
+        if job.name in self.asked and (self.force or entry.as_of != self.as_of):
+            return False
+        self.entries[job.name], self.verdicts[job.name] = entry, self.standing.verdicts()[job.name]
+        self.lines[job.name] = "unchanged" if entry.as_of == self.as_of else f"unchanged  as of {entry.as_of}"
+        return True
 
 
-def report(
+def reports(
     root: Path,
     *,
     as_of: str,
     names: Iterable[str] = (),
+    due: Due | None = None,
     given: Mapping[str, str] | None = None,
     out: Path | None = None,
     workers: int | None = None,
     timeout: float = TIMEOUT,
     force: bool = False,
     panel: Mapping[str, str] | None = None,
-) -> Exit:
-    """Make the reports of a repository that are not up to date, publish them in the folder of the date, and say how.
+) -> Outcome:
+    """Make the reports of a repository that are not up to date, and put them with the others into a new release.
 
-    `names` chooses by name or number, `given` are parameters as text, and `panel`, of `schedule.own_panel`, runs the
+    `names` chooses by name or number what is asked for, or `due` by a rule, and where nothing is due nothing is done.
+    What is not asked for is carried over from the release that stands if it is unchanged but for its date; where none
+    stands, what is named makes a draft. `given` are parameters as text, and `panel`, of `schedule.own_panel`, runs the
     reports on a panel instead of the schedule. What cannot be run is a `DesignError` or `DataError` before anything has
-    been started; whatever goes wrong, what was published is as before.
+    been started; whatever goes wrong, releases stay as they are.
     """
-    out = (out or root / "reports").absolute()
-    jobs, scheduled, found = _planned(root, names, given or {}, as_of, out, panel)
-    briefs = [job for job in jobs if job.is_brief]
-    waiting = [] if briefs else schedule.settled([job for job in scheduled if job.is_brief], {}, as_of)
-    source = panel["panel_path"] if panel else ""
-    with _interruptible(), publish.locked(out), publish.staging(out) as stage, tempfile.TemporaryDirectory() as sockets:
-        published = publish.read(out / as_of)
-        if published.entries and published.panel != source:
-            theirs, mine = published.panel or "the scheduled data", source or "the scheduled data"
-            there = f"{published.folder} holds those of a run on {theirs}"
-            raise DesignError(f"Reports on {mine}: {there}; give another folder with --out.")
-        asked = (as_of, timeout, workers or os.cpu_count() or 1, force, stage, Path(sockets), published)
+    out, names = (out or root / schedule.load(root).publish).absolute(), [*names]
+    pdf.refuse_incomplete()
+    scheduled, chosen, found = _planned(root, names, given or {}, as_of, out, panel)
+    lies = publish.digest_of(panel["panel_path"]) if panel else ""
+    with _interruptible(), release.locked(out), release.staging(out) as stage, release.sockets(out) as sockets:
+        _refuse_other_panel(out, lies)
+        standing, damage = release.standing(out, as_of)
+        only_named = bool(names) and not standing and not damage
+        jobs = [job for job in scheduled if not only_named or job.name in chosen]
+        newest: Release | None = None
+        if due is not None:
+            chosen, newest = _due(due, scheduled, out, damage)
+        if newest and not chosen:
+            lines = {name: f"not due  as of {entry.as_of}" for name, entry in newest.manifest.reports.items()}
+            name = newest.folder.name
+            return Outcome("unchanged", as_of, Exit.OK, out, name, "", name, lines, (), ())
+        before = _sources(root, jobs)
+        common = {name: files for name, files in before.items() if name not in ("notebooks", "files")}
+        common["beside"] = schedule.beside(scheduled)
         said = found.caveats if found else ""
-        common = {**publish.inputs(root), "beside": schedule.beside(scheduled)}
-        run = Run(*asked, said, common, {**published.entries}, {**published.verdicts})
+        run = Run(as_of, timeout, workers or os.cpu_count() or 1, force, stage, sockets, chosen, standing, said, common)
         _work(run, [job for job in jobs if not job.is_brief])
-        # a brief that nobody chose, but that stands beside a report that has just been made again, is made again too
-        for brief in briefs or [job for job in waiting if run.made and job.name in published.entries]:
-            _work_brief(run, brief, [job for job in scheduled if not job.is_brief])
-        _publish(run, [job.name for job in scheduled], source)
-    for failure in run.failures.values():
-        print(failure, file=sys.stderr)
-    told = [job.name for job in scheduled if job.name in run.lines]
-    for name in told:
-        print(f"{name:24}  {run.lines[name]}")
-    pages = [f"{name}.pdf" for name in told if name in run.made or run.lines[name] == "unchanged"]
-    for page in [*pages, *([ANNEX] if pages else [])]:
-        print(os.path.relpath(published.folder / page))
-    if found:
-        print(found.speaks)
+        for brief in (job for job in jobs if job.is_brief):
+            _work_brief(run, root, brief, [job for job in jobs if not job.is_brief])
+        _hold_still(run, before, _sources(root, jobs))
+        try:
+            name = _put(run, root, out, jobs, lies, whole=not only_named)
+        except OSError as error:
+            run.failures["disk"], name = _failure("Publishing", error), ""
     codes = {failure.code for failure in run.failures.values()}
-    return next((code for code in (Exit.DISK_FULL, Exit.FAILED, Exit.PDF, Exit.REFUSED) if code in codes), Exit.OK)
+    code = next((code for code in (Exit.DISK_FULL, Exit.FAILED, Exit.PDF, Exit.REFUSED) if code in codes), Exit.OK)
+    outcome = {Exit.OK: "published" if run.made else "unchanged", Exit.REFUSED: "refused"}.get(code, "failed")
+    return Outcome(
+        "draft" if only_named and code == Exit.OK else outcome,
+        as_of,
+        code,
+        out,
+        name if name != DRAFT else "",
+        name if name == DRAFT else "",
+        standing.folder.name if standing else "",
+        {job.name: run.lines[job.name] for job in jobs if job.name in run.lines},
+        tuple(str(failure) for failure in run.failures.values()),
+        tuple(filter(None, [damage, found.speaks if found else ""])),
+    )
+
+
+@contextmanager
+def again(root: Path, found: Release, name: str, timeout: float = TIMEOUT) -> Iterator[Path]:
+    """Make one report of a release once more, of what the checkout holds, and lend the folder with its files.
+
+    Raises
+    ------
+    DesignError
+        If the report was made of something else: of a file of one's own, or of other inputs.
+    ReportError
+        If it fails.
+    """
+    entries = found.manifest.reports
+    if entries[name].files:
+        files = ", ".join(entries[name].files)
+        raise DesignError(f"{name}: it reads {files}, which no release holds; run it on that panel, and compare.")
+    known = {job.name: job for job in schedule.read(root)}
+    jobs = list[Job]()
+    for one in (one for one in dict.fromkeys([*known, *entries]) if one in entries):  # in the order of the schedule
+        job, of = known.get(one) or Job(one, root / "notebooks" / entries[one].notebook, {}), entries[one]
+        jobs.append(replace(job, parameters=of.parameters, market=of.market))
+    (job,) = (one for one in jobs if one.name == name)
+    fields = [*config.parameters(job.notebook).model_fields]  # the cell of parameters has them in this order
+    others = [one.name for one in jobs if one is not job and not one.sweep]
+    job = replace(job, parameters=dict(sorted(job.parameters.items(), key=lambda pair: fields.index(pair[0]))))
+    read = {one: of for one, of in found.verdicts().items() if one in others} if job.is_brief else None
+    common = {**publish.inputs(root), "beside": schedule.beside(jobs)}
+    if publish.fingerprint(job, common, read) != entries[name].fingerprint:
+        raise DesignError(f"{name}: what is here now gives another fingerprint; check out {entries[name].commit}.")
+    with _interruptible(), tempfile.TemporaryDirectory() as scratch, release.sockets(Path(scratch)) as sockets:
+        asked = (timeout, 1, True, Path(scratch), sockets, [name], None, found.manifest.panel_is, common)
+        run = Run(entries[name].as_of, *asked)
+        if read:
+            _lay_out(run, read)
+        _work(run, [job], read)
+        if name in run.failures:
+            raise run.failures[name]
+        yield run.stage / name
+
+
+def _due(due: Due, jobs: Sequence[Job], out: Path, damage: str) -> tuple[set[str], Release | None]:
+    """Return the names of reports that are due, and the newest release; none, and all reports, if it is damaged.
+
+    The brief, which reads the others, is due with them.
+    """
+    there = release.names(out)
+    newest = release.read(out / there[-1]) if there and not damage else None
+    known = newest.manifest.reports if newest else {}
+    found = {job.name for job in jobs if newest is None or job.name not in known or due(job, newest)}
+    return found | {job.name for job in jobs if found and job.is_brief}, newest
 
 
 def _planned(
     root: Path, names: Iterable[str], given: Mapping[str, str], as_of: str, out: Path, panel: Mapping[str, str] | None
-) -> tuple[list[Job], list[Job], Study | None]:
-    """Return the jobs to run, settled, all that belong together, and the study of a panel; or refuse them."""
-    scheduled = schedule.read(root)
+) -> tuple[list[Job], set[str], Study | None]:
+    """Return the jobs that belong together, the names of those asked for, and the study of a panel; or refuse."""
+    jobs = schedule.read(root)
     if panel:
-        scheduled = schedule.on_panel(scheduled, panel, given)
-    jobs = schedule.settled(schedule.select(scheduled, names), given, as_of)
-    if (panel or given) and out.resolve() == (root / "reports").resolve():
+        jobs = schedule.on_panel(jobs, panel, given)
+    chosen = schedule.settled(schedule.select(jobs, names), given, as_of)  # each of `given` is known to one of these
+    jobs = schedule.settled(jobs, given, as_of)
+    if (panel or given) and out.resolve() == (root / schedule.load(root).publish).resolve():
         asked = "Reports on a panel" if panel else f"Parameter {', '.join(given)}"
         remedy = "give another folder with --out DIR" + ("" if panel else ", or write the value into schedule.yml")
         raise DesignError(f"{asked}: {out} holds the reports of the schedule with its parameters; {remedy}.")
     schedule.refuse_foresight(root, as_of)
     if not panel:
-        return jobs, scheduled, None
-    found = _examined(jobs)
-    jobs, scheduled = (schedule.named(part, found.market, scheduled) for part in (jobs, scheduled))
-    return jobs, scheduled, found
+        return jobs, {job.name for job in chosen}, None
+    found = _examined(chosen)
+    chosen, jobs = (schedule.named(part, found.market, jobs) for part in (chosen, jobs))
+    return jobs, {job.name for job in chosen}, found
+
+
+def _refuse_other_panel(out: Path, mine: str) -> None:
+    theirs = release.panel(out)
+    if theirs not in (None, mine):
+        there = f"those on {'another' if mine else 'a'} panel" if theirs else "those on the scheduled data"
+        asked = "a panel" if mine else "the scheduled data"
+        raise DesignError(f"Reports on {asked}: {out} holds {there}; give another folder with --out.")
 
 
 def _examined(jobs: list[Job]) -> Study:
@@ -151,7 +276,7 @@ def _interruptible() -> Iterator[None]:
 
     One that was ignored already, as under ``nohup``, stays ignored.
     """
-    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU)
 
     def stop(number: int, frame: FrameType | None) -> None:
         for each in signals:
@@ -176,6 +301,7 @@ def _environment(as_of: str, scratch: Path) -> Iterator[None]:
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     os.environ |= {"SOURCE_DATE_EPOCH": f"{midnight.timestamp():.0f}", "PYTHONHASHSEED": "0"}
     os.environ |= {"IPYTHONDIR": f"{scratch}/ipython", "JUPYTER_RUNTIME_DIR": f"{scratch}/runtime"}
+    os.environ.pop("PYTHONSTARTUP", None)
     try:
         yield
     finally:
@@ -184,10 +310,9 @@ def _environment(as_of: str, scratch: Path) -> Iterator[None]:
 
 
 def _work(run: Run, jobs: list[Job], read: Mapping[str, list[Verdict]] | None = None) -> None:
-    """Make each job that is not up to date, several at a time; the brief is given the verdicts that it reads."""
+    """Carry over or make each job, several at a time; the brief is given the verdicts that it reads."""
     prints = {job.name: publish.fingerprint(job, run.common, read) for job in jobs}
-    due = [job for job in jobs if run.force or not run.published.holds(job.name, prints[job.name])]
-    run.lines |= {job.name: "unchanged" for job in jobs if job not in due}
+    due = [job for job in jobs if not run.carried(job, prints[job.name])]
     if not due:
         return
     footing = list(chain(*(read or {}).values()))
@@ -209,28 +334,56 @@ def _work(run: Run, jobs: list[Job], read: Mapping[str, list[Verdict]] | None = 
             raise
 
 
-def _work_brief(run: Run, brief: Job, inputs: list[Job]) -> None:
-    """Make the brief from the verdicts that there are; it names the reports that failed.
-
-    A report that failed keeps the verdicts that stand published, if they were made of the files that it has now.
-    """
-    failed = [job for job in inputs if job.name in run.failures]
-    stale = [job.name for job in failed if run.entries.get(job.name, {}).get("files") != publish.hashes(job)]
-    there = [job.name for job in inputs if job.name in run.verdicts and job.name not in stale]
-    read = {name: run.verdicts[name] for name in there}
+def _work_brief(run: Run, root: Path, brief: Job, inputs: list[Job]) -> None:
+    """Make the brief from the verdicts that there are; it names the reports that failed."""
+    failed = [job.name for job in inputs if job.name in run.failures]
+    read = {job.name: run.verdicts[job.name] for job in inputs if job.name in run.verdicts and not job.sweep}
     if failed and not any(read.values()):
-        run.lines[brief.name] = f"not run: there is no verdict without {', '.join(job.name for job in failed)}"
+        run.lines[brief.name] = f"not run: there is no verdict without {', '.join(failed)}"
         return
-    if failed:
-        earlier = " (its verdicts are of an earlier run of this day)"
-        told = ", ".join(f"{job.name}{earlier if read.get(job.name) else ''}" for job in failed)
-        brief = replace(brief, parameters={**brief.parameters, "failed": told})
-    if run.panel:
-        brief = replace(brief, parameters={**brief.parameters, "panel": run.panel})
-    (run.stage / "verdicts").mkdir(exist_ok=True)
+    more = {"failed": ", ".join(failed), "panel": run.panel}
+    brief = replace(brief, parameters={**brief.parameters, **{name: text for name, text in more.items() if text}})
+    _lay_out(run, read)
+    if not run.standing or "since" not in brief.parameters:
+        return _work(run, [brief], read)
+    before = run.standing.manifest.reports.get(brief.name)
+    told = _with_since(brief, str(before.parameters.get("since", "")) if before else "")
+    if run.made or not run.carried(told, publish.fingerprint(told, run.common, read)):
+        _gather(run, root)
+        changes = _changes(run, run.stage / "new")
+        told = _with_since(brief, diff.line(changes) if changes else "")
+    _work(run, [told], read)
+    if told.parameters["since"] and not _has_room(run, brief.name):
+        run.failures.pop(brief.name, None)
+        run.made = [name for name in run.made if name != brief.name]
+        shutil.rmtree(run.stage / brief.name)
+        _work(run, [brief], read)
+        run.lines[brief.name] += "  without a line on what moved, for which it has no room: see the annex"
+
+
+def _has_room(run: Run, brief: str) -> bool:
+    """Whether a brief that was made with a line on what moved is one page; what is not made now does not count."""
+    if failure := run.failures.get(brief):
+        return failure.code != Exit.PDF
+    return brief not in run.made or pdf.pages(run.stage / brief / f"{brief}.pdf") <= 1
+
+
+def _with_since(brief: Job, since: str) -> Job:
+    return replace(brief, parameters={**brief.parameters, "since": since})
+
+
+def _lay_out(run: Run, read: Mapping[str, list[Verdict]]) -> None:
+    """Write the verdicts that a brief reads."""
+    (run.stage / "verdicts").mkdir()
     for name, found in read.items():
         publish.write_json(run.stage / "verdicts" / f"{name}.json", found)
-    _work(run, [brief], read)
+
+
+def _changes(run: Run, new: Path) -> Changes | None:
+    """Compare what has been gathered with the release that stands."""
+    if not run.standing:
+        return None
+    return diff.between(run.standing, Release(new, _manifest(run, new.name, [*run.entries])))
 
 
 def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -> None:
@@ -251,32 +404,36 @@ def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -
         taken = takeaway.write(notebook, job)
         publish.open_with_answer(notebook)
     except (ReportError, pdf.PdfError, OSError) as error:
-        if isinstance(error, ReportError):
-            failure = error
-        elif disk_full(error):
-            failure = ReportError(f"{job.name}: the disk is full ({error}); make room and run again.", Exit.DISK_FULL)
-        elif isinstance(error, pdf.PdfError):
-            failure = ReportError(f"{job.name}: no PDF: {error}", Exit.PDF)
-        else:
-            raise
-        run.failures[job.name] = failure
+        failure = run.failures[job.name] = _failure(job.name, error)
         run.lines[job.name] = "refused" if failure.code == Exit.REFUSED else "failed"
         return
-    run.entries[job.name] = {
-        "notebook": job.notebook.name,
-        "parameters": dict(job.parameters),
-        "market": job.market,
-        "files": publish.hashes(job),
-        "fingerprint": print_,
-        "commit": provenance.commit(),
-        "seconds": round(time.monotonic() - began, 1),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "pdf_sha256": publish.sha256(page),
-        "takeaway": {str(file.relative_to(folder)): publish.sha256(file) for file in taken},
-    }
+    seconds = round(time.monotonic() - began, 1)
+    run.entries[job.name] = Entry(
+        notebook=job.notebook.name,
+        notebook_sha256=publish.digest(job.notebook),
+        parameters=publish.parameters(job),
+        market=job.market,
+        files=publish.hashes(job),
+        fingerprint=print_,
+        commit=provenance.commit(),
+        seconds=seconds,
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        made=sorted(file.relative_to(folder).as_posix() for file in (notebook, page, *taken)),
+    )
     run.verdicts[job.name] = found
-    run.lines[job.name] = f"published  {time.monotonic() - began:5.1f} s"
+    run.lines[job.name] = f"published  {seconds:5.1f} s"
     run.made.append(job.name)
+
+
+def _failure(name: str, error: Exception) -> ReportError:
+    """Return what is told of an error; one that is a fault of ours is raised again."""
+    if isinstance(error, ReportError):
+        return error
+    if disk_full(error):
+        return ReportError(f"{name}: the disk is full ({error}); make room and run again.", Exit.DISK_FULL)
+    if isinstance(error, pdf.PdfError):
+        return ReportError(f"{name}: no PDF: {error}", Exit.PDF)
+    raise error
 
 
 def _execute(run: Run, job: Job, values: Mapping[str, Any], target: Path, position: int) -> None:
@@ -285,20 +442,32 @@ def _execute(run: Run, job: Job, values: Mapping[str, Any], target: Path, positi
     A kernel that dies is tried once more. A `DesignError` or `DataError` of a cell is a refusal: it is not a fault.
     """
     import papermill
+    from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError, strip_color
     from tqdm import tqdm
 
     class Manager(AsyncKernelManager):
-        """Speaks to its kernel through files: another may take a TCP port between its choice and its use."""
+        """Starts the Python that runs this, whatever kernels the user has, and speaks to it through files.
+
+        Another may take a TCP port between its choice and its use. A kernel looks for its parent and ends with it.
+        """
+
+        kernel_spec = KernelSpec(
+            argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            display_name="Python 3",
+            language="python",
+            metadata={"kernel_provisioner": {"provisioner_name": "local-provisioner"}},
+        )
 
         def __init__(self, **options: Any) -> None:
             super().__init__(**options, transport="ipc", ip=str(run.sockets / f"{position}-{len(run.kernels)}"))
             run.kernels.append(self)
 
     def tell(line: str) -> None:
-        tqdm.write(f"{job.name}: {line}", file=sys.stderr)  # past any progress bars
+        with tqdm.external_write_mode(file=sys.stderr):  # past any progress bars
+            say(f"{job.name}: {line}", sys.stderr)
 
     # papermill warns of parameters that its own inference cannot read, and logs what it raises
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
@@ -340,49 +509,106 @@ def _execute(run: Run, job: Job, values: Mapping[str, Any], target: Path, positi
             raise ReportError(f"{job.name}: the kernel did not start: {error}") from None
 
 
-def _publish(run: Run, scheduled: list[str], panel: str) -> None:
-    """Publish what was made beside what still stands, and keep aside what failed."""
-    from analysis.report import index  # with pandas, which the command line does without
-
-    stage, folder = run.stage, run.published.folder
-    failed = folder.with_name("failed")
-    for name in run.failures:
-        if (notebook := stage / name / f"{name}.ipynb").exists():
-            failed.mkdir(exist_ok=True)
-            os.replace(notebook, failed / notebook.name)
-    if run.made or (run.published.entries and not run.published.annex):
-        verdicts, manifest, page = stage / "verdicts.json", stage / "manifest.json", stage / ANNEX
-        found = [run.verdicts[name] for name in sorted(scheduled) if name in run.verdicts]
-        publish.write_json(verdicts, list(chain(*found)))
-        _annex(run, [name for name in scheduled if name in run.entries], page)
-        content = {
-            "as_of": run.as_of,
-            "panel": panel,
-            "panel_is": run.panel,
-            "commit": provenance.commit(),
-            "data": run.common["data"],
-            "versions": run.common["versions"],
-            "verdicts_sha256": publish.sha256(verdicts),
-            "annex_sha256": publish.sha256(page) if page.is_file() else "",
-            "reports": {name: run.entries[name] for name in scheduled if name in run.entries},
-        }
-        publish.write_json(manifest, content)
-        files = chain(*(sorted((stage / name).glob(f"{name}.*")) for name in run.made))
-        before = chain(*(run.published.entries.get(name, {}).get("takeaway", {}) for name in run.made))
-        notebooks = {name: run.notebook(name) for name in run.entries}
-        whole = index.write(stage, content, run.verdicts, notebooks, made=run.made, failed=run.failures)
-        publish.release(folder, [*files, verdicts, manifest, *stage.glob(ANNEX), *whole], stage, gone=[*before, ANNEX])
-        for name in run.made:
-            (failed / f"{name}.ipynb").unlink(missing_ok=True)
-    if not run.failures:
-        publish.point(folder.with_name("latest"), folder.name, stage)
+def _sources(root: Path, jobs: Iterable[Job]) -> dict[str, dict[str, str]]:
+    """Hash all that reports are made of, by part and file."""
+    found = {**publish.inputs(root), "notebooks": {job.notebook.name: publish.digest(job.notebook) for job in jobs}}
+    return {**found, "files": {name: was for job in jobs for name, was in publish.hashes(job).items()}}
 
 
-def _annex(run: Run, names: list[str], page: Path) -> None:
-    """Make the annex of all reports that will stand published; without it a run publishes them nevertheless."""
+def _hold_still(run: Run, before: Mapping[str, dict[str, str]], now: Mapping[str, dict[str, str]]) -> None:
+    """Let the run fail if what reports are made of has changed since it began: they would not belong together."""
+    items = {(part, name) for known in (before, now) for part in known for name in known[part]}
+    if changed := [f"{part}: {name}" for part, name in sorted(items) if before[part].get(name) != now[part].get(name)]:
+        said = f"While the run was at work, {', '.join(changed)} changed; run again."
+        run.failures["inputs"] = ReportError(said)
+
+
+def _gather(run: Run, root: Path) -> None:
+    """Lay what was made or carried over, the verdicts and the data beside each other, as a release has them."""
+    new = run.stage / "new"
+    new.mkdir(exist_ok=True)
+    for name, entry in run.entries.items():
+        for file in entry.made:
+            (new / file).parent.mkdir(exist_ok=True)
+            if name not in run.made and run.standing:
+                shutil.copyfile(run.standing.folder / file, new / file)
+            elif not (new / file).exists():
+                os.replace(run.stage / name / file, new / file)
+    publish.write_json(new / release.VERDICTS, [*chain(*(run.verdicts[name] for name in sorted(run.verdicts)))])
+    release.pack(root / "data", run.common["data"], new / release.DATA)
+
+
+def _manifest(run: Run, name: str, reports: Iterable[str], panel: str = "") -> Manifest:
+    """Return the manifest of what has been made and carried over, without the hashes of its files."""
+    return Manifest(
+        release=name,
+        as_of=run.as_of,
+        previous="" if run.standing is None else run.standing.folder.name,
+        panel=panel,
+        panel_is=run.panel,
+        commit=provenance.commit(),
+        inputs={name: files for name, files in run.common.items() if name != "beside"},
+        files={},
+        reports={name: run.entries[name] for name in reports if name in run.entries},
+    )
+
+
+def _put(run: Run, root: Path, out: Path, jobs: Sequence[Job], panel: str, *, whole: bool) -> str:
+    """Put a release, or the draft if it is not `whole`, into the output folder, and return its name.
+
+    If nothing has changed, that is the release that stands.
+    """
+    new, names = run.stage / "new", [job.name for job in jobs]
+    standing = "" if run.standing is None else run.standing.folder.name
+    if run.standing and not run.made and not run.failures and run.standing.manifest.reports.keys() == {*names}:
+        _show(out, standing, run.stage)
+        return standing
+    from analysis.report import index, sweep  # with pandas, which a run that changes nothing does without
+
+    _gather(run, root)
+    for job in jobs:
+        if job.name in run.failures and (notebook := run.stage / job.name / f"{job.name}.ipynb").exists():
+            (new / "failed").mkdir(exist_ok=True)
+            publish.without_paths(notebook, job)
+            os.replace(notebook, new / "failed" / notebook.name)
+    sweep.write(new, jobs, run.verdicts)
+    changes = _changes(run, new)
+    _annex(run, [name for name in names if name in run.entries], new / ANNEX, changes)
+    target = out / (release.next_name(out, run.as_of) if whole and not run.failures else DRAFT)
+    manifest = _manifest(run, target.name, names, panel)
+    event = next((job.parameters["event"] for job in jobs if "event" in job.parameters), "")
+    told = {
+        **(changes.as_json() if changes else {}),
+        "headline": index.headline(run.verdicts, event),
+        "until": target.name,
+    }
+    publish.write_json(new / diff.FILE, told)
+    of = {"made": run.made, "failed": [*run.failures]}
+    index.write(new, manifest.model_dump(), run.verdicts, event=event, changes=changes, **of)
+    publish.write_json(new / release.MANIFEST, {**manifest.model_dump(), "files": release.hashes(new)})
+    release.put(new, target, run.stage)
+    if target.name != DRAFT:
+        _show(out, target.name, run.stage)
+    return target.name
+
+
+def _show(out: Path, name: str, stage: Path) -> None:
+    """Let a whole release be seen, and take away the draft."""
+    release.point(out, name, stage)
+    if (out / DRAFT).exists():
+        os.rename(out / DRAFT, stage / DRAFT)
+
+
+def _annex(run: Run, names: list[str], page: Path, changes: Changes | None) -> None:
+    """Make the annex of all reports, if there is one."""
     from analysis.report import annex
 
+    if not names:
+        return
     try:
-        annex.write({name: run.notebook(name) for name in names}, page, as_of=run.as_of)
-    except pdf.PdfError as error:
-        run.failures[page.stem] = ReportError(f"{page.stem}: no PDF: {error}", Exit.PDF)
+        notebooks = {name: page.with_name(f"{name}.ipynb") for name in names}
+        annex.write(notebooks, page, as_of=run.as_of, changes=changes)
+    except (pdf.PdfError, OSError) as error:
+        run.failures[page.stem] = _failure(page.stem, error)
+    finally:
+        page.with_suffix(".ipynb").unlink(missing_ok=True)

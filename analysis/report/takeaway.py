@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.errors import DataError
-from analysis.exhibits.parts import COLUMNS, MIME, read_estimates
+from analysis.exhibits.parts import COLUMNS, FACTS, MIME, read_estimates, read_facts
 from analysis.report import papers
 from analysis.report.schedule import Job
 
@@ -30,6 +30,12 @@ def parts(notebook: Path) -> Iterator[tuple[dict[str, str], bytes]]:
             pictures = iter(SVG.findall("".join(shown.get("text/html", ""))))
             for part in shown.get(MIME, []):
                 yield part, base64.b64decode(next(pictures)) if part["kind"] == "figure" else b""
+
+
+def facts(notebook: Path) -> pd.DataFrame:
+    """Return what an executed notebook has recorded, with the columns of `FACTS`."""
+    found = [read_facts(part["csv"]) for part, _ in parts(notebook) if part["kind"] == "facts"]
+    return pd.concat([pd.DataFrame(columns=[*FACTS], dtype=object), *found], ignore_index=True)
 
 
 def write(notebook: Path, job: Job) -> list[Path]:

@@ -1,0 +1,67 @@
+"""What comes from outside is looked at here, once: a file, how large it is, where it lies, and its letters."""
+
+from __future__ import annotations
+
+import stat
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+from analysis.errors import refuse
+
+YAML_BYTES, YAML_DEPTH = 1 << 18, 12
+LONGEST_NAME = 200
+"""Characters of a name, such as that of a firm: what is longer is no name, and fits no page."""
+MISSING_SIGN = "\u25a1"  # a white square stands for a sign that cannot be printed
+_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # control, format, private use, none at all
+
+
+def admit(path: Path, most: int | None = None) -> None:
+    """Refuse what is no regular file, such as a pipe or a device, of which reading never ends, or is too large.
+
+    Raises
+    ------
+    DataError
+    """
+    try:
+        found = path.stat()
+    except (OSError, ValueError, RuntimeError) as error:
+        missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+        told = "no such file" if missing else getattr(error, "strerror", "") or str(error)
+        refuse(path, "a file", told, "correct its path")
+    if not stat.S_ISREG(found.st_mode):
+        what = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe, socket or device"
+        refuse(path, "a file", what, "save what it holds to a file, and name that one")
+    if most is not None and found.st_size > most:
+        refuse(path, f"a file of at most {most:,} bytes", f"{found.st_size:,}", "check that it is the right file")
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Return the file that a text names in a folder; one that leads out of it, also by a link, is a `DataError`."""
+    try:
+        path = (folder / name).resolve()
+        if path.is_relative_to(folder.resolve()):
+            return folder / name
+        found = f"{name!r}, which leads to {path}"
+    except (OSError, RuntimeError, ValueError) as error:  # circles of links, signs that no name may have
+        found = f"{name!r} ({error})"
+    refuse(folder, "the name of a file in it", found, "put the file there, and name it without .. and links")
+
+
+def refuse_long(path: Path, column: str, cells: Any, most: int) -> None:
+    """Refuse a column of Arrow with words that no page has room for, if they are codes before each row gets its own."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for chunk in getattr(cells, "chunks", [cells]):
+        words = chunk.dictionary if pa.types.is_dictionary(chunk.type) else chunk
+        of_text = pa.types.is_string(words.type) or pa.types.is_large_string(words.type)
+        longest = (pc.max(pc.utf8_length(words)).as_py() or 0) if of_text else 0
+        if longest > most:
+            do = "shorten it, or take another column"
+            refuse(f"{path}, column {column!r}", f"text of at most {most:,} characters", f"one of {longest:,}", do)
+
+
+def is_printable(sign: str) -> bool:
+    """Whether a sign is seen on a page, and leaves the order of others as it is."""
+    return unicodedata.category(sign) not in _UNSEEN

@@ -1,0 +1,32 @@
+"""Airflow: a release of what is due, every day, then the notebooks that a team wants to see in Airflow itself.
+
+The release is made by the project's own runner, in its own environment: it decides what is due, retries, publishes and
+sends notices. `PapermillOperator` then shows the notebooks named here with the parameters given here, such as another
+seed; they are for looking at, and publish nothing.
+"""
+
+from datetime import datetime
+from pathlib import Path
+
+from airflow import DAG
+from airflow.providers.papermill.operators.papermill import PapermillOperator
+from airflow.providers.standard.operators.bash import BashOperator
+
+ROOT = Path("/opt/market-impact-notebooks")  # a clone in which `make .venv/.ready` was run
+SHOWN = {"05_growth_panel": {"seed": 2}, "09_households": {"of": "buyers"}}  # notebook: parameters
+KERNEL = "market-impact"  # .venv/bin/python -m ipykernel install --user --name market-impact
+
+with DAG("market_impact", schedule="@daily", start_date=datetime(2026, 1, 1), catchup=False) as dag:
+    release = BashOperator(
+        task_id="release",
+        bash_command=f"cd {ROOT} && .venv/bin/python -m analysis run --due",
+        append_env=True,
+    )
+    for name, parameters in SHOWN.items():
+        release >> PapermillOperator(
+            task_id=name,
+            input_nb=str(ROOT / "notebooks" / f"{name}.ipynb"),
+            output_nb=f"/tmp/{name}-{{{{ ds }}}}.ipynb",
+            parameters={**parameters, "as_of": "{{ ds }}", "verdict_file": f"/tmp/{name}-{{{{ ds }}}}.json"},
+            kernel_name=KERNEL,
+        )

@@ -1,0 +1,83 @@
+"""When a report is due: the calendar, the files that it waits for, and the age of its data."""
+
+from datetime import date, datetime, time, timedelta
+
+import pytest
+
+from analysis.report.cadence import awaited, is_due, last_due, stale
+
+NOON = datetime(2026, 11, 26, 12, 0)  # a Thursday
+
+
+@pytest.mark.parametrize(
+    ("every", "day"),
+    [
+        ("daily", "2026-11-26"),
+        ("weekly on monday", "2026-11-23"),
+        ("Weekly on  Thursday", "2026-11-26"),
+        ("weekly on friday", "2026-11-20"),
+        ("monthly on 1", "2026-11-01"),
+        ("monthly on 28", "2026-10-28"),
+        ("monthly on last", "2026-10-31"),
+        ("0 12 * * *", "2026-11-26"),
+        ("1 12 * * *", "2026-11-25"),
+        ("30 6 * * 1-5", "2026-11-26"),
+        ("0 0 1 */3 *", "2026-10-01"),
+        ("0 0 29 2 *", "2024-02-29"),
+    ],
+)
+def test_the_last_day_on_which_a_report_fell_due_is_read_off_the_calendar(every, day):
+    assert last_due(every, NOON) == date.fromisoformat(day)
+
+
+def test_a_report_that_never_stood_is_due_whatever_the_day():
+    assert is_due("monthly on last", NOON, None)
+
+
+@pytest.mark.parametrize("every", ["daily", "weekly on monday", "monthly on 1", "*/5 * * * *", "0 18 * * 4"])
+def test_a_report_that_has_just_been_made_is_not_due_again_on_that_day(every):
+    for hour in (0, 6, 12, 23):
+        assert not is_due(every, datetime.combine(NOON, time(hour)), NOON.date())
+
+
+def test_after_a_gap_of_months_a_report_is_made_once():
+    stands, made = date(2026, 5, 4), []
+    for day in range(10):
+        now = NOON + timedelta(days=day)
+        if is_due("weekly on monday", now, stands):
+            stands = now.date()
+            made.append(str(stands))
+    assert made == ["2026-11-26", "2026-11-30"]
+
+
+def test_a_clock_that_goes_back_makes_nothing():
+    for stands in (NOON.date() + timedelta(days=1), NOON.date() + timedelta(days=400)):
+        assert not is_due("daily", NOON, stands)
+
+
+def test_a_report_missed_in_the_evening_is_made_up_for_on_the_next_day():
+    evening = "0 18 * * *"
+    assert not is_due(evening, NOON, date(2026, 11, 25))
+    assert is_due(evening, NOON.replace(hour=18), date(2026, 11, 25))
+    assert is_due(evening, NOON, date(2026, 11, 24))
+
+
+def test_the_first_and_the_last_days_of_the_calendar_break_nothing():
+    assert is_due("daily", datetime(9999, 12, 31, 23, 59), date(9999, 12, 30))
+
+
+def test_a_report_waits_for_files_that_are_not_there_or_are_what_it_was_made_of():
+    assert awaited({"data/a.csv": None}, {}) == ["data/a.csv, which is not there"]
+    assert awaited({"data/a.csv": "1"}, {"data/a.csv": "1"}) == ["data/a.csv, which has not changed"]
+    assert awaited({"data/a.csv": "2"}, {"data/a.csv": "1"}) == []
+
+
+def test_a_report_that_never_stood_waits_for_no_change():
+    assert awaited({"data/a.csv": "1"}, {}) == []
+
+
+def test_data_are_stale_from_the_day_after_the_limit_and_never_without_one():
+    of = {"data/a.csv": date(2026, 11, 16)}
+    assert stale(of, NOON.date(), 10) == []
+    assert stale(of, NOON.date(), 9) == ["data/a.csv is of 2026-11-16, 10 days old; at most 9 were asked for"]
+    assert stale(of, date(2036, 1, 1), None) == []

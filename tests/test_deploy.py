@@ -1,0 +1,65 @@
+"""What starts the runner unattended: each file by the validator of its own kind."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from datetime import datetime
+
+import pytest
+from cronsim import CronSim
+
+from analysis.provenance import ROOT
+
+DEPLOY = ROOT / "deploy"
+STARTS = ["deploy/crontab", "deploy/market-impact.service", "deploy/airflow.py", ".github/workflows/reports.yml"]
+
+
+def checked(*command: str, **environment: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
+    assert not done.returncode, done.stdout + done.stderr
+
+
+def program(name: str) -> str:
+    """Return the path of a program that came with a package of this environment."""
+    return os.path.join(os.path.dirname(sys.executable), name)
+
+
+@pytest.mark.parametrize("file", STARTS)
+def test_every_file_starts_what_is_due(file):
+    assert "-m analysis run --due" in (ROOT / file).read_text(encoding="utf-8")
+
+
+def test_the_workflows_are_valid():
+    files = map(str, sorted((ROOT / ".github" / "workflows").glob("*.yml")))
+    checked(program("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", *files)
+
+
+def test_the_cron_job_of_kubernetes_is_valid():
+    checked(program("kubernetes-validate"), "--strict", str(DEPLOY / "cronjob.yml"))
+
+
+def test_the_times_of_cron_are_times():
+    lines = (DEPLOY / "crontab").read_text(encoding="utf-8").splitlines()
+    (line,) = [line for line in lines if not line.startswith("#")]
+    assert CronSim(" ".join(line.split()[:5]), datetime(2026, 1, 1))
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed here")
+def test_the_units_of_systemd_are_valid(tmp_path):
+    clone = tmp_path / "market-impact-notebooks"
+    (clone / ".venv" / "bin").mkdir(parents=True)
+    (clone / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    files = [tmp_path / f"market-impact.{kind}" for kind in ("service", "timer")]
+    for file in files:
+        file.write_text((DEPLOY / file.name).read_text(encoding="utf-8").replace("%h", str(tmp_path)), encoding="utf-8")
+    checked("systemd-analyze", "verify", "--user", *map(str, files), XDG_RUNTIME_DIR=str(tmp_path))
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("airflow"), reason="Airflow is not installed here")
+def test_the_airflow_dag_loads():
+    spec = importlib.util.spec_from_file_location("dag", DEPLOY / "airflow.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.dag.task_dict["release"].downstream_task_ids == set(module.SHOWN)

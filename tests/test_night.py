@@ -1,0 +1,318 @@
+"""A run as a scheduler calls it, with real kernels: what is due, what is news, and who is told."""
+
+import json
+import os
+import shutil
+import sys
+from unittest import mock
+
+import pytest
+from desk import PARAMETERS, WRITE_VERDICTS, Desk, describe, full_disk, stub_render
+
+from analysis import __main__ as command_line
+from analysis.report import pdf, publish, run
+
+MONDAY, TUESDAY, NEXT, LAST = "2026-11-23", "2026-11-24", "2026-11-30", "2026-12-07"
+VINTAGE = "2026-11-01"
+BRIEF = {"name": "00_brief", "notebook": "00_brief.ipynb"}
+FIRST = {"name": "01_first", "notebook": "01_first.ipynb", "parameters": {"count": "4"}, "every": "weekly on monday"}
+SECOND = {"name": "02_second", "notebook": "02_second.ipynb", "every": "monthly on 1"}
+JUDGE = WRITE_VERDICTS.replace('"estimate"', '"word": note, "estimate"')
+HOOK = """\
+import json, sys
+with open("told.jsonl", "a") as file:
+    file.write(sys.stdin.read() + "\\n")
+"""
+
+
+class Night(Desk):
+    """A project in whose schedule each report has a day of its own, with a notice by a command."""
+
+    def plan(self, *reports, **more):
+        hooks = [{"command": [sys.executable, "hook.py"], "timeout": 30}]
+        # JSON is YAML
+        (self.reports / "schedule.yml").write_text(json.dumps({"reports": [*reports], "notices": hooks, **more}))
+
+    def furnish(self):
+        super().furnish()
+        self.declare(describe("figures.csv", VINTAGE))
+        self.write("01_first", JUDGE)
+        (self.root / "hook.py").write_text(HOOK)
+        self.plan(BRIEF, FIRST, SECOND)
+
+    def shift(self, day, *options):
+        with mock.patch.object(pdf, "render", stub_render):
+            return command_line.main(["run", "--as-of", day, *options], self.root)
+
+    def due(self, day, *options):
+        return self.shift(day, "--due", *options)
+
+    def told(self):
+        file = self.root / "told.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def releases(self):
+        return sorted(path.name for path in self.reports.glob("20*"))
+
+    def as_of(self):
+        return {name: entry["parameters"]["as_of"] for name, entry in self.manifest()["reports"].items()}
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """A project of which all reports were made on a Monday; the sources that count are a copy that nobody edits."""
+    folder = tmp_path_factory.mktemp("begun")
+    shutil.copytree(publish.PACKAGE, folder / "analysis")
+    desk = Night(folder / "project")
+    desk.furnish()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publish, "PACKAGE", folder / "analysis")
+        assert desk.due(MONDAY) == 0
+        yield desk
+
+
+@pytest.fixture
+def desk(begun, tmp_path):
+    shutil.copytree(begun.root, tmp_path / "project", symlinks=True)
+    return Night(tmp_path / "project")
+
+
+@pytest.fixture
+def no_kernels(monkeypatch):
+    """Whatever would start a kernel fails."""
+    monkeypatch.setitem(sys.modules, "papermill", None)
+    monkeypatch.setitem(sys.modules, "jupyter_client.manager", None)
+
+
+def last_line(capsys):
+    return capsys.readouterr().out.splitlines()[-1]
+
+
+# What is due
+
+
+def test_the_first_run_makes_all_reports_and_is_no_news(begun):
+    assert begun.releases() == [MONDAY]
+    assert begun.told() == []
+
+
+def test_where_nothing_is_due_nothing_is_made_even_of_changed_data(desk, no_kernels, capsys):
+    desk.plan(BRIEF, FIRST, SECOND)
+    (desk.root / "data" / "figures.csv").write_text("year,value\n2021,2\n")
+    for day in (TUESDAY, TUESDAY, "2026-11-29"):
+        assert desk.due(day) == 0
+    assert desk.releases() == [MONDAY]
+    assert last_line(capsys) == f"Reports unchanged, as of 2026-11-29, in {MONDAY}"
+
+
+def test_what_is_due_is_made_once_and_the_others_stand_beside_it(desk, capsys):
+    desk.plan(BRIEF, FIRST, SECOND)
+    assert desk.due(LAST) == 0  # the Monday before was missed
+    assert desk.releases() == [MONDAY, LAST]
+    assert desk.as_of() == {"01_first": LAST, "02_second": LAST, "00_brief": LAST}
+    assert desk.due(LAST) == 0
+    assert desk.due("2026-12-08") == 0
+    assert desk.releases() == [MONDAY, LAST]
+
+
+def test_a_report_that_is_not_due_is_carried_over_as_it_was(desk):
+    pdf_before = (desk.published / "02_second.pdf").read_bytes()
+    assert desk.due(NEXT) == 0
+    assert desk.as_of() == {"01_first": NEXT, "02_second": MONDAY, "00_brief": NEXT}
+    assert (desk.published / "02_second.pdf").read_bytes() == pdf_before
+
+
+def test_a_clock_that_goes_back_makes_nothing(desk, no_kernels):
+    before = desk.bytes()
+    for day in ("2026-11-22", VINTAGE):
+        assert desk.due(day) == 0
+    assert desk.bytes() == before
+
+
+def test_a_report_that_failed_stays_due(desk):
+    desk.write("01_first", "1 / 0", parameters=PARAMETERS)
+    assert desk.due(NEXT) == 3
+    desk.write("01_first", WRITE_VERDICTS)
+    assert desk.due("2026-12-01") == 0
+    assert desk.as_of()["01_first"] == "2026-12-01"
+
+
+def test_a_report_that_is_new_in_the_schedule_is_due(desk):
+    desk.plan(BRIEF, FIRST, SECOND, {**SECOND, "name": "03_third"})
+    assert desk.due(TUESDAY) == 0
+    assert desk.as_of()["03_third"] == TUESDAY
+
+
+def test_a_report_waits_for_data_that_are_newer_than_its_own(desk, no_kernels, capsys):
+    waiting = {**FIRST, "waits_for": ["data/figures.csv", "incoming/done"]}
+    desk.plan(BRIEF, waiting, SECOND)
+    assert desk.due(NEXT) == 0
+    assert "01_first waits for incoming/done, which is not there.\n" in capsys.readouterr().out
+    assert desk.releases() == [MONDAY]
+
+
+def test_a_report_is_made_when_the_data_that_it_waits_for_have_come(desk):
+    desk.plan(BRIEF, {**FIRST, "waits_for": ["data/figures.csv"]}, SECOND)
+    assert desk.due(NEXT) == 0
+    assert desk.releases() == [MONDAY]
+    (desk.root / "data" / "figures.csv").write_text("year,value\n2021,2\n")
+    assert desk.due(NEXT) == 0
+    assert desk.as_of()["01_first"] == NEXT
+
+
+def test_what_is_named_is_made_though_it_is_not_due(desk):
+    assert desk.shift(TUESDAY, "01") == 0
+    assert desk.as_of()["01_first"] == TUESDAY
+
+
+def test_due_and_names_are_refused_together(desk, no_kernels, capsys):
+    assert desk.due(TUESDAY, "01") == 2
+    assert "Option --due: it goes with the whole schedule" in capsys.readouterr().err
+
+
+def test_releases_go_to_the_folder_of_the_schedule(desk, tmp_path):
+    desk.plan(BRIEF, FIRST, SECOND, publish=str(tmp_path / "elsewhere"))
+    assert desk.due(TUESDAY) == 0
+    assert os.readlink(tmp_path / "elsewhere" / "latest") == TUESDAY
+    assert desk.releases() == [MONDAY]
+
+
+# What is news
+
+
+def test_a_failure_is_news_and_nothing_but_json_is_printed(desk, capsys):
+    desk.write("01_first", "1 / 0", parameters=PARAMETERS)
+    assert desk.due(NEXT, "--json") == 3
+    shown = json.loads(capsys.readouterr().out)
+    assert shown.pop("notices") == []
+    assert desk.told() == [shown]
+    assert (shown["outcome"], shown["release"], shown["draft"], shown["as_of"]) == ("failed", "", "draft", NEXT)
+    assert "ZeroDivisionError" in shown["failures"][0]
+
+
+def test_a_word_that_changed_is_news_and_the_same_word_with_another_number_is_none(desk, capsys):
+    desk.plan(BRIEF, {**FIRST, "parameters": {"count": "5", "note": "a=b"}}, SECOND)
+    assert desk.due(NEXT) == 0
+    assert desk.told() == []
+    desk.plan(BRIEF, {**FIRST, "parameters": {"count": "5", "note": "Supported"}}, SECOND)
+    capsys.readouterr()
+    assert desk.due(LAST) == 0
+    ((told),) = desk.told()
+    assert told["changed_words"] == ["c1 in 01_first: a=b before, Supported now"]
+    assert last_line(capsys).endswith(f"in {LAST}; changed: c1 in 01_first: a=b before, Supported now")
+
+
+def test_stale_data_are_news_on_the_day_on_which_their_report_is_due(desk):
+    desk.plan(BRIEF, {**FIRST, "fresh_days": 30}, SECOND)
+    assert desk.due(NEXT) == 0
+    assert desk.told() == []
+    for day in (LAST, LAST, "2026-12-08"):
+        assert desk.due(day) == 0
+    ((told),) = desk.told()
+    assert told["stale"] == ["data/figures.csv is of 2026-11-01, 36 days old; at most 30 were asked for"]
+
+
+def test_a_run_that_is_refused_or_ended_by_a_signal_is_news(desk, no_kernels, capsys):
+    assert desk.shift("2020-01-01", "--json") == 2
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["outcome"], shown["reports"]) == ("refused", {})
+    assert shown["failures"][0].startswith("As-of date: 2020-01-01 was asked for, but data/figures.csv is of ")
+    with mock.patch.object(run, "reports", side_effect=SystemExit(143)), pytest.raises(SystemExit):
+        desk.due(NEXT)
+    with mock.patch.object(run, "reports", side_effect=full_disk):
+        assert desk.due(NEXT) == 7
+    assert [told["outcome"] for told in desk.told()] == ["refused", "interrupted", "failed"]
+    assert desk.told()[1]["failures"] == ["a signal ended the run (143)"]
+
+
+def test_a_schedule_that_cannot_be_read_is_told_as_json_too(desk, capsys):
+    (desk.reports / "schedule.yml").write_text("reports: []")
+    assert desk.due(NEXT, "--json") == 2
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["outcome"], shown["failures"][0].split(",")[0]) == ("refused", "reports/schedule.yml")
+
+
+def test_what_is_told_elsewhere_names_no_folder_of_the_machine(desk, capsys):
+    desk.write("01_first", "import os\nraise RuntimeError(os.getcwd())", parameters=PARAMETERS)
+    assert desk.due(NEXT, "--json") == 3
+    (desk.reports / "schedule.yml").write_text("reports: []")
+    assert desk.due(NEXT, "--json") == 2
+    assert "RuntimeError: notebooks" in capsys.readouterr().out
+    told = [
+        desk.root / "told.jsonl",
+        desk.reports / "feed.xml",
+        desk.reports / "index.html",
+        *desk.reports.glob("*.jsonl"),
+    ]
+    assert [file.name for file in told if str(desk.root) in file.read_text()] == []
+
+
+def test_nobody_is_told_of_what_is_published_elsewhere(desk, tmp_path):
+    desk.write("01_first", "1 / 0", parameters=PARAMETERS)
+    assert desk.shift(NEXT, "--out", str(tmp_path / "elsewhere")) == 3
+    assert desk.told() == []
+
+
+# Who is told
+
+
+def test_a_notice_that_fails_is_told_and_undoes_nothing(desk, capsys):
+    desk.plan(BRIEF, {**FIRST, "parameters": {"note": "Supported"}}, SECOND)
+    (desk.root / "hook.py").write_text("import sys; sys.exit(9)")
+    assert desk.due(NEXT, "--json") == 6
+    said = capsys.readouterr()
+    assert json.loads(said.out)["notices"] == ["notices.0 (command): ended with 9"]
+    assert "notices.0 (command): ended with 9" in said.err
+    assert os.readlink(desk.reports / "latest") == NEXT
+
+
+def test_a_failure_of_a_report_goes_before_that_of_its_notice(desk):
+    desk.write("01_first", "1 / 0", parameters=PARAMETERS)
+    (desk.root / "hook.py").write_text("import sys; sys.exit(9)")
+    assert desk.due(NEXT) == 3
+
+
+def test_no_secret_is_in_anything_that_a_run_writes_or_says(desk, monkeypatch, capfd):
+    secret = "unmistakable-5ecret-7f3a"
+    names = ("MAIL_HOST", "MAIL_USER", "MAIL_PASSWORD", "CHAT")
+    for name in names:
+        monkeypatch.setenv(name, f"http://{secret}.invalid/" if name == "CHAT" else f"{secret}.invalid")
+    mail = {"to": "a@example.org", "from": "b@example.org", "host": "MAIL_HOST", "user": "MAIL_USER"}
+    hooks = [
+        {"email": {**mail, "password": "MAIL_PASSWORD"}},
+        {"webhook": "CHAT"},
+        {"webhook": "CHAT", "form": "slack"},
+    ]
+    hooks = [{**hook, "timeout": 5} for hook in hooks]
+    print_all = "import os\nprint(dict(os.environ))\nassert count == 4, dict(os.environ)\n"
+    desk.write("01_first", print_all + JUDGE)
+    desk.plan(BRIEF, FIRST, SECOND, notices=hooks)
+    assert desk.due(NEXT) == 0  # no news, and so no notice
+    desk.plan(BRIEF, {**FIRST, "parameters": {"count": "5"}}, SECOND, notices=hooks)
+    assert desk.due(LAST, "--json") == 3
+    said = capfd.readouterr()
+    assert len(json.loads(said.out.splitlines()[-1])["notices"]) == 3
+    assert secret not in said.out + said.err
+    assert secret.encode() not in b"".join(file.read_bytes() for file in desk.root.rglob("*") if file.is_file())
+    assert all(secret in os.environ[name] for name in names)
+
+
+# A sweep
+
+
+def test_a_release_has_a_sweep_with_its_table_and_the_brief_reads_none_of_it(desk):
+    desk.plan(BRIEF, FIRST, {**SECOND, "name": "03_third", "parameters": {"count": ["1", "2"]}})
+    assert desk.due(NEXT) == 0
+    assert {*desk.manifest()["reports"]} == {"00_brief", "01_first", "03_third__count-1", "03_third__count-2"}
+    assert "03_third.comparison.csv" in desk.manifest()["files"]
+    page = (desk.published / "index.html").read_text()
+    assert 'href="03_third.comparison.csv"' in page
+    assert "What is asked? (count-2)" in page
+    brief = (desk.published / "00_brief.ipynb").read_text()
+    assert "01_first.json" in brief
+    assert "03_third" not in brief
+    table = (desk.published / "03_third.comparison.csv").read_bytes()
+    desk.plan(BRIEF, FIRST, {**SECOND, "name": "03_third", "parameters": {"count": ["1", "2"]}, "every": "0 0 1 1 *"})
+    assert desk.due(LAST) == 0
+    assert desk.as_of() == {"01_first": LAST, "03_third__count-1": NEXT, "03_third__count-2": NEXT, "00_brief": LAST}
+    assert (desk.published / "03_third.comparison.csv").read_bytes() == table

@@ -1,0 +1,423 @@
+"""Notices: what is news, and how it reaches a real mail server, a real web server and a real command."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from email import message_from_bytes, policy
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
+
+from analysis.config import Notice
+from analysis.report import notices
+
+SECRET = "unmistakable-5ecret-7f3a"
+FAILED = {
+    "outcome": "failed",
+    "release": "",
+    "draft": "draft",
+    "as_of": "2026-11-26",
+    "reports": {"05_growth": "failed", "06_shift": "unchanged"},
+    "changed_words": ["C01 V2 in 05: Not shown before, Supported now"],
+    "stale": [],
+    "failures": ["05_growth: a cell failed with <ValueError>:\n    line 1\n    line 2"],
+}
+QUIET = {**FAILED, "outcome": "published", "changed_words": [], "failures": [], "release": "2026-11-26", "draft": ""}
+
+
+@pytest.fixture(autouse=True)
+def direct(monkeypatch):
+    """No proxy stands between a test and its server."""
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def notice(**keys):
+    return Notice.model_validate({"timeout": 5, **keys})
+
+
+def send(told, *hooks, root=Path(), brief=None, **environment):
+    return notices.send(told, hooks, {**os.environ, **environment}, root=root, brief=brief)
+
+
+# What is news
+
+
+def words(word, **more):
+    return [{"claim": "C01", "reading": "V2", "word": word, **more}]
+
+
+def test_a_word_that_changed_is_told_with_the_word_before():
+    was, now = {"05": words("Not shown"), "06": []}, {"05": words("Contradicted"), "06": words("Supported")}
+    assert notices.changed_words(was, now) == [
+        "C01 V2 in 05: Not shown before, Contradicted now",
+        "C01 V2 in 06: no word before, Supported now",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        ({"05": words("Supported", estimate=1.0)}, {"05": words("Supported", estimate=1.4)}),
+        ({"05": words("Supported", confidence="low")}, {"05": words("Supported", confidence="high")}),
+        ({"05": words("Supported", market="seed 1")}, {"05": words("Not shown", market="seed 1")}),
+        ({"05": words("Supported", aside="Of its firms:")}, {"05": words("Not shown", aside="Of its firms:")}),
+        ({"05": words("Supported")}, {"06": words("Not shown")}),
+        ({}, {"05": words("Supported")}),
+        ({"00": [{}]}, {"00": [{}]}),
+    ],
+)
+def test_a_number_that_moved_a_simulated_word_and_a_change_of_the_schedule_are_no_news(was, now):
+    assert notices.changed_words(was, now) == []
+
+
+@pytest.mark.parametrize("outcome", ["published", "unchanged", "draft"])
+def test_a_run_in_which_all_is_well_is_no_news(outcome):
+    assert not notices.is_news({**QUIET, "outcome": outcome})
+
+
+@pytest.mark.parametrize("news", [{"failures": ["a"]}, {"changed_words": ["a"]}, {"stale": ["a"]}])
+def test_a_failure_a_changed_word_and_stale_data_are_news(news):
+    assert notices.is_news({**QUIET, **news})
+
+
+@pytest.mark.parametrize("outcome", ["failed", "refused", "interrupted"])
+def test_a_run_that_made_nothing_is_news(outcome):
+    assert notices.is_news({**QUIET, "outcome": outcome})
+
+
+def test_the_outcome_is_one_line_whatever_failed():
+    told = {**FAILED, "failures": ["a\r\nBcc: b@c.d\x1b[2J\ud800" + "x" * 1000, "b"], "stale": ["s"]}
+    line = notices.line(told)
+    assert line.startswith("Reports failed, as of 2026-11-26, in draft; failed: a, and 1 more; changed: C01 V2 in 05")
+    assert line.isprintable()
+    notices.line({**told, "failures": ["\x1b[2J\ud800" + "x" * 1000]}).encode()
+    assert len(line) < 1000
+
+
+def test_the_letter_has_every_failure_whole():
+    letter = notices.text(FAILED)
+    assert "    line 2" in letter
+    assert "06_shift                  unchanged" in letter
+
+
+# A command
+
+
+def script(folder, source):
+    file = folder / "hook.py"
+    file.write_text(source)
+    return notice(command=[sys.executable, str(file), "argument; not a shell's $HOME"])
+
+
+READ = """\
+import json, os, pathlib, sys
+told = json.load(sys.stdin)
+pathlib.Path("told.json").write_text(json.dumps([told, sys.argv[1:], os.environ.get("TOKEN")]))
+"""
+
+
+def test_a_command_reads_the_outcome_in_the_projects_folder(tmp_path):
+    assert send(FAILED, script(tmp_path, READ), root=tmp_path, TOKEN="t") == []
+    assert json.loads((tmp_path / "told.json").read_text()) == [FAILED, ["argument; not a shell's $HOME"], "t"]
+
+
+def test_nobody_is_told_when_there_is_no_news(tmp_path):
+    assert send(QUIET, script(tmp_path, READ), root=tmp_path) == []
+    assert not (tmp_path / "told.json").exists()
+
+
+def test_a_command_that_fails_is_told_and_the_others_are_sent(tmp_path):
+    (tmp_path / "b").mkdir()
+    failing = script(tmp_path / "b", f"import sys; print('{SECRET}'); sys.exit('{SECRET}')")
+    none = notice(command=["no-such-command-here"])
+    assert send(FAILED, failing, none, script(tmp_path, READ), root=tmp_path) == [
+        "notices.0 (command): ended with 1",
+        "notices.1 (command): No such file or directory",
+    ]
+    assert (tmp_path / "told.json").exists()
+
+
+def test_a_command_that_reads_nothing_is_no_failure(tmp_path):
+    told = {**FAILED, "failures": ["x" * 1_000_000]}
+    assert send(told, script(tmp_path, ""), root=tmp_path) == []
+
+
+def test_a_command_that_does_not_end_is_ended_with_what_it_started(tmp_path):
+    source = """\
+import pathlib, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+pathlib.Path("child").write_text(str(child.pid))
+time.sleep(600)
+"""
+    slow = script(tmp_path, source).model_copy(update={"timeout": 2})
+    assert send(FAILED, slow, root=tmp_path) == ["notices.0 (command): not done after 2 s"]
+    assert ended(int((tmp_path / "child").read_text()))
+
+
+def ended(process):
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return True
+        if state == "Z":
+            return True
+        threading.Event().wait(0.05)
+    return False
+
+
+# A webhook
+
+
+@pytest.fixture
+def web():
+    """A web server on this machine, what it was sent, and what it answers."""
+    seen = SimpleNamespace(requests=[], status=200, headers={})
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            content = self.rfile.read(int(self.headers["Content-Length"]))
+            seen.requests.append((self.path, self.headers["Content-Type"], json.loads(content)))
+            self.send_response(seen.status)
+            for name, value in seen.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+
+        def do_GET(self):
+            seen.requests.append((self.path, "", None))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    seen.address = f"http://127.0.0.1:{server.server_port}"
+    yield seen
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_webhook_is_sent_the_outcome_as_json(web):
+    assert send(FAILED, notice(webhook="HOOK"), HOOK=f"{web.address}/{SECRET}") == []
+    assert web.requests == [(f"/{SECRET}", "application/json", FAILED)]
+
+
+def test_slack_is_sent_text_in_which_nothing_is_a_link_or_a_call(web):
+    told = {**FAILED, "stale": ["<!channel> & <https://x.y|z>"]}
+    assert send(told, notice(webhook="HOOK", form="slack"), HOOK=web.address) == []
+    ((_, _, content),) = web.requests
+    assert list(content) == ["text"]
+    assert "&lt;!channel&gt; &amp; &lt;https://x.y|z&gt;" in content["text"]
+    assert content["text"].startswith("Reports failed, as of 2026-11-26, in draft; failed: 05_growth: a cell failed")
+
+
+def test_a_webhook_that_answers_with_an_error_is_told_by_its_code_alone(web):
+    web.status = 403
+    assert send(FAILED, notice(webhook="HOOK"), HOOK=f"{web.address}/{SECRET}") == ["notices.0 (webhook): answered 403"]
+
+
+def test_a_webhook_is_not_followed_to_another_address(web):
+    web.status, web.headers = 302, {"Location": f"{web.address}/elsewhere"}
+    assert send(FAILED, notice(webhook="HOOK"), HOOK=web.address) == ["notices.0 (webhook): answered 302"]
+    assert [path for path, *_ in web.requests] == ["/"]
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        (f"file:///{SECRET}", "could not be sent (ValueError)"),
+        (SECRET, "could not be sent (ValueError)"),
+        (f"http://127.0.0.1:{SECRET}", "could not be sent (InvalidURL)"),
+        (f"http://127.0.0.1/\n{SECRET}", "could not be sent (InvalidURL)"),
+        ("http://127.0.0.1:1/" + SECRET, "Connection refused"),
+        (f"http://{SECRET}.invalid/", "its host is not known"),
+    ],
+)
+def test_a_webhook_that_is_none_is_told_without_its_address(address, said):
+    (fault,) = send(FAILED, notice(webhook="HOOK"), HOOK=address)
+    assert fault == f"notices.0 (webhook): {said}"
+
+
+def test_a_server_that_never_answers_or_does_so_a_letter_at_a_time_holds_nobody_up():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        done = threading.Event()
+
+        def drip():
+            connection, _ = silent.accept()
+            while not done.wait(0.1):
+                try:
+                    connection.sendall(b"H")
+                except OSError:
+                    return
+
+        threading.Thread(target=drip, daemon=True).start()
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        slow = notice(webhook="HOOK", timeout=1)
+        assert send(FAILED, slow, slow, HOOK=address) == [
+            f"notices.{place} (webhook): not done after 1 s" for place in (0, 1)
+        ]
+        done.set()
+
+
+# E-mail
+
+
+class Server(Controller):
+    """A mail server on a port that the system chooses."""
+
+    def _trigger_server(self):
+        self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()
+
+
+class Inbox:
+    """What a mail server was sent."""
+
+    def __init__(self):
+        self.letters = []
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802 (aiosmtpd calls it so)
+        letter = message_from_bytes(envelope.content, policy=policy.default)
+        self.letters.append((envelope.mail_from, envelope.rcpt_tos, letter, session.ssl is not None))
+        return "250 kept"
+
+
+@pytest.fixture
+def served():
+    """Start a mail server on this machine with options of its own."""
+    started = []
+
+    def start(**options):
+        inbox = Inbox()
+        controller = Server(inbox, hostname="127.0.0.1", port=0, **options)
+        controller.start()
+        started.append(controller)
+        return inbox, f"localhost:{controller.port}"
+
+    yield start
+    for controller in started:
+        controller.stop()
+
+
+MAIL = {"to": ["a@example.org", "b@example.org"], "from": "reports@example.org", "host": "MAIL_HOST"}
+PLAIN = {**MAIL, "starttls": False}
+LOGIN = {**MAIL, "user": "MAIL_USER", "password": "MAIL_PASSWORD"}
+
+
+def test_an_email_has_the_brief_and_the_line_as_its_subject(served, tmp_path):
+    inbox, host = served()
+    brief = tmp_path / "00_executive_brief.pdf"
+    brief.write_bytes(b"%PDF-1.7 brief")
+    assert send(FAILED, notice(email=PLAIN), brief=brief, MAIL_HOST=host) == []
+    ((sender, recipients, letter, _),) = inbox.letters
+    assert (sender, recipients) == ("reports@example.org", ["a@example.org", "b@example.org"])
+    assert letter["Subject"].startswith("Reports failed, as of 2026-11-26, in draft; failed: 05_growth")
+    assert letter.get_body().get_content().replace("\r\n", "\n") == notices.text(FAILED)
+    (attached,) = letter.iter_attachments()
+    assert (attached.get_filename(), attached.get_content()) == ("00_executive_brief.pdf", b"%PDF-1.7 brief")
+    assert socket.gethostname() not in letter["Message-ID"]
+
+
+def test_an_email_without_a_brief_is_sent_all_the_same(served, tmp_path):
+    inbox, host = served()
+    assert send(FAILED, notice(email=PLAIN), brief=tmp_path / "none.pdf", MAIL_HOST=host) == []
+    assert list(inbox.letters[0][2].iter_attachments()) == []
+
+
+def test_no_failure_can_write_a_header(served):
+    inbox, host = served()
+    told = {**FAILED, "failures": ["05: x\r\nBcc: c@example.org\r\n\r\nhello"], "reports": {"05\r\nBcc: d@e.f": "ü"}}
+    assert send(told, notice(email=PLAIN), MAIL_HOST=host) == []
+    assert inbox.letters[0][1] == ["a@example.org", "b@example.org"]
+    assert "Bcc" not in inbox.letters[0][2]
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl, which makes the certificate of the test's server, is not installed")
+    folder = tmp_path_factory.mktemp("certificate")
+    key, file = folder / "key.pem", folder / "certificate.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
+    subprocess.run([*command, "-keyout", str(key), "-out", str(file)], check=True, capture_output=True)
+    return file, key
+
+
+def encrypted(certificate):
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    return context
+
+
+def accept(password):
+    def authenticate(server, session, envelope, mechanism, given):
+        known = (given.login, given.password) == (b"reports", password.encode())
+        return AuthResult(success=known, handled=known)
+
+    return authenticate
+
+
+def test_a_login_goes_over_an_encrypted_connection(served, certificate, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    context = encrypted(certificate)
+    inbox, host = served(tls_context=context, require_starttls=True, authenticator=accept(SECRET), auth_required=True)
+    known = {"MAIL_HOST": host, "MAIL_USER": "reports", "MAIL_PASSWORD": SECRET}
+    assert send(FAILED, notice(email=LOGIN), **known) == []
+    assert inbox.letters[0][3]
+    assert send(FAILED, notice(email=LOGIN), **known | {"MAIL_PASSWORD": f"{SECRET}!"}) == [
+        "notices.0 (email): answered 535"
+    ]
+    assert send(FAILED, notice(email=PLAIN), **known) == ["notices.0 (email): answered 530"]
+
+
+def test_a_server_that_nobody_vouches_for_is_told_no_password(served, certificate):
+    inbox, host = served(tls_context=encrypted(certificate), authenticator=accept(SECRET))
+    known = {"MAIL_HOST": host, "MAIL_USER": "reports", "MAIL_PASSWORD": SECRET}
+    (fault,) = send(FAILED, notice(email=LOGIN), **known)
+    assert fault == "notices.0 (email): no encrypted connection that can be trusted"
+    assert inbox.letters == []
+
+
+@pytest.mark.parametrize("host", [f"{SECRET}.invalid", f"127.0.0.1:{SECRET}", "127.0.0.1:1"])
+def test_a_mail_server_that_is_not_there_is_told_without_its_name(host):
+    (fault,) = send(FAILED, notice(email=PLAIN), MAIL_HOST=host)
+    assert fault.startswith("notices.0 (email): ")
+    assert SECRET not in fault
+
+
+# What the environment holds
+
+
+def test_what_the_environment_lacks_is_told_even_when_there_is_no_news():
+    hooks = [notice(command=["true"]), notice(email=LOGIN), notice(webhook="HOOK")]
+    assert send(QUIET, *hooks, MAIL_HOST="h", MAIL_USER="", HOOK="") == [
+        "notices.1 (email): the environment has no MAIL_USER and no MAIL_PASSWORD; set it, or nobody is told",
+        "notices.2 (webhook): the environment has no HOOK; set it, or nobody is told",
+    ]
+
+
+def test_secrets_are_out_of_the_environment_while_reports_are_made_and_back_afterwards(monkeypatch):
+    monkeypatch.setenv("HOOK", SECRET)
+    monkeypatch.delenv("MAIL_HOST", raising=False)
+    hooks = [notice(webhook="HOOK"), notice(email=PLAIN)]
+    with notices.withheld(hooks) as kept:
+        assert SECRET not in os.environ.values()
+        child = subprocess.run([sys.executable, "-c", "import os; print(os.environ)"], capture_output=True, check=True)
+        assert SECRET.encode() not in child.stdout
+        assert kept["HOOK"] == SECRET
+    assert os.environ["HOOK"] == SECRET
+    assert "MAIL_HOST" not in os.environ

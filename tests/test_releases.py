@@ -1,0 +1,236 @@
+"""Over all releases: a page, a feed from which each run's outcome can be read, and room made by rule."""
+
+import json
+import os
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+from releases import REPORT, make
+
+from analysis.report import feed, release, releases
+from analysis.report.release import LATEST, MANIFEST
+
+AT = datetime(2026, 11, 26, 6, 0, tzinfo=UTC)
+ATOM = {"a": "http://www.w3.org/2005/Atom"}
+HARM = "<script>alert(1)</script> & \x00\x0b"
+
+
+def outcome(what="published", **known):
+    given = {"release": "2026-11-25", "draft": "", "as_of": "2026-11-25", "reports": {REPORT: "published  2.0 s"}}
+    return {"outcome": what, **given, "changed_words": [], "stale": [], "failures": [], **known}
+
+
+def entries(out):
+    return ElementTree.parse(out / feed.FEED).getroot().findall("a:entry", ATOM)
+
+
+def text(element, name):
+    return element.find(f"a:{name}", ATOM).text
+
+
+def told(line, headline="It cannot be told."):
+    return {"changes.json": json.dumps({"headline": headline, "line": line, "told": [["Data", ["figures.csv: x"]]]})}
+
+
+def test_a_feed_is_as_atom_asks(tmp_path):
+    make(tmp_path)
+    releases.record(tmp_path, outcome(), AT)
+    releases.record(tmp_path, outcome("failed", release="", draft="draft", failures=["05: died"]), AT)
+    root = ElementTree.parse(tmp_path / feed.FEED).getroot()
+    assert root.tag == "{http://www.w3.org/2005/Atom}feed"
+    ids = []
+    for element in (root, *root.findall("a:entry", ATOM)):
+        for name in ("id", "title", "updated"):  # RFC 4287, 4.1.1 and 4.1.2: exactly one of each
+            assert len(element.findall(f"a:{name}", ATOM)) == 1
+            assert text(element, name)
+        assert datetime.fromisoformat(text(element, "updated")).tzinfo
+        ids.append(text(element, "id"))
+        alternates = [link for link in element.findall("a:link", ATOM) if link.get("rel") == "alternate"]
+        assert len(alternates) == 1
+    assert len({*ids}) == 3
+    assert all(one.startswith("urn:uuid:") for one in ids)
+    assert root.find("a:author/a:name", ATOM).text
+    assert root.find("a:link[@rel='self']", ATOM).get("href") == feed.FEED
+
+
+def test_outcomes_can_be_read_from_the_feed_alone(tmp_path):
+    make(tmp_path)
+    releases.record(tmp_path, outcome(changed_words=["C01 V1: Not shown, now Supported"]), AT)
+    failed = outcome("failed", release="", draft="draft", failures=["05_growth: a cell failed:\n    Traceback"])
+    releases.record(tmp_path, failed, AT.replace(hour=7))
+    first, second = entries(tmp_path)
+    assert [one.find("a:category", ATOM).get("term") for one in (first, second)] == ["failed", "published"]
+    assert "Failed: 05_growth: a cell failed" in text(first, "content")
+    assert "Traceback" not in text(first, "content")
+    assert "Word changed: C01 V1: Not shown, now Supported" in text(second, "content")
+    assert second.find("a:link", ATOM).get("href") == "2026-11-25/index.html"
+
+
+def test_an_entry_of_a_release_says_what_moved_and_keeps_its_id_when_the_release_is_gone(tmp_path):
+    found = make(tmp_path, more=told("Since the release of 2026-11-24: 1 number moved."))
+    releases.record(tmp_path, outcome(), AT)
+    (before,) = entries(tmp_path)
+    assert "Since the release of 2026-11-24: 1 number moved." in text(before, "content")
+    release.remove(found.folder)
+    releases.write(tmp_path)
+    (after,) = entries(tmp_path)
+    assert text(after, "id") == text(before, "id")
+    assert after.find("a:link", ATOM).get("href") == feed.PAGE
+
+
+def test_a_release_of_which_the_log_knows_nothing_is_an_entry_too(tmp_path):
+    make(tmp_path)
+    releases.write(tmp_path)
+    (one,) = entries(tmp_path)
+    assert text(one, "updated") == "2026-11-25T06:00:00+00:00"
+    assert text(one, "title") == "Published: 2026-11-25"
+
+
+def test_folders_of_the_machine_are_not_published(tmp_path):
+    releases.record(tmp_path, outcome("failed", failures=["/home/someone/secret/panel.csv: no such file"]), AT)
+    (one,) = entries(tmp_path)
+    assert "Failed: panel.csv: no such file" in text(one, "content")
+    for file in tmp_path.iterdir():
+        assert "someone" not in file.read_text()
+
+
+@pytest.mark.parametrize("what", ["refused", "failed", "interrupted"])
+def test_what_came_to_nothing_leaves_nothing_where_no_run_was_recorded(tmp_path, what):
+    releases.record(tmp_path, outcome(what, release=""), AT)
+    assert not [*tmp_path.iterdir()]
+    releases.record(tmp_path, outcome("unchanged"), AT)
+    releases.record(tmp_path, outcome("refused"), AT)
+    assert len(entries(tmp_path)) == 2
+
+
+def test_a_run_that_is_locked_out_is_recorded_and_the_other_one_writes_the_feed(tmp_path):
+    releases.record(tmp_path, outcome("unchanged"), AT)
+    with release.locked(tmp_path):
+        releases.record(tmp_path, outcome("refused"), AT.replace(hour=7))
+        assert len(entries(tmp_path)) == 1
+    releases.record(tmp_path, outcome("unchanged"), AT.replace(hour=8))
+    assert len(entries(tmp_path)) == 3
+
+
+def test_a_log_that_is_a_link_is_not_followed(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    (tmp_path / releases.LOG).symlink_to(tmp_path / "mine.txt")
+    with pytest.raises(OSError, match="symbolic"):
+        releases.record(tmp_path, outcome("unchanged"), AT)
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_no_text_of_others_does_harm(tmp_path):
+    make(tmp_path, more=told(HARM.replace("\x00\x0b", ""), HARM))
+    releases.record(tmp_path, outcome("failed", failures=[HARM], reports={REPORT: HARM}), AT)
+    assert HARM.partition(" & ")[0] in text(entries(tmp_path)[0], "content")
+    assert "<script>" not in (tmp_path / feed.PAGE).read_text()
+
+
+def test_the_page_has_the_newest_release_first_with_its_headline_and_what_changed(tmp_path):
+    make(tmp_path, "2026-11-25.10", more=told("Since the release of 2026-11-25.9: nothing moved.", "Old."))
+    make(tmp_path, "2026-11-25.9")
+    make(tmp_path, "2026-11-26", more=told("Since the release of 2026-11-25.10: 1 number moved.", "New."))
+    (tmp_path / "2026-11-27").mkdir()  # no release
+    releases.write(tmp_path)
+    shown = (tmp_path / feed.PAGE).read_text()
+    assert "<h1>New.</h1>" in shown
+    places = [shown.index(f'"{name}/index.html"') for name in ("2026-11-26", "2026-11-25.10", "2026-11-25.9")]
+    assert places == sorted(places)
+    assert "2026-11-27" not in shown
+    assert "1 number moved." in shown
+
+
+def test_the_page_is_whole_and_says_that_the_last_run_failed(tmp_path):
+    make(tmp_path)
+    releases.record(tmp_path, outcome("failed", release="", draft="draft"), AT)
+    shown = (tmp_path / feed.PAGE).read_text()
+    assert "The last run: Failed: draft, as of 2026-11-25." in shown
+    opened = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            opened.extend([tag] * (tag not in ("meta", "link", "img", "br")))
+
+        def handle_endtag(self, tag):
+            assert opened.pop() == tag
+
+    Reader().feed(shown)
+    assert not opened
+
+
+def test_the_same_releases_and_log_give_the_same_bytes(tmp_path):
+    make(tmp_path)
+    releases.record(tmp_path, outcome(), AT)
+    before = {file: (tmp_path / file).read_bytes() for file in (feed.PAGE, feed.FEED)}
+    releases.write(tmp_path)
+    assert {file: (tmp_path / file).read_bytes() for file in before} == before
+
+
+def test_a_log_that_was_cut_off_loses_no_other_line(tmp_path):
+    releases.record(tmp_path, outcome("unchanged"), AT)
+    with (tmp_path / releases.LOG).open("a") as log:
+        log.write('{"outcome": "fai')
+    releases.record(tmp_path, outcome("failed"), AT.replace(hour=7))
+    assert [one["outcome"] for one in releases.logged(tmp_path)] == ["unchanged", "failed"]
+
+
+def test_what_changed_is_not_taken_from_a_file_that_was_altered(tmp_path):
+    found = make(tmp_path, more=told("Since x: nothing moved."))
+    (found.folder / "changes.json").write_text(json.dumps({"headline": "False."}))
+    assert releases.changes(found) == {}
+
+
+DAYS = [f"2026-11-2{day}" for day in range(1, 6)]
+
+
+@pytest.fixture
+def five(tmp_path):
+    for day in DAYS:
+        make(tmp_path, day)
+    return tmp_path
+
+
+def show(out, name):
+    os.symlink(name, out / LATEST)
+
+
+def test_prune_removes_the_oldest_and_says_which(five):
+    show(five, DAYS[-1])
+    assert [line.partition(",")[0] for line in releases.prune(five, 2)] == [f"{day}: removed" for day in DAYS[:3]]
+    assert release.names(five) == DAYS[3:]
+    assert len(entries(five)) == 2
+    assert releases.prune(five, 2) == []
+    assert not [*five.glob(".run-*")]
+
+
+def test_prune_never_removes_what_latest_shows(five):
+    show(five, DAYS[0])
+    assert releases.prune(five, 1)[0] == f"{DAYS[0]}: stays, `latest` shows it"
+    assert release.names(five) == [DAYS[0], DAYS[4]]
+
+
+def test_prune_never_removes_the_last_that_verifies(five):
+    show(five, DAYS[-1])
+    for day in DAYS[2:]:
+        (five / day / f"{REPORT}.pdf").write_text("damaged")
+    assert f"{DAYS[1]}: stays, it is the newest one that verifies" in releases.prune(five, 1)
+    assert release.names(five) == [DAYS[1], DAYS[4]]
+
+
+@pytest.mark.parametrize("spoil", [lambda f: f.unlink(), lambda f: f.write_text("{}"), lambda f: f.write_text("[")])
+def test_prune_leaves_alone_what_is_no_release_by_its_manifest(five, spoil):
+    show(five, DAYS[-1])
+    spoil(five / DAYS[0] / MANIFEST)
+    os.rename(five / DAYS[1], five / "2020-01-01")  # its manifest is of another folder
+    releases.prune(five, 1)
+    assert release.names(five) == ["2020-01-01", DAYS[0], DAYS[4]]
+
+
+def test_prune_does_not_follow_a_link(five, tmp_path):
+    elsewhere = make(tmp_path / "elsewhere", "2026-11-01").folder
+    os.symlink(elsewhere, five / "2026-11-01")
+    releases.prune(five, 1)
+    assert (elsewhere / MANIFEST).exists()

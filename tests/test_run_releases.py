@@ -1,0 +1,201 @@
+"""A run leaves with its release what moved, and with its folder a page and a feed; a release can be proved again."""
+
+import json
+import shutil
+from unittest import mock
+from xml.etree import ElementTree
+
+import pytest
+from desk import AS_OF, BRIEF_PARAMETERS, READ_VERDICTS, Desk, stub_render
+
+from analysis.__main__ import main
+from analysis.errors import DesignError
+from analysis.report import Exit, night, pdf, publish, release, releases, run
+
+LATER = "2026-11-26"
+SINCE = BRIEF_PARAMETERS + 'since: str = ""  # what moved since the release before\n'
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    shutil.copytree(publish.PACKAGE, folder / "analysis")
+    desk = Desk(folder / "project")
+    desk.furnish()
+    desk.write("00_brief", READ_VERDICTS, "print(since)", parameters=SINCE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publish, "PACKAGE", folder / "analysis")
+        assert work(desk, as_of=AS_OF) == Exit.OK
+        yield desk
+
+
+@pytest.fixture
+def desk(finished, tmp_path):
+    shutil.copytree(finished.root, tmp_path / "project", symlinks=True)
+    return Desk(tmp_path / "project")
+
+
+def turn(desk):
+    """Let a verdict of the next run be another one."""
+    notebook = desk.root / "notebooks" / "01_first.ipynb"
+    notebook.write_text(
+        notebook.read_text().replace('\\"claim\\": \\"c1\\"', '\\"word\\": \\"Supported\\", \\"claim\\": \\"c1\\"')
+    )
+
+
+def work(desk, render=stub_render, **options):
+    """Run as the command line does."""
+    with mock.patch.object(run.pdf, "render", render):
+        return night.work(desk.root, **{"as_of": LATER, **options})
+
+
+def told(desk):
+    return json.loads((desk.published / "changes.json").read_text())
+
+
+def since(desk):
+    return desk.manifest()["reports"]["00_brief"]["parameters"].get("since", "")
+
+
+def verify(desk, *options, render=stub_render):
+    with mock.patch.object(run.pdf, "render", render):
+        return main(["verify", str(desk.reports / "latest"), *options], root=desk.root)
+
+
+def test_a_run_tells_what_moved_in_its_release_its_brief_its_page_and_its_feed(desk):
+    assert since(desk) == ""
+    turn(desk)
+    assert work(desk) == Exit.OK
+    line = f"Since the release of {AS_OF}: 1 verdict moved (c1 from None to Supported)."
+    assert (told(desk)["line"], told(desk)["until"]) == (line, LATER)
+    assert since(desk) == line
+    assert line in (desk.published / "00_brief.ipynb").read_text()
+    assert line in (desk.published / "index.html").read_text()
+    assert line in (desk.reports / "index.html").read_text()
+    entries = ElementTree.parse(desk.reports / "feed.xml").getroot().findall("{http://www.w3.org/2005/Atom}entry")
+    assert len(entries) == 2
+
+
+def test_a_run_that_changes_nothing_leaves_the_brief_and_is_told_in_the_feed(desk):
+    turn(desk)
+    assert work(desk) == Exit.OK
+    before = desk.bytes()
+    assert work(desk) == Exit.OK
+    assert desk.bytes() == before
+    assert [one["outcome"] for one in releases.logged(desk.reports)] == ["published", "published", "unchanged"]
+
+
+def refuse(notebook, page, **options):
+    raise pdf.PdfError("the answer does not fit on page 1")
+
+
+def spill(notebook, page, **options):
+    page.write_text("/Type/Pages /Type/Page /Type/Page ")
+
+
+@pytest.mark.parametrize("too_long", [refuse, spill])
+def test_a_brief_without_room_for_what_moved_leaves_it_to_the_annex(desk, capsys, too_long):
+    def narrow(notebook, page, **options):
+        told = notebook.stem == "00_brief" and "Since the release of" in notebook.read_text()
+        (too_long if told else stub_render)(notebook, page, **options)
+
+    turn(desk)
+    assert work(desk, render=narrow) == Exit.OK
+    assert since(desk) == ""
+    assert "for which it has no room: see the annex" in capsys.readouterr().out
+    assert "1 verdict moved" in told(desk)["line"]
+    assert work(desk, render=narrow) == Exit.OK
+    assert desk.published.name == LATER
+
+
+def test_a_failed_run_and_a_refused_one_are_told_in_the_feed(desk):
+    desk.write("01_first", "1 / 0")
+    assert work(desk) == Exit.FAILED
+    with pytest.raises(DesignError):
+        work(desk, as_of="2020-01-01")
+    outcomes = releases.logged(desk.reports)
+    assert [one["outcome"] for one in outcomes] == ["published", "failed", "refused"]
+    assert outcomes[1]["draft"] == "draft"
+    assert "ZeroDivisionError" in outcomes[1]["failures"][0]
+    assert str(desk.root) not in (desk.reports / "feed.xml").read_text()
+
+
+def test_a_feed_that_cannot_be_written_is_told_and_undoes_no_release(desk, capsys):
+    (desk.reports / releases.LOG).unlink()
+    (desk.reports / releases.LOG).mkdir()
+    turn(desk)
+    assert work(desk) == Exit.NOTICE
+    assert "The page and the feed in reports could not be written" in capsys.readouterr().err
+    assert desk.published.name == LATER
+
+
+def test_a_release_is_proved_by_its_hashes_and_by_a_report_made_again(desk, capsys):
+    before = desk.bytes()
+    assert verify(desk) == Exit.OK
+    out = capsys.readouterr().out
+    assert "all 13 files are as the manifest says" in out
+    assert "made again, the same to the byte: PDF, 1 files in all." in out
+    assert desk.bytes() == before
+    assert desk.is_clear()
+
+
+@pytest.mark.parametrize("name", ["00_brief", "01_first"])
+def test_any_report_can_be_made_again_the_brief_of_the_verdicts_of_the_release(desk, capsys, name):
+    assert verify(desk, "--again", name) == Exit.OK
+    assert f"{name}: made again" in capsys.readouterr().out
+
+
+def test_a_report_that_comes_out_otherwise_is_named(desk, capsys):
+    def other(notebook, page, **options):
+        stub_render(notebook, page, **options)
+        page.write_text(page.read_text() + "other")
+
+    assert verify(desk, "--again", "02_second", render=other) == Exit.FAILED
+    assert "02_second.pdf: made again, it has other bytes." in capsys.readouterr().out
+
+
+def test_a_damaged_release_is_not_made_again(desk, capsys):
+    (desk.published / "02_second.pdf").unlink()
+    assert verify(desk) == Exit.FAILED
+    out = capsys.readouterr().out
+    assert f"{AS_OF}/02_second.pdf: missing" in out
+    assert "made again" not in out
+
+
+def test_a_checkout_of_other_data_or_notebooks_says_which_and_which_commit_to_take(desk, capsys):
+    turn(desk)
+    (desk.root / "data" / "figures.csv").write_text("year,value\n2021,2\n")
+    assert verify(desk) == Exit.REFUSED
+    out = capsys.readouterr().out
+    assert "This checkout differs from what the release was made of, data: figures.csv" in out
+    assert "notebooks: 01_first" in out
+    assert f"check out {desk.manifest()['commit'].split()[0]}" in out
+    assert verify(desk, "--no-again") == Exit.OK
+
+
+def test_what_is_no_release_or_no_report_is_refused_with_a_sentence(desk, capsys):
+    assert main(["verify", str(desk.root)], root=desk.root) != Exit.OK
+    assert "no release" in capsys.readouterr().err
+    assert verify(desk, "--again", "07") == Exit.REFUSED
+    assert "the release has 00_brief, 01_first, 02_second; name one" in capsys.readouterr().err
+
+
+def test_the_command_diff_tells_in_words_and_as_json(desk, capsys):
+    turn(desk)
+    assert work(desk) == Exit.OK
+    capsys.readouterr()
+    folders = [str(desk.reports / AS_OF), str(desk.reports / "latest")]
+    assert main(["diff", *folders], root=desk.root) == Exit.OK
+    out = capsys.readouterr().out
+    assert "Words that moved\n  c1 in 01_first: word none, now Supported." in out
+    assert "01_first: its notebook" in out
+    assert main(["diff", *folders, "--json"], root=desk.root) == Exit.OK
+    assert json.loads(capsys.readouterr().out)["words"][0]["report"] == "01_first"
+
+
+def test_the_command_prune_keeps_as_many_as_it_is_told(desk, capsys):
+    assert work(desk, force=True) == Exit.OK
+    assert main(["prune"], root=desk.root) == Exit.REFUSED
+    assert main(["prune", "--keep", "1"], root=desk.root) == Exit.OK
+    assert f"{AS_OF}: removed" in capsys.readouterr().out
+    assert release.names(desk.reports) == [LATER]

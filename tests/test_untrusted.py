@@ -1,0 +1,315 @@
+"""What comes from outside is read or refused with a sentence; nothing else is read, grows, waits or runs."""
+
+import base64
+import gzip
+import json
+import os
+import re
+import zipfile
+from html.parser import HTMLParser
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from matplotlib import pyplot as plt
+
+from analysis import config, data
+from analysis.errors import DataError, DesignError
+from analysis.exhibits import answers, blocks, messages, style
+from analysis.households import purchases
+from analysis.panel import file, read, read_panel
+from analysis.panel.propose import propose
+from analysis.provenance import ROOT
+from analysis.untrusted import YAML_BYTES, inside
+from benchmarks import fuzz
+
+EVIL = (
+    *('#import "x": *', "<script>alert(1)</script>", "[x](javascript:alert(1))", "$x_1$ $\\href{javascript:1}{y}$"),
+    *("{{x}} {% raw %}", "</td></table><img src=x onerror=alert(1)>", "\\input{/etc/passwd}", '#eval("1") *b* _c_ `d`'),
+    *("- list\n# head", "=1+1", "%s {0}"),
+)
+
+
+@pytest.fixture
+def rows():
+    return fuzz._rows()
+
+
+def written(folder, rows, name="a.csv"):
+    path = folder / name
+    path.write_bytes(fuzz.written(rows, "".join(path.suffixes)))
+    return path
+
+
+def refused(reader, *asked, **named) -> str:
+    with pytest.raises((DataError, DesignError)) as caught, fuzz._patiently():
+        reader(*asked, **named)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", [*fuzz.cases()])
+def test_no_file_that_is_made_up_ends_a_reader_in_a_traceback_or_a_wait(name):
+    counts, faults = fuzz.fuzz(name, 15, start=1)
+    assert faults == {}
+    assert counts["tried"] == counts["refused"] + counts["read"] >= 15
+    assert counts["refused"] > 0
+
+
+# Files
+
+
+@pytest.mark.parametrize("reader", [read_panel, propose, purchases.count, lambda path: config.load(path, config.Map)])
+def test_a_pipe_a_device_and_a_folder_are_refused_and_not_waited_for(tmp_path, reader):
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "zero.csv").symlink_to("/dev/zero")
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "circle.csv").symlink_to(tmp_path / "circle.csv")
+    for name, found in (("pipe", "a pipe"), ("zero", "a pipe"), ("folder", "a folder"), ("circle", "Too many levels")):
+        assert f"expected a file; found {found}" in refused(reader, tmp_path / f"{name}.csv")
+    assert "File name too long" in refused(reader, tmp_path / ("x" * 300))
+
+
+def test_a_map_that_is_a_pipe_is_refused(tmp_path, rows):
+    os.mkfifo(tmp_path / "a.yml")
+    assert "found a pipe" in refused(read_panel, written(tmp_path, rows), map=tmp_path / "a.yml")
+
+
+@pytest.mark.parametrize("text", ["a: &a [x]\nb: [*a, *a]", "a: &a {b: *a}", "a: *b", "[" * 900, "{a: " * 900])
+def test_yaml_that_grows_or_nests_without_end_is_refused_before_it_is_read(tmp_path, text, monkeypatch):
+    (tmp_path / "a.yml").write_text(text)
+    monkeypatch.setattr(config.YAML, "load", lambda *_: pytest.fail("it was read"))
+    assert re.search(r"line \d+: .* found (the alias \*|more)", refused(config.load, tmp_path / "a.yml", config.Map))
+
+
+def test_yaml_that_is_too_large_or_has_signs_that_no_text_has_is_refused(tmp_path):
+    path = tmp_path / "a.yml"
+    for text, found in (("a: b\n" * YAML_BYTES, "at most"), ('home: "\\ud800"', r"\ud800"), ('home: "\\0"', r"\x00")):
+        path.write_text(text)
+        assert found in refused(config.load, path, config.Map)
+    path.write_text(f"home: {'x' * 501}")
+    assert "text of at most 500 characters" in refused(config.load, path, config.Map)
+
+
+@pytest.mark.parametrize("name", ["../../../etc/passwd", "/etc/passwd", "a/../../b", "link.yml", "a\0b", "circle/x"])
+def test_a_name_that_leads_out_of_its_folder_is_refused(tmp_path, name):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (tmp_path / "secret").write_text("x")
+    (folder / "link.yml").symlink_to(tmp_path / "secret")
+    (folder / "circle").symlink_to(folder / "circle")
+    assert "the name of a file in it" in refused(inside, folder, name)
+    assert inside(folder, "a.yml") == folder / "a.yml"
+
+
+def test_an_event_is_no_way_out_of_the_folder_of_events(tmp_path):
+    assert "the name of a file in it" in refused(config.read_event, "../../../tmp/x")
+    assert "there is no such file" in refused(config.read_event, "a\0b.yml")
+
+
+def described(root, **changed):
+    entry = data.card("counts") | changed
+    (root / "datapackage.json").write_text(json.dumps({"resources": [entry]}))
+    return root
+
+
+@pytest.mark.parametrize("path", ["../counts.csv", "/etc/passwd", "http://e.vil/x.csv", "link.csv", "pipe.csv"])
+def test_a_descriptor_names_files_of_its_own_folder_only(tmp_path, path):
+    root = tmp_path / "data"
+    root.mkdir()
+    (tmp_path / "counts.csv").write_bytes((ROOT / "data" / "counts.csv").read_bytes())
+    (root / "link.csv").symlink_to(tmp_path / "counts.csv")
+    os.mkfifo(root / "pipe.csv")
+    for reader in (data.check, lambda root: data.load("counts", root=root)):
+        assert "found" in refused(reader, described(root, path=path))
+
+
+@pytest.mark.parametrize(
+    "changed", [{"hash": 3}, {"schema": []}, {"schema": {"fields": [{"name": "a"}]}}, {"path": None}]
+)
+def test_a_descriptor_of_another_shape_is_refused_by_its_key(tmp_path, changed):
+    assert f"key resources.0.{next(iter(changed))}" in refused(data.check, described(tmp_path, **changed))
+
+
+# Panels
+
+
+@pytest.mark.parametrize("value", [b"\xff", b"3", b"null", b"{", b'[["AMZ"]]', b"[" * 5000])
+def test_metadata_that_are_no_list_of_names_are_refused(tmp_path, rows, value):
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    for key, others in ((b"platform_order", False), (b"anything", True)):
+        pq.write_table(table.replace_schema_metadata({key: value}), tmp_path / "a.parquet")
+        if others:
+            read_panel(tmp_path / "a.parquet")
+        else:
+            assert "a list of names in JSON as platform_order" in refused(read_panel, tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize(
+    "header", ["a" * 200_000, '"' + "a" * 200_000, ",".join(f"c{k}" for k in range(200_000)), '"x']
+)
+def test_a_header_that_is_too_long_is_refused(tmp_path, header):
+    (tmp_path / "a.csv").write_text(f"{header},b\n1,2\n")
+    assert re.search(r"row 1|unknown column", refused(read_panel, tmp_path / "a.csv"))
+    refused(purchases.count, tmp_path / "a.csv")
+
+
+def test_a_table_of_few_rows_and_very_many_cells_is_refused_with_its_size(tmp_path, rows, monkeypatch):
+    monkeypatch.setattr(read, "MOST_CELLS", 50)
+    said = refused(read_panel, written(tmp_path, rows))
+    assert "at most 50 cells; found 72, of 4 firms or accounts, 2 platforms and 9 months; leave out" in said
+
+
+def test_what_a_file_declares_is_held_against_a_limit_before_it_is_read(tmp_path, rows, monkeypatch):
+    parquet, book = (written(tmp_path, rows, f"a{kind}") for kind in (".parquet", ".xlsx"))
+    monkeypatch.setattr(file, "MOST_ROWS", 50)
+    monkeypatch.setattr(file, "UNPACKED_BYTES", 500)
+    monkeypatch.setattr(pq, "ParquetFile", lambda *_, **__: pytest.fail("it was read"))
+    for reader in (read_panel, propose):
+        assert "at most 50 rows; found 72" in refused(reader, parquet)
+        assert "at most 500 unpacked bytes" in refused(reader, book)
+    assert "at most 50 rows; found more" in refused(read_panel, written(tmp_path, rows))
+
+
+def test_a_long_word_that_stands_once_in_a_file_is_refused_before_each_row_gets_it(tmp_path, monkeypatch):
+    count = 1_000_000  # rows of 100,000 letters: 100 GB
+    word = pa.DictionaryArray.from_arrays(pa.array([0] * count, pa.int32()), ["x" * 100_000])
+    pq.write_table(pa.table({name: word for name in file.columns() if name != "weight"}), tmp_path / "a.parquet")
+    assert (tmp_path / "a.parquet").stat().st_size < 3_000_000
+    for reader in (read_panel, propose):
+        assert "found one of 100,000" in refused(reader, tmp_path / "a.parquet")
+
+
+def test_a_name_of_more_characters_than_a_page_has_room_for_is_refused(tmp_path, rows):
+    said = refused(read_panel, written(tmp_path, rows.replace("F0", "x" * 100_000)))
+    assert "column 'firm': expected text of at most 200 characters; found one of 100,000; shorten it" in said
+
+
+def test_a_sheet_that_says_it_is_endless_is_read_as_far_as_it_goes(tmp_path, rows, monkeypatch):
+    path, parts = written(tmp_path, rows, "a.xlsx"), {}
+    with zipfile.ZipFile(path) as book:
+        parts = {name: book.read(name) for name in book.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    parts[sheet] = re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1:XFD1048576"', parts[sheet])
+    with zipfile.ZipFile(path, "w") as book:
+        for name, content in parts.items():
+            book.writestr(name, content)
+    assert "firm: firm" in propose(path)
+    read_panel(path)
+    monkeypatch.setattr(file, "MOST_CELLS", 100)
+    assert "at most 100 cells and letters" in refused(read_panel, path)
+
+
+def test_a_packed_file_of_one_endless_line_is_refused(tmp_path, rows):
+    text = rows.to_csv(index=False).encode() + b"a" * (1 << 25)
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(text))
+    assert "cannot be read" in refused(read_panel, tmp_path / "a.csv.gz")
+
+
+@pytest.mark.parametrize("typed", ["1e308", "1e15", "9" * 150, "inf", "1e999"])
+def test_a_sale_beyond_all_money_is_refused(tmp_path, rows, typed):
+    rows = rows.astype({"sales": object})
+    rows.loc[3, "sales"] = typed
+    assert "row 5, column sales" in refused(read_panel, written(tmp_path, rows))
+
+
+def test_a_sale_that_outweighs_all_others_is_doubted(tmp_path, rows):
+    rows.loc[3, "sales"] = 1e12
+    assert "One value is" in read_panel(written(tmp_path, rows)).doubts[0]
+
+
+@pytest.mark.parametrize("name", ["firm", "account", "brand_group", "category", "origin"])
+def test_a_word_that_is_written_in_two_ways_is_refused(tmp_path, rows, name):
+    rows = rows.assign(account="a" + rows["firm"], category="k" + rows["firm"])
+    half = (rows["month"] > "2021-05") & (rows["firm"] == "F3") if name in ("firm", "account") else rows["firm"] == "F3"
+    rows.loc[half, name] = rows.loc[rows["firm"] == "F1", name].iloc[0].lower() if name == "origin" else "AF9"
+    other = rows["firm"] == "F2"
+    if name != "origin":
+        rows.loc[other, name] = "af9"
+    said = refused(read_panel, written(tmp_path, rows))
+    assert f"each {name} written in one way" in said or f"column {name}" in said
+
+
+def test_the_price_of_an_order_line_stays_a_whole_number_of_cents(tmp_path):
+    orders = fuzz._orders().assign(**{"Purchase Price Per Unit": "1e9", "Quantity": "1e9"})
+    assert "at most 10,000,000 dollars" in refused(purchases.count, written(tmp_path, orders))
+
+
+# Messages, pages and figures
+
+
+def test_a_message_is_short_and_has_nothing_that_a_terminal_obeys():
+    said = str(DataError("x\x1b[31m\u202e" + "y" * 100_000 + "; mend it"))
+    assert len(said) < 8000
+    assert said.startswith("x\\x1b[31m\\u202ey")
+    assert said.endswith("; mend it")
+
+
+def test_signs_that_no_font_has_or_that_are_not_seen_are_a_square():
+    for sign in ("\ufeff", "\ue000", "\uffff", "🦊", "\u202e", "\0", "\x1b", "ไ"):
+        assert style.printable(f"a{sign}b") == "a□b"
+        assert blocks.say(f"a{sign}b")._repr_mimebundle_()["text/html"] == "<p>a□b</p>"
+    assert style.printable("Söhne – 中国 ≥ 3 €…\n") == "Söhne – 中国 ≥ 3 €…\n"
+
+
+def test_all_signs_of_our_own_pages_are_printed():
+    files = [*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("analysis/exhibits/*.py"), *ROOT.glob("data/facts/*.csv")]
+    lost = {sign for path in files for sign in {*path.read_text(encoding="utf-8")} if style.printable(sign) != sign}
+    assert lost == set()
+
+
+def test_a_label_of_a_figure_is_text_as_it_is():
+    style.use("real")
+    drawing, axes = plt.subplots()
+    axes.set_title("$x_1$ and $\\nothing{1 🦊\0$")
+    axes.set_yticks([0, 1], ["a$b$", "\ue000"])
+    drawn = base64.b64decode(style.to_svg(drawing, simulated=False).partition(",")[2]).decode()
+    assert "$x_1$ and $\\nothing{1 □□$" in drawn
+    assert "a$b$" in drawn
+    assert ">□<" in drawn
+
+
+class _Tags(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.found = set()
+
+    def handle_starttag(self, tag, attrs):
+        self.found |= {(tag, name, value) for name, value in attrs if name in ("href", "src") or name.startswith("on")}
+        self.found |= {(tag, "", "")} if tag in ("script", "img", "a", "iframe") else set()
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_a_name_is_text_wherever_it_is_shown(evil):
+    style.use("real")
+    shown = [
+        blocks.say(evil, lead=evil),
+        blocks.note(evil),
+        blocks.table(pd.DataFrame({evil: [evil]}), evil),
+        answers.answer(evil, as_of="2026-01-01", title=evil, window=evil, n=evil, tier="panel"),
+        blocks.threats(pd.DataFrame([{"months": evil, "event": evil, "hits": evil, "threat_id": evil}])),
+    ]
+    for block in shown:
+        tags = _Tags()
+        tags.feed(block._repr_mimebundle_()["text/html"])
+        assert tags.found == set()
+
+
+@pytest.mark.parametrize("address", ["javascript:alert(1).pdf", "httpx:evil", "file:///etc/passwd", "//e.vil/x.pdf"])
+def test_an_address_that_is_no_page_is_no_link(address):
+    assert "<a" not in answers.link("x", address)
+    assert "<a" in answers.link("x", "https://example.org/a.pdf")
+    assert "<a" in answers.link("x", "sim__05_growth.pdf")
+
+
+@pytest.mark.parametrize("word", ["x\nabsent: zero", "x\rhome: EBY", "x\u2028y", "🦊\0"])
+def test_a_proposed_map_holds_no_line_that_a_cell_has_written(tmp_path, rows, word):
+    rows = rows.astype({"sales": object}).assign(category=word, sales=["12"] * 70 + [word] * 2)
+    path = written(tmp_path, rows.rename(columns={"category": f"shop {word}", "closed_on": word}), "a.parquet")
+    lines = [line for line in propose(path).splitlines() if not line.startswith(("#", " "))]
+    assert {line.partition(":")[0] for line in lines} <= {*config.Map.model_fields}
+
+
+def test_an_interval_without_width_gives_no_word_in_a_title():
+    rows = pd.DataFrame({"conf_low": [5.0], "conf_high": [5.0]})
+    assert "cannot be told: the interval has no width" in messages.beside_margin(rows, 2.0, "growth")

@@ -1,0 +1,129 @@
+"""A release is proved by its hashes: whatever is damaged, cut off, missing or beside it is named."""
+
+import json
+
+import pytest
+from releases import REPORT, make, verdict
+
+from analysis.report import publish, release, verify
+from analysis.report.release import DATA, MANIFEST, VERDICTS
+
+PDF, CSV = f"{REPORT}.pdf", f"{REPORT}.estimates.csv"
+
+
+def rewrite(found, **changed):
+    """Write the manifest anew, with the hashes that files have now."""
+    content = json.loads((found.folder / MANIFEST).read_text())
+    content |= {"files": release.hashes(found.folder), **changed}
+    publish.write_json(found.folder / MANIFEST, content)
+    return release.read(found.folder)
+
+
+def test_a_whole_release_has_no_fault(tmp_path):
+    assert verify.faults(make(tmp_path)) == []
+
+
+def damage(file):
+    content = file.read_bytes()
+    file.write_bytes(content[:3] + b"?" + content[4:])
+
+
+def cut(file):
+    file.write_bytes(file.read_bytes()[:-4])
+
+
+def link(file):
+    file.rename(file.parent.parent / "elsewhere")
+    file.symlink_to(file.parent.parent / "elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [
+        (damage, "damaged"),
+        (cut, "cut off"),
+        (lambda file: file.write_bytes(b""), "empty"),
+        (lambda file: file.unlink(), "missing"),
+        (link, "a link"),
+        (lambda file: (file.unlink(), file.mkdir()), "missing"),
+    ],
+)
+@pytest.mark.parametrize("name", [PDF, CSV])
+def test_a_file_that_is_not_as_it_was_is_named_with_what_happened_to_it(tmp_path, does, said, name):
+    found = make(tmp_path)
+    does(found.folder / name)
+    (line,) = verify.faults(found)
+    assert line.startswith(f"{name}: {said}")
+
+
+def test_a_file_beside_the_release_is_named(tmp_path):
+    found = make(tmp_path)
+    (found.folder / "figures").mkdir()
+    (found.folder / "figures" / "note.txt").write_text("mine")
+    assert verify.faults(found) == ["figures/note.txt: extra, the manifest does not list it"]
+
+
+def test_a_path_outside_the_release_is_refused_and_not_read(tmp_path):
+    found = make(tmp_path)
+    (tmp_path / "secret").write_text("s")
+    found.manifest.files["../secret"] = publish.sha256(tmp_path / "secret")
+    assert verify.faults(found) == ["../secret: the manifest names a path outside the release"]
+
+
+def test_a_file_of_a_report_that_the_manifest_does_not_list_is_named(tmp_path):
+    found = make(tmp_path)
+    (found.folder / PDF).unlink()
+    assert verify.faults(rewrite(found)) == [f"{PDF}: of report {REPORT}, and the manifest has no hash of it"]
+
+
+@pytest.mark.parametrize(
+    ("tables", "said"),
+    [
+        ({"facts/figures.csv": "other\n"}, "another facts/figures.csv"),
+        ({"facts/more.csv": "x\n"}, "beside them facts/more.csv"),
+    ],
+)
+def test_an_archive_of_other_data_than_the_reports_were_made_of_is_named(tmp_path, tables, said):
+    found = make(tmp_path)
+    other = make(tmp_path / "other", data=tables)
+    (found.folder / DATA).write_bytes((other.folder / DATA).read_bytes())
+    assert verify.faults(rewrite(found)) == [f"{DATA}: not the data that the reports were made of: {said}"]
+
+
+def test_an_archive_that_is_none_is_named(tmp_path):
+    found = make(tmp_path)
+    (found.folder / DATA).write_text("no archive")
+    (line,) = verify.faults(rewrite(found))
+    assert line.startswith(f"{DATA}: no archive (")
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ({"report": "07_other"}, "it is of 07_other, which is no report of the release"),
+        ({"as_of": "2026-01-01"}, f"its as_of is '2026-01-01'; the manifest has '2026-11-25' of {REPORT}"),
+        ({"market": "m"}, f"its market is 'm'; the manifest has '' of {REPORT}"),
+    ],
+)
+def test_a_verdict_that_does_not_belong_to_its_report_is_named(tmp_path, known, said):
+    found = make(tmp_path, verdicts=[verdict(**known)])
+    assert verify.faults(found) == [f"{VERDICTS}: C01 V1: {said}"]
+
+
+def test_verdicts_that_are_no_list_are_named(tmp_path):
+    found = make(tmp_path)
+    (found.folder / VERDICTS).write_text("5")
+    (line,) = verify.faults(rewrite(found))
+    assert line.startswith(f"{VERDICTS}: no list of verdicts")
+
+
+def test_what_a_checkout_has_otherwise_is_named_by_part(tmp_path):
+    told = make(tmp_path).manifest
+    same = {name: entry.notebook_sha256 for name, entry in told.reports.items()}
+    assert verify.differences(told, told.inputs, same) == []
+    now = {**told.inputs, "code": {"a.py": "2", "b.py": "1"}, "versions": {"python": "3.12.0"}}
+    assert verify.differences(told, now, {**same, REPORT: "other"}) == [
+        "code: a.py, b.py",
+        f"notebooks: {REPORT}",
+        "versions: python 3.11.9 then and 3.12.0 now",
+    ]
