@@ -14,6 +14,7 @@ from airflow.providers.standard.operators.bash import BashOperator
 
 ROOT = Path("/opt/market-impact-notebooks")  # a clone in which `make .venv/.ready` was run
 SHOWN = {"05_growth_panel": {"seed": 2}, "09_households": {"of": "buyers"}}  # notebook: parameters
+SHOWN_IN = "/opt/market-impact-shown"  # a folder for them
 KERNEL = "market-impact"  # .venv/bin/python -m ipykernel install --user --name market-impact
 
 with DAG("market_impact", schedule="@daily", start_date=datetime(2026, 1, 1), catchup=False) as dag:
@@ -26,7 +27,7 @@ with DAG("market_impact", schedule="@daily", start_date=datetime(2026, 1, 1), ca
         release >> PapermillOperator(
             task_id=name,
             input_nb=str(ROOT / "notebooks" / f"{name}.ipynb"),
-            output_nb=f"/tmp/{name}-{{{{ ds }}}}.ipynb",
-            parameters={**parameters, "as_of": "{{ ds }}", "verdict_file": f"/tmp/{name}-{{{{ ds }}}}.json"},
+            output_nb=f"{SHOWN_IN}/{name}-{{{{ ds }}}}.ipynb",
+            parameters={**parameters, "as_of": "{{ ds }}", "verdict_file": f"{SHOWN_IN}/{name}-{{{{ ds }}}}.json"},
             kernel_name=KERNEL,
         )

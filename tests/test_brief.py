@@ -253,8 +253,8 @@ def test_nothing_simulated_stands_on_the_page_but_what_it_is_for():
     page, table = (make([told, V2], EVENT) for make in (brief.brief, brief.brief_table))
     assert table == brief.brief_table([V2], EVENT)
     assert page.text == brief.brief([V2], EVENT).text
-    assert '<a href="sim__05_growth_panel.pdf">Simulated: 05</a>' in page.html
-    assert "Simulated: " not in brief.brief([V2], EVENT).html
+    assert '<a href="sim__05_growth_panel.pdf">simulated 05</a>' in page.html
+    assert "simulated 0" not in brief.brief([V2], EVENT).html
     assert "4.1" not in page.html + table.html
 
 

@@ -135,15 +135,15 @@ def test_the_citation_is_of_this_project_and_says_the_same_everywhere():
 def test_the_container_copies_what_is_there_and_calls_what_exists():
     text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(encoding="utf-8"), flags=re.MULTILINE)
     steps = [line.split(maxsplit=1) for line in text.splitlines()]
-    assert {word for word, _ in steps} <= {"FROM", "RUN", "WORKDIR", "COPY", "CMD"}
+    assert {word for word, _ in steps} <= {"FROM", "RUN", "WORKDIR", "COPY", "ENTRYPOINT", "CMD"}
     assert steps[0] == ["FROM", "python:3.11-slim"]
     sources = [source for word, rest in steps if word == "COPY" for source in rest.split()[:-1]]
     assert sources
     assert all((ROOT / source).exists() for source in sources)
     made = [rest.removeprefix("make ") for word, rest in steps if word == "RUN" and rest.startswith("make ")]
     assert made == [".venv/.ready"]
-    command = json.loads(next(rest for word, rest in steps if word == "CMD"))
-    assert command[:4] == [".venv/bin/python", "-m", "analysis", "run"]
+    command = json.loads(next(rest for word, rest in steps if word == "ENTRYPOINT"))
+    assert command == [".venv/bin/python", "-m", "analysis", "run"]
 
 
 def test_binder_makes_the_locked_environment():

@@ -399,7 +399,7 @@ def test_what_is_said_of_closed_firms_needs_no_representative_panel():
 
 def test_what_would_change_a_panel_s_word_is_not_a_panel():
     public = claims.judge("C01", "V2", margin=2.0)
-    assert public.change.startswith("A firm by platform by month panel")
+    assert public.change.startswith("Monthly sales of closed firms")
     assert claims.judge("C01", "V2", **SIM).change.startswith("More firms, or less room for what is common to all")
 
 

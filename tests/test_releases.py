@@ -180,7 +180,21 @@ def test_a_log_that_was_cut_off_loses_no_other_line(tmp_path):
 def test_what_changed_is_not_taken_from_a_file_that_was_altered(tmp_path):
     found = make(tmp_path, more=told("Since x: nothing moved."))
     (found.folder / "changes.json").write_text(json.dumps({"headline": "False."}))
-    assert releases.changes(found) == {}
+    assert releases.changes(found) == releases.Told()
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"told": {"Data": ["x"]}}', '{"headline": 5}'])
+def test_what_changed_in_another_form_stops_no_page(tmp_path, text):
+    found = make(tmp_path, more={"changes.json": text})
+    releases.write(tmp_path)
+    assert releases.changes(found) == releases.Told()
+
+
+@pytest.mark.parametrize("text", ["5", '{"outcome": "failed"}', '{"outcome": "failed", "at": "then"}', '{"at": []}'])
+def test_a_line_of_the_log_in_another_form_stops_no_page(tmp_path, text):
+    (tmp_path / releases.LOG).write_text(f"{text}\n")
+    releases.record(tmp_path, outcome("unchanged"), AT)
+    assert len(entries(tmp_path)) == 1
 
 
 DAYS = [f"2026-11-2{day}" for day in range(1, 6)]

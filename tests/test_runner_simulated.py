@@ -186,7 +186,7 @@ drawing, axes = plt.subplots(1, 2)
 axes[0].plot([1, 2], color=style.MAIN)
 axes[1].bar([1, 2], [1, 2], color=style.MAIN)
 row = dict(estimate=1.0, conf_low=0.5, conf_high=1.5, unit="per cent")
-answers.answer("S.", title="E", row=row, tier={tier!r}, as_of=as_of) + (
+answers.answer("S.", title="E", row=row, tier={tier!r}) + (
     blocks.figure(drawing, "A line and bars.", "A line.")
     + blocks.table(pd.DataFrame([1.0] * 80, columns=["n"]), "Many rows.")
 )
@@ -205,7 +205,7 @@ def test_every_page_and_exhibit_of_a_real_run_and_of_a_simulated_one_says_which_
     first = stamps.pages(desk.published / "sim__03_closed.pdf")[0]
     assert "Simulated: What is asked?" in first
     assert "Numbers of a simulated market. Nothing here is a finding about a real one." in first
-    assert "If the market were as simulated (medium closures, seed 1), then: +1.0 [+0.5 to +1.5] per cent ○" in first
+    assert "If the market were as simulated (medium closures, seed 1), then: S. +1.0 [+0.5 to +1.5] per cent ○" in first
     assert pdf.marks(desk.published / "sim__03_closed.ipynb").keys() == {"simulated"}
     assert pdf.marks(desk.published / "03_listed.ipynb").keys() == {"estimated"}
 

@@ -191,7 +191,7 @@ def test_the_word_of_investing_follows_from_the_bounds_and_not_from_the_sign():
     )
     assert (judged.word, judged.unit) == ("Not shown", shift.UNIT)
     assert judged.low < 0 < judged.estimate < judged.high
-    assert "first sign, and positive" in judged.why
+    assert "A first sign at most" in judged.why
     without_take = claims.judge("C07", "invest", interval=shift.bounds().bounds("hedges"))
     assert without_take.word == "Supported"  # had hedges been the only doubt
     assert claims.judge("C07", "invest", interval=(-12.9, -1.0)).word == "Contradicted"

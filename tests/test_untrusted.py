@@ -286,7 +286,7 @@ def test_a_name_is_text_wherever_it_is_shown(evil):
         blocks.say(evil, lead=evil),
         blocks.note(evil),
         blocks.table(pd.DataFrame({evil: [evil]}), evil),
-        answers.answer(evil, as_of="2026-01-01", title=evil, window=evil, n=evil, tier="panel"),
+        answers.answer(evil, title=evil, window=evil, n=evil, tier="panel"),
         blocks.threats(pd.DataFrame([{"months": evil, "event": evil, "hits": evil, "threat_id": evil}])),
     ]
     for block in shown:
@@ -312,4 +312,4 @@ def test_a_proposed_map_holds_no_line_that_a_cell_has_written(tmp_path, rows, wo
 
 def test_an_interval_without_width_gives_no_word_in_a_title():
     rows = pd.DataFrame({"conf_low": [5.0], "conf_high": [5.0]})
-    assert "cannot be told: the interval has no width" in messages.beside_margin(rows, 2.0, "growth")
+    assert "the interval has no width" in messages.beside_margin(rows, 2.0, "growth")

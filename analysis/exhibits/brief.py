@@ -359,8 +359,8 @@ def _simulated(verdicts: Sequence[Verdict]) -> str:
     if all(one.simulated for one in verdicts):
         return ""
     pages = dict.fromkeys(_page(one) for one in verdicts if one.simulated)
-    where = ", ".join(link(f"Simulated: {re.findall('[0-9]+', page)[0]}", page) for page in pages)
-    text = f"{where} and others test methods and judge no claim."
+    where = ", ".join(link(f"simulated {re.findall('[0-9]+', page)[0]}", page) for page in pages)
+    text = f"Reports {where} and others test methods and judge no claim."
     return _box("framed", text) if where else ""
 
 

@@ -7,11 +7,13 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
+
+from pydantic import AfterValidator, BaseModel, ValidationError
 
 from analysis.report import ReportError, diff, feed, release, verify
 from analysis.report.feed import FEED, PAGE, Outcome
@@ -65,30 +67,45 @@ def record(out: Path, outcome: Mapping[str, Any], at: datetime) -> None:
         write(out)
 
 
+class _Ended(BaseModel):
+    """A line of the log."""
+
+    outcome: str
+    at: Annotated[str, AfterValidator(lambda at: datetime.fromisoformat(at).astimezone(UTC).isoformat())]
+    release: str = ""
+    draft: str = ""
+    as_of: str = ""
+    reports: dict[str, str] = {}
+    changed_words: list[str] = []
+    stale: list[str] = []
+    failures: list[str] = []
+
+
+class Told(BaseModel):
+    """What ``changes.json`` of a release says of it, as far as the page and the feed show it."""
+
+    headline: str = ""
+    line: str = ""
+    told: list[tuple[str, list[str]]] = []
+
+
 def logged(out: Path) -> list[Outcome]:
     """Return what became of the runs, the oldest first; a line that is no outcome does not count."""
     found = list[Outcome]()
-    try:
-        lines = (out / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return found
+    lines = (out / LOG).read_text(encoding="utf-8", errors="replace").splitlines() if (out / LOG).is_file() else []
     for line in lines:
-        try:
-            one = json.loads(line)
-            datetime.fromisoformat(one["at"]), one["outcome"]
-        except (ValueError, TypeError, KeyError):
-            continue
-        found.append(one)
+        with suppress(ValidationError):
+            found.append(_Ended.model_validate_json(line).model_dump())
     return found
 
 
 def write(out: Path) -> None:
     """Write the page and the feed of an output folder, each in one step; the same releases and log, the same bytes."""
     found, runs = newest_first(out), logged(out)
-    told = {run.get("release") for run in runs if run["outcome"] == "published"}
+    told = {run["release"] for run in runs if run["outcome"] == "published"}
     runs += [_of(one) for one in found if one.folder.name not in told]
-    runs = sorted(runs, key=lambda run: (run["at"], run.get("release", "")), reverse=True)[:SHOWN]
-    moved = {one.folder.name: changes(one).get("line", "") for one in found}
+    runs = sorted(runs, key=lambda run: (run["at"], run["release"]), reverse=True)[:SHOWN]
+    moved = {one.folder.name: changes(one).line for one in found}
     runs = [{**run, "line": moved.get(run["release"], "") if run["outcome"] == "published" else ""} for run in runs]
     _replace(out / FEED, feed.write(runs, moved))
     _replace(out / PAGE, page(found, runs))
@@ -98,16 +115,15 @@ def _of(found: Release) -> Outcome:
     """Return the outcome that a release stands for, where the log has none of it."""
     entries = found.manifest.reports
     at = max((entry.finished for entry in entries.values()), default=f"{found.manifest.as_of}T00:00:00+00:00")
-    return {"outcome": "published", "release": found.folder.name, "as_of": found.manifest.as_of, "at": at}
+    return _Ended(outcome="published", release=found.folder.name, as_of=found.manifest.as_of, at=at).model_dump()
 
 
-def changes(found: Release) -> dict[str, Any]:
-    """Return what a release says of what changed, and its headline; nothing if it says nothing that is whole."""
+def changes(found: Release) -> Told:
+    """Return what a release says of what changed; nothing if it says nothing that is whole and of this form."""
     try:
-        told = json.loads(found.read(diff.FILE))
-    except (ReportError, ValueError):
-        return {}
-    return told if isinstance(told, dict) else {}
+        return Told.model_validate_json(found.read(diff.FILE))
+    except (ReportError, ValidationError):
+        return Told()
 
 
 def _first_line(failure: str) -> str:
@@ -120,7 +136,7 @@ def _first_line(failure: str) -> str:
 def page(found: Iterable[Release], runs: Iterable[Outcome]) -> str:
     """Return the page over all releases, the newest first, with what each found and what had changed."""
     found, runs = [*found], [*runs]
-    first = changes(found[0]).get("headline", "") if found else ""
+    first = changes(found[0]).headline if found else ""
     lead = f'<p class="quiet">Newest release first. <a href="{FEED}">Atom feed of all runs</a>.</p>'
     lead += f"<h1>{escape(first or ('Reports' if found else 'No release yet'))}</h1>"
     if runs and runs[0]["outcome"] not in ("published", "unchanged"):
@@ -135,12 +151,12 @@ def _item(found: Release) -> str:
     told, name = changes(found), found.folder.name
     parts = "".join(
         f"<p>{escape(heading)}</p><ul>{''.join(f'<li>{escape(line)}</li>' for line in some)}</ul>"
-        for heading, some in told.get("told", ())
+        for heading, some in told.told
     )
     more = f"<details><summary>What moved, and what may have moved it</summary>{parts}</details>" if parts else ""
     return (
         f'<li class="card"><h3><a href="{quote(name)}/{PAGE}">{escape(name)}</a></h3>'
-        f"{''.join(f'<p>{escape(told[key])}</p>' for key in ('headline', 'line') if told.get(key))}{more}</li>"
+        f"{''.join(f'<p>{escape(text)}</p>' for text in (told.headline, told.line) if text)}{more}</li>"
     )
 
 

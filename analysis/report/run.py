@@ -144,6 +144,7 @@ def reports(
         if newest and not chosen:
             lines = {name: f"not due  as of {entry.as_of}" for name, entry in newest.manifest.reports.items()}
             name = newest.folder.name
+            release.point(out, name, stage)  # a killed run may have put it in place, and no more
             return Outcome("unchanged", as_of, Exit.OK, out, name, "", name, lines, (), ())
         before = _sources(root, jobs)
         common = {name: files for name, files in before.items() if name not in ("notebooks", "files")}
