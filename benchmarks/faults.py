@@ -11,13 +11,16 @@ done to a run of the command line. A fault is survived if
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,6 +35,7 @@ sys.path.append(str(ROOT / "tests"))
 
 from desk import WRITE_VERDICTS, Desk  # noqa: E402
 
+from analysis import executor  # noqa: E402
 from analysis.report import release  # noqa: E402
 
 FIRST = date(2026, 11, 25)
@@ -108,8 +112,10 @@ class World:
     def lost(self, before: dict[str, dict[str, str]], done: subprocess.CompletedProcess[str] | None) -> list[str]:
         """Return what a fault has cost, after a run of the same day that nothing disturbs; and move on."""
         found = [f"release {name} has changed" for name, was in before.items() if self.releases().get(name) != was]
-        if done and re.search("^Traceback", done.stdout, re.MULTILINE):  # that of a cell is set in
-            found.append("a traceback in place of a sentence: " + done.stdout.strip().splitlines()[-1])
+        said = "" if done is None else done.stdout.strip()
+        early = said.endswith("KeyboardInterrupt")  # Python's own, while it still reads our code
+        if re.search("^Traceback", said, re.MULTILINE) and not early:  # that of a cell is set in
+            found.append(f"a traceback in place of a sentence: {said.splitlines()[-1]}")
         deadline = time.monotonic() + 15
         while self.kernels() and time.monotonic() < deadline:
             time.sleep(0.2)
@@ -159,6 +165,26 @@ def kernel_killed(world: World, most: float) -> subprocess.CompletedProcess[str]
         os.kill(kernel, signal.SIGKILL)
     said, _ = process.communicate(timeout=120)
     return subprocess.CompletedProcess([], process.returncode, said)
+
+
+def squared(number: int) -> int:
+    """Do some work."""
+    time.sleep(0.2)
+    return number**2
+
+
+def worker_killed(_: World) -> subprocess.CompletedProcess[str] | None:
+    """Kill a worker of the executor at a random moment; what it was at is done again."""
+
+    def kill() -> None:
+        if workers := multiprocessing.active_children():
+            os.kill(random.choice(workers).pid or 0, signal.SIGKILL)
+
+    timer = threading.Timer(random.uniform(0.0, 3.0), kill)
+    timer.start()
+    found = [*executor.each(squared, [(number,) for number in range(8)], 2)]
+    timer.join()
+    return None if found == [number**2 for number in range(8)] else subprocess.CompletedProcess([], 1, "Traceback")
 
 
 def _limited(soft: int) -> Callable[[], None]:
@@ -297,6 +323,7 @@ def faults(short: bool, most: float, whole: int) -> Iterator[tuple[str, Fault, i
     many, few = (3, 1) if short else (50, 5)
     yield "runner killed", lambda world: killed(world, signal.SIGKILL, most), many
     yield "kernel killed", lambda world: kernel_killed(world, most), many
+    yield "worker killed", worker_killed, many
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGXCPU):
         yield number.name, lambda world, number=number: killed(world, number, most), few
     yield "cell hangs", cell("import time; time.sleep(600)", "--timeout", "3"), 1
