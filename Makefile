@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: report test lab docs check bench fuzz quarter size audit coverage clean
+.PHONY: report test lab docs check bench fuzz quarter faults size audit coverage clean
 
 report: $(READY) ## run what is due in reports/schedule.yml and print the paths of the PDFs
 	@$(BIN)/python -m analysis run
@@ -35,6 +35,9 @@ fuzz: $(READY) ## give every reader a thousand odd and damaged files; a tracebac
 
 quarter: $(READY) ## run a simulated quarter of the scheduler with changes and faults; what is not told as it was is an error
 	@$(BIN)/python benchmarks/quarter.py $(ARGS)
+
+faults: $(READY) ## kill, starve and damage runs in every way, and count what is lost; a few of each with ARGS=--short
+	@$(BIN)/python benchmarks/faults.py $(ARGS)
 
 size: $(READY) ## print lines of code by room beside the plan, imports between files, and circles
 	@$(BIN)/python benchmarks/size.py

@@ -5,6 +5,7 @@ import datetime
 import json
 import math
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +33,9 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     except BrokenPipeError:  # whoever read our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
+    except KeyboardInterrupt:
+        print("error: interrupted; what was published is untouched.", file=sys.stderr)
+        return 128 + signal.SIGINT
     except (DesignError, DataError, ReportError) as error:
         say(f"error: {error}", sys.stderr)
         return getattr(error, "code", Exit.REFUSED)

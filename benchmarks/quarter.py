@@ -515,7 +515,7 @@ def untruths(run: Ran, newest: str) -> list[str]:
         "stale": (told["stale"], due.stale),
         "failures": (len(told["failures"]), 1 if due.failure else 0) if "disk" not in run.day.fault else (0, 0),
         "failure": (due.failure in " ".join(told["failures"]), True),
-        "full disk": ("disk" in run.day.fault and not re.search("disk is full|No space", str(told["failures"])), False),
+        "full disk": ("disk" in run.day.fault and "disk is full" not in str(told["failures"]), False),
         "note": (due.note in " ".join(told.get("notes", [])), True),
         "draft": (told["draft"], "draft" if "cell" in run.day.fault and due.failure else "")
         if "disk" not in run.day.fault

@@ -12,7 +12,19 @@ from typing import Any
 
 from analysis import data
 from analysis.errors import DataError, DesignError
-from analysis.report import Exit, ReportError, cadence, notices, publish, release, releases, run, say, schedule
+from analysis.report import (
+    Exit,
+    ReportError,
+    cadence,
+    disk_full,
+    notices,
+    publish,
+    release,
+    releases,
+    run,
+    say,
+    schedule,
+)
 from analysis.report.release import Release
 from analysis.report.run import Outcome
 from analysis.report.schedule import Job
@@ -146,6 +158,7 @@ def stopped(error: BaseException, as_of: str) -> dict[str, Any]:
     outcome = "refused" if refused else "failed" if isinstance(error, Exception) else "interrupted"
     said = str(error) or type(error).__name__
     said = f"a signal ended the run ({said})" if outcome == "interrupted" else said
+    said = "the disk is full; make room and run again" if disk_full(error) else said
     nothing: dict[str, Any] = {"release": "", "draft": "", "as_of": as_of, "reports": {}}
     return {"outcome": outcome, **nothing, "changed_words": [], "stale": [], "failures": [said], "notes": []}
 
