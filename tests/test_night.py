@@ -1,5 +1,6 @@
 """A run as a scheduler calls it, with real kernels: what is due, what is news, and who is told."""
 
+import errno
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ import pytest
 from desk import PARAMETERS, WRITE_VERDICTS, Desk, describe, full_disk, stub_render
 
 from analysis import __main__ as command_line
-from analysis.report import pdf, publish, run
+from analysis.report import night, pdf, publish, run
 
 MONDAY, TUESDAY, NEXT, LAST = "2026-11-23", "2026-11-24", "2026-11-30", "2026-12-07"
 VINTAGE = "2026-11-01"
@@ -352,3 +353,8 @@ def test_a_release_has_a_sweep_with_its_table_and_the_brief_reads_none_of_it(des
     assert desk.due(LAST) == 0
     assert desk.as_of() == {"01_first": LAST, "03_third__count-1": NEXT, "03_third__count-2": NEXT, "00_brief": LAST}
     assert (desk.published / "03_third.comparison.csv").read_bytes() == table
+
+
+def test_a_full_disk_is_told_as_one():
+    told = night.stopped(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "2026-11-25")
+    assert told["failures"] == ["the disk is full; make room and run again"]
