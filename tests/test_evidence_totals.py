@@ -78,9 +78,7 @@ def test_each_rung_of_the_ladder_lies_inside_the_one_before():
 
 def test_the_first_rung_names_the_ranges_that_it_assumes():
     found = bounds_by_assumption(295.0, **LADDER)
-    told = (
-        "Chinese share of sales 33 to 46 per cent, sales of closed accounts 1 to 15.4 billion dollars, effect on "
-    )
+    told = "Chinese share of sales 33 to 46 per cent, sales of closed accounts 1 to 15.4 billion dollars, effect on "
     told += "all Chinese sellers alike −3.0 to +3.0 points"
     assert found.row("assumed ranges")["assumption"] == told
     wider = bounds_by_assumption(295.0, **(LADDER | {"common": (-5.0, 3.0)})).row("assumed ranges")
