@@ -4,11 +4,14 @@ import errno
 import hashlib
 import json
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from analysis.report import Exit, run
+from analysis.report import Exit, publish, run
 
 AS_OF = "2026-11-25"
 VINTAGE = "2026-11-24"
@@ -56,6 +59,14 @@ def stub_render(notebook: Path, pdf: Path, *, as_of: str, footer: str, simulated
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+@contextmanager
+def sources_kept(folder: Path) -> Iterator[None]:
+    """Let the sources that count be a copy in a folder, so that nobody who edits them meanwhile makes reports run."""
+    shutil.copytree(publish.PACKAGE, folder / "analysis")
+    with mock.patch.object(publish, "PACKAGE", folder / "analysis"):
+        yield
 
 
 def full_disk(*_, **__):

@@ -8,10 +8,10 @@ import sys
 from unittest import mock
 
 import pytest
-from desk import PARAMETERS, WRITE_VERDICTS, Desk, describe, full_disk, stub_render
+from desk import PARAMETERS, WRITE_VERDICTS, Desk, describe, full_disk, sources_kept, stub_render
 
 from analysis import __main__ as command_line
-from analysis.report import night, pdf, publish, run
+from analysis.report import night, pdf, run
 
 MONDAY, TUESDAY, NEXT, LAST = "2026-11-23", "2026-11-24", "2026-11-30", "2026-12-07"
 VINTAGE = "2026-11-01"
@@ -61,13 +61,11 @@ class Night(Desk):
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory):
-    """A project of which all reports were made on a Monday; the sources that count are a copy that nobody edits."""
+    """A project of which all reports were made on a Monday."""
     folder = tmp_path_factory.mktemp("begun")
-    shutil.copytree(publish.PACKAGE, folder / "analysis")
     desk = Night(folder / "project")
     desk.furnish()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(publish, "PACKAGE", folder / "analysis")
+    with sources_kept(folder):
         assert desk.due(MONDAY) == 0
         yield desk
 
@@ -76,13 +74,6 @@ def begun(tmp_path_factory):
 def desk(begun, tmp_path):
     shutil.copytree(begun.root, tmp_path / "project", symlinks=True)
     return Night(tmp_path / "project")
-
-
-@pytest.fixture
-def no_kernels(monkeypatch):
-    """Whatever would start a kernel fails."""
-    monkeypatch.setitem(sys.modules, "papermill", None)
-    monkeypatch.setitem(sys.modules, "jupyter_client.manager", None)
 
 
 def last_line(capsys):

@@ -6,11 +6,11 @@ from unittest import mock
 from xml.etree import ElementTree
 
 import pytest
-from desk import AS_OF, BRIEF_PARAMETERS, READ_VERDICTS, Desk, stub_render
+from desk import AS_OF, BRIEF_PARAMETERS, READ_VERDICTS, Desk, sources_kept, stub_render
 
 from analysis.__main__ import main
 from analysis.errors import DesignError
-from analysis.report import Exit, night, pdf, publish, release, releases, run
+from analysis.report import Exit, night, pdf, release, releases, run
 
 LATER = "2026-11-26"
 SINCE = BRIEF_PARAMETERS + 'since: str = ""  # what moved since the release before\n'
@@ -19,12 +19,10 @@ SINCE = BRIEF_PARAMETERS + 'since: str = ""  # what moved since the release befo
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
-    shutil.copytree(publish.PACKAGE, folder / "analysis")
     desk = Desk(folder / "project")
     desk.furnish()
     desk.write("00_brief", READ_VERDICTS, "print(since)", parameters=SINCE)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(publish, "PACKAGE", folder / "analysis")
+    with sources_kept(folder):
         assert work(desk, as_of=AS_OF) == Exit.OK
         yield desk
 

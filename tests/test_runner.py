@@ -13,7 +13,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from desk import AS_OF, PARAMETERS, VINTAGE, WRITE_VERDICTS, Desk, contents, describe, full_disk
+from desk import AS_OF, PARAMETERS, VINTAGE, WRITE_VERDICTS, Desk, contents, describe, full_disk, sources_kept
 
 from analysis import provenance
 from analysis.errors import DesignError
@@ -22,16 +22,11 @@ from analysis.report import Exit, ReportError, pdf, publish, release, run, sched
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A project whose three reports have been published once.
-
-    The sources that count are a copy, so that nobody who edits them meanwhile makes reports run.
-    """
+    """A project whose three reports have been published once."""
     folder = tmp_path_factory.mktemp("finished")
-    shutil.copytree(publish.PACKAGE, folder / "analysis")
     desk = Desk(folder / "project")
     desk.furnish()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(publish, "PACKAGE", folder / "analysis")
+    with sources_kept(folder):
         assert desk.run() == Exit.OK
         yield desk
 
@@ -40,13 +35,6 @@ def finished(tmp_path_factory):
 def desk(finished, tmp_path):
     shutil.copytree(finished.root, tmp_path / "project", symlinks=True)
     return Desk(tmp_path / "project")
-
-
-@pytest.fixture
-def no_kernels(monkeypatch):
-    """Whatever would start a kernel fails."""
-    monkeypatch.setitem(sys.modules, "papermill", None)
-    monkeypatch.setitem(sys.modules, "jupyter_client.manager", None)
 
 
 LATER = "2026-11-26"

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -73,13 +72,6 @@ def desk(tmp_path):
     write(desk, "sim__03_closed", FIRMS)
     desk.write("00_brief", "1", parameters=BRIEF_PARAMETERS)
     return desk
-
-
-@pytest.fixture
-def no_kernels(monkeypatch):
-    """Whatever would start a kernel fails."""
-    monkeypatch.setitem(sys.modules, "papermill", None)
-    monkeypatch.setitem(sys.modules, "jupyter_client.manager", None)
 
 
 def reports(folder) -> list[Path]:

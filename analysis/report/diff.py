@@ -15,6 +15,7 @@ from typing import Any
 from analysis.data import DESCRIPTOR
 from analysis.numbers import number, quantity, span
 from analysis.report import schedule
+from analysis.report.publish import name_of
 from analysis.report.release import DATA, VERDICTS, Entry, Release
 from analysis.report.rows import Cell, change, compared
 
@@ -183,8 +184,7 @@ def _words(
         moved = {name: pair for name, pair in moved.items() if pair[0] != pair[1]}
         one = after or before
         if moved:
-            name = f"{one.get('claim')} {one.get('reading', '')}".strip()
-            yield Word(key[0], name, one.get("market", ""), one.get("statement", ""), moved)
+            yield Word(key[0], name_of(one), one.get("market", ""), one.get("statement", ""), moved)
 
 
 def _estimates(release: Release, report: str) -> dict[tuple[Any, ...], Row]:

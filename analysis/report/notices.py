@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.config import Mail, Notice
+from analysis.report.publish import name_of
 
 QUIET = ("published", "unchanged", "draft")
 """Outcomes that are no news by themselves."""
@@ -63,9 +64,7 @@ def changed_words(before: Mapping[str, Iterable[Any]], after: Mapping[str, Itera
 def _words(verdicts: Mapping[str, Iterable[Any]], reports: Iterable[str]) -> dict[tuple[str, str], str]:
     given = [(report, one) for report in reports for one in verdicts[report] if not one.get("market")]
     return {
-        (report, f"{one.get('claim', '')} {one.get('reading', '')}".strip()): str(one["word"])
-        for report, one in given
-        if one.get("word") and not one.get("aside")
+        (report, name_of(one)): str(one["word"]) for report, one in given if one.get("word") and not one.get("aside")
     }
 
 

@@ -22,6 +22,11 @@ Verdict = dict[str, Any]
 Verdicts = Mapping[str, list[Verdict]]  # by report
 
 
+def name_of(verdict: Mapping[str, Any]) -> str:
+    """Return claim and reading of a verdict, as tables call it: ``"C01 V2"``."""
+    return f"{verdict.get('claim', '')} {verdict.get('reading', '')}".strip()
+
+
 # What an executed notebook leaves behind
 
 

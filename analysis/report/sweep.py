@@ -12,6 +12,7 @@ import pandas as pd
 
 from analysis import numbers
 from analysis.exhibits.parts import COLUMNS, typed
+from analysis.report.publish import name_of
 from analysis.report.schedule import Job
 
 FILE = ".comparison.csv"
@@ -50,11 +51,6 @@ def write(folder: Path, jobs: Iterable[Job], verdicts: Mapping[str, Iterable[Map
         files.append(folder / f"{sweep}{FILE}")
         pd.concat(parts, ignore_index=True).to_csv(files[-1], index=False, float_format="%.12g", lineterminator="\n")
     return files
-
-
-def name_of(verdict: Mapping[str, Any]) -> str:
-    """Return claim and reading of a verdict, as tables call it: ``"C01 V2"``."""
-    return f"{verdict.get('claim', '')} {verdict.get('reading', '')}".strip()
 
 
 def html(folder: Path) -> str:

@@ -82,7 +82,7 @@ def _verdicts(file: Path, reports: Mapping[str, Entry]) -> Iterator[str]:
         yield f"{VERDICTS}: no list of verdicts ({error})"
         return
     for one in found:
-        of = f"{VERDICTS}: {one.get('claim')} {one.get('reading', '')}".rstrip()
+        of = f"{VERDICTS}: {publish.name_of(one)}"
         if (entry := reports.get(str(one.get("report")))) is None:
             yield f"{of}: it is of {one.get('report')}, which is no report of the release"
             continue
