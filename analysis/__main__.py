@@ -13,7 +13,7 @@ from pathlib import Path
 from analysis import config
 from analysis.errors import DataError, DesignError
 from analysis.provenance import ROOT
-from analysis.report import Exit, ReportError, disk_full, night, release, run, say, schedule
+from analysis.report import Exit, ReportError, disk_full, kernels, night, release, say, schedule
 
 _EXITS = (
     "exit codes: 0 done; 2 the request or the data are refused: nothing was run, or one notebook found that these data "
@@ -251,8 +251,8 @@ def _parser() -> argparse.ArgumentParser:
     run_.add_argument("--as-of", metavar="DATE", help="date of knowledge, YYYY-MM-DD, not before the data (today)")
     run_.add_argument("--out", type=Path, metavar="DIR", help="publish here (what the schedule says, or reports/)")
     run_.add_argument("--jobs", type=_positive_int, metavar="N", help="notebooks at a time (cores)")
-    seconds = f"seconds for each notebook ({run.TIMEOUT:g})"
-    run_.add_argument("--timeout", type=_positive_seconds, default=run.TIMEOUT, metavar="S", help=seconds)
+    seconds = f"seconds for each notebook ({kernels.TIMEOUT:g})"
+    run_.add_argument("--timeout", type=_positive_seconds, default=kernels.TIMEOUT, metavar="S", help=seconds)
     run_.add_argument("--force", action="store_true", help="make also what is unchanged")
     verify = command(_verify, "verify", "prove by hashes that a release is what was published, and make a report again")
     verify.add_argument("release", type=Path, metavar="RELEASE", help="its folder, such as reports/latest")

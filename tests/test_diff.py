@@ -35,6 +35,22 @@ def test_a_word_that_moved_is_told_with_what_it_was(tmp_path):
     assert "1 verdict moved (C01 V1 from Not shown to Contradicted)" in diff.line(found)
 
 
+@pytest.mark.parametrize(
+    ("was", "now", "said"),
+    [
+        (verdict(), verdict("Contradicted"), ["C01 V1 in 05_growth: Not shown before, Contradicted now"]),
+        (None, verdict(), ["C01 V1 in 05_growth: no word before, Not shown now"]),
+        (verdict(estimate=1.0), verdict(estimate=1.4), []),
+        (verdict(), verdict(confidence="high"), []),
+        (verdict(market="m"), verdict("Supported", market="m"), []),
+        (verdict(aside="Of its firms:"), verdict("Supported", aside="Of its firms:"), []),
+    ],
+)
+def test_a_claim_is_told_to_have_another_word_only_if_it_is_judged_by_it(tmp_path, was, now, said):
+    found = compared(tmp_path, {"verdicts": [was] if was else []}, verdicts=[now])
+    assert diff.turned(found) == said
+
+
 def test_a_verdict_that_came_or_went_is_told(tmp_path):
     found = compared(tmp_path, verdicts=[verdict("Supported", reading="V2")])
     came, went = lines(found, "Words that moved")

@@ -268,8 +268,8 @@ def test_a_damaged_release_is_told_as_json_and_in_the_feed(desk, capsys):
     (desk.published / "01_first.pdf").write_text("cut off")
     assert desk.due(TUESDAY, "--json") == 0
     (note,) = json.loads(capsys.readouterr().out)["notes"]
-    assert f"{MONDAY}: damaged: 01_first.pdf is not as it was made. All reports are made." in note
-    assert "damaged: 01_first.pdf is not as it was made" in (desk.reports / "feed.xml").read_text()
+    assert f"{MONDAY}: not as it was made: 01_first.pdf: cut off. All reports are made." in note
+    assert "not as it was made: 01_first.pdf: cut off" in (desk.reports / "feed.xml").read_text()
 
 
 def test_what_a_failed_run_has_made_is_not_called_published(desk, capsys):

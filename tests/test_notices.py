@@ -51,34 +51,6 @@ def send(told, *hooks, root=Path(), brief=None, **environment):
 # What is news
 
 
-def words(word, **more):
-    return [{"claim": "C01", "reading": "V2", "word": word, **more}]
-
-
-def test_a_word_that_changed_is_told_with_the_word_before():
-    was, now = {"05": words("Not shown"), "06": []}, {"05": words("Contradicted"), "06": words("Supported")}
-    assert notices.changed_words(was, now) == [
-        "C01 V2 in 05: Not shown before, Contradicted now",
-        "C01 V2 in 06: no word before, Supported now",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("was", "now"),
-    [
-        ({"05": words("Supported", estimate=1.0)}, {"05": words("Supported", estimate=1.4)}),
-        ({"05": words("Supported", confidence="low")}, {"05": words("Supported", confidence="high")}),
-        ({"05": words("Supported", market="seed 1")}, {"05": words("Not shown", market="seed 1")}),
-        ({"05": words("Supported", aside="Of its firms:")}, {"05": words("Not shown", aside="Of its firms:")}),
-        ({"05": words("Supported")}, {"06": words("Not shown")}),
-        ({}, {"05": words("Supported")}),
-        ({"00": [{}]}, {"00": [{}]}),
-    ],
-)
-def test_a_number_that_moved_a_simulated_word_and_a_change_of_the_schedule_are_no_news(was, now):
-    assert notices.changed_words(was, now) == []
-
-
 @pytest.mark.parametrize("outcome", ["published", "unchanged", "draft"])
 def test_a_run_in_which_all_is_well_is_no_news(outcome):
     assert not notices.is_news({**QUIET, "outcome": outcome})

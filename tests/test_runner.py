@@ -17,7 +17,7 @@ from desk import AS_OF, PARAMETERS, VINTAGE, WRITE_VERDICTS, Desk, contents, des
 
 from analysis import provenance
 from analysis.errors import DesignError
-from analysis.report import Exit, ReportError, pdf, publish, release, run, schedule
+from analysis.report import Exit, ReportError, kernels, pdf, publish, release, run, schedule
 
 
 @pytest.fixture(scope="module")
@@ -181,8 +181,8 @@ def test_from_a_damaged_release_nothing_is_carried_over_and_it_stays_as_it_is(de
     assert desk.run("02") == Exit.OK
     said = capsys.readouterr().out
     assert said.count("published ") == 3
-    wrong = "is missing" if how == "gone" else "is not as it was made"
-    assert f"damaged: {lost} {wrong}. All reports are made." in said
+    wrong = "missing" if how == "gone" else "cut off" if Path(lost).suffix in release.ENDS else "damaged"
+    assert f"not as it was made: {lost}: {wrong}. All reports are made." in said
     assert contents(desk.reports / AS_OF) == before
     assert os.readlink(desk.reports / "latest") == f"{AS_OF}.2"
 
@@ -661,7 +661,7 @@ def test_a_brief_is_made_of_the_verdicts_that_there_are_and_of_none_it_is_not(de
 def test_after_a_fault_in_the_kernel_all_is_as_before(desk, capsys, cell, code, message):
     before = desk.bytes()
     desk.write("01_first", cell)
-    timeout = 4 if "sleep" in cell else run.TIMEOUT
+    timeout = 4 if "sleep" in cell else kernels.TIMEOUT
     assert desk.run("01", timeout=timeout) == code
     said = capsys.readouterr()
     assert message in said.err

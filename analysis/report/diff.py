@@ -37,6 +37,7 @@ class Word:
     report: str
     claim: str
     market: str
+    aside: str  # what it is said of, where that gives no claim its word
     statement: str
     moved: Mapping[str, tuple[Any, Any]]
 
@@ -184,7 +185,8 @@ def _words(
         moved = {name: pair for name, pair in moved.items() if pair[0] != pair[1]}
         one = after or before
         if moved:
-            yield Word(key[0], name_of(one), one.get("market", ""), one.get("statement", ""), moved)
+            market, aside, statement = (one.get(name, "") for name in ("market", "aside", "statement"))
+            yield Word(key[0], name_of(one), market, aside, statement, moved)
 
 
 def _estimates(release: Release, report: str) -> dict[tuple[Any, ...], Row]:
@@ -283,6 +285,13 @@ def line(changes: Changes) -> str:
     if changes.reports:
         said.append(", ".join(changes.reports))
     return f"Since the release of {changes.since}: {'; '.join(said) or 'nothing moved'}."
+
+
+def turned(changes: Changes) -> list[str]:
+    """Return which claims have another word than before, in words; a report that is new or gone gives none."""
+    words = [one for one in changes.words if "word" in one.moved and not one.market and not one.aside]
+    found = [(one.claim, one.report, *(word or "no word" for word in one.moved["word"])) for one in words]
+    return [f"{claim} in {report}: {old} before, {new} now" for claim, report, old, new in found]
 
 
 def _count(many: int, what: str) -> str:

@@ -76,9 +76,8 @@ def work(
             faults += notices.send(ended, told, environment, root=root)
             _tell(ended, faults, as_json=as_json)
             raise
-        words = changed_words(outcome)
         old = () if options.get("panel") else stale(root, outcome, moment(as_of))
-        outcome = replace(outcome, changed_words=words, stale=old, notes=(*outcome.notes, *waits))
+        outcome = replace(outcome, stale=old, notes=(*outcome.notes, *waits))
         folder = outcome.out / (outcome.draft or outcome.release)
         briefs = [folder / f"{name}.pdf" for name in outcome.reports if schedule.number(name) == "00"]
         ended = without_paths(outcome.as_json(), root)
@@ -116,14 +115,6 @@ def awaited(root: Path, job: Job, standing: Release) -> list[str]:
         if known := read.get(name.removeprefix("data/"), entry.files.get(file.name)):
             stood[name] = known
     return cadence.awaited(wanted, stood)
-
-
-def changed_words(outcome: Outcome) -> tuple[str, ...]:
-    """Return which words changed against the release before; none if there is none, or no new one."""
-    if not outcome.release or outcome.previous in ("", outcome.release):
-        return ()
-    before, after = (release.read(outcome.out / name).verdicts() for name in (outcome.previous, outcome.release))
-    return tuple(notices.changed_words(before, after))
 
 
 def stale(root: Path, outcome: Outcome, now: datetime) -> tuple[str, ...]:

@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 from analysis.config import Mail, Notice
-from analysis.report.publish import name_of
 
 QUIET = ("published", "unchanged", "draft")
 """Outcomes that are no news by themselves."""
@@ -35,37 +34,6 @@ Outcome = Mapping[str, Any]
 
 
 # What is told
-
-
-def changed_words(before: Mapping[str, Iterable[Any]], after: Mapping[str, Iterable[Any]]) -> list[str]:
-    """Return which claims have another word than in the release before, in words.
-
-    Parameters
-    ----------
-    before, after : mapping
-        Verdicts by report, as the notebooks wrote them. A report that is in one of them alone was put into the schedule
-        or taken out of it, and is no news; nor is what gives no claim its word, such as a simulated market.
-
-    Examples
-    --------
-    >>> was, now = ({"05": [{"claim": "C01", "reading": "V2", "word": word}]} for word in ("Not shown", "Supported"))
-    >>> changed_words(was, now)
-    ['C01 V2 in 05: Not shown before, Supported now']
-    """
-    both = sorted(before.keys() & after.keys())
-    old, new = _words(before, both), _words(after, both)
-    return [
-        f"{name} in {report}: {old.get((report, name), 'no word')} before, {new.get((report, name), 'no word')} now"
-        for report, name in sorted({*old, *new})
-        if old.get((report, name)) != new.get((report, name))
-    ]
-
-
-def _words(verdicts: Mapping[str, Iterable[Any]], reports: Iterable[str]) -> dict[tuple[str, str], str]:
-    given = [(report, one) for report in reports for one in verdicts[report] if not one.get("market")]
-    return {
-        (report, name_of(one)): str(one["word"]) for report, one in given if one.get("word") and not one.get("aside")
-    }
 
 
 def is_news(told: Outcome) -> bool:

@@ -25,6 +25,8 @@ from analysis.report.publish import Verdict, sha256
 LATEST, DRAFT = "latest", "draft"
 MANIFEST, VERDICTS, DATA = "manifest.json", "verdicts.json", "data.zip"
 STAGE = ".run-"
+ENDS = {".csv": b"\n", ".html": b"</html>", ".ipynb": b"}", ".pdf": b"%%EOF", ".parquet": b"PAR1", ".svg": b"</svg>"}
+"""How a whole file of a kind ends: one that does not was cut off."""
 _NAME = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.([1-9]\d*))?")
 
 
@@ -95,17 +97,28 @@ class Release:
         return content
 
     def faults(self) -> list[str]:
-        """Return which files are not as the manifest says, and how; files beside them do not count."""
-        found = []
-        for name, was in self.manifest.files.items():
-            if (path := PurePosixPath(name)).is_absolute() or ".." in path.parts:
-                found.append(f"{name} is no path inside it")
-            elif not (self.folder / name).is_file():
-                found.append(f"{name} is missing")
-            elif sha256(self.folder / name) != was:
-                found.append(f"{name} is not as it was made")
-        made = {VERDICTS, *(name for entry in self.manifest.reports.values() for name in entry.made)}
-        return [*found, *(f"the manifest has no hash of {name}" for name in sorted(made - {*self.manifest.files}))]
+        """Return which files are not as the manifest says, and how, a line for each; files beside them do not count."""
+        made = {VERDICTS: "the release", DATA: "the release"}
+        for report, entry in self.manifest.reports.items():
+            made |= dict.fromkeys([f"{report}.pdf", f"{report}.ipynb", *entry.made], f"report {report}")
+        unlisted = sorted(made.keys() - self.manifest.files.keys())
+        return [
+            *(f"{name}: {how}" for name, was in self.manifest.files.items() if (how := self._fault(name, was))),
+            *(f"{name}: of {made[name]}, and the manifest has no hash of it" for name in unlisted),
+        ]
+
+    def _fault(self, name: str, was: str) -> str:
+        path = self.folder / name
+        if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
+            return "the manifest names a path outside the release"
+        if path.is_symlink() or not path.is_file():
+            return "a link where a file was" if path.is_symlink() else "missing"
+        if (now := sha256(path)) == was:
+            return ""
+        content, end = path.read_bytes(), ENDS.get(path.suffix, b"")
+        whole = content.endswith(end) or content.rstrip().endswith(end)
+        state = "damaged" if content and whole else "cut off" if content else "empty"
+        return f"{state}; its sha256 is {now}, and the manifest has {was}"
 
 
 # What stands there
@@ -153,8 +166,9 @@ def standing(out: Path, as_of: str) -> tuple[Release | None, str]:
     except ReportError as error:
         return None, f"{error} All reports are made."
     if faults := found.faults():
+        said = ", ".join(fault.partition(";")[0] for fault in faults[:3])
         more = f", and {len(faults) - 3} more" if len(faults) > 3 else ""
-        return None, f"{found.folder}: damaged: {', '.join(faults[:3])}{more}. All reports are made."
+        return None, f"{found.folder}: not as it was made: {said}{more}. All reports are made."
     return found, ""
 
 

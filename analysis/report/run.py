@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
-import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from analysis import config, provenance
-from analysis.errors import DataError, DesignError
+from analysis.errors import DesignError
 from analysis.provenance import ANNEX
 from analysis.report import Exit, ReportError, diff, disk_full, pdf, publish, release, say, schedule
 from analysis.report.diff import Changes
+from analysis.report.kernels import TIMEOUT, Kernels, interruptible
 from analysis.report.publish import Verdict
 from analysis.report.release import DRAFT, Entry, Manifest, Release
 from analysis.report.schedule import PANEL, Job
 
 if TYPE_CHECKING:
     from analysis.study import Study
-
-TIMEOUT = 600.0  # seconds for one notebook
-_TRACEBACK_LINES = 15
 
 Due = Callable[[Job, Release], bool]
 """Whether a report that stands in the newest release, of whatever date, is to be made again."""
@@ -78,23 +73,31 @@ class Outcome:
 class Run:
     """One run as it goes: what is asked of it, what stands, and what became of each report."""
 
+    root: Path
     as_of: str
-    timeout: float
     workers: int
     force: bool
     stage: Path
-    sockets: Path
+    kernels: Kernels
+    jobs: Sequence[Job]
     asked: Collection[str]  # names of reports
     standing: Release | None  # what may be carried over
-    panel: str  # what the panel of the run is said to be; empty if there is none
+    panel: str  # digest of where the panel of the run lies; empty if there is none
+    panel_is: str  # what it is, in words
     common: Mapping[str, Any]  # `publish.inputs`; `beside`: by number the report that others refer to
     entries: dict[str, Entry] = field(default_factory=dict)  # of the manifest, by report, as all below
     verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
     made: list[str] = field(default_factory=list)
     failures: dict[str, ReportError] = field(default_factory=dict)
     lines: dict[str, str] = field(default_factory=dict)  # what is said of each report at the end
-    kernels: list[Any] = field(default_factory=list)
-    stopping: bool = False
+
+    @cached_property
+    def changes(self) -> Changes | None:
+        """What moved since the release that stands; the brief, which says so, does not count."""
+        if not self.standing:
+            return None
+        new = _gathered(self)
+        return diff.between(self.standing, Release(new, _manifest(self, new.name)))
 
     def carried(self, job: Job, print_: str) -> bool:
         """Carry a report over if it is what this run would make, or is so but for its date and nobody asks for it."""
@@ -133,7 +136,7 @@ def reports(
     pdf.refuse_incomplete()
     scheduled, chosen, found = _planned(root, names, given or {}, as_of, out, panel)
     lies = publish.digest_of(panel["panel_path"]) if panel else ""
-    with _interruptible(), release.locked(out), release.staging(out) as stage, release.sockets(out) as sockets:
+    with interruptible(), release.locked(out), release.staging(out) as stage, release.sockets(out) as sockets:
         _refuse_other_panel(out, lies)
         standing, damage = release.standing(out, as_of)
         if standing:
@@ -152,15 +155,19 @@ def reports(
         common = {name: files for name, files in before.items() if name not in ("notebooks", "files")}
         common["beside"] = schedule.beside(scheduled)
         said = found.caveats if found else ""
-        run = Run(as_of, timeout, workers or os.cpu_count() or 1, force, stage, sockets, chosen, standing, said, common)
+        kernels = Kernels(as_of, stage, sockets, timeout)
+        at_a_time = workers or os.cpu_count() or 1
+        run = Run(root, as_of, at_a_time, force, stage, kernels, jobs, chosen, standing, lies, said, common)
         _work(run, [job for job in jobs if not job.is_brief])
         for brief in (job for job in jobs if job.is_brief):
-            _work_brief(run, root, brief, [job for job in jobs if not job.is_brief])
+            _work_brief(run, brief)
         _hold_still(run, before, _sources(root, jobs))
         try:
-            name = _put(run, root, out, jobs, lies, whole=not only_named)
+            name = _put(run, out, whole=not only_named)
         except OSError as error:
             run.failures["disk"], name = _failure("Publishing", error), ""
+        if not run.made or name in ("", DRAFT):  # no new release: nothing moved in what is seen
+            run.changes = None
     codes = {failure.code for failure in run.failures.values()}
     code = next((code for code in (Exit.DISK_FULL, Exit.FAILED, Exit.PDF, Exit.REFUSED) if code in codes), Exit.OK)
     outcome = {Exit.OK: "published" if run.made else "unchanged", Exit.REFUSED: "refused"}.get(code, "failed")
@@ -177,6 +184,7 @@ def reports(
         {job.name: run.lines[job.name] for job in jobs if job.name in run.lines},
         tuple(str(failure) for failure in run.failures.values()),
         tuple(filter(None, [damage, found.speaks if found else ""])),
+        tuple(diff.turned(run.changes)) if run.changes else (),
     )
 
 
@@ -208,9 +216,10 @@ def again(root: Path, found: Release, name: str, timeout: float = TIMEOUT) -> It
     common = {**publish.inputs(root), "beside": schedule.beside(jobs)}
     if publish.fingerprint(job, common, read) != entries[name].fingerprint:
         raise DesignError(f"{name}: what is here now gives another fingerprint; check out {entries[name].commit}.")
-    with _interruptible(), tempfile.TemporaryDirectory() as scratch, release.sockets(Path(scratch)) as sockets:
-        asked = (timeout, 1, True, Path(scratch), sockets, [name], None, found.manifest.panel_is, common)
-        run = Run(entries[name].as_of, *asked)
+    with interruptible(), tempfile.TemporaryDirectory() as scratch, release.sockets(Path(scratch)) as sockets:
+        as_of, stage = entries[name].as_of, Path(scratch)
+        kernels = Kernels(as_of, stage, sockets, timeout)
+        run = Run(root, as_of, 1, True, stage, kernels, jobs, [name], None, "", found.manifest.panel_is, common)
         if read:
             _lay_out(run, read)
         _work(run, [job], read)
@@ -275,45 +284,6 @@ def _examined(jobs: list[Job]) -> Study:
     return found
 
 
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let a signal raise `SystemExit` (128 + its number); those that follow are ignored, so that cleaning up is whole.
-
-    One that was ignored already, as under ``nohup``, stays ignored.
-    """
-    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU)
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        for each in signals:
-            signal.signal(each, signal.SIG_IGN)
-        raise SystemExit(128 + number)
-
-    before = {each: signal.signal(each, stop) for each in signals if signal.getsignal(each) != signal.SIG_IGN}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _environment(as_of: str, scratch: Path) -> Iterator[None]:
-    """Set what kernels inherit: one BLAS thread, a fixed clock and hash seed, nobody's own settings.
-
-    Two kernels with two BLAS threads each on two cores are slower than one after the other.
-    """
-    before, midnight = dict(os.environ), datetime.fromisoformat(as_of).replace(tzinfo=UTC)
-    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    os.environ |= {"SOURCE_DATE_EPOCH": f"{midnight.timestamp():.0f}", "PYTHONHASHSEED": "0"}
-    os.environ |= {"IPYTHONDIR": f"{scratch}/ipython", "JUPYTER_RUNTIME_DIR": f"{scratch}/runtime"}
-    os.environ.pop("PYTHONSTARTUP", None)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ |= before
-
-
 def _work(run: Run, jobs: list[Job], read: Mapping[str, list[Verdict]] | None = None) -> None:
     """Carry over or make each job, several at a time; the brief is given the verdicts that it reads."""
     prints = {job.name: publish.fingerprint(job, run.common, read) for job in jobs}
@@ -321,32 +291,18 @@ def _work(run: Run, jobs: list[Job], read: Mapping[str, list[Verdict]] | None = 
     if not due:
         return
     footing = list(chain(*(read or {}).values()))
-    with _environment(run.as_of, run.stage), ThreadPoolExecutor(run.workers) as pool:
-        futures = list[Future[None]]()
-        try:
-            for position, job in enumerate(due):
-                futures.append(pool.submit(_make, run, job, prints[job.name], footing, position))
-            for future in as_completed(futures):
-                future.result()
-        except BaseException:  # a signal, or an error of ours: leave no kernel behind
-            run.stopping = True
-            pool.shutdown(wait=False, cancel_futures=True)
-            while running := [future for future in futures if not future.done()]:
-                for manager in [manager for manager in run.kernels if manager.has_kernel]:
-                    with suppress(ProcessLookupError):  # it ended by itself in this moment
-                        os.killpg(manager.provisioner.pid, signal.SIGKILL)  # with whatever it has started
-                wait(running, timeout=0.1)
-            raise
+    run.kernels.each([partial(_make, run, job, prints[job.name], footing) for job in due], run.workers)
 
 
-def _work_brief(run: Run, root: Path, brief: Job, inputs: list[Job]) -> None:
+def _work_brief(run: Run, brief: Job) -> None:
     """Make the brief from the verdicts that there are; it names the reports that failed."""
+    inputs = [job for job in run.jobs if not job.is_brief]
     failed = [job.name for job in inputs if job.name in run.failures]
     read = {job.name: run.verdicts[job.name] for job in inputs if job.name in run.verdicts and not job.sweep}
     if failed and not any(read.values()):
         run.lines[brief.name] = f"not run: there is no verdict without {', '.join(failed)}"
         return
-    more = {"failed": ", ".join(failed), "panel": run.panel}
+    more = {"failed": ", ".join(failed), "panel": run.panel_is}
     brief = replace(brief, parameters={**brief.parameters, **{name: text for name, text in more.items() if text}})
     _lay_out(run, read)
     if not run.standing or "since" not in brief.parameters:
@@ -354,9 +310,7 @@ def _work_brief(run: Run, root: Path, brief: Job, inputs: list[Job]) -> None:
     before = run.standing.manifest.reports.get(brief.name)
     told = _with_since(brief, str(before.parameters.get("since", "")) if before else "")
     if run.made or not run.carried(told, publish.fingerprint(told, run.common, read)):
-        _gather(run, root)
-        changes = _changes(run, run.stage / "new")
-        told = _with_since(brief, diff.line(changes) if changes else "")
+        told = _with_since(brief, diff.line(run.changes) if run.changes else "")
     _work(run, [told], read)
     if told.parameters["since"] and not _has_room(run, brief.name):
         run.failures.pop(brief.name, None)
@@ -384,13 +338,6 @@ def _lay_out(run: Run, read: Mapping[str, list[Verdict]]) -> None:
         publish.write_json(run.stage / "verdicts" / f"{name}.json", found)
 
 
-def _changes(run: Run, new: Path) -> Changes | None:
-    """Compare what has been gathered with the release that stands."""
-    if not run.standing:
-        return None
-    return diff.between(run.standing, Release(new, _manifest(run, new.name, [*run.entries])))
-
-
 def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -> None:
     """Execute a notebook and make its PDF, in the temporary folder; a failure is kept in the run."""
     from analysis.report import takeaway
@@ -400,7 +347,7 @@ def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -
     notebook, page = folder / f"{job.name}.ipynb", folder / f"{job.name}.pdf"
     verdicts = run.stage / "verdicts" if job.is_brief else folder / "verdicts.json"
     try:
-        _execute(run, job, {**job.parameters, job.verdicts_parameter: str(verdicts)}, notebook, position)
+        run.kernels.execute(job, {**job.parameters, job.verdicts_parameter: str(verdicts)}, notebook, position)
         publish.make_reproducible(notebook, job, str(verdicts))
         found = [] if job.is_brief else publish.verdicts(verdicts, job)
         footer = publish.footer(notebook, [*found, *read], job)
@@ -441,81 +388,6 @@ def _failure(name: str, error: Exception) -> ReportError:
     raise error
 
 
-def _execute(run: Run, job: Job, values: Mapping[str, Any], target: Path, position: int) -> None:
-    """Execute a notebook in a kernel of its own and write it, after each cell, to a file.
-
-    A kernel that dies is tried once more. A `DesignError` or `DataError` of a cell is a refusal: it is not a fault.
-    """
-    import papermill
-    from jupyter_client.kernelspec import KernelSpec
-    from jupyter_client.manager import AsyncKernelManager
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
-    from papermill.exceptions import PapermillExecutionError, strip_color
-    from tqdm import tqdm
-
-    class Manager(AsyncKernelManager):
-        """Starts the Python that runs this, whatever kernels the user has, and speaks to it through files.
-
-        Another may take a TCP port between its choice and its use. A kernel looks for its parent and ends with it.
-        """
-
-        kernel_spec = KernelSpec(
-            argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-            display_name="Python 3",
-            language="python",
-            metadata={"kernel_provisioner": {"provisioner_name": "local-provisioner"}},
-        )
-
-        def __init__(self, **options: Any) -> None:
-            super().__init__(**options, transport="ipc", ip=str(run.sockets / f"{position}-{len(run.kernels)}"))
-            run.kernels.append(self)
-
-    def tell(line: str) -> None:
-        with tqdm.external_write_mode(file=sys.stderr):  # past any progress bars
-            say(f"{job.name}: {line}", sys.stderr)
-
-    # papermill warns of parameters that its own inference cannot read, and logs what it raises
-    logging.getLogger("papermill").setLevel(logging.CRITICAL)
-    bars = {"desc": f"{job.name:24}", "position": position} if sys.stderr.isatty() else False
-    if not bars:
-        tell("running")
-    files = [str(path).replace("{", "{{").replace("}", "}}") for path in (job.notebook, target)]  # braces are meant
-    for last in (False, True):
-        deadline = time.monotonic() + run.timeout
-        try:
-            papermill.execute_notebook(
-                *files,
-                parameters=dict(values),
-                kernel_name="python3",
-                progress_bar=bars,
-                start_timeout=run.timeout,
-                timeout_func=lambda _, deadline=deadline: max(deadline - time.monotonic(), 0.001),
-                resources={"metadata": {"path": str(job.notebook.parent)}},  # `cwd` would move all threads
-                kernel_manager_class=Manager,
-                shutdown_kernel="immediate",
-                record_timing=False,
-                coalesce_streams=True,
-            )
-            return
-        except DeadKernelError:
-            if last or run.stopping:
-                raise ReportError(f"{job.name}: the kernel died, twice; was the memory short?") from None
-            tell("the kernel died; trying once more")
-        except CellTimeoutError:
-            said = f"{job.name}: not done after {run.timeout:g} s; give it longer with --timeout."
-            raise ReportError(said) from None
-        except PapermillExecutionError as error:
-            if error.ename in (DataError.__name__, DesignError.__name__):
-                raise ReportError(f"{job.name}: {error.evalue}", Exit.REFUSED) from None
-            lines = strip_color("\n".join(error.traceback)).rstrip().splitlines()[-_TRACEBACK_LINES:]
-            said = "\n    ".join([f"{job.name}: a cell failed with {error.ename}:", *lines])
-            raise ReportError(said, Exit.DISK_FULL if disk_full(error.evalue) else Exit.FAILED) from None
-        except RuntimeError as error:  # jupyter_client, of a kernel that died as it started, or never answered
-            if last or run.stopping or "died" not in str(error):
-                raise ReportError(f"{job.name}: the kernel did not start: {error}") from None
-            tell("the kernel died as it started; trying once more")
-
-
 def _sources(root: Path, jobs: Iterable[Job]) -> dict[str, dict[str, str]]:
     """Hash all that reports are made of, by part and file."""
     found = {**publish.inputs(root), "notebooks": {job.notebook.name: publish.digest(job.notebook) for job in jobs}}
@@ -530,7 +402,7 @@ def _hold_still(run: Run, before: Mapping[str, dict[str, str]], now: Mapping[str
         run.failures["inputs"] = ReportError(said)
 
 
-def _gather(run: Run, root: Path) -> None:
+def _gathered(run: Run) -> Path:
     """Lay what was made or carried over, the verdicts and the data beside each other, as a release has them."""
     new = run.stage / "new"
     new.mkdir(exist_ok=True)
@@ -542,48 +414,48 @@ def _gather(run: Run, root: Path) -> None:
             elif not (new / file).exists():
                 os.replace(run.stage / name / file, new / file)
     publish.write_json(new / release.VERDICTS, [*chain(*(run.verdicts[name] for name in sorted(run.verdicts)))])
-    release.pack(root / "data", run.common["data"], new / release.DATA)
+    release.pack(run.root / "data", run.common["data"], new / release.DATA)
+    return new
 
 
-def _manifest(run: Run, name: str, reports: Iterable[str], panel: str = "") -> Manifest:
+def _manifest(run: Run, name: str) -> Manifest:
     """Return the manifest of what has been made and carried over, without the hashes of its files."""
     return Manifest(
         release=name,
         as_of=run.as_of,
         previous="" if run.standing is None else run.standing.folder.name,
-        panel=panel,
-        panel_is=run.panel,
+        panel=run.panel,
+        panel_is=run.panel_is,
         commit=provenance.commit(),
         inputs={name: files for name, files in run.common.items() if name != "beside"},
         files={},
-        reports={name: run.entries[name] for name in reports if name in run.entries},
+        reports={job.name: run.entries[job.name] for job in run.jobs if job.name in run.entries},
     )
 
 
-def _put(run: Run, root: Path, out: Path, jobs: Sequence[Job], panel: str, *, whole: bool) -> str:
+def _put(run: Run, out: Path, *, whole: bool) -> str:
     """Put a release, or the draft if it is not `whole`, into the output folder, and return its name.
 
     If nothing has changed, that is the release that stands.
     """
-    new, names = run.stage / "new", [job.name for job in jobs]
-    standing = "" if run.standing is None else run.standing.folder.name
-    if run.standing and not run.made and not run.failures and run.standing.manifest.reports.keys() == {*names}:
-        _show(out, standing, run.stage)
-        return standing
+    if run.standing and not run.made and not run.failures:
+        standing = run.standing.folder.name
+        if run.standing.manifest.reports.keys() == {job.name for job in run.jobs}:
+            _show(out, standing, run.stage)
+            return standing
     from analysis.report import index, sweep  # with pandas, which a run that changes nothing does without
 
-    _gather(run, root)
-    for job in jobs:
+    new, changes = _gathered(run), run.changes
+    for job in run.jobs:
         if job.name in run.failures and (notebook := run.stage / job.name / f"{job.name}.ipynb").exists():
             (new / "failed").mkdir(exist_ok=True)
             publish.without_paths(notebook, job)
             os.replace(notebook, new / "failed" / notebook.name)
-    sweep.write(new, jobs, run.verdicts)
-    changes = _changes(run, new)
-    _annex(run, [name for name in names if name in run.entries], new / ANNEX, changes)
+    sweep.write(new, run.jobs, run.verdicts)
+    _annex(run, new / ANNEX)
     target = out / (release.next_name(out, run.as_of) if whole and not run.failures else DRAFT)
-    manifest = _manifest(run, target.name, names, panel)
-    event = next((job.parameters["event"] for job in jobs if "event" in job.parameters), "")
+    manifest = _manifest(run, target.name)
+    event = next((job.parameters["event"] for job in run.jobs if "event" in job.parameters), "")
     told = {
         **(changes.as_json() if changes else {}),
         "headline": index.headline(run.verdicts, event),
@@ -606,15 +478,15 @@ def _show(out: Path, name: str, stage: Path) -> None:
         os.rename(out / DRAFT, stage / DRAFT)
 
 
-def _annex(run: Run, names: list[str], page: Path, changes: Changes | None) -> None:
+def _annex(run: Run, page: Path) -> None:
     """Make the annex of all reports, if there is one."""
     from analysis.report import annex
 
-    if not names:
+    notebooks = {job.name: page.with_name(f"{job.name}.ipynb") for job in run.jobs if job.name in run.entries}
+    if not notebooks:
         return
     try:
-        notebooks = {name: page.with_name(f"{name}.ipynb") for name in names}
-        annex.write(notebooks, page, as_of=run.as_of, changes=changes)
+        annex.write(notebooks, page, as_of=run.as_of, changes=run.changes)
     except (pdf.PdfError, OSError) as error:
         run.failures[page.stem] = _failure(page.stem, error)
     finally:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from analysis.errors import DesignError
 from analysis.report import Exit, publish, release, say
@@ -14,50 +14,24 @@ from analysis.report.diff import ESTIMATES
 from analysis.report.publish import sha256
 from analysis.report.release import DATA, MANIFEST, VERDICTS, Entry, Manifest, Release
 
-ENDS = {".csv": b"\n", ".html": b"</html>", ".ipynb": b"}", ".pdf": b"%%EOF", ".parquet": b"PAR1", ".svg": b"</svg>"}
-"""How a whole file of a kind ends: one that does not was cut off."""
 MOST = 5  # names in one line
 
 
 def faults(found: Release) -> list[str]:
     """Return what is wrong with a release by its hashes, a line for each file; of one that is whole nothing."""
     told = found.manifest
-    lines = [*_files(found.folder, told), *_listed(told)]
+    lines = [*found.faults(), *_beside(found)]
     wrong = {line.partition(":")[0] for line in lines}
     lines += [] if DATA in wrong else _data(found.folder / DATA, told.inputs["data"])
     return lines + ([] if VERDICTS in wrong else [*_verdicts(found.folder / VERDICTS, told.reports)])
 
 
-def _files(folder: Path, told: Manifest) -> Iterator[str]:
-    """Hold every file against its hash, and find those beside them."""
-    seen = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*"))}
-    there = {name: path for name, path in seen.items() if path.is_symlink() or not path.is_dir()}
-    for name, was in told.files.items():
-        path = there.pop(name, None)
-        if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
-            yield f"{name}: the manifest names a path outside the release"
-        elif path is None:
-            yield f"{name}: missing"
-        elif path.is_symlink() or not path.is_file():
-            yield f"{name}: a link or something else where a file was"
-        elif (now := sha256(path)) != was:
-            yield f"{name}: {_state(path)}; its sha256 is {now}, and the manifest has {was}"
-    yield from (f"{name}: extra, the manifest does not list it" for name in there if name != MANIFEST)
-
-
-def _state(path: Path) -> str:
-    content, end = path.read_bytes(), ENDS.get(path.suffix, b"")
-    whole = content.endswith(end) or content.rstrip().endswith(end)
-    return "damaged" if content and whole else "cut off" if content else "empty"
-
-
-def _listed(told: Manifest) -> Iterator[str]:
-    """Find what a release must have, and its manifest gives no hash of."""
-    of = {DATA: "the release", VERDICTS: "the release"}
-    for report, entry in told.reports.items():
-        of |= dict.fromkeys([f"{report}.pdf", f"{report}.ipynb", *entry.made], f"report {report}")
-    for name in sorted(of.keys() - told.files.keys()):
-        yield f"{name}: of {of[name]}, and the manifest has no hash of it"
+def _beside(found: Release) -> Iterator[str]:
+    """Find what lies in the folder, and its manifest does not list."""
+    listed = {found.folder / name for name in (MANIFEST, *found.manifest.files)}
+    for path in sorted(found.folder.rglob("*")):
+        if path not in listed and (path.is_symlink() or not path.is_dir()):
+            yield f"{path.relative_to(found.folder).as_posix()}: extra, the manifest does not list it"
 
 
 def _data(file: Path, told: Mapping[str, str]) -> Iterator[str]:
