@@ -40,6 +40,10 @@ from analysis import data
 from analysis.provenance import ROOT
 from analysis.report import Exit, release, verify
 
+sys.path.append(str(ROOT / "tests"))
+
+from desk import write_notebook
+
 START = date(2021, 1, 1)  # a Friday of the past: what is due on a day before today does not depend on the hour
 FRESH = 20  # days
 KEEP = 30
@@ -168,8 +172,8 @@ def lay_out(root: Path, world: World) -> None:
     for known in world.reports.values():
         judge = JUDGE.format(file=known.file, edition=known.edition)
         broken = "1 / 0\n" if world.broken and known.notebook == "02" else ""
-        _notebook(root / "notebooks" / f"{known.notebook}.ipynb", PARAMETERS, broken + judge)
-    _notebook(root / "notebooks" / "00.ipynb", BRIEF_PARAMETERS, BRIEF)
+        write_notebook(root / "notebooks" / f"{known.notebook}.ipynb", broken + judge, parameters=PARAMETERS)
+    write_notebook(root / "notebooks" / "00.ipynb", BRIEF, parameters=BRIEF_PARAMETERS)
     for file, mark, edition in (("reports/template.typ", "//", world.layout), ("analysis/errors.py", "#", world.code)):
         marked = f"\n{mark} edition {edition}\n" if edition else ""
         (root / file).write_text((ROOT / file).read_text(encoding="utf-8") + marked, encoding="utf-8")
@@ -180,18 +184,6 @@ def lay_out(root: Path, world: World) -> None:
         plans[one["name"]] = one | ({"fresh_days": known.fresh_days} if known.fresh_days else {})
     plan = {"keep": KEEP, "reports": [*plans.values()]}
     (root / "reports" / "schedule.yml").write_text(json.dumps(plan))  # JSON is YAML
-
-
-def _notebook(file: Path, parameters: str, code: str) -> None:
-    empty: Told = {"execution_count": None, "outputs": []}
-    cells: list[Told] = [{"cell_type": "markdown", "id": "c0", "metadata": {}, "source": "# What is asked?"}]
-    for number, (source, tags) in enumerate(((parameters, ["parameters"]), (code, []))):
-        cells.append(
-            {"cell_type": "code", "id": f"c{number + 1}", "metadata": {"tags": tags}, "source": source} | empty
-        )
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    content = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
-    file.write_text(json.dumps(content))
 
 
 # What was done
