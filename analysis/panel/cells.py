@@ -17,27 +17,16 @@ import pyarrow.compute as pc
 from analysis.config import DOLLARS, ISO_MONTH, as_day
 from analysis.errors import refuse
 from analysis.estimate import Bools, Floats
-from analysis.panel.file import QUARTERS, File, strange, tables
+from analysis.panel.file import File, tables
 from analysis.panel.panel import MONTH, NUMBER, TEXT, UNITS, columns
+from analysis.panel.words import MONEY, QUARTERS, SPELLED, UNKNOWN, dates, number_pattern, number_signs, strange
 from analysis.untrusted import LONGEST_NAME, refuse_long
 
 Days = npt.NDArray[np.datetime64]
 
-FORMATS = (
-    *("%Y-%m", "%Y/%m", "%Y.%m", "%Y%m", "%m/%Y", "%m-%Y", "%m.%Y", "%Y年%m月", "%b %Y", "%b-%Y", "%b-%y", "%B %Y"),
-    *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y"),
-    *("%Y年%m月%d日", "%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d/%m/%y", "%m/%d/%y", "%Y-%m-%d %H:%M:%S"),
-    *("%Y-%m-%dT%H:%M:%S", "%Y/%m/%d %H:%M"),
-)
-"""Formats that messages propose, in the order in which they are tried."""
-SIGNS = ((",", "."), ("", ","), (".", ","), (" ", "."), (" ", ","), ("'", "."), ("'", ","))
-"""Signs of thousands and decimals that messages propose."""
-UNKNOWN = r"#?n/?a|nan|null|none|missing|unknown|未知|缺失|无数据"  # words for not known, which a map may list
 LONGEST_GAP = 12  # months without a row, from which on what stands apart is taken for an error
-_SPELLED = {" ": "[ \u00a0\u202f]", "'": "['\u2019]"}
 _EITHER = r"^(0?|[1-9][0-9]{0,2}(\.[0-9]{3})?)$"
 _ENOUGH = 1000  # cells, after which most columns are known to hold others
-_MONEY = r"(?P<sign>\p{Sc}|元|USD|CNY|RMB|EUR|GBP|JPY|HKD)"
 _BOUNDS = {"minimum": (np.less, "at least"), "maximum": (np.greater, "at most")}
 _BOUNDS["exclusiveMinimum"] = (np.less_equal, "more than")
 
@@ -237,40 +226,18 @@ def _days(block: Block, name: str) -> Days:
     return np.asarray(found[np.asarray(coded.indices)])
 
 
-def likely_formats(words: Sequence[str]) -> list[str]:
-    """Return as few of `FORMATS` as read all words; none if some word is in no such format."""
-    found, left = list[str](), list(words)
-    while left:
-        read = {format_: sum(as_day(word, format_) is not None for word in left) for format_ in FORMATS}
-        best = max(read, key=read.__getitem__)
-        if not read[best]:
-            return []
-        found.append(best)
-        left = [word for word in left if as_day(word, best) is None]
-    return found
-
-
 def _line_of_formats(file: File, key: str, words: Sequence[str], wrong: Sequence[str], formats: Sequence[str]) -> str:
-    if not (likely := likely_formats(wrong)):
+    """Return the line that reads all words, if there is one."""
+    _, likely, undecided = dates(wrong)
+    if not wrong or not (likely or undecided):
         return ""
     kept = [one for one in formats if any(as_day(word, one) for word in words)]
-    line = ", ".join(f'"{one}"' for one in dict.fromkeys([*kept, *likely]))
-    do = file.line(f"{key}: {f'[{line}]' if ',' in line else line}")
-    for one in likely:
-        other = re.sub("%d(.)%m", r"%m\1%d", one)
-        if other != one and all(as_day(word, other) for word in wrong if as_day(word, one)):
-            do += f', or with "{other}" if the month comes first'
-    return do
+    line = ", ".join(f'"{one}"' for one in dict.fromkeys([*kept, *likely, *(ways[0] for ways in undecided)]))
+    other = "".join(f', or with "{ways[1]}" if the month comes first' for ways in undecided)
+    return file.line(f"{key}: {f'[{line}]' if ',' in line else line}") + other
 
 
 # Numbers
-
-
-def pattern(thousands: str, decimal: str) -> str:
-    """Return what numbers in text look like with these signs, as a regular expression."""
-    sign, point = _SPELLED.get(thousands, re.escape(thousands)), re.escape(decimal)
-    whole = f"([0-9]{{1,3}}({sign}[0-9]{{2,3}})*{sign}[0-9]{{3}}|[0-9]+)" if thousands else "[0-9]+"
-    return rf"^(-?({whole}({point}[0-9]*)?|{point}[0-9]+)([eE][+-]?[0-9]+)?)?$"
 
 
 def _numbers(block: Block, name: str) -> Floats:
@@ -279,8 +246,12 @@ def _numbers(block: Block, name: str) -> Floats:
     if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
         if file.named.missing:
             cells = pc.if_else(pc.is_in(cells, pa.array(file.named.missing, cells.type)), None, cells)
-        if (wrong := ~pc.match_substring_regex(cells, pattern(thousands, decimal)).fill_null(True).to_numpy()).any():
-            signs = pc.struct_field(pc.extract_regex(cells, _MONEY), "sign")  # in one column they may be of several
+        if (
+            wrong := ~pc.match_substring_regex(cells, number_pattern(thousands, decimal)).fill_null(True).to_numpy()
+        ).any():
+            signs = pc.struct_field(
+                pc.extract_regex(cells, f"(?i)(?P<sign>{MONEY})"), "sign"
+            )  # in one column they may be of several
             signed, every = signs.is_valid().to_numpy(), ", ".join(sorted(signs.drop_null().unique().to_pylist()))
             found = f"{cells[int((wrong & signed).argmax())].as_py()!r}, of the signs {every}"
             do = f"take the signs out, and where they are not of USD, {file.line('currency: CODE')} with its `rates`"
@@ -293,7 +264,7 @@ def _numbers(block: Block, name: str) -> Floats:
         if name == "sales" and not file.named.model_fields_set & {"thousands", "decimal"}:
             _refuse_either(block, cells)
         if thousands:
-            cells = pc.replace_substring_regex(cells, _SPELLED.get(thousands, re.escape(thousands)), "")
+            cells = pc.replace_substring_regex(cells, SPELLED.get(thousands, re.escape(thousands)), "")
         if decimal != ".":
             cells = pc.replace_substring(cells, decimal, ".")
         cells = pc.if_else(pc.equal(cells, ""), None, cells)
@@ -313,22 +284,12 @@ def _refuse_either(block: Block, sales: pa.ChunkedArray) -> None:
             block.refuse(pointed, "sales", "a point that is one of decimals, not with three digits behind each", do=do)
 
 
-def likely_signs(cells: Any) -> list[tuple[str, str]]:
-    """Return the `SIGNS` with which all cells of text are numbers: more than one where only a person knows."""
-    written = "".join(cells.drop_null().unique().to_pylist())
-    there = [
-        (sign, point) for sign, point in SIGNS if sign in written and (point == "." or sign == "." or point in written)
-    ]
-    found = [signs for signs in there if pc.all(pc.match_substring_regex(cells, pattern(*signs))).as_py()]
-    return [(sign, point) for sign, point in found if point == "." or (sign, ".") not in found]
-
-
 def _line_of_signs(file: File, cells: pa.ChunkedArray) -> str:
     """Return the lines that make numbers of all cells, if there are such."""
     ways = []
-    for sign, point in likely_signs(cells):
-        told = [f'thousands: "{sign}"'] * bool(sign) + [f'decimal: "{point}"'] * (point != ".")
-        ways.append("` and `".join(told))
+    for thousands, decimal in number_signs(cells.drop_null().unique().to_pylist()):
+        told = [f'thousands: "{thousands}"'] * (thousands != file.named.thousands)
+        ways.append("` and `".join(told + [f'decimal: "{decimal}"'] * (decimal != file.named.decimal)))
     return file.line("` or, whichever is meant, `".join(ways)) if ways else ""
 
 

@@ -12,24 +12,13 @@ from analysis.errors import refuse
 from analysis.estimate import Ints
 from analysis.numbers import number
 from analysis.panel.cells import LONGEST_GAP, month_text
-from analysis.panel.file import QUARTERS
 from analysis.panel.panel import Panel
 from analysis.panel.rows import Rows
+from analysis.panel.words import CHINA, QUARTERS
 
 IDS = ("firm", "account", "brand_group", "category")
 GOING_ON = 0.05  # of home sales before: closed firms that sell more were not closed whole
 _LESS_THAN_A_DOLLAR = ("cny", "rmb", "jpy", "hkd", "人民币", "元", "¥", "日元", "円", "港元")
-CHINA = (
-    "cn",
-    "chn",
-    "prc",
-    "china",
-    "mainlandchina",
-    "p.r.china",
-    "中国",
-    "中国大陆",
-    "中國",
-)  # in small letters, without blanks
 
 
 def refuse_months(rows: Rows, by_month: Ints) -> None:

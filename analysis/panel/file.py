@@ -6,7 +6,6 @@ import csv
 import gzip
 import io
 import json
-import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, NoReturn, cast
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
@@ -23,6 +21,7 @@ import pyarrow.parquet
 from analysis.config import Map, Wide, as_day, load
 from analysis.errors import DataError, refuse
 from analysis.panel.panel import ORDER, POPULATIONS, columns
+from analysis.panel.words import QUARTERS, strange
 from analysis.untrusted import admit
 
 ROWS_AT_ONCE = 1 << 18
@@ -35,8 +34,6 @@ MOST_ROWS, MOST_CELLS = 1 << 28, 1 << 24  # of a file; of a sheet, and of the le
 UNPACKED_BYTES = 1 << 32  # that a small file may say it holds
 _CODECS = {"utf-8": "utf-8", "gbk": "gb18030"}  # which holds all of GBK
 _MARK = b"\xef\xbb\xbf"  # of the order of bytes in UTF-8
-_QUARTER = re.compile(r"(?i)(^|[0-9 _-])Q[1-4]|[1-4]Q|[1-4一二三四]季")
-QUARTERS = "bring sales by month, since a quarter cannot be split at a closure"
 
 
 @dataclass(frozen=True)
@@ -200,15 +197,6 @@ def _find_months(file: File, wide: Wide) -> None:
     if not months or beside:
         found = f"{len(months)} of these{''.join(beside)}"
         file.refuse_header(f"{asked}, instead of columns month and sales", found, f"correct `wide` in {file.map}")
-
-
-def strange(word: str) -> str:
-    """Say of a word where a month should be that it is a quarter, or which day an Excel serial number stands for."""
-    if _QUARTER.search(word):
-        return ", a quarter"
-    if not re.fullmatch(r"[2-6][0-9]{4}(\.[0-9]+)?", word):
-        return ""
-    return f", an Excel serial number ({np.datetime64('1899-12-30') + np.timedelta64(int(float(word)), 'D')})"
 
 
 # Opening: header, what metadata say, and all rows where a kind of file is read at once

@@ -14,19 +14,18 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice, pairwise, takewhile
+from itertools import islice, pairwise
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
-from analysis.config import as_day
 from analysis.errors import DataError
-from analysis.panel.cells import LONGEST_GAP, SIGNS, UNKNOWN, plain
-from analysis.panel.doubts import CHINA
+from analysis.panel.cells import LONGEST_GAP, plain
 from analysis.panel.file import read_whole, refuse_broken, refuse_kind, sheets, texts
 from analysis.panel.panel import columns
+from analysis.panel.words import CHINA, MONEY, UNKNOWN, dates, number_signs
 from analysis.untrusted import MISSING_SIGN, is_printable
 
 NAMES = {  # words in the names of their columns, by ours; the first line that fits a name and its values holds
@@ -57,16 +56,11 @@ PLATFORMS = {  # words in labels, by the codes of the event
 IN_CHINA = "|".join(["mainland china", *map(re.escape, CHINA)])
 NEAR = r"hk|hong ?kong|香港|tw|taiwan|台湾|macao|澳门"
 DOLLARS = r"usd|us\$|us dollars?|美元"
-MONEY = r"usd|cny|rmb|eur|gbp|jpy|hkd|cad|aud|us\$|\$|€|£|¥|￥|美元|人民币|元|欧元|英镑|日元"
 BY_WORDS = {"platform": f".*({'|'.join(PLATFORMS.values())}).*", "origin": IN_CHINA, "currency": MONEY}
-NUMBERS = (("", "."), *SIGNS)  # thousands, decimals
-DATES = [f"%Y{a}%m{b}" for a in "-/." for b in ("", f"{a}%d")] + ["%Y%m", "%Y%m%d", "%Y年%m月", "%Y年%m月%d日"]
-DATES += [f"{day}%m{a}%Y" for a in "/.-" for day in ("", f"%d{a}")] + ["%m/%d/%Y", "%m-%d-%Y", "%d/%m/%y", "%m/%d/%y"]
-DATES += [f"{day}{month}{a}%{year}" for a in " -" for day in ("", f"%d{a}") for month in ("%b", "%B") for year in "Yy"]
-DATES += [f"%Y{a}%m{a}%d{b}%H:%M{second}" for a in "-/" for b in " T" for second in (":%S", "")]
 ASK = '"?"'
 LOOKED_AT, ROWS_LOOKED_AT = 1 << 26, 1 << 20  # bytes of a text file, rows of a Parquet file
 COLUMNS_LOOKED_AT, LONGEST_LOOKED_AT = 1000, 2000  # characters of a word
+STRAYS = 0.1  # of the words of a column of dates, which may be none
 LABELS = 100  # at most, of platforms, origins and currencies
 
 
@@ -173,21 +167,14 @@ class _Column:
 
     @cached_property
     def dates(self) -> tuple[dict[str, str], list[str], list[list[str]]]:
-        """What its words are as dates: see `_as_dates`."""
-        return _as_dates([*self.words])
+        """What its words are as dates: see `words.dates`."""
+        return dates(self.words, STRAYS)
 
     @cached_property
     def numbers(self) -> list[tuple[str, str]]:
         """The separators of thousands and decimals with which its words are numbers, one pair for each reading."""
         bare = [re.sub(MONEY, "", word.lower()).strip() for word in self.words if re.search(r"\d", word)]
-        readings = dict[tuple[float, ...], tuple[str, str]]()
-        for thousands, decimal in NUMBERS if len(bare) > len(self.words) / 2 else ():
-            groups = rf"\d{{1,3}}({re.escape(thousands)}\d{{3}})+|" if thousands else ""
-            number = re.compile(rf"[-+]?({groups}\d+)?({re.escape(decimal)}\d*)?(e[-+]?\d+)?")
-            if all(map(number.fullmatch, bare)):
-                plain = (word.replace(thousands, "") if thousands else word for word in bare)
-                readings.setdefault(tuple(float(word.replace(decimal, ".")) for word in plain), (thousands, decimal))
-        return [*readings.values()]
+        return number_signs(bare) if len(bare) > len(self.words) / 2 else []
 
     @property
     def kind(self) -> str:
@@ -211,38 +198,6 @@ class _Column:
         return f"{len(self.words):,} different{each}{', such as ' * bool(each)}{such}"
 
 
-def _as_dates(words: list[str]) -> tuple[dict[str, str], list[str], list[list[str]]]:
-    """Return the day of each word, the formats, and lists of formats between which words do not decide.
-
-    Words of one shape are of one format. All three are empty where a tenth of the words are no dates.
-    """
-    shapes, days, formats, undecided = dict[str, list[str]](), dict[str, str](), list[str](), list[list[str]]()
-    for word in words:
-        shape = f"{len(word)}" if word.isdigit() else re.sub(r"[A-Za-z]+", "a", re.sub(r"\d+", "9", word))
-        shapes.setdefault(shape, []).append(word)
-    other = len(words)
-    for alike in shapes.values() if len(shapes) < 20 else ():
-        readings = dict[tuple[str, ...], str]()
-        for pattern in DATES:
-            found = tuple(takewhile(bool, (_day(word, pattern) for word in alike)))
-            if len(found) == len(alike):
-                readings.setdefault(found, pattern)
-        other -= len(alike) if readings else 0
-        if len({tuple(day[:7] for day in found) for found in readings}) > 1:
-            undecided.append([*readings.values()])
-        elif readings:
-            days |= dict(zip(alike, next(iter(readings)), strict=True))
-            formats.append(next(iter(readings.values())))
-    formats.sort(key=DATES.index)
-    return (days, formats, undecided) if other <= 0.1 * len(words) else ({}, [], [])
-
-
-def _day(word: str, pattern: str) -> str:
-    """Return a day YYYY-MM-DD, or nothing for what is no such date."""
-    digits = {"%Y%m": 6, "%Y%m%d": 8}.get(pattern, len(word))  # strptime reads 202111 as 1 January too
-    return (as_day(word, pattern) or "") if len(word) == digits else ""
-
-
 @dataclass(frozen=True, eq=False)
 class _Look:
     """The columns of a file, and which is which."""
@@ -257,7 +212,7 @@ class _Look:
             if named := re.fullmatch(r"(.*?)((?:19|20)\d\d.*|[A-Z][a-z]{2,8}[ -]?\d{2,4})", column.called):
                 groups.setdefault(named[1], []).append(column)
         for prefix, group in groups.items():
-            if len(group) >= 3 and any(_as_dates([column.called.removeprefix(prefix) for column in group])):
+            if len(group) >= 3 and any(dates((column.called.removeprefix(prefix) for column in group), STRAYS)):
                 return prefix, group
         return "", []
 
@@ -326,7 +281,7 @@ class _Look:
         """Yield the formats of months and closures."""
         prefix, group = self.wide
         if group:
-            _, formats, undecided = _as_dates([column.called.removeprefix(prefix) for column in group])
+            _, formats, undecided = dates((column.called.removeprefix(prefix) for column in group), STRAYS)
             pattern = _json(formats[0]) if len(formats) == 1 and not undecided else ASK
             yield f"wide: {{prefix: {_json(prefix)}, format: {pattern}}}  # {len(group)} columns of sales"
         usual = ["%Y-%m"]
