@@ -7,23 +7,33 @@ no map may have, so that the map is refused until someone has answered.
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
 import re
+from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet
 
+from analysis.config import Map
 from analysis.errors import DataError
 from analysis.panel.cells import LONGEST_GAP, plain
-from analysis.panel.file import read_whole, refuse_broken, refuse_kind, sheets, texts
+from analysis.panel.file import (
+    OF_TEXT,
+    File,
+    kind,
+    opened,
+    reading,
+    refuse_kind,
+    sheets,
+    tables,
+    unpacked,
+    usual_separator,
+)
 from analysis.panel.panel import columns
 from analysis.panel.words import CHINA, MONEY, UNKNOWN, dates, number_signs
 from analysis.untrusted import MISSING_SIGN, is_printable
@@ -58,7 +68,7 @@ NEAR = r"hk|hong ?kong|香港|tw|taiwan|台湾|macao|澳门"
 DOLLARS = r"usd|us\$|us dollars?|美元"
 BY_WORDS = {"platform": f".*({'|'.join(PLATFORMS.values())}).*", "origin": IN_CHINA, "currency": MONEY}
 ASK = '"?"'
-LOOKED_AT, ROWS_LOOKED_AT = 1 << 26, 1 << 20  # bytes of a text file, rows of a Parquet file
+LOOKED_AT, ROWS_LOOKED_AT = 1 << 26, 1 << 20  # bytes, for their encoding, and rows
 COLUMNS_LOOKED_AT, LONGEST_LOOKED_AT = 1000, 2000  # characters of a word
 STRAYS = 0.1  # of the words of a column of dates, which may be none
 LABELS = 100  # at most, of platforms, origins and currencies
@@ -73,11 +83,6 @@ def propose(path: Path) -> str:
         If the file cannot be read as any type that a panel may have, or holds no rows.
     """
     cells, of_file = _read(path)
-    if len(cells.columns) > COLUMNS_LOOKED_AT:
-        found = f"{len(cells.columns):,}"
-        raise DataError(
-            f"{path}: at most {COLUMNS_LOOKED_AT:,} columns were asked for; found {found}; write a map by hand"
-        )
     if cells.empty:
         raise DataError(f"{path}: rows below a header were asked for; found none; export it again")
     look = _Look([_Column(str(name), cells[name]) for name in cells])
@@ -92,46 +97,44 @@ columns:  # ours: theirs"""
 def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
     """Return the cells of a file, and what its map must say of the file itself."""
     refuse_kind(path)
-    kind, said = path.name.lower().removesuffix(".gz").rpartition(".")[2], list[str]()
+    named, said = Map(), list[str]()
+    if kind(path) in OF_TEXT:
+        named, said = _of_text(path)
+    elif kind(path) == ".xlsx" and len(names := sheets(path)) > 1:
+        named = Map.model_construct(sheet=names[0])
+        said = _ask("sheet", f"which of {len(names)} sheets? The first was looked at", [*map(_yaml, names)])
+    header, _, table = opened(path, named)
+    if len(header) > COLUMNS_LOOKED_AT:
+        asked = f"at most {COLUMNS_LOOKED_AT:,} columns were asked for"
+        raise DataError(f"{path}: {asked}; found {len(header):,}; write a map by hand")
+    once = {name: name for name in header if header.count(name) == 1}  # a map can name no other
+    twice = [name for name in dict.fromkeys(header) if name not in once]
+    said += [f"# not used: {_told([name])}, which stands in the header twice" for name in twice]
+    count, parts = 0, list[pa.Table]()
+    for part in tables(File(path, None, named, header, {}, None, once, {}, table)) if once else ():
+        if count >= ROWS_LOOKED_AT:
+            said.append(f"# looked at: its first {count:,} rows, no more")
+            break
+        parts.append(plain(path, part, LONGEST_LOOKED_AT))
+        count += len(part)
+    return pa.concat_tables(parts).to_pandas() if parts else pd.DataFrame(), said
+
+
+def _of_text(path: Path) -> tuple[Map, list[str]]:
+    """Return the encoding and the separator of a file of text as a map, and where they are not the usual ones."""
+    with reading(path), unpacked(path) as stream:
+        start = stream.read(LOOKED_AT)
+    encoding, said = "utf-8", list[str]()
     try:
-        if kind in ("csv", "tsv"):
-            with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-                start = stream.read(LOOKED_AT)
-            if len(start) == LOOKED_AT:
-                start, said = start[: start.rfind(b"\n")], [f"# looked at: its first {LOOKED_AT >> 20} MB, no more"]
-            try:
-                text = start.decode("utf-8-sig")
-            except UnicodeDecodeError:
-                text, said = start.decode("gb18030"), [*said, "encoding: gbk  # its bytes are no UTF-8"]
-            header = text.partition("\n")[0]
-            separator = max(",;\t|", key=header.count)
-            if separator != {"csv": ",", "tsv": "\t"}[kind]:
-                said.append(f"separator: {_json(separator)}  # {header.count(separator)} of them in the header")
-            cells = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False)
-            if not isinstance(cells.index, pd.RangeIndex):
-                raise ValueError("rows with more cells than the header")
-            return cells, said
-        if kind == "parquet":
-            return _rows_looked_at(path)
-        names = sheets(path) if kind == "xlsx" else []
-        if len(names) > 1:
-            said = _ask("sheet", f"which of {len(names)} sheets? The first was looked at", [*map(_yaml, names)])
-        return read_whole(path, names[0] if names else None).to_pandas(), said
-    except DataError:
-        raise
-    except Exception as error:
-        refuse_broken(path, error)
-
-
-def _rows_looked_at(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Return the first rows of a Parquet file, and what is to be said where there are more."""
-    with pa.parquet.ParquetFile(path, read_dictionary=texts(path)) as opened:
-        rows = opened.metadata.num_rows
-        batches = opened.iter_batches(1 << 16)
-        found = pa.Table.from_batches(islice(batches, ROWS_LOOKED_AT >> 16), opened.schema_arrow)
-    cells = plain(path, found, LONGEST_LOOKED_AT).to_pandas()
-    said = [f"# looked at: its first {len(cells):,} rows, no more"] if len(cells) < rows else []
-    return cells, said
+        text = getincrementaldecoder("utf-8-sig")().decode(start)  # which takes the last sign for one that is cut
+    except UnicodeDecodeError:
+        encoding, text = "gbk", start.decode("gb18030", "replace")
+        said = ["encoding: gbk  # its bytes are no UTF-8"]
+    header = text.partition("\n")[0]
+    separator = max(",;\t|", key=header.count)
+    if separator != usual_separator(path):
+        said.append(f"separator: {_json(separator)}  # {header.count(separator)} of them in the header")
+    return Map.model_validate({"encoding": encoding, "separator": separator}), said
 
 
 @dataclass(frozen=True, eq=False)
