@@ -70,9 +70,8 @@ class Block:
         if not (right := np.asarray(right, dtype=bool)).all():
             wrong = ~right[np.asarray(coded.indices)]
             word = coded[int(wrong.argmax())].as_py()
-            if columns()[name]["type"] == MONTH and (odd := strange(word)):
-                self.refuse(wrong, name, asked, shown(word) + odd, QUARTERS if "quarter" in odd else "")
-            self.refuse(wrong, name, asked, shown(word), do)
+            odd = strange(word) if columns()[name]["type"] == MONTH else ""
+            self.refuse(wrong, name, asked, shown(word) + odd, QUARTERS if "quarter" in odd else do)
 
 
 def blocks(file: File) -> Iterator[Block]:
@@ -88,12 +87,10 @@ def blocks(file: File) -> Iterator[Block]:
                 asked, where = "numbers" if kind == NUMBER else "text", f"{file.path}, column {file.called(name)}"
                 refuse(where, asked, f"values of type {cells.type}", columns()[name]["remedy"])
             limits = columns()[name].get("constraints", {})
-            for limit in [limit for limit in _BOUNDS if limit in limits]:
-                (broken, asked), bound = _BOUNDS[limit], limits[limit]
-                number = np.datetime64(bound).astype(int) if kind == MONTH else bound
-                block.refuse(
-                    broken(block.typed[name], number), name, f"{asked} {bound if kind == MONTH else f'{bound:,}'}"
-                )
+            for limit, (breaks, asked) in _BOUNDS.items():
+                if (bound := limits.get(limit)) is not None:
+                    least, told = (np.datetime64(bound).astype(int), bound) if kind == MONTH else (bound, f"{bound:,}")
+                    block.refuse(breaks(block.typed[name], least), name, f"{asked} {told}")
             if limits.get("required") and kind != TEXT:
                 asked = "a number" if kind == NUMBER else "a month"
                 block.refuse(np.isnan(block.typed[name]), name, asked)
@@ -153,11 +150,9 @@ def _words(block: Block, name: str) -> pa.DictionaryArray:
     if labels and name == "origin":
         coded = pa.array([labels[word] for word in words.to_pylist()]).take(coded.indices).dictionary_encode()
     if name == "platform" and file.allowed:
-        known, do = (
-            [file.code(word) in file.allowed for word in words.to_pylist()],
-            f"correct `platforms` in {file.map}",
-        )
-        do = do if labels else _line_of_labels(file, name, words.to_pylist(), {code: code for code in file.allowed})
+        known = [file.code(word) in file.allowed for word in words.to_pylist()]
+        line = _line_of_labels(file, name, words.to_pylist(), {code: code for code in file.allowed})
+        do = f"correct `platforms` in {file.map}" if labels else line
         block.refuse_words(coded, known, name, f"one of {', '.join(file.allowed)}", do)
     money = [*named.rates, DOLLARS] if named.money_by_row else [named.currency]
     money += [] if named.rates else [UNITS["simulated"]]
