@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,7 +12,7 @@ import pandas as pd
 from analysis import testing
 from analysis.display import Shown, cut
 from analysis.errors import DesignError, check_choice
-from analysis.estimate import Estimate, Floats
+from analysis.estimate import Estimate
 from analysis.estimators import att_gt as by_cohort
 from analysis.estimators import exposure as by_exposure
 from analysis.estimators import honest_did, synthetic
@@ -63,10 +63,8 @@ class CohortEffects(Shown):
             head, rows, notes = self.aggregate()._shown()
         except DesignError:  # no treated cell can be compared: there is no average to show
             return self.effects._shown()
-        more = (
-            f'{len(self.rows):,} effects by cohort and period: .rows; by periods since treatment: .aggregate("dynamic")'
-        )
-        return head, rows, [*notes, more]
+        more = 'effects by cohort and period: .rows; by periods since treatment: .aggregate("dynamic")'
+        return head, rows, [*notes, f"{len(self.rows):,} {more}"]
 
 
 def att_gt(
@@ -172,7 +170,6 @@ def exposure_effects(
     category: Given = None,
     covariates: Given = None,
     expected: Given = None,
-    redrawn: Iterable[Floats] | None = None,
     bins: Sequence[float] = by_exposure.BINS,
     level: float = 0.95,
 ) -> Estimate:
@@ -195,9 +192,8 @@ def exposure_effects(
     covariates : list of columns, or mapping of str to float64[unit], optional
         Further exposures, one value per unit.
     expected : column or float64[unit], optional
-        Exposure to expect of each unit, had closures been drawn anew: gives the recentred slope.
-    redrawn : iterable of float64[unit], optional
-        Exposures under re-drawn closures. With arrays only.
+        Exposure to expect of each unit, had closures been drawn anew: gives the recentred slope. The draws themselves
+        are taken by :func:`analysis.estimators.exposure.exposure_effects`.
     bins : sequence of float
         Rising edges between bins of exposure.
     level : float
@@ -232,17 +228,9 @@ def exposure_effects(
     long = _long(data, outcome, unit, time)
     if not long:
         given, others, usual = (data, after, exposure), covariates, expected
-    elif redrawn is not None:
-        raise DesignError(
-            "exposures under re-drawn closures were asked for with a DataFrame; they are arrays, in an order of units "
-            "that it does not say; give arrays for all, or the mean over draws as the column `expected`"
-        )
     else:
-        sales, first, second = (
-            long.values(outcome, "outcome"),
-            long.window(before, "before"),
-            long.window(after, "after"),
-        )
+        sales = long.values(outcome, "outcome")
+        first, second = long.window(before, "before"), long.window(after, "after")
         if first.stop > second.start:
             raise DesignError(
                 f"periods before and after were asked for; found before = {before} and after = {after}, which overlap "
@@ -254,7 +242,7 @@ def exposure_effects(
         usual = None if expected is None else long.covariates([expected])[str(expected)]
         category = None if category is None else long.constant(category, "category")
     return by_exposure.exposure_effects(
-        *given, bins=bins, category=category, covariates=others, expected=usual, redrawn=redrawn, level=level
+        *given, bins=bins, category=category, covariates=others, expected=usual, level=level
     )
 
 

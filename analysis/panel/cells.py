@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -214,8 +215,8 @@ def _days(block: Block, name: str) -> Days:
             do = f"take one of the formats out of `{key}` in {block.file.map}, or split the file"
             block.refuse_words(coded, [one != word for one in words], name, f"one reading of {word!r} ({told})", do)
     asked = f"a date as {' or '.join(formats)}" if formats != (ISO_MONTH,) else "a month YYYY-MM"
-    wrong = [word for word, ways in zip(words, read, strict=True) if word and not ways]
     right = [not word or bool(ways) for word, ways in zip(words, read, strict=True)]
+    wrong = [word for word, known in zip(words, right, strict=True) if not known]
     block.refuse_words(coded, right, name, asked, _line_of_formats(block.file, key, words, wrong, formats))
     found: Days = np.array([next(iter(ways.values()), "NaT") for ways in read], dtype="datetime64[D]")
     return np.asarray(found[np.asarray(coded.indices)])
@@ -241,12 +242,10 @@ def _numbers(block: Block, name: str) -> Floats:
     if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
         if file.named.missing:
             cells = pc.if_else(pc.is_in(cells, pa.array(file.named.missing, cells.type)), None, cells)
-        if (
-            wrong := ~pc.match_substring_regex(cells, number_pattern(thousands, decimal)).fill_null(True).to_numpy()
-        ).any():
-            signs = pc.struct_field(
-                pc.extract_regex(cells, f"(?i)(?P<sign>{MONEY})"), "sign"
-            )  # in one column they may be of several
+        right = pc.match_substring_regex(cells, number_pattern(thousands, decimal))
+        if (wrong := ~right.fill_null(True).to_numpy()).any():
+            money = pc.extract_regex(cells, f"(?i)(?P<sign>{MONEY})")  # in one column it may be of several
+            signs = pc.struct_field(money, "sign")
             signed, every = signs.is_valid().to_numpy(), ", ".join(sorted(signs.drop_null().unique().to_pylist()))
             found = f"{cells[int((wrong & signed).argmax())].as_py()!r}, of the signs {every}"
             do = f"take the signs out, and where they are not of USD, {file.line('currency: CODE')} with its `rates`"
@@ -294,16 +293,14 @@ def _line_of_signs(file: File, cells: pa.ChunkedArray) -> str:
 def _rates(block: Block) -> Floats:
     """Return the US dollars for one unit of the money of each row in its month."""
     file, month = block.file, block.typed["month"].astype(np.int64)
-    words, money = [""], np.zeros(len(month), dtype=np.int64)
-    if file.named.money_by_row:
-        words = block.typed["currency"].dictionary.to_pylist()
-        money = np.asarray(block.typed["currency"].indices).astype(np.int64)
-    pairs, place = np.unique(month * len(words) + money, return_inverse=True)
-    keys = [(month_text(pair // len(words)), words[pair % len(words)]) for pair in pairs]
-    rates: Floats = np.array([file.named.rate(*key) for key in keys])[place]
+    money = block.typed["currency"].to_pandas() if file.named.money_by_row else pd.Series("", range(len(month)))
+    rows = pd.DataFrame({"month": month, "money": money})
+    known = rows.drop_duplicates()
+    known = known.assign(rate=[file.named.rate(month_text(one), of) for one, of in known.itertuples(index=False)])
+    rates: Floats = rows.merge(known, how="left")["rate"].to_numpy()
     if (lacking := np.isnan(rates) & ~np.isnan(block.typed["sales"])).any():
         at = int(lacking.argmax())
-        word, of = keys[place[at]]
+        word, of = month_text(month[at]), money[at]
         away = np.abs(month - month[at])
         if away.any() and away[away > 0].min() > LONGEST_GAP:  # more likely an error than a month to have a rate for
             do = "correct the month, or leave out what stands apart"

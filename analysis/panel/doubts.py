@@ -69,11 +69,9 @@ def doubts_of(panel: Panel) -> tuple[str, ...]:
     by_firm, largest = sales.sum(axis=(1, 2), where=known), np.fmax.reduce(sales, None)
     if largest > (half := by_firm.sum() / 2):
         firm, platform, month = np.unravel_index(int((sales == largest).argmax()), sales.shape)
-        said.append(
-            f"One value is {number(50 * largest / half, 2)} per cent of all sales: that of firm "
-            f"{panel.firms.index[firm]!r} on {panel.platforms[int(platform)]} in {panel.months[month]}, "
-            f"{number(largest, 0)} {panel.unit}."
-        )
+        share, money = number(50 * largest / half, 2), f"{number(largest, 0)} {panel.unit}"
+        where = f"firm {panel.firms.index[firm]!r} on {panel.platforms[int(platform)]} in {panel.months[month]}"
+        said.append(f"One value is {share} per cent of all sales: that of {where}, {money}.")
     elif by_firm.max() > half:
         share = number(50 * by_firm.max() / half, 2)
         said.append(f"One firm has {share} per cent of all sales: {panel.firms.index[by_firm.argmax()]!r}.")

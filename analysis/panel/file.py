@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import IO, Any, NoReturn, cast
 
@@ -309,12 +310,8 @@ def _sheet(path: Path, name: str | None) -> pa.Table:
     names = [sheet.title for sheet in book.worksheets]  # others are charts
     if name not in names and (name or len(names) != 1):
         asked = f"the sheet {name!r}" if name else "one sheet"
-        refuse(
-            path,
-            asked,
-            f"the sheets {', '.join(names)}",
-            f"write `sheet: {(names or ['NAME'])[0]}` in its map, or another one",
-        )
+        do = f"write `sheet: {(names or ['NAME'])[0]}` in its map, or another one"
+        refuse(path, asked, f"the sheets {', '.join(names)}", do)
     sheet, rows, size = book[name or names[0]], list[tuple[Any, ...]](), 0
     sheet.reset_dimensions()  # as it says them, they may hold a million columns
     for row in sheet.iter_rows(values_only=True):
@@ -326,9 +323,8 @@ def _sheet(path: Path, name: str | None) -> pa.Table:
         rows.pop()  # cells that have a format and nothing else
     if not rows:
         refuse(path, "a header and rows", "an empty sheet", "export it again")
-    header, *rows = rows
-    cells = [[row[place] if place < len(row) else None for row in rows] for place in range(len(header))]
-    return pa.table([_column(column) for column in cells], [_text(name) or "" for name in header])
+    columns = [*zip_longest(*rows)][: len(rows[0])]
+    return pa.table([_column(cells) for _, *cells in columns], [_text(name) or "" for name, *_ in columns])
 
 
 def sheets(path: Path) -> list[str]:
