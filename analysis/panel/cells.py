@@ -27,7 +27,6 @@ Days = npt.NDArray[np.datetime64]
 
 LONGEST_GAP = 12  # months without a row, from which on what stands apart is taken for an error
 _EITHER = r"^(0?|[1-9][0-9]{0,2}(\.[0-9]{3})?)$"
-_ENOUGH = 1000  # cells, after which most columns are known to hold others
 _BOUNDS = {"minimum": (np.less, "at least"), "maximum": (np.greater, "at most")}
 _BOUNDS["exclusiveMinimum"] = (np.less_equal, "more than")
 
@@ -271,11 +270,10 @@ def _numbers(block: Block, name: str) -> Floats:
 
 def _refuse_either(block: Block, sales: pa.ChunkedArray) -> None:
     """Refuse sales with three digits behind every point, which are as well thousands as decimals."""
-    if pc.all(pc.match_substring_regex(sales[:_ENOUGH], _EITHER)).as_py():
+    if pc.all(pc.match_substring_regex(sales, _EITHER)).as_py():
         pointed = pc.match_substring(sales, ".").fill_null(False).to_numpy()
         do = f"""{block.file.line('decimal: "."')} if that is what it is, else `thousands: "."` and `decimal: ","`"""
-        if pc.all(pc.match_substring_regex(sales, _EITHER)).as_py():
-            block.refuse(pointed, "sales", "a point that is one of decimals, not with three digits behind each", do=do)
+        block.refuse(pointed, "sales", "a point that is one of decimals, not with three digits behind each", do=do)
 
 
 def _line_of_signs(file: File, cells: pa.ChunkedArray) -> str:

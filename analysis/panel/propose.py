@@ -2,7 +2,8 @@
 
 A column is known by its name, in English or Chinese, and by its values; what both leave open is not guessed. A question
 is a line that begins with ``# ?``. Where silence would settle it, the key stands below it with the value ``"?"``, which
-no map may have, so that the map is refused until someone has answered.
+no map may have, so that the map is refused until someone has answered. What is wrong with a cell is not said here: the
+reader says it, with its row.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from analysis.config import Map
 from analysis.errors import DataError
-from analysis.panel.cells import LONGEST_GAP, plain
+from analysis.panel.cells import plain
 from analysis.panel.file import (
     OF_TEXT,
     File,
@@ -293,17 +293,11 @@ class _Look:
             if column is None or column.kind != "date" or column.typed:
                 continue
             days, formats, undecided = column.dates
-            other = [word for word in column.words if word not in days]
             if undecided:
                 answers = [_json([*formats, pattern]) for patterns in undecided for pattern in patterns]
-                yield from _ask(key, f"day or month first in {column.name}, as in {_told(other[:1])}?", answers)
+                word = next(word for word in column.words if word not in days)
+                yield from _ask(key, f"day or month first in {column.name}, as in {_told([word])}?", answers)
                 continue
-            if other:
-                yield f"# ? no dates in {column.name}: {_told(other[:4])}; correct these {len(other)} values"
-            months = sorted({day[:7] for day in days.values()})
-            for before, after in pairwise(months) if ours == "month" else ():
-                if (pd.Period(after, "M") - pd.Period(before, "M")).n > LONGEST_GAP:
-                    yield f"# ? {column.name} has nothing between {before} and {after}: correct what stands apart"
             if ours == "closed_on" and any(day[8:] != "01" for day in days.values()):
                 yield "# a closure counts from the month of its day, which is taken for the first without the accounts"
             if formats != usual:
@@ -325,11 +319,8 @@ class _Look:
             yield from _ask("thousands", f"what is {_told([max(sales.words, key=len)])} in {sales.name}?", separators)
         elif separators and separators != ['""\ndecimal: "."']:
             yield f"thousands: {separators[0]}"
-        none = [word for word in sales.words if not re.search(r"\d", word)]
-        if unknown := [word for word in none if re.fullmatch(UNKNOWN, word.lower())]:
+        if unknown := [word for word in sales.words if re.fullmatch(UNKNOWN, word.lower())]:
             yield f"missing: {json.dumps(unknown, ensure_ascii=False)}  # words in {sales.name} that mean not known"
-        if none := [word for word in none if word not in unknown]:
-            yield f"# ? no numbers in {sales.name}: {_told(none[:4])}; leave such cells empty, which is not known"
 
     def _currency(self) -> Iterator[str]:
         """Yield the currency of sales, and what rates are needed."""
@@ -342,10 +333,8 @@ class _Look:
                 rate = "1" if re.fullmatch(DOLLARS, word.lower()) else ASK
                 yield f"  {_yaml(word)}: {rate}  # {by_row.words[word]:,} rows"
         elif sales:
-            in_cells = {sign for word in sales.words for sign in re.findall(MONEY, word.lower())}
-            signs = in_cells | {*re.findall(MONEY, (self.wide[0] or sales.name).lower())}
-            if in_cells:
-                yield f"# ? money in cells of {sales.name}: {', '.join(in_cells)}; take it out, into a column currency"
+            said = [self.wide[0] or sales.name, *sales.words]
+            signs = {sign for word in said for sign in re.findall(MONEY, word.lower())}
             if not (len(signs) == 1 and re.fullmatch(DOLLARS, *signs)):
                 what = f"which currency? {sales.name} says {', '.join(signs) or 'nothing of it'}; rates are {rates}"
                 yield from _ask("currency", what, ["USD", 'CNY\nrates: "?"'])
@@ -353,11 +342,8 @@ class _Look:
     def _closures(self) -> Iterator[str]:
         """Yield whose month a closure is, where it differs within a firm."""
         firm, account, closed = (self.one(ours) for ours in ("firm", "account", "closed_on"))
-        if firm and closed and (count := _differ(closed, firm)):
-            if account and not _differ(closed, account):
-                yield f"closures: account  # it differs between the accounts of {count:,} firms, and within no account"
-            else:
-                yield f"# ? {closed.name} differs within {count:,} firms: correct it, for it is read once for each"
+        if firm and account and closed and (count := _differ(closed, firm)) and not _differ(closed, account):
+            yield f"closures: account  # it differs between the accounts of {count:,} firms, and within no account"
 
     def _rows(self) -> Iterator[str]:
         """Yield what the date of a row stands for, and what no row means, where rows are absent."""
@@ -370,9 +356,7 @@ class _Look:
         keys = keys.drop_duplicates()
         months, days = keys["day"].nunique(), pd.Series(pd.to_datetime(sorted({*month.dates[0].values()})))
         apart = days.diff().dt.days.median()
-        if apart > 80:
-            yield f"# ? dates are {apart:.0f} days apart, as quarters are; months are needed"
-        elif by_day > len(keys) and apart in (1, 7):
+        if by_day > len(keys) and apart in (1, 7):
             yield f"rows: {'day' if apart == 1 else 'week'}  # dates are {apart:.0f} apart, and are added up to months"
         elif by_day > len(keys):
             yield from _ask("rows", f"of what are rows that are {apart:.0f} days apart?", ["day", "week"])
