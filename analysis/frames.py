@@ -325,10 +325,8 @@ def synthetic_did(
             "one period, or use att_gt"
         )
     found = synthetic.synthetic_did(y, np.isfinite(first), int(starts[0]), method=method, level=level)
-    weights = {
-        "unit_weights": pd.Series(found.details["unit_weights"], long.units[np.isinf(first)]),
-        "time_weights": pd.Series(found.details["time_weights"], long.periods[: int(starts[0])]),
-    }
+    named = {"unit_weights": long.units[np.isinf(first)], "time_weights": long.periods[: int(starts[0])]}
+    weights = {name: pd.Series(found.details[name], index) for name, index in named.items()}
     return long.named(replace(found, details={**found.details, **weights}), outcome)
 
 
@@ -400,6 +398,7 @@ def honest_bounds(
             f'{cut(", ".join(study.terms), 60)}; give .aggregate("dynamic"), or all terms from one to another'
         )
     before = int(reference[0]) + 1
+    after = len(time) - before
     if unknown := [term for term, error in zip(study.terms, study.std_error, strict=True) if np.isnan(error)]:
         raise DesignError(
             f"estimates with errors were asked for; found none for {cut(', '.join(unknown), 60)}; give periods that "
@@ -412,11 +411,9 @@ def honest_bounds(
             f"an effect after the reference was asked for; found {', '.join(wanted)}, and the reference is period "
             f"{time[before] - 1:g}; choose later periods"
         )
-    weights = np.bincount(places, minlength=len(time) - before) / len(places)
+    weights = np.bincount(places, minlength=after) / len(places)
     covered = study.level if level is None else level
-    bounds = honest_did.honest_bounds(
-        study.value, study.widened, before, len(time) - before, target=weights, level=covered
-    )
+    bounds = honest_did.honest_bounds(study.value, study.widened, before, after, target=weights, level=covered)
     return replace(bounds, unit=study.unit, provenance=study.provenance)
 
 
