@@ -241,6 +241,12 @@ def test_of_a_large_file_the_beginning_is_looked_at(tmp_path, monkeypatch):
     assert any(line.startswith("  sales: 销售额_usd") for line in lines)
 
 
+def test_a_name_that_stands_in_the_header_twice_is_said_and_used_for_nothing(tmp_path):
+    lines = proposed(tmp_path, rows().rename(columns={"类目": "月份"}))
+    assert "# not used: 月份, which stands in the header twice" in lines
+    assert not any(line.startswith("  month:") for line in lines)
+
+
 def test_any_name_and_word_is_written_so_that_the_map_can_be_read(tmp_path):
     odd = {"销售额_usd": '销售额\n(USD): "net"', "平台": "平台 #1: {a}", "品牌": "- 品牌"}
     frame = rows().rename(columns=odd).replace({"亚马逊": "Amazon: 'com' #1", "US": "null"})

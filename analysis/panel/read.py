@@ -201,7 +201,8 @@ def _gather(file: File, waiting: IO[bytes]) -> tuple[Rows, pd.DataFrame, Notes]:
 def _whole_months(file: File, begin: Any, end: Any) -> tuple[tuple[int, int], Notes]:
     """Return the first and the last month that rows from `begin` to `end` cover whole, and what is left out."""
     if file.named.rows == "month":
-        return (int(begin.astype("datetime64[M]").astype(int)), int(end.astype("datetime64[M]").astype(int))), []
+        first, last = (int(day.astype("datetime64[M]").astype(int)) for day in (begin, end))
+        return (first, last), []
     end = end + 6 * (file.named.rows == "week")
     days = pd.period_range(begin, end, freq="D").asfreq("M").value_counts(sort=False)
     whole = days == days.index.days_in_month

@@ -79,9 +79,10 @@ def number_pattern(thousands: str, decimal: str) -> str:
 def number_signs(words: Sequence[str]) -> list[tuple[str, str]]:
     """Return the `SIGNS` with which all words are numbers, a pair for each way to read them; none if there is none."""
     readings = dict[tuple[str, ...], tuple[str, str]]()
+    signed = [word for word in words if not (word.isascii() and word.isdigit())]  # digits alone are read in one way
     for thousands, decimal in SIGNS:
         number, between = re.compile(number_pattern(thousands, decimal)), SPELLED.get(thousands, re.escape(thousands))
-        if all(map(number.match, words)):
-            plain = tuple(re.sub(between, "", word).replace(decimal, ".") for word in words)
+        if all(map(number.match, signed)):
+            plain = tuple(re.sub(between, "", word).replace(decimal, ".") for word in signed)
             readings.setdefault(plain, (thousands, decimal))
     return [*readings.values()]
