@@ -7,6 +7,7 @@ import datetime
 import difflib
 import json
 import math
+import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -50,9 +51,8 @@ def load(path: Path, model: type[Model]) -> Model:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", getattr(error, "strerror", error))
-        do = "mend or name it"
-        if isinstance(error, DuplicateKeyError):
-            do = 'keep one of the two lines: of a question that is answered, remove that with the value "?"'
+        twice = 'keep one of the two lines: of a question that is answered, remove that with the value "?"'
+        do = twice if isinstance(error, DuplicateKeyError) else "mend or name it"
         raise DataError(f"{path}{line}: a file of YAML in UTF-8 was asked for; {problem}; {do}") from None
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise DataError(f"{path}: keys and values were asked for; found {content!r:.60}; write `key: value` lines")
@@ -68,9 +68,8 @@ def load(path: Path, model: type[Model]) -> Model:
         if "notices" in first["loc"]:  # it may be a password that somebody wrote where its variable's name belongs
             found = "something else, which is not shown"
         if first["type"] == "extra_forbidden":
-            asked = "there is no such key" + (
-                f" beside {', '.join(model.model_fields)}" if len(first["loc"]) == 1 else ""
-            )
+            beside = f" beside {', '.join(model.model_fields)}" if len(first["loc"]) == 1 else ""
+            asked = f"there is no such key{beside}"
         raise DataError(f"{path}, key {key or 'of the file'}: {asked}; found {found}; correct it") from None
 
 
@@ -107,18 +106,11 @@ def located(name: str, path: str) -> Path:
     Neither is a `DataError`. A whole path is returned as it is: who reads the file says what is missing.
     """
     places = [*dict.fromkeys((Path.cwd(), ROOT))]
-    found = [place / path for place in places if Path(path).is_absolute() or _is_there(place / path)]
+    found = [place / path for place in places if Path(path).is_absolute() or os.path.isfile(place / path)]
     if not found:
         nowhere = ", nor in ".join(map(str, places))
         raise DataError(f"{name} = {path!r} was asked for; there is no such file in {nowhere}; correct the path")
     return found[0]
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name that no file may have
-        return False
 
 
 def as_day(text: str, pattern: str) -> str | None:
@@ -149,8 +141,8 @@ def _is(asked: str, holds: Callable[[Any], object]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _like(pattern: str) -> Callable[[str], object]:
-    return re.compile(pattern).fullmatch
+def _is_like(asked: str, pattern: str) -> AfterValidator:
+    return _is(asked, re.compile(pattern).fullmatch)
 
 
 def _is_format(text: str) -> bool:
@@ -165,6 +157,7 @@ def _by_currency(rates: Any) -> dict[str, Any]:
     return {currency: rate if isinstance(rate, dict) else {"": rate} for currency, rate in rates.items()}
 
 
+OneOrMore = BeforeValidator(lambda given: (given,) if isinstance(given, str) else given)
 Text = Annotated[
     str,
     _is("text", str.strip),
@@ -175,10 +168,8 @@ Labels = Annotated[dict[Text, Text], Field(min_length=1)]
 ClaimAndReading = Annotated[tuple[str, str], BeforeValidator(lambda text: str(text).partition(" ")[::2])]
 Month = Annotated[str, _is("a month YYYY-MM", lambda text: as_day(text, ISO_MONTH))]
 Format = Annotated[str, _is("a format with year and month, as in strptime, such as %Y-%m or %d/%m/%Y,", _is_format)]
-Formats = Annotated[
-    tuple[Format, ...], Field(min_length=1), BeforeValidator(lambda one: (one,) if isinstance(one, str) else one)
-]
-Period = Annotated[str, _is("a year or a month YYYY-MM", _like(r"((19|20)[0-9]{2}(-(0[1-9]|1[0-2]))?)?"))]
+Formats = Annotated[tuple[Format, ...], Field(min_length=1), OneOrMore]
+Period = Annotated[str, _is_like("a year or a month YYYY-MM", r"((19|20)[0-9]{2}(-(0[1-9]|1[0-2]))?)?")]
 Rate = Annotated[float, _is("US dollars for one unit, more than 0,", lambda rate: 0 < rate < math.inf)]
 Rates = Annotated[
     dict[str, Annotated[dict[Period, Rate], Field(min_length=1)]], Field(min_length=1), BeforeValidator(_by_currency)
@@ -221,9 +212,8 @@ class Map(_Written):
     decimal: Literal[".", ","] = "."
     missing: Texts = ()  # words among numbers that mean not known
     home: Text | None = None  # our code of the platform that closed accounts
-    absent: Literal["missing", "zero", "zero_after_closure"] | None = (
-        None  # what a firm-platform-month without a row is
-    )
+    # what a firm-platform-month without a row is
+    absent: Literal["missing", "zero", "zero_after_closure"] | None = None
     closures: Literal["firm", "account"] = "firm"  # whose month closed_on is
     population: Population | None = None  # what the firms are; not representative, unless it is said
     encoding: Literal["utf-8", "gbk"] = "utf-8"  # of a text file
@@ -264,7 +254,7 @@ class Claim(_Written):
     """What was said of an event, in the event's own file."""
 
     claimant: Text
-    readings: Annotated[dict[Text, Text], Field(min_length=1)]  # question of the reports: what was said that it tests
+    readings: Labels  # question of the reports: what was said that it tests
 
 
 class Threat(_Written):
@@ -375,8 +365,10 @@ def as_cron(every: str) -> str:
             return "0 0 * * *"
         case ["weekly", "on", day] if day in WEEKDAYS:
             return f"0 0 * * {day[:3].upper()}"
-        case ["monthly", "on", day] if day == "last" or re.fullmatch("[1-9]|1[0-9]|2[0-8]", day):  # what each month has
-            return f"0 0 {'L' if day == 'last' else day} * *"
+        case ["monthly", "on", "last"]:
+            return "0 0 L * *"
+        case ["monthly", "on", day] if re.fullmatch("[1-9]|1[0-9]|2[0-8]", day):  # what each month has
+            return f"0 0 {day} * *"
         case [_, _, _, _, _]:
             with suppress(CronSimError, StopIteration):
                 next(CronSim(every, datetime.datetime(2021, 1, 1)))
@@ -387,20 +379,9 @@ def as_cron(every: str) -> str:
     )
 
 
-def _as_cadence(every: str) -> str:
-    as_cron(every)
-    return every
-
-
-def _one_or_more(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
-
-
-Values = Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(_one_or_more)]
-Variable = Annotated[
-    str, _is("the name of a variable of the environment, such as MAIL_HOST,", _like("[A-Z][A-Z0-9_]*"))
-]
-Address = Annotated[str, _is("an address such as reports@example.org", _like(r"[^\s@<>,;]+@[^\s@<>,;]+"))]
+Values = Annotated[tuple[Text, ...], Field(min_length=1), OneOrMore]
+Variable = Annotated[str, _is_like("the name of a variable of the environment, such as MAIL_HOST,", "[A-Z][A-Z0-9_]*")]
+Address = Annotated[str, _is_like("an address such as reports@example.org", r"[^\s@<>,;]+@[^\s@<>,;]+")]
 
 
 class Report(_Written):
@@ -410,11 +391,11 @@ class Report(_Written):
     they are what the standing report was made of, it is not due; `fresh_days` is the age from which data are stale.
     """
 
-    name: Annotated[str, _is("a name such as 05_growth or sim__05_growth", _like(r"(sim__)?(?!\w*__)\d\d_\w+"))]
-    notebook: Annotated[str, _is("a notebook such as 05_growth.ipynb", _like(r"\w+\.ipynb"))]
+    name: Annotated[str, _is_like("a name such as 05_growth or sim__05_growth", r"(sim__)?(?!\w*__)\d\d_\w+")]
+    notebook: Annotated[str, _is_like("a notebook such as 05_growth.ipynb", r"\w+\.ipynb")]
     parameters: dict[Text, Values] = {}
-    every: Annotated[Text, AfterValidator(_as_cadence)] = "daily"
-    waits_for: Annotated[tuple[Text, ...], BeforeValidator(_one_or_more)] = ()
+    every: Annotated[Text, AfterValidator(lambda every: as_cron(every) and every)] = "daily"
+    waits_for: Annotated[tuple[Text, ...], OneOrMore] = ()
     fresh_days: Annotated[int, Field(ge=1, le=20_000)] | None = None
 
 
@@ -423,7 +404,7 @@ class Mail(_Written):
 
     model_config = {"extra": "forbid", "frozen": True, "populate_by_name": True}
 
-    to: Annotated[tuple[Address, ...], Field(min_length=1), BeforeValidator(_one_or_more)]
+    to: Annotated[tuple[Address, ...], Field(min_length=1), OneOrMore]
     sender: Annotated[Address, Field(alias="from")]
     host: Variable  # of HOST or HOST:PORT
     user: Variable | None = None

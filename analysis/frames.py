@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,7 +12,7 @@ import pandas as pd
 from analysis import testing
 from analysis.display import Shown, cut
 from analysis.errors import DesignError, check_choice
-from analysis.estimate import Estimate, Floats
+from analysis.estimate import Estimate
 from analysis.estimators import att_gt as by_cohort
 from analysis.estimators import exposure as by_exposure
 from analysis.estimators import honest_did, synthetic
@@ -63,10 +63,8 @@ class CohortEffects(Shown):
             head, rows, notes = self.aggregate()._shown()
         except DesignError:  # no treated cell can be compared: there is no average to show
             return self.effects._shown()
-        more = (
-            f'{len(self.rows):,} effects by cohort and period: .rows; by periods since treatment: .aggregate("dynamic")'
-        )
-        return head, rows, [*notes, more]
+        more = 'effects by cohort and period: .rows; by periods since treatment: .aggregate("dynamic")'
+        return head, rows, [*notes, f"{len(self.rows):,} {more}"]
 
 
 def att_gt(
@@ -172,7 +170,6 @@ def exposure_effects(
     category: Given = None,
     covariates: Given = None,
     expected: Given = None,
-    redrawn: Iterable[Floats] | None = None,
     bins: Sequence[float] = by_exposure.BINS,
     level: float = 0.95,
 ) -> Estimate:
@@ -195,9 +192,8 @@ def exposure_effects(
     covariates : list of columns, or mapping of str to float64[unit], optional
         Further exposures, one value per unit.
     expected : column or float64[unit], optional
-        Exposure to expect of each unit, had closures been drawn anew: gives the recentred slope.
-    redrawn : iterable of float64[unit], optional
-        Exposures under re-drawn closures. With arrays only.
+        Exposure to expect of each unit, had closures been drawn anew: gives the recentred slope. The draws themselves
+        are taken by :func:`analysis.estimators.exposure.exposure_effects`.
     bins : sequence of float
         Rising edges between bins of exposure.
     level : float
@@ -232,17 +228,9 @@ def exposure_effects(
     long = _long(data, outcome, unit, time)
     if not long:
         given, others, usual = (data, after, exposure), covariates, expected
-    elif redrawn is not None:
-        raise DesignError(
-            "exposures under re-drawn closures were asked for with a DataFrame; they are arrays, in an order of units "
-            "that it does not say; give arrays for all, or the mean over draws as the column `expected`"
-        )
     else:
-        sales, first, second = (
-            long.values(outcome, "outcome"),
-            long.window(before, "before"),
-            long.window(after, "after"),
-        )
+        sales = long.values(outcome, "outcome")
+        first, second = long.window(before, "before"), long.window(after, "after")
         if first.stop > second.start:
             raise DesignError(
                 f"periods before and after were asked for; found before = {before} and after = {after}, which overlap "
@@ -254,7 +242,7 @@ def exposure_effects(
         usual = None if expected is None else long.covariates([expected])[str(expected)]
         category = None if category is None else long.constant(category, "category")
     return by_exposure.exposure_effects(
-        *given, bins=bins, category=category, covariates=others, expected=usual, redrawn=redrawn, level=level
+        *given, bins=bins, category=category, covariates=others, expected=usual, level=level
     )
 
 
@@ -337,10 +325,8 @@ def synthetic_did(
             "one period, or use att_gt"
         )
     found = synthetic.synthetic_did(y, np.isfinite(first), int(starts[0]), method=method, level=level)
-    weights = {
-        "unit_weights": pd.Series(found.details["unit_weights"], long.units[np.isinf(first)]),
-        "time_weights": pd.Series(found.details["time_weights"], long.periods[: int(starts[0])]),
-    }
+    named = {"unit_weights": long.units[np.isinf(first)], "time_weights": long.periods[: int(starts[0])]}
+    weights = {name: pd.Series(found.details[name], index) for name, index in named.items()}
     return long.named(replace(found, details={**found.details, **weights}), outcome)
 
 
@@ -412,6 +398,7 @@ def honest_bounds(
             f'{cut(", ".join(study.terms), 60)}; give .aggregate("dynamic"), or all terms from one to another'
         )
     before = int(reference[0]) + 1
+    after = len(time) - before
     if unknown := [term for term, error in zip(study.terms, study.std_error, strict=True) if np.isnan(error)]:
         raise DesignError(
             f"estimates with errors were asked for; found none for {cut(', '.join(unknown), 60)}; give periods that "
@@ -424,11 +411,9 @@ def honest_bounds(
             f"an effect after the reference was asked for; found {', '.join(wanted)}, and the reference is period "
             f"{time[before] - 1:g}; choose later periods"
         )
-    weights = np.bincount(places, minlength=len(time) - before) / len(places)
+    weights = np.bincount(places, minlength=after) / len(places)
     covered = study.level if level is None else level
-    bounds = honest_did.honest_bounds(
-        study.value, study.widened, before, len(time) - before, target=weights, level=covered
-    )
+    bounds = honest_did.honest_bounds(study.value, study.widened, before, after, target=weights, level=covered)
     return replace(bounds, unit=study.unit, provenance=study.provenance)
 
 

@@ -146,9 +146,8 @@ class Long:
         _refuse(~np.isin(_numbers(column), (0, 1)), column, "0 or 1 in each row", "give one, or use first_treated")
         on = self.values(name, "treated", whole=True)
         ends = np.diff(on)[self.code, np.maximum(self.place - 1, 0)] * (self.place > 0) < 0
-        _refuse(
-            ends, column, "1 from the first treated period on", "which follows a 1; a treatment that ends is not held"
-        )
+        do = "which follows a 1; a treatment that ends is not held"
+        _refuse(ends, column, "1 from the first treated period on", do)
         return np.where(on.any(axis=1), on.argmax(axis=1), np.inf)
 
     def window(self, ends: Any, what: str) -> slice:
@@ -228,18 +227,13 @@ def _ordinals(column: pd.Series) -> tuple[Floats, str]:
     kind = pd.api.types.infer_dtype(column, skipna=True)
     if kind in DATES:
         dates = pd.to_datetime(column, format="ISO8601", errors="coerce")
-        _refuse(
-            dates.isna() & column.notna(),
-            column,
-            "a month such as 2021-05 in each row",
-            "write it so, or leave it missing",
-        )
+        odd = dates.isna() & column.notna()
+        _refuse(odd, column, "a month such as 2021-05 in each row", "write it so, or leave it missing")
         column = dates.dt.tz_localize(None).dt.to_period("M")
     elif kind != "period":
         found = _numbers(column, infinite=True)
-        _refuse(
-            np.isfinite(found) & (np.floor(found) != found), column, "a whole number in each row", "number the periods"
-        )
+        broken = np.isfinite(found) & (np.floor(found) != found)
+        _refuse(broken, column, "a whole number in each row", "number the periods")
         return found, ""
     periods = pd.PeriodIndex(column)
     return np.where(periods.isna(), np.nan, periods.asi8), str(periods.freqstr)

@@ -11,33 +11,22 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.config import DOLLARS, ISO_MONTH, as_day
 from analysis.errors import refuse
 from analysis.estimate import Bools, Floats
-from analysis.panel.file import QUARTERS, File, strange, tables
+from analysis.panel.file import File, tables
 from analysis.panel.panel import MONTH, NUMBER, TEXT, UNITS, columns
+from analysis.panel.words import MONEY, QUARTERS, SPELLED, UNKNOWN, dates, number_pattern, number_signs, strange
 from analysis.untrusted import LONGEST_NAME, refuse_long
 
 Days = npt.NDArray[np.datetime64]
 
-FORMATS = (
-    *("%Y-%m", "%Y/%m", "%Y.%m", "%Y%m", "%m/%Y", "%m-%Y", "%m.%Y", "%Y年%m月", "%b %Y", "%b-%Y", "%b-%y", "%B %Y"),
-    *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y"),
-    *("%Y年%m月%d日", "%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d/%m/%y", "%m/%d/%y", "%Y-%m-%d %H:%M:%S"),
-    *("%Y-%m-%dT%H:%M:%S", "%Y/%m/%d %H:%M"),
-)
-"""Formats that messages propose, in the order in which they are tried."""
-SIGNS = ((",", "."), ("", ","), (".", ","), (" ", "."), (" ", ","), ("'", "."), ("'", ","))
-"""Signs of thousands and decimals that messages propose."""
-UNKNOWN = r"#?n/?a|nan|null|none|missing|unknown|未知|缺失|无数据"  # words for not known, which a map may list
 LONGEST_GAP = 12  # months without a row, from which on what stands apart is taken for an error
-_SPELLED = {" ": "[ \u00a0\u202f]", "'": "['\u2019]"}
 _EITHER = r"^(0?|[1-9][0-9]{0,2}(\.[0-9]{3})?)$"
-_ENOUGH = 1000  # cells, after which most columns are known to hold others
-_MONEY = r"(?P<sign>\p{Sc}|元|USD|CNY|RMB|EUR|GBP|JPY|HKD)"
 _BOUNDS = {"minimum": (np.less, "at least"), "maximum": (np.greater, "at most")}
 _BOUNDS["exclusiveMinimum"] = (np.less_equal, "more than")
 
@@ -81,9 +70,8 @@ class Block:
         if not (right := np.asarray(right, dtype=bool)).all():
             wrong = ~right[np.asarray(coded.indices)]
             word = coded[int(wrong.argmax())].as_py()
-            if columns()[name]["type"] == MONTH and (odd := strange(word)):
-                self.refuse(wrong, name, asked, shown(word) + odd, QUARTERS if "quarter" in odd else "")
-            self.refuse(wrong, name, asked, shown(word), do)
+            odd = strange(word) if columns()[name]["type"] == MONTH else ""
+            self.refuse(wrong, name, asked, shown(word) + odd, QUARTERS if "quarter" in odd else do)
 
 
 def blocks(file: File) -> Iterator[Block]:
@@ -99,12 +87,10 @@ def blocks(file: File) -> Iterator[Block]:
                 asked, where = "numbers" if kind == NUMBER else "text", f"{file.path}, column {file.called(name)}"
                 refuse(where, asked, f"values of type {cells.type}", columns()[name]["remedy"])
             limits = columns()[name].get("constraints", {})
-            for limit in [limit for limit in _BOUNDS if limit in limits]:
-                (broken, asked), bound = _BOUNDS[limit], limits[limit]
-                number = np.datetime64(bound).astype(int) if kind == MONTH else bound
-                block.refuse(
-                    broken(block.typed[name], number), name, f"{asked} {bound if kind == MONTH else f'{bound:,}'}"
-                )
+            for limit, (breaks, asked) in _BOUNDS.items():
+                if (bound := limits.get(limit)) is not None:
+                    least, told = (np.datetime64(bound).astype(int), bound) if kind == MONTH else (bound, f"{bound:,}")
+                    block.refuse(breaks(block.typed[name], least), name, f"{asked} {told}")
             if limits.get("required") and kind != TEXT:
                 asked = "a number" if kind == NUMBER else "a month"
                 block.refuse(np.isnan(block.typed[name]), name, asked)
@@ -164,11 +150,9 @@ def _words(block: Block, name: str) -> pa.DictionaryArray:
     if labels and name == "origin":
         coded = pa.array([labels[word] for word in words.to_pylist()]).take(coded.indices).dictionary_encode()
     if name == "platform" and file.allowed:
-        known, do = (
-            [file.code(word) in file.allowed for word in words.to_pylist()],
-            f"correct `platforms` in {file.map}",
-        )
-        do = do if labels else _line_of_labels(file, name, words.to_pylist(), {code: code for code in file.allowed})
+        known = [file.code(word) in file.allowed for word in words.to_pylist()]
+        line = _line_of_labels(file, name, words.to_pylist(), {code: code for code in file.allowed})
+        do = f"correct `platforms` in {file.map}" if labels else line
         block.refuse_words(coded, known, name, f"one of {', '.join(file.allowed)}", do)
     money = [*named.rates, DOLLARS] if named.money_by_row else [named.currency]
     money += [] if named.rates else [UNITS["simulated"]]
@@ -230,47 +214,25 @@ def _days(block: Block, name: str) -> Days:
             do = f"take one of the formats out of `{key}` in {block.file.map}, or split the file"
             block.refuse_words(coded, [one != word for one in words], name, f"one reading of {word!r} ({told})", do)
     asked = f"a date as {' or '.join(formats)}" if formats != (ISO_MONTH,) else "a month YYYY-MM"
-    wrong = [word for word, ways in zip(words, read, strict=True) if word and not ways]
     right = [not word or bool(ways) for word, ways in zip(words, read, strict=True)]
+    wrong = [word for word, known in zip(words, right, strict=True) if not known]
     block.refuse_words(coded, right, name, asked, _line_of_formats(block.file, key, words, wrong, formats))
     found: Days = np.array([next(iter(ways.values()), "NaT") for ways in read], dtype="datetime64[D]")
     return np.asarray(found[np.asarray(coded.indices)])
 
 
-def likely_formats(words: Sequence[str]) -> list[str]:
-    """Return as few of `FORMATS` as read all words; none if some word is in no such format."""
-    found, left = list[str](), list(words)
-    while left:
-        read = {format_: sum(as_day(word, format_) is not None for word in left) for format_ in FORMATS}
-        best = max(read, key=read.__getitem__)
-        if not read[best]:
-            return []
-        found.append(best)
-        left = [word for word in left if as_day(word, best) is None]
-    return found
-
-
 def _line_of_formats(file: File, key: str, words: Sequence[str], wrong: Sequence[str], formats: Sequence[str]) -> str:
-    if not (likely := likely_formats(wrong)):
+    """Return the line that reads all words, if there is one."""
+    _, likely, undecided = dates(wrong)
+    if not wrong or not (likely or undecided):
         return ""
     kept = [one for one in formats if any(as_day(word, one) for word in words)]
-    line = ", ".join(f'"{one}"' for one in dict.fromkeys([*kept, *likely]))
-    do = file.line(f"{key}: {f'[{line}]' if ',' in line else line}")
-    for one in likely:
-        other = re.sub("%d(.)%m", r"%m\1%d", one)
-        if other != one and all(as_day(word, other) for word in wrong if as_day(word, one)):
-            do += f', or with "{other}" if the month comes first'
-    return do
+    line = ", ".join(f'"{one}"' for one in dict.fromkeys([*kept, *likely, *(ways[0] for ways in undecided)]))
+    other = "".join(f', or with "{ways[1]}" if the month comes first' for ways in undecided)
+    return file.line(f"{key}: {f'[{line}]' if ',' in line else line}") + other
 
 
 # Numbers
-
-
-def pattern(thousands: str, decimal: str) -> str:
-    """Return what numbers in text look like with these signs, as a regular expression."""
-    sign, point = _SPELLED.get(thousands, re.escape(thousands)), re.escape(decimal)
-    whole = f"([0-9]{{1,3}}({sign}[0-9]{{2,3}})*{sign}[0-9]{{3}}|[0-9]+)" if thousands else "[0-9]+"
-    return rf"^(-?({whole}({point}[0-9]*)?|{point}[0-9]+)([eE][+-]?[0-9]+)?)?$"
 
 
 def _numbers(block: Block, name: str) -> Floats:
@@ -279,8 +241,10 @@ def _numbers(block: Block, name: str) -> Floats:
     if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
         if file.named.missing:
             cells = pc.if_else(pc.is_in(cells, pa.array(file.named.missing, cells.type)), None, cells)
-        if (wrong := ~pc.match_substring_regex(cells, pattern(thousands, decimal)).fill_null(True).to_numpy()).any():
-            signs = pc.struct_field(pc.extract_regex(cells, _MONEY), "sign")  # in one column they may be of several
+        right = pc.match_substring_regex(cells, number_pattern(thousands, decimal))
+        if (wrong := ~right.fill_null(True).to_numpy()).any():
+            money = pc.extract_regex(cells, f"(?i)(?P<sign>{MONEY})")  # in one column it may be of several
+            signs = pc.struct_field(money, "sign")
             signed, every = signs.is_valid().to_numpy(), ", ".join(sorted(signs.drop_null().unique().to_pylist()))
             found = f"{cells[int((wrong & signed).argmax())].as_py()!r}, of the signs {every}"
             do = f"take the signs out, and where they are not of USD, {file.line('currency: CODE')} with its `rates`"
@@ -293,7 +257,7 @@ def _numbers(block: Block, name: str) -> Floats:
         if name == "sales" and not file.named.model_fields_set & {"thousands", "decimal"}:
             _refuse_either(block, cells)
         if thousands:
-            cells = pc.replace_substring_regex(cells, _SPELLED.get(thousands, re.escape(thousands)), "")
+            cells = pc.replace_substring_regex(cells, SPELLED.get(thousands, re.escape(thousands)), "")
         if decimal != ".":
             cells = pc.replace_substring(cells, decimal, ".")
         cells = pc.if_else(pc.equal(cells, ""), None, cells)
@@ -306,29 +270,18 @@ def _numbers(block: Block, name: str) -> Floats:
 
 def _refuse_either(block: Block, sales: pa.ChunkedArray) -> None:
     """Refuse sales with three digits behind every point, which are as well thousands as decimals."""
-    if pc.all(pc.match_substring_regex(sales[:_ENOUGH], _EITHER)).as_py():
+    if pc.all(pc.match_substring_regex(sales, _EITHER)).as_py():
         pointed = pc.match_substring(sales, ".").fill_null(False).to_numpy()
         do = f"""{block.file.line('decimal: "."')} if that is what it is, else `thousands: "."` and `decimal: ","`"""
-        if pc.all(pc.match_substring_regex(sales, _EITHER)).as_py():
-            block.refuse(pointed, "sales", "a point that is one of decimals, not with three digits behind each", do=do)
-
-
-def likely_signs(cells: Any) -> list[tuple[str, str]]:
-    """Return the `SIGNS` with which all cells of text are numbers: more than one where only a person knows."""
-    written = "".join(cells.drop_null().unique().to_pylist())
-    there = [
-        (sign, point) for sign, point in SIGNS if sign in written and (point == "." or sign == "." or point in written)
-    ]
-    found = [signs for signs in there if pc.all(pc.match_substring_regex(cells, pattern(*signs))).as_py()]
-    return [(sign, point) for sign, point in found if point == "." or (sign, ".") not in found]
+        block.refuse(pointed, "sales", "a point that is one of decimals, not with three digits behind each", do=do)
 
 
 def _line_of_signs(file: File, cells: pa.ChunkedArray) -> str:
     """Return the lines that make numbers of all cells, if there are such."""
     ways = []
-    for sign, point in likely_signs(cells):
-        told = [f'thousands: "{sign}"'] * bool(sign) + [f'decimal: "{point}"'] * (point != ".")
-        ways.append("` and `".join(told))
+    for thousands, decimal in number_signs(cells.drop_null().unique().to_pylist()):
+        told = [f'thousands: "{thousands}"'] * (thousands != file.named.thousands)
+        ways.append("` and `".join(told + [f'decimal: "{decimal}"'] * (decimal != file.named.decimal)))
     return file.line("` or, whichever is meant, `".join(ways)) if ways else ""
 
 
@@ -338,16 +291,14 @@ def _line_of_signs(file: File, cells: pa.ChunkedArray) -> str:
 def _rates(block: Block) -> Floats:
     """Return the US dollars for one unit of the money of each row in its month."""
     file, month = block.file, block.typed["month"].astype(np.int64)
-    words, money = [""], np.zeros(len(month), dtype=np.int64)
-    if file.named.money_by_row:
-        words = block.typed["currency"].dictionary.to_pylist()
-        money = np.asarray(block.typed["currency"].indices).astype(np.int64)
-    pairs, place = np.unique(month * len(words) + money, return_inverse=True)
-    keys = [(month_text(pair // len(words)), words[pair % len(words)]) for pair in pairs]
-    rates: Floats = np.array([file.named.rate(*key) for key in keys])[place]
+    money = block.typed["currency"].to_pandas() if file.named.money_by_row else pd.Series("", range(len(month)))
+    rows = pd.DataFrame({"month": month, "money": money})
+    known = rows.drop_duplicates()
+    known = known.assign(rate=[file.named.rate(month_text(one), of) for one, of in known.itertuples(index=False)])
+    rates: Floats = rows.merge(known, how="left")["rate"].to_numpy()
     if (lacking := np.isnan(rates) & ~np.isnan(block.typed["sales"])).any():
         at = int(lacking.argmax())
-        word, of = keys[place[at]]
+        word, of = month_text(month[at]), money[at]
         away = np.abs(month - month[at])
         if away.any() and away[away > 0].min() > LONGEST_GAP:  # more likely an error than a month to have a rate for
             do = "correct the month, or leave out what stands apart"

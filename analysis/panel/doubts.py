@@ -12,24 +12,13 @@ from analysis.errors import refuse
 from analysis.estimate import Ints
 from analysis.numbers import number
 from analysis.panel.cells import LONGEST_GAP, month_text
-from analysis.panel.file import QUARTERS
 from analysis.panel.panel import Panel
 from analysis.panel.rows import Rows
+from analysis.panel.words import CHINA, QUARTERS
 
 IDS = ("firm", "account", "brand_group", "category")
 GOING_ON = 0.05  # of home sales before: closed firms that sell more were not closed whole
 _LESS_THAN_A_DOLLAR = ("cny", "rmb", "jpy", "hkd", "人民币", "元", "¥", "日元", "円", "港元")
-CHINA = (
-    "cn",
-    "chn",
-    "prc",
-    "china",
-    "mainlandchina",
-    "p.r.china",
-    "中国",
-    "中国大陆",
-    "中國",
-)  # in small letters, without blanks
 
 
 def refuse_months(rows: Rows, by_month: Ints) -> None:
@@ -80,11 +69,9 @@ def doubts_of(panel: Panel) -> tuple[str, ...]:
     by_firm, largest = sales.sum(axis=(1, 2), where=known), np.fmax.reduce(sales, None)
     if largest > (half := by_firm.sum() / 2):
         firm, platform, month = np.unravel_index(int((sales == largest).argmax()), sales.shape)
-        said.append(
-            f"One value is {number(50 * largest / half, 2)} per cent of all sales: that of firm "
-            f"{panel.firms.index[firm]!r} on {panel.platforms[int(platform)]} in {panel.months[month]}, "
-            f"{number(largest, 0)} {panel.unit}."
-        )
+        share, money = number(50 * largest / half, 2), f"{number(largest, 0)} {panel.unit}"
+        where = f"firm {panel.firms.index[firm]!r} on {panel.platforms[int(platform)]} in {panel.months[month]}"
+        said.append(f"One value is {share} per cent of all sales: that of {where}, {money}.")
     elif by_firm.max() > half:
         share = number(50 * by_firm.max() / half, 2)
         said.append(f"One firm has {share} per cent of all sales: {panel.firms.index[by_firm.argmax()]!r}.")

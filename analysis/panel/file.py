@@ -5,38 +5,37 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import json
-import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import IO, Any, NoReturn, cast
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
+from pydantic import TypeAdapter
 
 from analysis.config import Map, Wide, as_day, load
 from analysis.errors import DataError, refuse
 from analysis.panel.panel import ORDER, POPULATIONS, columns
+from analysis.panel.words import QUARTERS, strange
 from analysis.untrusted import admit
 
 ROWS_AT_ONCE = 1 << 18
 KINDS = (".csv", ".csv.gz", ".tsv", ".parquet", ".xlsx", ".dta")
-_OF_TEXT = KINDS[:3]
-_ONLY_FOR = {"encoding": _OF_TEXT, "separator": _OF_TEXT, "sheet": (".xlsx",)}  # keys of a map
+OF_TEXT = KINDS[:3]
+_ONLY_FOR = {"encoding": OF_TEXT, "separator": OF_TEXT, "sheet": (".xlsx",)}  # keys of a map
 _BYTES_AT_ONCE = 1 << 22  # of a text file; the reader runs ahead by a good twenty blocks
 HEADER_BYTES, MOST_COLUMNS = 1 << 20, 10_000
 MOST_ROWS, MOST_CELLS = 1 << 28, 1 << 24  # of a file; of a sheet, and of the letters in it, which stand in memory
 UNPACKED_BYTES = 1 << 32  # that a small file may say it holds
 _CODECS = {"utf-8": "utf-8", "gbk": "gb18030"}  # which holds all of GBK
 _MARK = b"\xef\xbb\xbf"  # of the order of bytes in UTF-8
-_QUARTER = re.compile(r"(?i)(^|[0-9 _-])Q[1-4]|[1-4]Q|[1-4一二三四]季")
-QUARTERS = "bring sales by month, since a quarter cannot be split at a closure"
 
 
 @dataclass(frozen=True)
@@ -107,23 +106,27 @@ def refuse_kind(path: Path) -> None:
     admit(path)
     if not kind(path):
         refuse(path, f"a file {', '.join(KINDS)}", f"the type {path.suffix!r}", "give the path of one of these")
-    try:
-        size, most, of = 0, UNPACKED_BYTES, "unpacked bytes"
+    size, most, of = 0, UNPACKED_BYTES, "unpacked bytes"
+    with reading(path):
         if kind(path) == ".parquet":
             size, most, of = pa.parquet.read_metadata(path).num_rows, MOST_ROWS, "rows"
         elif kind(path) == ".xlsx":
             with zipfile.ZipFile(path) as parts:
                 size = sum(part.file_size for part in parts.infolist())
-    except Exception as error:
-        refuse_broken(path, error)
     if size > most:
         refuse(path, f"at most {most:,} {of}", f"{size:,}", "split the file, or add its rows up")
 
 
-def refuse_broken(path: Path, error: Exception) -> NoReturn:
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
     """Refuse a file of which a library can make nothing; of what is wrong each has errors of its own."""
-    found = f"what cannot be read ({error or type(error).__name__})"
-    refuse(path, f"a file of the kind {kind(path)}", found, "export it again")
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        found = f"what cannot be read ({error or type(error).__name__})"
+        refuse(path, f"a file of the kind {kind(path)}", found, "export it again")
 
 
 def open_file(path: Path, map: Path | None, allowed: Sequence[str] | None) -> File:
@@ -134,7 +137,7 @@ def open_file(path: Path, map: Path | None, allowed: Sequence[str] | None) -> Fi
         if kind(path) not in _ONLY_FOR[key]:
             found = f"`{key}: {getattr(named, key)}`"
             refuse(path, f"no {key}, which is for {', '.join(_ONLY_FOR[key])}", found, "remove it from the map")
-    header, said, table = _opened(path, named)
+    header, said, table = opened(path, named)
     theirs = {name: name for name in columns() if name in header} | named.columns
     file = File(path, map, named, header, said, allowed, theirs, {}, table)
     needed = [name for name, column in columns().items() if not column.get("optional")]
@@ -202,33 +205,21 @@ def _find_months(file: File, wide: Wide) -> None:
         file.refuse_header(f"{asked}, instead of columns month and sales", found, f"correct `wide` in {file.map}")
 
 
-def strange(word: str) -> str:
-    """Say of a word where a month should be that it is a quarter, or which day an Excel serial number stands for."""
-    if _QUARTER.search(word):
-        return ", a quarter"
-    if not re.fullmatch(r"[2-6][0-9]{4}(\.[0-9]+)?", word):
-        return ""
-    return f", an Excel serial number ({np.datetime64('1899-12-30') + np.timedelta64(int(float(word)), 'D')})"
-
-
 # Opening: header, what metadata say, and all rows where a kind of file is read at once
 
 
-def _opened(path: Path, named: Map) -> tuple[Sequence[str], dict[str, str], pa.Table | None]:
+def opened(path: Path, named: Map) -> tuple[Sequence[str], dict[str, str], pa.Table | None]:
+    """Return the header of a file, what metadata say, and all rows where they are read at once."""
     table, said = None, dict[str, str]()
-    try:
-        if kind(path) in _OF_TEXT:
+    with reading(path):
+        if kind(path) in OF_TEXT:
             header: Sequence[str] = _text_header(path, named)
         elif kind(path) == ".parquet":
             schema = pa.parquet.read_schema(path)
             header, said = schema.names, _said(path, schema.metadata or {})
         else:
-            table = read_whole(path, named.sheet)
+            table = _sheet(path, named.sheet) if kind(path) == ".xlsx" else _stata(path)
             header = table.column_names
-    except DataError:
-        raise
-    except Exception as error:
-        refuse_broken(path, error)
     if len(header) > MOST_COLUMNS:
         refuse(path, f"at most {MOST_COLUMNS:,} columns", f"{len(header):,}", "check how its columns are separated")
     return header, said, table
@@ -241,42 +232,40 @@ def _said(path: Path, metadata: Mapping[bytes, bytes]) -> dict[str, str]:
         if (value := metadata.get(key.encode())) is not None:
             try:
                 said[key] = value.decode()
-                order = json.loads(said[key]) if key == ORDER else []
-            except (ValueError, RecursionError):
-                order = None
-            if not isinstance(order, list) or not all(isinstance(name, str) for name in order):
+                if key == ORDER:
+                    TypeAdapter(list[str]).validate_json(value)
+            except ValueError:
                 asked = "a list of names in JSON" if key == ORDER else "text in UTF-8"
                 refuse(path, f"{asked} as {key} in the metadata", repr(value[:60]), "write it again, or leave it out")
     return said
 
 
-def read_whole(path: Path, sheet: str | None) -> pa.Table:
-    """Return the cells of a file of Stata or Excel."""
-    if kind(path) == ".xlsx":
-        return _sheet(path, sheet)
+def _stata(path: Path) -> pa.Table:
     frame = pd.read_stata(path)
     if (size := int(frame.memory_usage(deep=True).sum())) > UNPACKED_BYTES:  # long text may stand in it once for all
         refuse(path, f"at most {UNPACKED_BYTES:,} unpacked bytes", f"{size:,}", "split the file, or add its rows up")
     return pa.Table.from_pandas(frame, preserve_index=False)
 
 
-def _stream(path: Path) -> IO[bytes]:
+def unpacked(path: Path) -> IO[bytes]:
+    """Open a file of text, unpacked."""
     return cast(IO[bytes], gzip.open(path)) if kind(path) == ".csv.gz" else path.open("rb")
 
 
-def _separator(path: Path, named: Map) -> str:
-    return named.separator or ("\t" if kind(path) == ".tsv" else ",")
+def usual_separator(path: Path) -> str:
+    """Return what stands between the columns of a file of text where no map says it."""
+    return "\t" if kind(path) == ".tsv" else ","
 
 
 def _text_header(path: Path, named: Map) -> list[str]:
-    with _stream(path) as stream:
+    with unpacked(path) as stream:
         start = stream.read(HEADER_BYTES)
     if not start.removeprefix(_MARK).strip():
         refuse(path, "a header and rows", "an empty file", "export it again")
     if start.startswith(_MARK) and named.encoding == "gbk":
         found = "the byte order mark of UTF-8"
         refuse(path, "text in GBK, as the map says", found, "remove `encoding` from the map")
-    codec, sign = _CODECS[named.encoding].replace("utf-8", "utf-8-sig"), _separator(path, named)
+    codec, sign = _CODECS[named.encoding].replace("utf-8", "utf-8-sig"), named.separator or usual_separator(path)
     lines = io.StringIO(start.decode(codec, "replace"), newline="")
     try:
         header = next(csv.reader(lines, delimiter=sign))
@@ -295,7 +284,7 @@ def _text_header(path: Path, named: Map) -> list[str]:
 
 def _refuse_bytes(path: Path, encoding: str) -> None:
     """Refuse the first line that is in another encoding, if there is one."""
-    with _stream(path) as stream:
+    with unpacked(path) as stream:
         for row, line in enumerate(iter(lambda: stream.readline(_BYTES_AT_ONCE), b""), start=1):
             if len(line) == _BYTES_AT_ONCE:
                 return  # no reader takes so long a line
@@ -321,12 +310,8 @@ def _sheet(path: Path, name: str | None) -> pa.Table:
     names = [sheet.title for sheet in book.worksheets]  # others are charts
     if name not in names and (name or len(names) != 1):
         asked = f"the sheet {name!r}" if name else "one sheet"
-        refuse(
-            path,
-            asked,
-            f"the sheets {', '.join(names)}",
-            f"write `sheet: {(names or ['NAME'])[0]}` in its map, or another one",
-        )
+        do = f"write `sheet: {(names or ['NAME'])[0]}` in its map, or another one"
+        refuse(path, asked, f"the sheets {', '.join(names)}", do)
     sheet, rows, size = book[name or names[0]], list[tuple[Any, ...]](), 0
     sheet.reset_dimensions()  # as it says them, they may hold a million columns
     for row in sheet.iter_rows(values_only=True):
@@ -338,19 +323,16 @@ def _sheet(path: Path, name: str | None) -> pa.Table:
         rows.pop()  # cells that have a format and nothing else
     if not rows:
         refuse(path, "a header and rows", "an empty sheet", "export it again")
-    header, *rows = rows
-    cells = [[row[place] if place < len(row) else None for row in rows] for place in range(len(header))]
-    return pa.table([_column(column) for column in cells], [_text(name) or "" for name in header])
+    columns = [*zip_longest(*rows)][: len(rows[0])]
+    return pa.table([_column(cells) for _, *cells in columns], [_text(name) or "" for name, *_ in columns])
 
 
 def sheets(path: Path) -> list[str]:
     """Return the names of the sheets of an Excel file."""
     import openpyxl
 
-    try:
+    with reading(path):
         return [str(sheet.title) for sheet in openpyxl.load_workbook(path, read_only=True).worksheets]
-    except Exception as error:
-        refuse_broken(path, error)
 
 
 def _column(cells: list[Any]) -> pa.Array:
@@ -373,29 +355,21 @@ def tables(file: File) -> Iterator[pa.Table]:
     else:
         batches = (_parquet_batches if kind(file.path) == ".parquet" else _text_batches)(file, needed)
     count = 0
-    while (batch := _following(file, batches)) is not None:
-        held.append(batch)
-        count += batch.num_rows
-        if count > MOST_ROWS:
-            refuse(file.path, f"at most {MOST_ROWS:,} rows", "more", "split the file, or add its rows up")
-        if sum(part.num_rows for part in held) * max(1, len(file.months)) >= ROWS_AT_ONCE:
-            yield pa.Table.from_batches(held)
-            held = []
+    with reading(file.path):
+        for batch in batches:
+            held.append(batch)
+            count += batch.num_rows
+            if count > MOST_ROWS:
+                refuse(file.path, f"at most {MOST_ROWS:,} rows", "more", "split the file, or add its rows up")
+            if sum(part.num_rows for part in held) * max(1, len(file.months)) >= ROWS_AT_ONCE:
+                yield pa.Table.from_batches(held)
+                held = []
     if any(part.num_rows for part in held):
         yield pa.Table.from_batches(held)
 
 
-def _following(file: File, batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
-    try:
-        return next(batches, None)
-    except DataError:
-        raise
-    except Exception as error:
-        refuse_broken(file.path, error)
-
-
 def _text_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
-    ragged, codec, sign = list[Any](), _CODECS[file.named.encoding], _separator(file.path, file.named)
+    ragged, codec, sign = list[Any](), _CODECS[file.named.encoding], file.named.separator or usual_separator(file.path)
 
     def stop(row: pa.csv.InvalidRow) -> str:
         ragged.append(row)
@@ -409,24 +383,18 @@ def _text_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
     packed = "gzip" if kind(file.path) == ".csv.gz" else None
     try:
         yield from pa.csv.open_csv(pa.input_stream(file.path, compression=packed), reading, parsing, text)
-    except (pa.ArrowInvalid, UnicodeDecodeError, OSError) as error:
+    except (pa.ArrowInvalid, UnicodeDecodeError):
         for row in ragged:
             asked, found = f"{row.expected_columns} cells", f"{row.actual_columns} in {row.text!r}"
             do = f"quote cells that hold {sign!r}, and give every row all cells"
             refuse(f"{file.path}, row {row.number}", asked, found, do)
-        if not isinstance(error, OSError):
-            _refuse_bytes(file.path, file.named.encoding)
-        do = "export it again"
-        refuse(file.path, f"a file of the kind {kind(file.path)}", f"what cannot be read ({error})", do)
-
-
-def texts(path: Path) -> list[str]:
-    """Return the names of the columns of text of a Parquet file."""
-    return [one.name for one in pa.parquet.read_schema(path) if pa.types.is_string(one.type)]
+        _refuse_bytes(file.path, file.named.encoding)
+        raise
 
 
 def _parquet_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
     """Yield rows with their words as codes, as the file holds them: a long word that stands in it once stays one."""
-    with pa.parquet.ParquetFile(file.path, read_dictionary=texts(file.path)) as opened:
-        for group in range(opened.num_row_groups):  # one by one, or the buffers of all of them are kept
-            yield from opened.iter_batches(ROWS_AT_ONCE, row_groups=[group], columns=needed)
+    texts = [column.name for column in pa.parquet.read_schema(file.path) if pa.types.is_string(column.type)]
+    with pa.parquet.ParquetFile(file.path, read_dictionary=texts) as rows:
+        for group in range(rows.num_row_groups):  # one by one, or the buffers of all of them are kept
+            yield from rows.iter_batches(ROWS_AT_ONCE, row_groups=[group], columns=needed)

@@ -2,31 +2,40 @@
 
 A column is known by its name, in English or Chinese, and by its values; what both leave open is not guessed. A question
 is a line that begins with ``# ?``. Where silence would settle it, the key stands below it with the value ``"?"``, which
-no map may have, so that the map is refused until someone has answered.
+no map may have, so that the map is refused until someone has answered. What is wrong with a cell is not said here: the
+reader says it, with its row.
 """
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
 import re
+from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice, pairwise, takewhile
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet
 
-from analysis.config import as_day
+from analysis.config import Map
 from analysis.errors import DataError
-from analysis.panel.cells import LONGEST_GAP, SIGNS, UNKNOWN, plain
-from analysis.panel.doubts import CHINA
-from analysis.panel.file import read_whole, refuse_broken, refuse_kind, sheets, texts
+from analysis.panel.cells import plain
+from analysis.panel.file import (
+    OF_TEXT,
+    File,
+    kind,
+    opened,
+    reading,
+    refuse_kind,
+    sheets,
+    tables,
+    unpacked,
+    usual_separator,
+)
 from analysis.panel.panel import columns
+from analysis.panel.words import CHINA, MONEY, UNKNOWN, dates, number_signs
 from analysis.untrusted import MISSING_SIGN, is_printable
 
 NAMES = {  # words in the names of their columns, by ours; the first line that fits a name and its values holds
@@ -57,16 +66,11 @@ PLATFORMS = {  # words in labels, by the codes of the event
 IN_CHINA = "|".join(["mainland china", *map(re.escape, CHINA)])
 NEAR = r"hk|hong ?kong|香港|tw|taiwan|台湾|macao|澳门"
 DOLLARS = r"usd|us\$|us dollars?|美元"
-MONEY = r"usd|cny|rmb|eur|gbp|jpy|hkd|cad|aud|us\$|\$|€|£|¥|￥|美元|人民币|元|欧元|英镑|日元"
 BY_WORDS = {"platform": f".*({'|'.join(PLATFORMS.values())}).*", "origin": IN_CHINA, "currency": MONEY}
-NUMBERS = (("", "."), *SIGNS)  # thousands, decimals
-DATES = [f"%Y{a}%m{b}" for a in "-/." for b in ("", f"{a}%d")] + ["%Y%m", "%Y%m%d", "%Y年%m月", "%Y年%m月%d日"]
-DATES += [f"{day}%m{a}%Y" for a in "/.-" for day in ("", f"%d{a}")] + ["%m/%d/%Y", "%m-%d-%Y", "%d/%m/%y", "%m/%d/%y"]
-DATES += [f"{day}{month}{a}%{year}" for a in " -" for day in ("", f"%d{a}") for month in ("%b", "%B") for year in "Yy"]
-DATES += [f"%Y{a}%m{a}%d{b}%H:%M{second}" for a in "-/" for b in " T" for second in (":%S", "")]
 ASK = '"?"'
-LOOKED_AT, ROWS_LOOKED_AT = 1 << 26, 1 << 20  # bytes of a text file, rows of a Parquet file
+LOOKED_AT, ROWS_LOOKED_AT = 1 << 26, 1 << 20  # bytes, for their encoding, and rows
 COLUMNS_LOOKED_AT, LONGEST_LOOKED_AT = 1000, 2000  # characters of a word
+STRAYS = 0.1  # of the words of a column of dates, which may be none
 LABELS = 100  # at most, of platforms, origins and currencies
 
 
@@ -79,11 +83,6 @@ def propose(path: Path) -> str:
         If the file cannot be read as any type that a panel may have, or holds no rows.
     """
     cells, of_file = _read(path)
-    if len(cells.columns) > COLUMNS_LOOKED_AT:
-        found = f"{len(cells.columns):,}"
-        raise DataError(
-            f"{path}: at most {COLUMNS_LOOKED_AT:,} columns were asked for; found {found}; write a map by hand"
-        )
     if cells.empty:
         raise DataError(f"{path}: rows below a header were asked for; found none; export it again")
     look = _Look([_Column(str(name), cells[name]) for name in cells])
@@ -98,46 +97,44 @@ columns:  # ours: theirs"""
 def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
     """Return the cells of a file, and what its map must say of the file itself."""
     refuse_kind(path)
-    kind, said = path.name.lower().removesuffix(".gz").rpartition(".")[2], list[str]()
+    named, said = Map(), list[str]()
+    if kind(path) in OF_TEXT:
+        named, said = _of_text(path)
+    elif kind(path) == ".xlsx" and len(names := sheets(path)) > 1:
+        named = Map.model_construct(sheet=names[0])
+        said = _ask("sheet", f"which of {len(names)} sheets? The first was looked at", [*map(_yaml, names)])
+    header, _, table = opened(path, named)
+    if len(header) > COLUMNS_LOOKED_AT:
+        asked = f"at most {COLUMNS_LOOKED_AT:,} columns were asked for"
+        raise DataError(f"{path}: {asked}; found {len(header):,}; write a map by hand")
+    once = {name: name for name in header if header.count(name) == 1}  # a map can name no other
+    twice = [name for name in dict.fromkeys(header) if name not in once]
+    said += [f"# not used: {_told([name])}, which stands in the header twice" for name in twice]
+    count, parts = 0, list[pa.Table]()
+    for part in tables(File(path, None, named, header, {}, None, once, {}, table)) if once else ():
+        if count >= ROWS_LOOKED_AT:
+            said.append(f"# looked at: its first {count:,} rows, no more")
+            break
+        parts.append(plain(path, part, LONGEST_LOOKED_AT))
+        count += len(part)
+    return pa.concat_tables(parts).to_pandas() if parts else pd.DataFrame(), said
+
+
+def _of_text(path: Path) -> tuple[Map, list[str]]:
+    """Return the encoding and the separator of a file of text as a map, and where they are not the usual ones."""
+    with reading(path), unpacked(path) as stream:
+        start = stream.read(LOOKED_AT)
+    encoding, said = "utf-8", list[str]()
     try:
-        if kind in ("csv", "tsv"):
-            with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-                start = stream.read(LOOKED_AT)
-            if len(start) == LOOKED_AT:
-                start, said = start[: start.rfind(b"\n")], [f"# looked at: its first {LOOKED_AT >> 20} MB, no more"]
-            try:
-                text = start.decode("utf-8-sig")
-            except UnicodeDecodeError:
-                text, said = start.decode("gb18030"), [*said, "encoding: gbk  # its bytes are no UTF-8"]
-            header = text.partition("\n")[0]
-            separator = max(",;\t|", key=header.count)
-            if separator != {"csv": ",", "tsv": "\t"}[kind]:
-                said.append(f"separator: {_json(separator)}  # {header.count(separator)} of them in the header")
-            cells = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False)
-            if not isinstance(cells.index, pd.RangeIndex):
-                raise ValueError("rows with more cells than the header")
-            return cells, said
-        if kind == "parquet":
-            return _rows_looked_at(path)
-        names = sheets(path) if kind == "xlsx" else []
-        if len(names) > 1:
-            said = _ask("sheet", f"which of {len(names)} sheets? The first was looked at", [*map(_yaml, names)])
-        return read_whole(path, names[0] if names else None).to_pandas(), said
-    except DataError:
-        raise
-    except Exception as error:
-        refuse_broken(path, error)
-
-
-def _rows_looked_at(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Return the first rows of a Parquet file, and what is to be said where there are more."""
-    with pa.parquet.ParquetFile(path, read_dictionary=texts(path)) as opened:
-        rows = opened.metadata.num_rows
-        batches = opened.iter_batches(1 << 16)
-        found = pa.Table.from_batches(islice(batches, ROWS_LOOKED_AT >> 16), opened.schema_arrow)
-    cells = plain(path, found, LONGEST_LOOKED_AT).to_pandas()
-    said = [f"# looked at: its first {len(cells):,} rows, no more"] if len(cells) < rows else []
-    return cells, said
+        text = getincrementaldecoder("utf-8-sig")().decode(start)  # which takes the last sign for one that is cut
+    except UnicodeDecodeError:
+        encoding, text = "gbk", start.decode("gb18030", "replace")
+        said = ["encoding: gbk  # its bytes are no UTF-8"]
+    header = text.partition("\n")[0]
+    separator = max(",;\t|", key=header.count)
+    if separator != usual_separator(path):
+        said.append(f"separator: {_json(separator)}  # {header.count(separator)} of them in the header")
+    return Map.model_validate({"encoding": encoding, "separator": separator}), said
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,21 +170,14 @@ class _Column:
 
     @cached_property
     def dates(self) -> tuple[dict[str, str], list[str], list[list[str]]]:
-        """What its words are as dates: see `_as_dates`."""
-        return _as_dates([*self.words])
+        """What its words are as dates: see `words.dates`."""
+        return dates(self.words, STRAYS)
 
     @cached_property
     def numbers(self) -> list[tuple[str, str]]:
         """The separators of thousands and decimals with which its words are numbers, one pair for each reading."""
         bare = [re.sub(MONEY, "", word.lower()).strip() for word in self.words if re.search(r"\d", word)]
-        readings = dict[tuple[float, ...], tuple[str, str]]()
-        for thousands, decimal in NUMBERS if len(bare) > len(self.words) / 2 else ():
-            groups = rf"\d{{1,3}}({re.escape(thousands)}\d{{3}})+|" if thousands else ""
-            number = re.compile(rf"[-+]?({groups}\d+)?({re.escape(decimal)}\d*)?(e[-+]?\d+)?")
-            if all(map(number.fullmatch, bare)):
-                plain = (word.replace(thousands, "") if thousands else word for word in bare)
-                readings.setdefault(tuple(float(word.replace(decimal, ".")) for word in plain), (thousands, decimal))
-        return [*readings.values()]
+        return number_signs(bare) if len(bare) > len(self.words) / 2 else []
 
     @property
     def kind(self) -> str:
@@ -211,38 +201,6 @@ class _Column:
         return f"{len(self.words):,} different{each}{', such as ' * bool(each)}{such}"
 
 
-def _as_dates(words: list[str]) -> tuple[dict[str, str], list[str], list[list[str]]]:
-    """Return the day of each word, the formats, and lists of formats between which words do not decide.
-
-    Words of one shape are of one format. All three are empty where a tenth of the words are no dates.
-    """
-    shapes, days, formats, undecided = dict[str, list[str]](), dict[str, str](), list[str](), list[list[str]]()
-    for word in words:
-        shape = f"{len(word)}" if word.isdigit() else re.sub(r"[A-Za-z]+", "a", re.sub(r"\d+", "9", word))
-        shapes.setdefault(shape, []).append(word)
-    other = len(words)
-    for alike in shapes.values() if len(shapes) < 20 else ():
-        readings = dict[tuple[str, ...], str]()
-        for pattern in DATES:
-            found = tuple(takewhile(bool, (_day(word, pattern) for word in alike)))
-            if len(found) == len(alike):
-                readings.setdefault(found, pattern)
-        other -= len(alike) if readings else 0
-        if len({tuple(day[:7] for day in found) for found in readings}) > 1:
-            undecided.append([*readings.values()])
-        elif readings:
-            days |= dict(zip(alike, next(iter(readings)), strict=True))
-            formats.append(next(iter(readings.values())))
-    formats.sort(key=DATES.index)
-    return (days, formats, undecided) if other <= 0.1 * len(words) else ({}, [], [])
-
-
-def _day(word: str, pattern: str) -> str:
-    """Return a day YYYY-MM-DD, or nothing for what is no such date."""
-    digits = {"%Y%m": 6, "%Y%m%d": 8}.get(pattern, len(word))  # strptime reads 202111 as 1 January too
-    return (as_day(word, pattern) or "") if len(word) == digits else ""
-
-
 @dataclass(frozen=True, eq=False)
 class _Look:
     """The columns of a file, and which is which."""
@@ -257,7 +215,7 @@ class _Look:
             if named := re.fullmatch(r"(.*?)((?:19|20)\d\d.*|[A-Z][a-z]{2,8}[ -]?\d{2,4})", column.called):
                 groups.setdefault(named[1], []).append(column)
         for prefix, group in groups.items():
-            if len(group) >= 3 and any(_as_dates([column.called.removeprefix(prefix) for column in group])):
+            if len(group) >= 3 and any(dates((column.called.removeprefix(prefix) for column in group), STRAYS)):
                 return prefix, group
         return "", []
 
@@ -326,7 +284,7 @@ class _Look:
         """Yield the formats of months and closures."""
         prefix, group = self.wide
         if group:
-            _, formats, undecided = _as_dates([column.called.removeprefix(prefix) for column in group])
+            _, formats, undecided = dates((column.called.removeprefix(prefix) for column in group), STRAYS)
             pattern = _json(formats[0]) if len(formats) == 1 and not undecided else ASK
             yield f"wide: {{prefix: {_json(prefix)}, format: {pattern}}}  # {len(group)} columns of sales"
         usual = ["%Y-%m"]
@@ -335,17 +293,11 @@ class _Look:
             if column is None or column.kind != "date" or column.typed:
                 continue
             days, formats, undecided = column.dates
-            other = [word for word in column.words if word not in days]
             if undecided:
                 answers = [_json([*formats, pattern]) for patterns in undecided for pattern in patterns]
-                yield from _ask(key, f"day or month first in {column.name}, as in {_told(other[:1])}?", answers)
+                word = next(word for word in column.words if word not in days)
+                yield from _ask(key, f"day or month first in {column.name}, as in {_told([word])}?", answers)
                 continue
-            if other:
-                yield f"# ? no dates in {column.name}: {_told(other[:4])}; correct these {len(other)} values"
-            months = sorted({day[:7] for day in days.values()})
-            for before, after in pairwise(months) if ours == "month" else ():
-                if (pd.Period(after, "M") - pd.Period(before, "M")).n > LONGEST_GAP:
-                    yield f"# ? {column.name} has nothing between {before} and {after}: correct what stands apart"
             if ours == "closed_on" and any(day[8:] != "01" for day in days.values()):
                 yield "# a closure counts from the month of its day, which is taken for the first without the accounts"
             if formats != usual:
@@ -367,11 +319,8 @@ class _Look:
             yield from _ask("thousands", f"what is {_told([max(sales.words, key=len)])} in {sales.name}?", separators)
         elif separators and separators != ['""\ndecimal: "."']:
             yield f"thousands: {separators[0]}"
-        none = [word for word in sales.words if not re.search(r"\d", word)]
-        if unknown := [word for word in none if re.fullmatch(UNKNOWN, word.lower())]:
+        if unknown := [word for word in sales.words if re.fullmatch(UNKNOWN, word.lower())]:
             yield f"missing: {json.dumps(unknown, ensure_ascii=False)}  # words in {sales.name} that mean not known"
-        if none := [word for word in none if word not in unknown]:
-            yield f"# ? no numbers in {sales.name}: {_told(none[:4])}; leave such cells empty, which is not known"
 
     def _currency(self) -> Iterator[str]:
         """Yield the currency of sales, and what rates are needed."""
@@ -384,10 +333,8 @@ class _Look:
                 rate = "1" if re.fullmatch(DOLLARS, word.lower()) else ASK
                 yield f"  {_yaml(word)}: {rate}  # {by_row.words[word]:,} rows"
         elif sales:
-            in_cells = {sign for word in sales.words for sign in re.findall(MONEY, word.lower())}
-            signs = in_cells | {*re.findall(MONEY, (self.wide[0] or sales.name).lower())}
-            if in_cells:
-                yield f"# ? money in cells of {sales.name}: {', '.join(in_cells)}; take it out, into a column currency"
+            said = [self.wide[0] or sales.name, *sales.words]
+            signs = {sign for word in said for sign in re.findall(MONEY, word.lower())}
             if not (len(signs) == 1 and re.fullmatch(DOLLARS, *signs)):
                 what = f"which currency? {sales.name} says {', '.join(signs) or 'nothing of it'}; rates are {rates}"
                 yield from _ask("currency", what, ["USD", 'CNY\nrates: "?"'])
@@ -395,11 +342,8 @@ class _Look:
     def _closures(self) -> Iterator[str]:
         """Yield whose month a closure is, where it differs within a firm."""
         firm, account, closed = (self.one(ours) for ours in ("firm", "account", "closed_on"))
-        if firm and closed and (count := _differ(closed, firm)):
-            if account and not _differ(closed, account):
-                yield f"closures: account  # it differs between the accounts of {count:,} firms, and within no account"
-            else:
-                yield f"# ? {closed.name} differs within {count:,} firms: correct it, for it is read once for each"
+        if firm and account and closed and (count := _differ(closed, firm)) and not _differ(closed, account):
+            yield f"closures: account  # it differs between the accounts of {count:,} firms, and within no account"
 
     def _rows(self) -> Iterator[str]:
         """Yield what the date of a row stands for, and what no row means, where rows are absent."""
@@ -412,9 +356,7 @@ class _Look:
         keys = keys.drop_duplicates()
         months, days = keys["day"].nunique(), pd.Series(pd.to_datetime(sorted({*month.dates[0].values()})))
         apart = days.diff().dt.days.median()
-        if apart > 80:
-            yield f"# ? dates are {apart:.0f} days apart, as quarters are; months are needed"
-        elif by_day > len(keys) and apart in (1, 7):
+        if by_day > len(keys) and apart in (1, 7):
             yield f"rows: {'day' if apart == 1 else 'week'}  # dates are {apart:.0f} apart, and are added up to months"
         elif by_day > len(keys):
             yield from _ask("rows", f"of what are rows that are {apart:.0f} days apart?", ["day", "week"])

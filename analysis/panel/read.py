@@ -200,18 +200,19 @@ def _gather(file: File, waiting: IO[bytes]) -> tuple[Rows, pd.DataFrame, Notes]:
 
 def _whole_months(file: File, begin: Any, end: Any) -> tuple[tuple[int, int], Notes]:
     """Return the first and the last month that rows from `begin` to `end` cover whole, and what is left out."""
-    by_day, notes = file.named.rows != "month", Notes()
+    if file.named.rows == "month":
+        first, last = (int(day.astype("datetime64[M]").astype(int)) for day in (begin, end))
+        return (first, last), []
     end = end + 6 * (file.named.rows == "week")
-    first, last = (int(date.astype("datetime64[M]").astype(np.int64)) for date in (begin, end))
-    for month in sorted({first, last}) if by_day else ():
-        start, stop = (np.datetime64(number, "M").astype("datetime64[D]") for number in (month, month + 1))
-        days = (min(stop, end + 1) - max(start, begin)).astype(int)
-        if days < (length := (stop - start).astype(int)):
-            notes.append(("months", f"left out: {month_text(month)} is covered in part, {days} of {length} days", 1))
-            first, last = first + (start < begin), last - (stop > end + 1)
-    if first > last:
+    days = pd.period_range(begin, end, freq="D").asfreq("M").value_counts(sort=False)
+    whole = days == days.index.days_in_month
+    notes: Notes = [
+        ("months", f"left out: {month} is covered in part, {count} of {month.days_in_month} days", 1)
+        for month, count in days[~whole].items()
+    ]
+    if not whole.any():
         refuse(file.path, "a whole month", f"days from {begin} to {end}", "bring a longer panel")
-    return (first, last), notes
+    return (days.index[whole].asi8[0], days.index[whole].asi8[-1]), notes
 
 
 def _refuse_two(

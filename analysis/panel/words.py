@@ -1,0 +1,88 @@
+"""What words may mean: a date or a number in whichever way it is written, money, China, and what is not known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
+
+import numpy as np
+
+from analysis.config import as_day
+
+FORMATS = [f"%Y{a}%m{b}" for a in "-/." for b in ("", f"{a}%d")] + ["%Y%m", "%Y%m%d", "%Y年%m月", "%Y年%m月%d日"]
+FORMATS += [f"{day}%m{a}%Y" for a in "/.-" for day in ("", f"%d{a}")]
+FORMATS += ["%m/%d/%Y", "%m-%d-%Y", "%d/%m/%y", "%m/%d/%y", "%b %d, %Y"]
+FORMATS += [
+    f"{day}{month}{a}%{year}" for a in " -" for day in ("", f"%d{a}") for month in ("%b", "%B") for year in "Yy"
+]
+FORMATS += [f"%Y{a}%m{a}%d{b}%H:%M{second}" for a in "-/" for b in " T" for second in (":%S", "")]
+SIGNS = (("", "."), (",", "."), ("", ","), (".", ","), (" ", "."), (" ", ","), ("'", "."), ("'", ","))
+"""Of thousands and decimals; of two pairs that read the same number the first is proposed."""
+SPELLED = {" ": "[ \u00a0\u202f]", "'": "['\u2019]"}
+MONEY = r"usd|cny|rmb|eur|gbp|jpy|hkd|cad|aud|us\$|[$€£¥￥₩₹₽]|美元|人民币|元|欧元|英镑|日元"  # in small letters
+CHINA = ("cn", "chn", "prc", "china", "mainlandchina", "p.r.china", "中国", "中国大陆", "中國")  # without blanks
+UNKNOWN = r"#?n/?a|nan|null|none|missing|unknown|未知|缺失|无数据"  # words for not known, which a map may list
+QUARTERS = "bring sales by month, since a quarter cannot be split at a closure"
+_QUARTER = re.compile(r"(?i)(^|[0-9 _-])Q[1-4]|[1-4]Q|[1-4一二三四]季")
+
+
+def strange(word: str) -> str:
+    """Say of a word where a month should be that it is a quarter, or which day an Excel serial number stands for."""
+    if _QUARTER.search(word):
+        return ", a quarter"
+    if not re.fullmatch(r"[2-6][0-9]{4}(\.[0-9]+)?", word):
+        return ""
+    return f", an Excel serial number ({np.datetime64('1899-12-30') + np.timedelta64(int(float(word)), 'D')})"
+
+
+def dates(words: Iterable[str], strays: float = 0.0) -> tuple[dict[str, str], list[str], list[list[str]]]:
+    """Return the day of each word, the formats, and lists of formats between which words do not decide.
+
+    Words of one shape are of one format. All three are empty where a larger share of the words than `strays` is no
+    date.
+    """
+    shapes, days, formats, undecided = dict[str, list[str]](), dict[str, str](), list[str](), list[list[str]]()
+    for word in words:
+        shape = f"{len(word)}" if word.isdigit() else re.sub(r"[A-Za-z]+", "a", re.sub(r"\d+", "9", word))
+        shapes.setdefault(shape, []).append(word)
+    other = count = sum(map(len, shapes.values()))
+    for alike in shapes.values() if len(shapes) < 20 else ():
+        readings = dict[tuple[str, ...], str]()
+        for pattern in FORMATS:
+            found = tuple(takewhile(bool, (_day(word, pattern) for word in alike)))
+            if len(found) == len(alike):
+                readings.setdefault(found, pattern)
+        other -= len(alike) if readings else 0
+        if len({tuple(day[:7] for day in found) for found in readings}) > 1:
+            undecided.append([*readings.values()])
+        elif readings:
+            days |= dict(zip(alike, next(iter(readings)), strict=True))
+            formats.append(next(iter(readings.values())))
+    formats = sorted(set(formats), key=FORMATS.index)
+    return (days, formats, undecided) if other <= strays * count else ({}, [], [])
+
+
+def _day(word: str, pattern: str) -> str:
+    """Return a day YYYY-MM-DD, or nothing for what is no such date."""
+    digits = {"%Y%m": 6, "%Y%m%d": 8}.get(pattern, len(word))  # strptime reads 202111 as 1 January too
+    return (as_day(word, pattern) or "") if len(word) == digits else ""
+
+
+def number_pattern(thousands: str, decimal: str) -> str:
+    """Return what numbers in text look like with these signs, as a regular expression."""
+    sign, point = SPELLED.get(thousands, re.escape(thousands)), re.escape(decimal)
+    whole = f"([0-9]{{1,3}}({sign}[0-9]{{2,3}})*{sign}[0-9]{{3}}|[0-9]+)" if thousands else "[0-9]+"
+    return rf"^(-?({whole}({point}[0-9]*)?|{point}[0-9]+)([eE][+-]?[0-9]+)?)?$"
+
+
+def number_signs(words: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the `SIGNS` with which all words are numbers, a pair for each way to read them; none if there is none."""
+    readings = dict[tuple[str, ...], tuple[str, str]]()
+    signed = [word for word in words if not (word.isascii() and word.isdigit())]  # digits alone are read in one way
+    for thousands, decimal in SIGNS:
+        number, between = re.compile(number_pattern(thousands, decimal)), SPELLED.get(thousands, re.escape(thousands))
+        if all(map(number.match, signed)):
+            plain = tuple(re.sub(between, "", word).replace(decimal, ".") for word in signed)
+            readings.setdefault(plain, (thousands, decimal))
+    return [*readings.values()]
