@@ -164,11 +164,6 @@ def worst(preset: str, closed: float | None, *, audit: pd.DataFrame | None = Non
     return ordered.drop_duplicates("id").set_index("id")[["grade", "preset", "judge"]]
 
 
-def beside(rows: pd.DataFrame, preset: str, closed: float | None, *, audit: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Return rows with an `id` and the column `grade` of :func:`worst`; "not graded" where the audit has none."""
-    return rows.assign(grade=rows["id"].map(worst(preset, closed, audit=audit)["grade"]).fillna(NOT_GRADED))
-
-
 def judge(presets: pd.Series) -> pd.Series:
     """Return which judge has each preset: "market" or "plain"."""
     return presets.isin(plain.PRESETS).map({True: "plain", False: "market"})

@@ -98,8 +98,6 @@ def percent_change(log_points: T) -> T:
     return 100 * np.expm1(log_points)  # type: ignore[no-any-return, call-overload]
 
 
-def p_value(value: float, smallest: float | None = None) -> str:
-    """Write a p-value with three decimals, and as one in n where it is the smallest of n assignments."""
-    if smallest is not None and math.isclose(value, smallest):
-        return f"p = 1/{round(1 / smallest)}"
+def p_value(value: float) -> str:
+    """Write a p-value with three decimals."""
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"

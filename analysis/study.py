@@ -197,8 +197,9 @@ class Study:
         words = self.words | dict(named or {})
         if isinstance(rows, Estimate):
             return replace(rows, reason=written_out(rows.reason, words))
-        found, early = grades.beside(rows, *self.like), _too_early(rows, self.design.sample(self.panel))
-        return in_words(found.assign(grade=found["grade"].mask(early, grades.TOO_EARLY)), words)
+        grade = rows["id"].map(grades.worst(*self.like)["grade"]).fillna(grades.NOT_GRADED)
+        early = _too_early(rows, self.design.sample(self.panel))
+        return in_words(rows.assign(grade=grade.mask(early, grades.TOO_EARLY)), words)
 
     def judge(
         self,
@@ -332,9 +333,9 @@ class Study:
 # What a panel holds, and what a design can learn from it: printed before anything is estimated, so without effects
 
 
-def sentence(panel: Panel, names: Mapping[str, str] | None = None, *, cut: float = Design.cut) -> str:
+def sentence(panel: Panel, names: Mapping[str, str] | None = None) -> str:
     """Return the line that a report says about its data; `names` in print are by code of platform or origin."""
-    waves, known = panel.cohorts(cut=cut), panel.sales[~np.isnan(panel.sales)]
+    waves, known = panel.cohorts(cut=Design.cut), panel.sales[~np.isnan(panel.sales)]
     count = int(waves["firms"].sum())
     when = f" in {_counted(len(waves), 'month')} from {waves['month'].iloc[0]}" if len(waves) else ""
     counts, words = panel.firms["origin"].value_counts(), dict(names or {})
@@ -352,8 +353,9 @@ def sentence(panel: Panel, names: Mapping[str, str] | None = None, *, cut: float
     return "; ".join(parts) + "."
 
 
-def inventory(panel: Panel, *, cut: float = Design.cut) -> Sections:
-    """Count what a panel holds, in titled tables; `cut` is the smallest dose that counts as a closure."""
+def inventory(panel: Panel) -> Sections:
+    """Count what a panel holds, in titled tables."""
+    cut = Design.cut
     sales, firms, unknown = panel.sales, panel.firms, np.isnan(panel.sales)
     sold, gaps = sales.sum(axis=(0, 2), where=~unknown), unknown.any(axis=(1, 2)).sum()
     whole = [

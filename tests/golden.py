@@ -168,7 +168,6 @@ def public() -> Iterator[tuple[str, Shown]]:
     yield "lead", whole(totals.lead())
     yield "ebay", whole(shift.volume())
     yield "alibaba", whole(shift.aliexpress_parent_growth())
-    yield "destinations", shift.totals_growth()
     yield "leads on eBay", shift.leads()
     yield "bounds of the lead", shift.bounds()
     yield "China alone", shift.china_alone()

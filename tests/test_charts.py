@@ -153,7 +153,7 @@ def test_charts_of_exposure_draw_what_there_is_and_say_what_there_is_not():
     )
     line = pd.DataFrame({"origin": "own", "exposure": [0.01, 0.15], "estimate": [0.0, 9.0]})
     line = line.assign(conf_low=line["estimate"] - 1, conf_high=line["estimate"] + 1)
-    drawing = curves.dose_response(bins, line, line, xlabel="x", ylabel="y", reach=60)
+    drawing = curves.dose_response(bins, line, line, xlabel="x", ylabel="y")
     own, others = drawing.axes
     assert "not estimable with this data" in [text.get_text() for text in others.texts]
     arrows = [one for one in own.lines if one.get_marker() in "^v"]

@@ -32,7 +32,7 @@ BEFORE, CLOSURES, AFTER = "before", "year of the closures", "after"
 ROLES = {"2021": CLOSURES, "2022": AFTER}
 AREAS = ("us", "international")  # of volume
 UNPLACED = {"rates": "net_revenue_exchange_rate_effect", "hedges": "net_revenue_hedging_gain"}  # not by location
-FIRST, LAST = "2021Q3", "2023Q2"  # of the destinations' totals, from the first quarter after the closures
+LAST = "2023Q2"  # quarter of eBay's figures behind what is shown
 # Firms that publish Amazon's share of their revenue, and whether they were closed.
 MIXED = {"AuGroup / Aukey": "closed", "Sailvan Times": "not closed"}
 NEW_SELLERS = "share of new sellers based in China"
@@ -254,20 +254,6 @@ def aliexpress_parent_growth() -> Series:
     where: dict[str, Any] = {"platform": "Alibaba international", "series": "international_commerce_retail_revenue"}
     where |= {"publisher": "Alibaba (own results)", "definition": "as named", "freq": "Q"}
     return series.growth(series.published("platform_quarterly", **where))
-
-
-def totals_growth() -> pd.DataFrame:
-    """Return growth of the totals of both named destinations after the closures, per cent: two series, no range.
-
-    Returns
-    -------
-    DataFrame
-        `period` (quarters from :data:`FIRST` to :data:`LAST`), `ebay` (its volume), `alibaba` (its international retail
-        revenue); NaN where one is not published.
-    """
-    ebay = pd.concat([_reported_growth().points, series.growth(_ebay("gmv_total", "Q")).points])["value"]
-    both = pd.DataFrame({"ebay": ebay, "alibaba": aliexpress_parent_growth().points["value"]}).loc[FIRST:LAST]
-    return both.rename_axis("period").reset_index()
 
 
 def amazon_shares() -> pd.DataFrame:

@@ -33,6 +33,7 @@ GROUPS: tuple[Style, ...] = (  # the first is what a figure is about; they diffe
 )
 LOWEST, HIGHEST = -105.0, (50.0, 150.0)  # per cent: where the axis of an event study ends, at the least and the most
 BANDS = ("band_low", "band_high", "honest_low", "honest_high")  # of an event study, beside its intervals
+REACH = 60  # per cent: where the axis of a dose response ends
 ASIDE = 0.22  # months; an estimate and its truth would cover each other
 
 
@@ -319,13 +320,13 @@ def alive(lives: Estimate, *, horizon: int, names: tuple[str, str]) -> Figure | 
 
 @chart
 def dose_response(
-    bins: pd.DataFrame, lines: pd.DataFrame, placebo: pd.DataFrame, *, xlabel: str, ylabel: str, reach: float = 60
+    bins: pd.DataFrame, lines: pd.DataFrame, placebo: pd.DataFrame, *, xlabel: str, ylabel: str
 ) -> Figure:
     """Draw effects by bin of exposure with intervals over the slope and its band, a panel per origin.
 
     `bins` has `origin`, `exposure`, `lowest` (shares), `estimate`, `conf_low`, `conf_high` (per cent) and, where it is
     known, `truth`; `lines` and `placebo` have `origin`, `exposure`, `estimate`, `conf_low`, `conf_high`. An interval
-    that goes on beyond ``-reach`` or ``reach`` ends in an arrow.
+    that goes on beyond `REACH` to either side ends in an arrow.
     """
     origins = list(dict.fromkeys(bins["origin"]))
     drawing, grid = plt.subplots(1, len(origins), figsize=(WIDTH, 2.4), sharey=True, squeeze=False)
@@ -341,10 +342,10 @@ def dose_response(
         axes.plot(100 * line["exposure"], line["estimate"], color=MAIN, lw=1.2, label="slope")
         axes.plot(100 * own["lowest"].head(1), [0] * len(own.head(1)), "o", color=MAIN, mfc="white", ms=5)
         for row in own.dropna(subset=["estimate", "conf_low"]).to_dict("records"):
-            interval(axes, 100 * row["exposure"], row, (-reach, reach), upright=True)
+            interval(axes, 100 * row["exposure"], row, (-REACH, REACH), upright=True)
         if "truth" in own and own["truth"].notna().any():
             axes.plot(100 * own["exposure"], own["truth"], "D", **TRUTH)
-        axes.set(ylim=(-reach, reach), xlabel=xlabel)
+        axes.set(ylim=(-REACH, REACH), xlabel=xlabel)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axis_numbers(axes, "x")
         axis_numbers(axes, "y", signed=True)

@@ -56,7 +56,6 @@ def by_direction(
     rose: str = "rose",
     unknown: str = "no change can be told for",
     noun: str = "",
-    but: str = "",
 ) -> str:
     """Say of each `term` whether its interval lies below zero, above it, or holds it.
 
@@ -70,12 +69,10 @@ def by_direction(
         What is said before those whose interval holds it.
     noun : str
         What the terms are, for when they are many.
-    but : str
-        A term that is left out, such as a sum that is known.
     """
     if refused(rows):
         return ""
-    known = rows_of(rows).query("term != @but").dropna(subset=["conf_low", "conf_high"])
+    known = rows_of(rows).dropna(subset=["conf_low", "conf_high"])
     below, above = known["conf_high"] < 0, known["conf_low"] > 0
     sides = [(below, fell), (above, rose)]
     told = [f"{listing(known['term'][side], len(known), noun)} {said}" for side, said in sides if side.any()]
@@ -182,9 +179,9 @@ def falling_into(rows: pd.DataFrame, months: Sequence[str], noun: str) -> str:
     return f"{among or 'None'} of {len(rows)} {noun} fall into the months of the closures"
 
 
-def number_below(index: pd.Series, closed: Sequence[str], level: float = 100.0) -> str:
-    """Say how many closed sellers, and how many others, are below a level in an index of their revenue."""
-    below = index.dropna() < level
+def number_below(index: pd.Series, closed: Sequence[str]) -> str:
+    """Say how many closed sellers, and how many others, are below 100 in an index of their revenue."""
+    below = index.dropna() < 100
     groups = (below[below.index.isin(closed)], below[~below.index.isin(closed)])
     hit, others = (f"{group.sum() or 'none'} of {len(group)}" for group in groups)
     return f"fell at {hit} closed sellers and at {others} others"
