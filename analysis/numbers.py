@@ -91,6 +91,11 @@ def points(value: float) -> str:
     return f"{value:g} point{'' if value == 1 else 's'}"
 
 
+def counted(number: int, what: str) -> str:
+    """Write a whole number with its noun: "1 month", "2,000 firms"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def percent_change(log_points: T) -> T:
     """Translate log points, a number or a column of them, into per cent changes: ``100 (exp(x) - 1)``."""
     import numpy as np  # the command line writes numbers too, and is quick

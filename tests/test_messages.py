@@ -6,7 +6,7 @@ import pytest
 from test_exhibits_estimates import made
 
 from analysis.exhibits import messages, style
-from analysis.grades import USABLE, WITH_BOUNDS
+from analysis.verdicts import USABLE, WITH_BOUNDS
 
 
 def rows(**ends):

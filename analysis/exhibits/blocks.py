@@ -75,12 +75,6 @@ def rows_of(result: Any) -> Any:
     return result.rows if isinstance(result, Estimate) else result
 
 
-def with_interval(found: Estimate) -> pd.DataFrame:
-    """Return the rows of an Estimate with the text of each `interval`."""
-    ends = zip(*found.ends, strict=True)
-    return found.rows.assign(interval=[span(low, high, found.unit) for low, high in ends])
-
-
 def not_estimable(result: Estimate, caption: str) -> Block:
     """Return the line that stands for the exhibit of a refused result; its name is how its caption begins."""
     told, name = sentence_of(result.reason), re.split(r"[,.:;(]", caption, maxsplit=1)[0].strip()
@@ -111,14 +105,11 @@ def bullets(found: str, unknown: str, change: str) -> Block:
 
     Each says by itself, so also when it is copied, that it is of a simulated market.
     """
-    market = "the simulated market" if LOOK.simulated else ""
-    leads = {"Found": ("in", found), "Not known": ("in", unknown), "What would change our mind": ("about", change)}
-    return reduce(
-        add,
-        [
-            say(text, lead=f"{lead} {where} {market}:" if market else f"{lead}:")
-            for lead, (where, text) in leads.items()
-        ],
+    within, about = (" in the simulated market", " about the simulated market") if LOOK.simulated else ("", "")
+    return (
+        say(found, lead=f"Found{within}:")
+        + say(unknown, lead=f"Not known{within}:")
+        + say(change, lead=f"What would change our mind{about}:")
     )
 
 
@@ -233,10 +224,11 @@ def table(
     provenance : {"", "real", "estimate", "simulated"}
         Of the table and of numeric columns without a mark; that of the look where not named.
     """
-    if isinstance(frame, Estimate) and frame.refused:
+    if refused(frame):
         return not_estimable(frame, caption)
-    found, shown = frame, kind(provenance)
-    frame = with_interval(found) if isinstance(found, Estimate) else found
+    found, shown, frame = frame, kind(provenance), rows_of(frame)
+    if isinstance(found, Estimate):
+        frame = frame.assign(interval=[span(low, high, found.unit) for low, high in zip(*found.ends, strict=True)])
     headers = dict(columns or {name: str(name) for name in frame.columns})
     if "truth" in headers and frame["truth"].isna().all():
         del headers["truth"]

@@ -71,16 +71,14 @@ def lines(
     *,
     strong: Sequence[str],
     ylabel: str,
-    reference: float | None = None,
-    closures: Months | None = None,
-    log: bool = False,
+    closures: Months,
     height: float = 2.9,
 ) -> Figure:
-    """Draw one line per column against the index, named on the right; `strong` ones in the main colour.
+    """Draw an index on a log scale, one line per column, named on the right; `strong` ones in the main colour.
 
     `frame` is indexed by years, which are drawn at their middle; gaps (NaN) are bridged by no line. A line that ends
-    early is named on the right too, with its last year, where other lines do not cross its name. `reference` draws a
-    level to compare with; the months of `closures` are shaded.
+    early is named on the right too, with its last year, where other lines do not cross its name. Where the index is 100
+    there is a line; the months of `closures` are shaded.
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, height))
     years, frame = list(map(str, frame.index)), frame.set_axis(frame.index + 0.5)
@@ -89,27 +87,22 @@ def lines(
         colour, width = (MAIN, 2.0) if name in strong else (REST, 1.1)
         axes.plot(frame.index, frame[name], marker="o", ms=3, zorder=3, color=colour, lw=width)
         ends[name] = frame[name].dropna().index[-1], frame[name].dropna().iloc[-1]
+    axes.set_yscale("log")
+    axes.set_yticks([tick for tick in LOG_TICKS if 0.6 * frame.min(axis=None) < tick < 1.4 * frame.max(axis=None)])
+    axes.yaxis.set_minor_locator(NullLocator())
     axis_numbers(axes, "y")
-    if log:
-        axes.set_yscale("log")
-        axes.set_yticks([tick for tick in LOG_TICKS if 0.6 * frame.min(axis=None) < tick < 1.4 * frame.max(axis=None)])
-        axes.yaxis.set_minor_locator(NullLocator())
-        axis_numbers(axes, "y")
-    if reference is not None:
-        axes.axhline(reference, color=REST, lw=0.6, zorder=0)
-    scale, back = (np.log, np.exp) if log else (np.asarray, np.asarray)
-    bottom, top = scale(np.array(axes.get_ylim()))
-    placed = dict(zip(ends, scale(np.array([y for _, y in ends.values()])), strict=True))
-    apart, last = spread(np.array([*placed.values()]), 0.18 / height * (top - bottom)), frame.index[-1]
+    axes.axhline(100, color=REST, lw=0.6, zorder=0)
+    bottom, top = np.log(axes.get_ylim())
+    places = np.log([y for _, y in ends.values()])
+    apart, last = spread(places, 0.18 / height * (top - bottom)), frame.index[-1]
     for (name, (x, _)), place in zip(ends.items(), apart, strict=True):
         look: Style = {"color": MAIN, "weight": "bold"} if name in strong else {"color": REST}
         named = name if x == last else f"{name}, to {x - 0.5:.0f}"
-        near(axes, (last, float(back(place))), named, (6, 0), annotation_clip=False, **look)
+        near(axes, (last, float(np.exp(place))), named, (6, 0), annotation_clip=False, **look)
     axes.set_ylabel(ylabel)
     axes.set_xticks(frame.index, years)
     axes.margins(x=0.02)
-    if closures:
-        shade(axes, closures)
+    shade(axes, closures)
     return drawing
 
 
