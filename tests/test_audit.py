@@ -371,6 +371,15 @@ def test_a_grade_is_that_of_the_preset_and_on_a_real_panel_the_worst_of_both_jud
     assert grades.worst("", 30, audit=both).loc["E1a", "preset"] == "chill"
 
 
+def test_questions_that_a_falling_trend_misleads_are_those_whose_intervals_miss_too_often_there():
+    cells = [("stress", 0.9), ("pretrend", 0.7), ("mid_3k", 0.1)]
+    rows = [(preset, "E1a", cover) for preset, cover in cells] + [("stress", "d7", 0.92), ("stress", "E9", 0.1)]
+    table = pd.DataFrame(rows, columns=["preset", "id", "coverage"]).assign(level=0.95)
+    whole = pd.DataFrame([("stress", name, 0.95) for name in grades.QUESTIONS], columns=["preset", "id", "coverage"])
+    found = grades.misled(pd.concat([table, whole.assign(level=0.95)]))
+    assert found.to_dict() == pytest.approx({grades.QUESTIONS["E1a"]: 70.0})
+
+
 @pytest.mark.parametrize(("closed", "groups"), [(1, 9), (13, 9), (22, 9), (25, 30), (42, 30), (90, 99), (5_000, 99)])
 def test_plain_presets_join_by_the_number_of_closed_firms(closed, groups):
     joined = [name for name in grades.plausible(closed, data.load("audit")) if name in plain.PRESETS]
