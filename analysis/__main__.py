@@ -144,16 +144,17 @@ def _check(asked: argparse.Namespace, root: Path) -> int:
     if own := _own_panel(asked):
         if asked.accept is not None:
             raise DesignError(f"Option --accept {asked.accept}: it goes with files in data/; leave it or --panel out.")
-        from analysis import study
+        from analysis import inventory, study
 
         today = datetime.date.today().isoformat()
         found = study.Study.open(schedule.asked(root, own, _given(asked.parameters), today))
         panel, design = found.panel, found.design
-        print(f"{asked.panel}: {study.sentence(panel)}", *found.lines, found.speaks, sep="\n", end="\n\n")
-        print(study.printed([*study.inventory(panel), *study.by_year(panel), *study.window(panel, design)]), flush=True)
+        print(f"{asked.panel}: {inventory.sentence(panel)}", *found.lines, found.speaks, sep="\n", end="\n\n")
+        held = [*inventory.inventory(panel), *inventory.by_year(panel), *inventory.window(panel, design)]
+        print(inventory.printed(held), flush=True)
         if nearest := design.fitted(panel):
             other = "" if nearest == design else f"What follows is of the window that fits: {nearest.given}\n\n"
-            print(f"\n{other}{study.printed(study.estimable(panel, nearest))}", flush=True)
+            print(f"\n{other}{inventory.printed(inventory.estimable(panel, nearest))}", flush=True)
         design.sample(panel)  # refused where it does not fit, with what to write
         return Exit.OK
     if asked.parameters:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -13,8 +13,11 @@ from analysis.market import plain
 from analysis.market.parameters import PRESETS, SIZES
 from analysis.numbers import number, quantity
 from analysis.testing import POWER
+from analysis.verdicts import DO_NOT_USE, USABLE, WITH_BOUNDS
 
-USABLE, WITH_BOUNDS, DO_NOT_USE = "usable", "usable with bounds", "do not use"
+if TYPE_CHECKING:
+    from analysis.estimands.design import Sample
+
 GRADES = (USABLE, WITH_BOUNDS, DO_NOT_USE)
 NOT_GRADED = "not graded"
 TOO_EARLY = f"{NOT_GRADED}: the window begins before the last wave"
@@ -164,9 +167,9 @@ def worst(preset: str, closed: float | None, *, audit: pd.DataFrame | None = Non
     return ordered.drop_duplicates("id").set_index("id")[["grade", "preset", "judge"]]
 
 
-def beside(rows: pd.DataFrame, preset: str, closed: float | None, *, audit: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Return rows with an `id` and the column `grade` of :func:`worst`; "not graded" where the audit has none."""
-    return rows.assign(grade=rows["id"].map(worst(preset, closed, audit=audit)["grade"]).fillna(NOT_GRADED))
+def too_early(rows: pd.DataFrame, sample: Sample) -> pd.Series:
+    """Mark the rows that are of the window where that begins before all firms are closed, as in no audited panel."""
+    return rows["months"] == sample.window if sample.still_open else pd.Series(False, rows.index)
 
 
 def judge(presets: pd.Series) -> pd.Series:
@@ -242,6 +245,13 @@ def answers(table: pd.DataFrame, presets: Collection[str] = tuple(SIZES)) -> pd.
         conf_high=100 * (share + error).clip(upper=1),
     )
     return rows.sort_values("id", key=lambda ids: ids.map([*QUESTIONS].index), kind="stable", ignore_index=True)
+
+
+def misled(table: pd.DataFrame) -> pd.Series:
+    """Return coverage in the worse of `TRENDING`, per cent, by question, where it is short of :func:`right`."""
+    rows = table[table["preset"].isin(TRENDING) & table["id"].isin(QUESTIONS)]
+    least = 100 * rows.groupby("id")["coverage"].min()[[*QUESTIONS]].rename(QUESTIONS)
+    return least[least < 100 * right(table)[0]].sort_values()
 
 
 def evidence(table: pd.DataFrame) -> pd.DataFrame:

@@ -91,6 +91,11 @@ def points(value: float) -> str:
     return f"{value:g} point{'' if value == 1 else 's'}"
 
 
+def counted(number: int, what: str) -> str:
+    """Write a whole number with its noun: "1 month", "2,000 firms"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def percent_change(log_points: T) -> T:
     """Translate log points, a number or a column of them, into per cent changes: ``100 (exp(x) - 1)``."""
     import numpy as np  # the command line writes numbers too, and is quick
@@ -98,8 +103,6 @@ def percent_change(log_points: T) -> T:
     return 100 * np.expm1(log_points)  # type: ignore[no-any-return, call-overload]
 
 
-def p_value(value: float, smallest: float | None = None) -> str:
-    """Write a p-value with three decimals, and as one in n where it is the smallest of n assignments."""
-    if smallest is not None and math.isclose(value, smallest):
-        return f"p = 1/{round(1 / smallest)}"
+def p_value(value: float) -> str:
+    """Write a p-value with three decimals."""
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"

@@ -22,6 +22,7 @@ from analysis.executor import each
 from analysis.market.parameters import FIRST_MONTH, chosen, plausible
 from analysis.market.truth import Truth
 from analysis.market.worlds import Market, expected_accounts
+from analysis.numbers import span
 
 TERMS = {
     "closed_gmv": "closed share of Chinese sales",
@@ -176,7 +177,8 @@ def words(read: pd.DataFrame, margin: float) -> list[str]:
 def summary(read: pd.DataFrame, accounts: float) -> dict[str, Estimate]:
     """Return between which ends, over all size tilts, the "effect" and closed "share" of one number of accounts lie.
 
-    A number that lies in no market's grid is a DesignError.
+    The term of the effect says how many accounts and which share are closed, for a figure; their number is its column
+    `accounts`. A number that lies in no market's grid is a DesignError.
     """
     rows = read[(read["accounts"] == accounts) & (read["markets"] > 0)]
     if rows.empty:
@@ -184,22 +186,25 @@ def summary(read: pd.DataFrame, accounts: float) -> dict[str, Estimate]:
             f"the effect of {accounts:,} closed accounts was asked for; no market of the grid closes that "
             "many; choose a number between, or wider shares"
         )
+    unit, least, most = "share of sales, per cent", rows["share"].min(), rows["share"].max()
+    closed = f"{accounts:,} accounts closed, {span(least, most, unit)} per cent of Chinese sales"
     ends = {
-        "effect": ("percentage points", rows["low"].min(), rows["high"].max()),
-        "share": ("share of sales, per cent", rows["share"].min(), rows["share"].max()),
+        "effect": (closed, "percentage points", rows["low"].min(), rows["high"].max()),
+        "share": ("share", unit, least, most),
     }
     return {
         name: Estimate(
             estimand="E3g",
             unit=unit,
-            terms=(name,),
+            terms=(term,),
             value=np.full(1, np.nan),
             limits=np.array([[low], [high]]),
+            columns={"accounts": [accounts]},
             interval="range over size tilts",
             reason="a range over size tilts has no point",
             provenance="simulated",
         )
-        for name, (unit, low, high) in ends.items()
+        for name, (term, unit, low, high) in ends.items()
     }
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from analysis import audit, data, executor, grades
 from analysis.estimands.design import Design
 from analysis.households import twin
+from analysis.verdicts import DO_NOT_USE, WITH_BOUNDS
 
 PRESETS = ("null", "floor_3k", "mid_3k", "ceiling_50k", "chill", "pretrend")
 FILE = data.DATA / "households" / "audit.csv"
@@ -48,7 +49,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
             part = audit.summarise(of.assign(label="", unit=units, level=Design.level, refused=""))
             sets_ = part["id"].str.endswith(twin.BOUNDED)  # no point is read off them, so that coverage alone counts
             covers = Design.level - part["coverage"] <= grades.LOST_WITH_BOUNDS
-            part["grade"] = part["grade"].mask(sets_, covers.map({True: grades.WITH_BOUNDS, False: grades.DO_NOT_USE}))
+            part["grade"] = part["grade"].mask(sets_, covers.map({True: WITH_BOUNDS, False: DO_NOT_USE}))
             part.loc[sets_, ["bias", "bias_mc", "sd", "sd_mc", "reason"]] = np.nan
         parts.append(part.assign(titles=titles, provenance="simulated"))
     order = {name: place for place, name in enumerate([*PRESETS, *twin.TITLES])}

@@ -22,12 +22,12 @@ from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import ASKED, Design
 from analysis.estimate import Estimate
 from analysis.evidence import listed, shift, totals
+from analysis.inventory import inventory, sentence
 from analysis.market import simulate
 from analysis.market.parameters import PRESETS
 from analysis.market.truth import Truth
 from analysis.panel import Panel, read_panel
 from analysis.series import Series
-from analysis.study import inventory, sentence
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path(__file__).resolve().parent / "data" / "golden"
@@ -168,7 +168,6 @@ def public() -> Iterator[tuple[str, Shown]]:
     yield "lead", whole(totals.lead())
     yield "ebay", whole(shift.volume())
     yield "alibaba", whole(shift.aliexpress_parent_growth())
-    yield "destinations", shift.totals_growth()
     yield "leads on eBay", shift.leads()
     yield "bounds of the lead", shift.bounds()
     yield "China alone", shift.china_alone()

@@ -356,20 +356,28 @@ def test_a_grade_is_that_of_the_preset_and_on_a_real_panel_the_worst_of_both_jud
             "coverage": [0.5, 0.95, 0.9, np.nan, 0.6, 0.95, 0.4],
         }
     )
-    rows = pd.DataFrame({"id": ["E1a", "d1", "E99"], "estimate": [1.0, 2.0, 3.0]})
-    found = grades.beside(rows, "mid_3k", 4, audit=table)
-    assert list(found["grade"]) == ["usable", "usable", "not graded"]
-    real = grades.beside(rows, "", 30, audit=table)
-    assert list(real["grade"]) == ["usable with bounds", "do not use", "not graded"]
-    unknown = grades.beside(rows, "", None, audit=table)
-    assert list(unknown["grade"]) == ["do not use", "do not use", "not graded"]  # of an unknown number, any
-    assert grades.beside(rows, "few_treated", 99, audit=table)["grade"].iloc[0] == "do not use"
+
+    def found(preset, closed):
+        return grades.worst(preset, closed, audit=table)["grade"].to_dict()
+
+    assert found("mid_3k", 4) == {"E1a": "usable", "d1": "usable"}
+    assert found("", 30) == {"E1a": "usable with bounds", "d1": "do not use"}
+    assert found("", None) == {"E1a": "do not use", "d1": "do not use"}  # of an unknown number, any
+    assert found("few_treated", 99) == {"E1a": "do not use"}
     source = grades.worst("", 30, audit=table)
     assert source.loc["E1a"].tolist() == ["usable with bounds", "stress", "market"]
     assert source.loc["d1"].tolist() == ["do not use", "plain_sd1_30", "plain"]
     both = pd.concat([table, table[2:3].assign(preset="chill", coverage=0.89)])
     assert grades.worst("", 30, audit=both).loc["E1a", "preset"] == "chill"
-    assert list(rows.columns) == ["id", "estimate"]
+
+
+def test_questions_that_a_falling_trend_misleads_are_those_whose_intervals_miss_too_often_there():
+    cells = [("stress", 0.9), ("pretrend", 0.7), ("mid_3k", 0.1)]
+    rows = [(preset, "E1a", cover) for preset, cover in cells] + [("stress", "d7", 0.92), ("stress", "E9", 0.1)]
+    table = pd.DataFrame(rows, columns=["preset", "id", "coverage"]).assign(level=0.95)
+    whole = pd.DataFrame([("stress", name, 0.95) for name in grades.QUESTIONS], columns=["preset", "id", "coverage"])
+    found = grades.misled(pd.concat([table, whole.assign(level=0.95)]))
+    assert found.to_dict() == pytest.approx({grades.QUESTIONS["E1a"]: 70.0})
 
 
 @pytest.mark.parametrize(("closed", "groups"), [(1, 9), (13, 9), (22, 9), (25, 30), (42, 30), (90, 99), (5_000, 99)])
@@ -394,19 +402,11 @@ def test_few_closed_firms_bring_the_preset_with_few():
         (None, True),
     ):
         assert ("few_treated" in grades.plausible(closed, shipped)) == joins
-    rows = pd.DataFrame({"id": ["E1a"]})
     shipped = shipped[~shipped["preset"].isin(plain.PRESETS)]
     worse = shipped.assign(grade=shipped["grade"].mask(shipped["id"] == "E1a", "usable"))
     worse["grade"] = worse["grade"].mask((worse["id"] == "E1a") & (worse["preset"] == "few_treated"), "do not use")
-    found = [grades.beside(rows, "", closed, audit=worse).iloc[0] for closed in (4, 24)]
-    assert [one["grade"] for one in found] == ["do not use", "usable"]
-
-
-def test_grades_are_read_for_the_rows_of_answers():
-    panel, _ = simulate("mid_3k", 1)
-    rows = estimate_all(panel, DESIGN, ["E1a", "E3g"]).rows
-    kept = data.load("audit").set_index(["preset", "id"])["grade"]
-    assert list(grades.beside(rows, "mid_3k", None)["grade"]) == [kept["mid_3k", "E1a"], kept["mid_3k", "E3g"]]
+    found = [grades.worst("", closed, audit=worse).loc["E1a", "grade"] for closed in (4, 24)]
+    assert found == ["do not use", "usable"]
 
 
 def cells(**columns):

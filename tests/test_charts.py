@@ -153,7 +153,7 @@ def test_charts_of_exposure_draw_what_there_is_and_say_what_there_is_not():
     )
     line = pd.DataFrame({"origin": "own", "exposure": [0.01, 0.15], "estimate": [0.0, 9.0]})
     line = line.assign(conf_low=line["estimate"] - 1, conf_high=line["estimate"] + 1)
-    drawing = curves.dose_response(bins, line, line, xlabel="x", ylabel="y", reach=60)
+    drawing = curves.dose_response(bins, line, line, xlabel="x", ylabel="y")
     own, others = drawing.axes
     assert "not estimable with this data" in [text.get_text() for text in others.texts]
     arrows = [one for one in own.lines if one.get_marker() in "^v"]
@@ -208,7 +208,7 @@ def test_no_band_of_an_event_study_is_drawn_across_the_closure_or_the_reference(
 
 def test_lines_have_ticks_where_the_smallest_are_labels_at_their_ends_and_shaded_closures():
     years = pd.DataFrame({"fell": [100.0, 33.0, 13.0], "rose": [100.0, 150.0, np.nan]}, index=[2020, 2021, 2022])
-    drawing = curves.lines(years, strong=["fell"], ylabel="y", log=True, closures=("2021-05", "2021-09"))
+    drawing = curves.lines(years, strong=["fell"], ylabel="y", closures=("2021-05", "2021-09"))
     axes, places = drawing.axes[0], {text.get_text(): text for text in drawing.axes[0].texts}
     assert axes.get_yticks().tolist() == [10, 20, 50, 100, 200]
     assert places["fell"].xy == (2022.5, pytest.approx(13))

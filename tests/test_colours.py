@@ -30,7 +30,7 @@ SEEN = {  # linear RGB, severity 1.0: Machado, Oliveira and Fernandes (2009), IE
 MONTHS = pd.DataFrame({"month": [-4, -3, -1, 0, 1], "estimate": 1.0, "conf_low": 0.0, "conf_high": 2.0})
 MONTHS = MONTHS.assign(band_low=-1.0, band_high=3.0, truth=1.0, honest_low=[np.nan] * 3 + [-2.0] * 2, honest_high=4.0)
 BINS = FRAME.assign(origin="o", exposure=[0.1, 0.2], lowest=0.1)
-ROWS = FRAME.assign(value=[1.0, -1.0], look=["strong", "plain"], truth=1.0, placebo_low=-1.0, placebo_high=1.0)
+ROWS = FRAME.assign(value=[1.0, -1.0], look=["strong", "hollow"], truth=1.0, placebo_low=-1.0, placebo_high=1.0)
 PATHS = pd.DataFrame({"month": pd.period_range("2021-01", periods=6, freq="M"), "measure": "m", "platform": "p"})
 PATHS = pd.concat([PATHS.assign(group=group, value=place + 1.0) for place, group in enumerate("abc")])
 HALVES = FRAME.assign(term=["2021-03", "2021-09"])
@@ -38,13 +38,13 @@ CLOSED = ("2021-05", "2021-09")
 BARS = FRAME.assign(low=0.0, high=1.0, at_low=-1.0, at_high=1.0, base=0.0)
 DRAWINGS = {
     "forest": lambda: charts.forest(ROWS, xlabel="x", margin=(-1.0, 1.0), strong=["a"]),
-    "columns": lambda: charts.columns(ROWS, ylabel="y", shaded={"a": "s"}),
+    "columns": lambda: charts.columns(ROWS, ylabel="y", hollow="h", shaded={"a": "s"}),
     "counts": lambda: charts.counts(COUNTS, xlabel="x"),
     "tornado": lambda: charts.tornado(BARS, xlabel="x"),
     "waterfall": lambda: charts.waterfall({"A": FRAME, "B": FRAME[["term", "estimate"]]}, xlabel="x"),
     "timeline": lambda: charts.timeline(DATED, DATED),
     "histograms": lambda: charts.histograms({"a": np.arange(9.0)}, xlabel="x"),
-    "lines": lambda: curves.lines(SERIES, strong=["a"], ylabel="y", closures=CLOSED, reference=1),
+    "lines": lambda: curves.lines(SERIES, strong=["a"], ylabel="y", closures=CLOSED),
     "fans": lambda: curves.fans(DAYS, dict.fromkeys("abcd", "E"), panel="event", over="day", own=OWN, ylabel="y"),
     "by_group": lambda: curves.by_group(PATHS, {"P": ("m", "p")}, waves=[*PATHS["month"][:2]], ylabel="y"),
     "event_study": lambda: curves.event_study(MONTHS, reference=-2, ylabel="y"),
@@ -98,9 +98,9 @@ def test_any_two_colours_of_a_look_are_told_apart_in_grey_and_by_the_colour_blin
 
 def test_what_is_real_and_what_is_simulated_differ_in_grey_too():
     style.use("real")
-    real = curves.lines(SERIES, strong=["a"], ylabel="y").axes[0].lines[0]
+    real = DRAWINGS["lines"]().axes[0].lines[0]
     style.use("simulated", "a market")
-    assert curves.lines(SERIES, strong=["a"], ylabel="y").axes[0].lines[0].get_linestyle() != real.get_linestyle()
+    assert DRAWINGS["lines"]().axes[0].lines[0].get_linestyle() != real.get_linestyle()
     style.use()
 
 

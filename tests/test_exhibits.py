@@ -18,7 +18,6 @@ from analysis.errors import DesignError
 from analysis.evidence import claims
 from analysis.exhibits import answers, blocks, brief, style
 from analysis.exhibits.answers import colophon as make_colophon
-from analysis.numbers import p_value
 from analysis.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
 
 HOSTILE = """<script>alert("1")</script> & 'quotes'"""
@@ -137,13 +136,6 @@ def test_a_table_shows_the_chosen_columns_in_their_order_and_leaves_the_frame_al
     assert [cell[1] for cell in rows[0]] == ["Last, first", "Text"]
     assert [cell[1] for cell in rows[1]] == ["2.0", "x"]
     pd.testing.assert_frame_equal(frame, kept)
-
-
-def test_numbers_of_a_column_are_written_as_it_is_asked():
-    frame = pd.DataFrame({"t": [2.0, 5.0], "p": [0.0456, 1e-7]})
-    rows = Reader(blocks.table(frame, "T.", write={"p": p_value}).html).rows
-    assert [row[1] for row in rows[1:]] == [["right", "p = 0.046"], ["right", "p < 0.001"]]
-    assert [row[0][1] for row in rows[1:]] == ["2.0", "5.0"]
 
 
 @pytest.mark.parametrize(("known", "shown"), [(np.nan, ["a"]), (1.0, ["a", "truth"])])

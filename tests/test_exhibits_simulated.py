@@ -38,7 +38,7 @@ DAYS = pd.DataFrame(
 OWN = DAYS.assign(term="f", strong=True).query("quantile == 0.5")
 DRAWINGS = [
     lambda: charts.forest(FRAME, xlabel="x", margin=(-1.0, 1.0)),
-    lambda: curves.lines(SERIES, strong=["a"], ylabel="y"),
+    lambda: curves.lines(SERIES, strong=["a"], ylabel="y", closures=("2020-05", "2020-09")),
     lambda: charts.counts(COUNTS, xlabel="x"),
     lambda: charts.timeline(DATED, DATED),
     lambda: curves.fans(DAYS, dict.fromkeys("abcd", "E"), panel="event", over="day", own=OWN, ylabel="y"),

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import data, grades
+from analysis import data, grades, verdicts
 from analysis.errors import DesignError
 from analysis.estimands.design import Design
 from analysis.households import checks, estimates, twin
@@ -76,7 +76,7 @@ def test_grades_of_intervals_with_room_follow_from_coverage_alone():
     kept = data.load("household_audit")
     for row in kept[kept["id"].str.endswith(twin.BOUNDED)].to_dict("records"):
         lost = Design.level - row["coverage"] > grades.LOST_WITH_BOUNDS
-        assert row["grade"] == (grades.DO_NOT_USE if lost else grades.WITH_BOUNDS)
+        assert row["grade"] == (verdicts.DO_NOT_USE if lost else verdicts.WITH_BOUNDS)
         assert np.isnan(row["bias"])
     seen = kept[(kept["titles"] == twin.TITLES[1]) & (kept["id"] == "V1")]
     worst = seen.sort_values("coverage", kind="stable")["preset"].iloc[0]

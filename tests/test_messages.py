@@ -6,7 +6,7 @@ import pytest
 from test_exhibits_estimates import made
 
 from analysis.exhibits import messages, style
-from analysis.grades import USABLE, WITH_BOUNDS
+from analysis.verdicts import USABLE, WITH_BOUNDS
 
 
 def rows(**ends):
@@ -32,7 +32,7 @@ BELOW, ABOVE, BOTH, NONE = (-3.0, -1.0), (1.0, 3.0), (-1.0, 1.0), (np.nan, np.na
     ],
 )
 def test_a_direction_is_said_of_what_its_whole_interval_has(ends, said):
-    assert messages.by_direction(rows(**ends, sum=ABOVE), noun="shares", but="sum") == said
+    assert messages.by_direction(rows(**ends), noun="shares") == said
 
 
 def test_numbers_for_who_cannot_see_are_estimates_with_their_intervals_and_sets_have_no_point():

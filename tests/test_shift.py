@@ -155,15 +155,6 @@ def test_the_lead_asked_otherwise_has_every_year_and_comparison_once():
     assert len(rows) == len(leads) - 1 + 6
 
 
-def test_the_totals_of_the_destinations_are_two_series_with_opposite_signs():
-    found = shift.totals_growth()
-    assert list(found) == ["period", "ebay", "alibaba"]
-    assert found["period"].is_unique
-    assert found["period"].is_monotonic_increasing
-    assert (found["ebay"].dropna() < 0).all()
-    assert found["alibaba"].median() > 0
-
-
 @pytest.mark.parametrize(
     ("start", "asked", "said"),
     [

@@ -15,12 +15,13 @@ from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
 from analysis.estimands.design import Design
 from analysis.estimate import Estimate, refusal
+from analysis.inventory import by_year, estimable, inventory, printed, sentence, window
 from analysis.market import simulate
 from analysis.market.parameters import PRESETS, named
 from analysis.panel import read_panel
 from analysis.provenance import ROOT
 from analysis.report import schedule
-from analysis.study import Study, by_year, estimable, inventory, printed, sentence, window
+from analysis.study import Study
 
 MARKET = "medium closures (3 per cent of Chinese sales), seed 1"
 EXAMPLES = ROOT / "data" / "examples"

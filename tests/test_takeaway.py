@@ -34,7 +34,7 @@ ANSWER = 'answers.answer("Sales fell.", title="Sales", row=rows.iloc[0], tier="p
 TABLE = 'blocks.estimates(rows, "Closed firms. Intervals 95%.")'
 FIGURE = (
     'blocks.figure(curves.lines(pd.DataFrame({"a": [1.0, 2.5]}, index=pd.Index([2020, 2021], name="year")), '
-    'strong=["a"], ylabel="points"), "A line.", "A line.")'
+    'strong=["a"], ylabel="points", closures=("2020-05", "2020-09")), "A line.", "A line.")'
 )
 
 
@@ -215,10 +215,9 @@ def test_a_figure_carries_all_that_it_was_drawn_from():
     assert frame["value"].tolist() == [1.0, 2.0]
     several = of_figure({"bins": rows, "slope": rows, "xlabel": "points"})
     assert several["part"].tolist() == ["bins", "slope"]
-    observed = of_figure({"samples": {"a": (np.array([1.0, 2.0]), 1.5), "b": (np.array([3.0]), 3.0)}})
-    assert observed.to_numpy().tolist() == [["a", 1.0, 1.5], ["a", 2.0, 1.5], ["b", 3.0, 3.0]]
     dated = pd.DataFrame({"a": [1.0, 2.0]}, index=pd.Index([2020, 2021], name="year"))
-    assert list(blocks.figure(curves.lines(dated, strong=["a"], ylabel="y"), "L.", "L.").data[0]) == ["year", "a"]
+    drawing = curves.lines(dated, strong=["a"], ylabel="y", closures=("2020-05", "2020-09"))
+    assert list(blocks.figure(drawing, "L.", "L.").data[0]) == ["year", "a"]
 
 
 def test_a_plain_table_of_estimates_is_taken_away_too_and_another_is_not():

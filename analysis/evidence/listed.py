@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis import data, series
 from analysis.errors import DataError, DesignError
-from analysis.estimate import Estimate, Floats
+from analysis.estimate import Estimate
 from analysis.estimators.abnormal_returns import Window, abnormal_returns, market_rank
 from analysis.estimators.synthetic import Method, permutation_did, synthetic_did
 from analysis.numbers import percent_change, span
@@ -145,7 +145,10 @@ def synthetic(firm: str, first_post: int, method: Method, *, level: float) -> Es
     Only years that the firm and at least two spared firms have are used; spared firms without all of these are left
     out. ``details["donors"]`` names them with their weights, ``details["years"]`` lists the years.
     """
-    panel, donors, years = _against_spared(firm, last=int(revenues()[0].index.max()))
+    wide, _ = revenues()
+    wide = wide[wide[firm].notna()]
+    donors = [name for name in wide.columns.drop(closed_names()) if wide[name].notna().all()]
+    panel, years = np.log(wide[[firm, *donors]].to_numpy().T), list(wide.index)
     treated, place = np.arange(len(panel)) == 0, int(np.searchsorted(years, first_post))
     found = synthetic_did(panel, treated, place, method=method, level=level, unit="log points")
     weights = pd.Series(found.details["unit_weights"], index=donors)
@@ -184,14 +187,6 @@ def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.D
     )
     ends = ["estimate", "conf_low", "conf_high"]
     return rows[["term", *ends]].assign(**{name: percent_change(rows[name]) for name in ends})
-
-
-def _against_spared(firm: str, *, last: int) -> tuple[Floats, list[str], list[int]]:
-    """Return log revenue of a firm, first, and of all spared firms in its years up to `last`; donors; years."""
-    wide = revenues()[0].loc[:last]
-    years = wide.index[wide[firm].notna()]
-    donors = [name for name in wide.columns if name not in closed_names() and wide.loc[years, name].notna().all()]
-    return np.log(wide.loc[years, [firm, *donors]].to_numpy().T), donors, list(years)
 
 
 def damage(firm: str, share_closed: float, *, level: float) -> pd.DataFrame:

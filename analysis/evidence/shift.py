@@ -32,9 +32,9 @@ BEFORE, CLOSURES, AFTER = "before", "year of the closures", "after"
 ROLES = {"2021": CLOSURES, "2022": AFTER}
 AREAS = ("us", "international")  # of volume
 UNPLACED = {"rates": "net_revenue_exchange_rate_effect", "hedges": "net_revenue_hedging_gain"}  # not by location
-FIRST, LAST = "2021Q3", "2023Q2"  # of the destinations' totals, from the first quarter after the closures
-# Firms that publish Amazon's share of their revenue, and whether they were closed.
-MIXED = {"AuGroup / Aukey": "closed", "Sailvan Times": "not closed"}
+LAST = "2023Q2"  # quarter of eBay's figures behind what is shown
+# Firms that publish Amazon's share of their revenue, in print, and whether they were closed.
+MIXED = {"AuGroup / Aukey": "Aukey (closed)", "Sailvan Times": "Sailvan (not closed)"}
 NEW_SELLERS = "share of new sellers based in China"
 
 
@@ -226,13 +226,9 @@ def volume(area: str = "total") -> Series:
     `area` is "total", "us" or "international"; the filings do not say by whose location.
     """
     published = _ebay(f"gmv_{area}", "Q")
-    earlier = series.from_growth(published, _reported_growth(area))
-    return series.joined([earlier, published], published.name)
-
-
-def _reported_growth(area: str = "total") -> Series:
     name = "gmv_growth_yoy" if area == "total" else f"gmv_{area}_growth_yoy"
-    return _ebay(name, "Q", first="2022Q1", last="2022Q4")
+    earlier = series.from_growth(published, _ebay(name, "Q", first="2022Q1", last="2022Q4"))
+    return series.joined([earlier, published], published.name)
 
 
 def yearly_volume(area: str, years: Sequence[str]) -> pd.Series:
@@ -256,54 +252,24 @@ def aliexpress_parent_growth() -> Series:
     return series.growth(series.published("platform_quarterly", **where))
 
 
-def totals_growth() -> pd.DataFrame:
-    """Return growth of the totals of both named destinations after the closures, per cent: two series, no range.
-
-    Returns
-    -------
-    DataFrame
-        `period` (quarters from :data:`FIRST` to :data:`LAST`), `ebay` (its volume), `alibaba` (its international retail
-        revenue); NaN where one is not published.
-    """
-    ebay = pd.concat([_reported_growth().points, series.growth(_ebay("gmv_total", "Q")).points])["value"]
-    both = pd.DataFrame({"ebay": ebay, "alibaba": aliexpress_parent_growth().points["value"]}).loc[FIRST:LAST]
-    return both.rename_axis("period").reset_index()
-
-
-def amazon_shares() -> pd.DataFrame:
-    """Return the published share of revenue made on Amazon of a closed survivor and of a spared firm.
-
-    Returns
-    -------
-    DataFrame
-        `firm`, `role`, `period`, `share` in per cent, `base`, `provenance`, `source`. Sailvan's value of 2023Q1 is
-        Amazon revenue over total revenue, from two publishers, and is an estimate for that reason.
-    """
-    frame = series.rows("listed_sellers")
-    mine = frame[(frame["measure"] == "share_amazon") & frame["firm"].isin(list(MIXED))]
-    mine = mine.rename(columns={"unit": "base", "value": "share", "publisher": "source"})
-    quarter = frame.query("firm == 'Sailvan Times' and period == '2023Q1'").set_index("measure")
-    amazon, total = quarter.loc["revenue_amazon"], quarter.loc["revenue_total"]
-    more = {"share": 100 * amazon["value"] / total["value"], "base": "percent of revenue", "provenance": "estimate"}
-    more["source"] = f"{amazon['publisher']} over {total['publisher']}"
-    both = pd.concat([mine, pd.DataFrame([{"firm": "Sailvan Times", "period": "2023Q1"} | more])])
-    both = both.sort_values(["firm", "period"], ignore_index=True).assign(role=lambda rows: rows["firm"].map(MIXED))
-    return both[["firm", "period", "share", "base", "provenance", "source", "role"]]
-
-
 def mix() -> pd.DataFrame:
-    """Return Amazon's share of revenue by year (rows) and firm (columns), per cent; years between are interpolated."""
-    shares = amazon_shares()
-    named = shares["firm"].map(lambda firm: firm.split(" / ")[-1].split(" ")[0]) + " (" + shares["role"] + ")"
-    frame = shares.assign(year=shares["period"].str[:4].astype(int), name=named)
-    return frame.pivot(index="year", columns="name", values="share").interpolate(method="index", limit_area="inside")
+    """Return Amazon's share of revenue by year (rows) and firm (columns), per cent; years between are interpolated.
+
+    The firms are a closed survivor and one that was not closed, whose share of 2023Q1 is its revenue on Amazon over all
+    of its revenue, of two publishers.
+    """
+    frame = data.load("listed_sellers")
+    shares = frame[(frame["measure"] == "share_amazon") & frame["firm"].isin([*MIXED])]
+    wide = shares.assign(year=shares["period"].str[:4].astype(int)).pivot(index="year", columns="firm", values="value")
+    quarter = frame.query("firm == 'Sailvan Times' and period == '2023Q1'").set_index("measure")["value"]
+    wide.loc[2023, "Sailvan Times"] = 100 * quarter["revenue_amazon"] / quarter["revenue_total"]
+    return wide.rename(columns=MIXED).sort_index().interpolate(method="index", limit_area="inside")
 
 
 def walmart_new_sellers() -> pd.DataFrame:
-    """Return shares of new Walmart sellers based in China: `date`, `value` (per cent), `population`, `source`."""
-    frame = series.rows("platform_shift_evidence").query("measure == @NEW_SELLERS and platform == 'Walmart'")
-    kept = frame.assign(source=frame["publisher"])[["date", "value", "population", "source", "source_url"]]
-    return kept.sort_values("date", ignore_index=True)
+    """Return the rows of the shares of new Walmart sellers that are based in China, per cent, by date."""
+    rows = data.load("platform_shift_evidence").query("measure == @NEW_SELLERS and platform == 'Walmart'")
+    return rows.sort_values("date", ignore_index=True)
 
 
 def destination_sources() -> pd.DataFrame:
@@ -313,5 +279,4 @@ def destination_sources() -> pd.DataFrame:
     used &= quarters["period"].between("2016", LAST)
     firms = data.load("listed_sellers")
     mixed = firms["firm"].isin(list(MIXED)) & firms["measure"].isin(["share_amazon", "revenue_amazon"])
-    walmart = data.load("platform_shift_evidence").query("measure == @NEW_SELLERS and platform == 'Walmart'")
-    return pd.concat([quarters.loc[used, SOURCE], firms.loc[mixed, SOURCE], walmart[SOURCE]])
+    return pd.concat([quarters.loc[used, SOURCE], firms.loc[mixed, SOURCE], walmart_new_sellers()[SOURCE]])

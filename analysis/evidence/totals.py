@@ -43,9 +43,7 @@ def lead_noise() -> float:
 
 def third_party_sales() -> Series:
     """Return Marketplace Pulse's estimates of third-party sales on Amazon by year, billion US dollars."""
-    file, measure = "platform_shift_evidence", "third-party GMV (estimate)"
-    publisher = series.rows(file).query("measure == @measure and date == '2020'")["publisher"].iloc[0]
-    return series.published(file, measure=measure, platform="Amazon", publisher=publisher, freq="A")
+    return _third_party("third-party GMV (estimate)")
 
 
 def third_party_growth() -> Series:
@@ -53,11 +51,15 @@ def third_party_growth() -> Series:
 
     Two of its totals may be of two vintages: the growth between them is not the one that it states.
     """
-    measure = "yoy growth of third-party GMV (estimate)"
-    publisher = third_party_sales().publisher
-    return series.published(
-        "platform_shift_evidence", measure=measure, platform="Amazon", publisher=publisher, freq="A"
-    )
+    return _third_party("yoy growth of third-party GMV (estimate)")
+
+
+def _third_party(measure: str) -> Series:
+    """Return a series of the publisher of third-party sales in 2020."""
+    file = "platform_shift_evidence"
+    sales = series.rows(file).query("measure == 'third-party GMV (estimate)' and date == '2020'")
+    publisher = sales["publisher"].iloc[0]
+    return series.published(file, measure=measure, platform="Amazon", publisher=publisher, freq="A")
 
 
 def closed_sales(yuan_per_dollar: float) -> Range:

@@ -82,10 +82,6 @@ def finding(verdict: Verdict) -> str:
     return _found(verdict.estimate, verdict.low, verdict.high, verdict.unit, mark) or "–"
 
 
-def _sure(confidence: str) -> str:
-    return f"Confidence in this verdict: {confidence}." if confidence else ""
-
-
 def _found(estimate: float | None, low: float | None, high: float | None, unit: str, mark: str) -> str:
     point = "" if pd.isna(estimate) else quantity(estimate, unit)
     bounds = "" if pd.isna(low) else span(low, high, unit)
@@ -157,9 +153,9 @@ def answer(
     facts = ", ".join(filter(None, (bold, *map(escape, filter(None, (window, unmarked(n)))))))
     said = escape(unmarked(sentence))
     lines = [f"{lead} {word} {escape(verdict.meaning)}".strip(), said] if verdict else [f"{lead} {said}".strip()]
-    lines += [facts, escape(" ".join(filter(None, (_sure(confidence), METHOD[grade], SOURCES[tier]))))]
+    sure = f"Confidence in this verdict: {confidence}." if confidence else ""
+    lines += [facts, escape(" ".join(filter(None, (sure, METHOD[grade], SOURCES[tier])))), escape(LOOK.panel)]
     own = {"label": title, "window": window, "interval": interval, "provenance": kind("estimate"), **row}
-    lines.append(escape(LOOK.panel))
     html, text = box("answer", head, *filter(None, lines)), " ".join(filter(None, (text, LOOK.panel)))
     return Block(html, text, _taken([verdict]) if verdict else (of_estimates("answer", title, pd.DataFrame([own])),))
 
@@ -251,7 +247,8 @@ def colophon(
     commit = provenance.commit() or "unknown (not a git checkout)"
     facts += [("version", *pair) for pair in {"commit": commit, **provenance.versions()}.items()]
     annex = link("annex", provenance.ANNEX)
-    lines = [f"As of {settings['as_of']}. Commit {_short(commit)}. Parameters, files and versions: {annex}."]
+    short = re.sub(r"^([0-9a-f]{12})[0-9a-f]+", r"\1", commit)  # what follows the hash stays
+    lines = [f"As of {settings['as_of']}. Commit {short}. Parameters, files and versions: {annex}."]
     if len(addresses):
         lines.append(f"<strong>Sources.</strong> {'; '.join(map(_linked, addresses.index, addresses))}.")
     end = Block("\n".join(f"<p>{line}</p>" for line in lines), "As of, commit and sources", (of_facts(facts),))
@@ -268,11 +265,6 @@ def _linked(publisher: str, addresses: Sequence[str]) -> str:
     """Return the links to one publisher: its name goes to the first address, numbers to the others."""
     numbered = [link(str(number), address) for number, address in enumerate(addresses[1:], start=2)]
     return ", ".join([link(publisher, addresses[0]), *numbered])
-
-
-def _short(commit: str) -> str:
-    """Return the first letters of a commit's hash, and whatever follows it."""
-    return re.sub(r"^([0-9a-f]{12})[0-9a-f]+", r"\1", commit)
 
 
 def _shown(settings: Mapping[str, Any]) -> dict[str, str]:

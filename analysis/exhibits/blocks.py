@@ -7,7 +7,7 @@ table that is handed a refused Estimate in place of rows is one line: "NAME: not
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from html import escape
@@ -75,12 +75,6 @@ def rows_of(result: Any) -> Any:
     return result.rows if isinstance(result, Estimate) else result
 
 
-def with_interval(found: Estimate) -> pd.DataFrame:
-    """Return the rows of an Estimate with the text of each `interval`."""
-    ends = zip(*found.ends, strict=True)
-    return found.rows.assign(interval=[span(low, high, found.unit) for low, high in ends])
-
-
 def not_estimable(result: Estimate, caption: str) -> Block:
     """Return the line that stands for the exhibit of a refused result; its name is how its caption begins."""
     told, name = sentence_of(result.reason), re.split(r"[,.:;(]", caption, maxsplit=1)[0].strip()
@@ -111,14 +105,11 @@ def bullets(found: str, unknown: str, change: str) -> Block:
 
     Each says by itself, so also when it is copied, that it is of a simulated market.
     """
-    market = "the simulated market" if LOOK.simulated else ""
-    leads = {"Found": ("in", found), "Not known": ("in", unknown), "What would change our mind": ("about", change)}
-    return reduce(
-        add,
-        [
-            say(text, lead=f"{lead} {where} {market}:" if market else f"{lead}:")
-            for lead, (where, text) in leads.items()
-        ],
+    within, about = (" in the simulated market", " about the simulated market") if LOOK.simulated else ("", "")
+    return (
+        say(found, lead=f"Found{within}:")
+        + say(unknown, lead=f"Not known{within}:")
+        + say(change, lead=f"What would change our mind{about}:")
     )
 
 
@@ -207,7 +198,6 @@ def table(
     columns: Mapping[str, str] | None = None,
     decimals: Mapping[str, int] | None = None,
     signed: Sequence[str] = (),
-    write: Mapping[str, Callable[[float], str]] | None = None,
     marks: Mapping[str, str] | None = None,
     provenance: str = "",
 ) -> Block:
@@ -229,26 +219,23 @@ def table(
         Digits of numeric columns; 1 where not named.
     signed : sequence of column
         Columns whose positive numbers get a plus.
-    write : mapping of column to function
-        How to write the numbers of a column that are not written as others are, such as p-values.
     marks : mapping of column to provenance
         Provenance of a numeric column, or the name of the column that holds it row by row.
     provenance : {"", "real", "estimate", "simulated"}
         Of the table and of numeric columns without a mark; that of the look where not named.
     """
-    if isinstance(frame, Estimate) and frame.refused:
+    if refused(frame):
         return not_estimable(frame, caption)
-    found, shown = frame, kind(provenance)
-    frame = with_interval(found) if isinstance(found, Estimate) else found
+    found, shown, frame = frame, kind(provenance), rows_of(frame)
+    if isinstance(found, Estimate):
+        frame = frame.assign(interval=[span(low, high, found.unit) for low, high in zip(*found.ends, strict=True)])
     headers = dict(columns or {name: str(name) for name in frame.columns})
     if "truth" in headers and frame["truth"].isna().all():
         del headers["truth"]
     taken = _taken(found, headers, caption)
     caption, sides, filled = _titled(caption, shown, list(headers.values())), list[str](), list[list[str]]()
     for name in headers:
-        if name in (write or {}):
-            side, cells = "right", [(write or {})[name](float(v)) for v in frame[name]]
-        elif pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name]):
+        if pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name]):
             side, mark, digits = "right", (marks or {}).get(name, shown), (decimals or {}).get(name, 1)
             by_row = [mark] * len(frame) if mark in MARKS else frame[mark]
             pairs = zip(frame[name], by_row, strict=True)
@@ -331,7 +318,6 @@ def estimates(
     caption: str,
     *,
     true: Mapping[str, float] | None = None,
-    more: Mapping[str, str] | None = None,
     why: bool = True,
 ) -> Block:
     """Turn rows of estimates into a table; a row without an estimate says so, and its reason follows the table.
@@ -347,8 +333,6 @@ def estimates(
     true : mapping of str to float, optional
         True values by id, in a simulated market; with it come the columns "Truth" and "Inside", whether the interval
         holds it.
-    more : mapping of str to str, optional
-        Further columns of text, and their headers.
     why : bool
         Whether :func:`reasons` follow; on page 1, where there is no room, they do not.
     """
@@ -391,8 +375,6 @@ def estimates(
         said.append("Grades: of the design audit.")
     if "grade" not in rows or (bounded & ~rows["grade"].isin([*GRADES, TOO_EARLY])).any():
         said.append("Not graded: not among the audited estimands.")
-    for name, header in (more or {}).items():
-        shown[header] = rows[name]
     part = of_estimates("estimates", caption, taken[taken["id"] != "check"])
     made = replace(table(shown, " ".join(said), provenance="estimate"), parts=(part,))
     return made + reasons(rows) if why and (rows["reason"].fillna("") != "").any() else made

@@ -36,6 +36,8 @@ from analysis.verdicts import (
     NOT_SHOWN,
     NOT_TESTABLE,
     SUPPORTED,
+    USABLE,
+    WITH_BOUNDS,
     Level,
     Verdict,
     Word,
@@ -95,20 +97,19 @@ ROWS = (
     *("more_sales_elsewhere", "share_unchanged"),
 )
 """What goes into the table first, where there is more than it has room for."""
-SO, NOT_SO = "{who} {did} {what}", "{who} did not {do} {what}"
-FORMS: dict[tuple[Word, Level], tuple[str, str]] = {  # of what the claim says
-    (SUPPORTED, "high"): ("", SO),
-    (SUPPORTED, "moderate"): ("", "{who} probably {did} {what}"),
-    (SUPPORTED, "low"): ("", "{who} may have {did} {what}"),
-    (CONTRADICTED, "high"): ("", NOT_SO),
-    (CONTRADICTED, "moderate"): ("", "{who} probably did not {do} {what}"),
-    (CONTRADICTED, "low"): ("", "{who} may not have {did} {what}"),
-    **dict.fromkeys([(NOT_SHOWN, level) for level in ("high", "moderate", "low")], ("it cannot be told whether", SO)),
-    **dict.fromkeys(
-        [(NOT_TESTABLE, level) for level in ("high", "moderate", "low")], ("these data cannot test whether", SO)
-    ),
+SO = "{who} {did} {what}"
+FORMS: dict[tuple[Word, Level], str] = {
+    (SUPPORTED, "moderate"): "{who} probably {did} {what}",
+    (SUPPORTED, "low"): "{who} may have {did} {what}",
+    (CONTRADICTED, "high"): "{who} did not {do} {what}",
+    (CONTRADICTED, "moderate"): "{who} probably did not {do} {what}",
+    (CONTRADICTED, "low"): "{who} may not have {did} {what}",
 }
-"""How a sentence begins, and its clause, by word and confidence."""
+"""The clause of a sentence by word and confidence; else it is `SO`."""
+BEGINS: dict[Word, str] = {
+    NOT_SHOWN: "it cannot be told whether",
+    NOT_TESTABLE: "these data cannot test whether",
+}
 RULE = "{} readings, each judged by a rule fixed in advance. <em>Not shown</em>: the data fit claim and opposite alike."
 GRADES = {
     "": "",
@@ -117,7 +118,7 @@ GRADES = {
     "do not use": "Where the truth is known, the method misses it.",
 }
 CHECK = "The method also finds an effect where nothing was closed."  # so confidence is low though the grade allows more
-RECORD = {
+RECORD: dict[Word, str] = {
     SUPPORTED: "it is on record that",
     CONTRADICTED: "the record denies that",
     NOT_SHOWN: "it is not on record that",
@@ -141,9 +142,8 @@ def clause(verdict: Verdict, event: Event, who: str = "") -> tuple[str, str]:
     saying, word = SAYINGS[question(verdict, event)], verdict.word
     if saying.denied:
         word = {SUPPORTED: CONTRADICTED, CONTRADICTED: SUPPORTED}.get(word, word)  # of what the saying says
-    begins, form = FORMS[word, verdict.confidence]
-    if saying.record and word in RECORD:
-        begins, form = RECORD[word], SO
+    begins = (BEGINS | RECORD if saying.record else BEGINS).get(word, "")
+    form = SO if saying.record else FORMS.get((word, verdict.confidence), SO)
     named = {
         "own": event.origin_name,
         "home": event.platforms[event.home],
@@ -327,7 +327,7 @@ def _word(verdict: Verdict, public: Sequence[Verdict]) -> Label:
 
 
 def _why(verdict: Verdict) -> str:
-    failed = verdict.grade in ("usable", "usable with bounds") and verdict.confidence == "low"
+    failed = verdict.grade in (USABLE, WITH_BOUNDS) and verdict.confidence == "low"
     limits = CHECK if failed else GRADES[verdict.grade], _reason(verdict)[1]
     return " ".join(filter(None, (f"{messages.sentence(verdict.confidence)}.", *limits)))
 
@@ -379,17 +379,15 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
         index,
         strong=closed,
         ylabel=f"revenue, {before} = 100",
-        reference=100,
-        log=True,
         closures=(event.waves[0], event.waves[-1]),
         height=1.45 if small else 2.9,
     )
     assert isinstance(drawing, Figure)
     drawing.set_figwidth(BESIDE if small else WIDTH)
+    dark = "Dark: disclosed a closure."
     return figure(
         drawing,
-        f"{'' if small else 'The scale is of ratios. '}Dark: disclosed a closure."
-        f"{'' if small else ' A gap is a year that is not published.'}",
+        dark if small else f"The scale is of ratios. {dark} A gap is a year that is not published.",
         f"Revenue in {after}: {messages.values(index.loc[after].dropna())}",
         title=f"From {before} to {after} revenue {messages.number_below(index.loc[after], closed)}",
         source="" if small else messages.published(*(one.publisher for one in series.values())),

@@ -217,7 +217,7 @@ def forest(
 
 
 @chart
-def columns(rows: pd.DataFrame, *, ylabel: str, hollow: str = "", shaded: Mapping[str, str] | None = None) -> Figure:
+def columns(rows: pd.DataFrame, *, ylabel: str, hollow: str, shaded: Mapping[str, str]) -> Figure:
     """Draw a column a row of `term`, `value` and `look`: "strong", "plain" or "hollow"; rows of one term side by side.
 
     A row with `conf_low` and `conf_high` gets the line of its interval, with the ends beside it. `hollow` is what
@@ -241,10 +241,9 @@ def columns(rows: pd.DataFrame, *, ylabel: str, hollow: str = "", shaded: Mappin
         near(axes, (place + 0.18, row["value"]), written, (3, 0), **style)
         for end in ("conf_low", "conf_high"):
             near(axes, (place, row[end]), number(row[end], signed=True), (4, 0), fontsize=7)
-    if hollow:
-        first = places[rows["look"] == "hollow"].iloc[0] - 0.18
-        near(axes, (first, 0), hollow, (0, -7), fontsize=6.5, color=REST)
-    for term, name in (shaded or {}).items():
+    first = places[rows["look"] == "hollow"].iloc[0] - 0.18
+    near(axes, (first, 0), hollow, (0, -7), fontsize=6.5, color=REST)
+    for term, name in shaded.items():
         place = terms.index(term)
         axes.axvspan(place - 0.5, place + 0.5, color=BAND, lw=0, zorder=0)
         axes.annotate(name, (place, 0.97), xycoords=("data", "axes fraction"), ha="center", va="top", fontsize=7)

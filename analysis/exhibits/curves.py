@@ -33,6 +33,7 @@ GROUPS: tuple[Style, ...] = (  # the first is what a figure is about; they diffe
 )
 LOWEST, HIGHEST = -105.0, (50.0, 150.0)  # per cent: where the axis of an event study ends, at the least and the most
 BANDS = ("band_low", "band_high", "honest_low", "honest_high")  # of an event study, beside its intervals
+REACH = 60  # per cent: where the axis of a dose response ends
 ASIDE = 0.22  # months; an estimate and its truth would cover each other
 
 
@@ -70,16 +71,14 @@ def lines(
     *,
     strong: Sequence[str],
     ylabel: str,
-    reference: float | None = None,
-    closures: Months | None = None,
-    log: bool = False,
+    closures: Months,
     height: float = 2.9,
 ) -> Figure:
-    """Draw one line per column against the index, named on the right; `strong` ones in the main colour.
+    """Draw an index on a log scale, one line per column, named on the right; `strong` ones in the main colour.
 
     `frame` is indexed by years, which are drawn at their middle; gaps (NaN) are bridged by no line. A line that ends
-    early is named on the right too, with its last year, where other lines do not cross its name. `reference` draws a
-    level to compare with; the months of `closures` are shaded.
+    early is named on the right too, with its last year, where other lines do not cross its name. Where the index is 100
+    there is a line; the months of `closures` are shaded.
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, height))
     years, frame = list(map(str, frame.index)), frame.set_axis(frame.index + 0.5)
@@ -88,27 +87,22 @@ def lines(
         colour, width = (MAIN, 2.0) if name in strong else (REST, 1.1)
         axes.plot(frame.index, frame[name], marker="o", ms=3, zorder=3, color=colour, lw=width)
         ends[name] = frame[name].dropna().index[-1], frame[name].dropna().iloc[-1]
+    axes.set_yscale("log")
+    axes.set_yticks([tick for tick in LOG_TICKS if 0.6 * frame.min(axis=None) < tick < 1.4 * frame.max(axis=None)])
+    axes.yaxis.set_minor_locator(NullLocator())
     axis_numbers(axes, "y")
-    if log:
-        axes.set_yscale("log")
-        axes.set_yticks([tick for tick in LOG_TICKS if 0.6 * frame.min(axis=None) < tick < 1.4 * frame.max(axis=None)])
-        axes.yaxis.set_minor_locator(NullLocator())
-        axis_numbers(axes, "y")
-    if reference is not None:
-        axes.axhline(reference, color=REST, lw=0.6, zorder=0)
-    scale, back = (np.log, np.exp) if log else (np.asarray, np.asarray)
-    bottom, top = scale(np.array(axes.get_ylim()))
-    placed = dict(zip(ends, scale(np.array([y for _, y in ends.values()])), strict=True))
-    apart, last = spread(np.array([*placed.values()]), 0.18 / height * (top - bottom)), frame.index[-1]
+    axes.axhline(100, color=REST, lw=0.6, zorder=0)
+    bottom, top = np.log(axes.get_ylim())
+    places = np.log([y for _, y in ends.values()])
+    apart, last = spread(places, 0.18 / height * (top - bottom)), frame.index[-1]
     for (name, (x, _)), place in zip(ends.items(), apart, strict=True):
         look: Style = {"color": MAIN, "weight": "bold"} if name in strong else {"color": REST}
         named = name if x == last else f"{name}, to {x - 0.5:.0f}"
-        near(axes, (last, float(back(place))), named, (6, 0), annotation_clip=False, **look)
+        near(axes, (last, float(np.exp(place))), named, (6, 0), annotation_clip=False, **look)
     axes.set_ylabel(ylabel)
     axes.set_xticks(frame.index, years)
     axes.margins(x=0.02)
-    if closures:
-        shade(axes, closures)
+    shade(axes, closures)
     return drawing
 
 
@@ -319,13 +313,13 @@ def alive(lives: Estimate, *, horizon: int, names: tuple[str, str]) -> Figure | 
 
 @chart
 def dose_response(
-    bins: pd.DataFrame, lines: pd.DataFrame, placebo: pd.DataFrame, *, xlabel: str, ylabel: str, reach: float = 60
+    bins: pd.DataFrame, lines: pd.DataFrame, placebo: pd.DataFrame, *, xlabel: str, ylabel: str
 ) -> Figure:
     """Draw effects by bin of exposure with intervals over the slope and its band, a panel per origin.
 
     `bins` has `origin`, `exposure`, `lowest` (shares), `estimate`, `conf_low`, `conf_high` (per cent) and, where it is
     known, `truth`; `lines` and `placebo` have `origin`, `exposure`, `estimate`, `conf_low`, `conf_high`. An interval
-    that goes on beyond ``-reach`` or ``reach`` ends in an arrow.
+    that goes on beyond `REACH` to either side ends in an arrow.
     """
     origins = list(dict.fromkeys(bins["origin"]))
     drawing, grid = plt.subplots(1, len(origins), figsize=(WIDTH, 2.4), sharey=True, squeeze=False)
@@ -341,10 +335,10 @@ def dose_response(
         axes.plot(100 * line["exposure"], line["estimate"], color=MAIN, lw=1.2, label="slope")
         axes.plot(100 * own["lowest"].head(1), [0] * len(own.head(1)), "o", color=MAIN, mfc="white", ms=5)
         for row in own.dropna(subset=["estimate", "conf_low"]).to_dict("records"):
-            interval(axes, 100 * row["exposure"], row, (-reach, reach), upright=True)
+            interval(axes, 100 * row["exposure"], row, (-REACH, REACH), upright=True)
         if "truth" in own and own["truth"].notna().any():
             axes.plot(100 * own["exposure"], own["truth"], "D", **TRUTH)
-        axes.set(ylim=(-reach, reach), xlabel=xlabel)
+        axes.set(ylim=(-REACH, REACH), xlabel=xlabel)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axis_numbers(axes, "x")
         axis_numbers(axes, "y", signed=True)

@@ -17,9 +17,8 @@ from analysis import data
 from analysis.estimate import Estimate
 from analysis.exhibits.blocks import refused, rows_of
 from analysis.exhibits.style import LOOK
-from analysis.grades import USABLE
 from analysis.numbers import number, points, quantity, span
-from analysis.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, is_exact, not_lower
+from analysis.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, USABLE, is_exact, not_lower
 
 MOST = 4  # names in a sentence; more are counted, and so are names that hold a comma
 
@@ -49,6 +48,12 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def _sides(rows: Any) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
+    """Return the rows that have an interval, of a refusal none; which of them lie below zero, and which above it."""
+    known = rows_of(rows).dropna(subset=["conf_low", "conf_high"])
+    return known, known["conf_high"] < 0, known["conf_low"] > 0
+
+
 def by_direction(
     rows: Any,
     *,
@@ -56,7 +61,6 @@ def by_direction(
     rose: str = "rose",
     unknown: str = "no change can be told for",
     noun: str = "",
-    but: str = "",
 ) -> str:
     """Say of each `term` whether its interval lies below zero, above it, or holds it.
 
@@ -70,13 +74,8 @@ def by_direction(
         What is said before those whose interval holds it.
     noun : str
         What the terms are, for when they are many.
-    but : str
-        A term that is left out, such as a sum that is known.
     """
-    if refused(rows):
-        return ""
-    known = rows_of(rows).query("term != @but").dropna(subset=["conf_low", "conf_high"])
-    below, above = known["conf_high"] < 0, known["conf_low"] > 0
+    known, below, above = _sides(rows)
     sides = [(below, fell), (above, rose)]
     told = [f"{listing(known['term'][side], len(known), noun)} {said}" for side, said in sides if side.any()]
     rest = known["term"][~(below | above)]
@@ -86,12 +85,9 @@ def by_direction(
 
 def parts_seen(rows: Any, *, but: str) -> str:
     """Say of how many parts the whole interval lies above zero, or below it; `but` is the sum, which is left out."""
-    if refused(rows):
-        return ""
-    known = rows_of(rows).query("term != @but").dropna(subset=["conf_low", "conf_high"])
-    more, less = (known["conf_low"] > 0).sum(), (known["conf_high"] < 0).sum()
-    told = f"Of {len(known)} places where the lost sales may have gone, {more or 'none'} surely took any"
-    return "" if known.empty else f"{told}, and {less} surely sold less too" if less else told
+    known, less, more = _sides(rows_of(rows).query("term != @but"))
+    told = f"Of {len(known)} places where the lost sales may have gone, {more.sum() or 'none'} surely took any"
+    return "" if known.empty else f"{told}, and {less.sum()} surely sold less too" if less.any() else told
 
 
 def surely(row: Mapping[str, Any], who: str, did: str, *, passed: bool) -> str:
@@ -114,19 +110,19 @@ def surely(row: Mapping[str, Any], who: str, did: str, *, passed: bool) -> str:
     low, high = row["conf_low"], row["conf_high"]
     if np.isnan([low, high]).any():
         return ""
+    unsure, sure, may = (
+        ("would have", "would probably have", "might have") if LOOK.simulated else ("have", "have probably", "may have")
+    )
     if low <= 0 <= high:
-        return (
-            f"Whether {who} {'would have' if LOOK.simulated else 'have'} {did.format('less or more')} cannot be told."
-        )
-    sure = passed and row["grade"] == USABLE
-    real, simulated = ("have probably", "would probably have") if sure else ("may have", "might have")
-    return f"{sentence(who)} {simulated if LOOK.simulated else real} {did.format('less' if high < 0 else 'more')}."
+        return f"Whether {who} {unsure} {did.format('less or more')} cannot be told."
+    verb = sure if passed and row["grade"] == USABLE else may
+    return f"{sentence(who)} {verb} {did.format('less' if high < 0 else 'more')}."
 
 
 def by_ways(rows: pd.DataFrame, *, fell: str, rose: str) -> str:
     """Say how many ways of asking find that something fell, how many that it rose, and how many cannot tell."""
-    known = rows.dropna(subset=["conf_low", "conf_high"])
-    below, above = (known["conf_high"] < 0).sum(), (known["conf_low"] > 0).sum()
+    known, below, above = _sides(rows)
+    below, above = below.sum(), above.sum()
     told = f"{below or 'None'} of {len(known)} ways of asking find {fell}, {above or 'none'} {rose}"
     return f"{told}, and {len(known) - below - above or 'none'} cannot tell" if len(known) else ""
 
@@ -182,9 +178,9 @@ def falling_into(rows: pd.DataFrame, months: Sequence[str], noun: str) -> str:
     return f"{among or 'None'} of {len(rows)} {noun} fall into the months of the closures"
 
 
-def number_below(index: pd.Series, closed: Sequence[str], level: float = 100.0) -> str:
-    """Say how many closed sellers, and how many others, are below a level in an index of their revenue."""
-    below = index.dropna() < level
+def number_below(index: pd.Series, closed: Sequence[str]) -> str:
+    """Say how many closed sellers, and how many others, are below 100 in an index of their revenue."""
+    below = index.dropna() < 100
     groups = (below[below.index.isin(closed)], below[~below.index.isin(closed)])
     hit, others = (f"{group.sum() or 'none'} of {len(group)}" for group in groups)
     return f"fell at {hit} closed sellers and at {others} others"
@@ -199,9 +195,8 @@ def after_closure(rows: Any) -> str:
     """Say in how many months since closure, and before it, the intervals of an event study exclude zero."""
     if refused(rows):
         return ""
-    known = rows_of(rows).dropna(subset=["conf_low", "conf_high"])
-    since, lower = known["month"] >= 0, known["conf_high"] < 0
-    away = lower | (known["conf_low"] > 0)
+    known, lower, higher = _sides(rows)
+    since, away = known["month"] >= 0, lower | higher
     told = f"Closed firms' sales were lower, by more than chance, in {(lower & since).sum() or 'none'} of {since.sum()}"
     return (
         f"{told} months since closure; before it they differed in {(away & ~since).sum() or 'none'} of {(~since).sum()}"
@@ -220,7 +215,7 @@ def still_selling(lives: Estimate, horizon: int) -> str:
 
 def beside_margin(rows: Any, margin: float, what: str) -> str:
     """Say whether something fell by more than a margin, from the interval of the last row."""
-    low, high = (np.nan, np.nan) if refused(rows) else rows_of(rows).iloc[-1][["conf_low", "conf_high"]]
+    low, high = rows_of(rows).iloc[-1][["conf_low", "conf_high"]]
     if np.isnan([low, high]).any():
         return ""
     if is_exact((low, high)):

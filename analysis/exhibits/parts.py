@@ -98,8 +98,6 @@ def of_figure(handed: Mapping[str, Any]) -> pd.DataFrame:
                 frames[title] = found.reset_index(drop=not named)
             elif isinstance(one, Mapping) and isinstance(found, np.ndarray):
                 frames[title] = pd.DataFrame({"value": found})
-            elif isinstance(one, Mapping) and isinstance(found, tuple) and isinstance(found[0], np.ndarray):
-                frames[title] = pd.DataFrame({"value": found[0], "observed": found[1]})
     if len(frames) == 1:
         return next(iter(frames.values()))
     return pd.concat(frames, names=["part", None]).reset_index("part").reset_index(drop=True)

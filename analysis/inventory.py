@@ -1,0 +1,225 @@
+"""What a panel holds, and what a design can learn from it: printed before anything is estimated, so without effects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analysis import grades
+from analysis.estimands.catalogue import estimate_all
+from analysis.estimands.closed_firms import smallest_effect
+from analysis.estimands.design import FEWEST_BASE, LATEST, Design, attempt
+from analysis.estimands.used import LEFT, USED, used_and_left_out
+from analysis.market.parameters import named
+from analysis.numbers import counted
+
+if TYPE_CHECKING:
+    from analysis.panel import Panel
+
+Sections = list[tuple[str, pd.DataFrame]]
+QUANTILES = ("least", "quarter", "half", "three quarters", "most")
+
+
+def sentence(panel: Panel, names: Mapping[str, str] | None = None) -> str:
+    """Return the line that a report says about its data; `names` in print are by code of platform or origin."""
+    waves, known = panel.cohorts(cut=Design.cut), panel.sales[~np.isnan(panel.sales)]
+    count = int(waves["firms"].sum())
+    when = f" in {counted(len(waves), 'month')} from {waves['month'].iloc[0]}" if len(waves) else ""
+    counts, words = panel.firms["origin"].value_counts(), dict(names or {})
+    origins = ", ".join(f"{number:,} {words.get(str(code), code)}" for code, number in counts.items())
+    platforms = [words.get(code, code) for code in panel.platforms]
+    left = panel.dropped[panel.dropped["rule"] == "left out: no known sales in any month"]
+    parts = [
+        f"{counted(len(panel.firms), 'firm')} ({origins}) on {', '.join(platforms)}, {panel.months[0]} to "
+        f"{panel.months[-1]}, in {panel.unit}, {panel.provenance}",
+        f"{counted(count, 'firm')} closed{when}",
+        f"{_percent(known == 0)} of the known sales of a firm, platform and month are 0, "
+        f"{_percent(np.isnan(panel.sales))} are not known",
+        *(f"{count:,} firms {rule}" for rule, count in zip(left["rule"], left["count"], strict=True)),
+    ]
+    return "; ".join(parts) + "."
+
+
+def inventory(panel: Panel) -> Sections:
+    """Count what a panel holds, in titled tables."""
+    cut = Design.cut
+    sales, firms, unknown = panel.sales, panel.firms, np.isnan(panel.sales)
+    sold, gaps = sales.sum(axis=(0, 2), where=~unknown), unknown.any(axis=(1, 2)).sum()
+    whole = [
+        ("firms", f"{len(firms):,}"),
+        *((f"  of origin {name}", f"{number:,}") for name, number in firms["origin"].value_counts().items()),
+        ("brand groups", f"{firms['brand_group'].nunique():,}"),
+        ("categories", f"{firms['category'].nunique():,}"),
+        ("firms with a risk", f"{firms['risk'].notna().sum():,}"),
+        ("home platform", panel.platforms[0]),
+        ("months", f"{len(panel.months)}, {panel.months[0]} to {panel.months[-1]}"),
+        ("keys (firm or account, platform, month) that come twice", "none, or the file would have been refused"),
+        ("months without any row", f"{unknown.all(axis=(0, 1)).sum()}"),
+        ("cells (firm, platform, month)", f"{sales.size:,}"),
+        ("  of them 0", f"{(sales == 0).sum():,} ({_percent(sales == 0)})"),
+        ("  of them not known", f"{unknown.sum():,} ({_percent(unknown)}), in {gaps:,} firms"),
+        ("provenance and unit", f"{panel.provenance}, {panel.unit}"),
+        ("digest", panel.digest[:16]),
+    ]
+    platforms = pd.DataFrame(
+        {
+            "platform": list(panel.platforms),
+            "firms that sold": (sales > 0).any(axis=2).sum(axis=0),
+            "months covered": [f"{np.sum(~gap)} of {len(gap)}" for gap in np.array(unknown.all(axis=0))],
+            "% of sales": 100 * sold / sold.sum(),
+            "% zeros": 100 * (sales == 0).mean(axis=(0, 2)),
+            "not known": unknown.sum(axis=(0, 2)),
+        }
+    )
+    waves, dose = panel.cohorts(cut=cut), firms["dose"].to_numpy(float)
+    part = (dose < cut) & np.isfinite(panel.first_treated(cut=np.finfo(float).tiny))
+    closures = [
+        *zip(waves["month"].astype(str), waves["firms"], waves["brand_groups"], strict=True),
+        (f"in part, a dose below {cut:g}", int(part.sum()), int(firms["brand_group"][part].nunique())),
+        ("after the last month: not closed within the panel", panel.censored, np.nan),
+    ]
+    columns = ["closed", "firms", "brand groups"]
+    return [
+        ("The panel", pd.DataFrame(whole, columns=["what", "found"])),
+        ("Platforms", platforms),
+        ("Added up, linked and left out", panel.dropped),
+        ("Closures by wave", pd.DataFrame([row for row in closures if row[1]], columns=columns)),
+    ]
+
+
+def by_year(panel: Panel) -> Sections:
+    """Return in a titled table what was sold at home in each year, which shows wrong rates and a part for a whole."""
+    home, year = np.nansum(panel.sales[:, 0], axis=0) / 1e6, panel.months.year
+    rows = pd.DataFrame({"year": year.astype(str), "months": 1, f"million {panel.unit}": home})
+    return [(f"Sales on {panel.platforms[0]} by year", rows.groupby("year").sum().reset_index())]
+
+
+def window(panel: Panel, design: Design) -> Sections:
+    """Say in a table which months the panel can carry, and which window of them is nearest to what a design asks for.
+
+    Empty where no firm is closed.
+    """
+    closures = panel.first_treated(cut=design.cut)
+    if not np.isfinite(closures).any():
+        return []
+    wave, fitted = int(closures.min()), design.fitted(panel)
+    first, last = max(0, 12 - wave), min(LATEST, len(panel.months) - 1 - wave)
+    rows = [
+        ("first wave", f"{panel.months[wave]}, after {counted(wave, 'month')}; {len(panel.months) - wave} from it on"),
+        ("base_months can be", f"{FEWEST_BASE} to {wave}" if wave >= FEWEST_BASE else "none: too few before the wave"),
+        (
+            "months of the window can be",
+            f"{first} to {last}" if first <= last else "none: each needs one a year earlier",
+        ),
+        ("asked for", design.given),
+        ("nearest that fits", fitted.given if fitted else "none"),
+    ]
+    return [("Window", pd.DataFrame(rows, columns=["what", "found"]))]
+
+
+def estimable(panel: Panel, design: Design) -> Sections:
+    """Say in titled tables which firms a design uses, how exposed they are, and which effects they would show.
+
+    Of an estimand there is whether it can be estimated or why not, and the smallest effect seen with a power of 80 per
+    cent, from its standard error; of E1a also that from placebo closures of firms not closed; the firms that it uses,
+    and those left out with the reason; and the grade of its method with where that comes from. No estimate is shown. A
+    panel without a closed firm, or that cannot carry the design, is a `DesignError`.
+    """
+    sample = design.sample(panel)
+    compared = [
+        ("closed by the end of the window", int(sample.closed.sum())),
+        *([("so what the window shows has no grade", sample.still_open)] if sample.still_open else []),
+        (f"compared with them ({design.comparison})", int(sample.comparison.sum())),
+        ("not closed, not even in part", int(sample.never_closed.sum())),
+        ("base months, for shares and exposure", sample.months(sample.base)),
+        ("months before", sample.year_ago),
+        ("window", sample.window),
+    ]
+    origin = panel.firms["origin"]
+    share = pd.Series(100 * sample.exposure, index=origin.index).where(sample.never_closed)
+    by_origin, quantiles = share.groupby(origin, sort=False), np.linspace(0, 1, 5)
+    exposed = pd.DataFrame(
+        {
+            "firms": by_origin.count(),
+            f"below {100 * design.low:g}": (share < 100 * design.low).groupby(origin, sort=False).sum(),
+            **{name: by_origin.quantile(at) for name, at in zip(QUANTILES, quantiles, strict=True)},
+        }
+    )
+    placebos = attempt(smallest_effect, panel, design)  # first, for it needs most memory
+    rows = estimate_all(panel, design).rows
+    able, early = np.isfinite(rows["std_error"].to_numpy(float)), rows["id"][grades.too_early(rows, sample)]
+    rows["reason"] = rows["reason"].replace("", "no error can be given")
+    whys = [*dict.fromkeys(rows["reason"][~able])]
+    effects = pd.DataFrame(
+        {
+            "estimand": rows["label"],
+            "firms": [f"{number:,.0f}" if one else "" for number, one in zip(rows["n"], able, strict=True)],
+            "smallest effect seen": rows["mde"],
+            "unit": rows["unit"],
+            "estimable": np.where(
+                able, "estimable", rows["reason"].map({why: f"no ({place})" for place, why in enumerate(whys, 1)})
+            ),
+            "id": rows["id"],
+        }
+    )
+    smallest = pd.DataFrame({"what": ["not estimable"], "found": [placebos.reason]})
+    if not placebos.refused:
+        asked = {
+            "fall seen in four of five draws, by a test that is right on this panel": "fall",
+            "fall seen in four of five draws, by the interval of the reports": "fall, usual",
+            "the interval of the reports finds what is not there": "size, usual",
+        }
+        rows = placebos[list(asked.values())].rows
+        smallest = rows.assign(what=[*asked]).rename(columns={"estimate": "per cent", "std_error": "Monte Carlo error"})
+        smallest["placebo closures"] = f"{placebos.counts['draws']} draws, within {placebos.details['within']}"
+        smallest = smallest[["what", "per cent", "Monte Carlo error", "placebo closures"]]
+    used = used_and_left_out(panel, design)
+    words = [(name, meaning) for name, meaning in (USED | LEFT).items() if name in used]
+    audited = grades.worst("", panel.count_closed(cut=design.cut)).reindex(effects["id"][able])
+    audited["grade"] = audited["grade"].fillna(grades.NOT_GRADED)
+    audited.loc[audited.index.isin(early)] = grades.TOO_EARLY, "", ""
+    graded = pd.DataFrame(
+        {
+            "estimand": effects["estimand"][able],
+            "grade": audited["grade"].to_numpy(),
+            "worst in": [named(preset) if preset else "" for preset in audited["preset"].fillna("")],
+            "id": audited.index,
+        }
+    )
+    return [
+        ("Firms and months compared", pd.DataFrame(compared, columns=["what", "found"])),
+        ("Exposure of firms not closed, per cent of their category", exposed.rename_axis("origin").reset_index()),
+        ("What can be estimated", effects),
+        ("Why not", pd.DataFrame({"no": [f"({place})" for place in range(1, len(whys) + 1)], "reason": whys})),
+        ("Firms used and left out, each once", used),
+        ("What these columns count: the first three are used", pd.DataFrame(words, columns=["column", "firms"])),
+        ("Smallest effect on closed firms (E1a), by placebo closures of firms not closed", smallest),
+        ("Grade of each method, the worst in panels that this one could be", graded),
+    ]
+
+
+def printed(sections: Sections) -> str:
+    """Return sections as text: titles, and tables below them, words on the left and numbers on the right."""
+    return "\n\n".join(f"{title}\n{_table(frame)}" for title, frame in sections)
+
+
+def _table(frame: pd.DataFrame) -> str:
+    columns = []
+    for name in frame:
+        cells = [str(name), *map(_cell, frame[name])]
+        justify = str.rjust if pd.api.types.is_numeric_dtype(frame[name]) else str.ljust
+        columns.append([justify(cell, max(map(len, cells))) for cell in cells])
+    return "\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True)) if len(frame) else "none"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "" if np.isnan(value) else f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int | np.integer) else str(value)
+
+
+def _percent(marked: np.ndarray) -> str:
+    return f"{100 * marked.mean():.1f} %"
