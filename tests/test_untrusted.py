@@ -50,10 +50,10 @@ def refused(reader, *asked, **named) -> str:
 
 @pytest.mark.parametrize("name", [*fuzz.cases()])
 def test_no_file_that_is_made_up_ends_a_reader_in_a_traceback_or_a_wait(name):
-    counts, faults = fuzz.fuzz(name, 15, start=1)
-    assert faults == {}
-    assert counts["tried"] == counts["refused"] + counts["read"] >= 15
-    assert counts["refused"] > 0
+    tried = fuzz.fuzz(name, 15, start=1)
+    assert tried.faults == {}
+    assert tried.counts["tried"] == tried.counts["refused"] + tried.counts["read"] >= 15
+    assert tried.counts["refused"] > 0
 
 
 # Files
