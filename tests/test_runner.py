@@ -200,13 +200,22 @@ def test_from_a_release_whose_manifest_no_run_wrote_nothing_is_carried_over(desk
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
-    [("files", {"../../notebooks/01_first.ipynb": "0" * 64}), ("files", {}), ("release", "2026-01-01")],
+    ("changed", "why"),
+    [
+        ({"files": {}}, "the manifest has no hash of 00_brief.ipynb"),
+        ({"release": "2026-01-01"}, "is that of '2026-01-01'"),
+        ("../../notebooks/01_first.ipynb", "../../notebooks/01_first.ipynb is no path inside it"),
+    ],
 )
-def test_a_manifest_that_leads_out_of_its_folder_or_is_of_another_one_is_not_followed(desk, capsys, key, value):
-    publish.write_json(desk.published / "manifest.json", {**desk.manifest(), key: value})
+def test_a_manifest_that_leads_out_of_its_folder_or_is_of_another_one_is_not_followed(desk, capsys, changed, why):
+    told = desk.manifest()
+    if isinstance(changed, str):  # a file that is there, as the manifest says
+        changed = {"files": {**told["files"], changed: publish.sha256(desk.published / changed)}}
+    publish.write_json(desk.published / "manifest.json", {**told, **changed})
     assert desk.run("01") == Exit.OK
-    assert capsys.readouterr().out.count("published ") == 3
+    said = capsys.readouterr().out
+    assert why in said
+    assert said.count("published ") == 3
 
 
 def prints(desk, given=(), verdicts=None):
