@@ -591,7 +591,7 @@ def test_a_kernel_is_the_python_of_the_run_whatever_kernels_and_settings_the_use
 
 def test_a_failing_cell_spares_the_other_reports_and_the_brief_which_names_it_in_the_draft(desk, capsys):
     before = desk.bytes()
-    desk.write("01_first", "print('so far')", "1 / 0", WRITE_VERDICTS)
+    desk.write("01_first", "import analysis\nprint('so far', analysis.__file__)", "1 / 0", WRITE_VERDICTS)
     desk.write("02_second", WRITE_VERDICTS, "print('new')")
     assert desk.run() == Exit.FAILED
     assert desk.bytes() == before
