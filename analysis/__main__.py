@@ -149,12 +149,15 @@ def _check(asked: argparse.Namespace, root: Path) -> int:
         today = datetime.date.today().isoformat()
         found = study.Study.open(schedule.asked(root, own, _given(asked.parameters), today))
         panel, design = found.panel, found.design
-        print(f"{asked.panel}: {inventory.sentence(panel)}", *found.lines, found.speaks, sep="\n", end="\n\n")
-        held = [*inventory.inventory(panel), *inventory.by_year(panel), *inventory.window(panel, design)]
-        print(inventory.printed(held), flush=True)
+        say("\n".join([f"{asked.panel}: {inventory.sentence(panel)}", *found.lines, found.speaks, ""]))
+        say(
+            inventory.printed(
+                [*inventory.inventory(panel), *inventory.by_year(panel), *inventory.window(panel, design)]
+            )
+        )
         if nearest := design.fitted(panel):
             other = "" if nearest == design else f"What follows is of the window that fits: {nearest.given}\n\n"
-            print(f"\n{other}{inventory.printed(inventory.estimable(panel, nearest))}", flush=True)
+            say(f"\n{other}{inventory.printed(inventory.estimable(panel, nearest))}")
         design.sample(panel)  # refused where it does not fit, with what to write
         return Exit.OK
     if asked.parameters:
@@ -166,7 +169,7 @@ def _check(asked: argparse.Namespace, root: Path) -> int:
         vintage = asked.vintage or datetime.date.today().isoformat()
         card = data.accept(asked.accept, vintage=vintage, root=root / "data")
         accepted = card["path"]
-        print(f"{accepted}: accepted as of {vintage}, {card['bytes']:,} bytes, {card['hash']}\n", flush=True)
+        say(f"{accepted}: accepted as of {vintage}, {card['bytes']:,} bytes, {card['hash']}\n")
     print(data.check(root / "data", accepted=accepted).to_string(index=False))
     return Exit.OK
 
@@ -197,11 +200,11 @@ def _purchases(asked: argparse.Namespace, root: Path) -> int:
     if asked.out is not None:
         purchases.refuse_used(asked.out)
     counts = purchases.count(asked.file, asked.brands, root=root / "data")
-    print("\n".join(counts.said))
+    say("\n".join(counts.said))
     for name, table in counts.tables.items():
-        print(f"{name}: {len(table):,} rows")
+        say(f"{name}: {len(table):,} rows")
     if asked.out is not None:
-        print(counts.write(asked.out))
+        say(str(counts.write(asked.out)))
     return Exit.OK
 
 

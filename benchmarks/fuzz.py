@@ -19,6 +19,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -263,9 +264,9 @@ def _with_map(path: Path) -> Any:
     return read_panel(panel, map=path)
 
 
-def cases() -> dict[str, tuple[str, Reader, st.SearchStrategy[bytes]]]:
-    """Return by reader the name of its file, the reader, and files for it."""
-    found: dict[str, tuple[str, Reader, st.SearchStrategy[bytes]]] = {}
+def cases() -> dict[str, tuple[str, Reader, bytes, st.SearchStrategy[bytes]]]:
+    """Return by reader the name of its file, the reader, a file that is right, and wrong ones that are made from it."""
+    found: dict[str, tuple[str, Reader, bytes, st.SearchStrategy[bytes]]] = {}
     documents: dict[str, tuple[str, Reader, dict[str, Any]]] = {
         "map": ("a.yml", _with_map, _map()),
         "event": ("a.yml", lambda path: config.read_event(str(path)), _as_written(config.EVENTS / "amazon_2021.yml")),
@@ -277,33 +278,30 @@ def cases() -> dict[str, tuple[str, Reader, st.SearchStrategy[bytes]]]:
         "descriptor": (data.DESCRIPTOR, _descriptor, _package()),
     }
     for name, (file, reader, whole) in documents.items():
-        found[name] = (file, reader, odd_keys(whole) | damaged(json.dumps(whole, indent=1).encode()))
+        right = json.dumps(whole, indent=1).encode()
+        found[name] = (file, reader, right, odd_keys(whole) | damaged(right))
     for ending in (".csv", ".csv.gz", ".tsv", ".parquet", ".xlsx", ".dta"):
-        files = damaged(written(_rows(), ending)) | odd_tables(_rows(), ending)
-        found[f"panel {ending}"] = (f"a{ending}", read_panel, files)
-        found[f"proposed map {ending}"] = (f"a{ending}", propose, files)
+        right = written(_rows(), ending)
+        files = damaged(right) | odd_tables(_rows(), ending)
+        found[f"panel {ending}"] = (f"a{ending}", read_panel, right, files)
+        found[f"proposed map {ending}"] = (f"a{ending}", propose, right, files)
     for ending in (".csv", ".parquet"):
-        files = damaged(written(_orders(), ending)) | odd_tables(_orders(), ending)
-        found[f"purchases {ending}"] = (f"a{ending}", purchases.count, files)
+        right = written(_orders(), ending)
+        files = damaged(right) | odd_tables(_orders(), ending)
+        found[f"purchases {ending}"] = (f"a{ending}", purchases.count, right, files)
     return found
 
 
-def fuzz(name: str, examples: int, start: int = 0) -> tuple[Counter[str], dict[str, str]]:
-    """Give a reader some files; return how often it did what, and the first of each kind of fault."""
-    file, reader, files = cases()[name]
-    counts, faults = Counter(dict.fromkeys(FATES, 0)), dict[str, str]()
+@dataclass
+class Tried:
+    """What came of the files that a reader was given: how often what, and the first of each kind of fault."""
 
-    @seed(start)
-    @settings(
-        max_examples=examples,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=[*HealthCheck],
-    )
-    @given(files)
-    def one(content: bytes) -> None:
-        counts["tried"] += 1
+    counts: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(FATES, 0)))
+    faults: dict[str, str] = field(default_factory=dict)
+
+    def give(self, file: str, reader: Reader, content: bytes) -> None:
+        """Give a reader a file."""
+        self.counts["tried"] += 1
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, file)
             path.write_bytes(content)
@@ -315,36 +313,61 @@ def fuzz(name: str, examples: int, start: int = 0) -> tuple[Counter[str], dict[s
                 fate = "refused"
             except _Hang:
                 fate = "hangs"
-                faults.setdefault("hang", f"{content[:400]!r}")
+                self.faults.setdefault("hang", f"{content[:400]!r}")
             except Exception as error:
                 fate = "tracebacks"
                 place = traceback.extract_tb(error.__traceback__)[-1]
                 kind = f"{type(error).__name__} in {place.name}, {Path(place.filename).name}:{place.lineno}"
-                faults.setdefault(kind, f"{traceback.format_exc()}\n{content[:400]!r}")
-        counts[fate] += 1
+                self.faults.setdefault(kind, f"{traceback.format_exc()}\n{content[:400]!r}")
+        self.counts[fate] += 1
+
+    def show(self, name: str) -> int:
+        """Print a line of a reader, and its faults; return how many kinds of these there are."""
+        print(f"{name:24}{''.join(f'{self.counts[fate]:12,}' for fate in FATES)}", flush=True)
+        for kind, said in self.faults.items():
+            print(f"  {kind}\n    {said.replace(chr(10), chr(10) + '    ')}", flush=True)
+        return len(self.faults)
+
+
+def fuzz(name: str, examples: int, start: int = 0) -> Tried:
+    """Give a reader some files that hypothesis makes."""
+    file, reader, _, files = cases()[name]
+    tried = Tried()
+
+    @seed(start)
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=[*HealthCheck],
+    )
+    @given(files)
+    def one(content: bytes) -> None:
+        tried.give(file, reader, content)
 
     one()
-    return counts, faults
+    return tried
 
 
-def main() -> int:
-    """Fuzz all readers, or those named, and print a line for each."""
+def asked_for() -> argparse.Namespace:
+    """Read the command line, set what all readers are run under, and print the head of the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("readers", nargs="*", metavar="READER", help=f"some of: {', '.join(cases())}")
     parser.add_argument("--examples", type=int, default=1000, help="files for each reader (1000)")
     parser.add_argument("--seed", type=int, default=0, help="another number makes other files (0)")
     asked = parser.parse_args()
+    asked.readers = asked.readers or [*cases()]
     np.seterr(all="ignore")
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    print(f"{'reader':24}{''.join(f'{fate:>12}' for fate in FATES)}")
-    bad = 0
-    for name in asked.readers or cases():
-        counts, faults = fuzz(name, asked.examples, asked.seed)
-        print(f"{name:24}{''.join(f'{counts[fate]:12,}' for fate in FATES)}", flush=True)
-        for kind, said in faults.items():
-            print(f"  {kind}\n    {said.replace(chr(10), chr(10) + '    ')}", flush=True)
-        bad += len(faults)
-    return int(bad > 0)
+    print(f"{'reader':24}{''.join(f'{fate:>12}' for fate in FATES)}", flush=True)
+    return asked
+
+
+def main() -> int:
+    """Fuzz all readers, or those named, and print a line for each."""
+    asked = asked_for()
+    return int(sum(fuzz(name, asked.examples, asked.seed).show(name) for name in asked.readers) > 0)
 
 
 if __name__ == "__main__":

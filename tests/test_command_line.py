@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from desk import AS_OF, PARAMETERS, WRITE_VERDICTS, Desk
 
@@ -214,3 +215,13 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     command = f"{sys.executable} -m analysis check | true"
     done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], cwd=ROOT, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_panel_that_fits_no_window_is_refused_though_its_reader_has_seen_enough(tmp_path):
+    rows = pd.read_csv(ROOT / "data" / "examples" / "tidy.csv")
+    rows[rows["month"].between("2021-01", "2021-08")].to_csv(tmp_path / "short.csv", index=False)
+    own = f"--panel {tmp_path / 'short.csv'} --map data/examples/tidy.map.yml"
+    command = f"set -o pipefail; {sys.executable} -m analysis check {own} | true"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "no window fits" in done.stderr

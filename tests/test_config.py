@@ -109,6 +109,7 @@ def test_rates_by_label_are_of_a_column_of_currencies_in_which_dollars_need_none
     [
         ("colunms: {firm: a}", "key colunms: there is no such key beside columns, platforms, .*; correct it"),
         ("path: a.yml", "key path: "),
+        ("absent: 2021-02-30", "key absent: Input should be .* found '2021-02-30'"),
         ("home: [AMZ]", r"key home: Input should be a valid string; found \['AMZ'\]; correct it"),
         ("home:", "key home: text was asked for; found ''"),
         (

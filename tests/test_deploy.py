@@ -11,6 +11,7 @@ import pytest
 from cronsim import CronSim
 
 from analysis.provenance import ROOT
+from analysis.report import schedule
 
 DEPLOY = ROOT / "deploy"
 STARTS = ["deploy/crontab", "deploy/market-impact.service", "deploy/airflow.py", ".github/workflows/reports.yml"]
@@ -34,6 +35,11 @@ def test_every_file_starts_what_is_due(file):
 def test_the_workflows_are_valid():
     files = map(str, sorted((ROOT / ".github" / "workflows").glob("*.yml")))
     checked(program("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", *files)
+
+
+def test_the_workflow_proves_the_release_that_it_has_made():
+    text = (ROOT / ".github" / "workflows" / "reports.yml").read_text(encoding="utf-8")
+    assert f"-m analysis verify {schedule.load(ROOT).publish}/latest\n" in text
 
 
 def test_the_cron_job_of_kubernetes_is_valid():

@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 from analysis.config import read_event
 from analysis.provenance import ROOT
 from analysis.report import crate, index, publish
+from analysis.report.diff import Changes
 from analysis.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, WORDS, Verdict
 
 AS_OF = "2026-11-25"
@@ -75,6 +76,8 @@ def publish_page(
     alt="Growth rises.",
     event="amazon_2021",
     release=AS_OF,
+    panel_is="",
+    changes=None,
 ):
     """Write a release of a brief, a report on public figures and a simulated one; return the page."""
     folder.mkdir(exist_ok=True)
@@ -90,13 +93,13 @@ def publish_page(
         entries[name] = {"market": market if name == SIMULATED else ""}
         entries[name]["made"] = sorted([f"{name}.ipynb", f"{name}.pdf", *files])
         entries[name]["parameters"] = {"as_of": AS_OF, "event": event}
-    manifest = {"release": release, "as_of": AS_OF, "commit": "0" * 40, "panel_is": "", "reports": entries}
+    manifest = {"release": release, "as_of": AS_OF, "commit": "0" * 40, "panel_is": panel_is, "reports": entries}
     manifest["inputs"] = {"versions": {"python": "3.11"}}
     publish.write_json(folder / "manifest.json", manifest)
     publish.write_json(folder / "verdicts.json", found)
     by_report = {name: [one for one in found if one["report"] == name] for name in entries}
     made = [*entries] if made is None else made
-    index.write(folder, manifest, by_report, event=event, made=made, failed=failed)
+    index.write(folder, manifest, by_report, event=event, made=made, failed=failed, changes=changes)
     return Page((folder / "index.html").read_text(encoding="utf-8"))
 
 
@@ -310,13 +313,19 @@ def test_axe_finds_nothing(page, folder):
 # What others wrote does no harm
 
 
+def changes(text):
+    return Changes(AS_OF, AS_OF, [text], [], [], 0, 0, [], {text: [text]}, {text: [text]})
+
+
 def test_titles_claims_and_markets_are_text_whatever_they_hold(tmp_path):
     count = {"claim": "C03", "reading": "", "claimed": 3.0, "unit": "accounts"}
     found = [verdict(statement=HARM, claimant=HARM, why=HARM, claim="C99"), simulated() | {"market": HARM}]
     found.append(verdict(claimant=HARM, **count))
     titles = {PUBLIC: HARM.replace("\u2028", ""), SIMULATED: HARM.replace("\u2028", "")}
-    page = publish_page(tmp_path, found, titles=titles, market=HARM, alt="&quot;&gt;&lt;script&gt;x&lt;/script&gt;")
-    harmless = publish_page(tmp_path / "other", [verdict(claim="C99"), simulated(), verdict(**count)])
+    alt, more = "&quot;&gt;&lt;script&gt;x&lt;/script&gt;", {"panel_is": HARM, "changes": changes(HARM)}
+    page = publish_page(tmp_path, found, titles=titles, market=HARM, alt=alt, **more)
+    more = {"panel_is": "A sample.", "changes": changes("x")}
+    harmless = publish_page(tmp_path / "other", [verdict(claim="C99"), simulated(), verdict(**count)], **more)
     tags = [[element["tag"] for element in each.elements] for each in (page, harmless)]
     assert tags[0] == tags[1]
     assert not [name for element in page.elements for name in element if name.startswith("on")]

@@ -30,8 +30,8 @@ def text(element, name):
     return element.find(f"a:{name}", ATOM).text
 
 
-def told(line, headline="It cannot be told."):
-    return {"changes.json": json.dumps({"headline": headline, "line": line, "told": [["Data", ["figures.csv: x"]]]})}
+def told(line, headline="It cannot be told.", heading="Data"):
+    return {"changes.json": json.dumps({"headline": headline, "line": line, "told": [[heading, [line]]]})}
 
 
 def test_a_feed_is_as_atom_asks(tmp_path):
@@ -130,7 +130,7 @@ def test_a_log_that_is_a_link_is_not_followed(tmp_path):
 
 
 def test_no_text_of_others_does_harm(tmp_path):
-    make(tmp_path, more=told(HARM.replace("\x00\x0b", ""), HARM))
+    make(tmp_path, more=told(HARM.replace("\x00\x0b", ""), HARM, HARM))
     releases.record(tmp_path, outcome("failed", failures=[HARM], reports={REPORT: HARM}), AT)
     assert HARM.partition(" & ")[0] in text(entries(tmp_path)[0], "content")
     assert "<script>" not in (tmp_path / feed.PAGE).read_text()
@@ -255,3 +255,4 @@ def test_prune_does_not_follow_a_link(five, tmp_path):
     os.symlink(elsewhere, five / "2026-11-01")
     releases.prune(five, 1)
     assert (elsewhere / MANIFEST).exists()
+    assert (five / "2026-11-01").is_symlink()

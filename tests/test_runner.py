@@ -200,13 +200,22 @@ def test_from_a_release_whose_manifest_no_run_wrote_nothing_is_carried_over(desk
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
-    [("files", {"../../notebooks/01_first.ipynb": "0" * 64}), ("files", {}), ("release", "2026-01-01")],
+    ("changed", "why"),
+    [
+        ({"files": {}}, "the manifest has no hash of 00_brief.ipynb"),
+        ({"release": "2026-01-01"}, "is that of '2026-01-01'"),
+        ("../../notebooks/01_first.ipynb", "../../notebooks/01_first.ipynb is no path inside it"),
+    ],
 )
-def test_a_manifest_that_leads_out_of_its_folder_or_is_of_another_one_is_not_followed(desk, capsys, key, value):
-    publish.write_json(desk.published / "manifest.json", {**desk.manifest(), key: value})
+def test_a_manifest_that_leads_out_of_its_folder_or_is_of_another_one_is_not_followed(desk, capsys, changed, why):
+    told = desk.manifest()
+    if isinstance(changed, str):  # a file that is there, as the manifest says
+        changed = {"files": {**told["files"], changed: publish.sha256(desk.published / changed)}}
+    publish.write_json(desk.published / "manifest.json", {**told, **changed})
     assert desk.run("01") == Exit.OK
-    assert capsys.readouterr().out.count("published ") == 3
+    said = capsys.readouterr().out
+    assert why in said
+    assert said.count("published ") == 3
 
 
 def prints(desk, given=(), verdicts=None):
@@ -582,7 +591,7 @@ def test_a_kernel_is_the_python_of_the_run_whatever_kernels_and_settings_the_use
 
 def test_a_failing_cell_spares_the_other_reports_and_the_brief_which_names_it_in_the_draft(desk, capsys):
     before = desk.bytes()
-    desk.write("01_first", "print('so far')", "1 / 0", WRITE_VERDICTS)
+    desk.write("01_first", "import analysis\nprint('so far', analysis.__file__)", "1 / 0", WRITE_VERDICTS)
     desk.write("02_second", WRITE_VERDICTS, "print('new')")
     assert desk.run() == Exit.FAILED
     assert desk.bytes() == before
@@ -796,7 +805,7 @@ def until(done):
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGXCPU])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU])
 def test_a_signal_leaves_no_kernel_no_temporary_folder_and_no_lock(desk, tmp_path, number):
     before = desk.bytes()
     process, kernel = sleeping_run(desk, tmp_path)

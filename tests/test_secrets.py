@@ -14,6 +14,7 @@ import zlib
 from pathlib import Path
 
 import pandas as pd
+import pypdf
 import pytest
 
 from analysis.provenance import ROOT
@@ -42,7 +43,9 @@ def parts(name: str, content: bytes):
                 yield from parts(f"{name}/{inner}", packed.read(inner))
     for number, picture in enumerate(re.findall(rb"base64,([A-Za-z0-9+/=]+)", content)):
         yield from parts(f"{name}/{number}", base64.b64decode(picture))
-    if content.startswith(b"%PDF"):
+    if content.startswith(b"%PDF"):  # in whose streams a text is numbers of glyphs
+        pages = "".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(content)).pages)
+        yield f"{name}/pages", "".join(pages.split()).encode()
         for number, stream in enumerate(re.findall(rb"stream\r?\n(.*?)endstream", content, re.DOTALL)):
             unpacked = zlib.decompressobj()
             try:
@@ -66,6 +69,11 @@ def published(tmp_path_factory) -> Path:
     done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return home / "out"
+
+
+def test_what_stands_on_a_page_is_looked_at(published):
+    pages = (published / "latest" / "annex.pdf").read_bytes()
+    assert any(b"tidy.csv" in content for _, content in parts("annex.pdf", pages))
 
 
 def test_a_run_publishes_no_secret_path_user_or_host(published):

@@ -110,7 +110,7 @@ def make_reproducible(file: Path, job: Job, staged: str) -> None:
 
 def without_paths(file: Path, job: Job) -> None:
     """Take the paths of the machine out of the notebook of a report that failed."""
-    folders = {str(PACKAGE.parent): ".", sys.prefix: "python", str(Path.home()): "~"}
+    folders = {str(provenance.ROOT): ".", sys.prefix: "python", str(Path.home()): "~"}
     text = file.read_text(encoding="utf-8")
     file.write_text(_replaced(text, {**_by_name(job), **folders}), encoding="utf-8")
 
