@@ -110,19 +110,6 @@ def test_an_error_is_that_of_leaving_out_each_group_of_buyers(households):
     assert found.std_error == pytest.approx([np.sqrt(99 / 100 * squares.sum())])
 
 
-def test_growth_per_buyer_does_not_change_where_all_buy_twice_as_often_and_twice_as_many_are_active(households):
-    twice = dataclasses.replace(
-        households,
-        purchases=households.purchases.assign(
-            purchases=lambda rows: rows["purchases"] * (1 + (rows["month"] > "2021-06"))
-        ),
-        buyers=households.buyers.assign(
-            active_buyers=lambda rows: rows["active_buyers"] * (1 + (rows["month"] > "2021-06"))
-        ),
-    )
-    assert estimates.growth(twice).value == pytest.approx(estimates.growth(households).value)
-
-
 def test_tables_of_a_folder_give_what_those_of_the_package_give(households, tmp_path):
     read = Households.read(data.DATA / "households")
     assert estimates.exposed(read).rows.equals(estimates.exposed(households).rows)

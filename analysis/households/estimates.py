@@ -141,10 +141,6 @@ class Households:
         """Return sums of all purchases, those without a title as well, float64[group]."""
         return self._by_group(self.purchases[self.purchases["month"].between(*window)], of)
 
-    def active(self, window: Window) -> Floats:
-        """Return the months in which buyers bought something, added up, float64[group]."""
-        return self._by_group(self.buyers[self.buyers["month"].between(*window)], "active_buyers")
-
     def of_closed(self, window: Window, of: str) -> Floats:
         """Return sums of purchases of closed brands, float64[group]; a DesignError where they cannot be seen."""
         if self.closed is None:
@@ -198,23 +194,19 @@ def share(households: Households, asked: Asked = USUAL) -> Estimate:
         first, last = 100 * chinese / all_, 100 * chinese_after / all_after
         return {"before": first, "after": last, "change": last - first}
 
-    return households.left_out(_of_all(households, asked), chinese_share, "percentage points", asked.level)
-
-
-def growth(households: Households, asked: Asked = USUAL) -> Estimate:
-    """Return the growth of purchases per active buyer and month, per cent: of Chinese brands, and of all (V1)."""
-    active = {f"active buyers, {when}": households.active(getattr(asked, when)) for when in ("before", "after")}
-
-    def growth_per_buyer(*totals: Any) -> dict[str, Any]:
-        first, all_first, last, all_last, buyers, buyers_last = totals
-        fewer = buyers / buyers_last
-        return {"Chinese brands": 100 * (last / first * fewer - 1), "all": 100 * (all_last / all_first * fewer - 1)}
-
-    return households.left_out(_of_all(households, asked) | active, growth_per_buyer, "per cent", asked.level)
+    sums = {
+        f"{what}, {when}": households.sums(window, classes, of=asked.of)
+        for when, window in _windows(asked).items()
+        for what, classes in (("Chinese brands", asked.chinese), ("all", None))
+    }
+    return households.left_out(sums, chinese_share, "percentage points", asked.level)
 
 
 def growth_of_stayers(households: Households, asked: Asked = USUAL) -> Estimate:
-    """Return the same of the people who bought both before and after, from one half-year of `STAYED` to the other."""
+    """Return the growth of purchases by the people who bought both before and after, per cent: Chinese, and all (V1).
+
+    From one half-year of `STAYED` to the other.
+    """
     sums = {
         f"{what}, {half_year}": households.stayed(half_year, classes, asked.of)
         for half_year in STAYED
@@ -411,15 +403,6 @@ def _half_year(first: str) -> Window | None:
 
 def _windows(asked: Asked) -> dict[str, Window]:
     return {"before": asked.before, "after": asked.after}
-
-
-def _of_all(households: Households, asked: Asked) -> dict[str, Floats]:
-    """Return for each window two sums: of Chinese brands, and of all."""
-    return {
-        f"{what}, {when}": households.sums(window, classes, of=asked.of)
-        for when, window in _windows(asked).items()
-        for what, classes in (("Chinese brands", asked.chinese), ("all", None))
-    }
 
 
 def _places(households: Households, asked: Asked) -> dict[str, list[str]]:
