@@ -110,10 +110,8 @@ def shown(panel: Panel, truth: Truth | None, design: Design) -> Iterator[tuple[s
         yield name, found
         if isinstance(found, Estimate):
             words = [str(place) for place in range(len(found.rows) - 1)]
-            yield (
-                f"{name}, rungs",
-                growth.rungs(found, words, margin=2.0, two_sided=two_sided).rows.drop(columns="truth"),
-            )
+            rungs = growth.rungs(found, words, margin=2.0).rows.drop(columns="truth")
+            yield f"{name}, rungs", rungs.drop(columns="p_value") if two_sided else rungs
             yield f"{name}, precision", growth.precision({name: (found, 2.0, two_sided)}, level=0.95)
     if isinstance(effect, Estimate):
         yield "break-even", growth.break_even(effect, 2.0)

@@ -154,6 +154,13 @@ def waves(sample: Sample, before: Floats) -> list[Wave]:
     ]
 
 
+def strata(sample: Sample) -> Ints:
+    """Return within what closed firms are compared, as a number, int64[firm]: origin; category too; or nothing."""
+    if sample.design.comparison == "spared_same_category":
+        return sample.origin * (int(sample.category.max()) + 1) + sample.category
+    return np.zeros_like(sample.origin) if sample.design.comparison == "not_yet_closed" else sample.origin
+
+
 def compared(
     y: Floats, among: Sequence[Wave], sample: Sample, cluster: Ints, *, first: int, width: int, anticipation: int = 0
 ) -> GroupTime:
@@ -170,12 +177,7 @@ def compared(
         Periods of a wave before its closure, and all of them. Where `y` has just these it has them for every wave;
         else its periods are months, and those of a wave begin `first` months before it.
     """
-    comparison, within = sample.design.comparison, sample.origin
-    if comparison == "spared_same_category":
-        within = sample.origin * (int(sample.category.max()) + 1) + sample.category
-    elif comparison == "not_yet_closed":
-        within = np.zeros_like(sample.origin)
-    groups, used = [], np.zeros(len(y), dtype=bool)
+    within, groups, used = strata(sample), [], np.zeros(len(y), dtype=bool)
     for wave in among:
         start = 0 if y.shape[1] == width else wave.month - first
         used[wave.firms] = True

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError
+from analysis.estimands import otherwise
 from analysis.estimands.changes import Changes, estimated, of_fixed_number, totals
-from analysis.estimands.closed_firms import a_year_early
 from analysis.estimands.design import ASKED, COLUMNS, Design, answered, low_exposure
 from analysis.estimate import Bools, Estimate, Floats, sum_by
 from analysis.estimators.exposure import exposure_effects
@@ -419,10 +419,8 @@ def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
     return sample.mark(level, estimand="E5d", n=[*n, later], counts=counts)
 
 
-def rungs(
-    effect: Estimate, words: Sequence[str], *, margin: float, two_sided: bool = False, truth: float | None = None
-) -> Estimate:
-    """Add up the parts of an effect one by one, then the common part, each sum against the margin.
+def rungs(effect: Estimate, words: Sequence[str], *, margin: float, truth: float | None = None) -> Estimate:
+    """Add up the parts of an effect one by one, then the common part, and test that no sum is a fall by the margin.
 
     Parameters
     ----------
@@ -433,16 +431,14 @@ def rungs(
         What each part, and at last the common part, adds; as many as there are rows without "seen".
     margin : float
         In the unit of the effect, set in advance.
-    two_sided : bool
-        Whether a rise beyond the margin counts too (two one-sided tests), or only a fall (non-inferiority).
     truth : float, optional
         Of the whole, where it is known.
 
     Returns
     -------
     Estimate
-        The sums, the last a set, with the columns `p_value`, of the test that the effect is the margin or more below
-        zero (or away from it), for the set at its worse end, and `truth`.
+        The sums, the last a set, with the columns `p_value`, of the hypothesis that the effect is the margin or more
+        below zero, for the set at its lower end, and `truth`.
     """
     parts, whole = effect[list(effect.terms[:-2])], effect.ends[:, -1]
     sums = parts.transform(
@@ -452,14 +448,11 @@ def rungs(
         n=np.asarray(effect.n)[: len(parts.terms)],
     )
     ladder = sums.with_set(words[-1], tuple(whole), effect.reason)
-    points = np.append(sums.value, sums.value[-1] + whole - effect.ends[:, -2])
-    lower, upper = points[:-1], np.delete(points, -2)
+    lowest = np.append(sums.value, sums.value[-1] + whole[0] - effect.ends[0, -2])
     spread, df = (np.append(one, one[-1]) for one in (sums.std_error, sums.freedom))
-    fall, rise = (
-        [noninferiority(end, error, margin, df=one).p_value for end, error, one in zip(ends, spread, df, strict=True)]
-        for ends in (lower, -upper)
-    )
-    p_values = np.maximum(fall, rise) if two_sided else fall
+    p_values = [
+        noninferiority(end, error, margin, df=free).p_value for end, error, free in zip(lowest, spread, df, strict=True)
+    ]
     true = [*[np.nan] * len(sums.terms), np.nan if truth is None else truth]
     return replace(ladder, n=np.delete(np.asarray(effect.n), -2), columns={"p_value": p_values, "truth": true})
 
@@ -527,10 +520,8 @@ def placebo(panel: Panel, design: Design) -> Estimate:
     DesignError
         If the panel does not reach back far enough, and as :func:`effect_on_growth`.
     """
-    sample = design.sample(panel)
-    alive = ~sample.stopped[:, sample.base.stop - 1]
-    early = effect_on_growth(*a_year_early(panel, design, alive))
-    return replace(early, estimand="E3g, a year before", digest=panel.digest)
+    found = otherwise.early(effect_on_growth, panel, design)
+    return replace(found, estimand="E3g, a year before", digest=panel.digest)
 
 
 def year_before(panel: Panel, design: Design) -> pd.DataFrame:

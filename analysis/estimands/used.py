@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.estimands.closed_firms import GAP, SMALLEST, Wave, waves
+from analysis.estimands.closed_firms import GAP, SMALLEST, Wave, strata, waves
 from analysis.estimands.design import Design, Sample, attempt
 from analysis.estimands.event_study import leads_design, stack
 from analysis.estimands.growth import PARTS
 from analysis.estimands.rivals import HIGH_RISK
-from analysis.estimate import Bools, Estimate, Floats, Ints
+from analysis.estimate import Bools, Estimate, Floats
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -117,30 +117,29 @@ def _known(sums: Floats) -> Bools:
     return np.asarray(np.isfinite(sums).all(axis=(0, 2)))
 
 
-def _by_wave(sample: Sample, matched: Iterable[Wave], within: Ints) -> Masks:
-    """Return the closed firms of waves, and others of the same origin, or origin and category, as one in their wave."""
+def _by_wave(sample: Sample, matched: Iterable[Wave], unknown: Bools, before: Floats | None = None) -> Masks:
+    """Return the closed firms of waves, and others of their origin, or origin and category, as one in their wave."""
+    within, reason = strata(sample), "category" if sample.design.comparison == "spared_same_category" else "origin"
     closed, compared = np.zeros_like(sample.closed), np.zeros_like(sample.closed)
     for wave in matched:
         closed[wave.closed] = True
         compared[wave.others[np.isin(within[wave.others], within[wave.closed])]] = True
-    return {"closed": closed, "compared": compared}
+    found = _others(sample) | {"closed": closed, "compared": compared, "unknown": unknown}
+    found[reason] = ~np.isin(within, within[closed]) & ~sample.closed
+    return found if before is None else found | {"none before": before <= 0}
 
 
 def _closed(sample: Sample, width: int) -> Masks:
     """Return the firms of :func:`analysis.estimands.closed_firms.effect_on_closed` on the first `width` platforms."""
-    sums, found = sample.sums[:, :, :width], _others(sample)
+    sums = sample.sums[:, :, :width]
     known, before = _known(sums), sums[0].sum(axis=1)
-    within, reason = sample.origin, "origin"
-    if sample.design.comparison == "spared_same_category":
-        within, reason = sample.origin * (int(sample.category.max()) + 1) + sample.category, "category"
-    used = _by_wave(sample, [wave.of(known) for wave in waves(sample, before)], within)
-    found |= used | {reason: ~np.isin(within, within[used["closed"]]) & ~sample.closed}
-    return found | {"unknown": ~known | ~np.isfinite(sample.exposure), "none before": before <= 0}
+    matched = [wave.of(known) for wave in waves(sample, before)]
+    return _by_wave(sample, matched, ~known | ~np.isfinite(sample.exposure), before)
 
 
 def _alive(sample: Sample) -> Masks:
     """Return the firms of :func:`analysis.estimands.closed_firms.survival_of_closed`, as far as it can follow them."""
-    total, found = sample.panel.total(), _others(sample)
+    total = sample.panel.total()
     sold, size = total > 0, np.nansum(total[:, sample.base], axis=1)
     small = size < np.quantile(size[sample.closed], SMALLEST)
     months, matched = np.unique(sample.first[sample.closed]).astype(int).tolist(), []
@@ -149,10 +148,8 @@ def _alive(sample: Sample) -> Masks:
         ours = (sample.first == month) & sold[:, month - 1] & seen
         theirs = sample.comparison & ~small & sold[:, month] & sold[:, month - GAP : month].any(axis=1) & seen
         matched.append(Wave(month, np.flatnonzero(ours), np.flatnonzero(theirs)))
-    found |= _by_wave(sample, matched, sample.origin)
-    unknown = np.isnan(total[:, months[0] - 1 : months[-1] + GAP]).any(axis=1)
-    found |= {"origin": ~np.isin(sample.origin, sample.origin[found["closed"]]) & ~sample.closed}
-    return found | {"unknown": unknown, "too small": sample.comparison & small}
+    unknown = np.asarray(np.isnan(total[:, months[0] - 1 : months[-1] + GAP]).any(axis=1))
+    return _by_wave(sample, matched, unknown) | {"too small": sample.comparison & small}
 
 
 def _rivals(sample: Sample, asked: Bools) -> Masks:
@@ -161,8 +158,8 @@ def _rivals(sample: Sample, asked: Bools) -> Masks:
     known = _known(sample.sums[:, :, :1]) & np.isfinite(sample.exposure)
     used = sample.never_closed & asked & known & ~(first <= 0) & ~(last <= 0)
     found = _others(sample) | {"asked about": used & ~sample.comparison, "compared": used & sample.comparison}
-    found |= {"shut": sample.closed, "origin": ~asked, "unknown": ~known, "none before": first <= 0}
-    return {name: mask for name, mask in found.items() if name != "exposed"}
+    del found["exposed"]
+    return found | {"shut": sample.closed, "origin": ~asked, "unknown": ~known, "none before": first <= 0}
 
 
 def _changes(sample: Sample, width: int, asked: Bools) -> Masks:
@@ -205,13 +202,10 @@ def _leads(panel: Panel, design: Design) -> Iterator[Row]:
     rows = attempt(stack, panel, early, where="home")
     if isinstance(rows, Estimate):
         return
-    sample, home, found = rows.sample, rows.sample.home, _others(rows.sample)
-    found |= _by_wave(sample, rows.waves, sample.origin)
-    months = [wave.month for wave in rows.waves]
-    needed = home[:, min(months) - early.base_months : max(months) + rows.end + 1]
-    found |= {"origin": ~np.isin(sample.origin, sample.origin[found["closed"]]) & ~sample.closed}
-    found |= {"unknown": np.isnan(needed).any(axis=1) | ~np.isfinite(sample.exposure)}
-    found |= {"none before": sample.sums[0, :, 0] <= 0}
+    sample, months = rows.sample, [wave.month for wave in rows.waves]
+    needed = sample.home[:, min(months) - early.base_months : max(months) + rows.end + 1]
+    unknown = np.isnan(needed).any(axis=1) | ~np.isfinite(sample.exposure)
+    found = _by_wave(sample, rows.waves, unknown, sample.sums[0, :, 0])
     yield [f"E5a_{lead}" for lead in range(-early.anticipation, 0)], found
 
 
@@ -226,12 +220,8 @@ def _chilled(sample: Sample) -> Masks:
     for side in (risk > HIGH_RISK, ~(risk > HIGH_RISK)):
         both &= np.isin(sample.origin, sample.origin[used & side])
     found |= {"asked about": used & both & (risk > HIGH_RISK), "compared": used & both & ~(risk > HIGH_RISK)}
-    found |= {
-        "shut": sample.closed,
-        "origin": ~both,
-        "exposed": sample.never_closed & ~low & np.isfinite(sample.exposure),
-    }
-    return found | {"unknown": ~known, "none before": ~sold}
+    found["exposed"] = sample.never_closed & ~low & np.isfinite(sample.exposure)
+    return found | {"shut": sample.closed, "origin": ~both, "unknown": ~known, "none before": ~sold}
 
 
 def _hedged(sample: Sample) -> Masks:
@@ -239,8 +229,8 @@ def _hedged(sample: Sample) -> Masks:
     sells, known = np.asarray((sample.sums > 0).any(axis=2)), _known(sample.sums)
     used = known & sample.never_closed & sells.all(axis=0)
     found = _others(sample) | {"asked about": used & sample.is_own, "compared": used & ~sample.is_own}
-    found |= {"shut": sample.closed, "unknown": ~known, "none before": ~sells[0]}
-    return {name: mask for name, mask in found.items() if name != "exposed"}
+    del found["exposed"]
+    return found | {"shut": sample.closed, "unknown": ~known, "none before": ~sells[0]}
 
 
 def _entrants(sample: Sample) -> Masks:

@@ -29,7 +29,7 @@ STEPS, CLOSE = 50, 1e-10  # of Newton's method, and the largest last step of a l
 
 @dataclass(frozen=True, eq=False)
 class _Units:
-    """Units that can be used: outcomes, cohort, covariates with a constant, weights, clusters, and what was left out.
+    """Units that can be used: outcomes, cohort, covariates with a constant, weights, clusters; options, and counts.
 
     `cohort` is int64[unit], the place in `first`, the first treated periods in order; -1 for never treated.
     """
@@ -42,6 +42,8 @@ class _Units:
     code: Ints
     labels: npt.NDArray[Any]
     counts: dict[str, int]
+    scale: Scale
+    level: float
 
 
 def doubly_robust(
@@ -114,7 +116,7 @@ def doubly_robust(
         seen = own * (outcome if scale == "ratio" else change)
         gained = own.sum() * influence + own * effect
         moved[:, rows] += np.array([seen, seen - gained, np.broadcast_to(own, seen.shape)]) @ among[cohort]
-    return _estimate("doubly robust", kind, units, terms, among, moved.sum(axis=1), moved, scale, level)
+    return _estimate("doubly robust", kind, units, terms, among, moved.sum(axis=1), moved)
 
 
 def imputation(
@@ -164,7 +166,7 @@ def imputation(
         seen = own * (units.y[rows] if scale == "ratio" else effect)
         parts = np.array([seen, seen - own * effect, np.broadcast_to(own, seen.shape)])
         totals += parts.sum(axis=1) @ cells
-    return _estimate("imputed", kind, units, terms, among, totals, moved, scale, level)
+    return _estimate("imputed", kind, units, terms, among, totals, moved)
 
 
 def _units(
@@ -215,8 +217,8 @@ def _units(
         "dropped_always_treated": int((~late).sum()),
         "clusters": len(labels),
     }
-    z = np.column_stack([np.ones(len(y)), x])[keep]
-    return _Units(y[keep], periods.astype(np.int64), cohort, z, weight[keep], code, np.asarray(labels), counts)
+    z, first = np.column_stack([np.ones(len(y)), x])[keep], periods.astype(np.int64)
+    return _Units(y[keep], first, cohort, z, weight[keep], code, np.asarray(labels), counts, scale, level)
 
 
 def _terms(kind: Kind, first: Ints, shown: Bools) -> tuple[tuple[str, ...], Floats]:
@@ -314,22 +316,14 @@ def _solve(matrix: Floats, right: Floats) -> Floats:
 
 
 def _estimate(
-    how: str,
-    kind: Kind,
-    units: _Units,
-    terms: tuple[str, ...],
-    among: Floats,
-    totals: Floats,
-    moved: Floats,
-    scale: Scale,
-    level: float,
+    how: str, kind: Kind, units: _Units, terms: tuple[str, ...], among: Floats, totals: Floats, moved: Floats
 ) -> Estimate:
     """Average totals[3, term] that each unit moves by moved[3, unit, term]; no error where a cohort is one cluster."""
 
     def average(seen: Any, without: Any, n: Any) -> Any:
-        return np.log(seen / without) if scale == "ratio" else (seen - without) / n
+        return np.log(seen / without) if units.scale == "ratio" else (seen - without) / n
 
-    if scale == "ratio":
+    if units.scale == "ratio":
         totals = np.where((totals[:2] > 0).all(axis=0), totals, np.nan)
     with np.errstate(invalid="ignore"):
         value, by_total = average(*totals), np.array(slopes(average, *totals))
@@ -341,12 +335,12 @@ def _estimate(
     lost = int(np.isnan(by_unit).any(axis=0).sum())
     return Estimate(
         estimand=f"{kind} effect on the treated, {how}",
-        unit="units of y" if scale == "level" else "log points",
+        unit="units of y" if units.scale == "level" else "log points",
         terms=terms,
         value=value,
         by_cluster=sum_by(by_unit, units.code, len(units.labels)),
         n=np.array([len(clusters) for clusters in cohorts]) @ holds,
-        level=level,
+        level=units.level,
         reason=f"{lost} of {len(terms)} terms have a cohort of one cluster, or no positive total" if lost else "",
         counts=units.counts,
         clusters=units.labels,

@@ -166,16 +166,14 @@ class Lists:
         self._any_case: dict[str, str] = dict(zip(by_hand["token"].str.lower(), by_hand["origin"], strict=True))
         names = ", ".join(categories["closed_brands_named_in_it"]).split(", ")
         self._closed = {name.lower(): name for name in names}
-        self._category: dict[str, str] = dict.fromkeys([""], UNKNOWN)
-        self._group: dict[str, int] = {}
+        self._listed = frozenset(categories["category"])
         self.stores = stores
 
     def origin(self, token: str) -> str:
         """Return the origin that is presumed of a token: as listed, in whatever case; by the rule; or nothing."""
-        if token not in self._origin:
-            by_rule = RULE.fullmatch(token) and token.lower() not in self._words
-            self._origin[token] = self._any_case.get(token.lower(), "presumed CN" if by_rule else "")
-        return self._origin[token]
+        by_rule = RULE.fullmatch(token) and token.lower() not in self._words
+        in_any_case = self._any_case.get(token.lower(), "presumed CN" if by_rule else "")
+        return self._origin.get(token, in_any_case)
 
     def origin_class(self, token: str) -> str:
         """Return the class of purchases that a token belongs to."""
@@ -191,17 +189,9 @@ class Lists:
 
     def category(self, name: str) -> str:
         """Return the listed category of a name, or which class of others it is in."""
-        if name not in self._category:
-            listed = name.lower() in set(self.categories["category"])
-            other = "other electronics" if ELECTRONICS.search(name.upper()) else "everything else"
-            self._category[name] = name.lower() if listed else other
-        return self._category[name]
-
-    def group(self, buyer: str) -> int:
-        """Return the group of a buyer."""
-        if buyer not in self._group:
-            self._group[buyer] = int(hashlib.sha256(buyer.encode()).hexdigest(), 16) % GROUPS
-        return self._group[buyer]
+        if not name or name.lower() in self._listed:
+            return name.lower() or UNKNOWN
+        return "other electronics" if ELECTRONICS.search(name.upper()) else "everything else"
 
 
 def _lines(file: Path, before: int, batch: dict[str, Any], lists: Lists) -> pd.DataFrame:
@@ -232,7 +222,7 @@ def _lines(file: Path, before: int, batch: dict[str, Any], lists: Lists) -> pd.D
             "month": month,
             "half_year": _each(pa.array(month), half_year),
             "buyer": text["buyer"].to_pandas(),
-            "buyer_group": _each(text["buyer"], lists.group),
+            "buyer_group": _each(text["buyer"], group),
             "name": _each(text["category"], lambda name: name.lower() or UNKNOWN),
             "category": _each(text["category"], lists.category),
             "origin_class": _each(tokens, lists.origin_class).mask(nameless & ~titled, BLANK),
@@ -243,6 +233,11 @@ def _lines(file: Path, before: int, batch: dict[str, Any], lists: Lists) -> pd.D
             "cents": (price * 100).round().astype("int64") * units,
         }
     )
+
+
+def group(buyer: str) -> int:
+    """Return the group of a buyer."""
+    return int(hashlib.sha256(buyer.encode()).hexdigest(), 16) % GROUPS
 
 
 def _month(day: str) -> str:
