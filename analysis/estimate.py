@@ -418,7 +418,8 @@ def root(covariance: Floats) -> Floats:
     """Return what turns independent standard normals, as rows, into ones with this correlation."""
     error = np.sqrt(np.diag(covariance))
     values, vectors = np.linalg.eigh(covariance / np.outer(error, error))
-    return np.asarray((vectors * np.sqrt(np.clip(values, 0, None))).T)
+    values[values < 1e-12 * values[-1]] = 0  # rounding, whose square root would show
+    return np.asarray((vectors * np.sqrt(values)).T)
 
 
 def refuse_other_order(**given: Any) -> None:
