@@ -6,6 +6,46 @@ import sys
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy is imported; kernels and child processes inherit it
+sys.modules["rfc3987_syntax"] = None  # jsonschema does without; its grammars take each worker two seconds
+
+LONGEST = ("notebooks", "own_panel_brief", "docs", "other_event", "runner", "golden", "night", "readme", "synthetic")
+
+
+def pytest_collection_modifyitems(items):
+    """Files that take longest go first, so that no core waits for the last one."""
+    place = {f"test_{name}.py": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
+
+@pytest.fixture(scope="session")
+def ceiling():
+    """A simulated market with many closures, and its truth."""
+    return simulated("ceiling_50k")
+
+
+@pytest.fixture(scope="session")
+def mid():
+    """One with few."""
+    return simulated("mid_3k")
+
+
+def simulated(preset):
+    from analysis.market import simulate
+
+    return simulate(preset, seed=1)
+
+
+@pytest.fixture
+def simulated_look():
+    """Exhibits look as those of a simulated market."""
+    from matplotlib import pyplot as plt
+
+    from analysis.exhibits import style
+
+    style.use("simulated", "a market")
+    yield
+    style.use()
+    plt.close("all")
 
 
 @pytest.fixture

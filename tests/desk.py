@@ -2,14 +2,21 @@
 
 import errno
 import hashlib
+import io
 import json
 import os
 import shutil
+import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Self
 from unittest import mock
+
+from nbformat.v4 import new_output
+from papermill.engines import Engine, papermill_engines
 
 from analysis.report import Exit, publish, run
 
@@ -32,11 +39,9 @@ failed: str = ""  # reports that failed
 """
 WRITE_VERDICTS = """\
 import json, os, pathlib
-import ipykernel
 verdict = {"claim": "c1", "estimate": count, "as_of": as_of, "provenance": "real"}
 pathlib.Path(verdict_file).write_text(json.dumps([verdict]))
 print(verdict_file, os.environ["OMP_NUM_THREADS"], os.environ["SOURCE_DATE_EPOCH"])
-print(ipykernel.get_connection_info(unpack=True)["transport"])
 """
 READ_VERDICTS = """\
 import pathlib
@@ -55,6 +60,26 @@ reports:
 def stub_render(notebook: Path, pdf: Path, *, as_of: str, footer: str, simulated: bool = False, **_) -> None:
     digest = hashlib.sha256(notebook.read_bytes()).hexdigest()
     pdf.write_text(f"%PDF of {digest}, {as_of}, {footer}{', simulated' if simulated else ''}")
+
+
+class Here(Engine):
+    """Runs cells in the process of the tests: most of what a runner does needs no kernel, which takes a second each."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man, kernel_name, **_):
+        names: dict = {}
+        for number, cell in enumerate(nb_man.nb.cells):
+            if cell.cell_type == "code":
+                said = io.StringIO()
+                names["print"] = partial(print, file=said)
+                try:
+                    exec(cell.source, names)
+                except Exception as error:
+                    told = {"evalue": str(error), "traceback": traceback.format_exc().splitlines()}
+                    cell.outputs = [new_output("error", ename=type(error).__name__, **told)]
+                    return nb_man.cell_exception(cell, number)
+                if text := said.getvalue():
+                    cell.outputs = [new_output("stream", name="stdout", text=text)]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -98,6 +123,10 @@ def write_notebook(file: Path, *sources: str, parameters: str | None = PARAMETER
 @dataclass(frozen=True)
 class Desk:
     root: Path
+    kernels: bool = True  # whether notebooks run in kernels of their own, as they do for users
+
+    def executing(self) -> AbstractContextManager[object]:
+        return nullcontext() if self.kernels else mock.patch.dict(papermill_engines._engines, {None: Here})
 
     @property
     def reports(self) -> Path:
@@ -110,6 +139,11 @@ class Desk:
     @property
     def draft(self) -> Path:
         return self.reports / "draft"
+
+    def copied(self, folder: Path) -> Self:
+        """Return a copy to be changed."""
+        shutil.copytree(self.root, folder / "project", symlinks=True)
+        return replace(self, root=folder / "project")
 
     def furnish(self) -> None:
         for folder in ("notebooks", "data", "reports/fonts"):
@@ -132,7 +166,7 @@ class Desk:
         write_notebook(self.root / "notebooks" / f"{name}.ipynb", *sources, parameters=parameters)
 
     def run(self, *names: str, **options) -> Exit:
-        with mock.patch.object(run.pdf, "render", options.pop("render", stub_render)):
+        with self.executing(), mock.patch.object(run.pdf, "render", options.pop("render", stub_render)):
             outcome = run.reports(self.root, names=names, **{"as_of": AS_OF, **options})
         outcome.tell()
         return outcome.code

@@ -5,26 +5,20 @@ five ways to write a month and two to write a day, several accounts a firm and s
 was sold; where nothing was sold there is none, so that those of a closed account end. The sellers are those of a plain
 panel (`analysis.market.plain`), whose effects are known. Every id says that it is simulated, unless the export is asked
 for without that mark, as a researcher's own file would be.
-
-``python tests/messy.py --seeds 50`` counts over many exports how often intervals hold the truth.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from analysis import data
-from analysis.estimands.catalogue import estimate_all
-from analysis.estimands.design import Design
 from analysis.market import plain
-from analysis.panel import Panel, read_panel
+from analysis.panel import Panel
 
 HERE = Path(__file__).parent
 MAP = HERE / "messy.map.yml"
@@ -143,34 +137,10 @@ def write(folder: Path, seed: int, *, marked: bool = True) -> tuple[Panel, dict[
     return panel, known
 
 
-def held(seed: int) -> pd.DataFrame:
-    """Return for one export, read with its map, the truth, the estimate and whether the interval holds the truth."""
-    with tempfile.TemporaryDirectory() as folder:
-        _, known = write(Path(folder), seed)
-        panel = read_panel(Path(folder, "export.csv"), map=MAP)
-    rows = estimate_all(panel, Design()).rows.set_index("id").loc[list(ESTIMANDS)]
-    true = pd.Series(known)[rows.index]
-    inside = (rows["conf_low"] <= true) & (true <= rows["conf_high"])
-    return pd.DataFrame({"truth": true, "estimate": rows["estimate"], "inside": inside.where(rows["conf_low"].notna())})
-
-
-def coverage(seeds: int) -> pd.DataFrame:
-    """Return how often intervals hold the truth, in exports that were read and in the audit's panels of that preset."""
-    every = pd.concat({seed: held(seed) for seed in range(1, seeds + 1)}, names=["seed", "id"])
-    by_id = every.astype(float).groupby("id", sort=False)
-    audit = data.load("audit").query("preset == @PRESET").set_index("id").loc[list(ESTIMANDS)]
-    found = by_id[["truth", "estimate"]].mean().assign(share=by_id["inside"].mean(), estimated=by_id["inside"].count())
-    return found.assign(card=audit["coverage"], card_error=audit["coverage_mc"]).round(3)
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path, nargs="?", help="write export.csv and truth.json here")
+    parser.add_argument("folder", type=Path, help="write export.csv and truth.json here")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--unmarked", action="store_true", help="without SIM- in ids: reports then take it for real")
-    parser.add_argument("--seeds", type=int, help="count over so many exports how often intervals hold the truth")
     asked = parser.parse_args()
-    if asked.folder:
-        write(asked.folder, asked.seed, marked=not asked.unmarked)
-    if asked.seeds:
-        print(coverage(asked.seeds).to_string())
+    write(asked.folder, asked.seed, marked=not asked.unmarked)

@@ -18,20 +18,9 @@ from analysis.estimands.growth import growth
 from analysis.estimands.rivals import dose_response, spillover, with_risk
 from analysis.estimate import refusal
 from analysis.estimators.power import detectable
-from analysis.market import simulate
 
 NUMBERS = ["estimate", "std_error", "conf_low", "conf_high", "n"]
 INHERIT = r"E3.*|E4.*|d\d"  # what others gained is in them
-
-
-@pytest.fixture(scope="module")
-def large():
-    return simulate("ceiling_50k", seed=1)
-
-
-@pytest.fixture(scope="module")
-def market():
-    return simulate("mid_3k", 1)
 
 
 # What does not move an estimate
@@ -75,8 +64,8 @@ def asked(panel, design):
 @pytest.mark.parametrize(
     "other", [in_another_order, with_platforms_in_another_order, under_other_names, in_another_currency]
 )
-def test_no_estimate_depends_on_order_names_or_currency(large, other):
-    panel, design = large[0], Design(low=0.05)
+def test_no_estimate_depends_on_order_names_or_currency(ceiling, other):
+    panel, design = ceiling[0], Design(low=0.05)
     turned = other(panel)
     plain, again = asked(panel, design), asked(turned, design)
     pd.testing.assert_frame_equal(again[NUMBERS], plain[NUMBERS], rtol=1e-6, atol=1e-8)
@@ -89,8 +78,8 @@ def test_no_estimate_depends_on_order_names_or_currency(large, other):
 # What is refused, and why
 
 
-def test_answers_are_what_the_verbs_say(market):
-    panel, design = market[0], Design()
+def test_answers_are_what_the_verbs_say(mid):
+    panel, design = mid[0], Design()
     found = estimate_all(panel, design, ["E1a", "d3"])
     assert list(found) == found.rows["id"].tolist() == ["E1a", "d3"]
     assert found["E1a"].value == effect_on_closed(panel, design).value
@@ -173,8 +162,8 @@ def test_rows_of_a_refusal_have_its_reason_and_no_number():
     assert rows[["estimate", "std_error", "conf_low", "mde", "n"]].isna().all(axis=None)
 
 
-def test_rows_say_what_was_asked_of_which_panel_and_on_what_their_interval_rests(market):
-    panel, design = market[0], Design(cluster="firm")
+def test_rows_say_what_was_asked_of_which_panel_and_on_what_their_interval_rests(mid):
+    panel, design = mid[0], Design(cluster="firm")
     found = displacement(panel, design)[["d1", "d2", "d3"]]
     rows = as_rows(found)
     assert rows["df"].tolist() == found.freedom.tolist()
@@ -218,8 +207,8 @@ def test_an_interval_made_longer_by_few_clusters_makes_the_detectable_effect_lar
     assert detectable(without, level=0.95)[0] == pytest.approx(normal, rel=0.01)
 
 
-def test_the_detectable_effect_is_in_the_unit_and_free_of_the_estimate(market):
-    rows = estimate_all(market[0], Design(), ["E1a", "E3g"]).rows
+def test_the_detectable_effect_is_in_the_unit_and_free_of_the_estimate(mid):
+    rows = estimate_all(mid[0], Design(), ["E1a", "E3g"]).rows
     normal = rows.assign(conf_low=np.nan, conf_high=np.nan)
     logs = rows["std_error"][0] / (100 + rows["estimate"][0])  # of log points
     fall = 100 * (1 - np.exp(-(1.959964 + 0.841621) * logs))
@@ -237,8 +226,8 @@ def test_the_detectable_effect_is_in_the_unit_and_free_of_the_estimate(market):
 # The truth
 
 
-def test_the_truth_of_a_large_market_lies_within_four_errors(large):
-    panel, truth = large
+def test_the_truth_of_a_large_market_lies_within_four_errors(ceiling):
+    panel, truth = ceiling
     names = ["E1a", "E1b", "E2a_slope", "E2b_slope", "E3g", *(f"E4a_{name}" for name in panel.platforms[1:])]
     names += [f"d{number}" for number in range(1, 8)]
     rows = estimate_all(panel, Design(low=0.05, cluster="category"), names).rows
@@ -247,8 +236,8 @@ def test_the_truth_of_a_large_market_lies_within_four_errors(large):
     assert rows["estimate"][-7:].sum() == pytest.approx(100.0, abs=1e-9)
 
 
-def test_the_truth_lies_within_three_errors_of_each_estimate(market):
-    panel, truth = market
+def test_the_truth_lies_within_three_errors_of_each_estimate(mid):
+    panel, truth = mid
     true = truth.scalars()
     names = ["E4b_CN", "E4b_other", "E4e_CN", "E4e_other", "E5b", *(f"E5a_-{k}" for k in range(1, 7))]
     rows = estimate_all(panel, Design(), names).rows
@@ -259,8 +248,8 @@ def test_the_truth_lies_within_three_errors_of_each_estimate(market):
         assert ((found["estimate"] - found["id"].map(true)).abs() < 3 * found["std_error"]).all()
 
 
-def test_an_estimand_that_a_panel_cannot_carry_has_a_reason_and_no_number(market):
-    found = estimate_all(market[0], Design(post_from=0, post_to=2, comparison="not_yet_closed"), ["E1a", "E4a_EBY"])
+def test_an_estimand_that_a_panel_cannot_carry_has_a_reason_and_no_number(mid):
+    found = estimate_all(mid[0], Design(post_from=0, post_to=2, comparison="not_yet_closed"), ["E1a", "E4a_EBY"])
     rows = found.rows.set_index("id")
     assert rows.loc["E4a_EBY", ["estimate", "std_error", "mde"]].isna().all()
     assert "use comparison='low_exposure'" in rows.loc["E4a_EBY", "reason"]
@@ -268,9 +257,9 @@ def test_an_estimand_that_a_panel_cannot_carry_has_a_reason_and_no_number(market
     assert [(name, one.estimand) for name, one in found.items()] == [("E1a", "E1a"), ("E4a_EBY", "E4a_EBY")]
 
 
-def test_an_estimand_that_is_not_there_is_refused(market):
+def test_an_estimand_that_is_not_there_is_refused(mid):
     with pytest.raises(DesignError, match="E9 was asked for; there are E1a"):
-        estimate_all(market[0], Design(), ["E1a", "E9"])
+        estimate_all(mid[0], Design(), ["E1a", "E9"])
 
 
 @pytest.mark.parametrize("seed", [*range(16), 279, 286, 413, 605, 1439])

@@ -11,13 +11,7 @@ from analysis.exhibits import charts, curves, style
 from analysis.exhibits.blocks import figure
 from analysis.exhibits.charts import axis_numbers
 
-
-@pytest.fixture(autouse=True)
-def simulated_look():
-    style.use("simulated", "a market")
-    yield
-    style.use()
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("simulated_look")
 
 
 @pytest.mark.parametrize(

@@ -19,11 +19,6 @@ from analysis.estimators.att_gt import att_gt
 from analysis.market import simulate
 
 
-@pytest.fixture(scope="module")
-def market():
-    return simulate("ceiling_50k", seed=1)
-
-
 @pytest.fixture
 def constant():
     return two_waves()
@@ -82,8 +77,8 @@ def test_closed_firms_that_sell_nothing_have_lost_all_and_no_error():
     assert np.isnan(found.row("damage multiple")["std_error"])
 
 
-def test_the_effect_is_group_time_effects_of_the_firms_in_business_wave_by_wave(market):
-    panel, design = market[0], Design(low=0.05)
+def test_the_effect_is_group_time_effects_of_the_firms_in_business_wave_by_wave(ceiling):
+    panel, design = ceiling[0], Design(low=0.05)
     sample, total, first = design.sample(panel), panel.total(), panel.first_treated()
     y = np.column_stack([total[:, 20:26].mean(axis=1), total[:, 32:38].mean(axis=1)])
     parts = []
@@ -109,17 +104,17 @@ def test_the_effect_is_group_time_effects_of_the_firms_in_business_wave_by_wave(
     assert (found.design, found.digest, found.provenance) == (design, panel.digest, "simulated")
 
 
-def test_what_is_mechanical_is_the_same_in_the_truth_as_in_the_estimate(market):
+def test_what_is_mechanical_is_the_same_in_the_truth_as_in_the_estimate(ceiling):
     """Also in a window in which not all closed firms are closed yet; noise, and firms that sold nothing, are apart."""
-    panel, truth = market
+    panel, truth = ceiling
     for window in ((0, 3), (4, 9)):
         true = truth.scalars(*window)
         found = damage_multiple(panel, Design(post_from=window[0], post_to=window[1]))
         assert found.details["mechanical_loss"] == pytest.approx(-true["E1a"] / true["E1e"], rel=0.02)
 
 
-def test_mechanical_and_actual_loss_stand_beside_their_ratio(market):
-    found = estimate_all(market[0], Design(), ["E1a", "E1e"])
+def test_mechanical_and_actual_loss_stand_beside_their_ratio(ceiling):
+    found = estimate_all(ceiling[0], Design(), ["E1a", "E1e"])
     rows = closed_firms.mechanical(found.rows, found["E1e"]).set_index("id")["estimate"]
     assert rows["E1e"] == pytest.approx(rows["E1a"] / rows["mechanical"])
 
@@ -171,8 +166,8 @@ def test_survival_is_that_of_the_firms_followed(constant):
         closed_firms.months_alive(panel, Design(comparison="not_yet_closed", post_from=0, post_to=0, anticipation=0))
 
 
-def test_months_alive_lie_within_three_errors_of_the_truth(market):
-    panel, truth = market
+def test_months_alive_lie_within_three_errors_of_the_truth(ceiling):
+    panel, truth = ceiling
     row = closed_firms.months_alive(panel, Design()).row("difference")
     assert abs(row["estimate"] - truth.scalars()["E1d"]) < 3 * row["std_error"]
 
@@ -283,8 +278,8 @@ def test_three_comparisons_say_which_effect_they_are_and_why_one_is_absent(const
     assert closed_firms.comparisons(constant, design)["truth"].isna().all()
 
 
-def test_a_family_is_adjusted_for_the_joint_errors_of_its_members(market):
-    found = estimate_all(market[0], Design(), ["E1a", "E1b", "E1d"])
+def test_a_family_is_adjusted_for_the_joint_errors_of_its_members(ceiling):
+    found = estimate_all(ceiling[0], Design(), ["E1a", "E1b", "E1d"])
     tests = closed_firms.family(found).set_index("id")
     assert (tests["p_adjusted"] >= tests["p_value"] - 1e-3).all()
     row = found["E1d"].row("difference")
@@ -295,14 +290,14 @@ def test_a_family_is_adjusted_for_the_joint_errors_of_its_members(market):
     assert alone["t"] == pytest.approx(np.log1p(row["estimate"] / 100) / error)
 
 
-def test_what_has_no_error_is_in_no_family(market):
+def test_what_has_no_error_is_in_no_family(ceiling):
     def nothing_at_home(sales):
         sales[:2, 0, WAVE:] = 0.0
 
     lost = effect_on_closed(changed(by_hand(), nothing_at_home), Design(), where="home")
     with pytest.raises(DesignError, match="none has an error"):
         closed_firms.family({"E1b": lost})
-    known = effect_on_closed(market[0], Design())
+    known = effect_on_closed(ceiling[0], Design())
     assert closed_firms.family({"E1a": known, "E1b": lost})["id"].tolist() == ["E1a"]
 
 

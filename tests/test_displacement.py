@@ -41,14 +41,8 @@ from analysis.estimands.displacement import (
 )
 from analysis.estimands.growth import effect_on_share
 from analysis.estimate import refusal
-from analysis.market import simulate
 
 PARTS = [f"d{number}" for number in range(1, 8)]
-
-
-@pytest.fixture(scope="module")
-def market():
-    return simulate("ceiling_50k", seed=1)
 
 
 def points(verb, firms, **fields):
@@ -247,8 +241,8 @@ def test_a_platform_mix_of_one_platform_is_refused():
             verb(sides(**firms | {"sales": firms["sales"][:, :1]}), SHORT)
 
 
-def test_the_shift_to_the_destinations_is_the_sum_of_its_parts(market):
-    panel, design = market[0], Design()
+def test_the_shift_to_the_destinations_is_the_sum_of_its_parts(ceiling):
+    panel, design = ceiling[0], Design()
     found, parts = toward_destinations(panel, design), displacement(panel, design)
     assert found.row("sales")["estimate"] == pytest.approx(parts[["d3", "d4"]].value.sum())
     assert found.rows["unit"].tolist() == ["percentage points", "per cent of the lost sales"]
@@ -260,9 +254,9 @@ def test_the_shift_to_the_destinations_is_the_sum_of_its_parts(market):
     assert found.row("presence")["estimate"] == pytest.approx(np.mean(presence))
 
 
-def test_a_shift_to_nowhere_is_refused(market):
+def test_a_shift_to_nowhere_is_refused(ceiling):
     with pytest.raises(DesignError, match="a shift to ETS was asked for; the panel has AMZ"):
-        toward_destinations(market[0], Design(destinations=("ETS",)))
+        toward_destinations(ceiling[0], Design(destinations=("ETS",)))
 
 
 def test_the_mix_through_time_is_the_mean_of_firms_that_sell():
@@ -276,8 +270,8 @@ def test_the_mix_through_time_is_the_mean_of_firms_that_sell():
 # Recapture
 
 
-def test_recapture_is_the_first_two_parts_of_displacement_and_the_excess_is_what_is_beyond_size(market):
-    panel = market[0]
+def test_recapture_is_the_first_two_parts_of_displacement_and_the_excess_is_what_is_beyond_size(ceiling):
+    panel = ceiling[0]
     found, whole = recapture(panel, Design()), displacement(panel, Design())
     names = ["estimate", "std_error", "conf_low", "conf_high"]
     np.testing.assert_allclose(found.rows[names], whole.rows.iloc[:2][names])

@@ -24,7 +24,6 @@ from analysis.estimands.event_study import (
 )
 from analysis.estimate import critical_value, refusal
 from analysis.estimators.att_gt import att_gt
-from analysis.market import simulate
 from analysis.numbers import percent_change
 from analysis.testing import noninferiority
 
@@ -32,11 +31,6 @@ from analysis.testing import noninferiority
 @pytest.fixture
 def constant():
     return two_waves()
-
-
-@pytest.fixture(scope="module")
-def market():
-    return simulate("ceiling_50k", seed=1)
 
 
 def noisy(panel):
@@ -161,8 +155,8 @@ def test_the_band_of_a_multivariate_t_covers_as_often_as_it_says():
     assert (np.abs(draws).max(axis=1) <= factor).mean() == pytest.approx(level, abs=0.012)  # four Monte Carlo errors
 
 
-def test_cohorts_have_the_firms_of_the_whole_and_their_totals_add_up(market):
-    panel, design = market[0], Design()
+def test_cohorts_have_the_firms_of_the_whole_and_their_totals_add_up(ceiling):
+    panel, design = ceiling[0], Design()
     rows, cohorts = stack(panel, design), by_cohort(panel, design).rows.set_index("term")
     assert cohorts["n"].iloc[:-1].sum() == cohorts.loc["all waves", "n"] == len(rows.closed)
     sold = [rows.sales[wave.closed, wave.month : wave.month + rows.end + 1].sum() for wave in rows.waves]
@@ -172,8 +166,8 @@ def test_cohorts_have_the_firms_of_the_whole_and_their_totals_add_up(market):
     assert cohorts.loc["all waves", "estimate"] == pytest.approx(whole, rel=1e-9)
 
 
-def test_the_firms_of_the_event_study_are_those_of_the_effect(market):
-    panel, design = market[0], Design()
+def test_the_firms_of_the_event_study_are_those_of_the_effect(ceiling):
+    panel, design = ceiling[0], Design()
     closed = event_study(panel, design).details["closed"]
     assert len(closed) == effect_on_closed(panel, design).row("simple")["n"] <= design.sample(panel).closed.sum()
 
@@ -216,8 +210,8 @@ def test_firms_closed_after_the_last_month_serve_as_not_yet_closed(constant):
         design.sample(closed_too({9: 39}))
 
 
-def test_the_truth_of_a_simulated_market_lies_in_the_band_of_all_months(market):
-    panel, truth = market
+def test_the_truth_of_a_simulated_market_lies_in_the_band_of_all_months(ceiling):
+    panel, truth = ceiling
     study = event_study(panel, Design())
     true, rows = true_path(truth, study), study.rows
     month = rows["term"].astype(int).to_numpy()
@@ -230,8 +224,8 @@ def test_the_truth_of_a_simulated_market_lies_in_the_band_of_all_months(market):
         assert abs(cohorts.row(term)["estimate"] - value) < 4 * cohorts.row(term)["std_error"]
 
 
-def test_the_truth_of_an_event_study_is_that_of_its_own_firms(market):
-    panel, truth = market
+def test_the_truth_of_an_event_study_is_that_of_its_own_firms(ceiling):
+    panel, truth = ceiling
     study = event_study(panel, Design())
     half = study.details["closed"].iloc[::2]
     other = replace(study, details={**study.details, "closed": half})
@@ -240,8 +234,8 @@ def test_the_truth_of_an_event_study_is_that_of_its_own_firms(market):
     assert true_by_cohort(None, study) == true_by_cohort(truth, refusal("one group")) == {}
 
 
-def test_an_event_study_is_drawn_in_per_cent_beside_its_truth(market):
-    panel, truth = market
+def test_an_event_study_is_drawn_in_per_cent_beside_its_truth(ceiling):
+    panel, truth = ceiling
     study = event_study(panel, Design())
     rows = by_month(study, truth)
     assert rows["month"].tolist() == [int(term) for term in study.terms]
@@ -252,8 +246,8 @@ def test_an_event_study_is_drawn_in_per_cent_beside_its_truth(market):
     assert by_month(study)["truth"].isna().all()
 
 
-def test_honest_bounds_widen_from_the_confidence_interval_to_the_breakdown_value(market):
-    study = event_study(market[0], Design())
+def test_honest_bounds_widen_from_the_confidence_interval_to_the_breakdown_value(ceiling):
+    study = event_study(ceiling[0], Design())
     bounds, month = honest(study), np.array(study.terms, dtype=int)
     inside = (month >= 4) & (month <= 9)
     middle, error = study.value[inside].mean(), np.sqrt(study.covariance[inside][:, inside].mean())
@@ -265,12 +259,12 @@ def test_honest_bounds_widen_from_the_confidence_interval_to_the_breakdown_value
     edge = honest(study, sensitivity=(bounds.details["breakdown"],)).rows["conf_high"].iloc[0]
     assert edge == pytest.approx(0.0, abs=1e-6)
     assert bounds.details["truth"] is None
-    true = true_path(market[1], study)[inside].mean()
-    assert honest(study, truth=market[1]).details["truth"] == pytest.approx(percent_change(true))
+    true = true_path(ceiling[1], study)[inside].mean()
+    assert honest(study, truth=ceiling[1]).details["truth"] == pytest.approx(percent_change(true))
 
 
-def test_honest_bounds_by_month_hold_the_interval_and_widen_with_the_months(market):
-    study = event_study(market[0], Design())
+def test_honest_bounds_by_month_hold_the_interval_and_widen_with_the_months(ceiling):
+    study = event_study(ceiling[0], Design())
     rows = study.rows.join(honest_by_month(study))
     month = rows["term"].astype(int)
     after = rows[month >= 0]

@@ -23,6 +23,11 @@ def compared() -> dict[tuple[int, int], object]:
     return {span: listed.revenue_change(*span, level=0.95) for span in spans}
 
 
+@pytest.fixture(scope="module")
+def left() -> pd.DataFrame:
+    return listed.leave_one_out(2020, 2021, level=0.95)
+
+
 @pytest.mark.parametrize(
     ("event", "per_cent", "share_below", "stocks"),
     [
@@ -132,7 +137,7 @@ def test_spared_firms_listed_after_the_closures_had_no_share_price_in_2021():
     assert not set(frame["firm"]) & set(data.load("seller_stock_returns")["firm"])
 
 
-def test_the_difference_asked_otherwise_is_what_each_comparison_gives_in_per_cent(compared):
+def test_the_difference_asked_otherwise_is_what_each_comparison_gives_in_per_cent(compared, left):
     rows = listed.otherwise(2020, 2021, 2023, level=0.95).set_index("term")
     ends = ["estimate", "conf_low", "conf_high"]
     for term, years in {
@@ -144,14 +149,13 @@ def test_the_difference_asked_otherwise_is_what_each_comparison_gives_in_per_cen
         np.testing.assert_allclose(rows.loc[term, ends].to_numpy(float), wanted, atol=1e-9)
     asked, wider = rows.loc["as asked, 2020 to 2021"], rows.loc["closed firms vary 2 times as much"]
     assert asked["conf_high"] < wider["conf_high"] < 0
-    left = listed.leave_one_out(2020, 2021, level=0.95).set_index("left_out")["estimate"]
-    assert rows.loc["without Youkeshu", "estimate"] == pytest.approx(100 * np.expm1(left["Youkeshu"]))
+    without = left.set_index("left_out").loc["Youkeshu", "estimate"]
+    assert rows.loc["without Youkeshu", "estimate"] == pytest.approx(100 * np.expm1(without))
     assert rows.index[0] == "as asked, 2020 to 2021"
     assert len(rows) == 3 + 2 + len(left) + 2
 
 
-def test_no_single_firm_makes_the_difference(compared):
-    left = listed.leave_one_out(2020, 2021, level=0.95)
+def test_no_single_firm_makes_the_difference(compared, left):
     assert len(left) == 8
     assert (left["rank"] == 1).all()
     changes = compared[2020, 2021].details["changes"].set_index("firm")

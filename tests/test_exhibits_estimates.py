@@ -9,17 +9,12 @@ import pytest
 
 from analysis.estimands.design import in_words
 from analysis.estimate import Estimate
-from analysis.exhibits import answers, blocks, charts, curves, style
+from analysis.exhibits import answers, blocks, charts, curves
 from analysis.exhibits.parts import of_estimates
 from analysis.numbers import NOT_ESTIMABLE
 from analysis.verdicts import NOT_SHOWN, Verdict
 
-
-@pytest.fixture(autouse=True)
-def simulated_look():
-    style.use("simulated", "a market")
-    yield
-    style.use()
+pytestmark = pytest.mark.usefixtures("simulated_look")
 
 
 V2 = Verdict(

@@ -3,8 +3,8 @@
 import errno
 import json
 import os
-import shutil
 import sys
+from dataclasses import replace
 from unittest import mock
 
 import pytest
@@ -42,7 +42,7 @@ class Night(Desk):
         self.plan(BRIEF, FIRST, SECOND)
 
     def shift(self, day, *options):
-        with mock.patch.object(pdf, "render", stub_render):
+        with self.executing(), mock.patch.object(pdf, "render", stub_render):
             return command_line.main(["run", "--as-of", day, *options], self.root)
 
     def due(self, day, *options):
@@ -63,7 +63,7 @@ class Night(Desk):
 def begun(tmp_path_factory):
     """A project of which all reports were made on a Monday."""
     folder = tmp_path_factory.mktemp("begun")
-    desk = Night(folder / "project")
+    desk = Night(folder / "project", kernels=False)
     desk.furnish()
     with sources_kept(folder):
         assert desk.due(MONDAY) == 0
@@ -72,8 +72,13 @@ def begun(tmp_path_factory):
 
 @pytest.fixture
 def desk(begun, tmp_path):
-    shutil.copytree(begun.root, tmp_path / "project", symlinks=True)
-    return Night(tmp_path / "project")
+    return begun.copied(tmp_path)
+
+
+@pytest.fixture
+def real(desk):
+    """The same project, whose notebooks run in kernels."""
+    return replace(desk, kernels=True)
 
 
 def last_line(capsys):
@@ -185,12 +190,12 @@ def test_releases_go_to_the_folder_of_the_schedule(desk, tmp_path):
 # What is news
 
 
-def test_a_failure_is_news_and_nothing_but_json_is_printed(desk, capsys):
-    desk.write("01_first", "1 / 0", parameters=PARAMETERS)
-    assert desk.due(NEXT, "--json") == 3
+def test_a_failure_is_news_and_nothing_but_json_is_printed(real, capsys):
+    real.write("01_first", "1 / 0", parameters=PARAMETERS)
+    assert real.due(NEXT, "--json") == 3
     shown = json.loads(capsys.readouterr().out)
     assert shown.pop("notices") == []
-    assert desk.told() == [shown]
+    assert real.told() == [shown]
     assert (shown["outcome"], shown["release"], shown["draft"], shown["as_of"]) == ("failed", "", "draft", NEXT)
     assert "ZeroDivisionError" in shown["failures"][0]
 
@@ -237,19 +242,19 @@ def test_a_schedule_that_cannot_be_read_is_told_as_json_too(desk, capsys):
     assert (shown["outcome"], shown["failures"][0].split(",")[0]) == ("refused", "reports/schedule.yml")
 
 
-def test_what_is_told_elsewhere_names_no_folder_of_the_machine(desk, capsys):
-    desk.write("01_first", "import os\nraise RuntimeError(os.getcwd())", parameters=PARAMETERS)
-    assert desk.due(NEXT, "--json") == 3
-    (desk.reports / "schedule.yml").write_text("reports: []")
-    assert desk.due(NEXT, "--json") == 2
+def test_what_is_told_elsewhere_names_no_folder_of_the_machine(real, capsys):
+    real.write("01_first", "import os\nraise RuntimeError(os.getcwd())", parameters=PARAMETERS)
+    assert real.due(NEXT, "--json") == 3
+    (real.reports / "schedule.yml").write_text("reports: []")
+    assert real.due(NEXT, "--json") == 2
     assert "RuntimeError: notebooks" in capsys.readouterr().out
     told = [
-        desk.root / "told.jsonl",
-        desk.reports / "feed.xml",
-        desk.reports / "index.html",
-        *desk.reports.glob("*.jsonl"),
+        real.root / "told.jsonl",
+        real.reports / "feed.xml",
+        real.reports / "index.html",
+        *real.reports.glob("*.jsonl"),
     ]
-    assert [file.name for file in told if str(desk.root) in file.read_text()] == []
+    assert [file.name for file in told if str(real.root) in file.read_text()] == []
 
 
 def test_nobody_is_told_of_what_is_published_elsewhere(desk, tmp_path):
@@ -300,7 +305,7 @@ def test_a_failure_of_a_report_goes_before_that_of_its_notice(desk):
     assert desk.due(NEXT) == 3
 
 
-def test_no_secret_is_in_anything_that_a_run_writes_or_says(desk, monkeypatch, capfd):
+def test_no_secret_is_in_anything_that_a_run_writes_or_says(real, monkeypatch, capfd):
     secret = "unmistakable-5ecret-7f3a"
     names = ("MAIL_HOST", "MAIL_USER", "MAIL_PASSWORD", "CHAT")
     for name in names:
@@ -313,15 +318,15 @@ def test_no_secret_is_in_anything_that_a_run_writes_or_says(desk, monkeypatch, c
     ]
     hooks = [{**hook, "timeout": 5} for hook in hooks]
     print_all = "import os\nprint(dict(os.environ))\nassert count == 4, dict(os.environ)\n"
-    desk.write("01_first", print_all + JUDGE)
-    desk.plan(BRIEF, FIRST, SECOND, notices=hooks)
-    assert desk.due(NEXT) == 0  # no news, and so no notice
-    desk.plan(BRIEF, {**FIRST, "parameters": {"count": "5"}}, SECOND, notices=hooks)
-    assert desk.due(LAST, "--json") == 3
+    real.write("01_first", print_all + JUDGE)
+    real.plan(BRIEF, FIRST, SECOND, notices=hooks)
+    assert real.due(NEXT) == 0  # no news, and so no notice
+    real.plan(BRIEF, {**FIRST, "parameters": {"count": "5"}}, SECOND, notices=hooks)
+    assert real.due(LAST, "--json") == 3
     said = capfd.readouterr()
     assert len(json.loads(said.out.splitlines()[-1])["notices"]) == 3
     assert secret not in said.out + said.err
-    assert secret.encode() not in b"".join(file.read_bytes() for file in desk.root.rglob("*") if file.is_file())
+    assert secret.encode() not in b"".join(file.read_bytes() for file in real.root.rglob("*") if file.is_file())
     assert all(secret in os.environ[name] for name in names)
 
 

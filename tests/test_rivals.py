@@ -15,11 +15,6 @@ from analysis.estimators.exposure import exposure_effects
 from analysis.market import simulate
 
 
-@pytest.fixture(scope="module")
-def market():
-    return simulate("mid_3k", 1)
-
-
 @pytest.mark.parametrize(("own", "name"), [(True, "E2a"), (False, "E2b")])
 def test_spillovers_are_the_exposure_effects_of_rivals_in_business_by_origin(own, name):
     panel, design = simulate("ceiling_50k", seed=1)[0], Design()
@@ -71,9 +66,9 @@ def test_a_slope_per_ten_points_is_the_same_effect_at_ten_points():
     np.testing.assert_allclose(np.log1p(-turned["mde"] / 100), np.multiply(at, np.log(0.95)))
 
 
-def test_adjusted_p_values_agree_with_the_intervals_and_never_fall(market):
+def test_adjusted_p_values_agree_with_the_intervals_and_never_fall(mid):
     for own in (True, False):
-        rows = rivals.dose_response(market[0], Design(), own_origin=own).rows
+        rows = rivals.dose_response(mid[0], Design(), own_origin=own).rows
         outside = (rows["conf_low"] > 0) | (rows["conf_high"] < 0)
         assert ((rows["p_value"] < 0.05) == outside).all()
         assert (rows["p_adjusted"] >= rows["p_value"] - 0.01).all()  # simulated with 20,000 draws
@@ -126,12 +121,12 @@ def test_the_truth_by_exposure_is_growth_against_the_least_exposed():
 # Closures drawn again
 
 
-def test_the_actual_closures_give_the_actual_exposure(market, monkeypatch):
+def test_the_actual_closures_give_the_actual_exposure(mid, monkeypatch):
     def actual(closed, strata, rng, draws):
         return sparse.csr_array(np.tile(closed, (draws, 1)))
 
     monkeypatch.setattr(rivals, "redraw_closures", actual)
-    panel, design = market[0], Design(cut=0.01)  # all closures count, so that a group is closed as a whole
+    panel, design = mid[0], Design(cut=0.01)  # all closures count, so that a group is closed as a whole
     first, second = rivals.redraws(panel, design, draws=2)
     np.testing.assert_allclose(first, second)
     sample, firms = design.sample(panel), rivals.incumbents(panel, design)
@@ -140,7 +135,7 @@ def test_the_actual_closures_give_the_actual_exposure(market, monkeypatch):
     assert np.isnan(first[hit]).all()
 
 
-def test_draws_keep_the_calendar_and_leave_groups_in_their_stratum(market, monkeypatch):
+def test_draws_keep_the_calendar_and_leave_groups_in_their_stratum(mid, monkeypatch):
     seen = {}
 
     def spy(closed, strata, rng, draws):
@@ -149,8 +144,8 @@ def test_draws_keep_the_calendar_and_leave_groups_in_their_stratum(market, monke
 
     redraw_closures = rivals.redraw_closures
     monkeypatch.setattr(rivals, "redraw_closures", spy)
-    exposure = np.array(list(rivals.redraws(market[0], Design(), draws=20)))
-    assert exposure.shape == (20, rivals.incumbents(market[0], Design()).sum())
+    exposure = np.array(list(rivals.redraws(mid[0], Design(), draws=20)))
+    assert exposure.shape == (20, rivals.incumbents(mid[0], Design()).sum())
     assert np.isnan(exposure).any()  # a firm that is drawn does not answer
     drawn = seen["drawn"].toarray()
     assert (drawn != seen["closed"]).any()
@@ -161,9 +156,9 @@ def test_draws_keep_the_calendar_and_leave_groups_in_their_stratum(market, monke
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_what_to_expect_of_exposure_is_the_mean_of_many_draws(market, own):
+def test_what_to_expect_of_exposure_is_the_mean_of_many_draws(mid, own):
     """Squared gaps, in Monte Carlo errors of 4,000 draws, are one on average over the forty categories of a market."""
-    redrawn = rivals.redraws(market[0], Design(), own_origin=own, draws=4000)
+    redrawn = rivals.redraws(mid[0], Design(), own_origin=own, draws=4000)
     count = total = square = 0
     for drawn in redrawn:
         open_ = np.isfinite(drawn)
@@ -177,15 +172,15 @@ def test_what_to_expect_of_exposure_is_the_mean_of_many_draws(market, own):
     assert moves.sum() > 1000
     assert np.abs(gap).max() < 5
     assert (gap**2).mean() < 2
-    found = rivals.recentred(market[0], Design(), own_origin=own)
-    again = rivals.spillover(market[0], Design(), own_origin=own, expected=mean)
+    found = rivals.recentred(mid[0], Design(), own_origin=own)
+    again = rivals.spillover(mid[0], Design(), own_origin=own, expected=mean)
     np.testing.assert_array_equal(found.value[:-1], again.value[:-1])
     exact, drawn = (one.row("recentred slope") for one in (found, again))
     assert exact["estimate"] == pytest.approx(drawn["estimate"], abs=0.05 * exact["std_error"])
 
 
-def test_closures_of_chance_are_as_likely_as_any_other_draw(market):
-    found = rivals.randomization_test(market[0], Design(), draws=49, seed=3)
+def test_closures_of_chance_are_as_likely_as_any_other_draw(mid):
+    found = rivals.randomization_test(mid[0], Design(), draws=49, seed=3)
     assert found.terms == ("slope", "recentred slope")
     for term in found.terms:
         t = np.abs(found.details["statistics"][term])
@@ -193,8 +188,8 @@ def test_closures_of_chance_are_as_likely_as_any_other_draw(market):
         assert found.row(term)["smallest_p"] == 1 / 50
 
 
-def test_a_trend_of_likely_categories_shows_where_nothing_was_closed(market):
-    panel, design = market[0], Design()
+def test_a_trend_of_likely_categories_shows_where_nothing_was_closed(mid):
+    panel, design = mid[0], Design()
     plain = rivals.spared_categories(panel, design).row("slope")
     expected = np.zeros(len(panel.firms))
     expected[rivals.incumbents(panel, design)] = rivals.redraws(panel, design).expected

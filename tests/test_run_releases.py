@@ -1,7 +1,6 @@
 """A run leaves with its release what moved, and with its folder a page and a feed; a release can be proved again."""
 
 import json
-import shutil
 from unittest import mock
 from xml.etree import ElementTree
 
@@ -19,7 +18,7 @@ SINCE = BRIEF_PARAMETERS + 'since: str = ""  # what moved since the release befo
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
-    desk = Desk(folder / "project")
+    desk = Desk(folder / "project", kernels=False)
     desk.furnish()
     desk.write("00_brief", READ_VERDICTS, "print(since)", parameters=SINCE)
     with sources_kept(folder):
@@ -29,8 +28,7 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def desk(finished, tmp_path):
-    shutil.copytree(finished.root, tmp_path / "project", symlinks=True)
-    return Desk(tmp_path / "project")
+    return finished.copied(tmp_path)
 
 
 def turn(desk):
@@ -43,7 +41,7 @@ def turn(desk):
 
 def work(desk, render=stub_render, **options):
     """Run as the command line does."""
-    with mock.patch.object(run.pdf, "render", render):
+    with desk.executing(), mock.patch.object(run.pdf, "render", render):
         return night.work(desk.root, **{"as_of": LATER, **options})
 
 
@@ -56,7 +54,7 @@ def since(desk):
 
 
 def verify(desk, *options, render=stub_render):
-    with mock.patch.object(run.pdf, "render", render):
+    with desk.executing(), mock.patch.object(run.pdf, "render", render):
         return main(["verify", str(desk.reports / "latest"), *options], root=desk.root)
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,13 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def desk(finished, tmp_path):
-    shutil.copytree(finished.root, tmp_path / "project", symlinks=True)
-    return Desk(tmp_path / "project")
+    return finished.copied(tmp_path)
+
+
+@pytest.fixture
+def quick(desk):
+    """The same project, whose cells run without a kernel."""
+    return replace(desk, kernels=False)
 
 
 LATER = "2026-11-26"
@@ -89,10 +95,6 @@ def test_kernels_have_one_thread_and_the_clock_of_the_as_of_date(finished):
     assert "../reports/scratch/verdicts.json 1 1795564800" in text  # midnight of AS_OF, UTC
 
 
-def test_a_kernel_needs_no_tcp_port_that_another_may_take(finished):
-    assert '"ipc\\n"' in (finished.published / "01_first.ipynb").read_text()
-
-
 def test_a_published_notebook_holds_no_time_and_no_path_of_the_machine(finished):
     text = (finished.published / "01_first.ipynb").read_text()
     assert str(finished.root) not in text
@@ -142,16 +144,16 @@ def test_an_executed_notebook_without_ids_stays_without(desk):
     assert not any("id" in cell for cell in json.loads(done.read_text())["cells"])
 
 
-def test_a_run_can_publish_elsewhere_and_what_is_named_where_nothing_stands_is_a_draft(desk, tmp_path, monkeypatch):
+def test_a_run_can_publish_elsewhere_and_what_is_named_where_nothing_stands_is_a_draft(quick, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    before = desk.bytes()
-    assert desk.run("02", out=Path("elsewhere")) == Exit.OK
+    before = quick.bytes()
+    assert quick.run("02", out=Path("elsewhere")) == Exit.OK
     files = ["02_second.ipynb", "02_second.pdf", *OF_THE_RELEASE]
     assert sorted(os.listdir(tmp_path / "elsewhere" / "draft")) == sorted(files)
     assert not (tmp_path / "elsewhere" / "latest").exists()
-    assert desk.run(out=Path("elsewhere")) == Exit.OK
+    assert quick.run(out=Path("elsewhere")) == Exit.OK
     assert sorted(os.listdir(tmp_path / "elsewhere")) == [".lock", AS_OF, "latest"]
-    assert desk.bytes() == before
+    assert quick.bytes() == before
 
 
 def test_without_another_renderer_the_pdf_is_the_real_one(desk, tmp_path):
@@ -171,48 +173,51 @@ def test_unchanged_reports_are_skipped_without_starting_anything(desk, no_kernel
 
 @pytest.mark.parametrize("lost", ["01_first.pdf", "00_brief.ipynb", "verdicts.json", "index.html", "data.zip"])
 @pytest.mark.parametrize("how", ["gone", "cut short"])
-def test_from_a_damaged_release_nothing_is_carried_over_and_it_stays_as_it_is(desk, capsys, lost, how):
-    file = desk.published / lost
+def test_from_a_damaged_release_nothing_is_carried_over_and_it_stays_as_it_is(quick, capsys, lost, how):
+    file = quick.published / lost
     if how == "gone":
         file.unlink()
     else:
         file.write_bytes(file.read_bytes()[:-2])
-    before = contents(desk.published)
-    assert desk.run("02") == Exit.OK
+    before = contents(quick.published)
+    assert quick.run("02") == Exit.OK
     said = capsys.readouterr().out
     assert said.count("published ") == 3
     wrong = "missing" if how == "gone" else "cut off" if Path(lost).suffix in release.ENDS else "damaged"
     assert f"not as it was made: {lost}: {wrong}. All reports are made." in said
-    assert contents(desk.reports / AS_OF) == before
-    assert os.readlink(desk.reports / "latest") == f"{AS_OF}.2"
+    assert contents(quick.reports / AS_OF) == before
+    assert os.readlink(quick.reports / "latest") == f"{AS_OF}.2"
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"reports": 1}', "{}", None])
-def test_from_a_release_whose_manifest_no_run_wrote_nothing_is_carried_over(desk, capsys, content):
-    file = desk.published / "manifest.json"
+def test_from_a_release_whose_manifest_no_run_wrote_nothing_is_carried_over(quick, capsys, content):
+    file = quick.published / "manifest.json"
     file.unlink()
     file.write_text(content) if content else file.mkdir()
-    assert desk.run() == Exit.OK
+    assert quick.run() == Exit.OK
     said = capsys.readouterr().out
     assert said.count("published ") == 3
     assert "no release: manifest.json cannot be read (" in said
-    assert desk.published.name == f"{AS_OF}.2"
+    assert quick.published.name == f"{AS_OF}.2"
 
 
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
-        ({"files": {}}, "the manifest has no hash of 00_brief.ipynb"),
+        ({"files": {}}, "00_brief.ipynb: of report 00_brief, and the manifest has no hash of it"),
         ({"release": "2026-01-01"}, "is that of '2026-01-01'"),
-        ("../../notebooks/01_first.ipynb", "../../notebooks/01_first.ipynb is no path inside it"),
+        (
+            "../../notebooks/01_first.ipynb",
+            "01_first.ipynb: the manifest names a path outside the release",
+        ),
     ],
 )
-def test_a_manifest_that_leads_out_of_its_folder_or_is_of_another_one_is_not_followed(desk, capsys, changed, why):
-    told = desk.manifest()
+def test_a_manifest_that_leads_out_of_its_folder_or_is_of_another_one_is_not_followed(quick, capsys, changed, why):
+    told = quick.manifest()
     if isinstance(changed, str):  # a file that is there, as the manifest says
-        changed = {"files": {**told["files"], changed: publish.sha256(desk.published / changed)}}
-    publish.write_json(desk.published / "manifest.json", {**told, **changed})
-    assert desk.run("01") == Exit.OK
+        changed = {"files": {**told["files"], changed: publish.sha256(quick.published / changed)}}
+    publish.write_json(quick.published / "manifest.json", {**told, **changed})
+    assert quick.run("01") == Exit.OK
     said = capsys.readouterr().out
     assert why in said
     assert said.count("published ") == 3
@@ -298,24 +303,24 @@ def test_outputs_counters_and_ids_do_not_change_a_fingerprint(desk):
     assert prints(desk) == before
 
 
-def test_a_changed_parameter_runs_its_report_and_the_brief_again(desk, capsys):
-    text = (desk.reports / "schedule.yml").read_text()
-    (desk.reports / "schedule.yml").write_text(text.replace("count: 4", "count: 5"))
-    assert desk.run() == Exit.OK
+def test_a_changed_parameter_runs_its_report_and_the_brief_again(quick, capsys):
+    text = (quick.reports / "schedule.yml").read_text()
+    (quick.reports / "schedule.yml").write_text(text.replace("count: 4", "count: 5"))
+    assert quick.run() == Exit.OK
     lines = [line.split()[:2] for line in capsys.readouterr().out.splitlines()[:3]]
     assert lines == [["01_first", "published"], ["02_second", "unchanged"], ["00_brief", "published"]]
-    verdicts = json.loads((desk.published / "verdicts.json").read_text())
+    verdicts = json.loads((quick.published / "verdicts.json").read_text())
     assert [verdict["estimate"] for verdict in verdicts] == [5, 3]
-    assert "<dt>Unchanged</dt><dd>02_second</dd>" in (desk.published / "index.html").read_text()
-    assert '\\"estimate\\": 5' in (desk.published / "00_brief.ipynb").read_text()
+    assert "<dt>Unchanged</dt><dd>02_second</dd>" in (quick.published / "index.html").read_text()
+    assert '\\"estimate\\": 5' in (quick.published / "00_brief.ipynb").read_text()
 
 
 @pytest.mark.parametrize("names", [["01"], ["01", "02"]])
-def test_a_brief_that_stands_beside_a_report_made_again_is_made_again_too(desk, names):
-    desk.write("01_first", WRITE_VERDICTS.replace("count,", "count + 3,"))
-    assert desk.run(*names) == Exit.OK
-    assert '\\"estimate\\": 7' in (desk.published / "00_brief.ipynb").read_text()
-    verdicts = json.loads((desk.published / "verdicts.json").read_text())
+def test_a_brief_that_stands_beside_a_report_made_again_is_made_again_too(quick, names):
+    quick.write("01_first", WRITE_VERDICTS.replace("count,", "count + 3,"))
+    assert quick.run(*names) == Exit.OK
+    assert '\\"estimate\\": 7' in (quick.published / "00_brief.ipynb").read_text()
+    verdicts = json.loads((quick.published / "verdicts.json").read_text())
     assert [verdict["estimate"] for verdict in verdicts] == [7, 3]
 
 
@@ -332,62 +337,62 @@ def as_ofs(folder):
     return {name[:2]: entry["parameters"]["as_of"] for name, entry in reports.items()}
 
 
-def test_a_report_named_on_a_new_day_is_released_with_the_others_carried_over(desk, capsys):
-    desk.write("01_first", WRITE_VERDICTS.replace("count,", "count + 3,"))
-    assert desk.run("01", as_of=LATER) == Exit.OK
-    assert desk.published.name == LATER
-    assert as_ofs(desk.published) == {"00": LATER, "01": LATER, "02": AS_OF}
-    assert release.read(desk.published).faults() == []
-    assert desk.manifest()["previous"] == AS_OF
-    assert (desk.published / "02_second.pdf").read_bytes() == (desk.reports / AS_OF / "02_second.pdf").read_bytes()
+def test_a_report_named_on_a_new_day_is_released_with_the_others_carried_over(quick, capsys):
+    quick.write("01_first", WRITE_VERDICTS.replace("count,", "count + 3,"))
+    assert quick.run("01", as_of=LATER) == Exit.OK
+    assert quick.published.name == LATER
+    assert as_ofs(quick.published) == {"00": LATER, "01": LATER, "02": AS_OF}
+    assert release.read(quick.published).faults() == []
+    assert quick.manifest()["previous"] == AS_OF
+    assert (quick.published / "02_second.pdf").read_bytes() == (quick.reports / AS_OF / "02_second.pdf").read_bytes()
     assert "02_second                 unchanged  as of 2026-11-25\n" in capsys.readouterr().out
-    assert [one["as_of"] for one in json.loads((desk.published / "verdicts.json").read_bytes())] == [LATER, AS_OF]
+    assert [one["as_of"] for one in json.loads((quick.published / "verdicts.json").read_bytes())] == [LATER, AS_OF]
 
 
-def test_what_is_not_named_but_has_changed_is_made_too(desk, capsys):
-    desk.write("02_second", WRITE_VERDICTS, "print('new')")
-    assert desk.run("01") == Exit.OK
+def test_what_is_not_named_but_has_changed_is_made_too(quick, capsys):
+    quick.write("02_second", WRITE_VERDICTS, "print('new')")
+    assert quick.run("01") == Exit.OK
     assert [line.split()[1] for line in capsys.readouterr().out.splitlines()[:2]] == ["unchanged", "published"]
 
 
-def test_a_rule_says_what_is_due_and_what_is_not_stays(desk, capsys):
+def test_a_rule_says_what_is_due_and_what_is_not_stays(quick, capsys):
     asked = []
 
     def due(job, standing):
         asked.append((job.name, standing.manifest.reports[job.name].as_of))
         return job.name == "02_second"
 
-    assert desk.run(due=due, as_of=LATER) == Exit.OK
-    assert as_ofs(desk.published) == {"00": LATER, "01": AS_OF, "02": LATER}
+    assert quick.run(due=due, as_of=LATER) == Exit.OK
+    assert as_ofs(quick.published) == {"00": LATER, "01": AS_OF, "02": LATER}
     assert {("01_first", AS_OF), ("02_second", AS_OF)} <= {*asked}
     capsys.readouterr()
-    assert desk.run(due=lambda job, entry: False, as_of="2026-12-24") == Exit.OK
+    assert quick.run(due=lambda job, entry: False, as_of="2026-12-24") == Exit.OK
     assert capsys.readouterr().out.count("not due") == 3
-    assert desk.published.name == LATER
+    assert quick.published.name == LATER
 
 
-def test_a_new_day_makes_all_again(desk):
-    assert desk.run(as_of=LATER) == Exit.OK
-    assert as_ofs(desk.published) == {"00": LATER, "01": LATER, "02": LATER}
+def test_a_new_day_makes_all_again(quick):
+    assert quick.run(as_of=LATER) == Exit.OK
+    assert as_ofs(quick.published) == {"00": LATER, "01": LATER, "02": LATER}
 
 
-def test_an_earlier_date_takes_nothing_from_a_later_one_and_latest_stays(desk, capsys):
-    assert desk.run("01", as_of=VINTAGE) == Exit.OK
+def test_an_earlier_date_takes_nothing_from_a_later_one_and_latest_stays(quick, capsys):
+    assert quick.run("01", as_of=VINTAGE) == Exit.OK
     assert "made" in capsys.readouterr().out
-    assert desk.run(as_of=VINTAGE) == Exit.OK
-    assert as_ofs(desk.reports / VINTAGE) == {"00": VINTAGE, "01": VINTAGE, "02": VINTAGE}
-    assert desk.published.name == AS_OF
+    assert quick.run(as_of=VINTAGE) == Exit.OK
+    assert as_ofs(quick.reports / VINTAGE) == {"00": VINTAGE, "01": VINTAGE, "02": VINTAGE}
+    assert quick.published.name == AS_OF
     capsys.readouterr()
-    assert desk.run(as_of=VINTAGE) == Exit.OK
+    assert quick.run(as_of=VINTAGE) == Exit.OK
     assert capsys.readouterr().out.count("unchanged") == 3
 
 
-def test_a_report_that_the_schedule_has_no_more_leaves_nothing(desk):
-    text = (desk.reports / "schedule.yml").read_text().splitlines()
-    (desk.reports / "schedule.yml").write_text("\n".join(line for line in text if "02_second" not in line))
-    assert desk.run() == Exit.OK
-    assert list(desk.manifest()["reports"]) == ["00_brief", "01_first"]
-    assert not list(desk.published.glob("02*"))
+def test_a_report_that_the_schedule_has_no_more_leaves_nothing(quick):
+    text = (quick.reports / "schedule.yml").read_text().splitlines()
+    (quick.reports / "schedule.yml").write_text("\n".join(line for line in text if "02_second" not in line))
+    assert quick.run() == Exit.OK
+    assert list(quick.manifest()["reports"]) == ["00_brief", "01_first"]
+    assert not list(quick.published.glob("02*"))
 
 
 def test_what_a_killed_run_has_put_in_place_is_shown_by_the_next(desk, no_kernels):
@@ -398,25 +403,25 @@ def test_what_a_killed_run_has_put_in_place_is_shown_by_the_next(desk, no_kernel
 
 
 @pytest.mark.parametrize("changed", ["data/figures.csv", "reports/filter.lua", "notebooks/02_second.ipynb"])
-def test_what_changes_while_a_run_is_at_work_ends_in_a_draft(desk, capsys, changed):
-    before = desk.bytes()
-    file = desk.root / changed
+def test_what_changes_while_a_run_is_at_work_ends_in_a_draft(quick, capsys, changed):
+    before = quick.bytes()
+    file = quick.root / changed
     text = file.read_text().replace('"# What is asked?"', '"# What is asked now?"')
     edit = f"import pathlib\npathlib.Path({str(file)!r}).write_text({text!r} + ' ')"
-    desk.write("01_first", edit, WRITE_VERDICTS)
-    assert desk.run() == Exit.FAILED
+    quick.write("01_first", edit, WRITE_VERDICTS)
+    assert quick.run() == Exit.FAILED
     assert re.search(
         rf"While the run was at work, {Path(changed).parts[0].replace('reports', 'layout')}: "
         rf"{Path(changed).name} changed; run again",
         capsys.readouterr().err,
     )
-    assert desk.bytes() == before
-    assert desk.draft.exists()
+    assert quick.bytes() == before
+    assert quick.draft.exists()
 
 
-def test_the_outcome_says_what_became_of_each_report_as_json(desk):
-    desk.write("01_first", "1 / 0")
-    outcome = run.reports(desk.root, as_of=LATER)
+def test_the_outcome_says_what_became_of_each_report_as_json(quick):
+    quick.write("01_first", "1 / 0")
+    outcome = run.reports(quick.root, as_of=LATER)
     told = json.loads(json.dumps(outcome.as_json()))
     assert (told["outcome"], told["release"], told["draft"], told["as_of"]) == ("failed", "", "draft", LATER)
     assert told["reports"]["01_first"] == "failed"
@@ -440,21 +445,21 @@ NO_VERDICTS = "open(verdict_file, 'w').write('[]')"
         (NO_VERDICTS, NO_VERDICTS, [NONE, NONE, NONE]),
     ],
 )
-def test_the_footer_says_what_the_verdicts_rest_on(desk, first, second, feet):
-    desk.write("01_first", first)
-    desk.write("02_second", second)
-    assert desk.run() == Exit.OK
+def test_the_footer_says_what_the_verdicts_rest_on(quick, first, second, feet):
+    quick.write("01_first", first)
+    quick.write("02_second", second)
+    assert quick.run() == Exit.OK
     for name, foot in zip(("00_brief", "01_first", "02_second"), feet, strict=True):
-        assert (desk.published / f"{name}.pdf").read_text().endswith(f", {AS_OF}, {foot}")
+        assert (quick.published / f"{name}.pdf").read_text().endswith(f", {AS_OF}, {foot}")
 
 
 @pytest.mark.parametrize(("new", "said"), [('"provenance": "guessed"', "'guessed'"), ("", "None")])
-def test_a_verdict_that_is_neither_real_nor_an_estimate_nor_simulated_gets_no_pdf(desk, capsys, new, said):
-    before = desk.bytes()
-    desk.write("01_first", WRITE_VERDICTS.replace('"provenance": "real"', new))
-    assert desk.run("01") == Exit.FAILED
+def test_a_verdict_that_is_neither_real_nor_an_estimate_nor_simulated_gets_no_pdf(quick, capsys, new, said):
+    before = quick.bytes()
+    quick.write("01_first", WRITE_VERDICTS.replace('"provenance": "real"', new))
+    assert quick.run("01") == Exit.FAILED
     assert f"01_first: the provenance of a verdict is {said}; it must be real, estimate or" in capsys.readouterr().err
-    assert desk.bytes() == before
+    assert quick.bytes() == before
 
 
 # What is refused before a kernel starts
@@ -489,9 +494,9 @@ def test_a_date_before_the_newest_data_is_refused(desk, no_kernels, as_of):
     assert not (desk.reports / as_of).exists()
 
 
-def test_the_date_of_the_newest_data_is_early_enough(desk):
-    assert desk.run("01", as_of=VINTAGE) == Exit.OK
-    assert (desk.draft / "01_first.pdf").exists()
+def test_the_date_of_the_newest_data_is_early_enough(quick):
+    assert quick.run("01", as_of=VINTAGE) == Exit.OK
+    assert (quick.draft / "01_first.pdf").exists()
 
 
 def test_reports_with_parameters_need_a_folder_of_their_own(desk, no_kernels, tmp_path):
@@ -505,11 +510,11 @@ def test_reports_with_parameters_need_a_folder_of_their_own(desk, no_kernels, tm
     assert desk.bytes() == before
 
 
-def test_other_parameters_are_published_elsewhere(desk, tmp_path):
-    before = desk.bytes()
-    assert desk.run("01", given={"count": "5"}, out=tmp_path / "mine") == Exit.OK
+def test_other_parameters_are_published_elsewhere(quick, tmp_path):
+    before = quick.bytes()
+    assert quick.run("01", given={"count": "5"}, out=tmp_path / "mine") == Exit.OK
     assert json.loads((tmp_path / "mine" / "draft" / "verdicts.json").read_text())[0]["estimate"] == 5
-    assert desk.bytes() == before
+    assert quick.bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -581,9 +586,12 @@ def test_a_kernel_is_the_python_of_the_run_whatever_kernels_and_settings_the_use
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
     monkeypatch.setenv("JUPYTER_DEFAULT_PROVISIONER_NAME", "mine")
     monkeypatch.setenv("PYTHONSTARTUP", str(tmp_path / "startup.py"))
-    desk.write("01_first", "import os, sys\nprint(sys.executable, os.environ.get('PYTHONSTARTUP'))", WRITE_VERDICTS)
+    told = "sys.executable, os.environ.get('PYTHONSTARTUP'), get_connection_info(unpack=True)['transport']"
+    asked = f"import os, sys\nfrom ipykernel import get_connection_info\nprint({told})"
+    desk.write("01_first", asked, WRITE_VERDICTS)
     assert desk.run("01") == Exit.OK
-    assert f"{sys.executable} None" in (desk.published / "01_first.ipynb").read_text()
+    shown = (desk.published / "01_first.ipynb").read_text()
+    assert f"{sys.executable} None ipc" in shown  # another may take a TCP port between its choice and its use
 
 
 # What fails
@@ -624,31 +632,31 @@ def test_a_failing_cell_spares_the_other_reports_and_the_brief_which_names_it_in
     assert not desk.draft.exists()
 
 
-def test_a_draft_goes_when_what_stands_is_whole_again(desk):
-    desk.write("01_first", "1 / 0")
-    assert desk.run() == Exit.FAILED
-    assert desk.run() == Exit.FAILED
-    assert desk.draft.exists()
-    desk.write("01_first", WRITE_VERDICTS)
-    assert desk.run() == Exit.OK
-    assert not desk.draft.exists()
-    assert desk.published.name == AS_OF
+def test_a_draft_goes_when_what_stands_is_whole_again(quick):
+    quick.write("01_first", "1 / 0")
+    assert quick.run() == Exit.FAILED
+    assert quick.run() == Exit.FAILED
+    assert quick.draft.exists()
+    quick.write("01_first", WRITE_VERDICTS)
+    assert quick.run() == Exit.OK
+    assert not quick.draft.exists()
+    assert quick.published.name == AS_OF
 
 
 @pytest.mark.parametrize("broken", [["01_first"], ["01_first", "02_second"]])
-def test_a_brief_is_made_of_the_verdicts_that_there_are_and_of_none_it_is_not(desk, capsys, broken):
+def test_a_brief_is_made_of_the_verdicts_that_there_are_and_of_none_it_is_not(quick, capsys, broken):
     for name in broken:
-        desk.write(name, "1 / 0", WRITE_VERDICTS)
-    assert desk.run(as_of=LATER) == Exit.FAILED
-    assert os.readlink(desk.reports / "latest") == AS_OF
-    brief = desk.draft / "00_brief.ipynb"
+        quick.write(name, "1 / 0", WRITE_VERDICTS)
+    assert quick.run(as_of=LATER) == Exit.FAILED
+    assert os.readlink(quick.reports / "latest") == AS_OF
+    brief = quick.draft / "00_brief.ipynb"
     assert brief.exists() == (len(broken) == 1)
     if brief.exists():
         assert "failed: 01_first\\n" in brief.read_text()
         assert "02_second.json" in brief.read_text()
     else:
         assert "not run: there is no verdict without 01_first, 02_second" in capsys.readouterr().out
-        assert "<dt>Failed in this run</dt><dd>01_first, 02_second</dd>" in (desk.draft / "index.html").read_text()
+        assert "<dt>Failed in this run</dt><dd>01_first, 02_second</dd>" in (quick.draft / "index.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -721,36 +729,36 @@ def render_on_full_disk(notebook, page, **_):
         (full_disk, Exit.DISK_FULL, "No space left on device"),
     ],
 )
-def test_after_a_failed_pdf_all_is_as_before(desk, capsys, render, code, message):
-    before = desk.bytes()
-    assert desk.run("01", force=True, render=render) == code
+def test_after_a_failed_pdf_all_is_as_before(quick, capsys, render, code, message):
+    before = quick.bytes()
+    assert quick.run("01", force=True, render=render) == code
     assert message in capsys.readouterr().err
-    assert desk.bytes() == before
-    assert (desk.draft / "failed" / "01_first.ipynb").exists()
-    assert desk.is_clear()
+    assert quick.bytes() == before
+    assert (quick.draft / "failed" / "01_first.ipynb").exists()
+    assert quick.is_clear()
 
 
 # Publishing
 
 
-def test_a_disk_that_is_full_while_publishing_loses_nothing(desk, monkeypatch, capsys):
-    before, write_json = desk.bytes(), publish.write_json
+def test_a_disk_that_is_full_while_publishing_loses_nothing(quick, monkeypatch, capsys):
+    before, write_json = quick.bytes(), publish.write_json
     monkeypatch.setattr(
         publish,
         "write_json",
         lambda file, content: (full_disk if "manifest" in file.name else write_json)(file, content),
     )
-    assert desk.run("02", force=True) == Exit.DISK_FULL
+    assert quick.run("02", force=True) == Exit.DISK_FULL
     assert "Publishing: the disk is full" in capsys.readouterr().err
-    assert desk.bytes() == before
-    assert desk.is_clear()
+    assert quick.bytes() == before
+    assert quick.is_clear()
 
 
-def test_latest_moves_only_after_a_run_without_failure(desk):
-    assert desk.run("01", as_of=LATER, render=broken_render) == Exit.PDF
-    assert desk.published.name == AS_OF
-    assert desk.run("01", as_of=LATER) == Exit.OK
-    assert desk.published.name == LATER
+def test_latest_moves_only_after_a_run_without_failure(quick):
+    assert quick.run("01", as_of=LATER, render=broken_render) == Exit.PDF
+    assert quick.published.name == AS_OF
+    assert quick.run("01", as_of=LATER) == Exit.OK
+    assert quick.published.name == LATER
 
 
 # Signals and locks

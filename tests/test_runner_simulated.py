@@ -4,11 +4,12 @@ import json
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import stamps
-from desk import AS_OF, WRITE_VERDICTS, Desk
+from desk import AS_OF, BRIEF_PARAMETERS, WRITE_VERDICTS, Desk
 
 from analysis import config
 from analysis.errors import DataError, DesignError
@@ -41,11 +42,6 @@ FIRMS = WRITE.replace(
     'tier, market = "facts", ""',
     f'tier, market = ("panel", "own.csv") if panel_path else ("sim", f"{CLOSURES}, seed {{seed}}")',
 )
-BRIEF_PARAMETERS = """\
-as_of: str = "2026-11-01"  # date of knowledge, YYYY-MM-DD; allowed date
-verdict_folder: str = "../reports/scratch"  # where the verdicts are
-failed: str = ""  # reports that failed
-"""
 SCHEDULE = """\
 reports:
   - {name: 00_brief, notebook: 00_brief.ipynb}
@@ -65,13 +61,19 @@ def write(desk, report: str, *sources: str) -> None:
 @pytest.fixture
 def desk(tmp_path):
     """A project with a notebook on public facts, and one on a panel or a simulated market."""
-    desk = Desk(tmp_path / "project")
+    desk = Desk(tmp_path / "project", kernels=False)
     desk.furnish()
     (desk.reports / "schedule.yml").write_text(SCHEDULE)
     write(desk, "03_listed", WRITE)
     write(desk, "sim__03_closed", FIRMS)
     desk.write("00_brief", "1", parameters=BRIEF_PARAMETERS)
     return desk
+
+
+@pytest.fixture
+def real(desk):
+    """The same project, whose notebooks run in kernels, and so can show something."""
+    return replace(desk, kernels=True)
 
 
 def reports(folder) -> list[Path]:
@@ -93,13 +95,13 @@ def test_real_and_simulated_reports_say_which_they_are(desk):
     assert [entries[name]["market"] for name in entries] == ["", "", MARKET]
 
 
-def test_estimates_beside_a_verdict_on_real_figures_are_named_at_the_foot(desk):
-    write(desk, "03_listed", shown("<p>12 ◐</p>"), WRITE.replace('"estimate"', '"real"'))
-    assert desk.run("03_listed") == Exit.OK
-    assert feet(desk.draft) == {"03_listed": "Real figures and estimates from them"}
-    write(desk, "03_listed", shown("<p>12 ●</p>"), WRITE.replace('"estimate"', '"real"'))
-    assert desk.run("03_listed") == Exit.OK
-    assert feet(desk.draft) == {"03_listed": "Real figures"}
+def test_estimates_beside_a_verdict_on_real_figures_are_named_at_the_foot(real):
+    write(real, "03_listed", shown("<p>12 ◐</p>"), WRITE.replace('"estimate"', '"real"'))
+    assert real.run("03_listed") == Exit.OK
+    assert feet(real.draft) == {"03_listed": "Real figures and estimates from them"}
+    write(real, "03_listed", shown("<p>12 ●</p>"), WRITE.replace('"estimate"', '"real"'))
+    assert real.run("03_listed") == Exit.OK
+    assert feet(real.draft) == {"03_listed": "Real figures"}
 
 
 def test_a_number_chooses_the_real_and_the_simulated_report(desk):
@@ -152,9 +154,9 @@ def verdict_of(market: str) -> str:
         ("sim__03_closed", "◐", "its numbers, 1 of them, are marked estimated"),
     ],
 )
-def test_a_report_whose_numbers_are_marked_otherwise_gets_no_pdf(desk, capsys, name, mark, said):
-    write(desk, name, shown(f"<p>It was 7.5 {mark}.</p>"), WRITE if name == "03_listed" else FIRMS)
-    assert desk.run(name) == Exit.FAILED
+def test_a_report_whose_numbers_are_marked_otherwise_gets_no_pdf(real, capsys, name, mark, said):
+    write(real, name, shown(f"<p>It was 7.5 {mark}.</p>"), WRITE if name == "03_listed" else FIRMS)
+    assert real.run(name) == Exit.FAILED
     assert f"{name}: {said} (style.use says as what), and the report is of" in capsys.readouterr().err
 
 
@@ -190,27 +192,27 @@ def exhibit(desk):
     write(desk, "sim__03_closed", EXHIBITS.format(look="simulated", market=MARKET, tier="sim"), FIRMS)
 
 
-def test_every_page_and_exhibit_of_a_real_run_and_of_a_simulated_one_says_which_it_is(desk):
-    exhibit(desk)
-    assert desk.run(render=pdf.render) == Exit.OK
-    stamps.assert_told_apart(desk.published)
-    first = stamps.pages(desk.published / "sim__03_closed.pdf")[0]
+def test_every_page_and_exhibit_of_a_real_run_and_of_a_simulated_one_says_which_it_is(real):
+    exhibit(real)
+    assert real.run(render=pdf.render) == Exit.OK
+    stamps.assert_told_apart(real.published)
+    first = stamps.pages(real.published / "sim__03_closed.pdf")[0]
     assert "Simulated: What is asked?" in first
     assert "Numbers of a simulated market. Nothing here is a finding about a real one." in first
     assert "If the market were as simulated (medium closures, seed 1), then: S. +1.0 [+0.5 to +1.5] per cent ○" in first
-    assert pdf.marks(desk.published / "sim__03_closed.ipynb").keys() == {"simulated"}
-    assert pdf.marks(desk.published / "03_listed.ipynb").keys() == {"estimated"}
+    assert pdf.marks(real.published / "sim__03_closed.ipynb").keys() == {"simulated"}
+    assert pdf.marks(real.published / "03_listed.ipynb").keys() == {"estimated"}
 
 
 @pytest.mark.parametrize("swapped", [("03_listed", "sim__03_closed"), ("sim__03_closed", "03_listed")])
-def test_the_scan_for_stamps_finds_a_report_that_lies_under_the_other_name(desk, swapped):
-    exhibit(desk)
-    assert desk.run("03", render=pdf.render) == Exit.OK
+def test_the_scan_for_stamps_finds_a_report_that_lies_under_the_other_name(real, swapped):
+    exhibit(real)
+    assert real.run("03", render=pdf.render) == Exit.OK
     taken, lies = swapped
     for kind in ("pdf", "ipynb"):
-        shutil.copy(desk.draft / f"{taken}.{kind}", desk.draft / f"{lies}.{kind}")
+        shutil.copy(real.draft / f"{taken}.{kind}", real.draft / f"{lies}.{kind}")
         with pytest.raises(AssertionError):
-            stamps.assert_told_apart(desk.draft)
+            stamps.assert_told_apart(real.draft)
 
 
 # A panel of one's own

@@ -9,7 +9,7 @@ import pytest
 from analysis.estimands.design import Design
 from analysis.estimate import Estimate, refusal
 from analysis.evidence import totals
-from analysis.exhibits import sentences, style
+from analysis.exhibits import sentences
 from analysis.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED
 
 REFUSED = refusal("nobody was closed")
@@ -25,11 +25,7 @@ ROWS = pd.DataFrame(
 )
 
 
-@pytest.fixture(autouse=True)
-def simulated_look():
-    style.use("simulated", "a market")
-    yield
-    style.use()
+pytestmark = pytest.mark.usefixtures("simulated_look")
 
 
 def found(*terms: str, **changes) -> Estimate:

@@ -1,11 +1,7 @@
-"""Fifteen shapes in which one small panel may come: each is read as that panel, or stopped by one sentence.
-
-``python tests/test_shapes.py`` prints what becomes of each as a table.
-"""
+"""Fifteen shapes in which one small panel may come: each is read as that panel, or stopped by one sentence."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -279,23 +275,3 @@ def said(panel: Panel) -> str:
     able, reason = np.isfinite(rows["std_error"]), rows.loc["E1a", "reason"]
     found = f"{len(panel.firms)} firms, {len(panel.months)} months; {able.sum()} of {len(able)} estimands estimable"
     return "; ".join([found, *[f"E1a is not: {reason}"] * (not able["E1a"]), *panel.doubts])
-
-
-def main() -> None:
-    """Print what becomes of each shape."""
-    rows = small()
-    print("| shape | outcome | what is said |\n|---|---|---|")
-    with tempfile.TemporaryDirectory() as folder:
-        plain = read(rows, Shape(), Path(folder))
-        for name, shape in SHAPES.items():
-            try:
-                found = read(rows, shape, Path(folder))
-            except DataError as refused:
-                print(f"| {name} | refused | {str(refused).replace(folder + '/', '')} |")
-                continue
-            same = found.sales.shape == plain.sales.shape and np.allclose(found.sales, plain.sales, rtol=1e-9)
-            print(f"| {name} | read, {'the same panel' if same else shape.left}, {found.population} | {said(found)} |")
-
-
-if __name__ == "__main__":
-    main()

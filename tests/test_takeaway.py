@@ -7,7 +7,7 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
-from desk import AS_OF, WRITE_VERDICTS, Desk, contents
+from desk import AS_OF, WRITE_VERDICTS, Desk, contents, sources_kept
 
 import analysis
 from analysis.errors import DataError
@@ -38,13 +38,21 @@ FIGURE = (
 )
 
 
-@pytest.fixture
-def desk(tmp_path):
-    """A project whose first report shows estimates and a figure, and whose others show nothing."""
-    desk = Desk(tmp_path / "project")
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A project whose first report has shown estimates and a figure, and whose others nothing."""
+    folder = tmp_path_factory.mktemp("finished")
+    desk = Desk(folder / "project")
     desk.furnish()
     desk.write("01_first", SHOW, ANSWER, TABLE, FIGURE, WRITE_VERDICTS)
-    return desk
+    with sources_kept(folder):
+        assert desk.run() == Exit.OK
+        yield desk
+
+
+@pytest.fixture
+def desk(finished, tmp_path):
+    return finished.copied(tmp_path)
 
 
 def cells_of(file, kind: str) -> list[list[str]]:
@@ -59,9 +67,8 @@ def cells_of(file, kind: str) -> list[list[str]]:
     return [[cell.replace("&amp;", "&").replace("−", "-") for cell in row] for row in plain]
 
 
-def test_what_a_report_shows_is_published_beside_its_pdf_and_read_back(desk):
-    assert desk.run() == Exit.OK
-    manifest = desk.manifest()
+def test_what_a_report_shows_is_published_beside_its_pdf_and_read_back(finished):
+    manifest = finished.manifest()
     names = [
         "ipynb",
         "pdf",
@@ -74,33 +81,32 @@ def test_what_a_report_shows_is_published_beside_its_pdf_and_read_back(desk):
     ]
     assert {*manifest["reports"]["01_first"]["made"]} == {f"01_first.{name}" for name in names}
     assert manifest["reports"]["02_second"]["made"] == ["02_second.ipynb", "02_second.pdf"]
-    assert not list(desk.published.glob("02_second.e*"))
-    found = analysis.load_estimates(desk.published)
+    assert not list(finished.published.glob("02_second.e*"))
+    found = analysis.load_estimates(finished.published)
     assert found.dtypes.map(str).to_dict() == COLUMNS
     assert found["table"].tolist() == [0, 1, 1]
     assert {*found["report"]} == {"01_first"}
     assert {*found["panel"]} == {"abc"}
     assert found.loc[2, ["estimand", "reason"]].tolist() == ["E1b", "nobody was closed_there"]
     by_text = pd.read_csv(
-        desk.published / "01_first.estimates.csv", dtype=COLUMNS, keep_default_na=False, na_values=[""]
+        finished.published / "01_first.estimates.csv", dtype=COLUMNS, keep_default_na=False, na_values=[""]
     )
     texts = [name for name, kind in COLUMNS.items() if kind == "str"]
     pd.testing.assert_frame_equal(by_text.fillna(dict.fromkeys(texts, "")), found)
-    assert (desk.published / "01_first.figures" / "figure-1.csv").read_text() == "year,a\n2020,1\n2021,2.5\n"
-    assert (desk.published / "01_first.figures" / "figure-1.svg").read_text().startswith("<?xml")
+    assert (finished.published / "01_first.figures" / "figure-1.csv").read_text() == "year,a\n2020,1\n2021,2.5\n"
+    assert (finished.published / "01_first.figures" / "figure-1.svg").read_text().startswith("<?xml")
 
 
-def test_an_estimate_that_is_taken_away_is_the_one_that_is_printed(desk):
-    assert desk.run() == Exit.OK
-    row = analysis.load_estimates(desk.published).query("table == 1").iloc[0]
-    cells = json.loads((desk.published / "01_first.ipynb").read_text())["cells"]
+def test_an_estimate_that_is_taken_away_is_the_one_that_is_printed(finished):
+    row = analysis.load_estimates(finished.published).query("table == 1").iloc[0]
+    cells = json.loads((finished.published / "01_first.ipynb").read_text())["cells"]
     html = "".join(
         "".join(out.get("data", {}).get("text/html", "")) for cell in cells for out in cell.get("outputs", [])
     )
     for name in ("estimate", "conf_low", "conf_high"):
         assert quantity(row[name], row["unit"]) in html
     for kind in ("tex", "docx"):
-        lines = cells_of(desk.published / f"01_first.tables.{kind}", {"tex": "latex"}.get(kind, kind))
+        lines = cells_of(finished.published / f"01_first.tables.{kind}", {"tex": "latex"}.get(kind, kind))
         assert lines[:5] == [
             ["", "closed firms", "at home & away"],
             ["Estimand", "E1a", "E1b"],
@@ -111,7 +117,6 @@ def test_an_estimate_that_is_taken_away_is_the_one_that_is_printed(desk):
 
 
 def test_the_same_report_made_twice_leaves_the_same_bytes(desk):
-    assert desk.run() == Exit.OK
     before = contents(desk.published)
     assert desk.run(force=True) == Exit.OK
     assert desk.published.name == f"{AS_OF}.2"
@@ -122,7 +127,6 @@ def test_the_same_report_made_twice_leaves_the_same_bytes(desk):
 
 
 def test_what_was_taken_away_by_hand_is_made_again_and_what_is_no_longer_shown_goes(desk, capsys):
-    assert desk.run() == Exit.OK
     assert desk.run() == Exit.OK
     assert "unchanged" in capsys.readouterr().out
     (desk.published / "01_first.figures" / "figure-1.csv").write_text("mine")

@@ -154,7 +154,7 @@ class Panel:
         Firms and platforms count in the order of their names, every NaN as the same, and -0 as 0. Simulated numbers
         count with seven digits: their last ones hang on the processor that drew them.
         """
-        kind_of = "<f4" if self.provenance == "simulated" else "<f8"
+        floats = "<f4" if self.provenance == "simulated" else "<f8"
         first, count = str(self.months[0]), len(self.months)
         said = {"provenance": self.provenance, "platforms": sorted(self.platforms), "months": [first, count]}
         found = hashlib.sha256(json.dumps(said).encode())
@@ -164,10 +164,12 @@ class Panel:
             cells, kind = self.firms[name].iloc[order], columns()[name]["type"]
             if kind == TEXT:
                 found.update("\0".join(cells).encode())
+            elif kind == NUMBER:
+                found.update(_canonical(cells.to_numpy(float), floats))
             else:
-                found.update(_canonical(cells.to_numpy(float), kind_of) if kind == NUMBER else _month(cells).astype("<i8").data)
+                found.update(_month(cells).astype("<i8").data)
         for platform in sorted(self.platforms):
-            found.update(_canonical(self.platform(platform)[order], kind_of))
+            found.update(_canonical(self.platform(platform)[order], floats))
         return found.hexdigest()
 
     def platform(self, name: str) -> Floats:
