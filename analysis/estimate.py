@@ -415,11 +415,14 @@ def draws_of_t(covariance: Floats, df: float) -> Floats:
 
 
 def root(covariance: Floats) -> Floats:
-    """Return what turns independent standard normals, as rows, into ones with this correlation."""
+    """Return what turns independent standard normals, as rows, into ones with this correlation.
+
+    It is the symmetric root: sign and order of eigenvectors, which hang on the processor, make no difference to it.
+    """
     error = np.sqrt(np.diag(covariance))
     values, vectors = np.linalg.eigh(covariance / np.outer(error, error))
     values[values < 1e-12 * values[-1]] = 0  # rounding, whose square root would show
-    return np.asarray((vectors * np.sqrt(values)).T)
+    return np.asarray((vectors * np.sqrt(values)) @ vectors.T)
 
 
 def refuse_other_order(**given: Any) -> None:
