@@ -20,7 +20,7 @@ def make(out, number, as_of=AS_OF):
     with release.locked(out), release.staging(out) as stage:
         new = stage / "new"
         new.mkdir()
-        for name in (*NAMES, release.VERDICTS):
+        for name in (*NAMES, release.VERDICTS, release.DATA):
             (new / name).write_text(f"{number}\n" * 10_000)
         name = release.next_name(out, as_of) if as_of else release.DRAFT
         about = {**ABOUT, "as_of": as_of, "release": name, "files": release.hashes(new)}
