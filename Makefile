@@ -3,13 +3,16 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: report test lab docs check bench fuzz quarter faults size audit coverage clean
+.PHONY: report test test-all lab docs check bench fuzz quarter faults size audit coverage clean
 
 report: $(READY) ## run what is due in reports/schedule.yml and print the paths of the PDFs
 	@$(BIN)/python -m analysis run
 
-test: $(READY) ## run all tests
+test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest
+
+test-all: $(READY) ## run them with those that take long: repeated experiments, built pages, a whole run on a real panel
+	@$(BIN)/python -m pytest -m "slow or not slow"
 
 lab: $(READY) ## open JupyterLab at notebooks/README.md; options go in ARGS="--no-browser --port 8899"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks/README.md \

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,12 @@ def rows(resource: str) -> pd.DataFrame:
         ("", "lower" or "upper") and provenance ("real" or "estimate"), the last two from the row's own words (`phrases`
         and `wording` in the descriptor).
     """
+    return _rows(resource, *map(data.verified, (resource, "publishers", "definitions"))).copy()
+
+
+@lru_cache(maxsize=32)
+def _rows(resource: str, *_: str) -> pd.DataFrame:
+    """Do so once for the same content: one series of a splice is read after another."""
     frame = data.load(resource)
     if "source_publisher" not in frame:
         raise DataError(

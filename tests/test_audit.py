@@ -135,6 +135,7 @@ def test_power_and_exaggeration_of_normal_estimates_are_those_of_gelman_and_carl
     assert abs(found["coverage"] - 0.95) < 4 * found["coverage_mc"]
 
 
+@pytest.mark.slow
 def test_the_monte_carlo_errors_are_the_spread_of_repeated_audits():
     rng = np.random.default_rng(2)
     runs = [audit.summarise(replicates(rng.normal(1.5, 1.0, 60), truth=1.5)).iloc[0] for _ in range(200)]

@@ -68,6 +68,7 @@ def test_the_audit_of_a_few_markets_makes_its_page(monkeypatch, tmp_path, capsys
     assert "| plain_sd1_9 | E1a | 3 |" in page
 
 
+@pytest.mark.slow
 def test_coverage_and_the_size_of_tests_are_printed_for_chosen_presets(monkeypatch, capsys):
     presets = ["plain_sd1_9", "plain_null_sd1_30"]
     asked = ["--presets", *presets, "--ids", "E1a", "--panels", "2", "--workers", "1"]
@@ -87,6 +88,7 @@ def test_a_parameter_of_the_market_is_solved_within_its_bracket():
     assert 0 < found["growth"] < 0.03
 
 
+@pytest.mark.slow
 def test_both_ways_make_a_report_as_of_the_same_day(tmp_path):
     plain, ours = tmp_path / "plain", tmp_path / "ours"
     plain.mkdir()

@@ -101,6 +101,7 @@ def kinds_of(firms):
     return np.unique(kind * 2 + (firms["origin"] == "CN"), return_inverse=True)[1]
 
 
+@pytest.mark.slow
 def test_errors_equal_those_of_a_bootstrap_that_keeps_the_number_of_each_kind():
     firms, rng, drawn = random_sides(5, n=480), np.random.default_rng(1), []
     closed = np.isfinite(firms["closed_at"])

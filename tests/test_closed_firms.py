@@ -243,6 +243,7 @@ def test_a_placebo_year_keeps_its_months_where_the_first_wave_is_not_in_it(const
     assert MONTHS[design.sample(early).after][0] == MONTHS[WAVE - 8]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["mid_3k", "ceiling_50k"])
 def test_the_intervals_of_a_placebo_year_hold_zero_about_as_often_as_the_audit_says_of_e1a(preset):
     """The placebo is E1a a year early, so its intervals can be no better than the audit finds those of E1a to be.

@@ -176,6 +176,7 @@ def test_params_of_the_brief_shows_the_brief_alone(desk, capsys):
     assert capsys.readouterr().out.splitlines()[0] == "00_brief"
 
 
+@pytest.mark.slow
 def test_check_refuses_a_changed_byte_and_accept_records_it(desk, capsys):
     shutil.rmtree(desk.root / "data")
     shutil.copytree(command_line.ROOT / "data", desk.root / "data")

@@ -51,10 +51,12 @@ def page(pages: dict[Path, Page], name: str) -> Page:
     return next(page for path, page in pages.items() if path.name == f"{name}.html")
 
 
+@pytest.mark.slow
 def test_every_page_of_the_folder_is_built(pages):
     assert {path.stem for path in DOCS.glob("*.md")} <= {path.stem for path in pages}
 
 
+@pytest.mark.slow
 def test_every_link_within_the_pages_leads_somewhere(pages):
     lost = []
     for path, page in pages.items():
@@ -69,10 +71,12 @@ def test_every_link_within_the_pages_leads_somewhere(pages):
     assert lost == []
 
 
+@pytest.mark.slow
 def test_pages_load_nothing_from_elsewhere(pages):
     assert [link for page in pages.values() for link in page.loaded if urlsplit(link).netloc] == []
 
 
+@pytest.mark.slow
 def test_every_estimand_has_a_formula_of_its_own_and_is_in_the_glossary(pages):
     sections = YAML(typ="safe").load(DOCS / "formulas.yml").values()
     told = [name for section in sections for name in section]
@@ -84,6 +88,7 @@ def test_every_estimand_has_a_formula_of_its_own_and_is_in_the_glossary(pages):
     assert "$" not in re.sub(r"<script.*?</script>", "", glossary, flags=re.DOTALL)
 
 
+@pytest.mark.slow
 def test_every_data_file_and_each_of_its_columns_is_in_the_dictionary(pages):
     dictionary, replication = (page(pages, name).text for name in ("data", "replication"))
     files = {str(path.relative_to(ROOT)) for path in (ROOT / "data").rglob("*.csv")}
@@ -96,11 +101,13 @@ def test_every_data_file_and_each_of_its_columns_is_in_the_dictionary(pages):
             assert f">{field['name']}<" in dictionary
 
 
+@pytest.mark.slow
 def test_every_name_that_users_call_is_in_the_reference(pages):
     assert analysis.__all__
     assert [name for name in analysis.__all__ if f'id="analysis.{name}"' not in page(pages, "reference").text] == []
 
 
+@pytest.mark.slow
 def test_every_report_is_in_the_list_of_programs(pages):
     reports = YAML(typ="safe").load(ROOT / "reports" / "schedule.yml")["reports"]
     listed = page(pages, "replication").text

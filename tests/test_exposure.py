@@ -228,6 +228,7 @@ def market(seed: int, *, n: int = 160, effect: float = 0.0, trend: float = 0.0, 
     return y, exposure, kept, redraw
 
 
+@pytest.mark.slow
 def test_the_randomisation_test_has_its_size_when_closures_are_drawn_as_they_were():
     runs, draws = 200, 19
     p_values = []

@@ -82,6 +82,7 @@ def test_contributions_are_what_a_pocket_calculator_gives():
     assert found["closed"] == pytest.approx(-1400 / 70)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 3])
 def test_errors_of_growth_equal_those_of_a_cluster_bootstrap(size):
     before, after, closed = random_firms(1, n=600)
@@ -307,6 +308,7 @@ def test_newcomers_are_missed_where_closed_firms_were_too():
     assert parts["entry"] == pytest.approx(100 * (4 - 0.2 * (20 + 20)) / 70)
 
 
+@pytest.mark.slow
 def test_errors_of_the_parts_equal_those_of_a_bootstrap():
     """The base is taken as known, so both are in money."""
     rng = np.random.default_rng(4)

@@ -100,6 +100,7 @@ def test_one_random_set_of_categories_in_eight_falls_back_as_far(households):
     assert estimates.random_sets(households, seed=1).value != found.value
 
 
+@pytest.mark.slow
 def test_an_error_is_that_of_leaving_out_each_group_of_buyers(households):
     found, without = estimates.exposed(households), []
     for group in households.groups:

@@ -61,6 +61,7 @@ def test_titles_that_there_are_not_are_refused(market):
         twin.draw(market, "some")
 
 
+@pytest.mark.slow
 def test_the_kept_table_speaks_of_this_code():
     kept = data.load("household_audit").query("preset == 'floor_3k'").set_index(["titles", "id"])
     rows = pd.DataFrame([row for seed in range(1001, 1009) for row in twin.replicate("floor_3k", seed)])

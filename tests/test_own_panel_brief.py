@@ -16,6 +16,8 @@ from analysis.exhibits import brief as brief_of
 from analysis.numbers import quantity
 from analysis.report import Exit
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory) -> Path:

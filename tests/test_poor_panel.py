@@ -50,6 +50,7 @@ def test_a_panel_of_one_platform_without_risk_says_what_it_cannot_show(panel, tm
     assert not re.search(r"\b(d[1-7]|AMZ)\b", told["panel__03_closed_firms"] + told["panel__06_shift_panel"])
 
 
+@pytest.mark.slow
 def test_a_panel_of_one_origin_has_the_reason_in_place_of_its_share(panel, tmp_path):
     alone = replace(panel, firms=panel.firms.assign(origin="CN"))
     told, found = reported(alone, tmp_path, WHOLE[1:3])
@@ -59,6 +60,7 @@ def test_a_panel_of_one_origin_has_the_reason_in_place_of_its_share(panel, tmp_p
     assert found["C01 V2"]["low"] is not None
 
 
+@pytest.mark.slow
 def test_a_report_on_closed_firms_that_lose_all_at_home_fits_its_page(tmp_path):
     given = ["-p", "sim_preset=floor_3k", "-p", "seed=2", "--out", str(tmp_path)]
     assert main(["run", "sim__03_closed_firms", *given]) == Exit.OK

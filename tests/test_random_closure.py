@@ -15,6 +15,8 @@ from analysis.estimands.closed_firms import own_closure
 from analysis.estimands.design import Design
 from analysis.market import simulate
 
+pytestmark = pytest.mark.slow
+
 MARKETS = 24
 DESIGN = Design()
 EXACT = 1e-9  # per cent or points: an estimator without spread must be right to rounding

@@ -119,6 +119,7 @@ def test_clusters_of_treated_and_untreated_units_have_the_errors_of_refits(shape
     held(ours.aggregate("dynamic").rows, theirs, ours.counts["clusters"], 1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scale", "fit", "tolerance"), [("level", "feols", 1e-8), ("ratio", "fepois", 1e-6)])
 def test_each_cohort_of_a_staggered_panel_is_an_event_study_of_its_own(scale, fit, tolerance):
     y, first = panel(5, 90, 6, 3)

@@ -166,6 +166,7 @@ def test_the_permutation_test_has_its_size_at_the_ratio_of_variances_that_is_tru
     assert abs(off) < 2 * error
 
 
+@pytest.mark.slow
 def test_the_permutation_test_rejects_twice_as_often_where_the_treated_vary_twice_as_much_as_assumed():
     off, error = rejected(1.0, 2.0, draws=4_000)
     assert abs(off - 1 / 28) < 2 * error

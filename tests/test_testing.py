@@ -45,6 +45,7 @@ def test_noninferiority_with_degrees_of_freedom_is_the_t_test_of_statsmodels(est
     assert found.low < noninferiority(estimate, std_error, margin, level).low
 
 
+@pytest.mark.slow
 def test_an_effect_on_the_margin_passes_as_rarely_as_promised_with_few_observations():
     # 20,000 runs leave a Monte Carlo error of .0015; the normal quantile lets about .09 through.
     rng, n, margin = np.random.default_rng(12), 5, 1.0
