@@ -30,6 +30,7 @@ def guided(name: str, examples: int, start: int, end: Connection) -> None:
             "-verbosity=0",
             "-timeout=0",
             "-rss_limit_mb=0",
+            f"-artifact_prefix={corpus}/",
             corpus,
         ]
         atheris.Setup([name, *options], lambda content: tried.give(file, reader, content))
