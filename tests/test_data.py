@@ -11,7 +11,7 @@ import frictionless
 import pandas as pd
 import pytest
 
-from analysis import data
+from analysis import data, series
 from analysis.errors import DataError
 
 EVENTS = "facts/events.csv"
@@ -97,6 +97,14 @@ def test_a_byte_that_was_not_accepted_is_refused_with_both_remedies(root):
         f"restore it from git, or if the change is meant, run: python -m analysis check --accept {root / EVENTS}"
         in (message)
     )
+
+
+def test_rows_that_were_read_before_are_refused_once_their_file_has_changed(root, monkeypatch):
+    assert series.rows("events").equals(series.rows("events"))
+    monkeypatch.setattr(data, "DATA", root)
+    edit(root / EVENTS, b"1135", b"1136")
+    with pytest.raises(DataError, match="was accepted; found"):
+        series.rows("events")
 
 
 def test_a_missing_file_and_a_name_that_is_not_declared_are_refused(root):
