@@ -151,10 +151,10 @@ def load(name: str, *, root: Path = DATA) -> pd.DataFrame:
         raise DataError(f"{root / entry['path']}: values as declared were asked for; {error}; {do}") from None
 
 
-def verified(name: str) -> str:
+def verified(name: str, *, root: Path = DATA) -> str:
     """Return the card of a file as text, which is another one if anything of the file is, or refuse as `load` does."""
-    entry = card(name)
-    _refuse(_read(entry, DATA)[1], f"to load {name}")
+    entry = card(name, root)
+    _refuse(_read(entry, root)[1], f"to load {name}")
     return json.dumps(entry)
 
 

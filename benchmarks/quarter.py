@@ -331,7 +331,7 @@ def expected(day: Day, world: World, last: Made | None) -> Expected:
         for name in both
         if stands and stands.world.word(name) != world.word(name)
     ]
-    note = f"damaged: {last.cut}" if last and last.cut else ""
+    note = f"not as it was made: {last.cut}" if last and last.cut else ""
     new = Made(when.isoformat(), world, dates, stands)
     return Expected("published", Exit.OK, new.name, lines, words, stale, note=note, made=new)
 

@@ -11,7 +11,7 @@ import frictionless
 import pandas as pd
 import pytest
 
-from analysis import data, series
+from analysis import data
 from analysis.errors import DataError
 
 EVENTS = "facts/events.csv"
@@ -99,12 +99,11 @@ def test_a_byte_that_was_not_accepted_is_refused_with_both_remedies(root):
     )
 
 
-def test_rows_that_were_read_before_are_refused_once_their_file_has_changed(root, monkeypatch):
-    assert series.rows("events").equals(series.rows("events"))
-    monkeypatch.setattr(data, "DATA", root)
+def test_what_stands_for_the_content_of_a_file_is_refused_once_that_has_changed(root):
+    assert data.verified("events", root=root) == data.verified("events")
     edit(root / EVENTS, b"1135", b"1136")
     with pytest.raises(DataError, match="was accepted; found"):
-        series.rows("events")
+        data.verified("events", root=root)
 
 
 def test_a_missing_file_and_a_name_that_is_not_declared_are_refused(root):

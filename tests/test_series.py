@@ -22,7 +22,7 @@ ALIBABA = {"platform": "Alibaba international", "series": "international_commerc
 def root(tmp_path, monkeypatch):
     """Return a copy of the data folder that a test may change, and that series are read from."""
     root = Path(shutil.copytree(data.DATA, tmp_path / "data"))
-    there = {name: partial(getattr(data, name), root=root) for name in ("load", "card", "package")}
+    there = {name: partial(getattr(data, name), root=root) for name in ("load", "card", "package", "verified")}
     monkeypatch.setattr(series, "data", SimpleNamespace(**there))
     return root
 

@@ -23,7 +23,7 @@ EARLIER = {"2017": 3.8, "2018": 8.8, "2019": 9.4}  # with StubHub and Classified
 def without(tmp_path, monkeypatch):
     """Return a function that takes rows out of a copy of the data folder, from which series are read."""
     root = Path(shutil.copytree(data.DATA, tmp_path / "data"))
-    there = {name: partial(getattr(data, name), root=root) for name in ("load", "card", "package")}
+    there = {name: partial(getattr(data, name), root=root) for name in ("load", "card", "package", "verified")}
     monkeypatch.setattr(series, "data", SimpleNamespace(**there))
 
     def take_out(start: str) -> None:
