@@ -57,6 +57,7 @@ def row(**changed):
     return right | {"truth": 0.0, "bias": 0.0, "sd": 1.0, "mean_error": 1.0} | changed
 
 
+@pytest.mark.slow
 def test_the_rows_do_not_depend_on_the_number_of_workers(small):
     spread = audit.replicate(["few_treated", "null"], [3, 4], design=DESIGN, workers=2)
     pd.testing.assert_frame_equal(spread, small)

@@ -45,6 +45,7 @@ def test_a_line_says_whether_what_was_wanted_is_met():
     assert [line.split()[-1] for line in lines] == ["met", "MISSED"]
 
 
+@pytest.mark.slow
 def test_a_panel_is_read_in_either_order(monkeypatch, capfd):
     monkeypatch.setattr(sys, "argv", ["panel.py", "--firms", "300"])
     panel.main()
@@ -53,6 +54,7 @@ def test_a_panel_is_read_in_either_order(monkeypatch, capfd):
     assert all("times the array" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_the_audit_of_a_few_markets_makes_its_page(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(coverage, "JUDGES", {"market": ("few_treated",), "plain": ("plain_sd1_9",)})
     monkeypatch.setattr(coverage, "PAGE", tmp_path / "coverage.md")

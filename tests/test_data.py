@@ -59,6 +59,7 @@ def test_frictionless_finds_the_package_valid():
     assert report.valid, report.flatten(["name", "message"])
 
 
+@pytest.mark.slow
 def test_every_file_passes_the_check_with_its_rows_and_recorded_size():
     checked = data.check()
     assert list(checked.columns) == ["name", "file", "rows", "bytes", "vintage", "sha256"]
@@ -156,6 +157,7 @@ def test_a_type_that_load_does_not_know_is_refused(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_message_counts_the_problems_it_does_not_list(root):
     path = root / "facts/market_stock_returns.csv"
     path.write_bytes(path.read_bytes().replace(b"2021-", b"2o21-"))
@@ -164,6 +166,7 @@ def test_a_message_counts_the_problems_it_does_not_list(root):
     assert len(message.splitlines()) == 21
 
 
+@pytest.mark.slow
 def test_a_row_that_is_cut_short_is_one_line_and_hides_no_other_file(root):
     for name in ("facts/events.csv", "splices.csv"):
         (root / name).write_text((root / name).read_text() + "short,2019\n" * 30)

@@ -22,7 +22,7 @@ from analysis.estimands.design import Design
 from analysis.provenance import ROOT
 
 NAMES, SEEDS = ["plain_sd1_9", "plain_null_sd1_9"], [1, 2]
-CASES = ["--workers=1", "--workers=2", "--local-cluster=2"]
+CASES = ["--workers=1", "--workers=2", pytest.param("--local-cluster=2", marks=pytest.mark.slow)]
 PARENT = """
 import sys
 from argparse import ArgumentParser
@@ -76,6 +76,7 @@ def test_an_audit_has_the_same_bytes_whoever_simulates(workers, here):
     assert audit.replicate(NAMES, SEEDS, design=Design(), workers=workers).to_csv() == here
 
 
+@pytest.mark.slow
 def test_scenarios_have_the_same_bytes_whoever_simulates(monkeypatch):
     monkeypatch.setattr(scenarios, "SHARES", (0.01, 0.1))
     monkeypatch.setattr(scenarios, "TILTS", (0.3,))

@@ -266,6 +266,7 @@ def test_numbers_of_a_table_never_wrap(tmp_path: Path) -> None:
     assert "−1,234.56 to 7.8" in text.replace("\xa0", " ")
 
 
+@pytest.mark.slow
 def test_a_long_table_repeats_its_header_on_each_page(tmp_path: Path) -> None:
     rows = [[f"row {i}", str(i)] for i in range(120)]
     reader = made(tmp_path, code(table(rows, "lr", ["Quarter", "Million USD"])))

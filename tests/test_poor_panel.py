@@ -31,6 +31,7 @@ def reported(panel, folder, names) -> tuple[dict[str, str], dict[str, dict]]:
     return {name: " ".join(" ".join(pages).split()) for name, pages in told.items()}, found
 
 
+@pytest.mark.slow
 def test_a_panel_of_one_platform_without_risk_says_what_it_cannot_show(panel, tmp_path):
     firms = panel.firms.assign(risk=float("nan"))
     poor = replace(panel, sales=panel.sales[:, :1], platforms=panel.platforms[:1], firms=firms)

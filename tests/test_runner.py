@@ -813,7 +813,10 @@ def until(done):
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU])
+OTHERS = [pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGHUP, signal.SIGXCPU)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, *OTHERS])
 def test_a_signal_leaves_no_kernel_no_temporary_folder_and_no_lock(desk, tmp_path, number):
     before = desk.bytes()
     process, kernel = sleeping_run(desk, tmp_path)

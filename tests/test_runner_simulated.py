@@ -204,7 +204,10 @@ def test_every_page_and_exhibit_of_a_real_run_and_of_a_simulated_one_says_which_
     assert pdf.marks(real.published / "03_listed.ipynb").keys() == {"estimated"}
 
 
-@pytest.mark.parametrize("swapped", [("03_listed", "sim__03_closed"), ("sim__03_closed", "03_listed")])
+@pytest.mark.parametrize(
+    "swapped",
+    [("03_listed", "sim__03_closed"), pytest.param(("sim__03_closed", "03_listed"), marks=pytest.mark.slow)],
+)
 def test_the_scan_for_stamps_finds_a_report_that_lies_under_the_other_name(real, swapped):
     exhibit(real)
     assert real.run("03", render=pdf.render) == Exit.OK

@@ -116,6 +116,7 @@ def test_an_estimate_that_is_taken_away_is_the_one_that_is_printed(finished):
         ]
 
 
+@pytest.mark.slow
 def test_the_same_report_made_twice_leaves_the_same_bytes(desk):
     before = contents(desk.published)
     assert desk.run(force=True) == Exit.OK
