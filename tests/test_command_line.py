@@ -192,6 +192,7 @@ def test_check_refuses_a_changed_byte_and_accept_records_it(desk, capsys):
     assert command_line.main(["check"], desk.root) == 0
 
 
+@pytest.mark.slow
 def test_accept_says_what_it_did_though_another_file_is_wrong(desk, capsys):
     shutil.rmtree(desk.root / "data")
     shutil.copytree(command_line.ROOT / "data", desk.root / "data")
@@ -212,6 +213,7 @@ def test_the_command_line_starts_without_the_heavy_libraries():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_seen_enough_is_no_error():
     command = f"{sys.executable} -m analysis check | true"
     done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], cwd=ROOT, capture_output=True, check=False)

@@ -182,6 +182,7 @@ def test_intervals_of_two_equal_groups_of_equal_categories_are_exact_or_the_usua
         assert (quantile * pooled > usual) == (each == 2)
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_where_few_of_many_unequal_categories_are_exposed():
     runs, held, narrow = 150, [], []
     for seed in range(runs):
@@ -241,6 +242,7 @@ def test_the_randomisation_test_has_its_size_when_closures_are_drawn_as_they_wer
         np.testing.assert_array_less(np.abs(share - level), 4 * np.sqrt(level * (1 - level) / runs))
 
 
+@pytest.mark.slow
 def test_recentring_takes_off_what_categories_with_more_to_lose_have_in_common():
     slopes = []
     for seed in range(60):

@@ -4,7 +4,10 @@ import golden
 import pytest
 
 
-@pytest.mark.parametrize("market", golden.markets())
+SECOND = [pytest.param(name, marks=pytest.mark.slow) for name in golden.markets() if name.endswith(" 2")]
+
+
+@pytest.mark.parametrize("market", [*(name for name in golden.markets() if not name.endswith(" 2")), *SECOND])
 def test_every_estimate_and_truth_is_what_it_was(market):
     assert golden.differences(golden.collected(market), golden.read(market)) == []
 

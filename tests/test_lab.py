@@ -41,7 +41,7 @@ def test_make_lab_opens_the_contents_and_passes_flags_on():
     assert said.rstrip().endswith("--no-browser --port 8899")
 
 
-@pytest.mark.parametrize("folder", [ROOT, EXAMPLE.parent], ids=["root", "its folder"])
+@pytest.mark.parametrize("folder", [pytest.param(ROOT, marks=pytest.mark.slow), EXAMPLE.parent])
 def test_the_example_on_a_panel_of_ones_own_runs_from_the_root_and_from_its_folder(folder, tmp_path):
     notebook = nbformat.read(EXAMPLE, as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells)

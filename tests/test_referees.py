@@ -14,6 +14,8 @@ from pandas.errors import Pandas4Warning
 from analysis.errors import DesignError
 from analysis.estimators.att_gt import att_gt
 
+pytestmark = pytest.mark.slow
+
 EXACT = pyfixest.MapDemeaner(fixef_tol=1e-13)
 SHAPES = [(60, 2, 1), (80, 6, 3), (50, 5, 1), (40, 7, 6)]  # units, periods, first treated period
 
@@ -119,7 +121,6 @@ def test_clusters_of_treated_and_untreated_units_have_the_errors_of_refits(shape
     held(ours.aggregate("dynamic").rows, theirs, ours.counts["clusters"], 1e-8)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("scale", "fit", "tolerance"), [("level", "feols", 1e-8), ("ratio", "fepois", 1e-6)])
 def test_each_cohort_of_a_staggered_panel_is_an_event_study_of_its_own(scale, fit, tolerance):
     y, first = panel(5, 90, 6, 3)

@@ -391,6 +391,7 @@ def test_plain_differences_rank_as_the_permutation_of_changes_does(donors, n_tre
         assert list(row[names]) == pytest.approx(list(same[names]), abs=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "runs"), [("did", 200), ("sdid", 100)])
 @pytest.mark.parametrize(("donors", "n_treated"), [(6, 2), (5, 3)])
 def test_without_an_effect_several_treated_reject_as_often_as_they_should(method, runs, donors, n_treated):
@@ -591,6 +592,7 @@ def test_effects_that_no_value_tried_bounds_have_an_open_end():
     assert (row["conf_low"], row["conf_high"]) == (at, np.inf)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["sdid", "did"])
 def test_conformal_inference_has_its_size_where_residuals_could_have_come_in_any_order(method):
     rng, treated, draws = np.random.default_rng(20), np.arange(5) < 1, 800
