@@ -3,7 +3,6 @@
 import golden
 import pytest
 
-
 SECOND = [pytest.param(name, marks=pytest.mark.slow) for name in golden.markets() if name.endswith(" 2")]
 
 
