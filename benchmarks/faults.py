@@ -108,7 +108,8 @@ class World:
 
     def lost(self, before: dict[str, dict[str, str]], done: subprocess.CompletedProcess[str] | None) -> list[str]:
         """Return what a fault has cost, after a run of the same day that nothing disturbs; and move on."""
-        found = [f"release {name} has changed" for name, was in before.items() if self.releases().get(name) != was]
+        now = self.releases()
+        found = [f"release {name} has changed" for name, was in before.items() if now.get(name) != was]
         said = "" if done is None else done.stdout.strip()
         early = said.endswith("KeyboardInterrupt")  # Python's own, while it still reads our code
         if re.search("^Traceback", said, re.MULTILINE) and not early:  # that of a cell is set in
@@ -361,7 +362,7 @@ def main() -> int:
     """Do the faults, print the table, and return whether anything was lost."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="a few of each, for continuous integration")
-    parser.add_argument("--only", default="", metavar="WORDS", help="faults whose name begins so")
+    parser.add_argument("--only", default="", metavar="PATTERN", help="faults whose name begins so, as a regular expression")
     parser.add_argument("--seed", type=int, default=1, help="of the random moments (1)")
     asked = parser.parse_args()
     random.seed(asked.seed)
@@ -372,7 +373,7 @@ def main() -> int:
         world.furnish()
         most, whole = _duration(world), sum(file.stat().st_size for file in world.out.rglob("*") if file.is_file())
         for name, fault, times in faults(asked.short, most, whole):
-            if not name.startswith(asked.only):
+            if not re.match(asked.only, name):
                 continue
             row = table.setdefault(name, [0, 0])
             for _ in range(times):
