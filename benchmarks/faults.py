@@ -362,7 +362,7 @@ def main() -> int:
     """Do the faults, print the table, and return whether anything was lost."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="a few of each, for continuous integration")
-    parser.add_argument("--only", default="", metavar="PATTERN", help="faults whose name begins so, as a regular expression")
+    parser.add_argument("--only", default="", metavar="PATTERN", help="faults whose name begins so")
     parser.add_argument("--seed", type=int, default=1, help="of the random moments (1)")
     asked = parser.parse_args()
     random.seed(asked.seed)
