@@ -46,7 +46,7 @@ def interruptible() -> Iterator[None]:
 
 
 @contextmanager
-def _environment(as_of: str, scratch: Path) -> Iterator[None]:
+def _environment(as_of: str, folder: Path) -> Iterator[None]:
     """Set what kernels inherit: one BLAS thread, a fixed clock and hash seed, nobody's own settings.
 
     Two kernels with two BLAS threads each on two cores are slower than one after the other.
@@ -54,7 +54,7 @@ def _environment(as_of: str, scratch: Path) -> Iterator[None]:
     before, midnight = dict(os.environ), datetime.fromisoformat(as_of).replace(tzinfo=UTC)
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     os.environ |= {"SOURCE_DATE_EPOCH": f"{midnight.timestamp():.0f}", "PYTHONHASHSEED": "0"}
-    os.environ |= {"IPYTHONDIR": f"{scratch}/ipython", "JUPYTER_RUNTIME_DIR": f"{scratch}/runtime"}
+    os.environ |= {"IPYTHONDIR": f"{folder}/ipython", "JUPYTER_RUNTIME_DIR": f"{folder}/runtime"}
     os.environ.pop("PYTHONSTARTUP", None)
     try:
         yield
@@ -70,21 +70,22 @@ class Kernels:
     ----------
     as_of : str
         Date of knowledge, YYYY-MM-DD: their clock.
-    scratch, sockets : Path
-        Folders of the run: what a kernel writes of its own, and through what it is spoken to.
+    sockets : Path
+        Folder of the run for what a kernel writes of its own, and through what it is spoken to: not on the disk of the
+        releases, which may be full.
     timeout : float
         Seconds for one notebook.
     """
 
-    def __init__(self, as_of: str, scratch: Path, sockets: Path, timeout: float):
-        self._as_of, self._scratch, self._sockets, self._timeout = as_of, scratch, sockets, timeout
+    def __init__(self, as_of: str, sockets: Path, timeout: float):
+        self._as_of, self._sockets, self._timeout = as_of, sockets, timeout
         self._managers = list[Any]()
         self._numbers = count()  # of a folder for the sockets of each: two at one time get two of them
         self._stopping = False
 
     def each(self, makes: list[Callable[[int], None]], workers: int) -> None:
         """Call functions that execute notebooks, several at a time, each with its position among them."""
-        with _environment(self._as_of, self._scratch), ThreadPoolExecutor(workers) as pool:
+        with _environment(self._as_of, self._sockets), ThreadPoolExecutor(workers) as pool:
             futures = list[Future[None]]()
             try:
                 for position, make in enumerate(makes):

@@ -155,7 +155,7 @@ def reports(
         common = {name: files for name, files in before.items() if name not in ("notebooks", "files")}
         common["beside"] = schedule.beside(scheduled)
         said = found.caveats if found else ""
-        kernels = Kernels(as_of, stage, sockets, timeout)
+        kernels = Kernels(as_of, sockets, timeout)
         at_a_time = workers or os.cpu_count() or 1
         run = Run(root, as_of, at_a_time, force, stage, kernels, jobs, chosen, standing, lies, said, common)
         _work(run, [job for job in jobs if not job.is_brief])
@@ -218,7 +218,7 @@ def again(root: Path, found: Release, name: str, timeout: float = TIMEOUT) -> It
         raise DesignError(f"{name}: what is here now gives another fingerprint; check out {entries[name].commit}.")
     with interruptible(), tempfile.TemporaryDirectory() as scratch, release.sockets(Path(scratch)) as sockets:
         as_of, stage = entries[name].as_of, Path(scratch)
-        kernels = Kernels(as_of, stage, sockets, timeout)
+        kernels = Kernels(as_of, sockets, timeout)
         run = Run(root, as_of, 1, True, stage, kernels, jobs, [name], None, "", found.manifest.panel_is, common)
         if read:
             _lay_out(run, read)
