@@ -32,6 +32,7 @@ ORDER = "platform_order"
 """Key of the metadata under which a written panel says, in JSON, how its platforms are ordered."""
 
 _ROWS_AT_ONCE = 1 << 18  # of a file that is written
+_FIRMS_AT_ONCE = 1 << 16  # of a digest, so that a large panel is not copied whole
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -169,7 +170,9 @@ class Panel:
             else:
                 found.update(_month(cells).astype("<i8").data)
         for platform in sorted(self.platforms):
-            found.update(_canonical(self.platform(platform)[order], floats))
+            sales = self.platform(platform)
+            for start in range(0, len(order), _FIRMS_AT_ONCE):
+                found.update(_canonical(sales[order[start : start + _FIRMS_AT_ONCE]], floats))
         return found.hexdigest()
 
     def platform(self, name: str) -> Floats:
