@@ -150,11 +150,8 @@ def _check(asked: argparse.Namespace, root: Path) -> int:
         found = study.Study.open(schedule.asked(root, own, _given(asked.parameters), today))
         panel, design = found.panel, found.design
         say("\n".join([f"{asked.panel}: {inventory.sentence(panel)}", *found.lines, found.speaks, ""]))
-        say(
-            inventory.printed(
-                [*inventory.inventory(panel), *inventory.by_year(panel), *inventory.window(panel, design)]
-            )
-        )
+        held = [*inventory.inventory(panel), *inventory.by_year(panel), *inventory.window(panel, design)]
+        say(inventory.printed(held))
         if nearest := design.fitted(panel):
             other = "" if nearest == design else f"What follows is of the window that fits: {nearest.given}\n\n"
             say(f"\n{other}{inventory.printed(inventory.estimable(panel, nearest))}")

@@ -166,8 +166,10 @@ def reports(
             name = _put(run, out, whole=not only_named)
         except OSError as error:
             run.failures["disk"], name = _failure("Publishing", error), ""
-        if not run.made or name in ("", DRAFT):  # no new release: nothing moved in what is seen
-            run.changes = None
+    seen = bool(run.made) and name not in (
+        "",
+        DRAFT,
+    )  # whether there is a new release, in which something may have moved
     codes = {failure.code for failure in run.failures.values()}
     code = next((code for code in (Exit.DISK_FULL, Exit.FAILED, Exit.PDF, Exit.REFUSED) if code in codes), Exit.OK)
     outcome = {Exit.OK: "published" if run.made else "unchanged", Exit.REFUSED: "refused"}.get(code, "failed")
@@ -184,7 +186,7 @@ def reports(
         {job.name: run.lines[job.name] for job in jobs if job.name in run.lines},
         tuple(str(failure) for failure in run.failures.values()),
         tuple(filter(None, [damage, found.speaks if found else ""])),
-        tuple(diff.turned(run.changes)) if run.changes else (),
+        tuple(diff.turned(run.changes)) if seen and run.changes else (),
     )
 
 
@@ -403,18 +405,24 @@ def _hold_still(run: Run, before: Mapping[str, dict[str, str]], now: Mapping[str
 
 
 def _gathered(run: Run) -> Path:
-    """Lay what was made or carried over, the verdicts and the data beside each other, as a release has them."""
+    """Lay what was made or carried over, the verdicts and the data beside each other, as a release has them.
+
+    What lies there already stays: what moved is told before the brief is made, which then comes to it.
+    """
     new = run.stage / "new"
     new.mkdir(exist_ok=True)
     for name, entry in run.entries.items():
         for file in entry.made:
+            if (new / file).exists():
+                continue
             (new / file).parent.mkdir(exist_ok=True)
             if name not in run.made and run.standing:
                 shutil.copyfile(run.standing.folder / file, new / file)
-            elif not (new / file).exists():
+            else:
                 os.replace(run.stage / name / file, new / file)
     publish.write_json(new / release.VERDICTS, [*chain(*(run.verdicts[name] for name in sorted(run.verdicts)))])
-    release.pack(run.root / "data", run.common["data"], new / release.DATA)
+    if not (new / release.DATA).exists():
+        release.pack(run.root / "data", run.common["data"], new / release.DATA)
     return new
 
 
