@@ -94,6 +94,18 @@ def sources_kept(folder: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def published_once(folder: Path, *sources: str) -> Iterator["Desk"]:
+    """Lend a project in a folder whose reports have been published once, its first of these cells if there are any."""
+    desk = Desk(folder / "project")
+    desk.furnish()
+    if sources:
+        desk.write("01_first", *sources)
+    with sources_kept(folder):
+        assert desk.run() == Exit.OK
+        yield desk
+
+
 def full_disk(*_, **__):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from desk import AS_OF, PARAMETERS, VINTAGE, WRITE_VERDICTS, Desk, contents, describe, full_disk, sources_kept
+from desk import AS_OF, PARAMETERS, VINTAGE, WRITE_VERDICTS, contents, describe, full_disk, published_once
 
 from analysis import provenance
 from analysis.errors import DesignError
@@ -24,11 +24,7 @@ from analysis.report import Exit, ReportError, kernels, pdf, publish, release, r
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A project whose three reports have been published once."""
-    folder = tmp_path_factory.mktemp("finished")
-    desk = Desk(folder / "project")
-    desk.furnish()
-    with sources_kept(folder):
-        assert desk.run() == Exit.OK
+    with published_once(tmp_path_factory.mktemp("finished")) as desk:
         yield desk
 
 

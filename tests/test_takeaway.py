@@ -7,7 +7,7 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
-from desk import AS_OF, WRITE_VERDICTS, Desk, contents, sources_kept
+from desk import AS_OF, WRITE_VERDICTS, contents, published_once
 
 import analysis
 from analysis.errors import DataError
@@ -41,12 +41,8 @@ FIGURE = (
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A project whose first report has shown estimates and a figure, and whose others nothing."""
-    folder = tmp_path_factory.mktemp("finished")
-    desk = Desk(folder / "project")
-    desk.furnish()
-    desk.write("01_first", SHOW, ANSWER, TABLE, FIGURE, WRITE_VERDICTS)
-    with sources_kept(folder):
-        assert desk.run() == Exit.OK
+    cells = (SHOW, ANSWER, TABLE, FIGURE, WRITE_VERDICTS)
+    with published_once(tmp_path_factory.mktemp("finished"), *cells) as desk:
         yield desk
 
 
