@@ -166,10 +166,7 @@ def reports(
             name = _put(run, out, whole=not only_named)
         except OSError as error:
             run.failures["disk"], name = _failure("Publishing", error), ""
-    seen = bool(run.made) and name not in (
-        "",
-        DRAFT,
-    )  # whether there is a new release, in which something may have moved
+    new = bool(run.made) and name not in ("", DRAFT)  # else nothing moved in what is seen
     codes = {failure.code for failure in run.failures.values()}
     code = next((code for code in (Exit.DISK_FULL, Exit.FAILED, Exit.PDF, Exit.REFUSED) if code in codes), Exit.OK)
     outcome = {Exit.OK: "published" if run.made else "unchanged", Exit.REFUSED: "refused"}.get(code, "failed")
@@ -186,7 +183,7 @@ def reports(
         {job.name: run.lines[job.name] for job in jobs if job.name in run.lines},
         tuple(str(failure) for failure in run.failures.values()),
         tuple(filter(None, [damage, found.speaks if found else ""])),
-        tuple(diff.turned(run.changes)) if seen and run.changes else (),
+        tuple(diff.turned(run.changes)) if new and run.changes else (),
     )
 
 
