@@ -66,7 +66,7 @@ JUDGE = """\
 import json, pathlib
 import pandas as pd
 from IPython.display import display
-from analysis.exhibits.parts import MIME, of_estimates, of_facts
+from analysis.exhibits.payload import MIME, of_estimates, of_facts
 found = {edition} * int(pd.read_csv("../data/{file}")["value"].sum()) + count
 row = {{"id": "E1", "label": "level", "estimate": found, "std_error": 1.0, "unit": "dollars"}}
 parts = [of_estimates("estimates", "The level.", pd.DataFrame([row])), of_facts([("file", "{file}")])]

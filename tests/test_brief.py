@@ -10,6 +10,7 @@ from test_exhibits import EVENT, V2, Reader, bare, look, verdict
 from analysis import config, data
 from analysis.evidence import claims, listed
 from analysis.exhibits import brief
+from analysis.exhibits.payload import MIME
 from analysis.verdicts import CONFIDENCE, CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, TIERS, WORDS
 
 __all__ = ["look"]  # a fixture
@@ -294,7 +295,16 @@ def test_the_pictures_are_of_the_event_on_record_and_name_what_else_happened():
     )
     beside = brief.brief([V2], EVENT, beside=both)
     assert 'class="beside"' in beside.html
-    assert beside.parts == both.parts
+    assert beside.parts[1:] == both.parts
+
+
+def test_headline_and_sentences_of_the_page_are_taken_away_as_data():
+    judged = [of("growth_positive", word=SUPPORTED), verdict(report="05_growth_public")]
+    page = brief.brief(judged, EVENT)
+    (part,) = page.parts
+    assert (part.kind, part.caption) == ("brief", brief.headline(judged, EVENT))
+    assert part.data.to_numpy().tolist() == [[*row] for row in brief.by_topic(judged, EVENT)]
+    assert page._repr_mimebundle_()[MIME] == [part.as_json()]
 
 
 def test_the_title_of_the_revenue_figure_counts_what_fell(monkeypatch):

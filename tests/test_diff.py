@@ -5,7 +5,7 @@ import json
 import pytest
 from releases import DESCRIPTOR, FIGURES, REPORT, SIMULATED, estimate, make, verdict
 
-from analysis.exhibits.parts import MIME
+from analysis.exhibits.payload import MIME
 from analysis.report import ReportError, diff
 
 LATER = "2026-11-26"

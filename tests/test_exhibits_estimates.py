@@ -10,7 +10,7 @@ import pytest
 from analysis.estimands.design import in_words
 from analysis.estimate import Estimate
 from analysis.exhibits import answers, blocks, charts, curves
-from analysis.exhibits.parts import of_estimates
+from analysis.exhibits.payload import of_estimates
 from analysis.numbers import NOT_ESTIMABLE
 from analysis.verdicts import NOT_SHOWN, Verdict
 

@@ -8,7 +8,7 @@ import pytest
 from desk import AS_OF, Desk
 
 from analysis.errors import DesignError
-from analysis.exhibits.parts import COLUMNS, typed
+from analysis.exhibits.payload import COLUMNS, typed
 from analysis.provenance import ROOT
 from analysis.report import schedule, sweep
 from analysis.report.schedule import Job

@@ -12,7 +12,7 @@ from desk import AS_OF, WRITE_VERDICTS, contents, published_once
 import analysis
 from analysis.errors import DataError
 from analysis.exhibits import blocks, charts, curves, style
-from analysis.exhibits.parts import COLUMNS, of_estimates, of_figure
+from analysis.exhibits.payload import COLUMNS, of_estimates, of_figure
 from analysis.numbers import quantity
 from analysis.provenance import ROOT
 from analysis.report import Exit, papers

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from analysis.errors import DesignError
 from analysis.estimate import Estimate
-from analysis.exhibits.parts import MIME, Part, of_estimates
+from analysis.exhibits.payload import MIME, Part, of_estimates
 from analysis.exhibits.style import LOOK, framed, kind, printable, to_svg
 from analysis.grades import TOO_EARLY
 from analysis.numbers import MARKS, MINUS, NOT_ESTIMABLE, number, quantity, span, unmarked

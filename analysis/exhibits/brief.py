@@ -28,6 +28,7 @@ from analysis.exhibits.answers import TIER_NAMES, finding, label, link
 from analysis.exhibits.blocks import Block, Label, box, figure, say, table
 from analysis.exhibits.charts import chart, terms_axis
 from analysis.exhibits.curves import lines
+from analysis.exhibits.payload import of_brief
 from analysis.exhibits.style import BAND, REST, WIDTH
 from analysis.numbers import MARKS, points, quantity
 from analysis.provenance import ANNEX
@@ -245,22 +246,21 @@ def brief(
     """Return the headline and the answer: a sentence a topic, each with a link to its report.
 
     `failed` names the reports that failed in the run; `panel` is what its panel is said to be, and what is doubtful
-    about it. Figures may stand `beside` the answer.
+    about it. Figures may stand `beside` the answer. Its first part has headline and sentences as data.
     """
-    found, above = best(verdicts), headline(verdicts, event)
-    paragraphs = [
-        f"<strong>{link(topic, page)}.</strong> {escape(said)}" for topic, page, said in by_topic(verdicts, event)
-    ]
+    above, topics = headline(verdicts, event), [*by_topic(verdicts, event)]
+    paragraphs = [f"<strong>{link(topic, page)}.</strong> {escape(said)}" for topic, page, said in topics]
     if failed:
         paragraphs.append(f"<strong>Missing, for they failed in this run:</strong> {escape(failed)}.")
     if panel:
         paragraphs.append(escape(panel))
-    if not found:
+    if not best(verdicts):
         paragraphs.append(f"{escape(event.title)}: no report of this run gives a claim of it a word.")
     answer = box("answer", *paragraphs) + _simulated(verdicts)
     if beside.html:
         answer = f'<div class="beside" style="display:flex"><div>{answer}</div><div>{beside.html}</div></div>'
-    return Block(_box("headline", f"<strong>{escape(above)}</strong>") + answer, above, beside.parts)
+    parts = (of_brief(above, topics), *beside.parts)
+    return Block(_box("headline", f"<strong>{escape(above)}</strong>") + answer, above, parts)
 
 
 def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -> Block:

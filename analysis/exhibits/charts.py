@@ -21,7 +21,7 @@ from matplotlib.ticker import Formatter, MaxNLocator, NullLocator
 
 from analysis.estimate import Estimate
 from analysis.exhibits.blocks import refused, rows_of
-from analysis.exhibits.parts import of_figure
+from analysis.exhibits.payload import of_figure
 from analysis.exhibits.style import BAND, FAINT, INK, MAIN, REST, WIDTH
 from analysis.numbers import NOT_ESTIMABLE, number, span
 

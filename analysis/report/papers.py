@@ -27,7 +27,7 @@ Lines = list[tuple[str, list[str]]]  # the name of a line, and its cells
 
 @dataclass(frozen=True)
 class Table:
-    """A table of estimates: its caption in the report, and rows as of :data:`analysis.exhibits.parts.COLUMNS`."""
+    """A table of estimates: its caption in the report, and rows as of :data:`analysis.exhibits.payload.COLUMNS`."""
 
     caption: str
     rows: pd.DataFrame

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from analysis import numbers
-from analysis.exhibits.parts import COLUMNS, typed
+from analysis.exhibits.payload import COLUMNS, typed
 from analysis.report.publish import name_of
 from analysis.report.schedule import Job
 

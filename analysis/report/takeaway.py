@@ -1,6 +1,6 @@
 """What can be taken away from a report: its estimates, its tables for a paper, and its figures with their data.
 
-An executed notebook holds all of it beside its HTML: see :mod:`analysis.exhibits.parts`.
+An executed notebook holds all of it beside its HTML: see :mod:`analysis.exhibits.payload`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.errors import DataError
-from analysis.exhibits.parts import COLUMNS, FACTS, MIME, read_estimates, read_facts
+from analysis.exhibits.payload import COLUMNS, FACTS, MIME, read_estimates, read_facts
 from analysis.report import papers
 from analysis.report.schedule import Job
 
@@ -62,7 +62,7 @@ def write(notebook: Path, job: Job) -> list[Path]:
             files[-2].write_bytes(picture)
             files[-1].write_text(part["csv"], encoding="utf-8")
             continue
-        if part["kind"] == "facts":  # they go to the annex
+        if part["kind"] in ("facts", "brief"):  # they go to the annex and to the page of the release
             continue
         of_table = part["kind"] == "estimates"
         numbered += of_table

@@ -30,14 +30,16 @@ FACTS = ("what", "name", "value", "vintage", "about")
 `what` is a parameter, a file, a source, a panel or a version. The `value` of a file and of a panel is its digest, that
 of a source its address.
 """
+BRIEF = ("topic", "page", "sentence")
+"""Columns of the brief: what a run says on each topic, and the PDF that tells more; its caption is the headline."""
 OURS = {"id": "estimand", "months": "window", "digest": "panel"}  # by their names in rows of estimates
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one exhibit is made of: the rows of a table of estimates or of the answer, what was drawn, or facts."""
+    """What one exhibit is made of: rows of a table of estimates or of the answer, what was drawn, facts, the brief."""
 
-    kind: Literal["answer", "estimates", "figure", "facts"]
+    kind: Literal["answer", "estimates", "figure", "facts", "brief"]
     caption: str
     data: pd.DataFrame
 
@@ -80,6 +82,11 @@ def of_facts(rows: Iterable[Sequence[str]]) -> Part:
 def read_facts(text: str) -> pd.DataFrame:
     """Return facts from the text of :meth:`Part.as_json`."""
     return pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+
+
+def of_brief(headline: str, topics: Iterable[Sequence[str]]) -> Part:
+    """Return the headline of a run, and a row of `BRIEF` for each of its topics."""
+    return Part("brief", headline, pd.DataFrame([*topics], columns=[*BRIEF], dtype=object))
 
 
 def of_figure(handed: Mapping[str, Any]) -> pd.DataFrame:
