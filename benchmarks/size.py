@@ -1,128 +1,192 @@
-"""Print the size of each room of `analysis/` beside its plan, and how rooms import each other: ``make size``.
+"""Hold the project to the budgets of ``[tool.house]`` in pyproject.toml: ``make size`` and ``make check``.
 
-Code is a line with a token that is neither comment, docstring nor blank. A commit that makes a room larger says why.
+Code is a line with a token that is neither comment, docstring nor blank.
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
 import io
+import json
+import subprocess
+import sys
 import tokenize
-from collections import Counter
-from graphlib import CycleError, TopologicalSorter
+import tomllib
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGE = ROOT / "analysis"
-PLAN = {  # lines of code by file or folder, from the ground up: a room imports from those above it in this list
-    "errors.py, untrusted.py, provenance.py, numbers.py, display.py, executor.py": 300,
-    "estimate.py, testing.py": 210,
-    "data.py, series.py": 335,
-    "config.py": 140,
-    "panel": 620,
-    "estimators": 1350,
-    "long.py, frames.py": 300,
-    "estimands": 1220,
-    "market": 1180,
-    "evidence, verdicts.py": 650,
-    "audit.py, grades.py, scenarios.py": 470,
-    "inventory.py, study.py": 200,
-    "households": 550,
-    "exhibits": 930,
-    "report, __main__.py": 700,
-}
 NOT_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Measure = tuple[str, float, float, str]  # what is measured, its size, its limit, and what to do if it is over
 
 
-def lines(path: Path) -> tuple[int, int]:
-    """Return the lines of code and of docstrings of a file."""
-    text, docs, code = path.read_text(encoding="utf-8"), set[int](), set[int]()
+def code_lines(text: str) -> set[int]:
+    """Return the numbers of the lines that hold code."""
+    code, docstrings = set[int](), set[int]()
     for node in ast.walk(ast.parse(text)):
-        documented = isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef)
-        if documented and ast.get_docstring(node, clean=False) is not None:
-            docs |= set(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+        if isinstance(node, ast.Module | ast.ClassDef | Function) and ast.get_docstring(node) is not None:
+            docstrings |= set(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type not in NOT_CODE:
             code |= set(range(token.start[0], token.end[0] + 1))
-    return len(code - docs), len(docs)
+    return code - docstrings
 
 
-def name(path: Path) -> str:
+def notebook_code(path: Path) -> str:
+    """Return the code cells of a notebook as one text."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+
+
+def module(file: str) -> str:
     """Return a file as Python imports it."""
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+    return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
-def imports(path: Path, known: set[str]) -> set[str]:
-    """Return the files of the package that a file imports when it is loaded or later, but for types alone."""
-    found: set[str] = set()
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    only_types = [
-        node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-    ]
-    passed_over = {child for node in only_types for child in ast.walk(node)}
-    for node in ast.walk(tree):
-        if node in passed_over:
-            continue
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            inside = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= inside & known or {node.module}
-    return (found & known) - {name(path)}
+def package(file: str) -> str:
+    """Return the folder at the top of the repository that holds a file."""
+    return file.partition("/")[0]
 
 
-def rooms() -> dict[str, list[Path]]:
-    """Return the files of each room of the plan; what the plan does not name has rooms of its own."""
-    files = sorted(PACKAGE.rglob("*.py"))
-    found: dict[str, list[Path]] = {room: [] for room in PLAN}
-    for path in files:
-        top = path.relative_to(PACKAGE).parts[0]
-        room = next((room for room in PLAN if top in room.split(", ")), top)
-        found.setdefault(room, []).append(path)
-    return found
+def inside(name: str, names: list[str]) -> bool:
+    """Say whether a module is one of some modules and packages, or lies in one."""
+    return any(f"{name}.".startswith(f"{allowed}.") for allowed in names)
 
 
-def arrows(found: dict[str, list[Path]]) -> dict[str, set[str]]:
-    """Return the files that each file imports."""
-    known = {name(path): path for paths in found.values() for path in paths}
-    return {module: imports(path, set(known)) for module, path in known.items()}
+class House:
+    """The Python of a repository beside its limits."""
 
+    def __init__(self, root: Path, limits: dict[str, Any]) -> None:
+        self.limits = limits
+        command = ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.py"]
+        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\0")
+        files = [file for file in sorted(listed) if file and (root / file).exists()]
+        self.texts = {file: (root / file).read_text(encoding="utf-8") for file in files}
+        self.code = {file: code_lines(text) for file, text in self.texts.items()}
+        notebooks = sorted((root / "notebooks").glob("**/*.ipynb"))
+        self.notebooks = {str(path.relative_to(root)): len(code_lines(notebook_code(path))) for path in notebooks}
+        self.floors = {
+            f"{name}/{entry}": (floor, room)
+            for name, rooms in limits["rooms"].items()
+            for floor, room in enumerate(rooms)
+            for entry in room.split(", ")
+        }
 
-def upward(found: dict[str, list[Path]]) -> list[str]:
-    """Return the imports from a room of a higher floor."""
-    floor = {name(path): place for place, paths in enumerate(found.values()) for path in paths}
-    return [
-        f"{module} -> {other}"
-        for module, others in arrows(found).items()
-        for other in sorted(others)
-        if floor[other] > floor[module]
-    ]
+    def room(self, file: str) -> tuple[int, str]:
+        """Return floor and name of the room that holds a file; the name is empty if no room does."""
+        return self.floors.get("/".join(file.split("/")[:2]).removesuffix(".py"), (-1, ""))
 
+    def size(self, name: str, room: str | None = None) -> int:
+        """Return the lines of code of a package, or of a room in it."""
+        files = [file for file in self.code if package(file) == name and room in {None, self.room(file)[1]}]
+        return sum(len(self.code[file]) for file in files)
 
-def circle(found: dict[str, list[Path]]) -> list[str]:
-    """Return the files of a circle of imports, if there is one."""
-    try:
-        list(TopologicalSorter(arrows(found)).static_order())
-    except CycleError as error:
-        return list(error.args[1])
-    return []
+    @cached_property
+    def imports(self) -> dict[str, set[str]]:
+        """Return the files that each file imports: when it is loaded, later, or for types alone."""
+        files, imports = {module(file): file for file in self.texts}, dict[str, set[str]]()
+        for file, text in self.texts.items():
+            names = set[str]()
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, ast.Import):
+                    names |= {alias.name for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module:
+                    members = {f"{node.module}.{alias.name}" for alias in node.names}
+                    names |= members if members <= set(files) else members | {node.module}
+            imports[file] = {files[name] for name in names if name in files} - {file}
+        return imports
+
+    def reached(self, file: str) -> set[str]:
+        """Return the files that a file imports, in any number of steps."""
+        reached, waiting = set[str](), [file]
+        while waiting:
+            new = self.imports[waiting.pop()] - reached
+            reached |= new
+            waiting += new
+        return reached
+
+    def upward(self) -> list[str]:
+        """Return the imports from a room that stands lower in the table of the same package."""
+        pairs = [(a, b) for a, targets in self.imports.items() for b in sorted(targets) if package(a) == package(b)]
+        return [f"{a} -> {b}" for a, b in pairs if self.room(a)[0] < self.room(b)[0]]
+
+    def circles(self) -> list[str]:
+        """Return the groups of files that import each other, in any number of steps."""
+        reached = {file: self.reached(file) for file in self.texts}
+        groups = {tuple(sorted(b for b in targets if a in reached[b])) for a, targets in reached.items()}
+        return [" <-> ".join(group) for group in sorted(groups) if group]
+
+    def forbidden(self) -> list[str]:
+        """Return the imports of another package that the most special rule for a file does not allow."""
+        rules, forbidden = self.limits["may_import"], []
+        for file, targets in self.imports.items():
+            rule = max((name for name in rules if inside(module(file), [name])), key=len, default=None)
+            if rule is not None:
+                allowed = [package(file), *rules[rule]]
+                forbidden += [
+                    f"{file} -> {target}" for target in sorted(targets) if not inside(module(target), allowed)
+                ]
+        return forbidden
+
+    def functions(self) -> Iterator[tuple[str, int, int]]:
+        """Return name, lines of code and number of parameters of each function outside tests."""
+        for file, text in self.texts.items():
+            for node in ast.walk(ast.parse(text)) if package(file) in self.limits["code"] else []:
+                if isinstance(node, Function):
+                    lines = self.code[file] & set(range(node.lineno, (node.end_lineno or 0) + 1))
+                    parameters = {argument.arg for argument in ast.walk(node.args) if isinstance(argument, ast.arg)}
+                    yield f"{file}:{node.lineno} {node.name}", len(lines), len(parameters - {"self", "cls"})
+
+    def measures(self) -> Iterator[Measure]:
+        """Return what has a limit, with its size."""
+        limits, shorten = self.limits, "shorten it, or move a file out of it"
+        for name, budget in limits["code"].items():
+            yield f"{name}/", self.size(name), budget, shorten
+            for room, most in limits["rooms"].get(name, {}).items():
+                yield f"{name}/ {room}", self.size(name, room), most, shorten
+        for name, most in limits["files"].items():
+            yield f"{name}/, files", len([file for file in self.texts if package(file) == name]), most, "merge files"
+        functions = list(self.functions())
+        name, lines, _ = max(functions, key=lambda function: function[1])
+        yield f"longest function: {name}", lines, limits["longest_function"], "split it"
+        name, _, parameters = max(functions, key=lambda function: function[2])
+        yield f"most parameters: {name}", parameters, limits["most_parameters"], "pass what belongs together as one"
+        for file, lines in self.notebooks.items():
+            yield file, lines, limits["notebook"], "take out what neither computes nor shows"
+        average = sum(self.notebooks.values()) / len(self.notebooks)
+        yield "notebooks on average", average, limits["notebook_average"], "shorten the longest"
+        ratio = self.size("tests") / sum(map(self.size, limits["code"]))
+        yield "tests over code", ratio, limits["tests_over_code"], "turn tests that repeat each other into cases"
+        yield "imports that run up", len(self.upward()), limits["upward_imports"], "; ".join(self.upward())
+        yield "circles of imports", len(self.circles()), limits["circles"], "; ".join(self.circles())
+
+    def breaches(self) -> list[str]:
+        """Return a line for each limit that does not hold: what is over, its size, the limit, and what to do."""
+        names, rooms = {*self.limits["code"], "tests"}, self.limits["rooms"]
+        lines = [
+            f"{what}: {size:.4g} of at most {most:g}; {do}" for what, size, most, do in self.measures() if size > most
+        ]
+        for file in self.texts:
+            if package(file) not in names or (package(file) in rooms and not self.room(file)[1]):
+                lines.append(f"{file}: in no package or room; name it in [tool.house] of pyproject.toml")
+        lines += [f"{arrow}: not allowed; see [tool.house.may_import] in pyproject.toml" for arrow in self.forbidden()]
+        empty = [what for what, size, _, _ in self.measures() if what.partition("/")[0] in names and not size]
+        return lines + [f"{what}: holds no code; take it out of [tool.house] in pyproject.toml" for what in empty]
 
 
 def main() -> None:
-    """Print sizes, imports between files, those that run up, and circles."""
-    found = rooms()
-    total: Counter[str] = Counter()
-    print(f"{'room':40}{'files':>7}{'code':>8}{'plan':>8}{'docstrings':>12}")
-    for room, paths in found.items():
-        counted = [lines(path) for path in paths]
-        code, docs = sum(code for code, _ in counted), sum(docs for _, docs in counted)
-        total.update(files=len(paths), code=code, docs=docs)
-        print(f"{room:40}{len(paths):>7}{code:>8}{PLAN.get(room, 0):>8}{docs:>12}")
-    print(f"{'all':40}{total['files']:>7}{total['code']:>8}{sum(PLAN.values()):>8}{total['docs']:>12}")
-    print(f"\nimports between files: {sum(map(len, arrows(found).values()))}")
-    print("imports that run up:", ", ".join(upward(found)) or "none")
-    print("circle:", " -> ".join(circle(found)) or "none")
+    """Print sizes beside budgets, or end with 1 and a line for each that is over."""
+    parser = argparse.ArgumentParser(description="Print sizes beside the budgets of [tool.house] in pyproject.toml.")
+    parser.add_argument("--check", action="store_true", help="print only what is over budget; 1 if anything is")
+    house = House(ROOT, tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["house"])
+    if parser.parse_args().check:
+        sys.exit("\n".join(house.breaches()) or None)
+    for what, size, most, _ in house.measures():
+        print(f"{what:80}{size:>10.5g}{most:>10g}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import pytest
 from ruamel.yaml import YAML
 
 from analysis.provenance import ROOT
-from benchmarks import size
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 REQUIRED = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
@@ -67,8 +66,3 @@ def test_nothing_that_a_run_writes_is_tracked():
 def test_a_room_is_a_file_of_at_most_six_hundred_and_fifty_lines():
     long = {file: len((ROOT / file).read_text(encoding="utf-8").splitlines()) for file in tracked("analysis/*.py")}
     assert {file: lines for file, lines in long.items() if lines > 650} == {}
-
-
-def test_imports_run_down_from_room_to_room_and_in_no_circle():
-    found = size.rooms()
-    assert (size.upward(found), size.circle(found)) == ([], [])
