@@ -42,8 +42,8 @@ class Estimate(Shown):
     terms : tuple of str
     value : float64[term]
         NaN where there is no point: a set, or no estimate.
-    by_cluster : float64[cluster, term], optional
-        By how much each cluster moves each term, so that ``covariance = by_cluster.T @ by_cluster``.
+    scores : float64[cluster, term], optional
+        Influence of each cluster on each term, so that ``covariance = by_cluster.T @ scores``.
     covariance : float64[term, term], optional
         Made of the former where not given; NaN for terms without error, and where nothing is given.
     limits : float64[2, term], optional
@@ -52,8 +52,8 @@ class Estimate(Shown):
         Observations or units behind each term; of an effect on the treated, treated units.
     level : float
         Coverage of intervals.
-    df : float or float64[term]
-        Most degrees of freedom that Student's t may have (infinite: normal); see `freedom`.
+    max_df : float or float64[term]
+        Most degrees of freedom that Student's t may have (infinite: normal); see `df`.
     interval : str
         Kind of the interval.
     reason : str
@@ -65,7 +65,7 @@ class Estimate(Shown):
     details : mapping of str to object
         What the estimator found on the way.
     clusters : array[cluster], optional
-        Labels of the rows of `by_cluster`.
+        Labels of the rows of `scores`.
     design, digest, months : Design, str and str
         What was asked of which panel, so that the estimate can be made again; and the months of the window, in words.
     provenance : {"estimate", "simulated"}
@@ -76,12 +76,12 @@ class Estimate(Shown):
     unit: str
     terms: tuple[str, ...]
     value: Floats
-    by_cluster: Floats | None = None
+    scores: Any = None
     covariance: Any = None
     limits: Floats | None = None
     n: Any = 0
     level: float = 0.95
-    df: float | Floats = np.inf
+    max_df: float | Floats = np.inf
     interval: str = "confidence interval"
     reason: str = ""
     columns: Mapping[str, Any] = field(default_factory=dict)
@@ -95,11 +95,11 @@ class Estimate(Shown):
 
     def __post_init__(self) -> None:
         """Form the covariance; refuse what is missing without a reason."""
-        moved = self.by_cluster
+        moved = self.scores
         if self.covariance is None:
             unknown = np.full((len(self.terms),) * 2, np.nan)
             object.__setattr__(self, "covariance", unknown if moved is None else moved.T @ moved)
-        if not self.reason and np.isnan([self.std_error, *self.ends]).any():
+        if not self.reason and np.isnan([self.std_error, *self.conf_int]).any():
             raise DesignError(
                 f"an Estimate of {self.estimand} was asked for; an error or interval is missing and no reason "
                 "is given; say in `reason` why it cannot be had"
@@ -108,7 +108,7 @@ class Estimate(Shown):
     @property
     def refused(self) -> bool:
         """Whether there is nothing but a reason: neither a value nor a limit."""
-        return bool(np.isnan(self.value).all() and np.isnan(self.ends).all())
+        return bool(np.isnan(self.value).all() and np.isnan(self.conf_int).all())
 
     @property
     def std_error(self) -> Floats:
@@ -122,7 +122,7 @@ class Estimate(Shown):
         nothing = self.std_error <= NOTHING_LEFT * np.fmax(1.0, np.abs(self.value))
         if not nothing.any():
             return self
-        reasons = [self.reason] if np.isnan([self.value, self.std_error, *self.ends]).any() else []
+        reasons = [self.reason] if np.isnan([self.value, self.std_error, *self.conf_int]).any() else []
         reasons += [NO_SPREAD] if np.isfinite(self.value[nothing]).any() else []
         return self.without(nothing, "; ".join(reasons))
 
@@ -132,46 +132,37 @@ class Estimate(Shown):
             self,
             value=np.where(terms, np.nan, self.value),
             covariance=np.where(np.logical_or.outer(terms, terms), np.nan, self.covariance),
-            limits=np.where(terms, np.nan, self.ends),
+            limits=np.where(terms, np.nan, self.conf_int),
             reason=reason,
         )
 
-    @property
-    def influence(self) -> Floats:
-        """By how much each cluster moves each term, float64[cluster, term]; a DesignError where nothing tells."""
-        if self.by_cluster is None:
-            raise DesignError(
-                f"influence values of {self.estimand} were asked for; its estimator has none; use the errors"
-            )
-        return self.by_cluster
-
     @cached_property
-    def freedom(self) -> Floats:
-        """Degrees of freedom, float64[term]: `df`, or :func:`effective` ones where fewer clusters carry an error."""
-        most: Floats = np.broadcast_to(np.asarray(self.df, dtype=float), len(self.terms))
-        if self.by_cluster is None:
+    def df(self) -> Floats:
+        """Degrees of freedom, float64[term]: `max_df`, or the :func:`effective` ones if these are fewer."""
+        most: Floats = np.broadcast_to(np.asarray(self.max_df, dtype=float), len(self.terms))
+        if self.scores is None:
             return most
-        square = self.by_cluster**2
+        square = self.scores**2
         return np.fmin(most, effective(square.sum(axis=0), (square**2).sum(axis=0)))
 
     @property
-    def widened(self) -> Floats:
+    def cov_small_sample(self) -> Floats:
         """Covariance for methods that take errors as known: wider by what Student's t is wider than the normal."""
         sided = (1 + self.level) / 2
-        return np.asarray((stats.t.ppf(sided, self.joint_freedom) / stats.norm.ppf(sided)) ** 2 * self.covariance)
+        return np.asarray((stats.t.ppf(sided, self.joint_df) / stats.norm.ppf(sided)) ** 2 * self.covariance)
 
     @property
-    def ends(self) -> Floats:
+    def conf_int(self) -> Floats:
         """Ends of the intervals, float64[2, term]."""
         if self.limits is not None:
             return self.limits
-        half = np.asarray(stats.t.ppf((1 + self.level) / 2, self.freedom)) * self.std_error
+        half = np.asarray(stats.t.ppf((1 + self.level) / 2, self.df)) * self.std_error
         return np.array([self.value - half, self.value + half])
 
     @cached_property
     def rows(self) -> pd.DataFrame:
         """One row per term: `term`, `estimate`, `std_error`, `conf_low`, `conf_high`, `n`, and further columns."""
-        low, high = self.ends
+        low, high = self.conf_int
         parts = {"term": list(self.terms), "estimate": self.value, "std_error": self.std_error}
         return pd.DataFrame({**parts, "conf_low": low, "conf_high": high, "n": self.n, **self.columns})
 
@@ -187,7 +178,7 @@ class Estimate(Shown):
         if self.terms == NO_TERM:
             return NOT_ESTIMABLE, self.rows.iloc[:0], [self.reason]
         counted = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in self.counts.items() if count)
-        covered = "" if np.isnan(self.ends).all() else f"{self.level:.0%} {self.interval}"
+        covered = "" if np.isnan(self.conf_int).all() else f"{self.level:.0%} {self.interval}"
         head = f"{self.estimand}, {self.unit} {MARKS[self.provenance]}"
         return head, self.rows, [note for note in (covered, counted, self.reason) if note]
 
@@ -197,7 +188,7 @@ class Estimate(Shown):
 
     def bounds(self, term: str) -> tuple[float, float] | None:
         """Return the interval of one term, or None where there is none, or none that may be :attr:`stated`."""
-        low, high = self.stated.ends[:, self._place(term)]
+        low, high = self.stated.conf_int[:, self._place(term)]
         return None if np.isnan(low) or np.isnan(high) else (float(low), float(high))
 
     def __getitem__(self, terms: str | Sequence[str]) -> Estimate:
@@ -214,11 +205,11 @@ class Estimate(Shown):
             self,
             terms=tuple(self.terms[place] for place in places),
             value=self.value[kept],
-            by_cluster=None if self.by_cluster is None else self.by_cluster[:, kept],
+            scores=None if self.scores is None else self.scores[:, kept],
             covariance=self.covariance[np.ix_(kept, kept)],
             limits=None if self.limits is None else self.limits[:, kept],
             n=of_kept(self.n),
-            df=of_kept(self.df),
+            max_df=of_kept(self.max_df),
             columns={name: of_kept(values) for name, values in self.columns.items()},
         )
 
@@ -227,7 +218,7 @@ class Estimate(Shown):
             raise DesignError(f"term {term!r} was asked for; there are {list(self.terms)}; name one of these")
         return self.terms.index(term)
 
-    def transform(
+    def delta_method(
         self, function: Callable[[Any], Mapping[str, Any]], *, estimand: str, unit: str, **changes: Any
     ) -> Estimate:
         """Return a function of the values as an Estimate, with errors by the delta method and limits by these errors.
@@ -240,8 +231,8 @@ class Estimate(Shown):
             compare, or conjugate.
         estimand, unit : str
         **changes
-            Other fields; `n` is kept only where it is one number for all terms, and of several `df` that of the term
-            behind most of the variance.
+            Other fields. `n` is kept if it is one number for all terms; of several `max_df`, that of the term behind
+            most of the variance.
         """
         result = function(self.value)
         steps = self.value + STEP * 1j * np.eye(len(self.value))
@@ -254,25 +245,30 @@ class Estimate(Shown):
                 "unit": unit,
                 "terms": tuple(result),
                 "value": np.array([float(np.real(value)) for value in result.values()]),
-                "by_cluster": None if self.by_cluster is None else self.by_cluster @ slope,
+                "scores": None if self.scores is None else self.scores @ slope,
                 "covariance": slope.T @ self.covariance @ slope,
                 "limits": None,
                 "n": self.n if np.isscalar(self.n) else 0,
-                "df": self.df if np.isscalar(self.df) else np.asarray(self.df)[most],
+                "max_df": self.max_df if np.isscalar(self.max_df) else np.asarray(self.max_df)[most],
                 "columns": {},
                 **changes,
             },
         )
 
-    def left_out(
+    def jackknife(
         self, function: Callable[[Any], Mapping[str, Any]], *, estimand: str, unit: str, **changes: Any
     ) -> Estimate:
         """Return a function of sums as an Estimate, with the errors of making it again without each cluster (CV3).
 
-        `by_cluster` is what goes from the sums with each cluster. The function does not change if all sums are scaled,
+        The scores are what each cluster adds to the sums. The function does not change if all sums are scaled,
         so that fewer clusters leave it as it is; it gets the sums as [term], and then as [term, cluster].
         """
-        sums, result = self.influence, function(self.value)
+        if self.scores is None:
+            raise DesignError(
+                f"cannot leave out the clusters of {self.estimand} one by one: its estimator has no scores; use its "
+                "standard errors"
+            )
+        sums, result = self.scores, function(self.value)
         with np.errstate(divide="ignore", invalid="ignore"):  # nothing may be left
             without = function(self.value[:, np.newaxis] - sums.T)
         moved = np.column_stack([np.broadcast_to(result[term] - without[term], len(sums)) for term in result])
@@ -281,7 +277,7 @@ class Estimate(Shown):
         given = {
             "terms": tuple(result),
             "value": np.array([float(value) for value in result.values()]),
-            "by_cluster": np.sqrt(1 - 1 / np.count_nonzero(sums.any(axis=1))) * moved,
+            "scores": np.sqrt(1 - 1 / np.count_nonzero(sums.any(axis=1))) * moved,
             "n": self.n if np.isscalar(self.n) else 0,
             "reason": self.reason or (f"{', '.join(alone)}: rests on one cluster alone" if alone else ""),
         }
@@ -295,22 +291,22 @@ class Estimate(Shown):
                 self,
                 unit="per cent",
                 value=100 * np.expm1(self.value),
-                by_cluster=None if self.by_cluster is None else self.by_cluster * slope,
+                scores=None if self.scores is None else self.scores * slope,
                 covariance=self.covariance * np.outer(slope, slope),
-                limits=100 * np.expm1(self.ends),
+                limits=100 * np.expm1(self.conf_int),
             )
 
     @property
-    def joint_freedom(self) -> float:
+    def joint_df(self) -> float:
         """Degrees of freedom of all terms together: the geometric mean, for each alone is seen with noise.
 
         A band by them may be narrower than the interval of a term that rests on much fewer clusters than the others.
         """
-        return float(np.exp(np.nanmean(np.log(self.freedom))))
+        return float(np.exp(np.nanmean(np.log(self.df))))
 
-    def band(self) -> Floats:
-        """Return the ends of a band that covers all terms at once, float64[2, term]: sup-t, with joint_freedom."""
-        half = critical_value(self.covariance, self.level, df=self.joint_freedom) * self.std_error
+    def sup_t_band(self) -> Floats:
+        """Return the ends of a band that covers all terms at once, float64[2, term]: sup-t, with joint_df."""
+        half = critical_value(self.covariance, self.level, df=self.joint_df) * self.std_error
         return np.array([self.value - half, self.value + half])
 
     def with_set(self, name: str, ends: tuple[float, float], reason: str) -> Estimate:
@@ -322,11 +318,11 @@ class Estimate(Shown):
             self,
             terms=(*self.terms, name),
             value=np.append(self.value, np.nan),
-            by_cluster=None if (moved := self.by_cluster) is None else np.insert(moved, size, np.nan, axis=1),
+            scores=None if (moved := self.scores) is None else np.insert(moved, size, np.nan, axis=1),
             covariance=covariance,
-            limits=np.column_stack([self.ends, ends]),
+            limits=np.column_stack([self.conf_int, ends]),
             n=self.n if np.isscalar(self.n) else [*self.n, self.n[-1]],
-            df=np.append(self.df, np.nan) if np.ndim(self.df) else self.df,
+            max_df=np.append(self.max_df, np.nan) if np.ndim(self.max_df) else self.max_df,
             columns={name: [*values, np.nan] for name, values in self.columns.items()},
             reason=reason,
         )
@@ -343,7 +339,7 @@ class Estimate(Shown):
             )
         if self.stated is not self:
             return format(self.stated, spec)
-        low, high = self.ends[:, 0]
+        low, high = self.conf_int[:, 0]
         point = "" if np.isnan(self.value[0]) else quantity(float(self.value[0]), self.unit)
         within = "" if np.isnan([low, high]).any() else span(float(low), float(high), self.unit)
         why = f" ({self.reason})" if spec == "all" and not within else ""
@@ -386,7 +382,7 @@ def refusal(reason: str) -> Estimate:
 
 
 def slopes(function: Callable[..., Any], *arguments: Floats) -> list[Floats]:
-    """Return the derivative of a function by each argument, element by element, as :meth:`Estimate.transform` does."""
+    """Return the derivative of a function by each argument, element by element, by a complex step."""
     moved = [
         function(*(argument + STEP * 1j * (place == moving) for place, argument in enumerate(arguments)))
         for moving in range(len(arguments))
@@ -461,7 +457,7 @@ def alike(code: Ints) -> Ints:
     return np.asarray(number[of])
 
 
-def beside(parts: Mapping[str, Estimate], *, estimand: str, **fields: Any) -> Estimate:
+def stack_estimates(parts: Mapping[str, Estimate], *, estimand: str, **fields: Any) -> Estimate:
     """Set estimates of one term each beside each other, by name; how they move together is not known.
 
     The unit is that of the first, or stands in a column of its own where they differ.
@@ -477,10 +473,10 @@ def beside(parts: Mapping[str, Estimate], *, estimand: str, **fields: Any) -> Es
         terms=tuple(parts),
         value=np.concatenate([one.value for one in made]),
         covariance=covariance,
-        limits=np.hstack([one.ends for one in made]),
+        limits=np.hstack([one.conf_int for one in made]),
         n=[int(np.max(one.n)) for one in made],
         level=made[0].level,
-        df=np.concatenate([one.freedom for one in made]),
+        max_df=np.concatenate([one.df for one in made]),
         columns=apart,
         **fields,
     )

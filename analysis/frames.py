@@ -356,8 +356,8 @@ def honest_bounds(
     Returns
     -------
     Bounds
-        With `rows`, ``.plot()``, ``.ends(sensitivity)`` and ``.breakdown``, the sensitivity up to which the interval
-        excludes zero; as :func:`analysis.estimators.honest_did.honest_bounds`.
+        With `rows`, ``.plot()``, ``.conf_int(sensitivity)`` and ``.breakdown``, the largest sensitivity at which the
+        interval excludes zero; as :func:`analysis.estimators.honest_did.honest_bounds`.
 
     Raises
     ------
@@ -413,7 +413,7 @@ def honest_bounds(
         )
     weights = np.bincount(places, minlength=after) / len(places)
     covered = study.level if level is None else level
-    bounds = honest_did.honest_bounds(study.value, study.widened, before, after, target=weights, level=covered)
+    bounds = honest_did.honest_bounds(study.value, study.cov_small_sample, before, after, target=weights, level=covered)
     return replace(bounds, unit=study.unit, provenance=study.provenance)
 
 
@@ -471,7 +471,7 @@ def noninferiority(
         raise DesignError(
             f"an Estimate with its error was asked for; {estimate.estimand} has none ({estimate.reason}); test another"
         )
-    return testing.noninferiority(value, spread, margin, level, df=float(estimate.freedom[0]))
+    return testing.noninferiority(value, spread, margin, level, df=float(estimate.df[0]))
 
 
 def _long(data: Any, outcome: Hashable, unit: Hashable, time: Hashable) -> Long | None:

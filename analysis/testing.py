@@ -255,7 +255,7 @@ def romano_wolf(
     """
     terms = None
     if isinstance(family := estimates, Estimate):
-        estimates, covariance, df, terms = family.value, family.covariance, family.freedom, list(family.terms)
+        estimates, covariance, df, terms = family.value, family.covariance, family.df, list(family.terms)
     estimates, covariance, df = (np.asarray(given, dtype=float) for given in (estimates, covariance, df))
     if estimates.ndim != 1 or covariance.shape != 2 * estimates.shape or df.shape not in ((), estimates.shape):
         raise DesignError(

@@ -194,7 +194,7 @@ def bounds(rounds: int) -> list[Row]:
 
     study = json.loads((ROOT / "tests" / "data" / "medicaid_event_study.json").read_text(encoding="utf-8"))
     given = [study[name] for name in ("estimates", "covariance", "n_pre", "n_post")]
-    (mine,), (found,) = race(rounds, lambda: honest_bounds(*given).ends([0.5, 1, 1.5, 2]))
+    (mine,), (found,) = race(rounds, lambda: honest_bounds(*given).conf_int([0.5, 1, 1.5, 2]))
     published = np.array(list(study["relative_magnitude"].values()))
     same("honest bounds", found, published, 1e-3)
     seconds = float(np.median(mine))

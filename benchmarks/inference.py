@@ -44,7 +44,7 @@ def tests(preset: str, seed: int) -> dict:
         testable = margin > 0 and one.std_error[0] > 0
         p_value = np.nan
         if testable:
-            p_value = noninferiority(one.value[0], one.std_error[0], margin, df=one.freedom[0]).p_value
+            p_value = noninferiority(one.value[0], one.std_error[0], margin, df=one.df[0]).p_value
         row[f"not_lower_{name}"] = _below(p_value)
     return row
 

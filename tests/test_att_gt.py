@@ -119,14 +119,12 @@ def test_errors_are_exactly_those_of_leaving_out_each_cluster(scale, grouped, we
     np.testing.assert_allclose(found.covariance, moved.T @ moved, rtol=1e-10, atol=1e-14)
     square, fourth = (moved**2).sum(axis=0), (moved**4).sum(axis=0)
     fewest = most(first, labels, found.terms)
-    np.testing.assert_allclose(found.freedom, np.minimum(fewest, effective(square, fourth)), rtol=1e-8)
+    np.testing.assert_allclose(found.df, np.minimum(fewest, effective(square, fourth)), rtol=1e-8)
     if grouped != "alone":
-        np.testing.assert_allclose(found.influence[np.argsort(found.clusters)], moved, rtol=1e-9, atol=1e-13)
+        np.testing.assert_allclose(found.scores[np.argsort(found.clusters)], moved, rtol=1e-9, atol=1e-13)
         assert list(found.clusters) == list(pd.unique(labels))
     else:
-        assert found.by_cluster is None
-        with pytest.raises(DesignError, match="were asked for; its estimator has none"):
-            found.influence  # noqa: B018
+        assert found.scores is None
 
 
 @pytest.mark.parametrize("scale", ["level", "ratio"])
@@ -137,7 +135,7 @@ def test_an_effect_that_rests_on_one_cluster_has_no_error_and_says_so(scale):
     for kind in ("effects", "simple"):
         of = of_kind(found, kind)
         assert np.isfinite(of.value).all()
-        assert np.isnan([of.std_error, *of.ends]).all()
+        assert np.isnan([of.std_error, *of.conf_int]).all()
         assert of.reason == f"{len(of.terms)} of {len(of.terms)} cells rest on one cluster alone, and have no error"
     later = np.where(first == 5, 0, 1 + np.arange(len(y)))  # of one cohort alone
     rows = att_gt(y, first, scale=scale, cluster=later).effects.rows
@@ -160,7 +158,7 @@ def test_intervals_of_nine_unequal_treated_clusters_cover_where_normal_ones_do_n
         after = size * np.exp(shock) * rng.lognormal(sigma=0.4, size=len(first))
         y = np.column_stack([size, after])
         found = att_gt(y, first, scale="ratio", cluster=cluster).aggregate()
-        student += found.ends[0, 0] <= 0 <= found.ends[1, 0]
+        student += found.conf_int[0, 0] <= 0 <= found.conf_int[1, 0]
         normal += abs(found.value[0]) <= stats.norm.ppf(0.975) * influence_error(y, first, cluster)
     assert student / runs >= 0.91
     assert normal / runs < 0.87
@@ -208,10 +206,10 @@ def test_a_weight_of_two_is_the_same_unit_twice_in_its_cluster(scale, kind):
         once = of_kind(att_gt(y, first, scale=scale, weights=times, cluster=cluster), kind)
         np.testing.assert_allclose(once.value, of_kind(twice, kind).value, rtol=1e-12)
         np.testing.assert_allclose(once.covariance, of_kind(twice, kind).covariance, rtol=1e-9, atol=1e-14)
-        np.testing.assert_allclose(once.freedom, of_kind(twice, kind).freedom, rtol=1e-9)
+        np.testing.assert_allclose(once.df, of_kind(twice, kind).df, rtol=1e-9)
     plain, scaled = (of_kind(att_gt(y, first, scale=scale, weights=one), kind) for one in (None, np.full(len(y), 7.0)))
     np.testing.assert_allclose(scaled.value, plain.value, rtol=1e-12)
-    np.testing.assert_allclose(scaled.ends, plain.ends, rtol=1e-9)
+    np.testing.assert_allclose(scaled.conf_int, plain.conf_int, rtol=1e-9)
 
 
 def test_a_unit_that_is_dropped_takes_its_weight_with_it():
@@ -318,7 +316,7 @@ def test_a_cell_without_comparison_is_missing_and_said_to_be():
     assert (last["n_comparison"] == 0).all()
     assert "have no comparison" in found.effects.reason
     lost = found.effects.rows["estimate"].isna().to_numpy()
-    influence = att_gt(y, first, strata=stratum, cluster=np.arange(N)).effects.influence
+    influence = att_gt(y, first, strata=stratum, cluster=np.arange(N)).effects.scores
     np.testing.assert_array_equal(np.isnan(influence), np.broadcast_to(lost, (N, len(lost))))
     np.testing.assert_array_equal(np.isnan(found.effects.covariance), lost | lost[:, None])
 
@@ -369,10 +367,10 @@ def test_the_band_is_wider_than_an_interval_of_its_freedom_and_covers_all_terms_
         y, first = panel(1000 + seed, n=150)
         y = y + 0.25 * (np.arange(T) >= first[:, None])  # no effect is left
         found = att_gt(y, first).aggregate("dynamic")
-        low, high = found.band()
+        low, high = found.sup_t_band()
         wide = (high - found.value) / found.std_error
         np.testing.assert_allclose(wide, wide[0])
-        assert wide[0] > stats.t.ppf(0.975, found.joint_freedom)
+        assert wide[0] > stats.t.ppf(0.975, found.joint_df)
         missed += bool(((low > 0) | (high < 0)).any())
     error = np.sqrt(0.05 * 0.95 / runs)
     assert missed / runs < 0.05 + 4 * error

@@ -166,7 +166,7 @@ def test_rows_say_what_was_asked_of_which_panel_and_on_what_their_interval_rests
     panel, design = mid[0], Design(cluster="firm")
     found = displacement(panel, design)[["d1", "d2", "d3"]]
     rows = as_rows(found)
-    assert rows["df"].tolist() == found.freedom.tolist()
+    assert rows["df"].tolist() == found.df.tolist()
     assert {*rows["comparison"]} == {"low_exposure"}
     assert {*rows["months"]} == {design.sample(panel).window}
     assert {*rows["digest"]} == {panel.digest}

@@ -50,7 +50,7 @@ def test_what_is_estimated_is_what_is_true_where_all_would_have_grown_alike():
     ):
         known, found = formula(true)[terms], verb(panel, SHORT)[terms]
         np.testing.assert_allclose(known.value, found.value, atol=1e-9)
-        np.testing.assert_allclose(known.ends, [known.value] * 2, atol=1e-12)
+        np.testing.assert_allclose(known.conf_int, [known.value] * 2, atol=1e-12)
         assert (known.std_error == 0).all()
     assert effect_on_sales(panel, SHORT).row("seen")["estimate"] == pytest.approx(100 * (2 * (5 + 17 + 15) / 90 - 1))
 
@@ -195,8 +195,8 @@ def test_errors_are_those_of_leaving_out_closed_brand_groups_and_categories_of_a
     np.testing.assert_allclose(found.value, 3 * whole, rtol=1e-9)  # three months
     np.testing.assert_allclose(found.covariance, 9 * moved.T @ moved, rtol=1e-9)
     grown = effect_on_growth(panel, design)[["closed", "exposed", "seen"]]
-    by_cluster = np.column_stack([moved, moved.sum(axis=1)])
-    error = 100 * np.sqrt((by_cluster**2).sum(axis=0)) / before.sum()
+    scores = np.column_stack([moved, moved.sum(axis=1)])
+    error = 100 * np.sqrt((scores**2).sum(axis=0)) / before.sum()
     np.testing.assert_allclose(grown.std_error, error, rtol=1e-9)
     shared_out, (lost, gained) = displacement(panel, design), whole
     slope = moved @ np.array([gained / lost**2, -1 / lost])  # of exposed over lost sales

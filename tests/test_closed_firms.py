@@ -95,7 +95,7 @@ def test_the_effect_is_group_time_effects_of_the_firms_in_business_wave_by_wave(
             cluster=panel.firms[column].to_numpy()[rows],
             strata=panel.firms["origin"].to_numpy()[rows] + waves.astype(str).astype(object),
         ).aggregate()
-        ways.append((log.std_error[0] * stats.t.ppf(0.975, log.freedom[0]), log.std_error[0], log.value[0]))
+        ways.append((log.std_error[0] * stats.t.ppf(0.975, log.df[0]), log.std_error[0], log.value[0]))
     reach, error, value = max(ways)
     found = effect_on_closed(panel, design)
     expected = [np.expm1(value), np.exp(value) * error, np.expm1(value - reach), np.expm1(value + reach)]

@@ -87,7 +87,7 @@ def test_imputed_effects_and_errors_equal_the_referee(adjusted, grouped, weighte
     expected = {"simple": (theirs.overall_att, theirs.overall_se)}
     expected |= {str(event): (one["effect"], one["se"]) for event, one in theirs.event_study_effects.items()}
     for found in (simple, dynamic):
-        moved = found.influence
+        moved = found.scores
         if weighted:
             moved = (moved - moved.mean(axis=0)) * np.sqrt(len(moved) / (len(moved) - 1))
         for place, term in enumerate(found.terms):
@@ -138,7 +138,7 @@ def test_without_covariates_an_error_is_that_of_leaving_out_each_unit_but_for_th
         found, plain = doubly_robust(**asked, kind="group_time"), att_gt(**asked).effects
         side = np.where(asked["first_treated"] == cohort, (first == cohort).sum(), np.isinf(first).sum())
         longer = (side / (side - 1))[:, np.newaxis] * np.sqrt(1 - 1 / kept.sum())
-        np.testing.assert_allclose(plain.influence, longer * found.influence, atol=1e-12)
+        np.testing.assert_allclose(plain.scores, longer * found.scores, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["simple", "group_time"])
@@ -201,9 +201,9 @@ def test_influence_values_give_the_errors_and_those_of_a_cluster_add_up(estimato
     units, cluster = panel(9), np.arange(N) // 4
     units["y"] = np.exp(units["y"] / 3)
     alone, grouped = (estimator(**units, kind="dynamic", scale=scale, cluster=labels) for labels in (None, cluster))
-    np.testing.assert_allclose(np.sqrt((alone.influence**2).sum(axis=0)), alone.rows["std_error"])
-    summed = pd.DataFrame(alone.influence).groupby(cluster[alone.clusters]).sum()
-    np.testing.assert_allclose(summed.loc[grouped.clusters], grouped.influence, atol=1e-12)
+    np.testing.assert_allclose(np.sqrt((alone.scores**2).sum(axis=0)), alone.rows["std_error"])
+    summed = pd.DataFrame(alone.scores).groupby(cluster[alone.clusters]).sum()
+    np.testing.assert_allclose(summed.loc[grouped.clusters], grouped.scores, atol=1e-12)
     assert grouped.counts["clusters"] == N // 4
 
 

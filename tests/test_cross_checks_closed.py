@@ -149,6 +149,6 @@ def test_below_ten_closed_clusters_imputation_has_a_point_and_a_reason_in_place_
     few = replace(whole, firms=whole.firms.assign(brand_group=[f"SIM-G{place % 4}" for place in range(200)]))
     many, found = (imputed_effect(panel, Design()) for panel in (whole, few))
     assert found.value == pytest.approx(many.value)
-    assert np.isnan(found.ends).all()
+    assert np.isnan(found.conf_int).all()
     assert found.reason.startswith("closed firms of 4 clusters; fewer than 10")
-    assert not np.isnan(many.ends).any()
+    assert not np.isnan(many.conf_int).any()

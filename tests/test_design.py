@@ -90,7 +90,7 @@ def both_ways(panel, design):
 
 
 def length(found):
-    return float(np.diff(found.ends, axis=0)[0, 0])
+    return float(np.diff(found.conf_int, axis=0)[0, 0])
 
 
 def test_a_shock_to_categories_makes_theirs_the_intervals_that_are_kept_and_without_one_both_are_alike():

@@ -70,7 +70,7 @@ def test_the_parts_add_up_to_a_hundred_and_so_do_their_errors_to_nothing(seed):
     assert found.row("sum")["estimate"] == pytest.approx(100.0, abs=1e-9)
     covariance = found.covariance[:7, :7]
     assert covariance.sum() == pytest.approx(0.0, abs=1e-9 * np.abs(covariance).max())
-    influence = found.influence
+    influence = found.scores
     np.testing.assert_allclose(
         influence.T @ influence, found.covariance, rtol=1e-12, atol=1e-12
     )  # that of "sum" is nothing
@@ -167,11 +167,11 @@ def test_shares_have_fieller_s_longer_side_and_the_degrees_of_freedom_of_their_o
     assert found.bounds("sum") is None  # it is 100 by definition
     place = [money.terms.index(term) for term in ("d3", "sum")]
     (var, both), (_, spread) = money.covariance[np.ix_(place, place)]
-    wide = t.ppf(0.975, found["d3"].freedom[0])
+    wide = t.ppf(0.975, found["d3"].df[0])
     for end in share[["conf_low", "conf_high"]] / 100:
         amount, loss = money.value[place]
         assert (amount - end * loss) ** 2 == pytest.approx(wide**2 * (var - 2 * end * both + end**2 * spread))
-    assert found["d3"].freedom[0] < 19  # a cluster is a firm, and some 20 are closed
+    assert found["d3"].df[0] < 19  # a cluster is a firm, and some 20 are closed
 
 
 def unsure(share):
@@ -201,8 +201,8 @@ def test_the_mix_and_presence_of_firms_need_no_loss():
     mix, shift = platform_mix(panel, SHORT), toward_destinations(panel, SHORT)
     assert (mix.std_error > 0).all()
     assert mix.value.sum() == pytest.approx(0.0, abs=1e-9)
-    assert np.isfinite(shift["presence"].ends).all()
-    assert np.isnan([shift["sales"].value, *shift["sales"].ends]).all()
+    assert np.isfinite(shift["presence"].conf_int).all()
+    assert np.isnan([shift["sales"].value, *shift["sales"].conf_int]).all()
     assert "too uncertain to divide by" in shift.reason
     rows = shift.rows.set_index("term")
     assert rows["unit"].to_dict() == {"presence": "percentage points", "sales": "per cent of the lost sales"}
@@ -275,7 +275,7 @@ def test_recapture_is_the_first_two_parts_of_displacement_and_the_excess_is_what
     found, whole = recapture(panel, Design()), displacement(panel, Design())
     names = ["estimate", "std_error", "conf_low", "conf_high"]
     np.testing.assert_allclose(found.rows[names], whole.rows.iloc[:2][names])
-    np.testing.assert_allclose(found.influence.T @ found.influence, found.covariance)
+    np.testing.assert_allclose(found.scores.T @ found.scores, found.covariance)
     excess = excess_recapture(panel, Design())
     for name in ("estimate", "conf_low", "conf_high"):
         np.testing.assert_allclose(excess.rows[name], found.rows[name] - found.rows["benchmark"])

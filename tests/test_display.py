@@ -125,7 +125,9 @@ def test_named_terms_are_drawn_below_each_other_in_their_order():
 
 def test_bounds_are_drawn_without_a_point_and_a_refusal_as_its_reason(shown):
     axes = shown["bounds"].plot()
-    np.testing.assert_allclose([segment[:, 1] for segment in drawn(axes)], shown["bounds"].ends([0, 0.5, 1, 1.5, 2]))
+    np.testing.assert_allclose(
+        [segment[:, 1] for segment in drawn(axes)], shown["bounds"].conf_int([0, 0.5, 1, 1.5, 2])
+    )
     assert WHY in refusal(WHY).plot().texts[0].get_text().replace("\n", " ")
     plt.close("all")
 

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from analysis.errors import DesignError
-from analysis.estimate import Estimate, beside, critical_value, effective, refusal, rows_by, slopes, sum_by
+from analysis.estimate import Estimate, critical_value, effective, refusal, rows_by, slopes, stack_estimates, sum_by
 
 TERMS = ("a", "b", "c")
 MOVED = np.random.default_rng(0).normal(size=(30, 3)) / 40
@@ -14,7 +14,7 @@ VALUE = np.array([1.5, 0.8, 2.0])
 
 
 def made(**changes) -> Estimate:
-    given = {"estimand": "E1a", "unit": "yuan", "terms": TERMS, "value": VALUE, "by_cluster": MOVED, "n": 30}
+    given = {"estimand": "E1a", "unit": "yuan", "terms": TERMS, "value": VALUE, "scores": MOVED, "n": 30}
     return Estimate(**(given | changes))
 
 
@@ -28,7 +28,7 @@ def one(value: float = -0.25, error: float = 0.1, **changes) -> Estimate:
 
 def test_sums_ratios_logs_and_products_have_the_errors_of_the_delta_method_by_hand():
     a, b, c = VALUE
-    found = made().transform(
+    found = made().delta_method(
         lambda x: {
             "sum": x[0] + 2 * x[1] - 3,
             "ratio": x[0] / x[1],
@@ -47,7 +47,7 @@ def test_sums_ratios_logs_and_products_have_the_errors_of_the_delta_method_by_ha
     assert found.terms == ("sum", "ratio", "log", "product", "power", "fixed")
     np.testing.assert_allclose(found.value, [a + 2 * b - 3, a / b, np.log(c), a * b * c, b**3, 4], rtol=1e-15)
     np.testing.assert_allclose(found.covariance, gradient @ MOVED.T @ MOVED @ gradient.T, rtol=1e-13, atol=1e-18)
-    np.testing.assert_allclose(found.influence, MOVED @ gradient.T, rtol=1e-13, atol=1e-18)
+    np.testing.assert_allclose(found.scores, MOVED @ gradient.T, rtol=1e-13, atol=1e-18)
     assert (found.estimand, found.unit, found.level, found.n) == ("E2", "ratio", 0.9, 30)
 
 
@@ -58,17 +58,17 @@ def test_a_function_of_a_function_is_the_function_of_both():
     def logs(x):
         return {"logs": np.log(x[0]) - np.exp(x[1])}
 
-    twice = made().transform(share, estimand="s", unit="").transform(logs, estimand="l", unit="")
-    at_once = made().transform(lambda x: logs(list(share(x).values())), estimand="l", unit="")
+    twice = made().delta_method(share, estimand="s", unit="").delta_method(logs, estimand="l", unit="")
+    at_once = made().delta_method(lambda x: logs(list(share(x).values())), estimand="l", unit="")
     np.testing.assert_allclose(twice.value, at_once.value, rtol=1e-15)
     np.testing.assert_allclose(twice.covariance, at_once.covariance, rtol=1e-13)
-    np.testing.assert_allclose(twice.influence, at_once.influence, rtol=1e-13)
+    np.testing.assert_allclose(twice.scores, at_once.scores, rtol=1e-13)
 
 
 def test_what_clusters_add_is_handed_on_to_any_function_and_gives_its_covariance():
-    ratio = made()[["c", "a"]].transform(lambda x: {"ratio": x[0] / x[1]}, estimand="r", unit="").exp()
+    ratio = made()[["c", "a"]].delta_method(lambda x: {"ratio": x[0] / x[1]}, estimand="r", unit="").exp()
     for found in (ratio, made().exp()):
-        np.testing.assert_allclose(found.influence.T @ found.influence, found.covariance, rtol=1e-13)
+        np.testing.assert_allclose(found.scores.T @ found.scores, found.covariance, rtol=1e-13)
 
 
 def test_a_function_of_sums_is_made_again_without_each_cluster():
@@ -82,12 +82,12 @@ def test_a_function_of_sums_is_made_again_without_each_cluster():
     def of(rows):
         return np.array(list(ratio(values[rows].sum(axis=0)).values()))
 
-    sums = made(terms=("a", "b"), value=values.sum(axis=0), by_cluster=sum_by(values, code, 12))
-    found = sums.left_out(ratio, estimand="r", unit="ratio")  # three codes have no row, and are no clusters
+    sums = made(terms=("a", "b"), value=values.sum(axis=0), scores=sum_by(values, code, 12))
+    found = sums.jackknife(ratio, estimand="r", unit="ratio")  # three codes have no row, and are no clusters
     without = np.array([of(code != cluster) for cluster in range(9)])
     np.testing.assert_allclose(found.value, of(code >= 0), rtol=1e-14)
-    np.testing.assert_allclose(found.influence[:9], np.sqrt(8 / 9) * (found.value - without), rtol=1e-10, atol=1e-14)
-    np.testing.assert_array_equal(found.influence[9:], 0.0)
+    np.testing.assert_allclose(found.scores[:9], np.sqrt(8 / 9) * (found.value - without), rtol=1e-10, atol=1e-14)
+    np.testing.assert_array_equal(found.scores[9:], 0.0)
     error = np.sqrt(8 / 9 * ((without - found.value) ** 2).sum(axis=0))
     np.testing.assert_allclose(found.std_error, error, rtol=1e-10, atol=1e-14)
     assert found.terms == ("ratio", "log", "fixed")
@@ -96,26 +96,26 @@ def test_a_function_of_sums_is_made_again_without_each_cluster():
 
 def test_intervals_are_those_of_student_s_t_with_the_degrees_of_freedom_that_clusters_leave():
     most = np.array([5, 9, 200])
-    found = made(df=most, level=0.9)
+    found = made(max_df=most, level=0.9)
     of_clusters = effective((MOVED**2).sum(axis=0), (MOVED**4).sum(axis=0))
     assert of_clusters[0] > 5  # the first two are capped, and the last is not
     assert of_clusters[1] > 9
     assert of_clusters[2] < 200
-    np.testing.assert_array_equal(found.freedom, [5, 9, of_clusters[2]])
-    for term, df in zip(TERMS, found.freedom, strict=True):
+    np.testing.assert_array_equal(found.df, [5, 9, of_clusters[2]])
+    for term, df in zip(TERMS, found.df, strict=True):
         row, half = found.row(term), stats.t.ppf(0.95, df) * found[term].std_error[0]
         assert found.bounds(term) == found[term].bounds(term) == (row["conf_low"], row["conf_high"])
         assert found.bounds(term) == pytest.approx((row["estimate"] - half, row["estimate"] + half), rel=1e-12)
-    known = made(by_cluster=None, covariance=np.eye(3), df=most)  # who adds what is not known, so the cap holds
-    np.testing.assert_array_equal(known.freedom, most)
-    assert np.isinf(made(by_cluster=None, covariance=np.eye(3)).freedom).all()
+    known = made(scores=None, covariance=np.eye(3), max_df=most)  # who adds what is not known, so the cap holds
+    np.testing.assert_array_equal(known.df, most)
+    assert np.isinf(made(scores=None, covariance=np.eye(3)).df).all()
 
 
 @pytest.mark.parametrize(("loud", "df"), [(0, 5), (1, 9)])
 def test_a_function_has_at_most_the_degrees_of_freedom_of_the_term_behind_most_of_its_variance(loud, df):
     errors = np.where(np.arange(2) == loud, 2.0, 1.0)
-    found = made(terms=("a", "b"), value=VALUE[:2], by_cluster=None, covariance=np.diag(errors**2), df=np.array([5, 9]))
-    gap = found.transform(lambda x: {"gap": x[1] - x[0]}, estimand="gap", unit="yuan")
+    found = made(terms=("a", "b"), value=VALUE[:2], scores=None, covariance=np.diag(errors**2), max_df=np.array([5, 9]))
+    gap = found.delta_method(lambda x: {"gap": x[1] - x[0]}, estimand="gap", unit="yuan")
     half = stats.t.ppf(0.975, df) * np.sqrt(5)
     assert gap.bounds("gap") == pytest.approx((-0.7 - half, -0.7 + half), rel=1e-12)
 
@@ -148,8 +148,8 @@ def test_effective_degrees_of_freedom_have_no_unit(scale):
 
 def test_a_function_has_neither_the_limits_nor_the_columns_of_what_it_is_computed_from():
     wide = made(limits=np.array([VALUE - 9, VALUE + 9]), columns={"clusters": [3, 4, 5]}, n=[1, 2, 3])
-    found = wide.transform(lambda x: {"sum": sum(x)}, estimand="sum", unit="yuan")
-    half = stats.t.ppf(0.975, found.freedom[0]) * found.std_error[0]
+    found = wide.delta_method(lambda x: {"sum": sum(x)}, estimand="sum", unit="yuan")
+    half = stats.t.ppf(0.975, found.df[0]) * found.std_error[0]
     assert found.bounds("sum") == pytest.approx((VALUE.sum() - half, VALUE.sum() + half), rel=1e-12)
     assert list(found.rows) == ["term", "estimate", "std_error", "conf_low", "conf_high", "n"]
 
@@ -159,10 +159,10 @@ def test_log_points_and_their_limits_become_per_cent():
     found = logs.exp()
     assert found.unit == "per cent"
     np.testing.assert_allclose(found.value, 100 * (np.exp(logs.value) - 1), rtol=1e-14)
-    np.testing.assert_allclose(found.ends, 100 * (np.exp(logs.ends) - 1), rtol=1e-12)
-    by_hand = logs.transform(lambda x: {str(i): 100 * np.exp(v) for i, v in enumerate(x)}, estimand="", unit="")
+    np.testing.assert_allclose(found.conf_int, 100 * (np.exp(logs.conf_int) - 1), rtol=1e-12)
+    by_hand = logs.delta_method(lambda x: {str(i): 100 * np.exp(v) for i, v in enumerate(x)}, estimand="", unit="")
     np.testing.assert_allclose(found.covariance, by_hand.covariance, rtol=1e-13)
-    np.testing.assert_allclose(found.influence, by_hand.influence, rtol=1e-13)
+    np.testing.assert_allclose(found.scores, by_hand.scores, rtol=1e-13)
 
 
 # --- terms ---------------------------------------------------------------------------------------------------------
@@ -170,11 +170,11 @@ def test_log_points_and_their_limits_become_per_cent():
 
 def test_some_of_the_terms_keep_the_order_asked_for_and_how_they_move_together():
     ends = np.array([[1.0, 0.5, 1.5], [2.0, 1.0, 2.5]])
-    whole = made(n=[10, 20, 30], columns={"clusters": ["x", "y", "z"]}, limits=ends, df=np.array([3.0, 4.0, 5.0]))
+    whole = made(n=[10, 20, 30], columns={"clusters": ["x", "y", "z"]}, limits=ends, max_df=np.array([3.0, 4.0, 5.0]))
     some = whole[["c", "a"]]
     assert some.terms == ("c", "a")
     np.testing.assert_array_equal(some.covariance, whole.covariance[[2, 0]][:, [2, 0]])
-    np.testing.assert_array_equal(some.influence, MOVED[:, [2, 0]])
+    np.testing.assert_array_equal(some.scores, MOVED[:, [2, 0]])
     pd.testing.assert_frame_equal(some.rows, whole.rows.iloc[[2, 0]].reset_index(drop=True))
     pd.testing.assert_series_equal(whole["b"].rows.iloc[0], whole.row("b"), check_names=False)
 
@@ -191,11 +191,11 @@ def test_a_set_is_added_and_nothing_else():
     after = before.with_set("whole", (-1.0, 4.0), "an assumption, not a draw")
     pd.testing.assert_frame_equal(after[list(TERMS)].rows, before.rows, check_dtype=False)
     np.testing.assert_array_equal(after.covariance[:3, :3], before.covariance)
-    np.testing.assert_array_equal(after[list(TERMS)].influence, before.influence)
+    np.testing.assert_array_equal(after[list(TERMS)].scores, before.scores)
     assert after.bounds("whole") == (-1.0, 4.0)
     assert after.row("whole")[["estimate", "std_error", "clusters"]].isna().all()
     assert after.row("whole")["n"] == 30
-    assert np.isnan(after["whole"].influence).all()
+    assert np.isnan(after["whole"].scores).all()
     assert (after.reason, before.reason) == ("an assumption, not a draw", "")
 
 
@@ -207,24 +207,24 @@ def test_a_band_covers_all_terms_at_once_as_often_as_its_level_says(df, monkeypa
     covariance, covered, pointwise = root.T @ root, 0, 0
     for noise in rng.normal(size=(runs, size)) @ root:
         spread = rng.chisquare(df) / df if np.isfinite(df) else 1.0
-        known = {"value": noise, "by_cluster": None, "covariance": spread * covariance}
-        found = made(terms=tuple("abcde"), df=df, level=0.9, **known)
-        low, high = found.band()
+        known = {"value": noise, "scores": None, "covariance": spread * covariance}
+        found = made(terms=tuple("abcde"), max_df=df, level=0.9, **known)
+        low, high = found.sup_t_band()
         covered += bool(((low <= 0) & (high >= 0)).all())
-        pointwise += bool(((found.ends[0] <= 0) & (found.ends[1] >= 0)).all())
+        pointwise += bool(((found.conf_int[0] <= 0) & (found.conf_int[1] >= 0)).all())
     assert abs(covered / runs - 0.9) < 4 * np.sqrt(0.9 * 0.1 / runs)
     assert pointwise / runs < 0.85
 
 
 def test_the_freedom_of_all_terms_is_the_geometric_mean_of_theirs_and_that_of_the_band():
     covariance = 0.5 + 0.5 * np.eye(3)
-    found = made(by_cluster=None, covariance=covariance, df=np.array([2.0, 4.0, 8.0]))
-    assert found.joint_freedom == pytest.approx(4.0)
+    found = made(scores=None, covariance=covariance, max_df=np.array([2.0, 4.0, 8.0]))
+    assert found.joint_df == pytest.approx(4.0)
     half = critical_value(covariance, 0.95, df=4.0)
-    np.testing.assert_allclose(found.band(), [VALUE - half, VALUE + half], rtol=1e-9)
+    np.testing.assert_allclose(found.sup_t_band(), [VALUE - half, VALUE + half], rtol=1e-9)
     assert half > critical_value(covariance, 0.95, df=8.0) > critical_value(covariance, 0.95)
-    clustered = made(df=200)
-    assert clustered.joint_freedom == pytest.approx(stats.gmean(clustered.freedom))
+    clustered = made(max_df=200)
+    assert clustered.joint_df == pytest.approx(stats.gmean(clustered.df))
 
 
 def test_a_term_without_error_makes_no_band_wider():
@@ -240,7 +240,7 @@ def test_a_term_without_error_makes_no_band_wider():
 
 
 def test_an_error_that_is_missing_must_say_why():
-    missing = {"by_cluster": None, "value": VALUE}
+    missing = {"scores": None, "value": VALUE}
     with pytest.raises(DesignError, match="an Estimate of E1a was asked for; an error or interval is missing and no"):
         made(**missing)
     with pytest.raises(DesignError, match="an error or interval is missing and no reason"):
@@ -249,8 +249,8 @@ def test_an_error_that_is_missing_must_say_why():
     assert kept.row("a")["estimate"] == 1.5
     assert kept.bounds("a") is None
     assert not kept.refused
-    with pytest.raises(DesignError, match="influence values of E1a were asked for; its estimator has none"):
-        kept.influence  # noqa: B018
+    with pytest.raises(DesignError, match="clusters of E1a one by one: its estimator has no scores; use its standard"):
+        kept.jackknife(lambda x: {"sum": sum(x)}, estimand="sum", unit="yuan")
 
 
 def test_an_estimate_is_refused_where_it_has_neither_a_value_nor_a_limit():
@@ -300,7 +300,7 @@ def test_a_value_without_interval_says_so_where_the_interval_is_asked_for_and_wh
 
 
 def test_a_term_without_spread_is_not_stated_and_the_others_are():
-    still = one(unit="per cent").transform(
+    still = one(unit="per cent").delta_method(
         lambda x: {"moves": x[0], "still": 0 * x[0] + 3}, estimand="X", unit="per cent"
     )
     assert np.isnan(still.stated.value).tolist() == [False, True]
@@ -337,9 +337,9 @@ def test_slopes_are_derivatives_by_each_argument_element_by_element():
 
 
 def test_estimates_stand_beside_each_other_with_their_own_errors_limits_and_units():
-    first = one(df=4, level=0.9, n=12)
+    first = one(max_df=4, level=0.9, n=12)
     second = one(2.0, 0.5, unit="months", n=[7], limits=np.array([[0.0], [9.0]]), level=0.9)
-    found = beside({"first": first, "second": second}, estimand="both", reason="")
+    found = stack_estimates({"first": first, "second": second}, estimand="both", reason="")
     assert found.level == 0.9
     assert list(found.rows["unit"]) == ["log points", "months"]
     assert list(found.rows["n"]) == [12, 7]
@@ -347,6 +347,6 @@ def test_estimates_stand_beside_each_other_with_their_own_errors_limits_and_unit
         columns = ["estimate", "std_error", "conf_low", "conf_high"]
         assert list(found.row(name)[columns]) == pytest.approx(list(part.rows.iloc[0][columns]), rel=1e-14)
     assert np.isnan(found.covariance[0, 1])
-    alike = beside({"one": first, "other": first}, estimand="both")
+    alike = stack_estimates({"one": first, "other": first}, estimand="both")
     assert alike.unit == "log points"
     assert "unit" not in alike.rows

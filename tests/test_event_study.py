@@ -69,9 +69,9 @@ def test_intervals_of_few_closed_groups_are_student_s_and_there_is_no_band(const
     rows, clusters = study.rows, study.counts["closed_clusters"]
     assert clusters == constant.firms.loc[study.details["closed"]["firm"], "brand_group"].nunique() == 6 < FEWEST
     half = (rows["conf_high"] - rows["estimate"]) / rows["std_error"]
-    np.testing.assert_allclose(half, stats.t.ppf(0.975, study.freedom))
-    assert study.freedom.max() == clusters - 1
-    assert study.freedom.min() < 2  # a month in which one firm decides
+    np.testing.assert_allclose(half, stats.t.ppf(0.975, study.df))
+    assert study.df.max() == clusters - 1
+    assert study.df.min() < 2  # a month in which one firm decides
     assert rows[["band_low", "band_high"]].isna().all(axis=None)
     assert np.isnan(dataclasses.astuple(study.details["pretrend"])).all()
 
@@ -97,8 +97,8 @@ def test_there_is_a_band_and_a_test_of_all_months_from_ten_closed_clusters_on(ma
     assert few.rows[["band_low", "band_high"]].isna().all(axis=None)
     assert np.isnan(dataclasses.astuple(few.details["pretrend"])).all()
     wide = ((enough.rows["band_high"] - enough.rows["estimate"]) / enough.rows["std_error"]).to_numpy()
-    np.testing.assert_allclose(wide, critical_value(enough.covariance, 0.95, df=enough.joint_freedom))
-    assert enough.joint_freedom <= 9 + 1e-9
+    np.testing.assert_allclose(wide, critical_value(enough.covariance, 0.95, df=enough.joint_df))
+    assert enough.joint_df <= 9 + 1e-9
     assert wide[0] > critical_value(enough.covariance, 0.95) > stats.norm.ppf(0.975)
     assert np.isfinite(dataclasses.astuple(enough.details["pretrend"])).all()
 
@@ -112,7 +112,7 @@ def before_reference(study):
 def test_the_paths_before_closure_lie_within_the_smallest_margin_of_an_equivalence_test(many):
     study = event_study(many, Design())
     value, covariance, _ = before_reference(study)
-    within, df = study.details["pretrend"].within, study.joint_freedom
+    within, df = study.details["pretrend"].within, study.joint_df
 
     def passed(margin):
         tests = [
@@ -131,7 +131,7 @@ def test_the_drift_is_found_four_times_of_five(many):
     """Draw estimates of this covariance, and errors as sure as the study's, around a steady drift of that size."""
     study = event_study(many, Design())
     _, covariance, month = before_reference(study)
-    drift, df, runs = study.details["pretrend"].drift, study.joint_freedom, 20_000
+    drift, df, runs = study.details["pretrend"].drift, study.joint_df, 20_000
     rng, error = np.random.default_rng(6), np.sqrt(np.diag(covariance))
     wide = critical_value(covariance, 0.95, df=df)
 
@@ -240,7 +240,7 @@ def test_an_event_study_is_drawn_in_per_cent_beside_its_truth(ceiling):
     rows = by_month(study, truth)
     assert rows["month"].tolist() == [int(term) for term in study.terms]
     np.testing.assert_allclose(rows["estimate"], percent_change(study.value))
-    np.testing.assert_allclose(rows[["conf_low", "conf_high"]].T, percent_change(study.ends))
+    np.testing.assert_allclose(rows[["conf_low", "conf_high"]].T, percent_change(study.conf_int))
     np.testing.assert_allclose(rows["honest_low"], percent_change(honest_by_month(study)["honest_low"]))
     np.testing.assert_allclose(rows["truth"], percent_change(true_path(truth, study)))
     assert by_month(study)["truth"].isna().all()
@@ -251,7 +251,7 @@ def test_honest_bounds_widen_from_the_confidence_interval_to_the_breakdown_value
     bounds, month = honest(study), np.array(study.terms, dtype=int)
     inside = (month >= 4) & (month <= 9)
     middle, error = study.value[inside].mean(), np.sqrt(study.covariance[inside][:, inside].mean())
-    plain = middle + stats.t.ppf(0.975, study.joint_freedom) * np.array([-error, error])  # where nothing drifts
+    plain = middle + stats.t.ppf(0.975, study.joint_df) * np.array([-error, error])  # where nothing drifts
     np.testing.assert_allclose(bounds.rows.iloc[0][["conf_low", "conf_high"]].to_numpy(float), plain)
     assert bounds.rows["conf_high"].is_monotonic_increasing
     assert np.isnan(bounds.value).all()
@@ -297,7 +297,7 @@ def test_months_without_error_are_in_no_test_before_closure(many):
     month = study.rows.set_index("term").loc["-8"]
     t = month["estimate"] / month["std_error"]
     assert study.details["pretrend"].largest_t == pytest.approx(t)
-    assert study.details["pretrend"].p_value == pytest.approx(2 * stats.t.sf(t, study.joint_freedom), abs=0.015)
+    assert study.details["pretrend"].p_value == pytest.approx(2 * stats.t.sf(t, study.joint_df), abs=0.015)
     assert np.isnan(event_study(still, Design()).details["pretrend"].p_value)
 
 
@@ -317,7 +317,7 @@ def test_bounds_end_before_a_month_in_which_one_cluster_alone_sold(many):
     np.testing.assert_allclose(study.value[:lacking], whole.value[:lacking], rtol=1e-9)
     np.testing.assert_allclose(known, honest_by_month(whole).iloc[lacking - 6 : lacking], rtol=0.05)
     early = replace(study, design=Design(post_from=0, post_to=5))
-    assert np.isfinite(honest(early).ends).all()
+    assert np.isfinite(honest(early).conf_int).all()
     with pytest.raises(DesignError, match="that of month 6 has no error, because one cluster alone sold in it; end"):
         honest(study)
 

@@ -152,7 +152,7 @@ def test_errors_of_all_terms_are_those_of_leaving_out_each_category():
     moved = np.sqrt((CATEGORIES - 1) / CATEGORIES) * (whole.value - left_out)
     assert whole.terms == ("5 to 15 %", "above 15 %", "slope", "average", "recentred slope")
     assert np.isfinite(whole.std_error).all()
-    np.testing.assert_allclose(whole.influence, moved, atol=1e-8)
+    np.testing.assert_allclose(whole.scores, moved, atol=1e-8)
     np.testing.assert_allclose(whole.covariance, moved.T @ moved, atol=1e-8)
 
 

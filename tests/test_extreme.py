@@ -96,7 +96,7 @@ def test_an_extreme_panel_is_answered_with_numbers_or_reasons(name):
         told(growth.year_before(panel, design))
         study = attempt(event_study.event_study, panel, design)
         for found in (study, attempt(event_study.honest, study), attempt(event_study.by_cohort, panel, design)):
-            assert found.reason or not np.isnan(found.ends).any()
+            assert found.reason or not np.isnan(found.conf_int).any()
         attempt(event_study.by_month, study)
         attempt(closed_firms.family, {name: made[name] for name in ("E1a", "E1b", "E1d")})
 

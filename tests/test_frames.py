@@ -264,11 +264,11 @@ def test_honest_bounds_of_an_event_study_are_those_of_its_arrays_with_wider_erro
     study = effects.aggregate("dynamic")
     before = 5 - 1 - anticipation
     target = np.eye(len(study.terms) - before)[anticipation]
-    wanted = honest_did.honest_bounds(study.value, study.widened, before, len(target), target=target)
-    arrays = analysis.honest_bounds(study.value, study.widened, before, len(target), target=target)
+    wanted = honest_did.honest_bounds(study.value, study.cov_small_sample, before, len(target), target=target)
+    arrays = analysis.honest_bounds(study.value, study.cov_small_sample, before, len(target), target=target)
     for found in (analysis.honest_bounds(effects), analysis.honest_bounds(study, target=["0"]), arrays):
-        np.testing.assert_allclose(found.ends([0, 1]), wanted.ends([0, 1]))
-    assert (np.diag(study.widened) > np.diag(study.covariance)).all()
+        np.testing.assert_allclose(found.conf_int([0, 1]), wanted.conf_int([0, 1]))
+    assert (np.diag(study.cov_small_sample) > np.diag(study.covariance)).all()
     assert analysis.honest_bounds(study, target=["0", "1"]).rows["term"].tolist() == ["0", "0.5", "1", "1.5", "2"]
 
 
@@ -294,7 +294,7 @@ def test_honest_bounds_of_anything_else_are_refused(choose, more, message):
 def test_noninferiority_takes_an_estimate_with_its_degrees_of_freedom():
     one = analysis.att_gt(long(), **CALL).aggregate()
     found = analysis.noninferiority(one, margin=2.0)
-    wanted = analysis.testing.noninferiority(one.value[0], one.std_error[0], 2.0, df=one.freedom[0])
+    wanted = analysis.testing.noninferiority(one.value[0], one.std_error[0], 2.0, df=one.df[0])
     assert found == wanted
     assert found != analysis.noninferiority(one.value[0], one.std_error[0], margin=2.0)
     with pytest.raises(DesignError, match=r"found 8 terms, .*\['-5'\], alone"):
@@ -380,9 +380,9 @@ def test_an_empty_date_is_never(times):
 def test_a_target_is_a_period_as_a_number_or_as_text_and_a_cohort_result_brings_its_average():
     effects = analysis.att_gt(long(), **CALL)
     named, numbered = (analysis.honest_bounds(effects, target=target) for target in (["0", "1"], [0, 1]))
-    np.testing.assert_array_equal(named.ends([1.0]), numbered.ends(1))
+    np.testing.assert_array_equal(named.conf_int([1.0]), numbered.conf_int(1))
     np.testing.assert_array_equal(
-        analysis.honest_bounds(effects).ends(1), analysis.honest_bounds(effects, target=0).ends(1)
+        analysis.honest_bounds(effects).conf_int(1), analysis.honest_bounds(effects, target=0).conf_int(1)
     )
     assert analysis.noninferiority(effects, margin=2.0) == analysis.noninferiority(effects.aggregate(), margin=2.0)
     with pytest.raises(DesignError, match="level between"):

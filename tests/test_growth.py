@@ -67,7 +67,7 @@ def test_contributions_add_up_to_growth_and_so_do_their_influence_values(seed):
     assert found.terms == ("closed", "continuing", "exit", "entry", "growth")
     assert found.value[:4].sum() == pytest.approx(found.value[4], abs=1e-9)
     assert found.value[4] == pytest.approx(100 * (after.sum() / before.sum() - 1), abs=1e-9)
-    influence = found.influence
+    influence = found.scores
     np.testing.assert_allclose(influence[:, :4].sum(axis=1), influence[:, 4], atol=1e-12)
     np.testing.assert_allclose(influence.T @ influence, found.covariance, atol=1e-12)
 
@@ -144,7 +144,7 @@ def test_growth_sales_and_share_are_what_a_pocket_calculator_gives():
 
 def test_the_ends_of_a_set_are_those_of_what_is_seen_with_the_common_part():
     def ends_of(found, term):
-        return found[term].ends[:, 0]
+        return found[term].conf_int[:, 0]
 
     effect = effect_on_growth(by_hand(), BY_FIRM, common=COMMON)
     np.testing.assert_allclose(np.subtract(ends_of(effect, "E3g"), ends_of(effect, "seen")), COMMON)
@@ -163,9 +163,9 @@ def test_the_ends_of_a_set_are_those_of_what_is_seen_with_the_common_part():
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_error_is_that_of_its_influence(market, verb):
     found = verb(market[0], Design(), common=COMMON)
-    np.testing.assert_allclose(found.std_error[:-1], np.sqrt((found.influence[:, :-1] ** 2).sum(axis=0)))
+    np.testing.assert_allclose(found.std_error[:-1], np.sqrt((found.scores[:, :-1] ** 2).sum(axis=0)))
     assert np.isnan(found.std_error[-1])
-    assert np.isfinite(found.ends).all()
+    assert np.isfinite(found.conf_int).all()
 
 
 def test_errors_of_sales_follow_from_those_of_growth_and_those_of_shares_add_up(market):
@@ -174,8 +174,8 @@ def test_errors_of_sales_follow_from_those_of_growth_and_those_of_shares_add_up(
     level, step = 100 + points(growth(panel, design))["growth"], 1e-5
     seen = points(effect)["seen"]
     slope = (100 * (seen + step) / (level - seen - step) - 100 * seen / (level - seen)) / step
-    np.testing.assert_allclose(sales.influence[:, 2], slope * effect.influence[:, 2], rtol=1e-4)
-    np.testing.assert_allclose(share.influence[:, :3].sum(axis=1), share.influence[:, 3], atol=1e-12)
+    np.testing.assert_allclose(sales.scores[:, 2], slope * effect.scores[:, 2], rtol=1e-4)
+    np.testing.assert_allclose(share.scores[:, :3].sum(axis=1), share.scores[:, 3], atol=1e-12)
 
 
 def test_a_panel_of_one_origin_has_no_share_and_says_so():
@@ -211,7 +211,7 @@ def test_the_common_part_is_how_growth_against_other_origins_changed():
     seen = points(effect_on_growth(by_hand(), BY_FIRM))["seen"]
     np.testing.assert_allclose(found.value, [65.0, 65.0 + seen])
     assert (found.terms, found.unit, found.row("common")["n"]) == (("common", "total"), "percentage points", 6)
-    assert found.freedom.max() <= 2  # three firms of each origin
+    assert found.df.max() <= 2  # three firms of each origin
 
 
 @pytest.mark.parametrize("gap", [-0.3, 0.0, 0.4])
@@ -244,9 +244,9 @@ def test_the_error_of_the_common_part_is_that_of_leaving_out_each_firm_and_moves
     assert found.value[0] == pytest.approx(whole)
     moved = np.sqrt(5 / 6) * (whole - np.array(without))
     assert found.std_error[0] == pytest.approx(np.sqrt(moved @ moved), rel=1e-9)
-    np.testing.assert_allclose(found.influence[6:, 0], moved, rtol=1e-9)
+    np.testing.assert_allclose(found.scores[6:, 0], moved, rtol=1e-9)
     assert found.value[1] == pytest.approx(whole + seen.value[0])
-    together = found.influence[:, 0] + verbs.growth_effect(estimated(panel, BY_FIRM, home=True))["seen"].influence[:, 0]
+    together = found.scores[:, 0] + verbs.growth_effect(estimated(panel, BY_FIRM, home=True))["seen"].scores[:, 0]
     assert found.std_error[1] == pytest.approx(np.sqrt(together @ together))
 
 
@@ -280,7 +280,7 @@ def test_the_four_parts_add_up_to_the_effect_that_is_seen(seed):
         assert parts.bounds("E3g") == pytest.approx(effect.bounds("E3g"))
         # A category of which one firm alone is exposed is on both sides; then they add up to second order.
         within = {"firm": 1e-4, "brand_group": 0.01}[cluster]
-        np.testing.assert_allclose(parts.influence[:, 1:4].sum(axis=1), effect.influence[:, 1], rtol=within, atol=1e-9)
+        np.testing.assert_allclose(parts.scores[:, 1:4].sum(axis=1), effect.scores[:, 1], rtol=within, atol=1e-9)
 
 
 def with_margins(*newcomers):

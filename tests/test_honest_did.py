@@ -26,7 +26,7 @@ def random_study(seed, n_pre, n_post):
 
 def ends(study, sensitivity, **options):
     """Return float64[sensitivity, 2]."""
-    return honest_bounds(*study, **options).ends(np.atleast_1d(sensitivity))
+    return honest_bounds(*study, **options).conf_int(np.atleast_1d(sensitivity))
 
 
 # --- published numbers -------------------------------------------------------------------------------------------
@@ -235,4 +235,4 @@ def test_what_cannot_be_answered_is_refused_with_what_was_found(change, error, m
     asked = {"estimates": beta, "covariance": sigma, "n_pre": n_pre, "n_post": n_post} | change
     sensitivity = np.atleast_1d(asked.pop("sensitivity", 1.0))
     with pytest.raises(error, match=match):
-        honest_bounds(**asked).ends(sensitivity)
+        honest_bounds(**asked).conf_int(sensitivity)

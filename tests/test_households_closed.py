@@ -125,7 +125,7 @@ def test_where_no_title_is_blank_in_the_windows_the_bounds_are_the_share_and_its
     more = dataclasses.replace(households, purchases=pd.concat([households.purchases, early]))
     found, plain = checks.blank_bounds(more), share(households)
     assert found.rows["set_low"].tolist() == found.rows["set_high"].tolist() == plain.value.tolist()
-    assert found.ends == pytest.approx(plain.ends)
+    assert found.conf_int == pytest.approx(plain.conf_int)
 
 
 def test_blank_titles_by_month_are_shares_of_each_class_of_category(named, nameless):

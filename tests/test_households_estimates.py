@@ -80,7 +80,7 @@ def test_the_path_by_half_year_is_the_one_published(households):
     found = estimates.path(households)
     assert found.terms[0] == "2018-09"
     assert digits(found.value, 2) == [1.10, 0.87, 0.90, 0.94, 0.91, 0.68, 0.73, 0.73]
-    change = found.transform(lambda at: {"change": at[6] - at[4]}, estimand="E2a", unit="log points")
+    change = found.delta_method(lambda at: {"change": at[6] - at[4]}, estimand="E2a", unit="log points")
     assert change.value == pytest.approx(estimates.exposed(households).value)
 
 

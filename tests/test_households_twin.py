@@ -99,7 +99,7 @@ def test_the_room_is_what_the_years_before_can_hide():
     assert bounds["V3"][1] == pytest.approx(highest + error)
     assert lowest - bounds["V3"][0] == pytest.approx(error, rel=0.25)  # an error of nearly the same sums
     moved = max(abs(estimates.exposed(households, Asked(**months)).value[0]) for months in checks.PLACEBOS.values())
-    low, high = estimates.exposed(households).ends[:, 0]
+    low, high = estimates.exposed(households).conf_int[:, 0]
     assert bounds["E2a"] == pytest.approx((low - moved, high + moved))
 
 

@@ -124,7 +124,7 @@ def test_a_test_that_rejects_too_often_is_said_to_and_made_to_pay():
     y = np.where(rng.random((90, T)) < 0.1, 50.0, 1.0) * rng.lognormal(size=(90, T))
 
     def normal(values, dates, rows):
-        return replace(simple(values, dates, rows), df=np.inf)
+        return replace(simple(values, dates, rows), max_df=np.inf)
 
     found = minimum_detectable_effect(y, first, estimator=normal, draws=80).rows.set_index("term")["estimate"]
     assert found["size, usual"] > 0.1

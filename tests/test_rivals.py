@@ -31,7 +31,7 @@ def test_spillovers_are_the_exposure_effects_of_rivals_in_business_by_origin(own
     ours = rivals.spillover(panel, design, own_origin=own)
     assert (ours.estimand, ours.unit) == (name, "per cent")
     np.testing.assert_allclose(ours.value, 100 * np.expm1(plain.value))
-    np.testing.assert_allclose(ours.influence.T @ ours.influence, ours.covariance, atol=1e-9)
+    np.testing.assert_allclose(ours.scores.T @ ours.scores, ours.covariance, atol=1e-9)
 
 
 # By exposure

@@ -78,7 +78,7 @@ def test_squared_changes_are_greenwood_s_variance_but_for_the_unit_that_is_left_
         ahead = np.array([alive[month:].sum() for month in table["month"]])
         variance = (ahead**2 * table["exits"] / (table["at_risk"] * (table["at_risk"] - table["exits"]))).sum()
         assert found.rows["std_error"][place] == pytest.approx(np.sqrt(variance) * units / (units - 1), rel=1e-10)
-    values = found.influence
+    values = found.scores
     np.testing.assert_allclose(values.sum(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(values.T @ values, found.covariance, rtol=1e-12)
 
@@ -143,10 +143,10 @@ def test_a_cluster_that_is_much_of_its_group_weighs_as_if_it_were_left_out():
 
     found = months(cluster >= 0)
     without = np.array([months(cluster != label).value[0] for label in range(8)])
-    moved = found.influence[np.argsort(found.clusters)][:8, 0]
+    moved = found.scores[np.argsort(found.clusters)][:8, 0]
     np.testing.assert_allclose(moved[0], found.value[0] - without[0], rtol=0.1)
     assert found.std_error[0] == pytest.approx(np.sqrt(((found.value[0] - without) ** 2).sum()), rel=0.05)
-    assert found.freedom[0] <= 7
+    assert found.df[0] <= 7
 
 
 def test_intervals_of_months_cover_and_the_known_difference_is_met():

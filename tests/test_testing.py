@@ -320,7 +320,8 @@ def test_a_family_of_other_lengths_or_without_numbers_is_refused(estimates, cova
 
 
 def test_an_estimate_is_a_family_with_its_covariance_and_degrees_of_freedom():
-    found = Estimate(estimand="both", unit="", terms=("a", "b"), value=np.array([2.5, 1.0]), covariance=np.eye(2), df=7)
+    value = np.array([2.5, 1.0])
+    found = Estimate(estimand="both", unit="", terms=("a", "b"), value=value, covariance=np.eye(2), max_df=7)
     adjusted = romano_wolf(found)
     assert adjusted.index.tolist() == ["a", "b"]
     pd.testing.assert_frame_equal(adjusted.reset_index(drop=True), romano_wolf(found.value, np.eye(2), df=7))

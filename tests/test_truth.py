@@ -85,7 +85,7 @@ def test_a_true_change_has_no_error(truth):
     changes = window.changes(window.seen)
     for known in (growth.growth_effect(changes), growth.share_effect(changes), displacement.shares_of_loss(changes)):
         assert (known.std_error == 0).all()
-        np.testing.assert_array_equal(known.ends, [known.value] * 2)
+        np.testing.assert_array_equal(known.conf_int, [known.value] * 2)
 
 
 def by_hand() -> Window:

@@ -63,9 +63,9 @@ class Changes:
 
         return added
 
-    def transform(self, formula: Formula, *, estimand: str, unit: str, **changes: Any) -> Estimate:
+    def delta_method(self, formula: Formula, *, estimand: str, unit: str, **changes: Any) -> Estimate:
         """Return a formula of :meth:`total` as an Estimate."""
-        return self.estimate.transform(
+        return self.estimate.delta_method(
             lambda values: formula(self.total(values)), estimand=estimand, unit=unit, **changes
         )
 
@@ -73,7 +73,7 @@ class Changes:
 def totals(
     sample: Sample, values: Floats, firms: Any = slice(None), *, code: Ints | None = None, **fields: Any
 ) -> Estimate:
-    """Return sums of values, float64[firm of `firms`, column], for :meth:`analysis.estimate.Estimate.left_out`.
+    """Return sums of values, float64[firm of `firms`, column], for :meth:`analysis.estimate.Estimate.jackknife`.
 
     Firms are draws, and the number of them is as random as their sales; what a firm adds is its own row. Clusters are
     those of the sample, or of `code`, int64[firm of `firms`].
@@ -84,7 +84,7 @@ def totals(
         unit=sample.panel.unit,
         terms=tuple(map(str, range(values.shape[1]))),
         value=values.sum(axis=0),
-        by_cluster=sum_by(values, code, int(code.max()) + 1),
+        scores=sum_by(values, code, int(code.max()) + 1),
         level=sample.design.level,
         **fields,
     )
@@ -168,7 +168,7 @@ def _estimated(sample: Sample, own: bool, home: bool) -> Changes:
             here = [pair for pair in here if len(pair[0])]
             who, mine = f"{what} firms of origin {label}", bool(is_own[origin == number][0])
             try:
-                change, by_cluster, df = _against(before, after, here, code, who, platforms)
+                change, scores, df = _against(before, after, here, code, who, platforms)
             except DesignError as refused:
                 if what == "closed":
                     raise
@@ -177,11 +177,11 @@ def _estimated(sample: Sample, own: bool, home: bool) -> Changes:
             if what == "exposed":
                 gone = np.flatnonzero(dated & (origin == number))
                 came, by = _newcomers(before, after * ~incumbent[:, np.newaxis], gone, here[0][1], code)
-                change, by_cluster = change - came, by_cluster - by
+                change, scores = change - came, scores - by
             cells += [(what, mine, platform) for platform in platforms]
             names += [f"{what} {label} {platform}" for platform in platforms]
             values.append(change)
-            moved.append(by_cluster)
+            moved.append(scores)
             fewest.append(np.full(width, df))
     sold = np.array([[part[is_own, 0].sum(), part[~is_own, 0].sum()] for part in (before, after)])
     estimate = Estimate(
@@ -189,8 +189,8 @@ def _estimated(sample: Sample, own: bool, home: bool) -> Changes:
         unit=panel.unit,
         terms=tuple(names),
         value=np.concatenate(values),
-        by_cluster=np.sqrt(1 - 1 / len(np.unique(code))) * np.hstack(moved),
-        df=np.concatenate(fewest),
+        scores=np.sqrt(1 - 1 / len(np.unique(code))) * np.hstack(moved),
+        max_df=np.concatenate(fewest),
         level=design.level,
         counts={
             "firms": len(known),
@@ -286,7 +286,7 @@ def true(
         unit="sim-$",
         terms=tuple(" ".join(map(str, cell)) for cell in cells),
         value=np.concatenate([change[firms].sum(axis=0) for *_, firms in sets]),
-        by_cluster=np.zeros((0, len(cells))),
+        scores=np.zeros((0, len(cells))),
         counts={"closed": int(closed.sum())},
     )
     by_origin = np.array([[part[own].sum(), part[~own].sum()] for part in sold])

@@ -232,11 +232,11 @@ def damage_multiple(panel: Panel, design: Design) -> Estimate:
             f"a mechanical loss was asked for; the {firms.sum()} closed firms sold nothing on {panel.platforms[0]} in "
             f"{design.base_months} base months; choose a longer base"
         )
-    return loss.transform(
+    return loss.delta_method(
         lambda x: {"damage multiple": -x[0] / mechanical},
         estimand=f"E1e, from {loss.estimand}",
         unit="ratio",
-        limits=-loss.ends[::-1] / mechanical,
+        limits=-loss.conf_int[::-1] / mechanical,
         details={"mechanical_loss": mechanical},
     )
 
@@ -433,14 +433,14 @@ def family(found: Mapping[str, Estimate]) -> pd.DataFrame:
     if not tested:
         raise DesignError(f"tests of {', '.join(found)} were asked for; none has an error; there is nothing to test")
     logs = {
-        name: one.transform(lambda x: {name: np.log(1 + x[0] / 100)}, estimand=name, unit="log points")  # noqa: B023
+        name: one.delta_method(lambda x: {name: np.log(1 + x[0] / 100)}, estimand=name, unit="log points")  # noqa: B023
         if one.unit == "per cent"
         else one
         for name, one in tested.items()
     }
-    moved = {name: pd.Series(one.influence[:, 0], index=one.clusters) for name, one in logs.items()}
+    moved = {name: pd.Series(one.scores[:, 0], index=one.clusters) for name, one in logs.items()}
     joint = pd.DataFrame(moved).fillna(0.0).to_numpy()  # a cluster that is not in it does not move it
-    df = np.array([one.freedom[0] for one in logs.values()])
+    df = np.array([one.df[0] for one in logs.values()])
     tests = romano_wolf(np.array([one.value[0] for one in logs.values()]), joint.T @ joint, df=df)
     return tests.assign(id=list(logs))
 
@@ -497,11 +497,11 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS, seed: i
     def per_cent(x: Any) -> Any:
         return 100 * np.where(sign == 0, x, sign * np.expm1(sign * x))
 
-    turned = found.transform(
+    turned = found.delta_method(
         lambda x: dict(zip(names, per_cent(x), strict=True)),
         estimand=f"{HEADLINE[scope(panel)]}, smallest effect seen",
         unit="per cent",
-        limits=per_cent(found.ends),
+        limits=per_cent(found.conf_int),
         details={**found.details, "within": within},
     )
     return sample.mark(turned)

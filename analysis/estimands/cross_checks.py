@@ -54,7 +54,7 @@ class _Answering:
     def mark(self, found: Estimate, name: str, **details: Any) -> Estimate:
         """Turn into per cent; Student's interval, with a degree of freedom less than clusters of closed firms."""
         return self.sample.mark(
-            found, estimand=f"{HEADLINE[self.where]}, {name}", df=self.clusters - 1, details=details
+            found, estimand=f"{HEADLINE[self.where]}, {name}", max_df=self.clusters - 1, details=details
         ).exp()
 
 
@@ -146,7 +146,7 @@ def imputed_effect(panel: Panel, design: Design, *, where: Where = "all") -> Est
     if rows.clusters >= FEWEST or made.refused:
         return made
     why = f"closed firms of {rows.clusters} clusters; fewer than {FEWEST} are too few for an interval by imputation"
-    return replace(made, covariance=np.full((1, 1), np.nan), limits=None, by_cluster=None, reason=why)
+    return replace(made, covariance=np.full((1, 1), np.nan), limits=None, scores=None, reason=why)
 
 
 def cross_checks(panel: Panel, design: Design, *, where: Where = "all") -> pd.DataFrame:

@@ -259,9 +259,9 @@ class Sample:
         if self.design.cluster == "brand_group":
             ways.append(int(self.cluster.max()) + 1 + self.category)  # other labels than those of brand groups
         made = [found for way in ways if not (found := attempt(estimate, way)).refused]
-        return (
-            max(made, key=lambda one: float(np.nansum(np.diff(one.ends, axis=0)))) if made else estimate(self.cluster)
-        )
+        if not made:
+            return estimate(self.cluster)
+        return max(made, key=lambda result: float(np.nansum(np.diff(result.conf_int, axis=0))))
 
     @cached_property
     def mixed_cluster(self) -> Ints:
@@ -406,11 +406,11 @@ def in_rows(parts: Iterable[tuple[str, str, Estimate]], unit: str = "") -> pd.Da
         reason = found.reason if np.isnan(found.std_error[0]) else ""
         row = {"id": name, "label": label, "unit": given, "n": np.ravel(found.n)[0], "reason": reason}
         row |= {"estimate": found.value[0], "std_error": found.std_error[0]}
-        row |= dict(zip(("conf_low", "conf_high"), found.ends[:, 0], strict=True))
+        row |= dict(zip(("conf_low", "conf_high"), found.conf_int[:, 0], strict=True))
         asked: dict[str, Any] = {"months": found.months, "digest": found.digest, "interval": ""}
         asked["comparison"] = found.design.comparison if found.design else ""
         if not found.refused:
-            asked |= {"df": found.freedom[0], "level": found.level, "interval": found.interval}
+            asked |= {"df": found.df[0], "level": found.level, "interval": found.interval}
         rows.append(row | asked)
     table = pd.DataFrame(rows, columns=COLUMNS + ASKED)
     return table.assign(mde=detectable(table, level=level))

@@ -13,7 +13,7 @@ from scipy import stats
 from analysis.errors import DesignError
 from analysis.estimands.changes import Changes, Total, estimated, totals
 from analysis.estimands.design import Design, Sample, attempt, low_exposure, several, steps
-from analysis.estimate import Bools, Estimate, Floats, alike, beside, sum_by
+from analysis.estimate import Bools, Estimate, Floats, alike, stack_estimates, sum_by
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
@@ -56,7 +56,7 @@ def amounts(changes: Changes) -> Estimate:
     reasons = [f"{name}: no firm of {'the origin' if RIVALS[name] else 'other origins'} is exposed" for name in nobody]
     reasons += [f"{', '.join(nowhere)}: no such platform in the data, so d7 holds its sales"] if nowhere else []
     reasons += [f"{', '.join([name, *RESIDUALS])}: {why}" for name, why in apart.items()]
-    return changes.transform(formula, estimand="E4c", unit=changes.estimate.unit, reason="; ".join(reasons))
+    return changes.delta_method(formula, estimand="E4c", unit=changes.estimate.unit, reason="; ".join(reasons))
 
 
 def shares_of_loss(changes: Changes) -> Estimate:
@@ -80,10 +80,10 @@ def shares_of_loss(changes: Changes) -> Estimate:
             "too uncertain to divide by; read the amounts themselves, or bring more closed firms"
         )
     place = names.index("sum")
-    share = money.transform(
+    share = money.delta_method(
         lambda x: dict(zip(names, 100 * x / x[place], strict=True)), estimand="E4c", unit="per cent of the lost sales"
     )
-    wide = stats.t.ppf((1 + money.level) / 2, share.freedom)
+    wide = stats.t.ppf((1 + money.level) / 2, share.df)
     joint = money.covariance
     limits = 100 * _fieller(money.value, loss, np.diag(joint), error**2, joint[:, place], wide)
     limits = np.where(share.std_error <= 1e-9, share.value, limits)  # the sum is known
@@ -161,7 +161,7 @@ def lost_sales(panel: Panel, design: Design) -> Estimate:
     digits = int(np.log10(max(abs(found["sum"].value[0]), 1.0)))
     power = min(max((digits - 1) // 3, 0), len(THOUSANDS) - 1)  # at least two before the point
     unit = f"{THOUSANDS[power]} {found.unit}".strip()
-    scaled = found.transform(
+    scaled = found.delta_method(
         lambda x: dict(zip(found.terms, x / 1000**power, strict=True)), estimand=found.estimand, unit=unit
     )
     return replace(scaled, n=changes.estimate.counts["firms"])
@@ -185,7 +185,7 @@ def moved_there(panel: Panel, design: Design) -> Estimate:
             f"nothing there, {sample.year_ago}; choose a window a year after months in which they did"
         )
     there = amounts(changes)["there"]
-    share = there.transform(lambda x: {"there": 100 * x[0] / sold}, estimand="E4a", unit="per cent")
+    share = there.delta_method(lambda x: {"there": 100 * x[0] / sold}, estimand="E4a", unit="per cent")
     return replace(share, n=changes.estimate.counts["closed"])
 
 
@@ -249,7 +249,7 @@ def excess_recapture(panel: Panel, design: Design) -> Estimate:
     found = recapture(panel, design)
     _ = design.sample(panel).others  # or size would be that of one origin alone
     size = np.asarray(found.columns["benchmark"])
-    shifted = {"value": found.value - size, "limits": found.ends - size}
+    shifted = {"value": found.value - size, "limits": found.conf_int - size}
     return replace(found, estimand="E4e", unit="percentage points of the lost sales", **shifted)
 
 
@@ -308,9 +308,9 @@ def _mean_difference(sample: Sample, values: Floats, estimand: str) -> Estimate:
         unit="percentage points",
         terms=sample.panel.platforms,
         value=mean,
-        by_cluster=sum_by(gap, sample.cluster, int(sample.cluster.max()) + 1),
+        scores=sum_by(gap, sample.cluster, int(sample.cluster.max()) + 1),
         n=n,
-        df=max(clusters - 1, 1),
+        max_df=max(clusters - 1, 1),
         level=sample.design.level,
         reason="fewer than two clusters of closed firms, or none of low exposure" if np.isnan(mean).any() else "",
     )
@@ -345,10 +345,10 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
     before, after = ((panel.sales[:, :, part] > 0).mean(axis=2) for part in (sample.before, sample.after))
     change = np.where(before.any(axis=1)[:, np.newaxis], 100 * (after - before), np.nan)
     found = _mean_difference(sample, change, "E4a")[wanted]
-    presence = found.transform(lambda x: {"presence": sum(x) / len(x)}, estimand="E4a", unit=found.unit)
+    presence = found.delta_method(lambda x: {"presence": sum(x) / len(x)}, estimand="E4a", unit=found.unit)
     both = {"presence": presence, "sales": replace(sales, n=presence.n)}
     lacking = [one.reason for one in both.values() if np.isnan(one.std_error[0])]
-    return sample.mark(beside(both, estimand="E4a", reason="; ".join(dict.fromkeys(lacking))))
+    return sample.mark(stack_estimates(both, estimand="E4a", reason="; ".join(dict.fromkeys(lacking))))
 
 
 def hedging(panel: Panel, design: Design) -> Estimate:
@@ -393,7 +393,7 @@ def hedging(panel: Panel, design: Design) -> Estimate:
         means = [np.divide(a, b, out=0 * a, where=b > 0) for a, b in ((mine, free), (theirs, theirs_free))]
         return dict(zip(names, free / x[-1] * (means[0] - means[1]), strict=True))
 
-    found = sums.left_out(more, estimand="E5c", unit="percentage points")
+    found = sums.jackknife(more, estimand="E5c", unit="percentage points")
     shut = np.isin(names, design.opened)
     full = ~shut & ~absent[others].any(axis=0)
     idle = ~shut & ~full & ~joined[answering].any(axis=0)

@@ -17,7 +17,7 @@ from scipy import optimize, stats
 from analysis.errors import DesignError
 from analysis.estimands.closed_firms import Wave, Where, compared, effect_name, sales_on, waves, without_error
 from analysis.estimands.design import Design, Sample, attempt
-from analysis.estimate import Bools, Estimate, Floats, Ints, beside, critical_value, draws_of_t
+from analysis.estimate import Bools, Estimate, Floats, Ints, critical_value, draws_of_t, stack_estimates
 from analysis.estimators.att_gt import GroupTime
 from analysis.estimators.honest_did import Bounds, honest_bounds
 from analysis.numbers import percent_change
@@ -164,7 +164,7 @@ def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estima
         )
     rows = stack(panel, design, where=where)
     dynamic = rows.sample.widest(lambda code: rows.group_time(code).aggregate("dynamic"))
-    low, high = dynamic.band() if rows.closed_clusters >= FEWEST else np.full((2, len(dynamic.terms)), np.nan)
+    low, high = dynamic.sup_t_band() if rows.closed_clusters >= FEWEST else np.full((2, len(dynamic.terms)), np.nan)
     return design.sample(panel).mark(
         dynamic,
         estimand=f"{effect_name(design, where)} by month since closure",
@@ -186,7 +186,7 @@ def _pretrend(dynamic: Estimate, reference: int, clusters: int) -> Pretrend:
     before = (month < reference) & (dynamic.std_error > ROUNDING)
     if not before.any() or clusters < FEWEST:
         return Pretrend(np.nan, np.nan, np.nan, np.nan)
-    value, error, df = dynamic.value[before], dynamic.std_error[before], dynamic.joint_freedom
+    value, error, df = dynamic.value[before], dynamic.std_error[before], dynamic.joint_df
     covariance = dynamic.covariance[np.ix_(before, before)]
     tests = romano_wolf(value, covariance, df=df)
     within = np.abs(value) + stats.t.ppf(dynamic.level, df) * error
@@ -253,7 +253,7 @@ def by_cohort(panel: Panel, design: Design, *, where: Where = "all") -> Estimate
     cohorts = [wave for wave in rows.waves if len(wave.closed)]
     found = {str(panel.months[wave.month]): _cohort(replace(rows, waves=[wave])) for wave in cohorts}
     found["all waves"] = _cohort(rows)
-    made = beside(
+    made = stack_estimates(
         found,
         estimand=f"{effect_name(design, where)} by wave",
         reason=NO_ERROR,
@@ -307,9 +307,9 @@ def honest(
         study,
         terms=tuple(f"{one:g}" for one in sensitivity),
         value=np.full(len(sensitivity), np.nan),
-        by_cluster=None,
+        scores=None,
         covariance=None,
-        limits=found.ends(sensitivity).T,
+        limits=found.conf_int(sensitivity).T,
         columns={},
         reason="bounds have no point",
         details={
@@ -339,7 +339,7 @@ def honest_by_month(study: Estimate) -> pd.DataFrame:
     month = np.array(study.terms, dtype=int)
     ends = pd.DataFrame(np.nan, index=study.rows.index, columns=["honest_low", "honest_high"])
     for place in np.flatnonzero(month[: _known(study)] >= 0):
-        ends.iloc[place] = _drifted(study, np.arange(len(month)) == place).ends([1.0])[0]
+        ends.iloc[place] = _drifted(study, np.arange(len(month)) == place).conf_int([1.0])[0]
     return ends
 
 
@@ -353,7 +353,7 @@ def _drifted(study: Estimate, months: Bools) -> Bounds:
         )
     return honest_bounds(
         study.value[:end],
-        study.widened[:end, :end],
+        study.cov_small_sample[:end, :end],
         int((~after).sum()),
         int(after[:end].sum()),
         target=(months[after] / months.sum())[: int(after[:end].sum())],

@@ -38,13 +38,13 @@ def growth_effect(changes: Changes) -> Estimate:
         closed, exposed = (100 * total(what, [changes.home], own=True) / base for what in ("closed", "exposed"))
         return {"closed": closed, "exposed": exposed, "seen": closed + exposed}
 
-    return changes.transform(formula, estimand="E3g_seen", unit="percentage points")
+    return changes.delta_method(formula, estimand="E3g_seen", unit="percentage points")
 
 
 def sales_effect(effect: Estimate, level: float) -> Estimate:
     """Return E3 of :func:`growth_effect`: per cent of what would have been sold; `level`: sales, base = 100."""
     terms = effect.terms
-    return effect.transform(
+    return effect.delta_method(
         lambda x: dict(zip(terms, 100 * x / (level - x), strict=True)), estimand="E3_seen", unit="per cent", n=effect.n
     )
 
@@ -71,7 +71,7 @@ def share_effect(changes: Changes, common: float = 0.0) -> Estimate:
         }
         return parts | {"seen": sum(parts.values())}
 
-    return changes.transform(formula, estimand="E3s_seen", unit="percentage points")
+    return changes.delta_method(formula, estimand="E3s_seen", unit="percentage points")
 
 
 def effect_on_growth(panel: Panel, design: Design, *, common: Range = NOTHING) -> Estimate:
@@ -101,7 +101,7 @@ def effect_on_growth(panel: Panel, design: Design, *, common: Range = NOTHING) -
     n = [changes.estimate.counts[name] for name in ("closed", "exposed", "firms")]
     seen = replace(growth_effect(changes), n=n)
     reason = f"a set: its part common to all firms, {low:g} to {high:g} points, is assumed"
-    return seen.with_set("E3g", tuple(seen.ends[:, -1] + common), reason)
+    return seen.with_set("E3g", tuple(seen.conf_int[:, -1] + common), reason)
 
 
 def against_others(panel: Panel, design: Design) -> Estimate:
@@ -148,15 +148,15 @@ def against_others(panel: Panel, design: Design) -> Estimate:
         own, others = (grown[2] / grown[1] - grown[1] / grown[0] for grown in (x[:3], x[3:]))
         return {"common": 100 * (own - others)}
 
-    common = sums.left_out(triple, estimand="E3g", unit="percentage points")
+    common = sums.jackknife(triple, estimand="E3g", unit="percentage points")
     seen = growth_effect(changes)["seen"]
     total = replace(
         seen,
         terms=("common", "total"),
         value=common.value + np.append(0.0, seen.value),
-        by_cluster=common.influence + np.column_stack([0 * seen.influence, seen.influence]),
+        scores=common.scores + np.column_stack([0 * seen.scores, seen.scores]),
         covariance=None,
-        df=min(found) - 1,
+        max_df=min(found) - 1,
         n=int(sum(side.sum() for side in pools)),
     )
     return sample.mark(total)
@@ -182,7 +182,7 @@ def effect_on_sales(panel: Panel, design: Design, *, common: Range = NOTHING) ->
     effect = effect_on_growth(panel, design, common=common)
     sold = estimated(panel, design, own=True, home=True).sold[:, 0]
     level = 100 * sold[1] / sold[0]
-    ends = effect.ends
+    ends = effect.conf_int
     if (ends[1] >= level).any():
         raise DesignError(
             f"the effect on sales in per cent was asked for; that on growth reaches {ends[1].max():.4g} "
@@ -226,7 +226,7 @@ def effect_on_share(panel: Panel, design: Design, *, common: Range = NOTHING) ->
         details={"share": shares[1], "share_before": shares[0]},
     )
     reason = f"a set: what moved the origin's firms alone, {common[0]:g} to {common[1]:g} points of growth, is assumed"
-    return seen.with_set("E3s", tuple(seen.ends[:, -1] + moved), reason)
+    return seen.with_set("E3s", tuple(seen.conf_int[:, -1] + moved), reason)
 
 
 def effect_in_parts(panel: Panel, design: Design, *, common: Range = NOTHING) -> Estimate:
@@ -267,13 +267,13 @@ def effect_in_parts(panel: Panel, design: Design, *, common: Range = NOTHING) ->
             f"the parts of growth were asked for; none of {pool.sum()} firms of low exposure sold in both windows; "
             "widen the window, or raise `low`"
         )
-    code, size, value, moved = sample.mixed_cluster[known], len(whole.influence), list[Floats](), list[Floats]()
+    code, size, value, moved = sample.mixed_cluster[known], len(whole.scores), list[Floats](), list[Floats]()
     for who, fixed in ((exposed, True), (pool, False), (closed, True)):  # the number of firms, as in `changes`
         rows = np.flatnonzero(who)
         values = np.column_stack([before, kept, grown, new])
         value.append(values[rows].sum(axis=0))
         moved.append(of_fixed_number(values, rows, code) if fixed else sum_by(values[rows], code[rows], size))
-    sums = replace(whole, terms=(), value=np.concatenate(value), by_cluster=np.hstack(moved), df=np.inf, limits=None)
+    sums = replace(whole, terms=(), value=np.concatenate(value), scores=np.hstack(moved), max_df=np.inf, limits=None)
     base = float(before.sum())
 
     def margins(x: Floats) -> dict[str, Any]:
@@ -282,8 +282,8 @@ def effect_in_parts(panel: Panel, design: Design, *, common: Range = NOTHING) ->
         parts = [growing - rate * stays, (stays - survival * held) * rate, fresh - entry * (held + gone)]
         return dict(zip(PARTS[1:], (100 * part / base for part in parts), strict=True))
 
-    found = sums.left_out(margins, estimand="E3k", unit="percentage points")
-    influence, parts = found.influence, found.value
+    found = sums.jackknife(margins, estimand="E3k", unit="percentage points")
+    influence, parts = found.scores, found.value
     if not exposed.any():
         influence, parts = np.zeros(influence.shape), np.zeros(3)
     points = np.append(whole.value[0], parts)
@@ -293,17 +293,16 @@ def effect_in_parts(panel: Panel, design: Design, *, common: Range = NOTHING) ->
         estimand="E3k",
         terms=(*PARTS, "seen"),
         value=np.append(points, points.sum()),
-        by_cluster=np.column_stack([whole.influence[:, 0], influence, whole.influence[:, 2]]),
+        scores=np.column_stack([whole.scores[:, 0], influence, whole.scores[:, 2]]),
         covariance=None,
         limits=None,
-        df=np.take(whole.df, [0, 1, 1, 1, 2]),
+        max_df=np.take(whole.max_df, [0, 1, 1, 1, 2]),
         n=[whole.n[0], *(int(kind.sum()) for kind in kinds), len(known)],
     )
-    found = seen.with_set("E3g", tuple(seen.ends[:, -1] + common), whole.reason)
+    found = seen.with_set("E3g", tuple(seen.conf_int[:, -1] + common), whole.reason)
     weight = np.array([float(before[closed].sum()) / base, 1, 1, 1, 1, 0])  # the last has it already
-    found = replace(
-        found, columns={"set_low": found.ends[0] + common[0] * weight, "set_high": found.ends[1] + common[1] * weight}
-    )
+    low, high = found.conf_int + np.outer(common, weight)
+    found = replace(found, columns={"set_low": low, "set_high": high})
     return _seen_to_move(found, exposed & sold, exposed & sells)
 
 
@@ -360,7 +359,7 @@ def growth(panel: Panel, design: Design) -> Estimate:
     columns = np.column_stack([*((after - before) * who for who in members.values()), before])
     counts = {"firms": len(known), "clusters": clusters, "dropped_missing": int(sample.own.sum()) - len(known)}
     sums = totals(sample, columns, known, counts=counts)
-    found = sums.left_out(
+    found = sums.jackknife(
         lambda x: dict(zip(members, 100 * x[:-1] / x[-1], strict=True)),
         estimand="growth",
         unit="percentage points",
@@ -440,16 +439,16 @@ def rungs(effect: Estimate, words: Sequence[str], *, margin: float, truth: float
         The sums, the last a set, with the columns `p_value`, of the hypothesis that the effect is the margin or more
         below zero, for the set at its lower end, and `truth`.
     """
-    parts, whole = effect[list(effect.terms[:-2])], effect.ends[:, -1]
-    sums = parts.transform(
+    parts, whole = effect[list(effect.terms[:-2])], effect.conf_int[:, -1]
+    sums = parts.delta_method(
         lambda x: dict(zip(words, np.cumsum(x), strict=False)),
         estimand=effect.estimand,
         unit=effect.unit,
         n=np.asarray(effect.n)[: len(parts.terms)],
     )
     ladder = sums.with_set(words[-1], tuple(whole), effect.reason)
-    lowest = np.append(sums.value, sums.value[-1] + whole[0] - effect.ends[0, -2])
-    spread, df = (np.append(one, one[-1]) for one in (sums.std_error, sums.freedom))
+    lowest = np.append(sums.value, sums.value[-1] + whole[0] - effect.conf_int[0, -2])
+    spread, df = (np.append(one, one[-1]) for one in (sums.std_error, sums.df))
     p_values = [
         noninferiority(end, error, margin, df=free).p_value for end, error, free in zip(lowest, spread, df, strict=True)
     ]
@@ -472,7 +471,7 @@ def break_even(effect: Estimate, margin: float) -> Estimate:
     """
     name = "break-even common effect"
     seen = effect["seen"]
-    return seen.transform(lambda x: {name: -margin - x[0]}, estimand=name, unit=effect.unit, n=seen.n, reason="")
+    return seen.delta_method(lambda x: {name: -margin - x[0]}, estimand=name, unit=effect.unit, n=seen.n, reason="")
 
 
 def precision(asked: Mapping[str, tuple[Estimate, float, bool]], *, level: float) -> pd.DataFrame:

@@ -140,7 +140,7 @@ def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> E
         )
     family = found[[found.terms[place] for place in kept]]
     assert family.covariance is not None
-    low, high = np.log1p(family.ends / 100)  # half longer than z errors where few categories are behind it
+    low, high = np.log1p(family.conf_int / 100)  # half longer than z errors where few categories are behind it
     z = np.log1p(family.value / 100) / ((high - low) / 2) * stats.norm.ppf((1 + design.level) / 2)
     tests = romano_wolf(z, family.covariance / np.outer(family.std_error, family.std_error))
     exposure = _mean_exposure(design.sample(panel), incumbents(panel, design, own_origin=own_origin))

@@ -112,7 +112,7 @@ def abnormal_returns(
         terms=tuple(rows["term"]),
         value=rows["car"].to_numpy(),
         covariance=np.diag(rows["error"] ** 2),
-        df=rows["days"].to_numpy() - 1,
+        max_df=rows["days"].to_numpy() - 1,
         n=rows["n"].to_numpy(),
         columns={name: rows[name].to_numpy() for name in ("firm", "window", "beta", "p_own")},
         level=level,

@@ -207,7 +207,7 @@ class GroupTime(Shown):
         units = self.sums[self.cells[0], -1]
         totals = (seen, without) if self.scale == "ratio" else (seen - without, units)
         means = _Means(self, place[kept], self.cells[:, kept], np.array([one[kept] for one in totals]), len(terms))
-        moved, covariance, df = means.left_out()
+        moved, covariance, df = means.jackknife()
         value = means.value
         reasons = [
             (np.isnan(value), "have no comparison, or no positive mean"),
@@ -219,9 +219,9 @@ class GroupTime(Shown):
             terms=tuple(terms),
             value=value,
             n=n.astype(np.int64),
-            by_cluster=moved,
+            scores=moved,
             covariance=covariance,
-            df=df,
+            max_df=df,
             level=self.level,
             counts=self.counts,
             clusters=self.labels,
@@ -314,7 +314,7 @@ class _Means:
             most[term] = max(len(clusters if of.cluster is None else np.unique(clusters)) - 1, 1)
         return most
 
-    def left_out(self) -> tuple[Floats | None, Floats, Floats]:
+    def jackknife(self) -> tuple[Floats | None, Floats, Floats]:
         """Return changes of terms without each cluster, float64[cluster, term], their products, degrees of freedom.
 
         Where each unit is its own cluster the changes are not held, and None.

@@ -338,7 +338,7 @@ def _estimate(
         unit="units of y" if units.scale == "level" else "log points",
         terms=terms,
         value=value,
-        by_cluster=sum_by(by_unit, units.code, len(units.labels)),
+        scores=sum_by(by_unit, units.code, len(units.labels)),
         n=np.array([len(clusters) for clusters in cohorts]) @ holds,
         level=units.level,
         reason=f"{lost} of {len(terms)} terms have a cohort of one cluster, or no positive total" if lost else "",

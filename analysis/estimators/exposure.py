@@ -155,7 +155,7 @@ def exposure_effects(
         unit="log points",
         terms=tuple(names),
         value=value,
-        by_cluster=moved,
+        scores=moved,
         limits=np.array([value - half * error, value + half * error]),
         n=n,
         level=level,
@@ -236,9 +236,9 @@ def _t_statistics(part: _Cells) -> tuple[float, float]:
     except DesignError:  # it counts as further from zero than the actual one, and can only raise the p-value
         return np.inf, np.inf
     error = np.linalg.norm(np.bincount(part.cluster, weights=influence[:, 0]))
-    by_cluster = np.bincount(part.cluster, weights=_unexpected(part, 0.0)[1])
-    spread = np.linalg.norm(by_cluster)
-    return float(slope[0] / error) if error > 0 else np.inf, float(by_cluster.sum() / spread) if spread > 0 else 0.0
+    scores = np.bincount(part.cluster, weights=_unexpected(part, 0.0)[1])
+    spread = np.linalg.norm(scores)
+    return float(slope[0] / error) if error > 0 else np.inf, float(scores.sum() / spread) if spread > 0 else 0.0
 
 
 def _refuse_wrong(before: Floats, after: Floats, exposure: Floats, edges: Floats) -> None:

@@ -73,7 +73,7 @@ class Bounds(Shown):
     unit: str = "units of the estimates"
     provenance: str = "estimate"
 
-    def ends(self, sensitivity: float | Sequence[float] | Floats) -> Floats:
+    def conf_int(self, sensitivity: float | Sequence[float] | Floats) -> Floats:
         """Return the interval for one M-bar or each, float64[sensitivity, 2], in the estimates' unit.
 
         Raises
@@ -114,7 +114,7 @@ class Bounds(Shown):
             unit=self.unit,
             terms=tuple(f"{one:g}" for one in USUAL),
             value=np.full(len(USUAL), np.nan),
-            limits=self.ends(USUAL).T,
+            limits=self.conf_int(USUAL).T,
             level=self.level,
             provenance=self.provenance,
             reason=f"bounds have no point; they {zero} M-bar",
@@ -174,7 +174,7 @@ def honest_bounds(
     Returns
     -------
     Bounds
-        With ``.ends(sensitivity)`` and ``.breakdown``.
+        With ``.conf_int(sensitivity)`` and ``.breakdown``.
 
     Raises
     ------

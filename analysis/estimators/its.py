@@ -89,7 +89,7 @@ def its_fan(y: Floats, first_post: int, *, horizon: int = 4, level: float = 0.95
         terms=terms,
         value=fits[:, 0],
         covariance=np.diag(fits[:, 1] ** 2),
-        df=fits[:, 2],
+        max_df=fits[:, 2],
         n=fits[:, 3].astype(int),
         level=level,
         columns={"placebo_low": low, "placebo_high": high, "n_placebos": seen.count(axis=1), "outside": outside},

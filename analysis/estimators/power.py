@@ -81,7 +81,7 @@ def minimum_detectable_effect(
         placebo = drawn.toarray().ravel()
         made = estimator(y[rows], np.where(placebo > 0, placebo, np.inf), rows)
         unit = made.unit
-        found.append((made.value[0], made.std_error[0], stats.t.ppf((1 + level) / 2, made.freedom[0])))
+        found.append((made.value[0], made.std_error[0], stats.t.ppf((1 + level) / 2, made.df[0])))
     placebos = np.array(found)
     placebos = placebos[np.isfinite(placebos).all(axis=1) & (placebos[:, 1] > 0)]
     if len(placebos) < 20:

@@ -204,9 +204,9 @@ def _mean_months(units: pd.DataFrame, horizon: int, level: float) -> Estimate:
         unit="months",
         terms=("treated", "comparison", "difference"),
         value=value @ with_difference,
-        by_cluster=summed.to_numpy(),
+        scores=summed.to_numpy(),
         n=[len(of_treated), len(units) - len(of_treated), len(units)],
-        df=max(units.loc[units["treated"], "cluster"].nunique() - 1, 1),
+        max_df=max(units.loc[units["treated"], "cluster"].nunique() - 1, 1),
         level=level,
         clusters=summed.index.to_numpy(),
     )

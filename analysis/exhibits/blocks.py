@@ -228,7 +228,7 @@ def table(
         return not_estimable(frame, caption)
     found, shown, frame = frame, kind(provenance), rows_of(frame)
     if isinstance(found, Estimate):
-        frame = frame.assign(interval=[span(low, high, found.unit) for low, high in zip(*found.ends, strict=True)])
+        frame = frame.assign(interval=[span(low, high, found.unit) for low, high in zip(*found.conf_int, strict=True)])
     headers = dict(columns or {name: str(name) for name in frame.columns})
     if "truth" in headers and frame["truth"].isna().all():
         del headers["truth"]

@@ -90,14 +90,14 @@ def with_drift(households: Households, asked: Asked = USUAL) -> Bounds:
     by_half_year = path(households, asked)
     terms = by_half_year.terms
     at, target = terms.index(asked.before[0]), terms.index(asked.after[0])
-    change = by_half_year.transform(
+    change = by_half_year.delta_method(
         lambda log: {term: log[place] - log[at] for place, term in enumerate(terms) if place != at},
         estimand="E2a by half-year",
         unit=by_half_year.unit,
     )
     after = len(terms) - 1 - at
     weights = np.eye(after)[target - at - 1]
-    return honest_bounds(change.value, change.widened, at, after, target=weights, level=asked.level)
+    return honest_bounds(change.value, change.cov_small_sample, at, after, target=weights, level=asked.level)
 
 
 def bounded(households: Households, closed: float, asked: Asked = USUAL) -> dict[str, Interval]:
@@ -135,9 +135,9 @@ def bounded(households: Households, closed: float, asked: Asked = USUAL) -> dict
     moved = max(float(abs(exposed(households, one).value[0])) for one in early)
 
     def ends(found: Estimate, lowest: Callable[[Any], Any], highest: Callable[[Any], Any]) -> Interval:
-        both = found.transform(
+        both = found.delta_method(
             lambda value: {"lowest": lowest(value), "highest": highest(value)}, estimand="bounded", unit=found.unit
-        ).ends
+        ).conf_int
         return float(both[0, 0]), float(both[1, 1])
 
     left = 1 - closed
@@ -221,7 +221,7 @@ def blank_bounds(households: Households, asked: Asked = USUAL) -> Estimate:
         sums[f"Chinese brands, {when}"] = households.sums(window, asked.chinese, of=asked.of)
         sums[f"Chinese brands and blank, {when}"] = households.sums(window, [*asked.chinese, BLANK], of=asked.of)
         sums[f"all, {when}"] = households.everything(window, asked.of)
-    ends = households.left_out(sums, ends_of_the_chinese_share, "percentage points", asked.level)
+    ends = households.jackknife(sums, ends_of_the_chinese_share, "percentage points", asked.level)
     if ends.refused:
         return ends
     return replace(
@@ -229,9 +229,9 @@ def blank_bounds(households: Households, asked: Asked = USUAL) -> Estimate:
         estimand="Chinese share of all purchases, blank titles Chinese or not",
         terms=("before", "after", "change"),
         value=np.full(3, np.nan),
-        by_cluster=None,
+        scores=None,
         covariance=None,
-        limits=np.array([ends.ends[0, ::2], ends.ends[1, 1::2]]),
+        limits=np.array([ends.conf_int[0, ::2], ends.conf_int[1, 1::2]]),
         columns={"set_low": ends.value[::2], "set_high": ends.value[1::2]},
         interval="bounds",
         reason=ends.reason or "a set has no point; intervals are wider than set_low to set_high by sampling errors",

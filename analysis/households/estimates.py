@@ -165,7 +165,7 @@ class Households:
         added = rows.groupby("buyer_group")[of].sum().reindex(self.groups, fill_value=0)
         return np.asarray(added, dtype=float)
 
-    def left_out(
+    def jackknife(
         self,
         sums: Mapping[str, Floats],
         function: Callable[..., Mapping[str, Any]],
@@ -182,13 +182,13 @@ class Households:
             unit=unit,
             terms=tuple(sums),
             value=by_group.sum(axis=0),
-            by_cluster=by_group,
+            scores=by_group,
             clusters=self.groups.to_numpy(),
             counts={"buyer_groups": len(self.groups)},
             n=len(self.groups),
             level=level,
         )
-        return totals.left_out(lambda total: function(*total), estimand=totals.estimand, unit=unit)
+        return totals.jackknife(lambda total: function(*total), estimand=totals.estimand, unit=unit)
 
 
 def share(households: Households, asked: Asked = USUAL) -> Estimate:
@@ -198,7 +198,7 @@ def share(households: Households, asked: Asked = USUAL) -> Estimate:
         first, last = 100 * chinese / all_, 100 * chinese_after / all_after
         return {"before": first, "after": last, "change": last - first}
 
-    return households.left_out(_of_all(households, asked), chinese_share, "percentage points", asked.level)
+    return households.jackknife(_of_all(households, asked), chinese_share, "percentage points", asked.level)
 
 
 def growth(households: Households, asked: Asked = USUAL) -> Estimate:
@@ -210,7 +210,7 @@ def growth(households: Households, asked: Asked = USUAL) -> Estimate:
         fewer = buyers / buyers_last
         return {"Chinese brands": 100 * (last / first * fewer - 1), "all": 100 * (all_last / all_first * fewer - 1)}
 
-    return households.left_out(_of_all(households, asked) | active, growth_per_buyer, "per cent", asked.level)
+    return households.jackknife(_of_all(households, asked) | active, growth_per_buyer, "per cent", asked.level)
 
 
 def growth_of_stayers(households: Households, asked: Asked = USUAL) -> Estimate:
@@ -224,7 +224,7 @@ def growth_of_stayers(households: Households, asked: Asked = USUAL) -> Estimate:
     def growth_of_those_who_stayed(first: Any, all_first: Any, last: Any, all_last: Any) -> dict[str, Any]:
         return {"Chinese brands": 100 * (last / first - 1), "all": 100 * (all_last / all_first - 1)}
 
-    return households.left_out(sums, growth_of_those_who_stayed, "per cent", asked.level)
+    return households.jackknife(sums, growth_of_those_who_stayed, "per cent", asked.level)
 
 
 def closed(households: Households, asked: Asked = USUAL) -> Estimate:
@@ -254,10 +254,10 @@ def closed(households: Households, asked: Asked = USUAL) -> Estimate:
         for what, of in (("closed brands", households.of_closed), ("all", households.everything))
     }
     rare = "closed brands, after"
-    found = households.left_out(sums, loss_of_closed_brands, "per cent", asked.level, may_be_zero=[rare])
+    found = households.jackknife(sums, loss_of_closed_brands, "per cent", asked.level, may_be_zero=[rare])
     if found.refused or sums[rare].any():
-        return replace(found, limits=np.maximum(found.ends, -100.0))  # nobody loses more than all
-    return replace(found, by_cluster=None, covariance=None, reason=f"no purchases of {rare}: {NO_SPREAD}")
+        return replace(found, limits=np.maximum(found.conf_int, -100.0))  # nobody loses more than all
+    return replace(found, scores=None, covariance=None, reason=f"no purchases of {rare}: {NO_SPREAD}")
 
 
 def exposed(households: Households, asked: Asked = USUAL) -> Estimate:
@@ -268,7 +268,7 @@ def exposed(households: Households, asked: Asked = USUAL) -> Estimate:
         return {"effect": last - first}
 
     sums = _of_places(households, asked, _windows(asked))
-    found = households.left_out(sums, effect_on_spared_firms, "log points", asked.level)
+    found = households.jackknife(sums, effect_on_spared_firms, "log points", asked.level)
     return _with_sellers(found, [1.0], households, asked)
 
 
@@ -286,7 +286,7 @@ def through_spared(households: Households, asked: Asked = USUAL) -> Estimate:
         return {"share in exposed categories": lay, "effect on growth": lay * np.expm1(last - first)}
 
     sums = _of_places(households, asked, _windows(asked)) | everywhere
-    found = households.left_out(sums, effect_on_growth_through_spared_firms, "percentage points", asked.level)
+    found = households.jackknife(sums, effect_on_growth_through_spared_firms, "percentage points", asked.level)
     slope = [0.0, 0.0 if found.refused else found.value.sum()]  # by the effect, of a share times its exponential less 1
     return _with_sellers(found, slope, households, asked)
 
@@ -299,7 +299,7 @@ def shares_by_place(households: Households, asked: Asked = USUAL) -> dict[str, E
         return {when: 100 * totals[2 * at] / totals[2 * at + 1] for at, when in enumerate(windows)}
 
     return {
-        place: households.left_out(
+        place: households.jackknife(
             _of_places(households, asked, windows, place), chinese_share, "per cent", asked.level
         )
         for place in _places(households, asked)
@@ -314,7 +314,7 @@ def path(households: Households, asked: Asked = USUAL) -> Estimate:
         return dict(zip(windows, log_ratios(totals), strict=True))
 
     sums = _of_places(households, asked, windows)
-    return households.left_out(sums, share_in_exposed_categories_over_that_in_others, "log points", asked.level)
+    return households.jackknife(sums, share_in_exposed_categories_over_that_in_others, "log points", asked.level)
 
 
 def random_sets(households: Households, asked: Asked = USUAL, *, draws: int = 2000, seed: int = 0) -> Estimate:
@@ -395,7 +395,7 @@ def _with_sellers(found: Estimate, slope: Sequence[float], households: Household
     by_both = pd.concat(parts, axis=1).fillna(0).sum(axis=1)
     shared = float((by_both.groupby("category").sum() ** 2).sum() - (by_both**2).sum())
     covariance = found.covariance + max(shared, 0.0) * np.outer(slope, slope)
-    return replace(found, by_cluster=None, clusters=None, covariance=covariance, df=found.freedom)
+    return replace(found, scores=None, clusters=None, covariance=covariance, max_df=found.df)
 
 
 def _half_years(households: Households) -> dict[str, Window]:

@@ -117,7 +117,7 @@ def replicate(preset: str, seed: int) -> list[dict[str, Any]]:
         }
         bounds = checks.bounded(twin.households, part)
         for name, known in twin.known.items():
-            (value,), (error,), (low, high) = found[name].value, found[name].std_error, found[name].ends[:, 0]
+            (value,), (error,), (low, high) = found[name].value, found[name].std_error, found[name].conf_int[:, 0]
             row = at | {"truth": known}
             rows.append(row | {"id": name, "estimate": value, "std_error": error, "low": low, "high": high})
             low, high = bounds[name]
