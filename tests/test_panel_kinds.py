@@ -10,6 +10,7 @@ import pytest
 
 from analysis.errors import DataError
 from analysis.panel import read_panel
+from analysis.provenance import ROOT
 
 HEADER = "firm,brand_group,origin,category,platform,month,sales,closed_on"
 TEXT = "\n".join(
@@ -50,6 +51,17 @@ def frame():
 
 
 # Kinds of file
+
+
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "America/Los_Angeles"])
+def test_months_of_a_time_zone_are_those_of_its_calendar(tmp_path, zone):
+    tidy = pd.read_csv(ROOT / "data/examples/tidy.csv", dtype=str)
+    for name in ("month", "closed"):
+        tidy[name] = pd.to_datetime(tidy[name], format="%Y-%m").dt.tz_localize(zone)
+    tidy.to_parquet(tmp_path / "tidy.parquet")
+    named = ROOT / "data/examples/tidy.map.yml"
+    local = read_panel(tmp_path / "tidy.parquet", map=named)
+    assert local.digest == read_panel(ROOT / "data/examples/tidy.csv", map=named).digest
 
 
 def test_every_kind_of_file_gives_the_same_panel(tmp_path, expected):

@@ -190,6 +190,8 @@ def _line_of_rates(file: File, words: Sequence[str]) -> str:
 def _months(block: Block, name: str) -> Floats:
     """Return months of dates; of the column month, the dates are kept too."""
     cells = block.raw[name]
+    if pa.types.is_timestamp(cells.type) and cells.type.tz:
+        cells = pc.local_timestamp(cells)  # Arrow keeps UTC, in which midnight in Shanghai is on the day before
     if pa.types.is_date(cells.type) or pa.types.is_timestamp(cells.type):
         days: Days = cells.cast(pa.timestamp("us")).to_numpy().astype("datetime64[D]")
     else:
