@@ -659,7 +659,7 @@ def test_a_brief_is_made_of_the_verdicts_that_there_are_and_of_none_it_is_not(qu
     ("cell", "code", "message"),
     [
         ("import os; os._exit(1)", Exit.FAILED, "the kernel died, twice"),
-        ("import time; time.sleep(60)", Exit.FAILED, "not done after 4 s"),
+        ("import time; time.sleep(60)", Exit.FAILED, "not done after 4.5 s"),
         ("raise SystemExit", Exit.FAILED, "a cell ended with SystemExit"),
         ("print(1)", Exit.FAILED, "its verdicts cannot be read ([Errno 2] No such file"),
         ("open(verdict_file, 'w').write('[1, 2]')", Exit.FAILED, "its last cell must write a JSON list of objects"),
@@ -674,7 +674,7 @@ def test_a_brief_is_made_of_the_verdicts_that_there_are_and_of_none_it_is_not(qu
 def test_after_a_fault_in_the_kernel_all_is_as_before(desk, capsys, cell, code, message):
     before = desk.bytes()
     desk.write("01_first", cell)
-    timeout = 4 if "sleep" in cell else kernels.TIMEOUT
+    timeout = 4.5 if "sleep" in cell else kernels.TIMEOUT
     assert desk.run("01", timeout=timeout) == code
     said = capsys.readouterr()
     assert message in said.err

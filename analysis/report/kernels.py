@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import sys
@@ -136,7 +137,7 @@ class Kernels:
                     parameters=dict(values),
                     kernel_name="python3",
                     progress_bar=bars,
-                    start_timeout=self._timeout,
+                    start_timeout=math.ceil(self._timeout),  # nbclient takes whole seconds here
                     timeout_func=lambda _, deadline=deadline: max(deadline - time.monotonic(), 0.001),
                     resources={"metadata": {"path": str(job.notebook.parent)}},  # `cwd` would move all threads
                     kernel_manager_class=self._manager(),
