@@ -1,7 +1,6 @@
 """The command line, ``python -m analysis``: run, verify, diff, prune, list, params, map, check, purchases, simulate."""
 
 import argparse
-import datetime
 import json
 import math
 import os
@@ -55,7 +54,7 @@ def _run(asked: argparse.Namespace, root: Path) -> int:
         raise DesignError("Option --due: it goes with the whole schedule; leave it, or names and --panel, out.")
     return night.work(
         root,
-        as_of=asked.as_of or datetime.date.today().isoformat(),
+        as_of=asked.as_of or schedule.today(),
         due=asked.due,
         as_json=asked.json,
         names=asked.names,
@@ -129,7 +128,7 @@ def _params(asked: argparse.Namespace, root: Path) -> int:
         if asked.name in job.called:  # the brief brings the others along
             print(job.name)
             fields = config.parameters(job.notebook).model_fields
-            for name, value in schedule.settled([job], {}, datetime.date.today().isoformat())[0].parameters.items():
+            for name, value in schedule.settled([job], {}, schedule.today())[0].parameters.items():
                 field, said = fields[name], ""
                 if name in schedule.OPTIONS:
                     said = f"; option {schedule.OPTIONS[name]} sets it"
@@ -146,7 +145,7 @@ def _check(asked: argparse.Namespace, root: Path) -> int:
             raise DesignError(f"Option --accept {asked.accept}: it goes with files in data/; leave it or --panel out.")
         from analysis import inventory, study
 
-        today = datetime.date.today().isoformat()
+        today = schedule.today()
         found = study.Study.open(schedule.asked(root, own, _given(asked.parameters), today))
         panel, design = found.panel, found.design
         say("\n".join([f"{asked.panel}: {inventory.sentence(panel)}", *found.lines, found.speaks, ""]))
@@ -163,7 +162,7 @@ def _check(asked: argparse.Namespace, root: Path) -> int:
 
     accepted = ""
     if asked.accept is not None:
-        vintage = asked.vintage or datetime.date.today().isoformat()
+        vintage = asked.vintage or schedule.today()
         card = data.accept(asked.accept, vintage=vintage, root=root / "data")
         accepted = card["path"]
         say(f"{accepted}: accepted as of {vintage}, {card['bytes']:,} bytes, {card['hash']}\n")

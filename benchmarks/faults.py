@@ -41,8 +41,9 @@ from analysis import executor  # noqa: E402
 from analysis.report import release  # noqa: E402
 
 FIRST = date(2026, 11, 25)
-COMMAND = "import sys; from pathlib import Path; from analysis.__main__ import main; "
-COMMAND += "sys.exit(main(sys.argv[2:], Path(sys.argv[1])))"
+COMMAND = "import sys; from pathlib import Path; from analysis.__main__ import main, schedule; "
+# the calendar of faults runs ahead of the clock
+COMMAND += "schedule.today = lambda: '9999-12-31'; sys.exit(main(sys.argv[2:], Path(sys.argv[1])))"
 NOBODY = 65534
 SLOW = WRITE_VERDICTS + "import time; time.sleep(0.3)"
 

@@ -41,6 +41,12 @@ def desk(tmp_path, monkeypatch):
             ["01", "-p", "count=5"],
             "holds the reports of the schedule with its parameters; give another folder with --out DIR, or",
         ),
+        (["-p", "as_of=2021-01-01"], "as_of was given as a parameter, but the runner sets it; use --as-of"),
+        (
+            ["--as-of", "2126-01-01"],
+            "As-of date: cannot publish reports as of 2126-01-01, which is after today, "
+            f"{datetime.date.today()} by the clock; give --as-of {datetime.date.today()} or earlier, or set the clock.",
+        ),
         (["--as-of", "2020-01-01"], "As-of date: 2020-01-01 was asked for, but "),
         (
             ["--as-of", "yesterday"],

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import sys
 from dataclasses import replace
 from unittest import mock
@@ -11,7 +12,7 @@ import pytest
 from desk import PARAMETERS, WRITE_VERDICTS, Desk, describe, full_disk, sources_kept, stub_render
 
 from analysis import __main__ as command_line
-from analysis.report import night, pdf, run
+from analysis.report import night, pdf, run, schedule
 
 MONDAY, TUESDAY, NEXT, LAST = "2026-11-23", "2026-11-24", "2026-11-30", "2026-12-07"
 VINTAGE = "2026-11-01"
@@ -42,8 +43,9 @@ class Night(Desk):
         self.plan(BRIEF, FIRST, SECOND)
 
     def shift(self, day, *options):
-        with self.executing(), mock.patch.object(pdf, "render", stub_render):
-            return command_line.main(["run", "--as-of", day, *options], self.root)
+        clock = mock.patch.object(schedule, "today", return_value=day)
+        with self.executing(), clock, mock.patch.object(pdf, "render", stub_render):
+            return command_line.main(["run", *options], self.root)
 
     def due(self, day, *options):
         return self.shift(day, "--due", *options)
@@ -119,11 +121,30 @@ def test_a_report_that_is_not_due_is_carried_over_as_it_was(desk):
     assert (desk.published / "02_second.pdf").read_bytes() == pdf_before
 
 
-def test_a_clock_that_goes_back_makes_nothing(desk, no_kernels):
-    before = desk.bytes()
-    for day in ("2026-11-22", VINTAGE):
-        assert desk.due(day) == 0
-    assert desk.bytes() == before
+def test_a_release_dated_after_today_is_news_and_does_not_keep_todays_from_being_published(desk, capsys):
+    assert desk.due(NEXT) == 0  # by a clock that is a week early
+    capsys.readouterr()
+    assert desk.due(TUESDAY) == 0
+    assert desk.releases() == [MONDAY, NEXT]  # that of Monday counts, of which nothing is due
+    assert os.readlink(desk.reports / "latest") == MONDAY
+    said = f"reports/{NEXT}: this release is dated after today, {TUESDAY}, and runs pass over it; set the clock if it "
+    said += "is wrong, else move the release away."
+    assert f"{said}\n" in capsys.readouterr().err
+    assert desk.told()[-1]["failures"] == [said]
+    assert desk.shift(TUESDAY) == 0
+    assert desk.releases() == [MONDAY, TUESDAY, NEXT]
+    assert os.readlink(desk.reports / "latest") == TUESDAY
+    assert desk.told()[-1]["outcome"] == "published"
+    shutil.rmtree(desk.reports / NEXT)
+    told = desk.told()
+    assert desk.due(TUESDAY) == 0
+    assert desk.told() == told
+
+
+def test_a_first_release_dated_after_today_does_not_stand(desk):
+    assert desk.due("2026-11-22") == 0
+    assert desk.releases() == ["2026-11-22", MONDAY]
+    assert os.readlink(desk.reports / "latest") == "2026-11-22"
 
 
 def test_a_release_whose_run_was_killed_before_latest_showed_it_is_shown_though_nothing_is_due(desk, no_kernels):

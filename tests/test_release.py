@@ -27,7 +27,7 @@ def make(out, number, as_of=AS_OF):
         publish.write_json(new / release.MANIFEST, about)
         release.put(new, out / name, stage)
         if as_of:
-            release.point(out, name, stage)
+            release.point(out, name, stage, AS_OF)
 
 
 def make_for_ever(out):

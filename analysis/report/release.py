@@ -172,6 +172,16 @@ def standing(out: Path, as_of: str) -> tuple[Release | None, str]:
     return found, ""
 
 
+def after(out: Path, today: str) -> list[str]:
+    """Describe the releases dated after today, a line each."""
+    return [
+        f"{out / name}: this release is dated after today, {today}, and runs pass over it; set the clock if it is "
+        "wrong, else move the release away."
+        for name in names(out)
+        if name not in names(out, today)
+    ]
+
+
 def panel(out: Path) -> str | None:
     """Return the digest of the panel that the reports of an output folder are on; None if it has none to read."""
     for name in (*reversed(names(out)), DRAFT):
@@ -308,11 +318,11 @@ def put(new: Path, target: Path, stage: Path) -> None:
     _reach_disk(target.parent)
 
 
-def point(out: Path, name: str, stage: Path) -> None:
-    """Let `latest` show a release, in one step, unless it shows a later one that is there."""
+def point(out: Path, name: str, stage: Path, today: str) -> None:
+    """Let `latest` show a release, in one step, unless it shows a later one that is there and not after today."""
     link = out / LATEST
     shown = os.readlink(link) if link.is_symlink() else ""
-    if shown != name and (shown not in names(out) or (order(shown) or ("", 0)) < (order(name) or ("", 0))):
+    if shown != name and (shown not in names(out, today) or (order(shown) or ("", 0)) < (order(name) or ("", 0))):
         os.symlink(name, stage / "link")
         os.replace(stage / "link", link)
         _reach_disk(out)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from analysis.study import Study
 
 Due = Callable[[Job, Release], bool]
-"""Whether a report that stands in the newest release, of whatever date, is to be made again."""
+"""Whether a report that stands in the newest release is to be made again."""
 
 
 @dataclass(frozen=True)
@@ -138,19 +138,21 @@ def reports(
     lies = publish.digest_of(panel["panel_path"]) if panel else ""
     with interruptible(), release.locked(out), release.staging(out) as stage, release.sockets(out) as sockets:
         _refuse_other_panel(out, lies)
+        today = schedule.today()
+        ahead = release.after(out, today)
         standing, damage = release.standing(out, as_of)
         if standing:
-            release.point(out, standing.folder.name, stage)  # a killed run may have put it in place, and no more
+            release.point(out, standing.folder.name, stage, today)  # a killed run may have put it in place, and no more
         only_named = bool(names) and not standing and not damage
         jobs = [job for job in scheduled if not only_named or job.name in chosen]
         newest: Release | None = None
         if due is not None:
-            chosen, newest = _due(due, scheduled, out, damage)
+            chosen, newest = _due(due, scheduled, out, today, damage)
         if newest and not chosen:
             lines = {name: f"not due  as of {entry.as_of}" for name, entry in newest.manifest.reports.items()}
             name = newest.folder.name
-            release.point(out, name, stage)  # a killed run may have put it in place, and no more
-            return Outcome("unchanged", as_of, Exit.OK, out, name, "", name, lines, (), ())
+            release.point(out, name, stage, today)  # a killed run may have put it in place, and no more
+            return Outcome("unchanged", as_of, Exit.OK, out, name, "", name, lines, tuple(ahead), ())
         before = _sources(root, jobs)
         common = {name: files for name, files in before.items() if name not in ("notebooks", "files")}
         common["beside"] = schedule.beside(scheduled)
@@ -181,7 +183,7 @@ def reports(
         name if name == DRAFT else "",
         standing.folder.name if standing else "",
         {job.name: run.lines[job.name] for job in jobs if job.name in run.lines},
-        tuple(str(failure) for failure in run.failures.values()),
+        (*(str(failure) for failure in run.failures.values()), *ahead),
         tuple(filter(None, [damage, found.speaks if found else ""])),
         tuple(diff.turned(run.changes)) if new and run.changes else (),
     )
@@ -227,12 +229,12 @@ def again(root: Path, found: Release, name: str, timeout: float = TIMEOUT) -> It
         yield run.stage / name
 
 
-def _due(due: Due, jobs: Sequence[Job], out: Path, damage: str) -> tuple[set[str], Release | None]:
-    """Return the names of reports that are due, and the newest release; none, and all reports, if it is damaged.
+def _due(due: Due, jobs: Sequence[Job], out: Path, today: str, damage: str) -> tuple[set[str], Release | None]:
+    """Return the names of reports that are due, and the newest release; all reports and None if it is damaged.
 
     The brief, which reads the others, is due with them.
     """
-    there = release.names(out)
+    there = release.names(out, today)
     newest = release.read(out / there[-1]) if there and not damage else None
     known = newest.manifest.reports if newest else {}
     found = {job.name for job in jobs if newest is None or job.name not in known or due(job, newest)}
@@ -478,7 +480,7 @@ def _put(run: Run, out: Path, *, whole: bool) -> str:
 
 def _show(out: Path, name: str, stage: Path) -> None:
     """Let a whole release be seen, and take away the draft."""
-    release.point(out, name, stage)
+    release.point(out, name, stage, schedule.today())
     if (out / DRAFT).exists():
         os.rename(out / DRAFT, stage / DRAFT)
 

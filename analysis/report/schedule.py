@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import itertools
 import re
 from collections.abc import Iterable, Mapping
@@ -295,8 +296,18 @@ def _refuse_set(given: Iterable[str], where: str) -> None:
             raise DesignError(f"{where}: {name} was given as a parameter, but the runner sets it; use {OPTIONS[name]}.")
 
 
+def today() -> str:
+    """Return the date of the clock, YYYY-MM-DD."""
+    return datetime.date.today().isoformat()
+
+
 def refuse_foresight(root: Path, as_of: str) -> None:
-    """Raise `DesignError` if the data hold what was not known yet at the date of knowledge."""
+    """Raise `DesignError` for a date of knowledge after today, and for one before that of the data."""
+    if as_of > (now := today()):
+        raise DesignError(
+            f"As-of date: cannot publish reports as of {as_of}, which is after today, {now} by the clock; give --as-of "
+            f"{now} or earlier, or set the clock."
+        )
     newest = data.newest(root / "data")
     file, vintage = root / "data" / newest["path"], newest["vintage"]
     if as_of < vintage:
