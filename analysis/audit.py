@@ -25,7 +25,7 @@ from analysis import data, executor
 from analysis.errors import DesignError
 from analysis.estimands.catalogue import catalogue, estimate_all
 from analysis.estimands.design import Design
-from analysis.estimands.event_study import event_study, true_path
+from analysis.estimands.event_study import event_study
 from analysis.estimate import Bools, Floats
 from analysis.estimators.power import detectable
 from analysis.grades import PATH, ROUNDING, grade, reason
@@ -134,7 +134,7 @@ def path_inside(panel: Panel, truth: Any, design: Design) -> dict[str, Any]:
     except DesignError as refusal:
         return row | {"refused": str(refusal)}
     half = (study.rows["band_high"] - study.rows["estimate"]).to_numpy()
-    gap = study.rows["estimate"].to_numpy() - true_path(truth, study)
+    gap = study.rows["estimate"].to_numpy() - truth.path(study)
     banded = np.isfinite(gap) & (half > 0)
     if not banded.any():
         return row | {"refused": "no month has a band and a truth"}

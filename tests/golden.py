@@ -81,15 +81,15 @@ def shown(panel: Panel, truth: Truth | None, design: Design) -> Iterator[tuple[s
         found = event_study.honest(study)
         yield "honest bounds", bounds_of(found)
         yield "honest by month", event_study.honest_by_month(study)
-        yield "event study, truth", pd.DataFrame({"truth": event_study.true_path(truth, study)})
+        yield "event study, truth", study.rows.assign(truth=truth.path(study) if truth else np.nan)[["truth"]]
     waves = _made(event_study.by_cohort, panel, design)
     yield "by wave", waves
     if truth is not None and isinstance(waves, Estimate):
-        yield "by wave, truth", event_study.true_by_cohort(truth, waves)
+        yield "by wave, truth", truth.by_cohort(waves)
         yield "mechanisms", truth.shapley()
         yield "decomposition", truth.decomposition()
         yield "closed by", truth.closed_by(4, 9)
-    yield "comparisons", closed_firms.comparisons(panel, design, truth)
+    yield "comparisons", closed_firms.comparisons(panel, design, truth and truth.closed_by)
     yield "a year early, E1a", closed_firms.year_before(panel, design)
     made = estimate_all(panel, design, ["E1a", "E1b", "E1d", "E1e"])
     yield "mechanical", closed_firms.mechanical(made.rows, made["E1e"])

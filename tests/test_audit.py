@@ -14,7 +14,7 @@ from analysis import audit, data, grades
 from analysis.errors import DataError, DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import Design
-from analysis.estimands.event_study import event_study, true_path
+from analysis.estimands.event_study import event_study
 from analysis.exhibits import curves, style
 from analysis.market import plain, simulate
 from analysis.market.parameters import PLATFORMS, PRESETS
@@ -335,7 +335,7 @@ def test_the_path_is_inside_where_its_band_holds_the_truth_in_every_month(small)
     for preset, seed in (("null", 3), ("null", 4)):
         panel, truth = simulate(preset, seed)
         study = event_study(panel, DESIGN)
-        true = true_path(truth, study)
+        true = truth.path(study)
         inside = (study.rows["band_low"] <= true) & (true <= study.rows["band_high"])
         row = small[(small["preset"] == preset) & (small["seed"] == seed) & (small["id"] == grades.PATH)].iloc[0]
         assert (row["low"] <= row["truth"] <= row["high"]) == inside.all()

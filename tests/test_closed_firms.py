@@ -1,7 +1,6 @@
 """Closed firms: by hand, against the truth, months alive, placebo closures, families and the smallest effect seen."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -264,9 +263,7 @@ def test_the_intervals_of_a_placebo_year_hold_zero_about_as_often_as_the_audit_s
 
 def test_three_comparisons_say_which_effect_they_are_and_why_one_is_absent(constant):
     design = Design(anticipation=0)
-    found = closed_firms.comparisons(
-        constant, design, SimpleNamespace(closed_by=lambda start, end: {"E1a": -60.0 - end})
-    )
+    found = closed_firms.comparisons(constant, design, lambda start, end: {"E1a": -60.0 - end})
     rows = found.set_index(["window", "comparison"])
     late, early = rows.loc["months 4 to 9"], rows.loc["months 0 to 1"]
     assert "nobody is left" in late.loc["not_yet_closed", "reason"]

@@ -19,8 +19,6 @@ from analysis.estimands.event_study import (
     honest,
     honest_by_month,
     stack,
-    true_by_cohort,
-    true_path,
 )
 from analysis.estimate import critical_value, refusal
 from analysis.estimators.att_gt import att_gt
@@ -213,14 +211,14 @@ def test_firms_closed_after_the_last_month_serve_as_not_yet_closed(constant):
 def test_the_truth_of_a_simulated_market_lies_in_the_band_of_all_months(ceiling):
     panel, truth = ceiling
     study = event_study(panel, Design())
-    true, rows = true_path(truth, study), study.rows
+    true, rows = truth.path(study), study.rows
     month = rows["term"].astype(int).to_numpy()
     assert (true[month < -3] == 0).all()
     assert (true[month >= 0] < -0.5).all()
     assert ((rows["band_low"] <= true) & (true <= rows["band_high"])).all()
     cohorts = by_cohort(panel, Design())
-    assert list(true_by_cohort(truth, cohorts)) == list(cohorts.terms)
-    for term, value in true_by_cohort(truth, cohorts).items():
+    assert list(truth.by_cohort(cohorts)) == list(cohorts.terms)
+    for term, value in truth.by_cohort(cohorts).items():
         assert abs(cohorts.row(term)["estimate"] - value) < 4 * cohorts.row(term)["std_error"]
 
 
@@ -229,24 +227,24 @@ def test_the_truth_of_an_event_study_is_that_of_its_own_firms(ceiling):
     study = event_study(panel, Design())
     half = study.details["closed"].iloc[::2]
     other = replace(study, details={**study.details, "closed": half})
-    assert not np.allclose(true_path(truth, study), true_path(truth, other))
-    assert np.isnan(true_path(None, study)).all()
-    assert true_by_cohort(None, study) == true_by_cohort(truth, refusal("one group")) == {}
+    assert not np.allclose(truth.path(study), truth.path(other))
+    assert np.isnan(truth.path(refusal("one group"))).all()
+    assert truth.by_cohort(refusal("one group")) == {}
 
 
 def test_an_event_study_is_drawn_in_per_cent_beside_its_truth(ceiling):
     panel, truth = ceiling
     study = event_study(panel, Design())
-    rows = by_month(study, truth)
+    rows = by_month(study, truth.path(study))
     assert rows["month"].tolist() == [int(term) for term in study.terms]
     np.testing.assert_allclose(rows["estimate"], percent_change(study.value))
     np.testing.assert_allclose(rows[["conf_low", "conf_high"]].T, percent_change(study.conf_int))
     np.testing.assert_allclose(rows["honest_low"], percent_change(honest_by_month(study)["honest_low"]))
-    np.testing.assert_allclose(rows["truth"], percent_change(true_path(truth, study)))
+    np.testing.assert_allclose(rows["truth"], percent_change(truth.path(study)))
     assert by_month(study)["truth"].isna().all()
 
 
-def test_honest_bounds_widen_from_the_confidence_interval_to_the_breakdown_value(ceiling):
+def test_honest_bounds_widen_from_the_confidence_interval_to_the_breakdown_value(ceiling, monkeypatch):
     study = event_study(ceiling[0], Design())
     bounds, month = honest(study), np.array(study.terms, dtype=int)
     inside = (month >= 4) & (month <= 9)
@@ -256,11 +254,11 @@ def test_honest_bounds_widen_from_the_confidence_interval_to_the_breakdown_value
     assert bounds.rows["conf_high"].is_monotonic_increasing
     assert np.isnan(bounds.value).all()
     assert not bounds.refused
-    edge = honest(study, sensitivity=(bounds.details["breakdown"],)).rows["conf_high"].iloc[0]
-    assert edge == pytest.approx(0.0, abs=1e-6)
+    monkeypatch.setattr("analysis.estimands.event_study.SENSITIVITY", (bounds.details["breakdown"],))
+    assert honest(study).rows["conf_high"].iloc[0] == pytest.approx(0.0, abs=1e-6)
     assert bounds.details["truth"] is None
-    true = true_path(ceiling[1], study)[inside].mean()
-    assert honest(study, truth=ceiling[1]).details["truth"] == pytest.approx(percent_change(true))
+    true = ceiling[1].path(study)
+    assert honest(study, truth=true).details["truth"] == pytest.approx(percent_change(true[inside].mean()))
 
 
 def test_honest_bounds_by_month_hold_the_interval_and_widen_with_the_months(ceiling):
@@ -271,7 +269,7 @@ def test_honest_bounds_by_month_hold_the_interval_and_widen_with_the_months(ceil
     assert rows.loc[month < 0, ["honest_low", "honest_high"]].isna().all(axis=None)
     assert ((after["honest_low"] < after["conf_low"]) & (after["honest_high"] > after["conf_high"])).all()
     assert (after["honest_high"] - after["honest_low"]).is_monotonic_increasing
-    first = honest(replace(study, design=Design(post_from=0, post_to=0)), sensitivity=(1.0,)).rows.iloc[0]
+    first = honest(replace(study, design=Design(post_from=0, post_to=0)))[["1"]].rows.iloc[0]
     assert after.iloc[0][["honest_low", "honest_high"]].tolist() == first[["conf_low", "conf_high"]].tolist()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -19,7 +19,6 @@ from analysis.estimators.survival import exit_survival
 from analysis.testing import romano_wolf
 
 if TYPE_CHECKING:
-    from analysis.market.truth import Truth
     from analysis.panel import Panel
 
 Where = Literal["all", "home"]
@@ -308,7 +307,13 @@ def months_alive(panel: Panel, design: Design) -> Estimate:
     return design.sample(panel).mark(lives, n=lives.n[0], details={"curves": curves}, **unsure)
 
 
-def comparisons(panel: Panel, design: Design, truth: Truth | None = None, *, where: Where = "all") -> pd.DataFrame:
+def comparisons(
+    panel: Panel,
+    design: Design,
+    truth: Callable[[int, int], Mapping[str, float]] | None = None,
+    *,
+    where: Where = "all",
+) -> pd.DataFrame:
     """Estimate the effect on closed firms against each comparison group, in the window and soon after the first wave.
 
     Firms not yet closed serve only until the last wave comes near: the second window is the longest that they allow,
@@ -317,8 +322,8 @@ def comparisons(panel: Panel, design: Design, truth: Truth | None = None, *, whe
     Parameters
     ----------
     panel, design
-    truth : Truth, optional
-        Of a simulated market: of firms closed by the end of a window it tells the true E1a and E1c.
+    truth : callable, optional
+        From the first and last month of a window to the true E1a and E1c of the firms closed by its end.
     where : {"all", "home"}
 
     Returns
@@ -333,7 +338,7 @@ def comparisons(panel: Panel, design: Design, truth: Truth | None = None, *, whe
     windows = [(design.post_from, design.post_to), *([(0, longest)] if longest >= 0 else [])]
     parts = []
     for start, end in windows:
-        known = truth.closed_by(start, end) if truth else {}
+        known = truth(start, end) if truth else {}
         for name in get_args(Comparison):
             varied = replace(design, comparison=name, post_from=start, post_to=end)
             asked = effect_name(varied, where).removesuffix(", all")

@@ -24,11 +24,11 @@ from analysis.numbers import percent_change
 from analysis.testing import POWER, romano_wolf
 
 if TYPE_CHECKING:
-    from analysis.market.truth import Truth
     from analysis.panel import Panel
 
 LEADS = 6  # months before closure in which closed firms are looked at
 FEWEST = 10  # clusters of closed firms; with fewer, a test or band of all months at once misses more than it says
+SENSITIVITY = (0.0, 0.5, 1.0)  # of honest bounds: drift from month to month, in steps of the largest before closure
 ROUNDING = 1e-12  # log points: errors below it are what rounding leaves of zero
 NO_ERROR = "waves of closed firms of one cluster, or that sold nothing, have no error; without comparison no estimate"
 
@@ -275,18 +275,17 @@ def _cohort(rows: Stack) -> Estimate:
     return made if rows.closed_clusters > 1 else without_error(made.value[0], n, NO_ERROR)
 
 
-def honest(
-    study: Estimate, *, sensitivity: tuple[float, ...] = (0.0, 0.5, 1.0), truth: Truth | None = None
-) -> Estimate:
+def honest(study: Estimate, *, truth: Floats | None = None) -> Estimate:
     """Bound the mean effect of the window's months since closure when the paths may have parted anyway.
 
     Relative magnitudes on an :func:`event_study`: months of anticipation come after the reference and have no weight;
-    months `post_from` to `post_to` since closure, so far as they are there, have the same.
+    months `post_from` to `post_to` since closure, so far as they are there, have the same. `truth`, float64[term], is
+    the true path of a simulated market, log points.
 
     Returns
     -------
     Estimate
-        Log points, a term per `sensitivity`, such as ``"0.5"``: limits without a point. ``details``: `breakdown`, the
+        Log points, a term per `SENSITIVITY`, such as ``"0.5"``: limits without a point. ``details``: `breakdown`, the
         largest sensitivity at which the interval excludes zero; NaN if it never does, infinite if it always does; and
         `truth`, the true mean effect in per cent, None where it is not known.
 
@@ -305,26 +304,26 @@ def honest(
     found = _drifted(study, inside)
     return replace(
         study,
-        terms=tuple(f"{one:g}" for one in sensitivity),
-        value=np.full(len(sensitivity), np.nan),
+        terms=tuple(f"{times:g}" for times in SENSITIVITY),
+        value=np.full(len(SENSITIVITY), np.nan),
         scores=None,
         covariance=None,
-        limits=found.conf_int(sensitivity).T,
+        limits=found.conf_int(SENSITIVITY).T,
         columns={},
         reason="bounds have no point",
         details={
             "breakdown": found.breakdown,
-            "truth": percent_change(float(true_path(truth, study)[inside].mean())) if truth else None,
+            "truth": None if truth is None else percent_change(float(truth[inside].mean())),
         },
     )
 
 
-def by_month(study: Estimate, truth: Truth | None = None) -> pd.DataFrame:
+def by_month(study: Estimate, truth: Floats | None = None) -> pd.DataFrame:
     """Return an event study as it is drawn: per cent by month, with band, honest bounds at M-bar 1, and the truth.
 
     `month`, `estimate`, `conf_low`, `conf_high`, `band_low`, `band_high`, `honest_low`, `honest_high`, `truth`.
     """
-    rows = study.rows.join(honest_by_month(study)).assign(truth=true_path(truth, study))
+    rows = study.rows.join(honest_by_month(study)).assign(truth=np.nan if truth is None else truth)
     values = rows.drop(columns=["term", "std_error", "n"])
     return percent_change(values).assign(month=rows["term"].astype(int))
 
@@ -366,40 +365,3 @@ def _known(study: Estimate) -> int:
     unknown = np.flatnonzero(np.isnan(study.std_error))
     end = int(unknown[0]) if len(unknown) else len(study.terms)
     return end if int(study.terms[min(end, len(study.terms) - 1)]) >= 0 else 0
-
-
-def true_path(truth: Truth | None, study: Estimate) -> Floats:
-    """Return the true effect of each month of an event study, log points: float64[term], for the same closed firms.
-
-    What they sold (W11) against what they would have sold without the crackdown (W00), which a simulated market knows;
-    NaN where there is no truth.
-    """
-    if truth is None:
-        return np.full(len(study.terms), np.nan)
-    closed, month = study.details["closed"], np.array(study.terms, dtype=int)
-    what, otherwise = (_sold(truth, world, closed, month, study.details["where"]) for world in ("W11", "W00"))
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.log(what / otherwise))
-
-
-def true_by_cohort(truth: Truth | None, cohorts: Estimate) -> dict[str, float]:
-    """Return the true effect of each term of :func:`by_cohort`, per cent, for the same closed firms and months.
-
-    Empty where there is no truth.
-    """
-    if truth is None or cohorts.refused:
-        return {}
-    closed, month = cohorts.details["closed"], np.arange(cohorts.details["end"] + 1)
-    groups = dict(zip(cohorts.terms, [part for _, part in closed.groupby("wave")] + [closed], strict=True))
-    found = {}
-    for term, part in groups.items():
-        what, otherwise = (_sold(truth, world, part, month, "all").sum() for world in ("W11", "W00"))
-        found[term] = float(100 * (what / otherwise - 1))
-    return found
-
-
-def _sold(truth: Truth, world: str, closed: pd.DataFrame, month: Ints, where: Where) -> Floats:
-    sales = truth.sales(world)[truth.firms.index.get_indexer(closed["firm"])]
-    by_firm = sales[:, 0] if where == "home" else sales.sum(axis=1)
-    place = closed["wave"].to_numpy()[:, np.newaxis] + month
-    return np.asarray(np.take_along_axis(by_firm, place, axis=1).sum(axis=0))

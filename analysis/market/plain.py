@@ -19,7 +19,7 @@ from analysis.estimands.event_study import LEADS
 from analysis.estimate import Bools, Floats, Ints
 from analysis.market.observe import firm_ids
 from analysis.market.parameters import FIRST_MONTH, MONTHS, PLATFORMS, WAVES
-from analysis.market.truth import HOME, Window
+from analysis.market.truth import HOME, Window, Worlds
 from analysis.panel import Panel
 
 RHO = 0.8  # persistence a month of all shocks
@@ -69,7 +69,7 @@ PRESETS = {f"plain_sd{sd}_{closed}": Plain(sd, closed) for sd in (1, 2) for clos
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
+class Truth(Worlds):
     """What a plain panel would have been without closures; the formulas are those of the market's truth.
 
     Attributes

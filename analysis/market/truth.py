@@ -6,6 +6,7 @@ Growth, share, displacement and relocation are the formulas of `analysis.estiman
 from __future__ import annotations
 
 import itertools
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 
@@ -15,11 +16,11 @@ import pandas as pd
 from analysis.errors import DesignError
 from analysis.estimands import changes, growth, rivals
 from analysis.estimands.changes import Changes
-from analysis.estimands.closed_firms import GAP, HORIZON, mechanical_loss
+from analysis.estimands.closed_firms import GAP, HORIZON, Where, mechanical_loss
 from analysis.estimands.design import Design
 from analysis.estimands.displacement import mix_change, proportional, shares_of_loss
 from analysis.estimands.event_study import LEADS
-from analysis.estimate import Bools, Floats
+from analysis.estimate import Bools, Estimate, Floats, Ints
 from analysis.estimators.exposure import PER
 from analysis.market.observe import firm_ids
 from analysis.market.parameters import FIRST_WAVE, MONTHS, PLATFORMS
@@ -238,8 +239,49 @@ def over(numerator: float, denominator: float) -> float:
     return float(numerator / denominator) if denominator else float("nan")
 
 
+class Worlds(ABC):
+    """Sales of the same firms in several worlds, with closures (W11) and without the crackdown (W00) among them."""
+
+    @property
+    @abstractmethod
+    def firms(self) -> pd.DataFrame:
+        """One row per firm."""
+
+    @abstractmethod
+    def sales(self, world: str) -> Floats:
+        """Return sales in a world, float64[firm, platform, month]."""
+
+    def path(self, study: Estimate) -> Floats:
+        """Return the true effect of each month of an event study on its closed firms, log points: float64[term]."""
+        if study.refused:
+            return np.full(len(study.terms), np.nan)
+        closed, month = study.details["closed"], np.array(study.terms, dtype=int)
+        with_, without = (self._sold(world, closed, month, study.details["where"]) for world in ("W11", "W00"))
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(with_ / without))
+
+    def by_cohort(self, cohorts: Estimate) -> dict[str, float]:
+        """Return the true effect of each term of an estimate by cohort, per cent, on its closed firms and months."""
+        if cohorts.refused:
+            return {}
+        closed, month = cohorts.details["closed"], np.arange(cohorts.details["end"] + 1)
+        groups = [firms for _, firms in closed.groupby("wave")] + [closed]
+        effects = {}
+        for term, firms in zip(cohorts.terms, groups, strict=True):
+            with_, without = (self._sold(world, firms, month, "all").sum() for world in ("W11", "W00"))
+            effects[term] = float(100 * (with_ / without - 1))
+        return effects
+
+    def _sold(self, world: str, closed: pd.DataFrame, month: Ints, where: Where) -> Floats:
+        """Return sales of closed firms in some months since their closure, summed over firms: float64[month]."""
+        sales = self.sales(world)[self.firms.index.get_indexer(closed["firm"])]
+        by_firm = sales[:, HOME] if where == "home" else sales.sum(axis=1)
+        column = closed["wave"].to_numpy()[:, np.newaxis] + month
+        return np.asarray(np.take_along_axis(by_firm, column, axis=1).sum(axis=0))
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class Truth:
+class Truth(Worlds):
     """What happened and what would have happened.
 
     Worlds that were not asked for are run when first needed, and kept.
