@@ -28,7 +28,7 @@ from analysis.estimate import refusal
 from analysis.market import simulate
 
 COMMON = (-3.0, 2.0)
-VERBS = [effect_on_growth, effect_on_sales, effect_on_share, effect_in_parts]
+VERBS = [effect_on_growth, effect_on_share, effect_in_parts]
 ONE_MONTH = Design(post_from=0, post_to=0, cluster="firm")
 
 
@@ -134,7 +134,7 @@ def test_growth_sales_and_share_are_what_a_pocket_calculator_gives():
     # home sales a month of 7 CN firms: 70 before; 87 after, 105 without closures; of 5 US firms 84, and 75
     effect = points(effect_on_growth(by_hand(), BY_FIRM, common=COMMON))
     np.testing.assert_allclose(effect, [-2400 / 70, 600 / 70, -1800 / 70, np.nan])
-    sales = points(effect_on_sales(by_hand(), BY_FIRM, common=COMMON))
+    sales = points(effect_on_sales(by_hand(), BY_FIRM))
     assert sales["seen"] == pytest.approx(100 * (87 / 105 - 1))
     share = effect_on_share(by_hand(), BY_FIRM, common=COMMON)
     assert points(share)["seen"] == pytest.approx(100 * (87 / 171 - 105 / 180))
@@ -153,9 +153,9 @@ def test_the_ends_of_a_set_are_those_of_what_is_seen_with_the_common_part():
     # of 70 sold before, 3 % less and 2 % more for the origin alone
     without = [105 / 180 - (105 - c * 0.7) / (180 - c * 0.7) for c in COMMON]
     np.testing.assert_allclose(np.subtract(ends_of(some, "E3s"), ends_of(some, "seen")), 100 * np.array(without))
-    sales = effect_on_sales(by_hand(), BY_FIRM, common=COMMON)
-    ends = ends_of(effect, "E3g") * 0.7  # of sales before
-    np.testing.assert_allclose(ends_of(sales, "E3"), 100 * ends / (87 - ends))
+    sales = effect_on_sales(by_hand(), BY_FIRM)
+    ends = ends_of(effect, "seen") * 0.7  # of sales before
+    np.testing.assert_allclose(ends_of(sales, "seen"), 100 * ends / (87 - ends))
     with pytest.raises(DesignError, match="give its lower end first"):
         effect_on_growth(by_hand(), BY_FIRM, common=(1.0, -1.0))
 
@@ -170,10 +170,11 @@ def test_every_error_is_that_of_its_influence(market, verb):
 
 def test_errors_of_sales_follow_from_those_of_growth_and_those_of_shares_add_up(market):
     panel, design = market[0], Design()
-    effect, sales, share = (verb(panel, design) for verb in VERBS[:3])
+    effect, sales, share = (verb(panel, design) for verb in (effect_on_growth, effect_on_sales, effect_on_share))
     level, step = 100 + points(growth(panel, design))["growth"], 1e-5
     seen = points(effect)["seen"]
     slope = (100 * (seen + step) / (level - seen - step) - 100 * seen / (level - seen)) / step
+    np.testing.assert_allclose(sales.std_error, np.sqrt((sales.scores**2).sum(axis=0)))
     np.testing.assert_allclose(sales.scores[:, 2], slope * effect.scores[:, 2], rtol=1e-4)
     np.testing.assert_allclose(share.scores[:, :3].sum(axis=1), share.scores[:, 3], atol=1e-12)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.estimands.design import ASKED, COLUMNS, Comparison, Design, Sample, answered, attempt, several
+from analysis.estimands.design import ASKED, COLUMNS, Comparison, Design, Sample, as_rows, attempt, several
 from analysis.estimate import Bools, Estimate, Floats, Ints, rows_by
 from analysis.estimators.att_gt import Group, GroupTime, att_gt
 from analysis.estimators.power import minimum_detectable_effect
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from analysis.panel import Panel
 
 Where = Literal["all", "home"]
+ByWindow = Callable[[int, int], Mapping[str, float]]
 HEADLINE: dict[Where, str] = {"all": "E1a", "home": "E1b"}
 AGAINST: dict[Comparison, str] = {
     "low_exposure": "against firms of low exposure",
@@ -307,13 +308,7 @@ def months_alive(panel: Panel, design: Design) -> Estimate:
     return design.sample(panel).mark(lives, n=lives.n[0], details={"curves": curves}, **unsure)
 
 
-def comparisons(
-    panel: Panel,
-    design: Design,
-    truth: Callable[[int, int], Mapping[str, float]] | None = None,
-    *,
-    where: Where = "all",
-) -> pd.DataFrame:
+def comparisons(panel: Panel, design: Design, truth: ByWindow | None = None, *, where: Where = "all") -> pd.DataFrame:
     """Estimate the effect on closed firms against each comparison group, in the window and soon after the first wave.
 
     Firms not yet closed serve only until the last wave comes near: the second window is the longest that they allow,
@@ -343,7 +338,7 @@ def comparisons(
             varied = replace(design, comparison=name, post_from=start, post_to=end)
             asked = effect_name(varied, where).removesuffix(", all")
             words = (asked, f"against {name.replace('_', ' ')}")
-            row = answered({"simple": words}, "per cent", effect_on_closed, panel, varied, where=where)
+            row = as_rows(attempt(effect_on_closed, panel, varied, where=where), {"simple": words}, "per cent")
             window = f"month {start}" if start == end else f"months {start} to {end}"
             parts.append(row.assign(comparison=name, window=window, truth=known.get(asked, np.nan)))
     return pd.concat(parts, ignore_index=True)
@@ -402,7 +397,7 @@ def a_year_early(panel: Panel, design: Design, firms: Bools) -> tuple[Panel, Des
 def year_before(panel: Panel, design: Design, *, where: Where = "all") -> pd.DataFrame:
     """Return :func:`placebo` as a row of :func:`analysis.estimands.catalogue.estimate_all`, or why there is none."""
     words = ("placebo", f"{HEADLINE[where]}, a year early")
-    return answered({"simple": words}, "per cent", placebo, panel, design, where=where)
+    return as_rows(attempt(placebo, panel, design, where=where), {"simple": words}, "per cent")
 
 
 def mechanical(rows: pd.DataFrame, multiple: Estimate) -> pd.DataFrame:
@@ -450,7 +445,7 @@ def family(found: Mapping[str, Estimate]) -> pd.DataFrame:
     return tests.assign(id=list(logs))
 
 
-def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS, seed: int = 0) -> Estimate:
+def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Estimate:
     """Estimate the smallest effect on closed firms' sales (E1a) that this panel would show, from placebo closures.
 
     Sales are those of brand groups, which are closed together, on all platforms, or at home where the panel holds one
@@ -490,9 +485,7 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS, seed: i
         return att_gt(sales, first, scale="ratio", strata=origin[rows]).aggregate()
 
     y, first = groups[["before", "after"]].to_numpy(float), np.where(closed, 1.0, np.inf)
-    asked = partial(
-        minimum_detectable_effect, y, first, level=design.level, estimator=estimator, draws=draws, seed=seed
-    )
+    asked = partial(minimum_detectable_effect, y, first, level=design.level, estimator=estimator, draws=draws)
     found, within = attempt(asked, strata=2 * origin + large), "origin and size"
     if found.refused:
         found, within = asked(strata=origin), "origin"

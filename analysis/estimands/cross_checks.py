@@ -42,10 +42,6 @@ class _Answering:
         """Return sales over those of the first window, float64[row, month]."""
         return sales_on(self.sample.panel, self.where)[self.firm, months] / self.before[:, np.newaxis]
 
-    def first_treated(self, period: int) -> Floats:
-        """Return the first treated period of each row, the same for all closed firms."""
-        return np.where(self.closed, float(period), np.inf)
-
     @property
     def clusters(self) -> int:
         """Clusters of closed firms."""
@@ -104,7 +100,7 @@ def adjusted_effect(panel: Panel, design: Design, *, where: Where = "all") -> Es
     age = np.log1p((panel.total()[rows.firm, : sample.before.start] > 0).sum(axis=1))
     found = doubly_robust(
         np.column_stack([np.ones(len(rows.firm)), rows.sales(sample.after).mean(axis=1)]),
-        rows.first_treated(1),
+        np.where(rows.closed, 1.0, np.inf),
         np.column_stack([rows.within, at_home, age]),
         scale="ratio",
         weights=rows.before,
@@ -135,7 +131,7 @@ def imputed_effect(panel: Panel, design: Design, *, where: Where = "all") -> Est
     fitted = slice(min(sample.base.start, sample.before.start), sample.base.stop - design.anticipation)
     found = imputation(
         np.column_stack([rows.sales(fitted), rows.sales(sample.after)]),
-        rows.first_treated(fitted.stop - fitted.start),
+        np.where(rows.closed, float(fitted.stop - fitted.start), np.inf),
         rows.within,
         scale="ratio",
         weights=rows.before,

@@ -438,13 +438,6 @@ def written_out(text: str, names: Mapping[str, str]) -> str:
     return codes.sub(lambda found: names[found[0]], text)
 
 
-def answered(
-    terms: Mapping[str, tuple[str, str]], unit: str, make: Callable[..., Estimate], *asked: Any, **options: Any
-) -> pd.DataFrame:
-    """Return :func:`as_rows` of what a verb estimates, or of its refusal."""
-    return as_rows(attempt(make, *asked, **options), terms, unit)
-
-
 def by_origin(
     make: Callable[..., Estimate], panel: Panel, design: Design, names: tuple[str, str], **options: Any
 ) -> dict[str, Estimate]:

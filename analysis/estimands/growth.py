@@ -16,7 +16,7 @@ import pandas as pd
 from analysis.errors import DesignError
 from analysis.estimands import otherwise
 from analysis.estimands.changes import Changes, estimated, of_fixed_number, totals
-from analysis.estimands.design import ASKED, COLUMNS, Design, answered, low_exposure
+from analysis.estimands.design import ASKED, COLUMNS, Design, as_rows, attempt, low_exposure
 from analysis.estimate import Bools, Estimate, Floats, sum_by
 from analysis.estimators.exposure import exposure_effects
 from analysis.testing import largest_std_error, noninferiority
@@ -162,7 +162,7 @@ def against_others(panel: Panel, design: Design) -> Estimate:
     return sample.mark(total)
 
 
-def effect_on_sales(panel: Panel, design: Design, *, common: Range = NOTHING) -> Estimate:
+def effect_on_sales(panel: Panel, design: Design) -> Estimate:
     """Estimate the effect on the origin's home sales, in per cent of what they would have been (E3).
 
     E3g counts in points of the sales before; with an observed growth of G points the same change is
@@ -171,15 +171,14 @@ def effect_on_sales(panel: Panel, design: Design, *, common: Range = NOTHING) ->
     Returns
     -------
     Estimate
-        Per cent: "closed", "exposed" (each alone), "seen" (both), and "E3", the set with the common part, which
-        `common` gives in points of the sales before.
+        Per cent: "closed", "exposed" (each alone), and "seen" (both), without a part common to all firms.
 
     Raises
     ------
     DesignError
         As :func:`effect_on_growth`, and if the effect is as large as all that was sold.
     """
-    effect = effect_on_growth(panel, design, common=common)
+    effect = effect_on_growth(panel, design)[["closed", "exposed", "seen"]]
     sold = estimated(panel, design, own=True, home=True).sold[:, 0]
     level = 100 * sold[1] / sold[0]
     ends = effect.conf_int
@@ -188,9 +187,7 @@ def effect_on_sales(panel: Panel, design: Design, *, common: Range = NOTHING) ->
             f"the effect on sales in per cent was asked for; that on growth reaches {ends[1].max():.4g} "
             f"points and {level:.4g} per cent of the base were sold: without closures nothing may be left; use E3g"
         )
-    ends = 100 * ends / (level - ends)
-    seen = replace(sales_effect(effect[["closed", "exposed", "seen"]], level), limits=ends[:, :3])
-    return seen.with_set("E3", tuple(ends[:, 3]), effect.reason)
+    return replace(sales_effect(effect, level), limits=100 * ends / (level - ends), reason="")
 
 
 def effect_on_share(panel: Panel, design: Design, *, common: Range = NOTHING) -> Estimate:
@@ -527,7 +524,7 @@ def year_before(panel: Panel, design: Design) -> pd.DataFrame:
     """Return :func:`placebo` as rows with the column `term`, or one row that says why there is none."""
     labels = {"closed": "closed firms, a year early", "exposed": "exposed firms", "seen": "both"}
     terms = {term: ("placebo", label) for term, label in labels.items()}
-    rows = answered(terms, "percentage points", placebo, panel, design)
+    rows = as_rows(attempt(placebo, panel, design), terms, "percentage points")
     if rows["estimate"].isna().all():
         return rows[:1].assign(label="growth, a year early", term="seen")[[*COLUMNS, *ASKED, "term"]]
     return rows.assign(term=list(labels))
