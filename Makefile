@@ -34,11 +34,8 @@ bench: $(READY) ## time the runner against the plain way, estimators against oth
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/estimators.py
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/cost.py
 
-fuzz: $(READY) ## give every reader a thousand odd and damaged files, and where atheris installs a thousand that it guides; a traceback or a wait is an error
+fuzz: $(READY) ## give every reader a thousand odd and damaged files; a traceback or a wait is an error
 	@$(BIN)/python -W ignore benchmarks/fuzz.py
-	@if $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --only-binary :all: -r requirements-fuzz.txt; then \
-		mkdir -p build && $(BIN)/python -W ignore -m benchmarks.fuzz_guided 2> build/fuzz_guided.log; \
-	else echo "atheris does not install here: no guided files"; fi
 
 quarter: $(READY) ## run a simulated quarter of the scheduler with changes and faults; what is not told as it was is an error
 	@$(BIN)/python benchmarks/quarter.py $(ARGS)

@@ -1,7 +1,7 @@
-"""Give every reader files that are wrong in ways that hypothesis makes up, and count what comes of them.
+"""Give every reader files that are wrong in ways that hypothesis makes up: ``make fuzz``.
 
-A reader may read a file or refuse it with a DataError or a DesignError. A traceback of anything else, and a file that
-takes longer than `PATIENCE`, is a fault: the first of each kind is printed, and the exit code is 1.
+A reader reads a file or refuses it with a DataError or a DesignError. Any other exception, and a file that takes longer
+than `PATIENCE`, is a fault: it is printed with the smallest file that shows it, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -40,7 +39,6 @@ from analysis.provenance import ROOT
 
 PATIENCE = 20  # seconds
 MEMORY = 6 << 30
-FATES = ("tried", "refused", "read", "tracebacks", "hangs")
 ODD = [
     "",
     " ",
@@ -76,16 +74,19 @@ ODD += [
 ODD += ["../../etc/passwd", "/dev/zero", "<script>", "=1+1", "{{x}}", "#import", "[x](javascript:x)", "AMZ", "2021-05"]
 
 Reader = Callable[[Path], Any]
+Case = tuple[str, Reader, st.SearchStrategy[bytes]]  # name of the file, its reader, and wrong files
 
 
-class _Hang(BaseException):
-    """Not an Exception, so that no reader takes it for a fault of its file."""
+class Hang(BaseException):
+    """A wait that is too long; not an Exception, so that no reader takes it for a fault of its file."""
 
 
 @contextmanager
-def _patiently() -> Iterator[None]:
+def patience() -> Iterator[None]:
+    """Raise Hang after `PATIENCE` seconds."""
+
     def stop(*_: object) -> None:
-        raise _Hang
+        raise Hang
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.alarm(PATIENCE)
@@ -96,10 +97,22 @@ def _patiently() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-# Files that are right, from which wrong ones are made
+# Right files, from which wrong ones are made
+
+MAP = {
+    "columns": {"firm": "seller", "sales": "gmv"},
+    "platforms": {"AMZ": "AMZ", "EBY": "EBY"},
+    "origins": {"CN": "CN", "US": "other"},
+    "month_format": ["%Y-%m", "%d/%m/%Y"],
+    "currency": "CNY",
+    "rates": {"2020": "0.15", "2021": "0.16"},
+    "missing": ["n/a"],
+    "absent": "zero",
+}
 
 
-def _rows() -> pd.DataFrame:
+def panel_rows() -> pd.DataFrame:
+    """Return a small panel."""
     return pd.DataFrame(
         {
             "firm": f"F{firm}",
@@ -117,7 +130,8 @@ def _rows() -> pd.DataFrame:
     )
 
 
-def _orders() -> pd.DataFrame:
+def order_rows() -> pd.DataFrame:
+    """Return a few purchases of households."""
     row = ("2020-03-04", "12.5", "2", "ANKER cable", "B01", "CABLE", "R1")
     return pd.DataFrame([row] * 6, columns=[*purchases.COLUMNS.values()])
 
@@ -137,31 +151,38 @@ def written(frame: pd.DataFrame, ending: str) -> bytes:
     return gzip.compress(file.getvalue()) if ending == ".csv.gz" else file.getvalue()
 
 
-# What is done to them
+def as_written(file: Path) -> dict[str, Any]:
+    """Return a YAML file with all its values as text."""
+    content: dict[str, Any] = YAML(typ="base", pure=True).load(file)
+    return content
 
-ODD_TEXT = st.sampled_from(ODD) | st.text(max_size=12)
-CELLS = ODD_TEXT | st.floats() | st.integers() | st.none() | st.booleans() | st.dates() | st.binary(max_size=4)
+
+# Wrong files
+
+TEXT = st.sampled_from(ODD) | st.text(max_size=12)
+CELLS = TEXT | st.floats() | st.integers() | st.none() | st.booleans() | st.dates() | st.binary(max_size=4)
+LEAVES = TEXT | st.integers() | st.none() | st.booleans() | st.floats()
+NESTED = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3), max_leaves=8
+)
 
 
 @st.composite
-def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
+def damaged(draw: st.DrawFn, right: bytes) -> bytes:
     """Return bytes with pieces cut, doubled, turned or put in."""
-    content = bytearray(whole)
+    content = bytearray(right)
     for _ in range(draw(st.integers(1, 4))):
-        place, length = draw(st.integers(0, len(content))), draw(st.sampled_from([0, 1, 1, 2, 8, 100, 5000]))
-        piece = content[place : place + length]
-        new = draw(
-            st.sampled_from([b"", bytes(piece) * 2, bytes(255 - one for one in piece)])
-            | ODD_TEXT.map(lambda text: text.encode("utf-8", "surrogatepass"))
-            | st.binary(max_size=8)
-        )
-        content[place : place + length] = new
+        start, length = draw(st.integers(0, len(content))), draw(st.sampled_from([0, 1, 1, 2, 8, 100, 5000]))
+        piece = bytes(content[start : start + length])
+        replacements = st.sampled_from([b"", piece * 2, bytes(255 - byte for byte in piece)]) | st.binary(max_size=8)
+        text = TEXT.map(lambda text: text.encode("utf-8", "surrogatepass"))
+        content[start : start + length] = draw(replacements | text)
     return bytes(content)
 
 
 @st.composite
 def odd_tables(draw: st.DrawFn, frame: pd.DataFrame, ending: str) -> bytes:
-    """Return a file of its kind that is whole, of which some cells, columns, names or metadata are odd."""
+    """Return a file of its kind with some odd cells, columns, names or metadata."""
     for _ in range(draw(st.integers(1, 3))):
         frame = frame.astype(object)
         name = draw(st.sampled_from([*frame.columns]))
@@ -171,14 +192,14 @@ def odd_tables(draw: st.DrawFn, frame: pd.DataFrame, ending: str) -> bytes:
             case "column":
                 frame = frame.assign(**{name: [draw(CELLS)] * len(frame)})
             case "name":
-                frame = frame.rename(columns={name: draw(ODD_TEXT)})
+                frame = frame.rename(columns={name: draw(TEXT)})
             case "double":
                 frame = pd.concat([frame, frame.sample(draw(st.integers(1, 3)), random_state=0)], ignore_index=True)
             case _ if len(frame.columns) > 1:
                 frame = frame.drop(columns=name)
         frame = frame.loc[:, ~frame.columns.duplicated()]
     if ending == ".parquet":
-        return draw(_odd_parquet(frame))
+        return draw(odd_parquet(frame))
     try:
         return written(frame, ending)
     except Exception:  # no program writes such a file of its kind
@@ -186,7 +207,8 @@ def odd_tables(draw: st.DrawFn, frame: pd.DataFrame, ending: str) -> bytes:
 
 
 @st.composite
-def _odd_parquet(draw: st.DrawFn, frame: pd.DataFrame) -> bytes:
+def odd_parquet(draw: st.DrawFn, frame: pd.DataFrame) -> bytes:
+    """Return a Parquet file of odd cells, with odd metadata and a column of an odd type."""
     columns = {}
     for name in frame:
         try:
@@ -198,176 +220,117 @@ def _odd_parquet(draw: st.DrawFn, frame: pd.DataFrame) -> bytes:
     table = pa.table(columns).replace_schema_metadata(draw(st.dictionaries(keys, values | st.binary(max_size=9))))
     if draw(st.booleans()):
         name = draw(st.sampled_from(table.column_names))
-        kind = draw(st.sampled_from([pa.list_(pa.string()), pa.binary(), pa.decimal128(30, 2), pa.timestamp("ns")]))
-        table = table.set_column(table.column_names.index(name), name, pa.nulls(len(table), kind))
+        types = [
+            pa.list_(pa.string()),
+            pa.binary(),
+            pa.decimal128(30, 2),
+            pa.timestamp("ns"),
+            pa.timestamp("s", "Asia/Shanghai"),
+        ]
+        nulls = pa.nulls(len(table), draw(st.sampled_from(types)))
+        table = table.set_column(table.column_names.index(name), name, nulls)
     file = io.BytesIO()
     pa.parquet.write_table(table, file)
     return file.getvalue()
 
 
-def _nested(leaves: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return st.recursive(
-        leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ODD_TEXT, inner, max_size=3), max_leaves=8
-    )
-
-
 @st.composite
-def odd_keys(draw: st.DrawFn, whole: dict[str, Any]) -> bytes:
-    """Return JSON, which is YAML too, with values of any shape in the place of some."""
-    content = json.loads(json.dumps(whole))
-    place: Any = content
-    while isinstance(place, dict | list) and place:
-        keys = [*place] if isinstance(place, dict) else [*range(len(place))]
-        key = draw(st.sampled_from(keys))
-        if not isinstance(place[key], dict | list) or draw(st.integers(0, 2)) == 0:
-            place[key] = draw(_nested(ODD_TEXT | st.integers() | st.none() | st.booleans() | st.floats()))
+def odd_documents(draw: st.DrawFn, right: dict[str, Any]) -> bytes:
+    """Return JSON, which is YAML too, with a value of any shape somewhere."""
+    content = json.loads(json.dumps(right))
+    branch: Any = content
+    while isinstance(branch, dict | list) and branch:
+        key = draw(st.sampled_from([*branch] if isinstance(branch, dict) else [*range(len(branch))]))
+        if not isinstance(branch[key], dict | list) or draw(st.integers(0, 2)) == 0:
+            branch[key] = draw(NESTED)
             break
-        place = place[key]
+        branch = branch[key]
     return json.dumps(content).encode()
 
 
 # The readers
 
 
-def _descriptor(path: Path) -> Any:
-    root = path.parent
-    shutil.copy(ROOT / "data" / "counts.csv", root)
-    data.load("counts", root=root)
-    return data.check(root)
+def read_descriptor(path: Path) -> None:
+    """Read a data file by its descriptor."""
+    shutil.copy(ROOT / "data" / "counts.csv", path.parent)
+    data.load("counts", root=path.parent)
+    data.check(path.parent)
 
 
-def _package() -> dict[str, Any]:
-    return {"resources": [data.card("counts")]}
-
-
-def _map() -> dict[str, Any]:
-    return {
-        "columns": {"firm": "seller", "sales": "gmv"},
-        "platforms": {"AMZ": "AMZ", "EBY": "EBY"},
-        "origins": {"CN": "CN", "US": "other"},
-        "month_format": ["%Y-%m", "%d/%m/%Y"],
-        "currency": "CNY",
-        "rates": {"2020": "0.15", "2021": "0.16"},
-        "missing": ["n/a"],
-        "absent": "zero",
-    }
-
-
-def _as_written(file: Path) -> dict[str, Any]:
-    found: dict[str, Any] = YAML(typ="base", pure=True).load(file)
-    return found
-
-
-def _with_map(path: Path) -> Any:
+def read_with_map(path: Path) -> None:
+    """Read a panel by its map."""
     panel = path.with_name("panel.csv")
-    panel.write_bytes(written(_rows().rename(columns={"firm": "seller", "sales": "gmv"}), ".csv"))
-    return read_panel(panel, map=path)
+    panel.write_bytes(written(panel_rows().rename(columns={"firm": "seller", "sales": "gmv"}), ".csv"))
+    read_panel(panel, map=path)
 
 
-def cases() -> dict[str, tuple[str, Reader, bytes, st.SearchStrategy[bytes]]]:
-    """Return by reader the name of its file, the reader, a file that is right, and wrong ones that are made from it."""
-    found: dict[str, tuple[str, Reader, bytes, st.SearchStrategy[bytes]]] = {}
+def cases() -> dict[str, Case]:
+    """Return the cases by name."""
+    schedule = as_written(ROOT / "reports" / "schedule.yml")
     documents: dict[str, tuple[str, Reader, dict[str, Any]]] = {
-        "map": ("a.yml", _with_map, _map()),
-        "event": ("a.yml", lambda path: config.read_event(str(path)), _as_written(config.EVENTS / "amazon_2021.yml")),
-        "schedule": (
-            "a.yml",
-            lambda path: config.load(path, config.Schedule),
-            _as_written(ROOT / "reports" / "schedule.yml"),
-        ),
-        "descriptor": (data.DESCRIPTOR, _descriptor, _package()),
+        "map": ("a.yml", read_with_map, MAP),
+        "event": ("a.yml", lambda path: config.read_event(str(path)), as_written(config.EVENTS / "amazon_2021.yml")),
+        "schedule": ("a.yml", lambda path: config.load(path, config.Schedule), schedule),
+        "descriptor": (data.DESCRIPTOR, read_descriptor, {"resources": [data.card("counts")]}),
     }
-    for name, (file, reader, whole) in documents.items():
-        right = json.dumps(whole, indent=1).encode()
-        found[name] = (file, reader, right, odd_keys(whole) | damaged(right))
+    found: dict[str, Case] = {
+        name: (file, reader, odd_documents(right) | damaged(json.dumps(right, indent=1).encode()))
+        for name, (file, reader, right) in documents.items()
+    }
     for ending in (".csv", ".csv.gz", ".tsv", ".parquet", ".xlsx", ".dta"):
-        right = written(_rows(), ending)
-        files = damaged(right) | odd_tables(_rows(), ending)
-        found[f"panel {ending}"] = (f"a{ending}", read_panel, right, files)
-        found[f"proposed map {ending}"] = (f"a{ending}", propose, right, files)
+        files = damaged(written(panel_rows(), ending)) | odd_tables(panel_rows(), ending)
+        found |= {f"panel {ending}": (f"a{ending}", read_panel, files)}
+        found |= {f"proposed map {ending}": (f"a{ending}", propose, files)}
     for ending in (".csv", ".parquet"):
-        right = written(_orders(), ending)
-        files = damaged(right) | odd_tables(_orders(), ending)
-        found[f"purchases {ending}"] = (f"a{ending}", purchases.count, right, files)
+        files = damaged(written(order_rows(), ending)) | odd_tables(order_rows(), ending)
+        found |= {f"purchases {ending}": (f"a{ending}", purchases.count, files)}
     return found
 
 
-@dataclass
-class Tried:
-    """What came of the files that a reader was given: how often what, and the first of each kind of fault."""
+def fuzz(name: str, examples: int, start: int = 0) -> Counter[str]:
+    """Give a reader some files, and return how many it has read and refused; raise what it should not."""
+    file, reader, files = cases()[name]
+    counts = Counter[str]()
 
-    counts: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(FATES, 0)))
-    faults: dict[str, str] = field(default_factory=dict)
-
-    def give(self, file: str, reader: Reader, content: bytes) -> None:
-        """Give a reader a file."""
-        self.counts["tried"] += 1
+    @seed(start)
+    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=[*HealthCheck])
+    @given(files)
+    def give(content: bytes) -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, file)
             path.write_bytes(content)
             try:
-                with _patiently():
+                with patience():
                     reader(path)
-                fate = "read"
+                counts["read"] += 1
             except (DataError, DesignError):
-                fate = "refused"
-            except _Hang:
-                fate = "hangs"
-                self.faults.setdefault("hang", f"{content[:400]!r}")
-            except Exception as error:
-                fate = "tracebacks"
-                place = traceback.extract_tb(error.__traceback__)[-1]
-                kind = f"{type(error).__name__} in {place.name}, {Path(place.filename).name}:{place.lineno}"
-                self.faults.setdefault(kind, f"{traceback.format_exc()}\n{content[:400]!r}")
-        self.counts[fate] += 1
+                counts["refused"] += 1
+            except Hang:
+                raise TimeoutError(f"{name}: no answer within {PATIENCE} seconds") from None
 
-    def show(self, name: str) -> int:
-        """Print a line of a reader, and its faults; return how many kinds of these there are."""
-        print(f"{name:24}{''.join(f'{self.counts[fate]:12,}' for fate in FATES)}", flush=True)
-        for kind, said in self.faults.items():
-            print(f"  {kind}\n    {said.replace(chr(10), chr(10) + '    ')}", flush=True)
-        return len(self.faults)
-
-
-def fuzz(name: str, examples: int, start: int = 0) -> Tried:
-    """Give a reader some files that hypothesis makes."""
-    file, reader, _, files = cases()[name]
-    tried = Tried()
-
-    @seed(start)
-    @settings(
-        max_examples=examples,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=[*HealthCheck],
-    )
-    @given(files)
-    def one(content: bytes) -> None:
-        tried.give(file, reader, content)
-
-    one()
-    return tried
-
-
-def asked_for() -> argparse.Namespace:
-    """Read the command line, set what all readers are run under, and print the head of the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("readers", nargs="*", metavar="READER", help=f"some of: {', '.join(cases())}")
-    parser.add_argument("--examples", type=int, default=1000, help="files for each reader (1000)")
-    parser.add_argument("--seed", type=int, default=0, help="another number makes other files (0)")
-    asked = parser.parse_args()
-    asked.readers = asked.readers or [*cases()]
-    np.seterr(all="ignore")
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    print(f"{'reader':24}{''.join(f'{fate:>12}' for fate in FATES)}", flush=True)
-    return asked
+    give()
+    return counts
 
 
 def main() -> int:
     """Fuzz all readers, or those named, and print a line for each."""
-    asked = asked_for()
-    return int(sum(fuzz(name, asked.examples, asked.seed).show(name) for name in asked.readers) > 0)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("readers", nargs="*", metavar="READER", help=f"some of: {', '.join(cases())}")
+    parser.add_argument("--examples", type=int, default=1000, help="files for each reader (1000)")
+    parser.add_argument("--seed", type=int, default=0, help="another number makes other files (0)")
+    options = parser.parse_args()
+    np.seterr(all="ignore")
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    faults = 0
+    for name in options.readers or cases():
+        try:
+            counts = fuzz(name, options.examples, options.seed)
+            print(f"{name:24}{counts['refused']:8,} refused{counts['read']:8,} read", flush=True)
+        except Exception:
+            faults += 1
+            print(f"{name:24} fails\n{traceback.format_exc()}", flush=True)
+    return int(faults > 0)
 
 
 if __name__ == "__main__":

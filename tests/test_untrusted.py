@@ -33,7 +33,7 @@ EVIL = (
 
 @pytest.fixture
 def rows():
-    return fuzz._rows()
+    return fuzz.panel_rows()
 
 
 def written(folder, rows, name="a.csv"):
@@ -43,17 +43,16 @@ def written(folder, rows, name="a.csv"):
 
 
 def refused(reader, *asked, **named) -> str:
-    with pytest.raises((DataError, DesignError)) as caught, fuzz._patiently():
+    with pytest.raises((DataError, DesignError)) as caught, fuzz.patience():
         reader(*asked, **named)
     return str(caught.value)
 
 
 @pytest.mark.parametrize("name", [*fuzz.cases()])
 def test_no_file_that_is_made_up_ends_a_reader_in_a_traceback_or_a_wait(name):
-    tried = fuzz.fuzz(name, 15, start=1)
-    assert tried.faults == {}
-    assert tried.counts["tried"] == tried.counts["refused"] + tried.counts["read"] >= 15
-    assert tried.counts["refused"] > 0
+    counts = fuzz.fuzz(name, 15, start=1)
+    assert counts.total() >= 15
+    assert counts["refused"] > 0
 
 
 # Files
@@ -255,9 +254,9 @@ def test_a_word_that_is_written_in_two_ways_is_refused(tmp_path, rows, name):
 
 
 def test_a_title_is_short_and_the_price_of_an_order_line_a_whole_number_of_cents(tmp_path):
-    long = fuzz._orders().assign(Title="x" * 30_000)
+    long = fuzz.order_rows().assign(Title="x" * 30_000)
     assert "text of at most 20,000 characters; found one of 30,000" in refused(purchases.count, written(tmp_path, long))
-    orders = fuzz._orders().assign(**{"Purchase Price Per Unit": "1e9", "Quantity": "1e9"})
+    orders = fuzz.order_rows().assign(**{"Purchase Price Per Unit": "1e9", "Quantity": "1e9"})
     assert "at most 10,000,000 dollars" in refused(purchases.count, written(tmp_path, orders))
 
 
