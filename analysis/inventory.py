@@ -12,7 +12,7 @@ from analysis import grades
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
 from analysis.estimands.design import FEWEST_BASE, LATEST, Design, attempt
-from analysis.estimands.used import LEFT, USED, used_and_left_out
+from analysis.estimands.sample_flow import LEFT, USED, sample_flow
 from analysis.market.parameters import named
 from analysis.numbers import counted
 
@@ -176,7 +176,7 @@ def estimable(panel: Panel, design: Design) -> Sections:
         smallest = rows.assign(what=[*asked]).rename(columns={"estimate": "per cent", "std_error": "Monte Carlo error"})
         smallest["placebo closures"] = f"{placebos.counts['draws']} draws, within {placebos.details['within']}"
         smallest = smallest[["what", "per cent", "Monte Carlo error", "placebo closures"]]
-    used = used_and_left_out(panel, design)
+    used = sample_flow(panel, design)
     words = [(name, meaning) for name, meaning in (USED | LEFT).items() if name in used]
     audited = grades.worst("", panel.count_closed(cut=design.cut)).reindex(effects["id"][able])
     audited["grade"] = audited["grade"].fillna(grades.NOT_GRADED)

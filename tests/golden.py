@@ -110,7 +110,7 @@ def shown(panel: Panel, truth: Truth | None, design: Design) -> Iterator[tuple[s
         yield name, found
         if isinstance(found, Estimate):
             words = [str(place) for place in range(len(found.rows) - 1)]
-            rungs = growth.rungs(found, words, margin=2.0).rows.drop(columns="truth")
+            rungs = growth.cumulative_bounds(found, words, margin=2.0).rows.drop(columns="truth")
             yield f"{name}, rungs", rungs.drop(columns="p_value") if two_sided else rungs
             yield f"{name}, precision", growth.precision({name: (found, 2.0, two_sided)}, level=0.95)
     if isinstance(effect, Estimate):

@@ -386,7 +386,7 @@ def test_entrants_of_a_year_before_need_that_year():
 @pytest.mark.parametrize("margin", [0.5, 2.0, 8.0, 14.0, 30.0])
 def test_a_rung_passes_its_test_where_its_lower_limit_lies_within_the_margin(market, margin):
     effect = effect_on_growth(market[0], Design(level=0.9), common=COMMON)
-    rows = verbs.rungs(effect, ["a", "b", "c"], margin=margin).rows
+    rows = verbs.cumulative_bounds(effect, ["a", "b", "c"], margin=margin).rows
     inside = rows["conf_low"] > -margin
     assert ((rows["p_value"] < 0.05) == inside).all()
     np.testing.assert_allclose(rows["estimate"][:2], points(effect)[["closed", "seen"]])
@@ -396,7 +396,9 @@ def test_a_rung_passes_its_test_where_its_lower_limit_lies_within_the_margin(mar
 
 def test_the_truth_of_the_whole_stands_beside_the_last_rung_alone(market):
     effect = effect_on_growth(market[0], Design(), common=COMMON)
-    known, unknown = (verbs.rungs(effect, ["a", "b", "c"], margin=2.0, truth=truth) for truth in (-4.0, None))
+    known, unknown = (
+        verbs.cumulative_bounds(effect, ["a", "b", "c"], margin=2.0, truth=truth) for truth in (-4.0, None)
+    )
     np.testing.assert_array_equal(known.columns["truth"], [np.nan, np.nan, -4.0])
     assert np.isnan(unknown.columns["truth"]).all()
     assert (known.estimand, known.unit, known.terms) == (effect.estimand, effect.unit, ("a", "b", "c"))

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.estimands import otherwise
+from analysis.estimands import robustness
 from analysis.estimands.changes import Changes, estimated, of_fixed_number, totals
 from analysis.estimands.design import ASKED, COLUMNS, Design, as_rows, attempt, low_exposure
 from analysis.estimate import Bools, Estimate, Floats, sum_by
@@ -415,7 +415,7 @@ def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
     return sample.mark(level, estimand="E5d", n=[*n, later], counts=counts)
 
 
-def rungs(effect: Estimate, words: Sequence[str], *, margin: float, truth: float | None = None) -> Estimate:
+def cumulative_bounds(effect: Estimate, words: Sequence[str], *, margin: float, truth: float | None = None) -> Estimate:
     """Add up the parts of an effect one by one, then the common part, and test that no sum is a fall by the margin.
 
     Parameters
@@ -516,7 +516,7 @@ def placebo(panel: Panel, design: Design) -> Estimate:
     DesignError
         If the panel does not reach back far enough, and as :func:`effect_on_growth`.
     """
-    found = otherwise.early(effect_on_growth, panel, design)
+    found = robustness.early(effect_on_growth, panel, design)
     return replace(found, estimand="E3g, a year before", digest=panel.digest)
 
 

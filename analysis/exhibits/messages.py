@@ -240,7 +240,7 @@ def by_count(rows: pd.DataFrame, margin: float) -> str:
 def asked_otherwise(rows: pd.DataFrame, unit: str) -> str:
     """Say how far an effect moves when it is asked otherwise, and whether its placebo excludes zero.
 
-    `rows` as of :func:`analysis.estimands.otherwise.otherwise`: the first as asked, the last the placebo.
+    `rows` as of :func:`analysis.estimands.robustness.robustness`: the first as asked, the last the placebo.
     """
     asked, others, placebo = rows.iloc[0], rows.iloc[1:-1].dropna(subset="estimate"), rows.iloc[-1]
     if pd.isna(asked["estimate"]) or others.empty:

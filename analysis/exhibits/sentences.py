@@ -187,7 +187,7 @@ def pretrend(study: Estimate) -> str:
 
 
 def against_margin(rungs: Estimate) -> str:
-    """Say the last two p-values of :func:`analysis.estimands.growth.rungs`."""
+    """Say the last two p-values of :func:`analysis.estimands.growth.cumulative_bounds`."""
     if rungs.refused:
         return ""
     *_, seen, whole = (p_value(one) for one in rungs.columns["p_value"])

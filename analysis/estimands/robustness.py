@@ -21,7 +21,7 @@ MOST_WAVES = 4  # that are left out one at a time, those of most firms
 PLACEBO = "placebo: closures a year early"
 
 
-def otherwise(verb: Verb, term: str, panel: Panel, design: Design, *, estimand: str, unit: str) -> pd.DataFrame:
+def robustness(verb: Verb, term: str, panel: Panel, design: Design, *, estimand: str, unit: str) -> pd.DataFrame:
     """Return rows of an effect as it is asked, with one thing asked otherwise at a time, and a year early.
 
     Parameters

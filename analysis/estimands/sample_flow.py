@@ -38,13 +38,13 @@ LEFT = {
     "stopped": "sold nothing in the month from which it is followed, or in the window",
     "not new": "no entrant of these months",
 }
-"""Columns of :func:`used_and_left_out` and what they say."""
+"""Columns of :func:`sample_flow` and what they say."""
 Masks = dict[str, Bools]
 Row = tuple[Sequence[str], Masks]
 """Ids of estimands, and firms bool[firm] by a name of `USED` or `LEFT`; of a firm the first one counts."""
 
 
-def used_and_left_out(panel: Panel, design: Design) -> pd.DataFrame:
+def sample_flow(panel: Panel, design: Design) -> pd.DataFrame:
     """Count the firms that each estimand uses and leaves out, and why, whether or not it can be estimated with them.
 
     Parameters

@@ -11,7 +11,7 @@ from analysis.errors import DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.changes import estimated
 from analysis.estimands.design import Design
-from analysis.estimands.used import LEFT, USED, used_and_left_out
+from analysis.estimands.sample_flow import LEFT, USED, sample_flow
 from analysis.market import simulate
 
 DESIGN = Design(base_months=9, cluster="firm")
@@ -32,7 +32,7 @@ def counted(panel, design):
     except DesignError:
         return None
     rows = estimate_all(panel, design).rows.dropna(subset="estimate").set_index("id")
-    return rows, used_and_left_out(panel, design).set_index("estimands")
+    return rows, sample_flow(panel, design).set_index("estimands")
 
 
 def row_of(name, table):
@@ -82,7 +82,7 @@ def test_so_they_are_in_poor_panels_with_gaps_newcomers_and_closures_in_part():
 def test_a_panel_of_one_platform_has_no_row_of_another():
     panel, _ = simulate("few_treated", seed=1, n_firms=2000, n_categories=30)
     alone = replace(panel, sales=panel.sales[:, :1], platforms=panel.platforms[:1])
-    table = used_and_left_out(alone, Design())
+    table = sample_flow(alone, Design())
     assert table["estimands"].is_unique
     assert (table["estimands"] != "").all()
     assert not table["estimands"].str.contains("E5c|E4a_EBY").any()
@@ -99,7 +99,7 @@ def test_each_reason_is_that_of_the_firm_that_has_it():
     dose = np.where(np.arange(12) == 5, 0.2, 1.0)
     origin, category = np.where(np.arange(12) == 11, "US", "CN"), np.where(np.arange(12) < 8, "C0", "C1")
     panel = panel_of(sales, closed, dose=dose, origin=origin, category=category)
-    table = used_and_left_out(panel, Design(cluster="firm")).set_index("estimands").loc["E1b"]
+    table = sample_flow(panel, Design(cluster="firm")).set_index("estimands").loc["E1b"]
     assert table.sum() == len(panel.firms)
     one = {"in part", "later", "origin", "exposed", "unknown", "none before"}
     assert table[["closed", "asked about", "compared", "stopped"]].tolist() == [2, 0, 2, 2]
