@@ -275,7 +275,7 @@ class Study:
         panel = self.panel
         size = f"{counted(len(panel.firms), 'firm')}, {panel.months[0]} to {panel.months[-1]}"
         parts = [size, SAID.get(panel.population, panel.population), *filter(None, [self._known[0]])]
-        doubts = "; ".join(doubt.partition(":")[0] for doubt in panel.doubts)
+        doubts = "; ".join(doubt.partition(":")[0] for doubt in panel.data_warnings)
         told = f" Doubtful: {doubts}; what to do stands under Data in the reports on it." if doubts else ""
         return f"Panel {self.file}: {', '.join(parts)}.{told}"
 
@@ -308,7 +308,7 @@ class Study:
         )
         known, share = self._known
         gaps = f"{known}, {share:.0%} of them or of their sales: an empty cell in one of these leaves its firm out."
-        return [event, *([gaps] if known else []), *(f"Doubtful: {doubt}" for doubt in self.panel.doubts)]
+        return [event, *([gaps] if known else []), *(f"Doubtful: {doubt}" for doubt in self.panel.data_warnings)]
 
     @property
     def line(self) -> str:

@@ -242,7 +242,7 @@ def test_small_blocks_add_up_the_same_days(tmp_path, monkeypatch):
         read(tmp_path, dated(every), f"{DATED}rows: {rows}\n").digest for every, rows in (("D", "day"), ("7D", "week"))
     ]
     monkeypatch.setattr("analysis.panel.file.ROWS_AT_ONCE", 7)
-    monkeypatch.setattr("analysis.panel.rows.ROWS_AT_ONCE", 5)
+    monkeypatch.setattr("analysis.panel.cells.ROWS_AT_ONCE", 5)
     monkeypatch.setattr("analysis.panel.file._BYTES_AT_ONCE", 200)
     again = [
         read(tmp_path, dated(every), f"{DATED}rows: {rows}\n").digest for every, rows in (("D", "day"), ("7D", "week"))

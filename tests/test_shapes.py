@@ -274,4 +274,4 @@ def said(panel: Panel) -> str:
     rows = estimate_all(panel, Design()).rows.set_index("id")
     able, reason = np.isfinite(rows["std_error"]), rows.loc["E1a", "reason"]
     found = f"{len(panel.firms)} firms, {len(panel.months)} months; {able.sum()} of {len(able)} estimands estimable"
-    return "; ".join([found, *[f"E1a is not: {reason}"] * (not able["E1a"]), *panel.doubts])
+    return "; ".join([found, *[f"E1a is not: {reason}"] * (not able["E1a"]), *panel.data_warnings])

@@ -93,7 +93,9 @@ def test_closures_in_months_that_are_no_wave_are_counted_and_said(simulated, tmp
     assert f"in its waves: {number.iloc[:3].sum()}, in other months: 2021-10 ({number.iloc[3]})." in later.line
     assert simulated.line.endswith(f"in its waves: {number.sum()}, in other months: none.")
     assert simulated.line.startswith(f"Event: {simulated.event.title}, as simulated; ")
-    doubtful = replace(simulated, panel=replace(simulated.panel, doubts=("One value is large.", "A year is missing.")))
+    doubtful = replace(
+        simulated, panel=replace(simulated.panel, data_warnings=("One value is large.", "A year is missing."))
+    )
     assert doubtful.line == f"{simulated.line} Doubtful: One value is large. Doubtful: A year is missing."
 
 
@@ -196,7 +198,7 @@ def test_a_panel_gives_a_word_on_totals_if_it_is_a_census_or_a_sample_with_weigh
 def test_a_panel_with_too_many_gaps_gives_no_word_on_totals_and_says_how_many_firms_are_known(simulated):
     own, sales = np.flatnonzero(simulated.panel.firms["origin"] == "CN"), simulated.panel.sales.copy()
     sales[own[: len(own) // 5], 0, 32] = np.nan  # in the window
-    holed = replace(simulated, panel=replace(simulated.panel, sales=sales, doubts=("One is large: mend it.",)))
+    holed = replace(simulated, panel=replace(simulated.panel, sales=sales, data_warnings=("One is large: mend it.",)))
     said = f"{len(own) - len(own) // 5:,} of {len(own):,} Chinese firms have all months that are compared"
     told = holed.judge("growth_not_lower", effect(), **ASKED)
     assert (told.word, told.why) == ("Not testable with this data", f"Only {said}, too few for a word on totals.")

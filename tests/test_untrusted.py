@@ -238,7 +238,7 @@ def test_a_sale_beyond_all_money_is_refused(tmp_path, rows, typed):
 
 def test_a_sale_that_outweighs_all_others_is_doubted(tmp_path, rows):
     rows.loc[3, "sales"] = 1e12
-    assert "One value is" in read_panel(written(tmp_path, rows)).doubts[0]
+    assert "One value is" in read_panel(written(tmp_path, rows)).data_warnings[0]
 
 
 @pytest.mark.parametrize("name", ["firm", "account", "brand_group", "category", "origin"])

@@ -22,8 +22,8 @@ from pydantic import TypeAdapter
 
 from analysis.config import Map, Wide, as_day, load
 from analysis.errors import DataError, refuse
+from analysis.panel.formats import QUARTERS, strange
 from analysis.panel.panel import ORDER, POPULATIONS, columns
-from analysis.panel.words import QUARTERS, strange
 from analysis.untrusted import admit
 
 ROWS_AT_ONCE = 1 << 18

@@ -88,7 +88,7 @@ class Panel:
     population : str
         What the firms are of all sellers: "census", "sample" (their sales are multiplied by their weights, so that sums
         are the population's), or "not representative". No part of the digest.
-    doubts : tuple of str
+    data_warnings : tuple of str
         A sentence for each thing that may be an error in the file, and need not be: its gist stands before a colon.
     no_dose : str
         Why nobody knows what the closed accounts alone had sold, and what to do; empty where doses say it.
@@ -107,7 +107,7 @@ class Panel:
     provenance: str
     dropped: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["what", "rule", "count"]))
     population: str = field(default=POPULATIONS[-1], kw_only=True)
-    doubts: tuple[str, ...] = field(default=(), kw_only=True)
+    data_warnings: tuple[str, ...] = field(default=(), kw_only=True)
     no_dose: str = field(default="", kw_only=True)
     _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 

@@ -34,8 +34,8 @@ from analysis.panel.file import (
     unpacked,
     usual_separator,
 )
+from analysis.panel.formats import CHINA, MONEY, UNKNOWN, dates, number_signs
 from analysis.panel.panel import columns
-from analysis.panel.words import CHINA, MONEY, UNKNOWN, dates, number_signs
 from analysis.untrusted import MISSING_SIGN, is_printable
 
 NAMES = {  # words in the names of their columns, by ours; the first line that fits a name and its values holds
@@ -170,7 +170,7 @@ class _Column:
 
     @cached_property
     def dates(self) -> tuple[dict[str, str], list[str], list[list[str]]]:
-        """What its words are as dates: see `words.dates`."""
+        """What its words are as dates: see `formats.dates`."""
         return dates(self.words, STRAYS)
 
     @cached_property

@@ -24,11 +24,10 @@ import pyarrow.compute as pc
 
 from analysis.errors import DataError, refuse
 from analysis.estimate import Bools, Floats, Ints
-from analysis.panel.cells import blocks, month_text, shown
-from analysis.panel.doubts import doubted_rates, doubts_of, no_dose_of, refuse_months, refuse_spellings
+from analysis.panel.cells import ROW, Rows, Values, blocks, month_text, shown
+from analysis.panel.checks import data_warnings, rate_warnings, refuse_months, refuse_spellings, unknown_doses
 from analysis.panel.file import File, open_file
 from analysis.panel.panel import MONTH, NUMBER, ORDER, SIMULATED_ID, TEXT, UNITS, Panel, attributes, columns
-from analysis.panel.rows import ROW, Rows, Values
 
 _WAITING_BYTES = 1 << 26  # of sales that wait in memory; more go to a temporary file
 MOST_CELLS = 1 << 29  # firms x platforms x months: 4 GiB of sales, however few of them have a row
@@ -135,10 +134,10 @@ def read_panel(
     dropped = pd.DataFrame([note for note in notes if note[2]], columns=["what", "rule", "count"])
     months = pd.PeriodIndex.from_ordinals(np.arange(rows.first, rows.last + 1), freq="M", name="month")
     panel = Panel(sales, firms[attributes()], order, months, provenance, dropped, population=file.population)
-    no_dose = "" if "dose" in file.theirs else no_dose_of(panel)
-    doubts = [*doubts_of(panel), *doubted_rates(file.named)]
-    doubts += [f"Without a dose E1e is refused: {no_dose}."] if no_dose else []
-    return replace(panel, doubts=tuple(doubts), no_dose=no_dose)
+    no_dose = "" if "dose" in file.theirs else unknown_doses(panel)
+    warnings = [*data_warnings(panel), *rate_warnings(file.named)]
+    warnings += [f"Without a dose E1e is refused: {no_dose}."] if no_dose else []
+    return replace(panel, data_warnings=tuple(warnings), no_dose=no_dose)
 
 
 # All rows of a file

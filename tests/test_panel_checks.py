@@ -124,7 +124,7 @@ def test_a_stray_month_is_refused_with_its_row(tmp_path, month, row, said):
 def test_months_without_a_row_are_said_and_a_year_of_them_is_refused(tmp_path):
     some = (*MONTHS, "2021-07", "2021-08")
     panel = read(tmp_path, rows("A", months=some) + rows("B", months=some) + rows("C", months=some))
-    assert panel.doubts == ("2 of 8 months have no row in the file and are not known: 2021-05, 2021-06.",)
+    assert panel.data_warnings == ("2 of 8 months have no row in the file and are not known: 2021-05, 2021-06.",)
     late = (*MONTHS, "2022-05", "2022-06")
     said = refusal(tmp_path, rows("A", months=late) + rows("B", months=late))
     assert "row 6, column month: expected months without a gap of a year; found '2022-05'" in said
@@ -142,22 +142,22 @@ def test_a_value_that_cannot_be_sales_is_refused_with_its_row(tmp_path, value):
 
 def test_one_value_or_one_firm_with_more_than_half_of_all_sales_is_said(tmp_path):
     one = [*rows("A"), *rows("B"), *rows("C", sales=1e9, months=MONTHS[:1]), *rows("C", sales=0.0, months=MONTHS[1:])]
-    assert read(tmp_path, one).doubts == (
+    assert read(tmp_path, one).data_warnings == (
         "One value is 100.00 per cent of all sales: that of firm 'C' on AMZ in 2021-01, 1,000,000,000 USD.",
     )
-    assert read(tmp_path, [*rows("A"), *rows("B"), *rows("C", sales=30)]).doubts == (
+    assert read(tmp_path, [*rows("A"), *rows("B"), *rows("C", sales=30)]).data_warnings == (
         "One firm has 60.00 per cent of all sales: 'C'.",
     )
-    assert read(tmp_path, [*rows("A"), *rows("B"), *rows("C")]).doubts == ()
+    assert read(tmp_path, [*rows("A"), *rows("B"), *rows("C")]).data_warnings == ()
 
 
 def test_a_rate_the_wrong_way_round_is_doubted(tmp_path):
     others = [*rows("A"), *rows("B"), *rows("C")]
-    doubts = read(tmp_path, others, "currency: CNY\nrates: 6.9\n").doubts
+    doubts = read(tmp_path, others, "currency: CNY\nrates: 6.9\n").data_warnings
     assert [doubt.partition(":")[0] for doubt in doubts] == ["A rate of CNY is 6.90"]
     assert "write the US dollars for one unit, such as 0.145." in doubts[0]
-    assert read(tmp_path, others, "currency: CNY\nrates: 0.145\n").doubts == ()
-    assert read(tmp_path, others, "currency: EUR\nrates: 1.18\n").doubts == ()
+    assert read(tmp_path, others, "currency: CNY\nrates: 0.145\n").data_warnings == ()
+    assert read(tmp_path, others, "currency: EUR\nrates: 1.18\n").data_warnings == ()
 
 
 def test_a_stray_month_is_told_before_the_rate_that_it_lacks(tmp_path):
@@ -179,7 +179,7 @@ def test_without_a_dose_closed_firms_that_go_on_selling_at_home_are_doubted_and_
     others = [*rows("A"), *rows("B")]
     panel = read(tmp_path, [*others, *rows("C", closed="2021-03")])
     assert "taken for closed whole (1), for the file has no dose, went on to sell 100 per cent of" in panel.no_dose
-    assert panel.doubts == (f"Without a dose E1e is refused: {panel.no_dose}.",)
+    assert panel.data_warnings == (f"Without a dose E1e is refused: {panel.no_dose}.",)
     panel.to_parquet(tmp_path / "again.parquet")
     assert read_panel(tmp_path / "again.parquet").no_dose == panel.no_dose
     gone = [*rows("C", months=MONTHS[:3], closed="2021-03"), *rows("C", sales=0, months=MONTHS[3:], closed="2021-03")]

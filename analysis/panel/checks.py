@@ -11,10 +11,9 @@ from analysis.config import Map
 from analysis.errors import refuse
 from analysis.estimate import Ints
 from analysis.numbers import number
-from analysis.panel.cells import LONGEST_GAP, month_text
+from analysis.panel.cells import LONGEST_GAP, Rows, month_text
+from analysis.panel.formats import CHINA, QUARTERS
 from analysis.panel.panel import Panel
-from analysis.panel.rows import Rows
-from analysis.panel.words import CHINA, QUARTERS
 
 IDS = ("firm", "account", "brand_group", "category")
 GOING_ON = 0.05  # of home sales before: closed firms that sell more were not closed whole
@@ -63,7 +62,7 @@ def refuse_spellings(rows: Rows) -> None:
         refuse(f"{file.path}, column {file.called(name)}", f"each {name} written in one way", found, do)
 
 
-def doubts_of(panel: Panel) -> tuple[str, ...]:
+def data_warnings(panel: Panel) -> tuple[str, ...]:
     """Say what may be an error and need not be: a value or a firm that holds most sales, and months without a row."""
     said, sales, known = list[str](), panel.sales, ~np.isnan(panel.sales)
     by_firm, largest = sales.sum(axis=(1, 2), where=known), np.fmax.reduce(sales, None)
@@ -82,7 +81,7 @@ def doubts_of(panel: Panel) -> tuple[str, ...]:
     return tuple(said)
 
 
-def doubted_rates(named: Map) -> list[str]:
+def rate_warnings(named: Map) -> list[str]:
     """Say which rates of a map are above 1 though a unit of that money is worth less than a US dollar."""
     rates = {money or named.currency: max(by_month.values()) for money, by_month in named.rates.items()}
     return [
@@ -93,7 +92,7 @@ def doubted_rates(named: Map) -> list[str]:
     ]
 
 
-def no_dose_of(panel: Panel) -> str:
+def unknown_doses(panel: Panel) -> str:
     """Say that firms taken for closed whole go on selling at home, so that their doses are not known; else nothing."""
     first = panel.first_treated(cut=1.0)
     home, first = panel.sales[np.isfinite(first), 0], first[np.isfinite(first), np.newaxis]
