@@ -1,133 +1,148 @@
-"""The full design audit: every estimand on simulated panels whose truth is known, by two judges.
+"""The design audit: every estimand on simulated panels whose truth is known, by two judges.
 
 ``make audit`` (or ``make coverage``, its other name) simulates 400 panels of each preset of the market and 200 of each
 plain preset, and writes data/audit.csv, whose grades reports print beside their estimates, with its card, and
-docs/coverage.md, the same for readers. A look at some presets and estimands takes minutes: benchmarks/inference.py.
+docs/coverage.md, the same for readers. ``--presets`` takes a look in minutes: it prints coverage, and how often each
+test rejects what is true, on some presets, and writes nothing.
 """
 
 import argparse
 import datetime
+from collections.abc import Collection
+from concurrent.futures import Executor
 
+import numpy as np
 import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analysis import audit, data, executor, grades
-from analysis.estimands.design import Design
-from analysis.grades import (
-    EXAGGERATES,
-    FEWEST,
-    LOST_WITH_BOUNDS,
-    MARGINS,
-    MOST_BIAS,
-    MOST_OF_EFFECT,
-    PATH,
-    RIGHT_ERRORS,
-)
+from analysis.estimands import closed_firms
+from analysis.estimands.catalogue import estimate_all
+from analysis.estimands.design import Design, attempt
+from analysis.estimands.event_study import event_study
+from analysis.grades import PATH
 from analysis.market import parameters, plain
 from analysis.provenance import ROOT
+from analysis.testing import noninferiority
 
 PAGE = ROOT / "docs" / "coverage.md"
 JUDGES = {"market": parameters.PRESETS, "plain": plain.PRESETS}
-QUANTILES = ("q05", "q25", "q50", "q75", "q95")
-HEAD = (
-    "| preset | estimand | markets | refused | mean truth | bias (MC) | spread | mean error | coverage (MC) | grade "
-    "| reason |",
-    "|---|---|--:|--:|--:|--:|--:|--:|--:|---|---|",
-)
+IDS = ("E1a", "E1b", "E1c", "E1d", "E2a", "E3g_seen", "E3_seen", "d1", "d2", "d3", "d6", "d7", PATH)
+FAMILY = ("E1a", "E1b", "E1d")  # as report 03 tests them
+SIZE = 0.05
 
 
 def page(table: pd.DataFrame) -> str:
     """Return the page as Markdown."""
-    level, (low, high) = table["level"].iloc[0], grades.right(table)
-    seeds = " and ".join(
-        f"seeds {part['first_seed'].min()} to {part['last_seed'].max()} of each {judge} preset"
-        for judge, part in table.groupby(grades.judge(table["preset"]))
-    )
-    margins = ", ".join(f"{name} {margin:g}" for name, margin in MARGINS.items())
-    lines = [
-        "# Coverage",
-        "",
-        "Written by `make audit`; do not edit. Two judges: the simulated market of this project, and plain panels that "
-        "have nothing of its structure (`analysis/market/plain.py`; the name holds the spread of log sales and the "
-        f"number of closed brand groups; `null`: closures that change nothing). Simulated panels, {seeds}; {level:.0%} "
-        "intervals, months +4 to +9 after the first wave, the default design. Truth: the same firms on the same random "
-        "numbers without closures. MC: Monte Carlo error. Markets: panels with an interval and a truth; refused: those "
-        "without an interval, since the panel cannot carry the estimand. All measures are in `data/audit.csv`.",
-        "",
-        f"Presets: {'; '.join(f'`{name}`, {parameters.named(name)}' for name in parameters.PRESETS)}.",
-        "",
-        f"A grade follows by rule (`analysis.grades.grade`). *Usable*: coverage at least {low:.0%}; bias at most "
-        f"{MOST_BIAS:g} of the spread, and at most {MOST_OF_EFFECT:g} of the mean true effect (where that is zero, of "
-        f"the margin, in points {margins}, or else of the smallest effect seen); estimates whose interval does not "
-        f"hold zero exaggerate less than {EXAGGERATES:g} times; mean error from {RIGHT_ERRORS[0]:g} to "
-        f"{RIGHT_ERRORS[1]:g} of the spread. *Usable with bounds*: coverage at least {level - LOST_WITH_BOUNDS:.0%}; "
-        f"read the interval, not the point. *Do not use*: less. *Not graded*: fewer than {FEWEST} panels. E3g_seen "
-        "and the like are what varies with exposure, held against as much of the truth; E3g is the whole, with what is "
-        "common to the origin's firms as a triple difference shows it. "
-        f"{PATH} is the largest gap between the event study and the truth over all months, in half-widths of its band; "
-        "behind a bias stands its cause, where the market shows it.",
-        "",
-        "How coverage is spread over the cells of estimand and preset that are graded: per cent of cells with coverage "
-        f"below {low:.0%}, within, and above {high:.0%}, and quantiles over cells, per cent. No share of all truths is "
-        "given: cells that cover too much would make up for those that cover too little.",
-        "",
-        "| judge | cells | below | within | above | " + " | ".join(f"{int(name[1:])} %" for name in QUANTILES) + " |",
-        "|---|" + 9 * "--:|",
-        *(_spread(row) for row in grades.distribution(table).to_dict("records")),
+    low, high = grades.right(table)
+    parts = dict([*table.groupby(grades.judge(table["preset"]))])
+    seeds = [
+        f"seeds {rows['first_seed'].min()} to {rows['last_seed'].max()} of each {judge} preset"
+        for judge, rows in parts.items()
     ]
-    for judge, part in table.groupby(grades.judge(table["preset"])):
-        off = grades.outside(part)
-        lines += [
-            "",
-            f"Every cell outside {low:.0%} to {high:.0%}, {judge} presets: coverage in per cent.",
-            "",
-            f"| estimand | {' | '.join(off.columns)} |",
-            "|---|" + len(off.columns) * "--:|",
-            *(f"| {name} | {' | '.join(_per_cent(value) for value in row)} |" for name, *row in off.itertuples()),
-        ]
-    return "\n".join([*lines, "", *HEAD, *(_line(row) for row in table.to_dict("records"))]) + "\n"
-
-
-def _spread(row: dict) -> str:
-    shares = " | ".join(f"{row[name]:.1f}" for name in ("below", "within", "above", *QUANTILES))
-    return f"| {row['judge']} | {row['cells']} | {shares} |"
-
-
-def _per_cent(value: float) -> str:
-    return "" if pd.isna(value) else f"{value:.1f}"
-
-
-def _line(row: dict) -> str:
-    counted = f"| {row['preset']} | {row['id']} | {row['markets']} | {row['refused']} |"
-    if not row["markets"]:
-        return f"{counted} | | | | | {row['grade']} | {row['reason']} |"
-    mean_error = "" if pd.isna(row["mean_error"]) else f"{row['mean_error']:.2f}"
-    return (
-        f"{counted} {row['truth']:.2f} | {row['bias']:+.2f} ({row['bias_mc']:.2f}) | {row['sd']:.2f} | "
-        f"{mean_error} | {row['coverage']:.3f} ({row['coverage_mc']:.3f}) | {row['grade']} | "
-        f"{row['reason']} |"
+    jinja = Environment(
+        loader=FileSystemLoader(ROOT / "benchmarks"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # Markdown
+    )
+    return jinja.get_template("coverage.md.j2").render(
+        grades=grades,
+        level=table["level"].iloc[0],
+        low=low,
+        high=high,
+        seeds=seeds,
+        presets={name: parameters.named(name) for name in parameters.PRESETS},
+        spread=grades.distribution(table).to_dict("records"),
+        outside={judge: grades.outside(rows) for judge, rows in parts.items()},
+        rows=table.to_dict("records"),
     )
 
 
-def kept() -> pd.DataFrame:
+def shipped() -> pd.DataFrame:
     """Return the table of the last audit."""
     return data.load("audit").fillna({"unit": "", "reason": ""})
 
 
+def rejections(preset: str, seed: int) -> dict:
+    """Return whether each test rejects what is true on one panel; NaN if it is not made, or what it tests is not true.
+
+    `pretrend`, that paths were parallel before closure; `family`, any of no effect on closed firms, where there is
+    none; `not_lower_E1a` and `not_lower_E3g_seen`, that the effect is no less than it is, where there is one.
+    """
+    panel, truth = audit.simulated(preset, seed)
+    true, study = truth.scalars(), attempt(event_study, panel, Design())
+    estimates = estimate_all(panel, Design(), [*FAMILY, "E3g_seen"])
+    p_values = {"pretrend": np.nan if study.refused else study.details["pretrend"].p_value, "family": np.nan}
+    if true["E1a"] == 0:
+        p_values["family"] = closed_firms.family({name: estimates[name] for name in FAMILY})["p_adjusted"].min()
+    for name in ("E1a", "E3g_seen"):
+        effect, test = estimates[name], f"not_lower_{name}"
+        p_values[test] = np.nan
+        if true[name] < 0 < effect.std_error[0]:
+            margin = noninferiority(effect.value[0], effect.std_error[0], -true[name], df=effect.df[0])
+            p_values[test] = margin.p_value
+    rejects = {test: np.nan if np.isnan(p) else float(p <= SIZE) for test, p in p_values.items()}
+    return {"preset": preset} | rejects
+
+
+def sizes(presets: list[str], seeds: range, workers: Executor) -> pd.DataFrame:
+    """Return how often each of :func:`rejections` is so by preset, per cent, with Monte Carlo errors in brackets."""
+    rows = pd.DataFrame(audit.each_panel(rejections, presets, seeds, workers)).groupby("preset", sort=False)
+    share = rows.mean()
+    error = (share * (1 - share) / rows.count()) ** 0.5
+    return pd.DataFrame({name: _with_error(100 * share[name], 100 * error[name]) for name in share}, share.index)
+
+
+def measures(table: pd.DataFrame, ids: Collection[str]) -> pd.DataFrame:
+    """Return coverage (MC), mean error over spread, bias (MC) and mean truth of some estimands by preset."""
+    rows = table[table["id"].isin(ids)]
+    columns = {
+        "coverage": _with_error(100 * rows["coverage"], 100 * rows["coverage_mc"]),
+        "error/spread": (rows["mean_error"] / rows["sd"].where(rows["sd"] > 0)).round(2),
+        "bias": _with_error(rows["bias"], rows["bias_mc"]),
+        "truth": rows["truth"].round(2),
+    }
+    return rows[["preset", "id", "markets"]].assign(**columns, grade=rows["grade"])
+
+
+def _with_error(values: pd.Series, errors: pd.Series) -> list[str]:
+    pairs = zip(values, errors, strict=True)
+    return ["–" if pd.isna(value) else f"{value:.1f} ({error:.1f})" for value, error in pairs]
+
+
+def look(presets: list[str], ids: Collection[str], panels: int, workers: Executor) -> None:
+    """Print coverage and the size of tests on some presets."""
+    seeds = range(1, panels + 1)
+    table = audit.summarise(audit.replicate(presets, seeds, design=Design(), workers=workers))
+    print(f"Coverage of 95% intervals, per cent (Monte Carlo error); {panels} panels a preset")
+    print(measures(table, ids).to_string(index=False))
+    print(f"\nRejections of what is true, per cent (Monte Carlo error), at {SIZE:.0%}")
+    print(sizes(presets, seeds, workers).to_string())
+
+
 def main() -> None:
-    """Simulate, summarise, print and write."""
+    """Simulate, summarise, print and write; or take a look at some presets."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--market", type=int, default=400, help="panels per preset of the market (default 400)")
     parser.add_argument("--plain", type=int, default=200, help="panels per plain preset (default 200)")
+    parser.add_argument("--presets", nargs="+", help="only print a look at these presets")
+    parser.add_argument("--ids", nargs="+", default=IDS, help="estimands of the look")
+    parser.add_argument("--panels", type=int, default=100, help="panels per preset of the look (default 100)")
     executor.add_options(parser)
-    asked = parser.parse_args()
-    with executor.opened(asked) as workers:
+    options = parser.parse_args()
+    with executor.opened(options) as workers:
+        if options.presets:
+            look(options.presets, options.ids, options.panels, workers)
+            return
         parts = [
-            audit.replicate(presets, range(1, vars(asked)[judge] + 1), design=Design(), workers=workers)
+            audit.replicate(presets, range(1, vars(options)[judge] + 1), design=Design(), workers=workers)
             for judge, presets in JUDGES.items()
         ]
     if audit.write(audit.summarise(pd.concat(parts, ignore_index=True))):
         data.accept("audit", vintage=datetime.date.today().isoformat())
-    text = page(kept())  # as it was written, or digits would be rounded twice
+    text = page(shipped())  # as it was written, or digits would be rounded twice
     print(text)
     PAGE.write_text(text, encoding="utf-8")
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from benchmarks import cost, coverage, estimators, inference, panel, runner, solve
+from benchmarks import cost, coverage, estimators, panel, runner, solve
 
 REPORT = "06_shift_public"  # one that is quick
 
@@ -60,7 +60,7 @@ def test_the_audit_of_a_few_markets_makes_its_page(monkeypatch, tmp_path, capsys
     monkeypatch.setattr(coverage, "PAGE", tmp_path / "coverage.md")
     written = []
     monkeypatch.setattr(coverage.audit, "write", written.append)
-    monkeypatch.setattr(coverage, "kept", lambda: written[0])
+    monkeypatch.setattr(coverage, "shipped", lambda: written[0])
     monkeypatch.setattr(sys, "argv", ["coverage.py", "--market", "2", "--plain", "3", "--workers", "1"])
     coverage.main()
     page = coverage.PAGE.read_text(encoding="utf-8")
@@ -74,8 +74,8 @@ def test_the_audit_of_a_few_markets_makes_its_page(monkeypatch, tmp_path, capsys
 def test_coverage_and_the_size_of_tests_are_printed_for_chosen_presets(monkeypatch, capsys):
     presets = ["plain_sd1_9", "plain_null_sd1_30"]
     asked = ["--presets", *presets, "--ids", "E1a", "--panels", "2", "--workers", "1"]
-    monkeypatch.setattr(sys, "argv", ["inference.py", *asked])
-    inference.main()
+    monkeypatch.setattr(sys, "argv", ["coverage.py", *asked])
+    coverage.main()
     lines = capsys.readouterr().out.splitlines()
     rows = [line.replace(" (", "(").split() for line in lines if "plain_" in line]
     assert [row[0] for row in rows] == presets * 2
