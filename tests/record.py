@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis import config, series
 from analysis.evidence import claims, listed, shift, totals
+from analysis.exhibits.answers import TIER_NAMES
 from analysis.households import checks, estimates, twin
 from analysis.households.estimates import Households
 from analysis.numbers import number, percent_change, points, quantity, span
@@ -149,9 +150,9 @@ def moved(found: Mapping[str, Verdict]) -> str:
     return (
         "Nothing public shows that closed merchants sold more on eBay or AliExpress: eBay's volume fell, AliExpress is "
         "not published apart from its group, and no closed firm's sales on either are. One series shows a first sign: "
-        "on eBay, revenue from sellers outside the US, UK and Germany, China's among them, grew by "
-        f"{number(invest.estimate)} points more (in logs) than that from American sellers in 2022, after "
-        f"{number(-before)} and {number(-closures)} less in 2020 and 2021. But it grew by {number(earlier)} more in "
+        "on eBay, revenue from sellers outside the US, UK and Germany, China's among them, rose by "
+        f"{number(invest.estimate)} per cent against that from American sellers in 2022, after falling by "
+        f"{number(-before)} in 2020 and by {number(-closures)} in 2021. But it rose by {number(earlier)} in "
         "2019, before any closure, and if take rates, exchange rates, hedges and a recovery explain all they can, "
         f"{number(invest.low, signed=True)} to {number(invest.high, signed=True)} is left."
     )
@@ -182,8 +183,8 @@ def bought(found: Mapping[str, Verdict]) -> str:
         f"sampling alone). But random sets of categories fall as far one time in {IN_WORDS[round(1 / sets.value[0])]}, "
         f"{failed} of {IN_WORDS[len(placebos)]} earlier years shows as much, and closed brands themselves are not in "
         "it, for their titles are blank. With room for lost titles, and for what closed firms sold, the share changed "
-        f"by {span(share_.low, share_.high, share_.unit)} points, and the effect on growth lies in "
-        f"{span(lower.low, lower.high, lower.unit)}: {lower.word.lower()}, now with real purchases."
+        f"by {span(share_.low, share_.high, share_.unit)} points; {TIER_NAMES[lower.tier]} leave an effect on growth "
+        f"of {span(lower.low, lower.high, lower.unit)}: {lower.word.lower()}."
     )
 
 

@@ -3,12 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from record import FIRST, LAST, judged
+from record import FIRST, LAST, judged, of_households
 
-from analysis import data
+from analysis import config, data
 from analysis.errors import DataError, DesignError
 from analysis.evidence import claims, listed, shift, totals
-from analysis.exhibits import answers
+from analysis.exhibits import answers, brief
+from analysis.provenance import ROOT
 from analysis.verdicts import NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
 
 
@@ -509,6 +510,38 @@ def test_windows_are_asked_otherwise_over_longer_time_and_of_sellers_not_closed(
         "Sunvalley, two days from 17 June",
         "not closed: Anker Innovations, two days from 17 June",
     ]
+
+
+def test_what_else_the_register_has_on_the_days_of_the_news_is_said_and_not_denied(monkeypatch):
+    rows, events = listed.share_prices(FIRST, LAST, level=0.95).rows, data.load("events")
+    by_hand = events[events["date"].isin(["2021-07-06", "2021-07-07", "2021-07-08"])]["event_id"].tolist()
+    assert {"E047", "E048"} < set(by_hand)
+    sunvalley, youkeshu, _ = listed.on_the_same_days(rows).split("; ")
+    assert sunvalley == "Sunvalley: E034, E036 (2021-06-16), E037 (2021-06-18)"
+    assert youkeshu == f"Youkeshu: {', '.join(by_hand)} (2021-07-06)"
+    notebook = (ROOT / "notebooks" / "02_market_reaction.ipynb").read_text(encoding="utf-8")
+    assert "{listed.on_the_same_days(rows)}" in notebook
+    assert "do not know what else" not in notebook
+    later = events.assign(date=events["date"].replace("2021-07-06", "2021-07-09"))
+    monkeypatch.setattr(listed.data, "load", {"events": later}.__getitem__)
+    assert "E047" not in listed.on_the_same_days(rows)
+
+
+def test_a_range_of_a_claim_an_assumption_and_purchases_is_not_called_american_households():
+    verdict = next(one for one in of_households() if one.name == "C01 V2")
+    event = config.read_event("amazon_2021")
+    parts = "the trade group's loss, an assumed range and household purchases"
+    printed = (
+        brief.sentence([verdict], event),
+        brief.brief_table([verdict], event).html,
+        answers.answer("", verdict=verdict).html,
+    )
+    for text in printed:
+        assert parts in text.replace("&#x27;", "'")
+        assert "American households" not in text
+    for name in ("05_growth_public", "09_households"):
+        source = (ROOT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8")
+        assert "{messages.sentence(answers.TIER_NAMES['households'])}" in source
 
 
 def test_a_window_without_a_trading_day_is_refused():

@@ -390,6 +390,21 @@ def asked_otherwise(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([named[which].assign(role=role) for role, which in roles.items()], ignore_index=True)
 
 
+def on_the_same_days(rows: pd.DataFrame) -> str:
+    """Name the register's events of the two days of the news on each closed seller, and of the day before.
+
+    `rows` are as :func:`share_prices` returns them. The news itself, published after trading on the day before, is
+    among the events; those dated to a month or a year are not.
+    """
+    events = data.load("events")
+    days = pd.to_datetime(events["date"], format="%Y-%m-%d", errors="coerce")
+    register = []
+    for window in asked_otherwise(rows).query("role == 'asked'").sort_values("first_day").itertuples():
+        same = events[days.between(window.first_day - pd.Timedelta(days=1), window.last_day)].groupby("date")
+        register += [f"{window.seller}: " + ", ".join(f"{', '.join(of['event_id'])} ({date})" for date, of in same)]
+    return "; ".join(register)
+
+
 def for_print(rows: pd.DataFrame) -> pd.DataFrame:
     """Return rows of :func:`share_prices` with what a table writes of them: `days`, `group`, `ends`, `rank`."""
     low, high = rows["rank_low"].map("{:,.0f}".format), rows["rank_high"].map("{:,.0f}".format)

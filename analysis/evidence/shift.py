@@ -11,12 +11,12 @@ import pandas as pd
 from analysis import data, series
 from analysis.errors import DataError
 from analysis.estimate import Estimate
-from analysis.evidence.totals import SOURCE
-from analysis.numbers import number
+from analysis.evidence.totals import SOURCE, sets_of
+from analysis.numbers import number, percent_change
 from analysis.series import Series
 
 EBAY = "eBay (own filings and releases)"
-UNIT = "percentage points of growth"  # 100 times a difference of logs
+UNIT = "per cent"  # of the ratio of two revenues
 REST = "rest of the world"  # with China, which no yearly table shows apart
 LINES = {"US": "us", "UK": "uk", "Germany": "germany", REST: "rest_of_world_incl_china"}
 HALVES = ("2022H1", "2023H1")  # the only ones that show China apart
@@ -59,9 +59,9 @@ def revenue(lines: Mapping[str, str], periods: Sequence[str], definition: str = 
     return _figures({place: f"net_revenue_{name}_sellers" for place, name in lines.items()}, periods, definition)
 
 
-def growth(lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
-    """Return growth of :func:`revenue` on the period before, in logs, 100 times; the first period has none."""
-    return (100 * np.log(revenue(lines, periods, definition))).diff().iloc[1:]
+def log_growth(lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
+    """Return growth of :func:`revenue` on the period before, in log points; the first period has none."""
+    return np.log(revenue(lines, periods, definition)).diff().iloc[1:]
 
 
 def leads() -> pd.DataFrame:
@@ -71,12 +71,13 @@ def leads() -> pd.DataFrame:
     -------
     DataFrame
         `year`, `perimeter` (:data:`MARKETPLACE`, or with the businesses that were sold), `role` (before the closures,
-        the year of them, after them) and the lead over US, UK and German sellers, percentage points of growth in logs.
+        the year of them, after them) and the lead over US, UK and German sellers: growth of the ratio of the two
+        revenues, per cent.
     """
     found = []
     for definition, perimeter, years in TABLES:
-        grown = growth(LINES, years, definition)
-        lead = grown.drop(columns=REST).rsub(grown[REST], axis=0).rename_axis("year").reset_index()
+        grown = log_growth(LINES, years, definition)
+        lead = percent_change(grown.drop(columns=REST).rsub(grown[REST], axis=0)).rename_axis("year").reset_index()
         lead.insert(1, "perimeter", perimeter)
         found.append(lead)
     frame = pd.concat(found, ignore_index=True)
@@ -100,8 +101,8 @@ def rank(leads: pd.DataFrame, *, with_others: bool = False) -> tuple[int, int]:
 
 
 def since_china_apart() -> pd.DataFrame:
-    """Return growth from the first half of 2022 to that of 2023: `place`, `growth` in logs, 100 times."""
-    return growth(CHINA_APART, HALVES).iloc[0].rename_axis("place").reset_index(name="growth")
+    """Return growth from the first half of 2022 to that of 2023: `place`, `growth` in per cent."""
+    return percent_change(log_growth(CHINA_APART, HALVES).iloc[0]).rename_axis("place").reset_index(name="growth")
 
 
 def china_alone() -> pd.DataFrame:
@@ -110,17 +111,19 @@ def china_alone() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `others` (in words), `others_growth`, `china_growth`, `lead` of China over American sellers. In 2021 China is
-        given its share of the rest of the world in the first half of 2022; the last row is where its lead is nothing.
-        With a smaller share a lead above that of the rest of the world is larger, and one below it smaller.
+        `others` (in words), `others_growth`, `china_growth`, `lead` of China over American sellers, as in
+        :func:`leads`; all in per cent. In 2021 China is given its share of the rest of the world in the first half of
+        2022; the last row is where its lead is nothing. With a smaller share a lead above that of the rest of the world
+        is larger, and one below it smaller.
     """
-    grown, later = growth(LINES, TABLES[-1][-1][-2:]).iloc[0], since_china_apart().set_index("place")["growth"]
-    share, whole, us = china_share(), np.exp(grown[REST] / 100), grown["US"]
-    even = 100 * np.log((whole - share * np.exp(us / 100)) / (1 - share))
-    rows = [("as American sellers in 2022", us), ("as they did to the first half of 2023", later["other countries"])]
-    frame = pd.DataFrame([*rows, ("so that China has no lead", even)], columns=["others", "others_growth"])
-    china = 100 * np.log((whole - (1 - share) * np.exp(frame["others_growth"] / 100)) / share)
-    return frame.assign(china_growth=china, lead=china - us)
+    grown, later = percent_change(log_growth(LINES, TABLES[-1][-1][-2:]).iloc[0]), since_china_apart()
+    share, whole, us = china_share(), grown[REST], grown["US"]
+    later = later.set_index("place")["growth"]["other countries"]
+    rows = [("as American sellers in 2022", us), ("as they did to the first half of 2023", later)]
+    rows += [("so that China has no lead", (whole - share * us) / (1 - share))]
+    frame = pd.DataFrame(rows, columns=["others", "others_growth"])
+    china = (whole - (1 - share) * frame["others_growth"]) / share
+    return frame.assign(china_growth=china, lead=100 * ((100 + china) / (100 + us) - 1))
 
 
 def china_share() -> float:
@@ -151,12 +154,12 @@ def bounds() -> Estimate:
     us, rest, others = sales["US"], sales.loc[years, REST], sales.loc[years, ["UK", "Germany"]].sum(axis=1)
 
     def grown(values: pd.Series) -> float:
-        return float(100 * np.log(values[now] / values[before]))
+        return float(np.log(values[now] / values[before]))
 
     pace, take = grown(us), (rest + others) / abroad
     found = grown(rest) - pace
     own_volume = abroad - others / take[before]  # at a take that is that of all abroad, then theirs unchanged
-    lost = float(100 * np.log(us[before] / us[start] * sales.loc[start, REST] / rest[before]))
+    lost = float(np.log(us[before] / us[start] * sales.loc[start, REST] / rest[before]))
     ends = {
         "take rate": (grown(own_volume) - grown(at_home), grown(rest) - grown(at_home)),
         "exchange rates": (found, grown(rest - rates * [0, 1]) - pace),
@@ -165,30 +168,21 @@ def bounds() -> Estimate:
     }
     limits = np.sort(np.array(list(ends.values())), axis=1)
     limits = np.vstack([limits, found + (limits - found).sum(axis=0)])
-    factor = us[now] / us[before]
-    gain = rest[now] - rest[before] * factor
-    said = {
-        f"in logs, take rose by {grown(take):.1f} abroad and {pace - grown(at_home):.1f} in the US": (
-            f"a rise of {grown(rest) - grown(at_home):.1f}"
-        ),
-        f"changed eBay's revenue by {number(rates[now], 0)} million dollars": f"{number(gain, 0, signed=True)} million",
-        f"brought {number(hedges[before], 0)}, then {number(hedges[now], 0)} million dollars": (
-            f"{gain / (hedges[now] - hedges[before] * factor):.0%} of them"
-        ),
-        f"{lost:.1f} points were lost from {start} to {before}": f"{found / lost:.0%} of them",
-        "all four at the same end": "–",
-    }
-    return Estimate(
-        estimand="lead in growth on eBay, sellers outside the US, UK and Germany over American ones",
-        unit=UNIT,
-        terms=(*ends, "together"),
-        value=np.full(len(limits), np.nan),
-        limits=limits.T,
-        n=1,
-        columns={"assumption": list(said), "alone": list(said.values())},
-        interval="bounds",
-        reason="sets from totals: there is no sample, hence no standard error",
-    )
+    factor, back = us[now] / us[before], percent_change(lost)
+    gain, unhedged = rest[now] - rest[before] * factor, hedges[now] - hedges[before] * factor
+    rise, at_home_too, all_of_it = map(percent_change, (grown(take), pace - grown(at_home), ends["take rate"][1]))
+    said = [
+        f"take rose by {rise:.1f} per cent abroad and {at_home_too:.1f} in the US",
+        f"changed eBay's revenue by {number(rates[now], 0)} million dollars",
+        f"brought {number(hedges[before], 0)}, then {number(hedges[now], 0)} million dollars",
+        f"{back:.1f} per cent would make up for what was lost from {start} to {before}",
+        "all four at the same end",
+    ]
+    alone = [f"a rise of {all_of_it:.1f} per cent", f"{number(gain, 0, signed=True)} million"]
+    alone += [f"{gain / unhedged:.0%} of them", f"{percent_change(found) / back:.0%} of them", "–"]
+    columns = {"assumption": said, "alone": alone}
+    estimand = "lead in growth on eBay, sellers outside the US, UK and Germany over American ones"
+    return sets_of(estimand, UNIT, (*ends, "together"), percent_change(limits.T), columns)
 
 
 def otherwise(leads: pd.DataFrame) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -280,26 +280,28 @@ def bounds_by_assumption(
     taken = (
         f"and rivals took over {100 * recapture[0]:g} to {100 * recapture[1]:g} per cent of the closed accounts' sales"
     )
+    untouched = "and nothing touched all Chinese sellers alike"
     shared = f"and the Chinese share of sales is {100 * share:g} per cent"
     rungs = [
         ("assumed ranges", ranges, growth_set(base, share_range, closed, free, common)),
         ("one share", shared, growth_set(base, one, closed, free, common)),
         ("recapture", taken, growth_set(base, one, closed, recapture, common)),
-        (
-            "no common part",
-            "and nothing touched all Chinese sellers alike",
-            growth_set(base, one, closed, recapture, none),
-        ),
+        ("no common part", untouched, growth_set(base, one, closed, recapture, none)),
     ]
     terms, said, sets = zip(*rungs, strict=True)
+    return sets_of("E3g", "percentage points", terms, np.array(sets).T, {"assumption": said})
+
+
+def sets_of(estimand: str, unit: str, terms: Sequence[str], limits: Any, columns: Mapping[str, Any]) -> Estimate:
+    """Return sets as an Estimate: limits, and no point."""
     return Estimate(
-        estimand="E3g",
-        unit="percentage points",
-        terms=terms,
+        estimand=estimand,
+        unit=unit,
+        terms=tuple(terms),
         value=np.full(len(terms), np.nan),
-        limits=np.array(sets).T,
+        limits=limits,
         n=1,
-        columns={"assumption": said},
+        columns=columns,
         interval="bounds",
         reason="sets from totals: there is no sample, hence no standard error",
     )

@@ -35,14 +35,14 @@ DASHED = PILL.replace("solid", "dashed") + ";color:#6a3d9a"  # of a simulated ma
 TIER_NAMES = {
     "facts": "public facts",
     "listed": "listed firms",
-    "households": "American households",
+    "households": "the trade group's loss, an assumed range and household purchases",
     "panel": "panel",
     "sim": "simulated",
 }
 SOURCES = {
     "facts": "Read from public figures.",
     "listed": "Read from what sellers listed on stock exchanges publish.",
-    "households": "Estimated from purchases of American households.",
+    "households": "Put together of the trade group's loss, an assumed range and household purchases.",
     "panel": "Estimated from the panel.",
     "sim": "",
 }
