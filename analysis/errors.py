@@ -31,9 +31,9 @@ class DesignError(_RefusalError):
     """What is asked for is not identified by this design or these data."""
 
 
-def refuse(where: Any, asked: str, found: str, do: str) -> NoReturn:
+def refuse(where: Any, expected: str, actual: str, remedy: str) -> NoReturn:
     """Raise the error of what is wrong with a file."""
-    raise DataError(f"{where}: expected {asked}; found {found}; {do}.")
+    raise DataError(f"{where}: expected {expected}; found {actual}; {remedy}.")
 
 
 def whole_number(name: str, value: Any) -> int:

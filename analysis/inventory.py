@@ -25,7 +25,7 @@ QUANTILES = ("least", "quarter", "half", "three quarters", "most")
 
 def sentence(panel: Panel, names: Mapping[str, str] | None = None) -> str:
     """Return the line that a report says about its data; `names` in print are by code of platform or origin."""
-    waves, known = panel.cohorts(cut=Design.cut), panel.sales[~np.isnan(panel.sales)]
+    waves, known_sales = panel.cohorts(cut=Design.cut), panel.sales[~np.isnan(panel.sales)]
     count = int(waves["firms"].sum())
     when = f" in {counted(len(waves), 'month')} from {waves['month'].iloc[0]}" if len(waves) else ""
     counts, words = panel.firms["origin"].value_counts(), dict(names or {})
@@ -36,7 +36,7 @@ def sentence(panel: Panel, names: Mapping[str, str] | None = None) -> str:
         f"{counted(len(panel.firms), 'firm')} ({origins}) on {', '.join(platforms)}, {panel.months[0]} to "
         f"{panel.months[-1]}, in {panel.unit}, {panel.provenance}",
         f"{counted(count, 'firm')} closed{when}",
-        f"{_percent(known == 0)} of the known sales of a firm, platform and month are 0, "
+        f"{_percent(known_sales == 0)} of the known sales of a firm, platform and month are 0, "
         f"{_percent(np.isnan(panel.sales))} are not known",
         *(f"{count:,} firms {rule}" for rule, count in zip(left["rule"], left["count"], strict=True)),
     ]
@@ -75,10 +75,10 @@ def inventory(panel: Panel) -> Sections:
         }
     )
     waves, dose = panel.cohorts(cut=cut), firms["dose"].to_numpy(float)
-    part = (dose < cut) & np.isfinite(panel.first_treated(cut=np.finfo(float).tiny))
+    in_part = (dose < cut) & np.isfinite(panel.first_treated(cut=np.finfo(float).tiny))
     closures = [
         *zip(waves["month"].astype(str), waves["firms"], waves["brand_groups"], strict=True),
-        (f"in part, a dose below {cut:g}", int(part.sum()), int(firms["brand_group"][part].nunique())),
+        (f"in part, a dose below {cut:g}", int(in_part.sum()), int(firms["brand_group"][in_part].nunique())),
         ("after the last month: not closed within the panel", panel.censored, np.nan),
     ]
     columns = ["closed", "firms", "brand groups"]
@@ -156,24 +156,24 @@ def estimable(panel: Panel, design: Design) -> Sections:
     effects = pd.DataFrame(
         {
             "estimand": rows["label"],
-            "firms": [f"{number:,.0f}" if one else "" for number, one in zip(rows["n"], able, strict=True)],
+            "firms": [f"{number:,.0f}" if can else "" for number, can in zip(rows["n"], able, strict=True)],
             "smallest effect seen": rows["mde"],
             "unit": rows["unit"],
             "estimable": np.where(
-                able, "estimable", rows["reason"].map({why: f"no ({place})" for place, why in enumerate(whys, 1)})
+                able, "estimable", rows["reason"].map({why: f"no ({number})" for number, why in enumerate(whys, 1)})
             ),
             "id": rows["id"],
         }
     )
     smallest = pd.DataFrame({"what": ["not estimable"], "found": [placebos.reason]})
     if not placebos.refused:
-        asked = {
+        terms = {
             "fall seen in four of five draws, by a test that is right on this panel": "fall",
             "fall seen in four of five draws, by the interval of the reports": "fall, usual",
             "the interval of the reports finds what is not there": "size, usual",
         }
-        rows = placebos[list(asked.values())].rows
-        smallest = rows.assign(what=[*asked]).rename(columns={"estimate": "per cent", "std_error": "Monte Carlo error"})
+        rows = placebos[list(terms.values())].rows
+        smallest = rows.assign(what=[*terms]).rename(columns={"estimate": "per cent", "std_error": "Monte Carlo error"})
         smallest["placebo closures"] = f"{placebos.counts['draws']} draws, within {placebos.details['within']}"
         smallest = smallest[["what", "per cent", "Monte Carlo error", "placebo closures"]]
     used = sample_flow(panel, design)
@@ -193,7 +193,7 @@ def estimable(panel: Panel, design: Design) -> Sections:
         ("Firms and months compared", pd.DataFrame(compared, columns=["what", "found"])),
         ("Exposure of firms not closed, per cent of their category", exposed.rename_axis("origin").reset_index()),
         ("What can be estimated", effects),
-        ("Why not", pd.DataFrame({"no": [f"({place})" for place in range(1, len(whys) + 1)], "reason": whys})),
+        ("Why not", pd.DataFrame({"no": [f"({number})" for number in range(1, len(whys) + 1)], "reason": whys})),
         ("Firms used and left out, each once", used),
         ("What these columns count: the first three are used", pd.DataFrame(words, columns=["column", "firms"])),
         ("Smallest effect on closed firms (E1a), by placebo closures of firms not closed", smallest),

@@ -107,17 +107,17 @@ class Study:
             )
         months = self.closed_by_month
         early, in_waves = months[months.index < first], months.index.isin(self.event.waves)
-        found = ", ".join(f"{month} ({number})" for month, number in (months if early.empty else early).items())
+        by_month = ", ".join(f"{month} ({number})" for month, number in (months if early.empty else early).items())
         if len(early):
             raise DesignError(
                 f"closures from {first} on were asked for, the first wave of the event ({title}); found "
-                f"{early.sum():,} firms closed before it: {found}; leave them out of the panel, or add the month to "
+                f"{early.sum():,} firms closed before it: {by_month}; leave them out of the panel, or add the month to "
                 "`waves` in a copy of the event's file and name it with --event"
             )
         if len(months) and not in_waves.any():
             raise DesignError(
                 f"closures in the waves of the event ({title}; {', '.join(self.event.waves)}) were asked for; found "
-                f"{months.sum():,} firms closed in other months only: {found}; name the event of this panel with "
+                f"{months.sum():,} firms closed in other months only: {by_month}; name the event of this panel with "
                 "--event, or correct its `waves`"
             )
 
@@ -172,9 +172,9 @@ class Study:
         What the event holds itself is of no file, and nothing simulated met the threats of the register.
         """
         event = self.event
-        said = {"claims": None in event.claims.values(), "readings": bool(event.asked)}
-        said |= {"threats": None in event.threats.values() and not self.market}
-        return [name for name in files if said.get(name, True)]
+        has_rows = {"claims": None in event.claims.values(), "readings": bool(event.asked)}
+        has_rows |= {"threats": None in event.threats.values() and not self.market}
+        return [name for name in files if has_rows.get(name, True)]
 
     @property
     def like(self) -> tuple[str, int]:
@@ -199,11 +199,11 @@ class Study:
     def judge(
         self,
         question: str,
-        found: Estimate,
+        effect: Estimate,
         *,
         margin: float | None = None,
         placebo: pd.DataFrame | None = None,
-        **said: Any,
+        **details: Any,
     ) -> Verdict | None:
         """Judge the reading of a claim by which the event asks a question; None where it asks no such thing.
 
@@ -224,27 +224,27 @@ class Study:
         """
         if question not in self.event.asked:
             return None
-        known, share = self._known
+        sentence, share = self._known
         audited = grades.worst(*self.like)
-        if found.estimand in audited.index and not self.design.sample(self.panel).still_open:
-            grade, preset, _ = audited.loc[found.estimand]
-            said |= {"grade": grade, "graded": named(preset)}
-        said |= {} if margin is None else {"margin": margin}
-        said |= {} if placebo is None or margin is None else claims.checked(placebo, margin)
-        if found.refused:
-            said["change"] = "A panel that can tell it: why this one cannot is said in its report."
-        if not np.isnan(found.value[0]):
-            said["estimate"] = float(found.value[0])
+        if effect.estimand in audited.index and not self.design.sample(self.panel).still_open:
+            grade, preset, _ = audited.loc[effect.estimand]
+            details |= {"grade": grade, "graded": named(preset)}
+        details |= {} if margin is None else {"margin": margin}
+        details |= {} if placebo is None or margin is None else claims.checked(placebo, margin)
+        if effect.refused:
+            details["change"] = "A panel that can tell it: why this one cannot is said in its report."
+        if not np.isnan(effect.value[0]):
+            details["estimate"] = float(effect.value[0])
         return claims.judge(
             *self.event.asked[question],
             event=self.event,
             tier=self.tier,
             provenance=self.mark,
             market=self.market,
-            interval=found.bounds(found.terms[0]),
+            interval=effect.bounds(effect.terms[0]),
             aside=self.aside,
-            gaps=f"Only {known}, too few for a word on totals." if share < ENOUGH else "",
-            **said,
+            gaps=f"Only {sentence}, too few for a word on totals." if share < ENOUGH else "",
+            **details,
         )
 
     @property
@@ -260,12 +260,12 @@ class Study:
         start, stop = wave + design.post_from, wave + design.post_to + 1
         home = panel.sales[(panel.firms["origin"] == design.origin).to_numpy(), 0]
         before, after = home[:, start - 12 : stop - 12], home[:, start:stop]
-        known = np.isfinite(before).all(axis=1) & np.isfinite(after).all(axis=1)
-        if known.all():
+        complete = np.isfinite(before).all(axis=1) & np.isfinite(after).all(axis=1)
+        if complete.all():
             return "", 1.0
         sold = np.nansum(before, axis=1)
-        share = min(known.mean(), sold[known].sum() / (sold.sum() or 1.0))
-        return f"{known.sum():,} of {len(known):,} {self.own} have all months that are compared", float(share)
+        share = min(complete.mean(), sold[complete].sum() / (sold.sum() or 1.0))
+        return f"{complete.sum():,} of {len(complete):,} {self.own} have all months that are compared", float(share)
 
     @property
     def caveats(self) -> str:
@@ -276,15 +276,15 @@ class Study:
         size = f"{counted(len(panel.firms), 'firm')}, {panel.months[0]} to {panel.months[-1]}"
         parts = [size, SAID.get(panel.population, panel.population), *filter(None, [self._known[0]])]
         doubts = "; ".join(doubt.partition(":")[0] for doubt in panel.data_warnings)
-        told = f" Doubtful: {doubts}; what to do stands under Data in the reports on it." if doubts else ""
-        return f"Panel {self.file}: {', '.join(parts)}.{told}"
+        warnings = f" Doubtful: {doubts}; what to do stands under Data in the reports on it." if doubts else ""
+        return f"Panel {self.file}: {', '.join(parts)}.{warnings}"
 
     @property
     def speaks(self) -> str:
         """What the panel may speak for, in a sentence: whether it gives a word on totals, and in which readings."""
-        ledger, asked = claims.readings(event=self.event), list(self.event.asked.values())
+        ledger, readings = claims.readings(event=self.event), list(self.event.asked.values())
         totals = {*ledger[ledger["totals"]][["claim_id", "reading"]].itertuples(index=False, name=None)}
-        on = f"a word on totals ({', '.join(' '.join(pair) for pair in asked if pair in totals) or 'none is asked'})"
+        on = f"a word on totals ({', '.join(' '.join(pair) for pair in readings if pair in totals) or 'none is asked'})"
         if self.market:
             return f"Population: {self.panel.population}; the panel is simulated, so it gives no claim a word."
         if not self.aside and self._known[1] < ENOUGH:
@@ -306,20 +306,20 @@ class Study:
             f"Event: {self.event.title}{', as simulated' if self.market else ''}; firms closed, in whole or part, in "
             f"its waves: {months.sum() - other.sum():,}, in other months: {apart or 'none'}."
         )
-        known, share = self._known
-        gaps = f"{known}, {share:.0%} of them or of their sales: an empty cell in one of these leaves its firm out."
-        return [event, *([gaps] if known else []), *(f"Doubtful: {doubt}" for doubt in self.panel.data_warnings)]
+        sentence, share = self._known
+        gaps = f"{sentence}, {share:.0%} of them or of their sales: an empty cell in one of these leaves its firm out."
+        return [event, *([gaps] if sentence else []), *(f"Doubtful: {doubt}" for doubt in self.panel.data_warnings)]
 
     @property
     def line(self) -> str:
         """The same on one line, for the data of a report, with what a panel that was brought is said to be."""
-        said = f"The panel is {SAID.get(self.panel.population, self.panel.population)}."
-        return " ".join([*self.lines, *([said] if self.file else [])])
+        population = f"The panel is {SAID.get(self.panel.population, self.panel.population)}."
+        return " ".join([*self.lines, *([population] if self.file else [])])
 
     def true(self) -> dict[str, float]:
         """Return the true value of every estimand in the design's window, by id; empty where it is not known."""
         if self.truth is None:
             return {}
         window = self.design.post_from, self.design.post_to
-        known = {"placebo": 0.0, "mechanical": self.truth.mechanical(*window)}  # nothing happened a year before
-        return known | self.truth.scalars(*window)
+        values = {"placebo": 0.0, "mechanical": self.truth.mechanical(*window)}  # nothing happened a year before
+        return values | self.truth.scalars(*window)

@@ -24,16 +24,16 @@ def admit(path: Path, most: int | None = None) -> None:
     DataError
     """
     try:
-        found = path.stat()
+        status = path.stat()
     except (OSError, ValueError, RuntimeError) as error:
         missing = isinstance(error, FileNotFoundError | NotADirectoryError)
-        told = "no such file" if missing else getattr(error, "strerror", "") or str(error)
-        refuse(path, "a file", told, "correct its path")
-    if not stat.S_ISREG(found.st_mode):
-        what = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe, socket or device"
+        problem = "no such file" if missing else getattr(error, "strerror", "") or str(error)
+        refuse(path, "a file", problem, "correct its path")
+    if not stat.S_ISREG(status.st_mode):
+        what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
         refuse(path, "a file", what, "save what it holds to a file, and name that one")
-    if most is not None and found.st_size > most:
-        refuse(path, f"a file of at most {most:,} bytes", f"{found.st_size:,}", "check that it is the right file")
+    if most is not None and status.st_size > most:
+        refuse(path, f"a file of at most {most:,} bytes", f"{status.st_size:,}", "check that it is the right file")
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -42,10 +42,10 @@ def inside(folder: Path, name: str) -> Path:
         path = (folder / name).resolve()
         if path.is_relative_to(folder.resolve()):
             return folder / name
-        found = f"{name!r}, which leads to {path}"
+        actual = f"{name!r}, which leads to {path}"
     except (OSError, RuntimeError, ValueError) as error:  # circles of links, signs that no name may have
-        found = f"{name!r} ({error})"
-    refuse(folder, "the name of a file in it", found, "put the file there, and name it without .. and links")
+        actual = f"{name!r} ({error})"
+    refuse(folder, "the name of a file in it", actual, "put the file there, and name it without .. and links")
 
 
 def refuse_long(path: Path, column: str, cells: Any, most: int) -> None:

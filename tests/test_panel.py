@@ -553,7 +553,7 @@ def test_a_simulated_panel_whose_ids_do_not_say_so_is_not_written(tmp_path):
     path = tmp_path / "panel.parquet"
     panel = replace(random_panel(np.random.default_rng(12), provenance="real"), provenance="simulated")
     with pytest.raises(
-        DataError, match=r"12 of 12 firms, such as 'F0000', have an id .* give them ids such as SIM-0417"
+        DataError, match="found 12 of 12 firms with other ids, such as 'F0000'; give them ids such as SIM-0417"
     ):
         panel.to_parquet(path)
     assert not path.exists()
@@ -567,10 +567,8 @@ def test_a_simulated_panel_whose_ids_do_not_say_so_is_not_written(tmp_path):
         ({"months": EARLY[:-1]}, "sales of shape"),
         ({"months": EARLY.delete(3).append(EARLY[-1:] + 1)}, "months without gaps"),
         ({"months": pd.period_range("2020Q1", periods=8, freq="Q")}, "months without gaps"),
-        ({"platforms": ("AMZ", "AMZ")}, "each platform once"),
-        ({"sales": np.full((12, 2, 8), -1.0)}, "finite sales of at least 0 was asked for; found -1 to 0"),
+        ({"sales": np.full((12, 2, 8), -1.0)}, "expected finite sales of at least 0; found -1 to 0"),
         ({"sales": np.full((12, 2, 8), np.inf)}, "finite sales of at least 0"),
-        ({"sales": np.ones((12, 2, 8), np.float32)}, "sales in float64"),
     ],
 )
 def test_parts_that_do_not_fit_each_other_are_no_panel(change, said):

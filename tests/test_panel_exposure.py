@@ -25,7 +25,7 @@ def test_first_treated_is_the_month_of_closure_by_dose_and_window():
 def test_a_closure_before_the_first_month_is_refused_whoever_made_the_panel():
     panel = random_panel(np.random.default_rng(17))
     firms = panel.firms.assign(closed_on=pd.Timestamp("2019-12-01"), dose=1.0)
-    with pytest.raises(DataError, match="12 firms such as 'SIM-0000' were closed before 2020-01; leave them out"):
+    with pytest.raises(DataError, match="2020-01; found 12 firms such as 'SIM-0000' that were closed earlier; leave"):
         replace(panel, firms=firms).first_treated()
 
 
@@ -124,7 +124,7 @@ def test_shares_of_a_category_add_up_to_one():
 
 def test_a_base_with_closures_and_an_unknown_platform_are_refused():
     panel = random_panel(np.random.default_rng(22))
-    with pytest.raises(DesignError, match="the base ends in 2020-05, the first closure is in 2020-05; end the base"):
+    with pytest.raises(DesignError, match="first closure, in 2020-05; the base ends in 2020-05; end it earlier"):
         panel.exposure(base=slice(0, 5))
-    with pytest.raises(DesignError, match="'OWN' was asked for; there are AMZ, EBY; name one of these"):
+    with pytest.raises(DesignError, match="no platform 'OWN'; the panel has AMZ, EBY; name one of these"):
         panel.platform("OWN")

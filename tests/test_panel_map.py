@@ -44,7 +44,7 @@ def test_a_map_says_home_and_absent_and_its_home_may_not_be_contradicted(tmp_pat
     assert panel.platforms == ("EBY",)
     np.testing.assert_array_equal(panel.sales[:, 0], [[1, 0, 1], [0, 2, 0]])
     assert read(tmp_path, text, "home: EBY\nabsent: zero\n", home="EBY").digest == panel.digest
-    with pytest.raises(DataError, match=r"home = 'AMZ' was asked for; .*mine.yml says 'EBY'; correct the map"):
+    with pytest.raises(DataError, match=r"mine.yml: expected home = 'AMZ', as requested; found 'EBY'; correct the map"):
         read(tmp_path, text, "home: EBY\n", home="AMZ")
 
 

@@ -1,4 +1,4 @@
-"""The rows of a file in blocks, typed by the schema or refused with row, column, value and the line that mends it."""
+"""Type the rows of a file by the schema, or refuse them with row, column, value and the line that mends it."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ _BOUNDS["exclusiveMinimum"] = (np.less_equal, "more than")
 
 
 def month_text(number: float) -> str:
-    """Return a month, YYYY-MM, of its number since January 1970."""
+    """Format a number of months since January 1970 as YYYY-MM."""
     return str(np.datetime64(int(number), "M"))
 
 
 def shown(value: Any) -> str:
-    """Return a value as messages show it."""
+    """Format a value for a message."""
     return "nothing" if value is None or value == "" else repr(value)
 
 
 @dataclass(frozen=True)
 class Block:
-    """Consecutive rows in our columns, a row per month where months are columns.
+    """Consecutive rows in our columns, one row per month for a wide file.
 
-    `start` is the position of the first among all rows; `raw` holds the cells as they stand there; `typed` words as
-    codes in a dictionary, none of them missing, numbers and months since January 1970 as float64, NaN where missing,
-    and under "date" the day of the column month.
+    `start` is the position of the first row in the file; `raw` holds the cells of the file; `typed` holds words as a
+    dictionary array without nulls, numbers and months since January 1970 as float64 with NaN for missing, and under
+    "date" the day of the column month.
     """
 
     file: File
@@ -58,27 +58,27 @@ class Block:
     raw: Mapping[str, pa.ChunkedArray]
     typed: dict[str, Any]
 
-    def refuse(self, wrong: Bools, name: str, asked: str, found: str = "", do: str = "") -> None:
-        """Raise a DataError for the first wrong row, if there is one."""
+    def refuse(self, wrong: Bools, name: str, expected: str, actual: str = "", do: str = "") -> None:
+        """Raise DataError for the first wrong row, if any."""
         if wrong.any():
             rows = self.start + np.flatnonzero(wrong)
-            found = found or shown(self.raw[name][int(wrong.argmax())].as_py())
+            actual = actual or shown(self.raw[name][int(wrong.argmax())].as_py())
             if len(rows) > 1:
                 first, last = self.file.row(rows[[0, -1]])
-                found += f", the first of {len(rows):,} such in rows {first:,} to {last:,}"
-            self.file.refuse(int(rows[0]), name, asked, found, do)
+                actual += f", the first of {len(rows):,} such in rows {first:,} to {last:,}"
+            self.file.refuse(int(rows[0]), name, expected, actual, do)
 
-    def refuse_words(self, coded: pa.DictionaryArray, right: Any, name: str, asked: str, do: str = "") -> None:
-        """Raise a DataError for the first row whose word is not a right one, if there is one."""
+    def refuse_words(self, coded: pa.DictionaryArray, right: Any, name: str, expected: str, do: str = "") -> None:
+        """Raise DataError for the first row with a wrong word, if any."""
         if not (right := np.asarray(right, dtype=bool)).all():
             wrong = ~right[np.asarray(coded.indices)]
             word = coded[int(wrong.argmax())].as_py()
             odd = strange(word) if columns()[name]["type"] == MONTH else ""
-            self.refuse(wrong, name, asked, shown(word) + odd, QUARTERS if "quarter" in odd else do)
+            self.refuse(wrong, name, expected, shown(word) + odd, QUARTERS if "quarter" in odd else do)
 
 
 def blocks(file: File) -> Iterator[Block]:
-    """Yield the rows of a file in blocks, typed and in dollars."""
+    """Yield typed blocks of rows, with sales in dollars."""
     start, typing = 0, {NUMBER: _numbers, MONTH: _months, TEXT: _words}
     for table in tables(file):
         block = Block(file, start, _ours(file, table), {})
@@ -87,16 +87,16 @@ def blocks(file: File) -> Iterator[Block]:
             try:
                 block.typed[name] = typing[kind](block, name)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-                asked, where = "numbers" if kind == NUMBER else "text", f"{file.path}, column {file.called(name)}"
-                refuse(where, asked, f"values of type {cells.type}", columns()[name]["remedy"])
+                expected, where = "numbers" if kind == NUMBER else "text", f"{file.path}, column {file.called(name)}"
+                refuse(where, expected, f"values of type {cells.type}", columns()[name]["remedy"])
             limits = columns()[name].get("constraints", {})
-            for limit, (breaks, asked) in _BOUNDS.items():
+            for limit, (breaks, expected) in _BOUNDS.items():
                 if (bound := limits.get(limit)) is not None:
-                    least, told = (np.datetime64(bound).astype(int), bound) if kind == MONTH else (bound, f"{bound:,}")
-                    block.refuse(breaks(block.typed[name], least), name, f"{asked} {told}")
+                    least, text = (np.datetime64(bound).astype(int), bound) if kind == MONTH else (bound, f"{bound:,}")
+                    block.refuse(breaks(block.typed[name], least), name, f"{expected} {text}")
             if limits.get("required") and kind != TEXT:
-                asked = "a number" if kind == NUMBER else "a month"
-                block.refuse(np.isnan(block.typed[name]), name, asked)
+                expected = "a number" if kind == NUMBER else "a month"
+                block.refuse(np.isnan(block.typed[name]), name, expected)
         if "dose" in block.typed:
             closed, dosed = ~np.isnan(block.typed["closed_on"]), ~np.isnan(block.typed["dose"])
             block.refuse(closed & ~dosed, "dose", "the dose of a closed firm")
@@ -108,7 +108,7 @@ def blocks(file: File) -> Iterator[Block]:
 
 
 def plain(path: Path, table: pa.Table, most: int) -> pa.Table:
-    """Return a table with words in the place of codes; one longer than `most` is refused before each row gets it."""
+    """Decode dictionary columns into words; refuse a word longer than `most` before it is copied into each row."""
     for column in table.column_names:
         refuse_long(path, column, table[column], most)
     types = [cells.type.value_type if pa.types.is_dictionary(cells.type) else cells.type for cells in table.columns]
@@ -116,19 +116,19 @@ def plain(path: Path, table: pa.Table, most: int) -> pa.Table:
 
 
 def _ours(file: File, table: pa.Table) -> dict[str, pa.ChunkedArray]:
-    """Return rows of the file in our columns; where months are columns, one row per month."""
+    """Return the file's cells in our columns, one row per month for a wide file."""
     table = plain(file.path, table, LONGEST_NAME)
-    found = {name: table[column] for name, column in file.theirs.items()}
+    ours = {name: table[column] for name, column in file.theirs.items()}
     if not file.months:
-        return found
+        return ours
     rows, count, kinds = table.num_rows, len(file.months), {table[column].type for column in file.months}
     if len(kinds) > 1:  # columns of whole numbers beside others
         kinds = {pa.string() if any(map(pa.types.is_string, kinds)) else pa.float64()}
-    found = {name: cells.take(pa.array(np.repeat(np.arange(rows), count))) for name, cells in found.items()}
-    found["month"] = pa.chunked_array([[*file.months.values()]]).take(pa.array(np.tile(np.arange(count), rows)))
+    ours = {name: cells.take(pa.array(np.repeat(np.arange(rows), count))) for name, cells in ours.items()}
+    ours["month"] = pa.chunked_array([[*file.months.values()]]).take(pa.array(np.tile(np.arange(count), rows)))
     by_month = [chunk for column in file.months for chunk in table[column].cast(*kinds).chunks]
     order = np.arange(rows * count).reshape(count, rows).T.ravel()
-    return found | {"sales": pa.chunked_array(by_month).take(pa.array(order))}
+    return ours | {"sales": pa.chunked_array(by_month).take(pa.array(order))}
 
 
 def _coded(block: Block, name: str) -> pa.DictionaryArray:
@@ -139,7 +139,7 @@ def _coded(block: Block, name: str) -> pa.DictionaryArray:
 
 
 def _words(block: Block, name: str) -> pa.DictionaryArray:
-    """Return words as codes; of origins as ours, of platforms as the labels that they have."""
+    """Encode words: origins by our codes, platforms by the labels of the file."""
     coded, file, limits = _coded(block, name), block.file, columns()[name].get("constraints", {})
     words, named = coded.dictionary, file.named
     if limits.get("required"):
@@ -153,10 +153,10 @@ def _words(block: Block, name: str) -> pa.DictionaryArray:
     if labels and name == "origin":
         coded = pa.array([labels[word] for word in words.to_pylist()]).take(coded.indices).dictionary_encode()
     if name == "platform" and file.allowed:
-        known = [file.code(word) in file.allowed for word in words.to_pylist()]
+        is_allowed = [file.code(word) in file.allowed for word in words.to_pylist()]
         line = _line_of_labels(file, name, words.to_pylist(), {code: code for code in file.allowed})
         do = f"correct `platforms` in {file.map}" if labels else line
-        block.refuse_words(coded, known, name, f"one of {', '.join(file.allowed)}", do)
+        block.refuse_words(coded, is_allowed, name, f"one of {', '.join(file.allowed)}", do)
     money = [*named.rates, DOLLARS] if named.money_by_row else [named.currency]
     money += [] if named.rates else [UNITS["simulated"]]
     if allowed := money if name == "currency" else limits.get("enum"):
@@ -166,16 +166,16 @@ def _words(block: Block, name: str) -> pa.DictionaryArray:
 
 
 def _line_of_labels(file: File, name: str, words: Sequence[str], labels: Mapping[str, str]) -> str:
-    """Return the line that gives all words a code: that of a label like it, or one that only a person knows."""
+    """Return the map line that gives every word a code, guessed from similar labels, or CODE for the user to fill."""
     listed = bool(getattr(file.named, f"{name}s"))
-    told = {} if listed else {word: word for word in words if word in labels}
+    code_of = {} if listed else {word: word for word in words if word in labels}
     for word in words:
         if word not in labels:
             like = [label for label in labels if word.casefold().startswith(label.casefold())]
             like += difflib.get_close_matches(word, labels, 1, 0.7)
-            told[word] = labels[like[0]] if like else "CODE"
-    line = "..., " * listed + ", ".join(f"{word}: {code}" for word, code in told.items())
-    codes = f", with one of {', '.join(dict.fromkeys(labels.values()))} for CODE" if "CODE" in told.values() else ""
+            code_of[word] = labels[like[0]] if like else "CODE"
+    line = "..., " * listed + ", ".join(f"{word}: {code}" for word, code in code_of.items())
+    codes = f", with one of {', '.join(dict.fromkeys(labels.values()))} for CODE" if "CODE" in code_of.values() else ""
     return file.line(f"{name}s: {{{line}}}") + codes
 
 
@@ -191,7 +191,7 @@ def _line_of_rates(file: File, words: Sequence[str]) -> str:
 
 
 def _months(block: Block, name: str) -> Floats:
-    """Return months of dates; of the column month, the dates are kept too."""
+    """Parse dates into months; keep the days of the column month."""
     cells = block.raw[name]
     if pa.types.is_timestamp(cells.type) and cells.type.tz:
         cells = pc.local_timestamp(cells)  # Arrow keeps UTC, in which midnight in Shanghai is on the day before
@@ -205,7 +205,7 @@ def _months(block: Block, name: str) -> Floats:
 
 
 def _days(block: Block, name: str) -> Days:
-    """Return the days of words in the formats of the map; refuse what none of them reads, or two in different ways."""
+    """Parse dates by the formats of the map; refuse a word that no format reads, or two read differently."""
     coded, named = _coded(block, name), block.file.named
     key, formats = "month_format", (ISO_MONTH,) if block.file.months else named.month_format
     if name == "closed_on":
@@ -215,24 +215,25 @@ def _days(block: Block, name: str) -> Days:
     read = [{format_: day for format_ in formats if (day := as_day(word, format_))} for word in words]
     for word, ways in zip(words, read, strict=True):
         if len({day[:length] for day in ways.values()}) > 1:
-            told = ", ".join(f"{day[:length]} by {format_}" for format_, day in ways.items())
+            readings = ", ".join(f"{day[:length]} by {format_}" for format_, day in ways.items())
             do = f"take one of the formats out of `{key}` in {block.file.map}, or split the file"
-            block.refuse_words(coded, [one != word for one in words], name, f"one reading of {word!r} ({told})", do)
-    asked = f"a date as {' or '.join(formats)}" if formats != (ISO_MONTH,) else "a month YYYY-MM"
+            expected = f"one reading of {word!r} ({readings})"
+            block.refuse_words(coded, [other != word for other in words], name, expected, do)
+    expected = f"a date as {' or '.join(formats)}" if formats != (ISO_MONTH,) else "a month YYYY-MM"
     right = [not word or bool(ways) for word, ways in zip(words, read, strict=True)]
-    wrong = [word for word, known in zip(words, right, strict=True) if not known]
-    block.refuse_words(coded, right, name, asked, _line_of_formats(block.file, key, words, wrong, formats))
-    found: Days = np.array([next(iter(ways.values()), "NaT") for ways in read], dtype="datetime64[D]")
-    return np.asarray(found[np.asarray(coded.indices)])
+    wrong = [word for word, valid in zip(words, right, strict=True) if not valid]
+    block.refuse_words(coded, right, name, expected, _line_of_formats(block.file, key, words, wrong, formats))
+    days_read: Days = np.array([next(iter(ways.values()), "NaT") for ways in read], dtype="datetime64[D]")
+    return np.asarray(days_read[np.asarray(coded.indices)])
 
 
 def _line_of_formats(file: File, key: str, words: Sequence[str], wrong: Sequence[str], formats: Sequence[str]) -> str:
-    """Return the line that reads all words, if there is one."""
+    """Return the map line whose formats read all words, or an empty string."""
     _, likely, undecided = dates(wrong)
     if not wrong or not (likely or undecided):
         return ""
-    kept = [one for one in formats if any(as_day(word, one) for word in words)]
-    line = ", ".join(f'"{one}"' for one in dict.fromkeys([*kept, *likely, *(ways[0] for ways in undecided)]))
+    kept = [pattern for pattern in formats if any(as_day(word, pattern) for word in words)]
+    line = ", ".join(f'"{pattern}"' for pattern in dict.fromkeys([*kept, *likely, *(ways[0] for ways in undecided)]))
     other = "".join(f', or with "{ways[1]}" if the month comes first' for ways in undecided)
     return file.line(f"{key}: {f'[{line}]' if ',' in line else line}") + other
 
@@ -251,9 +252,9 @@ def _numbers(block: Block, name: str) -> Floats:
             money = pc.extract_regex(cells, f"(?i)(?P<sign>{MONEY})")  # in one column it may be of several
             signs = pc.struct_field(money, "sign")
             signed, every = signs.is_valid().to_numpy(), ", ".join(sorted(signs.drop_null().unique().to_pylist()))
-            found = f"{cells[int((wrong & signed).argmax())].as_py()!r}, of the signs {every}"
+            actual = f"{cells[int((wrong & signed).argmax())].as_py()!r}, of the signs {every}"
             do = f"take the signs out, and where they are not of USD, {file.line('currency: CODE')} with its `rates`"
-            block.refuse(wrong & signed, name, "plain numbers of one currency, without its sign", found, do)
+            block.refuse(wrong & signed, name, "plain numbers of one currency, without its sign", actual, do)
             do = _line_of_signs(file, cells)
             word = str(cells[int(wrong.argmax())].as_py())
             if re.fullmatch(UNKNOWN, word.lower()):
@@ -274,7 +275,7 @@ def _numbers(block: Block, name: str) -> Floats:
 
 
 def _refuse_either(block: Block, sales: pa.ChunkedArray) -> None:
-    """Refuse sales with three digits behind every point, which are as well thousands as decimals."""
+    """Refuse sales with three digits after every point, which may be thousands or decimals."""
     if pc.all(pc.match_substring_regex(sales, _EITHER)).as_py():
         pointed = pc.match_substring(sales, ".").fill_null(False).to_numpy()
         do = f"""{block.file.line('decimal: "."')} if that is what it is, else `thousands: "."` and `decimal: ","`"""
@@ -282,11 +283,11 @@ def _refuse_either(block: Block, sales: pa.ChunkedArray) -> None:
 
 
 def _line_of_signs(file: File, cells: pa.ChunkedArray) -> str:
-    """Return the lines that make numbers of all cells, if there are such."""
+    """Return the map lines whose separators make every cell a number, or an empty string."""
     ways = []
     for thousands, decimal in number_signs(cells.drop_null().unique().to_pylist()):
-        told = [f'thousands: "{thousands}"'] * (thousands != file.named.thousands)
-        ways.append("` and `".join(told + [f'decimal: "{decimal}"'] * (decimal != file.named.decimal)))
+        lines = [f'thousands: "{thousands}"'] * (thousands != file.named.thousands)
+        ways.append("` and `".join(lines + [f'decimal: "{decimal}"'] * (decimal != file.named.decimal)))
     return file.line("` or, whichever is meant, `".join(ways)) if ways else ""
 
 
@@ -294,13 +295,13 @@ def _line_of_signs(file: File, cells: pa.ChunkedArray) -> str:
 
 
 def _rates(block: Block) -> Floats:
-    """Return the US dollars for one unit of the money of each row in its month."""
+    """Return each row's rate: US dollars for one unit of its currency in its month."""
     file, month = block.file, block.typed["month"].astype(np.int64)
     money = block.typed["currency"].to_pandas() if file.named.money_by_row else pd.Series("", range(len(month)))
     rows = pd.DataFrame({"month": month, "money": money})
-    known = rows.drop_duplicates()
-    known = known.assign(rate=[file.named.rate(month_text(one), of) for one, of in known.itertuples(index=False)])
-    rates: Floats = rows.merge(known, how="left")["rate"].to_numpy()
+    pairs = rows.drop_duplicates()
+    pairs = pairs.assign(rate=[file.named.rate(month_text(number), of) for number, of in pairs.itertuples(index=False)])
+    rates: Floats = rows.merge(pairs, how="left")["rate"].to_numpy()
     if (lacking := np.isnan(rates) & ~np.isnan(block.typed["sales"])).any():
         at = int(lacking.argmax())
         word, of = month_text(month[at]), money[at]
@@ -309,8 +310,8 @@ def _rates(block: Block) -> Floats:
             do = "correct the month, or leave out what stands apart"
             block.refuse(away == 0, "month", "months without a gap of a year", do=do)
         do = f"add {word} to `rates{f': {{{of}: ...}}' if of else ''}` in {file.map}"
-        asked = f"sales of a month with a rate for {of or file.named.currency}"
-        block.refuse(lacking, "sales", asked, f"sales of {word}, which has none", do)
+        expected = f"sales of a month with a rate for {of or file.named.currency}"
+        block.refuse(lacking, "sales", expected, f"sales of {word}, which has none", do)
     return rates
 
 
@@ -318,45 +319,44 @@ def _rates(block: Block) -> Floats:
 
 
 class Values:
-    """Distinct values, in the order in which they appear: a value's code is its place among them.
+    """Distinct values in order of appearance; the code of a value is its index.
 
-    `known` are the values, `first` the positions of the first rows that hold them, block by block.
+    `distinct` holds the values, `first` the positions of the first rows with each, block by block.
     """
 
     def __init__(self) -> None:
-        self.known: Any = None
+        self.distinct: Any = None
         self.first = list[Ints]()
 
     def code(self, values: Any, start: int) -> Ints:
-        """Return the codes of a block of rows; values that are new get the next ones."""
+        """Encode a block of rows; new values get the next codes."""
         coded = values if isinstance(values, pa.DictionaryArray) else pa.array(values).dictionary_encode()
-        found, indices = coded.dictionary, np.asarray(coded.indices)
-        known = found[:0] if self.known is None else self.known
-        codes = np.array(pc.index_in(found, known).fill_null(-1), dtype=np.int64)
+        words, indices = coded.dictionary, np.asarray(coded.indices)
+        distinct = words[:0] if self.distinct is None else self.distinct
+        codes = np.array(pc.index_in(words, distinct).fill_null(-1), dtype=np.int64)
         new = np.flatnonzero(codes < 0)
-        codes[new] = len(known) + np.arange(len(new))
-        self.known = pa.concat_arrays([known, found.take(pa.array(new))])
+        codes[new] = len(distinct) + np.arange(len(new))
+        self.distinct = pa.concat_arrays([distinct, words.take(pa.array(new))])
         self.first.append(start + np.searchsorted(np.maximum.accumulate(indices), new))  # a block's codes rise as well
         return np.asarray(codes[indices])
 
     def word(self, code: Any) -> str:
-        """Return the value of a code."""
-        return str(self.known[int(code)].as_py())
+        """Decode a code."""
+        return str(self.distinct[int(code)].as_py())
 
     def sort(self) -> Ints:
-        """Put the values in order; return the new code of each."""
-        order = np.asarray(pc.sort_indices(self.known)).astype(np.int64)
-        self.known, self.first = self.known.take(pa.array(order)), [np.concatenate(self.first)[order]]
+        """Sort the values; return the new code of each."""
+        order = np.asarray(pc.sort_indices(self.distinct)).astype(np.int64)
+        self.distinct, self.first = self.distinct.take(pa.array(order)), [np.concatenate(self.first)[order]]
         return np.argsort(order)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What the rows of a file say.
+    """All rows of a file.
 
-    `values` are the words of each column of text, in order, except that the labels of platforms are in the order in
-    which they appear; `waiting` holds the sales, in memory or of a large file on disk; `first` and `last` are the
-    months that the file covers whole.
+    `values` holds the sorted words of each column of text (labels of platforms in order of appearance); `waiting` the
+    sales, in memory or, for a large file, on disk; `first` and `last` are the first and last month covered completely.
     """
 
     file: File
@@ -366,13 +366,13 @@ class Rows:
     last: int
 
     def as_read(self) -> Iterator[npt.NDArray[Any]]:
-        """Yield the sales in the order of the rows, each with the codes of its unit and platform, its month and day."""
+        """Yield blocks of sales in file order, with unit, platform, month and day."""
         self.waiting.seek(0)
         while content := self.waiting.read(ROW.itemsize * ROWS_AT_ONCE):
             yield np.frombuffer(content, ROW)
 
     def sales(self) -> Iterator[npt.NDArray[Any]]:
-        """Yield the sales by month: of months that are covered whole, a week in two months split by its days."""
+        """Yield blocks of sales in completely covered months; a week in two months is split by its days."""
         for row in self.as_read():
             if self.file.named.rows == "month":
                 yield row
@@ -381,12 +381,12 @@ class Rows:
                 yield parts[(parts["month"] >= self.first) & (parts["month"] <= self.last)]
 
     def labels(self) -> list[str]:
-        """Return the labels of the platforms that occur, by code."""
-        return list(self.values["platform"].known.to_pylist())
+        """List the file's labels of platforms, by code."""
+        return list(self.values["platform"].distinct.to_pylist())
 
 
 def _split(row: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return weeks, and behind them what of each is in the next month, as of day 0."""
+    """Split weeks that cross a month; append the part in the next month with day 0."""
     month = row["month"].astype("datetime64[M]")
     days = ((month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(np.int64) - row["day"] + 1
     here, rest = row.copy(), row[days < 7]

@@ -1,4 +1,4 @@
-"""What is wrong with a panel as a whole, and refused, and what may be wrong, and is said."""
+"""Check a panel as a whole: refuse errors, and warn of what may be one."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from analysis.panel.formats import CHINA, QUARTERS
 from analysis.panel.panel import Panel
 
 IDS = ("firm", "account", "brand_group", "category")
-GOING_ON = 0.05  # of home sales before: closed firms that sell more were not closed whole
+GOING_ON = 0.05  # of earlier home sales: closed firms that sell more were not fully closed
 _LESS_THAN_A_DOLLAR = ("cny", "rmb", "jpy", "hkd", "人民币", "元", "¥", "日元", "円", "港元")
 
 
 def refuse_months(rows: Rows, by_month: Ints) -> None:
-    """Refuse months that stand apart from all others, and rows of quarters or years; `by_month` counts the rows."""
+    """Refuse isolated months, and rows of quarters or years; `by_month` counts the rows of each month."""
     file, months = rows.file, np.flatnonzero(by_month)
     steps = np.diff(months)
     if len(months) > 2 and (step := int(np.gcd.reduce(steps))) > 1:
-        found = f"rows of {', '.join(map(month_text, months[:3]))} and so on, one month in {step}"
-        refuse(f"{file.path}, column {file.called('month')}", "a panel by month", found, QUARTERS)
+        actual = f"rows of {', '.join(map(month_text, months[:3]))} and so on, one month in {step}"
+        refuse(f"{file.path}, column {file.called('month')}", "a panel by month", actual, QUARTERS)
     if len(steps) and steps.max() > LONGEST_GAP:
-        place = months[int(steps.argmax())]
-        late = by_month[place + 1 :].sum() <= by_month[: place + 1].sum()
+        last = months[int(steps.argmax())]
+        late = by_month[last + 1 :].sum() <= by_month[: last + 1].sum()
         month = np.concatenate([row["month"] for row in rows.as_read()])
-        apart = month > place if late else month <= place
-        found = f"{month_text(month[apart.argmax()])!r}, without a row in the {steps.max() - 1} months "
-        found += f"{'before' if late else 'after'} it" + f", the first of {apart.sum():,} such" * bool(apart.sum() > 1)
+        apart = month > last if late else month <= last
+        actual = f"{month_text(month[apart.argmax()])!r}, without a row in the {steps.max() - 1} months "
+        actual += f"{'before' if late else 'after'} it" + f", the first of {apart.sum():,} such" * bool(apart.sum() > 1)
         do = "correct the month, or leave out what stands apart"
-        file.refuse(int(apart.argmax()), "month", "months without a gap of a year", found, do)
+        file.refuse(int(apart.argmax()), "month", "months without a gap of a year", actual, do)
 
 
 def refuse_spellings(rows: Rows) -> None:
-    """Refuse an origin, a platform or an id that is written in two ways, which would be taken for two."""
+    """Refuse an origin, platform or id written in two ways, which would count as two."""
     file = rows.file
     for name in ("origin", "platform", *(name for name in IDS if name in rows.values)):
         values = rows.values[name]
-        words = pa.array(map(file.code, rows.labels())).unique() if name == "platform" else values.known
+        words = pa.array(map(file.code, rows.labels())).unique() if name == "platform" else values.distinct
         plain = pc.replace_substring_regex(pc.utf8_lower(pc.utf8_normalize(words, "NFKC")), r"\s+", "")
         if name == "origin":
             plain = pc.if_else(pc.is_in(plain, pa.array(CHINA)), "cn", plain)
@@ -51,38 +51,38 @@ def refuse_spellings(rows: Rows) -> None:
         if not codes.duplicated().any():
             continue
         second = int(codes.duplicated().argmax())
-        pair = [words[int(place)].as_py() for place in ((codes == codes[second]).argmax(), second)]
+        pair = [words[int(index)].as_py() for index in ((codes == codes[second]).argmax(), second)]
         labels = getattr(file.named, f"{name}s", {}) or {word: word for word in words.to_pylist()}
-        one = "CN" if name == "origin" and plain[second].as_py() == "cn" else min(pair)
-        line = ", ".join(f"{label}: {one if code in pair else code}" for label, code in labels.items())
+        merged = "CN" if name == "origin" and plain[second].as_py() == "cn" else min(pair)
+        line = ", ".join(f"{label}: {merged if code in pair else code}" for label, code in labels.items())
         do = "write it in one way in all rows" if name in IDS else file.line(f"{name}s: {{{line}}}")
-        every = [file.code(word) if name == "platform" else word for word in values.known.to_pylist()]
+        every = [file.code(word) if name == "platform" else word for word in values.distinct.to_pylist()]
         firsts = np.concatenate(values.first)
-        found = " and ".join(f"{word!r} (first in row {file.row(firsts[every.index(word)]):,})" for word in pair)
-        refuse(f"{file.path}, column {file.called(name)}", f"each {name} written in one way", found, do)
+        actual = " and ".join(f"{word!r} (first in row {file.row(firsts[every.index(word)]):,})" for word in pair)
+        refuse(f"{file.path}, column {file.called(name)}", f"each {name} written in one way", actual, do)
 
 
 def data_warnings(panel: Panel) -> tuple[str, ...]:
-    """Say what may be an error and need not be: a value or a firm that holds most sales, and months without a row."""
-    said, sales, known = list[str](), panel.sales, ~np.isnan(panel.sales)
-    by_firm, largest = sales.sum(axis=(1, 2), where=known), np.fmax.reduce(sales, None)
+    """Warn of a value or a firm with most of the sales, and of months without a row."""
+    warnings, sales, observed = list[str](), panel.sales, ~np.isnan(panel.sales)
+    by_firm, largest = sales.sum(axis=(1, 2), where=observed), np.fmax.reduce(sales, None)
     if largest > (half := by_firm.sum() / 2):
         firm, platform, month = np.unravel_index(int((sales == largest).argmax()), sales.shape)
         share, money = number(50 * largest / half, 2), f"{number(largest, 0)} {panel.unit}"
         where = f"firm {panel.firms.index[firm]!r} on {panel.platforms[int(platform)]} in {panel.months[month]}"
-        said.append(f"One value is {share} per cent of all sales: that of {where}, {money}.")
+        warnings.append(f"One value is {share} per cent of all sales: that of {where}, {money}.")
     elif by_firm.max() > half:
         share = number(50 * by_firm.max() / half, 2)
-        said.append(f"One firm has {share} per cent of all sales: {panel.firms.index[by_firm.argmax()]!r}.")
-    gap = ~np.asarray(known.any(axis=(0, 1)))
+        warnings.append(f"One firm has {share} per cent of all sales: {panel.firms.index[by_firm.argmax()]!r}.")
+    gap = ~np.asarray(observed.any(axis=(0, 1)))
     if gap.any():
-        told = ", ".join(map(str, panel.months[gap]))
-        said.append(f"{gap.sum()} of {len(gap)} months have no row in the file and are not known: {told}.")
-    return tuple(said)
+        months = ", ".join(map(str, panel.months[gap]))
+        warnings.append(f"{gap.sum()} of {len(gap)} months have no row in the file and are not known: {months}.")
+    return tuple(warnings)
 
 
 def rate_warnings(named: Map) -> list[str]:
-    """Say which rates of a map are above 1 though a unit of that money is worth less than a US dollar."""
+    """Warn of rates above 1 for currencies whose unit is worth less than a US dollar."""
     rates = {money or named.currency: max(by_month.values()) for money, by_month in named.rates.items()}
     return [
         f"A rate of {money} is {number(rate, 2)}: likely it is the wrong way round; write the US dollars for one unit, "
@@ -93,12 +93,12 @@ def rate_warnings(named: Map) -> list[str]:
 
 
 def unknown_doses(panel: Panel) -> str:
-    """Say that firms taken for closed whole go on selling at home, so that their doses are not known; else nothing."""
+    """Explain that firms presumed fully closed kept selling at home, so doses are unknown; empty if they did not."""
     first = panel.first_treated(cut=1.0)
     home, first = panel.sales[np.isfinite(first), 0], first[np.isfinite(first), np.newaxis]
     month = np.arange(home.shape[1])
     parts = (first - 12 <= month) & (month < first), month > first  # its own month may be half a month
-    before, after = (pd.DataFrame(np.where(part, home, np.nan)).mean(axis=1) for part in parts)
+    before, after = (pd.DataFrame(np.where(window, home, np.nan)).mean(axis=1) for window in parts)
     seen = before.notna() & after.notna()
     sold, left = before[seen].sum(), after[seen].sum()
     if not left > GOING_ON * sold > 0:

@@ -1,4 +1,4 @@
-"""A file of a panel: its kind, its header, and its rows as tables of cells that nobody has looked at."""
+"""Open the file of a panel: its kind, its header, and its rows as tables of unchecked cells."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ _MARK = b"\xef\xbb\xbf"  # of the order of bytes in UTF-8
 class File:
     """A file whose header has been read.
 
-    `map` is the file of the map, for messages; `said` what metadata say of the panel; `allowed` the platforms asked
-    for; `theirs` their column for each of ours; `months`, where months are columns, the month YYYY-MM of each; `table`
-    all rows, of a kind of file that is read at once.
+    `map` is the path of the map, for messages; `metadata` describes the panel; `allowed` are the platforms that may
+    occur; `theirs` gives the file's column for each of ours; `months`, for a wide file, the month YYYY-MM of each
+    column; `table` holds all rows of a kind of file that is read at once.
     """
 
     path: Path
     map: Path | None
     named: Map
     header: Sequence[str]
-    said: Mapping[str, str]
+    metadata: Mapping[str, str]
     allowed: Sequence[str] | None
     theirs: dict[str, str]
     months: dict[str, str]
@@ -59,50 +59,50 @@ class File:
 
     @property
     def owner(self) -> str:
-        """Of what a file says one thing in all rows: of accounts that are followed, else of firms."""
+        """Unit within which attributes must be constant: "account" or "firm"."""
         return "account" if "renamed_from" in self.theirs or self.named.closures == "account" else "firm"
 
     @property
     def population(self) -> str:
-        """What the firms are of all sellers, as the map says, or the metadata."""
-        return self.named.population or self.said.get("population", POPULATIONS[-1])
+        """Population that the firms stand for, from the map or the metadata."""
+        return self.named.population or self.metadata.get("population", POPULATIONS[-1])
 
     def code(self, label: str) -> str:
-        """Return our code of their label of a platform."""
+        """Return our code for a label of a platform."""
         return self.named.platforms.get(label, label)
 
     def line(self, text: str) -> str:
-        """Return what to do where a line of the map would mend what is wrong."""
+        """Tell the user to write a line into the map, or a map with it."""
         return f"write `{text}` in {self.map}" if self.map else f"write a map with the line `{text}`"
 
     def row(self, position: Any) -> Any:
-        """Return the number in the file of the row at a position, where each month of a row has its own."""
+        """Return the row number in the file of a position; in a wide file each month of a row has its own position."""
         return (1 if kind(self.path) in (".parquet", ".dta") else 2) + position // max(1, len(self.months))
 
     def called(self, name: str, position: int = 0) -> str:
-        """Return what messages call one of our columns."""
+        """Name one of our columns for a message, after the file's own name."""
         theirs = self.theirs.get(name, name)
         if self.months and name in ("month", "sales"):
             theirs = [*self.months][position % len(self.months)]
         return name if theirs == name else f"{theirs!r} ({name})"
 
-    def refuse(self, position: int, name: str, asked: str, found: str, do: str = "") -> NoReturn:
-        """Raise a DataError for the row at a position."""
+    def refuse(self, position: int, name: str, expected: str, actual: str, do: str = "") -> NoReturn:
+        """Raise DataError for the row at a position."""
         where = f"{self.path}, row {self.row(position)}, column {self.called(name, position)}"
-        refuse(where, asked, found, do or columns()[name]["remedy"])
+        refuse(where, expected, actual, do or columns()[name]["remedy"])
 
-    def refuse_header(self, asked: str, found: str, do: str) -> NoReturn:
-        """Raise a DataError for the names of the columns."""
-        refuse(f"{self.path}, row 1" if self.row(0) == 2 else self.path, asked, found, do)
+    def refuse_header(self, expected: str, actual: str, do: str) -> NoReturn:
+        """Raise DataError for the header."""
+        refuse(f"{self.path}, row 1" if self.row(0) == 2 else self.path, expected, actual, do)
 
 
 def kind(path: Path) -> str:
-    """Return which of `KINDS` a file is by its name; nothing where it is none of them."""
+    """Return which of `KINDS` a file is by its name, or an empty string."""
     return next((ending for ending in KINDS if path.name.lower().endswith(ending)), "")
 
 
 def refuse_kind(path: Path) -> None:
-    """Refuse what is no file of `KINDS`, and one that says it holds more than can be read."""
+    """Refuse a file of another kind, or one that declares more than can be read."""
     admit(path)
     if not kind(path):
         refuse(path, f"a file {', '.join(KINDS)}", f"the type {path.suffix!r}", "give the path of one of these")
@@ -112,34 +112,34 @@ def refuse_kind(path: Path) -> None:
             size, most, of = pa.parquet.read_metadata(path).num_rows, MOST_ROWS, "rows"
         elif kind(path) == ".xlsx":
             with zipfile.ZipFile(path) as parts:
-                size = sum(part.file_size for part in parts.infolist())
+                size = sum(member.file_size for member in parts.infolist())
     if size > most:
         refuse(path, f"at most {most:,} {of}", f"{size:,}", "split the file, or add its rows up")
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Refuse a file of which a library can make nothing; of what is wrong each has errors of its own."""
+    """Re-raise any error of a parser as DataError."""
     try:
         yield
     except DataError:
         raise
     except Exception as error:
-        found = f"what cannot be read ({error or type(error).__name__})"
-        refuse(path, f"a file of the kind {kind(path)}", found, "export it again")
+        actual = f"what cannot be read ({error or type(error).__name__})"
+        refuse(path, f"a file of the kind {kind(path)}", actual, "export it again")
 
 
 def open_file(path: Path, map: Path | None, allowed: Sequence[str] | None) -> File:
-    """Find our columns in the header of a file, by a map if one is given."""
+    """Read the header of a file and find our columns, by a map if given."""
     named = load(map, Map) if map else Map()
     refuse_kind(path)
     for key in named.model_fields_set & _ONLY_FOR.keys():
         if kind(path) not in _ONLY_FOR[key]:
-            found = f"`{key}: {getattr(named, key)}`"
-            refuse(path, f"no {key}, which is for {', '.join(_ONLY_FOR[key])}", found, "remove it from the map")
-    header, said, table = opened(path, named)
+            actual = f"`{key}: {getattr(named, key)}`"
+            refuse(path, f"no {key}, which is for {', '.join(_ONLY_FOR[key])}", actual, "remove it from the map")
+    header, metadata, table = opened(path, named)
     theirs = {name: name for name in columns() if name in header} | named.columns
-    file = File(path, map, named, header, said, allowed, theirs, {}, table)
+    file = File(path, map, named, header, metadata, allowed, theirs, {}, table)
     needed = [name for name, column in columns().items() if not column.get("optional")]
     if not map and (unknown := [name for name in header if name not in columns()]):
         optional = ", ".join(name for name in columns() if name not in needed)
@@ -148,9 +148,9 @@ def open_file(path: Path, map: Path | None, allowed: Sequence[str] | None) -> Fi
         file.refuse_header(f"the columns {', '.join(needed)}", f"the unknown column {unknown[0]!r}", do)
     for name, column in theirs.items():
         if header.count(column) != 1:
-            asked = f"one column {column!r}" + (f", which {map} says is {name}" if map else "")
+            expected = f"one column {column!r}" + (f", which {map} says is {name}" if map else "")
             do = f"correct `columns` in {map}" if map else "remove what is there twice"
-            file.refuse_header(asked, f"the columns {', '.join(header)}", do)
+            file.refuse_header(expected, f"the columns {', '.join(header)}", do)
     _refuse_keys(file)
     if named.wide:
         _find_months(file, named.wide)
@@ -167,27 +167,27 @@ def open_file(path: Path, map: Path | None, allowed: Sequence[str] | None) -> Fi
 
 
 def _refuse_keys(file: File) -> None:
-    """Refuse a map that asks for columns that the file has not, or says nothing of those that it has."""
+    """Refuse a map whose closures, rates or population do not match the columns of the file."""
     named, theirs = file.named, file.theirs
     if named.closures == "account" and ("account" not in theirs or "dose" in theirs):
-        asked = "accounts that were closed one by one, from which doses are made"
-        found = "a column of doses" if "dose" in theirs else "no column 'account'"
-        file.refuse_header(asked, found, f"correct `columns` or `closures` in {file.map}")
+        expected = "accounts that were closed one by one, from which doses are made"
+        actual = "a column of doses" if "dose" in theirs else "no column 'account'"
+        file.refuse_header(expected, actual, f"correct `columns` or `closures` in {file.map}")
     if named.money_by_row and "currency" not in theirs:
-        found, do = "no column 'currency'", file.line("columns: {currency: THEIRS}")
-        file.refuse_header("a column for the currencies of `rates`", found, f"{do} with their name")
-    asked = "a column of weights in a sample and in nothing else"
+        actual, do = "no column 'currency'", file.line("columns: {currency: THEIRS}")
+        file.refuse_header("a column for the currencies of `rates`", actual, f"{do} with their name")
+    expected = "a column of weights in a sample and in nothing else"
     if "weight" in theirs and file.population != "sample":
         do = f"{file.line('population: sample')}, or rename the column if it holds no weights of firms"
-        file.refuse_header(asked, f"such a column, and the population {file.population!r}", do)
-    if "weight" not in theirs and named.population == "sample" and "population" not in file.said:
+        file.refuse_header(expected, f"such a column, and the population {file.population!r}", do)
+    if "weight" not in theirs and named.population == "sample" and "population" not in file.metadata:
         do = file.line("columns: {weight: THEIRS}` with their name, or `population: not representative")
-        file.refuse_header(asked, "no column 'weight'", do)
+        file.refuse_header(expected, "no column 'weight'", do)
 
 
 def _find_months(file: File, wide: Wide) -> None:
-    """Find the month of each column of months."""
-    asked, months = f"columns of sales called {wide.prefix}MONTH, the month as {wide.format}", file.months
+    """Parse the months of a wide file's columns."""
+    expected, months = f"columns of sales called {wide.prefix}MONTH, the month as {wide.format}", file.months
     for column in file.header:
         word = column.removeprefix(wide.prefix)
         month, taken = (as_day(word, wide.format) or "")[:7], column in file.theirs.values()
@@ -195,49 +195,49 @@ def _find_months(file: File, wide: Wide) -> None:
             continue  # without a prefix any other column may stand beside the months
         if not month:
             do = QUARTERS if "quarter" in strange(word) else f"rename the column, or correct `wide` in {file.map}"
-            file.refuse_header(asked, f"the column {column!r}{strange(word)}", do)
+            file.refuse_header(expected, f"the column {column!r}{strange(word)}", do)
         if month in months.values() or file.header.count(column) > 1:
-            file.refuse_header(asked, f"the month {month} twice ({column!r})", "remove one column")
+            file.refuse_header(expected, f"the month {month} twice ({column!r})", "remove one column")
         months[column] = month
     beside = [f" and the column {name!r}" for name in ("month", "sales") if name in file.theirs]
     if not months or beside:
-        found = f"{len(months)} of these{''.join(beside)}"
-        file.refuse_header(f"{asked}, instead of columns month and sales", found, f"correct `wide` in {file.map}")
+        actual = f"{len(months)} of these{''.join(beside)}"
+        file.refuse_header(f"{expected}, instead of columns month and sales", actual, f"correct `wide` in {file.map}")
 
 
 # Opening: header, what metadata say, and all rows where a kind of file is read at once
 
 
 def opened(path: Path, named: Map) -> tuple[Sequence[str], dict[str, str], pa.Table | None]:
-    """Return the header of a file, what metadata say, and all rows where they are read at once."""
-    table, said = None, dict[str, str]()
+    """Return the header of a file, its metadata, and all rows if its kind is read at once, else None."""
+    table, metadata = None, dict[str, str]()
     with reading(path):
         if kind(path) in OF_TEXT:
             header: Sequence[str] = _text_header(path, named)
         elif kind(path) == ".parquet":
             schema = pa.parquet.read_schema(path)
-            header, said = schema.names, _said(path, schema.metadata or {})
+            header, metadata = schema.names, _panel_metadata(path, schema.metadata or {})
         else:
             table = _sheet(path, named.sheet) if kind(path) == ".xlsx" else _stata(path)
             header = table.column_names
     if len(header) > MOST_COLUMNS:
         refuse(path, f"at most {MOST_COLUMNS:,} columns", f"{len(header):,}", "check how its columns are separated")
-    return header, said, table
+    return header, metadata, table
 
 
-def _said(path: Path, metadata: Mapping[bytes, bytes]) -> dict[str, str]:
-    """Return what metadata say of a panel; others, such as those of the program that wrote it, are its own affair."""
-    said = dict[str, str]()
+def _panel_metadata(path: Path, raw: Mapping[bytes, bytes]) -> dict[str, str]:
+    """Decode the metadata on provenance, population and order of platforms; ignore those of other programs."""
+    metadata = dict[str, str]()
     for key in ("provenance", "population", ORDER):
-        if (value := metadata.get(key.encode())) is not None:
+        if (value := raw.get(key.encode())) is not None:
             try:
-                said[key] = value.decode()
+                metadata[key] = value.decode()
                 if key == ORDER:
                     TypeAdapter(list[str]).validate_json(value)
             except ValueError:
-                asked = "a list of names in JSON" if key == ORDER else "text in UTF-8"
-                refuse(path, f"{asked} as {key} in the metadata", repr(value[:60]), "write it again, or leave it out")
-    return said
+                expected = f"{'a list of names in JSON' if key == ORDER else 'text in UTF-8'} as {key} in the metadata"
+                refuse(path, expected, repr(value[:60]), "write it again, or leave it out")
+    return metadata
 
 
 def _stata(path: Path) -> pa.Table:
@@ -263,8 +263,8 @@ def _text_header(path: Path, named: Map) -> list[str]:
     if not start.removeprefix(_MARK).strip():
         refuse(path, "a header and rows", "an empty file", "export it again")
     if start.startswith(_MARK) and named.encoding == "gbk":
-        found = "the byte order mark of UTF-8"
-        refuse(path, "text in GBK, as the map says", found, "remove `encoding` from the map")
+        actual = "the byte order mark of UTF-8"
+        refuse(path, "text in GBK, as the map says", actual, "remove `encoding` from the map")
     codec, sign = _CODECS[named.encoding].replace("utf-8", "utf-8-sig"), named.separator or usual_separator(path)
     lines = io.StringIO(start.decode(codec, "replace"), newline="")
     try:
@@ -283,7 +283,7 @@ def _text_header(path: Path, named: Map) -> list[str]:
 
 
 def _refuse_bytes(path: Path, encoding: str) -> None:
-    """Refuse the first line that is in another encoding, if there is one."""
+    """Raise DataError for the first line in another encoding, if any."""
     with unpacked(path) as stream:
         for row, line in enumerate(iter(lambda: stream.readline(_BYTES_AT_ONCE), b""), start=1):
             if len(line) == _BYTES_AT_ONCE:
@@ -291,27 +291,27 @@ def _refuse_bytes(path: Path, encoding: str) -> None:
             try:
                 line.decode(_CODECS[encoding])
             except UnicodeDecodeError as error:
-                found, meant = f"the byte 0x{line[error.start]:02x}", line.rstrip().decode("gb18030", "replace")
-                asked, do = "UTF-8 text", "save it as UTF-8"
+                actual, meant = f"the byte 0x{line[error.start]:02x}", line.rstrip().decode("gb18030", "replace")
+                expected, do = "UTF-8 text", "save it as UTF-8"
                 if encoding == "gbk":
-                    asked, do = "text in GBK, as the map says", f"remove `encoding` from the map, or {do}"
+                    expected, do = "text in GBK, as the map says", f"remove `encoding` from the map, or {do}"
                 elif "\ufffd" not in meant:
-                    found += f"; likely it is GBK, in which the row is {meant!r}"
+                    actual += f"; likely it is GBK, in which the row is {meant!r}"
                     stream.seek(0)
                     do += "" if stream.read(3) == _MARK else ", or write `encoding: gbk` in its map"
-                refuse(f"{path}, row {row}", asked, found, do)
+                refuse(f"{path}, row {row}", expected, actual, do)
 
 
 def _sheet(path: Path, name: str | None) -> pa.Table:
-    """Return the cells of a sheet of an Excel file, typed by column; of mixed types as text, dates as YYYY-MM-DD."""
+    """Read a sheet of an Excel file, typed by column; mixed columns become text, with dates as YYYY-MM-DD."""
     import openpyxl  # slow, and few panels are workbooks
 
     book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     names = [sheet.title for sheet in book.worksheets]  # others are charts
     if name not in names and (name or len(names) != 1):
-        asked = f"the sheet {name!r}" if name else "one sheet"
+        expected = f"the sheet {name!r}" if name else "one sheet"
         do = f"write `sheet: {(names or ['NAME'])[0]}` in its map, or another one"
-        refuse(path, asked, f"the sheets {', '.join(names)}", do)
+        refuse(path, expected, f"the sheets {', '.join(names)}", do)
     sheet, rows, size = book[name or names[0]], list[tuple[Any, ...]](), 0
     sheet.reset_dimensions()  # as it says them, they may hold a million columns
     for row in sheet.iter_rows(values_only=True):
@@ -328,7 +328,7 @@ def _sheet(path: Path, name: str | None) -> pa.Table:
 
 
 def sheets(path: Path) -> list[str]:
-    """Return the names of the sheets of an Excel file."""
+    """List the sheets of an Excel file."""
     import openpyxl
 
     with reading(path):
@@ -348,7 +348,7 @@ def _text(cell: Any) -> str | None:
 
 
 def tables(file: File) -> Iterator[pa.Table]:
-    """Yield rows of the file, about as many months each time."""
+    """Yield tables of rows with about the same number of months."""
     held, needed = list[pa.RecordBatch](), [*dict.fromkeys([*file.theirs.values(), *file.months])]
     if file.table is not None:
         batches: Iterator[pa.RecordBatch] = iter(file.table.select(needed).to_batches(ROWS_AT_ONCE))
@@ -361,10 +361,10 @@ def tables(file: File) -> Iterator[pa.Table]:
             count += batch.num_rows
             if count > MOST_ROWS:
                 refuse(file.path, f"at most {MOST_ROWS:,} rows", "more", "split the file, or add its rows up")
-            if sum(part.num_rows for part in held) * max(1, len(file.months)) >= ROWS_AT_ONCE:
+            if sum(batch.num_rows for batch in held) * max(1, len(file.months)) >= ROWS_AT_ONCE:
                 yield pa.Table.from_batches(held)
                 held = []
-    if any(part.num_rows for part in held):
+    if any(batch.num_rows for batch in held):
         yield pa.Table.from_batches(held)
 
 
@@ -385,15 +385,15 @@ def _text_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
         yield from pa.csv.open_csv(pa.input_stream(file.path, compression=packed), reading, parsing, text)
     except (pa.ArrowInvalid, UnicodeDecodeError):
         for row in ragged:
-            asked, found = f"{row.expected_columns} cells", f"{row.actual_columns} in {row.text!r}"
+            expected, actual = f"{row.expected_columns} cells", f"{row.actual_columns} in {row.text!r}"
             do = f"quote cells that hold {sign!r}, and give every row all cells"
-            refuse(f"{file.path}, row {row.number}", asked, found, do)
+            refuse(f"{file.path}, row {row.number}", expected, actual, do)
         _refuse_bytes(file.path, file.named.encoding)
         raise
 
 
 def _parquet_batches(file: File, needed: list[str]) -> Iterator[pa.RecordBatch]:
-    """Yield rows with their words as codes, as the file holds them: a long word that stands in it once stays one."""
+    """Yield rows with words as dictionary codes, so that a long word stored once is not copied into each row."""
     texts = [column.name for column in pa.parquet.read_schema(file.path) if pa.types.is_string(column.type)]
     with pa.parquet.ParquetFile(file.path, read_dictionary=texts) as rows:
         for group in range(rows.num_row_groups):  # one by one, or the buffers of all of them are kept

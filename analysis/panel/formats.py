@@ -1,4 +1,4 @@
-"""What words may mean: a date or a number in whichever way it is written, money, China, and what is not known."""
+"""Recognise dates, numbers, currencies, China and words for missing values, however they are written."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ SIGNS = (("", "."), (",", "."), ("", ","), (".", ","), (" ", "."), (" ", ","), (
 SPELLED = {" ": "[ \u00a0\u202f]", "'": "['\u2019]"}
 MONEY = r"usd|cny|rmb|eur|gbp|jpy|hkd|cad|aud|us\$|[$€£¥￥₩₹₽]|美元|人民币|元|欧元|英镑|日元"  # in small letters
 CHINA = ("cn", "chn", "prc", "china", "mainlandchina", "p.r.china", "中国", "中国大陆", "中國")  # without blanks
-UNKNOWN = r"#?n/?a|nan|null|none|missing|unknown|未知|缺失|无数据"  # words for not known, which a map may list
+UNKNOWN = r"#?n/?a|nan|null|none|missing|unknown|未知|缺失|无数据"  # words for a missing value, which a map may list
 QUARTERS = "bring sales by month, since a quarter cannot be split at a closure"
 _QUARTER = re.compile(r"(?i)(^|[0-9 _-])Q[1-4]|[1-4]Q|[1-4一二三四]季")
 
 
 def strange(word: str) -> str:
-    """Say of a word where a month should be that it is a quarter, or which day an Excel serial number stands for."""
+    """Describe a word that should be a month: as a quarter, or as the day of an Excel serial number; else empty."""
     if _QUARTER.search(word):
         return ", a quarter"
     if not re.fullmatch(r"[2-6][0-9]{4}(\.[0-9]+)?", word):
@@ -37,10 +37,9 @@ def strange(word: str) -> str:
 
 
 def dates(words: Iterable[str], strays: float = 0.0) -> tuple[dict[str, str], list[str], list[list[str]]]:
-    """Return the day of each word, the formats, and lists of formats between which words do not decide.
+    """Return each word's day, the formats, and lists of formats between which the words do not decide.
 
-    Words of one shape are of one format. All three are empty where a larger share of the words than `strays` is no
-    date.
+    Words of one shape share one format. All three are empty if more than a share `strays` of the words are no dates.
     """
     shapes, days, formats, undecided = dict[str, list[str]](), dict[str, str](), list[str](), list[list[str]]()
     for word in words:
@@ -50,11 +49,11 @@ def dates(words: Iterable[str], strays: float = 0.0) -> tuple[dict[str, str], li
     for alike in shapes.values() if len(shapes) < 20 else ():
         readings = dict[tuple[str, ...], str]()
         for pattern in FORMATS:
-            found = tuple(takewhile(bool, (_day(word, pattern) for word in alike)))
-            if len(found) == len(alike):
-                readings.setdefault(found, pattern)
+            reading = tuple(takewhile(bool, (_day(word, pattern) for word in alike)))
+            if len(reading) == len(alike):
+                readings.setdefault(reading, pattern)
         other -= len(alike) if readings else 0
-        if len({tuple(day[:7] for day in found) for found in readings}) > 1:
+        if len({tuple(day[:7] for day in reading) for reading in readings}) > 1:
             undecided.append([*readings.values()])
         elif readings:
             days |= dict(zip(alike, next(iter(readings)), strict=True))
@@ -64,20 +63,20 @@ def dates(words: Iterable[str], strays: float = 0.0) -> tuple[dict[str, str], li
 
 
 def _day(word: str, pattern: str) -> str:
-    """Return a day YYYY-MM-DD, or nothing for what is no such date."""
+    """Parse a date into YYYY-MM-DD; empty if it does not match."""
     digits = {"%Y%m": 6, "%Y%m%d": 8}.get(pattern, len(word))  # strptime reads 202111 as 1 January too
     return (as_day(word, pattern) or "") if len(word) == digits else ""
 
 
 def number_pattern(thousands: str, decimal: str) -> str:
-    """Return what numbers in text look like with these signs, as a regular expression."""
+    """Return a regular expression for numbers with these separators."""
     sign, point = SPELLED.get(thousands, re.escape(thousands)), re.escape(decimal)
     whole = f"([0-9]{{1,3}}({sign}[0-9]{{2,3}})*{sign}[0-9]{{3}}|[0-9]+)" if thousands else "[0-9]+"
     return rf"^(-?({whole}({point}[0-9]*)?|{point}[0-9]+)([eE][+-]?[0-9]+)?)?$"
 
 
 def number_signs(words: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the `SIGNS` with which all words are numbers, a pair for each way to read them; none if there is none."""
+    """Return the pairs of `SIGNS` that make every word a number, one pair for each reading."""
     readings = dict[tuple[str, ...], tuple[str, str]]()
     signed = [word for word in words if not (word.isascii() and word.isdigit())]  # digits alone are read in one way
     for thousands, decimal in SIGNS:

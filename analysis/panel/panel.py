@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from analysis.config import Population
-from analysis.errors import DataError, DesignError
+from analysis.errors import DesignError, refuse
 from analysis.estimate import Bools, Floats, Ints
 from analysis.provenance import ROOT
 
@@ -39,29 +39,29 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 @cache
 def columns() -> dict[str, dict[str, Any]]:
-    """Return the fields of ``data/panel.schema.json`` by name: the only list of the columns of a panel."""
+    """Return the fields of ``data/panel.schema.json`` by name: the single list of a panel's columns."""
     return {field["name"]: field for field in json.loads(SCHEMA.read_text(encoding="utf-8"))["fields"]}
 
 
 def attributes() -> list[str]:
-    """Return the names of the columns that describe a firm in a panel; a weight is in its sales already."""
+    """List the columns that describe a firm in a panel; weights are already in its sales."""
     return [name for name, column in columns().items() if column.get("constantWithin") == "firm" and name != "weight"]
 
 
 def _once(method: Method) -> Method:
-    """Keep with a panel what a method returned, by its arguments; arrays are handed out read-only."""
+    """Cache a method's results in its panel, arrays read-only; `functools.cache` would keep the panel alive."""
 
     @wraps(method)
-    def kept(self: Panel, *args: Any, **named: Any) -> Any:
-        key = f"{method.__name__} {args} {sorted(named.items())}"
-        if key not in self._kept:
-            self._kept[key] = found = method(self, *args, **named)
-            for part in found if isinstance(found, tuple) else [found]:
-                if isinstance(part, np.ndarray):
-                    part.flags.writeable = False
-        return self._kept[key]
+    def cached(self: Panel, *args: Any, **options: Any) -> Any:
+        key = method.__name__, args, *options.items()
+        if key not in self._results:
+            self._results[key] = result = method(self, *args, **options)
+            for array in result if isinstance(result, tuple) else [result]:
+                if isinstance(array, np.ndarray):
+                    array.flags.writeable = False
+        return self._results[key]
 
-    return cast(Method, kept)
+    return cast(Method, cached)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -109,10 +109,10 @@ class Panel:
     population: str = field(default=POPULATIONS[-1], kw_only=True)
     data_warnings: tuple[str, ...] = field(default=(), kw_only=True)
     no_dose: str = field(default="", kw_only=True)
-    _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
+    _results: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse parts that do not fit each other."""
+        """Refuse parts that contradict each other."""
         shape, ids = (len(self.firms), len(self.platforms), len(self.months)), self.firms.index
         lacking, twice = [name for name in attributes() if name not in self.firms], [*ids[ids.duplicated()][:1]]
         gap = self.months.freqstr != "M" or (np.diff(self.months.asi8) != 1).any()
@@ -121,24 +121,21 @@ class Panel:
         named = named if self.provenance == "real" else named[:0]
         simulated = named[named.astype(str).str.match(SIMULATED_ID)]
         such = f"{len(simulated)} simulated ids such as {[*simulated[:1]]}"
-        for wrong, asked, found, remedy in (
+        for wrong, expected, actual, remedy in (
             (self.provenance not in UNITS, "a provenance real or simulated", repr(self.provenance), "use one of these"),
-            (self.population not in POPULATIONS, f"one of {POPULATIONS}", repr(self.population), "use one of these"),
-            (self.sales.dtype != np.float64, "sales in float64", str(self.sales.dtype), "convert them"),
             (self.sales.shape != shape, f"sales of shape {shape}", str(self.sales.shape), "match its axes"),
             (lacking, f"firms with {', '.join(attributes())}", f"no {', '.join(lacking)}", "add the column"),
             (twice, "each firm once", f"the firm {twice} twice", "merge its rows"),
-            (len(set(self.platforms)) < shape[1], "each platform once", str(self.platforms), "merge the two"),
             (gap, "months without gaps", str([*self.months[:3]]), "give every month"),
             (low < 0 or high == np.inf, "finite sales of at least 0", f"{low:g} to {high:g}", "correct them"),
             (high > LARGEST or 0 < high < 1 / LARGEST, "sales of money", f"{high:g} at most", "correct the unit"),
             (len(simulated), "real firms", such, "say that it is simulated, or leave these firms out"),
         ):
             if wrong:
-                raise DataError(f"a panel with {asked} was asked for; found {found}; {remedy}")
+                refuse("a panel", expected, actual, remedy)
 
     def __repr__(self) -> str:
-        """Tell its size; arrays are not shown."""
+        """Summarise the panel without its arrays."""
         months = f"{self.months[0]} to {self.months[-1]}"
         size = f"{len(self.firms):,} firms on {', '.join(self.platforms)}, {months}, {self.unit}"
         return f"{self.provenance} panel: {size}, {self.population}"
@@ -150,55 +147,55 @@ class Panel:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of what the panel holds, 64 hexadecimal digits.
+        """SHA-256 of the panel's content, 64 hexadecimal digits.
 
-        Firms and platforms count in the order of their names, every NaN as the same, and -0 as 0. Simulated numbers
-        count with seven digits: their last ones hang on the processor that drew them.
+        Firms and platforms are sorted by name, all NaN are equal, and -0 is 0. Simulated numbers are rounded to seven
+        digits, since their last ones depend on the processor that drew them.
         """
         floats = "<f4" if self.provenance == "simulated" else "<f8"
         first, count = str(self.months[0]), len(self.months)
-        said = {"provenance": self.provenance, "platforms": sorted(self.platforms), "months": [first, count]}
-        found = hashlib.sha256(json.dumps(said).encode())
+        header = {"provenance": self.provenance, "platforms": sorted(self.platforms), "months": [first, count]}
+        digest = hashlib.sha256(json.dumps(header).encode())
         order = np.argsort(self.firms.index.to_numpy(object), kind="stable")
-        found.update("\0".join(self.firms.index[order]).encode())
+        digest.update("\0".join(self.firms.index[order]).encode())
         for name in attributes():
             cells, kind = self.firms[name].iloc[order], columns()[name]["type"]
             if kind == TEXT:
-                found.update("\0".join(cells).encode())
+                digest.update("\0".join(cells).encode())
             elif kind == NUMBER:
-                found.update(_canonical(cells.to_numpy(float), floats))
+                digest.update(_canonical(cells.to_numpy(float), floats))
             else:
-                found.update(_month(cells).astype("<i8").data)
+                digest.update(_month(cells).astype("<i8").data)
         for platform in sorted(self.platforms):
             sales = self.platform(platform)
             for start in range(0, len(order), _FIRMS_AT_ONCE):
-                found.update(_canonical(sales[order[start : start + _FIRMS_AT_ONCE]], floats))
-        return found.hexdigest()
+                digest.update(_canonical(sales[order[start : start + _FIRMS_AT_ONCE]], floats))
+        return digest.hexdigest()
 
     def platform(self, name: str) -> Floats:
-        """Return the sales on one platform, float64[firm, month]; an unknown name is a DesignError."""
+        """Return the sales on one platform, float64[firm, month]; raise DesignError for an unknown name."""
         if name not in self.platforms:
             raise DesignError(
-                f"the platform {name!r} was asked for; there are {', '.join(self.platforms)}; name one of these"
+                f"there is no platform {name!r}; the panel has {', '.join(self.platforms)}; name one of these"
             )
         return self.sales[:, self.platforms.index(name)]
 
     @_once
     def total(self) -> Floats:
-        """Return the sales on all platforms, float64[firm, month]; NaN where one of them is not known."""
+        """Return the sales on all platforms, float64[firm, month]; NaN where one of them is missing."""
         return self.sales[:, 0] if len(self.platforms) == 1 else np.asarray(self.sales.sum(axis=1))
 
     @_once
     def codes(self, column: str) -> tuple[Ints, pd.Index]:
-        """Return the code of each firm in a column of text, int64[firm], and the word of each code, in order.
+        """Encode a column of text: return the code of each firm, int64[firm], and the sorted words.
 
-        `column` is origin, category, brand_group or id, which has a code for each firm.
+        `column` is origin, category, brand_group or id (one code per firm).
         """
         codes, words = pd.factorize(self.firms.index if column == "id" else self.firms[column], sort=True)
         return codes.astype(np.int64, copy=False), words
 
     def closures(self, *, cut: float = 0.5) -> Floats:
-        """Return the month of closure of each firm, also of those closed after the last month.
+        """Return each firm's month of closure, including closures after the last month.
 
         `cut`, in (0, 1], is the smallest dose that counts as a closure.
 
@@ -216,15 +213,13 @@ class Panel:
         closed = self.firms["closed_on"].notna().to_numpy()
         position = _month(self.firms["closed_on"]) - self.months.asi8[0]
         if (early := closed & (position < 0)).any():
-            raise DataError(
-                f"months of closure within the panel were asked for; {early.sum()} firms such as "
-                f"{self.firms.index[early][0]!r} were closed before {self.months[0]}; leave them out"
-            )
+            actual = f"{early.sum()} firms such as {self.firms.index[early][0]!r} that were closed earlier"
+            refuse("a panel", f"closures in or after the first month, {self.months[0]}", actual, "leave them out")
         return np.where(closed & (self.firms["dose"].to_numpy(float) >= cut), position, np.inf)
 
     @_once
     def first_treated(self, *, cut: float = 0.5) -> Floats:
-        """Return :meth:`closures` as far as the panel shows them: inf also for firms closed after the last month."""
+        """Return :meth:`closures` within the panel: inf also for firms closed after the last month."""
         position = self.closures(cut=cut)
         return np.where(position < len(self.months), position, np.inf)
 
@@ -252,7 +247,7 @@ class Panel:
         return by_month.agg(firms="size", brand_groups="nunique").reset_index()
 
     def base_share(self, *, base: slice) -> Floats:
-        """Return the share of each firm in its category's home sales over the base months.
+        """Return each firm's share of its category's home sales in the base months.
 
         Parameters
         ----------
@@ -265,12 +260,12 @@ class Panel:
             Sales recorded in the base months over those of the category. NaN for a firm with no known base month,
             and in a category that sold nothing.
         """
-        sold, known, of_category = self._base_sales(base)
+        sold, observed, of_category = self._base_sales(base.start, base.stop)
         with np.errstate(invalid="ignore"):
-            return np.where(known, sold / of_category[self.codes("category")[0]], np.nan)
+            return np.where(observed, sold / of_category[self.codes("category")[0]], np.nan)
 
     def exposure(self, *, base: slice, cut: float = 0.5, months: slice = slice(None)) -> Floats:
-        """Return how much of its category's home sales each firm's closed rivals held.
+        """Return the share of each firm's category that its closed rivals held.
 
         ``E[i, t]`` is the sum of the base shares of the firms of i's category other than i that were closed by t.
 
@@ -281,7 +276,7 @@ class Panel:
         cut : float
             Smallest dose that counts as a closure.
         months : slice
-            Positions of the months t that are wanted; all where it is left out.
+            Positions of the months t; all by default.
 
         Returns
         -------
@@ -297,32 +292,32 @@ class Panel:
         first, every = self.first_treated(cut=cut), np.arange(len(self.months))
         if (last := every[base].max(initial=-1)) >= first.min():
             raise DesignError(
-                f"base months before the first closure were asked for; the base ends in {self.months[last]}, the first "
-                f"closure is in {self.months[int(first.min())]}; end the base earlier"
+                f"exposure needs base months before the first closure, in {self.months[int(first.min())]}; the base "
+                f"ends in {self.months[last]}; end it earlier"
             )
-        (category, names), (sold, _, of_category) = self.codes("category"), self._base_sales(base)
+        (category, names), (sold, _, of_category) = self.codes("category"), self._base_sales(base.start, base.stop)
         closed = np.flatnonzero(np.isfinite(first))
         lost = np.zeros((len(names), len(every)))
         np.add.at(lost, (category[closed], first[closed].astype(int)), sold[closed])
         lost = lost.cumsum(axis=1)[:, months]
-        own = sold[closed, None] * (every[months] >= first[closed, None])
-        of_rivals = np.maximum(lost[category[closed]] - own, 0.0)  # of equal sums: it may be a rounding below 0
+        held = sold[closed, None] * (every[months] >= first[closed, None])
+        of_rivals = np.maximum(lost[category[closed]] - held, 0.0)  # of equal sums: it may be a rounding below 0
         with np.errstate(invalid="ignore"):
-            found: Floats = (lost / of_category[:, None])[category]
-            found[closed] = of_rivals / of_category[category[closed], None]
-        return found
+            exposure: Floats = (lost / of_category[:, None])[category]
+            exposure[closed] = of_rivals / of_category[category[closed], None]
+        return exposure
 
     @_once
-    def _base_sales(self, base: slice) -> tuple[Floats, Bools, Floats]:
-        """Return each firm's home sales in the base months, whether any is known, and the sum by code of category."""
-        sales = self.sales[:, 0, base]
-        known = ~np.isnan(sales)
-        sold = sales.sum(axis=1, where=known)
+    def _base_sales(self, start: int, stop: int) -> tuple[Floats, Bools, Floats]:
+        """Sum home sales over the base months by firm and by category; also flag firms with an observed month."""
+        sales = self.sales[:, 0, start:stop]
+        observed = ~np.isnan(sales)
+        sold = sales.sum(axis=1, where=observed)
         of_category = np.bincount(self.codes("category")[0], weights=sold).astype(float)
-        return sold, np.asarray(known.any(axis=1)), of_category
+        return sold, np.asarray(observed.any(axis=1)), of_category
 
     def to_parquet(self, path: str | Path) -> None:
-        """Write one row per firm, platform and month, missing sales as null.
+        """Write one row per firm, platform and month, with missing sales as null.
 
         The provenance goes into the metadata of the file, into a column and, in simulated panels, the ids.
 
@@ -333,15 +328,13 @@ class Panel:
         """
         unmarked = self.firms.index[~self.firms.index.str.match(SIMULATED_ID)]
         if self.provenance == "simulated" and len(unmarked):
-            raise DataError(
-                f"a simulated panel was to be written; {len(unmarked):,} of {len(self.firms):,} firms, such as "
-                f"{unmarked[0]!r}, have an id that does not say so; give them ids such as SIM-0417"
-            )
+            actual = f"{len(unmarked):,} of {len(self.firms):,} firms with other ids, such as {unmarked[0]!r}"
+            refuse("a simulated panel", "ids of firms that say so", actual, "give them ids such as SIM-0417")
         left = {"account", "renamed_from", "currency", "weight", *(["dose"] if self.no_dose else [])}
         names = [name for name in columns() if name not in left]
         kinds = {TEXT: pa.string(), NUMBER: pa.float64(), MONTH: pa.date32()}
-        said = {"provenance": self.provenance, ORDER: json.dumps(self.platforms), "population": self.population}
-        schema = pa.schema([(name, kinds[columns()[name]["type"]]) for name in names], metadata=said)
+        metadata = {"provenance": self.provenance, ORDER: json.dumps(self.platforms), "population": self.population}
+        schema = pa.schema([(name, kinds[columns()[name]["type"]]) for name in names], metadata=metadata)
         step = max(1, _ROWS_AT_ONCE // (len(self.platforms) * len(self.months)))
         with pa.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
             for start in range(0, len(self.firms), step):
@@ -354,7 +347,7 @@ class Panel:
 
 
 def _month(dates: pd.Series) -> Ints:
-    """Return the months since January 1970 of dates; for NaT the smallest int64."""
+    """Convert dates to months since January 1970; NaT becomes the smallest int64."""
     return np.asarray(dates.to_numpy("datetime64[M]").astype(np.int64))
 
 

@@ -97,44 +97,44 @@ columns:  # ours: theirs"""
 def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
     """Return the cells of a file, and what its map must say of the file itself."""
     refuse_kind(path)
-    named, said = Map(), list[str]()
+    named, lines = Map(), list[str]()
     if kind(path) in OF_TEXT:
-        named, said = _of_text(path)
+        named, lines = _of_text(path)
     elif kind(path) == ".xlsx" and len(names := sheets(path)) > 1:
         named = Map.model_construct(sheet=names[0])
-        said = _ask("sheet", f"which of {len(names)} sheets? The first was looked at", [*map(_yaml, names)])
+        lines = _ask("sheet", f"which of {len(names)} sheets? The first was looked at", [*map(_yaml, names)])
     header, _, table = opened(path, named)
     if len(header) > COLUMNS_LOOKED_AT:
-        asked = f"at most {COLUMNS_LOOKED_AT:,} columns were asked for"
-        raise DataError(f"{path}: {asked}; found {len(header):,}; write a map by hand")
+        expected = f"at most {COLUMNS_LOOKED_AT:,} columns were asked for"
+        raise DataError(f"{path}: {expected}; found {len(header):,}; write a map by hand")
     once = {name: name for name in header if header.count(name) == 1}  # a map can name no other
     twice = [name for name in dict.fromkeys(header) if name not in once]
-    said += [f"# not used: {_told([name])}, which stands in the header twice" for name in twice]
+    lines += [f"# not used: {_told([name])}, which stands in the header twice" for name in twice]
     count, parts = 0, list[pa.Table]()
-    for part in tables(File(path, None, named, header, {}, None, once, {}, table)) if once else ():
+    for batch in tables(File(path, None, named, header, {}, None, once, {}, table)) if once else ():
         if count >= ROWS_LOOKED_AT:
-            said.append(f"# looked at: its first {count:,} rows, no more")
+            lines.append(f"# looked at: its first {count:,} rows, no more")
             break
-        parts.append(plain(path, part, LONGEST_LOOKED_AT))
-        count += len(part)
-    return pa.concat_tables(parts).to_pandas() if parts else pd.DataFrame(), said
+        parts.append(plain(path, batch, LONGEST_LOOKED_AT))
+        count += len(batch)
+    return pa.concat_tables(parts).to_pandas() if parts else pd.DataFrame(), lines
 
 
 def _of_text(path: Path) -> tuple[Map, list[str]]:
     """Return the encoding and the separator of a file of text as a map, and where they are not the usual ones."""
     with reading(path), unpacked(path) as stream:
         start = stream.read(LOOKED_AT)
-    encoding, said = "utf-8", list[str]()
+    encoding, lines = "utf-8", list[str]()
     try:
         text = getincrementaldecoder("utf-8-sig")().decode(start)  # which takes the last sign for one that is cut
     except UnicodeDecodeError:
         encoding, text = "gbk", start.decode("gb18030", "replace")
-        said = ["encoding: gbk  # its bytes are no UTF-8"]
+        lines = ["encoding: gbk  # its bytes are no UTF-8"]
     header = text.partition("\n")[0]
     separator = max(",;\t|", key=header.count)
     if separator != usual_separator(path):
-        said.append(f"separator: {_json(separator)}  # {header.count(separator)} of them in the header")
-    return Map.model_validate({"encoding": encoding, "separator": separator}), said
+        lines.append(f"separator: {_json(separator)}  # {header.count(separator)} of them in the header")
+    return Map.model_validate({"encoding": encoding, "separator": separator}), lines
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +192,7 @@ class _Column:
         return listed and (self.kind in KINDS[ours].split() if ours in KINDS else self.kind != "date")
 
     @property
-    def said(self) -> str:
+    def summary(self) -> str:
         """What it holds, in a few words."""
         if days := sorted(self.dates[0].values()):
             return f"{days[0][:7]} to {days[-1][:7]}"
@@ -222,20 +222,20 @@ class _Look:
     @cached_property
     def may_be(self) -> dict[str, list[_Column]]:
         """The columns that may be each of ours, one where that is certain: by name, and failing that by their words."""
-        found, left = dict[str, list[_Column]](), [column for column in self.all if column not in self.wide[1]]
+        matches, left = dict[str, list[_Column]](), [column for column in self.all if column not in self.wide[1]]
         for column in [*left]:
             named = [ours for ours in NAMES if re.search(NAMES[ours], column.name.lower()) and column.can_be(ours)]
             if ours := column.called if column.called in columns() else next(iter(named), ""):
-                found.setdefault(ours, []).append(column)
+                matches.setdefault(ours, []).append(column)
                 left.remove(column)
         for ours, words in BY_WORDS.items():
-            if ours not in found:
+            if ours not in matches:
                 able = [column for column in left if column.can_be(ours)]
                 group = [column for column in able if any(re.fullmatch(words, word.lower()) for word in column.words)]
-                found |= {ours: group} if group else {}
-        return {ours: _certain(ours, group) for ours, group in found.items()}
+                matches |= {ours: group} if group else {}
+        return {ours: _certain(ours, group) for ours, group in matches.items()}
 
-    def one(self, ours: str) -> _Column | None:
+    def column(self, ours: str) -> _Column | None:
         """Return the column that is certainly ours."""
         return self.may_be[ours][0] if len(self.may_be.get(ours, [])) == 1 else None
 
@@ -245,7 +245,7 @@ class _Look:
         for ours, about in columns().items():
             group = self.may_be.get(ours, [])
             if len(group) == 1:
-                yield f"  {ours}: {_yaml(group[0].called)}  # {group[0].said}"
+                yield f"  {ours}: {_yaml(group[0].called)}  # {group[0].summary}"
                 continue
             if not group and (about.get("optional") or (self.wide[1] and ours in ("month", "sales"))):
                 continue
@@ -254,9 +254,9 @@ class _Look:
             named = [column for column in left if re.search(NAMES[ours], column.name.lower())]
             alike = self.may_be.get({"brand_group": "firm", "firm": "account"}.get(ours, ""), [])
             for column in group or named or alike:
-                yield f"  # ? {ours}: {_yaml(column.called)}  # {column.said}"
+                yield f"  # ? {ours}: {_yaml(column.called)}  # {column.summary}"
                 used.add(column)
-        yield from (f"# not used: {column.name}  # {column.said}" for column in self.all if column not in used)
+        yield from (f"# not used: {column.name}  # {column.summary}" for column in self.all if column not in used)
 
     def rest(self) -> Iterator[str]:
         """Yield the lines below `columns`."""
@@ -267,15 +267,15 @@ class _Look:
 
     def _labels(self) -> Iterator[str]:
         """Yield platforms and origins: their labels and our codes."""
-        if (column := self.one("platform")) and not {*column.words} <= PLATFORMS.keys():
+        if (column := self.column("platform")) and not {*column.words} <= PLATFORMS.keys():
             yield "platforms:  # their label: our code; sites of one platform are added up"
             for word, count in column.words.items():
                 codes = [code for code in PLATFORMS if re.search(PLATFORMS[code], word.lower())]
                 line = f"{_yaml(word)}: {[*codes, 'WMT'][0]}  # {count:,} rows"
                 yield f"  {line}" if codes else f"  # ? {line}; WMT is other marketplaces too, OWN own sites"
-        if (column := self.one("origin")) and not {*column.words} <= {"CN", "other"}:
-            found = any(re.fullmatch(IN_CHINA, word.lower()) for word in column.words)
-            yield "origins:  # CN for China" if found else f"# ? none of {column.name} is China\norigins:"
+        if (column := self.column("origin")) and not {*column.words} <= {"CN", "other"}:
+            has_china = any(re.fullmatch(IN_CHINA, word.lower()) for word in column.words)
+            yield "origins:  # CN for China" if has_china else f"# ? none of {column.name} is China\norigins:"
             for word, count in column.words.items():
                 line = f"{_yaml(word)}: {'CN' if re.fullmatch(IN_CHINA, word.lower()) else 'other'}  # {count:,} rows"
                 yield f"  # ? {line}; or CN?" if re.fullmatch(NEAR, word.lower()) else f"  {line}"
@@ -289,7 +289,7 @@ class _Look:
             yield f"wide: {{prefix: {_json(prefix)}, format: {pattern}}}  # {len(group)} columns of sales"
         usual = ["%Y-%m"]
         for ours, key in (("month", "month_format"), ("closed_on", "closed_format")):
-            column = self.one(ours)
+            column = self.column(ours)
             if column is None or column.kind != "date" or column.typed:
                 continue
             days, formats, undecided = column.dates
@@ -307,7 +307,7 @@ class _Look:
     def _sales(self) -> _Column | None:
         """Return sales, of all months where these are columns."""
         group = self.wide[1]
-        return _Column("sales", pd.concat([column.text for column in group])) if group else self.one("sales")
+        return _Column("sales", pd.concat([column.text for column in group])) if group else self.column("sales")
 
     def _numbers(self) -> Iterator[str]:
         """Yield the separators of numbers."""
@@ -324,7 +324,7 @@ class _Look:
 
     def _currency(self) -> Iterator[str]:
         """Yield the currency of sales, and what rates are needed."""
-        sales, by_row = self._sales(), self.one("currency")
+        sales, by_row = self._sales(), self.column("currency")
         rates = "US dollars for one unit: a number, or by year as in {2020: 0.145, 2021: 0.155}"
         if by_row:
             other = [word for word in by_row.words if word != "USD"]
@@ -333,21 +333,21 @@ class _Look:
                 rate = "1" if re.fullmatch(DOLLARS, word.lower()) else ASK
                 yield f"  {_yaml(word)}: {rate}  # {by_row.words[word]:,} rows"
         elif sales:
-            said = [self.wide[0] or sales.name, *sales.words]
-            signs = {sign for word in said for sign in re.findall(MONEY, word.lower())}
+            texts = [self.wide[0] or sales.name, *sales.words]
+            signs = {sign for word in texts for sign in re.findall(MONEY, word.lower())}
             if not (len(signs) == 1 and re.fullmatch(DOLLARS, *signs)):
                 what = f"which currency? {sales.name} says {', '.join(signs) or 'nothing of it'}; rates are {rates}"
                 yield from _ask("currency", what, ["USD", 'CNY\nrates: "?"'])
 
     def _closures(self) -> Iterator[str]:
         """Yield whose month a closure is, where it differs within a firm."""
-        firm, account, closed = (self.one(ours) for ours in ("firm", "account", "closed_on"))
+        firm, account, closed = (self.column(ours) for ours in ("firm", "account", "closed_on"))
         if firm and account and closed and (count := _differ(closed, firm)) and not _differ(closed, account):
             yield f"closures: account  # it differs between the accounts of {count:,} firms, and within no account"
 
     def _rows(self) -> Iterator[str]:
         """Yield what the date of a row stands for, and what no row means, where rows are absent."""
-        firm, account, platform, month, sales = map(self.one, ("firm", "account", "platform", "month", "sales"))
+        firm, account, platform, month, sales = map(self.column, ("firm", "account", "platform", "month", "sales"))
         unit = account or firm
         if not (unit and platform and month and sales) or month.dates[2] or not month.dates[0]:
             return
@@ -378,7 +378,7 @@ def _certain(ours: str, group: list[_Column]) -> list[_Column]:
     called = called or [column for column in group if re.fullmatch(NAMES.get(ours, ""), column.name.lower())]
     if len(called) == 1:
         return called
-    pairs = pd.DataFrame({place: column.text for place, column in enumerate(group)}).drop_duplicates()
+    pairs = pd.DataFrame({number: column.text for number, column in enumerate(group)}).drop_duplicates()
     return group[:1] if all(len(pairs) == column.text.nunique() for column in group) else group  # an id and its name
 
 

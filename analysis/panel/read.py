@@ -1,8 +1,8 @@
 """Read a panel from a file in one pass, or refuse it with row, column, value and remedy.
 
-Rows are taken in blocks. A block is typed by the schema and its words become codes; what it says of its units is held
-against what earlier rows said, and its sales wait until all units and months are known. A unit has one row per platform
-and month: the firm, or where rows are by account the account. At the end accounts are linked and added up to firms.
+Rows are read in blocks. Each block is typed by the schema, its words become codes, its attributes are compared with
+those of earlier rows, and its sales wait until all units and months are known. A unit, the firm or (in a file by
+account) the account, has one row per platform and month. At the end accounts are linked and added up to firms.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analysis.errors import DataError, refuse
+from analysis.errors import refuse
 from analysis.estimate import Bools, Floats, Ints
 from analysis.panel.cells import ROW, Rows, Values, blocks, month_text, shown
 from analysis.panel.checks import data_warnings, rate_warnings, refuse_months, refuse_spellings, unknown_doses
@@ -95,11 +95,11 @@ def read_panel(
         ("map", map or "", "write it as YAML, a line for each key"),
     ):
         if not isinstance(given, str | PathLike):
-            raise DataError(f"the path of a {name} was asked for; found {type(given).__name__}; {remedy}")
+            refuse(f"the {name}", "a path", type(given).__name__, remedy)
     file = open_file(Path(path), Path(map) if map else None, platforms)
     if home and file.named.home not in (None, home):
-        do = "correct the map, or ask for the same"
-        raise DataError(f"home = {home!r} was asked for; {map} says {file.named.home!r}; {do}")
+        do = "correct the map, or request the same platform"
+        refuse(map, f"home = {home!r}, as requested", repr(file.named.home), do)
     home = home or file.named.home or "AMZ"
     if platforms is not None and home not in platforms:
         refuse(path, f"the home platform {home!r} among those allowed", ", ".join(platforms), "name it among them")
@@ -111,24 +111,24 @@ def read_panel(
         sales, seen, used = _sales(rows, units, order)
     if weighted := "weight" in file.theirs:
         sales *= firms["weight"].to_numpy()[:, np.newaxis, np.newaxis]
-    known = (seen & (sales >= 0)).any(axis=(1, 2))
-    if known.sum() < 2:
-        found = f"{known.sum()} ({', '.join(firms.index[known])})"
-        refuse(path, "at least two firms with sales", found, "add firms to compare with")
+    has_sales = (seen & (sales >= 0)).any(axis=(1, 2))
+    if has_sales.sum() < 2:
+        actual = f"{has_sales.sum()} ({', '.join(firms.index[has_sales])})"
+        refuse(path, "at least two firms with sales", actual, "add firms to compare with")
     if not (sales[:, 0] > 0).any():
-        asked, found = f"sales of more than 0 on the home platform {home}", "none in any row"
-        refuse(path, asked, found, f"look at the column {file.called('sales')}, or name another `home`")
+        expected, actual = f"sales of more than 0 on the home platform {home}", "none in any row"
+        refuse(path, expected, actual, f"look at the column {file.called('sales')}, or name another `home`")
     cells = {"day": "days", "week": "weeks or parts of one"}.get(file.named.rows, "cells" if file.months else "rows")
     weighing = "of a sample: each stands in sales for as many as its weight, and counts as one"
     notes += [
         *linked,
         ("firms", weighing, len(firms) * weighted),
         (cells, "added up with another row of their firm, platform and month", used - int(seen.sum())),
-        (cells, "left out: their firm has no known sales in any month", int(seen[~known].sum())),
-        ("firms", "left out: no known sales in any month", int((~known).sum())),
+        (cells, "left out: their firm has no known sales in any month", int(seen[~has_sales].sum())),
+        ("firms", "left out: no known sales in any month", int((~has_sales).sum())),
     ]
-    if not known.all():
-        sales, seen, firms = sales[known], seen[known], firms[known]
+    if not has_sales.all():
+        sales, seen, firms = sales[has_sales], seen[has_sales], firms[has_sales]
     closed = firms["closed_on"].to_numpy("datetime64[M]").astype(np.int64) - rows.first
     _fill_absent(file, sales, seen, np.where(firms["closed_on"].isna(), sales.shape[2], closed))
     dropped = pd.DataFrame([note for note in notes if note[2]], columns=["what", "rule", "count"])
@@ -144,15 +144,15 @@ def read_panel(
 
 
 def _gather(file: File, waiting: IO[bytes]) -> tuple[Rows, pd.DataFrame, Notes]:
-    """Take up the rows of a file; return also what is said of each unit, and the position of its `first` row.
+    """Gather the rows of a file, the attributes of its units with the position of their `first` row, and notes.
 
-    Units stand in the order in which they appear; words as codes, months and numbers as NaN where missing.
+    Units are in order of appearance; words are codes, and missing months and numbers are NaN.
     """
     values, by_month, ends, count = defaultdict[str, Values](Values), np.zeros(_MONTHS, dtype=np.int64), list[Any](), 0
     names = [name for name in ("firm", "account", "renamed_from", *attributes(), "weight") if name in file.theirs]
     unit_of = "unit" if "account" in names and file.owner == "firm" else file.owner
     alike = ("provenance",) if file.named.money_by_row else ("provenance", "currency")
-    said, begins = np.zeros((len(names), 0)), None
+    unit_columns, begins = np.zeros((len(names), 0)), None
     for block in blocks(file):
         row = dict(block.typed)
         date, month = row.pop("date"), row["month"].astype(np.int64)
@@ -163,25 +163,25 @@ def _gather(file: File, waiting: IO[bytes]) -> tuple[Rows, pd.DataFrame, Notes]:
         if unit_of == "unit":
             row["unit"] = values["unit"].code(row["firm"] << 32 | row["account"], count)
         unit, new = row[unit_of], values[unit_of].first[-1] - count
-        if unit.max() >= said.shape[1]:
-            said = np.pad(said, ((0, 0), (0, int(unit.max()) + 1)))  # room for as many again
-        for name, known in zip(names, said, strict=True):
-            known[unit[new]] = row[name][new]
-            _refuse_two(file, values, file.owner, name, row, known[unit], count + np.arange(len(unit)))
+        if unit.max() >= unit_columns.shape[1]:
+            unit_columns = np.pad(unit_columns, ((0, 0), (0, int(unit.max()) + 1)))  # room for as many again
+        for name, column in zip(names, unit_columns, strict=True):
+            column[unit[new]] = row[name][new]
+            _refuse_two(file, values, file.owner, name, row, column[unit], count + np.arange(len(unit)))
         day = (date - month.astype("datetime64[M]").astype(date.dtype)).astype(np.int64) + 1
         sales = np.rec.fromarrays([unit, row["platform"], month, day, row["sales"]], dtype=ROW)
         waiting.write(sales.tobytes())
         by_month += np.bincount(month, minlength=_MONTHS)
         begins = date[0] if begins is None else begins
         if file.named.rows == "week":
-            asked = f"a week that begins on the same day of the week as that of row {file.row(0)}"
-            block.refuse((date - begins).astype(np.int64) % 7 != 0, "month", asked, do="correct the day")
+            expected = f"a week that begins on the same day of the week as that of row {file.row(0)}"
+            block.refuse((date - begins).astype(np.int64) % 7 != 0, "month", expected, do="correct the day")
         ends += [date.min(), date.max()]
         count += len(unit)
     if not count:
         refuse(file.path, "rows of data", "a header alone", "export it again")
     first = np.concatenate(values[unit_of].first)
-    units = pd.DataFrame(dict(zip(names, said[:, : len(first)], strict=True))).assign(first=first)
+    units = pd.DataFrame(dict(zip(names, unit_columns[:, : len(first)], strict=True))).assign(first=first)
     for name in (name for name in names if columns()[name]["type"] == TEXT):
         units[name] = values[name].sort()[units[name].astype(np.int64)]
     covered, notes = _whole_months(file, min(ends), max(ends))
@@ -190,15 +190,15 @@ def _gather(file: File, waiting: IO[bytes]) -> tuple[Rows, pd.DataFrame, Notes]:
     refuse_spellings(rows)
     if (early := units["closed_on"] < rows.first).any():
         at = units["first"].where(early).idxmin()
-        asked = f"a closure in or after the first month, {month_text(rows.first)}"
-        file.refuse(first[at], "closed_on", asked, repr(month_text(units["closed_on"][at])))
+        expected = f"a closure in or after the first month, {month_text(rows.first)}"
+        file.refuse(first[at], "closed_on", expected, repr(month_text(units["closed_on"][at])))
     pa.default_memory_pool().release_unused()
     others = len({*file.header} - {*file.theirs.values(), *file.months})
     return rows, units, [("columns", "left out: not named in the map", others), *notes]
 
 
 def _whole_months(file: File, begin: Any, end: Any) -> tuple[tuple[int, int], Notes]:
-    """Return the first and the last month that rows from `begin` to `end` cover whole, and what is left out."""
+    """Return the first and last month that rows from `begin` to `end` cover completely, and notes on the others."""
     if file.named.rows == "month":
         first, last = (int(day.astype("datetime64[M]").astype(int)) for day in (begin, end))
         return (first, last), []
@@ -215,58 +215,58 @@ def _whole_months(file: File, begin: Any, end: Any) -> tuple[tuple[int, int], No
 
 
 def _refuse_two(
-    file: File, values: Mapping[str, Values], owner: str, name: str, given: Any, expected: Any, positions: Ints
+    file: File, values: Mapping[str, Values], owner: str, name: str, given: Any, reference: Any, positions: Ints
 ) -> None:
-    """Refuse the first row or unit of which a column says something else than another one of its firm or account."""
-    differs = (given[name] != expected) & ~(np.isnan(given[name]) & np.isnan(expected))
+    """Raise DataError for the first row or unit whose attribute differs from that of its firm or account."""
+    differs = (given[name] != reference) & ~(np.isnan(given[name]) & np.isnan(reference))
     if differs.any():
         at = int(np.where(differs, positions, positions.max() + 1).argmin())
         say: Any = {TEXT: values[name].word, MONTH: month_text, NUMBER: float}[columns()[name]["type"]]
-        told = [shown(None if np.isnan(value) else say(value)) for value in (given[name][at], expected[at])]
-        asked = f"one value for the {owner} {values[owner].word(given[owner][at])!r}"
+        texts = [shown(None if np.isnan(value) else say(value)) for value in (given[name][at], reference[at])]
+        expected = f"one value for the {owner} {values[owner].word(given[owner][at])!r}"
         by_account = name == "closed_on" and "account" in given and file.named.closures == "firm"
-        found, do = f"{told[0]}, where another row has {told[1]}", _BY_ACCOUNT if by_account else ""
-        file.refuse(positions[at], name, asked, found, do)
+        actual, do = f"{texts[0]}, where another row has {texts[1]}", _BY_ACCOUNT if by_account else ""
+        file.refuse(positions[at], name, expected, actual, do)
 
 
 # What the whole file says
 
 
 def _platforms(rows: Rows, home: str) -> tuple[str, ...]:
-    """Return the platforms that occur, the home platform first."""
+    """Return the platforms of the file, the home platform first."""
     file = rows.file
-    found = sorted({file.code(label) for label in rows.labels()})
-    if home not in found:
+    present = sorted({file.code(label) for label in rows.labels()})
+    if home not in present:
         do = "name the platform that closed the accounts as `home`"
-        refuse(file.path, f"rows of the home platform {home!r}", f"rows of {', '.join(found)}", do)
-    order = file.allowed or [*json.loads(file.said.get(ORDER, "[]")), *file.named.platforms.values(), *found]
-    return tuple(dict.fromkeys([home, *(name for name in order if name in found)]))
+        refuse(file.path, f"rows of the home platform {home!r}", f"rows of {', '.join(present)}", do)
+    order = file.allowed or [*json.loads(file.metadata.get(ORDER, "[]")), *file.named.platforms.values(), *present]
+    return tuple(dict.fromkeys([home, *(name for name in order if name in present)]))
 
 
 def _provenance(rows: Rows) -> str:
-    """Return "simulated" if the metadata, the column or the ids say so; refuse a file that is in part real."""
+    """Return "simulated" if the metadata, the column or the ids say so; refuse a mixture of real and simulated."""
     file, do, mixed = rows.file, columns()["provenance"]["remedy"], dict[str, Bools]()
-    said = {file.said.get("provenance", "real")}
-    if not said <= UNITS.keys():
-        refuse(file.path, "real or simulated as provenance in the metadata", repr(*said), do)
-    said |= {rows.values["provenance"].word(0)} if "provenance" in rows.values else set()
+    signs = {file.metadata.get("provenance", "real")}
+    if not signs <= UNITS.keys():
+        refuse(file.path, "real or simulated as provenance in the metadata", repr(*signs), do)
+    signs |= {rows.values["provenance"].word(0)} if "provenance" in rows.values else set()
     for name in (name for name in ("firm", "account", "brand_group") if name in rows.values):
-        marked = np.asarray(pc.match_substring_regex(rows.values[name].known, f"^{SIMULATED_ID}"))
-        said |= {"simulated"} if marked.all() else set()
+        marked = np.asarray(pc.match_substring_regex(rows.values[name].distinct, f"^{SIMULATED_ID}"))
+        signs |= {"simulated"} if marked.all() else set()
         mixed |= {name: marked} if marked.any() else {}
-    for name, marked in mixed.items() if "simulated" not in said else ():
+    for name, marked in mixed.items() if "simulated" not in signs else ():
         ids, codes = rows.values[name], (int(marked.argmax()), int(marked.argmin()))
         pair = " and ".join(f"{ids.word(code)!r} (first in row {file.row(ids.first[0][code]):,})" for code in codes)
-        found = f"a simulated {name.replace('_', ' ')} beside another: {pair}"
-        refuse(f"{file.path}, column {file.called(name)}", "one provenance", found, do)
-    return "simulated" if "simulated" in said else "real"
+        actual = f"a simulated {name.replace('_', ' ')} beside another: {pair}"
+        refuse(f"{file.path}, column {file.called(name)}", "one provenance", actual, do)
+    return "simulated" if "simulated" in signs else "real"
 
 
 # Accounts: renamed, and closed one by one
 
 
 def _linked(rows: Rows, units: pd.DataFrame, home: str) -> tuple[pd.DataFrame, Notes]:
-    """Return the units with the firm of their account's first id and its closure, and what is to be said about them."""
+    """Link each account to the firm of its first id and set the firm's closure; return the units and notes."""
     if "account" not in units:
         return units, []
     unlinked = "" if "renamed_from" in units else "; renamed ones cannot be linked, there is no column renamed_from"
@@ -283,18 +283,18 @@ def _linked(rows: Rows, units: pd.DataFrame, home: str) -> tuple[pd.DataFrame, N
 
 
 def _roots(rows: Rows, units: pd.DataFrame) -> Ints:
-    """Return the position of the first id of each account, by pointer jumping."""
+    """Find the position of each account's first id, by pointer jumping."""
     root = np.arange(len(units))
     if "renamed_from" not in units:
         return root
     file, former, accounts = rows.file, rows.values["renamed_from"], rows.values["account"]
     first, code = units["first"].to_numpy(), units["renamed_from"].to_numpy()
-    position = np.asarray(pc.index_in(former.known, accounts.known).fill_null(-1))[code]
-    renamed = np.asarray(pc.not_equal(former.known, ""))[code]
+    position = np.asarray(pc.index_in(former.distinct, accounts.distinct).fill_null(-1))[code]
+    renamed = np.asarray(pc.not_equal(former.distinct, ""))[code]
     if (lost := renamed & (position < 0)).any():
         at = int(np.where(lost, first, first.max() + 1).argmin())
-        found = f"{former.word(code[at])!r}, which has no row"
-        file.refuse(first[at], "renamed_from", "an id of the file", found)
+        actual = f"{former.word(code[at])!r}, which has no row"
+        file.refuse(first[at], "renamed_from", "an id of the file", actual)
     root = parent = np.where(renamed, position, root)
     for _ in range(len(units).bit_length() + 1):
         root = root[root]
@@ -303,18 +303,18 @@ def _roots(rows: Rows, units: pd.DataFrame) -> Ints:
         circle = [cycle[first[cycle].argmin()]]
         while (following := parent[circle[-1]]) != circle[0]:
             circle.append(following)
-        found = f"a circle: {' from '.join(map(accounts.word, [*circle, circle[0]]))}"
-        file.refuse(first[circle[0]], "renamed_from", "ids renamed one after the other", found)
+        actual = f"a circle: {' from '.join(map(accounts.word, [*circle, circle[0]]))}"
+        file.refuse(first[circle[0]], "renamed_from", "ids renamed one after the other", actual)
     return root
 
 
 def _close(rows: Rows, units: pd.DataFrame, root: Ints, home: str) -> Notes:
-    """Set month and dose of the closure of each account's firm; return what is to be said about it.
+    """Set the month and dose of each firm's closure from those of its accounts; return notes.
 
     A firm is closed in the first month in which half of its home sales of the twelve months before the first closure
-    sat in closed accounts (science: G_i); its dose is the share that sat in all closed accounts. Sales under former
+    were in closed accounts (science: G_i); its dose is the share that was in any closed account. Sales under former
     names count for the account. A firm with less than half in closed accounts is closed in the month of the first of
-    them, with that dose; a firm that sold nothing at home in these months is measured by the number of its accounts.
+    them, with that dose; a firm without home sales in these months is measured by the number of its accounts.
     """
     wave, sold = units["closed_on"].min(), np.zeros(len(units))
     codes = [code for code, label in enumerate(rows.labels()) if rows.file.code(label) == home]
@@ -343,7 +343,7 @@ def _close(rows: Rows, units: pd.DataFrame, root: Ints, home: str) -> Notes:
 
 
 def _firms(rows: Rows, units: pd.DataFrame) -> pd.DataFrame:
-    """Return what describes the firms, in the order of their ids; refuse units of a firm that differ."""
+    """Return the attributes of firms, ordered by id; refuse units that disagree on their firm."""
     heads = units.sort_values("first").drop_duplicates("firm").set_index("firm").sort_index()
     named = [name for name in (*attributes(), "weight") if name in heads]
     given = {name: units[name].to_numpy() for name in units}
@@ -354,19 +354,19 @@ def _firms(rows: Rows, units: pd.DataFrame) -> pd.DataFrame:
     for name in named:
         firms[name] = heads[name].to_numpy()
         if columns()[name]["type"] == TEXT:
-            firms[name] = rows.values[name].known.take(pa.array(heads[name])).to_pandas().array
+            firms[name] = rows.values[name].distinct.take(pa.array(heads[name])).to_pandas().array
         elif columns()[name]["type"] == MONTH:
             months = heads[name].astype("Int64").to_numpy("datetime64[M]", na_value=np.datetime64("NaT"))
             firms[name] = months.astype("datetime64[us]")
-    ids = rows.values["firm"].known.take(pa.array(heads.index)).to_pandas()
+    ids = rows.values["firm"].distinct.take(pa.array(heads.index)).to_pandas()
     return pd.DataFrame(firms, index=pd.Index(ids, name="firm"))[[*attributes(), "weight"]]
 
 
 def _sales(rows: Rows, units: pd.DataFrame, platforms: tuple[str, ...]) -> tuple[Floats, Bools, int]:
-    """Return the sales by firm, 0 where there is no row, where there is one, and of how many rows they are the sums.
+    """Aggregate rows to sales[firm, platform, month]; also return which cells were observed and the number of rows.
 
-    Firms are in the order of their ids. A row has a bit of its unit, label and month: that of its day, where rows are
-    not of months, so that no two rows may share one.
+    Firms are ordered by id, and sales without a row are 0. Each row sets a bit of its unit, label and month (the bit of
+    its day in files of days or weeks), which reveals two rows with one key.
     """
     units = units.sort_values([name for name in ("firm", "account") if name in units])
     codes = [platforms.index(rows.file.code(label)) for label in rows.labels()]
@@ -374,8 +374,8 @@ def _sales(rows: Rows, units: pd.DataFrame, platforms: tuple[str, ...]) -> tuple
     by_day = rows.file.named.rows != "month"
     shape = (len(units), len(codes), rows.last - rows.first + 1)
     if (cells := math.prod(shape)) > MOST_CELLS:
-        found = f"{cells:,}, of {shape[0]:,} firms or accounts, {shape[1]:,} platforms and {shape[2]:,} months"
-        refuse(rows.file.path, f"at most {MOST_CELLS:,} cells", found, "leave out firms, platforms or months")
+        actual = f"{cells:,}, of {shape[0]:,} firms or accounts, {shape[1]:,} platforms and {shape[2]:,} months"
+        refuse(rows.file.path, f"at most {MOST_CELLS:,} cells", actual, "leave out firms, platforms or months")
     sales, bits, used = np.zeros(shape), np.zeros(shape, dtype=np.uint32 if by_day else np.uint8), 0
     position, axis = np.argsort(units.index), np.argsort(of_labels)
     for row in [np.concatenate([*rows.sales()])] if by_day else rows.sales():
@@ -400,26 +400,26 @@ def _sales(rows: Rows, units: pd.DataFrame, platforms: tuple[str, ...]) -> tuple
 
 
 def _refuse_again(rows: Rows, units: pd.DataFrame) -> NoReturn:
-    """Refuse the first row whose key is that of an earlier row."""
+    """Raise DataError for the first row that repeats the key of an earlier one."""
     file, every = rows.file, np.concatenate([*rows.as_read()])
     key = ["unit", "platform", "month", *(["day"] if file.named.rows != "month" else [])]
     at = int(pd.DataFrame({name: every[name] for name in key}).duplicated().to_numpy().argmax())
     before = int(np.all([every[name] == every[name][at] for name in key], axis=0).argmax())
     unit, platform, month, day, _ = every[at]
-    said = units.loc[unit]
-    told = {name: rows.values[name].word(said[name]) for name in ("firm", "account") if name in units}
-    told |= {"platform": rows.labels()[platform], "month": month_text(month) + f"-{day:02d}" * (len(key) > 3)}
-    where = f"{file.path}, row {file.row(at)}, column {', '.join(file.called(name, at) for name in told)}"
-    found = f"{tuple(told.values())}, which stands in row {file.row(before):,} already"
+    codes = units.loc[unit]
+    key_values = {name: rows.values[name].word(codes[name]) for name in ("firm", "account") if name in units}
+    key_values |= {"platform": rows.labels()[platform], "month": month_text(month) + f"-{day:02d}" * (len(key) > 3)}
+    where = f"{file.path}, row {file.row(at)}, column {', '.join(file.called(name, at) for name in key_values)}"
+    actual = f"{tuple(key_values.values())}, which stands in row {file.row(before):,} already"
     do = "remove one of the two rows, or correct its key"
     if len(key) == 3 and (days := abs(int(day) - int(every[before]["day"]))):
-        found += f", of another day of the month ({every[before]['day']} and {day})"
+        actual += f", of another day of the month ({every[before]['day']} and {day})"
         do = file.line(f"rows: {'day' if days % 7 else 'week'}") + " if they are to be added up"
-    refuse(where, "a key once", found, do)
+    refuse(where, "a key once", actual, do)
 
 
 def _fill_absent(file: File, sales: Floats, seen: Bools, closed: Ints) -> None:
-    """Set what has no row, in place; it is 0 so far. `closed` is the position of the month of closure of each firm."""
+    """Fill cells without a row, in place, by the rule `absent`; `closed` holds each firm's month of closure."""
     rule = file.named.absent
     if file.months and rule not in (None, "missing"):
         seen &= ~np.isnan(sales)
@@ -433,12 +433,12 @@ def _fill_absent(file: File, sales: Floats, seen: Bools, closed: Ints) -> None:
     if file.months:
         absent |= seen & np.isnan(sales)
     if rule is None and absent.any() and not (seen & (sales == 0)).any():
-        found = f"{absent.sum():,} of {seen.size:,} cells of firm, platform and month without sales, and not one 0"
+        actual = f"{absent.sum():,} of {seen.size:,} cells of firm, platform and month without sales, and not one 0"
         do = (
             f"{file.line('absent: zero')} if the file lists every sale, `absent: zero_after_closure` if rows end where "
         )
         do += "accounts were closed, or `absent: missing` if those sales are not known"
-        refuse(file.path, "sales in every month, or what it means that there are none", found, do)
+        refuse(file.path, "sales in every month, or what it means that there are none", actual, do)
     sales[~seen] = np.nan
     for platform in range(len(covered)):
         sales[:, platform][np.ix_(elsewhere[:, platform], covered[platform])] = 0.0
