@@ -1,4 +1,4 @@
-"""Estimates that carry what moves them, so that any smooth function of an estimate is an estimate again."""
+"""Estimates that carry their scores by cluster, so that any smooth function of an estimate is an estimate again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.display import Shown, intervals
-from analysis.errors import DataError, DesignError
+from analysis.errors import DesignError
 from analysis.numbers import MARKS, NOT_ESTIMABLE, quantity, span
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 Labels = Sequence[Any] | npt.NDArray[Any]
 
-NO_TERM = ("",)  # of a refusal: whatever is asked of it is refused for the same reason
+NO_TERM = ("",)  # terms of a refusal, which answers any request with its reason
 STEP = 1e-30  # of a complex derivative: no difference is taken, so the smaller the better
-DRAWS = 10_000  # of the largest t statistic
-NOTHING_LEFT = 1e-9  # share of a total that is left without a cluster, below which it is rounding
+DRAWS = 10_000  # draws of the largest t statistic
+NOTHING_LEFT = 1e-9  # share of a total below which what remains without a cluster is rounding
 NO_SPREAD = "nothing behind it varies: its error would be zero, which says nothing of chance"
 
 
@@ -45,11 +45,11 @@ class Estimate(Shown):
     scores : float64[cluster, term], optional
         Influence of each cluster on each term, so that ``covariance = by_cluster.T @ scores``.
     covariance : float64[term, term], optional
-        Made of the former where not given; NaN for terms without error, and where nothing is given.
+        That of the scores where not given; NaN for terms without error.
     limits : float64[2, term], optional
         Ends of the intervals, where they are not ``value ± t(df) std_error``.
     n : int or sequence of int
-        Observations or units behind each term; of an effect on the treated, treated units.
+        Observations or units behind each term; treated units behind an effect on the treated.
     level : float
         Coverage of intervals.
     max_df : float or float64[term]
@@ -63,13 +63,13 @@ class Estimate(Shown):
     counts : mapping of str to int
         Sizes that a reader needs: firms, treated, comparison, clusters.
     details : mapping of str to object
-        What the estimator found on the way.
+        Intermediate results of the estimator.
     clusters : array[cluster], optional
         Labels of the rows of `scores`.
     design, digest, months : Design, str and str
-        What was asked of which panel, so that the estimate can be made again; and the months of the window, in words.
+        Design and digest of the panel, with which the estimate can be made again; months of the window, in words.
     provenance : {"estimate", "simulated"}
-        What the numbers are made of, for the sign behind them.
+        Whether the data are simulated, for the mark behind the numbers.
     """
 
     estimand: str
@@ -94,40 +94,38 @@ class Estimate(Shown):
     provenance: str = "estimate"
 
     def __post_init__(self) -> None:
-        """Form the covariance; refuse what is missing without a reason."""
-        moved = self.scores
+        """Form the covariance from the scores; refuse a missing error without a reason."""
         if self.covariance is None:
             unknown = np.full((len(self.terms),) * 2, np.nan)
-            object.__setattr__(self, "covariance", unknown if moved is None else moved.T @ moved)
+            object.__setattr__(self, "covariance", unknown if self.scores is None else self.scores.T @ self.scores)
         if not self.reason and np.isnan([self.std_error, *self.conf_int]).any():
             raise DesignError(
-                f"an Estimate of {self.estimand} was asked for; an error or interval is missing and no reason "
-                "is given; say in `reason` why it cannot be had"
+                f"Cannot make an Estimate of {self.estimand}: an error or interval is missing without a reason; say in "
+                "`reason` why"
             )
 
     @property
     def refused(self) -> bool:
-        """Whether there is nothing but a reason: neither a value nor a limit."""
+        """Whether it has neither a value nor a limit, only a reason."""
         return bool(np.isnan(self.value).all() and np.isnan(self.conf_int).all())
 
     @property
     def std_error(self) -> Floats:
         """Standard errors, float64[term]; NaN where there are none."""
-        variance = np.clip(np.diag(self.covariance), 0, None)  # rounding may leave nothing just below zero
-        return np.asarray(np.sqrt(variance))
+        return np.asarray(np.sqrt(np.clip(np.diag(self.covariance), 0, None)))  # rounding may fall below zero
 
     @cached_property
     def stated(self) -> Estimate:
-        """What may be said of it: a term whose error is zero but for rounding has the reason in place of a number."""
-        nothing = self.std_error <= NOTHING_LEFT * np.fmax(1.0, np.abs(self.value))
-        if not nothing.any():
+        """The estimate as it may be printed: without terms whose error is zero but for rounding."""
+        no_spread = self.std_error <= NOTHING_LEFT * np.fmax(1.0, np.abs(self.value))
+        if not no_spread.any():
             return self
         reasons = [self.reason] if np.isnan([self.value, self.std_error, *self.conf_int]).any() else []
-        reasons += [NO_SPREAD] if np.isfinite(self.value[nothing]).any() else []
-        return self.without(nothing, "; ".join(reasons))
+        reasons += [NO_SPREAD] if np.isfinite(self.value[no_spread]).any() else []
+        return self.without(no_spread, "; ".join(reasons))
 
     def without(self, terms: Bools, reason: str) -> Estimate:
-        """Take value, error and interval off some terms, bool[term], for the reason that is given from now on."""
+        """Return the estimate without value, error and interval of some terms, bool[term], for a new reason."""
         return replace(
             self,
             value=np.where(terms, np.nan, self.value),
@@ -139,17 +137,17 @@ class Estimate(Shown):
     @cached_property
     def df(self) -> Floats:
         """Degrees of freedom, float64[term]: `max_df`, or the :func:`effective` ones if these are fewer."""
-        most: Floats = np.broadcast_to(np.asarray(self.max_df, dtype=float), len(self.terms))
+        max_df: Floats = np.broadcast_to(np.asarray(self.max_df, dtype=float), len(self.terms))
         if self.scores is None:
-            return most
+            return max_df
         square = self.scores**2
-        return np.fmin(most, effective(square.sum(axis=0), (square**2).sum(axis=0)))
+        return np.fmin(max_df, effective(square.sum(axis=0), (square**2).sum(axis=0)))
 
     @property
     def cov_small_sample(self) -> Floats:
-        """Covariance for methods that take errors as known: wider by what Student's t is wider than the normal."""
-        sided = (1 + self.level) / 2
-        return np.asarray((stats.t.ppf(sided, self.joint_df) / stats.norm.ppf(sided)) ** 2 * self.covariance)
+        """Covariance for methods that take it as known: ``(t(joint_df) / z)²`` times as large, float64[term, term]."""
+        quantile = (1 + self.level) / 2
+        return np.asarray((stats.t.ppf(quantile, self.joint_df) / stats.norm.ppf(quantile)) ** 2 * self.covariance)
 
     @property
     def conf_int(self) -> Floats:
@@ -163,13 +161,13 @@ class Estimate(Shown):
     def rows(self) -> pd.DataFrame:
         """One row per term: `term`, `estimate`, `std_error`, `conf_low`, `conf_high`, `n`, and further columns."""
         low, high = self.conf_int
-        parts = {"term": list(self.terms), "estimate": self.value, "std_error": self.std_error}
-        return pd.DataFrame({**parts, "conf_low": low, "conf_high": high, "n": self.n, **self.columns})
+        columns = {"term": list(self.terms), "estimate": self.value, "std_error": self.std_error}
+        return pd.DataFrame({**columns, "conf_low": low, "conf_high": high, "n": self.n, **self.columns})
 
     def plot(self, *, xlabel: str = "") -> Axes:
         """Draw the terms with their intervals: along the x axis if they are numbers, such as periods; else as a list.
 
-        What is refused is a figure with the reason. A figure of what was simulated says so.
+        A refusal is drawn as its reason. The title of a simulated estimate says so.
         """
         title = f"{self.estimand}{' (simulated)' if self.provenance == 'simulated' else ''}"
         return intervals(self.rows, title=title, unit=self.unit, xlabel=xlabel, reason=self.reason)
@@ -177,33 +175,33 @@ class Estimate(Shown):
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
         if self.terms == NO_TERM:
             return NOT_ESTIMABLE, self.rows.iloc[:0], [self.reason]
-        counted = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in self.counts.items() if count)
-        covered = "" if np.isnan(self.conf_int).all() else f"{self.level:.0%} {self.interval}"
+        counts = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in self.counts.items() if count)
+        interval = "" if np.isnan(self.conf_int).all() else f"{self.level:.0%} {self.interval}"
         head = f"{self.estimand}, {self.unit} {MARKS[self.provenance]}"
-        return head, self.rows, [note for note in (covered, counted, self.reason) if note]
+        return head, self.rows, [note for note in (interval, counts, self.reason) if note]
 
     def row(self, term: str) -> pd.Series:
         """Return the row of one term."""
-        return self.rows.iloc[self._place(term)]
+        return self.rows.iloc[self._position(term)]
 
     def bounds(self, term: str) -> tuple[float, float] | None:
-        """Return the interval of one term, or None where there is none, or none that may be :attr:`stated`."""
-        low, high = self.stated.conf_int[:, self._place(term)]
+        """Return the interval of one term, or None if it has none that may be :attr:`stated`."""
+        low, high = self.stated.conf_int[:, self._position(term)]
         return None if np.isnan(low) or np.isnan(high) else (float(low), float(high))
 
     def __getitem__(self, terms: str | Sequence[str]) -> Estimate:
-        """Return some of the terms, in the order asked for; of what is refused as a whole, the refusal."""
+        """Return some of the terms, in the order given; a refusal returns itself."""
         if self.terms == NO_TERM:
             return self
-        places = [self._place(term) for term in ([terms] if isinstance(terms, str) else terms)]
-        kept = np.array(places, dtype=np.int64)
+        positions = [self._position(term) for term in ([terms] if isinstance(terms, str) else terms)]
+        kept = np.array(positions, dtype=np.int64)
 
         def of_kept(values: Any) -> Any:
             return values if np.isscalar(values) else np.asarray(values)[kept]
 
         return replace(
             self,
-            terms=tuple(self.terms[place] for place in places),
+            terms=tuple(self.terms[position] for position in positions),
             value=self.value[kept],
             scores=None if self.scores is None else self.scores[:, kept],
             covariance=self.covariance[np.ix_(kept, kept)],
@@ -213,20 +211,20 @@ class Estimate(Shown):
             columns={name: of_kept(values) for name, values in self.columns.items()},
         )
 
-    def _place(self, term: str) -> int:
+    def _position(self, term: str) -> int:
         if self.terms.count(term) != 1:
-            raise DesignError(f"term {term!r} was asked for; there are {list(self.terms)}; name one of these")
+            raise DesignError(f"Cannot find the term {term!r}: the terms are {list(self.terms)}; name one of these")
         return self.terms.index(term)
 
     def delta_method(
         self, function: Callable[[Any], Mapping[str, Any]], *, estimand: str, unit: str, **changes: Any
     ) -> Estimate:
-        """Return a function of the values as an Estimate, with errors by the delta method and limits by these errors.
+        """Return a function of the values as an Estimate, with errors and intervals by the delta method.
 
         Parameters
         ----------
         function : callable
-            From the values, an array [term], to values by term. Its derivatives are those of a complex step, exact to
+            From the values, an array [term], to values by term. Its derivatives are taken by a complex step, exact to
             rounding for sums, products, ratios, powers, logs and exponentials; it must not take absolute values,
             compare, or conjugate.
         estimand, unit : str
@@ -237,7 +235,7 @@ class Estimate(Shown):
         result = function(self.value)
         steps = self.value + STEP * 1j * np.eye(len(self.value))
         slope = np.array([[np.imag(out) / STEP for out in function(at).values()] for at in steps])
-        most = np.argmax(slope**2 * np.diag(self.covariance)[:, np.newaxis], axis=0)
+        dominant = np.argmax(slope**2 * np.diag(self.covariance)[:, np.newaxis], axis=0)
         return replace(
             self,
             **{
@@ -249,7 +247,7 @@ class Estimate(Shown):
                 "covariance": slope.T @ self.covariance @ slope,
                 "limits": None,
                 "n": self.n if np.isscalar(self.n) else 0,
-                "max_df": self.max_df if np.isscalar(self.max_df) else np.asarray(self.max_df)[most],
+                "max_df": self.max_df if np.isscalar(self.max_df) else np.asarray(self.max_df)[dominant],
                 "columns": {},
                 **changes,
             },
@@ -258,34 +256,52 @@ class Estimate(Shown):
     def jackknife(
         self, function: Callable[[Any], Mapping[str, Any]], *, estimand: str, unit: str, **changes: Any
     ) -> Estimate:
-        """Return a function of sums as an Estimate, with the errors of making it again without each cluster (CV3).
+        """Return a function of sums as an Estimate, with the errors of the cluster jackknife (CV3).
 
-        The scores are what each cluster adds to the sums. The function does not change if all sums are scaled,
-        so that fewer clusters leave it as it is; it gets the sums as [term], and then as [term, cluster].
+        The covariance is ``(G - 1) / G`` times the sum of squared changes of the function without each of G clusters.
+
+        Parameters
+        ----------
+        function : callable
+            From the values, which are sums over clusters whose terms are the scores, to values by term; called with
+            the sums, [term], and with those without each cluster, [term, cluster]. Scaling all sums must not change it.
+        estimand, unit : str
+        **changes
+            Other fields; `n` is kept only if it is one number for all terms.
+
+        Raises
+        ------
+        DesignError
+            If there are no scores.
+
+        References
+        ----------
+        MacKinnon, J. G., Nielsen, M. O. and Webb, M. D. (2023), Fast and reliable jackknife and bootstrap methods for
+        cluster-robust inference, Journal of Applied Econometrics 38, 671-694.
         """
         if self.scores is None:
             raise DesignError(
-                f"cannot leave out the clusters of {self.estimand} one by one: its estimator has no scores; use its "
+                f"Cannot leave out the clusters of {self.estimand} one by one: its estimator has no scores; use its "
                 "standard errors"
             )
         sums, result = self.scores, function(self.value)
-        with np.errstate(divide="ignore", invalid="ignore"):  # nothing may be left
+        with np.errstate(divide="ignore", invalid="ignore"):  # one cluster may hold everything
             without = function(self.value[:, np.newaxis] - sums.T)
-        moved = np.column_stack([np.broadcast_to(result[term] - without[term], len(sums)) for term in result])
-        alone = [term for term, lost in zip(result, ~np.isfinite(moved).all(axis=0), strict=True) if lost]
-        moved = np.where(np.isfinite(moved).all(axis=0), moved, np.nan)
-        given = {
+        changed = np.column_stack([np.broadcast_to(result[term] - without[term], len(sums)) for term in result])
+        estimable = np.isfinite(changed).all(axis=0)
+        alone = ", ".join(term for term, several in zip(result, estimable, strict=True) if not several)
+        fields = {
             "terms": tuple(result),
             "value": np.array([float(value) for value in result.values()]),
-            "scores": np.sqrt(1 - 1 / np.count_nonzero(sums.any(axis=1))) * moved,
+            "scores": np.sqrt(1 - 1 / np.count_nonzero(sums.any(axis=1))) * np.where(estimable, changed, np.nan),
             "n": self.n if np.isscalar(self.n) else 0,
-            "reason": self.reason or (f"{', '.join(alone)}: rests on one cluster alone" if alone else ""),
+            "reason": self.reason or (f"{alone}: rests on one cluster alone" if alone else ""),
         }
-        return replace(self, estimand=estimand, unit=unit, covariance=None, **(given | changes))
+        return replace(self, estimand=estimand, unit=unit, covariance=None, **(fields | changes))
 
     def exp(self) -> Estimate:
         """Turn log points into per cent, ``100 (exp(x) - 1)``: values and limits; errors by the delta method."""
-        with np.errstate(over="ignore", invalid="ignore"):  # what no exponential holds is infinite
+        with np.errstate(over="ignore", invalid="ignore"):  # beyond the largest float it is infinite
             slope = 100 * np.exp(self.value)
             return replace(
                 self,
@@ -298,19 +314,19 @@ class Estimate(Shown):
 
     @property
     def joint_df(self) -> float:
-        """Degrees of freedom of all terms together: the geometric mean, for each alone is seen with noise.
+        """Degrees of freedom of all terms together: the geometric mean of `df`, each of which is estimated with noise.
 
-        A band by them may be narrower than the interval of a term that rests on much fewer clusters than the others.
+        A band may thus be narrower than the interval of a term that rests on much fewer clusters than the others.
         """
         return float(np.exp(np.nanmean(np.log(self.df))))
 
     def sup_t_band(self) -> Floats:
-        """Return the ends of a band that covers all terms at once, float64[2, term]: sup-t, with joint_df."""
+        """Return the ends of a band that covers all terms at once, float64[2, term]: sup-t, with `joint_df`."""
         half = critical_value(self.covariance, self.level, df=self.joint_df) * self.std_error
         return np.array([self.value - half, self.value + half])
 
     def with_set(self, name: str, ends: tuple[float, float], reason: str) -> Estimate:
-        """Add a term that is a set: no point, no error, but ends."""
+        """Add a term that is a set: an interval without a point or an error."""
         size = len(self.terms)
         covariance = np.full((size + 1, size + 1), np.nan)
         covariance[:size, :size] = self.covariance
@@ -318,7 +334,7 @@ class Estimate(Shown):
             self,
             terms=(*self.terms, name),
             value=np.append(self.value, np.nan),
-            scores=None if (moved := self.scores) is None else np.insert(moved, size, np.nan, axis=1),
+            scores=None if self.scores is None else np.insert(self.scores, size, np.nan, axis=1),
             covariance=covariance,
             limits=np.column_stack([self.conf_int, ends]),
             n=self.n if np.isscalar(self.n) else [*self.n, self.n[-1]],
@@ -328,14 +344,14 @@ class Estimate(Shown):
         )
 
     def __format__(self, spec: str) -> str:
-        """Write a term: its value; "unit": with its unit, "interval": its ends, "both", "all": both.
+        """Write the value of one term; "unit" adds its unit, "both" its interval, "all" both; "interval" writes that.
 
-        Where there is none a few words say so, for a sentence; "all" gives the reason.
+        A missing number is written in a few words that fit a sentence; "all" adds the reason.
         """
         if len(self.terms) != 1 or spec not in ("", "unit", "interval", "both", "all"):
             raise DesignError(
-                f"{self.estimand} was to be written as {spec!r}; it has the terms {list(self.terms)}, and the formats "
-                "are unit, interval, both and all; name one of each"
+                f"Cannot write {self.estimand} as {spec!r}: its terms are {list(self.terms)}, and the formats unit, "
+                "interval, both and all; name one of each"
             )
         if self.stated is not self:
             return format(self.stated, spec)
@@ -354,17 +370,17 @@ class Estimate(Shown):
 
 
 def effective(square: Floats, fourth: Floats) -> Floats:
-    """Return the degrees of freedom that changes by cluster leave to their error, float64[term]; at least 1.
+    """Return the degrees of freedom of errors from the scores of clusters, float64[term]: at least 1; NaN without any.
 
-    With changes d of G clusters, normal and of unequal variances v, Satterthwaite's are ``(sum v)^2 / sum v^2``, less
-    the one for the mean. What is seen of it is ``3 (sum d^2)^2 / sum d^4 - 2``, since a normal's fourth moment is three
-    squared variances: about G + 2 for equal clusters, 1 where one of them decides. So both a few large firms among
-    many and a few extreme changes among firms alike leave few. NaN without any change.
+    With scores d of G clusters, normal and of unequal variances v, Satterthwaite's are ``(sum v)^2 / sum v^2``, less
+    one for the mean. Since a normal's fourth moment is three squared variances, they are estimated by
+    ``3 (sum d^2)^2 / sum d^4 - 2``, less that one: about G - 1 for equal clusters, 1 if one of them decides. Both a few
+    large firms among many and a few extreme changes among equal firms leave few.
 
     Parameters
     ----------
     square, fourth : float64[term]
-        Sums over clusters of squared changes, and of their squares.
+        Sums over clusters of squared scores, and of their squares.
 
     References
     ----------
@@ -377,106 +393,69 @@ def effective(square: Floats, fourth: Floats) -> Floats:
 
 
 def refusal(reason: str) -> Estimate:
-    """Return an Estimate that holds nothing but the reason why there is none."""
+    """Return an Estimate that holds only the reason why there is none."""
     return Estimate(estimand="", unit="", terms=NO_TERM, value=np.full(1, np.nan), n=np.nan, reason=reason)
 
 
 def slopes(function: Callable[..., Any], *arguments: Floats) -> list[Floats]:
     """Return the derivative of a function by each argument, element by element, by a complex step."""
-    moved = [
-        function(*(argument + STEP * 1j * (place == moving) for place, argument in enumerate(arguments)))
-        for moving in range(len(arguments))
+    return [
+        np.imag(function(*arguments[:i], argument + STEP * 1j, *arguments[i + 1 :])) / STEP
+        for i, argument in enumerate(arguments)
     ]
-    return [np.imag(value) / STEP for value in moved]
 
 
 def critical_value(covariance: Floats, level: float, *, df: float = np.inf) -> float:
-    """Return how many standard errors a band must be wide to cover all terms at once.
+    """Return the half-width of a band that covers all terms at once, in standard errors.
 
-    The quantile of the largest absolute t statistic under a normal with this covariance. That is what a multiplier
-    bootstrap with Gaussian weights on the influence values draws from. With finite `df` it is that of the multivariate
-    t, for errors that rest on few clusters. A term without error is never missed, and no part of it.
+    It is the quantile of the largest absolute t statistic under a normal with this covariance, from which a multiplier
+    bootstrap with Gaussian weights on the scores would draw, or with finite `df` under the multivariate t. Terms
+    without an error do not count.
     """
-    unsure = np.flatnonzero(np.diag(covariance) > 0)
-    if len(unsure) < 2:
+    uncertain = np.flatnonzero(np.diag(covariance) > 0)
+    if len(uncertain) < 2:
         return float(stats.t.ppf((1 + level) / 2, df))
-    return float(np.quantile(np.abs(draws_of_t(covariance[np.ix_(unsure, unsure)], df)).max(axis=1), level))
+    return float(np.quantile(np.abs(draws_of_t(covariance[np.ix_(uncertain, uncertain)], df)).max(axis=1), level))
 
 
 def draws_of_t(covariance: Floats, df: float) -> Floats:
-    """Draw the t statistics of estimates with this covariance where there is no effect, float64[draw, term]."""
+    """Draw t statistics of estimates with this covariance under no effect, float64[draw, term]."""
     rng = np.random.default_rng(0)
-    drawn = rng.standard_normal((DRAWS, len(covariance))) @ root(covariance)
-    return drawn / np.sqrt(rng.chisquare(df, (DRAWS, 1)) / df) if np.isfinite(df) else drawn
+    normal = rng.standard_normal((DRAWS, len(covariance))) @ root(covariance)
+    return normal / np.sqrt(rng.chisquare(df, (DRAWS, 1)) / df) if np.isfinite(df) else normal
 
 
 def root(covariance: Floats) -> Floats:
-    """Return what turns independent standard normals, as rows, into ones with this correlation.
+    """Return the symmetric root of a correlation, float64[term, term], from its covariance.
 
-    It is the symmetric root: sign and order of eigenvectors, which hang on the processor, make no difference to it.
+    Sign and order of eigenvectors, which depend on the processor, make no difference to it.
     """
     error = np.sqrt(np.diag(covariance))
     values, vectors = np.linalg.eigh(covariance / np.outer(error, error))
-    values[values < 1e-12 * values[-1]] = 0  # rounding, whose square root would show
+    values[values < 1e-12 * values[-1]] = 0  # rounding, the root of which would matter
     return np.asarray((vectors * np.sqrt(values)) @ vectors.T)
 
 
-def refuse_other_order(**given: Any) -> None:
-    """Refuse Series and frames whose rows are in another order, by their names: arrays are matched by position.
-
-    Beside an array, that is rows numbered from 0 which are not in order.
-    """
-    indexes = {name: one.index for name, one in given.items() if isinstance(one, pd.Series | pd.DataFrame)}
-    arrays = [name for name, one in given.items() if one is not None and name not in indexes]
-    for name, index in indexes.items():
-        other, wanted = next(iter(indexes.items()))
-        if arrays and {*index} == {*range(len(index))}:
-            other, wanted = arrays[0], pd.RangeIndex(len(index))
-        if not index.equals(wanted):
-            raise DataError(
-                f"{other} and {name} of the same units in one order were asked for; found another index of {name}; "
-                f"rows are matched by position: use {name}.reindex, or {name}.to_numpy() if its order is right"
-            )
-
-
-def sum_by(values: Floats, code: Ints, count: int) -> Floats:
-    """Add up rows by code: float64[code, column]."""
-    return np.column_stack([np.bincount(code, weights=column, minlength=count) for column in values.T])
-
-
-def rows_by(code: Ints) -> list[Ints]:
-    """Return the rows of each code, in order of the codes, that of rows kept."""
-    code = code.astype(np.min_scalar_type(code.max(initial=0)))  # few codes are sorted by their bits
-    order = np.argsort(code, kind="stable")
-    return np.split(order, np.flatnonzero(code[order][1:] != code[order][:-1]) + 1)
-
-
-def alike(code: Ints) -> Ints:
-    """Return how many have the code of each: int64[row]."""
-    _, of, number = np.unique(code, return_inverse=True, return_counts=True)
-    return np.asarray(number[of])
-
-
 def stack_estimates(parts: Mapping[str, Estimate], *, estimand: str, **fields: Any) -> Estimate:
-    """Set estimates of one term each beside each other, by name; how they move together is not known.
+    """Stack estimates of one term each, by name, with unknown covariances between them.
 
-    The unit is that of the first, or stands in a column of its own where they differ.
+    The unit is that of the first; if units differ they are a column.
     """
-    made = list(parts.values())
-    units = [one.unit for one in made]
-    apart = {"unit": units} if len(set(units)) > 1 else {}
-    covariance = np.full((len(made), len(made)), np.nan)
-    np.fill_diagonal(covariance, np.concatenate([one.std_error for one in made]) ** 2)
+    estimates = list(parts.values())
+    units = [estimate.unit for estimate in estimates]
+    columns = {"unit": units} if len(set(units)) > 1 else {}
+    covariance = np.full((len(estimates), len(estimates)), np.nan)
+    np.fill_diagonal(covariance, np.concatenate([estimate.std_error for estimate in estimates]) ** 2)
     return Estimate(
         estimand=estimand,
-        unit="as in each row" if apart else units[0],
+        unit="as in each row" if columns else units[0],
         terms=tuple(parts),
-        value=np.concatenate([one.value for one in made]),
+        value=np.concatenate([estimate.value for estimate in estimates]),
         covariance=covariance,
-        limits=np.hstack([one.conf_int for one in made]),
-        n=[int(np.max(one.n)) for one in made],
-        level=made[0].level,
-        max_df=np.concatenate([one.df for one in made]),
-        columns=apart,
+        limits=np.hstack([estimate.conf_int for estimate in estimates]),
+        n=[int(np.max(estimate.n)) for estimate in estimates],
+        level=estimates[0].level,
+        max_df=np.concatenate([estimate.df for estimate in estimates]),
+        columns=columns,
         **fields,
     )

@@ -1,23 +1,29 @@
-"""The estimators as users call them: on a DataFrame, a row per unit and period, by names of columns; or on arrays."""
+"""Estimators on a DataFrame with a row per unit and period, by names of columns.
+
+Periods are whole numbers, pandas Periods, or dates and text such as 2021-05, which stand for their month. The same
+estimators on arrays are in `analysis.estimators`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from analysis import testing
-from analysis.display import Shown, cut
-from analysis.errors import DesignError, check_choice
-from analysis.estimate import Estimate
+from analysis.display import WORD, Shown, cut
+from analysis.errors import DataError, DesignError, check_choice
+from analysis.estimate import Estimate, Floats, Ints
 from analysis.estimators import att_gt as by_cohort
 from analysis.estimators import exposure as by_exposure
 from analysis.estimators import honest_did, synthetic
 from analysis.estimators.cross_checks import Kind, doubly_robust
-from analysis.long import Long
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,8 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["CohortEffects", "att_gt", "exposure_effects", "honest_bounds", "noninferiority", "synthetic_did"]
 __dir__ = __all__.copy
 
-Given = Any
-"""The name of a column of a DataFrame, or an array."""
+DATES = ("string", "date", "datetime", "datetime64")  # pandas' names of the types that are read as dates
+NAMES = 20  # most names of columns in a message
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -38,14 +44,14 @@ class CohortEffects(Shown):
     effects : Estimate
         A term such as ``"g=2021-05 t=2021-07"`` for each cohort and period.
     average : callable
-        What :meth:`aggregate` calls.
+        The function behind :meth:`aggregate`.
     """
 
     effects: Estimate
     average: Callable[[Kind], Estimate]
 
     def aggregate(self, kind: Literal["simple", "dynamic"] = "simple") -> Estimate:
-        """Average the effects over all treated cells, or by periods since treatment; nothing else is a `kind`."""
+        """Average the effects over all treated cells ("simple"), or by periods since treatment ("dynamic")."""
         check_choice("kind", kind, ("simple", "dynamic"))
         return self.average(kind)
 
@@ -61,23 +67,23 @@ class CohortEffects(Shown):
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
         try:
             head, rows, notes = self.aggregate()._shown()
-        except DesignError:  # no treated cell can be compared: there is no average to show
+        except DesignError:  # no treated cell has a comparison, so there is no average
             return self.effects._shown()
         more = 'effects by cohort and period: .rows; by periods since treatment: .aggregate("dynamic")'
         return head, rows, [*notes, f"{len(self.rows):,} {more}"]
 
 
 def att_gt(
-    data: Given,
-    first_treated: Given,
+    data: pd.DataFrame,
+    first_treated: Hashable,
     *,
-    outcome: Hashable = None,
-    unit: Hashable = None,
-    time: Hashable = None,
-    covariates: Given = None,
-    weights: Given = None,
-    cluster: Given = None,
-    strata: Given = None,
+    outcome: Hashable,
+    unit: Hashable,
+    time: Hashable,
+    covariates: str | Sequence[Hashable] | None = None,
+    weights: Hashable = None,
+    cluster: Hashable = None,
+    strata: Hashable = None,
     scale: by_cohort.Scale = "level",
     anticipation: int = 0,
     level: float = 0.95,
@@ -86,20 +92,20 @@ def att_gt(
 
     Parameters
     ----------
-    data : DataFrame or float64[unit, time]
-        A row per unit and period, or outcomes. A unit without an outcome in some period is dropped and counted.
-    first_treated : column or float64[unit]
-        First treated period. Never is NaN, NaT, infinity, a 0 before the first period, or a period after the last; in
-        arrays of column numbers infinity. Units treated before a period to compare with are dropped and counted.
+    data : DataFrame
+        A row per unit and period.
+    first_treated : column
+        First treated period. Never is NaN, NaT, infinity, an empty text, a 0 before the first period, or a period after
+        the last. Units treated before any period to compare with are dropped and counted.
     outcome, unit, time : column
-        Of a DataFrame.
-    covariates : list of columns or float64[unit, column], optional
-        Known before treatment, one value per unit. With them estimates are doubly robust, and errors those of
+        A unit without an outcome in some period is dropped and counted.
+    covariates : list of columns, optional
+        Determined before treatment, one value per unit. With them estimates are doubly robust, with the errors of
         :func:`analysis.estimators.cross_checks.doubly_robust`.
-    weights, cluster, strata : column or array[unit], optional
-        How many units each stands for; whose errors go together; within what units are compared. One value per unit.
+    weights, cluster, strata : column, optional
+        Sampling weights, clusters of errors, and groups within which units are compared; one value per unit.
     scale : {"level", "ratio"}
-        Mean effect in units of the outcome, or the log of what was seen over what it would have been, in log points.
+        Mean effect in units of the outcome, or log of observed over counterfactual total, in log points.
     anticipation : int
         Periods before treatment in which an effect is allowed for.
     level : float
@@ -114,7 +120,7 @@ def att_gt(
     Raises
     ------
     DataError
-        If a column is not there, a row comes twice, a period has no row, or a value is not what it must be.
+        If a column is missing, a row comes twice, a period has no row, or a value is invalid.
     DesignError
         If nobody is treated or nobody can be compared.
 
@@ -133,43 +139,47 @@ def att_gt(
     95% confidence interval
     units 4, treated 2, clusters 4
     """
-    y, first, x, long = data, first_treated, covariates, _long(data, outcome, unit, time)
-    by_unit: dict[str, Any] = {"weights": weights, "cluster": cluster, "strata": strata}
-    if long:
-        y, first = long.values(outcome, "outcome"), long.dates(first_treated, anticipation)
-        named = long.covariates(covariates)
-        x = np.column_stack([*named.values()]) if named else None
-        by_unit = {what: long.constant(name, what) for what, name in by_unit.items() if name is not None}
-    if x is not None and by_unit.pop("strata", None) is not None:
+    long = _Long.of(data, unit, time)
+    y, first, x = long.values(outcome, "outcome"), long.dates(first_treated, anticipation), long.covariates(covariates)
+    names = {"weights": weights, "cluster": cluster, "strata": strata}
+    options: dict[str, Any] = {what: long.constant(name, what) for what, name in names.items() if name is not None}
+    if x and options.pop("strata", None) is not None:
         raise DesignError(
-            "effects with covariates and within strata were asked for; found both, and the doubly robust estimator has "
-            "no strata; give them as covariates, a column of 0 and 1 for each stratum but one"
+            "Cannot estimate effects with covariates within strata: the doubly robust estimator has no strata; give "
+            "them as covariates, a column of 0 and 1 for each stratum but one"
         )
-    options: dict[str, Any] = {**by_unit, "scale": scale, "anticipation": anticipation, "level": level}
-    groups = by_cohort.att_gt(y, first, **options) if x is None else None
+    options |= {"scale": scale, "anticipation": anticipation, "level": level}
+    groups = None if x else by_cohort.att_gt(y, first, **options)
 
     def average(kind: Kind) -> Estimate:
         if groups is None:
-            found = doubly_robust(y, first, x, kind=kind, **options)
+            estimate = doubly_robust(y, first, np.column_stack([*x.values()]), kind=kind, **options)
         else:
-            found = groups.effects if kind == "group_time" else groups.aggregate(kind)
-        return long.named(found, outcome, cells=kind == "group_time") if long else found
+            estimate = groups.effects if kind == "group_time" else groups.aggregate(kind)
+        estimate = replace(estimate, unit=estimate.unit.replace("units of y", f"units of {outcome}"))
+        if kind != "group_time":
+            return estimate
+        cells = np.array([[int(name[2:]) for name in term.split()] for term in estimate.terms]).reshape(-1, 2)
+        group, period = (long.periods[column] for column in cells.T)
+        columns = {"group": group, "time": period, "event_time": cells[:, 1] - cells[:, 0]}
+        terms = tuple(f"g={g} t={t}" for g, t in zip(group, period, strict=True))
+        return replace(estimate, terms=terms, columns={**estimate.columns, **columns})
 
     return CohortEffects(average("group_time"), average)
 
 
 def exposure_effects(
-    data: Given,
-    after: Given,
-    exposure: Given,
+    data: pd.DataFrame,
+    after: tuple[Any, Any],
+    exposure: Hashable,
     *,
-    before: tuple[Any, Any] | None = None,
-    outcome: Hashable = None,
-    unit: Hashable = None,
-    time: Hashable = None,
-    category: Given = None,
-    covariates: Given = None,
-    expected: Given = None,
+    before: tuple[Any, Any],
+    outcome: Hashable,
+    unit: Hashable,
+    time: Hashable,
+    category: Hashable = None,
+    covariates: str | Sequence[Hashable] | None = None,
+    expected: Hashable = None,
     bins: Sequence[float] = by_exposure.BINS,
     level: float = 0.95,
 ) -> Estimate:
@@ -177,23 +187,21 @@ def exposure_effects(
 
     Parameters
     ----------
-    data : DataFrame or float64[unit]
-        A row per unit and period, of units that are not closed; or their sales before.
-    after : (first, last) or float64[unit]
-        Periods of `time` that are added up after the closures, both included; or sales after.
-    exposure : column or float64[unit]
-        Share of the unit's category that closed rivals held. Of a column the mean over `after` counts.
-    before : (first, last)
-        Periods that are added up before the closures. With a DataFrame only, as are `outcome`, `unit` and `time`.
+    data : DataFrame
+        A row per unit and period, of units that are not closed.
+    after, before : (first, last)
+        Periods that are added up after and before the closures, both ends included.
+    exposure : column
+        Share of the unit's category that closed rivals held; its mean over `after` counts.
     outcome, unit, time : column
-        Sales, and whose they are, when. A unit without sales or exposure in one of the periods is dropped and counted.
-    category : column or sequence, optional
+        A unit without sales or exposure in one of the periods is dropped and counted.
+    category : column, optional
         Cluster of each unit.
-    covariates : list of columns, or mapping of str to float64[unit], optional
+    covariates : list of columns, optional
         Further exposures, one value per unit.
-    expected : column or float64[unit], optional
-        Exposure to expect of each unit, had closures been drawn anew: gives the recentred slope. The draws themselves
-        are taken by :func:`analysis.estimators.exposure.exposure_effects`.
+    expected : column, optional
+        Expected exposure of each unit, had closures been drawn anew: gives the recentred slope. Draws themselves are
+        taken by :func:`analysis.estimators.exposure.exposure_effects`.
     bins : sequence of float
         Rising edges between bins of exposure.
     level : float
@@ -208,7 +216,7 @@ def exposure_effects(
     Raises
     ------
     DataError
-        If a column is not there, a row comes twice, a period has no row, or a value is not what it must be.
+        If a column is missing, a row comes twice, a period has no row, or a value is invalid.
     DesignError
         If fewer than two units can be used, or exposure does not vary.
 
@@ -220,40 +228,38 @@ def exposure_effects(
     >>> firm, year = np.arange(80).repeat(2), np.tile([2020, 2021], 80)
     >>> data = pd.DataFrame({"firm": firm, "year": year, "category": firm % 20, "held": firm % 20 / 100})
     >>> data["sales"] = (10 + firm % 3) * np.exp(2 * data["held"] * (year == 2021))
-    >>> found = exposure_effects(data, outcome="sales", unit="firm", time="year", exposure="held", category="category",
-    ...                          before=(2020, 2020), after=(2021, 2021))
-    >>> float(found["slope"].value[0].round(6))
+    >>> effects = exposure_effects(data, outcome="sales", unit="firm", time="year", exposure="held",
+    ...                            category="category", before=(2020, 2020), after=(2021, 2021))
+    >>> float(effects["slope"].value[0].round(6))
     0.2
     """
-    long = _long(data, outcome, unit, time)
-    if not long:
-        given, others, usual = (data, after, exposure), covariates, expected
-    else:
-        sales = long.values(outcome, "outcome")
-        first, second = long.window(before, "before"), long.window(after, "after")
-        if first.stop > second.start:
-            raise DesignError(
-                f"periods before and after were asked for; found before = {before} and after = {after}, which overlap "
-                "or are the wrong way round; end `before` earlier"
-            )
-        held = long.values(exposure, "exposure")[:, second].mean(axis=1)
-        given = (sales[:, first].sum(axis=1), sales[:, second].sum(axis=1), held)
-        others = long.covariates(covariates)
-        usual = None if expected is None else long.covariates([expected])[str(expected)]
-        category = None if category is None else long.constant(category, "category")
+    long = _Long.of(data, unit, time)
+    sales = long.values(outcome, "outcome")
+    first, second = long.window(before, "before"), long.window(after, "after")
+    if first.stop > second.start:
+        raise DesignError(
+            f"Cannot compare before = {before} with after = {after}: they overlap or are the wrong way round; end "
+            "`before` earlier"
+        )
     return by_exposure.exposure_effects(
-        *given, bins=bins, category=category, covariates=others, expected=usual, level=level
+        sales[:, first].sum(axis=1),
+        sales[:, second].sum(axis=1),
+        long.values(exposure, "exposure")[:, second].mean(axis=1),
+        bins=bins,
+        category=None if category is None else long.constant(category, "category"),
+        covariates=long.covariates(covariates),
+        expected=None if expected is None else long.covariates([expected])[str(expected)],
+        level=level,
     )
 
 
 def synthetic_did(
-    data: Given,
-    treated: Given = None,
-    first_post: Given = None,
+    data: pd.DataFrame,
+    treated: Hashable = None,
     *,
-    outcome: Hashable = None,
-    unit: Hashable = None,
-    time: Hashable = None,
+    outcome: Hashable,
+    unit: Hashable,
+    time: Hashable,
     first_treated: Hashable = None,
     method: synthetic.Method = "sdid",
     level: float = 0.95,
@@ -262,14 +268,11 @@ def synthetic_did(
 
     Parameters
     ----------
-    data : DataFrame or float64[unit, time]
-        A row per unit and period, or outcomes; none may be missing.
-    treated : column or bool[unit]
-        1 in the rows of treated units from their first treated period on, else 0; in arrays who is treated.
-    first_post : int
-        Column of the first treated period. With arrays only.
+    data : DataFrame
+        A row per unit and period, without a missing outcome.
+    treated : column
+        1 in the rows of treated units from their first treated period on, else 0.
     outcome, unit, time : column
-        Of a DataFrame.
     first_treated : column
         In place of `treated`: the first treated period, missing for never; see :func:`att_gt`.
     method : {"sdid", "sc", "did"}
@@ -280,13 +283,13 @@ def synthetic_did(
     Returns
     -------
     Estimate
-        A row with its rank among placebos, as :func:`analysis.estimators.synthetic.synthetic_did`. With a DataFrame
+        A row with its rank among placebos, as :func:`analysis.estimators.synthetic.synthetic_did`, but
         ``details["unit_weights"]`` and ``details["time_weights"]`` are Series by unit and period.
 
     Raises
     ------
     DataError
-        If a column is not there, a row comes twice or is missing, or a value is not what it must be.
+        If a column is missing, a row comes twice or is missing, or a value is invalid.
     DesignError
         If units are first treated in different periods, nothing lies before, or fewer than two units are untreated.
 
@@ -298,60 +301,48 @@ def synthetic_did(
     >>> data = pd.DataFrame(sales, [2019, 2020, 2021]).melt(var_name="firm", value_name="sales", ignore_index=False)
     >>> data = data.rename_axis("year").reset_index()
     >>> data["closed"] = (data["firm"] == "A") & (data["year"] == 2021)
-    >>> found = synthetic_did(data, outcome="sales", unit="firm", time="year", treated="closed", method="did")
-    >>> found
+    >>> synthetic_did(data, outcome="sales", unit="firm", time="year", treated="closed", method="did")
     effect on the treated, units of sales ◐
     term  estimate  n  rank  p_two_sided  p_smallest
      did    -3.833  4     1         0.25        0.25
     units 4, treated 1, donors 3, periods 3
     3 donors: placebo ranks instead of an error; no p-value below 0.250
     """
-    long = _long(data, outcome, unit, time)
-    if not long:
-        return synthetic.synthetic_did(data, treated, first_post, method=method, level=level)
-    if first_post is not None or (treated is None) == (first_treated is None):
+    if (treated is None) == (first_treated is None):
         raise DesignError(
-            "a DataFrame and who is treated since when were asked for; found "
-            f"treated = {treated!r}, first_treated = {first_treated!r}, first_post = {first_post!r}; give one of the "
-            "first two, the name of a column"
+            f"Cannot tell who is treated from treated = {treated!r} and first_treated = {first_treated!r}; name one "
+            "column"
         )
-    y = long.values(outcome, "outcome", whole=True)
-    first = long.switched_on(treated) if first_treated is None else long.dates(first_treated)
+    long = _Long.of(data, unit, time)
+    y = long.values(outcome, "outcome", complete=True)
+    first = long.dates(first_treated) if treated is None else long.switched_on(treated)
     starts, count = np.unique(first[np.isfinite(first)], return_counts=True)
     if len(starts) != 1:
-        told = ", ".join(f"{long.periods[int(one)]} ({number})" for one, number in zip(starts, count, strict=True))
+        dates = ", ".join(f"{long.periods[int(start)]} ({n})" for start, n in zip(starts, count, strict=True))
         raise DesignError(
-            f"units that are all first treated in one period were asked for; found {told or 'no treated unit'}; choose "
-            "one period, or use att_gt"
+            f"Cannot use units that are not all first treated in one period: found {dates or 'no treated unit'}; "
+            "choose one period, or use att_gt"
         )
-    found = synthetic.synthetic_did(y, np.isfinite(first), int(starts[0]), method=method, level=level)
-    named = {"unit_weights": long.units[np.isinf(first)], "time_weights": long.periods[: int(starts[0])]}
-    weights = {name: pd.Series(found.details[name], index) for name, index in named.items()}
-    return long.named(replace(found, details={**found.details, **weights}), outcome)
+    estimate = synthetic.synthetic_did(y, np.isfinite(first), int(starts[0]), method=method, level=level)
+    labels = {"unit_weights": long.units[np.isinf(first)], "time_weights": long.periods[: int(starts[0])]}
+    weights = {name: pd.Series(estimate.details[name], index) for name, index in labels.items()}
+    return replace(estimate, unit=f"units of {outcome}", details={**estimate.details, **weights})
 
 
 def honest_bounds(
-    study: Any,
-    covariance: Any = None,
-    n_pre: Any = None,
-    n_post: Any = None,
-    *,
-    target: Any = None,
-    level: float | None = None,
+    study: CohortEffects | Estimate, *, target: Any = "0", level: float | None = None
 ) -> honest_did.Bounds:
     """Bound the effects of an event study when its parallel trends may be violated.
 
     Parameters
     ----------
-    study : CohortEffects, Estimate or float64[n_pre + n_post]
-        What :func:`att_gt` returned, or ``.aggregate("dynamic")`` of it, or another Estimate whose terms are periods
-        since treatment without the reference; or coefficients.
-    covariance, n_pre, n_post : float64[n_pre + n_post, n_pre + n_post], int and int
-        Of coefficients.
-    target : period, list of periods, or weights of the coefficients after the reference
-        The effect of interest, such as 0 or "0": of several periods the mean; the first treated one where not given.
+    study : CohortEffects or Estimate
+        The result of :func:`att_gt`, or an Estimate whose terms are periods since treatment without the reference, such
+        as ``.aggregate("dynamic")`` of it.
+    target : period or list of periods
+        The effect of interest, such as 0 or "0"; the mean of several.
     level : float, optional
-        Coverage; that of the Estimate, or 0.95.
+        Coverage; by default that of the Estimate.
 
     Returns
     -------
@@ -364,56 +355,48 @@ def honest_bounds(
     DataError
         If estimates or covariance are not finite.
     DesignError
-        If terms are no periods around a reference, fewer than two lie before it, or the covariance cannot carry it.
+        If terms are not periods around a reference, fewer than two lie before it, or the covariance has no variance
+        where the method needs some.
 
     Examples
     --------
     >>> import numpy as np
+    >>> import pandas as pd
     >>> from analysis import att_gt, honest_bounds
-    >>> rng = np.random.default_rng(1)
-    >>> y, first = rng.normal(size=(100, 6)), np.where(np.arange(100) < 30, 3, np.inf)
-    >>> y[:30, 3:] -= 3
-    >>> bounds = honest_bounds(att_gt(y, first), target=["0", "1", "2"])
-    >>> bounds
-    honest bounds by M-bar, units of y ◐
-    term  conf_low  conf_high
-       0    -3.487     -2.461
-     0.5    -3.863     -2.116
-       1    -4.379     -1.517
-     1.5    -4.982    -0.8807
-       2    -5.627    -0.2339
-    95% confidence interval
-    bounds have no point; they exclude zero up to 2.18 as M-bar
+    >>> firm, month = np.indices((100, 6)).reshape(2, -1)
+    >>> data = pd.DataFrame({"firm": firm, "month": month, "closed": np.where(firm < 30, 3, np.inf)})
+    >>> data["sales"] = np.random.default_rng(1).normal(size=600) - 3 * (month >= data["closed"])
+    >>> effects = att_gt(data, outcome="sales", unit="firm", time="month", first_treated="closed")
+    >>> bounds = honest_bounds(effects, target=["0", "1", "2"])
+    >>> bounds.conf_int([0, 1, 2]).round(2).tolist(), round(bounds.breakdown, 2)
+    ([[-3.49, -2.46], [-4.38, -1.52], [-5.63, -0.23]], 2.18)
     """
     if isinstance(study, CohortEffects):
         study = study.aggregate("dynamic")
-    if not isinstance(study, Estimate):
-        usual = 0.95 if level is None else level
-        return honest_did.honest_bounds(study, covariance, n_pre, n_post, target=target, level=usual)
     time = pd.to_numeric(pd.Series(study.terms), errors="coerce").to_numpy()
     reference = np.flatnonzero(np.diff(time) == 2)
     if len(reference) != 1 or (np.delete(np.diff(time), reference) != 1).any():
         raise DesignError(
-            "periods since treatment, each once but the reference, were asked for; found the terms "
-            f'{cut(", ".join(study.terms), 60)}; give .aggregate("dynamic"), or all terms from one to another'
+            f"Cannot bound the effects of the terms {cut(', '.join(study.terms), 60)}: they are not all periods since "
+            'treatment but the reference; give .aggregate("dynamic"), or all terms from one to another'
         )
     before = int(reference[0]) + 1
     after = len(time) - before
-    if unknown := [term for term, error in zip(study.terms, study.std_error, strict=True) if np.isnan(error)]:
+    terms = [str(period) for period in np.atleast_1d(target).tolist()]
+    positions = [study.terms.index(study[term].terms[0]) - before for term in terms]
+    if min(positions) < 0:
         raise DesignError(
-            f"estimates with errors were asked for; found none for {cut(', '.join(unknown), 60)}; give periods that "
-            'have one, such as .aggregate("dynamic")[["-3", "-2", "0", "1"]]'
+            f"Cannot bound the effect in the periods {', '.join(terms)}: the reference is period {time[before] - 1:g}; "
+            "choose later ones"
         )
-    wanted = [str(one) for one in np.atleast_1d("0" if target is None else target).tolist()]
-    places = [study.terms.index(study[term].terms[0]) - before for term in wanted]
-    if min(places) < 0:
-        raise DesignError(
-            f"an effect after the reference was asked for; found {', '.join(wanted)}, and the reference is period "
-            f"{time[before] - 1:g}; choose later periods"
-        )
-    weights = np.bincount(places, minlength=after) / len(places)
-    covered = study.level if level is None else level
-    bounds = honest_did.honest_bounds(study.value, study.cov_small_sample, before, after, target=weights, level=covered)
+    bounds = honest_did.honest_bounds(
+        study.value,
+        study.cov_small_sample,
+        before,
+        after,
+        target=np.bincount(positions, minlength=after) / len(positions),
+        level=study.level if level is None else level,
+    )
     return replace(bounds, unit=study.unit, provenance=study.provenance)
 
 
@@ -430,7 +413,7 @@ def noninferiority(
     Parameters
     ----------
     estimate : CohortEffects, Estimate of one term, or float
-        What :func:`att_gt` returned counts by its average; an Estimate brings its error and degrees of freedom.
+        The average of the result of :func:`att_gt` is tested; an Estimate brings its error and degrees of freedom.
     std_error, df : float
         Of a number; without `df` the error is taken as known.
     margin : float
@@ -446,7 +429,7 @@ def noninferiority(
     Raises
     ------
     DesignError
-        If there is no estimate or error, or the margin or level cannot be.
+        If the estimate or its error is missing, or the margin or level is invalid.
 
     Examples
     --------
@@ -463,25 +446,203 @@ def noninferiority(
         return testing.noninferiority(estimate, error, margin, level, df=np.inf if df is None else df)
     if len(estimate.terms) != 1 or std_error is not None or df is not None:
         raise DesignError(
-            f"an Estimate of one term, which brings its error, was asked for; found {len(estimate.terms)} terms, "
-            f"std_error = {std_error} and df = {df}; give one term, such as estimate[{estimate.terms[0]!r}], alone"
+            f"Cannot test an Estimate of {len(estimate.terms)} terms with std_error = {std_error} and df = {df}: it "
+            f"must have one term, and brings its error; give one, such as estimate[{estimate.terms[0]!r}], alone"
         )
-    value, spread = float(estimate.value[0]), float(estimate.std_error[0])
-    if np.isnan([value, spread]).any():
-        raise DesignError(
-            f"an Estimate with its error was asked for; {estimate.estimand} has none ({estimate.reason}); test another"
-        )
-    return testing.noninferiority(value, spread, margin, level, df=float(estimate.df[0]))
+    value, error = float(estimate.value[0]), float(estimate.std_error[0])
+    if np.isnan([value, error]).any():
+        raise DesignError(f"Cannot test {estimate.estimand}: it has no error ({estimate.reason}); test another")
+    return testing.noninferiority(value, error, margin, level, df=float(estimate.df[0]))
 
 
-def _long(data: Any, outcome: Hashable, unit: Hashable, time: Hashable) -> Long | None:
-    """Return a DataFrame as long data, and None for arrays, of which no column can be named."""
-    if isinstance(data, pd.DataFrame):
-        return Long.of(data, unit, time)
-    named = {"outcome": outcome, "unit": unit, "time": time}
-    if given := [f"{what} = {name!r}" for what, name in named.items() if name is not None]:
+@dataclass(frozen=True, eq=False)
+class _Long:
+    """A DataFrame whose rows are units in periods.
+
+    `code` and `position`, int64[row], are the numbers of a row's unit and period, `units` and `periods` their labels,
+    without gaps. `start` is the ordinal of the first period, `frequency` pandas', or "" for whole numbers.
+    """
+
+    data: pd.DataFrame
+    unit: Hashable
+    time: Hashable
+    code: Ints
+    position: Ints
+    units: pd.Index
+    periods: pd.Index
+    start: int
+    frequency: str
+
+    @classmethod
+    def of(cls, data: pd.DataFrame, unit: Hashable, time: Hashable) -> _Long:
+        """Read units and periods of a frame; refuse a row without either, a row that comes twice, and gaps."""
+        if not isinstance(data, pd.DataFrame):
+            raise DesignError(
+                f"Cannot read columns of {type(data).__name__}: give a DataFrame, or call analysis.estimators on arrays"
+            )
+        ids, when = _column(data, unit, "unit"), _column(data, time, "time")
+        _refuse(ids.isna(), ids, "the unit of each row", "name it, or leave the row out")
+        ordinal, frequency = _ordinals(when)
+        _refuse(~np.isfinite(ordinal), when, "the period of each row", "name it, or leave the row out")
+        if not len(data):
+            raise DataError(f"Cannot use a frame without a row per {unit} and {time}; check what was filtered")
+        code, units = pd.factorize(ids)
+        start = int(ordinal.min())
+        position = (ordinal - start).astype(np.int64)
+        present = np.unique(position)
+        if (gaps := np.diff(present) > 1).any():
+            after, missing = _labels(start + present[:-1][gaps][0] + np.arange(2), frequency)
+            raise DataError(
+                f"Cannot read periods with gaps: column {time!r} has {after} and later ones, but no row of {missing}; "
+                "add its rows, write months as 2021-05, or number the periods in their order"
+            )
+        again = pd.Series(code * len(present) + position).duplicated(keep=False)
+        do = "add them up first (a date stands for its month: give Periods for days or weeks)"
+        _refuse(again, when, f"one row of each {unit} in a period", do)
+        periods = _labels(start + np.arange(len(present)), frequency)
+        return cls(data, unit, time, code, position, units, periods, start, frequency)
+
+    def values(self, name: Hashable, what: str, *, complete: bool = False) -> Floats:
+        """Return a column of numbers, float64[unit, time], NaN if missing; `complete` refuses missing ones."""
+        values = np.full((len(self.units), len(self.periods)), np.nan)
+        values[self.code, self.position] = _numbers(_column(self.data, name, what))
+        if complete and (missing := np.isnan(values)).any():
+            unit, period = np.argwhere(missing)[0]
+            raise DataError(
+                f"Cannot use column {name!r}: it needs a number for every {self.unit} in every {self.time}, but "
+                f"{missing.sum():,} of {missing.size:,} values are missing, the first that of "
+                f"{_quoted(self.units[unit])} in {self.periods[period]}; leave such units out"
+            )
+        return values
+
+    def constant(self, name: Hashable, what: str) -> npt.NDArray[Any]:
+        """Return the one value of each unit, array[unit]; refuse missing ones, and weights that are not numbers."""
+        column = self._first(name, what)
+        _refuse(column.isna(), column, f"a value for each {self.unit}", "fill it in, or leave the unit out")
+        return _numbers(column) if what == "weights" else column.to_numpy()
+
+    def covariates(self, names: str | Sequence[Hashable] | None) -> dict[str, Floats]:
+        """Return the one number of each unit in some columns, float64[unit] by name; NaN if missing."""
+        several = [names] if isinstance(names, str) else [] if names is None else names
+        return {str(name): _numbers(self._first(name, "covariates")) for name in several}
+
+    def _first(self, name: Hashable, what: str) -> pd.Series:
+        """Return a column in the first row of each unit; refuse units in whose rows it differs."""
+        column = _column(self.data, name, what)
+        codes, first = pd.factorize(column)[0], np.unique(self.code, return_index=True)[1]
+        differ = codes != codes[first][self.code]
+        _refuse(differ, column, f"one value in all rows of each {self.unit}", "the first row of this one differs")
+        return column.iloc[first]
+
+    def dates(self, name: Hashable, anticipation: int = 0) -> Floats:
+        """Return the first treated period of each unit, float64[unit], counted from the first; inf for never.
+
+        Units whose date is empty or after the last period are never treated; with anticipation it must be well after.
+        """
+        column = self._first(name, "first_treated")
+        column = column.mask([isinstance(date, str) and not date.strip() for date in column])
+        ordinal, frequency = _ordinals(column)
+        dated = np.isfinite(ordinal)
+        if not frequency and self.start > 0:
+            dated &= ordinal != 0
+        if dated.any() and frequency != self.frequency:
+            kinds = " and ".join(kind or "whole numbers" for kind in (self.frequency, frequency))
+            raise DataError(
+                f"Cannot compare columns {self.time!r} and {name!r}: pandas' names of their periods are {kinds}; "
+                f"convert {name!r}"
+            )
+        position = np.where(dated, ordinal - self.start, np.inf)
+        width = len(self.periods)
+        if (soon := dated & (position >= width) & (position < width + anticipation)).any():
+            raise DesignError(
+                f"Cannot allow for effects {anticipation} periods before treatment: {soon.sum():,} units such as "
+                f"{_quoted(self.units[soon][0])} are treated so soon after the last period, {self.periods[-1]}, that "
+                "they are neither treated nor never treated; leave them out"
+            )
+        return np.where(position < width, position, np.inf)
+
+    def switched_on(self, name: Hashable) -> Floats:
+        """Return the first period in which a column is 1, float64[unit], inf for none; refuse a 0 after it."""
+        column = _column(self.data, name, "treated")
+        _refuse(~np.isin(_numbers(column), (0, 1)), column, "0 or 1 in each row", "give one, or use first_treated")
+        on = self.values(name, "treated", complete=True)
+        ends = np.diff(on)[self.code, np.maximum(self.position - 1, 0)] * (self.position > 0) < 0
+        _refuse(ends, column, "1 from the first treated period on", "leave out units whose treatment ends")
+        return np.where(on.any(axis=1), on.argmax(axis=1), np.inf)
+
+    def window(self, ends: Any, what: str) -> slice:
+        """Return the positions of the periods from the first to the last of two, both included."""
+        pair = list(ends) if isinstance(ends, Sequence) and not isinstance(ends, str) else []
+        if len(pair) == 2:
+            ordinal, frequency = _ordinals(pd.Series(pair, name=what))
+            first, last = ordinal - self.start
+            if frequency == self.frequency and 0 <= first <= last < len(self.periods):
+                return slice(int(first), int(last) + 1)
         raise DesignError(
-            f"columns of a DataFrame were named; found {', '.join(given)} beside {type(data).__name__}; give the "
-            "DataFrame, or arrays alone"
+            f"Cannot use {what} = {ends!r}: column {self.time!r} runs from {self.periods[0]} to {self.periods[-1]}; "
+            "give the first and the last of some of its periods"
         )
-    return None
+
+
+def _column(data: pd.DataFrame, name: Any, what: str) -> pd.Series:
+    """Return the one column of this name."""
+    names = list(data.columns)
+    count = names.count(name) if isinstance(name, Hashable) else 0
+    if count == 1:
+        return data[name]
+    close = get_close_matches(name, map(str, names)) if isinstance(name, str) and not count else []
+    near = [column for column in names if str(column) in close]
+    listed = ", ".join(map(_quoted, near or names[:NAMES]))
+    raise DataError(
+        f"Cannot read {what} = {_quoted(name)}: the frame has {count or 'no'} columns of that name; "
+        f"{'did you mean' if near else 'there are'} {listed}{'?' if near else ''}"
+    )
+
+
+def _refuse(wrong: Any, column: pd.Series, needs: str, do: str) -> None:
+    """Refuse a column if some of its rows are wrong; name the first by its label, or its position if labels repeat."""
+    rows = np.flatnonzero(wrong)
+    if len(rows):
+        row = _quoted(column.index[rows[0]]) if column.index.is_unique else f"at position {rows[0]}"
+        value, more = _quoted(column.iloc[rows[0]]), f", and {len(rows) - 1:,} more do not fit" if len(rows) > 1 else ""
+        raise DataError(f"Cannot use column {column.name!r}: it needs {needs}, but row {row} has {value}{more}; {do}")
+
+
+def _quoted(value: Any) -> str:
+    """Write a value or label, text in quotes."""
+    return cut(repr(value) if isinstance(value, str) else str(value), WORD)
+
+
+def _numbers(column: pd.Series, *, infinite: bool = False) -> Floats:
+    """Return a column of numbers, NaN if missing; refuse infinite ones unless allowed."""
+    if not pd.api.types.is_numeric_dtype(column):
+        other = ~column.map(lambda value: isinstance(value, Real) or bool(pd.isna(value))).to_numpy(bool)
+        _refuse(other, column, "a number in each row", "convert the column to numbers, or leave it missing")
+    values: Floats = column.to_numpy(float, na_value=np.nan)
+    if not infinite:
+        _refuse(np.isinf(values), column, "a finite number in each row", "correct it, or leave it missing")
+    return values
+
+
+def _ordinals(column: pd.Series) -> tuple[Floats, str]:
+    """Return periods as ordinals, NaN if missing, and their frequency, or "" for whole numbers."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    kind = pd.api.types.infer_dtype(column, skipna=True)
+    if kind in DATES:
+        dates = pd.to_datetime(column, format="ISO8601", errors="coerce")
+        odd = dates.isna() & column.notna()
+        _refuse(odd, column, "a month such as 2021-05 in each row", "write it so, or leave it missing")
+        column = dates.dt.tz_localize(None).dt.to_period("M")
+    elif kind != "period":
+        values = _numbers(column, infinite=True)
+        broken = np.isfinite(values) & (np.floor(values) != values)
+        _refuse(broken, column, "a whole number in each row", "number the periods")
+        return values, ""
+    periods = pd.PeriodIndex(column)
+    return np.where(periods.isna(), np.nan, periods.asi8), str(periods.freqstr)
+
+
+def _labels(ordinals: Any, frequency: str) -> pd.Index:
+    """Return the periods of some ordinals."""
+    return pd.PeriodIndex.from_ordinals(ordinals, freq=frequency) if frequency else pd.Index(ordinals)

@@ -12,7 +12,7 @@ from scipy import sparse, special, stats
 
 from analysis.display import Shown
 from analysis.errors import DesignError
-from analysis.estimate import Bools, Estimate, Floats, Labels, root, rows_by
+from analysis.estimate import Bools, Estimate, Floats, Labels, root
 
 __all__ = [
     "TestResult",
@@ -25,10 +25,10 @@ __all__ = [
 ]
 __dir__ = __all__.copy
 
-POWER = 0.8  # with which what is planned for is found
-DRAWS = 20_000  # of the largest of a family's t statistics under no effect
+POWER = 0.8  # of planned tests
+DRAWS = 20_000  # draws of a family's t statistics under no effect
 MAX_ASSIGNMENTS = 1_000_000
-BLOCK = 2**20  # numbers held at a time
+BLOCK = 2**20  # numbers held in memory at a time
 TIE = 1e-12  # two statistics closer than this, relative to their size, are the same number
 
 
@@ -39,14 +39,14 @@ class TestResult(Shown):
     Attributes
     ----------
     null : str
-        The hypothesis that a small `p_value` speaks against.
+        The null hypothesis.
     p_value, low : float
-        `low` is the limit that is compared with ``-margin``.
+        `low` is the lower limit, which is compared with ``-margin``.
     passed : bool
         Whether the null hypothesis is rejected.
     """
 
-    __test__ = False  # pytest takes the name for a test
+    __test__ = False  # or pytest collects it as a test
 
     null: str
     p_value: float
@@ -59,19 +59,19 @@ class TestResult(Shown):
         return pd.DataFrame([{"p_value": self.p_value, "low": self.low, "passed": self.passed}])
 
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
-        said = "passed" if self.passed else "inconclusive"
-        return f"{said}, against the hypothesis that {self.null}", self.rows, []
+        outcome = "passed" if self.passed else "inconclusive"
+        return f"{outcome}, against the hypothesis that {self.null}", self.rows, []
 
 
 def _positive(name: str, value: float) -> None:
     if not value > 0 or not np.isfinite(value):
-        raise DesignError(f"a positive {name} was asked for; found {value}; give a finite number above 0")
+        raise DesignError(f"Cannot use {name} = {value}: it is not a positive number; give a finite number above 0")
 
 
 def check_level(level: float) -> None:
     """Refuse a level outside (0.5, 1)."""
     if not 0.5 < level < 1:
-        raise DesignError(f"a level between 0.5 and 1 was asked for; found {level}; 0.95 is usual")
+        raise DesignError(f"Cannot use level = {level}: it is not between 0.5 and 1; 0.95 is usual")
 
 
 def noninferiority(
@@ -86,7 +86,7 @@ def noninferiority(
     level : float
         One minus the size of the test; the lower limit is ``estimate - t(level, df) * std_error``.
     df : float
-        Degrees of freedom of the error; infinite where it is known.
+        Degrees of freedom of the error; infinite if it is known.
 
     Returns
     -------
@@ -100,7 +100,7 @@ def noninferiority(
         (0.5, 1).
     """
     if not np.isfinite(estimate):
-        raise DesignError(f"an estimate was asked for; found {estimate}; give a finite number, or no check at all")
+        raise DesignError(f"Cannot test an estimate of {estimate}: it is not finite; estimate it on other data first")
     _positive("std_error", std_error)
     _positive("margin", margin)
     check_level(level)
@@ -110,46 +110,45 @@ def noninferiority(
 
 
 def largest_std_error(margin: float, *, level: float = 0.95, two_sided: bool = False) -> float:
-    """Return the largest standard error with which a true zero passes the check with a power of 80 per cent.
+    """Return the largest standard error with which a true zero passes with a power of 80 per cent, in units of margin.
 
     Non-inferiority: ``margin / (z(level) + z(power))``. Equivalence (`two_sided`):
-    ``margin / (z(level) + z((1 + power) / 2))``. Same unit as `margin`. A margin or level that gives no number
-    is a DesignError.
+    ``margin / (z(level) + z((1 + power) / 2))``. An invalid margin or level raises DesignError.
     """
     _positive("margin", margin)
     check_level(level)
-    needed = (1 + POWER) / 2 if two_sided else POWER
-    return float(margin / (stats.norm.ppf(level) + stats.norm.ppf(needed)))
+    power = (1 + POWER) / 2 if two_sided else POWER
+    return float(margin / (stats.norm.ppf(level) + stats.norm.ppf(power)))
 
 
 def assignments(n_units: int, n_treated: int) -> Bools:
-    """Return all ways to treat `n_treated` of `n_units`, bool[assignment, unit]; more than a million are refused."""
+    """Return all ways to treat `n_treated` of `n_units`, bool[assignment, unit]; refuse more than a million."""
     if not 0 < n_treated < n_units:
         raise DesignError(
-            f"a permutation over {n_units} units was asked for; found {n_treated} treated; "
-            "at least one treated and one comparison unit are needed"
+            f"Cannot permute the treatment of {n_treated} among {n_units} units: it takes at least one treated and one "
+            "comparison unit; add units"
         )
     if (count := comb(n_units, n_treated)) > MAX_ASSIGNMENTS:
         raise DesignError(
-            f"all assignments of {n_treated} among {n_units} units were asked for; there are {count:,}; "
-            f"at most {MAX_ASSIGNMENTS:,} are enumerated: use fewer units"
+            f"Cannot list the assignments of {n_treated} among {n_units} units: {count:,} are more than "
+            f"{MAX_ASSIGNMENTS:,}; use fewer units"
         )
     chosen = np.array(list(combinations(range(n_units), n_treated)))
-    drawn = np.zeros((len(chosen), n_units), dtype=bool)
-    np.put_along_axis(drawn, chosen, True, axis=1)
-    return drawn
+    treated = np.zeros((len(chosen), n_units), dtype=bool)
+    np.put_along_axis(treated, chosen, True, axis=1)
+    return treated
 
 
 def redraw_closures(closed: Floats, strata: Labels | None, rng: np.random.Generator, draws: int) -> sparse.csr_array:
-    """Draw anew which units are closed, and when: permute what happened within strata.
+    """Permute closures among the units of each stratum.
 
     Parameters
     ----------
     closed : float64[unit]
-        What there is of a closure, such as its month or the share of months in which the unit is closed; 0 for none.
-        Each stratum keeps as many of each as it had. Where closures come in groups, give one entry per group.
+        Closure of each unit, such as its month or the share of months closed; 0 for none. Each stratum keeps its
+        closures. If units are closed in groups, give one entry per group.
     strata : sequence, optional
-        Such as size x suspicion x origin; all units are one stratum where not given.
+        Stratum of each unit, such as size x suspicion x origin; one for all by default.
     rng, draws : numpy Generator and int
 
     Returns
@@ -159,35 +158,34 @@ def redraw_closures(closed: Floats, strata: Labels | None, rng: np.random.Genera
     Raises
     ------
     DesignError
-        If no draw can differ from what happened.
+        If no draw can differ from the closures given.
     """
     closed = np.asarray(closed, dtype=float)
     code = np.zeros(len(closed), dtype=np.int64) if strata is None else pd.factorize(np.asarray(strata))[0]
-    within = rows_by(code)
-    if not any((closed[rows] != closed[rows[0]]).any() for rows in within):
+    within = [np.flatnonzero(code == stratum) for stratum in range(code.max(initial=-1) + 1)]
+    if not any(np.ptp(closed[rows]) > 0 for rows in within):
         raise DesignError(
-            f"closures to re-draw were asked for; within each of {len(within)} strata all units are "
-            "alike; use coarser strata"
+            f"Cannot redraw closures: within each of {len(within)} strata all units are alike; use coarser strata"
         )
-    parts = []
+    blocks = []
     for rows in within:
-        some = max(1, BLOCK // len(rows))  # draws at a time, so that no array of all of them is held
-        for start in range(0, draws, some):
-            drawn = rng.permuted(np.tile(closed[rows], (min(some, draws - start), 1)), axis=1)
-            draw, place = np.nonzero(drawn)
-            parts.append((drawn[draw, place], start + draw, rows[place]))
-    values, draw, unit = (np.concatenate(part) for part in zip(*parts, strict=True))
+        size = max(1, BLOCK // len(rows))  # draws at a time, so that no array of all of them is held
+        for start in range(0, draws, size):
+            permuted = rng.permuted(np.tile(closed[rows], (min(size, draws - start), 1)), axis=1)
+            draw, unit = np.nonzero(permuted)
+            blocks.append((permuted[draw, unit], start + draw, rows[unit]))
+    values, draw, unit = (np.concatenate(arrays) for arrays in zip(*blocks, strict=True))
     return sparse.coo_array((values, (draw, unit)), shape=(draws, len(closed))).tocsr()
 
 
 def shift_interval(observed: float, draws: Floats, slopes: Floats, level: float) -> tuple[float, float]:
     """Invert a two-sided permutation test of a constant shift, exactly.
 
-    Under the null that every treated unit was shifted by tau, assignment d's statistic is
-    ``draws[d] - tau * slopes[d]`` and the observed one ``observed - tau``. Assignment d is at least
-    as far from zero as the observed one where tau lies between ``(observed - draws[d]) / (1 - slopes[d])``
-    and ``(observed + draws[d]) / (1 + slopes[d])``, an interval that holds `observed`. The p-value at tau is the
-    share of these intervals that cover tau, so each limit is an order statistic of their ends.
+    Under the null that every treated unit was shifted by tau, the statistic of assignment d is
+    ``draws[d] - tau * slopes[d]`` and the observed one ``observed - tau``. The former is at least as far from zero for
+    tau between ``(observed - draws[d]) / (1 - slopes[d])`` and ``(observed + draws[d]) / (1 + slopes[d])``, an interval
+    around `observed`. The p-value at tau is the share of these intervals that cover tau, so each limit is an order
+    statistic of their ends.
 
     Parameters
     ----------
@@ -201,8 +199,8 @@ def shift_interval(observed: float, draws: Floats, slopes: Floats, level: float)
     Returns
     -------
     tuple of float
-        The smallest and the largest shift with a p-value above ``1 - level``; (-inf, inf) where
-        the smallest possible p-value is itself above it.
+        The smallest and the largest shift with a p-value above ``1 - level``; (-inf, inf) if even the smallest
+        possible p-value is above it.
     """
     check_level(level)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -210,8 +208,8 @@ def shift_interval(observed: float, draws: Floats, slopes: Floats, level: float)
     never_nearer = np.abs(slopes) > 1 - TIE  # the actual assignment and its mirror image
     low = np.sort(np.where(never_nearer, -np.inf, ends.min(axis=0)))
     high = np.sort(np.where(never_nearer, np.inf, ends.max(axis=0)))[::-1]
-    needed = int(np.floor((1 - level) * len(draws) + TIE))
-    return (float(low[needed]), float(high[needed]))
+    outside = int(np.floor((1 - level) * len(draws) + TIE))
+    return (float(low[outside]), float(high[outside]))
 
 
 def romano_wolf(
@@ -224,16 +222,15 @@ def romano_wolf(
     estimates : Estimate or float64[term]
         An Estimate brings its covariance and degrees of freedom.
     covariance : float64[term, term]
-        Of numbers.
+        Of an array of estimates.
     df : float or float64[term]
-        Degrees of freedom of the errors of numbers.
+        Degrees of freedom of their errors.
 
     Returns
     -------
     DataFrame
-        In the order given, by the terms of an Estimate: `t`, `p_value` (of one test), `p_adjusted` (the probability of
-        any false rejection in the family is at most the level at which these are read), `rank` (1 for the smallest
-        p-value).
+        One row per term, in the order given: `t`, `p_value` of the single test, `p_adjusted` (rejecting those below
+        alpha falsely rejects any with a probability of at most alpha), `rank` (1 for the smallest p-value).
 
     Raises
     ------
@@ -256,37 +253,38 @@ def romano_wolf(
     terms = None
     if isinstance(family := estimates, Estimate):
         estimates, covariance, df, terms = family.value, family.covariance, family.df, list(family.terms)
-    estimates, covariance, df = (np.asarray(given, dtype=float) for given in (estimates, covariance, df))
+    estimates, covariance, df = (np.asarray(values, dtype=float) for values in (estimates, covariance, df))
     if estimates.ndim != 1 or covariance.shape != 2 * estimates.shape or df.shape not in ((), estimates.shape):
         raise DesignError(
-            "estimates[term], covariance[term, term] and one df, or df[term], were asked for; found shapes "
-            f"{estimates.shape}, {covariance.shape} and {df.shape}; give an Estimate, or equal lengths"
+            f"Cannot test a family: estimates, covariance and df have shapes {estimates.shape}, {covariance.shape} and "
+            f"{df.shape}; give an Estimate, or estimates[term], covariance[term, term] and one df or df[term]"
         )
     variance = np.diag(covariance)
     if not (variance > 0).all() or not np.isfinite(estimates).all() or not (df > 0).all():
         raise DesignError(
-            f"finite estimates with positive variances and df were asked for; found {estimates.tolist()} "
-            f"with variances {variance.tolist()} and df {df.tolist()}; leave out terms that cannot be estimated"
+            f"Cannot test a family with the estimates {estimates.tolist()}, variances {variance.tolist()} and df "
+            f"{df.tolist()}: each must be finite, and the latter two positive; leave out terms without an estimate"
         )
     t = estimates / np.sqrt(variance)
     p_value = 2 * stats.t.sf(np.abs(t), df)
     order = np.argsort(p_value, kind="stable")
-    chance = _chance(covariance, np.broadcast_to(df, len(t)))[:, order]
-    least = np.minimum.accumulate(chance[:, ::-1], axis=1)[:, ::-1]  # of each term and those after it
-    steps = (1 + (least <= p_value[order]).sum(axis=0)) / (1 + DRAWS)
+    simulated = _null_p_values(covariance, np.broadcast_to(df, len(t)))[:, order]
+    smallest = np.minimum.accumulate(simulated[:, ::-1], axis=1)[:, ::-1]  # of each term and those after it
+    steps = (1 + (smallest <= p_value[order]).sum(axis=0)) / (1 + DRAWS)
     adjusted, rank = np.empty(len(t)), np.empty(len(t), dtype=np.int64)
     adjusted[order], rank[order] = np.maximum.accumulate(steps), np.arange(1, len(t) + 1)
-    adjusted = np.fmax(adjusted, p_value)  # which draws may miss
+    adjusted = np.fmax(adjusted, p_value)  # below which Monte Carlo noise may fall
     return pd.DataFrame({"t": t, "p_value": p_value, "p_adjusted": adjusted, "rank": rank}, index=terms)
 
 
-def _chance(covariance: Floats, df: Floats) -> Floats:
-    """Draw the p-values of two-sided tests of zero, each by itself, where there is no effect, float64[draw, term].
+def _null_p_values(covariance: Floats, df: Floats) -> Floats:
+    """Draw p-values of two-sided tests of zero under no effect, each for one test, float64[draw, term].
 
-    Estimates are normal with this covariance; their errors go up and down together, each by its degrees of freedom.
+    Estimates are normal with this covariance. In each draw their errors take the same quantile of their chi
+    distributions.
     """
-    rng, (each, of) = np.random.default_rng(0), np.unique(df, return_inverse=True)
+    rng, (distinct, inverse) = np.random.default_rng(0), np.unique(df, return_inverse=True)
     t = rng.standard_normal((DRAWS, len(df))) @ root(covariance)
     high = rng.random((DRAWS, 1))
-    spread = [np.sqrt(special.chdtri(one, high) / one) if np.isfinite(one) else np.ones_like(high) for one in each]
-    return np.asarray(2 * special.stdtr(df, -np.abs(t) / np.hstack(spread)[:, of]))
+    spread = [np.sqrt(special.chdtri(k, high) / k) if np.isfinite(k) else np.ones_like(high) for k in distinct]
+    return np.asarray(2 * special.stdtr(df, -np.abs(t) / np.hstack(spread)[:, inverse]))

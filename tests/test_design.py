@@ -133,13 +133,13 @@ def test_the_sample_of_a_design_is_made_once_for_a_panel_and_goes_with_it():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"comparison": "never"}, "comparison = 'never' was asked for"),
-        ({"cluster": "account"}, "cluster = 'account' was asked for"),
+        ({"comparison": "never"}, "Cannot use comparison = 'never': it is none of"),
+        ({"cluster": "account"}, "Cannot use cluster = 'account'"),
         ({"post_from": 5, "post_to": 4}, "a window from month 5 to 4"),
         ({"post_from": -1}, "a window from month -1 to 9"),
         ({"post_to": 10}, "end it by month 9"),
         ({"anticipation": -1}, "-1 months of anticipation"),
-        ({"post_to": 9.0}, "a whole number for post_to was asked for"),
+        ({"post_to": 9.0}, "Cannot use post_to = 9.0: it is not a whole number"),
         ({"base_months": 0}, "0 base months"),
         ({"level": 95}, "level = 95"),
         ({"low": 0.0}, "low = 0.0"),

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgba
@@ -13,12 +14,20 @@ from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import Design
 from analysis.estimate import Estimate, refusal
 from analysis.estimators.att_gt import att_gt
+from analysis.estimators.exposure import exposure_effects
+from analysis.frames import CohortEffects
 from analysis.market import plain
 from analysis.study import Study
 
 WHY = "nobody was closed; bring a panel with closures"
 Y = np.random.default_rng(1).normal(size=(60, 12)).cumsum(axis=1)
 FIRST = np.where(np.arange(60) < 20, 5.0, np.inf)
+
+
+def cohorts() -> CohortEffects:
+    firm, month = np.indices(Y.shape).reshape(2, -1)
+    data = pd.DataFrame({"firm": firm, "month": month, "y": Y.ravel(), "closed": FIRST[firm]})
+    return analysis.att_gt(data, "closed", outcome="y", unit="firm", time="month")
 
 
 def long(terms: int, **more) -> Estimate:
@@ -32,7 +41,7 @@ def long(terms: int, **more) -> Estimate:
 def shown():
     panel, truth = analysis.simulate("few_treated", seed=1)
     settings = {"event": "amazon_2021", "sim_preset": "few_treated", "seed": 1, "conf": 0.95}
-    effects = analysis.att_gt(Y, FIRST)
+    effects = cohorts()
     return {
         "panel": panel,
         "plain panel": plain.simulate("plain_sd1_30", 1)[0],
@@ -72,7 +81,7 @@ def test_long_names_are_cut_and_further_rows_are_counted():
 
 
 def test_what_is_shown_is_the_estimate_its_interval_its_size_and_the_reason():
-    lines = repr(analysis.att_gt(Y, FIRST).aggregate()).splitlines()
+    lines = repr(cohorts().aggregate()).splitlines()
     assert lines[1].split() == ["term", "estimate", "std_error", "conf_low", "conf_high", "n"]
     assert lines[-2:] == ["95% confidence interval", "units 60, treated 20, clusters 60"]
     assert repr(refusal(WHY)).splitlines() == ["not estimable with this data", WHY]
@@ -98,7 +107,7 @@ def drawn(axes) -> list:
 
 
 def test_effects_by_period_are_drawn_where_they_lie_with_their_intervals():
-    effects = analysis.att_gt(Y, FIRST)
+    effects = cohorts()
     axes, rows = effects.plot(), effects.aggregate("dynamic").rows
     points = axes.collections[1]
     assert {tuple(colour) for colour in points.get_facecolors()} == {to_rgba("C0")}
@@ -115,7 +124,7 @@ def test_a_point_without_an_interval_is_hollow():
 
 
 def test_named_terms_are_drawn_below_each_other_in_their_order():
-    found = analysis.exposure_effects(Y[:, 0] ** 2 + 1, Y[:, 1] ** 2 + 1, np.arange(60) / 200)
+    found = exposure_effects(Y[:, 0] ** 2 + 1, Y[:, 1] ** 2 + 1, np.arange(60) / 200)
     axes = found.plot()
     assert [label.get_text() for label in axes.get_yticklabels()] == list(found.terms)
     assert axes.get_ylim()[0] > axes.get_ylim()[1]
@@ -137,6 +146,6 @@ def test_a_figure_and_a_text_of_what_was_simulated_say_so(shown):
     assert made.plot().get_title(loc="left").endswith("(simulated)")
     assert repr(made).splitlines()[0].endswith("○")
     assert "○" in repr(shown["answers"]).splitlines()[0]
-    study = replace(analysis.att_gt(Y, FIRST).aggregate("dynamic"), provenance="simulated")
+    study = replace(cohorts().aggregate("dynamic"), provenance="simulated")
     assert "○" in repr(analysis.honest_bounds(study)).splitlines()[0]
     plt.close("all")

@@ -1,4 +1,4 @@
-"""Long data as a user has them: the same results as arrays, the referee's on the same frame, and what is refused."""
+"""Estimators on DataFrames: equal to those on arrays and to a referee on the same frame; refusals."""
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,8 @@ from analysis.estimators.cross_checks import doubly_robust
 N, T = 40, 8
 MONTHS = pd.period_range("2021-03", periods=T, freq="M")
 NUMBERS = ["estimate", "std_error", "conf_low", "conf_high"]
-CALL = {"outcome": "sales", "unit": "firm", "time": "month", "first_treated": "closed"}
+NAMES = {"outcome": "sales", "unit": "firm", "time": "month"}
+CALL = NAMES | {"first_treated": "closed"}
 RNG = np.random.default_rng(1)
 FIRST = np.where(np.arange(N) % 4 == 0, 4.0, np.where(np.arange(N) % 4 == 1, 5.0, np.inf))
 Y = RNG.lognormal(size=(N, T)) + 3 - 0.5 * (np.arange(T) >= FIRST[:, np.newaxis])
@@ -31,13 +32,14 @@ BY_FIRM = {
 def long(times=MONTHS, never=pd.NaT) -> pd.DataFrame:
     """Return a row per firm and month in no order, with labels that are no positions."""
     firm, month = np.indices(Y.shape).reshape(2, -1)
-    frame = pd.DataFrame({"firm": [f"F{one:02}" for one in firm], "month": times[month], "sales": Y.ravel()})
-    closed = pd.Series([never if np.isinf(one) else times[int(one)] for one in FIRST])
+    frame = pd.DataFrame({"firm": [f"F{i:02}" for i in firm], "month": times[month], "sales": Y.ravel()})
+    closed = pd.Series([never if np.isinf(first) else times[int(first)] for first in FIRST])
     frame["closed"] = closed[firm].to_numpy()
     frame["on"] = month >= FIRST[firm]
     frame = frame.assign(**{name: values[firm] for name, values in BY_FIRM.items()})
     frame["held"] = (firm % 10 + month / 10) / 50
-    frame.index = [f"row {place}" for place in frame.index]
+    frame["lone"] = FIRST[firm]  # each cohort one cluster
+    frame.index = [f"row {i}" for i in frame.index]
     return frame.sample(frac=1, random_state=1)
 
 
@@ -48,21 +50,17 @@ def same(ours, theirs):
 @pytest.mark.parametrize("scale", ["level", "ratio"])
 def test_a_frame_gives_what_its_arrays_give_whatever_the_order_of_its_rows(scale):
     names = {"weights": "weight", "cluster": "group", "strata": "category"}
-    found = analysis.att_gt(long(), **CALL, **names, scale=scale, anticipation=1)
+    effects = analysis.att_gt(long(), **CALL, **names, scale=scale, anticipation=1)
     arrays = {what: BY_FIRM[name] for what, name in names.items()}
-    wanted = by_cohort.att_gt(Y, FIRST, **arrays, scale=scale, anticipation=1)
-    same(found, wanted.effects)
+    expected = by_cohort.att_gt(Y, FIRST, **arrays, scale=scale, anticipation=1)
+    same(effects, expected.effects)
     for kind in ("simple", "dynamic"):
-        same(found.aggregate(kind), wanted.aggregate(kind))
+        same(effects.aggregate(kind), expected.aggregate(kind))
 
 
-def test_arrays_are_taken_as_they_are():
-    same(
-        analysis.att_gt(Y, FIRST, cluster=BY_FIRM["group"]),
-        by_cohort.att_gt(Y, FIRST, cluster=BY_FIRM["group"]).effects,
-    )
-    with pytest.raises(DesignError, match=r"outcome = 'sales' beside ndarray; give the DataFrame, or arrays alone"):
-        analysis.att_gt(Y, FIRST, outcome="sales")
+def test_arrays_are_refused_with_the_place_that_takes_them():
+    with pytest.raises(DesignError, match=r"Cannot read columns of ndarray: .* call analysis\.estimators on arrays"):
+        analysis.att_gt(Y, **CALL)
 
 
 def test_covariates_make_it_doubly_robust():
@@ -70,7 +68,7 @@ def test_covariates_make_it_doubly_robust():
     for kind, ours in (("group_time", found.effects), ("dynamic", found.aggregate("dynamic"))):
         same(ours, doubly_robust(Y, FIRST, BY_FIRM["size"][:, np.newaxis], kind=kind, cluster=BY_FIRM["group"]))
     assert found.rows["group"].iloc[0] == MONTHS[4]
-    with pytest.raises(DesignError, match="has no strata; give them as covariates"):
+    with pytest.raises(DesignError, match="estimator has no strata; give them as covariates"):
         analysis.att_gt(long(), **CALL, covariates=["size"], strata="category")
 
 
@@ -88,9 +86,8 @@ def test_a_referee_that_takes_a_frame_finds_the_same_in_published_data(covariate
     smallest = wide["first_treated"].value_counts().min()
     for cell in cells:
         assert ours.loc[cell, "estimate"] == pytest.approx(theirs[cell]["effect"], abs=2e-5)  # with fitted odds; else 0
-        assert ours.loc[cell, "std_error"] == pytest.approx(
-            theirs[cell]["se"], rel=1 / smallest
-        )  # a jackknife is longer
+        error = ours.loc[cell, "std_error"]  # a jackknife, and so longer
+        assert error == pytest.approx(theirs[cell]["se"], rel=1 / smallest)
 
 
 @pytest.mark.parametrize(
@@ -125,51 +122,52 @@ def changed(row: str, column: str, value) -> pd.DataFrame:
     return frame
 
 
-@pytest.mark.parametrize(
-    ("frame", "call", "message"),
-    [
-        (long(), {"outcome": "Sales"}, r"outcome = 'Sales'; found none of that name; did you mean 'sales'\?"),
-        (long(), {"outcome": None}, r"outcome = None; found none of that name; there are 'firm', 'month', 'sales'"),
-        (
-            pd.concat([long(), long()[["sales"]]], axis=1),
-            {},
-            r"outcome = 'sales'; found 2 of that name; there are 'firm',",
-        ),
-        (long().rename(columns={"sales": 2020}), {"outcome": "2020"}, r"outcome = '2020'; .*; did you mean 2020\?"),
-        (changed("row 9", "sales", "1,250"), {}, r"column 'sales': a number .* found '1,250' in the row 'row 9'"),
-        (changed("row 9", "sales", np.inf), {}, r"column 'sales': a finite number .* in the row 'row 9'"),
-        (changed("row 9", "firm", None), {}, r"column 'firm': the unit of each row .* 'row 9'"),
-        (changed("row 9", "month", None), {}, r"column 'month': the period of each row .* 'row 9'"),
-        (long(MONTHS.strftime("%B %Y"), None), {}, r"column 'month': a month such as 2021-05 .* found '\w+ 2021' in"),
-        (changed("row 9", "closed", MONTHS[1]), {}, r"'closed': one value in all rows of each firm .* 'row 9'"),
-        (
-            changed("row 9", "weight", 9.0),
-            {"weights": "weight"},
-            r"'weight': one value in all rows of each firm .* 'row 9'",
-        ),
-        (long().assign(group=None), {"cluster": "group"}, r"column 'group': a value for each firm .* 39 more such"),
-        (long()[long()["month"] != MONTHS[2]], {}, r"has 2021-04 and later ones, but no row of 2021-05; add its rows"),
-        (
-            pd.concat([long(), long().loc[["row 9"]]]),
-            {},
-            r"found 'F01' in 2021-04 in the rows at position \d+ and at position 320,",
-        ),
-        (
-            long(pd.date_range("2021-03-01", periods=T, freq="W"), pd.NaT),
-            {},
-            r"in 2021-03-\d\d .* Periods for days or weeks",
-        ),
-        (long().iloc[:0], {}, r"found no row"),
-        (long().assign(closed=2021), {}, r"columns 'month' and 'closed' in the same periods .* M and whole numbers"),
-        (
-            long(pd.Index(np.arange(T) + 0.5)),
-            {},
-            r"column 'month': a whole number in each row was asked for; found 3\.5 in the row 'row 123'",
-        ),
-        (long(), {"weights": "category"}, r"column 'category': a number in each row"),
-        (long(), {"covariates": ["category"]}, r"column 'category': a number in each row"),
-    ],
-)
+WEEKS = pd.date_range("2021-03-01", periods=T, freq="W")
+REFUSED = [
+    (long(), {"outcome": "Sales"}, r"outcome = 'Sales': the frame has no columns of that name; did you mean 'sales'\?"),
+    (long(), {"outcome": None}, r"outcome = None: .* no columns of that name; there are 'firm', 'month', 'sales'"),
+    (pd.concat([long(), long()[["sales"]]], axis=1), {}, r"outcome = 'sales': the frame has 2 columns of that name"),
+    (long().rename(columns={"sales": 2020}), {"outcome": "2020"}, r"outcome = '2020': .*; did you mean 2020\?"),
+    (changed("row 9", "sales", "1,250"), {}, r"'sales': it needs a number in each row, but row 'row 9' has '1,250'; "),
+    (changed("row 9", "sales", np.inf), {}, "'sales': it needs a finite number .* 'row 9' has inf"),
+    (changed("row 9", "firm", None), {}, "'firm': it needs the unit of each row, but row 'row 9'"),
+    (changed("row 9", "month", None), {}, "'month': it needs the period of each row, but row 'row 9'"),
+    (
+        long(MONTHS.strftime("%B %Y"), None),
+        {},
+        r"'month': it needs a month such as 2021-05 .* has '\w+ 2021', and 319 ",
+    ),
+    (
+        changed("row 9", "closed", MONTHS[1]),
+        {},
+        "'closed': it needs one value in all rows of each firm, but row 'row 9'",
+    ),
+    (
+        changed("row 9", "weight", 9.0),
+        {"weights": "weight"},
+        "'weight': it needs one value in .* 'row 9' has 9.0; the f",
+    ),
+    (long().assign(group=None), {"cluster": "group"}, "'group': it needs a value for each firm, .* and 39 more"),
+    (long()[long()["month"] != MONTHS[2]], {}, "'month' has 2021-04 and later ones, but no row of 2021-05; add its"),
+    (pd.concat([long(), long().loc[["row 9"]]]), {}, r"one row of each firm in .* at position \d+ has 2021-04, and 1 "),
+    (long(WEEKS, pd.NaT), {}, r"one row of each firm in a period, .* has 2021-03-\d\d .* Periods for days or weeks"),
+    (long().iloc[:0], {}, "a frame without a row per firm and month"),
+    (
+        long().assign(closed=2021),
+        {},
+        "columns 'month' and 'closed': .* periods are M and whole numbers; convert 'closed'",
+    ),
+    (
+        long(pd.Index(np.arange(T) + 0.5)),
+        {},
+        r"'month': it needs a whole number in each row, but .* 'row 123' has 3\.5",
+    ),
+    (long(), {"weights": "category"}, "'category': it needs a number in each row"),
+    (long(), {"covariates": ["category"]}, "'category': it needs a number in each row"),
+]
+
+
+@pytest.mark.parametrize(("frame", "call", "message"), REFUSED)
 def test_what_is_refused_is_named_by_column_and_row(frame, call, message):
     with pytest.raises(DataError, match=message):
         analysis.att_gt(frame, **(CALL | call))
@@ -182,28 +180,26 @@ def test_units_treated_soon_after_the_last_period_are_not_taken_for_untouched_on
         analysis.att_gt(frame, **CALL, anticipation=1)
 
 
-EXPOSED = {"outcome": "sales", "unit": "firm", "time": "month", "exposure": "held"}
+EXPOSED = NAMES | {"exposure": "held"}
 WINDOWS = {"before": ("2021-03", "2021-05"), "after": (MONTHS[5], MONTHS[7])}
 
 
 def test_exposure_in_a_frame_is_its_mean_over_the_later_window():
-    found = analysis.exposure_effects(long(), **EXPOSED, **WINDOWS, category="group", covariates=["size"])
-    held = (np.arange(N) % 10 + 0.6) / 50
-    arrays = Y[:, :3].sum(axis=1), Y[:, 5:].sum(axis=1), held
-    wanted = {"category": BY_FIRM["group"], "covariates": {"size": BY_FIRM["size"]}}
-    same(found, by_exposure.exposure_effects(*arrays, **wanted))
-    same(analysis.exposure_effects(*arrays, **wanted), by_exposure.exposure_effects(*arrays, **wanted))
-    usual = analysis.exposure_effects(long(), **EXPOSED, **WINDOWS, expected="size")
-    same(usual, by_exposure.exposure_effects(*arrays, expected=BY_FIRM["size"]))
+    effects = analysis.exposure_effects(long(), **EXPOSED, **WINDOWS, category="group", covariates=["size"])
+    arrays = Y[:, :3].sum(axis=1), Y[:, 5:].sum(axis=1), (np.arange(N) % 10 + 0.6) / 50
+    options = {"category": BY_FIRM["group"], "covariates": {"size": BY_FIRM["size"]}}
+    same(effects, by_exposure.exposure_effects(*arrays, **options))
+    recentred = analysis.exposure_effects(long(), **EXPOSED, **WINDOWS, expected="size")
+    same(recentred, by_exposure.exposure_effects(*arrays, expected=BY_FIRM["size"]))
 
 
 @pytest.mark.parametrize(
     ("windows", "message"),
     [
-        ({"before": None}, r"period `before` were asked for; found None, .* from 2021-03 to 2021-10"),
-        ({"after": ("2021-08", "2021-12")}, r"`after` were asked for"),
-        ({"after": (5, 7)}, r"`after` were asked for; found \(5, 7\)"),
-        ({"before": ("2021-03", "2021-09")}, "which overlap or are the wrong way round"),
+        ({"before": None}, "Cannot use before = None: column 'month' runs from 2021-03 to 2021-10; give the first"),
+        ({"after": ("2021-08", "2021-12")}, "Cannot use after = "),
+        ({"after": (5, 7)}, r"Cannot use after = \(5, 7\)"),
+        ({"before": ("2021-03", "2021-09")}, "they overlap or are the wrong way round; end `before` earlier"),
     ],
 )
 def test_windows_that_a_frame_does_not_hold_are_refused(windows, message):
@@ -213,17 +209,15 @@ def test_windows_that_a_frame_does_not_hold_are_refused(windows, message):
 
 def test_synthetic_differences_take_a_switch_or_a_date_and_name_their_weights():
     frame = long()[long()["firm"].isin(["F00", "F02", "F03", "F06", "F07"])]
-    names = {"outcome": "sales", "unit": "firm", "time": "month"}
     switched, dated = (
-        analysis.synthetic_did(frame, **names, **how) for how in ({"treated": "on"}, {"first_treated": "closed"})
+        analysis.synthetic_did(frame, **NAMES, **how) for how in ({"treated": "on"}, {"first_treated": "closed"})
     )
-    kept = [0, 2, 3, 6, 7]
-    wanted = synthetic.synthetic_did(Y[kept], np.arange(5) == 0, 4)
-    for found in (switched, dated, analysis.synthetic_did(Y[kept], np.arange(5) == 0, 4)):
-        np.testing.assert_allclose(found.value, wanted.value, atol=1e-10)
+    expected = synthetic.synthetic_did(Y[[0, 2, 3, 6, 7]], np.arange(5) == 0, 4)
+    for effect in (switched, dated):
+        np.testing.assert_allclose(effect.value, expected.value, atol=1e-10)
     weights = dated.details["unit_weights"].sort_index()
     assert weights.index.tolist() == ["F02", "F03", "F06", "F07"]
-    np.testing.assert_allclose(weights, wanted.details["unit_weights"], atol=1e-8)
+    np.testing.assert_allclose(weights, expected.details["unit_weights"], atol=1e-8)
     assert dated.details["time_weights"].index.equals(MONTHS[:4])
 
 
@@ -237,25 +231,26 @@ def test_a_published_effect_is_found_by_the_names_of_columns():
     ("frame", "how", "error", "message"),
     [
         (long(), {"first_treated": "closed"}, DesignError, r"found 2021-07 \(10\), 2021-08 \(10\); choose one period"),
-        (long(), {}, DesignError, r"found treated = None, first_treated = None"),
+        (long(), {}, DesignError, "treated = None and first_treated = None; name one column"),
+        (
+            long(),
+            {"treated": "on", "first_treated": "closed"},
+            DesignError,
+            "treated = 'on' and first_treated = 'closed'",
+        ),
         (
             long().drop("row 9"),
             {"treated": "on"},
             DataError,
-            r"1 of 320 values missing, the first that of 'F01' in 2021-04",
+            "1 of 320 values are missing, the first that of 'F01' in 202",
         ),
-        (long().assign(on=2), {"treated": "on"}, DataError, r"column 'on': 0 or 1 in each row"),
-        (
-            changed("row 7", "on", False),
-            {"treated": "on"},
-            DataError,
-            r"column 'on': 1 from .* found False in the row 'row 7'",
-        ),
+        (long().assign(on=2), {"treated": "on"}, DataError, "'on': it needs 0 or 1 in each row"),
+        (changed("row 7", "on", False), {"treated": "on"}, DataError, "'on': it needs 1 from .* row 'row 7' has False"),
     ],
 )
 def test_a_treatment_that_does_not_begin_once_for_all_is_refused(frame, how, error, message):
     with pytest.raises(error, match=message):
-        analysis.synthetic_did(frame, outcome="sales", unit="firm", time="month", **how)
+        analysis.synthetic_did(frame, **NAMES, **how)
 
 
 @pytest.mark.parametrize("anticipation", [0, 1])
@@ -264,10 +259,9 @@ def test_honest_bounds_of_an_event_study_are_those_of_its_arrays_with_wider_erro
     study = effects.aggregate("dynamic")
     before = 5 - 1 - anticipation
     target = np.eye(len(study.terms) - before)[anticipation]
-    wanted = honest_did.honest_bounds(study.value, study.cov_small_sample, before, len(target), target=target)
-    arrays = analysis.honest_bounds(study.value, study.cov_small_sample, before, len(target), target=target)
-    for found in (analysis.honest_bounds(effects), analysis.honest_bounds(study, target=["0"]), arrays):
-        np.testing.assert_allclose(found.conf_int([0, 1]), wanted.conf_int([0, 1]))
+    expected = honest_did.honest_bounds(study.value, study.cov_small_sample, before, len(target), target=target)
+    for bounds in (effects, study):
+        np.testing.assert_allclose(analysis.honest_bounds(bounds).conf_int([0, 1]), expected.conf_int([0, 1]))
     assert (np.diag(study.cov_small_sample) > np.diag(study.covariance)).all()
     assert analysis.honest_bounds(study, target=["0", "1"]).rows["term"].tolist() == ["0", "0.5", "1", "1.5", "2"]
 
@@ -275,15 +269,10 @@ def test_honest_bounds_of_an_event_study_are_those_of_its_arrays_with_wider_erro
 @pytest.mark.parametrize(
     ("choose", "more", "message"),
     [
-        (lambda effects: effects.aggregate(), {}, r"found the terms simple; give .aggregate\(\"dynamic\"\)"),
+        (lambda effects: effects.aggregate(), {}, r"the terms simple: .* give .aggregate\(\"dynamic\"\)"),
         (lambda effects: effects.aggregate("dynamic")[["-4", "-3", "0", "1"]], {}, "or all terms from one to another"),
-        (
-            lambda effects: analysis.att_gt(Y[5:], FIRST[5:], cluster=FIRST[5:]),
-            {},
-            r"none for -5, -4, .*; give periods",
-        ),
-        (lambda effects: effects, {"target": "-3"}, "found -3, and the reference is period -1; choose later"),
-        (lambda effects: effects, {"target": "9"}, "term '9' was asked for"),
+        (lambda effects: effects, {"target": "-3"}, "periods -3: the reference is period -1; choose later"),
+        (lambda effects: effects, {"target": "9"}, "Cannot find the term '9'"),
     ],
 )
 def test_honest_bounds_of_anything_else_are_refused(choose, more, message):
@@ -291,30 +280,32 @@ def test_honest_bounds_of_anything_else_are_refused(choose, more, message):
         analysis.honest_bounds(choose(analysis.att_gt(long(), **CALL)), **more)
 
 
+def test_honest_bounds_of_effects_without_errors_are_refused():
+    with pytest.raises(DataError, match="leave out periods without an"):
+        analysis.honest_bounds(analysis.att_gt(long(), **CALL, cluster="lone"))
+
+
 def test_noninferiority_takes_an_estimate_with_its_degrees_of_freedom():
-    one = analysis.att_gt(long(), **CALL).aggregate()
-    found = analysis.noninferiority(one, margin=2.0)
-    wanted = analysis.testing.noninferiority(one.value[0], one.std_error[0], 2.0, df=one.df[0])
-    assert found == wanted
-    assert found != analysis.noninferiority(one.value[0], one.std_error[0], margin=2.0)
-    with pytest.raises(DesignError, match=r"found 8 terms, .*\['-5'\], alone"):
-        analysis.noninferiority(analysis.att_gt(long(), **CALL).aggregate("dynamic"), margin=2.0)
+    effects = analysis.att_gt(long(), **CALL)
+    average = effects.aggregate()
+    expected = analysis.testing.noninferiority(average.value[0], average.std_error[0], 2.0, df=average.df[0])
+    assert analysis.noninferiority(effects, margin=2.0) == analysis.noninferiority(average, margin=2.0) == expected
+    assert expected != analysis.noninferiority(average.value[0], average.std_error[0], margin=2.0)
+    with pytest.raises(DesignError, match=r"of 8 terms .*\['-5'\], alone"):
+        analysis.noninferiority(effects.aggregate("dynamic"), margin=2.0)
     few = long()[long()["firm"].isin(["F00", "F02", "F03"])]
-    with pytest.raises(DesignError, match=r"has none .* placebo ranks"):
-        analysis.noninferiority(
-            analysis.synthetic_did(few, outcome="sales", unit="firm", time="month", treated="on"), margin=2.0
-        )
+    with pytest.raises(DesignError, match=r"it has no error .* placebo ranks"):
+        analysis.noninferiority(analysis.synthetic_did(few, **NAMES, treated="on"), margin=2.0)
 
 
 @pytest.mark.parametrize("covariates", [None, ["size"]])
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"scale": "log"}, "scale = 'log' was asked for; there are level, ratio"),
-        ({"scale": "levels"}, "scale = 'levels' was asked for"),
-        ({"anticipation": -1}, "anticipation = -1 was asked for; it counts periods; give 0 or more"),
-        ({"anticipation": 1.5}, r"whole number for anticipation was asked for; found 1\.5"),
-        ({"level": 95}, "level between 0.5 and 1 was asked for; found 95"),
+        ({"scale": "log"}, "Cannot use scale = 'log': it is none of level, ratio; choose one of these"),
+        ({"anticipation": -1}, "Cannot use anticipation = -1: it counts periods; give 0 or more"),
+        ({"anticipation": 1.5}, r"Cannot use anticipation = 1\.5: it is not a whole number"),
+        ({"level": 95}, "Cannot use level = 95: it is not between 0.5 and 1"),
     ],
 )
 def test_an_option_that_means_nothing_is_refused(option, message, covariates):
@@ -326,7 +317,7 @@ def test_an_option_that_means_nothing_is_refused(option, message, covariates):
 @pytest.mark.parametrize("covariates", [None, ["size"]])
 def test_effects_are_averaged_in_two_ways_and_no_other(kind, covariates):
     effects = analysis.att_gt(long(), **CALL, covariates=covariates)
-    with pytest.raises(DesignError, match=f"kind = '{kind}' was asked for; there are simple, dynamic; choose one"):
+    with pytest.raises(DesignError, match=f"Cannot use kind = '{kind}': it is none of simple, dynamic; choose"):
         effects.aggregate(kind)
 
 
@@ -345,23 +336,23 @@ def test_n_is_the_number_of_treated_units_behind_a_term(covariates):
     "call",
     [
         analysis.permutation_did,
-        lambda one, other: analysis.exposure_effects(one + 1, one + 1, other),
-        lambda one, other: analysis.att_gt(Y[:6], other * 4, weights=one + 1),
-        lambda one, other: analysis.att_gt(Y[:6], other.reset_index(drop=True)[::-1] * 4),
-        lambda one, other: analysis.att_gt(Y[:6], other * 4, weights=one + 1, covariates=np.zeros((6, 1))),
+        lambda values, treated: by_exposure.exposure_effects(values + 1, values + 1, treated),
+        lambda values, treated: by_cohort.att_gt(Y[:6], treated * 4, weights=values + 1),
+        lambda values, treated: by_cohort.att_gt(Y[:6], treated.reset_index(drop=True)[::-1] * 4),
+        lambda values, treated: doubly_robust(Y[:6], treated * 4, weights=values + 1),
     ],
 )
 def test_series_of_units_in_different_orders_are_refused(call):
-    one, treated = pd.Series(np.arange(6.0), list("abcdef")), pd.Series([1, 1, 0, 0, 0, 0], list("fedcba"))
-    with pytest.raises(DataError, match=r"same units in one order were asked for; .* use \w+\.reindex"):
-        call(one, treated)
+    values, treated = pd.Series(np.arange(6.0), list("abcdef")), pd.Series([1, 1, 0, 0, 0, 0], list("fedcba"))
+    with pytest.raises(DataError, match=r"Cannot match units by position: .* use \w+\.reindex"):
+        call(values, treated)
 
 
 def test_series_in_one_order_count_as_their_values():
-    names = [f"F{one}" for one in range(N)]
-    before, after, held = (pd.Series(one, names) for one in (Y[:, 0], Y[:, 7], np.arange(N) % 10 / 50))
-    found = analysis.exposure_effects(before, after, held, expected=held / 2)
-    same(found, analysis.exposure_effects(*(one.to_numpy() for one in (before, after, held)), expected=held / 2))
+    before, after, held = arrays = Y[:, 0], Y[:, 7], np.arange(N) % 10 / 50
+    series = [pd.Series(values, [f"F{i}" for i in range(N)]) for values in arrays]
+    found = by_exposure.exposure_effects(*series, expected=series[2] / 2)
+    same(found, by_exposure.exposure_effects(before, after, held, expected=held / 2))
 
 
 @pytest.mark.parametrize("never", [-1, 0])
@@ -377,32 +368,19 @@ def test_an_empty_date_is_never(times):
     same(analysis.att_gt(long(times, ""), **CALL), by_cohort.att_gt(Y, FIRST).effects)
 
 
-def test_a_target_is_a_period_as_a_number_or_as_text_and_a_cohort_result_brings_its_average():
+def test_a_target_is_a_period_as_a_number_or_as_text_and_by_default_the_first_treated_one():
     effects = analysis.att_gt(long(), **CALL)
-    named, numbered = (analysis.honest_bounds(effects, target=target) for target in (["0", "1"], [0, 1]))
-    np.testing.assert_array_equal(named.conf_int([1.0]), numbered.conf_int(1))
-    np.testing.assert_array_equal(
-        analysis.honest_bounds(effects).conf_int(1), analysis.honest_bounds(effects, target=0).conf_int(1)
-    )
-    assert analysis.noninferiority(effects, margin=2.0) == analysis.noninferiority(effects.aggregate(), margin=2.0)
-    with pytest.raises(DesignError, match="level between"):
-        analysis.synthetic_did(Y, FIRST == 4, 4, level=95)
+    for targets in ({"target": ["0", "1"]}, {"target": [0, 1]}), ({}, {"target": 0}):
+        one, other = (analysis.honest_bounds(effects, **target).conf_int([1.0]) for target in targets)
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: analysis.read_panel(long()), DataError, "path of a panel was asked for; found DataFrame; write"),
-        (
-            lambda: analysis.read_panel("a.csv", map={"home": "AMZ"}),
-            DataError,
-            "path of a map was asked for; found dict",
-        ),
-        (
-            lambda: analysis.estimate_all(long(), analysis.Design()),
-            DesignError,
-            "a Panel was asked for; found DataFrame",
-        ),
+        (lambda: analysis.read_panel(long()), DataError, "panel.* path.*found DataFrame; write"),
+        (lambda: analysis.read_panel("a.csv", map={"home": "AMZ"}), DataError, "map.* path.*found dict"),
+        (lambda: analysis.estimate_all(long(), analysis.Design()), DesignError, "Panel.*found DataFrame"),
     ],
 )
 def test_what_is_no_file_and_no_panel_is_refused_in_a_sentence(call, error, message):

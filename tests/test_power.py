@@ -139,9 +139,9 @@ def test_a_test_that_rejects_too_often_is_said_to_and_made_to_pay():
         ({"first_treated": np.full(N, np.inf)}, "none of 150 units is treated"),
         ({"first_treated": np.where(np.arange(N) < 80, 2.0, np.inf)}, "80 treated and 70 untreated units"),
         ({"strata": np.arange(N)}, "1 treated and 0 untreated units"),
-        ({"level": 0.05}, "a level between 0.5 and 1"),
+        ({"level": 0.05}, "Cannot use level"),
         ({"draws": 5}, "5 of 5 placebo draws gave an estimate"),
-        ({"draws": 5.0}, "a whole number for draws"),
+        ({"draws": 5.0}, "Cannot use draws = 5.0: it is not a whole number"),
     ],
 )
 def test_an_effect_that_cannot_be_planned_is_refused(changes, message):

@@ -14,7 +14,8 @@ import numpy as np
 
 from analysis.errors import DesignError
 from analysis.estimands.design import Design, Sample
-from analysis.estimate import NOTHING_LEFT, Bools, Estimate, Floats, Ints, sum_by
+from analysis.estimate import NOTHING_LEFT, Bools, Estimate, Floats, Ints
+from analysis.estimators.arrays import sum_by
 
 if TYPE_CHECKING:
     from analysis.panel import Panel

@@ -12,7 +12,8 @@ import pandas as pd
 
 from analysis.errors import DesignError
 from analysis.estimands.design import ASKED, COLUMNS, Comparison, Design, Sample, as_rows, attempt, several
-from analysis.estimate import Bools, Estimate, Floats, Ints, rows_by
+from analysis.estimate import Bools, Estimate, Floats, Ints
+from analysis.estimators.arrays import rows_by
 from analysis.estimators.att_gt import Group, GroupTime, att_gt
 from analysis.estimators.power import minimum_detectable_effect
 from analysis.estimators.survival import exit_survival

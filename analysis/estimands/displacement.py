@@ -13,7 +13,8 @@ from scipy import stats
 from analysis.errors import DesignError
 from analysis.estimands.changes import Changes, Total, estimated, totals
 from analysis.estimands.design import Design, Sample, attempt, low_exposure, several, steps
-from analysis.estimate import Bools, Estimate, Floats, alike, stack_estimates, sum_by
+from analysis.estimate import Bools, Estimate, Floats, stack_estimates
+from analysis.estimators.arrays import alike, sum_by
 
 if TYPE_CHECKING:
     from analysis.panel import Panel

@@ -17,7 +17,8 @@ from analysis.errors import DesignError
 from analysis.estimands import robustness
 from analysis.estimands.changes import Changes, estimated, of_fixed_number, totals
 from analysis.estimands.design import ASKED, COLUMNS, Design, as_rows, attempt, low_exposure
-from analysis.estimate import Bools, Estimate, Floats, sum_by
+from analysis.estimate import Bools, Estimate, Floats
+from analysis.estimators.arrays import sum_by
 from analysis.estimators.exposure import exposure_effects
 from analysis.testing import largest_std_error, noninferiority
 

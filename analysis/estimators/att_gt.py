@@ -27,10 +27,9 @@ from analysis.estimate import (
     Ints,
     Labels,
     effective,
-    refuse_other_order,
-    rows_by,
     slopes,
 )
+from analysis.estimators.arrays import refuse_other_order, rows_by
 from analysis.testing import check_level
 
 __all__ = ["Group", "GroupTime", "att_gt"]
@@ -414,7 +413,7 @@ def check_options(scale: str, anticipation: int, level: float) -> None:
     """Refuse a scale that there is not, anticipation that is no count, and a level that is none."""
     check_choice("scale", scale, get_args(Scale))
     if whole_number("anticipation", anticipation) < 0:
-        raise DesignError(f"anticipation = {anticipation} was asked for; it counts periods; give 0 or more")
+        raise DesignError(f"Cannot use anticipation = {anticipation}: it counts periods; give 0 or more")
     check_level(level)
 
 

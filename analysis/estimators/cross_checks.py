@@ -15,7 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.errors import DesignError, check_choice
-from analysis.estimate import Bools, Estimate, Floats, Ints, Labels, refuse_other_order, slopes, sum_by
+from analysis.estimate import Bools, Estimate, Floats, Ints, Labels, slopes
+from analysis.estimators.arrays import refuse_other_order, sum_by
 from analysis.estimators.att_gt import Scale, check_options, why_early
 
 __all__ = ["doubly_robust", "imputation"]

@@ -22,7 +22,8 @@ from scipy.optimize import brentq
 from scipy.special import expit
 
 from analysis.errors import DataError, DesignError
-from analysis.estimate import Estimate, Floats, Ints, Labels, refuse_other_order, sum_by
+from analysis.estimate import Estimate, Floats, Ints, Labels
+from analysis.estimators.arrays import refuse_other_order, sum_by
 from analysis.testing import TIE, check_level
 
 __all__ = ["exposure_effects"]

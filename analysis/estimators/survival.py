@@ -14,7 +14,8 @@ import pandas as pd
 from statsmodels.duration.survfunc import SurvfuncRight
 
 from analysis.errors import DesignError
-from analysis.estimate import Bools, Estimate, Floats, Labels, alike
+from analysis.estimate import Bools, Estimate, Floats, Labels
+from analysis.estimators.arrays import alike
 
 __all__ = ["exit_survival"]
 __dir__ = __all__.copy

@@ -1,13 +1,11 @@
-"""Few treated units: permutation differences, synthetic difference-in-differences, conformal inference.
+"""Few treated units: permutation differences, and synthetic difference-in-differences.
 
-With one or two treated units no standard error can be trusted; what can be had exactly is
-the rank of the treated among all assignments, or of a path's late residuals among all its periods, and the smallest
-p-value the sample allows.
+With one or two treated units no standard error can be trusted; what can be had exactly is the rank of the treated among
+all assignments, and the smallest p-value the sample allows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import comb
 from typing import Any, Literal, get_args
 
@@ -15,10 +13,11 @@ import numpy as np
 from scipy.optimize import nnls
 
 from analysis.errors import DesignError, check_choice, whole_number
-from analysis.estimate import Bools, Estimate, Floats, refuse_other_order
+from analysis.estimate import Bools, Estimate, Floats
+from analysis.estimators.arrays import refuse_other_order
 from analysis.testing import TIE, assignments, check_level, shift_interval
 
-__all__ = ["conformal", "permutation_did", "synthetic_did"]
+__all__ = ["permutation_did", "synthetic_did"]
 __dir__ = __all__.copy
 
 Method = Literal["sdid", "sc", "did"]
@@ -311,96 +310,6 @@ def synthetic_did(
             "rmse_before": float(np.sqrt(((gap - level_gap) ** 2).mean())),
         },
     )
-
-
-def conformal(
-    y: Floats,
-    treated: Bools,
-    first_post: int,
-    *,
-    method: Method = "sdid",
-    effects: Sequence[float] = (),
-    level: float = 0.95,
-    unit: str = "units of y",
-) -> Estimate:
-    """Test over time whether a treated path leaves its synthetic one, by conformal inference.
-
-    Under the null of an effect that is `tau` in every period from `first_post` on, the treated path without treatment
-    is known: ``y - tau`` there. The synthetic path is fitted to it over *all* periods, and the statistic is the mean
-    size of its residuals from `first_post` on. The p-value is the share of cyclic shifts of the residuals over time,
-    the unshifted among them, with a statistic at least as large: exact where residuals could have come in any order,
-    approximate where they are stationary and the synthetic path is consistent. In 20 periods with an autocorrelation of
-    .5 it rejected 6 per cent at a nominal 5, of .8 8 to 10.
-
-    Parameters
-    ----------
-    y, treated, first_post, method, unit
-        As in :func:`synthetic_did`; of several treated units the mean. No time weights: ``sdid`` is a free level and
-        unit weights on the simplex, ``sc`` has no level, ``did`` uniform weights.
-    effects : sequence of float
-        Values of tau to try for the interval, which runs from the lowest to the highest that is not refused; an end of
-        those tried that is not refused is no limit, and infinite.
-    level : float
-        Coverage of the interval.
-
-    Returns
-    -------
-    Estimate
-        Row named by the method: the effect of :func:`synthetic_did`, `p_value` of no effect, and
-        `p_smallest` ``= 1 / periods``, below which there is none, whatever happened.
-
-    Raises
-    ------
-    DesignError
-        As :func:`synthetic_did`.
-
-    References
-    ----------
-    Chernozhukov, V., Wuthrich, K. and Zhu, Y. (2021), An exact and robust conformal inference method for counterfactual
-    and synthetic controls, Journal of the American Statistical Association 116, 1849-1864.
-    """
-    y, treated = _check_panel(y, treated, first_post, method)
-    check_level(level)
-    n_periods, tried = y.shape[1], np.sort(np.asarray(effects, dtype=float))
-    reason = (
-        f"{n_periods} periods: shifts of residuals over time instead of an error; no p-value below {1 / n_periods:.3f}"
-    )
-    held = np.array([_p_of_shift(y, treated, first_post, tau, method) > 1 - level + TIE for tau in tried], dtype=bool)
-    low, high = np.nan, np.nan
-    if 1 / n_periods > 1 - level + TIE:
-        reason += f", hence no {level:.0%} interval"
-    elif held.any():
-        low = -np.inf if held[0] else tried[held][0]
-        high = np.inf if held[-1] else tried[held][-1]
-    else:
-        reason += f"; of {len(tried)} effects tried none is held"
-    return Estimate(
-        estimand="effect on the treated",
-        unit=unit,
-        terms=(method,),
-        value=np.array([_effect(y, treated, first_post, *_weights(y, treated, first_post, method))]),
-        limits=np.array([[low], [high]]),
-        n=len(y),
-        columns={"p_value": [_p_of_shift(y, treated, first_post, 0.0, method)], "p_smallest": [1 / n_periods]},
-        level=level,
-        interval="conformal interval",
-        counts={"units": len(y), "treated": int(treated.sum()), "periods": n_periods},
-        reason=reason,
-    )
-
-
-def _p_of_shift(y: Floats, treated: Bools, first_post: int, tau: float, method: Method) -> float:
-    """Return the p-value of an effect of tau in every period from `first_post` on, over cyclic shifts in time."""
-    own, donors = y[treated].mean(axis=0), y[~treated]
-    own = own - tau * (np.arange(y.shape[1]) >= first_post)
-    if method != "sc":
-        own, donors = own - own.mean(), donors - donors.mean(axis=1, keepdims=True)
-    weights = np.full(len(donors), 1 / len(donors))
-    if method != "did":
-        weights = simplex_least_squares(donors.T, own, y.shape[1] * (NEGLIGIBLE * float(donors.std())) ** 2)
-    size = np.abs(own - weights @ donors)
-    shifted = np.array([np.roll(size, steps)[first_post:].mean() for steps in range(len(size))])
-    return float((shifted >= shifted[0] - TIE * shifted.max()).mean())
 
 
 def simplex_least_squares(matrix: Floats, target: Floats, ridge: float) -> Floats:

@@ -1,0 +1,52 @@
+"""Rows of arrays by code, and the order of units in what a user gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.errors import DataError
+from analysis.estimate import Floats, Ints
+
+
+def refuse_other_order(**arrays: Any) -> None:
+    """Refuse Series and frames whose rows are in different orders: estimators match units by position.
+
+    Beside an array, rows numbered from 0 must be in order.
+
+    Raises
+    ------
+    DataError
+        With the names of both.
+    """
+    indexes = {name: values.index for name, values in arrays.items() if isinstance(values, pd.Series | pd.DataFrame)}
+    plain = [name for name, values in arrays.items() if values is not None and name not in indexes]
+    for name, index in indexes.items():
+        other, expected = next(iter(indexes.items()))
+        if plain and {*index} == {*range(len(index))}:
+            other, expected = plain[0], pd.RangeIndex(len(index))
+        if not index.equals(expected):
+            raise DataError(
+                f"Cannot match units by position: {other} and {name} have different indexes; use {name}.reindex, or "
+                f"{name}.to_numpy() if its order is right"
+            )
+
+
+def sum_by(values: Floats, code: Ints, count: int) -> Floats:
+    """Add up rows by code, float64[code, column]."""
+    return np.column_stack([np.bincount(code, weights=column, minlength=count) for column in values.T])
+
+
+def rows_by(code: Ints) -> list[Ints]:
+    """Return the rows of each code, int64[row], by rising code."""
+    code = code.astype(np.min_scalar_type(code.max(initial=0)))  # few codes are sorted by their bits
+    order = np.argsort(code, kind="stable")
+    return np.split(order, np.flatnonzero(code[order][1:] != code[order][:-1]) + 1)
+
+
+def alike(code: Ints) -> Ints:
+    """Return the number of rows with the code of each row, int64[row]."""
+    _, inverse, count = np.unique(code, return_inverse=True, return_counts=True)
+    return np.asarray(count[inverse])
