@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis import data
+from analysis.evidence.verdicts import DO_NOT_USE, USABLE, WITH_BOUNDS
 from analysis.market import plain
 from analysis.market.parameters import PRESETS, SIZES
 from analysis.numbers import number, quantity
 from analysis.testing import POWER
-from analysis.verdicts import DO_NOT_USE, USABLE, WITH_BOUNDS
 
 if TYPE_CHECKING:
     from analysis.estimands.design import Sample

@@ -15,9 +15,9 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from analysis import verdicts
 from analysis.errors import DesignError
 from analysis.estimate import Estimate, Floats
+from analysis.evidence import verdicts
 from analysis.executor import each
 from analysis.market.parameters import FIRST_MONTH, chosen, plausible
 from analysis.market.truth import Truth

@@ -16,9 +16,9 @@ from analysis.errors import DesignError
 from analysis.estimands.design import Design, in_words, written_out
 from analysis.estimate import Estimate
 from analysis.evidence import claims
+from analysis.evidence.verdicts import Verdict
 from analysis.market.parameters import market_named, named
 from analysis.numbers import counted
-from analysis.verdicts import Verdict
 
 if TYPE_CHECKING:
     from analysis.market.truth import Truth

@@ -12,8 +12,8 @@ import pandas as pd
 
 from analysis import audit, data, executor, grades
 from analysis.estimands.design import Design
+from analysis.evidence.verdicts import DO_NOT_USE, WITH_BOUNDS
 from analysis.households import twin
-from analysis.verdicts import DO_NOT_USE, WITH_BOUNDS
 
 PRESETS = ("null", "floor_3k", "mid_3k", "ceiling_50k", "chill", "pretrend")
 FILE = data.DATA / "households" / "audit.csv"

@@ -9,12 +9,12 @@ import numpy as np
 
 from analysis import config, series
 from analysis.evidence import claims, listed, shift, totals
+from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
 from analysis.exhibits.answers import TIER_NAMES
 from analysis.households import checks, estimates, twin
 from analysis.households.estimates import Households
 from analysis.numbers import number, percent_change, points, quantity, span
 from analysis.provenance import ROOT
-from analysis.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
 
 NAMED = ["Aukey", "Mpow", "Youkeshu"]  # in claim C08
 FIRST, LAST = "2021-01-05", "2021-04-23"  # the estimation window of the share prices

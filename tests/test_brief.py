@@ -9,9 +9,9 @@ from test_exhibits import EVENT, V2, Reader, bare, look, verdict
 
 from analysis import config, data
 from analysis.evidence import claims, listed
+from analysis.evidence.verdicts import CONFIDENCE, CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, TIERS, WORDS
 from analysis.exhibits import brief
 from analysis.exhibits.payload import MIME
-from analysis.verdicts import CONFIDENCE, CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, TIERS, WORDS
 
 __all__ = ["look"]  # a fixture
 

@@ -9,9 +9,9 @@ import pytest
 from desk import PARAMETERS, cell, write_notebook
 from ruamel.yaml import YAML
 
-from analysis import config, data, verdicts
+from analysis import config, data
 from analysis.errors import DataError, DesignError
-from analysis.evidence import claims
+from analysis.evidence import claims, verdicts
 from analysis.market.parameters import FIRST_MONTH, PLATFORMS, WAVES
 
 SHIPPED = config.EVENTS / "amazon_2021.yml"

@@ -8,9 +8,9 @@ from record import FIRST, LAST, judged, of_households
 from analysis import config, data
 from analysis.errors import DataError, DesignError
 from analysis.evidence import claims, listed, shift, totals
+from analysis.evidence.verdicts import NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
 from analysis.exhibits import answers, brief
 from analysis.provenance import ROOT
-from analysis.verdicts import NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ from matplotlib import pyplot as plt
 from analysis import config, data, provenance
 from analysis.errors import DesignError
 from analysis.evidence import claims
+from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
 from analysis.exhibits import answers, blocks, brief, style
 from analysis.exhibits.answers import colophon as make_colophon
-from analysis.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
 
 HOSTILE = """<script>alert("1")</script> & 'quotes'"""
 EVENT = config.read_event("amazon_2021")

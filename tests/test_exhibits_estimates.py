@@ -9,10 +9,10 @@ import pytest
 
 from analysis.estimands.design import in_words
 from analysis.estimate import Estimate
+from analysis.evidence.verdicts import NOT_SHOWN, Verdict
 from analysis.exhibits import answers, blocks, charts, curves
 from analysis.exhibits.payload import of_estimates
 from analysis.numbers import NOT_ESTIMABLE
-from analysis.verdicts import NOT_SHOWN, Verdict
 
 pytestmark = pytest.mark.usefixtures("simulated_look")
 

@@ -9,8 +9,8 @@ from matplotlib import pyplot as plt
 from test_exhibits import Reader, bare, look, verdict
 
 from analysis.errors import DesignError
+from analysis.evidence.verdicts import CONTRADICTED, NOT_TESTABLE
 from analysis.exhibits import answers, blocks, charts, curves, style
-from analysis.verdicts import CONTRADICTED, NOT_TESTABLE
 
 __all__ = ["look"]  # a fixture
 

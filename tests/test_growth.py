@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from panels import BY_FIRM, WAVE, by_hand, changed, panel_of, sides
 
-from analysis import verdicts
 from analysis.errors import DesignError
 from analysis.estimands import growth as verbs
 from analysis.estimands.catalogue import estimate_all
@@ -25,6 +24,7 @@ from analysis.estimands.growth import (
     growth,
 )
 from analysis.estimate import refusal
+from analysis.evidence import verdicts
 from analysis.market import simulate
 
 COMMON = (-3.0, 2.0)

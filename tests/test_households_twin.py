@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import data, grades, verdicts
+from analysis import data, grades
 from analysis.errors import DesignError
 from analysis.estimands.design import Design
+from analysis.evidence import verdicts
 from analysis.households import checks, estimates, twin
 from analysis.households.estimates import Asked, Households
 from analysis.market import simulate

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from test_exhibits_estimates import made
 
+from analysis.evidence.verdicts import USABLE, WITH_BOUNDS
 from analysis.exhibits import messages, style
-from analysis.verdicts import USABLE, WITH_BOUNDS
 
 
 def rows(**ends):

@@ -20,7 +20,8 @@ from pypdf import PdfReader
 from ruff import find_ruff_bin
 from test_pdf import links
 
-from analysis import config, data, verdicts
+from analysis import config, data
+from analysis.evidence import verdicts
 from analysis.exhibits import brief as brief_of
 from analysis.numbers import quantity
 from analysis.provenance import ROOT

@@ -10,8 +10,9 @@ import stamps
 from panels import called_real
 from pypdf import PdfReader
 
-from analysis import config, data, verdicts
+from analysis import config, data
 from analysis.__main__ import main
+from analysis.evidence import verdicts
 from analysis.exhibits import brief as brief_of
 from analysis.numbers import quantity
 from analysis.report import Exit

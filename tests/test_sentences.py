@@ -9,8 +9,8 @@ import pytest
 from analysis.estimands.design import Design
 from analysis.estimate import Estimate, refusal
 from analysis.evidence import totals
+from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED
 from analysis.exhibits import sentences
-from analysis.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED
 
 REFUSED = refusal("nobody was closed")
 ROWS = pd.DataFrame(

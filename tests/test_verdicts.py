@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from analysis import config, verdicts
+from analysis import config
 from analysis.errors import DataError, DesignError
-from analysis.verdicts import (
+from analysis.evidence import verdicts
+from analysis.evidence.verdicts import (
     CONTRADICTED,
     NOT_SHOWN,
     NOT_TESTABLE,

@@ -8,10 +8,11 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from analysis import data, series, verdicts
+from analysis import data, series
 from analysis.config import ON_RECORD, Event, read_event
 from analysis.errors import DesignError
-from analysis.verdicts import Interval, Verdict, party
+from analysis.evidence import verdicts
+from analysis.evidence.verdicts import Interval, Verdict
 
 CAPTION = "Not estimable with public figures. A panel could: see the report of the same number on a panel of firms."
 COLUMNS = {"effect": "Effect", "why": "What is missing"}
@@ -62,7 +63,7 @@ def judge(
     """Give a claim its word by the rule of its kind, which stands in ``data/readings.csv``.
 
     Confidence in what public figures give stands there too; that in the word of a panel, or of households, follows from
-    grade and checks by :func:`analysis.verdicts.confidence`.
+    grade and checks by :func:`analysis.evidence.verdicts.confidence`.
 
     Parameters
     ----------
@@ -231,7 +232,7 @@ def counted(claim: str) -> tuple[pd.Series, list[float]]:
     """Return the claimant's count behind a claim, and the counts of the same definition by others."""
     ledger = readings([claim]).iloc[0]
     same = counts().query("definition == @ledger.counted")
-    own = same["counted_by"] == party(ledger["claimant"])
+    own = same["counted_by"] == ledger["claimant"].partition(" (")[0]  # without the person who spoke
     if not own.any():
         asked = f"the count of {ledger['counted']!r} behind {claim} by {ledger['claimant']} was asked for"
         raise DesignError(f"{asked}; counts.csv has none; add the event and its definition")
@@ -262,8 +263,8 @@ def threats(event: Event | None = None) -> pd.DataFrame:
 def first_closures() -> pd.DataFrame:
     """Return the first named closure of each month that is dated to the day: `first`, `term` (for print), `actor`."""
     events = data.load("events")
-    mine = events[(events["event_type"] == "brand_closure") & (events["date"].str.len() == len("2021-05-09"))]
-    mine = mine[mine["actor"] != "Amazon"]  # a list of closed brands, in which nobody is named first
+    # Of the actor Amazon is a list of closed brands, in which nobody is named first.
+    mine = events.query("event_type == 'brand_closure' and date.str.len() == 10 and actor != 'Amazon'")
     first = dates(mine["date"])
     frame = mine.assign(first=first, term=[f"{day.day} {day:%b}" for day in first], month=first.dt.to_period("M"))
     return frame.sort_values("first").drop_duplicates("month")[["first", "term", "actor"]].reset_index(drop=True)

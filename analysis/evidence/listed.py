@@ -13,9 +13,9 @@ from analysis.errors import DataError, DesignError
 from analysis.estimate import Estimate
 from analysis.estimators.abnormal_returns import Window, abnormal_returns, market_rank
 from analysis.estimators.synthetic import Method, permutation_did, synthetic_did
+from analysis.evidence.verdicts import SAME_COUNT
 from analysis.numbers import percent_change, span
 from analysis.series import Series
-from analysis.verdicts import SAME_COUNT
 
 HALF_DIGIT = 5e-5  # daily returns are published with four decimals
 RATIOS = (0.5, 1.0, 2.0)  # variances of closed over spared firms' changes, tried in turn

@@ -21,11 +21,11 @@ import pandas as pd
 
 from analysis import data, provenance
 from analysis.estimate import Estimate
+from analysis.evidence.verdicts import ESTIMATED, NOT_TESTABLE, Verdict, condition
 from analysis.exhibits.blocks import Block, Label, box, note, sentence_of, table
 from analysis.exhibits.payload import Part, of_estimates, of_facts
 from analysis.exhibits.style import LOOK, kind
 from analysis.numbers import MARKS, NOT_ESTIMABLE, quantity, span, unmarked
-from analysis.verdicts import ESTIMATED, NOT_TESTABLE, Verdict, condition
 
 if TYPE_CHECKING:
     from analysis.panel import Panel

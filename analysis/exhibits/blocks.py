@@ -19,12 +19,12 @@ from matplotlib.figure import Figure
 
 from analysis.errors import DesignError
 from analysis.estimate import Estimate
+from analysis.evidence.verdicts import GRADES
 from analysis.exhibits.payload import MIME, Part, of_estimates
 from analysis.exhibits.style import LOOK, framed, kind, printable, to_svg
 from analysis.grades import TOO_EARLY
 from analysis.numbers import MARKS, MINUS, NOT_ESTIMABLE, number, quantity, span, unmarked
 from analysis.provenance import ROOT
-from analysis.verdicts import GRADES
 
 # JupyterLab has no style sheet of ours; the PDF takes its look from the classes and ignores these.
 BOX = "padding:.6em 1em;border-left:3px solid #17375e;background:rgba(23,55,94,.08)"

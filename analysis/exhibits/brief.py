@@ -23,16 +23,7 @@ from matplotlib.figure import Figure
 
 from analysis import data
 from analysis.evidence import claims, listed
-from analysis.exhibits import messages
-from analysis.exhibits.answers import TIER_NAMES, finding, label, link
-from analysis.exhibits.blocks import Block, Label, box, figure, say, table
-from analysis.exhibits.charts import chart, terms_axis
-from analysis.exhibits.curves import lines
-from analysis.exhibits.payload import of_brief
-from analysis.exhibits.style import BAND, REST, WIDTH
-from analysis.numbers import MARKS, points, quantity
-from analysis.provenance import ANNEX
-from analysis.verdicts import (
+from analysis.evidence.verdicts import (
     CONTRADICTED,
     NOT_SHOWN,
     NOT_TESTABLE,
@@ -45,9 +36,17 @@ from analysis.verdicts import (
     apart,
     best,
     elsewhere,
-    party,
     unjudged,
 )
+from analysis.exhibits import messages
+from analysis.exhibits.answers import TIER_NAMES, finding, label, link
+from analysis.exhibits.blocks import Block, Label, box, figure, say, table
+from analysis.exhibits.charts import chart, terms_axis
+from analysis.exhibits.curves import lines
+from analysis.exhibits.payload import of_brief
+from analysis.exhibits.style import BAND, REST, WIDTH
+from analysis.numbers import MARKS, points, quantity
+from analysis.provenance import ANNEX
 
 if TYPE_CHECKING:
     from analysis.config import Event
@@ -149,7 +148,7 @@ def clause(verdict: Verdict, event: Event, who: str = "") -> tuple[str, str]:
         "own": event.origin_name,
         "home": event.platforms[event.home],
         "there": " and ".join(event.platforms[code] for code in event.destinations),
-        "party": party(verdict.claimant),
+        "party": verdict.party,
         "claimed": f"{quantity(verdict.claimed, verdict.unit)} {verdict.unit}",
         "margin": "nothing" if verdict.margin is None else points(verdict.margin),
     }
@@ -268,8 +267,8 @@ def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -
 
     The last line says what moved `since` the release before.
 
-    The word is that of the best data (:func:`analysis.verdicts.best`); where that is a panel, what public figures said
-    stands in brackets. What a panel that is not representative says of totals follows, without a word.
+    The word is that of the best data (:func:`analysis.evidence.verdicts.best`); where that is a panel, what public
+    figures said stands in brackets. What a panel that is not representative says of totals follows, without a word.
     """
     words = best(verdicts)
     if simulated := not words and all(one.simulated for one in verdicts):
@@ -301,7 +300,7 @@ def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -
 
 
 def _claim(verdict: Verdict) -> Label:
-    who = "" if verdict.simulated else f" ({escape(party(verdict.claimant))})"  # it is no finding about them
+    who = "" if verdict.simulated else f" ({escape(verdict.party)})"  # it is no finding about them
     return Label(link(verdict.statement.rstrip("."), _page(verdict)) + who)
 
 

@@ -15,10 +15,10 @@ import pandas as pd
 
 from analysis import data
 from analysis.estimate import Estimate
+from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, USABLE, is_exact, not_lower
 from analysis.exhibits.blocks import refused, rows_of
 from analysis.exhibits.style import LOOK
 from analysis.numbers import number, points, quantity, span
-from analysis.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, USABLE, is_exact, not_lower
 
 MOST = 4  # names in a sentence; more are counted, and so are names that hold a comma
 

@@ -10,9 +10,9 @@ import pandas as pd
 
 from analysis.estimands.design import Design
 from analysis.estimate import Estimate
+from analysis.evidence.verdicts import CONTRADICTED, SUPPORTED, Verdict
 from analysis.exhibits.style import kind
 from analysis.numbers import number, p_value, percent_change, quantity, span
-from analysis.verdicts import CONTRADICTED, SUPPORTED, Verdict
 
 if TYPE_CHECKING:
     from analysis.study import Study

@@ -18,6 +18,7 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from analysis import config, data
+from analysis.evidence.verdicts import CONTRADICTED, NOT_TESTABLE, SUPPORTED, WORDS, Verdict, best, condition, of_sweep
 from analysis.exhibits import answers, brief
 from analysis.provenance import ANNEX
 from analysis.report import crate, diff, sweep
@@ -26,7 +27,6 @@ from analysis.report.page import page
 from analysis.report.pdf import AUTHOR
 from analysis.report.release import DATA, DRAFT, MANIFEST, VERDICTS
 from analysis.report.schedule import number, varied
-from analysis.verdicts import CONTRADICTED, NOT_TESTABLE, SUPPORTED, WORDS, Verdict, best, condition, of_sweep, party
 
 if TYPE_CHECKING:
     from analysis.config import Event
@@ -268,7 +268,7 @@ def reviews(anchors: Mapping[Verdict, str], as_of: str) -> dict[str, Any]:
     ledger = data.load("claims").set_index("claim_id")[["date", "source_url"]].astype(str).to_dict("index")
     found = []
     for verdict, anchor in anchors.items():
-        claim: dict[str, Any] = {"@type": "Claim", "author": {"@type": "Organization", "name": party(verdict.claimant)}}
+        claim: dict[str, Any] = {"@type": "Claim", "author": {"@type": "Organization", "name": verdict.party}}
         if known := ledger.get(verdict.claim):
             appearance = {"@type": "CreativeWork", "url": known["source_url"]}
             claim |= {"datePublished": known["date"], "appearance": appearance}

@@ -133,6 +133,11 @@ class Verdict(BaseModel):
         return f"{self.claim} {self.reading}".strip()
 
     @property
+    def party(self) -> str:
+        """Claimant without the person in brackets: Amazon of "Amazon (vice-president Cindy Tai)"."""
+        return self.claimant.partition(" (")[0]
+
+    @property
     def simulated(self) -> bool:
         """Whether it speaks of a simulated market, and so gives the claim no word."""
         return self.provenance == "simulated"
@@ -404,11 +409,6 @@ def apart(found: Sequence[Verdict]) -> dict[str, dict[str, Verdict]]:
         about: {verdict.name: verdict for verdict in _foremost(one for one in found if one.apart == about)}
         for about in sorted({one.apart for one in found} - {""})
     }
-
-
-def party(claimant: str) -> str:
-    """Return who spoke, without the person in brackets: "Amazon (vice-president Cindy Tai)" is Amazon."""
-    return claimant.split(" (", maxsplit=1)[0]
 
 
 def unjudged(verdicts: Sequence[Verdict], event: Event) -> list[str]:
