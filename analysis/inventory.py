@@ -1,4 +1,4 @@
-"""What a panel holds, and what a design can learn from it: printed before anything is estimated, so without effects."""
+"""Audit a panel before anything is estimated: its content, and what a design could learn from it, without effects."""
 
 from __future__ import annotations
 
@@ -17,14 +17,21 @@ from analysis.market.parameters import named
 from analysis.numbers import counted
 
 if TYPE_CHECKING:
+    from analysis.estimands.design import Sample
+    from analysis.estimate import Estimate
     from analysis.panel import Panel
 
 Sections = list[tuple[str, pd.DataFrame]]
+BY_PLACEBO = {  # terms of `smallest_effect`
+    "fall": "fall seen in four of five draws, by a test that is right on this panel",
+    "fall, usual": "fall seen in four of five draws, by the interval of the reports",
+    "size, usual": "the interval of the reports finds what is not there",
+}
 QUANTILES = ("least", "quarter", "half", "three quarters", "most")
 
 
 def sentence(panel: Panel, names: Mapping[str, str] | None = None) -> str:
-    """Return the line that a report says about its data; `names` in print are by code of platform or origin."""
+    """Describe a panel in one sentence; `names` are names in print by code of platform or origin."""
     waves, known_sales = panel.cohorts(cut=Design.cut), panel.sales[~np.isnan(panel.sales)]
     count = int(waves["firms"].sum())
     when = f" in {counted(len(waves), 'month')} from {waves['month'].iloc[0]}" if len(waves) else ""
@@ -44,7 +51,7 @@ def sentence(panel: Panel, names: Mapping[str, str] | None = None) -> str:
 
 
 def inventory(panel: Panel) -> Sections:
-    """Count what a panel holds, in titled tables."""
+    """Tabulate the content of a panel."""
     cut = Design.cut
     sales, firms, unknown = panel.sales, panel.firms, np.isnan(panel.sales)
     sold, gaps = sales.sum(axis=(0, 2), where=~unknown), unknown.any(axis=(1, 2)).sum()
@@ -91,29 +98,24 @@ def inventory(panel: Panel) -> Sections:
 
 
 def by_year(panel: Panel) -> Sections:
-    """Return in a titled table what was sold at home in each year, which shows wrong rates and a part for a whole."""
+    """Tabulate home sales by year, which reveals wrong rates and incomplete files."""
     home, year = np.nansum(panel.sales[:, 0], axis=0) / 1e6, panel.months.year
     rows = pd.DataFrame({"year": year.astype(str), "months": 1, f"million {panel.unit}": home})
     return [(f"Sales on {panel.platforms[0]} by year", rows.groupby("year").sum().reset_index())]
 
 
 def window(panel: Panel, design: Design) -> Sections:
-    """Say in a table which months the panel can carry, and which window of them is nearest to what a design asks for.
-
-    Empty where no firm is closed.
-    """
+    """Tabulate the windows that a panel allows, and the one nearest to a design; empty if no firm is closed."""
     closures = panel.first_treated(cut=design.cut)
     if not np.isfinite(closures).any():
         return []
     wave, fitted = int(closures.min()), design.fitted(panel)
     first, last = max(0, 12 - wave), min(LATEST, len(panel.months) - 1 - wave)
+    allowed = f"{first} to {last}" if first <= last else "none: each needs one a year earlier"
     rows = [
         ("first wave", f"{panel.months[wave]}, after {counted(wave, 'month')}; {len(panel.months) - wave} from it on"),
         ("base_months can be", f"{FEWEST_BASE} to {wave}" if wave >= FEWEST_BASE else "none: too few before the wave"),
-        (
-            "months of the window can be",
-            f"{first} to {last}" if first <= last else "none: each needs one a year earlier",
-        ),
+        ("months of the window can be", allowed),
         ("asked for", design.given),
         ("nearest that fits", fitted.given if fitted else "none"),
     ]
@@ -121,15 +123,47 @@ def window(panel: Panel, design: Design) -> Sections:
 
 
 def estimable(panel: Panel, design: Design) -> Sections:
-    """Say in titled tables which firms a design uses, how exposed they are, and which effects they would show.
+    """Tabulate which firms a design uses, their exposure, and the smallest effects they would show, without estimates.
 
-    Of an estimand there is whether it can be estimated or why not, and the smallest effect seen with a power of 80 per
-    cent, from its standard error; of E1a also that from placebo closures of firms not closed; the firms that it uses,
-    and those left out with the reason; and the grade of its method with where that comes from. No estimate is shown. A
-    panel without a closed firm, or that cannot carry the design, is a `DesignError`.
+    For each estimand: whether it can be estimated or why not, the smallest effect detected with a power of 80 per cent
+    (from its standard error; for E1a also from placebo closures of firms not closed), the firms used and left out with
+    the reason, and the grade of its method. A panel without a closed firm, or too short for the design, is a
+    `DesignError`.
     """
     sample = design.sample(panel)
-    compared = [
+    placebos = attempt(smallest_effect, panel, design)  # first, for it needs most memory
+    rows = estimate_all(panel, design).rows
+    able = np.isfinite(rows["std_error"].to_numpy(float))
+    number, whys = pd.factorize(rows["reason"].replace("", "no error can be given").mask(able))
+    effects = pd.DataFrame(
+        {
+            "estimand": rows["label"],
+            "firms": rows["n"].map("{:,.0f}".format).where(able, ""),
+            "smallest effect seen": rows["mde"],
+            "unit": rows["unit"],
+            "estimable": [f"no ({why})" if why else "estimable" for why in number + 1],
+            "id": rows["id"],
+        }
+    )
+    used, closed = sample_flow(panel, design), panel.count_closed(cut=design.cut)
+    words = [(name, meaning) for name, meaning in (USED | LEFT).items() if name in used]
+    return [
+        ("Firms and months compared", _compared(sample, design)),
+        ("Exposure of firms not closed, per cent of their category", _exposed(panel, sample, design)),
+        ("What can be estimated", effects),
+        ("Why not", pd.DataFrame({"no": [f"({why})" for why in range(1, len(whys) + 1)], "reason": whys})),
+        ("Firms used and left out, each once", used),
+        ("What these columns count: the first three are used", pd.DataFrame(words, columns=["column", "firms"])),
+        ("Smallest effect on closed firms (E1a), by placebo closures of firms not closed", _smallest(placebos)),
+        (
+            "Grade of each method, the worst in panels that this one could be",
+            _graded(rows[able], closed, sample),
+        ),
+    ]
+
+
+def _compared(sample: Sample, design: Design) -> pd.DataFrame:
+    rows = [
         ("closed by the end of the window", int(sample.closed.sum())),
         *([("so what the window shows has no grade", sample.still_open)] if sample.still_open else []),
         (f"compared with them ({design.comparison})", int(sample.comparison.sum())),
@@ -138,71 +172,46 @@ def estimable(panel: Panel, design: Design) -> Sections:
         ("months before", sample.year_ago),
         ("window", sample.window),
     ]
-    origin = panel.firms["origin"]
-    share = pd.Series(100 * sample.exposure, index=origin.index).where(sample.never_closed)
-    by_origin, quantiles = share.groupby(origin, sort=False), np.linspace(0, 1, 5)
-    exposed = pd.DataFrame(
+    return pd.DataFrame(rows, columns=["what", "found"])
+
+
+def _exposed(panel: Panel, sample: Sample, design: Design) -> pd.DataFrame:
+    percent = pd.Series(100 * sample.exposure[sample.never_closed])
+    by_origin = percent.groupby(panel.firms["origin"][sample.never_closed].to_numpy(), sort=False)
+    low = {f"below {100 * design.low:g}": lambda exposure: (exposure < 100 * design.low).sum()}
+    quantiles = {name: by_origin.quantile(at) for name, at in zip(QUANTILES, np.linspace(0, 1, 5), strict=True)}
+    return by_origin.agg(firms="count", **low).assign(**quantiles).rename_axis("origin").reset_index()
+
+
+def _smallest(placebos: Estimate) -> pd.DataFrame:
+    if placebos.refused:
+        return pd.DataFrame({"what": ["not estimable"], "found": [placebos.reason]})
+    rows = placebos[[*BY_PLACEBO]].rows
+    return pd.DataFrame(
         {
-            "firms": by_origin.count(),
-            f"below {100 * design.low:g}": (share < 100 * design.low).groupby(origin, sort=False).sum(),
-            **{name: by_origin.quantile(at) for name, at in zip(QUANTILES, quantiles, strict=True)},
+            "what": BY_PLACEBO.values(),
+            "per cent": rows["estimate"],
+            "Monte Carlo error": rows["std_error"],
+            "placebo closures": f"{placebos.counts['draws']} draws, within {placebos.details['within']}",
         }
     )
-    placebos = attempt(smallest_effect, panel, design)  # first, for it needs most memory
-    rows = estimate_all(panel, design).rows
-    able, early = np.isfinite(rows["std_error"].to_numpy(float)), rows["id"][grades.too_early(rows, sample)]
-    rows["reason"] = rows["reason"].replace("", "no error can be given")
-    whys = [*dict.fromkeys(rows["reason"][~able])]
-    effects = pd.DataFrame(
+
+
+def _graded(rows: pd.DataFrame, closed: int, sample: Sample) -> pd.DataFrame:
+    audited = grades.worst("", closed).reindex(rows["id"])
+    early = grades.too_early(rows, sample).to_numpy()
+    return pd.DataFrame(
         {
-            "estimand": rows["label"],
-            "firms": [f"{number:,.0f}" if can else "" for number, can in zip(rows["n"], able, strict=True)],
-            "smallest effect seen": rows["mde"],
-            "unit": rows["unit"],
-            "estimable": np.where(
-                able, "estimable", rows["reason"].map({why: f"no ({number})" for number, why in enumerate(whys, 1)})
-            ),
-            "id": rows["id"],
-        }
-    )
-    smallest = pd.DataFrame({"what": ["not estimable"], "found": [placebos.reason]})
-    if not placebos.refused:
-        terms = {
-            "fall seen in four of five draws, by a test that is right on this panel": "fall",
-            "fall seen in four of five draws, by the interval of the reports": "fall, usual",
-            "the interval of the reports finds what is not there": "size, usual",
-        }
-        rows = placebos[list(terms.values())].rows
-        smallest = rows.assign(what=[*terms]).rename(columns={"estimate": "per cent", "std_error": "Monte Carlo error"})
-        smallest["placebo closures"] = f"{placebos.counts['draws']} draws, within {placebos.details['within']}"
-        smallest = smallest[["what", "per cent", "Monte Carlo error", "placebo closures"]]
-    used = sample_flow(panel, design)
-    words = [(name, meaning) for name, meaning in (USED | LEFT).items() if name in used]
-    audited = grades.worst("", panel.count_closed(cut=design.cut)).reindex(effects["id"][able])
-    audited["grade"] = audited["grade"].fillna(grades.NOT_GRADED)
-    audited.loc[audited.index.isin(early)] = grades.TOO_EARLY, "", ""
-    graded = pd.DataFrame(
-        {
-            "estimand": effects["estimand"][able],
-            "grade": audited["grade"].to_numpy(),
-            "worst in": [named(preset) if preset else "" for preset in audited["preset"].fillna("")],
+            "estimand": rows["label"].to_numpy(),
+            "grade": audited["grade"].fillna(grades.NOT_GRADED).mask(early, grades.TOO_EARLY),
+            "worst in": audited["preset"].mask(early).map(named, "ignore").fillna(""),
             "id": audited.index,
         }
     )
-    return [
-        ("Firms and months compared", pd.DataFrame(compared, columns=["what", "found"])),
-        ("Exposure of firms not closed, per cent of their category", exposed.rename_axis("origin").reset_index()),
-        ("What can be estimated", effects),
-        ("Why not", pd.DataFrame({"no": [f"({number})" for number in range(1, len(whys) + 1)], "reason": whys})),
-        ("Firms used and left out, each once", used),
-        ("What these columns count: the first three are used", pd.DataFrame(words, columns=["column", "firms"])),
-        ("Smallest effect on closed firms (E1a), by placebo closures of firms not closed", smallest),
-        ("Grade of each method, the worst in panels that this one could be", graded),
-    ]
 
 
 def printed(sections: Sections) -> str:
-    """Return sections as text: titles, and tables below them, words on the left and numbers on the right."""
+    """Format sections as text: a title above each table, words left-aligned and numbers right-aligned."""
     return "\n\n".join(f"{title}\n{_table(frame)}" for title, frame in sections)
 
 

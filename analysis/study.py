@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from analysis.panel import Panel
 
 NOT_REPRESENTATIVE: Population = "not representative"  # of the sellers that claims are about
-SAID = {"census": "said to be a census", "sample": "said to be a sample with weights"}  # of a population, else itself
-ENOUGH = 0.9  # of the origin's firms, and of their sales, that must be known for a word on totals
-ASKED = ("comparison", "post_from", "post_to", "base_months", "anticipation", "cluster")  # of a design, by a notebook
+DECLARED = {"census": "said to be a census", "sample": "said to be a sample with weights"}  # other populations as is
+ENOUGH = 0.9  # of the origin's firms, and of their sales, that must be complete for a word on totals
+PARAMETERS = ("comparison", "post_from", "post_to", "base_months", "anticipation", "cluster")  # of a design
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Study:
-    """One panel, and how it is looked at.
+    """An event, a panel of it, and the design by which it is studied.
 
     Attributes
     ----------
@@ -40,20 +40,17 @@ class Study:
     panel : Panel
     design : Design
         The default design, from the parameters of the notebook.
-    tier : str
-        "panel" or "sim".
     market : str
-        Closures and seed of a simulated market in words, or the name of the file of a simulated panel; empty if real.
+        Closures and seed of a simulated market in words, or the file name of a simulated panel; empty if real.
     truth : Truth or None
-        Known of a market that was simulated here.
+        Truth of a market that was simulated here.
     file : str
-        Name of the file of a panel that was brought; empty if there is none.
+        File name of the panel; empty if it was simulated here.
     """
 
     event: Event
     panel: Panel
     design: Design
-    tier: str
     market: str
     truth: Truth | None
     file: str = ""
@@ -65,79 +62,81 @@ class Study:
         Parameters
         ----------
         settings : mapping
-            `event`; `panel_path` and `panel_map` (empty: the file has the schema's own columns), or `sim_preset` and
-            `seed`; and of `Design` the fields `ASKED` where they are parameters, and `conf`, its level. A path goes
-            from the working directory, or from the project's folder where there is no such file.
+            `event`; `panel_path` and `panel_map` (empty if the file has the columns of the schema), or `sim_preset`
+            and `seed`; any of `PARAMETERS`; and `conf`, the level of the design. Paths are relative to the working
+            directory, or else to the project's folder.
 
         Raises
         ------
         DesignError
-            If the design cannot be, the market is of another event, or closures are not those of the event.
+            If the design is impossible, or the market or the closures are those of another event.
         DataError
             If the event or the panel cannot be read.
         """
         event, path = read_event(settings["event"]), str(settings.get("panel_path", ""))
-        tier = "panel" if path else "sim"
-        its: dict[str, Any] = {name: getattr(event, name) for name in ("origin", "destinations", "opened")}
-        its |= {name: settings[name] for name in ASKED if name in settings}
-        design = Design(**its, level=settings["conf"])
+        options: dict[str, Any] = {name: getattr(event, name) for name in ("origin", "destinations", "opened")}
+        options |= {name: settings[name] for name in PARAMETERS if name in settings}
+        design = Design(**options, level=settings["conf"])
         if path:
             from analysis.panel import read_panel
 
-            platforms = tuple(event.platforms)
+            platforms, file = tuple(event.platforms), Path(path).name
             map = located("panel_map", settings["panel_map"]) if settings["panel_map"] else None
             panel = read_panel(located("panel_path", path), map=map, home=event.home, platforms=platforms)
-            file = Path(path).name
-            study = cls(event, panel, design, tier, file if panel.provenance == "simulated" else "", None, file)
+            study = cls(event, panel, design, file if panel.provenance == "simulated" else "", None, file)
         else:
             from analysis.market import simulate
 
             panel, truth = simulate(settings["sim_preset"], settings["seed"])
-            study = cls(event, panel, design, tier, market_named(settings["sim_preset"], settings["seed"]), truth)
+            study = cls(event, panel, design, market_named(settings["sim_preset"], settings["seed"]), truth)
         study._refuse_other_event()
         return study
 
     def _refuse_other_event(self) -> None:
-        """Refuse another home, closures before the event's first wave, which would date it, and none in any wave."""
+        """Refuse another home, closures before the event's first wave, and closures outside all its waves."""
         title, first = self.event.title, self.event.waves[0]
         if self.panel.platforms[0] != self.event.home:
             raise DesignError(
-                f"the event with home platform {self.event.home} was asked for in a simulated market, which closes "
-                f"accounts on {self.panel.platforms[0]}; bring a panel of the event, or choose amazon_2021"
+                f"cannot simulate an event with home platform {self.event.home}: the market closes accounts on "
+                f"{self.panel.platforms[0]}; bring a panel of the event, or choose amazon_2021"
             )
         months = self.closed_by_month
         early, in_waves = months[months.index < first], months.index.isin(self.event.waves)
         by_month = ", ".join(f"{month} ({number})" for month, number in (months if early.empty else early).items())
         if len(early):
             raise DesignError(
-                f"closures from {first} on were asked for, the first wave of the event ({title}); found "
-                f"{early.sum():,} firms closed before it: {by_month}; leave them out of the panel, or add the month to "
-                "`waves` in a copy of the event's file and name it with --event"
+                f"the first wave of the event ({title}) is in {first}, but {early.sum():,} firms closed before it: "
+                f"{by_month}; leave them out of the panel, or add the month to `waves` in a copy of the event's file "
+                "and name it with --event"
             )
         if len(months) and not in_waves.any():
             raise DesignError(
-                f"closures in the waves of the event ({title}; {', '.join(self.event.waves)}) were asked for; found "
-                f"{months.sum():,} firms closed in other months only: {by_month}; name the event of this panel with "
-                "--event, or correct its `waves`"
+                f"the event ({title}) has waves in {', '.join(self.event.waves)}, but {months.sum():,} firms closed in "
+                f"other months only: {by_month}; name the event of this panel with --event, or correct its `waves`"
             )
 
     def __repr__(self) -> str:
         return f"Study of {self.event.title}\n{self.panel}\n{self.design}"
 
     @property
+    def tier(self) -> str:
+        """Tier of the data: "panel" or "sim"."""
+        return "panel" if self.file else "sim"
+
+    @property
     def mark(self) -> str:
-        """Provenance of what is estimated from the panel: "simulated" or "estimate"."""
+        """Provenance of estimates from the panel: "simulated" or "estimate"."""
         return "simulated" if self.market else "estimate"
 
     @property
     def closed_by_month(self) -> pd.Series:
-        """Number of firms closed within the panel, in whole or in part, by month."""
+        """Number of firms closed within the panel, fully or in part, by month."""
         cohorts = self.panel.cohorts(cut=np.finfo(float).tiny)
         return cohorts.set_index(cohorts["month"].astype(str))["firms"]
 
     @property
     def own(self) -> str:
-        """Firms of the origin that is asked about, in print."""
+        """Firms of the event's origin, in print."""
         return f"{self.event.origin_name} firms"
 
     @property
@@ -147,7 +146,7 @@ class Study:
 
     @property
     def there(self) -> str:
-        """The platforms to which closed firms are said to have gone, in print."""
+        """Platforms to which closed firms are said to have gone, in print."""
         return " and ".join(self.event.platforms[code] for code in self.event.destinations)
 
     @property
@@ -157,19 +156,19 @@ class Study:
 
     @property
     def named(self) -> dict[str, str]:
-        """What the event has in place of the names in the glossary, which are those of the event on record."""
+        """Replacements for "Amazon" and "Chinese" in glossary entries."""
         return {"Amazon": self.home, "Chinese": self.event.origin_name}
 
     @property
     def aside(self) -> str:
-        """Of which firms alone it speaks where the panel does not stand for others; else empty."""
+        """Restriction of a sentence to this panel if it is not representative; else empty."""
         apart = self.panel.population == NOT_REPRESENTATIVE
         return f"In this panel of {len(self.panel.firms):,} firms, not representative:" if apart else ""
 
     def read(self, *files: str) -> list[str]:
-        """Leave those out of some files of `data` that a report of this event says nothing from.
+        """Select the files of `data` that a report on this event uses.
 
-        What the event holds itself is of no file, and nothing simulated met the threats of the register.
+        An event may hold its own claims and threats, and the register's threats do not concern a simulated market.
         """
         event = self.event
         has_rows = {"claims": None in event.claims.values(), "readings": bool(event.asked)}
@@ -178,16 +177,14 @@ class Study:
 
     @property
     def like(self) -> tuple[str, int]:
-        """Preset of the market, empty for a panel that was brought, and closed firms: what grades go by."""
+        """Preset of the market (empty for a panel from a file) and number of closed firms, which determine grades."""
         return self.truth.market.preset if self.truth else "", self.panel.count_closed(cut=self.design.cut)
 
     def graded(self, rows: pd.DataFrame, named: Mapping[str, str] | None = None) -> pd.DataFrame:
-        """Return rows with names in print for codes, and the grades of the design audit for a panel such as this.
+        """Replace codes by names in print, and add the grades of the design audit for such a panel.
 
-        `named` are names in print beside those of platforms and of the origin, such as of what a reason is about.
-
-        Of an Estimate, such as a refusal, it is the reason that gets them. The audit's windows begin when all firms are
-        closed: an estimate of a window that does not has no grade.
+        `named` are further names in print. Of an Estimate, such as a refusal, only the reason changes. The audit's
+        windows begin when all firms are closed: an estimate of an earlier window has no grade.
         """
         words = self.words | dict(named or {})
         if isinstance(rows, Estimate):
@@ -205,22 +202,20 @@ class Study:
         placebo: pd.DataFrame | None = None,
         **details: Any,
     ) -> Verdict | None:
-        """Judge the reading of a claim by which the event asks a question; None where it asks no such thing.
+        """Judge the event's reading of a claim on a question, or return None if the event does not ask it.
 
         Parameters
         ----------
         question : str
             Key of `readings` in the event's file.
-        found : Estimate
+        effect : Estimate
             One term, or a refusal.
         margin : float, optional
             In the reading's unit, set in advance.
         placebo : DataFrame, optional
-            Its last row, with `estimate`, `conf_low` and `conf_high`, should lie inside the margin; without one it says
-            nothing.
-        **said
-            `kind`, `window` and `n`: what its interval is, the time that it holds for, and from how many of what;
-            `unit` where it is not the reading's own.
+            The last row, with `estimate`, `conf_low` and `conf_high`, should lie inside the margin.
+        **details
+            `kind`, `window` and `n`: kind of interval, period, and sample size in words; `unit` if not the reading's.
         """
         if question not in self.event.asked:
             return None
@@ -249,9 +244,9 @@ class Study:
 
     @property
     def _known(self) -> tuple[str, float]:
-        """How many firms of the origin are known at home in all months compared, in words; and which share is.
+        """Number of the origin's firms with home sales in all months compared, in words (empty if all), and the share.
 
-        It is that of firms, or that of their sales a year before if it is smaller. Nothing is said where all are known.
+        The share is that of firms, or that of their sales a year before if smaller.
         """
         panel, design = self.panel, self.design.fitted(self.panel)
         if design is None:
@@ -269,28 +264,28 @@ class Study:
 
     @property
     def caveats(self) -> str:
-        """What a panel that was brought is said to be, what is not known and what is doubtful, in short; else empty."""
+        """Size, declared population, gaps and doubts of a panel from a file, in short; else empty."""
         if not self.file:
             return ""
         panel = self.panel
         size = f"{counted(len(panel.firms), 'firm')}, {panel.months[0]} to {panel.months[-1]}"
-        parts = [size, SAID.get(panel.population, panel.population), *filter(None, [self._known[0]])]
+        parts = [size, DECLARED.get(panel.population, panel.population), *filter(None, [self._known[0]])]
         doubts = "; ".join(doubt.partition(":")[0] for doubt in panel.data_warnings)
         warnings = f" Doubtful: {doubts}; what to do stands under Data in the reports on it." if doubts else ""
         return f"Panel {self.file}: {', '.join(parts)}.{warnings}"
 
     @property
     def speaks(self) -> str:
-        """What the panel may speak for, in a sentence: whether it gives a word on totals, and in which readings."""
-        ledger, readings = claims.readings(event=self.event), list(self.event.asked.values())
+        """Sentence on whether the panel gives a word on totals, and for which readings."""
+        ledger = claims.readings(event=self.event)
         totals = {*ledger[ledger["totals"]][["claim_id", "reading"]].itertuples(index=False, name=None)}
-        on = f"a word on totals ({', '.join(' '.join(pair) for pair in readings if pair in totals) or 'none is asked'})"
+        readings = ", ".join(" ".join(pair) for pair in self.event.asked.values() if pair in totals)
+        on = f"a word on totals ({readings or 'none is asked'})"
+        panel, (complete, share) = f"Population: {self.panel.population}; the panel", self._known
         if self.market:
-            return f"Population: {self.panel.population}; the panel is simulated, so it gives no claim a word."
-        if not self.aside and self._known[1] < ENOUGH:
-            return f"Population: {self.panel.population}; the panel does not give {on}: only {self._known[0]}."
+            return f"{panel} is simulated, so it gives no claim a word."
         if not self.aside:
-            return f"Population: {self.panel.population}; the panel gives {on} too."
+            return f"{panel} does not give {on}: only {complete}." if share < ENOUGH else f"{panel} gives {on} too."
         return (
             f"Population: not representative of all sellers, or not said; the panel does not give {on}. Write "
             "`population: census` in its map if it holds all sellers, or `population: sample` and a column weight."
@@ -298,7 +293,7 @@ class Study:
 
     @property
     def lines(self) -> list[str]:
-        """The event with the closures in its waves and in other months, what is not known, and each doubt."""
+        """Event with the closures in its waves and in other months, gaps, and data warnings."""
         months = self.closed_by_month
         other = months[~months.index.isin(self.event.waves)]
         apart = ", ".join(f"{month} ({number})" for month, number in other.items())
@@ -312,12 +307,12 @@ class Study:
 
     @property
     def line(self) -> str:
-        """The same on one line, for the data of a report, with what a panel that was brought is said to be."""
-        population = f"The panel is {SAID.get(self.panel.population, self.panel.population)}."
+        """The same in one line, for the data of a report, with the declared population of a panel from a file."""
+        population = f"The panel is {DECLARED.get(self.panel.population, self.panel.population)}."
         return " ".join([*self.lines, *([population] if self.file else [])])
 
     def true(self) -> dict[str, float]:
-        """Return the true value of every estimand in the design's window, by id; empty where it is not known."""
+        """Return the true value of every estimand in the design's window, by id; empty if unknown."""
         if self.truth is None:
             return {}
         window = self.design.post_from, self.design.post_to

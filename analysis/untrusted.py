@@ -1,4 +1,4 @@
-"""What comes from outside is looked at here, once: a file, how large it is, where it lies, and its letters."""
+"""Check what comes from outside: files, their size and place, and the characters in them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from analysis.errors import refuse
 
 YAML_BYTES, YAML_DEPTH = 1 << 18, 12
 LONGEST_NAME = 200
-"""Characters of a name, such as that of a firm: what is longer is no name, and fits no page."""
-MISSING_SIGN = "\u25a1"  # a white square stands for a sign that cannot be printed
+"""Most characters of a name, such as that of a firm; a longer one fits no page."""
+MISSING_SIGN = "\u25a1"  # a white square, in place of a character that cannot be printed
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # control, format, private use, none at all
 
 
 def admit(path: Path, most: int | None = None) -> None:
-    """Refuse what is no regular file, such as a pipe or a device, of which reading never ends, or is too large.
+    """Refuse what is no regular file, such as a pipe or a device, whose reading never ends, or a file too large.
 
     Raises
     ------
@@ -37,19 +37,19 @@ def admit(path: Path, most: int | None = None) -> None:
 
 
 def inside(folder: Path, name: str) -> Path:
-    """Return the file that a text names in a folder; one that leads out of it, also by a link, is a `DataError`."""
+    """Return a file by its name in a folder; raise DataError for one outside it, also by a link."""
     try:
         path = (folder / name).resolve()
         if path.is_relative_to(folder.resolve()):
             return folder / name
         actual = f"{name!r}, which leads to {path}"
-    except (OSError, RuntimeError, ValueError) as error:  # circles of links, signs that no name may have
+    except (OSError, RuntimeError, ValueError) as error:  # circular links, characters that no name may have
         actual = f"{name!r} ({error})"
     refuse(folder, "the name of a file in it", actual, "put the file there, and name it without .. and links")
 
 
 def refuse_long(path: Path, column: str, cells: Any, most: int) -> None:
-    """Refuse a column of Arrow with words that no page has room for, if they are codes before each row gets its own."""
+    """Refuse an Arrow column with words longer than `most`; dictionary-encoded ones before they are decoded."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -63,5 +63,5 @@ def refuse_long(path: Path, column: str, cells: Any, most: int) -> None:
 
 
 def is_printable(sign: str) -> bool:
-    """Whether a sign is seen on a page, and leaves the order of others as it is."""
+    """Whether a character is visible on a page, and does not reorder others."""
     return unicodedata.category(sign) not in _UNSEEN

@@ -101,9 +101,7 @@ def test_closures_in_months_that_are_no_wave_are_counted_and_said(simulated, tmp
 
 def test_closures_before_the_first_wave_are_refused_with_their_number_and_month(simulated, tmp_path):
     number = simulated.closed_by_month.iloc[0]
-    said = (
-        rf"found {number} firms closed before it: 2021-03 \({number}\); leave them out of the panel, or add the month"
-    )
+    said = rf"in 2021-05, but {number} firms closed before it: 2021-03 \({number}\); leave them out of the panel, or"
     with pytest.raises(DesignError, match=said):
         brought(tmp_path, simulated, {"2021-05": "2021-03-01"})
     found = brought(tmp_path, simulated, {"2021-05": "2021-03-01"}, waves=["2021-03", "2021-06"])
@@ -112,9 +110,7 @@ def test_closures_before_the_first_wave_are_refused_with_their_number_and_month(
 
 def test_a_panel_of_another_event_is_refused(simulated, tmp_path):
     total = simulated.closed_by_month.sum()
-    with pytest.raises(
-        DesignError, match=rf"1999-01\) were asked for; found {total} firms closed in other months only"
-    ):
+    with pytest.raises(DesignError, match=rf"has waves in 1999-01, but {total} firms closed in other months only"):
         brought(tmp_path, simulated, {}, waves=["1999-01"])
 
 
@@ -489,7 +485,7 @@ def test_all_reports_on_a_panel_ask_for_one_design_unless_it_is_given():
     jobs = schedule.settled(schedule.on_panel(schedule.read(ROOT), given, {}), {}, "2026-11-26")
     asked = [job.parameters for job in jobs if job.name.startswith(schedule.PANEL)]
     assert len(asked) == 4
-    for name in (*study.ASKED, "conf"):
+    for name in (*study.PARAMETERS, "conf"):
         assert len({one[name] for one in asked if name in one}) <= 1, name
 
 

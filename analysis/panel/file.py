@@ -324,7 +324,7 @@ def _sheet(path: Path, name: str | None) -> pa.Table:
     if not rows:
         refuse(path, "a header and rows", "an empty sheet", "export it again")
     columns = [*zip_longest(*rows)][: len(rows[0])]
-    return pa.table([_column(cells) for _, *cells in columns], [_text(name) or "" for name, *_ in columns])
+    return pa.table([_typed(cells) for _, *cells in columns], [_text(name) or "" for name, *_ in columns])
 
 
 def sheets(path: Path) -> list[str]:
@@ -335,7 +335,7 @@ def sheets(path: Path) -> list[str]:
         return [str(sheet.title) for sheet in openpyxl.load_workbook(path, read_only=True).worksheets]
 
 
-def _column(cells: list[Any]) -> pa.Array:
+def _typed(cells: list[Any]) -> pa.Array:
     kinds = {type(cell) for cell in cells if cell is not None}
     return pa.array(cells if len(kinds) < 2 or kinds == {int, float} else [_text(cell) for cell in cells])
 

@@ -1,9 +1,8 @@
-"""Look at a file of a panel and propose its map in YAML: each line with its reason, or a question where there is none.
+"""Inspect the file of a panel and propose its map in YAML: each line with its reason, or a question.
 
-A column is known by its name, in English or Chinese, and by its values; what both leave open is not guessed. A question
-is a line that begins with ``# ?``. Where silence would settle it, the key stands below it with the value ``"?"``, which
-no map may have, so that the map is refused until someone has answered. What is wrong with a cell is not said here: the
-reader says it, with its row.
+Columns are recognised by their names, in English or Chinese, and by their values, and never guessed. A question is a
+line that begins with ``# ?``. If a default would settle it, its key follows with the value ``"?"``, which no map may
+have, so that the map is refused until someone has answered. Wrong cells are left to the reader, which names their row.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 
 from analysis.config import Map
-from analysis.errors import DataError
+from analysis.errors import refuse
 from analysis.panel.cells import plain
 from analysis.panel.file import (
     OF_TEXT,
@@ -75,16 +74,16 @@ LABELS = 100  # at most, of platforms, origins and currencies
 
 
 def propose(path: Path) -> str:
-    """Return the map that a file seems to need, with a reason beside each line and questions where none is certain.
+    """Propose the map of a file, with a reason for each line and questions about the rest.
 
     Raises
     ------
     DataError
-        If the file cannot be read as any type that a panel may have, or holds no rows.
+        If the file is of no kind that a panel may have, or has no rows.
     """
     cells, of_file = _read(path)
     if cells.empty:
-        raise DataError(f"{path}: rows below a header were asked for; found none; export it again")
+        refuse(path, "rows below a header", "none", "export it again")
     look = _Look([_Column(str(name), cells[name]) for name in cells])
     head = f"""\
 # Map of {_told([path.name], 200)}, proposed from {len(cells):,} rows.
@@ -95,7 +94,7 @@ columns:  # ours: theirs"""
 
 
 def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Return the cells of a file, and what its map must say of the file itself."""
+    """Read the cells of a file; return also the lines of its map on the file itself."""
     refuse_kind(path)
     named, lines = Map(), list[str]()
     if kind(path) in OF_TEXT:
@@ -105,8 +104,7 @@ def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
         lines = _ask("sheet", f"which of {len(names)} sheets? The first was looked at", [*map(_yaml, names)])
     header, _, table = opened(path, named)
     if len(header) > COLUMNS_LOOKED_AT:
-        expected = f"at most {COLUMNS_LOOKED_AT:,} columns were asked for"
-        raise DataError(f"{path}: {expected}; found {len(header):,}; write a map by hand")
+        refuse(path, f"at most {COLUMNS_LOOKED_AT:,} columns", f"{len(header):,}", "write a map by hand")
     once = {name: name for name in header if header.count(name) == 1}  # a map can name no other
     twice = [name for name in dict.fromkeys(header) if name not in once]
     lines += [f"# not used: {_told([name])}, which stands in the header twice" for name in twice]
@@ -121,12 +119,12 @@ def _read(path: Path) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _of_text(path: Path) -> tuple[Map, list[str]]:
-    """Return the encoding and the separator of a file of text as a map, and where they are not the usual ones."""
+    """Detect the encoding and separator of a text file; return them as a map, and as lines if unusual."""
     with reading(path), unpacked(path) as stream:
         start = stream.read(LOOKED_AT)
     encoding, lines = "utf-8", list[str]()
     try:
-        text = getincrementaldecoder("utf-8-sig")().decode(start)  # which takes the last sign for one that is cut
+        text = getincrementaldecoder("utf-8-sig")().decode(start)  # which tolerates a last character that is cut
     except UnicodeDecodeError:
         encoding, text = "gbk", start.decode("gb18030", "replace")
         lines = ["encoding: gbk  # its bytes are no UTF-8"]
@@ -139,19 +137,19 @@ def _of_text(path: Path) -> tuple[Map, list[str]]:
 
 @dataclass(frozen=True, eq=False)
 class _Column:
-    """A column of theirs."""
+    """A column of the file."""
 
     called: str
     cells: pd.Series
 
     @property
     def name(self) -> str:
-        """Its name, in one line."""
+        """Name of the column, in one line."""
         return _told([self.called], len(self.called))
 
     @cached_property
     def text(self) -> pd.Series:
-        """Its cells as text, a date as YYYY-MM-DD, nothing where empty."""
+        """Cells as text, dates as YYYY-MM-DD; empty if missing."""
         if self.typed:
             return self.cells.dt.strftime("%Y-%m-%d").fillna("")
         if pd.api.types.is_float_dtype(self.cells):
@@ -160,40 +158,40 @@ class _Column:
 
     @cached_property
     def typed(self) -> bool:
-        """Whether the file itself says that they are dates."""
+        """Whether the file declares the cells as dates."""
         return bool(pd.api.types.is_datetime64_any_dtype(self.cells))
 
     @cached_property
     def words(self) -> dict[str, int]:
-        """How often each word occurs, the most frequent first."""
+        """Frequency of each word, the most frequent first."""
         return {word: count for word, count in self.text.value_counts().to_dict().items() if word}
 
     @cached_property
     def dates(self) -> tuple[dict[str, str], list[str], list[list[str]]]:
-        """What its words are as dates: see `formats.dates`."""
+        """Words as dates: see `formats.dates`."""
         return dates(self.words, STRAYS)
 
     @cached_property
     def numbers(self) -> list[tuple[str, str]]:
-        """The separators of thousands and decimals with which its words are numbers, one pair for each reading."""
+        """Separators of thousands and decimals that make the words numbers, one pair for each reading."""
         bare = [re.sub(MONEY, "", word.lower()).strip() for word in self.words if re.search(r"\d", word)]
         return number_signs(bare) if len(bare) > len(self.words) / 2 else []
 
     @property
     def kind(self) -> str:
-        """Of what its words are: "empty", "date", "number" or "text"."""
+        """Kind of the words: "empty", "date", "number" or "text"."""
         if not self.words or any(self.dates):
             return "date" if self.words else "empty"
         return "number" if self.numbers else "text"
 
     def can_be(self, ours: str) -> bool:
-        """Whether its words are of the kind that one of our columns has."""
+        """Whether the words are of the kind of one of our columns."""
         listed = ours not in ("platform", "origin", "currency") or len(self.words) <= LABELS
         return listed and (self.kind in KINDS[ours].split() if ours in KINDS else self.kind != "date")
 
     @property
     def summary(self) -> str:
-        """What it holds, in a few words."""
+        """Content of the column in a few words."""
         if days := sorted(self.dates[0].values()):
             return f"{days[0][:7]} to {days[-1][:7]}"
         each = f", {sum(self.words.values()) / len(self.words):,.0f} rows each" if self.words else ""
@@ -203,13 +201,13 @@ class _Column:
 
 @dataclass(frozen=True, eq=False)
 class _Look:
-    """The columns of a file, and which is which."""
+    """The columns of a file, matched with ours."""
 
     all: list[_Column]
 
     @cached_property
     def wide(self) -> tuple[str, list[_Column]]:
-        """The prefix and the columns of months, where at least three are named so."""
+        """Prefix and columns of months, if at least three are named so."""
         groups = dict[str, list[_Column]]()
         for column in self.all:
             if named := re.fullmatch(r"(.*?)((?:19|20)\d\d.*|[A-Z][a-z]{2,8}[ -]?\d{2,4})", column.called):
@@ -221,7 +219,7 @@ class _Look:
 
     @cached_property
     def may_be(self) -> dict[str, list[_Column]]:
-        """The columns that may be each of ours, one where that is certain: by name, and failing that by their words."""
+        """Candidates for each of our columns by name, or else by words; a single one is certain."""
         matches, left = dict[str, list[_Column]](), [column for column in self.all if column not in self.wide[1]]
         for column in [*left]:
             named = [ours for ours in NAMES if re.search(NAMES[ours], column.name.lower()) and column.can_be(ours)]
@@ -236,11 +234,11 @@ class _Look:
         return {ours: _certain(ours, group) for ours, group in matches.items()}
 
     def column(self, ours: str) -> _Column | None:
-        """Return the column that is certainly ours."""
+        """Return the certain match of one of our columns, or None."""
         return self.may_be[ours][0] if len(self.may_be.get(ours, [])) == 1 else None
 
     def columns(self) -> Iterator[str]:
-        """Yield the lines of `columns`, and the columns that are not used."""
+        """Yield the lines of `columns`, and comments on unused columns."""
         used = {column for group in self.may_be.values() for column in group} | {*self.wide[1]}
         for ours, about in columns().items():
             group = self.may_be.get(ours, [])
@@ -266,7 +264,7 @@ class _Look:
         yield from _ask("population", what, ["census", "sample", "not representative"])
 
     def _labels(self) -> Iterator[str]:
-        """Yield platforms and origins: their labels and our codes."""
+        """Yield the labels of platforms and origins with our codes."""
         if (column := self.column("platform")) and not {*column.words} <= PLATFORMS.keys():
             yield "platforms:  # their label: our code; sites of one platform are added up"
             for word, count in column.words.items():
@@ -305,12 +303,12 @@ class _Look:
             usual = formats
 
     def _sales(self) -> _Column | None:
-        """Return sales, of all months where these are columns."""
+        """Return the sales, of all months for a wide file, or None."""
         group = self.wide[1]
         return _Column("sales", pd.concat([column.text for column in group])) if group else self.column("sales")
 
     def _numbers(self) -> Iterator[str]:
-        """Yield the separators of numbers."""
+        """Yield the separators of numbers and the words for missing values."""
         sales = self._sales()
         if sales is None:
             return
@@ -323,7 +321,7 @@ class _Look:
             yield f"missing: {json.dumps(unknown, ensure_ascii=False)}  # words in {sales.name} that mean not known"
 
     def _currency(self) -> Iterator[str]:
-        """Yield the currency of sales, and what rates are needed."""
+        """Yield the currency of sales and the rates that are needed."""
         sales, by_row = self._sales(), self.column("currency")
         rates = "US dollars for one unit: a number, or by year as in {2020: 0.145, 2021: 0.155}"
         if by_row:
@@ -340,13 +338,13 @@ class _Look:
                 yield from _ask("currency", what, ["USD", 'CNY\nrates: "?"'])
 
     def _closures(self) -> Iterator[str]:
-        """Yield whose month a closure is, where it differs within a firm."""
+        """Yield `closures: account` if closures differ within firms and not within accounts."""
         firm, account, closed = (self.column(ours) for ours in ("firm", "account", "closed_on"))
         if firm and account and closed and (count := _differ(closed, firm)) and not _differ(closed, account):
             yield f"closures: account  # it differs between the accounts of {count:,} firms, and within no account"
 
     def _rows(self) -> Iterator[str]:
-        """Yield what the date of a row stands for, and what no row means, where rows are absent."""
+        """Yield the period of a row, and the question what absent rows mean."""
         firm, account, platform, month, sales = map(self.column, ("firm", "account", "platform", "month", "sales"))
         unit = account or firm
         if not (unit and platform and month and sales) or month.dates[2] or not month.dates[0]:
@@ -373,7 +371,7 @@ class _Look:
 
 
 def _certain(ours: str, group: list[_Column]) -> list[_Column]:
-    """Return the one column of several that our name is meant for, where there is one; else all."""
+    """Narrow candidates to the one whose name is ours, or that only repeats another; else keep all."""
     called = [column for column in group if column.name == ours]
     called = called or [column for column in group if re.fullmatch(NAMES.get(ours, ""), column.name.lower())]
     if len(called) == 1:
@@ -383,29 +381,29 @@ def _certain(ours: str, group: list[_Column]) -> list[_Column]:
 
 
 def _differ(closed: _Column, owner: _Column) -> int:
-    """Count the owners of which not all rows have the same closure."""
+    """Count the owners whose rows have different closures."""
     pairs = pd.DataFrame({"owner": owner.text, "closed": closed.text}).drop_duplicates()
     return int(pairs.loc[pairs["owner"].duplicated(), "owner"].nunique())
 
 
 def _ask(key: str, question: str, answers: list[str]) -> list[str]:
-    """Return a question, its answers, and the key with a value that no map may have; an answer may have two lines."""
+    """Return the lines of a question with its answers (of one or two lines), and its key left open."""
     lines = "\n".join([question, *(f"{key}: {answer}" for answer in answers)])
     return [*(f"# ? {line}" for line in lines.split("\n")), f'{key}: "?"']
 
 
 def _told(words: Iterable[str], most: int = 30) -> str:
-    """Return words as they may stand in a comment: none ends its line, and none is unseen."""
+    """Join words for a comment, without line breaks and invisible characters."""
     shown = ("".join(sign if is_printable(sign) else MISSING_SIGN for sign in " ".join(word.split())) for word in words)
     return ", ".join(word[:most] for word in shown)
 
 
 def _json(value: str | list[str]) -> str:
-    """Return words as they may stand anywhere in YAML; one alone without its list."""
+    """Quote words for YAML; a single one without its list."""
     text = json.dumps(value[0] if isinstance(value, list) and len(value) == 1 else value, ensure_ascii=False)
     return "".join(sign if is_printable(sign) else f"\\U{ord(sign):08x}" for sign in text)
 
 
 def _yaml(word: str) -> str:
-    """Return a word as YAML, plain where it may be."""
+    """Quote a word for YAML if need be."""
     return word if re.fullmatch(r"\w([\w.()/ -]*[\w.()/])?", word) else _json(word)

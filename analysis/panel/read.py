@@ -434,10 +434,8 @@ def _fill_absent(file: File, sales: Floats, seen: Bools, closed: Ints) -> None:
         absent |= seen & np.isnan(sales)
     if rule is None and absent.any() and not (seen & (sales == 0)).any():
         actual = f"{absent.sum():,} of {seen.size:,} cells of firm, platform and month without sales, and not one 0"
-        do = (
-            f"{file.line('absent: zero')} if the file lists every sale, `absent: zero_after_closure` if rows end where "
-        )
-        do += "accounts were closed, or `absent: missing` if those sales are not known"
+        do = f"{file.line('absent: zero')} if the file lists every sale, `absent: zero_after_closure` if rows end where"
+        do += " accounts were closed, or `absent: missing` if those sales are not known"
         refuse(file.path, "sales in every month, or what it means that there are none", actual, do)
     sales[~seen] = np.nan
     for platform in range(len(covered)):
