@@ -459,12 +459,11 @@ def test_every_question_is_audited_at_every_size_and_has_its_line_in_the_drawing
     found = grades.answers(data.load("audit"))
     assert len(found) == len(grades.QUESTIONS) * len(grades.SIZES)
     style.use("simulated", market="three presets")
-    ticks = dict.fromkeys(found["closed"], "some")
-    drawing = curves.answered(found, ylabel="b", ticks=ticks, mostly=grades.MOSTLY)
-    (axes,) = drawing.axes
-    named = {text.get_text().partition("  ")[2]: text.get_color() for text in axes.texts}
-    assert set(named) == set(grades.QUESTIONS.values())
     mostly = found[found["estimate"] >= grades.MOSTLY]["term"].unique()
+    drawing = curves.paths(found.dropna(subset="estimate"), x="closed", log="x", strong=[*mostly], ylabel="b")
+    (axes,) = drawing.axes
+    named = {text.get_text(): text.get_color() for text in axes.texts}
+    assert set(named) == set(grades.QUESTIONS.values())
     assert {term for term, colour in named.items() if colour == style.MAIN} == set(mostly)
     assert style.to_svg(drawing, simulated=True).startswith("data:image/svg+xml")
     assert sum(text.get_gid() == "simulated" for text in axes.texts) == 1

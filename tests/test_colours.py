@@ -30,9 +30,9 @@ SEEN = {  # linear RGB, severity 1.0: Machado, Oliveira and Fernandes (2009), IE
 MONTHS = pd.DataFrame({"month": [-4, -3, -1, 0, 1], "estimate": 1.0, "conf_low": 0.0, "conf_high": 2.0})
 MONTHS = MONTHS.assign(band_low=-1.0, band_high=3.0, truth=1.0, honest_low=[np.nan] * 3 + [-2.0] * 2, honest_high=4.0)
 BINS = FRAME.assign(origin="o", exposure=[0.1, 0.2], lowest=0.1)
-ROWS = FRAME.assign(value=[1.0, -1.0], look=["strong", "hollow"], truth=1.0, placebo_low=-1.0, placebo_high=1.0)
-PATHS = pd.DataFrame({"month": pd.period_range("2021-01", periods=6, freq="M"), "measure": "m", "platform": "p"})
-PATHS = pd.concat([PATHS.assign(group=group, value=place + 1.0) for place, group in enumerate("abc")])
+ROWS = FRAME.assign(look=["strong", "hollow"], truth=1.0, placebo_low=-1.0, placebo_high=1.0)
+PATHS = pd.DataFrame({"month": pd.period_range("2021-01", periods=6, freq="M")})
+PATHS = [PATHS.assign(panel=panel, term=term, estimate=1.0) for panel in ("p", "q") for term in ("one", "two", "three")]
 HALVES = FRAME.assign(term=["2021-03", "2021-09"])
 CLOSED = ("2021-05", "2021-09")
 BARS = FRAME.assign(low=0.0, high=1.0, at_low=-1.0, at_high=1.0, base=0.0)
@@ -41,14 +41,14 @@ DRAWINGS = {
     "columns": lambda: charts.columns(ROWS, ylabel="y", hollow="h", shaded={"a": "s"}),
     "counts": lambda: charts.counts(COUNTS, xlabel="x"),
     "tornado": lambda: charts.tornado(BARS, xlabel="x"),
-    "waterfall": lambda: charts.waterfall({"A": FRAME, "B": FRAME[["term", "estimate"]]}, xlabel="x"),
+    "waterfall": lambda: charts.forest({"A": FRAME, "B": FRAME[["term", "estimate"]]}, xlabel="x"),
     "timeline": lambda: charts.timeline(DATED, DATED),
     "histograms": lambda: charts.histograms({"a": np.arange(9.0)}, xlabel="x"),
-    "lines": lambda: curves.lines(SERIES, strong=["a"], ylabel="y", closures=CLOSED),
-    "fans": lambda: curves.fans(DAYS, dict.fromkeys("abcd", "E"), panel="event", over="day", own=OWN, ylabel="y"),
-    "by_group": lambda: curves.by_group(PATHS, {"P": ("m", "p")}, waves=[*PATHS["month"][:2]], ylabel="y"),
+    "paths": lambda: curves.paths(SERIES, x="year", strong=["a"], ylabel="y", closures=CLOSED, log="y"),
+    "fans": lambda: curves.paths(OWN, x="day", fan=DAYS, ylabel="y"),
+    "groups": lambda: curves.paths(pd.concat(PATHS), x="month", closures=CLOSED, ylabel="y"),
     "event_study": lambda: curves.event_study(MONTHS, reference=-2, ylabel="y"),
-    "shares": lambda: curves.shares({"a": HALVES, "b": HALVES}, ylabel="y", closures=CLOSED),
+    "shares": lambda: curves.shares({"a": HALVES, "b": HALVES}, ylabel="y", closures=CLOSED, compared=["2021-03"]),
     "dose_response": lambda: curves.dose_response(BINS, BINS, BINS, xlabel="x", ylabel="y"),
 }
 
@@ -98,9 +98,9 @@ def test_any_two_colours_of_a_look_are_told_apart_in_grey_and_by_the_colour_blin
 
 def test_what_is_real_and_what_is_simulated_differ_in_grey_too():
     style.use("real")
-    real = DRAWINGS["lines"]().axes[0].lines[0]
+    real = DRAWINGS["paths"]().axes[0].lines[0]
     style.use("simulated", "a market")
-    assert DRAWINGS["lines"]().axes[0].lines[0].get_linestyle() != real.get_linestyle()
+    assert DRAWINGS["paths"]().axes[0].lines[0].get_linestyle() != real.get_linestyle()
     style.use()
 
 
@@ -135,7 +135,7 @@ def test_no_chart_holds_a_code_of_its_own(look, name):
 def test_text_of_a_figure_is_text_in_its_picture_and_is_found_in_the_pdf(tmp_path):
     style.use("real")
     drawing = charts.forest(FRAME, xlabel="points of growth")
-    block = blocks.figure(drawing, "How to read it.", "Two rows.", title="Nothing moved", source="A Publisher")
+    block = blocks.figure(drawing, "How to read it.", alt="Two rows.", title="Nothing moved", source="A Publisher")
     style.use()
     picture = base64.b64decode(re.search(r"base64,([^\"]+)", block.html)[1]).decode()
     said = ("points of growth", "Nothing moved", "Source: A Publisher")

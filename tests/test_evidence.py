@@ -541,7 +541,7 @@ def test_a_range_of_a_claim_an_assumption_and_purchases_is_not_called_american_h
         assert "American households" not in text
     for name in ("05_growth_public", "09_households"):
         source = (ROOT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8")
-        assert "{messages.sentence(answers.TIER_NAMES['households'])}" in source
+        assert "{words.sentence(answers.TIER_NAMES['households'])}" in source
 
 
 def test_a_window_without_a_trading_day_is_refused():

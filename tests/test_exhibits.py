@@ -179,7 +179,7 @@ def test_hostile_text_is_text_in_cells_headers_panels_and_alternative_text():
         blocks.say(HOSTILE, lead=HOSTILE),
         blocks.note(HOSTILE),
         blocks.table(pd.DataFrame({"a": [1.0]}), HOSTILE),
-        blocks.figure(drawing, HOSTILE, HOSTILE),
+        blocks.figure(drawing, HOSTILE, alt=HOSTILE),
     ]
     for piece in pieces:
         assert "script" not in {tag for tag, _ in Reader(piece.html).tags}
@@ -276,7 +276,7 @@ def drawn(caption: str = "Caption.", **options):
     drawing, axes = plt.subplots()
     axes.plot([0, 1, 2], [1.0, 3.0, 2.0])
     axes.set_title("Change, %")
-    return blocks.figure(drawing, caption, "A line.", **options)
+    return blocks.figure(drawing, caption, alt="A line.", **options)
 
 
 def test_a_figure_embeds_an_svg_with_caption_and_mark_and_closes_the_drawing():
@@ -294,7 +294,7 @@ def test_a_figure_has_a_glyph_for_every_name_sign_and_mark(recwarn):
     drawing, axes = plt.subplots()
     axes.set_xlabel("有棵树 −17.4 % ● ◐ ○ ± ≤ “x” €")
     axes.set_title("Bold −17.4 % ●")
-    assert blocks.figure(drawing, "C.", "A.").html
+    assert blocks.figure(drawing, "C.").html
     assert [str(one.message) for one in recwarn if "lyph" in str(one.message) or "font" in str(one.message)] == []
 
 

@@ -121,9 +121,9 @@ def made(value=np.nan, *, reason="nobody was closed.", limits=np.nan, terms=("se
     [
         blocks.table,
         blocks.estimates,
-        lambda found, caption: blocks.figure(charts.forest(found, xlabel="x"), caption, "A."),
-        lambda found, caption: blocks.figure(charts.waterfall({"As estimated": found}, xlabel="x"), caption, "A."),
-        lambda found, caption: blocks.figure(curves.event_study(found, reference=-1, ylabel="y"), caption, "A."),
+        lambda found, caption: blocks.figure(charts.forest(found, xlabel="x"), caption),
+        lambda found, caption: blocks.figure(charts.forest({"As estimated": found}, xlabel="x"), caption),
+        lambda found, caption: blocks.figure(curves.event_study(found, reference=-1, ylabel="y"), caption),
     ],
 )
 def test_an_exhibit_of_a_refused_estimate_is_one_line_with_its_name_and_the_reason(show, refusal):
@@ -138,7 +138,7 @@ def test_a_reason_beside_a_number_is_no_reason_to_show_nothing(found):
 
 
 def test_one_refused_estimate_among_several_leaves_the_others_their_panels():
-    drawing = charts.waterfall({"A": made(), "B": made(1.0)}, xlabel="x")
+    drawing = charts.forest({"A": made(), "B": made(1.0)}, xlabel="x")
     assert [axes.get_title(loc="left") for axes in drawing.axes] == ["B"]
 
 
@@ -164,7 +164,7 @@ def test_an_answer_to_several_terms_is_its_sentence_without_a_number():
 
 def test_curves_of_a_refused_estimate_are_one_line_too():
     drawing = curves.alive(made(), horizon=12, names=("closed", "not closed"))
-    assert blocks.figure(drawing, "Firms that still sell.", "A.").text.endswith("Nobody was closed.")
+    assert blocks.figure(drawing, "Firms that still sell.").text.endswith("Nobody was closed.")
 
 
 def test_an_estimate_in_a_table_has_the_text_of_its_interval():

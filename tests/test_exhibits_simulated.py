@@ -28,20 +28,20 @@ def svg(block) -> str:
 
 
 FRAME = pd.DataFrame({"term": ["a", "b"], "estimate": [1.0, 2.0], "conf_low": [0.0, 1.0], "conf_high": [2.0, 3.0]})
-SERIES = pd.DataFrame({"a": [1.0, 2.0], "b": [2.0, 3.0]}, index=[2020, 2021])
+SERIES = pd.DataFrame({"term": ["a", "a", "b", "b"], "year": [2020, 2021] * 2, "estimate": [1.0, 2.0, 2.0, 3.0]})
 COUNTS = pd.DataFrame({"term": ["a", "b"], "value": [10.0, 20.0], "note": "n", "strong": [True, False]})
 DATED = pd.DataFrame({"term": ["a"], "first": [pd.Timestamp("2021-01-01")], "last": [pd.Timestamp("2021-03-01")]})
 DAYS = pd.DataFrame(
     [(event, day, q, q * day) for event in "abcd" for day in (0, 1) for q in (0.25, 0.5, 0.75)],
-    columns=["event", "day", "quantile", "value"],
+    columns=["panel", "day", "quantile", "estimate"],
 )
-OWN = DAYS.assign(term="f", strong=True).query("quantile == 0.5")
+OWN = DAYS.assign(term="seller " + DAYS["panel"]).query("quantile == 0.5")
 DRAWINGS = [
     lambda: charts.forest(FRAME, xlabel="x", margin=(-1.0, 1.0)),
-    lambda: curves.lines(SERIES, strong=["a"], ylabel="y", closures=("2020-05", "2020-09")),
+    lambda: curves.paths(SERIES, x="year", strong=["a"], ylabel="y", closures=("2020-05", "2020-09")),
     lambda: charts.counts(COUNTS, xlabel="x"),
     lambda: charts.timeline(DATED, DATED),
-    lambda: curves.fans(DAYS, dict.fromkeys("abcd", "E"), panel="event", over="day", own=OWN, ylabel="y"),
+    lambda: curves.paths(OWN, x="day", fan=DAYS, ylabel="y"),
 ]
 
 
@@ -50,7 +50,7 @@ DRAWINGS = [
 def test_every_chart_of_a_simulated_market_has_its_colour_and_a_stamp_on_every_axes(draw):
     drawing = draw()
     axes = len(drawing.axes)
-    block = blocks.figure(drawing, "Caption.", "A chart.")
+    block = blocks.figure(drawing, "Caption.", alt="A chart.")
     assert svg(block).count('id="simulated') == axes
     assert "#6a3d9a" in svg(block)
     assert "#17375e" not in svg(block)
@@ -60,7 +60,7 @@ def test_every_chart_of_a_simulated_market_has_its_colour_and_a_stamp_on_every_a
 
 @pytest.mark.parametrize("draw", DRAWINGS)
 def test_no_chart_of_the_real_market_has_anything_of_that(draw):
-    block = blocks.figure(draw(), "Caption.", "A chart.")
+    block = blocks.figure(draw(), "Caption.", alt="A chart.")
     assert 'id="simulated' not in svg(block)
     assert "#6a3d9a" not in svg(block)
     assert "imulated" not in block.html.replace(dict(Reader(block.html).tags)["img"]["src"], "")
@@ -72,7 +72,7 @@ def test_lines_are_dashed_and_bars_hatched_where_the_market_is_simulated():
     axes.bar([0, 1], [1.0, 2.0], color=style.MAIN)
     (line,) = axes.plot([0, 1], [1.0, 2.0])
     assert line.get_linestyle() == "--"
-    assert "<pattern" in svg(blocks.figure(drawing, "C.", "A."))
+    assert "<pattern" in svg(blocks.figure(drawing, "C."))
 
 
 @pytest.mark.usefixtures("simulated")
@@ -81,7 +81,7 @@ def test_an_axis_or_a_column_of_simulated_numbers_names_no_real_currency(label):
     drawing, axes = plt.subplots()
     axes.set_ylabel(label)
     with pytest.raises(DesignError, match="write the unit of the panel, sim-"):
-        blocks.figure(drawing, "C.", "A.")
+        blocks.figure(drawing, "C.")
     with pytest.raises(DesignError, match="write the unit of the panel, sim-"):
         blocks.table(pd.DataFrame({label: [1.0]}), "T.")
 
@@ -91,7 +91,7 @@ def test_an_axis_or_a_column_of_simulated_numbers_names_no_real_currency(label):
 def test_the_unit_of_a_simulated_panel_is_welcome_on_an_axis(label):
     drawing, axes = plt.subplots()
     axes.set_xlabel(label)
-    assert "Simulated" in blocks.figure(drawing, "C.", "A.").html
+    assert "Simulated" in blocks.figure(drawing, "C.").html
 
 
 @pytest.mark.usefixtures("simulated")

@@ -33,7 +33,7 @@ PROCESSORS = (  # OpenBLAS and numpy sum and round in another way on an older on
     {"OPENBLAS_CORETYPE": "Haswell"},
     {"OPENBLAS_CORETYPE": "Nehalem", "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR"},
 )
-LOGIC = (ast.FunctionDef, ast.ClassDef, ast.IfExp, ast.For, ast.While, ast.Try, ast.With)
+LOGIC = (ast.FunctionDef, ast.ClassDef, ast.If, ast.For, ast.While, ast.Try, ast.With)
 DESIGN = {"comparison", "post_from", "post_to", "base_months", "anticipation", "cluster", "conf"}
 CODES = re.compile(r"\b(?:[CTV]\d+|E\d+[a-z]*|d\d)\b")
 HANDED_ON = {  # parameters that a call takes from `settings`

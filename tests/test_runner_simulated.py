@@ -181,7 +181,7 @@ axes[0].plot([1, 2], color=style.MAIN)
 axes[1].bar([1, 2], [1, 2], color=style.MAIN)
 row = dict(estimate=1.0, conf_low=0.5, conf_high=1.5, unit="per cent")
 answers.answer("S.", title="E", row=row, tier={tier!r}) + (
-    blocks.figure(drawing, "A line and bars.", "A line.")
+    blocks.figure(drawing, "A line and bars.", alt="A line.")
     + blocks.table(pd.DataFrame([1.0] * 80, columns=["n"]), "Many rows.")
 )
 """

@@ -11,7 +11,7 @@ from desk import AS_OF, WRITE_VERDICTS, contents, published_once
 
 import analysis
 from analysis.errors import DataError
-from analysis.exhibits import blocks, charts, curves, style
+from analysis.exhibits import blocks, charts, style
 from analysis.exhibits.payload import COLUMNS, of_estimates, of_figure
 from analysis.numbers import quantity
 from analysis.provenance import ROOT
@@ -33,8 +33,8 @@ rows = pd.DataFrame({
 ANSWER = 'answers.answer("Sales fell.", title="Sales", row=rows.iloc[0], tier="panel")'
 TABLE = 'blocks.estimates(rows, "Closed firms. Intervals 95%.")'
 FIGURE = (
-    'blocks.figure(curves.lines(pd.DataFrame({"a": [1.0, 2.5]}, index=pd.Index([2020, 2021], name="year")), '
-    'strong=["a"], ylabel="points", closures=("2020-05", "2020-09")), "A line.", "A line.")'
+    'blocks.figure(curves.paths(pd.DataFrame({"year": [2020, 2021], "term": "a", "estimate": [1.0, 2.5]}), '
+    'x="year", strong=["a"], ylabel="points", closures=("2020-05", "2020-09")), "A line.")'
 )
 
 
@@ -210,15 +210,14 @@ def test_whatever_a_label_holds_latex_reads_it(tmp_path):
 def test_a_figure_carries_all_that_it_was_drawn_from():
     style.use("estimate")
     rows = pd.DataFrame({"term": ["a"], "estimate": [1.0], "conf_low": [0.0], "conf_high": [2.0]})
-    block = blocks.figure(charts.forest(rows, xlabel="points"), "A forest.", "Points.")
+    block = blocks.figure(charts.forest(rows, xlabel="points"), "A forest.")
     pd.testing.assert_frame_equal(block.data[0], rows)
-    (frame,) = blocks.figure(charts.histograms({"own": np.array([1.0, 2.0])}, xlabel="points"), "H.", "H.").data
+    (frame,) = blocks.figure(charts.histograms({"own": np.array([1.0, 2.0])}, xlabel="points"), "H.").data
     assert frame["value"].tolist() == [1.0, 2.0]
     several = of_figure({"bins": rows, "slope": rows, "xlabel": "points"})
     assert several["part"].tolist() == ["bins", "slope"]
-    dated = pd.DataFrame({"a": [1.0, 2.0]}, index=pd.Index([2020, 2021], name="year"))
-    drawing = curves.lines(dated, strong=["a"], ylabel="y", closures=("2020-05", "2020-09"))
-    assert list(blocks.figure(drawing, "L.", "L.").data[0]) == ["year", "a"]
+    dated = pd.DataFrame({"term": "a", "estimate": [1.0, 2.0]}, index=pd.Index([2020, 2021], name="year"))
+    assert list(of_figure({"rows": dated})) == ["year", "term", "estimate"]
 
 
 def test_a_plain_table_of_estimates_is_taken_away_too_and_another_is_not():

@@ -16,7 +16,7 @@ from matplotlib import pyplot as plt
 
 from analysis import config, data
 from analysis.errors import DataError, DesignError
-from analysis.exhibits import answers, blocks, brief, messages, style
+from analysis.exhibits import answers, blocks, brief, style, words
 from analysis.households import purchases
 from analysis.panel import file, read, read_panel
 from analysis.panel.propose import propose
@@ -312,7 +312,7 @@ def test_a_name_is_text_wherever_it_is_shown(evil):
     event = config.read_event(config.ON_RECORD).model_copy(update={"title": evil})
     shown += [
         brief.brief([], event, failed=evil, panel=evil),
-        blocks.figure(plt.figure(), evil, evil, title=evil, source=evil),
+        blocks.figure(plt.figure(), evil, alt=evil, title=evil, source=evil),
         blocks.say(evil, lead=evil),
         blocks.note(evil),
         blocks.table(pd.DataFrame({evil: [evil]}), evil),
@@ -343,4 +343,4 @@ def test_a_proposed_map_holds_no_line_that_a_cell_has_written(tmp_path, rows, wo
 
 def test_an_interval_without_width_gives_no_word_in_a_title():
     rows = pd.DataFrame({"conf_low": [5.0], "conf_high": [5.0]})
-    assert "the interval has no width" in messages.beside_margin(rows, 2.0, "growth")
+    assert "the interval has no width" in words.beside_margin(rows, 2.0, "growth")

@@ -20,8 +20,9 @@ from matplotlib.figure import Figure
 from analysis.errors import DesignError
 from analysis.estimate import Estimate
 from analysis.evidence.verdicts import GRADES
-from analysis.exhibits.payload import MIME, Part, of_estimates
+from analysis.exhibits.payload import MIME, Part, of_estimates, refused, rows_of
 from analysis.exhibits.style import LOOK, framed, kind, printable, to_svg
+from analysis.exhibits.words import described
 from analysis.grades import TOO_EARLY
 from analysis.numbers import MARKS, MINUS, NOT_ESTIMABLE, number, quantity, span, unmarked
 from analysis.provenance import ROOT
@@ -63,16 +64,6 @@ class Label(str):
     """Text that is HTML already."""
 
     __slots__ = ()
-
-
-def refused(result: object) -> bool:
-    """Return whether this is an Estimate with nothing but a reason."""
-    return isinstance(result, Estimate) and result.refused
-
-
-def rows_of(result: Any) -> Any:
-    """Return the rows of an Estimate; all else is its own rows."""
-    return result.rows if isinstance(result, Estimate) else result
 
 
 def not_estimable(result: Estimate, caption: str) -> Block:
@@ -158,7 +149,7 @@ def _titled(text: str, shown: str, labels: Sequence[str] = ()) -> str:
 
 
 def figure(
-    drawing: Figure | Estimate, caption: str, alt: str, *, title: str = "", source: str = "", provenance: str = ""
+    drawing: Figure | Estimate, caption: str, *, alt: str = "", title: str = "", source: str = "", provenance: str = ""
 ) -> Block:
     """Turn a drawing into a captioned figure.
 
@@ -169,9 +160,10 @@ def figure(
     caption : str
         How to read it, in one sentence; where there is no `title`, what is seen.
     alt : str
-        What a reader who cannot see the figure should know of it beside its title: the numbers.
+        What a reader who cannot see the figure should know of it beside its title; the numbers that are drawn, by
+        :func:`analysis.exhibits.words.described`, where not given.
     title : str
-        What is seen, as a rule of :mod:`analysis.exhibits.messages` says it.
+        What is seen, as a rule of :mod:`analysis.exhibits.words` says it.
     source : str
         Who published what is drawn; a simulated market is its own source.
     provenance : {"", "real", "estimate"}
@@ -180,15 +172,17 @@ def figure(
     if not isinstance(drawing, Figure):
         return not_estimable(drawing, caption)
     shown = kind() if LOOK.simulated else kind(provenance)
-    labels = [label for axes in drawing.axes for label in (axes.get_xlabel(), axes.get_ylabel())]
-    caption, drawn = _titled(caption, shown, labels), Part("figure", caption, vars(drawing).get("data", pd.DataFrame()))
-    alt = _titled(f"{title}. {alt}" if title else alt, shown)
+    labels = [*(axes.get_ylabel() for axes in drawing.axes), *(axes.get_xlabel() for axes in drawing.axes)]
+    rows = vars(drawing).get("data", pd.DataFrame())
+    alt = alt or described(rows, next(filter(None, labels), ""))
+    alt = _titled(". ".join(filter(None, (title, alt))) or caption, shown)
+    caption = _titled(caption, shown, labels)
     framed(drawing, _titled(title, shown) if title else "", "a simulated market" if shown == "simulated" else source)
     picture = to_svg(drawing, simulated=shown == "simulated")
     image = f'<img src="{picture}" alt="{escape(alt)}" style="width:100%">'
     marked = f"{MARKS[shown]} {escape(unmarked(caption))}"
     html = f'<figure class="exhibit">{image}<figcaption>{marked}</figcaption></figure>'
-    return Block(html, f"Figure: {caption}", (drawn,))
+    return Block(html, f"Figure: {caption}", (Part("figure", caption, rows),))
 
 
 def table(

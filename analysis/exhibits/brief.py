@@ -17,8 +17,6 @@ from operator import add
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from matplotlib import dates
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from analysis import data
@@ -38,13 +36,13 @@ from analysis.evidence.verdicts import (
     elsewhere,
     unjudged,
 )
-from analysis.exhibits import messages
+from analysis.exhibits import words
 from analysis.exhibits.answers import TIER_NAMES, finding, label, link
 from analysis.exhibits.blocks import Block, Label, box, figure, say, table
-from analysis.exhibits.charts import chart, terms_axis
-from analysis.exhibits.curves import lines
+from analysis.exhibits.charts import timeline
+from analysis.exhibits.curves import paths
 from analysis.exhibits.payload import of_brief
-from analysis.exhibits.style import BAND, REST, WIDTH
+from analysis.exhibits.style import BESIDE, WIDTH
 from analysis.numbers import MARKS, points, quantity
 from analysis.provenance import ANNEX
 
@@ -53,7 +51,6 @@ if TYPE_CHECKING:
 
 MOST = 7  # rows of the table
 NOTHING = Block("", "")
-BESIDE = 3.0  # inches, the width of a figure beside the answer
 
 
 @dataclass(frozen=True)
@@ -162,7 +159,7 @@ def told(verdict: Verdict | None, event: Event) -> str:
     if verdict is None:
         return ""
     where = "on such a panel" if verdict.simulated else ""
-    return f"{messages.sentence(' '.join(filter(None, [where, *clause(verdict, event)])))}."
+    return f"{words.sentence(' '.join(filter(None, [where, *clause(verdict, event)])))}."
 
 
 def sentence(found: Sequence[Verdict], event: Event) -> str:
@@ -186,7 +183,7 @@ def sentence(found: Sequence[Verdict], event: Event) -> str:
         but_last = f", {again} ".join(texts[:-1])
         whole = f" or {again} ".join(filter(None, [but_last, texts[-1]])) if begins else "; ".join(texts)
         said.append(f"{begins} {whole}".strip() + (f" ({sure})" if sure else ""))
-    return messages.sentence("; ".join(said).replace(") (", "; ")) + "."
+    return words.sentence("; ".join(said).replace(") (", "; ")) + "."
 
 
 def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, str, str]]:
@@ -217,9 +214,7 @@ def headline(verdicts: Sequence[Verdict], event: Event) -> str:
         same = SAYINGS[name].who == before
         told.append(" ".join(filter(None, clause(found[name], event, "they" if same else ""))))
         before = SAYINGS[name].who
-    return (
-        messages.sentence("; ".join(told)) + "." if told else "What became of the claims that get a word stands below."
-    )
+    return words.sentence("; ".join(told)) + "." if told else "What became of the claims that get a word stands below."
 
 
 def in_words(verdict: Verdict) -> str:
@@ -270,12 +265,12 @@ def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -
     The word is that of the best data (:func:`analysis.evidence.verdicts.best`); where that is a panel, what public
     figures said stands in brackets. What a panel that is not representative says of totals follows, without a word.
     """
-    words = best(verdicts)
-    if simulated := not words and all(one.simulated for one in verdicts):
-        words = list(chain(*(told.values() for told in apart(verdicts).values())))
+    spoken = best(verdicts)
+    if simulated := not spoken and all(one.simulated for one in verdicts):
+        spoken = list(chain(*(told.values() for told in apart(verdicts).values())))
     if not verdicts:
         return say("No report of this run judges a claim: the event names none that these data could bear on.")
-    tested = [one for one in words if one.word != NOT_TESTABLE]
+    tested = [one for one in spoken if one.word != NOT_TESTABLE]
     places = {name: place for place, name in enumerate(ROWS)}
     first = sorted(tested, key=lambda one: places.get(question(one, event), len(places)))[:MOST]
     shown, public = [one for one in tested if one in first], elsewhere(verdicts)
@@ -291,9 +286,9 @@ def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -
     caption = f"{caption} {shown[0].apart if shown and simulated else ''}".strip()
     frame = pd.DataFrame(columns, dtype=object)  # text columns forget that labels are HTML
     blocks = [table(frame, caption, provenance="simulated" if simulated else "real")] if shown else []
-    told, where = _beside(verdicts, words, shown, event), f"Data, code and settings: {link('annex', ANNEX)}."
+    told, where = _beside(verdicts, spoken, shown, event), f"Data, code and settings: {link('annex', ANNEX)}."
     below = [f"<strong>{escape(lead)}</strong> {escape(text)}" for lead, text in told] + (
-        [f"{RULE.format(len(words))} {where}"] if shown else []
+        [f"{RULE.format(len(spoken))} {where}"] if shown else []
     )
     below += [escape(since)] if since else []
     return reduce(add, [*blocks, Block(_box("small", *below), " ".join([*chain(*told), since]).strip())])
@@ -321,23 +316,23 @@ def _word(verdict: Verdict, public: Sequence[Verdict]) -> Label:
         for one in public
     )
     said = f" (Public figures: {told}.)" if told else ""
-    text = f"{messages.sentence(_found(verdict))}. {_reason(verdict)[0]}{said}"
+    text = f"{words.sentence(_found(verdict))}. {_reason(verdict)[0]}{said}"
     return Label(f"{label(verdict.word, simulated=verdict.simulated)} {escape(text)}")
 
 
 def _why(verdict: Verdict) -> str:
     failed = verdict.grade in (USABLE, WITH_BOUNDS) and verdict.confidence == "low"
     limits = CHECK if failed else GRADES[verdict.grade], _reason(verdict)[1]
-    return " ".join(filter(None, (f"{messages.sentence(verdict.confidence)}.", *limits)))
+    return " ".join(filter(None, (f"{words.sentence(verdict.confidence)}.", *limits)))
 
 
 def _beside(
-    verdicts: Sequence[Verdict], words: Sequence[Verdict], shown: Sequence[Verdict], event: Event
+    verdicts: Sequence[Verdict], spoken: Sequence[Verdict], shown: Sequence[Verdict], event: Event
 ) -> list[tuple[str, str]]:
     """Return lines under the table, each after its lead; none that would be empty."""
-    more = [one for one in words if one.word != NOT_TESTABLE and one not in shown]
+    more = [one for one in spoken if one.word != NOT_TESTABLE and one not in shown]
     judged = " ".join(f"{one.statement} {one.word} ({in_words(one)}; {one.confidence} confidence)." for one in more)
-    untestable = [one for one in words if one.word == NOT_TESTABLE]
+    untestable = [one for one in spoken if one.word == NOT_TESTABLE]
     own = [(about, told) for about, told in apart(verdicts).items() if not next(iter(told.values())).simulated]
     ledger = claims.readings(event=event).fillna({"reading": ""})
     names = (ledger["claim_id"] + " " + ledger["reading"]).str.strip()
@@ -374,11 +369,18 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
     """
     before, closed = listed.base_year(), listed.closed_names()
     index, (_, series) = listed.indexed(before, before - 1, last), listed.revenues()
-    drawing = lines(
-        index,
+    ends = {firm: index[firm].last_valid_index() for firm in index}
+    named = {firm: firm if end == last else f"{firm}, to {end}" for firm, end in ends.items()}
+    rows = index.set_axis(index.index + 0.5).rename(columns=named).rename_axis(index="middle", columns="term")
+    drawing = paths(
+        rows.reset_index().melt(id_vars="middle", value_name="estimate"),
+        x="middle",
         strong=closed,
         ylabel=f"revenue, {before} = 100",
         closures=(event.waves[0], event.waves[-1]),
+        level=100,
+        ticks={year + 0.5: str(year) for year in index.index},
+        log="y",
         height=1.45 if small else 2.9,
     )
     assert isinstance(drawing, Figure)
@@ -387,47 +389,27 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
     return figure(
         drawing,
         dark if small else f"The scale is of ratios. {dark} A gap is a year that is not published.",
-        f"Revenue in {after}: {messages.values(index.loc[after].dropna())}",
-        title=f"From {before} to {after} revenue {messages.number_below(index.loc[after], closed)}",
-        source="" if small else messages.published(*(one.publisher for one in series.values())),
+        alt=f"Revenue in {after}: {words.values(index.loc[after].dropna())}",
+        title=f"From {before} to {after} revenue {words.number_below(index.loc[after], closed)}",
+        source="" if small else words.published(*(one.publisher for one in series.values())),
     )
 
 
 def pictures(event: Event, *, after: int, last: int) -> Block:
     """Return revenue of listed sellers and, below it, what else happened in the months of the closures.
 
-    Both are on the public record of one event; of another nothing is returned.
+    Both are on the public record of one event; an empty block for another.
     """
     if not event.on_record:
         return Block("", "")
     register = claims.threats()
     rows = register[register["threat_id"].isin([*event.threats])]
     closures = pd.Timestamp(event.waves[0]), pd.Timestamp(event.waves[-1]) + pd.DateOffset(months=2)
-    until = closures[1] - pd.Timedelta(days=1)
-    months = f"{closures[0]:%B} to {until:%B %Y}"
+    months = f"{closures[0]:%B} to {closures[1] - pd.Timedelta(days=1):%B %Y}"
     strip = figure(
-        what_else(rows.rename(columns={"short": "term"}), closures=closures),
+        timeline(rows.rename(columns={"short": "term"}), closures),
         f"Shaded: closures, {months}.",
-        f"The closures, {months}, fall together with: {'; '.join(rows['event'] + ', ' + rows['months'])}.",
+        alt=f"The closures, {months}, fall together with: {'; '.join(rows['event'] + ', ' + rows['months'])}.",
         title="What else happened while accounts were closed",
     )
     return listed_revenue(event, after, last, small=True) + strip
-
-
-@chart
-def what_else(rows: pd.DataFrame, *, closures: tuple[pd.Timestamp, pd.Timestamp]) -> Figure:
-    """Draw a line a dated event, a dot where it is of one day, over the shaded months of the closures.
-
-    `rows` has `term`, `first` and `last` (dates).
-    """
-    drawing, axes = plt.subplots(figsize=(BESIDE, 1.38))
-    axes.axvspan(*closures, color=BAND, lw=0, zorder=0)
-    for place, row in zip(terms_axis(axes, rows["term"], size=7.0), rows.to_dict("records"), strict=True):
-        day = row["first"] == row["last"]
-        axes.plot(
-            [row["first"], row["last"]], [place, place], color=REST, lw=4, zorder=2, marker="o" if day else "", ms=5
-        )
-    axes.set_xlim(closures[0] - pd.DateOffset(months=5), closures[1] + pd.DateOffset(months=4))
-    axes.xaxis.set_major_locator(dates.MonthLocator(bymonth=(1, 5, 9)))
-    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
-    return drawing

@@ -1,4 +1,4 @@
-"""Drawings with a row a term and histograms, and what all drawings have in common.
+"""Drawings with a row a term, of dates and of draws, and what all drawings have in common.
 
 They take tidy rows, compute nothing, label directly and always draw the uncertainty; one function draws one kind.
 Handed a refused Estimate in place of rows, they hand it on, and `figure` says why there is no figure.
@@ -20,9 +20,8 @@ from matplotlib import pyplot as plt
 from matplotlib.ticker import Formatter, MaxNLocator, NullLocator
 
 from analysis.estimate import Estimate
-from analysis.exhibits.blocks import refused, rows_of
-from analysis.exhibits.payload import of_figure
-from analysis.exhibits.style import BAND, FAINT, INK, MAIN, REST, WIDTH
+from analysis.exhibits.payload import of_figure, refused, rows_of
+from analysis.exhibits.style import BAND, BESIDE, FAINT, INK, MAIN, REST, WIDTH
 from analysis.numbers import NOT_ESTIMABLE, number, span
 
 if TYPE_CHECKING:
@@ -43,14 +42,14 @@ def chart(draw: Callable[Concatenate[Any, Options], Figure]) -> Callable[Concate
     """
 
     @wraps(draw)
-    def drawn(shown: Any, /, *more: Options.args, **options: Options.kwargs) -> Figure | Estimate:
-        if isinstance(shown, Mapping) and shown:
-            there = {title: rows_of(one) for title, one in shown.items() if not refused(one)}
-            shown = there or next(iter(shown.values()))
-        if refused(shown):
-            return shown  # type: ignore[no-any-return]
-        drawing = draw(rows_of(shown), *more, **options)
-        vars(drawing)["data"] = of_figure(signature(draw).bind(rows_of(shown), *more, **options).arguments)
+    def drawn(rows: Any, /, *more: Options.args, **options: Options.kwargs) -> Figure | Estimate:
+        if isinstance(rows, Mapping) and rows:
+            panels = {title: rows_of(panel) for title, panel in rows.items() if not refused(panel)}
+            rows = panels or next(iter(rows.values()))
+        if refused(rows):
+            return rows  # type: ignore[no-any-return]
+        drawing = draw(rows_of(rows), *more, **options)
+        vars(drawing)["data"] = of_figure(signature(draw).bind(rows_of(rows), *more, **options).arguments)
         return drawing
 
     return drawn
@@ -71,9 +70,9 @@ class Ticks(Formatter):
 
     def format_ticks(self, values: Sequence[float]) -> list[str]:
         """Return all ticks of the axis: steps of 2.5 are not printed as steps of 2 and 3."""
-        places = np.asarray(values, dtype=float)
-        steps = np.diff(np.unique(places))
-        off = [float(np.abs(np.round(places, digits) - places).max()) for digits in range(10 if len(steps) else 0)]
+        ticks = np.asarray(values, dtype=float)
+        steps = np.diff(np.unique(ticks))
+        off = [float(np.abs(np.round(ticks, digits) - ticks).max()) for digits in range(10 if len(steps) else 0)]
         self.decimals = next((digits for digits, far in enumerate(off) if far < 0.01 * steps.min()), 0)
         return [self(value) for value in values]
 
@@ -85,14 +84,14 @@ def axis_numbers(axes: Axes, which: str = "xy", *, signed: bool = False) -> None
 
 
 def terms_axis(axes: Axes, terms: Iterable[str], *, width: int = LONGEST_TERM, size: float = 7.5) -> np.ndarray:
-    """Write terms beside a plot, one a row from the top, and return the places of their rows."""
+    """Write terms beside a plot, one a row from the top, and return the heights of their rows."""
     names = [fill(term, width) for term in terms]
-    places = np.arange(len(names))[::-1]
-    axes.set_yticks(places, names)
+    heights = np.arange(len(names))[::-1]
+    axes.set_yticks(heights, names)
     axes.tick_params(axis="y", length=0, labelsize=size)
     axes.spines["left"].set_visible(False)
     axes.set_ylim(-0.6, len(names) - 0.4)
-    return places
+    return heights
 
 
 def interval(
@@ -107,8 +106,8 @@ def interval(
     """Draw a point with its interval, and an arrow where that goes on beyond `far`."""
 
     def put(values: Sequence[float], *style: str, **more: Any) -> None:
-        places = [at] * len(values)
-        axes.plot(*((places, values) if upright else (values, places)), *style, color=colour, zorder=3, **more)
+        across = [at] * len(values)
+        axes.plot(*((across, values) if upright else (values, across)), *style, color=colour, zorder=3, **more)
 
     low, high = row["conf_low"], row["conf_high"]
     put(np.clip([low, high], *far).tolist())
@@ -118,25 +117,10 @@ def interval(
             put([edge], marker, ms=5, clip_on=False)
 
 
-def estimated(axes: Axes, place: float, row: Mapping[str, Any], far: float, *, colour: str = MAIN) -> str:
-    """Draw a row of estimates: a point with its interval, a bar where there is an interval alone (a set), or neither.
-
-    Return its estimate, or the ends of its set, in writing.
-    """
-    if pd.notna(row["estimate"]):
-        interval(axes, place, row, (-far, far), colour=colour)
-        return number(row["estimate"], signed=True)
-    if pd.notna(row["conf_low"]):
-        low, high = np.clip([row["conf_low"], row["conf_high"]], -far, far)
-        axes.barh(place, high - low, left=low, height=0.28, color=colour, lw=0, zorder=2)
-        return span(row["conf_low"], row["conf_high"], "percentage points")
-    return NOT_ESTIMABLE
-
-
-def beside_plot(axes: Axes, place: float, text: str, colour: str = INK, size: float = 7.5) -> None:
+def beside_plot(axes: Axes, height: float, text: str, colour: str = INK, size: float = 7.5) -> None:
     """Write a text to the right of a plot, at a height of its own."""
     to: Style = {"xycoords": ("axes fraction", "data"), "va": "center"}
-    axes.annotate(text, (1.01, place), color=colour, fontsize=size, **to)
+    axes.annotate(text, (1.01, height), color=colour, fontsize=size, **to)
 
 
 def near(axes: Axes, at: tuple[float, float], text: str, shift: tuple[float, float], **style: Any) -> None:
@@ -157,9 +141,20 @@ def legend_above(axes: Axes, *, lines: int = 0) -> None:
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, borderaxespad=0.5 + 1.4 * lines)
 
 
+def draw_truth(axes: Axes, rows: pd.DataFrame, x: Any, y: Any) -> bool:
+    """Draw the true values as hollow diamonds where any is known, and say whether any is."""
+    if "truth" not in rows or rows["truth"].isna().all():
+        return False
+    axes.plot(x, y, "D", **TRUTH)
+    return True
+
+
+# A row a term
+
+
 @chart
 def forest(
-    rows: pd.DataFrame,
+    panels: pd.DataFrame | Mapping[str, pd.DataFrame],
     *,
     xlabel: str,
     strong: Sequence[str] | None = None,
@@ -171,9 +166,11 @@ def forest(
 
     Parameters
     ----------
-    rows : DataFrame or Result
+    panels : DataFrame, Estimate or mapping of title to either
         `term`, `estimate`, `conf_low`, `conf_high`; where there are: `placebo_low` and `placebo_high`, a pale bar
-        behind, and `truth`, a hollow diamond.
+        behind, and `truth`, a hollow diamond. Rows without intervals are parts and, last, their sum: each bar begins
+        where the last one ended. Two panels with the same terms stand side by side, each on its own scale, since one
+        may have wide intervals and the other none; others below each other, on one scale.
     strong : sequence of str, optional
         Terms in the main colour, others in grey; all where not given.
     margin : (low, high), optional
@@ -183,70 +180,120 @@ def forest(
     signed : bool
         Whether positive numbers get their plus.
     """
-    height, size = (0.2, 7.5) if len(rows) <= 15 else (0.02, 6.0)  # inches of a row beside its type, and points of that
-    height += 0.12 * max(len(wrap(term, LONGEST_TERM)) for term in rows["term"])
-    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + height * len(rows)))
-    places = terms_axis(axes, rows["term"], size=size)
+    panels = panels if isinstance(panels, Mapping) else {"": panels}
+    beside = len(panels) == 2 and len({tuple(rows["term"]) for rows in panels.values()}) == 1
+    size = 7.5 if max(map(len, panels.values())) <= 15 else 6.0  # points
+    inches = [_inches(rows, size) for rows in panels.values()]
+    tall, shape = (inches[:1], (1, 2)) if beside else (inches, (len(panels), 1))
+    more: Style = {"sharex": not beside, "sharey": beside, "height_ratios": tall, "squeeze": False}
+    drawing, grid = plt.subplots(*shape, figsize=(WIDTH, sum(tall)), **more)
+    for axes, (title, rows) in zip(grid.flat, panels.items(), strict=True):
+        heights = terms_axis(axes, rows["term"], size=size)
+        colours = [MAIN if strong is None or term in strong else REST for term in rows["term"]]
+        if "conf_low" in rows:
+            _intervals(axes, heights, rows, colours, reach=reach, written=margin is not None, signed=signed)
+        else:
+            _stair(axes, heights, rows["estimate"].to_numpy(float), colours)
+        if draw_truth(axes, rows, rows.get("truth"), heights):
+            legend_above(axes, lines=1 if margin else 0)
+        axes.set_title(title)
+        zero_line(axes, xlabel if beside or axes is grid[-1, 0] else "", signed=signed)
+        if beside:
+            axes.xaxis.set_major_locator(MaxNLocator(5))
+        if margin:
+            _shade_margin(axes, margin, signed=signed)
+    return drawing
+
+
+def _inches(rows: pd.DataFrame, size: float) -> float:
+    """Return the inches of a panel with so many rows."""
+    longest = max(len(wrap(term, LONGEST_TERM)) for term in rows["term"])
+    return 0.6 + (0.12 * longest + (0.2 if size > 7 else 0.02)) * len(rows)
+
+
+def _intervals(
+    axes: Axes,
+    heights: np.ndarray,
+    rows: pd.DataFrame,
+    colours: Sequence[str],
+    *,
+    reach: float | None,
+    written: bool,
+    signed: bool,
+) -> None:
+    """Draw estimates with intervals, sets and placebos, and write beside them the estimate, or what is `written`."""
     axes.use_sticky_edges = False  # bars leave the room that points do
     ends = rows[["estimate"] if reach else ["estimate", "conf_low", "conf_high"]].to_numpy(float)
     far = max(reach or 0.0, 1.1 * np.abs(ends[np.isfinite(ends)]).max(initial=0.0))
-    for place, row in zip(places, rows.to_dict("records"), strict=True):
-        colour = MAIN if strong is None or row["term"] in strong else REST
+    size = float(axes.get_yticklabels()[0].get_fontsize())
+    for height, row, colour in zip(heights, rows.to_dict("records"), colours, strict=True):
         if pd.notna(row.get("placebo_low")):
             width = row["placebo_high"] - row["placebo_low"]
-            axes.barh(place, width, left=row["placebo_low"], height=0.4, color=FAINT, lw=0, zorder=1)
-        text = estimated(axes, place, row, far, colour=colour)
+            axes.barh(height, width, left=row["placebo_low"], height=0.4, color=FAINT, lw=0, zorder=1)
+        text = span(row["conf_low"], row["conf_high"], "percentage points")
         if pd.notna(row["estimate"]):
-            ends = span(row["conf_low"], row["conf_high"], "percentage points")
-            text = (ends if signed else ends.replace("+", "")) if margin else number(row["estimate"], signed=signed)
-        beside_plot(axes, place, text, colour, size)
-    if "truth" in rows and rows["truth"].notna().any():
-        axes.plot(rows["truth"], places, "D", **TRUTH)
-        legend_above(axes, lines=1 if margin else 0)
-    zero_line(axes, xlabel, signed=signed)
-    for end, side in zip(margin or (), ("right", "left"), strict=False):
+            interval(axes, height, row, (-far, far), colour=colour)
+            text = text if written else number(row["estimate"], signed=True)
+        elif pd.notna(row["conf_low"]):
+            low, high = np.clip([row["conf_low"], row["conf_high"]], -far, far)
+            axes.barh(height, high - low, left=low, height=0.28, color=colour, lw=0, zorder=2)
+        else:
+            text = NOT_ESTIMABLE
+        beside_plot(axes, height, text if signed else text.replace("+", ""), colour, size)
+
+
+def _stair(axes: Axes, heights: np.ndarray, values: np.ndarray, colours: Sequence[str]) -> None:
+    """Draw parts, each bar from where the last one ended, and their sum from zero."""
+    ends = np.append(np.cumsum(values[:-1]), values[-1])
+    starts = np.r_[0.0, ends[:-2], 0.0][-len(values) :]
+    axes.barh(heights, values, left=starts, height=0.62, color=colours, zorder=2)
+    axes.vlines(ends[:-1], heights[:-1] + 0.31, heights[1:] - 0.31, color=REST, lw=0.6, ls="-", zorder=1)
+    for height, value in zip(heights, values, strict=True):
+        beside_plot(axes, height, number(value, signed=True))
+
+
+def _shade_margin(axes: Axes, margin: tuple[float, float], *, signed: bool) -> None:
+    """Shade what lies inside a margin, and name its finite sides above the plot."""
+    for end, side in zip(margin, ("right", "left"), strict=True):
         if np.isfinite(end):
             axes.axvline(end, color=INK, lw=0.9, ls=(0, (3, 2)), zorder=1)
             name, over = f"set beforehand: {number(end, signed=signed)}", ("data", "axes fraction")
             axes.annotate(name, (end, 1.01), xycoords=over, ha=side, fontsize=7)
-    if margin:
-        limits = axes.get_xlim()
-        axes.axvspan(*np.clip(margin, *limits), color=BAND, zorder=0, lw=0)
-        axes.set_xlim(limits)
-    return drawing
+    limits = axes.get_xlim()
+    axes.axvspan(*np.clip(margin, *limits), color=BAND, zorder=0, lw=0)
+    axes.set_xlim(limits)
 
 
 @chart
 def columns(rows: pd.DataFrame, *, ylabel: str, hollow: str, shaded: Mapping[str, str]) -> Figure:
-    """Draw a column a row of `term`, `value` and `look`: "strong", "plain" or "hollow"; rows of one term side by side.
+    """Draw a column a row of `term`, `estimate` and `look`: "strong", "plain" or "hollow"; one term side by side.
 
     A row with `conf_low` and `conf_high` gets the line of its interval, with the ends beside it. `hollow` is what
     hollow columns are; `shaded` terms get a band with a name.
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, 2.25))
     terms = list(dict.fromkeys(rows["term"]))
-    alike = rows.groupby("term")["value"]
-    places = rows["term"].map(terms.index) + 0.4 * (alike.cumcount() - (alike.transform("size") - 1) / 2)
+    alike = rows.groupby("term")["estimate"]
+    across = rows["term"].map(terms.index) + 0.4 * (alike.cumcount() - (alike.transform("size") - 1) / 2)
     looks: dict[str, Style] = {"strong": {"color": MAIN}, "plain": {"color": REST}}
     looks["hollow"] = {"color": "white", "edgecolor": REST}
-    for place, row in zip(places, rows.to_dict("records"), strict=True):
-        axes.bar(place, row["value"], width=0.36, zorder=2, **looks[row["look"]])
+    for x, row in zip(across, rows.to_dict("records"), strict=True):
+        axes.bar(x, row["estimate"], width=0.36, zorder=2, **looks[row["look"]])
         style: Style = {"color": MAIN, "weight": "bold"} if row["look"] == "strong" else {"color": INK}
-        up = 7 if row["value"] >= 0 else -7
-        written = number(row["value"], signed=True)
+        up, text = 7 if row["estimate"] >= 0 else -7, number(row["estimate"], signed=True)
         if pd.isna(row.get("conf_low")):
-            near(axes, (place, row["value"]), written, (0, up), ha="center", **style)
+            near(axes, (x, row["estimate"]), text, (0, up), ha="center", **style)
             continue
-        axes.plot([place] * 2, [row["conf_low"], row["conf_high"]], color=INK, lw=1.2, zorder=3)
-        near(axes, (place + 0.18, row["value"]), written, (3, 0), **style)
+        axes.plot([x] * 2, [row["conf_low"], row["conf_high"]], color=INK, lw=1.2, zorder=3)
+        near(axes, (x + 0.18, row["estimate"]), text, (3, 0), **style)
         for end in ("conf_low", "conf_high"):
-            near(axes, (place, row[end]), number(row[end], signed=True), (4, 0), fontsize=7)
-    first = places[rows["look"] == "hollow"].iloc[0] - 0.18
+            near(axes, (x, row[end]), number(row[end], signed=True), (4, 0), fontsize=7)
+    first = across[rows["look"] == "hollow"].iloc[0] - 0.18
     near(axes, (first, 0), hollow, (0, -7), fontsize=6.5, color=REST)
     for term, name in shaded.items():
-        place = terms.index(term)
-        axes.axvspan(place - 0.5, place + 0.5, color=BAND, lw=0, zorder=0)
-        axes.annotate(name, (place, 0.97), xycoords=("data", "axes fraction"), ha="center", va="top", fontsize=7)
+        x = terms.index(term)
+        axes.axvspan(x - 0.5, x + 0.5, color=BAND, lw=0, zorder=0)
+        axes.annotate(name, (x, 0.97), xycoords=("data", "axes fraction"), ha="center", va="top", fontsize=7)
     axes.axhline(0, **ZERO)
     axes.margins(y=0.18)
     axes.set_xticks(range(len(terms)), terms)
@@ -260,12 +307,12 @@ def columns(rows: pd.DataFrame, *, ylabel: str, hollow: str, shaded: Mapping[str
 def counts(rows: pd.DataFrame, *, xlabel: str) -> Figure:
     """Draw counts on a log scale, one dot per row of `term`, `value`, `note`, `strong`."""
     drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.36 * len(rows)))
-    places = terms_axis(axes, rows["term"], width=30)
-    for place, row in zip(places, rows.to_dict("records"), strict=True):
+    heights = terms_axis(axes, rows["term"], width=30)
+    for height, row in zip(heights, rows.to_dict("records"), strict=True):
         colour = MAIN if row["strong"] else REST
-        axes.plot([1, row["value"]], [place, place], color=FAINT, lw=1, zorder=1)
-        axes.plot(row["value"], place, "o", color=colour, ms=6, zorder=2)
-        near(axes, (row["value"], place), f"{number(row['value'], 0)} {row['note']}", (7, 0), color=colour)
+        axes.plot([1, row["value"]], [height, height], color=FAINT, lw=1, zorder=1)
+        axes.plot(row["value"], height, "o", color=colour, ms=6, zorder=2)
+        near(axes, (row["value"], height), f"{number(row['value'], 0)} {row['note']}", (7, 0), color=colour)
     axes.set(xscale="log", xlim=(5, rows["value"].max() * 3_000), xlabel=xlabel)  # room for words behind the largest
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks([10, 100, 1_000, 10_000, 100_000])
@@ -280,78 +327,48 @@ def tornado(rows: pd.DataFrame, *, xlabel: str) -> Figure:
     `rows` has `term`, `low`, `high` (the ends of the assumption), `at_low`, `at_high` and `base` (the outcome).
     """
     drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.19 * len(rows)))
-    places, base = terms_axis(axes, rows["term"]), float(rows["base"].iloc[0])
+    heights, base = terms_axis(axes, rows["term"]), float(rows["base"].iloc[0])
     for end, colour in (("low", FAINT), ("high", MAIN)):
         width, name = rows[f"at_{end}"] - base, f"at the {end} end"
-        axes.barh(places, width, left=base, height=0.5, color=colour, label=name)
-    for place, row in zip(places, rows.to_dict("records"), strict=True):
+        axes.barh(heights, width, left=base, height=0.5, color=colour, label=name)
+    for height, row in zip(heights, rows.to_dict("records"), strict=True):
         (left, lower), (right, upper) = sorted((row[f"at_{end}"], f"{row[end]:g}") for end in ("low", "high"))
-        both, named = f"{row['low']:g}, {row['high']:g}", [(left, lower, "right"), (right, upper, "left")]
+        both, texts = f"{row['low']:g}, {row['high']:g}", [(left, lower, "right"), (right, upper, "left")]
         if not left <= base <= right:  # one side that has both ends gets them as one
-            named = [(left, both, "right") if right < base else (right, both, "left")]
-        for value, text, side in named:
-            near(axes, (value, place), text, (-3 if side == "right" else 3, 0), ha=side, fontsize=6.5, color=REST)
+            texts = [(left, both, "right") if right < base else (right, both, "left")]
+        for value, text, side in texts:
+            near(axes, (value, height), text, (-3 if side == "right" else 3, 0), ha=side, fontsize=6.5, color=REST)
     axes.margins(x=0.09)
     zero_line(axes, xlabel, at=base)
     legend_above(axes)
     return drawing
 
 
-@chart
-def waterfall(panels: Mapping[str, pd.DataFrame], *, xlabel: str) -> Figure:
-    """Draw parts and their sum, a panel per title: estimates from zero, known ones each from where the last ended.
-
-    Rows of `term` and `estimate`, the last the sum of the others. Those with `conf_low` and `conf_high` are drawn as
-    :func:`forest` does, for intervals on a stair would stand where no effect is. Two panels with the same terms stand
-    side by side, each on its own scale, since one may have wide intervals and the other none; others below each other,
-    on one scale.
-    """
-    beside = len(panels) == 2 and len({tuple(rows["term"]) for rows in panels.values()}) == 1
-    heights = [len(rows) + 1 for rows in panels.values()]
-    tall, shape = (heights[:1], (1, 2)) if beside else (heights, (len(panels), 1))
-    more: Style = {"sharex": not beside, "sharey": beside, "height_ratios": tall}
-    drawing, grid = plt.subplots(*shape, figsize=(WIDTH, 0.5 + 0.27 * sum(tall)), squeeze=False, **more)
-    for axes, (title, rows) in zip(grid.flat, panels.items(), strict=True):
-        places = terms_axis(axes, rows["term"])
-        (_uncertain if "conf_low" in rows else _stair)(axes, places, rows)
-        axes.set_title(title)
-        zero_line(axes, xlabel if beside or axes is grid[-1, 0] else "")
-        if beside:
-            axes.xaxis.set_major_locator(MaxNLocator(5))
-    return drawing
-
-
-def _uncertain(axes: Axes, places: np.ndarray, rows: pd.DataFrame) -> None:
-    axes.use_sticky_edges = False  # else a bar that ends at the frame seems to be cut off there
-    for place, row in zip(places, rows.to_dict("records"), strict=True):
-        colour = MAIN if place == 0 else REST
-        beside_plot(axes, place, estimated(axes, place, row, np.inf, colour=colour), colour)
-
-
-def _stair(axes: Axes, places: np.ndarray, rows: pd.DataFrame) -> None:
-    value = rows["estimate"].to_numpy(float)
-    ends = np.append(np.cumsum(value[:-1]), value[-1])
-    starts = np.r_[0.0, ends[:-2], 0.0][-len(rows) :]
-    colours = [REST] * (len(rows) - 1) + [MAIN]
-    axes.barh(places, value, left=starts, height=0.62, color=colours, zorder=2)
-    axes.vlines(ends[:-1], places[:-1] + 0.31, places[1:] - 0.31, color=REST, lw=0.6, ls="-", zorder=1)
-    for place, one in zip(places, value, strict=True):
-        beside_plot(axes, place, number(one, signed=True))
+# Dates and draws
 
 
 @chart
-def timeline(threats: pd.DataFrame, closures: pd.DataFrame) -> Figure:
+def timeline(threats: pd.DataFrame, closures: pd.DataFrame | tuple[pd.Timestamp, pd.Timestamp]) -> Figure:
     """Draw dated closures above the threats that could be mistaken for their effect.
 
-    `threats` has `term`, `first`, `last` (dates); `closures` has `first` and `term`.
+    `threats` has `term`, `first`, `last` (dates); `closures` has `first` and `term`, or is the first and the last day
+    of months to shade in a small figure, of the width of half a page.
     """
-    top = len(threats)
-    drawing, axes = plt.subplots(figsize=(WIDTH, 0.6 + 0.24 * (top + 2)))
-    for place, row in zip(terms_axis(axes, threats["term"], width=52, size=7), threats.to_dict("records"), strict=True):
+    small, top = isinstance(closures, tuple), len(threats)
+    figsize = (BESIDE, 1.38) if small else (WIDTH, 0.6 + 0.24 * (top + 2))
+    drawing, axes = plt.subplots(figsize=figsize)
+    heights = terms_axis(axes, threats["term"], width=52, size=7)
+    for height, row in zip(heights, threats.to_dict("records"), strict=True):
         if row["first"] == row["last"]:
-            axes.plot(row["first"], place, "D", color=REST, ms=4.5, zorder=2)
+            axes.plot(row["first"], height, "D", color=REST, ms=4.5, zorder=2)
         else:
-            axes.barh(place, row["last"] - row["first"], left=row["first"], height=0.45, color=REST, zorder=2)
+            axes.barh(height, row["last"] - row["first"], left=row["first"], height=0.45, color=REST, zorder=2)
+    if isinstance(closures, tuple):
+        axes.axvspan(*closures, color=BAND, lw=0, zorder=0)
+        axes.set_xlim(closures[0] - pd.DateOffset(months=5), closures[1] + pd.DateOffset(months=4))
+        axes.xaxis.set_major_locator(dates.MonthLocator(bymonth=(1, 5, 9)))
+        axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
+        return drawing
     for step, row in enumerate(closures.to_dict("records")):  # one step a label, since closures crowd
         day, height = row["first"], top - 0.2 + 0.75 * step
         axes.plot([day, day], [-0.6, height], color=MAIN, lw=0.8, zorder=1)

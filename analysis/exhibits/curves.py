@@ -1,21 +1,21 @@
-"""Drawings along an axis: lines through time, fans, effects by month and by exposure.
+"""Drawings along an axis: paths, effects by month and by exposure.
 
 As in :mod:`analysis.exhibits.charts`, one function draws one kind, and what is refused is handed on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from textwrap import fill
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
-from matplotlib.ticker import MaxNLocator, MultipleLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, MultipleLocator, NullLocator, PercentFormatter
 
 from analysis.estimate import Estimate
-from analysis.exhibits.charts import TRUTH, ZERO, Style, axis_numbers, beside_plot, chart, interval, legend_above, near
+from analysis.exhibits.charts import ZERO, Style, axis_numbers, chart, draw_truth, interval, legend_above, near
 from analysis.exhibits.style import BAND, FAINT, INK, MAIN, REST, WIDTH
 from analysis.numbers import NOT_ESTIMABLE, number
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Months = tuple[str, str]  # the first and the last, such as those of the closures
-LOG_TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
 DOTTED: Style = {"color": REST, "lw": 0.7, "ls": (0, (1, 2)), "zorder": 0}
 GROUPS: tuple[Style, ...] = (  # the first is what a figure is about; they differ in grey and in print too
     {"color": MAIN, "lw": 2.2},
@@ -40,25 +39,26 @@ ASIDE = 0.22  # months; an estimate and its truth would cover each other
 def spread(places: np.ndarray, gap: float) -> np.ndarray:
     """Move label positions apart until each is `gap` from the next, keeping their order."""
     order = np.argsort(places)
-    moved = places[order].astype(float)
+    apart = places[order].astype(float)
     for _ in range(100):
-        short = gap - np.diff(moved)
+        short = gap - np.diff(apart)
         if (short <= 1e-9).all():
             break
         push = np.clip(short, 0, None) / 2
-        moved[:-1] -= push
-        moved[1:] += push
-    return moved[np.argsort(order)]
+        apart[:-1] -= push
+        apart[1:] += push
+    return apart[np.argsort(order)]
 
 
-def years_of(months: pd.PeriodIndex) -> np.ndarray:
+def years_of(months: Iterable[Any]) -> np.ndarray:
     """Return months as fractions of years."""
-    return np.asarray(months.year + (months.month - 1) / 12, dtype=float)
+    index = pd.PeriodIndex([*months], freq="M")
+    return np.asarray(index.year + (index.month - 1) / 12, dtype=float)
 
 
 def shade(axes: Axes, closures: Months, *, named: bool = True) -> None:
     """Shade the months of the closures on an axis of years, and name them above it."""
-    first, last = years_of(pd.PeriodIndex([closures[0], pd.Period(closures[1], "M") + 1], freq="M"))
+    first, last = years_of([closures[0], pd.Period(closures[1], "M") + 1])
     axes.axvspan(first, last, color=BAND, lw=0, zorder=0)
     if named:
         over: Style = {"xycoords": ("data", "axes fraction"), "ha": "center", "va": "bottom", "fontsize": 7}
@@ -66,120 +66,193 @@ def shade(axes: Axes, closures: Months, *, named: bool = True) -> None:
 
 
 @chart
-def lines(
-    frame: pd.DataFrame,
+def paths(
+    rows: pd.DataFrame,
     *,
-    strong: Sequence[str],
-    ylabel: str,
-    closures: Months,
-    height: float = 2.9,
-) -> Figure:
-    """Draw an index on a log scale, one line per column, named on the right; `strong` ones in the main colour.
-
-    `frame` is indexed by years, which are drawn at their middle; gaps (NaN) are bridged by no line. A line that ends
-    early is named on the right too, with its last year, where other lines do not cross its name. Where the index is 100
-    there is a line; the months of `closures` are shaded.
-    """
-    drawing, axes = plt.subplots(figsize=(WIDTH, height))
-    years, frame = list(map(str, frame.index)), frame.set_axis(frame.index + 0.5)
-    ends = {}
-    for name in frame.columns:
-        colour, width = (MAIN, 2.0) if name in strong else (REST, 1.1)
-        axes.plot(frame.index, frame[name], marker="o", ms=3, zorder=3, color=colour, lw=width)
-        ends[name] = frame[name].dropna().index[-1], frame[name].dropna().iloc[-1]
-    axes.set_yscale("log")
-    axes.set_yticks([tick for tick in LOG_TICKS if 0.6 * frame.min(axis=None) < tick < 1.4 * frame.max(axis=None)])
-    axes.yaxis.set_minor_locator(NullLocator())
-    axis_numbers(axes, "y")
-    axes.axhline(100, color=REST, lw=0.6, zorder=0)
-    bottom, top = np.log(axes.get_ylim())
-    places = np.log([y for _, y in ends.values()])
-    apart, last = spread(places, 0.18 / height * (top - bottom)), frame.index[-1]
-    for (name, (x, _)), place in zip(ends.items(), apart, strict=True):
-        look: Style = {"color": MAIN, "weight": "bold"} if name in strong else {"color": REST}
-        named = name if x == last else f"{name}, to {x - 0.5:.0f}"
-        near(axes, (last, float(np.exp(place))), named, (6, 0), annotation_clip=False, **look)
-    axes.set_ylabel(ylabel)
-    axes.set_xticks(frame.index, years)
-    axes.margins(x=0.02)
-    shade(axes, closures)
-    return drawing
-
-
-@chart
-def fans(
-    paths: pd.DataFrame,
-    titles: Mapping[str, str],
-    *,
-    panel: str,
-    over: str,
+    x: str,
     ylabel: str,
     xlabel: str = "",
-    own: pd.DataFrame | None = None,
+    strong: Sequence[str] = (),
+    fan: pd.DataFrame | None = None,
+    closures: Months | None = None,
     level: float | None = None,
+    ticks: Mapping[float, str] | None = None,
+    log: str = "",
+    steps: bool = False,
+    height: float = 2.9,
 ) -> Figure:
-    """Draw outer quantiles and quartiles as bands, a panel per title, with the median or with lines of their own.
+    """Draw a line a term along `x`, named at its end, in panels where `rows` has a `panel`.
 
-    `paths` has a column that names the `panel`, one of days or months to go `over`, `quantile` and `value`; `own` the
-    first two, `term`, `value` and `strong`, whether in the main colour. `level` draws a line to compare with.
+    Panels with the same terms share a legend below them; a term that is alone has no name.
+
+    Parameters
+    ----------
+    rows : DataFrame or Estimate
+        `x`, `term`, `estimate`; where there are: `conf_low` and `conf_high`; `panel`, in the order of the rows; and
+        `note`, which is written at a point that is drawn hollow. Gaps (NaN) are bridged by no line.
+    x : str
+        Column of numbers, or of months, which are drawn as years.
+    strong : sequence of str
+        Terms in the main colour, others in grey.
+    fan : DataFrame, optional
+        `panel`, `x`, `quantile`, `estimate`: outer quantiles and quartiles of changes, drawn as bands.
+    closures : (first month, last month), optional
+        Months to shade on an axis of years.
+    level : float, optional
+        A dotted line to compare with.
+    ticks : mapping of float to str, optional
+        What is written where on the axis.
+    log : {"", "x", "y"}
+        An axis with a log scale.
+    steps : bool
+        Whether the lines are shares, in per cent, that stay until they change.
+    height : float
+        Inches of a single panel.
     """
-    columns = len(titles) if own is None else 2
-    rows = -(-len(titles) // columns)
-    drawing, grid = plt.subplots(rows, columns, figsize=(WIDTH, 2.1 * rows), sharex=True, sharey=True, squeeze=False)
-    gap = 0.085 * (paths["value"].max() - paths["value"].min())
-    for axes, (key, title) in zip(grid.flat, titles.items(), strict=True):
-        wide = paths[paths[panel] == key].pivot(index=over, columns="quantile", values="value")
-        months = isinstance(wide.index, pd.PeriodIndex)
-        x = years_of(wide.index) if months else wide.index.to_numpy()
-        for low, high, colour in ((wide.columns[0], wide.columns[-1], BAND), (0.25, 0.75, FAINT)):
-            axes.fill_between(x, wide[low], wide[high], color=colour, lw=0)
-        axes.plot(x[[0, -1]], [0, 0], color=REST, lw=0.6, ls="-")
-        axes.set_xlim(x[0], x[-1] + 9 * (own is not None))  # room for the names
-        axes.set_xticks(np.arange(np.ceil(x[0]), x[-1] + 1e-9, 1 if months else 10).astype(int))
-        if own is None:
-            axes.plot(x, wide[0.5], color=MAIN)
-        else:
-            mine = own[own[panel] == key].pivot(index=over, columns="term", values="value")
-            strong = own[own[panel] == key].groupby("term")["strong"].first()
-            for name, place in zip(mine.columns, spread(mine.iloc[-1].to_numpy(), gap), strict=True):
-                colour, width, weight = (MAIN, 1.8, "bold") if strong[name] else (REST, 1.2, "normal")
-                axes.plot(mine.index, mine[name], color=colour, lw=width)
-                axes.text(x[-1] + 0.6, place, name, color=colour, fontsize=7, va="center", weight=weight)
-            axes.axvline(0, **DOTTED)
-            axis_numbers(axes, "x")
+    months = isinstance(rows[x].iloc[0], pd.Period)
+    rows = rows.assign(x=years_of(rows[x]) if months else rows[x])
+    panels = dict(iter(rows.groupby("panel", sort=False))) if "panel" in rows else {"": rows}
+    terms = set(rows["term"])
+    alike = all(terms == set(part["term"]) for part in panels.values())
+    across = min(len(panels), 3 if alike else 2)
+    down, shared = -(-len(panels) // across), fan is not None
+    size = (WIDTH, height if len(panels) == 1 else 2.05 * down)
+    drawing, grid = plt.subplots(down, across, figsize=size, sharex=True, sharey=shared, squeeze=False)
+    for axes, (title, part) in zip(grid.flat, panels.items(), strict=False):
+        axes.set_title(fill(title, 30 if across == 3 else 44))
+        if fan is not None:
+            _fan(axes, fan[fan["panel"] == title], x)
+        _axis_of_paths(axes, part["x"], ticks, log=log, months=months, signed=shared, steps=steps)
+        _lines(axes, part, strong, steps=steps, named=len(terms) > 1 and (len(panels) == 1 or not alike))
         if level is not None:
             axes.axhline(level, **DOTTED)
-        axis_numbers(axes, "y", signed=True)
-        axes.set(title=fill(title, 44), xlabel=xlabel, ylabel=ylabel)
-        axes.label_outer()
-    return drawing
-
-
-@chart
-def by_group(
-    paths: pd.DataFrame, panels: Mapping[str, tuple[str, str]], *, waves: Sequence[pd.Period], ylabel: str
-) -> Figure:
-    """Draw one measure a panel, a line per group, months with closures shaded.
-
-    `paths` has `month` (Period), `group`, `measure`, `platform`, `value`; `panels` gives measure and platform by title.
-    There are three groups.
-    """
-    rows = -(-len(panels) // 3)
-    drawing, grid = plt.subplots(rows, 3, figsize=(WIDTH, 0.4 + 1.65 * rows), sharex=True, squeeze=False)
-    for axes, (title, (measure, platform)) in zip(grid.flat, panels.items(), strict=False):
-        mine = paths[(paths["measure"] == measure) & (paths["platform"] == platform)]
-        for style, (group, line) in zip(GROUPS, mine.groupby("group", sort=False), strict=False):
-            years = years_of(pd.PeriodIndex(line["month"]))
-            axes.plot(years, line["value"], label=group, **style)
-        shade(axes, (str(waves[0]), str(waves[-1])), named=False)
-        axes.set(title=fill(title, 30), ylim=(0, None), xticks=range(int(years.min()), int(years.max()) + 1))
-        axis_numbers(axes, "y")
-    for axes in grid.flat[len(panels) :]:
-        axes.set_visible(False)
+        if closures:
+            shade(axes, closures, named=len(panels) == 1)
     for axes in grid[:, 0]:
         axes.set_ylabel(ylabel)
-    drawing.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=7.5)
+    for axes in grid[-1]:
+        axes.set_xlabel(xlabel)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    if alike and len(terms) > 1 and len(panels) > 1:
+        drawing.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=7.5)
     return drawing
+
+
+def _axis_of_paths(
+    axes: Axes,
+    x: pd.Series,
+    ticks: Mapping[float, str] | None,
+    *,
+    log: str,
+    months: bool,
+    signed: bool,
+    steps: bool,
+) -> None:
+    """Write the ticks of an axis along which paths run, and of that of their values."""
+    if log:
+        axes.set(**{f"{log}scale": "log"})
+        getattr(axes, f"{log}axis").set_minor_locator(NullLocator())
+        getattr(axes, f"{log}axis").set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis_numbers(axes, "y", signed=signed)
+    if steps:
+        axes.yaxis.set_major_formatter(PercentFormatter(100, decimals=0))
+    if ticks:
+        axes.set_xticks([*ticks], [*ticks.values()], fontsize=7)
+    elif months:
+        axes.set_xticks(range(int(np.ceil(x.min())), int(x.max()) + 1))
+    else:
+        axis_numbers(axes, "x")
+
+
+def _fan(axes: Axes, quantiles: pd.DataFrame, x: str) -> None:
+    """Draw outer quantiles and quartiles as bands, and where there is no change."""
+    wide = quantiles.pivot(index=x, columns="quantile", values="estimate")
+    along = years_of(wide.index) if isinstance(wide.index, pd.PeriodIndex) else wide.index.to_numpy()
+    for low, high, colour in ((wide.columns[0], wide.columns[-1], BAND), (0.25, 0.75, FAINT)):
+        axes.fill_between(along, wide[low], wide[high], color=colour, lw=0)
+    axes.axhline(0, color=REST, lw=0.6, ls="-")
+    if along[0] < 0:
+        axes.axvline(0, **DOTTED)
+
+
+def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, steps: bool, named: bool) -> None:
+    """Draw a line a term with its intervals, and its name at its end or, where that is not `named`, in a style."""
+    lines = dict(iter(rows.groupby("term", sort=False)))
+    for place, (term, line) in enumerate(lines.items()):
+        style: Style = {"color": MAIN, "lw": 2.0} if term in strong else {"color": REST, "lw": 1.2}
+        style = style if named or len(lines) == 1 else GROUPS[place]
+        if steps:
+            ends = line["conf_low"], line["conf_high"]
+            axes.fill_between(line["x"], *ends, step="post", color=style["color"], alpha=0.15, lw=0)
+            axes.step(line["x"], line["estimate"], where="post", color=style["color"])
+            continue
+        few = named and "conf_low" not in line and len(line) <= 12
+        axes.plot(line["x"], line["estimate"], label=term, marker="o" if few else "", ms=3, **style)
+        for row in line.to_dict("records"):
+            if pd.notna(row.get("conf_low")):
+                interval(axes, row["x"], row, (-np.inf, np.inf), colour=style["color"], upright=True)
+            if row.get("note"):
+                axes.plot(row["x"], row["estimate"], "o", color=style["color"], mfc="white", ms=6, zorder=4)
+                near(axes, (row["x"], row["estimate"]), row["note"], (7, 8), color=style["color"], weight="bold")
+    if rows["estimate"].min() >= 0 and axes.get_yscale() == "linear":
+        axes.set_ylim(0, None)
+    if named:
+        _names(axes, lines, strong)
+
+
+def _names(axes: Axes, lines: Mapping[str, pd.DataFrame], strong: Sequence[str]) -> None:
+    """Write the name of each line to the right of its end, apart from each other."""
+    scale = axes.transData + axes.transAxes.inverted()
+    ends = [line.dropna(subset="estimate")[["x", "estimate"]].iloc[-1] for line in lines.values()]
+    right, line_height = max(end["x"] for end in ends), axes.figure.dpi / 7  # a seventh of an inch
+    apart = spread(scale.transform(ends)[:, 1], line_height / axes.get_window_extent().height)
+    for term, height in zip(lines, apart, strict=True):
+        look: Style = {"color": MAIN, "weight": "bold"} if term in strong else {"color": REST}
+        at = scale.inverted().transform((0, height))[1]
+        near(axes, (right, float(at)), term, (6, 0), annotation_clip=False, **look)
+
+
+def shares(
+    lines: Mapping[str, pd.DataFrame], *, ylabel: str, closures: Months, compared: Sequence[str]
+) -> Figure | Estimate:
+    """Draw shares by half-year with their intervals as :func:`paths`, the first line in the main colour.
+
+    `lines` have `term`, the first month of a half-year, and `estimate`, `conf_low`, `conf_high`; the shares of the
+    half-years that are `compared` are written at their points.
+    """
+    rows = pd.concat([line.assign(half=line["term"], term=name) for name, line in lines.items()], ignore_index=True)
+    months = pd.PeriodIndex(rows["half"], freq="M")
+    notes = [
+        f"{number(share, 0)} %" if half in compared else ""
+        for half, share in zip(rows["half"], rows["estimate"], strict=True)
+    ]
+    rows = rows.assign(middle=years_of(months) + 0.25, note=notes)
+    names = [f"{month:%b %Y} –\n{month + 5:%b %Y}" for month in months]
+    ticks = dict(zip(rows["middle"], names, strict=True))
+    return paths(rows, x="middle", strong=[*lines][:1], closures=closures, ticks=ticks, ylabel=ylabel, height=2.8)
+
+
+def alive(lives: Estimate, *, horizon: int, names: tuple[str, str]) -> Figure | Estimate:
+    """Draw the share of firms still selling by month, with intervals of two errors; the area counts to `horizon`.
+
+    ``lives.details["curves"]`` has `treated`, `month`, `survival`, `std_error`; `names` are those of the treated and of
+    the others.
+    """
+    if lives.refused:
+        return lives
+    curves = lives.details["curves"].query("month < @horizon").sort_values("treated", ascending=False, kind="stable")
+    groups = curves.groupby("treated", sort=False)
+    begin = groups.head(1).assign(month=0, survival=1.0, std_error=0.0)
+    rows = pd.concat([begin, curves, groups.tail(1).assign(month=horizon)], ignore_index=True)
+    ends = {"conf_low": -2.0, "conf_high": 2.0}
+    rows = rows.assign(
+        term=rows["treated"].map({True: names[0], False: names[1]}),
+        estimate=100 * rows["survival"],
+        **{end: 100 * (rows["survival"] + errors * rows["std_error"]).clip(0, 1) for end, errors in ends.items()},
+    )
+    across = "months since the closure, or since the same month for firms not closed"
+    return paths(rows, x="month", strong=names[:1], steps=True, xlabel=across, ylabel="still selling", height=2.3)
 
 
 def _padded(rows: pd.DataFrame, band: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -217,97 +290,13 @@ def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str, bands: bool 
         interval(axes, row["month"], row, (-np.inf, top), upright=True)
     axes.plot([], [], "o", color=MAIN, ms=5, label="estimate")
     axes.plot(reference, 0, "o", color=MAIN, mfc="white", ms=5, zorder=3)
-    if "truth" in rows and rows["truth"].notna().any():
-        axes.plot(rows["month"] + ASIDE, rows["truth"], "D", **TRUTH)
+    draw_truth(axes, rows, rows["month"] + ASIDE, rows.get("truth"))
     axes.axhline(0, **ZERO)
     axes.axvline(-0.5, color=REST, lw=0.8, ls=":", zorder=1)
     axes.set(ylim=(LOWEST, top), xlabel="months since the closure", ylabel=ylabel)
     legend_above(axes)
     axes.xaxis.set_major_locator(MultipleLocator(2))
     axis_numbers(axes, signed=True)
-    return drawing
-
-
-@chart
-def shares(lines: Mapping[str, pd.DataFrame], *, ylabel: str, closures: Months, compared: Sequence[str] = ()) -> Figure:
-    """Draw shares by half-year with their intervals, a line each, named at its end; months of closures shaded.
-
-    `lines` have `term`, the first month of a half-year, and `estimate`, `conf_low`, `conf_high`; the first is what the
-    figure is about. `closures` are their first and last month; the shares of the half-years that are `compared` are
-    written at their points, which are hollow.
-    """
-    drawing, axes = plt.subplots(figsize=(WIDTH, 2.8))
-    for (name, rows), colour, mark in zip(lines.items(), (MAIN, REST), ("o", "s"), strict=True):
-        first = pd.PeriodIndex(rows["term"], freq="M")
-        middle = years_of(first) + 0.25
-        below, above = rows["estimate"] - rows["conf_low"], rows["conf_high"] - rows["estimate"]
-        axes.errorbar(middle, rows["estimate"], [below, above], color=colour, marker=mark, ms=4, lw=1.6, elinewidth=0.8)
-        for x, row in zip(middle, rows.to_dict("records"), strict=True):
-            if row["term"] in compared:
-                axes.plot(x, row["estimate"], mark, color=colour, mfc="white", ms=6, mew=1.6, zorder=4)
-                share = f"{number(row['estimate'], 0)} %"
-                near(axes, (x, row["estimate"]), share, (7, 8), color=colour, weight="bold")
-        near(axes, (middle[-1], rows["estimate"].iloc[-1]), name, (8, 0), color=colour, weight="bold")
-    shade(axes, closures)
-    axes.set_ylim(0, 1.25 * max(rows["conf_high"].max() for rows in lines.values()))
-    axes.set_xticks(middle, [f"{month:%b %Y} –\n{month + 5:%b %Y}" for month in first])
-    axes.tick_params(axis="x", labelsize=7)
-    axes.set(ylabel=ylabel)
-    axis_numbers(axes, "y")
-    return drawing
-
-
-@chart
-def answered(rows: pd.DataFrame, *, ylabel: str, ticks: Mapping[float, str], mostly: float) -> Figure:
-    """Draw how often panels answer each question, a line each over their closed firms, named at its end.
-
-    `rows` has `term`, `closed`, `estimate`, `conf_low`, `conf_high`, in per cent; a term is in the main colour where
-    it comes to `mostly`, which is dotted. `ticks` names numbers of closed firms.
-    """
-    drawing, axes = plt.subplots(figsize=(WIDTH, 2.9))
-    lines = list(rows.dropna(subset="estimate").groupby("term", sort=False))
-    places = spread(np.array([line["estimate"].iloc[-1] for _, line in lines]), 5.5)
-    for (term, line), place in zip(lines, places, strict=True):
-        colour = MAIN if line["estimate"].max() >= mostly else REST
-        axes.plot(line["closed"], line["estimate"], color=colour, lw=1.2)
-        for row in line.to_dict("records"):
-            interval(axes, row["closed"], row, (-np.inf, np.inf), colour=colour, upright=True)
-        beside_plot(axes, place, f"{number(line['estimate'].iloc[-1], 0)}  {term}", colour)
-    axes.axhline(mostly, **DOTTED)
-    axes.set_xscale("log")
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticks([*ticks], [*ticks.values()])
-    axes.set(ylabel=ylabel, ylim=(0, 103))
-    axis_numbers(axes, "y")
-    return drawing
-
-
-def alive(lives: Estimate, *, horizon: int, names: tuple[str, str]) -> Figure | Estimate:
-    """Draw the share of firms still selling by month, with intervals of two errors; the area counts to `horizon`.
-
-    ``lives.details["curves"]`` has `treated`, `month`, `survival`, `std_error`; `names` are those of the treated and of
-    the others.
-    """
-    if lives.refused:
-        return lives
-    curves = lives.details["curves"]
-    drawing, axes = plt.subplots(figsize=(WIDTH, 2.3))
-    ends = []
-    for treated, colour in ((True, MAIN), (False, REST)):
-        own = curves[(curves["treated"] == treated) & (curves["month"] < horizon)]
-        month = np.r_[0, own["month"], horizon]
-        share, error = (np.r_[one, own[of]] for of, one in (("survival", 1.0), ("std_error", 0.0)))
-        share, error = np.append(share, share[-1]), np.append(error, error[-1])
-        low, high = np.clip(share - 2 * error, 0, 1), np.clip(share + 2 * error, 0, 1)
-        axes.fill_between(month, low, high, step="post", color=colour, alpha=0.15, lw=0)
-        axes.step(month, share, where="post", color=colour)
-        ends.append(share[-1])
-    for name, place, colour in zip(names, spread(np.array(ends), 0.08), (MAIN, REST), strict=True):
-        beside_plot(axes, place, name, colour)
-    axes.set(xlabel="months since the closure, or since the same month for firms not closed", ylabel="still selling")
-    axes.set(xlim=(None, horizon), ylim=(0, 1.03))
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    vars(drawing)["data"] = curves[curves["month"] < horizon]
     return drawing
 
 
@@ -324,20 +313,19 @@ def dose_response(
     origins = list(dict.fromkeys(bins["origin"]))
     drawing, grid = plt.subplots(1, len(origins), figsize=(WIDTH, 2.4), sharey=True, squeeze=False)
     for axes, origin in zip(grid[0], origins, strict=True):
-        own, line, fake = (part[part["origin"] == origin] for part in (bins, lines, placebo))
+        points, line, fake = (rows[rows["origin"] == origin] for rows in (bins, lines, placebo))
         axes.set_title(origin)
         axes.axhline(0, **ZERO)
-        if own["estimate"].isna().all():
+        if points["estimate"].isna().all():
             axes.text(0.5, 0.7, NOT_ESTIMABLE, transform=axes.transAxes, ha="center", color=REST)
             axes.set_xlim(0, 10)
         axes.fill_between(100 * line["exposure"], line["conf_low"], line["conf_high"], color=BAND, lw=0)
         axes.plot(100 * fake["exposure"], fake["estimate"], color=REST, lw=1.0, ls=":", label="a year before")
         axes.plot(100 * line["exposure"], line["estimate"], color=MAIN, lw=1.2, label="slope")
-        axes.plot(100 * own["lowest"].head(1), [0] * len(own.head(1)), "o", color=MAIN, mfc="white", ms=5)
-        for row in own.dropna(subset=["estimate", "conf_low"]).to_dict("records"):
+        axes.plot(100 * points["lowest"].head(1), [0] * len(points.head(1)), "o", color=MAIN, mfc="white", ms=5)
+        for row in points.dropna(subset=["estimate", "conf_low"]).to_dict("records"):
             interval(axes, 100 * row["exposure"], row, (-REACH, REACH), upright=True)
-        if "truth" in own and own["truth"].notna().any():
-            axes.plot(100 * own["exposure"], own["truth"], "D", **TRUTH)
+        draw_truth(axes, points, 100 * points["exposure"], points.get("truth"))
         axes.set(ylim=(-REACH, REACH), xlabel=xlabel)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axis_numbers(axes, "x")

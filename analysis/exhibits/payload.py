@@ -13,6 +13,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from analysis.estimate import Estimate
+
 MIME = "application/vnd.market-impact+json"
 COLUMNS = {
     **{"report": "str", "table": "int64", "estimand": "str", "label": "str"},
@@ -47,6 +49,16 @@ class Part:
         """Return it as text, numbers with 12 digits, as verdicts are published."""
         table = self.data.to_csv(index=False, float_format="%.12g", lineterminator="\n")
         return {"kind": self.kind, "caption": self.caption, "csv": table}
+
+
+def refused(result: object) -> bool:
+    """Whether this is an Estimate with nothing but a reason."""
+    return isinstance(result, Estimate) and result.refused
+
+
+def rows_of(result: Any) -> Any:
+    """Return the rows of an Estimate; all else is its own rows."""
+    return result.rows if isinstance(result, Estimate) else result
 
 
 def of_estimates(kind: Literal["answer", "estimates"], caption: str, rows: pd.DataFrame) -> Part:

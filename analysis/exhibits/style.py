@@ -37,7 +37,7 @@ TYPST = (
     *((0x2074, 0x208E), (0x20A0, 0x20C0), (0x2100, 0x214F), (0x2190, 0x23FF), (0x2460, 0x262F)),
 )
 """First and last codes of signs that typst's own fonts have where ours do not."""
-WIDTH = 6.4  # inches, the text width of the page
+WIDTH, BESIDE = 6.4, 3.0  # inches: the text width of the page, and of a figure beside the answer
 
 
 @dataclass

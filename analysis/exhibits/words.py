@@ -1,0 +1,442 @@
+"""Titles, alternative texts and sentences, by rule from the numbers that they are about and written as numbers are.
+
+A rule says that something fell or rose where its whole interval does, and else that it cannot be told. A refused result
+gives an empty text. What one report alone says stands in its notebook.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from math import nan
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.estimate import Estimate
+from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, USABLE, Verdict, is_exact, not_lower
+from analysis.exhibits.payload import refused, rows_of
+from analysis.exhibits.style import LOOK, kind
+from analysis.numbers import SIGNED, number, p_value, percent_change, points, quantity, span
+
+if TYPE_CHECKING:
+    from analysis.estimands.design import Design
+    from analysis.study import Study
+
+MOST = 4  # names in a sentence; more are counted, and so are names that hold a comma
+
+
+# Names and numbers in a row
+
+
+def sentence(text: str) -> str:
+    """Capitalise the first letter."""
+    return text[:1].upper() + text[1:]
+
+
+def listing(names: Iterable[str], total: int = 0, noun: str = "", *, every: str = "all") -> str:
+    """Join names as "a, b and c"; count many of them, as "5 of 6 shares", or as `every` of the total."""
+    items = list(names)
+    if len(items) > MOST or any("," in item for item in items):
+        count = f"{len(items)} of" if len(items) < total else every
+        return f"{count} {max(total, len(items))} {noun}".strip()
+    return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
+
+
+def published(*publishers: str) -> str:
+    """Name the publishers of some series, each once, without what stands in brackets."""
+    names = [re.sub(r" \([^)]*\)| at commit \w+", "", name).strip() for text in publishers for name in text.split("; ")]
+    return ", ".join(dict.fromkeys(names))
+
+
+def values(series: Mapping[Any, float] | pd.Series, decimals: int = 0) -> str:
+    """Write numbers in a row, each after its name."""
+    return "; ".join(f"{name}: {number(value, decimals)}" for name, value in series.items()) + "."
+
+
+def in_numbers(rows: Any, unit: str, *, label: str = "term") -> str:
+    """Write each row with its estimate and interval; the column `label` names it."""
+    if refused(rows):
+        return ""
+    items = []
+    for row in rows_of(rows).to_dict("records"):
+        ends = span(row["conf_low"], row["conf_high"], unit)
+        point = f"{quantity(row['estimate'], unit)} [{ends}]" if pd.notna(row["estimate"]) else ends
+        items.append(f"{row[label]}: {point}")
+    return f"{'; '.join(items)}; {unit}."
+
+
+def described(rows: pd.DataFrame, axis: str) -> str:
+    """Describe what is drawn along an axis: each row with its interval, and of paths where each begins and ends.
+
+    Of several parts the first; empty where the rows have no `term` or `month`, or no `estimate`.
+    """
+    label = next((name for name in ("term", "month") if name in rows), "")
+    if not label or "estimate" not in rows:
+        return ""
+    rows = rows[rows["part"] == rows["part"].iloc[0]] if "part" in rows else rows
+    unit = next((unit for unit in SIGNED if axis.endswith(unit)), axis)
+    if "conf_low" in rows and not rows[label].duplicated().any():
+        text = in_numbers(rows.dropna(subset=["estimate", "conf_low"], how="all"), unit, label=label)
+        return f"{sentence(axis)}: {text.removesuffix(f'; {unit}.')}."
+    names = [name for name in ("panel", label) if name in rows]
+    ends = rows.dropna(subset="estimate").groupby(names, sort=False)["estimate"].agg(["first", "last"])
+    items = [
+        f"{', '.join(map(str, name))}: {quantity(first, unit)} to {quantity(last, unit)}"
+        for name, first, last in zip(ends.index, ends["first"], ends["last"], strict=True)
+    ]
+    return f"{sentence(axis)}: {'; '.join(items)}."
+
+
+# Titles of figures
+
+
+def _sides(rows: Any) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
+    """Return the rows that have an interval, and masks of those entirely below and above zero."""
+    bounded = rows_of(rows).dropna(subset=["conf_low", "conf_high"])
+    return bounded, bounded["conf_high"] < 0, bounded["conf_low"] > 0
+
+
+def by_direction(
+    rows: Any,
+    *,
+    fell: str = "fell",
+    rose: str = "rose",
+    unknown: str = "no change can be told for",
+    noun: str = "",
+) -> str:
+    """Name the terms whose interval lies below zero, above it, or holds it.
+
+    Parameters
+    ----------
+    rows : DataFrame or Estimate
+        `term`, `conf_low`, `conf_high`; rows without an interval are left out.
+    fell, rose : str
+        What follows the terms whose interval lies below zero and above it.
+    unknown : str
+        What precedes those whose interval holds it.
+    noun : str
+        What the terms are, for when they are many.
+    """
+    bounded, below, above = _sides(rows)
+    clauses = [
+        f"{listing(bounded['term'][side], len(bounded), noun)} {verb}"
+        for side, verb in ((below, fell), (above, rose))
+        if side.any()
+    ]
+    rest = bounded["term"][~(below | above)]
+    clauses += [f"{unknown} {listing(rest, len(bounded), noun, every='any of')}"] if len(rest) else []
+    return sentence("; ".join(clauses))
+
+
+def by_ways(rows: pd.DataFrame, *, fell: str, rose: str) -> str:
+    """Count the ways of asking that find a fall, a rise, and neither."""
+    bounded, below, above = _sides(rows)
+    less, more = below.sum(), above.sum()
+    text = f"{less or 'None'} of {len(bounded)} ways of asking find {fell}, {more or 'none'} {rose}"
+    return f"{text}, and {len(bounded) - less - more or 'none'} cannot tell" if len(bounded) else ""
+
+
+def by_count(rows: pd.DataFrame, margin: float) -> str:
+    """Say for each number of `accounts` closed whether growth would fall by a margin."""
+    would = {
+        SUPPORTED: "growth would not fall by",
+        CONTRADICTED: "growth would fall by more than",
+        NOT_SHOWN: "it cannot be told whether growth would fall by",
+    }
+    clauses = []
+    for row in rows.to_dict("records"):
+        word = not_lower((row["conf_low"], row["conf_high"]), margin)
+        clauses.append(f"with {number(row['accounts'], 0)} accounts closed {would[word]} {points(margin)}")
+    return sentence("; ".join(clauses))
+
+
+def beside_margin(rows: Any, margin: float, what: str) -> str:
+    """Say whether something fell by more than a margin, from the interval of the last row."""
+    low, high = rows_of(rows).iloc[-1][["conf_low", "conf_high"]]
+    if np.isnan([low, high]).any():
+        return ""
+    if is_exact((low, high)):
+        return f"It cannot be told whether {what} changed: the interval has no width, so no error was found"
+    word, left = not_lower((low, high), margin), f"the range is {span(low, high, 'percentage points')}"
+    if word == NOT_SHOWN:
+        return f"It cannot be told whether {what} fell by more than {points(margin)}: {left}"
+    return f"{sentence(what)} {'did not fall' if word == SUPPORTED else 'fell'} by more than {points(margin)}: {left}"
+
+
+def moved(name: str, series: pd.Series, first: Any, last: Any, *, unit: str = "", decimals: int = 0) -> str:
+    """Say whether a series fell or rose between two places of its index, as its numbers are written."""
+    before, after = (number(series.get(place), decimals) for place in (first, last))
+    if "–" in (before, after):
+        return ""
+    verb = "stayed at" if before == after else f"{'fell' if series[last] < series[first] else 'rose'} from {before} to"
+    return f"{name} {verb} {after}{f' {unit}' if unit else ''}, {first} to {last}"
+
+
+def number_below(index: pd.Series, closed: Sequence[str]) -> str:
+    """Count the closed sellers, and the others, whose index of revenue is below 100."""
+    below = index.dropna() < 100
+    groups = (below[below.index.isin(closed)], below[~below.index.isin(closed)])
+    hit, others = (f"{group.sum() or 'none'} of {len(group)}" for group in groups)
+    return f"fell at {hit} closed sellers and at {others} others"
+
+
+def ranked(rank: float, of: int) -> str:
+    """Write a rank among so many, from the lowest."""
+    return f"is the lowest of {of}" if rank == 1 else f"ranks {rank:.0f} of {of}"
+
+
+def after_closure(rows: Any) -> str:
+    """Count the months since closure, and before it, in which the intervals of an event study exclude zero."""
+    if refused(rows):
+        return ""
+    bounded, lower, higher = _sides(rows)
+    since, away = bounded["month"] >= 0, lower | higher
+    text = f"Closed firms' sales were lower, by more than chance, in {(lower & since).sum() or 'none'} of {since.sum()}"
+    return (
+        f"{text} months since closure; before it they differed in {(away & ~since).sum() or 'none'} of {(~since).sum()}"
+    )
+
+
+def still_selling(lives: Estimate, horizon: int) -> str:
+    """Say which part of the closed and of the others still sells at the end."""
+    if lives.refused:
+        return ""
+    curves = lives.details["curves"].query("month < @horizon")
+    closed, others = (100 * curves.loc[curves["treated"] == group, "survival"].iloc[-1] for group in (True, False))
+    ends = f"{number(closed, 0)} per cent of closed firms still sell, and {number(others, 0)} per cent of the others"
+    return f"After {horizon} months {ends}"
+
+
+def asked_otherwise(rows: pd.DataFrame, unit: str) -> str:
+    """Say how far an effect moves when it is asked otherwise, and whether its placebo excludes zero.
+
+    `rows` as of :func:`analysis.estimands.robustness.robustness`: the first as asked, the last the placebo.
+    """
+    first, others, placebo = rows.iloc[0], rows.iloc[1:-1].dropna(subset="estimate"), rows.iloc[-1]
+    if pd.isna(first["estimate"]) or others.empty:
+        return ""
+    ends = span(others["estimate"].min(), others["estimate"].max(), unit)
+    text = f"{quantity(first['estimate'], unit)} {unit} as asked, {ends} when asked in {len(others)} other ways"
+    if pd.isna(placebo["conf_low"]):
+        return text
+    holds = placebo["conf_low"] <= 0 <= placebo["conf_high"]
+    return f"{text}; a year early, when nothing was closed, {'none is seen' if holds else 'one is seen too'}"
+
+
+# What an effect and its checks show
+
+
+def surely(row: Mapping[str, Any], who: str, did: str, *, passed: bool) -> str:
+    """Say whether some did less or more, with confidence in words; empty without an interval.
+
+    They "probably" did where the interval excludes zero, the method has the best grade and the checks are `passed`;
+    they "may have" where the interval alone speaks for it; and it cannot be told where the interval holds zero.
+
+    Parameters
+    ----------
+    row : mapping
+        `conf_low`, `conf_high` and `grade`.
+    who : str
+        Of whom it is said, in the plural.
+    did : str
+        What they did, as after "have", with braces for less or more: ``"sold {} than before"``.
+    passed : bool
+        Whether the checks beside the estimate speak for it.
+    """
+    low, high = row["conf_low"], row["conf_high"]
+    if np.isnan([low, high]).any():
+        return ""
+    unsure, sure, may = (
+        ("would have", "would probably have", "might have") if LOOK.simulated else ("have", "have probably", "may have")
+    )
+    if low <= 0 <= high:
+        return f"Whether {who} {unsure} {did.format('less or more')} cannot be told."
+    verb = sure if passed and row["grade"] == USABLE else may
+    return f"{sentence(who)} {verb} {did.format('less' if high < 0 else 'more')}."
+
+
+def clustered(design: Design, *, rivals: bool = False) -> str:
+    """Describe the clustering of the standard errors of closed firms, or of `rivals` beside them: "by category"."""
+    if design.cluster != "brand_group":
+        return f"by {design.cluster}"
+    return "closed firms by brand group, others by category" if rivals else "by brand group or category, the wider"
+
+
+def smallest_seen(row: Mapping[str, Any]) -> str:
+    """Say the smallest effect that a panel such as that of a row would mostly show, `mde`, in its `unit`."""
+    if pd.isna(row["mde"]):
+        return ""
+    effect = f"{number(row['mde'], 1, mark=kind('estimate'))} {row['unit']}"
+    return f"Four of five such panels would show an effect of {effect}; smaller ones are often missed."
+
+
+def placebos(rows: pd.DataFrame, against: Sequence[float]) -> str:
+    """Sort placebos by whether their interval excludes zero, each with its size relative to the estimate it tests.
+
+    `rows` are as for :func:`analysis.exhibits.blocks.estimates`; `against` has the estimate beside each, NaN for none.
+    """
+    sorts: dict[str, list[str]] = {"excludes zero": [], "holds zero": [], "is not there": []}
+    for row, effect in zip(rows.to_dict("records"), against, strict=True):
+        size = f", {100 * abs(row['estimate'] / effect):.0f} per cent of the estimate" if abs(effect) > 0 else ""
+        if pd.isna(row["conf_low"]):
+            sorts["is not there"].append(row["label"])
+        elif row["conf_low"] <= 0 <= row["conf_high"]:
+            sorts["holds zero"].append(f"{row['label']}{size}")
+        else:
+            ends = span(row["conf_low"], row["conf_high"], row["unit"])
+            point = quantity(row["estimate"], row["unit"], mark=kind("estimate"))
+            sorts["excludes zero"].append(f"{row['label']} {point} [{ends}]{size}")
+    clauses = [f"{sort}: {'; '.join(names)}" for sort, names in sorts.items() if names]
+    return f"Placebos whose interval {'; whose interval '.join(clauses)}."
+
+
+def beside_first(rows: pd.DataFrame) -> str:
+    """Say how far other estimates of the same effect lie from the first, and whether inside its interval.
+
+    `rows` are as for :func:`analysis.exhibits.blocks.estimates`, in per cent; those without an estimate are left out.
+    """
+    first, others = rows.iloc[0], rows.iloc[1:].dropna(subset="estimate")
+    if pd.isna(first["estimate"]) or others.empty:
+        return ""
+    unit, clauses = "percentage points", []
+    for label, value in zip(others["label"], others["estimate"], strict=True):
+        off = quantity(value - first["estimate"], unit, mark=kind("estimate"))
+        inside = ", inside its interval" if first["conf_low"] <= value <= first["conf_high"] else ""
+        clauses.append(f"{off} {unit} ({label}){inside}")
+    return f"Away from the {first['label']}: {'; '.join(clauses)}."
+
+
+def breakdown(bounds: Estimate, of: str) -> str:
+    """Say how large a drift the mean effect `of` some months survives: none (NaN), any (infinite), or this much."""
+    if bounds.refused:
+        return ""
+    value = bounds.details["breakdown"]
+    if pd.isna(value):
+        return f"The interval of the mean effect {of} holds zero even with no drift, so there is no breakdown value."
+    if value == float("inf"):
+        return f"The mean effect {of} excludes zero under every drift that was tried."
+    return (
+        f"The mean effect {of} excludes zero up to a drift from month to month of M* times the largest before closure: "
+        f"the breakdown value is M* = {number(value, 2, mark=kind('estimate'))}."
+    )
+
+
+def pretrend(study: Estimate) -> str:
+    """Say whether the paths of an event study parted before closure."""
+    if study.refused:
+        return ""
+    test, before = study.details["pretrend"], sum(int(term) < study.details["reference"] for term in study.terms)
+    if pd.isna(test.largest_t):
+        return f"Closed firms of {study.counts['closed_clusters']} clusters: too few for a test or band of all months."
+    within, drift = (number(percent_change(size), 0, mark=kind("estimate")) for size in (test.within, test.drift))
+    return (
+        f"Before the reference the largest of {before} t statistics is {number(test.largest_t, 1)} "
+        f"({p_value(test.p_value)} for all together; a small p: paths parted before). They show no more than that "
+        f"paths lay within ±{within} per cent, and find a steady drift of {drift} per cent a month four times of five"
+        "; a smaller one may be there."
+    )
+
+
+def adjusted(tests: Any, names: Mapping[str, str]) -> str:
+    """Write the p-values of :func:`analysis.estimands.closed_firms.family`, each after the name of its id."""
+    if isinstance(tests, Estimate):
+        return ""
+    clauses = [f"{names[row['id']]}, {p_value(row['p_adjusted'])}" for row in tests.to_dict("records")]
+    return f"Of no effect, adjusted step by step for their number (Romano and Wolf): {'; '.join(clauses)}."
+
+
+def fan(breaks: Estimate) -> str:
+    """Say how far the estimates of a fan lie apart, and how many lie outside their own placebos.
+
+    A break that stands out under every specification would speak against an ordinary quarter; a few that do, with as
+    few placebo dates, speak for neither.
+    """
+    rows = breaks.rows.dropna(subset=["estimate"])
+    tried = rows[rows["n_placebos"] > 0]
+    low, high = (quantity(end, breaks.unit) for end in (rows["estimate"].min(), rows["estimate"].max()))
+    spread = f"The {len(rows)} estimates run from {low} to {high} points ◐. "
+    if tried.empty:
+        return spread + f"No placebo date leaves room for the {breaks.counts['horizon']} quarters after a break."
+    outside, dates = int(tried["outside"].sum()), breaks.details["placebo_dates"]
+    lie = {0: "None of them lies", len(tried): "All of them lie"}.get(outside, f"{outside} of them lie")
+    return (
+        f"{spread}{lie} outside the range of their own placebos, of which there are at most "
+        f"{tried['n_placebos'].max()}, {dates[0]} to {dates[-1]}. A lead of this kind holds all sellers of all "
+        "origins: it can speak against a claim, and is no estimate of an effect."
+    )
+
+
+def where_sales_went(about: Study, money: Estimate, sold: Estimate, present: Estimate) -> str:
+    """Say what closed firms lost at home and what became of it: amounts of `money`, as far as there are estimates.
+
+    Parameters
+    ----------
+    about : Study
+    money : Estimate
+        As :func:`analysis.estimands.displacement.lost_sales`.
+    sold, present : Estimate
+        Change of sales and of presence at the destinations, one term each.
+    """
+    if money.refused:
+        return f"What was lost is not known: {money.reason}."
+    takers = {f"{about.event.origin_name} rivals there": "d1", "other rivals there": "d2"}
+    takers |= {f"closed firms on {about.there}": "there"}
+    changes = [f"of {who} by {money[term]:both}" for who, term in takers.items() if not money[term].refused]
+    text = f"Closed firms lost {money['sum']:both} {money.unit} on {about.home}."
+    text += f" Because they were closed, sales changed: {', '.join(changes)}." if changes else ""
+    if len(about.panel.platforms) == 1:
+        return f"This panel holds {about.home} alone; where sales went cannot be told from it. {text}"
+    text += "" if sold.refused else f" Of each 100 lost, {sold:both} went there with them."
+    return f"{text} Change in the share of them that sold there: {present:all}."
+
+
+# What is known of a market or a panel
+
+
+def in_truth(value: float | None, unit: str, ends: Sequence[float] = (), *, it: str = "it is") -> str:
+    """Say the true value in a simulated market, and whether an interval holds it; empty where it is not known.
+
+    `ends` are those of the interval, if there is one. `it` is what has that value, with its verb.
+    """
+    if value is None or pd.isna(value):
+        return ""
+    truth = f"In the simulated truth {it} {quantity(value, unit, mark=kind('estimate'))} {unit}"
+    low, high = [*ends] or [nan, nan]
+    if pd.isna([low, high]).any():
+        return f"{truth}."
+    verb = "holds" if low <= value <= high else "misses"
+    return f"{truth}; the interval, {span(low, high, unit)}, {verb} this value."
+
+
+def tried_out(
+    verdict: Verdict | None, value: float | None, unit: str, ends: Sequence[float], *, it: str, above: float
+) -> str:
+    """Say whether a claim is true in a simulated market, and whether its verdict found that; empty if not known.
+
+    Parameters
+    ----------
+    verdict : Verdict or None
+        What is said of the claim; None where none is judged.
+    value, unit, ends
+        The true value, and the interval that was estimated for it.
+    it : str
+        What has that value, with its verb.
+    above : float
+        The claim is true where the value is above it.
+    """
+    truth = in_truth(value, unit, ends, it=it)
+    if not truth or verdict is None:
+        return truth
+    holds = float(value or 0.0) > above
+    so = f"the claim is {'true' if holds else 'false'}"
+    right, wrong = (SUPPORTED, CONTRADICTED) if holds else (CONTRADICTED, SUPPORTED)
+    outcomes = {right: f"the panel shows that {so}", wrong: f"{so}, but the verdict is the opposite"}
+    return f"{truth} So in this market {outcomes.get(verdict.word, f'{so}, but the panel cannot show it')}."
+
+
+def as_read(dropped: pd.DataFrame) -> str:
+    """List what was added up, linked or left out when a panel was read: `what`, `rule`, `count`."""
+    rules = [f"{row['count']:,} {row['what']}: {row['rule']}" for row in dropped.to_dict("records")]
+    return f"When the panel was read{': ' + '; '.join(rules) if rules else ', nothing was left out'}."
