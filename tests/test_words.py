@@ -53,6 +53,9 @@ TESTS = pd.DataFrame({"id": ["x", "y"], "p_adjusted": [0.04, 0.0001]})
 READ = pd.DataFrame({"what": ["accounts", "columns"], "rule": ["added up", "not named"], "count": [3030, 1]})
 TWO = pd.DataFrame({"panel": list("pppp"), "term": list("aabb"), "estimate": [1.0, 2.0, 3.0, np.nan]})
 FOURTH = pd.concat([LABELLED, LABELLED.iloc[:1].assign(label="fourth", estimate=2.5)])
+DRAWS = LABELLED.assign(p_value=[0.25, 0.02, np.nan], smallest_p=[0.02, 0.01, np.nan])
+COUNTED = pd.DataFrame({"value": [11, 300, 50_000], "counted_by": ["A", "A", "B"], "definition": ["x", "x", "y"]})
+COUNTS = "3 counts by 2 authors run from 11 to 50,000;"
 OTHER_WAYS = "−2.0 per cent as asked, −4.0 to +2.0 when asked in 2 other ways"
 EARLY = f"{OTHER_WAYS}; a year early, when nothing was closed, "
 
@@ -131,6 +134,16 @@ def moved(last) -> str:
             words.adjusted(TESTS, {"x": "sales", "y": "life"}),
             "Of no effect, adjusted step by step for their number (Romano and Wolf): "
             "sales, p = 0.040; life, p < 0.001.",
+        ),
+        (
+            words.redraws(DRAWS),
+            "first, p = 0.250; second, p = 0.020. The smallest p that so many draws allow is 0.010.",
+        ),
+        (words.redraws(DRAWS.tail(1)), "No draw could be compared."),
+        (words.counted(COUNTED), f"{COUNTS} no two authors count the same thing"),
+        (
+            words.counted(COUNTED.assign(definition="x")),
+            f"{COUNTS} in 1 of 1 cases several authors count the same thing",
         ),
         (words.as_read(READ), "When the panel was read: 3,030 accounts: added up; 1 columns: not named."),
         (words.as_read(READ.iloc[:0]), "When the panel was read, nothing was left out."),

@@ -163,6 +163,8 @@ def _axis_of_paths(
         axes.set_xticks(range(int(np.ceil(x.min())), int(x.max()) + 1))
     else:
         axis_numbers(axes, "x")
+    if signed and not months:
+        axes.xaxis.set_major_locator(MaxNLocator(4))
 
 
 def _fan(axes: Axes, quantiles: pd.DataFrame, x: str) -> None:

@@ -83,7 +83,7 @@ def described(rows: pd.DataFrame, axis: str) -> str:
     names = [name for name in ("panel", label) if name in rows]
     ends = rows.dropna(subset="estimate").groupby(names, sort=False)["estimate"].agg(["first", "last"])
     items = [
-        f"{', '.join(map(str, name))}: {quantity(first, unit)} to {quantity(last, unit)}"
+        f"{' '.join(', '.join(map(str, name)).split())}: {quantity(first, unit)} to {quantity(last, unit)}"
         for name, first, last in zip(ends.index, ends["first"], ends["last"], strict=True)
     ]
     return f"{sentence(axis)}: {'; '.join(items)}."
@@ -180,6 +180,18 @@ def number_below(index: pd.Series, closed: Sequence[str]) -> str:
     groups = (below[below.index.isin(closed)], below[~below.index.isin(closed)])
     hit, others = (f"{group.sum() or 'none'} of {len(group)}" for group in groups)
     return f"fell at {hit} closed sellers and at {others} others"
+
+
+def counted(rows: pd.DataFrame) -> str:
+    """Say between what published counts lie, and whether any two authors count the same thing.
+
+    `rows` has `value`, `counted_by` and `definition`.
+    """
+    low, high = (number(end, 0) for end in (rows["value"].min(), rows["value"].max()))
+    authors = rows.groupby("definition")["counted_by"].nunique()
+    several = f"in {(authors > 1).sum()} of {len(authors)} cases several authors count the same thing"
+    agree = several if (authors > 1).any() else "no two authors count the same thing"
+    return f"{len(rows)} counts by {rows['counted_by'].nunique()} authors run from {low} to {high}; {agree}"
 
 
 def ranked(rank: float, of: int) -> str:
@@ -345,6 +357,15 @@ def adjusted(tests: Any, names: Mapping[str, str]) -> str:
         return ""
     clauses = [f"{names[row['id']]}, {p_value(row['p_adjusted'])}" for row in tests.to_dict("records")]
     return f"Of no effect, adjusted step by step for their number (Romano and Wolf): {'; '.join(clauses)}."
+
+
+def redraws(rows: pd.DataFrame) -> str:
+    """Write the p-values of rows of :func:`analysis.estimands.rivals.randomization_test`, each with its `label`."""
+    compared = rows.dropna(subset="p_value")
+    if compared.empty:
+        return "No draw could be compared."
+    text = "; ".join(f"{row['label']}, p = {row['p_value']:.3f}" for row in compared.to_dict("records"))
+    return f"{text}. The smallest p that so many draws allow is {compared['smallest_p'].min():.3f}."
 
 
 def fan(breaks: Estimate) -> str:
