@@ -56,6 +56,9 @@ FOURTH = pd.concat([LABELLED, LABELLED.iloc[:1].assign(label="fourth", estimate=
 DRAWS = LABELLED.assign(p_value=[0.25, 0.02, np.nan], smallest_p=[0.02, 0.01, np.nan])
 COUNTED = pd.DataFrame({"value": [11, 300, 50_000], "counted_by": ["A", "A", "B"], "definition": ["x", "x", "y"]})
 COUNTS = "3 counts by 2 authors run from 11 to 50,000;"
+DATED = {"first": ["2021-04-30", "2021-09-30", "2021-10-01"], "last": ["2021-04-30", "2022-01-01", "2021-10-02"]}
+DATED = pd.DataFrame(DATED).apply(pd.to_datetime)
+FALL = "events fall into the months of the closures"
 OTHER_WAYS = "−2.0 per cent as asked, −4.0 to +2.0 when asked in 2 other ways"
 EARLY = f"{OTHER_WAYS}; a year early, when nothing was closed, "
 
@@ -145,6 +148,8 @@ def moved(last) -> str:
             words.counted(COUNTED.assign(definition="x")),
             f"{COUNTS} in 1 of 1 cases several authors count the same thing",
         ),
+        (words.falling_into(DATED, ["2021-05", "2021-09"], "events"), f"1 of 3 {FALL}"),
+        (words.falling_into(DATED, ["2021-06", "2021-07"], "events"), f"None of 3 {FALL}"),
         (words.as_read(READ), "When the panel was read: 3,030 accounts: added up; 1 columns: not named."),
         (words.as_read(READ.iloc[:0]), "When the panel was read, nothing was left out."),
         (words.clustered(Design()), "by brand group or category, the wider"),

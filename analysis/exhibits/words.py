@@ -194,6 +194,13 @@ def counted(rows: pd.DataFrame) -> str:
     return f"{len(rows)} counts by {rows['counted_by'].nunique()} authors run from {low} to {high}; {agree}"
 
 
+def falling_into(rows: pd.DataFrame, months: Sequence[str], noun: str) -> str:
+    """Count the dated rows, with a `first` and a `last` day, that overlap the time from the first month to the last."""
+    begin, end = pd.Period(months[0], "M").start_time, pd.Period(months[-1], "M").end_time
+    among = ((rows["first"] <= end) & (rows["last"] >= begin)).sum()
+    return f"{among or 'None'} of {len(rows)} {noun} fall into the months of the closures"
+
+
 def ranked(rank: float, of: int) -> str:
     """Write a rank among so many, from the lowest."""
     return f"is the lowest of {of}" if rank == 1 else f"ranks {rank:.0f} of {of}"
