@@ -6,5 +6,5 @@ RUN apt-get update && apt-get install --yes --no-install-recommends git make && 
 WORKDIR /market-impact-notebooks
 COPY . .
 RUN make .venv/.ready
-ENTRYPOINT [".venv/bin/python", "-m", "analysis", "run"]
+ENTRYPOINT [".venv/bin/market-impact", "run"]
 CMD ["--due", "--out", "/out"]

@@ -6,7 +6,7 @@ READY := .venv/.ready
 .PHONY: report test test-all lab docs check bench fuzz quarter faults size audit coverage clean
 
 report: $(READY) ## run what is due in reports/schedule.yml and print the paths of the PDFs
-	@$(BIN)/python -m analysis run
+	@$(BIN)/market-impact run
 
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest
@@ -27,7 +27,7 @@ check: $(READY) ## lint, format, types, sizes within budget, and notebooks witho
 	@$(BIN)/mypy
 	@$(BIN)/python benchmarks/size.py --check
 	@$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb notebooks/*/*.ipynb
-	@$(BIN)/python -m analysis check > /dev/null && echo "data: every file as declared"
+	@$(BIN)/market-impact check > /dev/null && echo "data: every file as declared"
 
 bench: $(READY) ## time the runner against the plain way, estimators against other libraries, and all of them as a panel grows
 	@$(BIN)/python benchmarks/runner.py

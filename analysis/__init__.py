@@ -9,12 +9,11 @@ _PLACES = {
     "estimate_all": "estimands.catalogue",
     "exposure_effects": "frames",
     "honest_bounds": "frames",
-    "load_estimates": "report.takeaway",
+    "load_estimates": "exhibits.payload",
     "noninferiority": "frames",
     "permutation_did": "estimators.synthetic",
     "read_panel": "panel",
     "romano_wolf": "testing",
-    "simulate": "market",
     "synthetic_did": "frames",
 }
 """What a user calls, and the module that has it: loaded when asked for, so that the command line starts at once."""

@@ -147,7 +147,7 @@ def load(name: str, *, root: Path = DATA) -> pd.DataFrame:
         )
         return frame.astype({field["name"]: COMPLETE[field["type"]] for field in complete})
     except (ValueError, KeyError, TypeError, OverflowError) as error:  # it was accepted by hand
-        do = "run `python -m analysis check`, which names each"
+        do = "run `market-impact check`, which names each"
         raise DataError(f"{root / entry['path']}: values as declared were asked for; {error}; {do}") from None
 
 
@@ -257,7 +257,7 @@ def _read(entry: dict[str, Any], root: Path) -> tuple[bytes, list[str]]:
         return b"", [f"{file}: {error.strerror}; restore it from git, or remove its entry from {DESCRIPTOR}"]
     if (found := f"sha256:{hashlib.sha256(content).hexdigest()}") == entry["hash"]:
         return content, []
-    remedy = f"restore it from git, or if the change is meant, run: python -m analysis check --accept {file}"
+    remedy = f"restore it from git, or if the change is meant, run: market-impact check --accept {file}"
     return content, [f"{file}: {entry['hash']} was accepted; found {found}; {remedy}"]
 
 

@@ -1,19 +1,15 @@
-"""The grade of an estimator, by rule; the grades of the design audit beside estimates; and what a panel can answer."""
+"""Grades beside estimates: the simulated panels that a panel could be, and the worst grade of the audit there."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from analysis import data
 from analysis.evidence.verdicts import DO_NOT_USE, USABLE, WITH_BOUNDS
-from analysis.market import plain
-from analysis.market.parameters import PRESETS, SIZES
-from analysis.numbers import number, quantity
-from analysis.testing import POWER
+from analysis.simulated import panels
 
 if TYPE_CHECKING:
     from analysis.estimands.design import Sample
@@ -21,124 +17,34 @@ if TYPE_CHECKING:
 GRADES = (USABLE, WITH_BOUNDS, DO_NOT_USE)
 NOT_GRADED = "not graded"
 TOO_EARLY = f"{NOT_GRADED}: the window begins before the last wave"
-
-LOST = 0.03  # coverage that a bias of half a spread takes from a 95 % interval: P(|Z + 0.5| < 1.96) = 0.92
-LOST_WITH_BOUNDS = 0.10  # three misses where one is due: errors a quarter too small, or a bias of nine tenths
-MOST_BIAS = 0.5  # of the spread
-MOST_OF_EFFECT = 0.25  # bias, of the effect that is looked for
-MARGINS = {"E3g": 2.0, "E3g_seen": 2.0, "E3g_common": 2.0, "E3s_seen": 1.0}  # points that matter, as in report 05
-EXAGGERATES = 2.0  # Type M from which an estimate that is seen misleads
-RIGHT_ERRORS = (0.8, 1.5)  # mean standard error over the spread
-FEWEST = 20  # markets; with fewer, one miss moves coverage by more than the rule's steps
-
-FEW = "few_treated"
-PLAUSIBLE = tuple(preset for preset in PRESETS if preset not in ("null", FEW))
-"""Presets that a real market could be, and nobody can tell which, if more than a handful of firms are closed.
-
-Not ``null``: there closures are dated and change nothing, but a closed account does not sell. ``few_treated`` and plain
-presets join by the number of closed firms, which is seen before anything is estimated: :func:`plausible`.
-"""
-PLAIN = tuple(name for name, made in plain.PRESETS.items() if made.lost)
-"""Plain presets in which closure does something."""
-
-PATH = "E1a_path"
-ROUNDING = 1e-9  # a truth nearer to zero, in per cent or points, is zero: sums of sales cancel to some 1e-14
-
-MOST_GROUPS = max(plain.PRESETS[name].closed_groups for name in PLAIN)
-MANY = tuple(name for name in PLAIN if plain.PRESETS[name].closed_groups == MOST_GROUPS)
-"""Plain presets with about as many closed firms as the market has where closures are large."""
-TRENDING = ("pretrend", "stress")
-"""Presets in which closures fall on categories whose demand was falling anyway."""
-QUESTIONS = {
-    "E3k_closed": "growth lost with closed firms",
-    "E1a": "sales lost by closed firms",
-    "E4a_sales": "sales moved to eBay or AliExpress",
-    "E3g_seen": "growth as exposure shows it",
-    "E2a": "sales gained by Chinese rivals",
-    "E3g": "growth of all Chinese sellers",
-    "d7": "lost sales found nowhere again",
-}
-"""What reports 03 to 06 ask of a panel, in words, by estimand."""
-MOSTLY = 100 * POWER  # per cent of panels from which a question is mostly answered
-
-
-def grade(row: Mapping[str, Any]) -> str:
-    """Grade one row of :func:`analysis.audit.summarise`.
-
-    - *Usable*: intervals hold the truth at most 3 points less often than they say (92 per cent where they say 95), and
-      the row has none of the :func:`faults`. Point and interval can be read.
-    - *Usable with bounds*: at most 10 points less often, whatever the faults. Read the interval, not the point.
-    - *Do not use*: less often.
-    - *Not graded*: fewer than `FEWEST` markets give an interval and a truth.
-
-    What is observed is held against the limits as it is. A slack of two Monte Carlo errors, which this rule once gave,
-    rewards ignorance: with 30 markets a coverage of 80 per cent would pass as 92. The price is that an estimator at a
-    limit changes its grade from one run to the next; with 200 markets the Monte Carlo error of a coverage of 95 per
-    cent is 1.5 points, so a right one falls short of 92 in about one run of forty.
-    """
-    if not row["markets"] >= FEWEST:
-        return NOT_GRADED
-    lost = round(row["level"] - row["coverage"], 9)  # 0.95 less 0.92 is 0.03
-    if lost > LOST_WITH_BOUNDS:
-        return DO_NOT_USE
-    return WITH_BOUNDS if lost > LOST or faults(row) else USABLE
-
-
-def faults(row: Mapping[str, Any]) -> list[str]:
-    """Say what is wrong with the points and errors of a row; coverage is another matter, for wide intervals cover.
-
-    - The bias is more than half the spread: with right errors it takes 3 points of coverage. Or it is more than a
-      quarter of the effect that is looked for: the mean true one; where that is zero, the margin of the project
-      (`MARGINS`), or where there is none the smallest effect seen.
-    - The mean error is less than 0.8 of the spread, or more than 1.5.
-    - Estimates whose interval does not hold zero are on average twice their truth or more (Type M).
-    """
-    found, bias = [], abs(row["bias"])
-    what, size = "mean true effect", abs(row["truth"])
-    if size <= ROUNDING:
-        what, size = ("margin", MARGINS[row["id"]]) if row["id"] in MARGINS else ("smallest effect seen", row["mde"])
-    if bias > MOST_BIAS * row["sd"]:
-        found.append(f"bias of {row['bias'] / row['sd']:+.1f} spreads".replace("-", "−"))
-    elif bias > MOST_OF_EFFECT * size:
-        found.append(f"bias of {bias / size:.2g} times the {what}")
-    if row["mean_error"] < RIGHT_ERRORS[0] * row["sd"]:
-        found.append("errors too small")
-    if row["mean_error"] > RIGHT_ERRORS[1] * row["sd"]:
-        found.append("errors too large")
-    if row["type_m"] >= EXAGGERATES:
-        found.append(f"exaggerates {row['type_m']:.1f} times")
-    return found
-
-
-def reason(row: Mapping[str, Any], cause: str = "") -> str:
-    """Say why a row is not usable: its faults, a bias with its `cause`; or why it has no grade. Empty where usable."""
-    given = grade(row)
-    if given == NOT_GRADED:
-        without = "truth not defined" if row["undefined"] else "not estimable"
-        return f"fewer than {FEWEST} markets" if row["markets"] else without
-    said = [f"{fault} ({cause})" if cause and fault.startswith("bias") else fault for fault in faults(row)]
-    return "; ".join(said) or ("" if given == USABLE else "skewed, or few closed groups")
+FEW = "few_treated"  # the market's preset with a handful of closed groups
 
 
 def plausible(closed: float | None, audit: pd.DataFrame) -> tuple[str, ...]:
     """Return the presets that a real panel could be.
 
+    They are those of the market, without ``null``, where closures are dated and change nothing, but a closed account
+    does not sell; and by the number of closed firms, which is seen before anything is estimated, some of the others.
+
     Parameters
     ----------
     closed : float or None
-        Closed firms of the panel. By their number, on the log scale, the nearest plain presets join `PLAUSIBLE`; and
-        ``few_treated``, where it is nearer than any of these. None where the number is not known: then all of them.
+        Closed firms of the panel. By their number, on the log scale, the nearest plain presets join; and
+        ``few_treated``, where it is nearer than any of the market's. None where it is not known: then all of them.
     audit : DataFrame
         With `preset` and `closed`, the mean number of closed firms of a panel.
     """
-    number = audit.groupby("preset")["closed"].first()
+    kinds = panels()[panels()["effect"]]
+    plain = kinds[kinds["judge"] == "plain"]
+    market = kinds.index[kinds["judge"] == "market"].drop(FEW)
     if closed is None:
-        return (*PLAUSIBLE, FEW, *PLAIN)
+        return (*market, FEW, *plain.index)
+    number = audit.groupby("preset")["closed"].first()
     away = (number.map(math.log) - math.log(max(closed, 1))).abs()
-    few = [FEW] if FEW in away and away[FEW] < away.reindex(PLAUSIBLE).min() else []
-    at = away[away.index.isin(PLAIN)]
-    groups = [plain.PRESETS[str(name)].closed_groups for name in at.index[at == at.min()]]
-    return (*PLAUSIBLE, *few, *(name for name in PLAIN if plain.PRESETS[name].closed_groups in groups))
+    few = [FEW] if FEW in away and away[FEW] < away.reindex(market).min() else []
+    distance = away[away.index.isin(plain.index)]
+    nearest = plain["groups"].reindex(distance.index[distance == distance.min()])
+    return (*market, *few, *plain.index[plain["groups"].isin(nearest)])
 
 
 def worst(preset: str, closed: float | None, *, audit: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -174,102 +80,4 @@ def too_early(rows: pd.DataFrame, sample: Sample) -> pd.Series:
 
 def judge(presets: pd.Series) -> pd.Series:
     """Return which judge has each preset: "market" or "plain"."""
-    return presets.isin(plain.PRESETS).map({True: "plain", False: "market"})
-
-
-def right(table: pd.DataFrame) -> tuple[float, float]:
-    """Return the limits between which coverage is right: 3 points either side of the level of an audit."""
-    level = float(table["level"].iloc[0])
-    return round(level - LOST, 9), round(level + LOST, 9)
-
-
-def distribution(table: pd.DataFrame) -> pd.DataFrame:
-    """Return how coverage is spread over the cells of an audit that can be graded, by judge and for both.
-
-    Returns
-    -------
-    DataFrame
-        `judge`, `cells`; `below`, `within`, `above`, per cent of cells with coverage short of :func:`right`, in it, and
-        beyond; and quantiles of coverage over cells, per cent, in `q05`, `q25`, `q50`, `q75`, `q95`.
-    """
-    graded = table[table["markets"] >= FEWEST]
-    (low, high), rows = right(table), []
-    for name, part in [("both", graded), *graded.groupby(judge(graded["preset"]))]:
-        cover = part["coverage"].round(9)
-        parts = {"below": cover < low, "within": cover.between(low, high), "above": cover > high}
-        rows.append(
-            {"judge": name, "cells": len(part)}
-            | {word: 100 * hits.mean() for word, hits in parts.items()}
-            | {f"q{at:02d}": 100 * cover.quantile(at / 100) for at in (5, 25, 50, 75, 95)}
-        )
-    return pd.DataFrame(rows)
-
-
-def outside(table: pd.DataFrame) -> pd.DataFrame:
-    """Return coverage in per cent by estimand and preset where it is not :func:`right`; missing where it is.
-
-    Estimands and presets without any such cell are left out.
-    """
-    low, high = right(table)
-    cover = table["coverage"].round(9)
-    off = table[(table["markets"] >= FEWEST) & ~cover.between(low, high)]
-    wide = 100 * off.pivot(index="id", columns="preset", values="coverage")
-    ordered = wide.reindex(index=table["id"].unique(), columns=table["preset"].unique())
-    return ordered.dropna(how="all").dropna(axis=1, how="all")
-
-
-def answers(table: pd.DataFrame, presets: Collection[str] = tuple(SIZES)) -> pd.DataFrame:
-    """Return how often panels of some presets answer each of the `QUESTIONS`.
-
-    A panel answers where its interval holds no zero and its estimate has the sign of the truth; where it gives no
-    interval it does not.
-
-    Returns
-    -------
-    DataFrame
-        A row per question and preset, in their order: the row of the audit, the question as `term`, `size` in words;
-        `estimate`, per cent of panels that answer, and two Monte Carlo errors to either side, `conf_low` and
-        `conf_high`. Missing where there is nothing to see, or where the grade is not to use it: what such an interval
-        leaves out says nothing.
-    """
-    rows = table[table["id"].isin(QUESTIONS) & table["preset"].isin(presets)]
-    able = rows["grade"].isin((USABLE, WITH_BOUNDS)) & (rows["truth"].abs() > ROUNDING)
-    panels = rows["markets"] + rows["refused"]
-    share = (rows["rejection"] * (1 - rows["type_s"].fillna(0)) * rows["markets"] / panels).where(able)
-    error = 2 * (share * (1 - share) / panels) ** 0.5
-    rows = rows.assign(
-        term=rows["id"].map(QUESTIONS),
-        size=rows["preset"].map(SIZES),
-        estimate=100 * share,
-        conf_low=100 * (share - error).clip(lower=0),
-        conf_high=100 * (share + error).clip(upper=1),
-    )
-    return rows.sort_values("id", key=lambda ids: ids.map([*QUESTIONS].index), kind="stable", ignore_index=True)
-
-
-def misled(table: pd.DataFrame) -> pd.Series:
-    """Return coverage in the worse of `TRENDING`, per cent, by question, where it is short of :func:`right`."""
-    rows = table[table["preset"].isin(TRENDING) & table["id"].isin(QUESTIONS)]
-    least = 100 * rows.groupby("id")["coverage"].min()[[*QUESTIONS]].rename(QUESTIONS)
-    return least[least < 100 * right(table)[0]].sort_values()
-
-
-def evidence(table: pd.DataFrame) -> pd.DataFrame:
-    """Return what there is to see and how much of it is seen, a row per question.
-
-    Returns
-    -------
-    DataFrame
-        `term`; for each of the `SIZES` the mean true effect and in brackets the smallest one that is mostly seen;
-        `unit`; `least`, the smallest size at which panels mostly answer; `alarms`, per cent of panels that see an
-        effect where closure changes nothing; `worst`, least per cent of intervals that hold the truth, in any preset.
-    """
-    rows = answers(table)
-    sides = [f"{quantity(row['truth'], row['unit'])}\u00a0({number(row['mde'])})" for row in rows.to_dict("records")]
-    wide = rows.assign(text=sides).pivot(index="id", columns="size", values="text")
-    mostly = rows.pivot(index="id", columns="size", values="estimate")[[*SIZES.values()]].ge(MOSTLY)
-    found = wide.assign(least=mostly.idxmax(axis=1).where(mostly.any(axis=1), "none")).reindex([*QUESTIONS])
-    alarms = table[table["preset"] == "null"].set_index("id")["rejection"]
-    worst = table[table["markets"] >= FEWEST].groupby("id")["coverage"].min()
-    unit = rows.groupby("id")["unit"].first().replace({"percentage points": "points"})
-    return found.assign(term=QUESTIONS, unit=unit, alarms=100 * alarms, worst=100 * worst).reset_index()
+    return presets.map(panels()["judge"])

@@ -13,8 +13,8 @@ from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
 from analysis.estimands.design import FEWEST_BASE, LATEST, Design, attempt
 from analysis.estimands.sample_flow import LEFT, USED, sample_flow
-from analysis.market.parameters import named
 from analysis.numbers import counted
+from analysis.simulated import closures
 
 if TYPE_CHECKING:
     from analysis.estimands.design import Sample
@@ -204,7 +204,7 @@ def _graded(rows: pd.DataFrame, closed: int, sample: Sample) -> pd.DataFrame:
         {
             "estimand": rows["label"].to_numpy(),
             "grade": audited["grade"].fillna(grades.NOT_GRADED).mask(early, grades.TOO_EARLY),
-            "worst in": audited["preset"].mask(early).map(named, "ignore").fillna(""),
+            "worst in": audited["preset"].mask(early).map(closures, "ignore").fillna(""),
             "id": audited.index,
         }
     )

@@ -12,6 +12,8 @@ DISTRIBUTION = "market-impact-notebooks"
 ROOT = Path(__file__).resolve().parent.parent
 INPUTS = (
     "analysis",
+    "market",
+    "runner",
     "notebooks",
     "data",
     "docs/glossary.md",

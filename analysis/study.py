@@ -5,29 +5,48 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from analysis import grades
-from analysis.config import Event, Population, located, read_event
 from analysis.errors import DesignError
 from analysis.estimands.design import Design, in_words, written_out
 from analysis.estimate import Estimate
+from analysis.event import Event, read_event
 from analysis.evidence import claims
 from analysis.evidence.verdicts import Verdict
-from analysis.market.parameters import market_named, named
 from analysis.numbers import counted
+from analysis.panel.map import Population
+from analysis.simulated import closures
+from analysis.untrusted import located
 
 if TYPE_CHECKING:
-    from analysis.market.truth import Truth
     from analysis.panel import Panel
 
 NOT_REPRESENTATIVE: Population = "not representative"  # of the sellers that claims are about
 DECLARED = {"census": "said to be a census", "sample": "said to be a sample with weights"}  # other populations as is
 ENOUGH = 0.9  # of the origin's firms, and of their sales, that must be complete for a word on totals
 PARAMETERS = ("comparison", "post_from", "post_to", "base_months", "anticipation", "cluster")  # of a design
+
+
+class Truth(Protocol):
+    """What a study asks of the truth of a simulated market."""
+
+    def mechanical(self, post_from: int, post_to: int) -> float:
+        """Return the growth lost with the sales of closed firms, percentage points."""
+
+    def scalars(self, post_from: int, post_to: int) -> dict[str, float]:
+        """Return the true value of every estimand, by id."""
+
+
+def event_and_design(settings: Mapping[str, Any]) -> tuple[Event, Design]:
+    """Return the event and the default design that the parameters of a notebook describe."""
+    event = read_event(settings["event"])
+    options: dict[str, Any] = {name: getattr(event, name) for name in ("origin", "destinations", "opened")}
+    options |= {name: settings[name] for name in PARAMETERS if name in settings}
+    return event, Design(**options, level=settings["conf"])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,55 +61,50 @@ class Study:
         The default design, from the parameters of the notebook.
     market : str
         Closures and seed of a simulated market in words, or the file name of a simulated panel; empty if real.
-    truth : Truth or None
-        Truth of a market that was simulated here.
     file : str
         File name of the panel; empty if it was simulated here.
+    preset : str
+        Preset of a market that was simulated here; empty if the panel is a file.
+    truth : Truth or None
+        Truth of that market.
     """
 
     event: Event
     panel: Panel
     design: Design
     market: str
-    truth: Truth | None
     file: str = ""
+    preset: str = ""
+    truth: Truth | None = None
 
     @classmethod
     def open(cls, settings: Mapping[str, Any]) -> Study:
-        """Open the panel that the parameters of a notebook name, or simulate their market where they name none.
+        """Open the panel that the parameters of a notebook name.
 
         Parameters
         ----------
         settings : mapping
-            `event`; `panel_path` and `panel_map` (empty if the file has the columns of the schema), or `sim_preset`
-            and `seed`; any of `PARAMETERS`; and `conf`, the level of the design. Paths are relative to the working
-            directory, or else to the project's folder.
+            `event`; `panel_path` and `panel_map` (empty if the file has the columns of the schema); any of
+            `PARAMETERS`; and `conf`, the level of the design. Paths are relative to the working directory, or else to
+            the project's folder.
 
         Raises
         ------
         DesignError
-            If the design is impossible, or the market or the closures are those of another event.
+            If the design is impossible, or the closures are those of another event.
         DataError
             If the event or the panel cannot be read.
         """
-        event, path = read_event(settings["event"]), str(settings.get("panel_path", ""))
-        options: dict[str, Any] = {name: getattr(event, name) for name in ("origin", "destinations", "opened")}
-        options |= {name: settings[name] for name in PARAMETERS if name in settings}
-        design = Design(**options, level=settings["conf"])
-        if path:
-            from analysis.panel import read_panel
+        from analysis.panel import read_panel
 
-            platforms, file = tuple(event.platforms), Path(path).name
-            map = located("panel_map", settings["panel_map"]) if settings["panel_map"] else None
-            panel = read_panel(located("panel_path", path), map=map, home=event.home, platforms=platforms)
-            study = cls(event, panel, design, file if panel.provenance == "simulated" else "", None, file)
-        else:
-            from analysis.market import simulate
+        event, design = event_and_design(settings)
+        path, platforms = Path(settings["panel_path"]), tuple(event.platforms)
+        map = located("panel_map", settings["panel_map"]) if settings["panel_map"] else None
+        panel = read_panel(located("panel_path", str(path)), map=map, home=event.home, platforms=platforms)
+        return cls(event, panel, design, path.name if panel.provenance == "simulated" else "", path.name)
 
-            panel, truth = simulate(settings["sim_preset"], settings["seed"])
-            study = cls(event, panel, design, market_named(settings["sim_preset"], settings["seed"]), truth)
-        study._refuse_other_event()
-        return study
+    def __post_init__(self) -> None:
+        self._refuse_other_event()
 
     def _refuse_other_event(self) -> None:
         """Refuse another home, closures before the event's first wave, and closures outside all its waves."""
@@ -178,7 +192,7 @@ class Study:
     @property
     def like(self) -> tuple[str, int]:
         """Preset of the market (empty for a panel from a file) and number of closed firms, which determine grades."""
-        return self.truth.market.preset if self.truth else "", self.panel.count_closed(cut=self.design.cut)
+        return self.preset, self.panel.count_closed(cut=self.design.cut)
 
     def graded(self, rows: pd.DataFrame, named: Mapping[str, str] | None = None) -> pd.DataFrame:
         """Replace codes by names in print, and add the grades of the design audit for such a panel.
@@ -223,7 +237,7 @@ class Study:
         audited = grades.worst(*self.like)
         if effect.estimand in audited.index and not self.design.sample(self.panel).still_open:
             grade, preset, _ = audited.loc[effect.estimand]
-            details |= {"grade": grade, "graded": named(preset)}
+            details |= {"grade": grade, "graded": closures(preset)}
         details |= {} if margin is None else {"margin": margin}
         details |= {} if placebo is None or margin is None else claims.checked(placebo, margin)
         if effect.refused:

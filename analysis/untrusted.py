@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import unicodedata
 from pathlib import Path
 from typing import Any
 
-from analysis.errors import refuse
+from analysis.errors import DataError, refuse
+from analysis.provenance import ROOT
 
 YAML_BYTES, YAML_DEPTH = 1 << 18, 12
 LONGEST_NAME = 200
@@ -46,6 +48,19 @@ def inside(folder: Path, name: str) -> Path:
     except (OSError, RuntimeError, ValueError) as error:  # circular links, characters that no name may have
         actual = f"{name!r} ({error})"
     refuse(folder, "the name of a file in it", actual, "put the file there, and name it without .. and links")
+
+
+def located(name: str, path: str) -> Path:
+    """Return the file that a parameter names: from where its kernel runs, or else from the project's folder.
+
+    Neither is a `DataError`. A whole path is returned as it is: who reads the file says what is missing.
+    """
+    places = [*dict.fromkeys((Path.cwd(), ROOT))]
+    found = [place / path for place in places if Path(path).is_absolute() or os.path.isfile(place / path)]
+    if not found:
+        nowhere = ", nor in ".join(map(str, places))
+        raise DataError(f"{name} = {path!r} was asked for; there is no such file in {nowhere}; correct the path")
+    return found[0]
 
 
 def refuse_long(path: Path, column: str, cells: Any, most: int) -> None:

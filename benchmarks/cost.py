@@ -5,7 +5,7 @@ import time
 
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import Design
-from analysis.market import simulate
+from market import simulate
 
 SIZES = (4_000, 16_000, 64_000, 256_000)
 

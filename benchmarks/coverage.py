@@ -15,15 +15,16 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from analysis import audit, data, executor, grades
+from analysis import data, grades
 from analysis.estimands import closed_firms
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import Design, attempt
 from analysis.estimands.event_study import event_study
-from analysis.grades import PATH
-from analysis.market import parameters, plain
 from analysis.provenance import ROOT
+from analysis.simulated import closures
 from analysis.testing import noninferiority
+from market import audit, executor, grading, parameters, plain
+from market.grading import PATH
 
 PAGE = ROOT / "docs" / "coverage.md"
 JUDGES = {"market": parameters.PRESETS, "plain": plain.PRESETS}
@@ -34,7 +35,7 @@ SIZE = 0.05
 
 def page(table: pd.DataFrame) -> str:
     """Return the page as Markdown."""
-    low, high = grades.right(table)
+    low, high = grading.right(table)
     parts = dict([*table.groupby(grades.judge(table["preset"]))])
     seeds = [
         f"seeds {rows['first_seed'].min()} to {rows['last_seed'].max()} of each {judge} preset"
@@ -48,14 +49,14 @@ def page(table: pd.DataFrame) -> str:
         autoescape=False,  # Markdown
     )
     return jinja.get_template("coverage.md.j2").render(
-        grades=grades,
+        grading=grading,
         level=table["level"].iloc[0],
         low=low,
         high=high,
         seeds=seeds,
-        presets={name: parameters.named(name) for name in parameters.PRESETS},
-        spread=grades.distribution(table).to_dict("records"),
-        outside={judge: grades.outside(rows) for judge, rows in parts.items()},
+        presets={name: closures(name) for name in parameters.PRESETS},
+        spread=grading.distribution(table).to_dict("records"),
+        outside={judge: grading.outside(rows) for judge, rows in parts.items()},
         rows=table.to_dict("records"),
     )
 

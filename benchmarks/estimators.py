@@ -224,7 +224,7 @@ def synthetic(units: int, rounds: int) -> list[Row]:
 
 def market(rounds: int) -> list[Row]:
     """Simulate markets, two worlds each, every time with another seed."""
-    from analysis.market import simulate
+    from market import simulate
 
     seed = count()
 

@@ -37,11 +37,11 @@ sys.path.append(str(ROOT / "tests"))
 
 from desk import WRITE_VERDICTS, Desk  # noqa: E402
 
-from analysis import executor  # noqa: E402
-from analysis.report import release  # noqa: E402
+from market import executor  # noqa: E402
+from runner import release  # noqa: E402
 
 FIRST = date(2026, 11, 25)
-COMMAND = "import sys; from pathlib import Path; from analysis.__main__ import main, schedule; "
+COMMAND = "import sys; from pathlib import Path; from runner import schedule; from runner.cli import main; "
 # the calendar of faults runs ahead of the clock
 COMMAND += "schedule.today = lambda: '9999-12-31'; sys.exit(main(sys.argv[2:], Path(sys.argv[1])))"
 NOBODY = 65534

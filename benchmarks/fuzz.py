@@ -30,12 +30,14 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from analysis import config, data
+from analysis import data, yaml
 from analysis.errors import DataError, DesignError
+from analysis.event import EVENTS, read_event
 from analysis.households import purchases
 from analysis.panel import read_panel
 from analysis.panel.propose import propose
 from analysis.provenance import ROOT
+from runner.schedule import Schedule
 
 PATIENCE = 20  # seconds
 MEMORY = 6 << 30
@@ -270,8 +272,8 @@ def cases() -> dict[str, Case]:
     schedule = as_written(ROOT / "reports" / "schedule.yml")
     documents: dict[str, tuple[str, Reader, dict[str, Any]]] = {
         "map": ("a.yml", read_with_map, MAP),
-        "event": ("a.yml", lambda path: config.read_event(str(path)), as_written(config.EVENTS / "amazon_2021.yml")),
-        "schedule": ("a.yml", lambda path: config.load(path, config.Schedule), schedule),
+        "event": ("a.yml", lambda path: read_event(str(path)), as_written(EVENTS / "amazon_2021.yml")),
+        "schedule": ("a.yml", lambda path: yaml.load(path, Schedule), schedule),
         "descriptor": (data.DESCRIPTOR, read_descriptor, {"resources": [data.card("counts")]}),
     }
     found: dict[str, Case] = {

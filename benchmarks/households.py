@@ -10,10 +10,11 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from analysis import audit, data, executor, grades
+from analysis import data, grades
 from analysis.estimands.design import Design
 from analysis.evidence.verdicts import DO_NOT_USE, WITH_BOUNDS
-from analysis.households import twin
+from market import audit, executor, grading
+from market import simulated_households as twin
 
 PRESETS = ("null", "floor_3k", "mid_3k", "ceiling_50k", "chill", "pretrend")
 FILE = data.DATA / "households" / "audit.csv"
@@ -48,7 +49,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
             units = of["id"].str.removesuffix(twin.BOUNDED).map(twin.UNITS)
             part = audit.summarise(of.assign(label="", unit=units, level=Design.level, refused=""))
             sets_ = part["id"].str.endswith(twin.BOUNDED)  # no point is read off them, so that coverage alone counts
-            covers = Design.level - part["coverage"] <= grades.LOST_WITH_BOUNDS
+            covers = Design.level - part["coverage"] <= grading.LOST_WITH_BOUNDS
             part["grade"] = part["grade"].mask(sets_, covers.map({True: WITH_BOUNDS, False: DO_NOT_USE}))
             part.loc[sets_, ["bias", "bias_mc", "sd", "sd_mc", "reason"]] = np.nan
         parts.append(part.assign(titles=titles, provenance="simulated"))

@@ -38,7 +38,7 @@ import psutil
 
 from analysis import data
 from analysis.provenance import ROOT
-from analysis.report import Exit, release, verify
+from runner import Exit, release, verify
 
 sys.path.append(str(ROOT / "tests"))
 
@@ -404,7 +404,7 @@ def command(root: Path, *arguments: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(root)}
     with (root / "run.log").open("a") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "analysis", *arguments],
+            [sys.executable, "-m", "runner", *arguments],
             cwd=root,
             env=environment,
             stdout=subprocess.PIPE,

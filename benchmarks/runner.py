@@ -17,11 +17,11 @@ from pathlib import Path
 
 from analysis.data import newest
 from analysis.provenance import ROOT
-from analysis.report import schedule
+from runner import schedule
 
 AS_OF = newest()["vintage"]
 TO_PDF = (
-    "import sys; from pathlib import Path; from analysis.report.pdf import render; "
+    "import sys; from pathlib import Path; from runner.pdf import render; "
     "render(Path(sys.argv[1]), Path(sys.argv[2]), as_of=sys.argv[3], footer='Real figures')"
 )
 
@@ -44,7 +44,7 @@ def plain(out: Path, names: Sequence[str] = ()) -> None:
 
 def ours(out: Path, names: Sequence[str] = ()) -> None:
     """Run the schedule, or some of it, with the project's command."""
-    command = [sys.executable, "-m", "analysis", "run", *names, "--as-of", AS_OF, "--out", str(out)]
+    command = [sys.executable, "-m", "runner", "run", *names, "--as-of", AS_OF, "--out", str(out)]
     subprocess.run(command, check=True, capture_output=True)
 
 
@@ -69,8 +69,8 @@ def main() -> None:
     print(f"{rounds} rounds on {os.cpu_count()} cores, the ways in turn; seconds as median (lowest to highest)")
     for name, label in (
         ("plain", "papermill command and PDF, one after the other"),
-        ("cold", "python -m analysis run, nothing published"),
-        ("unchanged", "python -m analysis run, nothing changed"),
+        ("cold", "market-impact run, nothing published"),
+        ("unchanged", "market-impact run, nothing changed"),
     ):
         found = times[name]
         print(f"  {label:<48} {statistics.median(found):7.2f} ({min(found):.2f} to {max(found):.2f})")

@@ -10,8 +10,8 @@ from scipy.optimize import brentq
 
 from analysis import data
 from analysis.errors import DesignError
-from analysis.market.calibrate import MARKETS, averages
-from analysis.market.parameters import PRESETS, Parameters
+from market.calibrate import MARKETS, averages
+from market.parameters import PRESETS, Parameters
 
 SWEEPS = 2  # each parameter is solved given the others, twice over
 PRECISION = 0.01  # of a parameter's bracket: steps between firms make moments no smoother than that

@@ -20,7 +20,7 @@ KERNEL = "market-impact"  # .venv/bin/python -m ipykernel install --user --name 
 with DAG("market_impact", schedule="@daily", start_date=datetime(2026, 1, 1), catchup=False) as dag:
     release = BashOperator(
         task_id="release",
-        bash_command=f"cd {ROOT} && .venv/bin/python -m analysis run --due",
+        bash_command=f"cd {ROOT} && .venv/bin/market-impact run --due",
         append_env=True,
     )
     for name, parameters in SHOWN.items():

@@ -30,7 +30,7 @@ def mid():
 
 
 def simulated(preset):
-    from analysis.market import simulate
+    from market import simulate
 
     return simulate(preset, seed=1)
 

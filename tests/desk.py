@@ -18,7 +18,7 @@ from unittest import mock
 from nbformat.v4 import new_output
 from papermill.engines import Engine, papermill_engines
 
-from analysis.report import Exit, publish, run
+from runner import Exit, publish, run
 
 AS_OF = "2026-11-25"
 VINTAGE = "2026-11-24"
@@ -89,8 +89,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 @contextmanager
 def sources_kept(folder: Path) -> Iterator[None]:
     """Let the sources that count be a copy in a folder, so that nobody who edits them meanwhile makes reports run."""
-    shutil.copytree(publish.PACKAGE, folder / "analysis")
-    with mock.patch.object(publish, "PACKAGE", folder / "analysis"):
+    for package in publish.PACKAGES:
+        shutil.copytree(publish.SOURCES / package, folder / "sources" / package)
+    with mock.patch.object(publish, "SOURCES", folder / "sources"):
         yield
 
 

@@ -15,19 +15,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import config
 from analysis.errors import DesignError
 from analysis.estimands import closed_firms, displacement, event_study, growth, rivals
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import ASKED, Design
 from analysis.estimate import Estimate
+from analysis.event import read_event
 from analysis.evidence import listed, shift, totals
 from analysis.inventory import inventory, sentence
-from analysis.market import simulate
-from analysis.market.parameters import PRESETS
-from analysis.market.truth import Truth
 from analysis.panel import Panel, read_panel
 from analysis.series import Series
+from market import simulate
+from market.parameters import PRESETS
+from market.truth import Truth
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path(__file__).resolve().parent / "data" / "golden"
@@ -49,7 +49,7 @@ def markets() -> list[str]:
 
 def opened(name: str) -> tuple[Panel, Truth | None, Design]:
     """Return the panel of a name, its truth where it is known, and the default design of the event on record."""
-    event = config.read_event("amazon_2021")
+    event = read_event("amazon_2021")
     design = Design(origin=event.origin, destinations=event.destinations, opened=event.opened)
     if name == EXAMPLE:
         file = ROOT / "data" / "examples" / f"{name}.csv"

@@ -3,7 +3,7 @@
 Some 750 sellers over 30 months, with headers in Chinese and English, three currencies by row, thousands separators,
 five ways to write a month and two to write a day, several accounts a firm and several sites a platform. A row says what
 was sold; where nothing was sold there is none, so that those of a closed account end. The sellers are those of a plain
-panel (`analysis.market.plain`), whose effects are known. Every id says that it is simulated, unless the export is asked
+panel (`market.plain`), whose effects are known. Every id says that it is simulated, unless the export is asked
 for without that mark, as a researcher's own file would be.
 """
 
@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.market import plain
 from analysis.panel import Panel
+from market import plain
 
 HERE = Path(__file__).parent
 MAP = HERE / "messy.map.yml"

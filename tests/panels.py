@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.estimands.design import Design
-from analysis.market import simulate
 from analysis.panel import Panel
+from market import simulate
 
 PLATFORMS = ("AMZ", "EBY", "ALI", "WMT", "OWN")
 MONTHS = pd.period_range("2019-01", periods=42, freq="M")

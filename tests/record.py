@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from analysis import config, series
+from analysis import parameters, series
+from analysis.event import read_event
 from analysis.evidence import claims, listed, shift, totals
 from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
 from analysis.exhibits.answers import TIER_NAMES
-from analysis.households import checks, estimates, twin
+from analysis.households import checks, estimates
 from analysis.households.estimates import Households
 from analysis.numbers import number, percent_change, points, quantity, span
 from analysis.provenance import ROOT
+from market import simulated_households as twin
 
 NAMED = ["Aukey", "Mpow", "Youkeshu"]  # in claim C08
 FIRST, LAST = "2021-01-05", "2021-04-23"  # the estimation window of the share prices
@@ -26,7 +28,7 @@ COUNTED = {NOT_SHOWN: "Neither {} nor {} has been counted by anyone but its auth
 
 def given(notebook: str) -> Any:
     """Return the parameters of a notebook as it stands."""
-    return config.parameters(ROOT / "notebooks" / f"{notebook}.ipynb")()
+    return parameters.declared(ROOT / "notebooks" / f"{notebook}.ipynb")()
 
 
 def ladder() -> Any:
@@ -60,7 +62,7 @@ def judged() -> dict[str, Verdict]:
         claims.judge("C08", "market", interval=fall),
         claims.judge("C08", "record", tier="listed", on_record=list(record.values()), **brands),
         claims.judge("C12", on_record=[listed.frozen_on_record("Youkeshu")[1]]),
-        *claims.untestable("01_claims_and_context", config.read_event("amazon_2021").claims),
+        *claims.untestable("01_claims_and_context", read_event("amazon_2021").claims),
     ]
     return {one.name: one for one in found}
 

@@ -2,8 +2,8 @@
 
 import json
 
-from analysis.report import publish, release
-from analysis.report.release import DATA, MANIFEST, VERDICTS
+from runner import publish, release
+from runner.release import DATA, MANIFEST, VERDICTS
 
 COLUMNS = ["table", "estimand", "label", "estimate", "std_error", "conf_low", "conf_high", "level", "unit", "interval"]
 COLUMNS += ["window", "comparison", "market"]

@@ -10,7 +10,7 @@ from pypdf import PdfReader
 from releases import REPORT, estimate, make
 
 from analysis.exhibits import answers
-from analysis.report import Exit, annex, diff, pdf
+from runner import Exit, annex, diff, pdf
 
 SOURCES = pd.DataFrame({"source_publisher": ["Gazette"], "source_url": ["https://gazette.org/accounts?a=1&b=2"]})
 

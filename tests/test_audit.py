@@ -10,16 +10,16 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis import audit, data, grades
+from analysis import data, grades
 from analysis.errors import DataError, DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import Design
 from analysis.estimands.event_study import event_study
 from analysis.exhibits import curves, style
-from analysis.market import plain, simulate
-from analysis.market.parameters import PLATFORMS, PRESETS
 from analysis.provenance import ROOT
 from benchmarks import coverage
+from market import audit, grading, plain, simulate
+from market.parameters import PLATFORMS, PRESETS
 
 DESIGN = Design()
 
@@ -68,8 +68,8 @@ def test_the_audit_holds_what_a_panel_answers_against_the_truth_of_its_market(sm
     asked = estimate_all(panel, DESIGN).rows
     known = truth.scalars(4, 9)
     held = small[(small["preset"] == "few_treated") & (small["seed"] == 3)]
-    assert list(held["id"]) == [*asked["id"], grades.PATH]
-    held = held[held["id"] != grades.PATH]
+    assert list(held["id"]) == [*asked["id"], grading.PATH]
+    held = held[held["id"] != grading.PATH]
     np.testing.assert_array_equal(held["estimate"], asked["estimate"])
     np.testing.assert_array_equal(held["low"], asked["conf_low"])
     np.testing.assert_array_equal(held["truth"], [known.get(name, np.nan) for name in held["id"]])
@@ -189,13 +189,13 @@ TRUE, BIASED = "mean true effect", "bias of {} times the {}"
     ],
 )
 def test_a_grade_follows_its_rule(changed, grade, reason):
-    assert grades.grade(row(**changed)) == grade
-    assert grades.reason(row(**changed)) == reason
+    assert grading.grade(row(**changed)) == grade
+    assert grading.reason(row(**changed)) == reason
 
 
 def test_more_coverage_or_less_bias_never_lowers_a_grade():
     shares, biases = np.linspace(0.7, 1, 31), np.linspace(0, 1.5, 16)
-    ranks = np.array([[grades.GRADES.index(grades.grade(row(coverage=c, bias=b))) for b in biases] for c in shares])
+    ranks = np.array([[grades.GRADES.index(grading.grade(row(coverage=c, bias=b))) for b in biases] for c in shares])
     assert (np.diff(ranks, axis=0) <= 0).all()
     assert (np.diff(ranks, axis=1) >= 0).all()
 
@@ -228,14 +228,14 @@ def test_the_distribution_counts_the_cells_below_within_and_above():
     table = pd.DataFrame({"coverage": shares, "level": 0.95, "id": [f"E{k}" for k in range(8)]})
     table["markets"], table["preset"] = np.where(table["coverage"] == 0.1, 19, 20), "mid_3k"
     table.loc[3:4, "preset"] = "plain_sd1_9"
-    found = grades.distribution(table).set_index("judge")
+    found = grading.distribution(table).set_index("judge")
     assert list(found["cells"]) == [7, 5, 2]
     np.testing.assert_allclose(
         found.loc["both", ["below", "within", "above"]].astype(float), [200 / 7, 300 / 7, 200 / 7]
     )
     assert list(found.loc["plain", ["below", "within", "above"]]) == [0, 100, 0]
     assert found.loc["both", "q50"] == 95
-    off = grades.outside(table)
+    off = grading.outside(table)
     assert list(off.index) == ["E0", "E1", "E5", "E6"]  # every one, and no other
     assert list(off["mid_3k"].round(1)) == [50.0, 91.9, 98.1, 100.0]
     assert list(off.columns) == ["mid_3k"]
@@ -265,9 +265,9 @@ def test_the_shipped_audit_covers_every_preset_of_both_judges_and_its_page_says_
 def test_the_shipped_grades_follow_the_rule():
     table = data.load("audit")
     rows = table.to_dict("records")
-    assert list(table["grade"]) == [grades.grade(row) for row in rows]
+    assert list(table["grade"]) == [grading.grade(row) for row in rows]
     assert list(table["reason"].fillna("")) == [
-        grades.reason(row, audit.cause(row["id"], row["preset"])) for row in rows
+        grading.reason(row, audit.cause(row["id"], row["preset"])) for row in rows
     ]
 
 
@@ -277,7 +277,7 @@ def test_the_page_names_every_cell_outside_its_limits():
     tables = page.split("Every cell outside")[1:]
     cells = [cell for text in tables for line in text.splitlines() for cell in _cells(line.split("| preset")[0])[1:]]
     named = sum(bool(re.fullmatch(r" \d+\.\d ", cell)) for cell in cells)
-    graded = table[table["markets"] >= grades.FEWEST]
+    graded = table[table["markets"] >= grading.FEWEST]
     assert named == (~graded["coverage"].round(9).between(0.92, 0.98)).sum()
     assert "inside, per cent" not in page
 
@@ -285,7 +285,7 @@ def test_the_page_names_every_cell_outside_its_limits():
 def test_the_margins_of_the_rule_are_those_of_the_report():
     text = (ROOT / "notebooks" / "05_growth_panel.ipynb").read_text(encoding="utf-8")
     for name, parameter in (("E3g", "delta_pp"), ("E3g_seen", "delta_pp"), ("E3s_seen", "delta_share_pp")):
-        assert float(re.search(rf"{parameter}: float = (\S+)", text)[1]) == grades.MARGINS[name]
+        assert float(re.search(rf"{parameter}: float = (\S+)", text)[1]) == grading.MARGINS[name]
 
 
 def test_every_bias_that_forbids_use_has_a_cause():
@@ -307,7 +307,7 @@ def test_every_estimand_of_a_panel_has_its_row_with_label_unit_and_causes():
             for lead in range(6, 0, -1):
                 named = fields | {"platform": name, "away": name, "lead": lead}
                 known[template.format(**named)] = (row["label"].format(**named), row["unit"])
-    assert known.pop(grades.PATH) == ("closed firms' sales, all months at once", "half-widths of the band")
+    assert known.pop(grading.PATH) == ("closed firms' sales, all months at once", "half-widths of the band")
     asked = estimate_all(panel, DESIGN).rows[["id", "label", "unit"]]
     assert known == {name: (label, unit) for name, label, unit in asked.itertuples(index=False)}
 
@@ -337,7 +337,7 @@ def test_the_path_is_inside_where_its_band_holds_the_truth_in_every_month(small)
         study = event_study(panel, DESIGN)
         true = truth.path(study)
         inside = (study.rows["band_low"] <= true) & (true <= study.rows["band_high"])
-        row = small[(small["preset"] == preset) & (small["seed"] == seed) & (small["id"] == grades.PATH)].iloc[0]
+        row = small[(small["preset"] == preset) & (small["seed"] == seed) & (small["id"] == grading.PATH)].iloc[0]
         assert (row["low"] <= row["truth"] <= row["high"]) == inside.all()
     none = audit.path_inside(replace(panel, firms=panel.firms.assign(closed_on=pd.NaT)), truth, DESIGN)
     assert "none of" in none["refused"]
@@ -377,9 +377,9 @@ def test_questions_that_a_falling_trend_misleads_are_those_whose_intervals_miss_
     cells = [("stress", 0.9), ("pretrend", 0.7), ("mid_3k", 0.1)]
     rows = [(preset, "E1a", cover) for preset, cover in cells] + [("stress", "d7", 0.92), ("stress", "E9", 0.1)]
     table = pd.DataFrame(rows, columns=["preset", "id", "coverage"]).assign(level=0.95)
-    whole = pd.DataFrame([("stress", name, 0.95) for name in grades.QUESTIONS], columns=["preset", "id", "coverage"])
-    found = grades.misled(pd.concat([table, whole.assign(level=0.95)]))
-    assert found.to_dict() == pytest.approx({grades.QUESTIONS["E1a"]: 70.0})
+    whole = pd.DataFrame([("stress", name, 0.95) for name in grading.QUESTIONS], columns=["preset", "id", "coverage"])
+    found = grading.misled(pd.concat([table, whole.assign(level=0.95)]))
+    assert found.to_dict() == pytest.approx({grading.QUESTIONS["E1a"]: 70.0})
 
 
 @pytest.mark.parametrize(("closed", "groups"), [(1, 9), (13, 9), (22, 9), (25, 30), (42, 30), (90, 99), (5_000, 99)])
@@ -391,7 +391,7 @@ def test_plain_presets_join_by_the_number_of_closed_firms(closed, groups):
 def test_few_closed_firms_bring_the_preset_with_few():
     """The boundary is the geometric mean of the number there and the next larger one."""
     shipped = data.load("audit")
-    number = shipped.groupby("preset")["closed"].first()[["few_treated", *grades.PLAUSIBLE]]
+    number = shipped.groupby("preset")["closed"].first()[[name for name in PRESETS if name != "null"]]
     few = number.pop("few_treated")
     turn = float(np.sqrt(few * number.min()))
     assert few < turn < number.min()
@@ -419,7 +419,7 @@ def cells(**columns):
 
 
 def test_a_panel_answers_where_its_interval_leaves_out_zero_on_the_side_of_the_truth():
-    found = grades.answers(
+    found = grading.answers(
         cells(
             id=["d7", "E1a", "E2a", "E3g", "E3g_seen", "E1b"],
             refused=[100, 0, 0, 0, 0, 0],
@@ -433,37 +433,37 @@ def test_a_panel_answers_where_its_interval_leaves_out_zero_on_the_side_of_the_t
     np.testing.assert_allclose(found["estimate"], [60, np.nan, np.nan, 0, 40])
     error = 200 * np.sqrt(0.6 * 0.4 / 100)
     np.testing.assert_allclose(found.loc[0, ["conf_low", "conf_high"]].astype(float), [60 - error, 60 + error])
-    assert list(found["term"].head(1)) == [grades.QUESTIONS["E1a"]]
+    assert list(found["term"].head(1)) == [grading.QUESTIONS["E1a"]]
     assert set(found["size"]) == {"medium"}
-    assert grades.answers(cells(preset=["stress"])).empty
+    assert grading.answers(cells(preset=["stress"])).empty
 
 
 def test_the_evidence_names_the_least_size_that_answers_and_the_worst_preset():
-    presets, sizes = ["floor_3k", "mid_3k", "ceiling_50k", "null", "stress", "plain_sd1_9"], len(grades.QUESTIONS)
+    presets, sizes = ["floor_3k", "mid_3k", "ceiling_50k", "null", "stress", "plain_sd1_9"], len(grading.QUESTIONS)
     one = cells(
         preset=presets,
         rejection=[0.1, 0.8, 0.9, 0.04, 0.9, 0.9],
         coverage=[0.95, 0.95, 0.95, 0.95, 0.9, 0.1],
         markets=[100, 100, 100, 100, 100, 19],
     )
-    table = pd.concat([one.assign(id=name) for name in grades.QUESTIONS], ignore_index=True)
+    table = pd.concat([one.assign(id=name) for name in grading.QUESTIONS], ignore_index=True)
     table.loc[table["id"] == "E3g", "rejection"] = 0.79
-    found = grades.evidence(table).set_index("id")
-    assert list(found.index) == list(grades.QUESTIONS)
+    found = grading.evidence(table).set_index("id")
+    assert list(found.index) == list(grading.QUESTIONS)
     assert found.drop(index="E3g")["least"].tolist() == ["medium"] * (sizes - 1)
     assert found.loc["E3g", ["least", "medium"]].tolist() == ["none", "−5.0\u00a0(3.0)"]
     assert found.loc["E1a", ["alarms", "worst"]].tolist() == [4.0, 90.0]  # 19 panels say nothing of coverage
 
 
 def test_every_question_is_audited_at_every_size_and_has_its_line_in_the_drawing():
-    found = grades.answers(data.load("audit"))
-    assert len(found) == len(grades.QUESTIONS) * len(grades.SIZES)
+    found = grading.answers(data.load("audit"))
+    assert len(found) == len(grading.QUESTIONS) * len(grading.SIZES)
     style.use("simulated", market="three presets")
-    mostly = found[found["estimate"] >= grades.MOSTLY]["term"].unique()
+    mostly = found[found["estimate"] >= grading.MOSTLY]["term"].unique()
     drawing = curves.paths(found.dropna(subset="estimate"), x="closed", log="x", strong=[*mostly], ylabel="b")
     (axes,) = drawing.axes
     named = {text.get_text(): text.get_color() for text in axes.texts}
-    assert set(named) == set(grades.QUESTIONS.values())
+    assert set(named) == set(grading.QUESTIONS.values())
     assert {term for term, colour in named.items() if colour == style.MAIN} == set(mostly)
     assert style.to_svg(drawing, simulated=True).startswith("data:image/svg+xml")
     assert sum(text.get_gid() == "simulated" for text in axes.texts) == 1

@@ -7,7 +7,8 @@ from itertools import product
 import pytest
 from test_exhibits import EVENT, V2, Reader, bare, look, verdict
 
-from analysis import config, data
+from analysis import data
+from analysis.event import read_event
 from analysis.evidence import claims, listed
 from analysis.evidence.verdicts import CONFIDENCE, CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, TIERS, WORDS
 from analysis.exhibits import brief
@@ -319,4 +320,4 @@ def test_the_title_of_the_revenue_figure_counts_what_fell(monkeypatch):
 
 def test_every_threat_of_the_register_is_short_enough_for_the_strip():
     assert data.load("threats")["short"].str.len().max() <= 34
-    assert config.read_event("amazon_2021").threats
+    assert read_event("amazon_2021").threats

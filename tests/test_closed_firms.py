@@ -15,7 +15,7 @@ from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import damage_multiple, effect_on_closed, own_closure, smallest_effect
 from analysis.estimands.design import Design
 from analysis.estimators.att_gt import att_gt
-from analysis.market import simulate
+from market import simulate
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from desk import AS_OF, PARAMETERS, WRITE_VERDICTS, Desk
 
-from analysis import __main__ as command_line
 from analysis.provenance import ROOT
-from analysis.report import release, run
-from analysis.report.schedule import own_panel
+from runner import cli as command_line
+from runner import release, run
+from runner.schedule import own_panel
 
 
 @pytest.fixture
@@ -214,14 +214,14 @@ def test_accept_says_what_it_did_though_another_file_is_wrong(desk, capsys):
 
 def test_the_command_line_starts_without_the_heavy_libraries():
     heavy = {"pandas", "numpy", "papermill", "nbformat", "pypandoc", "typst", "tqdm", "matplotlib"}
-    code = f"import sys, analysis.__main__, analysis.report.pdf; print(sorted({heavy!r} & sys.modules.keys()))"
+    code = f"import sys, runner.cli, runner.pdf; print(sorted({heavy!r} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.slow
 def test_a_reader_that_has_seen_enough_is_no_error():
-    command = f"{sys.executable} -m analysis check | true"
+    command = f"{sys.executable} -m runner check | true"
     done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], cwd=ROOT, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
 
@@ -230,7 +230,7 @@ def test_a_panel_that_fits_no_window_is_refused_though_its_reader_has_seen_enoug
     rows = pd.read_csv(ROOT / "data" / "examples" / "tidy.csv")
     rows[rows["month"].between("2021-01", "2021-08")].to_csv(tmp_path / "short.csv", index=False)
     own = f"--panel {tmp_path / 'short.csv'} --map data/examples/tidy.map.yml"
-    command = f"set -o pipefail; {sys.executable} -m analysis check {own} | true"
+    command = f"set -o pipefail; {sys.executable} -m runner check {own} | true"
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "no window fits" in done.stderr

@@ -9,12 +9,15 @@ import pytest
 from desk import PARAMETERS, cell, write_notebook
 from ruamel.yaml import YAML
 
-from analysis import config, data
+from analysis import data, parameters, yaml
 from analysis.errors import DataError, DesignError
+from analysis.event import EVENTS, read_event
 from analysis.evidence import claims, verdicts
-from analysis.market.parameters import FIRST_MONTH, PLATFORMS, WAVES
+from analysis.panel.map import Map
+from market.parameters import FIRST_MONTH, PLATFORMS, WAVES
+from runner.schedule import Schedule
 
-SHIPPED = config.EVENTS / "amazon_2021.yml"
+SHIPPED = EVENTS / "amazon_2021.yml"
 
 
 def written(folder, text, name="a.yml"):
@@ -45,7 +48,7 @@ def written(folder, text, name="a.yml"):
 def test_a_file_that_is_not_yaml_of_ours_is_refused_with_its_line_or_what_was_found(tmp_path, text, said):
     path = written(tmp_path, text)
     with pytest.raises(DataError, match=said) as refused:
-        config.load(path, config.Map)
+        yaml.load(path, Map)
     assert str(refused.value).startswith(str(path))
     assert len(str(refused.value)) < 400
 
@@ -53,7 +56,7 @@ def test_a_file_that_is_not_yaml_of_ours_is_refused_with_its_line_or_what_was_fo
 def test_a_file_that_is_not_there_or_is_a_folder_is_refused(tmp_path):
     for path in (tmp_path / "none.yml", tmp_path):
         with pytest.raises(DataError, match=re.escape(f"{path}: expected a file; found")):
-            config.load(path, config.Map)
+            yaml.load(path, Map)
 
 
 # Maps
@@ -79,7 +82,7 @@ separator: "\t"
 sheet: Sales
 population: sample
 """
-    found = config.load(written(tmp_path, text), config.Map)
+    found = yaml.load(written(tmp_path, text), Map)
     assert found.columns == {"firm": "seller", "brand_group": "owner", "sales": "gmv"}
     assert (found.platforms, found.origins) == ({"Amazon": "AMZ", "1688": "OWN"}, {"China": "CN", "no": "NO"})
     assert (found.wide.prefix, found.wide.format, found.month_format) == ("m", "%Y%m", ("%d/%m/%Y",))
@@ -91,12 +94,12 @@ population: sample
 
 
 def test_one_rate_holds_for_all_months_and_none_is_one(tmp_path):
-    assert config.load(written(tmp_path, "currency: CNY\nrates: .5"), config.Map).rate("1999-01") == 0.5
-    assert config.Map().rate("1999-01") == 1.0
+    assert yaml.load(written(tmp_path, "currency: CNY\nrates: .5"), Map).rate("1999-01") == 0.5
+    assert Map().rate("1999-01") == 1.0
 
 
 def test_rates_by_label_are_of_a_column_of_currencies_in_which_dollars_need_none(tmp_path):
-    found = config.load(written(tmp_path, "rates: {CNY: {2020: .145, 2021-03: .155}, EUR: 1.18}"), config.Map)
+    found = yaml.load(written(tmp_path, "rates: {CNY: {2020: .145, 2021-03: .155}, EUR: 1.18}"), Map)
     assert found.money_by_row
     asked = [("2020-01", "CNY"), ("2021-03", "CNY"), ("2021-03", "EUR"), ("2021-03", "USD")]
     assert [found.rate(month, money) for month, money in asked] == [0.145, 0.155, 1.18, 1.0]
@@ -145,7 +148,7 @@ def test_rates_by_label_are_of_a_column_of_currencies_in_which_dollars_need_none
 def test_a_wrong_map_is_refused_with_its_file_and_key(tmp_path, text, said):
     path = written(tmp_path, text)
     with pytest.raises(DataError, match=said) as refused:
-        config.load(path, config.Map)
+        yaml.load(path, Map)
     assert str(refused.value).startswith(f"{path}, key ")
     assert len(str(refused.value)) < 400
 
@@ -161,13 +164,13 @@ def changed(tmp_path, **values):
 
 
 def test_the_event_that_ships_names_the_rows_that_there_are():
-    event = config.read_event("amazon_2021")
+    event = read_event("amazon_2021")
     assert set(event.claims) == set(data.load("claims").query("seed")["claim_id"])
     assert set(event.threats) == set(data.load("threats")["threat_id"])
 
 
 def test_the_event_that_ships_is_the_one_that_is_simulated():
-    event = config.read_event("amazon_2021")
+    event = read_event("amazon_2021")
     assert tuple(event.platforms) == PLATFORMS
     year, month = map(int, FIRST_MONTH.split("-"))
     months = [(year * 12 + month - 1 + wave) for wave in WAVES]
@@ -176,7 +179,7 @@ def test_the_event_that_ships_is_the_one_that_is_simulated():
 
 def test_another_event_is_another_file(tmp_path):
     platforms = {"BAZ": "Bazaar", "SQR": "Square"}
-    event = config.read_event(
+    event = read_event(
         changed(tmp_path, home="BAZ", platforms=platforms, destinations=["SQR"], origin="XX", opened=None)
     )
     assert (event.home, event.platforms, event.origin, event.opened) == ("BAZ", platforms, "XX", ())
@@ -200,7 +203,7 @@ def bazaar(tmp_path: Path, **values) -> str:
 
 
 def test_an_event_needs_no_claims_threats_or_readings(tmp_path):
-    event = config.read_event(bazaar(tmp_path))
+    event = read_event(bazaar(tmp_path))
     assert (event.claims, event.threats, event.readings, event.opened, event.asked) == ({}, {}, {}, (), {})
     assert not event.on_record
 
@@ -208,7 +211,7 @@ def test_an_event_needs_no_claims_threats_or_readings(tmp_path):
 def test_an_event_holds_claims_and_threats_of_its_own(tmp_path):
     told = {"B2": {"claimant": "Union", "readings": {"more_sales_elsewhere": "They sell more in the Square."}}}
     flood = {"F1": {"when": "June 2031", "what": "A flood", "hits": "all stalls", "threatens": "E1"}}
-    event = config.read_event(bazaar(tmp_path, claims=SAID | told, threats=flood))
+    event = read_event(bazaar(tmp_path, claims=SAID | told, threats=flood))
     assert event.asked == {
         "growth_positive": ("B1", "V1"),
         "share_unchanged": ("B1", "V2"),
@@ -242,13 +245,13 @@ def test_an_event_holds_claims_and_threats_of_its_own(tmp_path):
 )
 def test_a_wrong_claim_of_an_events_own_is_refused_and_named(tmp_path, values, said):
     with pytest.raises(DataError, match=said):
-        config.read_event(bazaar(tmp_path, **values))
+        read_event(bazaar(tmp_path, **values))
 
 
 def test_public_figures_are_of_one_crackdown_whatever_its_waves_claims_and_threats(tmp_path):
-    assert config.read_event("amazon_2021", on_record=True) == config.read_event("amazon_2021")
+    assert read_event("amazon_2021", on_record=True) == read_event("amazon_2021")
     copy = changed(tmp_path, waves=["2021-04", "2021-05"], claims=["C01"], threats=[])
-    event = config.read_event(copy, on_record=True)
+    event = read_event(copy, on_record=True)
     assert [*event.claims] == ["C01"]
     assert set(event.asked) == {"growth_positive", "growth_not_lower", "share_unchanged"}
 
@@ -259,14 +262,14 @@ def test_public_figures_are_of_one_crackdown_whatever_its_waves_claims_and_threa
 )
 def test_public_figures_are_not_shown_as_those_of_another_event(tmp_path, values):
     path = changed(tmp_path, **values)
-    assert not config.read_event(path).on_record
+    assert not read_event(path).on_record
     with pytest.raises(DesignError, match="those of data/facts are of the event amazon_2021; bring a panel"):
-        config.read_event(path, on_record=True)
+        read_event(path, on_record=True)
 
 
 def test_an_unknown_event_is_refused_with_those_that_there_are():
     with pytest.raises(DesignError, match="there are amazon_2021"):
-        config.read_event("amazon_2022")
+        read_event("amazon_2022")
 
 
 @pytest.mark.parametrize(
@@ -295,7 +298,7 @@ def test_an_unknown_event_is_refused_with_those_that_there_are():
 )
 def test_a_wrong_event_is_refused_and_named(tmp_path, values, said):
     with pytest.raises(DataError, match=said) as refusal:
-        config.read_event(changed(tmp_path, **values))
+        read_event(changed(tmp_path, **values))
     assert "other.yml" in str(refusal.value)
 
 
@@ -328,7 +331,7 @@ def test_a_wrong_event_is_refused_and_named(tmp_path, values, said):
 )
 def test_a_wrong_schedule_is_refused(tmp_path, text, said):
     with pytest.raises(DataError, match=said):
-        config.load(written(tmp_path, text), config.Schedule)
+        yaml.load(written(tmp_path, text), Schedule)
 
 
 SCHEDULE = "reports: [{name: 01_a, notebook: a.ipynb}]\n"
@@ -350,7 +353,7 @@ notices:
   - email: {to: [a@b.org, c@d.org], from: e@f.org, host: MAIL_HOST, user: MAIL_USER, password: MAIL_PASSWORD}
   - {webhook: CHAT, form: slack}
 """
-    found = config.load(written(tmp_path, text), config.Schedule)
+    found = yaml.load(written(tmp_path, text), Schedule)
     (report,) = found.reports
     assert (found.publish, found.keep, report.every, report.fresh_days) == ("/srv/reports", 30, "monthly on last", 90)
     assert report.parameters == {"seed": ("1", "2"), "event": ("amazon_2021",)}
@@ -370,7 +373,7 @@ notices:
 def test_a_cadence_that_is_none_is_refused_with_what_can_be_written(tmp_path, every):
     text = f"reports: [{{name: 01_a, notebook: a.ipynb, every: '{every}'}}]"
     with pytest.raises(DataError, match=r"key reports.0.every: daily, weekly on monday, monthly on 1 .*; found '"):
-        config.load(written(tmp_path, text), config.Schedule)
+        yaml.load(written(tmp_path, text), Schedule)
 
 
 @pytest.mark.parametrize(
@@ -392,7 +395,7 @@ def test_a_cadence_that_is_none_is_refused_with_what_can_be_written(tmp_path, ev
 )
 def test_a_wrong_notice_is_refused(tmp_path, notice, said):
     with pytest.raises(DataError, match=said):
-        config.load(written(tmp_path, f"{SCHEDULE}notices: [{notice}]"), config.Schedule)
+        yaml.load(written(tmp_path, f"{SCHEDULE}notices: [{notice}]"), Schedule)
 
 
 @pytest.mark.parametrize(
@@ -407,7 +410,7 @@ def test_a_wrong_notice_is_refused(tmp_path, notice, said):
 )
 def test_a_secret_in_the_place_of_a_name_is_refused_and_not_shown(tmp_path, notice):
     with pytest.raises(DataError, match=r"key notices.0.* something else, which is not shown; correct it") as refused:
-        config.load(written(tmp_path, f"{SCHEDULE}notices: [{notice}]"), config.Schedule)
+        yaml.load(written(tmp_path, f"{SCHEDULE}notices: [{notice}]"), Schedule)
     assert "s3cr3t" not in str(refused.value)
 
 
@@ -423,11 +426,11 @@ def notebook(tmp_path):
 
 def read_cell(folder, source):
     write_notebook(folder / "cell.ipynb", parameters=source)
-    return config.parameters(folder / "cell.ipynb")
+    return parameters.declared(folder / "cell.ipynb")
 
 
 def test_each_line_of_the_cell_is_a_parameter(notebook):
-    fields = config.parameters(notebook).model_fields
+    fields = parameters.declared(notebook).model_fields
     assert list(fields) == ["as_of", "verdict_file", "count", "share", "tier", "note", "strict"]
     shown = {name: (field.default, field.title, field.description) for name, field in fields.items()}
     assert shown["count"] == (3, "int, allowed 1 to 9", "number of things")
@@ -491,12 +494,12 @@ def test_anything_but_an_annotated_literal_that_keeps_its_rule_is_refused(tmp_pa
 def test_a_notebook_has_one_parameters_cell(tmp_path, notebook):
     write_notebook(tmp_path / "n.ipynb", "print(1)", parameters=None)
     with pytest.raises(DesignError, match=r"n\.ipynb: 0 cells are tagged `parameters`; tag exactly one"):
-        config.parameters(tmp_path / "n.ipynb")
+        parameters.declared(tmp_path / "n.ipynb")
     content = json.loads(notebook.read_text())
     content["cells"].append(cell("code", 9, "y: int = 1", "parameters"))
     notebook.write_text(json.dumps(content))
     with pytest.raises(DesignError, match="2 cells are tagged"):
-        config.parameters(notebook)
+        parameters.declared(notebook)
 
 
 @pytest.mark.parametrize("content", [None, "", "[]", "{}", "{", '{"cells": [1]}'])
@@ -504,12 +507,12 @@ def test_a_file_that_is_no_notebook_is_refused_and_named(tmp_path, content):
     if content is not None:
         written(tmp_path, content, "n.ipynb")
     with pytest.raises(DesignError, match=r"Parameters of n\.ipynb: .*n\.ipynb is no notebook"):
-        config.parameters(tmp_path / "n.ipynb")
+        parameters.declared(tmp_path / "n.ipynb")
 
 
 def test_given_text_goes_before_defaults(notebook):
-    model = config.parameters(notebook)
-    values = config.settled(model, {"count": "7", "share": "1", "strict": "false", "note": "x=1, y"})
+    model = parameters.declared(notebook)
+    values = parameters.settled(model, {"count": "7", "share": "1", "strict": "false", "note": "x=1, y"})
     assert values == {
         "as_of": "2026-11-01",
         "verdict_file": "../reports/scratch/verdicts.json",
@@ -520,15 +523,15 @@ def test_given_text_goes_before_defaults(notebook):
         "strict": False,
     }
     assert [type(value) for value in values.values()] == [str, str, int, float, str, str, bool]
-    assert [config.settled(model, {"share": end})["share"] for end in "01"] == [0.0, 1.0]
-    assert config.settled(model, {"note": "5"})["note"] == "5"
+    assert [parameters.settled(model, {"share": end})["share"] for end in "01"] == [0.0, 1.0]
+    assert parameters.settled(model, {"note": "5"})["note"] == "5"
 
 
 def test_one_of_some_numbers_is_read_as_a_number(tmp_path):
     model = read_cell(tmp_path, "x: int = 2  # allowed 1 | 2 | 3")
-    assert config.settled(model, {"x": "3"}) == {"x": 3}
+    assert parameters.settled(model, {"x": "3"}) == {"x": 3}
     with pytest.raises(DesignError, match=r"Parameter x: found '4'; give a value that is int, allowed 1 | 2 | 3"):
-        config.settled(model, {"x": "4"})
+        parameters.settled(model, {"x": "4"})
 
 
 WRONG = {
@@ -542,9 +545,9 @@ WRONG = {
 
 @pytest.mark.parametrize(("name", "given"), [(name, text) for name, texts in WRONG.items() for text in texts])
 def test_a_wrong_value_is_refused_and_the_allowed_ones_are_named(notebook, name, given):
-    model = config.parameters(notebook)
+    model = parameters.declared(notebook)
     with pytest.raises(DesignError) as caught:
-        config.settled(model, {name: given})
+        parameters.settled(model, {name: given})
     assert str(caught.value).startswith(f"Parameter {name}: found ")
     assert model.model_fields[name].title in str(caught.value)
     assert len(str(caught.value)) < 200
@@ -552,7 +555,7 @@ def test_a_wrong_value_is_refused_and_the_allowed_ones_are_named(notebook, name,
 
 def test_an_unknown_parameter_is_refused_and_the_known_ones_are_named(notebook):
     with pytest.raises(DesignError, match=r"Parameter cuont: .*; known are as_of, count, .* mean count\?"):
-        config.settled(config.parameters(notebook), {"cuont": "3"})
+        parameters.settled(parameters.declared(notebook), {"cuont": "3"})
 
 
 @pytest.mark.parametrize(
@@ -562,26 +565,26 @@ def test_an_unknown_parameter_is_refused_and_the_known_ones_are_named(notebook):
 def test_a_running_notebook_is_held_to_types_and_rules(notebook, name, value):
     namespace: dict = {}
     exec(PARAMETERS, namespace)
-    assert config.check(str(notebook), namespace)["count"] == 3
-    assert config.check(str(notebook), {**namespace, "share": 1})["share"] == 1.0
+    assert parameters.check(str(notebook), namespace)["count"] == 3
+    assert parameters.check(str(notebook), {**namespace, "share": 1})["share"] == 1.0
     with pytest.raises(DesignError, match=rf"Parameter {name}: found {value!r}; give a value"):
-        config.check(str(notebook), {**namespace, name: value})
+        parameters.check(str(notebook), {**namespace, name: value})
     del namespace["tier"]
     with pytest.raises(DesignError, match=r"Parameter tier: found None"):
-        config.check(str(notebook), namespace)
+        parameters.check(str(notebook), namespace)
 
 
 def test_a_name_is_looked_for_in_the_notebooks_folder(notebook, monkeypatch):
-    monkeypatch.setattr(config, "NOTEBOOKS", notebook.parent)
+    monkeypatch.setattr(parameters, "NOTEBOOKS", notebook.parent)
     with pytest.raises(DesignError, match=r"Parameter as_of"):
-        config.check("07_question.ipynb", {})
+        parameters.check("07_question.ipynb", {})
 
 
 def test_open_questions_are_told_all_at_once_and_so_is_an_answer_beside_its_question(tmp_path):
     path = tmp_path / "map.yml"
     path.write_text('rates:\n  EUR: "?"\n  CNY: "?"\nabsent: "?"\n')
     with pytest.raises(DataError, match=r"3 questions are open: rates.EUR, rates.CNY, absent; write it over each"):
-        config.load(path, config.Map)
+        yaml.load(path, Map)
     path.write_text('absent: zero\nabsent: "?"\n')
     with pytest.raises(DataError, match=r"line 2: .* of a question that is answered, remove that with the value"):
-        config.load(path, config.Map)
+        yaml.load(path, Map)

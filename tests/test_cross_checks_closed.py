@@ -10,7 +10,7 @@ from analysis.errors import DesignError
 from analysis.estimands.closed_firms import effect_on_closed
 from analysis.estimands.cross_checks import adjusted_effect, cross_checks, imputed_effect
 from analysis.estimands.design import Design
-from analysis.market import simulate
+from market import simulate
 
 BOTH = pytest.mark.parametrize("verb", [adjusted_effect, imputed_effect])
 

@@ -94,9 +94,8 @@ def test_a_byte_that_was_not_accepted_is_refused_with_both_remedies(root):
         data.load("events", root=root)
     message = str(refused.value)
     assert data.card("events")["hash"] in message
-    assert (
-        f"restore it from git, or if the change is meant, run: python -m analysis check --accept {root / EVENTS}"
-        in (message)
+    assert f"restore it from git, or if the change is meant, run: market-impact check --accept {root / EVENTS}" in (
+        message
     )
 
 

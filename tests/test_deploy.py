@@ -11,7 +11,7 @@ import pytest
 from cronsim import CronSim
 
 from analysis.provenance import ROOT
-from analysis.report import schedule
+from runner import schedule
 
 DEPLOY = ROOT / "deploy"
 STARTS = ["deploy/crontab", "deploy/market-impact.service", "deploy/airflow.py", ".github/workflows/reports.yml"]
@@ -29,7 +29,7 @@ def program(name: str) -> str:
 
 @pytest.mark.parametrize("file", STARTS)
 def test_every_file_starts_what_is_due(file):
-    assert "-m analysis run --due" in (ROOT / file).read_text(encoding="utf-8")
+    assert "market-impact run --due" in (ROOT / file).read_text(encoding="utf-8")
 
 
 def test_the_workflows_are_valid():
@@ -39,7 +39,7 @@ def test_the_workflows_are_valid():
 
 def test_the_workflow_proves_the_release_that_it_has_made():
     text = (ROOT / ".github" / "workflows" / "reports.yml").read_text(encoding="utf-8")
-    assert f"-m analysis verify {schedule.load(ROOT).publish}/latest\n" in text
+    assert f"market-impact verify {schedule.load(ROOT).publish}/latest\n" in text
 
 
 def test_the_cron_job_of_kubernetes_is_valid():

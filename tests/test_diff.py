@@ -6,7 +6,7 @@ import pytest
 from releases import DESCRIPTOR, FIGURES, REPORT, SIMULATED, estimate, make, verdict
 
 from analysis.exhibits.payload import MIME
-from analysis.report import ReportError, diff
+from runner import ReportError, diff
 
 LATER = "2026-11-26"
 

@@ -16,8 +16,8 @@ from analysis.estimate import Estimate, refusal
 from analysis.estimators.att_gt import att_gt
 from analysis.estimators.exposure import exposure_effects
 from analysis.frames import CohortEffects
-from analysis.market import plain
-from analysis.study import Study
+from market import plain, simulate
+from market.study import open_study
 
 WHY = "nobody was closed; bring a panel with closures"
 Y = np.random.default_rng(1).normal(size=(60, 12)).cumsum(axis=1)
@@ -39,14 +39,14 @@ def long(terms: int, **more) -> Estimate:
 
 @pytest.fixture(scope="module")
 def shown():
-    panel, truth = analysis.simulate("few_treated", seed=1)
+    panel, truth = simulate("few_treated", seed=1)
     settings = {"event": "amazon_2021", "sim_preset": "few_treated", "seed": 1, "conf": 0.95}
     effects = cohorts()
     return {
         "panel": panel,
         "plain panel": plain.simulate("plain_sd1_30", 1)[0],
         "truth": truth,
-        "study": Study.open(settings),
+        "study": open_study(settings),
         "design": Design(),
         "answers": estimate_all(panel, Design()),
         "long names": long(30),

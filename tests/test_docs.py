@@ -150,7 +150,7 @@ def test_the_container_copies_what_is_there_and_calls_what_exists():
     made = [rest.removeprefix("make ") for word, rest in steps if word == "RUN" and rest.startswith("make ")]
     assert made == [".venv/.ready"]
     command = json.loads(next(rest for word, rest in steps if word == "ENTRYPOINT"))
-    assert command == [".venv/bin/python", "-m", "analysis", "run"]
+    assert command == [".venv/bin/market-impact", "run"]
 
 
 def test_binder_makes_the_locked_environment():

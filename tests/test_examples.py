@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import __main__ as front_desk
-from analysis import config
-from analysis.market import simulate
+from analysis.event import ON_RECORD, read_event
 from analysis.panel import read_panel
 from analysis.panel.panel import attributes
 from analysis.provenance import ROOT
+from market import simulate
+from runner import cli as front_desk
 
 EXAMPLES = ROOT / "data" / "examples"
 SHAPES = ("tidy", "wide", "accounts")
@@ -101,10 +101,10 @@ def test_the_tutorial_shows_the_rows_and_the_audit_as_they_are(capsys):
 def test_the_event_of_the_tutorial_is_read_and_its_questions_are_all_that_there_are(tmp_path):
     (written,) = (block for block in blocks("yaml") if block.startswith("title:"))
     (tmp_path / "my_event.yml").write_text(written, encoding="utf-8")
-    event = config.read_event(str(tmp_path / "my_event.yml"))
+    event = read_event(str(tmp_path / "my_event.yml"))
     assert [*event.own] == ["B1", "B2"]
     (said,) = re.findall(r"There are five questions: (.*?)\.", TUTORIAL.read_text(encoding="utf-8"), re.DOTALL)
-    assert re.findall(r"`(\w+)`", said) == [*config.read_event(config.ON_RECORD).readings]
+    assert re.findall(r"`(\w+)`", said) == [*read_event(ON_RECORD).readings]
 
 
 def test_the_tutorial_names_files_that_there_are_and_shows_the_map_as_it_is():

@@ -16,17 +16,17 @@ import psutil
 import pytest
 import work
 
-from analysis import audit, executor, scenarios
 from analysis.errors import DesignError
 from analysis.estimands.design import Design
 from analysis.provenance import ROOT
+from market import audit, executor, scenarios
 
 NAMES, SEEDS = ["plain_sd1_9", "plain_null_sd1_9"], [1, 2]
 CASES = ["--workers=1", "--workers=2", pytest.param("--local-cluster=2", marks=pytest.mark.slow)]
 PARENT = """
 import sys
 from argparse import ArgumentParser
-from analysis import executor
+from market import executor
 sys.path.insert(0, sys.argv[2])
 import work
 if __name__ == "__main__":

@@ -13,15 +13,16 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from analysis import config, data, provenance
+from analysis import data, provenance
 from analysis.errors import DesignError
+from analysis.event import read_event
 from analysis.evidence import claims
 from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
 from analysis.exhibits import answers, blocks, brief, style
 from analysis.exhibits.answers import colophon as make_colophon
 
 HOSTILE = """<script>alert("1")</script> & 'quotes'"""
-EVENT = config.read_event("amazon_2021")
+EVENT = read_event("amazon_2021")
 V2 = Verdict(
     claim="C01",
     reading="V2",

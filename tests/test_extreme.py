@@ -12,7 +12,7 @@ from analysis.estimands import closed_firms, event_study, growth
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.cross_checks import cross_checks
 from analysis.estimands.design import Design, attempt
-from analysis.market import simulate
+from market import simulate
 
 PLAIN = simulate("ceiling_50k", seed=2, n_firms=150, n_categories=8)[0]
 FIRST = PLAIN.first_treated()

@@ -25,7 +25,7 @@ from analysis.estimands.growth import (
 )
 from analysis.estimate import refusal
 from analysis.evidence import verdicts
-from analysis.market import simulate
+from market import simulate
 
 COMMON = (-3.0, 2.0)
 VERBS = [effect_on_growth, effect_on_share, effect_in_parts]

@@ -12,7 +12,7 @@ from analysis.estimands.cross_checks import cross_checks
 from analysis.estimands.design import Design, attempt
 from analysis.estimands.displacement import lost_sales
 from analysis.estimands.growth import effect_in_parts, growth
-from analysis.market import simulate
+from market import simulate
 
 ELSEWHERE = r"E1[acde]|E4a.*|E4d.*|d[3-6]"
 OTHERS = r"E2b.*|E3s_seen|E3g|E3g_common|E4b_other|E4e.*|E5c.*|d2"

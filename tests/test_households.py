@@ -4,11 +4,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis import __main__ as command_line
 from analysis.data import DATA, load
 from analysis.errors import DataError, DesignError
 from analysis.households import purchases
 from analysis.provenance import ROOT
+from runner import cli as command_line
 
 PART = ROOT.parent / "shared" / "purchases" / "open_ecommerce_27_states.parquet"
 COMMITTED = ("purchases", "buyers", "brands", "categories", "stayers", "half_years")

@@ -4,14 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import data, grades
+from analysis import data
 from analysis.errors import DesignError
 from analysis.estimands.design import Design
 from analysis.evidence import verdicts
-from analysis.households import checks, estimates, twin
+from analysis.households import checks, estimates
 from analysis.households.estimates import Asked, Households
-from analysis.market import simulate
-from analysis.market.parameters import named
+from analysis.simulated import closures
+from market import grading, simulate
+from market import simulated_households as twin
 
 SEED = 3
 
@@ -77,12 +78,12 @@ def test_the_kept_table_speaks_of_this_code():
 def test_grades_of_intervals_with_room_follow_from_coverage_alone():
     kept = data.load("household_audit")
     for row in kept[kept["id"].str.endswith(twin.BOUNDED)].to_dict("records"):
-        lost = Design.level - row["coverage"] > grades.LOST_WITH_BOUNDS
+        lost = Design.level - row["coverage"] > grading.LOST_WITH_BOUNDS
         assert row["grade"] == (verdicts.DO_NOT_USE if lost else verdicts.WITH_BOUNDS)
         assert np.isnan(row["bias"])
     seen = kept[(kept["titles"] == twin.TITLES[1]) & (kept["id"] == "V1")]
     worst = seen.sort_values("coverage", kind="stable")["preset"].iloc[0]
-    assert twin.graded("V1")["graded"] == f"twins of a market with {named(worst)}"
+    assert twin.graded("V1")["graded"] == f"twins of a market with {closures(worst)}"
     assert twin.graded("V1")["grade"] == "do not use"
 
 

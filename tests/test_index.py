@@ -16,11 +16,11 @@ import pytest
 from rocrate.rocrate import ROCrate
 from ruamel.yaml import YAML
 
-from analysis.config import read_event
+from analysis.event import read_event
 from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, WORDS, Verdict
 from analysis.provenance import ROOT
-from analysis.report import crate, index, publish
-from analysis.report.diff import Changes
+from runner import crate, index, publish
+from runner.diff import Changes
 
 AS_OF = "2026-11-25"
 HARM = '"><script>alert(1)</script><img src=x onerror=alert(2)>&amp; </p>\u2028'

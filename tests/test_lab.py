@@ -10,7 +10,7 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from analysis import config
+from analysis import untrusted
 from analysis.errors import DataError
 from analysis.provenance import ROOT
 from analysis.study import Study
@@ -88,14 +88,14 @@ def test_a_path_from_the_root_is_found_from_every_folder_of_notebooks(folder, mo
 def test_a_file_beside_the_notebook_goes_before_one_of_the_same_name_at_the_root(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "README.md").touch()
-    assert config.located("panel_path", "README.md") == tmp_path / "README.md"
-    assert config.located("panel_path", "LICENSE") == ROOT / "LICENSE"
+    assert untrusted.located("panel_path", "README.md") == tmp_path / "README.md"
+    assert untrusted.located("panel_path", "LICENSE") == ROOT / "LICENSE"
 
 
 def test_a_path_that_leads_nowhere_names_both_places(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError) as caught:
-        config.located("panel_map", "mine.yml")
+        untrusted.located("panel_map", "mine.yml")
     assert str(caught.value) == (
         f"panel_map = 'mine.yml' was asked for; there is no such file in {tmp_path}, nor in {ROOT}; correct the path"
     )

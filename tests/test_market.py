@@ -6,17 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import __main__ as front_desk
 from analysis import data
 from analysis import market as room
 from analysis.errors import DesignError
-from analysis.market import export, simulate
-from analysis.market.calibrate import averages, calibrate
-from analysis.market.parameters import PLATFORMS, PRESETS, WAVES, Parameters, chosen, market_named, named, plausible
-from analysis.market.population import Nests
-from analysis.market.worlds import CHANNELS, LATE, WORLDS, Intervention, Market, at_work, intervene, run, untouched
 from analysis.panel import read_panel
 from analysis.provenance import ROOT
+from analysis.simulated import closures, market_named
+from market import export, simulate
+from market.calibrate import averages, calibrate
+from market.parameters import PLATFORMS, PRESETS, WAVES, Parameters, chosen, plausible
+from market.population import Nests
+from market.worlds import CHANNELS, LATE, WORLDS, Intervention, Market, at_work, intervene, run, untouched
+from runner import cli as front_desk
 
 SMALL = {"n_firms": 600, "n_categories": 8, "closed_gmv": 0.13, "tilt": 0.2}
 STRENGTHS = {
@@ -377,7 +378,7 @@ def test_parameters_are_read_by_name_compared_by_value_and_never_set():
 
 
 def test_every_preset_has_a_name_of_its_own_in_words_and_the_share_that_it_fixes():
-    names = {preset: named(preset) for preset in PRESETS}
+    names = {preset: closures(preset) for preset in PRESETS}
     assert len(set(names.values())) == len(PRESETS)
     assert not any(re.search(r"_|\dk", name) for name in names.values())
     for preset, name in names.items():
@@ -387,9 +388,9 @@ def test_every_preset_has_a_name_of_its_own_in_words_and_the_share_that_it_fixes
 
 def test_a_market_is_called_by_its_closures_and_seeds_and_a_preset_that_there_is_not_by_nothing():
     assert market_named("floor_3k", 3, 4) == "small closures (0.85 per cent of Chinese sales), seeds 3 to 6"
-    assert (market_named("all", 5), named("plain_sd1_9")) == ("panels of all kinds, seed 5", "plain panels")
+    assert (market_named("all", 5), closures("plain_sd1_9")) == ("panels of all kinds, seed 5", "plain panels")
     with pytest.raises(DesignError, match="preset 'huge' of the simulated market"):
-        named("huge")
+        closures("huge")
 
 
 def test_every_threat_of_the_register_is_a_parameter():

@@ -5,13 +5,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import __main__ as front_desk
-from analysis.config import Map, load
 from analysis.errors import DataError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import Design
 from analysis.panel import read_panel
+from analysis.panel.map import Map
 from analysis.panel.propose import propose
+from analysis.yaml import load
+from runner import cli as front_desk
 
 SEED = 1
 

@@ -11,8 +11,8 @@ from unittest import mock
 import pytest
 from desk import PARAMETERS, WRITE_VERDICTS, Desk, describe, full_disk, sources_kept, stub_render
 
-from analysis import __main__ as command_line
-from analysis.report import night, pdf, run, schedule
+from runner import cli as command_line
+from runner import night, pdf, run, schedule
 
 MONDAY, TUESDAY, NEXT, LAST = "2026-11-23", "2026-11-24", "2026-11-30", "2026-12-07"
 VINTAGE = "2026-11-01"

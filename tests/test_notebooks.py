@@ -20,12 +20,13 @@ from pypdf import PdfReader
 from ruff import find_ruff_bin
 from test_pdf import links
 
-from analysis import config, data
+from analysis import data, parameters
+from analysis.event import read_event
 from analysis.evidence import verdicts
 from analysis.exhibits import brief as brief_of
 from analysis.numbers import quantity
 from analysis.provenance import ROOT
-from analysis.report import Exit, run, schedule
+from runner import Exit, run, schedule
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 AS_OF = data.newest()["vintage"]
@@ -37,7 +38,7 @@ LOGIC = (ast.FunctionDef, ast.ClassDef, ast.If, ast.For, ast.While, ast.Try, ast
 DESIGN = {"comparison", "post_from", "post_to", "base_months", "anticipation", "cluster", "conf"}
 CODES = re.compile(r"\b(?:[CTV]\d+|E\d+[a-z]*|d\d)\b")
 HANDED_ON = {  # parameters that a call takes from `settings`
-    "Study.open(settings": {"event", "panel_path", "panel_map", "sim_preset", "seed", *DESIGN},
+    "open_study(settings": {"event", "panel_path", "panel_map", "sim_preset", "seed", *DESIGN},
     "colophon(settings": {"as_of", "stale_after_days"},
 }
 WORDS = {
@@ -108,14 +109,14 @@ def test_every_parameter_of_a_notebook_is_used(notebook):
     names = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)]
     named = {node.id for node in names if isinstance(node.ctx, ast.Load)}
     taken = set().union(*(names for call, names in HANDED_ON.items() if call in text))
-    unused = config.parameters(notebook).model_fields.keys() - named - taken
+    unused = parameters.declared(notebook).model_fields.keys() - named - taken
     assert unused <= ({"as_of"} if notebook.name.startswith("00_") else set())  # of the brief only the runner asks it
 
 
 def test_the_setup_cell_checks_the_parameters_of_its_own_notebook(notebook):
     tagged = [i for i, cell in enumerate(code(notebook)) if "parameters" in cell["metadata"].get("tags", [])]
-    assert f'config.check("{notebook.name}", globals())' in source(code(notebook)[tagged[0] + 1])
-    assert "as_of" in config.parameters(notebook).model_fields
+    assert f'parameters.check("{notebook.name}", globals())' in source(code(notebook)[tagged[0] + 1])
+    assert "as_of" in parameters.declared(notebook).model_fields
 
 
 def test_a_notebook_marks_its_answer_and_ends_with_its_provenance(notebook):
@@ -125,14 +126,14 @@ def test_a_notebook_marks_its_answer_and_ends_with_its_provenance(notebook):
         assert "verdicts.write(" in source(code(notebook)[-1])
 
 
-@pytest.mark.parametrize("notebook", [path for path in NOTEBOOKS if "Study.open" in path.read_text(encoding="utf-8")])
+@pytest.mark.parametrize("notebook", [path for path in NOTEBOOKS if "open_study" in path.read_text(encoding="utf-8")])
 def test_a_notebook_on_a_panel_names_no_claim_and_no_reading_of_one_event(notebook):
     assert re.findall(r"\b[CV]\d+\b", notebook.read_text(encoding="utf-8")) == []
 
 
 def test_a_notebook_on_public_figures_refuses_another_event(notebook):
-    given = config.parameters(notebook).model_fields.keys()
-    refuses = "config.read_event(event, on_record=True)" in python(notebook)
+    given = parameters.declared(notebook).model_fields.keys()
+    refuses = "read_event(event, on_record=True)" in python(notebook)
     assert refuses == ({"event", "verdict_file"} <= given and "panel_path" not in given)
 
 
@@ -197,7 +198,7 @@ def test_every_number_of_a_verdict_stands_in_its_report_and_in_the_brief(publish
 
 def test_the_brief_answers_before_it_judges_and_has_no_codes(published):
     brief, found = text(published / "00_executive_brief.pdf"), verdicts.read(published)
-    about = config.read_event("amazon_2021")
+    about = read_event("amazon_2021")
     told = brief_of.headline(found, about).replace("'", "’")
     assert brief.index(told) < brief.index("THE ANSWER") < brief.index("What was said")
     assert CODES.findall(brief) == []

@@ -16,8 +16,8 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
-from analysis.config import Notice
-from analysis.report import notices
+from runner import notices
+from runner.schedule import Notice
 
 SECRET = "unmistakable-5ecret-7f3a"
 FAILED = {

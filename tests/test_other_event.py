@@ -20,9 +20,9 @@ import pytest
 from pypdf import PdfReader
 
 from analysis import load_estimates
-from analysis.market import simulate
 from analysis.provenance import ROOT
-from analysis.report import Exit
+from market import simulate
+from runner import Exit
 
 CODES = {"AMZ": "BAZ", "EBY": "SQR", "ALI": "HLL", "WMT": "PIE", "OWN": "DIY"}
 TITLE = "The closing of the northern bazaars"
@@ -97,7 +97,7 @@ def run(folder: Path, *asked: str) -> subprocess.CompletedProcess[str]:
     there = os.environ | {"PYTHONPATH": str(folder), "MPLCONFIGDIR": mpl.get_cachedir()}  # fonts are listed once
     there |= {"HOME": str(folder), "USER": USER, "LOGNAME": USER, "HOSTNAME": USER, "TMPDIR": str(folder)}
     there |= {"PLANTED_TOKEN": SECRET, "AWS_SECRET_ACCESS_KEY": SECRET, "SMTP_PASSWORD": SECRET}
-    command = [sys.executable, "-m", "analysis", "run", *asked]
+    command = [sys.executable, "-m", "runner", "run", *asked]
     return subprocess.run(command, cwd=folder, env=there, capture_output=True, text=True, check=False)
 
 

@@ -10,12 +10,13 @@ import stamps
 from panels import called_real
 from pypdf import PdfReader
 
-from analysis import config, data
-from analysis.__main__ import main
+from analysis import data
+from analysis.event import read_event
 from analysis.evidence import verdicts
 from analysis.exhibits import brief as brief_of
 from analysis.numbers import quantity
-from analysis.report import Exit
+from runner import Exit
+from runner.cli import main
 
 pytestmark = pytest.mark.slow
 
@@ -56,11 +57,11 @@ def test_page_one_the_brief_and_the_manifest_say_what_the_panel_is(published, br
 def test_reports_on_a_real_panel_have_the_threats_of_the_event(published):
     for pdf in published.glob("panel__*.pdf"):
         told = " ".join(page.extract_text() for page in PdfReader(pdf).pages)
-        assert set(config.read_event("amazon_2021").threats) <= set(re.findall(r"T\d\d", told))
+        assert set(read_event("amazon_2021").threats) <= set(re.findall(r"T\d\d", told))
 
 
 def test_every_reading_of_the_event_has_its_word(published, brief):
-    ledger, event = data.load("readings"), config.read_event("amazon_2021")
+    ledger, event = data.load("readings"), read_event("amazon_2021")
     names = {f"{claim} {reading}".strip() for claim, reading in ledger[["claim_id", "reading"]].fillna("").to_numpy()}
     found = {verdict.name: verdict for verdict in verdicts.best(verdicts.read(published))}
     assert set(found) == names

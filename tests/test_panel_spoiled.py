@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from analysis import __main__ as front_desk
 from analysis.errors import DesignError
 from analysis.estimands.design import Design
 from analysis.inventory import estimable
 from analysis.panel import read_panel
+from runner import cli as front_desk
 
 HEADER = "seller,owner,country,category,site,month,gmv,closed"
 ROWS = """\

@@ -12,7 +12,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from pypdf import PageObject, PdfReader
 from pypdf.generic import ContentStream
 
-from analysis.report.pdf import PdfError, render
+from runner.pdf import PdfError, render
 
 PAGE_WIDTH = 595.28  # A4, points
 MARGIN = 25 * 72 / 25.4

@@ -15,8 +15,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from test_annex import executed
 from test_pdf import ANSWER, figure, table
 
-from analysis.report import annex
-from analysis.report.pdf import render
+from runner import annex
+from runner.pdf import render
 
 JAXB = Path("/usr/share/java")  # where Debian and Ubuntu put it
 DRIVER = Path(__file__).with_name("PdfStandards.java")

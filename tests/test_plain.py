@@ -7,8 +7,8 @@ import pytest
 
 from analysis.errors import DesignError
 from analysis.estimands.design import Design
-from analysis.market import plain
-from analysis.market.parameters import PLATFORMS, WAVES
+from market import plain
+from market.parameters import PLATFORMS, WAVES
 
 DESIGN = Design()
 PRESET = "plain_sd1_30"

@@ -8,8 +8,8 @@ import pytest
 from panels import called_real
 from pypdf import PdfReader
 
-from analysis.__main__ import main
-from analysis.report import Exit
+from runner import Exit
+from runner.cli import main
 
 WHOLE = ["panel__03_closed_firms", "panel__04_spillovers", "panel__05_growth_panel", "panel__06_shift_panel"]
 

@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import __main__ as front_desk
-from analysis.config import Map, load
 from analysis.errors import DataError
 from analysis.panel import read_panel
+from analysis.panel.map import Map
 from analysis.panel.propose import propose
 from analysis.provenance import ROOT
+from analysis.yaml import load
+from runner import cli as front_desk
 
 EXAMPLES = ROOT / "data" / "examples"
 LABELS = {"AMZ": "亚马逊", "EBY": "eBay.de"}

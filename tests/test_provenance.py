@@ -16,7 +16,7 @@ def git(folder, *words):
 
 
 INPUTS = [
-    "analysis/report/pdf.py",
+    "runner/pdf.py",
     "notebooks/05_growth.ipynb",
     "data/facts/events.csv",
     "docs/glossary.md",
@@ -72,7 +72,7 @@ def test_a_change_of_what_makes_no_report_is_none(tree, name):
 
 def test_a_copy_inside_another_repository_has_no_commit(tree):
     copy = tree / "vendor" / "copy"
-    shutil.copytree(tree / "analysis", copy / "analysis")
+    shutil.copytree(tree / "runner", copy / "runner")
     git(tree, "add", ".")
     git(tree, "commit", "-m", "vendored")
     assert provenance.commit(copy) is None

@@ -13,7 +13,7 @@ import pytest
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import own_closure
 from analysis.estimands.design import Design
-from analysis.market import simulate
+from market import simulate
 
 pytestmark = pytest.mark.slow
 

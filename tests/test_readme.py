@@ -9,8 +9,8 @@ import sys
 import pytest
 from record import ANSWER, spoken
 
-from analysis.market import simulate
 from analysis.provenance import ROOT
+from market import simulate
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -87,8 +87,8 @@ def test_ten_lines_print_each_estimate_beside_its_truth_in_eighty_columns():
 
 
 def test_the_moments_that_miss_their_targets_are_named_on_screen_and_in_the_readme(capsys, monkeypatch):
-    monkeypatch.setattr("sys.argv", ["analysis.market"])
-    report = runpy.run_module("analysis.market", run_name="__main__")["report"]
+    monkeypatch.setattr("sys.argv", ["market"])
+    report = runpy.run_module("market", run_name="__main__")["report"]
     missed = report[~report["passed"]].set_index("moment")
     screen = capsys.readouterr().out.split(f"{len(missed)} of {len(report)} moments miss their target", 1)[1]
     assert [line.split(":")[0].strip() for line in screen.splitlines()[1:]] == list(missed.index)

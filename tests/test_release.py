@@ -9,7 +9,7 @@ import pytest
 from desk import AS_OF, full_disk
 
 from analysis.errors import DesignError
-from analysis.report import Exit, ReportError, publish, release
+from runner import Exit, ReportError, publish, release
 
 NAMES = ["a.pdf", "b.pdf"]
 ABOUT = {"as_of": AS_OF, "previous": "", "panel": "", "panel_is": "", "commit": None, "inputs": {}, "reports": {}}

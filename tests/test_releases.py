@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 import pytest
 from releases import REPORT, make
 
-from analysis.report import feed, release, releases
-from analysis.report.release import LATEST, MANIFEST
+from runner import feed, release, releases
+from runner.release import LATEST, MANIFEST
 
 AT = datetime(2026, 11, 26, 6, 0, tzinfo=UTC)
 ATOM = {"a": "http://www.w3.org/2005/Atom"}

@@ -12,7 +12,7 @@ from analysis.errors import DesignError
 from analysis.estimands import rivals
 from analysis.estimands.design import Design
 from analysis.estimators.exposure import exposure_effects
-from analysis.market import simulate
+from market import simulate
 
 
 @pytest.mark.parametrize(("own", "name"), [(True, "E2a"), (False, "E2b")])

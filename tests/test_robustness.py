@@ -10,7 +10,7 @@ from analysis.estimands import growth
 from analysis.estimands.design import Design
 from analysis.estimands.displacement import moved_there
 from analysis.estimands.robustness import MOST_WAVES, PLACEBO, robustness
-from analysis.market import simulate
+from market import simulate
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 import pytest
 from desk import AS_OF, BRIEF_PARAMETERS, READ_VERDICTS, Desk, sources_kept, stub_render
 
-from analysis.__main__ import main
 from analysis.errors import DesignError
-from analysis.report import Exit, night, pdf, release, releases, run
+from runner import Exit, night, pdf, release, releases, run
+from runner.cli import main
 
 LATER = "2026-11-26"
 SINCE = BRIEF_PARAMETERS + 'since: str = ""  # what moved since the release before\n'

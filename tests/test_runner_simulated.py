@@ -11,10 +11,10 @@ import pytest
 import stamps
 from desk import AS_OF, BRIEF_PARAMETERS, WRITE_VERDICTS, Desk
 
-from analysis import config
 from analysis.errors import DataError, DesignError
-from analysis.report import Exit, pdf, publish
-from analysis.report.schedule import own_panel, read, select, settled
+from analysis.event import EVENTS
+from runner import Exit, pdf, publish
+from runner.schedule import own_panel, read, select, settled
 
 PARAMETERS = """\
 as_of: str = "2026-11-01"  # date of knowledge, YYYY-MM-DD; allowed date
@@ -301,7 +301,7 @@ def test_public_figures_of_another_event_stay_out(desk, own, tmp_path):
 
 def test_a_copy_of_the_event_with_another_wave_keeps_its_public_figures(desk, own, tmp_path):
     copy = tmp_path / "more.yml"
-    text = (config.EVENTS / "amazon_2021.yml").read_text(encoding="utf-8")
+    text = (EVENTS / "amazon_2021.yml").read_text(encoding="utf-8")
     copy.write_text(text.replace("waves: [2021-05,", "waves: [2021-04, 2021-05,"))
     panel(Path(own["panel_path"]), closed="2021-04")
     with pytest.raises(
@@ -317,7 +317,7 @@ def test_a_copy_of_the_event_with_another_wave_keeps_its_public_figures(desk, ow
 
 def test_an_unchanged_panel_makes_nothing_new_and_a_changed_one_does(desk, own, tmp_path, capsys, monkeypatch):
     (tmp_path / "sources").mkdir()  # nobody edits these meanwhile
-    monkeypatch.setattr(publish, "PACKAGE", tmp_path / "sources")
+    monkeypatch.setattr(publish, "SOURCES", tmp_path / "sources")
 
     def lines():
         capsys.readouterr()

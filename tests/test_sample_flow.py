@@ -12,7 +12,7 @@ from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.changes import estimated
 from analysis.estimands.design import Design
 from analysis.estimands.sample_flow import LEFT, USED, sample_flow
-from analysis.market import simulate
+from market import simulate
 
 DESIGN = Design(base_months=9, cluster="firm")
 COUNTED = {  # the columns that `n` of an estimand counts

@@ -4,11 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import scenarios
 from analysis.errors import DesignError
-from analysis.market import simulate
-from analysis.market.parameters import chosen, plausible
-from analysis.market.worlds import Market, expected_accounts
+from market import scenarios, simulate
+from market.parameters import chosen, plausible
+from market.worlds import Market, expected_accounts
 
 SMALL = {"n_firms": 400, "n_categories": 8}
 
@@ -37,7 +36,7 @@ def test_outcomes_are_the_truth_of_the_market():
 
 
 def test_the_expected_number_of_accounts_is_the_mean_of_what_is_closed_where_no_group_is_too_large(monkeypatch):
-    monkeypatch.setattr("analysis.market.worlds.LARGEST", 1e9)
+    monkeypatch.setattr("market.worlds.LARGEST", 1e9)
     counts, expected = [], []
     for seed in range(40):
         _, truth = simulate("ceiling_50k", seed=seed, n_firms=1000, n_categories=10, tilt=0.6)

@@ -8,20 +8,22 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from analysis import __main__ as command_line
-from analysis import config, data, grades, study
+from analysis import data, grades, study
 from analysis.errors import DataError, DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
 from analysis.estimands.design import Design
 from analysis.estimate import Estimate, refusal
+from analysis.event import EVENTS
 from analysis.inventory import by_year, estimable, inventory, printed, sentence, window
-from analysis.market import simulate
-from analysis.market.parameters import PRESETS, named
 from analysis.panel import read_panel
 from analysis.provenance import ROOT
-from analysis.report import schedule
-from analysis.study import Study
+from analysis.simulated import closures
+from market import simulate
+from market.parameters import PRESETS
+from market.study import open_study
+from runner import cli as command_line
+from runner import schedule
 
 MARKET = "medium closures (3 per cent of Chinese sales), seed 1"
 EXAMPLES = ROOT / "data" / "examples"
@@ -40,7 +42,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def simulated():
-    return Study.open(SETTINGS)
+    return open_study(SETTINGS)
 
 
 def test_the_parameters_make_the_market_and_the_design(simulated):
@@ -69,7 +71,7 @@ def test_the_truth_of_every_question_is_known(simulated):
 def test_a_panel_that_was_brought_has_no_truth_and_stays_simulated(simulated, tmp_path):
     file = tmp_path / "mine.parquet"
     simulated.panel.to_parquet(file)
-    brought = Study.open(SETTINGS | {"panel_path": str(file)})
+    brought = open_study(SETTINGS | {"panel_path": str(file)})
     assert brought.panel.digest == simulated.panel.digest
     assert (brought.market, brought.mark, brought.truth) == ("mine.parquet", "simulated", None)
     assert brought.tier == "panel"
@@ -81,10 +83,10 @@ def brought(tmp_path, simulated, months: dict[str, str], **event):
     firms = simulated.panel.firms.copy()
     firms["closed_on"] = firms["closed_on"].map(lambda day: pd.Timestamp(months.get(f"{day:%Y-%m}", day)), "ignore")
     replace(simulated.panel, firms=firms).to_parquet(tmp_path / "mine.parquet")
-    content = YAML(typ="safe").load(config.EVENTS / "amazon_2021.yml") | event
+    content = YAML(typ="safe").load(EVENTS / "amazon_2021.yml") | event
     (tmp_path / "mine.yml").write_text(json.dumps(content))
     given = {"panel_path": str(tmp_path / "mine.parquet"), "event": str(tmp_path / "mine.yml")}
-    return Study.open(SETTINGS | given)
+    return open_study(SETTINGS | given)
 
 
 def test_closures_in_months_that_are_no_wave_are_counted_and_said(simulated, tmp_path):
@@ -116,7 +118,7 @@ def test_a_panel_of_another_event_is_refused(simulated, tmp_path):
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_simulated_closures_are_those_of_the_event_that_ships(preset):
-    found = Study.open(SETTINGS | {"sim_preset": preset, "seed": 3})
+    found = open_study(SETTINGS | {"sim_preset": preset, "seed": 3})
     assert found.line.endswith("in other months: none.")
     assert found.panel.cohorts()["firms"].sum() > 0
 
@@ -130,7 +132,7 @@ def test_simulated_closures_are_those_of_the_event_that_ships(preset):
 )
 def test_what_cannot_be_taken_is_refused(values, said):
     with pytest.raises(DesignError, match=said):
-        Study.open(SETTINGS | values)
+        open_study(SETTINGS | values)
 
 
 def test_names_in_print_are_those_of_the_event(simulated):
@@ -403,9 +405,9 @@ def test_firms_are_counted_and_grades_have_their_source_for_what_can_be_estimate
     assert said["column"].tolist() == used.columns[1:].tolist()
     graded = sections["Grade of each method, the worst in panels that this one could be"]
     assert graded["id"].tolist() == able.tolist()
-    assert set(graded["worst in"]) <= {*map(named, PRESETS), "plain panels", ""}
+    assert set(graded["worst in"]) <= {*map(closures, PRESETS), "plain panels", ""}
     audited = data.load("audit")
-    source = audited.groupby([audited["preset"].map(named), "id"])["grade"].agg(set)
+    source = audited.groupby([audited["preset"].map(closures), "id"])["grade"].agg(set)
     known = graded[graded["worst in"] != ""]
     assert len(known)
     for name, panels, grade in known[["id", "worst in", "grade"]].itertuples(index=False):

@@ -10,8 +10,8 @@ from desk import AS_OF, Desk
 from analysis.errors import DesignError
 from analysis.exhibits.payload import COLUMNS, typed
 from analysis.provenance import ROOT
-from analysis.report import schedule, sweep
-from analysis.report.schedule import Job
+from runner import schedule, sweep
+from runner.schedule import Job
 
 BRIEF = "  - {name: 00_brief, notebook: 00_brief.ipynb}\n"
 

@@ -15,8 +15,8 @@ from analysis.exhibits import blocks, charts, style
 from analysis.exhibits.payload import COLUMNS, of_estimates, of_figure
 from analysis.numbers import quantity
 from analysis.provenance import ROOT
-from analysis.report import Exit, papers
-from analysis.report.pdf import pandoc
+from runner import Exit, papers
+from runner.pdf import pandoc
 
 SHOW = """\
 import pandas as pd

@@ -10,10 +10,10 @@ from panels import WAVES
 
 from analysis.errors import DesignError
 from analysis.estimands import displacement, growth
-from analysis.market import simulate
-from analysis.market.parameters import PLATFORMS
-from analysis.market.truth import Truth, Window
-from analysis.market.worlds import CHANNELS
+from market import simulate
+from market.parameters import PLATFORMS
+from market.truth import Truth, Window
+from market.worlds import CHANNELS
 
 SMALL = {"n_firms": 600, "n_categories": 8, "closed_gmv": 0.13, "tilt": 0.2}
 PARTS = [f"d{number}" for number in range(1, 8)]

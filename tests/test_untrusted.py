@@ -14,11 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 from matplotlib import pyplot as plt
 
-from analysis import config, data
+from analysis import data, yaml
 from analysis.errors import DataError, DesignError
+from analysis.event import ON_RECORD, read_event
 from analysis.exhibits import answers, blocks, brief, style, words
 from analysis.households import purchases
 from analysis.panel import file, read, read_panel
+from analysis.panel.map import Map
 from analysis.panel.propose import propose
 from analysis.provenance import ROOT
 from analysis.untrusted import YAML_BYTES, inside
@@ -58,7 +60,7 @@ def test_no_file_that_is_made_up_ends_a_reader_in_a_traceback_or_a_wait(name):
 # Files
 
 
-@pytest.mark.parametrize("reader", [read_panel, propose, purchases.count, lambda path: config.load(path, config.Map)])
+@pytest.mark.parametrize("reader", [read_panel, propose, purchases.count, lambda path: yaml.load(path, Map)])
 def test_a_pipe_a_device_and_a_folder_are_refused_and_not_waited_for(tmp_path, reader):
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "zero.csv").symlink_to("/dev/zero")
@@ -77,17 +79,17 @@ def test_a_map_that_is_a_pipe_is_refused(tmp_path, rows):
 @pytest.mark.parametrize("text", ["a: &a [x]\nb: [*a, *a]", "a: &a {b: *a}", "a: *b", "[" * 900, "{a: " * 900])
 def test_yaml_that_grows_or_nests_without_end_is_refused_before_it_is_read(tmp_path, text, monkeypatch):
     (tmp_path / "a.yml").write_text(text)
-    monkeypatch.setattr(config.YAML, "load", lambda *_: pytest.fail("it was read"))
-    assert re.search(r"line \d+: .* found (the alias \*|more)", refused(config.load, tmp_path / "a.yml", config.Map))
+    monkeypatch.setattr(yaml.YAML, "load", lambda *_: pytest.fail("it was read"))
+    assert re.search(r"line \d+: .* found (the alias \*|more)", refused(yaml.load, tmp_path / "a.yml", Map))
 
 
 def test_yaml_that_is_too_large_or_has_signs_that_no_text_has_is_refused(tmp_path):
     path = tmp_path / "a.yml"
     for text, found in (("a: b\n" * YAML_BYTES, "at most"), ('home: "\\ud800"', r"\ud800"), ('home: "\\0"', r"\x00")):
         path.write_text(text)
-        assert found in refused(config.load, path, config.Map)
+        assert found in refused(yaml.load, path, Map)
     path.write_text(f"home: {'x' * 501}")
-    assert "text of at most 500 characters" in refused(config.load, path, config.Map)
+    assert "text of at most 500 characters" in refused(yaml.load, path, Map)
 
 
 @pytest.mark.parametrize("name", ["../../../etc/passwd", "/etc/passwd", "a/../../b", "link.yml", "a\0b", "circle/x"])
@@ -102,9 +104,9 @@ def test_a_name_that_leads_out_of_its_folder_is_refused(tmp_path, name):
 
 
 def test_an_event_is_no_way_out_of_the_folder_of_events(tmp_path):
-    assert "the name of a file in it" in refused(config.read_event, "../../../tmp/x")
+    assert "the name of a file in it" in refused(read_event, "../../../tmp/x")
     for name in ("a\0b.yml", f"{'x' * 300}.yml"):
-        assert "there is no such file" in refused(config.read_event, name)
+        assert "there is no such file" in refused(read_event, name)
 
 
 def described(root, **changed):
@@ -309,7 +311,7 @@ def test_a_name_is_text_wherever_it_is_shown(evil):
     style.use("simulated", market=evil)
     shown = [answers.answer(evil, title=evil, tier="panel")]
     style.use("real", panel=evil)
-    event = config.read_event(config.ON_RECORD).model_copy(update={"title": evil})
+    event = read_event(ON_RECORD).model_copy(update={"title": evil})
     shown += [
         brief.brief([], event, failed=evil, panel=evil),
         blocks.figure(plt.figure(), evil, alt=evil, title=evil, source=evil),
@@ -338,7 +340,7 @@ def test_a_proposed_map_holds_no_line_that_a_cell_has_written(tmp_path, rows, wo
     rows = rows.astype({"sales": object}).assign(category=word, sales=["12"] * 70 + [word] * 2)
     path = written(tmp_path, rows.rename(columns={"category": f"shop {word}", "closed_on": word}), "a.parquet")
     lines = [line for line in propose(path).splitlines() if not line.startswith(("#", " "))]
-    assert {line.partition(":")[0] for line in lines} <= {*config.Map.model_fields}
+    assert {line.partition(":")[0] for line in lines} <= {*Map.model_fields}
 
 
 def test_an_interval_without_width_gives_no_word_in_a_title():

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from analysis import config
 from analysis.errors import DataError, DesignError
+from analysis.event import Event, read_event
 from analysis.evidence import verdicts
 from analysis.evidence.verdicts import (
     CONTRADICTED,
@@ -209,8 +209,8 @@ def test_a_simulated_verdict_speaks_only_under_its_condition():
     assert Verdict(**GOOD).said == NOT_SHOWN
 
 
-def about(*claims: str) -> config.Event:
-    return config.read_event("amazon_2021").model_copy(update={"claims": dict.fromkeys(claims)})
+def about(*claims: str) -> Event:
+    return read_event("amazon_2021").model_copy(update={"claims": dict.fromkeys(claims)})
 
 
 def test_a_simulated_verdict_judges_no_reading():

@@ -5,8 +5,8 @@ import json
 import pytest
 from releases import REPORT, make, verdict
 
-from analysis.report import publish, release, verify
-from analysis.report.release import DATA, MANIFEST, VERDICTS
+from runner import publish, release, verify
+from runner.release import DATA, MANIFEST, VERDICTS
 
 PDF, CSV = f"{REPORT}.pdf", f"{REPORT}.estimates.csv"
 

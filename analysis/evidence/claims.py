@@ -9,8 +9,8 @@ import pandas as pd
 from pydantic import ValidationError
 
 from analysis import data, series
-from analysis.config import ON_RECORD, Event, read_event
 from analysis.errors import DesignError
+from analysis.event import ON_RECORD, Event, read_event
 from analysis.evidence import verdicts
 from analysis.evidence.verdicts import Interval, Verdict
 

@@ -23,7 +23,7 @@ from analysis import data
 from analysis.errors import DataError, DesignError
 
 if TYPE_CHECKING:
-    from analysis.config import Event
+    from analysis.event import Event
 
 Word = Literal["Supported", "Contradicted", "Not shown", "Not testable with this data"]
 Level = Literal["high", "moderate", "low"]

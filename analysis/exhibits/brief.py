@@ -47,7 +47,7 @@ from analysis.numbers import MARKS, points, quantity
 from analysis.provenance import ANNEX
 
 if TYPE_CHECKING:
-    from analysis.config import Event
+    from analysis.event import Event
 
 MOST = 7  # rows of the table
 NOTHING = Block("", "")

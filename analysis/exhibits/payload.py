@@ -8,14 +8,17 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from analysis.errors import DataError
 from analysis.estimate import Estimate
 
 MIME = "application/vnd.market-impact+json"
+ESTIMATES = ".estimates.parquet"  # how the name of a file of estimates ends
 COLUMNS = {
     **{"report": "str", "table": "int64", "estimand": "str", "label": "str"},
     **dict.fromkeys(("estimate", "std_error", "df", "conf_low", "conf_high", "level", "n", "mde", "truth"), "float64"),
@@ -120,3 +123,41 @@ def of_figure(handed: Mapping[str, Any]) -> pd.DataFrame:
     if len(frames) == 1:
         return next(iter(frames.values()))
     return pd.concat(frames, names=["part", None]).reset_index("part").reset_index(drop=True)
+
+
+def load_estimates(folder: str | Path) -> pd.DataFrame:
+    """Return the estimates of all reports in a folder of a run, such as ``reports/latest``.
+
+    Returns
+    -------
+    DataFrame
+        A row per estimate, with the columns of ``docs/estimates.md``.
+
+    Raises
+    ------
+    DataError
+        If there is none, or a file holds something else.
+
+    Examples
+    --------
+    A folder without reports is refused:
+
+    >>> from analysis import load_estimates
+    >>> load_estimates("data")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    analysis.errors.DataError: estimates in data were asked for; found no file *.estimates.parquet; name a folder ...
+    """
+    found = list[pd.DataFrame]()
+    for file in sorted(Path(folder).glob(f"*{ESTIMATES}")):
+        try:
+            found.append(pd.read_parquet(file)[[*COLUMNS]])
+        except (OSError, ValueError, KeyError) as error:
+            asked = f"{file}: estimates of a report were asked for"
+            raise DataError(f"{asked}; found something else ({error}); make the report again") from None
+    if not found:
+        raise DataError(
+            f"estimates in {folder} were asked for; found no file *{ESTIMATES}; name a folder of published reports, "
+            "such as reports/latest, or make them with `make report`"
+        )
+    return pd.concat(found, ignore_index=True)

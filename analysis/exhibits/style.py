@@ -65,7 +65,7 @@ def use(provenance: str = "real", market: str = "", panel: str = "") -> None:
     provenance : {"real", "estimate", "simulated"}
         The kind of what is drawn. It is also the mark of tables and figures that name none.
     market : str
-        What was simulated, as :func:`analysis.market.parameters.market_named` calls it, for boxes that say "If the
+        What was simulated, as :func:`market.parameters.market_named` calls it, for boxes that say "If the
         market were as simulated (...)".
     panel : str
         What a panel that was brought is said to be, and what is doubtful about it, for page 1.

@@ -105,7 +105,7 @@ class Households:
 
     @classmethod
     def read(cls, folder: Path) -> Households:
-        """Read the tables that ``python -m analysis purchases`` wrote to a folder."""
+        """Read the tables that ``market-impact purchases`` wrote to a folder."""
         files = {name: folder / f"{name}.csv" for name in cls.__dataclass_fields__}
         there = {name: pd.read_csv(file) for name, file in files.items() if file.is_file()}
         if lost := [name for name in files if name not in there and name != "closed"]:
@@ -150,7 +150,7 @@ class Households:
         if self.closed is None:
             raise DesignError(
                 "purchases of closed brands were asked for; no table of products gave purchases without a title their "
-                "brand, so that there is no closed.csv; count the whole file with python -m analysis purchases "
+                "brand, so that there is no closed.csv; count the whole file with market-impact purchases "
                 "amazon-purchases.csv --brands PRODUCTS --out FOLDER, where PRODUCTS is a table with the columns "
                 f"{' and '.join(ASINS.values())}, and read FOLDER"
             )

@@ -7,12 +7,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analysis.config import Map
 from analysis.errors import refuse
 from analysis.estimate import Ints
 from analysis.numbers import number
 from analysis.panel.cells import LONGEST_GAP, Rows, month_text
 from analysis.panel.formats import CHINA, QUARTERS
+from analysis.panel.map import Map
 from analysis.panel.panel import Panel
 
 IDS = ("firm", "account", "brand_group", "category")

@@ -20,11 +20,12 @@ import pyarrow.csv
 import pyarrow.parquet
 from pydantic import TypeAdapter
 
-from analysis.config import Map, Wide, as_day, load
 from analysis.errors import DataError, refuse
 from analysis.panel.formats import QUARTERS, strange
+from analysis.panel.map import Map, Wide, as_day
 from analysis.panel.panel import ORDER, POPULATIONS, columns
 from analysis.untrusted import admit
+from analysis.yaml import load
 
 ROWS_AT_ONCE = 1 << 18
 KINDS = (".csv", ".csv.gz", ".tsv", ".parquet", ".xlsx", ".dta")
@@ -143,7 +144,7 @@ def open_file(path: Path, map: Path | None, allowed: Sequence[str] | None) -> Fi
     needed = [name for name, column in columns().items() if not column.get("optional")]
     if not map and (unknown := [name for name in header if name not in columns()]):
         optional = ", ".join(name for name in columns() if name not in needed)
-        proposes = f"`python -m analysis map {path} --out MAP.yml` proposes one"
+        proposes = f"`market-impact map {path} --out MAP.yml` proposes one"
         do = f"remove or rename it, or say in a map which is which: {proposes}; optional columns are {optional}"
         file.refuse_header(f"the columns {', '.join(needed)}", f"the unknown column {unknown[0]!r}", do)
     for name, column in theirs.items():

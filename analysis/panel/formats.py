@@ -8,7 +8,7 @@ from itertools import takewhile
 
 import numpy as np
 
-from analysis.config import as_day
+from analysis.panel.map import as_day
 
 FORMATS = [f"%Y{a}%m{b}" for a in "-/." for b in ("", f"{a}%d")] + ["%Y%m", "%Y%m%d", "%Y年%m月", "%Y年%m月%d日"]
 FORMATS += [f"{day}%m{a}%Y" for a in "/.-" for day in ("", f"%d{a}")]

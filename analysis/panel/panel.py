@@ -15,9 +15,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
-from analysis.config import Population
 from analysis.errors import DesignError, refuse
 from analysis.estimate import Bools, Floats, Ints
+from analysis.panel.map import Population
 from analysis.provenance import ROOT
 
 SCHEMA = ROOT / "data" / "panel.schema.json"

@@ -18,7 +18,6 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from analysis.config import Map
 from analysis.errors import refuse
 from analysis.panel.cells import plain
 from analysis.panel.file import (
@@ -34,6 +33,7 @@ from analysis.panel.file import (
     usual_separator,
 )
 from analysis.panel.formats import CHINA, MONEY, UNKNOWN, dates, number_signs
+from analysis.panel.map import Map
 from analysis.panel.panel import columns
 from analysis.untrusted import MISSING_SIGN, is_printable
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.market import simulate
 from analysis.panel import Panel, read_panel
+from market import simulate
 
 HERE = Path(__file__).resolve().parent
 MARKET = {

@@ -1,0 +1,118 @@
+"""Events: one crackdown each, as files of ``data/events`` hold them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from analysis import data
+from analysis.errors import DataError, DesignError
+from analysis.provenance import ROOT
+from analysis.untrusted import inside, located
+from analysis.yaml import Labels, Text, Texts, Written, is_like, load
+
+ON_RECORD = "amazon_2021"  # the event whose public figures data/facts holds
+EVENTS = ROOT / "data" / "events"
+
+ClaimAndReading = Annotated[tuple[str, str], BeforeValidator(lambda text: str(text).partition(" ")[::2])]
+Month = Annotated[str, is_like("a month YYYY-MM", "[0-9]{4}-(0[1-9]|1[0-2])")]
+
+
+class Claim(Written):
+    """What was said of an event, in the event's own file."""
+
+    claimant: Text
+    readings: Labels  # question of the reports: what was said that it tests
+
+
+class Threat(Written):
+    """What else happened in the months of an event, in print, in the event's own file."""
+
+    when: Text
+    what: Text
+    hits: Text
+    threatens: Text  # what is estimated, in words
+
+
+_BY_ID = BeforeValidator(lambda given: dict.fromkeys(map(str, given)) if isinstance(given, list | tuple) else given)
+
+
+class Event(Written):
+    """One crackdown, as reports know it. Of its claims and threats it holds each, or names rows of the ledgers."""
+
+    title: Text  # in print, as a noun phrase
+    home: Text  # code of the platform that closed accounts, the first of `platforms`
+    platforms: Labels  # codes in panels and names in print
+    destinations: Annotated[Texts, Field(min_length=1, max_length=2)]  # to which closed firms are said to have gone
+    origin: Text  # code of the firms whose growth is asked about
+    origin_name: Text  # the adjective in print
+    waves: Annotated[tuple[Month, ...], Field(min_length=1)]  # months of the closures
+    readings: dict[Text, ClaimAndReading] = {}  # rows of readings.csv by question that the reports can answer
+    claims: Annotated[dict[Text, Claim | None], _BY_ID] = {}  # by id; None is a row of claims.csv
+    threats: Annotated[dict[Text, Threat | None], _BY_ID] = {}  # by id; None is a row of threats.csv
+    opened: Texts = ()  # platforms that opened to the origin alone in these months
+
+    @model_validator(mode="after")
+    def _fits(self) -> Event:
+        named = {self.home, *self.destinations, *self.opened}
+        for asked, holds in (
+            ("home, destinations and opened among the platforms", named <= {*self.platforms}),
+            ("the home platform first among them", next(iter(self.platforms)) == self.home),
+            ("destinations other than home", self.home not in self.destinations),
+            ("waves in order, each once,", list(self.waves) == sorted(set(self.waves))),
+        ):
+            if not holds:
+                raise ValueError(f"{asked} were asked for")
+        return self
+
+    @property
+    def own(self) -> dict[str, Claim]:
+        """The claims that the event holds, by id."""
+        return {name: claim for name, claim in self.claims.items() if claim}
+
+    @property
+    def asked(self) -> dict[str, tuple[str, str]]:
+        """Claim and reading by question, of the claims that the event names or holds; several of one are V1, V2."""
+        named = {question: reading for question, reading in self.readings.items() if reading[0] in self.claims}
+        return named | {
+            question: (name, f"V{number}" if len(claim.readings) > 1 else "")
+            for name, claim in self.own.items()
+            for number, question in enumerate(claim.readings, start=1)
+        }
+
+    @property
+    def on_record(self) -> bool:
+        """Whether the public figures are of this event; its waves, claims and threats may be others."""
+        same = {"title", "home", "platforms", "destinations", "origin", "origin_name", "readings"}
+        return self.model_dump(include=same) == read_event(ON_RECORD).model_dump(include=same)
+
+
+def read_event(name: str, *, on_record: bool = False) -> Event:
+    """Read an event of ``data/events``, or any ``.yml`` file; with `on_record` only if the public figures are of it."""
+    path = located("event", name) if name.endswith(".yml") else inside(EVENTS, f"{name}.yml")
+    if not path.is_file():
+        there = ", ".join(sorted(file.stem for file in EVENTS.glob("*.yml")))
+        raise DesignError(f"the event {name!r} was asked for; there are {there}; name one of these")
+    event, ledger, known = load(path, Event), data.load("readings"), {*data.load("claims")["claim_id"]}
+    readings = {*zip(ledger["claim_id"], ledger["reading"].fillna(""), strict=True)}
+    threats = {*data.load("threats")["threat_id"]}
+    questions = [question for claim in event.own.values() for question in claim.readings]
+    answered = load(EVENTS / f"{ON_RECORD}.yml", Event).readings
+    for key, asked, wrong in (
+        ("claims", "rows of claims.csv", {*event.claims} - {*event.own} - known),
+        ("claims", "ids other than those of claims.csv", {*event.own} & known),
+        ("threats", "rows of threats.csv", {name for name, threat in event.threats.items() if not threat} - threats),
+        ("readings", "rows of readings.csv", {" ".join(pair) for pair in {*event.readings.values()} - readings}),
+        ("readings", f"questions among {', '.join(answered)}", {*event.readings, *questions} - {*answered}),
+        ("readings", "different questions", {one for one in questions if questions.count(one) > 1}),
+    ):
+        if wrong:
+            found = ", ".join(sorted(wrong))
+            raise DataError(f"{path}, key {key}: {asked} were asked for; found {found}; mend the file")
+    if on_record and not event.on_record:
+        raise DesignError(
+            f"public figures of {event.title!r} were asked for; those of data/facts are of the event {ON_RECORD}; "
+            "bring a panel, or choose that event"
+        )
+    return event

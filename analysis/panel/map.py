@@ -1,0 +1,119 @@
+"""The map: what a researcher's own file calls the columns, platforms, origins and months of a panel."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from analysis.provenance import ROOT
+from analysis.yaml import Labels, OneOrMore, Text, Texts, Written, is_, is_like
+
+ISO_MONTH, DOLLARS = "%Y-%m", "USD"
+
+
+def as_day(text: str, pattern: str) -> str | None:
+    """Return a date in a format of strptime as YYYY-MM-DD, of a month its first day; None for anything else."""
+    if pattern == ISO_MONTH:  # strptime would take 2021-5 too
+        return f"{text}-01" if re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", text) else None
+    try:
+        day = datetime.datetime.strptime(text, pattern)
+    except ValueError:
+        return None
+    return f"{day:%Y-%m-%d}" if 1990 <= day.year <= 2099 else None  # it reads the Excel serial 44228 as August 4422
+
+
+def _is_format(text: str) -> bool:
+    return as_day(f"{datetime.date(2021, 5, 1):{text}}", text) == "2021-05-01"
+
+
+def _by_currency(rates: Any) -> dict[str, Any]:
+    """Return rates by currency, of which the map's own is "", and of each by year or month, or the one under ""."""
+    rates = rates if isinstance(rates, dict) else {"": rates}
+    if all(re.match(r"[0-9]|$", key) for key in rates):
+        return {"": rates}
+    return {currency: rate if isinstance(rate, dict) else {"": rate} for currency, rate in rates.items()}
+
+
+Format = Annotated[str, is_("a format with year and month, as in strptime, such as %Y-%m or %d/%m/%Y,", _is_format)]
+Formats = Annotated[tuple[Format, ...], Field(min_length=1), OneOrMore]
+Period = Annotated[str, is_like("a year or a month YYYY-MM", r"((19|20)[0-9]{2}(-(0[1-9]|1[0-2]))?)?")]
+Rate = Annotated[float, is_("US dollars for one unit, more than 0,", lambda rate: 0 < rate < math.inf)]
+Rates = Annotated[
+    dict[str, Annotated[dict[Period, Rate], Field(min_length=1)]], Field(min_length=1), BeforeValidator(_by_currency)
+]
+
+Population = Literal["census", "sample", "not representative"]
+
+
+def _ours(theirs: dict[str, str]) -> dict[str, str]:
+    known = [field["name"] for field in json.loads((ROOT / "data" / "panel.schema.json").read_bytes())["fields"]]
+    found = {{"brand": "brand_group"}.get(name, name): column for name, column in theirs.items()}
+    if len(found) < len(theirs) or set(found) - set(known):
+        raise ValueError(f"our columns on the left, each once, were asked for: {', '.join(known)} (or brand)")
+    return found
+
+
+class Wide(Written):
+    """One column of sales per month: `prefix`, then the month in `format` (as in strptime)."""
+
+    prefix: str
+    format: Format = ISO_MONTH
+
+
+class Map(Written):
+    """What a researcher's own file calls the columns, platforms, origins and months of a panel."""
+
+    columns: Annotated[Labels, AfterValidator(_ours)] = {}  # our name: theirs; none for one that has our name
+    platforms: Labels = {}  # their label: our code; none if theirs are our codes; rows of one code are added up
+    origins: Labels = {}
+    wide: Wide | None = None  # none if months are rows
+    rows: Literal["month", "day", "week"] = "month"  # what the date of a row stands for; of a week, its first day
+    month_format: Formats = (ISO_MONTH,)  # of dates in cells
+    closed_format: Formats | None = None  # as months, unless it is said
+    currency: Text = DOLLARS  # of their sales
+    rates: Rates = {}  # US dollars for one unit of it, or of each currency of a column
+    thousands: Literal["", ",", ".", " ", "'"] = ""  # what stands between digits of a number in text
+    decimal: Literal[".", ","] = "."
+    missing: Texts = ()  # words among numbers that mean not known
+    home: Text | None = None  # our code of the platform that closed accounts
+    # what a firm-platform-month without a row is
+    absent: Literal["missing", "zero", "zero_after_closure"] | None = None
+    closures: Literal["firm", "account"] = "firm"  # whose month closed_on is
+    population: Population | None = None  # what the firms are; not representative, unless it is said
+    encoding: Literal["utf-8", "gbk"] = "utf-8"  # of a text file
+    separator: Literal[",", ";", "\t", "|"] | None = None  # of its columns; by the name of the file
+    sheet: Text | None = None  # of an Excel file; the only one
+
+    @model_validator(mode="after")
+    def _fits(self) -> Map:
+        if (self.currency != DOLLARS) != ("" in self.rates):
+            raise ValueError(
+                "currency and rates go together: US dollars for one unit, one number, by year or by month; where the "
+                "rows have a column currency, rates alone, such as {CNY: 0.15, EUR: {2020: 1.14, 2021: 1.18}}"
+            )
+        if self.thousands == self.decimal:
+            raise ValueError("two signs, one for thousands and one for decimals, were asked for")
+        if self.wide and self.rows != "month":
+            raise ValueError("columns of months in a wide file, not of days or weeks, were asked for")
+        day = datetime.date(2021, 5, 17)
+        dated = all(as_day(f"{day:{one}}", one) == str(day) for one in self.month_format)
+        if self.rows != "month" and "month_format" in self.model_fields_set and not dated:
+            raise ValueError("a month_format with the day, since rows are of days or weeks, was asked for")
+        return self
+
+    @property
+    def money_by_row(self) -> bool:
+        """Whether a column says of each row which currency its sales are in."""
+        return bool(self.rates) and "" not in self.rates
+
+    def rate(self, month: str, currency: str = "") -> float:
+        """Return the US dollars for one unit of a currency in a month "YYYY-MM"; NaN where the map has none."""
+        rates = self.rates.get(currency, {})
+        if not rates and (currency or DOLLARS) == DOLLARS:
+            return 1.0
+        return next((rates[key] for key in (month, month[:4], "") if key in rates), math.nan)

@@ -1,0 +1,116 @@
+"""The parameters of a notebook: read from its cell, and held against the rules that stand beside them."""
+
+from __future__ import annotations
+
+import ast
+import datetime
+import difflib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, ValidationError, create_model
+
+from analysis.errors import DesignError
+from analysis.provenance import ROOT
+from analysis.yaml import is_
+
+NOTEBOOKS = ROOT / "notebooks"
+
+Value = int | float | str | bool
+
+
+def is_date(text: str) -> bool:
+    """Whether text is a date, YYYY-MM-DD."""
+    try:
+        return datetime.date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def declared(notebook: Path) -> type[BaseModel]:
+    """Return the parameters of a notebook, from its cell tagged ``parameters``, as the fields of a strict model.
+
+    A line is an annotated literal with meaning and unit in its comment, the field's `description`, and a rule, its
+    `title`: ``allowed LOW to HIGH``, ``allowed a | b`` or ``allowed date``. It is read by `ast`: papermill's own reader
+    passes over a line with two equal signs, and takes more than a second to import, in each kernel.
+    """
+    asked = f"Parameters of {notebook.name}"
+    try:
+        cells = json.loads(notebook.read_bytes())["cells"]
+        found = ["".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DesignError(f"{asked}: {notebook} is no notebook ({error!r}); check its name, or save it.") from None
+    if len(found) != 1:
+        raise DesignError(f"{asked}: {len(found)} cells are tagged `parameters`; tag exactly one code cell with it.")
+    fields: dict[str, Any] = {}
+    for line in filter(str.strip, found[0].splitlines()):
+        try:
+            fields |= _field(line, fields)
+        except (SyntaxError, ValueError, OverflowError) as error:
+            example = "`delta_pp: float = 2.0  # percentage points; allowed 0 to 20`"
+            raise DesignError(f"{asked}: `{line}` is no parameter ({error}); write one a line, as {example}.") from None
+    config: Any = {"extra": "forbid", "strict": True, "allow_inf_nan": False, "validate_default": True}
+    model: type[BaseModel] = create_model(notebook.stem, __config__=config, **fields)
+    _admitted(model, model.model_validate, {})
+    return model
+
+
+def _field(line: str, known: Iterable[str]) -> dict[str, Any]:
+    """Read a line of the cell as a field of `create_model`; none if it is a comment."""
+    kinds: dict[str, Any] = {"int": int, "float": float, "str": str, "bool": bool}
+    match ast.parse(line).body:
+        case []:
+            return {}
+        case [ast.AnnAssign(target=ast.Name(name), annotation=ast.Name(word), value=ast.expr() as value)] if (
+            word in kinds and name not in known and name[0] != "_"
+        ):
+            kind, default = kinds[word], ast.literal_eval(value)
+        case _:
+            raise ValueError("a new name, its type int, float, str or bool, and a literal were asked for")
+    comment = line.encode()[value.end_col_offset :].decode().partition("#")[2].strip()
+    help_, rule = said.groups() if (said := re.fullmatch(r"(.*[\s;,])?allowed\s+(.+)", comment)) else (comment, "")
+    words, title = re.split(r"\s*\|\s*", rule), f"{word}, allowed {rule}" if rule else word
+    if kind is str and rule == "date":
+        kind, title = Annotated[str, is_("a date", is_date)], f"{word}, allowed a date YYYY-MM-DD"
+    elif kind in (int, float) and (ends := re.fullmatch(r"(\S+) to (\S+)", rule)):
+        kind = Annotated[kind, Field(ge=kind(ends[1]), le=kind(ends[2]))]
+    elif rule and (kind is bool or re.search(r"\s", "".join(words))):
+        raise ValueError(f"`allowed {rule}` is no rule for {word}")
+    elif rule:
+        kind = Annotated[kind, is_("one of these", [kind(one) for one in words].__contains__)]
+    default = float(default) if word == "float" and type(default) is int else default
+    return {name: (kind, Field(default, title=title, description=(help_ or "").rstrip(" ;,")))}
+
+
+def settled(model: type[BaseModel], given: Mapping[str, str]) -> dict[str, Value]:
+    """Return all parameters of a notebook, with text from a schedule or a command line in the place of defaults."""
+    return _admitted(model, model.model_validate_strings, given)
+
+
+def check(notebook: str, namespace: Mapping[str, object]) -> dict[str, Value]:
+    """Return the parameters in force in a running notebook, checked, from its ``globals()``; for its setup cell."""
+    model = declared(NOTEBOOKS / notebook)
+    return _admitted(model, model.model_validate, {name: namespace.get(name) for name in model.model_fields})
+
+
+def _admitted(model: type[BaseModel], read: Callable[..., BaseModel], given: Mapping[str, Any]) -> dict[str, Value]:
+    refuse_unknown(given, model.model_fields)
+    try:
+        return read(given).model_dump()
+    except ValidationError as error:
+        name, found = str(error.errors()[0]["loc"][0]), error.errors()[0]["input"]
+        wanted = model.model_fields[name].title
+        raise DesignError(f"Parameter {name}: found {found!r:.60}; give a value that is {wanted}.") from None
+
+
+def refuse_unknown(given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise `DesignError` for the first given name of a parameter that is not a known one."""
+    names = sorted(known)
+    for name in given:
+        if name not in names:
+            near = [*difflib.get_close_matches(name, names, n=1), "one of these"][0]
+            known = ", ".join(names)
+            raise DesignError(f"Parameter {name}: there is no such parameter; known are {known}; did you mean {near}?")

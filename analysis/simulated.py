@@ -1,0 +1,67 @@
+"""What is simulated, in words: the kinds of panels on which methods are graded, and the market of a report."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis import data
+from analysis.errors import DesignError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@cache
+def panels() -> pd.DataFrame:
+    """Return the kinds of simulated panels on which methods are graded, ``data/market/panels.csv``, by `preset`."""
+    return data.load("graded_panels").set_index("preset")
+
+
+def closures(preset: str, *, share: bool = True) -> str:
+    """Return the closures of a simulated panel in words, with the share of sales that they take where it is fixed.
+
+    Raises
+    ------
+    DesignError
+        If there is no such preset.
+
+    Examples
+    --------
+    >>> closures("floor_3k"), closures("floor_3k", share=False)
+    ('small closures (0.85 per cent of Chinese sales)', 'small closures')
+    """
+    if preset == "all":
+        return "panels of all kinds"
+    if preset not in panels().index:
+        raise DesignError(f"preset {preset!r} was asked for; there is none; choose from {', '.join(panels().index)}")
+    row = panels().loc[preset]
+    fixed = share and not math.isnan(row["share"])
+    return str(row["closes"]) + (f" ({row['share']:.2g} per cent of Chinese sales)" if fixed else "")
+
+
+def market_named(preset: str, first_seed: int, markets: int = 1) -> str:
+    """Return what a simulated market is called where its results are shown, or so many of successive seeds.
+
+    >>> market_named("mid_3k", 1)
+    'medium closures (3 per cent of Chinese sales), seed 1'
+    """
+    seeds = f"seed {first_seed}" if markets == 1 else f"seeds {first_seed} to {first_seed + markets - 1}"
+    return f"{closures(preset)}, {seeds}"
+
+
+def market_of(notebook: Path, settings: Mapping[str, Any]) -> str:
+    """Return what the market is called that a notebook simulates, by its metadata and parameters; empty if it does not.
+
+    The metadata of a notebook that simulates hold, under ``market_impact``, ``{"market": "{market}"}``, or more words
+    around ``{market}`` where it simulates more than its parameters name.
+    """
+    template = json.loads(notebook.read_bytes())["metadata"].get("market_impact", {}).get("market", "")
+    if not template or settings.get("panel_path"):
+        return ""
+    seeds = (settings["first_seed"], settings["markets"]) if "first_seed" in settings else (settings["seed"],)
+    return str(template.format(market=market_named(settings["sim_preset"], *seeds)))

@@ -1,0 +1,137 @@
+"""The simulated market: demand, closures, relocation and chilling, with the truth in every world; also in files."""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis import provenance
+from analysis.errors import DesignError
+from analysis.estimands.design import Design
+from market.observe import observe
+from market.parameters import Parameters, chosen
+from market.truth import Truth
+from market.worlds import Market
+
+if TYPE_CHECKING:
+    from analysis.panel import Panel
+
+__all__ = ["Truth", "export", "simulate"]
+__dir__ = __all__.copy
+
+FILES = ("panel.parquet", "truth.json")  # of a simulated market: both of them or none
+
+
+def simulate(preset: str, seed: int, **overrides: Any) -> tuple[Panel, Truth]:
+    """Simulate one market.
+
+    Parameters
+    ----------
+    preset : str
+        One of :data:`market.parameters.PRESETS`.
+    seed : int
+        Non-negative. The same preset, seed and overrides give the same panel and truth to the bit.
+    **overrides : float or int
+        Parameters to change, of ``data/market/parameters.csv``.
+
+    Returns
+    -------
+    Panel
+        What a researcher would see of world W11.
+    Truth
+        What happened, and what would have: it runs other worlds when they are asked for.
+
+    Raises
+    ------
+    DesignError
+        If the preset or a parameter does not exist, or a value is out of its range.
+
+    Examples
+    --------
+    >>> from market import simulate
+    >>> panel, truth = simulate("mid_3k", seed=1)
+    >>> panel.sales.shape[1:], round(truth.scalars()["E1b"])
+    ((5, 42), -100)
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise DesignError(f"seed {seed!r} was asked for; a simulation needs a whole number of at least 0; give one")
+    truth = Truth(Market.open(preset, chosen(preset, overrides), seed))
+    return observe(truth.market, truth.course("W11")), truth
+
+
+def export(preset: str, seed: int, out: Path, overrides: Mapping[str, Any] | None = None) -> Path:
+    """Simulate one market and write it.
+
+    Parameters
+    ----------
+    preset : str
+    seed : int
+    out : Path
+        Folder for `FILES`; an older market there is replaced at once.
+    overrides : mapping, optional
+        Parameters to change.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    DesignError
+        As :func:`simulate`, and if the folder holds anything else.
+    """
+    others = [path.name for path in sorted(out.iterdir()) if path.name not in FILES] if out.is_dir() else []
+    if others or (out.exists() and not out.is_dir()):
+        found = f"there is {others[0] if others else 'a file of that name'}, which is no part of one"
+        raise DesignError(f"a simulated market in {out} was asked for; {found}; name a new folder")
+    panel, truth = simulate(preset, seed, **(overrides or {}))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as draft:
+        new = Path(draft, "new")
+        new.mkdir()
+        panel.to_parquet(new / "panel.parquet")
+        text = json.dumps(_plain(_told(truth, panel.digest)), indent=1, allow_nan=False)
+        (new / "truth.json").write_text(text + "\n", encoding="utf-8")
+        if out.exists():
+            out.rename(Path(draft, "old"))
+        new.rename(out)
+    return out
+
+
+def _told(truth: Truth, digest: str) -> dict[str, Any]:
+    """Return the estimands in the usual window, parameters, evasion links, and what is true of each firm of a panel."""
+    given, window = vars(truth.market.parameters), {"post_from": Design.post_from, "post_to": Design.post_to}
+    return {
+        "provenance": "simulated",
+        "preset": truth.market.preset,
+        "seed": truth.market.seed,
+        "panel_digest": digest,
+        "commit": provenance.commit(),
+        "versions": provenance.versions(),
+        "window": window,
+        "scalars": truth.scalars(**window),
+        "decomposition": truth.decomposition(**window),
+        "mechanisms": truth.shapley(**window),
+        "parameters": [row | {"value": given[row["name"]]} for row in Parameters.describe()],
+        "evasion": truth.evasion.to_dict("records"),
+        "firms": truth.firms.reset_index().to_dict("list"),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON can hold: null for what is not a number, text for infinity."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value

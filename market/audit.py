@@ -1,0 +1,342 @@
+"""Would the methods see the truth? Every estimand of a panel on simulated markets whose truth is known.
+
+There are two judges: the simulated market, and plain panels that have nothing of its structure
+(:mod:`market.plain`), so that no method is tuned to the market. `replicate` simulates panels of both and asks
+each for every estimand that there is; `summarise` turns the answers into measures of performance, each with its Monte
+Carlo error, and a grade by rule (:mod:`market.grading`); `write` keeps the table as ``data/audit.csv``. The names
+follow Morris, T. P., White, I. R. and Crowther, M. J. (2019), Using simulation
+studies to evaluate statistical methods, Statistics in Medicine 38, 2074-2102.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from scipy.stats import mstats
+
+from analysis import data
+from analysis.errors import DesignError
+from analysis.estimands.catalogue import catalogue, estimate_all
+from analysis.estimands.design import Design
+from analysis.estimands.event_study import event_study
+from analysis.estimate import Bools, Floats
+from analysis.estimators.power import detectable
+from analysis.testing import POWER
+from market import executor, parameters, plain, simulate
+from market.grading import PATH, ROUNDING, grade, reason
+from market.parameters import PLATFORMS, chosen
+
+if TYPE_CHECKING:
+    from analysis.panel import Panel
+
+FILE = data.DATA / "audit.csv"
+PRESETS = (*parameters.PRESETS, *plain.PRESETS)
+REPLICATES = [
+    *("preset", "seed", "closed", "level", "id", "label", "unit"),
+    *("truth", "estimate", "std_error", "low", "high", "refused"),
+]
+MEASURES = ("bias", "sd", "mean_error", "rmse", "coverage", "rejection", "mde", "type_s", "type_m")
+COLUMNS = [
+    *("preset", "id", "label", "unit", "level", "first_seed", "last_seed", "closed"),
+    *("markets", "refused", "undefined", "truth"),
+    *(name for measure in MEASURES for name in (measure, f"{measure}_mc")),
+    *("grade", "reason"),
+]
+Pair = tuple[float, float]
+Made = TypeVar("Made")
+
+
+def replicate(presets: Iterable[str], seeds: Iterable[int], *, design: Design, workers: int | Executor) -> pd.DataFrame:
+    """Simulate panels of both judges, and hold every answer of each against its truth.
+
+    The estimands are those of :func:`analysis.estimands.catalogue.estimate_all`: one added there is audited; and
+    `PATH`, whether the band of the event study holds the whole true path. The rows do not depend on `workers`.
+
+    Parameters
+    ----------
+    presets : iterable of str
+        Of `PRESETS`: of the simulated market, or plain ones.
+    seeds : iterable of int
+        Of each preset. Presets of one judge share their random numbers where they share a seed.
+    design : Design
+        How every panel is looked at.
+    workers : int or Executor
+        Who simulates, as :func:`market.executor.each` takes it.
+
+    Returns
+    -------
+    DataFrame
+        One row per market and estimand: `preset`, `seed`; `closed`, closed firms of the panel; `level` of the
+        interval; `id`, `label`, `unit`; `truth`, NaN where it is not defined in this market, or in none; `estimate`,
+        `std_error`, `low`, `high`; `refused`, why there is no interval.
+
+    Raises
+    ------
+    DesignError
+        If there is no market to simulate, a preset is unknown, or there are fewer than one worker.
+    """
+    presets = list(presets)
+    found = pd.concat(each_panel(partial(_market, design), presets, seeds, workers))[REPLICATES]
+    return found.sort_values("preset", key=lambda names: names.map(presets.index), kind="stable", ignore_index=True)
+
+
+def each_panel(
+    make: Callable[[str, int], Made], presets: Iterable[str], seeds: Iterable[int], workers: int | Executor
+) -> list[Made]:
+    """Return what `make` makes of every preset and seed, seed by seed, as :func:`replicate`."""
+    presets = list(presets)
+    work = [(preset, seed) for seed in seeds for preset in presets]
+    if not work:
+        raise DesignError("an audit was asked for; found 0 markets; give at least one preset and one seed")
+    for preset in set(presets).difference(plain.PRESETS):
+        chosen(preset)
+    return executor.each(make, work, workers, "markets")
+
+
+def simulated(preset: str, seed: int) -> tuple[Panel, Any]:
+    """Return a panel and its truth from the judge that has the preset."""
+    return plain.simulate(preset, seed) if preset in plain.PRESETS else simulate(preset, seed)
+
+
+def _market(design: Design, preset: str, seed: int) -> pd.DataFrame:
+    """Simulate one panel and return its rows."""
+    panel, truth = simulated(preset, seed)
+    known = truth.scalars(design.post_from, design.post_to)
+    rows = estimate_all(panel, design).rows
+    path = pd.DataFrame([{"refused": ""} | path_inside(panel, truth, design)])
+    rows = rows.rename(columns={"conf_low": "low", "conf_high": "high", "reason": "refused"})
+    rows = pd.concat([rows.assign(truth=rows["id"].map(known)), path])
+    return rows.assign(preset=preset, seed=seed, closed=panel.count_closed(cut=design.cut), level=design.level)
+
+
+def path_inside(panel: Panel, truth: Any, design: Design) -> dict[str, Any]:
+    """Return a row for the path of E1a by month since closure, before it and after.
+
+    The estimate is the largest gap between the path and its truth over all months with a band, signed, in half-widths
+    of the band; its truth is zero, and its interval a half-width to either side. So the interval holds the truth where
+    the band holds the whole path, and coverage is that of the band. There is no standard error.
+
+    Returns
+    -------
+    dict
+        `id`, `label`, `unit`, `truth`, and `estimate`, `low`, `high`, or `refused`, why there is none.
+    """
+    row: dict[str, Any] = {"id": PATH, "truth": 0.0} | {name: _estimands()[PATH][name] for name in ("label", "unit")}
+    try:
+        study = event_study(panel, design)
+    except DesignError as refusal:
+        return row | {"refused": str(refusal)}
+    half = (study.rows["band_high"] - study.rows["estimate"]).to_numpy()
+    gap = study.rows["estimate"].to_numpy() - truth.path(study)
+    banded = np.isfinite(gap) & (half > 0)
+    if not banded.any():
+        return row | {"refused": "no month has a band and a truth"}
+    units = gap[banded] / half[banded]
+    largest = float(units[np.argmax(np.abs(units))])
+    return row | {"estimate": largest, "low": largest - 1, "high": largest + 1}
+
+
+@cache
+def _estimands() -> dict[str, dict[str, str]]:
+    """Return the row of ``data/estimands.csv`` for every id of a simulated market."""
+    return catalogue(PLATFORMS, Design())
+
+
+def cause(name: str, preset: str) -> str:
+    """Return the known cause of a bias of an estimand in a preset of the market; empty where none is known."""
+    row = {} if preset in plain.PRESETS else _estimands().get(name, {})
+    return row.get(f"bias_{preset}") or row.get("bias", "")
+
+
+def summarise(replicates: pd.DataFrame) -> pd.DataFrame:
+    r"""Measure how every estimator does in every preset.
+
+    With the error :math:`e_r = \hat\theta_r - \theta_r` of market r of n (the truth differs between markets, since
+    each draws its firms anew), and Monte Carlo errors in columns ``..._mc``:
+
+    - `bias`, median error, since the exponential of a noisy mean is right in half of the markets and not on average,
+      with the error of an order statistic (Maritz and Jarrett, 1978);
+    - `sd`, empirical, :math:`s_e`, with :math:`s_e/\sqrt{2(n-1)}`;
+    - `mean_error`, mean of the standard errors, to be held against `sd`;
+    - `rmse`, root of the mean :math:`e_r^2`, by the delta method;
+    - `coverage`, share of intervals that hold the truth, with :math:`\sqrt{c(1-c)/n}`;
+    - `rejection`, share of intervals that do not hold zero: power where the truth is not zero, size where it is, as
+      in the preset ``null``;
+    - `mde`, smallest effect that a two-sided test of size 1 - level, by the estimate's own error, sees with a power of
+      80 per cent: from `mean_error` and the empirical `sd` by :func:`analysis.estimators.power.detectable`;
+    - `type_s`, share of the estimates whose interval does not hold zero that have the wrong sign; `type_m`, mean size
+      of these estimates over the mean size of their truths (Gelman and Carlin's exaggeration, as a ratio of means
+      since truths differ). NaN where the truth is zero, or no interval excludes zero.
+
+    Parameters
+    ----------
+    replicates : DataFrame
+        From :func:`replicate`.
+
+    Returns
+    -------
+    DataFrame
+        One row per preset and id: `label`, `unit`, `level`, `first_seed`, `last_seed`; `closed`, mean number of closed
+        firms; `markets` that count; `refused`, markets without an interval; `undefined`, markets with one but without
+        a truth; `truth`, mean; the measures; `grade` and its `reason`, with the cause of a bias where it is known.
+
+    References
+    ----------
+    Morris, White and Crowther (2019), table 6. Gelman, A. and Carlin, J. (2014), Beyond power calculations: assessing
+    type S and type M errors, Perspectives on Psychological Science 9, 641-651.
+    """
+    rows = [_summary(group) for _, group in replicates.groupby(["preset", "id"], sort=False)]
+    table = pd.DataFrame(rows, columns=COLUMNS[:-2])
+    table["mde"], table["mde_mc"] = _smallest_seen(table)
+    table.loc[table["id"] == PATH, ["mde", "mde_mc"]] = np.nan  # a gap in half-widths is no effect
+    records = table.to_dict("records")
+    reasons = [reason(row, cause(row["id"], row["preset"])) for row in records]
+    return table.assign(grade=[grade(row) for row in records], reason=reasons)
+
+
+def _summary(group: pd.DataFrame) -> dict[str, Any]:
+    """Measure one estimator in one preset."""
+    first = group.iloc[0]
+    answered = group["estimate"].notna() & group["low"].notna() & group["high"].notna()
+    used = group[answered & group["truth"].notna()]
+    measures = _measures(used) if len(used) else {}
+    return {
+        **{name: first[name] for name in ("preset", "id", "label", "level")},
+        "unit": next((unit for unit in group["unit"] if isinstance(unit, str)), ""),
+        "first_seed": group["seed"].min(),
+        "last_seed": group["seed"].max(),
+        "closed": group["closed"].mean(),
+        "markets": len(used),
+        "refused": int((~answered).sum()),
+        "undefined": int(answered.sum()) - len(used),
+        "truth": used["truth"].mean(),
+        **{name: value for name, (value, _) in measures.items()},
+        **{f"{name}_mc": error for name, (_, error) in measures.items()},
+    }
+
+
+def _measures(used: pd.DataFrame) -> dict[str, Pair]:
+    truth, estimate, low, high = (used[name].to_numpy(float) for name in ("truth", "estimate", "low", "high"))
+    n, gap = len(used), estimate - truth
+    spread = float(gap.std(ddof=1)) if n > 1 else np.nan
+    rmse = float(np.sqrt((gap**2).mean()))
+    seen = (low > 0) | (high < 0)
+    found = {
+        "bias": (float(np.median(gap)), float(mstats.mjci(gap, [0.5])[0]) if n > 1 else np.nan),
+        "sd": (spread, spread / np.sqrt(2 * (n - 1)) if n > 1 else np.nan),
+        "mean_error": _mean(used["std_error"].to_numpy(float)),
+        "rmse": (rmse, _mean(gap**2)[1] / (2 * rmse) if rmse else np.nan),
+        "coverage": _share((low <= truth) & (truth <= high)),
+        "rejection": _share(seen),
+    }
+    real = seen & (np.abs(truth) > ROUNDING)
+    if real.any():
+        size, true_size = np.abs(estimate[real]), np.abs(truth[real])
+        ratio = float(size.mean() / true_size.mean())
+        found["type_s"] = _share(np.sign(truth[real]) != np.sign(estimate[real]))
+        found["type_m"] = ratio, _mean(size - ratio * true_size)[1] / float(true_size.mean())
+    return found
+
+
+def _mean(values: Floats) -> Pair:
+    error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
+    return float(values.mean()), float(error)
+
+
+def _share(hits: Bools) -> Pair:
+    share = float(hits.mean())
+    return share, float(np.sqrt(share * (1 - share) / len(hits)))
+
+
+def _smallest_seen(table: pd.DataFrame) -> tuple[Floats, Floats]:
+    """Return the detectable effect, and half its change as spread and mean error move by their Monte Carlo errors.
+
+    An estimate of spread s is seen where it lies z(level) of its own errors from zero. So what
+    :func:`analysis.estimators.power.detectable` takes for one error is ``(z(level) m + z(power) s) / (z(level) +
+    z(power))``, with m the mean error; s alone for what has an interval and no error.
+    """
+    level = float(table["level"].iloc[0])
+    z, more = float(stats.norm.ppf((1 + level) / 2)), float(stats.norm.ppf(POWER))
+    rows = table.assign(estimate=table["truth"] + table["bias"], conf_low=np.nan, conf_high=np.nan)
+    found = []
+    for step in (-1, 0, 1):
+        spread = (table["sd"] + step * table["sd_mc"].fillna(0.0)).clip(lower=0)
+        mean = (table["mean_error"] + step * table["mean_error_mc"].fillna(0.0)).clip(lower=0).fillna(spread)
+        error = (z * mean + more * spread) / (z + more)
+        found.append(detectable(rows.assign(std_error=error), level=level))
+    low, at, high = found
+    return at, np.where(table["sd_mc"].isna(), np.nan, (high - low) / 2)
+
+
+def beside_audit(replicates: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
+    """Compare the coverage of some replicates with that of an audit, which may no longer speak of the code.
+
+    Of each interval it is asked whether it holds its truth, less the share of intervals of its cell that did in the
+    audit; where levels differ, both less their level. Estimates of one panel go together, and so do panels of one
+    seed: the Monte Carlo error is that of the mean over seeds, the interval from Student's t.
+
+    Parameters
+    ----------
+    replicates : DataFrame
+        From :func:`replicate`, on other seeds.
+    table : DataFrame
+        From :func:`summarise`.
+
+    Returns
+    -------
+    dict
+        `estimate`, `std_error`, `conf_low`, `conf_high` in percentage points, `unit`; `intervals`, `seeds`, `markets`
+        that stand behind it. The error is NaN with a single seed.
+
+    Raises
+    ------
+    DesignError
+        If no interval has a truth and a cell in the audit.
+    """
+    known = table.loc[table["coverage"].notna(), ["preset", "id", "coverage", "level"]]
+    used = replicates[replicates["low"].notna() & replicates["truth"].notna()]
+    used = used.merge(known, on=["preset", "id"], suffixes=("", "_audit"))
+    if used.empty:
+        raise DesignError(
+            f"the coverage of {len(replicates)} estimates was asked for, beside that of {len(known)} cells of an "
+            "audit; none has an interval, a truth and a cell; simulate more, or presets of the audit"
+        )
+    inside = (used["low"] <= used["truth"]) & (used["truth"] <= used["high"])
+    gap = 100 * (inside - used["level"] - used["coverage"] + used["level_audit"])
+    by_seed = gap.groupby(used["seed"]).agg(["sum", "count"])
+    mean, seeds = float(gap.mean()), len(by_seed)
+    away = (by_seed["sum"] - mean * by_seed["count"]).to_numpy()  # of a ratio of sums over seeds
+    error = float(np.sqrt(seeds * (away**2).sum() / (seeds - 1)) / len(used)) if seeds > 1 else np.nan
+    half = float(stats.t.ppf(0.975, seeds - 1)) * error
+    return {
+        **{"estimate": mean, "std_error": error, "conf_low": mean - half, "conf_high": mean + half},
+        "unit": "percentage points",
+        "intervals": len(used),
+        "seeds": seeds,
+        "markets": len(used[["preset", "seed"]].drop_duplicates()),
+    }
+
+
+def write(table: pd.DataFrame, path: Path = FILE) -> bool:
+    """Write a table of :func:`summarise` as CSV, whole or not at all.
+
+    A column `provenance` says "simulated" in every row.
+
+    Returns
+    -------
+    bool
+        Whether the file is another than before, and so has to be accepted (``market-impact check --accept``).
+    """
+    marked = table.assign(provenance="simulated")
+    content = marked.to_csv(index=False, float_format="%.6g", lineterminator="\n")  # on every machine the same bytes
+    if path.exists() and path.read_bytes() == content.encode():
+        return False
+    data.replace(path, content)
+    return True

@@ -1,0 +1,118 @@
+"""What a researcher would see of a simulated market: the measurement layer (equation 12)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from analysis.estimate import Bools, Floats
+from analysis.panel import Panel
+from market.parameters import FIRST_MONTH, MONTHS, PLATFORMS
+from market.population import NEVER, PERIMETER, streams
+from market.worlds import EBY, Market, Trajectory, renamed
+
+Texts = npt.NDArray[np.object_]
+
+
+@lru_cache(maxsize=8)
+def _ids(count: int, stem: str) -> Texts:
+    return np.array([f"{stem}{number:04d}" for number in range(count)], dtype=object)
+
+
+def firm_ids(count: int) -> Texts:
+    """Return ids SIM-0000, SIM-0001, ...; a simulated firm has no other name."""
+    return _ids(count, "SIM-")
+
+
+def observe(market: Market, course: Trajectory) -> Panel:
+    """Return the panel that a world leaves behind."""
+    parameters, closures = market.parameters, market.closures
+    sales = np.ascontiguousarray(np.concatenate([market.history.sales, course.sales]).transpose(2, 1, 0))
+    generator = streams(market.seed)["measurement"]
+    linked = generator.random(len(sales)) >= parameters.unlinked
+    if parameters.noise:  # without bias
+        error = generator.standard_normal(sales.shape)
+        sales *= np.exp(parameters.noise * error - parameters.noise**2 / 2)
+    if parameters.perimeter:
+        sales[:, EBY, PERIMETER:] *= 1 + parameters.perimeter
+    rows = pd.DataFrame({"firm": np.arange(len(sales)), "suffix": "", "closed": closures.month, "dose": closures.dose})
+    if parameters.by_account:
+        return _panel(market, *_accounts(market, *_renamed(market, sales, rows, np.full(len(sales), True))))
+    return _panel(market, *_renamed(market, sales, rows, ~linked))
+
+
+def _renamed(market: Market, sales: Floats, rows: pd.DataFrame, unlinked: Bools) -> tuple[Floats, pd.DataFrame]:
+    """Give the renamed accounts of `unlinked` firms a row of their own, as if they were newcomers.
+
+    `rows` says of each row of `sales` which `firm` it is of, with which `suffix`, and when it was `closed` and how far.
+    """
+    closures = market.closures
+    firms = np.flatnonzero(unlinked & (closures.back < MONTHS))
+    bitten = closures.dose[firms, np.newaxis] * market.parameters.bite
+    new = bitten * renamed(market, closures, firms, 0).T
+    sold = np.zeros((len(firms), *sales.shape[1:]))
+    sold[:, 0] = sales[firms, 0] * np.divide(new, 1 - bitten + new, out=np.zeros_like(new), where=new > 0)
+    sales[firms, 0] -= sold[:, 0]
+    again = closures.again[firms]
+    added = pd.DataFrame({"firm": firms, "suffix": "-R", "closed": again, "dose": (again < NEVER).astype(float)})
+    return np.concatenate([sales, sold]), pd.concat([rows, added], ignore_index=True)
+
+
+def _accounts(market: Market, sales: Floats, rows: pd.DataFrame) -> tuple[Floats, pd.DataFrame]:
+    """Split AMZ sales by account; sales elsewhere stay with the firm's first account. Renamed accounts come last."""
+    firms, closures, bite = market.firms, market.closures, market.parameters.bite
+    firm = np.repeat(np.arange(len(firms)), firms.accounts)
+    number = np.arange(len(firm)) - np.repeat(np.cumsum(firms.accounts) - firms.accounts, firms.accounts)
+    share = firms.account_shares[firm, number][:, np.newaxis]
+    shut = number < closures.closed_accounts[firm]
+    after = np.arange(MONTHS) >= closures.month[firm][:, np.newaxis]
+    bitten = bite * closures.dose[firm][:, np.newaxis]
+    open_ = np.where(shut[:, np.newaxis], 1 - bite, 1.0)
+    left = np.divide(share * open_, 1 - bitten, out=np.zeros((len(firm), 1)), where=bitten < 1)
+    sold = np.zeros((len(firm), *sales.shape[1:]))
+    sold[:, 0] = sales[firm, 0] * np.where(after, left, share)
+    sold[number == 0, 1:] = sales[: len(firms), 1:]
+    closed, suffix = np.where(shut, closures.month[firm], NEVER), [f"-{place + 1}" for place in number]
+    mine = pd.DataFrame({"firm": firm, "suffix": suffix, "closed": closed, "dose": shut.astype(float)})
+    renamed_ones = slice(len(firms), None)
+    return np.concatenate([sold, sales[renamed_ones]]), pd.concat([mine, rows[renamed_ones]], ignore_index=True)
+
+
+def _panel(market: Market, sales: Floats, rows: pd.DataFrame) -> Panel:
+    """Leave out who never sold and who is too small to be seen, counted, and name what is left."""
+    parameters, firms = market.parameters, market.firms
+    sold: Bools = np.asarray(sales.any(axis=(1, 2)))
+    base = sales[:, 0, market.news - 12 : market.news].sum(axis=1)
+    top = np.zeros(len(sold), dtype=np.bool_)
+    top[np.argsort(-np.where(sold, base, -1.0), kind="stable")[: parameters.top_n]] = True
+    kept = np.flatnonzero(sold & top)
+    sales = sales if len(kept) == len(sold) else sales[kept]
+    sales[:, parameters.covered :] = np.nan
+    firm, suffix, closed, dose = (rows[name].to_numpy()[kept] for name in ("firm", "suffix", "closed", "dose"))
+    dates = np.where(closed < NEVER, np.datetime64(FIRST_MONTH, "M") + closed, np.datetime64("NaT", "M"))
+    frame = pd.DataFrame(
+        {
+            "brand_group": pd.array(_ids(len(firms), "SIM-G")[firms.group[firm]] + np.where(suffix == "-R", "-R", "")),
+            "origin": np.where(firms.chinese[firm], "CN", "other"),
+            "category": _ids(parameters.n_categories, "C")[firms.nests.category[firm]],
+            "closed_on": dates.astype("datetime64[s]"),
+            "dose": np.where(closed < NEVER, dose, np.nan),
+            "risk": np.where(suffix == "-R", np.nan, firms.suspicion[firm]),
+        },
+        index=pd.Index(firm_ids(len(firms))[firm] + suffix, name="firm"),
+    )
+    small = f"left out: not among the top {parameters.top_n} by base sales on AMZ"
+    dropped = [("potential entrant or account", "left out: never sold anything", int((~sold).sum()))]
+    dropped += [("firm or account", small, int((sold & ~top).sum()))]
+    return Panel(
+        sales=sales,
+        firms=frame,
+        platforms=PLATFORMS,
+        months=pd.period_range(FIRST_MONTH, periods=MONTHS, freq="M"),
+        provenance="simulated",
+        dropped=pd.DataFrame([rule for rule in dropped if rule[2]], columns=["what", "rule", "count"]),
+        population="census",
+    )

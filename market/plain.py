@@ -1,0 +1,194 @@
+"""A second judge: plain panels with nothing of the market's structure, and a truth that is known by construction.
+
+Firms are log-normal and each goes its own way; those of closed brand groups lose a share of their home sales and sell
+more at the destinations. There is no demand, no rival that inherits it, no news and no choice of whom to close: what a
+method finds beside the closed firms is its own doing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.signal import lfilter
+
+from analysis.errors import DesignError
+from analysis.estimands.design import Design
+from analysis.estimands.event_study import LEADS
+from analysis.estimate import Bools, Floats, Ints
+from analysis.panel import Panel
+from market.observe import firm_ids
+from market.parameters import FIRST_MONTH, MONTHS, PLATFORMS, WAVES
+from market.truth import HOME, Window, Worlds
+
+RHO = 0.8  # persistence a month of all shocks
+SIZES = {1: 0.6, 2: 0.3, 3: 0.1}  # firms of a brand group, and how often
+REACH = np.array([1.0, 0.3, 0.2, 0.2, 0.1])  # sales by platform, of those at home
+FURTHEST = 100  # months before the panel, from which on firms begin evenly until its last month
+
+
+@dataclass(frozen=True)
+class Plain:
+    """What a plain panel is made of.
+
+    Attributes
+    ----------
+    log_sd : float
+        Of firms' sales, log points.
+    closed_groups : int
+        Brand groups of the origin that are closed, in turn in each of the four waves.
+    lost, gained : float
+        Share of its home sales that a closed firm loses, and by which it sells more at each destination where it sells.
+    groups, categories : int
+        Brand groups, of one to three firms; and categories, in half of which closed groups are.
+    own : float
+        Share of groups that are of the origin.
+    shock, category_shock : float
+        Standard deviation, log points, of the shocks to a firm on a platform, and to all firms of a category.
+    stops : float
+        Probability that a firm stops for good in a month after the last wave. None stops earlier: else who is closed
+        would have been chosen for having lived.
+    """
+
+    log_sd: float
+    closed_groups: int
+    lost: float = 0.5
+    gained: float = 0.5
+    groups: int = 500
+    categories: int = 40
+    own: float = 0.7
+    shock: float = 0.3
+    category_shock: float = 0.1
+    stops: float = 0.01
+
+
+PRESETS = {f"plain_sd{sd}_{closed}": Plain(sd, closed) for sd in (1, 2) for closed in (9, 30, 99)} | {
+    f"plain_null_sd{sd}_{closed}": Plain(sd, closed, lost=0.0, gained=0.0) for sd in (1, 2) for closed in (9, 30, 99)
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Truth(Worlds):
+    """What a plain panel would have been without closures; the formulas are those of the market's truth.
+
+    Attributes
+    ----------
+    panel : Panel
+    without : float64[firm, platform, month]
+        Sales without closures, on the same shocks.
+    """
+
+    panel: Panel
+    without: Floats
+
+    @property
+    def firms(self) -> pd.DataFrame:
+        """The firms of the panel."""
+        return self.panel.firms
+
+    def sales(self, world: str) -> Floats:
+        """Return sales with (W11, W10) or without closures; the news alone (W01) changes nothing."""
+        return self.panel.sales if world in ("W11", "W10") else self.without
+
+    def scalars(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:
+        """Return every estimand in a window, by its id, as :meth:`market.truth.Truth.scalars`.
+
+        A firm's own closure is all that it feels (E1c is E1a); none lives shorter, foresees it, or is kept from
+        entering.
+        """
+        sample = Design(post_from=post_from, post_to=post_to).sample(self.panel)
+        window = Window(
+            after={world: self.sales(world)[:, :, sample.after] for world in ("W11", "W00", "W10", "W01")},
+            base=self.without[:, :, sample.before].sum(axis=2),
+            year=self.without[:, :, sample.base].sum(axis=2),
+            chinese=sample.is_own,
+            closed=sample.closed,
+            dose=self.firms["dose"].fillna(0.0).to_numpy(),
+            months_closed=sample.months_closed,
+            exposure=sample.exposure,
+            suspicion=self.firms["risk"].to_numpy(),
+        )
+        nothing = ("E1d", "E5d", "E5d_slope", *(f"E5a_{lead}" for lead in range(-LEADS, 0)))
+        found = window.known() | dict.fromkeys(nothing, 0.0)
+        return found | {"E1c": found["E1a"]}
+
+
+def simulate(preset: str, seed: int) -> tuple[Panel, Truth]:
+    """Draw one plain panel of `PRESETS`.
+
+    Presets of one seed share their random numbers: only size, closures and what these do differ.
+
+    Raises
+    ------
+    DesignError
+        If there is no such preset.
+    """
+    if preset not in PRESETS:
+        raise DesignError(f"the plain preset {preset!r} was asked for; there is none; choose from {', '.join(PRESETS)}")
+    plain, rng = PRESETS[preset], np.random.default_rng(seed)
+    size = rng.choice([*SIZES], plain.groups, p=[*SIZES.values()])
+    group = np.repeat(np.arange(plain.groups), size)
+    own, hit = rng.random(plain.groups) < plain.own, rng.random(plain.groups) < 0.5
+    category = 2 * rng.integers(plain.categories // 2, size=len(group)) + hit[group]
+    level = plain.log_sd * rng.standard_normal(len(group))[:, np.newaxis, np.newaxis] + np.log(REACH)[:, np.newaxis]
+    shocks = _persistent(rng, (len(group), len(PLATFORMS), MONTHS), plain.shock)
+    of_category = _persistent(rng, (plain.categories, 1, MONTHS), plain.category_shock)[category]
+    sells = _sells(rng, plain, len(group))
+    without = np.exp(level + shocks + of_category) * sells
+    risk, order = rng.random(len(group)), rng.permutation(plain.groups)
+    month = _closures(order[(own & hit)[order]], group, sells[:, HOME], plain.closed_groups)
+    keeps = np.ones(len(PLATFORMS))
+    keeps[[PLATFORMS.index(name) for name in Design.destinations]] += plain.gained
+    keeps[HOME] -= plain.lost
+    closed = np.arange(MONTHS) >= month[:, np.newaxis, np.newaxis]
+    dates = np.where(month < MONTHS, np.datetime64(FIRST_MONTH, "M") + month, np.datetime64("NaT", "M"))
+    firms = pd.DataFrame(
+        {
+            "brand_group": [f"SIM-G{number:04d}" for number in group],
+            "origin": np.where(own[group], Design.origin, "other"),
+            "category": [f"C{number:02d}" for number in category],
+            "closed_on": dates.astype("datetime64[s]"),
+            "dose": np.where(month < MONTHS, 1.0, np.nan),
+            "risk": risk,
+        },
+        index=pd.Index(firm_ids(len(group)), name="firm"),
+    )
+    months = pd.period_range(FIRST_MONTH, periods=MONTHS, freq="M")
+    sales = without * np.where(closed, keeps[:, np.newaxis], 1.0)
+    panel = Panel(sales, firms, PLATFORMS, months, "simulated", population="census")
+    return panel, Truth(panel, without)
+
+
+def _persistent(rng: np.random.Generator, shape: tuple[int, ...], sd: float) -> Floats:
+    """Return AR(1) paths along the last axis, with the same standard deviation in every month."""
+    shocks = sd * rng.standard_normal(shape)
+    shocks[..., 1:] *= np.sqrt(1 - RHO**2)
+    return np.asarray(lfilter([1.0], [1.0, -RHO], shocks))
+
+
+def _sells(rng: np.random.Generator, plain: Plain, count: int) -> Bools:
+    """Return where each firm sells, bool[firm, platform, month]: at home while it lives, elsewhere once it has joined.
+
+    A quarter of firms sells on a given platform away from home at first, half at the end.
+    """
+    month, begins = np.arange(MONTHS), rng.integers(-FURTHEST, MONTHS, count)
+    stops = np.maximum(begins, WAVES[-1]) + rng.geometric(plain.stops, count)
+    joins = rng.integers(-MONTHS, 3 * MONTHS, (count, len(PLATFORMS)))
+    joins[:, HOME] = begins
+    lives = (month >= begins[:, np.newaxis]) & (month < stops[:, np.newaxis])
+    return np.asarray(lives[:, np.newaxis] & (month >= joins[:, :, np.newaxis]))
+
+
+def _closures(groups: Ints, group: Ints, lives: Bools, count: int) -> Ints:
+    """Return the month in which each firm is closed, int64[firm], `MONTHS` for never.
+
+    The first groups with a firm that lives in the month before its wave are closed, with these firms.
+    """
+    wave = np.full(group.max() + 1, MONTHS)
+    wave[groups] = np.resize(WAVES, len(groups))
+    month = wave[group]
+    firm, at = np.arange(len(group)), np.minimum(month, MONTHS - 1)
+    can = (month < MONTHS) & lives[firm, at - 1]
+    chosen = groups[np.isin(groups, group[can])][:count]
+    return np.where(can & np.isin(group, chosen), month, MONTHS)

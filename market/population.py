@@ -1,0 +1,321 @@
+"""Who is in the market: firms, accounts, nests of demand, and every random number they will need (equation 3).
+
+And what happens to everyone, in every world: spending, season, pandemic, freight, platform shocks (equation 1, threat
+register).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.estimate import Bools, Floats, Ints
+from market.parameters import FIRST_WAVE, MONTHS, PLATFORMS, Parameters
+
+PURPOSES = ("types", "shocks", "entry", "closure", "exit", "relocation", "measurement")
+NEVER = 10_000  # a month that never comes
+ALWAYS = -100  # before the first month, with full reputation
+MOST_ACCOUNTS = 12
+WALMART_OPENS = 26  # March 2021
+PAYMENTS = (27, 31)  # managed payments on eBay become compulsory, April to July 2021
+CHINESE_ENTRY = ([12, 24], [0.47, 0.75])  # Chinese part of new sellers, January 2020 and 2021 (Marketplace Pulse)
+
+SEASON = np.array([-0.06, -0.08, -0.02, -0.03, 0.0, -0.01, 0.0, -0.01, -0.02, 0.02, 0.12, 0.09])  # assumption
+COVID, REVERSAL = 15, 29  # April 2020, June 2021
+CHINESE_DECLINE = (22, 38)  # November 2020 to March 2022
+FREIGHT = ([20, 32, 41], [0.0, np.log(4.9), np.log(2.5)])  # log index, September 2020 = 0; the end is assumed
+PRIME_DAYS = (6, 21, 29)  # July 2019, October 2020, June 2021
+VAT, TRACKING, PERIMETER = 30, 29, 27  # July, June, April 2021
+RESTOCK = FIRST_WAVE  # limits of 22 April 2021, in monthly data the same month as the first closures
+REVIEW_CASE = 30  # 25 June 2021, so from July
+
+# Share of firms on each platform at the start. Chinese: Payoneer 2016 (AMZ 62, ALI 40, EBY 28 %); others: assumption.
+PRESENCE = np.array([[0.75, 0.30, 0.02, 0.10, 0.30], [0.70, 0.28, 0.40, 0.02, 0.20]])
+MULTIHOMING = 0.3  # log odds of a further platform per sd of size: hosting a second platform has a fixed cost
+
+
+@dataclass(frozen=True, eq=False)
+class Nests:
+    """Nested demand: a nest is a category on a platform, the outside good is spending elsewhere.
+
+    Firms are sorted by category, so that the sum of a nest is a sum over neighbours.
+
+    Attributes
+    ----------
+    category : int[firm]
+        Sorted, each of ``0 .. n_categories - 1`` at least once.
+    starts : int[category]
+        First firm of each category.
+    sigma : float64[platform, 1]
+        Nesting parameters.
+    """
+
+    category: Ints
+    starts: Ints
+    sigma: Floats
+
+    @classmethod
+    def of(cls, category: Ints, parameters: Parameters) -> Nests:
+        """Build the nests of sorted categories."""
+        below = parameters.sigma_spread * np.array([0.0, 1.0, 1.0, 0.0, 2.0])  # own sites resemble each other least
+        sigma = np.maximum(parameters.sigma - below, 0.0)[:, np.newaxis]
+        return cls(category, np.searchsorted(category, np.arange(parameters.n_categories)), sigma)
+
+    def totals(self, values: Floats) -> Floats:
+        """Sum ``[..., firm]`` within categories, to ``[..., category]``."""
+        return np.add.reduceat(values, self.starts, axis=-1)
+
+    def spread(self, values: Floats) -> Floats:
+        """Give each firm the value of its category: ``[..., category]`` to ``[..., firm]``."""
+        return np.take(values, self.category, axis=-1)
+
+    def inclusive(self, totals: Floats) -> Floats:
+        """Return (1 - sigma) log of the nest sums, float64[platform, category]; -inf for an empty nest."""
+        with np.errstate(divide="ignore"):
+            return (1 - self.sigma) * np.log(totals)
+
+    def sales(self, weights: Floats, appeal: Floats, spending: Floats) -> tuple[Floats, Floats]:
+        """Share spending among products.
+
+        Parameters
+        ----------
+        weights : float64[platform, firm]
+            ``exp(utility / (1 - sigma))`` of each product, 0 where it is not on sale.
+        appeal : float64[platform, category]
+            Utility that all products of a nest have in common.
+        spending : float64[category]
+            What is spent in all, sim-$.
+
+        Returns
+        -------
+        sales : float64[platform, firm]
+            sim-$.
+        outside : float64[category]
+            Spending elsewhere, sim-$; totals and outside add up to `spending`.
+        """
+        totals = self.totals(weights)
+        pull = np.exp(self.inclusive(totals) + appeal)
+        outside = spending / (1 + pull.sum(axis=0))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            per_weight = np.where(totals > 0, pull * outside / totals, 0.0)
+        return weights * self.spread(per_weight), outside
+
+
+@dataclass(frozen=True, eq=False)
+class Firms:
+    """All firms that sell or might enter, sorted by category; arrays run over firms.
+
+    Attributes
+    ----------
+    nests : Nests
+    chinese, cheater : bool[firm]
+    size : float64[firm]
+        Permanent log sales of one merchant, centred on the median merchant.
+    stands_for : float64[firm]
+        Merchants that the simulated firm stands for; they add up to `population`.
+    fit : float64[platform, firm]
+        Log sales that the firm has on a platform beyond its size.
+    entry_month, group, accounts : int64[firm]
+        Month of entry (`ALWAYS` for those there at the start), brand group, number of accounts.
+    account_shares : float64[firm, account]
+        Share of each account in the firm's AMZ sales.
+    suspicion : float64[firm]
+        Score in (0, 1) known before the closures; cheaters have higher ones (the risk exposure R).
+    start : int64[platform, firm]
+        First month on a platform, without any closure; `ALWAYS`, a month or `NEVER`.
+    stop : int64[firm]
+        First month no longer on EBY, or `NEVER`.
+    cheating, bulk, drift : float64[category]
+        Intensity of cheating (standard normal), weight of freight, in [0, 1], and trend (standard normal).
+    drawn : dict of str to float64[...]
+        Stored uniforms, the same in every world.
+    """
+
+    nests: Nests
+    chinese: Bools
+    cheater: Bools
+    size: Floats
+    stands_for: Floats
+    fit: Floats
+    entry_month: Ints
+    group: Ints
+    accounts: Ints
+    account_shares: Floats
+    suspicion: Floats
+    start: Ints
+    stop: Ints
+    cheating: Floats
+    bulk: Floats
+    drift: Floats
+    drawn: dict[str, Floats]
+
+    def __len__(self) -> int:
+        """Return how many firms there are."""
+        return len(self.size)
+
+
+def streams(seed: int) -> dict[str, np.random.Generator]:
+    """Return one independent generator for each purpose, so that a channel cannot move another one's numbers."""
+    children = np.random.SeedSequence(seed).spawn(len(PURPOSES))
+    return {purpose: np.random.default_rng(child) for purpose, child in zip(PURPOSES, children, strict=True)}
+
+
+def platform_targets(parameters: Parameters) -> tuple[Floats, Floats]:
+    """Return share of spending and Chinese share of sales by platform in month 0, float64[platform] each.
+
+    Third-party Amazon has its yearly volume near 2019, 200 bn US$. The sizes of the others are assumptions, for the
+    part of their volumes in which such firms sell is not published, and so are the shares there.
+    """
+    sizes = np.array([200.0, 60.0, 25.0, 8.0, 35.0])
+    return parameters.inside * sizes / sizes.sum(), np.array([parameters.cn_share, 0.20, 0.90, 0.01, 0.10])
+
+
+def delay(uniform: Floats, probability: Floats | float, speed: float) -> Ints:
+    """Return the first whole month k >= 1 with ``uniform < probability * (1 - exp(-k / speed))``, or `NEVER`."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        exact = np.nan_to_num(-speed * np.log1p(-uniform / probability), nan=0.0, posinf=0.0)
+    return np.where(uniform < probability, np.floor(exact) + 1, NEVER).astype(np.int64)
+
+
+def draw(parameters: Parameters, seed: int) -> Firms:
+    """Draw the firms of one market, and all the uniforms that its worlds will need."""
+    generators = streams(seed)
+    types, entry = generators["types"], generators["entry"]
+    incumbents, categories = parameters.n_firms, parameters.n_categories
+    count = incumbents + round(parameters.entrants * incumbents)
+    category = np.arange(count) % categories
+    entry_month = np.full(count, ALWAYS)
+    entry_month[incumbents:] = entry.integers(1, MONTHS, count - incumbents)
+    part = np.where(entry_month == ALWAYS, parameters.cn_firms, np.interp(entry_month, *CHINESE_ENTRY))
+    chinese = types.random(count) < part
+    order = np.lexsort((chinese, entry_month > 0, category))
+    category, entry_month, chinese = category[order], entry_month[order], chinese[order]
+
+    # permanent size leaves room for shocks and fit in the variance of log sales
+    spread = np.sqrt(max(parameters.sd_log_sales**2 * (1 - parameters.transitory) - parameters.sd_fit**2, 0.01))
+    standard = types.standard_normal(count)
+    size = parameters.oversampling * spread**2 + spread * standard
+    stands_for = np.exp(-parameters.oversampling * size)
+    first = types.random(count) < 1 / parameters.group_size  # firms of a brand group are neighbours of one kind
+    for kind in (category, chinese, entry_month > 0):
+        first[1:] |= kind[1:] != kind[:-1]
+    first[0] = True
+    group = np.cumsum(first) - 1
+    cheating, bulk = types.standard_normal(categories), types.random(categories)
+    odds = parameters.cheat_level + parameters.cheat_size * standard + parameters.cheat_cn * chinese
+    odds += parameters.cheat_category * cheating[category]
+    cheater = types.random(count)[group] < _logistic(odds)  # one draw for the whole group
+    suspicion = _logistic(-1.5 + 3 * cheater + types.standard_normal(count))
+    accounts = np.minimum(types.geometric(1 / np.where(chinese, parameters.accounts, 1.3)), MOST_ACCOUNTS)
+    account_shares = types.standard_exponential((count, MOST_ACCOUNTS))
+    account_shares[np.arange(MOST_ACCOUNTS) >= accounts[:, np.newaxis]] = 0.0
+    fit = parameters.sd_fit * types.standard_normal((len(PLATFORMS), count))
+    drift = types.standard_normal(categories)
+    start, stop = _presence(parameters, types.random((3, len(PLATFORMS), count)), standard, chinese, entry_month)
+    return Firms(
+        nests=Nests.of(category, parameters),
+        chinese=chinese,
+        cheater=cheater,
+        size=size,
+        stands_for=stands_for * parameters.population / stands_for[entry_month == ALWAYS].sum(),
+        fit=fit,
+        entry_month=entry_month,
+        group=group,
+        accounts=accounts.astype(np.int64),
+        account_shares=account_shares / account_shares.sum(axis=1, keepdims=True),
+        suspicion=suspicion,
+        start=start,
+        stop=stop,
+        cheating=cheating,
+        bulk=bulk,
+        drift=drift,
+        drawn={
+            "admitted": entry.random(count),
+            "closure": generators["closure"].random((7, count)),
+            "exit": generators["exit"].random((MONTHS, count)),
+            "relocation": generators["relocation"].random((2, len(PLATFORMS), count)),
+        },
+    )
+
+
+def _logistic(odds: Floats) -> Floats:
+    return 1 / (1 + np.exp(-odds))
+
+
+def _presence(
+    parameters: Parameters, uniforms: Floats, standard: Floats, chinese: Bools, entry_month: Ints
+) -> tuple[Ints, Ints]:
+    """Return first month on each platform and first month off it, in a world where nothing is closed."""
+    share = PRESENCE[chinese.astype(np.intp)].T
+    odds = np.log(share / (1 - share)) + MULTIHOMING * standard
+    odds[0] -= MULTIHOMING * standard  # the home platform is not chosen by size
+    present = uniforms[0] < _logistic(odds)
+    present[0] |= ~present.any(axis=0)
+    start = np.where(present, entry_month, NEVER)
+    joins = delay(uniforms[1, 3], parameters.walmart_gate, 12.0)
+    start[3] = np.where(chinese & ~present[3], np.maximum(WALMART_OPENS - 1 + joins, entry_month), start[3])
+    start = np.minimum(start, NEVER)
+    leaves = uniforms[1, 1] < parameters.managed_payments
+    when = PAYMENTS[0] + np.floor(uniforms[2, 1] * (PAYMENTS[1] - PAYMENTS[0])).astype(np.int64)
+    return start, np.where(chinese & leaves, when, NEVER)
+
+
+@dataclass(frozen=True, eq=False)
+class Environment:
+    """Exogenous paths, the same in every world.
+
+    Attributes
+    ----------
+    spending : float64[month, category]
+        Market size M, sim-$ a month.
+    appeal : float64[month, platform, category]
+        Utility common to all products of a platform, or of a category on it.
+    eased : float64[month]
+        Share of fake reviews that is kept whatever happens to accounts.
+    firm : float64[month, firm]
+        Factor on a firm's weight on every platform: own shocks, Chinese trend, freight.
+    state : float64[month, firm]
+        The firm's own shocks, log sales.
+    """
+
+    spending: Floats
+    appeal: Floats
+    eased: Floats
+    firm: Floats
+    state: Floats
+
+    @classmethod
+    def of(cls, parameters: Parameters, firms: Firms, generator: np.random.Generator) -> Environment:
+        """Trace all paths of one market."""
+        shocks = generator.standard_normal((MONTHS, len(firms)))
+        walk = parameters.walk_sd * np.cumsum(generator.standard_normal((MONTHS, parameters.n_categories)), axis=0)
+        month, nests, tie = np.arange(MONTHS), firms.nests, parameters.trend_tie
+        column = month[:, np.newaxis]
+        sd = np.sqrt(parameters.transitory) * parameters.sd_log_sales  # log sales follow a stationary autoregression
+        innovation, state = sd * np.sqrt(1 - parameters.rho**2), np.empty_like(shocks)
+        state[0] = sd * shocks[0]
+        for now in range(1, MONTHS):
+            state[now] = parameters.rho * state[now - 1] + innovation * shocks[now]
+
+        appeal = np.zeros((MONTHS, len(PLATFORMS), parameters.n_categories))
+        appeal[list(PRIME_DAYS), 0] = parameters.prime_day
+        appeal[RESTOCK:, 0] += np.log1p(-parameters.restock * (1 - firms.bulk))  # bulky goods are not stored at Amazon
+        appeal[VAT:, 2] = np.log1p(-parameters.vat * parameters.vat_reach)
+        appeal[TRACKING:, 4] = np.log1p(-parameters.tracking)
+
+        common = parameters.growth * column + parameters.season * SEASON[column % 12]
+        common = common + np.where(column >= COVID, np.log1p(parameters.covid), 0.0)
+        common = common + np.where(column >= REVERSAL, np.log1p(-parameters.covid_reversal), 0.0)
+        slope = tie * firms.cheating + np.sqrt(1 - tie**2) * firms.drift
+        level = np.exp(common + parameters.category_trend * slope * (column - FIRST_WAVE) + walk)
+        spending = level * (parameters.gmv_2019 / (platform_targets(parameters)[0][0] * level[:12].sum()))
+
+        first, last = CHINESE_DECLINE
+        chinese = parameters.cn_trend * (np.clip(month, first - 1, last) - (first - 1))
+        freight = np.interp(month, *FREIGHT) * parameters.freight / (1 - parameters.sigma)
+        factor = np.multiply.outer(freight, -np.where(firms.chinese, nests.spread(firms.bulk), 0.0))
+        factor += state
+        factor += np.multiply.outer(chinese, firms.chinese.astype(float))
+        eased = np.where(month >= REVIEW_CASE, 1 - parameters.review_case, 1.0)
+        return cls(spending, appeal, eased, np.exp(factor, out=factor), state)

@@ -1,0 +1,285 @@
+"""What would happen if: simulated markets in which more or fewer, larger or smaller firms are closed.
+
+Every number is the truth of a simulated market, in the window of the estimands; nothing is estimated and nothing real.
+How many accounts are closed and how much they sell are two knobs: the closed share of the origin's sales, and the size
+tilt, the power of sales with which the odds of closure rise. The number of closed accounts follows from the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+
+from analysis.errors import DesignError
+from analysis.estimate import Estimate, Floats
+from analysis.evidence import verdicts
+from analysis.numbers import span
+from market.executor import each
+from market.parameters import FIRST_MONTH, chosen, plausible
+from market.truth import Truth
+from market.worlds import Market, expected_accounts
+
+TERMS = {
+    "closed_gmv": "closed share of Chinese sales",
+    "tilt": "size tilt of closures",
+    "sigma": "nesting: how far buyers stay on the platform",
+    "cn_share": "Chinese share of home sales",
+    "enter": "closed firms' probability to join another platform",
+    "evasion": "share of closed firms that reopen",
+    "chill": "fake reviews that others give up",
+    "deter": "share of Chinese entry deterred",
+    "trust": "utility gained when all fakes are gone",
+}
+RANGES: dict[str, tuple[float, float, str]] = {name: (*plausible(name), term) for name, term in TERMS.items()}
+"""The assumptions on which the effect hangs: plausible ends, as the parameters of the market state them, and words."""
+_FLOOR, _CEILING = plausible("closed_gmv")
+SHARES = tuple(float(f"{_FLOOR * (_CEILING / _FLOOR) ** (step / 3):.2g}") for step in range(-3, 5))
+"""Closed share of Chinese sales: the plausible range in three steps of one ratio, three more below and one above."""
+TILTS = (0.0, 0.3, 0.6, 0.9)  # log odds of closure per log sales
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+FEWEST = 20  # markets from which quantiles of their outer twentieths can be read
+Made = TypeVar("Made")
+
+
+def each_market(
+    make: Callable[[Market], Made], preset: str, seeds: Iterable[int], workers: int | Executor = 1
+) -> list[Made]:
+    """Return what `make` makes of the market of each seed; `workers` as :func:`market.executor.each` takes them."""
+    return each(partial(_of_market, make, preset), [(seed,) for seed in seeds], workers, "markets")
+
+
+def _of_market(make: Callable[[Market], Made], preset: str, seed: int) -> Made:
+    return make(Market.open(preset, chosen(preset), seed))
+
+
+def outcomes(market: Market, window: tuple[int, int] = (4, 9)) -> dict[str, float]:
+    """Return what the closures did in one market, from the first to the last month of a window after the first wave.
+
+    `E3g`, `E3s` (percentage points), `E1a` (per cent), `moved` (per cent of the lost sales that moved with the closed
+    firms to other platforms; NaN where nothing was lost), and `accounts`, closed in expectation.
+    """
+    found = Truth(market).window(*window)
+    grown, parts = found.of_growth(), found.of_loss()
+    return {
+        "E3g": grown["E3g"],
+        "E3s": grown["E3s"],
+        "E1a": found.effect(found.closed, slice(None)),
+        "moved": parts["d3"] + parts["d4"] + parts["d5"],
+        "accounts": expected_accounts(market),
+    }
+
+
+def _changed(cases: list[dict[str, float]], window: tuple[int, int], market: Market) -> list[dict[str, float]]:
+    return [outcomes(market.changed(**case), window) for case in cases]
+
+
+def quantile_range(markets: int, level: float) -> tuple[float, str]:
+    """Return the share of markets to show between low and high, and in words; all, where `FEWEST` are not there."""
+    if markets < FEWEST:
+        return 1.0, f"lowest to highest of {markets} markets"
+    return level, f"middle {level:.0%} of {markets} markets"
+
+
+def closed_accounts(presets: Iterable[str], seeds: Iterable[int], *, workers: int | Executor = 1) -> pd.DataFrame:
+    """Count the accounts that presets close in expectation, over markets; `workers` as in :func:`each_market`.
+
+    Returns
+    -------
+    DataFrame
+        `preset`, `share` (per cent of the origin's sales, which the preset fixes), and `accounts`, `low`, `high`:
+        median, fewest and most.
+    """
+    drawn, rows = list(seeds), []
+    for preset in presets:
+        closed = each_market(expected_accounts, preset, drawn, workers)
+        rows.append((preset, 100 * chosen(preset).closed_gmv, np.median(closed), min(closed), max(closed)))
+    return pd.DataFrame(rows, columns=["preset", "share", "accounts", "low", "high"])
+
+
+def grid(
+    preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 9), workers: int | Executor = 1
+) -> pd.DataFrame:
+    """Simulate every combination of closed share (`SHARES`) and size tilt (`TILTS`); `workers` as in `each_market`.
+
+    Returns
+    -------
+    DataFrame
+        `share`, `tilt`, `seed` and :func:`outcomes`.
+    """
+    drawn, pairs = list(seeds), [(share, tilt) for tilt in TILTS for share in SHARES]
+    cases = [{"closed_gmv": share, "tilt": tilt} for share, tilt in pairs]
+    found = each_market(partial(_changed, cases, window), preset, drawn, workers)
+    rows = [
+        {"share": share, "tilt": tilt, "seed": seed} | row
+        for seed, cells in zip(drawn, found, strict=True)
+        for (share, tilt), row in zip(pairs, cells, strict=True)
+    ]
+    return pd.DataFrame(rows)
+
+
+def _by_tilt(cells: pd.DataFrame) -> Iterator[tuple[float, list[pd.DataFrame]]]:
+    """Yield each size tilt of a grid with its markets, by growing share."""
+    for tilt, rows in cells.sort_values("share").groupby("tilt"):
+        yield tilt, [market for _, market in rows.groupby("seed")]
+
+
+def _median_and_ends(values: Sequence[float], level: float) -> list[float]:
+    """Return the median and the ends between which `level` of the values lie; NaN of none."""
+    ends = (0.5, (1 - level) / 2, (1 + level) / 2)
+    return list(np.quantile(values, ends)) if len(values) else [np.nan] * 3
+
+
+def by_accounts(cells: pd.DataFrame, accounts: Sequence[float], *, level: float = 0.95) -> pd.DataFrame:
+    """Read off the grid what the closure of so many accounts would do, by size tilt.
+
+    In each market the closed share is interpolated at the wanted number of accounts (both in logs), then the effect at
+    that share; the rows are medians and quantiles over markets.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        From :func:`grid`.
+    accounts : sequence of float
+    level : float
+        Share of markets between `low` and `high`.
+
+    Returns
+    -------
+    DataFrame
+        `accounts`, `tilt`, `markets` in whose grid that number lies, `share` (per cent of the origin's sales, median),
+        and `E3g`, `low`, `high` in percentage points; NaN where it lies in no market's grid.
+    """
+    rows = []
+    for tilt, markets in _by_tilt(cells):
+        for wanted in accounts:
+            shares, effects = [], []
+            for market in markets:
+                closed = np.log(market["accounts"].to_numpy())  # rises with the share
+                if closed[0] <= np.log(wanted) <= closed[-1]:
+                    shares.append(np.interp(np.log(wanted), closed, np.log(market["share"])))
+                    effects.append(np.interp(shares[-1], np.log(market["share"]), market["E3g"]))
+            share = 100 * np.exp(_median_and_ends(shares, level)[0])
+            rows.append((wanted, tilt, len(shares), share, *_median_and_ends(effects, level)))
+    return pd.DataFrame(rows, columns=["accounts", "tilt", "markets", "share", "E3g", "low", "high"])
+
+
+def words(read: pd.DataFrame, margin: float) -> list[str]:
+    """Return the word on "not lower" that each row of :func:`by_accounts` would earn if the market were so."""
+    ends = zip(read["low"], read["high"], strict=True)
+    return [verdicts.not_lower(None if np.isnan(low) else (low, high), margin) for low, high in ends]
+
+
+def summary(read: pd.DataFrame, accounts: float) -> dict[str, Estimate]:
+    """Return between which ends, over all size tilts, the "effect" and closed "share" of one number of accounts lie.
+
+    The term of the effect says how many accounts and which share are closed, for a figure; their number is its column
+    `accounts`. A number that lies in no market's grid is a DesignError.
+    """
+    rows = read[(read["accounts"] == accounts) & (read["markets"] > 0)]
+    if rows.empty:
+        raise DesignError(
+            f"the effect of {accounts:,} closed accounts was asked for; no market of the grid closes that "
+            "many; choose a number between, or wider shares"
+        )
+    unit, least, most = "share of sales, per cent", rows["share"].min(), rows["share"].max()
+    closed = f"{accounts:,} accounts closed, {span(least, most, unit)} per cent of Chinese sales"
+    ends = {
+        "effect": (closed, "percentage points", rows["low"].min(), rows["high"].max()),
+        "share": ("share", unit, least, most),
+    }
+    return {
+        name: Estimate(
+            estimand="E3g",
+            unit=unit,
+            terms=(term,),
+            value=np.full(1, np.nan),
+            limits=np.array([[low], [high]]),
+            columns={"accounts": [accounts]},
+            interval="range over size tilts",
+            reason="a range over size tilts has no point",
+            provenance="simulated",
+        )
+        for name, (term, unit, low, high) in ends.items()
+    }
+
+
+def threshold(cells: pd.DataFrame, margin: float, *, level: float = 0.95) -> pd.DataFrame:
+    """Find the smallest closed share at which growth falls by more than a margin, by size tilt.
+
+    Returns
+    -------
+    DataFrame
+        `tilt`; `share` (per cent of the origin's sales) and `accounts`, medians over the markets in which the margin is
+        reached on the grid, with `low` and `high` of the share over these; `reached`, how many of `markets` those are.
+    """
+    rows = []
+    for tilt, markets in _by_tilt(cells):
+        shares, accounts = [], []
+        for market in markets:
+            fall = -np.minimum.accumulate(market["E3g"].to_numpy())
+            if fall[0] <= margin < fall[-1]:
+                logs = np.log(market["share"].to_numpy())
+                share = np.interp(margin, fall, logs)
+                shares.append(100 * np.exp(share))
+                accounts.append(np.exp(np.interp(share, logs, np.log(market["accounts"]))))
+        count = _median_and_ends(accounts, level)[0]
+        rows.append((tilt, *_median_and_ends(shares, level), count, len(shares), len(markets)))
+    return pd.DataFrame(rows, columns=["tilt", "share", "low", "high", "accounts", "reached", "markets"])
+
+
+def tornado(
+    preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 9), workers: int | Executor = 1
+) -> pd.DataFrame:
+    """Move one assumption at a time over its range, all else as in the preset, on the same random numbers.
+
+    `workers` as in :func:`each_market`.
+
+    Returns
+    -------
+    DataFrame
+        One row per parameter of `RANGES`, the widest first: `parameter`, `term` (in words), `low`, `high`; `at_low`,
+        `at_high` and `base`, means of E3g over markets; and `error`, the Monte Carlo error of the difference of the
+        ends.
+    """
+    table = pd.DataFrame([(name, term, low, high) for name, (low, high, term) in RANGES.items()])
+    table.columns = pd.Index(["parameter", "term", "low", "high"])
+    cases = [{}, *({name: end} for name, (*ends, _) in RANGES.items() for end in ends)]
+    markets = each_market(partial(_changed, cases, window), preset, seeds, workers)
+    found = np.array([[row["E3g"] for row in rows] for rows in markets])
+    means, gap = found.mean(axis=0), found[:, 2::2] - found[:, 1::2]
+    error = gap.std(axis=0, ddof=1) / np.sqrt(len(gap)) if len(gap) > 1 else np.nan
+    table = table.assign(at_low=means[1::2], at_high=means[2::2], base=means[0], error=error)
+    order = np.argsort(-np.abs(gap.mean(axis=0)), kind="stable")
+    return table.iloc[order].reset_index(drop=True)
+
+
+def fan(presets: Iterable[str], seeds: Iterable[int], *, workers: int | Executor = 1) -> pd.DataFrame:
+    """Follow the effect on the origin's home sales by month, over many markets; `workers` as in :func:`each_market`.
+
+    Returns
+    -------
+    DataFrame
+        `preset`, `month` (Period), `quantile` (0.05, 0.25, 0.5, 0.75, 0.95) and `value`: sales with the crackdown over
+        sales without, in per cent change.
+    """
+    drawn, frames = list(seeds), []
+    for preset in presets:
+        paths = each_market(_path, preset, drawn, workers)
+        wide = pd.DataFrame(
+            np.quantile(paths, QUANTILES, axis=0).T,
+            index=pd.period_range(FIRST_MONTH, periods=len(paths[0]), freq="M", name="month"),
+            columns=pd.Index(QUANTILES, name="quantile"),
+        )
+        frames.append(wide.reset_index().melt(id_vars="month", value_name="value").assign(preset=preset))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _path(market: Market) -> Floats:
+    truth = Truth(market)
+    with_, without = (truth.sales(world)[market.firms.chinese, 0].sum(axis=0) for world in ("W11", "W00"))
+    return np.asarray(100 * (with_ / without - 1))

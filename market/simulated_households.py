@@ -1,0 +1,253 @@
+"""A twin of the households: buyers who draw from a simulated market, and titles that go with what is no longer sold.
+
+It has what real purchases cannot have, a truth, and says whether the design would find it: where closed firms' titles
+alone are blank, and where those are too of firms that gave up before the export, and of all others the older the
+likelier, and likelier of brands of short life.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.data import load
+from analysis.errors import DesignError
+from analysis.estimate import Bools, Floats, Ints
+from analysis.households import checks, estimates
+from analysis.households.estimates import AGAINST, CHINESE, OF, USUAL, Asked, Households, log_ratios
+from analysis.households.purchases import half_year
+from analysis.simulated import closures
+from market import Truth, simulate
+from market.parameters import FIRST_MONTH, MONTHS
+
+TITLES = ("all but closed firms'", "those still sold")
+"""Whose titles are left: without the selection, and with it."""
+
+MARKET = {"n_firms": 40_000, "n_categories": 200}  # so that a category has many sellers, and most hold no closed firm
+EXPOSED = 24  # categories, as here: those in which the largest closed firms sold
+CLASSES = (*CHINESE["either"], "other")
+FOUND = (0.04, 0.20)  # of Chinese firms, by lists and by rule: 10 per cent of purchases are presumed Chinese, as here
+MISTAKEN = 0.02  # of other firms, taken for Chinese by the rule; assumption
+LOST = (0.007, 0.010, 0.005)  # of titles a month, by class, while their seller sells on; assumption
+EXPORT = "2022-11"
+TASTE = 5.0  # shape of a gamma distribution: what a group of buyers likes; assumption, errors are as large as here
+MONTH = pd.period_range(FIRST_MONTH, periods=MONTHS, freq="M").astype(str)
+BOUNDED = "_bounded"  # behind the id of an estimand: its interval that allows for lost titles
+SETS = "random_sets"
+UNITS = {"E2a": "log points", "V1": "per cent", "V3": "percentage points"}
+LABELS = {
+    "E2a": "effect on sellers not closed",
+    "E2a_bounded": "effect, with room",
+    "V3": "change of the Chinese share",
+    "V3_bounded": "change, with room",
+    "V1": "growth of Chinese brands",
+    "V1_bounded": "growth, with room",
+    SETS: "random sets of categories",
+}
+ORDER = {name: place for place, name in enumerate([*TITLES, *LABELS])}
+
+
+@dataclass(frozen=True)
+class Twin:
+    """Purchases as an export would hold them, and by id what is true of the market behind them.
+
+    ``E2a``, log points: what the crackdown did to the share of Chinese firms never closed, where closed ones had sold
+    against elsewhere. ``V1`` (per cent) and ``V3`` (points): growth and change of the share of brands presumed Chinese,
+    with all titles.
+    """
+
+    households: Households
+    known: dict[str, float]
+
+
+def draw(truth: Truth, titles: str, asked: Asked = USUAL) -> Twin:
+    """Draw what the buyers of the real tables would have bought in a simulated market.
+
+    Each group of buyers has as many purchases with a title a month as the real one, of firms in proportion to their
+    sales and to what the group likes.
+
+    Parameters
+    ----------
+    truth : Truth
+        Of a market as `MARKET`; its seed is that of brands, tastes and purchases too, whatever `titles`.
+    titles : str
+        Of `TITLES`.
+    asked : Asked
+        Of whose windows and definition the truths are.
+    """
+    if titles not in TITLES:
+        raise DesignError(f"titles {titles!r} were asked for; there are {', '.join(TITLES)}; choose one of these")
+    rng = np.random.default_rng([truth.market.seed, EXPOSED])
+    firms, sold = truth.firms, truth.sales("W11")[:, 0]
+    of_class = _presumed(firms["origin"].eq("CN").to_numpy(), rng)
+    cells = firms["category"].to_numpy() * len(CLASSES) + of_class
+    all_, seen = (_added(part, cells, truth) for part in (sold, sold * _titled(truth, of_class, titles)))
+    buyers = load("household_buyers").query("month in @MONTH").reset_index(drop=True)
+    month, inside = np.searchsorted(MONTH, buyers["month"]), _exposed(truth)
+    groups, group = np.unique(buyers["buyer_group"], return_inverse=True)
+    chance = seen.T[month] * rng.gamma(TASTE, 1 / TASTE, (len(groups), len(seen)))[group]
+    bought = rng.multinomial(buyers["purchases"], chance / chance.sum(axis=1, keepdims=True))
+    ever = all_ * np.bincount(month, buyers["purchases"]) / seen.sum(axis=0)  # purchases with a title and without
+    return Twin(_tables(buyers, bought, inside), _effect(truth, inside, asked) | _change(ever, asked))
+
+
+def replicate(preset: str, seed: int) -> list[dict[str, Any]]:
+    """Draw twins of a market, and hold what the design finds against what is true.
+
+    Returns
+    -------
+    list of dict
+        For each of `TITLES` and each estimand of a twin, also with its interval of
+        :func:`analysis.households.checks.bounded`: `preset`, `seed`, `titles`, `closed`, `id`, `truth`, `estimate`,
+        `std_error`, `low`, `high`. Of `SETS`, the estimate is p.
+    """
+    _, truth = simulate(preset, seed, **MARKET)
+    ours = truth.firms["origin"].eq("CN").to_numpy()
+    part = float(_closed_sales(truth)[ours].sum() / truth.window().year[ours, 0].sum())
+    rows: list[dict[str, Any]] = []
+    for titles in TITLES:
+        twin = draw(truth, titles)
+        at = {"preset": preset, "seed": seed, "titles": titles, "closed": int(truth.closed.sum())}
+        found = {
+            "E2a": estimates.exposed(twin.households)["effect"],
+            "V1": estimates.growth_of_stayers(twin.households)["Chinese brands"],
+            "V3": estimates.share(twin.households)["change"],
+        }
+        bounds = checks.bounded(twin.households, part)
+        for name, known in twin.known.items():
+            (value,), (error,), (low, high) = found[name].value, found[name].std_error, found[name].conf_int[:, 0]
+            row = at | {"truth": known}
+            rows.append(row | {"id": name, "estimate": value, "std_error": error, "low": low, "high": high})
+            low, high = bounds[name]
+            row |= {"id": name + BOUNDED, "estimate": (low + high) / 2, "std_error": np.nan}
+            rows.append(row | {"low": low, "high": high})
+        sets = estimates.random_sets(twin.households, draws=199, seed=seed)
+        rows.append(at | {"id": SETS, "estimate": sets.value[0]})
+    return rows
+
+
+def graded(name: str) -> dict[str, str]:
+    """Return the worst grade of an estimand on twins with the titles of what is still sold, and the preset it is of.
+
+    As :func:`analysis.evidence.claims.judge` takes them.
+    """
+    rows = worst(load("household_audit")).set_index(["titles", "id"])
+    found = rows.loc[(TITLES[1], name)]
+    return {"grade": found["grade"], "graded": f"twins of a market with {closures(found['preset'])}"}
+
+
+def worst(audit: pd.DataFrame) -> pd.DataFrame:
+    """Return of each estimand and each of `TITLES` the row of the preset in which intervals hold the truth least often.
+
+    With `term`, what it is, and `estimate`, `conf_low`, `conf_high`: the coverage and its Monte Carlo limits, per cent.
+    """
+    rows = audit[audit["id"] != SETS].sort_values("coverage", kind="stable").drop_duplicates(["titles", "id"])
+    rows = rows.sort_values(["titles", "id"], key=lambda names: names.map(ORDER), kind="stable", ignore_index=True)
+    share, error = 100 * rows["coverage"], 196 * rows["coverage_mc"]
+    low, high = (share - error).clip(0), (share + error).clip(upper=100)
+    term = rows["id"].map(LABELS) + ": " + rows["titles"]
+    return rows.drop(columns="truth").assign(term=term, unit="per cent", estimate=share, conf_low=low, conf_high=high)
+
+
+def by_market(audit: pd.DataFrame) -> pd.DataFrame:
+    """Return the coverage of intervals with the titles of what is still sold, a column per kind of market, per cent.
+
+    Of `SETS`, how often p is at most .05.
+    """
+    rows = audit[audit["titles"] == TITLES[1]]
+    share = (100 * rows["coverage"]).fillna(100 * rows["rejection"]).round(1)
+    wide = rows.assign(share=share).pivot(index="id", columns="preset", values="share")
+    kinds = {preset: closures(preset, share=False) for preset in rows["preset"].unique()}
+    return wide.loc[[*LABELS], [*kinds]].rename(index=LABELS, columns=kinds).rename_axis("What").reset_index()
+
+
+def _presumed(chinese: Bools, rng: np.random.Generator) -> Ints:
+    """Return the class that lists and rule would give each firm, int64[firm], a place in `CLASSES`."""
+    at = rng.random(len(chinese))
+    return np.where(chinese, np.digitize(at, np.cumsum(FOUND)), np.where(at < MISTAKEN, 1, 2))
+
+
+def _titled(truth: Truth, of_class: Ints, titles: str) -> Floats:
+    """Return the part of each month's purchases that has a title at the export, float64[firm, month]."""
+    left = ~truth.closed[:, np.newaxis] * np.ones(MONTHS)
+    if titles == TITLES[0]:
+        return left
+    age = np.array([(pd.Period(EXPORT, "M") - pd.Period(month, "M")).n for month in MONTH])
+    sells_on = truth.course("W11").survivors[:, np.newaxis]
+    kept: Floats = left * sells_on * np.exp(-np.array(LOST)[of_class][:, np.newaxis] * age)
+    return kept
+
+
+def _closed_sales(truth: Truth) -> Floats:
+    """Return what closed firms had sold in the year before, and nothing for others, float64[firm]."""
+    return np.where(truth.closed, truth.window().year[:, 0], 0.0)
+
+
+def _exposed(truth: Truth) -> Bools:
+    """Return in which categories the largest closed firms had sold, bool[category]: `EXPOSED`, or all there are."""
+    volume = _closed_sales(truth)
+    largest = np.argsort(-volume, kind="stable")[: np.count_nonzero(volume)]
+    chosen = pd.unique(truth.firms["category"].to_numpy()[largest])[:EXPOSED]
+    return np.isin(np.arange(truth.market.parameters.n_categories), chosen)
+
+
+def _added(sold: Floats, cells: Ints, truth: Truth) -> Floats:
+    """Return sums of firms by category and class, float64[category x class, month]."""
+    number = truth.market.parameters.n_categories * len(CLASSES)
+    found: Floats = np.array([np.bincount(cells, month, number) for month in sold.T]).T
+    return found
+
+
+def _tables(buyers: pd.DataFrame, bought: Ints, inside: Bools) -> Households:
+    row, cell = np.nonzero(bought)
+    category, of_class = np.divmod(cell, len(CLASSES))
+    names = np.array([f"C{number:03d}" for number in range(len(inside))])
+    lines = buyers[["month", "buyer_group"]].iloc[row].reset_index(drop=True)
+    lines = lines.assign(
+        half_year=lines["month"].map({month: half_year(month) for month in MONTH}),
+        name=names[category],
+        category=np.where(inside, names, AGAINST["all others"][-1])[category],
+        origin_class=np.array(CLASSES)[of_class],
+        **dict.fromkeys(OF, bought[row, cell]),
+    )
+
+    def added(*by: str) -> pd.DataFrame:
+        return lines.groupby([*by, "origin_class"])[list(OF)].sum().reset_index()
+
+    return Households(
+        purchases=added("month", "buyer_group", "category"),
+        buyers=buyers,
+        categories=pd.DataFrame({"category": names[inside]}),
+        stayers=added("half_year", "buyer_group"),
+        half_years=added("half_year", "name").rename(columns={"name": "category"}),
+    )
+
+
+def _effect(truth: Truth, inside: Bools, asked: Asked) -> dict[str, float]:
+    firms, spared = truth.firms, ~truth.closed
+    chinese, exposed = spared & firms["origin"].eq("CN").to_numpy(), inside[firms["category"].to_numpy()]
+    sums = [
+        truth.sales(world)[firms_ & place, 0][:, _months(asked.after)].sum()
+        for world in ("W00", "W11")
+        for place in (exposed, ~exposed)
+        for firms_ in (chinese, spared)
+    ]
+    without, with_ = log_ratios(sums)
+    return {"E2a": float(with_ - without)}
+
+
+def _change(ever: Floats, asked: Asked) -> dict[str, float]:
+    presumed = np.isin(np.resize(CLASSES, len(ever)), asked.chinese)
+    (first, all_first), (last, all_last) = (
+        (ever[presumed][:, _months(window)].sum(), ever[:, _months(window)].sum())
+        for window in (asked.before, asked.after)
+    )
+    return {"V1": 100 * float(last / first - 1), "V3": 100 * float(last / all_last - first / all_first)}
+
+
+def _months(window: tuple[str, str]) -> Bools:
+    first, last = window
+    return np.asarray((first <= MONTH) & (last >= MONTH))

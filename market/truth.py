@@ -1,0 +1,546 @@
+"""The truth about a simulated market: every world, every estimand, on the same random numbers.
+
+Growth, share, displacement and relocation are the formulas of `analysis.estimands`, applied to changes between worlds.
+"""
+
+from __future__ import annotations
+
+import itertools
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+
+import numpy as np
+import pandas as pd
+
+from analysis.errors import DesignError
+from analysis.estimands import changes, growth, rivals
+from analysis.estimands.changes import Changes
+from analysis.estimands.closed_firms import GAP, HORIZON, Where, mechanical_loss
+from analysis.estimands.design import Design
+from analysis.estimands.displacement import mix_change, proportional, shares_of_loss
+from analysis.estimands.event_study import LEADS
+from analysis.estimate import Bools, Estimate, Floats, Ints
+from analysis.estimators.exposure import PER
+from market.observe import firm_ids
+from market.parameters import FIRST_WAVE, MONTHS, PLATFORMS
+from market.population import NEVER
+from market.worlds import BASE, CHANNELS, WORLDS, Channels, Market, Trajectory, at_work, exposure_by_category
+
+CUT = Design.cut  # a firm counts as closed when at least this share of its AMZ sales is
+HOME = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """Sales of all worlds in one window, and who is who; arrays over firms.
+
+    Attributes
+    ----------
+    after : dict of str to float64[firm, platform, month]
+        Sales in the window by world.
+    base : float64[firm, platform]
+        Sales in the same calendar months a year before, equal in all worlds.
+    year : float64[firm, platform]
+        Sales in the twelve months before the first wave.
+    chinese, closed : bool[firm]
+        Origin, and whether at least half of the firm's AMZ sales are closed.
+    dose, months_closed, exposure, suspicion : float64[firm]
+        Closed share, part of the window in which it is closed, leave-own-out exposure in the window, risk score.
+    """
+
+    after: dict[str, Floats]
+    base: Floats
+    year: Floats
+    chinese: Bools
+    closed: Bools
+    dose: Floats
+    months_closed: Floats
+    exposure: Floats
+    suspicion: Floats
+
+    def total(self, world: str) -> Floats:
+        """Return sales in the window, float64[firm, platform]."""
+        return np.asarray(self.after[world].sum(axis=2))
+
+    @cached_property
+    def change(self) -> Floats:
+        """What the crackdown did to sales, float64[firm, platform]: W11 less W00."""
+        return self.total("W11") - self.total("W00")
+
+    @cached_property
+    def low(self) -> Bools:
+        """Firms that others are compared with: never closed, and hardly exposed."""
+        return np.asarray(~self.closed & (self.dose == 0) & (self.exposure < Design.low))
+
+    @cached_property
+    def seen(self) -> Floats:
+        """What of the change a comparison with firms of low exposure shows, float64[firm, platform].
+
+        Taken off is what is common to all firms of an origin, seen or not: what the crackdown did to those of low
+        exposure, in proportion to sales before.
+        """
+        found = np.where(self.low[:, np.newaxis], 0.0, self.change)
+        for origin in (self.chinese, ~self.chinese):
+            low, others = origin & self.low, origin & ~self.low
+            sold, moved = self.base[low].sum(axis=0), self.change[low].sum(axis=0)
+            found[others] -= self.base[others] * np.divide(moved, sold, out=np.zeros(len(sold)), where=sold > 0)
+        return found
+
+    @property
+    def lost(self) -> float:
+        """AMZ sales that the closed firms lost (L), sim-$, as a comparison shows it."""
+        return -float(self.seen[self.closed, HOME].sum())
+
+    def changes(self, change: Floats) -> Changes:
+        """Return `change`, or `seen`, by set, origin and platform, as it is estimated from a panel."""
+        sold = np.array([self.base[:, HOME], self.total("W11")[:, HOME]])
+        return changes.true(change, self.closed, self.chinese, sold, PLATFORMS, Design.destinations)
+
+    def effect(self, firms: Bools, platforms: slice | int, world: str = "W11") -> float:
+        """Return the change of the sales of some firms against W00, in per cent of theirs there."""
+        with_, without = (self.total(name)[firms][:, platforms].sum() for name in (world, "W00"))
+        return 100 * over(with_ - without, without)
+
+    def mechanical(self) -> float:
+        """Return what the closed accounts alone had sold, per cent of closed firms' sales on all platforms."""
+        held = [part[self.closed] for part in (self.dose, self.months_closed, self.year)]
+        return mechanical_loss(held[0], held[1], held[2][:, HOME], held[2].sum(axis=1))
+
+    def known(self) -> dict[str, float]:
+        """Return every estimand that the window tells by itself, by its id."""
+        return {
+            **self.of_closed(),
+            **self.of_rivals(),
+            **self.of_growth(),
+            **{f"E3k_{name}": part for name, part in self.seen_parts_of_growth().items()},
+            **self.of_loss(),
+            **self.mix(),
+            **self.toward(),
+            **self.of_news(),
+        }
+
+    def of_closed(self) -> dict[str, float]:
+        """Return E1a, E1b and E1e: closed firms on all platforms, on AMZ, and against the mechanical loss."""
+        everywhere = self.effect(self.closed, slice(None))
+        return {"E1a": everywhere, "E1b": self.effect(self.closed, HOME), "E1e": over(-everywhere, self.mechanical())}
+
+    def of_rivals(self) -> dict[str, float]:
+        """Return E2a and E2b: mean change of firms not closed, its slope per ten points of exposure, and it by bin."""
+        found: dict[str, float] = {}
+        without, with_ = self.total("W00")[:, HOME], self.total("W10")[:, HOME]
+        may = ~self.closed & (self.dose == 0) & (self.year[:, HOME] > 0) & (without > 0)
+        for name, origin in (("E2a", self.chinese), ("E2b", ~self.chinese)):
+            firms = origin & may
+            found |= rivals.true_spillover(name, self.exposure[firms], without[firms], with_[firms])
+        return found
+
+    def of_growth(self) -> dict[str, float]:
+        """Return E3g, E3 and E3s: effect on the growth, sales and share of Chinese firms on AMZ; and what is seen.
+
+        E3g_common is what is common to all Chinese firms and so not seen: the difference of E3g and E3g_seen.
+        """
+        known: dict[str, float] = {}
+        for end, change in (("", self.change), ("_seen", self.seen)):
+            found = self.changes(change)
+            effect, sold = growth.growth_effect(found), found.sold[:, 0]
+            known["E3g" + end] = effect["seen"].value[0]
+            known["E3" + end] = growth.sales_effect(effect, 100 * sold[1] / sold[0])["seen"].value[0]
+            known["E3s" + end] = growth.share_effect(found)["seen"].value[0]
+        return known | {"E3g_common": known["E3g"] - known["E3g_seen"]}
+
+    def parts_of_growth(self) -> dict[str, float]:
+        """Split E3g into closed firms, incumbents, voluntary exit and entry; percentage points that add up.
+
+        Incumbents sold on AMZ in the base months; "alive" is to sell on AMZ in the window.
+        """
+        return self._parts(np.ones(len(self.closed), dtype=bool))
+
+    def seen_parts_of_growth(self) -> dict[str, float]:
+        """Split E3g_seen in the same way: each part less that of firms of low exposure, in proportion to sales before.
+
+        Newcomers are missed beside exposed and closed firms alike.
+        """
+        whole, sold = self.base[self.chinese, HOME].sum(), self.base[:, HOME] * self.chinese
+        low, exposed, closed = (sold[who].sum() / whole for who in (self.low, ~self.low & ~self.closed, self.closed))
+        common, others = self._parts(self.low), self._parts(~self.low)
+        beside = {"incumbents": exposed, "exit": exposed, "entry": exposed + closed}
+        found = {name: others[name] - over(common[name] * held, low) for name, held in beside.items()}
+        gone = over((common["incumbents"] + common["exit"]) * closed, low)
+        return {"closed": others["closed"] - gone} | found
+
+    def _parts(self, among: Bools) -> dict[str, float]:
+        """Return the parts of growth of some firms, in points of the sales of all Chinese firms."""
+        chinese, change = self.chinese, self.change[:, HOME]
+        incumbent = self.base[:, HOME] > 0
+        with_, without = self.total("W11")[:, HOME] > 0, self.total("W00")[:, HOME] > 0
+        spared = chinese & incumbent & ~self.closed
+        parts = {
+            "closed": chinese & incumbent & self.closed,
+            "incumbents": spared & (with_ == without),
+            "exit": spared & (with_ != without),
+            "entry": chinese & ~incumbent,
+        }
+        volume = self.base[chinese, HOME].sum()
+        return {name: 100 * over(change[firms & among].sum(), volume) for name, firms in parts.items()}
+
+    def of_loss(self) -> dict[str, float]:
+        """Return d1 to d7, E4a, E4b and E4e: where the lost AMZ sales of closed firms went, per cent of them."""
+        names = {f"d{k}": f"d{k}" for k in range(1, 8)} | {f"E4a_{name}": name for name in PLATFORMS[1:]}
+        names |= {"E4b_CN": "d1", "E4b_other": "d2", "E4e_CN": "d1", "E4e_other": "d2"}
+        if not self.lost > 0:  # it went nowhere
+            return dict.fromkeys(names, float("nan"))
+        shares = shares_of_loss(self.changes(self.seen))
+        value = dict(zip(shares.terms, map(float, shares.value), strict=True))
+        own, other = proportional(self.year[:, HOME], self.closed, self.chinese)
+        return {name: value[part] - {"E4e_CN": own, "E4e_other": other}.get(name, 0.0) for name, part in names.items()}
+
+    def mix(self) -> dict[str, float]:
+        """Return E4d: mean change of the platform shares of closed firms that sell in both worlds, points."""
+        change = mix_change(self.total("W11"), self.total("W00"))[self.closed]
+        change = change[np.isfinite(change).all(axis=1)]
+        mean = change.mean(axis=0) if len(change) else np.full(len(PLATFORMS), np.nan)
+        return {f"E4d_{name}": float(value) for name, value in zip(PLATFORMS, mean, strict=True)}
+
+    def toward(self) -> dict[str, float]:
+        """Return what closed firms did at the destinations: change of presence in points, of sales in per cent of L.
+
+        Presence is the share of the window's months with sales there, mean over both platforms and over closed firms
+        that sold something a year before.
+        """
+        places = [PLATFORMS.index(name) for name in Design.destinations]
+        firms = self.closed & self.base.any(axis=1)
+        present = [float((self.after[world][firms][:, places] > 0).sum()) for world in ("W11", "W00")]
+        months = self.after["W11"].shape[2] * len(places) * int(firms.sum())
+        moved = float(self.seen[self.closed][:, places].sum())
+        return {
+            "E4a_presence": 100 * over(present[0] - present[1], months),
+            "E4a_sales": 100 * over(moved, max(self.lost, 0.0)),
+        }
+
+    def of_news(self) -> dict[str, float]:
+        """Return E5b and E5c: what the news alone did.
+
+        E5b: to AMZ sales of suspect firms that are hardly exposed, per cent. E5c: to the share of Chinese firms not
+        closed, which sold something a year before, on each platform off AMZ, points. Only those that sell in both
+        worlds count, as in E4d: who stays away because of the news is entry (E5d), not hedging.
+        """
+        suspect = ~self.closed & (self.suspicion > rivals.HIGH_RISK) & (self.exposure < Design.low)
+        news, without = self.after["W01"], self.after["W00"]
+        live = self.chinese & ~self.closed & self.base.any(axis=1)
+        live = live & np.any(news, axis=(1, 2)) & np.any(without, axis=(1, 2))
+        change = 100 * ((news[live] > 0).mean(axis=(0, 2)) - (without[live] > 0).mean(axis=(0, 2)))
+        hedged = {f"E5c_{name}": float(change[place]) for place, name in enumerate(PLATFORMS) if place != HOME}
+        return {"E5b": self.effect(suspect, HOME, "W01"), **hedged}
+
+
+def over(numerator: float, denominator: float) -> float:
+    """Divide; NaN where there is nothing to divide by."""
+    return float(numerator / denominator) if denominator else float("nan")
+
+
+class Worlds(ABC):
+    """Sales of the same firms in several worlds, with closures (W11) and without the crackdown (W00) among them."""
+
+    @property
+    @abstractmethod
+    def firms(self) -> pd.DataFrame:
+        """One row per firm."""
+
+    @abstractmethod
+    def sales(self, world: str) -> Floats:
+        """Return sales in a world, float64[firm, platform, month]."""
+
+    def path(self, study: Estimate) -> Floats:
+        """Return the true effect of each month of an event study on its closed firms, log points: float64[term]."""
+        if study.refused:
+            return np.full(len(study.terms), np.nan)
+        closed, month = study.details["closed"], np.array(study.terms, dtype=int)
+        with_, without = (self._sold(world, closed, month, study.details["where"]) for world in ("W11", "W00"))
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(with_ / without))
+
+    def by_cohort(self, cohorts: Estimate) -> dict[str, float]:
+        """Return the true effect of each term of an estimate by cohort, per cent, on its closed firms and months."""
+        if cohorts.refused:
+            return {}
+        closed, month = cohorts.details["closed"], np.arange(cohorts.details["end"] + 1)
+        groups = [firms for _, firms in closed.groupby("wave")] + [closed]
+        effects = {}
+        for term, firms in zip(cohorts.terms, groups, strict=True):
+            with_, without = (self._sold(world, firms, month, "all").sum() for world in ("W11", "W00"))
+            effects[term] = float(100 * (with_ / without - 1))
+        return effects
+
+    def _sold(self, world: str, closed: pd.DataFrame, month: Ints, where: Where) -> Floats:
+        """Return sales of closed firms in some months since their closure, summed over firms: float64[month]."""
+        sales = self.sales(world)[self.firms.index.get_indexer(closed["firm"])]
+        by_firm = sales[:, HOME] if where == "home" else sales.sum(axis=1)
+        column = closed["wave"].to_numpy()[:, np.newaxis] + month
+        return np.asarray(np.take_along_axis(by_firm, column, axis=1).sum(axis=0))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Truth(Worlds):
+    """What happened and what would have happened.
+
+    Worlds that were not asked for are run when first needed, and kept.
+
+    Attributes
+    ----------
+    market : Market
+        The market, its history and its closures.
+    """
+
+    market: Market
+    _courses: dict[Channels, Trajectory] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Truth of the simulated market {self.market.preset}, seed {self.market.seed}"
+
+    def course(self, world: str) -> Trajectory:
+        """Return the months after the first wave or news in a world of `WORLDS`."""
+        if world not in WORLDS:
+            raise DesignError(f"world {world!r} was asked for; there is none; choose from {', '.join(WORLDS)}")
+        channels = at_work(WORLDS[world])
+        if channels not in self._courses:
+            self._courses[channels] = self.market.go_on(channels)
+        return self._courses[channels]
+
+    def sales(self, world: str) -> Floats:
+        """Return sales in a world, float64[firm, platform, month], sim-$."""
+        both = np.concatenate([self.market.history.sales, self.course(world).sales])
+        return both.transpose(2, 1, 0)
+
+    @cached_property
+    def firms(self) -> pd.DataFrame:
+        """One row per firm, also those that enter in no world: what is true of it.
+
+        Columns: `origin`, `category`, `brand_group`, `accounts`, `stands_for` (merchants), `cheater`, `suspicion`,
+        `entry_month` (position; -100 from the start), `closed_month` (position; inf never), `dose` (0 if never).
+        """
+        firms, closures = self.market.firms, self.market.closures
+        return pd.DataFrame(
+            {
+                "origin": np.where(firms.chinese, "CN", "other"),
+                "category": firms.nests.category,
+                "brand_group": firms.group,
+                "accounts": firms.accounts,
+                "stands_for": firms.stands_for,
+                "cheater": firms.cheater,
+                "suspicion": firms.suspicion,
+                "entry_month": firms.entry_month,
+                "closed_month": self.closed_month,
+                "dose": closures.dose,
+            },
+            index=pd.Index(firm_ids(len(firms)), name="firm"),
+        )
+
+    @property
+    def closed_month(self) -> Floats:
+        """First month of closure, float64[firm]; inf if never."""
+        month = self.market.closures.month
+        return np.where(month < NEVER, month, np.inf)
+
+    @property
+    def closed(self) -> Bools:
+        """Firms with at least half of their AMZ sales closed, bool[firm]."""
+        return np.asarray(self.market.closures.dose >= CUT)
+
+    @property
+    def evasion(self) -> pd.DataFrame:
+        """Renamed accounts: `account`, `firm`, `opened`, `closed_again` (positions of months; inf if never)."""
+        closures = self.market.closures
+        again = np.where(closures.again < MONTHS, closures.again, np.inf)
+        ids = firm_ids(len(again))
+        links = {"account": ids + "-R", "firm": ids, "opened": closures.back, "closed_again": again}
+        return pd.DataFrame(links)[closures.back < MONTHS].reset_index(drop=True)
+
+    @cached_property
+    def exposure(self) -> Floats:
+        """Leave-own-out base share of the category's closed firms, float64[firm, month]."""
+        market, closures = self.market, self.market.closures
+        by = np.zeros((MONTHS, market.parameters.n_categories))
+        by[FIRST_WAVE:] = exposure_by_category(market, closures, self.closed)
+        own = closures.share * self.closed * (np.arange(MONTHS)[:, np.newaxis] >= self.closed_month)
+        return np.maximum(market.firms.nests.spread(by) - own, 0.0).T
+
+    def window(
+        self, post_from: int = Design.post_from, post_to: int = Design.post_to, worlds: tuple[str, ...] = ("W11", "W00")
+    ) -> Window:
+        """Return what the estimands of a window need.
+
+        Parameters
+        ----------
+        post_from, post_to : int
+            First and last month of the window after the first wave; 4 to 9 is September 2021 to February 2022.
+        worlds : tuple of str
+            Worlds to compare.
+
+        Raises
+        ------
+        DesignError
+            If the window does not lie within the months after the first wave, or its base months a year before do
+            not end before the news.
+        """
+        first, last = FIRST_WAVE + post_from, FIRST_WAVE + post_to
+        if not FIRST_WAVE <= first <= last < MONTHS or last - 12 >= self.market.news:
+            asked = f"a window from month {post_from} to {post_to} after the first wave was asked for"
+            months = f"months 0 to {min(MONTHS - 1, self.market.news + 11) - FIRST_WAVE}"
+            raise DesignError(
+                f"{asked}; {months} have a base a year before that ends before the news; choose among these"
+            )
+        rows = self._rows(post_from, post_to)
+        history, firms = self.market.history.sales, self.market.firms
+        courses = {world: self.course(world) for world in worlds}
+        return Window(
+            after={world: course.sales[rows].transpose(2, 1, 0) for world, course in courses.items()},
+            base=history[first - 12 : last - 11].sum(axis=0).T,
+            year=history[BASE.start : self.market.news].sum(axis=0).T,
+            chinese=firms.chinese,
+            closed=self.closed,
+            dose=self.market.closures.dose,
+            months_closed=(np.arange(first, last + 1) >= self.closed_month[:, np.newaxis]).mean(axis=1),
+            exposure=self.exposure[:, first : last + 1].mean(axis=1),
+            suspicion=firms.suspicion,
+        )
+
+    def _rows(self, post_from: int, post_to: int) -> slice:
+        """Return the rows after `history` of months `post_from` to `post_to` after the first wave."""
+        return slice(FIRST_WAVE + post_from - self.market.news, FIRST_WAVE + post_to + 1 - self.market.news)
+
+    def scalars(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:
+        """Return every estimand in a window, by its id.
+
+        E1a, E1b, E1c, E2, E3, E5a, E5b, E5d in per cent; E3g, E3k, E3s, E4a_presence, E4d, E5c in percentage points;
+        E4a, E4b, E4e and d1 to d7, which add up to 100, in per cent of the lost AMZ sales L; E1d in months; E1e a
+        ratio; slopes per ten points of exposure; E2a_bin1 and so on against the bin of lowest exposure; `L` and
+        `E1a_per_account` in sim-$ a month, the latter per closed account of the merchants that a firm stands for.
+        NaN where nothing was closed or lost. Parameters as :meth:`window`.
+        """
+        window, months = self.window(post_from, post_to, ("W11", "W00", "W10", "W01")), post_to - post_from + 1
+        firms, closures = self.market.firms, self.market.closures
+        accounts = float((firms.stands_for * closures.closed_accounts)[window.closed].sum())
+        loss = float(window.change[window.closed].sum())
+        found = {
+            **window.known(),
+            "E1c": self._own_closure(post_from, post_to, self.closed),
+            "E1d": self._months_alive(),
+            "E1a_per_account": over(loss, accounts * months),
+            "L": window.lost / months,
+            **self._anticipation(),
+            **self._entry(post_to),
+        }
+        return dict(sorted(found.items()))
+
+    def closed_by(self, post_from: int, post_to: int) -> dict[str, float]:
+        """Return E1a, E1c and `mechanical`, the loss that is mechanical, of the firms closed by the end of a window.
+
+        Per cent; the last is a fall and has its sign. Parameters as :meth:`window`.
+        """
+        window = self._closed_by(post_from, post_to)
+        return {
+            "E1a": window.effect(window.closed, slice(None)),
+            "mechanical": self.mechanical(post_from, post_to),
+            "E1c": self._own_closure(post_from, post_to, window.closed),
+        }
+
+    def mechanical(self, post_from: int, post_to: int) -> float:
+        """Return the mechanical loss of the firms closed by the end of a window, per cent, as a fall."""
+        return -self._closed_by(post_from, post_to).mechanical()
+
+    def _closed_by(self, post_from: int, post_to: int) -> Window:
+        closed = self.closed & (self.closed_month <= FIRST_WAVE + post_to)
+        return replace(self.window(post_from, post_to), closed=closed)
+
+    def decomposition(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:
+        """Return the four parts of E3g in percentage points; they add up to it. Parameters as :meth:`window`."""
+        return self.window(post_from, post_to).parts_of_growth()
+
+    def _own_closure(self, post_from: int, post_to: int, closed: Bools) -> float:
+        """Return E1c: effect of its own closure on a closed firm's sales, others being closed as they are, per cent.
+
+        Categories are separate markets, so one firm of each is spared at a time; the common trust is held fixed.
+        """
+        course, rows, closures = self.course("W11"), self._rows(post_from, post_to), self.market.closures
+        firms = np.flatnonzero(closed)
+        category = self.market.firms.nests.category[firms]
+        turn = np.arange(len(firms)) - np.searchsorted(category, category)
+        otherwise = 0.0
+        for number in range(int(turn.max(initial=-1)) + 1):
+            spared = firms[turn == number]
+            others = ~np.isin(np.arange(len(self.closed)), spared)
+            month, back = (np.where(others, when, NEVER) for when in (closures.month, closures.back))
+            without = replace(closures, month=month, dose=closures.dose * others, back=back)
+            again = self.market.go_on(WORLDS["W11"], without, course.plan.trust)
+            otherwise += float(again.sales[rows][:, :, spared].sum())
+        return 100 * over(float(course.sales[rows][:, :, firms].sum()) - otherwise, otherwise)
+
+    def _months_alive(self) -> float:
+        """Return E1d: difference of restricted mean survival of closed firms, months.
+
+        A firm lives until the first month in which it sells nowhere, then or in the two months that follow; one that
+        comes back after that has exited all the same. Firms whose twelve months reach beyond the last month count as
+        long as they are seen.
+        """
+        firms = np.flatnonzero(self.closed)
+        month = self.closed_month[firms].astype(np.int64)[:, np.newaxis] + np.arange(HORIZON)
+        seen = month < MONTHS
+        shares = []
+        for world in ("W11", "W00"):
+            sells = np.pad(self.sales(world)[firms].any(axis=1), ((0, 0), (0, GAP - 1)))
+            lives = np.lib.stride_tricks.sliding_window_view(sells, GAP, axis=1).any(axis=2)
+            at = np.take_along_axis(lives, np.minimum(month, MONTHS - 1), axis=1)
+            shares.append((np.logical_and.accumulate(at, axis=1) * seen).sum(axis=0))
+        difference = (shares[0] - shares[1]) / np.maximum(seen.sum(axis=0), 1)
+        return float(difference.sum()) if len(firms) else float("nan")
+
+    def _anticipation(self) -> dict[str, float]:
+        """Return E5a by month before closure: change of closed firms' AMZ sales against W00, per cent."""
+        firms = np.flatnonzero(self.closed)
+        month = self.closed_month[firms].astype(np.int64)
+        worlds, found = [self.sales(world) for world in ("W11", "W00")], {}
+        for lead in range(-LEADS, 0):
+            what, otherwise = (sales[firms, HOME, month + lead].sum() for sales in worlds)
+            found[f"E5a_{lead}"] = 100 * over(what - otherwise, otherwise)
+        return found
+
+    def _entry(self, post_to: int) -> dict[str, float]:
+        """Return E5d: Chinese entrants a month in W11 and W00 from the news to the window's end, and what changed.
+
+        Per cent, and its slope per ten points of exposure.
+        """
+        market, last = self.market, FIRST_WAVE + post_to
+        firms, months = market.firms, last - market.news + 1
+        exposure = exposure_by_category(market, market.closures, self.closed)[post_to]
+        may = firms.chinese & (firms.entry_month >= market.news) & (firms.entry_month <= last)
+        entered = [may & (self.course(world).plan.start.min(axis=0) < NEVER) for world in ("W11", "W00")]
+        came, without = (np.bincount(firms.nests.category[who], minlength=len(exposure)) for who in entered)
+        centred = exposure - exposure.mean()
+        return {
+            "entrants_W11": came.sum() / months,
+            "entrants_W00": without.sum() / months,
+            "E5d": 100 * over(came.sum() - without.sum(), without.sum()),
+            "E5d_slope": 100 * PER * over(over(centred @ (came - without), centred @ centred), without.mean()),
+        }
+
+    def shapley(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:
+        """Return what each channel contributes to E3g, averaged over all orders; they add up to it.
+
+        Runs every combination of channels once, 22 worlds. Parameters as :meth:`window`.
+        """
+        window = self.window(post_from, post_to)
+        chinese, rows = window.chinese, self._rows(post_from, post_to)
+        base, without = window.base[chinese, HOME].sum(), window.total("W00")[chinese, HOME].sum()
+
+        @cache
+        def worth(channels: Channels) -> float:
+            sales = self.market.go_on(channels).sales[rows, HOME][:, chinese].sum()
+            return float(100 * (sales - without) / base)
+
+        orders, mean = list(itertools.permutations(CHANNELS)), dict.fromkeys(CHANNELS, 0.0)
+        for order in orders:
+            for place, channel in enumerate(order):
+                before, after = (worth(at_work(frozenset(order[:end]))) for end in (place, place + 1))
+                mean[channel] += (after - before) / len(orders)
+        return mean

@@ -1,0 +1,495 @@
+"""A market month by month, in worlds on the same random numbers: closures, responses, demand, exit.
+
+Equations 2 to 4 (presence, demand, spending), 6 to 11 (closures, relocation, exit and entry, chilling, trust).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from analysis.estimate import Bools, Floats, Ints
+from market.parameters import FIRST_WAVE, MONTHS, PLATFORMS, WAVES, Parameters, chosen
+from market.population import ALWAYS, NEVER, Environment, Firms, delay, draw, platform_targets, streams
+
+CHANNELS = ("closure", "relocation", "chilling", "hedging", "trust")
+Channels = frozenset[str]
+_ALL = frozenset(CHANNELS)
+
+WORLDS: dict[str, Channels] = {
+    "W11": _ALL,  # what happened
+    "W00": frozenset(),  # no crackdown
+    "W10": frozenset({"closure", "relocation", "trust"}),  # closures, no news; buyers see what is gone
+    "W10n": frozenset({"closure", "trust"}),  # closures without relocation
+    "W01": frozenset({"chilling", "hedging", "trust"}),  # news only
+    **{f"no_{channel}": _ALL - {channel} for channel in CHANNELS},
+}
+LATE = frozenset({"closed_gmv", "tilt", "evasion", "enter", "chill", "deter", "trust"})
+"""Parameters that play no part before the first wave or news, nor without a crackdown."""
+
+BASE = slice(FIRST_WAVE - 12, FIRST_WAVE)  # the twelve months before the first wave
+EBY = PLATFORMS.index("EBY")
+FULL = 12  # months to full reputation
+THOUSAND = 1000.0  # sim-$, the unit of sales in the exit hazard
+LARGEST = 0.2  # a group with more than this share of what is to be closed stays open, or it would be the whole market
+WAVE_SHARES = (0.35, 0.3, 0.2, 0.15)  # of closed sales; the big come first (newschinamag article 6808)
+WAVE_NOISE = 1.5  # log sales by which the order of size is blurred; assumption
+FROZEN_MONTHS = 6
+ENDURES = 0.5  # added to the probability to join a platform per platform already sold on off AMZ; assumption
+EXIT_WINDOW = 9  # months, equation (9)
+CHILL_SPEED, TRUST_SPEED, HEDGE_SPEED = 3.0, 4.0, 6.0  # months, equations (10) and (11)
+
+
+def at_work(channels: Channels) -> Channels:
+    """Return the channels that can do anything: no relocation without closure, no trust while no fake is removed."""
+    found = set(channels)
+    if "closure" not in found:
+        found.discard("relocation")
+    if not found & {"closure", "chilling"}:
+        found.discard("trust")
+    return frozenset(found)
+
+
+@dataclass(frozen=True, eq=False)
+class Closures:
+    """Who is closed, when, how much of it, and who comes back.
+
+    Attributes
+    ----------
+    month : int64[firm]
+        First month without the closed accounts; `NEVER` if none is closed.
+    dose : float64[firm]
+        Closed accounts' share of the firm's AMZ sales; 0 if none is closed.
+    closed_accounts : int64[firm]
+        The firm's first so many accounts are closed.
+    back, again : int64[firm]
+        Month in which a renamed account opens, and in which it is closed in turn; `NEVER` if not.
+    share : float64[firm]
+        Firm's share of its category's AMZ sales in the base months.
+    """
+
+    month: Ints
+    dose: Floats
+    closed_accounts: Ints
+    back: Ints
+    again: Ints
+    share: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Intervention:
+    """What a world does to firms before anyone buys; `closed` counts the firms that closures touch.
+
+    Attributes
+    ----------
+    first : int
+        Month of row 0 of the arrays.
+    start : int64[platform, firm]
+        First month on each platform.
+    home : float64[month, firm]
+        Factor on weights on AMZ: fake reviews times the open part.
+    closed : int64[closed]
+        Rows of the firms touched.
+    effort : float64[month, platform, closed]
+        Factor on their weights.
+    following : float64[month, closed]
+        Share of the category's spending that follows the firm to its other platforms.
+    hazard : float64[month, closed]
+        Added to their exit hazard.
+    trust : float64[month]
+        Utility of AMZ.
+    """
+
+    first: int
+    start: Ints
+    home: Floats
+    closed: Ints
+    effort: Floats
+    following: Floats
+    hazard: Floats
+    trust: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """What happened from the month on in which its plan begins.
+
+    Attributes
+    ----------
+    sales : float64[month, platform, firm]
+        sim-$.
+    alive : bool[month, firm]
+        Not gone for good at the start of the month; firms that have not entered yet are alive.
+    outside : float64[month, category]
+        Spending elsewhere, sim-$.
+    survivors : bool[firm]
+        Alive after the last month.
+    plan : Intervention
+    """
+
+    sales: Floats
+    alive: Bools
+    outside: Floats
+    survivors: Bools
+    plan: Intervention
+
+
+@dataclass(frozen=True, eq=False)
+class Market:
+    """One market: what no world changes.
+
+    Attributes
+    ----------
+    preset : str
+    seed : int
+    parameters : Parameters
+    firms : Firms
+    environment : Environment
+    base : float64[platform, firm]
+        Weight of each product at full reputation, without shocks and fakes.
+    level : float64[platform, category]
+        Utility that gives every platform its share of spending in month 0.
+    """
+
+    preset: str
+    seed: int
+    parameters: Parameters
+    firms: Firms
+    environment: Environment
+    base: Floats
+    level: Floats
+
+    @classmethod
+    def open(cls, preset: str, parameters: Parameters, seed: int) -> Market:
+        """Draw a market, so that platforms and origins have their shares of spending in month 0."""
+        firms = draw(parameters, seed)
+        environment, nests = Environment.of(parameters, firms, streams(seed)["shocks"]), firms.nests
+        log_base = np.log(firms.stands_for) + firms.size + firms.fit
+        log_base += parameters.entrant_size * (firms.entry_month != ALWAYS)
+        base = np.exp(log_base)
+        now = base * environment.firm[0] * (firms.start == ALWAYS)
+        now[0] *= fakes(parameters, firms.cheater)
+        sizes, chinese = platform_targets(parameters)
+        ours, theirs = nests.totals(now * firms.chinese), nests.totals(now * ~firms.chinese)
+        for sums in (ours, theirs):  # nests off AMZ are thin: one factor for the platform
+            sums[1:] = sums[1:].sum(axis=1, keepdims=True)
+        both, odds = (ours > 0) & (theirs > 0), (chinese / (1 - chinese))[:, np.newaxis]
+        factor = np.where(both, odds * theirs / np.where(both, ours, 1.0), 1.0)
+        factor = np.where(firms.chinese, nests.spread(factor), 1.0)
+        base, now = base * factor, now * factor
+        level = np.log(sizes / (1 - sizes.sum()))[:, np.newaxis] - nests.inclusive(nests.totals(now))
+        usual = np.nanmean(np.where(np.isfinite(level), level, np.nan), axis=1, keepdims=True)
+        level = np.where(np.isfinite(level), level, usual)
+        return cls(preset, seed, parameters, firms, environment, base, level)
+
+    def changed(self, **overrides: Any) -> Market:
+        """Return the market of other parameters on the same random numbers.
+
+        Its months before the first wave or news, and those without a crackdown, are not simulated again where only
+        `LATE` parameters change.
+        """
+        parameters = chosen(self.preset, vars(self.parameters) | overrides)
+        if not LATE.issuperset(overrides):
+            return Market.open(self.preset, parameters, self.seed)
+        other = dataclasses.replace(self, parameters=parameters)
+        vars(other).update(history=self.history, undisturbed=self.undisturbed)
+        return other
+
+    @property
+    def news(self) -> int:
+        """First month in which worlds can differ."""
+        return int(FIRST_WAVE - self.parameters.news_lead)
+
+    @cached_property
+    def history(self) -> Trajectory:
+        """The months up to the first wave or news, which all worlds share."""
+        plan = untouched(self, _entering(self, None, None), 0, self.news)
+        return run(self, plan, np.ones(len(self.firms), dtype=bool))
+
+    @cached_property
+    def closures(self) -> Closures:
+        """Whom the closures hit, chosen from what was sold in `history`."""
+        return close(self)
+
+    @cached_property
+    def undisturbed(self) -> Trajectory:
+        """The months after `history` without a crackdown."""
+        return run(self, intervene(self, frozenset(), self.closures), self.history.survivors)
+
+    def go_on(self, channels: Channels, closures: Closures | None = None, trust: Floats | None = None) -> Trajectory:
+        """Run the months after `history` with these channels at work.
+
+        Parameters
+        ----------
+        channels : frozenset of str
+            Of `CHANNELS`.
+        closures : Closures, optional
+            Others than those of the market, for firms that are spared alone.
+        trust : float64[month], optional
+            Utility of AMZ to hold fixed.
+        """
+        if not at_work(channels) and trust is None:
+            return self.undisturbed
+        plan = intervene(self, at_work(channels), closures or self.closures)
+        return run(self, plan if trust is None else dataclasses.replace(plan, trust=trust), self.history.survivors)
+
+
+def fakes(parameters: Parameters, kept: Floats | Bools) -> Floats:
+    """Return the factor on weights of a share of fake reviews kept."""
+    return np.asarray(np.exp(parameters.boost / (1 - parameters.sigma) * kept))
+
+
+def run(market: Market, plan: Intervention, alive: Bools) -> Trajectory:
+    """Run the months of a plan; `alive` bool[firm] says who is left when it begins."""
+    parameters, firms, environment, months = market.parameters, market.firms, market.environment, len(plan.trust)
+    sales = np.empty((months, len(PLATFORMS), len(firms)))
+    living = np.empty((months, len(firms)), dtype=bool)
+    outside = np.empty((months, len(firms.nests.starts)))
+    earned = np.log(parameters.reputation + (1 - parameters.reputation) * np.arange(FULL + 1) / FULL)
+    factors = np.exp(earned / (1 - firms.nests.sigma))  # of reputation, [platform, age]
+    base, start = market.base.ravel(), plan.start.astype(np.int16)
+    reputed = np.where(start < plan.first - FULL, market.base, 0.0)
+    leavers = np.flatnonzero(firms.stop != NEVER)
+    entered = plan.start.min(axis=0)
+    alive = alive.copy()
+    for row, month in enumerate(range(plan.first, plan.first + months)):
+        living[row] = alive
+        age = (np.int16(month) - start).ravel()
+        young = np.flatnonzero(age.view(np.uint16) <= FULL)  # only they change; a negative age is a large unsigned one
+        reputed.ravel()[young] = base[young] * factors[young // len(firms), age[young]]
+        weights = reputed * (environment.firm[month] * alive)
+        weights[0] *= plan.home[row]
+        weights[EBY, leavers[firms.stop[leavers] <= month]] = 0.0
+        weights[:, plan.closed] *= plan.effort[row]
+        appeal = market.level + environment.appeal[month]
+        appeal[0] += plan.trust[row]
+        sales[row], outside[row] = _sell(firms, weights, appeal, environment.spending[month], plan, row)
+        size = np.log1p(sales[row].sum(axis=0) / firms.stands_for / THOUSAND)
+        hazard = parameters.exit_base * np.exp(-parameters.exit_size * size)
+        hazard[plan.closed] += plan.hazard[row]
+        alive &= ~((firms.drawn["exit"][month] < hazard) & (entered <= month))
+    return Trajectory(sales, living, outside, alive, plan)
+
+
+def _sell(
+    firms: Firms, weights: Floats, appeal: Floats, spending: Floats, plan: Intervention, row: int
+) -> tuple[Floats, Floats]:
+    """Let followers buy from their brand's other platforms, and everyone else choose."""
+    if not plan.closed.size:
+        return firms.nests.sales(weights, appeal, spending)
+    category = firms.nests.category[plan.closed]
+    following = np.where(weights[1:, plan.closed].sum(axis=0) > 0, plan.following[row], 0.0)
+    share = np.bincount(category, following, minlength=len(spending))
+    sales, outside = firms.nests.sales(weights, appeal, spending * (1 - share))
+    sold = sales[1:, plan.closed]
+    total = sold.sum(axis=0)
+    split = np.divide(sold, total, out=np.zeros_like(sold), where=total > 0)
+    sales[1:, plan.closed] = sold + split * (following * spending[category])
+    return sales, outside
+
+
+def _by_group(firms: Firms, values: Floats | Bools) -> Floats:
+    """Sum over the firms of each brand group."""
+    return np.asarray(np.bincount(firms.group, values), dtype=float)
+
+
+def _candidates(market: Market) -> tuple[Floats, Bools, Floats, Floats, Floats]:
+    """Return what closures are chosen by.
+
+    By firm: base sales on AMZ, and whether it can be closed. By group: mean score and mean log size of its firms that
+    can, NaN if there is none, and their base sales.
+    """
+    parameters, firms, history = market.parameters, market.firms, market.history
+    base: Floats = history.sales[-12:, 0].sum(axis=0)
+    open_ = np.asarray((base > 0) & history.survivors & firms.chinese)
+    score = parameters.by_cheating * firms.cheater + parameters.tilt * firms.size + parameters.by_risk * firms.suspicion
+    score = score + parameters.by_spurt * market.environment.state[FIRST_WAVE - 1]
+    with np.errstate(invalid="ignore"):
+        mean, size = (_by_group(firms, open_ * each) / _by_group(firms, open_) for each in (score, firms.size))
+    return base, open_, mean, size, _by_group(firms, open_ * base)
+
+
+def close(market: Market) -> Closures:
+    """Choose whom to close, by brand group, and when; some firms in part, and some come back for a while.
+
+    A group is closed with probability ``logistic(h + score)``, where one intercept h is raised until the closed
+    groups hold the wanted share of Chinese sales: group g is in when its uniform is below, that is in the order of
+    ``logit(uniform) - score``.
+    """
+    parameters, firms, uniforms = market.parameters, market.firms, market.firms.drawn["closure"]
+    base, open_, mean, size, sales = _candidates(market)
+    count = len(mean)
+    threshold = np.log(uniforms[0, :count] / (1 - uniforms[0, :count])) - mean
+    wanted = parameters.closed_gmv * base[firms.chinese].sum()
+    eligible = np.flatnonzero(~np.isnan(mean) & (sales <= LARGEST * wanted))
+    order = eligible[np.argsort(threshold[eligible], kind="stable")][: parameters.max_groups]
+    chosen_groups = order[: int(np.searchsorted(np.cumsum(sales[order]), wanted))]
+
+    gumbel = -np.log(-np.log(uniforms[1, :count]))
+    by_size = chosen_groups[np.argsort(-(size + WAVE_NOISE * gumbel)[chosen_groups], kind="stable")]
+    before = np.cumsum(sales[by_size]) - sales[by_size]
+    wave = np.searchsorted(np.cumsum(WAVE_SHARES)[:-1], before / max(sales[by_size].sum(), 1.0), side="right")
+    when = np.full(count, NEVER)
+    when[by_size] = np.array(WAVES)[wave]
+    month = np.where(open_, when[firms.group], NEVER)
+    closed = month < NEVER
+
+    partly = (uniforms[2] < parameters.partial) & (firms.accounts > 1)
+    few = np.maximum(np.rint(parameters.partial_accounts * firms.accounts), 1).astype(np.int64)
+    accounts = np.where(closed, np.where(partly, few, firms.accounts), 0)
+    held = np.cumsum(firms.account_shares, axis=1)[np.arange(len(firms)), np.maximum(accounts, 1) - 1]
+
+    comes = (uniforms[3] < parameters.evasion) & closed
+    stay = max(1 - 1 / parameters.evasion_delay, 1e-9)  # a geometric delay
+    wait = 1 + np.floor(np.log(uniforms[4]) / np.log(stay)).astype(np.int64)
+    back = np.where(comes, np.minimum(month + wait, NEVER), NEVER)
+    return Closures(
+        month=month,
+        dose=np.where(closed, np.where(partly, held, 1.0), 0.0),
+        closed_accounts=accounts,
+        back=back,
+        again=np.where(comes & (uniforms[5] < parameters.reclosure), back + 1, NEVER),
+        share=base / firms.nests.spread(firms.nests.totals(base)),
+    )
+
+
+def expected_accounts(market: Market) -> float:
+    """Return the number of accounts that are closed in expectation.
+
+    Over the uniforms alone, the market as drawn: group g is closed with probability ``logistic(h + score)``, with the h
+    at which the closed groups hold the wanted share of Chinese sales in expectation. Accounts are those of the
+    merchants that a firm stands for, all of them or the partial few. No group is too large to be closed here: `LARGEST`
+    serves a sample of firms, and would fill a small share with ever more of the smallest.
+    """
+    parameters, firms = market.parameters, market.firms
+    base, open_, mean, _, sales = _candidates(market)
+    wanted = parameters.closed_gmv * base[firms.chinese].sum()
+    may = ~np.isnan(mean)
+    whole = 1 - parameters.partial * (1 - parameters.partial_accounts)
+    accounts = _by_group(firms, open_ * firms.stands_for * firms.accounts)[may] * whole
+    chance = 1 / (1 + np.exp(-(np.linspace(-40.0, 20.0, 601)[:, np.newaxis] + mean[may])))
+    return float(np.exp(np.interp(np.log(wanted), np.log(chance @ sales[may]), np.log(chance @ accounts))))
+
+
+def untouched(market: Market, start: Ints, first: int, last: int) -> Intervention:
+    """Return the plan of months ``first`` to ``last - 1`` in which nobody interferes."""
+    months, none = last - first, np.empty(0, dtype=np.int64)
+    home = np.broadcast_to(fakes(market.parameters, market.firms.cheater), (months, len(market.firms)))
+    nobody = np.empty((months, 0))
+    return Intervention(
+        first, start, home, none, np.empty((months, len(PLATFORMS), 0)), nobody, nobody, np.zeros(months)
+    )
+
+
+def intervene(market: Market, channels: Channels, closures: Closures) -> Intervention:
+    """Work out what these channels do to firms from the month of the news on."""
+    parameters, firms, first = market.parameters, market.firms, market.news
+    real = "closure" in channels and parameters.bite > 0  # a sham closure is a date, nobody responds to it
+    closed = np.flatnonzero((closures.month < NEVER) & real)
+    dose, since = closures.dose[closed], np.arange(first, MONTHS)[:, np.newaxis] - closures.month[closed]
+    part = 1.0 - dose * parameters.bite * (since >= 0) * (1.0 - renamed(market, closures, closed, first))
+    home, trust = _climate(market, channels, closures, closed, part)
+    effort = np.ones((len(since), len(PLATFORMS), len(closed)))
+    following = np.zeros((len(since), len(closed)))
+    if "relocation" in channels:
+        # effort grows, frozen cash dampens it
+        cash = np.where(since < FROZEN_MONTHS, 1 - parameters.frozen, 1.0)
+        grown = (1 - np.exp(-np.maximum(since, 0) / parameters.speed)) * cash * dose
+        effort = np.exp(parameters.effort * grown[:, np.newaxis, :] / (1 - firms.nests.sigma))
+        effort[:, 0] = 1.0
+        year = slice(market.news - 12, market.news)
+        spending = firms.nests.spread(market.environment.spending[year].sum(axis=0))
+        share = market.history.sales[year, 0].sum(axis=0) / spending
+        following = parameters.follow * (1 - part) * share[closed]
+    hit = (since >= 0) & (since <= EXIT_WINDOW)
+    hazard = parameters.exit_closed * (1 + parameters.frozen) * dose * hit
+    return Intervention(
+        first, _starts(market, channels, closures, closed), home, closed, effort, following, hazard, trust
+    )
+
+
+def renamed(market: Market, closures: Closures, firms: Ints, first: int) -> Floats:
+    """Return what renamed accounts sell, as a part of what the closed ones would: float64[month, firm]."""
+    months, newcomer = np.arange(first, MONTHS)[:, np.newaxis], market.parameters.reputation
+    since = np.clip(months - closures.back[firms], 0, FULL)
+    earned = (newcomer + (1 - newcomer) * since / FULL) ** (1 / (1 - market.parameters.sigma))
+    return np.asarray(((months >= closures.back[firms]) & (months < closures.again[firms])) * earned)
+
+
+def _climate(
+    market: Market, channels: Channels, closures: Closures, closed: Ints, part: Floats
+) -> tuple[Floats, Floats]:
+    """Return the factor on AMZ weights, float64[month, firm], and the utility that AMZ gains, float64[month].
+
+    Cheaters who are chilled give up fake reviews, the suspect sooner; buyers trust AMZ the more, the more of base sales
+    with fakes is gone.
+    """
+    parameters, cheater, months = market.parameters, market.firms.cheater, len(part)
+    since, trust = np.arange(1, months + 1), np.zeros(months)
+    kept = np.ones((months, int(cheater.sum())))
+    if "chilling" in channels:
+        pace = (1 + market.firms.suspicion[cheater]) / CHILL_SPEED
+        kept = 1 - parameters.chill * (1 - np.exp(-since[:, np.newaxis] * pace))
+    if "trust" in channels:
+        fake = closures.share * cheater
+        left = np.repeat(fake[np.newaxis, :], months, axis=0)
+        left[:, cheater] *= kept
+        left[:, closed] *= part
+        removed = 1 - left.sum(axis=1) / max(fake.sum(), 1e-300)
+        trust = parameters.trust * removed * (1 - np.exp(-since / TRUST_SPEED))
+    kept = kept * market.environment.eased[-months:, np.newaxis]  # what goes in every world earns no trust
+    home = np.repeat(fakes(parameters, cheater)[np.newaxis, :], months, axis=0)
+    home[:, cheater] = fakes(parameters, kept)
+    home[:, closed] *= part
+    return home, trust
+
+
+def _starts(market: Market, channels: Channels, closures: Closures, closed: Ints) -> Ints:
+    """Return first months on each platform, int64[platform, firm]: of entrants, and of firms that join another one."""
+    parameters, firms, uniforms = market.parameters, market.firms, market.firms.drawn["relocation"]
+    exposure = exposure_by_category(market, closures, closures.month < NEVER) if len(closed) else None
+    start = _entering(market, market.news if "hedging" in channels else None, exposure)
+    if "hedging" in channels:  # Chinese firms that enter, because of the news, while they are not closed
+        sells = firms.chinese & (firms.start[0] < NEVER) & (start.min(axis=0) < NEVER)
+        joins = np.maximum(market.news, firms.entry_month) - 1 + delay(uniforms[1], parameters.hedge, HEDGE_SPEED)
+        joins = np.where(sells & (joins < NEVER), joins, NEVER)
+        joins[:, closed] = np.where(joins[:, closed] < closures.month[closed], joins[:, closed], NEVER)
+        joins[0] = NEVER
+        start = np.minimum(start, joins)
+    if "relocation" in channels:  # closed firms, because of the closure
+        month, sizes = closures.month[closed], platform_targets(parameters)[0]
+        elsewhere = (firms.start[1:, closed] < month).sum(axis=0)
+        pull = np.sqrt(sizes / sizes[1:].mean())[:, np.newaxis]  # larger platforms attract more
+        chance = parameters.enter * closures.dose[closed] * pull * (1 + ENDURES * elsewhere)
+        joins = month + delay(uniforms[0][:, closed], np.minimum(chance, 1.0), parameters.speed)
+        joins[0] = NEVER
+        start[:, closed] = np.minimum(start[:, closed], joins)
+    return start
+
+
+def _entering(market: Market, news: int | None, exposure: Floats | None) -> Ints:
+    """Return first months on each platform, int64[platform, firm], `NEVER` for firms that do not enter.
+
+    The news, from month `news` on, deter Chinese firms; gaps in a category, its `exposure` by month, attract.
+    """
+    parameters, firms = market.parameters, market.firms
+    chance = np.full(len(firms), parameters.entry, dtype=float)
+    if news is not None:
+        chance *= np.where(firms.chinese & (firms.entry_month >= news), 1 - parameters.deter, 1.0)
+    if exposure is not None:
+        row = firms.entry_month - FIRST_WAVE
+        gap = np.where(row >= 0, exposure[np.maximum(row, 0), firms.nests.category], 0.0)
+        chance *= 1 + parameters.induce * gap
+    return np.where((firms.entry_month < 0) | (firms.drawn["admitted"] < chance), firms.start, NEVER)
+
+
+def exposure_by_category(market: Market, closures: Closures, closed: Bools) -> Floats:
+    """Return float64[month, category] from `FIRST_WAVE` on: base share of the firms in `closed` closed by then."""
+    firms = np.flatnonzero(closed)
+    by = np.zeros((MONTHS - FIRST_WAVE + 1, len(market.firms.nests.starts)))
+    np.add.at(by, (closures.month[firms] - FIRST_WAVE, market.firms.nests.category[firms]), closures.share[firms])
+    return np.cumsum(by[:-1], axis=0)

@@ -1,0 +1,298 @@
+"""What moved between two releases: words and numbers, by how much, and what moved them: data, parameters or code."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from statistics import NormalDist
+from typing import Any
+
+from analysis.data import DESCRIPTOR
+from analysis.numbers import number, quantity, span
+from runner import schedule
+from runner.publish import name_of
+from runner.release import DATA, VERDICTS, Entry, Release
+from runner.rows import Cell, change, compared
+
+FILE = "changes.json"  # in a release
+ESTIMATES = ".estimates.csv"
+JUDGED, TEXTS = ("word", "confidence", "grade", "margin", "claimed"), ("statement", "why", "change")  # of a verdict
+NUMBERS = ("estimate", "conf_low", "conf_high")
+SET_BY_RUN = {"as_of", "verdict_file", "verdict_folder", "since"}  # parameters that move nothing by themselves
+UNDER = ("code", "layout", "words", "versions")
+MOST = 12  # lines under one heading
+
+Row = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Word:
+    """A verdict of which something moved: what it was and what it is, by name; all of one that came or went."""
+
+    report: str
+    claim: str
+    market: str
+    aside: str  # what it is said of, where that gives no claim its word
+    statement: str
+    moved: Mapping[str, tuple[Any, Any]]
+
+    @property
+    def said(self) -> str:
+        """It in words."""
+        parts = [f"{name} {change(old, new)}" for name, (old, new) in self.moved.items() if name in JUDGED]
+        texts = [name for name in TEXTS if name in self.moved]
+        parts += [f"reworded: {', '.join(texts)}"] if texts and not parts else []
+        return f"{self.claim} in {self.report}: {'; '.join(parts)}. {self.statement}"
+
+
+@dataclass(frozen=True)
+class Number:
+    """An estimate that moved: what is written of it before and after, and by how many standard errors, where known."""
+
+    report: str
+    name: str
+    market: str
+    unit: str
+    old: str
+    new: str
+    errors: float | None
+
+    @property
+    def said(self) -> str:
+        """It in words."""
+        by = "" if self.errors is None else f" ({_errors(abs(self.errors))})"
+        return f"{self.name} in {self.report}: {change(self.old, self.new)} {self.unit}".rstrip() + by
+
+
+@dataclass(frozen=True)
+class Changes:
+    """All that moved from one release to another.
+
+    `compared` counts the numbers that both have, `rounded` those that moved by less than is written. `data`, `made_of`
+    (by kind) and `causes` (by report) say what moved them.
+    """
+
+    since: str
+    until: str
+    reports: list[str]
+    words: list[Word]
+    numbers: list[Number]
+    compared: int
+    rounded: int
+    data: list[Cell]
+    made_of: dict[str, list[str]]
+    causes: dict[str, list[str]]
+
+    @property
+    def moved(self) -> bool:
+        """Whether a word or a number moved, or a report came or went."""
+        return bool(self.reports or self.words or self.numbers)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON has it, with each part in words too."""
+        told = {"line": line(self), "told": sections(self)}
+        found: dict[str, Any] = json.loads(json.dumps(asdict(self) | told, allow_nan=False))
+        return found
+
+
+# Comparing
+
+
+def between(old: Release, new: Release) -> Changes:
+    """Compare two releases, but for their briefs, which say what other reports say.
+
+    Raises
+    ------
+    ReportError
+        If a file that is compared is not as its manifest says.
+    """
+    was, now = (_without_brief(one.manifest.reports) for one in (old, new))
+    both = [name for name in now if name in was]
+    reports = [f"{name} is {'new' if name in now else 'gone'}" for name in _unlike(was, now, both)]
+    words = [*_words(_verdicts(old, both), _verdicts(new, both))]
+    found, shared = list[Number](), 0
+    for name in both:
+        before, after = _estimates(old, name), _estimates(new, name)
+        shared += len(before.keys() & after.keys())
+        found += [
+            _number(name, before.get(key), after.get(key))
+            for key in dict.fromkeys([*before, *after])
+            if _values(before.get(key)) != _values(after.get(key))
+        ]
+    numbers = [one for one in found if one.old != one.new]
+    files = _unlike(old.manifest.inputs["data"], new.manifest.inputs["data"])
+    cells = [*compared(_tables(old, files), _tables(new, files))]
+    inputs = [(part, old.manifest.inputs[part], new.manifest.inputs[part]) for part in UNDER]
+    made_of = {part: _unlike(*pair) for part, *pair in inputs}
+    made_of["versions"] = [*_pairs(*inputs[-1][1:])]
+    parameters = {name: [*_pairs(was[name].parameters, now[name].parameters, SET_BY_RUN)] for name in both}
+    made_of["parameters"] = [f"{name}: {one}" for name in both for one in parameters[name]]
+    made_of["notebooks"] = [name for name in both if was[name].notebook_sha256 != now[name].notebook_sha256]
+    causes = dict[str, list[str]]()
+    for name in dict.fromkeys([*(one.report for one in words), *(one.report for one in numbers)]):
+        changed = {cell.file for cell in cells}
+        mine = [f"data {file}" for file in sorted(changed & _reads(new, name, changed))]
+        mine += [f"parameter {one}" for one in parameters[name]] + ["its notebook"] * (name in made_of["notebooks"])
+        mine += [f"its own file {file}" for file in _unlike(was[name].files, now[name].files)]
+        mine += ["code"] * bool(made_of["code"]) + [f"version of {one}" for one in made_of["versions"]]
+        causes[name] = mine or ["the date of knowledge"] * (was[name].as_of != now[name].as_of)
+    shown = {part: some for part, some in made_of.items() if some}
+    rounded = len(found) - len(numbers)
+    return Changes(
+        old.folder.name, new.manifest.release, reports, words, numbers, shared, rounded, cells, shown, causes
+    )
+
+
+def _without_brief(reports: Mapping[str, Entry]) -> dict[str, Entry]:
+    return {name: entry for name, entry in reports.items() if schedule.number(name) != "00"}
+
+
+def _reads(release: Release, report: str, files: set[str]) -> set[str]:
+    """Return which of some files of the data a report has recorded that it reads; all if it has recorded none."""
+    if not files:
+        return files
+    from runner import takeaway  # with pandas
+
+    recorded = takeaway.facts(release.folder / f"{report}.ipynb")
+    return {*recorded.loc[recorded["what"] == "file", "name"]} or files
+
+
+def _unlike(old: Mapping[str, Any], new: Mapping[str, Any], both: Iterable[str] = ()) -> list[str]:
+    """Return the names of which two mappings say different things, but for those that are known to be in both."""
+    return sorted(name for name in {*old, *new} - {*both} if old.get(name) != new.get(name))
+
+
+def _pairs(old: Mapping[str, Any], new: Mapping[str, Any], but: Iterable[str] = ()) -> Iterator[str]:
+    yield from (f"{name} {change(old.get(name), new.get(name))}" for name in _unlike(old, new, but))
+
+
+def _verdicts(release: Release, reports: Collection[str]) -> dict[tuple[str, ...], dict[str, Any]]:
+    found = [one for one in json.loads(release.read(VERDICTS)) if one["report"] in reports]
+    return {tuple(str(one.get(key, "")) for key in ("report", "claim", "reading", "tier")): one for one in found}
+
+
+def _words(
+    old: Mapping[tuple[str, ...], dict[str, Any]], new: Mapping[tuple[str, ...], dict[str, Any]]
+) -> Iterator[Word]:
+    for key in dict.fromkeys([*new, *old]):
+        before, after = old.get(key, {}), new.get(key, {})
+        moved = {name: (before.get(name), after.get(name)) for name in (*JUDGED, *TEXTS)}
+        moved = {name: pair for name, pair in moved.items() if pair[0] != pair[1]}
+        one = after or before
+        if moved:
+            market, aside, statement = (one.get(name, "") for name in ("market", "aside", "statement"))
+            yield Word(key[0], name_of(one), market, aside, statement, moved)
+
+
+def _estimates(release: Release, report: str) -> dict[tuple[Any, ...], Row]:
+    """Return the estimates of a report, the claim of an answer by its name, since its words may change."""
+    file = f"{report}{ESTIMATES}"
+    if file not in release.manifest.reports[report].made:
+        return {}
+    seen, found = Counter[tuple[str, ...]](), dict[tuple[Any, ...], Row]()
+    for row in csv.DictReader(io.StringIO(release.read(file).decode())):
+        label = row["label"].partition(":")[0] if row["table"] == "0" else row["label"]
+        key = (row["table"], row["estimand"], label, row["unit"], row["window"], row["comparison"])
+        found[*key, seen[key]] = row
+        seen[key] += 1
+    return found
+
+
+def _values(row: Row | None) -> list[str]:
+    return [(row or {}).get(name, "") for name in NUMBERS]
+
+
+def _number(report: str, old: Row | None, new: Row | None) -> Number:
+    """Return how an estimate moved."""
+    one, error, errors = new or old or {}, _error(old or {}), None
+    if old and new and error and old["estimate"] and new["estimate"]:
+        errors = (float(new["estimate"]) - float(old["estimate"])) / error
+    name = ", ".join(filter(None, [one["label"].rstrip("."), one["comparison"], one["window"]]))
+    return Number(report, name, one["market"], one["unit"], _written(old), _written(new), errors)
+
+
+def _errors(many: float) -> str:
+    return f"{number(many, 1) if many >= 0.05 else 'less than 0.1'} standard errors"
+
+
+def _error(row: Row) -> float | None:
+    """Return the standard error of an estimate, or the one that its confidence interval implies."""
+    if row.get("std_error"):
+        return float(row["std_error"])
+    if not (row.get("level") or "confidence" in row.get("interval", "")) or not (row["conf_low"] and row["conf_high"]):
+        return None
+    width = float(row["conf_high"]) - float(row["conf_low"])
+    error = width / 2 / NormalDist().inv_cdf(0.5 + float(row["level"] or 0.95) / 2)
+    return error if 0 < error < float("inf") else None
+
+
+def _written(row: Row | None) -> str:
+    """Write an estimate and its interval as reports do."""
+    if row is None:
+        return ""
+    value, low, high = (float(row[name]) if row[name] else None for name in NUMBERS)
+    interval = span(low, high, row["unit"]) if low is not None and high is not None else ""
+    if value is None:
+        return interval
+    return quantity(value, row["unit"]) + (f" ({interval})" if interval else "")
+
+
+def _tables(release: Release, files: Iterable[str]) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(release.read(DATA))) as archive:
+        return {name: archive.read(name) for name in {*files, DESCRIPTOR} & {*archive.namelist()}}
+
+
+# In words
+
+
+def sections(changes: Changes, most: int = MOST) -> list[tuple[str, list[str]]]:
+    """Return what moved and why as lines under headings; what is simulated stands under a heading of its own."""
+    found = list[tuple[str, list[str]]]()
+    for simulated, of in ((False, ""), (True, " in simulated markets, which give no claim its word")):
+        words = [one.said for one in changes.words if bool(one.market) == simulated]
+        numbers = [one.said for one in changes.numbers if bool(one.market) == simulated]
+        found += [(f"Words that moved{of}", words), (f"Numbers that moved{of}", numbers)]
+    causes = [f"{name}: {'; '.join(of) or 'nothing that the manifests tell'}" for name, of in changes.causes.items()]
+    found += [("Reports", changes.reports), ("What may have moved them", causes)]
+    found += [("Data", [cell.said for cell in changes.data])]
+    found += [(name.capitalize(), lines) for name, lines in changes.made_of.items()]
+    return [(heading, _first(lines, most)) for heading, lines in found if lines]
+
+
+def _first(lines: list[str], most: int) -> list[str]:
+    return lines if len(lines) <= most else [*lines[:most], f"and {len(lines) - most} more"]
+
+
+def line(changes: Changes) -> str:
+    """Say in one sentence what moved of what is not simulated, as the brief does."""
+    said = list[str]()
+    words = [one for one in changes.words if not one.market and {"word", "confidence"} & one.moved.keys()]
+    turned = [
+        f"{one.claim} from {one.moved['word'][0]} to {one.moved['word'][1]}" for one in words[:2] if "word" in one.moved
+    ]
+    if words:
+        which = f" ({'; '.join(turned)})" if turned else ""
+        said.append(f"{_count(len(words), 'verdict')} moved{which}")
+    if numbers := [one for one in changes.numbers if not one.market]:
+        most = max((abs(one.errors) for one in numbers if one.errors is not None), default=None)
+        by = "" if most is None else f", by {_errors(most)} at most where these are known"
+        said.append(f"{_count(len(numbers), 'number')} moved{by}")
+    if changes.reports:
+        said.append(", ".join(changes.reports))
+    return f"Since the release of {changes.since}: {'; '.join(said) or 'nothing moved'}."
+
+
+def turned(changes: Changes) -> list[str]:
+    """Return which claims have another word than before, in words; a report that is new or gone gives none."""
+    words = [one for one in changes.words if "word" in one.moved and not one.market and not one.aside]
+    found = [(one.claim, one.report, *(word or "no word" for word in one.moved["word"])) for one in words]
+    return [f"{claim} in {report}: {old} before, {new} now" for claim, report, old, new in found]
+
+
+def _count(many: int, what: str) -> str:
+    return f"{many} {what}{'' if many == 1 else 's'}"

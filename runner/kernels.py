@@ -1,0 +1,197 @@
+"""Kernels: each notebook is executed in one of its own, several at a time, and none outlives the run."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from analysis.errors import DataError, DesignError
+from runner import Exit, ReportError, disk_full, say
+from runner.schedule import Job
+
+TIMEOUT = 600.0  # seconds for one notebook
+_TRACEBACK_LINES = 15
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let a signal raise `SystemExit` (128 + its number); those that follow are ignored, so that cleaning up is whole.
+
+    One that was ignored already, as under ``nohup``, stays ignored.
+    """
+    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in signals:
+            signal.signal(each, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    before = {each: signal.signal(each, stop) for each in signals if signal.getsignal(each) != signal.SIG_IGN}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _environment(as_of: str, folder: Path) -> Iterator[None]:
+    """Set what kernels inherit: one BLAS thread, a fixed clock and hash seed, nobody's own settings.
+
+    Two kernels with two BLAS threads each on two cores are slower than one after the other.
+    """
+    before, midnight = dict(os.environ), datetime.fromisoformat(as_of).replace(tzinfo=UTC)
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    os.environ |= {"SOURCE_DATE_EPOCH": f"{midnight.timestamp():.0f}", "PYTHONHASHSEED": "0"}
+    os.environ |= {"IPYTHONDIR": f"{folder}/ipython", "JUPYTER_RUNTIME_DIR": f"{folder}/runtime"}
+    os.environ.pop("PYTHONSTARTUP", None)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ |= before
+
+
+class Kernels:
+    """The kernels of one run.
+
+    Parameters
+    ----------
+    as_of : str
+        Date of knowledge, YYYY-MM-DD: their clock.
+    sockets : Path
+        Folder of the run for what a kernel writes of its own, and through what it is spoken to: not on the disk of the
+        releases, which may be full.
+    timeout : float
+        Seconds for one notebook.
+    """
+
+    def __init__(self, as_of: str, sockets: Path, timeout: float):
+        self._as_of, self._sockets, self._timeout = as_of, sockets, timeout
+        self._managers = list[Any]()
+        self._numbers = count()  # of a folder for the sockets of each: two at one time get two of them
+        self._stopping = False
+
+    def each(self, makes: list[Callable[[int], None]], workers: int) -> None:
+        """Call functions that execute notebooks, several at a time, each with its position among them."""
+        with _environment(self._as_of, self._sockets), ThreadPoolExecutor(workers) as pool:
+            futures = list[Future[None]]()
+            try:
+                for position, make in enumerate(makes):
+                    futures.append(pool.submit(make, position))
+                for future in as_completed(futures):
+                    future.result()
+            except BaseException:  # a signal, or an error of ours: leave no kernel behind
+                self._stopping = True
+                pool.shutdown(wait=False, cancel_futures=True)
+                while running := [future for future in futures if not future.done()]:
+                    for manager in [manager for manager in self._managers if manager.has_kernel]:
+                        with suppress(ProcessLookupError):  # it ended by itself in this moment
+                            os.killpg(manager.provisioner.pid, signal.SIGKILL)  # with whatever it has started
+                    wait(running, timeout=0.1)
+                raise
+
+    def execute(self, job: Job, values: Mapping[str, Any], target: Path, position: int) -> None:
+        """Execute a notebook in a kernel of its own and write it, after each cell, to a file.
+
+        A kernel that dies is tried once more.
+
+        Raises
+        ------
+        ReportError
+            If a cell fails, the kernel dies twice, or it takes too long. A `DesignError` or `DataError` of a cell is a
+            refusal: it is not a fault.
+        """
+        import papermill
+        from nbclient.exceptions import CellTimeoutError, DeadKernelError
+        from papermill.exceptions import PapermillExecutionError
+        from tqdm import tqdm
+
+        def tell(line: str) -> None:
+            with tqdm.external_write_mode(file=sys.stderr):  # past any progress bars
+                say(f"{job.name}: {line}", sys.stderr)
+
+        # papermill warns of parameters that its own inference cannot read, and logs what it raises
+        logging.getLogger("papermill").setLevel(logging.CRITICAL)
+        bars = {"desc": f"{job.name:24}", "position": position} if sys.stderr.isatty() else False
+        if not bars:
+            tell("running")
+        files = [str(path).replace("{", "{{").replace("}", "}}") for path in (job.notebook, target)]  # braces are meant
+        for last in (False, True):
+            deadline = time.monotonic() + self._timeout
+            try:
+                papermill.execute_notebook(
+                    *files,
+                    parameters=dict(values),
+                    kernel_name="python3",
+                    progress_bar=bars,
+                    start_timeout=math.ceil(self._timeout),  # nbclient takes whole seconds here
+                    timeout_func=lambda _, deadline=deadline: max(deadline - time.monotonic(), 0.001),
+                    resources={"metadata": {"path": str(job.notebook.parent)}},  # `cwd` would move all threads
+                    kernel_manager_class=self._manager(),
+                    shutdown_kernel="immediate",
+                    record_timing=False,
+                    coalesce_streams=True,
+                )
+                return
+            except CellTimeoutError:
+                said = f"{job.name}: not done after {self._timeout:g} s; give it longer with --timeout."
+                raise ReportError(said) from None
+            except PapermillExecutionError as error:
+                raise _of_cell(job, error) from None
+            except DeadKernelError:
+                if last or self._stopping:
+                    raise ReportError(f"{job.name}: the kernel died, twice; was the memory short?") from None
+                tell("the kernel died; trying once more")
+            except RuntimeError as error:  # jupyter_client, of a kernel that died as it started, or never answered
+                if last or self._stopping or "died" not in str(error):
+                    raise ReportError(f"{job.name}: the kernel did not start: {error}") from None
+                tell("the kernel died as it started; trying once more")
+
+    def _manager(self) -> type:
+        """Return the class of what starts the Python that runs this, whatever kernels the user has.
+
+        It speaks to the kernel through files: another may take a TCP port between its choice and its use. A kernel
+        looks for its parent and ends with it.
+        """
+        from jupyter_client.kernelspec import KernelSpec
+        from jupyter_client.manager import AsyncKernelManager
+
+        known, sockets, numbers = self._managers, self._sockets, self._numbers
+
+        class Manager(AsyncKernelManager):
+            kernel_spec = KernelSpec(
+                argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+                display_name="Python 3",
+                language="python",
+                metadata={"kernel_provisioner": {"provisioner_name": "local-provisioner"}},
+            )
+
+            def __init__(self, **options: Any) -> None:
+                super().__init__(**options, transport="ipc", ip=str(sockets / f"{next(numbers)}"))
+                known.append(self)
+
+        return Manager
+
+
+def _of_cell(job: Job, error: Any) -> ReportError:
+    """Return what is told of a cell that raised: a refusal by its words alone, and the end of another's traceback."""
+    from papermill.exceptions import strip_color
+
+    if error.ename in (DataError.__name__, DesignError.__name__):
+        return ReportError(f"{job.name}: {error.evalue}", Exit.REFUSED)
+    lines = strip_color("\n".join(error.traceback)).rstrip().splitlines()[-_TRACEBACK_LINES:]
+    said = "\n    ".join([f"{job.name}: a cell failed with {error.ename}:", *lines])
+    return ReportError(said, Exit.DISK_FULL if disk_full(error.evalue) else Exit.FAILED)

@@ -1,0 +1,231 @@
+"""Who is told how a run ended: a command, an e-mail, a webhook; when there is news, and never of what is as before.
+
+Hosts, addresses of webhooks and passwords stand in the environment, under names that the schedule gives. They are kept
+out of it while notebooks run, and nothing here puts them, or what a server answers, into words.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import smtplib
+import socket
+import ssl
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
+from errno import errorcode
+from pathlib import Path
+from typing import Any
+
+from runner.schedule import Mail, Notice
+
+QUIET = ("published", "unchanged", "draft")
+"""Outcomes that are no news by themselves."""
+Outcome = Mapping[str, Any]
+"""What is told of a run: `outcome`, `release`, `draft`, `as_of`, `reports`, `changed_words`, `stale`, `failures`."""
+
+
+# What is told
+
+
+def is_news(told: Outcome) -> bool:
+    """Whether anybody is told: of a failure, a word that changed, or stale data."""
+    return told["outcome"] not in QUIET or any(told[part] for part in ("failures", "changed_words", "stale"))
+
+
+def line(told: Outcome) -> str:
+    """Return the outcome of a run as one line.
+
+    >>> told = {"outcome": "failed", "release": "", "draft": "draft", "as_of": "2026-11-26", "reports": {},
+    ...         "changed_words": [], "stale": [], "failures": ["05_growth: a cell failed"]}
+    >>> line(told)
+    'Reports failed, as of 2026-11-26, in draft; failed: 05_growth: a cell failed'
+    """
+    where = told["release"] or told["draft"]
+    parts = [f"Reports {told['outcome']}, as of {told['as_of']}{f', in {where}' if where else ''}"]
+    for part, what in (("failures", "failed"), ("changed_words", "changed"), ("stale", "stale")):
+        found = [str(one).strip() for one in told[part]]
+        if found:
+            more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+            parts.append(f"{what}: {found[0].splitlines()[0][:300]}{more}")
+    return _printable(" ".join("; ".join(parts).split()))
+
+
+def text(told: Outcome) -> str:
+    """Return the outcome of a run as a short letter: the line, then all of what is new, then a line a report."""
+    parts = [line(told)]
+    for part, heading in (
+        ("failures", "What failed:"),
+        ("changed_words", "Words that changed since the release before:"),
+        ("stale", "Data that are stale:"),
+    ):
+        if told[part]:
+            parts.append("\n".join([heading, *(f"- {one}" for one in told[part])]))
+    parts.append("\n".join(f"{name:24}  {said}" for name, said in told["reports"].items()))
+    return _printable("\n\n".join(filter(None, parts)) + "\n")
+
+
+def _printable(words: str) -> str:
+    """Return text without what no letter can hold: half a sign, or one that steers a terminal."""
+    whole = words.encode("utf-8", "replace").decode()
+    return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in whole)
+
+
+# Who is told
+
+
+@contextmanager
+def withheld(notices: Iterable[Notice]) -> Iterator[dict[str, str]]:
+    """Keep what notices need out of the environment, which notebooks inherit, and hand over the whole of it."""
+    before = dict(os.environ)
+    names = {name for notice in notices for name in notice.variables}
+    for name in names & before.keys():
+        del os.environ[name]
+    try:
+        yield before
+    finally:
+        os.environ |= {name: before[name] for name in names & before.keys()}
+
+
+def missing(notices: Sequence[Notice], environment: Mapping[str, str]) -> list[str]:
+    """Return which notices cannot be sent since the environment lacks what they need, in words."""
+    return [
+        f"{_name(place, notice)}: the environment has no {' and no '.join(lacks)}; set it, or nobody is told"
+        for place, notice in enumerate(notices)
+        if (lacks := [name for name in notice.variables if not environment.get(name)])
+    ]
+
+
+def send(
+    told: Outcome, notices: Sequence[Notice], environment: Mapping[str, str], *, root: Path, brief: Path | None = None
+) -> list[str]:
+    """Send all notices at the same time, if there is news; return those that could not be sent, and why, in words.
+
+    Parameters
+    ----------
+    told : mapping
+        The outcome.
+    notices : sequence of Notice
+    environment : mapping
+        What `withheld` handed over.
+    root : Path
+        Folder in which a command runs.
+    brief : Path, optional
+        PDF that goes with an e-mail.
+    """
+    faults = missing(notices, environment)
+    if not is_news(told):
+        return faults
+    found = dict[int, str]()
+
+    def attempt(place: int, notice: Notice) -> None:
+        try:
+            _send(told, notice, environment, root, brief)
+        except Exception as error:  # whatever it is, the release stands, and the others are told
+            found[place] = _why(error, notice.timeout)
+
+    able = [(at, one) for at, one in enumerate(notices) if all(environment.get(name) for name in one.variables)]
+    began, threads = time.monotonic(), {}
+    for place, notice in able:
+        threads[place] = threading.Thread(target=attempt, args=(place, notice), daemon=True)
+        threads[place].start()
+    for place, notice in able:  # a server may answer a letter at a time: nothing else ends that
+        threads[place].join(max(0.0, notice.timeout + 1 - (time.monotonic() - began)))
+        if threads[place].is_alive():
+            found[place] = _why(TimeoutError(), notice.timeout)
+    return [*faults, *(f"{_name(place, notices[place])}: {found[place]}" for place in sorted(found))]
+
+
+def _name(place: int, notice: Notice) -> str:
+    return f"notices.{place} ({'command' if notice.command else 'email' if notice.email else 'webhook'})"
+
+
+def _why(error: Exception, timeout: float) -> str:
+    """Say why a notice was not sent, in words that are ours: those of a server or an error may hold a secret."""
+    if isinstance(error, urllib.error.URLError) and isinstance(error.reason, Exception):
+        error = error.reason
+    code = next((found for name in ("code", "smtp_code", "returncode") if (found := getattr(error, name, None))), None)
+    if isinstance(error, TimeoutError | subprocess.TimeoutExpired):
+        return f"not done after {timeout:g} s"
+    if isinstance(error, socket.gaierror):
+        return "its host is not known"
+    if isinstance(error, ssl.SSLError):
+        return "no encrypted connection that can be trusted"
+    if code is not None:
+        return f"ended with {code}" if isinstance(error, subprocess.CalledProcessError) else f"answered {code}"
+    if isinstance(error, OSError) and error.errno and error.errno in errorcode:
+        return os.strerror(error.errno)
+    return f"could not be sent ({type(error).__name__})"
+
+
+def _send(told: Outcome, notice: Notice, environment: Mapping[str, str], root: Path, brief: Path | None) -> None:
+    if notice.command:
+        _run(notice.command, json.dumps(told).encode(), environment, root, notice.timeout)
+    elif notice.email:
+        _mail(notice.email, _letter(told, notice.email, brief), environment, notice.timeout)
+    elif notice.webhook:
+        content = {"text": _for_slack(text(told))} if notice.form == "slack" else told
+        _post(environment[notice.webhook], json.dumps(content).encode(), notice.timeout)
+
+
+def _run(command: Sequence[str], told: bytes, environment: Mapping[str, str], root: Path, timeout: float) -> None:
+    """Run a command with the outcome as its input; what it prints is not kept, since it may hold anything."""
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, cwd=root, env=environment, start_new_session=True
+    ) as process:
+        try:
+            process.communicate(told, timeout)
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # with whatever it has started
+            raise
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command[0])
+
+
+def _letter(told: Outcome, mail: Mail, brief: Path | None) -> EmailMessage:
+    letter = EmailMessage()
+    letter["Subject"], letter["From"], letter["To"] = line(told)[:150], mail.sender, ", ".join(mail.to)
+    letter["Date"], letter["Message-ID"] = formatdate(), make_msgid(domain=mail.sender.partition("@")[2])
+    letter.set_content(text(told))
+    if brief is not None and brief.is_file():
+        letter.add_attachment(brief.read_bytes(), maintype="application", subtype="pdf", filename=brief.name)
+    return letter
+
+
+def _mail(mail: Mail, letter: EmailMessage, environment: Mapping[str, str], timeout: float) -> None:
+    host, _, port = environment[mail.host].partition(":")
+    with smtplib.SMTP(host, int(port or (587 if mail.starttls else 25)), timeout=timeout) as server:
+        if mail.starttls:
+            server.starttls(context=ssl.create_default_context())
+        if mail.user and mail.password:
+            server.login(environment[mail.user], environment[mail.password])
+        server.send_message(letter)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """The address is a secret between two: it is not followed to a third."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        """Let it be the error that it is."""
+
+
+def _post(address: str, content: bytes, timeout: float) -> None:
+    if not address.startswith(("https://", "http://")):  # urllib would open files too
+        raise ValueError
+    request = urllib.request.Request(address, content, {"Content-Type": "application/json"}, method="POST")
+    urllib.request.build_opener(_NoRedirect).open(request, timeout=timeout).close()
+
+
+def _for_slack(words: str) -> str:
+    """Return text in which nothing is a link, or calls a whole channel."""
+    return words.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

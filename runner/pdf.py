@@ -1,0 +1,168 @@
+"""From an executed notebook to a PDF: pandoc reads it, typst sets it.
+
+Nothing of the machine reaches the page: system fonts are ignored, the clock is the
+as-of date, and pandoc is the one of the wheel. Same notebook, same date, same bytes.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
+from html import unescape
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from analysis.errors import DesignError
+from analysis.provenance import ROOT
+
+SOURCES = ROOT / "reports"
+AUTHOR = "market-impact-notebooks"
+KEYWORDS = ("online marketplaces", "account closures", "market impact")
+READER = "ipynb+smart+footnotes+native_divs+native_spans"
+KINDS = {"●": "real", "◐": "estimated", "○": "simulated"}
+HIDDEN = {"remove-cell", "parameters", "injected-parameters"}  # tags of cells that are not printed
+LAYOUT = (
+    *("template.typ", "filter.lua", "filter_exhibits.lua", "filter_math.lua", "filter_text.lua"),
+    *("figures.mplstyle", "index.css", "fonts/NotoSansCJKsc-Bold-subset.otf", "fonts/NotoSansCJKsc-Regular-subset.otf"),
+)
+"""What is needed of `SOURCES`. Without a font another one would take its place, and nobody would be told."""
+_ABOVE = re.compile(r"caption>([●◐○])|([●◐○])</th>")  # the mark of an exhibit, or of a column where columns differ
+
+
+class PdfError(RuntimeError):
+    """The notebook cannot be set as a PDF."""
+
+
+def refuse_incomplete() -> None:
+    """Raise `DesignError` if a file of the layout is missing."""
+    if missing := [name for name in LAYOUT if not (SOURCES / name).is_file()]:
+        asked = f"Layout of the reports: {', '.join(missing)} in {SOURCES} was asked for"
+        raise DesignError(f"{asked}; there is no such file; restore it, as with `git checkout reports`.")
+
+
+def marks(notebook: Path) -> Counter[str]:
+    """Count the marks of real, estimated and simulated numbers in an executed notebook, by kind.
+
+    An exhibit has one for all its numbers; those of sentences are not printed, and stand in their plain text.
+    """
+    from analysis.numbers import MARKED
+
+    found: Counter[str] = Counter()
+    for cell in json.loads(notebook.read_bytes())["cells"]:
+        if not HIDDEN & set(cell["metadata"].get("tags", [])):
+            for output in cell.get("outputs", []):
+                for kind in ("text/html", "text/plain"):
+                    text = unescape("".join(output.get("data", {}).get(kind, "")))
+                    marks = [*(mark for _, mark in MARKED.findall(text)), *chain(*_ABOVE.findall(text))]
+                    found.update(KINDS[mark] for mark in marks if mark)
+    return found
+
+
+def render(
+    notebook: Path,
+    pdf: Path,
+    *,
+    as_of: str,
+    footer: str,
+    simulated: bool = False,
+    beside: Mapping[str, str] | None = None,
+) -> None:
+    """Set an executed notebook as a tagged, archivable PDF (PDF/A-2a and PDF/UA-1).
+
+    Page 1 holds the title and the cells tagged ``answer``; the other cells follow in their order,
+    without code. Addresses are links, and so is "report 05" where that report is `beside`. The file
+    is built in a temporary folder beside `pdf` and moved into place, so that a failure leaves the
+    old one as it was.
+
+    Parameters
+    ----------
+    notebook : Path
+        Executed notebook, nbformat 4.
+    pdf : Path
+        Where the PDF goes; its folder must exist.
+    as_of : str
+        Date of knowledge, YYYY-MM-DD: printed, and the PDF's own date (midnight UTC).
+    footer : str
+        What the figures are: stands under the title and at the foot of each page.
+    simulated : bool
+        Whether they are of a simulated market: such a report has a look of its own.
+    beside : mapping of str to str, optional
+        The reports that are published with it: name by number.
+
+    Raises
+    ------
+    PdfError
+        A cell failed, a character has no glyph in our fonts, a figure has no alt text,
+        the answer does not fit on page 1, or anything else pandoc or typst warns of.
+    """
+    from analysis.exhibits.style import printable
+
+    moment = datetime.combine(date.fromisoformat(as_of), time(), tzinfo=UTC)
+    with TemporaryDirectory(prefix=f".{pdf.stem}-pdf-", dir=pdf.parent) as name:
+        folder = Path(name)
+        meta: dict[str, Any] = {"as_of": as_of, "footer": printable(footer), "author": AUTHOR, "keywords": KEYWORDS}
+        meta |= {"simulated": simulated, "beside": dict(beside or {})}
+        (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+        shutil.copy(SOURCES / "template.typ", folder)
+        main = folder / "main.typ"
+        main.write_text(_typst_source(notebook.resolve(), folder), encoding="utf-8")
+        finished = folder / "finished.pdf"
+        finished.write_bytes(_compiled(main, notebook, moment))
+        os.replace(finished, pdf)
+
+
+def pages(pdf: Path) -> int:
+    """Count the pages of a PDF that `render` has made: typst writes them as plain objects."""
+    return len(re.findall(rb"/Type ?/Page\b", pdf.read_bytes()))
+
+
+def pandoc() -> Path:
+    """Return pandoc of the wheel: what the machine has makes no difference."""
+    import pypandoc
+
+    return Path(pypandoc.__file__).parent / "files" / "pandoc"
+
+
+def _typst_source(notebook: Path, folder: Path) -> str:
+    """Run pandoc in `folder`; our filter leaves the figures and the title there."""
+    command = [str(pandoc()), str(notebook), f"--from={READER}", "--ipynb-output=all", "--to=typst", "--wrap=none"]
+    command += ["--fail-if-warnings", f"--lua-filter={SOURCES / 'filter.lua'}"]
+    command += [f"--data-dir={folder}", f"--resource-path={notebook.parent}"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", check=False)
+    if done.returncode != 0:
+        raise PdfError(_message(notebook, "pandoc", done.stderr))
+    return '#import "template.typ": *\n#let meta = json("meta.json")\n#show: report.with(meta)\n' + done.stdout
+
+
+def _compiled(main: Path, notebook: Path, moment: datetime) -> bytes:
+    """Compile with the standards' checks on; a warning is a failure."""
+    import typst
+
+    try:
+        pdf, warnings = typst.compile_with_warnings(
+            main,
+            font_paths=[SOURCES / "fonts"],
+            ignore_system_fonts=True,
+            format="pdf",
+            pdf_standards=["a-2a", "ua-1"],  # they also refuse missing glyphs and alt texts
+            timestamp=moment,
+        )
+    except typst.TypstError as error:
+        raise PdfError(_message(notebook, "typst", "\n".join([error.message, *error.hints]))) from error
+    if warnings:
+        raise PdfError(_message(notebook, "typst", "\n".join(warning.message for warning in warnings)))
+    return pdf
+
+
+def _message(notebook: Path, tool: str, said: str) -> str:
+    """Three clauses; pandoc's frame around a message of our filter is cut away."""
+    said = re.sub(r"^Error running filter .*:\n|\nstack traceback:[\s\S]*$", "", said.strip())
+    return (
+        f"{notebook.name} cannot be set as a PDF: {tool} stops with: {said.strip()}. Mend the notebook and run again."
+    )

@@ -1,0 +1,218 @@
+"""Publication: what a notebook leaves that is fit to be published, and what a report is made of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from analysis import provenance
+from runner import ReportError
+from runner.pdf import marks
+from runner.schedule import Job
+
+PACKAGES, SOURCES = ("analysis", "market", "runner"), provenance.ROOT  # our code, and where it lies
+GLOSSARY = "glossary.md"  # in docs/, and quoted by reports
+LAYOUT = ("*.lua", "*.typ", "*.mplstyle", "*.css", "fonts/*.otf")
+
+Verdict = dict[str, Any]
+Verdicts = Mapping[str, list[Verdict]]  # by report
+
+
+def name_of(verdict: Mapping[str, Any]) -> str:
+    """Return claim and reading of a verdict, as tables call it: ``"C01 V2"``."""
+    return f"{verdict.get('claim', '')} {verdict.get('reading', '')}".strip()
+
+
+# What an executed notebook leaves behind
+
+
+def verdicts(file: Path, job: Job) -> list[Verdict]:
+    """Read the verdicts that a notebook wrote, each then named after its report."""
+    try:
+        found = json.loads(file.read_bytes())
+        json.dumps(found, allow_nan=False)
+        return [{**item, "report": job.name} for item in found]
+    except (OSError, ValueError, TypeError) as error:
+        raise ReportError(
+            f"{job.name}: its verdicts cannot be read ({error}); its last cell must write a JSON list of objects to "
+            "`verdict_file`."
+        ) from None
+
+
+def footer(notebook: Path, found: list[Verdict], job: Job) -> str:
+    """Say what the figures of a report are, for the foot of its pages, by its verdicts and the marks of its numbers.
+
+    Parameters
+    ----------
+    notebook : Path
+        Executed.
+    found : list of verdicts
+        Those that the report gives, or reads if it is the brief.
+    job : Job
+
+    Raises
+    ------
+    ReportError
+        If a verdict does not say that it is real, an estimate or simulated; or if real and simulated mix: verdicts of
+        another market than the report, or numbers marked as simulated in a real report or as estimates of the real
+        market in a simulated one. The brief reads simulated verdicts beside others, and shows none of them.
+    """
+    seen, markets = {one.get("provenance") for one in found}, {one.get("market", "") for one in found}
+    if unknown := seen - {"real", "estimate", "simulated"}:
+        raise ReportError(
+            f"{job.name}: the provenance of a verdict is {', '.join(sorted(map(repr, unknown)))}; it must be real, "
+            "estimate or simulated: write verdicts with `verdicts.write`."
+        )
+    wrong = [f"verdicts are of {name or 'the real market'}" for name in sorted(markets - {job.market})]
+    if job.is_brief and not job.market:
+        wrong = []
+    mark = "estimated" if job.market else "simulated"
+    if number := marks(notebook)[mark]:
+        wrong.append(f"numbers, {number} of them, are marked {mark} (style.use says as what)")
+    if wrong:
+        raise ReportError(
+            f"{job.name}: its {', its '.join(wrong)}, and the report is of {job.market or 'the real market'}; real and "
+            "simulated never mix."
+        )
+    if job.market:
+        return f"Simulated: {job.market}"
+    if not seen:
+        return "Figures as marked: ● real, ◐ estimate, ○ simulated"
+    estimated = "estimate" in seen or marks(notebook)["estimated"]
+    return "Real figures and estimates from them" if estimated else "Real figures"
+
+
+def make_reproducible(file: Path, job: Job, staged: str) -> None:
+    """Rewrite an executed notebook so that the same inputs give the same bytes.
+
+    Times and papermill's notes are dropped, ids that were drawn become the cell's number, the temporary path of
+    verdicts becomes the parameter's default, so that the notebook can be run again by hand, and a file of one's own has
+    its name without the folder. An error that papermill does not count, such as ``SystemExit``, is a `ReportError`.
+    """
+    notebook = json.loads(file.read_bytes())
+    known = {cell.get("id") for cell in json.loads(job.notebook.read_bytes())["cells"]}
+    notebook["metadata"].pop("papermill", None)
+    for number, cell in enumerate(notebook["cells"]):
+        cell["metadata"].pop("papermill", None)
+        if "id" in cell and cell["id"] not in known:  # nbformat 4.4 and older have none
+            cell["id"] = f"cell-{number}"
+        for output in cell.get("outputs", []):
+            if output["output_type"] == "error":
+                raise ReportError(f"{job.name}: a cell ended with {output['ename']} {output['evalue']}".rstrip())
+    text = json.dumps(notebook, ensure_ascii=False, indent=1) + "\n"
+    names = {staged: str(job.parameters[job.verdicts_parameter]), **_by_name(job)}
+    file.write_text(_replaced(text, names), encoding="utf-8")
+
+
+def without_paths(file: Path, job: Job) -> None:
+    """Take the paths of the machine out of the notebook of a report that failed."""
+    folders = {str(provenance.ROOT): ".", sys.prefix: "python", str(Path.home()): "~"}
+    text = file.read_text(encoding="utf-8")
+    file.write_text(_replaced(text, {**_by_name(job), **folders}), encoding="utf-8")
+
+
+def _by_name(job: Job) -> dict[str, str]:
+    return {str(path): path.name for path in job.files}
+
+
+def _replaced(text: str, names: Mapping[str, str]) -> str:
+    """Replace paths in JSON, the longest first, as they are and as they stand in source."""
+    for path in sorted(names, key=len, reverse=True):
+        for spelling in (path, path.encode("unicode_escape").decode()):
+            old, new = (json.dumps(one, ensure_ascii=False)[1:-1] for one in (spelling, names[path]))
+            text = text.replace(old, new)
+    return text
+
+
+def open_with_answer(file: Path) -> None:
+    """Fold the code of an executed notebook, and let what its first cell tagged `answer` shows follow the title."""
+    notebook = json.loads(file.read_bytes())
+    cells, shown = notebook["cells"], list[str]()
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            cell["metadata"]["jupyter"] = {"source_hidden": True}
+            if "answer" in cell["metadata"].get("tags", []):
+                shown += ["".join(output.get("data", {}).get("text/html", "")) for output in cell["outputs"]]
+    if answer := next(filter(None, shown), ""):
+        named = {"id": "answer-first"} if "id" in cells[0] else {}
+        answer = answer.replace("$", "<span>&#36;</span>")  # a pair of them would be read as a formula
+        source = f"{answer}\n\n*As published. The cells that lead to it follow, their code folded.*"
+        cells.insert(1, {"cell_type": "markdown", **named, "metadata": {}, "source": source})
+    file.write_text(json.dumps(notebook, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+# What a report is made of
+
+
+def sha256(file: Path) -> str:
+    """Hash of a file's bytes."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def hashes(job: Job) -> dict[str, str]:
+    """Hash by name the files that a report reads beside the data folder."""
+    return {file.name: sha256(file) for file in job.files}
+
+
+def inputs(root: Path) -> dict[str, dict[str, str]]:
+    """Hash by file what reports are made of: `data`, `code`, `layout`, `words`; and `versions` of what they run on.
+
+    Every file under ``data/`` counts. Of ``reports/``, into which runs write, only the layout counts: template,
+    filters, styles of figures and fonts. The schedule's parameters count by themselves.
+    """
+    found = {"versions": provenance.versions()}
+    for name, folder, patterns in (
+        ("data", root / "data", ["**/*"]),
+        ("code", SOURCES, [f"{package}/**/*.py" for package in PACKAGES]),
+        ("layout", root / "reports", LAYOUT),
+        ("words", root / "docs", [GLOSSARY]),
+    ):
+        files = [file for pattern in patterns for file in folder.glob(pattern)]
+        parts = sorted(file.relative_to(folder) for file in files if file.is_file())
+        seen = [part for part in parts if not any(word.startswith(".") for word in part.parts)]
+        found[name] = {part.as_posix(): sha256(folder / part) for part in seen}
+    return found
+
+
+def parameters(job: Job) -> dict[str, Any]:
+    """Return the parameters of a report as they are published: files of one's own by name."""
+    return {name: _by_name(job).get(str(value), value) for name, value in job.parameters.items()}
+
+
+def digest(notebook: Path) -> str:
+    """Hash what counts in a notebook's file: not outputs, counters, ids, nor the name of a kernel."""
+    passing = {"outputs", "execution_count", "id"}
+    cells = json.loads(notebook.read_bytes())["cells"]
+    return digest_of([{key: cell[key] for key in cell.keys() - passing} for cell in cells])
+
+
+def fingerprint(job: Job, common: Mapping[str, Any], read: Verdicts | None = None) -> str:
+    """Return what a report is made of, but for the as-of date, as one number: if it is the same, the report may stand.
+
+    `read` are the verdicts that the brief reads.
+    """
+    content = {
+        "notebook": digest(job.notebook),
+        "parameters": {name: value for name, value in parameters(job).items() if name != "as_of"},
+        "market": job.market,
+        "files": hashes(job),
+        "inputs": common,
+        "verdicts": read,
+    }
+    return digest_of(content)
+
+
+def digest_of(content: object) -> str:
+    """Hash of what can be written as JSON."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def write_json(file: Path, content: object) -> None:
+    """Write JSON that is the same for the same content."""
+    text = json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False)
+    file.write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,336 @@
+"""The output folder: whole releases that never change, a link to the latest, and a draft of what is not whole."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pydantic import BaseModel
+
+from analysis.errors import DesignError
+from runner import Exit, ReportError, disk_full
+from runner.publish import Verdict, sha256
+
+LATEST, DRAFT = "latest", "draft"
+MANIFEST, VERDICTS, DATA = "manifest.json", "verdicts.json", "data.zip"
+STAGE = ".run-"
+ENDS = {".csv": b"\n", ".html": b"</html>", ".ipynb": b"}", ".pdf": b"%%EOF", ".parquet": b"PAR1", ".svg": b"</svg>"}
+"""How a whole file of a kind ends: one that does not was cut off."""
+_NAME = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.([1-9]\d*))?")
+
+
+class Entry(BaseModel):
+    """What a manifest says of one report."""
+
+    notebook: str
+    notebook_sha256: str  # of what counts in it: see `publish.digest`
+    parameters: dict[str, Any]
+    market: str
+    files: dict[str, str]  # hash by name of its own input files, such as a panel
+    fingerprint: str  # of all that it is made of but the as-of date
+    commit: str | None
+    seconds: float
+    finished: str
+    made: list[str]  # its files in the release
+
+    @property
+    def as_of(self) -> str:
+        """The date of knowledge at which it was made."""
+        return str(self.parameters.get("as_of", ""))
+
+
+class Manifest(BaseModel):
+    """What ``manifest.json`` of a release or of the draft says."""
+
+    release: str  # name of its folder
+    as_of: str
+    previous: str  # name of the release that stood before; empty for the first
+    panel: str  # digest of where the panel of the run lies; empty if it has none
+    panel_is: str  # what it is, in words
+    commit: str | None
+    inputs: dict[str, dict[str, str]]  # see `publish.inputs`
+    files: dict[str, str]  # hash by path of all its files but this one
+    reports: dict[str, Entry]
+
+
+@dataclass(frozen=True)
+class Release:
+    """A folder with its manifest."""
+
+    folder: Path
+    manifest: Manifest
+
+    def verdicts(self) -> dict[str, list[Verdict]]:
+        """Return the verdicts by report."""
+        found = json.loads((self.folder / VERDICTS).read_bytes())
+        return {name: [one for one in found if one["report"] == name] for name in self.manifest.reports}
+
+    def read(self, name: str) -> bytes:
+        """Read a file of it.
+
+        Raises
+        ------
+        ReportError
+            If it cannot be read, or is not as the manifest says; while a release is made, it has no hash yet.
+        """
+        try:
+            content = (self.folder / name).read_bytes()
+        except OSError as error:
+            raise ReportError(
+                f"{self.folder}: {name} cannot be read ({error.strerror}); see what `market-impact verify` says."
+            ) from None
+        if self.manifest.files.get(name, found := hashlib.sha256(content).hexdigest()) != found:
+            raise ReportError(
+                f"{self.folder}: {name} is not as the manifest says; see what `market-impact verify` says."
+            )
+        return content
+
+    def faults(self) -> list[str]:
+        """Return which files are not as the manifest says, and how, a line for each; files beside them do not count."""
+        made = {VERDICTS: "the release", DATA: "the release"}
+        for report, entry in self.manifest.reports.items():
+            made |= dict.fromkeys([f"{report}.pdf", f"{report}.ipynb", *entry.made], f"report {report}")
+        unlisted = sorted(made.keys() - self.manifest.files.keys())
+        return [
+            *(f"{name}: {how}" for name, was in self.manifest.files.items() if (how := self._fault(name, was))),
+            *(f"{name}: of {made[name]}, and the manifest has no hash of it" for name in unlisted),
+        ]
+
+    def _fault(self, name: str, was: str) -> str:
+        path = self.folder / name
+        if ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
+            return "the manifest names a path outside the release"
+        if path.is_symlink() or not path.is_file():
+            return "a link where a file was" if path.is_symlink() else "missing"
+        if (now := sha256(path)) == was:
+            return ""
+        content, end = path.read_bytes(), ENDS.get(path.suffix, b"")
+        whole = content.endswith(end) or content.rstrip().endswith(end)
+        state = "damaged" if content and whole else "cut off" if content else "empty"
+        return f"{state}; its sha256 is {now}, and the manifest has {was}"
+
+
+# What stands there
+
+
+def read(folder: Path) -> Release:
+    """Read the manifest of a release or the draft.
+
+    Raises
+    ------
+    ReportError
+        If there is none as a run writes it, or it is of another folder.
+    """
+    try:
+        manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        raise ReportError(f"{folder}: no release: {MANIFEST} cannot be read ({why}).") from None
+    if manifest.release != folder.name:
+        raise ReportError(f"{folder}: no release: {MANIFEST} is that of {manifest.release!r}.")
+    return Release(folder, manifest)
+
+
+def order(name: str) -> tuple[str, int] | None:
+    """Return date and number of a release by its name, as releases follow each other; None for another name."""
+    return (found[1], int(found[2] or 1)) if (found := _NAME.fullmatch(name)) else None
+
+
+def names(out: Path, as_of: str = "9999") -> list[str]:
+    """Return the names of releases in an output folder that are not later than a date, the oldest first."""
+    there = [file.name for file in out.iterdir() if file.is_dir() and not file.is_symlink()]
+    dated = sorted((when, name) for name in there if (when := order(name)))
+    return [name for when, name in dated if when[0] <= as_of]
+
+
+def standing(out: Path, as_of: str) -> tuple[Release | None, str]:
+    """Return the newest release that is not later than a date, if its files are as they were made.
+
+    If not, a sentence says why nothing may be taken from it. Nothing and no sentence mean that there is none.
+    """
+    if not (there := names(out, as_of)):
+        return None, ""
+    try:
+        found = read(out / there[-1])
+    except ReportError as error:
+        return None, f"{error} All reports are made."
+    if faults := found.faults():
+        said = ", ".join(fault.partition(";")[0] for fault in faults[:3])
+        more = f", and {len(faults) - 3} more" if len(faults) > 3 else ""
+        return None, f"{found.folder}: not as it was made: {said}{more}. All reports are made."
+    return found, ""
+
+
+def after(out: Path, today: str) -> list[str]:
+    """Describe the releases dated after today, a line each."""
+    return [
+        f"{out / name}: this release is dated after today, {today}, and runs pass over it; set the clock if it is "
+        "wrong, else move the release away."
+        for name in names(out)
+        if name not in names(out, today)
+    ]
+
+
+def panel(out: Path) -> str | None:
+    """Return the digest of the panel that the reports of an output folder are on; None if it has none to read."""
+    for name in (*reversed(names(out)), DRAFT):
+        try:
+            return read(out / name).manifest.panel
+        except ReportError:
+            continue
+    return None
+
+
+# Before and after
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Make an output folder if need be, and keep all other runs out of it; the lock goes with the process.
+
+    Raises
+    ------
+    ReportError
+        If another run is at work there.
+    DesignError
+        If it cannot be written, or what bears a name that a run needs is something else.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(out / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        if disk_full(error):
+            raise
+        raise DesignError(
+            f"Publishing into {out}: {error.filename} cannot be written ({error.strerror}); give a folder of your own "
+            "with --out DIR, or mend that one."
+        ) from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "(unknown)"
+            raise ReportError(
+                f"Publishing into {out}: process {holder} is doing so already; wait for it, or give another folder "
+                "with --out.",
+                Exit.LOCKED,
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        _refuse_others(out)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _refuse_others(out: Path) -> None:
+    """Refuse a folder in which something of another kind bears the name of what a run replaces."""
+    latest, draft = out / LATEST, out / DRAFT
+    if os.path.lexists(latest) and not latest.is_symlink():
+        raise DesignError(f"{latest}: a link to the latest release was asked for; found something else; move it away.")
+    if os.path.lexists(draft) and (draft.is_symlink() or not draft.is_dir() or not _made(draft)):
+        raise DesignError(f"{draft}: the draft of a run was asked for; found something else; move it away.")
+
+
+def _made(draft: Path) -> bool:
+    try:
+        return bool(read(draft))
+    except ReportError:
+        return not any(draft.iterdir())
+
+
+@contextmanager
+def staging(out: Path) -> Iterator[Path]:
+    """Make a temporary folder in the file system of `out`; needs the lock. What killed runs have left goes before."""
+    for left in out.glob(f"{STAGE}*"):
+        remove(left)
+    with tempfile.TemporaryDirectory(prefix=STAGE, dir=out, ignore_cleanup_errors=True) as stage:
+        yield Path(stage)
+
+
+@contextmanager
+def sockets(out: Path) -> Iterator[Path]:
+    """Make a folder of few letters for the sockets of kernels; needs the lock.
+
+    The path of a socket has at most about a hundred bytes, so it is not in the output folder. Its name is of that
+    folder, so that the next run there clears what a killed one has left.
+    """
+    digest = hashlib.sha256(os.fsencode(out.resolve())).hexdigest()[:12]
+    folder = Path(tempfile.gettempdir()) / f"analysis-{os.getuid()}-{digest}"
+    remove(folder)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link (not what it shows) or a folder, if there is one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+# Putting in place
+
+
+def pack(folder: Path, names: Iterable[str], file: Path) -> None:
+    """Write files of a folder into a zip file, which is the same for the same content."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in sorted(names):
+            info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            info.external_attr, info.create_system = 0o644 << 16, 3
+            archive.writestr(info, (folder / name).read_bytes(), zipfile.ZIP_DEFLATED, 6)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """Hash by path all files of a folder but the manifest."""
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return {name: sha256(folder / name) for name in files if name != MANIFEST}
+
+
+def next_name(out: Path, as_of: str) -> str:
+    """Return the name of the next release of a date; whatever bears such a name counts, so that none comes twice."""
+    there = [when[1] for file in out.iterdir() if (when := order(file.name)) and when[0] == as_of]
+    return f"{as_of}.{max(there) + 1}" if there else as_of
+
+
+def put(new: Path, target: Path, stage: Path) -> None:
+    """Bring a finished folder to the disk, and then to its place by one rename; an old draft makes room for it."""
+    for path in (*new.rglob("*"), new):
+        _reach_disk(path)
+    if target.name == DRAFT and target.exists():
+        os.rename(target, stage / "before")
+    os.rename(new, target)
+    _reach_disk(target.parent)
+
+
+def point(out: Path, name: str, stage: Path, today: str) -> None:
+    """Let `latest` show a release, in one step, unless it shows a later one that is there and not after today."""
+    link = out / LATEST
+    shown = os.readlink(link) if link.is_symlink() else ""
+    if shown != name and (shown not in names(out, today) or (order(shown) or ("", 0)) < (order(name) or ("", 0))):
+        os.symlink(name, stage / "link")
+        os.replace(stage / "link", link)
+        _reach_disk(out)
+
+
+def _reach_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

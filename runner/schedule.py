@@ -1,0 +1,427 @@
+"""What is to be run: the reports of ``schedule.yml``, or those on a panel of one's own, with their parameters."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cronsim import CronSim, CronSimError
+from pydantic import AfterValidator, Field, model_validator
+
+from analysis import data, parameters, yaml
+from analysis.errors import DesignError
+from analysis.event import ON_RECORD, read_event
+from analysis.simulated import market_of
+from analysis.yaml import OneOrMore, Text, Written, is_like
+
+SIMULATED = "sim__"  # how the name of a report begins whose numbers are simulated
+PANEL = "panel__"  # and one on a panel of one's own
+OPTIONS = {"as_of": "--as-of", "verdict_file": "--out", "verdict_folder": "--out"}
+OPTIONS |= {"panel_path": "--panel", "panel_map": "--map"}
+"""Parameters that the runner sets, and the options that say how."""
+MOST = 200  # reports of one sweep
+
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+def as_cron(every: str) -> str:
+    """Return a cadence of the schedule as a line of cron has it; what is none is a `ValueError`.
+
+    >>> as_cron("weekly on monday"), as_cron("monthly on last"), as_cron("30 6 * * 1-5")
+    ('0 0 * * MON', '0 0 L * *', '30 6 * * 1-5')
+    """
+    match every.lower().split():
+        case ["daily"]:
+            return "0 0 * * *"
+        case ["weekly", "on", day] if day in WEEKDAYS:
+            return f"0 0 * * {day[:3].upper()}"
+        case ["monthly", "on", "last"]:
+            return "0 0 L * *"
+        case ["monthly", "on", day] if re.fullmatch("[1-9]|1[0-9]|2[0-8]", day):  # what each month has
+            return f"0 0 {day} * *"
+        case [_, _, _, _, _]:
+            with suppress(CronSimError, StopIteration):
+                next(CronSim(every, datetime.datetime(2021, 1, 1)))
+                return every
+    raise ValueError(
+        "daily, weekly on monday, monthly on 1 (to 28, or last) or the five fields of cron, such as 30 6 * * 1-5, was "
+        "asked for"
+    )
+
+
+Values = Annotated[tuple[Text, ...], Field(min_length=1), OneOrMore]
+Variable = Annotated[str, is_like("the name of a variable of the environment, such as MAIL_HOST,", "[A-Z][A-Z0-9_]*")]
+Address = Annotated[str, is_like("an address such as reports@example.org", r"[^\s@<>,;]+@[^\s@<>,;]+")]
+
+
+class Report(Written):
+    """One report: its name, its notebook, and the parameters that differ from the notebook's own, as text.
+
+    A parameter that is a list makes a report of each of its values. `waits_for` are files without which, or as long as
+    they are what the standing report was made of, it is not due; `fresh_days` is the age from which data are stale.
+    """
+
+    name: Annotated[str, is_like("a name such as 05_growth or sim__05_growth", r"(sim__)?(?!\w*__)\d\d_\w+")]
+    notebook: Annotated[str, is_like("a notebook such as 05_growth.ipynb", r"\w+\.ipynb")]
+    parameters: dict[Text, Values] = {}
+    every: Annotated[Text, AfterValidator(lambda every: as_cron(every) and every)] = "daily"
+    waits_for: Annotated[tuple[Text, ...], OneOrMore] = ()
+    fresh_days: Annotated[int, Field(ge=1, le=20_000)] | None = None
+
+
+class Mail(Written):
+    """An e-mail with the brief. Host, user and password are the names of environment variables that hold them."""
+
+    model_config = {"extra": "forbid", "frozen": True, "populate_by_name": True}
+
+    to: Annotated[tuple[Address, ...], Field(min_length=1), OneOrMore]
+    sender: Annotated[Address, Field(alias="from")]
+    host: Variable  # of HOST or HOST:PORT
+    user: Variable | None = None
+    password: Variable | None = None
+    starttls: bool = True
+
+    @model_validator(mode="after")
+    def _fits(self) -> Mail:
+        if (self.user is None) != (self.password is None):
+            raise ValueError("user and password together, or neither, were asked for")
+        if self.user and not self.starttls:
+            raise ValueError("starttls, since a password in plain text can be read on its way, was asked for")
+        return self
+
+
+class Notice(Written):
+    """Who is told of a run that failed, of a word that changed, of stale data: a command, an e-mail or a webhook."""
+
+    command: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None  # program and arguments, without a shell
+    email: Mail | None = None
+    webhook: Variable | None = None  # of an address https://...
+    form: Literal["json", "slack"] = "json"  # of what the webhook is sent
+    timeout: Annotated[float, Field(gt=0, le=600)] = 30.0  # seconds
+
+    @model_validator(mode="after")
+    def _fits(self) -> Notice:
+        if len({"command", "email", "webhook"} & self.model_fields_set) != 1:
+            raise ValueError("one of command, email and webhook was asked for")
+        if self.form != "json" and self.webhook is None:
+            raise ValueError("a webhook, to which form belongs, was asked for")
+        return self
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the environment variables that it needs."""
+        mail = (self.email.host, self.email.user, self.email.password) if self.email else ()
+        return tuple(name for name in (self.webhook, *mail) if name)
+
+
+class Schedule(Written):
+    """What ``reports/schedule.yml`` holds."""
+
+    reports: Annotated[list[Report], Field(min_length=1)]
+    publish: Text = "reports"  # folder of the releases; from the project's folder if it is no whole path
+    keep: Annotated[int, Field(ge=1)] | None = None  # releases that `prune` leaves; all of them
+    notices: tuple[Notice, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_once(self) -> Schedule:
+        names = [report.name for report in self.reports]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"each name once was asked for, and {len(twice)} reports are called {twice[0]}")
+        return self
+
+
+@dataclass(frozen=True)
+class Job:
+    """One report: a notebook and its parameters.
+
+    They are text as in the schedule; after `settled` a typed value for each that the notebook has. `files` are those
+    read beside the data folder, such as a panel. `market` is the simulated one, in words; empty if none is. When it is
+    due say `every`, `waits_for` and `fresh_days`, as in the schedule. One of a sweep has the name of the sweep, and of
+    the parameters that differ there the text of `swept`.
+    """
+
+    name: str
+    notebook: Path
+    parameters: Mapping[str, Any]
+    files: tuple[Path, ...] = ()
+    market: str = ""
+    every: str = "daily"
+    waits_for: tuple[str, ...] = ()
+    fresh_days: int | None = None
+    sweep: str = ""
+    swept: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def called(self) -> set[str]:
+        """What a user may call it: its name, its number, and the name of its sweep."""
+        return {self.name, self.number, self.sweep or self.name}
+
+    @property
+    def number(self) -> str:
+        """The two digits in its name."""
+        return number(self.name)
+
+    @property
+    def is_brief(self) -> bool:
+        """Whether it reads the verdicts of all others, and so runs after them."""
+        return self.number == "00"
+
+    @property
+    def verdicts_parameter(self) -> str:
+        """Name of the parameter that says where verdicts are read or written."""
+        return "verdict_folder" if self.is_brief else "verdict_file"
+
+
+def number(name: str) -> str:
+    """Return the two digits in the name of a report."""
+    return name.removeprefix(SIMULATED).removeprefix(PANEL)[:2]
+
+
+def varied(name: str) -> list[str]:
+    """Return which values make a report one of its sweep, by its name.
+
+    >>> varied("sim__05_growth_panel__seed-2__conf-0-9"), varied("sim__05_growth_panel")
+    (['seed-2', 'conf-0-9'], [])
+    """
+    return name.removeprefix(SIMULATED).removeprefix(PANEL).split("__")[1:]
+
+
+def own_panel(path: Path, map: Path | None = None, event: str = ON_RECORD) -> dict[str, str]:
+    """Return what a panel of one's own sets in each notebook; kernels run elsewhere, so files are named in full."""
+    return {
+        "event": str(Path(event).absolute()) if event.endswith(".yml") else event,
+        "panel_path": str(path.absolute()),
+        "panel_map": str(map.absolute()) if map else "",
+    }
+
+
+def load(root: Path) -> Schedule:
+    """Read the schedule of a repository as it is written; what is wrong with it is a `DataError`."""
+    return yaml.load(root / "reports" / "schedule.yml", Schedule)
+
+
+def read(root: Path) -> list[Job]:
+    """Read the reports of a repository's schedule, in its order, the brief last; a sweep is a report of each value.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or is not what `Schedule` says.
+    DesignError
+        If there is no such notebook, a parameter is one that the runner sets, or two reports of a sweep have one name.
+    """
+    file, jobs = root / "reports" / "schedule.yml", list[Job]()
+    for report in load(root).reports:
+        notebook, where = root / "notebooks" / report.notebook, f"{file}, {report.name}"
+        if not notebook.is_file():
+            raise DesignError(f"{where}: there is no notebook {report.notebook!r} in {notebook.parent}.")
+        _refuse_set(report.parameters.keys() - _panels(report), where)
+        plan = Job(report.name, notebook, {}, (), "", report.every, report.waits_for, report.fresh_days)
+        limit = {"stale_after_days": str(report.fresh_days)} if report.fresh_days else {}
+        limit = {name: text for name, text in limit.items() if name in parameters.declared(notebook).model_fields}
+        found = [_one(root, plan, {**limit, **given}, report) for given in _combined(report, where)]
+        names = [job.name.casefold() for job in found]
+        if twice := [job.name for job in found if names.count(job.name.casefold()) > 1]:
+            raise DesignError(f"{where}: {len(twice)} reports of its sweep are called {twice[0]}; give other values.")
+        jobs += found
+    return sorted(jobs, key=lambda job: job.is_brief)
+
+
+def _panels(report: Report) -> set[str]:
+    """Return the parameters that name panels, where a report is made of each of several."""
+    return {"panel_path", "panel_map"} if len(report.parameters.get("panel_path", ())) > 1 else set()
+
+
+def _combined(report: Report, where: str) -> list[dict[str, str]]:
+    """Return the parameters of each report of a sweep: every combination of values, in the order of the schedule."""
+    combinations = itertools.product(*report.parameters.values())
+    found = [dict(zip(report.parameters, values, strict=True)) for values in itertools.islice(combinations, MOST + 1)]
+    if len(found) > MOST:
+        raise DesignError(
+            f"{where}: at most {MOST} reports of one sweep were asked for; found more; shorten its lists."
+        )
+    return found
+
+
+def _one(root: Path, plan: Job, given: dict[str, str], report: Report) -> Job:
+    """Return one report of a sweep, or the report itself where no parameter has several values."""
+    varied = {name: given[name] for name, values in report.parameters.items() if len(values) > 1}
+    if plan.number == "00" and varied:
+        raise DesignError(f"{report.name}: the brief reads all reports, and there is one; give it no list of values.")
+    files = [(root / given[name]).absolute() for name in sorted(_panels(report), reverse=True) if name in given]
+    if given.get("event", "").endswith(".yml"):
+        files += [file for file in (plan.notebook.parent / given["event"], root / given["event"]) if file.is_file()][:1]
+    here = {name: str((root / given[name]).absolute()) for name in _panels(report) if name in given}
+    swept = {name: Path(text).name if name in here else text for name, text in varied.items()}
+    parts = [report.name, *(f"{name}-{_slug(text)}" for name, text in varied.items())]
+    return replace(
+        plan,
+        name="__".join(parts),
+        parameters={**given, **here},
+        files=tuple(files),
+        sweep=report.name if varied else "",
+        swept=swept,
+    )
+
+
+def _slug(text: str) -> str:
+    """Return a value as a part of a name, short and without signs; of a file its own name.
+
+    >>> [_slug(text) for text in ("2", "-0.5", "private/panels/May 2026.csv", "all others")]
+    ['2', 'minus-0-5', 'May-2026', 'all-others']
+    """
+    text = Path(text).stem if "/" in text else re.sub("^-", "minus ", text)
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:40]
+
+
+def on_panel(scheduled: list[Job], panel: Mapping[str, str], given: Iterable[str]) -> list[Job]:
+    """Return the reports of a run on a panel, those on the panel as ``panel__...``.
+
+    They are the notebooks that can take a panel; the scheduled reports that are not simulated, where public figures are
+    of the panel's event; and the brief.
+    """
+    if "event" in given:
+        raise DesignError("Parameter event: it was given beside --panel, which sets it; use --event.")
+    event_file = [Path(panel["event"])] if panel["event"].endswith(".yml") else []
+    on_record, jobs = read_event(panel["event"]).on_record, list[Job]()
+    for job in scheduled:
+        known = parameters.declared(job.notebook).model_fields
+        mine = {name: text for name, text in panel.items() if name in known}
+        if "panel_path" in known:
+            files = [Path(panel[name]) for name in ("panel_path", "panel_map") if panel[name]]
+            name = PANEL + (job.sweep or job.name).removeprefix(SIMULATED)
+            if name not in [one.name for one in jobs]:  # a sweep over markets is one report on the panel
+                jobs.append(Job(name, job.notebook, mine, (*files, *event_file)))
+        elif job.is_brief or (on_record and not job.name.startswith(SIMULATED)):
+            jobs.append(replace(job, parameters={**job.parameters, **mine}, files=(*event_file,)))
+    return sorted(jobs, key=lambda job: (job.is_brief, job.number, job.name.startswith(PANEL)))
+
+
+def named(jobs: list[Job], market: str, whole: list[Job]) -> list[Job]:
+    """Return jobs of a run on a panel with the names that a simulated panel asks for.
+
+    The brief is of that market too where it has nothing else to tell; beside public figures it keeps its name, and
+    nothing of that market is on its page.
+    """
+    public = any(not job.name.startswith(PANEL) and not job.is_brief for job in whole)
+    return [
+        replace(job, name=SIMULATED + job.name.removeprefix(PANEL), market=market)
+        if market and (job.name.startswith(PANEL) or (job.is_brief and not public))
+        else job
+        for job in jobs
+    ]
+
+
+def select(jobs: list[Job], names: Iterable[str]) -> list[Job]:
+    """Choose jobs by report name or number (``05``, which may have several); no names means all.
+
+    The brief reads the verdicts of all others, so choosing it chooses them too: those that are unchanged cost nothing.
+    """
+    wanted = {*names}
+    if unknown := wanted - {name for job in jobs for name in job.called}:
+        there = ", ".join(sorted(job.name for job in jobs))
+        raise DesignError(f"Report {min(unknown)}: the schedule has no such report; choose from {there}.")
+    chosen = [job for job in jobs if wanted & job.called]
+    return jobs if any(job.is_brief for job in chosen) else chosen or jobs
+
+
+def beside(jobs: Iterable[Job]) -> dict[str, str]:
+    """Return by number the report that others refer to: of several the one on public figures, or else the first.
+
+    One of a sweep goes after others.
+    """
+    found = dict[str, str]()
+    for job in sorted(jobs, key=lambda job: (bool(job.sweep), job.name.startswith((SIMULATED, PANEL)))):
+        found.setdefault(job.number, job.name)
+    return found
+
+
+def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
+    """Give each job a typed value for every parameter of its notebook.
+
+    Parameters
+    ----------
+    jobs : list of Job
+    given : mapping
+        Text by name, from ``-p``; it goes to each job that knows the name, and it goes before the schedule.
+    as_of : str
+        Date of knowledge, YYYY-MM-DD.
+
+    Raises
+    ------
+    DesignError
+        For a name that no job knows or that the runner sets, a value that is not allowed, and a report that is
+        simulated and has not the name of one, or the other way about.
+    """
+    models = [parameters.declared(job.notebook) for job in jobs]
+    parameters.refuse_unknown(given, {name for model in models for name in model.model_fields})
+    _refuse_set(given, "Option -p")
+    found = []
+    for job, model in zip(jobs, models, strict=True):
+        if missing := {"as_of", job.verdicts_parameter} - model.model_fields.keys():
+            lacks = ", ".join(sorted(missing))
+            raise DesignError(f"Report {job.name}: the parameters cell of {job.notebook.name} lacks {lacks}; add it.")
+        mine = {name: text for name, text in given.items() if name in model.model_fields}
+        if several := sorted(mine.keys() & job.swept.keys()):
+            raise DesignError(f"Parameter {several[0]}: the schedule sweeps over it in {job.sweep}; change it there.")
+        try:
+            values = parameters.settled(model, {**job.parameters, **mine, "as_of": as_of})
+        except DesignError as error:
+            raise DesignError(f"Report {job.name}: {error}") from None
+        market = job.market or _market(job, values)
+        if job.name.startswith(SIMULATED) != bool(market):
+            raise DesignError(
+                f"Report {job.name}: its parameters are of {market or 'no simulated market'}; a name begins with "
+                f"{SIMULATED} if and only if the numbers are simulated: choose or write the report of the other name."
+            )
+        found.append(replace(job, parameters=values, market=market))
+    return found
+
+
+def asked(root: Path, panel: Mapping[str, str], given: Mapping[str, str], as_of: str) -> dict[str, Any]:
+    """Return the parameters of all reports on a panel, as a run with ``-p`` of `given` would have them; or refuse."""
+    jobs = settled(on_panel(read(root), panel, given), given, as_of)
+    return {name: value for job in jobs if job.name.startswith(PANEL) for name, value in job.parameters.items()}
+
+
+def _market(job: Job, values: Mapping[str, Any]) -> str:
+    """Return the name of the market that a report simulates, or that the panel of a sweep is of; empty if none."""
+    if job.sweep and values.get("panel_path"):
+        from analysis.study import Study  # with all that reads a panel
+
+        return Study.open(values).market
+    return market_of(job.notebook, values)
+
+
+def _refuse_set(given: Iterable[str], where: str) -> None:
+    for name in given:
+        if name in OPTIONS:
+            raise DesignError(f"{where}: {name} was given as a parameter, but the runner sets it; use {OPTIONS[name]}.")
+
+
+def today() -> str:
+    """Return the date of the clock, YYYY-MM-DD."""
+    return datetime.date.today().isoformat()
+
+
+def refuse_foresight(root: Path, as_of: str) -> None:
+    """Raise `DesignError` for a date of knowledge after today, and for one before that of the data."""
+    if as_of > (now := today()):
+        raise DesignError(
+            f"As-of date: cannot publish reports as of {as_of}, which is after today, {now} by the clock; give --as-of "
+            f"{now} or earlier, or set the clock."
+        )
+    newest = data.newest(root / "data")
+    file, vintage = root / "data" / newest["path"], newest["vintage"]
+    if as_of < vintage:
+        raise DesignError(
+            f"As-of date: {as_of} was asked for, but {file} is of {vintage} and may hold what was not known then; give "
+            f"--as-of {vintage} or later, or check out the data of that date from git."
+        )
