@@ -7,7 +7,6 @@ import statsmodels.api as sm
 from diff_diff import CallawaySantAnna
 from scipy import stats
 
-from analysis.errors import DesignError
 from analysis.estimate import Estimate, effective
 from analysis.estimators.att_gt import att_gt
 
@@ -374,25 +373,3 @@ def test_the_band_is_wider_than_an_interval_of_its_freedom_and_covers_all_terms_
         missed += bool(((low > 0) | (high < 0)).any())
     error = np.sqrt(0.05 * 0.95 / runs)
     assert missed / runs < 0.05 + 4 * error
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"first_treated": np.full(N, np.inf)}, "none of 240 units is treated inside the window"),
-        ({"first_treated": np.full(N, np.nan)}, "240 units without a date; use inf for never treated"),
-        ({"first_treated": np.full(N, 5.0)}, "no treated group has a comparison"),
-        ({"first_treated": np.zeros(3)}, "found shapes"),
-        ({"scale": "ratio"}, "outcomes are negative"),
-        ({"weights": np.ones(3)}, "found shape (3,) for 240 units"),
-        ({"weights": np.where(np.arange(N) < 2, 0.0, 1.0)}, "and 2 that are not positive numbers"),
-        ({"weights": np.where(np.arange(N) < 3, np.inf, 1.0)}, "and 3 that are not positive numbers"),
-        ({"weights": np.where(np.arange(N) < 1, np.nan, 1.0)}, "and 1 that are not positive numbers"),
-    ],
-)
-def test_what_cannot_be_estimated_is_refused(changes, message):
-    y, first = panel(18)
-    arguments = {"y": y, "first_treated": first} | changes
-    with pytest.raises(DesignError) as refused:
-        att_gt(arguments.pop("y"), arguments.pop("first_treated"), **arguments)
-    assert message in str(refused.value)

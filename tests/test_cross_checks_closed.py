@@ -123,7 +123,7 @@ def test_a_refusal_is_a_row_with_its_reason_beside_the_others():
 
     rows = cross_checks(changed(panel, newcomers), Design())
     assert list(rows["estimate"].isna()) == [False, True, False]
-    assert "tell 60 treated" in rows["reason"][1]
+    assert "separate 60 treated" in rows["reason"][1]
 
 
 def test_nobody_side_by_side_is_refused_by_both():

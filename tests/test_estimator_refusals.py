@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from analysis.errors import DesignError
+from analysis.estimators.att_gt import att_gt
+from analysis.estimators.cross_checks import doubly_robust, imputation
 from analysis.estimators.synthetic import permutation_did
 from analysis.testing import assignments, largest_std_error, noninferiority, romano_wolf
 
@@ -54,3 +56,42 @@ def test_a_test_of_numbers_that_make_none_is_refused(call, message):
     with pytest.raises(DesignError) as refused:
         call()
     assert message in str(refused.value)
+
+
+Y = 10 - np.arange(30.0).reshape(5, 6)
+FIRST = np.array([2.0, 3.0, np.inf, np.inf, np.inf])
+UNITS = [
+    ({"first_treated": np.full(5, np.inf)}, "of 5 units that can be used 0 are treated in the window and 5 never; "),
+    ({"first_treated": np.full(5, 3.0)}, "5 are treated in the window and 0 never; add units or widen the window"),
+    ({"first_treated": [0.0, 0.0, np.inf, np.inf, np.inf]}, "of 3 units that can be used 0 are treated in the window"),
+    ({"first_treated": [0.0, 0.0, np.inf, np.inf, np.inf]}, "2 units have no period before treatment, and so are"),
+    ({"first_treated": np.full(5, np.nan)}, "and 5 units have no date; give one row for each unit, and inf for never"),
+    ({"first_treated": np.zeros(3)}, "their shapes are (5, 6), (3,), (5, 0) and (5,)"),
+    ({"weights": np.ones(3)}, "their shapes are (5, 6), (5,), (5, 0) and (3,)"),
+    ({"weights": [0.0, 0.0, 1.0, 1.0, 1.0]}, "Cannot weight units by 0: 2 of 5 weights are not positive numbers"),
+    ({"weights": [np.inf, 1.0, 1.0, 1.0, 1.0]}, "Cannot weight units by inf: 1 of 5"),
+    ({"weights": [np.nan, 1.0, 1.0, 1.0, 1.0]}, "Cannot weight units by nan: 1 of 5"),
+    ({"scale": "ratio"}, "Cannot use the ratio scale: 19 outcomes are negative; use the level scale"),
+    ({"scale": "log"}, "Cannot use scale = 'log': it is none of level, ratio"),
+    ({"level": 95}, "Cannot use level = 95: "),
+]
+
+
+@pytest.mark.parametrize("estimator", [att_gt, doubly_robust, imputation])
+@pytest.mark.parametrize(("options", "message"), UNITS, ids=[message for _, message in UNITS])
+def test_effects_that_cannot_be_estimated_are_refused(estimator, options, message):
+    with pytest.raises(DesignError) as refused:
+        estimator(**{"y": Y, "first_treated": FIRST} | options)
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("estimator", [doubly_robust, imputation])
+@pytest.mark.parametrize("covariates", [np.ones((3, 1)), np.ones(5)])
+def test_covariates_of_another_shape_are_refused(estimator, covariates):
+    with pytest.raises(DesignError, match=r"their shapes are \(5, 6\), \(5,\), \((3, 1|5,)\) and \(5,\)"):
+        estimator(Y, FIRST, covariates)
+
+
+def test_a_treated_group_without_comparison_in_its_stratum_is_refused():
+    with pytest.raises(DesignError, match="of 5 units in 3 groups, no treated group has a comparison; add untreated"):
+        att_gt(Y, FIRST, strata=np.isinf(FIRST))

@@ -1,9 +1,8 @@
 """Group-time effects of an absorbing treatment, on the level and on the ratio scale.
 
-Every effect is a function of two totals, and these of sums by group (cohort and stratum) and period. So what is left of
-an effect without a cluster follows from the cluster's own rows: the jackknife leaves each of them out without
-estimating anything again. No design matrix, no demeaning in a loop, and nothing of size units x effects is held unless
-errors are clustered.
+Every effect is a function of two totals, and these of sums by group (cohort and stratum) and period. So an effect
+without a cluster follows from the cluster's rows, and the jackknife leaves each out without estimating anything again.
+No design matrix, no demeaning in a loop, and nothing of size units x effects is held unless errors are clustered.
 """
 
 from __future__ import annotations
@@ -19,16 +18,7 @@ import pandas as pd
 
 from analysis.display import Shown
 from analysis.errors import DesignError, check_choice, whole_number
-from analysis.estimate import (
-    NOTHING_LEFT,
-    Bools,
-    Estimate,
-    Floats,
-    Ints,
-    Labels,
-    effective,
-    slopes,
-)
+from analysis.estimate import NOTHING_LEFT, Bools, Estimate, Floats, Ints, Labels, effective, slopes
 from analysis.estimators.arrays import refuse_other_order, rows_by
 from analysis.testing import check_level
 
@@ -69,7 +59,7 @@ class GroupTime(Shown):
     y : float64[unit, time]
         Without a missing value in the periods of a group.
     groups : sequence of Group
-        Of which several may hold the same unit in other times of its own.
+        Several may hold the same unit, with other starts.
     width : int
         Periods of each group, from its start.
     scale : {"level", "ratio"}
@@ -80,7 +70,7 @@ class GroupTime(Shown):
     weight : float64[unit] or None
         Sampling weights.
     cluster, labels : int64[unit] or None, array[cluster]
-        Code of each unit's cluster, and what the codes stand for.
+        Code of each unit's cluster, each unit its own if None, and the labels of the codes.
     level : float
     counts : dict of str to int
         Units used, treated, dropped for a missing period, treated before the first base period, and clusters.
@@ -98,11 +88,11 @@ class GroupTime(Shown):
     counts: dict[str, int]
 
     def __post_init__(self) -> None:
-        """Refuse groups of which none can be compared."""
+        """Refuse groups without any comparison."""
         if not (self.cells[1] >= 0).any():
             raise DesignError(
-                f"effects against never treated units were asked for; {self.counts['units']} units are left in "
-                f"{len(self.groups)} groups and no treated group has a comparison; "
+                f"Cannot compare with never treated units: of {self.counts['units']} units in {len(self.groups)} "
+                "groups, no treated group has a comparison; "
                 f"{why_early(self.counts.get('dropped_always_treated', 0))}add untreated units"
             )
 
@@ -110,41 +100,42 @@ class GroupTime(Shown):
     def cells(self) -> Ints:
         """A column per treated group and period, int64[5, cell].
 
-        The treated group and that of those never treated (-1: nobody to compare with); columns of first treatment, of
-        the outcome, and of the outcome that it is compared with.
+        Number of the treated group, and of its comparison group (-1 for none); columns of first treatment, of the
+        outcome, and of the base outcome.
         """
         first, stratum = np.array([group.first for group in self.groups]), [group.stratum for group in self.groups]
         never = {label: group for group, label in enumerate(stratum) if np.isinf(first[group])}
-        treated = np.flatnonzero(first < self.width)
-        own, time = np.repeat(treated, self.width), np.tile(np.arange(self.width), len(treated))
-        pool = np.repeat([never.get(stratum[group], -1) for group in treated], self.width)
-        group = first[own].astype(np.int64)
-        base = group - 1 - self.anticipation
-        return np.array([own, pool, group, time, base])[:, time != base]
+        groups = np.flatnonzero(first < self.width)
+        treated, time = np.repeat(groups, self.width), np.tile(np.arange(self.width), len(groups))
+        comparison = np.repeat([never.get(stratum[group], -1) for group in groups], self.width)
+        cohort = first[treated].astype(np.int64)
+        base = cohort - 1 - self.anticipation
+        return np.array([treated, comparison, cohort, time, base])[:, time != base]
 
     @cached_property
     def sums(self) -> Floats:
-        """Sums of the outcomes of each group and, last, of units, float64[group, time + 1]; weighted."""
-        found = np.empty((len(self.groups), self.width + 1))
-        for place, group in enumerate(self.groups):
-            parts = [np.append(weight @ part, weight.sum()) for weight, part in self._blocks(group)]
-            found[place] = np.sum(parts, axis=0)
-        return found
+        """Weighted sums of the outcomes of each group and, last, of units, float64[group, time + 1]."""
+        return np.array(
+            [
+                np.sum([np.append(weight @ y, weight.sum()) for weight, y in self._blocks(group)], axis=0)
+                for group in self.groups
+            ]
+        )
 
     @cached_property
     def effects(self) -> Estimate:
         """One term such as ``"g=5 t=7"`` for each cohort and period, averaged over strata; NaN without comparison."""
-        own, pool, group, time, _ = self.cells
-        place, key = pd.factorize(group * self.width + time)
-        group, time = key // self.width, key % self.width
-        size = np.array([*(len(one.rows) for one in self.groups), 0])
-        treated, comparison = (np.bincount(place, size[of]).astype(np.int64) for of in (own, pool))
-        columns = {"group": group, "time": time, "event_time": time - group}
+        treated, comparison, cohort, time, _ = self.cells
+        term, key = pd.factorize(cohort * self.width + time)
+        cohort, time = key // self.width, key % self.width
+        size = np.array([*(len(group.rows) for group in self.groups), 0])
+        n_treated, n_comparison = (np.bincount(term, size[side]).astype(np.int64) for side in (treated, comparison))
+        columns = {"group": cohort, "time": time, "event_time": time - cohort}
         return self._estimate(
             "effect on the treated by cohort and period",
-            [f"g={one} t={other}" for one, other in zip(group, time, strict=True)],
-            place,
-            columns=columns | {"n_treated": treated, "n_comparison": comparison},
+            [f"g={g} t={t}" for g, t in zip(cohort, time, strict=True)],
+            term,
+            columns=columns | {"n_treated": n_treated, "n_comparison": n_comparison},
         )
 
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
@@ -156,57 +147,60 @@ class GroupTime(Shown):
         Raises
         ------
         DesignError
-            If `kind` is neither, no cell has a comparison, or on the ratio scale none of those treated sold anything.
+            If `kind` is neither, no cell has a comparison, or on the ratio scale no treated cell sold anything.
         """
         check_choice("kind", kind, ("simple", "dynamic"))
-        usable, seen, _ = self._totals()
-        found = usable & (seen > 0) if self.scale == "ratio" else usable  # log 0 is no effect
+        usable, observed, _ = self._totals()
+        estimable = usable & (observed > 0) if self.scale == "ratio" else usable  # log 0 is no effect
         event = self.cells[3] - self.cells[2]
-        terms, place = ["simple"], np.where(event >= 0, 0, -1)
+        terms, term = ["simple"], np.where(event >= 0, 0, -1)
         if kind == "dynamic":
-            shown = np.unique(event[found])
-            terms, place = [str(one) for one in shown], pd.Index(shown).get_indexer(event)
-        if not found[place >= 0].any():
+            events = np.unique(event[estimable])
+            terms, term = [str(time) for time in events], pd.Index(events).get_indexer(event)
+        if not estimable[term >= 0].any():
             raise DesignError(
-                f"the {kind} effect was asked for; none of {len(event)} cells has a comparison; widen the window"
+                f"Cannot estimate the {kind} effect: none of {len(event)} cells has a comparison; widen the window"
             )
-        return self._estimate(f"{kind} effect on the treated", terms, place)
+        return self._estimate(f"{kind} effect on the treated", terms, term)
 
     def _totals(self) -> tuple[Bools, Floats, Floats]:
-        """Return which cells have a comparison, their totals, and what these would have been, float64[cell].
+        """Return which cells have a comparison, their totals, and their counterfactual totals, float64[cell].
 
-        A cell that sold nothing stays: to leave it out of a total would be to select on the outcome.
+        Cells that sold nothing stay: leaving them out of a total would select on the outcome.
         """
-        own, pool, _, time, _ = self.cells
+        treated, comparison, _, time, _ = self.cells
         with np.errstate(divide="ignore", invalid="ignore"):
-            without = self._counterfactual(*(self.sums[place] for place in self._places(self.cells)))
-        usable = (pool >= 0) & np.isfinite(without)
-        return usable & (without > 0) if self.scale == "ratio" else usable, self.sums[own, time], without
+            counterfactual = self._counterfactual(*(self.sums[index] for index in self._indexes(self.cells)))
+        usable = (comparison >= 0) & np.isfinite(counterfactual)
+        usable = usable & (counterfactual > 0) if self.scale == "ratio" else usable
+        return usable, self.sums[treated, time], counterfactual
 
-    def _places(self, cells: Ints) -> list[tuple[Ints, Ints]]:
-        """Return where the sums stand that :meth:`_counterfactual` takes: of the treated group, then of the other."""
-        own, pool, _, time, base = cells
-        units = np.full(len(own), self.width)
-        pooled = [(pool, time), (pool, base)]
-        return [(own, base), *pooled] if self.scale == "ratio" else [(own, base), (own, units), *pooled, (pool, units)]
-
-    def _counterfactual(self, own_base: Any, *others: Any) -> Any:
+    def _indexes(self, cells: Ints) -> list[tuple[Ints, Ints]]:
+        """Return the indexes of the sums that :meth:`_counterfactual` takes: of the treated groups, then of others."""
+        treated, comparison, _, time, base = cells
+        units = np.full(len(treated), self.width)
         if self.scale == "ratio":
-            pool_time, pool_base = others
-            return own_base * pool_time / pool_base
-        n_own, pool_time, pool_base, n_pool = others
-        return own_base + n_own * (pool_time - pool_base) / n_pool
+            return [(treated, base), (comparison, time), (comparison, base)]
+        return [(treated, base), (treated, units), (comparison, time), (comparison, base), (comparison, units)]
 
-    def _estimate(self, estimand: str, terms: list[str], place: Ints, **more: Any) -> Estimate:
-        """Average the cells of each term; `place` is int64[cell], the number of the term or -1."""
-        usable, seen, without = self._totals()
-        kept = np.flatnonzero(usable & (place >= 0))
-        term, treated = np.unique([place[kept], self.cells[0, kept]], axis=1)  # each group once
-        n = np.bincount(term, np.array([len(group.rows) for group in self.groups])[treated], len(terms))
+    def _counterfactual(self, treated_base: Any, *others: Any) -> Any:
+        if self.scale == "ratio":
+            time, base = others
+            return treated_base * time / base
+        n_treated, time, base, n_comparison = others
+        return treated_base + n_treated * (time - base) / n_comparison
+
+    def _estimate(self, estimand: str, terms: list[str], term: Ints, **fields: Any) -> Estimate:
+        """Average the cells of each term; `term` is int64[cell], -1 for none."""
+        usable, observed, counterfactual = self._totals()
+        kept = np.flatnonzero(usable & (term >= 0))
+        of_term, treated = np.unique([term[kept], self.cells[0, kept]], axis=1)  # each group once
+        n = np.bincount(of_term, np.array([len(group.rows) for group in self.groups])[treated], len(terms))
         units = self.sums[self.cells[0], -1]
-        totals = (seen, without) if self.scale == "ratio" else (seen - without, units)
-        means = _Means(self, place[kept], self.cells[:, kept], np.array([one[kept] for one in totals]), len(terms))
-        moved, covariance, df = means.jackknife()
+        totals = (observed, counterfactual) if self.scale == "ratio" else (observed - counterfactual, units)
+        by_cell = np.array([total[kept] for total in totals])
+        means = _Means(self, term[kept], self.cells[:, kept], by_cell, len(terms))
+        scores, covariance, max_df = means.jackknife()
         value = means.value
         reasons = [
             (np.isnan(value), "have no comparison, or no positive mean"),
@@ -218,14 +212,14 @@ class GroupTime(Shown):
             terms=tuple(terms),
             value=value,
             n=n.astype(np.int64),
-            scores=moved,
+            scores=scores,
             covariance=covariance,
-            max_df=df,
+            max_df=max_df,
             level=self.level,
             counts=self.counts,
             clusters=self.labels,
             reason="; ".join(f"{lost.sum()} of {len(terms)} cells {why}" for lost, why in reasons if lost.any()),
-            **more,
+            **fields,
         )
 
     def _blocks(self, group: Group, size: int = BLOCK) -> Iterator[tuple[Floats, Floats]]:
@@ -238,27 +232,28 @@ class GroupTime(Shown):
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """What the rows of a group add to totals.
+    """Contribution of the rows of a group to totals.
 
-    `base` is the column that treated groups are compared in, -1 for what a treated group adds itself; `cells` those in
-    which the group is used. `slope` is float64[column, time + 1], by the group's sums; its `columns` are totals.
+    `base` is the column in which treated groups are compared with it, -1 for the contribution of a treated group;
+    `cells`, bool[cell], those that use the group. `slope` is float64[total, time + 1], by the group's sums, of the
+    totals numbered in `totals`.
     """
 
     group: int
     base: int
     cells: Bools
-    columns: Ints
+    totals: Ints
     slope: Floats
 
 
 @dataclass(frozen=True, eq=False)
 class _Means:
-    """Functions of two totals over cells: ``log(seen / without)``, or ``(seen - without) / units``.
+    """Functions of two totals over cells: ``log(observed / expected)``, or ``(observed - expected) / units``.
 
     `term` is int64[cell], `cells` int64[5, cell], `by_cell` both totals of each cell; there are `count` terms.
     """
 
-    of: GroupTime
+    effects: GroupTime
     term: Ints
     cells: Ints
     by_cell: Floats
@@ -267,160 +262,262 @@ class _Means:
     @cached_property
     def totals(self) -> Floats:
         """Both totals of all terms, float64[2 terms]."""
-        return np.concatenate([np.bincount(self.term, one, minlength=self.count).astype(float) for one in self.by_cell])
+        return np.concatenate([np.bincount(self.term, total, minlength=self.count) for total in self.by_cell]) * 1.0
 
     @cached_property
     def value(self) -> Floats:
-        """The function of each term; NaN where there is none."""
+        """The function of each term, NaN if it is not finite."""
         first, second = self.totals.reshape(2, -1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            value = np.log(first / second) if self.of.scale == "ratio" else first / second
+            value = np.log(first / second) if self.effects.scale == "ratio" else first / second
         return np.where(np.isfinite(value), value, np.nan)
 
     @cached_property
     def parts(self) -> list[_Part]:
-        """What each group adds: treated ones once, the others for each column that they serve as a base in."""
-        of, term = self.of, self.term
-        own, pool, _, time, base = self.cells
-        ratio = of.scale == "ratio"
-        places = of._places(self.cells)
-        slope = slopes(of._counterfactual, *(of.sums[one] for one in places))
-        into, sign = (term + self.count, 1.0) if ratio else (term, -1.0)  # without closures
-        alone, ones, width = np.full(len(term), -1), np.ones(len(term)), of.width + 1
-        added = [(own, alone, term, time, ones)]
-        added += [] if ratio else [(own, alone, term + self.count, np.full(len(term), of.width), ones)]
-        for number, ((group, column), by) in enumerate(zip(places, slope, strict=True)):
-            added.append((group, alone if number < len(places) // 2 else base, into, column, sign * by))
-        used, against, columns, spots, values = (np.concatenate(one) for one in zip(*added, strict=True))
-        found = []
-        for key in np.unique(used * width + against + 1).tolist():
-            group, column = divmod(key, width)
-            some = (used == group) & (against == column - 1)
-            active, row = np.unique(columns[some], return_inverse=True)
+        """Contributions of each group: treated ones once, others for each column that they serve as a base in."""
+        effects, term = self.effects, self.term
+        treated, comparison, _, time, base = self.cells
+        ratio = effects.scale == "ratio"
+        indexes = effects._indexes(self.cells)
+        slope = slopes(effects._counterfactual, *(effects.sums[index] for index in indexes))
+        total, sign = (term + self.count, 1.0) if ratio else (term, -1.0)  # of the counterfactual
+        alone, ones, width = np.full(len(term), -1), np.ones(len(term)), effects.width + 1
+        terms = [(treated, alone, term, time, ones)]
+        terms += [] if ratio else [(treated, alone, term + self.count, np.full(len(term), effects.width), ones)]
+        for number, ((group, column), by) in enumerate(zip(indexes, slope, strict=True)):
+            terms.append((group, alone if number < len(indexes) // 2 else base, total, column, sign * by))
+        group, against, total, column, by = (np.concatenate(arrays) for arrays in zip(*terms, strict=True))
+        parts = []
+        for key in np.unique(group * width + against + 1).tolist():
+            number, at = key // width, key % width - 1
+            some = (group == number) & (against == at)
+            active, row = np.unique(total[some], return_inverse=True)
             gradient = np.zeros((len(active), width))
-            np.add.at(gradient, (row, spots[some]), values[some])
-            found.append(_Part(group, column - 1, (pool == group) & (base == column - 1), active, gradient))
-        return found
+            np.add.at(gradient, (row, column[some]), by[some])
+            parts.append(_Part(number, at, (comparison == number) & (base == at), active, gradient))
+        return parts
 
     @property
-    def most(self) -> Floats:
-        """Most degrees of freedom of each term: one less than treated clusters, each once."""
-        of, (terms, groups) = self.of, np.unique([self.term, self.cells[0]], axis=1)
-        used = [group.rows if of.cluster is None else np.unique(of.cluster[group.rows]) for group in of.groups]
-        most = np.ones(self.count)
+    def max_df(self) -> Floats:
+        """Most degrees of freedom of each term: the number of its treated clusters less one, at least 1."""
+        effects, (terms, groups) = self.effects, np.unique([self.term, self.cells[0]], axis=1)
+        code = effects.cluster
+        clusters = [group.rows if code is None else np.unique(code[group.rows]) for group in effects.groups]
+        max_df = np.ones(self.count)
         for term in np.unique(terms):
-            clusters = np.concatenate([used[group] for group in groups[terms == term]])
-            most[term] = max(len(clusters if of.cluster is None else np.unique(clusters)) - 1, 1)
-        return most
+            treated = np.concatenate([clusters[group] for group in groups[terms == term]])
+            max_df[term] = max(len(treated if code is None else np.unique(treated)) - 1, 1)
+        return max_df
 
     def jackknife(self) -> tuple[Floats | None, Floats, Floats]:
-        """Return changes of terms without each cluster, float64[cluster, term], their products, degrees of freedom.
+        """Return scores, float64[cluster, term], their products, and degrees of freedom.
 
-        Where each unit is its own cluster the changes are not held, and None.
+        If each unit is its own cluster the scores are not held, and None.
         """
-        of = self.of
-        if of.cluster is not None:
-            left = np.zeros((len(of.labels), len(self.totals)))
+        effects = self.effects
+        if effects.cluster is not None:
+            change = np.zeros((len(effects.labels), len(self.totals)))
             for part in self.parts:
-                rows = of.groups[part.group].rows
-                self._add(left, part, of.cluster[rows], of._blocks(of.groups[part.group]))
-            self._again(left, of.cluster)
-            moved = np.sqrt(1 - 1 / np.count_nonzero(left.any(axis=1))) * self._moved(left)
-            return moved, moved.T @ moved, self.most
-        factor = np.sqrt(1 - 1 / len(of.labels))
+                group = effects.groups[part.group]
+                self._add(change, part, effects.cluster[group.rows], effects._blocks(group))
+            self._add_again(change, effects.cluster)
+            scores = np.sqrt(1 - 1 / np.count_nonzero(change.any(axis=1))) * self._change_of_terms(change)
+            return scores, scores.T @ scores, self.max_df
+        factor = np.sqrt(1 - 1 / len(effects.labels))
         products, square, fourth = np.zeros((self.count, self.count)), np.zeros(self.count), np.zeros(self.count)
-        for number, group in enumerate(of.groups):
+        for number, group in enumerate(effects.groups):
             parts = [part for part in self.parts if part.group == number]
-            for weight, y in of._blocks(group, BLOCK * of.width // max(of.width, 2 * self.count)):
-                left = np.zeros((len(y), len(self.totals)))
+            for weight, y in effects._blocks(group, BLOCK * effects.width // max(effects.width, 2 * self.count)):
+                change = np.zeros((len(y), len(self.totals)))
                 for part in parts:
-                    self._add(left, part, np.arange(len(y)), [(weight, y)])
-                moved = factor * self._moved(left)
-                products += moved.T @ moved
-                moved **= 2
-                square += moved.sum(axis=0)
-                fourth += (moved**2).sum(axis=0)
-        return None, products, np.fmin(self.most, effective(square, fourth))
+                    self._add(change, part, np.arange(len(y)), [(weight, y)])
+                scores = factor * self._change_of_terms(change)
+                products += scores.T @ scores
+                scores **= 2
+                square += scores.sum(axis=0)
+                fourth += (scores**2).sum(axis=0)
+        return None, products, np.fmin(self.max_df, effective(square, fourth))
 
-    def _add(self, left: Floats, part: _Part, code: Ints, blocks: Iterable[tuple[Floats, Floats]]) -> None:
-        """Add to `left`, float64[cluster, total], what a part's rows leave when they go; `code` is of those rows.
+    def _add(self, change: Floats, part: _Part, code: Ints, blocks: Iterable[tuple[Floats, Floats]]) -> None:
+        """Add to `change`, float64[cluster, total], the totals that go with each cluster of a part; `code` is by row.
 
-        Without a cluster the growth of others changes by what it added to it over the share of the base that is left.
+        Without a cluster the growth of others changes by the cluster's share in it over the share of the base left.
         """
-        of, slope, start = self.of, part.slope, 0
-        found, held = np.zeros((len(left), len(part.columns))), np.zeros(len(left))
+        effects, slope, start = self.effects, part.slope, 0
+        sums, held = np.zeros((len(change), len(part.totals))), np.zeros(len(change))
         for weight, y in blocks:
-            some = code[start : start + len(y)]
+            rows = code[start : start + len(y)]
             start += len(y)
             if part.base >= 0:
-                np.add.at(held, some, weight * y[:, part.base] if of.scale == "ratio" else weight)
-            level = y @ np.full(of.width, (of.scale == "level") / of.width)  # cancels: take it off
-            added = (y - level[:, np.newaxis]) @ slope[:, :-1].T + slope[:, -1]
-            np.add.at(found, some, weight[:, np.newaxis] * added)
+                np.add.at(held, rows, weight * y[:, part.base] if effects.scale == "ratio" else weight)
+            level = y @ np.full(effects.width, (effects.scale == "level") / effects.width)  # cancels: take it off
+            np.add.at(sums, rows, weight[:, np.newaxis] * ((y - level[:, np.newaxis]) @ slope[:, :-1].T + slope[:, -1]))
         if part.base >= 0:
-            rest = 1 - held / of.sums[part.group, part.base if of.scale == "ratio" else -1]
-            gone = rest <= NOTHING_LEFT  # nobody else is left to compare with: the cells go too
-            found *= np.divide(1.0, rest, out=np.zeros(len(rest)), where=~gone)[:, np.newaxis]
+            rest = 1 - held / effects.sums[part.group, part.base if effects.scale == "ratio" else -1]
+            gone = rest <= NOTHING_LEFT  # without a comparison, which takes the cells along
+            sums *= np.divide(1.0, rest, out=np.zeros(len(rest)), where=~gone)[:, np.newaxis]
             if gone.any():
-                there = [np.bincount(self.term[part.cells], one[part.cells], self.count) for one in self.by_cell]
-                left[gone] += np.concatenate(there)
-        left[:, part.columns] += found
+                change[gone] += np.concatenate(
+                    [np.bincount(self.term[part.cells], total[part.cells], self.count) for total in self.by_cell]
+                )
+        change[:, part.totals] += sums
 
-    def _again(self, left: Floats, cluster: Ints) -> None:
-        """Write in `left` what clusters take from both sides of a comparison, by adding up the rest again.
+    def _add_again(self, change: Floats, cluster: Ints) -> None:
+        """Replace the rows of `change` of clusters on both sides of a comparison, by adding up the others again.
 
-        What they take is a product of the two, which :meth:`_add` would leave out.
+        Without such a cluster the totals change by a product of the two, which :meth:`_add` leaves out.
         """
-        of, ratio = self.of, self.of.scale == "ratio"
-        sides = np.zeros((2, len(left)), dtype=bool)
-        for group in of.groups:
+        effects, ratio = self.effects, self.effects.scale == "ratio"
+        sides = np.zeros((2, len(change)), dtype=bool)
+        for group in effects.groups:
             sides[int(np.isinf(group.first)), cluster[group.rows]] = True
         both = np.flatnonzero(sides.all(axis=0))
-        sums = np.zeros((len(both), *of.sums.shape))
-        for place, group in enumerate(of.groups):
+        sums = np.zeros((len(both), *effects.sums.shape))
+        for number, group in enumerate(effects.groups):
             rows = group.rows[np.isin(cluster[group.rows], both)]
-            weight = np.ones(len(rows)) if of.weight is None else of.weight[rows]
-            y = np.column_stack([of.y[rows, group.start : group.start + of.width], np.ones(len(rows))])
-            np.add.at(sums[:, place], np.searchsorted(both, cluster[rows]), weight[:, np.newaxis] * y)
-        own, pool, _, time, base = self.cells
+            weight = np.ones(len(rows)) if effects.weight is None else effects.weight[rows]
+            y = np.column_stack([effects.y[rows, group.start : group.start + effects.width], np.ones(len(rows))])
+            np.add.at(sums[:, number], np.searchsorted(both, cluster[rows]), weight[:, np.newaxis] * y)
+        treated, comparison, _, time, base = self.cells
         compared = base if ratio else -1
         for label, gone in zip(both, sums, strict=True):
-            rest = of.sums - gone
-            there = rest[pool, compared] > NOTHING_LEFT * of.sums[pool, compared]
+            rest = effects.sums - gone
+            kept = rest[comparison, compared] > NOTHING_LEFT * effects.sums[comparison, compared]
             with np.errstate(divide="ignore", invalid="ignore"):
-                without = of._counterfactual(*(rest[place] for place in of._places(self.cells)))
-            totals = (rest[own, time], without) if ratio else (rest[own, time] - without, rest[own, -1])
-            kept = [np.bincount(self.term[there], one[there], self.count) for one in totals]
-            left[label] = self.totals - np.concatenate(kept)
+                counterfactual = effects._counterfactual(*(rest[index] for index in effects._indexes(self.cells)))
+            observed = rest[treated, time]
+            totals = (observed, counterfactual) if ratio else (observed - counterfactual, rest[treated, -1])
+            left = [np.bincount(self.term[kept], total[kept], self.count) for total in totals]
+            change[label] = self.totals - np.concatenate(left)
 
-    def _moved(self, left: Floats) -> Floats:
-        """Return by how much each term changes where `left`, float64[cluster, total], goes; NaN where nothing stays."""
+    def _change_of_terms(self, change: Floats) -> Floats:
+        """Return the change of each term from that of the totals, float64[cluster, term]; NaN if no total is left."""
         first, second = self.totals.reshape(2, -1)
-        go_first, go_second = left[:, : self.count], left[:, self.count :]
+        go_first, go_second = change[:, : self.count], change[:, self.count :]
         with np.errstate(divide="ignore", invalid="ignore"):
-            if self.of.scale == "ratio":
+            if self.effects.scale == "ratio":
                 share, other = go_first / first, go_second / second
-                moved = np.log1p(-other) - np.log1p(-share)
-                moved[(share > 1 - NOTHING_LEFT) | (other > 1 - NOTHING_LEFT)] = np.nan
+                by_term = np.log1p(-other) - np.log1p(-share)
+                by_term[(share > 1 - NOTHING_LEFT) | (other > 1 - NOTHING_LEFT)] = np.nan
             else:
-                moved = (go_first - self.value * go_second) / (second - go_second)
-                moved[go_second > (1 - NOTHING_LEFT) * second] = np.nan
-        moved[:, np.isnan(self.value)] = np.nan
-        return np.asarray(moved)
+                by_term = (go_first - self.value * go_second) / (second - go_second)
+                by_term[go_second > (1 - NOTHING_LEFT) * second] = np.nan
+        by_term[:, np.isnan(self.value)] = np.nan
+        return np.asarray(by_term)
 
 
-def check_options(scale: str, anticipation: int, level: float) -> None:
-    """Refuse a scale that there is not, anticipation that is no count, and a level that is none."""
+@dataclass(frozen=True, eq=False)
+class Units:
+    """Units that an estimator can use.
+
+    Attributes
+    ----------
+    y : float64[unit, time]
+    first : int64[cohort]
+        First treated periods, rising.
+    cohort : int64[unit]
+        Number of the unit's cohort, -1 for never treated.
+    z : float64[unit, 1 + covariate]
+        A constant, and covariates.
+    weight : float64[unit]
+    cluster : int64[unit] or None
+        Code of the unit's cluster; each unit its own if None.
+    labels : array[cluster]
+    stratum : int64[unit]
+    counts : dict of str to int
+    """
+
+    y: Floats
+    first: Ints
+    cohort: Ints
+    z: Floats
+    weight: Floats
+    cluster: Ints | None
+    labels: npt.NDArray[Any]
+    stratum: Ints
+    counts: dict[str, int]
+
+
+def usable_units(
+    y: Floats,
+    first_treated: Floats,
+    covariates: Floats | None,
+    weights: Floats | None,
+    cluster: Labels | None,
+    strata: Labels | None,
+    scale: Scale,
+    anticipation: int,
+    level: float,
+) -> Units:
+    """Return the units with a period before treatment and without missing values; options are those of :func:`att_gt`.
+
+    Raises
+    ------
+    DesignError
+        If an option is unknown, shapes disagree, a weight is not positive, a ratio has a negative outcome, or no unit
+        is treated or never treated.
+    """
     check_choice("scale", scale, get_args(Scale))
     if whole_number("anticipation", anticipation) < 0:
         raise DesignError(f"Cannot use anticipation = {anticipation}: it counts periods; give 0 or more")
     check_level(level)
+    by_unit = {"first_treated": first_treated, "covariates": covariates, "weights": weights}
+    refuse_other_order(y=y, **by_unit, cluster=cluster, strata=strata)
+    y, first = np.asarray(y, dtype=float), np.asarray(first_treated, dtype=float)
+    x = np.empty((len(y), 0)) if covariates is None else np.asarray(covariates, dtype=float)
+    weight = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=float)
+    if y.ndim != 2 or x.ndim != 2 or not len(y) == len(x) == len(first) == len(weight) or np.isnan(first).any():
+        raise DesignError(
+            f"Cannot match y, first_treated, covariates and weights: their shapes are {y.shape}, {first.shape}, "
+            f"{x.shape} and {weight.shape}, and {int(np.isnan(first).sum())} units have no date; give one row for each "
+            "unit, and inf for never treated"
+        )
+    if (wrong := ~((weight > 0) & (weight < np.inf))).any():
+        raise DesignError(
+            f"Cannot weight units by {weight[wrong][0]:g}: {wrong.sum()} of {len(weight)} weights are not positive "
+            "numbers; leave units without weight out"
+        )
+    if scale == "ratio" and (negative := int((y < 0).sum())):
+        raise DesignError(f"Cannot use the ratio scale: {negative} outcomes are negative; use the level scale")
+    late = first - 1 - anticipation >= 0
+    known = np.isfinite(y.sum(axis=1)) & np.isfinite(x).all(axis=1)
+    kept = late & known
+    y = y if kept.all() else y[kept]
+    cohort, dates = pd.factorize(np.where(first < y.shape[1], first, np.nan)[kept], sort=True)
+    counts = {
+        "units": len(y),
+        "treated": int((cohort >= 0).sum()),
+        "dropped_missing": int((late & ~known).sum()),
+        "dropped_always_treated": int((~late).sum()),
+    }
+    if not 0 < counts["treated"] < len(y):
+        raise DesignError(
+            f"Cannot compare with never treated units: of {len(y)} units that can be used {counts['treated']} are "
+            f"treated in the window and {len(y) - counts['treated']} never; "
+            f"{why_early(counts['dropped_always_treated'])}add units or widen the window"
+        )
+    code, labels = (None, np.flatnonzero(kept)) if cluster is None else pd.factorize(np.asarray(cluster)[kept])
+    return Units(
+        y=y,
+        first=dates.astype(np.int64),
+        cohort=cohort,
+        z=np.column_stack([np.ones(len(y)), x[kept]]),
+        weight=weight[kept],
+        cluster=code,
+        labels=np.asarray(labels),
+        stratum=np.zeros(len(y), np.int64) if strata is None else pd.factorize(np.asarray(strata)[kept])[0],
+        counts={**counts, "clusters": len(labels)},
+    )
 
 
 def why_early(dropped: int) -> str:
-    """Return the clause of a message about units that were dropped since they are treated from the start."""
-    found = f"{dropped} units have no period before treatment, and so are dropped: if they are never treated, "
-    return f"{found}leave their date missing, in arrays infinite; " if dropped else ""
+    """Return the clause of a message about dropped units that are treated from the start, or ""."""
+    if not dropped:
+        return ""
+    return (
+        f"{dropped} units have no period before treatment, and so are dropped: if they are never treated, leave their "
+        "date missing, in arrays infinite; "
+    )
 
 
 def att_gt(
@@ -445,16 +542,16 @@ def att_gt(
     y : float64[unit, time]
         Outcomes; NaN is missing, and its unit is dropped and counted.
     first_treated : float64[unit]
-        Column index of the first treated period; inf for never.
+        Column index of the first treated period; inf, or any after the last column, for never.
     scale : {"level", "ratio"}
     anticipation : int
         Periods before treatment in which an effect is allowed for.
     weights : float64[unit], optional
-        Sampling weights, how many units each stands for; 1 where not given.
+        Sampling weights: the number of units each stands for, up to a factor; 1 by default.
     cluster : sequence, optional
-        Cluster of each unit, such as the brand group; each unit its own where not given.
+        Cluster of each unit, such as the brand group; each unit its own by default.
     strata : sequence, optional
-        Comparisons are made within these and averaged over the treated; they stand for covariates.
+        Comparisons are made within these, in place of covariates, and averaged over the treated.
     level : float
         Coverage of intervals.
 
@@ -462,13 +559,15 @@ def att_gt(
     -------
     GroupTime
         With `effects`, an Estimate, and ``.aggregate()``; `n` is the number of treated units behind each term. Errors
-        are of the cluster jackknife (CV3), with degrees of freedom of :func:`analysis.estimate.effective`. A cell
-        without comparison is NaN, never zero; one that rests on one cluster has no error.
+        are those of the cluster jackknife (CV3), with the degrees of freedom of :func:`analysis.estimate.effective`. A
+        cell without comparison is NaN, never zero; one that rests on one cluster has no error. Without `cluster`, the
+        scores of effects are None.
 
     Raises
     ------
     DesignError
-        If shapes disagree, an option is not one of those above, nobody is treated, or nobody can be compared.
+        If shapes disagree, an option is unknown, a weight is not positive, a ratio has a negative outcome, nobody is
+        treated, or nobody can be compared.
 
     References
     ----------
@@ -477,56 +576,18 @@ def att_gt(
     and Statistics 88, 641-658, for the ratio scale. MacKinnon, J. G., Nielsen, M. O. and Webb, M. D. (2023), Fast and
     reliable jackknife and bootstrap methods for cluster-robust inference, Journal of Applied Econometrics 38, 671-694.
     """
-    check_options(scale, anticipation, level)
-    refuse_other_order(y=y, first_treated=first_treated, weights=weights, cluster=cluster, strata=strata)
-    y, first = np.asarray(y, dtype=float), np.asarray(first_treated, dtype=float)
-    if y.ndim != 2 or first.shape != (len(y),) or np.isnan(first).any():
-        raise DesignError(
-            f"y[unit, time] and first_treated[unit] were asked for; found shapes {y.shape} and {first.shape}, and "
-            f"{int(np.isnan(first).sum())} units without a date; use inf for never treated"
-        )
-    weight = np.ones(len(first)) if weights is None else np.asarray(weights, dtype=float)
-    if weight.shape != first.shape or not ((weight > 0) & (weight < np.inf)).all():
-        raise DesignError(
-            f"sampling weights were asked for; found shape {weight.shape} for {len(first)} units, and "
-            f"{int((~((weight > 0) & (weight < np.inf))).sum())} that are not positive numbers; give one for each unit"
-        )
-    if not ((first < y.shape[1]) & (first > -np.inf)).any():
-        raise DesignError(f"effects were asked for; none of {len(y)} units is treated inside the window; widen it")
-    if scale == "ratio" and np.nanmin(y) < 0:
-        raise DesignError(
-            f"the ratio scale was asked for; {int((y < 0).sum())} outcomes are negative; use the level scale"
-        )
-    keep = first - 1 - anticipation >= 0
-    early, dropped = int((~keep).sum()), 0
-    if np.isnan(y.min(initial=np.inf)):  # NaN where any is; no array of flags
-        whole = ~np.isnan(y.min(axis=1))
-        dropped = int((keep & ~whole).sum())
-        keep &= whole
-    if not keep.all():
-        y, first = y[keep], first[keep]
-    codes, labels = (None, np.flatnonzero(keep)) if cluster is None else pd.factorize(np.asarray(cluster)[keep])
-    stratum = np.zeros(len(y), dtype=np.int64) if strata is None else pd.factorize(np.asarray(strata)[keep])[0]
-    groups = [
-        Group(rows, first[rows[0]], stratum[rows[0]])
-        for rows in rows_by(pd.factorize(first, sort=True)[0] * (int(stratum.max()) + 1) + stratum)
-    ]
-    counts = {
-        "units": len(y),
-        "treated": int(np.isfinite(first).sum()),
-        "dropped_missing": dropped,
-        "dropped_always_treated": early,
-        "clusters": len(labels),
-    }
+    units = usable_units(y, first_treated, None, weights, cluster, strata, scale, anticipation, level)
+    first = np.append(units.first, np.inf)  # the last, of cohort -1, is never
+    code = units.cohort % len(first) * (int(units.stratum.max()) + 1) + units.stratum
     return GroupTime(
-        y=y,
-        groups=groups,
-        width=y.shape[1],
+        y=units.y,
+        groups=[Group(rows, first[units.cohort[rows[0]]], units.stratum[rows[0]]) for rows in rows_by(code)],
+        width=units.y.shape[1],
         scale=scale,
         anticipation=anticipation,
-        weight=None if weights is None else weight[keep],
-        cluster=codes,
-        labels=labels,
+        weight=units.weight,
+        cluster=units.cluster,
+        labels=units.labels,
         level=level,
-        counts=counts,
+        counts=units.counts,
     )
