@@ -109,6 +109,12 @@ class Estimate(Shown):
         """Whether it has neither a value nor a limit, only a reason."""
         return bool(np.isnan(self.value).all() and np.isnan(self.conf_int).all())
 
+    def require(self) -> Estimate:
+        """Return it as it is; where it is refused, raise a DesignError with the reason."""
+        if self.refused:
+            raise DesignError(self.reason)
+        return self
+
     @property
     def std_error(self) -> Floats:
         """Standard errors, float64[term]; NaN where there are none."""

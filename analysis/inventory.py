@@ -11,8 +11,8 @@ import pandas as pd
 from analysis import grades
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
-from analysis.estimands.design import FEWEST_BASE, LATEST, Design, attempt
-from analysis.estimands.sample_flow import LEFT, USED, sample_flow
+from analysis.estimands.design import FEWEST_BASE, LATEST, Design
+from analysis.estimands.samples import LEFT, USED, sample_flow
 from analysis.numbers import counted
 from analysis.simulated import closures
 
@@ -131,7 +131,7 @@ def estimable(panel: Panel, design: Design) -> Sections:
     `DesignError`.
     """
     sample = design.sample(panel)
-    placebos = attempt(smallest_effect, panel, design)  # first, for it needs most memory
+    placebos = smallest_effect(panel, design)  # first, for it needs most memory
     rows = estimate_all(panel, design).rows
     able = np.isfinite(rows["std_error"].to_numpy(float))
     number, whys = pd.factorize(rows["reason"].replace("", "no error can be given").mask(able))

@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from analysis import data, grades
 from analysis.estimands import closed_firms
 from analysis.estimands.catalogue import estimate_all
-from analysis.estimands.design import Design, attempt
+from analysis.estimands.design import Design
 from analysis.estimands.event_study import event_study
 from analysis.provenance import ROOT
 from analysis.simulated import closures
@@ -73,7 +73,7 @@ def rejections(preset: str, seed: int) -> dict:
     none; `not_lower_E1a` and `not_lower_E3g_seen`, that the effect is no less than it is, where there is one.
     """
     panel, truth = audit.simulated(preset, seed)
-    true, study = truth.scalars(), attempt(event_study, panel, Design())
+    true, study = truth.scalars(), event_study(panel, Design())
     estimates = estimate_all(panel, Design(), [*FAMILY, "E3g_seen"])
     p_values = {"pretrend": np.nan if study.refused else study.details["pretrend"].p_value, "family": np.nan}
     if true["E1a"] == 0:

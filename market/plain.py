@@ -15,7 +15,7 @@ from scipy.signal import lfilter
 
 from analysis.errors import DesignError
 from analysis.estimands.design import Design
-from analysis.estimands.event_study import LEADS
+from analysis.estimands.samples import LEADS
 from analysis.estimate import Bools, Floats, Ints
 from analysis.panel import Panel
 from market.observe import firm_ids

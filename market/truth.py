@@ -14,14 +14,14 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.estimands import changes, growth, rivals
-from analysis.estimands.changes import Changes
-from analysis.estimands.closed_firms import GAP, HORIZON, Where, mechanical_loss
+from analysis.estimands import growth
+from analysis.estimands.changes import Changes, What
+from analysis.estimands.closed_firms import HORIZON, Where, mechanical_loss
 from analysis.estimands.design import Design
 from analysis.estimands.displacement import mix_change, proportional, shares_of_loss
-from analysis.estimands.event_study import LEADS
+from analysis.estimands.samples import GAP, HIGH_RISK, LEADS
 from analysis.estimate import Bools, Estimate, Floats, Ints
-from analysis.estimators.exposure import PER
+from analysis.estimators.exposure import BINS, PER
 from market.observe import firm_ids
 from market.parameters import FIRST_WAVE, MONTHS, PLATFORMS
 from market.population import NEVER
@@ -94,8 +94,20 @@ class Window:
 
     def changes(self, change: Floats) -> Changes:
         """Return `change`, or `seen`, by set, origin and platform, as it is estimated from a panel."""
-        sold = np.array([self.base[:, HOME], self.total("W11")[:, HOME]])
-        return changes.true(change, self.closed, self.chinese, sold, PLATFORMS, Design.destinations)
+        sets: list[tuple[What, Bools]] = [("closed", self.closed), ("exposed", ~self.closed)]
+        origins = [(True, self.chinese), (False, ~self.chinese)]
+        cells = [(what, own, platform) for what, _ in sets for own, _ in origins for platform in PLATFORMS]
+        estimate = Estimate(
+            estimand="changes",
+            unit="sim-$",
+            terms=tuple(" ".join(map(str, cell)) for cell in cells),
+            value=np.concatenate([change[firms & side].sum(axis=0) for _, firms in sets for _, side in origins]),
+            scores=np.zeros((0, len(cells))),
+            counts={"closed": int(self.closed.sum())},
+        )
+        sales = (self.base[:, HOME], self.total("W11")[:, HOME])
+        sold = np.array([[part[side].sum() for _, side in origins] for part in sales])
+        return Changes(estimate, cells, PLATFORMS[HOME], PLATFORMS[1:], Design.destinations, sold)
 
     def effect(self, firms: Bools, platforms: slice | int, world: str = "W11") -> float:
         """Return the change of the sales of some firms against W00, in per cent of theirs there."""
@@ -132,7 +144,7 @@ class Window:
         may = ~self.closed & (self.dose == 0) & (self.year[:, HOME] > 0) & (without > 0)
         for name, origin in (("E2a", self.chinese), ("E2b", ~self.chinese)):
             firms = origin & may
-            found |= rivals.true_spillover(name, self.exposure[firms], without[firms], with_[firms])
+            found |= by_exposure(name, self.exposure[firms], without[firms], with_[firms])
         return found
 
     def of_growth(self) -> dict[str, float]:
@@ -225,13 +237,30 @@ class Window:
         closed, which sold something a year before, on each platform off AMZ, points. Only those that sell in both
         worlds count, as in E4d: who stays away because of the news is entry (E5d), not hedging.
         """
-        suspect = ~self.closed & (self.suspicion > rivals.HIGH_RISK) & (self.exposure < Design.low)
+        suspect = ~self.closed & (self.suspicion > HIGH_RISK) & (self.exposure < Design.low)
         news, without = self.after["W01"], self.after["W00"]
         live = self.chinese & ~self.closed & self.base.any(axis=1)
         live = live & np.any(news, axis=(1, 2)) & np.any(without, axis=(1, 2))
         change = 100 * ((news[live] > 0).mean(axis=(0, 2)) - (without[live] > 0).mean(axis=(0, 2)))
         hedged = {f"E5c_{name}": float(change[place]) for place, name in enumerate(PLATFORMS) if place != HOME}
         return {"E5b": self.effect(suspect, HOME, "W01"), **hedged}
+
+
+def by_exposure(name: str, exposure: Floats, without: Floats, with_: Floats) -> dict[str, float]:
+    """Return the average, slope and bins of exposure by their ids, such as "E2a", "E2a_slope" and "E2a_bin1".
+
+    Per cent, of sales with and without closures, float64[firm]. Slope per ten points: least squares of the change over
+    sales without, weighted by these. Bins against the lowest.
+    """
+    change, total = with_ - without, without.sum()
+    centred = exposure - over(float(without @ exposure), total)
+    effects = {name: 100 * over(change.sum(), total)}
+    effects[f"{name}_slope"] = 100 * PER * over(float(centred @ change), float(without @ centred**2))
+    sums = pd.DataFrame({"with": with_, "without": without}).groupby(np.digitize(exposure, BINS)).sum()
+    growth = sums["with"] / sums["without"]
+    if 0 in growth.index and total:
+        effects |= {f"{name}_bin{bin_}": 100 * (growth[bin_] / growth[0] - 1) for bin_ in growth.index[1:]}
+    return {term: float(value) for term, value in effects.items()}
 
 
 def over(numerator: float, denominator: float) -> float:
@@ -265,7 +294,7 @@ class Worlds(ABC):
         if cohorts.refused:
             return {}
         closed, month = cohorts.details["closed"], np.arange(cohorts.details["end"] + 1)
-        groups = [firms for _, firms in closed.groupby("wave")] + [closed]
+        groups = [firms for _, firms in closed.groupby("cohort")] + [closed]
         effects = {}
         for term, firms in zip(cohorts.terms, groups, strict=True):
             with_, without = (self._sold(world, firms, month, "all").sum() for world in ("W11", "W00"))
@@ -276,7 +305,7 @@ class Worlds(ABC):
         """Return sales of closed firms in some months since their closure, summed over firms: float64[month]."""
         sales = self.sales(world)[self.firms.index.get_indexer(closed["firm"])]
         by_firm = sales[:, HOME] if where == "home" else sales.sum(axis=1)
-        column = closed["wave"].to_numpy()[:, np.newaxis] + month
+        column = closed["cohort"].to_numpy()[:, np.newaxis] + month
         return np.asarray(np.take_along_axis(by_firm, column, axis=1).sum(axis=0))
 
 

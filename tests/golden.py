@@ -7,7 +7,7 @@ which and why.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.errors import DesignError
 from analysis.estimands import closed_firms, displacement, event_study, growth, rivals
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.design import ASKED, Design
@@ -74,17 +73,17 @@ def truths(truth: Truth) -> dict[str, float]:
 def shown(panel: Panel, truth: Truth | None, design: Design) -> Iterator[tuple[str, Shown]]:
     """Yield what reports on a panel show beside its estimands; a refusal is the text of its row."""
     wide = replace(design, level=0.9)
-    study = _made(event_study.event_study, panel, design)
+    study = event_study.event_study(panel, design)
     yield "event study", study
-    if isinstance(study, Estimate):
+    if not study.refused:
         yield "event study, pretrend", vars(study.details["pretrend"])
         found = event_study.honest(study)
         yield "honest bounds", bounds_of(found)
         yield "honest by month", event_study.honest_by_month(study)
         yield "event study, truth", study.rows.assign(truth=truth.path(study) if truth else np.nan)[["truth"]]
-    waves = _made(event_study.by_cohort, panel, design)
+    waves = event_study.by_cohort(panel, design)
     yield "by wave", waves
-    if truth is not None and isinstance(waves, Estimate):
+    if truth is not None and not waves.refused:
         yield "by wave, truth", truth.by_cohort(waves)
         yield "mechanisms", truth.shapley()
         yield "decomposition", truth.decomposition()
@@ -102,25 +101,25 @@ def shown(panel: Panel, truth: Truth | None, design: Design) -> Iterator[tuple[s
             ("year before", rivals.year_before),
             ("spared categories", rivals.spared_categories),
         ):
-            yield f"{what}, {origin}", _made(verb, panel, design, own_origin=own)
-    yield "recapture", _made(displacement.recapture, panel, design)
-    effect = _made(growth.effect_on_growth, panel, wide, common=COMMON)
-    share = _made(growth.effect_on_share, panel, wide, common=COMMON)
+            yield f"{what}, {origin}", verb(panel, design, own_origin=own)
+    yield "recapture", displacement.recapture(panel, design)
+    effect = growth.effect_on_growth(panel, wide, common=COMMON)
+    share = growth.effect_on_share(panel, wide, common=COMMON)
     for name, found, two_sided in (("E3g", effect, False), ("E3s", share, True)):
         yield name, found
-        if isinstance(found, Estimate):
+        if not found.refused:
             words = [str(place) for place in range(len(found.rows) - 1)]
             rungs = growth.cumulative_bounds(found, words, margin=2.0).rows.drop(columns="truth")
             yield f"{name}, rungs", rungs.drop(columns="p_value") if two_sided else rungs
             yield f"{name}, precision", growth.precision({name: (found, 2.0, two_sided)}, level=0.95)
-    if isinstance(effect, Estimate):
+    if not effect.refused:
         yield "break-even", growth.break_even(effect, 2.0)
-    yield "E3k", _made(growth.effect_in_parts, panel, design, common=COMMON)
+    yield "E3k", growth.effect_in_parts(panel, design)
     yield "a year early, E3g", growth.year_before(panel, design)
     yield "growth", growth.growth(panel, design)
-    yield "toward", _made(displacement.toward_destinations, panel, design)
+    yield "toward", displacement.toward_destinations(panel, design)
     yield "mix", displacement.mix_paths(panel, design).assign(month=lambda rows: rows["month"].astype(str))
-    yield "smallest effect", _made(closed_firms.smallest_effect, panel, design)
+    yield "smallest effect", closed_firms.smallest_effect(panel, design)
     yield from inventory(panel)
     yield "sentence", pd.DataFrame({"text": [sentence(panel)]})
 
@@ -178,18 +177,13 @@ def whole(found: Series) -> pd.DataFrame:
     return found.values.resample(found.values.index.freqstr).asfreq().to_frame("value")
 
 
-def _made(verb: Callable[..., Shown], *asked: Any, **options: Any) -> Shown:
-    try:
-        return verb(*asked, **options)
-    except DesignError as refusal:
-        return pd.DataFrame({"reason": [str(refusal)]})
-
-
 def flat(results: Iterator[tuple[str, Shown]]) -> pd.DataFrame:
     """Return results as one table: `what`, `row`, `column`, and `value` as text, numbers with all their digits."""
     cells: list[tuple[str, str, str, str]] = []
     for what, found in results:
-        frame = found.rows if isinstance(found, Estimate) else found
+        frame = found
+        if isinstance(found, Estimate):
+            frame = pd.DataFrame({"reason": [found.reason]}) if found.refused else found.rows
         if isinstance(frame, Mapping):
             frame = pd.DataFrame({"value": dict(frame)})
         for column in frame:

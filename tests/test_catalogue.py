@@ -11,7 +11,7 @@ from panels import DOSES_DESIGN, WAVE, by_hand, doses, panel_of, sparse_panel
 from analysis.errors import DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import effect_on_closed
-from analysis.estimands.design import ASKED, COLUMNS, Design, as_rows, by_origin, rows_by_origin, steps
+from analysis.estimands.design import ASKED, COLUMNS, Design, as_rows, by_origin, steps
 from analysis.estimands.displacement import displacement
 from analysis.estimands.event_study import by_cohort, event_study
 from analysis.estimands.growth import growth
@@ -85,9 +85,9 @@ def test_answers_are_what_the_verbs_say(mid):
     assert found["E1a"].value == effect_on_closed(panel, design).value
     assert found["d3"].value == displacement(panel, design)["d3"].value
     assert found.labels["E1a"] == found.rows["label"][0] == "closed firms' sales, all platforms"
-    with pytest.raises(DesignError, match="E9 was asked for; there are E1a"):
+    with pytest.raises(DesignError, match="unknown estimand E9; choose from E1a"):
         estimate_all(panel, design, ["E1a", "E9"])
-    with pytest.raises(DesignError, match=r"^E9 was asked for; there are E1a"):
+    with pytest.raises(DesignError, match=r"^unknown estimand E9; choose from E1a"):
         estimate_all(panel, design, "E9")
     assert list(estimate_all(panel, design, "E1a")) == ["E1a"]
 
@@ -97,7 +97,7 @@ def test_nothing_is_answered_without_closures():
     assert all(one.refused for one in found.values())
     assert found.rows[["estimate", "std_error", "mde"]].isna().all(axis=None)
     assert found.rows["reason"].str.contains("none of 4 firms is closed between 2019-01 and 2022-06").all()
-    with pytest.raises(DesignError, match="were asked for; none is estimable with this data"):
+    with pytest.raises(DesignError, match=r"^cannot estimate E1a, .* with this panel: none of 4 firms is closed"):
         found.require()
 
 
@@ -106,7 +106,7 @@ def test_what_firms_that_inherit_cannot_show_is_refused(comparison):
     rows = estimate_all(by_hand(), Design(comparison=comparison)).rows
     inherits = rows["id"].str.fullmatch(INHERIT)
     assert inherits.sum() > 20
-    said = f"against {comparison} firms was asked for; these inherit sales"
+    said = f"against {comparison} firms, which inherit sales"
     assert (rows["reason"].str.contains(said) == inherits).all()
 
 
@@ -115,7 +115,7 @@ def test_one_closed_firm_has_no_error_and_is_refused():
     one = panel_of(panel.sales, {0: WAVE}, origin=panel.firms["origin"].array, category=panel.firms["category"].array)
     rows = estimate_all(one, Design()).rows.set_index("id")
     for pattern, said in (
-        ("E1[abe]", "closed firms with sales: 1, clusters of them by brand_group: 1"),
+        ("E1[abe]", "found 1 with sales, in 1 clusters by brand_group"),
         (r"E3.*|E4[abe].*|d\d", r"found 1 and \d clusters"),
         ("E4d.*", "fewer than two clusters of closed firms"),
     ):
@@ -127,7 +127,7 @@ def test_one_closed_firm_has_no_error_and_is_refused():
 def test_a_report_without_any_estimate_is_refused():
     panel = doses()
     panel.firms["risk"] = np.nan
-    with pytest.raises(DesignError, match="E5b were asked for; none is estimable with this data"):
+    with pytest.raises(DesignError, match=r"cannot estimate E5b with this panel: .* known for none of 288"):
         estimate_all(panel, DOSES_DESIGN, ["E5b"]).require()
     estimate_all(panel, DOSES_DESIGN, ["E5b", "E2a"]).require()
 
@@ -139,14 +139,13 @@ def test_a_refusal_for_one_origin_leaves_the_other_standing():
     panel, design = doses(), replace(DOSES_DESIGN, level=0.8)
     for origin, refused, kept in (("XA", "others", "own"), ("XB", "own", "others")):
         alone = replace(panel, firms=panel.firms.assign(origin=origin))
-        made = by_origin(spillover, alone, design, ("own", "others"))
-        assert {name: one.refused for name, one in made.items()} == {refused: True, kept: False}
-        rows = rows_by_origin(made, {"slope": "per 10 pp"}, columns=["p"]).set_index("origin")
+        rows = by_origin(spillover, alone, design, ("own", "others"), {"slope": "per 10 pp"}, columns=["p"])
+        rows = rows.set_index("origin")
         assert rows.loc[kept, ["id", "label"]].tolist() == [
             f"E2{'a' if kept == 'own' else 'b'}_slope",
             f"{kept}: per 10 pp",
         ]
-        said = "firms of other origins than XA were" if kept == "own" else "firms of origin XA were"
+        said = "firms are of origin XA" if kept == "own" else "firms is of origin XA"
         assert said in rows.loc[refused, "reason"]
         assert rows.loc[refused, ["estimate", "mde", "p"]].isna().all()
         assert rows.loc[kept, "mde"] == detectable(rows.loc[[kept]], level=0.8)[0]
@@ -190,7 +189,7 @@ def test_steps_end_in_their_sum():
 def test_rows_of_two_refusals_have_text_where_text_belongs():
     panel = doses()
     panel.firms["risk"] = np.nan
-    rows = rows_by_origin(by_origin(with_risk, panel, DOSES_DESIGN, ("own", "others")), {"slope": "per 10 pp"})
+    rows = by_origin(with_risk, panel, DOSES_DESIGN, ("own", "others"), {"slope": "per 10 pp"})
     assert rows["estimate"].isna().all()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -242,7 +241,7 @@ def test_the_truth_lies_within_three_errors_of_each_estimate(mid):
     names = ["E4b_CN", "E4b_other", "E4e_CN", "E4e_other", "E5b", *(f"E5a_-{k}" for k in range(1, 7))]
     rows = estimate_all(panel, Design(), names).rows
     assert list(rows["reason"]) == [""] * len(names)
-    bins = rows_by_origin(by_origin(dose_response, panel, Design(), ("CN", "other")))
+    bins = by_origin(dose_response, panel, Design(), ("CN", "other"))
     for found in (rows, bins):
         assert found["id"].map(true).notna().all()
         assert ((found["estimate"] - found["id"].map(true)).abs() < 3 * found["std_error"]).all()
@@ -255,11 +254,6 @@ def test_an_estimand_that_a_panel_cannot_carry_has_a_reason_and_no_number(mid):
     assert "use comparison='low_exposure'" in rows.loc["E4a_EBY", "reason"]
     assert found["E4a_EBY"].refused
     assert [(name, one.estimand) for name, one in found.items()] == [("E1a", "E1a"), ("E4a_EBY", "E4a_EBY")]
-
-
-def test_an_estimand_that_is_not_there_is_refused(mid):
-    with pytest.raises(DesignError, match="E9 was asked for; there are E1a"):
-        estimate_all(mid[0], Design(), ["E1a", "E9"])
 
 
 @pytest.mark.parametrize("seed", [*range(16), 279, 286, 413, 605, 1439])

@@ -111,7 +111,7 @@ def test_a_firm_with_a_base_month_that_is_not_known_is_left_out_of_imputation_al
 @pytest.mark.parametrize("comparison", ["spared_same_category", "not_yet_closed"])
 def test_another_comparison_is_refused(verb, comparison):
     with pytest.raises(DesignError, match="the effect by other estimators against"):
-        verb(made_up(4), Design(comparison=comparison, post_from=0, post_to=0))
+        verb(made_up(4), Design(comparison=comparison, post_from=0, post_to=0)).require()
 
 
 def test_a_refusal_is_a_row_with_its_reason_beside_the_others():
@@ -131,7 +131,7 @@ def test_nobody_side_by_side_is_refused_by_both():
     abroad = replace(panel, firms=panel.firms.assign(origin=np.where(panel.firms["category"] == "C0", "CN", "US")))
     rows = cross_checks(abroad, Design())
     assert rows["estimate"].isna().all()
-    assert rows["reason"][1:].str.contains("none side by side").all()
+    assert rows["reason"][1:].str.contains("none of the same origin in the same wave").all()
 
 
 def test_closed_firms_that_sell_nothing_have_no_ratio_and_say_so():

@@ -107,7 +107,7 @@ def test_what_a_single_exposed_firm_of_other_origins_cannot_show_blanks_its_part
     np.testing.assert_allclose(less.value[~blank], whole[~blank], atol=1e-9)
     assert "d2, d6, d7: exposed firms of origin US against comparison firms" in less.reason
     with pytest.raises(DesignError, match="exposed firms of origin US"):
-        effect_on_share(sides(**rows_of(sides_by_hand(), np.arange(10) != 5)), SHORT)
+        effect_on_share(sides(**rows_of(sides_by_hand(), np.arange(10) != 5)), SHORT).require()
 
 
 # A loss that is unsure
@@ -190,10 +190,8 @@ def test_a_loss_of_fewer_than_three_errors_is_not_divided_by():
     assert 0 < error[0.05] < SURE < error[0.5]
     assert displacement(sides(**unsure(0.5)), SHORT).row("sum")["estimate"] == pytest.approx(100.0)
     for verb in (displacement, relocation, recapture, excess_recapture):
-        with pytest.raises(
-            DesignError, match="the loss is not 3 of its errors from zero, too uncertain to divide by; r"
-        ):
-            verb(sides(**unsure(0.05)), SHORT)
+        why = verb(sides(**unsure(0.05)), SHORT).reason
+        assert "the loss is not 3 of its errors from zero, too uncertain to divide by; r" in why
 
 
 def test_the_mix_and_presence_of_firms_need_no_loss():
@@ -238,7 +236,7 @@ def test_a_platform_mix_of_one_platform_is_refused():
     firms = sides_by_hand()
     for verb in (platform_mix, relocation):
         with pytest.raises(DesignError, match="the panel holds sales on AMZ alone"):
-            verb(sides(**firms | {"sales": firms["sales"][:, :1]}), SHORT)
+            verb(sides(**firms | {"sales": firms["sales"][:, :1]}), SHORT).require()
 
 
 def test_the_shift_to_the_destinations_is_the_sum_of_its_parts(ceiling):
@@ -255,8 +253,8 @@ def test_the_shift_to_the_destinations_is_the_sum_of_its_parts(ceiling):
 
 
 def test_a_shift_to_nowhere_is_refused(ceiling):
-    with pytest.raises(DesignError, match="a shift to ETS was asked for; the panel has AMZ"):
-        toward_destinations(ceiling[0], Design(destinations=("ETS",)))
+    why = toward_destinations(ceiling[0], Design(destinations=("ETS",))).reason
+    assert "the panel holds sales on AMZ, EBY, ALI, WMT, OWN, none on ETS" in why
 
 
 def test_the_mix_through_time_is_the_mean_of_firms_that_sell():
@@ -292,8 +290,7 @@ def test_recapture_needs_no_sales_elsewhere_and_size_is_that_of_those_left():
     assert (found.value > 0).all()
     # 8 closed firms leave 11 rivals of their origin and 12 others; 4 whole categories have 12 of each
     np.testing.assert_allclose(found.rows["benchmark"], 100 * np.array([136, 144]) / 280)
-    with pytest.raises(DesignError, match="unknown for all"):
-        displacement(panel, DOSES_DESIGN)
+    assert "unknown for all" in displacement(panel, DOSES_DESIGN).reason
 
 
 # Hedging
@@ -401,5 +398,5 @@ def test_a_firm_that_stops_selling_is_not_asked_whether_it_hedged():
 
 
 def test_hedging_without_others_to_compare_with_is_refused():
-    with pytest.raises(DesignError, match="all 4 firms are of it; bring sellers of other origins"):
-        hedging(panel_of(np.full((4, 5, 42), 10.0), {0: WAVE}), Design(low=0.9))
+    with pytest.raises(DesignError, match="all 4 firms are of origin CN; bring sellers of other origins"):
+        hedging(panel_of(np.full((4, 5, 42), 10.0), {0: WAVE}), Design(low=0.9)).require()

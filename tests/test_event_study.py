@@ -157,7 +157,7 @@ def test_cohorts_have_the_firms_of_the_whole_and_their_totals_add_up(ceiling):
     panel, design = ceiling[0], Design()
     rows, cohorts = stack(panel, design), by_cohort(panel, design).rows.set_index("term")
     assert cohorts["n"].iloc[:-1].sum() == cohorts.loc["all waves", "n"] == len(rows.closed)
-    sold = [rows.sales[wave.closed, wave.month : wave.month + rows.end + 1].sum() for wave in rows.waves]
+    sold = [rows.sales[part.closed, part.month : part.month + rows.end + 1].sum() for part in rows.cohorts]
     sold = np.array(sold)
     without = sold / (1 + cohorts["estimate"].iloc[:-1] / 100)
     whole = 100 * (sold.sum() / without.sum() - 1)
@@ -175,7 +175,7 @@ def test_firms_that_had_stopped_are_compared_with_no_wave_that_they_did_not_see(
     gone[:, :, WAVES[0] + 1 :] = 0.0  # they see the first wave only, and then vanish
     category = [*constant.firms["category"], "C1", "C1", "C1"]
     rows = stack(panel_of(np.concatenate([constant.sales, gone]), closed_in_two(), category=category), Design())
-    seen = {wave.month: set(wave.firms.tolist()) for wave in rows.waves}
+    seen = {cohort.month: set(cohort.firms.tolist()) for cohort in rows.cohorts}
     assert {14, 15, 16} <= seen[WAVES[0]]
     assert not {14, 15, 16} & seen[WAVES[1]]
 
@@ -183,7 +183,7 @@ def test_firms_that_had_stopped_are_compared_with_no_wave_that_they_did_not_see(
 def test_firms_not_yet_closed_serve_while_they_stay_open(constant):
     early = Design(comparison="not_yet_closed", post_from=0, post_to=0, anticipation=0)
     rows = stack(constant, early)
-    assert {firm for wave in rows.waves for firm in wave.others.tolist()} == {3, 4, 5}
+    assert {firm for cohort in rows.cohorts for firm in cohort.others.tolist()} == {3, 4, 5}
     study = event_study(constant, early)
     assert study.estimand.startswith("E1c")
     assert study.row("0")["estimate"] == pytest.approx(np.log(FALL), abs=10 * TRACE)
@@ -200,7 +200,7 @@ def test_firms_closed_after_the_last_month_serve_as_not_yet_closed(constant):
     found = effect_on_closed(short, design)
     assert found.estimand.startswith("E1c")
     assert found.row("simple")["estimate"] == pytest.approx(100 * (FALL - 1), abs=1000 * TRACE)
-    first, second = stack(short, design).waves
+    first, second = stack(short, design).cohorts
     assert set(first.others) == {6, 7, 8}
     assert set(second.others) == {6, 7}  # month 38 is looked at: too near to 40
     assert event_study(short, design).row("8")["estimate"] == pytest.approx(np.log(FALL), abs=10 * TRACE)
@@ -275,14 +275,14 @@ def test_honest_bounds_by_month_hold_the_interval_and_widen_with_the_months(ceil
 
 def test_what_a_panel_cannot_carry_is_refused(constant):
     one = replace(constant, firms=constant.firms.assign(brand_group="SIM-G0"))
-    with pytest.raises(DesignError, match="6 closed firms in 1 clusters"):
-        event_study(one, Design())
-    with pytest.raises(DesignError, match="give base_months = 5 or more"):
-        event_study(constant, Design(base_months=4))
+    assert "6 closed firms in 1 clusters" in event_study(one, Design()).reason
+    assert "give base_months = 5 or more" in event_study(constant, Design(base_months=4)).reason
     short = replace(constant, sales=constant.sales[:, :, :36], months=MONTHS[:36])
     study = event_study(short, Design(post_to=5))
-    with pytest.raises(DesignError, match="the event study ends in month 5"):
-        honest(replace(study, design=Design(post_from=6)))
+    assert (
+        "the event study ends in month 5 since closure, before the window from month 6"
+        in honest(replace(study, design=Design(post_from=6))).reason
+    )
 
 
 def test_months_without_error_are_in_no_test_before_closure(many):
@@ -316,8 +316,7 @@ def test_bounds_end_before_a_month_in_which_one_cluster_alone_sold(many):
     np.testing.assert_allclose(known, honest_by_month(whole).iloc[lacking - 6 : lacking], rtol=0.05)
     early = replace(study, design=Design(post_from=0, post_to=5))
     assert np.isfinite(honest(early).conf_int).all()
-    with pytest.raises(DesignError, match="that of month 6 has no error, because one cluster alone sold in it; end"):
-        honest(study)
+    assert "that of month 6 has no error, because one cluster alone sold in it; end" in honest(study).reason
 
 
 def test_a_wave_without_comparison_has_no_estimate_and_the_others_have_theirs(constant):
@@ -337,5 +336,4 @@ def test_an_event_study_of_nobody_is_refused(seed):
     panel = sparse_panel(rng)
     last, base, low = int(rng.integers(0, 4)), int(rng.integers(6, 13)), float(rng.choice([0.02, 0.1, 0.3]))
     design = Design(post_from=0, post_to=last, base_months=base, low=low)
-    with pytest.raises(DesignError, match="found 0 closed firms in 0 clusters"):
-        event_study(panel, design, where=scope(panel))
+    assert "found 0 closed firms in 0 clusters" in event_study(panel, design, where=scope(panel)).reason

@@ -11,7 +11,7 @@ from analysis.errors import DataError
 from analysis.estimands import closed_firms, event_study, growth
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.cross_checks import cross_checks
-from analysis.estimands.design import Design, attempt
+from analysis.estimands.design import Design
 from market import simulate
 
 PLAIN = simulate("ceiling_50k", seed=2, n_firms=150, n_categories=8)[0]
@@ -94,11 +94,11 @@ def test_an_extreme_panel_is_answered_with_numbers_or_reasons(name):
         told(closed_firms.comparisons(panel, design))
         told(closed_firms.year_before(panel, design))
         told(growth.year_before(panel, design))
-        study = attempt(event_study.event_study, panel, design)
-        for found in (study, attempt(event_study.honest, study), attempt(event_study.by_cohort, panel, design)):
+        study = event_study.event_study(panel, design)
+        for found in (study, event_study.honest(study), event_study.by_cohort(panel, design)):
             assert found.reason or not np.isnan(found.conf_int).any()
-        attempt(event_study.by_month, study)
-        attempt(closed_firms.family, {name: made[name] for name in ("E1a", "E1b", "E1d")})
+        event_study.by_month(study)
+        closed_firms.family({name: made[name] for name in ("E1a", "E1b", "E1d")})
 
 
 @pytest.mark.parametrize("largest", [1e290, 1e-300])

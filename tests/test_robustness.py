@@ -20,7 +20,7 @@ def market():
 
 @pytest.fixture(scope="module")
 def rows(market):
-    asked = {"estimand": "E3g_seen", "unit": "percentage points"}
+    asked = {"name": "E3g_seen", "unit": "percentage points"}
     return robustness(growth.effect_on_growth, "seen", market, Design(), **asked).set_index("term")
 
 
@@ -75,7 +75,7 @@ def test_the_largest_brand_group_is_that_of_most_sales_before(market, rows):
 def test_what_cannot_be_asked_has_its_reason():
     panel = by_hand()
     short = replace(panel, sales=panel.sales[:, :, WAVE - 12 :], months=panel.months[WAVE - 12 :])
-    rows = robustness(growth.effect_on_growth, "seen", short, BY_FIRM, estimand="E3g_seen", unit="percentage points")
+    rows = robustness(growth.effect_on_growth, "seen", short, BY_FIRM, name="E3g_seen", unit="percentage points")
     assert np.isnan(rows["estimate"].iloc[-1])
     assert "the panel begins in" in rows["reason"].iloc[-1]
     assert set(rows["unit"]) == {"percentage points"}
@@ -87,7 +87,7 @@ def test_a_single_wave_is_not_left_out_and_a_single_month_is_not_halved():
     panel.firms["closed_on"] = panel.firms["closed_on"].where(
         panel.firms["closed_on"].isna(), panel.months[WAVE].to_timestamp()
     )
-    rows = robustness(growth.effect_on_growth, "seen", panel, one, estimand="E3g_seen", unit="percentage points")
+    rows = robustness(growth.effect_on_growth, "seen", panel, one, name="E3g_seen", unit="percentage points")
     assert not rows["term"].str.contains("closures of|alone").any()
 
 

@@ -11,7 +11,7 @@ from analysis.errors import DesignError
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.changes import estimated
 from analysis.estimands.design import Design
-from analysis.estimands.sample_flow import LEFT, USED, sample_flow
+from analysis.estimands.samples import LEFT, USED, sample_flow
 from market import simulate
 
 DESIGN = Design(base_months=9, cluster="firm")

@@ -13,9 +13,10 @@ from analysis import data
 from analysis.display import Shown
 from analysis.errors import DesignError
 from analysis.estimands import closed_firms, displacement, growth
-from analysis.estimands.design import Design, attempt, in_rows
-from analysis.estimands.event_study import LEADS, anticipation
+from analysis.estimands.design import Design, in_rows
+from analysis.estimands.event_study import anticipation
 from analysis.estimands.rivals import chilling, recentred
+from analysis.estimands.samples import LEADS
 from analysis.estimate import Estimate
 from analysis.numbers import MARKS
 from analysis.panel import Panel
@@ -53,13 +54,13 @@ The id is also the name of the truth in a simulated market.
 def filled(template: str, platforms: tuple[str, ...], design: Design) -> list[dict[str, str]]:
     """Return the names that fill the braces of an id: one of each, or one for every platform or month that it names."""
     first, second = [*design.destinations, "a second destination"][:2]
-    one = {"origin": design.origin, "home": platforms[0]}
-    one |= {"destinations": " and ".join(design.destinations), "first": first, "second": second}
+    names = {"origin": design.origin, "home": platforms[0]}
+    names |= {"destinations": " and ".join(design.destinations), "first": first, "second": second}
     many = {"away": platforms[1:], "platform": platforms, "lead": tuple(map(str, range(LEADS, 0, -1)))}
     for name, values in many.items():
         if f"{{{name}}}" in template:
-            return [one | {name: value} for value in values]
-    return [one]
+            return [names | {name: value} for value in values]
+    return [names]
 
 
 def catalogue(platforms: tuple[str, ...], design: Design) -> dict[str, dict[str, str]]:
@@ -72,17 +73,12 @@ def catalogue(platforms: tuple[str, ...], design: Design) -> dict[str, dict[str,
     }
 
 
-def _named(found: Estimate, name: str) -> Estimate:
-    """Return an estimate of one term, as it may be stated, under its id and in its own unit."""
-    return replace(found.stated, estimand=name, unit=found.columns.get("unit", [found.unit])[0])
-
-
 class Answers(Shown, dict[str, Estimate]):
     """Estimates of one term each, by id; what the panel cannot carry is one without a value, and with the reason."""
 
-    def __init__(self, found: Mapping[str, Estimate], labels: Mapping[str, str]) -> None:
+    def __init__(self, effects: Mapping[str, Estimate], labels: Mapping[str, str]) -> None:
         """Take estimates and, by the same ids, what they are called in print."""
-        super().__init__(found)
+        super().__init__(effects)
         self.labels = labels
 
     @cached_property
@@ -91,21 +87,18 @@ class Answers(Shown, dict[str, Estimate]):
 
         `mde` is the smallest effect seen with a power of 80 per cent; `reason` says why there is no estimate.
         """
-        return in_rows([(name, self.labels[name], found) for name, found in self.items()])
+        return in_rows([(name, self.labels[name], effect) for name, effect in self.items()])
 
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
-        signs = " ".join(sorted({MARKS[found.provenance] for found in self.values() if not found.refused}))
+        signs = " ".join(sorted({MARKS[effect.provenance] for effect in self.values() if not effect.refused}))
         shown = self.rows[["id", "estimate", "conf_low", "conf_high", "unit", "reason"]]
         return f"{len(self)} of the estimands {signs}", shown, []
 
     def require(self) -> None:
         """Stop where there is no estimate at all: a DesignError with the reasons."""
-        if all(found.refused for found in self.values()):
-            why = "; ".join(dict.fromkeys(found.reason for found in self.values()))
-            raise DesignError(
-                f"{', '.join(self)} were asked for; none is estimable with this data ({why}); bring a "
-                "panel that can carry one"
-            )
+        if all(effect.refused for effect in self.values()):
+            why = "; ".join(dict.fromkeys(effect.reason for effect in self.values()))
+            raise DesignError(f"cannot estimate {', '.join(self)} with this panel: {why}")
 
 
 def estimate_all(panel: Panel, design: Design, names: str | Collection[str] = ()) -> Answers:
@@ -141,22 +134,19 @@ def estimate_all(panel: Panel, design: Design, names: str | Collection[str] = ()
     E1a    -30.44    -65.78       41.4 per cent
     """
     if not isinstance(panel, Panel):
-        raise DesignError(
-            f"a Panel was asked for; found {type(panel).__name__}; write it to a file, which analysis.read_panel reads"
-        )
-    asked = {names} if isinstance(names, str) else set(names)
-    known = {
+        raise DesignError(f"expected a Panel, found {type(panel).__name__}; read one with analysis.read_panel")
+    ids = {names} if isinstance(names, str) else set(names)
+    estimands = {
         name.format(**words): (verb, term.format(**words))
         for verb, terms in VERBS
         for term, name in terms.items()
         for words in filled(name, panel.platforms, design)
     }
-    if unknown := asked - set(known):
-        raise DesignError(
-            f"{', '.join(sorted(unknown))} was asked for; there are {', '.join(known)}; name one of these"
-        )
-    chosen = {name: known[name] for name in known if not asked or name in asked}
-    made = {verb: attempt(verb, panel, design) for verb in dict.fromkeys(verb for verb, _ in chosen.values())}
-    rows = catalogue(panel.platforms, design)
-    found = {name: _named(made[verb][term], name) for name, (verb, term) in chosen.items()}
-    return Answers(found, {name: rows[name]["label"] for name in found})
+    if unknown := ids - set(estimands):
+        raise DesignError(f"unknown estimand {', '.join(sorted(unknown))}; choose from {', '.join(estimands)}")
+    rows, effects = catalogue(panel.platforms, design), dict[str, Estimate]()
+    for name, (verb, term) in estimands.items():
+        if not ids or name in ids:
+            effect = verb(panel, design)[term]
+            effects[name] = replace(effect.stated, estimand=name, unit=effect.columns.get("unit", [effect.unit])[0])
+    return Answers(effects, {name: rows[name]["label"] for name in effects})

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from analysis.errors import DesignError
-from analysis.estimands.design import Design, Sample
+from analysis.estimands.design import Design, Sample, once
+from analysis.estimands.samples import Cohort, changing
 from analysis.estimate import NOTHING_LEFT, Bools, Estimate, Floats, Ints
 from analysis.estimators.arrays import sum_by
 
@@ -71,15 +72,12 @@ class Changes:
         )
 
 
-def totals(
-    sample: Sample, values: Floats, firms: Any = slice(None), *, code: Ints | None = None, **fields: Any
-) -> Estimate:
-    """Return sums of values, float64[firm of `firms`, column], for :meth:`analysis.estimate.Estimate.jackknife`.
+def totals(sample: Sample, values: Floats, code: Ints, **fields: Any) -> Estimate:
+    """Return sums of values, float64[firm, column], for :meth:`analysis.estimate.Estimate.jackknife`.
 
-    Firms are draws, and the number of them is as random as their sales; what a firm adds is its own row. Clusters are
-    those of the sample, or of `code`, int64[firm of `firms`].
+    Firms are draws, and the number of them is as random as their sales; what a firm adds is its own row. `code` is the
+    cluster of each, int64[firm].
     """
-    code = sample.cluster[firms] if code is None else code
     return Estimate(
         estimand="totals",
         unit=sample.panel.unit,
@@ -125,121 +123,116 @@ def estimated(panel: Panel, design: Design, *, own: bool = False, home: bool = F
         If no firm is known on all platforms, nobody is closed or to compare with, or a set is a single cluster.
     """
     sample = design.sample(panel)
-    found = sample.once(("changes", own, home), lambda: _estimated(sample, own, home))
-    if found.lacking and not in_part:
-        raise DesignError("; ".join(found.lacking.values()))
-    return found
+    changes = once(panel, ("changes", design, own, home), lambda: _estimated(sample, own, home))
+    if changes.lacking and not in_part:
+        raise DesignError("; ".join(changes.lacking.values()))
+    return changes
 
 
 def _estimated(sample: Sample, own: bool, home: bool) -> Changes:
-    panel, design = sample.panel, sample.design
+    panel, design, code = sample.panel, sample.design, sample.mixed_cluster
     platforms = panel.platforms[:1] if home else panel.platforms
-    width = len(platforms)
-    asked = sample.own if own else np.ones(len(panel.firms), dtype=bool)
-    sums = sample.sums[:, :, :width]
-    known = np.flatnonzero(asked & np.isfinite(sums).all(axis=(0, 2)))
-    if not len(known):
-        unseen = [name for place, name in enumerate(platforms) if np.isnan(sums[:, asked, place]).all()]
-        raise DesignError(
-            f"sales on {', '.join(platforms)} were asked for; no firm has all of them in both windows, and "
-            f"{', '.join(unseen) or 'no platform'} is unknown for all; leave such platforms out"
-        )
-    before, after = sums[:, known]
-    at = np.where(sample.closed, sample.first, np.inf)[known]
-    dated, pool, incumbent = np.isfinite(at), sample.comparison[known], before.any(axis=1)
-    sales, waves = panel.sales[:, :width], np.unique(at[np.isfinite(at)]).astype(int)
-    silent = {month: (sales[known, :, month] == 0).all(axis=1) for wave in waves for month in (wave - 1, wave)}
-    sides = [(incumbent & (at == wave) & ~silent[wave - 1], incumbent & pool & ~silent[wave]) for wave in waves]
-    closed = np.any([np.zeros_like(dated), *(mine for mine, _ in sides)], axis=0)
-    if not closed.any():
-        raise DesignError(
-            f"closed firms that still sold, against comparison firms, were asked for; found 0 closed and {pool.sum()} "
-            "comparison firms; closed firms must have sold in the month before"
-        )
-    exposed = ~dated & ~pool
-    origin, is_own = sample.origin[known], sample.is_own[known]
-    code = sample.mixed_cluster[known]
+    asked = sample.own if own else np.ones_like(sample.closed)
+    cohorts, firms = changing(sample, asked, len(platforms))
+    known, closed, exposed = ~firms["unknown"], firms["closed"], firms["asked about"]
+    sums, pool, dated = sample.sums[:, :, : len(platforms)], sample.comparison & known, sample.closed & known
+    _refuse_nobody(sums[:, asked], known, closed, pool, platforms)
+    whole = [Cohort(sample.base.stop, np.flatnonzero(exposed), np.flatnonzero(pool))]
     cells: list[tuple[What, bool, str]] = []
-    names, values, moved, fewest, lacking = [], [], [], [], dict[bool, str]()
+    names, sets, lacking = list[str](), list[tuple[Floats, Floats, Ints]](), dict[bool, str]()
     what: What
-    for what, mask, pairs in (("closed", closed, sides), ("exposed", exposed, [(exposed, pool)])):
-        for number in np.unique(origin[mask]):
-            label = panel.firms["origin"].iloc[known[origin == number][0]]
-            here = [(np.flatnonzero(a & (origin == number)), np.flatnonzero(b & (origin == number))) for a, b in pairs]
-            here = [pair for pair in here if len(pair[0])]
-            who, mine = f"{what} firms of origin {label}", bool(is_own[origin == number][0])
+    for what, mask, sides in (("closed", closed, cohorts), ("exposed", exposed, whole)):
+        for number in np.unique(sample.origin[mask]):
+            origin = sample.origin == number
+            label, is_own = panel.firms["origin"][origin].iloc[0], bool(sample.is_own[origin][0])
+            here = [side for cohort in sides if len((side := cohort.of(origin)).closed)]
             try:
-                change, scores, df = _against(before, after, here, code, who, platforms)
+                change, scores, df = _against(sums, here, code, f"{what} firms of origin {label}", platforms)
             except DesignError as refused:
                 if what == "closed":
                     raise
-                lacking[mine] = str(refused)
+                lacking[is_own] = str(refused)
                 continue
             if what == "exposed":
-                gone = np.flatnonzero(dated & (origin == number))
-                came, by = _newcomers(before, after * ~incumbent[:, np.newaxis], gone, here[0][1], code)
+                came, by = _newcomers(sums, firms["none before"], np.flatnonzero(dated & origin), here[0].others, code)
                 change, scores = change - came, scores - by
-            cells += [(what, mine, platform) for platform in platforms]
+            cells += [(what, is_own, platform) for platform in platforms]
             names += [f"{what} {label} {platform}" for platform in platforms]
-            values.append(change)
-            moved.append(scores)
-            fewest.append(np.full(width, df))
-    sold = np.array([[part[is_own, 0].sum(), part[~is_own, 0].sum()] for part in (before, after)])
+            sets.append((change, scores, np.full(len(platforms), df)))
+    values, scores_of, max_df = zip(*sets, strict=True)
+    sold_by = [known & side for side in (sample.is_own, ~sample.is_own)]
     estimate = Estimate(
         estimand="changes",
         unit=panel.unit,
         terms=tuple(names),
         value=np.concatenate(values),
-        scores=np.sqrt(1 - 1 / len(np.unique(code))) * np.hstack(moved),
-        max_df=np.concatenate(fewest),
+        scores=np.sqrt(1 - 1 / len(np.unique(code[known]))) * np.hstack(scores_of),
+        max_df=np.concatenate(max_df),
         level=design.level,
         counts={
-            "firms": len(known),
+            "firms": int(known.sum()),
             "closed": int(closed.sum()),
             "exposed": int(exposed.sum()),
-            "dropped_missing": int(asked.sum()) - len(known),
-            "newcomers_left_out": int((dated & ~incumbent).sum()),
-            "stopped_left_out": int((dated & incumbent & ~closed).sum()),
+            "dropped_missing": int((asked & ~known).sum()),
+            "newcomers_left_out": int((dated & firms["none before"]).sum()),
+            "stopped_left_out": int((dated & ~firms["none before"] & ~closed).sum()),
         },
     )
+    sold = np.array([[window[side, 0].sum() for side in sold_by] for window in sums])
     return Changes(sample.mark(estimate), cells, platforms[0], platforms[1:], design.destinations, sold, lacking)
 
 
-def _against(
-    before: Floats, after: Floats, pairs: list[tuple[Ints, Ints]], code: Ints, who: str, platforms: Sequence[str]
-) -> tuple[Floats, Floats, int]:
-    """Return the change of a set by platform, summed over its waves; by how much each cluster moves it; its most df.
+def _refuse_nobody(asked: Floats, known: Bools, closed: Bools, pool: Bools, platforms: Sequence[str]) -> None:
+    """Refuse where no firm is known on all platforms, or none is closed; `asked` are the sales of all asked about."""
+    if not known.any():
+        unknown = [name for name, sums in zip(platforms, np.moveaxis(asked, 2, 0), strict=True) if np.isnan(sums).all()]
+        raise DesignError(
+            f"no firm has known sales on {', '.join(platforms)} in both windows; sales on "
+            f"{', '.join(unknown) or 'no platform'} are unknown for all firms: leave such platforms out"
+        )
+    if not closed.any():
+        raise DesignError(
+            f"found 0 closed firms that sold in the month before their closure, and {pool.sum()} comparison firms"
+        )
 
-    Each of `pairs` holds the rows of a wave and of the firms compared with it. The number of firms in the set is fixed,
-    not that of a wave, or a wave of one firm would be without error.
+
+def _against(
+    sums: Floats, cohorts: list[Cohort], code: Ints, who: str, platforms: Sequence[str]
+) -> tuple[Floats, Floats, int]:
+    """Return the change of a set by platform, summed over its cohorts; the scores of it by cluster; and its most df.
+
+    The number of firms in the set is fixed, not that of a cohort, or a cohort of one firm would be without error.
     """
-    rows = np.concatenate([own for own, _ in pairs])
-    clusters, fewest = len(np.unique(code[rows])), min(len(np.unique(code[pool])) for _, pool in pairs)
+    before, after = sums
+    rows = np.concatenate([cohort.closed for cohort in cohorts])
+    clusters, fewest = len(np.unique(code[rows])), min(len(np.unique(code[cohort.others])) for cohort in cohorts)
     if min(clusters, fewest) < 2:
         raise DesignError(
             f"{who} against comparison firms were asked for; found {clusters} and {fewest} clusters of them; two of "
             "each are needed for an error: widen the comparison, or leave this origin out"
         )
-    gap, moved = np.zeros(before.shape), np.zeros((int(code.max()) + 1, before.shape[1]))
-    for own, pool in pairs:
-        held, base = before[own].sum(axis=0), before[pool].sum(axis=0)
+    gap, scores = np.zeros(before.shape), np.zeros((int(code.max()) + 1, before.shape[1]))
+    for cohort in cohorts:
+        firms, pool = cohort.closed, cohort.others
+        held, base = before[firms].sum(axis=0), before[pool].sum(axis=0)
         if (nothing := (held > 0) & (base == 0)).any():
-            place = int(np.argmax(nothing))
+            column = int(np.argmax(nothing))
             raise DesignError(
-                f"{who} were compared on {platforms[place]}; they sold {held[place]:.4g} before and the {len(pool)} "
-                f"comparison firms nothing; widen the comparison or leave {platforms[place]} out"
+                f"cannot compare {who} on {platforms[column]}: they sold {held[column]:.4g} before and the {len(pool)} "
+                f"comparison firms nothing; widen the comparison, or leave {platforms[column]} out"
             )
         growth, without = _growth(after, before, pool, code)
-        gap[own] = after[own] - growth * before[own]
-        moved += np.where(np.isnan(without), gap[own].sum(axis=0), -held * without)
-    return gap[rows].sum(axis=0), moved + of_fixed_number(gap, rows, code), clusters - 1
+        gap[firms] = after[firms] - growth * before[firms]
+        scores += np.where(np.isnan(without), gap[firms].sum(axis=0), -held * without)
+    return gap[rows].sum(axis=0), scores + of_fixed_number(gap, rows, code), clusters - 1
 
 
-def _newcomers(before: Floats, new: Floats, closed: Ints, pool: Ints, code: Ints) -> tuple[Floats, Floats]:
-    """Return sales of newcomers that would have come beside the closed firms, and how much each cluster moves them."""
-    held, (growth, without) = before[closed].sum(axis=0), _growth(new, before, pool, code)
-    moved = held * np.where(np.isnan(without), growth, without)
-    return growth * held, moved + growth * of_fixed_number(before, closed, code)
+def _newcomers(sums: Floats, new: Bools, closed: Ints, pool: Ints, code: Ints) -> tuple[Floats, Floats]:
+    """Return sales of newcomers that would have come beside the closed firms, and the scores of these by cluster."""
+    before, held = sums[0], sums[0, closed].sum(axis=0)
+    growth, without = _growth(sums[1] * new[:, np.newaxis], before, pool, code)
+    scores = held * np.where(np.isnan(without), growth, without)
+    return growth * held, scores + growth * of_fixed_number(before, closed, code)
 
 
 def _growth(after: Floats, before: Floats, pool: Ints, code: Ints) -> tuple[Floats, Floats]:
@@ -265,30 +258,5 @@ def of_fixed_number(values: Floats, rows: Ints, code: Ints) -> Floats:
     number = np.bincount(code[rows], minlength=size)[:, np.newaxis]
     sums = sum_by(values[rows], code[rows], size)
     left = len(rows) - number
-    found: Floats = np.divide(len(rows) * sums - number * sums.sum(axis=0), left, out=sums.copy(), where=left > 0)
-    return found
-
-
-def true(
-    change: Floats, closed: Bools, own: Bools, sold: Floats, platforms: Sequence[str], destinations: Sequence[str]
-) -> Changes:
-    """Return true changes, float64[firm, platform], by the same cells: closed firms, and all others.
-
-    `sold` is float64[2, firm], sales at home before and after.
-    """
-    sets: list[tuple[What, bool, Bools]] = [
-        (what, is_own, mask & (own == is_own))  # type: ignore[misc]
-        for what, mask in (("closed", closed), ("exposed", ~closed))
-        for is_own in (True, False)
-    ]
-    cells = [(what, is_own, platform) for what, is_own, _ in sets for platform in platforms]
-    estimate = Estimate(
-        estimand="changes",
-        unit="sim-$",
-        terms=tuple(" ".join(map(str, cell)) for cell in cells),
-        value=np.concatenate([change[firms].sum(axis=0) for *_, firms in sets]),
-        scores=np.zeros((0, len(cells))),
-        counts={"closed": int(closed.sum())},
-    )
-    by_origin = np.array([[part[own].sum(), part[~own].sum()] for part in sold])
-    return Changes(estimate, cells, platforms[0], tuple(platforms[1:]), tuple(destinations), by_origin)
+    without = np.divide(len(rows) * sums - number * sums.sum(axis=0), left, out=sums.copy(), where=left > 0)
+    return np.asarray(without)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.estimands.design import ASKED, COLUMNS, Comparison, Design, Sample, as_rows, attempt, several
+from analysis.estimands.design import ASKED, COLUMNS, Comparison, Design, Sample, as_rows, estimand, several
+from analysis.estimands.samples import GAP, Cohort, cohorts, followed, strata
 from analysis.estimate import Bools, Estimate, Floats, Ints
 from analysis.estimators.arrays import rows_by
 from analysis.estimators.att_gt import Group, GroupTime, att_gt
@@ -32,9 +33,8 @@ AGAINST: dict[Comparison, str] = {
 }
 """Comparisons in print."""
 
-GAP, HORIZON = 3, 12  # months without a sale anywhere that count as exit; months over which time alive is counted
+HORIZON = 12  # months over which time alive is counted
 FEWEST_EXITS = 5  # clusters of closed firms that exit, below which their months alive have no error
-SMALLEST = 0.1  # quantile of closed firms' sales below which a firm is too small to be compared
 DRAWS = 199
 
 
@@ -51,6 +51,12 @@ def sales_on(panel: Panel, where: Where) -> Floats:
     return panel.total()
 
 
+def width_of(panel: Panel, where: Where) -> int:
+    """Return how many platforms, from the first on, sales at home or everywhere are on."""
+    return 1 if where == "home" else len(panel.platforms)
+
+
+@estimand
 def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
     """Estimate the effect on closed firms' sales on all platforms (E1a) or on the home platform (E1b).
 
@@ -67,44 +73,35 @@ def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> E
     Estimate
         Per cent of the sales without closure. The interval is Student's, with at most a degree of freedom less than
         there are clusters of closed firms. Counts: `newcomers_left_out` and `stopped_left_out`, closed firms that did
-        not sell a year before, or in the month before their wave.
-
-    Raises
-    ------
-    DesignError
-        If the design picks nobody, fewer than two clusters of closed firms, or all platforms of a panel of one.
+        not sell a year before, or in the month before their wave. Refused if the design picks nobody, fewer than two
+        clusters of closed firms, or all platforms of a panel of one.
     """
-    sample = design.sample(panel)
-    return sample.once(("effect on closed", where), lambda: _effect_on_closed(sample, where))
-
-
-def _effect_on_closed(sample: Sample, where: Where) -> Estimate:
-    design, sales = sample.design, sales_on(sample.panel, where)
-    y = np.column_stack([sales[:, part].mean(axis=1) for part in (sample.before, sample.after)])
-    matched = waves(sample, y[:, 0])
-    seen = [wave.of(np.isfinite(y).all(axis=1)) for wave in matched]
-    answering = np.concatenate([wave.closed for wave in seen])
-    if (count := len(np.unique(sample.cluster[answering]))) < 2:
+    sample, sales = design.sample(panel), sales_on(panel, where)
+    y = np.column_stack([sales[:, months].mean(axis=1) for months in (sample.before, sample.after)])
+    in_business = cohorts(sample, width_of(panel, where))
+    known = [cohort.of(np.isfinite(y).all(axis=1)) for cohort in in_business]
+    closed = np.concatenate([cohort.closed for cohort in known])
+    if (count := len(np.unique(sample.cluster[closed]))) < 2:
         raise DesignError(
-            f"an effect on closed firms with its error was asked for; found closed firms with sales: "
-            f"{len(answering)}, clusters of them by {design.cluster}: {count}; two are the fewest: use ranks among "
-            "comparison firms instead"
+            f"cannot give the effect on closed firms an error: found {len(closed)} with sales, in {count} clusters by "
+            f"{design.cluster}; it takes two: use ranks among comparison firms instead"
         )
-    name, n = effect_name(design, where), len(answering)
-    if not y[answering, 1].any():
+    name, n = effect_name(design, where), len(closed)
+    if not y[closed, 1].any():
         why = f"the {n} closed firms sold nothing in the window: all is lost, and a ratio of zero has no error"
         return sample.mark(without_error(-100.0, n, why), estimand=name)
-    found = sample.widest(lambda code: compared(y, seen, sample, code, first=1, width=2).aggregate())
+    effect = sample.widest(lambda code: compared(y, known, sample, code, first=1, width=2).aggregate())
     newcomers = int((sample.closed & (y[:, 0] <= 0)).sum())
-    stopped = int(sample.closed.sum()) - newcomers - sum(len(wave.closed) for wave in matched)
-    counts = {**found.counts, "newcomers_left_out": newcomers, "stopped_left_out": stopped}
-    why = "one cluster sold all that closed firms still sold: no error" if np.isnan(found.std_error[0]) else ""
-    return sample.mark(replace(found, n=n, counts=counts, reason=why).exp(), estimand=name)
+    stopped = int(sample.closed.sum()) - newcomers - sum(len(cohort.closed) for cohort in in_business)
+    counts = {**effect.counts, "newcomers_left_out": newcomers, "stopped_left_out": stopped}
+    why = "one cluster sold all that closed firms still sold: no error" if np.isnan(effect.std_error[0]) else ""
+    return sample.mark(replace(effect, n=n, counts=counts, reason=why).exp(), estimand=name)
 
 
+@estimand
 def own_closure(panel: Panel, design: Design) -> Estimate:
     """Estimate the effect of a firm's own closure, its rivals' closures given (E1c)."""
-    return effect_on_closed(panel, replace(design, comparison="spared_same_category"))
+    return effect_on_closed(panel, replace(design, comparison="spared_same_category")).require()
 
 
 def effect_name(design: Design, where: Where) -> str:
@@ -119,72 +116,29 @@ def without_error(value: float, n: int, reason: str) -> Estimate:
     return Estimate(estimand="", unit="per cent", terms=("simple",), value=np.array([value]), n=n, reason=reason)
 
 
-@dataclass(frozen=True, eq=False)
-class Wave:
-    """The month of a wave, the firms closed in it, and those compared with them: int64[firm of the wave]."""
-
-    month: int
-    closed: Ints
-    others: Ints
-
-    @property
-    def firms(self) -> Ints:
-        """All of them, the closed ones first."""
-        return np.concatenate([self.closed, self.others])
-
-    def of(self, firms: Bools) -> Wave:
-        """Keep some firms, bool[firm of the panel]."""
-        return replace(self, closed=self.closed[firms[self.closed]], others=self.others[firms[self.others]])
-
-
-def waves(sample: Sample, before: Floats) -> list[Wave]:
-    """Return, wave by wave, the firms closed in it and those compared with them; `before` is what each sold before.
-
-    A firm must be in business to be closed: so a closed firm must have sold in the month before its wave, and a
-    comparison firm in the month of the wave, in which one that had stopped sells nothing. It answers for every wave
-    that it lived to see. NaN passes, to be counted as missing.
-    """
-    sold = ~(before <= 0)
-    return [
-        Wave(
-            month,
-            np.flatnonzero(sample.closed & (sample.first == month) & ~sample.stopped[:, month - 1] & sold),
-            np.flatnonzero(sample.comparison & ~sample.stopped[:, month] & sold),
-        )
-        for month in np.unique(sample.first[sample.closed]).astype(int).tolist()
-    ]
-
-
-def strata(sample: Sample) -> Ints:
-    """Return within what closed firms are compared, as a number, int64[firm]: origin; category too; or nothing."""
-    if sample.design.comparison == "spared_same_category":
-        return sample.origin * (int(sample.category.max()) + 1) + sample.category
-    return np.zeros_like(sample.origin) if sample.design.comparison == "not_yet_closed" else sample.origin
-
-
 def compared(
-    y: Floats, among: Sequence[Wave], sample: Sample, cluster: Ints, *, first: int, width: int, anticipation: int = 0
+    y: Floats, among: Sequence[Cohort], sample: Sample, cluster: Ints, *, first: int, width: int, anticipation: int = 0
 ) -> GroupTime:
-    """Compare closed firms wave by wave within origin; within category too, or with all where few are left to compare.
+    """Compare closed firms cohort by cohort within origin; within category too, or with all where few are left.
 
     Parameters
     ----------
     y : float64[firm, period]
         Without a missing value where it is looked at.
-    among : sequence of Wave
+    among : sequence of Cohort
     sample : Sample
     cluster : int64[firm]
     first, width : int
-        Periods of a wave before its closure, and all of them. Where `y` has just these it has them for every wave;
-        else its periods are months, and those of a wave begin `first` months before it.
+        Periods of a cohort before its closure, and all of them. Where `y` has just these it has them for every cohort;
+        else its periods are months, and those of a cohort begin `first` months before it.
     """
     within, groups, used = strata(sample), [], np.zeros(len(y), dtype=bool)
-    for wave in among:
-        start = 0 if y.shape[1] == width else wave.month - first
-        used[wave.firms] = True
-        for firms, closure in ((wave.closed, float(first)), (wave.others, np.inf)):
+    for cohort in among:
+        start = 0 if y.shape[1] == width else cohort.month - first
+        used[cohort.firms] = True
+        for firms, closure in ((cohort.closed, float(first)), (cohort.others, np.inf)):
             for rows in rows_by(within[firms]) if len(firms) else ():
-                groups.append(Group(firms[rows], closure, (within[firms[rows[0]]], wave.month), start))
+                groups.append(Group(firms[rows], closure, (within[firms[rows[0]]], cohort.month), start))
     return GroupTime(
         y=y,
         groups=groups,
@@ -194,7 +148,7 @@ def compared(
         cluster=cluster,
         labels=np.arange(int(cluster.max()) + 1),
         level=sample.design.level,
-        counts={"units": int(used.sum()), "treated": sum(len(wave.closed) for wave in among)},
+        counts={"units": int(used.sum()), "treated": sum(len(cohort.closed) for cohort in among)},
     )
 
 
@@ -207,22 +161,19 @@ def mechanical_loss(dose: Floats, months_closed: Floats, home: Floats, everywher
     return float(100 * (dose * months_closed * home).sum() / everywhere.sum()) if everywhere.sum() else np.nan
 
 
+@estimand
 def damage_multiple(panel: Panel, design: Design) -> Estimate:
     """Divide the loss on all platforms by the mechanical one: what the closed accounts alone had sold (E1e).
 
     Returns
     -------
     Estimate
-        A ratio: 1 is the mechanical loss, more is damage beyond it. ``details``: `mechanical_loss`, per cent.
-
-    Raises
-    ------
-    DesignError
-        As :func:`effect_on_closed`, and if doses are not known or closed firms sold nothing at home.
+        A ratio: 1 is the mechanical loss, more is damage beyond it. ``details``: `mechanical_loss`, per cent. Refused
+        as :func:`effect_on_closed`, and if doses are not known or closed firms sold nothing at home.
     """
     if panel.no_dose:
-        raise DesignError(f"what the closed accounts alone had sold was asked for; {panel.no_dose}")
-    loss, sample = effect_on_closed(panel, design), design.sample(panel)
+        raise DesignError(f"cannot tell what the closed accounts alone had sold: {panel.no_dose}")
+    loss, sample = effect_on_closed(panel, design).require(), design.sample(panel)
     base = panel.sales[:, :, sample.base]
     firms = sample.closed & ~np.isnan(base).any(axis=(1, 2))
     sold = base[firms].sum(axis=2)
@@ -230,7 +181,7 @@ def damage_multiple(panel: Panel, design: Design) -> Estimate:
     mechanical = mechanical_loss(dose, sample.months_closed[firms], sold[:, 0], sold.sum(axis=1))
     if not mechanical > 0:
         raise DesignError(
-            f"a mechanical loss was asked for; the {firms.sum()} closed firms sold nothing on {panel.platforms[0]} in "
+            f"there is no mechanical loss: the {firms.sum()} closed firms sold nothing on {panel.platforms[0]} in "
             f"{design.base_months} base months; choose a longer base"
         )
     return loss.delta_method(
@@ -242,39 +193,36 @@ def damage_multiple(panel: Panel, design: Design) -> Estimate:
     )
 
 
-def survival_of_closed(panel: Panel, design: Design) -> Estimate:
-    """Follow closed firms and those they are compared with until they sell nothing on any platform for three months.
+@estimand
+def months_alive(panel: Panel, design: Design) -> Estimate:
+    """Estimate by how many of twelve months closure shortens a firm's life (E1d).
 
-    Firms of each wave, which sold in the month before it, start in its month; a firm not closed is followed from each
-    wave that it lived to see, so that it sold in its month, as in :func:`waves`. Compared within origin, with firms
-    that are not small: in the base months they sold at least what the smallest tenth of the closed firms sold at most,
-    for small firms give up sooner.
+    Firms live until they sell nothing on any platform for three months. Compared within origin, wave by wave, with
+    firms that are not small: in the base months they sold at least what the smallest tenth of the closed firms sold at
+    most, for small firms give up sooner.
 
-    Raises
-    ------
-    DesignError
-        If the comparison is of firms not yet closed, whose own closure comes, the panel holds one platform, so that
-        who goes elsewhere looks gone, or as :func:`analysis.estimators.survival.exit_survival`.
+    Returns
+    -------
+    Estimate
+        Months: ``"treated"``, ``"comparison"``, ``"difference"``; `n` closed firms. ``details``: the ``curves`` of
+        :func:`analysis.estimators.survival.exit_survival`. Exits of closed firms of fewer than `FEWEST_EXITS` clusters
+        leave no error: with none, nothing would seem to vary. Refused if the comparison is of firms not yet closed,
+        whose own closure comes, the panel holds one platform, so that who goes elsewhere looks gone, or as
+        `exit_survival`.
     """
     several(panel, "how long firms sell on any platform")
     if design.comparison == "not_yet_closed":
         raise DesignError(
-            f"{HORIZON} months alive against firms not yet closed were asked for; these are closed in their turn; use "
-            "comparison='low_exposure'"
+            "cannot compare months alive with firms not yet closed, whose turn comes; use comparison='low_exposure'"
         )
-    sample, total = design.sample(panel), panel.total()
-    size = np.nansum(total[:, sample.base], axis=1)
-    peers = sample.comparison & (size >= np.quantile(size[sample.closed], SMALLEST))
-    months = np.unique(sample.first[sample.closed]).astype(int)
-    sold = total > 0
-    starts = [(sample.first == month) & sold[:, month - 1] | peers & sold[:, month] for month in months]
-    chosen = [np.flatnonzero(firms) for firms in starts]
-    firm = np.concatenate(chosen)
+    sample = design.sample(panel)
+    starting, _ = followed(sample)
+    firm = np.concatenate([cohort.firms for cohort in starting])
 
     def by(cluster: Ints) -> Estimate:
         return exit_survival(
-            total,
-            np.repeat(months, [len(part) for part in chosen]),
+            panel.total(),
+            np.repeat([cohort.month for cohort in starting], [len(cohort.firms) for cohort in starting]),
             sample.closed[firm],
             rows=firm,
             gap=GAP,
@@ -284,29 +232,16 @@ def survival_of_closed(panel: Panel, design: Design) -> Estimate:
             level=design.level,
         )
 
-    return sample.widest(by)
-
-
-def months_alive(panel: Panel, design: Design) -> Estimate:
-    """Estimate by how many of twelve months closure shortens a firm's life (E1d).
-
-    Returns
-    -------
-    Estimate
-        Months: ``"treated"``, ``"comparison"``, ``"difference"``, as :func:`survival_of_closed`; `n` closed firms.
-        ``details``: its ``curves``. Exits of closed firms of fewer than `FEWEST_EXITS` clusters leave no error: with
-        none, nothing would seem to vary.
-    """
-    lives, unsure = survival_of_closed(panel, design), dict[str, Any]()
+    lives, unsure = sample.widest(by), dict[str, Any]()
     units, curves = lives.details["units"], lives.details["curves"]
-    gone = units.loc[units["treated"] & units["exited"], "cluster"].nunique()
-    if gone < FEWEST_EXITS:
+    exits = units.loc[units["treated"] & units["exited"], "cluster"].nunique()
+    if exits < FEWEST_EXITS:
         unsure["covariance"] = np.where(np.array(lives.terms) == "comparison", lives.covariance, np.nan)
         unsure["reason"] = (
-            f"closed firms of {gone} clusters exit; fewer than {FEWEST_EXITS} are too few for an interval"
+            f"closed firms of {exits} clusters exit; fewer than {FEWEST_EXITS} are too few for an interval"
         )
     unsure["months"] = f"{HORIZON} months since closure"
-    return design.sample(panel).mark(lives, n=lives.n[0], details={"curves": curves}, **unsure)
+    return sample.mark(lives, n=lives.n[0], details={"curves": curves}, **unsure)
 
 
 def comparisons(panel: Panel, design: Design, truth: ByWindow | None = None, *, where: Where = "all") -> pd.DataFrame:
@@ -334,17 +269,18 @@ def comparisons(panel: Panel, design: Design, truth: ByWindow | None = None, *, 
     windows = [(design.post_from, design.post_to), *([(0, longest)] if longest >= 0 else [])]
     parts = []
     for start, end in windows:
-        known = truth(start, end) if truth else {}
+        true = truth(start, end) if truth else {}
+        window = f"month {start}" if start == end else f"months {start} to {end}"
         for name in get_args(Comparison):
             varied = replace(design, comparison=name, post_from=start, post_to=end)
-            asked = effect_name(varied, where).removesuffix(", all")
-            words = (asked, f"against {name.replace('_', ' ')}")
-            row = as_rows(attempt(effect_on_closed, panel, varied, where=where), {"simple": words}, "per cent")
-            window = f"month {start}" if start == end else f"months {start} to {end}"
-            parts.append(row.assign(comparison=name, window=window, truth=known.get(asked, np.nan)))
+            effect = effect_name(varied, where).removesuffix(", all")
+            terms = {"simple": (effect, f"against {name.replace('_', ' ')}")}
+            row = as_rows(effect_on_closed(panel, varied, where=where), terms, "per cent")
+            parts.append(row.assign(comparison=name, window=window, truth=true.get(effect, np.nan)))
     return pd.concat(parts, ignore_index=True)
 
 
+@estimand
 def placebo(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
     """Estimate the effect of closures that did not happen: a year early, in a panel that ends before the real ones.
 
@@ -356,16 +292,12 @@ def placebo(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
     Returns
     -------
     Estimate
-        As :func:`effect_on_closed`; nothing but chance and paths that part anyway move it from zero.
-
-    Raises
-    ------
-    DesignError
-        If the panel does not reach back far enough, and as :func:`effect_on_closed`.
+        As :func:`effect_on_closed`; nothing but chance and paths that part anyway move it from zero. Refused too if the
+        panel does not reach back far enough.
     """
     sample = design.sample(panel)
     gone, newcomer = (sample.stopped[:, month] for month in (sample.base.stop - 1, max(sample.base.start - 12, 0)))
-    early = effect_on_closed(*a_year_early(panel, design, ~gone & ~newcomer), where=where)
+    early = effect_on_closed(*a_year_early(panel, design, ~gone & ~newcomer), where=where).require()
     return replace(early, estimand=f"{HEADLINE[where]}, a year before", digest=panel.digest)
 
 
@@ -382,9 +314,9 @@ def a_year_early(panel: Panel, design: Design, firms: Bools) -> tuple[Panel, Des
     sample = design.sample(panel)
     if sample.no_placebo:
         raise DesignError(
-            f"closures a year early were asked for; they need {12 + design.base_months} months before the first wave "
-            f"in {panel.months[sample.base.stop]}, and the window a year before; the panel begins in "
-            f"{panel.months[0]}; narrow the window, or bring earlier months"
+            f"a placebo a year early needs {12 + design.base_months} months before the first wave in "
+            f"{panel.months[sample.base.stop]}, and the window a year before; the panel begins in {panel.months[0]}: "
+            "narrow the window, or bring earlier months"
         )
     end, dated = sample.base.stop - design.anticipation, panel.firms["closed_on"] - pd.DateOffset(years=1)
     kept = firms & ~(dated < panel.months[0].to_timestamp()).to_numpy()  # closed in part long before the first wave
@@ -398,7 +330,7 @@ def a_year_early(panel: Panel, design: Design, firms: Bools) -> tuple[Panel, Des
 def year_before(panel: Panel, design: Design, *, where: Where = "all") -> pd.DataFrame:
     """Return :func:`placebo` as a row of :func:`analysis.estimands.catalogue.estimate_all`, or why there is none."""
     words = ("placebo", f"{HEADLINE[where]}, a year early")
-    return as_rows(attempt(placebo, panel, design, where=where), {"simple": words}, "per cent")
+    return as_rows(placebo(panel, design, where=where), {"simple": words}, "per cent")
 
 
 def mechanical(rows: pd.DataFrame, multiple: Estimate) -> pd.DataFrame:
@@ -412,40 +344,37 @@ def mechanical(rows: pd.DataFrame, multiple: Estimate) -> pd.DataFrame:
     return pd.concat([pd.DataFrame([loss]), rows], ignore_index=True)[COLUMNS + ASKED]
 
 
-def family(found: Mapping[str, Estimate]) -> pd.DataFrame:
+@estimand
+def family(effects: Mapping[str, Estimate]) -> pd.DataFrame:
     """Test some effects against zero so that the chance of any false alarm among them is that of one test.
 
     Parameters
     ----------
-    found : mapping of str to Estimate
+    effects : mapping of str to Estimate
         Of one term each, by id; one without error is left out. Per cents are tested in log points.
 
     Returns
     -------
     DataFrame
-        `id` and the columns of :func:`analysis.testing.romano_wolf`.
-
-    Raises
-    ------
-    DesignError
-        If none has an error.
+        `id` and the columns of :func:`analysis.testing.romano_wolf`; refused if none has an error.
     """
-    tested = {name: one for name, one in found.items() if np.isfinite(one.std_error[0])}
+    tested = {name: effect for name, effect in effects.items() if np.isfinite(effect.std_error[0])}
     if not tested:
-        raise DesignError(f"tests of {', '.join(found)} were asked for; none has an error; there is nothing to test")
+        raise DesignError(f"cannot test {', '.join(effects)}: none has an error")
     logs = {
-        name: one.delta_method(lambda x: {name: np.log(1 + x[0] / 100)}, estimand=name, unit="log points")  # noqa: B023
-        if one.unit == "per cent"
-        else one
-        for name, one in tested.items()
+        name: effect.delta_method(lambda x: {name: np.log(1 + x[0] / 100)}, estimand=name, unit="log points")  # noqa: B023
+        if effect.unit == "per cent"
+        else effect
+        for name, effect in tested.items()
     }
-    moved = {name: pd.Series(one.scores[:, 0], index=one.clusters) for name, one in logs.items()}
-    joint = pd.DataFrame(moved).fillna(0.0).to_numpy()  # a cluster that is not in it does not move it
-    df = np.array([one.df[0] for one in logs.values()])
-    tests = romano_wolf(np.array([one.value[0] for one in logs.values()]), joint.T @ joint, df=df)
+    scores = {name: pd.Series(effect.scores[:, 0], index=effect.clusters) for name, effect in logs.items()}
+    joint = pd.DataFrame(scores).fillna(0.0).to_numpy()  # a cluster that is not in it does not move it
+    df = np.array([effect.df[0] for effect in logs.values()])
+    tests = romano_wolf(np.array([effect.value[0] for effect in logs.values()]), joint.T @ joint, df=df)
     return tests.assign(id=list(logs))
 
 
+@estimand
 def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Estimate:
     """Estimate the smallest effect on closed firms' sales (E1a) that this panel would show, from placebo closures.
 
@@ -462,15 +391,11 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Esti
         Per cent: "fall" and "rise", with a test of the right size on this panel, and "fall, usual", "rise, usual"
         with intervals as reported, each seen with a power of 80 per cent; "size, usual", per cent of draws in which
         these find what is not there. Errors are Monte Carlo errors; `n` are draws. ``details["within"]``: what placebo
-        closures have in common with the real ones, "origin and size" or "origin".
-
-    Raises
-    ------
-    DesignError
-        As :func:`analysis.estimators.power.minimum_detectable_effect`, or if no closed group sold.
+        closures have in common with the real ones, "origin and size" or "origin". Refused as
+        :func:`analysis.estimators.power.minimum_detectable_effect`, or if no closed group sold.
     """
     sample, total = design.sample(panel), panel.total()
-    y = np.column_stack([total[:, part].mean(axis=1) for part in (sample.before, sample.after)])
+    y = np.column_stack([total[:, months].mean(axis=1) for months in (sample.before, sample.after)])
     used = (sample.closed | sample.comparison) & np.isfinite(y).all(axis=1) & ~sample.stopped[:, sample.base.stop - 1]
     firms = pd.DataFrame({"origin": sample.origin, "group": panel.codes("brand_group")[0]})[used]
     firms = firms.assign(closed=sample.closed[used], before=y[used, 0], after=y[used, 1])
@@ -479,28 +404,28 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Esti
     groups = groups[groups["origin"].isin(groups.loc[groups["closed"], "origin"])]
     closed, origin = groups["closed"].to_numpy(), groups["origin"].to_numpy()
     if not closed.any():
-        raise DesignError("placebo closures were asked for; no closed group sold a year before; widen the window")
+        raise DesignError("cannot draw placebo closures: no closed group sold a year before; widen the window")
     large = (groups["before"] >= groups.loc[groups["closed"], "before"].median()).to_numpy()
 
     def estimator(sales: Floats, first: Floats, rows: Ints) -> Estimate:
         return att_gt(sales, first, scale="ratio", strata=origin[rows]).aggregate()
 
     y, first = groups[["before", "after"]].to_numpy(float), np.where(closed, 1.0, np.inf)
-    asked = partial(minimum_detectable_effect, y, first, level=design.level, estimator=estimator, draws=draws)
-    found, within = attempt(asked, strata=2 * origin + large), "origin and size"
-    if found.refused:
-        found, within = asked(strata=origin), "origin"
-    names = [term.replace("decrease", "fall").replace("increase", "rise") for term in found.terms]
+    by_strata = partial(minimum_detectable_effect, y, first, level=design.level, estimator=estimator, draws=draws)
+    smallest, within = estimand(by_strata)(strata=2 * origin + large), "origin and size"
+    if smallest.refused:
+        smallest, within = by_strata(strata=origin), "origin"
+    names = [term.replace("decrease", "fall").replace("increase", "rise") for term in smallest.terms]
     sign = np.array([{"fall": -1.0, "rise": 1.0, "size": 0.0}[name[:4]] for name in names])
 
     def per_cent(x: Any) -> Any:
         return 100 * np.where(sign == 0, x, sign * np.expm1(sign * x))
 
-    turned = found.delta_method(
+    turned = smallest.delta_method(
         lambda x: dict(zip(names, per_cent(x), strict=True)),
         estimand=f"{HEADLINE[scope(panel)]}, smallest effect seen",
         unit="per cent",
-        limits=per_cent(found.conf_int),
-        details={**found.details, "within": within},
+        limits=per_cent(smallest.conf_int),
+        details={**smallest.details, "within": within},
     )
     return sample.mark(turned)

@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.estimands.closed_firms import HEADLINE, Where, effect_on_closed, sales_on, waves
-from analysis.estimands.design import Design, Sample, attempt, in_rows, low_exposure
+from analysis.estimands.closed_firms import HEADLINE, Where, effect_on_closed, sales_on, width_of
+from analysis.estimands.design import Design, Sample, estimand, in_rows, low_exposure
 from analysis.estimands.event_study import FEWEST
+from analysis.estimands.samples import cohorts
 from analysis.estimate import Bools, Estimate, Floats, Ints
 from analysis.estimators.cross_checks import doubly_robust, imputation
 
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class _Answering:
-    """The firms of E1a or E1b, each once for every wave in which it is closed or compared: int64[row] and so on.
+    """The firms of E1a or E1b, each once for every cohort in which it is closed or compared: int64[row] and so on.
 
-    `within` are dummies of origin and wave, of those that hold both closed firms and others; `before` is what each sold
-    in a month of the first window.
+    `within` are dummies of origin and cohort, of those that hold both closed firms and others; `before` is what each
+    sold in a month of the first window.
     """
 
     sample: Sample
@@ -47,27 +48,26 @@ class _Answering:
         """Clusters of closed firms."""
         return len(np.unique(self.sample.cluster[self.firm[self.closed]]))
 
-    def mark(self, found: Estimate, name: str, **details: Any) -> Estimate:
+    def mark(self, effect: Estimate, name: str, **details: Any) -> Estimate:
         """Turn into per cent; Student's interval, with a degree of freedom less than clusters of closed firms."""
         return self.sample.mark(
-            found, estimand=f"{HEADLINE[self.where]}, {name}", max_df=self.clusters - 1, details=details
+            effect, estimand=f"{HEADLINE[self.where]}, {name}", max_df=self.clusters - 1, details=details
         ).exp()
 
 
 def _answering(panel: Panel, design: Design, where: Where) -> _Answering:
-    sample, total = low_exposure(panel, design, "the effect by other estimators"), sales_on(panel, where)
-    before = total[:, sample.before].mean(axis=1)
-    known = np.isfinite(before + total[:, sample.after].mean(axis=1))
-    among = [wave.of(known) for wave in waves(sample, before)]
-    rows = pd.DataFrame({"firm": np.concatenate([wave.firms for wave in among])})
-    rows["wave"] = np.repeat([wave.month for wave in among], [len(wave.firms) for wave in among])
+    sample = low_exposure(panel, design, "the effect by other estimators")
+    before, width = sales_on(panel, where)[:, sample.before].mean(axis=1), width_of(panel, where)
+    among = [cohort.of(sample.known(width)) for cohort in cohorts(sample, width)]
+    rows = pd.DataFrame({"firm": np.concatenate([cohort.firms for cohort in among])})
+    month = np.repeat([cohort.month for cohort in among], [len(cohort.firms) for cohort in among])
     rows["closed"] = sample.closed[rows["firm"]]
-    rows["within"] = pd.factorize(sample.origin[rows["firm"]] * len(panel.months) + rows["wave"])[0]
+    rows["within"] = pd.factorize(sample.origin[rows["firm"]] * len(panel.months) + month)[0]
     both = rows.groupby("within")["closed"].transform("nunique") == 2
     if not both.any():
         raise DesignError(
-            f"closed firms that still sold, beside comparison firms of their origin, were asked for; found "
-            f"{rows['closed'].sum()} and {(~rows['closed']).sum()}, none side by side; widen the comparison"
+            f"found {rows['closed'].sum()} closed and {(~rows['closed']).sum()} comparison firms that still sold, none "
+            "of the same origin in the same wave; widen the comparison"
         )
     rows = rows[both]
     firm = rows["firm"].to_numpy()
@@ -75,6 +75,7 @@ def _answering(panel: Panel, design: Design, where: Where) -> _Answering:
     return _Answering(sample, where, firm, rows["closed"].to_numpy(), within, before[firm])
 
 
+@estimand
 def adjusted_effect(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
     """Estimate E1a doubly robust: against firms of the same origin and wave that are alike before the closures.
 
@@ -86,19 +87,14 @@ def adjusted_effect(panel: Panel, design: Design, *, where: Where = "all") -> Es
     Returns
     -------
     Estimate
-        As :func:`analysis.estimands.closed_firms.effect_on_closed`.
-
-    Raises
-    ------
-    DesignError
-        If the comparison is not of low exposure, nobody is left to compare, or as
-        :func:`analysis.estimators.cross_checks.doubly_robust`.
+        As :func:`analysis.estimands.closed_firms.effect_on_closed`. Refused if the comparison is not of low exposure,
+        nobody is left to compare, or as :func:`analysis.estimators.cross_checks.doubly_robust`.
     """
     rows = _answering(panel, design, where)
     sample = rows.sample
     at_home = sample.home[rows.firm, sample.before].mean(axis=1) / panel.total()[rows.firm, sample.before].mean(axis=1)
     age = np.log1p((panel.total()[rows.firm, : sample.before.start] > 0).sum(axis=1))
-    found = doubly_robust(
+    effect = doubly_robust(
         np.column_stack([np.ones(len(rows.firm)), rows.sales(sample.after).mean(axis=1)]),
         np.where(rows.closed, 1.0, np.inf),
         np.column_stack([rows.within, at_home, age]),
@@ -107,9 +103,10 @@ def adjusted_effect(panel: Panel, design: Design, *, where: Where = "all") -> Es
         cluster=sample.cluster[rows.firm],
         level=design.level,
     )
-    return rows.mark(found, "doubly robust")
+    return rows.mark(effect, "doubly robust")
 
 
+@estimand
 def imputed_effect(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
     """Estimate E1a by imputation: against firm and month effects of all months from the base on, by origin and wave.
 
@@ -119,17 +116,13 @@ def imputed_effect(panel: Panel, design: Design, *, where: Where = "all") -> Est
     -------
     Estimate
         As :func:`analysis.estimands.closed_firms.effect_on_closed`, without an interval where fewer than `FEWEST`
-        clusters were closed, for it would be too narrow; ``details["months"]``: those of the fit, in words.
-
-    Raises
-    ------
-    DesignError
-        As :func:`adjusted_effect`.
+        clusters were closed, for it would be too narrow; ``details["months"]``: those of the fit, in words. Refused as
+        :func:`adjusted_effect`.
     """
     rows = _answering(panel, design, where)
     sample = rows.sample
     fitted = slice(min(sample.base.start, sample.before.start), sample.base.stop - design.anticipation)
-    found = imputation(
+    effect = imputation(
         np.column_stack([rows.sales(fitted), rows.sales(sample.after)]),
         np.where(rows.closed, float(fitted.stop - fitted.start), np.inf),
         rows.within,
@@ -138,22 +131,20 @@ def imputed_effect(panel: Panel, design: Design, *, where: Where = "all") -> Est
         cluster=sample.cluster[rows.firm],
         level=design.level,
     )
-    made = rows.mark(found, "imputed", months=sample.months(fitted))
-    if rows.clusters >= FEWEST or made.refused:
-        return made
+    effect = rows.mark(effect, "imputed", months=sample.months(fitted))
+    if rows.clusters >= FEWEST or effect.refused:
+        return effect
     why = f"closed firms of {rows.clusters} clusters; fewer than {FEWEST} are too few for an interval by imputation"
-    return replace(made, covariance=np.full((1, 1), np.nan), limits=None, scores=None, reason=why)
+    return replace(effect, covariance=np.full((1, 1), np.nan), limits=None, scores=None, reason=why)
 
 
 def cross_checks(panel: Panel, design: Design, *, where: Where = "all") -> pd.DataFrame:
     """Return E1a (E1b) by its own ratio of sums, doubly robust and imputed, as rows; a refusal has its reason."""
-    verbs = effect_on_closed, adjusted_effect, imputed_effect
-    own, adjusted, imputed = (attempt(verb, panel, design, where=where) for verb in verbs)
-    months = f", from {imputed.details['months']}" if imputed.details else ""
-    labels = {
-        "ratio of sums": own,
-        "doubly robust, given share and age": adjusted,
-        f"imputed{months}": imputed,
+    ratio, imputed = effect_on_closed(panel, design, where=where), imputed_effect(panel, design, where=where)
+    effects = {
+        "ratio of sums": ratio,
+        "doubly robust, given share and age": adjusted_effect(panel, design, where=where),
+        "imputed" + (f", from {imputed.details['months']}" if imputed.details else ""): imputed,
     }
-    name = own.estimand or HEADLINE[where]
-    return in_rows([(name, label, found["simple"]) for label, found in labels.items()], "per cent")
+    name = ratio.estimand or HEADLINE[where]
+    return in_rows([(name, label, effect["simple"]) for label, effect in effects.items()], "per cent")

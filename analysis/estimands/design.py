@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
+from dataclasses import dataclass, replace
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_args
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 Comparison = Literal["not_yet_closed", "spared_same_category", "low_exposure"]
 Cluster = Literal["brand_group", "category", "firm"]
-Found = TypeVar("Found")
+Answer = TypeVar("Answer")
+Asked = ParamSpec("Asked")
 
 FEWEST_BASE, LATEST = 3, 9  # base months, and last month of a window, that reports take
 COLUMNS = ["id", "label", "estimate", "std_error", "conf_low", "conf_high", "unit", "n", "mde", "reason"]
@@ -90,24 +91,21 @@ class Design:
         first, last = whole_number("post_from", self.post_from), whole_number("post_to", self.post_to)
         if not 0 <= first <= last or whole_number("base_months", self.base_months) < 1:
             raise DesignError(
-                f"a window from month {first} to {last} after the first wave and {self.base_months} base months were "
-                "asked for; months count from 0, the first before the last; turn them round"
+                f"expected a first month from 0 to the last, and a base month, found months {first} to {last} and "
+                f"{self.base_months} base months"
             )
         if whole_number("anticipation", self.anticipation) < 0 or last - 12 >= -self.anticipation:
             raise DesignError(
-                f"a window to month {last} with {self.anticipation} months of anticipation was asked for; the same "
-                f"months a year before reach into them; end it by month {11 - self.anticipation}"
+                f"the months a year before a window to month {last} reach into {self.anticipation} months of "
+                f"anticipation; end it by month {11 - self.anticipation}"
             )
         for name, share in (("level", self.level), ("cut", self.cut), ("low", self.low)):
             if not 0 < share < 1 and not (name == "cut" and share == 1):
-                raise DesignError(f"a design with {name} = {share} was asked for; it is a share; give one in (0, 1)")
+                raise DesignError(f"expected {name} between 0 and 1, found {name} = {share}")
 
     def sample(self, panel: Panel) -> Sample:
         """Return what the design picks from a panel, made once; a DesignError where the panel cannot carry it."""
-        made: dict[Design, Sample] = vars(panel).setdefault("_samples", {})  # so that they go when the panel goes
-        if self not in made:
-            made[self] = _sample(panel, self)
-        return made[self]
+        return once(panel, self, lambda: _sample(panel, self))
 
     def fitted(self, panel: Panel) -> Design | None:
         """Return the design with the part of its window and of its base months that a panel can carry, or the nearest.
@@ -166,8 +164,6 @@ class Sample:
     never_closed: Bools
     exposure: Floats
     months_closed: Floats
-    made: dict[Hashable, Any] = field(default_factory=dict)
-    """What several estimands share, by what it is and its options: see `once`."""
 
     @property
     def window(self) -> str:
@@ -178,6 +174,11 @@ class Sample:
     def year_ago(self) -> str:
         """The same months a year before, in words."""
         return self.months(self.before)
+
+    @property
+    def waves(self) -> list[int]:
+        """Months in which firms were closed by the end of the window: positions."""
+        return [int(month) for month in np.unique(self.first[self.closed])]
 
     def months(self, part: slice) -> str:
         """Return the first and last of some months, in words."""
@@ -205,25 +206,24 @@ class Sample:
         """Sales in the window a year before and in the window, float64[2, firm, platform]; NaN where one is missing."""
         return np.array([self.panel.sales[:, :, part].sum(axis=2) for part in (self.before, self.after)])
 
-    @cached_property
+    def known(self, width: int) -> Bools:
+        """Return firms whose sales on the first `width` platforms are known in both windows, bool[firm]."""
+        return np.asarray(np.isfinite(self.sums[:, :, :width]).all(axis=(0, 2)))
+
+    @property
     def own(self) -> Bools:
         """Firms of the design's origin; where there are none a DesignError."""
-        found = self.is_own
-        if not found.any():
-            raise DesignError(
-                f"firms of origin {self.design.origin} were asked for; none of {len(found)} firms is; check "
-                "the column origin"
-            )
-        return found
+        if not self.is_own.any():
+            count, origin = len(self.is_own), self.design.origin
+            raise DesignError(f"none of {count} firms is of origin {origin}; check the column origin")
+        return self.is_own
 
-    @cached_property
+    @property
     def others(self) -> Bools:
         """Firms of other origins; where there are none a DesignError."""
         if self.is_own.all():
-            raise DesignError(
-                f"firms of other origins than {self.design.origin} were asked for; all {len(self.is_own)} firms are of "
-                "it; bring sellers of other origins too"
-            )
+            count, origin = len(self.is_own), self.design.origin
+            raise DesignError(f"all {count} firms are of origin {origin}; bring sellers of other origins too")
         return ~self.is_own
 
     @cached_property
@@ -258,10 +258,10 @@ class Sample:
         ways = [self.cluster]
         if self.design.cluster == "brand_group":
             ways.append(int(self.cluster.max()) + 1 + self.category)  # other labels than those of brand groups
-        made = [found for way in ways if not (found := attempt(estimate, way)).refused]
-        if not made:
+        results = [result for way in ways if not (result := estimand(estimate)(way)).refused]
+        if not results:
             return estimate(self.cluster)
-        return max(made, key=lambda result: float(np.nansum(np.diff(result.conf_int, axis=0))))
+        return max(results, key=lambda result: float(np.nansum(np.diff(result.conf_int, axis=0))))
 
     @cached_property
     def mixed_cluster(self) -> Ints:
@@ -279,27 +279,19 @@ class Sample:
         """Who sells nothing on any platform, bool[firm, month]; not known is not stopped."""
         return np.asarray(self.panel.total() <= 0)
 
-    def once(self, what: Hashable, make: Callable[[], Found]) -> Found:
-        """Return what was made before under this name, or make it; a refusal is not kept."""
-        if what not in self.made:
-            self.made[what] = make()
-        found: Found = self.made[what]
-        return found
-
-    def mark(self, found: Estimate, **changes: Any) -> Estimate:
+    def mark(self, estimate: Estimate, **changes: Any) -> Estimate:
         """Stamp an estimate with its design, panel and provenance, so that it can be made again."""
-        made_of = "simulated" if self.panel.provenance == "simulated" else "estimate"
-        stamp: dict[str, Any] = {"design": self.design, "digest": self.panel.digest, "provenance": made_of}
-        stamp["months"] = self.window
-        return replace(found, **(stamp | changes))
+        provenance = "simulated" if self.panel.provenance == "simulated" else "estimate"
+        changes = {"months": self.window, "provenance": provenance} | changes
+        return replace(estimate, design=self.design, digest=self.panel.digest, **changes)
 
 
 def _sample(panel: Panel, design: Design) -> Sample:
     first = panel.first_treated(cut=design.cut)
     if not np.isfinite(first).any():
         raise DesignError(
-            f"effects of closures were asked for; none of {len(first)} firms is closed between {panel.months[0]} and "
-            f"{panel.months[-1]} with a dose of {design.cut:g} or more; bring a panel that holds closures"
+            f"none of {len(first)} firms is closed between {panel.months[0]} and {panel.months[-1]} with a dose of "
+            f"{design.cut:g} or more; bring a panel that holds closures"
         )
     wave, length = int(first.min()), len(panel.months)
     start, stop = wave + design.post_from, wave + design.post_to + 1
@@ -311,9 +303,9 @@ def _sample(panel: Panel, design: Design) -> Sample:
         more = f"no window fits: begin in {begin} or earlier{end}"
         remedy = f"what fits is {fitted.given}" if fitted else more
         raise DesignError(
-            f"months {design.post_from} to {design.post_to} after the first wave in {panel.months[wave]}, a year "
-            f"before them and {design.base_months} base months were asked for; the panel runs from {panel.months[0]} "
-            f"to {panel.months[-1]}; {remedy}"
+            f"months {design.post_from} to {design.post_to} after the first wave in {panel.months[wave]}, the same a "
+            f"year before and {design.base_months} base months do not fit: the panel runs from {panel.months[0]} to "
+            f"{panel.months[-1]}; {remedy}"
         )
     after, base = slice(start, stop), slice(wave - design.base_months, wave)
     exposure = panel.exposure(base=base, cut=design.cut, months=after).mean(axis=1)
@@ -340,37 +332,35 @@ def _comparison(panel: Panel, design: Design, first: Floats, never_closed: Bools
         hit = np.bincount(category[first < stop], minlength=len(names)) > 0
         return np.asarray(never_closed & hit[category])
     if design.comparison == "low_exposure":
-        found = never_closed & (np.nan_to_num(exposure, nan=np.inf) < design.low)
+        low = never_closed & (np.nan_to_num(exposure, nan=np.inf) < design.low)
         if not never_closed.any():
-            raise DesignError(
-                "firms that were not closed were asked for; the panel holds closed firms only; bring others too"
-            )
-        if not found.any():
+            raise DesignError("the panel holds closed firms only; bring others too")
+        if not low.any():
             lowest = np.fmin.reduce(exposure[never_closed], initial=np.inf)
-            seen = f"the lowest is {lowest:.3g}" if np.isfinite(lowest) else "it is known for none"
+            why = f"the lowest is {lowest:.3g}" if np.isfinite(lowest) else "it is known for none"
             raise DesignError(
-                f"firms with an exposure below {design.low:g} were asked for; of {never_closed.sum()} firms not closed "
-                f"{seen}; bring firms of categories that sold at home and in which little was closed"
+                f"none of {never_closed.sum()} firms not closed has an exposure below {design.low:g}: {why}; bring "
+                "firms of categories that sold at home and in which little was closed"
             )
-        return found
+        return low
     closures = panel.closures(cut=design.cut)  # those after the last month of the panel as well
-    found = np.isfinite(closures) & (closures >= stop + design.anticipation)
-    if not found.any():
+    later = np.isfinite(closures) & (closures >= stop + design.anticipation)
+    if not later.any():
         last = int(closures[np.isfinite(closures)].max())
         raise DesignError(
             f"firms not yet closed, for {design.anticipation} months after month {design.post_to}, were asked for; the "
             f"last wave is in {panel.months[0] + last}, month {last - int(first.min())}, so nobody is left to compare "
             "with; end the window earlier or choose another comparison"
         )
-    return found
+    return later
 
 
 def low_exposure(panel: Panel, design: Design, what: str) -> Sample:
     """Return the sample of a design that compares with firms of low exposure; another comparison is a DesignError."""
     if design.comparison != "low_exposure":
         raise DesignError(
-            f"{what} against {design.comparison} firms was asked for; these inherit sales of closed firms themselves, "
-            "so what others gained is not identified; use comparison='low_exposure'"
+            f"cannot identify {what} against {design.comparison} firms, which inherit sales of closed firms "
+            "themselves; use comparison='low_exposure'"
         )
     return design.sample(panel)
 
@@ -379,51 +369,65 @@ def several(panel: Panel, what: str) -> None:
     """Refuse what sales on other platforms than the home platform must tell where the panel holds none."""
     if len(panel.platforms) < 2:
         raise DesignError(
-            f"{what} was asked for; the panel holds sales on {panel.platforms[0]} alone; bring those on other "
-            "platforms too"
+            f"cannot tell {what}: the panel holds sales on {panel.platforms[0]} alone; bring other platforms too"
         )
 
 
-def attempt(make: Callable[..., Found], *asked: Any, **options: Any) -> Found | Estimate:
-    """Return what a verb finds; where it refuses, an Estimate without value, and with the reason.
+def once(panel: Any, what: Hashable, make: Callable[[], Answer]) -> Answer:
+    """Return what was made of a panel before under this name, or make it; it goes when the panel goes."""
+    made: dict[Hashable, Answer] = vars(panel).setdefault("_made", {})
+    if what not in made:
+        made[what] = make()
+    return made[what]
 
-    So a report goes on with what there is. What is asked of something refused is refused for the same reason.
+
+def estimand(verb: Callable[Asked, Answer]) -> Callable[Asked, Answer | Estimate]:
+    """Turn what a verb refuses into an Estimate that holds the reason, and keep its answers with the panel.
+
+    A refused argument is returned as it is, so that a report goes on with the reason;
+    :meth:`analysis.estimate.Estimate.require` raises it. Answers are kept where a panel and a design are asked.
     """
-    if because := next((one for one in asked if isinstance(one, Estimate) and one.refused), None):
-        return because
-    try:
-        return make(*asked, **options)
-    except DesignError as refused:
-        return refusal(str(refused))
+
+    @wraps(verb)
+    def answer(*args: Asked.args, **options: Asked.kwargs) -> Answer | Estimate:
+        if because := next((value for value in args if isinstance(value, Estimate) and value.refused), None):
+            return because
+        try:
+            if len(args) == 2 and isinstance(args[1], Design):
+                return once(args[0], (verb, args[1], *sorted(options.items())), lambda: verb(*args, **options))
+            return verb(*args, **options)
+        except DesignError as refused:
+            return refusal(str(refused))
+
+    return answer
 
 
 def in_rows(parts: Iterable[tuple[str, str, Estimate]], unit: str = "") -> pd.DataFrame:
     """Return rows in `COLUMNS` and `ASKED` of estimates of one term, each with id and label; of a refusal in `unit`."""
     rows, level = [], Design.level
-    for name, label, found in ((name, label, one.stated) for name, label, one in parts):
-        level = level if found.refused else found.level
-        given = found.columns.get("unit", [found.unit])[0] or unit
-        reason = found.reason if np.isnan(found.std_error[0]) else ""
-        row = {"id": name, "label": label, "unit": given, "n": np.ravel(found.n)[0], "reason": reason}
-        row |= {"estimate": found.value[0], "std_error": found.std_error[0]}
-        row |= dict(zip(("conf_low", "conf_high"), found.conf_int[:, 0], strict=True))
-        asked: dict[str, Any] = {"months": found.months, "digest": found.digest, "interval": ""}
-        asked["comparison"] = found.design.comparison if found.design else ""
-        if not found.refused:
-            asked |= {"df": found.df[0], "level": found.level, "interval": found.interval}
-        rows.append(row | asked)
+    for name, label, effect in ((name, label, effect.stated) for name, label, effect in parts):
+        level = level if effect.refused else effect.level
+        row = {"id": name, "label": label, "unit": effect.columns.get("unit", [effect.unit])[0] or unit}
+        row |= {"estimate": effect.value[0], "std_error": effect.std_error[0], "n": np.ravel(effect.n)[0]}
+        row |= dict(zip(("conf_low", "conf_high"), effect.conf_int[:, 0], strict=True))
+        row |= {"reason": effect.reason if np.isnan(effect.std_error[0]) else "", "interval": ""}
+        row |= {"months": effect.months, "digest": effect.digest}
+        row["comparison"] = effect.design.comparison if effect.design else ""
+        if not effect.refused:
+            row |= {"df": effect.df[0], "level": effect.level, "interval": effect.interval}
+        rows.append(row)
     table = pd.DataFrame(rows, columns=COLUMNS + ASKED)
     return table.assign(mde=detectable(table, level=level))
 
 
-def as_rows(found: Estimate, terms: Mapping[str, tuple[str, str]] | None = None, unit: str = "") -> pd.DataFrame:
+def as_rows(effects: Estimate, terms: Mapping[str, tuple[str, str]] | None = None, unit: str = "") -> pd.DataFrame:
     """Return rows of an estimate in `COLUMNS`; `terms` gives each the id and the label it is to have, if not its name.
 
     `mde` is the smallest effect seen with a power of 80 per cent. A row without an error is a set, or has none for the
     estimate's own reason, which stands beside it. Rows of a refusal have the reason, `unit`, and no number.
     """
-    terms = {term: (term, term) for term in found.terms} if terms is None else terms
-    return in_rows([(name, label, found[term]) for term, (name, label) in terms.items()], unit)
+    terms = {term: (term, term) for term in effects.terms} if terms is None else terms
+    return in_rows([(name, label, effects[term]) for term, (name, label) in terms.items()], unit)
 
 
 def in_words(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
@@ -435,42 +439,41 @@ def in_words(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
 def written_out(text: str, names: Mapping[str, str]) -> str:
     """Write names in print for the codes in a text."""
     codes = re.compile(r"\b(" + "|".join(map(re.escape, names)) + r")\b")
-    return codes.sub(lambda found: names[found[0]], text)
+    return codes.sub(lambda code: names[code[0]], text)
 
 
 def by_origin(
-    make: Callable[..., Estimate], panel: Panel, design: Design, names: tuple[str, str], **options: Any
-) -> dict[str, Estimate]:
-    """Ask the same of firms of the design's origin and of all others, by what these are called.
-
-    `make` is called with (panel, design, own_origin=..., **options), such as
-    :func:`analysis.estimands.rivals.spillover`; a refusal is an Estimate with its reason.
-    """
-    return {
-        name: attempt(make, panel, design, own_origin=own, **options)
-        for name, own in zip(names, (True, False), strict=True)
-    }
-
-
-def rows_by_origin(
-    found: Mapping[str, Estimate], terms: Mapping[str, str] | None = None, *, columns: Collection[str] = ()
+    verb: Callable[..., Estimate],
+    panel: Panel,
+    design: Design,
+    names: tuple[str, str],
+    terms: Mapping[str, str] | None = None,
+    *,
+    columns: Collection[str] = (),
+    **options: Any,
 ) -> pd.DataFrame:
-    """Return the rows of :func:`by_origin` in `COLUMNS`, with `origin` and `term`; a refusal is a row with its reason.
+    """Return rows in `COLUMNS` for firms of the design's origin and for all others, with `origin` and `term`.
 
     Parameters
     ----------
-    found : mapping of str to Estimate
+    verb : callable
+        Takes (panel, design, own_origin=..., **options), such as :func:`analysis.estimands.rivals.spillover`; a
+        refusal is a row with its reason.
+    panel, design
+    names : (str, str)
+        What firms of the origin, and all others, are called.
     terms : mapping of str to str, optional
         Terms to keep, and what they are called; all where not given.
     columns : collection of str
         Further columns of the estimates to keep.
     """
     parts = []
-    for name, one in found.items():
-        kept = one if terms is None else one[list(terms)]
-        ids = kept.columns.get("id", [f"{one.estimand}_{term}" for term in kept.terms])
+    for name, own in zip(names, (True, False), strict=True):
+        effect = verb(panel, design, own_origin=own, **options)
+        kept = effect if terms is None else effect[list(terms)]
+        ids = kept.columns.get("id", [f"{effect.estimand}_{term}" for term in kept.terms])
         labels = [f"{name}: {(terms or {}).get(term, term)}" for term in kept.terms]
-        if one.refused:
+        if effect.refused:
             ids, labels = [""], [name]
         rows = in_rows(zip(ids, labels, (kept[term] for term in kept.terms), strict=True))
         further = {column: kept.columns.get(column, np.nan) for column in columns}

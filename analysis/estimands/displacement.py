@@ -11,8 +11,10 @@ import pandas as pd
 from scipy import stats
 
 from analysis.errors import DesignError
+from analysis.estimands import samples
 from analysis.estimands.changes import Changes, Total, estimated, totals
-from analysis.estimands.design import Design, Sample, attempt, low_exposure, several, steps
+from analysis.estimands.design import Design, Sample, estimand, low_exposure, several, steps
+from analysis.estimands.samples import Masks
 from analysis.estimate import Bools, Estimate, Floats, stack_estimates
 from analysis.estimators.arrays import alike, sum_by
 
@@ -38,9 +40,9 @@ def amounts(changes: Changes) -> Estimate:
     """
     home, away = changes.home, changes.away
     there = [name for name in changes.destinations if name in away]
-    moved = {f"d{place}": [name] for place, name in enumerate(changes.destinations, start=3) if name in away}
-    moved |= {"d5": [name for name in away if name not in there], "there": there, **{name: [name] for name in away}}
-    nowhere = [name for name in ("d3", "d4", "d5") if not moved.get(name)] + ["d6"] * (not away)
+    on = {f"d{number}": [name] for number, name in enumerate(changes.destinations, start=3) if name in away}
+    on |= {"d5": [name for name in away if name not in there], "there": there, **{name: [name] for name in away}}
+    nowhere = [name for name in ("d3", "d4", "d5") if not on.get(name)] + ["d6"] * (not away)
     exposed = {own for what, own, _ in changes.cells if what == "exposed"}
     apart = {name: changes.lacking[own] for name, own in RIVALS.items() if own in changes.lacking}
     nobody = [name for name, own in RIVALS.items() if own not in exposed and name not in apart]
@@ -48,7 +50,7 @@ def amounts(changes: Changes) -> Estimate:
 
     def formula(total: Total) -> dict[str, Any]:
         rivals = {name: total("exposed", [home], own=own) for name, own in RIVALS.items()}
-        closed = {name: total("closed", where) for name, where in moved.items()}
+        closed = {name: total("closed", platforms) for name, platforms in on.items()}
         parts = rivals | dict.fromkeys(("d3", "d4"), 0.0) | closed | {"d6": total("exposed", away)}
         lost = -total("closed", [home])
         left = lost - sum(rivals.values()) - total("closed", away) - parts["d6"]
@@ -80,13 +82,13 @@ def shares_of_loss(changes: Changes) -> Estimate:
             f"shares of lost {changes.home} sales were asked for; the loss is not {SURE:g} of its errors from zero, "
             "too uncertain to divide by; read the amounts themselves, or bring more closed firms"
         )
-    place = names.index("sum")
+    whole = names.index("sum")
     share = money.delta_method(
-        lambda x: dict(zip(names, 100 * x / x[place], strict=True)), estimand="E4c", unit="per cent of the lost sales"
+        lambda x: dict(zip(names, 100 * x / x[whole], strict=True)), estimand="E4c", unit="per cent of the lost sales"
     )
     wide = stats.t.ppf((1 + money.level) / 2, share.df)
     joint = money.covariance
-    limits = 100 * _fieller(money.value, loss, np.diag(joint), error**2, joint[:, place], wide)
+    limits = 100 * _fieller(money.value, loss, np.diag(joint), error**2, joint[:, whole], wide)
     limits = np.where(share.std_error <= 1e-9, share.value, limits)  # the sum is known
     return replace(share, limits=np.where(np.isnan(share.value), np.nan, limits))
 
@@ -106,23 +108,24 @@ def _fieller(
     return np.where(square > 0, ends, np.array([[-np.inf], [np.inf]]))
 
 
-def waterfalls(found: Estimate, words: Mapping[str, str], true: Mapping[str, float]) -> dict[str, Any]:
+def waterfalls(shares: Estimate, words: Mapping[str, str], true: Mapping[str, float]) -> dict[str, Any]:
     """Return :func:`displacement` to draw, and the true parts where they are known and anything was lost.
 
     Residuals are drawn as their bounds, and not at all in a panel of the home platform alone, where they are all else.
     `words` are the names of the terms in print, "sum" the last of them; `true` holds true values by term.
     """
     *parts, total = words
-    known = {words[name]: true[name] for name in parts if name in true}
-    truth = {"Truth": steps(known, words[total])} if sum(known.values()) > 0 else {}
-    if found.refused:
-        return {"As estimated": found} | truth
-    seen, residual = found.rows, found.rows["term"].isin(RESIDUALS)
-    kept = seen["estimate"].notna() & ~(residual & np.isnan(found["d6"].value[0]))
-    seen = seen.assign(estimate=seen["estimate"].mask(residual))[kept]
-    return {"As estimated": seen.replace({"term": dict(words)})} | truth
+    true_parts = {words[name]: true[name] for name in parts if name in true}
+    truth = {"Truth": steps(true_parts, words[total])} if sum(true_parts.values()) > 0 else {}
+    if shares.refused:
+        return {"As estimated": shares} | truth
+    rows, residual = shares.rows, shares.rows["term"].isin(RESIDUALS)
+    kept = rows["estimate"].notna() & ~(residual & np.isnan(shares["d6"].value[0]))
+    rows = rows.assign(estimate=rows["estimate"].mask(residual))[kept]
+    return {"As estimated": rows.replace({"term": dict(words)})} | truth
 
 
+@estimand
 def displacement(panel: Panel, design: Design) -> Estimate:
     """Share out the lost home sales of closed firms into seven parts that add up (E4c).
 
@@ -132,69 +135,59 @@ def displacement(panel: Panel, design: Design) -> Estimate:
     Returns
     -------
     Estimate
-        Per cent of L: "d1" to "d7" and "sum", as :func:`shares_of_loss`.
-
-    Raises
-    ------
-    DesignError
-        If the comparison is not "low_exposure", as :func:`analysis.estimands.changes.estimated`, and if what was lost
-        is too uncertain.
+        Per cent of L: "d1" to "d7" and "sum", as :func:`shares_of_loss`. Refused if the comparison is not
+        "low_exposure", as :func:`analysis.estimands.changes.estimated`, and if what was lost is too uncertain.
     """
-    found = shares_of_loss(_changes(panel, design, "displacement"))
-    return replace(found[PARTS], n=found.counts["firms"])
+    shares = shares_of_loss(_changes(panel, design, "displacement"))
+    return replace(shares[PARTS], n=shares.counts["firms"])
 
 
+@estimand
 def lost_sales(panel: Panel, design: Design) -> Estimate:
     """Estimate the parts of :func:`displacement` in units of sales, also where their sum is too uncertain to divide by.
 
     Returns
     -------
     Estimate
-        As :func:`amounts`, in thousands, millions or more, whatever the loss is counted in.
-
-    Raises
-    ------
-    DesignError
-        As :func:`displacement`, but for the size of the loss.
+        As :func:`amounts`, in thousands, millions or more, whatever the loss is counted in. Refused as
+        :func:`displacement`, but for the size of the loss.
     """
     changes = _changes(panel, design, "displacement")
-    found = amounts(changes)
-    digits = int(np.log10(max(abs(found["sum"].value[0]), 1.0)))
+    money = amounts(changes)
+    digits = int(np.log10(max(abs(money["sum"].value[0]), 1.0)))
     power = min(max((digits - 1) // 3, 0), len(THOUSANDS) - 1)  # at least two before the point
-    unit = f"{THOUSANDS[power]} {found.unit}".strip()
-    scaled = found.delta_method(
-        lambda x: dict(zip(found.terms, x / 1000**power, strict=True)), estimand=found.estimand, unit=unit
+    unit = f"{THOUSANDS[power]} {money.unit}".strip()
+    scaled = money.delta_method(
+        lambda x: dict(zip(money.terms, x / 1000**power, strict=True)), estimand=money.estimand, unit=unit
     )
     return replace(scaled, n=changes.estimate.counts["firms"])
 
 
+@estimand
 def moved_there(panel: Panel, design: Design) -> Estimate:
     """Estimate what closed firms sold more on the destinations, in per cent of their home sales a year before.
 
     These are known and above zero, also in a year without closures, where the loss of :func:`displacement` is neither.
-
-    Raises
-    ------
-    DesignError
-        As :func:`lost_sales`, and if closed firms had sold nothing at home.
+    Refused as :func:`lost_sales`, and if closed firms had sold nothing at home.
     """
     changes, sample = _changes(panel, design, "the shift to the destinations"), design.sample(panel)
     sold = float(np.nansum(sample.sums[0, sample.closed, 0]))
     if not sold > 0:
         raise DesignError(
-            f"what closed firms sold elsewhere was asked for in per cent of their sales on {changes.home}; they sold "
-            f"nothing there, {sample.year_ago}; choose a window a year after months in which they did"
+            f"closed firms sold nothing on {changes.home}, {sample.year_ago}; choose a window a year after months in "
+            "which they did"
         )
     there = amounts(changes)["there"]
     share = there.delta_method(lambda x: {"there": 100 * x[0] / sold}, estimand="E4a", unit="per cent")
     return replace(share, n=changes.estimate.counts["closed"])
 
 
+@estimand
 def relocation(panel: Panel, design: Design) -> Estimate:
     """Estimate how much of their lost home sales closed firms made up on each other platform (E4a), per cent of L."""
     several(panel, "the platform shift")
-    found = shares_of_loss(_changes(panel, design, "the platform shift"))
-    return replace(found[panel.platforms[1:]], estimand="E4a", n=found.counts["closed"], reason="")
+    shares = shares_of_loss(_changes(panel, design, "the platform shift"))
+    return replace(shares[panel.platforms[1:]], estimand="E4a", n=shares.counts["closed"], reason="")
 
 
 def _changes(panel: Panel, design: Design, what: str, *, home: bool = False) -> Changes:
@@ -213,6 +206,7 @@ def proportional(sold: Floats, closed: Bools, own: Bools) -> Floats:
         return np.asarray(100 * np.array([left[own].sum(), left[~own].sum()]) / left.sum())
 
 
+@estimand
 def recapture(panel: Panel, design: Design) -> Estimate:
     """Estimate how much of their lost home sales rivals of the origin, and others, took over at home (E4b).
 
@@ -221,37 +215,33 @@ def recapture(panel: Panel, design: Design) -> Estimate:
     Returns
     -------
     Estimate
-        Per cent of L: "own" and "other", with `benchmark` of :func:`proportional`.
-
-    Raises
-    ------
-    DesignError
-        As :func:`displacement`.
+        Per cent of L: "own" and "other", with `benchmark` of :func:`proportional`. Refused as :func:`displacement`.
     """
-    found = shares_of_loss(_changes(panel, design, "displacement", home=True))[[*RIVALS]]
+    shares = shares_of_loss(_changes(panel, design, "displacement", home=True))[[*RIVALS]]
     sample = design.sample(panel)
     size = proportional(np.nansum(sample.home[:, sample.base], axis=1), sample.closed, sample.is_own)
     return replace(
-        found,
+        shares,
         estimand="E4b",
         terms=("own", "other"),
-        n=found.counts["firms"],
-        reason=found.reason if np.isnan(found.value).any() else "",
-        columns={**found.columns, "benchmark": np.where(sample.is_own.all(), np.nan, size)},
+        n=shares.counts["firms"],
+        reason=shares.reason if np.isnan(shares.value).any() else "",
+        columns={**shares.columns, "benchmark": np.where(sample.is_own.all(), np.nan, size)},
     )
 
 
+@estimand
 def excess_recapture(panel: Panel, design: Design) -> Estimate:
     """Take the proportional benchmark from recapture (E4e): what closeness in origin adds to size.
 
     The benchmark has no error, so errors and covariance are those of :func:`recapture`. A panel of one origin has none,
-    and is a DesignError.
+    and is refused.
     """
-    found = recapture(panel, design)
+    taken = recapture(panel, design).require()
     _ = design.sample(panel).others  # or size would be that of one origin alone
-    size = np.asarray(found.columns["benchmark"])
-    shifted = {"value": found.value - size, "limits": found.conf_int - size}
-    return replace(found, estimand="E4e", unit="percentage points of the lost sales", **shifted)
+    size = np.asarray(taken.columns["benchmark"])
+    shifted = {"value": taken.value - size, "limits": taken.conf_int - size}
+    return replace(taken, estimand="E4e", unit="percentage points of the lost sales", **shifted)
 
 
 def mix_change(after: Floats, before: Floats) -> Floats:
@@ -263,6 +253,7 @@ def mix_change(after: Floats, before: Floats) -> Floats:
     return np.asarray(100 * (shares[0] - shares[1]))
 
 
+@estimand
 def platform_mix(panel: Panel, design: Design) -> Estimate:
     """Estimate how the platform shares of closed firms moved against firms' of low exposure (E4d), percentage points.
 
@@ -270,23 +261,19 @@ def platform_mix(panel: Panel, design: Design) -> Estimate:
     saturated fractional logit; firms that sold nothing in one of the windows have no share. Each is held against
     firms of low exposure that sold on the same platforms before: what moves one platform for all, such as a tax, moves
     the shares of those on it alone, and closed firms that go on selling are mostly on several. Firms on a set of
-    platforms on which no such firm is are held against all of them. All are firms of origins of which some was closed,
-    that still sold in the month before the first closure: only a firm in business can be closed.
+    platforms on which no such firm is are held against all of them.
     """
     several(panel, "the platform mix")
     sample = low_exposure(panel, design, "the platform shift")
-    return _mean_difference(sample, mix_change(sample.sums[1], sample.sums[0]), "E4d")
+    return _mean_difference(sample, samples.with_mix(sample), mix_change(sample.sums[1], sample.sums[0]), "E4d")
 
 
-def _mean_difference(sample: Sample, values: Floats, estimand: str) -> Estimate:
-    """Return the mean over closed firms of values[firm, platform] less that of firms of low exposure on such platforms.
+def _mean_difference(sample: Sample, firms: Masks, values: Floats, estimand: str) -> Estimate:
+    """Return the mean difference of values[firm, platform] between closed and comparison firms on the same platforms.
 
-    Rows of NaN are left out. Where no firm of low exposure is on the platforms of a firm all of them stand in.
+    Where no comparison firm is on the platforms of a closed firm all of them stand in.
     """
-    known = np.isfinite(sample.sums).all(axis=(0, 2))
-    used = known & np.isin(sample.origin, sample.origin[known & sample.closed]) & np.isfinite(values).all(axis=1)
-    used &= ~sample.stopped[:, int(sample.first[sample.closed].min()) - 1]
-    mine, theirs = used & sample.closed, used & sample.comparison
+    mine, theirs = firms["closed"], firms["compared"]
     sold_on = (sample.panel.sales[:, :, sample.before] > 0).any(axis=2)
     kind = sold_on @ 2 ** np.arange(len(sample.panel.platforms))
     count, n = int(kind.max()) + 1, int(mine.sum())
@@ -304,7 +291,7 @@ def _mean_difference(sample: Sample, values: Floats, estimand: str) -> Estimate:
         weight = (held[kind[theirs]] / np.maximum(left, 1) / n)[:, np.newaxis]
         gap[theirs] = -weight * (values[theirs] - of_kind[kind[theirs]])
         gap[theirs] -= held[alone].sum() / n * (values[theirs] - everyone) / theirs.sum()
-    found = Estimate(
+    difference_of_means = Estimate(
         estimand=estimand,
         unit="percentage points",
         terms=sample.panel.platforms,
@@ -315,9 +302,10 @@ def _mean_difference(sample: Sample, values: Floats, estimand: str) -> Estimate:
         level=sample.design.level,
         reason="fewer than two clusters of closed firms, or none of low exposure" if np.isnan(mean).any() else "",
     )
-    return sample.mark(found)
+    return sample.mark(difference_of_means)
 
 
+@estimand
 def toward_destinations(panel: Panel, design: Design) -> Estimate:
     """Estimate how far closed firms went to the design's destinations that the panel covers, together.
 
@@ -326,32 +314,28 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
     Estimate
         "presence": change of closed firms' presence against that of firms of low exposure, mean over the destinations,
         percentage points; "sales": change of their sales there, per cent of their lost home sales as in
-        :func:`shares_of_loss`, or the reason why there is none. Column `unit`. `n` are the closed firms.
-
-    Raises
-    ------
-    DesignError
-        If the panel has none of the destinations, or as :func:`relocation`.
+        :func:`shares_of_loss`, or the reason why there is none. Column `unit`. `n` are the closed firms. Refused if the
+        panel has none of the destinations, or as :func:`relocation`.
     """
     sample = low_exposure(panel, design, "the shift to the destinations")
-    wanted = [name for name in design.destinations if name in panel.platforms]
-    if not wanted:
+    there = [name for name in design.destinations if name in panel.platforms]
+    if not there:
         raise DesignError(
-            f"a shift to {', '.join(design.destinations)} was asked for; the panel has {', '.join(panel.platforms)}; "
-            "bring sales there, or name other destinations"
+            f"the panel holds sales on {', '.join(panel.platforms)}, none on {', '.join(design.destinations)}; bring "
+            "sales there, or name other destinations"
         )
-    sales = attempt(lambda: shares_of_loss(estimated(panel, design, in_part=True))["there"])
+    sales = estimand(lambda: shares_of_loss(estimated(panel, design, in_part=True))["there"])()
     if sales.refused:
         sales = replace(sales, unit="per cent of the lost sales")
-    before, after = ((panel.sales[:, :, part] > 0).mean(axis=2) for part in (sample.before, sample.after))
-    change = np.where(before.any(axis=1)[:, np.newaxis], 100 * (after - before), np.nan)
-    found = _mean_difference(sample, change, "E4a")[wanted]
-    presence = found.delta_method(lambda x: {"presence": sum(x) / len(x)}, estimand="E4a", unit=found.unit)
+    before, after = ((panel.sales[:, :, months] > 0).mean(axis=2) for months in (sample.before, sample.after))
+    change = _mean_difference(sample, samples.with_presence(sample), 100 * (after - before), "E4a")[there]
+    presence = change.delta_method(lambda x: {"presence": sum(x) / len(x)}, estimand="E4a", unit=change.unit)
     both = {"presence": presence, "sales": replace(sales, n=presence.n)}
-    lacking = [one.reason for one in both.values() if np.isnan(one.std_error[0])]
+    lacking = [effect.reason for effect in both.values() if np.isnan(effect.std_error[0])]
     return sample.mark(stack_estimates(both, estimand="E4a", reason="; ".join(dict.fromkeys(lacking))))
 
 
+@estimand
 def hedging(panel: Panel, design: Design) -> Estimate:
     """Estimate how many more of the origin's firms not closed sell on each other platform since the news (E5c).
 
@@ -367,37 +351,32 @@ def hedging(panel: Panel, design: Design) -> Estimate:
     -------
     Estimate
         Percentage points, a term per platform other than home. `n` are the firms of the origin. NaN where a platform
-        opened, or no firm of another origin could have joined it; without error where nobody joined.
-
-    Raises
-    ------
-    DesignError
-        If either side has fewer than two clusters, or no firm at all.
+        opened, or no firm of another origin could have joined it; without error where nobody joined. Refused if either
+        side has fewer than two clusters, or no firm at all.
     """
     sample, names = design.sample(panel), panel.platforms[1:]
-    sells, answering = (sample.sums > 0).any(axis=2), np.isfinite(sample.sums).all(axis=(0, 2))
-    answering &= sample.never_closed & sells.all(axis=0)
-    own, others = (answering & side for side in (sample.own, sample.others))
+    firms = samples.hedging(sample)
+    own, others = firms["asked about"] & sample.own, firms["compared"] & sample.others
     if min(counts := [len(np.unique(sample.cluster[side])) for side in (own, others)]) < 2:
         raise DesignError(
-            f"presence of firms not closed, of origin {design.origin} against others, was asked for; found {counts[0]} "
-            f"and {counts[1]} clusters; two of each are needed for an error"
+            f"found {counts[0]} clusters of firms of origin {design.origin} that were not closed and {counts[1]} of "
+            "others; an error takes two of each"
         )
-    before, after = (panel.sales[:, 1:, part] > 0 for part in (sample.before, sample.after))
+    before, after = (panel.sales[:, 1:, months] > 0 for months in (sample.before, sample.after))
     absent: Bools = np.asarray(~before.any(axis=2))
     joined = np.where(absent, 100 * after.mean(axis=2), 0.0)
     columns = [values * side[:, np.newaxis] for side in (own, others) for values in (joined, absent)]
-    sums = totals(sample, np.column_stack([*columns, own]), n=int(own.sum()))
+    sums = totals(sample, np.column_stack([*columns, own]), sample.cluster, n=int(own.sum()))
 
     def more(x: Any) -> dict[str, Any]:
         mine, free, theirs, theirs_free = x[:-1].reshape(4, -1, *x.shape[1:])
         means = [np.divide(a, b, out=0 * a, where=b > 0) for a, b in ((mine, free), (theirs, theirs_free))]
         return dict(zip(names, free / x[-1] * (means[0] - means[1]), strict=True))
 
-    found = sums.jackknife(more, estimand="E5c", unit="percentage points")
+    joining = sums.jackknife(more, estimand="E5c", unit="percentage points")
     shut = np.isin(names, design.opened)
     full = ~shut & ~absent[others].any(axis=0)
-    idle = ~shut & ~full & ~joined[answering].any(axis=0)
+    idle = ~shut & ~full & ~joined[own | others].any(axis=0)
     lacking = shut | full | idle
     reasons = [
         (shut, f"opened to firms of origin {design.origin} alone, so who joined for the news cannot be told"),
@@ -405,10 +384,10 @@ def hedging(panel: Panel, design: Design) -> Estimate:
         (idle, "was joined by nobody, and none of so many has no error"),
     ]
     return sample.mark(
-        found,
-        value=np.where(shut | full, np.nan, found.value),
-        covariance=np.where(np.logical_or.outer(lacking, lacking), np.nan, found.covariance),
-        reason="; ".join(f"{', '.join(np.array(names)[where])} {why}" for where, why in reasons if where.any()),
+        joining,
+        value=np.where(shut | full, np.nan, joining.value),
+        covariance=np.where(np.logical_or.outer(lacking, lacking), np.nan, joining.covariance),
+        reason="; ".join(f"{', '.join(np.array(names)[which])} {why}" for which, why in reasons if which.any()),
     )
 
 
@@ -442,8 +421,8 @@ def _mix(panel: Panel, firms: Bools, name: str) -> pd.DataFrame:
         share = np.divide(sales, total, out=np.full(sales.shape, np.nan), where=total > 0)
         present = np.where(np.isnan(sales), np.nan, sales > 0)
         values = np.column_stack([(share**2).sum(axis=1), np.dstack([share, present]).reshape(len(sales), -1)])
-        seen = np.isfinite(values)
-        np.divide(values.sum(axis=0, where=seen), seen.sum(axis=0), out=mean[:, month], where=seen.any(axis=0))
+        known = np.isfinite(values)
+        np.divide(values.sum(axis=0, where=known), known.sum(axis=0), out=mean[:, month], where=known.any(axis=0))
     rows = [
         pd.DataFrame({"month": panel.months, "group": name, "measure": measure, "platform": code, "value": 100 * line})
         for (measure, code), line in zip(measures, mean, strict=True)

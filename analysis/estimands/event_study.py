@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
 from analysis.errors import DesignError
-from analysis.estimands.closed_firms import Wave, Where, compared, effect_name, sales_on, waves, without_error
-from analysis.estimands.design import Design, Sample, attempt
+from analysis.estimands.closed_firms import Where, compared, effect_name, sales_on, width_of, without_error
+from analysis.estimands.design import Design, Sample, estimand
+from analysis.estimands.samples import LEADS, Cohort, aligned, leads_design
 from analysis.estimate import Bools, Estimate, Floats, Ints, critical_value, draws_of_t, stack_estimates
 from analysis.estimators.att_gt import GroupTime
 from analysis.estimators.honest_did import Bounds, honest_bounds
@@ -26,7 +27,6 @@ from analysis.testing import POWER, romano_wolf
 if TYPE_CHECKING:
     from analysis.panel import Panel
 
-LEADS = 6  # months before closure in which closed firms are looked at
 FEWEST = 10  # clusters of closed firms; with fewer, a test or band of all months at once misses more than it says
 SENSITIVITY = (0.0, 0.5, 1.0)  # of honest bounds: drift from month to month, in steps of the largest before closure
 ROUNDING = 1e-12  # log points: errors below it are what rounding leaves of zero
@@ -35,20 +35,20 @@ NO_ERROR = "waves of closed firms of one cluster, or that sold nothing, have no 
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """Closed firms beside those they are compared with, wave by wave, from `base_months` before to `end` after it.
+    """Closed firms beside those they are compared with, cohort by cohort, from `base_months` before to `end` after it.
 
     `sales` is float64[firm, month].
     """
 
     sales: Floats
-    waves: Sequence[Wave]
-    sample: Sample
+    cohorts: Sequence[Cohort]
     end: int
+    sample: Sample
 
     @property
     def closed(self) -> Ints:
-        """The closed firms, in order of their waves: int64[closed firm]."""
-        return np.concatenate([np.empty(0, dtype=np.int64), *(wave.closed for wave in self.waves)])
+        """The closed firms, in order of their cohorts: int64[closed firm]."""
+        return np.concatenate([np.empty(0, dtype=np.int64), *(cohort.closed for cohort in self.cohorts)])
 
     @property
     def closed_clusters(self) -> int:
@@ -57,23 +57,21 @@ class Stack:
 
     @property
     def closed_frame(self) -> pd.DataFrame:
-        """The closed firms and their waves (positions)."""
-        month = np.concatenate([np.full(len(wave.closed), wave.month) for wave in self.waves])
-        return pd.DataFrame({"firm": self.sample.panel.firms.index[self.closed], "wave": month})
+        """The closed firms and the months of their closure (positions)."""
+        month = np.concatenate([np.full(len(cohort.closed), cohort.month) for cohort in self.cohorts])
+        return pd.DataFrame({"firm": self.sample.panel.firms.index[self.closed], "cohort": month})
 
     def group_time(self, cluster: Ints) -> GroupTime:
         """Estimate by month; the closure is in column `base_months`."""
-        design = self.sample.design
-        months: dict[str, Any] = {"first": design.base_months, "width": design.base_months + self.end + 1}
-        months["anticipation"] = design.anticipation
-        return compared(self.sales, self.waves, self.sample, cluster, **months)
+        first, anticipation = self.sample.design.base_months, self.sample.design.anticipation
+        width = first + self.end + 1
+        return compared(
+            self.sales, self.cohorts, self.sample, cluster, first=first, width=width, anticipation=anticipation
+        )
 
 
 def stack(panel: Panel, design: Design, *, where: Where = "all") -> Stack:
-    """Put the firms of :func:`analysis.estimands.closed_firms.effect_on_closed` in months since the closure.
-
-    A firm "not_yet_closed" is compared with a wave only if it stays open until `anticipation` months after the last
-    month that is looked at. Firms with a missing month are left out of the wave.
+    """Align the firms of :func:`analysis.estimands.closed_firms.effect_on_closed` by months since the closure.
 
     Raises
     ------
@@ -81,23 +79,12 @@ def stack(panel: Panel, design: Design, *, where: Where = "all") -> Stack:
         If the design picks nobody, closed firms are in fewer than two clusters, or all platforms of a panel of one are
         asked for.
     """
-    sample, closures = design.sample(panel), panel.closures(cut=design.cut)
-    sales = sales_on(panel, where)
-    matched = waves(sample, sales[:, sample.before].mean(axis=1))
-    last = max((wave.month for wave in matched if len(wave.firms)), default=0)
-    end = min(design.post_to, len(panel.months) - 1 - last)
-    kept = []
-    for wave in matched:
-        months = sales[:, wave.month - design.base_months : wave.month + end + 1]
-        known = np.isfinite(months.sum(axis=1))
-        open_ = closures > wave.month + end + design.anticipation
-        kept.append(replace(wave.of(known), others=wave.others[(known & open_)[wave.others]]))
-    rows = Stack(sales, [wave for wave in kept if len(wave.firms)], sample, end)
+    sample, sales = design.sample(panel), sales_on(panel, where)
+    rows = Stack(sales, *aligned(sample, sales, width_of(panel, where)), sample)
     if rows.closed_clusters < 2:
         raise DesignError(
-            f"effects on closed firms by month were asked for; found {len(rows.closed)} closed firms in "
-            f"{rows.closed_clusters} clusters by {design.cluster}; two are the fewest: use ranks among comparison "
-            "firms instead"
+            f"cannot estimate by month: found {len(rows.closed)} closed firms in {rows.closed_clusters} clusters by "
+            f"{design.cluster}; it takes two: use ranks among comparison firms instead"
         )
     return rows
 
@@ -125,6 +112,7 @@ class Pretrend:
     drift: float
 
 
+@estimand
 def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
     """Estimate the effect on closed firms' sales by month since their closure.
 
@@ -142,13 +130,9 @@ def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estima
     Estimate
         Log points, a term per month such as ``"-4"`` or ``"0"``, with a band that covers all months at once in
         `band_low`, `band_high`, NaN with fewer than `FEWEST` clusters of closed firms; `n` is the number of closed
-        firms. ``details``: ``pretrend`` (:class:`Pretrend`),
-        ``reference``, ``where``, and ``closed``, a frame of the closed firms and their waves (positions).
-
-    Raises
-    ------
-    DesignError
-        As :func:`stack`, and if fewer than two months lie before the reference.
+        firms. ``details``: ``pretrend`` (:class:`Pretrend`), ``reference``, ``where``, and ``closed``, a frame of the
+        closed firms and their cohorts (positions of months). Refused as :func:`stack`, and if fewer than two months lie
+        before the reference.
 
     References
     ----------
@@ -158,9 +142,9 @@ def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estima
     """
     if design.base_months < design.anticipation + 3:
         raise DesignError(
-            f"an event study of {design.base_months} months before closure was asked for; {design.anticipation} are of "
-            "anticipation and one is the reference, so fewer than two are left to judge the paths by; give base_months "
-            f"= {design.anticipation + 3} or more"
+            f"fewer than two of {design.base_months} months before closure are left to judge the paths by, after "
+            f"{design.anticipation} of anticipation and the reference; give base_months = {design.anticipation + 3} "
+            "or more"
         )
     rows = stack(panel, design, where=where)
     dynamic = rows.sample.widest(lambda code: rows.group_time(code).aggregate("dynamic"))
@@ -201,6 +185,7 @@ def _pretrend(dynamic: Estimate, reference: int, clusters: int) -> Pretrend:
     return Pretrend(float(tests["t"].abs().max()), float(tests["p_adjusted"].min()), float(within.max()), drift)
 
 
+@estimand
 def anticipation(panel: Panel, design: Design) -> Estimate:
     """Estimate the effect on closed firms' home sales in each of the six months before their closure (E5a).
 
@@ -210,71 +195,52 @@ def anticipation(panel: Panel, design: Design) -> Estimate:
     Returns
     -------
     Estimate
-        Per cent: "-6" to "-1". `n` is the number of closed firms.
-
-    Raises
-    ------
-    DesignError
-        As :func:`event_study`.
+        Per cent: "-6" to "-1". `n` is the number of closed firms. Refused as :func:`event_study`.
     """
-    leads = event_study(panel, leads_design(design), where="home")[[str(lead) for lead in range(-LEADS, 0)]]
+    study = event_study(panel, leads_design(design), where="home").require()
+    leads = study[[str(lead) for lead in range(-LEADS, 0)]]
     return replace(leads.exp(), estimand="E5a", columns={}, design=design)
 
 
-def leads_design(design: Design) -> Design:
-    """Return the design of :func:`anticipation`, in which no comparison reaches into the months before closure."""
-    last = 11 - LEADS  # the same months a year before must end before the leads begin
-    return replace(
-        design,
-        anticipation=LEADS,
-        post_from=min(design.post_from, last),
-        post_to=min(design.post_to, last),
-        base_months=max(design.base_months, LEADS + 2),
-    )
-
-
+@estimand
 def by_cohort(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
-    """Estimate the effect from closure to `post_to` months after it for each wave, and for all of them together.
+    """Estimate the effect from closure to `post_to` months after it for each cohort, and for all of them together.
 
     Returns
     -------
     Estimate
         Per cent of the sales without closure, on all platforms or at home, total over total: a term per month of
         closure, such as ``"2021-05"``, then ``"all waves"``. `n` is the number of closed firms. Waves share comparison
-        firms.
-        ``details``: ``closed`` as in :func:`event_study`, and ``end``, the last month since closure.
-
-    Raises
-    ------
-    DesignError
-        As :func:`stack`.
+        firms. ``details``: ``closed`` as in :func:`event_study`, and ``end``, the last month since closure. Refused as
+        :func:`stack`.
     """
     rows = stack(panel, design, where=where)
-    cohorts = [wave for wave in rows.waves if len(wave.closed)]
-    found = {str(panel.months[wave.month]): _cohort(replace(rows, waves=[wave])) for wave in cohorts}
-    found["all waves"] = _cohort(rows)
-    made = stack_estimates(
-        found,
+    kept = [cohort for cohort in rows.cohorts if len(cohort.closed)]
+    effects = {str(panel.months[cohort.month]): _average(replace(rows, cohorts=[cohort])) for cohort in kept}
+    effects["all waves"] = _average(rows)
+    stacked = stack_estimates(
+        effects,
         estimand=f"{effect_name(design, where)} by wave",
         reason=NO_ERROR,
         details={"closed": rows.closed_frame, "end": rows.end},
     )
-    why, months = NO_ERROR if np.isnan(made.std_error).any() else "", f"months 0 to {rows.end} since closure"
-    return design.sample(panel).mark(made, level=design.level, reason=why, months=months)
+    why, months = NO_ERROR if np.isnan(stacked.std_error).any() else "", f"months 0 to {rows.end} since closure"
+    return rows.sample.mark(stacked, level=design.level, reason=why, months=months)
 
 
-def _cohort(rows: Stack) -> Estimate:
-    """Return the effect on one wave, or on all; without error where it would rest on one cluster."""
+def _average(rows: Stack) -> Estimate:
+    """Return the effect on one cohort, or on all; without error where it would rest on one cluster."""
     n = len(rows.closed)
-    if not any(rows.sales[one.closed, one.month : one.month + rows.end + 1].any() for one in rows.waves):
+    if not any(rows.sales[firms.closed, firms.month : firms.month + rows.end + 1].any() for firms in rows.cohorts):
         return without_error(-100.0, n, NO_ERROR)
-    found = attempt(lambda: rows.sample.widest(lambda code: rows.group_time(code).aggregate()))
-    if found.refused:
+    effect = estimand(rows.sample.widest)(lambda code: rows.group_time(code).aggregate())
+    if effect.refused:
         return without_error(np.nan, n, NO_ERROR)
-    made = replace(found, n=n).exp()
-    return made if rows.closed_clusters > 1 else without_error(made.value[0], n, NO_ERROR)
+    effect = replace(effect, n=n).exp()
+    return effect if rows.closed_clusters > 1 else without_error(effect.value[0], n, NO_ERROR)
 
 
+@estimand
 def honest(study: Estimate, *, truth: Floats | None = None) -> Estimate:
     """Bound the mean effect of the window's months since closure when the paths may have parted anyway.
 
@@ -287,37 +253,34 @@ def honest(study: Estimate, *, truth: Floats | None = None) -> Estimate:
     Estimate
         Log points, a term per `SENSITIVITY`, such as ``"0.5"``: limits without a point. ``details``: `breakdown`, the
         largest sensitivity at which the interval excludes zero; NaN if it never does, infinite if it always does; and
-        `truth`, the true mean effect in per cent, None where it is not known.
-
-    Raises
-    ------
-    DesignError
-        If fewer than two months lie before the reference, or none in the window.
+        `truth`, the true mean effect in per cent, None where it is not known. Refused if fewer than two months lie
+        before the reference, or none in the window.
     """
     design, month = study.design, np.array(study.terms, dtype=int)
     inside = (month >= design.post_from) & (month <= design.post_to)
     if not inside.any():
         raise DesignError(
-            f"months {design.post_from} to {design.post_to} since closure were asked for; the event study ends in "
-            f"month {month.max()}; begin the window earlier"
+            f"the event study ends in month {month.max()} since closure, before the window from month "
+            f"{design.post_from} on; begin the window earlier"
         )
-    found = _drifted(study, inside)
+    bounds = _drifted(study, inside)
     return replace(
         study,
         terms=tuple(f"{times:g}" for times in SENSITIVITY),
         value=np.full(len(SENSITIVITY), np.nan),
         scores=None,
         covariance=None,
-        limits=found.conf_int(SENSITIVITY).T,
+        limits=bounds.conf_int(SENSITIVITY).T,
         columns={},
         reason="bounds have no point",
         details={
-            "breakdown": found.breakdown,
+            "breakdown": bounds.breakdown,
             "truth": None if truth is None else percent_change(float(truth[inside].mean())),
         },
     )
 
 
+@estimand
 def by_month(study: Estimate, truth: Floats | None = None) -> pd.DataFrame:
     """Return an event study as it is drawn: per cent by month, with band, honest bounds at M-bar 1, and the truth.
 
@@ -347,8 +310,8 @@ def _drifted(study: Estimate, months: Bools) -> Bounds:
     after, end = np.array(study.terms, dtype=int) > study.details["reference"], _known(study)
     if months[end:].any():
         raise DesignError(
-            f"bounds of effects by month were asked for; that of month {study.terms[end]} has no error, because one "
-            "cluster alone sold in it; end the window before it, or begin the base months after it"
+            f"cannot bound the effects: that of month {study.terms[end]} has no error, because one cluster alone sold "
+            "in it; end the window before it, or begin the base months after it"
         )
     return honest_bounds(
         study.value[:end],

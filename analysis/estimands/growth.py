@@ -16,7 +16,8 @@ import pandas as pd
 from analysis.errors import DesignError
 from analysis.estimands import robustness
 from analysis.estimands.changes import Changes, estimated, of_fixed_number, totals
-from analysis.estimands.design import ASKED, COLUMNS, Design, as_rows, attempt, low_exposure
+from analysis.estimands.design import ASKED, COLUMNS, Design, as_rows, estimand, low_exposure
+from analysis.estimands.samples import entrants, twice_compared
 from analysis.estimate import Bools, Estimate, Floats
 from analysis.estimators.arrays import sum_by
 from analysis.estimators.exposure import exposure_effects
@@ -75,6 +76,7 @@ def share_effect(changes: Changes, common: float = 0.0) -> Estimate:
     return changes.delta_method(formula, estimand="E3s_seen", unit="percentage points")
 
 
+@estimand
 def effect_on_growth(panel: Panel, design: Design, *, common: Range = NOTHING) -> Estimate:
     """Estimate the effect on the growth of the origin's home sales, and bound it by an explicit common part (E3g).
 
@@ -86,17 +88,12 @@ def effect_on_growth(panel: Panel, design: Design, *, common: Range = NOTHING) -
     -------
     Estimate
         Percentage points: "closed", "exposed", "seen" (their sum), and "E3g": no point but the set from the lower
-        limit of "seen" plus the lower end of `common`, to the upper with the upper.
-
-    Raises
-    ------
-    DesignError
-        If the comparison is not "low_exposure", the ends of `common` are out of order, or as
-        :func:`analysis.estimands.changes.estimated`.
+        limit of "seen" plus the lower end of `common`, to the upper with the upper. Refused if the comparison is not
+        "low_exposure", the ends of `common` are out of order, or as :func:`analysis.estimands.changes.estimated`.
     """
     low, high = common
     if not -np.inf < low <= high < np.inf:
-        raise DesignError(f"a common part from low to high was asked for; found {common}; give its lower end first")
+        raise DesignError(f"expected a common part from low to high, found {common}; give its lower end first")
     low_exposure(panel, design, "the effect on growth")
     changes = estimated(panel, design, own=True, home=True)
     n = [changes.estimate.counts[name] for name in ("closed", "exposed", "firms")]
@@ -105,6 +102,7 @@ def effect_on_growth(panel: Panel, design: Design, *, common: Range = NOTHING) -
     return seen.with_set("E3g", tuple(seen.conf_int[:, -1] + common), reason)
 
 
+@estimand
 def against_others(panel: Panel, design: Design) -> Estimate:
     """Estimate the common part of E3g, and E3g with it, against firms of other origins.
 
@@ -117,33 +115,26 @@ def against_others(panel: Panel, design: Design) -> Estimate:
     -------
     Estimate
         Percentage points of the sales before: "common", and "total" with :func:`effect_on_growth`'s "seen". `n` are the
-        firms of low exposure whose sales are known in all three years.
-
-    Raises
-    ------
-    DesignError
-        As :func:`effect_on_growth`; if the panel does not reach back two years before the window, or fewer than two
-        clusters of either side sold then.
+        firms of low exposure whose sales are known in all three years. Refused as :func:`effect_on_growth`; if the
+        panel does not reach back two years before the window, or fewer than two clusters of either side sold then.
     """
     low_exposure(panel, design, "the effect on growth")
     changes, sample = estimated(panel, design, home=True), design.sample(panel)
     years = [slice(sample.before.start - 12, sample.before.stop - 12), sample.before, sample.after]
     if years[0].start < 0:
         raise DesignError(
-            f"growth against other origins, less that a year before, was asked for; it needs {sample.year_ago} less 12 "
-            f"months, and the panel starts in {panel.months[0]}; bring earlier months"
+            f"growth against other origins, less that a year before, needs {sample.year_ago} less 12 months, and the "
+            f"panel starts in {panel.months[0]}; bring earlier months"
         )
-    known = np.flatnonzero(np.isfinite(sample.sums[:, :, 0]).all(axis=0))
-    sold = [sample.home[known, year].sum(axis=1) for year in years]
-    code, early = sample.mixed_cluster[known], np.isfinite(sold[0])  # not known is not nothing
-    pools = [(sample.comparison & side)[known] & early for side in (sample.own, sample.others)]
-    found = [len(np.unique(code[side & (sold[0] > 0)])) for side in pools]
-    if min(found) < 2:
+    sold, code = [sample.home[:, year].sum(axis=1) for year in years], sample.mixed_cluster
+    pools = [twice_compared(sample)["compared"] & side for side in (sample.own, sample.others)]
+    clusters = [len(np.unique(code[side & (sold[0] > 0)])) for side in pools]
+    if min(clusters) < 2:
         raise DesignError(
-            f"growth of firms of low exposure against other origins was asked for; found {found[0]} and {found[1]} "
-            "clusters of them that sold two years before; two of each are needed: bring sellers of other origins too"
+            f"found {clusters[0]} and {clusters[1]} clusters of firms of low exposure, of the origin and of others, "
+            "that sold two years before; it takes two of each: bring sellers of other origins too"
         )
-    sums = totals(sample, np.column_stack([np.where(side, part, 0.0) for side in pools for part in sold]), code=code)
+    sums = totals(sample, np.column_stack([np.where(side, year, 0.0) for side in pools for year in sold]), code)
 
     def triple(x: Any) -> dict[str, Any]:
         own, others = (grown[2] / grown[1] - grown[1] / grown[0] for grown in (x[:3], x[3:]))
@@ -157,12 +148,13 @@ def against_others(panel: Panel, design: Design) -> Estimate:
         value=common.value + np.append(0.0, seen.value),
         scores=common.scores + np.column_stack([0 * seen.scores, seen.scores]),
         covariance=None,
-        max_df=min(found) - 1,
+        max_df=min(clusters) - 1,
         n=int(sum(side.sum() for side in pools)),
     )
     return sample.mark(total)
 
 
+@estimand
 def effect_on_sales(panel: Panel, design: Design) -> Estimate:
     """Estimate the effect on the origin's home sales, in per cent of what they would have been (E3).
 
@@ -172,25 +164,22 @@ def effect_on_sales(panel: Panel, design: Design) -> Estimate:
     Returns
     -------
     Estimate
-        Per cent: "closed", "exposed" (each alone), and "seen" (both), without a part common to all firms.
-
-    Raises
-    ------
-    DesignError
-        As :func:`effect_on_growth`, and if the effect is as large as all that was sold.
+        Per cent: "closed", "exposed" (each alone), and "seen" (both), without a part common to all firms. Refused as
+        :func:`effect_on_growth`, and if the effect is as large as all that was sold.
     """
-    effect = effect_on_growth(panel, design)[["closed", "exposed", "seen"]]
+    effect = effect_on_growth(panel, design).require()[["closed", "exposed", "seen"]]
     sold = estimated(panel, design, own=True, home=True).sold[:, 0]
     level = 100 * sold[1] / sold[0]
     ends = effect.conf_int
     if (ends[1] >= level).any():
         raise DesignError(
-            f"the effect on sales in per cent was asked for; that on growth reaches {ends[1].max():.4g} "
-            f"points and {level:.4g} per cent of the base were sold: without closures nothing may be left; use E3g"
+            f"cannot give the effect on sales in per cent: that on growth reaches {ends[1].max():.4g} points of "
+            f"{level:.4g} sold, so that without closures nothing may be left; use E3g"
         )
     return replace(sales_effect(effect, level), limits=100 * ends / (level - ends), reason="")
 
 
+@estimand
 def effect_on_share(panel: Panel, design: Design, *, common: Range = NOTHING) -> Estimate:
     """Estimate the effect on the origin's share of home sales, and bound it by an explicit common part (E3s).
 
@@ -204,30 +193,26 @@ def effect_on_share(panel: Panel, design: Design, *, common: Range = NOTHING) ->
     Estimate
         Percentage points of home sales: "closed" and "exposed" firms of the origin, "others" (firms of other origins),
         "seen" (their sum), and "E3s": no point but the set. Sales are taken as known, what they would have been is not.
-
-    Raises
-    ------
-    DesignError
-        If there is one origin only, or as :func:`effect_on_growth`.
+        Refused if there is one origin only, or as :func:`effect_on_growth`.
     """
-    mine = effect_on_growth(panel, design, common=common)
-    sample = design.sample(panel)
-    others = sample.others & np.isfinite(sample.sums[:, :, 0]).all(axis=0)
+    effect, sample = effect_on_growth(panel, design, common=common).require(), design.sample(panel)
+    others = sample.others & sample.known(1)
     changes = estimated(panel, design, home=True)
     firms = changes.estimate.counts["firms"]
     shares = 100 * changes.sold[:, 0] / changes.sold.sum(axis=1)
     seen = share_effect(changes)
-    moved = np.array([share_effect(changes, end).value[-1] for end in common]) - seen.value[-1]
+    wider = np.array([share_effect(changes, end).value[-1] for end in common]) - seen.value[-1]
     seen = replace(
         seen,
-        n=[*mine.n[:2], int(others.sum()), firms],
+        n=[*effect.n[:2], int(others.sum()), firms],
         details={"share": shares[1], "share_before": shares[0]},
     )
     reason = f"a set: what moved the origin's firms alone, {common[0]:g} to {common[1]:g} points of growth, is assumed"
-    return seen.with_set("E3s", tuple(seen.conf_int[:, -1] + moved), reason)
+    return seen.with_set("E3s", tuple(seen.conf_int[:, -1] + wider), reason)
 
 
-def effect_in_parts(panel: Panel, design: Design, *, common: Range = NOTHING) -> Estimate:
+@estimand
+def effect_in_parts(panel: Panel, design: Design) -> Estimate:
     """Split what is seen of the effect on growth into four parts that add up to it (E3k).
 
     Closed firms as in :func:`effect_on_growth`. The exposed part falls into three, as exposed firms and those of low
@@ -245,34 +230,26 @@ def effect_in_parts(panel: Panel, design: Design, *, common: Range = NOTHING) ->
     Returns
     -------
     Estimate
-        Percentage points: "closed", "incumbents", "exit", "entry", "seen" (their sum), and "E3g", the set. Columns
-        `set_low`, `set_high`: the interval with the whole of `common` in that part, for nobody knows how it divides;
-        closed firms have of it the share that they held of sales before.
-
-    Raises
-    ------
-    DesignError
-        As :func:`effect_on_growth`, or if no comparison firm sells in both windows.
+        Percentage points: "closed", "incumbents", "exit", "entry", and "seen", their sum. Refused as
+        :func:`effect_on_growth`, or if no comparison firm sells in both windows.
     """
-    whole, sample = effect_on_growth(panel, design, common=common), design.sample(panel)
-    known = np.flatnonzero(sample.own & np.isfinite(sample.sums[:, :, 0]).all(axis=0))
-    before, after = sample.sums[:, known, 0]
-    closed, pool = sample.closed[known], sample.comparison[known]
-    exposed, sold, sells = ~closed & ~pool, before > 0, after > 0
+    whole, sample = effect_on_growth(panel, design).require()[["closed", "exposed", "seen"]], design.sample(panel)
+    known, (before, after) = sample.own & sample.known(1), sample.sums[:, :, 0]
+    closed, pool = known & sample.closed, known & sample.comparison
+    exposed, sold, sells = known & ~closed & ~pool, before > 0, after > 0
     kept, grown, new = before * sells, after * sold, after * ~sold
     if exposed.any() and not kept[pool].sum() > 0:
         raise DesignError(
-            f"the parts of growth were asked for; none of {pool.sum()} firms of low exposure sold in both windows; "
-            "widen the window, or raise `low`"
+            f"none of {pool.sum()} firms of low exposure sold in both windows; widen the window, or raise `low`"
         )
-    code, size, value, moved = sample.mixed_cluster[known], len(whole.scores), list[Floats](), list[Floats]()
-    for who, fixed in ((exposed, True), (pool, False), (closed, True)):  # the number of firms, as in `changes`
-        rows = np.flatnonzero(who)
-        values = np.column_stack([before, kept, grown, new])
+    code, size, values = sample.mixed_cluster, len(whole.scores), np.column_stack([before, kept, grown, new])
+    value, scores = list[Floats](), list[Floats]()
+    for firms, fixed in ((exposed, True), (pool, False), (closed, True)):  # the number of firms, as in `changes`
+        rows = np.flatnonzero(firms)
         value.append(values[rows].sum(axis=0))
-        moved.append(of_fixed_number(values, rows, code) if fixed else sum_by(values[rows], code[rows], size))
-    sums = replace(whole, terms=(), value=np.concatenate(value), scores=np.hstack(moved), max_df=np.inf, limits=None)
-    base = float(before.sum())
+        scores.append(of_fixed_number(values, rows, code) if fixed else sum_by(values[rows], code[rows], size))
+    sums = replace(whole, terms=(), value=np.concatenate(value), scores=np.hstack(scores), max_df=np.inf, limits=None)
+    base = float(before[known].sum())
 
     def margins(x: Floats) -> dict[str, Any]:
         held, stays, growing, fresh, pool_held, pool_stays, pool_growing, pool_fresh, gone = x[:9]
@@ -280,31 +257,27 @@ def effect_in_parts(panel: Panel, design: Design, *, common: Range = NOTHING) ->
         parts = [growing - rate * stays, (stays - survival * held) * rate, fresh - entry * (held + gone)]
         return dict(zip(PARTS[1:], (100 * part / base for part in parts), strict=True))
 
-    found = sums.jackknife(margins, estimand="E3k", unit="percentage points")
-    influence, parts = found.scores, found.value
+    split = sums.jackknife(margins, estimand="E3k", unit="percentage points")
     if not exposed.any():
-        influence, parts = np.zeros(influence.shape), np.zeros(3)
-    points = np.append(whole.value[0], parts)
+        split = replace(split, value=np.zeros(3), scores=np.zeros(split.scores.shape))
+    points = np.append(whole.value[0], split.value)
     kinds = [exposed & sold & sells, exposed & sold & ~sells, exposed & ~sold & sells]
-    seen = replace(
+    parts = replace(
         whole,
         estimand="E3k",
         terms=(*PARTS, "seen"),
         value=np.append(points, points.sum()),
-        scores=np.column_stack([whole.scores[:, 0], influence, whole.scores[:, 2]]),
+        scores=np.column_stack([whole.scores[:, 0], split.scores, whole.scores[:, 2]]),
         covariance=None,
         limits=None,
         max_df=np.take(whole.max_df, [0, 1, 1, 1, 2]),
-        n=[whole.n[0], *(int(kind.sum()) for kind in kinds), len(known)],
+        n=[whole.n[0], *(int(kind.sum()) for kind in kinds), int(known.sum())],
+        reason="",
     )
-    found = seen.with_set("E3g", tuple(seen.conf_int[:, -1] + common), whole.reason)
-    weight = np.array([float(before[closed].sum()) / base, 1, 1, 1, 1, 0])  # the last has it already
-    low, high = found.conf_int + np.outer(common, weight)
-    found = replace(found, columns={"set_low": low, "set_high": high})
-    return _seen_to_move(found, exposed & sold, exposed & sells)
+    return _seen_to_move(parts, exposed & sold, exposed & sells)
 
 
-def _seen_to_move(found: Estimate, sold: Bools, sells: Bools) -> Estimate:
+def _seen_to_move(parts: Estimate, sold: Bools, sells: Bools) -> Estimate:
     """Refuse "exit" where no firm is seen to stop, and "entry" where none is seen to start, as in a file without 0.
 
     `sold`, `sells`: bool[firm], in the window a year before and in the window, of the firms asked about.
@@ -312,14 +285,15 @@ def _seen_to_move(found: Estimate, sold: Bools, sells: Bools) -> Estimate:
     moves = {"exit": sold & ~sells, "entry": sells & ~sold}
     still = [name for name, firms in moves.items() if not firms.any()]
     if not still:
-        return found
+        return parts
     why = (
         f"{' and '.join(still)}: no firm that is asked about sold in one of both windows and nothing, 0, in the other: "
         "each sold in both, or rows are absent where nothing was sold and are not read as 0 (`absent` in the map)"
     )
-    return found.without(np.isin(found.terms, still), "; ".join(filter(None, (found.reason, why))))
+    return parts.without(np.isin(parts.terms, still), "; ".join(filter(None, (parts.reason, why))))
 
 
+@estimand
 def growth(panel: Panel, design: Design) -> Estimate:
     """Split the observed growth of the origin's home sales by what became of each firm; no counterfactual.
 
@@ -330,22 +304,15 @@ def growth(panel: Panel, design: Design) -> Estimate:
     -------
     Estimate
         Percentage points of the sales before: "closed", "continuing", "exit", "entry", and "growth", their sum.
-        Errors take firms as draws from a wider set.
-
-    Raises
-    ------
-    DesignError
-        If nothing was sold before, or there is one cluster.
+        Errors take firms as draws from a wider set. Refused if nothing was sold before, or there is one cluster.
     """
     sample = design.sample(panel)
-    known = np.flatnonzero(sample.own & np.isfinite(sample.sums[:, :, 0]).all(axis=0))
+    known = np.flatnonzero(sample.own & sample.known(1))
     before, after = sample.sums[:, known, 0]
     if (clusters := len(np.unique(sample.cluster[known]))) < 2:
-        raise DesignError(f"growth with its error was asked for; found {clusters} cluster; two are the fewest")
+        raise DesignError(f"cannot give growth an error: found {clusters} cluster, and it takes two")
     if not before.sum() > 0:
-        raise DesignError(
-            f"growth was asked for; the {len(known)} firms sold nothing before; choose a window in which they did"
-        )
+        raise DesignError(f"the {len(known)} firms sold nothing before; choose a window a year after they did")
     closed, sold, sells = sample.closed[known], before > 0, after > 0
     members = {
         "closed": closed,
@@ -356,16 +323,16 @@ def growth(panel: Panel, design: Design) -> Estimate:
     }
     columns = np.column_stack([*((after - before) * who for who in members.values()), before])
     counts = {"firms": len(known), "clusters": clusters, "dropped_missing": int(sample.own.sum()) - len(known)}
-    sums = totals(sample, columns, known, counts=counts)
-    found = sums.jackknife(
+    parts = totals(sample, columns, sample.cluster[known], counts=counts).jackknife(
         lambda x: dict(zip(members, 100 * x[:-1] / x[-1], strict=True)),
         estimand="growth",
         unit="percentage points",
         n=[int(who.sum()) for who in members.values()],
     )
-    return sample.mark(_seen_to_move(found, sold, sells))
+    return sample.mark(_seen_to_move(parts, sold, sells))
 
 
+@estimand
 def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
     """Estimate how entry of the origin's firms varies with what closed firms held of a category (E5d).
 
@@ -378,28 +345,19 @@ def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
     -------
     Estimate
         Per cent: "slope" per ten points of exposure, and "level" without an estimate; `n` are entrants in both years.
-        Counts: `entrants` and `entrants_before`, in the two years.
-
-    Raises
-    ------
-    DesignError
-        If the panel does not reach back a year and a month before the first wave, nobody enters, or categories differ
-        in no exposure.
+        Counts: `entrants` and `entrants_before`, in the two years. Refused if the panel does not reach back a year and
+        a month before the first wave, nobody enters, or categories differ in no exposure.
     """
     sample = design.sample(panel)
-    wave, stop, size = sample.base.stop, sample.after.stop, int(sample.category.max()) + 1
+    wave, size = sample.base.stop, int(sample.category.max()) + 1
     if wave < 13:
         raise DesignError(
-            f"entrants of the same months a year before {panel.months[wave]} were asked for; the panel begins in "
-            f"{panel.months[0]}, when all firms look new; bring a month more than a year before"
+            f"cannot count entrants a year before {panel.months[wave]}: the panel begins in {panel.months[0]}, when "
+            "all firms look new; bring a month more than a year before"
         )
-    total = panel.total()
-    sold = total > 0
-    first = np.where(sold.any(axis=1) & sample.own, sold.argmax(axis=1), -1)
-    first[total[np.arange(len(total)), first - 1] != 0] = -1
-    years = [(first >= start) & (first < end) for start, end in ((wave - 12, stop - 12), (wave, stop))]
-    entrants = sum_by(np.column_stack(years), sample.category, size)
-    earlier, later = entrants.sum(axis=0).astype(int).tolist()
+    _ = sample.own  # or the panel holds no firm that could enter
+    entering = sum_by(np.column_stack(entrants(sample)), sample.category, size)
+    earlier, later = entering.sum(axis=0).astype(int).tolist()
     if not (earlier and later):
         raise DesignError(
             f"entrants of origin {design.origin} were asked for; {earlier} firms of it first sell in the months a year "
@@ -408,14 +366,15 @@ def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
         )
     share = np.nan_to_num(panel.base_share(base=sample.base)[sample.closed])
     exposure = np.bincount(sample.category[sample.closed], weights=share, minlength=size).astype(float)
-    found = exposure_effects(entrants[:, 0], entrants[:, 1], exposure, bins=(), level=design.level)
-    n = [earlier + later]
+    effects = exposure_effects(entering[:, 0], entering[:, 1], exposure, bins=(), level=design.level)
+    slope = replace(effects["slope"].exp(), columns={}, details={})
     why = "entry that changed alike in all categories cannot be told from the trend of that year"
-    level = replace(found["slope"].exp(), n=n, columns={}, details={}).with_set("level", (np.nan, np.nan), why)
-    counts = {**found.counts, "entrants_before": earlier, "entrants": later}
-    return sample.mark(level, estimand="E5d", n=[*n, later], counts=counts)
+    counts = {**effects.counts, "entrants_before": earlier, "entrants": later}
+    with_level = replace(slope, n=[earlier + later]).with_set("level", (np.nan, np.nan), why)
+    return sample.mark(with_level, estimand="E5d", n=[earlier + later, later], counts=counts)
 
 
+@estimand
 def cumulative_bounds(effect: Estimate, words: Sequence[str], *, margin: float, truth: float | None = None) -> Estimate:
     """Add up the parts of an effect one by one, then the common part, and test that no sum is a fall by the margin.
 
@@ -446,7 +405,7 @@ def cumulative_bounds(effect: Estimate, words: Sequence[str], *, margin: float, 
     )
     ladder = sums.with_set(words[-1], tuple(whole), effect.reason)
     lowest = np.append(sums.value, sums.value[-1] + whole[0] - effect.conf_int[0, -2])
-    spread, df = (np.append(one, one[-1]) for one in (sums.std_error, sums.df))
+    spread, df = (np.append(values, values[-1]) for values in (sums.std_error, sums.df))
     p_values = [
         noninferiority(end, error, margin, df=free).p_value for end, error, free in zip(lowest, spread, df, strict=True)
     ]
@@ -454,6 +413,7 @@ def cumulative_bounds(effect: Estimate, words: Sequence[str], *, margin: float, 
     return replace(ladder, n=np.delete(np.asarray(effect.n), -2), columns={"p_value": p_values, "truth": true})
 
 
+@estimand
 def break_even(effect: Estimate, margin: float) -> Estimate:
     """Return the common effect at which the verdict on "not lower" turns.
 
@@ -499,6 +459,7 @@ def precision(asked: Mapping[str, tuple[Estimate, float, bool]], *, level: float
     return table.assign(times=(table["has"] / table["needed"]) ** 2)
 
 
+@estimand
 def placebo(panel: Panel, design: Design) -> Estimate:
     """Estimate the effect on growth of closures that did not happen: a year early, before the real ones.
 
@@ -510,22 +471,17 @@ def placebo(panel: Panel, design: Design) -> Estimate:
     -------
     Estimate
         As :func:`effect_on_growth` without a common part; nothing but chance and paths that part anyway move it from
-        zero.
-
-    Raises
-    ------
-    DesignError
-        If the panel does not reach back far enough, and as :func:`effect_on_growth`.
+        zero. Refused too if the panel does not reach back far enough.
     """
-    found = robustness.early(effect_on_growth, panel, design)
-    return replace(found, estimand="E3g, a year before", digest=panel.digest)
+    effect = robustness.early(effect_on_growth, panel, design).require()
+    return replace(effect, estimand="E3g, a year before", digest=panel.digest)
 
 
 def year_before(panel: Panel, design: Design) -> pd.DataFrame:
     """Return :func:`placebo` as rows with the column `term`, or one row that says why there is none."""
     labels = {"closed": "closed firms, a year early", "exposed": "exposed firms", "seen": "both"}
     terms = {term: ("placebo", label) for term, label in labels.items()}
-    rows = as_rows(attempt(placebo, panel, design), terms, "percentage points")
+    rows = as_rows(placebo(panel, design), terms, "percentage points")
     if rows["estimate"].isna().all():
         return rows[:1].assign(label="growth, a year early", term="seen")[[*COLUMNS, *ASKED, "term"]]
     return rows.assign(term=list(labels))

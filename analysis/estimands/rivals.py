@@ -15,7 +15,8 @@ import pandas as pd
 from scipy import sparse, stats
 
 from analysis.errors import DesignError, whole_number
-from analysis.estimands.design import Design, Sample
+from analysis.estimands.design import Design, Sample, estimand
+from analysis.estimands.samples import HIGH_RISK, incumbents, suspects
 from analysis.estimate import Bools, Estimate, Floats, Ints
 from analysis.estimators.att_gt import att_gt
 from analysis.estimators.exposure import BINS, PER, exposure_effects
@@ -26,14 +27,14 @@ if TYPE_CHECKING:
 
 SIZES, RISKS = 6, 3  # how often a stratum of size, and of risk, is halved upwards: the largest 1/64, the riskiest 1/8
 DRAWS = 299
-HIGH_RISK = 0.5  # risk above which a firm is suspect; the unit of risk is the panel's own, so it is an argument too
 
 
-def spillover(panel: Panel, design: Design, *, own_origin: bool = True, **options: Any) -> Estimate:
+@estimand
+def spillover(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
     """Estimate the effect of exposure on home sales of firms not closed (E2a; E2b for other origins).
 
     Only what varies with exposure is seen; what is common to all firms is not. The firms are those of
-    :func:`incumbents`, clustered by category, in which exposure is shared.
+    :func:`analysis.estimands.samples.incumbents`, clustered by category, in which exposure is shared.
 
     Parameters
     ----------
@@ -41,81 +42,42 @@ def spillover(panel: Panel, design: Design, *, own_origin: bool = True, **option
         The design's windows, base months and level are used.
     own_origin : bool
         Firms of the design's origin, E2a; or all others, E2b.
-    **options
-        Passed on to :func:`analysis.estimators.exposure.exposure_effects`, such as `covariates` or `redrawn`, for the
-        firms of :func:`incumbents`.
 
     Returns
     -------
     Estimate
         Per cent, transformed from log points with its interval: bins, slope per ten points of exposure, average.
-
-    Raises
-    ------
-    DesignError
-        If there are no such firms, or their exposure does not vary.
+        Refused if there are no such firms, or their exposure does not vary.
     """
-    sample, firms = design.sample(panel), incumbents(panel, design, own_origin=own_origin)
-    found = _between(sample, firms, (sample.before, sample.after), sample.exposure[firms], **options)
-    return sample.mark(found, estimand="E2a" if own_origin else "E2b")
+    sample = design.sample(panel)
+    return _spillover(sample, own_origin, rivals_of_closed(sample, own_origin))
+
+
+def _spillover(sample: Sample, own_origin: bool, firms: Bools, **options: Any) -> Estimate:
+    """Return `spillover` of some firms; options are those of `exposure_effects`."""
+    effects = _between(sample, firms, (sample.before, sample.after), sample.exposure[firms], **options)
+    return sample.mark(effects, estimand="E2a" if own_origin else "E2b")
 
 
 def _between(sample: Sample, firms: Bools, windows: tuple[slice, slice], exposure: Floats, **options: Any) -> Estimate:
-    """Return effects of an exposure[firm of `firms`] on home sales between two windows, per cent, as `spillover`."""
+    """Return effects of an exposure[firm of `firms`] on home sales between two windows, per cent."""
     before, after = (sample.home[firms, window].sum(axis=1) for window in windows)
     category, level = sample.category[firms], sample.design.level
     return exposure_effects(before, after, exposure, category=category, level=level, **options).exp()
 
 
-def incumbents(panel: Panel, design: Design, *, own_origin: bool = True) -> Bools:
-    """Return the rivals of closed firms: never closed, not even in part, and selling at home through the base months.
-
-    Whoever is closed was selling. Newcomers and leavers are all among the firms not closed, and weigh more where more
-    was closed, so that growth would rise with exposure without any effect: firms that sold nothing in the first or in
-    the last base month are left out. A month not known stays, to be counted as missing.
-
-    Returns
-    -------
-    bool[firm]
-        Of the design's origin, or of all others.
-
-    Raises
-    ------
-    DesignError
-        If there are none, or none of such an origin at all.
-    """
-    sample = design.sample(panel)
-    idle = (sample.home[:, sample.base.start] <= 0) | (sample.home[:, sample.base.stop - 1] <= 0)
-    asked = sample.own if own_origin else sample.others
-    firms: Bools = np.asarray(sample.never_closed & ~idle & asked)
+def rivals_of_closed(sample: Sample, own_origin: bool) -> Bools:
+    """Return the :func:`analysis.estimands.samples.incumbents` of the design's origin, or of others; refuse none."""
+    firms = incumbents(sample, sample.own if own_origin else sample.others)
     if not firms.any():
         raise DesignError(
-            f"spillovers on firms {'of' if own_origin else 'not of'} origin {design.origin} were asked for; none of "
-            f"{sample.never_closed.sum()} firms not closed is, and sold through the base months; ask for the others"
+            f"none of {sample.never_closed.sum()} firms not closed sold through the base months and is "
+            f"{'' if own_origin else 'not '}of origin {sample.design.origin}; choose a shorter base"
         )
     return firms
 
 
-def true_spillover(name: str, exposure: Floats, without: Floats, with_: Floats) -> dict[str, float]:
-    """Return the true average, slope and bins of exposure by their ids, such as "E2a", "E2a_slope" and "E2a_bin1".
-
-    Per cent, of sales with and without closures, float64[firm]. Slope per ten points: least squares of the change over
-    sales without, weighted by these. Bins against the lowest.
-    """
-    change, total = with_ - without, without.sum()
-    if not total:
-        return {name: np.nan, f"{name}_slope": np.nan}
-    centred = exposure - without @ exposure / total
-    spread = without @ centred**2
-    slope = 100 * PER * (centred @ change / spread if spread else np.nan)
-    found = {name: 100 * change.sum() / total, f"{name}_slope": slope}
-    sums = pd.DataFrame({"with": with_, "without": without}).groupby(np.digitize(exposure, BINS)).sum()
-    growth = sums["with"] / sums["without"]
-    if 0 in growth.index:
-        found |= {f"{name}_bin{place}": 100 * (growth[place] / growth[0] - 1) for place in growth.index[1:]}
-    return {term: float(value) for term, value in found.items()}
-
-
+@estimand
 def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
     """Estimate E2a (E2b for other origins) by bin of exposure, with p-values adjusted for the family of bins.
 
@@ -125,29 +87,24 @@ def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> E
         Per cent, against the firms of the lowest bin: a row for each bin with firms in two categories or more, rising.
         Further columns: `id` of its true value; `exposure` and `lowest`, mean exposure in the bin and in the lowest
         one, weighted by sales before; `clusters`, its categories; `p_value`, and `p_adjusted` after Romano and Wolf.
-
-    Raises
-    ------
-    DesignError
-        As :func:`spillover`, and where no bin has two categories that vary.
+        Refused as :func:`spillover`, and where no bin has two categories that vary.
     """
-    found = spillover(panel, design, own_origin=own_origin)
-    kept = np.flatnonzero(found.std_error[: len(BINS)] > 0)
+    effects, sample = spillover(panel, design, own_origin=own_origin).require(), design.sample(panel)
+    kept = np.flatnonzero(effects.std_error[: len(BINS)] > 0)
     if not len(kept):
         raise DesignError(
-            f"effects by exposure were asked for; above an exposure of {BINS[0]:g} no bin holds firms of two "
-            "categories, or their sales do not vary; use the slope over all exposures"
+            f"no bin above an exposure of {BINS[0]:g} holds firms of two categories whose sales vary; use the slope "
+            "over all exposures"
         )
-    family = found[[found.terms[place] for place in kept]]
-    assert family.covariance is not None
+    family = effects[[effects.terms[bin_] for bin_ in kept]]
     low, high = np.log1p(family.conf_int / 100)  # half longer than z errors where few categories are behind it
     z = np.log1p(family.value / 100) / ((high - low) / 2) * stats.norm.ppf((1 + design.level) / 2)
     tests = romano_wolf(z, family.covariance / np.outer(family.std_error, family.std_error))
-    exposure = _mean_exposure(design.sample(panel), incumbents(panel, design, own_origin=own_origin))
+    exposure = _mean_exposure(sample, rivals_of_closed(sample, own_origin))
     columns = {
         "clusters": family.columns["clusters"],
         "half_width": family.columns["half_width"],
-        "id": [f"{found.estimand}_bin{bin_ + 1}" for bin_ in kept],
+        "id": [f"{effects.estimand}_bin{bin_ + 1}" for bin_ in kept],
         "exposure": exposure[kept + 1],
         "lowest": np.full(len(kept), exposure[0]),
         "p_value": tests["p_value"].to_numpy(),
@@ -206,43 +163,34 @@ def slope_lines(bins: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(drawn, ignore_index=True)
 
 
-def chilling(panel: Panel, design: Design, *, high: float = HIGH_RISK) -> Estimate:
+@estimand
+def chilling(panel: Panel, design: Design) -> Estimate:
     """Estimate how suspect firms that were not closed changed on the home platform against others (E5b).
 
     Firms never closed, of low exposure, that sold in the window a year before and in the last month before the first
-    wave: those with a risk above `high` against the rest, within origin, after against before, on the ratio scale. Who
-    inherits no demand can gain none, so what is left is the news, if both would have grown alike.
+    wave: those with a risk above `HIGH_RISK` against the rest, within origin, after against before, on the ratio scale.
+    Who inherits no demand can gain none, so what is left is the news, if both would have grown alike.
 
     Returns
     -------
     Estimate
-        Per cent: "chilling"; its `n` are the suspect firms.
-
-    Raises
-    ------
-    DesignError
-        If risk is unknown, or either side has fewer than two clusters.
+        Per cent: "chilling"; its `n` are the suspect firms. Refused if risk is unknown, or either side has fewer than
+        two clusters.
     """
-    sample, risk = design.sample(panel), known_risk(panel)
-    y = np.column_stack([sample.home[:, part].mean(axis=1) for part in (sample.before, sample.after)])
-    low = np.nan_to_num(sample.exposure, nan=np.inf) < design.low
-    used = sample.never_closed & low & np.isfinite(y).all(axis=1)
-    used &= (y[:, 0] > 0) & (sample.home[:, sample.base.stop - 1] > 0) & ~np.isnan(risk)
-    suspect = risk > high
-    for side in (suspect, ~suspect):
-        used &= np.isin(sample.origin, sample.origin[used & side])  # origins that have both
-    sides = [len(np.unique(sample.cluster[used & side])) for side in (suspect, ~suspect)]
+    sample, _ = design.sample(panel), known_risk(panel)
+    firms = suspects(sample)
+    suspect, used = firms["asked about"], firms["asked about"] | firms["compared"]
+    sides = [len(np.unique(sample.cluster[firms[side]])) for side in ("asked about", "compared")]
     if min(sides) < 2:
         raise DesignError(
-            f"chilling of firms with a risk above {high:g} and an exposure below {design.low:g} was asked for; found "
-            f"{sides[0]} clusters of them and {sides[1]} to compare with, in origins that have both; two of each are "
-            "the fewest: choose another limit, or rescale the column risk"
+            f"found {sides[0]} clusters of firms with a risk above {HIGH_RISK:g} and an exposure below {design.low:g}, "
+            f"and {sides[1]} to compare with, in origins that have both; it takes two of each: rescale the column risk"
         )
+    y = np.column_stack([sample.home[used, months].mean(axis=1) for months in (sample.before, sample.after)])
     first = np.where(suspect[used], 1.0, np.inf)
     code, strata = sample.cluster[used], sample.origin[used]
-    found = att_gt(y[used], first, scale="ratio", cluster=code, strata=strata, level=design.level)
-    effect = found.aggregate().exp()
-    return sample.mark(effect, estimand="E5b", terms=("chilling",), n=int((used & suspect).sum()))
+    effects = att_gt(y, first, scale="ratio", cluster=code, strata=strata, level=design.level)
+    return sample.mark(effects.aggregate().exp(), estimand="E5b", terms=("chilling",), n=int(suspect.sum()))
 
 
 def known_risk(panel: Panel) -> Floats:
@@ -250,58 +198,51 @@ def known_risk(panel: Panel) -> Floats:
     risk: Floats = panel.firms["risk"].to_numpy(float)
     if np.isnan(risk).all():
         raise DesignError(
-            f"the risk of firms was asked for; it is known for none of {len(risk)}; without it demand that firms not "
-            "closed inherit and their chilling cannot be told apart: add the column risk"
+            f"cannot tell inherited demand from chilling: risk is known for none of {len(risk)} firms; add the column "
+            "risk"
         )
     return risk
 
 
+@estimand
 def with_risk(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
     """Estimate the slopes on product exposure and on risk in one equation.
 
     Returns
     -------
     Estimate
-        As :func:`spillover`, with the row "risk": per cent for a standard deviation of risk among the firms.
-
-    Raises
-    ------
-    DesignError
-        As :func:`spillover`, and where risk is known of no firm or the same for all.
+        As :func:`spillover`, with the row "risk": per cent for a standard deviation of risk among the firms. Refused
+        too where risk is known of no firm or the same for all.
     """
-    firms = incumbents(panel, design, own_origin=own_origin)
+    sample = design.sample(panel)
+    firms = rivals_of_closed(sample, own_origin)
     risk = known_risk(panel)[firms]
     spread = float(np.nanstd(risk)) if not np.isnan(risk).all() else 0.0
     if not spread > 0:
-        raise DesignError(
-            f"risk beside exposure was asked for; it does not vary among the {firms.sum()} firms; use exposure alone"
-        )
-    return spillover(panel, design, own_origin=own_origin, covariates={"risk": risk / spread})
+        raise DesignError(f"risk does not vary among the {firms.sum()} firms; use exposure alone")
+    return _spillover(sample, own_origin, firms, covariates={"risk": risk / spread})
 
 
+@estimand
 def year_before(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
     """Estimate a placebo: the slope of E2 between the months a year before the window and those a year earlier.
 
     Returns
     -------
     Estimate
-        As :func:`spillover`; nothing was closed yet, so any slope is a difference in trends.
-
-    Raises
-    ------
-    DesignError
-        As :func:`spillover`, and if the panel does not reach back so far.
+        As :func:`spillover`; nothing was closed yet, so any slope is a difference in trends. Refused too if the panel
+        does not reach back so far.
     """
     sample = design.sample(panel)
     if sample.before.start < 12:
         raise DesignError(
-            f"a placebo a year before was asked for; it needs {panel.months[sample.before.start]} less 12 months, the "
-            f"panel starts in {panel.months[0]}; narrow the window or bring earlier months"
+            f"a placebo a year before needs {panel.months[sample.before.start]} less 12 months, and the panel starts "
+            f"in {panel.months[0]}; narrow the window, or bring earlier months"
         )
     earlier = slice(sample.before.start - 12, sample.before.stop - 12)
-    firms = incumbents(panel, design, own_origin=own_origin)
-    found = _between(sample, firms, (earlier, sample.before), sample.exposure[firms])
-    return sample.mark(found, estimand="placebo, a year before")
+    firms = rivals_of_closed(sample, own_origin)
+    effects = _between(sample, firms, (earlier, sample.before), sample.exposure[firms])
+    return sample.mark(effects, estimand="placebo, a year before")
 
 
 @dataclass(frozen=True, eq=False)
@@ -353,23 +294,21 @@ class RedrawnExposure:
         more = mean / np.maximum(size - 1, 1)
         member = sparse.coo_array((np.ones(len(stratum)), (stratum, np.arange(len(stratum)))))
         of_stratum = (member.tocsr() @ self.held).toarray()
-        own, place = np.asarray(self.held[self.group, self.category]).ravel(), stratum[self.group]
+        held, stratum_of = np.asarray(self.held[self.group, self.category]).ravel(), stratum[self.group]
         usual = (mean[stratum] @ self.held)[self.category]
-        return np.asarray(usual - mean[place] * own + more[place] * (of_stratum[place, self.category] - own))
+        beyond = more[stratum_of] * (of_stratum[stratum_of, self.category] - held)
+        return np.asarray(usual - mean[stratum_of] * held + beyond)
 
 
-def redraws(
-    panel: Panel, design: Design, *, own_origin: bool = True, draws: int = DRAWS, seed: int = 0
-) -> RedrawnExposure:
-    """Draw closures anew, and return the exposure of the firms that `spillover` uses.
+def redraws(sample: Sample, firms: Bools, *, draws: int = DRAWS, seed: int = 0) -> RedrawnExposure:
+    """Draw closures anew, and return the exposure of some firms.
 
     Brand groups change places within strata of origin, size of home sales in the base months (the upper half, quarter
     and so on of the origin) and risk (likewise; a stratum of its own where unknown). A group takes over the calendar
     and the closed share of another, so each draw has the waves that there were. Only groups that sold at home in the
     base months take part.
     """
-    sample = design.sample(panel)
-    sold = np.nansum(sample.home[:, sample.base], axis=1)
+    panel, sold = sample.panel, np.nansum(sample.home[:, sample.base], axis=1)
     group, names = panel.codes("brand_group")
     volume = np.bincount(group, weights=sold).astype(float)
     shut = np.bincount(group, weights=sold * sample.months_closed)
@@ -378,7 +317,6 @@ def redraws(
     strata = pd.factorize(_strata(panel.firms.iloc[largest], sample.origin[largest], volume))[0]
     share = np.nan_to_num(panel.base_share(base=sample.base))
     shape = (len(names), int(sample.category.max()) + 1)
-    firms = incumbents(panel, design, own_origin=own_origin)
     return RedrawnExposure(
         closed=np.divide(shut, volume, out=np.zeros(len(volume)), where=volume > 0),
         stratum=np.where(volume > 0, strata, -1),
@@ -390,6 +328,7 @@ def redraws(
     )
 
 
+@estimand
 def randomization_test(
     panel: Panel, design: Design, *, own_origin: bool = True, draws: int = DRAWS, seed: int = 0
 ) -> Estimate:
@@ -402,21 +341,26 @@ def randomization_test(
         ``details["statistics"]`` holds t of each, the actual one first. The recentred one takes off the exposure that
         a firm's category would have had anyway, so a trend of categories with many suspect firms is not in it.
     """
-    redrawn = redraws(panel, design, own_origin=own_origin, draws=draws, seed=seed)
-    found = spillover(panel, design, own_origin=own_origin, expected=redrawn.expected, redrawn=redrawn)
-    return found[["slope", "recentred slope"]]
+    sample = design.sample(panel)
+    firms = rivals_of_closed(sample, own_origin)
+    redrawn = redraws(sample, firms, draws=draws, seed=seed)
+    effects = _spillover(sample, own_origin, firms, expected=redrawn.expected, redrawn=redrawn)
+    return effects[["slope", "recentred slope"]]
 
 
+@estimand
 def recentred(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
     """Estimate E2 as :func:`spillover`, with the "recentred slope": of exposure beyond what was to be expected.
 
     A category of many firms of the kind that was closed was likely to lose one. What such categories did anyway is in
     the plain slope, and not in this one (Borusyak and Hull 2023); what to expect is as in :func:`redraws`.
     """
-    expected = redraws(panel, design, own_origin=own_origin).expected
-    return spillover(panel, design, own_origin=own_origin, expected=expected)
+    sample = design.sample(panel)
+    firms = rivals_of_closed(sample, own_origin)
+    return _spillover(sample, own_origin, firms, expected=redraws(sample, firms).expected)
 
 
+@estimand
 def spared_categories(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
     """Estimate a placebo: the slope on expected exposure in categories in which nothing was closed.
 
@@ -426,24 +370,21 @@ def spared_categories(panel: Panel, design: Design, *, own_origin: bool = True) 
     Returns
     -------
     Estimate
-        As :func:`spillover`, per ten points of expected exposure.
-
-    Raises
-    ------
-    DesignError
-        As :func:`spillover`, and where fewer than two categories lost nothing.
+        As :func:`spillover`, per ten points of expected exposure. Refused too where fewer than two categories lost
+        nothing.
     """
-    sample, firms = design.sample(panel), incumbents(panel, design, own_origin=own_origin)
+    sample = design.sample(panel)
+    firms = rivals_of_closed(sample, own_origin)
     lost = sample.closed | (np.nan_to_num(sample.exposure) > 0)
     hit = (np.bincount(sample.category, weights=lost) > 0)[sample.category]
     if (count := len(np.unique(sample.category[firms & ~hit]))) < 2:
         raise DesignError(
-            f"a placebo in categories without closures was asked for; found {count} of "
-            f"{len(np.unique(sample.category))}; two are needed: rely on the year before"
+            f"found {count} of {len(np.unique(sample.category))} categories without closures, and a placebo takes two; "
+            "rely on the year before"
         )
-    expected = redraws(panel, design, own_origin=own_origin).expected[~hit[firms]]
-    found = _between(sample, firms & ~hit, (sample.before, sample.after), expected)
-    return sample.mark(found, estimand="placebo, categories without closures")
+    expected = redraws(sample, firms).expected[~hit[firms]]
+    effects = _between(sample, firms & ~hit, (sample.before, sample.after), expected)
+    return sample.mark(effects, estimand="placebo, categories without closures")
 
 
 def _strata(firms: pd.DataFrame, origin: Ints, volume: Floats) -> Ints:
@@ -464,9 +405,9 @@ def _mean_exposure(sample: Sample, firms: Bools) -> Floats:
     before, after = sample.sums[:, firms, 0]
     known = np.isfinite(before + after + sample.exposure[firms])
     exposure = sample.exposure[firms][known]
-    place = np.digitize(exposure, BINS)
+    bins = np.digitize(exposure, BINS)
     sold, held = (
-        np.bincount(place, weights=weights, minlength=len(BINS) + 1)
+        np.bincount(bins, weights=weights, minlength=len(BINS) + 1)
         for weights in (before[known], before[known] * exposure)
     )
     return np.asarray(np.divide(held, sold, out=np.full(len(sold), np.nan), where=sold > 0))

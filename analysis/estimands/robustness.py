@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.estimands.closed_firms import a_year_early
-from analysis.estimands.design import FEWEST_BASE, Design, attempt, in_rows
+from analysis.estimands.design import FEWEST_BASE, Design, estimand, in_rows
 from analysis.estimate import Bools, Estimate
 
 if TYPE_CHECKING:
@@ -21,18 +21,18 @@ MOST_WAVES = 4  # that are left out one at a time, those of most firms
 PLACEBO = "placebo: closures a year early"
 
 
-def robustness(verb: Verb, term: str, panel: Panel, design: Design, *, estimand: str, unit: str) -> pd.DataFrame:
+def robustness(verb: Verb, term: str, panel: Panel, design: Design, *, name: str, unit: str) -> pd.DataFrame:
     """Return rows of an effect as it is asked, with one thing asked otherwise at a time, and a year early.
 
     Parameters
     ----------
     verb : callable
-        Takes a panel and a design and returns an Estimate.
+        Takes a panel and a design and returns an Estimate, or a refusal.
     term : str
         What is asked of it.
     panel, design
         What it is asked of.
-    estimand : str
+    name : str
         Id of the rows.
     unit : str
         Unit of those that are refused; each has its reason.
@@ -43,21 +43,23 @@ def robustness(verb: Verb, term: str, panel: Panel, design: Design, *, estimand:
         As :func:`analysis.estimands.design.as_rows`, with the column `term`, which is the label. The first row is as
         asked, the last the placebo.
     """
-    found = {"as asked": attempt(verb, panel, design)}
-    found |= {words: attempt(_changed, verb, panel, design, change) for words, change in _changes(design).items()}
+    effects = {"as asked": verb(panel, design)}
+    effects |= {words: _changed(verb, panel, design, change) for words, change in _changes(design).items()}
     for words, firms in _left_out(panel, design).items():
-        found[words] = attempt(verb, *_without(panel, design, firms))
-    found[PLACEBO] = attempt(early, verb, panel, design)
-    rows = in_rows([(estimand, words, one[term]) for words, one in found.items()], unit)
+        effects[words] = verb(*_without(panel, design, firms))
+    effects[PLACEBO] = early(verb, panel, design)
+    rows = in_rows([(name, words, effect[term]) for words, effect in effects.items()], unit)
     return rows.assign(term=rows["label"])
 
 
+@estimand
 def early(verb: Verb, panel: Panel, design: Design) -> Estimate:
     """Estimate an effect of closures that did not happen: a year early, among firms that were in business then."""
     sample = design.sample(panel)
     return verb(*a_year_early(panel, design, ~sample.stopped[:, sample.base.stop - 1]))
 
 
+@estimand
 def _changed(verb: Verb, panel: Panel, design: Design, change: Mapping[str, Any]) -> Estimate:
     return verb(panel, replace(design, **change))
 
@@ -77,16 +79,18 @@ def _left_out(panel: Panel, design: Design) -> dict[str, Bools]:
     """Return closed firms to leave out, by words: the largest brand group of them, and each of the largest waves."""
     sample, groups = design.sample(panel), panel.firms["brand_group"].to_numpy()
     sold = pd.Series(np.nansum(sample.home[:, sample.before], axis=1)[sample.closed], index=groups[sample.closed])
-    found = {"without the largest closed brand group": sample.closed & (groups == sold.groupby(level=0).sum().idxmax())}
+    left_out = {
+        "without the largest closed brand group": sample.closed & (groups == sold.groupby(level=0).sum().idxmax())
+    }
     waves = pd.Series(sample.first[sample.closed].astype(int)).value_counts()
     for wave in sorted(waves.index[:MOST_WAVES]) if len(waves) > 1 else ():
-        found[f"without closures of {panel.months[wave]}"] = sample.closed & (sample.first == wave)
-    return found
+        left_out[f"without closures of {panel.months[wave]}"] = sample.closed & (sample.first == wave)
+    return left_out
 
 
-def _without(panel: Panel, design: Design, firms: Bools) -> tuple[Panel, Design]:
+def _without(panel: Panel, design: Design, left_out: Bools) -> tuple[Panel, Design]:
     """Return a panel without some firms; the window stays where it was, also without the first wave."""
-    kept = replace(panel, sales=panel.sales[~firms], firms=panel.firms[~firms])
-    first, left = (one.first_treated(cut=design.cut).min() for one in (panel, kept))
+    kept = replace(panel, sales=panel.sales[~left_out], firms=panel.firms[~left_out])
+    first, left = (firms.first_treated(cut=design.cut).min() for firms in (panel, kept))
     late = int(left - first) if np.isfinite(left) else 0
     return kept, replace(design, post_from=max(design.post_from - late, 0), post_to=max(design.post_to - late, 0))

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.estimands.design import in_rows
+from analysis.estimands.design import estimand, in_rows
 from analysis.estimate import Estimate
 from analysis.estimators.honest_did import Bounds, honest_bounds
 from analysis.households.estimates import (
@@ -263,6 +263,7 @@ def _check_blanks(households: Households) -> None:
         )
 
 
+@estimand
 def drawn(sets: Estimate) -> dict[str, np.ndarray]:
     """Return the effect and those of random sets of categories, per cent, by what they are, the actual one first."""
     effects = percent_change(np.r_[sets.details["exposed"], sets.details["effects"]])

@@ -18,6 +18,7 @@ import pandas as pd
 
 from analysis.data import DATA, load
 from analysis.errors import DataError, DesignError
+from analysis.estimands.design import estimand
 from analysis.estimate import NO_SPREAD, Estimate, Floats, refusal
 from analysis.households.purchases import ASINS, BLANK, STAYED
 
@@ -317,6 +318,7 @@ def path(households: Households, asked: Asked = USUAL) -> Estimate:
     return households.jackknife(sums, share_in_exposed_categories_over_that_in_others, "log points", asked.level)
 
 
+@estimand
 def random_sets(households: Households, asked: Asked = USUAL, *, draws: int = 2000, seed: int = 0) -> Estimate:
     """Return how often sets of other categories, drawn at random, fall back as far as the exposed ones: one-sided p.
 

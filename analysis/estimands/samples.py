@@ -1,0 +1,362 @@
+"""The firms of each estimand: selected here once, for the verb that estimates it and for the sample flow that counts.
+
+A selection is a mask bool[firm] for each set of firms that an estimand uses, by a name of `USED`, and for each reason
+why others are left out, by a name of `LEFT`. Of a firm the first name counts, in this order.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analysis.errors import DesignError
+from analysis.estimands.design import Design, Sample
+from analysis.estimate import Bools, Floats, Ints
+
+if TYPE_CHECKING:
+    from analysis.panel import Panel
+
+USED = {
+    "closed": "closed by the end of the window",
+    "asked about": "not closed by then: exposed, suspect, of the origin, or new",
+    "compared": "what they are held against",
+}
+LEFT = {
+    "in part": "closed with a dose below the smallest that counts",
+    "later": "closed after the window",
+    "shut": "closed, where only firms not closed are asked about",
+    "origin": "of an origin that is not asked about, or of which no closed firm is left",
+    "category": "of an origin and category in which no closed firm is left",
+    "exposed": "not closed, but closed rivals held much of the category",
+    "unknown": "a month that is needed, the exposure or the risk is not known",
+    "none before": "sold nothing in the earlier months that are compared: entered later",
+    "too small": "not closed, and smaller than nine of ten closed firms",
+    "stopped": "sold nothing in the month from which it is followed, or in the window",
+    "not new": "no entrant of these months",
+}
+"""Columns of :func:`sample_flow` and what they say."""
+Masks = dict[str, Bools]
+Row = tuple[Sequence[str], Masks]
+"""Ids of estimands, and firms bool[firm] by a name of `USED` or `LEFT`; of a firm the first one counts."""
+
+LEADS = 6  # months before closure in which closed firms are looked at
+GAP = 3  # months without a sale anywhere that count as exit
+SMALLEST = 0.1  # quantile of closed firms' sales below which a firm is too small to be compared
+HIGH_RISK = 0.5  # risk above which a firm is suspect
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """The month of a wave, the firms closed in it, and those compared with them: int64[firm of the cohort]."""
+
+    month: int
+    closed: Ints
+    others: Ints
+
+    @property
+    def firms(self) -> Ints:
+        """All of them, the closed ones first."""
+        return np.concatenate([self.closed, self.others])
+
+    def of(self, firms: Bools) -> Cohort:
+        """Keep some firms, bool[firm of the panel]."""
+        return replace(self, closed=self.closed[firms[self.closed]], others=self.others[firms[self.others]])
+
+
+def cohorts(sample: Sample, width: int) -> list[Cohort]:
+    """Return, wave by wave, the firms closed in it and those compared with them, by sales on the first platforms.
+
+    A firm must be in business to be closed: so a closed firm must have sold a year before and in the month before its
+    wave, and a comparison firm in the month of the wave, in which one that had stopped sells nothing. It answers for
+    every wave that it lived to see. NaN passes, to be counted as missing.
+    """
+    sold = ~(sample.sums[0, :, :width].sum(axis=1) <= 0)
+    return _in_business(sample, sold, sample.comparison & sold, lambda month: ~sample.stopped[:, month])
+
+
+def _in_business(sample: Sample, closed: Bools, others: Bools, sells: Callable[[int], Bools]) -> list[Cohort]:
+    """Return some firms by cohort: those closed that sell in the month before, and others that sell in its month."""
+    return [
+        Cohort(
+            month,
+            np.flatnonzero(closed & (sample.first == month) & sells(month - 1)),
+            np.flatnonzero(others & sells(month)),
+        )
+        for month in sample.waves
+    ]
+
+
+def aligned(sample: Sample, sales: Floats, width: int) -> tuple[list[Cohort], int]:
+    """Return the cohorts whose sales, float64[firm, month], are known in every month around their wave, and the last.
+
+    These are the `base_months` before it to as many months since as all waves have, at most `post_to`. A firm
+    "not_yet_closed" is compared with a cohort only if it stays open until `anticipation` months after the last.
+    """
+    panel, design = sample.panel, sample.design
+    matched = [cohort for cohort in cohorts(sample, width) if len(cohort.firms)]
+    end = min(design.post_to, len(panel.months) - 1 - max((cohort.month for cohort in matched), default=0))
+    closures, used = panel.closures(cut=design.cut), []
+    for cohort in matched:
+        months = sales[:, cohort.month - design.base_months : cohort.month + end + 1]
+        known = np.isfinite(months.sum(axis=1))
+        open_ = closures > cohort.month + end + design.anticipation
+        used.append(replace(cohort.of(known), others=cohort.of(known & open_).others))
+    return [cohort for cohort in used if len(cohort.firms)], end
+
+
+def leads_design(design: Design) -> Design:
+    """Return the design of E5a, in which no comparison reaches into the months before closure."""
+    last = 11 - LEADS  # the same months a year before must end before the leads begin
+    return replace(
+        design,
+        anticipation=LEADS,
+        post_from=min(design.post_from, last),
+        post_to=min(design.post_to, last),
+        base_months=max(design.base_months, LEADS + 2),
+    )
+
+
+def strata(sample: Sample) -> Ints:
+    """Return within what closed firms are compared, as a number, int64[firm]: origin; category too; or nothing."""
+    if sample.design.comparison == "spared_same_category":
+        return sample.origin * (int(sample.category.max()) + 1) + sample.category
+    return np.zeros_like(sample.origin) if sample.design.comparison == "not_yet_closed" else sample.origin
+
+
+def left_out(sample: Sample) -> Masks:
+    """Return firms that no estimand on closed firms uses, unless it says so."""
+    partly = (sample.panel.firms["dose"] < sample.design.cut).to_numpy()
+    exposed = sample.never_closed & ~sample.comparison & np.isfinite(sample.exposure)
+    later = ~(sample.closed | partly | sample.never_closed)
+    return {"in part": partly, "later": later, "exposed": exposed, "stopped": np.ones_like(sample.closed)}
+
+
+def by_cohort(sample: Sample, used: Iterable[Cohort], unknown: Bools) -> Masks:
+    """Return the firms of cohorts: closed ones, and others of their origin, or origin and category."""
+    within, reason = strata(sample), "category" if sample.design.comparison == "spared_same_category" else "origin"
+    closed, compared = np.zeros_like(sample.closed), np.zeros_like(sample.closed)
+    for cohort in used:
+        closed[cohort.closed] = True
+        compared[cohort.others[np.isin(within[cohort.others], within[cohort.closed])]] = True
+    apart = ~np.isin(within, within[closed]) & ~sample.closed
+    return left_out(sample) | {"closed": closed, "compared": compared, "unknown": unknown, reason: apart}
+
+
+def followed(sample: Sample) -> tuple[list[Cohort], Bools]:
+    """Return the firms that :func:`analysis.estimands.closed_firms.months_alive` follows, and those too small for it.
+
+    Firms of each wave, which sold in the month before it, start in its month; a firm not closed is followed from each
+    wave that it lived to see, so that it sold in its month.
+    """
+    total = sample.panel.total()
+    size = np.nansum(total[:, sample.base], axis=1)
+    small = sample.comparison & (size < np.quantile(size[sample.closed], SMALLEST))
+    others = sample.comparison & ~small
+    return _in_business(sample, sample.closed, others, lambda month: total[:, month] > 0), small
+
+
+def incumbents(sample: Sample, asked: Bools) -> Bools:
+    """Return the rivals of closed firms among those asked about: never closed, selling at home through the base months.
+
+    Whoever is closed was selling. Newcomers and leavers are all among the firms not closed, and weigh more where more
+    was closed, so that growth would rise with exposure without any effect: firms that sold nothing in the first or in
+    the last base month are left out. A month not known stays, to be counted as missing.
+    """
+    idle = (sample.home[:, sample.base.start] <= 0) | (sample.home[:, sample.base.stop - 1] <= 0)
+    return np.asarray(sample.never_closed & ~idle & asked)
+
+
+def suspects(sample: Sample) -> Masks:
+    """Return the firms of :func:`analysis.estimands.rivals.chilling`: the suspect ones, and those compared."""
+    risk, masks = sample.panel.firms["risk"].to_numpy(float), left_out(sample)
+    low = sample.never_closed & (np.nan_to_num(sample.exposure, nan=np.inf) < sample.design.low)
+    known, sold = sample.known(1) & ~np.isnan(risk) & np.isfinite(sample.exposure), sample.sums[0, :, 0] > 0
+    used = low & known & sold & (sample.home[:, sample.base.stop - 1] > 0)
+    suspect, both = risk > HIGH_RISK, np.ones_like(used)
+    for side in (suspect, ~suspect):
+        both &= np.isin(sample.origin, sample.origin[used & side])
+    masks |= {"asked about": used & both & suspect, "compared": used & both & ~suspect}
+    masks["exposed"] = sample.never_closed & ~low & np.isfinite(sample.exposure)
+    return masks | {"shut": sample.closed, "origin": ~both, "unknown": ~known, "none before": ~sold}
+
+
+def changing(sample: Sample, asked: Bools, width: int) -> tuple[list[Cohort], Masks]:
+    """Return the firms of :func:`analysis.estimands.changes.estimated` on the first `width` platforms.
+
+    The closed ones and those compared with them come by cohort too: of each those that sold something a year before,
+    and in the month before the wave, or in its month.
+    """
+    sums, sales = sample.sums[:, :, :width], sample.panel.sales[:, :width]
+    known, sold = asked & sample.known(width), (sums[0] != 0).any(axis=1)
+    pool, closed = sample.comparison & known, np.zeros_like(known)
+    used = _in_business(sample, known & sold, pool & sold, lambda month: (sales[:, :, month] != 0).any(axis=1))
+    closed[np.concatenate([cohort.closed for cohort in used])] = True
+    exposed = ~sample.closed & ~sample.comparison & known
+    compared = pool & np.isin(sample.origin, sample.origin[closed | exposed])
+    masks = {"closed": closed, "asked about": exposed, "compared": compared, "origin": ~asked | (pool & ~compared)}
+    return used, masks | {"unknown": ~known, "none before": ~sold, "stopped": np.ones_like(sold)}
+
+
+def twice_compared(sample: Sample) -> Masks:
+    """Return the firms of :func:`analysis.estimands.growth.against_others`, known in a third window as well."""
+    (_, masks), start = changing(sample, np.ones_like(sample.closed), 1), sample.before.start - 12
+    early = np.isfinite(sample.home[:, max(start, 0) : sample.before.stop - 12].sum(axis=1))
+    masks |= {name: masks[name] & sample.is_own for name in ("closed", "asked about")}
+    compared = sample.comparison & sample.known(1) & early
+    masks |= {"compared": compared, "origin": ~sample.is_own & ~sample.comparison}
+    return masks | {"unknown": masks["unknown"] | ~early}
+
+
+def on_platforms(sample: Sample, sells: Bools) -> Masks:
+    """Return the firms of a mean over firms of a change on platforms; `sells`, bool[2, firm]: before, in the window.
+
+    All are of origins of which some was closed, and still sold in the month before the first closure: only a firm in
+    business can be closed.
+    """
+    known = sample.known(len(sample.panel.platforms))
+    origin = np.isin(sample.origin, sample.origin[known & sample.closed])
+    used = known & origin & sells.all(axis=0) & ~sample.stopped[:, sample.waves[0] - 1]
+    masks = {"closed": used & sample.closed, "compared": used & sample.comparison, "origin": ~origin & ~sample.closed}
+    return left_out(sample) | masks | {"unknown": ~known | ~np.isfinite(sample.exposure), "none before": ~sells[0]}
+
+
+def with_mix(sample: Sample) -> Masks:
+    """Return the firms of :func:`analysis.estimands.displacement.platform_mix`: those with sales in both windows."""
+    return on_platforms(sample, sample.sums.sum(axis=2) > 0)
+
+
+def with_presence(sample: Sample) -> Masks:
+    """Return the firms of :func:`analysis.estimands.displacement.toward_destinations`: those with sales before."""
+    before = (sample.panel.sales[:, :, sample.before] > 0).any(axis=(1, 2))
+    return on_platforms(sample, np.array([before, np.ones_like(before)]))
+
+
+def hedging(sample: Sample) -> Masks:
+    """Return the firms of :func:`analysis.estimands.displacement.hedging`: of the origin, and of others to compare."""
+    sells, known = np.asarray((sample.sums > 0).any(axis=2)), sample.known(len(sample.panel.platforms))
+    used = known & sample.never_closed & sells.all(axis=0)
+    masks = left_out(sample) | {"asked about": used & sample.is_own, "compared": used & ~sample.is_own}
+    del masks["exposed"]
+    return masks | {"shut": sample.closed, "unknown": ~known, "none before": ~sells[0]}
+
+
+def entrants(sample: Sample) -> tuple[Bools, Bools]:
+    """Return the firms of the origin that first sold in the months a year before, and from the first wave on.
+
+    A firm enters when it first sells on any platform, and is known to have sold nothing in the month before.
+    """
+    total, wave, end = sample.panel.total(), sample.base.stop, sample.after.stop
+    sold = total > 0
+    first = np.where(sold.any(axis=1) & sample.is_own, sold.argmax(axis=1), -1)
+    first[total[np.arange(len(total)), first - 1] != 0] = -1
+    return (first >= wave - 12) & (first < end - 12), (first >= wave) & (first < end)
+
+
+def sample_flow(panel: Panel, design: Design) -> pd.DataFrame:
+    """Count the firms that each estimand uses and leaves out, and why, whether or not it can be estimated with them.
+
+    Parameters
+    ----------
+    panel, design
+        Of a panel that can carry the design; the comparison is of low exposure.
+
+    Returns
+    -------
+    DataFrame
+        `estimands`, as E5a_* where three or more differ in what follows; a column for each of `USED`, and those of
+        `LEFT` that occur. Every row adds up to all firms.
+    """
+    rows = []
+    for ids, masks in _rows(panel, design):
+        if not ids:  # none of a platform that the panel has not
+            continue
+        order = [name for name in (*USED, *LEFT) if name in masks]
+        counted_as = np.select([masks[name] for name in order], range(len(order)))
+        counts = np.bincount(counted_as, minlength=len(order)).tolist()
+        rows.append({"estimands": _short(ids), **dict(zip(order, counts, strict=True))})
+    table = pd.DataFrame(rows, columns=["estimands", *USED, *LEFT]).fillna(0)
+    kept = [*USED, *(name for name in LEFT if table[name].any())]
+    return table[["estimands", *kept]].astype(dict.fromkeys(kept, int))
+
+
+def _short(ids: Sequence[str]) -> str:
+    stems = [name[: name.find("_") + 1] or name.rstrip("1234567") for name in ids]
+    many = Counter(stem for name, stem in zip(ids, stems, strict=True) if name != stem)
+    return " ".join(
+        dict.fromkeys(f"{stem}*" if many[stem] > 2 else name for name, stem in zip(ids, stems, strict=True))
+    )
+
+
+def _rows(panel: Panel, design: Design) -> Iterator[Row]:
+    sample, away, origin, width = design.sample(panel), panel.platforms[1:], design.origin, len(panel.platforms)
+    same = replace(design, comparison="spared_same_category").sample(panel)
+    yield ["E1a", "E1e"], _closed(sample, width)
+    yield ["E1b"], _closed(sample, 1)
+    yield ["E1c"], _closed(same, width)
+    yield ["E1d"], _alive(sample)
+    yield ["E2a_slope", "E2a"], _rivals(sample, sample.is_own)
+    yield ["E2b_slope", "E2b"], _rivals(sample, ~sample.is_own)
+    yield ["E3g_seen", "E3_seen", "E3k_*"], changing(sample, sample.is_own, 1)[1]
+    yield ["E3g_common", "E3g"], twice_compared(sample)
+    home = ["E3s_seen", *(f"{name}_{side}" for name in ("E4b", "E4e") for side in (origin, "other"))]
+    everyone = np.ones_like(sample.closed)
+    yield home, changing(sample, everyone, 1)[1]
+    lost = [*(f"E4a_{code}" for code in away), "E4a_sales", *(f"d{number}" for number in range(1, 8))]
+    yield lost, changing(sample, everyone, width)[1]
+    yield [f"E4d_{code}" for code in panel.platforms], with_mix(sample)
+    yield ["E4a_presence"], with_presence(sample)
+    yield from _leads(panel, design)
+    yield ["E5b"], suspects(sample)
+    yield [f"E5c_{code}" for code in away], hedging(sample)
+    new = np.any(entrants(sample), axis=0)
+    yield ["E5d_slope", "E5d"], {"asked about": new, "origin": ~sample.is_own, "not new": everyone}
+
+
+def _closed(sample: Sample, width: int) -> Masks:
+    """Return the firms of :func:`analysis.estimands.closed_firms.effect_on_closed` on the first `width` platforms."""
+    known = sample.known(width)
+    used = [cohort.of(known) for cohort in cohorts(sample, width)]
+    masks = by_cohort(sample, used, ~known | ~np.isfinite(sample.exposure))
+    return masks | {"none before": sample.sums[0, :, :width].sum(axis=1) <= 0}
+
+
+def _alive(sample: Sample) -> Masks:
+    """Return the firms of :func:`analysis.estimands.closed_firms.months_alive`, as far as it can follow them."""
+    total, (starting, small) = sample.panel.total(), followed(sample)
+    used = []
+    for cohort in starting:
+        month = cohort.month
+        known = np.isfinite(total[:, month : month + GAP]).sum(axis=1) == GAP
+        used.append(cohort.of(known & (total[:, month - GAP : month] > 0).any(axis=1)))
+    unknown = np.isnan(total[:, sample.waves[0] - 1 : sample.waves[-1] + GAP]).any(axis=1)
+    return by_cohort(sample, used, np.asarray(unknown)) | {"too small": small}
+
+
+def _rivals(sample: Sample, asked: Bools) -> Masks:
+    """Return the firms of :func:`analysis.estimands.rivals.spillover`: the less exposed are compared."""
+    known, idle = sample.known(1) & np.isfinite(sample.exposure), sample.home[:, sample.base.start] <= 0
+    used = incumbents(sample, asked) & known
+    masks = left_out(sample) | {"asked about": used & ~sample.comparison, "compared": used & sample.comparison}
+    del masks["exposed"]
+    return masks | {"shut": sample.closed, "origin": ~asked, "unknown": ~known, "none before": idle}
+
+
+def _leads(panel: Panel, design: Design) -> Iterator[Row]:
+    """Yield the firms of :func:`analysis.estimands.event_study.anticipation`, if it has any."""
+    early = leads_design(design)
+    try:
+        sample = early.sample(panel)
+    except DesignError:
+        return
+    used, end = aligned(sample, sample.home, 1)
+    masks = by_cohort(sample, used, np.zeros_like(sample.closed))
+    if len(np.unique(sample.cluster[masks["closed"]])) > 1:
+        months = [cohort.month for cohort in used]
+        needed = sample.home[:, min(months) - early.base_months : max(months) + end + 1]
+        masks["unknown"] = np.isnan(needed).any(axis=1) | ~np.isfinite(sample.exposure)
+        yield [f"E5a_{lead}" for lead in range(-LEADS, 0)], masks | {"none before": sample.sums[0, :, 0] <= 0}
