@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import market as market_package
 from analysis import data
-from analysis import market as room
 from analysis.errors import DesignError
 from analysis.panel import read_panel
 from analysis.provenance import ROOT
@@ -389,7 +389,7 @@ def test_every_preset_has_a_name_of_its_own_in_words_and_the_share_that_it_fixes
 def test_a_market_is_called_by_its_closures_and_seeds_and_a_preset_that_there_is_not_by_nothing():
     assert market_named("floor_3k", 3, 4) == "small closures (0.85 per cent of Chinese sales), seeds 3 to 6"
     assert (market_named("all", 5), closures("plain_sd1_9")) == ("panels of all kinds, seed 5", "plain panels")
-    with pytest.raises(DesignError, match="preset 'huge' of the simulated market"):
+    with pytest.raises(DesignError, match="preset 'huge' was asked for; there is none; choose from null"):
         closures("huge")
 
 
@@ -453,7 +453,7 @@ def test_simulate_writes_panel_and_truth(tmp_path, capsys):
     assert front_desk.main(asked) == 0
     assert front_desk.main(asked) == 0  # a market is replaced by a market
     assert capsys.readouterr().out.split() == [str(out)] * 2
-    assert sorted(path.name for path in out.iterdir()) == sorted(room.FILES)
+    assert sorted(path.name for path in out.iterdir()) == sorted(market_package.FILES)
     assert [path.name for path in out.parent.iterdir()] == ["market"]
 
     answers = json.loads((out / "truth.json").read_bytes())
@@ -491,7 +491,7 @@ def test_a_failed_write_leaves_the_old_market(tmp_path, monkeypatch):
     out = tmp_path / "market"
     export("mid_3k", 1, out, SMALL)
     before = (out / "truth.json").read_bytes()
-    monkeypatch.setattr(room, "_told", lambda *_: (_ for _ in ()).throw(OSError("no space")))
+    monkeypatch.setattr(market_package, "_told", lambda *_: (_ for _ in ()).throw(OSError("no space")))
     with pytest.raises(OSError, match="no space"):
         export("mid_3k", 2, out, SMALL)
     assert (out / "truth.json").read_bytes() == before
