@@ -54,7 +54,7 @@ def declared(notebook: Path) -> type[BaseModel]:
             raise DesignError(f"{asked}: `{line}` is no parameter ({error}); write one a line, as {example}.") from None
     config: Any = {"extra": "forbid", "strict": True, "allow_inf_nan": False, "validate_default": True}
     model: type[BaseModel] = create_model(notebook.stem, __config__=config, **fields)
-    _admitted(model, model.model_validate, {})
+    admitted(model, model.model_validate, {})
     return model
 
 
@@ -87,16 +87,17 @@ def _field(line: str, known: Iterable[str]) -> dict[str, Any]:
 
 def settled(model: type[BaseModel], given: Mapping[str, str]) -> dict[str, Value]:
     """Return all parameters of a notebook, with text from a schedule or a command line in the place of defaults."""
-    return _admitted(model, model.model_validate_strings, given)
+    return admitted(model, model.model_validate_strings, given)
 
 
 def check(notebook: str, namespace: Mapping[str, object]) -> dict[str, Value]:
     """Return the parameters in force in a running notebook, checked, from its ``globals()``; for its setup cell."""
     model = declared(NOTEBOOKS / notebook)
-    return _admitted(model, model.model_validate, {name: namespace.get(name) for name in model.model_fields})
+    return admitted(model, model.model_validate, {name: namespace.get(name) for name in model.model_fields})
 
 
-def _admitted(model: type[BaseModel], read: Callable[..., BaseModel], given: Mapping[str, Any]) -> dict[str, Value]:
+def admitted(model: type[BaseModel], read: Callable[..., BaseModel], given: Mapping[str, Any]) -> dict[str, Value]:
+    """Return the values of a model's parameters as it reads them; refuse unknown names, and values by their title."""
     refuse_unknown(given, model.model_fields)
     try:
         return read(given).model_dump()

@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 from analysis import data
 from analysis.errors import DesignError
 from market.calibrate import MARKETS, averages
-from market.parameters import PRESETS, Parameters
+from market.parameters import PRESETS, Parameters, describe
 
 SWEEPS = 2  # each parameter is solved given the others, twice over
 PRECISION = 0.01  # of a parameter's bracket: steps between firms make moments no smoother than that
@@ -30,7 +30,7 @@ BRACKETS = {
 
 def solve(preset="mid_3k", seed=1, *, markets=MARKETS, brackets=BRACKETS, sweeps=SWEEPS):
     """Return the value of each parameter at which the average market has its moment, given the others."""
-    moments = {row["name"]: row["solved_for"] for row in Parameters.describe()}
+    moments = {row["name"]: row["solved_for"] for row in describe()}
     targets = data.load("market_targets").set_index("moment")["target"]
     values = {}
     for name, (low, high) in list(brackets.items()) * sweeps:

@@ -15,7 +15,7 @@ from analysis import provenance
 from analysis.errors import DesignError
 from analysis.estimands.design import Design
 from market.observe import observe
-from market.parameters import Parameters, chosen
+from market.parameters import chosen, describe
 from market.truth import Truth
 from market.worlds import Market
 
@@ -60,7 +60,7 @@ def simulate(preset: str, seed: int, **overrides: Any) -> tuple[Panel, Truth]:
     ((5, 42), -100)
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise DesignError(f"seed {seed!r} was asked for; a simulation needs a whole number of at least 0; give one")
+        raise DesignError(f"Cannot simulate with seed {seed!r}: it is not a whole number of at least 0. Give one.")
     truth = Truth(Market.open(preset, chosen(preset, overrides), seed))
     return observe(truth.market, truth.course("W11")), truth
 
@@ -119,7 +119,7 @@ def _told(truth: Truth, digest: str) -> dict[str, Any]:
         "scalars": truth.scalars(**window),
         "decomposition": truth.decomposition(**window),
         "mechanisms": truth.shapley(**window),
-        "parameters": [row | {"value": given[row["name"]]} for row in Parameters.describe()],
+        "parameters": [row | {"value": given[row["name"]]} for row in describe()],
         "evasion": truth.evasion.to_dict("records"),
         "firms": truth.firms.reset_index().to_dict("list"),
     }
