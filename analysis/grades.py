@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis import data
 from analysis.evidence.verdicts import DO_NOT_USE, USABLE, WITH_BOUNDS
-from analysis.simulated import panels
+from analysis.simulated import closures, panels
 
 if TYPE_CHECKING:
     from analysis.estimands.design import Sample
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 GRADES = (USABLE, WITH_BOUNDS, DO_NOT_USE)
 NOT_GRADED = "not graded"
 TOO_EARLY = f"{NOT_GRADED}: the window begins before the last wave"
+STILL_SOLD = "those still sold"  # titles that real purchases have: those of products that can still be bought
 FEW = "few_treated"  # the market's preset with a handful of closed groups
 
 
@@ -71,6 +72,16 @@ def worst(preset: str, closed: float | None, *, audit: pd.DataFrame | None = Non
     graded = graded.assign(judge=judge(graded["preset"]), order=graded["grade"].map(GRADES.index))
     ordered = graded.sort_values(["order", "coverage"], ascending=[False, True], kind="stable")
     return ordered.drop_duplicates("id").set_index("id")[["grade", "preset", "judge"]]
+
+
+def of_households(name: str) -> dict[str, str]:
+    """Return the worst grade of an estimand of households, and the simulated market that gives it.
+
+    Read from ``data/households/audit.csv``, as :func:`analysis.evidence.claims.judge` takes them.
+    """
+    audit = data.load("household_audit").query("titles == @STILL_SOLD and id == @name")
+    row = audit.loc[audit["coverage"].idxmin()]
+    return {"grade": row["grade"], "graded": f"twins of a market with {closures(row['preset'])}"}
 
 
 def too_early(rows: pd.DataFrame, sample: Sample) -> pd.Series:

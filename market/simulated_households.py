@@ -16,6 +16,7 @@ import pandas as pd
 from analysis.data import load
 from analysis.errors import DesignError
 from analysis.estimate import Bools, Floats, Ints
+from analysis.grades import STILL_SOLD
 from analysis.households import checks, estimates
 from analysis.households.estimates import AGAINST, CHINESE, OF, USUAL, Asked, Households, log_ratios
 from analysis.households.purchases import half_year
@@ -23,7 +24,7 @@ from analysis.simulated import closures
 from market import Truth, simulate
 from market.parameters import FIRST_MONTH, MONTHS
 
-TITLES = ("all but closed firms'", "those still sold")
+TITLES = ("all but closed firms'", STILL_SOLD)
 """Whose titles are left: without the selection, and with it."""
 
 MARKET = {"n_firms": 40_000, "n_categories": 200}  # so that a category has many sellers, and most hold no closed firm
@@ -127,16 +128,6 @@ def replicate(preset: str, seed: int) -> list[dict[str, Any]]:
         sets = estimates.random_sets(twin.households, draws=199, seed=seed)
         rows.append(at | {"id": SETS, "estimate": sets.value[0]})
     return rows
-
-
-def graded(name: str) -> dict[str, str]:
-    """Return the worst grade of an estimand on twins with the titles of what is still sold, and the preset it is of.
-
-    As :func:`analysis.evidence.claims.judge` takes them.
-    """
-    rows = worst(load("household_audit")).set_index(["titles", "id"])
-    found = rows.loc[(TITLES[1], name)]
-    return {"grade": found["grade"], "graded": f"twins of a market with {closures(found['preset'])}"}
 
 
 def worst(audit: pd.DataFrame) -> pd.DataFrame:

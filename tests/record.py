@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis import parameters, series
+from analysis import grades, parameters, series
 from analysis.event import read_event
 from analysis.evidence import claims, listed, shift, totals
 from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
@@ -16,7 +16,6 @@ from analysis.households import checks, estimates
 from analysis.households.estimates import Households
 from analysis.numbers import number, percent_change, points, quantity, span
 from analysis.provenance import ROOT
-from market import simulated_households as twin
 
 NAMED = ["Aukey", "Mpow", "Youkeshu"]  # in claim C08
 FIRST, LAST = "2021-01-05", "2021-04-23"  # the estimation window of the share prices
@@ -80,12 +79,10 @@ def of_households() -> list[Verdict]:
     bounded = checks.bounded(households, closed[1] / (sales * share[0]))
     own, spared = totals.growth_set(sales, share, closed, (0.0, 0.0), common), bounded["E3g_spared"]
     basis = {"tier": "households", "provenance": "estimate"}
-    interval = own[0] + spared[0], own[1] + spared[1]
+    interval, graded = (own[0] + spared[0], own[1] + spared[1]), grades.of_households
     return [
-        claims.judge("C01", "V2", interval=interval, margin=asked.delta_pp, **twin.graded("E2a_bounded"), **basis),
-        claims.judge(
-            "C01", "V3", interval=bounded["V3"], margin=asked.delta_share_pp, **twin.graded("V3_bounded"), **basis
-        ),
+        claims.judge("C01", "V2", interval=interval, margin=asked.delta_pp, **graded("E2a_bounded"), **basis),
+        claims.judge("C01", "V3", interval=bounded["V3"], margin=asked.delta_share_pp, **graded("V3_bounded"), **basis),
     ]
 
 

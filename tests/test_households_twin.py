@@ -1,15 +1,18 @@
 """Twins of the households: what is drawn from a simulated market, what is true of it, and the kept table of both."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import data
+from analysis import data, grades
 from analysis.errors import DesignError
 from analysis.estimands.design import Design
 from analysis.evidence import verdicts
 from analysis.households import checks, estimates
 from analysis.households.estimates import Asked, Households
+from analysis.parameters import NOTEBOOKS
 from analysis.simulated import closures
 from market import grading, simulate
 from market import simulated_households as twin
@@ -83,8 +86,8 @@ def test_grades_of_intervals_with_room_follow_from_coverage_alone():
         assert np.isnan(row["bias"])
     seen = kept[(kept["titles"] == twin.TITLES[1]) & (kept["id"] == "V1")]
     worst = seen.sort_values("coverage", kind="stable")["preset"].iloc[0]
-    assert twin.graded("V1")["graded"] == f"twins of a market with {closures(worst)}"
-    assert twin.graded("V1")["grade"] == "do not use"
+    assert grades.of_households("V1")["graded"] == f"twins of a market with {closures(worst)}"
+    assert grades.of_households("V1")["grade"] == "do not use"
 
 
 # Room for lost titles
@@ -162,3 +165,10 @@ def test_the_table_by_market_has_the_coverage_of_the_kept_one():
         100 * of.loc[("E2a", "floor_3k"), "coverage"]
     )
     assert shown.loc[twin.LABELS[twin.SETS], "large closures"] == 100 * of.loc[(twin.SETS, "ceiling_50k"), "rejection"]
+
+
+def test_a_report_on_real_data_does_not_import_the_simulated_market():
+    sources = [path.read_text(encoding="utf-8") for path in NOTEBOOKS.glob("*.ipynb")]
+    real = [text for text in sources if 'style.use(\\"real\\"' in text]
+    assert len(real) > 4
+    assert not [text for text in real if re.search(r"(from|import) market\b", text)]
