@@ -37,8 +37,8 @@ bench: $(READY) ## time the runner against the plain way, estimators against oth
 fuzz: $(READY) ## give every reader a thousand odd and damaged files; a traceback or a wait is an error
 	@$(BIN)/python -W ignore benchmarks/fuzz.py
 
-quarter: $(READY) ## run a simulated quarter of the scheduler with changes and faults; what is not told as it was is an error
-	@$(BIN)/python benchmarks/quarter.py $(ARGS)
+quarter: $(READY) ## make up a dozen quarters of scheduled runs with changes and faults; what is not told as it was is an error; as many as QUARTERS=2
+	@QUARTERS=$(or $(QUARTERS),12) $(BIN)/python -m pytest -n 0 -m slow tests/test_quarter.py
 
 faults: $(READY) ## kill, starve and damage runs in every way, and count what is lost; a few of each with ARGS=--short
 	@$(BIN)/python benchmarks/faults.py $(ARGS)

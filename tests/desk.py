@@ -72,6 +72,7 @@ class Here(Engine):
             if cell.cell_type == "code":
                 said = io.StringIO()
                 names["print"] = partial(print, file=said)
+                names["display"] = lambda data, cell=cell: cell.outputs.append(new_output("display_data", data=data))
                 try:
                     exec(cell.source, names)
                 except Exception as error:
@@ -79,7 +80,7 @@ class Here(Engine):
                     cell.outputs = [new_output("error", ename=type(error).__name__, **told)]
                     return nb_man.cell_exception(cell, number)
                 if text := said.getvalue():
-                    cell.outputs = [new_output("stream", name="stdout", text=text)]
+                    cell.outputs.append(new_output("stream", name="stdout", text=text))
 
 
 def contents(folder: Path) -> dict[str, bytes]:

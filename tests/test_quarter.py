@@ -1,14 +1,443 @@
-"""What judges the simulated quarter finds what was told otherwise; `make quarter` runs it."""
+"""What scheduled runs tell is what was done to the project: days are made up, and a failure is shrunk to the fewest.
 
-from datetime import date
+Each run is the command line in a process of its own, which can be killed at a chosen moment; its notebooks run in that
+process and its PDFs are stubs, since kernels, signals at any moment and small disks are the business of
+benchmarks/faults.py. ``make quarter`` makes many.
+"""
 
-from benchmarks import quarter
-from benchmarks.quarter import Day
+import contextlib
+import io
+import json
+import os
+import re
+import signal
+import tempfile
+import traceback
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from importlib import import_module
+from pathlib import Path
+from unittest import mock
+from xml.etree import ElementTree
+
+import pytest
+from desk import BRIEF_PARAMETERS, Desk, describe, full_disk, sources_kept, stub_render
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+
+from runner import Exit, cli, feed, kernels, pdf, release, releases, verify
+
+START = date(2021, 1, 1)  # a Friday of the past: what is due on a day before today does not depend on the hour
+FRESH = 20  # days
+LOADED = ("papermill", "nbclient", "runner.annex", "runner.index", "runner.sweep")
+"""Modules that every run needs, loaded once before its process begins."""
+
+JUDGE = """\
+import json, pathlib
+import pandas as pd
+from analysis.exhibits.payload import MIME, of_estimates, of_facts
+level = {edition} * int(pd.read_csv("{path}")["value"].sum()) + count
+row = {{"id": "E1", "label": "level", "estimate": level, "std_error": 1.0, "unit": "dollars"}}
+parts = [of_estimates("estimates", "The level.", pd.DataFrame([row])), of_facts([("file", "{file}")])]
+display({{MIME: [part.as_json() for part in parts], "text/plain": f"Level: {{level}}."}})
+verdict = {{"claim": "C01", "word": "Supported" if level % 2 else "Not shown", "provenance": "real", "as_of": as_of}}
+pathlib.Path(verdict_file).write_text(json.dumps([verdict]))
+"""
+NEW = "the row is new"
+BRIEF = 'import pathlib\nprint("failed:", failed, len([*pathlib.Path(verdict_folder).glob("*.json")]))'
 
 
-def test_what_is_told_otherwise_than_it_was_is_found(tmp_path):
-    due = quarter.Expected("unchanged", 0, "2021-01-01")
-    told = {"outcome": "published", "release": "2021-01-01", "draft": "", "as_of": "2021-01-02", "reports": {}}
-    told |= {"changed_words": [], "stale": [], "failures": [], "notes": []}
-    run = quarter.Ran(Day(date(2021, 1, 2)), due, 0, told, "2021-01-01")
-    assert quarter.untruths(run, "2021-01-01") == ["outcome: 'published' was told, and 'unchanged' is true"]
+@dataclass(frozen=True)
+class Report:
+    """A report of the schedule, and what decides its number."""
+
+    notebook: str
+    every: str
+    falls: Callable[[date], bool]  # the days on which it falls due
+    file: str
+    edition: int
+    count: int = 3
+    fresh_days: int = 0
+
+
+@dataclass(frozen=True)
+class World:
+    """All that reports are made of."""
+
+    tables: Mapping[str, Mapping[int, int]]  # by file and year
+    vintages: Mapping[str, str]  # by file
+    count: int = 3  # of 01
+    edition: int = 2  # of the notebook of 02
+    swept: tuple[int, ...] = (1, 2)
+    layout: int = 0
+    code: int = 0
+    daily: bool = False  # whether 04 is in the schedule
+    broken: bool = False  # whether a cell of 02 fails
+
+    @property
+    def reports(self) -> dict[str, Report]:
+        """All reports by name but the brief."""
+        monday, workday = (lambda day: day.weekday() == 0), (lambda day: day.weekday() < 5)
+        reports = {
+            "01_workdays": Report("01", "0 6 * * 1-5", workday, "figures.csv", 1, self.count),
+            "02_weekly": Report("02", "weekly on monday", monday, "figures.csv", self.edition, fresh_days=FRESH),
+        }
+        for count in self.swept:
+            swept = Report("03", "0 6 1,15 * *", lambda day: day.day in (1, 15), "prices.csv", 5, count)
+            reports[f"03_twice__count-{count}"] = swept
+        return reports | ({"04_daily": Report("04", "daily", bool, "figures.csv", 10)} if self.daily else {})
+
+    def number(self, name):
+        """Return the estimate of a report."""
+        report = self.reports[name]
+        return report.edition * sum(self.tables[report.file].values()) + report.count
+
+    def word(self, name):
+        """Return the word of a report."""
+        return "Supported" if self.number(name) % 2 else "Not shown"
+
+    def recipe(self, name):
+        """Return what decides a report: all data, code, layout, the reports that it may refer to, and its own."""
+        report = self.reports[name]
+        common = (self.tables, self.vintages, self.layout, self.code, self.daily, self.swept[0])
+        return (*common, report.edition, report.count, self.broken and report.notebook == "02")
+
+    def changed(self, what, value, when):
+        """Return the world after a change; data that change have another vintage."""
+        if what in self.tables:
+            (year, by), table = value, self.tables[what]
+            tables = {**self.tables, what: {**table, year: table.get(year, 0) + by}}
+            return replace(self, tables=tables, vintages={**self.vintages, what: when.isoformat()})
+        return replace(self, **{what: value})
+
+
+def lay_out(desk, code, world):
+    """Bring the project into the state of a day."""
+    cards = []
+    for file, table in world.tables.items():
+        rows = "".join(f"{year},{value}\n" for year, value in table.items())
+        (desk.root / "data" / file).write_text(f"year,value\n{rows}")
+        schema = {"primaryKey": "year", "fields": [{"name": name, "type": "integer"} for name in ("year", "value")]}
+        cards.append(describe(file, world.vintages[file]) | {"schema": schema})
+    desk.declare(*cards)
+    schedule = {"00_brief": {"name": "00_brief", "notebook": "00.ipynb"}}
+    for name, report in world.reports.items():
+        path, broken = desk.root / "data" / report.file, world.broken and report.notebook == "02"
+        judge = JUDGE.format(path=path, file=report.file, edition=report.edition)
+        desk.write(report.notebook, "1 / 0" if broken else judge)
+        values = {"count": [*world.swept] if "__" in name else report.count}
+        entry = {"name": name.partition("__")[0], "notebook": f"{report.notebook}.ipynb", "every": report.every}
+        fresh = {"fresh_days": report.fresh_days} if report.fresh_days else {}
+        schedule[entry["name"]] = entry | {"parameters": values} | fresh
+    desk.write("00", BRIEF, parameters=BRIEF_PARAMETERS)
+    (desk.reports / "schedule.yml").write_text(json.dumps({"reports": [*schedule.values()]}))  # JSON is YAML
+    (desk.reports / "template.typ").write_text(f"// edition {world.layout}\n")
+    (code / "errors.py").write_text(f"# edition {world.code}\n")
+
+
+# What is true
+
+
+@dataclass
+class Made:
+    """A release: what it was made of, the date of each of its reports, and the release that it is compared with."""
+
+    name: str
+    world: World
+    dates: dict[str, date]
+    before: "Made | None"
+    cut: str = ""  # the file that was cut off afterwards
+    killed: bool = False  # whether its run was killed before it told of it
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a run tells."""
+
+    outcome: str
+    code: Exit
+    failure: str = ""  # words of the only one
+    release: str = ""
+    reports: Mapping[str, str] = field(default_factory=dict)
+    changed_words: Sequence[str] = field(default_factory=list)
+    stale: Sequence[str] = field(default_factory=list)
+    note: str = ""  # words of the notes
+    draft: str = ""
+
+
+def told_by_run(world, when, fault, last, name):
+    """Return what a run has to tell, and the release that it makes, or None."""
+    if fault == "locked":
+        return Told("refused", Exit.LOCKED, "is doing so already"), None
+    file = max(world.vintages, key=world.vintages.get)
+    if when.isoformat() < world.vintages[file]:
+        words = f"is of {world.vintages[file]} and may hold what was not known then"
+        return Told("refused", Exit.REFUSED, words), None
+    stands, reports = None if last is None or last.cut else last, world.reports
+    dates = stands.dates if stands else {}
+    due = [name for name, report in reports.items() if name not in dates or falls_due(report, dates[name], when)]
+    if stands and not due:
+        return Told(
+            "unchanged", Exit.OK, "", stands.name, {name: f"not due as of {dates[name]}" for name in dates}
+        ), None
+    age = (when - date.fromisoformat(world.vintages[file])).days
+    sentence = f"data/{file} is of {world.vintages[file]}, {age} days old; at most {FRESH} were asked for"
+    stale = [sentence] if age > FRESH and "02_weekly" in due else []
+    kept = [name for name in {*reports, *dates} - {*due, "00_brief"} if name in reports]
+    same = [name for name in kept if stands.world.recipe(name) == world.recipe(name)]
+    lines = {name: f"unchanged as of {dates[name]}" if name in same else "published" for name in (*reports, "00_brief")}
+    if fault == "full" or world.broken:
+        lines = {name: line.replace("published", "made") for name, line in lines.items()}
+        if fault == "full":
+            return Told("failed", Exit.DISK_FULL, "the disk is full", "", lines, stale=stale), None
+        lines["02_weekly"], words = "failed", "02_weekly: a cell failed with ZeroDivisionError"
+        return Told("failed", Exit.FAILED, words, "", lines, stale=stale, draft="draft"), None
+    words = [
+        f"C01 in {name}: {stands.world.word(name)} before, {world.word(name)} now"
+        for name in sorted(reports)
+        if name in dates and stands.world.word(name) != world.word(name)
+    ]
+    note = f"not as it was made: {last.cut}" if last and last.cut else ""
+    made = Made(name, world, {name: dates[name] if name in same else when for name in lines}, stands)
+    return Told("published", Exit.OK, "", name, lines, words, stale, note), made
+
+
+def falls_due(report, made, when):
+    """Say whether a report falls due after a day and until another."""
+    return any(report.falls(when - timedelta(ago)) for ago in range((when - made).days))
+
+
+def told_by_release(made):
+    """Return what a release has to say of what moved, and why."""
+    if made.before is None:
+        return {}
+    old, new = made.before.world, made.world
+    was, now = old.reports, new.reports
+    both = [name for name in now if name in was]
+    cells = [
+        [file, f"year {year}", *(["value", f"{table[year]}", f"{value}"] if year in table else ["", "", NEW])]
+        for file, table in old.tables.items()
+        for year, value in new.tables[file].items()
+        if table.get(year) != value
+    ]
+    counts = {name: f"count {was[name].count}, now {now[name].count}" for name in both}
+    counts = {name: change for name, change in counts.items() if was[name].count != now[name].count}
+    made_of = {
+        "code": ["analysis/errors.py"] * (old.code != new.code),
+        "layout": ["template.typ"] * (old.layout != new.layout),
+        "parameters": [f"{name}: {change}" for name, change in counts.items()],
+        "notebooks": [name for name in both if was[name].edition != now[name].edition],
+    }
+    numbers = {name: [old.number(name), new.number(name)] for name in both if old.number(name) != new.number(name)}
+    files = {cell[0] for cell in cells}
+    causes = {
+        name: [f"data {now[name].file}"] * (now[name].file in files)
+        + ([f"parameter {counts[name]}"] if name in counts else [])
+        + ["its notebook"] * (name in made_of["notebooks"])
+        + ["code"] * (old.code != new.code)
+        for name in numbers
+    }
+    return {
+        "since": made.before.name,
+        "reports": sorted(f"{name} is {'new' if name in now else 'gone'}" for name in was.keys() ^ now.keys()),
+        "words": {name: [old.word(name), new.word(name)] for name in both if old.word(name) != new.word(name)},
+        "numbers": numbers,
+        "data": cells,
+        "made_of": {part: names for part, names in made_of.items() if names},
+        "causes": causes,
+        "line": f"{len(numbers)} number{'' if len(numbers) == 1 else 's'} moved" if numbers else "",
+    }
+
+
+# What is told
+
+
+def read_run(printed, code, true):
+    """Return what a run told; of failures and notes the true words if they are there."""
+    told = json.loads(printed)
+    lines = {name: " ".join(line.split()) for name, line in told["reports"].items()}
+    lines = {name: re.sub("^(published|made) .*", r"\1", line) for name, line in lines.items()}
+    failure, note = "; ".join(told["failures"]), " ".join(told["notes"])
+    failure = true.failure if true.failure in failure and len(told["failures"]) == bool(true.failure) else failure
+    note = true.note if true.note in note else note
+    words, stale = told["changed_words"], told["stale"]
+    return Told(told["outcome"], Exit(code), failure, told["release"], lines, words, stale, note, told["draft"])
+
+
+def read_release(folder, true):
+    """Return what a release says of what moved; the true words of its line if they are there."""
+    told = json.loads((folder / "changes.json").read_bytes())
+    if "line" not in told:
+        return {}
+    first = {
+        key: [re.sub(r"[^\d.-]", "", row[key].split(maxsplit=1)[0]) for row in told["numbers"]]
+        for key in ("old", "new")
+    }
+    pairs = zip(told["numbers"], first["old"], first["new"], strict=True)
+    return {key: told[key] for key in ("since", "reports", "made_of", "causes")} | {
+        "words": {row["report"]: row["moved"]["word"] for row in told["words"]},
+        "numbers": {row["report"]: [int(float(old)), int(float(new))] for row, old, new in pairs},
+        "data": [[row[key] for key in ("file", "key", "column", "old", "new")] for row in told["data"]],
+        "line": true["line"] if true.get("line", "") in told["line"] else told["line"],
+    }
+
+
+def titles(out):
+    """Count the titles of entries of the feed."""
+    entries = ElementTree.parse(out / "feed.xml").getroot().iter(f"{{{feed.ATOM}}}entry")
+    return Counter(entry.findtext(f"{{{feed.ATOM}}}title", "") for entry in entries)
+
+
+# The days
+
+
+def forked(work):
+    """Do some work in a process of its own; return its exit code or signal, and what it printed."""
+    with tempfile.TemporaryFile("w+") as printed:
+        process = os.fork()
+        if not process:
+            code = 99
+            try:
+                with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
+                    code = work()
+            except BaseException:
+                traceback.print_exc(file=printed)
+            printed.flush()
+            os._exit(code)
+        code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        printed.seek(0)
+        return code, printed.read()
+
+
+def killing(function, after):
+    """Return a function that ends its process before, or after, it does its work."""
+
+    def kill(*positional, **named):
+        if after:
+            function(*positional, **named)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    return kill
+
+
+KILLS = {
+    "killed as a report begins": (kernels.Kernels, "execute", False),
+    "killed before the release is there": (release, "put", False),
+    "killed when the release is there": (release, "put", True),
+    "killed when it is shown": (release, "point", True),
+    "killed before it is told": (releases, "record", False),
+}
+CUT = ("01_workdays.pdf", "verdicts.json", "data.zip", "02_weekly.estimates.csv")
+FAULTS = st.sampled_from(["", "", "", "broken", "full", "locked", "clock", *KILLS, *CUT])
+CHANGES = st.one_of(
+    st.tuples(st.just("broken"), st.just(False)),  # which is no change
+    st.tuples(st.sampled_from(["figures.csv", "prices.csv"]), st.tuples(st.integers(2019, 2022), st.integers(1, 7))),
+    st.tuples(st.just("count"), st.integers(1, 9)),
+    st.tuples(st.just("edition"), st.integers(2, 5)),
+    st.tuples(st.just("swept"), st.sampled_from([(1, 2), (1, 2, 3), (2, 3)])),
+    st.tuples(st.sampled_from(["layout", "code"]), st.integers(0, 2)),
+    st.tuples(st.just("daily"), st.booleans()),
+)
+
+
+class Quarter(RuleBasedStateMachine):
+    """Days of a scheduler, each with a change of the project, a run and a fault."""
+
+    def __init__(self):
+        super().__init__()
+        for module in LOADED:
+            import_module(module)
+        self.stack = contextlib.ExitStack()
+        folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
+        self.desk, self.code = Desk(folder / "project", kernels=False), folder / "sources" / "analysis"
+        for context in (sources_kept(folder), self.desk.executing(), mock.patch.object(pdf, "render", stub_render)):
+            self.stack.enter_context(context)
+        self.desk.furnish()
+        self.out, self.today, files = self.desk.reports, START, ("figures.csv", "prices.csv")
+        tables = dict(zip(files, ({2019: 4, 2020: 6, 2021: 7}, {2019: 3, 2020: 5}), strict=True))
+        self.world, self.made, self.feed = World(tables, dict.fromkeys(files, "2020-12-20")), [], Counter()
+        self.logged = False
+
+    def teardown(self):
+        self.stack.close()
+
+    @rule(days=st.integers(0, 8), change=CHANGES, fault=FAULTS)
+    def run(self, days, change, fault):
+        """Let days pass, change something, and run with a fault."""
+        self.today += timedelta(days)
+        self.world = self.world.changed(*change, self.today)
+        last, world, when = (
+            self.made[-1] if self.made else None,
+            replace(self.world, broken=fault == "broken"),
+            self.today,
+        )
+        if fault == "clock" and last and not last.cut and world.reports.keys() <= last.dates.keys():
+            when -= timedelta(3)
+        if fault in CUT and last and not last.cut:
+            last.cut = fault
+            os.truncate(self.out / last.name / fault, 10)
+        lay_out(self.desk, self.code, world)
+        there = sum(made.name.startswith(when.isoformat()) for made in self.made)
+        true, made = told_by_run(world, when, fault, last, f"{when}.{there + 1}" if there else when.isoformat())
+        with self.spoiled(fault):
+            code, printed = forked(lambda: self.command("run", "--due", "--json", "--as-of", when.isoformat()))
+        killed = code == -signal.SIGKILL
+        if made and (self.out / made.name).is_dir():
+            assert verify.faults(release.read(self.out / made.name)) == []
+            moved = told_by_release(made)
+            assert read_release(self.out / made.name, moved) == moved
+            made.killed = killed
+            self.made.append(made)
+            self.feed[f"Published: {made.name}"] += killed
+        if killed:
+            assert fault in KILLS
+        else:
+            assert read_run(printed, code, true) == true
+            self.look(true, json.loads(printed))
+
+    def look(self, true, printed):
+        """Hold the folder of releases against what is true."""
+        names = [made.name for made in self.made]
+        assert release.names(self.out) == names
+        if true.outcome in ("published", "unchanged"):
+            assert os.readlink(self.out / "latest") == names[-1]
+        self.logged |= bool(true.release or true.draft)  # what comes to nothing begins no log
+        self.feed[feed.title(printed)] += self.logged
+        if self.logged and true.code != Exit.LOCKED:  # else its entry comes with the next run
+            assert titles(self.out) == +self.feed
+
+    @precondition(lambda self: any(not made.cut for made in self.made))
+    @rule(keep=st.integers(1, 3))
+    def prune(self, keep):
+        """Prune: the newest stay, the one that `latest` shows, and the newest that is sound."""
+        shown = os.readlink(self.out / "latest") if (self.out / "latest").is_symlink() else ""
+        sound = next(made.name for made in reversed(self.made) if not made.cut)
+        code, _ = forked(lambda: self.command("prune", "--keep", str(keep)))
+        kept = [made for made in self.made if made in self.made[-keep:] or made.name in (shown, sound)]
+        assert (code, release.names(self.out)) == (Exit.OK, [made.name for made in kept])
+        self.feed.subtract(f"Published: {made.name}" for made in self.made if made.killed and made not in kept)
+        self.made = kept
+
+    def command(self, *arguments):
+        return cli.main([*arguments], self.desk.root)
+
+    def spoiled(self, fault):
+        """Hold the lock of the folder, fill its disk, or let a run be killed."""
+        if fault == "locked":
+            return release.locked(self.out)
+        if fault == "full":
+            return mock.patch.object(release, "put", full_disk)
+        if fault in KILLS:
+            owner, name, after = KILLS[fault]
+            return mock.patch.object(owner, name, killing(getattr(owner, name), after))
+        return contextlib.nullcontext()
+
+
+@pytest.mark.slow
+def test_runs_tell_what_was_done_to_the_project():
+    examples = int(os.environ.get("QUARTERS", "2"))
+    chosen = settings(max_examples=examples, stateful_step_count=30, deadline=None, database=None)
+    run_state_machine_as_test(Quarter, settings=settings(chosen, suppress_health_check=[*HealthCheck]))
