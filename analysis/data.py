@@ -62,7 +62,7 @@ class _Resource(BaseModel):
     vintage: datetime.date
     bytes: int
     hash: str
-    rows: Annotated[_Schema, Field(alias="schema")]
+    rows: Annotated[_Schema | None, Field(alias="schema")] = None  # what is no table has a form of its own
     sources: list[dict[str, str]] = []
 
 
@@ -266,6 +266,8 @@ def _validated(entry: dict[str, Any], root: Path) -> tuple[int, list[str]]:
     from frictionless import FrictionlessException
     from frictionless.resources import TableResource
 
+    if "schema" not in entry:
+        return 0, []
     file = root / entry["path"]
     if unknown := {field["type"] for field in entry["schema"]["fields"]} - {*DTYPES, "date"}:
         return 0, [f"{file}: found columns of type {', '.join(unknown)}; use one of {', '.join(DTYPES)}, date"]

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis import data
-from analysis.evidence.verdicts import DO_NOT_USE, USABLE, WITH_BOUNDS
+from analysis.evidence.verdicts import DO_NOT_USE, NOT_GRADED, USABLE, WITH_BOUNDS
 from analysis.simulated import closures, panels
 
 if TYPE_CHECKING:
     from analysis.estimands.design import Sample
 
 GRADES = (USABLE, WITH_BOUNDS, DO_NOT_USE)
-NOT_GRADED = "not graded"
 TOO_EARLY = f"{NOT_GRADED}: the window begins before the last wave"
 STILL_SOLD = "those still sold"  # titles that real purchases have: those of products that can still be bought
 FEW = "few_treated"  # the market's preset with a handful of closed groups

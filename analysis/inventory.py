@@ -13,6 +13,7 @@ from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import smallest_effect
 from analysis.estimands.design import FEWEST_BASE, LATEST, Design
 from analysis.estimands.samples import LEFT, USED, sample_flow
+from analysis.evidence.verdicts import NOT_GRADED
 from analysis.numbers import counted
 from analysis.simulated import closures
 
@@ -203,7 +204,7 @@ def _graded(rows: pd.DataFrame, closed: int, sample: Sample) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "estimand": rows["label"].to_numpy(),
-            "grade": audited["grade"].fillna(grades.NOT_GRADED).mask(early, grades.TOO_EARLY),
+            "grade": audited["grade"].fillna(NOT_GRADED).mask(early, grades.TOO_EARLY),
             "worst in": audited["preset"].mask(early).map(closures, "ignore").fillna(""),
             "id": audited.index,
         }

@@ -16,7 +16,7 @@ from analysis.estimands.design import Design, in_words, written_out
 from analysis.estimate import Estimate
 from analysis.event import Event, read_event
 from analysis.evidence import claims
-from analysis.evidence.verdicts import Verdict
+from analysis.evidence.verdicts import NOT_GRADED, Verdict
 from analysis.numbers import counted
 from analysis.panel.map import Population
 from analysis.simulated import closures
@@ -203,7 +203,7 @@ class Study:
         words = self.words | dict(named or {})
         if isinstance(rows, Estimate):
             return replace(rows, reason=written_out(rows.reason, words))
-        grade = rows["id"].map(grades.worst(*self.like)["grade"]).fillna(grades.NOT_GRADED)
+        grade = rows["id"].map(grades.worst(*self.like)["grade"]).fillna(NOT_GRADED)
         early = grades.too_early(rows, self.design.sample(self.panel))
         return in_words(rows.assign(grade=grade.mask(early, grades.TOO_EARLY)), words)
 

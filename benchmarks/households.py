@@ -10,9 +10,9 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from analysis import data, grades
+from analysis import data
 from analysis.estimands.design import Design
-from analysis.evidence.verdicts import DO_NOT_USE, WITH_BOUNDS
+from analysis.evidence.verdicts import DO_NOT_USE, NOT_GRADED, WITH_BOUNDS
 from market import audit, executor, grading
 from market import simulated_households as twin
 
@@ -44,7 +44,7 @@ def table(rows: pd.DataFrame) -> pd.DataFrame:
                 )
             )
             error = np.sqrt(part["rejection"] * (1 - part["rejection"]) / part["markets"])
-            part = part.assign(unit="p", rejection_mc=error, grade=grades.NOT_GRADED)
+            part = part.assign(unit="p", rejection_mc=error, grade=NOT_GRADED)
         else:
             units = of["id"].str.removesuffix(twin.BOUNDED).map(twin.UNITS)
             part = audit.summarise(of.assign(label="", unit=units, level=Design.level, refused=""))

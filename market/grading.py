@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.evidence.verdicts import DO_NOT_USE, USABLE, WITH_BOUNDS
-from analysis.grades import NOT_GRADED, judge
+from analysis.evidence.verdicts import DO_NOT_USE, NOT_GRADED, USABLE, WITH_BOUNDS
+from analysis.grades import judge
 from analysis.numbers import number, quantity
 from analysis.simulated import panels
 from analysis.testing import POWER

@@ -13,6 +13,7 @@ from analysis.evidence import claims, listed
 from analysis.evidence.verdicts import CONFIDENCE, CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, TIERS, WORDS
 from analysis.exhibits import brief
 from analysis.exhibits.payload import MIME
+from analysis.exhibits.phrases import phrases
 
 __all__ = ["look"]  # a fixture
 
@@ -41,9 +42,9 @@ def rows(judged, event=EVENT):
 # Sentences
 
 
-@pytest.mark.parametrize(("question", "word", "level"), [*product(brief.SAYINGS, WORDS, CONFIDENCE)])
+@pytest.mark.parametrize(("question", "word", "level"), [*product(phrases().sayings, WORDS, CONFIDENCE)])
 def test_no_sentence_says_more_than_its_word(question, word, level):
-    saying, claimed = brief.SAYINGS[question], {"claimed": 3000.0, "unit": "accounts"}
+    saying, claimed = phrases().sayings[question], {"claimed": 3000.0, "unit": "accounts"}
     for found in ({}, BARE, {"estimate": -3.0}):
         one = of(question, word=word, confidence=level, **claimed | found)
         told = brief.sentence([one], EVENT)
@@ -112,9 +113,9 @@ def test_sentences_that_begin_alike_share_their_beginning_and_what_cannot_be_tes
 def test_every_reading_of_the_event_that_can_be_tested_has_a_sentence_or_a_row():
     ledger = claims.readings(EVENT.claims).fillna({"reading": ""}).query("kind != 'untestable'")
     known = {brief.question(verdict(claim=row.claim_id, reading=row.reading), EVENT) for row in ledger.itertuples()}
-    assert {*brief.SAYINGS} <= known
-    assert {*brief.ROWS} <= known
-    assert {name for names in brief.TOPICS.values() for name in names} == {*brief.SAYINGS}
+    assert {*phrases().sayings} <= known
+    assert {*phrases().rows} <= known
+    assert {name for names in phrases().topics.values() for name in names} == {*phrases().sayings}
 
 
 @pytest.mark.parametrize("word", WORDS)
@@ -191,13 +192,13 @@ def test_the_page_names_the_reports_that_failed_and_what_nobody_judged_in_words(
 
 
 def test_the_table_has_seven_claims_at_most_and_the_rest_in_a_line():
-    judged = [of(name, statement=f"{name}.", margin=None) for name in reversed(brief.ROWS)]
+    judged = [of(name, statement=f"{name}.", margin=None) for name in reversed(phrases().rows)]
     judged += [of("C12", statement="Frozen.", margin=None), of("C02", statement="Unknown.", word=NOT_TESTABLE, **BARE)]
     head, *body = rows(judged)
     assert head[:2] == ["What was said", "Verdict, and what was found"]
     assert head[2:] == ["Confidence, and why", "What would settle it"]
     shown = [row[0].removesuffix(". (Amazon)").removesuffix(" (Amazon)") for row in body]
-    assert set(shown) == set(brief.ROWS[: brief.MOST])
+    assert set(shown) == set(phrases().rows[: brief.MOST])
     below = text(brief.brief_table(judged, EVENT))
     assert "Judged too. share_unchanged. Not shown (−16.1 to +2.8 percentage points; moderate confidence)." in below
     assert "Frozen." in below
@@ -222,7 +223,7 @@ def test_a_panel_gives_the_word_and_public_figures_stand_in_brackets():
         "Supported −0.9 to +0.4 percentage points; less than 2 points counts as none. It lies above. (Public figures: "
         "not shown, −16.1 to +2.8 percentage points.)"
     )
-    assert row[2] == f"Moderate. {brief.GRADES['usable with bounds']}"
+    assert row[2] == f"Moderate. {phrases().grades['usable with bounds'].brief}"
     assert "did not slow" in brief.headline([V2, panel], EVENT)
     assert "Public totals, which see no seller, say −16.1 to +2.8 percentage points." in text(
         brief.brief([V2, panel], EVENT)
@@ -231,9 +232,9 @@ def test_a_panel_gives_the_word_and_public_figures_stand_in_brackets():
 
 def test_a_method_that_finds_an_effect_where_nothing_was_closed_is_why_confidence_is_low():
     low = [verdict(tier="households", grade="usable with bounds", confidence=level) for level in ("low", "moderate")]
-    assert [brief.CHECK in rows([one])[1][2] for one in low] == [True, False]
+    assert [phrases().check in rows([one])[1][2] for one in low] == [True, False]
     barred = verdict(tier="households", grade="do not use", confidence="low")
-    assert brief.CHECK not in rows([barred])[1][2]
+    assert phrases().check not in rows([barred])[1][2]
 
 
 def test_what_a_panel_says_of_its_own_firms_follows_without_a_word():

@@ -238,7 +238,7 @@ def test_the_answer_holds_claim_word_and_meaning_interval_unit_confidence_and_so
         "2021 on 2020",
         V2.meaning,
         "Confidence in this verdict: moderate.",
-        answers.SOURCES["facts"],
+        "Read from public figures.",
         "The answer in a sentence.",
     ):
         assert part in text

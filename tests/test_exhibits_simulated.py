@@ -11,6 +11,7 @@ from test_exhibits import Reader, bare, look, verdict
 from analysis.errors import DesignError
 from analysis.evidence.verdicts import CONTRADICTED, NOT_TESTABLE
 from analysis.exhibits import answers, blocks, charts, curves, style
+from analysis.exhibits.phrases import phrases
 
 __all__ = ["look"]  # a fixture
 
@@ -114,7 +115,7 @@ def test_a_simulated_answer_is_a_condition_and_never_a_bare_word():
     assert "If the market were as simulated (mid_3k, seed 1), then: would be: contradicted" in text
     assert told.claimant not in text
     assert "The data would fit the opposite of the claim" in text
-    assert answers.METHOD["usable"] in text
+    assert phrases().grades["usable"].report in text
     assert (
         panel.text
         == f"{told.statement} If the market were as simulated (mid_3k, seed 1), then: Contradicted. So it is."
@@ -135,7 +136,7 @@ def boxed(**changes):
 
 def test_a_finding_without_a_claim_has_title_estimate_interval_unit_window_n_grade_and_source():
     told = "They gained.−1.5 [−2.0 to −1.0] per cent ◐ (95% interval), 2021, 300 firms"
-    told += f"{answers.METHOD['usable']} {answers.SOURCES['panel']}"
+    told += f"{phrases().grades['usable'].report} {phrases().tiers['panel'].source}"
     assert boxed() == f"What is measured: Effect on rivals{told}"
     assert "estimate" not in boxed(estimate=None, conf_low=None, conf_high=None, unit="")
     assert "If the market" not in boxed()

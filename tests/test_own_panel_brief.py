@@ -13,7 +13,7 @@ from pypdf import PdfReader
 from analysis import data
 from analysis.event import read_event
 from analysis.evidence import verdicts
-from analysis.exhibits import brief as brief_of
+from analysis.exhibits.phrases import phrases
 from analysis.numbers import quantity
 from runner import Exit
 from runner.cli import main
@@ -86,7 +86,7 @@ def test_a_panel_s_word_stands_with_interval_margin_and_grade_and_what_public_fi
         panel.word,
         f"{ends[0]} percentage points; less than 2 points counts as none",
         f"(Public figures: {ends[1]}",
-        (brief_of.CHECK if panel.confidence == "low" else brief_of.GRADES[panel.grade]).replace("'", "’"),
+        (phrases().check if panel.confidence == "low" else phrases().grades[panel.grade].brief).replace("'", "’"),
     ):
         assert part in told
     assert panel.confidence == "low" or panel.grade != "do not use"

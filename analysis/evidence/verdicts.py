@@ -42,6 +42,7 @@ TIERS: tuple[Tier, ...] = get_args(Tier)
 ESTIMATED = TIERS[TIERS.index("households") :]  # from observations of our own, with a grade and errors
 GRADES: tuple[Grade, ...] = get_args(Grade)
 _, USABLE, WITH_BOUNDS, DO_NOT_USE = GRADES
+NOT_GRADED = "not graded"  # in the place of a grade; the reason may follow after a colon
 SAME_COUNT = 0.10  # two counts of one thing agree when they differ by at most this share
 AS_LARGE = 1.0  # breakdown value from which a finding survives a drift as large as the largest one before
 EXACT = 1e-9  # width of an interval, of its larger end, that is rounding and no uncertainty

@@ -24,6 +24,7 @@ from analysis.estimate import Estimate
 from analysis.evidence.verdicts import ESTIMATED, NOT_TESTABLE, Verdict, condition
 from analysis.exhibits.blocks import Block, Label, box, note, sentence_of, table
 from analysis.exhibits.payload import Part, of_estimates, of_facts
+from analysis.exhibits.phrases import phrases
 from analysis.exhibits.style import LOOK, kind
 from analysis.numbers import MARKS, NOT_ESTIMABLE, quantity, span, unmarked
 
@@ -32,26 +33,7 @@ if TYPE_CHECKING:
 
 PILL = "padding:0 .5em;border:1px solid currentColor;border-radius:.7em;font-weight:600;white-space:nowrap"
 DASHED = PILL.replace("solid", "dashed") + ";color:#6a3d9a"  # of a simulated market
-TIER_NAMES = {
-    "facts": "public facts",
-    "listed": "listed firms",
-    "households": "the trade group's loss, an assumed range and household purchases",
-    "panel": "panel",
-    "sim": "simulated",
-}
-SOURCES = {
-    "facts": "Read from public figures.",
-    "listed": "Read from what sellers listed on stock exchanges publish.",
-    "households": "Put together of the trade group's loss, an assumed range and household purchases.",
-    "panel": "Estimated from the panel.",
-    "sim": "",
-}
-METHOD = {
-    "": "",
-    "usable": "Tried out on simulated markets, the method proved usable.",
-    "usable with bounds": "Tried out on simulated markets, the method proved usable: read its range, not its middle.",
-    "do not use": "Tried out on simulated markets, the method proved not to be used.",
-}
+TIER_NAMES = {tier: entry.name for tier, entry in phrases().tiers.items()}
 HIDDEN = ("verdict_file", "verdict_folder")  # where a run keeps its papers says nothing about its results
 SOURCE = ("source_publisher", "source_url")
 FILES = ("panel_path", "panel_map", "event")  # nor does the folder of a file
@@ -79,14 +61,14 @@ def finding(verdict: Verdict) -> str:
             if verdict.estimate is None
             else f"{quantity(verdict.estimate, verdict.unit)} of {claimed}"
         )
-    return _found(verdict.estimate, verdict.low, verdict.high, verdict.unit, mark) or "–"
+    return _in_numbers(verdict.estimate, verdict.low, verdict.high, verdict.unit, mark) or "–"
 
 
-def _found(estimate: float | None, low: float | None, high: float | None, unit: str, mark: str) -> str:
+def _in_numbers(estimate: float | None, low: float | None, high: float | None, unit: str, mark: str) -> str:
     point = "" if pd.isna(estimate) else quantity(estimate, unit)
     bounds = "" if pd.isna(low) else span(low, high, unit)
-    shown = f"{point} [{bounds}]" if point and bounds else point or bounds
-    return f"{shown} {unit} {mark}" if shown else ""
+    text = f"{point} [{bounds}]" if point and bounds else point or bounds
+    return f"{text} {unit} {mark}" if text else ""
 
 
 def answer(
@@ -122,15 +104,15 @@ def answer(
         What a verdict's confidence does without.
     """
     if isinstance(row, Estimate):
-        known = {"id": row.estimand, "level": row.level, "unit": row.unit, "reason": row.reason}
-        row = {**known, **(row.rows.iloc[0] if len(row.terms) == 1 else {})}
+        of_all = {"id": row.estimand, "level": row.level, "unit": row.unit, "reason": row.reason}
+        row = {**of_all, **(row.rows.iloc[0] if len(row.terms) == 1 else {})}
     row = {} if row is None else row
     confidence, grade = "", row.get("grade", "")
     point, low, high = (row.get(name) for name in ("estimate", "conf_low", "conf_high"))
-    found = _found(point, low, high, row.get("unit") or "", MARKS[kind("estimate")])
-    if not found and row.get("reason"):
+    numbers = _in_numbers(point, low, high, row.get("unit") or "", MARKS[kind("estimate")])
+    if not numbers and row.get("reason"):
         sentence, n = f"{NOT_ESTIMABLE.capitalize()}: {sentence_of(row['reason'])}", ""
-    elif found and pd.isna(low):
+    elif numbers and pd.isna(low):
         interval, grade = "", ""  # a grade is of intervals
         sentence = f"No interval: {sentence_of(row['reason'])} {sentence}" if row.get("reason") else sentence
     if verdict:
@@ -139,33 +121,35 @@ def answer(
         lead = escape(verdict.apart)
         sentence = f"{verdict.why} {sentence}" if verdict.aside else sentence
         word = label(verdict.word, short=False, simulated=verdict.simulated)
-        found, interval, window, n, tier = finding(verdict), verdict.interval, verdict.window, "", verdict.tier
+        numbers, interval, window, n, tier = finding(verdict), verdict.interval, verdict.window, "", verdict.tier
         confidence = f"{verdict.confidence}, {caveat}" if caveat else verdict.confidence
         grade = verdict.grade
-        if found == "–" and verdict.tier in ESTIMATED:
-            found = interval = confidence = ""  # there is nothing to be sure of
+        if numbers == "–" and verdict.tier in ESTIMATED:
+            numbers = interval = confidence = ""  # there is nothing to be sure of
         text = f"{verdict.statement} {verdict.said}. {sentence}"
     else:
         lead, word = escape(condition(LOOK.market)) if LOOK.simulated else "", ""
         head = f"<strong>What is measured:</strong> <em>{escape(title)}</em>"
-        text = " ".join(filter(None, (f"{title}:", lead, found, sentence)))
-    bold = found and f"<strong>{escape(found)}</strong>" + (f" ({escape(interval)})" if interval else "")
+        text = " ".join(filter(None, (f"{title}:", lead, numbers, sentence)))
+    bold = numbers and f"<strong>{escape(numbers)}</strong>" + (f" ({escape(interval)})" if interval else "")
     facts = ", ".join(filter(None, (bold, *map(escape, filter(None, (window, unmarked(n)))))))
-    said = escape(unmarked(sentence))
-    lines = [f"{lead} {word} {escape(verdict.meaning)}".strip(), said] if verdict else [f"{lead} {said}".strip()]
+    body = escape(unmarked(sentence))
+    lines = [f"{lead} {word} {escape(verdict.meaning)}".strip(), body] if verdict else [f"{lead} {body}".strip()]
     sure = f"Confidence in this verdict: {confidence}." if confidence else ""
-    lines += [facts, escape(" ".join(filter(None, (sure, METHOD[grade], SOURCES[tier])))), escape(LOOK.panel)]
-    own = {"label": title, "window": window, "interval": interval, "provenance": kind("estimate"), **row}
+    method = phrases().grades[grade].report if grade else ""
+    source = phrases().tiers[tier].source if tier else ""
+    lines += [facts, escape(" ".join(filter(None, (sure, method, source)))), escape(LOOK.panel)]
+    record = {"label": title, "window": window, "interval": interval, "provenance": kind("estimate"), **row}
     html, text = box("answer", head, *filter(None, lines)), " ".join(filter(None, (text, LOOK.panel)))
-    return Block(html, text, _taken([verdict]) if verdict else (of_estimates("answer", title, pd.DataFrame([own])),))
+    return Block(html, text, _taken([verdict]) if verdict else (of_estimates("answer", title, pd.DataFrame([record])),))
 
 
 def _taken(verdicts: Sequence[Verdict]) -> tuple[Part, ...]:
-    """Return what was found for some readings, to be taken away; nothing where nothing was."""
+    """Return the estimates of some verdicts as data, or none."""
     rows = [verdict.model_dump() | {"label": f"{verdict.name}: {verdict.statement}"} for verdict in verdicts]
-    found = pd.DataFrame(rows).rename(columns={"low": "conf_low", "high": "conf_high"}).drop(columns="n")  # in words
-    found = found.dropna(subset=["estimate", "conf_low"], how="all")
-    return () if found.empty else (of_estimates("answer", "", found),)
+    frame = pd.DataFrame(rows).rename(columns={"low": "conf_low", "high": "conf_high"}).drop(columns="n")  # in words
+    frame = frame.dropna(subset=["estimate", "conf_low"], how="all")
+    return () if frame.empty else (of_estimates("answer", "", frame),)
 
 
 def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
@@ -232,18 +216,19 @@ def colophon(
     age = (date.fromisoformat(settings["as_of"]) - date.fromisoformat(newest)).days
     old = f"The newest file is of {newest}, {age} days before this report: look for newer figures."
     warned = [note(old, warning=True)] if cards and age > settings["stale_after_days"] else []
-    files = [(one["title"], one["path"]) for card in cards for one in card["sources"] if "path" in one]
-    found = pd.concat(
-        [pd.DataFrame(files, columns=[*SOURCE]), *(rows[[*SOURCE]] for rows in sources)]
-    ).drop_duplicates()
-    addresses = found.sort_values([*SOURCE]).groupby("source_publisher")["source_url"].agg(list)
+    files = [(source["title"], source["path"]) for card in cards for source in card["sources"] if "path" in source]
+    frames = [pd.DataFrame(files, columns=[*SOURCE]), *(rows[[*SOURCE]] for rows in sources)]
+    cited = pd.concat(frames).drop_duplicates().sort_values([*SOURCE])
+    addresses = cited.groupby("source_publisher")["source_url"].agg(list)
     facts: list[tuple[str, ...]] = [("parameter", *pair) for pair in _shown(settings).items()]
-    facts += [("file", one["path"], one["hash"], one["vintage"], f"{one['title']}. {one['notThis']}") for one in cards]
+    facts += [
+        ("file", card["path"], card["hash"], card["vintage"], f"{card['title']}. {card['notThis']}") for card in cards
+    ]
     facts += [("source", name, address) for name, several in addresses.items() for address in several]
     if panel is not None:
         rules = [f"{row['count']:,} × {row['what']}, rule: {row['rule']}" for row in panel.dropped.to_dict("records")]
-        told = f"as read: {'; '.join(rules)}" if rules else "nothing was left out"
-        facts.append(("panel", panel.provenance, panel.digest, "", told))
+        about = f"as read: {'; '.join(rules)}" if rules else "nothing was left out"
+        facts.append(("panel", panel.provenance, panel.digest, "", about))
     commit = provenance.commit() or "unknown (not a git checkout)"
     facts += [("version", *pair) for pair in {"commit": commit, **provenance.versions()}.items()]
     annex = link("annex", provenance.ANNEX)

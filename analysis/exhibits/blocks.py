@@ -19,11 +19,10 @@ from matplotlib.figure import Figure
 
 from analysis.errors import DesignError
 from analysis.estimate import Estimate
-from analysis.evidence.verdicts import GRADES
+from analysis.evidence.verdicts import NOT_GRADED
 from analysis.exhibits.payload import MIME, Part, of_estimates, refused, rows_of
 from analysis.exhibits.style import LOOK, framed, kind, printable, to_svg
 from analysis.exhibits.words import described
-from analysis.grades import TOO_EARLY
 from analysis.numbers import MARKS, MINUS, NOT_ESTIMABLE, number, quantity, span, unmarked
 from analysis.provenance import ROOT
 
@@ -367,7 +366,7 @@ def estimates(
     if "grade" in rows:
         shown["Grade"] = rows["grade"].where(bounded & rows["grade"].notna(), "–")
         said.append("Grades: of the design audit.")
-    if "grade" not in rows or (bounded & ~rows["grade"].isin([*GRADES, TOO_EARLY])).any():
+    if "grade" not in rows or (bounded & (rows["grade"].fillna(NOT_GRADED) == NOT_GRADED)).any():
         said.append("Not graded: not among the audited estimands.")
     part = of_estimates("estimates", caption, taken[taken["id"] != "check"])
     made = replace(table(shown, " ".join(said), provenance="estimate"), parts=(part,))
