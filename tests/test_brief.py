@@ -13,7 +13,7 @@ from analysis.evidence import claims, listed
 from analysis.evidence.verdicts import CONFIDENCE, CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, TIERS, WORDS
 from analysis.exhibits import brief
 from analysis.exhibits.payload import MIME
-from analysis.exhibits.phrases import phrases
+from analysis.exhibits.words import phrases
 
 __all__ = ["look"]  # a fixture
 

@@ -3,6 +3,8 @@
 import base64
 import datetime
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from html import unescape
 from html.parser import HTMLParser
@@ -83,6 +85,15 @@ class Reader(HTMLParser):
     def handle_data(self, data):
         if self.rows and self.rows[-1]:
             self.rows[-1][-1][1] += data
+
+
+def test_a_table_needs_hardly_more_than_itself_and_nothing_that_simulates_or_runs():
+    code = "import sys, analysis.exhibits.blocks; print(*(m for m in sys.modules if m.split('.')[0] in %r))"
+    ours = ("analysis", "market", "runner")
+    done = subprocess.run([sys.executable, "-c", code % (ours,)], capture_output=True, encoding="utf-8", check=True)
+    loaded = done.stdout.split()
+    assert len(loaded) <= 15
+    assert {name.partition(".")[0] for name in loaded} == {"analysis"}
 
 
 def test_numbers_stand_right_and_text_left_with_their_decimals_signs_and_marks():

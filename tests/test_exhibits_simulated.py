@@ -11,7 +11,7 @@ from test_exhibits import Reader, bare, look, verdict
 from analysis.errors import DesignError
 from analysis.evidence.verdicts import CONTRADICTED, NOT_TESTABLE
 from analysis.exhibits import answers, blocks, charts, curves, style
-from analysis.exhibits.phrases import phrases
+from analysis.exhibits.words import phrases
 
 __all__ = ["look"]  # a fixture
 

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis import data, yaml
+from analysis.errors import DataError
 from analysis.estimands.design import Design
 from analysis.estimate import Estimate, refusal
 from analysis.evidence import totals
@@ -330,3 +332,33 @@ def test_the_fan_says_how_many_estimates_stand_out_from_their_own_placebos():
     assert f"{first} to {last}. A lead" in words.fan(fan)
     late = words.fan(totals.fan("2021Q1", 8, level=0.95))
     assert late.endswith("No placebo date leaves room for the 8 quarters after a break.")
+
+
+# The file of words
+
+
+@pytest.mark.parametrize(
+    ("line", "other", "why"),
+    [
+        ("  panel: {name", "  tower: {name", "key of the file: tiers facts, .* were asked for"),
+        ("  do not use:", "  use:", "key of the file: grades , do not use, .* were asked for"),
+        ("headline: [C08 record", "headline: [C99 record", "key of the file: sayings C03, .* were asked for"),
+        ("  Supported:\n    moderate", "  Certain:\n    moderate", "key forms.Certain: Input should be 'Supported'"),
+        ('so: "{who}', 'thus: "{who}', "key so: Field required"),
+        ("    denied: true\n", "    denies: true\n", "key sayings.growth_not_lower.denies: there is no such key"),
+    ],
+)
+def test_words_of_another_form_are_refused_with_their_key(tmp_path, line, other, why):
+    text = (data.DATA / "words.yml").read_text(encoding="utf-8")
+    assert text.count(line) == 1
+    file = tmp_path / "words.yml"
+    file.write_text(text.replace(line, other), encoding="utf-8")
+    with pytest.raises(DataError, match=why):
+        yaml.load(file, words.Phrases)
+
+
+def test_words_that_were_changed_are_refused_until_they_are_accepted(tmp_path):
+    (tmp_path / "datapackage.json").write_bytes((data.DATA / "datapackage.json").read_bytes())
+    (tmp_path / "words.yml").write_text("tiers: {}\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"words\.yml: sha256:.* was accepted; found"):
+        data.verified("words", root=tmp_path)

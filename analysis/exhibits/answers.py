@@ -24,8 +24,8 @@ from analysis.estimate import Estimate
 from analysis.evidence.verdicts import ESTIMATED, NOT_TESTABLE, Verdict, condition
 from analysis.exhibits.blocks import Block, Label, box, note, sentence_of, table
 from analysis.exhibits.payload import Part, of_estimates, of_facts
-from analysis.exhibits.phrases import phrases
 from analysis.exhibits.style import LOOK, kind
+from analysis.exhibits.words import phrases
 from analysis.numbers import MARKS, NOT_ESTIMABLE, quantity, span, unmarked
 
 if TYPE_CHECKING:

@@ -38,8 +38,8 @@ from analysis.exhibits.blocks import Block, Label, box, figure, say, table
 from analysis.exhibits.charts import timeline
 from analysis.exhibits.curves import paths
 from analysis.exhibits.payload import of_brief
-from analysis.exhibits.phrases import phrases
 from analysis.exhibits.style import BESIDE, WIDTH
+from analysis.exhibits.words import phrases
 from analysis.numbers import MARKS, points, quantity
 from analysis.provenance import ANNEX
 

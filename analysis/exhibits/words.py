@@ -1,5 +1,7 @@
 """Titles, alternative texts and sentences, by rule from the numbers that they are about and written as numbers are.
 
+The words that reports choose from by tier, grade, word and question are data: :func:`phrases`.
+
 A rule says that something fell or rose where its whole interval does, and else that it cannot be told. A refused result
 gives an empty text. What one report alone says stands in its notebook.
 """
@@ -8,14 +10,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from math import nan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from analysis.estimate import Estimate
-from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, USABLE, Verdict, is_exact, not_lower
+from analysis.evidence.verdicts import (
+    CONTRADICTED,
+    NOT_SHOWN,
+    SUPPORTED,
+    USABLE,
+    Grade,
+    Level,
+    Tier,
+    Verdict,
+    Word,
+    is_exact,
+    not_lower,
+)
 from analysis.exhibits.payload import refused, rows_of
 from analysis.exhibits.style import LOOK, kind
 from analysis.numbers import SIGNED, number, p_value, percent_change, points, quantity, span
@@ -25,6 +41,75 @@ if TYPE_CHECKING:
     from analysis.study import Study
 
 MOST = 4  # names in a sentence; more are counted, and so are names that hold a comma
+
+
+# Words that are data
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Saying(_Entry):
+    """How a sentence says of one question that it is so: who did what; `did` is the participle too."""
+
+    who: str
+    did: str
+    do: str
+    what: str
+    denied: bool = False
+    record: bool = False
+
+
+class OfTier(_Entry):
+    """What a tier of data is called, and what page 1 says that an answer is read from."""
+
+    name: str
+    source: str
+
+
+class OfGrade(_Entry):
+    """A grade of the design audit in the words of a report and of the brief."""
+
+    report: str
+    brief: str
+
+
+class Phrases(_Entry):
+    """The file; its comments say what each table is for."""
+
+    tiers: dict[str, OfTier]
+    grades: dict[str, OfGrade]
+    check: str
+    rule: str
+    sayings: dict[str, Saying]
+    so: str
+    forms: dict[Word, dict[Level, str]]
+    begins: dict[Word, str]
+    on_record: dict[Word, str]
+    topics: dict[str, tuple[str, ...]]
+    headline: tuple[str, ...]
+    rows: tuple[str, ...]
+
+    @model_validator(mode="after")
+    def _fits(self) -> Phrases:
+        for key, entries, names in (
+            ("tiers", self.tiers, {*get_args(Tier)}),
+            ("grades", self.grades, {*get_args(Grade)}),
+            ("sayings", self.sayings, {*self.headline}.union(*self.topics.values())),
+        ):
+            if entries.keys() != names:
+                raise ValueError(f"{key} {', '.join(sorted(names))} were asked for")
+        return self
+
+
+@lru_cache(maxsize=1)
+def phrases() -> Phrases:
+    """Read the file, or refuse one that is not as it was accepted."""
+    from analysis import data, yaml
+
+    data.verified("words")
+    return yaml.load(data.DATA / data.card("words")["path"], Phrases)
 
 
 # Names and numbers in a row
