@@ -21,8 +21,9 @@ from market.worlds import Market
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
+    from analysis.study import Study
 
-__all__ = ["Truth", "export", "simulate"]
+__all__ = ["Truth", "export", "open_study", "simulate"]
 __dir__ = __all__.copy
 
 FILES = ("panel.parquet", "truth.json")  # of a simulated market: both of them or none
@@ -60,9 +61,35 @@ def simulate(preset: str, seed: int, **overrides: Any) -> tuple[Panel, Truth]:
     ((5, 42), -100)
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise DesignError(f"Cannot simulate with seed {seed!r}: it is not a whole number of at least 0. Give one.")
+        raise DesignError(f"Cannot simulate with seed {seed!r}: it is not a whole number of at least 0; give one")
     truth = Truth(Market.open(preset, chosen(preset, overrides), seed))
     return observe(truth.market, truth.course("W11")), truth
+
+
+def open_study(settings: Mapping[str, Any]) -> Study:
+    """Open the panel that the parameters of a notebook name, or simulate the market that they describe.
+
+    Parameters
+    ----------
+    settings : mapping
+        As :meth:`analysis.study.Study.open` takes them; where `panel_path` is empty, `sim_preset` and `seed`.
+
+    Raises
+    ------
+    DesignError
+        If the design cannot be, the market is of another event, or closures are not those of the event.
+    DataError
+        If the event or the panel cannot be read.
+    """
+    from analysis.simulated import market_named
+    from analysis.study import Study, event_and_design
+
+    if settings.get("panel_path"):
+        return Study.open(settings)
+    preset, seed = settings["sim_preset"], settings["seed"]
+    event, design = event_and_design(settings)
+    panel, truth = simulate(preset, seed)
+    return Study(event, panel, design, market_named(preset, seed), preset=preset, truth=truth)
 
 
 def export(preset: str, seed: int, out: Path, overrides: Mapping[str, Any] | None = None) -> Path:
@@ -87,17 +114,17 @@ def export(preset: str, seed: int, out: Path, overrides: Mapping[str, Any] | Non
     DesignError
         As :func:`simulate`, and if the folder holds anything else.
     """
-    others = [path.name for path in sorted(out.iterdir()) if path.name not in FILES] if out.is_dir() else []
-    if others or (out.exists() and not out.is_dir()):
-        found = f"there is {others[0] if others else 'a file of that name'}, which is no part of one"
-        raise DesignError(f"a simulated market in {out} was asked for; {found}; name a new folder")
+    others = sorted({path.name for path in out.glob("*")}.difference(FILES))
+    if others or out.is_file():
+        reason = f"{others[0]} there is no part of one" if others else "a file has that name"
+        raise DesignError(f"Cannot write a simulated market to {out}: {reason}; name a new folder")
     panel, truth = simulate(preset, seed, **(overrides or {}))
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as draft:
         new = Path(draft, "new")
         new.mkdir()
         panel.to_parquet(new / "panel.parquet")
-        text = json.dumps(_plain(_told(truth, panel.digest)), indent=1, allow_nan=False)
+        text = json.dumps(_plain(_described(truth, panel.digest)), indent=1, allow_nan=False)
         (new / "truth.json").write_text(text + "\n", encoding="utf-8")
         if out.exists():
             out.rename(Path(draft, "old"))
@@ -105,9 +132,9 @@ def export(preset: str, seed: int, out: Path, overrides: Mapping[str, Any] | Non
     return out
 
 
-def _told(truth: Truth, digest: str) -> dict[str, Any]:
+def _described(truth: Truth, digest: str) -> dict[str, Any]:
     """Return the estimands in the usual window, parameters, evasion links, and what is true of each firm of a panel."""
-    given, window = vars(truth.market.parameters), {"post_from": Design.post_from, "post_to": Design.post_to}
+    values, window = vars(truth.market.parameters), {"post_from": Design.post_from, "post_to": Design.post_to}
     return {
         "provenance": "simulated",
         "preset": truth.market.preset,
@@ -119,7 +146,7 @@ def _told(truth: Truth, digest: str) -> dict[str, Any]:
         "scalars": truth.scalars(**window),
         "decomposition": truth.decomposition(**window),
         "mechanisms": truth.shapley(**window),
-        "parameters": [row | {"value": given[row["name"]]} for row in describe()],
+        "parameters": [row | {"value": values[row["name"]]} for row in describe()],
         "evasion": truth.evasion.to_dict("records"),
         "firms": truth.firms.reset_index().to_dict("list"),
     }

@@ -70,13 +70,13 @@ def chosen(preset: str, overrides: Mapping[str, Any] | None = None) -> Parameter
     if preset not in PRESETS:
         raise DesignError(
             f"Cannot simulate preset {preset!r}: there is none of that name, and real firms or brands are never "
-            f"simulated by name. Choose from {', '.join(PRESETS)}."
+            f"simulated by name; choose from {', '.join(PRESETS)}"
         )
     parameters = Parameters(**admitted(Parameters, Parameters.model_validate, PRESETS[preset] | dict(overrides or {})))
     if parameters.n_categories > parameters.n_firms:
         raise DesignError(
-            f"Cannot simulate {parameters.n_categories} categories: {parameters.n_firms} firms sell in them. Give at "
-            "least one firm per category."
+            f"Cannot simulate {parameters.n_categories} categories: {parameters.n_firms} firms sell in them; give at "
+            "least one firm per category"
         )
     return parameters
 
@@ -91,5 +91,5 @@ def plausible(name: str) -> tuple[float, float]:
     """Return the range in which a parameter plausibly lies; raise DesignError if none is stated."""
     stated = {name: row for name, row in _ROWS.items() if row["plausible_low"] == row["plausible_low"]}
     if name not in stated:
-        raise DesignError(f"No plausible range of {name!r} is stated. Choose from {', '.join(stated)}.")
+        raise DesignError(f"No plausible range of {name!r} is stated; choose from {', '.join(stated)}")
     return stated[name]["plausible_low"], stated[name]["plausible_high"]

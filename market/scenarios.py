@@ -49,7 +49,7 @@ Made = TypeVar("Made")
 def each_market(
     make: Callable[[Market], Made], preset: str, seeds: Iterable[int], workers: int | Executor = 1
 ) -> list[Made]:
-    """Return what `make` makes of the market of each seed; `workers` as :func:`market.executor.each` takes them."""
+    """Call a function with the market of each seed; `workers` as :func:`market.executor.each` takes them."""
     return each(partial(_of_market, make, preset), [(seed,) for seed in seeds], workers, "markets")
 
 
@@ -63,13 +63,13 @@ def outcomes(market: Market, window: tuple[int, int] = (4, 9)) -> dict[str, floa
     `E3g`, `E3s` (percentage points), `E1a` (per cent), `moved` (per cent of the lost sales that moved with the closed
     firms to other platforms; NaN where nothing was lost), and `accounts`, closed in expectation.
     """
-    found = Truth(market).window(*window)
-    grown, parts = found.of_growth(), found.of_loss()
+    sales = Truth(market).window(*window)
+    growth, shares = sales.of_growth(), sales.of_loss()
     return {
-        "E3g": grown["E3g"],
-        "E3s": grown["E3s"],
-        "E1a": found.effect(found.closed, slice(None)),
-        "moved": parts["d3"] + parts["d4"] + parts["d5"],
+        "E3g": growth["E3g"],
+        "E3s": growth["E3s"],
+        "E1a": sales.effect(sales.closed, slice(None)),
+        "moved": shares["d3"] + shares["d4"] + shares["d5"],
         "accounts": expected_accounts(market),
     }
 
@@ -79,14 +79,14 @@ def _changed(cases: list[dict[str, float]], window: tuple[int, int], market: Mar
 
 
 def quantile_range(markets: int, level: float) -> tuple[float, str]:
-    """Return the share of markets to show between low and high, and in words; all, where `FEWEST` are not there."""
+    """Return the share of markets to show between low and high, and it in words; all of fewer than `FEWEST`."""
     if markets < FEWEST:
         return 1.0, f"lowest to highest of {markets} markets"
     return level, f"middle {level:.0%} of {markets} markets"
 
 
-def closed_accounts(presets: Iterable[str], seeds: Iterable[int], *, workers: int | Executor = 1) -> pd.DataFrame:
-    """Count the accounts that presets close in expectation, over markets; `workers` as in :func:`each_market`.
+def closed_accounts(presets: Iterable[str], seeds: Iterable[int]) -> pd.DataFrame:
+    """Count the accounts that presets close in expectation, over markets.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def closed_accounts(presets: Iterable[str], seeds: Iterable[int], *, workers: in
     """
     drawn, rows = list(seeds), []
     for preset in presets:
-        closed = each_market(expected_accounts, preset, drawn, workers)
+        closed = each_market(expected_accounts, preset, drawn)
         rows.append((preset, 100 * chosen(preset).closed_gmv, np.median(closed), min(closed), max(closed)))
     return pd.DataFrame(rows, columns=["preset", "share", "accounts", "low", "high"])
 
@@ -104,7 +104,9 @@ def closed_accounts(presets: Iterable[str], seeds: Iterable[int], *, workers: in
 def grid(
     preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 9), workers: int | Executor = 1
 ) -> pd.DataFrame:
-    """Simulate every combination of closed share (`SHARES`) and size tilt (`TILTS`); `workers` as in `each_market`.
+    """Simulate every combination of closed share (`SHARES`) and size tilt (`TILTS`).
+
+    `workers` as :func:`market.executor.each` takes them.
 
     Returns
     -------
@@ -113,10 +115,10 @@ def grid(
     """
     drawn, pairs = list(seeds), [(share, tilt) for tilt in TILTS for share in SHARES]
     cases = [{"closed_gmv": share, "tilt": tilt} for share, tilt in pairs]
-    found = each_market(partial(_changed, cases, window), preset, drawn, workers)
+    markets = each_market(partial(_changed, cases, window), preset, drawn, workers)
     rows = [
         {"share": share, "tilt": tilt, "seed": seed} | row
-        for seed, cells in zip(drawn, found, strict=True)
+        for seed, cells in zip(drawn, markets, strict=True)
         for (share, tilt), row in zip(pairs, cells, strict=True)
     ]
     return pd.DataFrame(rows)
@@ -129,7 +131,7 @@ def _by_tilt(cells: pd.DataFrame) -> Iterator[tuple[float, list[pd.DataFrame]]]:
 
 
 def _median_and_ends(values: Sequence[float], level: float) -> list[float]:
-    """Return the median and the ends between which `level` of the values lie; NaN of none."""
+    """Return the median and the ends between which `level` of the values lie; NaN if there are no values."""
     ends = (0.5, (1 - level) / 2, (1 + level) / 2)
     return list(np.quantile(values, ends)) if len(values) else [np.nan] * 3
 
@@ -169,22 +171,22 @@ def by_accounts(cells: pd.DataFrame, accounts: Sequence[float], *, level: float 
 
 
 def words(read: pd.DataFrame, margin: float) -> list[str]:
-    """Return the word on "not lower" that each row of :func:`by_accounts` would earn if the market were so."""
+    """Return the word on "not lower" that each row of :func:`by_accounts` would earn if markets were like that."""
     ends = zip(read["low"], read["high"], strict=True)
     return [verdicts.not_lower(None if np.isnan(low) else (low, high), margin) for low, high in ends]
 
 
 def summary(read: pd.DataFrame, accounts: float) -> dict[str, Estimate]:
-    """Return between which ends, over all size tilts, the "effect" and closed "share" of one number of accounts lie.
+    """Return the range of the "effect" and of the closed "share" of one number of accounts over all size tilts.
 
     The term of the effect says how many accounts and which share are closed, for a figure; their number is its column
-    `accounts`. A number that lies in no market's grid is a DesignError.
+    `accounts`. Raise DesignError for a number that lies in no market's grid.
     """
     rows = read[(read["accounts"] == accounts) & (read["markets"] > 0)]
     if rows.empty:
         raise DesignError(
-            f"the effect of {accounts:,} closed accounts was asked for; no market of the grid closes that "
-            "many; choose a number between, or wider shares"
+            f"Cannot read off the effect of {accounts:,} closed accounts: no market of the grid closes that many; "
+            "choose a number between, or wider shares"
         )
     unit, least, most = "share of sales, per cent", rows["share"].min(), rows["share"].max()
     closed = f"{accounts:,} accounts closed, {span(least, most, unit)} per cent of Chinese sales"
@@ -232,12 +234,8 @@ def threshold(cells: pd.DataFrame, margin: float, *, level: float = 0.95) -> pd.
     return pd.DataFrame(rows, columns=["tilt", "share", "low", "high", "accounts", "reached", "markets"])
 
 
-def tornado(
-    preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 9), workers: int | Executor = 1
-) -> pd.DataFrame:
+def tornado(preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 9)) -> pd.DataFrame:
     """Move one assumption at a time over its range, all else as in the preset, on the same random numbers.
-
-    `workers` as in :func:`each_market`.
 
     Returns
     -------
@@ -249,17 +247,17 @@ def tornado(
     table = pd.DataFrame([(name, term, low, high) for name, (low, high, term) in RANGES.items()])
     table.columns = pd.Index(["parameter", "term", "low", "high"])
     cases = [{}, *({name: end} for name, (*ends, _) in RANGES.items() for end in ends)]
-    markets = each_market(partial(_changed, cases, window), preset, seeds, workers)
-    found = np.array([[row["E3g"] for row in rows] for rows in markets])
-    means, gap = found.mean(axis=0), found[:, 2::2] - found[:, 1::2]
+    markets = each_market(partial(_changed, cases, window), preset, seeds)
+    effects = np.array([[row["E3g"] for row in rows] for rows in markets])
+    means, gap = effects.mean(axis=0), effects[:, 2::2] - effects[:, 1::2]
     error = gap.std(axis=0, ddof=1) / np.sqrt(len(gap)) if len(gap) > 1 else np.nan
     table = table.assign(at_low=means[1::2], at_high=means[2::2], base=means[0], error=error)
     order = np.argsort(-np.abs(gap.mean(axis=0)), kind="stable")
     return table.iloc[order].reset_index(drop=True)
 
 
-def fan(presets: Iterable[str], seeds: Iterable[int], *, workers: int | Executor = 1) -> pd.DataFrame:
-    """Follow the effect on the origin's home sales by month, over many markets; `workers` as in :func:`each_market`.
+def fan(presets: Iterable[str], seeds: Iterable[int]) -> pd.DataFrame:
+    """Follow the effect on the origin's home sales by month, over many markets.
 
     Returns
     -------
@@ -269,7 +267,7 @@ def fan(presets: Iterable[str], seeds: Iterable[int], *, workers: int | Executor
     """
     drawn, frames = list(seeds), []
     for preset in presets:
-        paths = each_market(_path, preset, drawn, workers)
+        paths = each_market(_path, preset, drawn)
         wide = pd.DataFrame(
             np.quantile(paths, QUANTILES, axis=0).T,
             index=pd.period_range(FIRST_MONTH, periods=len(paths[0]), freq="M", name="month"),

@@ -98,7 +98,7 @@ def test_an_error_says_in_which_market_it_arose(monkeypatch):
     [
         ([], [1], 1, "0 markets"),
         (["null"], [], 1, "0 markets"),
-        (["null"], [1], 0, "0 workers"),
+        (["null"], [1], 0, "Cannot work with 0 workers"),
         (["nil"], [1], 1, "nil"),
     ],
 )

@@ -16,8 +16,7 @@ from analysis.estimate import Estimate, refusal
 from analysis.estimators.att_gt import att_gt
 from analysis.estimators.exposure import exposure_effects
 from analysis.frames import CohortEffects
-from market import plain, simulate
-from market.study import open_study
+from market import open_study, plain, simulate
 
 WHY = "nobody was closed; bring a panel with closures"
 Y = np.random.default_rng(1).normal(size=(60, 12)).cumsum(axis=1)

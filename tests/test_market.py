@@ -345,7 +345,7 @@ def test_a_break_of_the_perimeter_steps_one_series():
         ("mid_3k", 1, {"n_firms": 400.0}, "Parameter n_firms: found 400.0; give a value that is int"),
         ("mid_3k", 1, {"trust": True}, "Parameter trust: found True; give a value that is float"),
         ("mid_3k", 1, {"n_firms": 40, "n_categories": 41}, "Cannot simulate 41 categories: 40 firms sell in them"),
-        ("Aukey", 1, {}, "preset 'Aukey': .* real firms or brands are never simulated by name. Choose from null, fl"),
+        ("Aukey", 1, {}, "preset 'Aukey': .* real firms or brands are never simulated by name; choose from null, fl"),
         ("mid_3k", -1, {}, "Cannot simulate with seed -1: it is not a whole number of at least 0"),
         ("mid_3k", 1.0, {}, "Cannot simulate with seed 1.0"),
         ("mid_3k", True, {}, "Cannot simulate with seed True"),
@@ -362,7 +362,7 @@ def test_every_parameter_lies_in_its_ranges():
         if not np.isnan(row["plausible_low"]):
             assert row["low"] <= row["plausible_low"] <= row["default"] <= row["plausible_high"] <= row["high"]
     assert plausible("sigma") == (0.4, 0.8)
-    with pytest.raises(DesignError, match=r"No plausible range of 'freight' is stated. Choose from sigma, "):
+    with pytest.raises(DesignError, match=r"No plausible range of 'freight' is stated; choose from sigma, "):
         plausible("freight")
 
 
@@ -479,7 +479,7 @@ def test_a_bad_simulation_exits_2_and_writes_nothing(tmp_path, capsys, arguments
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
-    with pytest.raises(DesignError, match=r"there is thesis\.tex, which is no part of one"):
+    with pytest.raises(DesignError, match=r"thesis\.tex there is no part of one; name a new folder"):
         export("mid_3k", 1, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
@@ -488,7 +488,7 @@ def test_a_failed_write_leaves_the_old_market(tmp_path, monkeypatch):
     out = tmp_path / "market"
     export("mid_3k", 1, out, SMALL)
     before = (out / "truth.json").read_bytes()
-    monkeypatch.setattr(market_package, "_told", lambda *_: (_ for _ in ()).throw(OSError("no space")))
+    monkeypatch.setattr(market_package, "_described", lambda *_: (_ for _ in ()).throw(OSError("no space")))
     with pytest.raises(OSError, match="no space"):
         export("mid_3k", 2, out, SMALL)
     assert (out / "truth.json").read_bytes() == before

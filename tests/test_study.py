@@ -19,9 +19,8 @@ from analysis.inventory import by_year, estimable, inventory, printed, sentence,
 from analysis.panel import read_panel
 from analysis.provenance import ROOT
 from analysis.simulated import closures
-from market import simulate
+from market import open_study, simulate
 from market.parameters import PRESETS
-from market.study import open_study
 from runner import cli as command_line
 from runner import schedule
 
