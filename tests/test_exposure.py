@@ -5,7 +5,7 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from analysis.errors import DataError, DesignError
+from analysis.errors import DesignError
 from analysis.estimators.exposure import exposure_effects
 from analysis.testing import redraw_closures
 
@@ -374,37 +374,11 @@ def test_every_unit_of_a_stratum_is_closed_equally_often():
     assert not drawn[:, 8:].any()
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"y": np.full((N, T), np.nan)}, "0 of 90 units have sales"),
-        ({"exposure": np.zeros(N)}, "exposure does not vary"),
-        ({"level": 95}, "a level between 0.5 and 1"),
-        ({"redrawn": [np.zeros(N)], "covariates": {"risk": np.zeros(N)}}, "covariates beside re-drawn exposures"),
-        (
-            {"covariates": {"same": np.linspace(0, 0.4, N)}, "exposure": np.linspace(0, 0.4, N)},
-            "varies together with another",
-        ),
-    ],
-)
-def test_what_cannot_be_estimated_is_refused(changes, message):
-    y, exposure, category = panel(15)
-    arguments = {"y": y, "exposure": exposure, "post": POST, "bins": EDGES, "category": category} | changes
-    with pytest.raises(DesignError) as refused:
-        effects(arguments.pop("y"), arguments.pop("exposure"), arguments.pop("post"), **arguments)
-    assert message in str(refused.value)
-
-
 def test_a_coefficient_that_would_be_infinite_is_refused():
     new = np.arange(20) % 2  # these sold nothing before
     y = np.column_stack([1.0 - new, np.ones(20)])
     with pytest.raises(DesignError, match="the equations of 20 units have no single finite solution"):
         effects(y, np.arange(20) / 100, np.array([False, True]), bins=(0.05,), covariates={"new": new})
-
-
-def test_closures_that_cannot_be_redrawn_are_refused():
-    with pytest.raises(DesignError, match="within each of 2 strata all units are alike"):
-        redraw_closures(np.arange(6) < 3, np.repeat([0, 1], 3), np.random.default_rng(0), 3)
 
 
 def test_the_effective_number_of_many_clusters_stands_in_for_the_exact_quantile(monkeypatch):
@@ -418,26 +392,3 @@ def test_the_effective_number_of_many_clusters_stands_in_for_the_exact_quantile(
     assert found.loc["slope", "std_error"] == exact.loc["slope", "std_error"]
     assert stats.t.ppf(0.975, 59) < found.loc["slope", "half_width"] < 4.0  # few clusters in truth
     assert found.loc["slope", "half_width"] == pytest.approx(exact.loc["slope", "half_width"], rel=0.5)
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "message"),
-    [
-        ({"exposure": 100}, DataError, "exposure as a share, from 0 to 1, .* divide per cent by 100"),
-        ({"exposure": -1}, DataError, "exposure as a share, from 0 to 1, was asked for; found -0.01"),
-        ({"before": -1}, DataError, "sales before of 0 or more were asked for; found -1 and 9 more"),
-        ({"after": np.inf}, DataError, "sales after of 0 or more were asked for; found inf"),
-        ({"bins": (0.05, 0.02)}, DesignError, r"rising edges .* found \[0.05, 0.02\]; sort them"),
-        ({"bins": (2, 5)}, DesignError, "rising edges between bins, shares above 0 and below 1"),
-    ],
-)
-def test_what_is_no_share_no_sale_and_no_rising_edge_is_refused_in_its_own_words(change, error, message):
-    given = {"before": np.ones(10), "after": np.ones(10), "exposure": np.arange(1, 11) / 100}
-    given |= {name: value if name == "bins" else given[name] * value for name, value in change.items()}
-    with pytest.raises(error, match=message):
-        exposure_effects(**given)
-
-
-def test_sales_and_exposures_of_unequal_lengths_are_refused():
-    with pytest.raises(DesignError, match=r"found shapes \(3,\), \(3,\) and \(2,\); give equal lengths"):
-        exposure_effects(np.ones(3), np.ones(3), np.ones(2) / 10)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from analysis.errors import DataError, DesignError
 from analysis.estimators.honest_did import honest_bounds
 
 MEDICAID = json.loads((Path(__file__).parent / "data" / "medicaid_event_study.json").read_text())
@@ -216,23 +215,3 @@ def test_the_truth_is_covered_at_the_edge_of_what_is_allowed(violation):
 def test_an_effect_that_is_not_significant_has_no_breakdown():
     beta, sigma, n_pre, n_post = STUDY
     assert np.isnan(honest_bounds(0 * beta, sigma, n_pre, n_post).breakdown)
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "match"),
-    [
-        ({"n_pre": 1, "n_post": 6}, DesignError, "1 coefficients before"),
-        ({"n_pre": 7, "n_post": 0}, DesignError, "0 after"),
-        ({"estimates": [*STUDY[0][:-1], np.nan]}, DataError, "1 are not"),
-        ({"sensitivity": [1.0, -0.5]}, DesignError, "-0.5"),
-        ({"sensitivity": np.inf}, DesignError, "inf"),
-        ({"level": 95}, DesignError, "found 95"),
-        ({"covariance": np.full((7, 7), 1e-4)}, DesignError, "5 steps .* no variance .* more clusters"),
-    ],
-)
-def test_what_cannot_be_answered_is_refused_with_what_was_found(change, error, match):
-    beta, sigma, n_pre, n_post = STUDY
-    asked = {"estimates": beta, "covariance": sigma, "n_pre": n_pre, "n_post": n_post} | change
-    sensitivity = np.atleast_1d(asked.pop("sensitivity", 1.0))
-    with pytest.raises(error, match=match):
-        honest_bounds(**asked).conf_int(sensitivity)

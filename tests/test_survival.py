@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 from statsmodels.duration.survfunc import SurvfuncRight
 
-from analysis.errors import DesignError
 from analysis.estimators.survival import exit_survival
 
 
@@ -176,21 +175,3 @@ def test_a_group_without_exits_is_alive_through_the_horizon_without_error():
     found = exit_survival(sales, np.full(4, 2), np.array([True, True, False, False]), horizon=5)
     row = found.row("comparison")
     assert (row["estimate"], row["std_error"]) == (5, 0)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"horizon": 40}, "one group is seen for 20 months at most; shorten the horizon"),
-        ({"horizon": 0}, "time alive over 0 months"),
-        ({"treated": np.ones(300, dtype=bool)}, "and 0 at risk"),
-        ({"sales": np.ones((300, 30))}, "none of 300 units exits"),
-        ({"strata": np.arange(300)}, "strata of treated units without comparison; use coarser strata"),
-    ],
-)
-def test_what_cannot_be_compared_is_refused(changes, message):
-    sales, start, treated = panel(8)
-    arguments = {"sales": sales, "start": start, "treated": treated} | changes
-    with pytest.raises(DesignError) as refused:
-        exit_survival(arguments.pop("sales"), arguments.pop("start"), arguments.pop("treated"), **arguments)
-    assert message in str(refused.value)

@@ -1,7 +1,7 @@
 """Share-price event study: market model, abnormal returns, ranks.
 
-Standard errors of one share around one date lean on normal returns, which daily returns
-are not. The ranks (against the whole market, and against the share's own past) do not.
+Standard errors of one share around one date assume normal returns, which daily returns are not. Ranks, in the whole
+market and among the share's earlier windows, do not.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import pandas as pd
 from analysis.errors import DataError, DesignError
 from analysis.estimate import Estimate, Floats
 
-__all__ = ["abnormal_returns", "market_rank", "own_past"]
+__all__ = ["abnormal_returns", "market_rank"]
 __dir__ = __all__.copy
 
 Window = tuple[int, int]
-MIN_DAYS = 60  # fewer estimation days make beta a guess; the market ranks were made with the same rule
+MIN_DAYS = 60  # estimation days, below which beta is a guess; the market ranks use the same rule
 
 
 def abnormal_returns(
@@ -30,7 +30,7 @@ def abnormal_returns(
     firms: Sequence[str] | None = None,
     level: float = 0.95,
 ) -> Estimate:
-    """Cumulative abnormal returns by event window.
+    """Estimate cumulative abnormal returns by event window.
 
     ``CAR = sum_t (r_t - beta m_t)`` with beta fitted without intercept on the estimation window, and with variance
     ``sigma² (L + (sum m)² / sum_est m²)``, for the noise of the L days and of beta; sigma is the standard deviation of
@@ -47,24 +47,23 @@ def abnormal_returns(
     event : mapping of str to (first, stop)
         Event windows by name.
     firms : sequence of str, optional
-        Names; numbers where there are none.
+        Names; numbers by default.
     level : float
         Coverage of the interval (Student t, estimation days less one).
 
     Returns
     -------
     Estimate
-        Rows firm by window: `firm`, `window`, `estimate` (fraction), `beta`, `p_own` = share of the firm's own
-        windows of that length inside the estimation window, the event counted in, with a CAR as low or lower, `n`
-        trading days in the window.
-        A window with a day that was not traded is NaN. `details`: `abnormal` float64[firm, day], `beta` and
-        `sigma` float64[firm].
+        Rows firm by window: `firm`, `window`, `estimate` (fraction), `beta`, `p_own` = share of the firm's windows of
+        that length in the estimation window, and the event itself, with a CAR as low or lower, `n` trading days in the
+        window. A window with a day without trade is NaN. `details`: `abnormal` float64[firm, day], `beta` and `sigma`
+        float64[firm].
 
     Raises
     ------
     DesignError
-        If there is not one market return for each day, a window overlaps the estimation window, or a firm has fewer
-        than 60 days in that.
+        If market and returns differ in days, a market return is missing, a window starts before the end of the
+        estimation window, or a firm has fewer than 60 days in that.
 
     References
     ----------
@@ -73,39 +72,39 @@ def abnormal_returns(
     returns, market = np.atleast_2d(np.asarray(returns, dtype=float)), np.asarray(market, dtype=float)
     if market.shape != returns.shape[1:] or not np.isfinite(market).all():
         raise DesignError(
-            f"one finite market return per day was asked for; found {market.shape} for {returns.shape[1]} days; "
-            "align the two"
+            f"Cannot fit a market model: the market has shape {market.shape} for {returns.shape[1]} days, or a missing "
+            "return; align the two"
         )
     names = [str(i) for i in range(len(returns))] if firms is None else firms
-    span = slice(*estimation)
-    traded, x = np.isfinite(returns[:, span]), market[span]
+    before = slice(*estimation)
+    traded, x = np.isfinite(returns[:, before]), market[before]
     days, squares = traded.sum(axis=1), traded @ x**2
     if (days < MIN_DAYS).any():
-        least = int(days.argmin())
+        fewest = int(days.argmin())
         raise DesignError(
-            f"a market model was asked for; firm {names[least]} has {days[least]} days in the estimation window; at "
-            f"least {MIN_DAYS} are needed"
+            f"Cannot fit a market model: firm {names[fewest]} has {days[fewest]} days in the estimation window, and it "
+            f"takes {MIN_DAYS}; lengthen it"
         )
-    beta = np.where(traded, returns[:, span], 0.0) @ x / squares
+    beta = np.where(traded, returns[:, before], 0.0) @ x / squares
     abnormal = returns - np.outer(beta, market)
-    past = abnormal[:, span]
+    past = abnormal[:, before]
     sigma = np.sqrt((np.where(traded, past, 0.0) ** 2).sum(axis=1) / (days - 1))
-    parts = []
+    windows = []
     for name, (first, stop) in event.items():
         if first < estimation[1]:
             raise DesignError(
-                f"window {name!r} from day {first} was asked for; the estimation window ends at {estimation[1]}; "
-                "an event window must start after it"
+                f"Cannot use window {name!r} from day {first}: the estimation window ends at {estimation[1]}; start it "
+                "after that"
             )
         car = abnormal[:, first:stop].sum(axis=1)
         error = sigma * np.sqrt(stop - first + market[first:stop].sum() ** 2 / squares)
-        part = {"firm": names, "window": name, "car": car, "error": np.where(np.isfinite(car), error, np.nan)}
-        part |= {"days": days, "n": np.isfinite(returns[:, first:stop]).sum(axis=1), "beta": beta}
-        part["p_own"] = [own_past(row, value, stop - first) for row, value in zip(past, car, strict=True)]
-        parts.append(pd.DataFrame(part))
-    rows = pd.concat(parts, ignore_index=True)
+        columns = {"firm": names, "window": name, "car": car, "error": np.where(np.isfinite(car), error, np.nan)}
+        columns |= {"days": days, "n": np.isfinite(returns[:, first:stop]).sum(axis=1), "beta": beta}
+        columns["p_own"] = [_p_own(row, value, stop - first) for row, value in zip(past, car, strict=True)]
+        windows.append(pd.DataFrame(columns))
+    rows = pd.concat(windows, ignore_index=True)
     rows["term"] = rows["firm"] + ": " + rows["window"]
-    gone = ", ".join(rows["term"][rows["car"].isna()])
+    not_traded = ", ".join(rows["term"][rows["car"].isna()])
     return Estimate(
         estimand="E0",
         unit="fraction of the share price",
@@ -117,27 +116,15 @@ def abnormal_returns(
         columns={name: rows[name].to_numpy() for name in ("firm", "window", "beta", "p_own")},
         level=level,
         counts={"firms": len(returns), "estimation_days": int(days.max())},
-        reason=f"not traded on every day of the window: {gone}" if gone else "",
+        reason=f"not traded on every day of the window: {not_traded}" if not_traded else "",
         details={"abnormal": abnormal, "beta": beta, "sigma": sigma},
     )
 
 
-def own_past(abnormal: Floats, car: float, length: int) -> float:
-    """Share of a firm's own windows in the estimation window whose cumulative abnormal return is `car` or lower.
+def _p_own(abnormal: Floats, car: float, length: int) -> float:
+    """Return the share of windows of `length` days, the event among them, with a return of `car` or lower, or NaN.
 
-    Parameters
-    ----------
-    abnormal : float64[day]
-        Abnormal returns of the estimation window; windows with a missing day are left out.
-    car : float
-        Cumulative abnormal return of the event window.
-    length : int
-        Days of the event window.
-
-    Returns
-    -------
-    float
-        Between 0 and 1, the event window counted in; NaN where `car` is.
+    `abnormal` is float64[day] of the estimation window; windows with a missing day are left out.
     """
     past = np.convolve(abnormal, np.ones(length), mode="valid")
     past = past[np.isfinite(past)]
@@ -145,12 +132,12 @@ def own_past(abnormal: Floats, car: float, length: int) -> float:
 
 
 def market_rank(car: float, ranks: Floats, values: Floats, n_stocks: int, *, rounding: float) -> tuple[int, int]:
-    """Rank of one share's cumulative abnormal return in a market of which only some ranks are known.
+    """Rank one share's cumulative abnormal return in a market of which only some ranks are known.
 
     Parameters
     ----------
     car : float
-        As a fraction; the share is one of the market's.
+        As a fraction; the share is in the market.
     ranks : int64[known rank]
         Ascending, 1 = lowest of the market.
     values : float64[known rank]
@@ -158,22 +145,22 @@ def market_rank(car: float, ranks: Floats, values: Floats, n_stocks: int, *, rou
     n_stocks : int
         Shares in the market.
     rounding : float
-        How far `car` can be off because its daily returns were rounded: half a last digit times days.
+        Largest error of `car` from rounded daily returns: half a last digit times days.
 
     Returns
     -------
     tuple of int
-        The lowest and the highest rank the share can have; equal in the tails, where every rank is known.
+        The lowest and the highest possible rank of the share; equal in the tails, where every rank is known.
 
     Raises
     ------
     DataError
-        If the values do not ascend with the ranks, or `car` is not a number.
+        If the values do not ascend with the ranks, or `car` is not finite.
     """
     if (np.diff(values) < 0).any() or not np.isfinite(car):
         raise DataError(
-            f"the market rank of a return of {car} was asked for; the known returns must ascend with the rank and "
-            "the return must be a number; sort the file by rank and leave out shares that were not traded"
+            f"Cannot rank a return of {car}: it must be finite, and the known returns must ascend with the rank; sort "
+            "the file by rank and leave out shares without trade"
         )
     below, not_above = np.searchsorted(values, [car - rounding, car + rounding])
     low = int(ranks[below - 1]) + 1 if below > 0 else 1

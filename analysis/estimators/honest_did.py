@@ -1,20 +1,20 @@
 """Honest bounds: an event study's interval when its parallel trends may be violated relative to the pre-trend.
 
-A violation ``delta`` is allowed when each of its steps after treatment is at most M-bar times its largest step
-before. The set is a union over the step ``s`` that is the largest and its sign, and so is the confidence set. For one
-such pair, with ``q`` the signed step, Andrews, Roth and Pakes (2023) test
+A violation is allowed if each of its steps after treatment is at most M-bar times its largest step before. The set is a
+union over which step ``s`` is the largest and its sign, and so is the confidence set. For one such pair, with ``q`` the
+signed step, Andrews, Roth and Pakes (2023) test
 
     ±(step of the post coefficients) - M q <= 0   for every post period
 
-and treat all post effects but the target as nuisance parameters: their statistic is a linear programme. Its dual has
-the two moments of one period as mirror images, so that every vertex is known without a search. With
+and treat all post effects but the target as nuisance parameters: their statistic is a linear programme. In its dual
+the two moments of a period are mirror images, so that every vertex is known without a search. With
 ``n_t = sum of the target's weights from t on`` and ``N = sum |n_t|`` the vertices are, up to their scale,
 
     (p - theta) - M N q,    -(p - theta) - M N q,    -2 M q  once for each period,
 
 where ``p`` is the estimate of the target. Each (s, sign) is thus a problem in two normal variables, ``p`` and ``q``:
 no programme is solved, the least-favourable critical value is an integral over a circle instead of a simulation, and
-the ends of the set are located by repeated subdivision instead of on a fixed grid.
+the limits of the set are located by repeated subdivision instead of on a fixed grid.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ if TYPE_CHECKING:
 __all__ = ["Bounds", "honest_bounds"]
 __dir__ = __all__.copy
 
-USUAL = (0.0, 0.5, 1.0, 1.5, 2.0)  # sensitivities that are shown
+USUAL = (0.0, 0.5, 1.0, 1.5, 2.0)  # sensitivities in `rows`
 
-DOUBLINGS = 40  # beyond M-bar = 2 ** 40 a breakdown value is called infinite
-FIRST_STAGE = 0.1  # share of the test's size that the least-favourable stage spends (Rambachan and Roth, 2023)
-DIRECTIONS = 2048  # of the circle, for the critical value: seven digits
+DOUBLINGS = 40  # beyond M-bar = 2 ** 40 a breakdown value is infinite
+FIRST_STAGE = 0.1  # share of the test's size spent by the least-favourable stage (Rambachan and Roth, 2023)
+DIRECTIONS = 2048  # points on the circle, for seven digits of the critical value
 NEWTON = 8  # steps; five reach the rounding error
-SCAN = 401  # points between where nothing is accepted and where everything is
+SCAN = 401  # points from where nothing is accepted to where everything is
 REFINEMENTS, REFINED = 7, 33  # then the first accepted cell is cut into 32, seven times over
-PARALLEL = 1e-9  # two vertices whose slopes differ by less point the same way and do not bound each other
-FLAT = 1e-12  # a variance below this share of its parts is none
+PARALLEL = 1e-9  # vertices whose slopes differ by less are parallel and do not bound each other
+FLAT = 1e-12  # share of its parts below which a variance is zero
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,10 +60,10 @@ class Bounds(Shown):
     weights : float64[n_post]
         Weight of each post step in the target: ``n_t`` of the module's docstring.
     mean, covariance : float64[step], float64[step, step]
-        Of the steps before treatment, the same with the other sign, the steps after it, and the target.
+        Of the steps before treatment, the same with the opposite sign, the steps after it, and the target.
     level : float
     unit, provenance : str
-        Of the estimates.
+        Those of the estimates.
     """
 
     weights: Floats
@@ -84,8 +84,8 @@ class Bounds(Shown):
         values = np.atleast_1d(np.asarray(sensitivity, dtype=float))
         if not np.isfinite(values).all() or (values < 0).any():
             raise DesignError(
-                f"sensitivities of 0 or more were asked for; found {values.tolist()}; give finite bounds on the "
-                "violation"
+                f"Cannot bound violations by the sensitivities {values.tolist()}: they are negative or not finite; "
+                "give numbers of 0 or more"
             )
         return np.array([self._interval(value) for value in values.tolist()])
 
@@ -93,7 +93,7 @@ class Bounds(Shown):
     def breakdown(self) -> float:
         """Largest sensitivity at which the interval excludes zero; NaN if it never does, infinite if it always does."""
 
-        def distance(m_bar: float) -> float:  # of the interval from zero: it falls, as the interval widens
+        def distance(m_bar: float) -> float:  # from zero to the interval; it falls as the interval widens
             low, high = self._interval(m_bar)
             return max(low, -high)
 
@@ -112,7 +112,7 @@ class Bounds(Shown):
         return Estimate(
             estimand="honest bounds by M-bar",
             unit=self.unit,
-            terms=tuple(f"{one:g}" for one in USUAL),
+            terms=tuple(f"{m_bar:g}" for m_bar in USUAL),
             value=np.full(len(USUAL), np.nan),
             limits=self.conf_int(USUAL).T,
             level=self.level,
@@ -134,12 +134,12 @@ class Bounds(Shown):
         return head, self.rows, notes
 
     def _interval(self, m_bar: float) -> tuple[float, float]:
-        """Return the smallest and largest value that the hybrid test accepts; between them some may be rejected."""
+        """Return the smallest and largest value that the hybrid test accepts."""
         first_stage = FIRST_STAGE * (1 - self.level)
         size = (1 - self.level - first_stage) / (1 - first_stage)
         problem = _problem(self, m_bar, first_stage)
-        # All statistics are linear in the estimates and each step is there with both signs: negated, one upper end is
-        # a lower one.
+        # All statistics are linear in the estimates, and each step has both signs: the upper limit is the negative
+        # lower one of negated estimates.
         mirrored, center = replace(problem, values=-problem.values), float(self.mean[-1])
         return _lower_end(problem, center, size), -_lower_end(mirrored, -center, size)
 
@@ -181,8 +181,7 @@ def honest_bounds(
     DataError
         If estimates or covariance are not finite.
     DesignError
-        If a number of periods or the level is not allowed, or the covariance has no variance where the method needs
-        some.
+        If a number of periods or the level is invalid, or the covariance has no variance where the method needs some.
 
     Notes
     -----
@@ -191,11 +190,10 @@ def honest_bounds(
     largest, and its sign. The interval reaches from its smallest to its largest value. The estimates are taken as
     normal with a known covariance.
 
-    The R package HonestDiD does the same up to these choices, which move the last digits: there the least-favourable
-    critical value is the quantile of 1,000 draws, here it is computed; there the ends lie on a grid of 1,000 points
-    within 20 standard errors of zero, here they are located by subdivision wherever they are. One difference is of
-    substance: with a single post period its second stage does not use that the first was passed and is a little wide;
-    here it does, as in the paper.
+    The R package HonestDiD differs in choices that change the last digits: there the least-favourable critical value is
+    the quantile of 1,000 draws, here it is computed; there the limits lie on a grid of 1,000 points within 20 standard
+    errors of zero, here they are located by subdivision. One difference is of substance: with a single post period its
+    second stage does not use that the first was passed and is a little wide; here it does, as in the paper.
 
     References
     ----------
@@ -206,32 +204,31 @@ def honest_bounds(
     check_level(level)
     if n_pre < 2 or n_post < 1:
         raise DesignError(
-            f"honest bounds from {n_pre} coefficients before and {n_post} after treatment were asked for; a violation "
-            "before treatment is judged from at least two, and an effect needs at least one; estimate more periods"
+            f"Cannot bound an effect by {n_pre} coefficients before and {n_post} after treatment: it takes two before "
+            "and one after at least; estimate more periods"
         )
     beta, sigma = np.asarray(estimates, dtype=float), np.asarray(covariance, dtype=float)
     if missing := int((~np.isfinite(beta)).sum() + (~np.isfinite(sigma)).sum()):
         raise DataError(
-            f"finite estimates and covariances were asked for; {missing} are not; leave out periods without an "
-            "estimate, which must be a whole end of the study"
+            f"Cannot bound an effect: {missing} estimates and covariances are not finite; leave out periods without an "
+            "estimate or error, from one end of the study"
         )
     weights = np.eye(n_post)[0] if target is None else np.asarray(target, dtype=float)
     change = np.diff(np.insert(np.eye(len(beta)), n_pre, 0.0, axis=0), axis=0)  # through the reference period's zero
-    wanted = np.concatenate([np.zeros(n_pre), weights])
-    steps = np.vstack([change[:n_pre], -change[:n_pre], change[n_pre:], wanted])
-    found = Bounds(np.cumsum(weights[::-1])[::-1], steps @ beta, steps @ sigma @ steps.T, level)
-    joint, floor = found.covariance, FLAT * float(np.trace(sigma))
+    steps = np.vstack([change[:n_pre], -change[:n_pre], change[n_pre:], np.concatenate([np.zeros(n_pre), weights])])
+    bounds = Bounds(np.cumsum(weights[::-1])[::-1], steps @ beta, steps @ sigma @ steps.T, level)
+    joint, floor = bounds.covariance, FLAT * float(np.trace(sigma))
     variance = np.diag(joint)[:n_pre]
-    left = joint[-1, -1] * variance - joint[:n_pre, -1] ** 2
-    still = int((variance <= floor).sum()) + int((np.diag(joint)[2 * n_pre : -1] <= floor).sum())
-    tied = int(((left <= floor * variance) & (variance > floor)).sum())
-    if still or tied:
+    residual = joint[-1, -1] * variance - joint[:n_pre, -1] ** 2
+    fixed = int((variance <= floor).sum()) + int((np.diag(joint)[2 * n_pre : -1] <= floor).sum())
+    tied = int(((residual <= floor * variance) & (variance > floor)).sum())
+    if fixed or tied:
         raise DesignError(
-            "relative-magnitude bounds were asked for; in this covariance "
-            f"{still} steps between neighbouring periods have no variance and {tied} steps before treatment "
-            "determine the target's estimate; estimate with more clusters than coefficients"
+            f"Cannot bound an effect with this covariance: {fixed} steps between neighbouring periods have no variance "
+            f"and {tied} steps before treatment determine the target's estimate; estimate with more clusters than "
+            "coefficients"
         )
-    return found
+    return bounds
 
 
 @dataclass(frozen=True)
@@ -241,7 +238,7 @@ class _Problem:
     Attributes
     ----------
     slopes, values : float64[problem, vertex]
-        A vertex's statistic at theta is ``values - slopes * theta``.
+        The statistic of a vertex at theta is ``values - slopes * theta``.
     products : float64[problem, vertex, vertex]
         Covariances of the vertices' statistics.
     critical : float64[problem]
@@ -267,8 +264,8 @@ def _problem(study: Bounds, m_bar: float, first_stage: float) -> _Problem:
     target = [1 / scale_up, -1 / scale_down]
     step = [-reach / scale_up, -reach / scale_down]
     if len(weights) > 1:
-        # The pair of an only period with weight is the sum of the first two vertices, hence none; of parallel vertices
-        # only the longest and the shortest can ever bind.
+        # If one period alone has weight, its pair is the sum of the first two vertices and so no vertex; of parallel
+        # vertices only the longest and the shortest can bind.
         carried = np.flatnonzero(weights)
         pairs = np.delete(1 / (up + down), carried if len(carried) == 1 else [], axis=1)
         target += [np.zeros(size), np.zeros(size)]
@@ -294,18 +291,18 @@ def _least_favourable(rays: Floats, size: float) -> Floats:
     angles = np.arange(DIRECTIONS) * (2 * np.pi / DIRECTIONS)
     reach = np.maximum((rays @ np.stack([np.cos(angles), np.sin(angles)])).max(axis=1), 1e-150)
     inverse = 1 / reach**2
-    found = np.asarray(-special.ndtri(size) * np.linalg.norm(rays, axis=2).max(axis=1))
+    critical = np.asarray(-special.ndtri(size) * np.linalg.norm(rays, axis=2).max(axis=1))
     for _ in range(NEWTON):
-        tail = np.exp(-0.5 * found[:, None] ** 2 * inverse)
-        found = found + (tail.mean(axis=1) - size) / (found * (tail * inverse).mean(axis=1))
-    return found
+        tail = np.exp(-0.5 * critical[:, None] ** 2 * inverse)
+        critical = critical + (tail.mean(axis=1) - size) / (critical * (tail * inverse).mean(axis=1))
+    return critical
 
 
 def _accepted(problem: _Problem, theta: Floats, size: float) -> Bools:
-    """Whether the hybrid test accepts; `theta` is float64[problem, point], the answer bool of that shape.
+    """Return whether the hybrid test accepts theta, float64[problem, point], as bool[problem, point].
 
-    The statistic is that of the largest vertex. Given which vertex it is and what is independent of it, it is a
-    normal variable cut off where another vertex would overtake it, and at the first stage's critical value.
+    The statistic is that of the largest vertex. Given which vertex it is and the variables independent of it, it is a
+    normal variable truncated where another vertex would overtake it, and at the first stage's critical value.
     """
     statistics = problem.values[:, None] - problem.slopes[:, None] * theta[:, :, None]
     first = statistics.argmax(axis=2)[:, :, None]
@@ -325,7 +322,7 @@ def _accepted(problem: _Problem, theta: Floats, size: float) -> Bools:
 
 
 def _upper_share(value: Floats, low: Floats, high: Floats) -> Floats:
-    """P(Z > value | low < Z < high) for a standard normal Z, exact far out in the tail as well."""
+    """Return P(Z > value | low < Z < high) for a standard normal Z, exact far in the tail as well."""
     base = special.log_ndtr(-low)
     rest = np.exp(special.log_ndtr(-high) - base)
     return np.asarray((np.exp(special.log_ndtr(-value) - base) - rest) / (1 - rest))
@@ -338,13 +335,13 @@ def _lower_end(problem: _Problem, center: float, size: float) -> float:
     right = np.minimum(problem.values[:, 0] / problem.slopes[:, 0], center)
     possible = np.flatnonzero(left < right)
     problem, left, right = _some(problem, possible), left[possible], right[possible]
-    # Where the first vertex meets another the conditional test accepts, however narrowly.
+    # The conditional test accepts where the first vertex meets another, however narrowly.
     meet = (problem.values[:, :1] - problem.values[:, 1:]) / (problem.slopes[:, :1] - problem.slopes[:, 1:])
     ties = np.clip(meet, left[:, None], right[:, None])
     theta = np.sort(np.concatenate([np.linspace(left, right, SCAN, axis=1), ties], axis=1), axis=1)
     accepted = _accepted(problem, theta, size)
-    some = np.flatnonzero(accepted.any(axis=1))
-    problem, theta, accepted = _some(problem, some), theta[some], accepted[some]
+    any_point = np.flatnonzero(accepted.any(axis=1))
+    problem, theta, accepted = _some(problem, any_point), theta[any_point], accepted[any_point]
     for _ in range(REFINEMENTS):
         first = accepted.argmax(axis=1)[:, None]
         outside = np.take_along_axis(theta, np.maximum(first - 1, 0), axis=1)[:, 0]

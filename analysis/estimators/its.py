@@ -1,7 +1,7 @@
 """Interrupted time series, as a fan of specifications and for falsification only.
 
-One aggregate series and one break date cannot tell a closure from anything else that happened that quarter. What the
-fan can show is how far reasonable specifications disagree, and whether breaks when nothing was closed look the same.
+One aggregate series and one break date cannot distinguish a closure from other events of that quarter. The fan shows
+how far reasonable specifications disagree, and whether breaks without a closure look the same.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from analysis.estimate import Estimate, Floats
 __all__ = ["its_fan"]
 __dir__ = __all__.copy
 
-MIN_BEFORE = 4  # a year, so that every season is seen before a break
+MIN_BEFORE = 4  # quarters, so that every season comes before a break
 YEAR_BEFORE = "shift against the year before"
 FORMULAS = {
     "shift": "y ~ post",
@@ -26,7 +26,7 @@ FORMULAS = {
     YEAR_BEFORE: "y ~ post",
 }
 COMPONENTS = ("local level", "smooth trend")  # of statsmodels' unobserved components
-DIGITS = "%.6g"  # of what an optimiser finds: beyond these it differs between processors
+DIGITS = "%.6g"  # of an optimiser's result, which beyond these differs between processors
 
 
 def its_fan(y: Floats, first_post: int, *, horizon: int = 4, level: float = 0.95, unit: str) -> Estimate:
@@ -43,8 +43,8 @@ def its_fan(y: Floats, first_post: int, *, horizon: int = 4, level: float = 0.95
     level : float
         Coverage of the intervals: Student t with the residual degrees of freedom for regressions, since normal
         quantiles are too narrow on a dozen quarters; normal for unobserved components, whose errors hold in large
-        samples only. Errors of regressions are Newey and West's with 4 lags, or 2 against the year before, which is few
-        quarters.
+        samples only. Errors of regressions are Newey and West's with 4 lags, or 2 on the few quarters against the year
+        before.
     unit : str
         Unit of `y`.
 
@@ -53,9 +53,9 @@ def its_fan(y: Floats, first_post: int, *, horizon: int = 4, level: float = 0.95
     Estimate
         One row per specification, with `placebo_low`, `placebo_high` (extremes over placebo dates, which use only
         quarters before the break), `n_placebos`, and `outside`: whether the estimate lies outside these extremes, False
-        where there are no placebos. `n` counts the quarters of each fit. A specification that has too few quarters or
-        does not converge is NaN with the reason. ``details["placebo_dates"]``: indices of the first quarters after each
-        placebo break.
+        without placebos. `n` counts the quarters of each fit. A specification that has too few quarters or does not
+        converge is NaN, with a reason. ``details["placebo_dates"]``: index of the first quarter after each placebo
+        break.
 
     Raises
     ------
@@ -65,13 +65,13 @@ def its_fan(y: Floats, first_post: int, *, horizon: int = 4, level: float = 0.95
     y = np.asarray(y, dtype=float)
     if y.ndim != 1 or not np.isfinite(y).all():
         raise DesignError(
-            f"one series without gaps was asked for; found shape {y.shape} and "
-            f"{np.count_nonzero(~np.isfinite(y))} missing values; fill or cut"
+            f"Cannot fit a series of shape {y.shape} with {np.count_nonzero(~np.isfinite(y))} missing values: it must "
+            "be one without gaps; fill or cut it"
         )
     if first_post < MIN_BEFORE or len(y) - first_post < horizon:
         raise DesignError(
-            f"a break at quarter {first_post} with {horizon} after was asked for; the series has {len(y)} quarters; "
-            f"{MIN_BEFORE} before and {horizon} after are needed"
+            f"Cannot estimate a break at quarter {first_post} of {len(y)}: it takes {MIN_BEFORE} quarters before and "
+            f"{horizon} after; use a longer series"
         )
     dates = list(range(MIN_BEFORE, first_post - horizon + 1))
     terms = (*FORMULAS, *COMPONENTS)
@@ -79,10 +79,10 @@ def its_fan(y: Floats, first_post: int, *, horizon: int = 4, level: float = 0.95
     placebos = np.array(
         [[_break(y[: date + horizon], date, name, errors=False)[0] for date in dates] for name in terms]
     )
-    seen = pd.DataFrame(placebos)  # its extremes leave out what could not be fitted
-    low, high = seen.min(axis=1).to_numpy(), seen.max(axis=1).to_numpy()
+    by_term = pd.DataFrame(placebos)  # its extremes skip NaN
+    low, high = by_term.min(axis=1).to_numpy(), by_term.max(axis=1).to_numpy()
     outside = (fits[:, 0] < low) | (fits[:, 0] > high)
-    failed = ", ".join(name for name, found in zip(terms, fits[:, 0], strict=True) if np.isnan(found))
+    failed = ", ".join(name for name, value in zip(terms, fits[:, 0], strict=True) if np.isnan(value))
     return Estimate(
         estimand="break in an aggregate series (falsification)",
         unit=unit,
@@ -92,7 +92,7 @@ def its_fan(y: Floats, first_post: int, *, horizon: int = 4, level: float = 0.95
         max_df=fits[:, 2],
         n=fits[:, 3].astype(int),
         level=level,
-        columns={"placebo_low": low, "placebo_high": high, "n_placebos": seen.count(axis=1), "outside": outside},
+        columns={"placebo_low": low, "placebo_high": high, "n_placebos": by_term.count(axis=1), "outside": outside},
         counts={"horizon": horizon, "specifications": len(terms), "placebo_dates": len(dates)},
         details={"placebo_dates": dates},
         reason=f"too few quarters or no convergence: {failed}" if failed else "",
@@ -100,9 +100,9 @@ def its_fan(y: Floats, first_post: int, *, horizon: int = 4, level: float = 0.95
 
 
 def _break(y: Floats, first_post: int, name: str, *, errors: bool = True) -> tuple[float, float, float, int]:
-    """Return the break under one specification, its error, degrees of freedom and quarters; NaN where there is none.
+    """Return the break under one specification, its error, degrees of freedom and quarters; NaN without a fit.
 
-    The error is NaN where it is not wanted.
+    Without `errors` the error is NaN.
     """
     import statsmodels.api as sm
     import statsmodels.formula.api as smf
@@ -116,8 +116,8 @@ def _break(y: Floats, first_post: int, name: str, *, errors: bool = True) -> tup
         fit = model.fit(method="powell", disp=False)
         if not fit.mle_retvals["converged"]:
             return np.nan, np.nan, np.inf, len(y)
-        place = model.param_names.index("beta.x1")
-        return float(DIGITS % fit.params[place]), float(DIGITS % fit.bse[place]), np.inf, len(y)
+        post = model.param_names.index("beta.x1")
+        return float(DIGITS % fit.params[post]), float(DIGITS % fit.bse[post]), np.inf, len(y)
     if name == YEAR_BEFORE:
         frame = frame[max(0, first_post - 4) :]
     model = smf.ols(FORMULAS[name], frame)

@@ -1,4 +1,4 @@
-"""What a panel can see: the smallest effect it would detect, from placebo closures on itself."""
+"""Power of a panel: the smallest effect it detects, from placebo closures of its own untreated units."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def minimum_detectable_effect(
     *,
     estimator: Estimator,
     level: float = 0.95,
-    strata: Labels | None = None,
-    draws: int = 499,
+    strata: Labels,
+    draws: int,
     seed: int = 0,
 ) -> Estimate:
-    """Find the smallest effect that a study on this panel would see, from placebo closures of untreated units.
+    """Estimate the smallest effect that a study on this panel detects, from placebo closures of untreated units.
 
     In each draw the real closures, with their months, are given to untreated units of the same stratum; the treated
-    are left out. A constant effect d moves an estimate by d and leaves its error as it is, on the level scale and on
-    the ratio scale in log points. So a draw sees d when d > c error - estimate, and the smallest effect seen with a
-    power of 80 per cent is a quantile of the right side over the draws. Nothing is assumed normal, equal or
+    are left out. A constant effect d shifts an estimate by d and leaves its error as it is, on the level scale and on
+    the ratio scale in log points. So a draw detects d if d > c error - estimate, and the smallest effect detected with
+    a power of 80 per cent is a quantile of the right side over the draws. Nothing is assumed normal, equal or
     independent.
 
     Parameters
@@ -45,22 +45,22 @@ def minimum_detectable_effect(
     first_treated : float64[unit]
         Column of the first treated period, which has one before it; inf for never.
     estimator : callable
-        From (y, first_treated, rows) to an Estimate of one row; `rows` are the rows of the units in the panel, to
-        pick their clusters or strata.
+        From (y, first_treated, rows) to an Estimate of one row; `rows` are the rows of the units in the panel, by
+        which it selects their clusters or strata.
     level : float
         One minus the size of the two-sided test.
-    strata : sequence, optional
-        Such as size x category, so that placebos look like the treated.
+    strata : sequence
+        Stratum of each unit, such as size x category, so that placebos are like the treated.
     draws, seed : int
 
     Returns
     -------
     Estimate
         In the unit of the estimator. Terms: ``"increase"`` and ``"decrease"`` (as positive numbers), with a test of
-        the right size on this panel (c is the quantile of the placebos' own t statistics), and ``"increase, usual"``,
-        ``"decrease, usual"`` with the estimator's own t; ``"size, usual"``, a share, says how often that rejects where
-        nothing happened. Errors are Monte Carlo errors. ``details``: ``placebos``, float64[draw, 2] of estimate
-        and error, and ``critical``.
+        the right size on this panel (c is a quantile of the placebos' t statistics), and ``"increase, usual"``,
+        ``"decrease, usual"`` with the estimator's t quantile; ``"size, usual"`` is the share of placebos that this
+        rejects. Errors are Monte Carlo errors. ``details``: ``placebos``, float64[draw, 2] of estimate and error, and
+        ``critical``.
 
     Raises
     ------
@@ -75,27 +75,27 @@ def minimum_detectable_effect(
     """
     y, first = np.asarray(y, dtype=float), np.asarray(first_treated, dtype=float)
     check_level(level)
-    rows, dates, stratum = _placebo_calendar(y, first, strata)
-    found, unit = [], ""
-    for drawn in redraw_closures(dates, stratum, np.random.default_rng(seed), whole_number("draws", draws)):
-        placebo = drawn.toarray().ravel()
-        made = estimator(y[rows], np.where(placebo > 0, placebo, np.inf), rows)
-        unit = made.unit
-        found.append((made.value[0], made.std_error[0], stats.t.ppf((1 + level) / 2, made.df[0])))
-    placebos = np.array(found)
+    rows, dates, stratum = _placebo_calendar(y, first, np.asarray(strata))
+    estimates, unit = [], ""
+    for closures in redraw_closures(dates, stratum, np.random.default_rng(seed), whole_number("draws", draws)):
+        date = closures.toarray().ravel()
+        estimate = estimator(y[rows], np.where(date > 0, date, np.inf), rows)
+        unit = estimate.unit
+        estimates.append((estimate.value[0], estimate.std_error[0], stats.t.ppf((1 + level) / 2, estimate.df[0])))
+    placebos = np.array(estimates)
     placebos = placebos[np.isfinite(placebos).all(axis=1) & (placebos[:, 1] > 0)]
     if len(placebos) < 20:
         raise DesignError(
-            f"a detectable effect was asked for; {len(placebos)} of {draws} placebo draws gave an estimate with an "
-            "error; at least 20 are needed: draw more, or see why the estimator fails"
+            f"Cannot estimate a detectable effect: {len(placebos)} of {draws} placebo draws gave an estimate with an "
+            "error, and it takes 20; draw more, or see why the estimator fails"
         )
     t, usual = np.abs(placebos[:, 0] / placebos[:, 1]), placebos[:, 2]
-    own, size = float(np.quantile(t, level)), float((t > usual).mean())
+    quantile, size = float(np.quantile(t, level)), float((t > usual).mean())
     terms = {}
-    for kind, critical in (("", own), (", usual", usual)):
+    for kind, critical in (("", quantile), (", usual", usual)):
         for name, sign in (("increase", 1), ("decrease", -1)):
-            needed = critical * placebos[:, 1] - sign * placebos[:, 0]
-            terms[name + kind] = np.quantile(needed, POWER), mstats.mjci(needed, [POWER])[0]
+            smallest = critical * placebos[:, 1] - sign * placebos[:, 0]
+            terms[name + kind] = np.quantile(smallest, POWER), mstats.mjci(smallest, [POWER])[0]
     terms["size, usual"] = size, np.sqrt(size * (1 - size) / len(t))
     values, errors = np.array(list(terms.values())).T
     return Estimate(
@@ -108,40 +108,39 @@ def minimum_detectable_effect(
         level=level,
         interval="Monte Carlo interval",
         counts={"untreated": len(rows), "treated": len(first) - len(rows), "draws": len(placebos)},
-        details={"placebos": placebos[:, :2], "critical": own},
+        details={"placebos": placebos[:, :2], "critical": quantile},
     )
 
 
-def _placebo_calendar(y: Floats, first: Floats, strata: Labels | None) -> tuple[Ints, Floats, npt.NDArray[Any]]:
-    """Return the untreated rows, and as many closures (0: none) in each stratum and period as really were."""
-    stratum = np.zeros(len(first)) if strata is None else np.asarray(strata)
+def _placebo_calendar(y: Floats, first: Floats, stratum: npt.NDArray[Any]) -> tuple[Ints, Floats, npt.NDArray[Any]]:
+    """Return the untreated rows, the real closures of each stratum among them (0 for none), and their strata."""
     treated = first < y.shape[1]
     rows = np.flatnonzero(~treated)
     dates = np.zeros(len(rows))
     for name in np.unique(stratum[treated]):
-        own, free = first[treated & (stratum == name)], np.flatnonzero(stratum[rows] == name)
-        if len(free) <= len(own):
+        real, free = first[treated & (stratum == name)], np.flatnonzero(stratum[rows] == name)
+        if len(free) <= len(real):
             raise DesignError(
-                f"placebo closures were asked for; stratum {name} has {len(own)} treated and {len(free)} untreated "
-                "units; more untreated than treated are needed: use coarser strata"
+                f"Cannot draw placebo closures: stratum {name} has {len(real)} treated and {len(free)} untreated "
+                "units, which must be more; use coarser strata"
             )
-        dates[free[: len(own)]] = own
+        dates[free[: len(real)]] = real
     if not treated.any():
-        raise DesignError(f"placebo closures were asked for; none of {len(y)} units is treated; give the real calendar")
+        raise DesignError(f"Cannot draw placebo closures: none of {len(y)} units is treated; give the real calendar")
     return rows, dates, stratum[rows]
 
 
 def detectable(rows: pd.DataFrame, *, level: float) -> Floats:
-    """Return the smallest effect that a test of size 1 - level sees with a power of 80 per cent, float64[row].
+    """Return the smallest effect that a test of size 1 - level detects with a power of 80 per cent, float64[row].
 
-    ``(z(level) + z(power)) std_error``. An effect in per cent is made from log points: there it is the same in log
-    points where nothing happened, turned into a fall in per cent. Where few clusters make the interval longer than
-    z(level) errors it is as much longer; rows without an interval count as normal.
+    ``(z(level) + z(power)) std_error``, and longer by as much as few clusters make the interval longer than z(level)
+    errors; rows without an interval count as normal. For an effect in per cent it is computed in log points, around no
+    effect, and returned as a fall in per cent.
 
     Parameters
     ----------
     rows : DataFrame
-        `unit`, `estimate`, `std_error`, `conf_low`, `conf_high`, such as those of an Estimate with its unit.
+        `unit`, `estimate`, `std_error`, `conf_low`, `conf_high`.
     """
     z, more = float(stats.norm.ppf((1 + level) / 2)), float(stats.norm.ppf(POWER))
     error, estimate = rows["std_error"].to_numpy(float), rows["estimate"].to_numpy(float)

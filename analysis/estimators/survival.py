@@ -1,6 +1,6 @@
-"""How long units go on selling anywhere: exit, and restricted mean survival with the influence of each unit.
+"""Survival of sellers: exit, and restricted mean survival with the scores of clusters.
 
-statsmodels gives the survival function; here are what counts as exit, and who is seen for how long.
+statsmodels gives the survival function; here are the definitions of exit and of follow-up.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from analysis.estimators.arrays import alike
 __all__ = ["exit_survival"]
 __dir__ = __all__.copy
 
-BLOCK = 2**16  # units followed at a time
+BLOCK = 2**16  # units at a time
 
 
 def exit_survival(
@@ -37,19 +37,19 @@ def exit_survival(
 ) -> Estimate:
     """Compare how long treated and other units go on selling on any platform.
 
-    A unit exits in the first month of its first `gap` months in a row without a sale. Whether it did in month k can
-    be known only `gap` - 1 months later, so every unit is seen up to the last such month and censored after it.
+    A unit exits in the first month of its first `gap` months in a row without a sale. An exit in month k is known only
+    `gap` - 1 months later, so every unit is followed up to the last such month and censored after it.
 
     Parameters
     ----------
     sales : float64[firm, month]
-        Over all platforms; zero is no sale, NaN is not known and ends what is seen.
+        Over all platforms; zero is no sale, NaN is missing and ends the follow-up.
     start : float64[unit]
-        Column in which the clock starts, such as the month of closure; for a comparison unit that of those it is
-        compared with. Units that are never followed have inf, and are left out.
+        Column in which the follow-up starts, such as the month of closure; for a comparison unit that of the treated it
+        is compared with. Units with inf are left out.
     treated : bool[unit]
     rows : int64[unit], optional
-        Row of `sales` of each unit, where a firm stands for several; one for one where not given.
+        Row of `sales` of each unit, if a firm stands for several; one for one by default.
     gap : int
         Months in a row without a sale that count as exit.
     horizon : int
@@ -57,29 +57,30 @@ def exit_survival(
     strata : sequence, optional
         Differences are made within these and averaged over the treated.
     cluster : sequence, optional
-        Such as the brand group; each unit its own where not given.
+        Cluster of each unit, such as the brand group; each unit its own by default.
     level : float
         Coverage of intervals.
 
     Returns
     -------
     Estimate
-        Months alive within the horizon: ``"treated"``, ``"comparison"`` and ``"difference"``. Counts say who was left
-        out: ``not_followed`` (no start, or nothing seen after it), ``not_selling`` (no sale in the `gap` months before
-        it), and who ``returned`` after an exit. ``details``: `units` at risk, indexed by their row: `months` alive
-        since the start, `exited` (False is censored), `treated`, `stratum`, `cluster`, `seen`; and `curves`,
-        Kaplan-Meier by group over all strata: `treated`, `month`, `survival`, `std_error`, `at_risk`, `exits`.
+        Months alive within the horizon: ``"treated"``, ``"comparison"`` and ``"difference"``. Counts of units left out:
+        ``not_followed`` (no start, or no known month after it), ``not_selling`` (no sale in the `gap` months before
+        it), and of those that ``returned`` after an exit. ``details``: `units` at risk, indexed by their row: `months`
+        alive since the start, `exited` (False is censored), `treated`, `stratum`, `cluster`, `seen`, the months in
+        which an exit would be known; and `curves`, Kaplan-Meier by group over all strata: `treated`, `month`,
+        `survival`, `std_error`, `at_risk`, `exits`.
 
     Raises
     ------
     DesignError
-        If a group is empty, nobody is seen for the whole horizon, or nobody exits.
+        If a group is empty, nobody is followed for the whole horizon, or nobody exits.
 
     Notes
     -----
-    Time alive is the sum of S(0) to S(horizon - 1), months in which a unit is alive. What each unit adds gives
-    Greenwood's variance exactly; a cluster's is divided by the share of its group that is left without it, as in a
-    jackknife.
+    Time alive is the sum of S(0) to S(horizon - 1), months in which a unit is alive. The influence of each unit gives
+    Greenwood's variance exactly; that of a cluster is divided by the share of its group that is left without it, as in
+    a jackknife.
 
     References
     ----------
@@ -89,8 +90,8 @@ def exit_survival(
     rows = np.arange(n) if rows is None else rows
     start = np.minimum(start, months).astype(np.float32)  # inf starts after the last month: not followed
     blocks = [slice(first, first + BLOCK) for first in range(0, max(n, 1), BLOCK)]
-    found = zip(*(_followed(sales[rows[some]], start[some], gap) for some in blocks), strict=True)
-    silent, last, selling, again = (np.concatenate(parts) for parts in found)
+    followed_blocks = zip(*(_followed(sales[rows[block]], start[block], gap) for block in blocks), strict=True)
+    silent, last, selling, again = (np.concatenate(arrays) for arrays in followed_blocks)
     seen = last - gap - start + 1  # months after the start in which an exit would be known
     followed = seen >= 0
     kept = np.flatnonzero(followed & selling)
@@ -104,7 +105,7 @@ def exit_survival(
         "seen": seen,
     }
     units = pd.DataFrame({name: np.asarray(values)[kept] for name, values in columns.items()}, index=kept)
-    _check_groups(units, horizon)
+    _check_units(units, horizon)
     counts = {
         "units": len(kept),
         "not_followed": int((~followed).sum()),
@@ -120,7 +121,10 @@ def exit_survival(
 def _followed(
     sales: Floats, start: npt.NDArray[Any], gap: int
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], Bools, Bools]:
-    """Return the first of `gap` silent months (inf: none), the last known month, who sold before, who after silence."""
+    """Return the first of `gap` silent months or inf, the last known month, sales before, and sales after silence.
+
+    Each is an array [unit], the last two bool.
+    """
     n, months = sales.shape
     column = np.arange(months)
     after = column >= start[:, None]
@@ -136,35 +140,35 @@ def _followed(
     return silent, last_known, np.asarray((before & (sales > 0)).any(axis=1)), np.asarray(again)
 
 
-def _check_groups(units: pd.DataFrame, horizon: int) -> None:
+def _check_units(units: pd.DataFrame, horizon: int) -> None:
     treated, stratum = units["treated"], units["stratum"]
     missing = set(stratum[treated]) - set(stratum[~treated])
     if not treated.any() or treated.all() or missing:
         raise DesignError(
-            f"survival of treated and comparison units was asked for; found {treated.sum()} and {(~treated).sum()} at "
-            f"risk, and {len(missing)} strata of treated units without comparison; use coarser strata"
+            f"Cannot compare survival: {treated.sum()} treated and {(~treated).sum()} comparison units are at risk, "
+            f"and {len(missing)} strata of treated units have no comparison; use coarser strata"
         )
     cells = [(treated == group) & (stratum == label) for label in set(stratum[treated]) for group in (True, False)]
     longest = int(min(units["seen"][cell].max() for cell in cells))
     if not 0 < horizon <= longest + 1:
         raise DesignError(
-            f"time alive over {horizon} months was asked for; one group is seen for {longest + 1} months at most; "
+            f"Cannot estimate months alive within {horizon}: one group is followed for {longest + 1} months at most; "
             "shorten the horizon"
         )
     if not units["exited"].any():
-        raise DesignError(f"survival was asked for; none of {len(units)} units exits; there is nothing to compare")
+        raise DesignError(f"Cannot compare survival: none of {len(units)} units exits; follow them for longer")
 
 
 def _curve(units: pd.DataFrame, treated: bool) -> pd.DataFrame:
-    found = SurvfuncRight(units["months"].to_numpy(), units["exited"].to_numpy().astype(int))
+    curve = SurvfuncRight(units["months"].to_numpy(), units["exited"].to_numpy().astype(int))
     return pd.DataFrame(
         {
             "treated": treated,
-            "month": found.surv_times.astype(int),
-            "survival": found.surv_prob,
-            "std_error": found.surv_prob_se,
-            "at_risk": found.n_risk.astype(int),
-            "exits": found.n_events.astype(int),
+            "month": curve.surv_times.astype(int),
+            "survival": curve.surv_prob,
+            "std_error": curve.surv_prob_se,
+            "at_risk": curve.n_risk.astype(int),
+            "exits": curve.n_events.astype(int),
         }
     )
 
@@ -180,7 +184,7 @@ def _months_alive(units: pd.DataFrame, horizon: int) -> tuple[float, Floats]:
     within = table.surv_times < horizon
     time, exits, risk = table.surv_times[within].astype(int), table.n_events[within], table.n_risk[within]
     stay = risk - exits
-    per_exit = np.divide(ahead[time], stay, out=np.zeros(len(time)), where=stay > 0)  # nobody left: nothing to lose
+    per_exit = np.divide(ahead[time], stay, out=np.zeros(len(time)), where=stay > 0)  # 0 once nobody is left
     died = (months[:, None] == time) & exited[:, None]
     influence = -(died - (months[:, None] >= time) * (exits / risk)) @ per_exit
     return float(alive.sum()), influence
@@ -193,10 +197,10 @@ def _mean_months(units: pd.DataFrame, horizon: int, level: float) -> Estimate:
     value, influence = np.zeros(2), np.zeros((len(units), 2))
     for (treated, stratum), cell in units.groupby(["treated", "stratum"]):
         column = 0 if treated else 1
-        mean, moved = _months_alive(cell, horizon)
-        moved *= len(cell) / np.maximum(len(cell) - alike(pd.factorize(cell["cluster"])[0]), 1)  # as if left out
+        mean, by_unit = _months_alive(cell, horizon)
+        by_unit *= len(cell) / np.maximum(len(cell) - alike(pd.factorize(cell["cluster"])[0]), 1)  # as if left out
         value[column] += weight[stratum] * mean
-        influence[cell.index, column] += weight[stratum] * moved
+        influence[cell.index, column] += weight[stratum] * by_unit
         influence[of_treated.index, column] += mean * ((of_treated == stratum) - weight[stratum]) / len(of_treated)
     with_difference = np.array([[1.0, 0.0, 1.0], [0.0, 1.0, -1.0]])
     summed = pd.DataFrame(influence @ with_difference).groupby(units["cluster"]).sum()

@@ -21,20 +21,20 @@ __all__ = ["permutation_did", "synthetic_did"]
 __dir__ = __all__.copy
 
 Method = Literal["sdid", "sc", "did"]
-NEGLIGIBLE = 1e-6  # the paper's ridge where weights need to be unique but not spread
-MAX_PLACEBOS = 5_000  # assignments of several treated units; each is a fit of its own
-FIRM = 1e-3  # ridge of a least-squares problem over mean squared column, from which on the dual is well conditioned
-CERTIFIED = 1e-12  # gap at which weights are within 4e-11 of the optimum; columns have length one on average
-MAX_STEPS = 1_000  # a few to a hundred are taken; each costs a product with the support
+NEGLIGIBLE = 1e-6  # the paper's ridge that makes weights unique without spreading them
+MAX_PLACEBOS = 5_000  # assignments of several treated units, each of which takes a fit
+FIRM = 1e-3  # ridge over mean squared column from which on the dual is well conditioned
+CERTIFIED = 1e-12  # gap at which weights are within 4e-11 of the optimum, for columns of mean length one
+MAX_STEPS = 1_000  # a few to a hundred are usual; each costs a product with the support
 
 
 def _indicator(treated: Any) -> Bools:
-    """Return who was treated as bool; a plain cast would take NaN and 2 for treated."""
-    values = np.asarray(treated, dtype=object)  # else "1" would be taken for 1
+    """Return treatment as bool[unit]; a plain cast would make NaN and 2 true."""
+    values = np.asarray(treated, dtype=object)  # or "1" would equal 1
     if (odd := ~np.isin(values, (0, 1))).any():
         raise DesignError(
-            f"treated as true or false was asked for; {np.count_nonzero(odd)} of {values.size} values are neither, "
-            f"the first is {values[odd][0]!r} at {int(np.flatnonzero(odd)[0])}; drop those units or set them to 0 or 1"
+            f"Cannot tell who is treated: {np.count_nonzero(odd)} of {values.size} values are neither true nor false, "
+            f"the first {values[odd][0]!r} at {int(np.flatnonzero(odd)[0])}; drop those units or set them to 0 or 1"
         )
     return values.astype(bool)
 
@@ -47,13 +47,13 @@ def permutation_did(
     The estimate is ``mean(change[treated]) - mean(change[~treated])``. Under the null that treatment
     shifts nobody, every choice of as many treated units was equally likely.
 
-    That is exact where all units vary alike. Where treated units vary `ratio` times as much, ``u = change / s`` does,
-    with s = ``sqrt(ratio)`` for the treated and 1 for others; u is permuted, and scaled up again in treated places.
-    Assignment d weighs u by ``g_d``: ``sqrt(ratio) / n_treated`` in its treated places, ``-1 / n_untreated`` in others.
-    The level that all units share is ``m = (1 / s) / |1 / s|`` times a number in u; it is taken off ``g_d``, and what
-    is left, ``h_d = g_d - (g_d @ m) m``, is brought to the length of ``g_d``, so that under the null the statistics
-    ``|g_d| / |h_d| * h_d @ u`` of all d have one variance. That of the actual assignment is the estimate. With a ratio
-    of 1 it is the usual test; with others the two-sided test is approximate, and its size is held in the tests.
+    That is exact if all units have the same variance. If that of treated units is `ratio` times as large,
+    ``u = change / s`` has, with s = ``sqrt(ratio)`` for the treated and 1 for others; u is permuted, and scaled up
+    again in treated positions. Assignment d weighs u by ``g_d``: ``sqrt(ratio) / n_treated`` in treated positions,
+    ``-1 / n_untreated`` in others. A level common to all units is a multiple of ``m = (1 / s) / |1 / s|`` in u. It is
+    taken off ``g_d``, and the rest, ``h_d = g_d - (g_d @ m) m``, scaled to the length of ``g_d``, so that under the
+    null the statistics ``|g_d| / |h_d| * h_d @ u`` of all d have one variance. That of the actual assignment is the
+    estimate. With a ratio of 1 this is the usual test; with others the two-sided test is approximate.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def permutation_did(
     treated : bool[unit]
         Who was treated.
     ratio : float
-        Variance of treated units' changes over that of others', assumed.
+        Assumed variance of treated units' changes over that of others'.
     level : float
         Coverage of the interval, from inverting the two-sided test.
     unit : str
@@ -101,30 +101,31 @@ def permutation_did(
     change, treated = np.asarray(change, dtype=float), _indicator(treated)
     if change.ndim != 1 or change.shape != treated.shape:
         raise DesignError(
-            f"one change per unit was asked for; found shapes {change.shape} and {treated.shape}; give equal lengths"
+            f"Cannot match change and treated: their shapes are {change.shape} and {treated.shape}; give one of each "
+            "for each unit"
         )
     if not np.isfinite(change).all():
         raise DesignError(
-            f"finite changes were asked for; {np.count_nonzero(~np.isfinite(change))} are not; drop those units"
+            f"Cannot compare changes: {np.count_nonzero(~np.isfinite(change))} are not finite; drop those units"
         )
     if not 0 < ratio < np.inf:
-        raise DesignError(f"a ratio of variances was asked for; found {ratio}; give a positive number")
+        raise DesignError(f"Cannot use ratio = {ratio}: a ratio of variances is a positive number; give one")
     n, n_treated = len(change), int(treated.sum())
-    drawn = assignments(n, n_treated)
+    assigned = assignments(n, n_treated)
     inverse = np.where(treated, ratio**-0.5, 1.0)
-    trace = inverse / np.sqrt(inverse @ inverse)
-    off = _contrasts(drawn, trace, ratio)
-    length = (1 - off**2 / (ratio / n_treated + 1 / (n - n_treated))) ** -0.5
-    # As numbers: a product of two bool arrays would say whether they overlap, not by how many.
+    common = inverse / np.sqrt(inverse @ inverse)
+    on_common = _contrasts(assigned, common, ratio)
+    length = (1 - on_common**2 / (ratio / n_treated + 1 / (n - n_treated))) ** -0.5
+    # As numbers: a product of two bool arrays would be bool, not a count.
     draws, slopes = (
-        length * (_contrasts(drawn, one, ratio) - off * (trace @ one))
-        for one in (inverse * change, inverse * treated.astype(float))
+        length * (_contrasts(assigned, scaled, ratio) - on_common * (common @ scaled))
+        for scaled in (inverse * change, inverse * treated.astype(float))
     )
-    observed = float(draws[(drawn == treated).all(axis=1)][0])
-    ends = np.array(shift_interval(observed, draws, slopes, level))
+    observed = float(draws[(assigned == treated).all(axis=1)][0])
+    limits = np.array(shift_interval(observed, draws, slopes, level))
     reason = f"{n_treated} treated of {n} units: ranks over {len(draws)} assignments instead of an error"
-    if not np.isfinite(ends).all():
-        ends[:] = np.nan
+    if not np.isfinite(limits).all():
+        limits[:] = np.nan
         reason += f"; no {level:.0%} interval, since no p-value below {1 / len(draws):.3f} is possible"
     p_lower = float((draws <= observed + TIE * np.abs(draws).max()).mean())
     return Estimate(
@@ -132,7 +133,7 @@ def permutation_did(
         unit=unit,
         terms=("did",),
         value=np.array([observed]),
-        limits=ends[:, np.newaxis],
+        limits=limits[:, np.newaxis],
         n=n,
         columns=_ranks(observed, draws) | {"p_lower": [p_lower]},
         level=level,
@@ -143,14 +144,15 @@ def permutation_did(
     )
 
 
-def _contrasts(drawn: Bools, scaled: Floats, ratio: float) -> Floats:
-    """Return each assignment's difference of means, with values in treated places scaled up again."""
-    n_treated = drawn[0].sum()
-    return np.asarray(np.sqrt(ratio) * (drawn @ scaled) / n_treated - ~drawn @ scaled / (drawn.shape[1] - n_treated))
+def _contrasts(assigned: Bools, scaled: Floats, ratio: float) -> Floats:
+    """Return each assignment's difference of means, float64[assignment], with treated values scaled up again."""
+    n_treated = assigned[0].sum()
+    others = ~assigned @ scaled / (assigned.shape[1] - n_treated)
+    return np.asarray(np.sqrt(ratio) * (assigned @ scaled) / n_treated - others)
 
 
 def _ranks(effect: float, draws: Floats) -> dict[str, list[float]]:
-    """Return the rank of an effect among draws, of which it is one, and its p-values."""
+    """Return the rank of an effect among draws that include it, and its p-values."""
     tie = TIE * float(np.abs(draws).max())
     return {
         "rank": [int((draws < effect - tie).sum()) + 1],
@@ -161,17 +163,17 @@ def _ranks(effect: float, draws: Floats) -> dict[str, list[float]]:
 
 def _weights(y: Floats, treated: Bools, first_post: int, method: Method) -> tuple[Floats, Floats]:
     """Return unit weights over the donors and time weights over the pre-periods, each summing to one."""
-    donors, own = y[~treated], y[treated].mean(axis=0)
+    donors, target = y[~treated], y[treated].mean(axis=0)
     n_pre, n_post = first_post, y.shape[1] - first_post
     if method == "did":
         return np.full(len(donors), 1 / len(donors)), np.full(n_pre, 1 / n_pre)
     before, steps = donors[:, :n_pre], np.diff(donors[:, :n_pre], axis=1)
     noise = float(steps.std(ddof=1)) if steps.size > 1 else 0.0
     if method == "sc":
-        return simplex_least_squares(before.T, own[:n_pre], n_pre * (NEGLIGIBLE * noise) ** 2), np.zeros(n_pre)
+        return simplex_least_squares(before.T, target[:n_pre], n_pre * (NEGLIGIBLE * noise) ** 2), np.zeros(n_pre)
     zeta = (treated.sum() * n_post) ** 0.25 * noise
-    # An intercept is a free level: taking out means over time (or over donors) is the same as fitting it.
-    level, after = own[:n_pre] - own[:n_pre].mean(), donors[:, n_pre:].mean(axis=1)
+    # Taking out means over time (or over donors) is the same as fitting an intercept.
+    level, after = target[:n_pre] - target[:n_pre].mean(), donors[:, n_pre:].mean(axis=1)
     omega = simplex_least_squares(before.T - before.mean(axis=1), level, n_pre * zeta**2)
     ridge = len(donors) * (NEGLIGIBLE * noise) ** 2
     return omega, simplex_least_squares(before - before.mean(axis=0), after - after.mean(), ridge)
@@ -183,43 +185,42 @@ def _effect(y: Floats, treated: Bools, first_post: int, omega: Floats, lam: Floa
 
 
 def _placebos(y: Floats, treated: Bools, first_post: int, method: Method) -> Floats:
-    """Effects of pretending that as many other units were treated, float64[placebo]; none if too many to list.
+    """Estimate the effect as if as many other units were treated, float64[placebo]; empty if too many to list.
 
     One treated unit: each donor in turn, among the donors. Several: every other assignment of all units, an exact
-    test where units are exchangeable. Sets of donors alone overlap and would reject 7 per cent at a nominal 5.
+    test if units are exchangeable. Sets of donors alone overlap and would reject 7 per cent at a nominal 5.
     """
     n_treated = int(treated.sum())
     if n_treated == 1:
         y = y[~treated]
-        drawn = np.eye(len(y), dtype=bool)
+        assigned = np.eye(len(y), dtype=bool)
     elif comb(len(y), n_treated) > MAX_PLACEBOS:
         return np.empty(0)
     else:
-        drawn = assignments(len(y), n_treated)
-        drawn = drawn[(drawn != treated).any(axis=1)]
-    return np.array([_effect(y, one, first_post, *_weights(y, one, first_post, method)) for one in drawn])
+        assigned = assignments(len(y), n_treated)
+        assigned = assigned[(assigned != treated).any(axis=1)]
+    return np.array([_effect(y, units, first_post, *_weights(y, units, first_post, method)) for units in assigned])
 
 
-def _check_panel(y: Any, treated: Any, first_post: int, method: str) -> tuple[Floats, Bools]:
+def _check_panel(y: Floats, treated: Bools, first_post: int, method: str) -> tuple[Floats, Bools]:
     check_choice("method", method, get_args(Method))
     refuse_other_order(y=y, treated=treated)
     y, treated, first_post = np.asarray(y, dtype=float), _indicator(treated), whole_number("first_post", first_post)
     if y.ndim != 2 or treated.shape != (len(y),):
         raise DesignError(
-            f"y[unit, time] and treated[unit] were asked for; found shapes {y.shape} and {treated.shape}; transpose?"
+            f"Cannot match y and treated: their shapes are {y.shape} and {treated.shape}; give y[unit, time]"
         )
-    if not np.isfinite(y).all():
-        raise DesignError(
-            f"a balanced panel was asked for; {np.count_nonzero(~np.isfinite(y))} cells are missing; drop those units"
-        )
+    if missing := np.count_nonzero(~np.isfinite(y)):
+        raise DesignError(f"Cannot use an unbalanced panel: {missing} cells are missing; drop those units")
     if not 1 <= first_post < y.shape[1]:
         raise DesignError(
-            f"first_post = {first_post} was asked for; y has {y.shape[1]} periods; "
-            "at least one period before and one from it on are needed"
+            f"Cannot compare before and after first_post = {first_post}: y has {y.shape[1]} periods; leave at least "
+            "one before and one from it on"
         )
     if not 0 < treated.sum() <= len(y) - 2:
         raise DesignError(
-            f"treated units and two donors were asked for; found {int(treated.sum())} treated of {len(y)}; add donors"
+            f"Cannot weight donors: {int(treated.sum())} of {len(y)} units are treated, and at least one must be, and "
+            "two not; add donors"
         )
     return y, treated
 
@@ -233,7 +234,7 @@ def synthetic_did(
     level: float = 0.95,
     unit: str = "units of y",
 ) -> Estimate:
-    """Synthetic difference-in-differences, with synthetic control and plain differences as special cases.
+    """Estimate an effect by synthetic difference-in-differences, synthetic control, or plain differences.
 
     ``sum_t>=T0 gap_t / T1 - sum_t<T0 lambda_t gap_t`` with ``gap_t = mean(y_treated,t) - omega @ y_donors,t``.
     Unit weights omega and time weights lambda solve the paper's two ridge problems on the simplex, with
@@ -250,7 +251,7 @@ def synthetic_did(
     method : {"sdid", "sc", "did"}
         ``sc``: no intercept, no time weights; ``did``: uniform weights.
     level : float
-        Carried to the result; no interval is computed from placebos.
+        Carried to the result, which has no interval.
     unit : str
         Unit of `y`.
 
@@ -259,15 +260,15 @@ def synthetic_did(
     Estimate
         Row named by the method, with `rank` (1 = lowest among treated and placebos), `p_two_sided` and
         `p_smallest` ``= 1 / (placebos + 1)``. With one treated unit each donor is a placebo; with several every
-        other assignment of as many units is, and all three are NaN where there are more than 5,000 assignments.
+        other assignment of as many units, and all three are NaN if there are more than 5,000 assignments.
         `details`: `unit_weights` float64[donor], `time_weights` float64[pre-period], `placebos` float64[placebo],
         `rmse_before` of the fit before treatment.
 
     Raises
     ------
     DesignError
-        If shapes disagree, a cell is missing, `treated` is not true or false, `first_post` is no whole number,
-        there is no period before or after, or fewer than two donors.
+        If shapes disagree, a cell is missing, `treated` is not true or false, `first_post` is not a whole number with
+        periods before and from it on, or fewer than two donors are left.
 
     References
     ----------
@@ -333,17 +334,11 @@ def simplex_least_squares(matrix: Floats, target: Floats, ridge: float) -> Float
     if size > 0:
         hull, ridge = hull / size, ridge / size**2
     if ridge > FIRM:
-        found = _shortest_by_newton(hull, ridge)
-        if found is not None:
-            return found
-    return _shortest_by_active_set(hull, ridge)
-
-
-def _shortest_by_active_set(hull: Floats, ridge: float) -> Floats:
-    """Solve by the non-negative least squares of ``[hull; 1'] u = [0; 1]``, up to scale (Wolfe 1976).
-
-    No step size, no tolerance; but a dense square matrix of the weights, so only for a few hundred of them.
-    """
+        weights = _shortest_by_newton(hull, ridge)
+        if weights is not None:
+            return weights
+    # The non-negative least squares of ``[hull; 1'] u = [0; 1]``, up to scale (Wolfe 1976): no step size, no tolerance,
+    # but a dense square matrix of the weights, so for a few hundred of them.
     rows = [hull, np.sqrt(ridge) * np.eye(hull.shape[1])] if ridge > 0 else [hull]
     stacked = np.vstack([*rows, np.ones(hull.shape[1])])
     weights, _ = nnls(stacked, np.append(np.zeros(len(stacked) - 1), 1.0), maxiter=100 * hull.shape[1])
@@ -351,7 +346,7 @@ def _shortest_by_active_set(hull: Floats, ridge: float) -> Floats:
 
 
 def _shortest_by_newton(hull: Floats, ridge: float) -> Floats | None:
-    """Solve by Newton's method on the dual, which has one unknown per row; None where it does not get there.
+    """Solve by Newton's method on the dual, which has one unknown per row; None if it does not converge.
 
     Given ``u = hull @ w`` the best weights are the projection of ``-hull' u / ridge`` on the simplex, so that
     ``gap(u) = u - hull @ w(u)`` is piecewise linear and the gradient of a strongly convex function. Half its square is
@@ -362,9 +357,9 @@ def _shortest_by_newton(hull: Floats, ridge: float) -> Floats | None:
     for _ in range(MAX_STEPS):
         if np.sqrt(gap @ gap) <= CERTIFIED:
             return weights
-        held = hull[:, weights > 0]
-        held = held - held.mean(axis=1, keepdims=True)
-        step = -np.linalg.solve(np.eye(len(u)) + held @ held.T / ridge, gap)
+        support = hull[:, weights > 0]
+        support = support - support.mean(axis=1, keepdims=True)
+        step = -np.linalg.solve(np.eye(len(u)) + support @ support.T / ridge, gap)
         share = 1.0
         while (trial := _dual(hull, ridge, u + share * step))[0] > value + 1e-4 * share * (gap @ step) + CERTIFIED**2:
             share /= 2
@@ -375,13 +370,9 @@ def _shortest_by_newton(hull: Floats, ridge: float) -> Floats | None:
 
 def _dual(hull: Floats, ridge: float, u: Floats) -> tuple[float, Floats, Floats]:
     """Return the negative dual function at u, its gradient, and the weights that attain it."""
-    weights = _on_simplex(-(u @ hull) / ridge)
-    fitted = hull @ weights
-    return float(u @ u / 2 - u @ fitted - ridge * (weights @ weights) / 2), u - fitted, weights
-
-
-def _on_simplex(point: Floats) -> Floats:
-    """Return the nearest weights that are >= 0 and sum to one."""
+    point = -(u @ hull) / ridge
     falling = -np.sort(-point)
     excess = (np.cumsum(falling) - 1) / np.arange(1, len(point) + 1)
-    return np.asarray(np.maximum(point - excess[np.flatnonzero(falling > excess)[-1]], 0.0))
+    weights = np.maximum(point - excess[np.flatnonzero(falling > excess)[-1]], 0.0)  # nearest on the simplex
+    fitted = hull @ weights
+    return float(u @ u / 2 - u @ fitted - ridge * (weights @ weights) / 2), u - fitted, weights
