@@ -57,6 +57,7 @@ EXTREMES = {
     "closed firms lose all": changed(PLAIN, lambda sales: lost(sales, slice(None))),
     "one value in a hundred is not known": changed(PLAIN, holes),
     "nothing is known of other platforms": changed(PLAIN, unknown_elsewhere),
+    "one platform": replace(PLAIN, sales=PLAIN.sales[:, :1], platforms=PLAIN.platforms[:1]),
     "five firms": of_firms(np.r_[CLOSED[:2], SPARED[:3]]),
     "twelve months": replace(
         PLAIN, sales=PLAIN.sales[:, :, WAVE - 6 : WAVE + 6], months=PLAIN.months[WAVE - 6 : WAVE + 6]

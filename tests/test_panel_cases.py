@@ -74,13 +74,14 @@ def text_of(case: dict) -> str:
     text = days(**case["days"]) if "days" in case else theme.get("tables", {}).get(case.get("table"), "")
     text = expanded(case["rows"], theme["row"]) if "rows" in case else text
     lines = [line for line in text.splitlines() if not re.search(case.get("without", "^$"), line)]
-    if "mixed" in case:
-        lines[1:] = np.random.default_rng(0).permutation(lines[1:])
     text = "\n".join([*lines, case.get("more", "")])
     for key, count in (("first", 1), ("all", -1)):
         for old, new in case.get(key, {}).items():
             assert old in text, old
             text = text.replace(old, new, count)
+    if "mixed" in case:
+        header, *lines = text.rstrip("\n").split("\n")
+        text = "\n".join([header, *np.random.default_rng(0).permutation(lines)])
     return text
 
 

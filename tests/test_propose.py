@@ -2,10 +2,12 @@
 
 import gzip
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from ruamel.yaml import YAML
 
 from analysis.errors import DataError
 from analysis.panel import read_panel
@@ -88,21 +90,33 @@ def test_columns_platforms_and_origins_are_known_by_chinese_names(tmp_path):
     assert (mapped.closed_format, mapped.thousands) == (("%Y-%m-%d",), "")
 
 
-def test_columns_without_a_telling_name_are_known_by_their_words_or_asked_about(tmp_path):
-    lines = proposed(tmp_path, rows().rename(columns={"平台": "c1", "国家": "c2", "卖家": "c3"}))
-    assert any(line.startswith("  platform: c1") for line in lines)
-    assert any(line.startswith("  origin: c2") for line in lines)
-    assert any(line.startswith("  # ? which column is firm?") for line in lines)
-    assert any(line.startswith("# not used: c3") for line in lines)
+CASES = YAML(typ="safe").load(Path(__file__).parent / "cases" / "propose.yml")
 
 
-def test_of_two_columns_that_may_be_one_of_ours_none_is_taken(tmp_path):
-    frame = rows().assign(净销售额=lambda all_: all_["销售额_usd"])
-    frame["净销售额"] = np.arange(len(frame)) % 50 + 1
-    lines = proposed(tmp_path, frame)
-    for name in ("销售额_usd", "净销售额"):
-        assert any(line.startswith(f"  # ? sales: {name}  #") for line in lines)
-    assert not any(line.startswith("  sales:") for line in lines)
+def changed(case):
+    """Return the rows of a case; a list that is added is repeated to their end."""
+    months = pd.period_range(**case["months"]) if "months" in case else MONTHS
+    swap, form = case.get("swap", ""), case.get("sales", "{:.2f}")
+    signs = str.maketrans(swap, swap[::-1])
+    frame = rows(months, day=case.get("day", "%Y-%m"), sales=lambda value: form.format(value).translate(signs))
+    added = {name: np.resize(cells, len(frame)) for name, cells in case.get("add", {}).items()}
+    frame = frame.replace(case.get("replace", {})).assign(**added).drop(columns=case.get("drop", []))
+    frame = frame[frame.index % case["absent"] > 0] if "absent" in case else frame
+    return frame.rename(columns=case.get("rename", {}))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_lines_are_proposed_asked_about_or_left_out(tmp_path, name):
+    case = CASES[name]
+    lines = proposed(tmp_path, changed(case))
+    assert [line for line in case.get("lines", []) if not any(re.match(line, other) for other in lines)] == [], lines
+    assert [line for line in lines if any(re.match(other, line) for other in case.get("no lines", []))] == []
+
+
+def test_closures_that_differ_between_accounts_are_those_of_accounts(tmp_path):
+    frame = rows().assign(店铺=lambda rows: rows["卖家"] + np.where(rows["平台"] == "亚马逊", "-A", "-B"))
+    frame["关店日期"] = np.where(frame["店铺"] == "M0-A", "2021-05-14", "")
+    assert any(line.startswith("closures: account") for line in proposed(tmp_path, frame))
 
 
 @pytest.mark.parametrize(
@@ -115,103 +129,8 @@ def test_of_two_columns_that_may_be_one_of_ours_none_is_taken(tmp_path):
     ],
 )
 def test_encoding_and_separator_are_found(tmp_path, how, said):
-    found = [line for line in proposed(tmp_path, rows(), **how) if line.startswith(("encoding", "separator"))]
-    assert [line.partition("  #")[0] for line in found] == said
-
-
-@pytest.mark.parametrize(
-    ("sales", "said"),
-    [
-        ("{:,.2f}".format, ['thousands: ","']),
-        (lambda value: f"{value:,.2f}".translate(str.maketrans(",.", ".,")), ['thousands: "."', 'decimal: ","']),
-        (lambda value: f"{value:.1f}".replace(".", ","), ['thousands: ""', 'decimal: ","']),
-        (
-            lambda value: f"{value:,.0f}",
-            ['# ? thousands: ","', '# ? thousands: ""', '# ? decimal: ","', 'thousands: "?"'],
-        ),
-    ],
-)
-def test_separators_of_numbers_are_found_and_asked_about_where_two_readings_differ(tmp_path, sales, said):
-    lines = proposed(tmp_path, rows(sales=sales))
-    found = [line.removesuffix('\ndecimal: "."') for line in lines if "thousands:" in line or "decimal:" in line]
-    assert set(said) <= set(found)
-    assert any(line.startswith("# ?") for line in found) == ("?" in said[-1])
-
-
-def test_formats_of_dates_are_listed_and_day_or_month_first_is_asked(tmp_path):
-    frame = rows(day="%d/%m/%Y")
-    assert 'month_format: "%d/%m/%Y"' in proposed(tmp_path, frame)  # which ends in a 31st, so that the day is first
-    frame.loc[::2, "月份"] = rows(day="%Y年%m月").loc[::2, "月份"]
-    assert 'month_format: ["%Y年%m月", "%d/%m/%Y"]' in proposed(tmp_path, frame)
-    frame["月份"] = [f"01/{month.month:02}/2021" for month in pd.PeriodIndex(rows()["月份"], freq="M")]
-    lines = proposed(tmp_path, frame)
-    assert {'# ? month_format: "%d/%m/%Y"', '# ? month_format: "%m/%d/%Y"', 'month_format: "?"'} <= {*lines}
-
-
-@pytest.mark.parametrize(("days", "said"), [("D", "rows: day"), ("W-MON", "rows: week")])
-def test_rows_of_days_and_weeks_are_found(tmp_path, days, said):
-    lines = proposed(tmp_path, rows(pd.date_range("2021-01-04", periods=60, freq=days), day="%Y-%m-%d"))
-    assert any(line.startswith(said) for line in lines)
-
-
-def test_quarters_are_asked_about(tmp_path):
-    quarters = pd.period_range("2020Q1", periods=8, freq="Q")
-    lines = proposed(tmp_path, rows(quarters, day="%FQ%q"))
-    assert any(line.startswith("  # ? month: 月份") and "2020Q1" in line for line in lines)
-
-
-def test_labels_that_are_not_known_and_places_near_china_are_asked_about(tmp_path):
-    lines = proposed(tmp_path, rows().replace({"eBay.de": "Temu", "US": "香港"}))
-    assert any(line.startswith("  # ? Temu: WMT  #") for line in lines)
-    assert any(line.startswith("  # ? 香港: other  #") and line.endswith("or CN?") for line in lines)
-
-
-def test_currencies_by_row_ask_for_rates_and_dollars_need_none(tmp_path):
-    lines = proposed(tmp_path, rows().assign(币种=["USD", "CNY", "美元"] * 48))
-    assert [line.partition("  #")[0] for line in lines if line.startswith(("rates", "  CNY", "  美元", "  USD"))] == [
-        "rates:",
-        '  CNY: "?"',
-        "  美元: 1",
-    ]
-    lines = proposed(tmp_path, rows().rename(columns={"销售额_usd": "销售额(元)"}))
-    assert 'currency: "?"' in lines
-
-
-def test_a_day_of_closure_raises_the_question_from_which_month_it_counts(tmp_path):
-    assert any("a closure counts from the month of its day" in line for line in proposed(tmp_path, rows()))
-    frame = rows().replace({"2021-05-14": "2021-05"})
-    assert not any("a closure counts" in line for line in proposed(tmp_path, frame))
-
-
-def test_closing_dates_that_differ_between_accounts_are_those_of_accounts(tmp_path):
-    frame = rows().assign(店铺=lambda all_: all_["卖家"] + np.where(all_["平台"] == "亚马逊", "-A", "-B"))
-    frame["关店日期"] = np.where(frame["店铺"] == "M0-A", "2021-05-14", "")
-    assert any(line.startswith("closures: account") for line in proposed(tmp_path, frame))
-
-
-def test_a_file_of_accounts_alone_asks_for_the_firm_and_for_those_closed_together(tmp_path):
-    lines = proposed(tmp_path, rows().rename(columns={"卖家": "店铺"}).drop(columns="品牌"))
-    assert any(line.startswith("  account: 店铺") for line in lines)
-    assert any(line.startswith("  # ? firm: 店铺") for line in lines)
-    assert any(line.startswith("  # ? which column is brand_group?") for line in lines)
-
-
-def test_columns_that_end_in_numbers_are_no_months_and_a_share_is_no_dose(tmp_path):
-    frame = rows().assign(**{"Store 11": 1, "Store 12": 2, "Store 13": 3}, market_share=0.5)
-    lines = proposed(tmp_path, frame)
-    assert not any(line.startswith(("wide", "  dose")) for line in lines)
-    assert any(line.startswith("# not used: market_share") for line in lines)
-
-
-def test_words_for_not_known_are_proposed(tmp_path):
-    frame = rows()
-    frame.loc[0, "销售额_usd"] = "N/A"
-    assert any(line.startswith('missing: ["N/A"]') for line in proposed(tmp_path, frame))
-
-
-def test_rows_that_are_absent_raise_the_question_what_that_means(tmp_path):
-    assert not any(line.startswith("absent") for line in proposed(tmp_path, rows()))
-    assert 'absent: "?"' in proposed(tmp_path, rows()[lambda all_: all_.index % 7 > 0])
+    lines = [line for line in proposed(tmp_path, rows(), **how) if line.startswith(("encoding", "separator"))]
+    assert [line.partition("  #")[0] for line in lines] == said
 
 
 def test_every_type_of_file_gives_the_same_columns(tmp_path):
@@ -240,12 +159,6 @@ def test_of_a_large_file_the_beginning_is_looked_at(tmp_path, monkeypatch):
     lines = proposed(tmp_path, pd.concat([rows()] * 200))
     assert any(re.fullmatch(r"# looked at: its first 1\d,\d{3} rows, no more", line) for line in lines)
     assert any(line.startswith("  sales: 销售额_usd") for line in lines)
-
-
-def test_a_name_that_stands_in_the_header_twice_is_said_and_used_for_nothing(tmp_path):
-    lines = proposed(tmp_path, rows().rename(columns={"类目": "月份"}))
-    assert "# not used: 月份, which stands in the header twice" in lines
-    assert not any(line.startswith("  month:") for line in lines)
 
 
 def test_any_name_and_word_is_written_so_that_the_map_can_be_read(tmp_path):
