@@ -83,18 +83,18 @@ def replicate(presets: Iterable[str], seeds: Iterable[int], *, design: Design, w
         If there is no market to simulate, a preset is unknown, or there are fewer than one worker.
     """
     presets = list(presets)
-    found = pd.concat(each_panel(partial(_market, design), presets, seeds, workers))[REPLICATES]
-    return found.sort_values("preset", key=lambda names: names.map(presets.index), kind="stable", ignore_index=True)
+    rows = pd.concat(each_panel(partial(_market, design), presets, seeds, workers))[REPLICATES]
+    return rows.sort_values("preset", key=lambda names: names.map(presets.index), kind="stable", ignore_index=True)
 
 
 def each_panel(
     make: Callable[[str, int], Made], presets: Iterable[str], seeds: Iterable[int], workers: int | Executor
 ) -> list[Made]:
-    """Return what `make` makes of every preset and seed, seed by seed, as :func:`replicate`."""
+    """Call a function with every preset and seed, seed by seed; arguments as for :func:`replicate`."""
     presets = list(presets)
     work = [(preset, seed) for seed in seeds for preset in presets]
     if not work:
-        raise DesignError("an audit was asked for; found 0 markets; give at least one preset and one seed")
+        raise DesignError("Cannot audit 0 markets; give at least one preset and one seed")
     for preset in set(presets).difference(plain.PRESETS):
         chosen(preset)
     return executor.each(make, work, workers, "markets")
@@ -108,11 +108,10 @@ def simulated(preset: str, seed: int) -> tuple[Panel, Any]:
 def _market(design: Design, preset: str, seed: int) -> pd.DataFrame:
     """Simulate one panel and return its rows."""
     panel, truth = simulated(preset, seed)
-    known = truth.scalars(design.post_from, design.post_to)
     rows = estimate_all(panel, design).rows
-    path = pd.DataFrame([{"refused": ""} | path_inside(panel, truth, design)])
+    rows = rows.assign(truth=rows["id"].map(truth.scalars(design.post_from, design.post_to)))
     rows = rows.rename(columns={"conf_low": "low", "conf_high": "high", "reason": "refused"})
-    rows = pd.concat([rows.assign(truth=rows["id"].map(known)), path])
+    rows = pd.concat([rows, pd.DataFrame([path_inside(panel, truth, design)])])
     return rows.assign(preset=preset, seed=seed, closed=panel.count_closed(cut=design.cut), level=design.level)
 
 
@@ -128,11 +127,11 @@ def path_inside(panel: Panel, truth: Any, design: Design) -> dict[str, Any]:
     dict
         `id`, `label`, `unit`, `truth`, and `estimate`, `low`, `high`, or `refused`, why there is none.
     """
-    row: dict[str, Any] = {"id": PATH, "truth": 0.0} | {name: _estimands()[PATH][name] for name in ("label", "unit")}
-    try:
-        study = event_study(panel, design)
-    except DesignError as refusal:
-        return row | {"refused": str(refusal)}
+    row: dict[str, Any] = {"id": PATH, "truth": 0.0, "refused": ""}
+    row |= {name: _estimands()[PATH][name] for name in ("label", "unit")}
+    study = event_study(panel, design)
+    if study.refused:
+        return row | {"refused": study.reason}
     half = (study.rows["band_high"] - study.rows["estimate"]).to_numpy()
     gap = study.rows["estimate"].to_numpy() - truth.path(study)
     banded = np.isfinite(gap) & (half > 0)
@@ -145,12 +144,12 @@ def path_inside(panel: Panel, truth: Any, design: Design) -> dict[str, Any]:
 
 @cache
 def _estimands() -> dict[str, dict[str, str]]:
-    """Return the row of ``data/estimands.csv`` for every id of a simulated market."""
+    """Return the row of ``data/estimands.csv`` of every estimand of a simulated market, by id."""
     return catalogue(PLATFORMS, Design())
 
 
 def cause(name: str, preset: str) -> str:
-    """Return the known cause of a bias of an estimand in a preset of the market; empty where none is known."""
+    """Return the known cause of a bias of an estimand in a preset of the market, or an empty text."""
     row = {} if preset in plain.PRESETS else _estimands().get(name, {})
     return row.get(f"bias_{preset}") or row.get("bias", "")
 
@@ -228,7 +227,7 @@ def _measures(used: pd.DataFrame) -> dict[str, Pair]:
     spread = float(gap.std(ddof=1)) if n > 1 else np.nan
     rmse = float(np.sqrt((gap**2).mean()))
     seen = (low > 0) | (high < 0)
-    found = {
+    measures = {
         "bias": (float(np.median(gap)), float(mstats.mjci(gap, [0.5])[0]) if n > 1 else np.nan),
         "sd": (spread, spread / np.sqrt(2 * (n - 1)) if n > 1 else np.nan),
         "mean_error": _mean(used["std_error"].to_numpy(float)),
@@ -240,9 +239,9 @@ def _measures(used: pd.DataFrame) -> dict[str, Pair]:
     if real.any():
         size, true_size = np.abs(estimate[real]), np.abs(truth[real])
         ratio = float(size.mean() / true_size.mean())
-        found["type_s"] = _share(np.sign(truth[real]) != np.sign(estimate[real]))
-        found["type_m"] = ratio, _mean(size - ratio * true_size)[1] / float(true_size.mean())
-    return found
+        measures["type_s"] = _share(np.sign(truth[real]) != np.sign(estimate[real]))
+        measures["type_m"] = ratio, _mean(size - ratio * true_size)[1] / float(true_size.mean())
+    return measures
 
 
 def _mean(values: Floats) -> Pair:
@@ -265,20 +264,20 @@ def _smallest_seen(table: pd.DataFrame) -> tuple[Floats, Floats]:
     level = float(table["level"].iloc[0])
     z, more = float(stats.norm.ppf((1 + level) / 2)), float(stats.norm.ppf(POWER))
     rows = table.assign(estimate=table["truth"] + table["bias"], conf_low=np.nan, conf_high=np.nan)
-    found = []
+    effects = []
     for step in (-1, 0, 1):
         spread = (table["sd"] + step * table["sd_mc"].fillna(0.0)).clip(lower=0)
         mean = (table["mean_error"] + step * table["mean_error_mc"].fillna(0.0)).clip(lower=0).fillna(spread)
         error = (z * mean + more * spread) / (z + more)
-        found.append(detectable(rows.assign(std_error=error), level=level))
-    low, at, high = found
+        effects.append(detectable(rows.assign(std_error=error), level=level))
+    low, at, high = effects
     return at, np.where(table["sd_mc"].isna(), np.nan, (high - low) / 2)
 
 
 def beside_audit(replicates: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
     """Compare the coverage of some replicates with that of an audit, which may no longer speak of the code.
 
-    Of each interval it is asked whether it holds its truth, less the share of intervals of its cell that did in the
+    The mean over intervals of whether each holds its truth, less the share of intervals of its cell that did in the
     audit; where levels differ, both less their level. Estimates of one panel go together, and so do panels of one
     seed: the Monte Carlo error is that of the mean over seeds, the interval from Student's t.
 
@@ -300,13 +299,13 @@ def beside_audit(replicates: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any
     DesignError
         If no interval has a truth and a cell in the audit.
     """
-    known = table.loc[table["coverage"].notna(), ["preset", "id", "coverage", "level"]]
+    cells = table.loc[table["coverage"].notna(), ["preset", "id", "coverage", "level"]]
     used = replicates[replicates["low"].notna() & replicates["truth"].notna()]
-    used = used.merge(known, on=["preset", "id"], suffixes=("", "_audit"))
+    used = used.merge(cells, on=["preset", "id"], suffixes=("", "_audit"))
     if used.empty:
         raise DesignError(
-            f"the coverage of {len(replicates)} estimates was asked for, beside that of {len(known)} cells of an "
-            "audit; none has an interval, a truth and a cell; simulate more, or presets of the audit"
+            f"Cannot compare the coverage of {len(replicates)} estimates with {len(cells)} cells of an audit: none has "
+            "an interval, a truth and a cell; simulate more, or presets of the audit"
         )
     inside = (used["low"] <= used["truth"]) & (used["truth"] <= used["high"])
     gap = 100 * (inside - used["level"] - used["coverage"] + used["level_audit"])

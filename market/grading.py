@@ -1,4 +1,4 @@
-"""The giving of grades: the grade of an estimator, by rule, and what an audit says of the questions of reports."""
+"""Grades of estimators, by rule, and the answers of an audit to the questions of reports."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def grade(row: Mapping[str, Any]) -> str:
 
 
 def faults(row: Mapping[str, Any]) -> list[str]:
-    """Say what is wrong with the points and errors of a row; coverage is another matter, for wide intervals cover.
+    """List the faults of the points and errors of a row; coverage is another matter, for wide intervals cover.
 
     - The bias is more than half the spread: with right errors it takes 3 points of coverage. Or it is more than a
       quarter of the effect that is looked for: the mean true one; where that is zero, the margin of the project
@@ -75,31 +75,31 @@ def faults(row: Mapping[str, Any]) -> list[str]:
     - The mean error is less than 0.8 of the spread, or more than 1.5.
     - Estimates whose interval does not hold zero are on average twice their truth or more (Type M).
     """
-    found, bias = [], abs(row["bias"])
+    reasons, bias = [], abs(row["bias"])
     what, size = "mean true effect", abs(row["truth"])
     if size <= ROUNDING:
         what, size = ("margin", MARGINS[row["id"]]) if row["id"] in MARGINS else ("smallest effect seen", row["mde"])
     if bias > MOST_BIAS * row["sd"]:
-        found.append(f"bias of {row['bias'] / row['sd']:+.1f} spreads".replace("-", "−"))
+        reasons.append(f"bias of {row['bias'] / row['sd']:+.1f} spreads".replace("-", "−"))
     elif bias > MOST_OF_EFFECT * size:
-        found.append(f"bias of {bias / size:.2g} times the {what}")
+        reasons.append(f"bias of {bias / size:.2g} times the {what}")
     if row["mean_error"] < RIGHT_ERRORS[0] * row["sd"]:
-        found.append("errors too small")
+        reasons.append("errors too small")
     if row["mean_error"] > RIGHT_ERRORS[1] * row["sd"]:
-        found.append("errors too large")
+        reasons.append("errors too large")
     if row["type_m"] >= EXAGGERATES:
-        found.append(f"exaggerates {row['type_m']:.1f} times")
-    return found
+        reasons.append(f"exaggerates {row['type_m']:.1f} times")
+    return reasons
 
 
 def reason(row: Mapping[str, Any], cause: str = "") -> str:
     """Say why a row is not usable: its faults, a bias with its `cause`; or why it has no grade. Empty where usable."""
-    given = grade(row)
-    if given == NOT_GRADED:
+    grade_ = grade(row)
+    if grade_ == NOT_GRADED:
         without = "truth not defined" if row["undefined"] else "not estimable"
         return f"fewer than {FEWEST} markets" if row["markets"] else without
-    said = [f"{fault} ({cause})" if cause and fault.startswith("bias") else fault for fault in faults(row)]
-    return "; ".join(said) or ("" if given == USABLE else "skewed, or few closed groups")
+    reasons = [f"{fault} ({cause})" if cause and fault.startswith("bias") else fault for fault in faults(row)]
+    return "; ".join(reasons) or ("" if grade_ == USABLE else "skewed, or few closed groups")
 
 
 def right(table: pd.DataFrame) -> tuple[float, float]:
@@ -109,7 +109,7 @@ def right(table: pd.DataFrame) -> tuple[float, float]:
 
 
 def distribution(table: pd.DataFrame) -> pd.DataFrame:
-    """Return how coverage is spread over the cells of an audit that can be graded, by judge and for both.
+    """Return the distribution of coverage over the cells of an audit that can be graded, by judge and for both.
 
     Returns
     -------
@@ -119,11 +119,11 @@ def distribution(table: pd.DataFrame) -> pd.DataFrame:
     """
     graded = table[table["markets"] >= FEWEST]
     (low, high), rows = right(table), []
-    for name, part in [("both", graded), *graded.groupby(judge(graded["preset"]))]:
-        cover = part["coverage"].round(9)
+    for name, cells in [("both", graded), *graded.groupby(judge(graded["preset"]))]:
+        cover = cells["coverage"].round(9)
         parts = {"below": cover < low, "within": cover.between(low, high), "above": cover > high}
         rows.append(
-            {"judge": name, "cells": len(part)}
+            {"judge": name, "cells": len(cells)}
             | {word: 100 * hits.mean() for word, hits in parts.items()}
             | {f"q{at:02d}": 100 * cover.quantile(at / 100) for at in (5, 25, 50, 75, 95)}
         )
@@ -131,7 +131,7 @@ def distribution(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def outside(table: pd.DataFrame) -> pd.DataFrame:
-    """Return coverage in per cent by estimand and preset where it is not :func:`right`; missing where it is.
+    """Return coverage in per cent, by estimand and preset, where it is outside :func:`right`; missing elsewhere.
 
     Estimands and presets without any such cell are left out.
     """
@@ -144,7 +144,7 @@ def outside(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def answers(table: pd.DataFrame, presets: Collection[str] = tuple(SIZES)) -> pd.DataFrame:
-    """Return how often panels of some presets answer each of the `QUESTIONS`.
+    """Return the share of panels of some presets that answer each of the `QUESTIONS`.
 
     A panel answers where its interval holds no zero and its estimate has the sign of the truth; where it gives no
     interval it does not.
@@ -154,8 +154,8 @@ def answers(table: pd.DataFrame, presets: Collection[str] = tuple(SIZES)) -> pd.
     DataFrame
         A row per question and preset, in their order: the row of the audit, the question as `term`, `size` in words;
         `estimate`, per cent of panels that answer, and two Monte Carlo errors to either side, `conf_low` and
-        `conf_high`. Missing where there is nothing to see, or where the grade is not to use it: what such an interval
-        leaves out says nothing.
+        `conf_high`. Missing if the true effect is zero, or the grade is not to use it: such an interval excludes
+        values for no reason.
     """
     rows = table[table["id"].isin(QUESTIONS) & table["preset"].isin(presets)]
     able = rows["grade"].isin((USABLE, WITH_BOUNDS)) & (rows["truth"].abs() > ROUNDING)
@@ -180,7 +180,7 @@ def misled(table: pd.DataFrame) -> pd.Series:
 
 
 def evidence(table: pd.DataFrame) -> pd.DataFrame:
-    """Return what there is to see and how much of it is seen, a row per question.
+    """Return true and detectable effects, and how often they are seen, a row per question.
 
     Returns
     -------
@@ -193,8 +193,8 @@ def evidence(table: pd.DataFrame) -> pd.DataFrame:
     sides = [f"{quantity(row['truth'], row['unit'])}\u00a0({number(row['mde'])})" for row in rows.to_dict("records")]
     wide = rows.assign(text=sides).pivot(index="id", columns="size", values="text")
     mostly = rows.pivot(index="id", columns="size", values="estimate")[[*SIZES.values()]].ge(MOSTLY)
-    found = wide.assign(least=mostly.idxmax(axis=1).where(mostly.any(axis=1), "none")).reindex([*QUESTIONS])
+    table_ = wide.assign(least=mostly.idxmax(axis=1).where(mostly.any(axis=1), "none")).reindex([*QUESTIONS])
     alarms = table[table["preset"] == "null"].set_index("id")["rejection"]
     worst = table[table["markets"] >= FEWEST].groupby("id")["coverage"].min()
     unit = rows.groupby("id")["unit"].first().replace({"percentage points": "points"})
-    return found.assign(term=QUESTIONS, unit=unit, alarms=100 * alarms, worst=100 * worst).reset_index()
+    return table_.assign(term=QUESTIONS, unit=unit, alarms=100 * alarms, worst=100 * worst).reset_index()

@@ -28,7 +28,7 @@ def firm_ids(count: int) -> Texts:
 
 
 def observe(market: Market, course: Trajectory) -> Panel:
-    """Return the panel that a world leaves behind."""
+    """Return the panel of a world as a researcher would see it."""
     parameters, closures = market.parameters, market.closures
     sales = np.ascontiguousarray(np.concatenate([market.history.sales, course.sales]).transpose(2, 1, 0))
     generator = streams(market.seed)["measurement"]
@@ -75,14 +75,14 @@ def _accounts(market: Market, sales: Floats, rows: pd.DataFrame) -> tuple[Floats
     sold = np.zeros((len(firm), *sales.shape[1:]))
     sold[:, 0] = sales[firm, 0] * np.where(after, left, share)
     sold[number == 0, 1:] = sales[: len(firms), 1:]
-    closed, suffix = np.where(shut, closures.month[firm], NEVER), [f"-{place + 1}" for place in number]
+    closed, suffix = np.where(shut, closures.month[firm], NEVER), [f"-{account + 1}" for account in number]
     mine = pd.DataFrame({"firm": firm, "suffix": suffix, "closed": closed, "dose": shut.astype(float)})
     renamed_ones = slice(len(firms), None)
     return np.concatenate([sold, sales[renamed_ones]]), pd.concat([mine, rows[renamed_ones]], ignore_index=True)
 
 
 def _panel(market: Market, sales: Floats, rows: pd.DataFrame) -> Panel:
-    """Leave out who never sold and who is too small to be seen, counted, and name what is left."""
+    """Make a panel of the rows large enough to be seen; count those left out."""
     parameters, firms = market.parameters, market.firms
     sold: Bools = np.asarray(sales.any(axis=(1, 2)))
     base = sales[:, 0, market.news - 12 : market.news].sum(axis=1)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.signal import lfilter
 
-from analysis.errors import DesignError
+from analysis.errors import check_choice
 from analysis.estimands.design import Design
 from analysis.estimands.samples import LEADS
 from analysis.estimate import Bools, Floats, Ints
@@ -30,7 +30,7 @@ FURTHEST = 100  # months before the panel, from which on firms begin evenly unti
 
 @dataclass(frozen=True)
 class Plain:
-    """What a plain panel is made of.
+    """The parameters of a plain panel.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Plain:
         Share of its home sales that a closed firm loses, and by which it sells more at each destination where it sells.
     groups, categories : int
         Brand groups, of one to three firms; and categories, in half of which closed groups are.
-    own : float
+    origin_share : float
         Share of groups that are of the origin.
     shock, category_shock : float
         Standard deviation, log points, of the shocks to a firm on a platform, and to all firms of a category.
@@ -57,7 +57,7 @@ class Plain:
     gained: float = 0.5
     groups: int = 500
     categories: int = 40
-    own: float = 0.7
+    origin_share: float = 0.7
     shock: float = 0.3
     category_shock: float = 0.1
     stops: float = 0.01
@@ -110,8 +110,8 @@ class Truth(Worlds):
             suspicion=self.firms["risk"].to_numpy(),
         )
         nothing = ("E1d", "E5d", "E5d_slope", *(f"E5a_{lead}" for lead in range(-LEADS, 0)))
-        found = window.known() | dict.fromkeys(nothing, 0.0)
-        return found | {"E1c": found["E1a"]}
+        scalars = window.scalars() | dict.fromkeys(nothing, 0.0)
+        return scalars | {"E1c": scalars["E1a"]}
 
 
 def simulate(preset: str, seed: int) -> tuple[Panel, Truth]:
@@ -124,12 +124,11 @@ def simulate(preset: str, seed: int) -> tuple[Panel, Truth]:
     DesignError
         If there is no such preset.
     """
-    if preset not in PRESETS:
-        raise DesignError(f"the plain preset {preset!r} was asked for; there is none; choose from {', '.join(PRESETS)}")
+    check_choice("preset", preset, PRESETS)
     plain, rng = PRESETS[preset], np.random.default_rng(seed)
     size = rng.choice([*SIZES], plain.groups, p=[*SIZES.values()])
     group = np.repeat(np.arange(plain.groups), size)
-    own, hit = rng.random(plain.groups) < plain.own, rng.random(plain.groups) < 0.5
+    of_origin, hit = rng.random(plain.groups) < plain.origin_share, rng.random(plain.groups) < 0.5
     category = 2 * rng.integers(plain.categories // 2, size=len(group)) + hit[group]
     level = plain.log_sd * rng.standard_normal(len(group))[:, np.newaxis, np.newaxis] + np.log(REACH)[:, np.newaxis]
     shocks = _persistent(rng, (len(group), len(PLATFORMS), MONTHS), plain.shock)
@@ -137,7 +136,7 @@ def simulate(preset: str, seed: int) -> tuple[Panel, Truth]:
     sells = _sells(rng, plain, len(group))
     without = np.exp(level + shocks + of_category) * sells
     risk, order = rng.random(len(group)), rng.permutation(plain.groups)
-    month = _closures(order[(own & hit)[order]], group, sells[:, HOME], plain.closed_groups)
+    month = _closures(order[(of_origin & hit)[order]], group, sells[:, HOME], plain.closed_groups)
     keeps = np.ones(len(PLATFORMS))
     keeps[[PLATFORMS.index(name) for name in Design.destinations]] += plain.gained
     keeps[HOME] -= plain.lost
@@ -146,7 +145,7 @@ def simulate(preset: str, seed: int) -> tuple[Panel, Truth]:
     firms = pd.DataFrame(
         {
             "brand_group": [f"SIM-G{number:04d}" for number in group],
-            "origin": np.where(own[group], Design.origin, "other"),
+            "origin": np.where(of_origin[group], Design.origin, "other"),
             "category": [f"C{number:02d}" for number in category],
             "closed_on": dates.astype("datetime64[s]"),
             "dose": np.where(month < MONTHS, 1.0, np.nan),

@@ -151,7 +151,7 @@ class Firms:
     drawn: dict[str, Floats]
 
     def __len__(self) -> int:
-        """Return how many firms there are."""
+        """Return the number of firms."""
         return len(self.size)
 
 
@@ -187,8 +187,8 @@ def draw(parameters: Parameters, seed: int) -> Firms:
     category = np.arange(count) % categories
     entry_month = np.full(count, ALWAYS)
     entry_month[incumbents:] = entry.integers(1, MONTHS, count - incumbents)
-    part = np.where(entry_month == ALWAYS, parameters.cn_firms, np.interp(entry_month, *CHINESE_ENTRY))
-    chinese = types.random(count) < part
+    chinese_share = np.where(entry_month == ALWAYS, parameters.cn_firms, np.interp(entry_month, *CHINESE_ENTRY))
+    chinese = types.random(count) < chinese_share
     order = np.lexsort((chinese, entry_month > 0, category))
     category, entry_month, chinese = category[order], entry_month[order], chinese[order]
 

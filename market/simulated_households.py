@@ -1,8 +1,8 @@
-"""A twin of the households: buyers who draw from a simulated market, and titles that go with what is no longer sold.
+"""Simulated households: buyers who draw from a simulated market, and titles that go with what is no longer sold.
 
-It has what real purchases cannot have, a truth, and says whether the design would find it: where closed firms' titles
-alone are blank, and where those are too of firms that gave up before the export, and of all others the older the
-likelier, and likelier of brands of short life.
+They have what real purchases cannot have, a truth, and show whether the design would find it: where closed firms'
+titles alone are blank; and where those of firms that gave up before the export are too, and of all others the older
+the likelier, and likelier of brands of short life.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import numpy as np
 import pandas as pd
 
 from analysis.data import load
-from analysis.errors import DesignError
+from analysis.errors import check_choice
 from analysis.estimate import Bools, Floats, Ints
 from analysis.grades import STILL_SOLD
 from analysis.households import checks, estimates
-from analysis.households.estimates import AGAINST, CHINESE, OF, USUAL, Asked, Households, log_ratios
+from analysis.households.estimates import AGAINST, CHINESE, OF, USUAL, Households, log_ratios
 from analysis.households.purchases import half_year
 from analysis.simulated import closures
 from market import Truth, simulate
 from market.parameters import FIRST_MONTH, MONTHS
 
 TITLES = ("all but closed firms'", STILL_SOLD)
-"""Whose titles are left: without the selection, and with it."""
+"""Firms whose titles are left: without the selection, and with it."""
 
 MARKET = {"n_firms": 40_000, "n_categories": 200}  # so that a category has many sellers, and most hold no closed firm
 EXPOSED = 24  # categories, as here: those in which the largest closed firms sold
@@ -48,12 +48,12 @@ LABELS = {
     "V1_bounded": "growth, with room",
     SETS: "random sets of categories",
 }
-ORDER = {name: place for place, name in enumerate([*TITLES, *LABELS])}
+ORDER = {name: rank for rank, name in enumerate([*TITLES, *LABELS])}
 
 
 @dataclass(frozen=True)
 class Twin:
-    """Purchases as an export would hold them, and by id what is true of the market behind them.
+    """Purchases as an export would hold them, and the true estimands of the market behind them, by id.
 
     ``E2a``, log points: what the crackdown did to the share of Chinese firms never closed, where closed ones had sold
     against elsewhere. ``V1`` (per cent) and ``V3`` (points): growth and change of the share of brands presumed Chinese,
@@ -61,11 +61,11 @@ class Twin:
     """
 
     households: Households
-    known: dict[str, float]
+    true: dict[str, float]
 
 
-def draw(truth: Truth, titles: str, asked: Asked = USUAL) -> Twin:
-    """Draw what the buyers of the real tables would have bought in a simulated market.
+def draw(truth: Truth, titles: str) -> Twin:
+    """Draw purchases that the buyers of the real tables would have made in a simulated market.
 
     Each group of buyers has as many purchases with a title a month as the real one, of firms in proportion to their
     sales and to what the group likes.
@@ -75,52 +75,55 @@ def draw(truth: Truth, titles: str, asked: Asked = USUAL) -> Twin:
     truth : Truth
         Of a market as `MARKET`; its seed is that of brands, tastes and purchases too, whatever `titles`.
     titles : str
-        Of `TITLES`.
-    asked : Asked
-        Of whose windows and definition the truths are.
+        One of `TITLES`.
     """
-    if titles not in TITLES:
-        raise DesignError(f"titles {titles!r} were asked for; there are {', '.join(TITLES)}; choose one of these")
+    check_choice("titles", titles, TITLES)
     rng = np.random.default_rng([truth.market.seed, EXPOSED])
-    firms, sold = truth.firms, truth.sales("W11")[:, 0]
-    of_class = _presumed(firms["origin"].eq("CN").to_numpy(), rng)
-    cells = firms["category"].to_numpy() * len(CLASSES) + of_class
-    all_, seen = (_added(part, cells, truth) for part in (sold, sold * _titled(truth, of_class, titles)))
+    firms, sales = truth.firms, truth.sales("W11")[:, 0]
+    uniform = rng.random(len(firms))
+    classes = np.where(uniform < MISTAKEN, 1, 2)  # places in CLASSES, as lists and rule would give them
+    classes = np.where(firms["origin"] == "CN", np.digitize(uniform, np.cumsum(FOUND)), classes)
+    cells = firms["category"].to_numpy() * len(CLASSES) + classes
+    count = truth.market.parameters.n_categories * len(CLASSES)
+    all_, seen = (
+        np.array([np.bincount(cells, month, count) for month in volume.T]).T  # float64[category x class, month]
+        for volume in (sales, sales * _titled(truth, classes, titles))
+    )
     buyers = load("household_buyers").query("month in @MONTH").reset_index(drop=True)
     month, inside = np.searchsorted(MONTH, buyers["month"]), _exposed(truth)
     groups, group = np.unique(buyers["buyer_group"], return_inverse=True)
     chance = seen.T[month] * rng.gamma(TASTE, 1 / TASTE, (len(groups), len(seen)))[group]
     bought = rng.multinomial(buyers["purchases"], chance / chance.sum(axis=1, keepdims=True))
     ever = all_ * np.bincount(month, buyers["purchases"]) / seen.sum(axis=0)  # purchases with a title and without
-    return Twin(_tables(buyers, bought, inside), _effect(truth, inside, asked) | _change(ever, asked))
+    return Twin(_tables(buyers, bought, inside), _effect(truth, inside) | _change(ever))
 
 
 def replicate(preset: str, seed: int) -> list[dict[str, Any]]:
-    """Draw twins of a market, and hold what the design finds against what is true.
+    """Draw households of a market, and hold the estimates of the design against the truth.
 
     Returns
     -------
     list of dict
-        For each of `TITLES` and each estimand of a twin, also with its interval of
+        For each of `TITLES` and each estimand, also with its interval of
         :func:`analysis.households.checks.bounded`: `preset`, `seed`, `titles`, `closed`, `id`, `truth`, `estimate`,
-        `std_error`, `low`, `high`. Of `SETS`, the estimate is p.
+        `std_error`, `low`, `high`. The estimate of `SETS` is p.
     """
     _, truth = simulate(preset, seed, **MARKET)
-    ours = truth.firms["origin"].eq("CN").to_numpy()
-    part = float(_closed_sales(truth)[ours].sum() / truth.window().year[ours, 0].sum())
+    chinese = truth.firms["origin"].eq("CN").to_numpy()
+    closed_share = float(_closed_sales(truth)[chinese].sum() / truth.window().year[chinese, 0].sum())
     rows: list[dict[str, Any]] = []
     for titles in TITLES:
         twin = draw(truth, titles)
         at = {"preset": preset, "seed": seed, "titles": titles, "closed": int(truth.closed.sum())}
-        found = {
+        estimated = {
             "E2a": estimates.exposed(twin.households)["effect"],
             "V1": estimates.growth_of_stayers(twin.households)["Chinese brands"],
             "V3": estimates.share(twin.households)["change"],
         }
-        bounds = checks.bounded(twin.households, part)
-        for name, known in twin.known.items():
-            (value,), (error,), (low, high) = found[name].value, found[name].std_error, found[name].conf_int[:, 0]
-            row = at | {"truth": known}
+        bounds = checks.bounded(twin.households, closed_share)
+        for name, true in twin.true.items():
+            estimate, row = estimated[name], at | {"truth": true}
+            (value,), (error,), (low, high) = estimate.value, estimate.std_error, estimate.conf_int[:, 0]
             rows.append(row | {"id": name, "estimate": value, "std_error": error, "low": low, "high": high})
             low, high = bounds[name]
             row |= {"id": name + BOUNDED, "estimate": (low + high) / 2, "std_error": np.nan}
@@ -131,7 +134,7 @@ def replicate(preset: str, seed: int) -> list[dict[str, Any]]:
 
 
 def worst(audit: pd.DataFrame) -> pd.DataFrame:
-    """Return of each estimand and each of `TITLES` the row of the preset in which intervals hold the truth least often.
+    """Return the row of the preset with the least coverage for each estimand and each of `TITLES`.
 
     With `term`, what it is, and `estimate`, `conf_low`, `conf_high`: the coverage and its Monte Carlo limits, per cent.
     """
@@ -144,9 +147,9 @@ def worst(audit: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_market(audit: pd.DataFrame) -> pd.DataFrame:
-    """Return the coverage of intervals with the titles of what is still sold, a column per kind of market, per cent.
+    """Return coverage by kind of market, a column each, with the titles of what is still sold, per cent.
 
-    Of `SETS`, how often p is at most .05.
+    For `SETS`, the share of p at or below .05.
     """
     rows = audit[audit["titles"] == TITLES[1]]
     share = (100 * rows["coverage"]).fillna(100 * rows["rejection"]).round(1)
@@ -155,41 +158,28 @@ def by_market(audit: pd.DataFrame) -> pd.DataFrame:
     return wide.loc[[*LABELS], [*kinds]].rename(index=LABELS, columns=kinds).rename_axis("What").reset_index()
 
 
-def _presumed(chinese: Bools, rng: np.random.Generator) -> Ints:
-    """Return the class that lists and rule would give each firm, int64[firm], a place in `CLASSES`."""
-    at = rng.random(len(chinese))
-    return np.where(chinese, np.digitize(at, np.cumsum(FOUND)), np.where(at < MISTAKEN, 1, 2))
-
-
-def _titled(truth: Truth, of_class: Ints, titles: str) -> Floats:
-    """Return the part of each month's purchases that has a title at the export, float64[firm, month]."""
+def _titled(truth: Truth, classes: Ints, titles: str) -> Floats:
+    """Return the share of each month's purchases that has a title at the export, float64[firm, month]."""
     left = ~truth.closed[:, np.newaxis] * np.ones(MONTHS)
     if titles == TITLES[0]:
         return left
     age = np.array([(pd.Period(EXPORT, "M") - pd.Period(month, "M")).n for month in MONTH])
     sells_on = truth.course("W11").survivors[:, np.newaxis]
-    kept: Floats = left * sells_on * np.exp(-np.array(LOST)[of_class][:, np.newaxis] * age)
+    kept: Floats = left * sells_on * np.exp(-np.array(LOST)[classes][:, np.newaxis] * age)
     return kept
 
 
 def _closed_sales(truth: Truth) -> Floats:
-    """Return what closed firms had sold in the year before, and nothing for others, float64[firm]."""
+    """Return sales of closed firms in the year before, and 0 for others, float64[firm]."""
     return np.where(truth.closed, truth.window().year[:, 0], 0.0)
 
 
 def _exposed(truth: Truth) -> Bools:
-    """Return in which categories the largest closed firms had sold, bool[category]: `EXPOSED`, or all there are."""
+    """Mark the categories in which the largest closed firms had sold, bool[category]: `EXPOSED` of them, or all."""
     volume = _closed_sales(truth)
     largest = np.argsort(-volume, kind="stable")[: np.count_nonzero(volume)]
     chosen = pd.unique(truth.firms["category"].to_numpy()[largest])[:EXPOSED]
     return np.isin(np.arange(truth.market.parameters.n_categories), chosen)
-
-
-def _added(sold: Floats, cells: Ints, truth: Truth) -> Floats:
-    """Return sums of firms by category and class, float64[category x class, month]."""
-    number = truth.market.parameters.n_categories * len(CLASSES)
-    found: Floats = np.array([np.bincount(cells, month, number) for month in sold.T]).T
-    return found
 
 
 def _tables(buyers: pd.DataFrame, bought: Ints, inside: Bools) -> Households:
@@ -217,24 +207,24 @@ def _tables(buyers: pd.DataFrame, bought: Ints, inside: Bools) -> Households:
     )
 
 
-def _effect(truth: Truth, inside: Bools, asked: Asked) -> dict[str, float]:
+def _effect(truth: Truth, inside: Bools) -> dict[str, float]:
     firms, spared = truth.firms, ~truth.closed
     chinese, exposed = spared & firms["origin"].eq("CN").to_numpy(), inside[firms["category"].to_numpy()]
     sums = [
-        truth.sales(world)[firms_ & place, 0][:, _months(asked.after)].sum()
+        truth.sales(world)[sellers & categories, 0][:, _months(USUAL.after)].sum()
         for world in ("W00", "W11")
-        for place in (exposed, ~exposed)
-        for firms_ in (chinese, spared)
+        for categories in (exposed, ~exposed)
+        for sellers in (chinese, spared)
     ]
     without, with_ = log_ratios(sums)
     return {"E2a": float(with_ - without)}
 
 
-def _change(ever: Floats, asked: Asked) -> dict[str, float]:
-    presumed = np.isin(np.resize(CLASSES, len(ever)), asked.chinese)
+def _change(ever: Floats) -> dict[str, float]:
+    presumed = np.isin(np.resize(CLASSES, len(ever)), USUAL.chinese)
     (first, all_first), (last, all_last) = (
         (ever[presumed][:, _months(window)].sum(), ever[:, _months(window)].sum())
-        for window in (asked.before, asked.after)
+        for window in (USUAL.before, USUAL.after)
     )
     return {"V1": 100 * float(last / first - 1), "V3": 100 * float(last / all_last - first / all_first)}
 

@@ -75,17 +75,17 @@ class Window:
 
     @cached_property
     def seen(self) -> Floats:
-        """What of the change a comparison with firms of low exposure shows, float64[firm, platform].
+        """Change that a comparison with firms of low exposure shows, float64[firm, platform].
 
-        Taken off is what is common to all firms of an origin, seen or not: what the crackdown did to those of low
-        exposure, in proportion to sales before.
+        It leaves out what is common to all firms of an origin: what the crackdown did to those of low exposure, in
+        proportion to sales before.
         """
-        found = np.where(self.low[:, np.newaxis], 0.0, self.change)
+        seen = np.where(self.low[:, np.newaxis], 0.0, self.change)
         for origin in (self.chinese, ~self.chinese):
             low, others = origin & self.low, origin & ~self.low
-            sold, moved = self.base[low].sum(axis=0), self.change[low].sum(axis=0)
-            found[others] -= self.base[others] * np.divide(moved, sold, out=np.zeros(len(sold)), where=sold > 0)
-        return found
+            sold, change = self.base[low].sum(axis=0), self.change[low].sum(axis=0)
+            seen[others] -= self.base[others] * np.divide(change, sold, out=np.zeros(len(sold)), where=sold > 0)
+        return seen
 
     @property
     def lost(self) -> float:
@@ -96,7 +96,7 @@ class Window:
         """Return `change`, or `seen`, by set, origin and platform, as it is estimated from a panel."""
         sets: list[tuple[What, Bools]] = [("closed", self.closed), ("exposed", ~self.closed)]
         origins = [(True, self.chinese), (False, ~self.chinese)]
-        cells = [(what, own, platform) for what, _ in sets for own, _ in origins for platform in PLATFORMS]
+        cells = [(what, chinese, platform) for what, _ in sets for chinese, _ in origins for platform in PLATFORMS]
         estimate = Estimate(
             estimand="changes",
             unit="sim-$",
@@ -106,7 +106,7 @@ class Window:
             counts={"closed": int(self.closed.sum())},
         )
         sales = (self.base[:, HOME], self.total("W11")[:, HOME])
-        sold = np.array([[part[side].sum() for _, side in origins] for part in sales])
+        sold = np.array([[total[side].sum() for _, side in origins] for total in sales])
         return Changes(estimate, cells, PLATFORMS[HOME], PLATFORMS[1:], Design.destinations, sold)
 
     def effect(self, firms: Bools, platforms: slice | int, world: str = "W11") -> float:
@@ -115,17 +115,17 @@ class Window:
         return 100 * over(with_ - without, without)
 
     def mechanical(self) -> float:
-        """Return what the closed accounts alone had sold, per cent of closed firms' sales on all platforms."""
-        held = [part[self.closed] for part in (self.dose, self.months_closed, self.year)]
-        return mechanical_loss(held[0], held[1], held[2][:, HOME], held[2].sum(axis=1))
+        """Return the sales of the closed accounts alone, per cent of closed firms' sales on all platforms."""
+        dose, months, year = (values[self.closed] for values in (self.dose, self.months_closed, self.year))
+        return mechanical_loss(dose, months, year[:, HOME], year.sum(axis=1))
 
-    def known(self) -> dict[str, float]:
-        """Return every estimand that the window tells by itself, by its id."""
+    def scalars(self) -> dict[str, float]:
+        """Return every estimand that sales in one window decide, by its id."""
         return {
             **self.of_closed(),
             **self.of_rivals(),
             **self.of_growth(),
-            **{f"E3k_{name}": part for name, part in self.seen_parts_of_growth().items()},
+            **{f"E3k_{name}": points for name, points in self.seen_parts_of_growth().items()},
             **self.of_loss(),
             **self.mix(),
             **self.toward(),
@@ -139,27 +139,27 @@ class Window:
 
     def of_rivals(self) -> dict[str, float]:
         """Return E2a and E2b: mean change of firms not closed, its slope per ten points of exposure, and it by bin."""
-        found: dict[str, float] = {}
+        effects: dict[str, float] = {}
         without, with_ = self.total("W00")[:, HOME], self.total("W10")[:, HOME]
-        may = ~self.closed & (self.dose == 0) & (self.year[:, HOME] > 0) & (without > 0)
+        eligible = ~self.closed & (self.dose == 0) & (self.year[:, HOME] > 0) & (without > 0)
         for name, origin in (("E2a", self.chinese), ("E2b", ~self.chinese)):
-            firms = origin & may
-            found |= by_exposure(name, self.exposure[firms], without[firms], with_[firms])
-        return found
+            firms = origin & eligible
+            effects |= by_exposure(name, self.exposure[firms], without[firms], with_[firms])
+        return effects
 
     def of_growth(self) -> dict[str, float]:
         """Return E3g, E3 and E3s: effect on the growth, sales and share of Chinese firms on AMZ; and what is seen.
 
         E3g_common is what is common to all Chinese firms and so not seen: the difference of E3g and E3g_seen.
         """
-        known: dict[str, float] = {}
+        effects: dict[str, float] = {}
         for end, change in (("", self.change), ("_seen", self.seen)):
-            found = self.changes(change)
-            effect, sold = growth.growth_effect(found), found.sold[:, 0]
-            known["E3g" + end] = effect["seen"].value[0]
-            known["E3" + end] = growth.sales_effect(effect, 100 * sold[1] / sold[0])["seen"].value[0]
-            known["E3s" + end] = growth.share_effect(found)["seen"].value[0]
-        return known | {"E3g_common": known["E3g"] - known["E3g_seen"]}
+            changes = self.changes(change)
+            effect, sold = growth.growth_effect(changes), changes.sold[:, 0]
+            effects["E3g" + end] = effect["seen"].value[0]
+            effects["E3" + end] = growth.sales_effect(effect, 100 * sold[1] / sold[0])["seen"].value[0]
+            effects["E3s" + end] = growth.share_effect(changes)["seen"].value[0]
+        return effects | {"E3g_common": effects["E3g"] - effects["E3g_seen"]}
 
     def parts_of_growth(self) -> dict[str, float]:
         """Split E3g into closed firms, incumbents, voluntary exit and entry; percentage points that add up.
@@ -177,9 +177,9 @@ class Window:
         low, exposed, closed = (sold[who].sum() / whole for who in (self.low, ~self.low & ~self.closed, self.closed))
         common, others = self._parts(self.low), self._parts(~self.low)
         beside = {"incumbents": exposed, "exit": exposed, "entry": exposed + closed}
-        found = {name: others[name] - over(common[name] * held, low) for name, held in beside.items()}
+        spared = {name: others[name] - over(common[name] * sold, low) for name, sold in beside.items()}
         gone = over((common["incumbents"] + common["exit"]) * closed, low)
-        return {"closed": others["closed"] - gone} | found
+        return {"closed": others["closed"] - gone} | spared
 
     def _parts(self, among: Bools) -> dict[str, float]:
         """Return the parts of growth of some firms, in points of the sales of all Chinese firms."""
@@ -204,8 +204,9 @@ class Window:
             return dict.fromkeys(names, float("nan"))
         shares = shares_of_loss(self.changes(self.seen))
         value = dict(zip(shares.terms, map(float, shares.value), strict=True))
-        own, other = proportional(self.year[:, HOME], self.closed, self.chinese)
-        return {name: value[part] - {"E4e_CN": own, "E4e_other": other}.get(name, 0.0) for name, part in names.items()}
+        chinese, other = proportional(self.year[:, HOME], self.closed, self.chinese)
+        expected = {"E4e_CN": chinese, "E4e_other": other}
+        return {name: value[term] - expected.get(name, 0.0) for name, term in names.items()}
 
     def mix(self) -> dict[str, float]:
         """Return E4d: mean change of the platform shares of closed firms that sell in both worlds, points."""
@@ -215,23 +216,23 @@ class Window:
         return {f"E4d_{name}": float(value) for name, value in zip(PLATFORMS, mean, strict=True)}
 
     def toward(self) -> dict[str, float]:
-        """Return what closed firms did at the destinations: change of presence in points, of sales in per cent of L.
+        """Return E4a_presence (points) and E4a_sales (per cent of L): change of closed firms at the destinations.
 
         Presence is the share of the window's months with sales there, mean over both platforms and over closed firms
         that sold something a year before.
         """
-        places = [PLATFORMS.index(name) for name in Design.destinations]
+        columns = [PLATFORMS.index(name) for name in Design.destinations]
         firms = self.closed & self.base.any(axis=1)
-        present = [float((self.after[world][firms][:, places] > 0).sum()) for world in ("W11", "W00")]
-        months = self.after["W11"].shape[2] * len(places) * int(firms.sum())
-        moved = float(self.seen[self.closed][:, places].sum())
+        present = [float((self.after[world][firms][:, columns] > 0).sum()) for world in ("W11", "W00")]
+        months = self.after["W11"].shape[2] * len(columns) * int(firms.sum())
+        gained = float(self.seen[self.closed][:, columns].sum())
         return {
             "E4a_presence": 100 * over(present[0] - present[1], months),
-            "E4a_sales": 100 * over(moved, max(self.lost, 0.0)),
+            "E4a_sales": 100 * over(gained, max(self.lost, 0.0)),
         }
 
     def of_news(self) -> dict[str, float]:
-        """Return E5b and E5c: what the news alone did.
+        """Return E5b and E5c, effects of the news alone.
 
         E5b: to AMZ sales of suspect firms that are hardly exposed, per cent. E5c: to the share of Chinese firms not
         closed, which sold something a year before, on each platform off AMZ, points. Only those that sell in both
@@ -242,7 +243,7 @@ class Window:
         live = self.chinese & ~self.closed & self.base.any(axis=1)
         live = live & np.any(news, axis=(1, 2)) & np.any(without, axis=(1, 2))
         change = 100 * ((news[live] > 0).mean(axis=(0, 2)) - (without[live] > 0).mean(axis=(0, 2)))
-        hedged = {f"E5c_{name}": float(change[place]) for place, name in enumerate(PLATFORMS) if place != HOME}
+        hedged = {f"E5c_{name}": float(change[column]) for column, name in enumerate(PLATFORMS) if column != HOME}
         return {"E5b": self.effect(suspect, HOME, "W01"), **hedged}
 
 
@@ -254,7 +255,7 @@ def by_exposure(name: str, exposure: Floats, without: Floats, with_: Floats) -> 
     """
     change, total = with_ - without, without.sum()
     centred = exposure - over(float(without @ exposure), total)
-    effects = {name: 100 * over(change.sum(), total)}
+    effects = {name: over(100 * change.sum(), total)}
     effects[f"{name}_slope"] = 100 * PER * over(float(centred @ change), float(without @ centred**2))
     sums = pd.DataFrame({"with": with_, "without": without}).groupby(np.digitize(exposure, BINS)).sum()
     growth = sums["with"] / sums["without"]
@@ -330,7 +331,7 @@ class Truth(Worlds):
     def course(self, world: str) -> Trajectory:
         """Return the months after the first wave or news in a world of `WORLDS`."""
         if world not in WORLDS:
-            raise DesignError(f"world {world!r} was asked for; there is none; choose from {', '.join(WORLDS)}")
+            raise DesignError(f"Cannot run world {world!r}: there is none; choose from {', '.join(WORLDS)}")
         channels = at_work(WORLDS[world])
         if channels not in self._courses:
             self._courses[channels] = self.market.go_on(channels)
@@ -343,7 +344,7 @@ class Truth(Worlds):
 
     @cached_property
     def firms(self) -> pd.DataFrame:
-        """One row per firm, also those that enter in no world: what is true of it.
+        """True attributes of every firm, also of those that enter in no world.
 
         Columns: `origin`, `category`, `brand_group`, `accounts`, `stands_for` (merchants), `cheater`, `suspicion`,
         `entry_month` (position; -100 from the start), `closed_month` (position; inf never), `dose` (0 if never).
@@ -391,13 +392,13 @@ class Truth(Worlds):
         market, closures = self.market, self.market.closures
         by = np.zeros((MONTHS, market.parameters.n_categories))
         by[FIRST_WAVE:] = exposure_by_category(market, closures, self.closed)
-        own = closures.share * self.closed * (np.arange(MONTHS)[:, np.newaxis] >= self.closed_month)
-        return np.maximum(market.firms.nests.spread(by) - own, 0.0).T
+        itself = closures.share * self.closed * (np.arange(MONTHS)[:, np.newaxis] >= self.closed_month)
+        return np.maximum(market.firms.nests.spread(by) - itself, 0.0).T
 
     def window(
         self, post_from: int = Design.post_from, post_to: int = Design.post_to, worlds: tuple[str, ...] = ("W11", "W00")
     ) -> Window:
-        """Return what the estimands of a window need.
+        """Return the sales and the firms that the estimands of a window need.
 
         Parameters
         ----------
@@ -414,10 +415,10 @@ class Truth(Worlds):
         """
         first, last = FIRST_WAVE + post_from, FIRST_WAVE + post_to
         if not FIRST_WAVE <= first <= last < MONTHS or last - 12 >= self.market.news:
-            asked = f"a window from month {post_from} to {post_to} after the first wave was asked for"
-            months = f"months 0 to {min(MONTHS - 1, self.market.news + 11) - FIRST_WAVE}"
             raise DesignError(
-                f"{asked}; {months} have a base a year before that ends before the news; choose among these"
+                f"Cannot use a window from month {post_from} to {post_to} after the first wave: months 0 to "
+                f"{min(MONTHS - 1, self.market.news + 11) - FIRST_WAVE} have a base a year before that ends before the "
+                "news; choose among these"
             )
         rows = self._rows(post_from, post_to)
         history, firms = self.market.history.sales, self.market.firms
@@ -451,8 +452,8 @@ class Truth(Worlds):
         firms, closures = self.market.firms, self.market.closures
         accounts = float((firms.stands_for * closures.closed_accounts)[window.closed].sum())
         loss = float(window.change[window.closed].sum())
-        found = {
-            **window.known(),
+        values = {
+            **window.scalars(),
             "E1c": self._own_closure(post_from, post_to, self.closed),
             "E1d": self._months_alive(),
             "E1a_per_account": over(loss, accounts * months),
@@ -460,10 +461,10 @@ class Truth(Worlds):
             **self._anticipation(),
             **self._entry(post_to),
         }
-        return dict(sorted(found.items()))
+        return dict(sorted(values.items()))
 
     def closed_by(self, post_from: int, post_to: int) -> dict[str, float]:
-        """Return E1a, E1c and `mechanical`, the loss that is mechanical, of the firms closed by the end of a window.
+        """Return E1a, E1c and the `mechanical` loss of the firms closed by the end of a window.
 
         Per cent; the last is a fall and has its sign. Parameters as :meth:`window`.
         """
@@ -528,14 +529,14 @@ class Truth(Worlds):
         """Return E5a by month before closure: change of closed firms' AMZ sales against W00, per cent."""
         firms = np.flatnonzero(self.closed)
         month = self.closed_month[firms].astype(np.int64)
-        worlds, found = [self.sales(world) for world in ("W11", "W00")], {}
+        worlds, effects = [self.sales(world) for world in ("W11", "W00")], {}
         for lead in range(-LEADS, 0):
-            what, otherwise = (sales[firms, HOME, month + lead].sum() for sales in worlds)
-            found[f"E5a_{lead}"] = 100 * over(what - otherwise, otherwise)
-        return found
+            with_, without = (sales[firms, HOME, month + lead].sum() for sales in worlds)
+            effects[f"E5a_{lead}"] = 100 * over(with_ - without, without)
+        return effects
 
     def _entry(self, post_to: int) -> dict[str, float]:
-        """Return E5d: Chinese entrants a month in W11 and W00 from the news to the window's end, and what changed.
+        """Return Chinese entrants a month in W11 and W00 from the news to the window's end, and their change, E5d.
 
         Per cent, and its slope per ten points of exposure.
         """
@@ -554,7 +555,7 @@ class Truth(Worlds):
         }
 
     def shapley(self, post_from: int = Design.post_from, post_to: int = Design.post_to) -> dict[str, float]:
-        """Return what each channel contributes to E3g, averaged over all orders; they add up to it.
+        """Return the contribution of each channel to E3g, averaged over all orders; they add up to it.
 
         Runs every combination of channels once, 22 worlds. Parameters as :meth:`window`.
         """
@@ -569,7 +570,7 @@ class Truth(Worlds):
 
         orders, mean = list(itertools.permutations(CHANNELS)), dict.fromkeys(CHANNELS, 0.0)
         for order in orders:
-            for place, channel in enumerate(order):
-                before, after = (worth(at_work(frozenset(order[:end]))) for end in (place, place + 1))
+            for position, channel in enumerate(order):
+                before, after = (worth(at_work(frozenset(order[:end]))) for end in (position, position + 1))
                 mean[channel] += (after - before) / len(orders)
         return mean

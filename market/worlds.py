@@ -45,13 +45,10 @@ CHILL_SPEED, TRUST_SPEED, HEDGE_SPEED = 3.0, 4.0, 6.0  # months, equations (10) 
 
 
 def at_work(channels: Channels) -> Channels:
-    """Return the channels that can do anything: no relocation without closure, no trust while no fake is removed."""
-    found = set(channels)
-    if "closure" not in found:
-        found.discard("relocation")
-    if not found & {"closure", "chilling"}:
-        found.discard("trust")
-    return frozenset(found)
+    """Drop channels without effect: relocation without closure, and trust while no fake is removed."""
+    if "closure" not in channels:
+        channels -= {"relocation"}
+    return channels if channels & {"closure", "chilling"} else channels - {"trust"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +79,7 @@ class Closures:
 
 @dataclass(frozen=True, eq=False)
 class Intervention:
-    """What a world does to firms before anyone buys; `closed` counts the firms that closures touch.
+    """The plan of a world for firms before anyone buys; `closed` counts the firms that closures touch.
 
     Attributes
     ----------
@@ -116,7 +113,7 @@ class Intervention:
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """What happened from the month on in which its plan begins.
+    """The months from the one in which its plan begins.
 
     Attributes
     ----------
@@ -140,7 +137,7 @@ class Trajectory:
 
 @dataclass(frozen=True, eq=False)
 class Market:
-    """One market: what no world changes.
+    """One market, with all that no world changes.
 
     Attributes
     ----------
@@ -298,7 +295,7 @@ def _by_group(firms: Firms, values: Floats | Bools) -> Floats:
 
 
 def _candidates(market: Market) -> tuple[Floats, Bools, Floats, Floats, Floats]:
-    """Return what closures are chosen by.
+    """Return the quantities by which closures are chosen.
 
     By firm: base sales on AMZ, and whether it can be closed. By group: mean score and mean log size of its firms that
     can, NaN if there is none, and their base sales.
@@ -386,13 +383,13 @@ def untouched(market: Market, start: Ints, first: int, last: int) -> Interventio
 
 
 def intervene(market: Market, channels: Channels, closures: Closures) -> Intervention:
-    """Work out what these channels do to firms from the month of the news on."""
+    """Plan the effects of these channels on firms from the month of the news on."""
     parameters, firms, first = market.parameters, market.firms, market.news
     real = "closure" in channels and parameters.bite > 0  # a sham closure is a date, nobody responds to it
     closed = np.flatnonzero((closures.month < NEVER) & real)
     dose, since = closures.dose[closed], np.arange(first, MONTHS)[:, np.newaxis] - closures.month[closed]
-    part = 1.0 - dose * parameters.bite * (since >= 0) * (1.0 - renamed(market, closures, closed, first))
-    home, trust = _climate(market, channels, closures, closed, part)
+    open_share = 1.0 - dose * parameters.bite * (since >= 0) * (1.0 - renamed(market, closures, closed, first))
+    home, trust = _climate(market, channels, closures, closed, open_share)
     effort = np.ones((len(since), len(PLATFORMS), len(closed)))
     following = np.zeros((len(since), len(closed)))
     if "relocation" in channels:
@@ -404,7 +401,7 @@ def intervene(market: Market, channels: Channels, closures: Closures) -> Interve
         year = slice(market.news - 12, market.news)
         spending = firms.nests.spread(market.environment.spending[year].sum(axis=0))
         share = market.history.sales[year, 0].sum(axis=0) / spending
-        following = parameters.follow * (1 - part) * share[closed]
+        following = parameters.follow * (1 - open_share) * share[closed]
     hit = (since >= 0) & (since <= EXIT_WINDOW)
     hazard = parameters.exit_closed * (1 + parameters.frozen) * dose * hit
     return Intervention(
@@ -413,7 +410,7 @@ def intervene(market: Market, channels: Channels, closures: Closures) -> Interve
 
 
 def renamed(market: Market, closures: Closures, firms: Ints, first: int) -> Floats:
-    """Return what renamed accounts sell, as a part of what the closed ones would: float64[month, firm]."""
+    """Return sales of renamed accounts over those that the closed ones would have: float64[month, firm]."""
     months, newcomer = np.arange(first, MONTHS)[:, np.newaxis], market.parameters.reputation
     since = np.clip(months - closures.back[firms], 0, FULL)
     earned = (newcomer + (1 - newcomer) * since / FULL) ** (1 / (1 - market.parameters.sigma))
@@ -421,14 +418,14 @@ def renamed(market: Market, closures: Closures, firms: Ints, first: int) -> Floa
 
 
 def _climate(
-    market: Market, channels: Channels, closures: Closures, closed: Ints, part: Floats
+    market: Market, channels: Channels, closures: Closures, closed: Ints, open_share: Floats
 ) -> tuple[Floats, Floats]:
     """Return the factor on AMZ weights, float64[month, firm], and the utility that AMZ gains, float64[month].
 
     Cheaters who are chilled give up fake reviews, the suspect sooner; buyers trust AMZ the more, the more of base sales
     with fakes is gone.
     """
-    parameters, cheater, months = market.parameters, market.firms.cheater, len(part)
+    parameters, cheater, months = market.parameters, market.firms.cheater, len(open_share)
     since, trust = np.arange(1, months + 1), np.zeros(months)
     kept = np.ones((months, int(cheater.sum())))
     if "chilling" in channels:
@@ -438,13 +435,13 @@ def _climate(
         fake = closures.share * cheater
         left = np.repeat(fake[np.newaxis, :], months, axis=0)
         left[:, cheater] *= kept
-        left[:, closed] *= part
+        left[:, closed] *= open_share
         removed = 1 - left.sum(axis=1) / max(fake.sum(), 1e-300)
         trust = parameters.trust * removed * (1 - np.exp(-since / TRUST_SPEED))
     kept = kept * market.environment.eased[-months:, np.newaxis]  # what goes in every world earns no trust
     home = np.repeat(fakes(parameters, cheater)[np.newaxis, :], months, axis=0)
     home[:, cheater] = fakes(parameters, kept)
-    home[:, closed] *= part
+    home[:, closed] *= open_share
     return home, trust
 
 

@@ -52,17 +52,17 @@ def test_a_twin_is_the_same_each_time_and_another_of_another_seed(market, twins)
 def test_titles_that_go_with_time_raise_the_share_of_brands_of_short_life(twins):
     before, after = (estimates.share(twins[titles].households)["change"].value[0] for titles in twin.TITLES)
     assert after > before
-    known = [twins[titles].known["V3"] for titles in twin.TITLES]
+    known = [twins[titles].true["V3"] for titles in twin.TITLES]
     assert known[0] == pytest.approx(known[1], abs=0.05)  # what is true does not depend on what can be seen
 
 
 def test_closures_that_change_nothing_have_no_effect_and_the_true_one_does_not_depend_on_titles(twins):
-    assert twin.draw(truth("null"), twin.TITLES[0]).known["E2a"] == 0
-    assert len({one.known["E2a"] for one in twins.values()}) == 1 != len({0.0, twins[twin.TITLES[0]].known["E2a"]})
+    assert twin.draw(truth("null"), twin.TITLES[0]).true["E2a"] == 0
+    assert len({one.true["E2a"] for one in twins.values()}) == 1 != len({0.0, twins[twin.TITLES[0]].true["E2a"]})
 
 
 def test_titles_that_there_are_not_are_refused(market):
-    with pytest.raises(DesignError, match="titles 'some' were asked for; there are all but closed firms', those still"):
+    with pytest.raises(DesignError, match="Cannot use titles = 'some': it is none of all but closed"):
         twin.draw(market, "some")
 
 

@@ -197,10 +197,10 @@ def test_chilling_and_trust_have_their_signs():
 
 @pytest.mark.parametrize("window", [(-1, 4), (4, 14), (9, 4), (4, 12)])
 def test_a_window_without_its_base_is_refused(truth, window):
-    with pytest.raises(DesignError, match=f"a window from month {window[0]} to {window[1]}"):
+    with pytest.raises(DesignError, match=f"Cannot use a window from month {window[0]} to {window[1]}"):
         truth.window(*window)
 
 
 def test_an_unknown_world_is_refused(truth):
-    with pytest.raises(DesignError, match="world 'W12' was asked for; there is none; choose from W11, W00"):
+    with pytest.raises(DesignError, match="Cannot run world 'W12': there is none; choose from W11, W00"):
         truth.sales("W12")
