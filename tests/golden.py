@@ -17,7 +17,7 @@ import pandas as pd
 
 from analysis.estimands import closed_firms, displacement, event_study, growth, rivals
 from analysis.estimands.catalogue import estimate_all
-from analysis.estimands.design import ASKED, Design
+from analysis.estimands.design import ASKED, Design, as_rows
 from analysis.estimate import Estimate
 from analysis.event import read_event
 from analysis.evidence import listed, shift, totals
@@ -89,7 +89,8 @@ def shown(panel: Panel, truth: Truth | None, design: Design) -> Iterator[tuple[s
         yield "decomposition", truth.decomposition()
         yield "closed by", truth.closed_by(4, 9)
     yield "comparisons", closed_firms.comparisons(panel, design, truth and truth.closed_by)
-    yield "a year early, E1a", closed_firms.year_before(panel, design)
+    early = {"simple": ("placebo", "E1a, a year early")}
+    yield "a year early, E1a", as_rows(closed_firms.placebo(panel, design), early, "per cent")
     made = estimate_all(panel, design, ["E1a", "E1b", "E1d", "E1e"])
     yield "mechanical", closed_firms.mechanical(made.rows, made["E1e"])
     yield "family", closed_firms.family({name: made[name] for name in ("E1a", "E1b", "E1d")})

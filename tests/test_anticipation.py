@@ -7,7 +7,7 @@ import pytest
 from panels import DOSES_DESIGN, WAVE, changed, doses
 
 from analysis.estimands.event_study import anticipation
-from analysis.estimands.rivals import chilling, with_risk
+from analysis.estimands.rivals import chilling
 
 
 def test_anticipation_is_what_closed_firms_did_before_their_own_closure():
@@ -35,10 +35,3 @@ def test_chilling_compares_suspect_with_other_firms_that_inherit_nothing(monkeyp
     assert (found.row("chilling")["n"], found.counts["units"]) == (48, 96)  # of 4 categories without closures
     monkeypatch.setattr("analysis.estimands.samples.HIGH_RISK", 0.95)
     assert "found 0 clusters of firms" in chilling(panel, replace(DOSES_DESIGN, level=0.9)).reason
-
-
-@pytest.mark.parametrize("verb", [with_risk, chilling])
-def test_without_risk_neither_fear_nor_demand_is_claimed(verb):
-    panel = doses()
-    panel.firms["risk"] = np.nan
-    assert "known for none of 288" in verb(panel, DOSES_DESIGN).reason

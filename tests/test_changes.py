@@ -217,57 +217,13 @@ def test_copies_in_a_cluster_add_no_information():
         np.testing.assert_allclose(found.std_error, alone.std_error, rtol=rtol, atol=1e-9)
 
 
-# Refusals
-
-
-def stopped(firms):
-    firms["sales"][:2, :, 11] = 0.0
-
-
-def gained(firms):
-    firms["sales"][:2, 0, 12:] = 16.0
-
-
-def without_ebay(firms):
-    firms["sales"][firms["comparison"], 1] = 0.0
-
-
-def unknown(firms):
-    firms["sales"][:, 4] = np.nan
-
-
-def single(firms):
-    firms["closed_at"][1] = np.inf
-
-
-def of_one_origin(firms):
-    firms["comparison"][6:8] = False
-
-
-@pytest.mark.parametrize(
-    ("spoil", "message"),
-    [
-        (stopped, "found 0 closed firms that sold in the month before their closure, and 4 comparison firms"),
-        (single, "closed firms of origin CN"),
-        (of_one_origin, "found 2 and 0 clusters"),
-        (unknown, "sales on OWN are unknown for all firms"),
-        (gained, "the loss is not 3 of its errors from zero"),
-        (without_ebay, "on EBY: they sold 60 before and the 2 comparison firms nothing"),
-    ],
-)
-def test_what_cannot_be_compared_is_refused(spoil, message):
-    firms = sides_by_hand()
-    spoil(firms)
-    assert message in displacement(sides(**firms), SHORT).reason
-
-
 def test_home_sales_alone_and_one_origin_alone_can_be_compared():
     firms = sides_by_hand()
-    unknown(firms)
+    firms["sales"][:, 4] = np.nan
     panel = sides(**firms)
     found = changes.estimated(panel, SHORT, home=True)
     assert found.away == ()
     assert amounts(found).row("sum")["estimate"] == pytest.approx(60.0)
-    own = changes.estimated(panel, SHORT, own=True, home=True)
+    own = changes.estimated(panel, SHORT, of_origin=True, home=True)
     assert own.cells == [("closed", True, "AMZ"), ("exposed", True, "AMZ")]
     np.testing.assert_allclose(own.estimate.value, [-60.0, 12.0])

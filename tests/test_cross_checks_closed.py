@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 from panels import FALL, TRACE, WAVE, by_hand, changed, panel_of, two_waves
 
-from analysis.errors import DesignError
-from analysis.estimands.closed_firms import effect_on_closed
-from analysis.estimands.cross_checks import adjusted_effect, cross_checks, imputed_effect
+from analysis.estimands.closed_firms import adjusted_effect, cross_checks, effect_on_closed, imputed_effect
 from analysis.estimands.design import Design
 from market import simulate
 
@@ -107,13 +105,6 @@ def test_a_firm_with_a_base_month_that_is_not_known_is_left_out_of_imputation_al
     assert imputed_effect(holed, Design()).counts["dropped_missing"] == 1
 
 
-@BOTH
-@pytest.mark.parametrize("comparison", ["spared_same_category", "not_yet_closed"])
-def test_another_comparison_is_refused(verb, comparison):
-    with pytest.raises(DesignError, match="the effect by other estimators against"):
-        verb(made_up(4), Design(comparison=comparison, post_from=0, post_to=0)).require()
-
-
 def test_a_refusal_is_a_row_with_its_reason_beside_the_others():
     panel = made_up(5, alike=True)
     closed = panel.firms["closed_on"].notna().to_numpy()
@@ -124,14 +115,6 @@ def test_a_refusal_is_a_row_with_its_reason_beside_the_others():
     rows = cross_checks(changed(panel, newcomers), Design())
     assert list(rows["estimate"].isna()) == [False, True, False]
     assert "separate 60 treated" in rows["reason"][1]
-
-
-def test_nobody_side_by_side_is_refused_by_both():
-    panel = by_hand()
-    abroad = replace(panel, firms=panel.firms.assign(origin=np.where(panel.firms["category"] == "C0", "CN", "US")))
-    rows = cross_checks(abroad, Design())
-    assert rows["estimate"].isna().all()
-    assert rows["reason"][1:].str.contains("none of the same origin in the same wave").all()
 
 
 def test_closed_firms_that_sell_nothing_have_no_ratio_and_say_so():

@@ -12,10 +12,8 @@ from panels import MONTHS, WAVE, by_hand, panel_of
 from analysis.errors import DesignError
 from analysis.estimands.closed_firms import effect_on_closed
 from analysis.estimands.design import Design
-from analysis.estimands.displacement import displacement
 from analysis.estimands.event_study import event_study, honest
-from analysis.estimands.growth import effect_on_growth, growth
-from analysis.estimands.rivals import spillover
+from analysis.estimands.growth import effect_on_growth
 from analysis.estimators.att_gt import att_gt
 
 
@@ -150,22 +148,6 @@ def test_a_design_that_means_nothing_is_refused(changes, message):
     with pytest.raises(DesignError) as refused:
         Design(**changes)
     assert message in str(refused.value)
-
-
-def test_what_the_panel_cannot_carry_is_refused():
-    panel, design = by_hand(), Design()
-    for wrong, verb, message in (
-        (replace(panel, sales=panel.sales[:, :, :37], months=MONTHS[:37]), None, "the panel runs from 2019-01 to 2022"),
-        (replace(panel, sales=panel.sales[:, :, 20:], months=MONTHS[20:]), None, "12 base months do not fit"),
-        (
-            panel_of(panel.sales, {0: WAVE, 1: WAVE}),
-            None,
-            "has an exposure below 0.02: the lowest is 0.167",
-        ),
-        (replace(panel, firms=panel.firms.assign(origin="US")), growth, "none of 12 firms is of origin CN"),
-        (replace(panel, firms=panel.firms.assign(origin="US")), spillover, "none of 12 firms is of origin CN"),
-    ):
-        assert message in (verb or displacement)(wrong, design).reason
 
 
 def test_an_estimand_is_made_once_or_has_the_reason_also_of_what_follows_from_it():

@@ -10,7 +10,7 @@ from panels import changed
 from analysis.errors import DataError
 from analysis.estimands import closed_firms, event_study, growth
 from analysis.estimands.catalogue import estimate_all
-from analysis.estimands.cross_checks import cross_checks
+from analysis.estimands.closed_firms import cross_checks
 from analysis.estimands.design import Design
 from market import simulate
 
@@ -93,7 +93,7 @@ def test_an_extreme_panel_is_answered_with_numbers_or_reasons(name):
             assert "–" not in f"{one:both}"
         told(cross_checks(panel, design))
         told(closed_firms.comparisons(panel, design))
-        told(closed_firms.year_before(panel, design))
+        told(closed_firms.placebo(panel, design).rows)
         told(growth.year_before(panel, design))
         study = event_study.event_study(panel, design)
         for found in (study, event_study.honest(study), event_study.by_cohort(panel, design)):

@@ -8,7 +8,7 @@ from panels import changed
 
 from analysis.estimands import closed_firms, event_study
 from analysis.estimands.catalogue import estimate_all
-from analysis.estimands.cross_checks import cross_checks
+from analysis.estimands.closed_firms import cross_checks
 from analysis.estimands.design import Design
 from analysis.estimands.displacement import lost_sales
 from analysis.estimands.growth import effect_in_parts, growth

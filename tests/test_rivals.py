@@ -208,7 +208,3 @@ def test_a_trend_of_likely_categories_shows_where_nothing_was_closed(mid):
 
     found = rivals.spared_categories(changed(panel, trending), design).row("slope")
     assert (100 + found["estimate"]) / (100 + plain["estimate"]) == pytest.approx(np.exp(0.3), rel=0.01)
-    whole = doses()
-    kept = whole.firms["category"].isin(["C00", "C11"]).to_numpy()  # one without closures, one with
-    two = replace(whole, sales=whole.sales[kept], firms=whole.firms[kept])
-    assert "found 1 of 2 categories without closures" in rivals.spared_categories(two, DOSES_DESIGN).reason

@@ -51,7 +51,7 @@ def assert_counts_are_those_of_the_estimators(panel, design):
             if fnmatch(name, pattern) and name != "E4a_sales":
                 assert firms[[*columns]].sum() == n, name
         if name in SETS:
-            counts = estimated(panel, design, own=SETS[name][0], home=SETS[name][1]).estimate.counts
+            counts = estimated(panel, design, of_origin=SETS[name][0], home=SETS[name][1]).estimate.counts
             assert firms["closed"] == counts["closed"], name
             assert firms["asked about"] == counts["exposed"], name
             without = counts["newcomers_left_out"] + counts["stopped_left_out"]

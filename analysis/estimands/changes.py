@@ -56,11 +56,11 @@ class Changes:
     def total(self, values: Any) -> Total:
         """Return ``total(set, platforms, own=None)``, which adds up some cells of `values`; `own` restricts origins."""
 
-        def added(what: What, platforms: Sequence[str], own: bool | None = None) -> Any:
+        def added(what: What, platforms: Sequence[str], of_origin: bool | None = None) -> Any:
             return sum(
                 value
                 for value, (name, is_own, platform) in zip(values, self.cells, strict=True)
-                if name == what and platform in platforms and own in (None, is_own)
+                if name == what and platform in platforms and of_origin in (None, is_own)
             )
 
         return added
@@ -89,7 +89,9 @@ def totals(sample: Sample, values: Floats, code: Ints, **fields: Any) -> Estimat
     )
 
 
-def estimated(panel: Panel, design: Design, *, own: bool = False, home: bool = False, in_part: bool = False) -> Changes:
+def estimated(
+    panel: Panel, design: Design, *, of_origin: bool = False, home: bool = False, in_part: bool = False
+) -> Changes:
     """Compare closed and exposed firms with the growth of the comparison firms, platform by platform.
 
     The counterfactual of a set is its sales before times the growth of the comparison firms of the same origin on the
@@ -104,7 +106,7 @@ def estimated(panel: Panel, design: Design, *, own: bool = False, home: bool = F
     ----------
     panel, design
         The comparison is of low exposure: firms neither closed nor in it are the exposed ones.
-    own : bool
+    of_origin : bool
         Firms of the design's origin alone.
     home : bool
         The home platform alone: a firm whose sales elsewhere are not known answers too.
@@ -123,20 +125,20 @@ def estimated(panel: Panel, design: Design, *, own: bool = False, home: bool = F
         If no firm is known on all platforms, nobody is closed or to compare with, or a set is a single cluster.
     """
     sample = design.sample(panel)
-    changes = once(panel, ("changes", design, own, home), lambda: _estimated(sample, own, home))
+    changes = once(panel, ("changes", design, of_origin, home), lambda: _estimated(sample, of_origin, home))
     if changes.lacking and not in_part:
         raise DesignError("; ".join(changes.lacking.values()))
     return changes
 
 
-def _estimated(sample: Sample, own: bool, home: bool) -> Changes:
+def _estimated(sample: Sample, of_origin: bool, home: bool) -> Changes:
     panel, design, code = sample.panel, sample.design, sample.mixed_cluster
     platforms = panel.platforms[:1] if home else panel.platforms
-    asked = sample.own if own else np.ones_like(sample.closed)
-    cohorts, firms = changing(sample, asked, len(platforms))
-    known, closed, exposed = ~firms["unknown"], firms["closed"], firms["asked about"]
-    sums, pool, dated = sample.sums[:, :, : len(platforms)], sample.comparison & known, sample.closed & known
-    _refuse_nobody(sums[:, asked], known, closed, pool, platforms)
+    eligible = sample.own if of_origin else np.ones_like(sample.closed)
+    cohorts, firms = changing(sample, eligible, len(platforms))
+    observed, closed, exposed = ~firms["unknown"], firms["closed"], firms["asked about"]
+    sums, pool, dated = sample.sums[:, :, : len(platforms)], sample.comparison & observed, sample.closed & observed
+    _refuse_nobody(sums[:, eligible], observed, closed, pool, platforms)
     whole = [Cohort(sample.base.stop, np.flatnonzero(exposed), np.flatnonzero(pool))]
     cells: list[tuple[What, bool, str]] = []
     names, sets, lacking = list[str](), list[tuple[Floats, Floats, Ints]](), dict[bool, str]()
@@ -160,20 +162,20 @@ def _estimated(sample: Sample, own: bool, home: bool) -> Changes:
             names += [f"{what} {label} {platform}" for platform in platforms]
             sets.append((change, scores, np.full(len(platforms), df)))
     values, scores_of, max_df = zip(*sets, strict=True)
-    sold_by = [known & side for side in (sample.is_own, ~sample.is_own)]
+    sold_by = [observed & side for side in (sample.is_own, ~sample.is_own)]
     estimate = Estimate(
         estimand="changes",
         unit=panel.unit,
         terms=tuple(names),
         value=np.concatenate(values),
-        scores=np.sqrt(1 - 1 / len(np.unique(code[known]))) * np.hstack(scores_of),
+        scores=np.sqrt(1 - 1 / len(np.unique(code[observed]))) * np.hstack(scores_of),
         max_df=np.concatenate(max_df),
         level=design.level,
         counts={
-            "firms": int(known.sum()),
+            "firms": int(observed.sum()),
             "closed": int(closed.sum()),
             "exposed": int(exposed.sum()),
-            "dropped_missing": int((asked & ~known).sum()),
+            "dropped_missing": int((eligible & ~observed).sum()),
             "newcomers_left_out": int((dated & firms["none before"]).sum()),
             "stopped_left_out": int((dated & ~firms["none before"] & ~closed).sum()),
         },
@@ -182,18 +184,14 @@ def _estimated(sample: Sample, own: bool, home: bool) -> Changes:
     return Changes(sample.mark(estimate), cells, platforms[0], platforms[1:], design.destinations, sold, lacking)
 
 
-def _refuse_nobody(asked: Floats, known: Bools, closed: Bools, pool: Bools, platforms: Sequence[str]) -> None:
-    """Refuse where no firm is known on all platforms, or none is closed; `asked` are the sales of all asked about."""
-    if not known.any():
-        unknown = [name for name, sums in zip(platforms, np.moveaxis(asked, 2, 0), strict=True) if np.isnan(sums).all()]
-        raise DesignError(
-            f"no firm has known sales on {', '.join(platforms)} in both windows; sales on "
-            f"{', '.join(unknown) or 'no platform'} are unknown for all firms: leave such platforms out"
-        )
+def _refuse_nobody(eligible: Floats, observed: Bools, closed: Bools, pool: Bools, platforms: Sequence[str]) -> None:
+    """Refuse where no firm is known on all platforms, or none closed; `eligible` are sales[window, firm, platform]."""
+    if not observed.any():
+        unknown = [name for column, name in enumerate(platforms) if np.isnan(eligible[:, :, column]).all()]
+        lacking = f"; leave out {', '.join(unknown)}, unknown for all firms" if unknown else ""
+        raise DesignError(f"no firm has known sales on {', '.join(platforms)} in both windows{lacking}")
     if not closed.any():
-        raise DesignError(
-            f"found 0 closed firms that sold in the month before their closure, and {pool.sum()} comparison firms"
-        )
+        raise DesignError(f"found 0 closed firms that sold until their closure, beside {pool.sum()} comparison firms")
 
 
 def _against(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -11,11 +11,23 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.estimands.design import ASKED, COLUMNS, Comparison, Design, Sample, as_rows, estimand, several
+from analysis.estimands.design import (
+    ASKED,
+    COLUMNS,
+    Comparison,
+    Design,
+    Sample,
+    as_rows,
+    estimand,
+    in_rows,
+    low_exposure,
+    several,
+)
 from analysis.estimands.samples import GAP, Cohort, cohorts, followed, strata
 from analysis.estimate import Bools, Estimate, Floats, Ints
 from analysis.estimators.arrays import rows_by
 from analysis.estimators.att_gt import Group, GroupTime, att_gt
+from analysis.estimators.cross_checks import doubly_robust, imputation
 from analysis.estimators.power import minimum_detectable_effect
 from analysis.estimators.survival import exit_survival
 from analysis.testing import romano_wolf
@@ -34,6 +46,7 @@ AGAINST: dict[Comparison, str] = {
 """Comparisons in print."""
 
 HORIZON = 12  # months over which time alive is counted
+FEWEST = 10  # clusters of closed firms; with fewer, a test or band of all months at once misses more than it says
 FEWEST_EXITS = 5  # clusters of closed firms that exit, below which their months alive have no error
 DRAWS = 199
 
@@ -79,8 +92,8 @@ def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> E
     sample, sales = design.sample(panel), sales_on(panel, where)
     y = np.column_stack([sales[:, months].mean(axis=1) for months in (sample.before, sample.after)])
     in_business = cohorts(sample, width_of(panel, where))
-    known = [cohort.of(np.isfinite(y).all(axis=1)) for cohort in in_business]
-    closed = np.concatenate([cohort.closed for cohort in known])
+    answering = [cohort.of(np.isfinite(y).all(axis=1)) for cohort in in_business]
+    closed = np.concatenate([cohort.closed for cohort in answering])
     if (count := len(np.unique(sample.cluster[closed]))) < 2:
         raise DesignError(
             f"cannot give the effect on closed firms an error: found {len(closed)} with sales, in {count} clusters by "
@@ -90,7 +103,7 @@ def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> E
     if not y[closed, 1].any():
         why = f"the {n} closed firms sold nothing in the window: all is lost, and a ratio of zero has no error"
         return sample.mark(without_error(-100.0, n, why), estimand=name)
-    effect = sample.widest(lambda code: compared(y, known, sample, code, first=1, width=2).aggregate())
+    effect = sample.widest(lambda code: compared(y, answering, sample, code, first=1, width=2).aggregate())
     newcomers = int((sample.closed & (y[:, 0] <= 0)).sum())
     stopped = int(sample.closed.sum()) - newcomers - sum(len(cohort.closed) for cohort in in_business)
     counts = {**effect.counts, "newcomers_left_out": newcomers, "stopped_left_out": stopped}
@@ -240,8 +253,8 @@ def months_alive(panel: Panel, design: Design) -> Estimate:
         unsure["reason"] = (
             f"closed firms of {exits} clusters exit; fewer than {FEWEST_EXITS} are too few for an interval"
         )
-    unsure["months"] = f"{HORIZON} months since closure"
-    return sample.mark(lives, n=lives.n[0], details={"curves": curves}, **unsure)
+    months = f"{HORIZON} months since closure"
+    return sample.mark(lives, n=lives.n[0], months=months, details={"curves": curves}, **unsure)
 
 
 def comparisons(panel: Panel, design: Design, truth: ByWindow | None = None, *, where: Where = "all") -> pd.DataFrame:
@@ -314,9 +327,8 @@ def a_year_early(panel: Panel, design: Design, firms: Bools) -> tuple[Panel, Des
     sample = design.sample(panel)
     if sample.no_placebo:
         raise DesignError(
-            f"a placebo a year early needs {12 + design.base_months} months before the first wave in "
-            f"{panel.months[sample.base.stop]}, and the window a year before; the panel begins in {panel.months[0]}: "
-            "narrow the window, or bring earlier months"
+            f"a placebo a year early needs {12 + design.base_months} months before the first wave, and the window a "
+            f"year before; the panel begins in {panel.months[0]}: narrow the window, or bring earlier months"
         )
     end, dated = sample.base.stop - design.anticipation, panel.firms["closed_on"] - pd.DateOffset(years=1)
     kept = firms & ~(dated < panel.months[0].to_timestamp()).to_numpy()  # closed in part long before the first wave
@@ -325,12 +337,6 @@ def a_year_early(panel: Panel, design: Design, firms: Bools) -> tuple[Panel, Des
     left = shifted.first_treated(cut=design.cut)
     late = int(left.min()) + 12 - sample.base.stop if np.isfinite(left).any() else 0
     return shifted, replace(design, post_from=design.post_from - late, post_to=design.post_to - late)
-
-
-def year_before(panel: Panel, design: Design, *, where: Where = "all") -> pd.DataFrame:
-    """Return :func:`placebo` as a row of :func:`analysis.estimands.catalogue.estimate_all`, or why there is none."""
-    words = ("placebo", f"{HEADLINE[where]}, a year early")
-    return as_rows(placebo(panel, design, where=where), {"simple": words}, "per cent")
 
 
 def mechanical(rows: pd.DataFrame, multiple: Estimate) -> pd.DataFrame:
@@ -361,17 +367,16 @@ def family(effects: Mapping[str, Estimate]) -> pd.DataFrame:
     tested = {name: effect for name, effect in effects.items() if np.isfinite(effect.std_error[0])}
     if not tested:
         raise DesignError(f"cannot test {', '.join(effects)}: none has an error")
-    logs = {
-        name: effect.delta_method(lambda x: {name: np.log(1 + x[0] / 100)}, estimand=name, unit="log points")  # noqa: B023
-        if effect.unit == "per cent"
-        else effect
-        for name, effect in tested.items()
-    }
-    scores = {name: pd.Series(effect.scores[:, 0], index=effect.clusters) for name, effect in logs.items()}
-    joint = pd.DataFrame(scores).fillna(0.0).to_numpy()  # a cluster that is not in it does not move it
-    df = np.array([effect.df[0] for effect in logs.values()])
-    tests = romano_wolf(np.array([effect.value[0] for effect in logs.values()]), joint.T @ joint, df=df)
-    return tests.assign(id=list(logs))
+    scored = [effect if effect.unit != "per cent" else _in_logs(effect) for effect in tested.values()]
+    scores = [pd.Series(effect.scores[:, 0], index=effect.clusters) for effect in scored]
+    joint = pd.concat(scores, axis=1).fillna(0.0).to_numpy()  # a cluster that is not in it does not move it
+    df = np.array([effect.df[0] for effect in scored])
+    tests = romano_wolf(np.array([effect.value[0] for effect in scored]), joint.T @ joint, df=df)
+    return tests.assign(id=list(tested))
+
+
+def _in_logs(effect: Estimate) -> Estimate:
+    return effect.delta_method(lambda x: {"simple": np.log(1 + x[0] / 100)}, estimand="", unit="log points")
 
 
 @estimand
@@ -429,3 +434,133 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Esti
         details={**smallest.details, "within": within},
     )
     return sample.mark(turned)
+
+
+# Two other estimators of the same firms on the same scale
+
+
+@dataclass(frozen=True, eq=False)
+class _Answering:
+    """The firms of E1a or E1b, each once for every cohort in which it is closed or compared: int64[row] and so on.
+
+    A firm's outcome is its sales over those of its first window, and these, a month's in `before`, are its weight: so
+    the weighted mean of closed firms is the ratio of their sums, of which E1a is made. `within` are dummies of origin
+    and cohort, of those that hold both closed firms and others.
+    """
+
+    sample: Sample
+    where: Where
+    firm: Ints
+    closed: Bools
+    within: Floats
+    before: Floats
+
+    def sales(self, months: slice) -> Floats:
+        """Return sales over those of the first window, float64[row, month]."""
+        return sales_on(self.sample.panel, self.where)[self.firm, months] / self.before[:, np.newaxis]
+
+    @property
+    def clusters(self) -> int:
+        """Clusters of closed firms."""
+        return len(np.unique(self.sample.cluster[self.firm[self.closed]]))
+
+    def mark(self, effect: Estimate, name: str, **details: Any) -> Estimate:
+        """Turn into per cent; Student's interval, with a degree of freedom less than clusters of closed firms."""
+        return self.sample.mark(
+            effect, estimand=f"{HEADLINE[self.where]}, {name}", max_df=self.clusters - 1, details=details
+        ).exp()
+
+
+def _answering(panel: Panel, design: Design, where: Where) -> _Answering:
+    sample = low_exposure(panel, design, "the effect by other estimators")
+    before, width = sales_on(panel, where)[:, sample.before].mean(axis=1), width_of(panel, where)
+    among = [cohort.of(sample.observed(width)) for cohort in cohorts(sample, width)]
+    rows = pd.DataFrame({"firm": np.concatenate([cohort.firms for cohort in among])})
+    month = np.repeat([cohort.month for cohort in among], [len(cohort.firms) for cohort in among])
+    rows["closed"] = sample.closed[rows["firm"]]
+    rows["within"] = pd.factorize(sample.origin[rows["firm"]] * len(panel.months) + month)[0]
+    both = rows.groupby("within")["closed"].transform("nunique") == 2
+    if not both.any():
+        raise DesignError(
+            f"found {rows['closed'].sum()} closed and {(~rows['closed']).sum()} comparison firms that still sold, none "
+            "of the same origin in the same wave; widen the comparison"
+        )
+    rows = rows[both]
+    firm = rows["firm"].to_numpy()
+    within = pd.get_dummies(rows["within"], dtype=float).to_numpy()
+    return _Answering(sample, where, firm, rows["closed"].to_numpy(), within, before[firm])
+
+
+@estimand
+def adjusted_effect(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
+    """Estimate E1a doubly robust: against firms of the same origin and wave that are alike before the closures.
+
+    Alike in the share of the home platform in their sales in the first window, and in age, the months with sales before
+    it (in logs). With neither it would be E1a itself. Not alike in size, for sales before are what growth is measured
+    from: of firms that sold as much, one is large and another had a good year, which does not last. Nor in risk, for
+    the closures scare spared firms that are as suspect.
+
+    Returns
+    -------
+    Estimate
+        As :func:`analysis.estimands.closed_firms.effect_on_closed`. Refused if the comparison is not of low exposure,
+        nobody is left to compare, or as :func:`analysis.estimators.cross_checks.doubly_robust`.
+    """
+    rows = _answering(panel, design, where)
+    sample = rows.sample
+    at_home = sample.home[rows.firm, sample.before].mean(axis=1) / panel.total()[rows.firm, sample.before].mean(axis=1)
+    age = np.log1p((panel.total()[rows.firm, : sample.before.start] > 0).sum(axis=1))
+    effect = doubly_robust(
+        np.column_stack([np.ones(len(rows.firm)), rows.sales(sample.after).mean(axis=1)]),
+        np.where(rows.closed, 1.0, np.inf),
+        np.column_stack([rows.within, at_home, age]),
+        scale="ratio",
+        weights=rows.before,
+        cluster=sample.cluster[rows.firm],
+        level=design.level,
+    )
+    return rows.mark(effect, "doubly robust")
+
+
+@estimand
+def imputed_effect(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
+    """Estimate E1a by imputation: against firm and month effects of all months from the base on, by origin and wave.
+
+    Months end before anticipation begins; those from there to the window are left out.
+
+    Returns
+    -------
+    Estimate
+        As :func:`analysis.estimands.closed_firms.effect_on_closed`, without an interval where fewer than `FEWEST`
+        clusters were closed, for it would be too narrow; ``details["months"]``: those of the fit, in words. Refused as
+        :func:`adjusted_effect`.
+    """
+    rows = _answering(panel, design, where)
+    sample = rows.sample
+    fitted = slice(min(sample.base.start, sample.before.start), sample.base.stop - design.anticipation)
+    effect = imputation(
+        np.column_stack([rows.sales(fitted), rows.sales(sample.after)]),
+        np.where(rows.closed, float(fitted.stop - fitted.start), np.inf),
+        rows.within,
+        scale="ratio",
+        weights=rows.before,
+        cluster=sample.cluster[rows.firm],
+        level=design.level,
+    )
+    effect = rows.mark(effect, "imputed", months=sample.months(fitted))
+    if rows.clusters >= FEWEST or effect.refused:
+        return effect
+    why = f"closed firms of {rows.clusters} clusters; fewer than {FEWEST} are too few for an interval by imputation"
+    return replace(effect, covariance=np.full((1, 1), np.nan), limits=None, scores=None, reason=why)
+
+
+def cross_checks(panel: Panel, design: Design, *, where: Where = "all") -> pd.DataFrame:
+    """Return E1a (E1b) by its own ratio of sums, doubly robust and imputed, as rows; a refusal has its reason."""
+    ratio, imputed = effect_on_closed(panel, design, where=where), imputed_effect(panel, design, where=where)
+    effects = {
+        "ratio of sums": ratio,
+        "doubly robust, given share and age": adjusted_effect(panel, design, where=where),
+        "imputed" + (f", from {imputed.details['months']}" if imputed.details else ""): imputed,
+    }
+    name = ratio.estimand or HEADLINE[where]
+    return in_rows([(name, label, effect["simple"]) for label, effect in effects.items()], "per cent")

@@ -180,9 +180,9 @@ class Sample:
         """Months in which firms were closed by the end of the window: positions."""
         return [int(month) for month in np.unique(self.first[self.closed])]
 
-    def months(self, part: slice) -> str:
+    def months(self, months: slice) -> str:
         """Return the first and last of some months, in words."""
-        return f"{self.panel.months[part.start]} to {self.panel.months[part.stop - 1]}"
+        return f"{self.panel.months[months.start]} to {self.panel.months[months.stop - 1]}"
 
     @property
     def still_open(self) -> str:
@@ -204,9 +204,9 @@ class Sample:
     @cached_property
     def sums(self) -> Floats:
         """Sales in the window a year before and in the window, float64[2, firm, platform]; NaN where one is missing."""
-        return np.array([self.panel.sales[:, :, part].sum(axis=2) for part in (self.before, self.after)])
+        return np.array([self.panel.sales[:, :, months].sum(axis=2) for months in (self.before, self.after)])
 
-    def known(self, width: int) -> Bools:
+    def observed(self, width: int) -> Bools:
         """Return firms whose sales on the first `width` platforms are known in both windows, bool[firm]."""
         return np.asarray(np.isfinite(self.sums[:, :, :width]).all(axis=(0, 2)))
 
@@ -468,8 +468,8 @@ def by_origin(
         Further columns of the estimates to keep.
     """
     parts = []
-    for name, own in zip(names, (True, False), strict=True):
-        effect = verb(panel, design, own_origin=own, **options)
+    for name, of_origin in zip(names, (True, False), strict=True):
+        effect = verb(panel, design, own_origin=of_origin, **options)
         kept = effect if terms is None else effect[list(terms)]
         ids = kept.columns.get("id", [f"{effect.estimand}_{term}" for term in kept.terms])
         labels = [f"{name}: {(terms or {}).get(term, term)}" for term in kept.terms]

@@ -43,13 +43,13 @@ def amounts(changes: Changes) -> Estimate:
     on = {f"d{number}": [name] for number, name in enumerate(changes.destinations, start=3) if name in away}
     on |= {"d5": [name for name in away if name not in there], "there": there, **{name: [name] for name in away}}
     nowhere = [name for name in ("d3", "d4", "d5") if not on.get(name)] + ["d6"] * (not away)
-    exposed = {own for what, own, _ in changes.cells if what == "exposed"}
-    apart = {name: changes.lacking[own] for name, own in RIVALS.items() if own in changes.lacking}
-    nobody = [name for name, own in RIVALS.items() if own not in exposed and name not in apart]
+    exposed = {of_origin for what, of_origin, _ in changes.cells if what == "exposed"}
+    apart = {name: changes.lacking[of_origin] for name, of_origin in RIVALS.items() if of_origin in changes.lacking}
+    nobody = [name for name, of_origin in RIVALS.items() if of_origin not in exposed and name not in apart]
     blank = [*nobody, *nowhere, *apart, *(RESIDUALS if apart else ()), *([] if there else ["there"])]
 
     def formula(total: Total) -> dict[str, Any]:
-        rivals = {name: total("exposed", [home], own=own) for name, own in RIVALS.items()}
+        rivals = {name: total("exposed", [home], of_origin=of_origin) for name, of_origin in RIVALS.items()}
         closed = {name: total("closed", platforms) for name, platforms in on.items()}
         parts = rivals | dict.fromkeys(("d3", "d4"), 0.0) | closed | {"d6": total("exposed", away)}
         lost = -total("closed", [home])
@@ -173,10 +173,7 @@ def moved_there(panel: Panel, design: Design) -> Estimate:
     changes, sample = _changes(panel, design, "the shift to the destinations"), design.sample(panel)
     sold = float(np.nansum(sample.sums[0, sample.closed, 0]))
     if not sold > 0:
-        raise DesignError(
-            f"closed firms sold nothing on {changes.home}, {sample.year_ago}; choose a window a year after months in "
-            "which they did"
-        )
+        raise DesignError(f"closed firms sold nothing on {changes.home} in {sample.year_ago}; choose another window")
     there = amounts(changes)["there"]
     share = there.delta_method(lambda x: {"there": 100 * x[0] / sold}, estimand="E4a", unit="per cent")
     return replace(share, n=changes.estimate.counts["closed"])
@@ -195,7 +192,7 @@ def _changes(panel: Panel, design: Design, what: str, *, home: bool = False) -> 
     return estimated(panel, design, home=home, in_part=True)
 
 
-def proportional(sold: Floats, closed: Bools, own: Bools) -> Floats:
+def proportional(sold: Floats, closed: Bools, of_origin: Bools) -> Floats:
     """Return what the origin, and others, would have taken had buyers gone by size alone: float64[2], per cent of L.
 
     ``s_k / (1 - s_C)``, with s the shares of home sales before, float64[firm], and C the closed firms. A fact of the
@@ -203,7 +200,7 @@ def proportional(sold: Floats, closed: Bools, own: Bools) -> Floats:
     """
     left = sold * ~closed
     with np.errstate(invalid="ignore"):
-        return np.asarray(100 * np.array([left[own].sum(), left[~own].sum()]) / left.sum())
+        return np.asarray(100 * np.array([left[of_origin].sum(), left[~of_origin].sum()]) / left.sum())
 
 
 @estimand
@@ -356,8 +353,8 @@ def hedging(panel: Panel, design: Design) -> Estimate:
     """
     sample, names = design.sample(panel), panel.platforms[1:]
     firms = samples.hedging(sample)
-    own, others = firms["asked about"] & sample.own, firms["compared"] & sample.others
-    if min(counts := [len(np.unique(sample.cluster[side])) for side in (own, others)]) < 2:
+    origin, others = firms["asked about"] & sample.own, firms["compared"] & sample.others
+    if min(counts := [len(np.unique(sample.cluster[side])) for side in (origin, others)]) < 2:
         raise DesignError(
             f"found {counts[0]} clusters of firms of origin {design.origin} that were not closed and {counts[1]} of "
             "others; an error takes two of each"
@@ -365,8 +362,8 @@ def hedging(panel: Panel, design: Design) -> Estimate:
     before, after = (panel.sales[:, 1:, months] > 0 for months in (sample.before, sample.after))
     absent: Bools = np.asarray(~before.any(axis=2))
     joined = np.where(absent, 100 * after.mean(axis=2), 0.0)
-    columns = [values * side[:, np.newaxis] for side in (own, others) for values in (joined, absent)]
-    sums = totals(sample, np.column_stack([*columns, own]), sample.cluster, n=int(own.sum()))
+    columns = [values * side[:, np.newaxis] for side in (origin, others) for values in (joined, absent)]
+    sums = totals(sample, np.column_stack([*columns, origin]), sample.cluster, n=int(origin.sum()))
 
     def more(x: Any) -> dict[str, Any]:
         mine, free, theirs, theirs_free = x[:-1].reshape(4, -1, *x.shape[1:])
@@ -376,7 +373,7 @@ def hedging(panel: Panel, design: Design) -> Estimate:
     joining = sums.jackknife(more, estimand="E5c", unit="percentage points")
     shut = np.isin(names, design.opened)
     full = ~shut & ~absent[others].any(axis=0)
-    idle = ~shut & ~full & ~joined[own | others].any(axis=0)
+    idle = ~shut & ~full & ~joined[origin | others].any(axis=0)
     lacking = shut | full | idle
     reasons = [
         (shut, f"opened to firms of origin {design.origin} alone, so who joined for the news cannot be told"),
@@ -421,8 +418,8 @@ def _mix(panel: Panel, firms: Bools, name: str) -> pd.DataFrame:
         share = np.divide(sales, total, out=np.full(sales.shape, np.nan), where=total > 0)
         present = np.where(np.isnan(sales), np.nan, sales > 0)
         values = np.column_stack([(share**2).sum(axis=1), np.dstack([share, present]).reshape(len(sales), -1)])
-        known = np.isfinite(values)
-        np.divide(values.sum(axis=0, where=known), known.sum(axis=0), out=mean[:, month], where=known.any(axis=0))
+        finite = np.isfinite(values)
+        np.divide(values.sum(axis=0, where=finite), finite.sum(axis=0), out=mean[:, month], where=finite.any(axis=0))
     rows = [
         pd.DataFrame({"month": panel.months, "group": name, "measure": measure, "platform": code, "value": 100 * line})
         for (measure, code), line in zip(measures, mean, strict=True)

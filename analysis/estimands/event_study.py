@@ -15,7 +15,7 @@ import pandas as pd
 from scipy import optimize, stats
 
 from analysis.errors import DesignError
-from analysis.estimands.closed_firms import Where, compared, effect_name, sales_on, width_of, without_error
+from analysis.estimands.closed_firms import FEWEST, Where, compared, effect_name, sales_on, width_of, without_error
 from analysis.estimands.design import Design, Sample, estimand
 from analysis.estimands.samples import LEADS, Cohort, aligned, leads_design
 from analysis.estimate import Bools, Estimate, Floats, Ints, critical_value, draws_of_t, stack_estimates
@@ -27,7 +27,6 @@ from analysis.testing import POWER, romano_wolf
 if TYPE_CHECKING:
     from analysis.panel import Panel
 
-FEWEST = 10  # clusters of closed firms; with fewer, a test or band of all months at once misses more than it says
 SENSITIVITY = (0.0, 0.5, 1.0)  # of honest bounds: drift from month to month, in steps of the largest before closure
 ROUNDING = 1e-12  # log points: errors below it are what rounding leaves of zero
 NO_ERROR = "waves of closed firms of one cluster, or that sold nothing, have no error; without comparison no estimate"
@@ -142,9 +141,8 @@ def event_study(panel: Panel, design: Design, *, where: Where = "all") -> Estima
     """
     if design.base_months < design.anticipation + 3:
         raise DesignError(
-            f"fewer than two of {design.base_months} months before closure are left to judge the paths by, after "
-            f"{design.anticipation} of anticipation and the reference; give base_months = {design.anticipation + 3} "
-            "or more"
+            f"{design.base_months} base months leave fewer than two before {design.anticipation} of anticipation and "
+            f"the reference; give base_months = {design.anticipation + 3} or more"
         )
     rows = stack(panel, design, where=where)
     dynamic = rows.sample.widest(lambda code: rows.group_time(code).aggregate("dynamic"))
@@ -260,8 +258,7 @@ def honest(study: Estimate, *, truth: Floats | None = None) -> Estimate:
     inside = (month >= design.post_from) & (month <= design.post_to)
     if not inside.any():
         raise DesignError(
-            f"the event study ends in month {month.max()} since closure, before the window from month "
-            f"{design.post_from} on; begin the window earlier"
+            f"the event study ends in month {month.max()}; begin the window earlier than {design.post_from}"
         )
     bounds = _drifted(study, inside)
     return replace(
@@ -300,8 +297,8 @@ def honest_by_month(study: Estimate) -> pd.DataFrame:
     """
     month = np.array(study.terms, dtype=int)
     ends = pd.DataFrame(np.nan, index=study.rows.index, columns=["honest_low", "honest_high"])
-    for place in np.flatnonzero(month[: _known(study)] >= 0):
-        ends.iloc[place] = _drifted(study, np.arange(len(month)) == place).conf_int([1.0])[0]
+    for after in np.flatnonzero(month[: _known(study)] >= 0):
+        ends.iloc[after] = _drifted(study, np.arange(len(month)) == after).conf_int([1.0])[0]
     return ends
 
 

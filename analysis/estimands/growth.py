@@ -37,7 +37,7 @@ def growth_effect(changes: Changes) -> Estimate:
     base = changes.sold[0, 0]
 
     def formula(total: Any) -> dict[str, Any]:
-        closed, exposed = (100 * total(what, [changes.home], own=True) / base for what in ("closed", "exposed"))
+        closed, exposed = (100 * total(what, [changes.home], of_origin=True) / base for what in ("closed", "exposed"))
         return {"closed": closed, "exposed": exposed, "seen": closed + exposed}
 
     return changes.delta_method(formula, estimand="E3g_seen", unit="percentage points")
@@ -62,9 +62,9 @@ def share_effect(changes: Changes, common: float = 0.0) -> Estimate:
     share = changes.sold[1, 0] / sold
 
     def formula(total: Any) -> dict[str, Any]:
-        closed, exposed = (total(what, [changes.home], own=True) for what in ("closed", "exposed"))
+        closed, exposed = (total(what, [changes.home], of_origin=True) for what in ("closed", "exposed"))
         exposed = exposed + common * changes.sold[0, 0] / 100
-        others = sum(total(what, [changes.home], own=False) for what in ("closed", "exposed"))
+        others = sum(total(what, [changes.home], of_origin=False) for what in ("closed", "exposed"))
         left = sold - closed - exposed - others
         parts = {
             "closed": 100 * (1 - share) * closed / left,
@@ -95,7 +95,7 @@ def effect_on_growth(panel: Panel, design: Design, *, common: Range = NOTHING) -
     if not -np.inf < low <= high < np.inf:
         raise DesignError(f"expected a common part from low to high, found {common}; give its lower end first")
     low_exposure(panel, design, "the effect on growth")
-    changes = estimated(panel, design, own=True, home=True)
+    changes = estimated(panel, design, of_origin=True, home=True)
     n = [changes.estimate.counts[name] for name in ("closed", "exposed", "firms")]
     seen = replace(growth_effect(changes), n=n)
     reason = f"a set: its part common to all firms, {low:g} to {high:g} points, is assumed"
@@ -137,8 +137,8 @@ def against_others(panel: Panel, design: Design) -> Estimate:
     sums = totals(sample, np.column_stack([np.where(side, year, 0.0) for side in pools for year in sold]), code)
 
     def triple(x: Any) -> dict[str, Any]:
-        own, others = (grown[2] / grown[1] - grown[1] / grown[0] for grown in (x[:3], x[3:]))
-        return {"common": 100 * (own - others)}
+        origin, others = (grown[2] / grown[1] - grown[1] / grown[0] for grown in (x[:3], x[3:]))
+        return {"common": 100 * (origin - others)}
 
     common = sums.jackknife(triple, estimand="E3g", unit="percentage points")
     seen = growth_effect(changes)["seen"]
@@ -168,13 +168,12 @@ def effect_on_sales(panel: Panel, design: Design) -> Estimate:
         :func:`effect_on_growth`, and if the effect is as large as all that was sold.
     """
     effect = effect_on_growth(panel, design).require()[["closed", "exposed", "seen"]]
-    sold = estimated(panel, design, own=True, home=True).sold[:, 0]
+    sold = estimated(panel, design, of_origin=True, home=True).sold[:, 0]
     level = 100 * sold[1] / sold[0]
     ends = effect.conf_int
     if (ends[1] >= level).any():
         raise DesignError(
-            f"cannot give the effect on sales in per cent: that on growth reaches {ends[1].max():.4g} points of "
-            f"{level:.4g} sold, so that without closures nothing may be left; use E3g"
+            f"cannot divide by sales without closures: the effect reaches {ends[1].max():.4g} of {level:.4g}; use E3g"
         )
     return replace(sales_effect(effect, level), limits=100 * ends / (level - ends), reason="")
 
@@ -196,7 +195,7 @@ def effect_on_share(panel: Panel, design: Design, *, common: Range = NOTHING) ->
         Refused if there is one origin only, or as :func:`effect_on_growth`.
     """
     effect, sample = effect_on_growth(panel, design, common=common).require(), design.sample(panel)
-    others = sample.others & sample.known(1)
+    others = sample.others & sample.observed(1)
     changes = estimated(panel, design, home=True)
     firms = changes.estimate.counts["firms"]
     shares = 100 * changes.sold[:, 0] / changes.sold.sum(axis=1)
@@ -234,9 +233,9 @@ def effect_in_parts(panel: Panel, design: Design) -> Estimate:
         :func:`effect_on_growth`, or if no comparison firm sells in both windows.
     """
     whole, sample = effect_on_growth(panel, design).require()[["closed", "exposed", "seen"]], design.sample(panel)
-    known, (before, after) = sample.own & sample.known(1), sample.sums[:, :, 0]
-    closed, pool = known & sample.closed, known & sample.comparison
-    exposed, sold, sells = known & ~closed & ~pool, before > 0, after > 0
+    observed, (before, after) = sample.own & sample.observed(1), sample.sums[:, :, 0]
+    closed, pool = observed & sample.closed, observed & sample.comparison
+    exposed, sold, sells = observed & ~closed & ~pool, before > 0, after > 0
     kept, grown, new = before * sells, after * sold, after * ~sold
     if exposed.any() and not kept[pool].sum() > 0:
         raise DesignError(
@@ -249,13 +248,13 @@ def effect_in_parts(panel: Panel, design: Design) -> Estimate:
         value.append(values[rows].sum(axis=0))
         scores.append(of_fixed_number(values, rows, code) if fixed else sum_by(values[rows], code[rows], size))
     sums = replace(whole, terms=(), value=np.concatenate(value), scores=np.hstack(scores), max_df=np.inf, limits=None)
-    base = float(before[known].sum())
+    base = float(before[observed].sum())
 
     def margins(x: Floats) -> dict[str, Any]:
         held, stays, growing, fresh, pool_held, pool_stays, pool_growing, pool_fresh, gone = x[:9]
         survival, rate, entry = pool_stays / pool_held, pool_growing / pool_stays, pool_fresh / pool_held
         parts = [growing - rate * stays, (stays - survival * held) * rate, fresh - entry * (held + gone)]
-        return dict(zip(PARTS[1:], (100 * part / base for part in parts), strict=True))
+        return dict(zip(PARTS[1:], (100 * margin / base for margin in parts), strict=True))
 
     split = sums.jackknife(margins, estimand="E3k", unit="percentage points")
     if not exposed.any():
@@ -271,7 +270,7 @@ def effect_in_parts(panel: Panel, design: Design) -> Estimate:
         covariance=None,
         limits=None,
         max_df=np.take(whole.max_df, [0, 1, 1, 1, 2]),
-        n=[whole.n[0], *(int(kind.sum()) for kind in kinds), int(known.sum())],
+        n=[whole.n[0], *(int(kind.sum()) for kind in kinds), int(observed.sum())],
         reason="",
     )
     return _seen_to_move(parts, exposed & sold, exposed & sells)
@@ -307,23 +306,23 @@ def growth(panel: Panel, design: Design) -> Estimate:
         Errors take firms as draws from a wider set. Refused if nothing was sold before, or there is one cluster.
     """
     sample = design.sample(panel)
-    known = np.flatnonzero(sample.own & sample.known(1))
-    before, after = sample.sums[:, known, 0]
-    if (clusters := len(np.unique(sample.cluster[known]))) < 2:
+    observed = np.flatnonzero(sample.own & sample.observed(1))
+    before, after = sample.sums[:, observed, 0]
+    if (clusters := len(np.unique(sample.cluster[observed]))) < 2:
         raise DesignError(f"cannot give growth an error: found {clusters} cluster, and it takes two")
     if not before.sum() > 0:
-        raise DesignError(f"the {len(known)} firms sold nothing before; choose a window a year after they did")
-    closed, sold, sells = sample.closed[known], before > 0, after > 0
+        raise DesignError(f"the {len(observed)} firms sold nothing before; choose a window a year after they did")
+    closed, sold, sells = sample.closed[observed], before > 0, after > 0
     members = {
         "closed": closed,
         "continuing": ~closed & sold & sells,
         "exit": ~closed & sold & ~sells,
         "entry": ~closed & ~sold & sells,
-        "growth": np.ones(len(known), dtype=bool),
+        "growth": np.ones(len(observed), dtype=bool),
     }
     columns = np.column_stack([*((after - before) * who for who in members.values()), before])
-    counts = {"firms": len(known), "clusters": clusters, "dropped_missing": int(sample.own.sum()) - len(known)}
-    parts = totals(sample, columns, sample.cluster[known], counts=counts).jackknife(
+    counts = {"firms": len(observed), "clusters": clusters, "dropped_missing": int(sample.own.sum()) - len(observed)}
+    parts = totals(sample, columns, sample.cluster[observed], counts=counts).jackknife(
         lambda x: dict(zip(members, 100 * x[:-1] / x[-1], strict=True)),
         estimand="growth",
         unit="percentage points",
@@ -432,12 +431,12 @@ def break_even(effect: Estimate, margin: float) -> Estimate:
     return seen.delta_method(lambda x: {name: -margin - x[0]}, estimand=name, unit=effect.unit, n=seen.n, reason="")
 
 
-def precision(asked: Mapping[str, tuple[Estimate, float, bool]], *, level: float) -> pd.DataFrame:
+def precision(effects: Mapping[str, tuple[Estimate, float, bool]], *, level: float) -> pd.DataFrame:
     """Compare the errors that a panel has with those that would show a true zero with a power of 80 per cent.
 
     Parameters
     ----------
-    asked : mapping of str to (Estimate, float, bool)
+    effects : mapping of str to (Estimate, float, bool)
         By label: an effect with a term "seen", its margin, and whether the test is two-sided. What is refused is left
         out.
     level : float
@@ -452,7 +451,7 @@ def precision(asked: Mapping[str, tuple[Estimate, float, bool]], *, level: float
     rows = [
         {"label": label, "margin": margin, "has": float(effect["seen"].std_error[0])}
         | {"needed": largest_std_error(margin, level=level, two_sided=two_sided)}
-        for label, (effect, margin, two_sided) in asked.items()
+        for label, (effect, margin, two_sided) in effects.items()
         if not effect.refused
     ]
     table = pd.DataFrame(rows, columns=["label", "margin", "has", "needed"])

@@ -92,10 +92,7 @@ def dose_response(panel: Panel, design: Design, *, own_origin: bool = True) -> E
     effects, sample = spillover(panel, design, own_origin=own_origin).require(), design.sample(panel)
     kept = np.flatnonzero(effects.std_error[: len(BINS)] > 0)
     if not len(kept):
-        raise DesignError(
-            f"no bin above an exposure of {BINS[0]:g} holds firms of two categories whose sales vary; use the slope "
-            "over all exposures"
-        )
+        raise DesignError(f"no bin above an exposure of {BINS[0]:g} holds two categories that vary; use the slope")
     family = effects[[effects.terms[bin_] for bin_ in kept]]
     low, high = np.log1p(family.conf_int / 100)  # half longer than z errors where few categories are behind it
     z = np.log1p(family.value / 100) / ((high - low) / 2) * stats.norm.ppf((1 + design.level) / 2)
@@ -198,8 +195,7 @@ def known_risk(panel: Panel) -> Floats:
     risk: Floats = panel.firms["risk"].to_numpy(float)
     if np.isnan(risk).all():
         raise DesignError(
-            f"cannot tell inherited demand from chilling: risk is known for none of {len(risk)} firms; add the column "
-            "risk"
+            f"cannot tell inherited demand from chilling: risk is known for none of {len(risk)} firms; add it"
         )
     return risk
 
@@ -403,11 +399,11 @@ def _halvings(values: Floats, origin: Ints, most: int) -> Ints:
 def _mean_exposure(sample: Sample, firms: Bools) -> Floats:
     """Return mean exposure by bin, the lowest first, weighted by sales before: float64[bin]; NaN where none sold."""
     before, after = sample.sums[:, firms, 0]
-    known = np.isfinite(before + after + sample.exposure[firms])
-    exposure = sample.exposure[firms][known]
+    finite = np.isfinite(before + after + sample.exposure[firms])
+    exposure = sample.exposure[firms][finite]
     bins = np.digitize(exposure, BINS)
     sold, held = (
         np.bincount(bins, weights=weights, minlength=len(BINS) + 1)
-        for weights in (before[known], before[known] * exposure)
+        for weights in (before[finite], before[finite] * exposure)
     )
     return np.asarray(np.divide(held, sold, out=np.full(len(sold), np.nan), where=sold > 0))

@@ -103,9 +103,9 @@ def aligned(sample: Sample, sales: Floats, width: int) -> tuple[list[Cohort], in
     closures, used = panel.closures(cut=design.cut), []
     for cohort in matched:
         months = sales[:, cohort.month - design.base_months : cohort.month + end + 1]
-        known = np.isfinite(months.sum(axis=1))
+        observed = np.isfinite(months.sum(axis=1))
         open_ = closures > cohort.month + end + design.anticipation
-        used.append(replace(cohort.of(known), others=cohort.of(known & open_).others))
+        used.append(replace(cohort.of(observed), others=cohort.of(observed & open_).others))
     return [cohort for cohort in used if len(cohort.firms)], end
 
 
@@ -160,7 +160,7 @@ def followed(sample: Sample) -> tuple[list[Cohort], Bools]:
     return _in_business(sample, sample.closed, others, lambda month: total[:, month] > 0), small
 
 
-def incumbents(sample: Sample, asked: Bools) -> Bools:
+def incumbents(sample: Sample, eligible: Bools) -> Bools:
     """Return the rivals of closed firms among those asked about: never closed, selling at home through the base months.
 
     Whoever is closed was selling. Newcomers and leavers are all among the firms not closed, and weigh more where more
@@ -168,38 +168,38 @@ def incumbents(sample: Sample, asked: Bools) -> Bools:
     the last base month are left out. A month not known stays, to be counted as missing.
     """
     idle = (sample.home[:, sample.base.start] <= 0) | (sample.home[:, sample.base.stop - 1] <= 0)
-    return np.asarray(sample.never_closed & ~idle & asked)
+    return np.asarray(sample.never_closed & ~idle & eligible)
 
 
 def suspects(sample: Sample) -> Masks:
     """Return the firms of :func:`analysis.estimands.rivals.chilling`: the suspect ones, and those compared."""
     risk, masks = sample.panel.firms["risk"].to_numpy(float), left_out(sample)
     low = sample.never_closed & (np.nan_to_num(sample.exposure, nan=np.inf) < sample.design.low)
-    known, sold = sample.known(1) & ~np.isnan(risk) & np.isfinite(sample.exposure), sample.sums[0, :, 0] > 0
-    used = low & known & sold & (sample.home[:, sample.base.stop - 1] > 0)
+    observed, sold = sample.observed(1) & ~np.isnan(risk) & np.isfinite(sample.exposure), sample.sums[0, :, 0] > 0
+    used = low & observed & sold & (sample.home[:, sample.base.stop - 1] > 0)
     suspect, both = risk > HIGH_RISK, np.ones_like(used)
     for side in (suspect, ~suspect):
         both &= np.isin(sample.origin, sample.origin[used & side])
     masks |= {"asked about": used & both & suspect, "compared": used & both & ~suspect}
     masks["exposed"] = sample.never_closed & ~low & np.isfinite(sample.exposure)
-    return masks | {"shut": sample.closed, "origin": ~both, "unknown": ~known, "none before": ~sold}
+    return masks | {"shut": sample.closed, "origin": ~both, "unknown": ~observed, "none before": ~sold}
 
 
-def changing(sample: Sample, asked: Bools, width: int) -> tuple[list[Cohort], Masks]:
+def changing(sample: Sample, eligible: Bools, width: int) -> tuple[list[Cohort], Masks]:
     """Return the firms of :func:`analysis.estimands.changes.estimated` on the first `width` platforms.
 
     The closed ones and those compared with them come by cohort too: of each those that sold something a year before,
     and in the month before the wave, or in its month.
     """
     sums, sales = sample.sums[:, :, :width], sample.panel.sales[:, :width]
-    known, sold = asked & sample.known(width), (sums[0] != 0).any(axis=1)
-    pool, closed = sample.comparison & known, np.zeros_like(known)
-    used = _in_business(sample, known & sold, pool & sold, lambda month: (sales[:, :, month] != 0).any(axis=1))
+    observed, sold = eligible & sample.observed(width), (sums[0] != 0).any(axis=1)
+    pool, closed = sample.comparison & observed, np.zeros_like(observed)
+    used = _in_business(sample, observed & sold, pool & sold, lambda month: (sales[:, :, month] != 0).any(axis=1))
     closed[np.concatenate([cohort.closed for cohort in used])] = True
-    exposed = ~sample.closed & ~sample.comparison & known
+    exposed = ~sample.closed & ~sample.comparison & observed
     compared = pool & np.isin(sample.origin, sample.origin[closed | exposed])
-    masks = {"closed": closed, "asked about": exposed, "compared": compared, "origin": ~asked | (pool & ~compared)}
-    return used, masks | {"unknown": ~known, "none before": ~sold, "stopped": np.ones_like(sold)}
+    masks = {"closed": closed, "asked about": exposed, "compared": compared, "origin": ~eligible | (pool & ~compared)}
+    return used, masks | {"unknown": ~observed, "none before": ~sold, "stopped": np.ones_like(sold)}
 
 
 def twice_compared(sample: Sample) -> Masks:
@@ -207,7 +207,7 @@ def twice_compared(sample: Sample) -> Masks:
     (_, masks), start = changing(sample, np.ones_like(sample.closed), 1), sample.before.start - 12
     early = np.isfinite(sample.home[:, max(start, 0) : sample.before.stop - 12].sum(axis=1))
     masks |= {name: masks[name] & sample.is_own for name in ("closed", "asked about")}
-    compared = sample.comparison & sample.known(1) & early
+    compared = sample.comparison & sample.observed(1) & early
     masks |= {"compared": compared, "origin": ~sample.is_own & ~sample.comparison}
     return masks | {"unknown": masks["unknown"] | ~early}
 
@@ -218,11 +218,11 @@ def on_platforms(sample: Sample, sells: Bools) -> Masks:
     All are of origins of which some was closed, and still sold in the month before the first closure: only a firm in
     business can be closed.
     """
-    known = sample.known(len(sample.panel.platforms))
-    origin = np.isin(sample.origin, sample.origin[known & sample.closed])
-    used = known & origin & sells.all(axis=0) & ~sample.stopped[:, sample.waves[0] - 1]
+    observed = sample.observed(len(sample.panel.platforms))
+    origin = np.isin(sample.origin, sample.origin[observed & sample.closed])
+    used = observed & origin & sells.all(axis=0) & ~sample.stopped[:, sample.waves[0] - 1]
     masks = {"closed": used & sample.closed, "compared": used & sample.comparison, "origin": ~origin & ~sample.closed}
-    return left_out(sample) | masks | {"unknown": ~known | ~np.isfinite(sample.exposure), "none before": ~sells[0]}
+    return left_out(sample) | masks | {"unknown": ~observed | ~np.isfinite(sample.exposure), "none before": ~sells[0]}
 
 
 def with_mix(sample: Sample) -> Masks:
@@ -238,11 +238,11 @@ def with_presence(sample: Sample) -> Masks:
 
 def hedging(sample: Sample) -> Masks:
     """Return the firms of :func:`analysis.estimands.displacement.hedging`: of the origin, and of others to compare."""
-    sells, known = np.asarray((sample.sums > 0).any(axis=2)), sample.known(len(sample.panel.platforms))
-    used = known & sample.never_closed & sells.all(axis=0)
+    sells, observed = np.asarray((sample.sums > 0).any(axis=2)), sample.observed(len(sample.panel.platforms))
+    used = observed & sample.never_closed & sells.all(axis=0)
     masks = left_out(sample) | {"asked about": used & sample.is_own, "compared": used & ~sample.is_own}
     del masks["exposed"]
-    return masks | {"shut": sample.closed, "unknown": ~known, "none before": ~sells[0]}
+    return masks | {"shut": sample.closed, "unknown": ~observed, "none before": ~sells[0]}
 
 
 def entrants(sample: Sample) -> tuple[Bools, Bools]:
@@ -319,9 +319,9 @@ def _rows(panel: Panel, design: Design) -> Iterator[Row]:
 
 def _closed(sample: Sample, width: int) -> Masks:
     """Return the firms of :func:`analysis.estimands.closed_firms.effect_on_closed` on the first `width` platforms."""
-    known = sample.known(width)
-    used = [cohort.of(known) for cohort in cohorts(sample, width)]
-    masks = by_cohort(sample, used, ~known | ~np.isfinite(sample.exposure))
+    observed = sample.observed(width)
+    used = [cohort.of(observed) for cohort in cohorts(sample, width)]
+    masks = by_cohort(sample, used, ~observed | ~np.isfinite(sample.exposure))
     return masks | {"none before": sample.sums[0, :, :width].sum(axis=1) <= 0}
 
 
@@ -331,19 +331,19 @@ def _alive(sample: Sample) -> Masks:
     used = []
     for cohort in starting:
         month = cohort.month
-        known = np.isfinite(total[:, month : month + GAP]).sum(axis=1) == GAP
-        used.append(cohort.of(known & (total[:, month - GAP : month] > 0).any(axis=1)))
+        observed = np.isfinite(total[:, month : month + GAP]).sum(axis=1) == GAP
+        used.append(cohort.of(observed & (total[:, month - GAP : month] > 0).any(axis=1)))
     unknown = np.isnan(total[:, sample.waves[0] - 1 : sample.waves[-1] + GAP]).any(axis=1)
     return by_cohort(sample, used, np.asarray(unknown)) | {"too small": small}
 
 
-def _rivals(sample: Sample, asked: Bools) -> Masks:
+def _rivals(sample: Sample, eligible: Bools) -> Masks:
     """Return the firms of :func:`analysis.estimands.rivals.spillover`: the less exposed are compared."""
-    known, idle = sample.known(1) & np.isfinite(sample.exposure), sample.home[:, sample.base.start] <= 0
-    used = incumbents(sample, asked) & known
+    observed, idle = sample.observed(1) & np.isfinite(sample.exposure), sample.home[:, sample.base.start] <= 0
+    used = incumbents(sample, eligible) & observed
     masks = left_out(sample) | {"asked about": used & ~sample.comparison, "compared": used & sample.comparison}
     del masks["exposed"]
-    return masks | {"shut": sample.closed, "origin": ~asked, "unknown": ~known, "none before": idle}
+    return masks | {"shut": sample.closed, "origin": ~eligible, "unknown": ~observed, "none before": idle}
 
 
 def _leads(panel: Panel, design: Design) -> Iterator[Row]:
