@@ -280,7 +280,7 @@ def _parser() -> argparse.ArgumentParser:
     purchases.add_argument("file", type=Path, metavar="FILE", help="amazon-purchases.csv, or the same as Parquet")
     purchases.add_argument("--brands", type=Path, metavar="FILE", help="products and stores: parent_asin, store")
     purchases.add_argument("--out", type=Path, metavar="DIR", help="write the tables to this new folder (count only)")
-    moments = "python -m market prints how near the market is to published moments of Amazon's"
+    moments = "python benchmarks/solve.py --moments prints how near the market is to published moments of Amazon's"
     simulate = command(_simulate, "simulate", "make a simulated market with its truth", moments)
     simulate.add_argument("--preset", required=True, metavar="NAME", help="such as mid_3k; a wrong one lists them")
     simulate.add_argument("--seed", required=True, type=int, metavar="N", help="whole number of at least 0")

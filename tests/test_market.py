@@ -1,6 +1,5 @@
 import json
 import re
-import runpy
 
 import numpy as np
 import pandas as pd
@@ -10,10 +9,9 @@ import market as market_package
 from analysis import data
 from analysis.errors import DesignError
 from analysis.panel import read_panel
-from analysis.provenance import ROOT
 from analysis.simulated import closures, market_named
+from benchmarks import solve
 from market import export, simulate
-from market.calibrate import averages, calibrate
 from market.parameters import PLATFORMS, PRESETS, WAVES, Parameters, chosen, describe, plausible
 from market.population import Nests
 from market.worlds import CHANNELS, LATE, WORLDS, Intervention, Market, at_work, intervene, run, untouched
@@ -415,7 +413,7 @@ def test_every_preset_gives_a_panel_and_every_estimand(preset):
 
 
 def test_the_market_has_the_moments_it_was_solved_for():
-    report = calibrate("mid_3k", seed=1, markets=6).set_index("moment")
+    report = solve.held_against_targets("mid_3k", seed=1, markets=6).set_index("moment")
     assert len(report) == 25
     for moment in data.load("market_parameters")["solved_for"].dropna():
         row = report.loc[moment]
@@ -424,7 +422,7 @@ def test_the_market_has_the_moments_it_was_solved_for():
 
 
 def test_a_preset_is_held_against_what_it_closes():
-    report = calibrate("ceiling_50k", markets=1, closed_gmv=0.1).set_index("moment")
+    report = solve.held_against_targets("ceiling_50k", markets=1, closed_gmv=0.1).set_index("moment")
     assert report.loc["closed share of Chinese AMZ sales", ["target", "tolerance"]].tolist() == pytest.approx(
         [0.1, 0.015]
     )
@@ -432,12 +430,13 @@ def test_a_preset_is_held_against_what_it_closes():
 
 
 def test_solving_reaches_its_moment_or_says_that_it_cannot():
-    solve = runpy.run_path(str(ROOT / "benchmarks" / "solve.py"))["solve"]
-    solved = solve(markets=2, brackets={"boost": (0.02, 0.4)}, sweeps=1)
-    found = averages("mid_3k", 1, solved, 2)["cheaters' units, with against without fakes"]
+    solved = solve.solve(markets=2, brackets={"boost": (0.02, 0.4)}, sweeps=1)
+    found = solve.averages("mid_3k", 1, solved, 2)["cheaters' units, with against without fakes"]
     assert found == pytest.approx(0.272, abs=0.01)
-    with pytest.raises(DesignError, match=r"boost with cheaters' units, with against without fakes = 0\.272 was asked"):
-        solve(markets=1, brackets={"boost": (0.0, 0.001)})
+    with pytest.raises(
+        DesignError, match=r"Cannot solve boost for cheaters' units, with against without fakes = 0\.272"
+    ):
+        solve.solve(markets=1, brackets={"boost": (0.0, 0.001)})
 
 
 # files
