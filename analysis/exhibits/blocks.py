@@ -7,7 +7,7 @@ table that is handed a refused Estimate in place of rows is one line: "NAME: not
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from html import escape
@@ -22,7 +22,7 @@ from analysis.estimate import Estimate
 from analysis.evidence.verdicts import NOT_GRADED
 from analysis.exhibits.payload import MIME, Part, of_estimates, refused, rows_of
 from analysis.exhibits.style import LOOK, framed, kind, printable, to_svg
-from analysis.exhibits.words import described
+from analysis.exhibits.words import described, sentence
 from analysis.numbers import MARKS, MINUS, NOT_ESTIMABLE, number, quantity, span, unmarked
 from analysis.provenance import ROOT
 
@@ -67,8 +67,8 @@ class Label(str):
 
 def not_estimable(result: Estimate, caption: str) -> Block:
     """Return the line that stands for the exhibit of a refused result; its name is how its caption begins."""
-    told, name = sentence_of(result.reason), re.split(r"[,.:;(]", caption, maxsplit=1)[0].strip()
-    return say(f"{told[:1].upper()}{told[1:]}", lead=f"{name}: {NOT_ESTIMABLE}.")
+    name = re.split(r"[,.:;(]", caption, maxsplit=1)[0].strip()
+    return say(sentence(sentence_of(result.reason)), lead=f"{name}: {NOT_ESTIMABLE}.")
 
 
 def sentence_of(reason: str) -> str:
@@ -110,7 +110,7 @@ def note(text: str, *, warning: bool = False) -> Block:
 
 def box(which: str, *paragraphs: str) -> str:
     """Return HTML paragraphs in a box of one of the PDF's classes."""
-    return f'<div class="{which}" style="{BOX}">{"".join(f"<p>{one}</p>" for one in paragraphs)}</div>'
+    return f'<div class="{which}" style="{BOX}">{"".join(f"<p>{text}</p>" for text in paragraphs)}</div>'
 
 
 def glossary(*names: str, of: Mapping[str, str] | None = None) -> Block:
@@ -126,11 +126,11 @@ def glossary(*names: str, of: Mapping[str, str] | None = None) -> Block:
     page = GLOSSARY.read_text(encoding="utf-8")
     for name, other in (of or {}).items():
         page = page.replace(name, other)
-    known = {name: " ".join(said.split()) for name, said in ENTRY.findall(page)}
-    if unknown := [name for name in names if name not in known]:
-        asked = f"entries of {GLOSSARY.name} were asked for; it has none for {', '.join(unknown)}"
-        raise DesignError(f"{asked}; add one there, or name some of {', '.join(known)}")
-    return reduce(add, [say(known[name], lead=f"{name[0].upper()}{name[1:]}:") for name in names])
+    entries = {name: " ".join(text.split()) for name, text in ENTRY.findall(page)}
+    if missing := [name for name in names if name not in entries]:
+        problem = f"cannot show the glossary: {GLOSSARY.name} has no entry for {', '.join(missing)}"
+        raise DesignError(f"{problem}; add one there, or name some of {', '.join(entries)}")
+    return reduce(add, [say(entries[name], lead=f"{sentence(name)}:") for name in names])
 
 
 # Figures and tables
@@ -141,9 +141,9 @@ def _titled(text: str, shown: str, labels: Sequence[str] = ()) -> str:
     if shown != "simulated":
         return text
     for label in labels:
-        if found := MONEY.search(MATHS.sub("", label)):
-            asked, do = "a simulated exhibit was asked for", "write the unit of the panel, sim-$"
-            raise DesignError(f"{asked}; {label!r} says {found[0]!r}; {do}")
+        if money := MONEY.search(MATHS.sub("", label)):
+            problem = f"cannot show simulated numbers as money: {label!r} says {money[0]!r}"
+            raise DesignError(f"{problem}; write the unit of the panel, sim-$")
     return f"Simulated – {text}"
 
 
@@ -219,13 +219,14 @@ def table(
     """
     if refused(frame):
         return not_estimable(frame, caption)
-    found, shown, frame = frame, kind(provenance), rows_of(frame)
-    if isinstance(found, Estimate):
-        frame = frame.assign(interval=[span(low, high, found.unit) for low, high in zip(*found.conf_int, strict=True)])
+    result, shown, frame = frame, kind(provenance), rows_of(frame)
+    if isinstance(result, Estimate):
+        ends = zip(*result.conf_int, strict=True)
+        frame = frame.assign(interval=[span(low, high, result.unit) for low, high in ends])
     headers = dict(columns or {name: str(name) for name in frame.columns})
     if "truth" in headers and frame["truth"].isna().all():
         del headers["truth"]
-    taken = _taken(found, headers, caption)
+    parts = _taken(result, headers, caption)
     caption, sides, filled = _titled(caption, shown, list(headers.values())), list[str](), list[list[str]]()
     for name in headers:
         if pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name]):
@@ -238,15 +239,17 @@ def table(
         sides.append(side)
         filled.append(cells)
     marked, titles, filled = _marked_once(unmarked(caption), [*headers.values()], filled)
-    head = "".join(
-        f'<th style="text-align:{side}">{escape(title)}</th>' for side, title in zip(sides, titles, strict=True)
-    )
-    body = ""
-    for row in zip(*filled, strict=True):
-        line = (f'<td style="text-align:{side};{WRAP}">{cell}</td>' for side, cell in zip(sides, row, strict=True))
-        body += f"<tr>{''.join(line)}</tr>"
-    parts = f"<caption>{escape(marked)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-    return Block(f'<table class="exhibit">{parts}</table>', f"Table: {caption}", taken)
+    head = _row("th", sides, map(escape, titles))
+    body = "".join(_row("td", sides, row) for row in zip(*filled, strict=True))
+    html = f"<caption>{escape(marked)}</caption><thead>{head}</thead><tbody>{body}</tbody>"
+    return Block(f'<table class="exhibit">{html}</table>', f"Table: {caption}", parts)
+
+
+def _row(tag: str, sides: Iterable[str], cells: Iterable[str]) -> str:
+    """Return a row of HTML, from which pandoc reads where the text of each cell stands; it reads no style sheet."""
+    styles = (f"text-align:{side};{WRAP}" for side in sides)
+    row = (f'<{tag} style="{style}">{cell}</{tag}>' for style, cell in zip(styles, cells, strict=True))
+    return f"<tr>{''.join(row)}</tr>"
 
 
 def _marked_once(caption: str, headers: list[str], columns: list[list[str]]) -> tuple[str, list[str], list[list[str]]]:
@@ -256,27 +259,29 @@ def _marked_once(caption: str, headers: list[str], columns: list[list[str]]) -> 
     if len(shared) == 1:
         caption = f"{min(shared)} {caption}"
     else:
-        headers = [f"{name} {min(own)}" if len(own) == 1 else name for name, own in zip(headers, kinds, strict=True)]
+        headers = [
+            f"{name} {min(marks)}" if len(marks) == 1 else name for name, marks in zip(headers, kinds, strict=True)
+        ]
     plain = [
-        [cell.replace(f" {min(own)}", "") for cell in cells] if len(own) == 1 else cells
-        for cells, own in zip(columns, kinds, strict=True)
+        [cell.replace(f" {min(marks)}", "") for cell in cells] if len(marks) == 1 else cells
+        for cells, marks in zip(columns, kinds, strict=True)
     ]
     return caption, headers, plain
 
 
-def _taken(found: pd.DataFrame | Estimate, headers: Mapping[str, str], caption: str) -> tuple[Part, ...]:
-    """Return the rows of a table of estimates or of their limits, to be taken away; of another table nothing.
+def _taken(result: pd.DataFrame | Estimate, headers: Mapping[str, str], caption: str) -> tuple[Part, ...]:
+    """Return the rows of a table of estimates or of their limits as data, or none of another table.
 
     They are called by the first column; their unit is what the header of estimates says after a comma.
     """
-    rows, first, unit = rows_of(found), next(iter(headers)), headers.get("estimate", "").partition(", ")[2]
+    rows, first, unit = rows_of(result), next(iter(headers)), headers.get("estimate", "").partition(", ")[2]
     if not {"estimate", "conf_low"} & set(rows):
         return ()
     names = rows[first].map("{:g}".format if pd.api.types.is_float_dtype(rows[first]) else str)
     rows = rows.assign(label=f"{headers[first]}: " + names, provenance=kind("estimate"))
-    if isinstance(found, Estimate):
-        known = {"id": found.estimand, "months": found.months, "digest": found.digest, "unit": found.unit}
-        rows = rows.assign(level=found.level, interval=found.interval, reason=found.reason, **known)
+    if isinstance(result, Estimate):
+        identity = {"id": result.estimand, "months": result.months, "digest": result.digest, "unit": result.unit}
+        rows = rows.assign(level=result.level, interval=result.interval, reason=result.reason, **identity)
     return (of_estimates("estimates", caption, rows if "unit" in rows else rows.assign(unit=unit)),)
 
 
@@ -287,15 +292,13 @@ def sections(titled: Sequence[tuple[str, pd.DataFrame]]) -> Block:
 
 
 def threats(rows: pd.DataFrame) -> Block:
-    """Say what else happened in the months of an event; nothing of the register, which is dated, if simulated."""
+    """Say what else happened in the months of an event; empty for the register, which is dated, if simulated."""
     if LOOK.simulated and "first" in rows:
         return Block("", "")
     if rows.empty:
         return note("The event names no threats.")
-    told = [
-        f"{row['months']}, {row['event']} (hits {row['hits']}; {row['threat_id']})" for row in rows.to_dict("records")
-    ]
-    return say(f"{'; '.join(told)}.", lead="What else happened in those months, by the event's own file.")
+    texts = rows["months"] + ", " + rows["event"] + " (hits " + rows["hits"] + "; " + rows["threat_id"] + ")"
+    return say(f"{'; '.join(texts)}.", lead="What else happened in those months, by the event's own file.")
 
 
 # Estimates
@@ -332,7 +335,7 @@ def estimates(
     if isinstance(rows, Estimate):
         return not_estimable(rows, caption)
     mark = kind("estimate")
-    known, bounded = rows["estimate"].notna(), rows["conf_low"].notna()
+    estimated, bounded = rows["estimate"].notna(), rows["conf_low"].notna()
     small = rows["estimate"].abs() < rows["mde"]
     units = rows["unit"].fillna("").astype(str)
 
@@ -343,17 +346,17 @@ def estimates(
     ends = zip(rows["conf_low"], rows["conf_high"], units, bounded, strict=True)
     points = written(rows["estimate"], mark) + small.map({True: f" {SMALL}", False: ""})
     shown = pd.DataFrame({"Effect": rows["label"]})
-    shown["Estimate"] = points.where(known, bounded.map({True: A_SET, False: NOT_ESTIMABLE}))
+    shown["Estimate"] = points.where(estimated, bounded.map({True: A_SET, False: NOT_ESTIMABLE}))
     shown["Interval"] = [span(low, high, unit) if there else "–" for low, high, unit, there in ends]
-    named, said = [unit for unit in units.unique() if unit], [caption]
+    named, notes = [unit for unit in units.unique() if unit], [caption]
     if len(named) > 1:
         shown["Unit"] = units
     elif named:
-        said.append(f"Unit: {named[0]}.")
+        notes.append(f"Unit: {named[0]}.")
     shown["n"] = [number(value, 0) for value in rows["n"]]
     shown["Smallest seen"] = written(rows["mde"]).str.lstrip("+")
     if small.any():
-        said.append(f"{SMALL} smaller than the smallest effect that this panel would show.")
+        notes.append(f"{SMALL} smaller than the smallest effect that this panel would show.")
     taken = rows.assign(provenance=mark)
     if true:
         truth = rows["id"].map(true)
@@ -361,20 +364,20 @@ def estimates(
         taken["truth"] = truth
         held = truth.between(rows["conf_low"], rows["conf_high"]).map({True: "yes", False: "no"})
         shown["Truth"], shown["Inside"] = written(truth, mark), held.where(truth.notna() & bounded, "–")
-        if (truth.isna() & known).any():
-            said.append("Truth –: no true value is defined for it.")
+        if (truth.isna() & estimated).any():
+            notes.append("Truth –: no true value is defined for it.")
     if "grade" in rows:
         shown["Grade"] = rows["grade"].where(bounded & rows["grade"].notna(), "–")
-        said.append("Grades: of the design audit.")
+        notes.append("Grades: of the design audit.")
     if "grade" not in rows or (bounded & (rows["grade"].fillna(NOT_GRADED) == NOT_GRADED)).any():
-        said.append("Not graded: not among the audited estimands.")
-    part = of_estimates("estimates", caption, taken[taken["id"] != "check"])
-    made = replace(table(shown, " ".join(said), provenance="estimate"), parts=(part,))
+        notes.append("Not graded: not among the audited estimands.")
+    parts = (of_estimates("estimates", caption, taken[taken["id"] != "check"]),)
+    made = replace(table(shown, " ".join(notes), provenance="estimate"), parts=parts)
     return made + reasons(rows) if why and (rows["reason"].fillna("") != "").any() else made
 
 
 def reasons(rows: pd.DataFrame) -> Block:
-    """Say why there is no estimate, or no error, in rows of :func:`estimates`; each reason once, nothing if none."""
-    told = rows[rows["reason"].fillna("") != ""].drop_duplicates("reason").to_dict("records")
-    lines = [say(sentence_of(row["reason"]), lead=f"{row['label']}:") for row in told]
+    """Say why there is no estimate, or no error, in rows of :func:`estimates`; each reason once, or an empty block."""
+    refusals = rows[rows["reason"].fillna("") != ""].drop_duplicates("reason").to_dict("records")
+    lines = [say(sentence_of(row["reason"]), lead=f"{row['label']}:") for row in refusals]
     return reduce(add, lines) if lines else Block("", "")

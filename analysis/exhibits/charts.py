@@ -6,7 +6,7 @@ Handed a refused Estimate in place of rows, they hand it on, and `figure` says w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import wraps
 from inspect import signature
 from textwrap import fill, wrap
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 Options = ParamSpec("Options")
 Style = dict[str, Any]
+Row = Mapping[str, Any]  # of a table of estimates
+Ends = tuple[float, float]
+ALL = (-np.inf, np.inf)
 LONGEST_TERM = 60  # characters of a line
 ZERO: Style = {"color": INK, "lw": 0.7, "ls": "-", "zorder": 1}
 TRUTH: Style = {"color": INK, "mfc": "white", "ms": 5, "ls": "none", "label": "truth", "zorder": 4}
@@ -94,25 +97,17 @@ def terms_axis(axes: Axes, terms: Iterable[str], *, width: int = LONGEST_TERM, s
     return heights
 
 
-def interval(
-    axes: Axes,
-    at: float,
-    row: Mapping[str, Any],
-    far: tuple[float, float],
-    *,
-    colour: str = MAIN,
-    upright: bool = False,
-) -> None:
-    """Draw a point with its interval, and an arrow where that goes on beyond `far`."""
+def interval(axes: Axes, at: float, row: Row, far: Ends = ALL, *, colour: str = MAIN, across: bool = False) -> None:
+    """Draw a point with its upright interval, or one `across`, and an arrow where that goes on beyond `far`."""
 
     def put(values: Sequence[float], *style: str, **more: Any) -> None:
-        across = [at] * len(values)
-        axes.plot(*((across, values) if upright else (values, across)), *style, color=colour, zorder=3, **more)
+        along = [at] * len(values)
+        axes.plot(*((values, along) if across else (along, values)), *style, color=colour, zorder=3, **more)
 
     low, high = row["conf_low"], row["conf_high"]
     put(np.clip([low, high], *far).tolist())
     put([row["estimate"]], "o", ms=5)
-    for beyond, edge, marker in ((low < far[0], far[0], "<v"[upright]), (high > far[1], far[1], ">^"[upright])):
+    for beyond, edge, marker in ((low < far[0], far[0], "v<"[across]), (high > far[1], far[1], "^>"[across])):
         if beyond:
             put([edge], marker, ms=5, clip_on=False)
 
@@ -191,7 +186,9 @@ def forest(
         heights = terms_axis(axes, rows["term"], size=size)
         colours = [MAIN if strong is None or term in strong else REST for term in rows["term"]]
         if "conf_low" in rows:
-            _intervals(axes, heights, rows, colours, reach=reach, written=margin is not None, signed=signed)
+            texts = _intervals(axes, heights, rows, colours, reach, written=margin is not None)
+            for height, text, colour in zip(heights, texts, colours, strict=True):
+                beside_plot(axes, height, text if signed else text.replace("+", ""), colour, size)
         else:
             _stair(axes, heights, rows["estimate"].to_numpy(float), colours)
         if draw_truth(axes, rows, rows.get("truth"), heights):
@@ -212,34 +209,26 @@ def _inches(rows: pd.DataFrame, size: float) -> float:
 
 
 def _intervals(
-    axes: Axes,
-    heights: np.ndarray,
-    rows: pd.DataFrame,
-    colours: Sequence[str],
-    *,
-    reach: float | None,
-    written: bool,
-    signed: bool,
-) -> None:
-    """Draw estimates with intervals, sets and placebos, and write beside them the estimate, or what is `written`."""
+    axes: Axes, heights: np.ndarray, rows: pd.DataFrame, colours: Sequence[str], reach: float | None, *, written: bool
+) -> Iterator[str]:
+    """Draw estimates with intervals, sets and placebos; yield each estimate, or its interval if that is `written`."""
     axes.use_sticky_edges = False  # bars leave the room that points do
     ends = rows[["estimate"] if reach else ["estimate", "conf_low", "conf_high"]].to_numpy(float)
     far = max(reach or 0.0, 1.1 * np.abs(ends[np.isfinite(ends)]).max(initial=0.0))
-    size = float(axes.get_yticklabels()[0].get_fontsize())
     for height, row, colour in zip(heights, rows.to_dict("records"), colours, strict=True):
         if pd.notna(row.get("placebo_low")):
             width = row["placebo_high"] - row["placebo_low"]
             axes.barh(height, width, left=row["placebo_low"], height=0.4, color=FAINT, lw=0, zorder=1)
         text = span(row["conf_low"], row["conf_high"], "percentage points")
         if pd.notna(row["estimate"]):
-            interval(axes, height, row, (-far, far), colour=colour)
+            interval(axes, height, row, (-far, far), colour=colour, across=True)
             text = text if written else number(row["estimate"], signed=True)
         elif pd.notna(row["conf_low"]):
             low, high = np.clip([row["conf_low"], row["conf_high"]], -far, far)
             axes.barh(height, high - low, left=low, height=0.28, color=colour, lw=0, zorder=2)
         else:
             text = NOT_ESTIMABLE
-        beside_plot(axes, height, text if signed else text.replace("+", ""), colour, size)
+        yield text
 
 
 def _stair(axes: Axes, heights: np.ndarray, values: np.ndarray, colours: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ As in :mod:`analysis.exhibits.charts`, one function draws one kind, and what is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import cycle
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
@@ -109,21 +110,24 @@ def paths(
     height : float
         Inches of a single panel.
     """
-    months = isinstance(rows[x].iloc[0], pd.Period)
-    rows = rows.assign(x=years_of(rows[x]) if months else rows[x])
+    if isinstance(rows[x].iloc[0], pd.Period):
+        rows = rows.assign(x=years_of(rows[x]))
+        ticks = {year: str(year) for year in range(int(np.ceil(rows["x"].min())), int(rows["x"].max()) + 1)}
+    else:
+        rows = rows.assign(x=rows[x])
     panels = dict(iter(rows.groupby("panel", sort=False))) if "panel" in rows else {"": rows}
     terms = set(rows["term"])
-    alike = all(terms == set(part["term"]) for part in panels.values())
+    alike = all(terms == set(lines["term"]) for lines in panels.values())
     across = min(len(panels), 3 if alike else 2)
     down, shared = -(-len(panels) // across), fan is not None
     size = (WIDTH, height if len(panels) == 1 else 2.05 * down)
     drawing, grid = plt.subplots(down, across, figsize=size, sharex=True, sharey=shared, squeeze=False)
-    for axes, (title, part) in zip(grid.flat, panels.items(), strict=False):
+    for axes, (title, lines) in zip(grid.flat, panels.items(), strict=False):
         axes.set_title(fill(title, 30 if across == 3 else 44))
         if fan is not None:
             _fan(axes, fan[fan["panel"] == title], x)
-        _axis_of_paths(axes, part["x"], ticks, log=log, months=months, signed=shared, steps=steps)
-        _lines(axes, part, strong, steps=steps, named=len(terms) > 1 and (len(panels) == 1 or not alike))
+        _scales(axes, ticks, log=log, signed=shared)
+        _lines(axes, lines, strong, steps=steps, named=len(terms) > 1 and (len(panels) == 1 or not alike))
         if level is not None:
             axes.axhline(level, **DOTTED)
         if closures:
@@ -139,31 +143,18 @@ def paths(
     return drawing
 
 
-def _axis_of_paths(
-    axes: Axes,
-    x: pd.Series,
-    ticks: Mapping[float, str] | None,
-    *,
-    log: str,
-    months: bool,
-    signed: bool,
-    steps: bool,
-) -> None:
-    """Write the ticks of an axis along which paths run, and of that of their values."""
+def _scales(axes: Axes, ticks: Mapping[float, str] | None, *, log: str, signed: bool) -> None:
+    """Scale and write the axis along which paths run, and that of their values."""
     if log:
         axes.set(**{f"{log}scale": "log"})
         getattr(axes, f"{log}axis").set_minor_locator(NullLocator())
         getattr(axes, f"{log}axis").set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis_numbers(axes, "y", signed=signed)
-    if steps:
-        axes.yaxis.set_major_formatter(PercentFormatter(100, decimals=0))
     if ticks:
         axes.set_xticks([*ticks], [*ticks.values()], fontsize=7)
-    elif months:
-        axes.set_xticks(range(int(np.ceil(x.min())), int(x.max()) + 1))
-    else:
-        axis_numbers(axes, "x")
-    if signed and not months:
+        return
+    axis_numbers(axes, "x")
+    if signed:
         axes.xaxis.set_major_locator(MaxNLocator(4))
 
 
@@ -181,10 +172,11 @@ def _fan(axes: Axes, quantiles: pd.DataFrame, x: str) -> None:
 def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, steps: bool, named: bool) -> None:
     """Draw a line a term with its intervals, and its name at its end or, where that is not `named`, in a style."""
     lines = dict(iter(rows.groupby("term", sort=False)))
-    for place, (term, line) in enumerate(lines.items()):
+    for (term, line), group in zip(lines.items(), cycle(GROUPS), strict=False):
         style: Style = {"color": MAIN, "lw": 2.0} if term in strong else {"color": REST, "lw": 1.2}
-        style = style if named or len(lines) == 1 else GROUPS[place]
+        style = style if named or len(lines) == 1 else group
         if steps:
+            axes.yaxis.set_major_formatter(PercentFormatter(100, decimals=0))
             ends = line["conf_low"], line["conf_high"]
             axes.fill_between(line["x"], *ends, step="post", color=style["color"], alpha=0.15, lw=0)
             axes.step(line["x"], line["estimate"], where="post", color=style["color"])
@@ -193,7 +185,7 @@ def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, steps: bool
         axes.plot(line["x"], line["estimate"], label=term, marker="o" if few else "", ms=3, **style)
         for row in line.to_dict("records"):
             if pd.notna(row.get("conf_low")):
-                interval(axes, row["x"], row, (-np.inf, np.inf), colour=style["color"], upright=True)
+                interval(axes, row["x"], row, colour=style["color"])
             if row.get("note"):
                 axes.plot(row["x"], row["estimate"], "o", color=style["color"], mfc="white", ms=6, zorder=4)
                 near(axes, (row["x"], row["estimate"]), row["note"], (7, 8), color=style["color"], weight="bold")
@@ -285,11 +277,11 @@ def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str, bands: bool 
         for end, name in ((low, "honest bounds"), (high, "")):
             axes.plot(month, end, color=INK, lw=1.2, ls=(0, (1, 1)), zorder=1.5, label=name)
     pieces = np.select([rows["month"] < reference, rows["month"] < 0], [0, 1], 2)
-    for piece, part in rows[rows["month"] != reference].groupby(pieces[rows["month"] != reference]):
-        name = "band for all months at once" if piece == 2 and part["band_low"].notna().any() else ""
-        axes.fill_between(*_padded(part, "band"), color=FAINT, lw=0, label=name)
+    for piece, months in rows[rows["month"] != reference].groupby(pieces[rows["month"] != reference]):
+        name = "band for all months at once" if piece == 2 and months["band_low"].notna().any() else ""
+        axes.fill_between(*_padded(months, "band"), color=FAINT, lw=0, label=name)
     for row in rows.to_dict("records"):
-        interval(axes, row["month"], row, (-np.inf, top), upright=True)
+        interval(axes, row["month"], row, (-np.inf, top))
     axes.plot([], [], "o", color=MAIN, ms=5, label="estimate")
     axes.plot(reference, 0, "o", color=MAIN, mfc="white", ms=5, zorder=3)
     draw_truth(axes, rows, rows["month"] + ASIDE, rows.get("truth"))
@@ -326,7 +318,7 @@ def dose_response(
         axes.plot(100 * line["exposure"], line["estimate"], color=MAIN, lw=1.2, label="slope")
         axes.plot(100 * points["lowest"].head(1), [0] * len(points.head(1)), "o", color=MAIN, mfc="white", ms=5)
         for row in points.dropna(subset=["estimate", "conf_low"]).to_dict("records"):
-            interval(axes, 100 * row["exposure"], row, (-REACH, REACH), upright=True)
+            interval(axes, 100 * row["exposure"], row, (-REACH, REACH))
         draw_truth(axes, points, 100 * points["exposure"], points.get("truth"))
         axes.set(ylim=(-REACH, REACH), xlabel=xlabel)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))

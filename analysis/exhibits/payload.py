@@ -113,13 +113,13 @@ def of_figure(handed: Mapping[str, Any]) -> pd.DataFrame:
         Arguments of the chart by name: frames, or frames or arrays by title. What is neither says how to draw.
     """
     frames = dict[str, pd.DataFrame]()
-    for name, one in handed.items():
-        for title, found in one.items() if isinstance(one, Mapping) else [(name, one)]:
-            if isinstance(found, pd.DataFrame):
-                named = found.index.name is not None and found.index.name not in found
-                frames[title] = found.reset_index(drop=not named)
-            elif isinstance(one, Mapping) and isinstance(found, np.ndarray):
-                frames[title] = pd.DataFrame({"value": found})
+    for name, argument in handed.items():
+        for title, rows in argument.items() if isinstance(argument, Mapping) else [(name, argument)]:
+            if isinstance(rows, pd.DataFrame):
+                named = rows.index.name is not None and rows.index.name not in rows
+                frames[title] = rows.reset_index(drop=not named)
+            elif isinstance(argument, Mapping) and isinstance(rows, np.ndarray):
+                frames[title] = pd.DataFrame({"value": rows})
     if len(frames) == 1:
         return next(iter(frames.values()))
     return pd.concat(frames, names=["part", None]).reset_index("part").reset_index(drop=True)

@@ -80,12 +80,13 @@ def use(provenance: str = "real", market: str = "", panel: str = "") -> None:
     from matplotlib import font_manager
 
     if provenance not in KINDS:
-        raise DesignError(f"a look was asked for; its provenance is {provenance!r}; use one of {', '.join(KINDS)}")
+        raise DesignError(f"cannot set the look: its provenance is {provenance!r}; use one of {', '.join(KINDS)}")
     LOOK.provenance, LOOK.market, LOOK.panel = provenance, market, panel
     for file in sorted(SOURCES.glob("fonts/*.otf")):
         font_manager.fontManager.addfont(str(file))
-    own = {"axes.prop_cycle": cycler(color=PALETTE[provenance]), "lines.linestyle": "--" if LOOK.simulated else "-"}
-    matplotlib.style.use(["default", SOURCES / "figures.mplstyle", own])
+    line = "--" if LOOK.simulated else "-"
+    look = {"axes.prop_cycle": cycler(color=PALETTE[provenance]), "lines.linestyle": line}
+    matplotlib.style.use(["default", SOURCES / "figures.mplstyle", look])
 
 
 def kind(named: str = "") -> str:
@@ -94,8 +95,8 @@ def kind(named: str = "") -> str:
     What is estimated from a simulated market is simulated; only "real" names real numbers in a simulated look.
     """
     if not (named or LOOK.provenance):
-        found = f"nobody said whether its numbers are {', '.join(KINDS)}"
-        raise DesignError(f"an exhibit was asked for; {found}; call style.use first")
+        problem = f"cannot show an exhibit: nobody said whether its numbers are {', '.join(KINDS)}"
+        raise DesignError(f"{problem}; call style.use first")
     return LOOK.provenance if not named or (LOOK.simulated and named != "real") else named
 
 
