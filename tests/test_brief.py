@@ -5,7 +5,7 @@ from html import unescape
 from itertools import product
 
 import pytest
-from test_exhibits import EVENT, V2, Reader, bare, look, verdict
+from test_exhibits import EVENT, V2, Reader, look, verdict
 
 from analysis import data
 from analysis.event import read_event
@@ -168,29 +168,6 @@ def test_a_finding_has_its_open_side_in_words_and_no_mark(changes, written):
 # The page
 
 
-def test_each_topic_has_a_sentence_with_a_link_to_its_report():
-    judged = [of("growth_positive", word=SUPPORTED), verdict(report="05_growth_public"), of("C03", **BARE)]
-    page = brief.brief(judged, EVENT)
-    links = re.findall(r'<a href="([^"]+)">([^<]+)</a>', page.html)
-    assert links == [
-        ("report_on_C01.pdf", "Growth"),
-        ("05_growth_public.pdf", "Growth against what would have been"),
-        ("report_on_C03.pdf", "The shift and the counts"),
-    ]
-
-
-def test_the_page_names_the_reports_that_failed_and_what_nobody_judged_in_words():
-    judged = [verdict()]
-    told = text(brief.brief(judged, EVENT, failed="05_growth_public, panel__06_shift_panel"))
-    assert "Missing, for they failed in this run: 05_growth_public, panel__06_shift_panel." in told
-    assert "failed" not in text(brief.brief(judged, EVENT))
-    below = text(brief.brief_table(judged, EVENT))
-    assert "Not judged in this run. Growth of Chinese sellers on Amazon stayed positive." in below
-    assert not re.search(r"\bC\d\d\b", below)
-    others = EVENT.model_copy(update={"claims": {"C01": None, "C13": None}})
-    assert data.load("claims").set_index("claim_id")["claim"]["C13"] in text(brief.brief_table(judged, others))
-
-
 def test_the_table_has_seven_claims_at_most_and_the_rest_in_a_line():
     judged = [of(name, statement=f"{name}.", margin=None) for name in reversed(phrases().rows)]
     judged += [of("C12", statement="Frozen.", margin=None), of("C02", statement="Unknown.", word=NOT_TESTABLE, **BARE)]
@@ -206,49 +183,11 @@ def test_the_table_has_seven_claims_at_most_and_the_rest_in_a_line():
     assert not any("Unknown" in row[0] for row in body)
 
 
-def test_a_row_has_claim_word_finding_confidence_and_what_would_settle_it():
-    one = verdict(why="The range holds both. No group is public.", change="A panel: supported if above.")
-    assert rows([one])[1] == [
-        "Growth was not lower than it would have been (Amazon)",
-        "Not shown −16.1 to +2.8 percentage points; less than 2 points counts as none. The range holds both.",
-        "Moderate. No group is public.",
-        "A panel.",
-    ]
-
-
-def test_a_panel_gives_the_word_and_public_figures_stand_in_brackets():
-    panel = verdict(tier="panel", word=SUPPORTED, low=-0.9, high=0.4, grade="usable with bounds", why="It lies above.")
-    (row,) = rows([V2, panel])[1:]
-    assert row[1] == (
-        "Supported −0.9 to +0.4 percentage points; less than 2 points counts as none. It lies above. (Public figures: "
-        "not shown, −16.1 to +2.8 percentage points.)"
-    )
-    assert row[2] == f"Moderate. {phrases().grades['usable with bounds'].brief}"
-    assert "did not slow" in brief.headline([V2, panel], EVENT)
-    assert "Public totals, which see no seller, say −16.1 to +2.8 percentage points." in text(
-        brief.brief([V2, panel], EVENT)
-    )
-
-
 def test_a_method_that_finds_an_effect_where_nothing_was_closed_is_why_confidence_is_low():
     low = [verdict(tier="households", grade="usable with bounds", confidence=level) for level in ("low", "moderate")]
     assert [phrases().check in rows([one])[1][2] for one in low] == [True, False]
     barred = verdict(tier="households", grade="do not use", confidence="low")
     assert phrases().check not in rows([barred])[1][2]
-
-
-def test_what_a_panel_says_of_its_own_firms_follows_without_a_word():
-    aside = "In this panel of 9 firms, not representative:"
-    own = verdict(tier="panel", word=NOT_TESTABLE, aside=aside, low=-4.1, high=-2.2)
-    told = text(brief.brief_table([own, V2], EVENT))
-    assert f"{aside} {V2.statement} −4.1 to −2.2 percentage points; less than 2 points counts as none." in told
-    assert rows([own, V2])[1][1].startswith("Not shown −16.1 to +2.8")
-    assert brief.headline([own, V2], EVENT) == brief.headline([V2], EVENT)
-    alone = brief.brief_table([own], EVENT)
-    assert aside in text(alone)
-    assert "imulated" not in alone.html
-    assert "word " not in bare(alone)
-    assert brief.brief([own], EVENT).text == "No claim gets a word."
 
 
 def test_nothing_simulated_stands_on_the_page_but_what_it_is_for():
@@ -259,24 +198,6 @@ def test_nothing_simulated_stands_on_the_page_but_what_it_is_for():
     assert '<a href="sim__05_growth_panel.pdf">simulated 05</a>' in page.html
     assert "simulated 0" not in brief.brief([V2], EVENT).html
     assert "4.1" not in page.html + table.html
-
-
-def test_a_brief_of_simulated_verdicts_alone_gives_no_claim_a_word_and_names_nobody():
-    told = verdict(**SIM, word=CONTRADICTED)
-    table = brief.brief_table([told], EVENT)
-    assert "<caption>Simulated – " in table.html
-    assert "If the market were as simulated (mid_3k, seed 1), then:</caption>" in table.html
-    assert '<span class="word simulated">' in bare(table)
-    assert "Amazon (" not in table.html.replace(EVENT.title, "")
-    assert "(Amazon" not in table.html
-    assert "Not judged" not in table.html
-    assert brief.brief([told], EVENT).text == "No claim gets a word."
-    assert EVENT.title in unescape(brief.brief([told], EVENT).html)
-
-
-def test_a_page_without_verdicts_says_so():
-    assert brief.brief([], EVENT).text == "No claim gets a word."
-    assert "No report of this run judges a claim" in brief.brief_table([], EVENT).text
 
 
 # Figures

@@ -18,8 +18,7 @@ from matplotlib import pyplot as plt
 from analysis import data, provenance
 from analysis.errors import DesignError
 from analysis.event import read_event
-from analysis.evidence import claims
-from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
+from analysis.evidence.verdicts import NOT_SHOWN, Verdict
 from analysis.exhibits import answers, blocks, brief, style
 from analysis.exhibits.answers import colophon as make_colophon
 
@@ -96,51 +95,6 @@ def test_a_table_needs_hardly_more_than_itself_and_nothing_that_simulates_or_run
     assert {name.partition(".")[0] for name in loaded} == {"analysis"}
 
 
-def test_numbers_stand_right_and_text_left_with_their_decimals_signs_and_marks():
-    frame = pd.DataFrame({"Firm": ["a", "b"], "n": [1, 2000], "Change": [-0.5, np.nan], "Closed": [True, False]})
-    shown = blocks.table(
-        frame, "Firms.", decimals={"n": 0, "Change": 2}, signed=["Change"], marks={"Change": "estimate"}
-    )
-    head, *body = Reader(shown.html).rows
-    assert head == [["left", "Firm"], ["right", "n ●"], ["right", "Change ◐"], ["left", "Closed"]]
-    assert body == [
-        [["left", "a"], ["right", "1"], ["right", "−0.50"], ["left", "True"]],
-        [["left", "b"], ["right", "2,000"], ["right", "–"], ["left", "False"]],
-    ]
-    assert "<caption>Firms.</caption>" in shown.html
-
-
-def test_a_mark_stands_once_where_all_below_it_share_it():
-    frame = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, np.nan], "kind": ["real", "estimate"]})
-    columns = {"a": "a", "b": "b"}
-    alike = blocks.table(frame, "It was 7.5 ●.", columns=columns, provenance="estimate")
-    assert "<caption>◐ It was 7.5.</caption>" in alike.html
-    assert alike.html.count("◐") == 1
-    mixed = Reader(blocks.table(frame, "T.", columns=columns, marks={"a": "kind"}, provenance="estimate").html).rows
-    assert [[cell[1] for cell in row] for row in mixed] == [["a", "b ◐"], ["1.0 ●", "3.0"], ["2.0 ◐", "–"]]
-    assert "<caption>T.</caption>" in blocks.table(frame[["kind"]], "T.").html
-
-
-def test_sentences_print_no_marks_and_keep_them_in_their_plain_text():
-    told = "Of 2,000 ● accounts −16.1 to +2.8 per cent ◐ left; real figures ● are marked."
-    printed = "Of 2,000 accounts −16.1 to +2.8 per cent left; real figures ● are marked."
-    for made in (blocks.say, blocks.note):
-        assert printed in made(told).html
-        assert made(told).text == told
-    panel = answers.answer(told, title="T", tier="facts", n="9 ● firms")
-    assert printed in panel.html
-    assert "9 firms" in panel.html
-
-
-@pytest.mark.parametrize(("look", "where"), [("simulated", " in the simulated market"), ("estimate", "")])
-def test_remarks_of_page_one_say_each_that_they_are_of_a_simulated_market(look, where):
-    style.use(look)
-    told = blocks.bullets("this", "that", "more").text
-    assert told.startswith(f"Found{where}: this")
-    assert f"Not known{where}: that" in told
-    assert f"What would change our mind{where.replace(' in ', ' about ')}: more" in told
-
-
 def test_a_table_shows_the_chosen_columns_in_their_order_and_leaves_the_frame_alone():
     frame = pd.DataFrame({"a": [1.0], "b": ["x"], "c": [2.0]})
     kept = frame.copy()
@@ -148,33 +102,6 @@ def test_a_table_shows_the_chosen_columns_in_their_order_and_leaves_the_frame_al
     assert [cell[1] for cell in rows[0]] == ["Last, first", "Text"]
     assert [cell[1] for cell in rows[1]] == ["2.0", "x"]
     pd.testing.assert_frame_equal(frame, kept)
-
-
-@pytest.mark.parametrize(("known", "shown"), [(np.nan, ["a"]), (1.0, ["a", "truth"])])
-def test_a_truth_has_a_column_where_any_is_known(known, shown):
-    frame = pd.DataFrame({"a": [1.0, 2.0], "truth": [known, np.nan]})
-    for columns in (None, {"a": "a", "truth": "truth"}):
-        head = Reader(blocks.table(frame, "T.", columns=columns).html).rows[0]
-        assert [cell[1] for cell in head] == shown
-
-
-def test_what_a_page_has_no_room_for_is_taken_away_all_the_same():
-    rows = pd.DataFrame({"label": ["a"], "estimate": [1.0]})
-    shown = blocks.table(rows, "T.", columns={"label": "Row", "estimate": "Effect"})
-    hidden = blocks.taken_away(shown)
-    assert (hidden.html, hidden.text) == ("", "")
-    assert hidden.parts == shown.parts != ()
-
-
-def test_threats_are_those_that_the_event_names_and_none_of_the_register_in_a_simulated_market():
-    register = claims.threats()
-    shown = blocks.threats(register[register["threat_id"].isin(["T05", "T07"])])
-    assert re.findall(r"T\d\d", shown.text) == ["T05", "T07"]
-    assert blocks.threats(register.iloc[:0]).text == "The event names no threats."
-    style.use("simulated", "a market")
-    assert blocks.threats(register).html == ""
-    flood = pd.DataFrame([{"threat_id": "F1", "months": "June", "event": "Flood", "hits": "all", "threatens": "E1"}])
-    assert "Flood" in blocks.threats(flood).html  # which the event holds itself
 
 
 def test_hostile_text_is_text_in_cells_headers_panels_and_alternative_text():
@@ -197,84 +124,6 @@ def test_hostile_text_is_text_in_cells_headers_panels_and_alternative_text():
         assert "script" not in {tag for tag, _ in Reader(piece.html).tags}
         assert 'alert("1")' in unescape(piece.html)
     assert dict(Reader(pieces[-1].html).tags)["img"]["alt"] == HOSTILE
-
-
-@pytest.mark.parametrize(
-    ("word", "kind", "short"),
-    [
-        (SUPPORTED, "supported", "Supported"),
-        (CONTRADICTED, "contradicted", "Contradicted"),
-        (NOT_SHOWN, "not-shown", "Not shown"),
-        (NOT_TESTABLE, "not-testable", "Not testable"),
-    ],
-)
-def test_every_word_has_its_class_in_labels_and_in_tables(word, kind, short):
-    assert bare(answers.label(word)) == f'<span class="word {kind}">{short}</span>'
-    assert bare(answers.label(word, short=False)) == f'<span class="word {kind}">{word}</span>'
-    assert answers.label(word) in answers.verdict_table([verdict(word=word)], "T.").html
-    told = f"would be: {short.lower()}"
-    assert bare(answers.label(word, simulated=True)) == f'<span class="word simulated">{told}</span>'
-
-
-@pytest.mark.parametrize(
-    ("changes", "written"),
-    [
-        ({}, "−16.1 to +2.8 percentage points ◐"),
-        ({"estimate": -4.0}, "−4.0 [−16.1 to +2.8] percentage points ◐"),
-        ({"low": None, "high": None, "estimate": 3000.0, "unit": "accounts", "provenance": "real"}, "3,000 accounts ●"),
-        (
-            {"low": None, "high": None, "claimed": 3000.0, "unit": "accounts", "provenance": "real"},
-            "claimed 3,000 accounts ●",
-        ),
-        (
-            {"low": None, "high": None, "estimate": 2.0, "claimed": 3.0, "unit": "brands on record"},
-            "2 of 3 brands on record ◐",
-        ),
-        ({"low": None, "high": None}, "–"),
-    ],
-)
-def test_a_finding_has_point_interval_unit_and_mark(changes, written):
-    assert answers.finding(verdict(**changes)) == written
-
-
-def test_the_answer_holds_claim_word_and_meaning_interval_unit_confidence_and_source():
-    panel = answers.answer("The answer in a sentence.", verdict=V2)
-    assert bare(panel).startswith('<div class="answer">')
-    text = re.sub(r"<[^>]+>", "", panel.html)
-    for part in (
-        "Amazon (vice-president Cindy Tai)",
-        "Growth was not lower than it would have been.",
-        "Not shown",
-        "−16.1 to +2.8 percentage points ◐ (bounds)",
-        "2021 on 2020",
-        V2.meaning,
-        "Confidence in this verdict: moderate.",
-        "Read from public figures.",
-        "The answer in a sentence.",
-    ):
-        assert part in text
-    assert panel.text.endswith("Not shown. The answer in a sentence.")
-
-
-def test_the_ledger_gives_each_claim_its_word_or_the_report_that_gives_it():
-    readings = claims.readings(["C01", "C03"])
-    table = answers.ledger(readings, [verdict(claim="C03", reading="", word="Supported")], "T.")
-    (_, *rows), words = Reader(table.html).rows, [f"report {name[:2]}" for name in readings["notebook"]]
-    assert [row[1][1] for row in rows] == [*words[:-1], "Supported"]
-    assert (
-        rows[-1][0][1]
-        == "Amazon (vice-president Cindy Tai): About 3,000 accounts of about 600 Chinese brands have been closed."
-    )
-    assert rows[-1][2][1] == readings["change"].iloc[-1]
-    assert answers.label("Supported") in table.html
-
-
-def test_an_estimate_without_an_interval_has_neither_a_kind_of_interval_nor_a_grade_but_the_reason():
-    row = {"estimate": -100.0, "conf_low": np.nan, "unit": "per cent", "grade": "usable", "reason": "all is lost"}
-    panel = answers.answer("So it is.", title="T", row=row, interval="95% interval", tier="panel")
-    assert panel.text.endswith("No interval: all is lost. So it is.")
-    assert "95%" not in panel.html
-    assert "usable" not in panel.html
 
 
 def test_the_answer_and_the_brief_say_what_a_panel_is_said_to_be():

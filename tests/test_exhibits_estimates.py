@@ -12,7 +12,6 @@ from analysis.estimate import Estimate
 from analysis.evidence.verdicts import NOT_SHOWN, Verdict
 from analysis.exhibits import answers, blocks, charts, curves
 from analysis.exhibits.payload import of_estimates
-from analysis.numbers import NOT_ESTIMABLE
 
 pytestmark = pytest.mark.usefixtures("simulated_look")
 
@@ -52,35 +51,6 @@ def cells(block) -> list[list[str]]:
     return [re.findall("<td[^>]*>(.*?)</td>", row) for row in rows]
 
 
-def test_a_row_without_an_estimate_says_so_and_why():
-    block = blocks.estimates(ROWS, "Effects.")
-    assert NOT_ESTIMABLE in cells(block)[2]
-    assert "third: nobody was closed." in block.text
-    assert "nobody was closed" not in blocks.estimates(ROWS, "Effects.", why=False).text
-    assert "nobody was closed" in blocks.reasons(ROWS).text
-    assert blocks.reasons(ROWS.head(2)).html == ""
-    told = blocks.reasons(ROWS.assign(reason="a part of -3 to 3 points since 2021-05")).text
-    assert told == "first: a part of −3 to 3 points since 2021-05."
-
-
-def test_an_estimate_below_the_detectable_effect_is_marked_in_its_row():
-    block = blocks.estimates(ROWS, "Effects.")
-    assert [row[1] for row in cells(block)] == ["+1.0 †", "−8.0", NOT_ESTIMABLE]
-    assert "† smaller than the smallest effect that this panel would show." in block.html
-    assert "†" not in blocks.estimates(ROWS.iloc[1:2], "Effects.").html
-
-
-def test_a_dash_in_the_place_of_a_truth_or_a_grade_is_explained():
-    assert "Truth –: no true value is defined for it." in blocks.estimates(ROWS, "E.", true={"A": 2.0}).html
-    assert "Truth –" not in blocks.estimates(ROWS, "E.", true={"A": 2.0, "B": 0.0}).html
-    ungraded = "Not graded: not among the audited estimands."
-    assert ungraded in blocks.estimates(ROWS, "E.").html
-    assert ungraded in blocks.estimates(ROWS.assign(grade=["usable", "not graded", "not graded"]), "E.").html
-    graded = blocks.estimates(ROWS.assign(grade=["usable", "do not use", "not graded"]), "E.")
-    assert ungraded not in graded.html
-    assert [row[-1] for row in cells(graded)] == ["usable", "do not use", "–"]
-
-
 def test_what_has_no_interval_is_taken_away_without_a_grade():
     rows = pd.DataFrame({"label": ["a", "b"], "conf_low": [1.0, None], "grade": "usable"})
     assert of_estimates("estimates", "", rows).data["grade"].tolist() == ["usable", ""]
@@ -91,22 +61,6 @@ def test_codes_become_names_as_whole_words_in_labels_and_reasons():
     named = in_words(rows, {"EBY": "eBay", "CN": "Chinese"})
     assert named["label"].tolist() == ["moved to eBay", "EBYE", "by Chinese rivals"]
     assert named["reason"].tolist() == ["eBay opened to Chinese", "", ""]
-
-
-def test_the_truth_stands_beside_the_estimate_only_where_it_is_known():
-    plain = blocks.estimates(ROWS, "Effects.").html
-    assert "Truth" not in plain
-    shown = cells(blocks.estimates(ROWS, "Effects.", true={"A": 2.0, "B": 0.0}))
-    assert [row[-2:] for row in shown] == [["+2.0", "yes"], ["0.0", "no"], ["–", "–"]]
-    given = cells(blocks.estimates(ROWS.assign(truth=[5.0, np.nan, np.nan]), "Effects.", true={"A": 2.0, "B": -8.0}))
-    assert [row[-2:] for row in given] == [["+5.0", "no"], ["−8.0", "yes"], ["–", "–"]]
-
-
-def test_one_unit_is_said_once_and_several_have_a_column():
-    assert "Unit: per cent." in blocks.estimates(ROWS, "Effects.").html
-    two = ROWS.assign(unit=["per cent", "ratio", None])
-    assert "<th" in blocks.estimates(two, "Effects.").html.split("Unit")[0]
-    assert "−8.00" in blocks.estimates(two, "Effects.").html
 
 
 def made(value=np.nan, *, reason="nobody was closed.", limits=np.nan, terms=("seen",)) -> Estimate:
