@@ -41,13 +41,8 @@ def page(table: pd.DataFrame) -> str:
         f"seeds {rows['first_seed'].min()} to {rows['last_seed'].max()} of each {judge} preset"
         for judge, rows in parts.items()
     ]
-    jinja = Environment(
-        loader=FileSystemLoader(ROOT / "benchmarks"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # Markdown
-    )
+    jinja = Environment(loader=FileSystemLoader(ROOT / "benchmarks"), undefined=StrictUndefined, trim_blocks=True)
+    jinja.keep_trailing_newline = True
     return jinja.get_template("coverage.md.j2").render(
         grading=grading,
         level=table["level"].iloc[0],

@@ -112,10 +112,10 @@ def race(rounds: int, *works: Work) -> tuple[Floats, list[Any]]:
     seconds = np.empty((len(works), rounds))
     results: list[Any] = [None] * len(works)
     for number in range(rounds):
-        for place, work in enumerate(works):
+        for column, work in enumerate(works):
             start = time.perf_counter()
-            results[place] = work()
-            seconds[place, number] = time.perf_counter() - start
+            results[column] = work()
+            seconds[column, number] = time.perf_counter() - start
     return seconds, results
 
 
@@ -123,9 +123,7 @@ def same(what: str, ours: Any, theirs: Any, tolerance: float) -> None:
     """End the run where two results differ by more than the tolerance."""
     gap = float(np.max(np.abs(np.asarray(ours, dtype=float) - np.asarray(theirs, dtype=float))))
     if not gap <= tolerance:
-        raise SystemExit(
-            f"{what}: equal results were asked for; they differ by {gap:.3g} > {tolerance:g}; find out why"
-        )
+        raise SystemExit(f"{what}: the results differ by {gap:.3g}, more than {tolerance:g}; find out why")
 
 
 def group_time(firms: int, rounds: int) -> list[Row]:
@@ -142,10 +140,10 @@ def group_time(firms: int, rounds: int) -> list[Row]:
     def ours(y: Floats, first: Floats) -> Any:
         return att_gt(y, first).effects
 
-    (coded, dense, other), (found, _, peer) = race(
+    (coded, dense, other), (result, _, peer) = race(
         rounds, lambda: ours(*from_long(*columns(frame))), lambda: ours(y, first), theirs
     )
-    cells = found.rows.set_index(["group", "time"])
+    cells = result.rows.set_index(["group", "time"])
     shared = [key for key in peer.group_time_effects if key[1] != key[0] - 1]  # they print the base as zero
     mine = cells.loc[[(int(group), int(when)) for group, when in shared]]
     same("effects", mine["estimate"], [peer.group_time_effects[key]["effect"] for key in shared], 1e-8)
@@ -180,10 +178,10 @@ def poisson(firms: int) -> list[Row]:
         ssc = pyfixest.ssc(k_adj=False, G_adj=False)
         return pyfixest.fepois("y ~ effect | unit + time", frame, vcov={"CRV1": "unit"}, ssc=ssc)
 
-    (mine, other), (found, peer) = race(1, ours, theirs)
-    same("Poisson coefficient", found["estimate"], peer.coef().iloc[0], 1e-6)
-    few = found["n_treated"]  # of unequal size, of which ours leaves out each; their refits would take hours
-    same("Poisson error over theirs", found["std_error"] / peer.se().iloc[0], 1, 2 / (few - 1))
+    (mine, other), (result, peer) = race(1, ours, theirs)
+    same("Poisson coefficient", result["estimate"], peer.coef().iloc[0], 1e-6)
+    few = result["n_treated"]  # of unequal size, of which ours leaves out each; their refits would take hours
+    same("Poisson error over theirs", result["std_error"] / peer.se().iloc[0], 1, 2 / (few - 1))
     name = f"ratio effect, {firms:,} firms x {MONTHS}, against pyfixest.fepois, coding included"
     return [Row.of(name, mine, other, 8)]
 
@@ -194,9 +192,9 @@ def bounds(rounds: int) -> list[Row]:
 
     study = json.loads((ROOT / "tests" / "data" / "medicaid_event_study.json").read_text(encoding="utf-8"))
     given = [study[name] for name in ("estimates", "covariance", "n_pre", "n_post")]
-    (mine,), (found,) = race(rounds, lambda: honest_bounds(*given).conf_int([0.5, 1, 1.5, 2]))
+    (mine,), (result,) = race(rounds, lambda: honest_bounds(*given).conf_int([0.5, 1, 1.5, 2]))
     published = np.array(list(study["relative_magnitude"].values()))
-    same("honest bounds", found, published, 1e-3)
+    same("honest bounds", result, published, 1e-3)
     seconds = float(np.median(mine))
     return [Row("honest bounds, relative magnitudes, four values: seconds", seconds, None, seconds, 5, at_most=True)]
 
@@ -211,13 +209,10 @@ def synthetic(units: int, rounds: int) -> list[Row]:
     y = rng.normal(size=(units, 2)) @ rng.normal(size=(2, periods)).cumsum(axis=1)
     y += 3 * rng.normal(size=(units, 1)) + rng.normal(size=periods).cumsum() + 0.5 * rng.normal(size=y.shape)
     treated = np.arange(units) >= units - 20
-    (mine, other), (found, peer) = race(
-        rounds,
-        lambda: synthetic_did(y, treated, before),
-        lambda: synthdid.synthdid_estimate(y, units - 20, before),
-    )
+    works = (lambda: synthetic_did(y, treated, before), lambda: synthdid.synthdid_estimate(y, units - 20, before))
+    (mine, other), (result, peer) = race(rounds, *works)
     # The other library stops its optimiser early, on noise of 0.5; ours is the optimum (tests/test_synthetic.py).
-    same("synthetic difference-in-differences", found.rows["estimate"], [float(peer)], 0.02)
+    same("synthetic difference-in-differences", result.rows["estimate"], [float(peer)], 0.02)
     name = f"synthetic DiD, {units:,} units x {periods}, against synthdid-py"
     return [Row.of(name, mine, other, 1)]
 
@@ -233,8 +228,8 @@ def market(rounds: int) -> list[Row]:
         truth.course("W00")
         return panel
 
-    (seconds,), (found,) = race(rounds, two_worlds)
-    _, platforms, months = found.sales.shape
+    (seconds,), (result,) = race(rounds, two_worlds)
+    _, platforms, months = result.sales.shape
     name = f"simulated market, 4,000 firms x {platforms} platforms x {months}, two worlds: a second"
     rate = 1 / float(np.median(seconds))
     return [Row(name, rate, None, rate, 8)]
@@ -254,17 +249,17 @@ def limit(firms: int, rounds: int) -> None:
     def by_slices() -> Any:
         return np.add.reduceat(flat, np.arange(0, flat.size, MONTHS))
 
-    seconds, (_, found, sums) = race(rounds, lambda: att_gt(y, first).effects, by_ids, by_slices)
-    same("grouped sums", found, sums, 0)
+    seconds, (_, result, sums) = race(rounds, lambda: att_gt(y, first).effects, by_ids, by_slices)
+    same("grouped sums", result, sums, 0)
     print(json.dumps({"seconds": seconds.tolist(), "bytes": y.nbytes, "peak": peak}))
 
 
 def largest(firms: int, rounds: int) -> list[Row]:
     """Group-time effects of the largest panel against the physical limit, and the memory of it."""
     command = [sys.executable, __file__, "--limit", str(firms), "--rounds", str(rounds)]
-    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    name, (mine, by_ids, by_slices) = f"group-time effects, {firms:,} firms x {MONTHS}", np.array(found["seconds"])
-    memory, array = found["peak"] / 2**30, found["bytes"] / 2**30
+    result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    name, (mine, by_ids, by_slices) = f"group-time effects, {firms:,} firms x {MONTHS}", np.array(result["seconds"])
+    memory, array = result["peak"] / 2**30, result["bytes"] / 2**30
     return [
         Row.limit(f"{name}, over a sum by sorted ids", mine, by_ids, 8),
         Row.limit(f"{name}, over a sum of slices that are known", mine, by_slices, 8),

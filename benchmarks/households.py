@@ -25,47 +25,39 @@ COLUMNS = [
 ]
 
 
-def table(rows: pd.DataFrame) -> pd.DataFrame:
+def summarised(rows: pd.DataFrame) -> pd.DataFrame:
     """Return a row per preset, titles and estimand; of random sets `rejection` is how often p is at most .05."""
     parts = []
     for (titles, sets), of in rows.groupby(["titles", rows["id"] == twin.SETS]):
         if sets:
-            rejects = of["estimate"] <= 1 - Design.level
-            part = (
-                of.assign(rejects=rejects)
-                .groupby("preset", as_index=False)
-                .agg(
-                    id=("id", "first"),
-                    first_seed=("seed", "min"),
-                    last_seed=("seed", "max"),
-                    closed=("closed", "mean"),
-                    markets=("seed", "size"),
-                    rejection=("rejects", "mean"),
-                )
+            by_preset = of.assign(rejects=of["estimate"] <= 1 - Design.level).groupby("preset")
+            summary = by_preset["seed"].agg(first_seed="min", last_seed="max", markets="size")
+            summary = summary.assign(
+                id=twin.SETS, closed=by_preset["closed"].mean(), rejection=by_preset["rejects"].mean()
             )
-            error = np.sqrt(part["rejection"] * (1 - part["rejection"]) / part["markets"])
-            part = part.assign(unit="p", rejection_mc=error, grade=NOT_GRADED)
+            error = np.sqrt(summary["rejection"] * (1 - summary["rejection"]) / summary["markets"])
+            summary = summary.assign(unit="p", rejection_mc=error, grade=NOT_GRADED).reset_index()
         else:
             units = of["id"].str.removesuffix(twin.BOUNDED).map(twin.UNITS)
-            part = audit.summarise(of.assign(label="", unit=units, level=Design.level, refused=""))
-            sets_ = part["id"].str.endswith(twin.BOUNDED)  # no point is read off them, so that coverage alone counts
-            covers = Design.level - part["coverage"] <= grading.LOST_WITH_BOUNDS
-            part["grade"] = part["grade"].mask(sets_, covers.map({True: WITH_BOUNDS, False: DO_NOT_USE}))
-            part.loc[sets_, ["bias", "bias_mc", "sd", "sd_mc", "reason"]] = np.nan
-        parts.append(part.assign(titles=titles, provenance="simulated"))
-    order = {name: place for place, name in enumerate([*PRESETS, *twin.TITLES])}
-    found = pd.concat(parts, ignore_index=True)[COLUMNS]
-    return found.sort_values(["preset", "titles"], key=lambda names: names.map(order), kind="stable", ignore_index=True)
+            summary = audit.summarise(of.assign(label="", unit=units, level=Design.level, refused=""))
+            sets_ = summary["id"].str.endswith(twin.BOUNDED)  # no point is read off them, so that coverage alone counts
+            covers = Design.level - summary["coverage"] <= grading.LOST_WITH_BOUNDS
+            summary["grade"] = summary["grade"].mask(sets_, covers.map({True: WITH_BOUNDS, False: DO_NOT_USE}))
+            summary.loc[sets_, ["bias", "bias_mc", "sd", "sd_mc", "reason"]] = np.nan
+        parts.append(summary.assign(titles=titles, provenance="simulated"))
+    order = {name: rank for rank, name in enumerate([*PRESETS, *twin.TITLES])}
+    table = pd.concat(parts, ignore_index=True)[COLUMNS]
+    return table.sort_values(["preset", "titles"], key=lambda names: names.map(order), kind="stable", ignore_index=True)
 
 
 if __name__ == "__main__":
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--markets", type=int, default=200, help="of each preset")
-    executor.add_options(options)
-    asked = options.parse_args()
-    with executor.opened(asked) as workers:
-        found = audit.each_panel(twin.replicate, PRESETS, range(1, asked.markets + 1), workers)
-    made = table(pd.DataFrame(chain(*found)))
-    made.to_csv(FILE, index=False, float_format="%.6g", lineterminator="\n")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--markets", type=int, default=200, help="of each preset")
+    executor.add_options(parser)
+    options = parser.parse_args()
+    with executor.opened(options) as workers:
+        replicates = audit.each_panel(twin.replicate, PRESETS, range(1, options.markets + 1), workers)
+    summary = summarised(pd.DataFrame(chain(*replicates)))
+    summary.to_csv(FILE, index=False, float_format="%.6g", lineterminator="\n")
     data.accept("household_audit", vintage=datetime.date.today().isoformat())
-    print(made.to_string(index=False))
+    print(summary.to_string(index=False))

@@ -5,7 +5,6 @@ same conversion to PDF. Ratios count; seconds depend on the machine. Printed are
 """
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -60,27 +59,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="how often each way is run (default 3)")
     rounds = parser.parse_args().rounds
-    times: dict[str, list[float]] = {"plain": [], "cold": [], "unchanged": []}
+    plainly, cold, unchanged = list[float](), list[float](), list[float]()
     for _ in range(rounds):
-        with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
-            times["plain"].append(seconds(plain, Path(one)))
-            times["cold"].append(seconds(ours, Path(two)))
-            times["unchanged"].append(seconds(ours, Path(two)))
+        with tempfile.TemporaryDirectory() as theirs, tempfile.TemporaryDirectory() as out:
+            plainly.append(seconds(plain, Path(theirs)))
+            cold.append(seconds(ours, Path(out)))
+            unchanged.append(seconds(ours, Path(out)))
     print(f"{rounds} rounds on {os.cpu_count()} cores, the ways in turn; seconds as median (lowest to highest)")
-    for name, label in (
-        ("plain", "papermill command and PDF, one after the other"),
-        ("cold", "market-impact run, nothing published"),
-        ("unchanged", "market-impact run, nothing changed"),
-    ):
-        found = times[name]
-        print(f"  {label:<48} {statistics.median(found):7.2f} ({min(found):.2f} to {max(found):.2f})")
-    speedup = [a / b for a, b in zip(times["plain"], times["cold"], strict=True)]
-    skip = [a / b for a, b in zip(times["cold"], times["unchanged"], strict=True)]
-    print(
-        f"  plain / cold      {statistics.median(speedup):6.2f} ({min(speedup):.2f} to {max(speedup):.2f}); wanted 1.8"
-    )
-    print(f"  cold / unchanged  {statistics.median(skip):6.1f} ({min(skip):.1f} to {max(skip):.1f})")
-    print(json.dumps(times))
+    show("papermill command and PDF, one after the other", plainly)
+    show("market-impact run, nothing published", cold)
+    show("market-impact run, nothing changed", unchanged)
+    show("first over second; wanted 1.8", [a / b for a, b in zip(plainly, cold, strict=True)])
+    show("second over third", [a / b for a, b in zip(cold, unchanged, strict=True)])
+
+
+def show(label: str, values: Sequence[float]) -> None:
+    """Print the median and the range of what was measured in each round."""
+    print(f"  {label:<48} {statistics.median(values):7.2f} ({min(values):.2f} to {max(values):.2f})")
 
 
 if __name__ == "__main__":
