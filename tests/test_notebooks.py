@@ -37,9 +37,11 @@ PROCESSORS = (  # OpenBLAS and numpy sum and round in another way on an older on
 LOGIC = (ast.FunctionDef, ast.ClassDef, ast.If, ast.For, ast.While, ast.Try, ast.With)
 DESIGN = {"comparison", "post_from", "post_to", "base_months", "anticipation", "cluster", "conf"}
 CODES = re.compile(r"\b(?:[CTV]\d+|E\d+[a-z]*|d\d)\b")
-HANDED_ON = {  # parameters that a call takes from `settings`
-    "open_study(settings": {"event", "panel_path", "panel_map", "sim_preset", "seed", *DESIGN},
-    "colophon(settings": {"as_of", "stale_after_days"},
+HANDED_ON = {  # parameters that a call takes by itself
+    "report.start_panel(": {"event", "panel_path", "panel_map", "sim_preset", "seed", *DESIGN},
+    "report.start(": {"event"},
+    "report.start_simulated(": {"event", "sim_preset", "seed", "first_seed", "markets"},
+    "report.finish(": {"as_of", "stale_after_days", "verdict_file"},
 }
 WORDS = {
     "C01 V1": "Supported",
@@ -115,15 +117,15 @@ def test_every_parameter_of_a_notebook_is_used(notebook):
 
 def test_the_setup_cell_checks_the_parameters_of_its_own_notebook(notebook):
     tagged = [i for i, cell in enumerate(code(notebook)) if "parameters" in cell["metadata"].get("tags", [])]
-    assert f'parameters.check("{notebook.name}", globals())' in source(code(notebook)[tagged[0] + 1])
+    checks = r"(parameters\.check|report\.start|report\.start_simulated|report\.start_panel)"
+    assert re.search(rf'{checks}\("{notebook.name}", globals\(\)[,)]', source(code(notebook)[tagged[0] + 1]))
     assert "as_of" in parameters.declared(notebook).model_fields
 
 
 def test_a_notebook_marks_its_answer_and_ends_with_its_provenance(notebook):
     assert any("answer" in cell["metadata"].get("tags", []) for cell in code(notebook))
     if not notebook.name.startswith("00_"):
-        assert "\ncolophon(" in source(code(notebook)[-1])
-        assert "verdicts.write(" in source(code(notebook)[-1])
+        assert re.search(rf'report\.finish\(\s*"{notebook.name}",\s*globals\(\)', source(code(notebook)[-1]))
 
 
 @pytest.mark.parametrize("notebook", [path for path in NOTEBOOKS if "open_study" in path.read_text(encoding="utf-8")])
@@ -133,8 +135,8 @@ def test_a_notebook_on_a_panel_names_no_claim_and_no_reading_of_one_event(notebo
 
 def test_a_notebook_on_public_figures_refuses_another_event(notebook):
     given = parameters.declared(notebook).model_fields.keys()
-    refuses = "read_event(event, on_record=True)" in python(notebook)
-    assert refuses == ({"event", "verdict_file"} <= given and "panel_path" not in given)
+    refuses = any(f"report.{start}(" in python(notebook) for start in ("start", "start_simulated"))
+    assert refuses == ("verdict_file" in given and "panel_path" not in given)
 
 
 def test_every_notebook_is_scheduled():
