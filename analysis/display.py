@@ -1,4 +1,4 @@
-"""How results show themselves: a few lines at a prompt, a short table in a notebook, intervals in a figure."""
+"""Display of results: a few lines at a prompt, a short table in a notebook, intervals in a figure."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pandas as pd
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST = 8  # rows, and columns, of a table that nobody asked for
-WORD, SENTENCE = 40, 300  # characters of a name, and of a note
+MOST = 8  # most rows, and columns, of a table at a prompt
+WORD, SENTENCE = 40, 300  # most characters of a name, and of a note
 
 
 class Shown:
-    """What shows itself by `_shown`: a head, a table of which the first rows stand for all, and notes."""
+    """Base of results that show a head, the first rows of a table, and notes, all of them made by `_shown`."""
 
     def _shown(self) -> tuple[str, pd.DataFrame, list[str]]:
         raise NotImplementedError
@@ -41,17 +41,17 @@ def cut(text: str, most: int) -> str:
 
 
 def _short(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the first rows and columns, without those that hold nothing, and a line for the rows that are left out."""
-    told = [name for name in rows if name in ("term", "estimate") or rows[name].notna().any()]
-    shown = rows[told[:MOST]].head(MOST).map(lambda cell: cut(cell, WORD) if isinstance(cell, str) else cell)
+    """Return the first rows and the columns with values, and a line that counts the other rows."""
+    names = [name for name in rows if name in ("term", "estimate") or rows[name].notna().any()]
+    shown = rows[names[:MOST]].head(MOST).map(lambda cell: cut(cell, WORD) if isinstance(cell, str) else cell)
     return shown, [f"and {len(rows) - MOST:,} more rows: see .rows"] if len(rows) > MOST else []
 
 
 def intervals(rows: pd.DataFrame, *, title: str, unit: str, xlabel: str, reason: str) -> Axes:
     """Draw estimates as points with their intervals: numbered terms along the x axis, names below each other.
 
-    A point without an interval is hollow. `rows` has `term`, `estimate`, `conf_low`, `conf_high`; where all of them are
-    missing, the reason is written.
+    A point without an interval is hollow. `rows` has `term`, `estimate`, `conf_low`, `conf_high`; if all numbers are
+    missing, the reason is written instead.
     """
     from matplotlib import pyplot as plt
 

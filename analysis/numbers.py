@@ -1,6 +1,6 @@
-"""How numbers are written: one way for every table, sentence, label and check.
+"""Numbers in print: one way for every table, sentence, label and check.
 
-A number carries its provenance as a mark, which the caller names; nothing here knows of tables or figures.
+A number carries its provenance as a mark, which the caller names.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 MARKS = {"real": "●", "estimate": "◐", "simulated": "○"}
 MARKED = re.compile(r"([\d∞][^<>\d●◐○.,;:]{0,40}?) ?([●◐○])")
-"""A number, at most its unit, and its mark; what is said about the marks has no number before them."""
+"""A number, its unit or nothing, and its mark."""
 MINUS = "−"
-NOT_ESTIMABLE = "not estimable with this data"  # stands where a number would, wherever there is a reason instead
+NOT_ESTIMABLE = "not estimable with this data"  # in place of a number, where a reason stands instead
 DECIMALS = {
     "log points": 3,
     "percentage points": 1,
@@ -31,15 +31,15 @@ DECIMALS = {
     "billion US dollars": 0,
 }
 SIGNED = ("log points", "percentage points", "per cent")  # and shares of something, such as per cent of sales
-HALF_UP = 1 + 1e-13  # lifts a half, and nothing that differs from one in 12 digits
-FEW_MILLIONS = 100.0  # below, millions of a panel's firms have a digit after the point
-LONGEST = 1_000.0  # per cent or points: a limit beyond it says no more than that there is hardly any
+HALF_UP = 1 + 1e-13  # lifts a half, and no other number of 12 digits
+FEW_MILLIONS = 100.0  # millions below which a digit follows the point
+LONGEST = 1_000.0  # per cent or points beyond which a limit is cut
 
 
 def number(value: float | None, decimals: int = 1, *, signed: bool = False, mark: str = "") -> str:
     """Write a number with a true minus, thousands separators and its provenance mark.
 
-    Numbers that agree in 12 digits, as verdicts are published, are written alike; a half goes away from zero.
+    Numbers that agree in 12 digits, as verdicts are published, are written alike; a half is rounded away from zero.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def number(value: float | None, decimals: int = 1, *, signed: bool = False, mark
 
 
 def quantity(value: float | None, unit: str, decimals: int | None = None, *, mark: str = "") -> str:
-    """Write a number with the sign that its unit asks for, and its decimals where none are given, without the unit."""
+    """Write a number without its unit, but with the sign and, by default, the decimals of that unit."""
     usual = 0 if unit.startswith("million") and abs(value or 0.0) >= FEW_MILLIONS else DECIMALS.get(unit, 1)
     return number(value, usual if decimals is None else decimals, signed=unit.startswith(SIGNED), mark=mark)
 
@@ -82,12 +82,12 @@ def _limit(value: float, unit: str, decimals: int | None) -> str:
 
 
 def unmarked(text: str) -> str:
-    """Take the marks off the numbers of a sentence: on a page, one mark stands for all numbers of an exhibit."""
+    """Remove the marks from the numbers of a sentence: on a page, one mark stands for all numbers of an exhibit."""
     return MARKED.sub(r"\1", text)
 
 
 def points(value: float) -> str:
-    """Write a margin in percentage points with its noun, as short as it is: "2 points", "1 point", "0.5 points"."""
+    """Write a margin in percentage points with its noun: "2 points", "1 point", "0.5 points"."""
     return f"{value:g} point{'' if value == 1 else 's'}"
 
 

@@ -231,10 +231,10 @@ class GroupTime(Shown):
 
 
 @dataclass(frozen=True, eq=False)
-class _Part:
-    """Contribution of the rows of a group to totals.
+class _Addend:
+    """What the rows of a group add to totals.
 
-    `base` is the column in which treated groups are compared with it, -1 for the contribution of a treated group;
+    `base` is the column in which treated groups are compared with it, -1 for that of a treated group;
     `cells`, bool[cell], those that use the group. `slope` is float64[total, time + 1], by the group's sums, of the
     totals numbered in `totals`.
     """
@@ -273,8 +273,8 @@ class _Means:
         return np.where(np.isfinite(value), value, np.nan)
 
     @cached_property
-    def parts(self) -> list[_Part]:
-        """Contributions of each group: treated ones once, others for each column that they serve as a base in."""
+    def addends(self) -> list[_Addend]:
+        """Addends by group: treated ones once, others for each column that they serve as a base in."""
         effects, term = self.effects, self.term
         treated, comparison, _, time, base = self.cells
         ratio = effects.scale == "ratio"
@@ -287,15 +287,15 @@ class _Means:
         for number, ((group, column), by) in enumerate(zip(indexes, slope, strict=True)):
             terms.append((group, alone if number < len(indexes) // 2 else base, total, column, sign * by))
         group, against, total, column, by = (np.concatenate(arrays) for arrays in zip(*terms, strict=True))
-        parts = []
+        addends = []
         for key in np.unique(group * width + against + 1).tolist():
             number, at = key // width, key % width - 1
             some = (group == number) & (against == at)
             active, row = np.unique(total[some], return_inverse=True)
             gradient = np.zeros((len(active), width))
             np.add.at(gradient, (row, column[some]), by[some])
-            parts.append(_Part(number, at, (comparison == number) & (base == at), active, gradient))
-        return parts
+            addends.append(_Addend(number, at, (comparison == number) & (base == at), active, gradient))
+        return addends
 
     @property
     def max_df(self) -> Floats:
@@ -317,20 +317,20 @@ class _Means:
         effects = self.effects
         if effects.cluster is not None:
             change = np.zeros((len(effects.labels), len(self.totals)))
-            for part in self.parts:
-                group = effects.groups[part.group]
-                self._add(change, part, effects.cluster[group.rows], effects._blocks(group))
+            for addend in self.addends:
+                group = effects.groups[addend.group]
+                self._add(change, addend, effects.cluster[group.rows], effects._blocks(group))
             self._add_again(change, effects.cluster)
             scores = np.sqrt(1 - 1 / np.count_nonzero(change.any(axis=1))) * self._change_of_terms(change)
             return scores, scores.T @ scores, self.max_df
         factor = np.sqrt(1 - 1 / len(effects.labels))
         products, square, fourth = np.zeros((self.count, self.count)), np.zeros(self.count), np.zeros(self.count)
         for number, group in enumerate(effects.groups):
-            parts = [part for part in self.parts if part.group == number]
+            of_group = [addend for addend in self.addends if addend.group == number]
             for weight, y in effects._blocks(group, BLOCK * effects.width // max(effects.width, 2 * self.count)):
                 change = np.zeros((len(y), len(self.totals)))
-                for part in parts:
-                    self._add(change, part, np.arange(len(y)), [(weight, y)])
+                for addend in of_group:
+                    self._add(change, addend, np.arange(len(y)), [(weight, y)])
                 scores = factor * self._change_of_terms(change)
                 products += scores.T @ scores
                 scores **= 2
@@ -338,29 +338,29 @@ class _Means:
                 fourth += (scores**2).sum(axis=0)
         return None, products, np.fmin(self.max_df, effective(square, fourth))
 
-    def _add(self, change: Floats, part: _Part, code: Ints, blocks: Iterable[tuple[Floats, Floats]]) -> None:
+    def _add(self, change: Floats, addend: _Addend, code: Ints, blocks: Iterable[tuple[Floats, Floats]]) -> None:
         """Add to `change`, float64[cluster, total], the totals that go with each cluster of a part; `code` is by row.
 
         Without a cluster the growth of others changes by the cluster's share in it over the share of the base left.
         """
-        effects, slope, start = self.effects, part.slope, 0
-        sums, held = np.zeros((len(change), len(part.totals))), np.zeros(len(change))
+        effects, slope, start = self.effects, addend.slope, 0
+        sums, held = np.zeros((len(change), len(addend.totals))), np.zeros(len(change))
         for weight, y in blocks:
             rows = code[start : start + len(y)]
             start += len(y)
-            if part.base >= 0:
-                np.add.at(held, rows, weight * y[:, part.base] if effects.scale == "ratio" else weight)
+            if addend.base >= 0:
+                np.add.at(held, rows, weight * y[:, addend.base] if effects.scale == "ratio" else weight)
             level = y @ np.full(effects.width, (effects.scale == "level") / effects.width)  # cancels: take it off
             np.add.at(sums, rows, weight[:, np.newaxis] * ((y - level[:, np.newaxis]) @ slope[:, :-1].T + slope[:, -1]))
-        if part.base >= 0:
-            rest = 1 - held / effects.sums[part.group, part.base if effects.scale == "ratio" else -1]
+        if addend.base >= 0:
+            rest = 1 - held / effects.sums[addend.group, addend.base if effects.scale == "ratio" else -1]
             gone = rest <= NOTHING_LEFT  # without a comparison, which takes the cells along
             sums *= np.divide(1.0, rest, out=np.zeros(len(rest)), where=~gone)[:, np.newaxis]
             if gone.any():
                 change[gone] += np.concatenate(
-                    [np.bincount(self.term[part.cells], total[part.cells], self.count) for total in self.by_cell]
+                    [np.bincount(self.term[addend.cells], total[addend.cells], self.count) for total in self.by_cell]
                 )
-        change[:, part.totals] += sums
+        change[:, addend.totals] += sums
 
     def _add_again(self, change: Floats, cluster: Ints) -> None:
         """Replace the rows of `change` of clusters on both sides of a comparison, by adding up the others again.
@@ -479,16 +479,16 @@ def usable_units(
         )
     if scale == "ratio" and (negative := int((y < 0).sum())):
         raise DesignError(f"Cannot use the ratio scale: {negative} outcomes are negative; use the level scale")
-    late = first - 1 - anticipation >= 0
-    known = np.isfinite(y.sum(axis=1)) & np.isfinite(x).all(axis=1)
-    kept = late & known
+    has_base = first - 1 - anticipation >= 0
+    complete = np.isfinite(y.sum(axis=1)) & np.isfinite(x).all(axis=1)
+    kept = has_base & complete
     y = y if kept.all() else y[kept]
     cohort, dates = pd.factorize(np.where(first < y.shape[1], first, np.nan)[kept], sort=True)
     counts = {
         "units": len(y),
         "treated": int((cohort >= 0).sum()),
-        "dropped_missing": int((late & ~known).sum()),
-        "dropped_always_treated": int((~late).sum()),
+        "dropped_missing": int((has_base & ~complete).sum()),
+        "dropped_always_treated": int((~has_base).sum()),
     }
     if not 0 < counts["treated"] < len(y):
         raise DesignError(
