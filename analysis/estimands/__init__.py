@@ -1,1 +1,1 @@
-"""The estimands of the closures on a panel: E1 to E5, each with its design, its error or the reason why it has none."""
+"""Estimands E1 to E5 of a panel: estimate, error and design, or the reason for a refusal."""

@@ -1,4 +1,4 @@
-"""Every estimand that can be asked of a panel, in one table, with the reason where it has no answer."""
+"""Estimate every estimand of a panel: one table of estimates, or reasons for a refusal."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ The id is also the name of the truth in a simulated market.
 
 
 def filled(template: str, platforms: tuple[str, ...], design: Design) -> list[dict[str, str]]:
-    """Return the names that fill the braces of an id: one of each, or one for every platform or month that it names."""
+    """Return the values of the braces in an id: one mapping, or one for each platform or month that it names."""
     first, second = [*design.destinations, "a second destination"][:2]
     names = {"origin": design.origin, "home": platforms[0]}
     names |= {"destinations": " and ".join(design.destinations), "first": first, "second": second}
@@ -64,7 +64,7 @@ def filled(template: str, platforms: tuple[str, ...], design: Design) -> list[di
 
 
 def catalogue(platforms: tuple[str, ...], design: Design) -> dict[str, dict[str, str]]:
-    """Return the row of ``data/estimands.csv`` of every id, with its label in the words of a design."""
+    """Return the rows of ``data/estimands.csv`` by id, with labels for a design."""
     rows = data.load("estimands").fillna("").to_dict("records")
     return {
         row["id"].format(**names): {**row, "label": row["label"].format(**names)}
@@ -74,10 +74,10 @@ def catalogue(platforms: tuple[str, ...], design: Design) -> dict[str, dict[str,
 
 
 class Answers(Shown, dict[str, Estimate]):
-    """Estimates of one term each, by id; what the panel cannot carry is one without a value, and with the reason."""
+    """Estimates of one term each, by id; refused estimates carry the reason."""
 
     def __init__(self, effects: Mapping[str, Estimate], labels: Mapping[str, str]) -> None:
-        """Take estimates and, by the same ids, what they are called in print."""
+        """Keep estimates and their printed labels, both by id."""
         super().__init__(effects)
         self.labels = labels
 
@@ -95,14 +95,14 @@ class Answers(Shown, dict[str, Estimate]):
         return f"{len(self)} of the estimands {signs}", shown, []
 
     def require(self) -> None:
-        """Stop where there is no estimate at all: a DesignError with the reasons."""
+        """Raise DesignError with the reasons if every estimate is refused."""
         if all(effect.refused for effect in self.values()):
             why = "; ".join(dict.fromkeys(effect.reason for effect in self.values()))
             raise DesignError(f"cannot estimate {', '.join(self)} with this panel: {why}")
 
 
 def estimate_all(panel: Panel, design: Design, names: str | Collection[str] = ()) -> Answers:
-    """Ask a panel for estimands by their ids.
+    """Estimate some estimands of a panel, by id.
 
     Parameters
     ----------

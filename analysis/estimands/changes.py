@@ -1,4 +1,4 @@
-"""Sales of sets of firms against what they would have been, estimated or true: growth and displacement rest on them.
+"""Changes of sales against their counterfactual, estimated or true: the basis of growth and displacement.
 
 A formula of these changes is written once. Applied to changes that are estimated it has an error; applied to changes
 between worlds of a simulated market it is the truth.
@@ -54,7 +54,7 @@ class Changes:
     lacking: Mapping[bool, str] = field(default_factory=dict)
 
     def total(self, values: Any) -> Total:
-        """Return ``total(set, platforms, own=None)``, which adds up some cells of `values`; `own` restricts origins."""
+        """Return ``total(set, platforms, of_origin=None)``, which sums some cells of `values`."""
 
         def added(what: What, platforms: Sequence[str], of_origin: bool | None = None) -> Any:
             return sum(
@@ -73,7 +73,7 @@ class Changes:
 
 
 def totals(sample: Sample, values: Floats, code: Ints, **fields: Any) -> Estimate:
-    """Return sums of values, float64[firm, column], for :meth:`analysis.estimate.Estimate.jackknife`.
+    """Return column sums of values[firm, column] for :meth:`analysis.estimate.Estimate.jackknife`.
 
     Firms are draws, and the number of them is as random as their sales; what a firm adds is its own row. `code` is the
     cluster of each, int64[firm].
@@ -197,7 +197,7 @@ def _refuse_nobody(eligible: Floats, observed: Bools, closed: Bools, pool: Bools
 def _against(
     sums: Floats, cohorts: list[Cohort], code: Ints, who: str, platforms: Sequence[str]
 ) -> tuple[Floats, Floats, int]:
-    """Return the change of a set by platform, summed over its cohorts; the scores of it by cluster; and its most df.
+    """Return a set's change by platform, its scores by cluster and its degrees of freedom, summed over cohorts.
 
     The number of firms in the set is fixed, not that of a cohort, or a cohort of one firm would be without error.
     """
@@ -226,7 +226,7 @@ def _against(
 
 
 def _newcomers(sums: Floats, new: Bools, closed: Ints, pool: Ints, code: Ints) -> tuple[Floats, Floats]:
-    """Return sales of newcomers that would have come beside the closed firms, and the scores of these by cluster."""
+    """Return the expected sales of newcomers beside the closed firms, and their scores by cluster."""
     before, held = sums[0], sums[0, closed].sum(axis=0)
     growth, without = _growth(sums[1] * new[:, np.newaxis], before, pool, code)
     scores = held * np.where(np.isnan(without), growth, without)
@@ -249,7 +249,7 @@ def _growth(after: Floats, before: Floats, pool: Ints, code: Ints) -> tuple[Floa
 
 
 def of_fixed_number(values: Floats, rows: Ints, code: Ints) -> Floats:
-    """Return by how much each cluster moves the sum over some rows, were there as many rows without it."""
+    """Return scores by cluster of a sum over some rows, holding the number of rows fixed."""
     size = int(code.max()) + 1
     if not len(rows):
         return np.zeros((size, values.shape[1]))

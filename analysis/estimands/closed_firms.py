@@ -1,4 +1,4 @@
-"""What the closures did to the closed firms: sales, damage, life, and what can be held against it (E1)."""
+"""Effects on closed firms: sales, damage, survival, placebos and robustness (E1)."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ DRAWS = 199
 
 
 def scope(panel: Panel) -> Where:
-    """Return which sales of closed firms a panel can tell: on all platforms, or where it holds one, at home."""
+    """Return "all", or "home" for a panel of the home platform alone."""
     return "all" if len(panel.platforms) > 1 else "home"
 
 
 def sales_on(panel: Panel, where: Where) -> Floats:
-    """Return sales at home or on all platforms, float64[firm, month]; a DesignError where the panel holds one alone."""
+    """Return sales[firm, month] at home or on all platforms; raise DesignError if the panel holds one platform."""
     if where == "home":
         return panel.sales[:, 0]
     several(panel, "what closed firms sold over all platforms")
@@ -65,7 +65,7 @@ def sales_on(panel: Panel, where: Where) -> Floats:
 
 
 def width_of(panel: Panel, where: Where) -> int:
-    """Return how many platforms, from the first on, sales at home or everywhere are on."""
+    """Return the number of platforms summed: 1 for home, else all."""
     return 1 if where == "home" else len(panel.platforms)
 
 
@@ -125,7 +125,7 @@ def effect_name(design: Design, where: Where) -> str:
 
 
 def without_error(value: float, n: int, reason: str) -> Estimate:
-    """Return an effect on `n` closed firms, per cent, that has no error, or is not known."""
+    """Return an effect on `n` closed firms in per cent, without standard error."""
     return Estimate(estimand="", unit="per cent", terms=("simple",), value=np.array([value]), n=n, reason=reason)
 
 
@@ -166,7 +166,7 @@ def compared(
 
 
 def mechanical_loss(dose: Floats, months_closed: Floats, home: Floats, everywhere: Floats) -> float:
-    """Return what the closed accounts alone had sold, per cent of closed firms' sales on all platforms.
+    """Return the sales of the closed accounts, per cent of closed firms' sales on all platforms.
 
     The closed part (dose) of home sales before, times the share of the window in which the firm is closed: a property
     of the firms, float64[firm] each, without error.
@@ -176,7 +176,7 @@ def mechanical_loss(dose: Floats, months_closed: Floats, home: Floats, everywher
 
 @estimand
 def damage_multiple(panel: Panel, design: Design) -> Estimate:
-    """Divide the loss on all platforms by the mechanical one: what the closed accounts alone had sold (E1e).
+    """Divide the loss on all platforms by the mechanical loss, the sales of the closed accounts (E1e).
 
     Returns
     -------
@@ -208,7 +208,7 @@ def damage_multiple(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def months_alive(panel: Panel, design: Design) -> Estimate:
-    """Estimate by how many of twelve months closure shortens a firm's life (E1d).
+    """Estimate the months of survival, of twelve, lost by closure (E1d).
 
     Firms live until they sell nothing on any platform for three months. Compared within origin, wave by wave, with
     firms that are not small: in the base months they sold at least what the smallest tenth of the closed firms sold at
@@ -258,7 +258,7 @@ def months_alive(panel: Panel, design: Design) -> Estimate:
 
 
 def comparisons(panel: Panel, design: Design, truth: ByWindow | None = None, *, where: Where = "all") -> pd.DataFrame:
-    """Estimate the effect on closed firms against each comparison group, in the window and soon after the first wave.
+    """Estimate the effect on closed firms against each comparison group, in two windows.
 
     Firms not yet closed serve only until the last wave comes near: the second window is the longest that they allow,
     and has the firms closed by then.
@@ -295,7 +295,7 @@ def comparisons(panel: Panel, design: Design, truth: ByWindow | None = None, *, 
 
 @estimand
 def placebo(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
-    """Estimate the effect of closures that did not happen: a year early, in a panel that ends before the real ones.
+    """Estimate a placebo: closures dated a year early, in a panel that ends before the real ones.
 
     Closed firms were chosen at the real closure: they had lived until then, and were what they had become. So all firms
     sold something in the month before the first wave, and were already there at the start of the early base. Newcomers
@@ -315,7 +315,7 @@ def placebo(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
 
 
 def a_year_early(panel: Panel, design: Design, firms: Bools) -> tuple[Panel, Design]:
-    """Return a panel of some firms in which each closure is dated a year early, and which ends before the real ones.
+    """Return some firms with closures dated a year early, in months before the real closures, and the design.
 
     The design keeps its window, the same months a year early, also where no firm of the first wave is left.
 
@@ -340,7 +340,7 @@ def a_year_early(panel: Panel, design: Design, firms: Bools) -> tuple[Panel, Des
 
 
 def mechanical(rows: pd.DataFrame, multiple: Estimate) -> pd.DataFrame:
-    """Return the mechanical loss above rows of the actual one (E1a) and of their ratio (E1e), the `multiple`."""
+    """Prepend the mechanical loss to the rows of the actual loss (E1a) and their ratio (E1e)."""
     rows = rows[rows["id"].isin(["E1a", "E1e"])]
     if multiple.refused:
         return rows
@@ -352,7 +352,7 @@ def mechanical(rows: pd.DataFrame, multiple: Estimate) -> pd.DataFrame:
 
 @estimand
 def family(effects: Mapping[str, Estimate]) -> pd.DataFrame:
-    """Test some effects against zero so that the chance of any false alarm among them is that of one test.
+    """Test several effects against zero with family-wise error control (Romano and Wolf).
 
     Parameters
     ----------
@@ -381,7 +381,7 @@ def _in_logs(effect: Estimate) -> Estimate:
 
 @estimand
 def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Estimate:
-    """Estimate the smallest effect on closed firms' sales (E1a) that this panel would show, from placebo closures.
+    """Estimate the minimum detectable effect on closed firms' sales (E1a) from placebo closures.
 
     Sales are those of brand groups, which are closed together, on all platforms, or at home where the panel holds one
     platform (E1b), in the window and a year before. In each draw as many groups of the comparison as were closed, of
@@ -441,7 +441,7 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Esti
 
 @dataclass(frozen=True, eq=False)
 class _Answering:
-    """The firms of E1a or E1b, each once for every cohort in which it is closed or compared: int64[row] and so on.
+    """Firms of E1a or E1b stacked by cohort, for the other estimators: int64[row] and so on.
 
     A firm's outcome is its sales over those of its first window, and these, a month's in `before`, are its weight: so
     the weighted mean of closed firms is the ratio of their sums, of which E1a is made. `within` are dummies of origin
@@ -465,7 +465,7 @@ class _Answering:
         return len(np.unique(self.sample.cluster[self.firm[self.closed]]))
 
     def mark(self, effect: Estimate, name: str, **details: Any) -> Estimate:
-        """Turn into per cent; Student's interval, with a degree of freedom less than clusters of closed firms."""
+        """Convert to per cent, with Student's t on one less than the clusters of closed firms."""
         return self.sample.mark(
             effect, estimand=f"{HEADLINE[self.where]}, {name}", max_df=self.clusters - 1, details=details
         ).exp()
@@ -493,7 +493,7 @@ def _answering(panel: Panel, design: Design, where: Where) -> _Answering:
 
 @estimand
 def adjusted_effect(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
-    """Estimate E1a doubly robust: against firms of the same origin and wave that are alike before the closures.
+    """Estimate E1a doubly robust, given origin, wave, home share and age before the closures.
 
     Alike in the share of the home platform in their sales in the first window, and in age, the months with sales before
     it (in logs). With neither it would be E1a itself. Not alike in size, for sales before are what growth is measured
@@ -524,7 +524,7 @@ def adjusted_effect(panel: Panel, design: Design, *, where: Where = "all") -> Es
 
 @estimand
 def imputed_effect(panel: Panel, design: Design, *, where: Where = "all") -> Estimate:
-    """Estimate E1a by imputation: against firm and month effects of all months from the base on, by origin and wave.
+    """Estimate E1a by imputation from firm and month effects by origin and wave.
 
     Months end before anticipation begins; those from there to the window are left out.
 
@@ -555,7 +555,7 @@ def imputed_effect(panel: Panel, design: Design, *, where: Where = "all") -> Est
 
 
 def cross_checks(panel: Panel, design: Design, *, where: Where = "all") -> pd.DataFrame:
-    """Return E1a (E1b) by its own ratio of sums, doubly robust and imputed, as rows; a refusal has its reason."""
+    """Return E1a or E1b as rows: ratio of sums, doubly robust and imputed, or the reason for a refusal."""
     ratio, imputed = effect_on_closed(panel, design, where=where), imputed_effect(panel, design, where=where)
     effects = {
         "ratio of sums": ratio,

@@ -1,4 +1,4 @@
-"""A design: which firms are compared, in which months; the sample that it picks; and its answers as rows of a table."""
+"""Design of a comparison, its sample of firms and months, refusals, and estimates as rows of a table."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Design:
     low: float = 0.02
 
     def __post_init__(self) -> None:
-        """Refuse words and numbers that mean nothing."""
+        """Raise DesignError for invalid values."""
         for name, allowed in (("comparison", get_args(Comparison)), ("cluster", get_args(Cluster))):
             check_choice(name, getattr(self, name), allowed)
         for name in ("destinations", "opened"):
@@ -104,11 +104,11 @@ class Design:
                 raise DesignError(f"expected {name} between 0 and 1, found {name} = {share}")
 
     def sample(self, panel: Panel) -> Sample:
-        """Return what the design picks from a panel, made once; a DesignError where the panel cannot carry it."""
+        """Return the sample of a panel; raise DesignError if the panel cannot carry the design."""
         return once(panel, self, lambda: _sample(panel, self))
 
     def fitted(self, panel: Panel) -> Design | None:
-        """Return the design with the part of its window and of its base months that a panel can carry, or the nearest.
+        """Return the design with the nearest window and base months that fit the panel, or None.
 
         None where no window fits, or no firm is closed.
         """
@@ -125,7 +125,7 @@ class Design:
 
     @property
     def given(self) -> str:
-        """Its window and base months as a command line gives them."""
+        """Window and base months as options of a command line."""
         return " ".join(f"-p {name}={getattr(self, name)}" for name in ("post_from", "post_to", "base_months"))
 
 
@@ -186,13 +186,13 @@ class Sample:
 
     @property
     def still_open(self) -> str:
-        """How many closed firms the window saw open, in a sentence; empty where all were closed before it."""
+        """Sentence on closed firms still open in part of the window, or empty."""
         count = int((self.months_closed[self.closed] < 1).sum())
         return f"{count} of {self.closed.sum()} closed firms were still open in part of the window." if count else ""
 
     @property
     def no_placebo(self) -> str:
-        """That there is no year without closures before the first wave to try a design on, in words, where so."""
+        """Why a placebo year is unavailable, or empty."""
         short = min(self.base.start, self.before.start) < 12
         return "the panel is too short for a placebo year" if short else ""
 
@@ -212,7 +212,7 @@ class Sample:
 
     @property
     def own(self) -> Bools:
-        """Firms of the design's origin; where there are none a DesignError."""
+        """Firms of the design's origin; raise DesignError if there are none."""
         if not self.is_own.any():
             count, origin = len(self.is_own), self.design.origin
             raise DesignError(f"none of {count} firms is of origin {origin}; check the column origin")
@@ -220,7 +220,7 @@ class Sample:
 
     @property
     def others(self) -> Bools:
-        """Firms of other origins; where there are none a DesignError."""
+        """Firms of other origins; raise DesignError if there are none."""
         if self.is_own.all():
             count, origin = len(self.is_own), self.design.origin
             raise DesignError(f"all {count} firms are of origin {origin}; bring sellers of other origins too")
@@ -248,7 +248,7 @@ class Sample:
         return np.arange(len(self.panel.firms)) if firms else self.panel.codes(self.design.cluster)[0]
 
     def widest(self, estimate: Callable[[Ints], Estimate]) -> Estimate:
-        """Estimate by each way of clustering, from codes int64[firm], and return that of the longer intervals in sum.
+        """Estimate with each clustering, codes int64[firm], and return the result with the longest intervals in sum.
 
         Brand groups are closed together, and a shock may hit all firms of a category: with brand groups as clusters
         both are tried, since neither may be left out that gives larger errors; a term without an error by one way has
@@ -265,7 +265,7 @@ class Sample:
 
     @cached_property
     def mixed_cluster(self) -> Ints:
-        """Cluster of each firm where what rivals of closed firms sell is asked for, int64[firm].
+        """Cluster of each firm for effects on rivals of closed firms, int64[firm].
 
         With brand groups as clusters, closed firms are of their own and all others of their category: exposure is a
         property of a category, and so is what moves all its firms alike.
@@ -276,11 +276,11 @@ class Sample:
 
     @cached_property
     def stopped(self) -> Bools:
-        """Who sells nothing on any platform, bool[firm, month]; not known is not stopped."""
+        """Firms that sell nothing on any platform, bool[firm, month]; False where unknown."""
         return np.asarray(self.panel.total() <= 0)
 
     def mark(self, estimate: Estimate, **changes: Any) -> Estimate:
-        """Stamp an estimate with its design, panel and provenance, so that it can be made again."""
+        """Record the design, panel digest and provenance of an estimate."""
         provenance = "simulated" if self.panel.provenance == "simulated" else "estimate"
         changes = {"months": self.window, "provenance": provenance} | changes
         return replace(estimate, design=self.design, digest=self.panel.digest, **changes)
@@ -356,7 +356,7 @@ def _comparison(panel: Panel, design: Design, first: Floats, never_closed: Bools
 
 
 def low_exposure(panel: Panel, design: Design, what: str) -> Sample:
-    """Return the sample of a design that compares with firms of low exposure; another comparison is a DesignError."""
+    """Return the sample; raise DesignError unless the comparison is with firms of low exposure."""
     if design.comparison != "low_exposure":
         raise DesignError(
             f"cannot identify {what} against {design.comparison} firms, which inherit sales of closed firms "
@@ -366,7 +366,7 @@ def low_exposure(panel: Panel, design: Design, what: str) -> Sample:
 
 
 def several(panel: Panel, what: str) -> None:
-    """Refuse what sales on other platforms than the home platform must tell where the panel holds none."""
+    """Raise DesignError if the panel holds the home platform alone."""
     if len(panel.platforms) < 2:
         raise DesignError(
             f"cannot tell {what}: the panel holds sales on {panel.platforms[0]} alone; bring other platforms too"
@@ -374,7 +374,7 @@ def several(panel: Panel, what: str) -> None:
 
 
 def once(panel: Any, what: Hashable, make: Callable[[], Answer]) -> Answer:
-    """Return what was made of a panel before under this name, or make it; it goes when the panel goes."""
+    """Return a result cached with the panel, or compute and cache it."""
     made: dict[Hashable, Answer] = vars(panel).setdefault("_made", {})
     if what not in made:
         made[what] = make()
@@ -382,7 +382,7 @@ def once(panel: Any, what: Hashable, make: Callable[[], Answer]) -> Answer:
 
 
 def estimand(verb: Callable[Asked, Answer]) -> Callable[Asked, Answer | Estimate]:
-    """Turn what a verb refuses into an Estimate that holds the reason, and keep its answers with the panel.
+    """Return refusals as an Estimate with the reason, and cache results with the panel.
 
     A refused argument is returned as it is, so that a report goes on with the reason;
     :meth:`analysis.estimate.Estimate.require` raises it. Answers are kept where a panel and a design are asked.
@@ -403,7 +403,7 @@ def estimand(verb: Callable[Asked, Answer]) -> Callable[Asked, Answer | Estimate
 
 
 def in_rows(parts: Iterable[tuple[str, str, Estimate]], unit: str = "") -> pd.DataFrame:
-    """Return rows in `COLUMNS` and `ASKED` of estimates of one term, each with id and label; of a refusal in `unit`."""
+    """Return estimates of one term as rows of `COLUMNS` and `ASKED`, by id and label; `unit` is that of refusals."""
     rows, level = [], Design.level
     for name, label, effect in ((name, label, effect.stated) for name, label, effect in parts):
         level = level if effect.refused else effect.level
@@ -421,7 +421,7 @@ def in_rows(parts: Iterable[tuple[str, str, Estimate]], unit: str = "") -> pd.Da
 
 
 def as_rows(effects: Estimate, terms: Mapping[str, tuple[str, str]] | None = None, unit: str = "") -> pd.DataFrame:
-    """Return rows of an estimate in `COLUMNS`; `terms` gives each the id and the label it is to have, if not its name.
+    """Return the terms of an estimate as rows of `COLUMNS`; `terms` maps a term to its id and label.
 
     `mde` is the smallest effect seen with a power of 80 per cent. A row without an error is a set, or has none for the
     estimate's own reason, which stands beside it. Rows of a refusal have the reason, `unit`, and no number.
@@ -431,13 +431,13 @@ def as_rows(effects: Estimate, terms: Mapping[str, tuple[str, str]] | None = Non
 
 
 def in_words(rows: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
-    """Return rows in `COLUMNS` with names in print for the codes of platforms and origin, also in reasons."""
+    """Replace codes of platforms and origin by their printed names in labels and reasons."""
     written = {"label": rows["label"], "reason": rows["reason"].fillna("")}
     return rows.assign(**{name: texts.map(lambda text: written_out(text, names)) for name, texts in written.items()})
 
 
 def written_out(text: str, names: Mapping[str, str]) -> str:
-    """Write names in print for the codes in a text."""
+    """Replace codes in a text by their printed names."""
     codes = re.compile(r"\b(" + "|".join(map(re.escape, names)) + r")\b")
     return codes.sub(lambda code: names[code[0]], text)
 
@@ -452,7 +452,7 @@ def by_origin(
     columns: Collection[str] = (),
     **options: Any,
 ) -> pd.DataFrame:
-    """Return rows in `COLUMNS` for firms of the design's origin and for all others, with `origin` and `term`.
+    """Return rows of `COLUMNS` for firms of the design's origin and of others, with `origin` and `term`.
 
     Parameters
     ----------
@@ -482,5 +482,5 @@ def by_origin(
 
 
 def steps(values: Mapping[str, float], total: str) -> pd.DataFrame:
-    """Return known parts and their sum, called `total`, as rows to draw: `term`, `estimate`."""
+    """Return parts and their sum, named `total`, as rows of `term` and `estimate`."""
     return pd.DataFrame({"term": [*values, total], "estimate": [*values.values(), sum(values.values())]})

@@ -1,4 +1,4 @@
-"""Where the lost home sales of closed firms went, and where firms sell since: E4 and E5c."""
+"""Displacement of closed firms' lost home sales (E4), and hedging (E5c)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RESIDUALS = ("d6", "d7")  # read as bounds: what is left carries the errors of a
 
 
 def amounts(changes: Changes) -> Estimate:
-    """Add up what the lost home sales of closed firms, L, became, in units of sales.
+    """Split the lost home sales of closed firms, L, into parts, in units of sales.
 
     "d1", "d2": home sales of exposed firms, of the origin and of others; "d3", "d4": closed firms on the destinations;
     "d5": closed firms on all other platforms; "d6": exposed firms off the home platform; "d7": what is left; "sum",
@@ -109,7 +109,7 @@ def _fieller(
 
 
 def waterfalls(shares: Estimate, words: Mapping[str, str], true: Mapping[str, float]) -> dict[str, Any]:
-    """Return :func:`displacement` to draw, and the true parts where they are known and anything was lost.
+    """Return :func:`displacement` and, if known, its true parts as rows for a waterfall chart.
 
     Residuals are drawn as their bounds, and not at all in a panel of the home platform alone, where they are all else.
     `words` are the names of the terms in print, "sum" the last of them; `true` holds true values by term.
@@ -127,7 +127,7 @@ def waterfalls(shares: Estimate, words: Mapping[str, str], true: Mapping[str, fl
 
 @estimand
 def displacement(panel: Panel, design: Design) -> Estimate:
-    """Share out the lost home sales of closed firms into seven parts that add up (E4c).
+    """Estimate the seven shares of closed firms' lost home sales (E4c).
 
     All are changes against the growth of comparison firms, which have none by construction: what is common to all
     firms, such as a gain in trust, is in no part but the residual.
@@ -144,7 +144,7 @@ def displacement(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def lost_sales(panel: Panel, design: Design) -> Estimate:
-    """Estimate the parts of :func:`displacement` in units of sales, also where their sum is too uncertain to divide by.
+    """Estimate the parts of :func:`displacement` in units of sales.
 
     Returns
     -------
@@ -165,7 +165,7 @@ def lost_sales(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def moved_there(panel: Panel, design: Design) -> Estimate:
-    """Estimate what closed firms sold more on the destinations, in per cent of their home sales a year before.
+    """Estimate closed firms' gain on the destinations, per cent of their home sales a year before.
 
     These are known and above zero, also in a year without closures, where the loss of :func:`displacement` is neither.
     Refused as :func:`lost_sales`, and if closed firms had sold nothing at home.
@@ -181,7 +181,7 @@ def moved_there(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def relocation(panel: Panel, design: Design) -> Estimate:
-    """Estimate how much of their lost home sales closed firms made up on each other platform (E4a), per cent of L."""
+    """Estimate the relocation of closed firms' lost home sales to each other platform (E4a), per cent of L."""
     several(panel, "the platform shift")
     shares = shares_of_loss(_changes(panel, design, "the platform shift"))
     return replace(shares[panel.platforms[1:]], estimand="E4a", n=shares.counts["closed"], reason="")
@@ -193,7 +193,7 @@ def _changes(panel: Panel, design: Design, what: str, *, home: bool = False) -> 
 
 
 def proportional(sold: Floats, closed: Bools, of_origin: Bools) -> Floats:
-    """Return what the origin, and others, would have taken had buyers gone by size alone: float64[2], per cent of L.
+    """Return the recapture by the origin and by others in proportion to size, float64[2], per cent of L.
 
     ``s_k / (1 - s_C)``, with s the shares of home sales before, float64[firm], and C the closed firms. A fact of the
     firms, without error.
@@ -205,7 +205,7 @@ def proportional(sold: Floats, closed: Bools, of_origin: Bools) -> Floats:
 
 @estimand
 def recapture(panel: Panel, design: Design) -> Estimate:
-    """Estimate how much of their lost home sales rivals of the origin, and others, took over at home (E4b).
+    """Estimate the recapture of lost home sales by rivals of the origin, and by others (E4b).
 
     The first two parts of :func:`displacement`, from home sales alone.
 
@@ -229,7 +229,7 @@ def recapture(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def excess_recapture(panel: Panel, design: Design) -> Estimate:
-    """Take the proportional benchmark from recapture (E4e): what closeness in origin adds to size.
+    """Subtract the proportional benchmark from recapture (E4e): what closeness in origin adds to size.
 
     The benchmark has no error, so errors and covariance are those of :func:`recapture`. A panel of one origin has none,
     and is refused.
@@ -252,7 +252,7 @@ def mix_change(after: Floats, before: Floats) -> Floats:
 
 @estimand
 def platform_mix(panel: Panel, design: Design) -> Estimate:
-    """Estimate how the platform shares of closed firms moved against firms' of low exposure (E4d), percentage points.
+    """Estimate the change of closed firms' platform shares against firms of low exposure (E4d), points.
 
     Mean over firms of the change of a platform's share in their sales, which is the average marginal effect of a
     saturated fractional logit; firms that sold nothing in one of the windows have no share. Each is held against
@@ -266,9 +266,9 @@ def platform_mix(panel: Panel, design: Design) -> Estimate:
 
 
 def _mean_difference(sample: Sample, firms: Masks, values: Floats, estimand: str) -> Estimate:
-    """Return the mean difference of values[firm, platform] between closed and comparison firms on the same platforms.
+    """Return the mean difference of values[firm, platform] between closed and comparison firms.
 
-    Where no comparison firm is on the platforms of a closed firm all of them stand in.
+    Firms are compared on the same set of platforms, or with all comparison firms if none is on it.
     """
     mine, theirs = firms["closed"], firms["compared"]
     sold_on = (sample.panel.sales[:, :, sample.before] > 0).any(axis=2)
@@ -304,7 +304,7 @@ def _mean_difference(sample: Sample, firms: Masks, values: Floats, estimand: str
 
 @estimand
 def toward_destinations(panel: Panel, design: Design) -> Estimate:
-    """Estimate how far closed firms went to the design's destinations that the panel covers, together.
+    """Estimate the shift of closed firms to the design's destinations: presence and sales.
 
     Returns
     -------
@@ -334,7 +334,7 @@ def toward_destinations(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def hedging(panel: Panel, design: Design) -> Estimate:
-    """Estimate how many more of the origin's firms not closed sell on each other platform since the news (E5c).
+    """Estimate hedging: entry to other platforms by the origin's firms not closed, against others (E5c).
 
     Firms never closed that sold something in the window and a year before, since who stops selling leaves every
     platform. To hedge is to join: counted are the months of the window with sales on a platform, as a share of them,
@@ -409,7 +409,7 @@ def mix_paths(panel: Panel, design: Design) -> pd.DataFrame:
 
 
 def _mix(panel: Panel, firms: Bools, name: str) -> pd.DataFrame:
-    """Return the rows of one group; a month at a time, for shares of every firm and month are as large as a panel."""
+    """Return the rows of one group, computed by month to limit memory."""
     measures = [("concentration", ""), *((kind, code) for code in panel.platforms for kind in ("share", "presence"))]
     mean = np.full((len(measures), len(panel.months)), np.nan)
     for month in range(len(panel.months)):

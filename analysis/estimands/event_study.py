@@ -1,4 +1,4 @@
-"""What became of the closed firms month by month: event study, anticipation (E5a), by cohort, honest bounds (E1).
+"""Event study of closed firms, anticipation (E5a), effects by cohort and honest bounds (E1).
 
 Time is counted from each firm's own closure: firms of one wave stand beside those they are compared with in that wave,
 so a firm that is not closed stands once in each wave in which it could have been.
@@ -34,7 +34,7 @@ NO_ERROR = "waves of closed firms of one cluster, or that sold nothing, have no 
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """Closed firms beside those they are compared with, cohort by cohort, from `base_months` before to `end` after it.
+    """Closed and comparison firms stacked by cohort, from `base_months` before to `end` after its closure.
 
     `sales` is float64[firm, month].
     """
@@ -70,7 +70,7 @@ class Stack:
 
 
 def stack(panel: Panel, design: Design, *, where: Where = "all") -> Stack:
-    """Align the firms of :func:`analysis.estimands.closed_firms.effect_on_closed` by months since the closure.
+    """Stack the firms of :func:`analysis.estimands.closed_firms.effect_on_closed` by months since closure.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def stack(panel: Panel, design: Design, *, where: Where = "all") -> Stack:
 
 @dataclass(frozen=True)
 class Pretrend:
-    """What the months before the reference say: nothing, where fewer than `FEWEST` clusters were closed.
+    """Tests of the months before the reference; NaN with fewer than `FEWEST` clusters of closed firms.
 
     Attributes
     ----------
@@ -240,7 +240,7 @@ def _average(rows: Stack) -> Estimate:
 
 @estimand
 def honest(study: Estimate, *, truth: Floats | None = None) -> Estimate:
-    """Bound the mean effect of the window's months since closure when the paths may have parted anyway.
+    """Bound the mean effect of the window under violations of parallel trends (relative magnitudes).
 
     Relative magnitudes on an :func:`event_study`: months of anticipation come after the reference and have no weight;
     months `post_from` to `post_to` since closure, so far as they are there, have the same. `truth`, float64[term], is
@@ -279,7 +279,7 @@ def honest(study: Estimate, *, truth: Floats | None = None) -> Estimate:
 
 @estimand
 def by_month(study: Estimate, truth: Floats | None = None) -> pd.DataFrame:
-    """Return an event study as it is drawn: per cent by month, with band, honest bounds at M-bar 1, and the truth.
+    """Return an event study for a chart: per cent by month, with band, honest bounds at M-bar 1 and truth.
 
     `month`, `estimate`, `conf_low`, `conf_high`, `band_low`, `band_high`, `honest_low`, `honest_high`, `truth`.
     """
@@ -289,7 +289,7 @@ def by_month(study: Estimate, truth: Floats | None = None) -> pd.DataFrame:
 
 
 def honest_by_month(study: Estimate) -> pd.DataFrame:
-    """Bound the effect of each month since closure when the paths may have parted anyway: `honest_low`, `honest_high`.
+    """Bound the effect of each month since closure under violations of parallel trends, at M-bar 1.
 
     As :func:`honest` with the month in place of the window, at M-bar 1: the drift from one month to the next is at most
     the largest before closure, and adds up over the months. In the unit of the study, by the index of its rows; NaN
@@ -321,7 +321,7 @@ def _drifted(study: Estimate, months: Bools) -> Bounds:
 
 
 def _known(study: Estimate) -> int:
-    """Return how many months from the first on have an error without a gap; none where one before closure has not."""
+    """Return the number of leading months with an error, or 0 if one before closure has none."""
     unknown = np.flatnonzero(np.isnan(study.std_error))
     end = int(unknown[0]) if len(unknown) else len(study.terms)
     return end if int(study.terms[min(end, len(study.terms) - 1)]) >= 0 else 0

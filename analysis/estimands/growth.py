@@ -1,4 +1,4 @@
-"""What the closures did to the origin's sellers at home: growth, sales, share, parts of growth, and entry (E3, E5d).
+"""Effects on the origin's home sales: growth, level, share, margins of growth and entry (E3, E5d).
 
 Closed firms, and spared firms by their exposure, are held against those of low exposure. What is common to all of an
 origin's firms is in no comparison; it is an interval that the reader gives.
@@ -212,7 +212,7 @@ def effect_on_share(panel: Panel, design: Design, *, common: Range = NOTHING) ->
 
 @estimand
 def effect_in_parts(panel: Panel, design: Design) -> Estimate:
-    """Split what is seen of the effect on growth into four parts that add up to it (E3k).
+    """Decompose the effect on growth into four margins (E3k).
 
     Closed firms as in :func:`effect_on_growth`. The exposed part falls into three, as exposed firms and those of low
     exposure differ in each: with base sales B, of which survivors (who sell in the window) held ``v B``, survivors'
@@ -277,7 +277,7 @@ def effect_in_parts(panel: Panel, design: Design) -> Estimate:
 
 
 def _seen_to_move(parts: Estimate, sold: Bools, sells: Bools) -> Estimate:
-    """Refuse "exit" where no firm is seen to stop, and "entry" where none is seen to start, as in a file without 0.
+    """Refuse "exit" if no firm is seen to stop, and "entry" if none is seen to start, as in a file without 0.
 
     `sold`, `sells`: bool[firm], in the window a year before and in the window, of the firms asked about.
     """
@@ -294,7 +294,7 @@ def _seen_to_move(parts: Estimate, sold: Bools, sells: Bools) -> Estimate:
 
 @estimand
 def growth(panel: Panel, design: Design) -> Estimate:
-    """Split the observed growth of the origin's home sales by what became of each firm; no counterfactual.
+    """Decompose the observed growth of the origin's home sales by closed, continuing, exiting and entering firms.
 
     Closed firms; firms that sold in both windows; those that sold before only (exit); those that sold after only
     (entry). Each contributes ``sum(after - before) / sum(before)``, and the contributions add up to growth exactly.
@@ -333,7 +333,7 @@ def growth(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
-    """Estimate how entry of the origin's firms varies with what closed firms held of a category (E5d).
+    """Estimate how entry of the origin's firms varies with exposure of their category (E5d).
 
     A firm enters when it first sells on any platform, and is known to have sold nothing in the month before. Its
     category's entrants from the first wave to the end of the window are compared with those of the same months a year
@@ -375,7 +375,7 @@ def entry_by_exposure(panel: Panel, design: Design) -> Estimate:
 
 @estimand
 def cumulative_bounds(effect: Estimate, words: Sequence[str], *, margin: float, truth: float | None = None) -> Estimate:
-    """Add up the parts of an effect one by one, then the common part, and test that no sum is a fall by the margin.
+    """Cumulate the parts of an effect and the common part, and test each sum against the margin.
 
     Parameters
     ----------
@@ -432,7 +432,7 @@ def break_even(effect: Estimate, margin: float) -> Estimate:
 
 
 def precision(effects: Mapping[str, tuple[Estimate, float, bool]], *, level: float) -> pd.DataFrame:
-    """Compare the errors that a panel has with those that would show a true zero with a power of 80 per cent.
+    """Compare standard errors with those needed to show a true zero with a power of 80 per cent.
 
     Parameters
     ----------
@@ -460,7 +460,7 @@ def precision(effects: Mapping[str, tuple[Estimate, float, bool]], *, level: flo
 
 @estimand
 def placebo(panel: Panel, design: Design) -> Estimate:
-    """Estimate the effect on growth of closures that did not happen: a year early, before the real ones.
+    """Estimate a placebo of the effect on growth: closures dated a year early.
 
     All firms sold something in the month before the first wave, for the closed ones had lived until then. Newcomers
     stay, for entry is a part of growth; the part of closed firms alone is off for it, as
@@ -477,7 +477,7 @@ def placebo(panel: Panel, design: Design) -> Estimate:
 
 
 def year_before(panel: Panel, design: Design) -> pd.DataFrame:
-    """Return :func:`placebo` as rows with the column `term`, or one row that says why there is none."""
+    """Return :func:`placebo` as rows with the column `term`, or one row with the reason."""
     labels = {"closed": "closed firms, a year early", "exposed": "exposed firms", "seen": "both"}
     terms = {term: ("placebo", label) for term, label in labels.items()}
     rows = as_rows(placebo(panel, design), terms, "percentage points")

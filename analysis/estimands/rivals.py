@@ -1,4 +1,4 @@
-"""What became of firms never closed: by exposure, a year before, with closures drawn again (E2), by risk (E5b).
+"""Effects on firms never closed: by exposure, placebos, randomisation inference (E2), by risk (E5b).
 
 An effect that is common to all firms, whatever their exposure, is in none of them.
 """
@@ -67,7 +67,7 @@ def _between(sample: Sample, firms: Bools, windows: tuple[slice, slice], exposur
 
 
 def rivals_of_closed(sample: Sample, own_origin: bool) -> Bools:
-    """Return the :func:`analysis.estimands.samples.incumbents` of the design's origin, or of others; refuse none."""
+    """Return the :func:`analysis.estimands.samples.incumbents` of the design's origin or of others."""
     firms = incumbents(sample, sample.own if own_origin else sample.others)
     if not firms.any():
         raise DesignError(
@@ -137,7 +137,7 @@ def top_bin_slope(bins: pd.DataFrame) -> pd.DataFrame:
 
 
 def slope_lines(bins: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:
-    """Return what slopes imply for each exposure against the lowest bin, to draw beside effects by bin.
+    """Return fitted effects by exposure against the lowest bin, to draw beside effects by bin.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def slope_lines(bins: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:
 
 @estimand
 def chilling(panel: Panel, design: Design) -> Estimate:
-    """Estimate how suspect firms that were not closed changed on the home platform against others (E5b).
+    """Estimate the effect of the news on suspect firms that were not closed, on the home platform (E5b).
 
     Firms never closed, of low exposure, that sold in the window a year before and in the last month before the first
     wave: those with a risk above `HIGH_RISK` against the rest, within origin, after against before, on the ratio scale.
@@ -191,7 +191,7 @@ def chilling(panel: Panel, design: Design) -> Estimate:
 
 
 def known_risk(panel: Panel) -> Floats:
-    """Return the risk of each firm, float64[firm]; a panel in which none is known is refused."""
+    """Return the risk of each firm, float64[firm]; raise DesignError if none is known."""
     risk: Floats = panel.firms["risk"].to_numpy(float)
     if np.isnan(risk).all():
         raise DesignError(
@@ -243,7 +243,7 @@ def year_before(panel: Panel, design: Design, *, own_origin: bool = True) -> Est
 
 @dataclass(frozen=True, eq=False)
 class RedrawnExposure:
-    """Exposure of some firms under closures drawn anew: an iterable of float64[firm], NaN where a firm is closed.
+    """Exposure under redrawn closures: an iterable of float64[firm], NaN for firms drawn as closed.
 
     Attributes
     ----------
@@ -266,7 +266,7 @@ class RedrawnExposure:
 
     @cached_property
     def redrawn(self) -> sparse.csr_array:
-        """Closed share of each group by draw, sparse float64[draw, group]; a DesignError where no draw can differ."""
+        """Closed share of each group by draw, sparse float64[draw, group]; raise DesignError if no draw can differ."""
         took = np.flatnonzero(self.stratum >= 0)
         rng = np.random.default_rng(self.seed)
         drawn = redraw_closures(self.closed[took], self.stratum[took], rng, self.draws)
@@ -297,7 +297,7 @@ class RedrawnExposure:
 
 
 def redraws(sample: Sample, firms: Bools, *, draws: int = DRAWS, seed: int = 0) -> RedrawnExposure:
-    """Draw closures anew, and return the exposure of some firms.
+    """Redraw closures within strata, and return the exposure of some firms.
 
     Brand groups change places within strata of origin, size of home sales in the base months (the upper half, quarter
     and so on of the origin) and risk (likewise; a stratum of its own where unknown). A group takes over the calendar
@@ -328,7 +328,7 @@ def redraws(sample: Sample, firms: Bools, *, draws: int = DRAWS, seed: int = 0) 
 def randomization_test(
     panel: Panel, design: Design, *, own_origin: bool = True, draws: int = DRAWS, seed: int = 0
 ) -> Estimate:
-    """Test E2 by drawing closures anew (:func:`redraws`).
+    """Test E2 by randomisation inference over :func:`redraws`.
 
     Returns
     -------
@@ -346,7 +346,7 @@ def randomization_test(
 
 @estimand
 def recentred(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
-    """Estimate E2 as :func:`spillover`, with the "recentred slope": of exposure beyond what was to be expected.
+    """Estimate E2 as :func:`spillover`, with the slope on exposure less its expectation ("recentred slope").
 
     A category of many firms of the kind that was closed was likely to lose one. What such categories did anyway is in
     the plain slope, and not in this one (Borusyak and Hull 2023); what to expect is as in :func:`redraws`.
@@ -390,7 +390,7 @@ def _strata(firms: pd.DataFrame, origin: Ints, volume: Floats) -> Ints:
 
 
 def _halvings(values: Floats, origin: Ints, most: int) -> Ints:
-    """Return how often the upper half of an origin can be taken with a value still in it, up to `most`; -1: unknown."""
+    """Return the number of halvings of an origin's upper tail that keep a value, up to `most`; -1 if unknown."""
     of_origin = pd.Series(values).groupby(origin)
     above = (of_origin.rank(ascending=False, method="first") - 0.5) / of_origin.transform("count")
     return np.asarray(np.floor(-np.log2(above)).clip(upper=most).fillna(-1), dtype=np.int64)

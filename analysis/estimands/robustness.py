@@ -1,4 +1,4 @@
-"""One effect asked otherwise: other months, other limits of exposure, without some closed firms, and a year early."""
+"""Robustness of one effect: other windows, other limits of exposure, fewer closed firms, and a placebo year."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PLACEBO = "placebo: closures a year early"
 
 
 def robustness(verb: Verb, term: str, panel: Panel, design: Design, *, name: str, unit: str) -> pd.DataFrame:
-    """Return rows of an effect as it is asked, with one thing asked otherwise at a time, and a year early.
+    """Return rows of an effect with one choice changed at a time, and a placebo a year early.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def robustness(verb: Verb, term: str, panel: Panel, design: Design, *, name: str
 
 @estimand
 def early(verb: Verb, panel: Panel, design: Design) -> Estimate:
-    """Estimate an effect of closures that did not happen: a year early, among firms that were in business then."""
+    """Estimate a placebo a year early, among firms in business before the first wave."""
     sample = design.sample(panel)
     return verb(*a_year_early(panel, design, ~sample.stopped[:, sample.base.stop - 1]))
 
@@ -65,7 +65,7 @@ def _changed(verb: Verb, panel: Panel, design: Design, change: Mapping[str, Any]
 
 
 def _changes(design: Design) -> dict[str, dict[str, Any]]:
-    """Return what is changed of a design, by words."""
+    """Return the changed fields of a design by label."""
     first, last, base = design.post_from, design.post_to, max(FEWEST_BASE, design.base_months // 2)
     middle = (first + last) // 2
     halves = {f"months {first} to {middle} alone": {"post_to": middle}}
@@ -76,7 +76,7 @@ def _changes(design: Design) -> dict[str, dict[str, Any]]:
 
 
 def _left_out(panel: Panel, design: Design) -> dict[str, Bools]:
-    """Return closed firms to leave out, by words: the largest brand group of them, and each of the largest waves."""
+    """Return closed firms to leave out by label: the largest brand group, and each of the largest waves."""
     sample, groups = design.sample(panel), panel.firms["brand_group"].to_numpy()
     sold = pd.Series(np.nansum(sample.home[:, sample.before], axis=1)[sample.closed], index=groups[sample.closed])
     left_out = {
@@ -89,7 +89,7 @@ def _left_out(panel: Panel, design: Design) -> dict[str, Bools]:
 
 
 def _without(panel: Panel, design: Design, left_out: Bools) -> tuple[Panel, Design]:
-    """Return a panel without some firms; the window stays where it was, also without the first wave."""
+    """Return a panel without some firms, and the design with its window in the same months."""
     kept = replace(panel, sales=panel.sales[~left_out], firms=panel.firms[~left_out])
     first, left = (firms.first_treated(cut=design.cut).min() for firms in (panel, kept))
     late = int(left - first) if np.isfinite(left) else 0

@@ -1,4 +1,4 @@
-"""The firms of each estimand: selected here once, for the verb that estimates it and for the sample flow that counts.
+"""Select the firms of each estimand, for its verb and for the sample flow.
 
 A selection is a mask bool[firm] for each set of firms that an estimand uses, by a name of `USED`, and for each reason
 why others are left out, by a name of `LEFT`. Of a firm the first name counts, in this order.
@@ -52,7 +52,7 @@ HIGH_RISK = 0.5  # risk above which a firm is suspect
 
 @dataclass(frozen=True, eq=False)
 class Cohort:
-    """The month of a wave, the firms closed in it, and those compared with them: int64[firm of the cohort]."""
+    """Month of a closure wave, firms closed in it, and comparison firms: int64[firm of the cohort]."""
 
     month: int
     closed: Ints
@@ -64,12 +64,12 @@ class Cohort:
         return np.concatenate([self.closed, self.others])
 
     def of(self, firms: Bools) -> Cohort:
-        """Keep some firms, bool[firm of the panel]."""
+        """Return the cohort restricted to some firms, bool[firm of the panel]."""
         return replace(self, closed=self.closed[firms[self.closed]], others=self.others[firms[self.others]])
 
 
 def cohorts(sample: Sample, width: int) -> list[Cohort]:
-    """Return, wave by wave, the firms closed in it and those compared with them, by sales on the first platforms.
+    """Return the closed and comparison firms of each wave, by sales on the first `width` platforms.
 
     A firm must be in business to be closed: so a closed firm must have sold a year before and in the month before its
     wave, and a comparison firm in the month of the wave, in which one that had stopped sells nothing. It answers for
@@ -80,7 +80,7 @@ def cohorts(sample: Sample, width: int) -> list[Cohort]:
 
 
 def _in_business(sample: Sample, closed: Bools, others: Bools, sells: Callable[[int], Bools]) -> list[Cohort]:
-    """Return some firms by cohort: those closed that sell in the month before, and others that sell in its month."""
+    """Return cohorts of closed firms that sell in the month before their wave, and others that sell in its month."""
     return [
         Cohort(
             month,
@@ -92,9 +92,9 @@ def _in_business(sample: Sample, closed: Bools, others: Bools, sells: Callable[[
 
 
 def aligned(sample: Sample, sales: Floats, width: int) -> tuple[list[Cohort], int]:
-    """Return the cohorts whose sales, float64[firm, month], are known in every month around their wave, and the last.
+    """Return cohorts of firms with known sales[firm, month] around their wave, and the last month since closure.
 
-    These are the `base_months` before it to as many months since as all waves have, at most `post_to`. A firm
+    Months run from `base_months` before closure to the last that all waves have, at most `post_to`. A firm
     "not_yet_closed" is compared with a cohort only if it stays open until `anticipation` months after the last.
     """
     panel, design = sample.panel, sample.design
@@ -122,14 +122,14 @@ def leads_design(design: Design) -> Design:
 
 
 def strata(sample: Sample) -> Ints:
-    """Return within what closed firms are compared, as a number, int64[firm]: origin; category too; or nothing."""
+    """Return the stratum of comparison, int64[firm]: origin; origin and category; or one for all."""
     if sample.design.comparison == "spared_same_category":
         return sample.origin * (int(sample.category.max()) + 1) + sample.category
     return np.zeros_like(sample.origin) if sample.design.comparison == "not_yet_closed" else sample.origin
 
 
 def left_out(sample: Sample) -> Masks:
-    """Return firms that no estimand on closed firms uses, unless it says so."""
+    """Return masks of firms that estimands on closed firms leave out by default."""
     partly = (sample.panel.firms["dose"] < sample.design.cut).to_numpy()
     exposed = sample.never_closed & ~sample.comparison & np.isfinite(sample.exposure)
     later = ~(sample.closed | partly | sample.never_closed)
@@ -137,7 +137,7 @@ def left_out(sample: Sample) -> Masks:
 
 
 def by_cohort(sample: Sample, used: Iterable[Cohort], unknown: Bools) -> Masks:
-    """Return the firms of cohorts: closed ones, and others of their origin, or origin and category."""
+    """Return masks of the closed firms of cohorts, and of comparison firms in their strata."""
     within, reason = strata(sample), "category" if sample.design.comparison == "spared_same_category" else "origin"
     closed, compared = np.zeros_like(sample.closed), np.zeros_like(sample.closed)
     for cohort in used:
@@ -148,7 +148,7 @@ def by_cohort(sample: Sample, used: Iterable[Cohort], unknown: Bools) -> Masks:
 
 
 def followed(sample: Sample) -> tuple[list[Cohort], Bools]:
-    """Return the firms that :func:`analysis.estimands.closed_firms.months_alive` follows, and those too small for it.
+    """Return the firms followed by :func:`analysis.estimands.closed_firms.months_alive`, and those too small.
 
     Firms of each wave, which sold in the month before it, start in its month; a firm not closed is followed from each
     wave that it lived to see, so that it sold in its month.
@@ -161,7 +161,7 @@ def followed(sample: Sample) -> tuple[list[Cohort], Bools]:
 
 
 def incumbents(sample: Sample, eligible: Bools) -> Bools:
-    """Return the rivals of closed firms among those asked about: never closed, selling at home through the base months.
+    """Return rivals of closed firms: eligible, never closed, selling at home through the base months.
 
     Whoever is closed was selling. Newcomers and leavers are all among the firms not closed, and weigh more where more
     was closed, so that growth would rise with exposure without any effect: firms that sold nothing in the first or in
@@ -172,7 +172,7 @@ def incumbents(sample: Sample, eligible: Bools) -> Bools:
 
 
 def suspects(sample: Sample) -> Masks:
-    """Return the firms of :func:`analysis.estimands.rivals.chilling`: the suspect ones, and those compared."""
+    """Return the suspect and comparison firms of :func:`analysis.estimands.rivals.chilling`."""
     risk, masks = sample.panel.firms["risk"].to_numpy(float), left_out(sample)
     low = sample.never_closed & (np.nan_to_num(sample.exposure, nan=np.inf) < sample.design.low)
     observed, sold = sample.observed(1) & ~np.isnan(risk) & np.isfinite(sample.exposure), sample.sums[0, :, 0] > 0
@@ -203,7 +203,7 @@ def changing(sample: Sample, eligible: Bools, width: int) -> tuple[list[Cohort],
 
 
 def twice_compared(sample: Sample) -> Masks:
-    """Return the firms of :func:`analysis.estimands.growth.against_others`, known in a third window as well."""
+    """Return the firms of :func:`analysis.estimands.growth.against_others`, observed in three windows."""
     (_, masks), start = changing(sample, np.ones_like(sample.closed), 1), sample.before.start - 12
     early = np.isfinite(sample.home[:, max(start, 0) : sample.before.stop - 12].sum(axis=1))
     masks |= {name: masks[name] & sample.is_own for name in ("closed", "asked about")}
@@ -213,7 +213,7 @@ def twice_compared(sample: Sample) -> Masks:
 
 
 def on_platforms(sample: Sample, sells: Bools) -> Masks:
-    """Return the firms of a mean over firms of a change on platforms; `sells`, bool[2, firm]: before, in the window.
+    """Return closed and comparison firms with sales before and in the window: `sells`, bool[2, firm].
 
     All are of origins of which some was closed, and still sold in the month before the first closure: only a firm in
     business can be closed.
@@ -246,7 +246,7 @@ def hedging(sample: Sample) -> Masks:
 
 
 def entrants(sample: Sample) -> tuple[Bools, Bools]:
-    """Return the firms of the origin that first sold in the months a year before, and from the first wave on.
+    """Return entrants of the origin: a year before, and from the first wave on.
 
     A firm enters when it first sells on any platform, and is known to have sold nothing in the month before.
     """
@@ -258,7 +258,7 @@ def entrants(sample: Sample) -> tuple[Bools, Bools]:
 
 
 def sample_flow(panel: Panel, design: Design) -> pd.DataFrame:
-    """Count the firms that each estimand uses and leaves out, and why, whether or not it can be estimated with them.
+    """Count the firms that each estimand uses and leaves out, by reason.
 
     Parameters
     ----------
@@ -326,7 +326,7 @@ def _closed(sample: Sample, width: int) -> Masks:
 
 
 def _alive(sample: Sample) -> Masks:
-    """Return the firms of :func:`analysis.estimands.closed_firms.months_alive`, as far as it can follow them."""
+    """Return the firms of :func:`analysis.estimands.closed_firms.months_alive` with observed exits."""
     total, (starting, small) = sample.panel.total(), followed(sample)
     used = []
     for cohort in starting:
