@@ -128,28 +128,6 @@ def test_the_sample_of_a_design_is_made_once_for_a_panel_and_goes_with_it():
     assert gone() is None
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"comparison": "never"}, "Cannot use comparison = 'never': it is none of"),
-        ({"cluster": "account"}, "Cannot use cluster = 'account'"),
-        ({"post_from": 5, "post_to": 4}, "found months 5 to 4"),
-        ({"post_from": -1}, "found months -1 to 9"),
-        ({"post_to": 10}, "end it by month 9"),
-        ({"anticipation": -1}, "-1 months of anticipation"),
-        ({"post_to": 9.0}, "Cannot use post_to = 9.0: it is not a whole number"),
-        ({"base_months": 0}, "0 base months"),
-        ({"level": 95}, "level = 95"),
-        ({"low": 0.0}, "low = 0.0"),
-        ({"cut": 1.5}, "cut = 1.5"),
-    ],
-)
-def test_a_design_that_means_nothing_is_refused(changes, message):
-    with pytest.raises(DesignError) as refused:
-        Design(**changes)
-    assert message in str(refused.value)
-
-
 def test_an_estimand_is_made_once_or_has_the_reason_also_of_what_follows_from_it():
     panel = by_hand()
     assert effect_on_closed(panel, Design()).require().row("simple")["n"] == 2

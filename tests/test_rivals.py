@@ -131,7 +131,7 @@ def test_the_actual_closures_give_the_actual_exposure(mid, monkeypatch):
     panel, design = mid[0], Design(cut=0.01)  # all closures count, so that a group is closed as a whole
     sample = design.sample(panel)
     firms = rivals.rivals_of_closed(sample, True)
-    first, second = rivals.redraws(sample, firms, draws=2)
+    first, second = rivals.RedrawnExposure(sample, firms, draws=2)
     np.testing.assert_allclose(first, second)
     hit = panel.firms["brand_group"].isin(panel.firms["brand_group"][sample.closed])[firms].to_numpy()
     np.testing.assert_allclose(first[~hit], sample.exposure[firms][~hit], atol=1e-6)
@@ -149,7 +149,7 @@ def test_draws_keep_the_calendar_and_leave_groups_in_their_stratum(mid, monkeypa
     monkeypatch.setattr(rivals, "redraw_closures", spy)
     sample = Design().sample(mid[0])
     firms = rivals.rivals_of_closed(sample, True)
-    exposure = np.array(list(rivals.redraws(sample, firms, draws=20)))
+    exposure = np.array(list(rivals.RedrawnExposure(sample, firms, draws=20)))
     assert exposure.shape == (20, firms.sum())
     assert np.isnan(exposure).any()  # a firm that is drawn does not answer
     drawn = seen["drawn"].toarray()
@@ -165,7 +165,7 @@ def test_what_to_expect_of_exposure_is_the_mean_of_many_draws(mid, own):
     """Squared gaps, in Monte Carlo errors of 4,000 draws, are one on average over the forty categories of a market."""
     sample = Design().sample(mid[0])
     firms = rivals.rivals_of_closed(sample, own)
-    redrawn = rivals.redraws(sample, firms, draws=4000)
+    redrawn = rivals.RedrawnExposure(sample, firms, draws=4000)
     count = total = square = 0
     for drawn in redrawn:
         open_ = np.isfinite(drawn)
@@ -201,7 +201,7 @@ def test_a_trend_of_likely_categories_shows_where_nothing_was_closed(mid):
     plain = rivals.spared_categories(panel, design).row("slope")
     expected = np.zeros(len(panel.firms))
     firms = rivals.rivals_of_closed(design.sample(panel), True)
-    expected[firms] = rivals.redraws(design.sample(panel), firms).expected
+    expected[firms] = rivals.RedrawnExposure(design.sample(panel), firms).expected
 
     def trending(sales):
         sales[:, 0, WAVE:] *= np.exp(3 * expected)[:, None]

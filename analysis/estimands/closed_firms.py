@@ -90,11 +90,11 @@ def effect_on_closed(panel: Panel, design: Design, *, where: Where = "all") -> E
         clusters of closed firms, or all platforms of a panel of one.
     """
     sample, sales = design.sample(panel), sales_on(panel, where)
-    y = np.column_stack([sales[:, months].mean(axis=1) for months in (sample.before, sample.after)])
-    in_business = cohorts(sample, width_of(panel, where))
-    answering = [cohort.of(np.isfinite(y).all(axis=1)) for cohort in in_business]
+    y, width = sample.means(sales), width_of(panel, where)
+    in_business = cohorts(sample, width)
+    answering = [cohort.of(sample.observed(width)) for cohort in in_business]
     closed = np.concatenate([cohort.closed for cohort in answering])
-    if (count := len(np.unique(sample.cluster[closed]))) < 2:
+    if (count := sample.clusters(closed)) < 2:
         raise DesignError(
             f"cannot give the effect on closed firms an error: found {len(closed)} with sales, in {count} clusters by "
             f"{design.cluster}; it takes two: use ranks among comparison firms instead"
@@ -400,7 +400,7 @@ def smallest_effect(panel: Panel, design: Design, *, draws: int = DRAWS) -> Esti
         :func:`analysis.estimators.power.minimum_detectable_effect`, or if no closed group sold.
     """
     sample, total = design.sample(panel), panel.total()
-    y = np.column_stack([total[:, months].mean(axis=1) for months in (sample.before, sample.after)])
+    y = sample.means(total)
     used = (sample.closed | sample.comparison) & np.isfinite(y).all(axis=1) & ~sample.stopped[:, sample.base.stop - 1]
     firms = pd.DataFrame({"origin": sample.origin, "group": panel.codes("brand_group")[0]})[used]
     firms = firms.assign(closed=sample.closed[used], before=y[used, 0], after=y[used, 1])
@@ -462,7 +462,7 @@ class _Answering:
     @property
     def clusters(self) -> int:
         """Clusters of closed firms."""
-        return len(np.unique(self.sample.cluster[self.firm[self.closed]]))
+        return self.sample.clusters(self.firm[self.closed])
 
     def mark(self, effect: Estimate, name: str, **details: Any) -> Estimate:
         """Convert to per cent, with Student's t on one less than the clusters of closed firms."""

@@ -247,6 +247,14 @@ class Sample:
         firms = self.design.cluster == "firm"
         return np.arange(len(self.panel.firms)) if firms else self.panel.codes(self.design.cluster)[0]
 
+    def clusters(self, firms: Bools | Ints) -> int:
+        """Return the number of clusters of some firms."""
+        return len(np.unique(self.cluster[firms]))
+
+    def means(self, sales: Floats) -> Floats:
+        """Return mean sales[firm, month] in the window a year before and in the window, float64[firm, 2]."""
+        return np.column_stack([sales[:, months].mean(axis=1) for months in (self.before, self.after)])
+
     def widest(self, estimate: Callable[[Ints], Estimate]) -> Estimate:
         """Estimate with each clustering, codes int64[firm], and return the result with the longest intervals in sum.
 

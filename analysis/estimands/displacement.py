@@ -274,7 +274,7 @@ def _mean_difference(sample: Sample, firms: Masks, values: Floats, estimand: str
     sold_on = (sample.panel.sales[:, :, sample.before] > 0).any(axis=2)
     kind = sold_on @ 2 ** np.arange(len(sample.panel.platforms))
     count, n = int(kind.max()) + 1, int(mine.sum())
-    clusters = len(np.unique(sample.cluster[mine]))
+    clusters = sample.clusters(mine)
     mean, gap = np.full(values.shape[1], np.nan), np.full(values.shape, np.nan)
     if clusters > 1 and theirs.any():
         held, base = (np.bincount(kind[side], minlength=count) for side in (mine, theirs))
@@ -354,7 +354,7 @@ def hedging(panel: Panel, design: Design) -> Estimate:
     sample, names = design.sample(panel), panel.platforms[1:]
     firms = samples.hedging(sample)
     origin, others = firms["asked about"] & sample.own, firms["compared"] & sample.others
-    if min(counts := [len(np.unique(sample.cluster[side])) for side in (origin, others)]) < 2:
+    if min(counts := [sample.clusters(side) for side in (origin, others)]) < 2:
         raise DesignError(
             f"found {counts[0]} clusters of firms of origin {design.origin} that were not closed and {counts[1]} of "
             "others; an error takes two of each"

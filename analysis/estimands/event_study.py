@@ -52,7 +52,7 @@ class Stack:
     @property
     def closed_clusters(self) -> int:
         """Number of clusters of closed firms."""
-        return len(np.unique(self.sample.cluster[self.closed]))
+        return self.sample.clusters(self.closed)
 
     @property
     def closed_frame(self) -> pd.DataFrame:

@@ -308,7 +308,7 @@ def growth(panel: Panel, design: Design) -> Estimate:
     sample = design.sample(panel)
     observed = np.flatnonzero(sample.own & sample.observed(1))
     before, after = sample.sums[:, observed, 0]
-    if (clusters := len(np.unique(sample.cluster[observed]))) < 2:
+    if (clusters := sample.clusters(observed)) < 2:
         raise DesignError(f"cannot give growth an error: found {clusters} cluster, and it takes two")
     if not before.sum() > 0:
         raise DesignError(f"the {len(observed)} firms sold nothing before; choose a window a year after they did")

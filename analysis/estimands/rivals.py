@@ -6,7 +6,7 @@ An effect that is common to all firms, whatever their exposure, is in none of th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -177,13 +177,13 @@ def chilling(panel: Panel, design: Design) -> Estimate:
     sample, _ = design.sample(panel), known_risk(panel)
     firms = suspects(sample)
     suspect, used = firms["asked about"], firms["asked about"] | firms["compared"]
-    sides = [len(np.unique(sample.cluster[firms[side]])) for side in ("asked about", "compared")]
+    sides = [sample.clusters(firms[side]) for side in ("asked about", "compared")]
     if min(sides) < 2:
         raise DesignError(
             f"found {sides[0]} clusters of firms with a risk above {HIGH_RISK:g} and an exposure below {design.low:g}, "
             f"and {sides[1]} to compare with, in origins that have both; it takes two of each: rescale the column risk"
         )
-    y = np.column_stack([sample.home[used, months].mean(axis=1) for months in (sample.before, sample.after)])
+    y = sample.means(sample.home[used])
     first = np.where(suspect[used], 1.0, np.inf)
     code, strata = sample.cluster[used], sample.origin[used]
     effects = att_gt(y, first, scale="ratio", cluster=code, strata=strata, level=design.level)
@@ -241,28 +241,31 @@ def year_before(panel: Panel, design: Design, *, own_origin: bool = True) -> Est
     return sample.mark(effects, estimand="placebo, a year before")
 
 
-@dataclass(frozen=True, eq=False)
 class RedrawnExposure:
     """Exposure under redrawn closures: an iterable of float64[firm], NaN for firms drawn as closed.
 
-    Attributes
-    ----------
-    closed : float64[group]
-        Closed share of each brand group; groups change places within a `stratum`, int64[group], -1 for those that do
-        not.
-    held : sparse float64[group, category]
-        Share of each category that the firms of a group held before.
-    group, category : int64[firm]
-    draws, seed : int
+    Brand groups change places within strata of origin, size of home sales in the base months (the upper half, quarter
+    and so on of the origin) and risk (likewise; a stratum of its own where unknown). A group takes over the calendar
+    and the closed share of another, so each draw has the waves that there were. Only groups that sold at home in the
+    base months take part.
     """
 
-    closed: Floats
-    stratum: Ints
-    held: sparse.csr_array
-    group: Ints
-    category: Ints
-    draws: int
-    seed: int
+    def __init__(self, sample: Sample, firms: Bools, *, draws: int = DRAWS, seed: int = 0) -> None:
+        """Prepare draws of the exposure of some firms, bool[firm]; `stratum` is -1 for groups that stay as they are."""
+        panel, sold = sample.panel, np.nansum(sample.home[:, sample.base], axis=1)
+        group, names = panel.codes("brand_group")
+        volume = np.bincount(group, weights=sold).astype(float)
+        shut = np.bincount(group, weights=sold * sample.months_closed)
+        order = np.lexsort([panel.codes("id")[0], -sold])  # of a group without sales, by name
+        largest = order[np.unique(group[order], return_index=True)[1]]  # firm that speaks for its group
+        strata = pd.factorize(_strata(panel.firms.iloc[largest], sample.origin[largest], volume))[0]
+        share = np.nan_to_num(panel.base_share(base=sample.base))
+        shape = (len(names), int(sample.category.max()) + 1)
+        self.closed = np.divide(shut, volume, out=np.zeros(len(volume)), where=volume > 0)  # share of each group
+        self.stratum = np.where(volume > 0, strata, -1)
+        self.held = sparse.coo_array((share, (group, sample.category)), shape=shape).tocsr()
+        self.group, self.category = group[firms], sample.category[firms]
+        self.draws, self.seed = whole_number("draws", draws), seed
 
     @cached_property
     def redrawn(self) -> sparse.csr_array:
@@ -296,39 +299,11 @@ class RedrawnExposure:
         return np.asarray(usual - mean[stratum_of] * held + beyond)
 
 
-def redraws(sample: Sample, firms: Bools, *, draws: int = DRAWS, seed: int = 0) -> RedrawnExposure:
-    """Redraw closures within strata, and return the exposure of some firms.
-
-    Brand groups change places within strata of origin, size of home sales in the base months (the upper half, quarter
-    and so on of the origin) and risk (likewise; a stratum of its own where unknown). A group takes over the calendar
-    and the closed share of another, so each draw has the waves that there were. Only groups that sold at home in the
-    base months take part.
-    """
-    panel, sold = sample.panel, np.nansum(sample.home[:, sample.base], axis=1)
-    group, names = panel.codes("brand_group")
-    volume = np.bincount(group, weights=sold).astype(float)
-    shut = np.bincount(group, weights=sold * sample.months_closed)
-    order = np.lexsort([panel.codes("id")[0], -sold])  # of a group without sales, by name
-    largest = order[np.unique(group[order], return_index=True)[1]]  # firm that speaks for its group
-    strata = pd.factorize(_strata(panel.firms.iloc[largest], sample.origin[largest], volume))[0]
-    share = np.nan_to_num(panel.base_share(base=sample.base))
-    shape = (len(names), int(sample.category.max()) + 1)
-    return RedrawnExposure(
-        closed=np.divide(shut, volume, out=np.zeros(len(volume)), where=volume > 0),
-        stratum=np.where(volume > 0, strata, -1),
-        held=sparse.coo_array((share, (group, sample.category)), shape=shape).tocsr(),
-        group=group[firms],
-        category=sample.category[firms],
-        draws=whole_number("draws", draws),
-        seed=seed,
-    )
-
-
 @estimand
 def randomization_test(
     panel: Panel, design: Design, *, own_origin: bool = True, draws: int = DRAWS, seed: int = 0
 ) -> Estimate:
-    """Test E2 by randomisation inference over :func:`redraws`.
+    """Test E2 by randomisation inference over :class:`RedrawnExposure`.
 
     Returns
     -------
@@ -339,7 +314,7 @@ def randomization_test(
     """
     sample = design.sample(panel)
     firms = rivals_of_closed(sample, own_origin)
-    redrawn = redraws(sample, firms, draws=draws, seed=seed)
+    redrawn = RedrawnExposure(sample, firms, draws=draws, seed=seed)
     effects = _spillover(sample, own_origin, firms, expected=redrawn.expected, redrawn=redrawn)
     return effects[["slope", "recentred slope"]]
 
@@ -349,19 +324,19 @@ def recentred(panel: Panel, design: Design, *, own_origin: bool = True) -> Estim
     """Estimate E2 as :func:`spillover`, with the slope on exposure less its expectation ("recentred slope").
 
     A category of many firms of the kind that was closed was likely to lose one. What such categories did anyway is in
-    the plain slope, and not in this one (Borusyak and Hull 2023); what to expect is as in :func:`redraws`.
+    the plain slope, and not in this one (Borusyak and Hull 2023); what to expect is as in :class:`RedrawnExposure`.
     """
     sample = design.sample(panel)
     firms = rivals_of_closed(sample, own_origin)
-    return _spillover(sample, own_origin, firms, expected=redraws(sample, firms).expected)
+    return _spillover(sample, own_origin, firms, expected=RedrawnExposure(sample, firms).expected)
 
 
 @estimand
 def spared_categories(panel: Panel, design: Design, *, own_origin: bool = True) -> Estimate:
     """Estimate a placebo: the slope on expected exposure in categories in which nothing was closed.
 
-    Categories of firms of the kind that was closed were likelier to lose one (:func:`redraws`). Where none was lost,
-    a slope on that likelihood is a trend of such categories and no spillover.
+    Categories of firms of the kind that was closed were likelier to lose one (:class:`RedrawnExposure`). Where none was
+    lost, a slope on that likelihood is a trend of such categories and no spillover.
 
     Returns
     -------
@@ -378,7 +353,7 @@ def spared_categories(panel: Panel, design: Design, *, own_origin: bool = True) 
             f"found {count} of {len(np.unique(sample.category))} categories without closures, and a placebo takes two; "
             "rely on the year before"
         )
-    expected = redraws(sample, firms).expected[~hit[firms]]
+    expected = RedrawnExposure(sample, firms).expected[~hit[firms]]
     effects = _between(sample, firms & ~hit, (sample.before, sample.after), expected)
     return sample.mark(effects, estimand="placebo, categories without closures")
 

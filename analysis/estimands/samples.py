@@ -355,7 +355,7 @@ def _leads(panel: Panel, design: Design) -> Iterator[Row]:
         return
     used, end = aligned(sample, sample.home, 1)
     masks = by_cohort(sample, used, np.zeros_like(sample.closed))
-    if len(np.unique(sample.cluster[masks["closed"]])) > 1:
+    if sample.clusters(masks["closed"]) > 1:
         months = [cohort.month for cohort in used]
         needed = sample.home[:, min(months) - early.base_months : max(months) + end + 1]
         masks["unknown"] = np.isnan(needed).any(axis=1) | ~np.isfinite(sample.exposure)
