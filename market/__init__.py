@@ -1,4 +1,7 @@
-"""The simulated market: demand, closures, relocation and chilling, with the truth in every world; also in files."""
+"""The simulated market: demand, closures, relocation and chilling, with the truth in every world; also in files.
+
+What a call needs is imported when it is called, so that a worker of :mod:`market.executor` starts at once.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +12,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from analysis import provenance
 from analysis.errors import DesignError
-from analysis.estimands.design import Design
-from market.observe import observe
-from market.parameters import chosen, describe
-from market.truth import Truth
-from market.worlds import Market
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
     from analysis.study import Study
+    from market.truth import Truth
 
-__all__ = ["Truth", "export", "open_study", "simulate"]
+__all__ = ["export", "open_study", "simulate"]
 __dir__ = __all__.copy
 
 FILES = ("panel.parquet", "truth.json")  # of a simulated market: both of them or none
@@ -60,6 +57,11 @@ def simulate(preset: str, seed: int, **overrides: Any) -> tuple[Panel, Truth]:
     >>> panel.sales.shape[1:], round(truth.scalars()["E1b"])
     ((5, 42), -100)
     """
+    from market.observe import observe
+    from market.parameters import chosen
+    from market.truth import Truth
+    from market.worlds import Market
+
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise DesignError(f"Cannot simulate with seed {seed!r}: it is not a whole number of at least 0; give one")
     truth = Truth(Market.open(preset, chosen(preset, overrides), seed))
@@ -134,6 +136,9 @@ def export(preset: str, seed: int, out: Path, overrides: Mapping[str, Any] | Non
 
 def _described(truth: Truth, digest: str) -> dict[str, Any]:
     """Return the estimands in the usual window, parameters, evasion links, and what is true of each firm of a panel."""
+    from analysis.estimands.design import Design
+    from market.parameters import describe
+
     values, window = vars(truth.market.parameters), {"post_from": Design.post_from, "post_to": Design.post_to}
     return {
         "provenance": "simulated",
@@ -158,7 +163,7 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    value = value.item() if isinstance(value, np.generic) else value
+    value = value.item() if hasattr(value, "item") else value  # of NumPy
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
     return value

@@ -21,8 +21,9 @@ from analysis.households import checks, estimates
 from analysis.households.estimates import AGAINST, CHINESE, OF, USUAL, Households, log_ratios
 from analysis.households.purchases import half_year
 from analysis.simulated import closures
-from market import Truth, simulate
+from market import simulate
 from market.parameters import FIRST_MONTH, MONTHS
+from market.truth import Truth
 
 TITLES = ("all but closed firms'", STILL_SOLD)
 """Firms whose titles are left: without the selection, and with it."""
