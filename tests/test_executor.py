@@ -19,10 +19,10 @@ import work
 from analysis.errors import DesignError
 from analysis.estimands.design import Design
 from analysis.provenance import ROOT
-from market import audit, executor, scenarios
+from market import audit, executor
 
-NAMES, SEEDS = ["plain_sd1_9", "plain_null_sd1_9"], [1, 2]
-CASES = ["--workers=1", "--workers=2", pytest.param("--local-cluster=2", marks=pytest.mark.slow)]
+SIX = [(number,) for number in range(6)]
+CLUSTER = pytest.param("--local-cluster=2", marks=pytest.mark.slow)
 PARENT = """
 import sys
 from argparse import ArgumentParser
@@ -37,20 +37,18 @@ if __name__ == "__main__":
 """
 
 
-@pytest.fixture(scope="module", params=CASES)
-def workers(request):
-    if request.param.startswith("--local"):
-        pytest.importorskip("distributed", reason="a local cluster needs the package distributed")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "2")  # which a worker overrules
-        with opened(request.param) as found:
-            yield found
-
-
-def opened(asked: str):
+def options(*arguments: str):
     parser = ArgumentParser()
     executor.add_options(parser)
-    return executor.opened(parser.parse_args([asked]))
+    return parser.parse_args(arguments)
+
+
+@pytest.fixture(scope="module", params=["--workers=1", "--workers=2", CLUSTER])
+def workers(request):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "2")  # which a worker overrules
+        with executor.opened(options(request.param)) as opened:
+            yield opened
 
 
 def until(true, seconds: float = 60) -> bool:
@@ -69,60 +67,45 @@ def alive(process: psutil.Process) -> bool:
 
 @pytest.fixture(scope="module")
 def here() -> str:
-    return audit.replicate(NAMES, SEEDS, design=Design(), workers=1).to_csv()
+    return audit.replicate(["plain_sd1_9"], [1, 2], design=Design(), workers=1).to_csv()
 
 
 def test_an_audit_has_the_same_bytes_whoever_simulates(workers, here):
-    assert audit.replicate(NAMES, SEEDS, design=Design(), workers=workers).to_csv() == here
-
-
-@pytest.mark.slow
-def test_scenarios_have_the_same_bytes_whoever_simulates(monkeypatch):
-    monkeypatch.setattr(scenarios, "SHARES", (0.01, 0.1))
-    monkeypatch.setattr(scenarios, "TILTS", (0.3,))
-    alone, two = (scenarios.grid("mid_3k", [1, 2], workers=workers) for workers in (1, 2))
-    assert alone.to_csv() == two.to_csv()
+    assert audit.replicate(["plain_sd1_9"], [1, 2], design=Design(), workers=workers).to_csv() == here
 
 
 def test_results_come_in_the_order_of_the_items(workers):
-    assert executor.each(work.slow_first, [(place,) for place in range(5)], workers) == list(range(5))
-
-
-def test_an_executor_of_threads_works_too():
     with ThreadPoolExecutor(2) as threads:
-        assert executor.each(work.slow_first, [(0,), (1,)], threads) == [0, 1]
+        for each in (workers, threads):
+            assert executor.each(work.slow_first, SIX, each) == list(range(6))
 
 
 def test_workers_killed_in_the_middle_cost_a_retry_and_change_nothing(workers, tmp_path):
-    found = executor.each(partial(work.killed_once, tmp_path), [(place,) for place in range(6)], workers)
+    results = executor.each(partial(work.killed_once, tmp_path), SIX, workers)
     assert {path.name for path in tmp_path.iterdir()} == {"1", "4"}
-    assert found == [(place, work.product(50, place)) for place in range(6)]
+    assert results == [(number, work.product(50, number)) for number in range(6)]
 
 
-def test_an_item_that_kills_every_worker_is_named(workers):
-    with pytest.raises(Exception, match=r"was killed while|workers died while") as error:
-        executor.each(work.killed, [(place,) for place in range(6)], workers, "markets")
+@pytest.mark.parametrize(
+    ("make", "message"), [(work.killed, "was killed while|workers died while"), (work.broken, "division by zero")]
+)
+def test_an_error_and_an_item_that_kills_every_worker_are_named(workers, make, message):
+    with pytest.raises(Exception, match=message) as error:
+        executor.each(make, SIX, workers, "markets")
     assert error.value.__notes__ == ["at 3 of 6 markets: 2"]
 
 
-def test_an_error_names_its_item(workers):
-    with pytest.raises(ZeroDivisionError) as error:
-        executor.each(work.broken, [(place,) for place in range(6)], workers)
-    assert error.value.__notes__ == ["at 3 of 6 items: 2"]
-
-
 def test_a_worker_has_one_thread_for_linear_algebra(workers):
-    assert executor.each(work.threads_of, [(1,), (2,)], workers) == [{1}, {1}]
-    assert executor.each(work.threads_of, [(1,)]) == [{1}]
+    assert executor.each(work.threads_of, SIX, workers) == [{1}] * 6
+    assert executor.each(work.threads_of, SIX) == [{1}] * 6
 
 
-@pytest.mark.parametrize("asked", CASES[1:])
-def test_no_worker_outlives_a_parent_that_is_killed(asked, tmp_path):
-    if asked.startswith("--local"):
-        pytest.importorskip("distributed", reason="a local cluster needs the package distributed")
+@pytest.mark.parametrize("workers_option", ["--workers=2", CLUSTER])
+def test_no_worker_outlives_a_parent_that_is_killed(workers_option, tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(PARENT, encoding="utf-8")
-    parent = psutil.Popen([sys.executable, script, asked, Path(__file__).parent, tmp_path], stderr=subprocess.DEVNULL)
+    arguments = [script, workers_option, Path(__file__).parent, tmp_path]
+    parent = psutil.Popen([sys.executable, *arguments], stderr=subprocess.DEVNULL)
     try:
         assert until(lambda: len(list(tmp_path.glob("*.pid"))) == 2), "workers do not start"
         started = parent.children(recursive=True)
@@ -135,7 +118,8 @@ def test_no_worker_outlives_a_parent_that_is_killed(asked, tmp_path):
 
 def test_a_local_cluster_whose_workers_were_all_killed_at_their_start_starts_others():
     dask = pytest.importorskip("dask", reason="a local cluster needs the package distributed")
-    with dask.config.set({"distributed.deploy.lost-worker-timeout": "100ms"}), opened("--local-cluster=1") as workers:
+    quick = dask.config.set({"distributed.deploy.lost-worker-timeout": "100ms"})
+    with quick, executor.opened(options("--local-cluster=1")) as workers:
         (nanny,) = workers._client.cluster.workers.values()
         nanny.status = type(nanny.status).starting  # in which a nanny does not start a killed worker again
         os.kill(nanny.pid, signal.SIGKILL)
@@ -145,7 +129,7 @@ def test_a_local_cluster_whose_workers_were_all_killed_at_their_start_starts_oth
 @pytest.mark.parametrize("workers", [0, -1])
 def test_less_than_one_worker_is_refused(workers):
     with pytest.raises(DesignError, match=f"Cannot work with {workers} workers"):
-        executor.each(work.broken, [(1,)], workers)
+        executor.each(work.broken, SIX, workers)
 
 
 def test_a_worker_of_another_commit_or_environment_is_refused(monkeypatch):
@@ -153,22 +137,18 @@ def test_a_worker_of_another_commit_or_environment_is_refused(monkeypatch):
         here = executor._origin()
         monkeypatch.setattr(executor, "_origin", lambda: here | {"numpy": "1.0"})
         with pytest.raises(DesignError, match=r"Cannot mix results of numpy 1.0 and 2"):
-            executor.each(work.slow_first, [(0,)], workers)
+            executor.each(work.slow_first, SIX, workers)
 
 
 def test_a_cluster_without_its_package_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(DesignError, match=r"pip install -e '.\[cluster\]'"), opened("--scheduler=tcp://nowhere:8786"):
+    scheduler = executor.opened(options("--scheduler=tcp://nowhere:8786"))
+    with pytest.raises(DesignError, match=r"pip install -e '.\[cluster\]'"), scheduler:
         pass
 
 
 def test_every_way_of_working_that_the_page_on_clusters_names_is_an_option():
     page = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
-    parser = ArgumentParser()
-    executor.add_options(parser)
-    named = [parser.parse_args(shlex.split(asked)) for asked in re.findall(r'ARGS="([^"$]*)"', page)]
-    assert {(asked.local_cluster, asked.scheduler) for asked in named} == {
-        (None, None),
-        (2, None),
-        (None, "tcp://scheduler:8786"),
-    }
+    named = [options(*shlex.split(arguments)) for arguments in re.findall(r'ARGS="([^"$]*)"', page)]
+    ways = {(None, None), (2, None), (None, "tcp://scheduler:8786")}
+    assert {(way.local_cluster, way.scheduler) for way in named} == ways
