@@ -1,12 +1,12 @@
 """The truth about a simulated market: formulas of known changes, parts that add up, and what it keeps apart."""
 
 import dataclasses
-from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from panels import WAVES
+from small import SMALL, small
 
 from analysis.errors import DesignError
 from analysis.estimands import displacement, growth
@@ -15,18 +15,12 @@ from market.parameters import PLATFORMS
 from market.truth import Truth, Window
 from market.worlds import CHANNELS
 
-SMALL = {"n_firms": 600, "n_categories": 8, "closed_gmv": 0.13, "tilt": 0.2}
 PARTS = [f"d{number}" for number in range(1, 8)]
-
-
-@cache
-def small(preset="mid_3k", seed=1, **overrides):
-    return simulate(preset, seed, **(SMALL | overrides))[1]
 
 
 @pytest.fixture(scope="module")
 def truth():
-    return small(trust=0.05)
+    return small(trust=0.05)[1]
 
 
 # Formulas
@@ -35,7 +29,7 @@ def truth():
 @pytest.mark.parametrize("preset", ["mid_3k", "tail_50k", "trust", "stress"])
 @pytest.mark.parametrize("window", [(4, 9), (0, 10), (6, 6)])
 def test_the_truth_is_the_difference_between_worlds_and_adds_up(preset, window):
-    truth = small(preset)
+    truth = small(preset)[1]
     found, seen = truth.scalars(*window), truth.window(*window)
     own, closed, what, without = seen.chinese, seen.closed, seen.total("W11"), seen.total("W00")
     change, home = what - without, (what[:, 0], without[:, 0])
@@ -149,7 +143,7 @@ def test_mechanisms_add_up_to_the_growth_effect(truth):
 
 def test_the_own_effect_of_the_only_closed_firm_is_the_whole_effect():
     quiet = {"chill": 0.0, "deter": 0.0, "hedge": 0.0, "trust": 0.0}
-    scalars = small(max_groups=1, group_size=1.0, partial=0.0, **quiet).scalars()
+    scalars = small(max_groups=1, group_size=1.0, partial=0.0, **quiet)[1].scalars()
     assert scalars["E1c"] == pytest.approx(scalars["E1a"], abs=1e-9)
 
 
@@ -189,7 +183,7 @@ def test_a_difference_in_means_finds_the_truth_under_random_closure_without_inte
 
 
 def test_chilling_and_trust_have_their_signs():
-    chilled, trusting, calm = (small(**strength).scalars() for strength in ({"chill": 0.6}, {"trust": 0.5}, {}))
+    chilled, trusting, calm = (small(**strength)[1].scalars() for strength in ({"chill": 0.6}, {"trust": 0.5}, {}))
     assert chilled["E5b"] < calm["E5b"] < 0
     assert trusting["E2b"] > calm["E2b"] > 0
     assert chilled["E5a_-1"] < 0 == chilled["E5a_-6"]
