@@ -166,8 +166,7 @@ def _titled(truth: Truth, classes: Ints, titles: str) -> Floats:
         return left
     age = np.array([(pd.Period(EXPORT, "M") - pd.Period(month, "M")).n for month in MONTH])
     sells_on = truth.course("W11").survivors[:, np.newaxis]
-    kept: Floats = left * sells_on * np.exp(-np.array(LOST)[classes][:, np.newaxis] * age)
-    return kept
+    return np.asarray(left * sells_on * np.exp(-np.array(LOST)[classes][:, np.newaxis] * age))
 
 
 def _closed_sales(truth: Truth) -> Floats:

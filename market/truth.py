@@ -27,7 +27,6 @@ from market.parameters import FIRST_WAVE, MONTHS, PLATFORMS
 from market.population import NEVER
 from market.worlds import BASE, CHANNELS, WORLDS, Channels, Market, Trajectory, at_work, exposure_by_category
 
-CUT = Design.cut  # a firm counts as closed when at least this share of its AMZ sales is
 HOME = 0
 
 
@@ -375,7 +374,7 @@ class Truth(Worlds):
     @property
     def closed(self) -> Bools:
         """Firms with at least half of their AMZ sales closed, bool[firm]."""
-        return np.asarray(self.market.closures.dose >= CUT)
+        return np.asarray(self.market.closures.dose >= Design.cut)
 
     @property
     def evasion(self) -> pd.DataFrame:
