@@ -11,7 +11,6 @@ studies to evaluate statistical methods, Statistics in Medicine 38, 2074-2102.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,6 +29,7 @@ from analysis.estimate import Bools, Floats
 from analysis.estimators.power import detectable
 from analysis.testing import POWER
 from market import executor, parameters, plain, simulate
+from market.executor import Workers
 from market.grading import PATH, ROUNDING, grade, reason
 from market.parameters import PLATFORMS, chosen
 
@@ -53,7 +53,7 @@ Pair = tuple[float, float]
 Made = TypeVar("Made")
 
 
-def replicate(presets: Iterable[str], seeds: Iterable[int], *, design: Design, workers: int | Executor) -> pd.DataFrame:
+def replicate(presets: Iterable[str], seeds: Iterable[int], *, design: Design, workers: Workers) -> pd.DataFrame:
     """Simulate panels of both judges, and hold every answer of each against its truth.
 
     The estimands are those of :func:`analysis.estimands.catalogue.estimate_all`: one added there is audited; and
@@ -88,7 +88,7 @@ def replicate(presets: Iterable[str], seeds: Iterable[int], *, design: Design, w
 
 
 def each_panel(
-    make: Callable[[str, int], Made], presets: Iterable[str], seeds: Iterable[int], workers: int | Executor
+    make: Callable[[str, int], Made], presets: Iterable[str], seeds: Iterable[int], workers: Workers
 ) -> list[Made]:
     """Call a function with every preset and seed, seed by seed; arguments as for :func:`replicate`."""
     presets = list(presets)

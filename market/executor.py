@@ -28,11 +28,12 @@ from analysis.errors import DesignError, whole_number
 
 TRIES = 4  # for an item whose worker ends; dask's scheduler allows as many
 PATIENCE = 300  # seconds for a first worker of a cluster, which may have to wait for a machine
+Workers = int | Executor  # one: this process; more: so many others; or an executor, which stays open
 Made = TypeVar("Made")
 
 
 def each(
-    make: Callable[..., Made], items: Iterable[tuple[Any, ...]], workers: int | Executor = 1, what: str = "items"
+    make: Callable[..., Made], items: Iterable[tuple[Any, ...]], workers: Workers = 1, what: str = "items"
 ) -> list[Made]:
     """Call a function with every item, and return the results in the order of the items.
 

@@ -12,6 +12,7 @@ from analysis.grades import judge
 from analysis.numbers import number, quantity
 from analysis.simulated import panels
 from analysis.testing import POWER
+from market.parameters import in_words
 
 LOST = 0.03  # coverage that a bias of half a spread takes from a 95 % interval: P(|Z + 0.5| < 1.96) = 0.92
 LOST_WITH_BOUNDS = 0.10  # three misses where one is due: errors a quarter too small, or a bias of nine tenths
@@ -31,15 +32,7 @@ SIZES: dict[str, str] = panels()["size"].dropna().to_dict()
 """Presets by how much of the origin's sales is closed."""
 TRENDING = ("pretrend", "stress")
 """Presets in which closures fall on categories whose demand was falling anyway."""
-QUESTIONS = {
-    "E3k_closed": "growth lost with closed firms",
-    "E1a": "sales lost by closed firms",
-    "E4a_sales": "sales moved to eBay or AliExpress",
-    "E3g_seen": "growth as exposure shows it",
-    "E2a": "sales gained by Chinese rivals",
-    "E3g": "growth of all Chinese sellers",
-    "d7": "lost sales found nowhere again",
-}
+QUESTIONS = in_words("question")
 """What reports 03 to 06 ask of a panel, in words, by estimand."""
 MOSTLY = 100 * POWER  # per cent of panels from which a question is mostly answered
 

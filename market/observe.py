@@ -18,13 +18,9 @@ Texts = npt.NDArray[np.object_]
 
 
 @lru_cache(maxsize=8)
-def _ids(count: int, stem: str) -> Texts:
-    return np.array([f"{stem}{number:04d}" for number in range(count)], dtype=object)
-
-
-def firm_ids(count: int) -> Texts:
+def ids(count: int, stem: str = "SIM-") -> Texts:
     """Return ids SIM-0000, SIM-0001, ...; a simulated firm has no other name."""
-    return _ids(count, "SIM-")
+    return np.array([f"{stem}{number:04d}" for number in range(count)], dtype=object)
 
 
 def observe(market: Market, course: Trajectory) -> Panel:
@@ -95,14 +91,14 @@ def _panel(market: Market, sales: Floats, rows: pd.DataFrame) -> Panel:
     dates = np.where(closed < NEVER, np.datetime64(FIRST_MONTH, "M") + closed, np.datetime64("NaT", "M"))
     frame = pd.DataFrame(
         {
-            "brand_group": pd.array(_ids(len(firms), "SIM-G")[firms.group[firm]] + np.where(suffix == "-R", "-R", "")),
+            "brand_group": pd.array(ids(len(firms), "SIM-G")[firms.group[firm]] + np.where(suffix == "-R", "-R", "")),
             "origin": np.where(firms.chinese[firm], "CN", "other"),
-            "category": _ids(parameters.n_categories, "C")[firms.nests.category[firm]],
+            "category": ids(parameters.n_categories, "C")[firms.nests.category[firm]],
             "closed_on": dates.astype("datetime64[s]"),
             "dose": np.where(closed < NEVER, dose, np.nan),
             "risk": np.where(suffix == "-R", np.nan, firms.suspicion[firm]),
         },
-        index=pd.Index(firm_ids(len(firms))[firm] + suffix, name="firm"),
+        index=pd.Index(ids(len(firms))[firm] + suffix, name="firm"),
     )
     small = f"left out: not among the top {parameters.top_n} by base sales on AMZ"
     dropped = [("potential entrant or account", "left out: never sold anything", int((~sold).sum()))]

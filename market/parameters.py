@@ -87,6 +87,12 @@ def from_text(given: Mapping[str, str]) -> dict[str, Any]:
     return {name: values[name] for name in given}
 
 
+def in_words(list_: str) -> dict[str, str]:
+    """Return a list of ``data/market/words.csv``, words by id: "question", "assumption" or "households"."""
+    rows = data.load("market_words").query("list == @list_")
+    return dict(zip(rows["id"], rows["words"], strict=True))
+
+
 def plausible(name: str) -> tuple[float, float]:
     """Return the range in which a parameter plausibly lies; raise DesignError if none is stated."""
     stated = {name: row for name, row in _ROWS.items() if row["plausible_low"] == row["plausible_low"]}

@@ -18,7 +18,7 @@ from analysis.estimands.design import Design
 from analysis.estimands.samples import LEADS
 from analysis.estimate import Bools, Floats, Ints
 from analysis.panel import Panel
-from market.observe import firm_ids
+from market.observe import ids
 from market.parameters import FIRST_MONTH, MONTHS, PLATFORMS, WAVES
 from market.truth import HOME, Window, Worlds
 
@@ -151,7 +151,7 @@ def simulate(preset: str, seed: int) -> tuple[Panel, Truth]:
             "dose": np.where(month < MONTHS, 1.0, np.nan),
             "risk": risk,
         },
-        index=pd.Index(firm_ids(len(group)), name="firm"),
+        index=pd.Index(ids(len(group)), name="firm"),
     )
     months = pd.period_range(FIRST_MONTH, periods=MONTHS, freq="M")
     sales = without * np.where(closed, keeps[:, np.newaxis], 1.0)

@@ -8,7 +8,6 @@ tilt, the power of sales with which the odds of closure rise. The number of clos
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor
 from functools import partial
 from typing import TypeVar
 
@@ -19,23 +18,14 @@ from analysis.errors import DesignError
 from analysis.estimate import Estimate, Floats
 from analysis.evidence import verdicts
 from analysis.numbers import span
-from market.executor import each
-from market.parameters import FIRST_MONTH, chosen, plausible
+from market.executor import Workers, each
+from market.parameters import FIRST_MONTH, chosen, in_words, plausible
 from market.truth import Truth
 from market.worlds import Market, expected_accounts
 
-TERMS = {
-    "closed_gmv": "closed share of Chinese sales",
-    "tilt": "size tilt of closures",
-    "sigma": "nesting: how far buyers stay on the platform",
-    "cn_share": "Chinese share of home sales",
-    "enter": "closed firms' probability to join another platform",
-    "evasion": "share of closed firms that reopen",
-    "chill": "fake reviews that others give up",
-    "deter": "share of Chinese entry deterred",
-    "trust": "utility gained when all fakes are gone",
+RANGES: dict[str, tuple[float, float, str]] = {
+    name: (*plausible(name), term) for name, term in in_words("assumption").items()
 }
-RANGES: dict[str, tuple[float, float, str]] = {name: (*plausible(name), term) for name, term in TERMS.items()}
 """The assumptions on which the effect hangs: plausible ends, as the parameters of the market state them, and words."""
 _FLOOR, _CEILING = plausible("closed_gmv")
 SHARES = tuple(float(f"{_FLOOR * (_CEILING / _FLOOR) ** (step / 3):.2g}") for step in range(-3, 5))
@@ -46,9 +36,7 @@ FEWEST = 20  # markets from which quantiles of their outer twentieths can be rea
 Made = TypeVar("Made")
 
 
-def each_market(
-    make: Callable[[Market], Made], preset: str, seeds: Iterable[int], workers: int | Executor = 1
-) -> list[Made]:
+def each_market(make: Callable[[Market], Made], preset: str, seeds: Iterable[int], workers: Workers = 1) -> list[Made]:
     """Call a function with the market of each seed; `workers` as :func:`market.executor.each` takes them."""
     return each(partial(_of_market, make, preset), [(seed,) for seed in seeds], workers, "markets")
 
@@ -101,9 +89,7 @@ def closed_accounts(presets: Iterable[str], seeds: Iterable[int]) -> pd.DataFram
     return pd.DataFrame(rows, columns=["preset", "share", "accounts", "low", "high"])
 
 
-def grid(
-    preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 9), workers: int | Executor = 1
-) -> pd.DataFrame:
+def grid(preset: str, seeds: Iterable[int], *, window: tuple[int, int] = (4, 9), workers: Workers = 1) -> pd.DataFrame:
     """Simulate every combination of closed share (`SHARES`) and size tilt (`TILTS`).
 
     `workers` as :func:`market.executor.each` takes them.

@@ -22,7 +22,7 @@ from analysis.households.estimates import AGAINST, CHINESE, OF, USUAL, Household
 from analysis.households.purchases import half_year
 from analysis.simulated import closures
 from market import simulate
-from market.parameters import FIRST_MONTH, MONTHS
+from market.parameters import FIRST_MONTH, MONTHS, in_words
 from market.truth import Truth
 
 TITLES = ("all but closed firms'", STILL_SOLD)
@@ -40,15 +40,7 @@ MONTH = pd.period_range(FIRST_MONTH, periods=MONTHS, freq="M").astype(str)
 BOUNDED = "_bounded"  # behind the id of an estimand: its interval that allows for lost titles
 SETS = "random_sets"
 UNITS = {"E2a": "log points", "V1": "per cent", "V3": "percentage points"}
-LABELS = {
-    "E2a": "effect on sellers not closed",
-    "E2a_bounded": "effect, with room",
-    "V3": "change of the Chinese share",
-    "V3_bounded": "change, with room",
-    "V1": "growth of Chinese brands",
-    "V1_bounded": "growth, with room",
-    SETS: "random sets of categories",
-}
+LABELS = in_words("households")
 ORDER = {name: rank for rank, name in enumerate([*TITLES, *LABELS])}
 
 

@@ -13,7 +13,7 @@ from functools import cache, cached_property
 import numpy as np
 import pandas as pd
 
-from analysis.errors import DesignError
+from analysis.errors import DesignError, check_choice
 from analysis.estimands import growth
 from analysis.estimands.changes import Changes, What
 from analysis.estimands.closed_firms import HORIZON, Where, mechanical_loss
@@ -22,7 +22,7 @@ from analysis.estimands.displacement import mix_change, proportional, shares_of_
 from analysis.estimands.samples import GAP, HIGH_RISK, LEADS
 from analysis.estimate import Bools, Estimate, Floats, Ints
 from analysis.estimators.exposure import BINS, PER
-from market.observe import firm_ids
+from market.observe import ids
 from market.parameters import FIRST_WAVE, MONTHS, PLATFORMS
 from market.population import NEVER
 from market.worlds import BASE, CHANNELS, WORLDS, Channels, Market, Trajectory, at_work, exposure_by_category
@@ -329,8 +329,7 @@ class Truth(Worlds):
 
     def course(self, world: str) -> Trajectory:
         """Return the months after the first wave or news in a world of `WORLDS`."""
-        if world not in WORLDS:
-            raise DesignError(f"Cannot run world {world!r}: there is none; choose from {', '.join(WORLDS)}")
+        check_choice("world", world, WORLDS)
         channels = at_work(WORLDS[world])
         if channels not in self._courses:
             self._courses[channels] = self.market.go_on(channels)
@@ -362,7 +361,7 @@ class Truth(Worlds):
                 "closed_month": self.closed_month,
                 "dose": closures.dose,
             },
-            index=pd.Index(firm_ids(len(firms)), name="firm"),
+            index=pd.Index(ids(len(firms)), name="firm"),
         )
 
     @property
@@ -381,8 +380,8 @@ class Truth(Worlds):
         """Renamed accounts: `account`, `firm`, `opened`, `closed_again` (positions of months; inf if never)."""
         closures = self.market.closures
         again = np.where(closures.again < MONTHS, closures.again, np.inf)
-        ids = firm_ids(len(again))
-        links = {"account": ids + "-R", "firm": ids, "opened": closures.back, "closed_again": again}
+        firms = ids(len(again))
+        links = {"account": firms + "-R", "firm": firms, "opened": closures.back, "closed_again": again}
         return pd.DataFrame(links)[closures.back < MONTHS].reset_index(drop=True)
 
     @cached_property

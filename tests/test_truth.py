@@ -196,5 +196,5 @@ def test_a_window_without_its_base_is_refused(truth, window):
 
 
 def test_an_unknown_world_is_refused(truth):
-    with pytest.raises(DesignError, match="Cannot run world 'W12': there is none; choose from W11, W00"):
+    with pytest.raises(DesignError, match="Cannot use world = 'W12': it is none of W11, W00"):
         truth.sales("W12")
