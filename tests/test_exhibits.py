@@ -256,7 +256,7 @@ def test_versions_are_those_of_the_dependencies_that_a_reader_needs():
 
 
 def test_a_report_prints_the_entries_of_the_glossary_that_it_names_in_its_order():
-    shown = blocks.glossary("not closed", "exposed")
+    shown = blocks.glossary("not closed, exposed")
     assert bare(shown).count("<p>") == 2
     assert bare(shown).startswith("<p><strong>Not closed:</strong> Of a firm: no account")
     page = " ".join((provenance.ROOT / "docs" / "glossary.md").read_text(encoding="utf-8").split())
@@ -272,11 +272,11 @@ def test_the_glossary_names_the_platform_of_another_event():
 
 def test_a_word_without_an_entry_is_refused_with_those_that_there_are():
     with pytest.raises(DesignError, match=r"no entry for spared; add one there, or name some of .*not closed"):
-        blocks.glossary("closed", "spared")
+        blocks.glossary("closed, spared")
 
 
 def test_every_word_of_the_glossary_can_be_printed_and_they_stand_in_order():
     page = blocks.GLOSSARY.read_text(encoding="utf-8").split("## Words")[1].split("## Letters")[0]
     names = re.findall(r"^- \*\*(.+?)\*\*", page, re.MULTILINE)
-    assert len(blocks.glossary(*names).text.splitlines()) == len(names) == len(set(names))
+    assert len(blocks.glossary(", ".join(names)).text.splitlines()) == len(names) == len(set(names))
     assert names == sorted(names, key=str.lower)

@@ -113,13 +113,13 @@ def box(which: str, *paragraphs: str) -> str:
     return f'<div class="{which}" style="{BOX}">{"".join(f"<p>{text}</p>" for text in paragraphs)}</div>'
 
 
-def glossary(*names: str, of: Mapping[str, str] | None = None) -> Block:
+def glossary(names: str, of: Mapping[str, str] | None = None) -> Block:
     """Return the entries of `docs/glossary.md` that a report names, a paragraph each; one without an entry is refused.
 
     Parameters
     ----------
-    *names : str
-        Words as they stand in bold there, such as ``"exposed"``.
+    names : str
+        Words as they stand in bold there, with commas between them, such as ``"exposed, rivals"``.
     of : mapping of str to str, optional
         What another event has in place of the names there, such as that of the platform.
     """
@@ -127,10 +127,11 @@ def glossary(*names: str, of: Mapping[str, str] | None = None) -> Block:
     for name, other in (of or {}).items():
         page = page.replace(name, other)
     entries = {name: " ".join(text.split()) for name, text in ENTRY.findall(page)}
-    if missing := [name for name in names if name not in entries]:
+    terms = names.split(", ")
+    if missing := [name for name in terms if name not in entries]:
         problem = f"cannot show the glossary: {GLOSSARY.name} has no entry for {', '.join(missing)}"
         raise DesignError(f"{problem}; add one there, or name some of {', '.join(entries)}")
-    return reduce(add, [say(entries[name], lead=f"{sentence(name)}:") for name in names])
+    return reduce(add, [say(entries[name], lead=f"{sentence(name)}:") for name in terms])
 
 
 # Figures and tables
