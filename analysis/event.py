@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, model_validator
 
 from analysis import data
-from analysis.errors import DataError, DesignError
+from analysis.errors import DesignError, refuse
 from analysis.provenance import ROOT
 from analysis.untrusted import inside, located
 from analysis.yaml import Labels, Text, Texts, Written, is_like, load
@@ -56,14 +56,14 @@ class Event(Written):
     @model_validator(mode="after")
     def _fits(self) -> Event:
         named = {self.home, *self.destinations, *self.opened}
-        for asked, holds in (
+        for expected, holds in (
             ("home, destinations and opened among the platforms", named <= {*self.platforms}),
             ("the home platform first among them", next(iter(self.platforms)) == self.home),
             ("destinations other than home", self.home not in self.destinations),
-            ("waves in order, each once,", list(self.waves) == sorted(set(self.waves))),
+            ("waves in order, each once", list(self.waves) == sorted(set(self.waves))),
         ):
             if not holds:
-                raise ValueError(f"{asked} were asked for")
+                raise ValueError(f"expected {expected}")
         return self
 
     @property
@@ -93,13 +93,13 @@ def read_event(name: str, *, on_record: bool = False) -> Event:
     path = located("event", name) if name.endswith(".yml") else inside(EVENTS, f"{name}.yml")
     if not path.is_file():
         there = ", ".join(sorted(file.stem for file in EVENTS.glob("*.yml")))
-        raise DesignError(f"the event {name!r} was asked for; there are {there}; name one of these")
+        raise DesignError(f"there is no event {name!r}; there are {there}; name one of these")
     event, ledger, known = load(path, Event), data.load("readings"), {*data.load("claims")["claim_id"]}
     readings = {*zip(ledger["claim_id"], ledger["reading"].fillna(""), strict=True)}
     threats = {*data.load("threats")["threat_id"]}
     questions = [question for claim in event.own.values() for question in claim.readings]
     answered = load(EVENTS / f"{ON_RECORD}.yml", Event).readings
-    for key, asked, wrong in (
+    for key, expected, wrong in (
         ("claims", "rows of claims.csv", {*event.claims} - {*event.own} - known),
         ("claims", "ids other than those of claims.csv", {*event.own} & known),
         ("threats", "rows of threats.csv", {name for name, threat in event.threats.items() if not threat} - threats),
@@ -108,11 +108,10 @@ def read_event(name: str, *, on_record: bool = False) -> Event:
         ("readings", "different questions", {one for one in questions if questions.count(one) > 1}),
     ):
         if wrong:
-            found = ", ".join(sorted(wrong))
-            raise DataError(f"{path}, key {key}: {asked} were asked for; found {found}; mend the file")
+            refuse(f"{path}, key {key}", expected, ", ".join(sorted(wrong)), "correct the file")
     if on_record and not event.on_record:
         raise DesignError(
-            f"public figures of {event.title!r} were asked for; those of data/facts are of the event {ON_RECORD}; "
+            f"there are no public figures of {event.title!r}; those of data/facts are of the event {ON_RECORD}; "
             "bring a panel, or choose that event"
         )
     return event

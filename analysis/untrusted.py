@@ -51,16 +51,16 @@ def inside(folder: Path, name: str) -> Path:
 
 
 def located(name: str, path: str) -> Path:
-    """Return the file that a parameter names: from where its kernel runs, or else from the project's folder.
+    """Find the file that a parameter names, in the working directory or else in the project's folder.
 
-    Neither is a `DataError`. A whole path is returned as it is: who reads the file says what is missing.
+    An absolute path is returned as it is, for its reader to report if missing; another missing file is a `DataError`.
     """
-    places = [*dict.fromkeys((Path.cwd(), ROOT))]
-    found = [place / path for place in places if Path(path).is_absolute() or os.path.isfile(place / path)]
-    if not found:
-        nowhere = ", nor in ".join(map(str, places))
-        raise DataError(f"{name} = {path!r} was asked for; there is no such file in {nowhere}; correct the path")
-    return found[0]
+    folders = [*dict.fromkeys((Path.cwd(), ROOT))]
+    files = [folder / path for folder in folders if Path(path).is_absolute() or os.path.isfile(folder / path)]
+    if not files:
+        where = " or ".join(map(str, folders))
+        raise DataError(f"{name} = {path!r}: there is no such file in {where}; correct the path")
+    return files[0]
 
 
 def refuse_long(path: Path, column: str, cells: Any, most: int) -> None:

@@ -74,7 +74,7 @@ def test_a_refusal_in_a_notebook_is_one_sentence_and_any_other_error_keeps_its_l
     refused = failed(asked + ", 'panel_map': ''})")
     assert refused["ename"] == "DataError"
     assert refused["traceback"] == [f"DataError: {refused['evalue']}"]
-    assert "panel_path = 'none.csv' was asked for" in refused["evalue"]
+    assert "panel_path = 'none.csv': there is no such file" in refused["evalue"]
     assert len(failed(asked + "})")["traceback"]) > 3  # a KeyError
 
 
@@ -97,5 +97,5 @@ def test_a_path_that_leads_nowhere_names_both_places(tmp_path, monkeypatch):
     with pytest.raises(DataError) as caught:
         untrusted.located("panel_map", "mine.yml")
     assert str(caught.value) == (
-        f"panel_map = 'mine.yml' was asked for; there is no such file in {tmp_path}, nor in {ROOT}; correct the path"
+        f"panel_map = 'mine.yml': there is no such file in {tmp_path} or {ROOT}; correct the path"
     )

@@ -39,7 +39,7 @@ def test_the_proposed_map_says_all_but_four_lines_of_the_one_that_is_used(export
     assert [new.strip().partition(":")[0] for _, new in edited] == ["EUR", "CNY", "absent", "population"]
     assert all("# EDITED" in new and '"?"' in old for old, new in edited)
     (tmp_path / "proposed.yml").write_text(text, encoding="utf-8")
-    with pytest.raises(DataError, match=r"4 questions are open: rates.EUR, rates.CNY, absent, population"):
+    with pytest.raises(DataError, match=r"4 open questions: rates.EUR, rates.CNY, absent, population"):
         load(tmp_path / "proposed.yml", Map)
 
 

@@ -66,7 +66,7 @@ def test_the_map_of_an_example_needs_its_questions_answered_and_no_more(tmp_path
     file = EXAMPLES / f"{shape}.csv"
     text = propose(file)
     (tmp_path / "as_it_is.yml").write_text(text, encoding="utf-8")
-    with pytest.raises(DataError, match=r"open: (absent, )?population; write"):
+    with pytest.raises(DataError, match=r"open questions?: (absent, )?population; write"):
         load(tmp_path / "as_it_is.yml", Map)
     answer = ["absent: zero"] if shape == "accounts" else []
     mapped = answered(tmp_path, text, *answer)

@@ -556,7 +556,7 @@ def test_check_prints_the_audit_of_each_example(capsys):
             ["--panel", "a.csv", "--map", "a.yml"],
             "a.yml: expected a file; found no such file",
         ),
-        (["--panel", "a.csv", "--event", "other"], "the event 'other' was asked for; there are amazon_2021"),
+        (["--panel", "a.csv", "--event", "other"], "there is no event 'other'; there are amazon_2021"),
     ],
 )
 def test_a_wrong_request_for_an_audit_exits_2(capsys, arguments, said):

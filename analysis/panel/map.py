@@ -17,7 +17,7 @@ ISO_MONTH, DOLLARS = "%Y-%m", "USD"
 
 
 def as_day(text: str, pattern: str) -> str | None:
-    """Return a date in a format of strptime as YYYY-MM-DD, of a month its first day; None for anything else."""
+    """Parse a date in a format of strptime into YYYY-MM-DD (the first day of a month), or None."""
     if pattern == ISO_MONTH:  # strptime would take 2021-5 too
         return f"{text}-01" if re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", text) else None
     try:
@@ -32,7 +32,7 @@ def _is_format(text: str) -> bool:
 
 
 def _by_currency(rates: Any) -> dict[str, Any]:
-    """Return rates by currency, of which the map's own is "", and of each by year or month, or the one under ""."""
+    """Normalise `rates` to {currency: {period: rate}}; "" means the map's own currency or all periods."""
     rates = rates if isinstance(rates, dict) else {"": rates}
     if all(re.match(r"[0-9]|$", key) for key in rates):
         return {"": rates}
@@ -51,11 +51,11 @@ Population = Literal["census", "sample", "not representative"]
 
 
 def _ours(theirs: dict[str, str]) -> dict[str, str]:
-    known = [field["name"] for field in json.loads((ROOT / "data" / "panel.schema.json").read_bytes())["fields"]]
-    found = {{"brand": "brand_group"}.get(name, name): column for name, column in theirs.items()}
-    if len(found) < len(theirs) or set(found) - set(known):
-        raise ValueError(f"our columns on the left, each once, were asked for: {', '.join(known)} (or brand)")
-    return found
+    ours = [field["name"] for field in json.loads((ROOT / "data" / "panel.schema.json").read_bytes())["fields"]]
+    columns = {{"brand": "brand_group"}.get(name, name): column for name, column in theirs.items()}
+    if len(columns) < len(theirs) or set(columns) - set(ours):
+        raise ValueError(f"expected our columns on the left, each once: {', '.join(ours)} (or brand)")
+    return columns
 
 
 class Wide(Written):
@@ -74,17 +74,17 @@ class Map(Written):
     wide: Wide | None = None  # none if months are rows
     rows: Literal["month", "day", "week"] = "month"  # what the date of a row stands for; of a week, its first day
     month_format: Formats = (ISO_MONTH,)  # of dates in cells
-    closed_format: Formats | None = None  # as months, unless it is said
+    closed_format: Formats | None = None  # that of months by default
     currency: Text = DOLLARS  # of their sales
     rates: Rates = {}  # US dollars for one unit of it, or of each currency of a column
     thousands: Literal["", ",", ".", " ", "'"] = ""  # what stands between digits of a number in text
     decimal: Literal[".", ","] = "."
-    missing: Texts = ()  # words among numbers that mean not known
+    missing: Texts = ()  # words for missing values among numbers
     home: Text | None = None  # our code of the platform that closed accounts
     # what a firm-platform-month without a row is
     absent: Literal["missing", "zero", "zero_after_closure"] | None = None
     closures: Literal["firm", "account"] = "firm"  # whose month closed_on is
-    population: Population | None = None  # what the firms are; not representative, unless it is said
+    population: Population | None = None  # what the firms are; not representative by default
     encoding: Literal["utf-8", "gbk"] = "utf-8"  # of a text file
     separator: Literal[",", ";", "\t", "|"] | None = None  # of its columns; by the name of the file
     sheet: Text | None = None  # of an Excel file; the only one
@@ -97,22 +97,22 @@ class Map(Written):
                 "rows have a column currency, rates alone, such as {CNY: 0.15, EUR: {2020: 1.14, 2021: 1.18}}"
             )
         if self.thousands == self.decimal:
-            raise ValueError("two signs, one for thousands and one for decimals, were asked for")
+            raise ValueError("expected two signs, one for thousands and one for decimals")
         if self.wide and self.rows != "month":
-            raise ValueError("columns of months in a wide file, not of days or weeks, were asked for")
+            raise ValueError("expected columns of months in a wide file, not of days or weeks")
         day = datetime.date(2021, 5, 17)
-        dated = all(as_day(f"{day:{one}}", one) == str(day) for one in self.month_format)
+        dated = all(as_day(f"{day:{pattern}}", pattern) == str(day) for pattern in self.month_format)
         if self.rows != "month" and "month_format" in self.model_fields_set and not dated:
-            raise ValueError("a month_format with the day, since rows are of days or weeks, was asked for")
+            raise ValueError("expected a month_format with the day, since rows are of days or weeks")
         return self
 
     @property
     def money_by_row(self) -> bool:
-        """Whether a column says of each row which currency its sales are in."""
+        """Whether a column gives the currency of each row."""
         return bool(self.rates) and "" not in self.rates
 
     def rate(self, month: str, currency: str = "") -> float:
-        """Return the US dollars for one unit of a currency in a month "YYYY-MM"; NaN where the map has none."""
+        """Return the US dollars for one unit of a currency in a month YYYY-MM, or NaN."""
         rates = self.rates.get(currency, {})
         if not rates and (currency or DOLLARS) == DOLLARS:
             return 1.0
