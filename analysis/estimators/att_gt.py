@@ -232,7 +232,7 @@ class GroupTime(Shown):
 
 @dataclass(frozen=True, eq=False)
 class _Addend:
-    """What the rows of a group add to totals.
+    """Addition of a group's rows to totals.
 
     `base` is the column in which treated groups are compared with it, -1 for that of a treated group;
     `cells`, bool[cell], those that use the group. `slope` is float64[total, time + 1], by the group's sums, of the
