@@ -18,8 +18,8 @@ DATA = ROOT / "data"
 RETURNED = {
     "Answers": ("estimands.catalogue", "rows, require"),
     "CohortEffects": ("frames", "rows, aggregate, plot"),
-    "Estimate": ("estimate", "rows, row, bounds, band, exp, plot"),
-    "Bounds": ("estimators.honest_did", "rows, ends, breakdown, plot"),
+    "Estimate": ("estimate", "rows, row, bounds, sup_t_band, exp, plot"),
+    "Bounds": ("estimators.honest_did", "rows, conf_int, breakdown, plot"),
     "TestResult": ("testing", "rows"),
     "Panel": ("panel", ""),
 }
@@ -46,9 +46,9 @@ def estimands() -> str:
 
 
 def dictionary() -> str:
-    """Return the data dictionary: each resource of data/datapackage.json, and the columns of a panel."""
+    """Return the data dictionary: each table of data/datapackage.json, and the columns of a panel."""
     resources = json.loads((DATA / "datapackage.json").read_bytes())["resources"]
-    tables = [(f"data/{row['path']}", row, row["schema"]) for row in resources]
+    tables = [(f"data/{row['path']}", row, row["schema"]) for row in resources if "schema" in row]
     schema = json.loads((DATA / "panel.schema.json").read_bytes())
     lines = []
     for path, row, columns in [*tables, ("a panel of yours, as data/panel.schema.json", schema, schema)]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from desk import AS_OF, PARAMETERS, WRITE_VERDICTS, Desk
+from desk import AS_OF, PARAMETERS, WRITE_VERDICTS, Desk, full_disk
 
 from analysis.provenance import ROOT
 from runner import cli as command_line
@@ -86,9 +86,6 @@ def test_two_runs_on_one_folder_exit_4(desk, capsys):
 
 
 def test_a_full_disk_exits_7(desk, capsys, monkeypatch):
-    def full_disk(*_, **__):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     monkeypatch.setattr(release.tempfile, "mkdtemp", full_disk)
     assert command_line.main(["run"], desk.root) == 7
     assert "The disk is full" in capsys.readouterr().err

@@ -7,13 +7,13 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from html import unescape
-from html.parser import HTMLParser
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
+from pages import Page
 
 from analysis import data, provenance
 from analysis.errors import DesignError
@@ -65,27 +65,6 @@ def verdict(**changes) -> Verdict:
     return Verdict(**{**vars(V2), **changes})
 
 
-class Reader(HTMLParser):
-    """Cells, tags and text of a piece of HTML as a browser sees them."""
-
-    def __init__(self, html: str):
-        super().__init__()
-        self.tags, self.rows = [], []
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("td", "th"):
-            self.rows[-1].append([dict(attrs)["style"].removeprefix("text-align:").split(";")[0], ""])
-
-    def handle_data(self, data):
-        if self.rows and self.rows[-1]:
-            self.rows[-1][-1][1] += data
-
-
 def test_a_table_needs_hardly_more_than_itself_and_nothing_that_simulates_or_runs():
     code = "import sys, analysis.exhibits.blocks; print(*(m for m in sys.modules if m.split('.')[0] in %r))"
     ours = ("analysis", "market", "runner")
@@ -98,7 +77,7 @@ def test_a_table_needs_hardly_more_than_itself_and_nothing_that_simulates_or_run
 def test_a_table_shows_the_chosen_columns_in_their_order_and_leaves_the_frame_alone():
     frame = pd.DataFrame({"a": [1.0], "b": ["x"], "c": [2.0]})
     kept = frame.copy()
-    rows = Reader(blocks.table(frame, "T.", columns={"c": "Last, first", "b": "Text"}).html).rows
+    rows = Page(blocks.table(frame, "T.", columns={"c": "Last, first", "b": "Text"}).html).rows()
     assert [cell[1] for cell in rows[0]] == ["Last, first", "Text"]
     assert [cell[1] for cell in rows[1]] == ["2.0", "x"]
     pd.testing.assert_frame_equal(frame, kept)
@@ -106,7 +85,7 @@ def test_a_table_shows_the_chosen_columns_in_their_order_and_leaves_the_frame_al
 
 def test_hostile_text_is_text_in_cells_headers_panels_and_alternative_text():
     table = blocks.table(pd.DataFrame({HOSTILE: [HOSTILE]}), "T.")
-    assert Reader(table.html).rows == [[["left", HOSTILE]], [["left", HOSTILE]]]
+    assert Page(table.html).rows() == [[["left", HOSTILE]], [["left", HOSTILE]]]
     evil = verdict(statement=HOSTILE, claimant=HOSTILE, why=HOSTILE, change=HOSTILE, window=HOSTILE, interval=HOSTILE)
     drawing, _ = plt.subplots()
     pieces = [
@@ -121,9 +100,9 @@ def test_hostile_text_is_text_in_cells_headers_panels_and_alternative_text():
         blocks.figure(drawing, HOSTILE, alt=HOSTILE),
     ]
     for piece in pieces:
-        assert "script" not in {tag for tag, _ in Reader(piece.html).tags}
+        assert "script" not in {element["tag"] for element in Page(piece.html).elements}
         assert 'alert("1")' in unescape(piece.html)
-    assert dict(Reader(pieces[-1].html).tags)["img"]["alt"] == HOSTILE
+    assert Page(pieces[-1].html).one("img")["alt"] == HOSTILE
 
 
 def test_the_answer_and_the_brief_say_what_a_panel_is_said_to_be():
@@ -142,7 +121,7 @@ def drawn(caption: str = "Caption.", **options):
 
 def test_a_figure_embeds_an_svg_with_caption_and_mark_and_closes_the_drawing():
     block = drawn("With <em>.", provenance="estimate")
-    image = dict(Reader(block.html).tags)["img"]
+    image = Page(block.html).one("img")
     kind, _, content = image["src"].partition(",")
     assert kind == "data:image/svg+xml;base64"
     assert ET.fromstring(base64.b64decode(content)).tag == "{http://www.w3.org/2000/svg}svg"

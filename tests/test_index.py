@@ -6,13 +6,13 @@ import os
 import re
 import shutil
 import subprocess
-from html.parser import HTMLParser
 from itertools import pairwise
 from urllib.parse import unquote
 
 import jsonschema
 import nbformat
 import pytest
+from pages import Page
 from rocrate.rocrate import ROCrate
 from ruamel.yaml import YAML
 
@@ -27,7 +27,6 @@ HARM = '"><script>alert(1)</script><img src=x onerror=alert(2)>&amp; </p>\u2028'
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 2 1"/>'
 PUBLIC, PANEL, SIMULATED = "05_growth_public", "panel__05_growth_panel", "sim__05_growth_panel"
 BRIEF = "00_executive_brief"
-EMPTY = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta"}
 
 
 def verdict(word=SUPPORTED, **known):
@@ -100,37 +99,11 @@ def publish_page(
     by_report = {name: [one for one in found if one["report"] == name] for name in entries}
     made = [*entries] if made is None else made
     index.write(folder, manifest, by_report, event=event, made=made, failed=failed, changes=changes)
-    return Page((folder / "index.html").read_text(encoding="utf-8"))
+    return Index((folder / "index.html").read_text(encoding="utf-8"))
 
 
-class Page(HTMLParser):
-    """Elements in their order, each with its attributes, its text and what it stands in."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.html, self.elements, self.open = text, [], []
-        self.feed(text)
-        assert not self.open
-
-    def handle_starttag(self, tag, attrs):
-        element = {"tag": tag, "text": "", "within": [one["tag"] for one in self.open], **dict(attrs)}
-        self.elements.append(element)
-        if tag not in EMPTY:
-            self.open.append(element)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop()["tag"] == tag
-
-    def handle_data(self, data):
-        for element in self.open:
-            element["text"] += data
-
-    def all(self, *tags):
-        return [element for element in self.elements if element["tag"] in tags]
-
-    def one(self, tag):
-        (element,) = self.all(tag)
-        return element
+class Index(Page):
+    """The page of a release."""
 
     def cards(self):
         return [element for element in self.all("li") if element.get("class", "").startswith("card")]

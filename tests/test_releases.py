@@ -3,10 +3,10 @@
 import json
 import os
 from datetime import UTC, datetime
-from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
+from pages import Page
 from releases import REPORT, make
 
 from runner import feed, release, releases
@@ -155,17 +155,7 @@ def test_the_page_is_whole_and_says_that_the_last_run_failed(tmp_path):
     releases.record(tmp_path, outcome("failed", release="", draft="draft"), AT)
     shown = (tmp_path / feed.PAGE).read_text()
     assert "The last run: Failed: draft, as of 2026-11-25." in shown
-    opened = []
-
-    class Reader(HTMLParser):
-        def handle_starttag(self, tag, attrs):
-            opened.extend([tag] * (tag not in ("meta", "link", "img", "br")))
-
-        def handle_endtag(self, tag):
-            assert opened.pop() == tag
-
-    Reader().feed(shown)
-    assert not opened
+    Page(shown)  # nested as it should be
 
 
 def test_the_same_releases_and_log_give_the_same_bytes(tmp_path):

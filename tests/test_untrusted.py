@@ -6,13 +6,13 @@ import json
 import os
 import re
 import zipfile
-from html.parser import HTMLParser
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from matplotlib import pyplot as plt
+from pages import Page
 
 from analysis import data, yaml
 from analysis.errors import DataError, DesignError
@@ -296,16 +296,6 @@ def test_a_label_of_a_figure_is_text_as_it_is():
     assert ">□<" in drawn
 
 
-class _Tags(HTMLParser):
-    def __init__(self):
-        super().__init__()
-        self.found = set()
-
-    def handle_starttag(self, tag, attrs):
-        self.found |= {(tag, name, value) for name, value in attrs if name in ("href", "src") or name.startswith("on")}
-        self.found |= {(tag, "", "")} if tag in ("script", "img", "a", "iframe") else set()
-
-
 @pytest.mark.parametrize("evil", EVIL)
 def test_a_name_is_text_wherever_it_is_shown(evil):
     style.use("simulated", market=evil)
@@ -322,9 +312,11 @@ def test_a_name_is_text_wherever_it_is_shown(evil):
         blocks.threats(pd.DataFrame([{"months": evil, "event": evil, "hits": evil, "threat_id": evil}])),
     ]
     for block in shown:
-        tags = _Tags()
-        tags.feed(re.sub('src="data:[^"]*"', "", block._repr_mimebundle_()["text/html"]))
-        assert tags.found <= ({("img", "", "")} if "<figure" in block.html else set())
+        page = Page(re.sub('src="data:[^"]*"', "", block._repr_mimebundle_()["text/html"]))
+        attributes = {name for element in page.elements for name in element}
+        assert {name for name in attributes if name in ("href", "src") or name.startswith("on")} == set()
+        assert page.all("script", "a", "iframe") == []
+        assert bool(page.all("img")) <= ("<figure" in block.html)
 
 
 @pytest.mark.parametrize("address", ["javascript:alert(1).pdf", "httpx:evil", "file:///etc/passwd", "//e.vil/x.pdf"])
