@@ -464,11 +464,13 @@ class _Answering:
         """Clusters of closed firms."""
         return self.sample.clusters(self.firm[self.closed])
 
-    def mark(self, effect: Estimate, name: str, **details: Any) -> Estimate:
-        """Convert to per cent, with Student's t on one less than the clusters of closed firms."""
-        return self.sample.mark(
-            effect, estimand=f"{HEADLINE[self.where]}, {name}", max_df=self.clusters - 1, details=details
-        ).exp()
+    def estimate(self, by: Callable[..., Estimate], y: Floats, first: int, x: Floats, name: str) -> Estimate:
+        """Estimate in per cent, with Student's t on one less than the clusters of closed firms."""
+        treated = np.where(self.closed, float(first), np.inf)
+        code, level = self.sample.cluster[self.firm], self.sample.design.level
+        effect = by(y, treated, x, scale="ratio", weights=self.before, cluster=code, level=level)
+        named = f"{HEADLINE[self.where]}, {name}"
+        return self.sample.mark(effect, estimand=named, max_df=self.clusters - 1, details={}).exp()
 
 
 def _answering(panel: Panel, design: Design, where: Where) -> _Answering:
@@ -510,16 +512,8 @@ def adjusted_effect(panel: Panel, design: Design, *, where: Where = "all") -> Es
     sample = rows.sample
     at_home = sample.home[rows.firm, sample.before].mean(axis=1) / panel.total()[rows.firm, sample.before].mean(axis=1)
     age = np.log1p((panel.total()[rows.firm, : sample.before.start] > 0).sum(axis=1))
-    effect = doubly_robust(
-        np.column_stack([np.ones(len(rows.firm)), rows.sales(sample.after).mean(axis=1)]),
-        np.where(rows.closed, 1.0, np.inf),
-        np.column_stack([rows.within, at_home, age]),
-        scale="ratio",
-        weights=rows.before,
-        cluster=sample.cluster[rows.firm],
-        level=design.level,
-    )
-    return rows.mark(effect, "doubly robust")
+    y = np.column_stack([np.ones(len(rows.firm)), rows.sales(sample.after).mean(axis=1)])
+    return rows.estimate(doubly_robust, y, 1, np.column_stack([rows.within, at_home, age]), "doubly robust")
 
 
 @estimand
@@ -538,16 +532,9 @@ def imputed_effect(panel: Panel, design: Design, *, where: Where = "all") -> Est
     rows = _answering(panel, design, where)
     sample = rows.sample
     fitted = slice(min(sample.base.start, sample.before.start), sample.base.stop - design.anticipation)
-    effect = imputation(
-        np.column_stack([rows.sales(fitted), rows.sales(sample.after)]),
-        np.where(rows.closed, float(fitted.stop - fitted.start), np.inf),
-        rows.within,
-        scale="ratio",
-        weights=rows.before,
-        cluster=sample.cluster[rows.firm],
-        level=design.level,
-    )
-    effect = rows.mark(effect, "imputed", months=sample.months(fitted))
+    y = np.column_stack([rows.sales(fitted), rows.sales(sample.after)])
+    effect = rows.estimate(imputation, y, fitted.stop - fitted.start, rows.within, "imputed")
+    effect = replace(effect, details={"months": sample.months(fitted)})
     if rows.clusters >= FEWEST or effect.refused:
         return effect
     why = f"closed firms of {rows.clusters} clusters; fewer than {FEWEST} are too few for an interval by imputation"
