@@ -12,6 +12,7 @@ import sys
 import zipfile
 import zlib
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import matplotlib as mpl
@@ -110,6 +111,7 @@ def reports(other) -> Path:
     return (other / "out" / "latest").resolve()
 
 
+@cache
 def text(pdf: Path) -> str:
     return " ".join(" ".join(page.extract_text() for page in PdfReader(pdf).pages).split())
 

@@ -78,10 +78,12 @@ def test_a_panel_that_was_brought_has_no_truth_and_stays_simulated(simulated, tm
 
 
 def brought(tmp_path, simulated, months: dict[str, str], **event):
-    """Take the simulated panel with its closures in other months, for an event with other keys."""
-    firms = simulated.panel.firms.copy()
+    """Take the closed firms of the simulated panel, and one in ten others, with their closures in other months."""
+    firms, kept = simulated.panel.firms.copy(), simulated.panel.firms["closed_on"].notna().to_numpy(copy=True)
+    kept[::10] = True
     firms["closed_on"] = firms["closed_on"].map(lambda day: pd.Timestamp(months.get(f"{day:%Y-%m}", day)), "ignore")
-    replace(simulated.panel, firms=firms).to_parquet(tmp_path / "mine.parquet")
+    few = replace(simulated.panel, firms=firms[kept], sales=simulated.panel.sales[kept])
+    few.to_parquet(tmp_path / "mine.parquet")
     content = YAML(typ="safe").load(EVENTS / "amazon_2021.yml") | event
     (tmp_path / "mine.yml").write_text(json.dumps(content))
     given = {"panel_path": str(tmp_path / "mine.parquet"), "event": str(tmp_path / "mine.yml")}
