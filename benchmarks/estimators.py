@@ -278,7 +278,7 @@ def main() -> None:
         limit(options.limit, options.rounds)
         return
     firms, rounds = 10_000 if options.quick else 100_000, options.rounds
-    with warnings.catch_warnings(record=True) as said:  # the other libraries' own; counted below
+    with warnings.catch_warnings(record=True) as caught:  # the other libraries' own; counted below
         # The largest first: a process is born with the peak memory of the one that starts it.
         # With 10,000 firms constant costs hide the limit.
         rows = [] if options.quick else largest(1_000_000, 5 * rounds)
@@ -294,7 +294,7 @@ def main() -> None:
     print(f"{rounds} rounds in turn on one core; seconds unless another unit is named; results equal where compared")
     print(f"{'work':<88}{'ours':>9}{'theirs':>9}{'ratio':>9}{'wanted':>9}")
     print(*rows, sep="\n")
-    print(f"{len(said)} warnings of the other libraries were kept out of the table")
+    print(f"{len(caught)} warnings of the other libraries were kept out of the table")
 
 
 if __name__ == "__main__":

@@ -243,18 +243,18 @@ def cases() -> dict[str, Case]:
         "schedule": ("a.yml", lambda path: yaml.load(path, Schedule), schedule),
         "descriptor": (data.DESCRIPTOR, read_descriptor, {"resources": [data.card("counts")]}),
     }
-    found: dict[str, Case] = {
+    by_name: dict[str, Case] = {
         name: (file, reader, odd_documents(right) | damaged(json.dumps(right, indent=1).encode()))
         for name, (file, reader, right) in documents.items()
     }
     for ending in (".csv", ".csv.gz", ".tsv", ".parquet", ".xlsx", ".dta"):
         files = damaged(written(panel_rows(), ending)) | odd_tables(panel_rows(), ending)
-        found |= {f"panel {ending}": (f"a{ending}", read_panel, files)}
-        found |= {f"proposed map {ending}": (f"a{ending}", propose, files)}
+        by_name |= {f"panel {ending}": (f"a{ending}", read_panel, files)}
+        by_name |= {f"proposed map {ending}": (f"a{ending}", propose, files)}
     for ending in (".csv", ".parquet"):
         files = damaged(written(order_rows(), ending)) | odd_tables(order_rows(), ending)
-        found |= {f"purchases {ending}": (f"a{ending}", purchases.count, files)}
-    return found
+        by_name |= {f"purchases {ending}": (f"a{ending}", purchases.count, files)}
+    return by_name
 
 
 def fuzz(name: str, examples: int, start: int = 0) -> Counter[str]:

@@ -33,10 +33,10 @@ def plain(out: Path, names: Sequence[str] = ()) -> None:
             continue
         notebook, verdicts = out / f"{job.name}.ipynb", out / "verdicts"
         target = verdicts if job.is_brief else verdicts / f"{job.name}.json"
-        given = {**job.parameters, "as_of": AS_OF, job.verdicts_parameter: target}
+        values = {**job.parameters, "as_of": AS_OF, job.verdicts_parameter: target}
         command = [sys.executable, "-m", "papermill", str(job.notebook), str(notebook), "--kernel", "python3"]
         command += ["--cwd", str(job.notebook.parent)]
-        command += [part for name, value in given.items() for part in ("-p", name, str(value))]
+        command += [word for name, value in values.items() for word in ("-p", name, str(value))]
         subprocess.run(command, check=True, capture_output=True)
         subprocess.run([sys.executable, "-c", TO_PDF, str(notebook), str(out / f"{job.name}.pdf"), AS_OF], check=True)
 
