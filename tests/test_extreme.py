@@ -11,7 +11,7 @@ from analysis.errors import DataError
 from analysis.estimands import closed_firms, event_study, growth
 from analysis.estimands.catalogue import estimate_all
 from analysis.estimands.closed_firms import cross_checks
-from analysis.estimands.design import Design
+from analysis.estimands.design import Design, as_rows
 from market import simulate
 
 PLAIN = simulate("ceiling_50k", seed=2, n_firms=150, n_categories=8)[0]
@@ -93,7 +93,7 @@ def test_an_extreme_panel_is_answered_with_numbers_or_reasons(name):
             assert "–" not in f"{one:both}"
         told(cross_checks(panel, design))
         told(closed_firms.comparisons(panel, design))
-        told(closed_firms.placebo(panel, design).rows)
+        told(as_rows(closed_firms.placebo(panel, design)))
         told(growth.year_before(panel, design))
         study = event_study.event_study(panel, design)
         for found in (study, event_study.honest(study), event_study.by_cohort(panel, design)):
