@@ -480,7 +480,8 @@ def usable_units(
     if scale == "ratio" and (negative := int((y < 0).sum())):
         raise DesignError(f"Cannot use the ratio scale: {negative} outcomes are negative; use the level scale")
     has_base = first - 1 - anticipation >= 0
-    complete = np.isfinite(y.sum(axis=1)) & np.isfinite(x).all(axis=1)
+    values = y if covariates is None else np.column_stack([y, x])
+    complete = np.isfinite(values.sum(axis=1)) if not np.isfinite(values.sum()) else np.ones(len(y), bool)
     kept = has_base & complete
     y = y if kept.all() else y[kept]
     cohort, dates = pd.factorize(np.where(first < y.shape[1], first, np.nan)[kept], sort=True)
@@ -585,7 +586,7 @@ def att_gt(
         width=units.y.shape[1],
         scale=scale,
         anticipation=anticipation,
-        weight=units.weight,
+        weight=None if weights is None else units.weight,  # ones would be read block by block
         cluster=units.cluster,
         labels=units.labels,
         level=level,

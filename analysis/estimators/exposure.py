@@ -224,8 +224,7 @@ def _statistics(units: _Cells, expected: Floats, redrawn: Iterable[Floats], used
     statistics = []
     for exposure in chain([units.exposure], (draw[used] for draw in redrawn)):
         is_open = np.isfinite(exposure)
-        cells = replace(units, exposure=exposure).at(is_open).cells(expected[is_open])
-        statistics.append(_t_statistics(cells))
+        statistics.append(_t_statistics(replace(units, exposure=exposure).at(is_open).cells(expected[is_open])))
     plain, recentred = np.array(statistics).T
     return {"slope": plain, "recentred slope": recentred}
 

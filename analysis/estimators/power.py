@@ -73,11 +73,11 @@ def minimum_detectable_effect(
     144, 102458. Maritz, J. S. and Jarrett, R. G. (1978), A note on estimating the variance of the sample median, JASA
     73, 194-196, for the error of a quantile.
     """
-    y, first = np.asarray(y, dtype=float), np.asarray(first_treated, dtype=float)
+    y, first, stratum = np.asarray(y, dtype=float), np.asarray(first_treated, dtype=float), np.asarray(strata)
     check_level(level)
-    rows, dates, stratum = _placebo_calendar(y, first, np.asarray(strata))
+    rows, dates = _placebo_calendar(y, first, stratum)
     estimates, unit = [], ""
-    for closures in redraw_closures(dates, stratum, np.random.default_rng(seed), whole_number("draws", draws)):
+    for closures in redraw_closures(dates, stratum[rows], np.random.default_rng(seed), whole_number("draws", draws)):
         date = closures.toarray().ravel()
         estimate = estimator(y[rows], np.where(date > 0, date, np.inf), rows)
         unit = estimate.unit
@@ -112,8 +112,8 @@ def minimum_detectable_effect(
     )
 
 
-def _placebo_calendar(y: Floats, first: Floats, stratum: npt.NDArray[Any]) -> tuple[Ints, Floats, npt.NDArray[Any]]:
-    """Return the untreated rows, the real closures of each stratum among them (0 for none), and their strata."""
+def _placebo_calendar(y: Floats, first: Floats, stratum: npt.NDArray[Any]) -> tuple[Ints, Floats]:
+    """Return the untreated rows, and the real closures of each stratum among them, 0 for none."""
     treated = first < y.shape[1]
     rows = np.flatnonzero(~treated)
     dates = np.zeros(len(rows))
@@ -127,7 +127,7 @@ def _placebo_calendar(y: Floats, first: Floats, stratum: npt.NDArray[Any]) -> tu
         dates[free[: len(real)]] = real
     if not treated.any():
         raise DesignError(f"Cannot draw placebo closures: none of {len(y)} units is treated; give the real calendar")
-    return rows, dates, stratum[rows]
+    return rows, dates
 
 
 def detectable(rows: pd.DataFrame, *, level: float) -> Floats:
