@@ -45,7 +45,7 @@ ORDER = {name: rank for rank, name in enumerate([*TITLES, *LABELS])}
 
 
 @dataclass(frozen=True)
-class Twin:
+class Simulated:
     """Purchases as an export would hold them, and the true estimands of the market behind them, by id.
 
     ``E2a``, log points: what the crackdown did to the share of Chinese firms never closed, where closed ones had sold
@@ -57,7 +57,7 @@ class Twin:
     true: dict[str, float]
 
 
-def draw(truth: Truth, titles: str) -> Twin:
+def draw(truth: Truth, titles: str) -> Simulated:
     """Draw purchases that the buyers of the real tables would have made in a simulated market.
 
     Each group of buyers has as many purchases with a title a month as the real one, of firms in proportion to their
@@ -88,7 +88,7 @@ def draw(truth: Truth, titles: str) -> Twin:
     chance = seen.T[month] * rng.gamma(TASTE, 1 / TASTE, (len(groups), len(seen)))[group]
     bought = rng.multinomial(buyers["purchases"], chance / chance.sum(axis=1, keepdims=True))
     ever = all_ * np.bincount(month, buyers["purchases"]) / seen.sum(axis=0)  # purchases with a title and without
-    return Twin(_tables(buyers, bought, inside), _effect(truth, inside) | _change(ever))
+    return Simulated(_tables(buyers, bought, inside), _effect(truth, inside) | _change(ever))
 
 
 def replicate(preset: str, seed: int) -> list[dict[str, Any]]:
