@@ -3,36 +3,28 @@
 import numpy as np
 import pandas as pd
 import pytest
+from small import small
 
 from analysis.errors import DesignError
 from market import scenarios, simulate
 from market.parameters import chosen, plausible
 from market.worlds import Market, expected_accounts
 
-SMALL = {"n_firms": 400, "n_categories": 8}
-
-
-def small(**overrides) -> Market:
-    return Market.open("mid_3k", chosen("mid_3k", SMALL | overrides), 1)
-
 
 def cells_of(slope: float, seeds: int = 3) -> pd.DataFrame:
     """A grid by hand: the effect is -slope per cent closed, and accounts are 1e6 times the share."""
+    rows = pd.DataFrame([(share, seed) for seed in range(seeds) for share in (0.001, 0.01, 0.1)])
+    share = rows[0]
     return pd.DataFrame(
-        [
-            {"share": share, "tilt": 0.5, "seed": seed, "E3g": -100 * slope * share, "accounts": 1e6 * share}
-            for seed in range(seeds)
-            for share in (0.001, 0.01, 0.1)
-        ]
+        {"share": share, "tilt": 0.5, "seed": rows[1], "E3g": -100 * slope * share, "accounts": 1e6 * share}
     )
 
 
 def test_outcomes_are_the_truth_of_the_market():
-    _, truth = simulate("mid_3k", seed=3)
-    known = truth.scalars()
-    found = scenarios.outcomes(truth.market)
-    assert all(found[name] == pytest.approx(known[name]) for name in ("E3g", "E3s", "E1a"))
-    assert found["moved"] == pytest.approx(known["d3"] + known["d4"] + known["d5"])
+    truth = small()[1]
+    true, outcomes = truth.scalars(), scenarios.outcomes(truth.market)
+    assert all(outcomes[name] == pytest.approx(true[name]) for name in ("E3g", "E3s", "E1a"))
+    assert outcomes["moved"] == pytest.approx(true["d3"] + true["d4"] + true["d5"])
 
 
 def test_the_expected_number_of_accounts_is_the_mean_of_what_is_closed_where_no_group_is_too_large(monkeypatch):
@@ -51,7 +43,8 @@ def test_the_expected_number_of_accounts_is_the_mean_of_what_is_closed_where_no_
 
 def test_more_sales_closed_are_more_accounts_and_a_larger_tilt_is_fewer():
     flat, steep = (
-        [expected_accounts(small(closed_gmv=share, tilt=tilt)) for share in (0.01, 0.1)] for tilt in (0.0, 0.9)
+        [expected_accounts(small(closed_gmv=share, tilt=tilt)[1].market) for share in (0.01, 0.1)]
+        for tilt in (0.0, 0.9)
     )
     assert flat[0] < flat[1]
     assert steep[0] < flat[0]
@@ -103,7 +96,7 @@ def test_a_cell_of_the_grid_is_the_market_of_these_two_parameters(monkeypatch):
 def test_every_range_is_one_that_the_market_allows():
     for name, (low, high, _) in scenarios.RANGES.items():
         for value in (low, high):
-            assert np.isfinite(scenarios.outcomes(small(**{name: value}))["E3g"])
+            assert np.isfinite(scenarios.outcomes(small(**{name: value})[1].market)["E3g"])
 
 
 def test_paths_are_zero_before_the_first_wave_and_fall_after_it():
