@@ -23,7 +23,8 @@ from market import audit, grading, plain, simulate
 from market.parameters import PLATFORMS, PRESETS
 
 DESIGN = Design()
-GRADES = YAML(typ="safe").load(ROOT / "tests" / "cases" / "market" / "grades.yml")
+CASES = ROOT / "tests" / "cases" / "market"
+GRADES = YAML(typ="safe").load(CASES / "grades.yml")
 SHIPPED = data.load("audit").fillna({"reason": ""})
 
 
@@ -38,6 +39,10 @@ def replicates(estimate, *, truth=1.0, preset="mid_3k", name="E9"):
     rows = rows.assign(preset=preset, seed=rows.index + 1, closed=10, level=0.95, id=name, label=name, refused="")
     half = stats.norm.ppf(0.975)
     return rows.assign(unit="percentage points", low=rows["estimate"] - half, high=rows["estimate"] + half)
+
+
+def table_of(name):
+    return pd.read_csv(CASES / f"{name}.csv", keep_default_na=False, na_values=[""])  # null is a preset
 
 
 def row(**changed):
@@ -269,15 +274,7 @@ def test_the_path_is_inside_where_its_band_holds_the_truth_in_every_month(small)
 
 
 def test_a_grade_is_that_of_the_preset_and_on_a_real_panel_the_worst_of_both_judges():
-    table = pd.DataFrame(
-        {
-            "preset": ["null", "mid_3k", "stress", "pretrend", "few_treated", "mid_3k", "plain_sd1_30"],
-            "id": ["E1a"] * 5 + ["d1"] * 2,
-            "grade": ["do not use", "usable", "usable with bounds", "not graded", "do not use", "usable", "do not use"],
-            "closed": [24.0, 24.0, 24.0, 24.0, 4.0, 24.0, 42.0],
-            "coverage": [0.5, 0.95, 0.9, np.nan, 0.6, 0.95, 0.4],
-        }
-    )
+    table = table_of("grades_by_preset")
 
     def found(preset, closed):
         return grades.worst(preset, closed, audit=table)["grade"].to_dict()
@@ -321,46 +318,30 @@ def test_few_closed_firms_bring_the_preset_with_few():
     assert [grades.worst("", closed, audit=worse).loc["E1a", "grade"] for closed in (4, 24)] == ["do not use", "usable"]
 
 
-def cells(**columns):
-    """Return rows of an audit of one question each, in which 100 panels answer but for what is said."""
-    right = {"preset": "mid_3k", "id": "E1a", "closed": 20.0, "grade": "usable", "markets": 100, "refused": 0}
-    rows = right | {"truth": -5.0, "mde": 3.0, "unit": "per cent", "rejection": 0.8, "type_s": 0.0, "coverage": 0.95}
-    return pd.DataFrame(rows | columns)
+def cells(name):
+    """Return rows of an audit from a case file, alike in what it does not say."""
+    alike = {"preset": "mid_3k", "closed": 20.0, "grade": "usable", "refused": 0, "truth": -5.0, "type_s": 0.0}
+    rows = table_of(name).assign(mde=3.0, unit="per cent")
+    return rows.assign(**{column: value for column, value in alike.items() if column not in rows})
 
 
 def test_a_panel_answers_where_its_interval_leaves_out_zero_on_the_side_of_the_truth():
-    found = grading.answers(
-        cells(
-            id=["d7", "E1a", "E2a", "E3g", "E3g_seen", "E1b"],
-            refused=[100, 0, 0, 0, 0, 0],
-            type_s=[0.0, 0.25, 0.0, np.nan, 0.0, 0.0],
-            truth=[-5.0, -5.0, 1e-12, 5.0, 5.0, 5.0],
-            rejection=[0.8, 0.8, 0.8, 0.0, 0.8, 0.8],
-            grade=["usable"] * 4 + ["do not use", "usable"],
-        )
-    )
-    assert list(found["id"]) == ["E1a", "E3g_seen", "E2a", "E3g", "d7"]  # in the order of the questions, and no other
-    np.testing.assert_allclose(found["estimate"], [60, np.nan, np.nan, 0, 40])
+    rows = cells("answers")
+    answers = grading.answers(rows.drop(columns="estimate"))
+    assert list(answers["id"]) == ["E1a", "E3g_seen", "E2a", "E3g", "d7"]  # in the order of the questions, no other
+    np.testing.assert_allclose(answers["estimate"], rows.set_index("id").loc[answers["id"], "estimate"])
     error = 200 * np.sqrt(0.6 * 0.4 / 100)
-    np.testing.assert_allclose(found.loc[0, ["conf_low", "conf_high"]].astype(float), [60 - error, 60 + error])
-    assert list(found["term"].head(1)) == [grading.QUESTIONS["E1a"]]
-    assert set(found["size"]) == {"medium"}
-    assert grading.answers(cells(preset=["stress"])).empty
+    np.testing.assert_allclose(answers.loc[0, ["conf_low", "conf_high"]].astype(float), [60 - error, 60 + error])
+    assert answers.loc[0, ["term", "size"]].tolist() == [grading.QUESTIONS["E1a"], "medium"]
+    assert grading.answers(rows.assign(preset="stress")).empty
 
 
 def test_the_evidence_names_the_least_size_that_answers_and_the_worst_preset():
-    presets, sizes = ["floor_3k", "mid_3k", "ceiling_50k", "null", "stress", "plain_sd1_9"], len(grading.QUESTIONS)
-    one = cells(
-        preset=presets,
-        rejection=[0.1, 0.8, 0.9, 0.04, 0.9, 0.9],
-        coverage=[0.95, 0.95, 0.95, 0.95, 0.9, 0.1],
-        markets=[100, 100, 100, 100, 100, 19],
-    )
-    table = pd.concat([one.assign(id=name) for name in grading.QUESTIONS], ignore_index=True)
+    table = pd.concat([cells("sizes").assign(id=name) for name in grading.QUESTIONS], ignore_index=True)
     table.loc[table["id"] == "E3g", "rejection"] = 0.79
     found = grading.evidence(table).set_index("id")
     assert list(found.index) == list(grading.QUESTIONS)
-    assert found.drop(index="E3g")["least"].tolist() == ["medium"] * (sizes - 1)
+    assert found.drop(index="E3g")["least"].tolist() == ["medium"] * (len(grading.QUESTIONS) - 1)
     assert found.loc["E3g", ["least", "medium"]].tolist() == ["none", "−5.0\u00a0(3.0)"]
     assert found.loc["E1a", ["alarms", "worst"]].tolist() == [4.0, 90.0]  # 19 panels say nothing of coverage
 

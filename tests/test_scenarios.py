@@ -127,7 +127,7 @@ def test_nesting_makes_fakes_given_up_cost_more_and_deterred_entry_less():
             with_, out = (scenarios.outcomes(market.changed(sigma=sigma, **more))["E3g"] for more in ({}, without))
             return out - with_
 
-        return float(np.mean(scenarios.each_market(gap, "mid_3k", range(1, 5))))
+        return float(np.mean(scenarios.each_market(gap, "mid_3k", range(1, 3))))
 
     assert cost(0.8, chill=0.0) > cost(0.4, chill=0.0) > 0
     assert 0 < cost(0.8, deter=0.0) < cost(0.4, deter=0.0)
