@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -65,3 +66,13 @@ def market_of(notebook: Path, settings: Mapping[str, Any]) -> str:
         return ""
     seeds = (settings["first_seed"], settings["markets"]) if "first_seed" in settings else (settings["seed"],)
     return str(template.format(market=market_named(settings["sim_preset"], *seeds)))
+
+
+def condition(market: str) -> str:
+    """Return the words that stand before all that is said of a simulated market, with its name where it has one.
+
+    >>> condition("medium closures (3 per cent of Chinese sales), seed 1")
+    'If the market were as simulated (medium closures, seed 1), then:'
+    """
+    name = re.sub(r" \([\d.]+ per cent of [^)]*\)", "", market)  # said once a page, in its footer
+    return f"If the market were as simulated{f' ({name})' if name else ''}, then:"

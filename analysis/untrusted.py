@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import unicodedata
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,13 @@ YAML_BYTES, YAML_DEPTH = 1 << 18, 12
 LONGEST_NAME = 200
 """Most characters of a name, such as that of a firm; a longer one fits no page."""
 MISSING_SIGN = "\u25a1"  # a white square, in place of a character that cannot be printed
+LAYOUT = ROOT / "reports"
+FONTS = {400: "NotoSansCJKsc-Regular-subset.otf", 700: "NotoSansCJKsc-Bold-subset.otf"}  # of all pages, by weight
+TYPST = (
+    *((0xA0, 0x377), (0x391, 0x3A1), (0x3A3, 0x4FF), (0x1E00, 0x1EFF), (0x2010, 0x2027), (0x2030, 0x205E)),
+    *((0x2074, 0x208E), (0x20A0, 0x20C0), (0x2100, 0x214F), (0x2190, 0x23FF), (0x2460, 0x262F)),
+)
+"""First and last codes of signs that typst's own fonts have where ours do not."""
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # control, format, private use, none at all
 
 
@@ -80,3 +88,28 @@ def refuse_long(path: Path, column: str, cells: Any, most: int) -> None:
 def is_printable(sign: str) -> bool:
     """Whether a character is visible on a page, and does not reorder others."""
     return unicodedata.category(sign) not in _UNSEEN
+
+
+class _Signs(dict[int, str]):
+    """What is printed in the place of each sign, by its code: itself, or a square that is seen."""
+
+    def __missing__(self, code: int) -> str:
+        there = code in _codes() or any(first <= code <= last for first, last in TYPST)
+        self[code] = chr(code) if there and (chr(code) in "\n\t" or is_printable(chr(code))) else MISSING_SIGN
+        return self[code]
+
+
+_SIGNS = _Signs()
+
+
+@lru_cache(maxsize=1)
+def _codes() -> frozenset[int]:
+    from fontTools.ttLib import TTFont
+
+    with TTFont(LAYOUT / "fonts" / FONTS[400], lazy=True) as font:
+        return frozenset({10, 9, *font.getBestCmap()})
+
+
+def printable(text: str) -> str:
+    """Return a text with a square for each sign that no font of a page has, or that is not seen, such as an emoji."""
+    return text if text.isascii() and text.isprintable() else text.translate(_SIGNS)

@@ -19,9 +19,10 @@ from pydantic import ValidationError
 
 from analysis import data
 from analysis.event import read_event
-from analysis.evidence.verdicts import CONTRADICTED, NOT_TESTABLE, SUPPORTED, WORDS, Verdict, best, condition, of_sweep
+from analysis.evidence.verdicts import CONTRADICTED, NOT_TESTABLE, SUPPORTED, WORDS, Verdict, best, of_sweep
 from analysis.exhibits import answers, brief
 from analysis.provenance import ANNEX
+from analysis.simulated import condition
 from runner import crate, diff, sweep
 from runner.diff import Changes
 from runner.page import page

@@ -101,7 +101,7 @@ def render(
         A cell failed, a character has no glyph in our fonts, a figure has no alt text,
         the answer does not fit on page 1, or anything else pandoc or typst warns of.
     """
-    from analysis.exhibits.style import printable
+    from analysis.untrusted import printable
 
     moment = datetime.combine(date.fromisoformat(as_of), time(), tzinfo=UTC)
     with TemporaryDirectory(prefix=f".{pdf.stem}-pdf-", dir=pdf.parent) as name:

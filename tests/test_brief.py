@@ -10,7 +10,16 @@ from test_exhibits import EVENT, V2, Reader, look, verdict
 from analysis import data
 from analysis.event import read_event
 from analysis.evidence import claims, listed
-from analysis.evidence.verdicts import CONFIDENCE, CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, TIERS, WORDS
+from analysis.evidence.verdicts import (
+    CONFIDENCE,
+    CONTRADICTED,
+    NOT_SHOWN,
+    NOT_TESTABLE,
+    SUPPORTED,
+    TIERS,
+    WORDS,
+    best,
+)
 from analysis.exhibits import brief
 from analysis.exhibits.payload import MIME
 from analysis.exhibits.words import phrases
@@ -218,16 +227,20 @@ def test_the_pictures_are_of_the_event_on_record_and_name_what_else_happened():
     )
     beside = brief.brief([V2], EVENT, beside=both)
     assert 'class="beside"' in beside.html
-    assert beside.parts[1:] == both.parts
+    assert beside.parts[2:] == both.parts
 
 
 def test_headline_and_sentences_of_the_page_are_taken_away_as_data():
     judged = [of("growth_positive", word=SUPPORTED), verdict(report="05_growth_public")]
     page = brief.brief(judged, EVENT)
-    (part,) = page.parts
+    part, spoken = page.parts
     assert (part.kind, part.caption) == ("brief", brief.headline(judged, EVENT))
     assert part.data.to_numpy().tolist() == [[*row] for row in brief.by_topic(judged, EVENT)]
-    assert page._repr_mimebundle_()[MIME] == [part.as_json()]
+    assert spoken.data[["claim", "reading", "word"]].to_numpy().tolist() == [
+        [one.claim, one.reading, one.word] for one in best(judged)
+    ]
+    assert spoken.data["source_url"].str.startswith("https://").all()
+    assert page._repr_mimebundle_()[MIME] == [part.as_json(), spoken.as_json()]
 
 
 def test_the_title_of_the_revenue_figure_counts_what_fell(monkeypatch):

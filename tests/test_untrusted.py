@@ -23,7 +23,7 @@ from analysis.panel import file, read, read_panel
 from analysis.panel.map import Map
 from analysis.panel.propose import propose
 from analysis.provenance import ROOT
-from analysis.untrusted import YAML_BYTES, inside
+from analysis.untrusted import YAML_BYTES, inside, printable
 from benchmarks import fuzz
 
 EVIL = (
@@ -274,14 +274,14 @@ def test_a_message_is_short_and_has_nothing_that_a_terminal_obeys():
 
 def test_signs_that_no_font_has_or_that_are_not_seen_are_a_square():
     for sign in ("\ufeff", "\ue000", "\uffff", "🦊", "\u202e", "\0", "\x1b", "ไ", "\xad"):
-        assert style.printable(f"a{sign}b") == "a□b"
+        assert printable(f"a{sign}b") == "a□b"
         assert blocks.say(f"a{sign}b")._repr_mimebundle_()["text/html"] == "<p>a□b</p>"
-    assert style.printable("Söhne – 中国 ≥ 3 €…\n") == "Söhne – 中国 ≥ 3 €…\n"
+    assert printable("Söhne – 中国 ≥ 3 €…\n") == "Söhne – 中国 ≥ 3 €…\n"
 
 
 def test_all_signs_of_our_own_pages_are_printed():
     files = [*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("analysis/exhibits/*.py"), *ROOT.glob("data/facts/*.csv")]
-    lost = {sign for path in files for sign in {*path.read_text(encoding="utf-8")} if style.printable(sign) != sign}
+    lost = {sign for path in files for sign in {*path.read_text(encoding="utf-8")} if printable(sign) != sign}
     assert lost == set()
 
 

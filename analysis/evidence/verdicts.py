@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter,
 
 from analysis import data
 from analysis.errors import DataError, DesignError
+from analysis.simulated import condition
 
 if TYPE_CHECKING:
     from analysis.event import Event
@@ -169,16 +170,6 @@ class Verdict(BaseModel):
         if self.low is not None and self.high is not None and self.low > self.high:
             raise ValueError(f"{self.name}: its interval runs from {self.low} to {self.high}; swap them")
         return self
-
-
-def condition(market: str) -> str:
-    """Return the words that stand before all that is said of a simulated market, with its name where it has one.
-
-    >>> condition("medium closures (3 per cent of Chinese sales), seed 1")
-    'If the market were as simulated (medium closures, seed 1), then:'
-    """
-    name = re.sub(r" \([\d.]+ per cent of [^)]*\)", "", market)  # said once a page, in its footer
-    return f"If the market were as simulated{f' ({name})' if name else ''}, then:"
 
 
 def of_sweep(report: str) -> bool:

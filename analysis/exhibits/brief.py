@@ -13,7 +13,7 @@ from functools import reduce
 from html import escape
 from itertools import chain
 from operator import add
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -37,7 +37,7 @@ from analysis.exhibits.answers import TIER_NAMES, finding, label, link
 from analysis.exhibits.blocks import Block, Label, box, figure, say, table
 from analysis.exhibits.charts import timeline
 from analysis.exhibits.curves import paths
-from analysis.exhibits.payload import of_brief
+from analysis.exhibits.payload import of_brief, of_spoken
 from analysis.exhibits.style import BESIDE, WIDTH
 from analysis.exhibits.words import phrases
 from analysis.numbers import MARKS, points, quantity
@@ -159,7 +159,7 @@ def brief(
     """Return the headline and the answer: a sentence a topic, each with a link to its report.
 
     `failed` names the reports that failed in the run; `panel` is what its panel is said to be, and what is doubtful
-    about it. Figures may stand `beside` the answer. Its first part has headline and sentences as data.
+    about it. Figures may stand `beside` the answer. Its first parts have headline, sentences and verdicts as data.
     """
     above, topics = headline(verdicts, event), [*by_topic(verdicts, event)]
     paragraphs = [f"<strong>{link(topic, page)}.</strong> {escape(text)}" for topic, page, text in topics]
@@ -172,8 +172,15 @@ def brief(
     answer = box("answer", *paragraphs) + _simulated(verdicts)
     if beside.html:
         answer = f'<div class="beside" style="display:flex"><div>{answer}</div><div>{beside.html}</div></div>'
-    parts = (of_brief(above, topics), *beside.parts)
+    parts = (of_brief(above, topics), of_spoken(_spoken(verdicts)), *beside.parts)
     return Block(box("headline", f"<strong>{escape(above)}</strong>") + answer, above, parts)
+
+
+def _spoken(verdicts: Sequence[Verdict]) -> Iterator[dict[str, Any]]:
+    """Yield the verdicts that give readings their word, each with date and source of its claim where they are known."""
+    ledger = data.load("claims").set_index("claim_id")[["date", "source_url"]].astype(str).to_dict("index")
+    for verdict in best(verdicts):
+        yield {**dict(verdict), "party": verdict.party, **ledger.get(verdict.claim, {})}
 
 
 def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -> Block:

@@ -37,14 +37,16 @@ of a source its address.
 """
 BRIEF = ("topic", "page", "sentence")
 """Columns of the brief: what a run says on each topic, and the PDF that tells more; its caption is the headline."""
+SPOKEN = ("claim", "reading", "report", "tier", "statement", "party", "word", "confidence", "why", "date", "source_url")
+"""Columns of the verdicts that give readings of claims their word, with date and source of each claim."""
 OURS = {"id": "estimand", "months": "window", "digest": "panel"}  # by their names in rows of estimates
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one exhibit is made of: rows of a table of estimates or of the answer, what was drawn, facts, the brief."""
+    """What one exhibit is made of: estimates, what a figure was drawn from, facts, what the brief says."""
 
-    kind: Literal["answer", "estimates", "figure", "facts", "brief"]
+    kind: Literal["answer", "estimates", "figure", "facts", "brief", "spoken"]
     caption: str
     data: pd.DataFrame
 
@@ -102,6 +104,11 @@ def read_facts(text: str) -> pd.DataFrame:
 def of_brief(headline: str, topics: Iterable[Sequence[str]]) -> Part:
     """Return the headline of a run, and a row of `BRIEF` for each of its topics."""
     return Part("brief", headline, pd.DataFrame([*topics], columns=[*BRIEF], dtype=object))
+
+
+def of_spoken(rows: Iterable[Mapping[str, Any]]) -> Part:
+    """Return the verdicts that give readings of claims their word, with the columns of `SPOKEN`."""
+    return Part("spoken", "", pd.DataFrame([*rows], columns=[*SPOKEN], dtype=object))
 
 
 def of_figure(handed: Mapping[str, Any]) -> pd.DataFrame:

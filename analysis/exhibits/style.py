@@ -12,11 +12,10 @@ import io
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.errors import DesignError
-from analysis.untrusted import MISSING_SIGN, is_printable
+from analysis.untrusted import FONTS, LAYOUT, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,14 +28,8 @@ KINDS = ("real", "estimate", "simulated")
 PALETTE = dict.fromkeys(KINDS, ("#17375e", "#656e78", "#b9c1cb", "#dfe4e9"))
 PALETTE["simulated"] = ("#6a3d9a", "#7b7190", "#c6b8da", "#e7dff1")
 """C0 to C3 of a kind of numbers: apart in grey and for the colour-blind; the first two are read as text too."""
-SOURCES = Path(__file__).parents[2] / "reports"
-FAMILY, FONTS = "Noto Sans CJK SC", {400: "NotoSansCJKsc-Regular-subset.otf", 700: "NotoSansCJKsc-Bold-subset.otf"}
+FAMILY = "Noto Sans CJK SC"
 ASCII = frozenset(map(chr, range(32, 127)))
-TYPST = (
-    *((0xA0, 0x377), (0x391, 0x3A1), (0x3A3, 0x4FF), (0x1E00, 0x1EFF), (0x2010, 0x2027), (0x2030, 0x205E)),
-    *((0x2074, 0x208E), (0x20A0, 0x20C0), (0x2100, 0x214F), (0x2190, 0x23FF), (0x2460, 0x262F)),
-)
-"""First and last codes of signs that typst's own fonts have where ours do not."""
 WIDTH, BESIDE = 6.4, 3.0  # inches: the text width of the page, and of a figure beside the answer
 
 
@@ -82,11 +75,11 @@ def use(provenance: str = "real", market: str = "", panel: str = "") -> None:
     if provenance not in KINDS:
         raise DesignError(f"cannot set the look: its provenance is {provenance!r}; use one of {', '.join(KINDS)}")
     LOOK.provenance, LOOK.market, LOOK.panel = provenance, market, panel
-    for file in sorted(SOURCES.glob("fonts/*.otf")):
+    for file in sorted(LAYOUT.glob("fonts/*.otf")):
         font_manager.fontManager.addfont(str(file))
     line = "--" if LOOK.simulated else "-"
     look = {"axes.prop_cycle": cycler(color=PALETTE[provenance]), "lines.linestyle": line}
-    matplotlib.style.use(["default", SOURCES / "figures.mplstyle", look])
+    matplotlib.style.use(["default", LAYOUT / "figures.mplstyle", look])
 
 
 def kind(named: str = "") -> str:
@@ -142,38 +135,13 @@ def _face(weight: int, letters: frozenset[str]) -> str:
     from fontTools import subset
 
     options = subset.Options(hinting=False, notdef_outline=True, layout_features=["kern"])
-    with subset.load_font(str(SOURCES / "fonts" / FONTS[weight]), options) as font, io.BytesIO() as file:
+    with subset.load_font(str(LAYOUT / "fonts" / FONTS[weight]), options) as font, io.BytesIO() as file:
         subsetter = subset.Subsetter(options)
         subsetter.populate(unicodes=map(ord, letters))
         subsetter.subset(font)
         subset.save_font(font, file, options)
         data = base64.b64encode(file.getvalue()).decode("ascii")
     return f'@font-face{{font-family:"{FAMILY}";font-weight:{weight};src:url(data:font/otf;base64,{data})}}'
-
-
-class _Signs(dict[int, str]):
-    """What is printed in the place of each sign, by its code: itself, or a square that is seen."""
-
-    def __missing__(self, code: int) -> str:
-        there = code in _codes() or any(first <= code <= last for first, last in TYPST)
-        self[code] = chr(code) if there and (chr(code) in "\n\t" or is_printable(chr(code))) else MISSING_SIGN
-        return self[code]
-
-
-_SIGNS = _Signs()
-
-
-@lru_cache(maxsize=1)
-def _codes() -> frozenset[int]:
-    from fontTools.ttLib import TTFont
-
-    with TTFont(SOURCES / "fonts" / FONTS[400], lazy=True) as font:
-        return frozenset({10, 9, *font.getBestCmap()})
-
-
-def printable(text: str) -> str:
-    """Return a text with a square for each sign that no font of a page has, or that is not seen, such as an emoji."""
-    return text if text.isascii() and text.isprintable() else text.translate(_SIGNS)
 
 
 def _stamp(axes: Axes) -> None:
