@@ -15,6 +15,7 @@ MARKS = {"real": "●", "estimate": "◐", "simulated": "○"}
 MARKED = re.compile(r"([\d∞][^<>\d●◐○.,;:]{0,40}?) ?([●◐○])")
 """A number, its unit or nothing, and its mark."""
 MINUS = "−"
+A_SET = "no point: a set"  # in place of the point of bounds
 NOT_ESTIMABLE = "not estimable with this data"  # in place of a number, where a reason stands instead
 DECIMALS = {
     "log points": 3,
@@ -106,3 +107,8 @@ def percent_change(log_points: T) -> T:
 def p_value(value: float) -> str:
     """Write a p-value with three decimals."""
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
+def sentence_of(reason: str) -> str:
+    """Return a reason with a full stop and true minus signs: it is written by code as code does."""
+    return re.sub(r"(?<![\w–-])-(?=\d)", MINUS, reason).rstrip(".") + "."

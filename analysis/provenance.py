@@ -10,21 +10,15 @@ from pathlib import Path
 ANNEX = "annex.pdf"  # beside the reports of a run, and linked from each
 DISTRIBUTION = "market-impact-notebooks"
 ROOT = Path(__file__).resolve().parent.parent
-INPUTS = (
-    "analysis",
-    "market",
-    "runner",
-    "notebooks",
-    "data",
-    "docs/glossary.md",
-    "reports/*.lua",
-    "reports/*.typ",
-    "reports/*.mplstyle",
-    "reports/*.css",
-    "reports/fonts",
-    "reports/schedule.yml",
-)
-"""What reports are made of, by its path in the repository."""
+INPUTS = {
+    "data": ("data/", "**/*"),
+    "code": ("", "analysis/**/*.py", "market/**/*.py", "runner/**/*.py", "runner/**/*.j2"),
+    "layout": ("reports/", "*.lua", "*.typ", "*.mplstyle", "*.css", "fonts/*.otf"),
+    "words": ("docs/", "glossary.md"),
+    "notebooks": ("notebooks/", "**/*.ipynb"),
+    "schedule": ("reports/", "schedule.yml"),
+}
+"""What reports are made of: a folder of the repository for each kind, and which of its files count."""
 
 
 def commit(folder: Path = ROOT) -> str | None:
@@ -51,7 +45,8 @@ def commit(folder: Path = ROOT) -> str | None:
     top, _, found = answer.stdout.strip().rpartition("\n")
     if answer.returncode != 0 or Path(top).resolve() != folder.resolve():
         return None
-    command = [*git, "status", "--porcelain", "--untracked-files=no", "--", *(f":(glob){path}" for path in INPUTS)]
+    paths = [f":(glob){folder}{pattern}" for folder, *patterns in INPUTS.values() for pattern in patterns]
+    command = [*git, "status", "--porcelain", "--untracked-files=no", "--", *paths]
     changed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return f"{found} + local changes" if changed else found
 

@@ -2,8 +2,12 @@
 
 import os
 import sys
+from datetime import UTC, datetime
 from enum import IntEnum
-from typing import TextIO
+from pathlib import Path
+from typing import Annotated, TextIO
+
+from pydantic import AfterValidator, BaseModel, Field
 
 
 class Exit(IntEnum):
@@ -26,9 +30,44 @@ class ReportError(RuntimeError):
         self.code = code
 
 
+class Outcome(BaseModel):
+    """What became of a run, as it is printed, sent and logged, but for `code`, `out` and `previous`."""
+
+    outcome: str  # published; unchanged; failed; refused; interrupted; draft, of what was named where no release stands
+    release: str = ""  # name of the release that it made or found unchanged
+    draft: str = ""  # name of the draft that it made
+    as_of: str = ""
+    reports: dict[str, str] = {}  # a line by report
+    changed_words: list[str] = []
+    stale: list[str] = []
+    failures: list[str] = []
+    notes: list[str] = []  # on a damaged release, on what the panel can tell, on what waits
+    at: Annotated[str, AfterValidator(lambda at: datetime.fromisoformat(at).astimezone(UTC).isoformat())] = ""
+    code: Exit = Field(default=Exit.OK, exclude=True)
+    out: Path = Field(default=Path(), exclude=True)  # the folder of releases
+    previous: str = Field(default="", exclude=True)  # name of the release that stood before
+
+    @property
+    def folder(self) -> Path:
+        """Where its reports lie."""
+        return self.out / (self.draft or self.release)
+
+    def tell(self) -> None:
+        """Print failures to standard error, and a line a report, the paths of the PDFs and notes to standard output."""
+        for failure in self.failures:
+            say(failure, sys.stderr)
+        for name, line in self.reports.items():
+            say(f"{name:24}  {line}")
+        for page in (self.folder / f"{name}.pdf" for name in (*self.reports, "annex")):
+            if page.is_file():
+                say(os.path.relpath(page))
+        for note in self.notes:
+            say(note)
+
+
 def disk_full(error: object) -> bool:
     """Whether an error says that the disk is full: one of the system, or of pandoc, typst or a cell in its words."""
-    return any(said in str(error) for said in ("No space left on device", "Disk quota exceeded"))
+    return any(words in str(error) for words in ("No space left on device", "Disk quota exceeded"))
 
 
 def say(line: str, stream: TextIO | None = None) -> None:

@@ -6,17 +6,18 @@ Reports end with a link to it; see :func:`analysis.exhibits.answers.colophon`.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 
-from analysis.exhibits.answers import link
-from analysis.exhibits.blocks import Block, say, table
 from runner import diff, pdf
 from runner.diff import Changes
-from runner.takeaway import facts
+from runner.exports import facts
+from runner.publish import rendered
 
 OPENING = (
     "# Annex: parameters, files, sources and versions\n\nWhat the reports of this run were made of, as each of them "
@@ -24,6 +25,21 @@ OPENING = (
 )
 FOOTER = "Annex to the reports beside it"
 HASH = 16  # letters of a digest; data/datapackage.json and manifest.json have all
+SECTIONS = {
+    "panel": ("Panel", {"name": "Panel", "value": "Digest", "about": "Rows left out"}, "What was estimated from."),
+    "file": (
+        "Files",
+        {"name": "File", "about": "What it holds, and what it is not", "vintage": "Vintage", "value": "sha256"},
+        "Data read, from the project's own data folder.",
+    ),
+    "source": (
+        "Sources",
+        {"name": "Publisher", "value": "Address"},
+        "Sources of the figures shown; every figure's own address stands in its row of the data.",
+    ),
+    "version": ("Code", {"told": "Commit and versions"}, "Code that ran."),
+}
+"""By kind of fact: title of its section, columns, and caption."""
 
 
 def write(notebooks: Mapping[str, Path], page: Path, *, as_of: str, changes: Changes | None = None) -> None:
@@ -40,7 +56,7 @@ def write(notebooks: Mapping[str, Path], page: Path, *, as_of: str, changes: Cha
     cells: list[dict[str, Any]] = [{"cell_type": "markdown", "metadata": {}, "source": OPENING}]
     exhibits = sections(pd.concat(recorded, ignore_index=True)) | (moved(changes) if changes else {})
     for title, exhibit in exhibits.items():
-        shown = {"output_type": "display_data", "metadata": {}, "data": {"text/html": exhibit.html}}
+        shown = {"output_type": "display_data", "metadata": {}, "data": {"text/html": exhibit}}
         cells.append({"cell_type": "markdown", "metadata": {}, "source": f"## {title}"})
         cells.append({"cell_type": "code", "metadata": {}, "source": "", "outputs": [shown], "execution_count": None})
     notebook = page.with_suffix(".ipynb")
@@ -49,7 +65,7 @@ def write(notebooks: Mapping[str, Path], page: Path, *, as_of: str, changes: Cha
     pdf.render(notebook, page, as_of=as_of, footer=FOOTER)
 
 
-def sections(recorded: pd.DataFrame) -> dict[str, Block]:
+def sections(recorded: pd.DataFrame) -> dict[str, str]:
     """Return the tables of the annex by their titles; none of what no report has recorded.
 
     Parameters
@@ -57,59 +73,52 @@ def sections(recorded: pd.DataFrame) -> dict[str, Block]:
     recorded : DataFrame
         `report` and the columns of `FACTS`.
     """
-    of = dict(iter(recorded.groupby("what")))
-    found = dict[str, Block]()
+    of, tables = dict(iter(recorded.groupby("what"))), dict[str, str]()
     if "parameter" in of:
         rows = _joined(of["parameter"], " = ")
         rows["report"] = _links(rows["report"], "{}.pdf")
-        columns = {"report": "Report", "told": "Parameters"}
-        found["Parameters"] = table(rows, "Parameters as run.", columns=columns, provenance="real")
-    if "panel" in of:
-        rows = of["panel"].assign(value=of["panel"]["value"].str[:HASH])
-        columns = {"name": "Panel", "value": "Digest", "about": "Rows left out"}
-        found["Panel"] = _used(rows, columns, "What was estimated from.")
-    if "file" in of:
-        rows = of["file"].assign(value=of["file"]["value"].str.removeprefix("sha256:").str[:HASH])
-        columns = {
-            "name": "File",
-            "about": "What it holds, and what it is not",
-            "vintage": "Vintage",
-            "value": "sha256",
-        }
-        found["Files"] = _used(rows, columns, "Data read, from the project's own data folder.")
-    if "source" in of:
-        caption = "Sources of the figures shown; every figure's own address stands in its row of the data."
-        found["Sources"] = _used(of["source"], {"name": "Publisher", "value": "Address"}, caption, linked="Address")
-    if "version" in of:
-        found["Code"] = _used(_joined(of["version"], " "), {"told": "Commit and versions"}, "Code that ran.")
-    return found
+        tables["Parameters"] = _table(rows, {"report": "Report", "told": "Parameters"}, "Parameters as run.")
+    for kind, (title, columns, caption) in SECTIONS.items():
+        if kind not in of:
+            continue
+        rows = _joined(of[kind], " ") if kind == "version" else of[kind]
+        if kind in ("panel", "file"):
+            rows = rows.assign(value=rows["value"].str.removeprefix("sha256:").str[:HASH])
+        rows = rows.groupby([*columns])["report"].agg(_short).reset_index()  # what several have recorded alike, once
+        if kind == "source":
+            rows["value"] = _links(rows["value"])
+        tables[title] = _table(rows, {**columns, "report": "Reports"}, caption)
+    return tables
 
 
-def moved(changes: Changes) -> dict[str, Block]:
+def moved(changes: Changes) -> dict[str, str]:
     """Return the table of what moved since the release before by its title."""
     lines = [(what, line) for what, some in diff.sections(changes) for line in some]
-    rows = pd.DataFrame(lines, columns=["What", "Change"], dtype=object)
-    title, nothing = f"Since the release of {changes.since}", diff.line(changes)
-    return {title: table(rows, "What moved, and what may have moved it.", provenance="real") if lines else say(nothing)}
+    caption = "What moved, and what may have moved it." if lines else diff.line(changes)
+    heads = ["What", "Change"] if lines else []
+    return {
+        f"Since the release of {changes.since}": rendered("annex.html.j2", heads=heads, rows=lines, caption=caption)
+    }
 
 
 def _joined(rows: pd.DataFrame, between: str) -> pd.DataFrame:
     """Return one row a report, in which `told` has all its names and values."""
-    told = rows.assign(told=rows["name"] + between + rows["value"])
-    return told.groupby("report", sort=False)["told"].agg("; ".join).reset_index()
+    pairs = rows.assign(told=rows["name"] + between + rows["value"])
+    return pairs.groupby("report", sort=False)["told"].agg("; ".join).reset_index()
 
 
-def _used(rows: pd.DataFrame, columns: Mapping[str, str], caption: str, *, linked: str = "") -> Block:
-    """Return a table of what several reports have recorded alike, once, with the reports that have."""
-    used = rows.groupby([*columns])["report"].agg(_short).reset_index().rename(columns=columns)
-    if linked:
-        used[linked] = _links(used[linked])
-    return table(used.rename(columns={"report": "Reports"}), caption, provenance="real")
+def _table(rows: pd.DataFrame, columns: Mapping[str, str], caption: str) -> str:
+    cells = rows[[*columns]].astype(object).to_numpy().tolist()
+    return rendered("annex.html.j2", heads=[*columns.values()], rows=cells, caption=caption)
 
 
 def _links(texts: Iterable[str], address: str = "{}") -> pd.Series:
-    """Return links to what texts name; as objects, since columns of text forget that they are HTML."""
-    return pd.Series([link(text, address.format(text)) for text in texts], dtype=object)
+    """Return links to the PDFs or addresses that texts name; as objects, since columns of text forget what is HTML."""
+    links = list[str]()
+    for text in texts:
+        leads = re.match(r"https?://|\w[\w.-]*\.pdf$", address.format(text))
+        links.append(Markup('<a href="{}">{}</a>').format(address.format(text), text) if leads else text)
+    return pd.Series(links, dtype=object)
 
 
 def _short(reports: Sequence[str]) -> str:

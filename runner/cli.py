@@ -13,7 +13,8 @@ from analysis import parameters
 from analysis.errors import DataError, DesignError
 from analysis.event import ON_RECORD
 from analysis.provenance import ROOT
-from runner import Exit, ReportError, disk_full, kernels, night, release, say, schedule
+from runner import Exit, ReportError, disk_full, kernels, release, say, schedule, scheduled
+from runner.run import Request
 
 _EXITS = (
     "exit codes: 0 done; 2 the request or the data are refused: nothing was run, or one notebook found that these data "
@@ -53,11 +54,8 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
 def _run(asked: argparse.Namespace, root: Path) -> int:
     if asked.due and (asked.names or asked.panel is not None):
         raise DesignError("Option --due: it goes with the whole schedule; leave it, or names and --panel, out.")
-    return night.work(
-        root,
+    request = Request(
         as_of=asked.as_of or schedule.today(),
-        due=asked.due,
-        as_json=asked.json,
         names=asked.names,
         given=_given(asked.parameters),
         out=asked.out,
@@ -66,6 +64,7 @@ def _run(asked: argparse.Namespace, root: Path) -> int:
         force=asked.force,
         panel=_own_panel(asked),
     )
+    return scheduled.work(root, request, due=asked.due, as_json=asked.json)
 
 
 def _verify(asked: argparse.Namespace, root: Path) -> int:
@@ -89,7 +88,7 @@ def _diff(asked: argparse.Namespace, root: Path) -> int:
 
 
 def _prune(asked: argparse.Namespace, root: Path) -> int:
-    from runner import releases
+    from runner import site
 
     plan = schedule.load(root)
     keep = asked.keep or plan.keep
@@ -99,7 +98,7 @@ def _prune(asked: argparse.Namespace, root: Path) -> int:
         )
     out = (asked.out or root / plan.publish).absolute()
     with release.locked(out):
-        for line in releases.prune(out, keep):
+        for line in site.prune(out, keep):
             say(line)
     return Exit.OK
 

@@ -15,9 +15,8 @@ from typing import Any
 from analysis.data import DESCRIPTOR
 from analysis.numbers import number, quantity, span
 from runner import schedule
-from runner.publish import name_of
+from runner.publish import name_of, unlike
 from runner.release import DATA, VERDICTS, Entry, Release
-from runner.rows import Cell, change, compared
 
 FILE = "changes.json"  # in a release
 ESTIMATES = ".estimates.csv"
@@ -26,6 +25,7 @@ NUMBERS = ("estimate", "conf_low", "conf_high")
 SET_BY_RUN = {"as_of", "verdict_file", "verdict_folder", "since"}  # parameters that move nothing by themselves
 UNDER = ("code", "layout", "words", "versions")
 MOST = 12  # lines under one heading
+OF_BYTES = {"hash", "bytes", "vintage"}  # what the descriptor says of a file's bytes, which change with them
 
 Row = Mapping[str, str]
 
@@ -67,6 +67,23 @@ class Number:
         """It in words."""
         by = "" if self.errors is None else f" ({_errors(abs(self.errors))})"
         return f"{self.name} in {self.report}: {change(self.old, self.new)} {self.unit}".rstrip() + by
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of the data that changed. Without a column a row came or went, and without a key the file changed."""
+
+    file: str
+    key: str
+    column: str
+    old: str
+    new: str
+
+    @property
+    def said(self) -> str:
+        """It in words."""
+        what = f"{self.column} {change(self.old, self.new)}" if self.column else self.new or self.old
+        return f"{', '.join(filter(None, [self.file, self.key]))}: {what}"
 
 
 @dataclass(frozen=True)
@@ -113,7 +130,7 @@ def between(old: Release, new: Release) -> Changes:
     """
     was, now = (_without_brief(one.manifest.reports) for one in (old, new))
     both = [name for name in now if name in was]
-    reports = [f"{name} is {'new' if name in now else 'gone'}" for name in _unlike(was, now, both)]
+    reports = [f"{name} is {'new' if name in now else 'gone'}" for name in unlike(was, now) if name not in both]
     words = [*_words(_verdicts(old, both), _verdicts(new, both))]
     found, shared = list[Number](), 0
     for name in both:
@@ -125,12 +142,12 @@ def between(old: Release, new: Release) -> Changes:
             if _values(before.get(key)) != _values(after.get(key))
         ]
     numbers = [one for one in found if one.old != one.new]
-    files = _unlike(old.manifest.inputs["data"], new.manifest.inputs["data"])
+    files = unlike(old.manifest.inputs["data"], new.manifest.inputs["data"])
     cells = [*compared(_tables(old, files), _tables(new, files))]
     inputs = [(part, old.manifest.inputs[part], new.manifest.inputs[part]) for part in UNDER]
-    made_of = {part: _unlike(*pair) for part, *pair in inputs}
-    made_of["versions"] = [*_pairs(*inputs[-1][1:])]
-    parameters = {name: [*_pairs(was[name].parameters, now[name].parameters, SET_BY_RUN)] for name in both}
+    made_of = {part: unlike(*pair) for part, *pair in inputs}
+    made_of["versions"] = _pairs(*inputs[-1][1:])
+    parameters = {name: _pairs(was[name].parameters, now[name].parameters, SET_BY_RUN) for name in both}
     made_of["parameters"] = [f"{name}: {one}" for name in both for one in parameters[name]]
     made_of["notebooks"] = [name for name in both if was[name].notebook_sha256 != now[name].notebook_sha256]
     causes = dict[str, list[str]]()
@@ -138,7 +155,7 @@ def between(old: Release, new: Release) -> Changes:
         changed = {cell.file for cell in cells}
         mine = [f"data {file}" for file in sorted(changed & _reads(new, name, changed))]
         mine += [f"parameter {one}" for one in parameters[name]] + ["its notebook"] * (name in made_of["notebooks"])
-        mine += [f"its own file {file}" for file in _unlike(was[name].files, now[name].files)]
+        mine += [f"its own file {file}" for file in unlike(was[name].files, now[name].files)]
         mine += ["code"] * bool(made_of["code"]) + [f"version of {one}" for one in made_of["versions"]]
         causes[name] = mine or ["the date of knowledge"] * (was[name].as_of != now[name].as_of)
     shown = {part: some for part, some in made_of.items() if some}
@@ -156,19 +173,14 @@ def _reads(release: Release, report: str, files: set[str]) -> set[str]:
     """Return which of some files of the data a report has recorded that it reads; all if it has recorded none."""
     if not files:
         return files
-    from runner import takeaway  # with pandas
+    from runner import exports  # with pandas
 
-    recorded = takeaway.facts(release.folder / f"{report}.ipynb")
+    recorded = exports.facts(release.folder / f"{report}.ipynb")
     return {*recorded.loc[recorded["what"] == "file", "name"]} or files
 
 
-def _unlike(old: Mapping[str, Any], new: Mapping[str, Any], both: Iterable[str] = ()) -> list[str]:
-    """Return the names of which two mappings say different things, but for those that are known to be in both."""
-    return sorted(name for name in {*old, *new} - {*both} if old.get(name) != new.get(name))
-
-
-def _pairs(old: Mapping[str, Any], new: Mapping[str, Any], but: Iterable[str] = ()) -> Iterator[str]:
-    yield from (f"{name} {change(old.get(name), new.get(name))}" for name in _unlike(old, new, but))
+def _pairs(old: Mapping[str, Any], new: Mapping[str, Any], but: Iterable[str] = ()) -> list[str]:
+    return [f"{name} {change(old.get(name), new.get(name))}" for name in unlike(old, new) if name not in but]
 
 
 def _verdicts(release: Release, reports: Collection[str]) -> dict[tuple[str, ...], dict[str, Any]]:
@@ -245,6 +257,62 @@ def _written(row: Row | None) -> str:
 def _tables(release: Release, files: Iterable[str]) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(release.read(DATA))) as archive:
         return {name: archive.read(name) for name in {*files, DESCRIPTOR} & {*archive.namelist()}}
+
+
+# Which cells of the data differ
+
+
+def compared(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> Iterator[Cell]:
+    """Compare files by path: tables by the keys that the descriptor declares, others as a whole."""
+    cards = {card["path"]: card for one in (old, new) for card in _cards(one)}
+    for file in sorted({*old, *new}):
+        before, after = old.get(file), new.get(file)
+        if before is None or after is None:
+            yield _whole(file, "", "file", before is None)
+        elif file == DESCRIPTOR:
+            if _meaning(before) != _meaning(after):
+                yield Cell(file, "", "", "", "what it says of the files changed")
+        elif before != after:
+            keys = cards.get(file, {}).get("schema", {}).get("primaryKey", [])
+            yield from _of_tables(file, [keys] if isinstance(keys, str) else keys, before, after)
+
+
+def _whole(file: str, key: str, what: str, new: bool) -> Cell:
+    return Cell(file, key, "", "" if new else f"the {what} is gone", f"the {what} is new" if new else "")
+
+
+def _cards(tables: Mapping[str, bytes]) -> list[dict[str, Any]]:
+    return list(json.loads(tables.get(DESCRIPTOR, b"{}")).get("resources", []))
+
+
+def _meaning(descriptor: bytes) -> Any:
+    content = json.loads(descriptor)
+    cards = [{key: card[key] for key in card.keys() - OF_BYTES} for card in content.get("resources", [])]
+    return content | {"resources": cards}
+
+
+def _of_tables(file: str, keys: list[str], before: bytes, after: bytes) -> Iterator[Cell]:
+    tables = []
+    for content in (before, after):
+        rows = [*csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))] if keys else []
+        tables.append({", ".join(f"{key} {row.get(key)}" for key in keys): row for row in rows})
+        if not keys or len(tables[-1]) != len(rows):
+            yield Cell(file, "", "", "", "the file changed")
+            return
+    old, new = tables
+    for key in dict.fromkeys([*old, *new]):
+        if key not in old or key not in new:
+            yield _whole(file, key, "row", key in new)
+            continue
+        for column in dict.fromkeys([*old[key], *new[key]]):
+            if (was := old[key].get(column) or "") != (now := new[key].get(column) or ""):
+                yield Cell(file, key, str(column), was, now)
+
+
+def change(old: Any, new: Any) -> str:
+    """Write what something was and is; what is missing is none."""
+    was, now = ("none" if one in (None, "") else one for one in (old, new))
+    return f"{was}, now {now}"
 
 
 # In words

@@ -25,51 +25,50 @@ from errno import errorcode
 from pathlib import Path
 from typing import Any
 
+from runner import Outcome
 from runner.schedule import Mail, Notice
 
 QUIET = ("published", "unchanged", "draft")
 """Outcomes that are no news by themselves."""
-Outcome = Mapping[str, Any]
-"""What is told of a run: `outcome`, `release`, `draft`, `as_of`, `reports`, `changed_words`, `stale`, `failures`."""
+NEWS = {
+    "failures": ("failed", "What failed:"),
+    "changed_words": ("changed", "Words that changed since the release before:"),
+    "stale": ("stale", "Data that are stale:"),
+}
+"""What of an outcome is news, and what it is called in the line and in the letter."""
 
 
 # What is told
 
 
-def is_news(told: Outcome) -> bool:
+def is_news(outcome: Outcome) -> bool:
     """Whether anybody is told: of a failure, a word that changed, or stale data."""
-    return told["outcome"] not in QUIET or any(told[part] for part in ("failures", "changed_words", "stale"))
+    return outcome.outcome not in QUIET or any(getattr(outcome, part) for part in NEWS)
 
 
-def line(told: Outcome) -> str:
+def line(outcome: Outcome) -> str:
     """Return the outcome of a run as one line.
 
-    >>> told = {"outcome": "failed", "release": "", "draft": "draft", "as_of": "2026-11-26", "reports": {},
-    ...         "changed_words": [], "stale": [], "failures": ["05_growth: a cell failed"]}
-    >>> line(told)
+    >>> from runner import Outcome
+    >>> line(Outcome(outcome="failed", draft="draft", as_of="2026-11-26", failures=["05_growth: a cell failed"]))
     'Reports failed, as of 2026-11-26, in draft; failed: 05_growth: a cell failed'
     """
-    where = told["release"] or told["draft"]
-    parts = [f"Reports {told['outcome']}, as of {told['as_of']}{f', in {where}' if where else ''}"]
-    for part, what in (("failures", "failed"), ("changed_words", "changed"), ("stale", "stale")):
-        found = [str(one).strip() for one in told[part]]
-        if found:
-            more = f", and {len(found) - 1} more" if len(found) > 1 else ""
-            parts.append(f"{what}: {found[0].splitlines()[0][:300]}{more}")
+    where = outcome.release or outcome.draft
+    parts = [f"Reports {outcome.outcome}, as of {outcome.as_of}{f', in {where}' if where else ''}"]
+    for part, (what, _) in NEWS.items():
+        if news := [item.strip() for item in getattr(outcome, part)]:
+            more = f", and {len(news) - 1} more" if len(news) > 1 else ""
+            parts.append(f"{what}: {news[0].splitlines()[0][:300]}{more}")
     return _printable(" ".join("; ".join(parts).split()))
 
 
-def text(told: Outcome) -> str:
+def text(outcome: Outcome) -> str:
     """Return the outcome of a run as a short letter: the line, then all of what is new, then a line a report."""
-    parts = [line(told)]
-    for part, heading in (
-        ("failures", "What failed:"),
-        ("changed_words", "Words that changed since the release before:"),
-        ("stale", "Data that are stale:"),
-    ):
-        if told[part]:
-            parts.append("\n".join([heading, *(f"- {one}" for one in told[part])]))
-    parts.append("\n".join(f"{name:24}  {said}" for name, said in told["reports"].items()))
+    parts = [line(outcome)]
+    for part, (_, heading) in NEWS.items():
+        if news := getattr(outcome, part):
+            parts.append("\n".join([heading, *(f"- {item}" for item in news)]))
+    parts.append("\n".join(f"{name:24}  {state}" for name, state in outcome.reports.items()))
     return _printable("\n\n".join(filter(None, parts)) + "\n")
 
 
@@ -105,14 +104,18 @@ def missing(notices: Sequence[Notice], environment: Mapping[str, str]) -> list[s
 
 
 def send(
-    told: Outcome, notices: Sequence[Notice], environment: Mapping[str, str], *, root: Path, brief: Path | None = None
+    outcome: Outcome,
+    notices: Sequence[Notice],
+    environment: Mapping[str, str],
+    *,
+    root: Path,
+    brief: Path | None = None,
 ) -> list[str]:
     """Send all notices at the same time, if there is news; return those that could not be sent, and why, in words.
 
     Parameters
     ----------
-    told : mapping
-        The outcome.
+    outcome : Outcome
     notices : sequence of Notice
     environment : mapping
         What `withheld` handed over.
@@ -122,15 +125,15 @@ def send(
         PDF that goes with an e-mail.
     """
     faults = missing(notices, environment)
-    if not is_news(told):
+    if not is_news(outcome):
         return faults
-    found = dict[int, str]()
+    failed = dict[int, str]()
 
     def attempt(place: int, notice: Notice) -> None:
         try:
-            _send(told, notice, environment, root, brief)
+            _send(outcome, notice, environment, root, brief)
         except Exception as error:  # whatever it is, the release stands, and the others are told
-            found[place] = _why(error, notice.timeout)
+            failed[place] = _why(error, notice.timeout)
 
     able = [(at, one) for at, one in enumerate(notices) if all(environment.get(name) for name in one.variables)]
     began, threads = time.monotonic(), {}
@@ -140,8 +143,8 @@ def send(
     for place, notice in able:  # a server may answer a letter at a time: nothing else ends that
         threads[place].join(max(0.0, notice.timeout + 1 - (time.monotonic() - began)))
         if threads[place].is_alive():
-            found[place] = _why(TimeoutError(), notice.timeout)
-    return [*faults, *(f"{_name(place, notices[place])}: {found[place]}" for place in sorted(found))]
+            failed[place] = _why(TimeoutError(), notice.timeout)
+    return [*faults, *(f"{_name(place, notices[place])}: {failed[place]}" for place in sorted(failed))]
 
 
 def _name(place: int, notice: Notice) -> str:
@@ -152,7 +155,8 @@ def _why(error: Exception, timeout: float) -> str:
     """Say why a notice was not sent, in words that are ours: those of a server or an error may hold a secret."""
     if isinstance(error, urllib.error.URLError) and isinstance(error.reason, Exception):
         error = error.reason
-    code = next((found for name in ("code", "smtp_code", "returncode") if (found := getattr(error, name, None))), None)
+    codes = (getattr(error, name, None) for name in ("code", "smtp_code", "returncode"))
+    code = next(filter(None, codes), None)
     if isinstance(error, TimeoutError | subprocess.TimeoutExpired):
         return f"not done after {timeout:g} s"
     if isinstance(error, socket.gaierror):
@@ -166,13 +170,14 @@ def _why(error: Exception, timeout: float) -> str:
     return f"could not be sent ({type(error).__name__})"
 
 
-def _send(told: Outcome, notice: Notice, environment: Mapping[str, str], root: Path, brief: Path | None) -> None:
+def _send(outcome: Outcome, notice: Notice, environment: Mapping[str, str], root: Path, brief: Path | None) -> None:
+    content = outcome.model_dump(exclude={"at"})
     if notice.command:
-        _run(notice.command, json.dumps(told).encode(), environment, root, notice.timeout)
+        _run(notice.command, json.dumps(content).encode(), environment, root, notice.timeout)
     elif notice.email:
-        _mail(notice.email, _letter(told, notice.email, brief), environment, notice.timeout)
+        _mail(notice.email, _letter(outcome, notice.email, brief), environment, notice.timeout)
     elif notice.webhook:
-        content = {"text": _for_slack(text(told))} if notice.form == "slack" else told
+        content = {"text": _for_slack(text(outcome))} if notice.form == "slack" else content
         _post(environment[notice.webhook], json.dumps(content).encode(), notice.timeout)
 
 
@@ -192,11 +197,11 @@ def _run(command: Sequence[str], told: bytes, environment: Mapping[str, str], ro
         raise subprocess.CalledProcessError(process.returncode, command[0])
 
 
-def _letter(told: Outcome, mail: Mail, brief: Path | None) -> EmailMessage:
+def _letter(outcome: Outcome, mail: Mail, brief: Path | None) -> EmailMessage:
     letter = EmailMessage()
-    letter["Subject"], letter["From"], letter["To"] = line(told)[:150], mail.sender, ", ".join(mail.to)
+    letter["Subject"], letter["From"], letter["To"] = line(outcome)[:150], mail.sender, ", ".join(mail.to)
     letter["Date"], letter["Message-ID"] = formatdate(), make_msgid(domain=mail.sender.partition("@")[2])
-    letter.set_content(text(told))
+    letter.set_content(text(outcome))
     if brief is not None and brief.is_file():
         letter.add_attachment(brief.read_bytes(), maintype="application", subtype="pdf", filename=brief.name)
     return letter

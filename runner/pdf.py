@@ -19,9 +19,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from analysis.errors import DesignError
-from analysis.provenance import ROOT
+from analysis.numbers import MARKED
+from analysis.untrusted import FONTS, printable
+from analysis.untrusted import LAYOUT as SOURCES
 
-SOURCES = ROOT / "reports"
 AUTHOR = "market-impact-notebooks"
 KEYWORDS = ("online marketplaces", "account closures", "market impact")
 READER = "ipynb+smart+footnotes+native_divs+native_spans"
@@ -29,7 +30,7 @@ KINDS = {"●": "real", "◐": "estimated", "○": "simulated"}
 HIDDEN = {"remove-cell", "parameters", "injected-parameters"}  # tags of cells that are not printed
 LAYOUT = (
     *("template.typ", "filter.lua", "filter_exhibits.lua", "filter_math.lua", "filter_text.lua"),
-    *("figures.mplstyle", "index.css", "fonts/NotoSansCJKsc-Bold-subset.otf", "fonts/NotoSansCJKsc-Regular-subset.otf"),
+    *("figures.mplstyle", "index.css", *(f"fonts/{name}" for name in FONTS.values())),
 )
 """What is needed of `SOURCES`. Without a font another one would take its place, and nobody would be told."""
 _ABOVE = re.compile(r"caption>([●◐○])|([●◐○])</th>")  # the mark of an exhibit, or of a column where columns differ
@@ -42,8 +43,10 @@ class PdfError(RuntimeError):
 def refuse_incomplete() -> None:
     """Raise `DesignError` if a file of the layout is missing."""
     if missing := [name for name in LAYOUT if not (SOURCES / name).is_file()]:
-        asked = f"Layout of the reports: {', '.join(missing)} in {SOURCES} was asked for"
-        raise DesignError(f"{asked}; there is no such file; restore it, as with `git checkout reports`.")
+        raise DesignError(
+            f"Layout of the reports: cannot find {', '.join(missing)} in {SOURCES}; restore it, as with "
+            "`git checkout reports`."
+        )
 
 
 def marks(notebook: Path) -> Counter[str]:
@@ -51,8 +54,6 @@ def marks(notebook: Path) -> Counter[str]:
 
     An exhibit has one for all its numbers; those of sentences are not printed, and stand in their plain text.
     """
-    from analysis.numbers import MARKED
-
     found: Counter[str] = Counter()
     for cell in json.loads(notebook.read_bytes())["cells"]:
         if not HIDDEN & set(cell["metadata"].get("tags", [])):
@@ -101,8 +102,6 @@ def render(
         A cell failed, a character has no glyph in our fonts, a figure has no alt text,
         the answer does not fit on page 1, or anything else pandoc or typst warns of.
     """
-    from analysis.untrusted import printable
-
     moment = datetime.combine(date.fromisoformat(as_of), time(), tzinfo=UTC)
     with TemporaryDirectory(prefix=f".{pdf.stem}-pdf-", dir=pdf.parent) as name:
         folder = Path(name)

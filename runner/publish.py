@@ -4,22 +4,61 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from analysis import provenance
+from analysis.numbers import MINUS
 from runner import ReportError
 from runner.pdf import marks
 from runner.schedule import Job
 
-PACKAGES, SOURCES = ("analysis", "market", "runner"), provenance.ROOT  # our code, and where it lies
-GLOSSARY = "glossary.md"  # in docs/, and quoted by reports
-LAYOUT = ("*.lua", "*.typ", "*.mplstyle", "*.css", "fonts/*.otf")
+SOURCES = provenance.ROOT  # where our code lies
+TEMPLATES = Path(__file__).parent / "templates"
 
 Verdict = dict[str, Any]
 Verdicts = Mapping[str, list[Verdict]]  # by report
+
+
+SIGNS = {**{sign: f"\\{sign}" for sign in "&%$#{}"}, "\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
+SIGNS |= {"^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "≤": r"$\leq$", "≥": r"$\geq$"}
+SIGNS |= {MINUS: "$-$", "∞": r"$\infty$", "_": r"\_\allowbreak{}"}
+"""What LaTeX reads as each sign."""
+BARRED = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # no sign of XML
+
+
+def rendered(template: str, **values: Any) -> str:
+    """Fill in a template of ``runner/templates``; text is escaped as its kind of page asks, but for what is `safe`."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    def in_latex(value: Any) -> str:
+        return (
+            value
+            if isinstance(value, Markup)
+            else str(value).translate({ord(sign): text for sign, text in SIGNS.items()})
+        )
+
+    def printable(value: Any) -> Any:
+        return type(value)(BARRED.sub("\ufffd", value)) if isinstance(value, str) else value
+
+    options: dict[str, Any] = {"autoescape": True, "finalize": printable}
+    if template.endswith(".tex.j2"):
+        options = {"autoescape": False, "finalize": in_latex, "block_start_string": "<%", "block_end_string": "%>"}
+        options |= {"variable_start_string": "<<", "variable_end_string": ">>"}
+        options |= {"comment_start_string": "<#", "comment_end_string": "#>"}
+    pages = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        **options,
+    )
+    return pages.get_template(template).render(values)
 
 
 def name_of(verdict: Mapping[str, Any]) -> str:
@@ -160,23 +199,23 @@ def hashes(job: Job) -> dict[str, str]:
 
 
 def inputs(root: Path) -> dict[str, dict[str, str]]:
-    """Hash by file what reports are made of: `data`, `code`, `layout`, `words`; and `versions` of what they run on.
+    """Hash by file what reports are made of, of `provenance.INPUTS`, and name the `versions` of what they run on.
 
-    Every file under ``data/`` counts. Of ``reports/``, into which runs write, only the layout counts: template,
-    filters, styles of figures and fonts. The schedule's parameters count by themselves.
+    The notebook of a report and its parameters in the schedule count by themselves.
     """
-    found = {"versions": provenance.versions()}
-    for name, folder, patterns in (
-        ("data", root / "data", ["**/*"]),
-        ("code", SOURCES, [f"{package}/**/*.py" for package in PACKAGES]),
-        ("layout", root / "reports", LAYOUT),
-        ("words", root / "docs", [GLOSSARY]),
-    ):
-        files = [file for pattern in patterns for file in folder.glob(pattern)]
-        parts = sorted(file.relative_to(folder) for file in files if file.is_file())
-        seen = [part for part in parts if not any(word.startswith(".") for word in part.parts)]
-        found[name] = {part.as_posix(): sha256(folder / part) for part in seen}
-    return found
+    hashed = {"versions": provenance.versions()}
+    for part in ("data", "code", "layout", "words"):
+        folder, *patterns = provenance.INPUTS[part]
+        top = (SOURCES if part == "code" else root) / folder
+        files = [file.relative_to(top) for pattern in patterns for file in top.glob(pattern) if file.is_file()]
+        visible = sorted(file for file in files if not any(name.startswith(".") for name in file.parts))
+        hashed[part] = {file.as_posix(): sha256(top / file) for file in visible}
+    return hashed
+
+
+def unlike(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Return the names of which two mappings, such as hashes by file, say different things, sorted."""
+    return sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
 
 
 def parameters(job: Job) -> dict[str, Any]:

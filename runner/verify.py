@@ -11,14 +11,14 @@ from pathlib import Path
 from analysis.errors import DesignError
 from runner import Exit, publish, release, say
 from runner.diff import ESTIMATES
-from runner.publish import sha256
+from runner.publish import sha256, unlike
 from runner.release import DATA, MANIFEST, VERDICTS, Entry, Manifest, Release
 
 MOST = 5  # names in one line
 
 
 def faults(found: Release) -> list[str]:
-    """Return what is wrong with a release by its hashes, a line for each file; of one that is whole nothing."""
+    """List what is wrong with a release by its hashes, a line for each file."""
     told = found.manifest
     lines = [*found.faults(), *_beside(found)]
     wrong = {line.partition(":")[0] for line in lines}
@@ -42,10 +42,9 @@ def _data(file: Path, told: Mapping[str, str]) -> Iterator[str]:
     except zipfile.BadZipFile as error:
         yield f"{DATA}: no archive ({error})"
         return
-    for name in sorted({*told, *held}):
-        if told.get(name) != held.get(name):
-            state = "without" if name not in held else "beside them" if name not in told else "another"
-            yield f"{DATA}: not the data that the reports were made of: {state} {name}"
+    for name in unlike(told, held):
+        state = "without" if name not in held else "beside them" if name not in told else "another"
+        yield f"{DATA}: not the data that the reports were made of: {state} {name}"
 
 
 def _verdicts(file: Path, reports: Mapping[str, Entry]) -> Iterator[str]:
@@ -82,7 +81,7 @@ def differences(told: Manifest, now: Mapping[str, Mapping[str, str]], notebooks:
     found = []
     for part in sorted({*was, *parts}):
         before, after = was.get(part, {}), parts.get(part, {})
-        names = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
+        names = unlike(before, after)
         said = [f"{name} {before.get(name, 'none')} then and {after.get(name, 'none')} now" for name in names]
         shown = (said if part == "versions" else names)[:MOST]
         more = f", and {len(names) - MOST} more" if len(names) > MOST else ""

@@ -90,7 +90,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 @contextmanager
 def sources_kept(folder: Path) -> Iterator[None]:
     """Let the sources that count be a copy in a folder, so that nobody who edits them meanwhile makes reports run."""
-    for package in publish.PACKAGES:
+    for package in ("analysis", "market", "runner"):
         shutil.copytree(publish.SOURCES / package, folder / "sources" / package)
     with mock.patch.object(publish, "SOURCES", folder / "sources"):
         yield
@@ -124,13 +124,13 @@ def cell(kind: str, number: int, source: str, *tags: str) -> dict:
     return {"cell_type": kind, "id": f"c{number}", "metadata": {"tags": [*tags]}, "source": source, **code}
 
 
-def write_notebook(file: Path, *sources: str, parameters: str | None = PARAMETERS) -> None:
+def write_notebook(file: Path, *sources: str, parameters: str | None = PARAMETERS, **metadata: object) -> None:
     cells = [cell("markdown", 0, "# What is asked?")]
     if parameters is not None:
         cells.append(cell("code", 1, parameters, "parameters"))
     cells += [cell("code", number, source) for number, source in enumerate(sources, start=2)]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    notebook = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    notebook = {"cells": cells, "metadata": {"kernelspec": kernel, **metadata}, "nbformat": 4, "nbformat_minor": 5}
     file.write_text(json.dumps(notebook))
 
 
@@ -176,12 +176,13 @@ class Desk:
     def declare(self, *entries: dict) -> None:
         (self.root / "data" / "datapackage.json").write_text(json.dumps({"resources": entries}))
 
-    def write(self, name: str, *sources: str, parameters: str | None = PARAMETERS) -> None:
-        write_notebook(self.root / "notebooks" / f"{name}.ipynb", *sources, parameters=parameters)
+    def write(self, name: str, *sources: str, **known: object) -> None:
+        write_notebook(self.root / "notebooks" / f"{name}.ipynb", *sources, **known)
 
     def run(self, *names: str, **options) -> Exit:
         with self.executing(), mock.patch.object(run.pdf, "render", options.pop("render", stub_render)):
-            outcome = run.reports(self.root, names=names, **{"as_of": AS_OF, **options})
+            due = options.pop("due", None)
+            outcome = run.reports(self.root, run.Request(names=names, **{"as_of": AS_OF, **options}), due)
         outcome.tell()
         return outcome.code
 

@@ -4,7 +4,7 @@ from datetime import date, datetime, time, timedelta
 
 import pytest
 
-from runner.cadence import awaited, is_due, last_due, stale
+from runner.schedule import awaited, is_due, last_due, stale
 
 NOON = datetime(2026, 11, 26, 12, 0)  # a Thursday
 

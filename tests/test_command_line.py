@@ -11,8 +11,8 @@ import pytest
 from desk import AS_OF, PARAMETERS, WRITE_VERDICTS, Desk, full_disk
 
 from analysis.provenance import ROOT
+from runner import Outcome, release, run
 from runner import cli as command_line
-from runner import release, run
 from runner.schedule import own_panel
 
 
@@ -92,7 +92,19 @@ def test_a_full_disk_exits_7(desk, capsys, monkeypatch):
 
 
 def unchanged(out):
-    return run.Outcome("unchanged", AS_OF, 0, out, AS_OF, "", "", {}, (), ())
+    return Outcome(outcome="unchanged", as_of=AS_OF, out=out, release=AS_OF)
+
+
+def recorded(monkeypatch):
+    """What a run is asked for, which does nothing."""
+    asked = {}
+
+    def reports(root, request, due):
+        asked.update(vars(request), due=due)
+        return unchanged(root)
+
+    monkeypatch.setattr(run, "reports", reports)
+    return asked
 
 
 def test_an_output_folder_that_is_a_file_exits_2(desk, capsys):
@@ -111,8 +123,7 @@ def test_a_file_system_that_fails_exits_3_without_a_traceback(desk, capsys, monk
 
 
 def test_options_reach_the_runner(desk, monkeypatch, tmp_path):
-    asked = {}
-    monkeypatch.setattr(run, "reports", lambda paths, **options: asked.update(options) or unchanged(paths))
+    asked = recorded(monkeypatch)
     line = f"run 01 02 -p count=3 -p note=a=b --as-of {AS_OF} --out {tmp_path} --jobs 3 --timeout 9 --force"
     assert command_line.main(line.split(), desk.root) == 0
     assert asked == {
@@ -129,8 +140,7 @@ def test_options_reach_the_runner(desk, monkeypatch, tmp_path):
 
 
 def test_a_panel_with_its_map_and_event_reaches_the_runner(desk, monkeypatch):
-    asked = {}
-    monkeypatch.setattr(run, "reports", lambda paths, **options: asked.update(options) or unchanged(paths))
+    asked = recorded(monkeypatch)
     assert command_line.main(["run", "--panel", "own.csv"], desk.root) == 0
     assert asked["panel"] == own_panel(Path("own.csv")) | {"event": "amazon_2021", "panel_map": ""}
     assert command_line.main(["run", "--panel", "own.csv", "--map", "own.yml", "--event", "other.yml"], desk.root) == 0

@@ -3,6 +3,7 @@
 import copy
 import json
 import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -110,3 +111,12 @@ def test_a_file_or_package_that_the_table_does_not_name_and_a_room_without_code_
         "small/cellar.py: in no package or room; name it in [tool.house] of pyproject.toml",
         "small/ attic: holds no code; take it out of [tool.house] in pyproject.toml",
     ]
+
+
+def test_a_run_loads_neither_estimands_nor_evidence_nor_the_market_nor_exhibits():
+    names = ("annex", "diff", "exports", "notices", "run", "scheduled", "site", "verify")
+    code = f"import sys, {', '.join(f'runner.{name}' for name in names)}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    economics = ("analysis.estimands", "analysis.estimators", "analysis.evidence", "analysis.households", "market")
+    assert [name for name in loaded.split() if name.startswith(economics)] == []
+    assert [name for name in loaded.split() if name.startswith("analysis.exhibits.")] == ["analysis.exhibits.payload"]

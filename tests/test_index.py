@@ -18,8 +18,10 @@ from ruamel.yaml import YAML
 
 from analysis.event import read_event
 from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, WORDS, Verdict
+from analysis.exhibits import brief
+from analysis.exhibits.payload import MIME
 from analysis.provenance import ROOT
-from runner import crate, index, publish
+from runner import exports, publish, site
 from runner.diff import Changes
 
 AS_OF = "2026-11-25"
@@ -51,6 +53,16 @@ def verdict(word=SUPPORTED, **known):
 def simulated(word=SUPPORTED, **known):
     of = {"tier": "sim", "provenance": "simulated", "market": "mid_3k, seed 1", "report": SIMULATED}
     return verdict(word, **of, **known)
+
+
+def briefed(title, alt, found, event):
+    """The notebook of a brief, which holds what it says as data too."""
+    content = notebook(title, alt)
+    judged = [Verdict(**row) for row in found if "word" in row]
+    shown = brief.brief(judged, read_event(event))._repr_mimebundle_()
+    output = {"output_type": "display_data", "data": {MIME: shown[MIME]}, "metadata": {}}
+    content["cells"][-1]["outputs"].append(output)
+    return content
 
 
 def notebook(title, alt=None):
@@ -88,7 +100,8 @@ def publish_page(
         for file in (f"{name}.pdf", *files):
             (folder / file).write_bytes(SVG)
         title = dict(titles).get(name, f"Title of {name}?")
-        (folder / f"{name}.ipynb").write_text(json.dumps(notebook(title, alt)), encoding="utf-8")
+        content = briefed(title, alt, found, event) if name == BRIEF else notebook(title, alt)
+        (folder / f"{name}.ipynb").write_text(json.dumps(content), encoding="utf-8")
         entries[name] = {"market": market if name == SIMULATED else ""}
         entries[name]["made"] = sorted([f"{name}.ipynb", f"{name}.pdf", *files])
         entries[name]["parameters"] = {"as_of": AS_OF, "event": event}
@@ -98,7 +111,7 @@ def publish_page(
     publish.write_json(folder / "verdicts.json", found)
     by_report = {name: [one for one in found if one["report"] == name] for name in entries}
     made = [*entries] if made is None else made
-    index.write(folder, manifest, by_report, event=event, made=made, failed=failed, changes=changes)
+    site.write(folder, manifest, by_report, event=event, made=made, failed=failed, changes=changes)
     return Index((folder / "index.html").read_text(encoding="utf-8"))
 
 
@@ -219,7 +232,7 @@ def test_verdicts_that_the_page_cannot_read_are_counted(tmp_path):
 def test_the_same_release_has_the_same_bytes(tmp_path):
     names = [PUBLIC, SIMULATED, BRIEF]
     one = publish_page(tmp_path, [verdict()], made=names)
-    files = {name: (tmp_path / name).read_bytes() for name in (index.FILE, crate.METADATA, crate.CITATION)}
+    files = {name: (tmp_path / name).read_bytes() for name in (site.PAGE, exports.METADATA, exports.CITATION)}
     assert publish_page(tmp_path, [verdict()], made=names[::-1]).html == one.html
     assert files == {name: (tmp_path / name).read_bytes() for name in files}
 
@@ -363,25 +376,25 @@ def test_a_release_is_a_research_object_crate_that_lists_every_file(page, folder
     read = ROCrate(folder)
     listed = {unquote(entity.id) for entity in read.data_entities}
     there = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
-    assert listed == there - {crate.METADATA, "axe.html"}
+    assert listed == there - {exports.METADATA, "axe.html"}
     assert read.root_dataset["datePublished"] == AS_OF
     assert read.root_dataset["license"].id.endswith("/BSD-3-Clause")
-    assert read.metadata["conformsTo"] == crate.SPECIFICATION
+    assert read.metadata["conformsTo"] == exports.SPECIFICATION
     runs = {run["instrument"].id: [one.id for one in run["result"]] for run in read.get_by_type("CreateAction")}
     assert runs.keys() == {f"{name}.ipynb" for name in (PUBLIC, SIMULATED, BRIEF)}
-    assert read.get(crate.PYTHON)["version"] == "3.11"
+    assert read.get(exports.PYTHON)["version"] == "3.11"
     assert f"{PUBLIC}.pdf" in runs[f"{PUBLIC}.ipynb"]
     for entity in read.data_entities:
         assert ("no finding about a real market" in entity["description"]) == entity.id.startswith(SIMULATED)
 
 
 def test_every_reference_in_the_crate_leads_to_an_entity(page, folder):
-    graph = json.loads((folder / crate.METADATA).read_text(encoding="utf-8"))["@graph"]
+    graph = json.loads((folder / exports.METADATA).read_text(encoding="utf-8"))["@graph"]
     ids = [entity["@id"] for entity in graph]
     assert len(ids) == len({*ids})
     values = [value for entity in graph for value in entity.values()]
     flat = [one for value in values for one in (value if isinstance(value, list) else [value])]
-    referred = {one["@id"] for one in flat if isinstance(one, dict)} - {crate.SPECIFICATION}
+    referred = {one["@id"] for one in flat if isinstance(one, dict)} - {exports.SPECIFICATION}
     assert referred
     assert referred <= {*ids}
 
@@ -389,9 +402,9 @@ def test_every_reference_in_the_crate_leads_to_an_entity(page, folder):
 @pytest.mark.parametrize("commit", [None, "0" * 40, f"{'0' * 40} + local changes"])
 def test_the_citation_of_the_project_and_of_a_release_are_valid(tmp_path, commit):
     schema = json.loads((ROOT / "tests" / "data" / "cff_1.2.0.schema.json").read_text(encoding="utf-8"))
-    crate.cite(tmp_path, {"as_of": AS_OF, "commit": commit})
-    release = tmp_path / crate.CITATION
-    both = [YAML(typ="safe").load(file) for file in (ROOT / crate.CITATION, release)]
+    exports.cite(tmp_path, {"as_of": AS_OF, "commit": commit})
+    release = tmp_path / exports.CITATION
+    both = [YAML(typ="safe").load(file) for file in (ROOT / exports.CITATION, release)]
     for content in both:
         jsonschema.Draft7Validator(schema).validate(json.loads(json.dumps(content, default=str)))
     theirs, ours = both

@@ -6,13 +6,14 @@ import os
 import shutil
 import sys
 from dataclasses import replace
+from pathlib import Path
 from unittest import mock
 
 import pytest
 from desk import PARAMETERS, WRITE_VERDICTS, Desk, describe, full_disk, sources_kept, stub_render
 
 from runner import cli as command_line
-from runner import night, pdf, run, schedule
+from runner import pdf, run, schedule, scheduled
 
 MONDAY, TUESDAY, NEXT, LAST = "2026-11-23", "2026-11-24", "2026-11-30", "2026-12-07"
 VINTAGE = "2026-11-01"
@@ -373,5 +374,6 @@ def test_a_release_has_a_sweep_with_its_table_and_the_brief_reads_none_of_it(des
 
 
 def test_a_full_disk_is_told_as_one():
-    told = night.stopped(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "2026-11-25")
-    assert told["failures"] == ["the disk is full; make room and run again"]
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    told = scheduled.stopped(error, "2026-11-25", Path("project"), Path("reports"))
+    assert told.failures == ["the disk is full; make room and run again"]

@@ -20,6 +20,7 @@ INPUTS = [
     "notebooks/05_growth.ipynb",
     "data/facts/events.csv",
     "docs/glossary.md",
+    "runner/templates/tables.tex.j2",
     "reports/filter.lua",
     "reports/template.typ",
     "reports/figures.mplstyle",
@@ -95,5 +96,6 @@ def test_there_is_no_commit_outside_git_before_a_first_one_and_without_git(tree,
 
 
 def test_every_input_that_is_named_exists():
-    for pattern in provenance.INPUTS:
-        assert list(provenance.ROOT.glob(pattern)), pattern
+    for folder, *patterns in provenance.INPUTS.values():
+        for pattern in patterns:
+            assert list(provenance.ROOT.glob(folder + pattern)), pattern

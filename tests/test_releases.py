@@ -9,7 +9,7 @@ import pytest
 from pages import Page
 from releases import REPORT, make
 
-from runner import feed, release, releases
+from runner import Outcome, release, site
 from runner.release import LATEST, MANIFEST
 
 AT = datetime(2026, 11, 26, 6, 0, tzinfo=UTC)
@@ -18,12 +18,12 @@ HARM = "<script>alert(1)</script> & \x00\x0b"
 
 
 def outcome(what="published", **known):
-    given = {"release": "2026-11-25", "draft": "", "as_of": "2026-11-25", "reports": {REPORT: "published  2.0 s"}}
-    return {"outcome": what, **given, "changed_words": [], "stale": [], "failures": [], **known}
+    given = {"release": "2026-11-25", "as_of": "2026-11-25", "reports": {REPORT: "published  2.0 s"}}
+    return Outcome(outcome=what, **{**given, **known})
 
 
 def entries(out):
-    return ElementTree.parse(out / feed.FEED).getroot().findall("a:entry", ATOM)
+    return ElementTree.parse(out / site.FEED).getroot().findall("a:entry", ATOM)
 
 
 def text(element, name):
@@ -36,9 +36,9 @@ def told(line, headline="It cannot be told.", heading="Data"):
 
 def test_a_feed_is_as_atom_asks(tmp_path):
     make(tmp_path)
-    releases.record(tmp_path, outcome(), AT)
-    releases.record(tmp_path, outcome("failed", release="", draft="draft", failures=["05: died"]), AT)
-    root = ElementTree.parse(tmp_path / feed.FEED).getroot()
+    site.record(tmp_path, outcome(), AT)
+    site.record(tmp_path, outcome("failed", release="", draft="draft", failures=["05: died"]), AT)
+    root = ElementTree.parse(tmp_path / site.FEED).getroot()
     assert root.tag == "{http://www.w3.org/2005/Atom}feed"
     ids = []
     for element in (root, *root.findall("a:entry", ATOM)):
@@ -52,14 +52,14 @@ def test_a_feed_is_as_atom_asks(tmp_path):
     assert len({*ids}) == 3
     assert all(one.startswith("urn:uuid:") for one in ids)
     assert root.find("a:author/a:name", ATOM).text
-    assert root.find("a:link[@rel='self']", ATOM).get("href") == feed.FEED
+    assert root.find("a:link[@rel='self']", ATOM).get("href") == site.FEED
 
 
 def test_outcomes_can_be_read_from_the_feed_alone(tmp_path):
     make(tmp_path)
-    releases.record(tmp_path, outcome(changed_words=["C01 V1: Not shown, now Supported"]), AT)
+    site.record(tmp_path, outcome(changed_words=["C01 V1: Not shown, now Supported"]), AT)
     failed = outcome("failed", release="", draft="draft", failures=["05_growth: a cell failed:\n    Traceback"])
-    releases.record(tmp_path, failed, AT.replace(hour=7))
+    site.record(tmp_path, failed, AT.replace(hour=7))
     first, second = entries(tmp_path)
     assert [one.find("a:category", ATOM).get("term") for one in (first, second)] == ["failed", "published"]
     assert "Failed: 05_growth: a cell failed" in text(first, "content")
@@ -71,32 +71,32 @@ def test_outcomes_can_be_read_from_the_feed_alone(tmp_path):
 def test_of_two_runs_in_one_second_the_last_is_the_first_entry(tmp_path):
     make(tmp_path)
     for what in ("published", "unchanged", "refused"):
-        releases.record(tmp_path, outcome(what), AT)
+        site.record(tmp_path, outcome(what), AT)
     assert [text(one, "title").partition(":")[0] for one in entries(tmp_path)] == ["Refused", "Unchanged", "Published"]
 
 
 def test_an_entry_of_a_release_says_what_moved_and_keeps_its_id_when_the_release_is_gone(tmp_path):
     found = make(tmp_path, more=told("Since the release of 2026-11-24: 1 number moved."))
-    releases.record(tmp_path, outcome(), AT)
+    site.record(tmp_path, outcome(), AT)
     (before,) = entries(tmp_path)
     assert "Since the release of 2026-11-24: 1 number moved." in text(before, "content")
     release.remove(found.folder)
-    releases.write(tmp_path)
+    site.refresh(tmp_path)
     (after,) = entries(tmp_path)
     assert text(after, "id") == text(before, "id")
-    assert after.find("a:link", ATOM).get("href") == feed.PAGE
+    assert after.find("a:link", ATOM).get("href") == site.PAGE
 
 
 def test_a_release_of_which_the_log_knows_nothing_is_an_entry_too(tmp_path):
     make(tmp_path)
-    releases.write(tmp_path)
+    site.refresh(tmp_path)
     (one,) = entries(tmp_path)
     assert text(one, "updated") == "2026-11-25T06:00:00+00:00"
     assert text(one, "title") == "Published: 2026-11-25"
 
 
 def test_folders_of_the_machine_are_not_published(tmp_path):
-    releases.record(tmp_path, outcome("failed", failures=["/home/someone/secret/panel.csv: no such file"]), AT)
+    site.record(tmp_path, outcome("failed", failures=["/home/someone/secret/panel.csv: no such file"]), AT)
     (one,) = entries(tmp_path)
     assert "Failed: panel.csv: no such file" in text(one, "content")
     for file in tmp_path.iterdir():
@@ -105,35 +105,35 @@ def test_folders_of_the_machine_are_not_published(tmp_path):
 
 @pytest.mark.parametrize("what", ["refused", "failed", "interrupted"])
 def test_what_came_to_nothing_leaves_nothing_where_no_run_was_recorded(tmp_path, what):
-    releases.record(tmp_path, outcome(what, release=""), AT)
+    site.record(tmp_path, outcome(what, release=""), AT)
     assert not [*tmp_path.iterdir()]
-    releases.record(tmp_path, outcome("unchanged"), AT)
-    releases.record(tmp_path, outcome("refused"), AT)
+    site.record(tmp_path, outcome("unchanged"), AT)
+    site.record(tmp_path, outcome("refused"), AT)
     assert len(entries(tmp_path)) == 2
 
 
 def test_a_run_that_is_locked_out_is_recorded_and_the_other_one_writes_the_feed(tmp_path):
-    releases.record(tmp_path, outcome("unchanged"), AT)
+    site.record(tmp_path, outcome("unchanged"), AT)
     with release.locked(tmp_path):
-        releases.record(tmp_path, outcome("refused"), AT.replace(hour=7))
+        site.record(tmp_path, outcome("refused"), AT.replace(hour=7))
         assert len(entries(tmp_path)) == 1
-    releases.record(tmp_path, outcome("unchanged"), AT.replace(hour=8))
+    site.record(tmp_path, outcome("unchanged"), AT.replace(hour=8))
     assert len(entries(tmp_path)) == 3
 
 
 def test_a_log_that_is_a_link_is_not_followed(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
-    (tmp_path / releases.LOG).symlink_to(tmp_path / "mine.txt")
+    (tmp_path / site.LOG).symlink_to(tmp_path / "mine.txt")
     with pytest.raises(OSError, match="symbolic"):
-        releases.record(tmp_path, outcome("unchanged"), AT)
+        site.record(tmp_path, outcome("unchanged"), AT)
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
 def test_no_text_of_others_does_harm(tmp_path):
     make(tmp_path, more=told(HARM.replace("\x00\x0b", ""), HARM, HARM))
-    releases.record(tmp_path, outcome("failed", failures=[HARM], reports={REPORT: HARM}), AT)
+    site.record(tmp_path, outcome("failed", failures=[HARM], reports={REPORT: HARM}), AT)
     assert HARM.partition(" & ")[0] in text(entries(tmp_path)[0], "content")
-    assert "<script>" not in (tmp_path / feed.PAGE).read_text()
+    assert "<script>" not in (tmp_path / site.PAGE).read_text()
 
 
 def test_the_page_has_the_newest_release_first_with_its_headline_and_what_changed(tmp_path):
@@ -141,8 +141,8 @@ def test_the_page_has_the_newest_release_first_with_its_headline_and_what_change
     make(tmp_path, "2026-11-25.9")
     make(tmp_path, "2026-11-26", more=told("Since the release of 2026-11-25.10: 1 number moved.", "New."))
     (tmp_path / "2026-11-27").mkdir()  # no release
-    releases.write(tmp_path)
-    shown = (tmp_path / feed.PAGE).read_text()
+    site.refresh(tmp_path)
+    shown = (tmp_path / site.PAGE).read_text()
     assert "<h1>New.</h1>" in shown
     places = [shown.index(f'"{name}/index.html"') for name in ("2026-11-26", "2026-11-25.10", "2026-11-25.9")]
     assert places == sorted(places)
@@ -152,45 +152,45 @@ def test_the_page_has_the_newest_release_first_with_its_headline_and_what_change
 
 def test_the_page_is_whole_and_says_that_the_last_run_failed(tmp_path):
     make(tmp_path)
-    releases.record(tmp_path, outcome("failed", release="", draft="draft"), AT)
-    shown = (tmp_path / feed.PAGE).read_text()
+    site.record(tmp_path, outcome("failed", release="", draft="draft"), AT)
+    shown = (tmp_path / site.PAGE).read_text()
     assert "The last run: Failed: draft, as of 2026-11-25." in shown
     Page(shown)  # nested as it should be
 
 
 def test_the_same_releases_and_log_give_the_same_bytes(tmp_path):
     make(tmp_path)
-    releases.record(tmp_path, outcome(), AT)
-    before = {file: (tmp_path / file).read_bytes() for file in (feed.PAGE, feed.FEED)}
-    releases.write(tmp_path)
+    site.record(tmp_path, outcome(), AT)
+    before = {file: (tmp_path / file).read_bytes() for file in (site.PAGE, site.FEED)}
+    site.refresh(tmp_path)
     assert {file: (tmp_path / file).read_bytes() for file in before} == before
 
 
 def test_a_log_that_was_cut_off_loses_no_other_line(tmp_path):
-    releases.record(tmp_path, outcome("unchanged"), AT)
-    with (tmp_path / releases.LOG).open("a") as log:
+    site.record(tmp_path, outcome("unchanged"), AT)
+    with (tmp_path / site.LOG).open("a") as log:
         log.write('{"outcome": "fai')
-    releases.record(tmp_path, outcome("failed"), AT.replace(hour=7))
-    assert [one["outcome"] for one in releases.logged(tmp_path)] == ["unchanged", "failed"]
+    site.record(tmp_path, outcome("failed"), AT.replace(hour=7))
+    assert [one.outcome for one in site.logged(tmp_path)] == ["unchanged", "failed"]
 
 
 def test_what_changed_is_not_taken_from_a_file_that_was_altered(tmp_path):
     found = make(tmp_path, more=told("Since x: nothing moved."))
     (found.folder / "changes.json").write_text(json.dumps({"headline": "False."}))
-    assert releases.changes(found) == releases.Told()
+    assert site.changes(found) == site.Told()
 
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"told": {"Data": ["x"]}}', '{"headline": 5}'])
 def test_what_changed_in_another_form_stops_no_page(tmp_path, text):
     found = make(tmp_path, more={"changes.json": text})
-    releases.write(tmp_path)
-    assert releases.changes(found) == releases.Told()
+    site.refresh(tmp_path)
+    assert site.changes(found) == site.Told()
 
 
 @pytest.mark.parametrize("text", ["5", '{"outcome": "failed"}', '{"outcome": "failed", "at": "then"}', '{"at": []}'])
 def test_a_line_of_the_log_in_another_form_stops_no_page(tmp_path, text):
-    (tmp_path / releases.LOG).write_text(f"{text}\n")
-    releases.record(tmp_path, outcome("unchanged"), AT)
+    (tmp_path / site.LOG).write_text(f"{text}\n")
+    site.record(tmp_path, outcome("unchanged"), AT)
     assert len(entries(tmp_path)) == 1
 
 
@@ -210,16 +210,16 @@ def show(out, name):
 
 def test_prune_removes_the_oldest_and_says_which(five):
     show(five, DAYS[-1])
-    assert [line.partition(",")[0] for line in releases.prune(five, 2)] == [f"{day}: removed" for day in DAYS[:3]]
+    assert [line.partition(",")[0] for line in site.prune(five, 2)] == [f"{day}: removed" for day in DAYS[:3]]
     assert release.names(five) == DAYS[3:]
     assert len(entries(five)) == 2
-    assert releases.prune(five, 2) == []
+    assert site.prune(five, 2) == []
     assert not [*five.glob(".run-*")]
 
 
 def test_prune_never_removes_what_latest_shows(five):
     show(five, DAYS[0])
-    assert releases.prune(five, 1)[0] == f"{DAYS[0]}: stays, `latest` shows it"
+    assert site.prune(five, 1)[0] == f"{DAYS[0]}: stays, `latest` shows it"
     assert release.names(five) == [DAYS[0], DAYS[4]]
 
 
@@ -227,7 +227,7 @@ def test_prune_never_removes_the_last_that_verifies(five):
     show(five, DAYS[-1])
     for day in DAYS[2:]:
         (five / day / f"{REPORT}.pdf").write_text("damaged")
-    assert f"{DAYS[1]}: stays, it is the newest one that verifies" in releases.prune(five, 1)
+    assert f"{DAYS[1]}: stays, it is the newest one that verifies" in site.prune(five, 1)
     assert release.names(five) == [DAYS[1], DAYS[4]]
 
 
@@ -236,13 +236,13 @@ def test_prune_leaves_alone_what_is_no_release_by_its_manifest(five, spoil):
     show(five, DAYS[-1])
     spoil(five / DAYS[0] / MANIFEST)
     os.rename(five / DAYS[1], five / "2020-01-01")  # its manifest is of another folder
-    releases.prune(five, 1)
+    site.prune(five, 1)
     assert release.names(five) == ["2020-01-01", DAYS[0], DAYS[4]]
 
 
 def test_prune_does_not_follow_a_link(five, tmp_path):
     elsewhere = make(tmp_path / "elsewhere", "2026-11-01").folder
     os.symlink(elsewhere, five / "2026-11-01")
-    releases.prune(five, 1)
+    site.prune(five, 1)
     assert (elsewhere / MANIFEST).exists()
     assert (five / "2026-11-01").is_symlink()

@@ -8,7 +8,7 @@ import pytest
 from desk import AS_OF, BRIEF_PARAMETERS, READ_VERDICTS, Desk, sources_kept, stub_render
 
 from analysis.errors import DesignError
-from runner import Exit, night, pdf, release, releases, run
+from runner import Exit, pdf, release, run, scheduled, site
 from runner.cli import main
 
 LATER = "2026-11-26"
@@ -42,7 +42,7 @@ def turn(desk):
 def work(desk, render=stub_render, **options):
     """Run as the command line does."""
     with desk.executing(), mock.patch.object(run.pdf, "render", render):
-        return night.work(desk.root, **{"as_of": LATER, **options})
+        return scheduled.work(desk.root, run.Request(**{"as_of": LATER, **options}))
 
 
 def told(desk):
@@ -78,7 +78,7 @@ def test_a_run_that_changes_nothing_leaves_the_brief_and_is_told_in_the_feed(des
     before = desk.bytes()
     assert work(desk) == Exit.OK
     assert desk.bytes() == before
-    assert [one["outcome"] for one in releases.logged(desk.reports)] == ["published", "published", "unchanged"]
+    assert [one.outcome for one in site.logged(desk.reports)] == ["published", "published", "unchanged"]
 
 
 def refuse(notebook, page, **options):
@@ -109,16 +109,16 @@ def test_a_failed_run_and_a_refused_one_are_told_in_the_feed(desk):
     assert work(desk) == Exit.FAILED
     with pytest.raises(DesignError):
         work(desk, as_of="2020-01-01")
-    outcomes = releases.logged(desk.reports)
-    assert [one["outcome"] for one in outcomes] == ["published", "failed", "refused"]
-    assert outcomes[1]["draft"] == "draft"
-    assert "ZeroDivisionError" in outcomes[1]["failures"][0]
+    outcomes = site.logged(desk.reports)
+    assert [one.outcome for one in outcomes] == ["published", "failed", "refused"]
+    assert outcomes[1].draft == "draft"
+    assert "ZeroDivisionError" in outcomes[1].failures[0]
     assert str(desk.root) not in (desk.reports / "feed.xml").read_text()
 
 
 def test_a_feed_that_cannot_be_written_is_told_and_undoes_no_release(desk, capsys):
-    (desk.reports / releases.LOG).unlink()
-    (desk.reports / releases.LOG).mkdir()
+    (desk.reports / site.LOG).unlink()
+    (desk.reports / site.LOG).mkdir()
     turn(desk)
     assert work(desk) == Exit.NOTICE
     assert "The page and the feed in reports could not be written" in capsys.readouterr().err

@@ -55,7 +55,9 @@ def shown(*html: str) -> str:
 
 
 def write(desk, report: str, *sources: str) -> None:
-    desk.write(report.removeprefix("sim__"), *sources, parameters=PARAMETERS if report == "03_listed" else ON_PANEL)
+    simulates = {"parameters": ON_PANEL, "market_impact": {"market": "{market}"}}
+    known = {"parameters": PARAMETERS} if report == "03_listed" else simulates
+    desk.write(report.removeprefix("sim__"), *sources, **known)
 
 
 @pytest.fixture
@@ -272,7 +274,7 @@ def test_a_number_chooses_the_report_on_the_panel_and_that_on_public_figures(des
     assert [file.stem for file in reports(out / "draft")] == ["panel__03_closed"]
     assert desk.run("03", panel=own, out=out) == Exit.OK
     assert [file.stem for file in reports(out / "draft")] == ["03_listed", "panel__03_closed"]
-    with pytest.raises(DesignError, match="none of those that were named can take one"):
+    with pytest.raises(DesignError, match="none of the named reports can take one"):
         desk.run("03_listed", panel=own, out=out)
 
 
@@ -347,8 +349,8 @@ def test_a_simulated_panel_makes_simulated_reports_and_the_brief_tells_them_apar
     ("firm", "closed", "error", "message"),
     [
         ("F-", "", DesignError, "none of 6 firms is closed between 2019-01 and 2021-12"),
-        ("F-", "2019-03", DesignError, r"found 2 firms closed before it: 2019-03 \(2\); leave them out of the panel"),
-        ("F-", "2021-10", DesignError, r"found 2 firms closed in other months only: 2021-10 \(2\); name the event"),
+        ("F-", "2019-03", DesignError, r"but 2 firms closed before it: 2019-03 \(2\); leave them out of the panel"),
+        ("F-", "2021-10", DesignError, r"but 2 firms closed in other months only: 2021-10 \(2\); name the event"),
         ("F-", "yesterday", DataError, "yesterday"),
     ],
 )

@@ -10,7 +10,7 @@ from desk import AS_OF, Desk
 from analysis.errors import DesignError
 from analysis.exhibits.payload import COLUMNS, typed
 from analysis.provenance import ROOT
-from runner import schedule, sweep
+from runner import exports, publish, schedule, site
 from runner.schedule import Job
 
 BRIEF = "  - {name: 00_brief, notebook: 00_brief.ipynb}\n"
@@ -174,9 +174,15 @@ def compared(tmp_path):
     make(tmp_path, "sim__05_a__seed-3")
     jobs = [one(f"sim__05_a__seed-{seed}", seed) for seed in "1234"]  # the last has failed
     verdict = {"claim": "C01", "reading": "V2", "word": "Not shown"}
-    made = sweep.write(tmp_path, [*jobs, Job("05_b", ROOT, {})], {"sim__05_a__seed-1": [verdict]})
+    made = exports.compare(tmp_path, [*jobs, Job("05_b", ROOT, {})], {"sim__05_a__seed-1": [verdict]})
     assert made == [tmp_path / "sim__05_a.comparison.csv"]
     return tmp_path
+
+
+def html(folder):
+    """The section of a page that shows the sweeps of a folder, as the page fills it in."""
+    sweeps = [site._sweep(file) for file in sorted(folder.glob(f"*{exports.COMPARISON}"))]
+    return publish.rendered("sweep.html.j2", sweeps=sweeps)
 
 
 def test_a_table_has_every_estimate_of_a_sweep_beside_what_differs_and_the_word(compared):
@@ -190,12 +196,12 @@ def test_a_table_has_every_estimate_of_a_sweep_beside_what_differs_and_the_word(
 def test_the_same_reports_give_the_same_bytes(compared):
     before = (compared / "sim__05_a.comparison.csv").read_bytes()
     jobs = [one(f"sim__05_a__seed-{seed}", seed) for seed in "1234"]
-    sweep.write(compared, jobs, {"sim__05_a__seed-1": [{"claim": "C01", "reading": "V2", "word": "Not shown"}]})
+    exports.compare(compared, jobs, {"sim__05_a__seed-1": [{"claim": "C01", "reading": "V2", "word": "Not shown"}]})
     assert (compared / "sim__05_a.comparison.csv").read_bytes() == before
 
 
 def test_the_page_shows_the_answers_side_by_side_and_is_stamped(compared):
-    page = sweep.html(compared)
+    page = html(compared)
     assert "sim__05_a, by seed" in page
     assert page.count('<p class="stamp">Simulated</p>') == 1
     first = page[page.index("C01 V2") : page.index("C01 V3")]
@@ -212,5 +218,5 @@ def test_the_page_shows_the_answers_side_by_side_and_is_stamped(compared):
 
 def test_without_a_sweep_there_is_no_table_and_nothing_on_the_page(tmp_path):
     make(tmp_path, "05_b", label=["x"], table=[0], estimate=[1.0])
-    assert sweep.write(tmp_path, [Job("05_b", ROOT, {})], {}) == []
-    assert sweep.html(tmp_path) == ""
+    assert exports.compare(tmp_path, [Job("05_b", ROOT, {})], {}) == []
+    assert html(tmp_path).strip() == ""

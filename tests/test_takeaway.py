@@ -15,7 +15,7 @@ from analysis.exhibits import blocks, charts, style
 from analysis.exhibits.payload import COLUMNS, of_estimates, of_figure
 from analysis.numbers import quantity
 from analysis.provenance import ROOT
-from runner import Exit, papers
+from runner import Exit, exports
 from runner.pdf import pandoc
 
 SHOW = """\
@@ -89,7 +89,9 @@ def test_what_a_report_shows_is_published_beside_its_pdf_and_read_back(finished)
     )
     texts = [name for name, kind in COLUMNS.items() if kind == "str"]
     pd.testing.assert_frame_equal(by_text.fillna(dict.fromkeys(texts, "")), found)
-    assert (finished.published / "01_first.figures" / "figure-1.csv").read_text() == "year,a\n2020,1\n2021,2.5\n"
+    assert (
+        finished.published / "01_first.figures" / "figure-1.csv"
+    ).read_text() == "year,term,estimate\n2020,a,1\n2021,a,2.5\n"
     assert (finished.published / "01_first.figures" / "figure-1.svg").read_text().startswith("<?xml")
 
 
@@ -152,11 +154,11 @@ def test_a_folder_without_estimates_and_a_file_of_something_else_are_refused(tmp
         analysis.load_estimates(tmp_path)
 
 
-def table(**columns) -> papers.Table:
+def table(**columns) -> exports.Table:
     """Return a table of what was simulated."""
     given = {"provenance": "simulated", "unit": "per cent", "report": "sim__03", "market": "mid_3k, seed 1", **columns}
     made = of_estimates("estimates", "", pd.DataFrame(given)).data
-    return papers.Table("Three designs, in the window. What gaps say.", made.assign(as_of="2026-11-25"))
+    return exports.Table("Three designs, in the window. What gaps say.", made.assign(as_of="2026-11-25"))
 
 
 def test_estimates_of_one_name_stand_below_each_other_and_many_go_on_below():
@@ -203,7 +205,7 @@ def test_what_has_no_error_has_no_degrees_of_freedom_and_a_set_no_coverage():
 
 def test_whatever_a_label_holds_latex_reads_it(tmp_path):
     label = r"5 % & more_than #1 {x} ~ ^ < > \n €$"
-    papers.write([table(label=[label], estimate=[-1.0])], tmp_path / "x.tables")
+    exports.write_tables([table(label=[label], estimate=[-1.0])], tmp_path / "x.tables")
     assert cells_of(tmp_path / "x.tables.tex", "latex")[0][1] == label.replace("<", "&lt;").replace(">", "&gt;")
 
 

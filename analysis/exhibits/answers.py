@@ -22,11 +22,11 @@ import pandas as pd
 from analysis import data, provenance
 from analysis.estimate import Estimate
 from analysis.evidence.verdicts import ESTIMATED, NOT_TESTABLE, Verdict
-from analysis.exhibits.blocks import Block, Label, box, note, sentence_of, table
+from analysis.exhibits.blocks import Block, Label, box, note, table
 from analysis.exhibits.payload import Part, of_estimates, of_facts
 from analysis.exhibits.style import LOOK, kind
 from analysis.exhibits.words import phrases
-from analysis.numbers import MARKS, NOT_ESTIMABLE, quantity, span, unmarked
+from analysis.numbers import MARKS, NOT_ESTIMABLE, quantity, sentence_of, span, unmarked
 from analysis.simulated import condition
 
 if TYPE_CHECKING:

@@ -21,17 +21,17 @@ from analysis.errors import DesignError
 from analysis.estimate import Estimate
 from analysis.evidence.verdicts import NOT_GRADED
 from analysis.exhibits.payload import MIME, Part, of_estimates, refused, rows_of
-from analysis.exhibits.style import LOOK, framed, kind, printable, to_svg
+from analysis.exhibits.style import LOOK, framed, kind, to_svg
 from analysis.exhibits.words import described, sentence
-from analysis.numbers import MARKS, MINUS, NOT_ESTIMABLE, number, quantity, span, unmarked
+from analysis.numbers import A_SET, MARKS, NOT_ESTIMABLE, number, quantity, sentence_of, span, unmarked
 from analysis.provenance import ROOT
+from analysis.untrusted import printable
 
 # JupyterLab has no style sheet of ours; the PDF takes its look from the classes and ignores these.
 BOX = "padding:.6em 1em;border-left:3px solid #17375e;background:rgba(23,55,94,.08)"
 WRAP = "overflow-wrap:anywhere;min-width:4em"
 MONEY = re.compile(r"(?<!sim-)(?:US\$|USD\b|US dollars?\b|\$(?!\w))")
 MATHS = re.compile(r"\$[^$]+\$")
-A_SET = "no point: a set"
 SMALL = "†"
 GLOSSARY = ROOT / "docs" / "glossary.md"
 ENTRY = re.compile(r"^- \*\*(.+?)\*\*: (.+?)(?=\n-|\n\n)", re.MULTILINE | re.DOTALL)
@@ -69,11 +69,6 @@ def not_estimable(result: Estimate, caption: str) -> Block:
     """Return the line that stands for the exhibit of a refused result; its name is how its caption begins."""
     name = re.split(r"[,.:;(]", caption, maxsplit=1)[0].strip()
     return say(sentence(sentence_of(result.reason)), lead=f"{name}: {NOT_ESTIMABLE}.")
-
-
-def sentence_of(reason: str) -> str:
-    """Return a reason with a full stop and true minus signs: it is written by code as code does."""
-    return re.sub(r"(?<![\w–-])-(?=\d)", MINUS, reason).rstrip(".") + "."
 
 
 def taken_away(exhibit: Block) -> Block:

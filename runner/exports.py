@@ -1,0 +1,314 @@
+"""What is taken away from reports and releases: estimates, tables, figures, sweeps, citation, RO-Crate.
+
+An executed notebook holds what its exhibits are made of beside its HTML: see :mod:`analysis.exhibits.payload`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+from ruamel.yaml import YAML
+
+from analysis.exhibits.payload import COLUMNS, ESTIMATES, FACTS, MIME, read_estimates, read_facts, typed
+from analysis.numbers import A_SET, DECIMALS, MARKS, number, quantity, sentence_of, span
+from analysis.provenance import ROOT
+from runner.pdf import PdfError, pandoc
+from runner.publish import name_of, rendered, write_json
+from runner.schedule import Job
+
+SVG = re.compile(r'<img src="data:image/svg\+xml;base64,([^"]+)"')
+MOST = 5  # columns of a table beside each other; more go below
+COMPARISON = ".comparison.csv"  # how the name of a sweep's table ends
+WORD = "word"  # its column of what a claim is given
+CITATION, METADATA = "CITATION.cff", "ro-crate-metadata.json"
+SPECIFICATION = "https://w3id.org/ro/crate/1.2"
+PYTHON = "https://www.python.org/"
+FORMATS = {
+    ".cff": "application/yaml",
+    ".csv": "text/csv",
+    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    ".html": "text/html",
+    ".ipynb": "application/x-ipynb+json",
+    ".json": "application/json",
+    ".parquet": "application/vnd.apache.parquet",
+    ".pdf": "application/pdf",
+    ".svg": "image/svg+xml",
+    ".tex": "application/x-tex",
+    ".zip": "application/zip",
+}
+Lines = list[tuple[str, list[str]]]  # the name of a line, and its cells
+
+
+# A report
+
+
+def parts(notebook: Path) -> Iterator[tuple[dict[str, str], bytes]]:
+    """Yield what the exhibits of an executed notebook are made of, in their order, each figure with its SVG."""
+    for cell in json.loads(notebook.read_bytes())["cells"]:
+        for output in cell.get("outputs", []):
+            shown = output.get("data", {})
+            pictures = iter(SVG.findall("".join(shown.get("text/html", ""))))
+            for part in shown.get(MIME, []):
+                yield part, base64.b64decode(next(pictures)) if part["kind"] == "figure" else b""
+
+
+def facts(notebook: Path) -> pd.DataFrame:
+    """Return what an executed notebook has recorded, with the columns of `FACTS`."""
+    found = [read_facts(part["csv"]) for part, _ in parts(notebook) if part["kind"] == "facts"]
+    return pd.concat([pd.DataFrame(columns=[*FACTS], dtype=object), *found], ignore_index=True)
+
+
+def write(notebook: Path, job: Job) -> list[Path]:
+    """Export a report's estimates, tables and figures beside its executed notebook; return the files written.
+
+    ``NAME.estimates.parquet`` and ``.csv`` hold the estimates of the answer and of all tables of them,
+    ``NAME.tables.tex`` and ``.docx`` these tables as a paper has them, ``NAME.figures`` each figure and what it was
+    drawn from.
+
+    Raises
+    ------
+    PdfError
+        If pandoc cannot write the tables.
+    """
+    rows, tables, files = list[pd.DataFrame](), list[Table](), list[Path]()
+    figures = numbered = 0
+    stamp = {"report": job.name, "market": job.market, "as_of": str(job.parameters["as_of"])}
+    folder = notebook.with_suffix(".figures")
+    for part, picture in parts(notebook):
+        if part["kind"] == "figure":
+            figures += 1
+            folder.mkdir(exist_ok=True)
+            files += [folder / f"figure-{figures}.svg", folder / f"figure-{figures}.csv"]
+            files[-2].write_bytes(picture)
+            files[-1].write_text(part["csv"], encoding="utf-8")
+            continue
+        if part["kind"] not in ("answer", "estimates"):  # others go to the annex and to the page of the release
+            continue
+        of_table = part["kind"] == "estimates"
+        numbered += of_table
+        rows.append(read_estimates(part["csv"]).assign(table=numbered * of_table, **stamp))
+        if of_table and rows[-1][["estimate", "conf_low"]].notna().any(axis=None):
+            tables.append(Table(part["caption"], rows[-1]))
+    if rows:
+        found = pd.concat(rows, ignore_index=True).drop_duplicates()
+        if len(digests := {*found["panel"]} - {""}) == 1:  # refusals and verdicts do not name it
+            found["panel"] = digests.pop()
+        files += [notebook.with_suffix(ESTIMATES), notebook.with_suffix(".estimates.csv")]
+        found.to_parquet(files[-2], index=False)
+        found.to_csv(files[-1], index=False, lineterminator="\n")
+    return [*files, *(write_tables(tables, notebook.with_suffix(".tables")) if tables else [])]
+
+
+# Tables as a paper has them: estimates as columns, errors in brackets, notes; no stars: an interval says more
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of estimates: its caption in the report, and rows as of :data:`analysis.exhibits.payload.COLUMNS`."""
+
+    caption: str
+    rows: pd.DataFrame
+
+    @property
+    def id(self) -> str:
+        """Its name in LaTeX, by report and number."""
+        return f"{self.rows['report'].iloc[0]}-{self.rows['table'].iloc[0]}"
+
+    @property
+    def title(self) -> str:
+        """The first sentence of the caption."""
+        return _plain(self.caption).partition(". ")[0].rstrip(".")
+
+    def panels(self) -> list[Lines]:
+        """Return what stands below each other; the first line of each has the names of the estimates.
+
+        Estimates of the same name, such as those of another window, are of another panel.
+        """
+        again, found = self.rows.groupby("label").cumcount(), list[Lines]()
+        for _, rows in self.rows.groupby(again):
+            found += [self._lines(rows[start : start + MOST]) for start in range(0, len(rows), MOST)]
+        return found
+
+    def _lines(self, rows: pd.DataFrame) -> Lines:
+        units = rows["unit"]
+        digits = [_digits(error, unit) for error, unit in zip(rows["std_error"], units, strict=True)]
+
+        def written(name: str, around: str = "{}", *, signed: bool = True) -> list[str]:
+            texts = [quantity(*cell) for cell in zip(rows[name], units, digits, strict=True)]
+            return [text if text == "–" else around.format(text if signed else text.lstrip("+")) for text in texts]
+
+        bounded = rows["conf_low"].notna()
+        points = rows["estimate"].isna() & bounded
+        ends = zip(rows["conf_low"], rows["conf_high"], units, digits, strict=True)
+        lines = [
+            ("", [_plain(label) for label in rows["label"]]),
+            ("Estimand", rows["estimand"].tolist() if (rows["estimand"] != rows["label"]).any() else []),
+            ("Effect", [A_SET if a_set else text for a_set, text in zip(points, written("estimate"), strict=True)]),
+            ("", [text.replace("–", "") for text in written("std_error", "({})", signed=False)]),
+            ("Interval", [f"[{span(*end)}]" if there else "–" for end, there in zip(ends, bounded, strict=True)]),
+            ("n", [number(value, 0) for value in rows["n"]]),
+            ("Degrees of freedom", [number(value) for value in rows["df"]]),
+            ("Smallest effect seen", written("mde", signed=False)),
+            ("Truth", written("truth")),
+            ("Grade", rows["grade"].tolist()),
+            ("Unit", units if len({*self.rows["unit"]} - {""}) > 1 else []),
+            ("Window", rows["window"].tolist() if len({*self.rows["window"]} - {""}) > 1 else []),
+        ]
+        return [(name, cells) for name, cells in lines if {*cells} - {"", "–"} or name == "Effect"]
+
+    def notes(self) -> str:
+        """Return the rest of the caption, what is in the cells, why some are empty, and where all of it is from."""
+        rows, first = self.rows, self.rows.iloc[0]
+
+        def the(name: str) -> list[str]:
+            return [text for text in dict.fromkeys(rows[name].map(str)) if text not in ("", "nan")]
+
+        kinds = " or ".join(dict.fromkeys(kind.partition(",")[0] for kind in the("interval"))) or "interval"
+        levels = " or ".join(f"{float(level):.0%}" for level in the("level"))
+        brackets = {"std_error": "in brackets standard errors"}
+        brackets["conf_low"] = f"in square brackets the {kinds}{f' of {levels}' if levels else ''}"
+        said = [_plain(self.caption).partition(". ")[2].rstrip(".")]
+        said += [f"Unit: {unit}" for unit in the("unit") if len(the("unit")) == 1]
+        said.append(", ".join(text for name, text in brackets.items() if rows[name].notna().any()))
+        said += [f"Window: {window}" for window in the("window") if len(the("window")) == 1]
+        said += [f"Compared with: {', '.join(the('comparison')).replace('_', ' ')}"] if the("comparison") else []
+        empty = rows[rows["reason"] != ""].drop_duplicates("reason")
+        said += [f"{row['label']}: {sentence_of(row['reason'])}".rstrip(".") for row in empty.to_dict("records")]
+        if first["provenance"] == "simulated":
+            said.append(f"Simulated: {first['market']}; no finding about a real market")
+        said += [f"Panel {panel[:16]}" for panel in the("panel")]
+        said.append(f"Report {first['report']}, as of {first['as_of']}")
+        return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in said if sentence)
+
+
+def _digits(error: float, unit: str) -> int:
+    """Return the decimals of a unit, or as many more as show two digits of an error."""
+    usual = DECIMALS.get(unit, 1)
+    return max(usual, 1 - math.floor(math.log10(error))) if error > 0 else usual
+
+
+def _plain(text: str) -> str:
+    """Take the marks off a text: a note says what numbers are made of."""
+    return re.sub(f" ?[{''.join(MARKS.values())}]", "", text)
+
+
+def write_tables(tables: Sequence[Table], stem: Path) -> list[Path]:
+    """Write tables of one report as ``.tex``, which a document takes in, and ``.docx``; return both files.
+
+    Raises
+    ------
+    PdfError
+        If pandoc cannot write the latter.
+    """
+    files = [stem.with_name(f"{stem.name}{kind}") for kind in (".tex", ".docx")]
+    files[0].write_text(rendered("tables.tex.j2", tables=tables), encoding="utf-8")
+    command = [str(pandoc()), str(files[0]), "--from=latex", f"--output={files[1]}"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    if done.returncode != 0:
+        raise PdfError(f"{files[1].name} cannot be written: pandoc stops with: {done.stderr.strip()}; run again.")
+    return files
+
+
+# A sweep
+
+
+def compare(folder: Path, jobs: Iterable[Job], verdicts: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[Path]:
+    """Write ``SWEEP.comparison.csv`` of each sweep beside its reports, and return the files.
+
+    A row is an estimate of one of the reports, as in ``docs/estimates.md``. Before it stand the values of what differs;
+    after it, where it is a finding on a claim, the word that the claim is given. A report that shows no estimate has a
+    row without any, so that none is missing.
+
+    Parameters
+    ----------
+    folder : Path
+        It holds the estimates of the reports already; one that failed has none.
+    jobs : iterable of Job
+    verdicts : mapping
+        By report, as the notebooks wrote them.
+    """
+    tables = dict[str, list[pd.DataFrame]]()
+    for job in (job for job in jobs if job.sweep and (folder / f"{job.name}.pdf").is_file()):
+        file = folder / f"{job.name}.estimates.parquet"
+        rows = (
+            pd.read_parquet(file) if file.is_file() else typed(pd.DataFrame({"report": [job.name]}, columns=[*COLUMNS]))
+        )
+        words = {name_of(one): str(one.get("word", "")) for one in verdicts.get(job.name, ())}
+        found = rows["label"].str.partition(": ")[0].where(rows["table"] == 0, "")  # "C01 V2: Growth was not lower ..."
+        varied = {name + "_parameter" * (name in COLUMNS): text for name, text in job.swept.items()}
+        before = pd.DataFrame(varied, index=rows.index)
+        told = rows.assign(**{WORD: [words.get(name, "") for name in found]})
+        tables.setdefault(job.sweep, []).append(pd.concat([before, told], axis=1))
+    files = []
+    for sweep, parts in tables.items():
+        files.append(folder / f"{sweep}{COMPARISON}")
+        pd.concat(parts, ignore_index=True).to_csv(files[-1], index=False, float_format="%.12g", lineterminator="\n")
+    return files
+
+
+# A release
+
+
+def cite(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Write how a release is cited: as the project, with its date and the commit that made it."""
+    file, text = folder / CITATION, (ROOT / CITATION).read_text(encoding="utf-8")
+    commit = f'commit: "{manifest["commit"]}"\n' if manifest["commit"] else ""
+    file.write_text(f"{text}date-released: {manifest['as_of']}\n{commit}", encoding="utf-8")
+
+
+def describe(folder: Path, manifest: Mapping[str, Any], others: Mapping[str, str]) -> None:
+    """Write what the files of a release are; `others` belong to no report, by name what they are.
+
+    It is an RO-Crate: the release, its files, and that each report was made by running its notebook.
+    """
+    write_json(folder / METADATA, _described(YAML(typ="safe").load(ROOT / CITATION), manifest, others))
+
+
+def _described(cited: Mapping[str, Any], manifest: Mapping[str, Any], others: Mapping[str, str]) -> dict[str, Any]:
+    license_, maker = f"https://spdx.org/licenses/{cited['license']}", "#authors"
+    parts = [_file(name, what) for name, what in others.items()]
+    runs = []
+    for name, entry in manifest["reports"].items():
+        of = f"Simulated ({entry['market']}), no finding about a real market: " if entry["market"] else ""
+        results = [_file(path, f"{of}report {name}") for path in entry["made"] if path != f"{name}.ipynb"]
+        notebook = _file(f"{name}.ipynb", f"{of}executed notebook of report {name}")
+        notebook |= {"@type": ["File", "SoftwareSourceCode"], "programmingLanguage": {"@id": PYTHON}}
+        parts += [notebook, *results]
+        made = {"instrument": _at(notebook), "result": [_at(one) for one in results]}
+        runs.append({"@id": f"#{quote(name)}", "@type": "CreateAction", "name": f"Run of {name}", **made})
+    root = {
+        **{"@id": "./", "@type": "Dataset", "name": f"{cited['title']}: reports as of {manifest['as_of']}"},
+        **{"description": cited["abstract"].strip(), "datePublished": manifest["as_of"], "keywords": cited["keywords"]},
+        **{"license": {"@id": license_}, "author": {"@id": maker}, "publisher": {"@id": maker}},
+        **{"hasPart": [_at(one) for one in parts], "mentions": [_at(one) for one in runs]},
+    }
+    about = {"@id": METADATA, "@type": "CreativeWork", "about": {"@id": "./"}, "conformsTo": {"@id": SPECIFICATION}}
+    terms = {
+        "@id": license_,
+        "@type": "CreativeWork",
+        "name": cited["license"],
+        "description": "Licence of the release",
+    }
+    who = {"@id": maker, "@type": "Organization", "name": cited["authors"][0]["name"]}
+    python = {"@id": PYTHON, "@type": "ComputerLanguage", "name": "Python", "url": PYTHON}
+    python["version"] = manifest["inputs"]["versions"]["python"]
+    return {"@context": f"{SPECIFICATION}/context", "@graph": [about, root, who, terms, python, *parts, *runs]}
+
+
+def _file(path: str, what: str) -> dict[str, Any]:
+    name, form = Path(path).name, FORMATS[Path(path).suffix]
+    return {"@id": quote(path), "@type": "File", "name": name, "description": what, "encodingFormat": form}
+
+
+def _at(entity: Mapping[str, Any]) -> dict[str, str]:
+    return {"@id": entity["@id"]}

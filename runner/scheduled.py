@@ -1,0 +1,165 @@
+"""A run as a scheduler calls it: what is due, where it is published, what is news in it, and who is told."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any
+
+from analysis import data
+from analysis.errors import DataError, DesignError
+from runner import Exit, Outcome, ReportError, disk_full, publish, release, run, say, schedule
+from runner.release import Release
+from runner.run import Request
+from runner.schedule import Job
+
+
+def work(root: Path, request: Request, *, due: bool = False, as_json: bool = False) -> Exit:
+    """Run, say what became of it, and tell those whom the schedule names.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the project.
+    request : Request
+        Of what is published in another folder than the schedule's somebody is told only if it is what is `due`.
+    due : bool
+        Whether what is due by the schedule is asked for, and nothing where nothing is.
+    as_json : bool
+        Print the outcome as one JSON object, and nothing else, to standard output.
+    """
+    from runner import notices
+
+    try:
+        plan = schedule.load(root)
+    except DataError as error:
+        ended = stopped(error, request.as_of, root, (request.out or root / "reports").absolute())
+        _print(ended, recorded(ended), as_json=as_json)
+        raise
+    folder = root / plan.publish
+    told = plan.notices if due or request.out is None or request.out.resolve() == folder.resolve() else ()
+    request = replace(request, out=(request.out or folder).absolute())
+    waits = list[str]()
+
+    def is_due(job: Job, standing: Release) -> bool:
+        stands = date.fromisoformat(standing.manifest.reports[job.name].as_of)
+        if job.is_brief or not schedule.is_due(job.every, moment(request.as_of), stands):
+            return False
+        files = awaited(root, job, standing)
+        waits.extend(f"{job.name} waits for {file}." for file in files)
+        return not files
+
+    with notices.withheld(plan.notices) as environment:
+        try:
+            outcome = run.reports(root, request, is_due if due else None)
+        except BaseException as error:
+            ended = stopped(error, request.as_of, root, request.out or folder)
+            _print(ended, recorded(ended) + notices.send(ended, told, environment, root=root), as_json=as_json)
+            raise
+        old = [] if request.panel else stale(root, outcome, moment(request.as_of))
+        outcome = outcome.model_copy(update={"stale": old, "notes": [*outcome.notes, *waits]})
+        briefs = [outcome.folder / f"{name}.pdf" for name in outcome.reports if schedule.number(name) == "00"]
+        ended = without_paths(outcome, root)
+        faults = recorded(ended)
+        faults += notices.send(ended, told, environment, root=root, brief=next(iter(briefs), None))
+    if not as_json:
+        outcome.tell()
+        say(notices.line(ended))
+    _print(ended, faults, as_json=as_json)
+    return outcome.code or (Exit.NOTICE if faults else Exit.OK)
+
+
+def recorded(ended: Outcome) -> list[str]:
+    """Record an outcome in the page and the feed of its folder; return why that was not possible, if it was not."""
+    from runner import site
+
+    try:
+        site.record(ended.out, ended, datetime.now(UTC))
+    except OSError as error:
+        return [f"The page and the feed in {ended.out.name} could not be written ({error.strerror})."]
+    return []
+
+
+def moment(as_of: str) -> datetime:
+    """Return the moment for which a run asks what is due: now, or the end of another day than today."""
+    day, now = date.fromisoformat(as_of), datetime.now()
+    return now if day == now.date() else datetime.combine(day, time(23, 59))
+
+
+def awaited(root: Path, job: Job, standing: Release) -> list[str]:
+    """Return what a report still waits for, in words."""
+    entry, read = standing.manifest.reports[job.name], standing.manifest.inputs.get("data", {})
+    hashes, stood = dict[str, str | None](), dict[str, str]()
+    for name in job.waits_for:
+        file = root / name
+        hashes[name] = publish.sha256(file) if file.is_file() else None
+        if before := read.get(name.removeprefix("data/"), entry.files.get(file.name)):
+            stood[name] = before
+    return schedule.awaited(hashes, stood)
+
+
+def stale(root: Path, outcome: Outcome, now: datetime) -> list[str]:
+    """Return which data of the reports that were due are older than the schedule allows, in words.
+
+    It is said on the day on which a report is due, and not on every day until the data are new.
+    """
+    stood = release.read(outcome.out / outcome.previous).manifest.reports if outcome.previous else {}
+    lines = list[str]()
+    for job in schedule.read(root):
+        entry = stood.get(job.name)
+        if job.fresh_days and schedule.is_due(job.every, now, date.fromisoformat(entry.as_of) if entry else None):
+            lines += schedule.stale(dated(root, job.waits_for), now.date(), job.fresh_days)
+    return [*dict.fromkeys(lines)]
+
+
+def dated(root: Path, files: Iterable[str]) -> dict[str, date]:
+    """Return the date of files, as the data's descriptor has it or else the disk; of none, that of the newest data."""
+    declared = {f"data/{card['path']}": card["vintage"] for card in data.package(root / "data")["resources"]}
+    names = [*files] or [f"data/{data.newest(root / 'data')['path']}"]
+    return {
+        name: date.fromisoformat(declared[name])
+        if name in declared
+        else date.fromtimestamp((root / name).stat().st_mtime)
+        for name in names
+        if name in declared or (root / name).is_file()
+    }
+
+
+def stopped(error: BaseException, as_of: str, root: Path, out: Path) -> Outcome:
+    """Return the outcome of a run that an error or a signal has stopped."""
+    refused = isinstance(error, DataError | DesignError | ReportError)
+    outcome = "refused" if refused else "failed" if isinstance(error, Exception) else "interrupted"
+    why = str(error) or type(error).__name__
+    why = f"a signal ended the run ({why})" if outcome == "interrupted" else why
+    why = "the disk is full; make room and run again" if disk_full(error) else why
+    return without_paths(Outcome(outcome=outcome, as_of=as_of, failures=[why], out=out), root)
+
+
+def without_paths(outcome: Outcome, root: Path) -> Outcome:
+    """Return an outcome without the folders of the project and of its user, which are nobody else's business."""
+    places = {f"{root.absolute()}/": "", str(root.absolute()): ".", str(Path.home()): "~"}
+
+    def freed(content: Any) -> Any:
+        if isinstance(content, dict):
+            return {key: freed(value) for key, value in content.items()}
+        if isinstance(content, list):
+            return [freed(value) for value in content]
+        for place, shown in places.items():
+            content = content.replace(place, shown)
+        return content
+
+    lists = ("reports", "changed_words", "stale", "failures", "notes")
+    return outcome.model_copy(update={name: freed(getattr(outcome, name)) for name in lists})
+
+
+def _print(ended: Outcome, faults: Iterable[str], *, as_json: bool) -> None:
+    """Print which notices failed, and the outcome with them where JSON was asked for."""
+    faults = [*faults]
+    for fault in faults:
+        say(fault, sys.stderr)
+    if as_json:
+        say(json.dumps({**ended.model_dump(exclude={"at"}), "notices": faults}))

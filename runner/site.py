@@ -1,0 +1,440 @@
+"""Pages of releases: one for each, one over all of them, and an Atom feed of the runs; and making room for more.
+
+A page is one file without script, and asks for nothing elsewhere. Names, titles and claims are text that others wrote.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import uuid
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from html import unescape
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+from pydantic import BaseModel, ValidationError
+
+from analysis.event import read_event
+from analysis.numbers import quantity, span
+from analysis.provenance import ANNEX
+from analysis.untrusted import LAYOUT
+from runner import Outcome, ReportError, diff, release, verify
+from runner.diff import Changes
+from runner.pdf import AUTHOR
+from runner.publish import name_of, rendered
+from runner.release import DATA, DRAFT, LATEST, MANIFEST, VERDICTS, Release
+from runner.schedule import number, varied
+
+PAGE, FEED, LOG = "index.html", "feed.xml", "outcomes.jsonl"
+KEPT, SHOWN = 400, 100  # outcomes in the log, and in the feed and on the page
+PATHS = re.compile(r"(?<![\w.:/<])/(?:[^/\s'\"]+/)+")  # folders of this machine, in what is said of a failure
+UNTESTED = "Not testable with this data"
+RATINGS = {"Supported": 5, "Contradicted": 1, "Not shown": None, UNTESTED: None}
+"""The words of verdicts, and what machines are told beside each: between 1 and 5 lies "half true"."""
+KINDS = {
+    ".pdf": "PDF",
+    ".ipynb": "notebook",
+    ".estimates.csv": "estimates (CSV)",
+    ".estimates.parquet": "estimates (Parquet)",
+    ".tables.docx": "tables (Word)",
+    ".tables.tex": "tables (LaTeX)",
+}
+OTHERS = {
+    ANNEX: "Annex: what all reports were made of (PDF)",
+    VERDICTS: "All verdicts (JSON)",
+    diff.FILE: "What changed since the release before (JSON)",
+    DATA: "The data that the reports were made of (zip)",
+    MANIFEST: "What each report was made of: parameters, versions, hashes (JSON)",
+    "CITATION.cff": "How to cite this release (CFF)",
+}
+"""Files of a release that belong to no report."""
+PICTURE = re.compile(r'<img src="data:[^"]*" alt="([^"]*)"')
+
+Row = Mapping[str, str]
+
+
+# A release
+
+
+class Judged(BaseModel):
+    """A verdict as far as the page shows it; `anchor` is its place there, if it gives a reading its word."""
+
+    word: Literal["Supported", "Contradicted", "Not shown", "Not testable with this data"]
+    confidence: str
+    statement: str
+    claimant: str
+    aside: str = ""
+    anchor: str = ""
+
+
+@dataclass(frozen=True)
+class Brief:
+    """What the brief of a release says: its headline, a sentence a topic, the verdicts that give claims their word."""
+
+    headline: str = ""
+    topics: Iterable[Row] = ()
+    spoken: Iterable[Row] = ()
+
+    @classmethod
+    def of(cls, notebook: Path) -> Brief:
+        """Read what an executed brief has taken along of it as data."""
+        from runner import exports
+
+        parts = {part["kind"]: part for part, _ in exports.parts(notebook)}
+        rows = {kind: [*csv.DictReader(io.StringIO(part["csv"]))] for kind, part in parts.items()}
+        headline = parts["brief"]["caption"] if "brief" in parts else ""
+        return cls(headline, rows.get("brief", ()), rows.get("spoken", ()))
+
+    @property
+    def anchors(self) -> dict[tuple[str, ...], str]:
+        """The places of its verdicts on the page."""
+        return {_identity(row): re.sub(r"\s", "-", name_of(row)) for row in self.spoken}
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the page says of a report: its files by kind, its verdicts, and what its first figure shows."""
+
+    name: str
+    title: str
+    market: str
+    files: Mapping[str, str]
+    figure: str  # path; empty without one
+    seen: str  # the figure in words
+    verdicts: list[Judged]
+    unread: int  # verdicts that are not as `Judged` says
+
+    @classmethod
+    def of(
+        cls, name: str, entry: Mapping[str, Any], folder: Path, rows: Iterable[Any], anchors: Mapping[Any, str]
+    ) -> Card:
+        """Read a card off the manifest's entry of a report, its executed notebook and its verdicts."""
+        cells = json.loads((folder / f"{name}.ipynb").read_bytes())["cells"]
+        texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+        titles = [title for text in texts for title in re.findall(r"^# +(?:\d\d +[–-] +)?(.+)", text, re.MULTILINE)]
+        shown = [output.get("data", {}).get("text/html", "") for cell in cells for output in cell.get("outputs", [])]
+        seen = [alt for html in shown for alt in PICTURE.findall("".join(html))]
+        made, figure, verdicts, rows = entry["made"], f"{name}.figures/figure-1.svg", list[Judged](), [*rows]
+        for row in rows:
+            with suppress(ValidationError):
+                verdicts.append(Judged.model_validate({**row, "anchor": anchors.get(_identity(row), "")}))
+        return cls(
+            name,
+            (titles or [name])[0] + (f" ({', '.join(varied(name))})" if varied(name) else ""),
+            entry["market"],
+            {kind: f"{name}{end}" for end, kind in KINDS.items() if f"{name}{end}" in made},
+            figure if figure in made else "",
+            unescape((seen or [""])[0]),
+            verdicts,
+            len(rows) - len(verdicts),
+        )
+
+    @property
+    def tested(self) -> list[Judged]:
+        """Its verdicts but for those that these data cannot give."""
+        return [verdict for verdict in self.verdicts if verdict.word != UNTESTED]
+
+    @property
+    def untested(self) -> list[Judged]:
+        """What these data cannot test."""
+        return [verdict for verdict in self.verdicts if verdict.word == UNTESTED]
+
+    @property
+    def condition(self) -> str:
+        """What stands before all that is said of its simulated market."""
+        from analysis.simulated import condition
+
+        return condition(self.market)
+
+    @property
+    def would_be(self) -> list[str]:
+        """How many readings would get each word."""
+        words = Counter(verdict.word for verdict in self.verdicts)
+        return [f"{words[word]} would be {word.lower()}" for word in RATINGS if words[word]]  # type: ignore[index]
+
+
+def _identity(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(row.get(key) or "") for key in ("report", "claim", "reading", "tier"))
+
+
+def write(
+    folder: Path,
+    manifest: Mapping[str, Any],
+    verdicts: Mapping[str, Iterable[Any]],
+    *,
+    event: str,
+    made: Collection[str],
+    failed: Collection[str],
+    changes: Changes | None = None,
+) -> None:
+    """Write the page of a release, and what it says of itself to catalogues, into a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        It holds all other files already, but for the manifest.
+    manifest : mapping
+        As published: date of knowledge, and an entry for each report.
+    verdicts : mapping
+        By report, as the notebooks wrote them.
+    event : str
+        Name or file of the event that the reports are about; empty if they are about none.
+    made, failed : collection of str
+        Reports of the run that writes the page; the others were carried over from the release before.
+    changes : Changes, optional
+        What moved since the release before.
+    """
+    from runner import exports
+
+    entries, as_of = manifest["reports"], manifest["as_of"]
+    exports.cite(folder, manifest)
+    others = {name: what for name, what in OTHERS.items() if name == MANIFEST or (folder / name).is_file()}
+    stopped = {f"failed/{name}.ipynb": f"{name}, as far as it came (notebook)" for name in sorted(failed)}
+    others |= {path: what for path, what in stopped.items() if (folder / path).is_file()}
+    brief = says(folder, entries)
+    cards = [Card.of(name, of, folder, verdicts.get(name, ()), brief.anchors) for name, of in entries.items()]
+    about = read_event(event).title if event else "Reports"
+    first = next((card for card in cards if number(card.name) == "00"), None)
+    text = rendered(
+        "index.html.j2",
+        title=f"{brief.headline} – {about}" if brief.headline else about,
+        style=(LAYOUT / "index.css").read_text(encoding="utf-8"),
+        reviews=reviews(brief, as_of),
+        about=about,
+        as_of=as_of,
+        headline=brief.headline,
+        topics=brief.topics,
+        draft=manifest["release"] == DRAFT,
+        brief=first,
+        cards=[card for card in cards if card is not first],
+        sweeps=[_sweep(file) for file in sorted(folder.glob(f"*{exports.COMPARISON}"))],
+        changes=changes and changes.as_json(),
+        terms={
+            "Made in this run": f"{len(made)} of {len(entries)} reports",
+            "Unchanged": ", ".join(name for name in entries if name not in made and name not in failed),
+            "Failed in this run": ", ".join(sorted(failed)),
+            "Panel": manifest["panel_is"],
+        },
+        others=others,
+    )
+    (folder / PAGE).write_text(text, encoding="utf-8")
+    exports.describe(folder, manifest, {PAGE: "The page of this release", **others})
+
+
+def says(folder: Path, reports: Iterable[str]) -> Brief:
+    """Read what the brief says among the reports in a folder; of none nothing."""
+    return next((Brief.of(folder / f"{name}.ipynb") for name in reports if number(name) == "00"), Brief())
+
+
+def reviews(brief: Brief, as_of: str) -> dict[str, Any]:
+    """Return verdicts as ClaimReviews of schema.org, each at its place on the page; nothing simulated is one."""
+    graph = []
+    for row in brief.spoken:
+        claim: dict[str, Any] = {"@type": "Claim", "author": {"@type": "Organization", "name": row["party"]}}
+        if row["source_url"]:
+            appearance = {"@type": "CreativeWork", "url": row["source_url"]}
+            claim |= {"datePublished": row["date"], "appearance": appearance}
+        value = RATINGS[row["word"]]
+        scale = {} if value is None else {"ratingValue": value, "bestRating": 5, "worstRating": 1}
+        why = f"Confidence: {row['confidence']}. {row['why']}"
+        rating: dict[str, Any] = {"@type": "Rating", "alternateName": row["word"], "ratingExplanation": why, **scale}
+        review: dict[str, Any] = {"@type": "ClaimReview", "url": f"#{quote(brief.anchors[_identity(row)])}"}
+        review |= {"claimReviewed": row["statement"], "itemReviewed": claim, "reviewRating": rating}
+        review |= {"author": {"@type": "Organization", "name": AUTHOR}, "datePublished": as_of}
+        graph.append({**review, "isBasedOn": quote(f"{row['report']}.pdf"), "inLanguage": "en"})
+    return {"@context": "https://schema.org", "@graph": graph}
+
+
+def _sweep(file: Path) -> dict[str, Any]:
+    """Return the answers of a sweep side by side, in a table for each question, as the page shows them."""
+    with file.open(encoding="utf-8", newline="") as stream:
+        rows = [*csv.DictReader(stream)]
+    varied = [*rows[0]][: [*rows[0]].index("report")]
+    truths, answers = dict[tuple[str, str], str](), dict[str, dict[str, Row]]()
+    for row in rows:  # an answer does not say the truth of its market, but another table of the same report does
+        if row["truth"]:
+            truths.setdefault((row["report"], row["estimand"]), row["truth"])
+        if row["table"] == "0":
+            answers.setdefault(row["label"], {}).setdefault(row["report"], row)
+    tables = []
+    for label, by_report in answers.items():
+        cells = [_cells(row, truths.get((row["report"], row["estimand"]), "")) for row in by_report.values()]
+        heads = [head for head in cells[0] if any(each[head] for each in cells)]
+        pages = [(f"{row['report']}.pdf", [row[name] for name in varied]) for row in by_report.values()]
+        lines = [(*page, each) for page, each in zip(pages, cells, strict=True)]
+        tables.append({"label": label, "heads": heads, "rows": lines})
+    name, simulated = file.name.partition(".")[0], any(row["market"] for row in rows)
+    return {"file": file.name, "name": name, "varied": varied, "simulated": simulated, "tables": tables}
+
+
+def _cells(row: Row, truth: str) -> dict[str, str]:
+    """Return what is shown of an answer; what is empty in all rows of a table has no column."""
+    unit, word, low, high = row["unit"], row["word"], row["conf_low"], row["conf_high"]
+    return {
+        "estimate": quantity(float(row["estimate"]), unit) if row["estimate"] else "",
+        "interval": span(float(low), float(high), unit) if low and high else "",
+        "truth": quantity(float(truth), unit) if truth else "",
+        "unit": unit,
+        "word": f"would be {word.lower()}" if word and row["market"] else word,
+    }
+
+
+# All releases
+
+
+class Told(BaseModel):
+    """What ``changes.json`` of a release says of it, as far as the page and the feed show it."""
+
+    headline: str = ""
+    line: str = ""
+    told: list[tuple[str, list[str]]] = []
+
+
+def newest_first(out: Path) -> list[Release]:
+    """Return the releases of an output folder; what has no manifest of a release is none."""
+    found = list[Release]()
+    for name in reversed(release.names(out)):
+        with suppress(ReportError):
+            found.append(release.read(out / name))
+    return found
+
+
+def record(out: Path, outcome: Outcome, at: datetime) -> None:
+    """Add what became of a run to the log, and write the page and the feed anew, unless another run is about to.
+
+    What came to nothing leaves nothing in a folder that has no log.
+
+    Parameters
+    ----------
+    out : Path
+        The output folder.
+    outcome : Outcome
+    at : datetime
+        When the run ended.
+    """
+    if not (outcome.release or outcome.draft or (out / LOG).is_file()):
+        return
+    lines = {part: [_first_line(text) for text in getattr(outcome, part)] for part in ("failures", "notes")}
+    logged_ = outcome.model_copy(update={**lines, "at": at.isoformat(timespec="seconds")})
+    descriptor = os.open(out / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    try:
+        os.write(descriptor, f"\n{_line(logged_)}\n".encode())  # in one piece, after what a killed run left of a line
+    finally:
+        os.close(descriptor)
+    with suppress(ReportError), release.locked(out):
+        _replace(out / LOG, "\n".join(map(_line, logged(out)[-KEPT:])) + "\n")
+        refresh(out)
+
+
+def _line(outcome: Outcome) -> str:
+    return json.dumps(outcome.model_dump(), ensure_ascii=False, sort_keys=True)
+
+
+def _first_line(failure: str) -> str:
+    return PATHS.sub("", failure.splitlines()[0].removesuffix(":")) if failure.strip() else ""
+
+
+def logged(out: Path) -> list[Outcome]:
+    """Return what became of the runs, the oldest first; a line that is no outcome does not count."""
+    outcomes = list[Outcome]()
+    lines = (out / LOG).read_text(encoding="utf-8", errors="replace").splitlines() if (out / LOG).is_file() else []
+    for line in lines:
+        with suppress(ValidationError):
+            outcomes.append(Outcome.model_validate_json(line))
+    return [outcome for outcome in outcomes if outcome.at]
+
+
+def refresh(out: Path) -> None:
+    """Write the page and the feed of an output folder, each in one step; the same releases and log, the same bytes."""
+    releases, runs = newest_first(out), logged(out)
+    published = {run.release for run in runs if run.outcome == "published"}
+    runs += [_published(each) for each in releases if each.folder.name not in published]
+    runs = sorted(runs, key=lambda run: run.at)[-SHOWN:][::-1]  # of one second the last comes first
+    told = {each.folder.name: changes(each) for each in releases}
+    items = [{**run.model_dump(), **_item(run, told)} for run in runs]
+    updated = max((run.at for run in runs), default="1970-01-01T00:00:00+00:00")
+    _replace(out / FEED, rendered("feed.xml.j2", id=_id(AUTHOR), updated=updated, feed=FEED, author=AUTHOR, runs=items))
+    first = next(iter(told.values())).headline or "Reports" if told else "No release yet"
+    style = (LAYOUT / "index.css").read_text(encoding="utf-8")
+    page = {"title": "Reports", "style": style, "feed": FEED, "headline": first, "releases": told, "runs": items}
+    _replace(out / PAGE, rendered("releases.html.j2", **page))
+
+
+def _published(standing: Release) -> Outcome:
+    """Return the outcome that a release stands for, where the log has none of it."""
+    name, as_of = standing.folder.name, standing.manifest.as_of
+    ends = [entry.finished for entry in standing.manifest.reports.values()]
+    return Outcome(outcome="published", release=name, as_of=as_of, at=max(ends, default=f"{as_of}T00:00:00+00:00"))
+
+
+def _item(run: Outcome, told: Mapping[str, Told]) -> dict[str, Any]:
+    """Return what the page and the feed say of a run: its title, a line for each thing, its id, and where it leads."""
+    where = run.release or run.draft
+    known = [where, "" if run.as_of and where.startswith(run.as_of) else f"as of {run.as_of}"]
+    lines = [told[run.release].line] if run.outcome == "published" and run.release in told else []
+    named = {"Word changed: ": run.changed_words, "Stale: ": run.stale, "Failed: ": run.failures, "": run.notes}
+    lines += [f"{before}{line}" for before, some in named.items() for line in some]
+    lines += [f"{name}: {' '.join(line.split())}" for name, line in run.reports.items()]
+    return {
+        "title": f"{run.outcome.capitalize()}: {', '.join(filter(None, known))}",
+        "lines": [line for line in lines if line],
+        "id": _id(json.dumps({**run.model_dump(), "line": ""}, sort_keys=True)),
+        "page": f"{where}/{PAGE}" if where in told or where == DRAFT else PAGE,
+    }
+
+
+def _id(of: str) -> str:
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"{AUTHOR}/{of}").urn
+
+
+def changes(standing: Release) -> Told:
+    """Read a release's changes.json; empty if missing or invalid."""
+    try:
+        return Told.model_validate_json(standing.read(diff.FILE))
+    except (ReportError, ValidationError):
+        return Told()
+
+
+def _replace(file: Path, text: str) -> None:
+    """Put a text in the place of a file in one step, on the disk."""
+    draft = file.with_name(f"{release.STAGE}{file.name}")
+    release.remove(draft)
+    with draft.open("x", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(draft, file)
+
+
+def prune(out: Path, keep: int) -> list[str]:
+    """Remove the oldest releases but the newest `keep`, and return a line for each; needs the lock.
+
+    The release that `latest` shows and the newest one that verifies stay, however old. What is no release by its
+    manifest is left alone.
+    """
+    releases = newest_first(out)
+    latest = os.readlink(out / LATEST) if (out / LATEST).is_symlink() else ""
+    lines = list[str]()
+    sound = next((each.folder.name for each in releases if not verify.faults(each)), "")
+    for old in reversed(releases[keep:]):
+        name = old.folder.name
+        if name in (latest, sound):
+            why = "`latest` shows it" if name == latest else "it is the newest one that verifies"
+            lines.append(f"{name}: stays, {why}")
+            continue
+        away = out / f"{release.STAGE}{name}"
+        os.rename(old.folder, away)  # nobody sees half a release
+        release.remove(away)
+        lines.append(f"{name}: removed, {len(old.manifest.files)} files of {old.manifest.as_of}")
+    if lines:
+        refresh(out)
+    return lines
