@@ -88,7 +88,7 @@ def _diff(asked: argparse.Namespace, root: Path) -> int:
 
 
 def _prune(asked: argparse.Namespace, root: Path) -> int:
-    from runner import site
+    from runner import verify
 
     plan = schedule.load(root)
     keep = asked.keep or plan.keep
@@ -98,7 +98,7 @@ def _prune(asked: argparse.Namespace, root: Path) -> int:
         )
     out = (asked.out or root / plan.publish).absolute()
     with release.locked(out):
-        for line in site.prune(out, keep):
+        for line in verify.prune(out, keep):
             say(line)
     return Exit.OK
 

@@ -1,4 +1,4 @@
-"""Pages of releases: one for each, one over all of them, and an Atom feed of the runs; and making room for more.
+"""Pages of releases: one for each, one over all of them, and an Atom feed of the runs.
 
 A page is one file without script, and asks for nothing elsewhere. Names, titles and claims are text that others wrote.
 """
@@ -27,11 +27,11 @@ from analysis.event import read_event
 from analysis.numbers import quantity, span
 from analysis.provenance import ANNEX
 from analysis.untrusted import LAYOUT
-from runner import Outcome, ReportError, diff, release, verify
+from runner import Outcome, ReportError, diff, release
 from runner.diff import Changes
 from runner.pdf import AUTHOR
 from runner.publish import name_of, rendered
-from runner.release import DATA, DRAFT, LATEST, MANIFEST, VERDICTS, Release
+from runner.release import DATA, DRAFT, MANIFEST, VERDICTS, Release
 from runner.schedule import number, varied
 
 PAGE, FEED, LOG = "index.html", "feed.xml", "outcomes.jsonl"
@@ -413,28 +413,3 @@ def _replace(file: Path, text: str) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     os.replace(draft, file)
-
-
-def prune(out: Path, keep: int) -> list[str]:
-    """Remove the oldest releases but the newest `keep`, and return a line for each; needs the lock.
-
-    The release that `latest` shows and the newest one that verifies stay, however old. What is no release by its
-    manifest is left alone.
-    """
-    releases = newest_first(out)
-    latest = os.readlink(out / LATEST) if (out / LATEST).is_symlink() else ""
-    lines = list[str]()
-    sound = next((each.folder.name for each in releases if not verify.faults(each)), "")
-    for old in reversed(releases[keep:]):
-        name = old.folder.name
-        if name in (latest, sound):
-            why = "`latest` shows it" if name == latest else "it is the newest one that verifies"
-            lines.append(f"{name}: stays, {why}")
-            continue
-        away = out / f"{release.STAGE}{name}"
-        os.rename(old.folder, away)  # nobody sees half a release
-        release.remove(away)
-        lines.append(f"{name}: removed, {len(old.manifest.files)} files of {old.manifest.as_of}")
-    if lines:
-        refresh(out)
-    return lines

@@ -1,18 +1,19 @@
-"""Proof that a release is what its manifest says: its files, its data and its words, by their hashes."""
+"""Proof that a release is what its manifest says, by hashes; and room for more that leaves one that is proved."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from analysis.errors import DesignError
-from runner import Exit, publish, release, say
+from runner import Exit, publish, release, say, site
 from runner.diff import ESTIMATES
 from runner.publish import sha256, unlike
-from runner.release import DATA, MANIFEST, VERDICTS, Entry, Manifest, Release
+from runner.release import DATA, LATEST, MANIFEST, VERDICTS, Entry, Manifest, Release
 
 MOST = 5  # names in one line
 
@@ -152,3 +153,28 @@ def _again(root: Path, found: Release, name: str) -> Exit:
         what = "PDF and estimates" if f"{name}{ESTIMATES}" in files else "PDF"
         say(f"{name}: made again, the same to the byte: {what}, {len(files)} files in all.")
     return Exit.FAILED if other else Exit.OK
+
+
+def prune(out: Path, keep: int) -> list[str]:
+    """Remove the oldest releases but the newest `keep`, and return a line for each; needs the lock.
+
+    The release that `latest` shows and the newest one that verifies stay, however old. What is no release by its
+    manifest is left alone.
+    """
+    releases = site.newest_first(out)
+    latest = os.readlink(out / LATEST) if (out / LATEST).is_symlink() else ""
+    lines = list[str]()
+    sound = next((each.folder.name for each in releases if not faults(each)), "")
+    for old in reversed(releases[keep:]):
+        name = old.folder.name
+        if name in (latest, sound):
+            why = "`latest` shows it" if name == latest else "it is the newest one that verifies"
+            lines.append(f"{name}: stays, {why}")
+            continue
+        away = out / f"{release.STAGE}{name}"
+        os.rename(old.folder, away)  # nobody sees half a release
+        release.remove(away)
+        lines.append(f"{name}: removed, {len(old.manifest.files)} files of {old.manifest.as_of}")
+    if lines:
+        site.refresh(out)
+    return lines
