@@ -8,6 +8,7 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,9 +41,15 @@ def declared(notebook: Path) -> type[BaseModel]:
     asked = f"Parameters of {notebook.name}"
     try:
         cells = json.loads(notebook.read_bytes())["cells"]
-        found = ["".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+        found = tuple("".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", []))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DesignError(f"{asked}: {notebook} is no notebook ({error!r}); check its name, or save it.") from None
+    return _model(notebook, found)
+
+
+@lru_cache(maxsize=64)
+def _model(notebook: Path, found: tuple[str, ...]) -> type[BaseModel]:
+    asked = f"Parameters of {notebook.name}"
     if len(found) != 1:
         raise DesignError(f"{asked}: {len(found)} cells are tagged `parameters`; tag exactly one code cell with it.")
     fields: dict[str, Any] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -38,11 +37,11 @@ def closures(preset: str, *, share: bool = True) -> str:
     """
     if preset == "all":
         return "panels of all kinds"
-    if preset not in panels().index:
-        raise DesignError(f"preset {preset!r} was asked for; there is none; choose from {', '.join(panels().index)}")
-    row = panels().loc[preset]
-    fixed = share and not math.isnan(row["share"])
-    return str(row["closes"]) + (f" ({row['share']:.2g} per cent of Chinese sales)" if fixed else "")
+    kinds = {row["preset"]: row for row in data.rows("graded_panels")}
+    if preset not in kinds:
+        raise DesignError(f"preset {preset!r} was asked for; there is none; choose from {', '.join(kinds)}")
+    of = kinds[preset]["share"] if share else ""
+    return kinds[preset]["closes"] + (f" ({float(of):.2g} per cent of Chinese sales)" if of else "")
 
 
 def market_named(preset: str, first_seed: int, markets: int = 1) -> str:

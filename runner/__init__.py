@@ -30,6 +30,16 @@ class ReportError(RuntimeError):
         self.code = code
 
 
+QUIET = ("published", "unchanged", "draft")
+"""Outcomes that are no news by themselves."""
+NEWS = {
+    "failures": ("failed", "What failed:"),
+    "changed_words": ("changed", "Words that changed since the release before:"),
+    "stale": ("stale", "Data that are stale:"),
+}
+"""What of an outcome is news, and what it is called in its line and in its letter."""
+
+
 class Outcome(BaseModel):
     """What became of a run, as it is printed, sent and logged, but for `code`, `out` and `previous`."""
 
@@ -52,6 +62,36 @@ class Outcome(BaseModel):
         """Where its reports lie."""
         return self.out / (self.draft or self.release)
 
+    @property
+    def is_news(self) -> bool:
+        """Whether anybody is told: of a failure, a word that changed, or stale data."""
+        return self.outcome not in QUIET or any(getattr(self, part) for part in NEWS)
+
+    @property
+    def line(self) -> str:
+        """The outcome as one line.
+
+        >>> Outcome(outcome="failed", draft="draft", as_of="2026-11-26", failures=["05_growth: a cell failed"]).line
+        'Reports failed, as of 2026-11-26, in draft; failed: 05_growth: a cell failed'
+        """
+        where = self.release or self.draft
+        parts = [f"Reports {self.outcome}, as of {self.as_of}{f', in {where}' if where else ''}"]
+        for part, (what, _) in NEWS.items():
+            if news := [item.strip() for item in getattr(self, part)]:
+                more = f", and {len(news) - 1} more" if len(news) > 1 else ""
+                parts.append(f"{what}: {news[0].splitlines()[0][:300]}{more}")
+        return _printable(" ".join("; ".join(parts).split()))
+
+    @property
+    def letter(self) -> str:
+        """The line, then all of what is new, then a line a report."""
+        parts = [self.line]
+        for part, (_, heading) in NEWS.items():
+            if news := getattr(self, part):
+                parts.append("\n".join([heading, *(f"- {item}" for item in news)]))
+        parts.append("\n".join(f"{name:24}  {state}" for name, state in self.reports.items()))
+        return _printable("\n\n".join(filter(None, parts)) + "\n")
+
     def tell(self) -> None:
         """Print failures to standard error, and a line a report, the paths of the PDFs and notes to standard output."""
         for failure in self.failures:
@@ -63,6 +103,12 @@ class Outcome(BaseModel):
                 say(os.path.relpath(page))
         for note in self.notes:
             say(note)
+
+
+def _printable(words: str) -> str:
+    """Return text without what no letter can hold: half a sign, or one that steers a terminal."""
+    whole = words.encode("utf-8", "replace").decode()
+    return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in whole)
 
 
 def disk_full(error: object) -> bool:

@@ -17,8 +17,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from errno import errorcode
@@ -27,71 +27,6 @@ from typing import Any
 
 from runner import Outcome
 from runner.schedule import Mail, Notice
-
-QUIET = ("published", "unchanged", "draft")
-"""Outcomes that are no news by themselves."""
-NEWS = {
-    "failures": ("failed", "What failed:"),
-    "changed_words": ("changed", "Words that changed since the release before:"),
-    "stale": ("stale", "Data that are stale:"),
-}
-"""What of an outcome is news, and what it is called in the line and in the letter."""
-
-
-# What is told
-
-
-def is_news(outcome: Outcome) -> bool:
-    """Whether anybody is told: of a failure, a word that changed, or stale data."""
-    return outcome.outcome not in QUIET or any(getattr(outcome, part) for part in NEWS)
-
-
-def line(outcome: Outcome) -> str:
-    """Return the outcome of a run as one line.
-
-    >>> from runner import Outcome
-    >>> line(Outcome(outcome="failed", draft="draft", as_of="2026-11-26", failures=["05_growth: a cell failed"]))
-    'Reports failed, as of 2026-11-26, in draft; failed: 05_growth: a cell failed'
-    """
-    where = outcome.release or outcome.draft
-    parts = [f"Reports {outcome.outcome}, as of {outcome.as_of}{f', in {where}' if where else ''}"]
-    for part, (what, _) in NEWS.items():
-        if news := [item.strip() for item in getattr(outcome, part)]:
-            more = f", and {len(news) - 1} more" if len(news) > 1 else ""
-            parts.append(f"{what}: {news[0].splitlines()[0][:300]}{more}")
-    return _printable(" ".join("; ".join(parts).split()))
-
-
-def text(outcome: Outcome) -> str:
-    """Return the outcome of a run as a short letter: the line, then all of what is new, then a line a report."""
-    parts = [line(outcome)]
-    for part, (_, heading) in NEWS.items():
-        if news := getattr(outcome, part):
-            parts.append("\n".join([heading, *(f"- {item}" for item in news)]))
-    parts.append("\n".join(f"{name:24}  {state}" for name, state in outcome.reports.items()))
-    return _printable("\n\n".join(filter(None, parts)) + "\n")
-
-
-def _printable(words: str) -> str:
-    """Return text without what no letter can hold: half a sign, or one that steers a terminal."""
-    whole = words.encode("utf-8", "replace").decode()
-    return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in whole)
-
-
-# Who is told
-
-
-@contextmanager
-def withheld(notices: Iterable[Notice]) -> Iterator[dict[str, str]]:
-    """Keep what notices need out of the environment, which notebooks inherit, and hand over the whole of it."""
-    before = dict(os.environ)
-    names = {name for notice in notices for name in notice.variables}
-    for name in names & before.keys():
-        del os.environ[name]
-    try:
-        yield before
-    finally:
-        os.environ |= {name: before[name] for name in names & before.keys()}
 
 
 def missing(notices: Sequence[Notice], environment: Mapping[str, str]) -> list[str]:
@@ -118,14 +53,14 @@ def send(
     outcome : Outcome
     notices : sequence of Notice
     environment : mapping
-        What `withheld` handed over.
+        What `scheduled.withheld` handed over.
     root : Path
         Folder in which a command runs.
     brief : Path, optional
         PDF that goes with an e-mail.
     """
     faults = missing(notices, environment)
-    if not is_news(outcome):
+    if not outcome.is_news:
         return faults
     failed = dict[int, str]()
 
@@ -177,7 +112,7 @@ def _send(outcome: Outcome, notice: Notice, environment: Mapping[str, str], root
     elif notice.email:
         _mail(notice.email, _letter(outcome, notice.email, brief), environment, notice.timeout)
     elif notice.webhook:
-        content = {"text": _for_slack(text(outcome))} if notice.form == "slack" else content
+        content = {"text": _for_slack(outcome.letter)} if notice.form == "slack" else content
         _post(environment[notice.webhook], json.dumps(content).encode(), notice.timeout)
 
 
@@ -199,9 +134,9 @@ def _run(command: Sequence[str], told: bytes, environment: Mapping[str, str], ro
 
 def _letter(outcome: Outcome, mail: Mail, brief: Path | None) -> EmailMessage:
     letter = EmailMessage()
-    letter["Subject"], letter["From"], letter["To"] = line(outcome)[:150], mail.sender, ", ".join(mail.to)
+    letter["Subject"], letter["From"], letter["To"] = outcome.line[:150], mail.sender, ", ".join(mail.to)
     letter["Date"], letter["Message-ID"] = formatdate(), make_msgid(domain=mail.sender.partition("@")[2])
-    letter.set_content(text(outcome))
+    letter.set_content(outcome.letter)
     if brief is not None and brief.is_file():
         letter.add_attachment(brief.read_bytes(), maintype="application", subtype="pdf", filename=brief.name)
     return letter

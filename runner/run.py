@@ -151,7 +151,8 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
         _work(run, [job for job in jobs if not job.is_brief])
         for brief in (job for job in jobs if job.is_brief):
             _work_brief(run, brief)
-        _hold_still(run, before, _sources(root, jobs))
+        if run.made or run.failures:
+            _hold_still(run, before, _sources(root, jobs))
         try:
             name = _put(run, out, whole=not only_named)
         except OSError as error:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -276,7 +277,14 @@ def own_panel(path: Path, map: Path | None = None, event: str = ON_RECORD) -> di
 
 def load(root: Path) -> Schedule:
     """Read the schedule of a repository as it is written; what is wrong with it is a `DataError`."""
-    return yaml.load(root / "reports" / "schedule.yml", Schedule)
+    file = root / "reports" / "schedule.yml"
+    return _parsed(file, file.stat().st_mtime_ns if file.is_file() else 0)
+
+
+@lru_cache(maxsize=1)
+def _parsed(file: Path, changed: int) -> Schedule:
+    """Parse a schedule once for each state of the file."""
+    return yaml.load(file, Schedule)
 
 
 def read(root: Path) -> list[Job]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
@@ -15,7 +17,7 @@ from analysis.errors import DataError, DesignError
 from runner import Exit, Outcome, ReportError, disk_full, publish, release, run, say, schedule
 from runner.release import Release
 from runner.run import Request
-from runner.schedule import Job
+from runner.schedule import Job, Notice
 
 
 def work(root: Path, request: Request, *, due: bool = False, as_json: bool = False) -> Exit:
@@ -32,8 +34,6 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
     as_json : bool
         Print the outcome as one JSON object, and nothing else, to standard output.
     """
-    from runner import notices
-
     try:
         plan = schedule.load(root)
     except DataError as error:
@@ -53,24 +53,46 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
         waits.extend(f"{job.name} waits for {file}." for file in files)
         return not files
 
-    with notices.withheld(plan.notices) as environment:
+    with withheld(plan.notices) as environment:
         try:
             outcome = run.reports(root, request, is_due if due else None)
         except BaseException as error:
             ended = stopped(error, request.as_of, root, request.out or folder)
-            _print(ended, recorded(ended) + notices.send(ended, told, environment, root=root), as_json=as_json)
+            _print(ended, recorded(ended) + _send(ended, told, environment, root), as_json=as_json)
             raise
         old = [] if request.panel else stale(root, outcome, moment(request.as_of))
         outcome = outcome.model_copy(update={"stale": old, "notes": [*outcome.notes, *waits]})
         briefs = [outcome.folder / f"{name}.pdf" for name in outcome.reports if schedule.number(name) == "00"]
         ended = without_paths(outcome, root)
-        faults = recorded(ended)
-        faults += notices.send(ended, told, environment, root=root, brief=next(iter(briefs), None))
+        faults = recorded(ended) + _send(ended, told, environment, root, next(iter(briefs), None))
     if not as_json:
         outcome.tell()
-        say(notices.line(ended))
+        say(ended.line)
     _print(ended, faults, as_json=as_json)
     return outcome.code or (Exit.NOTICE if faults else Exit.OK)
+
+
+@contextmanager
+def withheld(notices: Iterable[Notice]) -> Iterator[dict[str, str]]:
+    """Keep what notices need out of the environment, which notebooks inherit, and hand over the whole of it."""
+    before = dict(os.environ)
+    names = {name for notice in notices for name in notice.variables}
+    for name in names & before.keys():
+        del os.environ[name]
+    try:
+        yield before
+    finally:
+        os.environ |= {name: before[name] for name in names & before.keys()}
+
+
+def _send(
+    ended: Outcome, told: Sequence[Notice], environment: Mapping[str, str], root: Path, brief: Path | None = None
+) -> list[str]:
+    if not told:
+        return []
+    from runner import notices  # with all that speaks to servers
+
+    return notices.send(ended, told, environment, root=root, brief=brief)
 
 
 def recorded(ended: Outcome) -> list[str]:

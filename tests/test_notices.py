@@ -16,7 +16,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
-from runner import Outcome, notices
+from runner import Outcome, notices, scheduled
 from runner.schedule import Notice
 
 SECRET = "unmistakable-5ecret-7f3a"
@@ -54,30 +54,30 @@ def send(told, *hooks, root=Path(), brief=None, **environment):
 
 @pytest.mark.parametrize("outcome", ["published", "unchanged", "draft"])
 def test_a_run_in_which_all_is_well_is_no_news(outcome):
-    assert not notices.is_news(Outcome(**{**QUIET, "outcome": outcome}))
+    assert not Outcome(**{**QUIET, "outcome": outcome}).is_news
 
 
 @pytest.mark.parametrize("news", [{"failures": ["a"]}, {"changed_words": ["a"]}, {"stale": ["a"]}])
 def test_a_failure_a_changed_word_and_stale_data_are_news(news):
-    assert notices.is_news(Outcome(**{**QUIET, **news}))
+    assert Outcome(**{**QUIET, **news}).is_news
 
 
 @pytest.mark.parametrize("outcome", ["failed", "refused", "interrupted"])
 def test_a_run_that_made_nothing_is_news(outcome):
-    assert notices.is_news(Outcome(**{**QUIET, "outcome": outcome}))
+    assert Outcome(**{**QUIET, "outcome": outcome}).is_news
 
 
 def test_the_outcome_is_one_line_whatever_failed():
     told = {**FAILED, "failures": ["a\r\nBcc: b@c.d\x1b[2J\ud800" + "x" * 1000, "b"], "stale": ["s"]}
-    line = notices.line(Outcome(**told))
+    line = Outcome(**told).line
     assert line.startswith("Reports failed, as of 2026-11-26, in draft; failed: a, and 1 more; changed: C01 V2 in 05")
     assert line.isprintable()
-    notices.line(Outcome(**{**told, "failures": ["\x1b[2J\ud800" + "x" * 1000]})).encode()
+    Outcome(**{**told, "failures": ["\x1b[2J\ud800" + "x" * 1000]}).line.encode()
     assert len(line) < 1000
 
 
 def test_the_letter_has_every_failure_whole():
-    letter = notices.text(Outcome(**FAILED))
+    letter = Outcome(**FAILED).letter
     assert "    line 2" in letter
     assert "06_shift                  unchanged" in letter
 
@@ -296,7 +296,7 @@ def test_an_email_has_the_brief_and_the_line_as_its_subject(served, tmp_path):
     ((sender, recipients, letter, _),) = inbox.letters
     assert (sender, recipients) == ("reports@example.org", ["a@example.org", "b@example.org"])
     assert letter["Subject"].startswith("Reports failed, as of 2026-11-26, in draft; failed: 05_growth")
-    assert letter.get_body().get_content().replace("\r\n", "\n") == notices.text(Outcome(**FAILED))
+    assert letter.get_body().get_content().replace("\r\n", "\n") == Outcome(**FAILED).letter
     (attached,) = letter.iter_attachments()
     assert (attached.get_filename(), attached.get_content()) == ("00_executive_brief.pdf", b"%PDF-1.7 brief")
     assert socket.gethostname() not in letter["Message-ID"]
@@ -387,7 +387,7 @@ def test_secrets_are_out_of_the_environment_while_reports_are_made_and_back_afte
     monkeypatch.setenv("HOOK", SECRET)
     monkeypatch.delenv("MAIL_HOST", raising=False)
     hooks = [notice(webhook="HOOK"), notice(email=PLAIN)]
-    with notices.withheld(hooks) as kept:
+    with scheduled.withheld(hooks) as kept:
         assert SECRET not in os.environ.values()
         child = subprocess.run([sys.executable, "-c", "import os; print(os.environ)"], capture_output=True, check=True)
         assert SECRET.encode() not in child.stdout
