@@ -17,44 +17,22 @@ from unittest import mock
 
 from nbformat.v4 import new_output
 from papermill.engines import Engine, papermill_engines
+from ruamel.yaml import YAML
 
 from runner import Exit, publish, run
 
 AS_OF = "2026-11-25"
 VINTAGE = "2026-11-24"
 
-PARAMETERS = """\
-as_of: str = "2026-11-01"  # date of knowledge, YYYY-MM-DD; allowed date
-verdict_file: str = "../reports/scratch/verdicts.json"  # where the verdicts go
-count: int = 3  # number of things; allowed 1 to 9
-share: float = 0.5  # of all; allowed 0 to 1
-tier: str = "facts"  # tier of the data; allowed facts | listed
-note: str = "a=b"  # free text
-strict: bool = True  # whether to be strict
-"""
-BRIEF_PARAMETERS = """\
-as_of: str = "2026-11-01"  # date of knowledge, YYYY-MM-DD; allowed date
-verdict_folder: str = "../reports/scratch"  # where the verdicts are
-failed: str = ""  # reports that failed
-"""
-WRITE_VERDICTS = """\
-import json, os, pathlib
-verdict = {"claim": "c1", "estimate": count, "as_of": as_of, "provenance": "real"}
-pathlib.Path(verdict_file).write_text(json.dumps([verdict]))
-print(verdict_file, os.environ["OMP_NUM_THREADS"], os.environ["SOURCE_DATE_EPOCH"])
-"""
-READ_VERDICTS = """\
-import pathlib
-for file in sorted(pathlib.Path(verdict_folder).glob("*.json")):
-    print(file.name, file.read_text())
-print("failed:", failed)
-"""
-SCHEDULE = """\
-reports:
-  - {name: 00_brief, notebook: 00_brief.ipynb}
-  - {name: 01_first, notebook: 01_first.ipynb, parameters: {count: 4}}
-  - {name: 02_second, notebook: 02_second.ipynb}
-"""
+
+def cases(name: str) -> dict:
+    """The cases of tests/cases/runner/NAME.yml."""
+    return YAML(typ="safe").load(Path(__file__).parent / "cases" / "runner" / f"{name}.yml")
+
+
+SOURCES = cases("sources")  # of notebooks, and other texts
+PARAMETERS, BRIEF_PARAMETERS = SOURCES["parameters"], SOURCES["brief_parameters"]
+WRITE_VERDICTS, READ_VERDICTS = SOURCES["write_verdicts"], SOURCES["read_verdicts"]
 
 
 def stub_render(notebook: Path, pdf: Path, *, as_of: str, footer: str, simulated: bool = False, **_) -> None:
@@ -168,7 +146,7 @@ class Desk:
         (self.reports / "figures.mplstyle").write_text("font.size: 8")
         (self.reports / "filter.lua").write_text("-- filter")
         (self.reports / "fonts" / "one.otf").write_bytes(b"font")
-        (self.reports / "schedule.yml").write_text(SCHEDULE)
+        (self.reports / "schedule.yml").write_text(SOURCES["schedule"])
         self.write("01_first", WRITE_VERDICTS)
         self.write("02_second", WRITE_VERDICTS)
         self.write("00_brief", READ_VERDICTS, parameters=BRIEF_PARAMETERS)

@@ -3,29 +3,15 @@
 from datetime import date, datetime, time, timedelta
 
 import pytest
+from desk import cases
 
 from runner.schedule import awaited, is_due, last_due, stale
 
+CASES = cases("schedule")
 NOON = datetime(2026, 11, 26, 12, 0)  # a Thursday
 
 
-@pytest.mark.parametrize(
-    ("every", "day"),
-    [
-        ("daily", "2026-11-26"),
-        ("weekly on monday", "2026-11-23"),
-        ("Weekly on  Thursday", "2026-11-26"),
-        ("weekly on friday", "2026-11-20"),
-        ("monthly on 1", "2026-11-01"),
-        ("monthly on 28", "2026-10-28"),
-        ("monthly on last", "2026-10-31"),
-        ("0 12 * * *", "2026-11-26"),
-        ("1 12 * * *", "2026-11-25"),
-        ("30 6 * * 1-5", "2026-11-26"),
-        ("0 0 1 */3 *", "2026-10-01"),
-        ("0 0 29 2 *", "2024-02-29"),
-    ],
-)
+@pytest.mark.parametrize(("every", "day"), CASES["last_due"])
 def test_the_last_day_on_which_a_report_fell_due_is_read_off_the_calendar(every, day):
     assert last_due(every, NOON) == date.fromisoformat(day)
 

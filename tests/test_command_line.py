@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from desk import AS_OF, PARAMETERS, WRITE_VERDICTS, Desk, full_disk
+from desk import AS_OF, PARAMETERS, WRITE_VERDICTS, Desk, cases, full_disk
 
 from analysis.provenance import ROOT
 from runner import Outcome, release, run
 from runner import cli as command_line
 from runner.schedule import own_panel
+
+CASES = cases("command_line")
 
 
 @pytest.fixture
@@ -26,46 +28,18 @@ def desk(tmp_path, monkeypatch):
     return desk
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["01", "-p", "cuont=3"], "Parameter cuont: there is no such parameter; known are"),
-        (["-p", "count=1e3"], "Parameter count: found '1e3'; give a value that is int, allowed 1 to 9"),
-        (["-p", "share=nan"], "give a value that is float, allowed 0 to 1"),
-        (["-p", "strict=never"], "Parameter strict: found 'never'; give a value that is bool"),
-        (["-p", "tier=panel"], "allowed facts | listed"),
-        (["-p", "count"], "Parameter count: it has no `=`"),
-        (["-p", "count=3", "-p", "count=4"], "Parameter count=4: it comes twice"),
-        (["07"], "Report 07: the schedule has no such report; choose from 00_brief, 01_first, 02_second"),
-        (
-            ["01", "-p", "count=5"],
-            "holds the reports of the schedule with its parameters; give another folder with --out DIR, or",
-        ),
-        (["-p", "as_of=2021-01-01"], "as_of was given as a parameter, but the runner sets it; use --as-of"),
-        (
-            ["--as-of", "2126-01-01"],
-            "As-of date: cannot publish reports as of 2126-01-01, which is after today, "
-            f"{datetime.date.today()} by the clock; give --as-of {datetime.date.today()} or earlier, or set the clock.",
-        ),
-        (["--as-of", "2020-01-01"], "As-of date: 2020-01-01 was asked for, but "),
-        (
-            ["--as-of", "yesterday"],
-            "Parameter as_of: found 'yesterday'; give a value that is str, allowed a date YYYY-MM-DD",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "message"), CASES["refused"])
 def test_a_bad_request_exits_2_before_a_kernel_starts(desk, capsys, arguments, message):
-    assert command_line.main(["run", *arguments], desk.root) == 2
+    assert command_line.main(["run", *arguments.split()], desk.root) == 2
     said = capsys.readouterr()
     assert said.err.startswith("error: ")
-    assert message in said.err
+    assert message.replace("TODAY", f"{datetime.date.today()}") in said.err
     assert said.out == ""
     assert not desk.published.exists()
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [[], ["rnu"], ["run", "--jobs", "0"], ["run", "--timeout", "-1"], ["run", "--jobs", "two"]],
+    "arguments", [[], ["rnu"], ["run", "--jobs", "0"], ["run", "--timeout", "-1"], ["run", "--jobs", "two"]]
 )
 def test_a_wrong_option_exits_2(desk, arguments):
     assert command_line.main(arguments, desk.root) == 2

@@ -217,11 +217,7 @@ def test_what_failed_and_what_is_unchanged_is_said(tmp_path):
     assert "09_gone, as far as it came (notebook)" in page.html
     terms = [element["text"] for element in page.all("dt", "dd")]
     told = dict(zip(terms[::2], terms[1::2], strict=True))
-    assert told == {
-        "Made in this run": "2 of 3 reports",
-        "Unchanged": SIMULATED,
-        "Failed in this run": "09_gone",
-    }
+    assert told == {"Made in this run": "2 of 3 reports", "Unchanged": SIMULATED, "Failed in this run": "09_gone"}
 
 
 def test_verdicts_that_the_page_cannot_read_are_counted(tmp_path):

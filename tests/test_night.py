@@ -10,7 +10,7 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-from desk import PARAMETERS, WRITE_VERDICTS, Desk, describe, full_disk, sources_kept, stub_render
+from desk import PARAMETERS, SOURCES, WRITE_VERDICTS, Desk, describe, full_disk, sources_kept, stub_render
 
 from runner import cli as command_line
 from runner import pdf, run, schedule, scheduled
@@ -21,11 +21,6 @@ BRIEF = {"name": "00_brief", "notebook": "00_brief.ipynb"}
 FIRST = {"name": "01_first", "notebook": "01_first.ipynb", "parameters": {"count": "4"}, "every": "weekly on monday"}
 SECOND = {"name": "02_second", "notebook": "02_second.ipynb", "every": "monthly on 1"}
 JUDGE = WRITE_VERDICTS.replace('"estimate"', '"word": note, "estimate"')
-HOOK = """\
-import json, sys
-with open("told.jsonl", "a") as file:
-    file.write(sys.stdin.read() + "\\n")
-"""
 
 
 class Night(Desk):
@@ -40,7 +35,7 @@ class Night(Desk):
         super().furnish()
         self.declare(describe("figures.csv", VINTAGE))
         self.write("01_first", JUDGE)
-        (self.root / "hook.py").write_text(HOOK)
+        (self.root / "hook.py").write_text(SOURCES["hook"])
         self.plan(BRIEF, FIRST, SECOND)
 
     def shift(self, day, *options):

@@ -15,22 +15,13 @@ from types import SimpleNamespace
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
+from desk import SOURCES
 
 from runner import Outcome, notices, scheduled
 from runner.schedule import Notice
 
+READ, FAILED = SOURCES["read_outcome"], SOURCES["failed_outcome"]
 SECRET = "unmistakable-5ecret-7f3a"
-FAILED = {
-    "outcome": "failed",
-    "release": "",
-    "draft": "draft",
-    "as_of": "2026-11-26",
-    "reports": {"05_growth": "failed", "06_shift": "unchanged"},
-    "changed_words": ["C01 V2 in 05: Not shown before, Supported now"],
-    "stale": [],
-    "notes": [],
-    "failures": ["05_growth: a cell failed with <ValueError>:\n    line 1\n    line 2"],
-}
 QUIET = {**FAILED, "outcome": "published", "changed_words": [], "failures": [], "release": "2026-11-26", "draft": ""}
 
 
@@ -89,13 +80,6 @@ def script(folder, source):
     file = folder / "hook.py"
     file.write_text(source)
     return notice(command=[sys.executable, str(file), "argument; not a shell's $HOME"])
-
-
-READ = """\
-import json, os, pathlib, sys
-told = json.load(sys.stdin)
-pathlib.Path("told.json").write_text(json.dumps([told, sys.argv[1:], os.environ.get("TOKEN")]))
-"""
 
 
 def test_a_command_reads_the_outcome_in_the_projects_folder(tmp_path):

@@ -8,12 +8,14 @@ from typing import Any
 
 import nbformat
 import pytest
+from desk import cases
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from pypdf import PageObject, PdfReader
 from pypdf.generic import ContentStream
 
 from runner.pdf import PdfError, render
 
+CASES = cases("pdf")
 PAGE_WIDTH = 595.28  # A4, points
 MARGIN = 25 * 72 / 25.4
 SPACE = 3  # points; one that ends a justified line hangs into the margin
@@ -188,36 +190,7 @@ def test_printed_lines_wrap_and_lose_their_colours(tmp_path: Path) -> None:
     assert_inside(reader)
 
 
-@pytest.mark.parametrize(
-    "cell",
-    [
-        "- minus first",
-        "+ plus first",
-        "= equals first",
-        "== twice",
-        "/ slash: first",
-        "1. one first",
-        "2) two",
-        "@name",
-        "$5 and $10",
-        "#x",
-        "_x_ *y*",
-        "`k`",
-        "a &lt; b",
-        "C:\\path",
-        "a--b",
-        "//no comment",
-        "/*no comment*/",
-        "~tilde [x] {y}",
-        "why-?not",
-        'say "so"',
-        "(in brackets)",
-        "-",
-        "<b>bold</b>.csv(x)",
-        "<a href='https://x.org'>- link</a>",
-        "<span class='word supported'>- word</span>",
-    ],
-)
+@pytest.mark.parametrize("cell", CASES["cells"])
 def test_table_text_prints_as_it_is(tmp_path: Path, cell: str) -> None:
     text = words(made(tmp_path, code(table([["left", cell, "right"]], "lll"))))
     assert f"left {markup.unescape(re.sub('<[^>]*>', '', cell))} right" in text
@@ -356,22 +329,7 @@ def test_an_address_that_is_written_out_is_a_link_and_so_is_the_number_of_a_repo
     assert "nor report 05. From https://x.org/a_b?c=1." in words(reader)
 
 
-@pytest.mark.parametrize(
-    ("formula", "said"),
-    [
-        (r"\bar M", "M bar"),
-        (r"a \times (1 - b)", "a times open bracket 1 minus b close bracket"),
-        (
-            r"\frac{1}{N_1} \sum_{i \in \text{closed}} \log Y_{it}",
-            "1 over N sub 1 the sum over i in closed of the logarithm of Y sub i t",
-        ),
-        (
-            r"\frac{\sum_i Y_i(\infty)}{2} - 1",
-            "the fraction of the sum over i of Y sub i open bracket infinity close bracket, over 2, minus 1",
-        ),
-        (r"\sqrt{c / n^2}", "the square root of c over n to the power 2"),
-    ],
-)
+@pytest.mark.parametrize(("formula", "said"), CASES["formulas"])
 def test_a_formula_is_said_in_words(tmp_path: Path, formula: str, said: str) -> None:
     reader = made(tmp_path, new_markdown_cell(f"So ${formula}$ is."))
     every = [reader.get_object(number) for number in reader.xref[0] | reader.xref_objStm]

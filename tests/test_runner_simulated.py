@@ -9,45 +9,20 @@ from pathlib import Path
 
 import pytest
 import stamps
-from desk import AS_OF, BRIEF_PARAMETERS, WRITE_VERDICTS, Desk
+from desk import AS_OF, BRIEF_PARAMETERS, SOURCES, WRITE_VERDICTS, Desk
 
 from analysis.errors import DataError, DesignError
 from analysis.event import EVENTS
 from runner import Exit, pdf, publish
 from runner.schedule import own_panel, read, select, settled
 
-PARAMETERS = """\
-as_of: str = "2026-11-01"  # date of knowledge, YYYY-MM-DD; allowed date
-verdict_file: str = "../reports/scratch/verdicts.json"  # where the verdicts go
-event: str = "amazon_2021"  # what the report is about
-"""
-ON_PANEL = f"""\
-{PARAMETERS}panel_path: str = ""  # a panel of one's own
-panel_map: str = ""  # its map
-sim_preset: str = "mid_3k"  # the simulated market
-seed: int = 1  # of the simulated market; allowed 0 to 99
-conf: float = 0.95  # coverage of intervals; allowed 0.8 to 0.99
-post_from: int = 1  # first month after the first wave; allowed 0 to 12
-post_to: int = 2  # last month after the first wave; allowed 0 to 12
-"""
 CLOSURES = "medium closures (3 per cent of Chinese sales)"  # of the preset, as its name is shown
 MARKET = f"{CLOSURES}, seed 1"
-WRITE = """\
-import json, pathlib
-tier, market = "facts", ""
-verdict = {"claim": "c1", "tier": tier, "market": market, "provenance": "simulated" if market else "estimate"}
-pathlib.Path(verdict_file).write_text(json.dumps([verdict]))
-"""
+PARAMETERS, ON_PANEL, WRITE = (SOURCES[name] for name in ("event_parameters", "panel_parameters", "write_market"))
 FIRMS = WRITE.replace(
     'tier, market = "facts", ""',
     f'tier, market = ("panel", "own.csv") if panel_path else ("sim", f"{CLOSURES}, seed {{seed}}")',
 )
-SCHEDULE = """\
-reports:
-  - {name: 00_brief, notebook: 00_brief.ipynb}
-  - {name: 03_listed, notebook: 03_listed.ipynb}
-  - {name: sim__03_closed, notebook: 03_closed.ipynb}
-"""
 
 
 def shown(*html: str) -> str:
@@ -65,7 +40,7 @@ def desk(tmp_path):
     """A project with a notebook on public facts, and one on a panel or a simulated market."""
     desk = Desk(tmp_path / "project", kernels=False)
     desk.furnish()
-    (desk.reports / "schedule.yml").write_text(SCHEDULE)
+    (desk.reports / "schedule.yml").write_text(SOURCES["schedule_of_markets"])
     write(desk, "03_listed", WRITE)
     write(desk, "sim__03_closed", FIRMS)
     desk.write("00_brief", "1", parameters=BRIEF_PARAMETERS)
@@ -174,24 +149,9 @@ def test_what_a_notebook_refuses_ends_with_2_and_its_own_words_and_spares_the_ot
     assert [file.stem for file in reports(desk.draft)] == ["00_brief", "sim__03_closed"]
 
 
-EXHIBITS = """\
-import matplotlib.pyplot as plt, pandas as pd
-from analysis.exhibits import answers, blocks, style
-style.use({look!r}, market={market!r})
-drawing, axes = plt.subplots(1, 2)
-axes[0].plot([1, 2], color=style.MAIN)
-axes[1].bar([1, 2], [1, 2], color=style.MAIN)
-row = dict(estimate=1.0, conf_low=0.5, conf_high=1.5, unit="per cent")
-answers.answer("S.", title="E", row=row, tier={tier!r}) + (
-    blocks.figure(drawing, "A line and bars.", alt="A line.")
-    + blocks.table(pd.DataFrame([1.0] * 80, columns=["n"]), "Many rows.")
-)
-"""
-
-
 def exhibit(desk):
-    write(desk, "03_listed", EXHIBITS.format(look="estimate", market="", tier="facts"), WRITE)
-    write(desk, "sim__03_closed", EXHIBITS.format(look="simulated", market=MARKET, tier="sim"), FIRMS)
+    write(desk, "03_listed", SOURCES["exhibits"].format(look="estimate", market="", tier="facts"), WRITE)
+    write(desk, "sim__03_closed", SOURCES["exhibits"].format(look="simulated", market=MARKET, tier="sim"), FIRMS)
 
 
 def test_every_page_and_exhibit_of_a_real_run_and_of_a_simulated_one_says_which_it_is(real):
@@ -207,8 +167,7 @@ def test_every_page_and_exhibit_of_a_real_run_and_of_a_simulated_one_says_which_
 
 
 @pytest.mark.parametrize(
-    "swapped",
-    [("03_listed", "sim__03_closed"), pytest.param(("sim__03_closed", "03_listed"), marks=pytest.mark.slow)],
+    "swapped", [("03_listed", "sim__03_closed"), pytest.param(("sim__03_closed", "03_listed"), marks=pytest.mark.slow)]
 )
 def test_the_scan_for_stamps_finds_a_report_that_lies_under_the_other_name(real, swapped):
     exhibit(real)
@@ -246,7 +205,9 @@ def own(desk, tmp_path):
 
 def test_a_panel_of_ones_own_runs_the_notebooks_that_can_take_one_the_public_figures_and_the_brief(desk, own, tmp_path):
     desk.write("05_other", WRITE_VERDICTS)
-    (desk.reports / "schedule.yml").write_text(SCHEDULE + "  - {name: 05_other, notebook: 05_other.ipynb}\n")
+    (desk.reports / "schedule.yml").write_text(
+        SOURCES["schedule_of_markets"] + "  - {name: 05_other, notebook: 05_other.ipynb}\n"
+    )
     assert desk.run(panel=own, out=tmp_path / "mine") == Exit.OK
     mine = tmp_path / "mine" / AS_OF
     assert feet(mine) == {
@@ -278,23 +239,9 @@ def test_a_number_chooses_the_report_on_the_panel_and_that_on_public_figures(des
         desk.run("03_listed", panel=own, out=out)
 
 
-BAZAAR = """
-title: The closing of the northern bazaars
-home: AMZ
-platforms: {AMZ: Bazaar, EBY: Square}
-destinations: [EBY]
-origin: CN
-origin_name: Northern
-waves: ["2021-05"]
-readings: {}
-claims: []
-threats: []
-"""
-
-
 def test_public_figures_of_another_event_stay_out(desk, own, tmp_path):
     other = tmp_path / "other.yml"
-    other.write_text(BAZAAR)
+    other.write_text(SOURCES["bazaar"])
     assert desk.run(panel=own_panel(Path(own["panel_path"]), event=str(other)), out=tmp_path / "mine") == Exit.OK
     manifest = json.loads((tmp_path / "mine" / AS_OF / "manifest.json").read_text())
     assert set(manifest["reports"]) == {"panel__03_closed", "00_brief"}

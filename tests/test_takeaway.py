@@ -7,7 +7,7 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
-from desk import AS_OF, WRITE_VERDICTS, contents, published_once
+from desk import AS_OF, SOURCES, WRITE_VERDICTS, contents, published_once
 
 import analysis
 from analysis.errors import DataError
@@ -18,24 +18,7 @@ from analysis.provenance import ROOT
 from runner import Exit, exports
 from runner.pdf import pandoc
 
-SHOW = """\
-import pandas as pd
-from analysis.exhibits import answers, blocks, curves, style
-style.use("estimate")
-rows = pd.DataFrame({
-    "id": ["E1a", "E1b"], "label": ["closed firms", "at home & away"], "estimate": [-70.123456789, None],
-    "std_error": [8.5, None], "df": [4.0, None], "conf_low": [-88.0, None], "conf_high": [-35.25, None],
-    "level": [0.95, None], "unit": "per cent", "n": [27.0, None], "mde": [23.8, None],
-    "reason": ["", "nobody was closed_there"], "comparison": "low_exposure", "months": ["2021-09 to 2022-02", ""],
-    "digest": ["abc", ""],
-})
-"""
-ANSWER = 'answers.answer("Sales fell.", title="Sales", row=rows.iloc[0], tier="panel")'
-TABLE = 'blocks.estimates(rows, "Closed firms. Intervals 95%.")'
-FIGURE = (
-    'blocks.figure(curves.paths(pd.DataFrame({"year": [2020, 2021], "term": "a", "estimate": [1.0, 2.5]}), '
-    'x="year", strong=["a"], ylabel="points", closures=("2020-05", "2020-09")), "A line.")'
-)
+SHOW, ANSWER, TABLE, FIGURE = (SOURCES[name] for name in ("show", "answer", "table", "figure"))
 
 
 @pytest.fixture(scope="module")
@@ -135,12 +118,7 @@ def test_what_was_taken_away_by_hand_is_made_again_and_what_is_no_longer_shown_g
     assert desk.run("01_first") == Exit.OK
     assert sorted(
         file.name for file in desk.published.rglob("*") if "first.t" in file.name or "figure-" in file.name
-    ) == [
-        "figure-1.csv",
-        "figure-1.svg",
-        "figure-2.csv",
-        "figure-2.svg",
-    ]
+    ) == ["figure-1.csv", "figure-1.svg", "figure-2.csv", "figure-2.svg"]
 
 
 def test_a_folder_without_estimates_and_a_file_of_something_else_are_refused(tmp_path):
