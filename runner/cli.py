@@ -233,10 +233,10 @@ def check(
     event: Event = None,
 ) -> None:
     """Validate every data file against its descriptor, or audit a panel of your own, without any effect."""
-    if own := _own_panel(panel, map_, event):
+    if files := _own_panel(panel, map_, event):
         if accept is not None:
             raise DesignError(f"Option --accept {accept}: it goes with files in data/; leave it or --panel out.")
-        return _audit(context.obj, own, f"{panel}", _given(given))
+        return _audit(context.obj, files, f"{panel}", _given(given))
     if given:
         raise DesignError(f"Option -p {given[0]}: it goes with a panel of your own; give --panel FILE too.")
     from analysis import data
@@ -249,11 +249,11 @@ def check(
     print(data.check(folder, accepted=accepted).to_string(index=False))
 
 
-def _audit(root: Path, own: dict[str, str], panel_name: str, given: dict[str, str]) -> None:
+def _audit(root: Path, files: dict[str, str], panel_name: str, given: dict[str, str]) -> None:
     """Print what a panel holds, then what a report could learn from it."""
     from analysis import inventory, study
 
-    opened = study.Study.open(schedule.asked(root, own, given, schedule.today()))
+    opened = study.Study.open(schedule.asked(root, files, given, schedule.today()))
     panel, design = opened.panel, opened.design
     say("\n".join([f"{panel_name}: {inventory.sentence(panel)}", *opened.lines, opened.speaks, ""]))
     say(inventory.printed([*inventory.inventory(panel), *inventory.by_year(panel), *inventory.window(panel, design)]))

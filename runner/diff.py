@@ -112,9 +112,9 @@ class Changes:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON has it, with each part in words too."""
-        told = {"line": line(self), "told": sections(self)}
-        found: dict[str, Any] = json.loads(json.dumps(asdict(self) | told, allow_nan=False))
-        return found
+        texts = {"line": line(self), "told": sections(self)}
+        content: dict[str, Any] = json.loads(json.dumps(asdict(self) | texts, allow_nan=False))
+        return content
 
 
 # Comparing
@@ -184,8 +184,11 @@ def _pairs(old: Mapping[str, Any], new: Mapping[str, Any], but: Iterable[str] = 
 
 
 def _verdicts(release: Release, reports: Collection[str]) -> dict[tuple[str, ...], dict[str, Any]]:
-    found = [one for one in json.loads(release.read(VERDICTS)) if one["report"] in reports]
-    return {tuple(str(one.get(key, "")) for key in ("report", "claim", "reading", "tier")): one for one in found}
+    verdicts = [verdict for verdict in json.loads(release.read(VERDICTS)) if verdict["report"] in reports]
+    return {
+        tuple(str(verdict.get(key, "")) for key in ("report", "claim", "reading", "tier")): verdict
+        for verdict in verdicts
+    }
 
 
 def _words(
@@ -193,12 +196,12 @@ def _words(
 ) -> Iterator[Word]:
     for key in dict.fromkeys([*new, *old]):
         before, after = old.get(key, {}), new.get(key, {})
-        moved = {name: (before.get(name), after.get(name)) for name in (*JUDGED, *TEXTS)}
-        moved = {name: pair for name, pair in moved.items() if pair[0] != pair[1]}
-        one = after or before
-        if moved:
-            market, aside, statement = (one.get(name, "") for name in ("market", "aside", "statement"))
-            yield Word(key[0], name_of(one), market, aside, statement, moved)
+        pairs = {name: (before.get(name), after.get(name)) for name in (*JUDGED, *TEXTS)}
+        pairs = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+        verdict = after or before
+        if pairs:
+            market, aside, statement = (verdict.get(name, "") for name in ("market", "aside", "statement"))
+            yield Word(key[0], name_of(verdict), market, aside, statement, pairs)
 
 
 def _estimates(release: Release, report: str) -> dict[tuple[Any, ...], Row]:
@@ -206,13 +209,13 @@ def _estimates(release: Release, report: str) -> dict[tuple[Any, ...], Row]:
     file = f"{report}{ESTIMATES}"
     if file not in release.manifest.reports[report].made:
         return {}
-    seen, found = Counter[tuple[str, ...]](), dict[tuple[Any, ...], Row]()
+    seen, rows = Counter[tuple[str, ...]](), dict[tuple[Any, ...], Row]()
     for row in csv.DictReader(io.StringIO(release.read(file).decode())):
         label = row["label"].partition(":")[0] if row["table"] == "0" else row["label"]
         key = (row["table"], row["estimand"], label, row["unit"], row["window"], row["comparison"])
-        found[*key, seen[key]] = row
+        rows[*key, seen[key]] = row
         seen[key] += 1
-    return found
+    return rows
 
 
 def _values(row: Row | None) -> list[str]:
@@ -221,11 +224,11 @@ def _values(row: Row | None) -> list[str]:
 
 def _number(report: str, old: Row | None, new: Row | None) -> Number:
     """Return how an estimate moved."""
-    one, error, errors = new or old or {}, _error(old or {}), None
+    row, error, errors = new or old or {}, _error(old or {}), None
     if old and new and error and old["estimate"] and new["estimate"]:
         errors = (float(new["estimate"]) - float(old["estimate"])) / error
-    name = ", ".join(filter(None, [one["label"].rstrip("."), one["comparison"], one["window"]]))
-    return Number(report, name, one["market"], one["unit"], _written(old), _written(new), errors)
+    name = ", ".join(filter(None, [row["label"].rstrip("."), row["comparison"], row["window"]]))
+    return Number(report, name, row["market"], row["unit"], _written(old), _written(new), errors)
 
 
 def _errors(many: float) -> str:
@@ -264,7 +267,7 @@ def _tables(release: Release, files: Iterable[str]) -> dict[str, bytes]:
 
 def compared(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> Iterator[Cell]:
     """Compare files by path: tables by the keys that the descriptor declares, others as a whole."""
-    cards = {card["path"]: card for one in (old, new) for card in _cards(one)}
+    cards = {card["path"]: card for tables in (old, new) for card in _cards(tables)}
     for file in sorted({*old, *new}):
         before, after = old.get(file), new.get(file)
         if before is None or after is None:
@@ -311,7 +314,7 @@ def _of_tables(file: str, keys: list[str], before: bytes, after: bytes) -> Itera
 
 def change(old: Any, new: Any) -> str:
     """Write what something was and is; what is missing is none."""
-    was, now = ("none" if one in (None, "") else one for one in (old, new))
+    was, now = ("none" if value in (None, "") else value for value in (old, new))
     return f"{was}, now {now}"
 
 
@@ -320,16 +323,16 @@ def change(old: Any, new: Any) -> str:
 
 def sections(changes: Changes, most: int = MOST) -> list[tuple[str, list[str]]]:
     """Return what moved and why as lines under headings; what is simulated stands under a heading of its own."""
-    found = list[tuple[str, list[str]]]()
+    parts = list[tuple[str, list[str]]]()
     for simulated, of in ((False, ""), (True, " in simulated markets, which give no claim its word")):
-        words = [one.said for one in changes.words if bool(one.market) == simulated]
-        numbers = [one.said for one in changes.numbers if bool(one.market) == simulated]
-        found += [(f"Words that moved{of}", words), (f"Numbers that moved{of}", numbers)]
+        words = [item.said for item in changes.words if bool(item.market) == simulated]
+        numbers = [item.said for item in changes.numbers if bool(item.market) == simulated]
+        parts += [(f"Words that moved{of}", words), (f"Numbers that moved{of}", numbers)]
     causes = [f"{name}: {'; '.join(of) or 'nothing that the manifests tell'}" for name, of in changes.causes.items()]
-    found += [("Reports", changes.reports), ("What may have moved them", causes)]
-    found += [("Data", [cell.said for cell in changes.data])]
-    found += [(name.capitalize(), lines) for name, lines in changes.made_of.items()]
-    return [(heading, _first(lines, most)) for heading, lines in found if lines]
+    parts += [("Reports", changes.reports), ("What may have moved them", causes)]
+    parts += [("Data", [cell.said for cell in changes.data])]
+    parts += [(name.capitalize(), lines) for name, lines in changes.made_of.items()]
+    return [(heading, _first(lines, most)) for heading, lines in parts if lines]
 
 
 def _first(lines: list[str], most: int) -> list[str]:
@@ -338,28 +341,30 @@ def _first(lines: list[str], most: int) -> list[str]:
 
 def line(changes: Changes) -> str:
     """Say in one sentence what moved of what is not simulated, as the brief does."""
-    said = list[str]()
-    words = [one for one in changes.words if not one.market and {"word", "confidence"} & one.moved.keys()]
+    clauses = list[str]()
+    words = [item for item in changes.words if not item.market and {"word", "confidence"} & item.moved.keys()]
     turned = [
-        f"{one.claim} from {one.moved['word'][0]} to {one.moved['word'][1]}" for one in words[:2] if "word" in one.moved
+        f"{item.claim} from {item.moved['word'][0]} to {item.moved['word'][1]}"
+        for item in words[:2]
+        if "word" in item.moved
     ]
     if words:
         which = f" ({'; '.join(turned)})" if turned else ""
-        said.append(f"{_count(len(words), 'verdict')} moved{which}")
-    if numbers := [one for one in changes.numbers if not one.market]:
-        most = max((abs(one.errors) for one in numbers if one.errors is not None), default=None)
+        clauses.append(f"{_count(len(words), 'verdict')} moved{which}")
+    if numbers := [item for item in changes.numbers if not item.market]:
+        most = max((abs(item.errors) for item in numbers if item.errors is not None), default=None)
         by = "" if most is None else f", by {_errors(most)} at most where these are known"
-        said.append(f"{_count(len(numbers), 'number')} moved{by}")
+        clauses.append(f"{_count(len(numbers), 'number')} moved{by}")
     if changes.reports:
-        said.append(", ".join(changes.reports))
-    return f"Since the release of {changes.since}: {'; '.join(said) or 'nothing moved'}."
+        clauses.append(", ".join(changes.reports))
+    return f"Since the release of {changes.since}: {'; '.join(clauses) or 'nothing moved'}."
 
 
 def turned(changes: Changes) -> list[str]:
     """Return which claims have another word than before, in words; a report that is new or gone gives none."""
-    words = [one for one in changes.words if "word" in one.moved and not one.market and not one.aside]
-    found = [(one.claim, one.report, *(word or "no word" for word in one.moved["word"])) for one in words]
-    return [f"{claim} in {report}: {old} before, {new} now" for claim, report, old, new in found]
+    words = [word for word in changes.words if "word" in word.moved and not word.market and not word.aside]
+    claims = [(word.claim, word.report, *(word or "no word" for word in word.moved["word"])) for word in words]
+    return [f"{claim} in {report}: {old} before, {new} now" for claim, report, old, new in claims]
 
 
 def _count(many: int, what: str) -> str:

@@ -64,8 +64,8 @@ def parts(notebook: Path) -> Iterator[tuple[dict[str, str], bytes]]:
 
 def facts(notebook: Path) -> pd.DataFrame:
     """Return what an executed notebook has recorded, with the columns of `FACTS`."""
-    found = [read_facts(part["csv"]) for part, _ in parts(notebook) if part["kind"] == "facts"]
-    return pd.concat([pd.DataFrame(columns=[*FACTS], dtype=object), *found], ignore_index=True)
+    recorded = [read_facts(part["csv"]) for part, _ in parts(notebook) if part["kind"] == "facts"]
+    return pd.concat([pd.DataFrame(columns=[*FACTS], dtype=object), *recorded], ignore_index=True)
 
 
 def write(notebook: Path, job: Job) -> list[Path]:
@@ -100,12 +100,12 @@ def write(notebook: Path, job: Job) -> list[Path]:
         if of_table and rows[-1][["estimate", "conf_low"]].notna().any(axis=None):
             tables.append(Table(part["caption"], rows[-1]))
     if rows:
-        found = pd.concat(rows, ignore_index=True).drop_duplicates()
-        if len(digests := {*found["panel"]} - {""}) == 1:  # refusals and verdicts do not name it
-            found["panel"] = digests.pop()
+        estimates = pd.concat(rows, ignore_index=True).drop_duplicates()
+        if len(digests := {*estimates["panel"]} - {""}) == 1:  # refusals and verdicts do not name it
+            estimates["panel"] = digests.pop()
         files += [notebook.with_suffix(ESTIMATES), notebook.with_suffix(".estimates.csv")]
-        found.to_parquet(files[-2], index=False)
-        found.to_csv(files[-1], index=False, lineterminator="\n")
+        estimates.to_parquet(files[-2], index=False)
+        estimates.to_csv(files[-1], index=False, lineterminator="\n")
     return [*files, *(write_tables(tables, notebook.with_suffix(".tables")) if tables else [])]
 
 
@@ -134,10 +134,10 @@ class Table:
 
         Estimates of the same name, such as those of another window, are of another panel.
         """
-        again, found = self.rows.groupby("label").cumcount(), list[Lines]()
+        again, panels = self.rows.groupby("label").cumcount(), list[Lines]()
         for _, rows in self.rows.groupby(again):
-            found += [self._lines(rows[start : start + MOST]) for start in range(0, len(rows), MOST)]
-        return found
+            panels += [self._lines(rows[start : start + MOST]) for start in range(0, len(rows), MOST)]
+        return panels
 
     def _lines(self, rows: pd.DataFrame) -> Lines:
         units = rows["unit"]
@@ -177,18 +177,18 @@ class Table:
         levels = " or ".join(f"{float(level):.0%}" for level in the("level"))
         brackets = {"std_error": "in brackets standard errors"}
         brackets["conf_low"] = f"in square brackets the {kinds}{f' of {levels}' if levels else ''}"
-        said = [_plain(self.caption).partition(". ")[2].rstrip(".")]
-        said += [f"Unit: {unit}" for unit in the("unit") if len(the("unit")) == 1]
-        said.append(", ".join(text for name, text in brackets.items() if rows[name].notna().any()))
-        said += [f"Window: {window}" for window in the("window") if len(the("window")) == 1]
-        said += [f"Compared with: {', '.join(the('comparison')).replace('_', ' ')}"] if the("comparison") else []
+        sentences = [_plain(self.caption).partition(". ")[2].rstrip(".")]
+        sentences += [f"Unit: {unit}" for unit in the("unit") if len(the("unit")) == 1]
+        sentences.append(", ".join(text for name, text in brackets.items() if rows[name].notna().any()))
+        sentences += [f"Window: {window}" for window in the("window") if len(the("window")) == 1]
+        sentences += [f"Compared with: {', '.join(the('comparison')).replace('_', ' ')}"] if the("comparison") else []
         empty = rows[rows["reason"] != ""].drop_duplicates("reason")
-        said += [f"{row['label']}: {sentence_of(row['reason'])}".rstrip(".") for row in empty.to_dict("records")]
+        sentences += [f"{row['label']}: {sentence_of(row['reason'])}".rstrip(".") for row in empty.to_dict("records")]
         if first["provenance"] == "simulated":
-            said.append(f"Simulated: {first['market']}; no finding about a real market")
-        said += [f"Panel {panel[:16]}" for panel in the("panel")]
-        said.append(f"Report {first['report']}, as of {first['as_of']}")
-        return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in said if sentence)
+            sentences.append(f"Simulated: {first['market']}; no finding about a real market")
+        sentences += [f"Panel {panel[:16]}" for panel in the("panel")]
+        sentences.append(f"Report {first['report']}, as of {first['as_of']}")
+        return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences if sentence)
 
 
 def _digits(error: float, unit: str) -> int:
@@ -243,12 +243,14 @@ def compare(folder: Path, jobs: Iterable[Job], verdicts: Mapping[str, Iterable[M
         rows = (
             pd.read_parquet(file) if file.is_file() else typed(pd.DataFrame({"report": [job.name]}, columns=[*COLUMNS]))
         )
-        words = {name_of(one): str(one.get("word", "")) for one in verdicts.get(job.name, ())}
-        found = rows["label"].str.partition(": ")[0].where(rows["table"] == 0, "")  # "C01 V2: Growth was not lower ..."
+        words = {name_of(verdict): str(verdict.get("word", "")) for verdict in verdicts.get(job.name, ())}
+        claims = (
+            rows["label"].str.partition(": ")[0].where(rows["table"] == 0, "")
+        )  # "C01 V2: Growth was not lower ..."
         varied = {name + "_parameter" * (name in COLUMNS): text for name, text in job.swept.items()}
         before = pd.DataFrame(varied, index=rows.index)
-        told = rows.assign(**{WORD: [words.get(name, "") for name in found]})
-        tables.setdefault(job.sweep, []).append(pd.concat([before, told], axis=1))
+        judged = rows.assign(**{WORD: [words.get(name, "") for name in claims]})
+        tables.setdefault(job.sweep, []).append(pd.concat([before, judged], axis=1))
     files = []
     for sweep, parts in tables.items():
         files.append(folder / f"{sweep}{COMPARISON}")
@@ -284,13 +286,13 @@ def _described(cited: Mapping[str, Any], manifest: Mapping[str, Any], others: Ma
         notebook = _file(f"{name}.ipynb", f"{of}executed notebook of report {name}")
         notebook |= {"@type": ["File", "SoftwareSourceCode"], "programmingLanguage": {"@id": PYTHON}}
         parts += [notebook, *results]
-        made = {"instrument": _at(notebook), "result": [_at(one) for one in results]}
+        made = {"instrument": _at(notebook), "result": [_at(entity) for entity in results]}
         runs.append({"@id": f"#{quote(name)}", "@type": "CreateAction", "name": f"Run of {name}", **made})
     root = {
         **{"@id": "./", "@type": "Dataset", "name": f"{cited['title']}: reports as of {manifest['as_of']}"},
         **{"description": cited["abstract"].strip(), "datePublished": manifest["as_of"], "keywords": cited["keywords"]},
         **{"license": {"@id": license_}, "author": {"@id": maker}, "publisher": {"@id": maker}},
-        **{"hasPart": [_at(one) for one in parts], "mentions": [_at(one) for one in runs]},
+        **{"hasPart": [_at(entity) for entity in parts], "mentions": [_at(entity) for entity in runs]},
     }
     about = {"@id": METADATA, "@type": "CreativeWork", "about": {"@id": "./"}, "conformsTo": {"@id": SPECIFICATION}}
     terms = {

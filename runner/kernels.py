@@ -147,8 +147,8 @@ class Kernels:
                 )
                 return
             except CellTimeoutError:
-                said = f"{job.name}: not done after {self._timeout:g} s; give it longer with --timeout."
-                raise ReportError(said) from None
+                message = f"{job.name}: not done after {self._timeout:g} s; give it longer with --timeout."
+                raise ReportError(message) from None
             except PapermillExecutionError as error:
                 raise _of_cell(job, error) from None
             except DeadKernelError:
@@ -169,7 +169,7 @@ class Kernels:
         from jupyter_client.kernelspec import KernelSpec
         from jupyter_client.manager import AsyncKernelManager
 
-        known, sockets, numbers = self._managers, self._sockets, self._numbers
+        managers, sockets, numbers = self._managers, self._sockets, self._numbers
 
         class Manager(AsyncKernelManager):
             kernel_spec = KernelSpec(
@@ -181,7 +181,7 @@ class Kernels:
 
             def __init__(self, **options: Any) -> None:
                 super().__init__(**options, transport="ipc", ip=str(sockets / f"{next(numbers)}"))
-                known.append(self)
+                managers.append(self)
 
         return Manager
 
@@ -193,5 +193,5 @@ def _of_cell(job: Job, error: Any) -> ReportError:
     if error.ename in (DataError.__name__, DesignError.__name__):
         return ReportError(f"{job.name}: {error.evalue}", Exit.REFUSED)
     lines = strip_color("\n".join(error.traceback)).rstrip().splitlines()[-_TRACEBACK_LINES:]
-    said = "\n    ".join([f"{job.name}: a cell failed with {error.ename}:", *lines])
-    return ReportError(said, Exit.DISK_FULL if disk_full(error.evalue) else Exit.FAILED)
+    message = "\n    ".join([f"{job.name}: a cell failed with {error.ename}:", *lines])
+    return ReportError(message, Exit.DISK_FULL if disk_full(error.evalue) else Exit.FAILED)

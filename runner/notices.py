@@ -32,8 +32,8 @@ from runner.schedule import Mail, Notice
 def missing(notices: Sequence[Notice], environment: Mapping[str, str]) -> list[str]:
     """Return which notices cannot be sent since the environment lacks what they need, in words."""
     return [
-        f"{_name(place, notice)}: the environment has no {' and no '.join(lacks)}; set it, or nobody is told"
-        for place, notice in enumerate(notices)
+        f"{_name(at, notice)}: the environment has no {' and no '.join(lacks)}; set it, or nobody is told"
+        for at, notice in enumerate(notices)
         if (lacks := [name for name in notice.variables if not environment.get(name)])
     ]
 
@@ -64,26 +64,28 @@ def send(
         return faults
     failed = dict[int, str]()
 
-    def attempt(place: int, notice: Notice) -> None:
+    def attempt(at: int, notice: Notice) -> None:
         try:
             _send(outcome, notice, environment, root, brief)
         except Exception as error:  # whatever it is, the release stands, and the others are told
-            failed[place] = _why(error, notice.timeout)
+            failed[at] = _why(error, notice.timeout)
 
-    able = [(at, one) for at, one in enumerate(notices) if all(environment.get(name) for name in one.variables)]
+    able = [
+        (at, notice) for at, notice in enumerate(notices) if all(environment.get(name) for name in notice.variables)
+    ]
     began, threads = time.monotonic(), {}
-    for place, notice in able:
-        threads[place] = threading.Thread(target=attempt, args=(place, notice), daemon=True)
-        threads[place].start()
-    for place, notice in able:  # a server may answer a letter at a time: nothing else ends that
-        threads[place].join(max(0.0, notice.timeout + 1 - (time.monotonic() - began)))
-        if threads[place].is_alive():
-            failed[place] = _why(TimeoutError(), notice.timeout)
-    return [*faults, *(f"{_name(place, notices[place])}: {failed[place]}" for place in sorted(failed))]
+    for at, notice in able:
+        threads[at] = threading.Thread(target=attempt, args=(at, notice), daemon=True)
+        threads[at].start()
+    for at, notice in able:  # a server may answer a letter at a time: nothing else ends that
+        threads[at].join(max(0.0, notice.timeout + 1 - (time.monotonic() - began)))
+        if threads[at].is_alive():
+            failed[at] = _why(TimeoutError(), notice.timeout)
+    return [*faults, *(f"{_name(at, notices[at])}: {failed[at]}" for at in sorted(failed))]
 
 
-def _name(place: int, notice: Notice) -> str:
-    return f"notices.{place} ({'command' if notice.command else 'email' if notice.email else 'webhook'})"
+def _name(at: int, notice: Notice) -> str:
+    return f"notices.{at} ({'command' if notice.command else 'email' if notice.email else 'webhook'})"
 
 
 def _why(error: Exception, timeout: float) -> str:
@@ -116,14 +118,14 @@ def _send(outcome: Outcome, notice: Notice, environment: Mapping[str, str], root
         _post(environment[notice.webhook], json.dumps(content).encode(), notice.timeout)
 
 
-def _run(command: Sequence[str], told: bytes, environment: Mapping[str, str], root: Path, timeout: float) -> None:
+def _run(command: Sequence[str], content: bytes, environment: Mapping[str, str], root: Path, timeout: float) -> None:
     """Run a command with the outcome as its input; what it prints is not kept, since it may hold anything."""
     quiet = subprocess.DEVNULL
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, cwd=root, env=environment, start_new_session=True
     ) as process:
         try:
-            process.communicate(told, timeout)
+            process.communicate(content, timeout)
         except subprocess.TimeoutExpired:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # with whatever it has started

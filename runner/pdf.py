@@ -54,15 +54,15 @@ def marks(notebook: Path) -> Counter[str]:
 
     An exhibit has one for all its numbers; those of sentences are not printed, and stand in their plain text.
     """
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for cell in json.loads(notebook.read_bytes())["cells"]:
         if not HIDDEN & set(cell["metadata"].get("tags", [])):
             for output in cell.get("outputs", []):
                 for kind in ("text/html", "text/plain"):
                     text = unescape("".join(output.get("data", {}).get(kind, "")))
                     marks = [*(mark for _, mark in MARKED.findall(text)), *chain(*_ABOVE.findall(text))]
-                    found.update(KINDS[mark] for mark in marks if mark)
-    return found
+                    counts.update(KINDS[mark] for mark in marks if mark)
+    return counts
 
 
 def render(
@@ -159,9 +159,7 @@ def _compiled(main: Path, notebook: Path, moment: datetime) -> bytes:
     return pdf
 
 
-def _message(notebook: Path, tool: str, said: str) -> str:
+def _message(notebook: Path, tool: str, message: str) -> str:
     """Three clauses; pandoc's frame around a message of our filter is cut away."""
-    said = re.sub(r"^Error running filter .*:\n|\nstack traceback:[\s\S]*$", "", said.strip())
-    return (
-        f"{notebook.name} cannot be set as a PDF: {tool} stops with: {said.strip()}. Mend the notebook and run again."
-    )
+    reason = re.sub(r"^Error running filter .*:\n|\nstack traceback:[\s\S]*$", "", message.strip()).strip()
+    return f"{notebook.name} cannot be set as a PDF: {tool} stops with: {reason}. Mend the notebook and run again."

@@ -72,9 +72,9 @@ def name_of(verdict: Mapping[str, Any]) -> str:
 def verdicts(file: Path, job: Job) -> list[Verdict]:
     """Read the verdicts that a notebook wrote, each then named after its report."""
     try:
-        found = json.loads(file.read_bytes())
-        json.dumps(found, allow_nan=False)
-        return [{**item, "report": job.name} for item in found]
+        rows = json.loads(file.read_bytes())
+        json.dumps(rows, allow_nan=False)
+        return [{**item, "report": job.name} for item in rows]
     except (OSError, ValueError, TypeError) as error:
         raise ReportError(
             f"{job.name}: its verdicts cannot be read ({error}); its last cell must write a JSON list of objects to "
@@ -82,14 +82,14 @@ def verdicts(file: Path, job: Job) -> list[Verdict]:
         ) from None
 
 
-def footer(notebook: Path, found: list[Verdict], job: Job) -> str:
+def footer(notebook: Path, verdicts: list[Verdict], job: Job) -> str:
     """Say what the figures of a report are, for the foot of its pages, by its verdicts and the marks of its numbers.
 
     Parameters
     ----------
     notebook : Path
         Executed.
-    found : list of verdicts
+    verdicts : list of verdicts
         Those that the report gives, or reads if it is the brief.
     job : Job
 
@@ -100,7 +100,10 @@ def footer(notebook: Path, found: list[Verdict], job: Job) -> str:
         another market than the report, or numbers marked as simulated in a real report or as estimates of the real
         market in a simulated one. The brief reads simulated verdicts beside others, and shows none of them.
     """
-    seen, markets = {one.get("provenance") for one in found}, {one.get("market", "") for one in found}
+    seen, markets = (
+        {verdict.get("provenance") for verdict in verdicts},
+        {verdict.get("market", "") for verdict in verdicts},
+    )
     if unknown := seen - {"real", "estimate", "simulated"}:
         raise ReportError(
             f"{job.name}: the provenance of a verdict is {', '.join(sorted(map(repr, unknown)))}; it must be real, "
@@ -133,11 +136,11 @@ def make_reproducible(file: Path, job: Job, staged: str) -> None:
     its name without the folder. An error that papermill does not count, such as ``SystemExit``, is a `ReportError`.
     """
     notebook = json.loads(file.read_bytes())
-    known = {cell.get("id") for cell in json.loads(job.notebook.read_bytes())["cells"]}
+    ids = {cell.get("id") for cell in json.loads(job.notebook.read_bytes())["cells"]}
     notebook["metadata"].pop("papermill", None)
     for number, cell in enumerate(notebook["cells"]):
         cell["metadata"].pop("papermill", None)
-        if "id" in cell and cell["id"] not in known:  # nbformat 4.4 and older have none
+        if "id" in cell and cell["id"] not in ids:  # nbformat 4.4 and older have none
             cell["id"] = f"cell-{number}"
         for output in cell.get("outputs", []):
             if output["output_type"] == "error":
@@ -162,7 +165,7 @@ def _replaced(text: str, names: Mapping[str, str]) -> str:
     """Replace paths in JSON, the longest first, as they are and as they stand in source."""
     for path in sorted(names, key=len, reverse=True):
         for spelling in (path, path.encode("unicode_escape").decode()):
-            old, new = (json.dumps(one, ensure_ascii=False)[1:-1] for one in (spelling, names[path]))
+            old, new = (json.dumps(spelled, ensure_ascii=False)[1:-1] for spelled in (spelling, names[path]))
             text = text.replace(old, new)
     return text
 

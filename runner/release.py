@@ -73,8 +73,8 @@ class Release:
 
     def verdicts(self) -> dict[str, list[Verdict]]:
         """Return the verdicts by report."""
-        found = json.loads((self.folder / VERDICTS).read_bytes())
-        return {name: [one for one in found if one["report"] == name] for name in self.manifest.reports}
+        rows = json.loads((self.folder / VERDICTS).read_bytes())
+        return {name: [row for row in rows if row["report"] == name] for name in self.manifest.reports}
 
     def read(self, name: str) -> bytes:
         """Read a file of it.
@@ -90,7 +90,7 @@ class Release:
             raise ReportError(
                 f"{self.folder}: {name} cannot be read ({error.strerror}); see what `market-impact verify` says."
             ) from None
-        if self.manifest.files.get(name, found := hashlib.sha256(content).hexdigest()) != found:
+        if self.manifest.files.get(name, digest := hashlib.sha256(content).hexdigest()) != digest:
             raise ReportError(
                 f"{self.folder}: {name} is not as the manifest says; see what `market-impact verify` says."
             )
@@ -144,7 +144,7 @@ def read(folder: Path) -> Release:
 
 def order(name: str) -> tuple[str, int] | None:
     """Return date and number of a release by its name, as releases follow each other; None for another name."""
-    return (found[1], int(found[2] or 1)) if (found := _NAME.fullmatch(name)) else None
+    return (match[1], int(match[2] or 1)) if (match := _NAME.fullmatch(name)) else None
 
 
 def names(out: Path, as_of: str = "9999") -> list[str]:
@@ -162,14 +162,14 @@ def standing(out: Path, as_of: str) -> tuple[Release | None, str]:
     if not (there := names(out, as_of)):
         return None, ""
     try:
-        found = read(out / there[-1])
+        newest = read(out / there[-1])
     except ReportError as error:
         return None, f"{error} All reports are made."
-    if faults := found.faults():
-        said = ", ".join(fault.partition(";")[0] for fault in faults[:3])
+    if faults := newest.faults():
+        listed = ", ".join(fault.partition(";")[0] for fault in faults[:3])
         more = f", and {len(faults) - 3} more" if len(faults) > 3 else ""
-        return None, f"{found.folder}: not as it was made: {said}{more}. All reports are made."
-    return found, ""
+        return None, f"{newest.folder}: not as it was made: {listed}{more}. All reports are made."
+    return newest, ""
 
 
 def after(out: Path, today: str) -> list[str]:

@@ -77,8 +77,8 @@ def last_due(every: str, now: datetime) -> date | None:
     >>> last_due("weekly on monday", datetime(2026, 11, 26, 12, 0))
     datetime.date(2026, 11, 23)
     """
-    found = next(CronSim(as_cron(every), now + timedelta(seconds=1), reverse=True), None)
-    return found.date() if found else None
+    moment = next(CronSim(as_cron(every), now + timedelta(seconds=1), reverse=True), None)
+    return moment.date() if moment else None
 
 
 def is_due(every: str, now: datetime, stands: date | None) -> bool:
@@ -306,11 +306,11 @@ def read(root: Path) -> list[Job]:
         plan = Job(report.name, notebook, {}, (), "", report.every, report.waits_for, report.fresh_days)
         limit = {"stale_after_days": str(report.fresh_days)} if report.fresh_days else {}
         limit = {name: text for name, text in limit.items() if name in parameters.declared(notebook).model_fields}
-        found = [_one(root, plan, {**limit, **given}, report) for given in _combined(report, where)]
-        names = [job.name.casefold() for job in found]
-        if twice := [job.name for job in found if names.count(job.name.casefold()) > 1]:
+        swept = [_one(root, plan, {**limit, **given}, report) for given in _combined(report, where)]
+        names = [job.name.casefold() for job in swept]
+        if twice := [job.name for job in swept if names.count(job.name.casefold()) > 1]:
             raise DesignError(f"{where}: {len(twice)} reports of its sweep are called {twice[0]}; give other values.")
-        jobs += found
+        jobs += swept
     return sorted(jobs, key=lambda job: job.is_brief)
 
 
@@ -322,12 +322,14 @@ def _panels(report: Report) -> set[str]:
 def _combined(report: Report, where: str) -> list[dict[str, str]]:
     """Return the parameters of each report of a sweep: every combination of values, in the order of the schedule."""
     combinations = itertools.product(*report.parameters.values())
-    found = [dict(zip(report.parameters, values, strict=True)) for values in itertools.islice(combinations, MOST + 1)]
-    if len(found) > MOST:
+    combined = [
+        dict(zip(report.parameters, values, strict=True)) for values in itertools.islice(combinations, MOST + 1)
+    ]
+    if len(combined) > MOST:
         raise DesignError(
             f"{where}: at most {MOST} reports of one sweep were asked for; found more; shorten its lists."
         )
-    return found
+    return combined
 
 
 def _one(root: Path, plan: Job, given: dict[str, str], report: Report) -> Job:
@@ -372,12 +374,12 @@ def on_panel(scheduled: list[Job], panel: Mapping[str, str], given: Iterable[str
     event_file = [Path(panel["event"])] if panel["event"].endswith(".yml") else []
     on_record, jobs = read_event(panel["event"]).on_record, list[Job]()
     for job in scheduled:
-        known = parameters.declared(job.notebook).model_fields
-        mine = {name: text for name, text in panel.items() if name in known}
-        if "panel_path" in known:
+        fields = parameters.declared(job.notebook).model_fields
+        mine = {name: text for name, text in panel.items() if name in fields}
+        if "panel_path" in fields:
             files = [Path(panel[name]) for name in ("panel_path", "panel_map") if panel[name]]
             name = PANEL + (job.sweep or job.name).removeprefix(SIMULATED)
-            if name not in [one.name for one in jobs]:  # a sweep over markets is one report on the panel
+            if name not in [each.name for each in jobs]:  # a sweep over markets is one report on the panel
                 jobs.append(Job(name, job.notebook, mine, (*files, *event_file)))
         elif job.is_brief or (on_record and not job.name.startswith(SIMULATED)):
             jobs.append(replace(job, parameters={**job.parameters, **mine}, files=(*event_file,)))
@@ -417,10 +419,10 @@ def beside(jobs: Iterable[Job]) -> dict[str, str]:
 
     One of a sweep goes after others.
     """
-    found = dict[str, str]()
+    names = dict[str, str]()
     for job in sorted(jobs, key=lambda job: (bool(job.sweep), job.name.startswith((SIMULATED, PANEL)))):
-        found.setdefault(job.number, job.name)
-    return found
+        names.setdefault(job.number, job.name)
+    return names
 
 
 def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
@@ -443,7 +445,7 @@ def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
     models = [parameters.declared(job.notebook) for job in jobs]
     parameters.refuse_unknown(given, {name for model in models for name in model.model_fields})
     _refuse_set(given, "Option -p")
-    found = []
+    typed = []
     for job, model in zip(jobs, models, strict=True):
         if missing := {"as_of", job.verdicts_parameter} - model.model_fields.keys():
             lacks = ", ".join(sorted(missing))
@@ -461,8 +463,8 @@ def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
                 f"Report {job.name}: its parameters are of {market or 'no simulated market'}; a name begins with "
                 f"{SIMULATED} if and only if the numbers are simulated: choose or write the report of the other name."
             )
-        found.append(replace(job, parameters=values, market=market))
-    return found
+        typed.append(replace(job, parameters=values, market=market))
+    return typed
 
 
 def asked(root: Path, panel: Mapping[str, str], given: Mapping[str, str], as_of: str) -> dict[str, Any]:

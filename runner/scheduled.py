@@ -41,7 +41,7 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
         _print(ended, recorded(ended), as_json=as_json)
         raise
     folder = root / plan.publish
-    told = plan.notices if due or request.out is None or request.out.resolve() == folder.resolve() else ()
+    recipients = plan.notices if due or request.out is None or request.out.resolve() == folder.resolve() else ()
     request = replace(request, out=(request.out or folder).absolute())
     waits = list[str]()
 
@@ -58,13 +58,13 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
             outcome = run.reports(root, request, is_due if due else None)
         except BaseException as error:
             ended = stopped(error, request.as_of, root, request.out or folder)
-            _print(ended, recorded(ended) + _send(ended, told, environment, root), as_json=as_json)
+            _print(ended, recorded(ended) + _send(ended, recipients, environment, root), as_json=as_json)
             raise
         old = [] if request.panel else stale(root, outcome, moment(request.as_of))
         outcome = outcome.model_copy(update={"stale": old, "notes": [*outcome.notes, *waits]})
         briefs = [outcome.folder / f"{name}.pdf" for name in outcome.reports if schedule.number(name) == "00"]
         ended = without_paths(outcome, root)
-        faults = recorded(ended) + _send(ended, told, environment, root, next(iter(briefs), None))
+        faults = recorded(ended) + _send(ended, recipients, environment, root, next(iter(briefs), None))
     if not as_json:
         outcome.tell()
         say(ended.line)
@@ -86,13 +86,13 @@ def withheld(notices: Iterable[Notice]) -> Iterator[dict[str, str]]:
 
 
 def _send(
-    ended: Outcome, told: Sequence[Notice], environment: Mapping[str, str], root: Path, brief: Path | None = None
+    ended: Outcome, recipients: Sequence[Notice], environment: Mapping[str, str], root: Path, brief: Path | None = None
 ) -> list[str]:
-    if not told:
+    if not recipients:
         return []
     from runner import notices  # with all that speaks to servers
 
-    return notices.send(ended, told, environment, root=root, brief=brief)
+    return notices.send(ended, recipients, environment, root=root, brief=brief)
 
 
 def recorded(ended: Outcome) -> list[str]:

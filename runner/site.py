@@ -11,7 +11,6 @@ import json
 import os
 import re
 import uuid
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from pydantic import BaseModel, ValidationError
 from analysis.event import read_event
 from analysis.numbers import quantity, span
 from analysis.provenance import ANNEX
+from analysis.simulated import condition
 from analysis.untrusted import LAYOUT
 from runner import Outcome, ReportError, diff, release
 from runner.diff import Changes
@@ -37,8 +37,7 @@ from runner.schedule import number, varied
 PAGE, FEED, LOG = "index.html", "feed.xml", "outcomes.jsonl"
 KEPT, SHOWN = 400, 100  # outcomes in the log, and in the feed and on the page
 PATHS = re.compile(r"(?<![\w.:/<])/(?:[^/\s'\"]+/)+")  # folders of this machine, in what is said of a failure
-UNTESTED = "Not testable with this data"
-RATINGS = {"Supported": 5, "Contradicted": 1, "Not shown": None, UNTESTED: None}
+RATINGS = {"Supported": 5, "Contradicted": 1, "Not shown": None, "Not testable with this data": None}
 """The words of verdicts, and what machines are told beside each: between 1 and 5 lies "half true"."""
 KINDS = {
     ".pdf": "PDF",
@@ -138,29 +137,6 @@ class Card:
             len(rows) - len(verdicts),
         )
 
-    @property
-    def tested(self) -> list[Judged]:
-        """Its verdicts but for those that these data cannot give."""
-        return [verdict for verdict in self.verdicts if verdict.word != UNTESTED]
-
-    @property
-    def untested(self) -> list[Judged]:
-        """What these data cannot test."""
-        return [verdict for verdict in self.verdicts if verdict.word == UNTESTED]
-
-    @property
-    def condition(self) -> str:
-        """What stands before all that is said of its simulated market."""
-        from analysis.simulated import condition
-
-        return condition(self.market)
-
-    @property
-    def would_be(self) -> list[str]:
-        """How many readings would get each word."""
-        words = Counter(verdict.word for verdict in self.verdicts)
-        return [f"{words[word]} would be {word.lower()}" for word in RATINGS if words[word]]  # type: ignore[index]
-
 
 def _identity(row: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(str(row.get(key) or "") for key in ("report", "claim", "reading", "tier"))
@@ -216,6 +192,8 @@ def write(
         draft=manifest["release"] == DRAFT,
         brief=first,
         cards=[card for card in cards if card is not first],
+        words=[*RATINGS],
+        condition=condition,
         sweeps=[_sweep(file) for file in sorted(folder.glob(f"*{exports.COMPARISON}"))],
         changes=changes and changes.as_json(),
         terms={
@@ -291,7 +269,7 @@ def _cells(row: Row, truth: str) -> dict[str, str]:
 # All releases
 
 
-class Told(BaseModel):
+class Summary(BaseModel):
     """What ``changes.json`` of a release says of it, as far as the page and the feed show it."""
 
     headline: str = ""
@@ -301,11 +279,11 @@ class Told(BaseModel):
 
 def newest_first(out: Path) -> list[Release]:
     """Return the releases of an output folder; what has no manifest of a release is none."""
-    found = list[Release]()
+    releases = list[Release]()
     for name in reversed(release.names(out)):
         with suppress(ReportError):
-            found.append(release.read(out / name))
-    return found
+            releases.append(release.read(out / name))
+    return releases
 
 
 def record(out: Path, outcome: Outcome, at: datetime) -> None:
@@ -359,13 +337,13 @@ def refresh(out: Path) -> None:
     published = {run.release for run in runs if run.outcome == "published"}
     runs += [_published(each) for each in releases if each.folder.name not in published]
     runs = sorted(runs, key=lambda run: run.at)[-SHOWN:][::-1]  # of one second the last comes first
-    told = {each.folder.name: changes(each) for each in releases}
-    items = [{**run.model_dump(), **_item(run, told)} for run in runs]
+    summaries = {each.folder.name: changes(each) for each in releases}
+    items = [{**run.model_dump(), **_item(run, summaries)} for run in runs]
     updated = max((run.at for run in runs), default="1970-01-01T00:00:00+00:00")
     _replace(out / FEED, rendered("feed.xml.j2", id=_id(AUTHOR), updated=updated, feed=FEED, author=AUTHOR, runs=items))
-    first = next(iter(told.values())).headline or "Reports" if told else "No release yet"
+    first = next(iter(summaries.values())).headline or "Reports" if summaries else "No release yet"
     style = (LAYOUT / "index.css").read_text(encoding="utf-8")
-    page = {"title": "Reports", "style": style, "feed": FEED, "headline": first, "releases": told, "runs": items}
+    page = {"title": "Reports", "style": style, "feed": FEED, "headline": first, "releases": summaries, "runs": items}
     _replace(out / PAGE, rendered("releases.html.j2", **page))
 
 
@@ -376,19 +354,19 @@ def _published(standing: Release) -> Outcome:
     return Outcome(outcome="published", release=name, as_of=as_of, at=max(ends, default=f"{as_of}T00:00:00+00:00"))
 
 
-def _item(run: Outcome, told: Mapping[str, Told]) -> dict[str, Any]:
+def _item(run: Outcome, summaries: Mapping[str, Summary]) -> dict[str, Any]:
     """Return what the page and the feed say of a run: its title, a line for each thing, its id, and where it leads."""
     where = run.release or run.draft
-    known = [where, "" if run.as_of and where.startswith(run.as_of) else f"as of {run.as_of}"]
-    lines = [told[run.release].line] if run.outcome == "published" and run.release in told else []
+    parts = [where, "" if run.as_of and where.startswith(run.as_of) else f"as of {run.as_of}"]
+    lines = [summaries[run.release].line] if run.outcome == "published" and run.release in summaries else []
     named = {"Word changed: ": run.changed_words, "Stale: ": run.stale, "Failed: ": run.failures, "": run.notes}
     lines += [f"{before}{line}" for before, some in named.items() for line in some]
     lines += [f"{name}: {' '.join(line.split())}" for name, line in run.reports.items()]
     return {
-        "title": f"{run.outcome.capitalize()}: {', '.join(filter(None, known))}",
+        "title": f"{run.outcome.capitalize()}: {', '.join(filter(None, parts))}",
         "lines": [line for line in lines if line],
         "id": _id(json.dumps({**run.model_dump(), "line": ""}, sort_keys=True)),
-        "page": f"{where}/{PAGE}" if where in told or where == DRAFT else PAGE,
+        "page": f"{where}/{PAGE}" if where in summaries or where == DRAFT else PAGE,
     }
 
 
@@ -396,12 +374,12 @@ def _id(of: str) -> str:
     return uuid.uuid5(uuid.NAMESPACE_URL, f"{AUTHOR}/{of}").urn
 
 
-def changes(standing: Release) -> Told:
+def changes(standing: Release) -> Summary:
     """Read a release's changes.json; empty if missing or invalid."""
     try:
-        return Told.model_validate_json(standing.read(diff.FILE))
+        return Summary.model_validate_json(standing.read(diff.FILE))
     except (ReportError, ValidationError):
-        return Told()
+        return Summary()
 
 
 def _replace(file: Path, text: str) -> None:

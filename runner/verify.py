@@ -18,24 +18,24 @@ from runner.release import DATA, LATEST, MANIFEST, VERDICTS, Entry, Manifest, Re
 MOST = 5  # names in one line
 
 
-def faults(found: Release) -> list[str]:
+def faults(published: Release) -> list[str]:
     """List what is wrong with a release by its hashes, a line for each file."""
-    told = found.manifest
-    lines = [*found.faults(), *_beside(found)]
+    manifest = published.manifest
+    lines = [*published.faults(), *_beside(published)]
     wrong = {line.partition(":")[0] for line in lines}
-    lines += [] if DATA in wrong else _data(found.folder / DATA, told.inputs["data"])
-    return lines + ([] if VERDICTS in wrong else [*_verdicts(found.folder / VERDICTS, told.reports)])
+    lines += [] if DATA in wrong else _data(published.folder / DATA, manifest.inputs["data"])
+    return lines + ([] if VERDICTS in wrong else [*_verdicts(published.folder / VERDICTS, manifest.reports)])
 
 
-def _beside(found: Release) -> Iterator[str]:
+def _beside(published: Release) -> Iterator[str]:
     """Find what lies in the folder, and its manifest does not list."""
-    listed = {found.folder / name for name in (MANIFEST, *found.manifest.files)}
-    for path in sorted(found.folder.rglob("*")):
+    listed = {published.folder / name for name in (MANIFEST, *published.manifest.files)}
+    for path in sorted(published.folder.rglob("*")):
         if path not in listed and (path.is_symlink() or not path.is_dir()):
-            yield f"{path.relative_to(found.folder).as_posix()}: extra, the manifest does not list it"
+            yield f"{path.relative_to(published.folder).as_posix()}: extra, the manifest does not list it"
 
 
-def _data(file: Path, told: Mapping[str, str]) -> Iterator[str]:
+def _data(file: Path, hashes: Mapping[str, str]) -> Iterator[str]:
     """Hold what lies in the archive against the data that the reports were made of."""
     try:
         with zipfile.ZipFile(file) as archive:
@@ -43,51 +43,51 @@ def _data(file: Path, told: Mapping[str, str]) -> Iterator[str]:
     except zipfile.BadZipFile as error:
         yield f"{DATA}: no archive ({error})"
         return
-    for name in unlike(told, held):
-        state = "without" if name not in held else "beside them" if name not in told else "another"
+    for name in unlike(hashes, held):
+        state = "without" if name not in held else "beside them" if name not in hashes else "another"
         yield f"{DATA}: not the data that the reports were made of: {state} {name}"
 
 
 def _verdicts(file: Path, reports: Mapping[str, Entry]) -> Iterator[str]:
     """Hold each verdict against the entry of its report."""
     try:
-        found = [dict(one) for one in json.loads(file.read_bytes())]
+        verdicts = [dict(verdict) for verdict in json.loads(file.read_bytes())]
     except (ValueError, TypeError) as error:
         yield f"{VERDICTS}: no list of verdicts ({error})"
         return
-    for one in found:
-        of = f"{VERDICTS}: {publish.name_of(one)}"
-        if (entry := reports.get(str(one.get("report")))) is None:
-            yield f"{of}: it is of {one.get('report')}, which is no report of the release"
+    for verdict in verdicts:
+        of = f"{VERDICTS}: {publish.name_of(verdict)}"
+        if (entry := reports.get(str(verdict.get("report")))) is None:
+            yield f"{of}: it is of {verdict.get('report')}, which is no report of the release"
             continue
-        asked = {"as_of": entry.as_of, "market": entry.market, "notebook": Path(entry.notebook).stem}
-        for key, value in asked.items():
-            if one.get(key, value) != value:
-                yield f"{of}: its {key} is {one[key]!r}; the manifest has {value!r} of {one['report']}"
+        expected = {"as_of": entry.as_of, "market": entry.market, "notebook": Path(entry.notebook).stem}
+        for key, value in expected.items():
+            if verdict.get(key, value) != value:
+                yield f"{of}: its {key} is {verdict[key]!r}; the manifest has {value!r} of {verdict['report']}"
 
 
-def differences(told: Manifest, now: Mapping[str, Mapping[str, str]], notebooks: Mapping[str, str]) -> list[str]:
+def differences(manifest: Manifest, now: Mapping[str, Mapping[str, str]], notebooks: Mapping[str, str]) -> list[str]:
     """Return in which parts a checkout is not what a release was made of, a line for each part.
 
     Parameters
     ----------
-    told : Manifest
+    manifest : Manifest
     now : mapping
         As :func:`runner.publish.inputs` returns it.
     notebooks : mapping of str to str
         Digest of the notebook of each report, as it is now.
     """
-    was = {**told.inputs, "notebooks": {name: entry.notebook_sha256 for name, entry in told.reports.items()}}
+    was = {**manifest.inputs, "notebooks": {name: entry.notebook_sha256 for name, entry in manifest.reports.items()}}
     parts = {**now, "notebooks": notebooks}
-    found = []
-    for part in sorted({*was, *parts}):
-        before, after = was.get(part, {}), parts.get(part, {})
+    lines = []
+    for kind in sorted({*was, *parts}):
+        before, after = was.get(kind, {}), parts.get(kind, {})
         names = unlike(before, after)
-        said = [f"{name} {before.get(name, 'none')} then and {after.get(name, 'none')} now" for name in names]
-        shown = (said if part == "versions" else names)[:MOST]
+        versions = [f"{name} {before.get(name, 'none')} then and {after.get(name, 'none')} now" for name in names]
+        shown = (versions if kind == "versions" else names)[:MOST]
         more = f", and {len(names) - MOST} more" if len(names) > MOST else ""
-        found += [f"{part}: {', '.join(shown)}{more}"] if names else []
-    return found
+        lines += [f"{kind}: {', '.join(shown)}{more}"] if names else []
+    return lines
 
 
 def prove(root: Path, folder: Path, again: str | None = "") -> Exit:
@@ -107,28 +107,28 @@ def prove(root: Path, folder: Path, again: str | None = "") -> Exit:
     DesignError, ReportError
         If the folder is no release, or a report cannot be made again here.
     """
-    found = release.read(folder.resolve())
-    told = found.manifest
-    if wrong := faults(found):
+    published = release.read(folder.resolve())
+    manifest = published.manifest
+    if wrong := faults(published):
         for line in wrong:
-            say(f"{found.folder.name}/{line}")
-        say(f"{found.folder.name}: not as it was published (faults: {len(wrong)}); take nothing from it.")
+            say(f"{published.folder.name}/{line}")
+        say(f"{published.folder.name}: not as it was published (faults: {len(wrong)}); take nothing from it.")
         return Exit.FAILED
-    say(f"{found.folder.name}: all {len(told.files)} files are as the manifest says, and there is no other.")
-    say(f"{DATA}: the {len(told.inputs['data'])} files of data that the reports were made of.")
+    say(f"{published.folder.name}: all {len(manifest.files)} files are as the manifest says, and there is no other.")
+    say(f"{DATA}: the {len(manifest.inputs['data'])} files of data that the reports were made of.")
     say(f"{VERDICTS}: each verdict is of the report, date and market that the manifest says.")
-    notebooks = {name: root / "notebooks" / entry.notebook for name, entry in told.reports.items()}
+    notebooks = {name: root / "notebooks" / entry.notebook for name, entry in manifest.reports.items()}
     digests = {name: publish.digest(file) for name, file in notebooks.items() if file.is_file()}
-    unlike = differences(told, publish.inputs(root), digests)
+    unlike = differences(manifest, publish.inputs(root), digests)
     for line in unlike:
         say(f"This checkout differs from what the release was made of, {line}")
     if not unlike:
         say("This checkout: the data, code, layout, words, versions and notebooks that the release was made of.")
     elif again is not None:
-        commit, _, local = (told.commit or "the commit that made it").partition(" + ")
+        commit, _, local = (manifest.commit or "the commit that made it").partition(" + ")
         more = f", with the {local} that it had then and git has not," if local else ""
         say(f"No report was made again: check out {commit}{more} and verify there.")
-    return Exit.OK if again is None else Exit.REFUSED if unlike else _again(root, found, again)
+    return Exit.OK if again is None else Exit.REFUSED if unlike else _again(root, published, again)
 
 
 def _quickest(reports: Mapping[str, Entry]) -> str:
@@ -137,17 +137,17 @@ def _quickest(reports: Mapping[str, Entry]) -> str:
     return min(ranks, key=lambda name: ranks[name])
 
 
-def _again(root: Path, found: Release, name: str) -> Exit:
+def _again(root: Path, published: Release, name: str) -> Exit:
     from runner import run
 
-    reports = found.manifest.reports
+    reports = published.manifest.reports
     name = name or _quickest(reports)
     if name not in reports:
         raise DesignError(f"Option --again {name}: the release has {', '.join(reports)}; name one of them.")
     files = [file for file in reports[name].made if not file.endswith(".ipynb")]  # a notebook names its commit
-    with run.again(root, found, name) as made:
+    with run.again(root, published, name) as made:
         now = {file: sha256(made / file) if (made / file).is_file() else "" for file in files}
-    for file in (other := [file for file in files if now[file] != found.manifest.files[file]]):
+    for file in (other := [file for file in files if now[file] != published.manifest.files[file]]):
         say(f"{file}: made again, it has other bytes.")
     if not other:
         what = "PDF and estimates" if f"{name}{ESTIMATES}" in files else "PDF"

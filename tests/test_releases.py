@@ -177,14 +177,14 @@ def test_a_log_that_was_cut_off_loses_no_other_line(tmp_path):
 def test_what_changed_is_not_taken_from_a_file_that_was_altered(tmp_path):
     found = make(tmp_path, more=told("Since x: nothing moved."))
     (found.folder / "changes.json").write_text(json.dumps({"headline": "False."}))
-    assert site.changes(found) == site.Told()
+    assert site.changes(found) == site.Summary()
 
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"told": {"Data": ["x"]}}', '{"headline": 5}'])
 def test_what_changed_in_another_form_stops_no_page(tmp_path, text):
     found = make(tmp_path, more={"changes.json": text})
     site.refresh(tmp_path)
-    assert site.changes(found) == site.Told()
+    assert site.changes(found) == site.Summary()
 
 
 @pytest.mark.parametrize("text", ["5", '{"outcome": "failed"}', '{"outcome": "failed", "at": "then"}', '{"at": []}'])
