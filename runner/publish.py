@@ -23,7 +23,11 @@ Verdict = dict[str, Any]
 Verdicts = Mapping[str, list[Verdict]]  # by report
 
 
-SIGNS = {**{sign: f"\\{sign}" for sign in "&%$#{}"}, "\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
+SIGNS: dict[str, Any] = {
+    **{sign: f"\\{sign}" for sign in "&%$#{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+}
 SIGNS |= {"^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "≤": r"$\leq$", "≥": r"$\geq$"}
 SIGNS |= {MINUS: "$-$", "∞": r"$\infty$", "_": r"\_\allowbreak{}"}
 """What LaTeX reads as each sign."""
@@ -36,11 +40,7 @@ def rendered(template: str, **values: Any) -> str:
     from markupsafe import Markup
 
     def in_latex(value: Any) -> str:
-        return (
-            value
-            if isinstance(value, Markup)
-            else str(value).translate({ord(sign): text for sign, text in SIGNS.items()})
-        )
+        return value if isinstance(value, Markup) else str(value).translate(str.maketrans(SIGNS))
 
     def printable(value: Any) -> Any:
         return type(value)(BARRED.sub("\ufffd", value)) if isinstance(value, str) else value
