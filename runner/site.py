@@ -354,16 +354,22 @@ def _published(standing: Release) -> Outcome:
     return Outcome(outcome="published", release=name, as_of=as_of, at=max(ends, default=f"{as_of}T00:00:00+00:00"))
 
 
+def title(run: Outcome) -> str:
+    """Say in a few words what became of a run."""
+    where = run.release or run.draft
+    parts = [where, "" if run.as_of and where.startswith(run.as_of) else f"as of {run.as_of}"]
+    return f"{run.outcome.capitalize()}: {', '.join(filter(None, parts))}"
+
+
 def _item(run: Outcome, summaries: Mapping[str, Summary]) -> dict[str, Any]:
     """Return what the page and the feed say of a run: its title, a line for each thing, its id, and where it leads."""
     where = run.release or run.draft
-    parts = [where, "" if run.as_of and where.startswith(run.as_of) else f"as of {run.as_of}"]
     lines = [summaries[run.release].line] if run.outcome == "published" and run.release in summaries else []
     named = {"Word changed: ": run.changed_words, "Stale: ": run.stale, "Failed: ": run.failures, "": run.notes}
     lines += [f"{before}{line}" for before, some in named.items() for line in some]
     lines += [f"{name}: {' '.join(line.split())}" for name, line in run.reports.items()]
     return {
-        "title": f"{run.outcome.capitalize()}: {', '.join(filter(None, parts))}",
+        "title": title(run),
         "lines": [line for line in lines if line],
         "id": _id(json.dumps({**run.model_dump(), "line": ""}, sort_keys=True)),
         "page": f"{where}/{PAGE}" if where in summaries or where == DRAFT else PAGE,

@@ -56,7 +56,7 @@ def test_the_times_of_cron_are_times():
 def test_the_units_of_systemd_are_valid(tmp_path):
     clone = tmp_path / "market-impact-notebooks"
     (clone / ".venv" / "bin").mkdir(parents=True)
-    (clone / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    (clone / ".venv" / "bin" / "market-impact").symlink_to(sys.executable)
     files = [tmp_path / f"market-impact.{kind}" for kind in ("service", "timer")]
     for file in files:
         file.write_text((DEPLOY / file.name).read_text(encoding="utf-8").replace("%h", str(tmp_path)), encoding="utf-8")

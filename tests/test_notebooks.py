@@ -150,7 +150,7 @@ def test_every_reading_falls_to_a_notebook_that_there_is():
 def made(out: Path, processor: dict[str, str], *names: str) -> None:
     """Run reports, the arithmetic of their kernels with the code for one kind of processor."""
     with mock.patch.dict(os.environ, processor):
-        assert run.reports(ROOT, as_of=AS_OF, names=names, out=out).code == Exit.OK
+        assert run.reports(ROOT, run.Request(AS_OF, names, out=out)).code == Exit.OK
 
 
 @pytest.fixture(scope="module")
@@ -276,7 +276,8 @@ def test_the_same_inputs_give_the_same_bytes_on_another_kind_of_processor(publis
 
 def test_a_changed_parameter_reaches_the_page(tmp_path):
     given = {"recapture_high": "0.5"}
-    assert run.reports(ROOT, as_of=AS_OF, names=["05_growth_public"], given=given, out=tmp_path).code == Exit.OK
+    request = run.Request(AS_OF, ["05_growth_public"], given=given, out=tmp_path)
+    assert run.reports(ROOT, request).code == Exit.OK
     rows = json.loads((tmp_path / "draft" / "verdicts.json").read_text(encoding="utf-8"))
     best = next(row["high"] for row in rows if row["reading"] == "V2")
     page = text(tmp_path / "draft" / "05_growth_public.pdf")

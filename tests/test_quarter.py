@@ -28,11 +28,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from runner import Exit, cli, feed, kernels, pdf, release, releases, verify
+from runner import Exit, Outcome, cli, kernels, pdf, release, site, verify
 
 START = date(2021, 1, 1)  # a Friday of the past: what is due on a day before today does not depend on the hour
 FRESH = 20  # days
-LOADED = ("papermill", "nbclient", "runner.annex", "runner.index", "runner.sweep")
+LOADED = ("papermill", "nbclient", "runner.annex", "runner.exports")
+ATOM = "{http://www.w3.org/2005/Atom}"
 """Modules that every run needs, loaded once before its process begins."""
 
 JUDGE = """\
@@ -287,8 +288,8 @@ def read_release(folder, true):
 
 def titles(out):
     """Count the titles of entries of the feed."""
-    entries = ElementTree.parse(out / "feed.xml").getroot().iter(f"{{{feed.ATOM}}}entry")
-    return Counter(entry.findtext(f"{{{feed.ATOM}}}title", "") for entry in entries)
+    entries = ElementTree.parse(out / "feed.xml").getroot().iter(f"{ATOM}entry")
+    return Counter(entry.findtext(f"{ATOM}title", "") for entry in entries)
 
 
 # The days
@@ -328,7 +329,7 @@ KILLS = {
     "killed before the release is there": (release, "put", False),
     "killed when the release is there": (release, "put", True),
     "killed when it is shown": (release, "point", True),
-    "killed before it is told": (releases, "record", False),
+    "killed before it is told": (site, "record", False),
 }
 CUT = ("01_workdays.pdf", "verdicts.json", "data.zip", "02_weekly.estimates.csv")
 FAULTS = st.sampled_from(["", "", "", "broken", "full", "locked", "clock", *KILLS, *CUT])
@@ -405,7 +406,7 @@ class Quarter(RuleBasedStateMachine):
         if true.outcome in ("published", "unchanged"):
             assert os.readlink(self.out / "latest") == names[-1]
         self.logged |= bool(true.release or true.draft)  # what comes to nothing begins no log
-        self.feed[feed.title(printed)] += self.logged
+        self.feed[site.title(Outcome(**printed))] += self.logged
         if self.logged and true.code != Exit.LOCKED:  # else its entry comes with the next run
             assert titles(self.out) == +self.feed
 
