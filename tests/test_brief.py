@@ -5,7 +5,8 @@ from html import unescape
 from itertools import product
 
 import pytest
-from test_exhibits import EVENT, V2, Reader, look, verdict
+from pages import Page
+from test_exhibits import EVENT, V2, look, verdict
 
 from analysis import data
 from analysis.event import read_event
@@ -44,7 +45,8 @@ def text(block) -> str:
 
 def rows(judged, event=EVENT):
     return [
-        [cell[1] for cell in row] for row in Reader(brief.brief_table(judged, event).html.partition("</table>")[0]).rows
+        [cell[1] for cell in row]
+        for row in Page(brief.brief_table(judged, event).html.partition("</table>")[0] + "</table>").rows()
     ]
 
 
