@@ -243,6 +243,17 @@ def test_anticipation_moves_the_base_back():
 
 
 @BOTH
+@pytest.mark.parametrize("never", [T, 99.0])
+def test_a_date_after_the_last_period_is_never(estimator, never):
+    units = panel(19)
+    dated = units | {"first_treated": np.where(np.isinf(units["first_treated"]), never, units["first_treated"])}
+    same(estimator(**units), estimator(**dated))
+    plain = {name: (units[name], dated[name]) for name in ("y", "first_treated")}
+    one, other = (att_gt(*arrays).effects for arrays in zip(*plain.values(), strict=True))
+    same(one, other)
+
+
+@BOTH
 def test_a_unit_with_something_missing_is_dropped_and_counted(estimator):
     units = panel(13)
     holed = {name: values.copy() for name, values in units.items()}
