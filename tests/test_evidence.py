@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from record import FIRST, LAST, judged, of_households
 
-from analysis import config, data
+from analysis import data
 from analysis.errors import DataError, DesignError
+from analysis.event import read_event
 from analysis.evidence import claims, listed, shift, totals
 from analysis.evidence.verdicts import NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
 from analysis.exhibits import answers, brief
@@ -529,7 +530,7 @@ def test_what_else_the_register_has_on_the_days_of_the_news_is_said_and_not_deni
 
 def test_a_range_of_a_claim_an_assumption_and_purchases_is_not_called_american_households():
     verdict = next(one for one in of_households() if one.name == "C01 V2")
-    event = config.read_event("amazon_2021")
+    event = read_event("amazon_2021")
     parts = "the trade group's loss, an assumed range and household purchases"
     printed = (
         brief.sentence([verdict], event),

@@ -5,7 +5,8 @@ import base64
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
-from test_exhibits import Reader, look
+from pages import Page
+from test_exhibits import look
 
 from analysis.errors import DesignError
 from analysis.exhibits import blocks, charts, curves, style
@@ -22,7 +23,7 @@ def simulated(look):
 
 
 def svg(block) -> str:
-    return base64.b64decode(dict(Reader(block.html).tags)["img"]["src"].partition(",")[2]).decode()
+    return base64.b64decode(Page(block.html).one("img")["src"].partition(",")[2]).decode()
 
 
 FRAME = pd.DataFrame({"term": ["a", "b"], "estimate": [1.0, 2.0], "conf_low": [0.0, 1.0], "conf_high": [2.0, 3.0]})
@@ -61,7 +62,7 @@ def test_no_chart_of_the_real_market_has_anything_of_that(draw):
     block = blocks.figure(draw(), "Caption.", alt="A chart.")
     assert 'id="simulated' not in svg(block)
     assert "#6a3d9a" not in svg(block)
-    assert "imulated" not in block.html.replace(dict(Reader(block.html).tags)["img"]["src"], "")
+    assert "imulated" not in block.html.replace(Page(block.html).one("img")["src"], "")
 
 
 @pytest.mark.usefixtures("simulated")
