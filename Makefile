@@ -30,7 +30,7 @@ check: $(READY) ## lint, format, types, sizes within budget, and notebooks witho
 	@$(BIN)/market-impact check > /dev/null && echo "data: every file as declared"
 
 bench: $(READY) ## time the runner against the plain way, estimators against other libraries, and all of them as a panel grows
-	@$(BIN)/python benchmarks/runner.py
+	@$(BIN)/python benchmarks/overhead.py
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/estimators.py
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/cost.py
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from benchmarks import cost, coverage, estimators, panel, runner, solve
+from benchmarks import cost, coverage, estimators, overhead, panel, solve
 
 REPORT = "06_shift_public"  # one that is quick
 
@@ -94,12 +94,12 @@ def test_a_parameter_of_the_market_is_solved_within_its_bracket():
 def test_both_ways_make_a_report_as_of_the_same_day(tmp_path):
     plain, ours = tmp_path / "plain", tmp_path / "ours"
     plain.mkdir()
-    for way, out in ((runner.plain, plain), (runner.ours, ours)):
-        assert runner.seconds(lambda out, way=way: way(out, [REPORT]), out) > 0
-        where = out if way is runner.plain else out / "draft"  # one report, where no release stands
+    for way, out in ((overhead.plain, plain), (overhead.ours, ours)):
+        assert overhead.seconds(lambda out, way=way: way(out, [REPORT]), out) > 0
+        where = out if way is overhead.plain else out / "draft"  # one report, where no release stands
         assert (where / f"{REPORT}.pdf").read_bytes().startswith(b"%PDF")
         cells = json.loads((where / f"{REPORT}.ipynb").read_text())["cells"]
         injected = [
             "".join(cell["source"]) for cell in cells if "injected-parameters" in cell["metadata"].get("tags", [])
         ]
-        assert f'as_of = "{runner.AS_OF}"' in injected[0]
+        assert f'as_of = "{overhead.AS_OF}"' in injected[0]

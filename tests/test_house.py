@@ -51,6 +51,11 @@ def test_the_project_keeps_to_its_budgets():
     assert House(ROOT, limits).breaches() == []
 
 
+def test_no_benchmark_hides_a_package_from_the_others():
+    names = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
+    assert names & {path.parent.name for path in ROOT.glob("*/__init__.py")} == set()
+
+
 def test_a_project_within_its_limits_has_no_breach_and_comments_docstrings_and_prose_are_no_code(house):
     assert house().breaches() == []
 
