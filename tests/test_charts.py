@@ -209,7 +209,7 @@ def test_lines_have_ticks_where_the_smallest_are_labels_at_their_ends_and_shaded
     axes, places = drawing.axes[0], {text.get_text(): text for text in drawing.axes[0].texts}
     drawing.canvas.draw()
     bottom, top = axes.get_ylim()
-    assert [tick for tick in axes.get_yticks() if bottom < tick < top] == [20, 50, 100]
+    assert [tick for tick in axes.get_yticks() if bottom < tick < top] == [10, 20, 50, 100, 200]
     assert places["fell"].xy == (2022.5, pytest.approx(13))
     assert places["rose"].xy == (2022.5, pytest.approx(150))
     assert "accounts closed" in places
@@ -217,3 +217,21 @@ def test_lines_have_ticks_where_the_smallest_are_labels_at_their_ends_and_shaded
     assert (band.get_x(), band.get_x() + band.get_width()) == pytest.approx((2021 + 4 / 12, 2021 + 9 / 12))
     assert [label.get_text() for label in axes.get_xticklabels()] == ["2020", "2021", "2022"]
     assert [line for line in axes.lines if len(line.get_xdata()) == len(ticks)] == list(axes.lines[:2])  # no leaders
+
+
+def test_panels_with_the_same_terms_share_a_legend_and_others_name_their_lines():
+    rows = pd.DataFrame({"panel": list("ppqq"), "term": list("abab"), "x": 1.0, "estimate": [1.0, 2.0, 3.0, 4.0]})
+    alike = curves.paths(rows, x="x", ylabel="y")
+    assert [text.get_text() for text in alike.legends[0].get_texts()] == ["a", "b"]
+    assert not any(axes.texts for axes in alike.axes)
+    other = curves.paths(rows.assign(term=list("abac")), x="x", ylabel="y")
+    assert other.legends == []
+    assert [[text.get_text() for text in axes.texts] for axes in other.axes] == [["a", "b"], ["a", "c"]]
+
+
+def test_who_asks_for_neither_signs_nor_bands_gets_none_and_a_figure_describes_itself():
+    drawing = charts.forest(FRAME, xlabel="change, per cent", signed=False)
+    assert [text.get_text() for text in drawing.axes[0].texts] == ["1.0", "1.0 to 3.0"]
+    described = "Simulated – Change, per cent: a: +1.0 [0.0 to +2.0]; b: +1.0 to +3.0."
+    assert f'alt="{described}"' in figure(drawing, "A figure.").html
+    assert len(curves.event_study(STUDY, reference=-2, ylabel="y", bands=False).axes[0].collections[0].get_paths()) == 0

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DataError
-from analysis.estimate import Estimate
 
 MIME = "application/vnd.market-impact+json"
 ESTIMATES = ".estimates.parquet"  # how the name of a file of estimates ends
@@ -56,14 +55,16 @@ class Part:
         return {"kind": self.kind, "caption": self.caption, "csv": table}
 
 
-def refused(result: object) -> bool:
-    """Whether this is an Estimate with nothing but a reason."""
-    return isinstance(result, Estimate) and result.refused
-
-
 def rows_of(result: Any) -> Any:
     """Return the rows of an Estimate; all else is its own rows."""
+    from analysis.estimate import Estimate  # the runner, which reads payloads, estimates nothing
+
     return result.rows if isinstance(result, Estimate) else result
+
+
+def refused(result: Any) -> bool:
+    """Whether this is an Estimate with nothing but a reason."""
+    return rows_of(result) is not result and bool(result.refused)
 
 
 def of_estimates(kind: Literal["answer", "estimates"], caption: str, rows: pd.DataFrame) -> Part:
@@ -73,9 +74,8 @@ def of_estimates(kind: Literal["answer", "estimates"], caption: str, rows: pd.Da
     taken = typed(named.reindex(columns=[*COLUMNS]))
     taken["df"] = taken["df"].where(taken["std_error"].notna())
     taken["grade"] = taken["grade"].where(taken["conf_low"].notna(), "")  # a grade is of intervals
-    taken["level"] = taken["level"].mask(
-        taken["interval"].str.contains(r"\bset\b|\bbounds\b")
-    )  # bounds cover all or nothing
+    bounds = taken["interval"].str.contains(r"\bset\b|\bbounds\b")
+    taken["level"] = taken["level"].mask(bounds)  # they cover all or nothing
     return Part(kind, caption, taken)
 
 
