@@ -149,7 +149,7 @@ def _scales(axes: Axes, ticks: Mapping[float, str] | None, *, log: str, signed: 
         axes.set(**{f"{log}scale": "log"})
         getattr(axes, f"{log}axis").set_minor_locator(NullLocator())
         getattr(axes, f"{log}axis").set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.margins(**{log: 0.12})
+        axes.margins(y=0.12 if log == "y" else 0.05)
     axis_numbers(axes, "y", signed=signed)
     if ticks:
         axes.set_xticks([*ticks], [*ticks.values()], fontsize=7)
