@@ -44,10 +44,7 @@ def text(block) -> str:
 
 
 def rows(judged, event=EVENT):
-    return [
-        [cell[1] for cell in row]
-        for row in Page(brief.brief_table(judged, event).html.partition("</table>")[0] + "</table>").rows()
-    ]
+    return [[cell[1] for cell in row] for row in Page(brief.brief_table(judged, event).html).rows()]
 
 
 # Sentences
