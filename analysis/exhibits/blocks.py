@@ -162,13 +162,14 @@ def figure(
     source : str
         Who published what is drawn; a simulated market is its own source.
     provenance : {"", "real", "estimate"}
-        Kind of the numbers drawn, marked in the caption; that of the look where not named, or where it is simulated.
+        Kind of the numbers drawn, marked in the caption. Where not named, "estimate" for rows with intervals (a
+        column `conf_low`), and that of the look for others; all are simulated where the look is.
     """
     if not isinstance(drawing, Figure):
         return not_estimable(drawing, caption)
-    shown = kind() if LOOK.simulated else kind(provenance)
-    labels = [*(axes.get_ylabel() for axes in drawing.axes), *(axes.get_xlabel() for axes in drawing.axes)]
     rows = vars(drawing).get("data", pd.DataFrame())
+    shown = kind() if LOOK.simulated else kind(provenance or ("estimate" if "conf_low" in rows else ""))
+    labels = [*(axes.get_ylabel() for axes in drawing.axes), *(axes.get_xlabel() for axes in drawing.axes)]
     alt = alt or described(rows, next(filter(None, labels), ""))
     alt = _titled(". ".join(filter(None, (title, alt))) or caption, shown)
     caption = _titled(caption, shown, labels)
