@@ -81,26 +81,30 @@ def _seconds(value: float) -> float:
     return value
 
 
-Values = Annotated[list[str] | None, Option("-p", metavar="KEY=VALUE", help="Set a parameter; once for each.")]
+Values = Annotated[list[str] | None, Option("-p", metavar="KEY=VALUE", help="Set a parameter; give -p once for each.")]
 FORMATS = ".csv, .csv.gz, .tsv, .parquet, .xlsx or .dta"
 Panel = Annotated[Path | None, Option(metavar="FILE", help=f"A panel of your own instead of our data: {FORMATS}.")]
-Map = Annotated[Path | None, Option("--map", metavar="MAP.yml", help="What that panel calls its columns.")]
+Map = Annotated[Path | None, Option("--map", metavar="MAP.yml", help="The map of that panel, which names its columns.")]
 Event = Annotated[str | None, Option(metavar="NAME", help=f"The event of that panel ({ON_RECORD}).")]
 
 
 @_command("run", _EXITS)
 def run(
     context: Context,
-    names: Annotated[list[str] | None, Argument(metavar="NAME", help="Names or numbers of reports (all).")] = None,
-    due: Annotated[bool, Option("--due", help="What is due by the schedule.")] = False,
+    names: Annotated[
+        list[str] | None, Argument(metavar="NAME", help="Names or numbers of reports; all if none.")
+    ] = None,
+    due: Annotated[bool, Option("--due", help="Make only what the schedule says is due.")] = False,
     as_json: Annotated[bool, Option("--json", help="Print the outcome as one JSON object.")] = False,
-    as_of: Annotated[str | None, Option(metavar="DATE", help="Date of knowledge, YYYY-MM-DD (today).")] = None,
-    out: Annotated[Path | None, Option(metavar="DIR", help="Publish here (as the schedule says).")] = None,
-    jobs: Annotated[int | None, Option(min=1, metavar="N", help="Notebooks at a time (cores).")] = None,
+    as_of: Annotated[str | None, Option(metavar="DATE", help="Date of knowledge, YYYY-MM-DD; today if none.")] = None,
+    out: Annotated[Path | None, Option(metavar="DIR", help="Folder to publish in; the schedule's if none.")] = None,
+    jobs: Annotated[
+        int | None, Option(min=1, metavar="N", help="Notebooks at a time; as many as cores if none.")
+    ] = None,
     timeout: Annotated[
         float, Option(callback=_seconds, metavar="S", help="Seconds for each notebook.")
     ] = kernels.TIMEOUT,
-    force: Annotated[bool, Option("--force", help="Make also what is unchanged.")] = False,
+    force: Annotated[bool, Option("--force", help="Make unchanged reports too.")] = False,
     given: Values = None,
     panel: Panel = None,
     map_: Map = None,
@@ -129,10 +133,10 @@ def run(
 def verify(
     context: Context,
     folder: Annotated[Path, Argument(metavar="RELEASE", help="Its folder, such as reports/latest.")],
-    again: Annotated[str | None, Option(metavar="NAME", help="The report to make again (the quickest).")] = None,
+    again: Annotated[str | None, Option(metavar="NAME", help="The report to make again; the quickest if none.")] = None,
     no_again: Annotated[bool, Option("--no-again", help="Hashes only.")] = False,
 ) -> int:
-    """Prove by hashes that a release is what was published, and make a report again."""
+    """Prove that a release is what was published."""
     from runner import verify
 
     if no_again and again is not None:
@@ -161,17 +165,19 @@ def diff(
 @_command("prune")
 def prune(
     context: Context,
-    keep: Annotated[int | None, Option(min=1, metavar="N", help="How many stay (keep of schedule.yml).")] = None,
-    out: Annotated[Path | None, Option(metavar="DIR", help="Of this folder (reports/).")] = None,
+    keep: Annotated[
+        int | None, Option(min=1, metavar="N", help="How many to keep; the schedule's number if none.")
+    ] = None,
+    out: Annotated[Path | None, Option(metavar="DIR", help="Folder of the releases; the schedule's if none.")] = None,
 ) -> None:
-    """Remove the oldest releases, never what latest shows nor the last that verifies."""
+    """Remove the oldest releases, but not the latest."""
     from runner import verify
 
     plan = schedule.load(context.obj)
     most = keep or plan.keep
     if most is None:
         raise DesignError(
-            "How many releases to keep: it was not said; give --keep N, or write keep: N in schedule.yml."
+            "Cannot prune: nothing says how many releases to keep; give --keep N, or write keep: N in schedule.yml."
         )
     folder = (out or context.obj / plan.publish).absolute()
     with release.locked(folder):
@@ -189,7 +195,7 @@ def list_(context: Context) -> None:
 
 @_command("params")
 def params(context: Context, name: Annotated[str, Argument(metavar="NAME", help="Report name or number.")]) -> None:
-    """Show the parameters of a report, and which of them are not as its notebook has them."""
+    """Show the parameters of a report."""
     jobs = [job for job in schedule.select(schedule.read(context.obj), [name]) if name in job.called]
     for job in schedule.settled(jobs, {}, schedule.today()):  # the brief, which brings the others along, alone
         print(job.name)
@@ -208,7 +214,7 @@ def map_(
     file: Annotated[Path, Argument(metavar="FILE", help=FORMATS)],
     out: Annotated[Path | None, Option(metavar="MAP.yml", help="Write the map to this new file.")] = None,
 ) -> None:
-    """Look at a file of a panel and propose its map, with questions."""
+    """Propose the map of a panel's file, with questions."""
     from analysis.panel.propose import propose
 
     text = propose(file)
@@ -218,21 +224,25 @@ def map_(
         with out.open("x", encoding="utf-8") as stream:
             stream.write(text)
     except FileExistsError:
-        raise DesignError(f"Option --out {out}: there is such a file, which stays; give another name.") from None
+        raise DesignError(f"Option --out {out}: the file exists and stays as it is; give another name.") from None
     print(f"{out}: answer its lines that begin with `# ?`, write over each value `?`, then check the panel with it")
 
 
 @_command("check")
 def check(
     context: Context,
-    accept: Annotated[Path | None, Option(metavar="FILE", help="First record a deliberate change of it.")] = None,
-    vintage: Annotated[str | None, Option(metavar="DATE", help="With --accept: date of the change (today).")] = None,
+    accept: Annotated[
+        Path | None, Option(metavar="FILE", help="Record a deliberate change of this file first.")
+    ] = None,
+    vintage: Annotated[
+        str | None, Option(metavar="DATE", help="With --accept: date of the change; today if none.")
+    ] = None,
     given: Values = None,
     panel: Panel = None,
     map_: Map = None,
     event: Event = None,
 ) -> None:
-    """Validate every data file against its descriptor, or audit a panel of your own, without any effect."""
+    """Check every data file, or audit a panel of your own."""
     if files := _own_panel(panel, map_, event):
         if accept is not None:
             raise DesignError(f"Option --accept {accept}: it goes with files in data/; leave it or --panel out.")
@@ -270,7 +280,7 @@ def purchases(
     brands: Annotated[Path | None, Option(metavar="FILE", help="Products and stores: parent_asin, store.")] = None,
     out: Annotated[Path | None, Option(metavar="DIR", help="Write the tables to this new folder.")] = None,
 ) -> None:
-    """Count purchases of households by month, category and origin of brand."""
+    """Count the purchases of households in a file."""
     from analysis.households import purchases
 
     if out is not None:
@@ -283,7 +293,7 @@ def purchases(
         say(str(counts.write(out)))
 
 
-@_command("simulate", "python -m market prints how near the market is to published moments of Amazon's")
+@_command("simulate", "python benchmarks/solve.py --moments compares this market with published figures of Amazon's.")
 def simulate(
     preset: Annotated[str, Option(metavar="NAME", help="Such as mid_3k; a wrong one lists them.")],
     seed: Annotated[int, Option(metavar="N", help="Whole number of at least 0.")],
