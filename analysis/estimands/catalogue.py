@@ -94,11 +94,12 @@ class Answers(Shown, dict[str, Estimate]):
         shown = self.rows[["id", "estimate", "conf_low", "conf_high", "unit", "reason"]]
         return f"{len(self)} of the estimands {signs}", shown, []
 
-    def require(self) -> None:
-        """Raise DesignError with the reasons if every estimate is refused."""
+    def require(self) -> Answers:
+        """Return them as they are; raise DesignError with the reasons if every estimate is refused."""
         if all(effect.refused for effect in self.values()):
             why = "; ".join(dict.fromkeys(effect.reason for effect in self.values()))
             raise DesignError(f"cannot estimate {', '.join(self)} with this panel: {why}")
+        return self
 
 
 def estimate_all(panel: Panel, design: Design, names: str | Collection[str] = ()) -> Answers:

@@ -160,7 +160,7 @@ def figure(
     title : str
         What is seen, as a rule of :mod:`analysis.exhibits.words` says it.
     source : str
-        Who published what is drawn; a simulated market is its own source.
+        Who published what is drawn; that of the look where not named. A simulated market is its own source.
     provenance : {"", "real", "estimate"}
         Kind of the numbers drawn, marked in the caption. Where not named, "estimate" for rows with intervals (a
         column `conf_low`), and that of the look for others; all are simulated where the look is.
@@ -173,7 +173,8 @@ def figure(
     alt = alt or described(rows, next(filter(None, labels), ""))
     alt = _titled(". ".join(filter(None, (title, alt))) or caption, shown)
     caption = _titled(caption, shown, labels)
-    framed(drawing, _titled(title, shown) if title else "", "a simulated market" if shown == "simulated" else source)
+    source = "a simulated market" if shown == "simulated" else source or LOOK.source
+    framed(drawing, _titled(title, shown) if title else "", source)
     picture = to_svg(drawing, simulated=shown == "simulated")
     image = f'<img src="{picture}" alt="{escape(alt)}" style="width:100%">'
     marked = f"{MARKS[shown]} {escape(unmarked(caption))}"

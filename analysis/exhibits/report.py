@@ -63,7 +63,7 @@ def start_panel(
     `open_study` is that of :mod:`market`, which simulates a panel where no file is named, or `Study.open`.
     """
     study = open_study(parameters.check(notebook, namespace))
-    style.use(study.mark, study.market, study.caveats)
+    style.use(study.mark, study.market, study.caveats, study.file)
     return study
 
 

@@ -35,11 +35,12 @@ WIDTH, BESIDE = 6.4, 3.0  # inches: the text width of the page, and of a figure 
 
 @dataclass
 class Look:
-    """What the exhibits that follow are made of: kind of their numbers, the simulated market, the panel brought."""
+    """What the exhibits that follow are made of: kind of their numbers, the simulated market, the panel, its file."""
 
     provenance: str = ""
     market: str = ""
     panel: str = ""
+    source: str = ""
 
     @property
     def simulated(self) -> bool:
@@ -50,7 +51,7 @@ class Look:
 LOOK = Look()
 
 
-def use(provenance: str = "real", market: str = "", panel: str = "") -> None:
+def use(provenance: str = "real", market: str = "", panel: str = "", source: str = "") -> None:
     """Set the look, and the kind of numbers, of all exhibits that follow; call it in the setup cell.
 
     Parameters
@@ -62,6 +63,8 @@ def use(provenance: str = "real", market: str = "", panel: str = "") -> None:
         market were as simulated (...)".
     panel : str
         What a panel that was brought is said to be, and what is doubtful about it, for page 1.
+    source : str
+        The source of figures that name none, such as the file of the panel.
 
     Raises
     ------
@@ -74,7 +77,7 @@ def use(provenance: str = "real", market: str = "", panel: str = "") -> None:
 
     if provenance not in KINDS:
         raise DesignError(f"cannot set the look: its provenance is {provenance!r}; use one of {', '.join(KINDS)}")
-    LOOK.provenance, LOOK.market, LOOK.panel = provenance, market, panel
+    LOOK.provenance, LOOK.market, LOOK.panel, LOOK.source = provenance, market, panel, source
     for file in sorted(LAYOUT.glob("fonts/*.otf")):
         font_manager.fontManager.addfont(str(file))
     line = "--" if LOOK.simulated else "-"
