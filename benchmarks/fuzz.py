@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import resource
+import runpy
 import shutil
 import signal
 import sys
@@ -33,12 +34,12 @@ from ruamel.yaml import YAML
 from analysis import data, yaml
 from analysis.errors import DataError, DesignError
 from analysis.event import EVENTS, read_event
-from analysis.households import purchases
 from analysis.panel import read_panel
 from analysis.panel.propose import propose
 from analysis.provenance import ROOT
 from runner.schedule import Schedule
 
+PURCHASES = runpy.run_path(str(data.DATA / "households" / "count.py"))
 PATIENCE = 20  # seconds
 MEMORY = 6 << 30
 ODD = ["", " ", "\0", "\ufeff", "\ue000", "\uffff", "🦊", "\u202eCN", "cn", "ＣＮ", "x" * 300, "'", ",", "\r", "\n"]
@@ -107,7 +108,7 @@ def panel_rows() -> pd.DataFrame:
 def order_rows() -> pd.DataFrame:
     """Return a few purchases of households."""
     row = ("2020-03-04", "12.5", "2", "ANKER cable", "B01", "CABLE", "R1")
-    return pd.DataFrame([row] * 6, columns=[*purchases.COLUMNS.values()])
+    return pd.DataFrame([row] * 6, columns=[*PURCHASES["COLUMNS"].values()])
 
 
 def written(frame: pd.DataFrame, ending: str) -> bytes:
@@ -236,11 +237,10 @@ def read_with_map(path: Path) -> None:
 
 def cases() -> dict[str, Case]:
     """Return the cases by name."""
-    schedule = as_written(ROOT / "reports" / "schedule.yml")
     documents: dict[str, tuple[str, Reader, dict[str, Any]]] = {
         "map": ("a.yml", read_with_map, MAP),
         "event": ("a.yml", lambda path: read_event(str(path)), as_written(EVENTS / "amazon_2021.yml")),
-        "schedule": ("a.yml", lambda path: yaml.load(path, Schedule), schedule),
+        "schedule": ("a.yml", lambda path: yaml.load(path, Schedule), as_written(ROOT / "reports" / "schedule.yml")),
         "descriptor": (data.DESCRIPTOR, read_descriptor, {"resources": [data.card("counts")]}),
     }
     by_name: dict[str, Case] = {
@@ -253,7 +253,7 @@ def cases() -> dict[str, Case]:
         by_name |= {f"proposed map {ending}": (f"a{ending}", propose, files)}
     for ending in (".csv", ".parquet"):
         files = damaged(written(order_rows(), ending)) | odd_tables(order_rows(), ending)
-        by_name |= {f"purchases {ending}": (f"a{ending}", purchases.count, files)}
+        by_name |= {f"purchases {ending}": (f"a{ending}", PURCHASES["count"], files)}
     return by_name
 
 

@@ -16,10 +16,9 @@ import pandas as pd
 from analysis.data import load
 from analysis.errors import check_choice
 from analysis.estimate import Bools, Floats, Ints
+from analysis.evidence import households as real
+from analysis.evidence.households import AGAINST, BASELINE, CHINESE, OF, Households
 from analysis.grades import STILL_SOLD
-from analysis.households import checks, estimates
-from analysis.households.estimates import AGAINST, CHINESE, OF, USUAL, Households, log_ratios
-from analysis.households.purchases import half_year
 from analysis.simulated import closures
 from market import simulate
 from market.parameters import FIRST_MONTH, MONTHS, in_words
@@ -98,7 +97,7 @@ def replicate(preset: str, seed: int) -> list[dict[str, Any]]:
     -------
     list of dict
         For each of `TITLES` and each estimand, also with its interval of
-        :func:`analysis.households.checks.bounded`: `preset`, `seed`, `titles`, `closed`, `id`, `truth`, `estimate`,
+        :func:`analysis.evidence.households.bounded`: `preset`, `seed`, `titles`, `closed`, `id`, `truth`, `estimate`,
         `std_error`, `low`, `high`. The estimate of `SETS` is p.
     """
     _, truth = simulate(preset, seed, **MARKET)
@@ -109,11 +108,11 @@ def replicate(preset: str, seed: int) -> list[dict[str, Any]]:
         twin = draw(truth, titles)
         at = {"preset": preset, "seed": seed, "titles": titles, "closed": int(truth.closed.sum())}
         estimated = {
-            "E2a": estimates.exposed(twin.households)["effect"],
-            "V1": estimates.growth_of_stayers(twin.households)["Chinese brands"],
-            "V3": estimates.share(twin.households)["change"],
+            "E2a": real.exposed(twin.households)["effect"],
+            "V1": real.growth_of_stayers(twin.households)["Chinese brands"],
+            "V3": real.share(twin.households)["change"],
         }
-        bounds = checks.bounded(twin.households, closed_share)
+        bounds = real.bounded(twin.households, closed_share)
         for name, true in twin.true.items():
             estimate, row = estimated[name], at | {"truth": true}
             (value,), (error,), (low, high) = estimate.value, estimate.std_error, estimate.conf_int[:, 0]
@@ -121,7 +120,7 @@ def replicate(preset: str, seed: int) -> list[dict[str, Any]]:
             low, high = bounds[name]
             row |= {"id": name + BOUNDED, "estimate": (low + high) / 2, "std_error": np.nan}
             rows.append(row | {"low": low, "high": high})
-        sets = estimates.random_sets(twin.households, draws=199, seed=seed)
+        sets = real.random_sets(twin.households, draws=199, seed=seed)
         rows.append(at | {"id": SETS, "estimate": sets.value[0]})
     return rows
 
@@ -180,7 +179,7 @@ def _tables(buyers: pd.DataFrame, bought: Ints, inside: Bools) -> Households:
     names = np.array([f"C{number:03d}" for number in range(len(inside))])
     lines = buyers[["month", "buyer_group"]].iloc[row].reset_index(drop=True)
     lines = lines.assign(
-        half_year=lines["month"].map({month: half_year(month) for month in MONTH}),
+        half_year=lines["month"].map({month: real.half_year(month) for month in MONTH}),
         name=names[category],
         category=np.where(inside, names, AGAINST["all others"][-1])[category],
         origin_class=np.array(CLASSES)[of_class],
@@ -203,20 +202,20 @@ def _effect(truth: Truth, inside: Bools) -> dict[str, float]:
     firms, spared = truth.firms, ~truth.closed
     chinese, exposed = spared & firms["origin"].eq("CN").to_numpy(), inside[firms["category"].to_numpy()]
     sums = [
-        truth.sales(world)[sellers & categories, 0][:, _months(USUAL.after)].sum()
+        truth.sales(world)[sellers & categories, 0][:, _months(BASELINE.after)].sum()
         for world in ("W00", "W11")
         for categories in (exposed, ~exposed)
         for sellers in (chinese, spared)
     ]
-    without, with_ = log_ratios(sums)
+    without, with_ = real.log_ratios(sums)
     return {"E2a": float(with_ - without)}
 
 
 def _change(ever: Floats) -> dict[str, float]:
-    presumed = np.isin(np.resize(CLASSES, len(ever)), USUAL.chinese)
+    presumed = np.isin(np.resize(CLASSES, len(ever)), BASELINE.chinese)
     (first, all_first), (last, all_last) = (
         (ever[presumed][:, _months(window)].sum(), ever[:, _months(window)].sum())
-        for window in (USUAL.before, USUAL.after)
+        for window in (BASELINE.before, BASELINE.after)
     )
     return {"V1": 100 * float(last / first - 1), "V3": 100 * float(last / all_last - first / all_first)}
 

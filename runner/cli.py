@@ -281,16 +281,11 @@ def purchases(
     out: Annotated[Path | None, Option(metavar="DIR", help="Write the tables to this new folder.")] = None,
 ) -> None:
     """Count the purchases of households in a file."""
-    from analysis.households import purchases
+    import runpy
 
-    if out is not None:
-        purchases.refuse_used(out)
-    counts = purchases.count(file, brands, root=context.obj / "data")
-    say("\n".join(counts.said))
-    for name, table in counts.tables.items():
-        say(f"{name}: {len(table):,} rows")
-    if out is not None:
-        say(str(counts.write(out)))
+    program = runpy.run_path(str(ROOT / "data" / "households" / "count.py"))
+    for line in program["run"](file, brands, out, root=context.obj / "data"):
+        say(line)
 
 
 @_command("simulate", "python benchmarks/solve.py --moments compares this market with published figures of Amazon's.")

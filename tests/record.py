@@ -9,11 +9,9 @@ import numpy as np
 
 from analysis import grades, parameters, series
 from analysis.event import read_event
-from analysis.evidence import claims, listed, shift, totals
+from analysis.evidence import claims, households, listed, shift, totals
 from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
 from analysis.exhibits.answers import TIER_NAMES
-from analysis.households import checks, estimates
-from analysis.households.estimates import Households
 from analysis.numbers import number, percent_change, points, quantity, span
 from analysis.provenance import ROOT
 
@@ -73,10 +71,10 @@ def spoken() -> dict[str, Verdict]:
 
 def of_households() -> list[Verdict]:
     """Judge what purchases of households can be read for: the effect on growth, and the change of the share."""
-    asked, households = given("09_households"), Households.load()
+    asked, tables = given("09_households"), households.Households.load()
     sales, closed = float(totals.third_party_sales().values["2020"]), totals.closed_sales(asked.yuan_per_dollar)
     share, common = (asked.share_low, asked.share_high), (asked.common_low, asked.common_high)
-    bounded = checks.bounded(households, closed[1] / (sales * share[0]))
+    bounded = households.bounded(tables, closed[1] / (sales * share[0]))
     own, spared = totals.growth_set(sales, share, closed, (0.0, 0.0), common), bounded["E3g_spared"]
     basis = {"tier": "households", "provenance": "estimate"}
     interval, graded = (own[0] + spared[0], own[1] + spared[1]), grades.of_households
@@ -170,9 +168,9 @@ def bought(found: Mapping[str, Verdict]) -> str:
     """Say what purchases of American households show."""
     lower, share_, asked = found["C01 V2"], found["C01 V3"], given("09_households")
     assert (lower.tier, share_.tier, lower.word, share_.word) == (*["households"] * 2, *[NOT_SHOWN] * 2)
-    households = Households.load()
-    share, effect = estimates.share(households), estimates.exposed(households).exp()
-    sets, placebos = estimates.random_sets(households, draws=asked.draws, seed=asked.seed), checks.placebos(households)
+    tables = households.Households.load()
+    share, effect = households.share(tables), households.exposed(tables).exp()
+    sets, placebos = households.random_sets(tables, draws=asked.draws, seed=asked.seed), households.placebos(tables)
     failed = IN_WORDS[len(placebos.query("conf_low > 0 or conf_high < 0"))]
     return (
         "Of what American volunteers bought on Amazon and whose title can still be seen, brands presumed Chinese were "

@@ -1,12 +1,12 @@
 import hashlib
 from pathlib import Path
 
+import count
 import pandas as pd
 import pytest
 
 from analysis.data import DATA, load
 from analysis.errors import DataError, DesignError
-from analysis.households import purchases
 from analysis.provenance import ROOT
 from runner import cli as command_line
 
@@ -26,7 +26,7 @@ STORES = [("B04", "Mpow"), ("B05", "Some Store"), ("B06", "another"), ("B99", "A
 
 
 def made_up(path: Path, lines=LINES) -> Path:
-    frame = pd.DataFrame(lines, columns=[*purchases.COLUMNS])[[*purchases.COLUMNS]].rename(columns=purchases.COLUMNS)
+    frame = pd.DataFrame(lines, columns=[*count.COLUMNS])[[*count.COLUMNS]].rename(columns=count.COLUMNS)
     if path.suffix == ".parquet":
         frame.astype({"Purchase Price Per Unit": float, "Quantity": float}).replace("", None).to_parquet(path)
     else:
@@ -41,14 +41,14 @@ def stores(path: Path, rows=STORES) -> Path:
 
 @pytest.mark.skipif(not PART.exists(), reason="the public part of 27 states is not beside the repository")
 def test_the_public_part_gives_the_committed_tables_byte_for_byte(tmp_path):
-    out = purchases.count(PART).write(tmp_path / "out")
+    out = count.count(PART).write(tmp_path / "out")
     for name in COMMITTED:
         assert (out / f"{name}.csv").read_bytes() == (DATA / "households" / f"{name}.csv").read_bytes()
 
 
 @pytest.mark.parametrize("name", ["bought.csv", "bought.parquet"])
 def test_order_lines_are_counted_by_month_group_category_and_origin(tmp_path, name):
-    made = purchases.count(made_up(tmp_path / name)).tables["purchases"].drop(columns="buyer_group")
+    made = count.count(made_up(tmp_path / name)).tables["purchases"].drop(columns="buyer_group")
     assert sorted(made.itertuples(index=False, name=None)) == [
         ("2021-01", "electronic_cable", "named_chinese", 1, 2, 21.98),
         ("2021-01", "everything else", "pseudo_brand", 1, 3, 0.30),
@@ -59,7 +59,7 @@ def test_order_lines_are_counted_by_month_group_category_and_origin(tmp_path, na
 
 
 def test_a_buyer_of_nothing_but_blank_titles_is_active_and_stands_in_the_group_of_the_hash(tmp_path):
-    buyers = purchases.count(made_up(tmp_path / "bought.csv")).tables["buyers"].set_index(["month", "buyer_group"])
+    buyers = count.count(made_up(tmp_path / "bought.csv")).tables["buyers"].set_index(["month", "buyer_group"])
     group = int(hashlib.sha256(b"ben").hexdigest(), 16) % 100
     assert buyers.loc[("2021-02", group)].to_dict() == {"active_buyers": 1, "purchases": 2}
     assert buyers["purchases"].sum() == len(LINES) - 1  # the last is of a month after the exports began
@@ -67,7 +67,7 @@ def test_a_buyer_of_nothing_but_blank_titles_is_active_and_stands_in_the_group_o
 
 def test_a_table_of_products_gives_blank_titles_their_brand(tmp_path):
     file = made_up(tmp_path / "bought.csv")
-    without, made = purchases.count(file), purchases.count(file, stores(tmp_path / "products.csv"))
+    without, made = count.count(file), count.count(file, stores(tmp_path / "products.csv"))
     assert without.tables["blanks"]["brand"].tolist() == ["", ""]
     assert "closed" not in without.tables
     assert made.tables["blanks"].set_index("code")["brand"].to_dict() == {"B04": "Mpow", "B05": "Some"}
@@ -78,8 +78,8 @@ def test_a_table_of_products_gives_blank_titles_their_brand(tmp_path):
 
 
 def test_stayers_bought_in_both_half_years_and_rare_categories_have_no_half_years(tmp_path):
-    last = [("2021-09-01", "7", "1", "Anker Hub", "B07", "HUB", "ann")] * purchases.FEWEST
-    made = purchases.count(made_up(tmp_path / "bought.csv", [*LINES, *last])).tables
+    last = [("2021-09-01", "7", "1", "Anker Hub", "B07", "HUB", "ann")] * count.FEWEST
+    made = count.count(made_up(tmp_path / "bought.csv", [*LINES, *last])).tables
     counted = made["stayers"].groupby(["half_year", "origin_class"])["purchases"].sum().to_dict()
     assert counted == {
         ("2020-09", "named_chinese"): 1,
@@ -92,9 +92,9 @@ def test_stayers_bought_in_both_half_years_and_rare_categories_have_no_half_year
 
 def test_a_file_of_another_vintage_is_counted_and_said_to_be_one(tmp_path, monkeypatch):
     file = made_up(tmp_path / "bought.csv")
-    assert "another vintage, or a part" in purchases.count(file).said[0]
-    monkeypatch.setattr(purchases, "WHOLE", hashlib.sha256(file.read_bytes()).hexdigest())
-    assert "the whole file as the archive holds it" in purchases.count(file).said[0]
+    assert "another vintage, or a part" in count.count(file).said[0]
+    monkeypatch.setattr(count, "WHOLE", hashlib.sha256(file.read_bytes()).hexdigest())
+    assert "the whole file as the archive holds it" in count.count(file).said[0]
 
 
 @pytest.mark.parametrize(
@@ -109,10 +109,10 @@ def test_a_file_of_another_vintage_is_counted_and_said_to_be_one(tmp_path, monke
     ],
 )
 def test_a_value_that_cannot_be_counted_is_refused_with_its_row(tmp_path, column, value, said):
-    lines = [dict(zip(purchases.COLUMNS, line, strict=True)) for line in LINES]
+    lines = [dict(zip(count.COLUMNS, line, strict=True)) for line in LINES]
     lines[2][column] = value
     with pytest.raises(DataError, match=r"bought\.csv") as refused:
-        purchases.count(made_up(tmp_path / "bought.csv", lines))
+        count.count(made_up(tmp_path / "bought.csv", lines))
     assert said in str(refused.value)
 
 
@@ -129,23 +129,23 @@ def test_a_file_with_other_columns_or_without_any_is_refused(tmp_path, content, 
     if content is not None:
         file.write_text(content)
     with pytest.raises(DataError, match=said):
-        purchases.count(file)
+        count.count(file)
 
 
 def test_a_file_without_rows_is_refused_with_or_without_a_table_of_products(tmp_path):
     file = made_up(tmp_path / "bought.csv", [])
     for products in (None, stores(tmp_path / "products.csv")):
         with pytest.raises(DataError, match="found 0 rows, none of these months; give another file"):
-            purchases.count(file, products)
+            count.count(file, products)
 
 
 def test_a_row_of_another_length_and_a_product_of_two_stores_are_refused(tmp_path):
     file = made_up(tmp_path / "bought.csv")
     with pytest.raises(DataError, match="one store of the product B04; found 'Mpow' and 'Sony'"):
-        purchases.count(file, stores(tmp_path / "products.csv", [*STORES, ("B04", "Sony")]))
+        count.count(file, stores(tmp_path / "products.csv", [*STORES, ("B04", "Sony")]))
     file.write_text(file.read_text() + "2021-01-01,1\n")
     with pytest.raises(DataError, match=r"a fault in it \(CSV parse error"):
-        purchases.count(file)
+        count.count(file)
 
 
 def test_the_command_says_what_it_found_and_writes_only_where_nothing_is(tmp_path, capsys):
@@ -159,7 +159,7 @@ def test_the_command_says_what_it_found_and_writes_only_where_nothing_is(tmp_pat
     assert "is not empty, and stays" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in out.iterdir()} == before
     with pytest.raises(DesignError, match="name a new folder"):
-        purchases.count(file).write(out)
+        count.count(file).write(out)
 
 
 def test_committed_tables_agree_with_each_other():

@@ -3,14 +3,15 @@
 import dataclasses
 import re
 
+import count
 import numpy as np
 import pandas as pd
 import pytest
 from test_households import made_up, stores
 
 from analysis.errors import DesignError
-from analysis.households import checks, purchases
-from analysis.households.estimates import Asked, Households, closed, share
+from analysis.evidence.blank_titles import blank_bounds, blanks_by_month
+from analysis.evidence.households import Households, Specification, closed, share
 from analysis.provenance import ROOT
 
 BOUGHT = [
@@ -38,7 +39,7 @@ def counted(folder, *, with_products):
     ]
     products = stores(folder / "products.csv") if with_products else None
     out = "my-named-households" if with_products else "my-households"
-    return purchases.count(made_up(folder / "bought.csv", lines), products).write(folder / out)
+    return count.count(made_up(folder / "bought.csv", lines), products).write(folder / out)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def bought_of_closed(households, kept):
     ids=["purchases", "spend"],
 )
 def test_closed_brands_fell_per_purchase_of_all_with_and_without_a_title(named, of, change):
-    found = closed(named, Asked(of=of))
+    found = closed(named, Specification(of=of))
     assert (found.terms, found.unit) == (("closed brands",), "per cent")
     assert found.value == pytest.approx([100 * change])
 
@@ -106,7 +107,7 @@ def test_without_a_table_of_products_the_loss_is_refused_with_the_command(namele
 def test_blank_titles_are_all_chinese_or_none_and_a_table_of_products_narrows_what_they_leave_open(named, nameless):
     ends = {"set_low": [], "set_high": []}
     for households in (nameless, named):
-        found = checks.blank_bounds(households)
+        found = blank_bounds(households)
         assert found.terms == ("before", "after", "change")
         assert np.isnan(found.value).all()
         assert found.interval == "bounds"
@@ -123,15 +124,15 @@ def test_where_no_title_is_blank_in_the_windows_the_bounds_are_the_share_and_its
     households = Households.load()
     early = households.purchases.query("month == '2018-01'").assign(origin_class="blank")
     more = dataclasses.replace(households, purchases=pd.concat([households.purchases, early]))
-    found, plain = checks.blank_bounds(more), share(households)
+    found, plain = blank_bounds(more), share(households)
     assert found.rows["set_low"].tolist() == found.rows["set_high"].tolist() == plain.value.tolist()
     assert found.conf_int == pytest.approx(plain.conf_int)
 
 
 def test_blank_titles_by_month_are_shares_of_each_class_of_category(named, nameless):
     classes = ["exposed", "other electronics", "everything else", "not known", "all"]
-    assert checks.blanks_by_month(named).columns.tolist() == classes
-    found = [checks.blanks_by_month(households).dropna(axis="columns", how="all") for households in (nameless, named)]
+    assert blanks_by_month(named).columns.tolist() == classes
+    found = [blanks_by_month(households).dropna(axis="columns", how="all") for households in (nameless, named)]
     assert [table.columns.tolist() for table in found] == 2 * [["exposed", "everything else", "not known", "all"]]
     assert found[0].loc["2020-10"].tolist() == [80, 0, 100, 30]
     assert found[0].loc["2021-10"].fillna(-1).tolist() == [100, 0, -1, 12]
@@ -139,9 +140,9 @@ def test_blank_titles_by_month_are_shares_of_each_class_of_category(named, namel
     assert found[1].loc["2021-10"].fillna(-1).tolist() == [pytest.approx(100 / 3), 0, -1, 4]
 
 
-@pytest.mark.parametrize("ask", [checks.blank_bounds, checks.blanks_by_month])
+@pytest.mark.parametrize("ask", [blank_bounds, blanks_by_month])
 def test_where_all_have_a_title_nothing_is_said_of_blank_ones(ask):
-    with pytest.raises(DesignError, match="all in these tables have one, as in the public part; count the whole file"):
+    with pytest.raises(DesignError, match=r"all purchases in these tables have a title, .*; count the whole file"):
         ask(Households.load())
 
 

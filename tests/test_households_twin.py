@@ -11,9 +11,8 @@ import pytest
 from analysis import data, grades
 from analysis.errors import DesignError
 from analysis.estimands.design import Design
-from analysis.evidence import verdicts
-from analysis.households import checks, estimates
-from analysis.households.estimates import Asked, Households
+from analysis.evidence import households, verdicts
+from analysis.evidence.households import Households, Specification
 from analysis.parameters import NOTEBOOKS
 from analysis.simulated import closures
 from market import grading, simulate
@@ -47,7 +46,7 @@ def test_a_twin_is_the_same_each_time_and_another_of_another_seed():
 
 
 def test_titles_that_go_with_time_raise_the_share_of_brands_of_short_life(twins):
-    before, after = (estimates.share(twins[titles].households)["change"].value[0] for titles in twin.TITLES)
+    before, after = (households.share(twins[titles].households)["change"].value[0] for titles in twin.TITLES)
     assert after > before
     true = [twins[titles].true for titles in twin.TITLES]
     assert true[0]["V3"] == pytest.approx(true[1]["V3"], abs=0.05)  # the truth does not depend on what can be seen
@@ -89,23 +88,24 @@ def test_grades_of_intervals_with_room_follow_from_coverage_alone():
 
 
 def test_the_room_is_what_the_years_before_can_hide():
-    households = Households.load()
-    bounds, share = checks.bounded(households, 0.1), estimates.share(households)
-    early = [estimates.share(households, Asked(**months)).value for months in checks.PLACEBOS.values()]
+    tables = Households.load()
+    bounds, share = households.bounded(tables, 0.1), households.share(tables)
+    early = [households.share(tables, Specification(**months)).value for months in households.PLACEBOS.values()]
     risen = max(np.log(after / before) for before, after, _ in early)
     first, last, change = share.value
     lowest, highest = last * np.exp(-risen) - first / 0.9, change
     error = share["change"].bounds("change")[1] - highest
     assert bounds["V3"][1] == pytest.approx(highest + error)
     assert lowest - bounds["V3"][0] == pytest.approx(error, rel=0.25)  # an error of nearly the same sums
-    moved = max(abs(estimates.exposed(households, Asked(**months)).value[0]) for months in checks.PLACEBOS.values())
-    low, high = estimates.exposed(households).conf_int[:, 0]
+    years = [households.exposed(tables, Specification(**months)).value[0] for months in households.PLACEBOS.values()]
+    moved = max(map(abs, years))
+    low, high = households.exposed(tables).conf_int[:, 0]
     assert bounds["E2a"] == pytest.approx((low - moved, high + moved))
 
 
 def test_more_closed_sales_only_lower_the_lower_ends():
-    households = Households.load()
-    few, many = (checks.bounded(households, closed) for closed in (0.0, 0.3))
+    tables = Households.load()
+    few, many = (households.bounded(tables, closed) for closed in (0.0, 0.3))
     for name in ("V1", "V3"):
         assert many[name][0] < few[name][0]
         assert many[name][1] == few[name][1]
@@ -116,18 +116,18 @@ def test_without_a_year_before_there_is_no_room_to_be_seen():
     whole = Households.load()
     late = replace(whole, buyers=whole.buyers.query("month >= '2020-06'"))
     with pytest.raises(DesignError, match="purchases begin in 2020-06; bring those of two years before"):
-        checks.bounded(late, 0.1)
+        households.bounded(late, 0.1)
 
 
 def test_the_fortunes_of_sellers_widen_the_error_where_buyers_share_them():
-    households = Households.load()
-    shaken = households.purchases.copy()
-    inside = shaken["category"].isin(households.categories["category"][::2])
+    tables = Households.load()
+    shaken = tables.purchases.copy()
+    inside = shaken["category"].isin(tables.categories["category"][::2])
     chinese = shaken["origin_class"].isin(["named_chinese", "pseudo_brand"])
-    after = shaken["month"].between(*Asked().after)
+    after = shaken["month"].between(*Specification().after)
     shaken.loc[inside & chinese & after, "purchases"] *= 3  # half of the categories fare better, for all buyers alike
-    other = replace(households, purchases=shaken)
-    calm, wide = (estimates.exposed(one).std_error[0] for one in (households, other))
+    other = replace(tables, purchases=shaken)
+    calm, wide = (households.exposed(one).std_error[0] for one in (tables, other))
     assert wide > 1.25 * calm
 
 
@@ -140,11 +140,11 @@ def test_the_fortunes_of_sellers_widen_the_error_where_buyers_share_them():
     ],
 )
 def test_the_title_of_the_figure_follows_the_half_years_that_are_compared(changes, said):
-    paths = estimates.shares_by_place(Households.load())
+    paths = households.shares_by_place(Households.load())
     for found, ends in zip(paths.values(), (changes[:2], changes[2:]), strict=True):
-        for half, share in zip((Asked().before, Asked().after), ends, strict=True):
+        for half, share in zip((Specification().before, Specification().after), ends, strict=True):
             found.value[found.terms.index(half[0])] = share
-    assert checks.headline(paths) == f"Where brands had been closed, Chinese brands {said}"
+    assert households.headline(paths) == f"Where brands had been closed, Chinese brands {said}"
 
 
 def test_the_table_by_market_has_the_coverage_of_the_kept_one():

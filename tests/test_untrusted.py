@@ -7,6 +7,7 @@ import os
 import re
 import zipfile
 
+import count
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,7 +19,6 @@ from analysis import data, yaml
 from analysis.errors import DataError, DesignError
 from analysis.event import ON_RECORD, read_event
 from analysis.exhibits import answers, blocks, brief, style, words
-from analysis.households import purchases
 from analysis.panel import file, read, read_panel
 from analysis.panel.map import Map
 from analysis.panel.propose import propose
@@ -60,7 +60,7 @@ def test_no_file_that_is_made_up_ends_a_reader_in_a_traceback_or_a_wait(name):
 # Files
 
 
-@pytest.mark.parametrize("reader", [read_panel, propose, purchases.count, lambda path: yaml.load(path, Map)])
+@pytest.mark.parametrize("reader", [read_panel, propose, count.count, lambda path: yaml.load(path, Map)])
 def test_a_pipe_a_device_and_a_folder_are_refused_and_not_waited_for(tmp_path, reader):
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "zero.csv").symlink_to("/dev/zero")
@@ -153,7 +153,7 @@ def test_metadata_that_are_no_list_of_names_are_refused(tmp_path, rows, value):
 def test_a_header_that_is_too_long_is_refused(tmp_path, header):
     (tmp_path / "a.csv").write_text(f"{header},b\n1,2\n")
     assert re.search(r"row 1|unknown column", refused(read_panel, tmp_path / "a.csv"))
-    refused(purchases.count, tmp_path / "a.csv")
+    refused(count.count, tmp_path / "a.csv")
 
 
 def test_more_columns_than_anybody_names_are_refused(tmp_path):
@@ -193,7 +193,7 @@ def test_a_long_word_that_stands_once_in_a_file_is_refused_before_each_row_gets_
     [
         (read_panel, "firm", file.columns()),
         (propose, "firm", file.columns()),
-        (purchases.count, "Title", purchases.COLUMNS.values()),
+        (count.count, "Title", count.COLUMNS.values()),
     ],
 )
 def test_a_long_word_in_a_file_without_types_of_arrow_is_not_copied_into_each_row(tmp_path, reader, long, names):
@@ -257,9 +257,9 @@ def test_a_word_that_is_written_in_two_ways_is_refused(tmp_path, rows, name):
 
 def test_a_title_is_short_and_the_price_of_an_order_line_a_whole_number_of_cents(tmp_path):
     long = fuzz.order_rows().assign(Title="x" * 30_000)
-    assert "text of at most 20,000 characters; found one of 30,000" in refused(purchases.count, written(tmp_path, long))
+    assert "text of at most 20,000 characters; found one of 30,000" in refused(count.count, written(tmp_path, long))
     orders = fuzz.order_rows().assign(**{"Purchase Price Per Unit": "1e9", "Quantity": "1e9"})
-    assert "at most 10,000,000 dollars" in refused(purchases.count, written(tmp_path, orders))
+    assert "at most 10,000,000 dollars" in refused(count.count, written(tmp_path, orders))
 
 
 # Messages, pages and figures

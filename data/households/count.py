@@ -1,7 +1,7 @@
 """A file of purchases, as Open e-commerce 1.0 publishes it, is counted by month, group of buyers, category and origin.
 
 The rows are read once, some at a time; what is kept of them are counts. ``data/households`` has the tables of a public
-part of the file, made by this module, and the lists that it goes by.
+part of the file, made by this program, and the lists that it goes by. ``market-impact purchases`` runs it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from analysis.data import DATA, load
 from analysis.errors import DataError, DesignError, refuse
+from analysis.evidence.households import BLANK, STAYED, UNKNOWN, half_year
 from analysis.untrusted import admit, refuse_long
 
 COLUMNS = {
@@ -47,7 +48,6 @@ WHOLE = "6efb098a6e01a9acb6e215402a450f4a848ed1b102ca016f9be6c4f03c585e1e"
 
 FIRST, LAST = "2018-01", "2022-10"  # people exported their histories from the month after
 GROUPS = 100
-BLANK, UNKNOWN = "blank", "not known"  # class of origin, and category, of what says nothing
 SIGNS = "®™:.-–'\"()[]"  # around a token
 BRACKET = r"^\s*[\[\(【][^\]\)】]*[\]\)】]\s*"
 AFTER = r"(?s)[\s\x0b\pZ,|/].*"
@@ -67,7 +67,6 @@ GROUPED = {
 }
 """What order lines are added up by, as they are read: what is kept in memory."""
 
-STAYED = ["2020-09", "2021-09"]  # half-years, by their first month, in both of which stayers bought
 FEWEST = 40  # order lines of a category in one half-year, so that it stands in the table of half-years
 SUMS = ["purchases", "units", "cents"]
 BYTES_AT_ONCE, ROWS_AT_ONCE = 1 << 22, 1 << 16
@@ -151,6 +150,17 @@ def count(file: Path, products: Path | None = None, *, root: Path = DATA) -> Cou
     if not products:  # what has kept its title was still sold late in 2022: it cannot show what was lost
         del tables["closed"]
     return Counts(tables, said)
+
+
+def run(file: Path, products: Path | None, out: Path | None, *, root: Path = DATA) -> Iterator[str]:
+    """Count a file, write the tables where a folder is given, and yield what is in them, a line each."""
+    if out is not None:
+        refuse_used(out)
+    counts = count(file, products, root=root)
+    yield from counts.said
+    yield from (f"{name}: {len(table):,} rows" for name, table in counts.tables.items())
+    if out is not None:
+        yield str(counts.write(out))
 
 
 class Lists:
@@ -246,12 +256,6 @@ def _month(day: str) -> str:
         return datetime.date.fromisoformat(day).isoformat()[:7] if len(day) == 10 else ""
     except ValueError:
         return ""
-
-
-def half_year(month: str) -> str:
-    """Return the first month, March or September, of the half-year that a month is in."""
-    since = (int(month[5:]) - 3) % 6 if month else 0
-    return str(pd.Period(month, "M") - since) if month else ""
 
 
 def _each(column: Any, function: Any) -> pd.Series:

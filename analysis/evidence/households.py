@@ -1,0 +1,609 @@
+"""What purchases of households say of Chinese brands: share, growth, and the change where brands had been closed.
+
+Estimates are functions of sums over groups of buyers, with errors from leaving out each group (a jackknife), and where
+exposed categories are compared with others, from what their sellers went through. Robustness: one thing asked
+otherwise, placebo years, random sets of categories, lost titles, drift.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.data import DATA, load
+from analysis.errors import DataError, DesignError
+from analysis.estimands.design import estimand, in_rows
+from analysis.estimate import NO_SPREAD, Estimate, Floats, refusal
+from analysis.estimators.honest_did import Bounds, honest_bounds
+from analysis.numbers import number, percent_change
+
+CHINESE = {
+    "either": ["named_chinese", "pseudo_brand"],
+    "by name": ["named_chinese"],
+    "by rule": ["pseudo_brand"],
+}
+"""The three definitions of a Chinese brand: classes of origin."""
+
+AGAINST = {"all others": ["other electronics", "everything else"], "other electronics": ["other electronics"]}
+"""What exposed categories are compared with."""
+
+OF = ("purchases", "units", "spend")
+"""What can be added up."""
+
+BLANK, UNKNOWN = "blank", "not known"  # class of origin, and category, of purchases that do not name one
+STAYED = ["2020-09", "2021-09"]  # half-years, by their first month, in both of which stayers bought
+Window = tuple[str, str]
+Interval = tuple[float, float]
+EVERYWHERE: dict[str, Sequence[str] | None] = {"": None}  # places: all categories
+LIKE = 0.08  # Chinese share before, above which a category is like the exposed ones
+EARLIEST = "2018-09"  # first half-year that is drawn
+OFTEN = 40  # order lines before, below which its share says little
+WOULD_SETTLE = "The complete purchase records, with the purchases whose title is blank, and the brand of each product."
+
+OTHER_MONTHS = {
+    "whole years, May 2020 to April 2021 against September 2021 to August 2022": {
+        "before": ("2020-05", "2021-04"),
+        "after": ("2021-09", "2022-08"),
+    },
+    "months of the closures, May to August 2020 against 2021": {
+        "before": ("2020-05", "2020-08"),
+        "after": ("2021-05", "2021-08"),
+    },
+}
+PLACEBOS = {
+    "a year earlier": {"before": ("2019-09", "2020-02"), "after": ("2020-09", "2021-02")},
+    "two years earlier": {"before": ("2018-09", "2019-02"), "after": ("2019-09", "2020-02")},
+}
+
+
+@dataclass(frozen=True)
+class Specification:
+    """What is compared in the tables.
+
+    Attributes
+    ----------
+    definition : {"either", "by name", "by rule"}
+        Which brands are Chinese.
+    against : {"all others", "other electronics"}
+        What exposed categories are compared with.
+    of : {"purchases", "units", "spend"}
+    before, after : (str, str)
+        First and last month, YYYY-MM, of two windows of the same length and months of the year.
+    without : tuple of str
+        Exposed categories to leave out.
+    level : float
+        Coverage of intervals.
+    """
+
+    definition: str = "either"
+    against: str = "all others"
+    of: str = "purchases"
+    before: Window = ("2020-09", "2021-02")
+    after: Window = ("2021-09", "2022-02")
+    without: tuple[str, ...] = ()
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        """Raise DesignError for an unknown definition, comparison or quantity."""
+        for name, choices in {"definition": CHINESE, "against": AGAINST, "of": OF}.items():
+            if (given := getattr(self, name)) not in choices:
+                raise DesignError(f"Cannot compare with {name}={given!r}; choose one of {', '.join(choices)}.")
+
+    @property
+    def chinese(self) -> list[str]:
+        """Classes of origin of Chinese brands."""
+        return CHINESE[self.definition]
+
+    @property
+    def windows(self) -> dict[str, Window]:
+        """The two windows by name."""
+        return {"before": self.before, "after": self.after}
+
+
+BASELINE = Specification()
+
+
+@dataclass(frozen=True)
+class Households:
+    """The tables of ``data/households``, or those that the whole file was counted to, as they are written.
+
+    `closed` is there only where a table of products gave purchases without a title their brand.
+    """
+
+    purchases: pd.DataFrame
+    buyers: pd.DataFrame
+    categories: pd.DataFrame
+    stayers: pd.DataFrame
+    half_years: pd.DataFrame
+    closed: pd.DataFrame | None = None
+
+    @classmethod
+    def load(cls, root: Path = DATA) -> Households:
+        """Load the tables of a data folder."""
+        public = [name for name in cls.__dataclass_fields__ if name != "closed"]
+        return cls(**{name: load(f"household_{name}", root=root) for name in public})
+
+    @classmethod
+    def read(cls, folder: Path) -> Households:
+        """Read the tables that the command `purchases` wrote to a folder."""
+        files = {name: folder / f"{name}.csv" for name in cls.__dataclass_fields__}
+        tables = {name: pd.read_csv(file) for name, file in files.items() if file.is_file()}
+        if absent := [name for name in files if name not in tables and name != "closed"]:
+            do = "count the file of purchases again with --out"
+            raise DataError(f"{folder}: expected the tables of households; found no {absent[0]}.csv; {do}.")
+        return cls(**tables)
+
+    @cached_property
+    def groups(self) -> pd.Index:
+        """Groups of buyers."""
+        return pd.Index(np.unique(self.buyers["buyer_group"]), name="buyer_group")
+
+    def sums(
+        self,
+        window: Window,
+        classes: Sequence[str] | None = None,
+        categories: Sequence[str] | None = None,
+        of: str = "purchases",
+    ) -> Floats:
+        """Return sums of purchases, float64[group]: of classes of origin, or all that have a title; of categories.
+
+        Parameters
+        ----------
+        window : (str, str)
+            First and last month, YYYY-MM.
+        of : {"purchases", "units", "spend"}
+        """
+        rows = _of_classes(self.purchases[self.purchases["month"].between(*window)], classes)
+        return self._by_group(rows if categories is None else rows[rows["category"].isin(categories)], of)
+
+    def everything(self, window: Window, of: str) -> Floats:
+        """Return sums of all purchases, those without a title as well, float64[group]."""
+        return self._by_group(self.purchases[self.purchases["month"].between(*window)], of)
+
+    def of_closed(self, window: Window, of: str) -> Floats:
+        """Return sums of purchases of closed brands, float64[group]; raise DesignError where they cannot be seen."""
+        if self.closed is None:
+            raise DesignError(
+                "Cannot estimate what closed brands lost: without a table of products purchases without a title have "
+                "no brand (no closed.csv). Count the whole file with the command purchases, amazon-purchases.csv "
+                "--brands PRODUCTS --out FOLDER, where PRODUCTS has the columns parent_asin and store, and read FOLDER."
+            )
+        return self._by_group(self.closed[self.closed["month"].between(*window)], of)
+
+    def stayed(self, half_year: str, classes: Sequence[str] | None, of: str) -> Floats:
+        """Return sums of the people who bought in both half-years of `STAYED`, float64[group]."""
+        return self._by_group(_of_classes(self.stayers[self.stayers["half_year"] == half_year], classes), of)
+
+    def _by_group(self, rows: pd.DataFrame, of: str) -> Floats:
+        sums = rows.groupby("buyer_group")[of].sum().reindex(self.groups, fill_value=0)
+        return np.asarray(sums, dtype=float)
+
+    def jackknife(
+        self,
+        sums: Mapping[str, Floats],
+        function: Callable[..., Mapping[str, Any]],
+        unit: str,
+        level: float,
+        may_be_zero: Collection[str] = (),
+    ) -> Estimate:
+        """Return a function of sums by name as an Estimate, with the errors of leaving out each group of buyers."""
+        if absent := [name for name, by_group in sums.items() if not by_group.any() and name not in may_be_zero]:
+            return refusal(f"no purchases of these: {', '.join(absent)}; choose other months or categories")
+        scores = np.column_stack([*sums.values()])
+        totals = Estimate(
+            estimand=function.__name__.replace("_", " "),
+            unit=unit,
+            terms=tuple(sums),
+            value=scores.sum(axis=0),
+            scores=scores,
+            clusters=self.groups.to_numpy(),
+            counts={"buyer_groups": len(self.groups)},
+            n=len(self.groups),
+            level=level,
+        )
+        return totals.jackknife(lambda total: function(*total), estimand=totals.estimand, unit=unit)
+
+
+def _of_classes(rows: pd.DataFrame, classes: Sequence[str] | None) -> pd.DataFrame:
+    """Keep purchases of classes of origin, or all that have a title."""
+    return rows[rows["origin_class"] != BLANK] if classes is None else rows[rows["origin_class"].isin(classes)]
+
+
+def _sums(
+    households: Households,
+    spec: Specification,
+    windows: Mapping[str, Window],
+    places: Mapping[str, Sequence[str] | None] = EVERYWHERE,
+) -> dict[str, Floats]:
+    """Return sums of Chinese brands and of all, by window and place, a place being categories."""
+    return {
+        f"{brands}{f' in {place}' if place else ''}, {when}": households.sums(window, classes, categories, spec.of)
+        for when, window in windows.items()
+        for place, categories in places.items()
+        for brands, classes in (("Chinese brands", spec.chinese), ("all", None))
+    }
+
+
+def _places(households: Households, spec: Specification) -> dict[str, list[str]]:
+    """Return the categories that are compared: exposed ones, and those of `AGAINST`."""
+    exposed = list(households.categories["category"])
+    if unknown := set(spec.without) - set(exposed):
+        names = ", ".join(sorted(unknown))
+        raise DesignError(f"Cannot leave out {names}, not exposed; choose from {', '.join(exposed)}.")
+    kept = [name for name in exposed if name not in spec.without]
+    return {"exposed categories": kept, spec.against: AGAINST[spec.against]}
+
+
+def log_ratios(totals: Sequence[Any]) -> list[Any]:
+    """Return for each four sums the log of the Chinese share in exposed categories over that in the others."""
+    logs = [np.log(total) for total in totals]
+    return [logs[at] - logs[at + 1] - logs[at + 2] + logs[at + 3] for at in range(0, len(logs), 4)]
+
+
+def half_year(month: str) -> str:
+    """Return the first month, March or September, of the half-year that a month is in; of no month nothing."""
+    return str(pd.Period(month, "M") - (int(month[5:]) - 3) % 6) if month else ""
+
+
+def _half_years(households: Households) -> dict[str, Window]:
+    """Return the half-years that the tables hold whole, by their first month."""
+    months = pd.period_range(EARLIEST, households.buyers["month"].max(), freq="M").astype(str)
+    return {months[at]: (months[at], months[at + 5]) for at in range(0, len(months) - 5, 6)}
+
+
+# Estimates
+
+
+def share(households: Households, spec: Specification = BASELINE) -> Estimate:
+    """Return the Chinese share of what has a title in two windows, and its change: percentage points (V3)."""
+
+    def chinese_share(chinese: Any, total: Any, chinese_after: Any, total_after: Any) -> dict[str, Any]:
+        first, last = 100 * chinese / total, 100 * chinese_after / total_after
+        return {"before": first, "after": last, "change": last - first}
+
+    return households.jackknife(_sums(households, spec, spec.windows), chinese_share, "percentage points", spec.level)
+
+
+def growth_of_stayers(households: Households, spec: Specification = BASELINE) -> Estimate:
+    """Return growth between the half-years of `STAYED` of those who bought in both, per cent: Chinese brands, all."""
+    sums = {
+        f"{brands}, {first_month}": households.stayed(first_month, classes, spec.of)
+        for first_month in STAYED
+        for brands, classes in (("Chinese brands", spec.chinese), ("all", None))
+    }
+
+    def growth_of_those_who_stayed(chinese: Any, total: Any, chinese_after: Any, total_after: Any) -> dict[str, Any]:
+        return {"Chinese brands": 100 * (chinese_after / chinese - 1), "all": 100 * (total_after / total - 1)}
+
+    return households.jackknife(sums, growth_of_those_who_stayed, "per cent", spec.level)
+
+
+def closed(households: Households, spec: Specification = BASELINE) -> Estimate:
+    """Return the change of closed brands' purchases per purchase of the same buyers, per cent (E1b).
+
+    All purchases are counted, whether they have a title or not. It is the closed brands' own loss if the same share of
+    theirs can be seen in both windows, by a title or by the table of products: the loss is larger than this if fewer
+    can be seen of those before, and smaller if fewer of those after. Windows, `of` and level of `spec` matter.
+
+    Returns
+    -------
+    Estimate
+        One term; -100 without an error where nothing of closed brands was bought after.
+
+    Raises
+    ------
+    DesignError
+        When no table of products gave purchases without a title their brand.
+    """
+
+    def loss_of_closed_brands(first: Any, total: Any, last: Any, total_after: Any) -> dict[str, Any]:
+        return {"closed brands": 100 * (last / first * total / total_after - 1)}
+
+    sums = {
+        f"{name}, {when}": by_group(window, spec.of)
+        for when, window in spec.windows.items()
+        for name, by_group in (("closed brands", households.of_closed), ("all", households.everything))
+    }
+    rare = "closed brands, after"
+    loss = households.jackknife(sums, loss_of_closed_brands, "per cent", spec.level, may_be_zero=[rare])
+    if loss.refused or sums[rare].any():
+        return replace(loss, limits=np.maximum(loss.conf_int, -100.0))  # nobody loses more than all
+    return replace(loss, scores=None, covariance=None, reason=f"no purchases of {rare}: {NO_SPREAD}")
+
+
+def exposed(households: Households, spec: Specification = BASELINE) -> Estimate:
+    """Return by how much the Chinese share changed more in exposed categories than in others, log points (E2a)."""
+
+    def effect_on_spared_firms(*totals: Any) -> dict[str, Any]:
+        first, last = log_ratios(totals)
+        return {"effect": last - first}
+
+    sums = _sums(households, spec, spec.windows, _places(households, spec))
+    effect = households.jackknife(sums, effect_on_spared_firms, "log points", spec.level)
+    return _with_sellers(effect, [1.0], households, spec)
+
+
+def through_spared(households: Households, spec: Specification = BASELINE) -> Estimate:
+    """Return what :func:`exposed` is of the growth of all Chinese purchases, percentage points: the effect on growth.
+
+    It is the share of Chinese purchases that lay in exposed categories before, times the relative change there: what
+    closed firms lost themselves is not in it.
+    """
+
+    def effect_on_growth_through_spared_firms(*totals: Any) -> dict[str, Any]:
+        first, last = log_ratios(totals[:-1])
+        weight = 100 * totals[0] / totals[-1]
+        return {"share in exposed categories": weight, "effect on growth": weight * np.expm1(last - first)}
+
+    sums = _sums(households, spec, spec.windows, _places(households, spec))
+    sums["Chinese brands, before"] = households.sums(spec.before, spec.chinese, of=spec.of)
+    effect = households.jackknife(sums, effect_on_growth_through_spared_firms, "percentage points", spec.level)
+    slope = [0.0, 0.0 if effect.refused else effect.value.sum()]  # of a share times an exponential less 1
+    return _with_sellers(effect, slope, households, spec)
+
+
+def _with_sellers(effect: Estimate, slope: Sequence[float], households: Households, spec: Specification) -> Estimate:
+    r"""Add to the errors of an effect what all buyers share in exposed categories, the fortunes of the sellers there.
+
+    With :math:`s_{kg}` what purchases of category k by group g are of the log ratio, the variance over groups lacks
+    :math:`\sum_k [(\sum_g s_{kg})^2 - \sum_g s_{kg}^2]`, which is added where it is positive (Cameron, A. C., Gelbach,
+    J. B. and Miller, D. L. 2011, Robust inference with multiway clustering, JBES 29, 238-249); `slope` by the effect.
+    """
+    if effect.refused:
+        return effect
+    lines = _of_classes(households.purchases, None)
+    lines = lines[lines["category"].isin(_places(households, spec)["exposed categories"])]
+    scores = []
+    for sign, window in ((-1, spec.before), (1, spec.after)):
+        rows = lines[lines["month"].between(*window)]
+        for weight, of in ((sign, _of_classes(rows, spec.chinese)), (-sign, rows)):
+            scores.append(weight * of.groupby(["category", "buyer_group"])[spec.of].sum() / of[spec.of].sum())
+    by_both = pd.concat(scores, axis=1).fillna(0).sum(axis=1)
+    shared = float((by_both.groupby("category").sum() ** 2).sum() - (by_both**2).sum())
+    covariance = effect.covariance + max(shared, 0.0) * np.outer(slope, slope)
+    return replace(effect, scores=None, clusters=None, covariance=covariance, max_df=effect.df)
+
+
+def shares_by_place(households: Households, spec: Specification = BASELINE) -> dict[str, Estimate]:
+    """Return the Chinese share in exposed categories and in those compared, by half-year since `EARLIEST`, per cent."""
+    windows = _half_years(households)
+
+    def chinese_share(*totals: Any) -> dict[str, Any]:
+        return {when: 100 * totals[2 * at] / totals[2 * at + 1] for at, when in enumerate(windows)}
+
+    return {
+        place: households.jackknife(
+            _sums(households, spec, windows, {place: categories}), chinese_share, "per cent", spec.level
+        )
+        for place, categories in _places(households, spec).items()
+    }
+
+
+def path(households: Households, spec: Specification = BASELINE) -> Estimate:
+    """Return the log of the Chinese share in exposed categories over that in others, by half-year since `EARLIEST`."""
+    windows = _half_years(households)
+
+    def share_in_exposed_categories_over_that_in_others(*totals: Any) -> dict[str, Any]:
+        return dict(zip(windows, log_ratios(totals), strict=True))
+
+    sums = _sums(households, spec, windows, _places(households, spec))
+    return households.jackknife(sums, share_in_exposed_categories_over_that_in_others, "log points", spec.level)
+
+
+# Robustness
+
+
+@estimand
+def random_sets(
+    households: Households, spec: Specification = BASELINE, *, draws: int = 2000, seed: int = 0
+) -> Estimate:
+    """Return how often sets of other categories, drawn at random, fall back as far as the exposed ones: one-sided p.
+
+    A set has as many categories as are exposed, none of which is, each with a Chinese share above `LIKE` and at least
+    `OFTEN` purchases before; it is compared with all other categories that are not exposed, and the exposed ones with
+    all others. The mean of the draws, in `details`, says how far categories of high Chinese share fell back anyway.
+
+    Returns
+    -------
+    Estimate
+        One term, p, with its Monte Carlo error; `details` has the effect of each draw and of the exposed.
+
+    Raises
+    ------
+    DesignError
+        When windows are no half-years from March or September, or too few categories are like the exposed ones.
+    """
+    size, pool = len(households.categories), _like_exposed(households, spec)
+    if len(pool) < size:
+        raise DesignError(
+            f"Cannot draw random sets of {size} categories: {len(pool)} are like the exposed ones in "
+            f"{spec.before[0]}; choose another half-year."
+        )
+    elsewhere = {"all others": AGAINST["all others"]}
+    total = np.array([[sums.sum()] for sums in _sums(households, spec, spec.windows, elsewhere).values()])
+    rng = np.random.default_rng(seed)
+    inside = np.array([pool[rng.choice(len(pool), size, replace=False)].sum(axis=0) for _ in range(draws)]).T
+    outside = total - inside
+    with np.errstate(divide="ignore"):  # a set may lose all: it falls back as far as can be
+        first, last = log_ratios([*inside[:2], *outside[:2], *inside[2:], *outside[2:]])
+    effect = exposed(households, replace(spec, against="all others")).value[0]
+    p = (1 + np.count_nonzero(last - first <= effect)) / (1 + draws)
+    return Estimate(
+        estimand="random sets of categories that fall back as far",
+        unit="p",
+        terms=("p",),
+        value=np.array([p]),
+        covariance=np.array([[p * (1 - p) / draws]]),
+        n=draws,
+        interval="Monte Carlo interval",
+        counts={"categories": len(pool), "draws": draws},
+        details={"effects": last - first, "exposed": effect},
+    )
+
+
+def _like_exposed(households: Households, spec: Specification) -> Floats:
+    """Return purchases of categories like the exposed ones, float64[category, (Chinese, all) before and after]."""
+    windows = spec.windows.values()
+    is_half = [half_year(first) == first and last == str(pd.Period(first, "M") + 5) for first, last in windows]
+    if not all(is_half) or spec.of != "purchases":
+        raise DesignError(
+            f"Cannot draw random sets of {spec.of} in {spec.windows}: all categories are counted by half-year from "
+            "March or September, and purchases alone; give two such half-years."
+        )
+    rows = households.half_years
+    sums = [
+        _of_classes(rows[rows["half_year"] == first], classes).groupby("category")["purchases"].sum()
+        for first, _ in windows
+        for classes in (spec.chinese, None)
+    ]
+    by_category = pd.concat(sums, axis=1).fillna(0).drop(index=households.categories["category"], errors="ignore")
+    counts = by_category.to_numpy(dtype=float)
+    return np.asarray(counts[(counts[:, 1] >= OFTEN) & (counts[:, 0] > LIKE * counts[:, 1])])
+
+
+@estimand
+def drawn(sets: Estimate) -> dict[str, Floats]:
+    """Return the effect and those of random sets of categories, per cent, by what they are, the actual one first."""
+    effects = percent_change(np.r_[sets.details["exposed"], sets.details["effects"]])
+    return {f"{sets.counts['draws']:,} random sets of categories": effects}
+
+
+def robustness(households: Households, spec: Specification = BASELINE) -> pd.DataFrame:
+    """Return rows of :func:`exposed`, as specified and with one thing changed at a time, per cent."""
+    changes: dict[str, dict[str, Any]] = {
+        f"as asked: definition {spec.definition}, against {spec.against}, {spec.of}": {},
+        **{f"definition {name}": {"definition": name} for name in CHINESE if name != spec.definition},
+        **{f"against {name}": {"against": name} for name in AGAINST if name != spec.against},
+        **{f"{name}": {"of": name} for name in OF if name != spec.of},
+        **OTHER_MONTHS,
+    }
+    return _rows(households, spec, changes)
+
+
+def placebos(households: Households, spec: Specification = BASELINE) -> pd.DataFrame:
+    """Return rows of :func:`exposed` in months in which nothing had been closed, per cent."""
+    return _rows(households, spec, PLACEBOS)
+
+
+def _rows(households: Households, spec: Specification, changes: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    effects = {label: exposed(households, replace(spec, **change)).exp() for label, change in changes.items()}
+    return in_rows([("E2a", label, effect) for label, effect in effects.items()], "per cent")
+
+
+def without_each(households: Households, spec: Specification = BASELINE) -> pd.Series:
+    """Return the effect without each exposed category, by its name from the lowest, per cent."""
+    names = households.categories["category"]
+    effects = [exposed(households, replace(spec, without=(name,))).exp().value[0] for name in names]
+    return pd.Series(effects, index=names.str.replace("_", " ")).sort_values()
+
+
+def with_drift(households: Households, spec: Specification = BASELINE) -> Bounds:
+    """Bound the effect if exposed categories had drifted apart anyway, by the half-years since September 2018.
+
+    The reference is the half-year before the closures, the target the one after them, so that between them lies one in
+    which the closures fall.
+    """
+    by_half_year = path(households, spec)
+    terms = by_half_year.terms
+    reference, target = terms.index(spec.before[0]), terms.index(spec.after[0])
+    change = by_half_year.delta_method(
+        lambda log: {term: log[at] - log[reference] for at, term in enumerate(terms) if at != reference},
+        estimand="E2a by half-year",
+        unit=by_half_year.unit,
+    )
+    after = len(terms) - 1 - reference
+    weights = np.eye(after)[target - reference - 1]
+    return honest_bounds(change.value, change.cov_small_sample, reference, after, target=weights, level=spec.level)
+
+
+def bounded(households: Households, closed: float, spec: Specification = BASELINE) -> dict[str, Interval]:
+    """Return intervals by id that allow for closed firms and for the largest loss of titles that may have been.
+
+    Older purchases are likelier to have lost their title, and of some brands likelier than of others. How fast cannot
+    be seen, but it was at work in the years before the closures too: at most, nothing else raised the Chinese share
+    then, and nothing else moved it apart in exposed categories. So ``V1``, growth of Chinese brands by people active in
+    both half-years, per cent, and ``V3``, the change of their share, points, are taken down by up to the largest yearly
+    rise of the log share before, and by what closed firms sold; ``E2a``, log points, and ``E3g_spared``, what that is
+    of growth, points, go either way by the largest yearly change of the log ratio before. The errors of sampling are
+    added at the ends; the losses are taken as they are.
+
+    Parameters
+    ----------
+    households : Households
+    closed : float
+        Largest share of Chinese sales before that closed firms may have had, which no purchase with a title holds.
+    spec : Specification
+
+    Raises
+    ------
+    DesignError
+        When no year lies before.
+    """
+    first = households.buyers["month"].min()
+    early = [replace(spec, before=months["before"], after=months["after"]) for months in PLACEBOS.values()]
+    early = [year for year in early if year.before[0] >= first]
+    if not early:
+        raise DesignError(
+            f"Cannot bound the loss of titles: purchases begin in {first}; bring those of two years before."
+        )
+    shares = [share(households, year).value for year in early]
+    rise = max(0.0, *(float(np.log(after / before)) for before, after, _ in shares))
+    drift = max(float(abs(exposed(households, year).value[0])) for year in early)
+
+    def ends(estimate: Estimate, lowest: Callable[[Any], Any], highest: Callable[[Any], Any]) -> Interval:
+        limits = estimate.delta_method(
+            lambda value: {"lowest": lowest(value), "highest": highest(value)}, estimand="bounded", unit=estimate.unit
+        ).conf_int
+        return float(limits[0, 0]), float(limits[1, 1])
+
+    left = 1 - closed
+    return {
+        "V1": ends(
+            growth_of_stayers(households, spec),
+            lambda growth: left * (100 + growth[0]) * np.exp(-rise) - 100,
+            lambda growth: growth[0],
+        ),
+        "V3": ends(
+            share(households, spec),
+            lambda of: of[1] * np.exp(-rise) - of[0] / left,
+            lambda of: of[1] - of[0],
+        ),
+        "E2a": ends(exposed(households, spec), lambda effect: effect[0] - drift, lambda effect: effect[0] + drift),
+        "E3g_spared": ends(
+            through_spared(households, spec),
+            lambda of: (of[0] + of[1]) * np.exp(-drift) - of[0],
+            lambda of: (of[0] + of[1]) * np.exp(drift) - of[0],
+        ),
+    }
+
+
+def widest(bounded: Mapping[str, Interval], growth: Interval) -> pd.DataFrame:
+    """Return the intervals of :func:`bounded`, and what they leave of the effect on growth, as rows to show."""
+    rows = [
+        ("change of the Chinese share", *bounded["V3"], "percentage points"),
+        ("growth of Chinese brands", *bounded["V1"], "per cent"),
+        ("Chinese share where closed brands had sold", *percent_change(np.array(bounded["E2a"])), "per cent"),
+        ("effect on the growth of all Chinese sellers", *growth, "percentage points"),
+    ]
+    return pd.DataFrame(rows, columns=["label", "low", "high", "unit"])
+
+
+def headline(paths: Mapping[str, Estimate], spec: Specification = BASELINE) -> str:
+    """Say what happened to the two shares between the half-years that are compared, as their numbers are written.
+
+    `paths` are as :func:`shares_by_place` returns them.
+    """
+    changes = []
+    for shares in paths.values():
+        before, after = (shares.value[shares.terms.index(first)] for first, _ in spec.windows.values())
+        first, last = number(before, 0), number(after, 0)
+        changed = f"{'grew' if after > before else 'fell'} from {first} to {last}"
+        changes.append(f"kept {last}" if first == last else changed)
+    exposed, elsewhere = changes
+    return f"Where brands had been closed, Chinese brands {exposed} per cent of purchases; elsewhere they {elsewhere}"
