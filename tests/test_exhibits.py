@@ -19,7 +19,7 @@ from analysis import data, provenance
 from analysis.errors import DesignError
 from analysis.event import read_event
 from analysis.evidence.verdicts import NOT_SHOWN, Verdict
-from analysis.exhibits import answers, blocks, brief, style
+from analysis.exhibits import answers, blocks, brief, charts, style
 from analysis.exhibits.answers import colophon as make_colophon
 
 HOSTILE = """<script>alert("1")</script> & 'quotes'"""
@@ -128,6 +128,14 @@ def test_a_figure_embeds_an_svg_with_caption_and_mark_and_closes_the_drawing():
     assert "<figcaption>◐ With &lt;em&gt;.</figcaption>" in block.html
     assert block.html.startswith('<figure class="exhibit">')
     assert plt.get_fignums() == []
+
+
+def test_rows_with_intervals_are_marked_as_estimates_unless_named_otherwise():
+    style.use("real")
+    rows = pd.DataFrame({"term": ["sales"], "estimate": [2.0], "conf_low": [1.0], "conf_high": [3.0]})
+    shown = [(rows, ""), (rows, "real"), (rows[["term", "estimate"]], "")]
+    figures = [blocks.figure(charts.forest(drawn, xlabel="US"), "C.", provenance=named).html for drawn, named in shown]
+    assert [figure[figure.index("<figcaption>") + len("<figcaption>")] for figure in figures] == ["◐", "●", "●"]
 
 
 def test_a_figure_has_a_glyph_for_every_name_sign_and_mark(recwarn):
