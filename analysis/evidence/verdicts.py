@@ -21,7 +21,6 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter,
 
 from analysis import data
 from analysis.errors import DataError, DesignError
-from analysis.simulated import condition
 
 if TYPE_CHECKING:
     from analysis.event import Event
@@ -154,6 +153,8 @@ class Verdict(BaseModel):
     @property
     def apart(self) -> str:
         """Of what it speaks where it gives no word, a simulated market or the panel's own firms; else empty."""
+        from analysis.simulated import condition  # reads the table of panels, which few verdicts need
+
         return condition(self.market) if self.simulated else self.aside
 
     @property
