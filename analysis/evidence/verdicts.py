@@ -147,7 +147,8 @@ class Verdict(BaseModel):
     def meaning(self) -> str:
         """What the word means; of a simulated market what it would mean."""
         if self.simulated:  # whether the claim is false is known there
-            return MEANING[self.word].replace("fit", "would fit").partition(" That")[0]
+            likely = MEANING[self.word].replace("data fit", "data would fit").replace("do not fit", "would not fit")
+            return likely.partition(" That")[0]
         return MEANING[self.word]
 
     @property
