@@ -57,11 +57,8 @@ def finding(verdict: Verdict) -> str:
     mark = MARKS[verdict.provenance]
     if verdict.low is None and verdict.claimed is not None:
         claimed = f"{quantity(verdict.claimed, verdict.unit)} {verdict.unit} {mark}"
-        return (
-            f"claimed {claimed}"
-            if verdict.estimate is None
-            else f"{quantity(verdict.estimate, verdict.unit)} of {claimed}"
-        )
+        before = "claimed" if verdict.estimate is None else f"{quantity(verdict.estimate, verdict.unit)} of"
+        return f"{before} {claimed}"
     return _in_numbers(verdict.estimate, verdict.low, verdict.high, verdict.unit, mark) or "–"
 
 
@@ -157,12 +154,10 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
     """Return the table of verdicts: what was said, word, finding, grade if any, and why; or a line that none is."""
     if not verdicts:
         return note("The event names no claim that is to be judged here.")
-    first = verdicts[0]
+    heading = verdicts[0].apart.rstrip(":") if verdicts[0].simulated else "Verdict"
     columns = {
         "What was said": [v.statement if v.simulated else f"{v.statement} ({v.claimant})" for v in verdicts],
-        first.apart.rstrip(":") if first.simulated else "Verdict": [
-            label(v.word, simulated=v.simulated) for v in verdicts
-        ],
+        heading: [label(v.word, simulated=v.simulated) for v in verdicts],
         "Found": [finding(v) for v in verdicts],
         "Grade": [v.grade or "–" for v in verdicts],
         "Why": [v.why for v in verdicts],

@@ -85,17 +85,14 @@ def say(text: str, *, lead: str = "") -> Block:
     return Block(f"<p>{bold}{escape(unmarked(text))}</p>", f"{lead} {text}".strip())
 
 
-def bullets(found: str, unknown: str, change: str) -> Block:
+def bullets(result: str, unknown: str, change: str) -> Block:
     """Return the three remarks of page 1: what was found, what is not known, and what would change our mind.
 
     Each says by itself, so also when it is copied, that it is of a simulated market.
     """
     within, about = (" in the simulated market", " about the simulated market") if LOOK.simulated else ("", "")
-    return (
-        say(found, lead=f"Found{within}:")
-        + say(unknown, lead=f"Not known{within}:")
-        + say(change, lead=f"What would change our mind{about}:")
-    )
+    leads = {f"Found{within}:": result, f"Not known{within}:": unknown, f"What would change our mind{about}:": change}
+    return reduce(add, [say(text, lead=lead) for lead, text in leads.items()])
 
 
 def note(text: str, *, warning: bool = False) -> Block:

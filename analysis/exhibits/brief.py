@@ -37,7 +37,7 @@ from analysis.exhibits.answers import TIER_NAMES, finding, label, link
 from analysis.exhibits.blocks import Block, Label, box, figure, say, table
 from analysis.exhibits.charts import timeline
 from analysis.exhibits.curves import paths
-from analysis.exhibits.payload import of_brief, of_spoken
+from analysis.exhibits.payload import BRIEF, SPOKEN, Part
 from analysis.exhibits.style import BESIDE, WIDTH
 from analysis.exhibits.words import phrases
 from analysis.numbers import MARKS, points, quantity
@@ -172,7 +172,9 @@ def brief(
     answer = box("answer", *paragraphs) + _simulated(verdicts)
     if beside.html:
         answer = f'<div class="beside" style="display:flex"><div>{answer}</div><div>{beside.html}</div></div>'
-    parts = (of_brief(above, topics), of_spoken(_spoken(verdicts)), *beside.parts)
+    page = pd.DataFrame(topics, columns=[*BRIEF], dtype=object)
+    spoken = pd.DataFrame([*_spoken(verdicts)], columns=[*SPOKEN], dtype=object)
+    parts = (Part("brief", above, page), Part("spoken", "", spoken), *beside.parts)
     return Block(box("headline", f"<strong>{escape(above)}</strong>") + answer, above, parts)
 
 
@@ -197,7 +199,7 @@ def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -
     if not verdicts:
         return say("No report of this run judges a claim: the event names none that these data could bear on.")
     tested = [verdict for verdict in spoken if verdict.word != NOT_TESTABLE]
-    order = {name: place for place, name in enumerate(phrases().rows)}
+    order = {name: row for row, name in enumerate(phrases().rows)}
     first = sorted(tested, key=lambda verdict: order.get(question(verdict, event), len(order)))[:MOST]
     shown, public = [verdict for verdict in tested if verdict in first], elsewhere(verdicts)
     columns = {
@@ -257,7 +259,6 @@ def _below(
     more = [verdict for verdict in spoken if verdict.word != NOT_TESTABLE and verdict not in shown]
     judged = [f"{one.statement} {one.word} ({in_words(one)}; {one.confidence} confidence)." for one in more]
     untestable = [verdict.statement for verdict in spoken if verdict.word == NOT_TESTABLE]
-    aside = {about: [*by_name.values()] for about, by_name in apart(verdicts).items()}
     ledger = claims.readings(event=event).fillna({"reading": ""})
     names = (ledger["claim_id"] + " " + ledger["reading"]).str.strip()
     statements = dict(zip(names, ledger["statement"], strict=True))
@@ -266,9 +267,8 @@ def _below(
         "Judged too.": judged,
         "Not testable with these data.": untestable,
         **{
-            about: [f"{verdict.statement} {_found(verdict)}." for verdict in some]
-            for about, some in aside.items()
-            if not some[0].simulated
+            about: [f"{verdict.statement} {_found(verdict)}." for verdict in by_name.values() if not verdict.simulated]
+            for about, by_name in apart(verdicts).items()
         },
         "Not judged in this run.": [statements[name] for name in unjudged(verdicts, event)] if best(verdicts) else [],
     }
@@ -327,7 +327,7 @@ def pictures(event: Event, *, after: int, last: int) -> Block:
     Both are on the public record of one event; an empty block for another.
     """
     if not event.on_record:
-        return Block("", "")
+        return NOTHING
     register = claims.threats()
     rows = register[register["threat_id"].isin([*event.threats])]
     closures = pd.Timestamp(event.waves[0]), pd.Timestamp(event.waves[-1]) + pd.DateOffset(months=2)

@@ -37,10 +37,10 @@ REACH = 60  # per cent: where the axis of a dose response ends
 ASIDE = 0.22  # months; an estimate and its truth would cover each other
 
 
-def spread(places: np.ndarray, gap: float) -> np.ndarray:
+def spread(heights: np.ndarray, gap: float) -> np.ndarray:
     """Move label positions apart until each is `gap` from the next, keeping their order."""
-    order = np.argsort(places)
-    apart = places[order].astype(float)
+    order = np.argsort(heights)
+    apart = heights[order].astype(float)
     for _ in range(100):
         short = gap - np.diff(apart)
         if (short <= 1e-9).all():
@@ -132,12 +132,9 @@ def paths(
             axes.axhline(level, **DOTTED)
         if closures:
             shade(axes, closures, named=len(panels) == 1)
-    for axes in grid[:, 0]:
-        axes.set_ylabel(ylabel)
-    for axes in grid[-1]:
-        axes.set_xlabel(xlabel)
-    for axes in grid.flat[len(panels) :]:
-        axes.set_visible(False)
+    plt.setp(grid[:, 0], ylabel=ylabel)
+    plt.setp(grid[-1], xlabel=xlabel)
+    plt.setp(grid.flat[len(panels) :], visible=False)
     if alike and len(terms) > 1 and len(panels) > 1:
         drawing.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=7.5)
     return drawing
@@ -218,11 +215,9 @@ def shares(
     """
     rows = pd.concat([line.assign(half=line["term"], term=name) for name, line in lines.items()], ignore_index=True)
     months = pd.PeriodIndex(rows["half"], freq="M")
-    notes = [
-        f"{number(share, 0)} %" if half in compared else ""
-        for half, share in zip(rows["half"], rows["estimate"], strict=True)
-    ]
+    notes = [f"{number(share, 0)} %" for share in rows["estimate"]]
     rows = rows.assign(middle=years_of(months) + 0.25, note=notes)
+    rows.loc[~rows["half"].isin(compared), "note"] = ""
     names = [f"{month:%b %Y} –\n{month + 5:%b %Y}" for month in months]
     ticks = dict(zip(rows["middle"], names, strict=True))
     return paths(rows, x="middle", strong=[*lines][:1], closures=closures, ticks=ticks, ylabel=ylabel, height=2.8)

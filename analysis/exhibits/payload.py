@@ -101,16 +101,6 @@ def read_facts(text: str) -> pd.DataFrame:
     return pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
 
 
-def of_brief(headline: str, topics: Iterable[Sequence[str]]) -> Part:
-    """Return the headline of a run, and a row of `BRIEF` for each of its topics."""
-    return Part("brief", headline, pd.DataFrame([*topics], columns=[*BRIEF], dtype=object))
-
-
-def of_spoken(rows: Iterable[Mapping[str, Any]]) -> Part:
-    """Return the verdicts that give readings of claims their word, with the columns of `SPOKEN`."""
-    return Part("spoken", "", pd.DataFrame([*rows], columns=[*SPOKEN], dtype=object))
-
-
 def of_figure(handed: Mapping[str, Any]) -> pd.DataFrame:
     """Return all that a chart was handed as one table; where that is several, `part` says what each row belongs to.
 
@@ -155,16 +145,16 @@ def load_estimates(folder: str | Path) -> pd.DataFrame:
     ...
     analysis.errors.DataError: estimates in data were asked for; found no file *.estimates.parquet; name a folder ...
     """
-    found = list[pd.DataFrame]()
+    frames = list[pd.DataFrame]()
     for file in sorted(Path(folder).glob(f"*{ESTIMATES}")):
         try:
-            found.append(pd.read_parquet(file)[[*COLUMNS]])
+            frames.append(pd.read_parquet(file)[[*COLUMNS]])
         except (OSError, ValueError, KeyError) as error:
-            asked = f"{file}: estimates of a report were asked for"
-            raise DataError(f"{asked}; found something else ({error}); make the report again") from None
-    if not found:
+            problem = f"{file}: estimates of a report were asked for"
+            raise DataError(f"{problem}; found something else ({error}); make the report again") from None
+    if not frames:
         raise DataError(
             f"estimates in {folder} were asked for; found no file *{ESTIMATES}; name a folder of published reports, "
             "such as reports/latest, or make them with `make report`"
         )
-    return pd.concat(found, ignore_index=True)
+    return pd.concat(frames, ignore_index=True)

@@ -92,13 +92,12 @@ def finish(
         The panel that estimates are from.
     """
     settings = parameters.check(notebook, namespace)
-    digests = [panel.digest] if panel else []
     verdicts.write(
         judged,
         str(settings["verdict_file"]),
         as_of=str(settings["as_of"]),
         notebook=Path(notebook).stem,
         resources=read,
-        digests=digests,
+        digests=[panel.digest] if panel else [],
     )
     return colophon(settings, resources=read, sources=sources, panel=panel)

@@ -123,11 +123,8 @@ def to_svg(figure: Figure, *, simulated: bool) -> str:
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(figure)
     drawn = printable(buffer.getvalue())
-    faces = "".join(
-        _face(weight, frozenset(drawn) | ASCII)
-        for weight in FONTS
-        if weight == 400 or f"font-weight: {weight}" in drawn
-    )
+    weights = [weight for weight in FONTS if weight == 400 or f"font-weight: {weight}" in drawn]
+    faces = "".join(_face(weight, frozenset(drawn) | ASCII) for weight in weights)
     drawn = drawn.replace("<defs>", f"<defs><style>{faces}</style>", 1)
     return "data:image/svg+xml;base64," + base64.b64encode(drawn.encode()).decode("ascii")
 

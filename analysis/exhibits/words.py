@@ -205,13 +205,11 @@ def by_direction(
         What the terms are, for when they are many.
     """
     bounded, below, above = _sides(rows)
-    clauses = [
-        f"{listing(bounded['term'][side], len(bounded), noun)} {verb}"
-        for side, verb in ((below, fell), (above, rose))
-        if side.any()
-    ]
-    rest = bounded["term"][~(below | above)]
-    clauses += [f"{unknown} {listing(rest, len(bounded), noun, every='any of')}"] if len(rest) else []
+    terms = bounded["term"]
+    sides = ((terms[below], fell), (terms[above], rose))
+    clauses = [f"{listing(side, len(terms), noun)} {verb}" for side, verb in sides if len(side)]
+    rest = terms[~(below | above)]
+    clauses += [f"{unknown} {listing(rest, len(terms), noun, every='any of')}"] if len(rest) else []
     return sentence("; ".join(clauses))
 
 
@@ -252,7 +250,7 @@ def beside_margin(rows: Any, margin: float, what: str) -> str:
 
 def moved(name: str, series: pd.Series, first: Any, last: Any, *, unit: str = "", decimals: int = 0) -> str:
     """Say whether a series fell or rose between two places of its index, as its numbers are written."""
-    before, after = (number(series.get(place), decimals) for place in (first, last))
+    before, after = (number(series.get(end), decimals) for end in (first, last))
     if "–" in (before, after):
         return ""
     verb = "stayed at" if before == after else f"{'fell' if series[last] < series[first] else 'rose'} from {before} to"
@@ -297,10 +295,9 @@ def after_closure(rows: Any) -> str:
         return ""
     bounded, lower, higher = _sides(rows)
     since, away = bounded["month"] >= 0, lower | higher
-    text = f"Closed firms' sales were lower, by more than chance, in {(lower & since).sum() or 'none'} of {since.sum()}"
-    return (
-        f"{text} months since closure; before it they differed in {(away & ~since).sum() or 'none'} of {(~since).sum()}"
-    )
+    after, before = (lower & since).sum() or "none", (away & ~since).sum() or "none"
+    text = f"Closed firms' sales were lower, by more than chance, in {after} of {since.sum()} months since closure"
+    return f"{text}; before it they differed in {before} of {(~since).sum()}"
 
 
 def still_selling(lives: Estimate, horizon: int) -> str:
