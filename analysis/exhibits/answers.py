@@ -216,7 +216,10 @@ def colophon(
     frames = [pd.DataFrame(files, columns=[*SOURCE]), *(rows[[*SOURCE]] for rows in sources)]
     cited = pd.concat(frames).drop_duplicates().sort_values([*SOURCE])
     addresses = cited.groupby("source_publisher")["source_url"].agg(list)
-    facts: list[tuple[str, ...]] = [("parameter", *pair) for pair in _shown(settings).items()]
+    hidden = (*HIDDEN, "sim_preset") if settings.get("panel_path") else HIDDEN  # no market where a panel was brought
+    shown = {name: Path(str(value)).name if name in FILES else str(value) for name, value in settings.items()}
+    facts = list[tuple[str, ...]]()
+    facts += [("parameter", name, value) for name, value in shown.items() if value and name not in hidden]
     facts += [
         ("file", card["path"], card["hash"], card["vintage"], f"{card['title']}. {card['notThis']}") for card in cards
     ]
@@ -246,10 +249,3 @@ def _linked(publisher: str, addresses: Sequence[str]) -> str:
     """Return the links to one publisher: its name goes to the first address, numbers to the others."""
     numbered = [link(str(number), address) for number, address in enumerate(addresses[1:], start=2)]
     return ", ".join([link(publisher, addresses[0]), *numbered])
-
-
-def _shown(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return the parameters that say something about the results, files without their folders."""
-    hidden = (*HIDDEN, "sim_preset") if settings.get("panel_path") else HIDDEN  # no market where a panel was brought
-    named = {name: Path(str(value)).name if name in FILES else str(value) for name, value in settings.items()}
-    return {name: value for name, value in named.items() if name not in hidden and value}

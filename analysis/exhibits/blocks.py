@@ -130,7 +130,7 @@ def glossary(names: str, of: Mapping[str, str] | None = None) -> Block:
 
 
 def _titled(text: str, shown: str, labels: Sequence[str] = ()) -> str:
-    """Say of simulated numbers that they are, and refuse a real currency in the labels of axes or columns of them."""
+    """Mark a text on simulated numbers, and refuse a real currency in the labels of their axes or columns."""
     if shown != "simulated":
         return text
     for label in labels:

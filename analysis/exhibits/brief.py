@@ -13,7 +13,7 @@ from functools import reduce
 from html import escape
 from itertools import chain
 from operator import add
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -173,16 +173,11 @@ def brief(
     if beside.html:
         answer = f'<div class="beside" style="display:flex"><div>{answer}</div><div>{beside.html}</div></div>'
     page = pd.DataFrame(topics, columns=[*BRIEF], dtype=object)
-    spoken = pd.DataFrame([*_spoken(verdicts)], columns=[*SPOKEN], dtype=object)
+    ledger = data.load("claims").set_index("claim_id")[["date", "source_url"]].astype(str).to_dict("index")
+    rows = [{**dict(verdict), "party": verdict.party, **ledger.get(verdict.claim, {})} for verdict in best(verdicts)]
+    spoken = pd.DataFrame(rows, columns=[*SPOKEN], dtype=object)
     parts = (Part("brief", above, page), Part("spoken", "", spoken), *beside.parts)
     return Block(box("headline", f"<strong>{escape(above)}</strong>") + answer, above, parts)
-
-
-def _spoken(verdicts: Sequence[Verdict]) -> Iterator[dict[str, Any]]:
-    """Yield the verdicts that give readings their word, each with date and source of its claim where they are known."""
-    ledger = data.load("claims").set_index("claim_id")[["date", "source_url"]].astype(str).to_dict("index")
-    for verdict in best(verdicts):
-        yield {**dict(verdict), "party": verdict.party, **ledger.get(verdict.claim, {})}
 
 
 def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -> Block:
@@ -230,25 +225,20 @@ def _found(verdict: Verdict) -> str:
     return in_words(verdict) + margin
 
 
-def _reason(verdict: Verdict) -> tuple[str, str]:
-    """Return what its rule says of a finding, and what limits it, or an empty text."""
-    rule, _, limits = verdict.why.partition(". ")
-    return rule.rstrip(".") + ".", limits
-
-
 def _word(verdict: Verdict, public: Sequence[Verdict]) -> Label:
     others = "; ".join(
         f"{'' if other.word == verdict.word else f'{other.word.lower()}, '}{in_words(other)}".removesuffix(", –")
         for other in public
     )
     beside = f" (Public figures: {others}.)" if others else ""
-    text = f"{words.sentence(_found(verdict))}. {_reason(verdict)[0]}{beside}"
+    rule = verdict.why.partition(". ")[0].rstrip(".")
+    text = f"{words.sentence(_found(verdict))}. {rule}.{beside}"
     return Label(f"{label(verdict.word, simulated=verdict.simulated)} {escape(text)}")
 
 
 def _why(verdict: Verdict) -> str:
     failed = verdict.grade in (USABLE, WITH_BOUNDS) and verdict.confidence == "low"
-    limits = phrases().check if failed else phrases().grades[verdict.grade].brief, _reason(verdict)[1]
+    limits = phrases().check if failed else phrases().grades[verdict.grade].brief, verdict.why.partition(". ")[2]
     return " ".join(filter(None, (f"{words.sentence(verdict.confidence)}.", *limits)))
 
 

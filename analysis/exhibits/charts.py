@@ -125,7 +125,7 @@ def near(axes: Axes, at: tuple[float, float], text: str, shift: tuple[float, flo
 
 
 def zero_line(axes: Axes, xlabel: str, *, at: float = 0.0, signed: bool = True) -> None:
-    """Draw the line that rows are seen against, and name and write the axis that they are measured on."""
+    """Draw the line that rows are compared with, and name and write their axis."""
     axes.axvline(at, **ZERO)
     axes.set_xlabel(xlabel)
     axis_numbers(axes, "x", signed=signed)
@@ -137,7 +137,7 @@ def legend_above(axes: Axes, *, lines: int = 0) -> None:
 
 
 def draw_truth(axes: Axes, rows: pd.DataFrame, x: Any, y: Any) -> bool:
-    """Draw the true values as hollow diamonds where any is known, and say whether any is."""
+    """Draw known true values as hollow diamonds, and return whether there are any."""
     if "truth" not in rows or rows["truth"].isna().all():
         return False
     axes.plot(x, y, "D", **TRUTH)
@@ -242,7 +242,7 @@ def _stair(axes: Axes, heights: np.ndarray, values: np.ndarray, colours: Sequenc
 
 
 def _shade_margin(axes: Axes, margin: tuple[float, float], *, signed: bool) -> None:
-    """Shade what lies inside a margin, and name its finite sides above the plot."""
+    """Shade the inside of a margin, and name its finite sides above the plot."""
     for end, side in zip(margin, ("right", "left"), strict=True):
         if np.isfinite(end):
             axes.axvline(end, color=INK, lw=0.9, ls=(0, (3, 2)), zorder=1)

@@ -157,7 +157,7 @@ def _scales(axes: Axes, ticks: Mapping[float, str] | None, *, log: str, signed: 
 
 
 def _fan(axes: Axes, quantiles: pd.DataFrame, x: str) -> None:
-    """Draw outer quantiles and quartiles as bands, and where there is no change."""
+    """Draw outer quantiles and quartiles as bands, and the line of no change."""
     wide = quantiles.pivot(index=x, columns="quantile", values="estimate")
     along = years_of(wide.index) if isinstance(wide.index, pd.PeriodIndex) else wide.index.to_numpy()
     for low, high, colour in ((wide.columns[0], wide.columns[-1], BAND), (0.25, 0.75, FAINT)):
@@ -189,16 +189,12 @@ def _lines(axes: Axes, rows: pd.DataFrame, strong: Sequence[str], *, steps: bool
                 near(axes, (row["x"], row["estimate"]), row["note"], (7, 8), color=style["color"], weight="bold")
     if rows["estimate"].min() >= 0 and axes.get_yscale() == "linear":
         axes.set_ylim(0, None)
-    if named:
-        _names(axes, lines, strong)
-
-
-def _names(axes: Axes, lines: Mapping[str, pd.DataFrame], strong: Sequence[str]) -> None:
-    """Write the name of each line to the right of its end, apart from each other."""
+    if not named:
+        return
     scale = axes.transData + axes.transAxes.inverted()
-    ends = [line.dropna(subset="estimate")[["x", "estimate"]].iloc[-1] for line in lines.values()]
-    right, line_height = max(end["x"] for end in ends), axes.figure.dpi / 7  # a seventh of an inch
-    apart = spread(scale.transform(ends)[:, 1], line_height / axes.get_window_extent().height)
+    last = [line.dropna(subset="estimate")[["x", "estimate"]].iloc[-1] for line in lines.values()]
+    right, line_height = max(point["x"] for point in last), axes.figure.dpi / 7  # a seventh of an inch
+    apart = spread(scale.transform(last)[:, 1], line_height / axes.get_window_extent().height)
     for term, height in zip(lines, apart, strict=True):
         look: Style = {"color": MAIN, "weight": "bold"} if term in strong else {"color": REST}
         at = scale.inverted().transform((0, height))[1]

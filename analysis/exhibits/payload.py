@@ -63,7 +63,7 @@ def rows_of(result: Any) -> Any:
 
 
 def refused(result: Any) -> bool:
-    """Whether this is an Estimate with nothing but a reason."""
+    """Tell whether a result is an Estimate with a reason alone."""
     return rows_of(result) is not result and bool(result.refused)
 
 
@@ -91,7 +91,7 @@ def read_estimates(text: str) -> pd.DataFrame:
 
 
 def of_facts(rows: Iterable[Sequence[str]]) -> Part:
-    """Return the facts of a report, each with what there is of `FACTS`."""
+    """Return the facts of a report, each row filled up to the columns of `FACTS`."""
     filled = [(*row, *[""] * (len(FACTS) - len(row))) for row in rows]
     return Part("facts", "", pd.DataFrame(filled, columns=[*FACTS], dtype=object))
 

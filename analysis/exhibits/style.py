@@ -86,7 +86,7 @@ def use(provenance: str = "real", market: str = "", panel: str = "", source: str
 
 
 def kind(named: str = "") -> str:
-    """Return the kind of numbers that are named so, or not named: that of the look, which must have been set then.
+    """Return the kind of numbers that is named, or that of the look, which must have been set then.
 
     What is estimated from a simulated market is simulated; only "real" names real numbers in a simulated look.
     """
@@ -97,7 +97,7 @@ def kind(named: str = "") -> str:
 
 
 def framed(figure: Figure, title: str, source: str) -> None:
-    """Write over a figure what is seen, and under it who published what is drawn; it grows by as much."""
+    """Write a title over a figure and its source under it; the figure grows by as much."""
     from textwrap import wrap
 
     left: dict[str, Any] = {"x": 0.005, "ha": "left"}

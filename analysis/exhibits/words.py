@@ -301,7 +301,7 @@ def after_closure(rows: Any) -> str:
 
 
 def still_selling(lives: Estimate, horizon: int) -> str:
-    """Say which part of the closed and of the others still sells at the end."""
+    """Say which share of the closed firms, and of the others, still sells at the end."""
     if lives.refused:
         return ""
     curves = lives.details["curves"].query("month < @horizon")
@@ -366,7 +366,7 @@ def clustered(design: Design, *, rivals: bool = False) -> str:
 
 
 def smallest_seen(row: Mapping[str, Any]) -> str:
-    """Say the smallest effect that a panel such as that of a row would mostly show, `mde`, in its `unit`."""
+    """Write the smallest effect that such a panel would mostly show: `mde` of a row, in its `unit`."""
     if pd.isna(row["mde"]):
         return ""
     effect = f"{number(row['mde'], 1, mark=kind('estimate'))} {row['unit']}"
