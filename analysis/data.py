@@ -83,7 +83,7 @@ def _parsed(path: Path, _: int) -> dict[str, Any]:
         key = ".".join(map(str, first["loc"]))
         raise DataError(f"{path}, key {key}: {first['msg']}; found {first['input']!r:.60}; correct it") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: JSON in UTF-8 was asked for; {error}; restore it from git") from None
+        raise DataError(f"Cannot read {path} as JSON in UTF-8: {error}; restore it from git") from None
     names = [entry["name"] for entry in parsed["resources"]]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise DataError(f"{path}: it declares {', '.join(twice)} twice; remove one of the two entries")
@@ -98,8 +98,8 @@ def card(name: str, root: Path = DATA) -> dict[str, Any]:
     """Return what the descriptor says of a file, such as title, notThis, path, hash, vintage, schema."""
     entries = {entry["name"]: entry for entry in package(root)["resources"]}
     if name not in entries:
-        known = ", ".join(entries)
-        raise DataError(f"the file {name!r} was asked for; {DESCRIPTOR} declares {known}; declare it with its schema")
+        names = ", ".join(entries)
+        raise DataError(f"Cannot find the file {name!r}: {DESCRIPTOR} declares {names}; declare it with its schema")
     return dict(entries[name])
 
 
@@ -133,7 +133,7 @@ def load(name: str, *, root: Path = DATA) -> pd.DataFrame:
 
     entry = card(name, root)
     content, changed = _read(entry, root)
-    _refuse(changed, f"to load {name}")
+    _refuse(changed, f"load {name}")
     fields = entry["schema"]["fields"]
     complete = [field for field in fields if field.get("constraints", {}).get("required") and field["type"] in COMPLETE]
     try:
@@ -149,13 +149,13 @@ def load(name: str, *, root: Path = DATA) -> pd.DataFrame:
         return frame.astype({field["name"]: COMPLETE[field["type"]] for field in complete})
     except (ValueError, KeyError, TypeError, OverflowError) as error:  # it was accepted by hand
         do = "run `market-impact check`, which names each"
-        raise DataError(f"{root / entry['path']}: values as declared were asked for; {error}; {do}") from None
+        raise DataError(f"Cannot read {root / entry['path']} as declared: {error}; {do}") from None
 
 
 def verified(name: str, *, root: Path = DATA) -> str:
     """Return the card of a file as text, which is another one if anything of the file is, or refuse as `load` does."""
     entry = card(name, root)
-    _refuse(_read(entry, root)[1], f"to load {name}")
+    _refuse(_read(entry, root)[1], f"load {name}")
     return json.dumps(entry)
 
 
@@ -193,7 +193,7 @@ def check(root: Path = DATA, *, accepted: str = "") -> pd.DataFrame:
         wrong += [entry["path"]] if changed or faults else []
         summary.append((entry["name"], entry["path"], rows, entry["bytes"], entry["vintage"], entry["hash"][7:]))
     last = f"{accepted} is accepted; still wrong: {', '.join(wrong)}" if accepted else ""
-    _refuse(problems + broken, f"a check of {root}", last)
+    _refuse(problems + broken, f"accept {root} as it is", last)
     return pd.DataFrame(summary, columns=["name", "file", "rows", "bytes", "vintage", "sha256"])
 
 
@@ -217,13 +217,13 @@ def accept(name: str | Path, *, vintage: str, root: Path = DATA) -> dict[str, An
     DataError
         When the changed file breaks its schema, or the vintage is no date; nothing is written then.
     """
-    by_path = {(root / one["path"]).resolve(): one["name"] for one in package(root)["resources"]}
+    by_path = {(root / entry["path"]).resolve(): entry["name"] for entry in package(root)["resources"]}
     entry = card(by_path.get(Path(name).resolve(), str(name)), root)
-    _refuse(_validated(entry, root)[1], f"to accept {entry['path']}")
+    _refuse(_validated(entry, root)[1], f"accept {entry['path']}")
     try:
         datetime.date.fromisoformat(vintage)
     except ValueError:
-        raise DataError(f"the vintage {vintage!r} was asked for; it is no date; give it as YYYY-MM-DD") from None
+        raise DataError(f"Cannot use the vintage {vintage!r}: it is no date; give it as YYYY-MM-DD") from None
     content = (root / entry["path"]).read_bytes()
     new = {"bytes": len(content), "hash": f"sha256:{hashlib.sha256(content).hexdigest()}", "vintage": vintage}
     expected = copy.deepcopy(package(root))
@@ -234,7 +234,7 @@ def accept(name: str | Path, *, vintage: str, root: Path = DATA) -> dict[str, An
     text = re.sub(old, rf'\g<1>{new["bytes"]}\g<2>"{new["hash"]}"\g<3>"{vintage}"', text, count=1, flags=re.DOTALL)
     if json.loads(text) != expected:
         where = f"{root / DESCRIPTOR}, {entry['name']}"
-        raise DataError(f"{where}: {', '.join(new)} were to be recorded; write them below its path, in this order")
+        raise DataError(f"Cannot record {', '.join(new)} in {where}: write them below its path, in this order")
     replace(root / DESCRIPTOR, text)
     return entry | new
 
@@ -252,7 +252,7 @@ def replace(path: Path, text: str) -> None:
 def rows(name: str, *, root: Path = DATA) -> list[dict[str, str]]:
     """Load a file as rows of text, without pandas, which takes long to import; a `DataError` as `load`."""
     content, changed = _read(card(name, root), root)
-    _refuse(changed, f"to load {name}")
+    _refuse(changed, f"load {name}")
     return [*csv.DictReader(io.StringIO(content.decode("utf-8")))]
 
 
@@ -263,10 +263,10 @@ def _read(entry: dict[str, Any], root: Path) -> tuple[bytes, list[str]]:
         content = file.read_bytes()
     except OSError as error:
         return b"", [f"{file}: {error.strerror}; restore it from git, or remove its entry from {DESCRIPTOR}"]
-    if (found := f"sha256:{hashlib.sha256(content).hexdigest()}") == entry["hash"]:
+    if (digest := f"sha256:{hashlib.sha256(content).hexdigest()}") == entry["hash"]:
         return content, []
     remedy = f"restore it from git, or if the change is meant, run: market-impact check --accept {file}"
-    return content, [f"{file}: {entry['hash']} was accepted; found {found}; {remedy}"]
+    return content, [f"{file}: its hash is {digest}, not the accepted {entry['hash']}; {remedy}"]
 
 
 def _validated(entry: dict[str, Any], root: Path) -> tuple[int, list[str]]:
@@ -291,9 +291,9 @@ def _validated(entry: dict[str, Any], root: Path) -> tuple[int, list[str]]:
         rows.setdefault(getattr(error, "row_number", -id(error)), []).append(error)
     for errors in rows.values():
         cells = [error for error in errors if error.type == "missing-cell"] or errors  # all else follows from these
-        told = {error.type: error.message for error in reversed(cells)}
-        more = f" (and {len(cells) - len(told)} more in this row)" if len(cells) > len(told) else ""
-        problems.append(f"{file}: {'; '.join(told.values())}{more}; {remedies.get(cells[0].type, other)}")
+        messages = {error.type: error.message for error in reversed(cells)}
+        more = f" (and {len(cells) - len(messages)} more in this row)" if len(cells) > len(messages) else ""
+        problems.append(f"{file}: {'; '.join(messages.values())}{more}; {remedies.get(cells[0].type, other)}")
     problems += [
         f"{file}: row {row.row_number}, column {column}: found {value}; a figure is finite or missing; correct it"
         for row in (table.read_rows() if task.valid else [])  # Table Schema lets a number be NaN or INF
@@ -303,9 +303,9 @@ def _validated(entry: dict[str, Any], root: Path) -> tuple[int, list[str]]:
     return int(task.stats.get("rows", 0)), problems
 
 
-def _refuse(problems: list[str], asked: str, last: str = "") -> None:
+def _refuse(problems: list[str], action: str, last: str = "") -> None:
     if problems:
         counted = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         first = f", the first {SHOWN}" if len(problems) > SHOWN else ""
-        lines = "\n  ".join([f"{asked} was asked for; {counted}{first}:", *problems[:SHOWN]])
+        lines = "\n  ".join([f"Cannot {action}: {counted}{first}:", *problems[:SHOWN]])
         raise DataError(f"{lines}\n{last}".rstrip())

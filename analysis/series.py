@@ -70,7 +70,7 @@ class Series:
     def __format__(self, period: str) -> str:
         """Write the value of a period, with its mark and without its unit: ``f"{sales:2020}"``."""
         if period not in self.points.index:
-            raise DataError(f"{self.name!r} of {period!r} was to be written; it has {', '.join(self.periods)}")
+            raise DataError(f"Cannot write {self.name!r} of {period!r}: it has {', '.join(self.periods)}")
         return quantity(self.points.loc[period, "value"], self.unit, mark=self.points.loc[period, "provenance"])
 
 
@@ -92,9 +92,7 @@ def _rows(resource: str, *_: str) -> pd.DataFrame:
     """Do so once for the same content: one series of a splice is read after another."""
     frame = data.load(resource)
     if "source_publisher" not in frame:
-        raise DataError(
-            f"rows of {resource!r} by publisher were asked for; it has no source_publisher; use data.load()"
-        )
+        raise DataError(f"Cannot read {resource!r} by publisher: it has no source_publisher; use data.load()")
     copies = data.load("publishers").set_index("source_publisher")["publisher"]
     frame["publisher"] = frame["source_publisher"].map(copies).fillna(frame["source_publisher"])
     frame["definition"] = "as named"
@@ -127,30 +125,31 @@ def published(resource: str, *, freq: str = "", first: str = "", last: str = "",
     DataError
         When no row is left, when the rows span more than one series, or when a period has two different values.
     """
-    asked = ", ".join([f"one series of {resource}", *(f"{key}={value!r}" for key, value in where.items())])
-    asked += " was asked for"
+    failure = ", ".join(
+        [f"Cannot take one series of {resource}", *(f"{key}={value!r}" for key, value in where.items())]
+    )
     identity, frame = _identity(resource), rows(resource)
     frame = frame.assign(period=frame[identity["period"]], value=frame[identity["value"]])
     # A quarter that is cumulative is called by its months.
     quarter = frame["period"].str.fullmatch(FORMS["Q"]) & _says(frame, "cumulative", resource)
-    frame.loc[quarter, "period"] = frame.loc[quarter, "period"].map(lambda one: one[:4] + SINCE_JANUARY[one[4:]])
+    frame.loc[quarter, "period"] = frame.loc[quarter, "period"].map(lambda name: name[:4] + SINCE_JANUARY[name[4:]])
     for column, value in where.items():
         if column not in frame:
-            raise DataError(f"{asked}; there is no column {column!r}; choose from {', '.join(frame.columns)}")
+            raise DataError(f"{failure}: there is no column {column!r}; choose from {', '.join(frame.columns)}")
         there, frame = sorted(map(str, frame[column].dropna().unique())), frame[frame[column] == value]
         if frame.empty:
             shown = ", ".join(there[:15]) + (f" and {len(there) - 15} more" if len(there) > 15 else "")
-            raise DataError(f"{asked}; no row has {column}={value!r}; rows there have {shown}; use one of these")
-    frame = _within(frame, freq, first, last, asked)
-    _refuse_several(frame, identity["identifiedBy"], asked)
+            raise DataError(f"{failure}: no row has {column}={value!r}; rows there have {shown}; use one of these")
+    frame = _within(frame, freq, first, last, failure)
+    _refuse_several(frame, identity["identifiedBy"], failure)
     frame = frame.drop_duplicates("period").sort_values("period")
-    one = frame.iloc[0]
-    unit, *currency = [str(one[column]) for column in identity["unit"] if not pd.isna(one[column])]
+    row = frame.iloc[0]
+    unit, *currency = [str(row[column]) for column in identity["unit"] if not pd.isna(row[column])]
     words, bracket, rest = unit.partition(" (")  # the currency goes behind the first words: million CNY (...)
     return Series(
-        name=f"{one[identity['entity']]}: {one[identity['measure']]}",
+        name=f"{row[identity['entity']]}: {row[identity['measure']]}",
         unit=" ".join([words, *currency]) + bracket + rest,
-        publisher=one["publisher"],
+        publisher=row["publisher"],
         points=frame.set_index("period")[["value", "bound", "provenance"]],
         sources=frame[["period", "source_publisher", "source_url"]].reset_index(drop=True),
     )
@@ -159,10 +158,10 @@ def published(resource: str, *, freq: str = "", first: str = "", last: str = "",
 def splice(splice_id: str) -> Series:
     """Return an annual series joined as data/splices.csv declares it, which gives the reason for each stretch."""
     declared = data.load("splices")
-    stretches, known = declared[declared["splice_id"] == splice_id], ", ".join(declared["splice_id"].unique())
+    stretches, names = declared[declared["splice_id"] == splice_id], ", ".join(declared["splice_id"].unique())
     if stretches.empty:
         raise DataError(
-            f"the splice {splice_id!r} was asked for; splices.csv declares {known}; declare it with its reason"
+            f"Cannot join the splice {splice_id!r}: splices.csv declares {names}; declare it with its reason"
         )
     parts = [_stretch(row) for row in stretches.to_dict("records")]
     return joined(parts, f"{stretches['entity'].iloc[0]}: {stretches['series'].iloc[0]}")
@@ -179,9 +178,7 @@ def _stretch(row: dict[Any, Any]) -> Series:
     if row["derivation"] == "ltm_at_q4":
         sums = published(resource, freq="Q", first=f"{first}Q4", last=f"{last}Q4", **mine)
         if "last twelve months" not in sums.unit:
-            raise DataError(
-                f"calendar years of {sums.name!r} were asked for; its unit is {sums.unit!r}; mend splices.csv"
-            )
+            raise DataError(f"Cannot take calendar years of {sums.name!r}: its unit is {sums.unit!r}; mend splices.csv")
         years = sums.points.filter(like="Q4", axis="index").rename(index=lambda period: period[:4])
         return replace(sums, points=years, unit=sums.unit.partition(" (")[0])
     later: dict[str, Any] = {"freq": "A", "first": str(int(first) + 1), "last": str(int(last) + 1)}
@@ -198,10 +195,10 @@ def growth(levels: Series) -> Series:
         When no period has its year before, a level is not positive, or two bounds leave the growth unbounded.
     """
     if (wrong := levels.points["value"][levels.points["value"] <= 0]).size:
-        found = f"{wrong.index[0]} is {wrong.iloc[0]:g}"
-        raise DataError(f"growth of {levels.name!r} was asked for; {found}; take a series of levels above zero")
+        level = f"{wrong.index[0]} is {wrong.iloc[0]:g}"
+        raise DataError(f"Cannot take growth of {levels.name!r}: {level}; take a series of levels above zero")
     name = f"growth of {levels.name}"
-    return _derived(levels, _moved(levels, 1), lambda now, before: 100 * (now / before - 1), name, "percent y/y")
+    return _derived(levels, _shifted(levels, 1), lambda now, before: 100 * (now / before - 1), name, "percent y/y")
 
 
 def from_growth(levels: Series, reported: Series) -> Series:
@@ -215,13 +212,13 @@ def from_growth(levels: Series, reported: Series) -> Series:
 
 def _backed_out(levels: Series, reported: Series) -> Series:
     if not reported.unit.startswith("percent"):
-        raise DataError(f"levels from {reported.name!r} were asked for; its unit is {reported.unit!r}; give per cent")
-    earlier = _moved(levels, -1), _moved(reported, -1)
-    found = _derived(*earlier, lambda level, rate: level / (1 + rate / 100), levels.name, levels.unit)
-    return replace(found, points=found.points.assign(provenance="estimate"))
+        raise DataError(f"Cannot take levels from {reported.name!r}: its unit is {reported.unit!r}; give per cent")
+    earlier = _shifted(levels, -1), _shifted(reported, -1)
+    levels_before = _derived(*earlier, lambda level, rate: level / (1 + rate / 100), levels.name, levels.unit)
+    return replace(levels_before, points=levels_before.points.assign(provenance="estimate"))
 
 
-def difference(one: Series, other: Series) -> Series:
+def difference(left: Series, right: Series) -> Series:
     """Return one minus the other, in the periods of both; per cent become percentage points.
 
     Raises
@@ -229,19 +226,19 @@ def difference(one: Series, other: Series) -> Series:
     DataError
         When units or publishers differ, no period is common, or two bounds leave the difference unbounded.
     """
-    _refuse_different("unit", one, other)
-    _refuse_different("publisher", one, other)
-    unit = "percentage points" if one.unit.startswith("percent") else one.unit
-    return _derived(one, other, lambda a, b: a - b, f"{one.name} minus {other.name}", unit)
+    _refuse_different("unit", left, right)
+    _refuse_different("publisher", left, right)
+    unit = "percentage points" if left.unit.startswith("percent") else left.unit
+    return _derived(left, right, lambda a, b: a - b, f"{left.name} minus {right.name}", unit)
 
 
 def joined(parts: Sequence[Series], name: str) -> Series:
     """Put stretches of one series behind each other; a period that two hold, or two units, is a DataError."""
-    for part in parts[1:]:
-        _refuse_different("unit", parts[0], part)
-    points = pd.concat([part.points for part in parts]).sort_index()
+    for stretch in parts[1:]:
+        _refuse_different("unit", parts[0], stretch)
+    points = pd.concat([stretch.points for stretch in parts]).sort_index()
     if twice := sorted(set(points.index[points.index.duplicated()])):
-        raise DataError(f"{name!r} was to be joined; two parts hold {', '.join(twice)}; keep one of them")
+        raise DataError(f"Cannot join {name!r}: two parts hold {', '.join(twice)}; keep one of them")
     return _made(parts, points, name, parts[0].unit)
 
 
@@ -256,11 +253,11 @@ def _derived(
     both = top.points.merge(bottom.points, left_index=True, right_index=True, suffixes=("", "_below")).sort_index()
     if both.empty:
         there = ", ".join(top.periods)
-        raise DataError(f"{name!r} was asked for; no periods fit among {there}; load more of them")
+        raise DataError(f"Cannot derive {name!r}: no periods fit among {there}; load more of them")
     unbounded = both["bound"][both["bound"].eq(both["bound_below"]) & both["bound"].ne("")]
     if len(unbounded):
-        found = f"in {unbounded.index[0]} both values are {unbounded.iloc[0]} bounds, which bound nothing together"
-        raise DataError(f"{name!r} was asked for; {found}; leave the period out")
+        bounds = f"in {unbounded.index[0]} both values are {unbounded.iloc[0]} bounds, which bound nothing together"
+        raise DataError(f"Cannot derive {name!r}: {bounds}; leave the period out")
     points = both[["value", "bound", "provenance"]].assign(
         value=compute(both["value"], both["value_below"]),
         bound=both["bound"].where(both["bound"].ne(""), both["bound_below"].map(OPPOSITE)),
@@ -271,22 +268,22 @@ def _derived(
 
 def _made(parts: Sequence[Series], points: pd.DataFrame, name: str, unit: str) -> Series:
     """Return points made of some series as one, with all their publishers and sources."""
-    publishers = dict.fromkeys(one for part in parts for one in part.publisher.split("; "))
-    sources = pd.concat([part.sources for part in parts]).drop_duplicates().reset_index(drop=True)
+    publishers = dict.fromkeys(publisher for stretch in parts for publisher in stretch.publisher.split("; "))
+    sources = pd.concat([stretch.sources for stretch in parts]).drop_duplicates().reset_index(drop=True)
     return Series(name, unit, "; ".join(publishers), points, sources)
 
 
-def _moved(found: Series, years: int) -> Series:
+def _shifted(levels: Series, years: int) -> Series:
     """Return a series with each point under the same period some years later: 2020Q3 -> 2021Q3, FY2023 -> FY2024."""
-    later = found.points.index.str.replace(r"\d{4}", lambda year: str(int(year[0]) + years), n=1, regex=True)
-    return replace(found, points=found.points.set_axis(later))
+    later = levels.points.index.str.replace(r"\d{4}", lambda year: str(int(year[0]) + years), n=1, regex=True)
+    return replace(levels, points=levels.points.set_axis(later))
 
 
 def _identity(resource: str) -> dict[str, Any]:
     """Return which columns of a file identify a series."""
     entry = data.card(resource)
     if "series" not in entry:
-        raise DataError(f"a series of {resource!r} was asked for; datapackage.json names none there; use data.load()")
+        raise DataError(f"Cannot take a series of {resource!r}: datapackage.json names none there; use data.load()")
     return dict(entry["series"])
 
 
@@ -297,39 +294,40 @@ def _says(frame: pd.DataFrame, kind: str, resource: str) -> pd.Series:
     return wording.map(lambda text: bool(phrases.search(text))).any(axis=1)
 
 
-def _within(frame: pd.DataFrame, freq: str, first: str, last: str, asked: str) -> pd.DataFrame:
+def _within(frame: pd.DataFrame, freq: str, first: str, last: str, failure: str) -> pd.DataFrame:
     if freq not in ("", *FORMS):
-        raise DataError(f"{asked} by the frequency {freq!r}; known are {', '.join(FORMS)}; use one of these")
+        raise DataError(f"{failure} by the frequency {freq!r}: known are {', '.join(FORMS)}; use one of these")
     if any(not re.fullmatch(FORMS.get(freq, ""), end) for end in (first, last) if end):
-        raise DataError(f"{asked} from {first} to {last}; the frequency is {freq}; give both in one form")
+        raise DataError(f"{failure} from {first} to {last}: the frequency is {freq}; give both in one form")
     periods = frame["period"]
     kept = periods.str.fullmatch(FORMS.get(freq, ".*")) & periods.ge(first) & periods.le(last or "~")
     if not kept.any():
         span, there = f"freq={freq}, first={first}, last={last}", ", ".join(sorted(periods.unique()))
-        raise DataError(f"{asked}; no period fits {span}; there are {there}; ask for some of these")
+        raise DataError(f"{failure}: no period fits {span}; there are {there}; ask for some of these")
     return frame[kept]
 
 
-def _refuse_several(frame: pd.DataFrame, identified_by: Sequence[str], asked: str) -> None:
+def _refuse_several(frame: pd.DataFrame, identified_by: Sequence[str], failure: str) -> None:
     """Refuse rows that span more than one series, naming every column that differs, and two values of one period."""
     spans = []
     for column in identified_by:
         counts = frame[column].fillna("none").value_counts(sort=False)
         if len(counts) > 1:
-            found = ", ".join(f"{value!r} ({count})" for value, count in counts.items())
-            spans.append(f"{len(counts)} values of {column}: {found}")
+            values = ", ".join(f"{value!r} ({count})" for value, count in counts.items())
+            spans.append(f"{len(counts)} values of {column}: {values}")
     if spans:
         remedy = "these are different series: choose one of each, or declare a splice in data/splices.csv"
-        raise DataError(f"{asked}; its {len(frame)} rows span {'; '.join(spans)}; {remedy}")
+        raise DataError(f"{failure}: its {len(frame)} rows span {'; '.join(spans)}; {remedy}")
     for period, group in frame.groupby("period"):
         if len(set(group["value"])) > 1:
-            found = ", ".join(f"{row.value:g} ({row.source_publisher})" for row in group.itertuples())
+            values = ", ".join(f"{row.value:g} ({row.source_publisher})" for row in group.itertuples())
             remedy = "choose one with source_publisher=..., or correct the file"
-            raise DataError(f"{asked}; {period} has different values: {found}; {remedy}")
+            raise DataError(f"{failure}: {period} has different values: {values}; {remedy}")
 
 
-def _refuse_different(attribute: str, one: Series, other: Series) -> None:
-    mine, its = getattr(one, attribute), getattr(other, attribute)
+def _refuse_different(attribute: str, left: Series, right: Series) -> None:
+    mine, its = getattr(left, attribute), getattr(right, attribute)
     if mine != its:
-        found = f"{one.name!r} and {other.name!r} were to be combined; their {attribute}s differ: {mine!r} and {its!r}"
-        raise DataError(f"{found}; take both from one, or declare a splice in data/splices.csv")
+        clash = f"their {attribute}s differ: {mine!r} and {its!r}"
+        remedy = "take both from one, or declare a splice in data/splices.csv"
+        raise DataError(f"Cannot combine {left.name!r} and {right.name!r}: {clash}; {remedy}")

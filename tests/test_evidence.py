@@ -305,11 +305,11 @@ def test_other_figures_would_have_given_other_words(reading, changes, word):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("C99", ""), "a verdict on C99  was asked for; readings.csv has ['C01 V1', 'C01 V2', 'C01 V3', 'C02',"),
-        (("C01", "V9"), "a verdict on C01 V9 was asked for; readings.csv has"),
-        (("C01", ""), "a verdict on C01  was asked for; readings.csv has"),  # which of its three readings?
-        (("C01", "V2"), "a verdict on C01 V2 was asked for; its kind needs a margin; give one in advance"),
-        (("C01", "V3"), "a verdict on C01 V3 was asked for; its kind needs a margin"),
+        (("C99", ""), "Cannot judge C99: readings.csv has ['C01 V1', 'C01 V2', 'C01 V3', 'C02',"),
+        (("C01", "V9"), "Cannot judge C01 V9: readings.csv has"),
+        (("C01", ""), "Cannot judge C01: readings.csv has"),  # which of its three readings?
+        (("C01", "V2"), "Cannot judge C01 V2: its kind needs a margin; give one in advance"),
+        (("C01", "V3"), "Cannot judge C01 V3: its kind needs a margin"),
     ],
 )
 def test_unknown_readings_and_margins_chosen_afterwards_are_refused(arguments, message):
@@ -546,7 +546,7 @@ def test_a_range_of_a_claim_an_assumption_and_purchases_is_not_called_american_h
 
 
 def test_a_window_without_a_trading_day_is_refused():
-    with pytest.raises(DesignError, match="a window from 2021-02-13 to 2021-02-14 was asked for; no trading day"):
+    with pytest.raises(DesignError, match="a window from 2021-02-13 to 2021-02-14: no trading day"):
         listed.share_prices("2021-02-13", "2021-02-14", level=0.95)
 
 
@@ -566,5 +566,5 @@ def test_what_public_figures_cannot_carry_is_a_row_with_what_is_missing():
     for report in ("03", "05", "06"):
         rows = claims.out_of_reach(report)
         assert set(claims.COLUMNS) <= set(rows)
-    with pytest.raises(DesignError, match="'07' cannot estimate was asked for; there are 03, 05, 06"):
+    with pytest.raises(DesignError, match="of report '07': there are 03, 05, 06"):
         claims.out_of_reach("07")

@@ -103,12 +103,21 @@ def test_a_set_has_no_point_and_says_so():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"share": (0.0, 0.4)}, "a range of the Chinese share inside [1e-09, 1.0] was asked for; found (0.0, 0.4)"),
-        ({"share": (0.4, 1.1)}, "a range of the Chinese share inside"),
-        ({"closed": (5.0, 1.0)}, "a range of closed sales inside [0.0, inf] was asked for; found (5.0, 1.0); give its"),
-        ({"recapture": (-0.1, 0.5)}, "a range of recapture inside [0.0, 1.0] was asked for"),
-        ({"common": (3.0, -3.0)}, "a range of the common part inside [-inf, inf] was asked for"),
-        ({"common": (np.nan, 1.0)}, "a range of the common part inside"),
+        (
+            {"share": (0.0, 0.4)},
+            "Cannot use (0.0, 0.4) as the range of the Chinese share: it must lie inside [1e-09, 1.0]",
+        ),
+        ({"share": (0.4, 1.1)}, "Cannot use (0.4, 1.1) as the range of the Chinese share"),
+        (
+            {"closed": (5.0, 1.0)},
+            "Cannot use (5.0, 1.0) as the range of closed sales: it must lie inside [0.0, inf]; give its",
+        ),
+        ({"recapture": (-0.1, 0.5)}, "Cannot use (-0.1, 0.5) as the range of recapture: it must lie inside [0.0, 1.0]"),
+        (
+            {"common": (3.0, -3.0)},
+            "Cannot use (3.0, -3.0) as the range of the common part: it must lie inside [-inf, inf]",
+        ),
+        ({"common": (np.nan, 1.0)}, "Cannot use (nan, 1.0) as the range of the common part"),
     ],
 )
 def test_assumptions_that_are_upside_down_or_out_of_bounds_are_refused(changes, message):
@@ -118,7 +127,7 @@ def test_assumptions_that_are_upside_down_or_out_of_bounds_are_refused(changes, 
 
 
 def test_a_share_outside_its_own_range_is_refused():
-    with pytest.raises(DesignError, match=r"a share inside \(0\.33, 0\.46\) was asked for; found 0\.6"):
+    with pytest.raises(DesignError, match=r"Cannot narrow \(0\.33, 0\.46\) to a share of 0\.6: it lies outside"):
         bounds_by_assumption(295.0, **(LADDER | {"share": 0.6}))
 
 

@@ -157,7 +157,7 @@ def test_a_wider_interval_never_turns_an_open_question_into_a_word(rule):
     ],
 )
 def test_no_rule_gives_a_word_to_what_is_no_number(judge):
-    with pytest.raises(DesignError, match=r"^a word was asked for; .* (is|runs from) .*; give "):
+    with pytest.raises(DesignError, match=r"^Cannot judge: .* (is|runs from) .*; give "):
         judge()
 
 
@@ -420,7 +420,7 @@ def test_a_report_that_was_not_due_stands_beside_a_newer_one(tmp_path):
 )
 def test_a_file_that_holds_no_verdicts_is_refused_by_name(tmp_path, content, message):
     (tmp_path / "bad.json").write_text(content, encoding="utf-8")
-    with pytest.raises(DataError, match=r"^bad\.json: verdicts were asked for; .*; run the notebook again") as refused:
+    with pytest.raises(DataError, match=r"^Cannot read verdicts from bad\.json: .*; run the notebook again") as refused:
         verdicts.read(tmp_path)
     assert message in str(refused.value)
 

@@ -258,5 +258,5 @@ def test_words_of_another_form_are_refused_with_their_key(tmp_path, line, other,
 def test_words_that_were_changed_are_refused_until_they_are_accepted(tmp_path):
     (tmp_path / "datapackage.json").write_bytes((data.DATA / "datapackage.json").read_bytes())
     (tmp_path / "words.yml").write_text("tiers: {}\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"words\.yml: sha256:.* was accepted; found"):
+    with pytest.raises(DataError, match=r"words\.yml: its hash is sha256:.*, not the accepted"):
         data.verified("words", root=tmp_path)

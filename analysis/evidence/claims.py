@@ -23,17 +23,17 @@ def readings(claims: Collection[str] | None = None, event: Event | None = None) 
 
     The readings of claims that an event holds are tested as those which answer the same questions about 2021.
     """
-    told = data.load("claims").drop(columns="seed")
-    ledger = data.load("readings").merge(told, on="claim_id", how="left", validate="m:1")
+    statements = data.load("claims").drop(columns="seed")
+    ledger = data.load("readings").merge(statements, on="claim_id", how="left", validate="m:1")
     if event and event.own:
         rules, rows = read_event(ON_RECORD).readings, ledger.fillna({"reading": ""}).set_index(["claim_id", "reading"])
-        own = [
+        extra = [
             rows.loc[rules[question]].to_dict()
             | {"claim_id": claim, "reading": reading, "estimand": question}
             | {"statement": event.own[claim].readings[question], "claimant": event.own[claim].claimant}
             for question, (claim, reading) in event.asked.items()
         ]
-        ledger = pd.concat([ledger, pd.DataFrame(own)], ignore_index=True)
+        ledger = pd.concat([ledger, pd.DataFrame(extra)], ignore_index=True)
     return ledger if claims is None else ledger[ledger["claim_id"].isin([*claims])].reset_index(drop=True)
 
 
@@ -104,14 +104,14 @@ def judge(
         If the reading is unknown, a margin that its kind needs is missing, or there can be no such verdict.
     """
     ledger = readings(event=event)
-    found = ledger[(ledger["claim_id"] == claim) & (ledger["reading"].fillna("") == reading)]
-    asked = f"a verdict on {claim} {reading} was asked for"
-    if len(found) != 1:
-        known = (ledger["claim_id"] + " " + ledger["reading"].fillna("")).str.strip().tolist()
-        raise DesignError(f"{asked}; readings.csv has {known}; name one of these")
-    row, own = found.iloc[0], tier in verdicts.ESTIMATED
+    line = ledger[(ledger["claim_id"] == claim) & (ledger["reading"].fillna("") == reading)]
+    failure = f"Cannot judge {claim} {reading}".rstrip()
+    if len(line) != 1:
+        ledger_names = (ledger["claim_id"] + " " + ledger["reading"].fillna("")).str.strip().tolist()
+        raise DesignError(f"{failure}: readings.csv has {ledger_names}; name one of these")
+    row, estimated = line.iloc[0], tier in verdicts.ESTIMATED
     if row["kind"] in ("not_lower", "unchanged") and margin is None:
-        raise DesignError(f"{asked}; its kind needs a margin; give one in advance")
+        raise DesignError(f"{failure}: its kind needs a margin; give one in advance")
     if published:
         interval, kind = (min(published), max(published)), kind or "published readings"
     low, high = interval or (None, None)
@@ -127,11 +127,11 @@ def judge(
     }
     grade = grade if interval else ""  # the audit grades estimates
     aside = aside if row["totals"] else ""
-    barred = _barred(interval, grade, graded, aside, gaps if row["totals"] else "") if own else ""
+    barred = _barred(interval, grade, graded, aside, gaps if row["totals"] else "") if estimated else ""
     word = verdicts.NOT_TESTABLE if barred else rules[row["kind"]]()
-    why, change = _said(row, word, own=own)
+    why, change = _reason(row, word, estimated=estimated)
     made = {name: row[name] for name in ("statement", "claimant", "estimand", "confidence")}
-    if own:
+    if estimated:
         survived = None  # of the drift of a placebo, where "lower" or "not lower" is found
         if row["kind"] == "not_lower" and interval and drift is not None and word != verdicts.NOT_SHOWN:
             survived = verdicts.breakdown(interval, -(margin or 0.0), drift)
@@ -142,7 +142,7 @@ def judge(
     try:
         return Verdict.model_validate(made | more)
     except ValidationError as error:
-        raise DesignError(f"{asked}; {verdicts.faults(error)}") from error
+        raise DesignError(f"{failure}: {verdicts.faults(error)}") from error
 
 
 def _barred(interval: Interval | None, grade: str, graded: str, aside: str, gaps: str) -> str:
@@ -177,14 +177,14 @@ def checked(placebo: pd.DataFrame, margin: float) -> dict[str, Any]:
     return {"passed": True if inside else None if low <= 0 <= high else False, "drift": float(row["estimate"])}
 
 
-def _said(row: pd.Series, word: str, *, own: bool) -> tuple[str, str]:
+def _reason(row: pd.Series, word: str, *, estimated: bool) -> tuple[str, str]:
     """Return why a reading gets its word and what would change it, as verdict_rules.csv and readings.csv say."""
     if row["kind"] == "untestable":
         return f"It would take: {row['testable_quantity']}.", row["change"]
     rules = data.load("verdict_rules").set_index("kind")
-    kind = "direction" if own and row["kind"] == "positive" else row["kind"]  # a panel has an interval
+    kind = "direction" if estimated and row["kind"] == "positive" else row["kind"]  # a panel has an interval
     why = rules.loc[kind].get(word.lower().replace(" ", "_"), "There is no estimate or bound.")
-    if not own:
+    if not estimated:
         return why if pd.isna(row["context"]) else f"{why} {row['context']}", row["change"]
     change = rules["panel_change"].fillna(row["change"])[row["kind"]]
     return why, change
@@ -199,9 +199,9 @@ def untestable(notebook: str, claims: Collection[str]) -> list[Verdict]:
 def out_of_reach(report: str) -> pd.DataFrame:
     """Return what a report, such as ``"05"``, cannot estimate from public figures: `id`, `effect`, `why`."""
     rows = data.load("out_of_reach")
-    if report not in set(known := rows["report"].unique()):
-        asked = f"what report {report!r} cannot estimate was asked for"
-        raise DesignError(f"{asked}; there are {', '.join(known)}; name one")
+    if report not in set(reports := rows["report"].unique()):
+        choice = ", ".join(reports)
+        raise DesignError(f"Cannot say what is out of reach of report {report!r}: there are {choice}; name one")
     return rows[rows["report"] == report].reset_index(drop=True)
 
 
@@ -232,11 +232,11 @@ def counted(claim: str) -> tuple[pd.Series, list[float]]:
     """Return the claimant's count behind a claim, and the counts of the same definition by others."""
     ledger = readings([claim]).iloc[0]
     same = counts().query("definition == @ledger.counted")
-    own = same["counted_by"] == ledger["claimant"].partition(" (")[0]  # without the person who spoke
-    if not own.any():
-        asked = f"the count of {ledger['counted']!r} behind {claim} by {ledger['claimant']} was asked for"
-        raise DesignError(f"{asked}; counts.csv has none; add the event and its definition")
-    return same[own].iloc[-1], same.loc[~own, "value"].tolist()
+    by_claimant = same["counted_by"] == ledger["claimant"].partition(" (")[0]  # without the person who spoke
+    if not by_claimant.any():
+        figure = f"the count of {ledger['counted']!r} by {ledger['claimant']} behind {claim}"
+        raise DesignError(f"Cannot find {figure}: counts.csv has none; add the event and its definition")
+    return same[by_claimant].iloc[-1], same.loc[~by_claimant, "value"].tolist()
 
 
 def threats(event: Event | None = None) -> pd.DataFrame:
@@ -252,12 +252,12 @@ def threats(event: Event | None = None) -> pd.DataFrame:
     frame = frame.assign(months=begins + ends)
     if event is None:
         return frame
-    own = [
+    register = [
         {"threat_id": name, "months": held.when, "event": held.what, "hits": held.hits, "threatens": held.threatens}
         for name, held in event.threats.items()
         if held
     ]
-    return pd.DataFrame(own) if own else frame[frame["threat_id"].isin([*event.threats])]
+    return pd.DataFrame(register) if register else frame[frame["threat_id"].isin([*event.threats])]
 
 
 def first_closures() -> pd.DataFrame:

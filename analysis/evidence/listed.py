@@ -73,7 +73,7 @@ def revenues() -> tuple[pd.DataFrame, dict[str, Series]]:
         else series.published("listed_sellers", firm=row["firm"], measure=row["series"], freq="A")
         for row in design().query("role != 'left_out'").to_dict("records")
     }
-    wide = pd.DataFrame({name: one.values.set_axis(one.values.index.year) for name, one in published.items()})
+    wide = pd.DataFrame({name: line.values.set_axis(line.values.index.year) for name, line in published.items()})
     return wide.sort_index(), published
 
 
@@ -104,11 +104,11 @@ def revenue_change(before: int, after: int, *, level: float, ratio: float = 1.0)
     change = np.log(wide.loc[after] / wide.loc[before])
     seen = change.dropna()
     closed = seen.index.isin(closed_names())
-    found = permutation_did(seen.to_numpy(), closed, ratio=ratio, level=level, unit="log points")
+    comparison = permutation_did(seen.to_numpy(), closed, ratio=ratio, level=level, unit="log points")
     changes = pd.DataFrame({"firm": seen.index, "change": seen.to_numpy(), "closed": closed})
     absent = sorted(set(change.index) - set(seen.index))
-    details = {**found.details, "changes": changes.sort_values("change", ignore_index=True), "absent": absent}
-    return replace(found, estimand="E1a", details=details)
+    details = {**comparison.details, "changes": changes.sort_values("change", ignore_index=True), "absent": absent}
+    return replace(comparison, estimand="E1a", details=details)
 
 
 def by_variance(before: int, after: int, *, level: float) -> pd.DataFrame:
@@ -131,11 +131,11 @@ def leave_one_out(before: int, after: int, *, level: float) -> pd.DataFrame:
     """Return the difference again with each firm left out in turn: `left_out`, `estimate`, `rank`, `assignments`."""
     changes = revenue_change(before, after, level=level).details["changes"]
     rows = []
-    for place, name in enumerate(changes["firm"]):
-        rest = changes.drop(index=place)
+    for row, name in enumerate(changes["firm"]):
+        rest = changes.drop(index=row)
         if rest["closed"].any():  # without the only closed firm there is nothing to compare
-            found = permutation_did(rest["change"].to_numpy(), rest["closed"].to_numpy(), level=level)
-            rows.append((name, *found.rows.iloc[0][["estimate", "rank"]], found.counts["assignments"]))
+            comparison = permutation_did(rest["change"].to_numpy(), rest["closed"].to_numpy(), level=level)
+            rows.append((name, *comparison.rows.iloc[0][["estimate", "rank"]], comparison.counts["assignments"]))
     return pd.DataFrame(rows, columns=["left_out", "estimate", "rank", "assignments"])
 
 
@@ -149,10 +149,10 @@ def synthetic(firm: str, first_post: int, method: Method, *, level: float) -> Es
     wide = wide[wide[firm].notna()]
     donors = [name for name in wide.columns.drop(closed_names()) if wide[name].notna().all()]
     panel, years = np.log(wide[[firm, *donors]].to_numpy().T), list(wide.index)
-    treated, place = np.arange(len(panel)) == 0, int(np.searchsorted(years, first_post))
-    found = synthetic_did(panel, treated, place, method=method, level=level, unit="log points")
-    weights = pd.Series(found.details["unit_weights"], index=donors)
-    return replace(found, details={**found.details, "donors": weights, "years": years})
+    treated, start = np.arange(len(panel)) == 0, int(np.searchsorted(years, first_post))
+    fit = synthetic_did(panel, treated, start, method=method, level=level, unit="log points")
+    weights = pd.Series(fit.details["unit_weights"], index=donors)
+    return replace(fit, details={**fit.details, "donors": weights, "years": years})
 
 
 def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.DataFrame:
@@ -167,7 +167,7 @@ def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.D
         `term` (in words), `estimate`, `conf_low`, `conf_high`; without ends where no interval is computed.
     """
     by_ratio = by_variance(before, after, level=level).set_index("ratio")
-    said = {1.0: f"as asked, {before} to {after}"} | {
+    terms = {1.0: f"as asked, {before} to {after}"} | {
         ratio: f"closed firms vary {ratio:g} times as much" for ratio in RATIOS if ratio != 1
     }
     earlier, longer = (
@@ -177,7 +177,7 @@ def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.D
     weighted = pd.concat([synthetic("Sunvalley", after, method, level=level).rows for method in WEIGHTED])
     rows = pd.concat(
         [
-            by_ratio.loc[list(said)].assign(term=list(said.values())),
+            by_ratio.loc[list(terms)].assign(term=list(terms.values())),
             earlier.assign(term=f"placebo, {before - 1} to {before}"),
             longer.assign(term=f"{before} to {long_after}"),
             left.assign(term="without " + left["left_out"]),
@@ -213,10 +213,10 @@ def damage(firm: str, share_closed: float, *, level: float) -> pd.DataFrame:
     left = (pd.Timestamp(closed.year, 12, 31) - closed).days + 1
     mechanical = -100 * share_closed * left / (366 if closed.is_leap_year else 365)
     changes = revenue_change(closed.year - 1, closed.year, level=level).details["changes"].set_index("firm")
-    own, spared = changes.loc[firm, "change"], changes.loc[~changes["closed"], "change"].mean()
+    actual, spared = changes.loc[firm, "change"], changes.loc[~changes["closed"], "change"].mean()
     names = ["mechanical: share closed times days closed", "actual: raw change of revenue"]
     names += ["actual: against the mean of firms not closed"]
-    frame = pd.DataFrame({"measure": names, "change": [mechanical, *100 * np.expm1([own, own - spared])]})
+    frame = pd.DataFrame({"measure": names, "change": [mechanical, *100 * np.expm1([actual, actual - spared])]})
     return frame.assign(multiple=frame["change"] / mechanical)
 
 
@@ -255,16 +255,16 @@ def disclosed() -> pd.DataFrame:
 
 def on_record(names: list[str]) -> dict[str, bool]:
     """Return for each named brand or firm whether a disclosure or reports by two publishers document its closure."""
-    told, filings = disclosed()["firm"], data.load("listed_sellers").drop_duplicates("firm")
+    disclosing, filings = disclosed()["firm"], data.load("listed_sellers").drop_duplicates("firm")
     events = data.load("events").query("event_type == 'brand_closure'")
-    found = {}
+    documented = {}
     for name in names:
         mine = {"pat": name, "case": False}
         ours = filings[filings["firm"].str.contains(**mine) | filings["exposed"].str.contains(**mine)]
-        disclosures = told.str.contains(**mine).any() or ours["exposed"].str.startswith("closed").any()
+        disclosures = disclosing.str.contains(**mine).any() or ours["exposed"].str.startswith("closed").any()
         reports = events[(events["actor"] + events["description"]).str.contains(**mine)]["source_publisher"].nunique()
-        found[name] = bool(disclosures or reports >= 2)
-    return found
+        documented[name] = bool(disclosures or reports >= 2)
+    return documented
 
 
 def frozen_on_record(firm: str) -> tuple[float, bool]:
@@ -275,10 +275,9 @@ def frozen_on_record(firm: str) -> tuple[float, bool]:
     events = data.load("events")
     named = events.loc[events["seed"] & events["unit"].eq("yuan frozen (more than)"), "quantity"]
     if len(named) != 1:
-        asked = "events.csv: one frozen sum of the founding article was asked for"
-        raise DataError(f"{asked}; found {len(named)}; keep one")
-    told = disclosed().query("firm == @firm and measure == 'funds_frozen'")["value"]
-    filed, claimed = float(told.iloc[0]), float(named.iloc[0]) / 1e6
+        raise DataError(f"Cannot tell the frozen sum of the founding article: events.csv has {len(named)}; keep one")
+    frozen = disclosed().query("firm == @firm and measure == 'funds_frozen'")["value"]
+    filed, claimed = float(frozen.iloc[0]), float(named.iloc[0]) / 1e6
     return filed, abs(filed / claimed - 1) <= SAME_COUNT
 
 
@@ -305,9 +304,9 @@ def share_prices(estimation_first: str, estimation_last: str, *, level: float) -
     windows = windows[windows["first_day"] > pd.Timestamp(estimation_last)].sort_values("first_day")
     if windows.empty:
         began = "every window of market_car_ranks.csv begins before"
-        raise DesignError(f"returns after {estimation_last} were asked for; {began}; end the estimation window earlier")
+        raise DesignError(f"Cannot take returns after {estimation_last}: {began}; end the estimation window earlier")
     spans = {str(row.Index): _columns(market.index, row.first_day, row.last_day) for row in windows.itertuples()}
-    found = abnormal_returns(
+    estimate = abnormal_returns(
         shares.to_numpy(),
         market.to_numpy(),
         estimation=_columns(market.index, estimation_first, estimation_last),
@@ -316,41 +315,41 @@ def share_prices(estimation_first: str, estimation_last: str, *, level: float) -
         level=level,
     )
     exposed = listed.drop_duplicates("firm").set_index("firm")["exposed"]
-    rows = found.rows.join(windows[["first_day", "last_day", "n_stocks"]], on="window")
+    rows = estimate.rows.join(windows[["first_day", "last_day", "n_stocks"]], on="window")
     rows = rows.assign(exposed=rows["firm"].map(exposed), seller=rows["firm"].map(short_name))
-    known = dict(iter(ranks.groupby("window")))
-    rows[["rank_low", "rank_high"]] = [_ranked(row, known[row["window"]]) for row in rows.to_dict("records")]
+    market_ranks = dict(iter(ranks.groupby("window")))
+    rows[["rank_low", "rank_high"]] = [_ranked(row, market_ranks[row["window"]]) for row in rows.to_dict("records")]
     more = rows.drop(columns=["term", "estimate", "std_error", "conf_low", "conf_high", "n"])
     return replace(
-        found,
+        estimate,
         unit="per cent",
-        value=100 * found.value,
-        covariance=1e4 * found.covariance,
+        value=100 * estimate.value,
+        covariance=1e4 * estimate.covariance,
         columns={str(name): column.to_numpy() for name, column in more.items()},
-        details={**found.details, "days": market.index, "shares": shares},
+        details={**estimate.details, "days": market.index, "shares": shares},
     )
 
 
 def _columns(days: pd.Index, first: Any, last: Any) -> Window:
     inside = np.flatnonzero((days >= pd.Timestamp(first)) & (days <= pd.Timestamp(last)))
     if not len(inside):
-        raise DesignError(f"a window from {first} to {last} was asked for; no trading day lies in it; move it")
+        raise DesignError(f"Cannot use a window from {first} to {last}: no trading day lies in it; move it")
     return int(inside[0]), int(inside[-1]) + 1
 
 
-def _ranked(row: dict[Any, Any], known: pd.DataFrame) -> tuple[float, float]:
+def _ranked(row: dict[Any, Any], market: pd.DataFrame) -> tuple[float, float]:
     if np.isnan(row["estimate"]):
         return np.nan, np.nan
-    ranks, values = known["rank"].to_numpy(), known["cumulative_abnormal_return"].to_numpy()
-    return market_rank(row["estimate"], ranks, values, int(known["n_stocks"].iloc[0]), rounding=HALF_DIGIT * row["n"])
+    ranks, values = market["rank"].to_numpy(), market["cumulative_abnormal_return"].to_numpy()
+    return market_rank(row["estimate"], ranks, values, int(market["n_stocks"].iloc[0]), rounding=HALF_DIGIT * row["n"])
 
 
-def price_paths(found: Estimate) -> tuple[pd.DataFrame, pd.DataFrame]:
+def price_paths(estimate: Estimate) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return cumulative abnormal returns around each event: the market's quantiles, and the shares it names.
 
     Parameters
     ----------
-    found : Estimate
+    estimate : Estimate
         From :func:`share_prices`.
 
     Returns
@@ -363,13 +362,13 @@ def price_paths(found: Estimate) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     paths = data.load("market_car_paths").rename(columns={"event_day": "day"})
     market = paths.assign(value=100 * paths["cumulative_abnormal_return"])[["event", "day", "quantile", "value"]]
-    exposed = found.rows.drop_duplicates("firm").set_index("firm")["exposed"]
-    days, firms = found.details["days"], list(found.details["shares"].index)
+    exposed = estimate.rows.drop_duplicates("firm").set_index("firm")["exposed"]
+    days, firms = estimate.details["days"], list(estimate.details["shares"].index)
     parts = []
     for event, group in paths.drop_duplicates(["event", "day"]).groupby("event", sort=False):
         named = [firm for firm in firms if str(event) in firm.lower()]
         for firm in named or [firm for firm in firms if exposed[firm] == "not_closed"]:
-            path = np.cumsum(found.details["abnormal"][firms.index(firm), days.get_indexer(group["date"])])
+            path = np.cumsum(estimate.details["abnormal"][firms.index(firm), days.get_indexer(group["date"])])
             parts.append(group[["event", "day"]].assign(term=short_name(firm), value=100 * path))
     return market, pd.concat(parts, ignore_index=True)
 
@@ -381,9 +380,9 @@ def asked_otherwise(rows: pd.DataFrame) -> pd.DataFrame:
     owners of sellers that were not closed in the same two days.
     """
     news, days = rows["window"].str.removesuffix("_2d").str.removesuffix("_10d"), rows["window"].str.endswith("_2d")
-    own = np.array([name in seller.lower() for name, seller in zip(news, rows["seller"], strict=True)])
-    of_news = days & news.isin(news[own])
-    roles = {"asked": own & days, "longer": own & ~days, "placebo": of_news & (rows["exposed"] == "not_closed")}
+    owner = np.array([name in seller.lower() for name, seller in zip(news, rows["seller"], strict=True)])
+    of_news = days & news.isin(news[owner])
+    roles = {"asked": owner & days, "longer": owner & ~days, "placebo": of_news & (rows["exposed"] == "not_closed")}
     first = rows["first_day"].map(lambda day: f"{day.day} {day:%B}")
     term = rows["seller"] + ", " + days.map({True: "two", False: "ten"}) + " days from " + first
     named = rows.assign(term=term.where(~roles["placebo"], "not closed: " + term))

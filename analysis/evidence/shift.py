@@ -45,18 +45,18 @@ def _ebay(name: str, freq: str, **where: Any) -> Series:
 def _figures(names: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
     """Return series of eBay's side by side, a row a period; a DataError where one has no figure for a period."""
     freq = "H" if "H" in periods[0] else "A"
-    found = {label: _ebay(name, freq, definition=definition).points["value"] for label, name in names.items()}
-    frame = pd.DataFrame(found).reindex(periods)
+    values = {label: _ebay(name, freq, definition=definition).points["value"] for label, name in names.items()}
+    frame = pd.DataFrame(values).reindex(periods)
     for row, column in np.argwhere(frame.isna()):
-        asked = f"eBay's {names[frame.columns[column]]} ({definition}) of {', '.join(periods)} was asked for"
-        remedy = "add the row with its source"
-        raise DataError(f"{asked}; platform_quarterly.csv has none of {frame.index[row]}; {remedy}")
+        figure = f"eBay's {names[frame.columns[column]]} ({definition}) of {', '.join(periods)}"
+        gap = f"platform_quarterly.csv has none of {frame.index[row]}"
+        raise DataError(f"Cannot read {figure}: {gap}; add the row with its source")
     return frame
 
 
 def revenue(lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
     """Return eBay's net revenue by location of the seller, million US dollars: a row a period, a column a place."""
-    return _figures({place: f"net_revenue_{name}_sellers" for place, name in lines.items()}, periods, definition)
+    return _figures({area: f"net_revenue_{name}_sellers" for area, name in lines.items()}, periods, definition)
 
 
 def log_growth(lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
@@ -74,13 +74,13 @@ def leads() -> pd.DataFrame:
         the year of them, after them) and the lead over US, UK and German sellers: growth of the ratio of the two
         revenues, per cent.
     """
-    found = []
+    tables = []
     for definition, perimeter, years in TABLES:
         grown = log_growth(LINES, years, definition)
         lead = percent_change(grown.drop(columns=REST).rsub(grown[REST], axis=0)).rename_axis("year").reset_index()
         lead.insert(1, "perimeter", perimeter)
-        found.append(lead)
-    frame = pd.concat(found, ignore_index=True)
+        tables.append(lead)
+    frame = pd.concat(tables, ignore_index=True)
     frame.insert(2, "role", frame["year"].map(ROLES).fillna(BEFORE))
     return frame
 
@@ -157,21 +157,21 @@ def bounds() -> Estimate:
         return float(np.log(values[now] / values[before]))
 
     pace, take = grown(us), (rest + others) / abroad
-    found = grown(rest) - pace
+    observed = grown(rest) - pace
     own_volume = abroad - others / take[before]  # at a take that is that of all abroad, then theirs unchanged
     lost = float(np.log(us[before] / us[start] * sales.loc[start, REST] / rest[before]))
     ends = {
         "take rate": (grown(own_volume) - grown(at_home), grown(rest) - grown(at_home)),
-        "exchange rates": (found, grown(rest - rates * [0, 1]) - pace),
-        "hedges": (grown(rest - hedges) - pace, found),
-        "recovery": (found - lost, found),
+        "exchange rates": (observed, grown(rest - rates * [0, 1]) - pace),
+        "hedges": (grown(rest - hedges) - pace, observed),
+        "recovery": (observed - lost, observed),
     }
     limits = np.sort(np.array(list(ends.values())), axis=1)
-    limits = np.vstack([limits, found + (limits - found).sum(axis=0)])
+    limits = np.vstack([limits, observed + (limits - observed).sum(axis=0)])
     factor, back = us[now] / us[before], percent_change(lost)
     gain, unhedged = rest[now] - rest[before] * factor, hedges[now] - hedges[before] * factor
     rise, at_home_too, all_of_it = map(percent_change, (grown(take), pace - grown(at_home), ends["take rate"][1]))
-    said = [
+    texts = [
         f"take rose by {rise:.1f} per cent abroad and {at_home_too:.1f} in the US",
         f"changed eBay's revenue by {number(rates[now], 0)} million dollars",
         f"brought {number(hedges[before], 0)}, then {number(hedges[now], 0)} million dollars",
@@ -179,8 +179,8 @@ def bounds() -> Estimate:
         "all four at the same end",
     ]
     alone = [f"a rise of {all_of_it:.1f} per cent", f"{number(gain, 0, signed=True)} million"]
-    alone += [f"{gain / unhedged:.0%} of them", f"{percent_change(found) / back:.0%} of them", "–"]
-    columns = {"assumption": said, "alone": alone}
+    alone += [f"{gain / unhedged:.0%} of them", f"{percent_change(observed) / back:.0%} of them", "–"]
+    columns = {"assumption": texts, "alone": alone}
     estimand = "lead in growth on eBay, sellers outside the US, UK and Germany over American ones"
     return sets_of(estimand, UNIT, (*ends, "together"), percent_change(limits.T), columns)
 
@@ -199,7 +199,7 @@ def otherwise(leads: pd.DataFrame) -> pd.DataFrame:
     after, years = leads.query("role == @AFTER").iloc[0], leads.query("role != @AFTER")
     alone = china_alone().iloc[:2]
     left = bounds().row("together")
-    said = years["role"].map({BEFORE: "placebo", CLOSURES: CLOSURES}) + ", " + years["year"]
+    terms = years["role"].map({BEFORE: "placebo", CLOSURES: CLOSURES}) + ", " + years["year"]
     sold = years["perimeter"] == WITH_OTHERS
     rows = [
         (f"as asked, over American sellers, {after['year']}", after["US"]),
@@ -207,7 +207,7 @@ def otherwise(leads: pd.DataFrame) -> pd.DataFrame:
         ("over German sellers", after["Germany"]),
         ("if all else explains what it can, or nothing", np.nan),
         *zip("China alone, if other countries grew " + alone["others"], alone["lead"], strict=True),
-        *zip(said + sold.map({True: ", with businesses since sold", False: ""}), years["US"], strict=True),
+        *zip(terms + sold.map({True: ", with businesses since sold", False: ""}), years["US"], strict=True),
     ]
     frame = pd.DataFrame(rows, columns=["term", "estimate"])
     held = frame["estimate"].isna()
@@ -230,9 +230,11 @@ def yearly_volume(area: str, years: Sequence[str]) -> pd.Series:
     quarters = volume(area).points["value"]
     by_year = quarters.groupby(quarters.index.str[:4])
     if short := [year for year in years if by_year.size().get(year) != 4]:
-        asked = f"eBay's {area} volume of {', '.join(years)} was asked for"
-        remedy = "add the missing quarters with their source"
-        raise DataError(f"{asked}; platform_quarterly.csv has not all quarters of {', '.join(short)}; {remedy}")
+        failure, gap = (
+            f"Cannot sum eBay's {area} volume of {', '.join(years)}",
+            f"not all quarters of {', '.join(short)}",
+        )
+        raise DataError(f"{failure}: platform_quarterly.csv has {gap}; add the missing quarters with their source")
     return by_year.sum().loc[list(years)]
 
 

@@ -28,9 +28,9 @@ Range = tuple[float, float]
 
 def lead() -> Series:
     """Return the lead of third-party services over online stores in yearly growth, points by quarter."""
-    asked: dict[str, Any] = {"platform": "Amazon", "publisher": AMAZON, "freq": "Q"}
+    quarterly: dict[str, Any] = {"platform": "Amazon", "publisher": AMAZON, "freq": "Q"}
     services, stores = (
-        series.growth(series.published("platform_quarterly", series=name, **asked))
+        series.growth(series.published("platform_quarterly", series=name, **quarterly))
         for name in ("third_party_seller_services", "net_sales_online_stores")
     )
     return series.difference(services, stores)
@@ -69,8 +69,8 @@ def closed_sales(yuan_per_dollar: float) -> Range:
     loss that the trade group asserts ("more than"), translated from yuan.
     """
     events = data.load("events").set_index("unit")["quantity"]
-    if (found := [int((events.index == unit).sum()) for unit in (FLOOR, ASSERTED)]) != [1, 1]:
-        raise DataError(f"events.csv: one floor and one asserted loss were asked for; found {found}; keep one of each")
+    if (matches := [int((events.index == unit).sum()) for unit in (FLOOR, ASSERTED)]) != [1, 1]:
+        raise DataError(f"Cannot bound closed sales: events.csv has {matches} floors and losses; keep one of each")
     return events[FLOOR] / 1e9, events[ASSERTED] / 1e9 / yuan_per_dollar
 
 
@@ -142,14 +142,18 @@ def published_growth() -> pd.DataFrame:
     products = pd.DataFrame(derived, columns=["reading", "before", "after", "source", "of"])
     products["reading"] += ", times sales"
     products["growth"] = _times_sales(products["before"], products["after"])
-    own = series.rows("chinese_seller_share").query("unit == 'percent yoy'")
-    own = own.rename(columns={"measure": "reading", "value": "growth", "publisher": "source"})
-    own = own.assign(provenance="real", of="number of sellers")
-    own["bound"] = own["bound"].replace({"lower": "at least", "upper": "at most"})
+    stated = (
+        series.rows("chinese_seller_share")
+        .query("unit == 'percent yoy'")
+        .rename(columns={"measure": "reading", "value": "growth", "publisher": "source"})
+    )
+    stated = stated.assign(provenance="real", of="number of sellers")
+    stated["bound"] = stated["bound"].replace({"lower": "at least", "upper": "at most"})
     columns = ["reading", "growth", "provenance", "source", "of", "bound"]
-    found = pd.concat([products.assign(provenance="estimate", bound="")[columns], own[columns]], ignore_index=True)
-    low, high = (found["growth"].where(found["bound"] != bound, end) for bound, end in BOUNDS.items())
-    return found.assign(low=low, high=high)
+    products = products.assign(provenance="estimate", bound="")
+    readings = pd.concat([products[columns], stated[columns]], ignore_index=True)
+    low, high = (readings["growth"].where(readings["bound"] != bound, end) for bound, end in BOUNDS.items())
+    return readings.assign(low=low, high=high)
 
 
 def growth_sources() -> pd.DataFrame:
@@ -163,11 +167,11 @@ def growth_sources() -> pd.DataFrame:
 
 def account_map(accounts: list[float], population: float, sd_log_sales: float, tilts: list[float]) -> pd.DataFrame:
     """Return the share of sales, per cent, that closed accounts carry: a row per count, a column per tilt."""
-    found = pd.DataFrame(index=pd.Index(accounts, name="accounts"))
+    table = pd.DataFrame(index=pd.Index(accounts, name="accounts"))
     for tilt in tilts:
         shares = [closed_share(number, population, sd_log_sales=sd_log_sales, tilt=tilt) for number in accounts]
-        found[f"tilt {tilt:g}"] = 100 * np.array(shares)
-    return found
+        table[f"tilt {tilt:g}"] = 100 * np.array(shares)
+    return table
 
 
 def fan(first_post: str, horizon: int, *, level: float) -> Estimate:
@@ -181,8 +185,8 @@ def fan(first_post: str, horizon: int, *, level: float) -> Estimate:
         As in :func:`analysis.estimators.its.its_fan`, whose ``details["placebo_dates"]`` are quarters by name here.
     """
     quarters, y = lead().periods, lead().values.to_numpy()
-    found = its_fan(y, quarters.index(first_post), horizon=horizon, level=level, unit="percentage points")
-    return replace(found, details={"placebo_dates": [quarters[date] for date in found.details["placebo_dates"]]})
+    breaks = its_fan(y, quarters.index(first_post), horizon=horizon, level=level, unit="percentage points")
+    return replace(breaks, details={"placebo_dates": [quarters[date] for date in breaks.details["placebo_dates"]]})
 
 
 def assumptions(settings: Mapping[str, Any], closed: Range) -> pd.DataFrame:
@@ -236,8 +240,8 @@ def growth_set(base: float, share: Range, closed: Range, recapture: Range, commo
     ranges |= {"recapture": (recapture, 0.0, 1.0), "the common part": (common, -np.inf, np.inf)}
     for name, (given, low, high) in ranges.items():
         if not low <= given[0] <= given[1] <= high:
-            asked = f"a range of {name} inside [{low}, {high}] was asked for"
-            raise DesignError(f"{asked}; found {given}; give its lower end first")
+            limits = f"it must lie inside [{low}, {high}]"
+            raise DesignError(f"Cannot use {given} as the range of {name}: {limits}; give its lower end first")
     worst = -100 * closed[1] * (1 - recapture[0]) / (base * share[0]) + common[0]
     best = -100 * closed[0] * (1 - recapture[1]) / (base * share[1]) + common[1]
     return worst, best
@@ -269,9 +273,8 @@ def bounds_by_assumption(
     Manski, C. F. (2011), Policy analysis with incredible certitude, Economic Journal 121, F261-F289.
     """
     if not share_range[0] <= share <= share_range[1]:
-        narrower = "a rung can only narrow the one before"
-        raise DesignError(f"a share inside {share_range} was asked for; found {share}; {narrower}")
-    one, free, none = (share, share), (0.0, 1.0), (0.0, 0.0)
+        raise DesignError(f"Cannot narrow {share_range} to a share of {share}: it lies outside; give one inside")
+    point, free, none = (share, share), (0.0, 1.0), (0.0, 0.0)
     ranges = (
         f"Chinese share of sales {100 * share_range[0]:g} to {100 * share_range[1]:g} per cent, sales of closed "
         f"accounts {closed[0]:.3g} to {closed[1]:.3g} billion dollars, effect on all Chinese sellers alike "
@@ -284,12 +287,12 @@ def bounds_by_assumption(
     shared = f"and the Chinese share of sales is {100 * share:g} per cent"
     rungs = [
         ("assumed ranges", ranges, growth_set(base, share_range, closed, free, common)),
-        ("one share", shared, growth_set(base, one, closed, free, common)),
-        ("recapture", taken, growth_set(base, one, closed, recapture, common)),
-        ("no common part", untouched, growth_set(base, one, closed, recapture, none)),
+        ("one share", shared, growth_set(base, point, closed, free, common)),
+        ("recapture", taken, growth_set(base, point, closed, recapture, common)),
+        ("no common part", untouched, growth_set(base, point, closed, recapture, none)),
     ]
-    terms, said, sets = zip(*rungs, strict=True)
-    return sets_of("E3g", "percentage points", terms, np.array(sets).T, {"assumption": said})
+    terms, texts, sets = zip(*rungs, strict=True)
+    return sets_of("E3g", "percentage points", terms, np.array(sets).T, {"assumption": texts})
 
 
 def sets_of(estimand: str, unit: str, terms: Sequence[str], limits: Any, columns: Mapping[str, Any]) -> Estimate:
@@ -330,8 +333,7 @@ def closed_share(accounts: float, population: float, *, sd_log_sales: float, til
         If not fewer accounts are closed than there are.
     """
     if not 0 < accounts < population:
-        asked = f"{accounts} closed of {population} accounts were asked for"
-        raise DesignError(f"{asked}; give fewer closed than there are")
+        raise DesignError(f"Cannot close {accounts} of {population} accounts; give fewer closed than there are")
     fraction, slope = accounts / population, tilt * sd_log_sales  # the chance rises by `slope` logs per deviation of S
     if slope == 0:
         return fraction
@@ -344,5 +346,5 @@ def closed_share(accounts: float, population: float, *, sd_log_sales: float, til
 
     # The root lies between closing the largest for certain and no cap at all; 1 more at each end for rounding.
     ends = slope * stats.norm.isf(fraction) - 1, slope**2 / 2 - np.log(fraction) + 1
-    found = optimize.brentq(lambda u: certain_and_below(u, 0.0) - fraction, *ends, xtol=1e-13)
-    return certain_and_below(found, sd_log_sales)
+    cutoff = optimize.brentq(lambda u: certain_and_below(u, 0.0) - fraction, *ends, xtol=1e-13)
+    return certain_and_below(cutoff, sd_log_sales)

@@ -166,9 +166,9 @@ class Verdict(BaseModel):
     @model_validator(mode="after")
     def _fits(self) -> Verdict:
         if self.simulated != bool(self.market) or (self.tier == "sim" and not self.simulated):
-            found = f"its tier is {self.tier!r}, its provenance {self.provenance!r} and its market {self.market!r}"
+            stamps = f"its tier is {self.tier!r}, its provenance {self.provenance!r} and its market {self.market!r}"
             remedy = "name the market where numbers are simulated, and only there; tier sim is always simulated"
-            raise ValueError(f"{self.name}: {found}; {remedy}")
+            raise ValueError(f"{self.name}: {stamps}; {remedy}")
         if self.low is not None and self.high is not None and self.low > self.high:
             raise ValueError(f"{self.name}: its interval runs from {self.low} to {self.high}; swap them")
         return self
@@ -184,12 +184,12 @@ def of_sweep(report: str) -> bool:
 
 
 def faults(error: ValidationError) -> str:
-    """Say what is wrong with a verdict: the key, what was asked, and what was found."""
+    """Say what is wrong with a verdict: the key, what it must be, and what it is."""
     return "; ".join(
-        f"{'.'.join(map(str, one['loc']))}: {one['msg']}, found {one['input']!r:.60}"
-        if one["type"] != "value_error"
-        else one["msg"].removeprefix("Value error, ")
-        for one in error.errors()
+        f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}, found {fault['input']!r:.60}"
+        if fault["type"] != "value_error"
+        else fault["msg"].removeprefix("Value error, ")
+        for fault in error.errors()
     )
 
 
@@ -200,13 +200,13 @@ def faults(error: ValidationError) -> str:
 def not_lower(interval: Interval | None, margin: float) -> Word:
     """Judge "did no harm": supported above ``-margin``, contradicted below it; both share one unit."""
     if not 0 <= margin < math.inf:
-        raise DesignError(f"a word was asked for; the margin is {margin}; give a finite number from 0 on")
+        raise DesignError(f"Cannot judge: the margin is {margin}; give a finite number from 0 on")
     if interval is None:
         return NOT_TESTABLE
     low, high = interval
     if not low <= high or low == math.inf or high == -math.inf:  # the first comparison is false for NaN
         remedy = "give two numbers, the lower first, or None where there is no estimate"
-        raise DesignError(f"a word was asked for; the interval runs from {low} to {high}; {remedy}")
+        raise DesignError(f"Cannot judge: the interval runs from {low} to {high}; {remedy}")
     return SUPPORTED if low > -margin else CONTRADICTED if high < -margin else NOT_SHOWN
 
 
@@ -228,7 +228,7 @@ def direction(interval: Interval | None) -> Word:
 
 def stayed_positive(readings: Sequence[float]) -> Word:
     """Judge "growth stayed positive" from every published reading of it, in any one unit; bounds may be infinite."""
-    _finite("a reading", [one for one in readings if not math.isinf(one)])
+    _finite("a reading", [reading for reading in readings if not math.isinf(reading)])
     return direction((min(readings), max(readings)) if readings else None)
 
 
@@ -242,21 +242,21 @@ def count(claimed: float | None, independent: Sequence[float]) -> Word:
     if claimed is None:
         return NOT_TESTABLE
     if not 0 < claimed < math.inf:
-        raise DesignError(f"a word was asked for; the claimed count is {claimed}; give a positive number, or None")
-    near = [abs(one - claimed) <= SAME_COUNT * claimed for one in independent]
+        raise DesignError(f"Cannot judge: the claimed count is {claimed}; give a positive number, or None")
+    near = [abs(figure - claimed) <= SAME_COUNT * claimed for figure in independent]
     return NOT_SHOWN if not near else SUPPORTED if any(near) else CONTRADICTED
 
 
-def documented(found: Sequence[bool]) -> Word:
+def documented(records: Sequence[bool]) -> Word:
     """Judge "these firms were hit" or "this sum was frozen": supported when filings or reports bear out every part."""
-    if odd := [value for value in found if value not in (True, False)]:
-        raise DesignError(f"a word was asked for; on record or not is {odd[0]!r}; give true or false for each part")
-    return NOT_TESTABLE if not found else SUPPORTED if all(found) else NOT_SHOWN
+    if odd := [value for value in records if value not in (True, False)]:
+        raise DesignError(f"Cannot judge: on record or not is {odd[0]!r}; give true or false for each part")
+    return NOT_TESTABLE if not records else SUPPORTED if all(records) else NOT_SHOWN
 
 
 def _finite(name: str, values: Sequence[float]) -> None:
     if odd := [value for value in values if not math.isfinite(value)]:
-        raise DesignError(f"a word was asked for; {name} is {odd[0]}; give finite numbers")
+        raise DesignError(f"Cannot judge: {name} is {odd[0]}; give finite numbers")
 
 
 def confidence(grade: str, *, passed: bool | None = None, breakdown: float | None = None) -> Level:
@@ -351,42 +351,44 @@ def read(folder: str | Path, claims: Collection[str] | None = None) -> list[Verd
     whole = Path(folder) / "verdicts.json"
     files = [whole] if whole.exists() else sorted(Path(folder).glob("*.json"))
     if not files:
-        raise DataError(f"the verdicts of a run were asked for; {folder} holds none; run make report first")
-    found: list[Verdict] = []
+        raise DataError(f"Cannot read the verdicts of a run: {folder} holds none; run make report first")
+    verdicts: list[Verdict] = []
     for file in files:
         try:
             listed = TypeAdapter(list[Verdict]).validate_json(file.read_bytes())
-            found += [one for one in listed if not of_sweep(one.report)]
+            verdicts += [verdict for verdict in listed if not of_sweep(verdict.report)]
         except ValidationError as error:
-            raise DataError(f"{file.name}: verdicts were asked for; {faults(error)}; run the notebook again") from error
-    if nameless := [one.name for one in found if one.tier == "panel" and not one.panel]:
+            raise DataError(
+                f"Cannot read verdicts from {file.name}: {faults(error)}; run the notebook again"
+            ) from error
+    if nameless := [verdict.name for verdict in verdicts if verdict.tier == "panel" and not verdict.panel]:
         raise DataError(f"{folder}: {', '.join(nameless)} of tier panel name no panel; run the notebook again")
     for what, several in (
-        ("simulated markets", {one.market for one in found if one.simulated}),
-        ("panels with the digests", {one.panel[:12] for one in found if one.tier == "panel"}),
+        ("simulated markets", {verdict.market for verdict in verdicts if verdict.simulated}),
+        ("panels with the digests", {verdict.panel[:12] for verdict in verdicts if verdict.tier == "panel"}),
     ):
         if len(several) > 1:
             remedy = "run make report again, with one panel to a folder"
-            raise DataError(f"{folder}: verdicts of one run were asked for; found {what} {sorted(several)}; {remedy}")
-    judged = Counter((one.name, one.tier) for one in found)
+            raise DataError(f"Cannot read {folder} as one run: found {what} {sorted(several)}; {remedy}")
+    judged = Counter((verdict.name, verdict.tier) for verdict in verdicts)
     if twice := [f"{name} of tier {tier} {number} times" for (name, tier), number in judged.items() if number > 1]:
-        asked = f"{folder}: one verdict on each reading and tier was asked for; found {', '.join(twice)}"
-        raise DataError(f"{asked}; remove the file that another run left there, or let one notebook judge it")
-    return [one for one in found if claims is None or one.claim in claims]
+        failure = f"Cannot read one verdict on each reading and tier from {folder}: found {', '.join(twice)}"
+        raise DataError(f"{failure}; remove the file that another run left there, or let one notebook judge it")
+    return [verdict for verdict in verdicts if claims is None or verdict.claim in claims]
 
 
-def _foremost(found: Iterable[Verdict]) -> list[Verdict]:
-    def rank(one: Verdict) -> tuple[bool, bool, int, str]:
-        undecided = one.word == NOT_SHOWN and one.tier not in ("panel", "sim")
-        return one.word == NOT_TESTABLE, undecided, -TIERS.index(one.tier), one.notebook
+def _foremost(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    def rank(verdict: Verdict) -> tuple[bool, bool, int, str]:
+        undecided = verdict.word == NOT_SHOWN and verdict.tier not in ("panel", "sim")
+        return verdict.word == NOT_TESTABLE, undecided, -TIERS.index(verdict.tier), verdict.notebook
 
     chosen: dict[tuple[str, str], Verdict] = {}
-    for verdict in sorted(found, key=rank):
+    for verdict in sorted(verdicts, key=rank):
         chosen.setdefault((verdict.claim, verdict.reading), verdict)
     return [chosen[key] for key in sorted(chosen)]
 
 
-def best(found: Iterable[Verdict]) -> list[Verdict]:
+def best(verdicts: Iterable[Verdict]) -> list[Verdict]:
     """Return the verdict that gives each reading its word, in the order of the claims.
 
     A panel goes before purchases of households, these before listed firms, and these before public facts; but "not
@@ -394,14 +396,14 @@ def best(found: Iterable[Verdict]) -> list[Verdict]:
     displace what other data decide: each of them sees a part. Among equals the first notebook speaks. Verdicts that
     stand apart, or are of a sweep, give no word.
     """
-    return _foremost(verdict for verdict in found if not verdict.apart and not of_sweep(verdict.report))
+    return _foremost(verdict for verdict in verdicts if not verdict.apart and not of_sweep(verdict.report))
 
 
-def apart(found: Sequence[Verdict]) -> dict[str, dict[str, Verdict]]:
+def apart(verdicts: Sequence[Verdict]) -> dict[str, dict[str, Verdict]]:
     """Return what stands apart and gives no word, by what it speaks of and name of the reading; chosen as in `best`."""
     return {
-        about: {verdict.name: verdict for verdict in _foremost(one for one in found if one.apart == about)}
-        for about in sorted({one.apart for one in found} - {""})
+        about: {chosen.name: chosen for chosen in _foremost(each for each in verdicts if each.apart == about)}
+        for about in sorted({verdict.apart for verdict in verdicts} - {""})
     }
 
 
@@ -411,14 +413,14 @@ def unjudged(verdicts: Sequence[Verdict], event: Event) -> list[str]:
     Those that stand apart give none; a claim without a reading stands for itself.
     """
     ledger = data.load("readings")
-    known = [*zip(ledger["claim_id"], ledger["reading"].fillna(""), strict=True), *event.asked.values()]
+    readings = [*zip(ledger["claim_id"], ledger["reading"].fillna(""), strict=True), *event.asked.values()]
     judged = {verdict.name for verdict in verdicts if not verdict.apart}
-    names = [[" ".join(one).strip() for one in known if one[0] == claim] or [claim] for claim in event.claims]
+    names = [[" ".join(row).strip() for row in readings if row[0] == claim] or [claim] for claim in event.claims]
     return [name for name in dict.fromkeys(chain(*names)) if name not in judged]
 
 
-def elsewhere(found: Sequence[Verdict]) -> dict[str, list[Verdict]]:
+def elsewhere(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
     """Return, by its name, what public figures gave a reading to which households or a panel gave its word."""
-    public = [verdict for verdict in found if verdict.tier in ("facts", "listed")]
-    own = [verdict.name for verdict in best(found) if verdict.tier in ("households", "panel")]
-    return {name: [verdict for verdict in public if verdict.name == name] for name in own}
+    public = [verdict for verdict in verdicts if verdict.tier in ("facts", "listed")]
+    displaced = [verdict.name for verdict in best(verdicts) if verdict.tier in ("households", "panel")]
+    return {name: [verdict for verdict in public if verdict.name == name] for name in displaced}
