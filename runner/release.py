@@ -238,9 +238,9 @@ def _refuse_others(out: Path) -> None:
     """Refuse a folder in which something of another kind bears the name of what a run replaces."""
     latest, draft = out / LATEST, out / DRAFT
     if os.path.lexists(latest) and not latest.is_symlink():
-        raise DesignError(f"{latest}: a link to the latest release was asked for; found something else; move it away.")
+        raise DesignError(f"{latest}: cannot link the latest release here, because this is no link; move it away.")
     if os.path.lexists(draft) and (draft.is_symlink() or not draft.is_dir() or not _made(draft)):
-        raise DesignError(f"{draft}: the draft of a run was asked for; found something else; move it away.")
+        raise DesignError(f"{draft}: cannot put a draft here, because this is no draft of a run; move it away.")
 
 
 def _made(draft: Path) -> bool:

@@ -52,8 +52,7 @@ def as_cron(every: str) -> str:
                 next(CronSim(every, datetime(2021, 1, 1)))
                 return every
     raise ValueError(
-        "daily, weekly on monday, monthly on 1 (to 28, or last) or the five fields of cron, such as 30 6 * * 1-5, was "
-        "asked for"
+        "expected daily, weekly on monday, monthly on 1 (to 28, or last) or five fields of cron, such as 30 6 * * 1-5"
     )
 
 
@@ -122,10 +121,10 @@ def stale(dated: Mapping[str, date], as_of: date, fresh_days: int | None) -> lis
     """Return the files that are older than a report may be made of, in words; none without a limit.
 
     >>> stale({"data/a.csv": date(2026, 1, 5)}, date(2026, 11, 26), 90)
-    ['data/a.csv is of 2026-01-05, 325 days old; at most 90 were asked for']
+    ['data/a.csv is of 2026-01-05, 325 days old; the schedule allows at most 90']
     """
     old = {file: (as_of - day).days for file, day in dated.items() if fresh_days and (as_of - day).days > fresh_days}
-    limit = f"at most {fresh_days} were asked for"
+    limit = f"the schedule allows at most {fresh_days}"
     return [f"{file} is of {dated[file]}, {days:,} days old; {limit}" for file, days in old.items()]
 
 
@@ -164,9 +163,9 @@ class Mail(Written):
     @model_validator(mode="after")
     def _fits(self) -> Mail:
         if (self.user is None) != (self.password is None):
-            raise ValueError("user and password together, or neither, were asked for")
+            raise ValueError("expected user and password together, or neither")
         if self.user and not self.starttls:
-            raise ValueError("starttls, since a password in plain text can be read on its way, was asked for")
+            raise ValueError("expected starttls, since a password in plain text can be read on its way")
         return self
 
 
@@ -182,9 +181,9 @@ class Notice(Written):
     @model_validator(mode="after")
     def _fits(self) -> Notice:
         if len({"command", "email", "webhook"} & self.model_fields_set) != 1:
-            raise ValueError("one of command, email and webhook was asked for")
+            raise ValueError("expected exactly one of command, email and webhook")
         if self.form != "json" and self.webhook is None:
-            raise ValueError("a webhook, to which form belongs, was asked for")
+            raise ValueError("expected a webhook, to which form belongs")
         return self
 
     @property
@@ -206,7 +205,7 @@ class Schedule(Written):
     def _names_once(self) -> Schedule:
         names = [report.name for report in self.reports]
         if twice := [name for name in names if names.count(name) > 1]:
-            raise ValueError(f"each name once was asked for, and {len(twice)} reports are called {twice[0]}")
+            raise ValueError(f"expected each name once, but {len(twice)} reports are called {twice[0]}")
         return self
 
 
@@ -321,15 +320,10 @@ def _panels(report: Report) -> set[str]:
 
 def _combined(report: Report, where: str) -> list[dict[str, str]]:
     """Return the parameters of each report of a sweep: every combination of values, in the order of the schedule."""
-    combinations = itertools.product(*report.parameters.values())
-    combined = [
-        dict(zip(report.parameters, values, strict=True)) for values in itertools.islice(combinations, MOST + 1)
-    ]
-    if len(combined) > MOST:
-        raise DesignError(
-            f"{where}: at most {MOST} reports of one sweep were asked for; found more; shorten its lists."
-        )
-    return combined
+    combinations = [*itertools.islice(itertools.product(*report.parameters.values()), MOST + 1)]
+    if len(combinations) > MOST:
+        raise DesignError(f"{where}: cannot sweep over more than {MOST} combinations of values; shorten its lists.")
+    return [dict(zip(report.parameters, values, strict=True)) for values in combinations]
 
 
 def _one(root: Path, plan: Job, given: dict[str, str], report: Report) -> Job:
@@ -504,6 +498,6 @@ def refuse_foresight(root: Path, as_of: str) -> None:
     file, vintage = root / "data" / newest["path"], newest["vintage"]
     if as_of < vintage:
         raise DesignError(
-            f"As-of date: {as_of} was asked for, but {file} is of {vintage} and may hold what was not known then; give "
-            f"--as-of {vintage} or later, or check out the data of that date from git."
+            f"As-of date: cannot publish reports as of {as_of}, because {file} is of {vintage} and may hold what was "
+            f"not known then; give --as-of {vintage} or later, or check out the data of that date from git."
         )

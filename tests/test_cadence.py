@@ -65,5 +65,5 @@ def test_a_report_that_never_stood_waits_for_no_change():
 def test_data_are_stale_from_the_day_after_the_limit_and_never_without_one():
     of = {"data/a.csv": date(2026, 11, 16)}
     assert stale(of, NOON.date(), 10) == []
-    assert stale(of, NOON.date(), 9) == ["data/a.csv is of 2026-11-16, 10 days old; at most 9 were asked for"]
+    assert stale(of, NOON.date(), 9) == ["data/a.csv is of 2026-11-16, 10 days old; the schedule allows at most 9"]
     assert stale(of, date(2036, 1, 1), None) == []

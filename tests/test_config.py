@@ -292,25 +292,30 @@ notices:
 )  # fmt: skip
 def test_a_cadence_that_is_none_is_refused_with_what_can_be_written(tmp_path, every):
     text = f"reports: [{{name: 01_a, notebook: a.ipynb, every: '{every}'}}]"
-    with pytest.raises(DataError, match=r"key reports.0.every: daily, weekly on monday, monthly on 1 .*; found '"):
+    with pytest.raises(
+        DataError, match=r"key reports.0.every: expected daily, weekly on monday, monthly on 1 .*; found '"
+    ):
         yaml.load(written(tmp_path, text), Schedule)
 
 
 @pytest.mark.parametrize(
     ("notice", "said"),
     [
-        ("{}", "one of command, email and webhook was asked for"),
-        ("{command: [a], webhook: CHAT}", "one of command, email and webhook was asked for"),
+        ("{}", "expected exactly one of command, email and webhook"),
+        ("{command: [a], webhook: CHAT}", "expected exactly one of command, email and webhook"),
         ("{command: run.sh}", "notices.0.command: Input should be a valid tuple"),
         ("{command: []}", "at least 1 item"),
-        ("{command: [a], form: slack}", "a webhook, to which form belongs, was asked for"),
+        ("{command: [a], form: slack}", "expected a webhook, to which form belongs"),
         ("{command: [a], timeout: 0}", "notices.0.timeout: Input should be greater than 0"),
         ("{webhook: CHAT, form: teams}", "notices.0.form: Input should be 'json' or 'slack'"),
         ("{email: {to: a, from: b@c.d, host: H}}", "email.to.0: expected an address such as reports@example.org"),
         ("{email: {to: a@b.c, from: 'x@y.z, v@w.x', host: H}}", "notices.0.email.from: expected an address such as"),
         ("{email: {to: a@b.c, host: H}}", "notices.0.email.from: Field required"),
-        ("{email: {to: a@b.c, from: b@c.d, host: H, user: U}}", "user and password together, or neither"),
-        ("{email: {to: a@b.c, from: b@c.d, host: H, user: U, password: P, starttls: false}}", "starttls, since a pass"),
+        ("{email: {to: a@b.c, from: b@c.d, host: H, user: U}}", "expected user and password together, or neither"),
+        (
+            "{email: {to: a@b.c, from: b@c.d, host: H, user: U, password: P, starttls: false}}",
+            "expected starttls, since a pass",
+        ),
     ],
 )
 def test_a_wrong_notice_is_refused(tmp_path, notice, said):

@@ -236,14 +236,16 @@ def test_stale_data_are_news_on_the_day_on_which_their_report_is_due(desk):
     for day in (LAST, LAST, "2026-12-08"):
         assert desk.due(day) == 0
     ((told),) = desk.told()
-    assert told["stale"] == ["data/figures.csv is of 2026-11-01, 36 days old; at most 30 were asked for"]
+    assert told["stale"] == ["data/figures.csv is of 2026-11-01, 36 days old; the schedule allows at most 30"]
 
 
 def test_a_run_that_is_refused_or_ended_by_a_signal_is_news(desk, no_kernels, capsys):
     assert desk.shift("2020-01-01", "--json") == 2
     shown = json.loads(capsys.readouterr().out)
     assert (shown["outcome"], shown["reports"]) == ("refused", {})
-    assert shown["failures"][0].startswith("As-of date: 2020-01-01 was asked for, but data/figures.csv is of ")
+    assert shown["failures"][0].startswith(
+        "As-of date: cannot publish reports as of 2020-01-01, because data/figures.csv is of "
+    )
     with mock.patch.object(run, "reports", side_effect=SystemExit(143)):
         assert desk.due(NEXT) == 143
     with mock.patch.object(run, "reports", side_effect=full_disk):

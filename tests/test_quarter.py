@@ -185,7 +185,7 @@ def told_by_run(world, when, fault, last, name):
             "unchanged", Exit.OK, "", stands.name, {name: f"not due as of {dates[name]}" for name in dates}
         ), None
     age = (when - date.fromisoformat(world.vintages[file])).days
-    sentence = f"data/{file} is of {world.vintages[file]}, {age} days old; at most {FRESH} were asked for"
+    sentence = f"data/{file} is of {world.vintages[file]}, {age} days old; the schedule allows at most {FRESH}"
     stale = [sentence] if age > FRESH and "02_weekly" in due else []
     kept = [name for name in {*reports, *dates} - {*due, "00_brief"} if name in reports]
     same = [name for name in kept if stands.world.recipe(name) == world.recipe(name)]

@@ -124,15 +124,19 @@ def test_a_second_run_does_not_empty_the_lock_of_the_first(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "asked"), [("latest", "a link to the latest release"), ("draft", "the draft of a run")]
+    ("name", "why"),
+    [
+        ("latest", "cannot link the latest release here, because this is no link"),
+        ("draft", "cannot put a draft here, because this is no draft of a run"),
+    ],
 )
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_something_of_the_users_that_bears_a_name_of_ours_is_refused_and_stays(tmp_path, name, asked, kind):
+def test_something_of_the_users_that_bears_a_name_of_ours_is_refused_and_stays(tmp_path, name, why, kind):
     place = tmp_path / name
     (place if kind == "folder" else tmp_path).mkdir(exist_ok=True)
     mine = place / "thesis.txt" if kind == "folder" else place
     mine.write_text("mine")
-    with pytest.raises(DesignError, match=f"{name}: {asked} was asked for; found something else; move it away"):
+    with pytest.raises(DesignError, match=f"{name}: {why}; move it away"):
         make(tmp_path, 0)
     assert mine.read_text() == "mine"
 

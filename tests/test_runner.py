@@ -482,8 +482,8 @@ def test_a_date_before_the_newest_data_is_refused(desk, no_kernels, as_of):
     desk.declare(describe("old.csv", "2026-11-01"), describe("facts/figures.csv"), describe("last.csv", "2026-11-02"))
     with pytest.raises(DesignError) as caught:
         desk.run(as_of=as_of)
-    said = str(caught.value)
-    assert said.startswith(f"As-of date: {as_of} was asked for, but {desk.root / 'data' / 'facts' / 'figures.csv'} is")
+    said, figures = str(caught.value), desk.root / "data" / "facts" / "figures.csv"
+    assert said.startswith(f"As-of date: cannot publish reports as of {as_of}, because {figures} is")
     assert f"is of {VINTAGE} " in said
     assert f"give --as-of {VINTAGE} or later" in said
     assert not (desk.reports / as_of).exists()
