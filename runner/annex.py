@@ -96,9 +96,8 @@ def moved(changes: Changes) -> dict[str, str]:
     lines = [(what, line) for what, some in diff.sections(changes) for line in some]
     caption = "What moved, and what may have moved it." if lines else diff.line(changes)
     heads = ["What", "Change"] if lines else []
-    return {
-        f"Since the release of {changes.since}": rendered("annex.html.j2", heads=heads, rows=lines, caption=caption)
-    }
+    table = rendered("annex.html.j2", heads=heads, rows=lines, caption=caption)
+    return {f"Since the release of {changes.since}": table}
 
 
 def _joined(rows: pd.DataFrame, between: str) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from typing import Any
 from analysis.data import DESCRIPTOR
 from analysis.numbers import number, quantity, span
 from runner import schedule
-from runner.publish import name_of, unlike
+from runner.publish import identity, name_of, unlike
 from runner.release import DATA, VERDICTS, Entry, Release
 
 FILE = "changes.json"  # in a release
@@ -28,6 +28,7 @@ MOST = 12  # lines under one heading
 OF_BYTES = {"hash", "bytes", "vintage"}  # what the descriptor says of a file's bytes, which change with them
 
 Row = Mapping[str, str]
+Verdicts = Mapping[tuple[str, ...], dict[str, Any]]  # by `identity`
 
 
 @dataclass(frozen=True)
@@ -183,17 +184,12 @@ def _pairs(old: Mapping[str, Any], new: Mapping[str, Any], but: Iterable[str] = 
     return [f"{name} {change(old.get(name), new.get(name))}" for name in unlike(old, new) if name not in but]
 
 
-def _verdicts(release: Release, reports: Collection[str]) -> dict[tuple[str, ...], dict[str, Any]]:
-    verdicts = [verdict for verdict in json.loads(release.read(VERDICTS)) if verdict["report"] in reports]
-    return {
-        tuple(str(verdict.get(key, "")) for key in ("report", "claim", "reading", "tier")): verdict
-        for verdict in verdicts
-    }
+def _verdicts(release: Release, reports: Collection[str]) -> Verdicts:
+    verdicts = json.loads(release.read(VERDICTS))
+    return {identity(verdict): verdict for verdict in verdicts if verdict["report"] in reports}
 
 
-def _words(
-    old: Mapping[tuple[str, ...], dict[str, Any]], new: Mapping[tuple[str, ...], dict[str, Any]]
-) -> Iterator[Word]:
+def _words(old: Verdicts, new: Verdicts) -> Iterator[Word]:
     for key in dict.fromkeys([*new, *old]):
         before, after = old.get(key, {}), new.get(key, {})
         pairs = {name: (before.get(name), after.get(name)) for name in (*JUDGED, *TEXTS)}
@@ -321,7 +317,7 @@ def change(old: Any, new: Any) -> str:
 # In words
 
 
-def sections(changes: Changes, most: int = MOST) -> list[tuple[str, list[str]]]:
+def sections(changes: Changes) -> list[tuple[str, list[str]]]:
     """Return what moved and why as lines under headings; what is simulated stands under a heading of its own."""
     parts = list[tuple[str, list[str]]]()
     for simulated, of in ((False, ""), (True, " in simulated markets, which give no claim its word")):
@@ -332,22 +328,19 @@ def sections(changes: Changes, most: int = MOST) -> list[tuple[str, list[str]]]:
     parts += [("Reports", changes.reports), ("What may have moved them", causes)]
     parts += [("Data", [cell.said for cell in changes.data])]
     parts += [(name.capitalize(), lines) for name, lines in changes.made_of.items()]
-    return [(heading, _first(lines, most)) for heading, lines in parts if lines]
+    return [(heading, _first(lines)) for heading, lines in parts if lines]
 
 
-def _first(lines: list[str], most: int) -> list[str]:
-    return lines if len(lines) <= most else [*lines[:most], f"and {len(lines) - most} more"]
+def _first(lines: list[str]) -> list[str]:
+    return lines if len(lines) <= MOST else [*lines[:MOST], f"and {len(lines) - MOST} more"]
 
 
 def line(changes: Changes) -> str:
     """Say in one sentence what moved of what is not simulated, as the brief does."""
     clauses = list[str]()
     words = [item for item in changes.words if not item.market and {"word", "confidence"} & item.moved.keys()]
-    turned = [
-        f"{item.claim} from {item.moved['word'][0]} to {item.moved['word'][1]}"
-        for item in words[:2]
-        if "word" in item.moved
-    ]
+    pairs = [(item.claim, *item.moved["word"]) for item in words[:2] if "word" in item.moved]
+    turned = [f"{claim} from {old} to {new}" for claim, old, new in pairs]
     if words:
         which = f" ({'; '.join(turned)})" if turned else ""
         clauses.append(f"{_count(len(words), 'verdict')} moved{which}")

@@ -240,13 +240,11 @@ def compare(folder: Path, jobs: Iterable[Job], verdicts: Mapping[str, Iterable[M
     tables = dict[str, list[pd.DataFrame]]()
     for job in (job for job in jobs if job.sweep and (folder / f"{job.name}.pdf").is_file()):
         file = folder / f"{job.name}.estimates.parquet"
-        rows = (
-            pd.read_parquet(file) if file.is_file() else typed(pd.DataFrame({"report": [job.name]}, columns=[*COLUMNS]))
-        )
+        without = typed(pd.DataFrame({"report": [job.name]}, columns=[*COLUMNS]))
+        rows = pd.read_parquet(file) if file.is_file() else without
         words = {name_of(verdict): str(verdict.get("word", "")) for verdict in verdicts.get(job.name, ())}
-        claims = (
-            rows["label"].str.partition(": ")[0].where(rows["table"] == 0, "")
-        )  # "C01 V2: Growth was not lower ..."
+        # "C01 V2: Growth was not lower ..."
+        claims = rows["label"].str.partition(": ")[0].where(rows["table"] == 0, "")
         varied = {name + "_parameter" * (name in COLUMNS): text for name, text in job.swept.items()}
         before = pd.DataFrame(varied, index=rows.index)
         judged = rows.assign(**{WORD: [words.get(name, "") for name in claims]})
@@ -295,12 +293,8 @@ def _described(cited: Mapping[str, Any], manifest: Mapping[str, Any], others: Ma
         **{"hasPart": [_at(entity) for entity in parts], "mentions": [_at(entity) for entity in runs]},
     }
     about = {"@id": METADATA, "@type": "CreativeWork", "about": {"@id": "./"}, "conformsTo": {"@id": SPECIFICATION}}
-    terms = {
-        "@id": license_,
-        "@type": "CreativeWork",
-        "name": cited["license"],
-        "description": "Licence of the release",
-    }
+    terms = {"@id": license_, "@type": "CreativeWork", "name": cited["license"]}
+    terms["description"] = "Licence of the release"
     who = {"@id": maker, "@type": "Organization", "name": cited["authors"][0]["name"]}
     python = {"@id": PYTHON, "@type": "ComputerLanguage", "name": "Python", "url": PYTHON}
     python["version"] = manifest["inputs"]["versions"]["python"]

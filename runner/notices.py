@@ -22,6 +22,7 @@ from contextlib import suppress
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from errno import errorcode
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +71,7 @@ def send(
         except Exception as error:  # whatever it is, the release stands, and the others are told
             failed[at] = _why(error, notice.timeout)
 
-    able = [
-        (at, notice) for at, notice in enumerate(notices) if all(environment.get(name) for name in notice.variables)
-    ]
+    able = [(at, notice) for at, notice in enumerate(notices) if all(map(environment.get, notice.variables))]
     began, threads = time.monotonic(), {}
     for at, notice in able:
         threads[at] = threading.Thread(target=attempt, args=(at, notice), daemon=True)
@@ -114,7 +113,8 @@ def _send(outcome: Outcome, notice: Notice, environment: Mapping[str, str], root
     elif notice.email:
         _mail(notice.email, _letter(outcome, notice.email, brief), environment, notice.timeout)
     elif notice.webhook:
-        content = {"text": _for_slack(outcome.letter)} if notice.form == "slack" else content
+        # in Slack's text nothing is to be a link, or to call a whole channel
+        content = {"text": escape(outcome.letter, quote=False)} if notice.form == "slack" else content
         _post(environment[notice.webhook], json.dumps(content).encode(), notice.timeout)
 
 
@@ -166,8 +166,3 @@ def _post(address: str, content: bytes, timeout: float) -> None:
         raise ValueError
     request = urllib.request.Request(address, content, {"Content-Type": "application/json"}, method="POST")
     urllib.request.build_opener(_NoRedirect).open(request, timeout=timeout).close()
-
-
-def _for_slack(words: str) -> str:
-    """Return text in which nothing is a link, or calls a whole channel."""
-    return words.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

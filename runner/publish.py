@@ -23,13 +23,10 @@ Verdict = dict[str, Any]
 Verdicts = Mapping[str, list[Verdict]]  # by report
 
 
-SIGNS: dict[str, Any] = {
-    **{sign: f"\\{sign}" for sign in "&%$#{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-}
-SIGNS |= {"^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "≤": r"$\leq$", "≥": r"$\geq$"}
-SIGNS |= {MINUS: "$-$", "∞": r"$\infty$", "_": r"\_\allowbreak{}"}
+SIGNS: dict[str, Any] = {sign: f"\\{sign}" for sign in "&%$#{}"}
+SIGNS |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+SIGNS |= {"<": "$<$", ">": "$>$", "≤": r"$\leq$", "≥": r"$\geq$", MINUS: "$-$", "∞": r"$\infty$"}
+SIGNS |= {"_": r"\_\allowbreak{}"}
 """What LaTeX reads as each sign."""
 BARRED = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # no sign of XML
 
@@ -66,6 +63,11 @@ def name_of(verdict: Mapping[str, Any]) -> str:
     return f"{verdict.get('claim', '')} {verdict.get('reading', '')}".strip()
 
 
+def identity(verdict: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what tells a verdict from all others: report, claim, reading and tier."""
+    return tuple(str(verdict.get(key) or "") for key in ("report", "claim", "reading", "tier"))
+
+
 # What an executed notebook leaves behind
 
 
@@ -100,10 +102,8 @@ def footer(notebook: Path, verdicts: list[Verdict], job: Job) -> str:
         another market than the report, or numbers marked as simulated in a real report or as estimates of the real
         market in a simulated one. The brief reads simulated verdicts beside others, and shows none of them.
     """
-    seen, markets = (
-        {verdict.get("provenance") for verdict in verdicts},
-        {verdict.get("market", "") for verdict in verdicts},
-    )
+    seen = {verdict.get("provenance") for verdict in verdicts}
+    markets = {verdict.get("market", "") for verdict in verdicts}
     if unknown := seen - {"real", "estimate", "simulated"}:
         raise ReportError(
             f"{job.name}: the provenance of a verdict is {', '.join(sorted(map(repr, unknown)))}; it must be real, "

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -84,16 +84,13 @@ class Release:
         ReportError
             If it cannot be read, or is not as the manifest says; while a release is made, it has no hash yet.
         """
+        remedy = "see what `market-impact verify` says."
         try:
             content = (self.folder / name).read_bytes()
         except OSError as error:
-            raise ReportError(
-                f"{self.folder}: {name} cannot be read ({error.strerror}); see what `market-impact verify` says."
-            ) from None
+            raise ReportError(f"{self.folder}: {name} cannot be read ({error.strerror}); {remedy}") from None
         if self.manifest.files.get(name, digest := hashlib.sha256(content).hexdigest()) != digest:
-            raise ReportError(
-                f"{self.folder}: {name} is not as the manifest says; see what `market-impact verify` says."
-            )
+            raise ReportError(f"{self.folder}: {name} is not as the manifest says; {remedy}")
         return content
 
     def faults(self) -> list[str]:
@@ -185,10 +182,8 @@ def after(out: Path, today: str) -> list[str]:
 def panel(out: Path) -> str | None:
     """Return the digest of the panel that the reports of an output folder are on; None if it has none to read."""
     for name in (*reversed(names(out)), DRAFT):
-        try:
+        with suppress(ReportError):
             return read(out / name).manifest.panel
-        except ReportError:
-            continue
     return None
 
 

@@ -158,13 +158,8 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
         except OSError as error:
             run.failures["disk"], name = _failure("Publishing", error), ""
     ended = _ended(run, name, only_named)
-    return ended.model_copy(
-        update={
-            "out": out,
-            "failures": [*ended.failures, *ahead],
-            "notes": [*filter(None, [damage, study.speaks if study else ""])],
-        }
-    )
+    notes = [*filter(None, [damage, study.speaks if study else ""])]
+    return ended.model_copy(update={"out": out, "failures": [*ended.failures, *ahead], "notes": notes})
 
 
 def _ended(run: Run, name: str, only_named: bool) -> Outcome:

@@ -30,7 +30,7 @@ from analysis.untrusted import LAYOUT
 from runner import Outcome, ReportError, diff, release
 from runner.diff import Changes
 from runner.pdf import AUTHOR
-from runner.publish import name_of, rendered
+from runner.publish import identity, name_of, rendered
 from runner.release import DATA, DRAFT, MANIFEST, VERDICTS, Release
 from runner.schedule import number, varied
 
@@ -96,7 +96,7 @@ class Brief:
     @property
     def anchors(self) -> dict[tuple[str, ...], str]:
         """The places of its verdicts on the page."""
-        return {_identity(row): re.sub(r"\s", "-", name_of(row)) for row in self.spoken}
+        return {identity(row): re.sub(r"\s", "-", name_of(row)) for row in self.spoken}
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class Card:
         made, figure, verdicts, rows = entry["made"], f"{name}.figures/figure-1.svg", list[Judged](), [*rows]
         for row in rows:
             with suppress(ValidationError):
-                verdicts.append(Judged.model_validate({**row, "anchor": anchors.get(_identity(row), "")}))
+                verdicts.append(Judged.model_validate({**row, "anchor": anchors.get(identity(row), "")}))
         return cls(
             name,
             (titles or [name])[0] + (f" ({', '.join(varied(name))})" if varied(name) else ""),
@@ -138,10 +138,6 @@ class Card:
         )
 
 
-def _identity(row: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(row.get(key) or "") for key in ("report", "claim", "reading", "tier"))
-
-
 def write(
     folder: Path,
     manifest: Mapping[str, Any],
@@ -150,7 +146,7 @@ def write(
     event: str,
     made: Collection[str],
     failed: Collection[str],
-    changes: Changes | None = None,
+    changes: Changes | None,
 ) -> None:
     """Write the page of a release, and what it says of itself to catalogues, into a folder.
 
@@ -166,16 +162,14 @@ def write(
         Name or file of the event that the reports are about; empty if they are about none.
     made, failed : collection of str
         Reports of the run that writes the page; the others were carried over from the release before.
-    changes : Changes, optional
+    changes : Changes or None
         What moved since the release before.
     """
     from runner import exports
 
     entries, as_of = manifest["reports"], manifest["as_of"]
     exports.cite(folder, manifest)
-    others = {name: what for name, what in OTHERS.items() if name == MANIFEST or (folder / name).is_file()}
-    stopped = {f"failed/{name}.ipynb": f"{name}, as far as it came (notebook)" for name in sorted(failed)}
-    others |= {path: what for path, what in stopped.items() if (folder / path).is_file()}
+    others = _others(folder, failed)
     brief = says(folder, entries)
     cards = [Card.of(name, of, folder, verdicts.get(name, ()), brief.anchors) for name, of in entries.items()]
     about = read_event(event).title if event else "Reports"
@@ -208,8 +202,15 @@ def write(
     exports.describe(folder, manifest, {PAGE: "The page of this release", **others})
 
 
+def _others(folder: Path, failed: Iterable[str]) -> dict[str, str]:
+    """Return what the files of a release are that belong to no report, by path."""
+    stopped = {f"failed/{name}.ipynb": f"{name}, as far as it came (notebook)" for name in sorted(failed)}
+    files = {**OTHERS, **stopped}
+    return {path: what for path, what in files.items() if path == MANIFEST or (folder / path).is_file()}
+
+
 def says(folder: Path, reports: Iterable[str]) -> Brief:
-    """Read what the brief says among the reports in a folder; of none nothing."""
+    """Read what the brief among the reports in a folder says, or return an empty `Brief`."""
     return next((Brief.of(folder / f"{name}.ipynb") for name in reports if number(name) == "00"), Brief())
 
 
@@ -225,7 +226,7 @@ def reviews(brief: Brief, as_of: str) -> dict[str, Any]:
         scale = {} if value is None else {"ratingValue": value, "bestRating": 5, "worstRating": 1}
         why = f"Confidence: {row['confidence']}. {row['why']}"
         rating: dict[str, Any] = {"@type": "Rating", "alternateName": row["word"], "ratingExplanation": why, **scale}
-        review: dict[str, Any] = {"@type": "ClaimReview", "url": f"#{quote(brief.anchors[_identity(row)])}"}
+        review: dict[str, Any] = {"@type": "ClaimReview", "url": f"#{quote(brief.anchors[identity(row)])}"}
         review |= {"claimReviewed": row["statement"], "itemReviewed": claim, "reviewRating": rating}
         review |= {"author": {"@type": "Organization", "name": AUTHOR}, "datePublished": as_of}
         graph.append({**review, "isBasedOn": quote(f"{row['report']}.pdf"), "inLanguage": "en"})

@@ -131,17 +131,13 @@ def prove(root: Path, folder: Path, again: str | None = "") -> Exit:
     return Exit.OK if again is None else Exit.REFUSED if unlike else _again(root, published, again)
 
 
-def _quickest(reports: Mapping[str, Entry]) -> str:
-    """Return the report that was made in the shortest time, of those with estimates and without files of one's own."""
-    ranks = {name: (bool(of.files), f"{name}{ESTIMATES}" not in of.made, of.seconds) for name, of in reports.items()}
-    return min(ranks, key=lambda name: ranks[name])
-
-
 def _again(root: Path, published: Release, name: str) -> Exit:
     from runner import run
 
     reports = published.manifest.reports
-    name = name or _quickest(reports)
+    # the quickest, of those with estimates and without files of one's own
+    ranks = {name: (bool(of.files), f"{name}{ESTIMATES}" not in of.made, of.seconds) for name, of in reports.items()}
+    name = name or min(ranks, key=lambda name: ranks[name])
     if name not in reports:
         raise DesignError(f"Option --again {name}: the release has {', '.join(reports)}; name one of them.")
     files = [file for file in reports[name].made if not file.endswith(".ipynb")]  # a notebook names its commit
