@@ -23,7 +23,7 @@ class Exit(IntEnum):
 
 
 class ReportError(RuntimeError):
-    """A report failed, and the others go on; or another run is at work. The run ends with `code` because of it."""
+    """A failure of one report, or another run at work; `code` is the exit code of the run."""
 
     def __init__(self, message: str, code: Exit = Exit.FAILED):
         super().__init__(message)
@@ -41,7 +41,7 @@ NEWS = {
 
 
 class Outcome(BaseModel):
-    """What became of a run, as it is printed, sent and logged, but for `code`, `out` and `previous`."""
+    """The outcome of a run; all but `code`, `out` and `previous` is printed, sent and logged."""
 
     outcome: str  # published; unchanged; failed; refused; interrupted; draft, of what was named where no release stands
     release: str = ""  # name of the release that it made or found unchanged
@@ -59,17 +59,17 @@ class Outcome(BaseModel):
 
     @property
     def folder(self) -> Path:
-        """Where its reports lie."""
+        """The folder of its reports."""
         return self.out / (self.draft or self.release)
 
     @property
     def is_news(self) -> bool:
-        """Whether anybody is told: of a failure, a word that changed, or stale data."""
+        """Whether the outcome is news: a failure, a changed word or stale data."""
         return self.outcome not in QUIET or any(getattr(self, part) for part in NEWS)
 
     @property
     def line(self) -> str:
-        """The outcome as one line.
+        """Summarise the outcome in one line.
 
         >>> Outcome(outcome="failed", draft="draft", as_of="2026-11-26", failures=["05_growth: a cell failed"]).line
         'Reports failed, as of 2026-11-26, in draft; failed: 05_growth: a cell failed'
@@ -84,7 +84,7 @@ class Outcome(BaseModel):
 
     @property
     def letter(self) -> str:
-        """The line, then all of what is new, then a line a report."""
+        """Write the line, then all news, then one line for each report."""
         parts = [self.line]
         for part, (_, heading) in NEWS.items():
             if news := getattr(self, part):
@@ -93,7 +93,7 @@ class Outcome(BaseModel):
         return _printable("\n\n".join(filter(None, parts)) + "\n")
 
     def tell(self) -> None:
-        """Print failures to standard error, and a line a report, the paths of the PDFs and notes to standard output."""
+        """Print failures to standard error, and reports, the paths of their PDFs and notes to standard output."""
         for failure in self.failures:
             say(failure, sys.stderr)
         for name, line in self.reports.items():
@@ -106,18 +106,18 @@ class Outcome(BaseModel):
 
 
 def _printable(words: str) -> str:
-    """Return text without what no letter can hold: half a sign, or one that steers a terminal."""
+    """Replace characters that no letter can hold: half a character, or one that controls a terminal."""
     whole = words.encode("utf-8", "replace").decode()
     return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in whole)
 
 
 def disk_full(error: object) -> bool:
-    """Whether an error says that the disk is full: one of the system, or of pandoc, typst or a cell in its words."""
+    """Return whether an error, of the system, pandoc, typst or a cell, says that the disk is full."""
     return any(words in str(error) for words in ("No space left on device", "Disk quota exceeded"))
 
 
 def say(line: str, stream: TextIO | None = None) -> None:
-    """Print a line to standard output, or elsewhere; if nobody reads it any more, as with ``head``, work goes on."""
+    """Print a line to standard output or another stream; go on if its reader is gone, as with ``head``."""
     stream = stream or sys.stdout
     try:
         print(line, file=stream, flush=True)

@@ -1,4 +1,4 @@
-"""The annex of a run: parameters, files, sources and versions of all its reports, from what each has recorded.
+"""Set the annex of a run: the parameters, files, sources and versions that its reports recorded.
 
 Reports end with a link to it; see :func:`analysis.exhibits.answers.colophon`.
 """
@@ -43,7 +43,7 @@ SECTIONS = {
 
 
 def write(notebooks: Mapping[str, Path], page: Path, *, as_of: str, changes: Changes | None = None) -> None:
-    """Set the annex of executed notebooks, by the name of their report, as a PDF.
+    """Set the annex of executed notebooks, given by name of report, as a PDF.
 
     It ends with the `changes` since the release before, if there are any to tell.
 
@@ -66,7 +66,7 @@ def write(notebooks: Mapping[str, Path], page: Path, *, as_of: str, changes: Cha
 
 
 def sections(recorded: pd.DataFrame) -> dict[str, str]:
-    """Return the tables of the annex by their titles; none of what no report has recorded.
+    """Return the tables of the annex by title, without those that would be empty.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def sections(recorded: pd.DataFrame) -> dict[str, str]:
 
 
 def moved(changes: Changes) -> dict[str, str]:
-    """Return the table of what moved since the release before by its title."""
+    """Return the table of changes since the previous release, by title."""
     lines = [(what, line) for what, some in diff.sections(changes) for line in some]
     caption = "What moved, and what may have moved it." if lines else diff.line(changes)
     heads = ["What", "Change"] if lines else []
@@ -101,7 +101,7 @@ def moved(changes: Changes) -> dict[str, str]:
 
 
 def _joined(rows: pd.DataFrame, between: str) -> pd.DataFrame:
-    """Return one row a report, in which `told` has all its names and values."""
+    """Join the names and values of each report into one row, in the column `told`."""
     pairs = rows.assign(told=rows["name"] + between + rows["value"])
     return pairs.groupby("report", sort=False)["told"].agg("; ".join).reset_index()
 
@@ -112,7 +112,7 @@ def _table(rows: pd.DataFrame, columns: Mapping[str, str], caption: str) -> str:
 
 
 def _links(texts: Iterable[str], address: str = "{}") -> pd.Series:
-    """Return links to the PDFs or addresses that texts name; as objects, since columns of text forget what is HTML."""
+    """Link the PDFs or addresses that texts name; return objects, since columns of text lose the mark of HTML."""
     links = list[str]()
     for text in texts:
         leads = re.match(r"https?://|\w[\w.-]*\.pdf$", address.format(text))

@@ -35,7 +35,7 @@ app = typer.Typer(
 
 
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
-    """Run one command, of the command line if no arguments are given, and return its exit code, as `Exit` names it."""
+    """Run the command of the arguments, by default those of the command line, and return its exit code."""
     try:
         app(args=arguments, obj=root, prog_name="market-impact")
     except SystemExit as ended:
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
 
 
 def _command(name: str, epilog: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register a function as a command; what it returns, or the error that it raises, ends the process with a code."""
+    """Register a function as a command whose result or error sets the exit code of the process."""
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
@@ -260,7 +260,7 @@ def check(
 
 
 def _audit(root: Path, files: dict[str, str], panel_name: str, given: dict[str, str]) -> None:
-    """Print what a panel holds, then what a report could learn from it."""
+    """Print the contents of a panel, then what a report could estimate from it."""
     from analysis import inventory, study
 
     opened = study.Study.open(schedule.asked(root, files, given, schedule.today()))

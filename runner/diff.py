@@ -1,4 +1,4 @@
-"""What moved between two releases: words and numbers, by how much, and what moved them: data, parameters or code."""
+"""Compare two releases: which words and numbers moved, by how much, and why (data, parameters or code)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Verdicts = Mapping[tuple[str, ...], dict[str, Any]]  # by `identity`
 
 @dataclass(frozen=True)
 class Word:
-    """A verdict of which something moved: what it was and what it is, by name; all of one that came or went."""
+    """A verdict that changed, appeared or disappeared: its old and new values by name."""
 
     report: str
     claim: str
@@ -44,7 +44,7 @@ class Word:
 
     @property
     def said(self) -> str:
-        """It in words."""
+        """Describe the change in words."""
         parts = [f"{name} {change(old, new)}" for name, (old, new) in self.moved.items() if name in JUDGED]
         texts = [name for name in TEXTS if name in self.moved]
         parts += [f"reworded: {', '.join(texts)}"] if texts and not parts else []
@@ -53,7 +53,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Number:
-    """An estimate that moved: what is written of it before and after, and by how many standard errors, where known."""
+    """An estimate that moved: how reports wrote it before and after, and by how many standard errors, if known."""
 
     report: str
     name: str
@@ -65,14 +65,14 @@ class Number:
 
     @property
     def said(self) -> str:
-        """It in words."""
+        """Describe the change in words."""
         by = "" if self.errors is None else f" ({_errors(abs(self.errors))})"
         return f"{self.name} in {self.report}: {change(self.old, self.new)} {self.unit}".rstrip() + by
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of the data that changed. Without a column a row came or went, and without a key the file changed."""
+    """A changed cell of the data; without a column a row that came or went, without a key a changed file."""
 
     file: str
     key: str
@@ -82,14 +82,14 @@ class Cell:
 
     @property
     def said(self) -> str:
-        """It in words."""
+        """Describe the change in words."""
         what = f"{self.column} {change(self.old, self.new)}" if self.column else self.new or self.old
         return f"{', '.join(filter(None, [self.file, self.key]))}: {what}"
 
 
 @dataclass(frozen=True)
 class Changes:
-    """All that moved from one release to another.
+    """All changes from one release to another.
 
     `compared` counts the numbers that both have, `rounded` those that moved by less than is written. `data`, `made_of`
     (by kind) and `causes` (by report) say what moved them.
@@ -112,7 +112,7 @@ class Changes:
         return bool(self.reports or self.words or self.numbers)
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON has it, with each part in words too."""
+        """Return the changes as JSON, with each part in words too."""
         texts = {"line": line(self), "told": sections(self)}
         content: dict[str, Any] = json.loads(json.dumps(asdict(self) | texts, allow_nan=False))
         return content
@@ -122,7 +122,7 @@ class Changes:
 
 
 def between(old: Release, new: Release) -> Changes:
-    """Compare two releases, but for their briefs, which say what other reports say.
+    """Compare two releases except their briefs, which repeat other reports.
 
     Raises
     ------
@@ -171,7 +171,7 @@ def _without_brief(reports: Mapping[str, Entry]) -> dict[str, Entry]:
 
 
 def _reads(release: Release, report: str, files: set[str]) -> set[str]:
-    """Return which of some files of the data a report has recorded that it reads; all if it has recorded none."""
+    """Return those of the data files that a report recorded as read, or all if it recorded none."""
     if not files:
         return files
     from runner import exports  # with pandas
@@ -201,7 +201,7 @@ def _words(old: Verdicts, new: Verdicts) -> Iterator[Word]:
 
 
 def _estimates(release: Release, report: str) -> dict[tuple[Any, ...], Row]:
-    """Return the estimates of a report, the claim of an answer by its name, since its words may change."""
+    """Return the estimates of a report by key; a claim counts by its name, since its words may change."""
     file = f"{report}{ESTIMATES}"
     if file not in release.manifest.reports[report].made:
         return {}
@@ -262,7 +262,7 @@ def _tables(release: Release, files: Iterable[str]) -> dict[str, bytes]:
 
 
 def compared(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> Iterator[Cell]:
-    """Compare files by path: tables by the keys that the descriptor declares, others as a whole."""
+    """Compare tables by the keys that the descriptor declares, and other files as a whole."""
     cards = {card["path"]: card for tables in (old, new) for card in _cards(tables)}
     for file in sorted({*old, *new}):
         before, after = old.get(file), new.get(file)
@@ -309,7 +309,7 @@ def _of_tables(file: str, keys: list[str], before: bytes, after: bytes) -> Itera
 
 
 def change(old: Any, new: Any) -> str:
-    """Write what something was and is; what is missing is none."""
+    """Write an old and a new value; write "none" for a missing one."""
     was, now = ("none" if value in (None, "") else value for value in (old, new))
     return f"{was}, now {now}"
 
@@ -318,7 +318,7 @@ def change(old: Any, new: Any) -> str:
 
 
 def sections(changes: Changes) -> list[tuple[str, list[str]]]:
-    """Return what moved and why as lines under headings; what is simulated stands under a heading of its own."""
+    """List changes and their causes under headings; simulated ones have headings of their own."""
     parts = list[tuple[str, list[str]]]()
     for simulated, of in ((False, ""), (True, " in simulated markets, which give no claim its word")):
         words = [item.said for item in changes.words if bool(item.market) == simulated]
@@ -336,7 +336,7 @@ def _first(lines: list[str]) -> list[str]:
 
 
 def line(changes: Changes) -> str:
-    """Say in one sentence what moved of what is not simulated, as the brief does."""
+    """Summarise the changes that are not simulated in one sentence, as the brief does."""
     clauses = list[str]()
     words = [item for item in changes.words if not item.market and {"word", "confidence"} & item.moved.keys()]
     pairs = [(item.claim, *item.moved["word"]) for item in words[:2] if "word" in item.moved]
@@ -354,7 +354,7 @@ def line(changes: Changes) -> str:
 
 
 def turned(changes: Changes) -> list[str]:
-    """Return which claims have another word than before, in words; a report that is new or gone gives none."""
+    """Describe the claims whose word changed; a new or removed report gives none."""
     words = [word for word in changes.words if "word" in word.moved and not word.market and not word.aside]
     claims = [(word.claim, word.report, *(word or "no word" for word in word.moved["word"])) for word in words]
     return [f"{claim} in {report}: {old} before, {new} now" for claim, report, old, new in claims]

@@ -1,4 +1,4 @@
-"""What is taken away from reports and releases: estimates, tables, figures, sweeps, citation, RO-Crate.
+"""Export reports and releases: estimates, tables, figures, sweeps, citation, RO-Crate.
 
 An executed notebook holds what its exhibits are made of beside its HTML: see :mod:`analysis.exhibits.payload`.
 """
@@ -53,7 +53,7 @@ Lines = list[tuple[str, list[str]]]  # the name of a line, and its cells
 
 
 def parts(notebook: Path) -> Iterator[tuple[dict[str, str], bytes]]:
-    """Yield what the exhibits of an executed notebook are made of, in their order, each figure with its SVG."""
+    """Yield the data of the exhibits of an executed notebook in order, each figure with its SVG."""
     for cell in json.loads(notebook.read_bytes())["cells"]:
         for output in cell.get("outputs", []):
             shown = output.get("data", {})
@@ -63,7 +63,7 @@ def parts(notebook: Path) -> Iterator[tuple[dict[str, str], bytes]]:
 
 
 def facts(notebook: Path) -> pd.DataFrame:
-    """Return what an executed notebook has recorded, with the columns of `FACTS`."""
+    """Return the facts that an executed notebook recorded, with the columns of `FACTS`."""
     recorded = [read_facts(part["csv"]) for part, _ in parts(notebook) if part["kind"] == "facts"]
     return pd.concat([pd.DataFrame(columns=[*FACTS], dtype=object), *recorded], ignore_index=True)
 
@@ -130,7 +130,7 @@ class Table:
         return _plain(self.caption).partition(". ")[0].rstrip(".")
 
     def panels(self) -> list[Lines]:
-        """Return what stands below each other; the first line of each has the names of the estimates.
+        """Return the panels of the table; the first line of each names the estimates.
 
         Estimates of the same name, such as those of another window, are of another panel.
         """
@@ -167,7 +167,7 @@ class Table:
         return [(name, cells) for name, cells in lines if {*cells} - {"", "–"} or name == "Effect"]
 
     def notes(self) -> str:
-        """Return the rest of the caption, what is in the cells, why some are empty, and where all of it is from."""
+        """Write the notes: the rest of the caption, what the cells hold, why some are empty, and the origin."""
         rows, first = self.rows, self.rows.iloc[0]
 
         def the(name: str) -> list[str]:
@@ -192,13 +192,13 @@ class Table:
 
 
 def _digits(error: float, unit: str) -> int:
-    """Return the decimals of a unit, or as many more as show two digits of an error."""
+    """Return the decimals of a unit, or more where two digits of the error need them."""
     usual = DECIMALS.get(unit, 1)
     return max(usual, 1 - math.floor(math.log10(error))) if error > 0 else usual
 
 
 def _plain(text: str) -> str:
-    """Take the marks off a text: a note says what numbers are made of."""
+    """Remove the marks of provenance from a text: a note states it."""
     return re.sub(f" ?[{''.join(MARKS.values())}]", "", text)
 
 
@@ -260,14 +260,14 @@ def compare(folder: Path, jobs: Iterable[Job], verdicts: Mapping[str, Iterable[M
 
 
 def cite(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Write how a release is cited: as the project, with its date and the commit that made it."""
+    """Write the citation of a release: that of the project, with the date and commit of the release."""
     file, text = folder / CITATION, (ROOT / CITATION).read_text(encoding="utf-8")
     commit = f'commit: "{manifest["commit"]}"\n' if manifest["commit"] else ""
     file.write_text(f"{text}date-released: {manifest['as_of']}\n{commit}", encoding="utf-8")
 
 
 def describe(folder: Path, manifest: Mapping[str, Any], others: Mapping[str, str]) -> None:
-    """Write what the files of a release are; `others` belong to no report, by name what they are.
+    """Describe the files of a release; `others` describes, by name, those that belong to no report.
 
     It is an RO-Crate: the release, its files, and that each report was made by running its notebook.
     """

@@ -1,4 +1,4 @@
-"""Kernels: each notebook is executed in one of its own, several at a time, and none outlives the run."""
+"""Execute notebooks, several at a time, each in a kernel of its own that does not outlive the run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TRACEBACK_LINES = 15
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let a signal raise `SystemExit` (128 + its number); those that follow are ignored, so that cleaning up is whole.
+    """Let a signal raise `SystemExit` (128 + its number), and ignore later ones, so that the clean-up is complete.
 
     One that was ignored already, as under ``nohup``, stays ignored.
     """
@@ -161,7 +161,7 @@ class Kernels:
                 tell("the kernel died as it started; trying once more")
 
     def _manager(self) -> type:
-        """Return the class of what starts the Python that runs this, whatever kernels the user has.
+        """Return the class that starts a kernel of this Python, whatever kernels the user has.
 
         It speaks to the kernel through files: another may take a TCP port between its choice and its use. A kernel
         looks for its parent and ends with it.
@@ -187,7 +187,7 @@ class Kernels:
 
 
 def _of_cell(job: Job, error: Any) -> ReportError:
-    """Return what is told of a cell that raised: a refusal by its words alone, and the end of another's traceback."""
+    """Return the failure of a cell: the message of a refusal, or the end of the traceback of another error."""
     from papermill.exceptions import strip_color
 
     if error.ename in (DataError.__name__, DesignError.__name__):

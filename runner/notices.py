@@ -1,4 +1,4 @@
-"""Who is told how a run ended: a command, an e-mail, a webhook; when there is news, and never of what is as before.
+"""Send the outcome of a run to commands, e-mail and webhooks, but only if it is news.
 
 Hosts, addresses of webhooks and passwords stand in the environment, under names that the schedule gives. They are kept
 out of it while notebooks run, and nothing here puts them, or what a server answers, into words.
@@ -31,7 +31,7 @@ from runner.schedule import Mail, Notice
 
 
 def missing(notices: Sequence[Notice], environment: Mapping[str, str]) -> list[str]:
-    """Return which notices cannot be sent since the environment lacks what they need, in words."""
+    """Describe the notices that cannot be sent because the environment lacks a variable."""
     return [
         f"{_name(at, notice)}: the environment has no {' and no '.join(lacks)}; set it, or nobody is told"
         for at, notice in enumerate(notices)
@@ -47,7 +47,7 @@ def send(
     root: Path,
     brief: Path | None = None,
 ) -> list[str]:
-    """Send all notices at the same time, if there is news; return those that could not be sent, and why, in words.
+    """Send all notices at the same time if there is news; describe those that could not be sent, and why.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def _name(at: int, notice: Notice) -> str:
 
 
 def _why(error: Exception, timeout: float) -> str:
-    """Say why a notice was not sent, in words that are ours: those of a server or an error may hold a secret."""
+    """Say in our own words why a notice was not sent: those of a server or an error may hold a secret."""
     if isinstance(error, urllib.error.URLError) and isinstance(error.reason, Exception):
         error = error.reason
     codes = (getattr(error, name, None) for name in ("code", "smtp_code", "returncode"))
@@ -119,7 +119,7 @@ def _send(outcome: Outcome, notice: Notice, environment: Mapping[str, str], root
 
 
 def _run(command: Sequence[str], content: bytes, environment: Mapping[str, str], root: Path, timeout: float) -> None:
-    """Run a command with the outcome as its input; what it prints is not kept, since it may hold anything."""
+    """Run a command with the outcome as its input; discard its output, which may hold anything."""
     quiet = subprocess.DEVNULL
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, cwd=root, env=environment, start_new_session=True
@@ -155,10 +155,10 @@ def _mail(mail: Mail, letter: EmailMessage, environment: Mapping[str, str], time
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """The address is a secret between two: it is not followed to a third."""
+    """Refuse redirects: the address is a secret, which no third party may learn."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
-        """Let it be the error that it is."""
+        """Return None, so that a redirect is an error."""
 
 
 def _post(address: str, content: bytes, timeout: float) -> None:

@@ -1,4 +1,4 @@
-"""From an executed notebook to a PDF: pandoc reads it, typst sets it.
+"""Set an executed notebook as a PDF: pandoc reads it, typst sets it.
 
 Nothing of the machine reaches the page: system fonts are ignored, the clock is the
 as-of date, and pandoc is the one of the wheel. Same notebook, same date, same bytes.
@@ -37,7 +37,7 @@ _ABOVE = re.compile(r"caption>([●◐○])|([●◐○])</th>")  # the mark of 
 
 
 class PdfError(RuntimeError):
-    """The notebook cannot be set as a PDF."""
+    """A notebook that cannot be set as a PDF."""
 
 
 def refuse_incomplete() -> None:
@@ -122,7 +122,7 @@ def pages(pdf: Path) -> int:
 
 
 def pandoc() -> Path:
-    """Return pandoc of the wheel: what the machine has makes no difference."""
+    """Return the path of the wheel's pandoc; ignore any other on the machine."""
     import pypandoc
 
     return Path(pypandoc.__file__).parent / "files" / "pandoc"
@@ -140,7 +140,7 @@ def _typst_source(notebook: Path, folder: Path) -> str:
 
 
 def _compiled(main: Path, notebook: Path, moment: datetime) -> bytes:
-    """Compile with the standards' checks on; a warning is a failure."""
+    """Compile with the standards' checks on, and fail on a warning."""
     import typst
 
     try:
@@ -160,6 +160,6 @@ def _compiled(main: Path, notebook: Path, moment: datetime) -> bytes:
 
 
 def _message(notebook: Path, tool: str, message: str) -> str:
-    """Three clauses; pandoc's frame around a message of our filter is cut away."""
+    """Write an error message without the frame that pandoc puts around one of our filter."""
     reason = re.sub(r"^Error running filter .*:\n|\nstack traceback:[\s\S]*$", "", message.strip()).strip()
     return f"{notebook.name} cannot be set as a PDF: {tool} stops with: {reason}. Mend the notebook and run again."

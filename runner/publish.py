@@ -1,4 +1,4 @@
-"""Publication: what a notebook leaves that is fit to be published, and what a report is made of."""
+"""Prepare executed notebooks for publication, and hash the inputs of reports."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def identity(verdict: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def verdicts(file: Path, job: Job) -> list[Verdict]:
-    """Read the verdicts that a notebook wrote, each then named after its report."""
+    """Read the verdicts that a notebook wrote, and name the report in each."""
     try:
         rows = json.loads(file.read_bytes())
         json.dumps(rows, allow_nan=False)
@@ -85,7 +85,7 @@ def verdicts(file: Path, job: Job) -> list[Verdict]:
 
 
 def footer(notebook: Path, verdicts: list[Verdict], job: Job) -> str:
-    """Say what the figures of a report are, for the foot of its pages, by its verdicts and the marks of its numbers.
+    """Describe the figures of a report, for the foot of its pages, by its verdicts and the marks of its numbers.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def make_reproducible(file: Path, job: Job, staged: str) -> None:
 
 
 def without_paths(file: Path, job: Job) -> None:
-    """Take the paths of the machine out of the notebook of a report that failed."""
+    """Remove the paths of this machine from the notebook of a failed report."""
     folders = {str(provenance.ROOT): ".", sys.prefix: "python", str(Path.home()): "~"}
     text = file.read_text(encoding="utf-8")
     file.write_text(_replaced(text, {**_by_name(job), **folders}), encoding="utf-8")
@@ -162,7 +162,7 @@ def _by_name(job: Job) -> dict[str, str]:
 
 
 def _replaced(text: str, names: Mapping[str, str]) -> str:
-    """Replace paths in JSON, the longest first, as they are and as they stand in source."""
+    """Replace paths in JSON, the longest first, both plain and escaped as in source."""
     for path in sorted(names, key=len, reverse=True):
         for spelling in (path, path.encode("unicode_escape").decode()):
             old, new = (json.dumps(spelled, ensure_ascii=False)[1:-1] for spelled in (spelling, names[path]))
@@ -191,18 +191,18 @@ def open_with_answer(file: Path) -> None:
 
 
 def sha256(file: Path) -> str:
-    """Hash of a file's bytes."""
+    """Hash the bytes of a file."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def hashes(job: Job) -> dict[str, str]:
-    """Hash by name the files that a report reads beside the data folder."""
+    """Hash the files that a report reads from outside the data folder, by name."""
     return {file.name: sha256(file) for file in job.files}
 
 
 def inputs(root: Path) -> dict[str, dict[str, str]]:
-    """Hash by file what reports are made of, of `provenance.INPUTS`, and name the `versions` of what they run on.
+    """Hash the files of `provenance.INPUTS` that reports are made of, and add the `versions` of the software.
 
     The notebook of a report and its parameters in the schedule count by themselves.
     """
@@ -217,24 +217,24 @@ def inputs(root: Path) -> dict[str, dict[str, str]]:
 
 
 def unlike(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Return the names of which two mappings, such as hashes by file, say different things, sorted."""
+    """Return the sorted names whose values differ between two mappings, such as hashes by file."""
     return sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
 
 
 def parameters(job: Job) -> dict[str, Any]:
-    """Return the parameters of a report as they are published: files of one's own by name."""
+    """Return the published parameters of a report; the user's own files have their names only."""
     return {name: _by_name(job).get(str(value), value) for name, value in job.parameters.items()}
 
 
 def digest(notebook: Path) -> str:
-    """Hash what counts in a notebook's file: not outputs, counters, ids, nor the name of a kernel."""
+    """Hash the cells of a notebook without outputs, counters and ids."""
     passing = {"outputs", "execution_count", "id"}
     cells = json.loads(notebook.read_bytes())["cells"]
     return digest_of([{key: cell[key] for key in cell.keys() - passing} for cell in cells])
 
 
 def fingerprint(job: Job, common: Mapping[str, Any], read: Verdicts | None = None) -> str:
-    """Return what a report is made of, but for the as-of date, as one number: if it is the same, the report may stand.
+    """Hash all inputs of a report but the as-of date; a report with the same fingerprint may stand.
 
     `read` are the verdicts that the brief reads.
     """
@@ -250,11 +250,11 @@ def fingerprint(job: Job, common: Mapping[str, Any], read: Verdicts | None = Non
 
 
 def digest_of(content: object) -> str:
-    """Hash of what can be written as JSON."""
+    """Hash content that JSON can hold."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def write_json(file: Path, content: object) -> None:
-    """Write JSON that is the same for the same content."""
+    """Write JSON in a form that depends on the content alone."""
     text = json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False)
     file.write_text(text + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The output folder: whole releases that never change, a link to the latest, and a draft of what is not whole."""
+"""Keep the output folder: complete releases that never change, a link to the latest, and a draft."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NAME = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.([1-9]\d*))?")
 
 
 class Entry(BaseModel):
-    """What a manifest says of one report."""
+    """The entry of one report in a manifest."""
 
     notebook: str
     notebook_sha256: str  # of what counts in it: see `publish.digest`
@@ -46,12 +46,12 @@ class Entry(BaseModel):
 
     @property
     def as_of(self) -> str:
-        """The date of knowledge at which it was made."""
+        """The date of knowledge of the report."""
         return str(self.parameters.get("as_of", ""))
 
 
 class Manifest(BaseModel):
-    """What ``manifest.json`` of a release or of the draft says."""
+    """The content of ``manifest.json`` in a release or the draft."""
 
     release: str  # name of its folder
     as_of: str
@@ -77,7 +77,7 @@ class Release:
         return {name: [row for row in rows if row["report"] == name] for name in self.manifest.reports}
 
     def read(self, name: str) -> bytes:
-        """Read a file of it.
+        """Read a file of the release.
 
         Raises
         ------
@@ -94,7 +94,7 @@ class Release:
         return content
 
     def faults(self) -> list[str]:
-        """Return which files are not as the manifest says, and how, a line for each; files beside them do not count."""
+        """Describe each file that is not as the manifest says; ignore files that it does not list."""
         made = {VERDICTS: "the release", DATA: "the release"}
         for report, entry in self.manifest.reports.items():
             made |= dict.fromkeys([f"{report}.pdf", f"{report}.ipynb", *entry.made], f"report {report}")
@@ -140,19 +140,19 @@ def read(folder: Path) -> Release:
 
 
 def order(name: str) -> tuple[str, int] | None:
-    """Return date and number of a release by its name, as releases follow each other; None for another name."""
+    """Return the date and number in the name of a release, which sort releases, or None for another name."""
     return (match[1], int(match[2] or 1)) if (match := _NAME.fullmatch(name)) else None
 
 
 def names(out: Path, as_of: str = "9999") -> list[str]:
-    """Return the names of releases in an output folder that are not later than a date, the oldest first."""
+    """Return the names of the releases up to a date in an output folder, the oldest first."""
     there = [file.name for file in out.iterdir() if file.is_dir() and not file.is_symlink()]
     dated = sorted((when, name) for name in there if (when := order(name)))
     return [name for when, name in dated if when[0] <= as_of]
 
 
 def standing(out: Path, as_of: str) -> tuple[Release | None, str]:
-    """Return the newest release that is not later than a date, if its files are as they were made.
+    """Return the newest release up to a date, if its files are intact.
 
     If not, a sentence says why nothing may be taken from it. Nothing and no sentence mean that there is none.
     """
@@ -180,7 +180,7 @@ def after(out: Path, today: str) -> list[str]:
 
 
 def panel(out: Path) -> str | None:
-    """Return the digest of the panel that the reports of an output folder are on; None if it has none to read."""
+    """Return the digest of the panel behind the reports of an output folder, or None if no manifest can be read."""
     for name in (*reversed(names(out)), DRAFT):
         with suppress(ReportError):
             return read(out / name).manifest.panel
@@ -192,7 +192,7 @@ def panel(out: Path) -> str | None:
 
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Make an output folder if need be, and keep all other runs out of it; the lock goes with the process.
+    """Make an output folder if need be, and keep other runs out of it; the lock ends with the process.
 
     Raises
     ------
@@ -230,7 +230,7 @@ def locked(out: Path) -> Iterator[None]:
 
 
 def _refuse_others(out: Path) -> None:
-    """Refuse a folder in which something of another kind bears the name of what a run replaces."""
+    """Refuse a folder in which something else has the name of the link or the draft."""
     latest, draft = out / LATEST, out / DRAFT
     if os.path.lexists(latest) and not latest.is_symlink():
         raise DesignError(f"{latest}: cannot link the latest release here, because this is no link; move it away.")
@@ -247,7 +247,7 @@ def _made(draft: Path) -> bool:
 
 @contextmanager
 def staging(out: Path) -> Iterator[Path]:
-    """Make a temporary folder in the file system of `out`; needs the lock. What killed runs have left goes before."""
+    """Make a temporary folder in `out` and remove those of killed runs; the caller holds the lock."""
     for left in out.glob(f"{STAGE}*"):
         remove(left)
     with tempfile.TemporaryDirectory(prefix=STAGE, dir=out, ignore_cleanup_errors=True) as stage:
@@ -256,7 +256,7 @@ def staging(out: Path) -> Iterator[Path]:
 
 @contextmanager
 def sockets(out: Path) -> Iterator[Path]:
-    """Make a folder of few letters for the sockets of kernels; needs the lock.
+    """Make a folder with a short path for the sockets of kernels; the caller holds the lock.
 
     The path of a socket has at most about a hundred bytes, so it is not in the output folder. Its name is of that
     folder, so that the next run there clears what a killed one has left.
@@ -283,7 +283,7 @@ def remove(path: Path) -> None:
 
 
 def pack(folder: Path, names: Iterable[str], file: Path) -> None:
-    """Write files of a folder into a zip file, which is the same for the same content."""
+    """Write files of a folder into a zip file that depends on their content alone."""
     with zipfile.ZipFile(file, "w") as archive:
         for name in sorted(names):
             info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
@@ -292,19 +292,19 @@ def pack(folder: Path, names: Iterable[str], file: Path) -> None:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """Hash by path all files of a folder but the manifest."""
+    """Hash all files of a folder but the manifest, by path."""
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return {name: sha256(folder / name) for name in files if name != MANIFEST}
 
 
 def next_name(out: Path, as_of: str) -> str:
-    """Return the name of the next release of a date; whatever bears such a name counts, so that none comes twice."""
+    """Return the name of the next release of a date; anything that has such a name counts as taken."""
     there = [when[1] for file in out.iterdir() if (when := order(file.name)) and when[0] == as_of]
     return f"{as_of}.{max(there) + 1}" if there else as_of
 
 
 def put(new: Path, target: Path, stage: Path) -> None:
-    """Bring a finished folder to the disk, and then to its place by one rename; an old draft makes room for it."""
+    """Flush a finished folder to the disk and rename it to its place; move an old draft out of the way."""
     for path in (*new.rglob("*"), new):
         _reach_disk(path)
     if target.name == DRAFT and target.exists():
@@ -314,7 +314,7 @@ def put(new: Path, target: Path, stage: Path) -> None:
 
 
 def point(out: Path, name: str, stage: Path, today: str) -> None:
-    """Let `latest` show a release, in one step, unless it shows a later one that is there and not after today."""
+    """Point `latest` at a release in one step, unless it points at a later one that exists and is not after today."""
     link = out / LATEST
     shown = os.readlink(link) if link.is_symlink() else ""
     if shown != name and (shown not in names(out, today) or (order(shown) or ("", 0)) < (order(name) or ("", 0))):

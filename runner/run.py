@@ -1,4 +1,4 @@
-"""The run: carry over what is unchanged, make the rest, and put a whole release, or a draft, into the output folder."""
+"""Run reports: carry over the unchanged ones, make the rest, and publish a complete release or a draft."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Due = Callable[[Job, Release], bool]
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a run.
+    """The options of a run.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Request:
 
 @dataclass
 class Run:
-    """One run as it goes: what is asked of it, what stands, and what became of each report."""
+    """The state of a run: its request, the standing release, and the outcome of each report."""
 
     root: Path
     request: Request
@@ -88,19 +88,19 @@ class Run:
 
     @cached_property
     def kernels(self) -> Kernels:
-        """What executes its notebooks."""
+        """The kernels that execute its notebooks."""
         return Kernels(self.request.as_of, self.sockets, self.request.timeout)
 
     @cached_property
     def changes(self) -> Changes | None:
-        """What moved since the release that stands; the brief, which says so, does not count."""
+        """The changes since the standing release, without the brief, which states them."""
         if not self.standing:
             return None
         new = _gathered(self)
         return diff.between(self.standing, Release(new, _manifest(self, new.name)))
 
     def carried(self, job: Job, print_: str) -> bool:
-        """Carry a report over if it is what this run would make, or is so but for its date and nobody asks for it."""
+        """Carry over a report that is unchanged, or that differs in its date but was not requested."""
         entry = self.standing.manifest.reports.get(job.name) if self.standing else None
         if not self.standing or not entry or entry.fingerprint != print_:
             return False
@@ -113,7 +113,7 @@ class Run:
 
 
 def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
-    """Make the reports of a repository that are not up to date, and put them with the others into a new release.
+    """Make the outdated reports of a repository, and publish them with the others in a new release.
 
     What a request names is made, or what a rule says is `due`; where nothing is due nothing is done. Other reports are
     carried over from the release that stands if they are unchanged but for their date; where none stands, what is named
@@ -163,7 +163,7 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
 
 
 def _ended(run: Run, name: str, only_named: bool) -> Outcome:
-    """Return what became of a run that has put what it made into a folder of this name."""
+    """Return the outcome of a run whose results are in a folder of this name."""
     codes = {failure.code for failure in run.failures.values()}
     code = next((code for code in (Exit.DISK_FULL, Exit.FAILED, Exit.PDF, Exit.REFUSED) if code in codes), Exit.OK)
     outcome = {Exit.OK: "published" if run.made else "unchanged", Exit.REFUSED: "refused"}.get(code, "failed")
@@ -186,7 +186,7 @@ def _ended(run: Run, name: str, only_named: bool) -> Outcome:
 
 @contextmanager
 def again(root: Path, standing: Release, name: str) -> Iterator[Path]:
-    """Make one report of a release once more, of what the checkout holds, and lend the folder with its files.
+    """Make one report of a release again from the checkout, and yield the folder with its files.
 
     Raises
     ------
@@ -237,7 +237,7 @@ def _due(due: Due, jobs: Sequence[Job], out: Path, today: str, damage: str) -> t
 
 
 def _planned(root: Path, request: Request, out: Path) -> tuple[list[Job], set[str], Study | None]:
-    """Return the jobs that belong together, the names of those asked for, and the study of a panel; or refuse."""
+    """Return all jobs, the names of the requested ones, and the study of the panel or None; refuse what cannot run."""
     jobs, panel, given, as_of = schedule.read(root), request.panel, request.given, request.as_of
     if panel:
         jobs = schedule.on_panel(jobs, panel, given)
@@ -264,7 +264,7 @@ def _refuse_other_panel(out: Path, mine: str) -> None:
 
 
 def _examined(jobs: list[Job]) -> Study:
-    """Read the panel once and look for what the reports compare."""
+    """Read the panel once, and check that it has the firms that the reports compare."""
     from analysis.study import Study
 
     mine = [job.parameters for job in jobs if job.name.startswith(PANEL)]
@@ -279,7 +279,7 @@ def _examined(jobs: list[Job]) -> Study:
 
 
 def _work(run: Run, jobs: list[Job], read: Mapping[str, list[Verdict]] | None = None) -> None:
-    """Carry over or make each job, several at a time; the brief is given the verdicts that it reads."""
+    """Carry over or make each job, several at a time; give the brief the verdicts that it reads."""
     prints = {job.name: publish.fingerprint(job, run.common, read) for job in jobs}
     due = [job for job in jobs if not run.carried(job, prints[job.name])]
     if due:
@@ -289,7 +289,7 @@ def _work(run: Run, jobs: list[Job], read: Mapping[str, list[Verdict]] | None = 
 
 
 def _work_brief(run: Run, brief: Job) -> None:
-    """Make the brief from the verdicts that there are; it names the reports that failed."""
+    """Make the brief from the available verdicts, and name the failed reports in it."""
     inputs = [job for job in run.jobs if not job.is_brief]
     failed = [job.name for job in inputs if job.name in run.failures]
     read = {job.name: run.verdicts[job.name] for job in inputs if job.name in run.verdicts and not job.sweep}
@@ -315,7 +315,7 @@ def _work_brief(run: Run, brief: Job) -> None:
 
 
 def _has_room(run: Run, brief: str) -> bool:
-    """Whether a brief that was made with a line on what moved is one page; what is not made now does not count."""
+    """Return whether a brief made in this run fits on one page with its line on changes."""
     if failure := run.failures.get(brief):
         return failure.code != Exit.PDF
     return brief not in run.made or pdf.pages(run.stage / brief / f"{brief}.pdf") <= 1
@@ -333,7 +333,7 @@ def _lay_out(run: Run, read: Mapping[str, list[Verdict]]) -> None:
 
 
 def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -> None:
-    """Execute a notebook and make its PDF, in the temporary folder; a failure is kept in the run."""
+    """Execute a notebook and make its PDF in the temporary folder; record a failure in the run."""
     from runner import exports
 
     began, folder = time.monotonic(), run.stage / job.name
@@ -372,7 +372,7 @@ def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -
 
 
 def _failure(name: str, error: Exception) -> ReportError:
-    """Return the failure that an error is; raise it again if it is a fault of ours."""
+    """Translate an error into a `ReportError`, or raise it again if it is our own fault."""
     if isinstance(error, ReportError):
         return error
     if disk_full(error):
@@ -383,20 +383,20 @@ def _failure(name: str, error: Exception) -> ReportError:
 
 
 def _sources(root: Path, jobs: Iterable[Job]) -> dict[str, dict[str, str]]:
-    """Hash all that reports are made of, by part and file."""
+    """Hash all inputs of reports, by part and file."""
     notebooks = {job.notebook.name: publish.digest(job.notebook) for job in jobs}
     files = {name: digest for job in jobs for name, digest in publish.hashes(job).items()}
     return {**publish.inputs(root), "notebooks": notebooks, "files": files}
 
 
 def _hold_still(run: Run, before: Mapping[str, dict[str, str]], now: Mapping[str, dict[str, str]]) -> None:
-    """Let the run fail if what reports are made of has changed since it began: they would not belong together."""
+    """Let the run fail if inputs changed since it began: its reports would not be consistent."""
     if changed := [f"{part}: {name}" for part in sorted(before) for name in publish.unlike(before[part], now[part])]:
         run.failures["inputs"] = ReportError(f"While the run was at work, {', '.join(changed)} changed; run again.")
 
 
 def _gathered(run: Run) -> Path:
-    """Lay what was made or carried over, the verdicts and the data beside each other, as a release has them.
+    """Gather the reports, made or carried over, the verdicts and the data in one folder, as in a release.
 
     What lies there already stays: what moved is told before the brief is made, which then comes to it.
     """
@@ -416,7 +416,7 @@ def _gathered(run: Run) -> Path:
 
 
 def _manifest(run: Run, name: str) -> Manifest:
-    """Return the manifest of what has been made and carried over, without the hashes of its files."""
+    """Return the manifest of the reports, made or carried over, without the hashes of their files."""
     return Manifest(
         release=name,
         as_of=run.request.as_of,
@@ -431,7 +431,7 @@ def _manifest(run: Run, name: str) -> Manifest:
 
 
 def _put(run: Run, out: Path, *, whole: bool) -> str:
-    """Put a release, or the draft if it is not `whole`, into the output folder, and return its name.
+    """Publish a release, or a draft if it is not `whole`, in the output folder, and return its name.
 
     If nothing has changed, that is the release that stands.
     """
@@ -465,7 +465,7 @@ def _put(run: Run, out: Path, *, whole: bool) -> str:
 
 
 def _show(out: Path, name: str, stage: Path) -> None:
-    """Let a whole release be seen, and take away the draft."""
+    """Point `latest` at a complete release, and remove the draft."""
     release.point(out, name, stage, schedule.today())
     if (out / DRAFT).exists():
         os.rename(out / DRAFT, stage / DRAFT)

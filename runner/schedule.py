@@ -1,4 +1,4 @@
-"""What is to be run: the reports of ``schedule.yml``, or those on a panel of one's own, with their parameters."""
+"""Plan the reports of a run, with their parameters: those of ``schedule.yml``, or those on the user's own panel."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 
 
 def as_cron(every: str) -> str:
-    """Return a cadence of the schedule as a line of cron has it; what is none is a `ValueError`.
+    """Translate a cadence of the schedule into a line of cron, or raise a `ValueError`.
 
     >>> as_cron("weekly on monday"), as_cron("monthly on last"), as_cron("30 6 * * 1-5")
     ('0 0 * * MON', '0 0 L * *', '30 6 * * 1-5')
@@ -81,7 +81,7 @@ def last_due(every: str, now: datetime) -> date | None:
 
 
 def is_due(every: str, now: datetime, stands: date | None) -> bool:
-    """Whether a report is to be made, given the as-of date of the one that stands; None if there is none.
+    """Return whether a report is due, given the as-of date of the standing one, or None without one.
 
     Whatever was missed is made up for once, since only the last day on which it fell due counts. A report of a later
     date than the clock's, as after the clock was set back, stands.
@@ -96,7 +96,7 @@ def is_due(every: str, now: datetime, stands: date | None) -> bool:
 
 
 def awaited(wanted: Mapping[str, str | None], stood: Mapping[str, str]) -> list[str]:
-    """Return what a report waits for, in words, of the files that must be there and newer than those that it stands on.
+    """Describe the files that a report waits for: those missing, or unchanged since the standing report.
 
     A file is newer if it is another: its time on the disk says when it was copied.
 
@@ -118,7 +118,7 @@ def awaited(wanted: Mapping[str, str | None], stood: Mapping[str, str]) -> list[
 
 
 def stale(dated: Mapping[str, date], as_of: date, fresh_days: int | None) -> list[str]:
-    """Return the files that are older than a report may be made of, in words; none without a limit.
+    """Describe the files that are older than the schedule allows; without a limit, none is.
 
     >>> stale({"data/a.csv": date(2026, 1, 5)}, date(2026, 11, 26), 90)
     ['data/a.csv is of 2026-01-05, 325 days old; the schedule allows at most 90']
@@ -170,7 +170,7 @@ class Mail(Written):
 
 
 class Notice(Written):
-    """Who is told of a run that failed, of a word that changed, of stale data: a command, an e-mail or a webhook."""
+    """A recipient of news on runs: a command, an e-mail or a webhook."""
 
     command: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None  # program and arguments, without a shell
     email: Mail | None = None
@@ -188,13 +188,13 @@ class Notice(Written):
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Names of the environment variables that it needs."""
+        """The names of the environment variables that the notice needs."""
         mail = (self.email.host, self.email.user, self.email.password) if self.email else ()
         return tuple(name for name in (self.webhook, *mail) if name)
 
 
 class Schedule(Written):
-    """What ``reports/schedule.yml`` holds."""
+    """The content of ``reports/schedule.yml``."""
 
     reports: Annotated[list[Report], Field(min_length=1)]
     publish: Text = "reports"  # folder of the releases; from the project's folder if it is no whole path
@@ -232,7 +232,7 @@ class Job:
 
     @property
     def called(self) -> set[str]:
-        """What a user may call it: its name, its number, and the name of its sweep."""
+        """The names by which a user may select the report: its name, its number and its sweep."""
         return {self.name, self.number, self.sweep or self.name}
 
     @property
@@ -242,12 +242,12 @@ class Job:
 
     @property
     def is_brief(self) -> bool:
-        """Whether it reads the verdicts of all others, and so runs after them."""
+        """Whether the report is the brief, which reads the verdicts of all others and so runs last."""
         return self.number == "00"
 
     @property
     def verdicts_parameter(self) -> str:
-        """Name of the parameter that says where verdicts are read or written."""
+        """The name of the parameter for the place of verdicts."""
         return "verdict_folder" if self.is_brief else "verdict_file"
 
 
@@ -257,7 +257,7 @@ def number(name: str) -> str:
 
 
 def varied(name: str) -> list[str]:
-    """Return which values make a report one of its sweep, by its name.
+    """Return the values in the name of a report that tell it from others of its sweep.
 
     >>> varied("sim__05_growth_panel__seed-2__conf-0-9"), varied("sim__05_growth_panel")
     (['seed-2', 'conf-0-9'], [])
@@ -266,7 +266,7 @@ def varied(name: str) -> list[str]:
 
 
 def own_panel(path: Path, map: Path | None = None, event: str = ON_RECORD) -> dict[str, str]:
-    """Return what a panel of one's own sets in each notebook; kernels run elsewhere, so files are named in full."""
+    """Return the parameters that the user's own panel sets, with full paths, since kernels run elsewhere."""
     return {
         "event": str(Path(event).absolute()) if event.endswith(".yml") else event,
         "panel_path": str(path.absolute()),
@@ -275,7 +275,7 @@ def own_panel(path: Path, map: Path | None = None, event: str = ON_RECORD) -> di
 
 
 def load(root: Path) -> Schedule:
-    """Read the schedule of a repository as it is written; what is wrong with it is a `DataError`."""
+    """Read the schedule of a repository as written, or raise a `DataError`."""
     file = root / "reports" / "schedule.yml"
     return _parsed(file, file.stat().st_mtime_ns if file.is_file() else 0)
 
@@ -287,7 +287,7 @@ def _parsed(file: Path, changed: int) -> Schedule:
 
 
 def read(root: Path) -> list[Job]:
-    """Read the reports of a repository's schedule, in its order, the brief last; a sweep is a report of each value.
+    """Read the reports of a schedule in its order, the brief last; a sweep gives one report for each value.
 
     Raises
     ------
@@ -314,7 +314,7 @@ def read(root: Path) -> list[Job]:
 
 
 def _panels(report: Report) -> set[str]:
-    """Return the parameters that name panels, where a report is made of each of several."""
+    """Return the parameters that name panels, if the report sweeps over several panels."""
     return {"panel_path", "panel_map"} if len(report.parameters.get("panel_path", ())) > 1 else set()
 
 
@@ -327,7 +327,7 @@ def _combined(report: Report, where: str) -> list[dict[str, str]]:
 
 
 def _one(root: Path, plan: Job, given: dict[str, str], report: Report) -> Job:
-    """Return one report of a sweep, or the report itself where no parameter has several values."""
+    """Return one report of a sweep, or the report itself if no parameter has several values."""
     varied = {name: given[name] for name, values in report.parameters.items() if len(values) > 1}
     if plan.number == "00" and varied:
         raise DesignError(f"{report.name}: the brief reads all reports, and there is one; give it no list of values.")
@@ -348,7 +348,7 @@ def _one(root: Path, plan: Job, given: dict[str, str], report: Report) -> Job:
 
 
 def _slug(text: str) -> str:
-    """Return a value as a part of a name, short and without signs; of a file its own name.
+    """Shorten a value to a part of a name, without signs; shorten a path to the name of its file.
 
     >>> [_slug(text) for text in ("2", "-0.5", "private/panels/May 2026.csv", "all others")]
     ['2', 'minus-0-5', 'May-2026', 'all-others']
@@ -381,7 +381,7 @@ def on_panel(scheduled: list[Job], panel: Mapping[str, str], given: Iterable[str
 
 
 def named(jobs: list[Job], market: str, whole: list[Job]) -> list[Job]:
-    """Return jobs of a run on a panel with the names that a simulated panel asks for.
+    """Rename the jobs of a run on a panel if the panel is simulated.
 
     The brief is of that market too where it has nothing else to tell; beside public figures it keeps its name, and
     nothing of that market is on its page.
@@ -409,7 +409,7 @@ def select(jobs: list[Job], names: Iterable[str]) -> list[Job]:
 
 
 def beside(jobs: Iterable[Job]) -> dict[str, str]:
-    """Return by number the report that others refer to: of several the one on public figures, or else the first.
+    """Return the report that others refer to, by number: among several that on public figures, or else the first.
 
     One of a sweep goes after others.
     """
@@ -462,13 +462,13 @@ def settled(jobs: list[Job], given: Mapping[str, str], as_of: str) -> list[Job]:
 
 
 def asked(root: Path, panel: Mapping[str, str], given: Mapping[str, str], as_of: str) -> dict[str, Any]:
-    """Return the parameters of all reports on a panel, as a run with ``-p`` of `given` would have them; or refuse."""
+    """Return the parameters of all reports on a panel in a run with `given` as its ``-p``, or refuse them."""
     jobs = settled(on_panel(read(root), panel, given), given, as_of)
     return {name: value for job in jobs if job.name.startswith(PANEL) for name, value in job.parameters.items()}
 
 
 def _market(job: Job, values: Mapping[str, Any]) -> str:
-    """Return the name of the market that a report simulates, or that the panel of a sweep is of; empty if none."""
+    """Return the name of the market that a report or the panel of its sweep simulates, or an empty text."""
     if job.sweep and values.get("panel_path"):
         from analysis.study import Study  # with all that reads a panel
 

@@ -1,4 +1,4 @@
-"""A run as a scheduler calls it: what is due, where it is published, what is news in it, and who is told."""
+"""Run what is due, as a scheduler calls it, and send the news."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from runner.schedule import Job, Notice
 
 
 def work(root: Path, request: Request, *, due: bool = False, as_json: bool = False) -> Exit:
-    """Run, say what became of it, and tell those whom the schedule names.
+    """Run, print the outcome, and notify the recipients of the schedule.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
 
 @contextmanager
 def withheld(notices: Iterable[Notice]) -> Iterator[dict[str, str]]:
-    """Keep what notices need out of the environment, which notebooks inherit, and hand over the whole of it."""
+    """Hide the variables of notices from the environment that notebooks inherit, and yield all variables."""
     before = dict(os.environ)
     names = {name for notice in notices for name in notice.variables}
     for name in names & before.keys():
@@ -96,7 +96,7 @@ def _send(
 
 
 def recorded(ended: Outcome) -> list[str]:
-    """Record an outcome in the page and the feed of its folder; return why that was not possible, if it was not."""
+    """Record an outcome in the page and the feed of its folder; return any fault in words."""
     from runner import site
 
     try:
@@ -107,13 +107,13 @@ def recorded(ended: Outcome) -> list[str]:
 
 
 def moment(as_of: str) -> datetime:
-    """Return the moment for which a run asks what is due: now, or the end of another day than today."""
+    """Return the moment that decides what is due: now, or the end of a day other than today."""
     day, now = date.fromisoformat(as_of), datetime.now()
     return now if day == now.date() else datetime.combine(day, time(23, 59))
 
 
 def awaited(root: Path, job: Job, standing: Release) -> list[str]:
-    """Return what a report still waits for, in words."""
+    """Describe the files that a report still waits for."""
     entry, read = standing.manifest.reports[job.name], standing.manifest.inputs.get("data", {})
     hashes, stood = dict[str, str | None](), dict[str, str]()
     for name in job.waits_for:
@@ -125,7 +125,7 @@ def awaited(root: Path, job: Job, standing: Release) -> list[str]:
 
 
 def stale(root: Path, outcome: Outcome, now: datetime) -> list[str]:
-    """Return which data of the reports that were due are older than the schedule allows, in words.
+    """Describe the data of due reports that are older than the schedule allows.
 
     It is said on the day on which a report is due, and not on every day until the data are new.
     """
@@ -139,7 +139,7 @@ def stale(root: Path, outcome: Outcome, now: datetime) -> list[str]:
 
 
 def dated(root: Path, files: Iterable[str]) -> dict[str, date]:
-    """Return the date of files, as the data's descriptor has it or else the disk; of none, that of the newest data."""
+    """Return the date of each file by the descriptor or else the disk; without files, that of the newest data."""
     declared = {f"data/{card['path']}": card["vintage"] for card in data.package(root / "data")["resources"]}
     names = [*files] or [f"data/{data.newest(root / 'data')['path']}"]
     return {
@@ -162,7 +162,7 @@ def stopped(error: BaseException, as_of: str, root: Path, out: Path) -> Outcome:
 
 
 def without_paths(outcome: Outcome, root: Path) -> Outcome:
-    """Return an outcome without the folders of the project and of its user, which are nobody else's business."""
+    """Remove the folders of the project and its user from an outcome: they are private."""
     places = {f"{root.absolute()}/": "", str(root.absolute()): ".", str(Path.home()): "~"}
 
     def freed(content: Any) -> Any:
@@ -179,7 +179,7 @@ def without_paths(outcome: Outcome, root: Path) -> Outcome:
 
 
 def _print(ended: Outcome, faults: Iterable[str], *, as_json: bool) -> None:
-    """Print which notices failed, and the outcome with them where JSON was asked for."""
+    """Print the notices that failed, and with --json the outcome."""
     faults = [*faults]
     for fault in faults:
         say(fault, sys.stderr)

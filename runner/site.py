@@ -65,7 +65,7 @@ Row = Mapping[str, str]
 
 
 class Judged(BaseModel):
-    """A verdict as far as the page shows it; `anchor` is its place there, if it gives a reading its word."""
+    """The part of a verdict that the page shows; `anchor` is its place there, if it gives a reading its word."""
 
     word: Literal["Supported", "Contradicted", "Not shown", "Not testable with this data"]
     confidence: str
@@ -77,7 +77,7 @@ class Judged(BaseModel):
 
 @dataclass(frozen=True)
 class Brief:
-    """What the brief of a release says: its headline, a sentence a topic, the verdicts that give claims their word."""
+    """The content of a brief: its headline, a sentence for each topic, the verdicts that give claims their word."""
 
     headline: str = ""
     topics: Iterable[Row] = ()
@@ -85,7 +85,7 @@ class Brief:
 
     @classmethod
     def of(cls, notebook: Path) -> Brief:
-        """Read what an executed brief has taken along of it as data."""
+        """Read the content of a brief from its executed notebook."""
         from runner import exports
 
         parts = {part["kind"]: part for part, _ in exports.parts(notebook)}
@@ -101,7 +101,7 @@ class Brief:
 
 @dataclass(frozen=True)
 class Card:
-    """What the page says of a report: its files by kind, its verdicts, and what its first figure shows."""
+    """The part of the page on a report: its files by kind, its verdicts, and its first figure in words."""
 
     name: str
     title: str
@@ -116,7 +116,7 @@ class Card:
     def of(
         cls, name: str, entry: Mapping[str, Any], folder: Path, rows: Iterable[Any], anchors: Mapping[Any, str]
     ) -> Card:
-        """Read a card off the manifest's entry of a report, its executed notebook and its verdicts."""
+        """Make a card from the manifest's entry of a report, its executed notebook and its verdicts."""
         cells = json.loads((folder / f"{name}.ipynb").read_bytes())["cells"]
         texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
         titles = [title for text in texts for title in re.findall(r"^# +(?:\d\d +[–-] +)?(.+)", text, re.MULTILINE)]
@@ -148,12 +148,11 @@ def write(
     failed: Collection[str],
     changes: Changes | None,
 ) -> None:
-    """Write the page of a release, and what it says of itself to catalogues, into a folder.
+    """Write the page of a release and its metadata for catalogues into a folder that lacks only the manifest.
 
     Parameters
     ----------
     folder : Path
-        It holds all other files already, but for the manifest.
     manifest : mapping
         As published: date of knowledge, and an entry for each report.
     verdicts : mapping
@@ -181,8 +180,7 @@ def write(
         reviews=reviews(brief, as_of),
         about=about,
         as_of=as_of,
-        headline=brief.headline,
-        topics=brief.topics,
+        said=brief,
         draft=manifest["release"] == DRAFT,
         brief=first,
         cards=[card for card in cards if card is not first],
@@ -215,7 +213,7 @@ def says(folder: Path, reports: Iterable[str]) -> Brief:
 
 
 def reviews(brief: Brief, as_of: str) -> dict[str, Any]:
-    """Return verdicts as ClaimReviews of schema.org, each at its place on the page; nothing simulated is one."""
+    """Return the verdicts that are not simulated as ClaimReviews of schema.org, each at its place on the page."""
     graph = []
     for row in brief.spoken:
         claim: dict[str, Any] = {"@type": "Claim", "author": {"@type": "Organization", "name": row["party"]}}
@@ -256,7 +254,7 @@ def _sweep(file: Path) -> dict[str, Any]:
 
 
 def _cells(row: Row, truth: str) -> dict[str, str]:
-    """Return what is shown of an answer; what is empty in all rows of a table has no column."""
+    """Return the cells of an answer; a column that is empty in all rows is not shown."""
     unit, word, low, high = row["unit"], row["word"], row["conf_low"], row["conf_high"]
     return {
         "estimate": quantity(float(row["estimate"]), unit) if row["estimate"] else "",
@@ -271,7 +269,7 @@ def _cells(row: Row, truth: str) -> dict[str, str]:
 
 
 class Summary(BaseModel):
-    """What ``changes.json`` of a release says of it, as far as the page and the feed show it."""
+    """The part of ``changes.json`` that the page and the feed show."""
 
     headline: str = ""
     line: str = ""
@@ -279,7 +277,7 @@ class Summary(BaseModel):
 
 
 def newest_first(out: Path) -> list[Release]:
-    """Return the releases of an output folder; what has no manifest of a release is none."""
+    """Return the releases of an output folder that have a manifest, the newest first."""
     releases = list[Release]()
     for name in reversed(release.names(out)):
         with suppress(ReportError):
@@ -288,7 +286,7 @@ def newest_first(out: Path) -> list[Release]:
 
 
 def record(out: Path, outcome: Outcome, at: datetime) -> None:
-    """Add what became of a run to the log, and write the page and the feed anew, unless another run is about to.
+    """Add the outcome of a run to the log, and rewrite the page and the feed, unless another run is about to.
 
     What came to nothing leaves nothing in a folder that has no log.
 
@@ -323,7 +321,7 @@ def _first_line(failure: str) -> str:
 
 
 def logged(out: Path) -> list[Outcome]:
-    """Return what became of the runs, the oldest first; a line that is no outcome does not count."""
+    """Return the outcomes of runs, the oldest first, without lines that cannot be read."""
     outcomes = list[Outcome]()
     lines = (out / LOG).read_text(encoding="utf-8", errors="replace").splitlines() if (out / LOG).is_file() else []
     for line in lines:
@@ -333,7 +331,7 @@ def logged(out: Path) -> list[Outcome]:
 
 
 def refresh(out: Path) -> None:
-    """Write the page and the feed of an output folder, each in one step; the same releases and log, the same bytes."""
+    """Write the page and the feed of an output folder from its releases and its log, each in one step."""
     releases, runs = newest_first(out), logged(out)
     published = {run.release for run in runs if run.outcome == "published"}
     runs += [_published(each) for each in releases if each.folder.name not in published]
@@ -349,21 +347,21 @@ def refresh(out: Path) -> None:
 
 
 def _published(standing: Release) -> Outcome:
-    """Return the outcome that a release stands for, where the log has none of it."""
+    """Return the outcome of a release that the log lacks."""
     name, as_of = standing.folder.name, standing.manifest.as_of
     ends = [entry.finished for entry in standing.manifest.reports.values()]
     return Outcome(outcome="published", release=name, as_of=as_of, at=max(ends, default=f"{as_of}T00:00:00+00:00"))
 
 
 def title(run: Outcome) -> str:
-    """Say in a few words what became of a run."""
+    """Summarise the outcome of a run in a few words."""
     where = run.release or run.draft
     parts = [where, "" if run.as_of and where.startswith(run.as_of) else f"as of {run.as_of}"]
     return f"{run.outcome.capitalize()}: {', '.join(filter(None, parts))}"
 
 
 def _item(run: Outcome, summaries: Mapping[str, Summary]) -> dict[str, Any]:
-    """Return what the page and the feed say of a run: its title, a line for each thing, its id, and where it leads."""
+    """Return the entry of a run in the page and the feed: its title, lines, id and link."""
     where = run.release or run.draft
     lines = [summaries[run.release].line] if run.outcome == "published" and run.release in summaries else []
     named = {"Word changed: ": run.changed_words, "Stale: ": run.stale, "Failed: ": run.failures, "": run.notes}
@@ -390,7 +388,7 @@ def changes(standing: Release) -> Summary:
 
 
 def _replace(file: Path, text: str) -> None:
-    """Put a text in the place of a file in one step, on the disk."""
+    """Replace a file by a text in one step, flushed to the disk."""
     draft = file.with_name(f"{release.STAGE}{file.name}")
     release.remove(draft)
     with draft.open("x", encoding="utf-8") as stream:

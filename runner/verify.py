@@ -1,4 +1,4 @@
-"""Proof that a release is what its manifest says, by hashes; and room for more that leaves one that is proved."""
+"""Verify a release against its manifest, and remove old releases but for one that verifies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST = 5  # names in one line
 
 
 def faults(published: Release) -> list[str]:
-    """List what is wrong with a release by its hashes, a line for each file."""
+    """List the files of a release that fail its hashes, a line for each."""
     manifest = published.manifest
     lines = [*published.faults(), *_beside(published)]
     wrong = {line.partition(":")[0] for line in lines}
@@ -28,7 +28,7 @@ def faults(published: Release) -> list[str]:
 
 
 def _beside(published: Release) -> Iterator[str]:
-    """Find what lies in the folder, and its manifest does not list."""
+    """Find files in the folder that the manifest does not list."""
     listed = {published.folder / name for name in (MANIFEST, *published.manifest.files)}
     for path in sorted(published.folder.rglob("*")):
         if path not in listed and (path.is_symlink() or not path.is_dir()):
@@ -36,7 +36,7 @@ def _beside(published: Release) -> Iterator[str]:
 
 
 def _data(file: Path, hashes: Mapping[str, str]) -> Iterator[str]:
-    """Hold what lies in the archive against the data that the reports were made of."""
+    """Check the archive against the data that the reports were made of."""
     try:
         with zipfile.ZipFile(file) as archive:
             held = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
@@ -49,7 +49,7 @@ def _data(file: Path, hashes: Mapping[str, str]) -> Iterator[str]:
 
 
 def _verdicts(file: Path, reports: Mapping[str, Entry]) -> Iterator[str]:
-    """Hold each verdict against the entry of its report."""
+    """Check each verdict against the entry of its report."""
     try:
         verdicts = [dict(verdict) for verdict in json.loads(file.read_bytes())]
     except (ValueError, TypeError) as error:
@@ -67,7 +67,7 @@ def _verdicts(file: Path, reports: Mapping[str, Entry]) -> Iterator[str]:
 
 
 def differences(manifest: Manifest, now: Mapping[str, Mapping[str, str]], notebooks: Mapping[str, str]) -> list[str]:
-    """Return in which parts a checkout is not what a release was made of, a line for each part.
+    """Describe the parts in which a checkout differs from the inputs of a release, a line for each.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def differences(manifest: Manifest, now: Mapping[str, Mapping[str, str]], notebo
 
 
 def prove(root: Path, folder: Path, again: str | None = "") -> Exit:
-    """Prove a release and say how: its files by their hashes, then one report by making it again of this checkout.
+    """Verify the hashes of a release, then make one report again from this checkout, and print the results.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def _again(root: Path, published: Release, name: str) -> Exit:
 
 
 def prune(out: Path, keep: int) -> list[str]:
-    """Remove the oldest releases but the newest `keep`, and return a line for each; needs the lock.
+    """Remove all but the newest `keep` releases, and return a line for each; the caller holds the lock.
 
     The release that `latest` shows and the newest one that verifies stay, however old. What is no release by its
     manifest is left alone.
