@@ -522,7 +522,7 @@ class _Long:
         return _numbers(column) if what == "weights" else column.to_numpy()
 
     def covariates(self, names: str | Sequence[Hashable] | None) -> dict[str, Floats]:
-        """Return the one number of each unit in some columns, float64[unit] by name; NaN if missing."""
+        """Return each unit's value of the named covariates, float64[unit] by name; NaN if missing."""
         several = [names] if isinstance(names, str) else [] if names is None else names
         return {str(name): _numbers(self._first(name, "covariates")) for name in several}
 

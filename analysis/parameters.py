@@ -76,7 +76,7 @@ def _field(line: str, known: Iterable[str]) -> dict[str, Any]:
         ):
             kind, default = kinds[word], ast.literal_eval(value)
         case _:
-            raise ValueError("expected a new name, its type int, float, str or bool, and a literal")
+            raise ValueError("expected `name: type = literal`, with a new name and the type int, float, str or bool")
     comment = line.encode()[value.end_col_offset :].decode().partition("#")[2].strip()
     help_, rule = said.groups() if (said := re.fullmatch(r"(.*[\s;,])?allowed\s+(.+)", comment)) else (comment, "")
     words, title = re.split(r"\s*\|\s*", rule), f"{word}, allowed {rule}" if rule else word

@@ -52,7 +52,7 @@ def commit(folder: Path = ROOT) -> str | None:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the direct dependencies, as the installed package names them."""
+    """Return the versions of Python and of the dependencies that the installed package declares."""
     required = [line for line in metadata.requires(DISTRIBUTION) or [] if "extra ==" not in line]
     names = [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in required]
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}

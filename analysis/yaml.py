@@ -115,6 +115,6 @@ Labels = Annotated[dict[Text, Text], Field(min_length=1)]
 
 
 class Written(BaseModel):
-    """Base of files that people write: frozen, without unknown keys."""
+    """Base model of files written by hand: frozen, unknown keys refused."""
 
     model_config = {"extra": "forbid", "frozen": True}

@@ -144,7 +144,7 @@ def opened(options: Namespace) -> Iterator[Executor]:
 
 
 def _local_cluster(workers: int, stack: ExitStack) -> Any:
-    """Return a cluster of so many workers, which stay so many."""
+    """Start a local cluster and keep it at this number of workers."""
     from dask import config
     from distributed import LocalCluster
     from tornado.ioloop import PeriodicCallback

@@ -50,7 +50,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def describe() -> list[dict[str, Any]]:
-    """Return the row of every parameter, with what it rests on, was solved for, and stands for."""
+    """Return the row of every parameter: its basis, the moment it was solved to match, and its meaning."""
     return [row | {"default": getattr(Parameters(), name)} for name, row in _ROWS.items()]
 
 

@@ -386,7 +386,7 @@ def test_help_and_rule_come_from_the_comment(tmp_path, line, description, title)
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("x = 1", r"`x = 1` is no parameter \(expected a new name, its type"),
+        ("x = 1", r"`x = 1` is no parameter \(expected `name: type = literal`"),
         ("x: int", "`x: int` is no parameter"),
         ("x: int = 1\nprint(x)", r"`print\(x\)` is no parameter"),
         ("x: list = []", "`x: list = "),

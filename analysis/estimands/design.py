@@ -96,7 +96,7 @@ class Design:
             )
         if whole_number("anticipation", self.anticipation) < 0 or last - 12 >= -self.anticipation:
             raise DesignError(
-                f"the months a year before a window to month {last} reach into {self.anticipation} months of "
+                f"the base of a window to month {last}, a year earlier, overlaps the {self.anticipation} months of "
                 f"anticipation; end it by month {11 - self.anticipation}"
             )
         for name, share in (("level", self.level), ("cut", self.cut), ("low", self.low)):

@@ -309,7 +309,7 @@ def growth(panel: Panel, design: Design) -> Estimate:
     observed = np.flatnonzero(sample.own & sample.observed(1))
     before, after = sample.sums[:, observed, 0]
     if (clusters := sample.clusters(observed)) < 2:
-        raise DesignError(f"cannot give growth an error: found {clusters} cluster, and it takes two")
+        raise DesignError(f"cannot compute a standard error of growth: found {clusters} cluster of at least two")
     if not before.sum() > 0:
         raise DesignError(f"the {len(observed)} firms sold nothing before; choose a window a year after they did")
     closed, sold, sells = sample.closed[observed], before > 0, after > 0

@@ -186,7 +186,7 @@ def suspects(sample: Sample) -> Masks:
 
 
 def changing(sample: Sample, eligible: Bools, width: int) -> tuple[list[Cohort], Masks]:
-    """Return the firms of :func:`analysis.estimands.changes.estimated` on the first `width` platforms.
+    """Select the firms of E4, so of d1 to d7, and of changes in sales: observed on the first `width` platforms.
 
     The closed ones and those compared with them come by cohort too: of each those that sold something a year before,
     and in the month before the wave, or in its month.

@@ -221,7 +221,7 @@ def _sums(
     windows: Mapping[str, Window],
     places: Mapping[str, Sequence[str] | None] = EVERYWHERE,
 ) -> dict[str, Floats]:
-    """Return sums of Chinese brands and of all, by window and place, a place being categories."""
+    """Return sums of Chinese brands and of all, by window and group of categories."""
     return {
         f"{brands}{f' in {place}' if place else ''}, {when}": households.sums(window, classes, categories, spec.of)
         for when, window in windows.items()
@@ -330,7 +330,7 @@ def exposed(households: Households, spec: Specification = BASELINE) -> Estimate:
 
 
 def through_spared(households: Households, spec: Specification = BASELINE) -> Estimate:
-    """Return what :func:`exposed` is of the growth of all Chinese purchases, percentage points: the effect on growth.
+    """Convert the effect of :func:`exposed` to its part of the growth of all Chinese purchases, percentage points.
 
     It is the share of Chinese purchases that lay in exposed categories before, times the relative change there: what
     closed firms lost themselves is not in it.
@@ -349,7 +349,7 @@ def through_spared(households: Households, spec: Specification = BASELINE) -> Es
 
 
 def _with_sellers(effect: Estimate, slope: Sequence[float], households: Households, spec: Specification) -> Estimate:
-    r"""Add to the errors of an effect what all buyers share in exposed categories, the fortunes of the sellers there.
+    r"""Add to the variance of an effect the shocks to sellers of exposed categories that all buyers share.
 
     With :math:`s_{kg}` what purchases of category k by group g are of the log ratio, the variance over groups lacks
     :math:`\sum_k [(\sum_g s_{kg})^2 - \sum_g s_{kg}^2]`, which is added where it is positive (Cameron, A. C., Gelbach,

@@ -201,13 +201,13 @@ class _Column:
 
 @dataclass(frozen=True, eq=False)
 class _Look:
-    """The columns of a file, matched with ours."""
+    """Columns of a file, matched to those of the panel schema."""
 
     all: list[_Column]
 
     @cached_property
     def wide(self) -> tuple[str, list[_Column]]:
-        """Prefix and columns of months, if at least three are named so."""
+        """Common prefix and columns of months, if at least three columns are named that way."""
         groups = dict[str, list[_Column]]()
         for column in self.all:
             if named := re.fullmatch(r"(.*?)((?:19|20)\d\d.*|[A-Z][a-z]{2,8}[ -]?\d{2,4})", column.called):
@@ -219,7 +219,7 @@ class _Look:
 
     @cached_property
     def may_be(self) -> dict[str, list[_Column]]:
-        """Candidates for each of our columns by name, or else by words; a single one is certain."""
+        """Candidates for each column of the schema, by name or else by content; a lone candidate counts as certain."""
         matches, left = dict[str, list[_Column]](), [column for column in self.all if column not in self.wide[1]]
         for column in [*left]:
             named = [ours for ours in NAMES if re.search(NAMES[ours], column.name.lower()) and column.can_be(ours)]
