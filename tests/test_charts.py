@@ -235,3 +235,18 @@ def test_who_asks_for_neither_signs_nor_bands_gets_none_and_a_figure_describes_i
     described = "Simulated – Change, per cent: a: +1.0 [0.0 to +2.0]; b: +1.0 to +3.0."
     assert f'alt="{described}"' in figure(drawing, "A figure.").html
     assert len(curves.event_study(STUDY, reference=-2, ylabel="y", bands=False).axes[0].collections[0].get_paths()) == 0
+
+
+def test_panels_name_their_values_on_the_left_and_the_axis_below_and_a_place_without_a_panel_stays_empty():
+    rows = pd.DataFrame({"panel": [*"aabbccdd"], "x": [0.0, 1.0] * 4, "term": "t", "estimate": 1.0})
+    axes = curves.paths(rows, x="x", xlabel="day", ylabel="y").axes
+    assert [one.get_ylabel() for one in axes] == ["y", "", "", "y", "", ""]
+    assert [one.get_xlabel() for one in axes] == ["", "", "", "day", "day", "day"]
+    assert [one.get_visible() for one in axes] == [True] * 4 + [False] * 2
+
+
+def test_the_shares_of_the_half_years_that_are_compared_alone_are_written_at_their_points():
+    halves = pd.DataFrame({"term": ["2020-03", "2020-09"], "estimate": [3.0, 4.6], "conf_low": 2.0, "conf_high": 6.0})
+    shown = {"closures": ("2020-05", "2020-09"), "compared": ["2020-09"]}
+    axes = curves.shares({"a": halves}, ylabel="y", **shown).axes[0]
+    assert [text.get_text() for text in axes.texts if "%" in text.get_text()] == ["5 %"]
