@@ -55,7 +55,7 @@ class _Schema(BaseModel):
 
 
 class _Resource(BaseModel):
-    """What the code reads of an entry; it may say more."""
+    """Declare the keys of an entry that the code reads; there may be more."""
 
     name: str
     path: Annotated[str, Field(pattern=r"^\w[\w.-]*(/\w[\w.-]*)*$")]  # no address: frictionless would go there
@@ -95,7 +95,7 @@ def _parsed(path: Path, _: int) -> dict[str, Any]:
 
 
 def card(name: str, root: Path = DATA) -> dict[str, Any]:
-    """Return what the descriptor says of a file, such as title, notThis, path, hash, vintage, schema."""
+    """Return the descriptor's entry for a file, such as title, notThis, path, hash, vintage, schema."""
     entries = {entry["name"]: entry for entry in package(root)["resources"]}
     if name not in entries:
         names = ", ".join(entries)
@@ -153,7 +153,7 @@ def load(name: str, *, root: Path = DATA) -> pd.DataFrame:
 
 
 def verified(name: str, *, root: Path = DATA) -> str:
-    """Return the card of a file as text, which is another one if anything of the file is, or refuse as `load` does."""
+    """Return the card of a file as text, which changes with any byte of the file, or refuse as `load` does."""
     entry = card(name, root)
     _refuse(_read(entry, root)[1], f"load {name}")
     return json.dumps(entry)
@@ -240,7 +240,7 @@ def accept(name: str | Path, *, vintage: str, root: Path = DATA) -> dict[str, An
 
 
 def replace(path: Path, text: str) -> None:
-    """Put a text in the place of a file in one step, or leave the file as it is."""
+    """Replace the text of a file in one step, or leave the file as it is."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         draft.write_text(text, encoding="utf-8")
@@ -257,16 +257,24 @@ def rows(name: str, *, root: Path = DATA) -> list[dict[str, str]]:
 
 
 def _read(entry: dict[str, Any], root: Path) -> tuple[bytes, list[str]]:
-    """Return the bytes of a file, and what is wrong with them if they are not those that were accepted."""
+    """Return the bytes of a file, and the problem if they are not the accepted ones."""
     file = root / entry["path"]
     try:
-        content = file.read_bytes()
+        state = file.stat()
+        content, digest = _hashed(file, state.st_mtime_ns, state.st_size)
     except OSError as error:
         return b"", [f"{file}: {error.strerror}; restore it from git, or remove its entry from {DESCRIPTOR}"]
-    if (digest := f"sha256:{hashlib.sha256(content).hexdigest()}") == entry["hash"]:
+    if digest == entry["hash"]:
         return content, []
     remedy = f"restore it from git, or if the change is meant, run: market-impact check --accept {file}"
     return content, [f"{file}: its hash is {digest}, not the accepted {entry['hash']}; {remedy}"]
+
+
+@lru_cache(maxsize=64)
+def _hashed(file: Path, *_: int) -> tuple[bytes, str]:
+    """Return the bytes of a file with their hash, read once for each time of change and size."""
+    content = file.read_bytes()
+    return content, f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def _validated(entry: dict[str, Any], root: Path) -> tuple[int, list[str]]:

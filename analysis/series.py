@@ -27,7 +27,7 @@ OPPOSITE = {"": "", "lower": "upper", "upper": "lower"}
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """One published or derived series.
+    """Hold one published or derived series.
 
     Attributes
     ----------
@@ -51,12 +51,12 @@ class Series:
 
     @property
     def periods(self) -> list[str]:
-        """Periods as the files write them, in order."""
+        """Return the periods as the files write them, in order."""
         return list(self.points.index)
 
     @property
     def values(self) -> pd.Series:
-        """The values, in a PeriodIndex where all periods are years, quarters or months."""
+        """Return the values, in a PeriodIndex if all periods are years, quarters or months."""
         for freq, offset in {"A": "Y", "Q": "Q", "M": "M"}.items():
             if all(re.fullmatch(FORMS[freq], period) for period in self.periods):
                 return self.points["value"].set_axis(pd.PeriodIndex(self.periods, freq=offset, name="period"))
@@ -64,7 +64,7 @@ class Series:
 
     @property
     def provenance(self) -> str:
-        """Whether every value is "real", or some are an "estimate"."""
+        """Return "real" if every value is, or "estimate"."""
         return "estimate" if self.points["provenance"].eq("estimate").any() else "real"
 
     def __format__(self, period: str) -> str:
@@ -89,7 +89,7 @@ def rows(resource: str) -> pd.DataFrame:
 
 @lru_cache(maxsize=32)
 def _rows(resource: str, *_: str) -> pd.DataFrame:
-    """Do so once for the same content: one series of a splice is read after another."""
+    """Cache the rows by content: a splice reads one series after another."""
     frame = data.load(resource)
     if "source_publisher" not in frame:
         raise DataError(f"Cannot read {resource!r} by publisher: it has no source_publisher; use data.load()")
@@ -219,7 +219,7 @@ def _backed_out(levels: Series, reported: Series) -> Series:
 
 
 def difference(left: Series, right: Series) -> Series:
-    """Return one minus the other, in the periods of both; per cent become percentage points.
+    """Return the difference of two series in their common periods; per cent become percentage points.
 
     Raises
     ------
@@ -233,7 +233,7 @@ def difference(left: Series, right: Series) -> Series:
 
 
 def joined(parts: Sequence[Series], name: str) -> Series:
-    """Put stretches of one series behind each other; a period that two hold, or two units, is a DataError."""
+    """Join stretches of one series; refuse a period that two hold, or two units."""
     for stretch in parts[1:]:
         _refuse_different("unit", parts[0], stretch)
     points = pd.concat([stretch.points for stretch in parts]).sort_index()
@@ -267,7 +267,7 @@ def _derived(
 
 
 def _made(parts: Sequence[Series], points: pd.DataFrame, name: str, unit: str) -> Series:
-    """Return points made of some series as one, with all their publishers and sources."""
+    """Return points derived from several series as one, with all their publishers and sources."""
     publishers = dict.fromkeys(publisher for stretch in parts for publisher in stretch.publisher.split("; "))
     sources = pd.concat([stretch.sources for stretch in parts]).drop_duplicates().reset_index(drop=True)
     return Series(name, unit, "; ".join(publishers), points, sources)
@@ -280,7 +280,7 @@ def _shifted(levels: Series, years: int) -> Series:
 
 
 def _identity(resource: str) -> dict[str, Any]:
-    """Return which columns of a file identify a series."""
+    """Return the columns of a file that identify a series."""
     entry = data.card(resource)
     if "series" not in entry:
         raise DataError(f"Cannot take a series of {resource!r}: datapackage.json names none there; use data.load()")

@@ -19,7 +19,7 @@ COLUMNS = {"effect": "Effect", "why": "What is missing"}
 
 
 def readings(claims: Collection[str] | None = None, event: Event | None = None) -> pd.DataFrame:
-    """Return one row per claim and reading, of some claims or of all: the claim's own columns, and how it is tested.
+    """Return one row per claim and reading of the named claims, or of all: the claim's columns, and how it is tested.
 
     The readings of claims that an event holds are tested as those which answer the same questions about 2021.
     """
@@ -77,8 +77,7 @@ def judge(
         In the same unit.
     published : sequence of float
         For the kind positive: every published reading, with an infinite end for one that is a bound; their range
-        stands in for the interval. A panel has its own
-        `interval` instead.
+        stands in for the interval. A panel has its own `interval` instead.
     claimed, independent : float, sequence of float
         For the kind count; beside an estimate how many parts were claimed.
     on_record : sequence of bool
@@ -146,7 +145,7 @@ def judge(
 
 
 def _barred(interval: Interval | None, grade: str, graded: str, aside: str, gaps: str) -> str:
-    """Return why a panel gives no word though it may have an estimate; empty where it gives one."""
+    """Return the reason why a panel gives no word even if it has an estimate, or an empty string."""
     if aside:
         return (
             "This panel is not representative of the sellers that the claim is about, so it gives no word on totals; "
@@ -162,7 +161,7 @@ def _barred(interval: Interval | None, grade: str, graded: str, aside: str, gaps
 
 
 def checked(placebo: pd.DataFrame, margin: float) -> dict[str, Any]:
-    """Return what :func:`judge` needs of a placebo, from its last row: `estimate`, `conf_low`, `conf_high`.
+    """Return a placebo's result for :func:`judge`, read from its last row: `estimate`, `conf_low`, `conf_high`.
 
     `passed`: True where its interval lies inside the margin, so that nothing that matters was there (an equivalence
     test; Dette, H. and Schumann, M. 2024, Testing for equivalence of pre-trends in difference-in-differences
@@ -178,7 +177,7 @@ def checked(placebo: pd.DataFrame, margin: float) -> dict[str, Any]:
 
 
 def _reason(row: pd.Series, word: str, *, estimated: bool) -> tuple[str, str]:
-    """Return why a reading gets its word and what would change it, as verdict_rules.csv and readings.csv say."""
+    """Return the reason for a reading's word and what would change it, from verdict_rules.csv and readings.csv."""
     if row["kind"] == "untestable":
         return f"It would take: {row['testable_quantity']}.", row["change"]
     rules = data.load("verdict_rules").set_index("kind")
@@ -191,13 +190,13 @@ def _reason(row: pd.Series, word: str, *, estimated: bool) -> tuple[str, str]:
 
 
 def untestable(notebook: str, claims: Collection[str]) -> list[Verdict]:
-    """Return the verdicts on those of some claims that fall to a notebook and that no public figure can test."""
+    """Return verdicts on the named claims that a notebook covers and no public figure can test."""
     mine = readings(claims).query("notebook == @notebook and kind == 'untestable'")
     return [judge(claim) for claim in mine["claim_id"]]
 
 
 def out_of_reach(report: str) -> pd.DataFrame:
-    """Return what a report, such as ``"05"``, cannot estimate from public figures: `id`, `effect`, `why`."""
+    """Return effects that a report, such as ``"05"``, cannot estimate from public figures: `id`, `effect`, `why`."""
     rows = data.load("out_of_reach")
     if report not in set(reports := rows["report"].unique()):
         choice = ", ".join(reports)
@@ -242,7 +241,7 @@ def counted(claim: str) -> tuple[pd.Series, list[float]]:
 def threats(event: Event | None = None) -> pd.DataFrame:
     """Return the threat register, with days: `first`, `last`, `months` (for print) beside the file's columns.
 
-    Of an event: those rows that it names, or that it holds, without days.
+    For an event, return the rows that it names, or those that it holds, which have no days.
     """
     frame = data.load("threats")
     frame = frame.assign(first=dates(frame["first_day"]), last=dates(frame["last_day"], last=True))
@@ -271,7 +270,7 @@ def first_closures() -> pd.DataFrame:
 
 
 def sources() -> pd.DataFrame:
-    """Return where claims and threats were read: `source_publisher` (claimant, or what else happened), `source_url`."""
+    """Return the sources of claims and threats: `source_publisher` (claimant, or what else happened), `source_url`."""
     claims, register = data.load("claims").query("seed"), data.load("threats")
     register = register.assign(source_publisher=register["short"])
     both = pd.concat([claims.assign(source_publisher=claims["claimant"]), register])

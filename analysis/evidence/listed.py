@@ -32,12 +32,12 @@ def short_name(firm: str) -> str:
 
 
 def design() -> pd.DataFrame:
-    """Return which listed firms enter the revenue comparison, in which role, and why."""
+    """Return the listed firms of the revenue comparison, with role and reason."""
     return data.load("listed_design")
 
 
 def reasons(role: str) -> str:
-    """Return the firms of a role (closed, not_closed, left_out) in the design, each with what is said of it."""
+    """Return the design's firms in a role (closed, not_closed, left_out), each with its reason."""
     rows = design().query("role == @role")
     return "; ".join(f"{name} ({reason})" for name, reason in zip(rows["name"], rows["reason"], strict=True))
 
@@ -118,7 +118,7 @@ def by_variance(before: int, after: int, *, level: float) -> pd.DataFrame:
 
 
 def unpublished_base(name: str, after: int, spared: pd.Series) -> dict[str, float]:
-    """Say how a closed firm whose revenue before is not published may compare with log changes of `spared` firms.
+    """Return bounds on the comparison of a closed firm without published earlier revenue with `spared` firms.
 
     Its `revenue` in the year `after`, and the `threshold`: the revenue before, in the same unit, above which its change
     lies below that of every spared firm. Nothing published says on which side it was.
@@ -156,7 +156,7 @@ def synthetic(firm: str, first_post: int, method: Method, *, level: float) -> Es
 
 
 def otherwise(before: int, after: int, long_after: int, *, level: float) -> pd.DataFrame:
-    """Return the difference of closed and other firms with one thing asked otherwise at a time, in per cent.
+    """Return the difference between closed and other firms under one changed choice at a time, in per cent.
 
     As asked, with other variances of closed firms, a year earlier as a placebo, to a later year, without each firm in
     turn, and of one closed firm alone against others that are weighted.
@@ -221,18 +221,18 @@ def damage(firm: str, share_closed: float, *, level: float) -> pd.DataFrame:
 
 
 def _by_year(firm: str, measure: str) -> pd.Series:
-    """Return what a firm of the design publishes of one measure by year."""
+    """Return one measure that a firm of the design publishes, by year."""
     named = design().set_index("name").loc[firm, "firm"]
     return series.published("listed_sellers", firm=named, measure=measure, freq="A").values
 
 
 def amazon_share(firm: str, year: int) -> float:
-    """Return the part of a firm's revenue, in [0, 1], that it says came from Amazon."""
+    """Return the share of revenue, in [0, 1], that a firm attributes to Amazon."""
     return float(_by_year(firm, "share_amazon")[str(year)]) / 100
 
 
 def most_lost(firm: str, before: int) -> dict[str, float]:
-    """Say how much of the fall of a firm's revenue lost Amazon sales can be at most: all that it had there before.
+    """Bound the part of a firm's fall in revenue that lost Amazon sales explain: at most all that it sold there before.
 
     `revenue` and `amazon` in the year before and `fall` in the next, million yuan; `other`, per cent of it that is
     something else at least; `cap`, the change of revenue in log points that the loss of all Amazon sales would make.
@@ -246,7 +246,7 @@ def most_lost(firm: str, before: int) -> dict[str, float]:
 
 
 def disclosed() -> pd.DataFrame:
-    """Return what closed firms disclosed: stores closed and funds frozen, one row per figure with its source."""
+    """Return disclosures of closed firms: stores closed and funds frozen, one row per figure with its source."""
     frame = series.rows("listed_sellers")
     mine = frame[frame["measure"].isin(["shops_closed", "funds_frozen"])]
     columns = ["firm", "measure", "value", "unit", "period", "note", "source_publisher", "source_url"]
@@ -254,7 +254,7 @@ def disclosed() -> pd.DataFrame:
 
 
 def on_record(names: list[str]) -> dict[str, bool]:
-    """Return for each named brand or firm whether a disclosure or reports by two publishers document its closure."""
+    """Return whether a disclosure, or reports by two publishers, document the closure of each named brand or firm."""
     disclosing, filings = disclosed()["firm"], data.load("listed_sellers").drop_duplicates("firm")
     events = data.load("events").query("event_type == 'brand_closure'")
     documented = {}
@@ -268,7 +268,7 @@ def on_record(names: list[str]) -> dict[str, bool]:
 
 
 def frozen_on_record(firm: str) -> tuple[float, bool]:
-    """Return the frozen funds a firm disclosed, million yuan, and whether they bear out the founding article's sum.
+    """Return a firm's disclosed frozen funds, million yuan, and whether they bear out the founding article's sum.
 
     They do within ten per cent, the rule of counts: the article says more than, the notice about.
     """
@@ -405,7 +405,7 @@ def on_the_same_days(rows: pd.DataFrame) -> str:
 
 
 def for_print(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows of :func:`share_prices` with what a table writes of them: `days`, `group`, `ends`, `rank`."""
+    """Return rows of :func:`share_prices` with the columns that a table prints: `days`, `group`, `ends`, `rank`."""
     low, high = rows["rank_low"].map("{:,.0f}".format), rows["rank_high"].map("{:,.0f}".format)
     return rows.assign(
         days=[f"{row.first_day.day}–{row.last_day.day} {row.last_day:%b}" for row in rows.itertuples()],

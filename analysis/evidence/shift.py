@@ -43,7 +43,7 @@ def _ebay(name: str, freq: str, **where: Any) -> Series:
 
 
 def _figures(names: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
-    """Return series of eBay's side by side, a row a period; a DataError where one has no figure for a period."""
+    """Return several eBay series side by side, one row per period, or raise a DataError if a figure is missing."""
     freq = "H" if "H" in periods[0] else "A"
     values = {label: _ebay(name, freq, definition=definition).points["value"] for label, name in names.items()}
     frame = pd.DataFrame(values).reindex(periods)
@@ -55,7 +55,7 @@ def _figures(names: Mapping[str, str], periods: Sequence[str], definition: str =
 
 
 def revenue(lines: Mapping[str, str], periods: Sequence[str], definition: str = "as named") -> pd.DataFrame:
-    """Return eBay's net revenue by location of the seller, million US dollars: a row a period, a column a place."""
+    """Return eBay's net revenue by location of the seller, million US dollars, by period and area."""
     return _figures({area: f"net_revenue_{name}_sellers" for area, name in lines.items()}, periods, definition)
 
 
@@ -65,7 +65,7 @@ def log_growth(lines: Mapping[str, str], periods: Sequence[str], definition: str
 
 
 def leads() -> pd.DataFrame:
-    """Return by how much eBay's revenue from the rest of the world outgrew that from sellers elsewhere, by year.
+    """Return the lead in growth of eBay's revenue from the rest of the world over sellers elsewhere, by year.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def lead(leads: pd.DataFrame) -> float:
 
 
 def rank(leads: pd.DataFrame, *, with_others: bool = False) -> tuple[int, int]:
-    """Return the rank of the year after the closures among those before them, 1 the highest lead, and of how many.
+    """Return the rank of the year after the closures among earlier years, 1 for the highest lead, and their number.
 
     `with_others` counts the years too in which the marketplace does not stand alone.
     """
@@ -106,7 +106,7 @@ def since_china_apart() -> pd.DataFrame:
 
 
 def china_alone() -> pd.DataFrame:
-    """Return what the lead says of China alone, by how sellers in the other countries grew.
+    """Return China's own lead under several assumptions on growth in the other countries.
 
     Returns
     -------
@@ -133,7 +133,7 @@ def china_share() -> float:
 
 
 def bounds() -> Estimate:
-    """Bound what is left of the lead over American sellers when something else explains all that it can, or nothing.
+    """Bound the lead over American sellers that remains when another factor explains all that it can, or nothing.
 
     Take rate: volume is published for the US and abroad. The rest of the world's take rose by all of the rise abroad,
     from the same level, while that of British and German sellers did not; or it did not rise. Exchange rates, hedges:
@@ -186,7 +186,7 @@ def bounds() -> Estimate:
 
 
 def otherwise(leads: pd.DataFrame) -> pd.DataFrame:
-    """Return the lead in the year after the closures with one thing asked otherwise at a time, points as in `leads`.
+    """Return the lead in the year after the closures under one changed choice at a time, points as in `leads`.
 
     As asked, over sellers of other countries, what is left of it together with all bounds, that of China alone, and in
     other years as placebos.
@@ -263,7 +263,7 @@ def mix() -> pd.DataFrame:
 
 
 def walmart_new_sellers() -> pd.DataFrame:
-    """Return the rows of the shares of new Walmart sellers that are based in China, per cent, by date."""
+    """Return China's share of new Walmart sellers, per cent, by date, as rows of the file."""
     rows = data.load("platform_shift_evidence").query("measure == @NEW_SELLERS and platform == 'Walmart'")
     return rows.sort_values("date", ignore_index=True)
 

@@ -47,7 +47,7 @@ def third_party_sales() -> Series:
 
 
 def third_party_growth() -> Series:
-    """Return that publisher's own yearly growth of third-party sales, per cent.
+    """Return yearly growth of third-party sales as Marketplace Pulse states it, per cent.
 
     Two of its totals may be of two vintages: the growth between them is not the one that it states.
     """
@@ -55,7 +55,7 @@ def third_party_growth() -> Series:
 
 
 def _third_party(measure: str) -> Series:
-    """Return a series of the publisher of third-party sales in 2020."""
+    """Return one measure by the publisher of third-party sales in 2020."""
     file = "platform_shift_evidence"
     sales = series.rows(file).query("measure == 'third-party GMV (estimate)' and date == '2020'")
     publisher = sales["publisher"].iloc[0]
@@ -117,7 +117,7 @@ def _times_sales(before: Any, after: Any) -> Any:
 
 
 def stated_change() -> float:
-    """Return the change in the Chinese share of sales that Amazon itself stated, percentage points."""
+    """Return the change in the Chinese share of sales as Amazon stated it, percentage points."""
     stated = data.load("chinese_seller_share").query("unit == 'percentage points, as stated'")
     return float(stated["value"].iloc[0])
 
@@ -166,12 +166,12 @@ def growth_sources() -> pd.DataFrame:
 
 
 def account_map(accounts: list[float], population: float, sd_log_sales: float, tilts: list[float]) -> pd.DataFrame:
-    """Return the share of sales, per cent, that closed accounts carry: a row per count, a column per tilt."""
-    table = pd.DataFrame(index=pd.Index(accounts, name="accounts"))
-    for tilt in tilts:
-        shares = [closed_share(number, population, sd_log_sales=sd_log_sales, tilt=tilt) for number in accounts]
-        table[f"tilt {tilt:g}"] = 100 * np.array(shares)
-    return table
+    """Return the closed accounts' share of sales, per cent: one row per count, one column per tilt."""
+    by_tilt = {
+        f"tilt {tilt:g}": [100 * closed_share(n, population, sd_log_sales=sd_log_sales, tilt=tilt) for n in accounts]
+        for tilt in tilts
+    }
+    return pd.DataFrame(by_tilt, index=pd.Index(accounts, name="accounts"))
 
 
 def fan(first_post: str, horizon: int, *, level: float) -> Estimate:
@@ -339,7 +339,7 @@ def closed_share(accounts: float, population: float, *, sd_log_sales: float, til
         return fraction
 
     def certain_and_below(minus_log_c: float, shift: float) -> float:
-        """Mean of the chance, with accounts weighted by ``exp(shift z)``: above its kink, plus below it."""
+        """Return the mean chance with accounts weighted by ``exp(shift z)``: above its kink, plus below it."""
         kink = minus_log_c / slope - shift
         below = slope**2 / 2 + slope * shift - minus_log_c + stats.norm.logcdf(kink - slope)
         return float(stats.norm.sf(kink) + np.exp(below))

@@ -61,7 +61,7 @@ Limit = Annotated[float, Field(ge=-math.inf), _ROUNDED]  # no NaN
 
 
 class Verdict(BaseModel):
-    """What the data say of one claim in one reading.
+    """Hold the finding on one claim in one reading.
 
     Attributes
     ----------
@@ -130,22 +130,22 @@ class Verdict(BaseModel):
 
     @property
     def name(self) -> str:
-        """Claim and reading, as tables call it: ``"C01 V2"``."""
+        """Return claim and reading, as tables call it: ``"C01 V2"``."""
         return f"{self.claim} {self.reading}".strip()
 
     @property
     def party(self) -> str:
-        """Claimant without the person in brackets: Amazon of "Amazon (vice-president Cindy Tai)"."""
+        """Return the claimant without the person in brackets: Amazon of "Amazon (vice-president Cindy Tai)"."""
         return self.claimant.partition(" (")[0]
 
     @property
     def simulated(self) -> bool:
-        """Whether it speaks of a simulated market, and so gives the claim no word."""
+        """Return whether the verdict is on a simulated market, and so gives the claim no word."""
         return self.provenance == "simulated"
 
     @property
     def meaning(self) -> str:
-        """What the word means; of a simulated market what it would mean."""
+        """Return the meaning of the word; for a simulated market, what it would mean."""
         if self.simulated:  # whether the claim is false is known there
             likely = MEANING[self.word].replace("data fit", "data would fit").replace("do not fit", "would not fit")
             return likely.partition(" That")[0]
@@ -153,14 +153,14 @@ class Verdict(BaseModel):
 
     @property
     def apart(self) -> str:
-        """Of what it speaks where it gives no word, a simulated market or the panel's own firms; else empty."""
+        """Return the subject of a verdict that gives no word: a simulated market, a panel's firms; else empty."""
         from analysis.simulated import condition  # reads the table of panels, which few verdicts need
 
         return condition(self.market) if self.simulated else self.aside
 
     @property
     def said(self) -> str:
-        """The word as a sentence may give it: with its condition where it stands apart."""
+        """Return the word for a sentence, with its condition if the verdict stands apart."""
         return f"{self.apart} {self.word}".strip()
 
     @model_validator(mode="after")
@@ -175,7 +175,7 @@ class Verdict(BaseModel):
 
 
 def of_sweep(report: str) -> bool:
-    """Whether a report is one of several that differ in a parameter, by its name.
+    """Return whether a report belongs to a sweep over a parameter, by its name.
 
     >>> [of_sweep(name) for name in ("sim__05_growth_panel__seed-2", "05_growth__share-0-5", "sim__05_growth_panel")]
     [True, True, False]
@@ -184,7 +184,7 @@ def of_sweep(report: str) -> bool:
 
 
 def faults(error: ValidationError) -> str:
-    """Say what is wrong with a verdict: the key, what it must be, and what it is."""
+    """Describe the faults of a verdict: the key, what it must be, and what it is."""
     return "; ".join(
         f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}, found {fault['input']!r:.60}"
         if fault["type"] != "value_error"
@@ -211,7 +211,7 @@ def not_lower(interval: Interval | None, margin: float) -> Word:
 
 
 def is_exact(interval: Interval) -> bool:
-    """Whether an interval has no width but for rounding: then no error was found, where an estimate must have one."""
+    """Return whether an interval has no width beyond rounding: every estimate must have an error."""
     return interval[1] - interval[0] <= EXACT * max(map(abs, interval))
 
 
@@ -289,7 +289,7 @@ def confidence(grade: str, *, passed: bool | None = None, breakdown: float | Non
 
 
 def breakdown(interval: Interval, boundary: float, drift: float) -> float:
-    """Return how many times the drift of a placebo an interval survives before it reaches a boundary.
+    """Return the multiple of a placebo's drift that an interval survives before it reaches a boundary.
 
     Which way a drift went before says nothing of the way that it goes after, so its size alone counts. Infinite for no
     drift; NaN where the boundary lies in the interval, so that there is no finding.
@@ -400,7 +400,7 @@ def best(verdicts: Iterable[Verdict]) -> list[Verdict]:
 
 
 def apart(verdicts: Sequence[Verdict]) -> dict[str, dict[str, Verdict]]:
-    """Return what stands apart and gives no word, by what it speaks of and name of the reading; chosen as in `best`."""
+    """Return verdicts that stand apart and give no word, by subject and name of the reading; chosen as in `best`."""
     return {
         about: {chosen.name: chosen for chosen in _foremost(each for each in verdicts if each.apart == about)}
         for about in sorted({verdict.apart for verdict in verdicts} - {""})
@@ -420,7 +420,7 @@ def unjudged(verdicts: Sequence[Verdict], event: Event) -> list[str]:
 
 
 def elsewhere(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
-    """Return, by its name, what public figures gave a reading to which households or a panel gave its word."""
+    """Return the public verdicts on each reading whose word comes from households or a panel, by its name."""
     public = [verdict for verdict in verdicts if verdict.tier in ("facts", "listed")]
     displaced = [verdict.name for verdict in best(verdicts) if verdict.tier in ("households", "panel")]
     return {name: [verdict for verdict in public if verdict.name == name] for name in displaced}
