@@ -77,7 +77,7 @@ def _parsed(path: Path, _: int) -> dict[str, Any]:
         parsed: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         _Package.model_validate(parsed)
     except json.JSONDecodeError as error:
-        raise DataError(f"{path}, line {error.lineno}: no JSON ({error.msg}); mend that line") from error
+        raise DataError(f"{path}, line {error.lineno}: not valid JSON ({error.msg}); mend that line") from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))

@@ -45,7 +45,7 @@ def closures(preset: str, *, share: bool = True) -> str:
 
 
 def market_named(preset: str, first_seed: int, markets: int = 1) -> str:
-    """Return what a simulated market is called where its results are shown, or so many of successive seeds.
+    """Return the printed name of a simulated market, or of several markets with successive seeds.
 
     >>> market_named("mid_3k", 1)
     'medium closures (3 per cent of Chinese sales), seed 1'
@@ -55,7 +55,7 @@ def market_named(preset: str, first_seed: int, markets: int = 1) -> str:
 
 
 def market_of(notebook: Path, settings: Mapping[str, Any]) -> str:
-    """Return what the market is called that a notebook simulates, by its metadata and parameters; empty if it does not.
+    """Return the printed name of the market that a notebook simulates; empty if it simulates none.
 
     The metadata of a notebook that simulates hold, under ``market_impact``, ``{"market": "{market}"}``, or more words
     around ``{market}`` where it simulates more than its parameters name.

@@ -158,7 +158,7 @@ def _described(truth: Truth, digest: str) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON can hold: null for what is not a number, text for infinity."""
+    """Convert to values that JSON can hold: NaN to null, infinity to text."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -188,6 +188,6 @@ def _single(make: Callable[..., Made], origin: dict[str, str], item: tuple[Any, 
 
 @cache
 def _origin() -> dict[str, str]:
-    """Return what must be the same in all workers: versions, and a digest of the code of both packages."""
+    """Return the identity that all workers must share: versions, and a digest of the code of both packages."""
     files = sorted(file for package in ("analysis", "market") for file in (provenance.ROOT / package).rglob("*.py"))
     return provenance.versions() | {"code": sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()}

@@ -46,7 +46,7 @@ def _of_market(make: Callable[[Market], Made], preset: str, seed: int) -> Made:
 
 
 def outcomes(market: Market, window: tuple[int, int] = (4, 9)) -> dict[str, float]:
-    """Return what the closures did in one market, from the first to the last month of a window after the first wave.
+    """Return the effects of the closures in one market, in a window of months after the first wave.
 
     `E3g`, `E3s` (percentage points), `E1a` (per cent), `moved` (per cent of the lost sales that moved with the closed
     firms to other platforms; NaN where nothing was lost), and `accounts`, closed in expectation.

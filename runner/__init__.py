@@ -106,7 +106,7 @@ class Outcome(BaseModel):
 
 
 def _printable(words: str) -> str:
-    """Replace characters that no letter can hold: half a character, or one that controls a terminal."""
+    """Replace unprintable characters: lone surrogates and terminal control codes."""
     whole = words.encode("utf-8", "replace").decode()
     return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in whole)
 

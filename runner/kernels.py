@@ -153,7 +153,7 @@ class Kernels:
                 raise _of_cell(job, error) from None
             except DeadKernelError:
                 if last or self._stopping:
-                    raise ReportError(f"{job.name}: the kernel died, twice; was the memory short?") from None
+                    raise ReportError(f"{job.name}: the kernel died, twice; perhaps for want of memory") from None
                 tell("the kernel died; trying once more")
             except RuntimeError as error:  # jupyter_client, of a kernel that died as it started, or never answered
                 if last or self._stopping or "died" not in str(error):

@@ -64,7 +64,7 @@ def name_of(verdict: Mapping[str, Any]) -> str:
 
 
 def identity(verdict: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what tells a verdict from all others: report, claim, reading and tier."""
+    """Return the key of a verdict: report, claim, reading and tier."""
     return tuple(str(verdict.get(key) or "") for key in ("report", "claim", "reading", "tier"))
 
 

@@ -201,7 +201,7 @@ def write(
 
 
 def _others(folder: Path, failed: Iterable[str]) -> dict[str, str]:
-    """Return what the files of a release are that belong to no report, by path."""
+    """Describe the files of a release that belong to no report, by path."""
     stopped = {f"failed/{name}.ipynb": f"{name}, as far as it came (notebook)" for name in sorted(failed)}
     files = {**OTHERS, **stopped}
     return {path: what for path, what in files.items() if path == MANIFEST or (folder / path).is_file()}

@@ -236,7 +236,7 @@ def test_a_failed_write_leaves_the_descriptor_and_no_debris(root, monkeypatch):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        (b'"name": "events",', b'"name" "events",', r"datapackage.json, line \d+: no JSON"),
+        (b'"name": "events",', b'"name" "events",', r"datapackage.json, line \d+: not valid JSON"),
         (b'"name": "claims"', b'"name": "events"', "declares events twice"),
     ],
 )

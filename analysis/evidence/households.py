@@ -469,7 +469,7 @@ def _like_exposed(households: Households, spec: Specification) -> Floats:
 
 @estimand
 def drawn(sets: Estimate) -> dict[str, Floats]:
-    """Return the effect and those of random sets of categories, per cent, by what they are, the actual one first."""
+    """Return the actual effect, then those of random sets of categories, per cent."""
     effects = percent_change(np.r_[sets.details["exposed"], sets.details["effects"]])
     return {f"{sets.counts['draws']:,} random sets of categories": effects}
 

@@ -156,7 +156,7 @@ def _page(verdict: Verdict) -> str:
 def brief(
     verdicts: Sequence[Verdict], event: Event, *, failed: str = "", panel: str = "", beside: Block = NOTHING
 ) -> Block:
-    """Return the headline and the answer: a sentence a topic, each with a link to its report.
+    """Return the headline and the answer: one sentence per topic, each with a link to its report.
 
     `failed` names the reports that failed in the run; `panel` is what its panel is said to be, and what is doubtful
     about it. Figures may stand `beside` the answer. Its first parts have headline, sentences and verdicts as data.

@@ -68,7 +68,7 @@ def refused(result: Any) -> bool:
 
 
 def of_estimates(kind: Literal["answer", "estimates"], caption: str, rows: pd.DataFrame) -> Part:
-    """Return rows of estimates in `COLUMNS`; what they do not say is empty."""
+    """Return rows of estimates with the columns `COLUMNS`, empty where they have no value."""
     ours = {theirs: name for theirs, name in OURS.items() if theirs in rows}
     named = rows.drop(columns=[*ours.values()], errors="ignore").rename(columns=ours)
     taken = typed(named.reindex(columns=[*COLUMNS]))

@@ -254,7 +254,7 @@ def unpacked(path: Path) -> IO[bytes]:
 
 
 def usual_separator(path: Path) -> str:
-    """Return what stands between the columns of a file of text where no map says it."""
+    """Guess the column separator of a text file for which no map gives one."""
     return "\t" if kind(path) == ".tsv" else ","
 
 
