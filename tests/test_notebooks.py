@@ -128,6 +128,10 @@ def test_a_notebook_marks_its_answer_and_ends_with_its_provenance(notebook):
         assert re.search(rf'report\.finish\(\s*"{notebook.name}",\s*globals\(\)', source(code(notebook)[-1]))
 
 
+def test_a_notebook_shows_rows_of_its_data_once_and_keeps_them_out_of_the_pdf(notebook):
+    assert sum("remove-cell" in cell["metadata"].get("tags", []) for cell in code(notebook)) == 1
+
+
 @pytest.mark.parametrize("notebook", [path for path in NOTEBOOKS if "open_study" in path.read_text(encoding="utf-8")])
 def test_a_notebook_on_a_panel_names_no_claim_and_no_reading_of_one_event(notebook):
     assert re.findall(r"\b[CV]\d+\b", notebook.read_text(encoding="utf-8")) == []
