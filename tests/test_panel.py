@@ -15,7 +15,8 @@ from panels import EARLY, random_panel
 
 from analysis.errors import DataError
 from analysis.panel import read_panel
-from analysis.panel.panel import SCHEMA, attributes, columns
+from analysis.panel.map import SCHEMA, columns
+from analysis.panel.panel import attributes
 from analysis.provenance import ROOT
 
 TEXT = """\

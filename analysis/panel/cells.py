@@ -19,8 +19,8 @@ from analysis.errors import refuse
 from analysis.estimate import Bools, Floats, Ints
 from analysis.panel.file import ROWS_AT_ONCE, File, tables
 from analysis.panel.formats import MONEY, QUARTERS, SPELLED, UNKNOWN, dates, number_pattern, number_signs, strange
-from analysis.panel.map import DOLLARS, ISO_MONTH, as_day
-from analysis.panel.panel import MONTH, NUMBER, TEXT, UNITS, columns
+from analysis.panel.map import DOLLARS, ISO_MONTH, as_day, columns
+from analysis.panel.panel import MONTH, NUMBER, TEXT, UNITS
 from analysis.untrusted import LONGEST_NAME, refuse_long
 
 Days = npt.NDArray[np.datetime64]

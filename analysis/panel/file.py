@@ -22,8 +22,8 @@ from pydantic import TypeAdapter
 
 from analysis.errors import DataError, refuse
 from analysis.panel.formats import QUARTERS, strange
-from analysis.panel.map import Map, Wide, as_day
-from analysis.panel.panel import ORDER, POPULATIONS, columns
+from analysis.panel.map import Map, Wide, as_day, columns
+from analysis.panel.panel import ORDER, POPULATIONS
 from analysis.untrusted import admit
 from analysis.yaml import load
 

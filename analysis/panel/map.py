@@ -6,6 +6,7 @@ import datetime
 import json
 import math
 import re
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -47,15 +48,21 @@ Rates = Annotated[
     dict[str, Annotated[dict[Period, Rate], Field(min_length=1)]], Field(min_length=1), BeforeValidator(_by_currency)
 ]
 
+SCHEMA = ROOT / "data" / "panel.schema.json"
 Population = Literal["census", "sample", "not representative"]
 
 
+@cache
+def columns() -> dict[str, dict[str, Any]]:
+    """Return the fields of ``data/panel.schema.json`` by name: the single list of a panel's columns."""
+    return {field["name"]: field for field in json.loads(SCHEMA.read_text(encoding="utf-8"))["fields"]}
+
+
 def _ours(theirs: dict[str, str]) -> dict[str, str]:
-    ours = [field["name"] for field in json.loads((ROOT / "data" / "panel.schema.json").read_bytes())["fields"]]
-    columns = {{"brand": "brand_group"}.get(name, name): column for name, column in theirs.items()}
-    if len(columns) < len(theirs) or set(columns) - set(ours):
-        raise ValueError(f"expected our columns on the left, each once: {', '.join(ours)} (or brand)")
-    return columns
+    by_name = {{"brand": "brand_group"}.get(name, name): column for name, column in theirs.items()}
+    if len(by_name) < len(theirs) or by_name.keys() - columns().keys():
+        raise ValueError(f"expected our columns on the left, each once: {', '.join(columns())} (or brand)")
+    return by_name
 
 
 class Wide(Written):

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache, cached_property, wraps
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args
 
@@ -17,10 +17,8 @@ import pyarrow.parquet
 
 from analysis.errors import DesignError, refuse
 from analysis.estimate import Bools, Floats, Ints
-from analysis.panel.map import Population
-from analysis.provenance import ROOT
+from analysis.panel.map import Population, columns
 
-SCHEMA = ROOT / "data" / "panel.schema.json"
 TEXT, NUMBER, MONTH = "string", "number", "yearmonth"
 UNITS = {"real": "USD", "simulated": "sim-$"}
 POPULATIONS: tuple[str, ...] = get_args(Population)
@@ -35,12 +33,6 @@ _ROWS_AT_ONCE = 1 << 18  # of a file that is written
 _FIRMS_AT_ONCE = 1 << 16  # of a digest, so that a large panel is not copied whole
 
 Method = TypeVar("Method", bound=Callable[..., Any])
-
-
-@cache
-def columns() -> dict[str, dict[str, Any]]:
-    """Return the fields of ``data/panel.schema.json`` by name: the single list of a panel's columns."""
-    return {field["name"]: field for field in json.loads(SCHEMA.read_text(encoding="utf-8"))["fields"]}
 
 
 def attributes() -> list[str]:

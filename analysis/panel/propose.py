@@ -33,8 +33,7 @@ from analysis.panel.file import (
     usual_separator,
 )
 from analysis.panel.formats import CHINA, MONEY, UNKNOWN, dates, number_signs
-from analysis.panel.map import Map
-from analysis.panel.panel import columns
+from analysis.panel.map import Map, columns
 from analysis.untrusted import MISSING_SIGN, is_printable
 
 NAMES = {  # words in the names of their columns, by ours; the first line that fits a name and its values holds

@@ -27,7 +27,8 @@ from analysis.estimate import Bools, Floats, Ints
 from analysis.panel.cells import ROW, Rows, Values, blocks, month_text, shown
 from analysis.panel.checks import data_warnings, rate_warnings, refuse_months, refuse_spellings, unknown_doses
 from analysis.panel.file import File, open_file
-from analysis.panel.panel import MONTH, NUMBER, ORDER, SIMULATED_ID, TEXT, UNITS, Panel, attributes, columns
+from analysis.panel.map import columns
+from analysis.panel.panel import MONTH, NUMBER, ORDER, SIMULATED_ID, TEXT, UNITS, Panel, attributes
 
 _WAITING_BYTES = 1 << 26  # of sales that wait in memory; more go to a temporary file
 MOST_CELLS = 1 << 29  # firms x platforms x months: 4 GiB of sales, however few of them have a row
