@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from analysis import data
@@ -21,7 +20,6 @@ from analysis.numbers import quantity
 
 # Calendar years, half-years, quarters, months, fiscal years named by the year they end in.
 FORMS = {"A": r"\d{4}", "H": r"\d{4}H[12]", "Q": r"\d{4}Q[1-4]", "M": r"\d{4}-\d{2}", "FY": r"FY\d{4}"}
-SINCE_JANUARY = {"Q1": "Q1", "Q2": "H1", "Q3": "Q1-Q3", "Q4": ""}
 OPPOSITE = {"": "", "lower": "upper", "upper": "lower"}
 
 
@@ -80,9 +78,8 @@ def rows(resource: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The file's columns, then publisher (after data/publishers.csv), definition (after data/definitions.csv), bound
-        ("", "lower" or "upper") and provenance ("real" or "estimate"), the last two from the row's own words (`phrases`
-        and `wording` in the descriptor).
+        The file's columns, and publisher (after data/publishers.csv), definition (after data/definitions.csv), bound
+        ("", "lower" or "upper") and provenance ("real" or "estimate"); a file without the last two holds values alone.
     """
     return _rows(resource, *map(data.verified, (resource, "publishers", "definitions"))).copy()
 
@@ -101,9 +98,8 @@ def _rows(resource: str, *_: str) -> pd.DataFrame:
         same = frame[identity["entity"]].eq(row.entity) & frame[identity["measure"]].eq(row.measure)
         same &= frame["note"].str.contains(str(row.note_says), regex=False, na=False)
         frame.loc[same, "definition"] = row.definition
-    frame["bound"] = np.select([_says(frame, bound, resource) for bound in ("lower", "upper")], ["lower", "upper"], "")
-    frame["provenance"] = np.where(_says(frame, "estimate", resource), "estimate", "real")
-    return frame
+    frame["bound"] = frame["bound"].fillna("") if "bound" in frame else ""
+    return frame.assign(provenance="real") if "provenance" not in frame else frame
 
 
 def published(resource: str, *, freq: str = "", first: str = "", last: str = "", **where: Any) -> Series:
@@ -130,9 +126,6 @@ def published(resource: str, *, freq: str = "", first: str = "", last: str = "",
     )
     identity, frame = _identity(resource), rows(resource)
     frame = frame.assign(period=frame[identity["period"]], value=frame[identity["value"]])
-    # A quarter that is cumulative is called by its months.
-    quarter = frame["period"].str.fullmatch(FORMS["Q"]) & _says(frame, "cumulative", resource)
-    frame.loc[quarter, "period"] = frame.loc[quarter, "period"].map(lambda name: name[:4] + SINCE_JANUARY[name[4:]])
     for column, value in where.items():
         if column not in frame:
             raise DataError(f"{failure}: there is no column {column!r}; choose from {', '.join(frame.columns)}")
@@ -285,13 +278,6 @@ def _identity(resource: str) -> dict[str, Any]:
     if "series" not in entry:
         raise DataError(f"Cannot take a series of {resource!r}: datapackage.json names none there; use data.load()")
     return dict(entry["series"])
-
-
-def _says(frame: pd.DataFrame, kind: str, resource: str) -> pd.Series:
-    """Return whether the wording of each row holds one of the phrases of a kind."""
-    phrases = re.compile("|".join(data.package()["phrases"][kind]), re.IGNORECASE)
-    wording = frame[data.card(resource).get("wording", [])].fillna("")
-    return wording.map(lambda text: bool(phrases.search(text))).any(axis=1)
 
 
 def _within(frame: pd.DataFrame, freq: str, first: str, last: str, failure: str) -> pd.DataFrame:

@@ -244,9 +244,7 @@ class Study:
             details["change"] = "A panel that can tell it: why this one cannot is said in its report."
         if not np.isnan(effect.value[0]):
             details["estimate"] = float(effect.value[0])
-        return claims.judge(
-            *self.event.asked[question],
-            event=self.event,
+        finding = claims.Finding(
             tier=self.tier,
             provenance=self.mark,
             market=self.market,
@@ -255,6 +253,7 @@ class Study:
             gaps=f"Only {sentence}, too few for a word on totals." if share < ENOUGH else "",
             **details,
         )
+        return claims.judge(*self.event.asked[question], finding, event=self.event)
 
     @property
     def _known(self) -> tuple[str, float]:

@@ -49,16 +49,26 @@ def judged() -> dict[str, Verdict]:
     published, record = totals.published_growth(), listed.on_record(NAMED)
     brands = {"estimate": sum(record.values()), "claimed": len(record)}
     found = [
-        claims.judge("C01", "V1", published=[*published["low"], *published["high"]]),
-        claims.judge("C01", "V2", interval=ladder().bounds("recapture"), margin=given("05_growth_public").delta_pp),
-        claims.judge("C01", "V3", published=[totals.stated_change(), *totals.shares()["change"]], margin=1.0),
-        claims.judge("C03", claimed=amazon["value"], independent=others),
-        claims.judge("C06", claimed=group["value"], independent=rest),
-        claims.judge("C07", "invest", estimate=shift.lead(shift.leads()), interval=shift.bounds().bounds("together")),
+        claims.judge("C01", "V1", claims.Finding(published=[*published["low"], *published["high"]])),
+        claims.judge(
+            "C01",
+            "V2",
+            claims.Finding(interval=ladder().bounds("recapture"), margin=given("05_growth_public").delta_pp),
+        ),
+        claims.judge(
+            "C01", "V3", claims.Finding(published=[totals.stated_change(), *totals.shares()["change"]], margin=1.0)
+        ),
+        claims.judge("C03", finding=claims.Finding(claimed=amazon["value"], independent=others)),
+        claims.judge("C06", finding=claims.Finding(claimed=group["value"], independent=rest)),
+        claims.judge(
+            "C07",
+            "invest",
+            claims.Finding(estimate=shift.lead(shift.leads()), interval=shift.bounds().bounds("together")),
+        ),
         claims.judge("C07", "sell"),
-        claims.judge("C08", "market", interval=fall),
-        claims.judge("C08", "record", tier="listed", on_record=list(record.values()), **brands),
-        claims.judge("C12", on_record=[listed.frozen_on_record("Youkeshu")[1]]),
+        claims.judge("C08", "market", claims.Finding(interval=fall)),
+        claims.judge("C08", "record", claims.Finding(tier="listed", on_record=list(record.values()), **brands)),
+        claims.judge("C12", finding=claims.Finding(on_record=[listed.frozen_on_record("Youkeshu")[1]])),
         *claims.untestable("01_claims_and_context", read_event("amazon_2021").claims),
     ]
     return {one.name: one for one in found}
@@ -79,8 +89,14 @@ def of_households() -> list[Verdict]:
     basis = {"tier": "households", "provenance": "estimate"}
     interval, graded = (own[0] + spared[0], own[1] + spared[1]), grades.of_households
     return [
-        claims.judge("C01", "V2", interval=interval, margin=asked.delta_pp, **graded("E2a_bounded"), **basis),
-        claims.judge("C01", "V3", interval=bounded["V3"], margin=asked.delta_share_pp, **graded("V3_bounded"), **basis),
+        claims.judge(
+            "C01", "V2", claims.Finding(interval=interval, margin=asked.delta_pp, **graded("E2a_bounded"), **basis)
+        ),
+        claims.judge(
+            "C01",
+            "V3",
+            claims.Finding(interval=bounded["V3"], margin=asked.delta_share_pp, **graded("V3_bounded"), **basis),
+        ),
     ]
 
 

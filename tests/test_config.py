@@ -179,8 +179,12 @@ def test_an_event_holds_claims_and_threats_of_its_own(tmp_path):
     }
     (row,) = claims.threats(event).to_dict("records")
     assert (row["threat_id"], row["months"], row["event"]) == ("F1", "June 2031", "A flood")
-    word = claims.judge("B1", "V2", event=event, tier="panel", provenance="estimate", interval=(-0.5, 0.5), margin=1.0)
-    rule = claims.judge("C01", "V3", tier="panel", provenance="estimate", interval=(-0.5, 0.5), margin=1.0)
+    word = claims.judge(
+        "B1", "V2", claims.Finding(tier="panel", provenance="estimate", interval=(-0.5, 0.5), margin=1.0), event=event
+    )
+    rule = claims.judge(
+        "C01", "V3", claims.Finding(tier="panel", provenance="estimate", interval=(-0.5, 0.5), margin=1.0)
+    )
     assert (word.statement, word.claimant, word.name) == ("It stayed.", "Guild", "B1 V2")
     assert (word.word, word.unit, word.why, word.change) == (rule.word, rule.unit, rule.why, rule.change)
     assert verdicts.unjudged([word], event) == ["B1 V1", "B2"]

@@ -299,7 +299,7 @@ def test_the_words_rest_on_the_published_bounds(verdicts):
     ],
 )
 def test_other_figures_would_have_given_other_words(reading, changes, word):
-    assert claims.judge(*reading, **changes).word == word
+    assert claims.judge(*reading, claims.Finding(**changes)).word == word
 
 
 @pytest.mark.parametrize(
@@ -321,8 +321,10 @@ def test_unknown_readings_and_margins_chosen_afterwards_are_refused(arguments, m
 def test_a_simulated_figure_gives_no_claim_its_word():
     asked = {"interval": (0.0, 1.0), "margin": 2.0, "tier": "sim"}
     with pytest.raises(DesignError, match="name the market where numbers are simulated, and only there"):
-        claims.judge("C01", "V2", **asked)
-    told = claims.judge("C01", "V2", **asked, provenance="simulated", market="mid_3k, seed 1", grade="usable")
+        claims.judge("C01", "V2", claims.Finding(**asked))
+    told = claims.judge(
+        "C01", "V2", claims.Finding(**asked, provenance="simulated", market="mid_3k, seed 1", grade="usable")
+    )
     assert told.said == "If the market were as simulated (mid_3k, seed 1), then: Supported"
     assert told.grade == "usable"
 
@@ -334,7 +336,7 @@ def test_confidence_in_public_figures_is_that_of_the_ledger_whatever_they_say(ve
         zip(names, ledger["confidence"], strict=True)
     )
     given = {"published": [-7.0, -2.0], "margin": 1.0, "grade": "do not use"}
-    assert claims.judge("C01", "V3", **given).confidence == verdicts["C01 V3"].confidence
+    assert claims.judge("C01", "V3", claims.Finding(**given)).confidence == verdicts["C01 V3"].confidence
 
 
 SIM = {"tier": "sim", "provenance": "simulated", "market": "mid_3k, seed 1", "margin": 2.0}
@@ -356,32 +358,34 @@ SIM = {"tier": "sim", "provenance": "simulated", "market": "mid_3k, seed 1", "ma
     ],
 )
 def test_confidence_in_a_panel_follows_from_grade_placebo_and_room(changes, level):
-    found = claims.judge("C01", "V2", **(SIM | {"interval": (0.0, 1.0)} | changes))
+    found = claims.judge("C01", "V2", claims.Finding(**(SIM | {"interval": (0.0, 1.0)} | changes)))
     assert found.confidence == level
 
 
 def test_a_drift_of_growth_says_nothing_of_a_share():
     given = {"interval": (0.0, 0.5), "margin": 1.0, "grade": "usable", "passed": True, "drift": 2.5}
-    assert claims.judge("C01", "V3", **(SIM | given)).confidence == "high"
+    assert claims.judge("C01", "V3", claims.Finding(**(SIM | given))).confidence == "high"
 
 
 def test_an_estimand_without_an_estimate_has_no_grade():
-    found = claims.judge("C01", "V2", **SIM, grade="do not use")
+    found = claims.judge("C01", "V2", claims.Finding(**SIM, grade="do not use"))
     assert (found.word, found.grade, found.confidence) == (NOT_TESTABLE, "", "moderate")
 
 
 def test_a_grade_that_says_not_to_use_the_method_bars_a_word_and_says_where_it_comes_from():
     given = {"interval": (0.0, 1.0), "grade": "do not use", "graded": "medium closures"}
-    found = claims.judge("C01", "V2", **SIM, **given)
+    found = claims.judge("C01", "V2", claims.Finding(**SIM, **given))
     assert (found.word, found.low, found.grade, found.confidence) == (NOT_TESTABLE, 0.0, "do not use", "low")
     assert found.why == ("The method is graded not to be used on data such as these: medium closures.")
     public = {"interval": (0.0, 1.0), "grade": "do not use", "margin": 2.0}
-    assert claims.judge("C01", "V2", **public).word == "Supported"  # the audit tries panels
+    assert claims.judge("C01", "V2", claims.Finding(**public)).word == "Supported"  # the audit tries panels
 
 
 @pytest.mark.parametrize("end", [0.0, 1.0, -7e9])
 def test_an_interval_without_width_bars_a_word(end):
-    found = claims.judge("C01", "V2", **SIM, interval=(end, end * (1 + 1e-12)) if end > 0 else (end, end))
+    found = claims.judge(
+        "C01", "V2", claims.Finding(**SIM, interval=(end, end * (1 + 1e-12)) if end > 0 else (end, end))
+    )
     assert (found.word, found.low) == (NOT_TESTABLE, end)
     assert "has no width" in found.why
 
@@ -392,21 +396,23 @@ OWN |= {"aside": "In this panel of 9 firms, not representative:"}
 
 @pytest.mark.parametrize("reading", ["V1", "V2", "V3"])
 def test_a_panel_that_is_not_representative_gives_no_word_on_totals(reading):
-    found = claims.judge("C01", reading, **OWN, margin=3.0)
+    found = claims.judge("C01", reading, claims.Finding(**OWN, margin=3.0))
     assert (found.word, found.low, found.high, found.apart) == (NOT_TESTABLE, 1.0, 2.0, OWN["aside"])
     assert "is not representative of the sellers that the claim is about, so it gives no word on totals" in found.why
-    assert claims.judge("C01", reading, **OWN | {"aside": ""}, margin=3.0).word == "Supported"
+    assert claims.judge("C01", reading, claims.Finding(**OWN | {"aside": ""}, margin=3.0)).word == "Supported"
 
 
 def test_what_is_said_of_closed_firms_needs_no_representative_panel():
-    found = claims.judge("C07", "sell", **OWN)
+    found = claims.judge("C07", "sell", claims.Finding(**OWN))
     assert (found.word, found.apart) == ("Supported", "")
 
 
 def test_what_would_change_a_panel_s_word_is_not_a_panel():
-    public = claims.judge("C01", "V2", margin=2.0)
+    public = claims.judge("C01", "V2", claims.Finding(margin=2.0))
     assert public.change.startswith("Monthly sales of closed firms")
-    assert claims.judge("C01", "V2", **SIM).change.startswith("More firms, or less room for what is common to all")
+    assert claims.judge("C01", "V2", claims.Finding(**SIM)).change.startswith(
+        "More firms, or less room for what is common to all"
+    )
 
 
 @pytest.mark.parametrize(
@@ -455,7 +461,7 @@ def test_the_frozen_sum_is_confirmed_as_about_and_not_as_more(verdicts):
 def test_the_reason_follows_the_word():
     wide, narrow = (-16.1, 2.8), (-0.5, 0.3)
     cases = [(2.0, wide), (20.0, wide), (2.0, narrow)]
-    reasons = [claims.judge("C01", "V2", interval=given, margin=margin).why for margin, given in cases]
+    reasons = [claims.judge("C01", "V2", claims.Finding(interval=given, margin=margin)).why for margin, given in cases]
     assert reasons[0].startswith("The range holds both harm beyond the margin and none.")
     assert reasons[1].startswith("Even the lower end lies above the margin.")
     assert reasons[2].startswith("Even the lower end lies above the margin.")

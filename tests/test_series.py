@@ -152,12 +152,10 @@ def test_a_new_year_in_the_file_is_in_the_series(root):
     assert gmv.values["2016"] == 1.5
 
 
-def test_a_quarter_whose_note_says_cumulative_is_read_as_cumulative(root):
-    where = {"firm": "Ziel Home (Songmics)", "measure": "revenue_total"}
-    change(root, "listed_sellers", ",2022Q1-Q3,revenue_total,4118.5318", ",2022Q3,revenue_total,4118.5318")
-    found = series.published("listed_sellers", **where)
-    assert found.points["value"]["2022Q1-Q3"] == 4118.5318
-    assert "2022Q3" not in found.periods
+def test_no_figure_that_its_note_calls_cumulative_stands_as_a_quarter():
+    rows = data.load("listed_sellers").dropna(subset="note")
+    cumulative = rows[rows["note"].str.contains("cumulative from 1 January")]["period"].str[4:]
+    assert set(cumulative) == {"Q1", "H1", "Q1-Q3"}
 
 
 # Bounds and provenance
@@ -171,6 +169,8 @@ def test_rows_say_which_figures_are_bounds_and_which_estimates():
     assert series.rows("chinese_seller_share").set_index("measure").loc[named, "bound"] == ""  # it is in the measure
     third_party = {"measure": "third-party GMV (estimate)", "population": "all third-party sellers"}
     assert series.published("platform_shift_evidence", **third_party).provenance == "estimate"
+    units = data.load("events").dropna(subset="unit")
+    assert units[units["unit"].str.contains("more than")]["bound"].eq("lower").all()
 
 
 def test_growth_over_a_lower_bound_is_an_upper_bound():

@@ -180,14 +180,14 @@ def test_a_missing_figure_is_refused_by_name_and_never_bridged(without, start, a
 
 def test_the_word_of_investing_follows_from_the_bounds_and_not_from_the_sign():
     judged = claims.judge(
-        "C07", "invest", estimate=shift.lead(shift.leads()), interval=shift.bounds().bounds("together")
+        "C07", "invest", claims.Finding(estimate=shift.lead(shift.leads()), interval=shift.bounds().bounds("together"))
     )
     assert (judged.word, judged.unit) == ("Not shown", shift.UNIT)
     assert judged.low < 0 < judged.estimate < judged.high
     assert "A first sign at most" in judged.why
-    without_take = claims.judge("C07", "invest", interval=shift.bounds().bounds("hedges"))
+    without_take = claims.judge("C07", "invest", claims.Finding(interval=shift.bounds().bounds("hedges")))
     assert without_take.word == "Supported"  # had hedges been the only doubt
-    assert claims.judge("C07", "invest", interval=(-12.9, -1.0)).word == "Contradicted"
+    assert claims.judge("C07", "invest", claims.Finding(interval=(-12.9, -1.0))).word == "Contradicted"
 
 
 def test_no_difference_of_growth_is_printed_in_logs_or_as_points():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -37,29 +38,118 @@ def readings(claims: Collection[str] | None = None, event: Event | None = None) 
     return ledger if claims is None else ledger[ledger["claim_id"].isin([*claims])].reset_index(drop=True)
 
 
-def judge(
-    claim: str,
-    reading: str = "",
-    *,
-    event: Event | None = None,
-    tier: str = "facts",
-    interval: Interval | None = None,
-    kind: str = "",
-    margin: float | None = None,
-    published: Sequence[float] = (),
-    claimed: float | None = None,
-    independent: Sequence[float] = (),
-    on_record: Sequence[bool] = (),
-    passed: bool | None = None,
-    drift: float | None = None,
-    grade: str = "",
-    graded: str = "",
-    aside: str = "",
-    gaps: str = "",
-    provenance: str = "real",
-    unit: str = "",
-    **more: Any,
-) -> Verdict:
+@dataclass(frozen=True)
+class Finding:
+    """Hold what data say on one reading of a claim, before a rule gives it a word.
+
+    Attributes
+    ----------
+    interval : (low, high) or None
+        For the kinds not_lower, unchanged, direction and fell, in the reading's unit; `kind` names what it is.
+    margin : float or None
+        In the same unit, set in advance.
+    published : sequence of float
+        For the kind positive: every published reading, with an infinite end for one that is a bound; their range
+        stands in for the interval. A panel has its own `interval` instead.
+    claimed, independent : float or None, sequence of float
+        For the kind count; beside an estimate how many parts were claimed.
+    on_record : sequence of bool
+        For the kind documented: one entry per part of the claim.
+    estimate, window, n, tier, provenance, market, grade
+        As in `Verdict`.
+    unit : str
+        Unit of interval and estimate where it is not the reading's own.
+    passed : bool or None
+        For a panel: whether the placebo found nothing.
+    drift : float or None
+        For a panel and the kind not_lower: estimate of the placebo, in the reading's unit.
+    graded : str
+        Which panels the grade comes from, in words: one that says not to use the method bars a word.
+    aside : str
+        Of which firms alone a panel speaks that is not representative: it gives no word on totals.
+    gaps : str
+        Why a panel gives no word on totals of which it does not know enough.
+    estimand, change : str
+        Where they are not those of the reading.
+    """
+
+    interval: Interval | None = None
+    kind: str = ""
+    margin: float | None = None
+    published: Sequence[float] = ()
+    claimed: float | None = None
+    independent: Sequence[float] = ()
+    on_record: Sequence[bool] = ()
+    estimate: float | None = None
+    unit: str = ""
+    window: str = ""
+    n: str = ""
+    tier: str = "facts"
+    provenance: str = "real"
+    market: str = ""
+    grade: str = ""
+    graded: str = ""
+    passed: bool | None = None
+    drift: float | None = None
+    aside: str = ""
+    gaps: str = ""
+    estimand: str = ""
+    change: str = ""
+
+    @property
+    def estimated(self) -> bool:
+        """Return whether it comes from observations of our own."""
+        return self.tier in verdicts.ESTIMATED
+
+    @property
+    def range(self) -> Interval | None:
+        """Return the interval, or the range of published readings."""
+        return (min(self.published), max(self.published)) if self.published else self.interval
+
+    def word(self, kind: str) -> verdicts.Word:
+        """Return the word that the rule of a kind of claim gives."""
+        held, margin = self.range, self.margin or 0.0
+        rules: dict[str, Callable[[], verdicts.Word]] = {
+            "not_lower": lambda: verdicts.not_lower(held, margin),
+            "unchanged": lambda: verdicts.unchanged(held, margin),
+            "direction": lambda: verdicts.direction(held),
+            "fell": lambda: verdicts.direction(held and (-held[1], -held[0])),
+            "positive": lambda: verdicts.stayed_positive(self.published or held or ()),
+            "count": lambda: verdicts.count(self.claimed, self.independent),
+            "documented": lambda: verdicts.documented(self.on_record),
+            "untestable": lambda: verdicts.NOT_TESTABLE,
+        }
+        return rules[kind]()
+
+    def confidence(self, kind: str, word: str) -> verdicts.Level:
+        """Return the confidence in a panel's word, by grade, placebo and how much drift a finding survives."""
+        survived = None
+        if kind == "not_lower" and self.interval and self.drift is not None and word != verdicts.NOT_SHOWN:
+            survived = verdicts.breakdown(self.interval, -(self.margin or 0.0), self.drift)
+        return verdicts.confidence(self.grade if self.range else "", passed=self.passed, breakdown=survived)
+
+    def barred(self, totals: bool) -> str:
+        """Return the reason why a panel gives no word on a reading, of `totals` or not, or an empty string."""
+        if not self.estimated:
+            return ""
+        if totals and self.aside:
+            return (
+                "This panel is not representative of the sellers that the claim is about, so it gives no word on "
+                "totals; what it finds holds for its own firms."
+            )
+        if totals and self.gaps:
+            return self.gaps
+        if self.range and self.grade == verdicts.DO_NOT_USE:  # the audit grades estimates
+            return f"The method is graded not to be used on data such as these: {self.graded}."
+        if self.range and verdicts.is_exact(self.range):
+            return "Its interval has no width: no error was found where there must be one, so nothing is tested."
+        return ""
+
+
+NOTHING = Finding()  # on a claim that public figures cannot test
+
+
+def judge(claim: str, reading: str = "", finding: Finding = NOTHING, *, event: Event | None = None) -> Verdict:
     """Give a claim its word by the rule of its kind, which stands in ``data/readings.csv``.
 
     Confidence in what public figures give stands there too; that in the word of a panel, or of households, follows from
@@ -69,95 +159,43 @@ def judge(
     ----------
     claim, reading : str
         Ids in readings.csv, or of a claim that the event holds.
+    finding : Finding
+        What the data say; nothing by default.
     event : Event, optional
         The event, which may hold claims of its own.
-    interval : (low, high), optional
-        For the kinds not_lower, unchanged, direction and fell, in the reading's unit; `kind` names what it is.
-    margin : float, optional
-        In the same unit.
-    published : sequence of float
-        For the kind positive: every published reading, with an infinite end for one that is a bound; their range
-        stands in for the interval. A panel has its own `interval` instead.
-    claimed, independent : float, sequence of float
-        For the kind count; beside an estimate how many parts were claimed.
-    on_record : sequence of bool
-        For the kind documented: one entry per part of the claim.
-    passed : bool, optional
-        For a panel: whether the placebo found nothing.
-    drift : float, optional
-        For a panel and the kind not_lower: estimate of the placebo, in the reading's unit.
-    graded : str
-        Which panels the grade comes from, in words: one that says not to use the method bars a word.
-    aside : str
-        Of which firms alone a panel speaks that is not representative: it gives no word on totals.
-    gaps : str
-        Why a panel gives no word on totals of which it does not know enough.
-    unit : str
-        Unit of interval and estimate where it is not the reading's own.
-    tier, grade, provenance, **more
-        As in `Verdict`: estimate, window, n, market.
 
     Raises
     ------
     DesignError
         If the reading is unknown, a margin that its kind needs is missing, or there can be no such verdict.
     """
-    ledger = readings(event=event)
-    line = ledger[(ledger["claim_id"] == claim) & (ledger["reading"].fillna("") == reading)]
+    ledger = readings(event=event).fillna({"reading": "", "unit": ""})
+    line = ledger[(ledger["claim_id"] == claim) & (ledger["reading"] == reading)]
     failure = f"Cannot judge {claim} {reading}".rstrip()
     if len(line) != 1:
-        ledger_names = (ledger["claim_id"] + " " + ledger["reading"].fillna("")).str.strip().tolist()
+        ledger_names = (ledger["claim_id"] + " " + ledger["reading"]).str.strip().tolist()
         raise DesignError(f"{failure}: readings.csv has {ledger_names}; name one of these")
-    row, estimated = line.iloc[0], tier in verdicts.ESTIMATED
-    if row["kind"] in ("not_lower", "unchanged") and margin is None:
+    row = line.iloc[0]
+    if row["kind"] in ("not_lower", "unchanged") and finding.margin is None:
         raise DesignError(f"{failure}: its kind needs a margin; give one in advance")
-    if published:
-        interval, kind = (min(published), max(published)), kind or "published readings"
-    low, high = interval or (None, None)
-    rules: dict[str, Any] = {
-        "not_lower": lambda: verdicts.not_lower(interval, margin or 0.0),
-        "unchanged": lambda: verdicts.unchanged(interval, margin or 0.0),
-        "direction": lambda: verdicts.direction(interval),
-        "fell": lambda: verdicts.direction(interval and (-interval[1], -interval[0])),
-        "positive": lambda: verdicts.stayed_positive(published or interval or ()),
-        "count": lambda: verdicts.count(claimed, independent),
-        "documented": lambda: verdicts.documented(on_record),
-        "untestable": lambda: verdicts.NOT_TESTABLE,
-    }
-    grade = grade if interval else ""  # the audit grades estimates
-    aside = aside if row["totals"] else ""
-    barred = _barred(interval, grade, graded, aside, gaps if row["totals"] else "") if estimated else ""
-    word = verdicts.NOT_TESTABLE if barred else rules[row["kind"]]()
-    why, change = _reason(row, word, estimated=estimated)
-    made = {name: row[name] for name in ("statement", "claimant", "estimand", "confidence")}
-    if estimated:
-        survived = None  # of the drift of a placebo, where "lower" or "not lower" is found
-        if row["kind"] == "not_lower" and interval and drift is not None and word != verdicts.NOT_SHOWN:
-            survived = verdicts.breakdown(interval, -(margin or 0.0), drift)
-        made["confidence"] = verdicts.confidence(grade, passed=passed, breakdown=survived)
-    made |= {"claim": claim, "reading": reading, "word": word, "tier": tier, "provenance": provenance, "grade": grade}
-    made |= {"low": low, "high": high, "interval": kind, "margin": margin, "claimed": claimed, "why": barred or why}
-    made |= {"aside": aside, "unit": unit or ("" if pd.isna(row["unit"]) else row["unit"]), "change": change}
+    barred = finding.barred(row["totals"])
+    word = verdicts.NOT_TESTABLE if barred else finding.word(row["kind"])
+    why, change = _reason(row, word, estimated=finding.estimated)
+    low, high = finding.range or (None, None)
+    taken = ("tier", "provenance", "market", "margin", "claimed", "estimate", "window", "n")
+    made: dict[str, Any] = {name: row[name] for name in ("statement", "claimant", "confidence")}
+    made |= {name: getattr(finding, name) for name in taken}
+    if finding.estimated:
+        made["confidence"] = finding.confidence(row["kind"], word)
+    made |= {"claim": claim, "reading": reading, "word": word, "low": low, "high": high, "why": barred or why}
+    made |= {"grade": finding.grade if finding.range else "", "aside": finding.aside if row["totals"] else ""}
+    made |= {"interval": finding.kind or ("published readings" if finding.published else "")}
+    made |= {"estimand": finding.estimand or row["estimand"], "unit": finding.unit or row["unit"]}
+    made |= {"change": finding.change or change}
     try:
-        return Verdict.model_validate(made | more)
+        return Verdict.model_validate(made)
     except ValidationError as error:
         raise DesignError(f"{failure}: {verdicts.faults(error)}") from error
-
-
-def _barred(interval: Interval | None, grade: str, graded: str, aside: str, gaps: str) -> str:
-    """Return the reason why a panel gives no word even if it has an estimate, or an empty string."""
-    if aside:
-        return (
-            "This panel is not representative of the sellers that the claim is about, so it gives no word on totals; "
-            "what it finds holds for its own firms."
-        )
-    if gaps:
-        return gaps
-    if grade == verdicts.DO_NOT_USE:
-        return f"The method is graded not to be used on data such as these: {graded}."
-    if interval and verdicts.is_exact(interval):
-        return "Its interval has no width: no error was found where there must be one, so nothing is tested."
-    return ""
 
 
 def checked(placebo: pd.DataFrame, margin: float) -> dict[str, Any]:
