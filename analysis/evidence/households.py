@@ -21,7 +21,7 @@ from analysis.errors import DataError, DesignError
 from analysis.estimands.design import estimand, in_rows
 from analysis.estimate import NO_SPREAD, Estimate, Floats, refusal
 from analysis.estimators.honest_did import Bounds, honest_bounds
-from analysis.numbers import number, percent_change
+from analysis.numbers import number
 
 CHINESE = {
     "either": ["named_chinese", "pseudo_brand"],
@@ -412,7 +412,8 @@ def random_sets(
     Returns
     -------
     Estimate
-        One term, p, with its Monte Carlo error; `details` has the effect of each draw and of the exposed.
+        One term, p, with its Monte Carlo error; `details` has `effects` of the draws and `exposed`, log points, with
+        `std_errors` and `std_error` by category, and `share`, the mean Chinese share of the sets before.
 
     Raises
     ------
@@ -428,12 +429,13 @@ def random_sets(
     elsewhere = {"all others": AGAINST["all others"]}
     total = np.array([[sums.sum()] for sums in _sums(households, spec, spec.windows, elsewhere).values()])
     rng = np.random.default_rng(seed)
-    inside = np.array([pool[rng.choice(len(pool), size, replace=False)].sum(axis=0) for _ in range(draws)]).T
+    sets = [rng.choice(len(pool), size, replace=False) for _ in range(draws)]
+    inside = np.array([pool[chosen].sum(axis=0) for chosen in sets]).T
     outside = total - inside
     with np.errstate(divide="ignore"):  # a set may lose all: it falls back as far as can be
         first, last = log_ratios([*inside[:2], *outside[:2], *inside[2:], *outside[2:]])
-    effect = exposed(households, replace(spec, against="all others")).value[0]
-    p = (1 + np.count_nonzero(last - first <= effect)) / (1 + draws)
+    effects, effect = last - first, exposed(households, replace(spec, against="all others")).value[0]
+    p = (1 + np.count_nonzero(effects <= effect)) / (1 + draws)
     return Estimate(
         estimand="random sets of categories that fall back as far",
         unit="p",
@@ -441,10 +443,65 @@ def random_sets(
         value=np.array([p]),
         covariance=np.array([[p * (1 - p) / draws]]),
         n=draws,
+        level=spec.level,
         interval="Monte Carlo interval",
         counts={"categories": len(pool), "draws": draws},
-        details={"effects": last - first, "exposed": effect},
+        details={
+            "effects": effects,
+            "exposed": effect,
+            "std_errors": np.array([_by_category(pool[chosen]) for chosen in sets]),
+            "std_error": _by_category(exposed_by_category(households, spec).to_numpy()),
+            "share": float(np.mean(inside[0] / inside[1])),
+        },
     )
+
+
+def recentred(sets: Estimate) -> Estimate:
+    """Return the effect on exposed categories less the mean of random sets, log points.
+
+    Where categories of high Chinese share fall back anyway, no effect is not zero but that mean. Interval and p
+    (`details`) invert the randomisation test of effects over their standard errors.
+
+    References
+    ----------
+    Borusyak, K. and Hull, P. (2023), Nonrandom exposure to exogenous shocks, Econometrica 91, 2155-2185.
+    """
+    effects, std_error = sets.details["effects"], sets.details["std_error"]
+    effect = sets.details["exposed"] - effects.mean()
+    ratios = (effects - effects.mean()) / sets.details["std_errors"]
+    low, high = np.quantile(ratios, [(1 - sets.level) / 2, (1 + sets.level) / 2])
+    p = (1 + np.count_nonzero(np.abs(ratios) >= abs(effect / std_error))) / (1 + len(ratios))
+    return replace(
+        sets,
+        estimand="recentred effect on the Chinese share of exposed categories",
+        unit="log points",
+        terms=("effect",),
+        value=np.array([effect]),
+        covariance=np.array([[std_error**2]]),
+        limits=np.array([[effect - high * std_error], [effect - low * std_error]]),
+        interval="randomisation interval",
+        details={**sets.details, "p": p},
+    )
+
+
+def _by_category(sums: Floats) -> float:
+    """Return the standard error of a log ratio of shares from float64[category, (Chinese, all) before and after]."""
+    before, total, after, total_after = (sums / sums.sum(axis=0)).T
+    scores = after - total_after - before + total
+    return float(np.sqrt((scores**2).sum() * len(sums) / (len(sums) - 1)))
+
+
+def exposed_by_category(households: Households, spec: Specification = BASELINE) -> pd.DataFrame:
+    """Return purchases of each exposed category by name: Chinese brands and all, before and after."""
+    rows = households.purchases
+    sums = {
+        f"{brands}, {when}": _of_classes(rows[rows["month"].between(*window)], classes)
+        .groupby("category")["purchases"]
+        .sum()
+        for when, window in spec.windows.items()
+        for brands, classes in (("Chinese brands", spec.chinese), ("all", None))
+    }
+    return pd.DataFrame(sums).reindex(households.categories["category"]).fillna(0)
 
 
 def _like_exposed(households: Households, spec: Specification) -> Floats:
@@ -465,13 +522,6 @@ def _like_exposed(households: Households, spec: Specification) -> Floats:
     by_category = pd.concat(sums, axis=1).fillna(0).drop(index=households.categories["category"], errors="ignore")
     counts = by_category.to_numpy(dtype=float)
     return np.asarray(counts[(counts[:, 1] >= OFTEN) & (counts[:, 0] > LIKE * counts[:, 1])])
-
-
-@estimand
-def drawn(sets: Estimate) -> dict[str, Floats]:
-    """Return the actual effect, then those of random sets of categories, per cent."""
-    effects = percent_change(np.r_[sets.details["exposed"], sets.details["effects"]])
-    return {f"{sets.counts['draws']:,} random sets of categories": effects}
 
 
 def robustness(households: Households, spec: Specification = BASELINE) -> pd.DataFrame:
@@ -581,17 +631,6 @@ def bounded(households: Households, closed: float, spec: Specification = BASELIN
             lambda of: (of[0] + of[1]) * np.exp(drift) - of[0],
         ),
     }
-
-
-def widest(bounded: Mapping[str, Interval], growth: Interval) -> pd.DataFrame:
-    """Return the intervals of :func:`bounded`, and what they leave of the effect on growth, as rows to show."""
-    rows = [
-        ("change of the Chinese share", *bounded["V3"], "percentage points"),
-        ("growth of Chinese brands", *bounded["V1"], "per cent"),
-        ("Chinese share where closed brands had sold", *percent_change(np.array(bounded["E2a"])), "per cent"),
-        ("effect on the growth of all Chinese sellers", *growth, "percentage points"),
-    ]
-    return pd.DataFrame(rows, columns=["label", "low", "high", "unit"])
 
 
 def headline(paths: Mapping[str, Estimate], spec: Specification = BASELINE) -> str:

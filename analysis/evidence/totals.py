@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,17 +23,39 @@ FLOOR, ASSERTED = "US dollars of yearly GMV (more than)", "yuan of losses (more 
 SOURCE = ["source_publisher", "source_url"]
 BOUNDS = {"at most": -np.inf, "at least": np.inf}  # where a reading that is a bound ends
 
+FOURTH = "Q4"  # services of the fourth quarter stand for sales in December
+DRAWS = 100_000
+
 Range = tuple[float, float]
+
+
+class Change(NamedTuple):
+    """Hold a change between two dates, in per cent."""
+
+    first: str
+    last: str
+    growth: float
+
+
+def _services() -> Series:
+    return _amazon("third_party_seller_services")
+
+
+def _amazon(name: str) -> Series:
+    return series.published("platform_quarterly", platform="Amazon", publisher=AMAZON, freq="Q", series=name)
 
 
 def lead() -> Series:
     """Return the lead of third-party services over online stores in yearly growth, points by quarter."""
-    quarterly: dict[str, Any] = {"platform": "Amazon", "publisher": AMAZON, "freq": "Q"}
-    services, stores = (
-        series.growth(series.published("platform_quarterly", series=name, **quarterly))
-        for name in ("third_party_seller_services", "net_sales_online_stores")
-    )
-    return series.difference(services, stores)
+    return series.difference(series.growth(_services()), series.growth(_amazon("net_sales_online_stores")))
+
+
+def rest_of_year(day: str) -> float:
+    """Return the share of a year's sales that lies from a day on, by Amazon's third-party services in its quarters."""
+    date = pd.Timestamp(day)
+    quarters = _services().values[str(date.year)]
+    left = [min(max((each.end_time - date) / (each.end_time - each.start_time), 0), 1) for each in quarters.index]
+    return float(quarters @ left / quarters.sum())
 
 
 def lead_noise() -> float:
@@ -93,27 +115,18 @@ def shares() -> pd.DataFrame:
     return both.assign(change=both["after"] - both["before"])
 
 
-def across_definitions() -> tuple[pd.DataFrame, float]:
-    """Return the lowest growth that shares of two definitions would give: why one definition is kept.
+def combined(share: Change, sales: Change) -> float:
+    """Return growth, per cent, of a share times the sales that it is a share of, both between the same dates.
 
-    Returns
-    -------
-    rows : DataFrame
-        Two rows of the file: the highest share of sales or of top sellers on all of Amazon from December 2019 to
-        January 2021, and the lowest from September to December 2021.
-    growth : float
-        Per cent, by the arithmetic of :func:`published_growth`.
+    Raises
+    ------
+    DesignError
+        If the dates differ: a product of two periods is the growth of neither.
     """
-    frame = series.rows("chinese_seller_share").query("marketplace == 'Amazon (all)' and unit == 'percent'")
-    mine = frame[frame["measure"].str.startswith(tuple(SHARES))].sort_values("value", kind="stable")
-    highest, lowest = mine["date"].between("2019-12", "2021-01"), mine["date"].between("2021-09", "2021-12")
-    rows = pd.concat([mine[highest].tail(1), mine[lowest].head(1)], ignore_index=True)
-    return rows, float(_times_sales(*rows["value"]))
-
-
-def _times_sales(before: Any, after: Any) -> Any:
-    """Return growth, per cent, of a share of third-party sales that was `before` in 2020 and `after` in 2021."""
-    return (100 + third_party_growth().values["2021"]) * after / before - 100
+    if share[:2] != sales[:2]:
+        dates = f"the share is of {share.first} to {share.last}, sales of {sales.first} to {sales.last}"
+        raise DesignError(f"Cannot multiply a share by sales: {dates}; take both between the same dates")
+    return (100 + share.growth) * (100 + sales.growth) / 100 - 100
 
 
 def stated_change() -> float:
@@ -123,35 +136,38 @@ def stated_change() -> float:
 
 
 def published_growth() -> pd.DataFrame:
-    """Return every published reading of Chinese sellers' growth on Amazon from 2020 to 2021, per cent.
+    """Return every published reading of Chinese sellers' growth on Amazon in 2021, per cent.
 
     Returns
     -------
     DataFrame
-        `reading`, `growth`, `provenance` ("real" as published, "estimate" as share times third-party sales), `source`,
-        `of` (sales or number of sellers), `bound` ("at least" for a lower bound), `low` and `high` (open on the side on
-        which a bound says nothing).
+        `reading`, `dates` (2020 to 2021, or December 2020 to December 2021), `growth`, `provenance` ("real" as
+        published, "estimate" as share times sales), `source`, `of` (sales or number of sellers), `bound` ("at least"
+        for a lower bound), `low` and `high` (open on the side on which a bound says nothing). A share of months
+        between which no sales are published gives no reading.
     """
-    by_share = "sales, by a share of top sellers"
-    derived = [
-        (f"{row.measure}, {row.before:g} to {row.after:g} %", row.before, row.after, row.publisher, by_share)
-        for row in shares().itertuples()
-    ]
+    year = Change("2020", "2021", float(third_party_growth().values["2021"]))
+    quarters = series.growth(_services()).values
+    december = Change("2020-12", "2021-12", float(quarters[f"2021{FOURTH}"]))
     by = f"Amazon's statement, times growth by {third_party_growth().publisher}"
-    derived.append((f"share of sales changed by {stated_change():g}", 1.0, 1.0, by, "sales, as stated"))
-    products = pd.DataFrame(derived, columns=["reading", "before", "after", "source", "of"])
-    products["reading"] += ", times sales"
-    products["growth"] = _times_sales(products["before"], products["after"])
+    named = f"share of sales changed by {stated_change():g}, times sales"
+    products = [(named, combined(Change("2020", "2021", 0.0), year), by, "sales, as stated", "2020 to 2021")]
+    for row in shares().itertuples():
+        share = Change(row.first, row.last, 100 * (row.after / row.before - 1))
+        if share[:2] == december[:2]:
+            named = f"{row.measure}, {row.before:g} to {row.after:g} %, times third-party services"
+            of, dates = "sales, by a share of top sellers", "December 2020 to December 2021"
+            products.append((named, combined(share, december), row.publisher, of, dates))
+    derived = pd.DataFrame(products, columns=["reading", "growth", "source", "of", "dates"])
     stated = (
         series.rows("chinese_seller_share")
         .query("unit == 'percent yoy'")
         .rename(columns={"measure": "reading", "value": "growth", "publisher": "source"})
     )
-    stated = stated.assign(provenance="real", of="number of sellers")
+    stated = stated.assign(provenance="real", of="number of sellers", dates="2020 to 2021")
     stated["bound"] = stated["bound"].replace({"lower": "at least", "upper": "at most"})
-    columns = ["reading", "growth", "provenance", "source", "of", "bound"]
-    products = products.assign(provenance="estimate", bound="")
-    readings = pd.concat([products[columns], stated[columns]], ignore_index=True)
+    columns = ["reading", "dates", "growth", "provenance", "source", "of", "bound"]
+    readings = pd.concat([derived.assign(provenance="estimate", bound="")[columns], stated[columns]], ignore_index=True)
     low, high = (readings["growth"].where(readings["bound"] != bound, end) for bound, end in BOUNDS.items())
     return readings.assign(low=low, high=high)
 
@@ -202,9 +218,11 @@ def assumptions(settings: Mapping[str, Any], closed: Range) -> pd.DataFrame:
     top, assumed = "published shares of top sellers stand in for sales", "assumed: no source"
     loss = "a floor by Marketplace Pulse; the trade group's loss, itself more than"
     share, low, high = (settings[name] for name in ("share", "share_low", "share_high"))
-    recapture = (settings["recapture_low"], settings["recapture_high"])
+    recapture, left = (settings["recapture_low"], settings["recapture_high"]), rest_of_year(settings["closed_from"])
+    services = "no account closed earlier; Amazon's third-party services by quarter"
     rows = [
         ("closed sales", *closed, "bn US dollars a year", loss),
+        (f"part of the year left from {settings['closed_from']}", left, left, "share of a year", services),
         ("Chinese share, range", low, high, "share of sales", top),
         ("Chinese share, one value", share, share, "share of sales", top),
         ("recapture by Chinese rivals", *recapture, "share of closed sales", assumed),
@@ -213,12 +231,11 @@ def assumptions(settings: Mapping[str, Any], closed: Range) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["factor", "low", "high", "unit", "basis"])
 
 
-def growth_set(base: float, share: Range, closed: Range, recapture: Range, common: Range) -> Range:
-    """Bound the closures' effect on Chinese sellers' growth on Amazon (E3g), percentage points of the base year.
+@dataclass(frozen=True)
+class Totals:
+    """Hold what the closures' effect on Chinese sellers' growth on Amazon (E3g) depends on.
 
-    ``-closed (1 - recapture) / (base * share) + common``, at the ends that make it lowest and highest.
-
-    Parameters
+    Attributes
     ----------
     base : float
         Third-party sales of the base year, in any currency.
@@ -230,32 +247,81 @@ def growth_set(base: float, share: Range, closed: Range, recapture: Range, commo
         Share of the closed sales that Chinese rivals on Amazon took over, in [0, 1].
     common : (low, high)
         Effect common to all Chinese sellers (trust, chilling, entry), in percentage points.
+    left : float
+        Part of the year's sales that lay after the closures, in (0, 1].
 
     Raises
     ------
     DesignError
         If a range is out of its bounds or upside down.
     """
-    ranges = {"the Chinese share": (share, 1e-9, 1.0), "closed sales": (closed, 0.0, np.inf)}
-    ranges |= {"recapture": (recapture, 0.0, 1.0), "the common part": (common, -np.inf, np.inf)}
-    for name, (given, low, high) in ranges.items():
-        if not low <= given[0] <= given[1] <= high:
-            limits = f"it must lie inside [{low}, {high}]"
-            raise DesignError(f"Cannot use {given} as the range of {name}: {limits}; give its lower end first")
-    worst = -100 * closed[1] * (1 - recapture[0]) / (base * share[0]) + common[0]
-    best = -100 * closed[0] * (1 - recapture[1]) / (base * share[1]) + common[1]
-    return worst, best
+
+    base: float
+    share: Range
+    closed: Range
+    recapture: Range = (0.0, 1.0)
+    common: Range = (0.0, 0.0)
+    left: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check each range."""
+        ranges = {"the Chinese share": (self.share, 1e-9, 1.0), "closed sales": (self.closed, 0.0, np.inf)}
+        ranges |= {"recapture": (self.recapture, 0.0, 1.0), "the common part": (self.common, -np.inf, np.inf)}
+        ranges |= {"the part of the year": ((self.left, self.left), 1e-9, 1.0)}
+        for name, (given, low, high) in ranges.items():
+            if not low <= given[0] <= given[1] <= high:
+                limits = f"it must lie inside [{low}, {high}]"
+                raise DesignError(f"Cannot use {given} as the range of {name}: {limits}; give its lower end first")
+
+    @property
+    def own(self) -> Range:
+        """Return what closed accounts stopped selling, percentage points of Chinese sellers' growth, both positive."""
+        factor = 100 * self.left / self.base
+        return factor * self.closed[0] / self.share[1], factor * self.closed[1] / self.share[0]
+
+    def bounds(self) -> Range:
+        """Bound the effect: ``-closed (1 - recapture) left / (base * share) + common``, at its lowest and highest."""
+        low, high = self.own
+        return -high * (1 - self.recapture[0]) + self.common[0], -low * (1 - self.recapture[1]) + self.common[1]
+
+    def bounds_with(self, spared: Range) -> Range:
+        """Bound the effect where an estimate says what growth lost or won through rivals that were not closed.
+
+        The parts are bounded together: rivals win no more than closed accounts stopped selling (recapture at most 1).
+        """
+        low, high = self.own
+        return min(spared[0], high) - high + self.common[0], min(spared[1] - low, 0.0) + self.common[1]
+
+    def needed(self, fall: float) -> Range:
+        """Return yearly sales of closed accounts, net of recapture, that lower growth by a fall in points.
+
+        It is the breakdown frontier of the claim that growth fell by less, with nothing that is common to all sellers,
+        at the ends of the Chinese share.
+
+        References
+        ----------
+        Masten, M. A. and Poirier, A. (2020), Inference on breakdown frontiers, Quantitative Economics 11, 41-111.
+        """
+        low, high = (fall / 100 * self.base * share / self.left for share in self.share)
+        return low, high
 
 
-def bounds_by_assumption(
-    base: float, *, share: float, share_range: Range, closed: Range, recapture: Range, common: Range
-) -> Estimate:
+def bounds_by_assumption(known: Totals, *, share: float, spared: Range, since: str) -> Estimate:
     """Bound E3g under one assumption after the other, weakest first.
 
-    The first rung already assumes the ranges of the share, of closed sales and of the common part; only recapture is
-    free there, anywhere in [0, 1]. Each later rung keeps all assumptions above it.
+    The first two rungs leave recapture free in [0, 1]; the third replaces it by what purchases of households say of
+    rivals that were not closed, so that these may have lost; each later rung keeps all assumptions above it.
 
-    Parameters are those of :func:`growth_set`; `share` is the single value assumed from the second rung on.
+    Parameters
+    ----------
+    known : Totals
+        With the ranges of all factors; its recapture is assumed from the fifth rung on.
+    share : float
+        Chinese share of sales that the fifth rung assumes.
+    spared : (low, high)
+        Growth through rivals that were not closed, percentage points.
+    since : str
+        Day of the first closure, in words.
 
     Returns
     -------
@@ -266,33 +332,82 @@ def bounds_by_assumption(
     Raises
     ------
     DesignError
-        As :func:`growth_set`, and if `share` lies outside `share_range`.
+        If `share` lies outside the range of shares.
 
     References
     ----------
-    Manski, C. F. (2011), Policy analysis with incredible certitude, Economic Journal 121, F261-F289.
+    Manski, C. F. (2011), Policy analysis with incredible certitude, Economic Journal 121, F261-F289. Manski, C. F. and
+    Pepper, J. V. (2000), Monotone instrumental variables, Econometrica 68, 997-1010.
     """
-    if not share_range[0] <= share <= share_range[1]:
-        raise DesignError(f"Cannot narrow {share_range} to a share of {share}: it lies outside; give one inside")
-    point, free, none = (share, share), (0.0, 1.0), (0.0, 0.0)
-    ranges = (
-        f"Chinese share of sales {100 * share_range[0]:g} to {100 * share_range[1]:g} per cent, sales of closed "
-        f"accounts {closed[0]:.3g} to {closed[1]:.3g} billion dollars, effect on all Chinese sellers alike "
-        f"{span(*common, 'percentage points')} points"
-    )
-    taken = (
-        f"and rivals took over {100 * recapture[0]:g} to {100 * recapture[1]:g} per cent of the closed accounts' sales"
-    )
-    untouched = "and nothing touched all Chinese sellers alike"
-    shared = f"and the Chinese share of sales is {100 * share:g} per cent"
-    rungs = [
-        ("assumed ranges", ranges, growth_set(base, share_range, closed, free, common)),
-        ("one share", shared, growth_set(base, point, closed, free, common)),
-        ("recapture", taken, growth_set(base, point, closed, recapture, common)),
-        ("no common part", untouched, growth_set(base, point, closed, recapture, none)),
-    ]
-    terms, texts, sets = zip(*rungs, strict=True)
-    return sets_of("E3g", "percentage points", terms, np.array(sets).T, {"assumption": texts})
+    (low, high), closed, taken = known.share, known.closed, known.recapture
+    if not low <= share <= high:
+        raise DesignError(f"Cannot narrow {known.share} to a share of {share}: it lies outside; give one inside")
+    free = replace(known, recapture=(0.0, 1.0))
+    narrow = replace(known, share=(share, share))
+    rungs = {
+        "whole year": (
+            f"Closed accounts sold {closed[0]:.1f} to {closed[1]:.1f} billion dollars a year, the Chinese share was "
+            f"{100 * low:g} to {100 * high:g} per cent, and whatever touched all Chinese sellers moved their growth by "
+            f"{span(*known.common, 'percentage points')} points",
+            replace(free, left=1.0).bounds(),
+        ),
+        "dated": (f"and no account was closed before {since}", free.bounds()),
+        "purchases": (
+            "and rivals that were not closed did as the purchases of American households suggest",
+            free.bounds_with(spared),
+        ),
+        "monotone": ("or these rivals did not lose by the closures", free.bounds()),
+        "recapture": (
+            f"and the Chinese share was {100 * share:g} per cent, and rivals took over {100 * taken[0]:g} to "
+            f"{100 * taken[1]:g} per cent of the closed accounts' sales",
+            narrow.bounds(),
+        ),
+        "no common part": ("and nothing touched all Chinese sellers", replace(narrow, common=(0.0, 0.0)).bounds()),
+    }
+    texts, sets = zip(*rungs.values(), strict=True)
+    return sets_of("E3g", "percentage points", [*rungs], np.array(sets).T, {"assumption": texts})
+
+
+def by_prior(known: Totals, spared: Estimate, *, dates: tuple[str, str], fall: float, seed: int) -> pd.DataFrame:
+    """Return the effect under priors on what nobody has measured, to show which of them decides.
+
+    The Chinese share, recapture in [0, 1], the common part and the mean date of closure are uniform in their ranges;
+    closed sales are uniform in theirs, or in logs. The likelihood is normal, of the estimate of what growth lost or won
+    through rivals that were not closed.
+
+    Parameters
+    ----------
+    spared : Estimate
+        Its last term, percentage points.
+    dates : (str, str)
+        First and last day of the range of mean dates.
+    fall : float
+        Points beyond which the probability of a fall is given.
+
+    Returns
+    -------
+    DataFrame
+        `closed_sales` and `effect` (the prior, and with or without the common part), `median`, `low`, `high` (95 per
+        cent of the posterior), `fell` (probability of a fall by more, per cent).
+    """
+    rng = np.random.default_rng(seed)
+    between = (known.share, (0.0, 1.0), (rest_of_year(dates[1]), rest_of_year(dates[0])), known.common, known.closed)
+    share, recapture, left, common, uniform = (rng.uniform(low, high, DRAWS) for low, high in between)
+    logs = rng.uniform(np.log(known.closed[0]), np.log(known.closed[1]), DRAWS)
+    priors = {"uniform in logs": np.exp(logs), "uniform": uniform}
+    rows = []
+    for name, closed in priors.items():
+        own = 100 * closed * left / (known.base * share)
+        weight = stats.norm.pdf(recapture * own, spared.value[-1], spared.rows["std_error"].iloc[-1])
+        for what, effect in (
+            ("direct", own * (recapture - 1)),
+            ("with the common part", own * (recapture - 1) + common),
+        ):
+            order = np.argsort(effect)
+            reached = np.cumsum(weight[order]) / weight.sum()
+            low, median, high = effect[order][np.searchsorted(reached, [0.025, 0.5, 0.975])]
+            rows.append((name, what, median, low, high, 100 * weight[effect < -fall].sum() / weight.sum()))
+    return pd.DataFrame(rows, columns=["closed_sales", "effect", "median", "low", "high", "fell"])
 
 
 def sets_of(estimand: str, unit: str, terms: Sequence[str], limits: Any, columns: Mapping[str, Any]) -> Estimate:
