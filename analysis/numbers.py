@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from calendar import month_name
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -90,6 +91,12 @@ def unmarked(text: str) -> str:
 def points(value: float) -> str:
     """Write a margin in percentage points with its noun: "2 points", "1 point", "0.5 points"."""
     return f"{value:g} point{'' if value == 1 else 's'}"
+
+
+def day(date: str) -> str:
+    """Write a date as a newspaper does: "6 July 2021"."""
+    year, month, number = date.split("-")
+    return f"{int(number)} {month_name[int(month)]} {year}"
 
 
 def counted(number: int, what: str) -> str:

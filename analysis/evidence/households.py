@@ -270,6 +270,24 @@ def share(households: Households, spec: Specification = BASELINE) -> Estimate:
     return households.jackknife(_sums(households, spec, spec.windows), chinese_share, "percentage points", spec.level)
 
 
+def worst_case(households: Households, spec: Specification = BASELINE) -> tuple[float, Interval]:
+    """Bound the change of the Chinese share if the whole file's purchases without a title are of unknown origin.
+
+    As large a share of purchases is taken to be without a title in both windows, and nothing is assumed of whose.
+
+    Returns
+    -------
+    float
+        Purchases without a title, per cent of the whole file.
+    (low, high)
+        Change of the Chinese share, percentage points.
+    """
+    rows = load("household_whole_file")["rows"]
+    blank = 100 * rows.iloc[1] / rows.iloc[0]
+    before, after, _ = share(households, spec).value * (1 - blank / 100)
+    return blank, (after - before - blank, after + blank - before)
+
+
 def growth_of_stayers(households: Households, spec: Specification = BASELINE) -> Estimate:
     """Return growth between the half-years of `STAYED` of those who bought in both, per cent: Chinese brands, all."""
     sums = {
@@ -481,6 +499,20 @@ def recentred(sets: Estimate) -> Estimate:
         limits=np.array([[effect - high * std_error], [effect - low * std_error]]),
         interval="randomisation interval",
         details={**sets.details, "p": p},
+    )
+
+
+def recentred_growth(households: Households, effect: Estimate, spec: Specification = BASELINE) -> Estimate:
+    """Convert the effect of :func:`recentred` to its part of the growth of all Chinese purchases, percentage points."""
+    weight = through_spared(households, spec).value[0]
+    return replace(
+        effect,
+        estimand="effect on growth through rivals, recentred",
+        unit="percentage points",
+        terms=("effect on growth",),
+        value=weight * np.expm1(effect.value),
+        covariance=effect.covariance * (weight * np.exp(effect.value[0])) ** 2,
+        limits=weight * np.expm1(effect.conf_int),
     )
 
 

@@ -20,6 +20,7 @@ from analysis.series import Series
 AMAZON = "Amazon (own filings)"
 SHARES = ["market share of Chinese sellers", "share of top sellers based in China"]
 FLOOR, ASSERTED = "US dollars of yearly GMV (more than)", "yuan of losses (more than)"
+TOP = "sellers suspended with over US$1m of sales a month"
 SOURCE = ["source_publisher", "source_url"]
 BOUNDS = {"at most": -np.inf, "at least": np.inf}  # where a reading that is a bound ends
 
@@ -94,6 +95,11 @@ def closed_sales(yuan_per_dollar: float) -> Range:
     if (matches := [int((events.index == unit).sum()) for unit in (FLOOR, ASSERTED)]) != [1, 1]:
         raise DataError(f"Cannot bound closed sales: events.csv has {matches} floors and losses; keep one of each")
     return events[FLOOR] / 1e9, events[ASSERTED] / 1e9 / yuan_per_dollar
+
+
+def top_suspended() -> float:
+    """Return the least that suspended sellers with over a million dollars a month sold a year, billion US dollars."""
+    return float(data.load("events").set_index("unit")["quantity"][TOP] * 12 / 1000)
 
 
 def shares() -> pd.DataFrame:
@@ -177,7 +183,7 @@ def growth_sources() -> pd.DataFrame:
     frame, events = data.load("chinese_seller_share"), data.load("events")
     used = frame["measure"].isin(SHARES) & frame["date"].between("2020-12", "2021-12")
     used |= frame["unit"].isin(["percent yoy", "percentage points, as stated"])
-    amounts = events["unit"].isin([FLOOR, ASSERTED])
+    amounts = events["unit"].isin([FLOOR, ASSERTED, TOP])
     return pd.concat([frame.loc[used, SOURCE], events.loc[amounts, SOURCE]], ignore_index=True)
 
 

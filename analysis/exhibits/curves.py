@@ -319,3 +319,12 @@ def dose_response(
     grid[0, 0].set_ylabel(ylabel)
     grid[0, 0].legend(loc="lower left", ncols=3)
     return drawing
+
+
+def mark(drawing: Figure, along: Iterable[float]) -> None:
+    """Mark points along the axis of a drawing by dotted lines, and let the axis reach them."""
+    axes = drawing.axes[0]
+    low, high = axes.get_xlim()
+    axes.set_xlim(min(low, 0.9 * min(along)), high)
+    for value in along:
+        axes.axvline(value, **DOTTED)
