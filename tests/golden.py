@@ -147,17 +147,15 @@ def public() -> Iterator[tuple[str, Shown]]:
     for name, frame in zip(("market", "shares"), listed.price_paths(prices_found), strict=True):
         yield f"price paths, {name}", frame
     sales, closed = totals.third_party_sales(), totals.closed_sales(6.49)
-    yield (
-        "ladder",
-        totals.bounds_by_assumption(
-            float(sales.values["2020"]),
-            share=0.40,
-            share_range=(0.33, 0.46),
-            closed=closed,
-            recapture=(0.0, 0.8),
-            common=COMMON,
-        ),
+    known = totals.Totals(
+        float(sales.values["2020"]),
+        share=(0.33, 0.46),
+        closed=closed,
+        recapture=(0.0, 0.8),
+        common=COMMON,
+        left=totals.rest_of_year("2021-04-25"),
     )
+    yield "ladder", totals.bounds_by_assumption(known, share=0.40, spared=(-1.8, 0.8), since="25 April 2021")
     yield "readings", totals.published_growth()
     yield "shares", totals.shares()
     yield "fan", totals.fan("2021Q3", 4, level=0.95)

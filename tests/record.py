@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,15 +12,13 @@ import numpy as np
 from analysis import grades, parameters, series
 from analysis.event import read_event
 from analysis.evidence import claims, households, listed, shift, totals
-from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
-from analysis.exhibits.answers import TIER_NAMES
-from analysis.numbers import number, percent_change, points, quantity, span
+from analysis.evidence.verdicts import NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
+from analysis.numbers import day, number, percent_change, points, quantity, span
 from analysis.provenance import ROOT
 
 NAMED = ["Aukey", "Mpow", "Youkeshu"]  # in claim C08
 FIRST, LAST = "2021-01-05", "2021-04-23"  # the estimation window of the share prices
 IN_WORDS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-STAYED = {SUPPORTED: "stayed positive", CONTRADICTED: "fell", NOT_SHOWN: "is not shown to have stayed positive"}
 HIT = {SUPPORTED: "are on record as closed", NOT_SHOWN: "are not all on record as closed"}
 COUNTED = {NOT_SHOWN: "Neither {} nor {} has been counted by anyone but its author"}
 
@@ -28,17 +28,30 @@ def given(notebook: str) -> Any:
     return parameters.declared(ROOT / "notebooks" / f"{notebook}.ipynb")()
 
 
+def known(asked: Any) -> totals.Totals:
+    """Return what the effect on growth depends on, by a notebook's parameters."""
+    return totals.Totals(
+        float(totals.third_party_sales().values["2020"]),
+        share=(asked.share_low, asked.share_high),
+        closed=totals.closed_sales(asked.yuan_per_dollar),
+        recapture=(getattr(asked, "recapture_low", 0.0), getattr(asked, "recapture_high", 1.0)),
+        common=(asked.common_low, asked.common_high),
+        left=totals.rest_of_year(asked.closed_from),
+    )
+
+
+@lru_cache(maxsize=1)
+def rivals() -> tuple[float, float]:
+    """Return what purchases say of the part of growth through rivals that were not closed."""
+    asked, tables = given("09_households"), households.Households.load()
+    left = households.recentred(households.random_sets(tables, draws=asked.draws, seed=asked.seed))
+    return households.recentred_growth(tables, left).bounds("effect on growth")
+
+
 def ladder() -> Any:
     """Return the bounds on the growth effect at the published totals."""
     asked = given("05_growth_public")
-    return totals.bounds_by_assumption(
-        float(totals.third_party_sales().values["2020"]),
-        share=asked.share,
-        share_range=(asked.share_low, asked.share_high),
-        closed=totals.closed_sales(asked.yuan_per_dollar),
-        recapture=(asked.recapture_low, asked.recapture_high),
-        common=(asked.common_low, asked.common_high),
-    )
+    return totals.bounds_by_assumption(known(asked), share=asked.share, spared=rivals(), since=day(asked.closed_from))
 
 
 def judged() -> dict[str, Verdict]:
@@ -83,44 +96,31 @@ def of_households() -> list[Verdict]:
     """Judge what purchases of households can be read for: the effect on growth, and the change of the share."""
     asked, tables = given("09_households"), households.Households.load()
     sales, closed = float(totals.third_party_sales().values["2020"]), totals.closed_sales(asked.yuan_per_dollar)
-    share, common = (asked.share_low, asked.share_high), (asked.common_low, asked.common_high)
-    bounded = households.bounded(tables, closed[1] / (sales * share[0]))
-    own, spared = totals.growth_set(sales, share, closed, (0.0, 0.0), common), bounded["E3g_spared"]
+    bounded = households.bounded(tables, closed[1] / (sales * asked.share_low))
     basis = {"tier": "households", "provenance": "estimate"}
-    interval, graded = (own[0] + spared[0], own[1] + spared[1]), grades.of_households
-    return [
-        claims.judge(
-            "C01", "V2", claims.Finding(interval=interval, margin=asked.delta_pp, **graded("E2a_bounded"), **basis)
-        ),
-        claims.judge(
-            "C01",
-            "V3",
-            claims.Finding(interval=bounded["V3"], margin=asked.delta_share_pp, **graded("V3_bounded"), **basis),
-        ),
-    ]
+    effect = claims.Finding(interval=known(asked).bounds_with(rivals()), margin=asked.delta_pp, **basis)
+    change = {"interval": bounded["V3"], "margin": asked.delta_share_pp, **grades.of_households("V3_bounded")}
+    return [claims.judge("C01", "V2", effect), claims.judge("C01", "V3", claims.Finding(**change, **basis))]
 
 
 def growth(found: Mapping[str, Verdict]) -> str:
     """Say what is known of Chinese sellers' growth on Amazon."""
     stayed, lower, asked = found["C01 V1"], found["C01 V2"], given("05_growth_public")
-    published, (_, across) = totals.published_growth(), totals.across_definitions()
-    bounds, floor = sum(published["bound"] == "at least"), totals.closed_sales(asked.yuan_per_dollar)[0]
-    assert -asked.common_low == asked.common_high
-    assert lower.word == NOT_SHOWN
-    narrowest = ladder().bounds("recapture")
+    assert (stayed.word, lower.word) == (NOT_SHOWN, NOT_SHOWN)
+    known_of, fall = known(asked), points(asked.delta_pp)
+    low, high = known_of.needed(asked.delta_pp)
+    middle = replace(known_of, share=(asked.share, asked.share)).needed(asked.delta_pp)[0]
+    published, left = totals.published_growth(), ladder().bounds("recapture")
+    assert published.query("dates == '2020 to 2021'")["low"].min() > 0 > published["low"].min()
     return (
-        f"Chinese sellers' growth on Amazon {STAYED[stayed.word]}: the lowest reading that published figures give, of "
-        f"sales or of the number of sellers, is {quantity(stayed.low, stayed.unit)} {stayed.unit}, and "
-        f"{IN_WORDS[bounds]} of {IN_WORDS[len(published)]} are lower bounds, so that nothing bounds them above. The "
-        "sign holds within one definition of the Chinese share: across two, the same arithmetic gives as little as "
-        f"{number(across, signed=True)}. That it was *not lower than it would have been* is {lower.word.lower()}: "
-        f"if closed sales lay between a floor of {IN_WORDS[round(floor)]} billion dollars and the loss that the "
-        f"trade group asserts, the Chinese share of sales between {100 * asked.share_low:.0f} and "
-        f"{100 * asked.share_high:.0f} per cent, and what the closures did to all Chinese sellers alike within "
-        f"±{points(asked.common_high)}, which is assumed, public totals leave an effect of "
-        f"{span(*ladder().bounds('assumed ranges'), lower.unit)} {lower.unit}; with a Chinese share of exactly "
-        f"{100 * asked.share:.0f} per cent and rivals that took over at most {100 * asked.recapture_high:.0f} per cent "
-        f"of the closed sales besides, {span(*narrowest, lower.unit)}."
+        "Whether the closures slowed Chinese sellers as a whole depends on one number that nobody has verified: what "
+        f"the closed accounts had sold. A direct fall of more than {fall} in growth needs about {middle:.1f} billion "
+        f"dollars a year, net of what Chinese rivals took over ({low:.1f} to {high:.1f}, by the Chinese share of "
+        f"sales). The published floor is {known_of.closed[0]:.1f} billion, for the first accounts suspended; the trade "
+        f"group asserts a loss of {known_of.closed[1]:.1f} billion. Between the two lies an effect of "
+        f"{span(*left, lower.unit)} points, so Amazon's sentence is *{lower.word.lower()}*, and neither is its "
+        "opposite. Whether growth stayed positive depends on the dates: published readings of the calendar year say "
+        f"so, and the one from December to December is {quantity(stayed.low, stayed.unit)} per cent."
     )
 
 
@@ -186,18 +186,16 @@ def bought(found: Mapping[str, Verdict]) -> str:
     assert (lower.tier, share_.tier, lower.word, share_.word) == (*["households"] * 2, *[NOT_SHOWN] * 2)
     tables = households.Households.load()
     share, effect = households.share(tables), households.exposed(tables).exp()
-    sets, placebos = households.random_sets(tables, draws=asked.draws, seed=asked.seed), households.placebos(tables)
-    failed = IN_WORDS[len(placebos.query("conf_low > 0 or conf_high < 0"))]
+    sets = households.random_sets(tables, draws=asked.draws, seed=asked.seed)
+    left, middle = households.recentred(sets).exp(), percent_change(np.median(sets.details["effects"]))
+    assert left.conf_int[0, 0] < 0 < left.conf_int[1, 0]
     return (
-        "Of what American volunteers bought on Amazon and whose title can still be seen, brands presumed Chinese were "
-        f"{number(share.value[0], 1)} per cent before the closures and {number(share.value[1], 1)} a year later. In "
-        "the categories in which brands had been closed their share stood still while it grew elsewhere: "
-        f"{number(effect.value[0], signed=True)} per cent in relation ({span(*effect.bounds('effect'), 'per cent')} by "
-        f"sampling alone). But random sets of categories fall as far one time in {IN_WORDS[round(1 / sets.value[0])]}, "
-        f"{failed} of {IN_WORDS[len(placebos)]} earlier years shows as much, and closed brands themselves are not in "
-        "it, for their titles are blank. With room for lost titles, and for what closed firms sold, the share changed "
-        f"by {span(share_.low, share_.high, share_.unit)} points; {TIER_NAMES[lower.tier]} leave an effect on growth "
-        f"of {span(lower.low, lower.high, lower.unit)}: {lower.word.lower()}."
+        f"In purchases by American volunteers the Chinese share rose from {number(share.value[0], 1)} to "
+        f"{number(share.value[1], 1)} per cent. In the categories in which closed brands had sold it fell by "
+        f"{number(-effect.value[0])} per cent compared with elsewhere, but random sets of categories with many Chinese "
+        f"brands fell by {number(-middle)} at the median. What is left, {quantity(left.value[0], 'per cent')} per cent "
+        f"(between {span(*left.bounds('effect'), 'per cent')}), could be chance. The closed brands' own sales are "
+        "missing from these data."
     )
 
 

@@ -1,36 +1,35 @@
 """Bounds on growth from totals, and the share of sales that closed accounts carry."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.integrate import quad
 from scipy.optimize import bisect
 from scipy.stats import norm
 
 from analysis.errors import DesignError
-from analysis.evidence.totals import bounds_by_assumption, closed_share, growth_set
+from analysis.evidence import totals
+from analysis.evidence.totals import Change, Totals, bounds_by_assumption, by_prior, closed_share, combined
 
-PUBLIC = {"base": 295.0, "share": (0.4, 0.4), "closed": (1.0, 100 / 6.49), "recapture": (0.0, 0.8)}
-LADDER = {
-    "share": 0.4,
-    "share_range": (0.33, 0.46),
-    "closed": (1.0, 100 / 6.49),
-    "recapture": (0.0, 0.8),
-    "common": (-3.0, 3.0),
-}
+PUBLIC = Totals(295.0, share=(0.4, 0.4), closed=(1.0, 100 / 6.49), recapture=(0.0, 0.8))
+KNOWN = replace(PUBLIC, share=(0.33, 0.46), common=(-3.0, 3.0), left=0.7066)
+LADDER = {"share": 0.4, "spared": (-2.2, 0.9), "since": "25 April 2021"}
 
 
 @pytest.mark.parametrize(
-    ("common", "by_hand"),
+    ("changes", "by_hand"),
     [
         # 100 bn yuan at 6.49 are 15.41 bn of 118 bn dollars; 1 bn of which a fifth is lost is 0.2 of 118.
-        ((0.0, 0.0), (-13.1, -0.2)),
-        ((-3.0, 3.0), (-16.1, 2.8)),
+        ({}, (-13.1, -0.2)),
+        ({"common": (-3.0, 3.0)}, (-16.1, 2.8)),
+        ({"left": 0.7066}, (-9.2, -0.1)),
     ],
 )
-def test_the_public_bounds_are_what_a_pocket_calculator_gives(common, by_hand):
-    assert growth_set(**PUBLIC, common=common) == pytest.approx(by_hand, abs=0.05)
-    exact = -100 * 15.408320493 / 118 + common[0], -100 * 0.2 / 118 + common[1]
-    assert growth_set(**PUBLIC, common=common) == pytest.approx(exact, abs=1e-8)
+def test_the_public_bounds_are_what_a_pocket_calculator_gives(changes, by_hand):
+    assert replace(PUBLIC, **changes).bounds() == pytest.approx(by_hand, abs=0.05)
 
 
 @pytest.mark.parametrize(
@@ -43,58 +42,87 @@ def test_the_public_bounds_are_what_a_pocket_calculator_gives(common, by_hand):
     ],
 )
 def test_a_weaker_assumption_widens_the_set_at_both_ends(name, narrow, wide):
-    arguments = PUBLIC | {"common": (-1.0, 2.0)}
-    inner, outer = (growth_set(**(arguments | {name: value})) for value in (narrow, wide))
+    inner, outer = (replace(PUBLIC, **({"common": (-1.0, 2.0)} | {name: value})).bounds() for value in (narrow, wide))
     assert outer[0] < inner[0] < inner[1] < outer[1]
 
 
 def test_every_value_inside_the_assumptions_gives_an_effect_inside_the_set():
     rng = np.random.default_rng(0)
     ranges = {"share": (0.33, 0.46), "closed": (1.0, 15.4), "recapture": (0.1, 0.8), "common": (-3.0, 3.0)}
-    low, high = growth_set(295.0, **ranges)
+    low, high = Totals(295.0, **ranges, left=0.7).bounds()
     share, closed, recapture, common = (rng.uniform(*ranges[name], size=2000) for name in ranges)
-    effects = -100 * closed * (1 - recapture) / (295 * share) + common
+    effects = -100 * 0.7 * closed * (1 - recapture) / (295 * share) + common
     assert low <= effects.min() < effects.max() <= high
-    corner = -100 * 15.4 * 0.9 / (295 * 0.33) - 3, -100 * 1.0 * 0.2 / (295 * 0.46) + 3
+    corner = -70 * 15.4 * 0.9 / (295 * 0.33) - 3, -70 * 1.0 * 0.2 / (295 * 0.46) + 3
     assert (low, high) == pytest.approx(corner, abs=1e-12)
 
 
+def test_parts_that_cannot_be_extreme_together_are_bounded_together():
+    rng = np.random.default_rng(0)
+    spared = (-2.2, 1.9)
+    low, high = KNOWN.bounds_with(spared)
+    share, closed = rng.uniform(0.33, 0.46, 2000), rng.uniform(*KNOWN.closed, 2000)
+    own = 100 * KNOWN.left * closed / (295 * share)
+    gain = np.minimum(rng.uniform(*spared, 2000), own)  # rivals win no more than closed accounts lost
+    effects = gain - own + rng.uniform(-3, 3, 2000)
+    assert low <= effects.min() < effects.max() <= high
+    assert (low, high) == pytest.approx((-16.4, 3.0), abs=0.05)
+    assert high < 1.9 - KNOWN.own[0] + 3  # what adding up the ends of the parts would give
+
+
 def test_currency_does_not_matter_and_nothing_closed_leaves_only_the_common_part():
-    yuan = PUBLIC | {"base": 295.0 * 6.49, "closed": tuple(6.49 * value for value in PUBLIC["closed"])}
-    assert growth_set(**yuan, common=(-3, 3)) == pytest.approx(growth_set(**PUBLIC, common=(-3, 3)))
-    assert growth_set(**(PUBLIC | {"closed": (0.0, 0.0)}), common=(-3, 3)) == (-3, 3)
+    yuan = replace(PUBLIC, base=295.0 * 6.49, closed=(6.49, 100.0))
+    assert yuan.bounds() == pytest.approx(PUBLIC.bounds())
+    assert replace(PUBLIC, closed=(0.0, 0.0), common=(-3, 3)).bounds() == (-3, 3)
 
 
-def test_each_rung_of_the_ladder_lies_inside_the_one_before():
-    found = bounds_by_assumption(295.0, **LADDER)
-    low, high = found.rows["conf_low"].to_numpy(), found.rows["conf_high"].to_numpy()
-    assert found.rows["term"].tolist() == ["assumed ranges", "one share", "recapture", "no common part"]
-    assert (np.diff(low) >= 0).all()
-    assert (np.diff(high) <= 0).all()
-    assert low[0] < low[-1] <= high[-1] < high[0]
-    assert (low[2], high[2]) == pytest.approx((-16.1, 2.8), abs=0.05)
-    assert (low[3], high[3]) == pytest.approx((-13.1, -0.2), abs=0.05)
+@pytest.mark.parametrize(("day", "by_share"), [("2021-04-25", (2.8, 3.3, 3.8)), ("2021-07-01", (3.7, 4.5, 5.1))])
+def test_the_frontier_is_where_the_bounds_reach_the_fall(day, by_share):
+    for share, billions in zip((0.33, 0.40, 0.46), by_share, strict=True):
+        known = replace(PUBLIC, share=(share, share), left=totals.rest_of_year(day))
+        needed, same = known.needed(2.0)
+        assert needed == same == pytest.approx(billions, abs=0.05)
+        assert replace(known, closed=(needed, needed), recapture=(0.0, 0.0)).bounds() == pytest.approx((-2, -2))
 
 
-def test_the_first_rung_names_the_ranges_that_it_assumes():
-    found = bounds_by_assumption(295.0, **LADDER)
-    told = "Chinese share of sales 33 to 46 per cent, sales of closed accounts 1 to 15.4 billion dollars, effect on "
-    told += "all Chinese sellers alike −3.0 to +3.0 points"
-    assert found.row("assumed ranges")["assumption"] == told
-    wider = bounds_by_assumption(295.0, **(LADDER | {"common": (-5.0, 3.0)})).row("assumed ranges")
-    assert wider["assumption"].endswith("alike −5.0 to +3.0 points")
-    assert wider["conf_low"] == pytest.approx(found.row("assumed ranges")["conf_low"] - 2)
+def test_the_rest_of_the_year_is_counted_by_the_sales_of_its_quarters():
+    assert totals.rest_of_year("2021-01-01") == pytest.approx(1)
+    assert totals.rest_of_year("2021-04-25") == pytest.approx(0.707, abs=5e-4)
+    assert totals.rest_of_year("2021-10-01") == pytest.approx(30_320 / (23_709 + 25_085 + 24_252 + 30_320))
+
+
+def test_the_rungs_are_those_of_the_audit():
+    rows = bounds_by_assumption(KNOWN, **LADDER).rows.set_index("term")[["conf_low", "conf_high"]]
+    expected = {
+        "whole year": (-18.8, 3.0),
+        "dated": (-14.2, 3.0),
+        "purchases": (-16.4, 3.0),
+        "monotone": (-14.2, 3.0),
+        "recapture": (-12.2, 2.9),
+        "no common part": (-9.2, -0.1),
+    }
+    assert {name: tuple(row) for name, row in rows.iterrows()} == {
+        name: pytest.approx(ends, abs=0.05) for name, ends in expected.items()
+    }
 
 
 @pytest.mark.parametrize("common", [(0.0, 3.0), (-3.0, 0.0), (0.0, 0.0)])
-def test_zero_at_an_end_of_the_common_part_keeps_the_rungs_nested(common):
-    rows = bounds_by_assumption(295.0, **(LADDER | {"common": common})).rows
+def test_each_rung_lies_inside_the_one_before_but_for_the_one_in_which_rivals_may_lose(common):
+    rows = bounds_by_assumption(replace(KNOWN, common=common), **LADDER).rows.query("term != 'purchases'")
     assert (rows["conf_low"].diff().iloc[1:] >= 0).all()
     assert (rows["conf_high"].diff().iloc[1:] <= 0).all()
 
 
+def test_the_first_rung_names_the_ranges_that_it_assumes():
+    first = bounds_by_assumption(KNOWN, **LADDER).row("whole year")["assumption"]
+    assert first.startswith(
+        "Closed accounts sold 1.0 to 15.4 billion dollars a year, the Chinese share was 33 to 46 per"
+    )
+    assert first.endswith("by −3.0 to +3.0 points")
+
+
 def test_a_set_has_no_point_and_says_so():
-    found = bounds_by_assumption(295.0, **LADDER)
+    found = bounds_by_assumption(KNOWN, **LADDER)
     assert found.rows[["estimate", "std_error"]].isna().all(axis=None)
     assert (found.interval, found.unit) == ("bounds", "percentage points")
     assert "no standard error" in found.reason
@@ -118,17 +146,33 @@ def test_a_set_has_no_point_and_says_so():
             "Cannot use (3.0, -3.0) as the range of the common part: it must lie inside [-inf, inf]",
         ),
         ({"common": (np.nan, 1.0)}, "Cannot use (nan, 1.0) as the range of the common part"),
+        ({"left": 1.2}, "Cannot use (1.2, 1.2) as the range of the part of the year"),
     ],
 )
 def test_assumptions_that_are_upside_down_or_out_of_bounds_are_refused(changes, message):
     with pytest.raises(DesignError) as refused:
-        growth_set(**(PUBLIC | {"common": (0.0, 0.0)} | changes))
+        replace(PUBLIC, **changes)
     assert str(refused.value).startswith(message)
 
 
 def test_a_share_outside_its_own_range_is_refused():
     with pytest.raises(DesignError, match=r"Cannot narrow \(0\.33, 0\.46\) to a share of 0\.6: it lies outside"):
-        bounds_by_assumption(295.0, **(LADDER | {"share": 0.6}))
+        bounds_by_assumption(KNOWN, **(LADDER | {"share": 0.6}))
+
+
+def test_a_share_of_one_period_is_not_multiplied_by_sales_of_another():
+    share, year = Change("2020-12", "2021-12", -17.5), Change("2020", "2021", 30.0)
+    with pytest.raises(DesignError, match="the share is of 2020-12 to 2021-12, sales of 2020 to 2021; take both"):
+        combined(share, year)
+    assert combined(share, Change("2020-12", "2021-12", 10.9)) == pytest.approx(-8.5, abs=0.05)
+
+
+def test_the_prior_on_closed_sales_decides():
+    spared = SimpleNamespace(value=np.array([-0.84]), rows=pd.DataFrame({"std_error": [0.67]}))
+    found = by_prior(KNOWN, spared, dates=("2021-04-25", "2021-09-01"), fall=2.0, seed=0)
+    assert found["fell"].tolist() == pytest.approx([15, 35, 41, 51], abs=1.5)
+    logs = found.iloc[0]
+    assert (logs["median"], logs["low"], logs["high"]) == pytest.approx((-0.7, -5.0, -0.1), abs=0.15)
 
 
 def test_closures_at_random_carry_their_number_s_share():

@@ -46,10 +46,27 @@ def test_bounds_without_a_drift_are_the_interval_and_grow_with_the_drift(tables)
     assert (np.diff(ends[:, 1]) > 0).all()
 
 
-def test_the_sets_that_are_drawn_have_the_actual_one_first(tables):
-    sets = households.random_sets(tables, draws=100)
-    (title, effects), *_ = households.drawn(sets).items()
-    assert title == "100 random sets of categories"
-    assert len(effects) == 101
-    assert effects[0] == pytest.approx(percent_change(households.exposed(tables).value[0]))
-    assert sets.value[0] == pytest.approx((1 + np.count_nonzero(effects[1:] <= effects[0])) / 101)
+def test_an_effect_is_recentred_on_the_random_sets_and_its_interval_inverts_their_test(tables):
+    sets = households.random_sets(tables)
+    found, effects = households.recentred(sets), sets.details["effects"]
+    assert found.value[0] == pytest.approx(sets.details["exposed"] - effects.mean())
+    assert (100 * (effects < 0).mean(), percent_change(np.median(effects))) == pytest.approx((89, -9.6), abs=0.6)
+    low, high = found.bounds("effect")
+    assert low < found.value[0] < high
+    assert (low < 0 < high) == (found.details["p"] > 0.05)
+    assert sets.details["share"] == pytest.approx(0.177, abs=1e-3)
+    assert sets.details["exposed"] == pytest.approx(households.exposed(tables).value[0])
+    growth = households.recentred_growth(tables, found)
+    weight = households.through_spared(tables).value[0]
+    assert growth.value[0] == pytest.approx(weight * np.expm1(found.value[0]))
+
+
+def test_purchases_by_exposed_category_add_up_to_their_sums(tables):
+    by_category = households.exposed_by_category(tables)
+    assert len(by_category) == len(tables.categories)
+    assert by_category.sum().tolist() == [323, 1406, 385, 1682]
+
+
+def test_where_nothing_is_assumed_of_blank_titles_the_change_of_the_share_has_either_sign(tables):
+    blank, change = households.worst_case(tables)
+    assert (blank, *change) == pytest.approx((4.8, -3.1, 6.5), abs=0.05)

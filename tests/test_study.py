@@ -255,7 +255,8 @@ def test_a_word_that_a_grade_bars_names_the_panels_of_the_grade(simulated, monke
 )
 def test_the_last_row_of_a_placebo_decides_how_sure_a_verdict_is(simulated, low, high, level):
     rows = pd.DataFrame({"estimate": [9.0, 0.2], "conf_low": [8.0, low], "conf_high": [10.0, high]})
-    usable = simulated.judge("more_sales_elsewhere", effect("E4a_sales"), placebo=rows, **ASKED)
+    more = replace(effect("E4a_sales"), value=np.ones(1), limits=np.array([[0.5], [1.5]]))
+    usable = simulated.judge("more_sales_elsewhere", more, placebo=rows, **ASKED)
     assert (usable.grade, usable.confidence) == ("usable", level)
 
 

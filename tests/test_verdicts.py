@@ -326,7 +326,7 @@ def test_a_breakdown_value_counts_drifts_to_the_boundary(interval, drift, value)
             {"word": "Proven"},
             "word: Input should be 'Supported', 'Contradicted', 'Not shown' or 'Not testable with this",
         ),
-        ({"confidence": "sure"}, "confidence: Input should be 'high', 'moderate' or 'low', found 'sure'"),
+        ({"confidence": "sure"}, "confidence: Input should be '', 'high', 'moderate' or 'low', found 'sure'"),
         ({"tier": "press"}, "tier: Input should be 'facts', 'listed', 'households', 'panel' or 'sim', found 'press'"),
         ({"provenance": "guessed"}, "provenance: Input should be"),
         ({"grade": "fine"}, "grade: Input should be '', 'usable', 'usable with bounds' or 'do not use', found 'fine'"),

@@ -185,7 +185,9 @@ def judge(claim: str, reading: str = "", finding: Finding = NOTHING, *, event: E
     taken = ("tier", "provenance", "market", "margin", "claimed", "estimate", "window", "n")
     made: dict[str, Any] = {name: row[name] for name in ("statement", "claimant", "confidence")}
     made |= {name: getattr(finding, name) for name in taken}
-    if finding.estimated:
+    if word not in verdicts.DECIDED:
+        made["confidence"] = ""
+    elif finding.estimated:
         made["confidence"] = finding.confidence(row["kind"], word)
     made |= {"claim": claim, "reading": reading, "word": word, "low": low, "high": high, "why": barred or why}
     made |= {"grade": finding.grade if finding.range else "", "aside": finding.aside if row["totals"] else ""}

@@ -26,18 +26,19 @@ if TYPE_CHECKING:
     from analysis.event import Event
 
 Word = Literal["Supported", "Contradicted", "Not shown", "Not testable with this data"]
-Level = Literal["high", "moderate", "low"]
+Level = Literal["", "high", "moderate", "low"]
 Tier = Literal["facts", "listed", "households", "panel", "sim"]
 Grade = Literal["", "usable", "usable with bounds", "do not use"]
 WORDS: tuple[Word, ...] = get_args(Word)
 SUPPORTED, CONTRADICTED, NOT_SHOWN, NOT_TESTABLE = WORDS
+DECIDED = (SUPPORTED, CONTRADICTED)  # what a confidence can be had in
 MEANING: dict[Word, str] = {
     SUPPORTED: "The data fit the claim, and do not fit its opposite.",
     CONTRADICTED: "The data fit the opposite of the claim, and do not fit the claim.",
     NOT_SHOWN: "The data fit the claim and its opposite alike. That is no sign that the claim is false.",
     NOT_TESTABLE: "No figure that is open to us bears on the claim.",
 }
-CONFIDENCE: tuple[Level, ...] = get_args(Level)
+CONFIDENCE: tuple[Level, ...] = get_args(Level)[1:]
 TIERS: tuple[Tier, ...] = get_args(Tier)
 ESTIMATED = TIERS[TIERS.index("households") :]  # from observations of our own, with a grade and errors
 GRADES: tuple[Grade, ...] = get_args(Grade)
@@ -70,7 +71,7 @@ class Verdict(BaseModel):
     statement, claimant : str
         The claim in words and who made it.
     word, confidence : str
-        One of `WORDS`; high, moderate or low.
+        One of `WORDS`; high, moderate or low, or empty where the word decides nothing.
     estimand, unit, window, n : str
         What was estimated, in which unit, over which time, from how many of what.
     estimate, low, high, margin : float or None
