@@ -299,26 +299,12 @@ def _work_brief(run: Run, brief: Job) -> None:
     more = {"failed": ", ".join(failed), "panel": run.panel_is}
     brief = _with(brief, **{name: text for name, text in more.items() if text})
     _lay_out(run, read)
-    if not run.standing or "since" not in brief.parameters:
-        return _work(run, [brief], read)
-    before = run.standing.manifest.reports.get(brief.name)
-    dated = _with(brief, since=str(before.parameters.get("since", "")) if before else "")
-    if run.made or not run.carried(dated, publish.fingerprint(dated, run.common, read)):
-        dated = _with(brief, since=diff.line(run.changes) if run.changes else "")
-    _work(run, [dated], read)
-    if dated.parameters["since"] and not _has_room(run, brief.name):
-        run.failures.pop(brief.name, None)
-        run.made = [name for name in run.made if name != brief.name]
-        shutil.rmtree(run.stage / brief.name)
-        _work(run, [brief], read)
-        run.lines[brief.name] += "  without a line on what moved, for which it has no room: see the annex"
-
-
-def _has_room(run: Run, brief: str) -> bool:
-    """Return whether a brief made in this run fits on one page with its line on changes."""
-    if failure := run.failures.get(brief):
-        return failure.code != Exit.PDF
-    return brief not in run.made or pdf.pages(run.stage / brief / f"{brief}.pdf") <= 1
+    if run.standing and "since" in brief.parameters:
+        before = run.standing.manifest.reports.get(brief.name)
+        brief = _with(brief, since=str(before.parameters.get("since", "")) if before else "")
+        if run.made or not run.carried(brief, publish.fingerprint(brief, run.common, read)):
+            brief = _with(brief, since=diff.counts(run.changes) if run.changes else "")
+    _work(run, [brief], read)
 
 
 def _with(job: Job, **parameters: str) -> Job:
