@@ -145,9 +145,9 @@ def between(old: Release, new: Release) -> Changes:
     inputs = {part: (old.manifest.inputs[part], new.manifest.inputs[part]) for part in ("data", *UNDER)}
     files = unlike(*inputs.pop("data"))
     cells = [*compared(_tables(old, files), _tables(new, files))]
-    parameters = {name: _pairs(was[name].parameters, now[name].parameters) for name in both}
+    parameters = {name: changed_values(was[name].parameters, now[name].parameters) for name in both}
     made_of = {part: unlike(*pair) for part, pair in inputs.items()} | {
-        "versions": _pairs(*inputs["versions"]),
+        "versions": changed_values(*inputs["versions"]),
         "parameters": [f"{name}: {pair}" for name in both for pair in parameters[name]],
         "notebooks": [name for name in both if was[name].notebook_sha256 != now[name].notebook_sha256],
     }
@@ -175,7 +175,8 @@ def _reads(release: Release, report: str, files: set[str]) -> set[str]:
     return {*recorded.loc[recorded["what"] == "file", "name"]} or files
 
 
-def _pairs(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+def changed_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Write the values that differ between two mappings, such as versions by name, old and new."""
     return [f"{name} {change(old.get(name), new.get(name))}" for name in unlike(old, new) if name not in SET_BY_RUN]
 
 
