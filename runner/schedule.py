@@ -154,6 +154,11 @@ class Notice(Written):
         return self
 
     @property
+    def kind(self) -> str:
+        """What it is sent by."""
+        return "command" if self.command else "email" if self.email else "webhook"
+
+    @property
     def variables(self) -> tuple[str, ...]:
         """The names of the environment variables that the notice needs."""
         mail = (self.email.host, self.email.user, self.email.password) if self.email else ()
