@@ -320,30 +320,15 @@ def first(lines: list[str], most: int) -> list[str]:
 
 
 def line(changes: Changes) -> str:
-    """Summarise the changes that are not simulated in one sentence, as the brief does."""
-    clauses = list[str]()
-    words = [item for item in changes.words if not item.market and {"word", "confidence"} & item.moved.keys()]
-    pairs = [(item.claim, *item.moved["word"]) for item in words[:2] if "word" in item.moved]
-    turned = [f"{claim} from {old} to {new}" for claim, old, new in pairs]
-    if words:
-        which = f" ({'; '.join(turned)})" if turned else ""
-        clauses.append(f"{_count(len(words), 'verdict')} moved{which}")
-    if numbers := [item for item in changes.numbers if not item.market]:
-        most = max((abs(item.errors) for item in numbers if item.errors is not None), default=None)
-        by = "" if most is None else f", by {_errors(most)} at most where these are known"
-        clauses.append(f"{_count(len(numbers), 'number')} moved{by}")
-    if changes.reports:
-        clauses.append(", ".join(changes.reports))
+    """Count the changes that are not simulated in one line, for which the brief has room however many they are."""
+    words = [word for word in changes.words if not word.market and {"word", "confidence"} & word.moved.keys()]
+    numbers = [number for number in changes.numbers if not number.market]
+    most = max((abs(number.errors) for number in numbers if number.errors is not None), default=None)
+    by = "" if most is None else f", by {_errors(most)} at most where these are known"
+    clauses = [f"{_count(len(words), 'verdict')} moved"] if words else []
+    clauses += [f"{_count(len(numbers), 'number')} moved{by}"] if numbers else []
+    clauses += [f"{_count(len(changes.reports), 'report')} came or went"] if changes.reports else []
     return f"Since the release of {changes.since}: {'; '.join(clauses) or 'nothing moved'}."
-
-
-def counts(changes: Changes) -> str:
-    """Count the changes that are not simulated in a sentence that has room on one page however many they are."""
-    words = sum(not word.market for word in changes.words)
-    numbers = sum(not number.market for number in changes.numbers)
-    many = {"verdict": words, "number": numbers, "report": len(changes.reports)}
-    told = ", ".join(_count(count, what) for what, count in many.items() if count)
-    return f"Changed since the release of {changes.since}: {f'{told}; the annex says which' if told else 'nothing'}."
 
 
 def turned(changes: Changes) -> list[str]:
