@@ -16,7 +16,6 @@ from operator import add
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from analysis import data
 from analysis.evidence import claims, listed
@@ -34,7 +33,7 @@ from analysis.evidence.verdicts import (
 )
 from analysis.exhibits import words
 from analysis.exhibits.answers import TIER_NAMES, finding, label, link
-from analysis.exhibits.blocks import Block, Label, box, figure, say, table
+from analysis.exhibits.blocks import NOTHING, Block, Label, box, figure, say, table
 from analysis.exhibits.charts import timeline
 from analysis.exhibits.curves import paths
 from analysis.exhibits.payload import BRIEF, SPOKEN, Part
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
     from analysis.event import Event
 
 MOST = 7  # rows of the table
-NOTHING = Block("", "")
 
 
 # Sentences
@@ -297,15 +295,12 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
         level=100,
         ticks={year + 0.5: str(year) for year in index.index},
         log="y",
-        height=1.45 if small else 2.9,
+        size=(BESIDE, 1.45) if small else (WIDTH, 2.9),
     )
-    assert isinstance(drawing, Figure)
-    drawing.set_figwidth(BESIDE if small else WIDTH)
     dark = "Dark: disclosed a closure."
     return figure(
         drawing,
         dark if small else f"The scale is of ratios. {dark} A gap is a year that is not published.",
-        alt=f"Revenue in {after}: {words.values(index.loc[after].dropna())}",
         title=f"From {before} to {after} revenue {words.number_below(index.loc[after], closed)}",
         source="" if small else words.published(*(one.publisher for one in series.values())),
     )
