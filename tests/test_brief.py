@@ -23,7 +23,7 @@ from analysis.evidence.verdicts import (
 )
 from analysis.exhibits import brief
 from analysis.exhibits.payload import MIME
-from analysis.exhibits.words import phrases
+from analysis.exhibits.phrases import phrases
 
 __all__ = ["look"]  # a fixture
 

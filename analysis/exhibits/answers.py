@@ -11,9 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from functools import reduce
 from html import escape
-from operator import add
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +19,11 @@ import pandas as pd
 
 from analysis import data, provenance
 from analysis.estimate import Estimate
-from analysis.evidence.verdicts import ESTIMATED, NOT_TESTABLE, Verdict
-from analysis.exhibits.blocks import Block, Label, box, note, table
+from analysis.evidence.verdicts import ESTIMATED, NOT_TESTABLE, Tier, Verdict
+from analysis.exhibits.blocks import NOTHING, Block, Label, box, note, table
 from analysis.exhibits.payload import Part, of_estimates, of_facts
+from analysis.exhibits.phrases import phrases
 from analysis.exhibits.style import LOOK, kind
-from analysis.exhibits.words import phrases
 from analysis.numbers import MARKS, NOT_ESTIMABLE, quantity, sentence_of, span, unmarked
 from analysis.simulated import condition
 
@@ -78,7 +76,7 @@ def answer(
     interval: str = "",
     window: str = "",
     n: str = "",
-    tier: str = "",
+    tier: Tier | None = None,
     caveat: str = "",
 ) -> Block:
     """Return page 1's panel: the claim and its word, or where none is judged what was estimated; and the answer.
@@ -96,8 +94,10 @@ def answer(
     row : mapping or Estimate, optional
         `estimate`, `conf_low`, `conf_high` and `unit`; where there are, `grade` and `reason`. Of an Estimate of several
         terms no number is shown.
-    interval, window, n, tier : str
-        Kind of interval; the time it holds for; from how many of what; tier of the data.
+    interval, window, n : str
+        Kind of interval; the time it holds for; from how many of what.
+    tier : str, optional
+        That of the data.
     caveat : str
         What a verdict's confidence does without.
     """
@@ -116,9 +116,9 @@ def answer(
     if verdict:
         who = "The claim that is tried out" if verdict.simulated else f"The claim, by {verdict.claimant}"
         head = f"<strong>{escape(who)}:</strong> <em>{escape(verdict.statement)}</em>"
-        lead = escape(verdict.apart)
         sentence = f"{verdict.why} {sentence}" if verdict.aside else sentence
         word = label(verdict.word, short=False, simulated=verdict.simulated)
+        said = [f"{escape(verdict.apart)} {word} {escape(verdict.meaning)}".strip(), escape(unmarked(sentence))]
         numbers, interval, window, n, tier = finding(verdict), verdict.interval, verdict.window, "", verdict.tier
         confidence = f"{verdict.confidence}, {caveat}" if caveat else verdict.confidence
         grade = verdict.grade
@@ -126,19 +126,18 @@ def answer(
             numbers = interval = confidence = ""  # there is nothing to be sure of
         text = f"{verdict.statement} {verdict.said}. {sentence}"
     else:
-        lead, word = escape(condition(LOOK.market)) if LOOK.simulated else "", ""
+        lead = condition(LOOK.market) if LOOK.simulated else ""
+        said = [escape(unmarked(f"{lead} {sentence}".strip()))]
         head = f"<strong>What is measured:</strong> <em>{escape(title)}</em>"
         text = " ".join(filter(None, (f"{title}:", lead, numbers, sentence)))
     bold = numbers and f"<strong>{escape(numbers)}</strong>" + (f" ({escape(interval)})" if interval else "")
     facts = ", ".join(filter(None, (bold, *map(escape, filter(None, (window, unmarked(n)))))))
-    body = escape(unmarked(sentence))
-    lines = [f"{lead} {word} {escape(verdict.meaning)}".strip(), body] if verdict else [f"{lead} {body}".strip()]
     sure = f"Confidence in this verdict: {confidence}." if confidence else ""
     method = phrases().grades[grade].report if grade else ""
     source = phrases().tiers[tier].source if tier else ""
-    lines += [facts, escape(" ".join(filter(None, (sure, method, source)))), escape(LOOK.panel)]
+    said += [facts, escape(" ".join(filter(None, (sure, method, source)))), escape(LOOK.panel)]
     record = {"label": title, "window": window, "interval": interval, "provenance": kind("estimate"), **row}
-    html, text = box("answer", head, *filter(None, lines)), " ".join(filter(None, (text, LOOK.panel)))
+    html, text = box("answer", head, *filter(None, said)), " ".join(filter(None, (text, LOOK.panel)))
     return Block(html, text, _taken([verdict]) if verdict else (of_estimates("answer", title, pd.DataFrame([record])),))
 
 
@@ -159,11 +158,9 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
         "What was said": [v.statement if v.simulated else f"{v.statement} ({v.claimant})" for v in verdicts],
         heading: [label(v.word, simulated=v.simulated) for v in verdicts],
         "Found": [finding(v) for v in verdicts],
-        "Grade": [v.grade or "–" for v in verdicts],
+        **({"Grade": [v.grade or "–" for v in verdicts]} if any(v.grade for v in verdicts) else {}),
         "Why": [v.why for v in verdicts],
     }
-    if not any(verdict.grade for verdict in verdicts):
-        del columns["Grade"]
     return replace(table(pd.DataFrame(columns, dtype=object), caption), parts=_taken(verdicts))
 
 
@@ -211,14 +208,14 @@ def colophon(
     newest = max((card["vintage"] for card in cards), default=settings["as_of"])
     age = (date.fromisoformat(settings["as_of"]) - date.fromisoformat(newest)).days
     old = f"The newest file is of {newest}, {age} days before this report: look for newer figures."
-    warned = [note(old, warning=True)] if cards and age > settings["stale_after_days"] else []
+    warned = note(old, warning=True) if cards and age > settings["stale_after_days"] else NOTHING
     files = [(source["title"], source["path"]) for card in cards for source in card["sources"] if "path" in source]
     frames = [pd.DataFrame(files, columns=[*SOURCE]), *(rows[[*SOURCE]] for rows in sources)]
     cited = pd.concat(frames).drop_duplicates().sort_values([*SOURCE])
     addresses = cited.groupby("source_publisher")["source_url"].agg(list)
     hidden = (*HIDDEN, "sim_preset") if settings.get("panel_path") else HIDDEN  # no market where a panel was brought
     shown = {name: Path(str(value)).name if name in FILES else str(value) for name, value in settings.items()}
-    facts = list[tuple[str, ...]]()
+    facts: list[tuple[str, ...]] = []
     facts += [("parameter", name, value) for name, value in shown.items() if value and name not in hidden]
     facts += [
         ("file", card["path"], card["hash"], card["vintage"], f"{card['title']}. {card['notThis']}") for card in cards
@@ -235,8 +232,8 @@ def colophon(
     lines = [f"As of {settings['as_of']}. Commit {short}. Parameters, files and versions: {annex}."]
     if len(addresses):
         lines.append(f"<strong>Sources.</strong> {'; '.join(map(_linked, addresses.index, addresses))}.")
-    end = Block("\n".join(f"<p>{line}</p>" for line in lines), "As of, commit and sources", (of_facts(facts),))
-    return reduce(add, [*warned, end])
+    html = "\n".join(f"<p>{line}</p>" for line in lines)
+    return warned + Block(html, "As of, commit and sources", (of_facts(facts),))
 
 
 def link(text: str, address: str) -> Label:

@@ -45,11 +45,6 @@ class Block:
     text: str
     parts: tuple[Part, ...] = field(default=(), compare=False)
 
-    @property
-    def data(self) -> list[pd.DataFrame]:
-        """The rows of its tables of estimates, and what its figures were drawn from, in order."""
-        return [part.data for part in self.parts]
-
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         shown: dict[str, Any] = {"text/html": printable(self.html), "text/plain": printable(self.text)}
         return shown | ({MIME: [part.as_json() for part in self.parts]} if self.parts else {})

@@ -209,8 +209,8 @@ def shares(
     rows = rows.assign(middle=years_of(months) + 0.25, note=notes)
     rows.loc[~rows["half"].isin(compared), "note"] = ""
     names = [f"{month:%b %Y} –\n{month + 5:%b %Y}" for month in months]
-    ticks = dict(zip(rows["middle"], names, strict=True))
-    return paths(rows, x="middle", strong=[*lines][:1], closures=closures, ticks=ticks, ylabel=ylabel)
+    ticks, size = dict(zip(rows["middle"], names, strict=True)), (WIDTH, 2.8)
+    return paths(rows, x="middle", strong=[*lines][:1], closures=closures, ticks=ticks, ylabel=ylabel, size=size)
 
 
 def alive(lives: Estimate, *, horizon: int, names: tuple[str, str]) -> Figure | Estimate:
