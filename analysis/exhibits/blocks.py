@@ -104,6 +104,12 @@ def box(which: str, *paragraphs: str) -> str:
     return f'<div class="{which}" style="{BOX}">{"".join(f"<p>{text}</p>" for text in paragraphs)}</div>'
 
 
+def link(text: str, address: str) -> Label:
+    """Return a link to a PDF beside the report or to an address; a source that is a file of ours has none."""
+    leads = re.match(r"https?://", address) or re.fullmatch(r"\w[\w.-]*\.pdf", address)
+    return Label(f'<a href="{escape(address)}">{escape(text)}</a>' if leads else escape(text))
+
+
 def glossary(names: str, of: Mapping[str, str] | None = None) -> Block:
     """Return the entries of `docs/glossary.md` that a report names, a paragraph each; one without an entry is refused.
 
@@ -295,10 +301,11 @@ def estimates(rows: pd.DataFrame | Estimate, caption: str, *, true: Mapping[str,
     """
     if isinstance(rows, Estimate):
         return not_estimable(rows, caption)
-    mark = kind("estimate")
+    mark, small = kind("estimate"), rows["estimate"].abs() < rows["mde"]
     estimated, bounded = rows["estimate"].notna(), rows["conf_low"].notna()
-    small = rows["estimate"].abs() < rows["mde"]
-    units = rows["unit"].fillna("").astype(str)
+    units, graded = rows["unit"].fillna("").astype(str), "grade" in rows
+    grade = rows["grade"].fillna(NOT_GRADED) if graded else pd.Series(NOT_GRADED, index=rows.index)
+    named = [unit for unit in units.unique() if unit]
 
     def written(values: pd.Series, mark: str = "") -> pd.Series:
         texts = [quantity(value, unit, mark=mark) for value, unit in zip(values, units, strict=True)]
@@ -309,31 +316,28 @@ def estimates(rows: pd.DataFrame | Estimate, caption: str, *, true: Mapping[str,
     shown = pd.DataFrame({"Effect": rows["label"]})
     shown["Estimate"] = points.where(estimated, bounded.map({True: A_SET, False: NOT_ESTIMABLE}))
     shown["Interval"] = [span(low, high, unit) if there else "–" for low, high, unit, there in ends]
-    named, notes = [unit for unit in units.unique() if unit], [caption]
     if len(named) > 1:
         shown["Unit"] = units
-    elif named:
-        notes.append(f"Unit: {named[0]}.")
     shown["n"] = [number(value, 0) for value in rows["n"]]
     shown["Smallest seen"] = written(rows["mde"]).str.lstrip("+")
-    if small.any():
-        notes.append(f"{SMALL} smaller than the smallest effect that this panel would show.")
-    taken = rows.assign(provenance=mark)
+    taken, truth = rows.assign(provenance=mark), rows["id"].map(true or {})
     if true:
-        truth = rows["id"].map(true)
-        truth = rows["truth"].fillna(truth) if "truth" in rows else truth
-        taken["truth"] = truth
+        taken["truth"] = truth = rows["truth"].fillna(truth) if "truth" in rows else truth
         held = truth.between(rows["conf_low"], rows["conf_high"]).map({True: "yes", False: "no"})
         shown["Truth"], shown["Inside"] = written(truth, mark), held.where(truth.notna() & bounded, "–")
-        if (truth.isna() & estimated).any():
-            notes.append("Truth –: no true value is defined for it.")
-    if "grade" in rows:
+    if graded:
         shown["Grade"] = rows["grade"].where(bounded & rows["grade"].notna(), "–")
-        notes.append("Grades: of the design audit.")
-    if "grade" not in rows or (bounded & (rows["grade"].fillna(NOT_GRADED) == NOT_GRADED)).any():
-        notes.append("Not graded: not among the audited estimands.")
+    notes = {
+        caption: True,
+        f"Unit: {', '.join(named)}.": len(named) == 1,
+        f"{SMALL} smaller than the smallest effect that this panel would show.": small.any(),
+        "Truth –: no true value is defined for it.": true and (truth.isna() & estimated).any(),
+        "Grades: of the design audit.": graded,
+        "Not graded: not among the audited estimands.": not graded or (bounded & (grade == NOT_GRADED)).any(),
+    }
+    caption_of_all = " ".join(note for note, holds in notes.items() if holds)
     parts = (of_estimates("estimates", caption, taken[taken["id"] != "check"]),)
-    return replace(table(shown, " ".join(notes), provenance="estimate"), parts=parts) + reasons(rows)
+    return replace(table(shown, caption_of_all, provenance="estimate"), parts=parts) + reasons(rows)
 
 
 def reasons(rows: pd.DataFrame) -> Block:

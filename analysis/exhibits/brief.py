@@ -19,8 +19,8 @@ from analysis import data
 from analysis.evidence import claims, listed
 from analysis.evidence.verdicts import CONTRADICTED, NOT_TESTABLE, SUPPORTED, Verdict, apart, best, elsewhere, unjudged
 from analysis.exhibits import words
-from analysis.exhibits.answers import TIER_NAMES, finding, label, link
-from analysis.exhibits.blocks import NOTHING, Block, Label, box, figure, say, table
+from analysis.exhibits.answers import TIER_NAMES, finding, label
+from analysis.exhibits.blocks import NOTHING, Block, Label, box, figure, link, say, table
 from analysis.exhibits.charts import timeline
 from analysis.exhibits.curves import paths
 from analysis.exhibits.payload import BRIEF, SPOKEN, Part
