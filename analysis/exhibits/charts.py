@@ -73,10 +73,8 @@ class Ticks(Formatter):
 
     def format_ticks(self, values: Sequence[float]) -> list[str]:
         """Return all ticks of the axis: steps of 2.5 are not printed as steps of 2 and 3."""
-        ticks = np.asarray(values, dtype=float)
-        steps = np.diff(np.unique(ticks))
-        off = [float(np.abs(np.round(ticks, digits) - ticks).max()) for digits in range(10 if len(steps) else 0)]
-        self.decimals = next((digits for digits, far in enumerate(off) if far < 0.01 * steps.min()), 0)
+        written = [f"{round(float(value), 9):.10g}" for value in values]
+        self.decimals = max((len(text.partition(".")[2]) for text in written), default=0)
         return [self(value) for value in values]
 
 
