@@ -1,6 +1,6 @@
 """Set the annex of a run: the parameters, files, sources and versions that its reports recorded.
 
-Reports end with a link to it; see :func:`analysis.exhibits.answers.colophon`.
+Reports end with a link to it; see :func:`analysis.exhibits.report.colophon`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The command line, ``market-impact``: run, verify, diff, prune, list, params, map, check, purchases, simulate."""
 
 import json
-import math
 import os
 import signal
 import sys
@@ -62,23 +61,15 @@ def _command(name: str, epilog: str = "") -> Callable[[Callable[..., Any]], Call
                 say(f"error: {error}", sys.stderr)
                 code = getattr(error, "code", Exit.REFUSED)
             except OSError as error:
-                if not disk_full(error) and name != "run":
-                    raise
-                code = Exit.DISK_FULL if disk_full(error) else Exit.FAILED
-                what = f"The disk is full ({error})" if disk_full(error) else str(error)
-                remedy = "make room" if disk_full(error) else "mend that"
+                full = disk_full(error)
+                code = Exit.DISK_FULL if full else Exit.FAILED
+                what, remedy = (f"The disk is full ({error})", "make room") if full else (str(error), "mend that")
                 say(f"error: {what}; what was published is untouched: {remedy} and run again.", sys.stderr)
             raise typer.Exit(code)
 
         return app.command(name, epilog=epilog)(ended)
 
     return register
-
-
-def _seconds(value: float) -> float:
-    if not 0 < value < math.inf:
-        raise typer.BadParameter(f"{value:g} is no number of seconds above 0.")
-    return value
 
 
 Values = Annotated[list[str] | None, Option("-p", metavar="KEY=VALUE", help="Set a parameter; give -p once for each.")]
@@ -91,19 +82,13 @@ Event = Annotated[str | None, Option(metavar="NAME", help=f"The event of that pa
 @_command("run", _EXITS)
 def run(
     context: Context,
-    names: Annotated[
-        list[str] | None, Argument(metavar="NAME", help="Names or numbers of reports; all if none.")
-    ] = None,
+    names: Annotated[list[str] | None, Argument(metavar="NAME", help="Names or numbers; all reports if none.")] = None,
     due: Annotated[bool, Option("--due", help="Make only what the schedule says is due.")] = False,
     as_json: Annotated[bool, Option("--json", help="Print the outcome as one JSON object.")] = False,
     as_of: Annotated[str | None, Option(metavar="DATE", help="Date of knowledge, YYYY-MM-DD; today if none.")] = None,
     out: Annotated[Path | None, Option(metavar="DIR", help="Folder to publish in; the schedule's if none.")] = None,
-    jobs: Annotated[
-        int | None, Option(min=1, metavar="N", help="Notebooks at a time; as many as cores if none.")
-    ] = None,
-    timeout: Annotated[
-        float, Option(callback=_seconds, metavar="S", help="Seconds for each notebook.")
-    ] = kernels.TIMEOUT,
+    jobs: Annotated[int | None, Option(min=1, metavar="N", help="Notebooks at a time; one a core if none.")] = None,
+    timeout: Annotated[float, Option(min=1, max=1e6, metavar="S", help="Seconds for a notebook.")] = kernels.TIMEOUT,
     force: Annotated[bool, Option("--force", help="Make unchanged reports too.")] = False,
     given: Values = None,
     panel: Panel = None,
@@ -165,9 +150,7 @@ def diff(
 @_command("prune")
 def prune(
     context: Context,
-    keep: Annotated[
-        int | None, Option(min=1, metavar="N", help="How many to keep; the schedule's number if none.")
-    ] = None,
+    keep: Annotated[int | None, Option(min=1, metavar="N", help="How many to keep; the schedule's if none.")] = None,
     out: Annotated[Path | None, Option(metavar="DIR", help="Folder of the releases; the schedule's if none.")] = None,
 ) -> None:
     """Remove the oldest releases, but not the latest."""
@@ -199,13 +182,10 @@ def params(context: Context, name: Annotated[str, Argument(metavar="NAME", help=
     jobs = [job for job in schedule.select(schedule.read(context.obj), [name]) if name in job.called]
     for job in schedule.settled(jobs, {}, schedule.today()):  # the brief, which brings the others along, alone
         print(job.name)
-        fields = parameters.declared(job.notebook).model_fields
-        for key, value in job.parameters.items():
-            field, why = fields[key], ""
-            if key in schedule.OPTIONS:
-                why = f"; option {schedule.OPTIONS[key]} sets it"
-            elif value != field.default:
-                why = f"; by schedule.yml, the notebook has {field.default!r}"
+        for key, field in parameters.declared(job.notebook).model_fields.items():
+            value, option = job.parameters[key], schedule.OPTIONS.get(key)
+            other = f"; by schedule.yml, the notebook has {field.default!r}" if value != field.default else ""
+            why = f"; option {option} sets it" if option else other
             print(f"  {key} = {value!r}  ({field.title})  {field.description}{why}")
 
 
@@ -220,23 +200,17 @@ def map_(
     text = propose(file)
     if out is None:
         return print(text, end="")
-    try:
-        with out.open("x", encoding="utf-8") as stream:
-            stream.write(text)
-    except FileExistsError:
-        raise DesignError(f"Option --out {out}: the file exists and stays as it is; give another name.") from None
+    if out.exists():
+        raise DesignError(f"Option --out {out}: the file exists and stays as it is; give another name.")
+    out.write_text(text, encoding="utf-8")
     print(f"{out}: answer its lines that begin with `# ?`, write over each value `?`, then check the panel with it")
 
 
 @_command("check")
 def check(
     context: Context,
-    accept: Annotated[
-        Path | None, Option(metavar="FILE", help="Record a deliberate change of this file first.")
-    ] = None,
-    vintage: Annotated[
-        str | None, Option(metavar="DATE", help="With --accept: date of the change; today if none.")
-    ] = None,
+    accept: Annotated[Path | None, Option(metavar="FILE", help="Record a change of this file as meant.")] = None,
+    vintage: Annotated[str | None, Option(metavar="DATE", help="Date of that change; today if none.")] = None,
     given: Values = None,
     panel: Panel = None,
     map_: Map = None,

@@ -16,7 +16,7 @@ from analysis.data import DESCRIPTOR
 from analysis.numbers import number, quantity, span
 from runner import schedule
 from runner.publish import identity, name_of, unlike
-from runner.release import DATA, VERDICTS, Entry, Release
+from runner.release import DATA, VERDICTS, Release
 
 FILE = "changes.json"  # in a release
 ESTIMATES = ".estimates.csv"
@@ -25,7 +25,6 @@ NUMBERS = ("estimate", "conf_low", "conf_high")
 SET_BY_RUN = {"as_of", "verdict_file", "verdict_folder", "since"}  # parameters that move nothing by themselves
 UNDER = ("code", "layout", "words", "versions")
 MOST = 12  # lines under one heading
-OF_BYTES = {"hash", "bytes", "vintage"}  # what the descriptor says of a file's bytes, which change with them
 
 Row = Mapping[str, str]
 Verdicts = Mapping[tuple[str, ...], dict[str, Any]]  # by `identity`
@@ -129,45 +128,41 @@ def between(old: Release, new: Release) -> Changes:
     ReportError
         If a file that is compared is not as its manifest says.
     """
-    was, now = (_without_brief(one.manifest.reports) for one in (old, new))
+    was, now = (
+        {name: entry for name, entry in each.manifest.reports.items() if schedule.number(name) != "00"}
+        for each in (old, new)
+    )
     both = [name for name in now if name in was]
     reports = [f"{name} is {'new' if name in now else 'gone'}" for name in unlike(was, now) if name not in both]
     words = [*_words(_verdicts(old, both), _verdicts(new, both))]
-    found, shared = list[Number](), 0
+    moved, shared = list[Number](), 0
     for name in both:
         before, after = _estimates(old, name), _estimates(new, name)
         shared += len(before.keys() & after.keys())
-        found += [
-            _number(name, before.get(key), after.get(key))
-            for key in dict.fromkeys([*before, *after])
-            if _values(before.get(key)) != _values(after.get(key))
-        ]
-    numbers = [one for one in found if one.old != one.new]
-    files = unlike(old.manifest.inputs["data"], new.manifest.inputs["data"])
+        pairs = [(before.get(key), after.get(key)) for key in dict.fromkeys([*before, *after])]
+        moved += [_number(name, *pair) for pair in pairs if _values(pair[0]) != _values(pair[1])]
+    numbers = [each for each in moved if each.old != each.new]
+    inputs = {part: (old.manifest.inputs[part], new.manifest.inputs[part]) for part in ("data", *UNDER)}
+    files = unlike(*inputs.pop("data"))
     cells = [*compared(_tables(old, files), _tables(new, files))]
-    inputs = [(part, old.manifest.inputs[part], new.manifest.inputs[part]) for part in UNDER]
-    made_of = {part: unlike(*pair) for part, *pair in inputs}
-    made_of["versions"] = _pairs(*inputs[-1][1:])
-    parameters = {name: _pairs(was[name].parameters, now[name].parameters, SET_BY_RUN) for name in both}
-    made_of["parameters"] = [f"{name}: {one}" for name in both for one in parameters[name]]
-    made_of["notebooks"] = [name for name in both if was[name].notebook_sha256 != now[name].notebook_sha256]
-    causes = dict[str, list[str]]()
-    for name in dict.fromkeys([*(one.report for one in words), *(one.report for one in numbers)]):
-        changed = {cell.file for cell in cells}
+    parameters = {name: changed_values(was[name].parameters, now[name].parameters) for name in both}
+    made_of = {part: unlike(*pair) for part, pair in inputs.items()} | {
+        "versions": changed_values(*inputs["versions"]),
+        "parameters": [f"{name}: {pair}" for name in both for pair in parameters[name]],
+        "notebooks": [name for name in both if was[name].notebook_sha256 != now[name].notebook_sha256],
+    }
+    changed, causes = {cell.file for cell in cells}, dict[str, list[str]]()
+    for name in dict.fromkeys([*(word.report for word in words), *(each.report for each in numbers)]):
         mine = [f"data {file}" for file in sorted(changed & _reads(new, name, changed))]
-        mine += [f"parameter {one}" for one in parameters[name]] + ["its notebook"] * (name in made_of["notebooks"])
+        mine += [f"parameter {pair}" for pair in parameters[name]] + ["its notebook"] * (name in made_of["notebooks"])
         mine += [f"its own file {file}" for file in unlike(was[name].files, now[name].files)]
-        mine += ["code"] * bool(made_of["code"]) + [f"version of {one}" for one in made_of["versions"]]
+        mine += ["code"] * bool(made_of["code"]) + [f"version of {pair}" for pair in made_of["versions"]]
         causes[name] = mine or ["the date of knowledge"] * (was[name].as_of != now[name].as_of)
     shown = {part: some for part, some in made_of.items() if some}
-    rounded = len(found) - len(numbers)
+    rounded = len(moved) - len(numbers)
     return Changes(
         old.folder.name, new.manifest.release, reports, words, numbers, shared, rounded, cells, shown, causes
     )
-
-
-def _without_brief(reports: Mapping[str, Entry]) -> dict[str, Entry]:
-    return {name: entry for name, entry in reports.items() if schedule.number(name) != "00"}
 
 
 def _reads(release: Release, report: str, files: set[str]) -> set[str]:
@@ -180,8 +175,9 @@ def _reads(release: Release, report: str, files: set[str]) -> set[str]:
     return {*recorded.loc[recorded["what"] == "file", "name"]} or files
 
 
-def _pairs(old: Mapping[str, Any], new: Mapping[str, Any], but: Iterable[str] = ()) -> list[str]:
-    return [f"{name} {change(old.get(name), new.get(name))}" for name in unlike(old, new) if name not in but]
+def changed_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Write the values that differ between two mappings, such as versions by name, old and new."""
+    return [f"{name} {change(old.get(name), new.get(name))}" for name in unlike(old, new) if name not in SET_BY_RUN]
 
 
 def _verdicts(release: Release, reports: Collection[str]) -> Verdicts:
@@ -263,31 +259,18 @@ def _tables(release: Release, files: Iterable[str]) -> dict[str, bytes]:
 
 def compared(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> Iterator[Cell]:
     """Compare tables by the keys that the descriptor declares, and other files as a whole."""
-    cards = {card["path"]: card for tables in (old, new) for card in _cards(tables)}
-    for file in sorted({*old, *new}):
-        before, after = old.get(file), new.get(file)
+    cards = [card for tables in (old, new) for card in json.loads(tables.get(DESCRIPTOR, b"{}")).get("resources", [])]
+    keys = {card["path"]: card["schema"].get("primaryKey", []) for card in cards if "schema" in card}
+    for file in sorted({*old, *new} - {DESCRIPTOR}):
+        before, after, key = old.get(file), new.get(file), keys.get(file, [])
         if before is None or after is None:
             yield _whole(file, "", "file", before is None)
-        elif file == DESCRIPTOR:
-            if _meaning(before) != _meaning(after):
-                yield Cell(file, "", "", "", "what it says of the files changed")
         elif before != after:
-            keys = cards.get(file, {}).get("schema", {}).get("primaryKey", [])
-            yield from _of_tables(file, [keys] if isinstance(keys, str) else keys, before, after)
+            yield from _of_tables(file, [key] if isinstance(key, str) else key, before, after)
 
 
 def _whole(file: str, key: str, what: str, new: bool) -> Cell:
     return Cell(file, key, "", "" if new else f"the {what} is gone", f"the {what} is new" if new else "")
-
-
-def _cards(tables: Mapping[str, bytes]) -> list[dict[str, Any]]:
-    return list(json.loads(tables.get(DESCRIPTOR, b"{}")).get("resources", []))
-
-
-def _meaning(descriptor: bytes) -> Any:
-    content = json.loads(descriptor)
-    cards = [{key: card[key] for key in card.keys() - OF_BYTES} for card in content.get("resources", [])]
-    return content | {"resources": cards}
 
 
 def _of_tables(file: str, keys: list[str], before: bytes, after: bytes) -> Iterator[Cell]:
@@ -328,28 +311,23 @@ def sections(changes: Changes) -> list[tuple[str, list[str]]]:
     parts += [("Reports", changes.reports), ("What may have moved them", causes)]
     parts += [("Data", [cell.said for cell in changes.data])]
     parts += [(name.capitalize(), lines) for name, lines in changes.made_of.items()]
-    return [(heading, _first(lines)) for heading, lines in parts if lines]
+    return [(heading, first(lines, MOST)) for heading, lines in parts if lines]
 
 
-def _first(lines: list[str]) -> list[str]:
-    return lines if len(lines) <= MOST else [*lines[:MOST], f"and {len(lines) - MOST} more"]
+def first(lines: list[str], most: int) -> list[str]:
+    """Return the first lines, and how many more there are."""
+    return lines if len(lines) <= most else [*lines[:most], f"and {len(lines) - most} more"]
 
 
 def line(changes: Changes) -> str:
-    """Summarise the changes that are not simulated in one sentence, as the brief does."""
-    clauses = list[str]()
-    words = [item for item in changes.words if not item.market and {"word", "confidence"} & item.moved.keys()]
-    pairs = [(item.claim, *item.moved["word"]) for item in words[:2] if "word" in item.moved]
-    turned = [f"{claim} from {old} to {new}" for claim, old, new in pairs]
-    if words:
-        which = f" ({'; '.join(turned)})" if turned else ""
-        clauses.append(f"{_count(len(words), 'verdict')} moved{which}")
-    if numbers := [item for item in changes.numbers if not item.market]:
-        most = max((abs(item.errors) for item in numbers if item.errors is not None), default=None)
-        by = "" if most is None else f", by {_errors(most)} at most where these are known"
-        clauses.append(f"{_count(len(numbers), 'number')} moved{by}")
-    if changes.reports:
-        clauses.append(", ".join(changes.reports))
+    """Count the changes that are not simulated in one line, for which the brief has room however many they are."""
+    words = [word for word in changes.words if not word.market and {"word", "confidence"} & word.moved.keys()]
+    numbers = [number for number in changes.numbers if not number.market]
+    most = max((abs(number.errors) for number in numbers if number.errors is not None), default=None)
+    by = "" if most is None else f", by {_errors(most)} at most where these are known"
+    clauses = [f"{_count(len(words), 'verdict')} moved"] if words else []
+    clauses += [f"{_count(len(numbers), 'number')} moved{by}"] if numbers else []
+    clauses += [f"{_count(len(changes.reports), 'report')} came or went"] if changes.reports else []
     return f"Since the release of {changes.since}: {'; '.join(clauses) or 'nothing moved'}."
 
 

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pandas as pd
 from ruamel.yaml import YAML
@@ -271,40 +270,13 @@ def describe(folder: Path, manifest: Mapping[str, Any], others: Mapping[str, str
 
     It is an RO-Crate: the release, its files, and that each report was made by running its notebook.
     """
-    write_json(folder / METADATA, _described(YAML(typ="safe").load(ROOT / CITATION), manifest, others))
-
-
-def _described(cited: Mapping[str, Any], manifest: Mapping[str, Any], others: Mapping[str, str]) -> dict[str, Any]:
-    license_, maker = f"https://spdx.org/licenses/{cited['license']}", "#authors"
-    parts = [_file(name, what) for name, what in others.items()]
-    runs = []
+    described = dict(others)
     for name, entry in manifest["reports"].items():
         of = f"Simulated ({entry['market']}), no finding about a real market: " if entry["market"] else ""
-        results = [_file(path, f"{of}report {name}") for path in entry["made"] if path != f"{name}.ipynb"]
-        notebook = _file(f"{name}.ipynb", f"{of}executed notebook of report {name}")
-        notebook |= {"@type": ["File", "SoftwareSourceCode"], "programmingLanguage": {"@id": PYTHON}}
-        parts += [notebook, *results]
-        made = {"instrument": _at(notebook), "result": [_at(entity) for entity in results]}
-        runs.append({"@id": f"#{quote(name)}", "@type": "CreateAction", "name": f"Run of {name}", **made})
-    root = {
-        **{"@id": "./", "@type": "Dataset", "name": f"{cited['title']}: reports as of {manifest['as_of']}"},
-        **{"description": cited["abstract"].strip(), "datePublished": manifest["as_of"], "keywords": cited["keywords"]},
-        **{"license": {"@id": license_}, "author": {"@id": maker}, "publisher": {"@id": maker}},
-        **{"hasPart": [_at(entity) for entity in parts], "mentions": [_at(entity) for entity in runs]},
-    }
-    about = {"@id": METADATA, "@type": "CreativeWork", "about": {"@id": "./"}, "conformsTo": {"@id": SPECIFICATION}}
-    terms = {"@id": license_, "@type": "CreativeWork", "name": cited["license"]}
-    terms["description"] = "Licence of the release"
-    who = {"@id": maker, "@type": "Organization", "name": cited["authors"][0]["name"]}
-    python = {"@id": PYTHON, "@type": "ComputerLanguage", "name": "Python", "url": PYTHON}
-    python["version"] = manifest["inputs"]["versions"]["python"]
-    return {"@context": f"{SPECIFICATION}/context", "@graph": [about, root, who, terms, python, *parts, *runs]}
-
-
-def _file(path: str, what: str) -> dict[str, Any]:
-    name, form = Path(path).name, FORMATS[Path(path).suffix]
-    return {"@id": quote(path), "@type": "File", "name": name, "description": what, "encodingFormat": form}
-
-
-def _at(entity: Mapping[str, Any]) -> dict[str, str]:
-    return {"@id": entity["@id"]}
+        described |= dict.fromkeys(entry["made"], f"{of}report {name}")
+        described[f"{name}.ipynb"] = f"{of}executed notebook of report {name}"
+    files = {path: {"what": what, "form": FORMATS[Path(path).suffix]} for path, what in described.items()}
+    cited = YAML(typ="safe").load(ROOT / CITATION)
+    about = {"cited": cited, "metadata": METADATA, "specification": SPECIFICATION, "python": PYTHON}
+    crate = rendered("ro-crate.json.j2", manifest=manifest, files=files, **about)
+    write_json(folder / METADATA, json.loads(crate))

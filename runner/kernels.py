@@ -151,14 +151,12 @@ class Kernels:
                 raise ReportError(message) from None
             except PapermillExecutionError as error:
                 raise _of_cell(job, error) from None
-            except DeadKernelError:
-                if last or self._stopping:
-                    raise ReportError(f"{job.name}: the kernel died, twice; perhaps for want of memory") from None
-                tell("the kernel died; trying once more")
-            except RuntimeError as error:  # jupyter_client, of a kernel that died as it started, or never answered
-                if last or self._stopping or "died" not in str(error):
-                    raise ReportError(f"{job.name}: the kernel did not start: {error}") from None
-                tell("the kernel died as it started; trying once more")
+            except RuntimeError as error:  # the kernel died in its work, died as it started, or never answered
+                died = isinstance(error, DeadKernelError)
+                if last or self._stopping or not (died or "died" in str(error)):
+                    why = "the kernel died, twice; perhaps for want of memory" if died else "the kernel did not start"
+                    raise ReportError(f"{job.name}: {why}{'' if died else f': {error}'}") from None
+                tell(f"the kernel died{'' if died else ' as it started'}; trying once more")
 
     def _manager(self) -> type:
         """Return the class that starts a kernel of this Python, whatever kernels the user has.

@@ -30,15 +30,6 @@ from runner import Outcome
 from runner.schedule import Mail, Notice
 
 
-def missing(notices: Sequence[Notice], environment: Mapping[str, str]) -> list[str]:
-    """Describe the notices that cannot be sent because the environment lacks a variable."""
-    return [
-        f"{_name(at, notice)}: the environment has no {' and no '.join(lacks)}; set it, or nobody is told"
-        for at, notice in enumerate(notices)
-        if (lacks := [name for name in notice.variables if not environment.get(name)])
-    ]
-
-
 def send(
     outcome: Outcome,
     notices: Sequence[Notice],
@@ -60,10 +51,7 @@ def send(
     brief : Path, optional
         PDF that goes with an e-mail.
     """
-    faults = missing(notices, environment)
-    if not outcome.is_news:
-        return faults
-    failed = dict[int, str]()
+    failed, threads, began = dict[int, str](), dict[int, threading.Thread](), time.monotonic()
 
     def attempt(at: int, notice: Notice) -> None:
         try:
@@ -71,20 +59,17 @@ def send(
         except Exception as error:  # whatever it is, the release stands, and the others are told
             failed[at] = _why(error, notice.timeout)
 
-    able = [(at, notice) for at, notice in enumerate(notices) if all(map(environment.get, notice.variables))]
-    began, threads = time.monotonic(), {}
-    for at, notice in able:
-        threads[at] = threading.Thread(target=attempt, args=(at, notice), daemon=True)
-        threads[at].start()
-    for at, notice in able:  # a server may answer a letter at a time: nothing else ends that
-        threads[at].join(max(0.0, notice.timeout + 1 - (time.monotonic() - began)))
-        if threads[at].is_alive():
-            failed[at] = _why(TimeoutError(), notice.timeout)
-    return [*faults, *(f"{_name(at, notices[at])}: {failed[at]}" for at in sorted(failed))]
-
-
-def _name(at: int, notice: Notice) -> str:
-    return f"notices.{at} ({'command' if notice.command else 'email' if notice.email else 'webhook'})"
+    for at, notice in enumerate(notices):
+        if lacks := [name for name in notice.variables if not environment.get(name)]:
+            failed[at] = f"the environment has no {' and no '.join(lacks)}; set it, or nobody is told"
+        elif outcome.is_news:
+            threads[at] = threading.Thread(target=attempt, args=(at, notice), daemon=True)
+            threads[at].start()
+    for at, thread in threads.items():  # a server may answer a letter at a time: nothing else ends that
+        thread.join(max(0.0, notices[at].timeout + 1 - (time.monotonic() - began)))
+        if thread.is_alive():
+            failed[at] = _why(TimeoutError(), notices[at].timeout)
+    return [f"notices.{at} ({notices[at].kind}): {failed[at]}" for at in sorted(failed)]
 
 
 def _why(error: Exception, timeout: float) -> str:

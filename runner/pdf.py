@@ -116,11 +116,6 @@ def render(
         os.replace(finished, pdf)
 
 
-def pages(pdf: Path) -> int:
-    """Count the pages of a PDF that `render` has made: typst writes them as plain objects."""
-    return len(re.findall(rb"/Type ?/Page\b", pdf.read_bytes()))
-
-
 def pandoc() -> Path:
     """Return the path of the wheel's pandoc; ignore any other on the machine."""
     import pypandoc

@@ -147,21 +147,21 @@ def make_reproducible(file: Path, job: Job, staged: str) -> None:
                 raise ReportError(f"{job.name}: a cell ended with {output['ename']} {output['evalue']}".rstrip())
     text = json.dumps(notebook, ensure_ascii=False, indent=1) + "\n"
     names = {staged: str(job.parameters[job.verdicts_parameter]), **_by_name(job)}
-    file.write_text(_replaced(text, names), encoding="utf-8")
+    file.write_text(replaced(text, names), encoding="utf-8")
 
 
 def without_paths(file: Path, job: Job) -> None:
     """Remove the paths of this machine from the notebook of a failed report."""
     folders = {str(provenance.ROOT): ".", sys.prefix: "python", str(Path.home()): "~"}
     text = file.read_text(encoding="utf-8")
-    file.write_text(_replaced(text, {**_by_name(job), **folders}), encoding="utf-8")
+    file.write_text(replaced(text, {**_by_name(job), **folders}), encoding="utf-8")
 
 
 def _by_name(job: Job) -> dict[str, str]:
     return {str(path): path.name for path in job.files}
 
 
-def _replaced(text: str, names: Mapping[str, str]) -> str:
+def replaced(text: str, names: Mapping[str, str]) -> str:
     """Replace paths in JSON, the longest first, both plain and escaped as in source."""
     for path in sorted(names, key=len, reverse=True):
         for spelling in (path, path.encode("unicode_escape").decode()):

@@ -125,7 +125,10 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
     scheduled, chosen, study = _planned(root, request, out)
     lies = publish.digest_of(request.panel["panel_path"]) if request.panel else ""
     with interruptible(), release.locked(out), release.staging(out) as stage, release.sockets(out) as sockets:
-        _refuse_other_panel(out, lies)
+        if release.panel(out) not in (None, lies):
+            raise DesignError(
+                f"{out}: it holds reports on other data, which stay apart; give another folder with --out."
+            )
         today = schedule.today()
         ahead = release.after(out, today)
         standing, damage = release.standing(out, as_of)
@@ -151,8 +154,12 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
         _work(run, [job for job in jobs if not job.is_brief])
         for brief in (job for job in jobs if job.is_brief):
             _work_brief(run, brief)
-        if run.made or run.failures:
-            _hold_still(run, before, _sources(root, jobs))
+        now = _sources(root, jobs) if run.made or run.failures else before
+        if changed := [
+            f"{part}: {name}" for part in sorted(before) for name in publish.unlike(before[part], now[part])
+        ]:
+            why = f"While the run was at work, {', '.join(changed)} changed"  # reports of both would not fit together
+            run.failures["inputs"] = ReportError(f"{why}; run again.")
         try:
             name = _put(run, out, whole=not only_named)
         except OSError as error:
@@ -244,23 +251,16 @@ def _planned(root: Path, request: Request, out: Path) -> tuple[list[Job], set[st
     chosen = schedule.settled(schedule.select(jobs, request.names), given, as_of)  # each given one is known to some
     jobs = schedule.settled(jobs, given, as_of)
     if (panel or given) and out.resolve() == (root / schedule.load(root).publish).resolve():
-        what = "Reports on a panel" if panel else f"Parameter {', '.join(given)}"
-        remedy = "give another folder with --out DIR" + ("" if panel else ", or write the value into schedule.yml")
-        raise DesignError(f"{what}: {out} holds the reports of the schedule with its parameters; {remedy}.")
+        raise DesignError(
+            f"{'Reports on a panel' if panel else 'Option -p'}: {out} holds the reports of the schedule with its "
+            "parameters; give another folder with --out DIR."
+        )
     schedule.refuse_foresight(root, as_of)
     if not panel:
         return jobs, {job.name for job in chosen}, None
     study = _examined(chosen)
     chosen, jobs = (schedule.named(some, study.market, jobs) for some in (chosen, jobs))
     return jobs, {job.name for job in chosen}, study
-
-
-def _refuse_other_panel(out: Path, mine: str) -> None:
-    theirs = release.panel(out)
-    if theirs not in (None, mine):
-        there = f"those on {'another' if mine else 'a'} panel" if theirs else "those on the scheduled data"
-        what = "a panel" if mine else "the scheduled data"
-        raise DesignError(f"Reports on {what}: {out} holds {there}; give another folder with --out.")
 
 
 def _examined(jobs: list[Job]) -> Study:
@@ -299,26 +299,12 @@ def _work_brief(run: Run, brief: Job) -> None:
     more = {"failed": ", ".join(failed), "panel": run.panel_is}
     brief = _with(brief, **{name: text for name, text in more.items() if text})
     _lay_out(run, read)
-    if not run.standing or "since" not in brief.parameters:
-        return _work(run, [brief], read)
-    before = run.standing.manifest.reports.get(brief.name)
-    dated = _with(brief, since=str(before.parameters.get("since", "")) if before else "")
-    if run.made or not run.carried(dated, publish.fingerprint(dated, run.common, read)):
-        dated = _with(brief, since=diff.line(run.changes) if run.changes else "")
-    _work(run, [dated], read)
-    if dated.parameters["since"] and not _has_room(run, brief.name):
-        run.failures.pop(brief.name, None)
-        run.made = [name for name in run.made if name != brief.name]
-        shutil.rmtree(run.stage / brief.name)
-        _work(run, [brief], read)
-        run.lines[brief.name] += "  without a line on what moved, for which it has no room: see the annex"
-
-
-def _has_room(run: Run, brief: str) -> bool:
-    """Return whether a brief made in this run fits on one page with its line on changes."""
-    if failure := run.failures.get(brief):
-        return failure.code != Exit.PDF
-    return brief not in run.made or pdf.pages(run.stage / brief / f"{brief}.pdf") <= 1
+    if run.standing and "since" in brief.parameters:
+        before = run.standing.manifest.reports.get(brief.name)
+        brief = _with(brief, since=str(before.parameters.get("since", "")) if before else "")
+        if run.made or not run.carried(brief, publish.fingerprint(brief, run.common, read)):
+            brief = _with(brief, since=diff.line(run.changes) if run.changes else "")
+    _work(run, [brief], read)
 
 
 def _with(job: Job, **parameters: str) -> Job:
@@ -387,12 +373,6 @@ def _sources(root: Path, jobs: Iterable[Job]) -> dict[str, dict[str, str]]:
     notebooks = {job.notebook.name: publish.digest(job.notebook) for job in jobs}
     files = {name: digest for job in jobs for name, digest in publish.hashes(job).items()}
     return {**publish.inputs(root), "notebooks": notebooks, "files": files}
-
-
-def _hold_still(run: Run, before: Mapping[str, dict[str, str]], now: Mapping[str, dict[str, str]]) -> None:
-    """Let the run fail if inputs changed since it began: its reports would not be consistent."""
-    if changed := [f"{part}: {name}" for part in sorted(before) for name in publish.unlike(before[part], now[part])]:
-        run.failures["inputs"] = ReportError(f"While the run was at work, {', '.join(changed)} changed; run again.")
 
 
 def _gathered(run: Run) -> Path:

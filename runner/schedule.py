@@ -95,39 +95,6 @@ def is_due(every: str, now: datetime, stands: date | None) -> bool:
     return stands is None or (last is not None and stands < last)
 
 
-def awaited(wanted: Mapping[str, str | None], stood: Mapping[str, str]) -> list[str]:
-    """Describe the files that a report waits for: those missing, or unchanged since the standing report.
-
-    A file is newer if it is another: its time on the disk says when it was copied.
-
-    Parameters
-    ----------
-    wanted : mapping
-        Hash by file, now; None if it is not there.
-    stood : mapping
-        Hash by file of what the standing report was made of; empty if there is none.
-
-    Examples
-    --------
-    >>> awaited({"data/a.csv": None, "data/b.csv": "1", "data/c.csv": "2"}, {"data/b.csv": "1", "data/c.csv": "1"})
-    ['data/a.csv, which is not there', 'data/b.csv, which has not changed']
-    """
-    missing = {file: "is not there" for file, hash_ in wanted.items() if hash_ is None}
-    same = {file: "has not changed" for file, hash_ in wanted.items() if hash_ and hash_ == stood.get(file)}
-    return [f"{file}, which {why}" for file, why in {**missing, **same}.items()]
-
-
-def stale(dated: Mapping[str, date], as_of: date, fresh_days: int | None) -> list[str]:
-    """Describe the files that are older than the schedule allows; without a limit, none is.
-
-    >>> stale({"data/a.csv": date(2026, 1, 5)}, date(2026, 11, 26), 90)
-    ['data/a.csv is of 2026-01-05, 325 days old; the schedule allows at most 90']
-    """
-    old = {file: (as_of - day).days for file, day in dated.items() if fresh_days and (as_of - day).days > fresh_days}
-    limit = f"the schedule allows at most {fresh_days}"
-    return [f"{file} is of {dated[file]}, {days:,} days old; {limit}" for file, days in old.items()]
-
-
 Values = Annotated[tuple[Text, ...], Field(min_length=1), OneOrMore]
 Variable = Annotated[str, is_like("the name of a variable of the environment, such as MAIL_HOST,", "[A-Z][A-Z0-9_]*")]
 Address = Annotated[str, is_like("an address such as reports@example.org", r"[^\s@<>,;]+@[^\s@<>,;]+")]
@@ -185,6 +152,11 @@ class Notice(Written):
         if self.form != "json" and self.webhook is None:
             raise ValueError("expected a webhook, to which form belongs")
         return self
+
+    @property
+    def kind(self) -> str:
+        """What it is sent by."""
+        return "command" if self.command else "email" if self.email else "webhook"
 
     @property
     def variables(self) -> tuple[str, ...]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import Any
 
 from analysis import data
 from analysis.errors import DataError, DesignError
@@ -34,16 +33,7 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
     as_json : bool
         Print the outcome as one JSON object, and nothing else, to standard output.
     """
-    try:
-        plan = schedule.load(root)
-    except DataError as error:
-        ended = stopped(error, request.as_of, root, (request.out or root / "reports").absolute())
-        _print(ended, recorded(ended), as_json=as_json)
-        raise
-    folder = root / plan.publish
-    recipients = plan.notices if due or request.out is None or request.out.resolve() == folder.resolve() else ()
-    request = replace(request, out=(request.out or folder).absolute())
-    waits = list[str]()
+    recipients, waits = tuple[Notice, ...](), list[str]()
 
     def is_due(job: Job, standing: Release) -> bool:
         stands = date.fromisoformat(standing.manifest.reports[job.name].as_of)
@@ -53,18 +43,23 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
         waits.extend(f"{job.name} waits for {file}." for file in files)
         return not files
 
-    with withheld(plan.notices) as environment:
-        try:
+    try:
+        plan = schedule.load(root)
+        folder = root / plan.publish
+        if due or request.out is None or request.out.resolve() == folder.resolve():
+            recipients = plan.notices
+        request = replace(request, out=(request.out or folder).absolute())
+        with withheld(plan.notices):
             outcome = run.reports(root, request, is_due if due else None)
-        except BaseException as error:
-            ended = stopped(error, request.as_of, root, request.out or folder)
-            _print(ended, recorded(ended) + _send(ended, recipients, environment, root), as_json=as_json)
-            raise
-        old = [] if request.panel else stale(root, outcome, moment(request.as_of))
-        outcome = outcome.model_copy(update={"stale": old, "notes": [*outcome.notes, *waits]})
-        briefs = [outcome.folder / f"{name}.pdf" for name in outcome.reports if schedule.number(name) == "00"]
-        ended = without_paths(outcome, root)
-        faults = recorded(ended) + _send(ended, recipients, environment, root, next(iter(briefs), None))
+    except BaseException as error:
+        ended = stopped(error, request.as_of, root, (request.out or root / "reports").absolute())
+        _print(ended, recorded(ended) + _send(ended, recipients, root), as_json=as_json)
+        raise
+    old = [] if request.panel else stale(root, outcome, moment(request.as_of))
+    outcome = outcome.model_copy(update={"stale": old, "notes": [*outcome.notes, *waits]})
+    briefs = [outcome.folder / f"{name}.pdf" for name in outcome.reports if schedule.number(name) == "00"]
+    ended = without_paths(outcome, root)
+    faults = recorded(ended) + _send(ended, recipients, root, next(iter(briefs), None))
     if not as_json:
         outcome.tell()
         say(ended.line)
@@ -73,26 +68,22 @@ def work(root: Path, request: Request, *, due: bool = False, as_json: bool = Fal
 
 
 @contextmanager
-def withheld(notices: Iterable[Notice]) -> Iterator[dict[str, str]]:
-    """Hide the variables of notices from the environment that notebooks inherit, and yield all variables."""
-    before = dict(os.environ)
+def withheld(notices: Iterable[Notice]) -> Iterator[None]:
+    """Hide the variables of notices from the environment that notebooks inherit."""
     names = {name for notice in notices for name in notice.variables}
-    for name in names & before.keys():
-        del os.environ[name]
+    hidden = {name: os.environ.pop(name) for name in names & os.environ.keys()}
     try:
-        yield before
+        yield
     finally:
-        os.environ |= {name: before[name] for name in names & before.keys()}
+        os.environ |= hidden
 
 
-def _send(
-    ended: Outcome, recipients: Sequence[Notice], environment: Mapping[str, str], root: Path, brief: Path | None = None
-) -> list[str]:
+def _send(ended: Outcome, recipients: Sequence[Notice], root: Path, brief: Path | None = None) -> list[str]:
     if not recipients:
         return []
     from runner import notices  # with all that speaks to servers
 
-    return notices.send(ended, recipients, environment, root=root, brief=brief)
+    return notices.send(ended, recipients, dict(os.environ), root=root, brief=brief)
 
 
 def recorded(ended: Outcome) -> list[str]:
@@ -113,15 +104,18 @@ def moment(as_of: str) -> datetime:
 
 
 def awaited(root: Path, job: Job, standing: Release) -> list[str]:
-    """Describe the files that a report still waits for."""
-    entry, read = standing.manifest.reports[job.name], standing.manifest.inputs.get("data", {})
-    hashes, stood = dict[str, str | None](), dict[str, str]()
+    """Describe the files that a report waits for: those missing, or unchanged since the standing report.
+
+    A file is newer if it is another: its time on the disk says when it was copied.
+    """
+    entry, read, lines = standing.manifest.reports[job.name], standing.manifest.inputs["data"], list[str]()
     for name in job.waits_for:
         file = root / name
-        hashes[name] = publish.sha256(file) if file.is_file() else None
-        if before := read.get(name.removeprefix("data/"), entry.files.get(file.name)):
-            stood[name] = before
-    return schedule.awaited(hashes, stood)
+        if not file.is_file():
+            lines.append(f"{name}, which is not there")
+        elif publish.sha256(file) == read.get(name.removeprefix("data/"), entry.files.get(file.name)):
+            lines.append(f"{name}, which has not changed")
+    return lines
 
 
 def stale(root: Path, outcome: Outcome, now: datetime) -> list[str]:
@@ -132,9 +126,11 @@ def stale(root: Path, outcome: Outcome, now: datetime) -> list[str]:
     stood = release.read(outcome.out / outcome.previous).manifest.reports if outcome.previous else {}
     lines = list[str]()
     for job in schedule.read(root):
-        entry = stood.get(job.name)
-        if job.fresh_days and schedule.is_due(job.every, now, date.fromisoformat(entry.as_of) if entry else None):
-            lines += schedule.stale(dated(root, job.waits_for), now.date(), job.fresh_days)
+        entry, limit = stood.get(job.name), job.fresh_days
+        if limit and schedule.is_due(job.every, now, date.fromisoformat(entry.as_of) if entry else None):
+            for file, day in dated(root, job.waits_for).items():
+                if (days := (now.date() - day).days) > limit:
+                    lines.append(f"{file} is of {day}, {days:,} days old; the schedule allows at most {limit}")
     return [*dict.fromkeys(lines)]
 
 
@@ -142,13 +138,9 @@ def dated(root: Path, files: Iterable[str]) -> dict[str, date]:
     """Return the date of each file by the descriptor or else the disk; without files, that of the newest data."""
     declared = {f"data/{card['path']}": card["vintage"] for card in data.package(root / "data")["resources"]}
     names = [*files] or [f"data/{data.newest(root / 'data')['path']}"]
-    return {
-        name: date.fromisoformat(declared[name])
-        if name in declared
-        else date.fromtimestamp((root / name).stat().st_mtime)
-        for name in names
-        if name in declared or (root / name).is_file()
-    }
+    dates = {name: date.fromisoformat(declared[name]) for name in names if name in declared}
+    others = [name for name in names if name not in declared and (root / name).is_file()]
+    return dates | {name: date.fromtimestamp((root / name).stat().st_mtime) for name in others}
 
 
 def stopped(error: BaseException, as_of: str, root: Path, out: Path) -> Outcome:
@@ -164,18 +156,8 @@ def stopped(error: BaseException, as_of: str, root: Path, out: Path) -> Outcome:
 def without_paths(outcome: Outcome, root: Path) -> Outcome:
     """Remove the folders of the project and its user from an outcome: they are private."""
     places = {f"{root.absolute()}/": "", str(root.absolute()): ".", str(Path.home()): "~"}
-
-    def freed(content: Any) -> Any:
-        if isinstance(content, dict):
-            return {key: freed(value) for key, value in content.items()}
-        if isinstance(content, list):
-            return [freed(value) for value in content]
-        for place, shown in places.items():
-            content = content.replace(place, shown)
-        return content
-
-    lists = ("reports", "changed_words", "stale", "failures", "notes")
-    return outcome.model_copy(update={name: freed(getattr(outcome, name)) for name in lists})
+    told = outcome.model_dump(include={"reports", "changed_words", "stale", "failures", "notes"})
+    return outcome.model_copy(update=json.loads(publish.replaced(json.dumps(told, ensure_ascii=False), places)))
 
 
 def _print(ended: Outcome, faults: Iterable[str], *, as_json: bool) -> None:

@@ -11,14 +11,13 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from html import unescape
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
@@ -83,65 +82,44 @@ class Brief:
     topics: Iterable[Row] = ()
     spoken: Iterable[Row] = ()
 
-    @classmethod
-    def of(cls, notebook: Path) -> Brief:
-        """Read the content of a brief from its executed notebook."""
-        from runner import exports
-
-        parts = {part["kind"]: part for part, _ in exports.parts(notebook)}
-        rows = {kind: [*csv.DictReader(io.StringIO(part["csv"]))] for kind, part in parts.items()}
-        headline = parts["brief"]["caption"] if "brief" in parts else ""
-        return cls(headline, rows.get("brief", ()), rows.get("spoken", ()))
-
     @property
     def anchors(self) -> dict[tuple[str, ...], str]:
         """The places of its verdicts on the page."""
         return {identity(row): re.sub(r"\s", "-", name_of(row)) for row in self.spoken}
 
 
-@dataclass(frozen=True)
-class Card:
-    """The part of the page on a report: its files by kind, its verdicts, and its first figure in words."""
+def _card(
+    name: str, entry: Mapping[str, Any], folder: Path, rows: Sequence[Any], anchors: Mapping[Any, str]
+) -> dict[str, Any]:
+    """Return the part of the page on a report: its files by kind, its verdicts, and its first figure in words.
 
-    name: str
-    title: str
-    market: str
-    files: Mapping[str, str]
-    figure: str  # path; empty without one
-    seen: str  # the figure in words
-    verdicts: list[Judged]
-    unread: int  # verdicts that are not as `Judged` says
-
-    @classmethod
-    def of(
-        cls, name: str, entry: Mapping[str, Any], folder: Path, rows: Iterable[Any], anchors: Mapping[Any, str]
-    ) -> Card:
-        """Make a card from the manifest's entry of a report, its executed notebook and its verdicts."""
-        cells = json.loads((folder / f"{name}.ipynb").read_bytes())["cells"]
-        texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
-        titles = [title for text in texts for title in re.findall(r"^# +(?:\d\d +[–-] +)?(.+)", text, re.MULTILINE)]
-        shown = [output.get("data", {}).get("text/html", "") for cell in cells for output in cell.get("outputs", [])]
-        seen = [alt for html in shown for alt in PICTURE.findall("".join(html))]
-        made, figure, verdicts, rows = entry["made"], f"{name}.figures/figure-1.svg", list[Judged](), [*rows]
-        for row in rows:
-            with suppress(ValidationError):
-                verdicts.append(Judged.model_validate({**row, "anchor": anchors.get(identity(row), "")}))
-        return cls(
-            name,
-            (titles or [name])[0] + (f" ({', '.join(varied(name))})" if varied(name) else ""),
-            entry["market"],
-            {kind: f"{name}{end}" for end, kind in KINDS.items() if f"{name}{end}" in made},
-            figure if figure in made else "",
-            unescape((seen or [""])[0]),
-            verdicts,
-            len(rows) - len(verdicts),
-        )
+    `entry` is that of the manifest; `unread` counts the verdicts that are not as `Judged` says.
+    """
+    cells = json.loads((folder / f"{name}.ipynb").read_bytes())["cells"]
+    texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+    titles = [title for text in texts for title in re.findall(r"^# +(?:\d\d +[–-] +)?(.+)", text, re.MULTILINE)]
+    shown = [output.get("data", {}).get("text/html", "") for cell in cells for output in cell.get("outputs", [])]
+    seen = [alt for html in shown for alt in PICTURE.findall("".join(html))]
+    made, figure, verdicts = entry["made"], f"{name}.figures/figure-1.svg", list[Judged]()
+    for row in rows:
+        with suppress(ValidationError):
+            verdicts.append(Judged.model_validate({**row, "anchor": anchors.get(identity(row), "")}))
+    return {
+        "name": name,
+        "title": (titles or [name])[0] + (f" ({', '.join(varied(name))})" if varied(name) else ""),
+        "market": entry["market"],
+        "files": {kind: f"{name}{end}" for end, kind in KINDS.items() if f"{name}{end}" in made},
+        "figure": figure if figure in made else "",
+        "seen": unescape((seen or [""])[0]),
+        "verdicts": verdicts,
+        "unread": len(rows) - len(verdicts),
+    }
 
 
 def write(
     folder: Path,
     manifest: Mapping[str, Any],
-    verdicts: Mapping[str, Iterable[Any]],
+    verdicts: Mapping[str, Sequence[Any]],
     *,
     event: str,
     made: Collection[str],
@@ -170,9 +148,9 @@ def write(
     exports.cite(folder, manifest)
     others = _others(folder, failed)
     brief = says(folder, entries)
-    cards = [Card.of(name, of, folder, verdicts.get(name, ()), brief.anchors) for name, of in entries.items()]
+    cards = [_card(name, of, folder, verdicts.get(name, ()), brief.anchors) for name, of in entries.items()]
     about = read_event(event).title if event else "Reports"
-    first = next((card for card in cards if number(card.name) == "00"), None)
+    first = next((card for card in cards if number(card["name"]) == "00"), None)
     text = rendered(
         "index.html.j2",
         title=f"{brief.headline} – {about}" if brief.headline else about,
@@ -188,12 +166,10 @@ def write(
         condition=condition,
         sweeps=[_sweep(file) for file in sorted(folder.glob(f"*{exports.COMPARISON}"))],
         changes=changes and changes.as_json(),
-        terms={
-            "Made in this run": f"{len(made)} of {len(entries)} reports",
-            "Unchanged": ", ".join(name for name in entries if name not in made and name not in failed),
-            "Failed in this run": ", ".join(sorted(failed)),
-            "Panel": manifest["panel_is"],
-        },
+        entries=entries,
+        made=made,
+        failed=sorted(failed),
+        panel=manifest["panel_is"],
         others=others,
     )
     (folder / PAGE).write_text(text, encoding="utf-8")
@@ -209,26 +185,19 @@ def _others(folder: Path, failed: Iterable[str]) -> dict[str, str]:
 
 def says(folder: Path, reports: Iterable[str]) -> Brief:
     """Read what the brief among the reports in a folder says, or return an empty `Brief`."""
-    return next((Brief.of(folder / f"{name}.ipynb") for name in reports if number(name) == "00"), Brief())
+    from runner import exports
+
+    notebooks = [folder / f"{name}.ipynb" for name in reports if number(name) == "00"]
+    parts = {part["kind"]: part for notebook in notebooks for part, _ in exports.parts(notebook)}
+    rows = {kind: [*csv.DictReader(io.StringIO(part["csv"]))] for kind, part in parts.items()}
+    return Brief(parts["brief"]["caption"] if "brief" in parts else "", rows.get("brief", ()), rows.get("spoken", ()))
 
 
 def reviews(brief: Brief, as_of: str) -> dict[str, Any]:
     """Return the verdicts that are not simulated as ClaimReviews of schema.org, each at its place on the page."""
-    graph = []
-    for row in brief.spoken:
-        claim: dict[str, Any] = {"@type": "Claim", "author": {"@type": "Organization", "name": row["party"]}}
-        if row["source_url"]:
-            appearance = {"@type": "CreativeWork", "url": row["source_url"]}
-            claim |= {"datePublished": row["date"], "appearance": appearance}
-        value = RATINGS[row["word"]]
-        scale = {} if value is None else {"ratingValue": value, "bestRating": 5, "worstRating": 1}
-        why = f"Confidence: {row['confidence']}. {row['why']}"
-        rating: dict[str, Any] = {"@type": "Rating", "alternateName": row["word"], "ratingExplanation": why, **scale}
-        review: dict[str, Any] = {"@type": "ClaimReview", "url": f"#{quote(brief.anchors[identity(row)])}"}
-        review |= {"claimReviewed": row["statement"], "itemReviewed": claim, "reviewRating": rating}
-        review |= {"author": {"@type": "Organization", "name": AUTHOR}, "datePublished": as_of}
-        graph.append({**review, "isBasedOn": quote(f"{row['report']}.pdf"), "inLanguage": "en"})
-    return {"@context": "https://schema.org", "@graph": graph}
+    known = {"brief": brief, "as_of": as_of, "ratings": RATINGS, "identity": identity, "author": AUTHOR}
+    content: dict[str, Any] = json.loads(rendered("reviews.json.j2", **known))
+    return content
 
 
 def _sweep(file: Path) -> dict[str, Any]:
@@ -304,16 +273,14 @@ def record(out: Path, outcome: Outcome, at: datetime) -> None:
     logged_ = outcome.model_copy(update={**lines, "at": at.isoformat(timespec="seconds")})
     descriptor = os.open(out / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     try:
-        os.write(descriptor, f"\n{_line(logged_)}\n".encode())  # in one piece, after what a killed run left of a line
+        os.write(
+            descriptor, f"\n{logged_.model_dump_json()}\n".encode()
+        )  # in one piece, after what a killed run left of a line
     finally:
         os.close(descriptor)
     with suppress(ReportError), release.locked(out):
-        _replace(out / LOG, "\n".join(map(_line, logged(out)[-KEPT:])) + "\n")
+        _replace(out / LOG, "".join(f"{each.model_dump_json()}\n" for each in logged(out)[-KEPT:]))
         refresh(out)
-
-
-def _line(outcome: Outcome) -> str:
-    return json.dumps(outcome.model_dump(), ensure_ascii=False, sort_keys=True)
 
 
 def _first_line(failure: str) -> str:

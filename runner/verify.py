@@ -10,21 +10,21 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from analysis.errors import DesignError
-from runner import Exit, publish, release, say, site
+from runner import Exit, diff, publish, release, say, site
 from runner.diff import ESTIMATES
 from runner.publish import sha256, unlike
-from runner.release import DATA, LATEST, MANIFEST, VERDICTS, Entry, Manifest, Release
+from runner.release import DATA, LATEST, MANIFEST, VERDICTS, Manifest, Release
 
 MOST = 5  # names in one line
 
 
 def faults(published: Release) -> list[str]:
     """List the files of a release that fail its hashes, a line for each."""
-    manifest = published.manifest
     lines = [*published.faults(), *_beside(published)]
     wrong = {line.partition(":")[0] for line in lines}
-    lines += [] if DATA in wrong else _data(published.folder / DATA, manifest.inputs["data"])
-    return lines + ([] if VERDICTS in wrong else [*_verdicts(published.folder / VERDICTS, manifest.reports)])
+    for name, check in ((DATA, _data), (VERDICTS, _verdicts)):
+        lines += [f"{name}: {fault}" for fault in check(published)] if name not in wrong else []
+    return lines
 
 
 def _beside(published: Release) -> Iterator[str]:
@@ -35,35 +35,27 @@ def _beside(published: Release) -> Iterator[str]:
             yield f"{path.relative_to(published.folder).as_posix()}: extra, the manifest does not list it"
 
 
-def _data(file: Path, hashes: Mapping[str, str]) -> Iterator[str]:
+def _data(published: Release) -> Iterator[str]:
     """Check the archive against the data that the reports were made of."""
-    try:
-        with zipfile.ZipFile(file) as archive:
-            held = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
-    except zipfile.BadZipFile as error:
-        yield f"{DATA}: no archive ({error})"
-        return
+    hashes = published.manifest.inputs["data"]
+    with zipfile.ZipFile(published.folder / DATA) as archive:
+        held = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
     for name in unlike(hashes, held):
         state = "without" if name not in held else "beside them" if name not in hashes else "another"
-        yield f"{DATA}: not the data that the reports were made of: {state} {name}"
+        yield f"not the data that the reports were made of: {state} {name}"
 
 
-def _verdicts(file: Path, reports: Mapping[str, Entry]) -> Iterator[str]:
+def _verdicts(published: Release) -> Iterator[str]:
     """Check each verdict against the entry of its report."""
-    try:
-        verdicts = [dict(verdict) for verdict in json.loads(file.read_bytes())]
-    except (ValueError, TypeError) as error:
-        yield f"{VERDICTS}: no list of verdicts ({error})"
-        return
-    for verdict in verdicts:
-        of = f"{VERDICTS}: {publish.name_of(verdict)}"
-        if (entry := reports.get(str(verdict.get("report")))) is None:
-            yield f"{of}: it is of {verdict.get('report')}, which is no report of the release"
+    for verdict in json.loads((published.folder / VERDICTS).read_bytes()):
+        name, report = publish.name_of(verdict), verdict["report"]
+        if (entry := published.manifest.reports.get(report)) is None:
+            yield f"{name}: it is of {report}, which is no report of the release"
             continue
         expected = {"as_of": entry.as_of, "market": entry.market, "notebook": Path(entry.notebook).stem}
         for key, value in expected.items():
             if verdict.get(key, value) != value:
-                yield f"{of}: its {key} is {verdict[key]!r}; the manifest has {value!r} of {verdict['report']}"
+                yield f"{name}: its {key} is {verdict[key]!r}; the manifest has {value!r} of {report}"
 
 
 def differences(manifest: Manifest, now: Mapping[str, Mapping[str, str]], notebooks: Mapping[str, str]) -> list[str]:
@@ -82,11 +74,8 @@ def differences(manifest: Manifest, now: Mapping[str, Mapping[str, str]], notebo
     lines = []
     for kind in sorted({*was, *parts}):
         before, after = was.get(kind, {}), parts.get(kind, {})
-        names = unlike(before, after)
-        versions = [f"{name} {before.get(name, 'none')} then and {after.get(name, 'none')} now" for name in names]
-        shown = (versions if kind == "versions" else names)[:MOST]
-        more = f", and {len(names) - MOST} more" if len(names) > MOST else ""
-        lines += [f"{kind}: {', '.join(shown)}{more}"] if names else []
+        names = diff.changed_values(before, after) if kind == "versions" else unlike(before, after)
+        lines += [f"{kind}: {', '.join(diff.first(names, MOST))}"] if names else []
     return lines
 
 
@@ -142,8 +131,8 @@ def _again(root: Path, published: Release, name: str) -> Exit:
         raise DesignError(f"Option --again {name}: the release has {', '.join(reports)}; name one of them.")
     files = [file for file in reports[name].made if not file.endswith(".ipynb")]  # a notebook names its commit
     with run.again(root, published, name) as made:
-        now = {file: sha256(made / file) if (made / file).is_file() else "" for file in files}
-    for file in (other := [file for file in files if now[file] != published.manifest.files[file]]):
+        now = {file: sha256(made / file) for file in files if (made / file).is_file()}
+    for file in (other := [file for file in files if now.get(file) != published.manifest.files[file]]):
         say(f"{file}: made again, it has other bytes.")
     if not other:
         what = "PDF and estimates" if f"{name}{ESTIMATES}" in files else "PDF"
@@ -159,15 +148,13 @@ def prune(out: Path, keep: int) -> list[str]:
     """
     releases = site.newest_first(out)
     latest = os.readlink(out / LATEST) if (out / LATEST).is_symlink() else ""
-    lines = list[str]()
     sound = next((each.folder.name for each in releases if not faults(each)), "")
+    stays, lines = {sound: "it is the newest one that verifies", latest: "`latest` shows it"}, list[str]()
     for old in reversed(releases[keep:]):
-        name = old.folder.name
-        if name in (latest, sound):
-            why = "`latest` shows it" if name == latest else "it is the newest one that verifies"
-            lines.append(f"{name}: stays, {why}")
+        name, away = old.folder.name, out / f"{release.STAGE}{old.folder.name}"
+        if name in stays:
+            lines.append(f"{name}: stays, {stays[name]}")
             continue
-        away = out / f"{release.STAGE}{name}"
         os.rename(old.folder, away)  # nobody sees half a release
         release.remove(away)
         lines.append(f"{name}: removed, {len(old.manifest.files)} files of {old.manifest.as_of}")

@@ -23,7 +23,7 @@ from analysis.evidence.verdicts import (
 )
 from analysis.exhibits import brief
 from analysis.exhibits.payload import MIME
-from analysis.exhibits.words import phrases
+from analysis.exhibits.phrases import phrases
 
 __all__ = ["look"]  # a fixture
 
@@ -247,7 +247,7 @@ def test_the_title_of_the_revenue_figure_counts_what_fell(monkeypatch):
     real = listed.indexed
     monkeypatch.setattr(listed, "indexed", lambda *years: real(*years).assign(Anker=90.0))
     other = brief.listed_revenue(EVENT, 2021, 2023).html
-    said = [re.findall(r'alt="([^"]+?)\. Revenue in', html)[0] for html in (told, other)]
+    said = [re.findall(r'alt="([^"]+?)\. Revenue, ', html)[0] for html in (told, other)]
     assert "From 2020 to 2021 revenue" in said[0]
     assert said[0] != said[1]
 

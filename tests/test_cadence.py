@@ -1,11 +1,11 @@
-"""When a report is due: the calendar, the files that it waits for, and the age of its data."""
+"""When a report is due by the calendar."""
 
 from datetime import date, datetime, time, timedelta
 
 import pytest
 from desk import cases
 
-from runner.schedule import awaited, is_due, last_due, stale
+from runner.schedule import is_due, last_due
 
 CASES = cases("schedule")
 NOON = datetime(2026, 11, 26, 12, 0)  # a Thursday
@@ -50,20 +50,3 @@ def test_a_report_missed_in_the_evening_is_made_up_for_on_the_next_day():
 
 def test_the_first_and_the_last_days_of_the_calendar_break_nothing():
     assert is_due("daily", datetime(9999, 12, 31, 23, 59), date(9999, 12, 30))
-
-
-def test_a_report_waits_for_files_that_are_not_there_or_are_what_it_was_made_of():
-    assert awaited({"data/a.csv": None}, {}) == ["data/a.csv, which is not there"]
-    assert awaited({"data/a.csv": "1"}, {"data/a.csv": "1"}) == ["data/a.csv, which has not changed"]
-    assert awaited({"data/a.csv": "2"}, {"data/a.csv": "1"}) == []
-
-
-def test_a_report_that_never_stood_waits_for_no_change():
-    assert awaited({"data/a.csv": "1"}, {}) == []
-
-
-def test_data_are_stale_from_the_day_after_the_limit_and_never_without_one():
-    of = {"data/a.csv": date(2026, 11, 16)}
-    assert stale(of, NOON.date(), 10) == []
-    assert stale(of, NOON.date(), 9) == ["data/a.csv is of 2026-11-16, 10 days old; the schedule allows at most 9"]
-    assert stale(of, date(2036, 1, 1), None) == []

@@ -43,7 +43,7 @@ DRAWINGS = {
     "tornado": lambda: charts.tornado(BARS, xlabel="x"),
     "waterfall": lambda: charts.forest({"A": FRAME, "B": FRAME[["term", "estimate"]]}, xlabel="x"),
     "timeline": lambda: charts.timeline(DATED, DATED),
-    "histograms": lambda: charts.histograms({"a": np.arange(9.0)}, xlabel="x"),
+    "histogram": lambda: charts.histogram({"a": np.arange(9.0)}, xlabel="x"),
     "paths": lambda: curves.paths(SERIES, x="year", strong=["a"], ylabel="y", closures=CLOSED, log="y"),
     "fans": lambda: curves.paths(OWN, x="day", fan=DAYS, ylabel="y"),
     "groups": lambda: curves.paths(pd.concat(PATHS), x="month", closures=CLOSED, ylabel="y"),

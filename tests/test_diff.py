@@ -71,14 +71,10 @@ def test_a_number_that_moved_by_less_than_is_written_only_counts(tmp_path):
     assert (found.moved, found.rounded, found.compared) == (False, 1, 1)
 
 
-def test_a_descriptor_that_only_records_new_bytes_is_no_change(tmp_path):
+def test_a_descriptor_is_no_data(tmp_path):
     other = json.loads(json.dumps(DESCRIPTOR))
     other["resources"][0]["hash"] = "y"
     assert compared(tmp_path, data={"datapackage.json": json.dumps(other)}).data == []
-    other["resources"][0]["title"] = "Other"
-    tables = {"datapackage.json": json.dumps(other)}
-    (cell,) = compared(tmp_path / "again", data=tables).data
-    assert cell.said == "datapackage.json: what it says of the files changed"
 
 
 def test_what_may_have_moved_a_report_is_named_by_kind(tmp_path):
@@ -126,3 +122,9 @@ def test_long_lists_are_cut_with_what_is_left_out(tmp_path):
     told = lines(compared(tmp_path, data={"facts/figures.csv": FIGURES + many}), "Data")
     assert len(told) == diff.MOST + 1
     assert told[-1] == "and 8 more"
+
+
+def test_however_much_moved_it_is_told_in_one_line(tmp_path):
+    rows = {REPORT: [estimate(label=f"Growth of F{place}") for place in range(2000)]}
+    told = diff.line(compared(tmp_path, estimates=rows, verdicts=[verdict("Supported")]))
+    assert told == "Since the release of 2026-11-25: 1 verdict moved; 2001 numbers moved."

@@ -20,7 +20,7 @@ from analysis.errors import DesignError
 from analysis.event import read_event
 from analysis.evidence.verdicts import NOT_SHOWN, Verdict
 from analysis.exhibits import answers, blocks, brief, charts, style
-from analysis.exhibits.answers import colophon as make_colophon
+from analysis.exhibits.report import colophon as make_colophon
 
 HOSTILE = """<script>alert("1")</script> & 'quotes'"""
 EVENT = read_event("amazon_2021")
@@ -164,7 +164,8 @@ SETTINGS = {"share": 0.4, "as_of": "2026-11-01", "stale_after_days": 20_000, "ve
 
 
 def colophon(settings=SETTINGS, **changes):
-    return make_colophon({"verdict_file": "../away/5.json", **settings}, **({"resources": READ} | changes))
+    read = {"resources": READ, "sources": (), "panel": None} | changes
+    return make_colophon({"verdict_file": "../away/5.json", **settings}, **read)
 
 
 def recorded(*asked, **options) -> dict[str, dict[str, str]]:

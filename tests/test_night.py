@@ -174,7 +174,9 @@ def test_a_report_waits_for_data_that_are_newer_than_its_own(desk, no_kernels, c
     waiting = {**FIRST, "waits_for": ["data/figures.csv", "incoming/done"]}
     desk.plan(BRIEF, waiting, SECOND)
     assert desk.due(NEXT) == 0
-    assert "01_first waits for incoming/done, which is not there.\n" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "01_first waits for data/figures.csv, which has not changed.\n" in said
+    assert "01_first waits for incoming/done, which is not there.\n" in said
     assert desk.releases() == [MONDAY]
 
 
@@ -229,14 +231,14 @@ def test_a_word_that_changed_is_news_and_the_same_word_with_another_number_is_no
     assert last_line(capsys).endswith(f"in {LAST}; changed: c1 in 01_first: a=b before, Supported now")
 
 
-def test_stale_data_are_news_on_the_day_on_which_their_report_is_due(desk):
-    desk.plan(BRIEF, {**FIRST, "fresh_days": 30}, SECOND)
+def test_data_older_than_the_limit_are_news_on_the_day_on_which_their_report_is_due(desk):
+    desk.plan(BRIEF, {**FIRST, "fresh_days": 29}, SECOND)  # their age on the first of these Mondays
     assert desk.due(NEXT) == 0
     assert desk.told() == []
     for day in (LAST, LAST, "2026-12-08"):
         assert desk.due(day) == 0
     ((told),) = desk.told()
-    assert told["stale"] == ["data/figures.csv is of 2026-11-01, 36 days old; the schedule allows at most 30"]
+    assert told["stale"] == ["data/figures.csv is of 2026-11-01, 36 days old; the schedule allows at most 29"]
 
 
 def test_a_run_that_is_refused_or_ended_by_a_signal_is_news(desk, no_kernels, capsys):

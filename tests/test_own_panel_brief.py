@@ -13,7 +13,7 @@ from pypdf import PdfReader
 from analysis import data
 from analysis.event import read_event
 from analysis.evidence import verdicts
-from analysis.exhibits.words import phrases
+from analysis.exhibits.phrases import phrases
 from analysis.numbers import quantity
 from runner import Exit
 from runner.cli import main

@@ -18,7 +18,7 @@ from analysis.exhibits import answers, blocks, brief, style
 FOLDER = Path(__file__).parent / "cases" / "exhibits"
 FIRMS = pd.DataFrame({"Firm": ["a", "b"], "n": [1, 2000], "Change": [-0.5, np.nan], "Closed": [True, False]})
 MIXED = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, np.nan], "kind": ["real", "estimate"]})
-OWN = pd.DataFrame({"own": [1.0], "estimated": [2.0], "target": [3.0], "by row": [4.0], "kind": ["estimate"]})
+OWN = pd.DataFrame({"own": [1.0, 2.0], "kind": ["estimate", "real"]})
 TOLD = "Of 2,000 ● accounts −16.1 to +2.8 per cent ◐ left; real figures ● are marked."
 FLOOD = pd.DataFrame([{"threat_id": "F1", "months": "June", "event": "Flood", "hits": "all", "threatens": "E1"}])
 ROW = {"estimate": -1.5, "conf_low": -2.0, "conf_high": -1.0, "unit": "per cent", "grade": "usable"}
@@ -47,15 +47,11 @@ MANY = [of(name, statement=f"{name}.", margin=None) for name in ("C06", "C03", "
 MANY += [of("C08 record"), of("more_presence_elsewhere"), of("more_sales_elsewhere"), V2]
 MANY += [of("C12", statement="Frozen.", margin=None), of("C02", statement="Unknown.", word=NOT_TESTABLE, **BARE)]
 REAL = {
-    "table": lambda: blocks.table(
-        FIRMS, "Firms.", decimals={"n": 0, "Change": 2}, signed=["Change"], marks={"Change": "estimate"}
-    ),
+    "table": lambda: blocks.table(FIRMS, "Firms.", decimals={"n": 0, "Change": 2}, signed=["Change"]),
     "table of one mark": lambda: blocks.table(
         MIXED, "It was 7.5 ●.", columns={"b": "Last, first", "a": "a"}, provenance="estimate"
     ),
-    "table of mixed marks": lambda: blocks.table(
-        MIXED, "T.", columns={"a": "a", "b": "b"}, marks={"a": "kind"}, provenance="estimate"
-    ),
+    "table of mixed marks": lambda: blocks.table(MIXED, "T.", columns={"a": "a", "b": "b"}, mark="kind"),
     "table with truth": lambda: blocks.table(MIXED.assign(truth=[1.0, np.nan]), "T."),
     "table without truth": lambda: blocks.table(MIXED.assign(truth=np.nan), "T."),
     "sentence": lambda: blocks.say(TOLD, lead="Found.") + blocks.note(TOLD) + blocks.note("Old.", warning=True),
@@ -74,9 +70,7 @@ REAL = {
         claims.readings(["C01", "C03"]), [verdict(claim="C03", reading="", word=SUPPORTED)], "Claims."
     ),
     "estimates": lambda: blocks.estimates(ROWS, "Effects."),
-    "estimates graded": lambda: blocks.estimates(
-        ROWS.assign(grade=["usable", "do not use", "not graded"]), "Effects.", why=False
-    ),
+    "estimates graded": lambda: blocks.estimates(ROWS.assign(grade=["usable", "do not use", "not graded"]), "Effects."),
     "estimates not graded": lambda: blocks.estimates(ROWS.assign(grade=["usable", "not graded", ""]), "Effects."),
     "estimates with truth": lambda: blocks.estimates(ROWS, "Effects.", true={"A": 2.0, "B": 0.0}),
     "estimates with truth of rows": lambda: blocks.estimates(
@@ -98,9 +92,7 @@ REAL = {
     "brief table without verdicts": lambda: brief.brief_table([], EVENT),
 }
 SIMULATED = {
-    "simulated table": lambda: blocks.table(
-        OWN, "T.", marks={"estimated": "estimate", "target": "real", "by row": "kind"}
-    ),
+    "simulated table": lambda: blocks.table(OWN, "T.", mark="kind"),
     "simulated table of real numbers": lambda: blocks.table(OWN, "T.", provenance="real"),
     "simulated bullets": lambda: blocks.bullets("this", "that", "more"),
     "simulated answer": lambda: answers.answer("So it is.", verdict=MARKET),

@@ -8,7 +8,7 @@ import pytest
 from desk import AS_OF, BRIEF_PARAMETERS, READ_VERDICTS, Desk, sources_kept, stub_render
 
 from analysis.errors import DesignError
-from runner import Exit, pdf, release, run, scheduled, site
+from runner import Exit, release, run, scheduled, site
 from runner.cli import main
 
 LATER = "2026-11-26"
@@ -62,7 +62,7 @@ def test_a_run_tells_what_moved_in_its_release_its_brief_its_page_and_its_feed(d
     assert since(desk) == ""
     turn(desk)
     assert work(desk) == Exit.OK
-    line = f"Since the release of {AS_OF}: 1 verdict moved (c1 from None to Supported)."
+    line = f"Since the release of {AS_OF}: 1 verdict moved."
     assert (told(desk)["line"], told(desk)["until"]) == (line, LATER)
     assert since(desk) == line
     assert line in (desk.published / "00_brief.ipynb").read_text()
@@ -79,29 +79,6 @@ def test_a_run_that_changes_nothing_leaves_the_brief_and_is_told_in_the_feed(des
     assert work(desk) == Exit.OK
     assert desk.bytes() == before
     assert [one.outcome for one in site.logged(desk.reports)] == ["published", "published", "unchanged"]
-
-
-def refuse(notebook, page, **options):
-    raise pdf.PdfError("the answer does not fit on page 1")
-
-
-def spill(notebook, page, **options):
-    page.write_text("/Type/Pages /Type/Page /Type/Page ")
-
-
-@pytest.mark.parametrize("too_long", [refuse, spill])
-def test_a_brief_without_room_for_what_moved_leaves_it_to_the_annex(desk, capsys, too_long):
-    def narrow(notebook, page, **options):
-        told = notebook.stem == "00_brief" and "Since the release of" in notebook.read_text()
-        (too_long if told else stub_render)(notebook, page, **options)
-
-    turn(desk)
-    assert work(desk, render=narrow) == Exit.OK
-    assert since(desk) == ""
-    assert "for which it has no room: see the annex" in capsys.readouterr().out
-    assert "1 verdict moved" in told(desk)["line"]
-    assert work(desk, render=narrow) == Exit.OK
-    assert desk.published.name == LATER
 
 
 def test_a_failed_run_and_a_refused_one_are_told_in_the_feed(desk):

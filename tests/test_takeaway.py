@@ -122,10 +122,10 @@ def test_what_was_taken_away_by_hand_is_made_again_and_what_is_no_longer_shown_g
 
 
 def test_a_folder_without_estimates_and_a_file_of_something_else_are_refused(tmp_path):
-    with pytest.raises(DataError, match=r"found no file \*\.estimates\.parquet; name a folder of published reports"):
+    with pytest.raises(DataError, match=r"holds no file \*\.estimates\.parquet; name a folder of reports"):
         analysis.load_estimates(tmp_path)
     (tmp_path / "05.estimates.parquet").write_text("mine")
-    with pytest.raises(DataError, match=r"05\.estimates\.parquet: estimates of a report were asked for"):
+    with pytest.raises(DataError, match=r"05\.estimates\.parquet: these are no estimates"):
         analysis.load_estimates(tmp_path)
     pd.DataFrame({"estimate": [1.0]}).to_parquet(tmp_path / "05.estimates.parquet")
     with pytest.raises(DataError, match="make the report again"):
@@ -191,9 +191,9 @@ def test_a_figure_carries_all_that_it_was_drawn_from():
     style.use("estimate")
     rows = pd.DataFrame({"term": ["a"], "estimate": [1.0], "conf_low": [0.0], "conf_high": [2.0]})
     block = blocks.figure(charts.forest(rows, xlabel="points"), "A forest.")
-    pd.testing.assert_frame_equal(block.data[0], rows)
-    (frame,) = blocks.figure(charts.histograms({"own": np.array([1.0, 2.0])}, xlabel="points"), "H.").data
-    assert frame["value"].tolist() == [1.0, 2.0]
+    pd.testing.assert_frame_equal(block.parts[0].data, rows)
+    (part,) = blocks.figure(charts.histogram({"own": np.array([1.0, 2.0])}, xlabel="points"), "H.").parts
+    assert part.data["value"].tolist() == [1.0, 2.0]
     several = of_figure({"bins": rows, "slope": rows, "xlabel": "points"})
     assert several["part"].tolist() == ["bins", "slope"]
     dated = pd.DataFrame({"term": "a", "estimate": [1.0, 2.0]}, index=pd.Index([2020, 2021], name="year"))
@@ -204,9 +204,9 @@ def test_a_plain_table_of_estimates_is_taken_away_too_and_another_is_not():
     style.use("estimate")
     rows = pd.DataFrame({"ratio": [0.5], "estimate": [-1.1], "conf_low": [-1.5], "conf_high": [-0.7]})
     headers = {"ratio": "Variance ratio", "estimate": "Difference, log points"}
-    (found,) = blocks.table(rows, "By variance.", columns=headers).data
-    assert found.loc[0, ["label", "unit", "estimate"]].tolist() == ["Variance ratio: 0.5", "log points", -1.1]
-    assert blocks.table(pd.DataFrame({"firm": ["a"]}), "Firms.").data == []
+    (found,) = blocks.table(rows, "By variance.", columns=headers).parts
+    assert found.data.loc[0, ["label", "unit", "estimate"]].tolist() == ["Variance ratio: 0.5", "log points", -1.1]
+    assert blocks.table(pd.DataFrame({"firm": ["a"]}), "Firms.").parts == ()
 
 
 def test_the_dictionary_names_every_column_in_its_order():

@@ -321,10 +321,10 @@ def test_a_name_is_text_wherever_it_is_shown(evil):
 
 @pytest.mark.parametrize("address", ["javascript:alert(1).pdf", "httpx:evil", "file:///etc/passwd", "//e.vil/x.pdf"])
 def test_an_address_that_is_no_page_is_no_link(address):
-    assert "<a" not in answers.link("x", address)
-    assert "<a" in answers.link("x", "https://example.org/a.pdf")
-    assert "<a" in answers.link("x", "sim__05_growth.pdf")
-    assert answers.link("<b>", 'https://e.vil/"><b>').count("<") == 2
+    assert "<a" not in blocks.link("x", address)
+    assert "<a" in blocks.link("x", "https://example.org/a.pdf")
+    assert "<a" in blocks.link("x", "sim__05_growth.pdf")
+    assert blocks.link("<b>", 'https://e.vil/"><b>').count("<") == 2
 
 
 @pytest.mark.parametrize("word", ["x\nabsent: zero", "x\rhome: EBY", "x\u2028y", "🦊\0"])

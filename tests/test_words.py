@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,9 @@ from analysis.errors import DataError
 from analysis.estimands.design import Design
 from analysis.estimate import Estimate, refusal
 from analysis.evidence import totals
-from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, USABLE, WITH_BOUNDS
+from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, USABLE, WITH_BOUNDS, Grade, Tier
 from analysis.exhibits import style, words
+from analysis.exhibits.phrases import Phrases, phrases
 
 pytestmark = pytest.mark.usefixtures("simulated_look")
 
@@ -57,7 +59,6 @@ READ = pd.DataFrame({"what": ["accounts", "columns"], "rule": ["added up", "not 
 SET = rows(a=BELOW, b=BOTH, c=NONE).assign(estimate=[-2.0, np.nan, np.nan])
 TWO = pd.DataFrame({"panel": list("pppp"), "term": list("aabb"), "estimate": [1.0, 2.0, 3.0, np.nan]})
 FAN = pd.concat([TWO.assign(part="rows"), TWO.assign(part="fan", term="c")])
-FOURTH = pd.concat([LABELLED, LABELLED.iloc[:1].assign(label="fourth", estimate=2.5)])
 DRAWS = LABELLED.assign(p_value=[0.25, 0.02, np.nan], smallest_p=[0.02, 0.01, np.nan])
 COUNTED = pd.DataFrame({"value": [11, 300, 50_000], "counted_by": ["A", "A", "B"], "definition": ["x", "x", "y"]})
 DATED = {"first": ["2021-04-30", "2021-09-30", "2021-10-01"], "last": ["2021-04-30", "2022-01-01", "2021-10-02"]}
@@ -183,8 +184,6 @@ SAID = {
     "truth not known": lambda: tried_out(np.nan, NOT_SHOWN) + tried_out(None, NOT_SHOWN),
     "nobody judges": lambda: words.tried_out(None, 2.0, "per cent", (), it="it is", above=0.0),
     "smallest seen": lambda: words.smallest_seen(LABELLED.iloc[0]) + words.smallest_seen(LABELLED.iloc[2]),
-    "beside the first": lambda: words.beside_first(FOURTH),
-    "nothing beside the first": lambda: words.beside_first(LABELLED.iloc[[0, 2]]) + words.beside_first(LABELLED[::-1]),
     "placebos": lambda: words.placebos(LABELLED, [4.0, 10.0, np.nan]),
     "placebo beside nothing": lambda: words.placebos(LABELLED.head(1), [np.nan]),
     "drift": lambda: drift(0.42),
@@ -238,9 +237,8 @@ def test_the_fan_says_how_many_estimates_stand_out_from_their_own_placebos():
 @pytest.mark.parametrize(
     ("line", "other", "why"),
     [
-        ("  panel: {name", "  tower: {name", "key of the file: tiers facts, .* were asked for"),
-        ("  do not use:", "  use:", "key of the file: grades , do not use, .* were asked for"),
-        ("headline: [C08 record", "headline: [C99 record", "key of the file: sayings C03, .* were asked for"),
+        ("  panel: {name", "  tower: {name", "key tiers.tower: Input should be 'facts'"),
+        ("  do not use:", "  use:", "key grades.use: Input should be ''"),
         ("  Supported:\n    moderate", "  Certain:\n    moderate", "key forms.Certain: Input should be 'Supported'"),
         ('so: "{who}', 'thus: "{who}', "key so: Field required"),
         ("    denied: true\n", "    denies: true\n", "key sayings.growth_not_lower.denies: there is no such key"),
@@ -252,7 +250,13 @@ def test_words_of_another_form_are_refused_with_their_key(tmp_path, line, other,
     file = tmp_path / "words.yml"
     file.write_text(text.replace(line, other), encoding="utf-8")
     with pytest.raises(DataError, match=why):
-        yaml.load(file, words.Phrases)
+        yaml.load(file, Phrases)
+
+
+def test_every_tier_grade_topic_and_headline_has_its_words():
+    said = phrases()
+    assert (said.tiers.keys(), said.grades.keys()) == ({*get_args(Tier)}, {*get_args(Grade)})
+    assert said.sayings.keys() == {*said.headline}.union(*said.topics.values())
 
 
 def test_words_that_were_changed_are_refused_until_they_are_accepted(tmp_path):

@@ -1,43 +1,30 @@
 """Verdicts on the page: the answer of page 1 and the table of verdicts.
 
-And the end of a report, which records for the annex of the run what was read, with which parameters, by which code.
 What a simulated market says is never a bare word: it follows "If the market were as simulated (...), then:". What a
 panel that is not representative says of totals has no word at all.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
-from functools import reduce
 from html import escape
-from operator import add
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
-from analysis import data, provenance
 from analysis.estimate import Estimate
-from analysis.evidence.verdicts import ESTIMATED, NOT_TESTABLE, Verdict
+from analysis.evidence.verdicts import ESTIMATED, NOT_TESTABLE, Tier, Verdict
 from analysis.exhibits.blocks import Block, Label, box, note, table
-from analysis.exhibits.payload import Part, of_estimates, of_facts
+from analysis.exhibits.payload import Part, of_estimates
+from analysis.exhibits.phrases import phrases
 from analysis.exhibits.style import LOOK, kind
-from analysis.exhibits.words import phrases
 from analysis.numbers import MARKS, NOT_ESTIMABLE, quantity, sentence_of, span, unmarked
 from analysis.simulated import condition
-
-if TYPE_CHECKING:
-    from analysis.panel import Panel
 
 PILL = "padding:0 .5em;border:1px solid currentColor;border-radius:.7em;font-weight:600;white-space:nowrap"
 DASHED = PILL.replace("solid", "dashed") + ";color:#6a3d9a"  # of a simulated market
 TIER_NAMES = {tier: entry.name for tier, entry in phrases().tiers.items()}
-HIDDEN = ("verdict_file", "verdict_folder")  # where a run keeps its papers says nothing about its results
-SOURCE = ("source_publisher", "source_url")
-FILES = ("panel_path", "panel_map", "event")  # nor does the folder of a file
 
 
 def label(word: str, *, short: bool = True, simulated: bool = False) -> str:
@@ -78,7 +65,7 @@ def answer(
     interval: str = "",
     window: str = "",
     n: str = "",
-    tier: str = "",
+    tier: Tier | None = None,
     caveat: str = "",
 ) -> Block:
     """Return page 1's panel: the claim and its word, or where none is judged what was estimated; and the answer.
@@ -96,8 +83,10 @@ def answer(
     row : mapping or Estimate, optional
         `estimate`, `conf_low`, `conf_high` and `unit`; where there are, `grade` and `reason`. Of an Estimate of several
         terms no number is shown.
-    interval, window, n, tier : str
-        Kind of interval; the time it holds for; from how many of what; tier of the data.
+    interval, window, n : str
+        Kind of interval; the time it holds for; from how many of what.
+    tier : str, optional
+        That of the data.
     caveat : str
         What a verdict's confidence does without.
     """
@@ -116,9 +105,9 @@ def answer(
     if verdict:
         who = "The claim that is tried out" if verdict.simulated else f"The claim, by {verdict.claimant}"
         head = f"<strong>{escape(who)}:</strong> <em>{escape(verdict.statement)}</em>"
-        lead = escape(verdict.apart)
         sentence = f"{verdict.why} {sentence}" if verdict.aside else sentence
         word = label(verdict.word, short=False, simulated=verdict.simulated)
+        said = [f"{escape(verdict.apart)} {word} {escape(verdict.meaning)}".strip(), escape(unmarked(sentence))]
         numbers, interval, window, n, tier = finding(verdict), verdict.interval, verdict.window, "", verdict.tier
         confidence = f"{verdict.confidence}, {caveat}" if caveat else verdict.confidence
         grade = verdict.grade
@@ -126,19 +115,18 @@ def answer(
             numbers = interval = confidence = ""  # there is nothing to be sure of
         text = f"{verdict.statement} {verdict.said}. {sentence}"
     else:
-        lead, word = escape(condition(LOOK.market)) if LOOK.simulated else "", ""
+        lead = condition(LOOK.market) if LOOK.simulated else ""
+        said = [escape(unmarked(f"{lead} {sentence}".strip()))]
         head = f"<strong>What is measured:</strong> <em>{escape(title)}</em>"
         text = " ".join(filter(None, (f"{title}:", lead, numbers, sentence)))
     bold = numbers and f"<strong>{escape(numbers)}</strong>" + (f" ({escape(interval)})" if interval else "")
     facts = ", ".join(filter(None, (bold, *map(escape, filter(None, (window, unmarked(n)))))))
-    body = escape(unmarked(sentence))
-    lines = [f"{lead} {word} {escape(verdict.meaning)}".strip(), body] if verdict else [f"{lead} {body}".strip()]
     sure = f"Confidence in this verdict: {confidence}." if confidence else ""
     method = phrases().grades[grade].report if grade else ""
     source = phrases().tiers[tier].source if tier else ""
-    lines += [facts, escape(" ".join(filter(None, (sure, method, source)))), escape(LOOK.panel)]
+    said += [facts, escape(" ".join(filter(None, (sure, method, source)))), escape(LOOK.panel)]
     record = {"label": title, "window": window, "interval": interval, "provenance": kind("estimate"), **row}
-    html, text = box("answer", head, *filter(None, lines)), " ".join(filter(None, (text, LOOK.panel)))
+    html, text = box("answer", head, *filter(None, said)), " ".join(filter(None, (text, LOOK.panel)))
     return Block(html, text, _taken([verdict]) if verdict else (of_estimates("answer", title, pd.DataFrame([record])),))
 
 
@@ -159,11 +147,9 @@ def verdict_table(verdicts: Sequence[Verdict], caption: str) -> Block:
         "What was said": [v.statement if v.simulated else f"{v.statement} ({v.claimant})" for v in verdicts],
         heading: [label(v.word, simulated=v.simulated) for v in verdicts],
         "Found": [finding(v) for v in verdicts],
-        "Grade": [v.grade or "–" for v in verdicts],
+        **({"Grade": [v.grade or "–" for v in verdicts]} if any(v.grade for v in verdicts) else {}),
         "Why": [v.why for v in verdicts],
     }
-    if not any(verdict.grade for verdict in verdicts):
-        del columns["Grade"]
     return replace(table(pd.DataFrame(columns, dtype=object), caption), parts=_taken(verdicts))
 
 
@@ -180,72 +166,3 @@ def ledger(readings: pd.DataFrame, verdicts: Sequence[Verdict], caption: str) ->
         "What would change it": [row["change"] for row in rows],
     }
     return table(pd.DataFrame(columns, dtype=object), caption)
-
-
-# The end of a report
-
-
-def colophon(
-    settings: Mapping[str, Any],
-    *,
-    resources: Sequence[str],
-    sources: Sequence[pd.DataFrame] = (),
-    panel: Panel | None = None,
-) -> Block:
-    """Return the end of a report: its date, its commit and its sources; all else goes to the annex of the run.
-
-    Parameters
-    ----------
-    settings : mapping
-        Parameters as run, with `as_of`, the date of knowledge, and `stale_after_days`: a warning is printed when the
-        newest file is older than this.
-    resources : sequence of str
-        Names of the files that were read, after datapackage.json, which may name their sources; none where all came
-        from a panel.
-    sources : sequence of DataFrame
-        Each with columns `source_publisher`, `source_url`: where the figures that are shown come from.
-    panel : Panel, optional
-        What was estimated from: its digest, and the rows that were left out of it by rule.
-    """
-    cards = [data.card(name) for name in resources]
-    newest = max((card["vintage"] for card in cards), default=settings["as_of"])
-    age = (date.fromisoformat(settings["as_of"]) - date.fromisoformat(newest)).days
-    old = f"The newest file is of {newest}, {age} days before this report: look for newer figures."
-    warned = [note(old, warning=True)] if cards and age > settings["stale_after_days"] else []
-    files = [(source["title"], source["path"]) for card in cards for source in card["sources"] if "path" in source]
-    frames = [pd.DataFrame(files, columns=[*SOURCE]), *(rows[[*SOURCE]] for rows in sources)]
-    cited = pd.concat(frames).drop_duplicates().sort_values([*SOURCE])
-    addresses = cited.groupby("source_publisher")["source_url"].agg(list)
-    hidden = (*HIDDEN, "sim_preset") if settings.get("panel_path") else HIDDEN  # no market where a panel was brought
-    shown = {name: Path(str(value)).name if name in FILES else str(value) for name, value in settings.items()}
-    facts = list[tuple[str, ...]]()
-    facts += [("parameter", name, value) for name, value in shown.items() if value and name not in hidden]
-    facts += [
-        ("file", card["path"], card["hash"], card["vintage"], f"{card['title']}. {card['notThis']}") for card in cards
-    ]
-    facts += [("source", name, address) for name, several in addresses.items() for address in several]
-    if panel is not None:
-        rules = [f"{row['count']:,} × {row['what']}, rule: {row['rule']}" for row in panel.dropped.to_dict("records")]
-        about = f"as read: {'; '.join(rules)}" if rules else "nothing was left out"
-        facts.append(("panel", panel.provenance, panel.digest, "", about))
-    commit = provenance.commit() or "unknown (not a git checkout)"
-    facts += [("version", *pair) for pair in {"commit": commit, **provenance.versions()}.items()]
-    annex = link("annex", provenance.ANNEX)
-    short = re.sub(r"^([0-9a-f]{12})[0-9a-f]+", r"\1", commit)  # what follows the hash stays
-    lines = [f"As of {settings['as_of']}. Commit {short}. Parameters, files and versions: {annex}."]
-    if len(addresses):
-        lines.append(f"<strong>Sources.</strong> {'; '.join(map(_linked, addresses.index, addresses))}.")
-    end = Block("\n".join(f"<p>{line}</p>" for line in lines), "As of, commit and sources", (of_facts(facts),))
-    return reduce(add, [*warned, end])
-
-
-def link(text: str, address: str) -> Label:
-    """Return a link to a PDF beside the report or to an address; a source that is a file of ours has none."""
-    leads = re.match(r"https?://", address) or re.fullmatch(r"\w[\w.-]*\.pdf", address)
-    return Label(f'<a href="{escape(address)}">{escape(text)}</a>' if leads else escape(text))
-
-
-def _linked(publisher: str, addresses: Sequence[str]) -> str:
-    """Return the links to one publisher: its name goes to the first address, numbers to the others."""
-    numbered = [link(str(number), address) for number, address in enumerate(addresses[1:], start=2)]
-    return ", ".join([link(publisher, addresses[0]), *numbered])

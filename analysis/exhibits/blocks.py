@@ -7,7 +7,7 @@ table that is handed a refused Estimate in place of rows is one line: "NAME: not
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from html import escape
@@ -45,18 +45,17 @@ class Block:
     text: str
     parts: tuple[Part, ...] = field(default=(), compare=False)
 
-    @property
-    def data(self) -> list[pd.DataFrame]:
-        """The rows of its tables of estimates, and what its figures were drawn from, in order."""
-        return [part.data for part in self.parts]
-
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         shown: dict[str, Any] = {"text/html": printable(self.html), "text/plain": printable(self.text)}
         return shown | ({MIME: [part.as_json() for part in self.parts]} if self.parts else {})
 
     def __add__(self, other: Block) -> Block:
         """Set two blocks one below the other."""
-        return Block(f"{self.html}\n{other.html}", f"{self.text}\n{other.text}", self.parts + other.parts)
+        html, text = ("\n".join(filter(None, both)) for both in ((self.html, other.html), (self.text, other.text)))
+        return Block(html, text, self.parts + other.parts)
+
+
+NOTHING = Block("", "")
 
 
 class Label(str):
@@ -103,6 +102,12 @@ def note(text: str, *, warning: bool = False) -> Block:
 def box(which: str, *paragraphs: str) -> str:
     """Return HTML paragraphs in a box of one of the PDF's classes."""
     return f'<div class="{which}" style="{BOX}">{"".join(f"<p>{text}</p>" for text in paragraphs)}</div>'
+
+
+def link(text: str, address: str) -> Label:
+    """Return a link to a PDF beside the report or to an address; a source that is a file of ours has none."""
+    leads = re.match(r"https?://", address) or re.fullmatch(r"\w[\w.-]*\.pdf", address)
+    return Label(f'<a href="{escape(address)}">{escape(text)}</a>' if leads else escape(text))
 
 
 def glossary(names: str, of: Mapping[str, str] | None = None) -> Block:
@@ -166,7 +171,7 @@ def figure(
         return not_estimable(drawing, caption)
     rows = vars(drawing).get("data", pd.DataFrame())
     shown = kind() if LOOK.simulated else kind(provenance or ("estimate" if "conf_low" in rows else ""))
-    labels = [*(axes.get_ylabel() for axes in drawing.axes), *(axes.get_xlabel() for axes in drawing.axes)]
+    labels = [label for axes in drawing.axes for label in (axes.get_ylabel(), axes.get_xlabel())]
     alt = alt or described(rows, next(filter(None, labels), ""))
     alt = _titled(". ".join(filter(None, (title, alt))) or caption, shown)
     caption = _titled(caption, shown, labels)
@@ -186,13 +191,12 @@ def table(
     columns: Mapping[str, str] | None = None,
     decimals: Mapping[str, int] | None = None,
     signed: Sequence[str] = (),
-    marks: Mapping[str, str] | None = None,
+    mark: str = "",
     provenance: str = "",
 ) -> Block:
     """Turn a frame into a captioned table; numbers right, text left.
 
-    The mark of its numbers stands in the caption. Where they differ by column, it stands in the headers, and where they
-    differ within one, beside its numbers.
+    The mark of its numbers stands in the caption, and where they differ, beside each of them.
 
     Parameters
     ----------
@@ -207,10 +211,10 @@ def table(
         Digits of numeric columns; 1 where not named.
     signed : sequence of column
         Columns whose positive numbers get a plus.
-    marks : mapping of column to provenance
-        Provenance of a numeric column, or the name of the column that holds it row by row.
+    mark : str
+        Column with the provenance of the numbers of each row, where it differs by row.
     provenance : {"", "real", "estimate", "simulated"}
-        Of the table and of numeric columns without a mark; that of the look where not named.
+        Of all others, and of the table; that of the look where not named.
     """
     if refused(frame):
         return not_estimable(frame, caption)
@@ -222,46 +226,22 @@ def table(
     if "truth" in headers and frame["truth"].isna().all():
         del headers["truth"]
     parts = _taken(result, headers, caption)
-    caption, sides, filled = _titled(caption, shown, list(headers.values())), list[str](), list[list[str]]()
-    for name in headers:
+    caption, filled = _titled(caption, shown, list(headers.values())), list[list[str]]()
+    kinds = frame[mark].map(kind) if mark else [shown] * len(frame)
+    for name, header in headers.items():
         if pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name]):
-            side, mark, digits = "right", (marks or {}).get(name, shown), (decimals or {}).get(name, 1)
-            by_row = [mark] * len(frame) if mark in MARKS else frame[mark]
-            pairs = zip(frame[name], by_row, strict=True)
-            cells = [number(float(v), digits, signed=name in signed, mark=kind(m)) for v, m in pairs]
+            side, digits, pairs = "right", (decimals or {}).get(name, 1), zip(frame[name], kinds, strict=True)
+            cells = [number(float(value), digits, signed=name in signed, mark=of) for value, of in pairs]
         else:
-            side, cells = "left", [v if isinstance(v, Label) else escape(str(v)) for v in frame[name]]
-        sides.append(side)
-        filled.append(cells)
-    marked, titles, filled = _marked_once(unmarked(caption), [*headers.values()], filled)
-    head = _row("th", sides, map(escape, titles))
-    body = "".join(_row("td", sides, row) for row in zip(*filled, strict=True))
+            side, cells = "left", [cell if isinstance(cell, Label) else escape(str(cell)) for cell in frame[name]]
+        style = f'style="text-align:{side};{WRAP}"'  # pandoc reads no style sheet
+        filled.append([f"<th {style}>{escape(header)}</th>", *(f"<td {style}>{cell}</td>" for cell in cells)])
+    head, *rows = (f"<tr>{''.join(row)}</tr>" for row in zip(*filled, strict=True))
+    body, marked = "".join(rows), unmarked(caption)
+    if len(marks := [one for one in MARKS.values() if f" {one}" in body]) == 1:
+        body, marked = body.replace(f" {marks[0]}", ""), f"{marks[0]} {marked}"
     html = f"<caption>{escape(marked)}</caption><thead>{head}</thead><tbody>{body}</tbody>"
     return Block(f'<table class="exhibit">{html}</table>', f"Table: {caption}", parts)
-
-
-def _row(tag: str, sides: Iterable[str], cells: Iterable[str]) -> str:
-    """Return a row of HTML, from which pandoc reads where the text of each cell stands; it reads no style sheet."""
-    styles = (f"text-align:{side};{WRAP}" for side in sides)
-    row = (f'<{tag} style="{style}">{cell}</{tag}>' for style, cell in zip(styles, cells, strict=True))
-    return f"<tr>{''.join(row)}</tr>"
-
-
-def _marked_once(caption: str, headers: list[str], columns: list[list[str]]) -> tuple[str, list[str], list[list[str]]]:
-    """Move the mark that all numbers of a table share to its caption, or that all of a column share to its header."""
-    kinds = [{mark for mark in MARKS.values() if any(f" {mark}" in cell for cell in cells)} for cells in columns]
-    shared = set[str]().union(*kinds)
-    if len(shared) == 1:
-        caption = f"{min(shared)} {caption}"
-    else:
-        headers = [
-            f"{name} {min(marks)}" if len(marks) == 1 else name for name, marks in zip(headers, kinds, strict=True)
-        ]
-    plain = [
-        [cell.replace(f" {min(marks)}", "") for cell in cells] if len(marks) == 1 else cells
-        for cells, marks in zip(columns, kinds, strict=True)
-    ]
-    return caption, headers, plain
 
 
 def _taken(result: pd.DataFrame | Estimate, headers: Mapping[str, str], caption: str) -> tuple[Part, ...]:
@@ -289,7 +269,7 @@ def sections(titled: Sequence[tuple[str, pd.DataFrame]]) -> Block:
 def threats(rows: pd.DataFrame) -> Block:
     """Say what else happened in the months of an event; empty for the register, which is dated, if simulated."""
     if LOOK.simulated and "first" in rows:
-        return Block("", "")
+        return NOTHING
     if rows.empty:
         return note("The event names no threats.")
     texts = rows["months"] + ", " + rows["event"] + " (hits " + rows["hits"] + "; " + rows["threat_id"] + ")"
@@ -304,13 +284,7 @@ def as_bounds(rows: pd.DataFrame | Estimate, names: Collection[str]) -> pd.DataF
     return rows if isinstance(rows, Estimate) else rows.assign(estimate=rows["estimate"].mask(rows["id"].isin(names)))
 
 
-def estimates(
-    rows: pd.DataFrame | Estimate,
-    caption: str,
-    *,
-    true: Mapping[str, float] | None = None,
-    why: bool = True,
-) -> Block:
+def estimates(rows: pd.DataFrame | Estimate, caption: str, *, true: Mapping[str, float] | None = None) -> Block:
     """Turn rows of estimates into a table; a row without an estimate says so, and its reason follows the table.
 
     Parameters
@@ -324,15 +298,14 @@ def estimates(
     true : mapping of str to float, optional
         True values by id, in a simulated market; with it come the columns "Truth" and "Inside", whether the interval
         holds it.
-    why : bool
-        Whether :func:`reasons` follow; on page 1, where there is no room, they do not.
     """
     if isinstance(rows, Estimate):
         return not_estimable(rows, caption)
-    mark = kind("estimate")
+    mark, small = kind("estimate"), rows["estimate"].abs() < rows["mde"]
     estimated, bounded = rows["estimate"].notna(), rows["conf_low"].notna()
-    small = rows["estimate"].abs() < rows["mde"]
-    units = rows["unit"].fillna("").astype(str)
+    units, graded = rows["unit"].fillna("").astype(str), "grade" in rows
+    grade = rows["grade"].fillna(NOT_GRADED) if graded else pd.Series(NOT_GRADED, index=rows.index)
+    named = [unit for unit in units.unique() if unit]
 
     def written(values: pd.Series, mark: str = "") -> pd.Series:
         texts = [quantity(value, unit, mark=mark) for value, unit in zip(values, units, strict=True)]
@@ -343,36 +316,31 @@ def estimates(
     shown = pd.DataFrame({"Effect": rows["label"]})
     shown["Estimate"] = points.where(estimated, bounded.map({True: A_SET, False: NOT_ESTIMABLE}))
     shown["Interval"] = [span(low, high, unit) if there else "–" for low, high, unit, there in ends]
-    named, notes = [unit for unit in units.unique() if unit], [caption]
     if len(named) > 1:
         shown["Unit"] = units
-    elif named:
-        notes.append(f"Unit: {named[0]}.")
     shown["n"] = [number(value, 0) for value in rows["n"]]
     shown["Smallest seen"] = written(rows["mde"]).str.lstrip("+")
-    if small.any():
-        notes.append(f"{SMALL} smaller than the smallest effect that this panel would show.")
-    taken = rows.assign(provenance=mark)
+    taken, truth = rows.assign(provenance=mark), rows["id"].map(true or {})
     if true:
-        truth = rows["id"].map(true)
-        truth = rows["truth"].fillna(truth) if "truth" in rows else truth
-        taken["truth"] = truth
+        taken["truth"] = truth = rows["truth"].fillna(truth) if "truth" in rows else truth
         held = truth.between(rows["conf_low"], rows["conf_high"]).map({True: "yes", False: "no"})
         shown["Truth"], shown["Inside"] = written(truth, mark), held.where(truth.notna() & bounded, "–")
-        if (truth.isna() & estimated).any():
-            notes.append("Truth –: no true value is defined for it.")
-    if "grade" in rows:
+    if graded:
         shown["Grade"] = rows["grade"].where(bounded & rows["grade"].notna(), "–")
-        notes.append("Grades: of the design audit.")
-    if "grade" not in rows or (bounded & (rows["grade"].fillna(NOT_GRADED) == NOT_GRADED)).any():
-        notes.append("Not graded: not among the audited estimands.")
+    notes = {
+        caption: True,
+        f"Unit: {', '.join(named)}.": len(named) == 1,
+        f"{SMALL} smaller than the smallest effect that this panel would show.": small.any(),
+        "Truth –: no true value is defined for it.": true and (truth.isna() & estimated).any(),
+        "Grades: of the design audit.": graded,
+        "Not graded: not among the audited estimands.": not graded or (bounded & (grade == NOT_GRADED)).any(),
+    }
+    caption_of_all = " ".join(note for note, holds in notes.items() if holds)
     parts = (of_estimates("estimates", caption, taken[taken["id"] != "check"]),)
-    made = replace(table(shown, " ".join(notes), provenance="estimate"), parts=parts)
-    return made + reasons(rows) if why and (rows["reason"].fillna("") != "").any() else made
+    return replace(table(shown, caption_of_all, provenance="estimate"), parts=parts) + reasons(rows)
 
 
 def reasons(rows: pd.DataFrame) -> Block:
     """Say why there is no estimate, or no error, in rows of :func:`estimates`; each reason once, or an empty block."""
     refusals = rows[rows["reason"].fillna("") != ""].drop_duplicates("reason").to_dict("records")
-    lines = [say(sentence_of(row["reason"]), lead=f"{row['label']}:") for row in refusals]
-    return reduce(add, lines) if lines else Block("", "")
+    return reduce(add, [say(sentence_of(row["reason"]), lead=f"{row['label']}:") for row in refusals], NOTHING)

@@ -9,37 +9,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import reduce
 from html import escape
 from itertools import chain
-from operator import add
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from analysis import data
 from analysis.evidence import claims, listed
-from analysis.evidence.verdicts import (
-    CONTRADICTED,
-    NOT_TESTABLE,
-    SUPPORTED,
-    USABLE,
-    WITH_BOUNDS,
-    Verdict,
-    apart,
-    best,
-    elsewhere,
-    unjudged,
-)
+from analysis.evidence.verdicts import CONTRADICTED, NOT_TESTABLE, SUPPORTED, Verdict, apart, best, elsewhere, unjudged
 from analysis.exhibits import words
-from analysis.exhibits.answers import TIER_NAMES, finding, label, link
-from analysis.exhibits.blocks import Block, Label, box, figure, say, table
+from analysis.exhibits.answers import TIER_NAMES, finding, label
+from analysis.exhibits.blocks import NOTHING, Block, Label, box, figure, link, say, table
 from analysis.exhibits.charts import timeline
 from analysis.exhibits.curves import paths
 from analysis.exhibits.payload import BRIEF, SPOKEN, Part
+from analysis.exhibits.phrases import phrases
 from analysis.exhibits.style import BESIDE, WIDTH
-from analysis.exhibits.words import phrases
 from analysis.numbers import MARKS, points, quantity
 from analysis.provenance import ANNEX
 
@@ -47,7 +33,6 @@ if TYPE_CHECKING:
     from analysis.event import Event
 
 MOST = 7  # rows of the table
-NOTHING = Block("", "")
 
 
 # Sentences
@@ -163,13 +148,9 @@ def brief(
     """
     above, topics = headline(verdicts, event), [*by_topic(verdicts, event)]
     paragraphs = [f"<strong>{link(topic, page)}.</strong> {escape(text)}" for topic, page, text in topics]
-    if failed:
-        paragraphs.append(f"<strong>Missing, for they failed in this run:</strong> {escape(failed)}.")
-    if panel:
-        paragraphs.append(escape(panel))
-    if not best(verdicts):
-        paragraphs.append(f"{escape(event.title)}: no report of this run gives a claim of it a word.")
-    answer = box("answer", *paragraphs) + _simulated(verdicts)
+    missing = failed and f"<strong>Missing, for they failed in this run:</strong> {escape(failed)}."
+    silent = "" if best(verdicts) else f"{escape(event.title)}: no report of this run gives a claim of it a word."
+    answer = box("answer", *paragraphs, *filter(None, (missing, escape(panel), silent))) + _simulated(verdicts)
     if beside.html:
         answer = f'<div class="beside" style="display:flex"><div>{answer}</div><div>{beside.html}</div></div>'
     page = pd.DataFrame(topics, columns=[*BRIEF], dtype=object)
@@ -207,12 +188,12 @@ def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -
     caption = f"{event.title}, by {', '.join(name for tier, name in TIER_NAMES.items() if tier in tiers)}."
     caption = f"{caption} {shown[0].apart if shown and simulated else ''}".strip()
     frame = pd.DataFrame(columns, dtype=object)  # text columns forget that labels are HTML
-    blocks = [table(frame, caption, provenance="simulated" if simulated else "real")] if shown else []
+    shown_table = table(frame, caption, provenance="simulated" if simulated else "real") if shown else NOTHING
     lines, where = _below(verdicts, spoken, shown, event), f"Data, code and settings: {link('annex', ANNEX)}."
     below = [f"<strong>{escape(lead)}</strong> {escape(text)}" for lead, text in lines.items()]
-    below += [f"{phrases().rule.format(len(spoken))} {where}"] if shown else []
-    below += [escape(since)] if since else []
-    return reduce(add, [*blocks, Block(box("small", *below), " ".join([*chain(*lines.items()), since]).strip())])
+    rule = f"{phrases().rule.format(len(spoken))} {where}" if shown else ""
+    small = box("small", *below, *filter(None, (rule, escape(since))))
+    return shown_table + Block(small, " ".join([*chain(*lines.items()), since]).strip())
 
 
 def _claim(verdict: Verdict) -> Label:
@@ -237,7 +218,7 @@ def _word(verdict: Verdict, public: Sequence[Verdict]) -> Label:
 
 
 def _why(verdict: Verdict) -> str:
-    failed = verdict.grade in (USABLE, WITH_BOUNDS) and verdict.confidence == "low"
+    failed = verdict.grade.startswith("usable") and verdict.confidence == "low"
     limits = phrases().check if failed else phrases().grades[verdict.grade].brief, verdict.why.partition(". ")[2]
     return " ".join(filter(None, (f"{words.sentence(verdict.confidence)}.", *limits)))
 
@@ -297,15 +278,12 @@ def listed_revenue(event: Event, after: int, last: int, *, small: bool = False) 
         level=100,
         ticks={year + 0.5: str(year) for year in index.index},
         log="y",
-        height=1.45 if small else 2.9,
+        size=(BESIDE, 1.45) if small else (WIDTH, 2.9),
     )
-    assert isinstance(drawing, Figure)
-    drawing.set_figwidth(BESIDE if small else WIDTH)
     dark = "Dark: disclosed a closure."
     return figure(
         drawing,
         dark if small else f"The scale is of ratios. {dark} A gap is a year that is not published.",
-        alt=f"Revenue in {after}: {words.values(index.loc[after].dropna())}",
         title=f"From {before} to {after} revenue {words.number_below(index.loc[after], closed)}",
         source="" if small else words.published(*(one.publisher for one in series.values())),
     )

@@ -73,10 +73,8 @@ class Ticks(Formatter):
 
     def format_ticks(self, values: Sequence[float]) -> list[str]:
         """Return all ticks of the axis: steps of 2.5 are not printed as steps of 2 and 3."""
-        ticks = np.asarray(values, dtype=float)
-        steps = np.diff(np.unique(ticks))
-        off = [float(np.abs(np.round(ticks, digits) - ticks).max()) for digits in range(10 if len(steps) else 0)]
-        self.decimals = next((digits for digits, far in enumerate(off) if far < 0.01 * steps.min()), 0)
+        written = [f"{round(float(value), 9):.10g}" for value in values]
+        self.decimals = max((len(text.partition(".")[2]) for text in written), default=0)
         return [self(value) for value in values]
 
 
@@ -264,8 +262,7 @@ def columns(rows: pd.DataFrame, *, ylabel: str, hollow: str, shaded: Mapping[str
     terms = list(dict.fromkeys(rows["term"]))
     alike = rows.groupby("term")["estimate"]
     across = rows["term"].map(terms.index) + 0.4 * (alike.cumcount() - (alike.transform("size") - 1) / 2)
-    looks: dict[str, Style] = {"strong": {"color": MAIN}, "plain": {"color": REST}}
-    looks["hollow"] = {"color": "white", "edgecolor": REST}
+    looks: dict[str, Style] = {"strong": {}, "plain": {"color": REST}, "hollow": {"color": "white", "edgecolor": REST}}
     for x, row in zip(across, rows.to_dict("records"), strict=True):
         axes.bar(x, row["estimate"], width=0.36, zorder=2, **looks[row["look"]])
         style: Style = {"color": MAIN, "weight": "bold"} if row["look"] == "strong" else {"color": INK}
@@ -369,16 +366,15 @@ def timeline(threats: pd.DataFrame, closures: pd.DataFrame | tuple[pd.Timestamp,
 
 
 @chart
-def histograms(samples: Mapping[str, np.ndarray], *, xlabel: str) -> Figure:
-    """Draw the distribution of a statistic over re-drawn closures, a panel each; the first value is the actual one."""
-    drawing, grid = plt.subplots(1, max(len(samples), 1), figsize=(WIDTH, 2.1), squeeze=False)
-    for axes, (title, values) in zip(grid[0], samples.items(), strict=False):
-        sns.histplot(x=values[1:], bins=30, color=FAINT, alpha=1, ax=axes)
-        axes.axvline(values[0], color=MAIN, lw=2.0, ls="-")
-        axes.set(title=fill(title, 46), xlabel=xlabel, ylabel="")
-        style = {"xycoords": ("data", "axes fraction"), "va": "top", "fontsize": 7, "color": MAIN}
-        near(axes, (values[0], 1.0), f"actual {number(float(values[0]), signed=True)}", (3, -2), **style)
-        axis_numbers(axes, "x", signed=True)
-        axis_numbers(axes, "y")
-    grid[0, 0].set_ylabel("draws")
+def histogram(sample: Mapping[str, np.ndarray], *, xlabel: str) -> Figure:
+    """Draw the distribution of a statistic over re-drawn closures, by its title; the first value is the actual one."""
+    drawing, axes = plt.subplots(figsize=(WIDTH, 2.1))
+    ((title, values),) = sample.items()
+    sns.histplot(x=values[1:], bins=30, color=FAINT, alpha=1, ax=axes)
+    axes.axvline(values[0], color=MAIN, lw=2.0, ls="-")
+    axes.set(title=title, xlabel=xlabel, ylabel="draws")
+    style = {"xycoords": ("data", "axes fraction"), "va": "top", "fontsize": 7, "color": MAIN}
+    near(axes, (values[0], 1.0), f"actual {number(float(values[0]), signed=True)}", (3, -2), **style)
+    axis_numbers(axes, "x", signed=True)
+    axis_numbers(axes, "y")
     return drawing

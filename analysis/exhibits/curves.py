@@ -39,16 +39,10 @@ ASIDE = 0.22  # months; an estimate and its truth would cover each other
 
 def spread(heights: np.ndarray, gap: float) -> np.ndarray:
     """Move label positions apart until each is `gap` from the next, keeping their order."""
-    order = np.argsort(heights)
-    apart = heights[order].astype(float)
-    for _ in range(100):
-        short = gap - np.diff(apart)
-        if (short <= 1e-9).all():
-            break
-        push = np.clip(short, 0, None) / 2
-        apart[:-1] -= push
-        apart[1:] += push
-    return apart[np.argsort(order)]
+    order, steps = np.argsort(heights), gap * np.arange(len(heights))
+    level = heights[order] - steps  # what only goes up from here is far enough apart
+    pushed_up, pushed_down = np.maximum.accumulate(level), np.minimum.accumulate(level[::-1])[::-1]
+    return ((pushed_up + pushed_down) / 2 + steps)[np.argsort(order)]
 
 
 def years_of(months: Iterable[Any]) -> np.ndarray:
@@ -80,7 +74,7 @@ def paths(
     ticks: Mapping[float, str] | None = None,
     log: str = "",
     steps: bool = False,
-    height: float = 2.9,
+    size: tuple[float, float] = (WIDTH, 2.9),
 ) -> Figure:
     """Draw a line a term along `x`, named at its end, in panels where `rows` has a `panel`.
 
@@ -107,7 +101,7 @@ def paths(
         An axis with a log scale.
     steps : bool
         Whether the lines are shares, in per cent, that stay until they change.
-    height : float
+    size : (width, height)
         Inches of a single panel.
     """
     if isinstance(rows[x].iloc[0], pd.Period):
@@ -120,7 +114,7 @@ def paths(
     alike = all(terms == set(lines["term"]) for lines in panels.values())
     across = min(len(panels), 3 if alike else 2)
     down, shared = -(-len(panels) // across), fan is not None
-    size = (WIDTH, height if len(panels) == 1 else 2.05 * down)
+    size = size if len(panels) == 1 else (WIDTH, 2.05 * down)
     drawing, grid = plt.subplots(down, across, figsize=size, sharex=True, sharey=shared, squeeze=False)
     for axes, (title, lines) in zip(grid.flat, panels.items(), strict=False):
         axes.set_title(fill(title, 30 if across == 3 else 44))
@@ -215,8 +209,8 @@ def shares(
     rows = rows.assign(middle=years_of(months) + 0.25, note=notes)
     rows.loc[~rows["half"].isin(compared), "note"] = ""
     names = [f"{month:%b %Y} –\n{month + 5:%b %Y}" for month in months]
-    ticks = dict(zip(rows["middle"], names, strict=True))
-    return paths(rows, x="middle", strong=[*lines][:1], closures=closures, ticks=ticks, ylabel=ylabel, height=2.8)
+    ticks, size = dict(zip(rows["middle"], names, strict=True)), (WIDTH, 2.8)
+    return paths(rows, x="middle", strong=[*lines][:1], closures=closures, ticks=ticks, ylabel=ylabel, size=size)
 
 
 def alive(lives: Estimate, *, horizon: int, names: tuple[str, str]) -> Figure | Estimate:
@@ -237,8 +231,9 @@ def alive(lives: Estimate, *, horizon: int, names: tuple[str, str]) -> Figure | 
         estimate=100 * rows["survival"],
         **{end: 100 * (rows["survival"] + errors * rows["std_error"]).clip(0, 1) for end, errors in ends.items()},
     )
-    across = "months since the closure, or since the same month for firms not closed"
-    return paths(rows, x="month", strong=names[:1], steps=True, xlabel=across, ylabel="still selling", height=2.3)
+    since = "months since the closure, or since the same month for firms not closed"
+    size, strong = (WIDTH, 2.3), names[:1]
+    return paths(rows, x="month", strong=strong, steps=True, xlabel=since, ylabel="still selling", size=size)
 
 
 def _padded(rows: pd.DataFrame, band: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

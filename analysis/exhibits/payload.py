@@ -92,8 +92,8 @@ def read_estimates(text: str) -> pd.DataFrame:
 
 def of_facts(rows: Iterable[Sequence[str]]) -> Part:
     """Return the facts of a report, each row filled up to the columns of `FACTS`."""
-    filled = [(*row, *[""] * (len(FACTS) - len(row))) for row in rows]
-    return Part("facts", "", pd.DataFrame(filled, columns=[*FACTS], dtype=object))
+    named = [dict(zip(FACTS, row, strict=False)) for row in rows]
+    return Part("facts", "", pd.DataFrame(named, columns=[*FACTS], dtype=object).fillna(""))
 
 
 def read_facts(text: str) -> pd.DataFrame:
@@ -143,18 +143,15 @@ def load_estimates(folder: str | Path) -> pd.DataFrame:
     >>> load_estimates("data")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    analysis.errors.DataError: estimates in data were asked for; found no file *.estimates.parquet; name a folder ...
+    analysis.errors.DataError: cannot load estimates: data holds no file *.estimates.parquet; name a folder of ...
     """
     frames = list[pd.DataFrame]()
     for file in sorted(Path(folder).glob(f"*{ESTIMATES}")):
         try:
             frames.append(pd.read_parquet(file)[[*COLUMNS]])
         except (OSError, ValueError, KeyError) as error:
-            problem = f"{file}: estimates of a report were asked for"
-            raise DataError(f"{problem}; found something else ({error}); make the report again") from None
+            raise DataError(f"{file}: these are no estimates ({error}); make the report again") from None
     if not frames:
-        raise DataError(
-            f"estimates in {folder} were asked for; found no file *{ESTIMATES}; name a folder of published reports, "
-            "such as reports/latest, or make them with `make report`"
-        )
+        problem = f"cannot load estimates: {folder} holds no file *{ESTIMATES}"
+        raise DataError(f"{problem}; name a folder of reports, such as reports/latest, or make some: `make report`")
     return pd.concat(frames, ignore_index=True)

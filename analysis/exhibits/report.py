@@ -1,25 +1,34 @@
-"""The first and the last line of a notebook: its set-up and its end."""
+"""The first and the last line of a notebook: its set-up and its end.
+
+The end records for the annex of the run what was read, with which parameters, by which code.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis import parameters
+from analysis import data, parameters, provenance
 from analysis.event import Event, read_event
 from analysis.evidence import verdicts
 from analysis.evidence.verdicts import Verdict
 from analysis.exhibits import style
-from analysis.exhibits.answers import colophon
-from analysis.exhibits.blocks import Block
+from analysis.exhibits.blocks import NOTHING, Block, link, note
+from analysis.exhibits.payload import of_facts
 from analysis.simulated import market_of
 
 if TYPE_CHECKING:
     from analysis.panel import Panel
     from analysis.study import Study
+
+HIDDEN = ("verdict_file", "verdict_folder")  # where a run keeps its papers says nothing about its results
+SOURCE = ("source_publisher", "source_url")
+FILES = ("panel_path", "panel_map", "event")  # nor does the folder of a file
 
 
 def start(notebook: str, namespace: Mapping[str, object]) -> Event:
@@ -100,4 +109,60 @@ def finish(
         resources=read,
         digests=[panel.digest] if panel else [],
     )
-    return colophon(settings, resources=read, sources=sources, panel=panel)
+    return colophon(settings, read, sources, panel)
+
+
+def colophon(
+    settings: Mapping[str, Any], resources: Sequence[str], sources: Sequence[pd.DataFrame], panel: Panel | None
+) -> Block:
+    """Return the end of a report: its date, its commit and its sources; all else goes to the annex of the run.
+
+    Parameters
+    ----------
+    settings : mapping
+        Parameters as run, with `as_of`, the date of knowledge, and `stale_after_days`: a warning is printed when the
+        newest file is older than this.
+    resources : sequence of str
+        Names of the files that were read, after datapackage.json, which may name their sources; none where all came
+        from a panel.
+    sources : sequence of DataFrame
+        Each with columns `source_publisher`, `source_url`: where the figures that are shown come from.
+    panel : Panel, optional
+        What was estimated from: its digest, and the rows that were left out of it by rule.
+    """
+    cards = [data.card(name) for name in resources]
+    newest = max((card["vintage"] for card in cards), default=settings["as_of"])
+    age = (date.fromisoformat(settings["as_of"]) - date.fromisoformat(newest)).days
+    old = f"The newest file is of {newest}, {age} days before this report: look for newer figures."
+    warned = note(old, warning=True) if cards and age > settings["stale_after_days"] else NOTHING
+    files = [(source["title"], source["path"]) for card in cards for source in card["sources"] if "path" in source]
+    frames = [pd.DataFrame(files, columns=[*SOURCE]), *(rows[[*SOURCE]] for rows in sources)]
+    cited = pd.concat(frames).drop_duplicates().sort_values([*SOURCE])
+    addresses = cited.groupby("source_publisher")["source_url"].agg(list)
+    hidden = (*HIDDEN, "sim_preset") if settings.get("panel_path") else HIDDEN  # no market where a panel was brought
+    shown = {name: Path(str(value)).name if name in FILES else str(value) for name, value in settings.items()}
+    facts: list[tuple[str, ...]] = []
+    facts += [("parameter", name, value) for name, value in shown.items() if value and name not in hidden]
+    facts += [
+        ("file", card["path"], card["hash"], card["vintage"], f"{card['title']}. {card['notThis']}") for card in cards
+    ]
+    facts += [("source", name, address) for name, several in addresses.items() for address in several]
+    if panel is not None:
+        rules = [f"{row['count']:,} × {row['what']}, rule: {row['rule']}" for row in panel.dropped.to_dict("records")]
+        about = f"as read: {'; '.join(rules)}" if rules else "nothing was left out"
+        facts.append(("panel", panel.provenance, panel.digest, "", about))
+    commit = provenance.commit() or "unknown (not a git checkout)"
+    facts += [("version", *pair) for pair in {"commit": commit, **provenance.versions()}.items()]
+    annex = link("annex", provenance.ANNEX)
+    short = re.sub(r"^([0-9a-f]{12})[0-9a-f]+", r"\1", commit)  # what follows the hash stays
+    lines = [f"As of {settings['as_of']}. Commit {short}. Parameters, files and versions: {annex}."]
+    if len(addresses):
+        lines.append(f"<strong>Sources.</strong> {'; '.join(map(_linked, addresses.index, addresses))}.")
+    html = "\n".join(f"<p>{line}</p>" for line in lines)
+    return warned + Block(html, "As of, commit and sources", (of_facts(facts),))
+
+
+def _linked(publisher: str, addresses: Sequence[str]) -> str:
+    """Return the links to one publisher: its name goes to the first address, numbers to the others."""
+    numbered = [link(str(number), address) for number, address in enumerate(addresses[1:], start=2)]
+    return ", ".join([link(publisher, addresses[0]), *numbered])

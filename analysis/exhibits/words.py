@@ -1,7 +1,5 @@
 """Titles, alternative texts and sentences, by rule from the numbers that they are about and written as numbers are.
 
-The words that reports choose from by tier, grade, word and question are data: :func:`phrases`.
-
 A rule says that something fell or rose where its whole interval does, and else that it cannot be told. A refused result
 gives an empty text. What one report alone says stands in its notebook.
 """
@@ -10,106 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from math import nan
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, model_validator
 
 from analysis.estimate import Estimate
-from analysis.evidence.verdicts import (
-    CONTRADICTED,
-    NOT_SHOWN,
-    SUPPORTED,
-    USABLE,
-    Grade,
-    Level,
-    Tier,
-    Verdict,
-    Word,
-    is_exact,
-    not_lower,
-)
+from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, USABLE, Verdict, is_exact, not_lower
 from analysis.exhibits.payload import refused, rows_of
 from analysis.exhibits.style import LOOK, kind
 from analysis.numbers import SIGNED, number, p_value, percent_change, points, quantity, span
 
 if TYPE_CHECKING:
     from analysis.estimands.design import Design
-    from analysis.study import Study
 
 MOST = 4  # names in a sentence; more are counted, and so are names that hold a comma
-
-
-# Words that are data
-
-
-class _Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Saying(_Entry):
-    """How a sentence says of one question that it is so: who did what; `did` is the participle too."""
-
-    who: str
-    did: str
-    do: str
-    what: str
-    denied: bool = False
-    record: bool = False
-
-
-class OfTier(_Entry):
-    """What a tier of data is called, and what page 1 says that an answer is read from."""
-
-    name: str
-    source: str
-
-
-class OfGrade(_Entry):
-    """A grade of the design audit in the words of a report and of the brief."""
-
-    report: str
-    brief: str
-
-
-class Phrases(_Entry):
-    """The file; its comments say what each table is for."""
-
-    tiers: dict[str, OfTier]
-    grades: dict[str, OfGrade]
-    check: str
-    rule: str
-    sayings: dict[str, Saying]
-    so: str
-    forms: dict[Word, dict[Level, str]]
-    begins: dict[Word, str]
-    on_record: dict[Word, str]
-    topics: dict[str, tuple[str, ...]]
-    headline: tuple[str, ...]
-    rows: tuple[str, ...]
-
-    @model_validator(mode="after")
-    def _fits(self) -> Phrases:
-        for key, entries, names in (
-            ("tiers", self.tiers, {*get_args(Tier)}),
-            ("grades", self.grades, {*get_args(Grade)}),
-            ("sayings", self.sayings, {*self.headline}.union(*self.topics.values())),
-        ):
-            if entries.keys() != names:
-                raise ValueError(f"{key} {', '.join(sorted(names))} were asked for")
-        return self
-
-
-@lru_cache(maxsize=1)
-def phrases() -> Phrases:
-    """Read the file, or refuse one that is not as it was accepted."""
-    from analysis import data, yaml
-
-    data.verified("words")
-    return yaml.load(data.DATA / data.card("words")["path"], Phrases)
 
 
 # Names and numbers in a row
@@ -393,22 +307,6 @@ def placebos(rows: pd.DataFrame, against: Sequence[float]) -> str:
     return f"Placebos whose interval {'; whose interval '.join(clauses)}."
 
 
-def beside_first(rows: pd.DataFrame) -> str:
-    """Say how far other estimates of the same effect lie from the first, and whether inside its interval.
-
-    `rows` are as for :func:`analysis.exhibits.blocks.estimates`, in per cent; those without an estimate are left out.
-    """
-    first, others = rows.iloc[0], rows.iloc[1:].dropna(subset="estimate")
-    if pd.isna(first["estimate"]) or others.empty:
-        return ""
-    unit, clauses = "percentage points", []
-    for label, value in zip(others["label"], others["estimate"], strict=True):
-        off = quantity(value - first["estimate"], unit, mark=kind("estimate"))
-        inside = ", inside its interval" if first["conf_low"] <= value <= first["conf_high"] else ""
-        clauses.append(f"{off} {unit} ({label}){inside}")
-    return f"Away from the {first['label']}: {'; '.join(clauses)}."
-
-
 def breakdown(bounds: Estimate, of: str) -> str:
     """Say how large a drift the mean effect `of` some months survives: none (NaN), any (infinite), or this much."""
     if bounds.refused:
@@ -476,30 +374,6 @@ def fan(breaks: Estimate) -> str:
         f"{tried['n_placebos'].max()}, {dates[0]} to {dates[-1]}. A lead of this kind holds all sellers of all "
         "origins: it can speak against a claim, and is no estimate of an effect."
     )
-
-
-def where_sales_went(about: Study, money: Estimate, sold: Estimate, present: Estimate) -> str:
-    """Say what closed firms lost at home and what became of it: amounts of `money`, as far as there are estimates.
-
-    Parameters
-    ----------
-    about : Study
-    money : Estimate
-        As :func:`analysis.estimands.displacement.lost_sales`.
-    sold, present : Estimate
-        Change of sales and of presence at the destinations, one term each.
-    """
-    if money.refused:
-        return f"What was lost is not known: {money.reason}."
-    takers = {f"{about.event.origin_name} rivals there": "d1", "other rivals there": "d2"}
-    takers |= {f"closed firms on {about.there}": "there"}
-    changes = [f"of {who} by {money[term]:both}" for who, term in takers.items() if not money[term].refused]
-    text = f"Closed firms lost {money['sum']:both} {money.unit} on {about.home}."
-    text += f" Because they were closed, sales changed: {', '.join(changes)}." if changes else ""
-    if len(about.panel.platforms) == 1:
-        return f"This panel holds {about.home} alone; where sales went cannot be told from it. {text}"
-    text += "" if sold.refused else f" Of each 100 lost, {sold:both} went there with them."
-    return f"{text} Change in the share of them that sold there: {present:all}."
 
 
 # What is known of a market or a panel
