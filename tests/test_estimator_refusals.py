@@ -14,7 +14,6 @@ from analysis.estimators.att_gt import att_gt
 from analysis.estimators.cross_checks import doubly_robust, imputation
 from analysis.estimators.exposure import exposure_effects
 from analysis.estimators.honest_did import honest_bounds
-from analysis.estimators.its import its_fan
 from analysis.estimators.power import minimum_detectable_effect
 from analysis.estimators.survival import exit_survival
 from analysis.estimators.synthetic import permutation_did, synthetic_did
@@ -74,7 +73,7 @@ NAMES = {
 }
 CALLS = (
     *(units, exposed, few, shares, survival, placebos, att_gt, doubly_robust, imputation, permutation_did),
-    *(synthetic_did, its_fan, honest_bounds, market_rank, noninferiority, largest_std_error, assignments),
+    *(synthetic_did, honest_bounds, market_rank, noninferiority, largest_std_error, assignments),
     *(redraw_closures, romano_wolf),
 )
 NAMES |= {call.__name__: call for call in CALLS}

@@ -186,25 +186,6 @@ def test_damage_is_two_and_a_half_and_three_times_the_mechanical_loss():
     assert found["change"].iloc[0] == pytest.approx(-100 / 3 * 199 / 365)  # 16 June to 31 December
 
 
-QUARTERS = [("2021Q1", 19.4), ("2021Q2", 22.0), ("2021Q3", 15.4), ("2021Q4", 11.4), ("2022Q1", 10.2), ("2022Q4", 22.2)]
-
-
-@pytest.mark.parametrize(("quarter", "points"), QUARTERS)
-def test_third_party_services_led_as_published(quarter, points):
-    assert totals.lead().values[quarter] == pytest.approx(points, abs=0.05)
-
-
-def test_the_lead_s_spread_before_2021_is_four_and_a_half_points():
-    assert totals.lead().values["2019Q1":"2020Q4"].std() == pytest.approx(4.5, abs=0.05)
-
-
-def test_the_fan_disagrees_and_its_placebos_are_as_wide():
-    found = totals.fan("2021Q3", 4, level=0.95)
-    assert len(found.rows) >= 6
-    assert found.rows["estimate"].min() < -5 < 0 < found.rows["estimate"].max()
-    assert found.rows["placebo_high"].max() - found.rows["placebo_low"].min() > np.ptp(found.rows["estimate"])
-
-
 def test_ebay_s_volume_fell():
     volume = shift.volume().values / 1000
     assert volume["2021Q1"] == pytest.approx(24.3, abs=0.05)

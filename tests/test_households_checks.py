@@ -29,15 +29,6 @@ def test_one_of_two_placebos_excludes_zero(tables):
     assert ((rows["conf_low"] <= 0) & (rows["conf_high"] >= 0)).tolist() == [True, False]
 
 
-def test_no_single_category_makes_the_fall_back(tables):
-    without = households.without_each(tables)
-    assert len(without) == len(tables.categories)
-    assert without.is_monotonic_increasing
-    assert without.iloc[-1] < 0
-    alone = households.exposed(tables, Specification(without=("lamp",)))
-    assert without["lamp"] == pytest.approx(alone.exp().value[0])
-
-
 def test_bounds_without_a_drift_are_the_interval_and_grow_with_the_drift(tables):
     ends = households.with_drift(tables).conf_int([0, 0.5, 1])
     plain = households.exposed(tables).conf_int[:, 0]  # of other degrees of freedom

@@ -13,7 +13,6 @@ from analysis import data, yaml
 from analysis.errors import DataError
 from analysis.estimands.design import Design
 from analysis.estimate import Estimate, refusal
-from analysis.evidence import totals
 from analysis.evidence.verdicts import CONTRADICTED, NOT_SHOWN, SUPPORTED, USABLE, WITH_BOUNDS, Grade, Tier
 from analysis.exhibits import style, words
 from analysis.exhibits.phrases import Phrases, phrases
@@ -220,15 +219,6 @@ def test_every_accepted_sentence_is_still_said():
 )
 def test_of_a_refused_result_nothing_is_said(say):
     assert say(REFUSED) == ""
-
-
-def test_the_fan_says_how_many_estimates_stand_out_from_their_own_placebos():
-    fan = totals.fan("2021Q3", 4, level=0.95)
-    first, *_, last = fan.details["placebo_dates"]
-    assert f"{int(fan.rows['outside'].sum())} of them lie outside" in words.fan(fan)
-    assert f"{first} to {last}. A lead" in words.fan(fan)
-    late = words.fan(totals.fan("2021Q1", 8, level=0.95))
-    assert late.endswith("No placebo date leaves room for the 8 quarters after a break.")
 
 
 # The file of words

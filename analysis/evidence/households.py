@@ -578,13 +578,6 @@ def _rows(households: Households, spec: Specification, changes: Mapping[str, Map
     return in_rows([("E2a", label, effect) for label, effect in effects.items()], "per cent")
 
 
-def without_each(households: Households, spec: Specification = BASELINE) -> pd.Series:
-    """Return the effect without each exposed category, by its name from the lowest, per cent."""
-    names = households.categories["category"]
-    effects = [exposed(households, replace(spec, without=(name,))).exp().value[0] for name in names]
-    return pd.Series(effects, index=names.str.replace("_", " ")).sort_values()
-
-
 def with_drift(households: Households, spec: Specification = BASELINE) -> Bounds:
     """Bound the effect if exposed categories had drifted apart anyway, by the half-years since September 2018.
 

@@ -13,7 +13,6 @@ from scipy import optimize, stats
 from analysis import data, series
 from analysis.errors import DataError, DesignError
 from analysis.estimate import Estimate
-from analysis.estimators.its import its_fan
 from analysis.numbers import span
 from analysis.series import Series
 
@@ -39,16 +38,8 @@ class Change(NamedTuple):
 
 
 def _services() -> Series:
-    return _amazon("third_party_seller_services")
-
-
-def _amazon(name: str) -> Series:
+    name = "third_party_seller_services"
     return series.published("platform_quarterly", platform="Amazon", publisher=AMAZON, freq="Q", series=name)
-
-
-def lead() -> Series:
-    """Return the lead of third-party services over online stores in yearly growth, points by quarter."""
-    return series.difference(series.growth(_services()), series.growth(_amazon("net_sales_online_stores")))
 
 
 def rest_of_year(day: str) -> float:
@@ -57,11 +48,6 @@ def rest_of_year(day: str) -> float:
     quarters = _services().values[str(date.year)]
     left = [min(max((each.end_time - date) / (each.end_time - each.start_time), 0), 1) for each in quarters.index]
     return float(quarters @ left / quarters.sum())
-
-
-def lead_noise() -> float:
-    """Return the standard deviation of the lead over the two years before the closures, percentage points."""
-    return float(lead().values["2019Q1":"2020Q4"].std())
 
 
 def third_party_sales() -> Series:
@@ -196,47 +182,6 @@ def account_map(accounts: list[float], population: float, sd_log_sales: float, t
     return pd.DataFrame(by_tilt, index=pd.Index(accounts, name="accounts"))
 
 
-def fan(first_post: str, horizon: int, *, level: float) -> Estimate:
-    """Return the fan of breaks in the lead of third-party services, with placebo dates; falsification only.
-
-    Parameters
-    ----------
-    first_post : str
-        First quarter after the break, such as ``"2021Q3"``.
-    horizon, level
-        As in :func:`analysis.estimators.its.its_fan`, whose ``details["placebo_dates"]`` are quarters by name here.
-    """
-    quarters, y = lead().periods, lead().values.to_numpy()
-    breaks = its_fan(y, quarters.index(first_post), horizon=horizon, level=level, unit="percentage points")
-    return replace(breaks, details={"placebo_dates": [quarters[date] for date in breaks.details["placebo_dates"]]})
-
-
-def assumptions(settings: Mapping[str, Any], closed: Range) -> pd.DataFrame:
-    """Return the factors of the bounds with their ranges as run: `factor`, `low`, `high`, `unit`, `basis`.
-
-    Parameters
-    ----------
-    settings : mapping
-        Parameters of the growth notebook.
-    closed : (low, high)
-        From :func:`closed_sales`.
-    """
-    top, assumed = "published shares of top sellers stand in for sales", "assumed: no source"
-    loss = "a floor by Marketplace Pulse; the trade group's loss, itself more than"
-    share, low, high = (settings[name] for name in ("share", "share_low", "share_high"))
-    recapture, left = (settings["recapture_low"], settings["recapture_high"]), rest_of_year(settings["closed_from"])
-    services = "no account closed earlier; Amazon's third-party services by quarter"
-    rows = [
-        ("closed sales", *closed, "bn US dollars a year", loss),
-        (f"part of the year left from {settings['closed_from']}", left, left, "share of a year", services),
-        ("Chinese share, range", low, high, "share of sales", top),
-        ("Chinese share, one value", share, share, "share of sales", top),
-        ("recapture by Chinese rivals", *recapture, "share of closed sales", assumed),
-        ("common part", settings["common_low"], settings["common_high"], "percentage points", assumed),
-    ]
-    return pd.DataFrame(rows, columns=["factor", "low", "high", "unit", "basis"])
-
-
 @dataclass(frozen=True)
 class Totals:
     """Hold what the closures' effect on Chinese sellers' growth on Amazon (E3g) depends on.
@@ -310,6 +255,16 @@ class Totals:
         """
         low, high = (fall / 100 * self.base * share / self.left for share in self.share)
         return low, high
+
+
+def frontier(known: Totals, falls: Sequence[float], *, days: Sequence[str], shares: Sequence[float]) -> pd.DataFrame:
+    """Return :meth:`Totals.needed` for several falls (columns) by `day` of closure and Chinese `share` (rows)."""
+    rows = []
+    for day in days:
+        for share in shares:
+            world = replace(known, share=(share, share), left=rest_of_year(day))
+            rows.append({"day": day, "share": share} | {fall: world.needed(fall)[0] for fall in falls})
+    return pd.DataFrame(rows)
 
 
 def bounds_by_assumption(known: Totals, *, share: float, spared: Range, since: str) -> Estimate:

@@ -316,10 +316,11 @@ def dose_response(
     return drawing
 
 
-def mark(drawing: Figure, along: Iterable[float]) -> None:
+def mark(drawing: Figure, along: Iterable[float]) -> Figure:
     """Mark points along the axis of a drawing by dotted lines, and let the axis reach them."""
     axes = drawing.axes[0]
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, 0.9 * min(along)), high)
     for value in along:
         axes.axvline(value, **DOTTED)
+    return drawing

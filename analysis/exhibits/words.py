@@ -355,27 +355,6 @@ def redraws(rows: pd.DataFrame) -> str:
     return f"{text}. The smallest p that so many draws allow is {compared['smallest_p'].min():.3f}."
 
 
-def fan(breaks: Estimate) -> str:
-    """Say how far the estimates of a fan lie apart, and how many lie outside their own placebos.
-
-    A break that stands out under every specification would speak against an ordinary quarter; a few that do, with as
-    few placebo dates, speak for neither.
-    """
-    rows = breaks.rows.dropna(subset=["estimate"])
-    tried = rows[rows["n_placebos"] > 0]
-    low, high = (quantity(end, breaks.unit) for end in (rows["estimate"].min(), rows["estimate"].max()))
-    spread = f"The {len(rows)} estimates run from {low} to {high} points ◐. "
-    if tried.empty:
-        return spread + f"No placebo date leaves room for the {breaks.counts['horizon']} quarters after a break."
-    outside, dates = int(tried["outside"].sum()), breaks.details["placebo_dates"]
-    lie = {0: "None of them lies", len(tried): "All of them lie"}.get(outside, f"{outside} of them lie")
-    return (
-        f"{spread}{lie} outside the range of their own placebos, of which there are at most "
-        f"{tried['n_placebos'].max()}, {dates[0]} to {dates[-1]}. A lead of this kind holds all sellers of all "
-        "origins: it can speak against a claim, and is no estimate of an effect."
-    )
-
-
 # What is known of a market or a panel
 
 
