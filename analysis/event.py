@@ -42,6 +42,7 @@ class Event(Written):
     """One crackdown, as reports know it. Of its claims and threats it holds each, or names rows of the ledgers."""
 
     title: Text  # in print, as a noun phrase
+    background: str = ""  # who said what of which closures, for the brief
     home: Text  # code of the platform that closed accounts, the first of `platforms`
     platforms: Labels  # codes in panels and names in print
     destinations: Annotated[Texts, Field(min_length=1, max_length=2)]  # to which closed firms are said to have gone

@@ -77,6 +77,11 @@ def span(low: float | None, high: float | None, unit: str, decimals: int | None 
     return f"{_limit(low, unit, decimals)} to {_limit(high, unit, decimals)}"
 
 
+def between(low: float, high: float, unit: str) -> str:
+    """Write bounds as "between low and high"; brackets are kept for confidence intervals."""
+    return f"between {_limit(low, unit, None)} and {_limit(high, unit, None)}"
+
+
 def _limit(value: float, unit: str, decimals: int | None) -> str:
     if not LONGEST < abs(value) < math.inf or not unit.startswith(SIGNED):
         return quantity(value, unit, decimals)

@@ -71,6 +71,8 @@ class Finding:
         Why a panel gives no word on totals of which it does not know enough.
     estimand, change : str
         Where they are not those of the reading.
+    detail : str
+        As in `Verdict`.
     """
 
     interval: Interval | None = None
@@ -95,6 +97,7 @@ class Finding:
     gaps: str = ""
     estimand: str = ""
     change: str = ""
+    detail: str = ""
 
     @property
     def estimated(self) -> bool:
@@ -182,7 +185,7 @@ def judge(claim: str, reading: str = "", finding: Finding = NOTHING, *, event: E
     word = verdicts.NOT_TESTABLE if barred else finding.word(row["kind"])
     why, change = _reason(row, word, estimated=finding.estimated)
     low, high = finding.range or (None, None)
-    taken = ("tier", "provenance", "market", "margin", "claimed", "estimate", "window", "n")
+    taken = ("tier", "provenance", "market", "margin", "claimed", "estimate", "window", "n", "detail")
     made: dict[str, Any] = {name: row[name] for name in ("statement", "claimant", "confidence")}
     made |= {name: getattr(finding, name) for name in taken}
     if word not in verdicts.DECIDED:

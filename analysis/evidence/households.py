@@ -44,7 +44,7 @@ EVERYWHERE: dict[str, Sequence[str] | None] = {"": None}  # places: all categori
 LIKE = 0.08  # Chinese share before, above which a category is like the exposed ones
 EARLIEST = "2018-09"  # first half-year that is drawn
 OFTEN = 40  # order lines before, below which its share says little
-WOULD_SETTLE = "The complete purchase records, with the purchases whose title is blank, and the brand of each product."
+WOULD_SETTLE = "Amazon's own sales by origin of the seller and month, with the closed accounts apart."
 
 OTHER_MONTHS = {
     "whole years, May 2020 to April 2021 against September 2021 to August 2022": {

@@ -33,10 +33,10 @@ WORDS: tuple[Word, ...] = get_args(Word)
 SUPPORTED, CONTRADICTED, NOT_SHOWN, NOT_TESTABLE = WORDS
 DECIDED = (SUPPORTED, CONTRADICTED)  # what a confidence can be had in
 MEANING: dict[Word, str] = {
-    SUPPORTED: "The data fit the claim, and do not fit its opposite.",
-    CONTRADICTED: "The data fit the opposite of the claim, and do not fit the claim.",
-    NOT_SHOWN: "The data fit the claim and its opposite alike. That is no sign that the claim is false.",
-    NOT_TESTABLE: "No figure that is open to us bears on the claim.",
+    SUPPORTED: "The evidence fits the claim and not its opposite.",
+    CONTRADICTED: "The evidence fits the opposite of the claim and not the claim.",
+    NOT_SHOWN: "The evidence fits the claim and its opposite.",
+    NOT_TESTABLE: "We found no figure that bears on the claim.",
 }
 CONFIDENCE: tuple[Level, ...] = get_args(Level)[1:]
 TIERS: tuple[Tier, ...] = get_args(Tier)
@@ -88,8 +88,8 @@ class Verdict(BaseModel):
         Of which firms alone it speaks, where it gives no word because the panel does not stand for others; else empty.
     grade : str
         What the design audit says of the estimator; empty where it says nothing.
-    why, change : str
-        The reason in a sentence, and what would change the word.
+    why, change, detail : str
+        The reason in a sentence, what would change the word, and for the brief the numbers behind it in a sentence.
     as_of, notebook, inputs : str
         Date of knowledge, who judged, and a digest of the data it read.
     panel : str
@@ -128,6 +128,7 @@ class Verdict(BaseModel):
     market: str = ""
     aside: str = ""
     grade: Grade = ""
+    detail: str = ""
 
     @property
     def name(self) -> str:
@@ -148,8 +149,7 @@ class Verdict(BaseModel):
     def meaning(self) -> str:
         """Return the meaning of the word; for a simulated market, what it would mean."""
         if self.simulated:  # whether the claim is false is known there
-            likely = MEANING[self.word].replace("data fit", "data would fit").replace("do not fit", "would not fit")
-            return likely.partition(" That")[0]
+            return MEANING[self.word].replace("fits", "would fit").replace("We found", "There would be")
         return MEANING[self.word]
 
     @property

@@ -122,7 +122,7 @@ def answer(
     bold = numbers and f"<strong>{escape(numbers)}</strong>" + (f" ({escape(interval)})" if interval else "")
     facts = ", ".join(filter(None, (bold, *map(escape, filter(None, (window, unmarked(n)))))))
     sure = f"Confidence in this verdict: {confidence}." if confidence else ""
-    method = phrases().grades[grade].report if grade else ""
+    method = phrases().grades[grade] if grade else ""
     source = phrases().tiers[tier].source if tier else ""
     said += [facts, escape(" ".join(filter(None, (sure, method, source)))), escape(LOOK.panel)]
     record = {"label": title, "window": window, "interval": interval, "provenance": kind("estimate"), **row}

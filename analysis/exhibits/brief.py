@@ -17,7 +17,17 @@ import pandas as pd
 
 from analysis import data
 from analysis.evidence import claims, listed
-from analysis.evidence.verdicts import CONTRADICTED, NOT_TESTABLE, SUPPORTED, Verdict, apart, best, elsewhere, unjudged
+from analysis.evidence.verdicts import (
+    CONTRADICTED,
+    DECIDED,
+    NOT_TESTABLE,
+    SUPPORTED,
+    Verdict,
+    apart,
+    best,
+    elsewhere,
+    unjudged,
+)
 from analysis.exhibits import words
 from analysis.exhibits.answers import TIER_NAMES, finding, label
 from analysis.exhibits.blocks import NOTHING, Block, Label, box, figure, link, say, table
@@ -83,9 +93,10 @@ def sentence(verdicts: Sequence[Verdict], event: Event) -> str:
     alike: dict[tuple[str, str], list[str]] = {}
     for verdict in [one for one in verdicts if one.word != NOT_TESTABLE] or verdicts:
         begins, text = clause(verdict, event)
-        sure = "" if verdict.word == NOT_TESTABLE else f"{verdict.confidence} confidence"
-        numbers = in_words(verdict) if verdict.low is not None or verdict.estimate is not None else ""
-        source = TIER_NAMES[verdict.tier] if verdict.tier not in ("facts", "listed") else ""
+        sure = f"{verdict.confidence} confidence" if verdict.confidence else ""
+        known = verdict.word in DECIDED and (verdict.low is not None or verdict.estimate is not None)
+        numbers = in_words(verdict) if known else ""
+        source = TIER_NAMES[verdict.tier] if sure and verdict.tier not in ("facts", "listed") else ""
         after = "; ".join(filter(None, (source, sure)))
         alike.setdefault((begins, after), []).append(f"{text} ({numbers})" if numbers else text)
     clauses = []
@@ -98,16 +109,18 @@ def sentence(verdicts: Sequence[Verdict], event: Event) -> str:
 
 
 def by_topic(verdicts: Sequence[Verdict], event: Event) -> Iterator[tuple[str, str, str]]:
-    """Yield the name of each topic with a verdict, the page that tells more, and its sentence.
+    """Yield the name of each topic with a verdict, the page that tells more, and its sentences.
 
-    Where households or a panel give the word, what public figures leave follows.
+    After what the words allow follow the numbers behind them; where households or a panel give the word, those of
+    public figures.
     """
     answers, public = {question(verdict, event): verdict for verdict in best(verdicts)}, elsewhere(verdicts)
     for topic, names in phrases().topics.items():
         if mine := [answers[name] for name in names if name in answers]:
-            others = [other for verdict in mine for other in public.get(verdict.name, ()) if other.low is not None]
-            totals = [f" Public totals, which see no seller, say {in_words(other)}." for other in others]
-            yield topic, _page(mine[0]), sentence(mine, event) + "".join(totals)
+            every = [other for verdict in mine for other in (*public.get(verdict.name, ()), verdict)]
+            detailed = [verdict for verdict in every if verdict.detail]
+            details = (verdict.detail for verdict in detailed)
+            yield topic, _page((detailed or mine)[0]), " ".join([sentence(mine, event), *details])
 
 
 def headline(verdicts: Sequence[Verdict], event: Event) -> str:
@@ -146,7 +159,7 @@ def brief(
     `failed` names the reports that failed in the run; `panel` is what its panel is said to be, and what is doubtful
     about it. Figures may stand `beside` the answer. Its first parts have headline, sentences and verdicts as data.
     """
-    above, topics = headline(verdicts, event), [*by_topic(verdicts, event)]
+    above, topics, background = headline(verdicts, event), [*by_topic(verdicts, event)], escape(event.background)
     paragraphs = [f"<strong>{link(topic, page)}.</strong> {escape(text)}" for topic, page, text in topics]
     missing = failed and f"<strong>Missing, for they failed in this run:</strong> {escape(failed)}."
     silent = "" if best(verdicts) else f"{escape(event.title)}: no report of this run gives a claim of it a word."
@@ -158,7 +171,7 @@ def brief(
     rows = [{**dict(verdict), "party": verdict.party, **ledger.get(verdict.claim, {})} for verdict in best(verdicts)]
     spoken = pd.DataFrame(rows, columns=[*SPOKEN], dtype=object)
     parts = (Part("brief", above, page), Part("spoken", "", spoken), *beside.parts)
-    return Block(box("headline", f"<strong>{escape(above)}</strong>") + answer, above, parts)
+    return Block(box("headline", f"<strong>{escape(above)}</strong>", background) + answer, above, parts)
 
 
 def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -> Block:
@@ -166,8 +179,8 @@ def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -
 
     The last line says what moved `since` the release before.
 
-    The word is that of the best data (:func:`analysis.evidence.verdicts.best`); where that is a panel, what public
-    figures said stands in brackets. What a panel that is not representative says of totals follows, without a word.
+    The word is that of the best data (:func:`analysis.evidence.verdicts.best`). What a panel that is not representative
+    says of totals follows, without a word.
     """
     spoken = best(verdicts)
     if simulated := not spoken and all(verdict.simulated for verdict in verdicts):
@@ -177,11 +190,10 @@ def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -
     tested = [verdict for verdict in spoken if verdict.word != NOT_TESTABLE]
     order = {name: row for row, name in enumerate(phrases().rows)}
     first = sorted(tested, key=lambda verdict: order.get(question(verdict, event), len(order)))[:MOST]
-    shown, public = [verdict for verdict in tested if verdict in first], elsewhere(verdicts)
+    shown = [verdict for verdict in tested if verdict in first]
     columns = {
         "What was said": [_claim(verdict) for verdict in shown],
-        "Verdict, and what was found": [_word(verdict, public.get(verdict.name, ())) for verdict in shown],
-        "Confidence, and why": [_why(verdict) for verdict in shown],
+        "Verdict, and why": [_word(verdict) for verdict in shown],
         "What would settle it": [verdict.change.partition(":")[0].rstrip(".") + "." for verdict in shown],
     }
     tiers = {verdict.tier for verdict in shown}
@@ -206,21 +218,10 @@ def _found(verdict: Verdict) -> str:
     return in_words(verdict) + margin
 
 
-def _word(verdict: Verdict, public: Sequence[Verdict]) -> Label:
-    others = "; ".join(
-        f"{'' if other.word == verdict.word else f'{other.word.lower()}, '}{in_words(other)}".removesuffix(", –")
-        for other in public
-    )
-    beside = f" (Public figures: {others}.)" if others else ""
-    rule = verdict.why.partition(". ")[0].rstrip(".")
-    text = f"{words.sentence(_found(verdict))}. {rule}.{beside}"
+def _word(verdict: Verdict) -> Label:
+    sure = f" Confidence: {verdict.confidence}." if verdict.confidence else ""
+    text = f"{words.sentence(_found(verdict))}. {verdict.why.partition('. ')[0].rstrip('.')}.{sure}"
     return Label(f"{label(verdict.word, simulated=verdict.simulated)} {escape(text)}")
-
-
-def _why(verdict: Verdict) -> str:
-    failed = verdict.grade.startswith("usable") and verdict.confidence == "low"
-    limits = phrases().check if failed else phrases().grades[verdict.grade].brief, verdict.why.partition(". ")[2]
-    return " ".join(filter(None, (f"{words.sentence(verdict.confidence)}.", *limits)))
 
 
 def _below(
@@ -228,7 +229,7 @@ def _below(
 ) -> dict[str, str]:
     """Return the lines under the table by their leads, without empty ones."""
     more = [verdict for verdict in spoken if verdict.word != NOT_TESTABLE and verdict not in shown]
-    judged = [f"{one.statement} {one.word} ({in_words(one)}; {one.confidence} confidence)." for one in more]
+    judged = [f"{one.statement} {one.word} ({in_words(one)})." for one in more]
     untestable = [verdict.statement for verdict in spoken if verdict.word == NOT_TESTABLE]
     ledger = claims.readings(event=event).fillna({"reading": ""})
     names = (ledger["claim_id"] + " " + ledger["reading"]).str.strip()
@@ -252,7 +253,7 @@ def _simulated(verdicts: Sequence[Verdict]) -> str:
     if not pages or all(verdict.simulated for verdict in verdicts):
         return ""
     where = ", ".join(link(f"simulated {re.findall('[0-9]+', page)[0]}", page) for page in pages)
-    return box("framed", f"Reports {where} and others test methods and judge no claim.")
+    return box("framed", f"Reports on simulated markets ({where}) test the methods. They are no evidence about Amazon.")
 
 
 # Figures

@@ -32,19 +32,11 @@ class OfTier(_Entry):
     source: str
 
 
-class OfGrade(_Entry):
-    """A grade of the design audit in the words of a report and of the brief."""
-
-    report: str
-    brief: str
-
-
 class Phrases(_Entry):
     """The file; its comments say what each table is for."""
 
     tiers: dict[Tier, OfTier]
-    grades: dict[Grade, OfGrade]
-    check: str
+    grades: dict[Grade, str]
     rule: str
     sayings: dict[str, Saying]
     so: str
