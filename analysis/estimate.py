@@ -290,16 +290,18 @@ class Estimate(Shown):
                 f"Cannot leave out the clusters of {self.estimand} one by one: its estimator has no scores; use its "
                 "standard errors"
             )
-        sums, result = self.scores, function(self.value)
-        with np.errstate(divide="ignore", invalid="ignore"):  # one cluster may hold everything
-            without = function(self.value[:, np.newaxis] - sums.T)
-        changed = np.column_stack([np.broadcast_to(result[term] - without[term], len(sums)) for term in result])
-        estimable = np.isfinite(changed).all(axis=0)
+        result, sums = function(self.value), self.scores.T
+
+        def values(x: Floats) -> Floats:
+            return np.array([np.broadcast_to(value, x.shape[1:]) for value in function(x).values()])
+
+        changed = left_out(values, self.value, sums).T
+        estimable = np.asarray(np.isfinite(changed).all(axis=0))
         alone = ", ".join(term for term, several in zip(result, estimable, strict=True) if not several)
         fields = {
             "terms": tuple(result),
             "value": np.array([float(value) for value in result.values()]),
-            "scores": np.sqrt(1 - 1 / np.count_nonzero(sums.any(axis=1))) * np.where(estimable, changed, np.nan),
+            "scores": np.sqrt(1 - 1 / np.count_nonzero(sums.any(axis=0))) * np.where(estimable, changed, np.nan),
             "n": self.n if np.isscalar(self.n) else 0,
             "reason": self.reason or (f"{alone}: rests on one cluster alone" if alone else ""),
         }
@@ -373,6 +375,19 @@ class Estimate(Shown):
         unit = f" {self.unit}" if spec in ("unit", "all") else ""
         lacking = " (no interval)" if spec in ("interval", "both") and not within else ""
         return f"{written}{unit} {MARKS[self.provenance]}{lacking or why}"
+
+
+def left_out(function: Callable[[Any], Any], sums: Floats, by_cluster: Floats) -> Floats:
+    """Return by how much a function of sums is larger than without each cluster, float64[term, cluster].
+
+    It is NaN where nothing is left to compute it from. `function` takes the sums, [sum], and those without each
+    cluster, [sum, cluster], and returns [term] and [term, cluster]; `by_cluster` is float64[sum, cluster].
+    """
+    rest = sums[:, np.newaxis] - by_cluster
+    rest[np.abs(rest) <= NOTHING_LEFT * np.abs(sums)[:, np.newaxis]] = 0.0  # but for rounding
+    with np.errstate(divide="ignore", invalid="ignore"):
+        change = function(sums)[:, np.newaxis] - function(rest)
+    return np.where(np.isfinite(change), change, np.nan)
 
 
 def effective(square: Floats, fourth: Floats) -> Floats:

@@ -55,10 +55,11 @@ def test_effects_equal_the_referee_and_errors_are_a_little_longer(seed, missing)
         assert 1 < row["std_error"] / error < 1 + 1 / smallest
 
 
-def test_a_unit_with_a_missing_period_is_dropped_and_counted_and_changes_nothing_else():
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_unit_with_a_missing_period_is_dropped_with_its_weight_and_counted_and_changes_nothing_else(weighted):
     y, first = panel(3, missing=0.02)
-    whole = ~np.isnan(y).any(axis=1)
-    found, alone = att_gt(y, first), att_gt(y[whole], first[whole])
+    weights, whole = np.random.default_rng(0).uniform(0.5, 3, N) if weighted else np.ones(N), ~np.isnan(y).any(axis=1)
+    found, alone = att_gt(y, first, weights=weights), att_gt(y[whole], first[whole], weights=weights[whole])
     assert found.counts["dropped_missing"] == (~whole).sum() > 0
     pd.testing.assert_frame_equal(found.effects.rows, alone.effects.rows)
     pd.testing.assert_frame_equal(found.aggregate("dynamic").rows, alone.aggregate("dynamic").rows)
@@ -209,14 +210,6 @@ def test_a_weight_of_two_is_the_same_unit_twice_in_its_cluster(scale, kind):
     plain, scaled = (of_kind(att_gt(y, first, scale=scale, weights=one), kind) for one in (None, np.full(len(y), 7.0)))
     np.testing.assert_allclose(scaled.value, plain.value, rtol=1e-12)
     np.testing.assert_allclose(scaled.conf_int, plain.conf_int, rtol=1e-9)
-
-
-def test_a_unit_that_is_dropped_takes_its_weight_with_it():
-    y, first = panel(22, missing=0.02)
-    weights, whole = np.random.default_rng(0).uniform(0.5, 3, N), ~np.isnan(y).any(axis=1)
-    found, alone = att_gt(y, first, weights=weights), att_gt(y[whole], first[whole], weights=weights[whole])
-    assert found.counts["dropped_missing"] > 0
-    pd.testing.assert_frame_equal(found.effects.rows, alone.effects.rows)
 
 
 @pytest.mark.parametrize("kind", ["simple", "dynamic"])

@@ -7,7 +7,7 @@ No design matrix, no demeaning in a loop, and nothing of size units x effects is
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -18,7 +18,7 @@ import pandas as pd
 
 from analysis.display import Shown
 from analysis.errors import DesignError, check_choice, whole_number
-from analysis.estimate import NOTHING_LEFT, Bools, Estimate, Floats, Ints, Labels, effective, slopes
+from analysis.estimate import NOTHING_LEFT, Estimate, Floats, Ints, Labels, effective, left_out
 from analysis.estimators.arrays import refuse_other_order, rows_by
 from analysis.testing import check_level
 
@@ -26,7 +26,7 @@ __all__ = ["Group", "GroupTime", "att_gt"]
 __dir__ = __all__.copy
 
 Scale = Literal["level", "ratio"]
-BLOCK = 2**15  # numbers that stay in the processor's cache
+BLOCK = 2**15  # outcomes at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,10 +98,10 @@ class GroupTime(Shown):
 
     @cached_property
     def cells(self) -> Ints:
-        """A column per treated group and period, int64[5, cell].
+        """A column per treated group and period, int64[4, cell].
 
-        Number of the treated group, and of its comparison group (-1 for none); columns of first treatment, of the
-        outcome, and of the base outcome.
+        Number of the treated group, and of its comparison group (-1 for none); columns of first treatment, and of the
+        outcome.
         """
         first, stratum = np.array([group.first for group in self.groups]), [group.stratum for group in self.groups]
         never = {label: group for group, label in enumerate(stratum) if np.isinf(first[group])}
@@ -109,23 +109,72 @@ class GroupTime(Shown):
         treated, time = np.repeat(groups, self.width), np.tile(np.arange(self.width), len(groups))
         comparison = np.repeat([never.get(stratum[group], -1) for group in groups], self.width)
         cohort = first[treated].astype(np.int64)
-        base = cohort - 1 - self.anticipation
-        return np.array([treated, comparison, cohort, time, base])[:, time != base]
+        return np.array([treated, comparison, cohort, time])[:, time != cohort - 1 - self.anticipation]
+
+    @cached_property
+    def pairs(self) -> list[tuple[int, int, int, Ints]]:
+        """Treated groups that have a comparison group: both numbers, column of the base outcome, and their cells."""
+        treated, comparison, cohort, _ = self.cells
+        _, start = np.unique(treated, return_index=True)
+        return [
+            (treated[cells[0]], comparison[cells[0]], cohort[cells[0]] - 1 - self.anticipation, cells)
+            for cells in np.split(np.arange(len(treated)), start[1:])
+            if comparison[cells[0]] >= 0
+        ]
+
+    @cached_property
+    def order(self) -> Ints:
+        """Codes of clusters in order of the first group in which they are: blocks of them are in few groups."""
+        first = np.full(len(self.labels), len(self.groups))
+        for number in reversed(range(len(self.groups))):
+            first[self._code(self.groups[number])] = number
+        return np.argsort(first, kind="stable")
+
+    @cached_property
+    def members(self) -> list[tuple[Ints, Ints]]:
+        """Rows of each group and positions of their clusters in `order`, by rising position."""
+        position, members = np.argsort(self.order), list[tuple[Ints, Ints]]()
+        for group in self.groups:
+            at = position[self._code(group)]
+            rising = np.argsort(at, kind="stable")
+            members.append((group.rows[rising], at[rising]))
+        return members
+
+    def _code(self, group: Group) -> Ints:
+        """Return the code of the cluster of each unit of a group."""
+        return group.rows if self.cluster is None else self.cluster[group.rows]
+
+    @property
+    def blocks(self) -> list[tuple[int, int]]:
+        """Position in `order` of the first cluster, and that after the last, of some at a time."""
+        size, count = max(BLOCK // self.width, 1), len(self.labels)
+        return [(start, min(start + size, count)) for start in range(0, count, size)]
 
     @cached_property
     def sums(self) -> Floats:
         """Weighted sums of the outcomes of each group and, last, of units, float64[group, time + 1]."""
-        return np.array(
-            [
-                np.sum([np.append(weight @ y, weight.sum()) for weight, y in self._blocks(group)], axis=0)
-                for group in self.groups
-            ]
-        )
+        sums = np.zeros((len(self.groups), self.width + 1))
+        for block in self.blocks:
+            for group, held in self._by_cluster(*block).items():
+                sums[group] += held.sum(axis=1)
+        return sums
+
+    @cached_property
+    def totals(self) -> Floats:
+        """Both totals of each cell, float64[2, cell]: observed and expected, or effects and units; NaN without any.
+
+        Cells that sold nothing stay: leaving them out of a total would select on the outcome.
+        """
+        totals = np.full((2, self.cells.shape[1]), np.nan)
+        for treated, comparison, base, cells in self.pairs:
+            totals[:, cells] = self._compare(self.sums[treated], self.sums[comparison], base)[:, self.cells[3, cells]]
+        totals[:, ~(np.isfinite(totals).all(axis=0) & (totals[1] > 0))] = np.nan
+        return totals
 
     @cached_property
     def effects(self) -> Estimate:
         """One term such as ``"g=5 t=7"`` for each cohort and period, averaged over strata; NaN without comparison."""
-        treated, comparison, cohort, time, _ = self.cells
+        treated, comparison, cohort, time = self.cells
         term, key = pd.factorize(cohort * self.width + time)
         cohort, time = key // self.width, key % self.width
         size = np.array([*(len(group.rows) for group in self.groups), 0])
@@ -150,8 +199,8 @@ class GroupTime(Shown):
             If `kind` is neither, no cell has a comparison, or on the ratio scale no treated cell sold anything.
         """
         check_choice("kind", kind, ("simple", "dynamic"))
-        usable, observed, _ = self._totals()
-        estimable = usable & (observed > 0) if self.scale == "ratio" else usable  # log 0 is no effect
+        observed, _ = self.totals
+        estimable = observed > 0 if self.scale == "ratio" else np.isfinite(observed)  # log 0 is no effect
         event = self.cells[3] - self.cells[2]
         terms, term = ["simple"], np.where(event >= 0, 0, -1)
         if kind == "dynamic":
@@ -163,45 +212,32 @@ class GroupTime(Shown):
             )
         return self._estimate(f"{kind} effect on the treated", terms, term)
 
-    def _totals(self) -> tuple[Bools, Floats, Floats]:
-        """Return which cells have a comparison, their totals, and their counterfactual totals, float64[cell].
-
-        Cells that sold nothing stay: leaving them out of a total would select on the outcome.
-        """
-        treated, comparison, _, time, _ = self.cells
+    def _compare(self, treated: Floats, comparison: Floats, base: int) -> Floats:
+        """Return both totals of each period, float64[2, time, ...], from sums of two groups, float64[time + 1, ...]."""
+        now, others = treated[:-1], comparison[:-1]
         with np.errstate(divide="ignore", invalid="ignore"):
-            counterfactual = self._counterfactual(*(self.sums[index] for index in self._indexes(self.cells)))
-        usable = (comparison >= 0) & np.isfinite(counterfactual)
-        usable = usable & (counterfactual > 0) if self.scale == "ratio" else usable
-        return usable, self.sums[treated, time], counterfactual
-
-    def _indexes(self, cells: Ints) -> list[tuple[Ints, Ints]]:
-        """Return the indexes of the sums that :meth:`_counterfactual` takes: of the treated groups, then of others."""
-        treated, comparison, _, time, base = cells
-        units = np.full(len(treated), self.width)
-        if self.scale == "ratio":
-            return [(treated, base), (comparison, time), (comparison, base)]
-        return [(treated, base), (treated, units), (comparison, time), (comparison, base), (comparison, units)]
-
-    def _counterfactual(self, treated_base: Any, *others: Any) -> Any:
-        if self.scale == "ratio":
-            time, base = others
-            return treated_base * time / base
-        n_treated, time, base, n_comparison = others
-        return treated_base + n_treated * (time - base) / n_comparison
+            if self.scale == "ratio":
+                return np.array([now, treated[base] * others / others[base]])
+            effect = now - now[base] - treated[-1] * (others - others[base]) / comparison[-1]
+        return np.array([effect, np.broadcast_to(treated[-1], effect.shape)])
 
     def _estimate(self, estimand: str, terms: list[str], term: Ints, **fields: Any) -> Estimate:
         """Average the cells of each term; `term` is int64[cell], -1 for none."""
-        usable, observed, counterfactual = self._totals()
-        kept = np.flatnonzero(usable & (term >= 0))
+        term, size = np.where(np.isfinite(self.totals[1]), term, -1), len(terms)
+        kept = np.flatnonzero(term >= 0)
+        totals = np.concatenate([np.bincount(term[kept], total[kept], size) for total in self.totals])
+
+        def average(x: Any) -> Any:
+            first, second = x[:size], x[size:]
+            return np.log(first / second) if self.scale == "ratio" else first / second
+
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = average(totals)
+        value[~np.isfinite(value)] = np.nan
         of_term, treated = np.unique([term[kept], self.cells[0, kept]], axis=1)  # each group once
-        n = np.bincount(of_term, np.array([len(group.rows) for group in self.groups])[treated], len(terms))
-        units = self.sums[self.cells[0], -1]
-        totals = (observed, counterfactual) if self.scale == "ratio" else (observed - counterfactual, units)
-        by_cell = np.array([total[kept] for total in totals])
-        means = _Means(self, term[kept], self.cells[:, kept], by_cell, len(terms))
-        scores, covariance, max_df = means.jackknife()
-        value = means.value
+        n = np.bincount(of_term, np.array([len(group.rows) for group in self.groups])[treated], size).astype(np.int64)
+        scores, covariance, max_df = self._jackknife(average, totals, term)
+        max_df = np.fmin(max_df, self._treated_clusters(of_term, treated, n) - 1)
         reasons = [
             (np.isnan(value), "have no comparison, or no positive mean"),
             (np.isnan(np.diag(covariance)) & ~np.isnan(value), "rest on one cluster alone, and have no error"),
@@ -211,10 +247,10 @@ class GroupTime(Shown):
             unit="units of y" if self.scale == "level" else "log points",
             terms=tuple(terms),
             value=value,
-            n=n.astype(np.int64),
+            n=n,
             scores=scores,
             covariance=covariance,
-            max_df=max_df,
+            max_df=np.maximum(max_df, 1),
             level=self.level,
             counts=self.counts,
             clusters=self.labels,
@@ -222,188 +258,77 @@ class GroupTime(Shown):
             **fields,
         )
 
-    def _blocks(self, group: Group, size: int = BLOCK) -> Iterator[tuple[Floats, Floats]]:
-        """Yield weights of the rows of a group and a copy of their outcomes, few at a time."""
-        size, times = max(size // self.width, 1), self.y[:, group.start : group.start + self.width]
-        for first in range(0, len(group.rows), size):
-            rows = group.rows[first : first + size]
-            yield np.ones(len(rows)) if self.weight is None else self.weight[rows], times[rows]
+    def _treated_clusters(self, term: Ints, group: Ints, n: Ints) -> Ints:
+        """Return the number of treated clusters of each term, from pairs of a term and a group, and units by term."""
+        if self.cluster is None:
+            return n
+        clusters = np.zeros_like(n)
+        for number in np.unique(term):
+            rows = np.concatenate([self.groups[treated].rows for treated in group[term == number]])
+            clusters[number] = len(np.unique(self.cluster[rows]))
+        return clusters
 
-
-@dataclass(frozen=True, eq=False)
-class _Addend:
-    """Addition of a group's rows to totals.
-
-    `base` is the column in which treated groups are compared with it, -1 for that of a treated group;
-    `cells`, bool[cell], those that use the group. `slope` is float64[total, time + 1], by the group's sums, of the
-    totals numbered in `totals`.
-    """
-
-    group: int
-    base: int
-    cells: Bools
-    totals: Ints
-    slope: Floats
-
-
-@dataclass(frozen=True, eq=False)
-class _Means:
-    """Functions of two totals over cells: ``log(observed / expected)``, or ``(observed - expected) / units``.
-
-    `term` is int64[cell], `cells` int64[5, cell], `by_cell` both totals of each cell; there are `count` terms.
-    """
-
-    effects: GroupTime
-    term: Ints
-    cells: Ints
-    by_cell: Floats
-    count: int
-
-    @cached_property
-    def totals(self) -> Floats:
-        """Both totals of all terms, float64[2 terms]."""
-        return np.concatenate([np.bincount(self.term, total, minlength=self.count) for total in self.by_cell]) * 1.0
-
-    @cached_property
-    def value(self) -> Floats:
-        """The function of each term, NaN if it is not finite."""
-        first, second = self.totals.reshape(2, -1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            value = np.log(first / second) if self.effects.scale == "ratio" else first / second
-        return np.where(np.isfinite(value), value, np.nan)
-
-    @cached_property
-    def addends(self) -> list[_Addend]:
-        """Addends by group: treated ones once, others for each column that they serve as a base in."""
-        effects, term = self.effects, self.term
-        treated, comparison, _, time, base = self.cells
-        ratio = effects.scale == "ratio"
-        indexes = effects._indexes(self.cells)
-        slope = slopes(effects._counterfactual, *(effects.sums[index] for index in indexes))
-        total, sign = (term + self.count, 1.0) if ratio else (term, -1.0)  # of the counterfactual
-        alone, ones, width = np.full(len(term), -1), np.ones(len(term)), effects.width + 1
-        terms = [(treated, alone, term, time, ones)]
-        terms += [] if ratio else [(treated, alone, term + self.count, np.full(len(term), effects.width), ones)]
-        for number, ((group, column), by) in enumerate(zip(indexes, slope, strict=True)):
-            terms.append((group, alone if number < len(indexes) // 2 else base, total, column, sign * by))
-        group, against, total, column, by = (np.concatenate(arrays) for arrays in zip(*terms, strict=True))
-        addends = []
-        for key in np.unique(group * width + against + 1).tolist():
-            number, at = key // width, key % width - 1
-            some = (group == number) & (against == at)
-            active, row = np.unique(total[some], return_inverse=True)
-            gradient = np.zeros((len(active), width))
-            np.add.at(gradient, (row, column[some]), by[some])
-            addends.append(_Addend(number, at, (comparison == number) & (base == at), active, gradient))
-        return addends
-
-    @property
-    def max_df(self) -> Floats:
-        """Most degrees of freedom of each term: the number of its treated clusters less one, at least 1."""
-        effects, (terms, groups) = self.effects, np.unique([self.term, self.cells[0]], axis=1)
-        code = effects.cluster
-        clusters = [group.rows if code is None else np.unique(code[group.rows]) for group in effects.groups]
-        max_df = np.ones(self.count)
-        for term in np.unique(terms):
-            treated = np.concatenate([clusters[group] for group in groups[terms == term]])
-            max_df[term] = max(len(treated if code is None else np.unique(treated)) - 1, 1)
-        return max_df
-
-    def jackknife(self) -> tuple[Floats | None, Floats, Floats]:
+    def _jackknife(self, average: Callable[[Any], Any], totals: Floats, term: Ints) -> tuple[Any, Floats, Any]:
         """Return scores, float64[cluster, term], their products, and degrees of freedom.
 
         If each unit is its own cluster the scores are not held, and None.
         """
-        effects = self.effects
-        if effects.cluster is not None:
-            change = np.zeros((len(effects.labels), len(self.totals)))
-            for addend in self.addends:
-                group = effects.groups[addend.group]
-                self._add(change, addend, effects.cluster[group.rows], effects._blocks(group))
-            self._add_again(change, effects.cluster)
-            scores = np.sqrt(1 - 1 / np.count_nonzero(change.any(axis=1))) * self._change_of_terms(change)
-            return scores, scores.T @ scores, self.max_df
-        factor = np.sqrt(1 - 1 / len(effects.labels))
-        products, square, fourth = np.zeros((self.count, self.count)), np.zeros(self.count), np.zeros(self.count)
-        for number, group in enumerate(effects.groups):
-            of_group = [addend for addend in self.addends if addend.group == number]
-            for weight, y in effects._blocks(group, BLOCK * effects.width // max(effects.width, 2 * self.count)):
-                change = np.zeros((len(y), len(self.totals)))
-                for addend in of_group:
-                    self._add(change, addend, np.arange(len(y)), [(weight, y)])
-                scores = factor * self._change_of_terms(change)
-                products += scores.T @ scores
-                scores **= 2
-                square += scores.sum(axis=0)
-                fourth += (scores**2).sum(axis=0)
-        return None, products, np.fmin(self.max_df, effective(square, fourth))
-
-    def _add(self, change: Floats, addend: _Addend, code: Ints, blocks: Iterable[tuple[Floats, Floats]]) -> None:
-        """Add to `change`, float64[cluster, total], the totals that go with each cluster of a part; `code` is by row.
-
-        Without a cluster the growth of others changes by the cluster's share in it over the share of the base left.
-        """
-        effects, slope, start = self.effects, addend.slope, 0
-        sums, held = np.zeros((len(change), len(addend.totals))), np.zeros(len(change))
-        for weight, y in blocks:
-            rows = code[start : start + len(y)]
-            start += len(y)
-            if addend.base >= 0:
-                np.add.at(held, rows, weight * y[:, addend.base] if effects.scale == "ratio" else weight)
-            level = y @ np.full(effects.width, (effects.scale == "level") / effects.width)  # cancels: take it off
-            np.add.at(sums, rows, weight[:, np.newaxis] * ((y - level[:, np.newaxis]) @ slope[:, :-1].T + slope[:, -1]))
-        if addend.base >= 0:
-            rest = 1 - held / effects.sums[addend.group, addend.base if effects.scale == "ratio" else -1]
-            gone = rest <= NOTHING_LEFT  # without a comparison, which takes the cells along
-            sums *= np.divide(1.0, rest, out=np.zeros(len(rest)), where=~gone)[:, np.newaxis]
-            if gone.any():
-                change[gone] += np.concatenate(
-                    [np.bincount(self.term[addend.cells], total[addend.cells], self.count) for total in self.by_cell]
-                )
-        change[:, addend.totals] += sums
-
-    def _add_again(self, change: Floats, cluster: Ints) -> None:
-        """Replace the rows of `change` of clusters on both sides of a comparison, by adding up the others again.
-
-        Without such a cluster the totals change by a product of the two, which :meth:`_add` leaves out.
-        """
-        effects, ratio = self.effects, self.effects.scale == "ratio"
-        sides = np.zeros((2, len(change)), dtype=bool)
-        for group in effects.groups:
-            sides[int(np.isinf(group.first)), cluster[group.rows]] = True
-        both = np.flatnonzero(sides.all(axis=0))
-        sums = np.zeros((len(both), *effects.sums.shape))
-        for number, group in enumerate(effects.groups):
-            rows = group.rows[np.isin(cluster[group.rows], both)]
-            weight = np.ones(len(rows)) if effects.weight is None else effects.weight[rows]
-            y = np.column_stack([effects.y[rows, group.start : group.start + effects.width], np.ones(len(rows))])
-            np.add.at(sums[:, number], np.searchsorted(both, cluster[rows]), weight[:, np.newaxis] * y)
-        treated, comparison, _, time, base = self.cells
-        compared = base if ratio else -1
-        for label, gone in zip(both, sums, strict=True):
-            rest = effects.sums - gone
-            kept = rest[comparison, compared] > NOTHING_LEFT * effects.sums[comparison, compared]
-            with np.errstate(divide="ignore", invalid="ignore"):
-                counterfactual = effects._counterfactual(*(rest[index] for index in effects._indexes(self.cells)))
-            observed = rest[treated, time]
-            totals = (observed, counterfactual) if ratio else (observed - counterfactual, rest[treated, -1])
-            left = [np.bincount(self.term[kept], total[kept], self.count) for total in totals]
-            change[label] = self.totals - np.concatenate(left)
-
-    def _change_of_terms(self, change: Floats) -> Floats:
-        """Return the change of each term from that of the totals, float64[cluster, term]; NaN if no total is left."""
-        first, second = self.totals.reshape(2, -1)
-        go_first, go_second = change[:, : self.count], change[:, self.count :]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            if self.effects.scale == "ratio":
-                share, other = go_first / first, go_second / second
-                by_term = np.log1p(-other) - np.log1p(-share)
-                by_term[(share > 1 - NOTHING_LEFT) | (other > 1 - NOTHING_LEFT)] = np.nan
+        size, scores, some = len(totals) // 2, list[Floats](), 0
+        products, square, fourth = np.zeros((size, size)), np.zeros(size), np.zeros(size)
+        for block in self.blocks:
+            change = self._changes(term, size, *block)
+            score = left_out(average, totals, change)
+            products += score @ score.T
+            if self.cluster is None:
+                score *= score
+                square += score.sum(axis=1)
+                fourth += (score * score).sum(axis=1)
             else:
-                by_term = (go_first - self.value * go_second) / (second - go_second)
-                by_term[go_second > (1 - NOTHING_LEFT) * second] = np.nan
-        by_term[:, np.isnan(self.value)] = np.nan
-        return np.asarray(by_term)
+                some += int(np.count_nonzero(change.any(axis=0)))
+                scores.append(score)
+        if self.cluster is None:
+            return None, (1 - 1 / len(self.labels)) * products, effective(square, fourth)
+        by_cluster = np.sqrt(1 - 1 / some) * np.hstack(scores).T
+        return by_cluster[np.argsort(self.order)], (1 - 1 / some) * products, np.inf
+
+    def _changes(self, term: Ints, size: int, start: int, stop: int) -> Floats:
+        """Return what totals of `size` terms lose without each of some clusters, float64[2 terms, cluster].
+
+        Terms rise over the cells of a group.
+        """
+        held, nothing = self._by_cluster(start, stop), np.zeros((self.width + 1, stop - start))
+        change = np.zeros((2, size, stop - start))
+        for treated, comparison, base, of_pair in self.pairs:
+            cells = of_pair[term[of_pair] >= 0]
+            if not len(cells) or not held.keys() & {treated, comparison}:
+                continue
+            rest, others = (
+                self.sums[group][:, np.newaxis] - held.get(group, nothing) for group in (treated, comparison)
+            )
+            compared = base if self.scale == "ratio" else -1
+            others[compared, others[compared] <= NOTHING_LEFT * self.sums[comparison, compared]] = 0.0
+            left = self._compare(rest, others, base)[:, self.cells[3, cells]]
+            left[:, ~np.isfinite(left).all(axis=0)] = 0.0  # without a comparison, which takes the cells along
+            active, first = np.unique(term[cells], return_index=True)
+            change[:, active] += np.add.reduceat(self.totals[:, cells, np.newaxis] - left, first, axis=1)
+        return change.reshape(2 * size, -1)
+
+    def _by_cluster(self, start: int, stop: int) -> dict[int, Floats]:
+        """Return the sums of some clusters, float64[time + 1, cluster], by number of a group in which there are any."""
+        sums = dict[int, Floats]()
+        for number, (group, (rows, at)) in enumerate(zip(self.groups, self.members, strict=True)):
+            some = slice(*np.searchsorted(at, [start, stop]))
+            y = self.y[rows[some], group.start : group.start + self.width]
+            if not len(y):
+                continue
+            if self.scale == "level":
+                y = y - y.mean(axis=1, keepdims=True)  # cancels, and would leave rounding
+            weight = np.ones(len(y)) if self.weight is None else self.weight[rows[some]]
+            clusters, first = np.unique(at[some] - start, return_index=True)
+            sums[number] = np.zeros((self.width + 1, stop - start))
+            sums[number][:-1, clusters] = np.add.reduceat(weight[:, np.newaxis] * y, first).T
+            sums[number][-1, clusters] = np.add.reduceat(weight, first)
+        return sums
 
 
 @dataclass(frozen=True, eq=False)
