@@ -14,6 +14,7 @@ from analysis.evidence import claims, listed
 from analysis.evidence.verdicts import (
     CONFIDENCE,
     CONTRADICTED,
+    DECIDED,
     NOT_SHOWN,
     NOT_TESTABLE,
     SUPPORTED,
@@ -30,7 +31,7 @@ __all__ = ["look"]  # a fixture
 SIM = {"tier": "sim", "provenance": "simulated", "market": "mid_3k, seed 1", "report": "sim__05_growth_panel"}
 BARE = {"estimate": None, "low": None, "high": None}
 HEDGED = {"high": set(), "moderate": {"probably"}, "low": {"may have", "may not have"}}
-UNKNOWN = {NOT_SHOWN: "it cannot be told whether", NOT_TESTABLE: "these data cannot test whether"}
+UNKNOWN = {NOT_SHOWN: "public evidence does not show whether", NOT_TESTABLE: "no public figure shows whether"}
 
 
 def of(question, **changes):
@@ -59,13 +60,13 @@ def test_no_sentence_says_more_than_its_word(question, word, level):
         assert re.fullmatch(r"[A-Z0-9][^{}]*\.", told)
         assert "no effect" not in told
         assert not re.search(r"\b[CEV]\d", told)
-        assert (brief.in_words(one) in told) == (found != BARE)
-        assert (f"{level} confidence" in told) == (word != NOT_TESTABLE)
+        assert (brief.in_words(one) in told) == (found != BARE and word in DECIDED)
+        assert (f"{level} confidence" in told) == (word in DECIDED)
         hedges = {hedge for hedge in ("probably", "may have", "may not have") if hedge in told}
         if word in UNKNOWN and not (saying.record and word == NOT_SHOWN):
             assert told.lower().startswith(UNKNOWN[word])
             assert not hedges
-            assert " not " not in told.replace("cannot", "")
+            assert " not " not in told.replace("does not show", "")
         elif saying.record:
             assert not hedges
         else:
@@ -82,17 +83,18 @@ def test_what_a_sentence_says_of_each_word():
             CONTRADICTED,
             "moderate",
         ): "The closures probably slowed Chinese sellers' growth on Amazon by more than 2 points",
-        (NOT_SHOWN, "low"): "It cannot be told whether the closures slowed Chinese sellers' growth on Amazon by more "
-        "than 2 points",
+        (NOT_SHOWN, ""): "Public evidence does not show whether the closures slowed Chinese sellers' growth on Amazon "
+        "by more than 2 points",
     }
     for (word, level), told in said.items():
-        found = f" (−16.1 to +2.8 percentage points; {level} confidence)."
+        found = f" (−16.1 to +2.8 percentage points; {level} confidence)." if level else "."
         assert brief.sentence([verdict(word=word, confidence=level)], EVENT) == told + found
 
 
 def test_one_verdict_answers_in_a_sentence_and_one_of_a_simulated_market_says_where():
-    told = "it cannot be told whether the closures slowed Chinese sellers' growth on Amazon by more than 2 points."
-    assert brief.told(verdict(word=NOT_SHOWN), EVENT) == f"I{told[1:]}"
+    told = "public evidence does not show whether the closures slowed Chinese sellers' growth on Amazon by more than 2 "
+    told += "points."
+    assert brief.told(verdict(word=NOT_SHOWN), EVENT) == f"P{told[1:]}"
     assert brief.told(verdict(word=NOT_SHOWN, **SIM), EVENT) == f"On such a panel {told}"
     assert brief.told(None, EVENT) == ""
 
@@ -103,9 +105,8 @@ def test_sentences_that_begin_alike_share_their_beginning_and_what_cannot_be_tes
     sold = of("more_sales_elsewhere", word=NOT_TESTABLE, **BARE)
     theirs = [of("C03", **counts), of("C06", **counts)]
     assert brief.sentence([shift, sold, *theirs], EVENT) == (
-        "It cannot be told whether Chinese merchants put more money into eBay and AliExpress (−16.1 to +2.8 percentage "
-        "points), whether Amazon's count of 3,000 accounts held up or whether the trade group's count of 3,000 "
-        "accounts held up (moderate confidence)."
+        "Public evidence does not show whether Chinese merchants put more money into eBay and AliExpress, whether "
+        "Amazon's count of 3,000 accounts held up or whether the trade group's count of 3,000 accounts held up."
     )
     sure = [shift.model_copy(update={"word": SUPPORTED}), sold.model_copy(update={"word": SUPPORTED})]
     sure = [one.model_copy(update={"confidence": "moderate"} | BARE) for one in sure]
@@ -114,7 +115,7 @@ def test_sentences_that_begin_alike_share_their_beginning_and_what_cannot_be_tes
         "eBay and AliExpress (moderate confidence)."
     )
     assert brief.sentence([sold], EVENT) == (
-        "These data cannot test whether closed merchants sold more on eBay and AliExpress."
+        "No public figure shows whether closed merchants sold more on eBay and AliExpress."
     )
 
 
@@ -142,8 +143,8 @@ def test_the_headline_changes_with_the_words(word):
 def test_the_headline_of_the_record_is_this():
     record = of("C08 record", word=SUPPORTED, estimate=3.0, claimed=3.0, low=None, high=None, unit="brands on record")
     assert brief.headline([record, V2], EVENT) == (
-        "It is on record that the closures hit big Chinese brands; it cannot be told whether they slowed Chinese "
-        "sellers' growth on Amazon by more than 2 points."
+        "The closures hit big Chinese brands; public evidence does not show whether they slowed Chinese sellers' "
+        "growth on Amazon by more than 2 points."
     )
     assert brief.headline([], EVENT) == "No claim gets a word."
     assert brief.headline([of("C12")], EVENT) == "What became of the claims that get a word stands below."
@@ -180,22 +181,22 @@ def test_the_table_has_seven_claims_at_most_and_the_rest_in_a_line():
     judged = [of(name, statement=f"{name}.", margin=None) for name in reversed(phrases().rows)]
     judged += [of("C12", statement="Frozen.", margin=None), of("C02", statement="Unknown.", word=NOT_TESTABLE, **BARE)]
     head, *body = rows(judged)
-    assert head[:2] == ["What was said", "Verdict, and what was found"]
-    assert head[2:] == ["Confidence, and why", "What would settle it"]
+    assert head == ["What was said", "Verdict, and why", "What would settle it"]
     shown = [row[0].removesuffix(". (Amazon)").removesuffix(" (Amazon)") for row in body]
     assert set(shown) == set(phrases().rows[: brief.MOST])
     below = text(brief.brief_table(judged, EVENT))
-    assert "Judged too. share_unchanged. Not shown (−16.1 to +2.8 percentage points; moderate confidence)." in below
+    assert "Judged too. more_sales_elsewhere. Not shown (−16.1 to +2.8 percentage points)." in below
     assert "Frozen." in below
     assert "Not testable with these data. Unknown." in below
     assert not any("Unknown" in row[0] for row in body)
 
 
-def test_a_method_that_finds_an_effect_where_nothing_was_closed_is_why_confidence_is_low():
-    low = [verdict(tier="households", grade="usable with bounds", confidence=level) for level in ("low", "moderate")]
-    assert [phrases().check in rows([one])[1][2] for one in low] == [True, False]
-    barred = verdict(tier="households", grade="do not use", confidence="low")
-    assert phrases().check not in rows([barred])[1][2]
+def test_the_numbers_behind_a_word_follow_it_and_those_of_public_figures_come_first():
+    public = verdict(detail="It takes 3 billion.", report="05_growth_public")
+    bought = verdict(tier="households", report="09_households", detail="Rivals lost 1.")
+    ((topic, page, told),) = brief.by_topic([bought, public], EVENT)
+    assert (topic, page) == ("All Chinese sellers", "05_growth_public.pdf")
+    assert told.endswith("by more than 2 points. It takes 3 billion. Rivals lost 1.")
 
 
 def test_nothing_simulated_stands_on_the_page_but_what_it_is_for():

@@ -93,8 +93,9 @@ def sentence(verdicts: Sequence[Verdict], event: Event) -> str:
     alike: dict[tuple[str, str], list[str]] = {}
     for verdict in [one for one in verdicts if one.word != NOT_TESTABLE] or verdicts:
         begins, text = clause(verdict, event)
-        sure = f"{verdict.confidence} confidence" if verdict.confidence else ""
-        known = verdict.word in DECIDED and (verdict.low is not None or verdict.estimate is not None)
+        decided = verdict.word in DECIDED  # beside another word a number or a confidence says nothing
+        sure = f"{verdict.confidence} confidence" if decided else ""
+        known = decided and (verdict.low is not None or verdict.estimate is not None)
         numbers = in_words(verdict) if known else ""
         source = TIER_NAMES[verdict.tier] if sure and verdict.tier not in ("facts", "listed") else ""
         after = "; ".join(filter(None, (source, sure)))
@@ -219,7 +220,7 @@ def _found(verdict: Verdict) -> str:
 
 
 def _word(verdict: Verdict) -> Label:
-    sure = f" Confidence: {verdict.confidence}." if verdict.confidence else ""
+    sure = f" Confidence: {verdict.confidence}." if verdict.word in DECIDED else ""
     text = f"{words.sentence(_found(verdict))}. {verdict.why.partition('. ')[0].rstrip('.')}.{sure}"
     return Label(f"{label(verdict.word, simulated=verdict.simulated)} {escape(text)}")
 
