@@ -28,7 +28,7 @@ DECIMALS = {
     "accounts": 0,
     "stores or accounts": 0,
     "firms": 0,
-    "brands on record": 0,
+    "brands named": 0,
     "million yuan": 0,
     "billion US dollars": 0,
 }

@@ -129,7 +129,7 @@ def test_every_reading_of_the_event_that_can_be_tested_has_a_sentence_or_a_row()
 
 @pytest.mark.parametrize("word", WORDS)
 def test_the_headline_changes_with_the_words(word):
-    record = of("C08 record", word=SUPPORTED, estimate=3.0, claimed=3.0, low=None, high=None, unit="brands on record")
+    record = of("C08 record", word=SUPPORTED, estimate=3.0, claimed=3.0, low=None, high=None, unit="brands named")
     told = brief.headline([record, verdict(word=word)], EVENT)
     others = [brief.headline([record, verdict(word=other)], EVENT) for other in WORDS if other != word]
     assert told not in others
@@ -141,7 +141,7 @@ def test_the_headline_changes_with_the_words(word):
 
 
 def test_the_headline_of_the_record_is_this():
-    record = of("C08 record", word=SUPPORTED, estimate=3.0, claimed=3.0, low=None, high=None, unit="brands on record")
+    record = of("C08 record", word=SUPPORTED, estimate=3.0, claimed=3.0, low=None, high=None, unit="brands named")
     assert brief.headline([record, V2], EVENT) == (
         "The closures hit big Chinese brands; public evidence does not show whether they slowed Chinese sellers' "
         "growth on Amazon by more than 2 points."
