@@ -381,7 +381,7 @@ def test_what_is_said_of_closed_firms_needs_no_representative_panel():
 
 def test_what_would_change_a_panel_s_word_is_not_a_panel():
     public = claims.judge("C01", "V2", claims.Finding(margin=2.0))
-    assert public.change.startswith("Monthly sales of closed firms")
+    assert public.change.startswith("Monthly sales of closed sellers")
     assert claims.judge("C01", "V2", claims.Finding(**SIM)).change.startswith(
         "More firms, or less room for what is common to all"
     )
@@ -419,7 +419,7 @@ def test_the_ledger_of_an_event_holds_its_claims_alone():
 
 def test_the_record_of_the_brands_is_counted_and_says_nothing_of_revenue(verdicts):
     found = verdicts["C08 record"]
-    assert answers.finding(found) == "3 of 3 brands on record ●"
+    assert answers.finding(found) == "3 of 3 brands named ●"
     assert (found.low, found.high) == (None, None)
 
 
