@@ -52,8 +52,6 @@ REAL = {
         MIXED, "It was 7.5 ●.", columns={"b": "Last, first", "a": "a"}, provenance="estimate"
     ),
     "table of mixed marks": lambda: blocks.table(MIXED, "T.", columns={"a": "a", "b": "b"}, mark="kind"),
-    "table with truth": lambda: blocks.table(MIXED.assign(truth=[1.0, np.nan]), "T."),
-    "table without truth": lambda: blocks.table(MIXED.assign(truth=np.nan), "T."),
     "sentence": lambda: blocks.say(TOLD, lead="Found.") + blocks.note(TOLD) + blocks.note("Old.", warning=True),
     "bullets": lambda: blocks.bullets("this", "that", "more"),
     "threats": lambda: blocks.threats(claims.threats().head(2)) + blocks.threats(FLOOD.head(0)),
