@@ -98,12 +98,7 @@ def _sides(rows: Any) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
 
 
 def by_direction(
-    rows: Any,
-    *,
-    fell: str = "fell",
-    rose: str = "rose",
-    unknown: str = "no change can be told for",
-    noun: str = "",
+    rows: Any, *, fell: str = "fell", rose: str = "rose", unknown: str = "no change can be told for", noun: str = ""
 ) -> str:
     """Name the terms whose interval lies below zero, above it, or holds it.
 
