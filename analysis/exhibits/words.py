@@ -114,10 +114,9 @@ def by_direction(
         What the terms are, for when they are many.
     """
     bounded, below, above = _sides(rows)
-    terms = bounded["term"]
+    terms, rest = bounded["term"], bounded["term"][~(below | above)]
     sides = ((terms[below], fell), (terms[above], rose))
     clauses = [f"{listing(side, len(terms), noun)} {verb}" for side, verb in sides if len(side)]
-    rest = terms[~(below | above)]
     clauses += [f"{unknown} {listing(rest, len(terms), noun, every='any of')}"] if len(rest) else []
     return sentence("; ".join(clauses))
 
@@ -258,9 +257,8 @@ def surely(row: Mapping[str, Any], who: str, did: str, *, passed: bool) -> str:
     low, high = row["conf_low"], row["conf_high"]
     if np.isnan([low, high]).any():
         return ""
-    unsure, sure, may = (
-        ("would have", "would probably have", "might have") if LOOK.simulated else ("have", "have probably", "may have")
-    )
+    real, simulated = ("have", "have probably", "may have"), ("would have", "would probably have", "might have")
+    unsure, sure, may = simulated if LOOK.simulated else real
     if low <= 0 <= high:
         return f"Whether {who} {unsure} {did.format('less or more')} cannot be told."
     verb = sure if passed and row["grade"] == USABLE else may
