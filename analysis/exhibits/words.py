@@ -79,12 +79,10 @@ def described(rows: pd.DataFrame, axis: str) -> str:
     if "conf_low" in rows and not rows[label].duplicated().any():
         text = in_numbers(rows.dropna(subset=["estimate", "conf_low"], how="all"), unit, label=label)
         return f"{sentence(axis)}: {text.removesuffix(f'; {unit}.')}."
-    names = [name for name in ("panel", label) if name in rows]
-    ends = rows.dropna(subset="estimate").groupby(names, sort=False)["estimate"].agg(["first", "last"])
-    items = [
-        f"{' '.join(', '.join(map(str, name)).split())}: {quantity(first, unit)} to {quantity(last, unit)}"
-        for name, first, last in zip(ends.index, ends["first"], ends["last"], strict=True)
-    ]
+    names, items = [name for name in ("panel", "origin", label) if name in rows], []
+    for name, line in rows.dropna(subset="estimate").groupby(names, sort=False)["estimate"]:
+        ends = dict.fromkeys(quantity(value, unit) for value in line.iloc[[0, -1]])
+        items.append(f"{' '.join(', '.join(map(str, name)).split())}: {' to '.join(ends)}")
     return f"{sentence(axis)}: {'; '.join(items)}."
 
 
