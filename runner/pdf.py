@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from html import unescape
-from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -33,7 +32,7 @@ LAYOUT = (
     *("figures.mplstyle", "index.css", *(f"fonts/{name}" for name in FONTS.values())),
 )
 """What is needed of `SOURCES`. Without a font another one would take its place, and nobody would be told."""
-_ABOVE = re.compile(r"caption>([●◐○])|([●◐○])</th>")  # the mark of an exhibit, or of a column where columns differ
+_ABOVE = re.compile(r"caption>([●◐○])")  # the mark of an exhibit
 
 
 class PdfError(RuntimeError):
@@ -60,8 +59,8 @@ def marks(notebook: Path) -> Counter[str]:
             for output in cell.get("outputs", []):
                 for kind in ("text/html", "text/plain"):
                     text = unescape("".join(output.get("data", {}).get(kind, "")))
-                    marks = [*(mark for _, mark in MARKED.findall(text)), *chain(*_ABOVE.findall(text))]
-                    counts.update(KINDS[mark] for mark in marks if mark)
+                    marks = [*(mark for _, mark in MARKED.findall(text)), *_ABOVE.findall(text)]
+                    counts.update(KINDS[mark] for mark in marks)
     return counts
 
 

@@ -6,16 +6,15 @@ import re
 from itertools import combinations
 
 import numpy as np
-import pandas as pd
 import pytest
 from fontTools.ttLib import TTFont
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.text import Text
-from test_exhibits_simulated import COUNTS, DATED, DAYS, FRAME, OWN, SERIES
+from test_exhibits_simulated import DRAWINGS, FRAME
 from test_pdf import ANSWER, code, made, words
 
-from analysis.exhibits import blocks, charts, curves, style
+from analysis.exhibits import blocks, charts, style
 
 WHITE = "#ffffff"
 READABLE = 4.5  # of text against what it stands on: WCAG 2.2, success criterion 1.4.3
@@ -26,30 +25,6 @@ SEEN = {  # linear RGB, severity 1.0: Machado, Oliveira and Fernandes (2009), IE
     "no red cones": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
     "no green cones": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
     "no blue cones": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
-}
-MONTHS = pd.DataFrame({"month": [-4, -3, -1, 0, 1], "estimate": 1.0, "conf_low": 0.0, "conf_high": 2.0})
-MONTHS = MONTHS.assign(band_low=-1.0, band_high=3.0, truth=1.0, honest_low=[np.nan] * 3 + [-2.0] * 2, honest_high=4.0)
-BINS = FRAME.assign(origin="o", exposure=[0.1, 0.2], lowest=0.1)
-ROWS = FRAME.assign(look=["strong", "hollow"], truth=1.0, placebo_low=-1.0, placebo_high=1.0)
-PATHS = pd.DataFrame({"month": pd.period_range("2021-01", periods=6, freq="M")})
-PATHS = [PATHS.assign(panel=panel, term=term, estimate=1.0) for panel in ("p", "q") for term in ("one", "two", "three")]
-HALVES = FRAME.assign(term=["2021-03", "2021-09"])
-CLOSED = ("2021-05", "2021-09")
-BARS = FRAME.assign(low=0.0, high=1.0, at_low=-1.0, at_high=1.0, base=0.0)
-DRAWINGS = {
-    "forest": lambda: charts.forest(ROWS, xlabel="x", margin=(-1.0, 1.0), strong=["a"]),
-    "columns": lambda: charts.columns(ROWS, ylabel="y", hollow="h", shaded={"a": "s"}),
-    "counts": lambda: charts.counts(COUNTS, xlabel="x"),
-    "tornado": lambda: charts.tornado(BARS, xlabel="x"),
-    "waterfall": lambda: charts.forest({"A": FRAME, "B": FRAME[["term", "estimate"]]}, xlabel="x"),
-    "timeline": lambda: charts.timeline(DATED, DATED),
-    "histogram": lambda: charts.histogram({"a": np.arange(9.0)}, xlabel="x"),
-    "paths": lambda: curves.paths(SERIES, x="year", strong=["a"], ylabel="y", closures=CLOSED, log="y"),
-    "fans": lambda: curves.paths(OWN, x="day", fan=DAYS, ylabel="y"),
-    "groups": lambda: curves.paths(pd.concat(PATHS), x="month", closures=CLOSED, ylabel="y"),
-    "event_study": lambda: curves.event_study(MONTHS, reference=-2, ylabel="y"),
-    "shares": lambda: curves.shares({"a": HALVES, "b": HALVES}, ylabel="y", closures=CLOSED, compared=["2021-03"]),
-    "dose_response": lambda: curves.dose_response(BINS, BINS, BINS, xlabel="x", ylabel="y"),
 }
 
 

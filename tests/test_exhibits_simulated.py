@@ -2,6 +2,7 @@
 
 import base64
 
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
@@ -35,17 +36,34 @@ DAYS = pd.DataFrame(
     columns=["panel", "day", "quantile", "estimate"],
 )
 OWN = DAYS.assign(term="seller " + DAYS["panel"]).query("quantile == 0.5")
-DRAWINGS = [
-    lambda: charts.forest(FRAME, xlabel="x", margin=(-1.0, 1.0)),
-    lambda: curves.paths(SERIES, x="year", strong=["a"], ylabel="y", closures=("2020-05", "2020-09")),
-    lambda: charts.counts(COUNTS, xlabel="x"),
-    lambda: charts.timeline(DATED, DATED),
-    lambda: curves.paths(OWN, x="day", fan=DAYS, ylabel="y"),
-]
+MONTHS = pd.DataFrame({"month": [-4, -3, -1, 0, 1], "estimate": 1.0, "conf_low": 0.0, "conf_high": 2.0})
+MONTHS = MONTHS.assign(band_low=-1.0, band_high=3.0, truth=1.0, honest_low=[np.nan] * 3 + [-2.0] * 2, honest_high=4.0)
+BINS = FRAME.assign(origin="o", exposure=[0.1, 0.2], lowest=0.1)
+ROWS = FRAME.assign(look=["strong", "hollow"], truth=1.0, placebo_low=-1.0, placebo_high=1.0)
+PATHS = pd.DataFrame({"month": pd.period_range("2021-01", periods=6, freq="M")})
+PATHS = [PATHS.assign(panel=panel, term=term, estimate=1.0) for panel in ("p", "q") for term in ("one", "two", "three")]
+HALVES = FRAME.assign(term=["2021-03", "2021-09"])
+CLOSED = ("2021-05", "2021-09")
+BARS = FRAME.assign(low=0.0, high=1.0, at_low=-1.0, at_high=1.0, base=0.0)
+DRAWINGS = {
+    "forest": lambda: charts.forest(ROWS, xlabel="x", margin=(-1.0, 1.0), strong=["a"]),
+    "columns": lambda: charts.columns(ROWS, ylabel="y", hollow="h", shaded={"a": "s"}),
+    "counts": lambda: charts.counts(COUNTS, xlabel="x"),
+    "tornado": lambda: charts.tornado(BARS, xlabel="x"),
+    "waterfall": lambda: charts.forest({"A": FRAME, "B": FRAME[["term", "estimate"]]}, xlabel="x"),
+    "timeline": lambda: charts.timeline(DATED, DATED),
+    "histogram": lambda: charts.histogram(pd.DataFrame({"value": range(9)}), title="a", xlabel="x"),
+    "paths": lambda: curves.paths(SERIES, x="year", strong=["a"], ylabel="y", closures=CLOSED, log="y"),
+    "fans": lambda: curves.paths(OWN, x="day", fan=DAYS, ylabel="y"),
+    "groups": lambda: curves.paths(pd.concat(PATHS), x="month", closures=CLOSED, ylabel="y"),
+    "event_study": lambda: curves.event_study(MONTHS, reference=-2, ylabel="y"),
+    "shares": lambda: curves.shares({"a": HALVES, "b": HALVES}, ylabel="y", closures=CLOSED, compared=["2021-03"]),
+    "dose_response": lambda: curves.dose_response(BINS, BINS, BINS, xlabel="x", ylabel="y"),
+}
 
 
 @pytest.mark.usefixtures("simulated")
-@pytest.mark.parametrize("draw", DRAWINGS)
+@pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
 def test_every_chart_of_a_simulated_market_has_its_colour_and_a_stamp_on_every_axes(draw):
     drawing = draw()
     axes = len(drawing.axes)
@@ -57,7 +75,7 @@ def test_every_chart_of_a_simulated_market_has_its_colour_and_a_stamp_on_every_a
     assert 'alt="Simulated – A chart."' in block.html
 
 
-@pytest.mark.parametrize("draw", DRAWINGS)
+@pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
 def test_no_chart_of_the_real_market_has_anything_of_that(draw):
     block = blocks.figure(draw(), "Caption.", alt="A chart.")
     assert 'id="simulated' not in svg(block)

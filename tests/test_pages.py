@@ -30,7 +30,7 @@ FOUND = [
     verdict(estimate=-4.0, word=SUPPORTED),
     verdict(**COUNT, estimate=3000.0, word=CONTRADICTED),
     verdict(**COUNT, claimed=3000.0, word=NOT_TESTABLE),
-    verdict(**COUNT | {"unit": "brands on record"}, estimate=2.0, claimed=3.0, grade="usable"),
+    verdict(**COUNT | {"unit": "brands named"}, estimate=2.0, claimed=3.0, grade="usable"),
     verdict(low=None, high=None),
 ]
 PANEL = verdict(tier="panel", word=SUPPORTED, low=-0.9, high=0.4, grade="usable with bounds", why="It lies above.")
@@ -52,8 +52,6 @@ REAL = {
         MIXED, "It was 7.5 ●.", columns={"b": "Last, first", "a": "a"}, provenance="estimate"
     ),
     "table of mixed marks": lambda: blocks.table(MIXED, "T.", columns={"a": "a", "b": "b"}, mark="kind"),
-    "table with truth": lambda: blocks.table(MIXED.assign(truth=[1.0, np.nan]), "T."),
-    "table without truth": lambda: blocks.table(MIXED.assign(truth=np.nan), "T."),
     "sentence": lambda: blocks.say(TOLD, lead="Found.") + blocks.note(TOLD) + blocks.note("Old.", warning=True),
     "bullets": lambda: blocks.bullets("this", "that", "more"),
     "threats": lambda: blocks.threats(claims.threats().head(2)) + blocks.threats(FLOOD.head(0)),

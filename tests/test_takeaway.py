@@ -192,8 +192,6 @@ def test_a_figure_carries_all_that_it_was_drawn_from():
     rows = pd.DataFrame({"term": ["a"], "estimate": [1.0], "conf_low": [0.0], "conf_high": [2.0]})
     block = blocks.figure(charts.forest(rows, xlabel="points"), "A forest.")
     pd.testing.assert_frame_equal(block.parts[0].data, rows)
-    (part,) = blocks.figure(charts.histogram({"own": np.array([1.0, 2.0])}, xlabel="points"), "H.").parts
-    assert part.data["value"].tolist() == [1.0, 2.0]
     several = of_figure({"bins": rows, "slope": rows, "xlabel": "points"})
     assert several["part"].tolist() == ["bins", "slope"]
     dated = pd.DataFrame({"term": "a", "estimate": [1.0, 2.0]}, index=pd.Index([2020, 2021], name="year"))

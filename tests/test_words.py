@@ -166,9 +166,8 @@ SAID = {
     "no interval": lambda: surely(NONE),
     "drawn rows": lambda: words.described(SET, "change, per cent"),
     "drawn lines": lambda: words.described(TWO, "share"),
-    "drawn fan": lambda: words.described(
-        pd.concat([TWO.assign(part="rows"), TWO.assign(part="fan", term="c")]), "share"
-    ),
+    "drawn lines without panels": lambda: words.described(TWO.drop(columns="panel"), "share"),
+    "drawn fan": lambda: words.described(FAN, "share"),
     "drawn values": lambda: words.described(pd.DataFrame({"value": [1.0]}), "draws"),
     "truth held": lambda: in_truth(-3.0, 1.0),
     "truth missed": lambda: in_truth(-1.0, 1.0),

@@ -15,7 +15,7 @@ import numpy as np
 from analysis.errors import DesignError
 from analysis.estimands.design import Design, Sample, once
 from analysis.estimands.samples import Cohort, changing
-from analysis.estimate import NOTHING_LEFT, Bools, Estimate, Floats, Ints
+from analysis.estimate import Bools, Estimate, Floats, Ints, left_out
 from analysis.estimators.arrays import sum_by
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 What = Literal["closed", "exposed"]
 Total = Callable[..., Any]
 Formula = Callable[[Total], Mapping[str, Any]]
+_Columns = list[tuple[Floats, Ints]]  # values[firm, column], and rows of them that are added up
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +157,8 @@ def _estimated(sample: Sample, of_origin: bool, home: bool) -> Changes:
                 lacking[is_own] = str(refused)
                 continue
             if what == "exposed":
-                came, by = _newcomers(sums, firms["none before"], np.flatnonzero(dated & origin), here[0].others, code)
+                dated_here = np.flatnonzero(dated & origin)
+                came, by = _newcomers(sums, firms["none before"], dated_here, here[0].others, code)
                 change, scores = change - came, scores - by
             cells += [(what, is_own, platform) for platform in platforms]
             names += [f"{what} {label} {platform}" for platform in platforms]
@@ -209,52 +211,56 @@ def _against(
             f"{who} against comparison firms were asked for; found {clusters} and {fewest} clusters of them; two of "
             "each are needed for an error: widen the comparison, or leave this origin out"
         )
-    gap, scores = np.zeros(before.shape), np.zeros((int(code.max()) + 1, before.shape[1]))
     for cohort in cohorts:
-        firms, pool = cohort.closed, cohort.others
-        held, base = before[firms].sum(axis=0), before[pool].sum(axis=0)
+        held, base = before[cohort.closed].sum(axis=0), before[cohort.others].sum(axis=0)
         if (nothing := (held > 0) & (base == 0)).any():
             column = int(np.argmax(nothing))
             raise DesignError(
-                f"cannot compare {who} on {platforms[column]}: they sold {held[column]:.4g} before and the {len(pool)} "
-                f"comparison firms nothing; widen the comparison, or leave {platforms[column]} out"
+                f"cannot compare {who} on {platforms[column]}: they sold {held[column]:.4g} before and the "
+                f"{len(cohort.others)} comparison firms nothing; widen the comparison, or leave {platforms[column]} out"
             )
-        growth, without = _growth(after, before, pool, code)
-        gap[firms] = after[firms] - growth * before[firms]
-        scores += np.where(np.isnan(without), gap[firms].sum(axis=0), -held * without)
-    return gap[rows].sum(axis=0), scores + of_fixed_number(gap, rows, code), clusters - 1
+    both = np.hstack([before, after])
+
+    def change(x: Floats) -> Any:
+        number, *sides = np.split(x, 1 + 2 * len(platforms) * np.arange(2 * len(cohorts)))
+        gap: Any = 0.0
+        for mine, pool in zip(sides[: len(cohorts)], sides[len(cohorts) :], strict=True):
+            (held, sold), (base, later) = np.split(mine, 2), np.split(pool, 2)
+            gap = gap + _finite(sold - np.where(held != 0, held * later / base, 0.0))
+        return gap * len(rows) / number
+
+    mine, others = ([(both, getattr(cohort, side)) for cohort in cohorts] for side in ("closed", "others"))
+    return *_without_each(change, [(np.ones((len(code), 1)), rows), *mine], others, code), clusters - 1
 
 
 def _newcomers(sums: Floats, new: Bools, closed: Ints, pool: Ints, code: Ints) -> tuple[Floats, Floats]:
     """Return the expected sales of newcomers beside the closed firms, and their scores by cluster."""
-    before, held = sums[0], sums[0, closed].sum(axis=0)
-    growth, without = _growth(sums[1] * new[:, np.newaxis], before, pool, code)
-    scores = held * np.where(np.isnan(without), growth, without)
-    return growth * held, scores + growth * of_fixed_number(before, closed, code)
+    before, after = sums
+
+    def beside(x: Floats) -> Any:
+        held, base, came = np.split(x[1:], 3)
+        return _finite(held * came / base * len(closed) / x[0])
+
+    mine, others = [(np.ones((len(code), 1)), closed), (before, closed)], [(before, pool), (after * new[:, None], pool)]
+    return _without_each(beside, mine, others, code)
 
 
-def _growth(after: Floats, before: Floats, pool: Ints, code: Ints) -> tuple[Floats, Floats]:
-    """Return after / before of the comparison firms by platform, and its change without each cluster.
+def _finite(values: Any) -> Any:
+    """Return values, 0 where nothing is left to compare with."""
+    return np.where(np.isfinite(values), values, 0.0)
 
-    Zero where nothing was sold before; NaN without a cluster that sold all of it, when nothing is left to compare with.
+
+def _without_each(
+    formula: Callable[[Floats], Any], mine: _Columns, others: _Columns, code: Ints
+) -> tuple[Floats, Floats]:
+    """Return a formula of sums of values[firm, column] over rows, and by how much it is larger than without a cluster.
+
+    A cluster on both sides is left out of one and then of the other: not counted is what both make together.
     """
     size = int(code.max()) + 1
-    later, base = (sum_by(values[pool], code[pool], size) for values in (after, before))
-    total = base.sum(axis=0)
-    growth = np.divide(later.sum(axis=0), total, out=np.zeros(len(total)), where=total > 0)
-    rest = total - base
+    held = [sum_by(values[rows], code[rows], 2 * size) for values, rows in mine]
+    held += [sum_by(values[rows], size + code[rows], 2 * size) for values, rows in others]
+    by_cluster = np.hstack(held).T
+    sums = by_cluster.sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        change = np.where(rest > NOTHING_LEFT * total, (later - growth * base) / rest, np.nan)
-    return growth, np.where(total > 0, change, 0.0)
-
-
-def of_fixed_number(values: Floats, rows: Ints, code: Ints) -> Floats:
-    """Return scores by cluster of a sum over some rows, holding the number of rows fixed."""
-    size = int(code.max()) + 1
-    if not len(rows):
-        return np.zeros((size, values.shape[1]))
-    number = np.bincount(code[rows], minlength=size)[:, np.newaxis]
-    sums = sum_by(values[rows], code[rows], size)
-    left = len(rows) - number
-    without = np.divide(len(rows) * sums - number * sums.sum(axis=0), left, out=sums.copy(), where=left > 0)
-    return np.asarray(without)
+        return formula(sums), left_out(formula, sums, by_cluster).T.reshape(2, size, -1).sum(axis=0)

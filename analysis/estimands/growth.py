@@ -15,7 +15,7 @@ import pandas as pd
 
 from analysis.errors import DesignError
 from analysis.estimands import robustness
-from analysis.estimands.changes import Changes, estimated, of_fixed_number, totals
+from analysis.estimands.changes import Changes, estimated, totals
 from analysis.estimands.design import ASKED, COLUMNS, Design, as_rows, estimand, low_exposure
 from analysis.estimands.samples import entrants, twice_compared
 from analysis.estimate import Bools, Estimate, Floats
@@ -241,17 +241,17 @@ def effect_in_parts(panel: Panel, design: Design) -> Estimate:
         raise DesignError(
             f"none of {pool.sum()} firms of low exposure sold in both windows; widen the window, or raise `low`"
         )
-    code, size, values = sample.mixed_cluster, len(whole.scores), np.column_stack([before, kept, grown, new])
-    value, scores = list[Floats](), list[Floats]()
-    for firms, fixed in ((exposed, True), (pool, False), (closed, True)):  # the number of firms, as in `changes`
-        rows = np.flatnonzero(firms)
-        value.append(values[rows].sum(axis=0))
-        scores.append(of_fixed_number(values, rows, code) if fixed else sum_by(values[rows], code[rows], size))
-    sums = replace(whole, terms=(), value=np.concatenate(value), scores=np.hstack(scores), max_df=np.inf, limits=None)
+    sales = np.column_stack([before, kept, grown, new])
+    sides = [(exposed, sales), (pool, sales), (closed, before[:, np.newaxis])]
+    columns = [np.where(firms[:, np.newaxis], values, 0.0) for firms, values in sides]
+    sums = totals(sample, np.column_stack([*columns, exposed, closed]), sample.mixed_cluster)
     base = float(before[observed].sum())
 
     def margins(x: Floats) -> dict[str, Any]:
-        held, stays, growing, fresh, pool_held, pool_stays, pool_growing, pool_fresh, gone = x[:9]
+        counts = zip((exposed.sum(), closed.sum()), x[9:], strict=True)  # the number of firms is fixed, as in `changes`
+        of_exposed, of_closed = (np.divide(n, left, out=np.zeros_like(left), where=left > 0) for n, left in counts)
+        held, stays, growing, fresh = x[:4] * of_exposed
+        pool_held, pool_stays, pool_growing, pool_fresh, gone = *x[4:8], x[8] * of_closed
         survival, rate, entry = pool_stays / pool_held, pool_growing / pool_stays, pool_fresh / pool_held
         parts = [growing - rate * stays, (stays - survival * held) * rate, fresh - entry * (held + gone)]
         return dict(zip(PARTS[1:], (100 * margin / base for margin in parts), strict=True))

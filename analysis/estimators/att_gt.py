@@ -114,12 +114,9 @@ class GroupTime(Shown):
     @cached_property
     def pairs(self) -> list[tuple[int, int, int, Ints]]:
         """Treated groups that have a comparison group: both numbers, column of the base outcome, and their cells."""
-        treated, comparison, cohort, _ = self.cells
-        _, start = np.unique(treated, return_index=True)
+        of_group = [(*self.cells[:3, cells[0]].tolist(), cells) for cells in rows_by(self.cells[0])]
         return [
-            (treated[cells[0]], comparison[cells[0]], cohort[cells[0]] - 1 - self.anticipation, cells)
-            for cells in np.split(np.arange(len(treated)), start[1:])
-            if comparison[cells[0]] >= 0
+            (one, other, first - 1 - self.anticipation, cells) for one, other, first, cells in of_group if other >= 0
         ]
 
     @cached_property
@@ -391,22 +388,9 @@ def usable_units(
     y, first = np.asarray(y, dtype=float), np.asarray(first_treated, dtype=float)
     x = np.empty((len(y), 0)) if covariates is None else np.asarray(covariates, dtype=float)
     weight = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=float)
-    if y.ndim != 2 or x.ndim != 2 or not len(y) == len(x) == len(first) == len(weight) or np.isnan(first).any():
-        raise DesignError(
-            f"Cannot match y, first_treated, covariates and weights: their shapes are {y.shape}, {first.shape}, "
-            f"{x.shape} and {weight.shape}, and {int(np.isnan(first).sum())} units have no date; give one row for each "
-            "unit, and inf for never treated"
-        )
-    if (wrong := ~((weight > 0) & (weight < np.inf))).any():
-        raise DesignError(
-            f"Cannot weight units by {weight[wrong][0]:g}: {wrong.sum()} of {len(weight)} weights are not positive "
-            "numbers; leave units without weight out"
-        )
-    if scale == "ratio" and (negative := int((y < 0).sum())):
-        raise DesignError(f"Cannot use the ratio scale: {negative} outcomes are negative; use the level scale")
+    _check_units(y, first, x, weight, scale)
     has_base = first - 1 - anticipation >= 0
-    values = y if covariates is None else np.column_stack([y, x])
-    complete = np.isfinite(values.sum(axis=1)) if not np.isfinite(values.sum()) else np.ones(len(y), bool)
+    complete = np.isfinite(y.sum(axis=1) + x.sum(axis=1))
     kept = has_base & complete
     y = y if kept.all() else y[kept]
     cohort, dates = pd.factorize(np.where(first < y.shape[1], first, np.nan)[kept], sort=True)
@@ -434,6 +418,23 @@ def usable_units(
         stratum=np.zeros(len(y), np.int64) if strata is None else pd.factorize(np.asarray(strata)[kept])[0],
         counts={**counts, "clusters": len(labels)},
     )
+
+
+def _check_units(y: Floats, first: Floats, x: Floats, weight: Floats, scale: Scale) -> None:
+    """Refuse shapes that disagree, missing dates, weights that are not positive, and negative outcomes of a ratio."""
+    if y.ndim != 2 or x.ndim != 2 or not len(y) == len(x) == len(first) == len(weight) or np.isnan(first).any():
+        raise DesignError(
+            f"Cannot match y, first_treated, covariates and weights: their shapes are {y.shape}, {first.shape}, "
+            f"{x.shape} and {weight.shape}, and {int(np.isnan(first).sum())} units have no date; give one row for each "
+            "unit, and inf for never treated"
+        )
+    if (wrong := ~((weight > 0) & (weight < np.inf))).any():
+        raise DesignError(
+            f"Cannot weight units by {weight[wrong][0]:g}: {wrong.sum()} of {len(weight)} weights are not positive "
+            "numbers; leave units without weight out"
+        )
+    if scale == "ratio" and (negative := int((y < 0).sum())):
+        raise DesignError(f"Cannot use the ratio scale: {negative} outcomes are negative; use the level scale")
 
 
 def why_early(dropped: int) -> str:

@@ -133,21 +133,16 @@ def exposure_effects(
         mean = _mean_exposure(units.exposure, redrawn, used) if expected is None else mean
         statistics = _statistics(units, mean, redrawn, used)
     cells, terms = units.cells(mean), partial(_terms, edges=edges, recentre=recentre)
-    value = terms(cells)[0]
+    value, _ = terms(cells)
     scores, half_width = leave_one_out(cells, counts["clusters"], terms, level)
-    n, clusters = np.full(len(names), len(used)), np.full(len(names), counts["clusters"])
-    by_bin = pd.Series(units.cluster).groupby(np.digitize(units.exposure, edges)).agg(["size", "nunique"])
-    by_bin = by_bin.reindex(range(len(edges) + 1), fill_value=0)
-    n[: len(edges)] = by_bin["size"][1:]
-    clusters[: len(edges)] = np.minimum(by_bin["nunique"][1:], by_bin["nunique"][0])  # against the lowest bin
+    n, clusters = _behind(units, edges, len(names))
     scores[:, (clusters < 2) | np.isnan(value)] = np.nan
     error = np.sqrt((scores**2).sum(axis=0))
     half_width[np.isnan(error)] = np.nan
     p_value, smallest_p = np.full((2, len(names)), np.nan)
-    for name, t in statistics.items():
-        column, size = names.index(name), np.abs(t)
-        if clusters[column] > 1:
-            p_value[column], smallest_p[column] = (size >= size[0] * (1 - TIE)).mean(), 1 / len(size)
+    for name in statistics if counts["clusters"] > 1 else ():
+        size = np.abs(statistics[name])
+        p_value[names.index(name)], smallest_p[names.index(name)] = (size >= size[0] * (1 - TIE)).mean(), 1 / len(size)
     lost = ", ".join(name for name, missing in zip(names, np.isnan(error), strict=True) if missing)
     why = "one cluster, no sales before or after, or no solution, with all clusters or without one of them"
     return Estimate(
@@ -165,6 +160,15 @@ def exposure_effects(
         reason=f"no error for {lost}: {why}" if lost else "",
         details={"statistics": statistics, "expected": mean},
     )
+
+
+def _behind(units: _Cells, edges: Floats, count: int) -> tuple[Ints, Ints]:
+    """Return the units and clusters behind each of `count` terms, those of bins first: int64[term] each."""
+    number, bins = np.digitize(units.exposure, edges), range(len(edges) + 1)
+    lowest, *clusters = (len(np.unique(units.cluster[number == bin_])) for bin_ in bins)
+    rest = np.ones(count - len(edges), dtype=np.int64)
+    n = np.concatenate([np.bincount(number, minlength=len(bins))[1:], len(number) * rest])
+    return n, np.concatenate([np.minimum(clusters, lowest), len(np.unique(units.cluster)) * rest])  # against the lowest
 
 
 @dataclass(frozen=True, eq=False)

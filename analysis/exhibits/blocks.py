@@ -205,8 +205,7 @@ def table(
     caption : str
         What a row is, the unit, and the source.
     columns : mapping of column to header, optional
-        What to show, in this order; all columns under their own names where not given. A column `truth` is shown
-        where any is known.
+        What to show, in this order; all columns under their own names where not given.
     decimals : mapping of column to int
         Digits of numeric columns; 1 where not named.
     signed : sequence of column
@@ -223,8 +222,6 @@ def table(
         ends = zip(*result.conf_int, strict=True)
         frame = frame.assign(interval=[span(low, high, result.unit) for low, high in ends])
     headers = dict(columns or {name: str(name) for name in frame.columns})
-    if "truth" in headers and frame["truth"].isna().all():
-        del headers["truth"]
     parts = _taken(result, headers, caption)
     caption, filled = _titled(caption, shown, list(headers.values())), list[list[str]]()
     kinds = frame[mark].map(kind) if mark else [shown] * len(frame)

@@ -197,8 +197,8 @@ def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -
         "Verdict, and why": [_word(verdict) for verdict in shown],
         "What would settle it": [verdict.change.partition(":")[0].rstrip(".") + "." for verdict in shown],
     }
-    tiers = {verdict.tier for verdict in shown}
-    caption = f"{event.title}, by {', '.join(name for tier, name in TIER_NAMES.items() if tier in tiers)}."
+    tiers = [name for tier, name in TIER_NAMES.items() if tier in {verdict.tier for verdict in shown}]
+    caption = f"{event.title}, by {', '.join(tiers)}."
     caption = f"{caption} {shown[0].apart if shown and simulated else ''}".strip()
     frame = pd.DataFrame(columns, dtype=object)  # text columns forget that labels are HTML
     shown_table = table(frame, caption, provenance="simulated" if simulated else "real") if shown else NOTHING
@@ -230,15 +230,13 @@ def _below(
 ) -> dict[str, str]:
     """Return the lines under the table by their leads, without empty ones."""
     more = [verdict for verdict in spoken if verdict.word != NOT_TESTABLE and verdict not in shown]
-    judged = [f"{one.statement} {one.word} ({in_words(one)})." for one in more]
-    untestable = [verdict.statement for verdict in spoken if verdict.word == NOT_TESTABLE]
     ledger = claims.readings(event=event).fillna({"reading": ""})
     names = (ledger["claim_id"] + " " + ledger["reading"]).str.strip()
     statements = dict(zip(names, ledger["statement"], strict=True))
     statements = data.load("claims").set_index("claim_id")["claim"].to_dict() | statements  # some have no reading
     lines = {
-        "Judged too.": judged,
-        "Not testable with these data.": untestable,
+        "Judged too.": [f"{one.statement} {one.word} ({in_words(one)})." for one in more],
+        "Not testable with these data.": [one.statement for one in spoken if one.word == NOT_TESTABLE],
         **{
             about: [f"{verdict.statement} {_found(verdict)}." for verdict in by_name.values() if not verdict.simulated]
             for about, by_name in apart(verdicts).items()
@@ -298,8 +296,7 @@ def pictures(event: Event, *, after: int, last: int) -> Block:
     """
     if not event.on_record:
         return NOTHING
-    register = claims.threats()
-    rows = register[register["threat_id"].isin([*event.threats])]
+    rows = claims.threats().query("threat_id in @names", local_dict={"names": [*event.threats]})
     closures = pd.Timestamp(event.waves[0]), pd.Timestamp(event.waves[-1]) + pd.DateOffset(months=2)
     months = f"{closures[0]:%B} to {closures[1] - pd.Timedelta(days=1):%B %Y}"
     strip = figure(

@@ -366,15 +366,15 @@ def timeline(threats: pd.DataFrame, closures: pd.DataFrame | tuple[pd.Timestamp,
 
 
 @chart
-def histogram(sample: Mapping[str, np.ndarray], *, xlabel: str) -> Figure:
-    """Draw the distribution of a statistic over re-drawn closures, by its title; the first value is the actual one."""
+def histogram(draws: pd.DataFrame, *, title: str, xlabel: str) -> Figure:
+    """Draw the distribution of a `value` over closures drawn anew; the first is the actual one."""
     drawing, axes = plt.subplots(figsize=(WIDTH, 2.1))
-    ((title, values),) = sample.items()
-    sns.histplot(x=values[1:], bins=30, color=FAINT, alpha=1, ax=axes)
-    axes.axvline(values[0], color=MAIN, lw=2.0, ls="-")
+    actual, *drawn = draws["value"]
+    sns.histplot(x=drawn, bins=30, color=FAINT, alpha=1, ax=axes)
+    axes.axvline(actual, color=MAIN, lw=2.0, ls="-")
     axes.set(title=title, xlabel=xlabel, ylabel="draws")
     style = {"xycoords": ("data", "axes fraction"), "va": "top", "fontsize": 7, "color": MAIN}
-    near(axes, (values[0], 1.0), f"actual {number(float(values[0]), signed=True)}", (3, -2), **style)
+    near(axes, (actual, 1.0), f"actual {number(actual, signed=True)}", (3, -2), **style)
     axis_numbers(axes, "x", signed=True)
     axis_numbers(axes, "y")
     return drawing

@@ -104,11 +104,10 @@ def paths(
     size : (width, height)
         Inches of a single panel.
     """
-    if isinstance(rows[x].iloc[0], pd.Period):
-        rows = rows.assign(x=years_of(rows[x]))
+    dated = isinstance(rows[x].iloc[0], pd.Period)
+    rows = rows.assign(x=years_of(rows[x]) if dated else rows[x])
+    if dated:
         ticks = {year: str(year) for year in range(int(np.ceil(rows["x"].min())), int(rows["x"].max()) + 1)}
-    else:
-        rows = rows.assign(x=rows[x])
     panels = dict(iter(rows.groupby("panel", sort=False))) if "panel" in rows else {"": rows}
     terms = set(rows["term"])
     alike = all(terms == set(lines["term"]) for lines in panels.values())
@@ -261,8 +260,7 @@ def event_study(rows: pd.DataFrame, *, reference: int, ylabel: str, bands: bool 
         axes.axvspan(reference + 0.5, -0.5, color=BAND, lw=0, zorder=0)
     if "honest_low" in rows and rows["honest_low"].notna().any():
         month, low, high = _padded(rows.dropna(subset="honest_low"), "honest")
-        for end, name in ((low, "honest bounds"), (high, "")):
-            axes.plot(month, end, color=INK, lw=1.2, ls=(0, (1, 1)), zorder=1.5, label=name)
+        axes.plot(month, np.c_[low, high], color=INK, lw=1.2, ls=(0, (1, 1)), zorder=1.5, label=["honest bounds", ""])
     pieces = np.select([rows["month"] < reference, rows["month"] < 0], [0, 1], 2)
     for piece, months in rows[rows["month"] != reference].groupby(pieces[rows["month"] != reference]):
         name = "band for all months at once" if piece == 2 and months["band_low"].notna().any() else ""

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
 from analysis.errors import DataError
@@ -107,7 +106,7 @@ def of_figure(handed: Mapping[str, Any]) -> pd.DataFrame:
     Parameters
     ----------
     handed : mapping of str to object
-        Arguments of the chart by name: frames, or frames or arrays by title. What is neither says how to draw.
+        Arguments of the chart by name: frames, or frames by title. What is neither says how to draw.
     """
     frames = dict[str, pd.DataFrame]()
     for name, argument in handed.items():
@@ -115,8 +114,6 @@ def of_figure(handed: Mapping[str, Any]) -> pd.DataFrame:
             if isinstance(rows, pd.DataFrame):
                 named = rows.index.name is not None and rows.index.name not in rows
                 frames[title] = rows.reset_index(drop=not named)
-            elif isinstance(argument, Mapping) and isinstance(rows, np.ndarray):
-                frames[title] = pd.DataFrame({"value": rows})
     if len(frames) == 1:
         return next(iter(frames.values()))
     return pd.concat(frames, names=["part", None]).reset_index("part").reset_index(drop=True)

@@ -79,12 +79,10 @@ def described(rows: pd.DataFrame, axis: str) -> str:
     if "conf_low" in rows and not rows[label].duplicated().any():
         text = in_numbers(rows.dropna(subset=["estimate", "conf_low"], how="all"), unit, label=label)
         return f"{sentence(axis)}: {text.removesuffix(f'; {unit}.')}."
-    names = [name for name in ("panel", label) if name in rows]
-    ends = rows.dropna(subset="estimate").groupby(names, sort=False)["estimate"].agg(["first", "last"])
-    items = [
-        f"{' '.join(', '.join(map(str, name)).split())}: {quantity(first, unit)} to {quantity(last, unit)}"
-        for name, first, last in zip(ends.index, ends["first"], ends["last"], strict=True)
-    ]
+    names, items = [name for name in ("panel", "origin", label) if name in rows], []
+    for name, line in rows.dropna(subset="estimate").groupby(names, sort=False)["estimate"]:
+        ends = dict.fromkeys(quantity(value, unit) for value in line.iloc[[0, -1]])
+        items.append(f"{' '.join(', '.join(map(str, name)).split())}: {' to '.join(ends)}")
     return f"{sentence(axis)}: {'; '.join(items)}."
 
 
@@ -98,12 +96,7 @@ def _sides(rows: Any) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
 
 
 def by_direction(
-    rows: Any,
-    *,
-    fell: str = "fell",
-    rose: str = "rose",
-    unknown: str = "no change can be told for",
-    noun: str = "",
+    rows: Any, *, fell: str = "fell", rose: str = "rose", unknown: str = "no change can be told for", noun: str = ""
 ) -> str:
     """Name the terms whose interval lies below zero, above it, or holds it.
 
@@ -119,10 +112,9 @@ def by_direction(
         What the terms are, for when they are many.
     """
     bounded, below, above = _sides(rows)
-    terms = bounded["term"]
+    terms, rest = bounded["term"], bounded["term"][~(below | above)]
     sides = ((terms[below], fell), (terms[above], rose))
     clauses = [f"{listing(side, len(terms), noun)} {verb}" for side, verb in sides if len(side)]
-    rest = terms[~(below | above)]
     clauses += [f"{unknown} {listing(rest, len(terms), noun, every='any of')}"] if len(rest) else []
     return sentence("; ".join(clauses))
 
@@ -263,9 +255,8 @@ def surely(row: Mapping[str, Any], who: str, did: str, *, passed: bool) -> str:
     low, high = row["conf_low"], row["conf_high"]
     if np.isnan([low, high]).any():
         return ""
-    unsure, sure, may = (
-        ("would have", "would probably have", "might have") if LOOK.simulated else ("have", "have probably", "may have")
-    )
+    real, simulated = ("have", "have probably", "may have"), ("would have", "would probably have", "might have")
+    unsure, sure, may = simulated if LOOK.simulated else real
     if low <= 0 <= high:
         return f"Whether {who} {unsure} {did.format('less or more')} cannot be told."
     verb = sure if passed and row["grade"] == USABLE else may
