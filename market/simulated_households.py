@@ -17,6 +17,7 @@ from analysis.data import load
 from analysis.errors import check_choice
 from analysis.estimate import Bools, Floats, Ints
 from analysis.evidence import households as real
+from analysis.evidence import recentring
 from analysis.evidence.households import AGAINST, BASELINE, CHINESE, OF, Households
 from analysis.grades import STILL_SOLD
 from analysis.simulated import closures
@@ -120,7 +121,7 @@ def replicate(preset: str, seed: int) -> list[dict[str, Any]]:
             low, high = bounds[name]
             row |= {"id": name + BOUNDED, "estimate": (low + high) / 2, "std_error": np.nan}
             rows.append(row | {"low": low, "high": high})
-        sets = real.random_sets(twin.households, draws=199, seed=seed)
+        sets = recentring.random_sets(twin.households, draws=199, seed=seed)
         rows.append(at | {"id": SETS, "estimate": sets.value[0]})
     return rows
 

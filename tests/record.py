@@ -11,7 +11,7 @@ import numpy as np
 
 from analysis import grades, parameters, series
 from analysis.event import read_event
-from analysis.evidence import claims, households, listed, shift, totals
+from analysis.evidence import claims, households, listed, recentring, shift, totals
 from analysis.evidence.verdicts import NOT_SHOWN, NOT_TESTABLE, SUPPORTED, Verdict
 from analysis.numbers import day, number, percent_change, points, quantity, span
 from analysis.provenance import ROOT
@@ -44,8 +44,8 @@ def known(asked: Any) -> totals.Totals:
 def rivals() -> tuple[float, float]:
     """Return what purchases say of the part of growth through rivals that were not closed."""
     asked, tables = given("09_households"), households.Households.load()
-    left = households.recentred(households.random_sets(tables, draws=asked.draws, seed=asked.seed))
-    return households.recentred_growth(tables, left).bounds("effect on growth")
+    left = recentring.recentred(recentring.random_sets(tables, draws=asked.draws, seed=asked.seed))
+    return recentring.recentred_growth(tables, left).bounds("effect on growth")
 
 
 def ladder() -> Any:
@@ -186,8 +186,8 @@ def bought(found: Mapping[str, Verdict]) -> str:
     assert (lower.tier, share_.tier, lower.word, share_.word) == (*["households"] * 2, *[NOT_SHOWN] * 2)
     tables = households.Households.load()
     share, effect = households.share(tables), households.exposed(tables).exp()
-    sets = households.random_sets(tables, draws=asked.draws, seed=asked.seed)
-    left, middle = households.recentred(sets).exp(), percent_change(np.median(sets.details["effects"]))
+    sets = recentring.random_sets(tables, draws=asked.draws, seed=asked.seed)
+    left, middle = recentring.recentred(sets).exp(), percent_change(np.median(sets.details["effects"]))
     assert left.conf_int[0, 0] < 0 < left.conf_int[1, 0]
     return (
         f"In purchases by American volunteers the Chinese share rose from {number(share.value[0], 1)} to "

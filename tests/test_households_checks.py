@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.evidence import households
+from analysis.evidence import households, recentring
 from analysis.evidence.households import Households, Specification
 from analysis.numbers import percent_change
 
@@ -38,8 +38,8 @@ def test_bounds_without_a_drift_are_the_interval_and_grow_with_the_drift(tables)
 
 
 def test_an_effect_is_recentred_on_the_random_sets_and_its_interval_inverts_their_test(tables):
-    sets = households.random_sets(tables)
-    found, effects = households.recentred(sets), sets.details["effects"]
+    sets = recentring.random_sets(tables)
+    found, effects = recentring.recentred(sets), sets.details["effects"]
     assert found.value[0] == pytest.approx(sets.details["exposed"] - effects.mean())
     assert (100 * (effects < 0).mean(), percent_change(np.median(effects))) == pytest.approx((89, -9.6), abs=0.6)
     low, high = found.bounds("effect")
@@ -47,13 +47,13 @@ def test_an_effect_is_recentred_on_the_random_sets_and_its_interval_inverts_thei
     assert (low < 0 < high) == (found.details["p"] > 0.05)
     assert sets.details["share"] == pytest.approx(0.177, abs=1e-3)
     assert sets.details["exposed"] == pytest.approx(households.exposed(tables).value[0])
-    growth = households.recentred_growth(tables, found)
+    growth = recentring.recentred_growth(tables, found)
     weight = households.through_spared(tables).value[0]
     assert growth.value[0] == pytest.approx(weight * np.expm1(found.value[0]))
 
 
 def test_purchases_by_exposed_category_add_up_to_their_sums(tables):
-    by_category = households.exposed_by_category(tables)
+    by_category = recentring.exposed_by_category(tables)
     assert len(by_category) == len(tables.categories)
     assert by_category.sum().tolist() == [323, 1406, 385, 1682]
 

@@ -18,7 +18,7 @@ import pandas as pd
 
 from analysis.data import DATA, load
 from analysis.errors import DataError, DesignError
-from analysis.estimands.design import estimand, in_rows
+from analysis.estimands.design import in_rows
 from analysis.estimate import NO_SPREAD, Estimate, Floats, refusal
 from analysis.estimators.honest_did import Bounds, honest_bounds
 from analysis.numbers import number
@@ -41,9 +41,7 @@ STAYED = ["2020-09", "2021-09"]  # half-years, by their first month, in both of 
 Window = tuple[str, str]
 Interval = tuple[float, float]
 EVERYWHERE: dict[str, Sequence[str] | None] = {"": None}  # places: all categories
-LIKE = 0.08  # Chinese share before, above which a category is like the exposed ones
 EARLIEST = "2018-09"  # first half-year that is drawn
-OFTEN = 40  # order lines before, below which its share says little
 WOULD_SETTLE = "Amazon's own sales by origin of the seller and month, with the closed accounts apart."
 
 OTHER_MONTHS = {
@@ -159,7 +157,7 @@ class Households:
             First and last month, YYYY-MM.
         of : {"purchases", "units", "spend"}
         """
-        rows = _of_classes(self.purchases[self.purchases["month"].between(*window)], classes)
+        rows = of_classes(self.purchases[self.purchases["month"].between(*window)], classes)
         return self._by_group(rows if categories is None else rows[rows["category"].isin(categories)], of)
 
     def everything(self, window: Window, of: str) -> Floats:
@@ -178,7 +176,7 @@ class Households:
 
     def stayed(self, half_year: str, classes: Sequence[str] | None, of: str) -> Floats:
         """Return sums of the people who bought in both half-years of `STAYED`, float64[group]."""
-        return self._by_group(_of_classes(self.stayers[self.stayers["half_year"] == half_year], classes), of)
+        return self._by_group(of_classes(self.stayers[self.stayers["half_year"] == half_year], classes), of)
 
     def _by_group(self, rows: pd.DataFrame, of: str) -> Floats:
         sums = rows.groupby("buyer_group")[of].sum().reindex(self.groups, fill_value=0)
@@ -210,12 +208,12 @@ class Households:
         return totals.jackknife(lambda total: function(*total), estimand=totals.estimand, unit=unit)
 
 
-def _of_classes(rows: pd.DataFrame, classes: Sequence[str] | None) -> pd.DataFrame:
+def of_classes(rows: pd.DataFrame, classes: Sequence[str] | None) -> pd.DataFrame:
     """Keep purchases of classes of origin, or all that have a title."""
     return rows[rows["origin_class"] != BLANK] if classes is None else rows[rows["origin_class"].isin(classes)]
 
 
-def _sums(
+def sums_by_window(
     households: Households,
     spec: Specification,
     windows: Mapping[str, Window],
@@ -267,7 +265,9 @@ def share(households: Households, spec: Specification = BASELINE) -> Estimate:
         first, last = 100 * chinese / total, 100 * chinese_after / total_after
         return {"before": first, "after": last, "change": last - first}
 
-    return households.jackknife(_sums(households, spec, spec.windows), chinese_share, "percentage points", spec.level)
+    return households.jackknife(
+        sums_by_window(households, spec, spec.windows), chinese_share, "percentage points", spec.level
+    )
 
 
 def worst_case(households: Households, spec: Specification = BASELINE) -> tuple[float, Interval]:
@@ -342,7 +342,7 @@ def exposed(households: Households, spec: Specification = BASELINE) -> Estimate:
         first, last = log_ratios(totals)
         return {"effect": last - first}
 
-    sums = _sums(households, spec, spec.windows, _places(households, spec))
+    sums = sums_by_window(households, spec, spec.windows, _places(households, spec))
     effect = households.jackknife(sums, effect_on_spared_firms, "log points", spec.level)
     return _with_sellers(effect, [1.0], households, spec)
 
@@ -359,7 +359,7 @@ def through_spared(households: Households, spec: Specification = BASELINE) -> Es
         weight = 100 * totals[0] / totals[-1]
         return {"share in exposed categories": weight, "effect on growth": weight * np.expm1(last - first)}
 
-    sums = _sums(households, spec, spec.windows, _places(households, spec))
+    sums = sums_by_window(households, spec, spec.windows, _places(households, spec))
     sums["Chinese brands, before"] = households.sums(spec.before, spec.chinese, of=spec.of)
     effect = households.jackknife(sums, effect_on_growth_through_spared_firms, "percentage points", spec.level)
     slope = [0.0, 0.0 if effect.refused else effect.value.sum()]  # of a share times an exponential less 1
@@ -375,12 +375,12 @@ def _with_sellers(effect: Estimate, slope: Sequence[float], households: Househol
     """
     if effect.refused:
         return effect
-    lines = _of_classes(households.purchases, None)
+    lines = of_classes(households.purchases, None)
     lines = lines[lines["category"].isin(_places(households, spec)["exposed categories"])]
     scores = []
     for sign, window in ((-1, spec.before), (1, spec.after)):
         rows = lines[lines["month"].between(*window)]
-        for weight, of in ((sign, _of_classes(rows, spec.chinese)), (-sign, rows)):
+        for weight, of in ((sign, of_classes(rows, spec.chinese)), (-sign, rows)):
             scores.append(weight * of.groupby(["category", "buyer_group"])[spec.of].sum() / of[spec.of].sum())
     by_both = pd.concat(scores, axis=1).fillna(0).sum(axis=1)
     shared = float((by_both.groupby("category").sum() ** 2).sum() - (by_both**2).sum())
@@ -397,7 +397,7 @@ def shares_by_place(households: Households, spec: Specification = BASELINE) -> d
 
     return {
         place: households.jackknife(
-            _sums(households, spec, windows, {place: categories}), chinese_share, "per cent", spec.level
+            sums_by_window(households, spec, windows, {place: categories}), chinese_share, "per cent", spec.level
         )
         for place, categories in _places(households, spec).items()
     }
@@ -410,150 +410,11 @@ def path(households: Households, spec: Specification = BASELINE) -> Estimate:
     def share_in_exposed_categories_over_that_in_others(*totals: Any) -> dict[str, Any]:
         return dict(zip(windows, log_ratios(totals), strict=True))
 
-    sums = _sums(households, spec, windows, _places(households, spec))
+    sums = sums_by_window(households, spec, windows, _places(households, spec))
     return households.jackknife(sums, share_in_exposed_categories_over_that_in_others, "log points", spec.level)
 
 
 # Robustness
-
-
-@estimand
-def random_sets(
-    households: Households, spec: Specification = BASELINE, *, draws: int = 2000, seed: int = 0
-) -> Estimate:
-    """Return how often sets of other categories, drawn at random, fall back as far as the exposed ones: one-sided p.
-
-    A set has as many categories as are exposed, none of which is, each with a Chinese share above `LIKE` and at least
-    `OFTEN` purchases before; it is compared with all other categories that are not exposed, and the exposed ones with
-    all others. The mean of the draws, in `details`, says how far categories of high Chinese share fell back anyway.
-
-    Returns
-    -------
-    Estimate
-        One term, p, with its Monte Carlo error; `details` has `effects` of the draws and `exposed`, log points, with
-        `std_errors` and `std_error` by category, and `share`, the mean Chinese share of the sets before.
-
-    Raises
-    ------
-    DesignError
-        When windows are no half-years from March or September, or too few categories are like the exposed ones.
-    """
-    size, pool = len(households.categories), _like_exposed(households, spec)
-    if len(pool) < size:
-        raise DesignError(
-            f"Cannot draw random sets of {size} categories: {len(pool)} are like the exposed ones in "
-            f"{spec.before[0]}; choose another half-year."
-        )
-    elsewhere = {"all others": AGAINST["all others"]}
-    total = np.array([[sums.sum()] for sums in _sums(households, spec, spec.windows, elsewhere).values()])
-    rng = np.random.default_rng(seed)
-    sets = [rng.choice(len(pool), size, replace=False) for _ in range(draws)]
-    inside = np.array([pool[chosen].sum(axis=0) for chosen in sets]).T
-    outside = total - inside
-    with np.errstate(divide="ignore"):  # a set may lose all: it falls back as far as can be
-        first, last = log_ratios([*inside[:2], *outside[:2], *inside[2:], *outside[2:]])
-    effects, effect = last - first, exposed(households, replace(spec, against="all others")).value[0]
-    p = (1 + np.count_nonzero(effects <= effect)) / (1 + draws)
-    return Estimate(
-        estimand="random sets of categories that fall back as far",
-        unit="p",
-        terms=("p",),
-        value=np.array([p]),
-        covariance=np.array([[p * (1 - p) / draws]]),
-        n=draws,
-        level=spec.level,
-        interval="Monte Carlo interval",
-        counts={"categories": len(pool), "draws": draws},
-        details={
-            "effects": effects,
-            "exposed": effect,
-            "std_errors": np.array([_by_category(pool[chosen]) for chosen in sets]),
-            "std_error": _by_category(exposed_by_category(households, spec).to_numpy()),
-            "share": float(np.mean(inside[0] / inside[1])),
-        },
-    )
-
-
-def recentred(sets: Estimate) -> Estimate:
-    """Return the effect on exposed categories less the mean of random sets, log points.
-
-    Where categories of high Chinese share fall back anyway, no effect is not zero but that mean. Interval and p
-    (`details`) invert the randomisation test of effects over their standard errors.
-
-    References
-    ----------
-    Borusyak, K. and Hull, P. (2023), Nonrandom exposure to exogenous shocks, Econometrica 91, 2155-2185.
-    """
-    effects, std_error = sets.details["effects"], sets.details["std_error"]
-    effect = sets.details["exposed"] - effects.mean()
-    ratios = (effects - effects.mean()) / sets.details["std_errors"]
-    low, high = np.quantile(ratios, [(1 - sets.level) / 2, (1 + sets.level) / 2])
-    p = (1 + np.count_nonzero(np.abs(ratios) >= abs(effect / std_error))) / (1 + len(ratios))
-    return replace(
-        sets,
-        estimand="recentred effect on the Chinese share of exposed categories",
-        unit="log points",
-        terms=("effect",),
-        value=np.array([effect]),
-        covariance=np.array([[std_error**2]]),
-        limits=np.array([[effect - high * std_error], [effect - low * std_error]]),
-        interval="randomisation interval",
-        details={**sets.details, "p": p},
-    )
-
-
-def recentred_growth(households: Households, effect: Estimate, spec: Specification = BASELINE) -> Estimate:
-    """Convert the effect of :func:`recentred` to its part of the growth of all Chinese purchases, percentage points."""
-    weight = through_spared(households, spec).value[0]
-    return replace(
-        effect,
-        estimand="effect on growth through rivals, recentred",
-        unit="percentage points",
-        terms=("effect on growth",),
-        value=weight * np.expm1(effect.value),
-        covariance=effect.covariance * (weight * np.exp(effect.value[0])) ** 2,
-        limits=weight * np.expm1(effect.conf_int),
-    )
-
-
-def _by_category(sums: Floats) -> float:
-    """Return the standard error of a log ratio of shares from float64[category, (Chinese, all) before and after]."""
-    before, total, after, total_after = (sums / sums.sum(axis=0)).T
-    scores = after - total_after - before + total
-    return float(np.sqrt((scores**2).sum() * len(sums) / (len(sums) - 1)))
-
-
-def exposed_by_category(households: Households, spec: Specification = BASELINE) -> pd.DataFrame:
-    """Return purchases of each exposed category by name: Chinese brands and all, before and after."""
-    rows = households.purchases
-    sums = {
-        f"{brands}, {when}": _of_classes(rows[rows["month"].between(*window)], classes)
-        .groupby("category")["purchases"]
-        .sum()
-        for when, window in spec.windows.items()
-        for brands, classes in (("Chinese brands", spec.chinese), ("all", None))
-    }
-    return pd.DataFrame(sums).reindex(households.categories["category"]).fillna(0)
-
-
-def _like_exposed(households: Households, spec: Specification) -> Floats:
-    """Return purchases of categories like the exposed ones, float64[category, (Chinese, all) before and after]."""
-    windows = spec.windows.values()
-    is_half = [half_year(first) == first and last == str(pd.Period(first, "M") + 5) for first, last in windows]
-    if not all(is_half) or spec.of != "purchases":
-        raise DesignError(
-            f"Cannot draw random sets of {spec.of} in {spec.windows}: all categories are counted by half-year from "
-            "March or September, and purchases alone; give two such half-years."
-        )
-    rows = households.half_years
-    sums = [
-        _of_classes(rows[rows["half_year"] == first], classes).groupby("category")["purchases"].sum()
-        for first, _ in windows
-        for classes in (spec.chinese, None)
-    ]
-    by_category = pd.concat(sums, axis=1).fillna(0).drop(index=households.categories["category"], errors="ignore")
-    counts = by_category.to_numpy(dtype=float)
-    return np.asarray(counts[(counts[:, 1] >= OFTEN) & (counts[:, 0] > LIKE * counts[:, 1])])
 
 
 def robustness(households: Households, spec: Specification = BASELINE) -> pd.DataFrame:
