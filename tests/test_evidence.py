@@ -437,7 +437,7 @@ def test_the_reason_follows_the_word():
     assert reasons[0].startswith("The range includes harm beyond the margin and none.")
     assert reasons[1].startswith("Even the lower end lies above the margin.")
     assert reasons[2].startswith("Even the lower end lies above the margin.")
-    assert all(reason.endswith("No comparison group is public.") for reason in reasons)
+    assert all(reason.endswith("We found no public comparison group.") for reason in reasons)
 
 
 def test_only_a_count_of_the_same_by_another_can_bear_a_count_out():
