@@ -143,7 +143,7 @@ def test_the_headline_changes_with_the_words(word):
 def test_the_headline_of_the_record_is_this():
     record = of("C08 record", word=SUPPORTED, estimate=3.0, claimed=3.0, low=None, high=None, unit="brands named")
     assert brief.headline([record, V2], EVENT) == (
-        "The closures hit big Chinese brands; public evidence does not show whether they slowed Chinese sellers' "
+        "The closures hit big Chinese brands. Public evidence does not show whether they slowed Chinese sellers' "
         "growth on Amazon by more than 2 points."
     )
     assert brief.headline([], EVENT) == "No claim gets a word."
@@ -165,7 +165,8 @@ def test_a_verdict_of_any_tier_makes_a_sentence_and_a_row(tier):
         ({"low": 7.25, "high": float("inf")}, "+7.3 per cent or more"),
         ({"low": float("-inf"), "high": 7.25}, "+7.3 per cent or less"),
         ({"low": -1.0, "high": 7.25}, "−1.0 to +7.3 per cent"),
-        ({"low": -1.0, "high": 7.25, "estimate": 3.0}, "+3.0 [−1.0 to +7.3] per cent"),
+        ({"low": -1.0, "high": 7.25, "estimate": 3.0}, "+3.0 (bounds: −1.0 to +7.3) per cent"),
+        ({"low": -1.0, "high": 7.25, "estimate": 3.0, "interval": "95% interval"}, "+3.0 [−1.0 to +7.3] per cent"),
         (BARE | {"claimed": 9.0}, "claimed +9.0 per cent"),
         (BARE, "–"),
     ],

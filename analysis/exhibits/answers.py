@@ -46,13 +46,17 @@ def finding(verdict: Verdict) -> str:
         claimed = f"{quantity(verdict.claimed, verdict.unit)} {verdict.unit} {mark}"
         before = "claimed" if verdict.estimate is None else f"{quantity(verdict.estimate, verdict.unit)} of"
         return f"{before} {claimed}"
-    return _in_numbers(verdict.estimate, verdict.low, verdict.high, verdict.unit, mark) or "–"
+    numbers = verdict.estimate, verdict.low, verdict.high, verdict.unit, mark
+    return _in_numbers(*numbers, bounds="bounds" in verdict.interval) or "–"
 
 
-def _in_numbers(estimate: float | None, low: float | None, high: float | None, unit: str, mark: str) -> str:
+def _in_numbers(
+    estimate: float | None, low: float | None, high: float | None, unit: str, mark: str, *, bounds: bool = False
+) -> str:
+    """Write a point and its interval, in brackets unless they are `bounds`."""
     point = "" if pd.isna(estimate) else quantity(estimate, unit)
-    bounds = "" if pd.isna(low) else span(low, high, unit)
-    text = f"{point} [{bounds}]" if point and bounds else point or bounds
+    ends = "" if pd.isna(low) else span(low, high, unit)
+    text = (f"{point} (bounds: {ends})" if bounds else f"{point} [{ends}]") if point and ends else point or ends
     return f"{text} {unit} {mark}" if text else ""
 
 

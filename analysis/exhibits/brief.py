@@ -135,7 +135,7 @@ def headline(verdicts: Sequence[Verdict], event: Event) -> str:
         who = phrases().sayings[name].who
         clauses.append(" ".join(filter(None, clause(answers[name], event, "they" if who == before else ""))))
         before = who
-    text = words.sentence("; ".join(clauses))
+    text = ". ".join(map(words.sentence, clauses))
     return f"{text}." if text else "What became of the claims that get a word stands below."
 
 
@@ -172,7 +172,8 @@ def brief(
     rows = [{**dict(verdict), "party": verdict.party, **ledger.get(verdict.claim, {})} for verdict in best(verdicts)]
     spoken = pd.DataFrame(rows, columns=[*SPOKEN], dtype=object)
     parts = (Part("brief", above, page), Part("spoken", "", spoken), *beside.parts)
-    return Block(box("headline", f"<strong>{escape(above)}</strong>", background) + answer, above, parts)
+    lead = f"<p>{background}</p>" if background else ""
+    return Block(box("headline", f"<strong>{escape(above)}</strong>") + lead + answer, above, parts)
 
 
 def brief_table(verdicts: Sequence[Verdict], event: Event, *, since: str = "") -> Block:
