@@ -324,7 +324,7 @@ def test_every_parameter_lies_in_its_ranges():
         if not np.isnan(row["plausible_low"]):
             assert row["low"] <= row["plausible_low"] <= row["default"] <= row["plausible_high"] <= row["high"]
     assert plausible("sigma") == (0.4, 0.8)
-    with pytest.raises(DesignError, match=r"No plausible range of 'freight' is stated; choose from sigma, "):
+    with pytest.raises(DesignError, match=r"Cannot find a plausible range for 'freight'; choose from sigma, "):
         plausible("freight")
 
 
@@ -417,7 +417,7 @@ def test_a_bad_simulation_exits_2_and_writes_nothing(tmp_path, capsys):
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
-    with pytest.raises(DesignError, match=r"thesis\.tex there is no part of one; name a new folder"):
+    with pytest.raises(DesignError, match=r"thesis\.tex there does not belong to one; name a new folder"):
         export("mid_3k", 1, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 

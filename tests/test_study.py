@@ -301,7 +301,7 @@ def test_that_no_key_comes_twice_is_what_the_reader_sees_to(panel, tmp_path):
     lines = (EXAMPLES / "tidy.csv").read_text().splitlines()
     (tmp_path / "tidy.csv").write_text("\n".join([*lines, lines[1]]))
     (tmp_path / "tidy.map.yml").write_text((EXAMPLES / "tidy.map.yml").read_text())
-    with pytest.raises(DataError, match="expected a key once"):
+    with pytest.raises(DataError, match="expected each key once"):
         read_panel(tmp_path / "tidy.csv", map=tmp_path / "tidy.map.yml")
 
 
