@@ -308,7 +308,7 @@ def test_other_figures_would_have_given_other_words(reading, changes, word):
         (("C99", ""), "Cannot judge C99: readings.csv has ['C01 V1', 'C01 V2', 'C01 V3', 'C02',"),
         (("C01", "V9"), "Cannot judge C01 V9: readings.csv has"),
         (("C01", ""), "Cannot judge C01: readings.csv has"),  # which of its three readings?
-        (("C01", "V2"), "Cannot judge C01 V2: its kind needs a margin; give one in advance"),
+        (("C01", "V2"), "Cannot judge C01 V2: its kind needs a margin; set one in advance"),
         (("C01", "V3"), "Cannot judge C01 V3: its kind needs a margin"),
     ],
 )
@@ -572,5 +572,5 @@ def test_what_public_figures_cannot_carry_is_a_row_with_what_is_missing():
     for report in ("03", "05", "06"):
         rows = claims.out_of_reach(report)
         assert set(claims.COLUMNS) <= set(rows)
-    with pytest.raises(DesignError, match="of report '07': there are 03, 05, 06"):
+    with pytest.raises(DesignError, match="of report '07'; choose from 03, 05, 06"):
         claims.out_of_reach("07")

@@ -345,7 +345,7 @@ def test_every_preset_has_a_name_of_its_own_in_words_and_the_share_that_it_fixes
         assert shares == pytest.approx([] if preset == "few_treated" else [100 * chosen(preset).closed_gmv])
     assert market_named("floor_3k", 3, 4) == "small closures (0.85 per cent of Chinese sales), seeds 3 to 6"
     assert (market_named("all", 5), closures("plain_sd1_9")) == ("panels of all kinds, seed 5", "plain panels")
-    with pytest.raises(DesignError, match="preset 'huge' was asked for; there is none; choose from null"):
+    with pytest.raises(DesignError, match="Cannot describe the closures of preset 'huge'; choose from null"):
         closures("huge")
 
 

@@ -106,7 +106,7 @@ class Map(Written):
         if self.thousands == self.decimal:
             raise ValueError("expected two different separators, for thousands and for decimals")
         if self.wide and self.rows != "month":
-            raise ValueError("cannot read days or weeks in a wide file; expected columns of months")
+            raise ValueError("expected columns of months, not of days or weeks, in a wide file")
         day = datetime.date(2021, 5, 17)
         dated = all(as_day(f"{day:{pattern}}", pattern) == str(day) for pattern in self.month_format)
         if self.rows != "month" and "month_format" in self.model_fields_set and not dated:

@@ -435,7 +435,7 @@ def _fill_absent(file: File, sales: Floats, seen: Bools, closed: Ints) -> None:
         absent |= seen & np.isnan(sales)
     if rule is None and absent.any() and not (seen & (sales == 0)).any():
         actual = f"{absent.sum():,} of {seen.size:,} firm-platform-months without sales, and not a single 0"
-        do = f"{file.line('absent: zero')} if the file lists every sale, `absent: zero_after_closure` if rows end when"
+        do = f"{file.line('absent: zero')} if the file lists every sale, `absent: zero_after_closure` if rows end once"
         do += " accounts were closed, or `absent: missing` if those sales are not known"
         refuse(file.path, "sales in every month, or a rule for absent rows", actual, do)
     sales[~seen] = np.nan
