@@ -207,22 +207,22 @@ def again(root: Path, standing: Release, name: str) -> Iterator[Path]:
     if entry.files:
         files = ", ".join(entry.files)
         raise DesignError(f"{name}: it reads {files}, which no release holds; run it on that panel, and compare.")
-    scheduled = {job.name: job for job in schedule.read(root)}
-    jobs = list[Job]()
-    for report in (report for report in dict.fromkeys([*scheduled, *entries]) if report in entries):
-        job = scheduled.get(report) or Job(report, root / "notebooks" / entries[report].notebook, {})
-        jobs.append(replace(job, parameters=entries[report].parameters, market=entries[report].market))
-    (job,) = (job for job in jobs if job.name == name)
-    fields = [*parameters.declared(job.notebook).model_fields]  # the cell of parameters has them in this order
-    others = [each.name for each in jobs if each is not job and not each.sweep]
-    job = replace(job, parameters=dict(sorted(job.parameters.items(), key=lambda pair: fields.index(pair[0]))))
-    read = {report: rows for report, rows in standing.verdicts().items() if report in others} if job.is_brief else None
-    common = {**publish.inputs(root), "beside": schedule.beside(jobs)}
+    scheduled, jobs = {job.name: job for job in schedule.read(root)}, dict[str, Job]()
+    for report in dict.fromkeys([*scheduled, *entries]):
+        if of := entries.get(report):
+            job = scheduled.get(report) or Job(report, root / "notebooks" / of.notebook, {})
+            fields = parameters.declared(job.notebook).model_fields  # in the order in which a notebook is given them
+            values = {key: of.parameters[key] for key in fields if key in of.parameters}
+            jobs[report] = replace(job, parameters=values, market=of.market)
+    job, verdicts = jobs[name], standing.verdicts()
+    others = [report for report in jobs if report != name and not jobs[report].sweep]
+    read = {report: verdicts[report] for report in others} if job.is_brief else None
+    common = {**publish.inputs(root), "beside": schedule.beside(jobs.values())}
     if publish.fingerprint(job, common, read) != entry.fingerprint:
         raise DesignError(f"{name}: what is here now gives another fingerprint; check out {entry.commit}.")
     with interruptible(), tempfile.TemporaryDirectory() as scratch, release.sockets(Path(scratch)) as sockets:
         request, panel_is = Request(entry.as_of, workers=1, force=True), standing.manifest.panel_is
-        run = Run(root, request, Path(scratch), sockets, jobs, [name], None, "", panel_is, common)
+        run = Run(root, request, Path(scratch), sockets, [*jobs.values()], [name], None, "", panel_is, common)
         if read:
             _lay_out(run, read)
         _work(run, [job], read)
@@ -271,10 +271,7 @@ def _examined(jobs: list[Job]) -> Study:
     if not mine:
         raise DesignError("Reports on a panel: none of the named reports can take one; name none, or 03 to 06.")
     study = Study.open(mine[0])
-    try:
-        study.design.sample(study.panel)
-    except DesignError as refusal:
-        raise DesignError(f"{mine[0]['panel_path']}: {refusal}") from refusal
+    study.design.sample(study.panel)
     return study
 
 
