@@ -12,6 +12,7 @@ from typing import Any
 
 from analysis import provenance
 from analysis.numbers import MINUS
+from analysis.untrusted import LAYOUT
 from runner import ReportError
 from runner.pdf import marks
 from runner.schedule import Job
@@ -46,7 +47,7 @@ def rendered(template: str, **values: Any) -> str:
     signs |= {"comment_end_string": "#>", "block_start_string": "<%", "block_end_string": "%>"}
     of_latex = template.endswith(".tex.j2")
     pages = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader([TEMPLATES, LAYOUT]),
         undefined=StrictUndefined,
         autoescape=not of_latex,
         finalize=in_latex if of_latex else printable,

@@ -25,7 +25,6 @@ from analysis.event import read_event
 from analysis.numbers import quantity, span
 from analysis.provenance import ANNEX
 from analysis.simulated import condition
-from analysis.untrusted import LAYOUT
 from runner import Outcome, ReportError, diff, release
 from runner.diff import Changes
 from runner.pdf import AUTHOR
@@ -38,14 +37,6 @@ KEPT, SHOWN = 400, 100  # outcomes in the log, and in the feed and on the page
 PATHS = re.compile(r"(?<![\w.:/<])/(?:[^/\s'\"]+/)+")  # folders of this machine, in what is said of a failure
 RATINGS = {"Supported": 5, "Contradicted": 1, "Not shown": None, "Not testable with this data": None}
 """The words of verdicts, and what machines are told beside each: between 1 and 5 lies "half true"."""
-KINDS = {
-    ".pdf": "PDF",
-    ".ipynb": "notebook",
-    ".estimates.csv": "estimates (CSV)",
-    ".estimates.parquet": "estimates (Parquet)",
-    ".tables.docx": "tables (Word)",
-    ".tables.tex": "tables (LaTeX)",
-}
 OTHERS = {
     ANNEX: "Annex: what all reports were made of (PDF)",
     VERDICTS: "All verdicts (JSON)",
@@ -108,7 +99,7 @@ def _card(
         "name": name,
         "title": (titles or [name])[0] + (f" ({', '.join(varied(name))})" if varied(name) else ""),
         "market": entry["market"],
-        "files": {kind: f"{name}{end}" for end, kind in KINDS.items() if f"{name}{end}" in made},
+        "made": made,
         "figure": figure if figure in made else "",
         "seen": unescape((seen or [""])[0]),
         "verdicts": verdicts,
@@ -144,7 +135,7 @@ def write(
     """
     from runner import exports
 
-    entries, as_of = manifest["reports"], manifest["as_of"]
+    entries = manifest["reports"]
     exports.cite(folder, manifest)
     others = _others(folder, failed)
     brief = says(folder, entries)
@@ -153,23 +144,20 @@ def write(
     first = next((card for card in cards if number(card["name"]) == "00"), None)
     text = rendered(
         "index.html.j2",
+        manifest=manifest,
         title=f"{brief.headline} – {about}" if brief.headline else about,
-        style=(LAYOUT / "index.css").read_text(encoding="utf-8"),
-        reviews=reviews(brief, as_of),
         about=about,
-        as_of=as_of,
         said=brief,
-        draft=manifest["release"] == DRAFT,
         brief=first,
         cards=[card for card in cards if card is not first],
-        words=[*RATINGS],
+        ratings=RATINGS,
+        identity=identity,
+        author=AUTHOR,
         condition=condition,
         sweeps=[_sweep(file) for file in sorted(folder.glob(f"*{exports.COMPARISON}"))],
         changes=changes and changes.as_json(),
-        entries=entries,
         made=made,
         failed=sorted(failed),
-        panel=manifest["panel_is"],
         others=others,
     )
     (folder / PAGE).write_text(text, encoding="utf-8")
@@ -191,13 +179,6 @@ def says(folder: Path, reports: Iterable[str]) -> Brief:
     parts = {part["kind"]: part for notebook in notebooks for part, _ in exports.parts(notebook)}
     rows = {kind: [*csv.DictReader(io.StringIO(part["csv"]))] for kind, part in parts.items()}
     return Brief(parts["brief"]["caption"] if "brief" in parts else "", rows.get("brief", ()), rows.get("spoken", ()))
-
-
-def reviews(brief: Brief, as_of: str) -> dict[str, Any]:
-    """Return the verdicts that are not simulated as ClaimReviews of schema.org, each at its place on the page."""
-    known = {"brief": brief, "as_of": as_of, "ratings": RATINGS, "identity": identity, "author": AUTHOR}
-    content: dict[str, Any] = json.loads(rendered("reviews.json.j2", **known))
-    return content
 
 
 def _sweep(file: Path) -> dict[str, Any]:
@@ -308,8 +289,7 @@ def refresh(out: Path) -> None:
     updated = max((run.at for run in runs), default="1970-01-01T00:00:00+00:00")
     _replace(out / FEED, rendered("feed.xml.j2", id=_id(AUTHOR), updated=updated, feed=FEED, author=AUTHOR, runs=items))
     first = next(iter(summaries.values())).headline or "Reports" if summaries else "No release yet"
-    style = (LAYOUT / "index.css").read_text(encoding="utf-8")
-    page = {"title": "Reports", "style": style, "feed": FEED, "headline": first, "releases": summaries, "runs": items}
+    page = {"title": "Reports", "feed": FEED, "headline": first, "releases": summaries, "runs": items}
     _replace(out / PAGE, rendered("releases.html.j2", **page))
 
 
