@@ -155,11 +155,9 @@ def reports(root: Path, request: Request, due: Due | None = None) -> Outcome:
         for brief in (job for job in jobs if job.is_brief):
             _work_brief(run, brief)
         now = _sources(root, jobs) if run.made or run.failures else before
-        if changed := [
-            f"{part}: {name}" for part in sorted(before) for name in publish.unlike(before[part], now[part])
-        ]:
-            why = f"While the run was at work, {', '.join(changed)} changed"  # reports of both would not fit together
-            run.failures["inputs"] = ReportError(f"{why}; run again.")
+        if changed := [f"{part}: {name}" for part, was in before.items() for name in publish.unlike(was, now[part])]:
+            said = f"While the run was at work, {', '.join(changed)} changed; run again."
+            run.failures["inputs"] = ReportError(said)  # reports of both states would not fit together
         try:
             name = _put(run, out, whole=not only_named)
         except OSError as error:
