@@ -313,7 +313,7 @@ def _lay_out(run: Run, read: Mapping[str, list[Verdict]]) -> None:
         publish.write_json(run.stage / "verdicts" / f"{name}.json", verdicts)
 
 
-def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -> None:
+def _make(run: Run, job: Job, print_: str, read: list[Verdict]) -> None:
     """Execute a notebook and make its PDF in the temporary folder; record a failure in the run."""
     from runner import exports
 
@@ -322,7 +322,7 @@ def _make(run: Run, job: Job, print_: str, read: list[Verdict], position: int) -
     notebook, page = folder / f"{job.name}.ipynb", folder / f"{job.name}.pdf"
     written = run.stage / "verdicts" if job.is_brief else folder / "verdicts.json"
     try:
-        run.kernels.execute(job, {**job.parameters, job.verdicts_parameter: str(written)}, notebook, position)
+        run.kernels.execute(job, {**job.parameters, job.verdicts_parameter: str(written)}, notebook)
         publish.make_reproducible(notebook, job, str(written))
         verdicts = [] if job.is_brief else publish.verdicts(written, job)
         footer, as_of = publish.footer(notebook, [*verdicts, *read], job), run.request.as_of
