@@ -105,11 +105,6 @@ class Changes:
     made_of: dict[str, list[str]]
     causes: dict[str, list[str]]
 
-    @property
-    def moved(self) -> bool:
-        """Whether a word or a number moved, or a report came or went."""
-        return bool(self.reports or self.words or self.numbers)
-
     def as_json(self) -> dict[str, Any]:
         """Return the changes as JSON, with each part in words too."""
         texts = {"line": line(self), "told": sections(self)}

@@ -137,7 +137,9 @@ def write(
 
     entries = manifest["reports"]
     exports.cite(folder, manifest)
-    others = _others(folder, failed)
+    stopped = {f"failed/{name}.ipynb": f"{name}, as far as it came (notebook)" for name in sorted(failed)}
+    files = {**OTHERS, **stopped}.items()
+    others = {path: what for path, what in files if path == MANIFEST or (folder / path).is_file()}
     brief = says(folder, entries)
     cards = [_card(name, of, folder, verdicts.get(name, ()), brief.anchors) for name, of in entries.items()]
     about = read_event(event).title if event else "Reports"
@@ -162,13 +164,6 @@ def write(
     )
     (folder / PAGE).write_text(text, encoding="utf-8")
     exports.describe(folder, manifest, {PAGE: "The page of this release", **others})
-
-
-def _others(folder: Path, failed: Iterable[str]) -> dict[str, str]:
-    """Describe the files of a release that belong to no report, by path."""
-    stopped = {f"failed/{name}.ipynb": f"{name}, as far as it came (notebook)" for name in sorted(failed)}
-    files = {**OTHERS, **stopped}
-    return {path: what for path, what in files.items() if path == MANIFEST or (folder / path).is_file()}
 
 
 def says(folder: Path, reports: Iterable[str]) -> Brief:
@@ -251,12 +246,10 @@ def record(out: Path, outcome: Outcome, at: datetime) -> None:
     if not (outcome.release or outcome.draft or (out / LOG).is_file()):
         return
     lines = {part: [_first_line(text) for text in getattr(outcome, part)] for part in ("failures", "notes")}
-    logged_ = outcome.model_copy(update={**lines, "at": at.isoformat(timespec="seconds")})
+    line = outcome.model_copy(update={**lines, "at": at.isoformat(timespec="seconds")}).model_dump_json()
     descriptor = os.open(out / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     try:
-        os.write(
-            descriptor, f"\n{logged_.model_dump_json()}\n".encode()
-        )  # in one piece, after what a killed run left of a line
+        os.write(descriptor, f"\n{line}\n".encode())  # in one piece, after what a killed run left of a line
     finally:
         os.close(descriptor)
     with suppress(ReportError), release.locked(out):
@@ -285,12 +278,11 @@ def refresh(out: Path) -> None:
     runs += [_published(each) for each in releases if each.folder.name not in published]
     runs = sorted(runs, key=lambda run: run.at)[-SHOWN:][::-1]  # of one second the last comes first
     summaries = {each.folder.name: changes(each) for each in releases}
-    items = [{**run.model_dump(), **_item(run, summaries)} for run in runs]
+    items = [_item(run, summaries) for run in runs]
     updated = max((run.at for run in runs), default="1970-01-01T00:00:00+00:00")
-    _replace(out / FEED, rendered("feed.xml.j2", id=_id(AUTHOR), updated=updated, feed=FEED, author=AUTHOR, runs=items))
-    first = next(iter(summaries.values())).headline or "Reports" if summaries else "No release yet"
-    page = {"title": "Reports", "feed": FEED, "headline": first, "releases": summaries, "runs": items}
-    _replace(out / PAGE, rendered("releases.html.j2", **page))
+    values = {"releases": summaries, "runs": items, "updated": updated, "id": _id(AUTHOR), "feed": FEED}
+    for file, template in ((FEED, "feed.xml.j2"), (PAGE, "releases.html.j2")):
+        _replace(out / file, rendered(template, **values, author=AUTHOR))
 
 
 def _published(standing: Release) -> Outcome:
@@ -314,7 +306,7 @@ def _item(run: Outcome, summaries: Mapping[str, Summary]) -> dict[str, Any]:
     named = {"Word changed: ": run.changed_words, "Stale: ": run.stale, "Failed: ": run.failures, "": run.notes}
     lines += [f"{before}{line}" for before, some in named.items() for line in some]
     lines += [f"{name}: {' '.join(line.split())}" for name, line in run.reports.items()]
-    return {
+    return run.model_dump() | {
         "title": title(run),
         "lines": [line for line in lines if line],
         "id": _id(json.dumps({**run.model_dump(), "line": ""}, sort_keys=True)),
