@@ -1,19 +1,17 @@
 """A run as a scheduler calls it, with real kernels: what is due, what is news, and who is told."""
 
-import errno
 import json
 import os
 import shutil
 import sys
 from dataclasses import replace
-from pathlib import Path
 from unittest import mock
 
 import pytest
 from desk import PARAMETERS, SOURCES, WRITE_VERDICTS, Desk, describe, full_disk, sources_kept, stub_render
 
 from runner import cli as command_line
-from runner import pdf, run, schedule, scheduled
+from runner import pdf, run, schedule
 
 MONDAY, TUESDAY, NEXT, LAST = "2026-11-23", "2026-11-24", "2026-11-30", "2026-12-07"
 VINTAGE = "2026-11-01"
@@ -254,6 +252,7 @@ def test_a_run_that_is_refused_or_ended_by_a_signal_is_news(desk, no_kernels, ca
         assert desk.due(NEXT) == 7
     assert [told["outcome"] for told in desk.told()] == ["refused", "interrupted", "failed"]
     assert desk.told()[1]["failures"] == ["a signal ended the run (143)"]
+    assert desk.told()[2]["failures"] == ["the disk is full; make room and run again"]
 
 
 def test_a_schedule_that_cannot_be_read_is_told_as_json_too(desk, capsys):
@@ -370,9 +369,3 @@ def test_a_release_has_a_sweep_with_its_table_and_the_brief_reads_none_of_it(des
     assert desk.due(LAST) == 0
     assert desk.as_of() == {"01_first": LAST, "03_third__count-1": NEXT, "03_third__count-2": NEXT, "00_brief": LAST}
     assert (desk.published / "03_third.comparison.csv").read_bytes() == table
-
-
-def test_a_full_disk_is_told_as_one():
-    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    told = scheduled.stopped(error, "2026-11-25", Path("project"), Path("reports"))
-    assert told.failures == ["the disk is full; make room and run again"]
