@@ -187,11 +187,6 @@ def test_a_report_is_made_when_the_data_that_it_waits_for_have_come(desk):
     assert desk.as_of()["01_first"] == NEXT
 
 
-def test_what_is_named_is_made_though_it_is_not_due(desk):
-    assert desk.shift(TUESDAY, "01") == 0
-    assert desk.as_of()["01_first"] == TUESDAY
-
-
 def test_due_and_names_are_refused_together(desk, no_kernels, capsys):
     assert desk.due(TUESDAY, "01") == 2
     assert "Option --due: it goes with the whole schedule" in capsys.readouterr().err

@@ -312,11 +312,6 @@ def test_a_brief_that_stands_beside_a_report_made_again_is_made_again_too(quick,
     assert [verdict["estimate"] for verdict in verdicts] == [7, 3]
 
 
-def test_a_brief_that_stands_beside_unchanged_reports_stays(desk, no_kernels, capsys):
-    assert desk.run("01") == Exit.OK
-    assert capsys.readouterr().out.count("unchanged") == 3
-
-
 # A release is whole, and of one time
 
 
@@ -357,11 +352,6 @@ def test_a_rule_says_what_is_due_and_what_is_not_stays(quick, capsys):
     assert quick.run(due=lambda job, entry: False, as_of="2026-11-27") == Exit.OK
     assert capsys.readouterr().out.count("not due") == 3
     assert quick.published.name == LATER
-
-
-def test_a_new_day_makes_all_again(quick):
-    assert quick.run(as_of=LATER) == Exit.OK
-    assert as_ofs(quick.published) == {"00": LATER, "01": LATER, "02": LATER}
 
 
 def test_an_earlier_date_takes_nothing_from_a_later_one_and_latest_stays(quick, capsys):
