@@ -256,21 +256,15 @@ def _planned(root: Path, request: Request, out: Path) -> tuple[list[Job], set[st
     schedule.refuse_foresight(root, as_of)
     if not panel:
         return jobs, {job.name for job in chosen}, None
-    study = _examined(chosen)
-    chosen, jobs = (schedule.named(some, study.market, jobs) for some in (chosen, jobs))
-    return jobs, {job.name for job in chosen}, study
-
-
-def _examined(jobs: list[Job]) -> Study:
-    """Read the panel once, and check that it has the firms that the reports compare."""
-    from analysis.study import Study
-
-    mine = [job.parameters for job in jobs if job.name.startswith(PANEL)]
+    mine = [job.parameters for job in chosen if job.name.startswith(PANEL)]
     if not mine:
         raise DesignError("Reports on a panel: none of the named reports can take one; name none, or 03 to 06.")
+    from analysis.study import Study
+
     study = Study.open(mine[0])
-    study.design.sample(study.panel)
-    return study
+    study.design.sample(study.panel)  # refused where it lacks the firms that the reports compare
+    chosen, jobs = (schedule.named(some, study.market, jobs) for some in (chosen, jobs))
+    return jobs, {job.name for job in chosen}, study
 
 
 def _work(run: Run, jobs: list[Job], read: Mapping[str, list[Verdict]] | None = None) -> None:

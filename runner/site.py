@@ -245,7 +245,8 @@ def record(out: Path, outcome: Outcome, at: datetime) -> None:
     """
     if not (outcome.release or outcome.draft or (out / LOG).is_file()):
         return
-    lines = {part: [_first_line(text) for text in getattr(outcome, part)] for part in ("failures", "notes")}
+    texts = {part: [text.partition("\n")[0] for text in getattr(outcome, part)] for part in ("failures", "notes")}
+    lines = {part: [PATHS.sub("", text.removesuffix(":")) for text in some] for part, some in texts.items()}
     line = outcome.model_copy(update={**lines, "at": at.isoformat(timespec="seconds")}).model_dump_json()
     descriptor = os.open(out / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     try:
@@ -255,10 +256,6 @@ def record(out: Path, outcome: Outcome, at: datetime) -> None:
     with suppress(ReportError), release.locked(out):
         _replace(out / LOG, "".join(f"{each.model_dump_json()}\n" for each in logged(out)[-KEPT:]))
         refresh(out)
-
-
-def _first_line(failure: str) -> str:
-    return PATHS.sub("", failure.splitlines()[0].removesuffix(":")) if failure.strip() else ""
 
 
 def logged(out: Path) -> list[Outcome]:

@@ -135,12 +135,6 @@ def test_a_release_dated_after_today_is_news_and_does_not_keep_todays_from_being
     assert desk.told() == told
 
 
-def test_a_first_release_dated_after_today_does_not_stand(desk):
-    assert desk.due("2026-11-22") == 0
-    assert desk.releases() == ["2026-11-22", MONDAY]
-    assert os.readlink(desk.reports / "latest") == "2026-11-22"
-
-
 def test_a_release_whose_run_was_killed_before_latest_showed_it_is_shown_though_nothing_is_due(desk, no_kernels):
     (desk.reports / "latest").unlink()
     assert desk.due(TUESDAY) == 0
